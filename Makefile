@@ -1,0 +1,75 @@
+# `make` lists what there is. Everything sets itself up in .venv first; nothing is installed elsewhere,
+# besides Debian packages that tests need, when root runs them (.ci/setup has their names).
+#   make PYTHON=python3.12 ...   another interpreter, 3.11 or later
+#   make demo ARGS="--json"      options for the demo; TESTS="tests.wire" for `make test`
+PYTHON ?=
+ARGS ?=
+TESTS ?=
+BIN := .venv/bin
+SOURCES := morphnet tests twisted tap
+ENTER := $(BIN)/python -m morphnet.lab.enter --
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-pure test-lab test-rootless lint format types bench figures sanitize setup clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+demo: ## the main job on real traffic, in a network in a box
+	@.ci/setup run
+	@$(ENTER) $(BIN)/python -m morphnet.lab.demo $(ARGS)
+
+test: ## every test: pure, in the lab, and in the lab without root
+	@.ci/setup dev
+	@$(BIN)/python -m tests $(TESTS)
+
+test-pure: ## only the tests that touch no network
+	@.ci/setup dev
+	@$(BIN)/python -m tests --only pure $(TESTS)
+
+test-lab: ## only the tests in the lab, as who you are
+	@.ci/setup dev
+	@$(BIN)/python -m tests --only lab $(TESTS)
+
+test-rootless: ## only the tests in the lab, never as root
+	@.ci/setup dev
+	@$(BIN)/python -m tests --only rootless $(TESTS)
+
+lint: ## style, names, imports: ruff
+	@.ci/setup dev
+	@$(BIN)/ruff check --quiet $(SOURCES)
+	@$(BIN)/ruff format --quiet --check $(SOURCES) || { echo "lint: some files are not formatted: make format"; exit 1; }
+	@echo "lint: clean"
+
+format: ## let ruff format the code
+	@.ci/setup dev
+	@$(BIN)/ruff check --quiet --fix $(SOURCES)
+	@$(BIN)/ruff format --quiet $(SOURCES)
+
+types: ## mypy --strict
+	@.ci/setup dev
+	@$(BIN)/mypy --no-error-summary
+	@echo "types: clean"
+
+bench: ## the benchmarks; BENCH=name for one of them
+	@.ci/setup dev
+	@code=0; for file in tests/bench/bench_$(or $(BENCH),*).py; do \
+		[ -e "$$file" ] || { echo "bench: no $$file"; exit 1; }; \
+		module=$${file%.py}; $(BIN)/python -m $$(echo $$module | tr / .) $(ARGS) || code=1; \
+	done; exit $$code
+
+figures: ## every benchmark, about an hour, and its values into docs/figures.md
+	@.ci/setup dev
+	@$(BIN)/python -m tests.bench.figures $(ARGS)
+
+sanitize: ## the tests of the compiled core, with the compiler's checks for memory and undefined behaviour in it
+	@.ci/setup dev
+	@.ci/sanitize
+
+setup: ## only make .venv
+	@.ci/setup dev
+
+clean: ## remove all that was made
+	@rm -rf .venv .venv.lock build ./*.egg-info morphnet/wire/*.so .hypothesis .mypy_cache .ruff_cache _trial_temp* twisted/plugins/dropin.cache
+	@find morphnet tests twisted -name __pycache__ -type d -prune -exec rm -rf {} +

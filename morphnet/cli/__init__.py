@@ -1,0 +1,69 @@
+"""The `morphnet` command: enrolment, certificates, and a look at what runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+
+import click
+
+from morphnet import __version__
+from morphnet.errors import BugError, MorphnetError
+
+# Imported when they are asked for, so that `morphnet --help` does not wait for Twisted.
+_HOMES = {
+    "init": "morphnet.cli.enrol:init",
+    "invite": "morphnet.cli.enrol:invite",
+    "join": "morphnet.cli.enrol:join",
+    "pki": "morphnet.cli.pki:pki",
+    "status": "morphnet.cli.live:status",
+    "console": "morphnet.cli.live:console",
+}
+
+
+class Commands(click.Group):
+    """A group whose commands live elsewhere, and whose errors are one sentence and exit code 1."""
+
+    def __init__(self, name: str, homes: Mapping[str, str], text: str) -> None:
+        super().__init__(name, help=text)
+        self._homes = homes
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which one needs them."""
+        return [name for name in self._homes if self.get_command(ctx, name) is not None]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, or None when this installation lacks it."""
+        module, _, attribute = self._homes.get(cmd_name, "").partition(":")
+        if not module:
+            return None
+        try:
+            found: click.Command = getattr(import_module(module), attribute)
+        except ModuleNotFoundError as missing:
+            if missing.name != module:
+                raise
+            return None
+        return found
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run, and turn what an operator can put right into one sentence."""
+        try:
+            return super().invoke(ctx)
+        except BugError:
+            raise
+        except MorphnetError as trouble:
+            raise click.ClickException(str(trouble)) from None
+        except BrokenPipeError:
+            raise
+        except OSError as trouble:
+            where = f"{trouble.filename}: " if trouble.filename else ""
+            raise click.ClickException(f"{where}{trouble.strerror or trouble}") from None
+
+
+commands = Commands("morphnet", _HOMES, "Connections that survive the network.")
+commands = click.version_option(__version__, prog_name="morphnet")(commands)
+
+
+def main() -> None:
+    """The console script."""
+    commands(prog_name="morphnet")

@@ -1,0 +1,120 @@
+"""`morphnet status` and `morphnet console`: looking at the process that runs here."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from morphnet.cli.place import Place, dir_option
+from morphnet.errors import HostError
+from morphnet.ops import feedclient, show
+from morphnet.ops.places import FEED, SSH_ALIAS, SSH_CONFIG
+from morphnet.status import NodeStatus, as_json
+
+_STYLES = {"dim": "dim", "bold": "bold", "head": "bold cyan", "good": "green", "calm": "cyan"}
+_STYLES |= {"warn": "yellow", "bad": "bold red", "": ""}
+
+_run_dir = click.option(
+    "--run-dir", type=click.Path(path_type=Path), envvar="MORPHNET_RUN_DIR", help="Where the process keeps its sockets."
+)
+
+
+def picture(node: NodeStatus, now: float) -> Text:
+    """
+    A node as `status` shows it.
+
+    :param now: Unix seconds.
+    """
+    lines = show.node_lines(node, now)
+    return Text("\n").join(Text.assemble(*((text, _STYLES[style]) for text, style in line)) for line in lines)
+
+
+@click.command()
+@click.option("--json", "as_lines", is_flag=True, help="One JSON object, for machines; with --watch one a line.")
+@click.option("--watch", is_flag=True, help="Go on, once a second, until Ctrl-C.")
+@click.option("--every", type=click.FloatRange(0.1, 3600), default=1.0, show_default=True, help="Seconds, for --watch.")
+@_run_dir
+@dir_option
+def status(as_lines: bool, watch: bool, every: float, run_dir: Path | None, place: Place) -> None:
+    """What runs here: sessions, their paths, and how well each of them does."""
+    feed = (run_dir or place.run_dir) / FEED
+    if not watch:
+        node = feedclient.node_status(feedclient.ask(feed, {"ask": "status"}))
+        if as_lines:
+            click.echo(json.dumps(as_json(node), indent=2))
+        else:
+            _console().print(picture(node, time.time()), soft_wrap=True)
+        return
+    try:
+        _watch(feed, every, as_lines)
+    except KeyboardInterrupt:
+        pass  # how one leaves
+
+
+def _watch(feed: Path, every: float, as_lines: bool) -> None:
+    answers = feedclient.follow(feed, {"ask": "watch", "every": every}, timeout=every + feedclient.PATIENCE)
+    if as_lines:
+        for answer in answers:
+            click.echo(json.dumps(answer))
+    else:
+        _draw(answers, _console())
+    raise HostError("the process has ended")
+
+
+def _draw(answers: Iterable[dict[str, Any]], console: Console) -> None:
+    """On a screen of its own, that a terminal of any size and a change of it leave whole; the last picture stays."""
+    seen = Text()
+    try:
+        with Live(console=console, auto_refresh=False, screen=console.is_terminal) as live:
+            for answer in answers:
+                seen = picture(feedclient.node_status(answer), time.time())
+                shown = seen.copy()
+                shown.no_wrap, shown.overflow = True, "ellipsis"
+                live.update(shown, refresh=True)
+    finally:
+        if seen and console.is_terminal:
+            console.print(seen, soft_wrap=True)
+
+
+def _console() -> Console:
+    """Colours on a terminal only (NO_COLOR and TERM=dumb are obeyed); nothing is guessed about the text."""
+    return Console(highlight=False, emoji=False, markup=False)
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@_run_dir
+@dir_option
+def console(command: tuple[str, ...], run_dir: Path | None, place: Place) -> None:
+    """
+    The manhole: a Python prompt in the running process, or one COMMAND there.
+
+    For example: morphnet console 'paths()'. The prompt says what else can be asked.
+    """
+    settings = (run_dir or place.run_dir) / SSH_CONFIG
+    client = shutil.which("ssh")
+    if client is None:
+        raise HostError("the console needs the ssh client: install openssh-client")
+    try:
+        settings.open().close()
+    except FileNotFoundError:
+        raise HostError(f"no morphnet with a manhole is running here (there is no {settings})") from None
+    except PermissionError:
+        raise HostError(f"{settings} may only be used by root or the owner of the process") from None
+    terminal = ["-t"] if not command and sys.stdin.isatty() else ["-T"]
+    sys.stdout.flush()
+    os.execv(client, [client, *terminal, "-F", os.fspath(settings), SSH_ALIAS, *(["--", *command] if command else [])])
+
+
+commands: list[click.Command] = [status, console]

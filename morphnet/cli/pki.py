@@ -1,0 +1,159 @@
+"""The certificates of a network: `morphnet pki list`, `revoke`, `renew`."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from morphnet.cli import Commands
+from morphnet.cli.place import Place, day, dir_option, load_server, now, open_ledger
+from morphnet.config import ServerConfig
+from morphnet.errors import ConfigError, HostError
+from morphnet.ops.feedclient import ask
+from morphnet.ops.places import FEED
+from morphnet.pki.authority import describe, names_of, serial_text
+from morphnet.pki.files import CA, load_authority, read_certificate, read_key, write_certificate
+from morphnet.pki.names import checked_host
+from morphnet.store.base import CertificateRecord
+
+_PATIENCE = 2.0  # seconds to wait for the running server
+_SHOWN = 16  # characters of a serial in the table
+
+pki = Commands(
+    "pki",
+    {"list": "morphnet.cli.pki:list_", "revoke": "morphnet.cli.pki:revoke", "renew": "morphnet.cli.pki:renew"},
+    "The network's certificates; on the server.",
+)
+
+
+def _state(record: CertificateRecord, at: float) -> str:
+    if record.revoked_at:
+        return f"revoked {day(record.revoked_at)}"
+    if record.used_at:
+        return f"used {day(record.used_at)}"
+    return "expired" if record.not_after <= at else "good"
+
+
+@click.command("list")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@dir_option
+def list_(as_json: bool, place: Place) -> None:
+    """Every certificate and invitation: whose, of which kind, until when."""
+    config, at = load_server(place), now()
+    ca = describe(read_certificate(config.pki_dir, CA))
+    ledger = open_ledger(config)
+    try:
+        records = [CertificateRecord(ca.serial, ca.name, ca.kind, int(ca.not_after)), *ledger.certificates()]
+    finally:
+        ledger.close()
+    if as_json:
+        rows = [
+            {
+                "name": each.name,
+                "kind": each.kind,
+                "serial": each.serial,
+                "expires": datetime.fromtimestamp(each.not_after, UTC).isoformat(),
+                "state": _state(each, at).split()[0],
+            }
+            for each in records
+        ]
+        click.echo(json.dumps(rows, indent=2))
+        return
+    _print_table(records, at)
+
+
+def _print_table(records: list[CertificateRecord], at: float) -> None:
+    table = Table(box=None, pad_edge=False)
+    for title in ("name", "kind", "serial", "expires", "state"):
+        table.add_column(title, no_wrap=title != "name", overflow="fold")
+    for each in records:
+        state = _state(each, at)
+        style = "" if state == "good" else "dim"
+        table.add_row(each.name, each.kind, each.serial[:_SHOWN], day(each.not_after), state, style=style)
+    Console(markup=False, highlight=False).print(table)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--release", is_flag=True, help="Also give its inner addresses back to the pool.")
+@dir_option
+def revoke(name: str, release: bool, place: Place) -> None:
+    """Revoke every certificate and open invitation of NAME, now."""
+    config = load_server(place)
+    if name == config.name:
+        raise ConfigError(f"{name} is this server: stop it instead, or renew its certificate with `morphnet pki renew`")
+    ledger = open_ledger(config)
+    try:
+        serials = ledger.revoke(name, int(now()))
+        known = bool(serials) or any(each.name == name for each in ledger.certificates())
+        if release:
+            ledger.release(name)
+    finally:
+        ledger.close()
+    if not known:
+        raise ConfigError(f"nobody is called {name!r}: `morphnet pki list` shows who there is")
+    if not serials:
+        click.echo(f"{name} has nothing left to revoke.")
+        return
+    told = tell_server(config.run_dir)
+    click.echo(
+        f"Revoked {len(serials)} of {name}; {'the running server was told' if told else 'no server runs here now'}."
+    )
+
+
+@click.command()
+@click.argument("name", default="server")
+@click.option("--address", "addresses", metavar="PUBLIC", multiple=True, help="New addresses in the place of the old.")
+@dir_option
+def renew(name: str, addresses: tuple[str, ...], place: Place) -> None:
+    """Renew this server's certificate. Clients renew theirs by themselves."""
+    config = load_server(place)
+    if name == CA:
+        ends = day(describe(read_certificate(config.pki_dir, CA)).not_after)
+        raise ConfigError(f"the CA is good until {ends} and cannot be renewed: a new one is a new network")
+    if name not in ("server", config.name):
+        raise ConfigError(
+            f"only {name} itself can renew its certificate, and does so while it is connected; "
+            f"if that came too late: `morphnet invite {name}`"
+        )
+    certificate = _renew_server(config, [checked_host(each) for each in addresses])
+    told = tell_server(config.run_dir)
+    click.echo(
+        f"The certificate of {config.name} is good until {day(certificate)}; "
+        + ("the running server was told." if told else "no server runs here now.")
+    )
+
+
+def _renew_server(config: ServerConfig, addresses: list[str]) -> float:
+    """
+    A new certificate for the same key: one file, so that the server never reads a pair that does not belong together.
+
+    :returns: Unix seconds of its end.
+    """
+    authority = load_authority(config.pki_dir)
+    names = names_of(read_certificate(config.pki_dir, config.name))
+    if addresses:
+        names = list(dict.fromkeys([names[0], *addresses]))
+    certificate = authority.server(read_key(config.pki_dir, config.name).public_key(), names, now=now())
+    ends = certificate.not_valid_after_utc.timestamp()
+    ledger = open_ledger(config)
+    try:
+        ledger.add_certificate(CertificateRecord(serial_text(certificate), config.name, "server", int(ends)))
+    finally:
+        ledger.close()
+    write_certificate(config.pki_dir, config.name, certificate)
+    return ends
+
+
+def tell_server(run_dir: Path) -> bool:
+    """Ask the running server to read certificates and revocations anew. False when none runs, or it does not answer."""
+    try:
+        ask(run_dir / FEED, {"ask": "reload"}, _PATIENCE)
+    except (HostError, ConfigError):
+        return False  # what was changed is on the disk: a server that starts reads it
+    return True

@@ -1,0 +1,120 @@
+"""Where morphnet's files are: one directory with the configuration, and what it names."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from morphnet.config import ServerConfig
+from morphnet.errors import ConfigError
+from morphnet.store.ledger import DATABASE, Ledger
+
+SYSTEM = Path("/etc/morphnet")
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One directory of morphnet's, and the paths that its files will name."""
+
+    root: Path  # absolute
+
+    @property
+    def server_toml(self) -> Path:
+        return self.root / "server.toml"
+
+    @property
+    def client_toml(self) -> Path:
+        return self.root / "client.toml"
+
+    @property
+    def authorized_keys(self) -> Path:
+        return self.root / "authorized_keys"
+
+    @property
+    def pki_dir(self) -> Path:
+        return self.root / "pki"
+
+    @property
+    def state_dir(self) -> Path:
+        return Path("/var/lib/morphnet") if self.root == SYSTEM else self.root / "state"
+
+    @property
+    def run_dir(self) -> Path:
+        return Path("/run/morphnet") if self.root == SYSTEM else self.root / "run"
+
+    def settings(self) -> dict[str, Any]:
+        """What both configuration files say of paths."""
+        return {
+            "pki_dir": self.pki_dir,
+            "state_dir": self.state_dir,
+            "run_dir": self.run_dir,
+            "manhole": {"authorized_keys": self.authorized_keys},
+        }
+
+    def option(self) -> str:
+        """What to add to a `morphnet` command so that it finds this place: "" or " --dir ROOT"."""
+        return "" if self.root == default_root() else f" --dir {self.root}"
+
+    def config_option(self, file: Path) -> str:
+        """What to add to `twistd morph-...` so that it finds its configuration: "" or " --config FILE"."""
+        return "" if self.root == SYSTEM else f" --config {file}"
+
+
+def default_root() -> Path:
+    """/etc/morphnet for root, else the user's own."""
+    if os.geteuid() == 0:
+        return SYSTEM
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "morphnet"
+
+
+def _place(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Place:
+    return Place(Path(value).expanduser().absolute() if value else default_root())
+
+
+def dir_option(command: _F) -> _F:
+    """`--dir`, handed to the command as `place`."""
+    return click.option(
+        "--dir",
+        "place",
+        metavar="DIR",
+        envvar="MORPHNET_DIR",
+        callback=_place,
+        help="Where the configuration is; /etc/morphnet for root, else ~/.config/morphnet.",
+    )(command)
+
+
+def load_server(place: Place) -> ServerConfig:
+    """:raises ConfigError: no server was made here, or its configuration has a mistake."""
+    from morphnet.configfile import load
+
+    if not place.server_toml.exists():
+        raise ConfigError(f"there is no {place.server_toml}: run `morphnet init` on the server, or give its --dir")
+    return load(ServerConfig, place.server_toml, {})
+
+
+def open_ledger(config: ServerConfig) -> Ledger:
+    """The server's records; the server may run meanwhile."""
+    return Ledger(config.state_dir / DATABASE)
+
+
+def now() -> float:
+    """Unix seconds."""
+    return time.time()
+
+
+def day(at: float) -> str:
+    """A date as it is shown, in UTC."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
+
+
+def moment(at: float) -> str:
+    """A date and time as it is shown, in UTC."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")

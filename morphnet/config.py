@@ -1,0 +1,129 @@
+"""One frozen dataclass per role; its defaults are the product's defaults. See `morphnet.configfile` for TOML."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from morphnet.errors import ConfigError
+
+SCHEDULERS = ("bond", "flow", "redundant", "best")
+FRAMINGS = ("compact", "seed")
+CONTROL_PORT = 8443  # TCP, TLS 1.3
+DATA_PORT = 8000  # UDP
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """The data plane's settings, the same on both sides."""
+
+    scheduler: str = field(default="bond", metadata={"help": "bond, flow, redundant or best", "choices": SCHEDULERS})
+    reorder_ms: float = field(default=50.0, metadata={"help": "longest wait for a missing packet, milliseconds"})
+    reorder_packets: int = field(default=4096, metadata={"help": "most packets held back per session"})
+    reorder_bytes: int = field(default=8 << 20, metadata={"help": "most bytes held back per session"})
+    resend: bool = field(default=True, metadata={"help": "send again what was in flight on a path that fell silent"})
+    resend_bytes: int = field(default=8 << 20, metadata={"help": "most bytes kept for that per session"})
+    queue_ms: float = field(
+        default=50.0,
+        metadata={"help": "queue for a path: drops begin at 0.4 of it, nothing waits four times as long; milliseconds"},
+    )
+    compression: str = field(default="off", metadata={"help": "off, zstd or gzip", "choices": ("off", "zstd", "gzip")})
+    framing: str = field(
+        default="compact",
+        metadata={
+            "help": "compact, 40 bytes a datagram, or seed, 66; a peer that knows only the latter gets it",
+            "choices": FRAMINGS,
+        },
+    )
+    rekey_seconds: float = field(default=120.0, metadata={"help": "a new key at least this often, seconds"})
+    rekey_packets: int = field(default=1 << 22, metadata={"help": "a new key after this many packets (at most 2^23)"})
+    forgery_limit: int = field(default=1 << 20, metadata={"help": "close a session after this many forged packets"})
+    heartbeat_s: float = field(default=5.0, metadata={"help": "seconds between heartbeats on an idle path"})
+    mtu: int = field(default=1400, metadata={"help": "inner MTU, bytes (lowered by itself where a path needs it)"})
+
+
+@dataclass(frozen=True, slots=True)
+class ManholeConfig:
+    """The SSH door into the running process."""
+
+    enabled: bool = field(default=True, metadata={"help": "open the manhole"})
+    listen: str = field(default="", metadata={"help": "'' for a unix socket in run_dir, or 127.0.0.1:PORT"})
+    authorized_keys: Path = field(
+        default=Path("/etc/morphnet/authorized_keys"), metadata={"help": "OpenSSH public keys that may enter"}
+    )
+
+    def address(self) -> tuple[str, int] | None:
+        """
+        Address and TCP port of `listen`; None stands for the unix socket.
+
+        :raises ConfigError: it is not ADDRESS:PORT, or it names every network at once.
+        """
+        if not self.listen:
+            return None
+        host, _, port = self.listen.rpartition(":")
+        if not (host and port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535):
+            raise ConfigError("must be ADDRESS:PORT like 127.0.0.1:2222, or '' for a unix socket")
+        try:
+            address = ipaddress.ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
+        except ValueError:
+            raise ConfigError(f"must begin with an IP address: write 127.0.0.1:{port}") from None
+        if address.is_unspecified:
+            raise ConfigError(f"would open the manhole to every network: write 127.0.0.1:{port}, or one address")
+        return str(address), int(port)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """`twistd morph-server`."""
+
+    name: str = field(
+        default="", metadata={"help": "this server's name, as in its certificate and as clients ask for it"}
+    )
+    listen: tuple[str, ...] = field(default=("0.0.0.0", "::"), metadata={"help": "addresses to serve on"})
+    control_port: int = field(default=CONTROL_PORT, metadata={"help": "TCP port of the control link"})
+    data_port: int = field(default=DATA_PORT, metadata={"help": "UDP port of the data plane"})
+    state_dir: Path = field(default=Path("/var/lib/morphnet"), metadata={"help": "database and journal"})
+    run_dir: Path = field(default=Path("/run/morphnet"), metadata={"help": "sockets of the running process"})
+    pki_dir: Path = field(default=Path("/etc/morphnet/pki"), metadata={"help": "CA and certificates"})
+    tun: str = field(default="morph0", metadata={"help": "name of the TUN device"})
+    pool4: str = field(
+        default="10.73.0.0/24", metadata={"help": "inner IPv4 addresses; the first is the server's; '' for none"}
+    )
+    pool6: str = field(
+        default="fd73::/64", metadata={"help": "inner IPv6 addresses; the first is the server's; '' for none"}
+    )
+    nat: bool = field(default=True, metadata={"help": "let clients reach the world through this host"})
+    dns: tuple[str, ...] = field(default=(), metadata={"help": "DNS servers that clients shall use"})
+    max_sessions: int = field(default=1000, metadata={"help": "more clients than this are refused"})
+    session_timeout_s: float = field(
+        default=3600.0, metadata={"help": "forget a session silent for this long, seconds"}
+    )
+    tuning: Tuning = field(default_factory=Tuning)
+    manhole: ManholeConfig = field(default_factory=ManholeConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientConfig:
+    """`twistd morph-client`."""
+
+    server: str = field(default="", metadata={"help": "HOST or HOST:PORT of the server's control link"})
+    server_name: str = field(default="", metadata={"help": "name that its certificate must carry; '' for HOST"})
+    name: str = field(default="", metadata={"help": "this machine's name, as in its certificate"})
+    state_dir: Path = field(default=Path("/var/lib/morphnet"), metadata={"help": "database and journal"})
+    run_dir: Path = field(default=Path("/run/morphnet"), metadata={"help": "sockets of the running process"})
+    pki_dir: Path = field(
+        default=Path("/etc/morphnet/pki"), metadata={"help": "CA certificate, own certificate and key"}
+    )
+    tun: str = field(default="morph0", metadata={"help": "name of the TUN device"})
+    uplinks: tuple[str, ...] = field(
+        default=(), metadata={"help": "interfaces to use; none means every one with a way out"}
+    )
+    exclude: tuple[str, ...] = field(default=(), metadata={"help": "interfaces never to use"})
+    routes: tuple[str, ...] = field(
+        default=("default",), metadata={"help": "'default', or prefixes to send through the tunnel (split tunnel)"}
+    )
+    dns: bool = field(default=True, metadata={"help": "use the DNS servers that the server names"})
+    mss_clamp: bool = field(default=True, metadata={"help": "clamp the MSS of TCP that is forwarded into the tunnel"})
+    tuning: Tuning = field(default_factory=Tuning)
+    manhole: ManholeConfig = field(default_factory=ManholeConfig)

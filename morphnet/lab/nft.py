@@ -1,0 +1,171 @@
+"""
+What a router of the lab does to packets, as nftables messages, and its memory of connections.
+
+none         forwards
+easy         masquerades; keeps the source port when it can
+hard         masquerades with a new random port for each destination
+firewall     forwards, and lets in from outside only answers
+udp_blocked  as easy, and lets no UDP through
+
+The lab stands apart from the product, so these few words are its own. Source: linux/netfilter/nf_tables.h.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+
+TABLE = "lab"
+FIRST_PORT, PORTS, RANGES = 20000, 1000, 40  # of the ranges that new mappings may be sent to
+_NETLINK_NETFILTER = 12
+_NESTED, _REQUEST, _ACK, _CREATE, _APPEND = 0x8000, 1, 4, 0x400, 0x800
+_NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE, _BEGIN, _END = 0, 2, 3, 6, 0x10, 0x11
+_NFT, _CONNTRACK_DELETE, _INET = 10, 1 << 8 | 2, 1
+_INPUT, _FORWARD, _POSTROUTING = 1, 2, 4
+_IIFNAME, _OIFNAME, _NFPROTO, _L4PROTO = 6, 7, 15, 16  # keys of `meta`
+_ESTABLISHED_RELATED = 2 | 4
+_PORT_RANGE, _RANDOM_FULLY = 1 << 1, 1 << 4  # NF_NAT_RANGE_...
+_DROP, _ACCEPT = 0, 1
+
+
+def _attribute(kind: int, value: bytes) -> bytes:
+    return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
+
+
+def _be32(kind: int, value: int) -> bytes:
+    return _attribute(kind, struct.pack("!i", value))
+
+
+def _text(kind: int, value: str) -> bytes:
+    return _attribute(kind, value.encode() + b"\0")
+
+
+def _nest(kind: int, *parts: bytes) -> bytes:
+    return _attribute(kind | _NESTED, b"".join(parts))
+
+
+def _expression(name: str, *parts: bytes) -> bytes:
+    return _nest(1, _text(1, name), _nest(2, *parts))
+
+
+def _equal(value: bytes, operation: int = 0) -> bytes:
+    return _expression("cmp", _be32(1, 1), _be32(2, operation), _nest(3, _attribute(1, value)))
+
+
+def _meta(key: int, value: bytes) -> bytes:
+    return _expression("meta", _be32(2, key), _be32(1, 1)) + _equal(value)
+
+
+def _device(key: int, name: str) -> bytes:
+    return _meta(key, name.encode().ljust(16, b"\0"))
+
+
+def _known() -> bytes:
+    """`ct state established,related`."""
+    mask = _nest(4, _attribute(1, struct.pack("=I", _ESTABLISHED_RELATED)))
+    zero = _nest(5, _attribute(1, bytes(4)))
+    bits = _expression("bitwise", _be32(1, 1), _be32(2, 1), _be32(3, 4), mask, zero)
+    return _expression("ct", _be32(2, 0), _be32(1, 1)) + bits + _equal(bytes(4), 1)
+
+
+def _verdict(code: int) -> bytes:
+    return _expression("immediate", _be32(1, 0), _nest(2, _nest(2, _be32(1, code))))
+
+
+def _masquerade(hard: bool, ports: tuple[int, int] | None) -> bytes:
+    flags = (_RANDOM_FULLY if hard else 0) | (_PORT_RANGE if ports else 0)
+    words, where = b"", b""
+    for register, attribute, port in zip((9, 10), (2, 3), ports or (), strict=False):  # 32-bit registers 1 and 2
+        words += _expression("immediate", _be32(1, register), _nest(2, _attribute(1, struct.pack("!H", port))))
+        where += _be32(attribute, register)
+    return words + _expression("masq", *([_be32(1, flags)] if flags else []), where)
+
+
+def _message(kind: int, flags: int, family: int, resource: int, body: bytes = b"") -> bytes:
+    payload = struct.pack("!BBH", family, 0, resource) + body
+    return struct.pack("=IHHII", 16 + len(payload), kind, _REQUEST | flags, 0, 0) + payload
+
+
+def _ask(kind: int, flags: int, body: bytes) -> bytes:
+    return _message(_NFT << 8 | kind, flags | _ACK, _INET, 0, body)
+
+
+def _chain(name: str, kind: str, hook: int, priority: int) -> bytes:
+    hooked = _nest(4, _be32(1, hook), _be32(2, priority))
+    return _ask(_NEWCHAIN, _CREATE, _text(1, TABLE) + _text(3, name) + hooked + _be32(5, _ACCEPT) + _text(7, kind))
+
+
+def _rule(chain: str, *words: bytes) -> bytes:
+    return _ask(_NEWRULE, _CREATE | _APPEND, _text(1, TABLE) + _text(2, chain) + _nest(4, *words))
+
+
+def rules(kind: str, outside: str, ports: tuple[int, int] | None = None) -> list[bytes]:
+    """
+    The table of a router, to replace the one there is.
+
+    :param outside: its device to the internet.
+    :param ports: first and last public port of new mappings; None: any.
+    """
+    said = [
+        _ask(_NEWTABLE, _CREATE, _text(1, TABLE)),
+        _ask(_DELTABLE, 0, _text(1, TABLE)),
+    ]  # gone, whether there or not
+    if kind == "none":
+        return said
+    said += [_ask(_NEWTABLE, _CREATE, _text(1, TABLE)), _chain("forward", "filter", _FORWARD, 0)]
+    if kind == "firewall":
+        said.append(_rule("forward", _device(_IIFNAME, outside), _known(), _verdict(_ACCEPT)))
+        said.append(_rule("forward", _device(_IIFNAME, outside), _verdict(_DROP)))
+        return said
+    if kind == "udp_blocked":
+        said.append(_rule("forward", _meta(_L4PROTO, b"\x11"), _verdict(_DROP)))
+    # A router in a home says nothing to strangers. If it did, its "port unreachable" would end a session whose
+    # mapping was just forgotten, and a stranger's packet would occupy the port that the mapping wants back.
+    said.append(_chain("input", "filter", _INPUT, 0))
+    said.append(_rule("input", _device(_IIFNAME, outside), _known(), _verdict(_ACCEPT)))
+    said += [
+        _rule("input", _device(_IIFNAME, outside), _meta(_L4PROTO, protocol), _verdict(_DROP))
+        for protocol in (b"\x06", b"\x11")
+    ]
+    said.append(_chain("out", "nat", _POSTROUTING, 100))
+    four = _meta(_NFPROTO, b"\x02")  # IPv6 is forwarded as it is
+    return [*said, _rule("out", four, _device(_OIFNAME, outside), _masquerade(kind == "hard", ports))]
+
+
+def port_range(turn: int) -> tuple[int, int]:
+    """First and last port for the `turn`-th remapping; one turn shares nothing with the next."""
+    first = FIRST_PORT + turn % RANGES * PORTS
+    return first, first + PORTS - 1
+
+
+def apply(requests: list[bytes]) -> None:
+    """
+    Do all of these, or nothing, in the network we are in.
+
+    :raises OSError: the first refusal.
+    """
+    whole = [_message(_BEGIN, 0, 0, _NFT), *requests, _message(_END, 0, 0, _NFT)]
+    _exchange(b"".join(whole), len(requests))
+
+
+def forget_connections() -> None:
+    """Empty the table of connections of the network we are in."""
+    _exchange(_message(_CONNTRACK_DELETE, _ACK, socket.AF_UNSPEC, 0), 1)
+
+
+def _exchange(said: bytes, expected: int) -> None:
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER) as door:
+        door.settimeout(5)
+        door.send(said)
+        while expected > 0:
+            answers, at = door.recv(1 << 18), 0
+            while at + 20 <= len(answers):
+                length, kind = struct.unpack_from("=IH", answers, at)
+                number = -struct.unpack_from("=i", answers, at + 16)[0]
+                if kind == 2:
+                    expected -= 1
+                    if number:
+                        raise OSError(number, f"netfilter: {os.strerror(number)} ({errno.errorcode.get(number)})")
+                at += length + (-length % 4)

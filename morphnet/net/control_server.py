@@ -1,0 +1,348 @@
+"""The server's end of the control links: the port, its limits, and what each caller may say when."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Coroutine
+from typing import cast
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IAddress, IProtocolFactory, IReactorTime
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from morphnet.errors import MalformedFrame, Refused
+from morphnet.net.control import PACE, ControlLink, Pace, host_of
+from morphnet.net.limits import LIMITS, Limits, Lobby, SourceLimiter, source_of
+from morphnet.net.tls import Complaints, ServerTls, same_name
+from morphnet.wire.signals import (
+    VERSION,
+    Goodbye,
+    Hello,
+    Join,
+    Joined,
+    Refusal,
+    Renew,
+    Renewed,
+    Scheduler,
+    Signal,
+    Welcome,
+    phrase,
+)
+
+_SORRY = 5.0  # seconds after which a client may try again when the fault is ours
+
+
+class RefusedForNow(Refused):
+    """Turned away, but asked to come back."""
+
+    def __init__(self, reason: str, retry_after: float) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after  # seconds
+
+
+class Caller(typing.Protocol):
+    """One client on the line, as the office sees it. Hashable by identity."""
+
+    @property
+    def name(self) -> str:
+        "As in its certificate."
+
+    @property
+    def serial(self) -> str:
+        "Its certificate's, see tls.Peer."
+
+    @property
+    def not_after(self) -> float:
+        "Its certificate's end, Unix seconds."
+
+    @property
+    def group(self) -> str:
+        "TLS group of the handshake."
+
+    @property
+    def host(self) -> str:
+        "Its numeric address."
+
+    @property
+    def local(self) -> str:
+        "Our numeric address that it called."
+
+    def export(self, context: bytes) -> bytes:
+        "64 bytes of key material that only the two ends know."
+
+    def send(self, signal: Signal) -> None:
+        "Push a signal."
+
+    def close(self, reason: str = "") -> None:
+        "Say Goodbye and hang up."
+
+    def finish(self, last: Signal, reason: str) -> None:
+        "Say something else than Goodbye and hang up."
+
+    def prove(self, within: float) -> None:
+        "Drop it unless it gives a sign of life within so many seconds."
+
+
+class Office(typing.Protocol):
+    """Who answers the callers."""
+
+    async def hello(self, caller: Caller, hello: Hello) -> Welcome:
+        """
+        Take the caller in. May be cancelled, when the caller hangs up.
+
+        :raises Refused: no; or RefusedForNow: not now.
+        """
+        ...
+
+    def signal(self, caller: Caller, signal: Scheduler | Goodbye) -> None:
+        """A caller who was welcomed says something."""
+        ...
+
+    def gone(self, caller: Caller, reason: str) -> None:
+        """A caller to whom `hello` gave a Welcome is no longer there. Exactly once for each."""
+        ...
+
+    async def join(self, serial: str, name: str, csr: str) -> tuple[str, str]:
+        """
+        Trade an invitation (its serial and name) for a certificate; answers with certificate and CA, PEM.
+
+        :raises Refused: used already, or the request is no good.
+        """
+        ...
+
+    async def renew(self, caller: Caller, csr: str) -> str:
+        """
+        The caller's next certificate, PEM.
+
+        :raises Refused: the request is no good.
+        """
+        ...
+
+
+class ServerLink(ControlLink):
+    """One caller. A client says Hello, an invitation Join; nothing else comes first."""
+
+    _log = Logger()
+
+    def __init__(self, server: ControlServer, pace: Pace, pq: str) -> None:
+        super().__init__(server.clock, pace, pq)
+        self._server = server
+        self._asked: Deferred[None] | None = None  # what the office is busy with for us
+        self._welcomed = False
+
+    @property
+    def name(self) -> str:
+        return "" if self.peer is None else self.peer.name
+
+    @property
+    def serial(self) -> str:
+        return "" if self.peer is None else self.peer.serial
+
+    @property
+    def not_after(self) -> float:
+        return 0.0 if self.peer is None else self.peer.not_after
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self._server.entered(self)
+
+    def introduced(self) -> None:
+        self._server.proven(self)
+
+    def turned_away(self, reason: str) -> None:
+        self.finish(Refusal(phrase(reason)), reason)
+
+    def received(self, signal: Signal) -> None:
+        if self._welcomed and isinstance(signal, Scheduler):
+            self._server.office.signal(self, signal)
+        elif self._welcomed and isinstance(signal, Goodbye):
+            self._server.office.signal(self, signal)
+            self.finish(Goodbye(), f"goodbye {signal.reason}".strip())
+        elif self._asked is not None:
+            raise MalformedFrame(f"{signal.type} while the last request is not answered")
+        elif self._welcomed and isinstance(signal, Renew):
+            self._ask(self._renew(signal))
+        elif not self._welcomed and isinstance(signal, Hello) and self._is("client"):
+            self._ask(self._hello(signal))
+        elif not self._welcomed and isinstance(signal, Join) and self._is("invite"):
+            self._ask(self._join(signal))
+        else:
+            raise MalformedFrame(f"{signal.type} out of place")
+
+    def ended(self, reason: str, failure: Failure) -> None:
+        self._server.left(self)
+        if self.peer is None and not self._server.closing:
+            self._server.complaints.add(reason)
+        if self._asked is not None:
+            self._asked.cancel()
+        if self._welcomed:
+            self._welcomed = False
+            self._server.office.gone(self, reason)
+
+    def _is(self, kind: str) -> bool:
+        return self.peer is not None and self.peer.kind == kind
+
+    def _ask(self, request: Coroutine[Deferred[object], object, None]) -> None:
+        asked = self._asked = Deferred.fromCoroutine(request)
+
+        def answered(result: object) -> None:
+            self._asked = None
+            if isinstance(result, Failure):
+                self._failed(result)
+
+        asked.addBoth(answered)
+
+    def _failed(self, failure: Failure) -> None:
+        """The office said no, or broke."""
+        if failure.check(CancelledError) is not None:
+            return
+        refused = failure.value
+        if isinstance(refused, Refused):
+            after = refused.retry_after if isinstance(refused, RefusedForNow) else None
+            refusal = Refusal(phrase(refused.reason), after)
+            self._server.complaints.add(refusal.reason)
+        else:
+            self._log.failure("request of a caller failed", failure)
+            refusal = Refusal("internal error", _SORRY)
+        if self._welcomed:
+            self.send(refusal)  # of a renewal: the session goes on
+        else:
+            self.finish(refusal, refusal.reason)
+
+    async def _hello(self, hello: Hello) -> None:
+        if hello.version != VERSION:
+            raise Refused(f"version {hello.version} is not spoken here")
+        if not same_name(hello.name, self.name):
+            raise Refused("name is not the certificate's")
+        welcome = await self._server.office.hello(self, hello)
+        if self._ending:
+            self._server.office.gone(self, self._why or "hung up")
+            return
+        self._welcomed = True
+        self.send(welcome)
+        self.settled()
+
+    async def _join(self, join: Join) -> None:
+        certificate, ca = await self._server.office.join(self.serial, self.name, join.csr)
+        self.finish(Joined(certificate, ca), "joined")
+
+    async def _renew(self, renew: Renew) -> None:
+        self.send(Renewed(await self._server.office.renew(self, renew.csr)))
+
+
+class _Doorway(TLSMemoryBIOFactory):
+    """Turns a connection away before TLS has seen a byte of it."""
+
+    def __init__(self, server: ControlServer, tls: ServerTls, inner: Factory) -> None:
+        super().__init__(tls, False, cast(IProtocolFactory, inner), server.clock)
+        self._server = server
+
+    def buildProtocol(self, addr: IAddress | None) -> TLSMemoryBIOProtocol:
+        if not self._server.admits(host_of(addr)):
+            return cast(TLSMemoryBIOProtocol, None)  # Twisted closes the socket
+        return super().buildProtocol(addr)
+
+
+@implementer(IProtocolFactory)
+class _Links(Factory):
+    noisy = False
+
+    def __init__(self, server: ControlServer, pace: Pace, pq: str) -> None:
+        self._make = lambda: ServerLink(server, pace, pq)
+
+    def buildProtocol(self, addr: IAddress | None) -> ServerLink:
+        return self._make()
+
+
+class ControlServer:
+    """
+    All callers. `factory` is what an endpoint listens with, several endpoints if need be.
+
+    :param pq: "require" refuses a handshake without ML-KEM, "allow" takes it.
+    """
+
+    def __init__(
+        self,
+        tls: ServerTls,
+        office: Office,
+        clock: IReactorTime,
+        limits: Limits = LIMITS,
+        pace: Pace = PACE,
+        pq: str = "require",
+    ) -> None:
+        self.office, self.clock = office, clock
+        self.complaints = Complaints(clock.seconds)
+        self.closing = False
+        self._limits = limits
+        self._limiter = SourceLimiter(limits.rate, limits.burst, limits.sources)
+        self._lobby: Lobby[ServerLink] = Lobby(limits.half_open, limits.half_open_per_source)
+        self._links: set[ServerLink] = set()
+        self._full = 0  # connections turned away because there were too many
+        self._empty: Deferred[None] | None = None
+        self.factory: IProtocolFactory = _Doorway(self, tls, _Links(self, pace, pq))
+
+    def counters(self) -> dict[str, int]:
+        """For the node's status."""
+        return {
+            "control_links": len(self._links),
+            "control_half_open": len(self._lobby),
+            "control_limited": self._limiter.refused,
+            "control_evicted": self._lobby.evicted,
+            "control_full": self._full,
+            "control_refused": sum(self.complaints.counts.values()),
+        }
+
+    def close(self, reason: str = "server stops") -> Deferred[None]:
+        """Say Goodbye to everybody; fires when all are gone, soon."""
+        self.closing = True
+        done: Deferred[None] = Deferred()
+        self._empty = done
+        for link in list(self._links):
+            if link.peer is None:
+                link.drop(reason)
+            else:
+                link.close(reason)
+        self._tell_empty()
+        return done
+
+    # for the links
+
+    def admits(self, host: str) -> bool:
+        """Whether one more connection from there may come in."""
+        if self.closing or not self._limiter.admit(source_of(host), now=self.clock.seconds()):
+            return False
+        if len(self._links) >= self._limits.connections:
+            waiting = self._lobby.oldest()
+            if waiting is None:
+                self._full += 1
+                return False
+            self._lobby.leave(waiting)
+            self._lobby.evicted += 1
+            waiting.drop("made room")
+        return True
+
+    def entered(self, link: ServerLink) -> None:
+        """It is connected and unknown."""
+        self._links.add(link)
+        leaving = self._lobby.enter(link, source_of(link.host))
+        if leaving is not None:
+            leaving.drop("made room")
+
+    def proven(self, link: ServerLink) -> None:
+        """It has shown a good certificate."""
+        self._lobby.leave(link)
+
+    def left(self, link: ServerLink) -> None:
+        """It is gone."""
+        self._lobby.leave(link)
+        self._links.discard(link)
+        self._tell_empty()
+
+    def _tell_empty(self) -> None:
+        if self._empty is not None and not self._links:
+            empty, self._empty = self._empty, None
+            empty.callback(None)

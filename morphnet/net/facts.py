@@ -1,0 +1,170 @@
+"""What the kernel tells about devices, addresses and routes, parsed. Source: linux/rtnetlink.h, linux/if_addr.h."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import struct
+from dataclasses import dataclass
+from errno import EAFNOSUPPORT, ENOENT, EOPNOTSUPP
+
+from morphnet.net.netlink import NetlinkSocket, attributes
+
+NEWLINK, DELLINK, NEWADDR, DELADDR, NEWROUTE, DELROUTE, DELRULE = 16, 17, 20, 21, 24, 25, 33  # message types
+MAIN = 254  # the main routing table
+PROTOCOL = 73  # marks our own routes and rules: `ip route show proto 73`
+IFF_UP, IFF_LOOPBACK, IFF_LOWER_UP = 0x1, 0x8, 0x10000
+_OPER_UNKNOWN, _OPER_UP = 0, 6
+_SECONDARY, _DAD_FAILED, _DEPRECATED, _TENTATIVE, _OPTIMISTIC = 0x01, 0x08, 0x20, 0x40, 0x04
+_UNICAST, _GLOBAL_SCOPE = 1, 0
+LINK = struct.Struct("=BxHiII")  # family, type, index, flags, change
+ADDRESS = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
+ROUTE = struct.Struct("=BBBBBBBBI")  # family, to and from length, tos, table, protocol, scope, type, flags
+_HOP = struct.Struct("=HBBi")  # length, flags, weight, index
+_U32 = struct.Struct("=I")
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFact:
+    """A device, as the kernel tells it."""
+
+    index: int
+    name: str
+    flags: int
+    operstate: int
+    mtu: int
+
+    @property
+    def up(self) -> bool:
+        """Switched on, and with carrier."""
+        on = self.flags & IFF_UP and self.flags & IFF_LOWER_UP
+        return bool(on) and self.operstate in (_OPER_UNKNOWN, _OPER_UP)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressFact:
+    """An address of a device that can be sent from; `rank` is less for the better ones."""
+
+    index: int
+    address: str
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFact:
+    """One way of a default route in the main table."""
+
+    index: int
+    family: int  # 4 or 6
+    gateway: str  # "" for none
+    metric: int
+    learned: bool  # made by the kernel from a router advertisement
+
+
+def link_fact(payload: bytes) -> LinkFact | None:
+    """Parse the payload of RTM_NEWLINK or RTM_DELLINK; None if it is torn."""
+    if len(payload) < LINK.size:
+        return None
+    family, _, index, flags, _ = LINK.unpack_from(payload)
+    found = attributes(payload[LINK.size :])
+    if family != 0 or 3 not in found:  # a bridge speaks of its ports in messages of its own family
+        return None
+    name = found[3].rstrip(b"\0").decode(errors="replace")
+    return LinkFact(index, name, flags, found.get(16, b"\0")[0], _number(found.get(4)))
+
+
+def address_fact(payload: bytes) -> AddressFact | None:
+    """
+    Parse the payload of RTM_NEWADDR; None if one cannot send to the world from that address.
+
+    The order among IPv6 addresses: temporary ones (a machine that has them wants to be known by them, RFC 8981), then
+    other global ones, then unique local ones.
+    """
+    if len(payload) < ADDRESS.size:
+        return None
+    family, _, flags, scope, index = ADDRESS.unpack_from(payload)
+    found = attributes(payload[ADDRESS.size :])
+    packed = found.get(2, found.get(1, b""))  # IFA_LOCAL; on a point-to-point link IFA_ADDRESS is the peer's
+    flags = _number(found.get(8)) or flags
+    if scope != _GLOBAL_SCOPE or len(packed) != (4 if family == socket.AF_INET else 16):
+        return None
+    if family == socket.AF_INET:
+        return AddressFact(index, str(ipaddress.IPv4Address(packed)), 1 if flags & _SECONDARY else 0)
+    if flags & (_DAD_FAILED | _DEPRECATED) or (flags & _TENTATIVE and not flags & _OPTIMISTIC):
+        return None
+    local = packed[0] & 0xFE == 0xFC
+    rank = 2 if local else 0 if flags & _SECONDARY else 1  # IFA_F_SECONDARY means "temporary" here
+    return AddressFact(index, str(ipaddress.IPv6Address(packed)), rank)
+
+
+def route_facts(payload: bytes) -> list[RouteFact]:
+    """Parse the payload of RTM_NEWROUTE or RTM_DELROUTE; empty unless it is a default route in the main table."""
+    if len(payload) < ROUTE.size:
+        return []
+    family, to_length, _, _, table, protocol, _, kind, _ = ROUTE.unpack_from(payload)
+    if to_length != 0 or kind != _UNICAST or family not in (socket.AF_INET, socket.AF_INET6):
+        return []
+    found = attributes(payload[ROUTE.size :])
+    if (_number(found.get(15)) or table) != MAIN:
+        return []
+    version, metric, learned = 4 if family == socket.AF_INET else 6, _number(found.get(6)), protocol == 9
+    if 4 in found:
+        return [RouteFact(_number(found[4]), version, _gateway(found), metric, learned)]
+    facts, hops = [], found.get(9, b"")
+    while len(hops) >= _HOP.size:
+        length, _, _, index = _HOP.unpack_from(hops)
+        if not _HOP.size <= length <= len(hops):
+            break
+        gateway = _gateway(attributes(hops[_HOP.size : length]))
+        facts.append(RouteFact(index, version, gateway, metric, learned))
+        hops = hops[length + (-length % 4) :]
+    return facts
+
+
+def _number(value: bytes | None) -> int:
+    return int(_U32.unpack(value)[0]) if value is not None and len(value) == 4 else 0
+
+
+def _gateway(found: dict[int, bytes]) -> str:
+    """RTA_GATEWAY, or RTA_VIA, whose first two bytes are the family."""
+    packed = found.get(5) or found.get(18, b"")[2:]
+    return str(ipaddress.ip_address(packed)) if len(packed) in (4, 16) else ""
+
+
+def default_routes(asking: NetlinkSocket) -> list[RouteFact]:
+    """The default routes of the main table, both families."""
+    facts: list[RouteFact] = []
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            answers = asking.dump(NEWROUTE + 2, ROUTE.pack(family, 0, 0, 0, MAIN, 0, 0, 0, 0))
+        except OSError as error:
+            if error.errno in (ENOENT, EOPNOTSUPP, EAFNOSUPPORT):  # no such table yet, or a kernel without IPv6
+                continue
+            raise
+        for each in answers:
+            facts += route_facts(each)
+    return facts
+
+
+def concerns_uplinks(kind: int, payload: bytes) -> bool:
+    """Whether an event may change what a scan finds."""
+    if loses_routes(kind, payload):
+        return True
+    if kind in (NEWROUTE, DELROUTE):
+        return bool(route_facts(payload))
+    return kind in (NEWLINK, DELLINK, NEWADDR, DELADDR)
+
+
+def loses_routes(kind: int, payload: bytes) -> bool:
+    """
+    Whether routes or rules of ours may be gone: the kernel drops them over a link without telling, and others
+    (systemd-networkd, when it starts anew) remove what they do not know.
+    """
+    if kind == NEWLINK:
+        link = link_fact(payload)
+        return link is not None and not link.flags & IFF_UP
+    if kind == DELROUTE:
+        return len(payload) >= ROUTE.size and payload[5] == PROTOCOL
+    if kind == DELRULE:
+        return attributes(payload[ROUTE.size :]).get(21) == bytes([PROTOCOL])
+    return kind in (DELLINK, DELADDR)

@@ -1,0 +1,256 @@
+"""All that morphnet changes on this machine, behind a few calls; `down`, or the next `recover`, takes it back."""
+
+from __future__ import annotations
+
+import fcntl
+import ipaddress
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from twisted.logger import Logger
+
+from morphnet.errors import ConfigError, HostError
+from morphnet.net.dns import ResolvConf, Resolvconf, Resolved, dns_changes, taken_over, upstream_servers
+from morphnet.net.journal import Change, Journal
+from morphnet.net.kernel import Kernel
+from morphnet.net.linux import LinuxKernel
+from morphnet.net.nat import Forwarding, NftTable, gateway_changes
+from morphnet.net.routes import (
+    BASE,
+    Address,
+    LinkUp,
+    Route,
+    Rule,
+    Slots,
+    has_ipv6,
+    into_tunnel,
+    tun_changes,
+    uplink_changes,
+)
+from morphnet.net.sysctl import Sysctl
+from morphnet.net.uplinks import Uplink
+
+_ALL: tuple[type[Change], ...] = (
+    Address,
+    LinkUp,
+    Route,
+    Rule,
+    Sysctl,
+    Forwarding,
+    NftTable,
+    Resolved,
+    Resolvconf,
+    ResolvConf,
+)
+IPV6_LEAST_MTU = 1280  # bytes, RFC 8200 section 5: the kernel takes IPv6 from a device with less
+KINDS: dict[str, type[Change]] = {each.kind: each for each in _ALL}
+
+
+@dataclass(frozen=True, slots=True)
+class ClientNetwork:
+    """What a client's machine shall look like while its session is up."""
+
+    tun: str
+    inner4: str  # "10.73.0.2", or with a prefix length: then that network is reached through the TUN; "" for none
+    inner6: str
+    mtu: int  # of the TUN, bytes
+    routes: tuple[str, ...] = ("default",)  # see `morphnet.net.routes`
+    dns: tuple[str, ...] = ()  # servers to ask; none to leave the machine's own
+    mss_clamp: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ServerNetwork:
+    """What a server's machine shall look like."""
+
+    tun: str
+    inner4: str  # with the prefix length of the pool; "" for none
+    inner6: str
+    mtu: int  # of the TUN, bytes
+    pool4: str  # in CIDR notation; "" for none
+    pool6: str
+    nat: bool = True
+
+
+class SyncedFile:
+    """A file of mode 0600 that is on disk after every write; only one process at a time may have it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = -1
+
+    def read(self) -> bytes:
+        """
+        All of it, and the lock.
+
+        :raises HostError: another process has it, or it cannot be read.
+        """
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._hold()
+            return self._path.read_bytes() if self._path.exists() else b""
+        except BlockingIOError as error:
+            raise HostError(f"{self._path} is in use by another morphnet; stop that one first") from error
+        except OSError as error:
+            raise HostError(f"cannot read {self._path}: {error.strerror}") from error
+
+    def append(self, data: bytes) -> None:
+        self._write(self._path, os.O_APPEND, data)
+
+    def replace(self, data: bytes) -> None:
+        fresh = self._path.with_name(self._path.name + ".new")
+        self._write(fresh, os.O_TRUNC, data)
+        try:
+            os.rename(fresh, self._path)
+            directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+        except OSError as error:
+            raise HostError(f"cannot write {self._path}: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Let go of the lock."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _hold(self) -> None:
+        """The lock is a file of its own, because the journal itself is replaced now and then."""
+        if self._lock < 0:
+            path = self._path.with_name(self._path.name + ".lock")
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(descriptor)
+                raise
+            self._lock = descriptor
+
+    def _write(self, path: Path, flags: int, data: bytes) -> None:
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | flags, 0o600)
+            with open(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise HostError(f"cannot write {path}: {error.strerror}") from error
+
+
+def this_world() -> str:
+    """Names this boot of the machine and this network namespace."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot} {os.stat('/proc/self/ns/net').st_ino}"
+
+
+class Host:
+    """
+    This machine.
+
+    :param journal_path: where changes are written down; one per service.
+    :param base: first routing table and rule preference, see `morphnet.net.routes`; two clients on one machine need
+        two, 100 apart.
+    """
+
+    _log = Logger()
+
+    def __init__(self, journal_path: Path, base: int = BASE) -> None:
+        self._linux, self._file = LinuxKernel(), SyncedFile(journal_path)
+        self._kernel: Kernel = self._linux
+        self._journal = Journal(self._file, self._kernel, KINDS, this_world())
+        self._base, self._slots = base, Slots()
+
+    def recover(self, *, gateway: bool = False) -> int:
+        """
+        Undo what an earlier run left behind, if it was killed; answers with the number of changes.
+
+        :param gateway: the nftables table is not undone; `server_up` replaces it in one step. While it were away, what
+            comes for a client's connection would be taken for our own, and a TCP reset be the answer.
+        :raises HostError: another process has the journal.
+        """
+        count = self._journal.undo_leftovers({NftTable.kind: "tunnel"} if gateway else {})
+        if count:
+            self._log.info("undid {count} changes of an earlier run", count=count)
+        return count
+
+    def client_up(self, network: ClientNetwork) -> None:
+        """
+        Bring up the TUN (which must exist), and send traffic into it. Call again when anything about it differs.
+
+        :raises HostError: the machine refused; nothing of this call is left then, except DNS, which may fail alone.
+        """
+        check_routes(network.routes)
+        inner = self._usable(network)
+        families = {6 if ":" in each else 4 for each in inner}
+        changes = tun_changes(network.tun, network.mtu, inner, has_ipv6(self._kernel, network.tun), self._base)
+        changes += into_tunnel(network.tun, network.routes, families, has_ipv6(self._kernel), self._base)
+        if network.mss_clamp:
+            changes.append(NftTable(network.tun))
+        self._journal.settle("tunnel", changes)
+        if taken_over(self._kernel, self._journal.standing):
+            self._journal.undo_group("dns")  # that leaves the file alone, and forgets it
+        dns = dns_changes(self._kernel, network.tun, network.dns)
+        self._journal.settle("dns", dns, lenient=True)
+
+    def server_up(self, network: ServerNetwork) -> None:
+        """
+        Bring up the TUN (which must exist), and with `nat` make this machine a gateway.
+
+        :raises HostError: the machine refused; nothing of this call is left then.
+        """
+        inner = self._usable(network)
+        pools = [each for each in (network.pool4, network.pool6) if each]
+        changes = tun_changes(network.tun, network.mtu, inner, has_ipv6(self._kernel, network.tun), self._base)
+        changes += gateway_changes(self._kernel, network.tun, pools, network.nat)
+        self._journal.settle("tunnel", changes)
+
+    def set_uplinks(self, uplinks: Sequence[Uplink], servers: Sequence[str] = ()) -> None:
+        """
+        Keep each uplink's own traffic on it. Call whenever `UplinkWatch` tells; what fails (an uplink that is gone
+        already) is logged and passed over.
+
+        :param uplinks: the best first.
+        :param servers: outer addresses of the server.
+        """
+        placed = self._slots.assign(uplinks)
+        changes = uplink_changes(placed, servers, has_ipv6(self._kernel), self._base)
+        self._journal.settle("uplinks", changes, lenient=True)
+        self._journal.refresh("tunnel", (Route.kind, Rule.kind))  # systemd-networkd removes what it does not know
+
+    def upstream_dns(self) -> list[str]:
+        """The DNS servers that the machine had without us."""
+        return upstream_servers(self._kernel, self._journal.standing)
+
+    def down(self) -> None:
+        """Undo everything, and let go of the journal. Call before the TUN is closed; this Host is done then."""
+        try:
+            self._journal.undo_all()
+        finally:
+            self._linux.close()
+            self._file.close()
+
+    def _usable(self, network: ClientNetwork | ServerNetwork) -> list[str]:
+        """The inner addresses that this machine can have."""
+        inner6 = network.inner6
+        if inner6 and (network.mtu < IPV6_LEAST_MTU or not has_ipv6(self._kernel, network.tun)):
+            why = "IPv6 is turned off on this machine" if network.mtu >= IPV6_LEAST_MTU else "its MTU is below 1280"
+            self._log.warn("{device} carries IPv4 only: {reason}", device=network.tun, reason=why)
+            inner6 = ""
+        return [each for each in (network.inner4, inner6) if each]
+
+
+def check_routes(routes: Sequence[str]) -> None:
+    """
+    Whether `routes` are "default" or networks.
+
+    :raises ConfigError: one is neither.
+    """
+    for each in routes:
+        try:
+            ipaddress.ip_network("0.0.0.0/0" if each == "default" else each, strict=False)
+        except ValueError:
+            raise ConfigError(f"routes: '{each}' must be 'default' or a network such as 10.0.0.0/8") from None

@@ -1,0 +1,148 @@
+"""
+What makes a machine a gateway for the tunnel: forwarding, NAT and guards, in an nftables table of our own.
+
+The table `inet morphnet_TUN` holds, on a server:
+
+    guard    packets from the TUN whose source is in no pool are dropped before anything looks at them
+    shield   with NAT, nobody outside may open a connection to an inner address
+    clamp    the MSS of TCP through the TUN fits the path
+    nat      with NAT, pool addresses that leave by any other device are masqueraded
+
+and on a client `clamp` alone. Deleting the table undoes all of it. A base chain can forbid what another table allows,
+never the reverse: where the machine's own firewall drops forwarded packets, its owner must accept those from and to
+the TUN there. Turning forwarding on lets the kernel forward between the machine's other devices as well; that
+remains for its own firewall to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
+
+from morphnet.net import nft
+from morphnet.net.journal import Change
+from morphnet.net.kernel import Kernel, Missing
+from morphnet.net.sysctl import Sysctl
+
+
+@dataclass(frozen=True, slots=True)
+class NftTable:
+    """Our table; which chains it has depends on what is asked for."""
+
+    kind: ClassVar[str] = "nft-table"
+    lasting: ClassVar[bool] = False
+    tun: str
+    pools: tuple[str, ...] = ()  # networks in CIDR notation; none on a client
+    nat: bool = False
+    mss_clamp: bool = True
+
+    @property
+    def name(self) -> str:
+        """The name of the table, its own for each TUN: two of us may live on one machine."""
+        return f"morphnet_{self.tun}"
+
+    @property
+    def place(self) -> Hashable:
+        return self.name
+
+    def prepared(self, kernel: Kernel) -> Self:
+        return self
+
+    def apply(self, kernel: Kernel) -> None:
+        kernel.nft(nft.transaction([*table_anew(self.name), *chains(self)]))
+
+    def undo(self, kernel: Kernel) -> None:
+        kernel.nft(nft.transaction([nft.delete_table(self.name)]))
+
+
+def table_anew(name: str) -> list[bytes]:
+    """An empty table, whether there was one or not."""
+    return [nft.add_table(name), nft.delete_table(name), nft.add_table(name)]
+
+
+def chains(table: NftTable) -> list[bytes]:
+    """All chains and rules of the table."""
+    name, tun = table.name, table.tun
+    here, not_here = nft.device(nft.IIFNAME, tun), nft.device(nft.IIFNAME, tun, equal=False)
+    there, not_there = nft.device(nft.OIFNAME, tun), nft.device(nft.OIFNAME, tun, equal=False)
+    made: list[bytes] = []
+    if table.pools:
+        made.append(nft.add_chain(name, "guard", "filter", nft.PREROUTING, nft.RAW))
+        made += [nft.add_rule(name, "guard", here, nft.source(pool, equal=False), nft.drop()) for pool in table.pools]
+        for family in (nft.IPV4, nft.IPV6):
+            if not any((":" in pool) == (family == nft.IPV6) for pool in table.pools):
+                made.append(nft.add_rule(name, "guard", here, nft.meta(nft.NFPROTO, family), nft.drop()))
+    if table.nat:
+        made.append(nft.add_chain(name, "shield", "filter", nft.FORWARD, nft.FILTER))
+        made.append(nft.add_rule(name, "shield", there, not_here, nft.state(nft.NEW | nft.INVALID), nft.drop()))
+        made.append(nft.add_chain(name, "nat", "nat", nft.POSTROUTING, nft.SRCNAT))
+        made += [nft.add_rule(name, "nat", not_there, nft.source(pool), nft.masquerade()) for pool in table.pools]
+    if table.mss_clamp:
+        made.append(nft.add_chain(name, "clamp", "filter", nft.FORWARD, nft.MANGLE))
+        made += [nft.add_rule(name, "clamp", way, nft.clamp_mss()) for way in (here, there)]
+    return made
+
+
+_SWITCH = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarding:
+    """
+    Forwarding of one family, for all devices.
+
+    The kernel's one switch sets the setting of every device, and for IPv4 `accept_redirects` too; so these are
+    written down one by one, and put back one by one.
+    """
+
+    kind: ClassVar[str] = "forwarding"
+    lasting: ClassVar[bool] = False
+    family: int  # 4 or 6
+    before: tuple[str, ...] = field(default=(), compare=False)  # "name=value", the switch first
+
+    @property
+    def place(self) -> Hashable:
+        return self.family
+
+    def prepared(self, kernel: Kernel) -> Self:
+        switch, version = _SWITCH[self.family], f"net/ipv{self.family}/conf"
+        names = [switch, *kernel.sysctls(f"{version}/*/forwarding")]
+        if self.family == 4:
+            names.append(f"{version}/all/accept_redirects")
+        return replace(self, before=tuple(f"{name}={kernel.sysctl(name)}" for name in names))
+
+    def apply(self, kernel: Kernel) -> None:
+        if kernel.sysctl(_SWITCH[self.family]) != "1":
+            kernel.set_sysctl(_SWITCH[self.family], "1")
+
+    def undo(self, kernel: Kernel) -> None:
+        switch = _SWITCH[self.family]
+        was = dict(each.split("=", 1) for each in self.before)
+        if was.get(switch) == "1" or kernel.sysctl(switch) != "1":
+            return  # not our doing, or somebody has turned it off since
+        for name, value in was.items():
+            try:
+                if kernel.sysctl(name) != value:
+                    kernel.set_sysctl(name, value)
+            except Missing:
+                pass  # that device is gone
+
+
+def gateway_changes(kernel: Kernel, tun: str, pools: Sequence[str], nat: bool) -> list[Change]:
+    """
+    What a server needs; without `nat` the guards alone, and forwarding stays as its owner has it. Guards come first, so
+    that there is no moment without them.
+
+    Forwarding IPv6 makes the kernel forget the default routes that it learned from router advertisements, unless
+    `accept_ra` is 2 before.
+    """
+    families = {6 if ":" in pool else 4 for pool in pools}
+    changes: list[Change] = [NftTable(tun, tuple(pools), nat)]
+    if nat and 4 in families:
+        changes.append(Forwarding(4))
+    if nat and 6 in families:
+        learned = [f"net/ipv6/conf/{device}/accept_ra" for device in kernel.router_advertised()]
+        changes += [Sysctl(name, "2") for name in learned if kernel.sysctl(name) in ("1", "2")]
+        changes.append(Forwarding(6))
+    return changes

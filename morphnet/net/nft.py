@@ -1,0 +1,136 @@
+"""
+nftables, as netlink messages: tables, chains, rules, and the expressions that our rules are made of.
+
+A rule is the concatenation of expressions; each reads like a word of `nft`. Every comparison goes through register 1.
+The product needs no `nft` program. Source: linux/netfilter/nf_tables.h; `nft --debug=netlink` shows the same words.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import struct
+
+from morphnet.net.netlink import F_ACK, F_APPEND, F_CREATE, F_REQUEST, NESTED, attribute, message
+
+PREROUTING, FORWARD, POSTROUTING = 0, 2, 4  # hooks
+RAW, MANGLE, FILTER, SRCNAT = -300, -150, 0, 100  # priorities
+IIFNAME, OIFNAME, NFPROTO, L4PROTO = 6, 7, 15, 16  # keys of `meta`
+IPV4, IPV6, TCP = b"\x02", b"\x0a", b"\x06"  # what the last two may be
+INVALID, NEW = 1, 8  # connection states
+_SUBSYSTEM, _INET = 10, 1
+_NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE, _BEGIN, _END = 0, 2, 3, 6, 0x10, 0x11
+_REGISTER, _VERDICT = 1, 0
+_EQUAL, _UNEQUAL = 0, 1
+_NETWORK, _TRANSPORT = 1, 2  # header that `payload` counts from
+
+
+def _be32(kind: int, value: int) -> bytes:
+    return attribute(kind, struct.pack("!i" if value < 0 else "!I", value))
+
+
+def _text(kind: int, value: str) -> bytes:
+    return attribute(kind, value.encode() + b"\0")
+
+
+def _nest(kind: int, *parts: bytes) -> bytes:
+    return attribute(kind | NESTED, b"".join(parts))
+
+
+def _expression(name: str, *parts: bytes) -> bytes:
+    return _nest(1, _text(1, name), _nest(2, *parts))
+
+
+def _compare(value: bytes, equal: bool) -> bytes:
+    operation = _be32(2, _EQUAL if equal else _UNEQUAL)
+    return _expression("cmp", _be32(1, _REGISTER), operation, _nest(3, attribute(1, value)))
+
+
+def _mask(mask: bytes) -> bytes:
+    zero = _nest(5, attribute(1, bytes(len(mask))))
+    return _expression(
+        "bitwise", _be32(1, _REGISTER), _be32(2, _REGISTER), _be32(3, len(mask)), _nest(4, attribute(1, mask)), zero
+    )
+
+
+def _load(base: int, offset: int, length: int) -> bytes:
+    return _expression("payload", _be32(1, _REGISTER), _be32(2, base), _be32(3, offset), _be32(4, length))
+
+
+def meta(key: int, value: bytes, *, equal: bool = True) -> bytes:
+    """`meta KEY VALUE`: NFPROTO or L4PROTO, one byte."""
+    return _expression("meta", _be32(2, key), _be32(1, _REGISTER)) + _compare(value, equal)
+
+
+def device(key: int, name: str, *, equal: bool = True) -> bytes:
+    """`iifname NAME` or `oifname NAME`."""
+    return meta(key, name.encode().ljust(16, b"\0"), equal=equal)
+
+
+def source(network: str, *, equal: bool = True) -> bytes:
+    """`ip saddr NETWORK` or `ip6 saddr NETWORK`, in CIDR notation."""
+    net = ipaddress.ip_network(network, strict=False)
+    family, offset = (IPV4, 12) if net.version == 4 else (IPV6, 8)
+    load = _load(_NETWORK, offset, len(net.network_address.packed)) + _mask(net.netmask.packed)
+    return meta(NFPROTO, family) + load + _compare(net.network_address.packed, equal)
+
+
+def state(states: int) -> bytes:
+    """`ct state ...`: any of these."""
+    mask = struct.pack("=I", states)
+    return _expression("ct", _be32(2, 0), _be32(1, _REGISTER)) + _mask(mask) + _compare(bytes(4), False)
+
+
+def drop() -> bytes:
+    """`drop`."""
+    verdict = _nest(2, _be32(1, 0))
+    return _expression("immediate", _be32(1, _VERDICT), _nest(2, verdict))
+
+
+def masquerade() -> bytes:
+    """`masquerade`."""
+    return _expression("masq")
+
+
+def clamp_mss() -> bytes:
+    """`tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu`: never raises what is smaller already."""
+    syn = meta(L4PROTO, TCP) + _load(_TRANSPORT, 13, 1) + _mask(b"\x06") + _compare(b"\x02", True)
+    mss = _expression("rt", _be32(2, 3), _be32(1, _REGISTER))  # key 3: tcpmss
+    order = _expression("byteorder", _be32(1, _REGISTER), _be32(2, _REGISTER), _be32(3, 1), _be32(4, 2), _be32(5, 2))
+    option = attribute(2, b"\x02") + _be32(3, 2) + _be32(4, 2)  # number 2, and of it 2 bytes from byte 2
+    tcp_option = _be32(6, 1)
+    return syn + mss + order + _expression("exthdr", _be32(7, _REGISTER), option, tcp_option)
+
+
+def _message(kind: int, flags: int, family: int, resource: int, body: bytes = b"") -> bytes:
+    header = struct.pack("!BBH", family, 0, resource)
+    return message(kind, F_REQUEST | flags, 0, header + body)
+
+
+def _request(kind: int, flags: int, body: bytes) -> bytes:
+    return _message(_SUBSYSTEM << 8 | kind, flags | F_ACK, _INET, 0, body)
+
+
+def add_table(name: str) -> bytes:
+    """`add table inet NAME`."""
+    return _request(_NEWTABLE, F_CREATE, _text(1, name))
+
+
+def delete_table(name: str) -> bytes:
+    """`delete table inet NAME`, with all that is in it."""
+    return _request(_DELTABLE, 0, _text(1, name))
+
+
+def add_chain(table: str, name: str, kind: str, hook: int, priority: int) -> bytes:
+    """`add chain inet TABLE NAME { type KIND hook HOOK priority PRIORITY; policy accept; }`"""
+    hooked = _nest(4, _be32(1, hook), _be32(2, priority))
+    return _request(_NEWCHAIN, F_CREATE, _text(1, table) + _text(3, name) + hooked + _be32(5, 1) + _text(7, kind))
+
+
+def add_rule(table: str, chain: str, *expressions: bytes) -> bytes:
+    """`add rule inet TABLE CHAIN EXPRESSIONS`"""
+    return _request(_NEWRULE, F_CREATE | F_APPEND, _text(1, table) + _text(2, chain) + _nest(4, *expressions))
+
+
+def transaction(requests: list[bytes]) -> list[bytes]:
+    """What makes the kernel take all of these, or none."""
+    return [_message(_BEGIN, 0, 0, _SUBSYSTEM), *requests, _message(_END, 0, 0, _SUBSYSTEM)]

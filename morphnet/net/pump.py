@@ -1,0 +1,112 @@
+"""
+The pump: moves batches between the doors and the data plane, and keeps its one timer.
+
+It is the place where white code meets the world; it decides nothing.
+
+Source: docs/architecture, "A packet".
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from morphnet.tunnel.events import Effects, Event
+from morphnet.tunnel.tunnel import Tunnel
+from morphnet.wire.batch import Arrival, Departure
+
+LONGEST = 1.0  # seconds between two looks at the time: the reactor's timers stand still while the machine sleeps
+
+
+def since_boot() -> float:
+    """Seconds since the machine was started, sleep included: what a key has lived, a peer has lived through as well."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class DatagramDoor(Protocol):
+    """What the pump needs of a UDP socket."""
+
+    def send(self, departures: Sequence[Departure]) -> None:
+        "Send, or count why not."
+
+
+class PacketDoor(Protocol):
+    """What the pump needs of a TUN device."""
+
+    def write(self, packets: Sequence[bytes | bytearray | memoryview]) -> None:
+        "Write, or count why not."
+
+
+class Pump:
+    """
+    :param clock: for the timer only.
+    :param now: seconds, never back: the time that the data plane lives by; it goes on while the machine sleeps.
+    :param told: receives every event of the data plane, in order.
+    """
+
+    def __init__(
+        self, clock: IReactorTime, tunnel: Tunnel, now: Callable[[], float], told: Callable[[Event], None]
+    ) -> None:
+        self.tunnel = tunnel
+        self.now = now
+        self.doors: dict[int, DatagramDoor] = {}
+        self.tun: PacketDoor | None = None
+        self.no_door = 0  # datagrams for a socket that is gone, since start
+        self._clock, self._told = clock, told
+        self._timer: IDelayedCall | None = None
+        self._timer_at = float("inf")  # on `now`
+        self._stopped = False
+
+    def from_tun(self, packets: Sequence[memoryview]) -> None:
+        """A batch from inside."""
+        self.carry_out(self.tunnel.from_tun(packets, self.now()))
+
+    def from_door(self, arrivals: Sequence[Arrival]) -> None:
+        """A batch from outside."""
+        self.carry_out(self.tunnel.from_path(arrivals, self.now()))
+
+    def carry_out(self, effects: Effects) -> None:
+        """Send, deliver and tell what a call into the data plane asked for."""
+        by_door: dict[int, list[Departure]] = {}
+        for departure in effects.sends:
+            by_door.setdefault(departure.door, []).append(departure)
+        for number, departures in by_door.items():
+            door = self.doors.get(number)
+            if door is None:
+                self.no_door += len(departures)
+            else:
+                door.send(departures)
+        if effects.delivers and self.tun is not None:
+            self.tun.write(effects.delivers)
+        for event in effects.events:
+            self._told(event)
+        self._arm()
+
+    def _arm(self) -> None:
+        """
+        Have the timer fire no later than the data plane wants.
+
+        A timer that would fire too early is left alone: moving it costs more than one idle turn.
+        """
+        due = self.tunnel.next_timer()
+        if due is None or self._stopped or due >= self._timer_at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        now = self.now()
+        self._timer_at = min(due, now + LONGEST)
+        self._timer = self._clock.callLater(max(0.0, self._timer_at - now), self._fire)
+
+    def _fire(self) -> None:
+        self._timer, self._timer_at = None, float("inf")
+        self.carry_out(self.tunnel.on_timer(self.now()))
+
+    def stop(self) -> None:
+        """No timer any more."""
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

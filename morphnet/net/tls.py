@@ -1,0 +1,309 @@
+"""
+TLS 1.3 with mutual certificates of the network's own CA: the one handshake that everything rests on.
+
+Source: docs/protocol section 5; RFC 8446; RFC 5705 for the exporter.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol, cast
+from weakref import WeakKeyDictionary
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from OpenSSL import SSL, crypto
+from service_identity import CertificateError, VerificationError
+from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from morphnet.errors import ConfigError, Refused
+from morphnet.pki.authority import INVITE_USAGE, Description, describe
+from morphnet.wire.fields import is_address
+
+POST_QUANTUM = "X25519MLKEM768"  # what both ends offer first, draft-ietf-tls-ecdhe-mlkem
+_LABEL = b"EXPORTER-morphnet-data"
+_MOST_REASONS = 64  # counted apart; the rest is "other"
+
+# X509_V_ERR_*, openssl/x509_vfy.h
+_WRONG_PURPOSE = 26
+_VERIFY_TROUBLE = {
+    9: "certificate not valid yet",
+    10: "certificate expired",
+    18: "certificate of a foreign CA",
+    19: "certificate of a foreign CA",
+    20: "certificate of a foreign CA",
+    21: "certificate of a foreign CA",
+    7: "certificate with a wrong signature",
+    22: "certificate of a foreign CA",  # OpenSSL sends the CA along: then its chain is too long for our depth
+    24: "certificate signed by one that is no CA",
+    _WRONG_PURPOSE: "certificate of a wrong usage",
+}
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What one end shows, and whom it trusts. All PEM."""
+
+    certificate: bytes
+    key: bytes = field(repr=False)  # PKCS #8, not encrypted
+    ca: bytes
+
+
+Peer = Description  # the other end, as its certificate says; `name` is the first one it has
+
+
+class Complaints:
+    """Counts why peers were refused; says so at most once a second."""
+
+    _log = Logger()
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.counts: Counter[str] = Counter()
+        self._now, self._said_at = now, float("-inf")
+        self._unsaid = 0
+
+    def add(self, reason: str) -> None:
+        """Count one more."""
+        if reason not in self.counts and len(self.counts) >= _MOST_REASONS:
+            reason = "other"
+        self.counts[reason] += 1
+        self._unsaid += 1
+        now = self._now()
+        if now - self._said_at >= 1.0:
+            self._log.info("refused {count} on the control port, last: {reason}", count=self._unsaid, reason=reason)
+            self._said_at, self._unsaid = now, 0
+
+
+class _Connection(Protocol):
+    """What we use of OpenSSL.SSL.Connection (its published stubs are behind)."""
+
+    def get_group_name(self) -> str | None: ...
+    def export_keying_material(self, label: bytes, olen: int, context: bytes | None = None) -> bytes: ...
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What the verification of one connection found."""
+
+    peer: Peer | None = None
+    trouble: str = ""
+
+
+# Not in the connection's app data: Twisted keeps its protocol there.
+_outcomes: WeakKeyDictionary[SSL.Connection, _Outcome] = WeakKeyDictionary()
+
+
+def _is_invitation(certificate: x509.Certificate) -> bool:
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return False
+    return INVITE_USAGE in usage
+
+
+def _context(identity: Identity) -> SSL.Context:
+    """
+    :raises ConfigError: the identity is not usable.
+    """
+    context = SSL.Context(SSL.TLS_METHOD)
+    context.set_min_proto_version(SSL.TLS1_3_VERSION)
+    context.set_max_proto_version(SSL.TLS1_3_VERSION)
+    # Every handshake is a full one, so that revocation is asked every time.
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_options(SSL.OP_NO_TICKET)
+    context.set_session_id(b"morphnet")
+    context.set_verify_depth(0)  # our CA signs directly
+    store = context.get_cert_store()
+    assert store is not None  # a fresh context has one
+    try:
+        context.use_certificate(crypto.X509.from_cryptography(x509.load_pem_x509_certificate(identity.certificate)))
+        context.use_privatekey(crypto.PKey.from_cryptography_key(load_pem_private_key(identity.key, None)))  # type: ignore[arg-type, unused-ignore]
+        context.check_privatekey()
+        for each in x509.load_pem_x509_certificates(identity.ca):
+            store.add_cert(crypto.X509.from_cryptography(each))
+    except (*_UNREADABLE, SSL.Error, crypto.Error) as trouble:
+        raise ConfigError(f"certificate, key or CA cannot be used ({type(trouble).__name__}): make them anew") from None
+    return context
+
+
+class _Side:
+    """One end's policy: `judge` says who a certificate that our CA signed belongs to."""
+
+    explains = False  # let one that `judge` refuses through the handshake, so that `established` can say why
+
+    def __init__(self, identity: Identity) -> None:
+        self.use(identity)
+
+    def use(self, identity: Identity) -> None:
+        """
+        Show this from the next handshake on.
+
+        :raises ConfigError: it is not usable.
+        """
+        context = _context(identity)
+        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
+        self._context = context
+
+    def judge(self, certificate: x509.Certificate) -> Peer:
+        """:raises Refused: not for us."""
+        raise NotImplementedError
+
+    def _connection(self) -> SSL.Connection:
+        connection = SSL.Connection(self._context, None)
+        _outcomes[connection] = _Outcome()
+        return connection
+
+    def _verify(self, connection: SSL.Connection, shown: crypto.X509, trouble: int, depth: int, ok: int) -> bool:
+        """OpenSSL asks for every certificate of the chain, the CA first; at depth 0 all else has been checked."""
+        outcome = _outcomes[connection]
+        try:
+            certificate = shown.to_cryptography()
+            if not ok:
+                # An invitation has no usage that OpenSSL knows. To say yes goes on to the signature, not past it.
+                if trouble == _WRONG_PURPOSE and depth == 0 and _is_invitation(certificate):
+                    return True
+                raise Refused(_VERIFY_TROUBLE.get(trouble, f"certificate error {trouble}"))
+            if depth == 0:
+                outcome.peer = self.judge(certificate)
+        except Refused as refused:
+            outcome.trouble = refused.reason
+            return bool(ok) and self.explains
+        except _UNREADABLE:
+            outcome.trouble = "certificate that cannot be read"
+            return False
+        return True
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class ServerTls(_Side):
+    """
+    The server's end: lets in clients and invitations that are not revoked.
+
+    :param revoked: asked at every handshake with a serial (see Peer); must not block.
+    """
+
+    # OpenSSL's alert for our own refusals is "internal error", which tells a revoked client nothing.
+    explains = True
+
+    def __init__(self, identity: Identity, revoked: Callable[[str], bool]) -> None:
+        self._revoked = revoked
+        super().__init__(identity)
+
+    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        connection = self._connection()
+        connection.set_accept_state()
+        return connection
+
+    def judge(self, certificate: x509.Certificate) -> Peer:
+        """:raises Refused: neither client nor invitation, or revoked."""
+        peer = describe(certificate)
+        if peer.kind not in ("client", "invite"):
+            raise Refused(_VERIFY_TROUBLE[_WRONG_PURPOSE])
+        if self._revoked(peer.serial):
+            raise Refused("certificate revoked")
+        return peer
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class ClientTls(_Side):
+    """
+    The client's end: insists on one server.
+
+    :param server_name: DNS name or IP address that must be in the server's subjectAltName.
+    """
+
+    def __init__(self, identity: Identity, server_name: str) -> None:
+        self._server_name = server_name
+        super().__init__(identity)
+
+    def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        # No SNI: the server has one certificate, and the name would travel in clear.
+        connection = self._connection()
+        connection.set_connect_state()
+        return connection
+
+    def judge(self, certificate: x509.Certificate) -> Peer:
+        """:raises Refused: no server, or another one."""
+        peer = describe(certificate)
+        if peer.kind != "server":
+            raise Refused(_VERIFY_TROUBLE[_WRONG_PURPOSE])
+        try:
+            if is_address(self._server_name):
+                verify_certificate_ip_address(certificate, self._server_name)
+            else:
+                verify_certificate_hostname(certificate, self._server_name)
+        except (VerificationError, CertificateError):
+            raise Refused("certificate of another name") from None
+        return peer
+
+
+def established(connection: SSL.Connection, pq: str = "require") -> tuple[Peer, str]:
+    """
+    The peer and the TLS group, once the handshake is complete.
+
+    :param pq: "require" refuses a group without ML-KEM; "allow" takes any.
+    :raises Refused: `judge` refused the peer, or the group is not post-quantum.
+    """
+    outcome = _outcomes[connection]
+    if outcome.peer is None:
+        raise Refused(outcome.trouble or "certificate missing")
+    group = cast(_Connection, connection).get_group_name() or "none"
+    # OpenSSL 3.5 and later differ in how they spell it.
+    if pq == "require" and group.upper() != POST_QUANTUM:
+        raise Refused("key exchange is not post-quantum")
+    return outcome.peer, POST_QUANTUM if group.upper() == POST_QUANTUM else group
+
+
+def exporter(connection: SSL.Connection, context: bytes, length: int = 64) -> bytes:
+    """
+    `length` bytes that only the two ends of this very connection know, another string for each `context`.
+
+    Source: RFC 8446 section 7.5.
+    """
+    return bytes(cast(_Connection, connection).export_keying_material(_LABEL, length, context))
+
+
+def same_name(one: str, other: str) -> bool:
+    """Whether two names are equal, in a time that does not tell where they differ."""
+    return hmac.compare_digest(one.encode(), other.encode())
+
+
+def handshake_trouble(connection: SSL.Connection | None, failure: Failure) -> str:
+    """Why a connection ended, in a few words that never come from the peer."""
+    if connection is not None and (trouble := _outcomes[connection].trouble):
+        return trouble
+    reason = failure.value
+    if isinstance(reason, SSL.Error) and not isinstance(reason, SSL.SysCallError):
+        queue = reason.args[0] if reason.args else ()
+        return str(queue[-1][2]) if queue else "TLS ended early"
+    if failure.check(ConnectionDone) is not None:
+        return "closed by the other side"
+    return "connection lost"
+
+
+def is_certificate_alert(failure: Failure) -> bool:
+    """Whether the peer ended the handshake because of our certificate."""
+    reason = failure.value
+    if not isinstance(reason, SSL.Error) or isinstance(reason, SSL.SysCallError) or not reason.args:
+        return False
+    text = str(reason.args[0][-1][2] if reason.args[0] else "")
+    # "decrypt error": signed by one who calls himself like our CA
+    return "alert" in text and any(word in text for word in ("certificate", "unknown ca", "decrypt error"))

@@ -1,0 +1,1 @@
+"""See and touch a running node."""

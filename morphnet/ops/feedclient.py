@@ -1,0 +1,86 @@
+"""Asking a running process over its feed; standard library only, and blocking."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from morphnet.errors import ConfigError, HostError
+from morphnet.status import NodeStatus, PathStatus, SessionStatus
+
+PATIENCE = 5.0  # seconds to wait for an answer
+
+
+def ask(path: Path, request: Mapping[str, Any], timeout: float = PATIENCE) -> dict[str, Any]:
+    """
+    One request, one answer.
+
+    :param path: of the feed's socket.
+    :param timeout: seconds.
+    :raises HostError: nothing runs there, it may not be asked, or it did not answer in time.
+    :raises ConfigError: the process refused; the message is its sentence.
+    """
+    for answer in follow(path, request, timeout):
+        return answer
+    raise HostError(f"the process at {path} closed without an answer")
+
+
+def follow(path: Path, request: Mapping[str, Any], timeout: float | None = None) -> Iterator[dict[str, Any]]:
+    """
+    One request, many answers: until the process ends, or the iterator is closed.
+
+    :param timeout: most seconds between two answers; None for no limit.
+    :raises HostError: and ConfigError, as `ask`.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(PATIENCE)
+        try:
+            connection.connect(os.fspath(path))
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            connection.settimeout(timeout)
+            with connection.makefile("rb") as lines:
+                for line in lines:
+                    yield _answer(line)
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
+            raise HostError(f"no morphnet is running here (nothing answers at {path})") from None
+        except PermissionError:
+            raise HostError(f"{path} may only be used by root or the owner of the process") from None
+        except TimeoutError:
+            raise HostError(f"the process at {path} does not answer") from None
+        except OSError as error:
+            raise HostError(f"cannot ask at {path}: {error.strerror or error}") from None
+
+
+def _answer(line: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(line)
+    except ValueError:
+        raise HostError("the process was cut off in the middle of an answer") from None
+    if not isinstance(answer, dict):
+        raise HostError("the process answered with something that is no answer")
+    if "error" in answer:
+        raise ConfigError(str(answer["error"]))
+    return answer
+
+
+def node_status(answer: Mapping[str, Any]) -> NodeStatus:
+    """
+    The NodeStatus that an answer to "status" or "watch" stands for: the inverse of `status.as_json`.
+
+    :raises HostError: the process is of another version.
+    """
+    try:
+        sessions = tuple(_session_status(session) for session in answer["sessions"])
+        tuples = {"offloads": tuple(answer["offloads"]), "listening": tuple(answer["listening"])}
+        return NodeStatus(**{**answer, **tuples, "sessions": sessions})
+    except (KeyError, TypeError):
+        raise HostError("the running process is of another version: restart it") from None
+
+
+def _session_status(session: Mapping[str, Any]) -> SessionStatus:
+    paths = tuple(PathStatus(**path) for path in session["paths"])
+    return SessionStatus(**{**session, "inner": tuple(session["inner"]), "paths": paths})

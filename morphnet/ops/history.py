@@ -1,0 +1,53 @@
+"""The recent past of a node: a bounded list of what happened."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from morphnet.status import Happening
+
+REMEMBERED = 1000  # happenings; the oldest make room
+
+
+class History:
+    """
+    Numbers what happens, remembers the last REMEMBERED of it, and tells whoever listens.
+
+    :param wall: Unix seconds, now.
+    """
+
+    def __init__(self, wall: Callable[[], float], remembered: int = REMEMBERED) -> None:
+        self._wall = wall
+        self._recent: deque[Happening] = deque(maxlen=remembered)
+        self._listeners: list[Callable[[Happening], None]] = []
+        self._last = 0
+
+    def add(self, kind: str, session: str, text: str) -> Happening:
+        """
+        Remember that something happened just now.
+
+        :param session: the peer's certificate name, or "".
+        :param text: one sentence for a person.
+        """
+        self._last += 1
+        happening = Happening(number=self._last, at=self._wall(), kind=kind, session=session, text=text)
+        self._recent.append(happening)
+        for listener in tuple(self._listeners):
+            listener(happening)
+        return happening
+
+    def after(self, number: int) -> list[Happening]:
+        """What is remembered of the happenings after `number`, oldest first."""
+        wanted = min(self._last - number, len(self._recent))
+        return list(self._recent)[len(self._recent) - wanted :] if wanted > 0 else []
+
+    def listen(self, listener: Callable[[Happening], None]) -> Callable[[], None]:
+        """Tell `listener` of everything from now on, until what is returned is called."""
+        self._listeners.append(listener)
+
+        def stop() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return stop

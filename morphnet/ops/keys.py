@@ -1,0 +1,108 @@
+"""Keys of the manhole: its own, the local operator's, and who else may enter."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from twisted.conch.checkers import IAuthorizedKeysDB
+from twisted.conch.ssh.keys import BadKeyError, Key
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from morphnet.errors import HostError
+
+HOST_KEY = "manhole_ed25519"  # in state_dir
+CONSOLE_KEY = "console_ed25519"  # in state_dir
+USER = b"morph"  # the only name that may enter
+MOST = 256 << 10  # bytes of authorized_keys that are read
+
+
+def load_or_make(path: Path) -> Key:
+    """
+    The Ed25519 key at `path`, in OpenSSH's format; made now (mode 0600) when there is none.
+
+    :raises HostError: it cannot be read or made, or others could have read it.
+    """
+    try:
+        if not path.exists():
+            _make(path)
+        if path.stat().st_mode & 0o077:
+            raise HostError(f"others may read the key {path}: remove it, then a new one is made")
+        key: Key = Key.fromString(path.read_bytes())
+    except OSError as error:
+        raise HostError(f"cannot use the key {path}: {error.strerror}") from error
+    except BadKeyError as error:
+        raise HostError(f"{path} is not a key in OpenSSH's format: remove it, then a new one is made") from error
+    return key
+
+
+def _make(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    )
+    write_private(path, private)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Put a file there in one step, readable by its owner alone from the first moment."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+    fresh.replace(path)
+
+
+@implementer(IAuthorizedKeysDB)
+class Doorkeeper:
+    """
+    Who may enter: the local operator's key, and what stands in authorized_keys at the moment of asking.
+
+    Keys with options in front (`from=`, `command=`) are left out, because they would not be obeyed here; so is the
+    whole file when others than its owner may write it, or its owner is neither root nor we (sshd's StrictModes).
+    """
+
+    _log = Logger()
+
+    def __init__(self, local: Iterable[Key], authorized_keys: Path) -> None:
+        self._local = tuple(key.public() for key in local)
+        self._path = authorized_keys
+
+    def getAuthorizedKeys(self, avatarId: bytes) -> Iterable[Key]:
+        return [*self._local, *self._invited()] if avatarId == USER else []
+
+    def _invited(self) -> list[Key]:
+        try:
+            with self._path.open("rb") as file:
+                about = os.fstat(file.fileno())
+                if about.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or about.st_uid not in (0, os.geteuid()):
+                    self._log.warn("{path} is left out: others may write it", path=str(self._path))
+                    return []
+                lines = file.read(MOST).splitlines()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            self._log.warn("cannot read {path}: {error}", path=str(self._path), error=error.strerror)
+            return []
+        return [key for number, line in enumerate(lines, 1) if (key := self._key(number, line)) is not None]
+
+    def _key(self, number: int, line: bytes) -> Key | None:
+        line = line.strip()
+        if not line or line.startswith(b"#"):
+            return None
+        try:
+            if line.startswith((b"ssh-", b"ecdsa-", b"sk-")):
+                key: Key = Key.fromString(line, type="public_openssh")
+                return key
+        except (BadKeyError, ValueError):
+            pass  # told below, as a line with options
+        self._log.warn("{path}, line {line} is left out: not a plain key", path=str(self._path), line=number)
+        return None

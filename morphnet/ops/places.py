@@ -1,0 +1,9 @@
+"""Names of what a running process leaves in its run_dir, for those who look for it."""
+
+from __future__ import annotations
+
+FEED = "feed.sock"  # JSON lines
+MANHOLE = "manhole.sock"  # SSH
+SSH_CONFIG = "manhole.ssh_config"  # ssh -F it, and go to SSH_ALIAS
+KNOWN_HOSTS = "manhole.known_hosts"
+SSH_ALIAS = "morphnet"

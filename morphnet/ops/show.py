@@ -1,0 +1,220 @@
+"""
+A node's picture as lines of text, 80 columns wide, in the manner of `wg show`.
+
+A line is a list of pieces, each with the name of its style; `plain` and `ansi` make text of it, and the command line
+makes rich text of it. So the manhole, `morphnet status` and the demo show the same, and the node needs no rich.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from morphnet.ops.units import amount, delay, part, span, speed
+from morphnet.status import Happening, NodeStatus, PathStatus, SessionStatus
+
+WIDTH = 80
+
+Piece = tuple[str, str]  # text, name of a style in STYLES
+Line = list[Piece]
+
+STYLES = {  # name -> SGR parameters, ECMA-48 section 8.3.117
+    "": "",
+    "dim": "2",
+    "bold": "1",
+    "head": "1;36",
+    "good": "32",
+    "calm": "36",
+    "warn": "33",
+    "bad": "1;31",
+}
+_STATES = {"active": "good", "standby": "calm", "probing": "warn", "silent": "bad", "closed": "dim"}
+
+# Counters that only say that there is traffic, or that all is as it should be; --json has them.
+_ORDINARY = frozenset(
+    {f"{way}_{what}" for way in ("read", "written", "send", "receive") for what in ("bytes", "calls", "packets")}
+    | {"sent", "sent_bytes", "received", "received_bytes", "control_links"}
+)
+
+_COLUMNS = (("for", 8), ("rtt", 8), ("jitter", 8), ("loss", 7), ("share", 6), ("rate", 12), ("mtu", 6))
+
+
+def plain(lines: Iterable[Line]) -> str:
+    """Without colours, for a file or a pipe."""
+    return "\n".join("".join(text for text, _ in line).rstrip() for line in lines)
+
+
+def ansi(lines: Iterable[Line]) -> str:
+    """With colours, for a terminal."""
+    return "\n".join(
+        "".join(f"\x1b[{STYLES[style]}m{text}\x1b[0m" if STYLES[style] else text for text, style in line)
+        for line in lines
+    )
+
+
+def node_lines(node: NodeStatus, now: float) -> list[Line]:
+    """
+    Everything: the node, its sessions, their paths.
+
+    :param now: Unix seconds.
+    """
+    lines = head_lines(node, now)
+    for session in node.sessions:
+        lines += [[], *session_lines(session, now)]
+    if not node.sessions:
+        lines += [[], [("no session", "dim")]]
+    return lines
+
+
+def head_lines(node: NodeStatus, now: float) -> list[Line]:
+    """What runs here, in a line or two."""
+    good = node.state in ("serving", "connected")
+    lines: list[Line] = [
+        [
+            (f"{node.role} ", ""),
+            (node.name or "?", "head"),
+            ("  ", ""),
+            (node.state, "good" if good else "warn"),
+            (f"  up {span(now - node.started_at)}", ""),
+            (f"  pid {node.pid}  morphnet {node.version}", "dim"),
+        ]
+    ]
+    facts = [f"core {node.core}", " ".join(node.offloads)]
+    lines += _labelled("kernel", ", ".join(fact for fact in facts if fact), "dim")
+    if node.listening:
+        lines += _labelled("serves", " ".join(node.listening), "")
+    trouble = {name: count for name, count in node.counters.items() if count and name not in _ORDINARY}
+    if trouble:
+        lines += _labelled("counts", ", ".join(f"{name} {count}" for name, count in trouble.items()), "dim")
+    return lines
+
+
+def session_lines(session: SessionStatus, now: float) -> list[Line]:
+    """One session and its paths."""
+    up = session.control == "up"
+    received = sum(path.received_bytes for path in session.paths)
+    sent = sum(path.sent_bytes for path in session.paths)
+    group = f"TLS 1.3, {session.group}" if session.group else ""
+    lines: list[Line] = [
+        [
+            ("session ", ""),
+            (session.name, "head"),
+            (f"  up {span(now - session.since)}", ""),
+            ("  scheduler ", "dim"),
+            (session.scheduler, "bold"),
+        ]
+    ]
+    lines += _labelled("inner", ", ".join(session.inner) or "none", "")
+    lines.append([_label("control"), (session.control, "good" if up else "warn"), (f"  {group}".rstrip(), "dim")])
+    lines[-1].append((f"  key epoch {session.epoch}", "dim"))
+    lines.append([_label("data"), (f"{amount(received)} received, {amount(sent)} sent", "")])
+    trouble = {name: count for name, count in session.counters.items() if count}
+    if trouble:
+        lines += _labelled("counts", ", ".join(f"{name} {count}" for name, count in trouble.items()), "dim")
+    return lines + (path_lines(session.paths, now) or [[_label("paths"), ("none", "warn")]])
+
+
+def sessions_lines(sessions: Sequence[SessionStatus], now: float) -> list[Line]:
+    """One line for each session."""
+    if not sessions:
+        return [[("no session", "dim")]]
+    lines: list[Line] = [[(f"{'session':<22}{'up':>8}  {'control':<8}{'scheduler':<10}{'paths':>5}  inner", "dim")]]
+    for each in sessions:
+        alive = sum(path.state in ("active", "standby") for path in each.paths)
+        lines.append(
+            [
+                (f"{_cut(each.name, 21):<22}", "head"),
+                (f"{span(now - each.since):>8}  ", ""),
+                (f"{each.control:<8}", "good" if each.control == "up" else "warn"),
+                (f"{each.scheduler:<10}", ""),
+                (f"{f'{alive}/{len(each.paths)}':>5}  ", "good" if alive else "bad"),
+                (", ".join(each.inner), ""),
+            ]
+        )
+    return lines
+
+
+def path_lines(paths: Sequence[PathStatus], now: float) -> list[Line]:
+    """A small table: two lines for each path."""
+    if not paths:
+        return []
+    title = f"  {'path':<15}{'state':<8}" + "".join(f"{name:>{width}}" for name, width in _COLUMNS)
+    lines: list[Line] = [[(title, "dim")]]
+    for each in paths:
+        lines += [_figures(each, now), *_ends(each)]
+    return lines
+
+
+def _figures(path: PathStatus, now: float) -> Line:
+    alive = path.state in ("active", "standby")
+    losing = "" if path.loss < 0.01 else "warn" if path.loss < 0.1 else "bad"
+    values = {
+        "for": (span(now - path.since), ""),
+        "rtt": (delay(path.rtt), ""),
+        "jitter": (delay(path.jitter), ""),
+        "loss": (part(path.loss), losing),
+        "share": (part(path.share), "bold" if path.share >= 0.005 else ""),
+        "rate": (speed(path.rate), ""),
+        "mtu": (str(path.mtu), ""),
+    }
+    line: Line = [
+        (f"  {path.path:>3} ", "bold" if alive else ""),
+        (f"{_cut(path.uplink, 10):<11}", ""),
+        (f"{_cut(path.state, 8):<8}", _STATES.get(path.state, "warn")),
+    ]
+    for name, width in _COLUMNS:
+        text, style = values[name]
+        line += [(" " * max(1, width - len(text)), ""), (text, style)]
+    return line
+
+
+def _ends(path: PathStatus) -> list[Line]:
+    """Where the path goes, and what it carried; in two lines where one is too short (IPv6)."""
+    where = f"      {path.local} -> {path.remote}"
+    what = f"rx {amount(path.received_bytes)}, tx {amount(path.sent_bytes)}"
+    if path.resent_packets:
+        what += f", {path.resent_packets} resent"
+    if len(where) > WIDTH:
+        return [[(f"      {path.local}", "dim")], *_right(f"      -> {path.remote}", what)]
+    return _right(where, what)
+
+
+def _right(left: str, right: str) -> list[Line]:
+    gap = WIDTH - len(left) - len(right)
+    if gap < 2:
+        return [[(left, "dim")], [(f"{right:>{WIDTH}}", "dim")]]
+    return [[(left + " " * gap + right, "dim")]]
+
+
+def happening_lines(happenings: Sequence[Happening], now: float) -> list[Line]:
+    """What happened, one line each, oldest first."""
+    if not happenings:
+        return [[("nothing happened yet", "dim")]]
+    return [
+        [
+            (f"{each.number:>5} ", "dim"),
+            (f"{span(now - each.at):>7} ago  ", ""),
+            (f"{each.kind:<13} ", "bold"),
+            (f"{each.session}: " if each.session else "", "head"),
+            (each.text, ""),
+        ]
+        for each in happenings
+    ]
+
+
+def _label(name: str) -> Piece:
+    return f"  {name:<8}", "dim"
+
+
+def _labelled(name: str, text: str, style: str) -> list[Line]:
+    """A label and its text, wrapped below itself."""
+    lines: list[Line] = []
+    rest = text
+    while rest:
+        cut = len(rest) if len(rest) <= WIDTH - 10 else max(rest.rfind(" ", 0, WIDTH - 9), 0) or WIDTH - 10
+        lines.append([_label(name if not lines else ""), (rest[:cut].rstrip(), style)])
+        rest = rest[cut:].lstrip()
+    return lines
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"

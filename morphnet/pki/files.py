@@ -1,0 +1,184 @@
+"""
+Keys and certificates on disk: one directory, `ca.pem` and `ca.key` (on the server alone), `NAME.pem` and `NAME.key`.
+
+Key files are made with mode 0600, never made readable first and closed later. Everything appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+
+from morphnet.errors import ConfigError
+from morphnet.pki.authority import Authority, PrivateKey, as_pem
+
+CA = "ca"  # stem of the CA's files
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What one end shows in a handshake, and whom it trusts. All PEM."""
+
+    certificate: bytes
+    key: bytes = field(repr=False)  # PKCS #8, not encrypted
+    ca: bytes
+
+
+def certificate_path(pki_dir: Path, name: str) -> Path:
+    """Where the certificate of `name` is ("ca" for the CA's)."""
+    return pki_dir / f"{name}.pem"
+
+
+def key_path(pki_dir: Path, name: str) -> Path:
+    """Where the key of `name` is ("ca" for the CA's)."""
+    return pki_dir / f"{name}.key"
+
+
+def make_directory(path: Path) -> list[Path]:
+    """
+    Make a directory that only its owner may enter. One that is there already stays as it is.
+
+    :returns: what was made, parents first.
+    """
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return missing[::-1]
+
+
+def write_new(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+    """
+    Make a file, whole and on the disk.
+
+    :raises FileExistsError: there is one; it is left alone.
+    """
+    draft = _draft(path, content, mode)
+    try:
+        os.link(draft, path)
+    finally:
+        draft.unlink()
+    _sync_directory(path.parent)
+
+
+def write_over(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+    """Make or replace a file: a reader sees the old or the new one, never a half."""
+    draft = _draft(path, content, mode)
+    try:
+        draft.replace(path)
+    except OSError:
+        draft.unlink()
+        raise
+    _sync_directory(path.parent)
+
+
+def _draft(path: Path, content: bytes, mode: int) -> Path:
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        draft.unlink()
+        raise
+    return draft
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def key_pem(key: PrivateKey) -> bytes:
+    """The key as it is kept: PKCS #8 PEM, not encrypted."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def write_key(pki_dir: Path, name: str, key: PrivateKey, *, replace: bool = False) -> Path:
+    """
+    Keep a key, readable by its owner alone.
+
+    :raises FileExistsError: there is one and `replace` is False.
+    """
+    path = key_path(pki_dir, name)
+    (write_over if replace else write_new)(path, key_pem(key), mode=0o600)
+    return path
+
+
+def write_certificate(pki_dir: Path, name: str, certificate: x509.Certificate) -> Path:
+    """Keep a certificate, in the place of an older one."""
+    path = certificate_path(pki_dir, name)
+    write_over(path, as_pem(certificate))
+    return path
+
+
+def read_certificate(pki_dir: Path, name: str) -> x509.Certificate:
+    """:raises ConfigError: there is none, or it does not parse."""
+    path = certificate_path(pki_dir, name)
+    try:
+        return x509.load_pem_x509_certificate(_read(path))
+    except (ValueError, x509.InvalidVersion):
+        raise ConfigError(f"{path} is no certificate in PEM: put back the right file") from None
+
+
+def read_key(pki_dir: Path, name: str) -> PrivateKey:
+    """:raises ConfigError: there is none, others may read it, or it does not parse."""
+    path = key_path(pki_dir, name)
+    content = _read(path)
+    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ConfigError(f"the key {path} is open to other users: chmod 600 {path}")
+    try:
+        key = load_pem_private_key(content, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise ConfigError(f"{path} is no unencrypted key in PEM: put back the right file") from None
+    if not isinstance(key, Ed25519PrivateKey | ec.EllipticCurvePrivateKey):
+        raise ConfigError(f"the key {path} is neither Ed25519 nor an elliptic curve key: make a new one")
+    return key
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ConfigError(f"there is no {path}: `morphnet init` or `morphnet join` makes it") from None
+    except OSError as trouble:
+        raise ConfigError(f"cannot read {path}: {trouble.strerror}") from None
+
+
+def load_credentials(pki_dir: Path, name: str) -> Credentials:
+    """
+    All that `name` needs for a handshake.
+
+    :raises ConfigError: something is missing, broken, or does not belong together.
+    """
+    ca, certificate, key = read_certificate(pki_dir, CA), read_certificate(pki_dir, name), read_key(pki_dir, name)
+    if certificate.public_key() != key.public_key():
+        raise ConfigError(f"{name}.pem and {name}.key in {pki_dir} do not belong together: put back the right files")
+    return Credentials(as_pem(certificate), key_pem(key), as_pem(ca))
+
+
+def load_authority(pki_dir: Path, serials: Callable[[], int] = x509.random_serial_number) -> Authority:
+    """
+    The network's CA.
+
+    :raises ConfigError: it is not here, or broken.
+    """
+    if not key_path(pki_dir, CA).exists():
+        raise ConfigError(f"there is no CA in {pki_dir}: run `morphnet init` on the server, and this command there too")
+    certificate, key = read_certificate(pki_dir, CA), read_key(pki_dir, CA)
+    if not isinstance(key, Ed25519PrivateKey) or certificate.public_key() != key.public_key():
+        raise ConfigError(f"ca.pem and ca.key in {pki_dir} do not belong together: put back the right files")
+    return Authority(certificate, key, serials)

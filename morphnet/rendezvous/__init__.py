@@ -1,0 +1,1 @@
+"""Slow life stories as Automat machines, with an injected clock."""

@@ -1,0 +1,80 @@
+"""Frozen pictures of a running node: what `morphnet status`, the manhole and the demo show."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class PathStatus:
+    """One way between the two ends, as this end sees it."""
+
+    path: int  # path id, 0 .. 255
+    uplink: str  # interface name; "" on a server
+    local: str  # "host:port" or "[host]:port"
+    remote: str  # the same for the peer
+    state: str  # "probing", "active", "standby", "silent", "closed"
+    since: float  # Unix seconds at which `state` began
+    rtt: float | None  # seconds, smoothed
+    jitter: float | None  # seconds, RFC 3550 section 6.4.1
+    loss: float  # 0 .. 1, over the last seconds
+    rate: float  # bytes a second that the path was seen to deliver; 0 until measured
+    mtu: int  # largest UDP payload that was proven to pass, bytes
+    share: float  # of the bytes this end sent in the last seconds, 0 .. 1
+    sent_packets: int
+    sent_bytes: int
+    received_packets: int
+    received_bytes: int
+    resent_packets: int  # moved here because another path fell silent
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStatus:
+    """One session: a peer, its inner addresses and its paths."""
+
+    name: str  # the peer's certificate name
+    session: str  # session name, hex; never shown on the wire
+    since: float  # Unix seconds
+    inner: tuple[str, ...]  # inner addresses of the client, v4 and/or v6
+    scheduler: str  # "bond", "flow", "redundant", "best"
+    epoch: int  # key epoch used for sending
+    control: str  # "up" or "down"
+    group: str  # TLS group of the last control handshake, for example "X25519MLKEM768"
+    paths: tuple[PathStatus, ...]
+    counters: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """One process."""
+
+    role: str  # "server", "client"
+    name: str  # own certificate name
+    version: str
+    pid: int
+    started_at: float  # Unix seconds
+    core: str  # "pure" or the name of the compiled core
+    offloads: tuple[str, ...]  # what this kernel gave us: "tso", "uso", "gso", "gro"; or "no tso" ...
+    listening: tuple[str, ...]
+    state: str  # one phrase: "serving", "connected", "reconnecting in 3 s: connection refused"
+    sessions: tuple[SessionStatus, ...]
+    counters: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One line of a node's recent history."""
+
+    number: int  # counts up from 1 in each process
+    at: float  # Unix seconds
+    kind: str  # "path-up", "path-silent", "path-moved", "path-gone", "session-up", "session-gone", "rekeyed", ...
+    session: str  # the peer's certificate name, or ""
+    text: str  # one sentence for a person
+
+
+def as_json(picture: Any) -> dict[str, Any]:
+    """The picture (any dataclass above) as plain JSON values."""
+    return dataclasses.asdict(picture)

@@ -1,0 +1,84 @@
+"""What outlives a process: the records, and the interface that every store keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Inner addresses that belong to one certificate name, for good."""
+
+    name: str
+    inner4: str  # "10.73.0.2", or "" when the pool is off
+    inner6: str
+    session: bytes  # 16 bytes: the session's name; the same over every reconnect
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateRecord:
+    """One certificate or invitation that our CA signed."""
+
+    serial: str  # hex
+    name: str
+    kind: str  # "server", "client", "invite"
+    not_after: int  # Unix seconds
+    revoked_at: int = 0  # Unix seconds; 0 while it is good
+    used_at: int = 0  # Unix seconds; invitations only
+
+
+class PoolExhausted(Exception):
+    """No inner address is left in the pool."""
+
+
+class Store(Protocol):
+    """Every call answers with a Deferred; writes are durable when it fires."""
+
+    def lease(self, name: str, pool4: str, pool6: str, fresh_session: bytes) -> Deferred[Lease]:
+        """
+        The lease of `name`, made now if it has none. The first address of each pool is the server's and never leased.
+
+        :param pool4: prefix in CIDR notation, or "" for none; likewise `pool6`.
+        :param fresh_session: 16 random bytes, used only when the lease is new.
+        :raises PoolExhausted: every address is taken.
+        """
+        ...
+
+    def leases(self) -> Deferred[list[Lease]]:
+        """Every lease."""
+        ...
+
+    def release(self, name: str) -> Deferred[None]:
+        """Forget the lease of `name`; its addresses may be given to another."""
+        ...
+
+    def add_certificate(self, record: CertificateRecord) -> Deferred[None]:
+        """Remember a certificate that was issued."""
+        ...
+
+    def certificates(self) -> Deferred[list[CertificateRecord]]:
+        """Every certificate ever issued, oldest first."""
+        ...
+
+    def revoke(self, name: str, now: int) -> Deferred[list[str]]:
+        """Revoke every good certificate of `name`; answers with their serials."""
+        ...
+
+    def use_invite(self, serial: str, now: int) -> Deferred[bool]:
+        """Mark an invitation used; False when it is unknown, revoked or used already."""
+        ...
+
+    def add_traffic(self, name: str, sent: int, received: int) -> Deferred[None]:
+        """Add bytes to the account of `name`."""
+        ...
+
+    def traffic(self) -> Deferred[dict[str, tuple[int, int]]]:
+        """Bytes sent to and received from each name, ever."""
+        ...
+
+    def close(self) -> Deferred[None]:
+        """Finish what is being written, then close."""
+        ...

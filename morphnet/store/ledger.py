@@ -1,0 +1,203 @@
+"""
+The records in SQLite, one synchronous call each: the core of the server's store, and what the command line uses while
+the server runs. Every write is on the disk when its call returns.
+
+Source: https://sqlite.org/wal.html, https://sqlite.org/pragma.html#pragma_synchronous
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+
+from morphnet.errors import ConfigError, HostError
+from morphnet.store.base import CertificateRecord, Lease
+from morphnet.store.pool import Pool
+
+DATABASE = "morphnet.db"  # its name in state_dir
+_PATIENCE = 10.0  # seconds to wait for another process that writes
+_COLUMNS = "serial, name, kind, not_after, revoked_at, used_at"
+
+
+def _schema() -> list[str]:
+    """The numbered schema files in their order; what file N makes is version N."""
+    folder = resources.files("morphnet.store") / "schema"
+    files = sorted((each for each in folder.iterdir() if each.name.endswith(".sql")), key=lambda each: each.name)
+    return [each.read_text("utf-8") for each in files]
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script, so that they can run inside of one transaction (executescript would end it)."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+@contextmanager
+def _sentences(path: Path) -> Iterator[None]:
+    """SQLite's troubles, told to the operator."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as trouble:
+        raise HostError(f"the database {path}: {trouble}") from trouble
+
+
+class Ledger:
+    """
+    One open database; see `morphnet.store.base.Store` for what each call promises. For one thread at a time.
+
+    :param path: of the database; made with mode 0600 when it is not there, its directory with 0700.
+    :raises HostError: it cannot be opened or made.
+    :raises ConfigError: a later version of morphnet made it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with _sentences(path):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite would make it 0644
+            # isolation_level=None: transactions begin where we say. Threads may change, but never two at once.
+            self._sql = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+        try:
+            with _sentences(path):
+                self._sql.execute("PRAGMA journal_mode = WAL")
+                self._sql.execute("PRAGMA synchronous = FULL")  # a lease that was told must outlive a power cut
+            self._upgrade()
+        except (HostError, ConfigError):
+            self._sql.close()
+            raise
+
+    def _upgrade(self) -> None:
+        schema = _schema()
+        with self._writing():
+            (version,) = self._sql.execute("PRAGMA user_version").fetchone()
+            if version > len(schema):
+                raise ConfigError(f"the database {self._path} is of a later morphnet: install that one again")
+            for script in schema[version:]:
+                for statement in _statements(script):
+                    self._sql.execute(statement)
+            if version < len(schema):
+                self._sql.execute(f"PRAGMA user_version = {len(schema)}")
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One transaction: all of it or nothing. IMMEDIATE, so that what it reads cannot change before it writes."""
+        with _sentences(self._path):
+            self._sql.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._sql.execute("ROLLBACK")
+                raise
+            self._sql.execute("COMMIT")
+
+    def lease(self, name: str, pool4: str, pool6: str, fresh_session: bytes) -> Lease:
+        """See Store."""
+        pools = (Pool(pool4, 4) if pool4 else None, Pool(pool6, 6) if pool6 else None)
+        with _sentences(self._path):
+            held = self._held(name)
+        if held is not None and _suits(held, pools):
+            return held  # the common case writes nothing
+        with self._writing():
+            held = self._held(name)
+            session = held.session if held else fresh_session
+            inner4, inner6 = (
+                self._address(name, column, pool, getattr(held, column) if held else "")
+                for column, pool in zip(("inner4", "inner6"), pools, strict=True)
+            )
+            self._sql.execute(
+                "INSERT INTO lease (name, inner4, inner6, session) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET inner4 = excluded.inner4, inner6 = excluded.inner6",
+                (name, inner4 or None, inner6 or None, session),
+            )
+        return Lease(name, inner4, inner6, session)
+
+    def _held(self, name: str) -> Lease | None:
+        row = self._sql.execute("SELECT name, inner4, inner6, session FROM lease WHERE name = ?", (name,)).fetchone()
+        return _lease(row) if row else None
+
+    def _address(self, name: str, column: str, pool: Pool | None, held: str) -> str:
+        """The address that `name` keeps or gets."""
+        if pool is None:
+            return ""
+        if pool.holds(held):
+            return held
+        rows = self._sql.execute(f"SELECT {column} FROM lease WHERE {column} IS NOT NULL AND name != ?", (name,))
+        return pool.lowest_free([each for (each,) in rows])
+
+    def leases(self) -> list[Lease]:
+        """See Store."""
+        with _sentences(self._path):
+            return [_lease(each) for each in self._sql.execute("SELECT name, inner4, inner6, session FROM lease")]
+
+    def release(self, name: str) -> None:
+        """See Store."""
+        with self._writing():
+            self._sql.execute("DELETE FROM lease WHERE name = ?", (name,))
+
+    def add_certificate(self, record: CertificateRecord) -> None:
+        """See Store."""
+        values = (record.serial, record.name, record.kind, record.not_after, record.revoked_at, record.used_at)
+        with self._writing():
+            self._sql.execute(f"INSERT INTO certificate ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", values)
+
+    def certificates(self) -> list[CertificateRecord]:
+        """See Store."""
+        with _sentences(self._path):
+            rows = self._sql.execute(f"SELECT {_COLUMNS} FROM certificate ORDER BY number")
+            return [CertificateRecord(*each) for each in rows]
+
+    def revoke(self, name: str, now: int) -> list[str]:
+        """See Store."""
+        with self._writing():
+            rows = self._sql.execute(
+                "SELECT serial FROM certificate WHERE name = ? AND revoked_at = 0 ORDER BY number", (name,)
+            ).fetchall()
+            self._sql.execute("UPDATE certificate SET revoked_at = ? WHERE name = ? AND revoked_at = 0", (now, name))
+        return [serial for (serial,) in rows]
+
+    def use_invite(self, serial: str, now: int) -> bool:
+        """See Store."""
+        with self._writing():
+            done = self._sql.execute(
+                "UPDATE certificate SET used_at = ?"
+                " WHERE serial = ? AND kind = 'invite' AND revoked_at = 0 AND used_at = 0 AND not_after > ?",
+                (now, serial, now),
+            )
+        return done.rowcount == 1
+
+    def add_traffic(self, name: str, sent: int, received: int) -> None:
+        """See Store."""
+        with self._writing():
+            self._sql.execute(
+                "INSERT INTO traffic (name, sent, received) VALUES (?, ?, ?) ON CONFLICT (name)"
+                " DO UPDATE SET sent = sent + excluded.sent, received = received + excluded.received",
+                (name, sent, received),
+            )
+
+    def traffic(self) -> dict[str, tuple[int, int]]:
+        """See Store."""
+        with _sentences(self._path):
+            return {
+                name: (sent, got) for name, sent, got in self._sql.execute("SELECT name, sent, received FROM traffic")
+            }
+
+    def close(self) -> None:
+        """Close the database; no call may follow."""
+        self._sql.close()
+
+
+def _lease(row: tuple[str, str | None, str | None, bytes]) -> Lease:
+    return Lease(row[0], row[1] or "", row[2] or "", row[3])
+
+
+def _suits(lease: Lease, pools: tuple[Pool | None, Pool | None]) -> bool:
+    pairs = zip((lease.inner4, lease.inner6), pools, strict=True)
+    return all(pool.holds(held) if pool else not held for held, pool in pairs)

@@ -1,0 +1,1 @@
+"""Options and makeService of each twistd command: wiring only."""

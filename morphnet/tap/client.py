@@ -1,0 +1,133 @@
+"""`twistd morph-client`: options, and the wiring of a client."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from pathlib import Path
+
+from twisted.application.service import IService
+
+from morphnet.config import CONTROL_PORT, ClientConfig
+from morphnet.errors import ConfigError
+from morphnet.net.control_client import ControlClient, Link, Pushed
+from morphnet.net.dial import Destination
+from morphnet.net.lookup import UplinkResolver
+from morphnet.net.pump import Pump, since_boot
+from morphnet.net.tls import ClientTls
+from morphnet.net.tun import Tun
+from morphnet.net.uplinks import UplinkScan, UplinkWatch
+from morphnet.pki.names import split_address
+from morphnet.rendezvous.reconnect import Reconnect, reconnect
+from morphnet.tap.client_node import ClientNode
+from morphnet.tap.options import ConfigOptions, options_for
+from morphnet.tap.renewal import LOOK_EVERY, Renewal, identity_of
+from morphnet.tap.service import EventSink, RoleService, reactor
+from morphnet.tap.ways import Ways
+from morphnet.tunnel.tunnel import Tunnel
+from morphnet.wire.signals import Hello, Welcome
+
+Options = options_for(ClientConfig, Path("/etc/morphnet/client.toml"))
+
+
+class _Ear:
+    """Hears the control link, for the node and for the life story of the link."""
+
+    def __init__(self, node: ClientNode) -> None:
+        self.node = node
+        self.story: Reconnect | None = None
+
+    def hello(self) -> Hello:
+        return self.node.hello()
+
+    def welcomed(self, welcome: Welcome, link: Link) -> None:
+        self.node.welcomed(welcome, link)
+        self._story.opened()
+
+    def refused(self, reason: str, retry_after: float | None) -> None:
+        self.node.tell("refused", "", f"the server refuses us: {reason}")
+        self._story.refused(reason, retry_after)
+
+    def failed(self, reason: str) -> None:
+        self._story.failed(reason)
+
+    def signal(self, signal: Pushed) -> None:
+        self.node.signal(signal)
+
+    def lost(self, reason: str) -> None:
+        self.node.link_lost(reason)
+        self._story.lost(reason)
+
+    @property
+    def _story(self) -> Reconnect:
+        assert self.story is not None  # set before the first call
+        return self.story
+
+
+class ClientService(RoleService):
+    """A machine with uplinks: doors first, then the control link, for ever."""
+
+    def __init__(self, config: ClientConfig) -> None:
+        super().__init__(config)
+        self.config = config
+        self._turn = 0
+
+    def open(self) -> ClientNode:
+        config = self.config
+        if not config.server:
+            raise ConfigError("there is no server to connect to: set `server`, or run `morphnet join`")
+        host, port = split_address(config.server, CONTROL_PORT)
+        self._tls = ClientTls(identity_of(config.pki_dir, config.name), config.server_name or host)
+        sink = EventSink()
+        self._pump = pump = Pump(reactor, Tunnel(server=False, entropy=os.urandom), since_boot, sink)
+        self._tun = pump.tun = tun = Tun(reactor, config.tun, pump.from_tun)
+        tun.open()
+        ways = Ways(reactor, pump, lambda kind, text: sink.node.tell(kind, "", text) if sink.node else None)
+        self._node = node = ClientNode(config, pump, self.host, tun, ways)
+        sink.node = node
+        node.renewal = Renewal(config.pki_dir, config.name, self._tls, time.time)
+        self.every(LOOK_EVERY, node.renew_in_time)
+        ear = _Ear(node)
+        resolver = UplinkResolver(reactor, self.host.upstream_dns, node.sources, reactor.nameResolver)
+        self._client = ControlClient(reactor, self._tls, Destination(host, port, self._sources, resolver), ear)
+        self._story = ear.story = reconnect(self, reactor, random.random)
+        node.network_changed = self._story.network_changed
+        scan = UplinkScan(config.uplinks, (*config.exclude, tun.name))
+        self._watch = UplinkWatch(reactor, node.uplinks_are, scan)
+        self._watch.start()
+        self._story.start()
+        return node
+
+    # -- what the life story of the control link asks for --------------------------------------------------------------
+
+    def dial(self) -> None:
+        """Call the server."""
+        self._client.connect()
+
+    def _sources(self) -> list[str]:
+        """Our addresses to call from, each time beginning with another: one may connect and carry nothing more."""
+        sources = self._node.sources()
+        first = self._turn % max(1, len(sources))
+        self._turn += 1
+        return sources[first:] + sources[:first]
+
+    def hang_up(self) -> None:
+        """Give up the call, or end the link."""
+        self._client.close()
+
+    def told(self, state: str) -> None:
+        """How it stands, in one phrase."""
+        self._node.state = state
+
+    async def close(self) -> None:
+        self._story.stop()
+        self._watch.stop()
+        self._node.ways.close()
+        self._pump.stop()
+        self._tun.close()
+
+
+def makeService(options: ConfigOptions[ClientConfig]) -> IService:
+    """Open nothing yet: twistd may still fork."""
+    return ClientService(options.config)

@@ -1,0 +1,242 @@
+"""The client: one session, its ways out, and the control link that it keeps alive."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from twisted.logger import Logger
+
+from morphnet.config import FRAMINGS, SCHEDULERS, ClientConfig, Tuning
+from morphnet.errors import ConfigError, HostError, MorphnetError
+from morphnet.net.control_client import Link
+from morphnet.net.host import ClientNetwork, Host
+from morphnet.net.pump import Pump
+from morphnet.net.tun import Tun
+from morphnet.net.uplinks import Uplink
+from morphnet.tap.node import Node
+from morphnet.tap.renewal import Renewal
+from morphnet.tap.ways import Ways
+from morphnet.tunnel.events import Effects, Event, PathChanged
+from morphnet.tunnel.path import Path, State
+from morphnet.tunnel.session import Session
+from morphnet.wire.batch import Endpoint
+from morphnet.wire.keys import split_export
+from morphnet.wire.signals import Drain, Goodbye, Hello, Ids, Renew, Renewed, Revoked, Scheduler, Signal, Welcome
+
+PROVE_WITHIN = 2.0  # seconds that a link has to show life when its own address, or every path, is gone
+
+
+class ClientNode(Node):
+    """Follows the control link: keys and addresses come from it, paths are opened, and it may go away again."""
+
+    role = "client"
+    _log = Logger()
+
+    def __init__(self, config: ClientConfig, pump: Pump, host: Host, tun: Tun, ways: Ways) -> None:
+        super().__init__(config.name, pump)
+        self.config, self.host, self.tun, self.ways = config, host, tun, ways
+        self.link: Link | None = None
+        self.uplinks: list[Uplink] = []
+        self.network_changed: Callable[[], None] = lambda: None  # told to the life story of the control link
+        self.renewal: Renewal | None = None
+        self._group = ""
+        self._inner: tuple[str, str] = ("", "")
+        self._settings: tuple[object, ...] = ()  # of the host, as they were applied last
+        self._server_hosts: tuple[str, ...] = ()
+
+    # -- the control link ----------------------------------------------------------------------------------------------
+
+    def hello(self) -> Hello:
+        """Who we are and where we left off."""
+        session = self._session()
+        return Hello(
+            name=self.config.name,
+            session=session.name.hex() if session else "",
+            epoch=max(session.outbound.keys.epoch, session.inbound.keys.epoch) if session else 0,
+            scheduler=session.outbound.scheduler.name if session else self.config.tuning.scheduler,
+            compression=("zstd", "gzip"),
+            framings=("compact", "seed") if self.config.tuning.framing == "compact" else ("seed",),
+        )
+
+    def _session(self) -> Session | None:
+        return next(iter(self.tunnel.sessions.values()), None)
+
+    def welcomed(self, welcome: Welcome, link: Link) -> None:
+        """The server knows us: take its keys and addresses into use."""
+        now, name = self.pump.now(), bytes.fromhex(welcome.session)
+        self.link, self._group = link, link.group
+        self._inner = (welcome.inner4, welcome.inner6)
+        server = self.config.server_name or self.config.server.rpartition(":")[0] or self.config.server
+        session, effects = self._session(), Effects()
+        if session is None or session.name != name:
+            session = self.tunnel.add_session(server, name, self._tuning(welcome))
+            self._since[server] = self._wall()
+        elif not welcome.resumed:
+            session.peer_restarted(effects)
+        session.use_framing(_framing(welcome))
+        session.install(*split_export(link.export(name)), welcome.epoch, now)
+        self._learn(session, welcome.ids)
+        self._apply(welcome, link)
+        self._server_hosts = (link.peer_host, *(host for host in self._server_hosts if host != link.peer_host))[:4]
+        self.ways.serve(session, [Endpoint(host, welcome.data_port) for host in self._server_hosts])
+        self.tell("control-up", server, "control link is up" if welcome.resumed else "session begins")
+        session.greet(self.pump.now(), effects)
+        self.tunnel.poke(session, now)
+        self.pump.carry_out(effects)
+        self.renew_in_time()
+
+    def _tuning(self, welcome: Welcome) -> Tuning:
+        tuning = self.config.tuning
+        return dataclasses.replace(
+            tuning,
+            mtu=min(tuning.mtu, welcome.mtu),
+            rekey_seconds=min(tuning.rekey_seconds, welcome.rekey_seconds),
+            rekey_packets=min(tuning.rekey_packets, welcome.rekey_packets),
+            framing=_framing(welcome),
+        )
+
+    def _learn(self, session: Session, ids: Sequence[str]) -> None:
+        issued = [bytes.fromhex(text) for text in ids]
+        self.tunnel.learn_ids(session, issued)
+        session.add_spares(issued)
+
+    def _apply(self, welcome: Welcome, link: Link) -> None:
+        """Configure the host, if anything differs from what it has."""
+        config = self.config
+        mtu = min(config.tuning.mtu, welcome.mtu)
+        dns = welcome.dns if config.dns else ()
+        settings = (welcome.inner4, welcome.inner6, mtu, dns)
+        if settings == self._settings:
+            return
+        try:
+            self.host.client_up(
+                ClientNetwork(self.tun.name, welcome.inner4, welcome.inner6, mtu, config.routes, dns, config.mss_clamp)
+            )
+            self._settings = settings
+        except HostError as problem:
+            self._log.error("the host could not be configured: {problem}", problem=str(problem))
+            self.tell("host-trouble", "", str(problem))
+
+    def signal(self, signal: Signal) -> None:
+        """The server pushes something."""
+        session = self._session()
+        match signal:
+            case Ids() if session is not None:
+                self._learn(session, signal.ids)
+            case Scheduler() if session is not None and signal.name in SCHEDULERS:
+                session.set_scheduler(signal.name)
+                self.tell("scheduler", session.peer, f"the server asked for {signal.name}")
+            case Renewed():
+                self._renewed(signal)
+            case Revoked():
+                self.tell("revoked", "", "the server says that our certificate is revoked: ask for a new invitation")
+            case Drain():
+                self.tell("drain", "", f"the server goes away in {signal.seconds:.0f} s: {signal.reason}")
+            case Goodbye():
+                self.tell("goodbye", "", signal.reason or "the server says goodbye")
+
+    def renew_in_time(self) -> None:
+        """Ask for the next certificate when it is time; called now and then, and with each new link."""
+        request = self.renewal.request() if self.renewal is not None and self.link is not None else None
+        if request is not None and self.link is not None:
+            self.link.send(Renew(request))
+
+    def _renewed(self, signal: Renewed) -> None:
+        try:
+            if self.renewal is not None:
+                self.renewal.accept(signal.certificate)
+                self.tell("renewed", "", "our certificate was renewed")
+        except MorphnetError as problem:
+            self._log.warn("the renewed certificate is not used: {problem}", problem=str(problem))
+
+    def link_lost(self, reason: str) -> None:
+        """The control link is gone; the data plane goes on."""
+        self.link = None
+        self.tell("control-down", "", f"control link is down: {reason}")
+
+    def told(self, event: Event) -> None:
+        """Paths are a sign for the control link: without any, the server may have moved; with one again, call it."""
+        super().told(event)
+        session = self._session()
+        if session is None or not isinstance(event, PathChanged):
+            return
+        if self.link is None:
+            if event.now == State.ACTIVE:
+                self.network_changed()
+        elif event.now == State.SILENT and not any(path.usable for path in session.paths.values()):
+            self.link.prove(PROVE_WITHIN)
+
+    def uplinks_are(self, uplinks: list[Uplink]) -> None:
+        """The machine's uplinks changed."""
+        names, before = ([each.name for each in some if each.up] for some in (uplinks, self.uplinks))
+        if names != before:
+            self.tell("uplinks", "", f"uplinks: {', '.join(names) or 'none'}")
+        self.uplinks = uplinks
+        try:
+            self.host.set_uplinks(uplinks, self._server_hosts)
+        except HostError as problem:
+            self.tell("host-trouble", "", str(problem))
+        self.ways.uplinks_are(uplinks)
+        if self.link is not None and self.link.local_host not in self.sources():
+            self.link.prove(PROVE_WITHIN)
+        self.network_changed()
+
+    def sources(self) -> list[str]:
+        """Our addresses on the uplinks, best first: where the control link may start from."""
+        ordered = sorted((uplink for uplink in self.uplinks if uplink.up), key=lambda uplink: uplink.metric)
+        return [address for uplink in ordered for address in (*uplink.addresses4[:1], *uplink.addresses6[:1])]
+
+    # -- what ops sees -------------------------------------------------------------------------------------------------
+
+    def set_scheduler(self, name: str, session: str = "") -> str:
+        """Switch both directions."""
+        answer = super().set_scheduler(name, session)
+        if self.link is not None:
+            self.link.send(Scheduler(name))
+        return answer
+
+    def cut_path(self, path: int, session: str = "") -> str:
+        """Leave the uplink of this path alone until it is restored."""
+        known = self._session()
+        if known is None or path not in known.paths or known.paths[path].state is State.CLOSED:
+            raise ConfigError(f"there is no open path {path}")
+        self.ways.cut(path)
+        return f"path {path} is closed"
+
+    def restore_path(self, path: int, session: str = "") -> str:
+        """Use it again."""
+        if not self.ways.restore(path):
+            raise ConfigError(f"path {path} was not cut")
+        return f"path {path} is opened again"
+
+    def hang_up(self, session: str, reason: str) -> None:
+        """The control link is called again, and a new session begins."""
+        if self.link is not None:
+            self.link.close(reason)
+
+    def offloads(self) -> tuple[str, ...]:
+        """TUN's, then UDP's."""
+        return (*self.tun.offloads, *self.ways.offloads())
+
+    def door_counters(self) -> Counter[str]:
+        """Sums over the sockets and the TUN."""
+        return self.ways.counters() + Counter(self.tun.counters()) + Counter(no_door=self.pump.no_door)
+
+    def control_of(self, session: Session) -> tuple[str, str]:
+        """State and TLS group of the control link."""
+        return "up" if self.link is not None else "down", self._group
+
+    def inner_of(self, session: Session) -> tuple[str, ...]:
+        """Our inner addresses."""
+        return tuple(address.partition("/")[0] for address in self._inner if address)
+
+    def local_of(self, path: Path) -> str:
+        """Our side of a path."""
+        return self.ways.local_of(path)
+
+
+def _framing(welcome: Welcome) -> str:
+    """The framing that the server chose, if it is one that we know."""
+    return welcome.framing if welcome.framing in FRAMINGS else "seed"

@@ -1,0 +1,90 @@
+"""The command lines of `twistd morph-...`, made from the dataclasses of `morphnet.config`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from twisted.python import usage
+
+from morphnet.configfile import Setting, load, option_name, settings
+from morphnet.errors import ConfigError
+
+Config = TypeVar("Config")
+
+
+class ConfigOptions(usage.Options, Generic[Config]):
+    """
+    Options of one role: --config FILE, and one option for each setting, which overrides the file.
+
+    After parsing, `config` is the whole configuration.
+    """
+
+    config_class: type[Config]
+    default_file: Path
+    role_settings: tuple[Setting, ...]
+    config: Config
+
+    def overrides(self) -> dict[str, str]:
+        """What stood on the command line: "tuning.scheduler" -> typed text."""
+        typed: dict[str, str] = {}
+        for setting in self.role_settings:
+            name = option_name(setting).removeprefix("--")
+            if setting.kind is bool:
+                if self[name] and self[f"no-{name}"]:
+                    raise ConfigError(f"--{name} and --no-{name} contradict each other")
+                if self[name] or self[f"no-{name}"]:
+                    typed[setting.key] = "yes" if self[name] else "no"
+            elif self[name] is not None:
+                typed[setting.key] = self[name]
+        return typed
+
+    def config_file(self) -> Path | None:
+        """The file to read; the default one only when it is there."""
+        if self["config"] is not None:
+            return Path(self["config"])
+        return self.default_file if self.default_file.exists() else None
+
+    def postOptions(self) -> None:
+        """
+        Read the file.
+
+        :raises SystemExit: with one sentence; UsageError would print all options before it.
+        """
+        try:
+            self.config = load(self.config_class, self.config_file(), self.overrides())
+        except ConfigError as error:
+            raise SystemExit(f"morphnet: {error}") from None
+
+
+def _shown(setting: Setting) -> str:
+    default = setting.default
+    if isinstance(default, tuple):
+        default = ",".join(default)
+    return f"{setting.help} [{default}]" if default not in ("", None) else setting.help
+
+
+def options_for(cls: type[Config], default_file: Path) -> type[ConfigOptions[Config]]:
+    """The Options class of a role, for its `tap` module; lists are typed with commas."""
+    every = tuple(settings(cls))
+    parameters: list[list[Any]] = [["config", "c", None, f"TOML file to read [{default_file}]"]]
+    flags: list[list[Any]] = []
+    for setting in every:
+        name = option_name(setting).removeprefix("--")
+        if setting.kind is bool:
+            flags += [
+                [name, None, f"{setting.help} [{'yes' if setting.default else 'no'}]"],
+                [f"no-{name}", None, "..."],
+            ]
+            flags[-1][2] = f"the opposite of --{name}"
+        else:
+            parameters.append([name, None, None, _shown(setting)])
+    body = {
+        "optParameters": parameters,
+        "optFlags": flags,
+        "config_class": cls,
+        "default_file": default_file,
+        "role_settings": every,
+        "__doc__": ConfigOptions.__doc__,
+    }
+    return type(f"{cls.__name__}Options", (ConfigOptions,), body)

@@ -1,0 +1,140 @@
+"""`twistd morph-server`: options, and the wiring of a server."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from twisted.application.service import IService
+from twisted.internet.defer import DeferredList, maybeDeferred
+from twisted.internet.interfaces import IListeningPort
+
+from morphnet.config import ServerConfig
+from morphnet.errors import HostError
+from morphnet.net.control_server import ControlServer
+from morphnet.net.host import ServerNetwork
+from morphnet.net.limits import LIMITS
+from morphnet.net.pump import Pump, since_boot
+from morphnet.net.tls import ServerTls
+from morphnet.net.tun import Tun
+from morphnet.net.udp import UdpDoor
+from morphnet.pki.files import load_authority
+from morphnet.rendezvous.enrolment import Enrolment
+from morphnet.store.ledger import DATABASE, Ledger
+from morphnet.store.sqlite import SqliteStore
+from morphnet.tap.options import ConfigOptions, options_for
+from morphnet.tap.renewal import Renewal, identity_of
+from morphnet.tap.server_node import ServerNode, gateway, interface
+from morphnet.tap.service import EventSink, RoleService, reactor
+from morphnet.tunnel.tunnel import Tunnel
+
+Options = options_for(ServerConfig, Path("/etc/morphnet/server.toml"))
+
+SWEEP_EVERY = 10.0  # seconds between looks for dead sessions, at most
+ACCOUNT_EVERY = 30.0  # seconds between writes of traffic
+BACKLOG = 512  # connections that the kernel keeps for us
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+
+
+class ServerService(RoleService):
+    """A gateway: TUN and NAT first, then the data plane, and the control link last: who is let in can be served."""
+
+    gateway = True
+
+    def __init__(self, config: ServerConfig) -> None:
+        super().__init__(config)
+        self.config = config
+        self._listening: list[IListeningPort] = []
+
+    def open(self) -> ServerNode:
+        config = self.config
+        identity = identity_of(config.pki_dir, config.name)
+        authority = load_authority(config.pki_dir)
+        sink = EventSink()
+        self._pump = Pump(reactor, Tunnel(server=True, entropy=os.urandom), since_boot, sink)
+        self._store = SqliteStore(config.state_dir / DATABASE, reactor)
+        enrolment = Enrolment(authority, self._store, reactor)
+        self._node = node = ServerNode(config, self._pump, self._store, enrolment, os.urandom)
+        node.ca = identity.ca.decode()
+        node.revoked = self._revocations()
+        sink.node = node
+        self._open_tun(node)
+        for number, host in enumerate(config.listen):
+            self._open_udp(number, host, node)
+        tls = ServerTls(identity, node.is_revoked)
+        node.renewal = Renewal(config.pki_dir, config.name, tls, time.time)
+        limits = replace(LIMITS, connections=min(LIMITS.connections, self.files // 2))
+        self._control = ControlServer(tls, node, reactor, limits)
+        node.control_counters = self._control.counters
+        for host in config.listen:
+            self._listen(host)
+        self.every(min(SWEEP_EVERY, max(1.0, config.session_timeout_s)), node.sweep)
+        self.every(ACCOUNT_EVERY, node.account)
+        node.state = "serving"
+        self._log.info("morph-server {name} is serving", name=config.name)
+        return node
+
+    def _revocations(self) -> set[str]:
+        """Known before anybody may come in."""
+        ledger = Ledger(self.config.state_dir / DATABASE)
+        try:
+            return {record.serial for record in ledger.certificates() if record.revoked_at}
+        finally:
+            ledger.close()
+
+    def _open_tun(self, node: ServerNode) -> None:
+        config = self.config
+        node.tun = self._pump.tun = tun = Tun(reactor, config.tun, self._pump.from_tun)
+        tun.open()
+        inner4, inner6 = (interface(gateway(pool), pool) for pool in (config.pool4, config.pool6))
+        self.host.server_up(
+            ServerNetwork(tun.name, inner4, inner6, config.tuning.mtu, config.pool4, config.pool6, config.nat)
+        )
+
+    def _open_udp(self, number: int, host: str, node: ServerNode) -> None:
+        door = UdpDoor(reactor, number, self._pump.from_door, host=host, port=self.config.data_port)
+        try:
+            door.open()
+        except HostError:
+            if host == "::" and len(self.config.listen) > 1:  # a host without IPv6
+                return
+            raise
+        node.doors.append(door)
+        self._pump.doors[number] = door
+
+    def _listen(self, host: str) -> None:
+        """Twisted's listenTCP("::") takes IPv4 as well, so that no other listener can: the socket is made here."""
+        port, family = self.config.control_port, socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            with socket.socket(family, socket.SOCK_STREAM) as opened:
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                opened.bind((host, port))
+                opened.listen(BACKLOG)
+                opened.setblocking(False)
+                self._listening.append(reactor.adoptStreamPort(opened.fileno(), family, self._control.factory))
+        except OSError as problem:
+            if host == "::" and len(self.config.listen) > 1 and problem.errno in _NO_IPV6:
+                return
+            raise HostError(f"cannot serve on {host} TCP port {port}: {problem.strerror}") from None
+
+    async def close(self) -> None:
+        await DeferredList([maybeDeferred(port.stopListening) for port in self._listening])
+        await self._control.close()
+        await DeferredList(self._node.account())
+        self._pump.stop()
+        for door in self._node.doors:
+            door.close()
+        if self._node.tun is not None:
+            self._node.tun.close()
+        await self._store.close()
+
+
+def makeService(options: ConfigOptions[ServerConfig]) -> IService:
+    """Open nothing yet: twistd may still fork."""
+    return ServerService(options.config)

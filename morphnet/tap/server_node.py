@@ -1,0 +1,283 @@
+"""The server: its sessions, and the office that the control link asks."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from morphnet.config import SCHEDULERS, ServerConfig
+from morphnet.errors import Refused
+from morphnet.net.control_server import Caller
+from morphnet.net.pump import Pump
+from morphnet.net.tun import Tun
+from morphnet.net.udp import UdpDoor
+from morphnet.rendezvous.enrolment import Enrolment
+from morphnet.store.base import Lease, PoolExhausted, Store
+from morphnet.tap.node import Node
+from morphnet.tap.renewal import Renewal
+from morphnet.tunnel.keyring import GENERATION_STEP
+from morphnet.tunnel.session import Session
+from morphnet.wire.frames import MAX_EPOCH
+from morphnet.wire.keys import split_export
+from morphnet.wire.signals import Goodbye, Hello, Revoked, Scheduler, Signal, Welcome
+
+FIRST_IDS = 8  # issued ids that a client gets with its welcome
+
+
+def interface(address: str, pool: str) -> str:
+    """ "10.73.0.2", "10.73.0.0/24" -> "10.73.0.2/24"; "" where there is no address."""
+    return f"{address}/{ipaddress.ip_network(pool).prefixlen}" if address and pool else ""
+
+
+def gateway(pool: str) -> str:
+    """The server's own address in a pool: the first."""
+    return str(ipaddress.ip_network(pool)[1]) if pool else ""
+
+
+class ServerNode(Node):
+    """
+    Answers `hello` with a lease and keys; what the data plane does afterwards needs nobody here.
+
+    `revoked` holds the serials that are refused; `reload` reads them again.
+    """
+
+    role = "server"
+    _log = Logger()
+
+    def __init__(
+        self, config: ServerConfig, pump: Pump, store: Store, enrolment: Enrolment, entropy: Callable[[int], bytes]
+    ) -> None:
+        super().__init__(config.name, pump)
+        self.config, self.store, self.enrolment = config, store, enrolment
+        self.ca = ""  # the certificate of our CA, PEM
+        self.renewal: Renewal | None = None
+        self.control_counters: Callable[[], dict[str, int]] = dict  # of the control port
+        self.revoked: set[str] = set()
+        self.doors: list[UdpDoor] = []
+        self.tun: Tun | None = None
+        self._entropy = entropy
+        self._callers: dict[str, Caller] = {}  # by certificate name
+        self._groups: dict[str, str] = {}
+        self._serials: dict[str, str] = {}  # of the certificate that began or resumed a session, by its name
+        self._leases: dict[str, Lease] = {}
+        self._first_epochs: dict[str, int] = {}  # the lowest epoch that a session was given, by its name
+        self._counted: dict[str, tuple[int, int]] = {}  # traffic written to the store already
+
+    # -- the office ----------------------------------------------------------------------------------------------------
+
+    async def hello(self, caller: Caller, hello: Hello) -> Welcome:
+        """
+        A client connected: give it its addresses, its session and its keys.
+
+        :raises Refused: no room for it.
+        """
+        config = self.config
+        if caller.name not in self.tunnel.sessions and len(self.tunnel.sessions) >= config.max_sessions:
+            raise Refused("the server has no room for another session")
+        try:
+            lease = await self.store.lease(caller.name, config.pool4, config.pool6, self._entropy(16))
+        except PoolExhausted:
+            raise Refused("no inner address is left in the server's pool") from None
+        if self.is_revoked(caller.serial):  # while the store was asked
+            raise Refused("certificate revoked")
+        session = self._known(caller.name, hello, lease)
+        resumed = session is not None
+        if session is None:
+            session = self._open(caller.name, lease, hello)
+            session.inbound.reorder.midway = hello.epoch > 0
+        if hello.scheduler in SCHEDULERS:
+            session.set_scheduler(hello.scheduler)
+        epoch = self._next_epoch(session, hello.epoch)
+        self._first_epochs[caller.name] = min(epoch, self._first_epochs.get(caller.name, epoch))
+        session.install(*split_export(caller.export(lease.session)), epoch, self.pump.now())
+        self._admit(caller, resumed)
+        return self._welcome(session, lease, epoch, resumed)
+
+    def _known(self, name: str, hello: Hello, lease: Lease) -> Session | None:
+        """
+        The session of that name, if the client knows this very one: it has used an epoch of it.
+
+        A client whose welcome was lost on the way has not, and still counts what our predecessor sent.
+        """
+        live = self.tunnel.sessions.get(name)
+        if live is None or hello.session != lease.session.hex():
+            return None
+        return live if self._first_epochs[name] <= hello.epoch else None
+
+    def _open(self, name: str, lease: Lease, hello: Hello) -> Session:
+        inner = [ipaddress.ip_address(address).packed for address in (lease.inner4, lease.inner6) if address]
+        self._leases[name] = lease
+        self._since[name] = self._wall()
+        self._counted.pop(name, None)
+        self._first_epochs.pop(name, None)
+        tuning = self.config.tuning
+        if tuning.framing not in hello.framings:
+            tuning = dataclasses.replace(tuning, framing="seed")
+        session = self.tunnel.add_session(name, lease.session, tuning, inner)
+        session.heard_at = self.pump.now()
+        return session
+
+    @staticmethod
+    def _next_epoch(session: Session, theirs: int) -> int:
+        """Above every epoch either end has used, with room for what is under way."""
+        highest = max(session.outbound.keys.epoch, session.inbound.keys.epoch, theirs)
+        following = (highest // GENERATION_STEP + 2) * GENERATION_STEP
+        return following if following < MAX_EPOCH // 2 else GENERATION_STEP
+
+    def _admit(self, caller: Caller, resumed: bool) -> None:
+        before = self._callers.get(caller.name)
+        self._callers[caller.name] = caller
+        self._groups[caller.name] = caller.group
+        self._serials[caller.name] = caller.serial
+        if before is not None and before is not caller:
+            before.close("another link of the same name has taken over")
+        self.tell("session-up", caller.name, "control link is up" if resumed else "session begins")
+
+    def _welcome(self, session: Session, lease: Lease, epoch: int, resumed: bool) -> Welcome:
+        config, tuning = self.config, self.config.tuning
+        return Welcome(
+            session=lease.session.hex(),
+            inner4=interface(lease.inner4, config.pool4),
+            inner6=interface(lease.inner6, config.pool6),
+            gateway4=gateway(config.pool4),
+            gateway6=gateway(config.pool6),
+            mtu=tuning.mtu,
+            dns=config.dns,
+            data_port=config.data_port,
+            epoch=epoch,
+            ids=tuple(issued.hex() for issued in self.tunnel.issue_ids(session, FIRST_IDS)),
+            scheduler=session.outbound.scheduler.name,
+            compression=tuning.compression,
+            rekey_seconds=tuning.rekey_seconds,
+            rekey_packets=tuning.rekey_packets,
+            heartbeat_s=tuning.heartbeat_s,
+            reorder_ms=tuning.reorder_ms,
+            resumed=resumed,
+            framing=session.framing.name,
+        )
+
+    def signal(self, caller: Caller, signal: Signal) -> None:
+        """A message of a client that has been welcomed."""
+        session = self.tunnel.sessions.get(caller.name)
+        match signal:
+            case Scheduler() if session is not None and signal.name in SCHEDULERS:
+                session.set_scheduler(signal.name)
+                self.tell("scheduler", caller.name, f"the client asked for {signal.name}")
+            case Goodbye() if self._callers.get(caller.name) is caller:
+                self.tell("goodbye", caller.name, signal.reason or "the client says goodbye")
+
+    def gone(self, caller: Caller, reason: str) -> None:
+        """A control link ended; its session lives on."""
+        if self._callers.get(caller.name) is caller:
+            del self._callers[caller.name]
+            self.tell("control-down", caller.name, f"control link is down: {reason}")
+
+    async def join(self, serial: str, name: str, csr: str) -> tuple[str, str]:
+        """Sign the first certificate of `name`; (certificate, CA) in PEM."""
+        certificate = await self.enrolment.join(serial, name, csr)
+        self.tell("joined", name, "an invitation was used")
+        return certificate, self.ca
+
+    async def renew(self, caller: Caller, csr: str) -> str:
+        """Sign the next certificate of a connected client, in PEM."""
+        return await self.enrolment.renew(caller.name, csr)
+
+    # -- housekeeping --------------------------------------------------------------------------------------------------
+
+    def sweep(self) -> None:
+        """Forget sessions that were silent for too long."""
+        now = self.pump.now()
+        for session in list(self.tunnel.sessions.values()):
+            if session.peer not in self._callers and now - session.heard_at > self.config.session_timeout_s:
+                self.tunnel.drop_session(session.peer)
+                self.tell("session-gone", session.peer, "nothing was heard of it for too long")
+
+    def account(self) -> list[Deferred[None]]:
+        """Write what each client has sent and received since the last time."""
+        writes = []
+        for name, session in self.tunnel.sessions.items():
+            paths = session.paths.values()
+            sent, received = sum(path.sent_bytes for path in paths), sum(path.received_bytes for path in paths)
+            before = self._counted.get(name, (0, 0))
+            if (sent, received) != before:
+                self._counted[name] = sent, received
+                writes.append(self.store.add_traffic(name, sent - before[0], received - before[1]))
+        return writes
+
+    async def read_revocations(self) -> None:
+        """Learn which certificates are revoked; cut off whoever shows one."""
+        self.revoked = {record.serial for record in await self.store.certificates() if record.revoked_at}
+        for name, serial in list(self._serials.items()):
+            if serial in self.revoked:
+                self._cut_off(name)
+
+    def _cut_off(self, name: str) -> None:
+        """Close the session of a revoked certificate, whether its control link is up or not."""
+        del self._serials[name]
+        caller = self._callers.get(name)
+        if caller is not None:
+            caller.finish(Revoked("this certificate was revoked"), "certificate revoked")
+        if self.tunnel.drop_session(name):
+            self.tell("revoked", name, "certificate revoked, session closed")
+
+    def is_revoked(self, serial: str) -> bool:
+        """Asked at every handshake."""
+        return serial in self.revoked
+
+    # -- what ops sees -------------------------------------------------------------------------------------------------
+
+    def reload(self) -> str:
+        """Read revocations again."""
+        Deferred.fromCoroutine(self.read_revocations()).addErrback(
+            lambda failure: self._log.failure("cannot read revocations", failure)
+        )
+        if self.renewal is not None:
+            self.renewal.read_again()
+        return "revocations and the server's certificate are read again"
+
+    def hang_up(self, session: str, reason: str) -> None:
+        """Its client will connect again."""
+        caller = self._callers.get(session)
+        if caller is not None:
+            caller.close(reason)
+
+    def set_scheduler(self, name: str, session: str = "") -> str:
+        """Switch what the server sends, and ask each client to do the same."""
+        answer = super().set_scheduler(name, session)
+        for each in self.sessions_named(session):
+            caller = self._callers.get(each.peer)
+            if caller is not None:
+                caller.send(Scheduler(name))
+        return answer
+
+    def offloads(self) -> tuple[str, ...]:
+        """TUN's, then UDP's."""
+        return (*(self.tun.offloads if self.tun else ()), *(self.doors[0].offloads() if self.doors else ()))
+
+    def listening(self) -> tuple[str, ...]:
+        """Control and data ports."""
+        port = self.config.control_port
+        return tuple(f"{host} tcp {port}, udp {self.config.data_port}" for host in self.config.listen)
+
+    def door_counters(self) -> Counter[str]:
+        """Sums over the sockets and the TUN."""
+        total = Counter[str](self.control_counters())
+        total["no_door"] += self.pump.no_door
+        doors: Iterable[UdpDoor | Tun] = (*self.doors, *((self.tun,) if self.tun else ()))
+        for door in doors:
+            total.update(door.counters())
+        return total
+
+    def control_of(self, session: Session) -> tuple[str, str]:
+        """State and TLS group of its control link."""
+        return "up" if session.peer in self._callers else "down", self._groups.get(session.peer, "")
+
+    def inner_of(self, session: Session) -> tuple[str, ...]:
+        """Its inner addresses."""
+        lease = self._leases.get(session.peer)
+        return tuple(address for address in (lease.inner4, lease.inner6) if address) if lease else ()

@@ -1,0 +1,149 @@
+"""What both roles' services share: one clear sentence when they cannot start, and the doors of `ops`."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.internet import reactor as _reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from morphnet.config import ClientConfig, ServerConfig
+from morphnet.errors import HostError, MorphnetError
+from morphnet.net.host import Host
+from morphnet.ops.feed import FeedService
+from morphnet.ops.manhole import ManholeService
+from morphnet.ops.places import FEED
+from morphnet.tap.node import Node
+from morphnet.tunnel.events import Event
+
+reactor: Any = _reactor  # it provides more interfaces than a type can say
+
+FILES = 1 << 16  # open files that we want to be allowed, most of them sockets of callers
+JOURNAL = "host-journal"  # in state_dir: what must be undone on this host
+
+
+class StartFailed(Exception):
+    """What is wrong was said already."""
+
+
+class EventSink:
+    """Hands the data plane's events to the node, which is made after the data plane."""
+
+    node: Node | None = None
+
+    def __call__(self, event: Event) -> None:
+        if self.node is not None:
+            self.node.told(event)
+
+
+class RoleService(MultiService):
+    """
+    Opens everything at start and closes it at stop.
+
+    `open` and `close` are the roles'; `makeService` runs before twistd forks, so nothing is opened earlier.
+    """
+
+    _log = Logger()
+    gateway = False  # whether connections of others pass through this machine's NAT
+
+    def __init__(self, config: ServerConfig | ClientConfig) -> None:
+        super().__init__()
+        self._settings = config
+        self._loops: list[LoopingCall] = []
+        self.host = Host(config.state_dir / JOURNAL)
+        self.files = FILES  # that we may have open
+        self._made_by = os.getpid()
+        self._terminal = os.dup(2)  # until we have started: twistd takes it from us when it goes to the background
+
+    def open(self) -> Node:
+        """
+        Open the role's doors.
+
+        :raises MorphnetError: the machine or the configuration does not allow it.
+        """
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Close them."""
+        raise NotImplementedError
+
+    def startService(self) -> None:
+        """Start, or end the process with one sentence."""
+        self.files = _allow_files()
+        try:
+            for directory in (self._settings.state_dir, self._settings.run_dir):
+                _make_private(directory)
+            self.host.recover(gateway=self.gateway)
+            node = self.open()
+            self._open_ops(node)
+            super().startService()
+        except MorphnetError as problem:
+            self.host.down()
+            self._give_up(f"morphnet: {problem}\n")
+        finally:
+            os.close(self._terminal)
+
+    def _give_up(self, sentence: str) -> None:
+        os.write(self._terminal, sentence.encode())
+        if os.getpid() == self._made_by:
+            raise SystemExit(1)
+        # In the background: twistd's parent waits for an Exception and for nothing else; the log gets the sentence.
+        sys.stderr.write(sentence)
+        sys.excepthook = lambda *_: None
+        raise StartFailed("not started")
+
+    def _open_ops(self, node: Node) -> None:
+        settings = self._settings
+        FeedService(reactor, settings.run_dir / FEED, node).setServiceParent(self)
+        if settings.manhole.enabled:
+            ManholeService(reactor, settings.manhole, settings.run_dir, settings.state_dir, node).setServiceParent(self)
+
+    def every(self, seconds: float, what: Callable[[], object]) -> None:
+        """Do `what` at that interval until the service stops."""
+        loop = LoopingCall(what)
+        loop.clock = reactor
+        loop.start(seconds, now=False).addErrback(lambda failure: self._log.failure("housekeeping stopped", failure))
+        self._loops.append(loop)
+
+    def stopService(self) -> Deferred[None]:
+        """Close the doors and put the host back as it was."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        for loop in self._loops:
+            if loop.running:
+                loop.stop()
+        stopped = super().stopService()
+        if stopped is not None:
+            await stopped
+        self.host.down()  # while the TUN is still there
+        await self.close()
+
+
+def _allow_files() -> int:
+    """
+    Lift our limit of open files as far as we may: a shell gives 1024, which callers alone could use up.
+
+    :returns: how many there may be.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
+
+
+def _make_private(directory: Path) -> None:
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as problem:
+        raise HostError(f"cannot make {directory}: {os.strerror(problem.errno or 0)}") from None

@@ -1,0 +1,1 @@
+"""The data plane: sessions, paths, scheduling, reordering; time is an argument."""

@@ -1,0 +1,60 @@
+"""What the data plane asks of the world, and what it has to tell."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from morphnet.wire.batch import Departure
+
+
+@dataclass(frozen=True, slots=True)
+class PathChanged:
+    """A path began another part of its life."""
+
+    session: str  # certificate name of the peer
+    path: int
+    uplink: str
+    was: str
+    now: str
+    resent: int = 0  # packets that were in flight on it and go another way
+
+
+@dataclass(frozen=True, slots=True)
+class PathMoved:
+    """A path proved itself from another address, or was bound to one."""
+
+    session: str
+    path: int
+    uplink: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rekeyed:
+    """The peer began to use a newer key."""
+
+    session: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overrun:
+    """Too many forged datagrams: the session must be closed."""
+
+    session: str
+    forged: int
+
+
+Event = PathChanged | PathMoved | Rekeyed | Overrun
+
+
+@dataclass(slots=True)
+class Effects:
+    """Filled by one call into the data plane, carried out by its caller."""
+
+    sends: list[Departure] = field(default_factory=list)
+    delivers: list[bytearray] = field(default_factory=list)  # virtio_net_hdr and packet, each
+    events: list[Event] = field(default_factory=list)
+
+
+Counts = Counter[str]

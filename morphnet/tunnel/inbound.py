@@ -1,0 +1,219 @@
+"""
+The receiving half of a session: from datagrams to packets in order.
+
+Every datagram passes, in this order: form, freshness, key, tag. Only then does it count, and only then may it change
+anything.
+
+Source: docs/protocol sections 2, 4, 9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from morphnet.config import Tuning
+from morphnet.errors import Forged, MalformedFrame
+from morphnet.tunnel.events import Counts
+from morphnet.tunnel.fragments import Assembly
+from morphnet.tunnel.keyring import ReceiveKeys
+from morphnet.tunnel.path import Path, not_before
+from morphnet.tunnel.reorder import Held, Reorder
+from morphnet.wire.batch import Train
+from morphnet.wire.compress import decompress
+from morphnet.wire.core import Key
+from morphnet.wire.frames import FRAGMENT, LAST, ORDERED, SEGMENT, Prefix, unwrap
+from morphnet.wire.framing import FRAMINGS
+from morphnet.wire.seal import open_each, open_run
+from morphnet.wire.segments import Joined, count_of, join, single, source_of
+
+Opened = Joined | list[bytes]  # slices joined, or each plaintext
+
+
+class _Group:
+    """Consecutive slices of one super packet, as they come in."""
+
+    __slots__ = ("count", "first", "flags", "lane", "path", "pieces", "sent_at", "sequence")
+
+    def __init__(self, prefix: Prefix, sequence: int, piece: bytes | Joined) -> None:
+        self.lane, self.path, self.flags = prefix.lane, prefix.path, prefix.flags
+        self.first = prefix.place
+        self.sent_at = prefix.sent_at
+        self.sequence = sequence  # of the first, unwrapped
+        self.pieces = [piece]
+        self.count = count_of(piece)  # slices
+
+    def takes(self, prefix: Prefix, sequence: int, piece: bytes | Joined) -> bool:
+        """Whether `piece` is the next slice or slices of the same super packet; then it is added."""
+        count = self.count
+        if (
+            prefix.flags & SEGMENT
+            and self.flags & SEGMENT
+            and not self.flags & LAST
+            and sequence == self.sequence + count
+            and prefix.place == self.first + count
+            and prefix.lane == self.lane
+            and prefix.path == self.path
+        ):
+            self.pieces.append(piece)
+            self.count += count_of(piece)
+            self.flags |= prefix.flags
+            return True
+        return False
+
+
+class Inbound:
+    """Opens what one session receives."""
+
+    def __init__(self, tuning: Tuning, counts: Counts, paths: dict[int, Path]) -> None:
+        self.keys = ReceiveKeys()
+        self._tuning = tuning
+        self._patience = tuning.reorder_ms / 1000  # seconds that a packet may wait for one that is missing
+        self._paths = paths  # the session's
+        self._counts = counts
+        self._forgery_limit = tuning.forgery_limit
+        self.framing = FRAMINGS[tuning.framing]
+        self.forged = 0
+        self.sources: frozenset[bytes] | None = None  # inner addresses the peer may send from; None allows any
+        self._begin()
+
+    def restart(self, out: list[bytearray]) -> None:
+        """The peer counts from the start again, a new process with new keys; what was held back goes to `out`."""
+        self.reorder.expire(float("inf"), out)
+        self._begin()
+
+    def _begin(self) -> None:
+        tuning = self._tuning
+        self.reorder = Reorder(self._passed, tuning.reorder_packets, tuning.reorder_bytes)
+        self.assembly = Assembly()
+        self.keys = ReceiveKeys()
+        self._group: _Group | None = None
+
+    def whole(self, prefix: Prefix, path: Path | None) -> Prefix:
+        """`prefix` with the packet number that its low bits stand for; what is wrong here will not pass the tag."""
+        near = max(path.seen.highest, 0) if path is not None else 0
+        number = unwrap(prefix.number, near, self.framing.number_bits)
+        return prefix if number == prefix.number else prefix._replace(number=number)
+
+    def open(self, prefix: Prefix, path: Path | None, train: Train, now: float) -> tuple[Prefix, Opened] | None:
+        """
+        What a train holds; None when any of it is a replay, forged or under no good key, counted for a train of 1.
+
+        :param prefix: of the first, with its whole packet number.
+        :param path: None when its path id was never seen.
+        :returns: `prefix` with its whole epoch besides.
+        """
+        alone = train.count == 1
+        if path is not None and not path.seen.fresh_run(prefix.number, train.count):
+            self._counts["replayed"] += alone
+            return None
+        why = "no_key"
+        for epoch in self.keys.matching(prefix.epoch, self.framing.epoch_bits):
+            key = self.keys.look(epoch, now)
+            if key is None:
+                continue
+            each = prefix if epoch == prefix.epoch else prefix._replace(epoch=epoch)
+            try:
+                return each, self._opened(key, each, train)
+            except Forged:
+                why = "forged"
+        if why == "forged":
+            self.forged += alone
+        self._counts[why] += alone
+        return None
+
+    def _opened(self, key: Key, prefix: Prefix, train: Train) -> Opened:
+        """
+        The train under this key.
+
+        :raises Forged: a part of it is not.
+        """
+        framing, data = self.framing, train.arrival.data[train.at : train.end]
+        # slices of which none came before, by another path: joined where they are opened
+        if train.count > 1 and self.reorder.fresh_run(prefix.lane, prefix.sequence, framing.sequence_bits, train.count):
+            joined = open_run(framing, key, prefix, data, train.size)
+            if joined is not None:
+                return joined
+        return open_each(framing, key, prefix, data, train.size)
+
+    @property
+    def overrun(self) -> bool:
+        """Whether more was forged than a session may bear."""
+        return self.forged >= self._forgery_limit
+
+    def take(self, prefix: Prefix, opened: Opened, now: float, out: list[bytearray]) -> None:
+        """
+        Authentic IP datagrams; what may be delivered is appended to `out` here or in `flush`.
+
+        :param prefix: of the first; the others follow it within one super packet. LAST says whether its last slice is
+            the last of them.
+        """
+        lane = self.reorder.lane(prefix.lane)
+        sequence = lane.unwrap(prefix.sequence, self.framing.sequence_bits)
+        if isinstance(opened, Joined):
+            fresh = lane.seen.add_run(sequence, opened.count)
+            assert fresh, "what is joined is new"
+            self._gather(prefix, sequence, opened, now, out)
+            return
+        for step, plaintext in enumerate(opened):
+            if not lane.seen.fresh(sequence + step):
+                self._counts["duplicate"] += 1
+                continue
+            flags = prefix.flags if step == len(opened) - 1 else prefix.flags & ~LAST
+            each = prefix._replace(place=prefix.place + step, flags=flags)
+            whole = self._whole(each, sequence + step, plaintext, now)
+            if whole is not None:
+                lane.seen.add(sequence + step)
+                self._gather(each, sequence + step, whole, now, out)
+
+    def _whole(self, prefix: Prefix, sequence: int, plaintext: bytes, now: float) -> bytes | None:
+        """The plaintext, put together and unpacked; None when pieces are missing or it is no good (counted)."""
+        try:
+            if prefix.flags & FRAGMENT:
+                whole = self.assembly.add(prefix.lane, sequence, plaintext, now)
+                if whole is None:
+                    return None
+                plaintext = whole
+            return decompress(plaintext, prefix.compression)
+        except MalformedFrame:
+            self._counts["malformed"] += 1
+            return None
+
+    def _gather(self, prefix: Prefix, sequence: int, piece: bytes | Joined, now: float, out: list[bytearray]) -> None:
+        """Add slices to the super packet that is being joined, or begin another."""
+        group = self._group
+        if group is not None:
+            if group.takes(prefix, sequence, piece):
+                return
+            self.flush(now, out)
+        self._group = _Group(prefix, sequence, piece)
+        if not prefix.flags & SEGMENT:
+            self.flush(now, out)
+
+    def flush(self, now: float, out: list[bytearray]) -> None:
+        """Join what was gathered and put it in its order; called at the end of every batch."""
+        group, self._group = self._group, None
+        if group is None:
+            return
+        try:
+            if group.flags & SEGMENT:
+                packet = join(group.pieces, group.first, bool(group.flags & LAST))
+            else:
+                assert isinstance(group.pieces[0], bytes)
+                packet = single(group.pieces[0], group.flags)
+            allowed = self.sources is None or source_of(packet) in self.sources
+        except MalformedFrame:
+            self._counts["malformed"] += 1
+            return
+        if not allowed:
+            self._counts["spoofed"] += 1
+            return
+        held = Held(group.sequence, group.count, packet, group.sent_at, now + self._patience)
+        self.reorder.accept(group.lane, held, bool(group.flags & ORDERED), now, out)
+
+    def _passed(self, sent_at: int) -> bool:
+        """Whether each path has brought something that was sent after that time: it keeps its own order."""
+        usable = (path.sent_seen for path in self._paths.values() if path.usable)
+        return all(seen is not None and not_before(seen, sent_at + 1) for seen in usable)
+
+
+Trace = Callable[[str], None]

@@ -1,0 +1,127 @@
+"""
+The largest datagram that a path carries, found with probes alone: ICMP is welcome but never needed.
+
+Source: RFC 8899 (DPLPMTUD). Sizes are bytes of UDP payload.
+"""
+
+from __future__ import annotations
+
+BASE = 1200  # passes everywhere (RFC 9000 section 14.1)
+LADDER = (
+    1466,
+    1452,
+    1432,
+    1412,
+    1392,
+    1372,
+    1352,
+    1322,
+    1292,
+    1252,
+    1232,
+)  # tried below the ceiling
+TRIES = 3  # probes of one size before it counts as too large
+PROBE_PATIENCE = 0.4  # seconds for an answer, or two RTTs
+BLACK_HOLE = 6  # large datagrams lost in a row, with smaller ones delivered, before the size is distrusted
+RAISE_AFTER = 600.0  # seconds after which a lowered size is tried again
+
+
+class MtuSearch:
+    """What one path is known to carry, and the probe that is due."""
+
+    def __init__(self, ceiling: int) -> None:
+        self.ceiling = ceiling  # what the device would take, or the configured inner MTU needs
+        self.proven = min(BASE, ceiling)
+        self._sizes = self._candidates()
+        self._tries = 0
+        self._probe: tuple[int, int] | None = None  # (packet number, size) under way
+        self._due_at = 0.0
+        self._lost_large = 0
+        self._settled_at: float | None = None
+        self._halving = False
+
+    def _candidates(self) -> list[int]:
+        sizes = {self.ceiling, *(size for size in LADDER if size < self.ceiling)}
+        return sorted(size for size in sizes if size > self.proven)
+
+    def restart(self, ceiling: int) -> None:
+        """The path goes another way now."""
+        self.__init__(ceiling)  # type: ignore[misc]
+
+    def due(self, now: float) -> int:
+        """Bytes of the probe to send now, or 0."""
+        if self._settled_at is not None and self.proven < self.ceiling and now - self._settled_at > RAISE_AFTER:
+            self._sizes, self._tries, self._settled_at, self._halving = self._candidates(), 0, None, False
+        return self._pick() if self._sizes and now >= self._due_at else 0
+
+    def _pick(self) -> int:
+        """The top first, as most paths carry it; then the middle of what is left."""
+        return self._sizes[len(self._sizes) // 2 if self._halving else -1]
+
+    def due_at(self) -> float:
+        """When the next probe is due; infinity when none is."""
+        return self._due_at if self._sizes else float("inf")
+
+    def sent(self, number: int, size: int, rtt: float, now: float) -> None:
+        """The probe went out as packet `number`."""
+        self._tries += 1
+        if self._tries > TRIES:
+            self._too_large(now)
+            return
+        self._probe = number, size
+        self._due_at = now + max(PROBE_PATIENCE, 2 * rtt)
+
+    def _too_large(self, now: float) -> None:
+        failed = self._pick()
+        self._sizes = [size for size in self._sizes if size < failed]
+        self._halving = True
+        self._tries, self._probe, self._due_at = 0, None, now
+        if not self._sizes:
+            self._settled_at = now
+
+    def refused(self, size: int, now: float) -> None:
+        """The kernel would not send a datagram of `size` bytes."""
+        self._sizes = [candidate for candidate in self._sizes if candidate < size]
+        self._tries, self._probe, self._due_at = 0, None, now
+        if size <= self.proven:
+            self.proven = max(BASE, max((s for s in LADDER if s < size), default=BASE))
+            self._sizes = []
+        if not self._sizes:
+            self._settled_at = now
+
+    def acknowledged(self, number: int, now: float) -> bool:
+        """Packet `number` arrived; True when that proved a larger size."""
+        if self._probe is None or number != self._probe[0]:
+            return False
+        self.proven = self._probe[1]
+        self._sizes = [size for size in self._sizes if size > self.proven]
+        self._probe, self._tries, self._due_at, self._lost_large = None, 0, now, 0
+        if not self._sizes:
+            self._settled_at = now
+        return True
+
+    def forget_probe(self) -> None:
+        """Nobody will acknowledge the probe under way."""
+        self._probe = None
+
+    @property
+    def probing(self) -> int:
+        """Packet number of the probe under way, or -1."""
+        return self._probe[0] if self._probe else -1
+
+    def delivered(self, size: int) -> None:
+        """A datagram of `size` bytes arrived."""
+        if size > BASE:
+            self._lost_large = 0
+
+    def lost(self, size: int, now: float) -> bool:
+        """One was lost though later ones arrived; True when the proven size was given up."""
+        if size <= BASE or self.proven <= BASE:
+            return False
+        self._lost_large += 1
+        if self._lost_large < BLACK_HOLE:
+            return False
+        self.proven, self._lost_large = BASE, 0
+        self._sizes, self._tries, self._probe, self._due_at = self._candidates(), 0, None, now
+        self._settled_at, self._halving = None, False
+        return True

@@ -1,0 +1,289 @@
+"""
+The sending half of a session: from runs to sealed datagrams on paths.
+
+Source: docs/protocol sections 2, 4 and 8.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from morphnet.config import Tuning
+from morphnet.errors import MalformedFrame
+from morphnet.tunnel.egress import Egress
+from morphnet.tunnel.events import Counts, Effects
+from morphnet.tunnel.flight import Flight
+from morphnet.tunnel.fragments import cut_fragments
+from morphnet.tunnel.keyring import SendKeys
+from morphnet.tunnel.path import Path, State
+from morphnet.tunnel.scheduler import Scheduler, make_scheduler
+from morphnet.wire.batch import MAX_BATCH, MAX_SEGMENTS, Departure, Endpoint
+from morphnet.wire.compress import NAMES, compress
+from morphnet.wire.frames import FRAGMENT, IP, ORDERED, PLAIN, Prefix
+from morphnet.wire.framing import FRAMINGS
+from morphnet.wire.notes import Note, encode_notes, type_of
+from morphnet.wire.seal import seal, seal_run
+from morphnet.wire.segments import Run
+
+HOLD = 15.0  # seconds that packets wait for a path when there is none at all
+SAMPLE_EVERY = 0.04  # seconds between the copies that show whether a path on stand-by has become sound
+QUEUE_SHARE = 0.4  # of `queue_ms`: the standing queue that CoDel lets be
+QUEUE_BURST = 4.0  # times `queue_ms`: how long a packet of a burst may wait at all
+
+
+class Letter(NamedTuple):
+    """Notes that go out as one datagram."""
+
+    notes: Sequence[Note]
+    asks: bool = False  # an Ack is expected, and its absence means something
+    size: int = 0  # pad the datagram to this many bytes
+    to: Aside | None = None  # not to the path's own address
+
+
+class Aside(NamedTuple):
+    """An address besides a path's own, and the issued id that was shown from there."""
+
+    door: int
+    remote: Endpoint
+    shown: bytes  # 20 bytes
+
+
+class Outbound:
+    """Seals what one session sends and decides by which path it goes."""
+
+    def __init__(self, tuning: Tuning, direction: int, counts: Counts) -> None:
+        self.keys = SendKeys(tuning.rekey_seconds, tuning.rekey_packets)
+        self.patience = tuning.reorder_ms / 1000
+        self.scheduler: Scheduler = make_scheduler(tuning.scheduler, self.patience)
+        wait = tuning.queue_ms / 1000
+        self.egress = Egress(wait * QUEUE_SHARE, wait * QUEUE_BURST, tuning.resend_bytes)
+        self._stranded = False  # there was no path at the last look
+        self.paths: dict[int, Path] = {}
+        self.compression = NAMES[tuning.compression]
+        self._resend_bytes = tuning.resend_bytes if tuning.resend else 0
+        self._direction = direction
+        self.framing = FRAMINGS[tuning.framing]
+        self._sequences: dict[int, int] = {}  # lane -> next sequence
+        self._again: deque[tuple[Run, int, int, float]] = deque()  # (run, first slice, slices, sent at) to send again
+        self._counts = counts
+
+    # -- what goes where -------------------------------------------------------------------------------------------
+
+    def candidates(self) -> list[Path]:
+        """The paths that traffic may use now: active ones, else those on stand-by."""
+        usable = [path for path in self.paths.values() if path.usable]
+        if self.scheduler.copies:
+            return usable
+        return [path for path in usable if path.state is State.ACTIVE] or usable
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something waits for room."""
+        return bool(self.egress or self._again)
+
+    def offer(self, run: Run, now: float, effects: Effects) -> None:
+        """Send `run`, or let it wait for room."""
+        done = 0 if self.egress.waits(run.lane) or self._again else self._dispatch(run, 0, run.count, now, effects)
+        if done < run.count:
+            self.egress.put(run, done, now)
+
+    def drain(self, now: float, effects: Effects) -> None:
+        """There may be room again: first what was lost with a path, then what waits."""
+        paths = self.candidates()
+        if not paths:
+            self._expire(now - HOLD)
+            self._stranded = True
+            return
+        if self._stranded:
+            self._stranded = False
+            self.egress.renew(now)
+        while self._again:
+            run, start, count, at = self._again[0]
+            done = self._dispatch(run, start, start + count, now, effects)
+            if done < start + count:
+                self._again[0] = run, done, start + count - done, at
+                return
+            self._again.popleft()
+        if not any(path.room(now) > 0 for path in paths):
+            return  # what is too old is dropped when there is room, not while the path may be about to fall silent
+        blocked: set[int] = set()
+        self.egress.searching = any(path.window.startup for path in paths)
+        for run, done in self.egress.take(now, blocked=blocked):
+            reached = self._dispatch(run, done, run.count, now, effects)
+            if reached < run.count:
+                self.egress.put(run, reached, now, front=True)
+                blocked.add(run.lane)
+                if not any(path.room(now) > 0 for path in paths):
+                    return
+
+    def _expire(self, oldest: float) -> None:
+        """There is no path, and has not been for long: nobody wants what was sent before `oldest` any more."""
+        while self._again and self._again[0][3] < oldest:
+            self._counts["expired"] += self._again.popleft()[2]
+        self.egress.expire(oldest)
+
+    def _dispatch(self, run: Run, start: int, end: int, now: float, effects: Effects) -> int:
+        """Send slices `start` .. `end` as far as there is room: the first one that was not sent."""
+        paths = self.candidates()
+        if not paths:
+            return start
+        order = self.scheduler.order(paths, run.flow, now)
+        if self.scheduler.copies:
+            return self._give_copies(order, run, start, end, now, effects)
+        reached, stride = start, self.framing.overhead + run.bytes_of(1)
+        for place, path in enumerate(order):
+            count = path.takes(end - reached, stride, now, best=not place)
+            if count:
+                self.emit(path, run, reached, count, now, effects)
+                reached += count
+            if reached == end:
+                break
+        self._sample_standby(run, end - 1, now, effects)
+        return reached
+
+    def _give_copies(self, paths: Sequence[Path], run: Run, start: int, end: int, now: float, effects: Effects) -> int:
+        """By every path; one that has no room for all of it carries what it can. What only one carried is marked."""
+        first, stride = [path.number for path in paths], self.framing.overhead + run.bytes_of(1)
+        counts = [path.takes(end - start, stride, now, best=True) for path in paths]
+        for path, count in zip(paths, counts, strict=True):
+            if count:
+                self.emit(path, run, start, count, now, effects)
+        best = max(counts)
+        if counts.count(best) == 1:
+            farthest = counts.index(best)
+            for flight in reversed(paths[farthest].flights):
+                if flight.first < first[farthest]:
+                    break
+                flight.alone = True
+        return start + best
+
+    def leave(self, path: Path, others: Sequence[Path]) -> int:
+        """What is in flight on `path` goes by `others`, as far as they have no copy: the number of packets."""
+        flights = path.take_flights()
+        if self.scheduler.copies and others:
+            flights = [flight for flight in flights if flight.alone]
+            for other in others:
+                for flight in other.flights:
+                    flight.alone = True  # its copy was on `path`
+        return self.send_again(flights, path)
+
+    def _sample_standby(self, run: Run, index: int, now: float, effects: Effects) -> None:
+        """A copy of a slice that was sent, by each path on stand-by: cheap, and it measures real loss."""
+        if run.sequence is None:
+            return
+        for path in self.paths.values():
+            if path.state is State.STANDBY and now - path.asked_at > SAMPLE_EVERY and path.room(now) > 0:
+                self.emit(path, run, index, 1, now, effects)
+
+    # -- what was lost with a path -----------------------------------------------------------------------------------
+
+    def send_again(self, flights: Sequence[Flight], path: Path) -> int:
+        """Queue what was in flight on `path` for another one: the number of packets."""
+        packets = 0
+        for flight in flights:
+            run, missing, at = flight.run, flight.missing, flight.start
+            if run is None:
+                continue
+            while missing:
+                skip = (missing & -missing).bit_length() - 1
+                missing >>= skip
+                length = (~missing & (missing + 1)).bit_length() - 1
+                self._again.append((run, at + skip, length, flight.at))
+                missing >>= length
+                at += skip + length
+                packets += length
+        path.resent_packets += packets
+        self._counts["resent"] += packets
+        return packets
+
+    # -- sealing ---------------------------------------------------------------------------------------------------
+
+    def prefix(self, path: Path, kind: int, now: float) -> Prefix:
+        """The prefix of the next datagram on `path`; the key must have been taken before."""
+        return self._slice_prefix(path, kind, now, (0, 0, 0, 0))
+
+    def _slice_prefix(self, path: Path, kind: int, now: float, of: tuple[int, int, int, int]) -> Prefix:
+        """
+        The same for a slice.
+
+        :param of: its sequence, flags, place and lane.
+        """
+        sent_at, epoch = round(now * 1_000_000) & 0xFFFFFFFF, self.keys.epoch
+        sequence, flags, place, lane = of
+        words = path.shown, kind, sequence, PLAIN, path.id, epoch, flags, sent_at, place, lane
+        return Prefix(*words, self._direction, path.number)
+
+    def emit(self, path: Path, run: Run, start: int, count: int, now: float, effects: Effects) -> None:
+        """Seal `count` slices of `run` for `path`."""
+        if run.sequence is None:
+            following = self._sequences.get(run.lane, 0)
+            run.sequence = following - start
+            self._sequences[run.lane] = following + run.count - start
+        stride = self.framing.overhead + run.bytes_of(1)
+        if self.compression != PLAIN or stride > path.mtu.proven:
+            for index in range(start, start + count):
+                self._emit_alone(path, run, index, now, effects)
+            return
+        most = min(MAX_SEGMENTS, MAX_BATCH // stride)
+        while count:
+            batch = min(count, most)
+            key = self.keys.take(batch, now)
+            of = run.sequence + start, self._order_flag() | run.flags, start, run.lane
+            prefix = self._slice_prefix(path, IP, now, of)
+            out = seal_run(self.framing, key, prefix, run, start, batch)
+            effects.sends.append(Departure(path.door, path.remote, out, stride))
+            self._remember(path.sent(batch, stride, len(out), now, asks=True), run, start)
+            start, count = start + batch, count - batch
+
+    def _emit_alone(self, path: Path, run: Run, index: int, now: float, effects: Effects) -> None:
+        """One slice in a datagram of its own: compressed, or in pieces because the path is narrow."""
+        assert run.sequence is not None
+        method, plaintext = compress(run.plaintext(index), self.compression)
+        flags = self._order_flag() | run.slice_flags(index)
+        room = path.mtu.proven - self.framing.overhead
+        try:
+            pieces = [plaintext] if len(plaintext) <= room else cut_fragments(plaintext, room)
+        except MalformedFrame:
+            self._counts["too_large"] += 1
+            return
+        for piece in pieces:
+            key = self.keys.take(1, now)
+            prefix = self.prefix(path, IP, now)._replace(
+                sequence=run.sequence + index,
+                compression=method,
+                flags=flags | (FRAGMENT if len(pieces) > 1 else 0),
+                place=index,
+                lane=run.lane,
+            )
+            out = seal(self.framing, key, prefix, piece)
+            effects.sends.append(Departure(path.door, path.remote, out, len(out)))
+            self._remember(path.sent(1, len(out), len(out), now, asks=True), run, index)
+        self._counts["fragmented"] += len(pieces) > 1
+
+    def _order_flag(self) -> int:
+        return ORDERED if self.scheduler.ordered else 0
+
+    def _remember(self, flight: Flight | None, run: Run, start: int) -> None:
+        """Keep what was sent until it is acknowledged, as far as the bound allows."""
+        if flight is not None and sum(path.in_flight for path in self.paths.values()) <= self._resend_bytes:
+            flight.run, flight.start = run, start
+
+    def say(self, path: Path, letter: Letter, now: float, effects: Effects) -> int:
+        """
+        Send notes by `path`.
+
+        :returns: bytes sent; 0 when the address has not proved itself and may not be sent that much.
+        """
+        overhead = self.framing.overhead
+        plaintext = encode_notes(letter.notes, max(0, letter.size - overhead))
+        size = len(plaintext) + overhead
+        if letter.to is None and not path.validated and size > path.allowance:
+            return 0
+        key = self.keys.take(1, now)
+        to = letter.to or Aside(path.door, path.remote, path.shown)
+        prefix = self.prefix(path, type_of(letter.notes), now)._replace(issued=to.shown)
+        effects.sends.append(Departure(to.door, to.remote, seal(self.framing, key, prefix, plaintext), size))
+        path.sent(1, size, size, now, asks=letter.asks)
+        return size

@@ -1,0 +1,391 @@
+"""
+One path of a session: packet numbers, what is in flight, what came in, and whether it is alive.
+
+Source: docs/protocol sections 5 and 7; RFC 9000 sections 8 and 9, RFC 9002 section 5 for the shape of it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import StrEnum
+
+from morphnet.tunnel.flight import Flight
+from morphnet.tunnel.mtu import MtuSearch
+from morphnet.tunnel.replay import WINDOW, ReplayWindow
+from morphnet.tunnel.rtt import LossMeter, RateMeter, RttEstimate
+from morphnet.tunnel.window import FLOOR, Window
+from morphnet.wire.batch import Endpoint
+from morphnet.wire.notes import MAX_RANGES, Ack
+
+ACK_EVERY = 64  # datagrams at the most between two Acks
+ACK_SPACING = 0.002  # seconds between two Acks at least: at 3 Gbit/s 64 datagrams come every 240 microseconds
+ACK_DELAY = 0.010  # seconds at the most, and a quarter of the RTT
+AMPLIFICATION = 3  # times the bytes received may be sent to an address that has not proved itself
+AHEAD = 0.02  # seconds of its pace that may wait at its bottleneck
+GRAIN = 0.002  # seconds of its pace that are worth a wake-up
+CLEAR, CLEAR_BY = 1.1, 0.005  # times the lowest RTT, and seconds more, up to which a path shows no queue
+TRUST = 1.1  # times the rate that was seen, while there is a queue: the window bounds it, and no rate decays
+HOPE = 1.25  # times the rate that was seen: what such a path is given to try
+RUSH = 1.25  # times the window in each RTT, while the rate is not known
+SAMPLE = 0.2  # seconds, and a round trip, that a sample of the rate spans at least
+QUEUE = 0.03  # seconds of waiting in the network, besides what the window provokes, that mean congestion
+MAX_FLIGHTS = 65536  # runs in flight that are remembered
+
+SHUNNED, MOST_SHUNNED = 0.05, 20.0  # seconds, doubled with each fall, that a path is not used after it
+FORGIVEN = 30.0  # seconds of use after which its falls are forgotten
+
+_MICRO = 1_000_000
+
+
+class State(StrEnum):
+    """Where a path is in its life."""
+
+    PROBING = "probing"  # not proved yet: probes only, and answers
+    ACTIVE = "active"
+    STANDBY = "standby"  # works, but loses too much: others carry the traffic
+    SILENT = "silent"  # nothing comes back
+    CLOSED = "closed"
+
+
+def not_before(one: int, other: int) -> bool:
+    """Whether the time `one` is `other` or later; both microseconds mod 2**32, less than 35 minutes apart."""
+    return (one - other) & 0xFFFFFFFF < 1 << 31
+
+
+class Path:
+    """One way to the peer; ids are never used twice in a session, so that a nonce never is."""
+
+    def __init__(self, path_id: int, door: int, remote: Endpoint, ceiling: int, now: float) -> None:
+        self.id = path_id
+        self.uplink = ""
+        self.door, self.remote = door, remote
+        self.shown = b""  # the issued id (20 bytes) that datagrams on this path carry
+        self.state, self.since = State.PROBING, now
+        self.number = 0  # next packet number to use
+        self.flights: deque[Flight] = deque()
+        self.in_flight = 0  # bytes
+        self.window = Window()
+        self.limited = False  # the window, or the pace, held traffic back since the last rate sample
+        self.free_at = now  # when what was sent will have passed the bottleneck, as far as its pace is known
+        self.rtt = RttEstimate()
+        self.loss = LossMeter()
+        self.mtu = MtuSearch(ceiling)
+        self.seen = ReplayWindow()
+        self.acked = -1  # highest packet number the peer has seen
+        self.unanswered_at: float | None = None  # since when something waits for an Ack, or for more of them
+        self.heard_at = now
+        self.asked_at = float("-inf")  # last datagram sent that asks for an answer
+        self.probes = 0  # unanswered, while silent or probing
+        self.probe_at = now  # when to probe next, while silent or probing
+        self.validated = False
+        self.token = b""  # of the challenge under way to `remote`
+        self.answered = b""  # token of the last challenge that made us show another id
+        self.moved_at = now
+        self.falls = 0  # times that it fell silent soon after it had come back
+        self.shunned_until = now  # a silent path is not used before, unless there is no other
+        self.proof_from = 0  # packet number from which an Ack proves that a silent path lives again
+        self.nudged_at: float | None = None  # the `unanswered_at` for which a probe was sent already
+        self.allowance = 0  # bytes that may still go to an address that is not validated
+        self.sent_packets = self.sent_bytes = self.resent_packets = 0
+        self.received_packets = self.received_bytes = 0
+        self.recent_bytes = 0.0  # sent of late, decaying: for `share`
+        self.sent_seen: int | None = None  # latest send time in what came: microseconds mod 2**32, the peer's clock
+        self.ack_due: float | None = None
+        self._ack_pending, self._told_at = 0, float("-inf")  # datagrams since the last Ack, and when that was
+        self._largest_at, self._largest_echo = 0.0, 0
+        self._rates = RateMeter()
+        self._crowded_at = now  # when a queue was last seen to stand in it, or its rate was not known
+
+    # -- receiving -------------------------------------------------------------------------------------------------
+
+    def came(self, number: int, count: int, size: int, sent_at: int, now: float) -> None:
+        """`count` authentic datagrams up to packet `number`, `size` bytes together, arrived."""
+        self.received_packets += count
+        self.received_bytes += size
+        self.heard_at = now
+        if self.sent_seen is None or not_before(sent_at, self.sent_seen):
+            self.sent_seen = sent_at
+        if number >= self.seen.highest:
+            self._largest_at, self._largest_echo = now, sent_at
+
+    def owe_ack(self, count: int, now: float) -> None:
+        """`count` of them ask for an Ack."""
+        self._ack_pending += count
+        if self._ack_pending >= ACK_EVERY:
+            due = max(now, self._told_at + ACK_SPACING)
+            self.ack_due = due if self.ack_due is None else min(due, self.ack_due)
+        elif self.ack_due is None:
+            wait = min(ACK_DELAY, (self.rtt.smoothed or 0.04) / 4)
+            self.ack_due = max(now + wait, self._told_at + ACK_SPACING)
+
+    def make_ack(self, now: float) -> Ack:
+        """What to tell the peer, now; the debt is paid."""
+        self.ack_due, self._ack_pending, self._told_at = None, 0, now
+        return Ack(
+            path=self.id,
+            largest=max(0, self.seen.highest),
+            delay=max(0, min(0xFFFFFFFF, round((now - self._largest_at) * _MICRO))),
+            echo=self._largest_echo,
+            packets=self.received_packets & 0xFFFFFFFF,
+            total=self.received_bytes,
+            received_at=round(self._largest_at * _MICRO) & 0xFFFFFFFF,
+            ranges=self.seen.ranges(MAX_RANGES, WINDOW),
+        )
+
+    # -- sending ---------------------------------------------------------------------------------------------------
+
+    def room(self, now: float, *, best: bool = True) -> int:
+        """
+        Bytes that may be sent: what the window allows, and what makes no long queue at the bottleneck.
+
+        :param best: no other path is better. Then it is not held back while its rate is being found.
+        """
+        room = self.window.size - self.in_flight
+        if not (best and self.window.startup):
+            room = min(room, (AHEAD + now - self.free_at) * self.pace(now))
+        return int(room)
+
+    def takes(self, count: int, size: int, now: float, *, best: bool) -> int:
+        """
+        How many of `count` datagrams of `size` bytes it has room for; with nothing in flight it always takes one.
+
+        A fast path takes no crumbs of a run, so that batches stay batches.
+
+        :param best: no other path is better.
+        """
+        fitting = self.room(now, best=best) // size
+        if fitting >= count:
+            return count
+        self.limited = True
+        if not self.in_flight:
+            return max(fitting, 1)
+        return fitting if fitting * size >= GRAIN * self.pace(now) else 0
+
+    def room_at(self, now: float) -> float:
+        """When there will be room for more without any news; infinity when only an Ack can make it."""
+        if self.in_flight >= self.window.size:
+            return float("inf")
+        return max(now, self.free_at - AHEAD + GRAIN)
+
+    def arrival(self, now: float) -> float:
+        """Seconds until a packet handed to it now would arrive: half the lowest RTT, and the queue in front of it."""
+        base = self.rtt.base(now) or 0.05
+        queue = max(0.0, self.free_at - now)
+        if self.in_flight:
+            queue = max(queue, self.rtt.latest - base)
+        return base / 2 + queue
+
+    def sent(self, count: int, size: int, total: int, now: float, *, asks: bool) -> Flight | None:
+        """
+        Account for `count` datagrams of `size` bytes (`total` together) from packet `number` on.
+
+        :param asks: whether they ask for an Ack; then they are in flight until one comes.
+        """
+        first = self.number
+        self.number += count
+        self.sent_packets += count
+        self.sent_bytes += total
+        self.recent_bytes += total
+        if not self.validated:
+            self.allowance -= total
+        if not asks:
+            return None
+        flight = Flight(first, count, size, now)
+        flight.calm = self._idle(now)
+        self.flights.append(flight)
+        self.in_flight += size * count
+        self.free_at = max(self.free_at, now) + total / self.pace(now)
+        self.asked_at = now
+        if self.unanswered_at is None:
+            self.unanswered_at = now
+        if len(self.flights) > MAX_FLIGHTS:
+            self.in_flight -= self._outstanding(self.flights.popleft())
+        return flight
+
+    def _idle(self, now: float) -> bool:
+        """Whether what is in flight fills less than half of it, so that no queue can be of our making."""
+        return self.in_flight <= self.window.rate(now) * (self.rtt.floor(now) or 0.0) / 2
+
+    @staticmethod
+    def _outstanding(flight: Flight) -> int:
+        return flight.missing.bit_count() * flight.size
+
+    def acknowledge(self, ack: Ack, now: float) -> int:
+        """
+        Fold in one Ack about this path.
+
+        :returns: datagrams newly acknowledged.
+        """
+        if ack.largest >= self.number:  # acknowledges what was never sent
+            return 0
+        calm = next((each.calm for each in self.flights if each.first + each.count > ack.largest), False)
+        news, size, lost = self._settle(ack, now)
+        if ack.largest > self.acked:
+            self.acked = ack.largest
+            sample = (((round(now * _MICRO) - ack.echo) & 0xFFFFFFFF) - ack.delay) / _MICRO
+            if 0 < sample < 60:
+                self.rtt.add(sample, now=now)
+                if calm:
+                    self.rtt.add_calm(sample)
+        self.loss.add(ack.largest, ack.packets, now)
+        floor = self.rtt.floor(now)
+        if self.window.startup or floor is None or self.rtt.latest - floor > 0.25 * floor + QUEUE:
+            self._crowded_at = now
+        interval = max(SAMPLE, self.rtt.smoothed or 0.0)
+        rate = self._rates.add(ack.received_at, ack.total, interval)
+        if lost:
+            self.window.lost(lost)
+        self.window.acknowledged(size, rate, self.limited, self.rtt, now)
+        if rate is not None:
+            self.limited = False
+        if news:
+            self.unanswered_at = now if self.flights else None
+        return news
+
+    def proves_life(self, ack: Ack) -> bool:
+        """Whether `ack` tells of something sent since the path fell silent; what was learned before is void then."""
+        if self.state is not State.SILENT or not self.validated or not self.proof_from <= ack.largest < self.number:
+            return False
+        self.rtt = RttEstimate()
+        self.window.restart()
+        return True
+
+    def _settle(self, ack: Ack, now: float) -> tuple[int, int, int]:
+        """Cross off what arrived: (datagrams, bytes) that are news, and bytes given up as lost."""
+        news = size = lost = 0
+        kept: deque[Flight] = deque()
+        patience = self._patience()
+        ranges = ack.ranges
+        while self.flights and self.flights[0].first <= ack.largest:
+            flight = self.flights.popleft()
+            before = flight.missing
+            for first, last in ranges:
+                low, high = max(first, flight.first), min(last, flight.first + flight.count - 1)
+                if low <= high:
+                    flight.missing &= ~(((1 << (high - low + 1)) - 1) << (low - flight.first))
+                if last < flight.first:
+                    break
+            got = (before ^ flight.missing).bit_count()
+            if got:
+                news += got
+                size += got * flight.size
+                self.mtu.delivered(flight.size)
+            if flight.missing:
+                if now - flight.at < patience:
+                    kept.append(flight)
+                else:
+                    lost += self._outstanding(flight)
+                    self.mtu.lost(flight.size, now)
+            self.in_flight -= got * flight.size
+        self.flights.extendleft(reversed(kept))
+        self.in_flight -= lost
+        return news, size, lost
+
+    def _patience(self) -> float:
+        """Seconds after which a flight that later ones have overtaken counts as lost."""
+        return 1.25 * (self.rtt.smoothed or 0.1) + 2 * self.rtt.variation + ACK_DELAY
+
+    def expire(self, now: float) -> None:
+        """Forget flights that later ones have overtaken for good, though no further Ack comes to say so."""
+        limit = now - 2 * self._patience()
+        while self.flights and self.flights[0].at < limit and self.flights[0].first < self.acked:
+            flight = self.flights.popleft()
+            self.in_flight -= self._outstanding(flight)
+            self.mtu.lost(flight.size, now)
+        if not self.flights:
+            self.unanswered_at = None
+
+    def take_flights(self) -> list[Flight]:
+        """Everything in flight, no longer in flight: the path has moved or fallen silent."""
+        taken = list(self.flights)
+        self.flights.clear()
+        self.in_flight, self.unanswered_at, self.free_at = 0, None, 0.0
+        return taken
+
+    def count_anew(self) -> None:
+        """There are new keys, and a peer that never heard of this path: what is sent counts from the start again."""
+        self.take_flights()
+        self.number, self.acked, self.proof_from = 0, -1, 0
+        self.mtu.forget_probe()
+        self.loss.clear()
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    @property
+    def usable(self) -> bool:
+        """Whether traffic may be given to it."""
+        return self.state is State.ACTIVE or self.state is State.STANDBY
+
+    def enter(self, state: State, now: float) -> None:
+        """Begin another part of its life."""
+        if state is not self.state:
+            if state is State.SILENT:
+                self._fell(now)
+            self.state, self.since = state, now
+            self.probes, self.probe_at = 0, now
+            self.proof_from = self.number
+
+    def _fell(self, now: float) -> None:
+        """It fell silent: the sooner again, the longer it is left alone while others work."""
+        self.falls = 1 if now - self.since > FORGIVEN else self.falls + 1
+        self.shunned_until = now + min(MOST_SHUNNED, SHUNNED * 2**self.falls)
+
+    @property
+    def doubtful(self) -> bool:
+        """
+        Whether it fell silent more than once of late.
+
+        If another one worked meanwhile, it must show that it loses little before it is used again.
+        """
+        return self.falls > 1
+
+    def silence_limit(self) -> float:
+        """
+        Seconds without news, with something in flight, after which the path counts as silent.
+
+        Below max(3 RTT, 200 ms) whatever the jitter; figures A2.
+        """
+        if self.rtt.smoothed is None:
+            return 1.0
+        likely = 1.5 * self.rtt.smoothed + 4 * self.rtt.variation + 0.05
+        return min(max(likely, 0.1), max(0.17, 2.5 * self.rtt.smoothed))
+
+    def excused(self, now: float) -> bool:
+        """Whether what it seems to lose now may be our own doing: a queue stood in it, or its rate was searched."""
+        return now - self._crowded_at < 2 * (self.rtt.smoothed or 0.0) + 0.5
+
+    def pace(self, now: float) -> float:
+        """
+        Bytes a second that it may be given: what it was seen to deliver, and more while that makes no queue.
+
+        Otherwise a path that once got little would be thought slow, and get little for ever.
+        """
+        base = self.rtt.base(now) or 0.05
+        known = 0.0 if self.window.startup else self.window.rate(now)
+        if not known:
+            return RUSH * self.window.size / base
+        clear = (self.rtt.smoothed or 0.0) <= CLEAR * base + CLEAR_BY
+        return max(known * (HOPE if clear else TRUST), FLOOR / base)
+
+    def silent_at(self) -> float:
+        """When it will count as silent if nothing comes; infinity when nothing is expected."""
+        if not self.usable or self.unanswered_at is None:
+            return float("inf")
+        return self.unanswered_at + self.silence_limit()
+
+    def moved(self, door: int, remote: Endpoint, now: float) -> None:
+        """The same path by another address: what was learned of the old way is no longer sure."""
+        self.door, self.remote = door, remote
+        self.window.restart()
+        self.loss.clear()
+        self.mtu.restart(self.mtu.ceiling)
+        self.heard_at = self.moved_at = now
+
+    def peer_restarted(self) -> None:
+        """The peer is a new process: it knows no id, counts from the start, by another clock; the way is the same."""
+        self.seen = ReplayWindow()
+        self.sent_seen = None
+        self.shown = b""
+        self.loss.clear()
+        self._rates = RateMeter()
+        self.falls, self.shunned_until = 0, float("-inf")  # the peer was silent, not the way to it

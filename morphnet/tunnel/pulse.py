@@ -1,0 +1,121 @@
+"""
+What time does to a session: acknowledgements that are due, probes, heartbeats, paths that fall silent.
+
+Source: docs/protocol section 7.
+"""
+
+from __future__ import annotations
+
+from morphnet.tunnel.events import Effects, PathChanged
+from morphnet.tunnel.outbound import Letter
+from morphnet.tunnel.path import Path, State
+from morphnet.tunnel.scheduler import judge_losses
+from morphnet.tunnel.session import Session
+from morphnet.wire.notes import Ping
+
+NUDGE = 0.45  # share of the silence limit after which a lonely packet gets a probe behind it
+FIRST_PROBE = 0.1  # seconds between the first probes of a silent path; then doubling
+LAST_PROBE = 1.0  # up to this
+PATIENT_PROBE = 3.0  # and this, when it has been silent for long
+LONG_SILENT = 60.0  # seconds; a server forgets such a path
+JUDGE_EVERY = 0.25  # seconds between looks at what each path loses, under traffic
+LOOK_EVERY = 1.0  # seconds between two looks at a session at least, while something is in flight
+REST_EVERY = 5.0  # and while nothing is
+LATE = 0.05  # seconds by which a timer may be late before we count as having slept
+
+
+def tick(session: Session, now: float, effects: Effects) -> None:
+    """Do all that is due by `now`."""
+    for path in list(session.paths.values()):
+        if path.state is State.CLOSED:
+            continue
+        if path.ack_due is not None and path.ack_due <= now:
+            session.outbound.say(path, Letter([path.make_ack(now)]), now, effects)
+        if path.usable:
+            _watch(session, path, now, effects)
+        elif path.probe_at <= now:
+            _seek(session, path, now, effects)
+    session.inbound.flush(now, effects.delivers)
+    session.inbound.reorder.expire(now, effects.delivers)
+    if now - session.judged_at >= JUDGE_EVERY:
+        _judge(session, now, effects)
+    session.outbound.drain(now, effects)
+
+
+def excuse(session: Session, late: float, now: float) -> None:
+    """We slept `late` seconds through a timer (a busy or a stopped process): no path was silent meanwhile."""
+    for path in session.paths.values():
+        if late > LATE and path.unanswered_at is not None:
+            path.unanswered_at = min(now, path.unanswered_at + late)
+
+
+def _watch(session: Session, path: Path, now: float, effects: Effects) -> None:
+    """A path in use: is it still there, and does it carry more?"""
+    if path.silent_at() <= now:
+        session.change(path, State.SILENT, now, effects)
+        session.probe(path, now, effects)
+        path.probe_at = now + FIRST_PROBE
+        return
+    path.expire(now)
+    if path.unanswered_at is not None and path.nudged_at != path.unanswered_at and _nudge_at(path) <= now:
+        path.nudged_at = path.unanswered_at
+        session.outbound.say(path, Letter([Ping()], asks=True), now, effects)
+    elif path.asked_at + session.heartbeat <= now:  # computed just as in `due_at`: no turn without work
+        session.outbound.say(path, Letter([Ping()], asks=True), now, effects)
+    size = path.mtu.due(now)
+    if size:
+        path.mtu.sent(path.number, size, path.rtt.smoothed or 0.1, now)
+        if path.mtu.probing == path.number:
+            session.outbound.say(path, Letter([Ping()], size=size), now, effects)
+
+
+def _nudge_at(path: Path) -> float:
+    """When a packet without an answer gets a probe behind it, so that one lost packet is no silence."""
+    assert path.unanswered_at is not None
+    return path.unanswered_at + NUDGE * path.silence_limit()
+
+
+def _seek(session: Session, path: Path, now: float, effects: Effects) -> None:
+    """A path that does not answer: ask again, ever less often, for as long as it exists."""
+    if session.server and now - path.heard_at > LONG_SILENT:
+        session.change(path, State.CLOSED, now, effects)
+        return
+    session.probe(path, now, effects)
+    path.probes += 1
+    if now - path.since > LONG_SILENT:
+        path.probe_at = now + PATIENT_PROBE
+    else:
+        path.probe_at = now + min(LAST_PROBE, FIRST_PROBE * 2 ** min(path.probes // 3, 8))
+
+
+def _judge(session: Session, now: float, effects: Effects) -> None:
+    session.judged_at = now
+    for path in session.paths.values():
+        path.recent_bytes *= 0.95
+    for path in judge_losses(list(session.paths.values()), now):
+        was = State.STANDBY if path.state is State.ACTIVE else State.ACTIVE
+        effects.events.append(PathChanged(session.peer, path.id, path.uplink, was, path.state))
+    session.tend_spares(now, effects)
+
+
+def due_at(session: Session, now: float) -> float:
+    """When `tick` has something to do."""
+    due, resting, waiting = session.inbound.reorder.due_at(), True, session.outbound.waiting
+    for path in session.paths.values():
+        if path.state is State.CLOSED:
+            resting = resting and path.unanswered_at is None
+            continue
+        if path.ack_due is not None and path.ack_due < due:
+            due = path.ack_due
+        if not path.usable:
+            resting = resting and path.unanswered_at is None
+            due = min(due, path.probe_at)
+            continue
+        if waiting:
+            due = min(due, path.room_at(now))
+        due = min(due, path.asked_at + session.heartbeat, path.mtu.due_at())
+        if path.unanswered_at is not None:
+            resting, limit = False, path.silence_limit()
+            nudge_at = path.unanswered_at + NUDGE * limit if path.nudged_at != path.unanswered_at else now + 0.05
+            due = min(due, path.unanswered_at + limit, nudge_at)
+    return min(due, session.judged_at + (REST_EVERY if resting else LOOK_EVERY))

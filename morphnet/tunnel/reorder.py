@@ -1,0 +1,147 @@
+"""
+Putting packets back in order, lane by lane, with a bound on packets, bytes and time.
+
+A lane is 1 of 256 orders in a session; a flow always uses the same. What is missing in one lane never holds another up.
+A gap is given up as soon as every path has brought something that was sent after it (each path keeps its own order),
+or when a packet behind it has waited long enough. What comes after that is still delivered, late, if it is no
+duplicate.
+
+Source: docs/protocol section 9.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable
+
+from morphnet.tunnel.replay import WINDOW, ReplayWindow
+from morphnet.wire.frames import unwrap
+
+
+class Held:
+    """Consecutive packets of one lane, joined, that came before their turn."""
+
+    __slots__ = ("count", "first", "packet", "sent_at", "until")
+
+    def __init__(self, first: int, count: int, packet: bytearray, sent_at: int, until: float) -> None:
+        self.first, self.count, self.packet = first, count, packet
+        self.sent_at = sent_at  # microseconds mod 2**32 on the sender's clock
+        self.until = until  # seconds: it waits no longer
+
+    def __lt__(self, other: Held) -> bool:
+        return self.first < other.first
+
+
+class Lane:
+    """One order of packets, as it is received."""
+
+    __slots__ = ("expected", "held", "seen")
+
+    def __init__(self) -> None:
+        self.seen = ReplayWindow()
+        self.expected = -1  # next sequence (unwrapped); -1 until the first packet
+        self.held: list[Held] = []
+
+    def unwrap(self, sequence: int, bits: int) -> int:
+        """The full number of a sequence of `bits` bits."""
+        return unwrap(sequence, max(self.seen.highest, 0), bits)
+
+
+class Reorder:
+    """All lanes of one session."""
+
+    def __init__(self, passed: Callable[[int], bool], most_packets: int, most_bytes: int) -> None:
+        """
+        :param passed: whether every path has brought something sent after that time (microseconds mod 2**32).
+        """
+        self._passed = passed
+        self._most_packets, self._most_bytes = most_packets, most_bytes
+        self.midway = False  # the peer has counted for long: the first of a lane is whichever comes first
+        self._lanes: dict[int, Lane] = {}
+        self._waiting: set[int] = set()  # lanes that hold something
+        self.packets = self.bytes = 0  # held now
+        self.gaps = self.overflows = self.late = self.reordered = 0  # ever
+
+    def lane(self, number: int) -> Lane:
+        """Lane 0 .. 255."""
+        lane = self._lanes.get(number)
+        if lane is None:
+            lane = self._lanes[number] = Lane()
+        return lane
+
+    def fresh_run(self, number: int, sequence: int, bits: int, count: int) -> bool:
+        """Whether `count` packets of lane `number` from `sequence` (`bits` bits) on are all new. Changes nothing."""
+        lane = self._lanes.get(number)
+        return lane is None or lane.seen.fresh_run(lane.unwrap(sequence, bits), count)
+
+    def accept(self, number: int, item: Held, ordered: bool, now: float, out: list[bytearray]) -> None:
+        """
+        One or more fresh consecutive packets of lane `number`; what may be delivered now is appended to `out`.
+
+        :param item: its `first` is unwrapped.
+        """
+        lane = self.lane(number)
+        end = item.first + item.count
+        if lane.expected < 0:  # a peer counts from 0, but we may be the ones who are new
+            lane.expected = item.first if self.midway or item.first >= WINDOW else 0
+        if item.first <= lane.expected or not ordered:
+            if item.first < lane.expected:
+                self.late += item.count
+            out.append(item.packet)
+            if item.first <= lane.expected:
+                lane.expected = max(lane.expected, end)
+            if lane.held:
+                self._release(number, lane, now, out)
+            return
+        insort(lane.held, item)
+        self._waiting.add(number)
+        self.packets += item.count
+        self.bytes += len(item.packet)
+        self.reordered += item.count
+        self._release(number, lane, now, out)
+        if self.packets > self._most_packets or self.bytes > self._most_bytes:
+            self.overflows += 1
+            self._force(number, lane, out)
+
+    def _release(self, number: int, lane: Lane, now: float, out: list[bytearray]) -> None:
+        """Deliver what is in order, and what follows a gap that nobody can fill in order any more."""
+        held = lane.held
+        while held:
+            first = held[0].first
+            if first > lane.expected:
+                if held[0].until > now and not self._passed(held[0].sent_at):
+                    break
+                self.gaps += 1
+            item = held.pop(0)
+            self.packets -= item.count
+            self.bytes -= len(item.packet)
+            lane.expected = max(lane.expected, item.first + item.count)
+            out.append(item.packet)
+        if not held:
+            self._waiting.discard(number)
+
+    def _force(self, number: int, lane: Lane, out: list[bytearray]) -> None:
+        """The bound is reached: deliver all that this lane holds."""
+        for item in lane.held:
+            self.packets -= item.count
+            self.bytes -= len(item.packet)
+            lane.expected = item.first + item.count
+            out.append(item.packet)
+        lane.held.clear()
+        self._waiting.discard(number)
+
+    def due_at(self) -> float:
+        """When the next packet has waited long enough; infinity when none waits."""
+        if not self._waiting:
+            return float("inf")
+        ends = (item.until for number in self._waiting for item in self._lanes[number].held)
+        return min(ends, default=float("inf"))
+
+    def expire(self, now: float, out: list[bytearray]) -> None:
+        """Deliver what has waited long enough."""
+        for number in list(self._waiting):
+            lane = self._lanes[number]
+            while lane.held and min(item.until for item in lane.held) <= now:
+                lane.expected = max(lane.expected, lane.held[0].first)
+                self.gaps += 1
+                self._release(number, lane, now, out)

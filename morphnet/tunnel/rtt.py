@@ -1,0 +1,153 @@
+"""Estimates of one path: round-trip time, jitter, loss, delivery rate."""
+
+from __future__ import annotations
+
+from collections import deque
+
+MOST_JITTER = 0.05  # seconds by which a path without a queue may be thought to exceed its lowest RTT
+
+
+class RttEstimate:
+    """
+    Smoothed round-trip time of one path, in seconds.
+
+    Source: RFC 6298 section 2, without its clock granularity G; jitter as in RFC 3550 section 6.4.1.
+    """
+
+    def __init__(self) -> None:
+        self.smoothed: float | None = None  # seconds; None until the first sample
+        self.variation = 0.0  # seconds
+        self.jitter: float | None = None  # seconds
+        self.latest = 0.0  # seconds
+        self.calm: float | None = None  # seconds, smoothed; of samples that no queue of our own making can have delayed
+        self._floor = WindowedBest(10.0, lowest=True)
+
+    def add(self, sample: float, *, now: float) -> None:
+        """Fold in one measured RTT (seconds, > 0)."""
+        self._floor.add(sample, now)
+        if self.smoothed is None:
+            self.smoothed, self.variation, self.jitter = sample, sample / 2, 0.0
+        else:
+            self.variation += (abs(self.smoothed - sample) - self.variation) / 4
+            self.smoothed += (sample - self.smoothed) / 8
+            self.jitter = (self.jitter or 0.0) + (abs(sample - self.latest) - (self.jitter or 0.0)) / 16
+        self.latest = sample
+
+    def add_calm(self, sample: float) -> None:
+        """That sample was taken with little in flight: it is what the path itself takes, jitter and all."""
+        self.calm = sample if self.calm is None else self.calm + (sample - self.calm) / 8
+
+    def floor(self, now: float) -> float | None:
+        """The lowest RTT of the last ten seconds; None until the first sample."""
+        return self._floor.best(now)
+
+    def base(self, now: float) -> float | None:
+        """Seconds that the path takes without a queue of ours, its jitter included; None until the first sample."""
+        floor = self.floor(now)
+        return None if floor is None else min(max(floor, self.calm or 0.0), floor + MOST_JITTER)
+
+    def floor_age(self, now: float) -> float:
+        """Seconds since the floor was last confirmed."""
+        return self._floor.age(now)
+
+
+class WindowedBest:
+    """
+    The highest (or lowest) of the samples of the last `span` seconds; the newest sample never expires.
+
+    Source: the monotonic deque of Lemire (2006), as BBR's windowed filters use it.
+    """
+
+    def __init__(self, span: float, *, lowest: bool = False) -> None:
+        self.span = span
+        self._sign = -1.0 if lowest else 1.0
+        self._kept: deque[tuple[float, float]] = deque()  # (at, signed sample), samples descending
+
+    def add(self, sample: float, now: float) -> None:
+        """Fold in one sample."""
+        signed = sample * self._sign
+        while self._kept and self._kept[-1][1] <= signed:
+            self._kept.pop()
+        self._kept.append((now, signed))
+
+    def best(self, now: float) -> float | None:
+        """The best sample in the window, None when there never was one."""
+        kept = self._kept
+        while len(kept) > 1 and now - kept[0][0] > self.span:
+            kept.popleft()
+        return kept[0][1] * self._sign if kept else None
+
+    def age(self, now: float) -> float:
+        """Seconds since the best sample was taken."""
+        return now - self._kept[0][0] if self._kept else 0.0
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._kept.clear()
+
+
+class LossMeter:
+    """Share of packets lost over the last `span` seconds, from the peer's counts."""
+
+    def __init__(self, span: float = 4.0) -> None:
+        self.span = span
+        self._marks: deque[tuple[float, int, int]] = deque()  # (at, highest number, packets received)
+
+    def add(self, largest: int, packets: int, now: float) -> None:
+        """The peer has received `packets` (mod 2**32) of the numbers up to `largest`."""
+        marks = self._marks
+        if marks and (now - marks[-1][0] < 0.05 or largest <= marks[-1][1]):
+            return
+        marks.append((now, largest, packets))
+        while len(marks) > 2 and now - marks[1][0] > self.span:
+            marks.popleft()
+
+    def rate(self) -> float:
+        """0 .. 1; 0 while fewer than 20 packets are known of."""
+        return self.measured()[0]
+
+    def measured(self) -> tuple[float, int]:
+        """(loss 0 .. 1, packets that it was measured on)."""
+        if len(self._marks) < 2:
+            return 0.0, 0
+        _, largest0, packets0 = self._marks[0]
+        _, largest1, packets1 = self._marks[-1]
+        sent, received = largest1 - largest0, (packets1 - packets0) & 0xFFFFFFFF
+        if sent < 20:
+            return 0.0, sent
+        return min(1.0, max(0.0, 1.0 - received / sent)), sent
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._marks.clear()
+
+
+_TURN = 1 << 32  # microseconds after which the receiver's clock begins again, 71 minutes
+STALE = 0.5  # seconds (and four intervals) after which a sample would measure a pause, not the path
+LATE = 10.0  # seconds by which an Ack may be older than one before it
+
+
+class RateMeter:
+    """Delivery rate of one path, in bytes a second, from the receiver's byte count and clock."""
+
+    def __init__(self) -> None:
+        self._at: int | None = None  # microseconds mod 2**32, receiver's clock
+        self._total = 0
+
+    def add(self, received_at: int, total: int, interval: float) -> float | None:
+        """
+        Fold in one Ack.
+
+        :param interval: seconds that a sample must span at least.
+        :returns: bytes a second since the last sample; None when it is too soon, or when there was a pause.
+        """
+        if self._at is None:
+            self._at, self._total = received_at, total
+            return None
+        passed = ((received_at - self._at) % _TURN) / 1e6
+        if passed < interval or passed > _TURN / 1e6 - LATE:
+            return None
+        rate = (total - self._total) / passed
+        self._at, self._total = received_at, total
+        # a long time passed, or the receiver is another process, with another clock and count: begin again
+        return rate if passed <= STALE + 4 * interval and rate >= 0 else None

@@ -1,0 +1,156 @@
+"""
+Which path a run goes by.
+
+A scheduler sees the usable paths and says in which order to try them for one run; each is given as much of the run as
+its window takes.
+
+Source: docs/protocol section 8; "earliest completion first", Lim et al., CoNEXT 2017, for `bond`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from itertools import islice
+from typing import Protocol
+
+from morphnet.tunnel.path import Path, State
+
+MAX_PINS = 16384  # flows remembered
+RECENT, RECENT_PINS = 10.0, 256  # seconds, and flows, that count as the load of a path
+PIN_LIFE = 120.0  # seconds a flow that sends nothing keeps its path
+RTT_MARGIN = 1.15  # another path must be this much better before `best` changes over
+MARGIN = 0.014  # seconds by which a packet may come later than it was expected
+LOSSY = 0.15  # share of packets lost from which a path is on stand-by while a better one exists
+SOUND = 0.05  # share below which it comes back
+
+
+class Scheduler(Protocol):
+    """A way to spread runs over paths."""
+
+    name: str
+    ordered: bool  # the receiver must put packets back in order
+    copies: bool  # each run goes by every path
+
+    def order(self, paths: Sequence[Path], flow: int, now: float) -> Sequence[Path]:
+        """
+        The paths to offer a run of `flow` (u32) to, best first.
+
+        :param paths: usable ones only, at least one.
+        """
+        ...
+
+
+class Bond:
+    """Every packet by the path on which it will arrive first: the rates of all add up."""
+
+    name, ordered, copies = "bond", True, False
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience  # seconds the receiver waits for a missing packet
+
+    def order(self, paths: Sequence[Path], flow: int, now: float) -> Sequence[Path]:
+        """Earliest arrival first; a path so slow that the receiver would give up on it is not offered."""
+        if len(paths) == 1:
+            return paths
+        arrivals = sorted((path.arrival(now), path.id, path) for path in paths)
+        latest = arrivals[0][0] + self._patience - MARGIN
+        return [path for arrival, _, path in arrivals if arrival <= latest]
+
+
+class Best:
+    """Everything by the path with the lowest RTT; the next one when it is gone."""
+
+    name, ordered, copies = "best", False, False
+
+    def __init__(self) -> None:
+        self._chosen = -1
+
+    def order(self, paths: Sequence[Path], flow: int, now: float) -> Sequence[Path]:
+        """One path; it changes only for a clearly better one."""
+
+        def rtt(path: Path) -> float:
+            return path.rtt.floor(now) or path.rtt.smoothed or 1.0
+
+        best = min(paths, key=rtt)
+        current = next((path for path in paths if path.id == self._chosen), None)
+        if current is None or rtt(current) > rtt(best) * RTT_MARGIN + 0.002:
+            current, self._chosen = best, best.id
+        return (current,)
+
+
+class Flow:
+    """Every flow by one path, chosen once by what each path can deliver, and changed only when that path is lost."""
+
+    name, ordered, copies = "flow", False, False
+
+    def __init__(self) -> None:
+        self._pins: OrderedDict[int, tuple[int, float]] = OrderedDict()  # flow -> path id, last used at
+
+    def order(self, paths: Sequence[Path], flow: int, now: float) -> Sequence[Path]:
+        """The path that `flow` is pinned to."""
+        pin = self._pins.get(flow)
+        chosen = next((path for path in paths if pin and path.id == pin[0]), None) or self._choose(paths, now)
+        self._pins[flow] = chosen.id, now
+        self._pins.move_to_end(flow)
+        while len(self._pins) > MAX_PINS or now - next(iter(self._pins.values()))[1] > PIN_LIFE:
+            self._pins.popitem(last=False)
+        return (chosen,)
+
+    def _choose(self, paths: Sequence[Path], now: float) -> Path:
+        counts = dict.fromkeys((path.id for path in paths), 0)
+        for path_id, used_at in islice(reversed(self._pins.values()), RECENT_PINS):  # the last used come first
+            if now - used_at > RECENT:
+                break
+            if path_id in counts:
+                counts[path_id] += 1
+
+        def load(path: Path) -> float:
+            return (counts[path.id] + 1) / path.pace(now)
+
+        return min(paths, key=load)
+
+
+class Redundant:
+    """Every packet by every path: the first copy wins."""
+
+    name, ordered, copies = "redundant", False, True
+
+    def order(self, paths: Sequence[Path], flow: int, now: float) -> Sequence[Path]:
+        """All of them."""
+        return paths
+
+
+def make_scheduler(name: str, patience: float) -> Scheduler:
+    """
+    A scheduler by its name.
+
+    :param patience: seconds the receiver waits for a missing packet.
+    :raises KeyError: no such scheduler.
+    """
+    schedulers: dict[str, Scheduler] = {
+        "bond": Bond(patience),
+        "flow": Flow(),
+        "best": Best(),
+        "redundant": Redundant(),
+    }
+    return schedulers[name]
+
+
+def judge_losses(paths: Sequence[Path], now: float) -> list[Path]:
+    """Move paths between ACTIVE and STANDBY by what they lose; returns those that changed."""
+    usable = [path for path in paths if path.usable]
+    changed = []
+    for path in usable:
+        if path.state is State.ACTIVE and path.excused(now):
+            path.loss.clear()  # congestion is for the window to cure
+    least = min((path.loss.rate() for path in usable if path.state is State.ACTIVE), default=1.0)
+    for path in usable:
+        loss, packets = path.loss.measured()
+        if path.state is State.ACTIVE and loss > LOSSY and least < loss / 3:
+            path.enter(State.STANDBY, now)
+            changed.append(path)
+        elif path.state is State.STANDBY and loss < SOUND and now - path.since > (2.0 if packets >= 40 else 5.0):
+            path.enter(State.ACTIVE, now)
+            changed.append(path)
+    return changed

@@ -1,0 +1,392 @@
+"""
+A session: one peer, named and keyed, over any number of paths.
+
+Source: docs/protocol sections 5 to 7.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from morphnet.config import Tuning
+from morphnet.errors import MalformedFrame
+from morphnet.tunnel.candidate import Candidate
+from morphnet.tunnel.events import Counts, Effects, PathChanged, PathMoved, Rekeyed
+from morphnet.tunnel.inbound import Inbound
+from morphnet.tunnel.keyring import LOOKAHEAD
+from morphnet.tunnel.outbound import Aside, Letter, Outbound
+from morphnet.tunnel.path import AMPLIFICATION, Path, State
+from morphnet.tunnel.scheduler import make_scheduler
+from morphnet.wire.batch import Arrival, Endpoint, Train
+from morphnet.wire.frames import CONTROL, HANDSHAKE, HEARTBEAT, IP, TO_CLIENT, TO_SERVER, Prefix
+from morphnet.wire.framing import FRAMINGS
+from morphnet.wire.notes import (
+    MAX_IDS,
+    TOKEN,
+    Ack,
+    Challenge,
+    NewIds,
+    Note,
+    PathClose,
+    Ping,
+    Response,
+    WantIds,
+    decode_notes,
+)
+
+MAX_PATHS = 16  # that are not closed, per session
+SPARES = 4  # issued ids that a client keeps in hand; below that it asks for more
+MAX_SPARES = 32  # well below IDS_PER_SESSION: the server still knows every one of them
+RECHALLENGE = 0.1  # seconds between challenges to an address that sends on
+
+
+class Session:
+    """What both ends keep of one another. The client opens paths; the server follows."""
+
+    def __init__(
+        self, peer: str, name: bytes, tuning: Tuning, *, server: bool, entropy: Callable[[int], bytes]
+    ) -> None:
+        self.peer = peer  # certificate name
+        self.name = name  # 16 bytes, the same for ever; never on the wire
+        self.tuning = tuning
+        self.framing = FRAMINGS[tuning.framing]
+        self.server = server
+        self.counts: Counts = Counts()
+        self.outbound = Outbound(tuning, TO_CLIENT if server else TO_SERVER, self.counts)
+        self.paths = self.outbound.paths
+        self.inbound = Inbound(tuning, self.counts, self.paths)
+        self.spares: deque[bytes] = deque(maxlen=MAX_SPARES)  # client: issued ids not shown yet
+        self.ids_wanted = 0  # server: ids that the client asked for
+        self.trace: Callable[[str], None] | None = None
+        self.heard_at = float("-inf")
+        self.heartbeat = tuning.heartbeat_s * (1.5 if server else 1.0)  # seconds
+        self.judged_at = float("-inf")
+        self.due = 0.0  # when `tick` wants to be called; kept by the tunnel
+        self._entropy = entropy
+        self._candidates: dict[int, Candidate] = {}
+        self._pending: tuple[bytes, int] | None = None  # server: send keys that wait for the client to use its own
+        self._anew = False  # client: the server is another process, which knows nothing of our counting
+        self._ceiling = 0
+        self.use_framing(tuning.framing)
+        self._asked_ids_at = float("-inf")
+
+    def use_framing(self, name: str) -> None:
+        """Speak that framing from now on."""
+        framing = FRAMINGS[name]
+        if self.framing is not framing or not self._ceiling:
+            self.framing = self.outbound.framing = self.inbound.framing = framing
+            self._ceiling = self.tuning.mtu + framing.overhead
+            for path in self.paths.values():
+                path.mtu.restart(self._ceiling)
+
+    # -- keys --------------------------------------------------------------------------------------------------------
+
+    def install(self, to_server: bytes, to_client: bytes, epoch: int, now: float) -> None:
+        """
+        Take the keys of a new control handshake into use: both ends accept them, the client begins to send with them.
+
+        :param to_server: first secret of that direction, 32 bytes; likewise `to_client`.
+        :param epoch: the number of the first epoch under them.
+        """
+        if self.server:
+            self.inbound.keys.install(to_server, epoch)
+            self._pending = to_client, epoch
+            if not self.paths:
+                self._send_new_keys(now)
+        else:
+            self.inbound.keys.install(to_client, epoch)
+            self.outbound.keys.install(to_server, epoch, now)
+            if self._anew:  # a number says which one it is by its low bits only: a new peer must see them all
+                self._anew = False
+                for path in self.paths.values():
+                    path.count_anew()
+
+    def _send_new_keys(self, now: float) -> None:
+        if self._pending is not None:
+            secret, epoch = self._pending
+            self._pending = None
+            self.outbound.keys.install(secret, epoch, now)
+
+    def rekey(self, now: float) -> None:
+        """Turn the sending ratchet now."""
+        self.outbound.keys.turn(now)
+
+    def peer_restarted(self, effects: Effects) -> None:
+        """
+        The server is a new process: it counts from the start and knows none of our ids; what it had not acknowledged,
+        it may never have had. What it sent and we held back, nobody will send again: that is delivered.
+        """
+        self.inbound.restart(effects.delivers)
+        self._anew = True
+        self.spares.clear()
+        for path in self.paths.values():
+            self.outbound.send_again(path.take_flights(), path)
+            path.peer_restarted()
+
+    def add_spares(self, ids: Iterable[bytes]) -> None:
+        """Client: ids (20 bytes each) that it may show; paths that have none begin to show one."""
+        self.spares.extend(ids)
+        for path in self.paths.values():
+            if not path.shown and path.state is not State.CLOSED:
+                self.show_fresh(path)
+
+    def greet(self, now: float, effects: Effects) -> None:
+        """Client: there are new keys; let the server hear them on every path at once."""
+        for path in self.paths.values():
+            if path.state is not State.CLOSED:
+                self.probe(path, now, effects)
+        self.outbound.drain(now, effects)
+
+    # -- paths, as the client commands them --------------------------------------------------------------------------
+
+    def open_path(self, door: int, remote: Endpoint, uplink: str, now: float, effects: Effects) -> Path:
+        """A new uplink is there: start to prove the way over it. A closed path of the same uplink is used again."""
+        old = [path for path in self.paths.values() if path.state is State.CLOSED]
+        path = next((path for path in old if path.uplink == uplink), None)
+        if path is None:
+            free = next((i for i in range(256) if i not in self.paths), None)
+            if free is None:
+                path = min(old, key=lambda path: path.since)
+            else:
+                path = self.paths[free] = Path(free, door, remote, self._ceiling, now)
+        path.moved(door, remote, now)
+        path.uplink = uplink
+        path.validated = True  # the client chose the address itself
+        self.change(path, State.PROBING, now, effects)
+        self.show_fresh(path)
+        self.probe(path, now, effects)
+        return path
+
+    def move_path(self, path_id: int, door: int, remote: Endpoint, now: float, effects: Effects) -> None:
+        """This end's address on a path has changed: show another id, prove the new way, send again what hung."""
+        path = self.paths[path_id]
+        path.moved(door, remote, now)
+        self.show_fresh(path)
+        self.outbound.send_again(path.take_flights(), path)
+        path.token = b""
+        self.probe(path, now, effects)
+        effects.events.append(PathMoved(self.peer, path.id, path.uplink))
+        self.outbound.drain(now, effects)
+
+    def close_path(self, path_id: int, now: float, effects: Effects, *, tell: bool = True) -> None:
+        """Stop using a path; what was in flight on it goes another way."""
+        path = self.paths.get(path_id)
+        if path is None or path.state is State.CLOSED:
+            return
+        self.change(path, State.CLOSED, now, effects)
+        others = self.outbound.candidates()
+        if tell and others:
+            self.outbound.say(others[0], Letter([PathClose(path_id)], asks=True), now, effects)
+        self.outbound.drain(now, effects)
+
+    def set_scheduler(self, name: str) -> None:
+        """
+        Spread what this end sends in another way from now on.
+
+        :raises KeyError: no such scheduler.
+        """
+        self.outbound.scheduler = make_scheduler(name, self.outbound.patience)
+
+    def show_fresh(self, path: Path) -> None:
+        """Show an id on `path` that was never shown, if one is in hand."""
+        if self.spares:
+            path.shown = self.spares.popleft()
+        elif not path.shown:
+            other = next((p.shown for p in self.paths.values() if p.shown), b"\0" * 20)
+            path.shown = other
+
+    # -- receiving ---------------------------------------------------------------------------------------------------
+
+    def receive(self, prefix: Prefix, train: Train, now: float, effects: Effects) -> bool:
+        """
+        Datagrams whose ClientID is ours.
+
+        :param prefix: of the first.
+        :returns: False when one of several is not acceptable: nothing was done then, and each must come on its own.
+        """
+        path = self.paths.get(prefix.path)
+        found = self.inbound.open(self.inbound.whole(prefix, path), path, train, now)
+        if found is None:
+            return train.count == 1
+        prefix, opened = found
+        path = path or self._accept_path(prefix.path, train.arrival, now)
+        if path is None:
+            return True
+        if self.inbound.keys.confirm(prefix.epoch, now):
+            effects.events.append(Rekeyed(self.peer, prefix.epoch))
+            if self._pending is not None and 0 <= prefix.epoch - self._pending[1] <= LOOKAHEAD:
+                self._send_new_keys(now)
+        self._locate(path, prefix, train, now, effects)
+        path.seen.add_run(prefix.number, train.count)
+        path.came(prefix.number + train.count - 1, train.count, train.end - train.at, prefix.sent_at, now)
+        self.heard_at = now
+        if prefix.type == IP:
+            self.inbound.take(prefix, opened, now, effects.delivers)
+            path.owe_ack(train.count, now)
+        elif prefix.type in (HEARTBEAT, HANDSHAKE, CONTROL) and isinstance(opened, list):
+            self._hear(path, opened[0], train.arrival, now, effects)
+        else:
+            self.counts["unexpected"] += 1
+        if not path.validated and not path.token:
+            self.probe(path, now, effects)
+        return True
+
+    def _locate(self, path: Path, prefix: Prefix, train: Train, now: float, effects: Effects) -> None:
+        """What the address that authentic datagrams came from says about the path."""
+        arrival = train.arrival
+        if arrival.source != path.remote or arrival.door != path.door:
+            self._from_elsewhere(path, prefix, train, now, effects)
+        else:
+            if not path.validated:
+                path.allowance += AMPLIFICATION * (train.end - train.at)
+            if self.server and prefix.number > path.seen.highest:
+                path.shown = prefix.issued
+        if self.server and path.state is State.CLOSED:
+            self.change(path, State.PROBING, now, effects)
+
+    def _accept_path(self, path_id: int, arrival: Arrival, now: float) -> Path | None:
+        """Server: the first authentic datagram of a path that the client opened."""
+        alive = sum(path.state is not State.CLOSED for path in self.paths.values())
+        if not self.server or alive >= MAX_PATHS:
+            self.counts["unexpected"] += 1
+            return None
+        path = self.paths[path_id] = Path(path_id, arrival.door, arrival.source, self._ceiling, now)
+        return path
+
+    def _from_elsewhere(self, path: Path, prefix: Prefix, train: Train, now: float, effects: Effects) -> None:
+        """
+        An authentic datagram came from another address than the path's: challenge that address, move nothing yet.
+
+        Source: RFC 9000 sections 8.2 and 9.3.
+        """
+        self.counts["elsewhere"] += 1
+        if not self.server:
+            return
+        arrival, newest = train.arrival, prefix.number > path.seen.highest
+        candidate = self._candidates.get(path.id)
+        if candidate is None or candidate.way != (arrival.door, arrival.source):
+            if not newest:  # an old datagram that was held back or captured says nothing about where the peer is
+                return
+            candidate = self._candidates[path.id] = Candidate(arrival, self._entropy(TOKEN))
+        if newest:
+            candidate.shown = prefix.issued
+        candidate.allowance += AMPLIFICATION * (train.end - train.at)
+        if now - candidate.challenged_at >= RECHALLENGE and candidate.allowance >= self.framing.overhead + TOKEN + 1:
+            candidate.challenged_at = now
+            letter = Letter([Challenge(candidate.token)], to=Aside(*candidate.way, candidate.shown))
+            candidate.allowance -= self.outbound.say(path, letter, now, effects)
+
+    def _hear(self, path: Path, plaintext: bytes, arrival: Arrival, now: float, effects: Effects) -> None:
+        if path.state is State.CLOSED:  # client: the server does not know yet; an answer would keep it going
+            return
+        for note in self._notes(plaintext):
+            match note:
+                case Ping():
+                    path.owe_ack(1, now)
+                    path.ack_due = now
+                case Ack():
+                    self._acknowledged(note, now, effects)
+                case Challenge():
+                    self._challenged(path, note, now, effects)
+                case Response():
+                    self._answered(path, note, arrival, now, effects)
+                case NewIds() if not self.server:
+                    self.add_spares(note.ids)
+                case WantIds() if self.server:
+                    self.ids_wanted = min(MAX_IDS, self.ids_wanted + note.count)
+                case PathClose() if self.server:
+                    self.close_path(note.path, now, effects, tell=False)
+                case _:
+                    self.counts["unexpected"] += 1
+
+    def change(self, path: Path, state: State, now: float, effects: Effects, resent: int = 0) -> None:
+        """Begin another part of a path's life; leaving the usable states sends its flights another way."""
+        was = path.state
+        if was is state:
+            return
+        if path.usable and state in (State.SILENT, State.CLOSED):
+            others = [other for other in self.outbound.candidates() if other is not path]
+            resent += self.outbound.leave(path, others)
+            path.window.restart()
+            for other in self.paths.values() if not others else ():
+                other.probe_at = now  # whatever there is, now
+        if was is State.SILENT:
+            path.loss.clear()  # what was lost in the silence says nothing about now
+        if state is State.PROBING:
+            path.falls = 0  # opened anew
+        path.enter(state, now)
+        effects.events.append(PathChanged(self.peer, path.id, path.uplink, was, state, resent))
+
+    def probe(self, path: Path, now: float, effects: Effects) -> None:
+        """Ask for a sign of life, and for a proof of the address while there is none."""
+        notes: list[Note] = [Ping()]
+        if path.state is State.PROBING:
+            path.token = path.token or self._entropy(TOKEN)
+            notes.append(Challenge(path.token))
+        self.outbound.say(path, Letter(notes, asks=path.usable), now, effects)
+
+    def tend_spares(self, now: float, effects: Effects) -> None:
+        """Client: ask for more ids before they run out."""
+        if not self.server and len(self.spares) < SPARES and now - self._asked_ids_at > 1.0:
+            ways = self.outbound.candidates()
+            if ways:
+                self._asked_ids_at = now
+                self.outbound.say(ways[0], Letter([WantIds(MAX_IDS // 2)], asks=True), now, effects)
+
+    def grant_ids(self, ids: list[bytes], now: float, effects: Effects) -> None:
+        """Server: hand the client ids that it asked for, 20 bytes each."""
+        self.ids_wanted = 0
+        ways = self.outbound.candidates()
+        if ways and ids:
+            self.outbound.say(ways[0], Letter([NewIds(tuple(ids))], asks=True), now, effects)
+
+    def _notes(self, plaintext: bytes) -> list[Note]:
+        try:
+            return decode_notes(plaintext)
+        except MalformedFrame:
+            self.counts["malformed"] += 1
+            return []
+
+    def _acknowledged(self, ack: Ack, now: float, effects: Effects) -> None:
+        path = self.paths.get(ack.path)
+        if path is None or path.state is State.CLOSED:
+            return
+        probe = path.mtu.probing
+        revived = path.proves_life(ack) and (now >= path.shunned_until or not self.outbound.candidates())
+        news = path.acknowledge(ack, now)
+        if probe >= 0 and any(first <= probe <= last for first, last in ack.ranges):
+            path.mtu.acknowledged(probe, now)
+        if revived:
+            others = self.paths.values()
+            worse = any(other.state is State.ACTIVE and other.since < path.since for other in others)
+            self.change(path, State.STANDBY if worse and path.doubtful else State.ACTIVE, now, effects)
+        if news or revived:
+            self.outbound.keys.heard()
+            self.outbound.drain(now, effects)
+
+    def _challenged(self, path: Path, note: Challenge, now: float, effects: Effects) -> None:
+        """The peer is not sure where we are: prove it. If we did not move, a NAT moved us: show another id."""
+        settled = now - max(path.since, path.moved_at) > 0.5
+        if not self.server and path.state is State.ACTIVE and settled and path.answered != note.token:
+            path.answered = note.token
+            self.show_fresh(path)
+            self.counts["rebound"] += 1
+        self.outbound.say(path, Letter([Response(note.token)]), now, effects)
+
+    def _answered(self, path: Path, note: Response, arrival: Arrival, now: float, effects: Effects) -> None:
+        """A token came back: the address it came from is proved."""
+        candidate = self._candidates.get(path.id)
+        if candidate is not None and note.token == candidate.token and (arrival.door, arrival.source) == candidate.way:
+            del self._candidates[path.id]
+            path.moved(*candidate.way, now)
+            path.validated, path.shown = True, candidate.shown
+            resent = self.outbound.send_again(path.take_flights(), path)
+            effects.events.append(PathMoved(self.peer, path.id, path.uplink))
+            self.change(path, State.ACTIVE, now, effects, resent)
+        elif note.token == path.token and (arrival.door, arrival.source) == (path.door, path.remote):
+            path.validated = True
+            if not path.usable:
+                resent = self.outbound.send_again(path.take_flights(), path)
+                self.change(path, State.ACTIVE, now, effects, resent)
+        self.outbound.drain(now, effects)

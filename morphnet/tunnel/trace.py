@@ -1,0 +1,31 @@
+"""One line of text per run of datagrams, for an operator who watches one session."""
+
+from __future__ import annotations
+
+from morphnet.wire.batch import Departure
+from morphnet.wire.frames import CARRIED, CONTROL, HANDSHAKE, HEARTBEAT, IP, Prefix
+from morphnet.wire.framing import Framing
+
+_KINDS = {IP: "ip", HEARTBEAT: "heartbeat", HANDSHAKE: "handshake", CONTROL: "control", CARRIED: "carried"}
+
+
+def trace_line(mark: str, prefix: Prefix, count: int, size: int) -> str:
+    """
+    What an observer could see too: no addresses, no payload.
+
+    :param mark: ">" for sent, "<" for received.
+    :param size: bytes of all `count` datagrams.
+    """
+    order = f" lane {prefix.lane} sequence {prefix.sequence}" if prefix.type == IP else ""
+    many = f" x{count}" if count > 1 else ""
+    return (
+        f"{mark} path {prefix.path} {_KINDS[prefix.type]}{many} number {prefix.number}"
+        f" epoch {prefix.epoch}{order} {size} bytes"
+    )
+
+
+def departure_line(departure: Departure, framing: Framing, issued: bytes, direction: int) -> str:
+    """The same for what is about to be sent, under that issued id (20 bytes)."""
+    size = len(departure.data)
+    prefix = framing.unpack(departure.data, 0, min(departure.size, size), issued, direction)
+    return trace_line(">", prefix, -(-size // departure.size), size)

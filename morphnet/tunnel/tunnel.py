@@ -1,0 +1,240 @@
+"""
+The data plane of one process: every session, found by ClientID from outside and by inner address from inside.
+
+Pure: the same calls with the same times give the same bytes. Every method that may send takes `effects` and fills it.
+
+Source: docs/architecture, "A packet".
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Sequence
+
+from morphnet.config import Tuning
+from morphnet.errors import BugError, MalformedFrame
+from morphnet.tunnel.events import Counts, Effects, Overrun
+from morphnet.tunnel.pulse import due_at, excuse, tick
+from morphnet.tunnel.session import Session
+from morphnet.tunnel.trace import departure_line, trace_line
+from morphnet.wire.batch import VNET_HDR, Arrival, Train
+from morphnet.wire.frames import ISSUED, LAST, SHORT_ID, TO_CLIENT, TO_SERVER
+from morphnet.wire.framing import LEAST, count_following
+from morphnet.wire.ip import peek
+from morphnet.wire.segments import cut
+
+REST = 0.001  # seconds between two turns of a session's timer at least: whatever is wrong, it does not spin
+DRAWS = 4  # for each new id, before it is no chance any more that all are taken
+IDS_PER_SESSION = 64  # issued ids that one session may hold; the oldest are taken back
+
+
+class Tunnel:
+    """All sessions of a server, or the one of a client."""
+
+    def __init__(self, *, server: bool, entropy: Callable[[int], bytes]) -> None:
+        self.server = server
+        self.sessions: dict[str, Session] = {}  # by certificate name
+        self.counts: Counts = Counts()
+        self._entropy = entropy
+        self._inward = TO_SERVER if server else TO_CLIENT
+        self._shown: dict[bytes, tuple[Session, bytes]] = {}  # start of an issued id -> session, issued id
+        self._issued: dict[str, list[bytes]] = {}
+        self._inner: dict[bytes, Session] = {}  # inner address -> session
+        self._timers: list[tuple[float, int, Session]] = []
+        self._ticket = 0
+
+    # -- sessions ----------------------------------------------------------------------------------------------------
+
+    def add_session(self, peer: str, name: bytes, tuning: Tuning, inner: Iterable[bytes] = ()) -> Session:
+        """
+        A new session, in place of any other with the same peer.
+
+        :param inner: addresses (4 or 16 bytes) that packets for this peer carry; a server accepts only these from it.
+        """
+        self.drop_session(peer)
+        session = Session(peer, name, tuning, server=self.server, entropy=self._entropy)
+        self.sessions[peer] = session
+        self._issued[peer] = []
+        addresses = frozenset(inner)
+        self._inner.update(dict.fromkeys(addresses, session))
+        if self.server:
+            session.inbound.sources = addresses
+        return session
+
+    def drop_session(self, peer: str) -> bool:
+        """Forget a session and all its ids; False when there is none."""
+        session = self.sessions.pop(peer, None)
+        if session is None:
+            return False
+        for issued in self._issued.pop(peer):
+            self._shown.pop(issued[:SHORT_ID], None)
+        self._inner = {address: owner for address, owner in self._inner.items() if owner is not session}
+        self._timers = [entry for entry in self._timers if entry[2] is not session]
+        heapq.heapify(self._timers)
+        return True
+
+    def issue_ids(self, session: Session, count: int) -> list[bytes]:
+        """
+        Server: `count` new ids (20 bytes each) that name `session` on the wire; no two start alike.
+
+        :raises BugError: the entropy repeats itself.
+        """
+        fresh = list[bytes]()
+        for _ in range(DRAWS * count):
+            issued = self._entropy(ISSUED)
+            if issued[:SHORT_ID] not in self._shown:
+                self.learn_ids(session, [issued])
+                fresh.append(issued)
+                if len(fresh) == count:
+                    return fresh
+        raise BugError("entropy that repeats itself")
+
+    def learn_ids(self, session: Session, ids: Iterable[bytes]) -> None:
+        """These ids name `session`; beyond IDS_PER_SESSION the oldest that no path shows are forgotten."""
+        known = self._issued[session.peer]
+        for issued in ids:
+            known.append(issued)
+            self._shown[issued[:SHORT_ID]] = session, issued
+        in_use = {path.shown for path in session.paths.values()}
+        while len(known) > IDS_PER_SESSION:
+            place = next((i for i, issued in enumerate(known) if issued not in in_use), 0)
+            self._shown.pop(known.pop(place)[:SHORT_ID], None)
+
+    # -- packets -----------------------------------------------------------------------------------------------------
+
+    def from_tun(self, batch: Sequence[memoryview], now: float) -> Effects:
+        """
+        Packets from inside.
+
+        :param batch: each with its virtio_net_hdr in front.
+        """
+        effects, touched = Effects(), dict[str, Session]()
+        only = next(iter(self.sessions.values()), None) if not self.server else None
+        for packet in batch:
+            try:
+                looked = peek(packet[VNET_HDR:])
+                session = only or self._inner.get(looked.destination)
+                if session is None:
+                    self.counts["no_session"] += 1
+                    continue
+                run = cut(packet, looked)
+            except MalformedFrame:
+                self.counts["malformed"] += 1
+                continue
+            touched[session.peer] = session
+            session.outbound.offer(run, now, effects)
+        self._rearm(touched.values(), now)
+        if any(session.trace for session in touched.values()):
+            self._show(effects)
+        return effects
+
+    def from_path(self, arrivals: Sequence[Arrival], now: float) -> Effects:
+        """Datagrams from outside."""
+        effects, touched = Effects(), dict[str, Session]()
+        for arrival in arrivals:
+            total, at = len(arrival.data), 0
+            while at < total:
+                size = min(arrival.size, total - at) if arrival.size else total
+                at = self._train(arrival, at, size, now, (effects, touched))
+        for session in list(touched.values()):
+            session.inbound.flush(now, effects.delivers)
+            self._after(session, now, effects)
+        self._rearm(touched.values(), now)
+        if any(session.trace for session in touched.values()):
+            self._show(effects)
+        return effects
+
+    def _train(self, arrival: Arrival, at: int, size: int, now: float, out: tuple[Effects, dict[str, Session]]) -> int:
+        """
+        The datagram at offset `at`, and those behind it that carry it on: strangers and nonsense end here, counted and
+        unanswered.
+
+        :returns: the offset behind them.
+        """
+        end = at + size
+        entry = self._shown.get(bytes(arrival.data[at : at + SHORT_ID])) if size >= LEAST else None
+        if entry is None:
+            self.counts["stranger" if size >= LEAST else "malformed"] += 1
+            return end
+        session, issued = entry
+        framing, ways = session.framing, (issued, self._inward)
+        try:
+            prefix = framing.unpack(arrival.data, at, size, *ways)
+        except MalformedFrame:
+            self.counts["malformed"] += 1
+            return end
+        count = count_following(framing, arrival.data, at, size, prefix)
+        end = min(at + count * size, len(arrival.data))
+        if count > 1 and arrival.data[at + (count - 1) * size + framing.flags_at] & LAST:
+            prefix = prefix._replace(flags=prefix.flags | LAST)
+        effects, touched = out
+        touched[session.peer] = session
+        if session.trace is not None:
+            session.trace(trace_line("<", prefix, count, end - at))
+        if not session.receive(prefix, Train(arrival, at, size, count, end), now, effects):
+            for step in range(at, end, size):  # something is wrong with one of them: look at each on its own
+                length = min(size, end - step)
+                alone = framing.unpack(arrival.data, step, length, *ways)
+                session.receive(alone, Train(arrival, step, length, 1, step + length), now, effects)
+        return end
+
+    def _show(self, effects: Effects) -> None:
+        """Tell what is about to be sent to whoever traces its session."""
+        for departure in effects.sends:
+            entry = self._shown.get(bytes(departure.data[:SHORT_ID]))
+            if entry is not None and entry[0].trace is not None:
+                entry[0].trace(departure_line(departure, entry[0].framing, entry[1], 1 - self._inward))
+
+    def _after(self, session: Session, now: float, effects: Effects) -> None:
+        if session.inbound.overrun and session.peer in self.sessions:
+            effects.events.append(Overrun(session.peer, session.inbound.forged))
+            self.drop_session(session.peer)
+            return
+        if session.ids_wanted and self.server and session.outbound.candidates():
+            session.grant_ids(self.issue_ids(session, session.ids_wanted), now, effects)
+        if not self.server and len(session.spares) and session.spares[-1][:SHORT_ID] not in self._shown:
+            self.learn_ids(session, [issued for issued in session.spares if issued[:SHORT_ID] not in self._shown])
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def next_timer(self) -> float | None:
+        """When `on_timer` wants to be called; None when nothing is due ever."""
+        while self._timers and self._timers[0][2].due != self._timers[0][0]:
+            heapq.heappop(self._timers)
+        return self._timers[0][0] if self._timers else None
+
+    def on_timer(self, now: float) -> Effects:
+        """Do what is due."""
+        effects, touched = Effects(), list[Session]()
+        while True:
+            due = self.next_timer()
+            if due is None or due > now:
+                break
+            session = heapq.heappop(self._timers)[2]
+            session.due = float("inf")
+            excuse(session, now - due, now)
+            tick(session, now, effects)
+            touched.append(session)
+        for session in touched:
+            self._after(session, now, effects)
+        self._rearm(touched, now, rest=REST)
+        if any(session.trace for session in touched):
+            self._show(effects)
+        return effects
+
+    def poke(self, session: Session, now: float) -> None:
+        """Something was changed from outside: look at its timers again."""
+        self._rearm((session,), now)
+
+    def _rearm(self, sessions: Iterable[Session], now: float, rest: float = 0.0) -> None:
+        for session in sessions:
+            if session.peer not in self.sessions:
+                continue
+            due = max(due_at(session, now), now + rest)
+            if due != session.due:
+                session.due = due
+                self._ticket += 1
+                heapq.heappush(self._timers, (due, self._ticket, session))
+        if len(self._timers) > 64 + 8 * len(self.sessions):  # most are out of date: keep the ones that hold
+            self._timers = [(each.due, place, each) for place, each in enumerate(self.sessions.values())]
+            heapq.heapify(self._timers)

@@ -1,0 +1,47 @@
+"""What doors and data plane hand each other: batches, never single packets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+VNET_HDR = 10  # bytes of struct virtio_net_hdr in front of every packet read from or written to a TUN
+MAX_SEGMENTS = 64  # datagrams in one UDP GSO send or GRO receive (kernel: UDP_MAX_SEGMENTS)
+MAX_BATCH = 65507  # bytes in one such send
+
+
+class Endpoint(NamedTuple):
+    """Where datagrams come from or go to."""
+
+    host: str  # numeric address of the peer
+    port: int
+    local: str = ""  # numeric address on our side that it was (or must be) exchanged with; "" lets the kernel choose
+
+
+class Arrival(NamedTuple):
+    """One receive: one or more datagrams of equal size, the last may be shorter."""
+
+    door: int  # which socket
+    source: Endpoint
+    data: memoryview  # valid until the callback returns
+    size: int  # bytes of each datagram but the last
+
+
+@dataclass(frozen=True, slots=True)
+class Train:
+    """Datagrams of one arrival, one behind the other, that belong together."""
+
+    arrival: Arrival
+    at: int  # offset of the first
+    size: int  # bytes of each but the last
+    count: int
+    end: int  # offset behind the last
+
+
+class Departure(NamedTuple):
+    """One send: the same shape the other way."""
+
+    door: int
+    to: Endpoint
+    data: memoryview | bytes | bytearray  # the door is done with it when `send` returns
+    size: int

@@ -1,0 +1,201 @@
+"""
+The two layouts of a datagram: `compact`, in 40 bytes, and `seed`, in 66, as the formats that morphnet joins had it.
+
+Source: docs/protocol section 2.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Protocol
+
+from morphnet.errors import MalformedFrame
+from morphnet.wire.batch import MAX_SEGMENTS
+from morphnet.wire.core import CORE
+from morphnet.wire.frames import (
+    EPOCH_BITS,
+    FLAGS,
+    FRAGMENT,
+    IP,
+    LAST,
+    SEGMENT,
+    SHORT_ID,
+    TAG,
+    TYPES,
+    ZSTD,
+    Prefix,
+    nonce_of,
+)
+from morphnet.wire.ip import View
+
+LEAST = 40  # bytes of the shortest datagram in any framing
+_NONCE = 12  # bytes
+
+
+class Framing(Protocol):
+    """Where in a datagram its fields are."""
+
+    name: str
+    prefix: int  # bytes in front of the ciphertext
+    aad: int  # how many of them are additional data, from the first on
+    overhead: int  # bytes that a datagram adds to its plaintext
+    counting: bytes  # what counts up within a run: see wire/pure.py
+    flags_at: int  # offset of the byte whose low bits are the flags
+    number_bits: int  # of the packet number, the sequence and the epoch: what is on the wire
+    sequence_bits: int
+    epoch_bits: int
+
+    def pack(self, prefix: Prefix, plain: int) -> bytes:
+        """
+        What stands in front of the ciphertext.
+
+        :param plain: bytes of the plaintext.
+        """
+        ...
+
+    def resized(self, packed: bytearray, plain: int) -> None:
+        """Make what was packed that of a plaintext of `plain` bytes."""
+        ...
+
+    def unpack(self, data: View, at: int, size: int, issued: bytes, direction: int) -> Prefix:
+        """
+        Read the prefix of the datagram of `size` bytes that starts at offset `at`.
+
+        :param issued: the issued id, 20 bytes, that starts with the first SHORT_ID of these bytes.
+        :param direction: in which it came.
+        :raises MalformedFrame: too short, or it contradicts itself, the id or the direction.
+        """
+        ...
+
+
+class Compact:
+    """24 bytes, all of them additional data; the nonce is not on the wire."""
+
+    name = "compact"
+    prefix = aad = 24
+    overhead = prefix + TAG
+    flags_at = 8
+    number_bits, sequence_bits, epoch_bits = 32, 24, 8
+    counting = bytes((11, 4, 1, 15, 3, 1, 19, 1, 4))  # number, sequence, place (above two bits of compression)
+    _layout = struct.Struct("!8sBBBIHBBBI")
+
+    def pack(self, prefix: Prefix, plain: int) -> bytes:
+        """See Framing."""
+        issued, kind, sequence, compression, path, epoch, flags, sent_at, place, lane, _, number = prefix
+        sequence &= 0xFFFFFF
+        return self._layout.pack(
+            issued[:SHORT_ID],
+            kind << 5 | flags,
+            path,
+            epoch & 0xFF,
+            number & 0xFFFFFFFF,
+            sequence >> 8,
+            sequence & 0xFF,
+            lane,
+            place << 2 | compression,
+            sent_at,
+        )
+
+    def resized(self, packed: bytearray, plain: int) -> None:
+        """See Framing: the length is that of the datagram."""
+
+    def unpack(self, data: View, at: int, size: int, issued: bytes, direction: int) -> Prefix:
+        """See Framing."""
+        if size < self.overhead:
+            raise MalformedFrame(f"datagram of {size} bytes")
+        _, kind, path, epoch, number, high, low, lane, place, sent_at = self._layout.unpack_from(data, at)
+        if kind >> 5 not in TYPES or place & 3 > ZSTD:
+            raise MalformedFrame("prefix of no known type")
+        return Prefix(
+            issued, kind >> 5, high << 8 | low, place & 3, path, epoch, kind & FLAGS, sent_at, place >> 2, lane,
+            direction, number,
+        )  # fmt: skip
+
+
+class Seed:
+    """ClientID 16, header 22, nonce 12; the first two are additional data."""
+
+    name = "seed"
+    version = 1
+    prefix, aad = 50, 38
+    overhead = prefix + TAG
+    flags_at, length_at = 31, 26
+    number_bits, sequence_bits, epoch_bits = 64, 32, EPOCH_BITS
+    counting = bytes((22, 4, 1, 36, 1, 1, 42, 8, 1))  # sequence, place, number
+    _front = struct.Struct("!16sBB4sIHBBBBIBB")
+    _nonce = struct.Struct("!BBHQ")
+
+    def pack(self, prefix: Prefix, plain: int) -> bytes:
+        """See Framing."""
+        issued, kind, sequence, compression, path, epoch, flags, sent_at, place, lane, _, _ = prefix
+        return self._front.pack(
+            issued[:16],
+            self.version,
+            kind,
+            issued[16:],
+            sequence & 0xFFFFFFFF,
+            plain + _NONCE + TAG,
+            compression,
+            path,
+            epoch & 0xFF,
+            flags,
+            sent_at,
+            place,
+            lane,
+        ) + nonce_of(prefix)
+
+    def resized(self, packed: bytearray, plain: int) -> None:
+        """See Framing."""
+        packed[self.length_at : self.length_at + 2] = (plain + _NONCE + TAG).to_bytes(2, "big")
+
+    def unpack(self, data: View, at: int, size: int, issued: bytes, direction: int) -> Prefix:
+        """See Framing."""
+        if size < self.overhead:
+            raise MalformedFrame(f"datagram of {size} bytes")
+        client_id, version, kind, session_id, sequence, length, *rest = self._front.unpack_from(data, at)
+        compression, path, low, flags, sent_at, place, lane = rest
+        nonce_path, high, epoch, number = self._nonce.unpack_from(data, at + self.aad)
+        if (
+            version != self.version
+            or kind not in TYPES
+            or client_id + session_id != issued
+            or length != size - self.aad
+            or nonce_path != path
+            or epoch & 0xFF != low
+            or high >> 7 != direction
+        ):
+            raise MalformedFrame("prefix contradicts itself")
+        epoch |= (high & 0x7F) << 16
+        return Prefix(issued, kind, sequence, compression, path, epoch, flags, sent_at, place, lane, direction, number)
+
+
+COMPACT, SEED = Compact(), Seed()
+FRAMINGS: dict[str, Framing] = {framing.name: framing for framing in (COMPACT, SEED)}  # the best first
+
+
+def ending_of(framing: Framing, packed: bytes, plain: int) -> bytes:
+    """`packed`, made the prefix of a super packet's last slice, of `plain` bytes."""
+    out = bytearray(packed)
+    out[framing.flags_at] |= LAST
+    framing.resized(out, plain)
+    return bytes(out)
+
+
+def count_following(framing: Framing, data: memoryview, at: int, size: int, first: Prefix) -> int:
+    """
+    How many datagrams from offset `at` on carry on what the one there, `first`, began: the same super packet, path,
+    key and id, each number one higher. All but the last are `size` bytes.
+
+    :returns: 1 or more; the form of those that count was checked.
+    """
+    total = len(data) - at
+    if total - size < framing.overhead or first.flags & (SEGMENT | LAST | FRAGMENT) != SEGMENT:
+        return 1
+    if first.type != IP or first.compression:
+        return 1
+    begun = bytes(data[at : at + framing.prefix])
+    ending = ending_of(framing, begun, size - framing.overhead)
+    short = total % size
+    tail = ending_of(framing, begun, short - framing.overhead) if short >= framing.overhead else ending
+    row = framing.counting, begun, ending, tail
+    return CORE.count_following(row, data[at:], size, MAX_SEGMENTS - first.place)

@@ -1,0 +1,195 @@
+"""
+Notes: what two ends tell each other inside sealed datagrams of type HEARTBEAT, HANDSHAKE and CONTROL.
+
+Source: docs/protocol section 5.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from morphnet.errors import MalformedFrame
+from morphnet.wire.frames import CONTROL, HANDSHAKE, HEARTBEAT
+from morphnet.wire.ip import View
+
+PADDING, PING, ACK, CHALLENGE, RESPONSE, NEW_IDS, WANT_IDS, PATH_CLOSE = range(8)
+TOKEN = 8  # bytes of a challenge
+ISSUED = 20  # bytes of an issued id: ClientID and session id
+MAX_RANGES = 32
+MAX_IDS = 16  # in one note
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Answer with an Ack at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """What arrived on one path, as its receiver counts."""
+
+    path: int
+    largest: int  # highest packet number received, u64
+    delay: int  # microseconds between its arrival and this note
+    echo: int  # its send time, as in its header
+    packets: int  # received on this path, ever, mod 2**32
+    total: int  # bytes of UDP payload received on this path, ever, u64
+    received_at: int  # microseconds mod 2**32 on the receiver's clock when `largest` came
+    ranges: tuple[
+        tuple[int, int], ...
+    ]  # (first, last) packet numbers received, newest first, within 65535 of `largest`
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """Prove that you are where this was sent to: return the token."""
+
+    token: bytes  # 8 bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The token of a Challenge, returned on the path that it came by."""
+
+    token: bytes  # 8 bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewIds:
+    """ClientIDs, each with its session id, that the receiver may show from now on."""
+
+    ids: tuple[bytes, ...]  # 20 bytes each
+
+
+@dataclass(frozen=True, slots=True)
+class WantIds:
+    """Please issue this many."""
+
+    count: int  # 1 .. MAX_IDS
+
+
+@dataclass(frozen=True, slots=True)
+class PathClose:
+    """Send nothing more by this path."""
+
+    path: int
+
+
+Note = Ping | Ack | Challenge | Response | NewIds | WantIds | PathClose
+
+_ACK = struct.Struct("!BQIIIQIB")
+_RANGE = struct.Struct("!HH")
+
+
+def _pack(note: Note) -> bytes:
+    match note:
+        case Ping():
+            return bytes((PING,))
+        case Ack():
+            ranges = note.ranges[:MAX_RANGES]
+            head = _ACK.pack(
+                note.path, note.largest, note.delay, note.echo, note.packets, note.total, note.received_at, len(ranges)
+            )
+            spans = b"".join(_RANGE.pack(note.largest - last, note.largest - first) for first, last in ranges)
+            return bytes((ACK,)) + head + spans
+        case Challenge():
+            return bytes((CHALLENGE,)) + note.token
+        case Response():
+            return bytes((RESPONSE,)) + note.token
+        case NewIds():
+            return bytes((NEW_IDS, len(note.ids))) + b"".join(note.ids)
+        case WantIds():
+            return bytes((WANT_IDS, note.count))
+        case PathClose():
+            return bytes((PATH_CLOSE, note.path))
+
+
+def type_of(notes: Iterable[Note]) -> int:
+    """The type of the datagram that these notes travel in."""
+    kinds = {type(note) for note in notes}
+    if kinds & {NewIds, WantIds, PathClose}:
+        return CONTROL
+    return HANDSHAKE if kinds & {Challenge, Response} else HEARTBEAT
+
+
+def encode_notes(notes: Iterable[Note], size: int = 0) -> bytes:
+    """The notes as one plaintext, padded with zeros to `size` bytes."""
+    return b"".join(map(_pack, notes)).ljust(size, b"\0")
+
+
+def _unpack_ack(data: bytes, at: int) -> tuple[Ack, int]:
+    path, largest, delay, echo, packets, total, received_at, count = _ACK.unpack_from(data, at)
+    at += _ACK.size
+    if count > MAX_RANGES:
+        raise MalformedFrame("ack with too many ranges")
+    ranges: list[tuple[int, int]] = []
+    ceiling = largest + 1
+    for _ in range(count):
+        near, far = _RANGE.unpack_from(data, at)
+        at += _RANGE.size
+        first, last = largest - far, largest - near
+        if not 0 <= first <= last < ceiling:
+            raise MalformedFrame("ack with disordered ranges")
+        ranges.append((first, last))
+        ceiling = first
+    return Ack(path, largest, delay, echo, packets, total, received_at, tuple(ranges)), at
+
+
+def _take(data: bytes, at: int, size: int) -> bytes:
+    if at + size > len(data):
+        raise MalformedFrame("note cut short")
+    return data[at : at + size]
+
+
+def _unpack_ids(data: bytes, at: int) -> tuple[NewIds, int]:
+    count = _take(data, at, 1)[0]
+    if not 1 <= count <= MAX_IDS:
+        raise MalformedFrame("bad number of ids")
+    flat = _take(data, at + 1, count * ISSUED)
+    return NewIds(tuple(flat[i : i + ISSUED] for i in range(0, len(flat), ISSUED))), at + 1 + len(flat)
+
+
+def decode_notes(plaintext: View) -> list[Note]:
+    """
+    Read every note.
+
+    :raises MalformedFrame: an unknown note, one cut short or one that contradicts itself.
+    """
+    data, at, notes = bytes(plaintext), 0, list[Note]()
+    while at < len(data):
+        kind, at = data[at], at + 1
+        if kind == PADDING:
+            if data.count(0, at) != len(data) - at:
+                raise MalformedFrame("padding that is not zero")
+            break
+        try:
+            note, at = _unpack(kind, data, at)
+        except struct.error as error:
+            raise MalformedFrame("note cut short") from error
+        notes.append(note)
+    return notes
+
+
+def _unpack(kind: int, data: bytes, at: int) -> tuple[Note, int]:
+    match kind:
+        case 1:
+            return Ping(), at
+        case 2:
+            return _unpack_ack(data, at)
+        case 3:
+            return Challenge(_take(data, at, TOKEN)), at + TOKEN
+        case 4:
+            return Response(_take(data, at, TOKEN)), at + TOKEN
+        case 5:
+            return _unpack_ids(data, at)
+        case 6:
+            count = _take(data, at, 1)[0]
+            if not 1 <= count <= MAX_IDS:
+                raise MalformedFrame("bad number of wanted ids")
+            return WantIds(count), at + 1
+        case 7:
+            return PathClose(_take(data, at, 1)[0]), at + 1
+        case _:
+            raise MalformedFrame(f"unknown note {kind}")

@@ -1,0 +1,94 @@
+"""
+Sealing and opening runs of datagrams, each on its own, with AES-256-GCM.
+
+Source: docs/protocol sections 2 and 3; NIST SP 800-38D.
+"""
+
+from __future__ import annotations
+
+from morphnet.errors import Forged
+from morphnet.wire.batch import VNET_HDR
+from morphnet.wire.core import Key
+from morphnet.wire.frames import SEGMENT, Prefix, nonce_of
+from morphnet.wire.framing import Framing, ending_of
+from morphnet.wire.ip import View
+from morphnet.wire.segments import Joined, Run, look_at_slice
+
+
+def seal(framing: Framing, key: Key, prefix: Prefix, plaintext: View) -> bytes | bytearray:
+    """One datagram."""
+    size = len(plaintext)
+    packed = framing.pack(prefix, size)
+    return key.seal((b"", packed, packed, framing.aad), nonce_of(prefix), b"", plaintext, size or 1)
+
+
+def seal_run(framing: Framing, key: Key, prefix: Prefix, run: Run, start: int, count: int) -> bytes | bytearray:
+    """
+    `count` slices of `run` from number `start` on, as datagrams one behind the other, ready for one GSO send.
+
+    :param prefix: of the first, with the flags of the run; sequence, place and packet number count up from it.
+    """
+    body: View = run.body
+    size, heads = run.size, len(run.head)
+    if count < run.count:
+        body = memoryview(body)[start * size : (start + count) * size]
+    last = heads + len(body) - (count - 1) * size  # bytes
+    first = ending = framing.pack(prefix, heads + size if count > 1 else last)
+    if prefix.flags & SEGMENT and start + count == run.count:
+        ending = ending_of(framing, first, last)
+    return key.seal((framing.counting, first, ending, framing.aad), nonce_of(prefix), run.head, body, size)
+
+
+def open_datagram(framing: Framing, key: Key, prefix: Prefix, sealed: memoryview) -> bytes:
+    """
+    The plaintext of one datagram.
+
+    :param prefix: its own, with everything that the framing shortens.
+    :raises Forged: its tag does not match.
+    """
+    size = len(sealed)
+    out = bytearray(size - framing.overhead)
+    if not key.open((framing.prefix, framing.aad), nonce_of(prefix), sealed, size, out, (0, 0)):
+        raise Forged("tag")
+    return bytes(out)
+
+
+def open_each(framing: Framing, key: Key, prefix: Prefix, data: memoryview, size: int) -> list[bytes]:
+    """
+    The plaintexts of datagrams of `size` bytes but the last, whose numbers count up.
+
+    :param prefix: of the first.
+    :raises Forged: the tag of one of them does not match.
+    """
+    if len(data) <= size:
+        return [open_datagram(framing, key, prefix, data)]
+    return [
+        open_datagram(framing, key, prefix._replace(number=prefix.number + step), data[at : at + size])
+        for step, at in enumerate(range(0, len(data), size))
+    ]
+
+
+def open_run(framing: Framing, key: Key, prefix: Prefix, data: memoryview, size: int) -> Joined | None:
+    """
+    Slices of one super packet, joined behind room for a virtio_net_hdr; None when their sizes are not those of slices.
+
+    :param prefix: of the first.
+    :param data: two datagrams or more, of `size` bytes but the last, which carry one another on (`count_following`).
+    :raises Forged: the tag of one of them does not match.
+    """
+    form, overhead, total = (framing.prefix, framing.aad), framing.overhead, len(data)
+    plain, count = size - overhead, -(-total // size)
+    out = bytearray(VNET_HDR + total - count * overhead)  # more than is needed: each but the first loses its headers
+    if not key.open(form, nonce_of(prefix), data[:size], size, out, (VNET_HDR, 0)):
+        raise Forged("tag")
+    first = bytes(out[VNET_HDR : VNET_HDR + plain])
+    looked = look_at_slice(first)
+    if looked is None or total - (count - 1) * size < overhead + looked.headers:
+        return None
+    heads = looked.headers
+    following = nonce_of(prefix._replace(number=prefix.number + 1))
+    if not key.open(form, following, data[size:], size, out, (VNET_HDR + plain - heads, heads)):
+        raise Forged("tag")
+    out[VNET_HDR : VNET_HDR + plain] = first  # the second one's headers lay on its end
+    del out[len(out) - (count - 1) * heads :]
+    return Joined(out, looked, count)

@@ -1,0 +1,1 @@
+Runs of datagrams are sealed and opened by a compiled core where a compiler and ipsec-mb or OpenSSL are there, and by Python otherwise; a datagram costs 40 bytes instead of 66 between two morphnets that know the new framing.

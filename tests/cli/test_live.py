@@ -1,0 +1,74 @@
+"""`morphnet status` and `morphnet console`, as far as they need no process to look at."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+from click.testing import CliRunner
+from rich.console import Console
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.cli import commands
+from morphnet.cli.live import _draw, picture
+from morphnet.status import as_json
+from tests.ops.pictures import NODE, NOW
+from tests.ops.test_show import HEAD, PATHS
+
+
+class PictureTests(SynchronousTestCase):
+    def _printed(self, *, terminal: bool) -> str:
+        paper = io.StringIO()
+        Console(file=paper, width=80, force_terminal=terminal, color_system="standard" if terminal else None).print(
+            picture(NODE, NOW)
+        )
+        return paper.getvalue()
+
+    def test_plain(self) -> None:
+        """At 80 columns rich wraps nothing and, without a terminal, colours nothing."""
+        lines = [line.rstrip() for line in self._printed(terminal=False).splitlines()]
+        self.assertEqual("\n".join(lines), HEAD + PATHS)
+
+    def test_colours(self) -> None:
+        """On a terminal a silent path is red and an active one green."""
+        printed = self._printed(terminal=True)
+        self.assertIn("\x1b[1;31msilent", printed)
+        self.assertIn("\x1b[32mactive", printed)
+
+
+class WatchTests(SynchronousTestCase):
+    def test_own_screen(self) -> None:
+        """Pictures come on a screen of their own, cut to its size; the last one stays when that is left."""
+        paper = io.StringIO()
+        console = Console(file=paper, width=40, height=6, force_terminal=True, legacy_windows=False)
+        _draw([as_json(NODE)] * 3, console)
+        before, _, after = paper.getvalue().partition("\x1b[?1049l")
+        self.assertTrue(before.startswith("\x1b[?1049h"))
+        frames = re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", before.rpartition("\x1b[H")[2]).splitlines()
+        self.assertEqual((len(frames), max(map(len, frames))), (6, 40))
+        self.assertIn("…", frames[0])
+        kept = re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", after)
+        self.assertEqual([line.rstrip() for line in kept.split("\n")[-2:]], [PATHS.splitlines()[-1].rstrip(), ""])
+
+    def test_nothing_seen(self) -> None:
+        """A process that is not there leaves no empty picture behind."""
+        paper = io.StringIO()
+        _draw([], Console(file=paper, width=40, height=6, force_terminal=True, legacy_windows=False))
+        self.assertNotIn("\n", paper.getvalue().partition("\x1b[?1049l")[2])
+
+
+class CommandTests(SynchronousTestCase):
+    def _refusal(self, *words: str) -> str:
+        ended = CliRunner().invoke(commands, words)
+        self.assertEqual(ended.exit_code, 1)
+        return ended.output
+
+    def test_nothing_runs(self) -> None:
+        """Without a process each command says so in one sentence."""
+        nowhere = str(Path("/nowhere"))
+        for words in (["status"], ["status", "--json"], ["status", "--watch"], ["console"], ["console", "paths()"]):
+            output = self._refusal(words[0], "--run-dir", nowhere, *words[1:])
+            self.assertTrue(output.startswith("Error: no morphnet "), output)
+            self.assertIn(nowhere, output)
+            self.assertEqual(output.count("\n"), 1)

@@ -1,0 +1,91 @@
+"""`morphnet pki list`, `revoke`, `renew`."""
+
+from __future__ import annotations
+
+import json
+
+from morphnet.pki.authority import names_of
+from morphnet.pki.files import load_credentials, read_certificate
+from morphnet.store.base import CertificateRecord
+from morphnet.store.ledger import Ledger
+from tests.cli.case import CommandCase
+
+
+class PkiTests(CommandCase):
+    def setUp(self) -> None:
+        """A network with a laptop and an invited phone."""
+        super().setUp()
+        self.init()
+        self.ledger = Ledger(self.place.state_dir / "morphnet.db")
+        self.addCleanup(self.ledger.close)
+        self.ledger.add_certificate(CertificateRecord("abc", "laptop", "client", 1 << 32))
+        self.good("invite", "phone")
+
+    def _states(self) -> list[tuple[str, str, str]]:
+        rows = json.loads(self.good("pki", "list", "--json").stdout)
+        return [(each["name"], each["kind"], each["state"]) for each in rows]
+
+    def test_list(self) -> None:
+        """All of them, the CA first, for people and for machines."""
+        self.assertEqual(
+            self._states(),
+            [
+                ("morphnet gw", "ca", "good"),
+                ("gw", "server", "good"),
+                ("laptop", "client", "good"),
+                ("phone", "invite", "good"),
+            ],
+        )
+        shown = self.good("pki", "list").stdout
+        self.assertEqual(len(shown.splitlines()), 5)
+        self.assertIn("laptop", shown)
+
+    def test_states(self) -> None:
+        """Used, revoked and expired are told apart."""
+        serial = self.ledger.certificates()[-1].serial
+        self.assertTrue(self.ledger.use_invite(serial, 5))
+        self.ledger.add_certificate(CertificateRecord("def", "old", "client", 7))
+        self.good("pki", "revoke", "laptop")
+        self.assertEqual([state for _, _, state in self._states()], ["good", "good", "revoked", "used", "expired"])
+
+    def test_revoke(self) -> None:
+        """Certificates and open invitations of one name; the address only when asked for."""
+        self.ledger.lease("laptop", "10.73.0.0/24", "", bytes(16))
+        self.assertIn("Revoked 1 of laptop; no server runs here now", self.good("pki", "revoke", "laptop").stdout)
+        self.assertEqual(len(self.ledger.leases()), 1)
+        self.assertIn("nothing left", self.good("pki", "revoke", "laptop", "--release").stdout)
+        self.assertEqual(self.ledger.leases(), [])
+        self.good("pki", "revoke", "phone")
+        self.assertFalse(self.ledger.use_invite(self.ledger.certificates()[-1].serial, 5))
+
+    def test_revoke_wrong(self) -> None:
+        """Nobody of that name, and the server itself."""
+        self.assertIn("nobody is called 'laptpo'", self.bad("pki", "revoke", "laptpo"))
+        self.assertIn("is this server", self.bad("pki", "revoke", "gw"))
+
+    def test_renew(self) -> None:
+        """A new certificate for the same key, with the same names, or with new addresses."""
+        before = read_certificate(self.place.pki_dir, "gw")
+        self.good("pki", "renew")
+        after = read_certificate(self.place.pki_dir, "gw")
+        self.assertNotEqual(after.serial_number, before.serial_number)
+        self.assertEqual(names_of(after), names_of(before))
+        load_credentials(self.place.pki_dir, "gw")
+        self.good("pki", "renew", "gw", "--address", "new.example.org")
+        self.assertEqual(names_of(read_certificate(self.place.pki_dir, "gw")), ["gw", "new.example.org"])
+        self.assertEqual([kind for _, kind, _ in self._states()].count("server"), 3)
+
+    def test_renew_wrong(self) -> None:
+        """The CA cannot, and clients do it themselves."""
+        self.assertIn("new network", self.bad("pki", "renew", "ca"))
+        self.assertIn("laptop itself", self.bad("pki", "renew", "laptop"))
+        self.assertIn("neither a DNS name", self.bad("pki", "renew", "--address", "x y"))
+
+    def test_no_database(self) -> None:
+        """A database that is gone is one sentence, not a traceback."""
+        self.ledger.close()
+        for each in self.place.state_dir.iterdir():
+            each.unlink()
+        self.place.state_dir.rmdir()
+        self.place.state_dir.write_text("in the way")
+        self.assertIn("morphnet.db", self.bad("pki", "list"))

@@ -1,0 +1,256 @@
+"""A network in memory for control links: names, addresses, connections, and an office."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionRefusedError, UserError
+from twisted.internet.interfaces import IHostnameResolver, IProtocol, IProtocolFactory, IResolutionReceiver
+from twisted.internet.protocol import ClientFactory
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.test.iosim import FakeTransport, IOPump
+
+from morphnet.errors import Refused
+from morphnet.net.control_client import Link, Pushed
+from morphnet.net.control_server import Caller, ControlServer
+from morphnet.net.tls import ServerTls
+from morphnet.wire.signals import Goodbye, Hello, Scheduler, Welcome
+from tests.fakes_tls import CLIENT, SERVER, FakeCa
+from tests.wire.test_signals import WELCOME
+
+SERVER_HOST = "192.0.2.1"
+CLIENT_HOST = "198.51.100.7"
+
+
+def address_of(host: str, port: int) -> IPv4Address | IPv6Address:
+    """A TCP address."""
+    return IPv6Address("TCP", host, port) if ":" in host else IPv4Address("TCP", host, port)
+
+
+class FakeConnector:
+    """What connectTCP answers with."""
+
+    def __init__(self, net: FakeNet, host: str, factory: ClientFactory) -> None:
+        self._net, self.host, self.factory = net, host, factory
+
+    def stopConnecting(self) -> None:
+        """Give up; Twisted tells the factory."""
+        self._net.open_calls.remove(self)
+        self.factory.clientConnectionFailed(self, Failure(UserError()))  # type: ignore[arg-type]
+
+    def getDestination(self) -> IPv4Address | IPv6Address:
+        """See IConnector."""
+        return address_of(self.host, 8443)
+
+    def refuse(self) -> None:
+        """The server says no."""
+        self._net.open_calls.remove(self)
+        self.factory.clientConnectionFailed(self, Failure(ConnectionRefusedError()))  # type: ignore[arg-type]
+
+
+class FakeResolver:
+    """Knows names; answers at once, or when told to while `slow`."""
+
+    def __init__(self) -> None:
+        self.hosts: dict[str, list[str]] = {}
+        self.slow = False
+        self.lookups: list[Callable[[], None]] = []
+        self.asked: list[Sequence[object] | None] = []
+
+    def resolveHostName(
+        self,
+        receiver: IResolutionReceiver,
+        name: str,
+        port: int = 0,
+        kinds: Sequence[type] | None = None,
+        transport: str = "TCP",
+    ) -> None:
+        """See IHostnameResolver."""
+        self.asked.append(kinds)
+
+        def answer() -> None:
+            for host in self.hosts.get(name, []):
+                address = address_of(host, port)
+                if kinds is None or isinstance(address, tuple(kinds)):
+                    receiver.addressResolved(address)
+            receiver.resolutionComplete()
+
+        if self.slow:
+            self.lookups.append(answer)
+        else:
+            answer()
+
+
+class FakeNet(Clock):
+    """A reactor whose TCP goes to `servers` in memory; an address without one does not answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.resolver = FakeResolver()
+        self.nameResolver = cast(IHostnameResolver, self.resolver)
+        self.servers: dict[str, IProtocolFactory] = {}
+        self.refusing: set[str] = set()
+        self.dead: set[str] = set()  # addresses of ours from which nothing reaches anybody
+        self.open_calls: list[FakeConnector] = []  # not answered yet
+        self.called: list[tuple[str, object]] = []  # host and bind address of every call
+        self.pumps: list[IOPump] = []
+
+    def connectTCP(
+        self, host: str, port: int, factory: ClientFactory, timeout: float = 30, bindAddress: object = None
+    ) -> FakeConnector:
+        """See IReactorTCP."""
+        connector = FakeConnector(self, host, factory)
+        factory.doStart()
+        factory.startedConnecting(connector)  # type: ignore[arg-type]
+        self.open_calls.append(connector)
+        self.called.append((host, bindAddress))
+        if isinstance(bindAddress, tuple) and bindAddress[0] in self.dead:
+            return connector
+        if host in self.refusing:
+            self.callLater(0, self._answer, connector, connector.refuse)
+        elif host in self.servers:
+            self.callLater(0, self._answer, connector, lambda: self.accept(connector))
+        return connector
+
+    def _answer(self, connector: FakeConnector, how: Callable[[], None]) -> None:
+        if connector in self.open_calls:
+            how()
+
+    def accept(self, connector: FakeConnector) -> None:
+        """The server takes the call."""
+        self.open_calls.remove(connector)
+        here, there = address_of(CLIENT_HOST, 50000), address_of(connector.host, 8443)
+        server = self.servers[connector.host].buildProtocol(here)
+        client = connector.factory.buildProtocol(there)
+        assert client is not None
+        client_io = FakeTransport(client, False, here, there)
+        if server is None:
+            client.makeConnection(client_io)
+            client_io.reportDisconnect()
+            return
+        self.join(server, cast(IProtocol, client), client_io, FakeTransport(server, True, there, here))
+
+    def join(self, server: IProtocol, client: IProtocol, client_io: FakeTransport, server_io: FakeTransport) -> None:
+        """Connect the two ends."""
+        server.makeConnection(server_io)
+        client.makeConnection(client_io)
+        self.pumps.append(IOPump(client, server, client_io, server_io, False, clock=self))
+
+    def settle(self) -> None:
+        """Let everything that is under way arrive."""
+        moved = True
+        while moved:
+            self.advance(0)
+            moved = sum(pump.flush() for pump in list(self.pumps)) > 0
+
+    def pass_by(self, seconds: float, step: float = 1.0) -> None:
+        """Let time go by, bytes arriving meanwhile."""
+        self.settle()
+        while seconds > 0:
+            self.advance(min(step, seconds))
+            self.settle()
+            seconds -= step
+
+
+class FakeOffice:
+    """Says yes, unless told otherwise."""
+
+    def __init__(self) -> None:
+        self.refuse: Refused | None = None
+        self.broken: Exception | None = None
+        self.hold: Deferred[None] | None = None  # hello waits for it
+        self.callers: list[Caller] = []
+        self.hellos: list[Hello] = []
+        self.signals: list[Scheduler | Goodbye] = []
+        self.went: list[str] = []
+        self.keys: list[bytes] = []
+        self.joined: list[tuple[str, str, str]] = []
+
+    async def hello(self, caller: Caller, hello: Hello) -> Welcome:
+        """See Office."""
+        if self.hold is not None:
+            await self.hold
+        self._maybe_refuse()
+        self.callers.append(caller)
+        self.hellos.append(hello)
+        self.keys.append(caller.export(bytes.fromhex(WELCOME.session)))
+        return WELCOME
+
+    def signal(self, caller: Caller, signal: Scheduler | Goodbye) -> None:
+        """See Office."""
+        self.signals.append(signal)
+
+    def gone(self, caller: Caller, reason: str) -> None:
+        """See Office."""
+        self.callers.remove(caller)
+        self.went.append(reason)
+
+    async def join(self, serial: str, name: str, csr: str) -> tuple[str, str]:
+        """See Office."""
+        self._maybe_refuse()
+        self.joined.append((serial, name, csr))
+        return "CERTIFICATE", "CA"
+
+    async def renew(self, caller: Caller, csr: str) -> str:
+        """See Office."""
+        self._maybe_refuse()
+        return "NEXT"
+
+    def _maybe_refuse(self) -> None:
+        if self.refuse is not None:
+            raise self.refuse
+        if self.broken is not None:
+            raise self.broken
+
+
+class FakeListener:
+    """Remembers what it heard."""
+
+    def __init__(self, name: str = "laptop") -> None:
+        self.name = name
+        self.heard: list[tuple[object, ...]] = []
+        self.link: Link | None = None
+        self.key = b""
+
+    def hello(self) -> Hello:
+        """See Listener."""
+        return Hello(name=self.name)
+
+    def welcomed(self, welcome: Welcome, link: Link) -> None:
+        """See Listener."""
+        self.heard.append(("welcomed",))
+        self.link, self.key = link, link.export(bytes.fromhex(welcome.session))
+
+    def refused(self, reason: str, retry_after: float | None) -> None:
+        """See Listener."""
+        self.heard.append(("refused", reason, retry_after))
+
+    def failed(self, reason: str) -> None:
+        """See Listener."""
+        self.heard.append(("failed", reason))
+
+    def signal(self, signal: Pushed) -> None:
+        """See Listener."""
+        self.heard.append(("signal", signal))
+
+    def lost(self, reason: str) -> None:
+        """See Listener."""
+        self.heard.append(("lost", reason))
+
+
+class Gateway:
+    """A whole server in memory, at SERVER_HOST."""
+
+    def __init__(self) -> None:
+        self.net = FakeNet()
+        self.ca = FakeCa()
+        self.office = FakeOffice()
+        self.revoked: set[str] = set()
+        self.tls = ServerTls(self.ca.identity("gateway", SERVER), lambda serial: serial in self.revoked)
+        self.server = ControlServer(self.tls, self.office, self.net)
+        self.net.servers[SERVER_HOST] = self.server.factory
+        self.laptop = self.ca.identity("laptop", CLIENT)

@@ -1,0 +1,281 @@
+"""
+TCP as Linux speaks it, on top of the simulated tunnel: what a bond does to a flow that hates reordering.
+
+Bulk data in segments of one size; CUBIC with HyStart, losses found as RACK finds them, spurious ones undone. It leaves
+out what does not matter here: handshake, receive window, pacing.
+
+Source: RFC 9438 (CUBIC), RFC 8985 (RACK), RFC 9406 and linux/net/ipv4/tcp_cubic.c (HyStart), RFC 4015 (undoing).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.simulation import World, numbers, packet
+
+SEGMENT = 1400  # bytes of a full inner packet
+ACK = 52  # bytes
+BETA, CUBIC = 0.7, 0.4
+FIRST_WINDOW = 10.0  # segments
+HYSTART_FROM = 16  # segments
+HYSTART_SAMPLES = 8
+LEAST_RTO = 0.2  # seconds
+_ACK_BIT, _FLOW_AT = 1 << 47, 48
+
+
+class Cubic:
+    """The congestion window, in segments."""
+
+    def __init__(self) -> None:
+        self.window, self.threshold = FIRST_WINDOW, float("inf")
+        self.slow_start_ended: float | None = None  # seconds
+        self._least = float("inf")  # RTT, seconds
+        self._round_end, self._round_least, self._samples = -1, float("inf"), 0
+        self._round_began = self._last_ack = 0.0
+        self._most = 0.0  # segments, at the last loss
+        self._epoch: float | None = None
+        self._origin = self._k = self._reno = 0.0
+
+    def acknowledged(self, count: int, rtt: float | None, una: int, following: int, now: float) -> None:
+        """`count` segments arrived; all below `una` have, and `following` is the next to be sent."""
+        if rtt is not None:
+            self._least = min(self._least, rtt)
+        if self.window < self.threshold:
+            self._look(rtt, una, following, now)
+            self.window += count
+            return
+        if self._epoch is None:
+            self._epoch, self._reno = now, self.window
+            self._origin = max(self._most, self.window)
+            self._k = ((self._origin - self.window) / CUBIC) ** (1 / 3)
+        target = self._origin + CUBIC * (now - self._epoch + self._least - self._k) ** 3
+        target = min(target, 1.5 * self.window)
+        self._reno += 3 * (1 - BETA) / (1 + BETA) * count / self.window
+        self.window += max(0.0, max(target, self._reno) - self.window) * count / self.window
+
+    def _look(self, rtt: float | None, una: int, following: int, now: float) -> None:
+        """HyStart: leave slow start when the round takes longer than it should."""
+        if una > self._round_end:
+            self._round_end, self._round_least, self._samples = following, float("inf"), 0
+            self._round_began = self._last_ack = now
+        if self.window < HYSTART_FROM or rtt is None:
+            return
+        self._round_least, self._samples = min(self._round_least, rtt), self._samples + 1
+        slower = self._round_least > self._least + min(0.016, max(0.004, self._least / 8))
+        train = now - self._last_ack <= 0.002 and now - self._round_began > self._least / 2
+        if now - self._last_ack <= 0.002:
+            self._last_ack = now
+        if train or (self._samples > HYSTART_SAMPLES and slower):
+            self.threshold, self.slow_start_ended = self.window, now
+
+    def lost(self) -> tuple[float, float]:
+        """A loss: what `undo` needs."""
+        before = self.window, self.threshold
+        self._most = self.window * (1 + BETA) / 2 if self.window < self._most else self.window
+        self._epoch = None
+        self.window = self.threshold = max(2.0, self.window * BETA)
+        return before
+
+    def undo(self, before: tuple[float, float]) -> None:
+        """It was none."""
+        self.window = max(self.window, before[0])
+        self.threshold = max(self.threshold, before[1])
+
+
+class _Sent:
+    __slots__ = ("at", "lost", "resent")
+
+    def __init__(self, at: float) -> None:
+        self.at, self.lost, self.resent = at, False, False
+
+
+class Bulk:
+    """One TCP connection that has always more to send."""
+
+    def __init__(self, world: World, flow: int, *, up: bool) -> None:
+        """:param flow: 1 .. 255, its port and its name."""
+        self.arrived = 0  # segments, in order
+        self.losses = self.undone = self.timeouts = self.resent = 0  # ever
+        self.cubic = Cubic()
+        self._world, self._flow, self._up = world, flow, up
+        self._next = self._una = 0
+        self._out: dict[int, _Sent] = {}  # sent, not known to have arrived
+        self._beyond: set[int] = set()  # known to have arrived, above _una
+        self._pipe = 0
+        self._newest = 0.0  # when what arrived was sent, the latest
+        self._srtt = self._least = 0.0
+        self._reordered, self._steps = False, 1
+        self._recovery = -1  # until this segment has arrived
+        self._before: tuple[float, float] | None = None
+        self._retransmitted = 0
+        self._alarm = float("inf")
+        self._progress = world.now
+        self._got: set[int] = set()  # receiver: above `arrived`
+        self._news: list[tuple[int, bool]] = []  # (segment, seen before), to be acknowledged
+        self._acks: dict[int, tuple[int, list[tuple[int, bool]]]] = {}
+        self._ack_number = 0
+
+    # -- the receiver ------------------------------------------------------------------------------------------------
+
+    def data(self, segment: int) -> None:
+        """One segment came out of the tunnel."""
+        seen = segment < self.arrived or segment in self._got
+        if not seen:
+            self._got.add(segment)
+            while self.arrived in self._got:
+                self._got.discard(self.arrived)
+                self.arrived += 1
+        if not self._news:
+            self._world.at(self._world.now, self._acknowledge)
+        self._news.append((segment, seen))
+
+    def _acknowledge(self) -> None:
+        self._ack_number += 1
+        self._acks[self._ack_number] = self.arrived, self._news
+        self._news = []
+        number = self._flow << _FLOW_AT | _ACK_BIT | self._ack_number
+        self._world.send(packet(number, ACK, self._flow, up=not self._up), up=not self._up)
+
+    # -- the sender --------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._progress = self._world.now
+        self._fill()
+        self._watch()
+
+    def ack(self, number: int) -> None:
+        """An acknowledgement came out of the tunnel."""
+        now = self._world.now
+        una, news = self._acks.pop(number, (0, []))
+        count, rtt = 0, None
+        highest = max(self._beyond, default=self._una)
+        for segment in [*(s for s, _ in news), *range(self._una, una)]:
+            sent = self._out.pop(segment, None)
+            if sent is None:
+                continue
+            count += 1
+            self._pipe -= not sent.lost or sent.resent
+            if not sent.resent:
+                rtt = now - sent.at
+                if segment < highest:
+                    self._reordered = True
+            elif self._before is not None and sent.at + self._least * 0.9 > now:
+                self._regret()  # the first copy came: it was only late
+            self._newest = max(self._newest, sent.at)
+            if segment >= una:
+                self._beyond.add(segment)
+        duplicates = sum(seen for _, seen in news)
+        if duplicates:
+            self._steps = min(16, self._steps + 1)
+            self._retransmitted -= duplicates
+            if self._before is not None and self._retransmitted <= 0:
+                self._regret()
+        if una > self._una:
+            self._una, self._progress = una, now
+            self._beyond = {segment for segment in self._beyond if segment >= una}
+        if rtt is not None:
+            self._srtt = rtt if not self._srtt else self._srtt + (rtt - self._srtt) / 8
+            self._least = min(self._least or rtt, rtt)
+        if self._una >= self._recovery:
+            self._recovery, self._before = -1, None
+        if count and self._recovery < 0:
+            self.cubic.acknowledged(count, rtt, self._una, self._next, now)
+        self._find_losses()
+        self._fill()
+
+    def _regret(self) -> None:
+        assert self._before is not None
+        self.cubic.undo(self._before)
+        self.undone += 1
+        self._before, self._recovery = None, -1
+
+    def _find_losses(self) -> None:
+        """What was sent so long before something that arrived must be lost."""
+        now = self._world.now
+        window = 0.0
+        if self._reordered or len(self._beyond) < 3:
+            window = min(self._steps * self._least / 4, self._srtt)
+            if self._recovery >= 0 and not self._reordered:
+                window = 0.0
+        due = float("inf")
+        for segment, sent in self._out.items():
+            if sent.at > self._newest or (sent.at == self._newest and not self._beyond):
+                break
+            if (sent.lost and not sent.resent) or (sent.lost and sent.at >= self._newest):
+                continue
+            until = sent.at + max(self._srtt, self._least) + window
+            if segment > max(self._beyond, default=-1):
+                continue
+            if until > now:
+                due = min(due, until)
+                continue
+            sent.lost, sent.resent = True, False
+            self._pipe -= 1
+            if self._recovery < 0:
+                self._recovery, self._retransmitted = self._next, 0
+                self._before = self.cubic.lost()
+                self.losses += 1
+        if due < self._alarm:
+            self._alarm = due
+            self._world.at(due, self._rang)
+
+    def _rang(self) -> None:
+        self._alarm = float("inf")
+        self._find_losses()
+        self._fill()
+
+    def _watch(self) -> None:
+        """The retransmission timeout."""
+        now = self._world.now
+        if self._out and now - self._progress > max(LEAST_RTO, 2 * self._srtt) + LEAST_RTO:
+            self.timeouts += 1
+            self.cubic.lost()
+            self.cubic.window = 1.0
+            self._recovery, self._before, self._progress = -1, None, now
+            for sent in self._out.values():
+                sent.lost, sent.resent = True, False
+            self._pipe = 0
+            self._fill()
+        self._world.at(now + 0.05, self._watch)
+
+    def _fill(self) -> None:
+        if self._recovery >= 0 or any(sent.lost for sent in self._out.values()):
+            for segment, sent in list(self._out.items()):
+                if self._pipe >= self.cubic.window:
+                    return
+                if sent.lost and not sent.resent:
+                    del self._out[segment]  # the order of _out is that of sending
+                    again = self._out[segment] = _Sent(self._world.now)
+                    again.lost = again.resent = True
+                    self._retransmitted += 1
+                    self.resent += 1
+                    self._send(segment)
+        while self._pipe < self.cubic.window:
+            self._out[self._next] = _Sent(self._world.now)
+            self._next += 1
+            self._send(self._next - 1)
+
+    def _send(self, segment: int) -> None:
+        self._pipe += 1
+        self._world.send(packet(self._flow << _FLOW_AT | segment, SEGMENT, self._flow, up=self._up), up=self._up)
+
+
+def bulk(world: World, flows: int, *, up: bool, first: int = 1) -> list[Bulk]:
+    """So many connections, begun; the world tells them what comes out."""
+    connections = {first + number: Bulk(world, first + number, up=up) for number in range(flows)}
+
+    def told(_: bool, plain: bytes) -> None:
+        number = numbers([plain])[0]
+        connection = connections.get(number >> _FLOW_AT)
+        if connection is None:
+            return
+        value = number & ((1 << _FLOW_AT) - 1)
+        hear: Callable[[int], None] = connection.ack if value & _ACK_BIT else connection.data
+        value &= ~_ACK_BIT
+        world.at(world.now, lambda: hear(value))
+
+    world.on_deliver = told
+    for connection in connections.values():
+        connection.start()
+    return list(connections.values())

@@ -1,0 +1,115 @@
+"""What morphnet changes on a machine, on a real kernel: done, and undone after `kill -9`. Figures A6 and H6."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+ROOT = Path(__file__).resolve().parents[2]
+HOT_PLUG = 2.0  # seconds, figure A6
+
+
+def observe(case: str) -> dict[str, Any]:
+    """What `case` of tests.lab.host_box saw."""
+    rootless = ["--user", "--map-root-user"] if os.geteuid() else []
+    command = ["unshare", *rootless, "--mount", "--net", sys.executable, "-m", "tests.lab.host_box", case]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    if ended.returncode:
+        raise AssertionError(f"{case}: {ended.stderr}")
+    seen: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    return seen
+
+
+class RecoveryTests(SynchronousTestCase):
+    def test_client(self) -> None:
+        """After kill -9 of a client the next start leaves the machine as it was, once, by a journal with mode 0600."""
+        seen = observe("client_killed")
+        self.assertEqual(seen["differs"], {})
+        self.assertEqual((seen["again"], seen["mode"]), (0, 0o600))
+        self.assertEqual(
+            set(seen["changed"]), {"rules", "routes", "addresses", "links", "nft", "sysctls", "resolv.conf"}
+        )
+
+    def test_server(self) -> None:
+        """After kill -9 of a gateway forwarding, NAT and every device's own settings are as they were."""
+        seen = observe("server_killed")
+        self.assertEqual(seen["differs"], {})
+        self.assertEqual(set(seen["changed"]), {"routes", "addresses", "links", "nft", "sysctls"})
+
+    def test_every_step(self) -> None:
+        """It does not matter after which of its changes a client is killed."""
+        seen = observe("killed_anywhere")
+        self.assertEqual(seen["bad"], [])
+        self.assertGreater(seen["steps"], 15)
+
+    def test_stop(self) -> None:
+        """Changed wishes replace the earlier ones, `down` undoes all, and nobody else may use the journal meanwhile."""
+        seen = observe("stopped")
+        self.assertTrue(seen["same"])
+        self.assertEqual(seen["mtu"], [["morph0", 1, 1200, 7300]])
+        self.assertEqual((seen["resolv"], seen["nft"]), ("nameserver 192.168.5.1\n", []))
+        self.assertIn("nameserver 10.73.0.1", seen["ours"])
+        self.assertEqual(seen["upstream"], ["192.168.5.1"])
+        self.assertIn("in use by another morphnet", seen["refused"])
+
+    def test_resolv_conf(self) -> None:
+        """A file, a link and nothing at all come back; what somebody else wrote meanwhile stays."""
+        seen = observe("resolv_files")
+        for name in ("file", "link", "none"):
+            self.assertEqual(seen[name], ["file", True, True], name)
+        self.assertEqual((seen["taken text"], seen["left"]), ("nameserver 2.2.2.2\n", []))
+
+
+class RoutingTests(SynchronousTestCase):
+    def test_ways(self) -> None:
+        """The world goes into the tunnel; what is bound to an uplink or answers from it, and the network there, not."""
+        self.assertEqual(
+            observe("ways"),
+            {
+                "anyone": "morph0",
+                "anyone6": "morph0",
+                "bound": "lte 192.168.6.1",
+                "bound6": "lte fe80::1",
+                "answer": "lte 192.168.6.1",
+                "server": "wan 192.168.5.1",
+                "server by the other": "lte 192.168.6.1",
+                "lan": "lte",
+                "chosen": "morph0",
+                "bound to an uplink, chosen": "lte 192.168.6.1",
+                "answer to a chosen": "lte 192.168.6.1",
+            },
+        )
+
+    def test_gateway(self) -> None:
+        """Clients reach the world with the gateway's address and a clamped MSS; liars and intruders are dropped."""
+        seen = observe("gateway")
+        self.assertEqual(seen["client"], ["192.168.5.2", ""])
+        self.assertEqual(seen["answer"], ["8.8.8.8"])
+        self.assertEqual(seen["syn"], ["192.168.5.2", "1360"])
+        self.assertEqual((seen["spoofed"], seen["intruder"]), ([], []))
+
+
+class UplinkTests(SynchronousTestCase):
+    def test_hot_plug(self) -> None:
+        """A link that is plugged in has its table and rules well within the time of figure A6."""
+        seen = observe("hot_plug")
+        self.assertEqual(seen["calls"][-1], ["wan", "lte"])
+        self.assertLess(seen["took"][0], HOT_PLUG)
+
+    def test_foreign_flush(self) -> None:
+        """Rules of ours that somebody else removed are back at once, and that settles it."""
+        seen = observe("foreign_flush")
+        self.assertLess(seen["took"][0], HOT_PLUG)
+        self.assertLess(len(seen["calls"]), 4)
+
+    def test_flap(self) -> None:
+        """A link that was gone for less than a look gets its routes back."""
+        seen = observe("flap")
+        self.assertEqual(seen["calls"], [["wan"], ["wan"]])
+        self.assertLess(seen["took"][0], HOT_PLUG)

@@ -1,0 +1,134 @@
+"""A machine that only exists in memory, and a journal file that can be torn."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Sequence
+
+from morphnet.errors import HostError
+from morphnet.net.kernel import FileState, LinkState, Missing, Present
+from morphnet.net.routes import Route, Rule
+
+
+class FakeKernel:
+    """Keeps what it is told; `refuse` names methods that fail."""
+
+    def __init__(self) -> None:
+        self.links = {"morph0": LinkState(False, 1500, 500, 0)}
+        self.addresses: set[tuple[str, str]] = set()
+        self.routes: set[Route] = set()
+        self.rules: set[Rule] = set()
+        self.values: dict[str, str] = {"net/ipv6/conf/all/disable_ipv6": "0", "net/ipv6/conf/morph0/disable_ipv6": "0"}
+        self.files: dict[str, FileState] = {}
+        self.tools: set[str] = set()
+        self.advertised: list[str] = []
+        self.ran: list[tuple[tuple[str, ...], str]] = []
+        self.batches: list[Sequence[bytes]] = []
+        self.calls: list[str] = []  # the names of what changed something, in order
+        self.refuse: set[str] = set()
+        self.called: Callable[[str], None] = self.calls.append
+
+    def _called(self, name: str) -> None:
+        if name in self.refuse:
+            raise HostError(f"{name}: not permitted")
+        self.called(name)
+
+    def link(self, device: str) -> LinkState:
+        if device not in self.links:
+            raise Missing(device)
+        return self.links[device]
+
+    def set_link(self, device: str, state: LinkState) -> None:
+        self._called("set_link")
+        self.link(device)
+        self.links[device] = state
+
+    def limit_gso(self, device: str, size: int, segments: int) -> None:
+        self.link(device)
+
+    def add_address(self, device: str, address: str) -> None:
+        self._called("add_address")
+        if (device, address) in self.addresses:
+            raise Present(address)
+        self.addresses.add((device, address))
+
+    def remove_address(self, device: str, address: str) -> None:
+        self._called("remove_address")
+        if (device, address) not in self.addresses:
+            raise Missing(address)
+        self.addresses.remove((device, address))
+
+    def add_route(self, route: Route) -> None:
+        self._called("add_route")
+        self.routes.add(route)
+
+    def remove_route(self, route: Route) -> None:
+        self._called("remove_route")
+        if route not in self.routes:
+            raise Missing(route.prefix)
+        self.routes.remove(route)
+
+    def add_rule(self, rule: Rule) -> None:
+        self._called("add_rule")
+        if rule in self.rules:
+            raise Present(str(rule.preference))
+        self.rules.add(rule)
+
+    def remove_rule(self, rule: Rule) -> None:
+        self._called("remove_rule")
+        if rule not in self.rules:
+            raise Missing(str(rule.preference))
+        self.rules.remove(rule)
+
+    def router_advertised(self) -> list[str]:
+        return self.advertised
+
+    def sysctl(self, name: str) -> str:
+        if name not in self.values:
+            raise Missing(name)
+        return self.values[name]
+
+    def set_sysctl(self, name: str, value: str) -> None:
+        self.sysctl(name)
+        self._called("set_sysctl")
+        self.values[name] = value
+
+    def sysctls(self, pattern: str) -> list[str]:
+        return sorted(fnmatch.filter(self.values, pattern))
+
+    def nft(self, messages: Sequence[bytes]) -> None:
+        self._called("nft")
+        self.batches.append(messages)
+
+    def file(self, path: str) -> FileState:
+        return self.files.get(path, FileState("none"))
+
+    def set_file(self, path: str, state: FileState) -> None:
+        self._called("set_file")
+        self.files[path] = state
+
+    def has_tool(self, name: str) -> bool:
+        return name in self.tools
+
+    def run(self, arguments: Sequence[str], text: str = "") -> None:
+        self._called("run")
+        self.ran.append((tuple(arguments), text))
+
+
+class FakeFile:
+    """What would be on disk."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        self.data = data
+        self.full = False
+
+    def read(self) -> bytes:
+        return self.data
+
+    def append(self, data: bytes) -> None:
+        self.replace(self.data + data)
+
+    def replace(self, data: bytes) -> None:
+        if self.full:
+            raise HostError("no space left on device")
+        self.data = data

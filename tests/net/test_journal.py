@@ -1,0 +1,188 @@
+"""The journal: written before it is done, undone in reverse, whatever state its file is in."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.errors import HostError
+from morphnet.net.host import KINDS
+from morphnet.net.journal import COMPACT_AT, Change, Journal, decode_journal, encode_change
+from morphnet.net.routes import Address, LinkUp, Route, Rule
+from morphnet.net.sysctl import Sysctl
+from tests.net.fake_kernel import FakeFile, FakeKernel
+
+ADDRESS = Address("morph0", "10.73.0.2/24")
+ROUTE = Route("0.0.0.0/0", 7300, "morph0")
+RULE = Rule(4, 7399, 7300)
+WANTED: list[Change] = [LinkUp("morph0", 1400, 7300), ADDRESS, ROUTE, RULE]
+
+
+class JournalTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.kernel, self.file = FakeKernel(), FakeFile()
+        self.journal = self.open()
+
+    def open(self, world: str = "here") -> Journal:
+        return Journal(self.file, self.kernel, KINDS, world)
+
+    def test_written_first(self) -> None:
+        """When the kernel is asked for a change, the change is in the file already."""
+        seen: list[bytes] = []
+        self.kernel.called = lambda name: seen.append(self.file.data)
+        self.journal.settle("tunnel", [ROUTE])
+        self.assertIn(b'"kind": "route"', seen[0])
+
+    def test_reverse_order(self) -> None:
+        """What was done last is undone first, and the machine is as before."""
+        before = self.kernel.link("morph0")
+        self.journal.settle("tunnel", WANTED)
+        self.kernel.calls.clear()
+        self.journal.undo_all()
+        self.assertEqual(self.kernel.calls, ["remove_rule", "remove_route", "remove_address", "set_link"])
+        self.assertEqual(self.kernel.link("morph0"), before)
+        self.assertEqual(decode_journal(self.file.data, KINDS)[1], [])
+
+    def test_leftovers(self) -> None:
+        """A later run undoes what is in the file, and only once."""
+        self.journal.settle("tunnel", WANTED)
+        later = self.open()
+        self.assertEqual(later.undo_leftovers(), len(WANTED))
+        self.assertEqual((self.kernel.routes, self.kernel.rules, self.kernel.addresses), (set(), set(), set()))
+        self.assertEqual((later.undo_leftovers(), self.open().undo_leftovers()), (0, 0))
+
+    def test_inherited(self) -> None:
+        """What a later run inherits stands until it settles that group: then it stays, is replaced or undone."""
+        for wanted, left in (([ROUTE], {ROUTE}), ([], set())):
+            self.journal = self.open()
+            self.journal.undo_leftovers()
+            self.journal.settle("tunnel", WANTED)
+            later = self.open()
+            self.assertEqual(later.undo_leftovers({ROUTE.kind: "tunnel"}), len(WANTED) - 1)
+            self.assertEqual((self.kernel.routes, self.kernel.rules), ({ROUTE}, set()))
+            later.settle("tunnel", wanted)
+            self.assertEqual(self.kernel.routes, left)
+            later.undo_all()
+            self.assertEqual((self.kernel.routes, decode_journal(self.file.data, KINDS)[1]), (set(), []))
+
+    def test_inherited_and_killed(self) -> None:
+        """What was inherited by a run that was killed at once is still undone by the next."""
+        self.journal.settle("tunnel", WANTED)
+        self.open().undo_leftovers({ROUTE.kind: "tunnel"})
+        self.assertEqual(self.open().undo_leftovers(), 1)
+        self.assertEqual(self.kernel.routes, set())
+
+    def test_other_world(self) -> None:
+        """After a boot, or in another network namespace, leftovers of the kernel are not touched."""
+        self.journal.settle("tunnel", WANTED)
+        self.kernel.calls.clear()
+        self.open("there").undo_leftovers()
+        self.assertEqual(self.kernel.calls, [])
+        self.assertEqual(self.open("there").undo_leftovers(), 0)
+
+    def test_torn_line(self) -> None:
+        """A half-written last line is a change that was never made; the ones before it count."""
+        self.journal.settle("tunnel", [ADDRESS, ROUTE])
+        whole = self.file.data
+        last = whole.rstrip(b"\n").rfind(b"\n") + 1
+        for cut in range(last, len(whole) - 1):
+            self.assertEqual([e.change for e in decode_journal(whole[:cut], KINDS)[1]], [ADDRESS], cut)
+
+    @given(st.binary(max_size=200))
+    def test_rubbish(self, data: bytes) -> None:
+        """No content of the file stops a start."""
+        decode_journal(data, KINDS)
+        decode_journal(b'{"n": 1, "kind": "route", "fields": 3}\n[1]\n{"undone": 4}\n' + data, KINDS)
+
+    def test_round_trip(self) -> None:
+        """Every kind of change comes back from its line as it was, with what undoes it."""
+        link = LinkUp("morph0", 1400, 7300, before=(False, 1500, 500, 0))
+        for number, change in enumerate([*WANTED, link, Sysctl("net/a", "1", before="0")], 1):
+            (entry,) = decode_journal(encode_change(number, change), KINDS)[1]
+            self.assertEqual((entry.number, repr(entry.change)), (number, repr(change)))
+
+    def test_settle_twice(self) -> None:
+        """The same wishes again write nothing, and ask the kernel for routes that it may have lost."""
+        self.journal.settle("tunnel", WANTED)
+        written = self.file.data
+        self.kernel.routes.clear()
+        self.journal.settle("tunnel", WANTED)
+        self.assertEqual((self.file.data, self.kernel.routes), (written, {ROUTE}))
+
+    def test_settle_other(self) -> None:
+        """The new comes before the old goes; other groups are left alone."""
+        self.journal.settle("tunnel", [RULE])
+        self.journal.settle("uplinks", [ROUTE])
+        self.kernel.calls.clear()
+        other = Route("0.0.0.0/0", 7301, "wan")
+        self.journal.settle("uplinks", [other])
+        self.assertEqual(self.kernel.calls, ["add_route", "remove_route"])
+        self.assertEqual((self.kernel.routes, self.kernel.rules), ({other}, {RULE}))
+
+    def test_same_place(self) -> None:
+        """A second wish about one device replaces the first, and undoing leads to how things were before both."""
+        before = self.kernel.link("morph0")
+        for mtu in (1400, 1300):
+            self.journal.settle("tunnel", [LinkUp("morph0", mtu, 7300)])
+        self.assertEqual(self.kernel.link("morph0").mtu, 1300)
+        self.open().undo_leftovers()
+        self.assertEqual(self.kernel.link("morph0"), before)
+
+    def test_failure(self) -> None:
+        """A change that fails takes back the call's other changes and is told."""
+        self.kernel.refuse = {"add_rule"}
+        self.assertRaises(HostError, self.journal.settle, "tunnel", WANTED)
+        self.assertEqual((self.kernel.routes, self.kernel.addresses, self.journal.standing), (set(), set(), []))
+
+    def test_lenient(self) -> None:
+        """Leniently, what fails is passed over, and tried again the next time."""
+        self.kernel.refuse = {"add_rule"}
+        self.journal.settle("uplinks", WANTED, lenient=True)
+        self.assertEqual((self.kernel.routes, self.kernel.rules), ({ROUTE}, set()))
+        self.kernel.refuse = set()
+        self.journal.settle("uplinks", WANTED, lenient=True)
+        self.assertEqual(self.kernel.rules, {RULE})
+
+    def test_not_undone(self) -> None:
+        """What cannot be undone stays in the journal, and does not keep the rest from being undone."""
+        self.journal.settle("tunnel", WANTED)
+        self.kernel.refuse = {"remove_route"}
+        self.journal.undo_all()
+        self.assertEqual((self.kernel.rules, self.kernel.addresses), (set(), set()))
+        self.kernel.refuse = set()
+        self.assertEqual(self.open().undo_leftovers(), 1)
+        self.assertEqual(self.kernel.routes, set())
+        self.assertEqual(len(self.flushLoggedErrors()), 0)
+
+    def test_refresh(self) -> None:
+        """What somebody else took away comes back, of the kinds asked for."""
+        self.journal.settle("tunnel", WANTED)
+        self.kernel.rules.clear()
+        self.kernel.addresses.clear()
+        self.journal.refresh("tunnel", ("route", "rule"))
+        self.assertEqual((self.kernel.rules, self.kernel.addresses), ({RULE}, set()))
+
+    def test_disk_full(self) -> None:
+        """At a full disk nothing is changed any more, but everything is undone."""
+        self.journal.settle("tunnel", WANTED)
+        self.file.full = True
+        self.assertRaises(HostError, self.journal.settle, "uplinks", [Route("::/0", 7301, "wan")])
+        self.journal.undo_all()
+        self.assertEqual((self.kernel.routes, self.kernel.rules, self.kernel.addresses), (set(), set(), set()))
+
+    def test_gone(self) -> None:
+        """That a device took its address along is no trouble."""
+        self.journal.settle("tunnel", WANTED)
+        self.kernel.addresses.clear()
+        self.kernel.links.clear()
+        self.journal.undo_all()
+        self.assertEqual(self.journal.standing, [])
+
+    def test_stays_small(self) -> None:
+        """A link that comes and goes for ever does not make the file grow for ever."""
+        self.journal.settle("tunnel", [RULE])
+        for turn in range(2 * COMPACT_AT):
+            self.journal.settle("uplinks", [ROUTE] if turn % 2 else [])
+        self.assertLess(self.file.data.count(b"\n"), COMPACT_AT + 10)
+        self.assertEqual({e.change for e in decode_journal(self.file.data, KINDS)[1]}, {RULE, ROUTE})

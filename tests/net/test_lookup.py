@@ -1,0 +1,193 @@
+"""Looking up the server's name past the tunnel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolution, IResolutionReceiver, IUDPTransport
+from twisted.internet.task import Clock
+from twisted.names import dns
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from morphnet.net.lookup import PATIENCE, UdpNet, UplinkResolver
+from tests.fakes_control import FakeResolver
+
+NAME = "gw.example"
+HOME, CAFE = "192.168.1.2", "192.168.2.2"  # addresses of ours
+NEAR, FAR = "192.168.1.1", "9.9.9.9"  # DNS servers
+V4, V6 = "203.0.113.1", "2001:db8::1"
+
+
+class FakePort:
+    """A UDP socket: its protocol asks, somebody may answer."""
+
+    def __init__(self, net: FakeUdp, protocol: dns.DNSDatagramProtocol, source: str) -> None:
+        self.net, self.protocol, self.source = net, protocol, source
+        protocol.makeConnection(cast(IUDPTransport, self))
+
+    def write(self, data: bytes, address: tuple[str, int]) -> None:
+        """See IUDPTransport."""
+        message = dns.Message()
+        message.fromStr(data)
+        self.net.asked.append((address[0], self.source, message.queries[0].type))
+        answer = self.net.answers.get((address[0], self.source))
+        if answer is None:
+            return
+        reply = dns.Message(message.id, answer=True)
+        reply.queries = message.queries
+        for host in answer:
+            record: dns.Record_A | dns.Record_AAAA = dns.Record_AAAA(host) if ":" in host else dns.Record_A(host)
+            if message.queries[0].type == record.TYPE:
+                reply.answers.append(dns.RRHeader(b"other.example", record.TYPE, payload=record))
+        self.net.callLater(0, self.protocol.datagramReceived, reply.toStr(), address)
+
+    def stopListening(self) -> None:
+        """See IListeningPort."""
+        self.net.open.remove(self)
+        self.protocol.doStop()
+
+
+class FakeUdp(Clock):
+    """A reactor with DNS servers that can be reached from some of our addresses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: dict[tuple[str, str], list[str]] = {}  # (server, source) -> hosts; others are silent
+        self.asked: list[tuple[str, str, int]] = []
+        self.open: list[FakePort] = []
+        self.gone: set[str] = set()  # addresses that are not ours any more
+
+    def listenUDP(self, port: int, protocol: dns.DNSDatagramProtocol, interface: str = "") -> FakePort:
+        """See IReactorUDP."""
+        if interface in self.gone:
+            raise CannotListenError(interface, port, OSError())
+        self.open.append(FakePort(self, protocol, interface))
+        return self.open[-1]
+
+
+@implementer(IResolutionReceiver)
+class Receiver:
+    """Collects what is found."""
+
+    def __init__(self) -> None:
+        self.hosts: list[str] = []
+        self.done: Deferred[list[str]] = Deferred()
+
+    def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
+        """See IResolutionReceiver."""
+
+    def addressResolved(self, address: IAddress) -> None:
+        """See IResolutionReceiver."""
+        assert isinstance(address, IPv4Address | IPv6Address)
+        self.hosts.append(address.host)
+
+    def resolutionComplete(self) -> None:
+        """See IResolutionReceiver."""
+        self.done.callback(self.hosts)
+
+
+class LookupTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.net, self.machine = FakeUdp(), FakeResolver()
+        self.machine.hosts[NAME] = ["198.18.0.1"]
+        self.servers, self.sources = [NEAR, FAR], [HOME, CAFE]
+        self.hosts = Path(self.mktemp())
+
+    def ask(self, kinds: list[type] | None = None) -> Deferred[list[str]]:
+        """One lookup, under way."""
+        receiver = Receiver()
+        make = cast("Callable[..., UplinkResolver]", UplinkResolver)
+        resolver = make(
+            cast(UdpNet, self.net),
+            lambda: self.servers,
+            lambda: self.sources,
+            cast(IHostnameResolver, self.machine),
+            str(self.hosts),
+        )
+        resolver.resolveHostName(cast(IResolutionReceiver, receiver), NAME, 8443, kinds)
+        self.net.advance(0)
+        return receiver.done
+
+    def found(self, kinds: list[type] | None = None) -> list[str]:
+        """What one lookup brings; it leaves nothing behind."""
+        hosts = self.successResultOf(self.ask(kinds))
+        self.assertEqual((self.net.open, self.net.getDelayedCalls()), ([], []))
+        return hosts
+
+    def test_by_uplinks(self) -> None:
+        """The machine's own servers are asked from each uplink, and its resolver is left alone."""
+        self.net.answers = {(NEAR, HOME): [V4, V6]}
+        self.assertEqual(sorted(self.found()), sorted([V4, V6]))
+        ways = [(server, source) for server in (NEAR, FAR) for source in (HOME, CAFE)]
+        self.assertEqual(self.net.asked, [(*way, kind) for way in ways for kind in (dns.A, dns.AAAA)])
+        self.assertEqual(self.machine.asked, [])
+
+    def test_kinds(self) -> None:
+        """Only what was asked for is asked."""
+        self.net.answers = {(FAR, CAFE): [V4, V6]}
+        self.assertEqual(self.found([IPv4Address]), [V4])
+        self.assertEqual({kind for *_, kind in self.net.asked}, {dns.A})
+
+    def test_no_such_name_here(self) -> None:
+        """One server that knows no such name does not end the search."""
+        self.net.answers = {(NEAR, HOME): [], (FAR, CAFE): [V4]}
+        self.assertEqual(self.found(), [V4])
+
+    def test_asked_again(self) -> None:
+        """A question or answer that got lost is asked once more."""
+        asking = self.ask()
+        self.net.answers = {(NEAR, HOME): [V4]}
+        self.assertNoResult(asking)
+        self.net.advance(PATIENCE[0])
+        self.net.advance(0)
+        self.assertEqual(self.successResultOf(asking), [V4])
+        self.assertEqual((self.net.open, self.net.getDelayedCalls()), ([], []))
+
+    def test_machine_last(self) -> None:
+        """When nobody answers, or nobody knows it, the machine's resolver has the last word."""
+        asking = self.ask()
+        for patience in PATIENCE:
+            self.assertNoResult(asking)
+            self.net.advance(patience)
+        self.assertEqual(self.successResultOf(asking), ["198.18.0.1"])
+        self.net.answers = {(server, source): [] for server in (NEAR, FAR) for source in (HOME, CAFE)}
+        self.assertEqual(self.found(), ["198.18.0.1"])
+        self.servers = []
+        self.assertEqual(self.found(), ["198.18.0.1"])
+
+    def test_hosts_file(self) -> None:
+        """What the operator has written down is not asked about."""
+        self.hosts.write_text(f"# {NAME}\n192.0.2.9 GW.example # ours\n{V6} {NAME}\n")
+        self.assertEqual(self.found(), ["192.0.2.9", V6])
+        self.assertEqual(self.found([IPv4Address]), ["192.0.2.9"])
+        self.assertEqual(self.net.asked, [])
+
+    def test_families(self) -> None:
+        """A server is asked from addresses of its family; one on this machine from wherever the kernel likes."""
+        self.servers, self.sources = ["127.0.0.53", "2620:fe::fe", "::1"], [HOME, "2001:db8:1::2"]
+        self.net.answers = {("127.0.0.53", ""): [V4]}
+        self.assertEqual(self.found([IPv4Address]), [V4])
+        ways = [("127.0.0.53", ""), ("2620:fe::fe", "2001:db8:1::2"), ("::1", "::")]
+        self.assertEqual([(server, source) for server, source, _ in self.net.asked], ways)
+
+    def test_address_gone(self) -> None:
+        """An address that was ours a moment ago costs nothing."""
+        self.net.gone, self.net.answers = {HOME}, {(NEAR, CAFE): [V4]}
+        self.assertEqual(self.found(), [V4])
+
+    def test_strange_names(self) -> None:
+        """A name that no DNS can carry goes to the machine's resolver."""
+        receiver = Receiver()
+        self.net.answers = {(NEAR, HOME): [V4]}
+        resolver = UplinkResolver(
+            cast(UdpNet, self.net), lambda: self.servers, lambda: self.sources, cast(IHostnameResolver, self.machine)
+        )
+        resolver.resolveHostName(cast(IResolutionReceiver, receiver), "x" * 70 + ".example")
+        self.assertEqual(self.successResultOf(receiver.done), [])
+        self.assertEqual((len(self.machine.asked), self.net.asked), (1, []))

@@ -1,0 +1,59 @@
+"""What may be asked over the feed."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.errors import ConfigError
+from morphnet.ops.request import FIELDS, Request, parse_request
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+_names = st.sampled_from(["every", "after", "follow", "name", "session", "path", "seconds"])
+
+
+class ParseTests(SynchronousTestCase):
+    @given(st.binary())
+    def test_bytes(self, line: bytes) -> None:
+        """Any bytes are a request, or refused with one sentence."""
+        self._try(line)
+
+    @given(st.sampled_from(sorted(FIELDS)), st.dictionaries(_names, _json))
+    def test_fields(self, ask: str, said: dict[str, object]) -> None:
+        """Any values of the known fields likewise; what is accepted has the declared types."""
+        request = self._try(json.dumps({"ask": ask, **said}).encode())
+        if request is not None:
+            self.assertIsInstance(request.session, str)
+            self.assertTrue(0 <= request.path <= 255 and 0.1 <= request.every <= 3600 >= request.seconds >= 0.1)
+
+    def _try(self, line: bytes) -> Request | None:
+        try:
+            return parse_request(line)
+        except ConfigError as error:
+            self.assertNotIn("\n", str(error))
+            return None
+
+    def test_deep(self) -> None:
+        """Brackets without end do not exhaust the stack."""
+        self.assertRaises(ConfigError, parse_request, b"[" * 4000)
+
+    def test_sentences(self) -> None:
+        """The sentence says what to do."""
+        for line, sentence in {
+            '{"ask": "statu"}': "ask 'statu' is unknown; did you mean 'status'?",
+            '{"ask": "cut"}': "cut needs 'path'",
+            '{"ask": "cut", "path": "0"}': "'path' must be a whole number",
+            '{"ask": "cut", "path": true}': "'path' must be a whole number",
+            '{"ask": "cut", "path": 256}': "'path' must be between 0 and 255",
+            '{"ask": "watch", "evry": 1}': "watch has 'evry' is unknown; did you mean 'every'?",
+            '{"ask": "watch", "every": NaN}': "'every' must be between 0.1 and 3600",
+            "[]": "a request is one JSON object in one line",
+        }.items():
+            self.assertEqual(str(self.assertRaises(ConfigError, parse_request, line.encode())), sentence)

@@ -1,0 +1,92 @@
+"""A node's picture as text."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.ops.show import ansi, happening_lines, node_lines, path_lines, plain, sessions_lines
+from morphnet.status import PathStatus
+from tests.ops.pictures import HAPPENINGS, NODE, NOW, SERVER, WIFI
+
+PATHS = """\
+  path           state        for     rtt  jitter   loss share        rate   mtu
+    0 wlp3s0     active    2h 14m 23.1 ms 1.20 ms   0.4%   62% 18.2 Mbit/s  1452
+      192.168.1.23:51820 -> 203.0.113.7:8000            rx 1.10 GiB, tx 60.2 MiB
+    1 enx0c5b8f… silent        3s 61.4 ms 14.7 ms    37%    0%           -  1372
+      10.147.201.118:43117 -> 203.0.113.7:8000
+                                               rx 11.7 KiB, tx 800 B, 312 resent
+    2 eth0       standby    2d 7h       -       -   0.4%   38% 1.25 Gbit/s 65507
+      [2001:db8:1234:5678:9abc:def0:1234:5678]:51820
+      -> [2001:db8:ffff:ffff:ffff:ffff:ffff:7]:8000     rx 1.10 GiB, tx 60.2 MiB"""
+
+HEAD = """\
+client laptop  connected  up 2h 14m  pid 4211  morphnet 0.1.0
+  kernel  core pure, tso uso gso gro
+  counts  dropped_short 2
+
+session gateway.example  up 2h 14m  scheduler bond
+  inner   10.73.0.2, fd73::2
+  control up  TLS 1.3, X25519MLKEM768  key epoch 68
+  data    2.20 GiB received, 120 MiB sent
+  counts  late 4, held_back 1210
+"""
+
+_paths = st.builds(
+    PathStatus,
+    path=st.integers(0, 255), uplink=st.text("wlan0:-é", max_size=15), local=st.just("10.0.0.1:1"),
+    remote=st.sampled_from(["203.0.113.7:8000", "[2001:db8:ffff:ffff:ffff:ffff:ffff:7777]:65535"]),
+    state=st.sampled_from(["probing", "active", "standby", "silent", "closed"]), since=st.floats(NOW - 1e8, NOW + 9),
+    rtt=st.none() | st.floats(0, 1000), jitter=st.none() | st.floats(0, 1000), loss=st.floats(0, 1),
+    rate=st.floats(0, 1e11), mtu=st.integers(0, 65535), share=st.floats(0, 1),
+    sent_packets=st.integers(0), sent_bytes=st.integers(0, 1 << 58), received_packets=st.integers(0),
+    received_bytes=st.integers(0, 1 << 58), resent_packets=st.integers(0, 1 << 40),
+)  # fmt: skip
+
+
+class ShowTests(SynchronousTestCase):
+    def test_whole(self) -> None:
+        """The client in the middle of a failover, to the letter."""
+        self.assertEqual(plain(node_lines(NODE, NOW)), HEAD + PATHS)
+
+    @given(st.lists(_paths, min_size=1, max_size=3))
+    def test_width(self, paths: list[PathStatus]) -> None:
+        """Whatever a path is like, its lines fit into 80 columns."""
+        for line in plain(path_lines(paths, NOW)).splitlines():
+            self.assertLessEqual(len(line), 80, line)
+
+    def test_server(self) -> None:
+        """A session without a path says so, and many addresses are wrapped."""
+        picture = dataclasses.replace(SERVER, listening=("[2001:db8:ffff:ffff:ffff:ffff:ffff:7]:8000",) * 3)
+        shown = plain(node_lines(picture, NOW))
+        self.assertIn("  paths   none", shown)
+        self.assertLessEqual(max(map(len, shown.splitlines())), 80)
+
+    def test_ordinary_counts(self) -> None:
+        """What only says that there is traffic is not in the way of what says that something is wrong."""
+        counters = {"read_bytes": 9, "send_calls": 8, "received": 7, "sent_bytes": 6, "control_links": 5, "stranger": 4}
+        shown = plain(node_lines(dataclasses.replace(NODE, counters=counters), NOW))
+        self.assertIn("\n  counts  stranger 4\n", shown)
+        quiet = plain(node_lines(dataclasses.replace(NODE, counters={"sent": 7}, sessions=()), NOW))
+        self.assertNotIn("counts", quiet)
+
+    def test_colours(self) -> None:
+        """Without its colours the coloured text is the plain one, and every colour ends."""
+        coloured = ansi(node_lines(NODE, NOW))
+        self.assertEqual(re.sub(r"\x1b\[[0-9;]*m", "", coloured), plain(node_lines(NODE, NOW)))
+        self.assertEqual(coloured.count("\x1b[0m") * 2, coloured.count("\x1b["))
+
+    def test_tables(self) -> None:
+        """Sessions and happenings take one line each; none are said to be none."""
+        self.assertEqual(len(sessions_lines(SERVER.sessions, NOW)), 3)
+        self.assertIn("0/0", plain(sessions_lines(SERVER.sessions, NOW)))
+        self.assertIn("3s ago  path-silent   gateway.example: path 1", plain(happening_lines(HAPPENINGS, NOW)))
+        self.assertEqual(plain(sessions_lines((), NOW)), "no session")
+        self.assertEqual(plain(happening_lines([], NOW)), "nothing happened yet")
+        self.assertEqual(path_lines((), NOW), [])
+        self.assertIn("no session", plain(node_lines(dataclasses.replace(NODE, sessions=()), NOW)))
+        self.assertIn(WIFI.remote, plain(node_lines(NODE, NOW)))

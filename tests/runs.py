@@ -1,0 +1,72 @@
+"""
+What one run of trial printed, as counts.
+
+Source: `twisted.trial.reporter`, `TreeReporter` and `Reporter._printSummary`: one section for each reason, then
+"Ran N tests in S s", then "PASSED (skips=1, successes=2)" or "FAILED (failures=1, errors=1, successes=2)".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_RAN = re.compile(r"^Ran (\d+) tests? in ", re.MULTILINE)
+_RESULT = re.compile(r"^(?:PASSED|FAILED)(?: \((.*)\))?$", re.MULTILINE)
+_SECTION = re.compile(r"^={70,}$", re.MULTILINE)
+_BAD = ("failures", "errors", "unexpectedSuccesses")
+_PUT_OFF = ("skips", "expectedFailures")  # an expected failure is a promise put off, as a skip is
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The result of one or several runs."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    skips: tuple[str, ...] = ()  # "test: reason", one for each
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            self.passed + other.passed,
+            self.failed + other.failed,
+            self.skipped + other.skipped,
+            self.skips + other.skips,
+        )
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+def read_tally(printed: str, exit_code: int) -> Tally:
+    """
+    Count what trial printed.
+
+    A run that ended without a result, or with a bad exit code and no failure to show for it, counts as one failure.
+    """
+    ran, results = _RAN.search(printed), list(_RESULT.finditer(printed))
+    if ran is None or not results:
+        return Tally(failed=1)
+    counts = {"successes": 0}
+    for item in filter(None, (results[-1].group(1) or "").split(", ")):
+        name, _, number = item.partition("=")
+        counts[name] = int(number)
+    failed = sum(counts.get(name, 0) for name in _BAD)
+    if exit_code != 0 and failed == 0:
+        failed = 1
+    skipped = sum(counts.get(name, 0) for name in _PUT_OFF)
+    return Tally(counts["successes"], failed, skipped, _read_skips(printed))
+
+
+def _read_skips(printed: str) -> tuple[str, ...]:
+    skips: list[str] = []
+    for section in _SECTION.split(printed):
+        lines = section.strip().splitlines()
+        if not lines or lines[0] not in ("[SKIPPED]", "[TODO]"):
+            continue
+        # The names come last, after an empty line; the summary of the run may follow them after a line of dashes.
+        body = [line for line in lines[1:] if not line.startswith(("Ran ", "PASSED", "FAILED"))]
+        names = [line for line in body if re.fullmatch(r"[\w.]+\.\w+", line)]
+        reason = next((line for line in body if line and line not in names), "no reason given")
+        skips.extend(f"{name}: {reason}" for name in names)
+    return tuple(skips)

@@ -1,0 +1,145 @@
+"""What a server answers to `hello`, on a data plane of its own and a store in memory."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.config import ServerConfig
+from morphnet.net.control_server import Caller
+from morphnet.net.pump import Pump
+from morphnet.rendezvous.enrolment import Enrolment
+from morphnet.store.base import Lease
+from morphnet.store.memory import MemoryStore
+from morphnet.tap.server_node import ServerNode
+from morphnet.tunnel.tunnel import Tunnel
+from morphnet.wire.frames import MAX_EPOCH
+from morphnet.wire.signals import Hello, Welcome
+
+
+class FakeCaller:
+    """A client on the line."""
+
+    name, serial, group, host, local, not_after = "laptop", "01", "X25519MLKEM768", "198.51.100.7", "192.0.2.1", 2e9
+
+    def __init__(self) -> None:
+        self.closed = ""
+
+    def export(self, context: bytes) -> bytes:
+        """See Caller."""
+        return bytes(64)
+
+    def close(self, reason: str = "") -> None:
+        """See Caller."""
+        self.closed = reason
+
+
+class SlowStore(MemoryStore):
+    """Answers when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[tuple[Deferred[Lease], Lease]] = []
+
+    def lease(self, name: str, pool4: str, pool6: str, fresh_session: bytes) -> Deferred[Lease]:
+        answer: Deferred[Lease] = Deferred()
+        super().lease(name, pool4, pool6, fresh_session).addCallback(lambda it: self.waiting.append((answer, it)))
+        return answer
+
+    def answer(self) -> None:
+        """The oldest question."""
+        deferred, lease = self.waiting.pop(0)
+        deferred.callback(lease)
+
+
+class Server:
+    """One process; the store outlives it."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._drawn = 0
+        self.clock = Clock()
+        self.pump = Pump(self.clock, Tunnel(server=True, entropy=self.draw), self.clock.seconds, lambda event: None)
+        self.node = ServerNode(ServerConfig(name="gw"), self.pump, store, cast(Enrolment, None), self.draw)
+
+    def draw(self, count: int) -> bytes:
+        """Bytes that were not drawn before, whatever part of them one looks at."""
+        self._drawn += 1
+        return self._drawn.to_bytes(count, "little")
+
+    def asked(self, hello: Hello) -> Deferred[Welcome]:
+        """What comes of a hello."""
+        return Deferred.fromCoroutine(cast(Any, self.node.hello(cast(Caller, FakeCaller()), hello)))
+
+
+class HelloTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.store = MemoryStore()
+        self.server = Server(self.store)
+
+    def welcome(self, welcome: Welcome | None = None, epoch: int | None = None) -> Welcome:
+        """The answer to a client that was welcomed with `welcome` last, and has come to `epoch` since."""
+        came_to = epoch if epoch is not None else welcome.epoch if welcome else 0
+        hello = Hello(name="laptop", session=welcome.session if welcome else "", epoch=came_to)
+        return self.successResultOf(self.server.asked(hello))
+
+    def test_resumed(self) -> None:
+        """A client that comes again goes on where it was; its next keys are above every epoch that was used."""
+        first = self.welcome()
+        second = self.welcome(first, first.epoch + 5)
+        self.assertEqual((first.resumed, second.resumed), (False, True))
+        self.assertEqual((first.session, first.inner4), (second.session, second.inner4))
+        self.assertGreater(second.epoch, first.epoch + 5)
+
+    def test_restarted(self) -> None:
+        """A new process knows the client's name and addresses, and says that it is new."""
+        first = self.welcome()
+        self.server = Server(self.store)
+        second = self.welcome(first)
+        self.assertFalse(second.resumed)
+        self.assertEqual((first.session, first.inner4, first.inner6), (second.session, second.inner4, second.inner6))
+        self.assertTrue(self.welcome(second).resumed)
+
+    def test_welcome_lost(self) -> None:
+        """The first welcome of a new process never arrived: the second says again that it is new."""
+        first = self.welcome()
+        self.server = Server(self.store)
+        self.welcome(first)  # the client does not hear it
+        before = self.server.node.tunnel.sessions["laptop"]
+        third = self.welcome(first)
+        self.assertFalse(third.resumed)
+        self.assertIsNot(self.server.node.tunnel.sessions["laptop"], before)
+        self.assertTrue(self.welcome(third).resumed)
+
+    def test_welcome_lost_after_drop(self) -> None:
+        """The same when it was no new process that forgot the session, but an operator."""
+        first = self.welcome()
+        self.server.node.tunnel.drop_session("laptop")
+        self.welcome(first)  # the client does not hear it
+        self.assertFalse(self.welcome(first).resumed)
+
+    def test_later_welcome_lost(self) -> None:
+        """A client that knows the process resumes, though it missed some of its welcomes."""
+        first = self.welcome()
+        for _ in range(3):
+            self.welcome(first)  # the client does not hear them
+        self.assertTrue(self.welcome(first).resumed)
+
+    def test_epochs_begin_anew(self) -> None:
+        """When the epochs are used up they begin from below, and the client still resumes."""
+        first = self.welcome(None, MAX_EPOCH // 2 - 200)
+        second = self.welcome(first)
+        self.assertLess(second.epoch, first.epoch)
+        self.assertTrue(self.welcome(second).resumed)
+
+    def test_dropped_meanwhile(self) -> None:
+        """A session that is dropped while the store is asked is begun anew."""
+        first = self.welcome()
+        self.server.node.store = store = SlowStore()
+        asked = self.server.asked(Hello(name="laptop", session=first.session, epoch=first.epoch))
+        self.server.node.tunnel.drop_session("laptop")
+        store.answer()
+        self.assertFalse(self.successResultOf(asked).resumed)
+        self.assertIn("laptop", self.server.node.tunnel.sessions)

@@ -1,0 +1,90 @@
+"""docs/figures says the truth about which tests there are, and its program changes nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.bench import figures
+from tests.bench.measured import Measured, read_lines
+from tests.house import ROOT
+
+OWED = (
+    *(f"A{number}" for number in (1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12)),
+    *(f"B{number}" for number in (1, 2, 3, 4, 5, 7, 8)),
+    *(f"D{number}" for number in (1, 2, 3, 4, 5, 6, 7, 9, 11)),
+    *(f"E{number}" for number in (1, 2, 3, 4, 6)),
+    "H6",
+    "item 11",
+)
+PAGE = """before
+| B1 | what | how | - |
+| B2 | what | how | old |
+<!-- begin item 8 -->
+old
+<!-- end item 8 -->
+after"""
+
+
+class PageTests(SynchronousTestCase):
+    """The page as it is."""
+
+    def test_every_figure(self) -> None:
+        """Each figure that was promised has its row."""
+        rows = {found["figure"] for line in figures.PAGE.read_text().splitlines() if (found := figures.ROW.match(line))}
+        self.assertEqual(rows, set(OWED))
+
+    def test_names(self) -> None:
+        """Each test and each benchmark that a row names is there, and its figure is one that it speaks of."""
+        for line in figures.PAGE.read_text().splitlines():
+            if found := figures.ROW.match(line):
+                named = re.findall(r"`((?:\w+\.)*(?:test|bench)_\w+)( \w+)?`", found["middle"])
+                self.assertTrue(named, line)
+                for name, asked in named:
+                    folder = "bench/" if name.startswith("bench_") else ""
+                    file = ROOT / f"tests/{folder}{name.replace('.', '/')}.py"
+                    self.assertTrue(file.exists(), name)
+                    if asked:
+                        self.assertIn(asked.strip().lower(), file.read_text().lower(), line)
+                for path in re.findall(r"test: ([\w.]+)", found["measured"]):
+                    module, _, case = path.partition(".test_")
+                    name, _, case = case.partition(".")
+                    text = (ROOT / f"tests/{module}/test_{name}.py").read_text()
+                    self.assertIn(f"class {case}", text, path)
+
+
+class RewriteTests(SynchronousTestCase):
+    """Values that were measured get into the page."""
+
+    def lines(self, *measured: Measured) -> list[dict[str, object]]:
+        return list(read_lines("\n".join(["noise", *(each.line() for each in measured), '{"other": 1}'])))
+
+    def test_row(self) -> None:
+        """A row gets its values, in their order, with what they had to reach; other rows stay."""
+        kept = Measured("B1", "UDP down", 99.5, "%", 95.0, rival="MPTCP", rival_value=98.0)
+        page = figures.rewritten(PAGE, self.lines(kept, Measured("B1", "1 TCP", 61.0, "%", 85.0)))
+        self.assertIn(
+            "| B1 | what | how | UDP down 99.5 % (MPTCP 98); 1 TCP 61 % **short** of ≥ 85 |\n| B2 | what | how | old |",
+            page,
+        )
+        self.assertIn("begin item 8 -->\nold\n", page)
+
+    def test_latest(self) -> None:
+        """A case that was measured twice tells the later value."""
+        page = figures.rewritten(PAGE, self.lines(Measured("B2", "x", 1.0, "ms"), Measured("B2", "x", 12345.0, "ms")))
+        self.assertIn("| B2 | what | how | x 12 345 ms |", page)
+
+    def test_block(self) -> None:
+        """A figure with many cases has a table of its own between markers."""
+        page = figures.rewritten(PAGE, self.lines(Measured("item 8", "zstd", 0.5, "us")))
+        self.assertIn(
+            "begin item 8 -->\n| case | measured |\n|---|---|\n| zstd | 0.5 us |\n<!-- end item 8 -->\nafter", page
+        )
+
+    def test_line(self) -> None:
+        """A line says itself whether the promise is kept, and the ratio."""
+        line = json.loads(Measured("B5", "queue", 120.0, "ms", 100.0, "less", "x", 60.0).line())
+        self.assertEqual((line["kept"], line["ratio"]), (False, 2.0))
+        self.assertIsNone(Measured("B5", "queue", 120.0, "ms").kept)

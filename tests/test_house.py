@@ -1,0 +1,190 @@
+"""The rules of the house hold, and each of them can fail."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Iterator
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests import house
+from tests.house import Module
+
+Rule = Callable[[dict[str, Module]], Iterator[str]]
+
+# Complaints that stand, each with its reason. Keep it empty.
+EXCEPTIONS: dict[str, str] = {}
+
+
+def _modules(*modules: Module) -> dict[str, Module]:
+    """These, and enough of the house to import from."""
+    names = (
+        "",
+        "errors",
+        "config",
+        "wire",
+        "wire.frames",
+        "store",
+        "store.base",
+        "store.sqlite",
+        "tunnel",
+        "net",
+        "tap",
+        "ops",
+        "lab",
+    )
+    return {name: Module(name, "", package=True) for name in names} | {module.name: module for module in modules}
+
+
+class HouseTests(SynchronousTestCase):
+    """The code as it is."""
+
+    def _holds(self, rule: Rule, *folders: str) -> None:
+        modules = {name: module for folder in folders for name, module in house.read_modules(folder).items()}
+        self.assertTrue(modules)
+        complaints = [text for text in rule(modules) if text not in EXCEPTIONS]
+        if complaints:
+            self.fail("\n".join(complaints))
+
+    def test_directions(self) -> None:
+        """Imports between packages go one way."""
+        self._holds(house.check_directions, "morphnet")
+
+    def test_colours(self) -> None:
+        """White and grey code touch no clock, no entropy and no door."""
+        self._holds(house.check_colours, "morphnet")
+
+    def test_reactor(self) -> None:
+        """Only tap knows the reactor."""
+        self._holds(house.check_reactor, "morphnet")
+
+    def test_sizes(self) -> None:
+        """Files, functions and signatures stay short, in tests too."""
+        self._holds(house.check_sizes, "morphnet", "tests", "twisted")
+
+    def test_names(self) -> None:
+        """No module and no class has a name that says nothing."""
+        self._holds(house.check_names, "morphnet", "tests")
+
+    def test_swallowing(self) -> None:
+        """No exception is raised or caught without saying which."""
+        self._holds(house.check_swallowing, "morphnet", "tests")
+
+    def test_exceptions_still_needed(self) -> None:
+        """An exception that nothing needs any more is removed."""
+        modules = house.read_modules("morphnet") | house.read_modules("tests")
+        rules = (house.check_directions, house.check_colours, house.check_reactor, house.check_sizes)
+        standing = {text for rule in rules for text in rule(modules)}
+        self.assertEqual([text for text in EXCEPTIONS if text not in standing], [])
+
+
+class PluginTests(SynchronousTestCase):
+    """What twistd reads."""
+
+    def test_no_package(self) -> None:
+        """twisted/plugins is no package of ours: an __init__.py there would hide Twisted's own plugins."""
+        self.assertEqual(list((house.ROOT / "twisted").rglob("__init__.py")), [])
+
+    def test_nothing_loaded(self) -> None:
+        """Plugins name our modules as strings, and import only what makes a service."""
+        for module in house.read_modules("twisted").values():
+            names = {name for _, name in house.imports(module, frozenset())}
+            self.assertEqual(names, {"twisted.application.service.ServiceMaker"})
+            for call in (node for node in ast.walk(module.tree) if isinstance(node, ast.Call)):
+                self.assertTrue(all(isinstance(argument, ast.Constant) for argument in call.args))
+
+
+class RuleTests(SynchronousTestCase):
+    """Each rule on sources made to break it."""
+
+    def _complains(self, rule: Rule, name: str, sources: Iterable[str]) -> None:
+        for source in sources:
+            found = list(rule(_modules(Module(name, source))))
+            self.assertEqual(len(found), 1, f"{source!r}: {found}")
+
+    def _content(self, rule: Rule, name: str, source: str) -> None:
+        self.assertEqual(list(rule(_modules(Module(name, source)))), [])
+
+    def test_wrong_direction(self) -> None:
+        """Every spelling of an import in the wrong direction is seen."""
+        sources = (
+            "import morphnet.net",
+            "from morphnet import net",
+            "from morphnet.net import pump",
+            "from ..net import pump",
+            "from .. import net",
+            "def late():\n    from morphnet.tap import server\n",
+            "import typing\nif typing.TYPE_CHECKING:\n    from morphnet.ops import feed\n",
+        )
+        self._complains(house.check_directions, "wire.bad", sources)
+        self._complains(house.check_directions, "tunnel.bad", ["from morphnet.store.base import Lease"])
+        self._complains(house.check_directions, "rendezvous.bad", ["from morphnet.store import sqlite"])
+        self._complains(house.check_directions, "store.base", ["from morphnet.store import sqlite"])
+        self._complains(house.check_directions, "store.sqlite", ["from morphnet.wire import frames"])
+        self._complains(house.check_directions, "net.bad", ["from morphnet.ops.feed import Feed"])
+        self._complains(house.check_directions, "errors", ["from morphnet.wire import frames"])
+        self._complains(house.check_directions, "stray", [""])
+
+    def test_right_direction(self) -> None:
+        """What the table allows is allowed."""
+        common = "from morphnet import __version__\nfrom morphnet.errors import PeerError\n"
+        self._content(house.check_directions, "wire.good", common + "from morphnet.wire.frames import Ip\n")
+        self._content(house.check_directions, "store.sqlite", common + "from morphnet.store.base import Lease\n")
+        self._content(house.check_directions, "net.good", common + "from morphnet.tunnel import session\n")
+        self._content(house.check_directions, "tap.good", common + "from morphnet.ops import feed\n")
+
+    def test_wrong_colour(self) -> None:
+        """White code cannot reach a clock, entropy or a door; grey code cannot reach a transport."""
+        sources = (
+            "import time",
+            "from os import urandom",
+            "import random",
+            "import asyncio",
+            "from twisted.internet.defer import Deferred",
+            "import socket",
+            "open('x')",
+            "from datetime import datetime\ndatetime.now()",
+            "key = AESGCM.generate_key(256)",
+        )
+        self._complains(house.check_colours, "tunnel.bad", sources)
+        grey = (
+            "import os",
+            "from twisted.internet.endpoints import clientFromString",
+            "from twisted.internet import protocol",
+        )
+        self._complains(house.check_colours, "rendezvous.bad", grey)
+
+    def test_right_colour(self) -> None:
+        """What white and grey code live on is theirs."""
+        self._content(
+            house.check_colours, "wire.good", "import struct\nfrom cryptography.exceptions import InvalidTag\n"
+        )
+        grey = "from automat import TypeMachineBuilder\nfrom twisted.internet.interfaces import IReactorTime\n"
+        self._content(house.check_colours, "rendezvous.good", grey)
+        self._content(house.check_colours, "net.good", "import os, time, socket\n")
+
+    def test_wrong_reactor(self) -> None:
+        """Both spellings of importing the reactor are seen, and asyncio."""
+        sources = ("from twisted.internet import reactor", "import twisted.internet.reactor", "import asyncio")
+        self._complains(house.check_reactor, "net.bad", sources)
+        self._content(house.check_reactor, "tap.good", "from twisted.internet import reactor")
+
+    def test_wrong_size(self) -> None:
+        """One line or one argument too much is too much; self does not count."""
+        long = "def f():\n" + "    pass\n" * house.FUNCTION_LINES
+        self._complains(
+            house.check_sizes,
+            "net.bad",
+            [long, "pass\n" * (house.FILE_LINES + 1), "def f(a, b, c, d, /, e, *, f, g): ..."],
+        )
+        self._content(house.check_sizes, "net.good", "class A:\n    def f(self, a, b, c, d, e, f): ...\n")
+
+    def test_wrong_names(self) -> None:
+        """Vague classes and modules are seen."""
+        self._complains(house.check_names, "net.bad", ["class PathManager: ..."])
+        self._complains(house.check_names, "net.utils", [""])
+
+    def test_wrong_swallowing(self) -> None:
+        """A bare exception is seen, raised or swallowed."""
+        sources = ("try: ...\nexcept Exception: pass", "try: ...\nexcept: pass", "raise Exception('x')")
+        self._complains(house.check_swallowing, "net.bad", sources)

@@ -1,0 +1,53 @@
+"""What is read off a run of trial."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.runs import Tally, read_tally
+
+LINE = "=" * 79
+FAILED = f"""
+tests.a.test_b
+  B
+    test_c ...                                                        [SKIPPED]
+
+{LINE}
+[SKIPPED]
+no ssh here
+
+tests.a.test_b.B.test_c
+tests.a.test_b.B.test_d
+{LINE}
+[FAIL]
+Traceback (most recent call last):
+
+tests.a.test_b.B.test_e
+-------------------------------------------------------------------------------
+Ran 7 tests in 0.123s
+
+FAILED (skips=2, failures=1, errors=1, successes=3)
+"""
+
+
+class ReadTallyTests(SynchronousTestCase):
+    def test_failed_run(self) -> None:
+        """Failures and errors both failed; each skip has its name and its reason."""
+        skips = ("tests.a.test_b.B.test_c: no ssh here", "tests.a.test_b.B.test_d: no ssh here")
+        self.assertEqual(read_tally(FAILED, 1), Tally(3, 2, 2, skips))
+
+    def test_passed_run(self) -> None:
+        """A run in which all is well has successes and nothing else."""
+        self.assertEqual(read_tally("Ran 3 tests in 0.1s\n\nPASSED (successes=3)\n", 0), Tally(3, 0, 0))
+
+    def test_crash(self) -> None:
+        """A run that never came to its result failed, whatever it exits with."""
+        self.assertEqual(read_tally("Segmentation fault\n", 0), Tally(failed=1))
+
+    def test_bad_exit_code(self) -> None:
+        """A bad exit code is never all well."""
+        self.assertEqual(read_tally("Ran 3 tests in 0.1s\n\nPASSED (successes=3)\n", 1), Tally(3, 1, 0))
+
+    def test_sum(self) -> None:
+        """The closing line sums the runs."""
+        self.assertEqual(str(Tally(3, 2, 2, ("a",)) + Tally(1, 0, 0)), "4 passed, 2 failed, 2 skipped")

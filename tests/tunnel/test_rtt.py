@@ -1,0 +1,101 @@
+"""Estimates of one path."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.tunnel.rtt import LossMeter, RateMeter, RttEstimate, WindowedBest
+
+TIMES = st.lists(st.tuples(st.floats(0.0, 3.0), st.floats(0.001, 1.0)), min_size=1, max_size=60)
+
+
+class RttTests(SynchronousTestCase):
+    def test_converges(self) -> None:
+        """Equal samples lead to themselves, without variation or jitter."""
+        rtt = RttEstimate()
+        for step in range(100):
+            rtt.add(0.05, now=step * 0.1)
+        self.assertAlmostEqual(rtt.smoothed or 0.0, 0.05)
+        self.assertLess(rtt.variation, 1e-6)
+        self.assertEqual(rtt.jitter, 0.0)
+
+    @given(TIMES, st.booleans())
+    def test_windowed_best(self, steps: list[tuple[float, float]], lowest: bool) -> None:
+        """The best of the last seconds is what looking at all samples gives; the newest never expires."""
+        best, now, samples = WindowedBest(5.0, lowest=lowest), 0.0, list[tuple[float, float]]()
+        for pause, sample in steps:
+            now += pause
+            best.add(sample, now)
+            samples.append((now, sample))
+            recent = [value for at, value in samples if now - at <= 5.0] or [sample]
+            self.assertEqual(best.best(now), min(recent) if lowest else max(recent))
+
+
+class LossTests(SynchronousTestCase):
+    @given(st.integers(0, 9), st.integers(0, 2**40))
+    def test_share(self, missing: int, first: int) -> None:
+        """So many of ten lost are that share, wherever the counts begin, and when they wrap."""
+        loss = LossMeter()
+        for step in range(50):
+            loss.add(first + 10 * step, (2**32 - 100 + (10 - missing) * step) & 0xFFFFFFFF, step * 0.06)
+        self.assertAlmostEqual(loss.rate(), missing / 10)
+
+    def test_forgets(self) -> None:
+        """Loss that is over is forgotten within a few seconds."""
+        loss = LossMeter()
+        for step in range(50):
+            loss.add(10 * step, 5 * step, step * 0.1)
+        for step in range(50, 110):
+            loss.add(10 * step, 250 + 10 * (step - 50), step * 0.1)
+        self.assertEqual(loss.rate(), 0.0)
+
+    def test_another_process(self) -> None:
+        """A peer that counts from the start again is no loss."""
+        loss = LossMeter()
+        loss.add(1000, 1000, 0.0)
+        loss.add(1100, 100, 1.0)
+        self.assertEqual(loss.rate(), 0.0)
+
+
+class RateTests(SynchronousTestCase):
+    def _feed(self, meter: RateMeter, began: float, total: int, seconds: float = 1.0) -> list[float]:
+        """1 MB/s in Acks every 10 ms on a clock that shows `began` seconds; the samples."""
+        samples = []
+        for step in range(int(seconds * 100)):
+            at = round((began + step * 0.01) * 1e6) & 0xFFFFFFFF
+            rate = meter.add(at, total + 10_000 * step, 0.05)
+            samples += [] if rate is None else [rate]
+        return samples
+
+    def test_steady(self) -> None:
+        """A steady stream is measured, also while the clock's 32 bits turn over."""
+        samples = self._feed(RateMeter(), 4294.5, 0)
+        self.assertGreater(len(samples), 10)
+        for sample in samples:
+            self.assertAlmostEqual(sample, 1e6, delta=1.0)
+
+    def test_pause(self) -> None:
+        """What spans a pause measures the pause: it is no sample, however long it was."""
+        for pause in (1.0, 60.0, 1900.0, 2500.0, 4000.0, 100_000.0):
+            meter = RateMeter()
+            self._feed(meter, 5.0, 0)
+            for sample in self._feed(meter, 6.0 + pause, 1_000_000):
+                self.assertAlmostEqual(sample, 1e6, delta=1.0)
+
+    def test_another_process(self) -> None:
+        """A receiver with another clock and another count is measured again at once, and never below zero."""
+        for clock in (0.0, 3.0, 1000.0, 2200.0, 4200.0):
+            meter = RateMeter()
+            self._feed(meter, 2000.0, 10**9)
+            samples = self._feed(meter, clock, 0)
+            self.assertGreater(len(samples), 10, clock)
+            self.assertGreaterEqual(min(samples), 0.0)
+
+    def test_late_ack(self) -> None:
+        """An Ack that was overtaken is ignored."""
+        meter = RateMeter()
+        self._feed(meter, 5.0, 0)
+        self.assertIsNone(meter.add(5_200_000, 200_000, 0.05))
+        self.assertEqual(len(self._feed(meter, 6.0, 1_000_000)), 20)

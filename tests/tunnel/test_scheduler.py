@@ -1,0 +1,161 @@
+"""Which path a run is offered to, in each mode."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.tunnel.path import Path, State
+from morphnet.tunnel.scheduler import LOSSY, MAX_PINS, PIN_LIFE, Flow, Scheduler, judge_losses, make_scheduler
+from morphnet.wire.batch import Endpoint
+
+NAMES = ("bond", "flow", "redundant", "best")
+FAR = Endpoint("203.0.113.1", 8000)
+
+
+def path_of(number: int, rtt: float, state: State = State.ACTIVE) -> Path:
+    """A path in use whose RTT is known."""
+    path = Path(number, number, FAR, 1466, 0.0)
+    path.state, path.validated = state, True
+    path.rtt.add(rtt, now=0.0)
+    return path
+
+
+def lose(path: Path, share: float, now: float) -> None:
+    """The peer's counts say that it loses this share of its packets."""
+    path.loss.clear()
+    path.window.startup = False
+    for step in range(5):
+        path.loss.add(step * 100, round(step * 100 * (1 - share)), now - 0.5 + step * 0.1)
+
+
+class OrderTests(SynchronousTestCase):
+    @given(st.sampled_from(NAMES), st.lists(st.floats(0.001, 1.0), min_size=1, max_size=8), st.integers(0, 2**32 - 1))
+    def test_always_one(self, name: str, rtts: list[float], flow: int) -> None:
+        """Every mode names at least one of the paths it was given, and none twice."""
+        paths = [path_of(number, rtt) for number, rtt in enumerate(rtts)]
+        order = list(make_scheduler(name, 0.05).order(paths, flow, 0.1))
+        self.assertTrue(order)
+        self.assertEqual(len({path.id for path in order}), len(order))
+        self.assertLessEqual({path.id for path in order}, {path.id for path in paths})
+
+    def test_unknown(self) -> None:
+        """There are four modes and no fifth."""
+        with self.assertRaises(KeyError):
+            make_scheduler("fifth", 0.05)
+        self.assertEqual([make_scheduler(name, 0.05).name for name in NAMES], list(NAMES))
+
+    def test_redundant(self) -> None:
+        """`redundant` takes all of them."""
+        paths = [path_of(0, 0.01), path_of(1, 0.5)]
+        self.assertEqual(list(make_scheduler("redundant", 0.05).order(paths, 1, 0.0)), paths)
+
+    def test_best(self) -> None:
+        """`best` takes the lowest RTT, and changes over only for one that is clearly lower, or when it must."""
+        best, one, two = make_scheduler("best", 0.05), path_of(0, 0.050), path_of(1, 0.060)
+        self.assertEqual(list(best.order([one, two], 1, 0.0)), [one])
+        a_little, clearly = path_of(2, 0.045), path_of(3, 0.030)
+        self.assertEqual(list(best.order([one, a_little], 1, 0.0)), [one])
+        self.assertEqual(list(best.order([one, clearly], 1, 0.0)), [clearly])
+        self.assertEqual(list(best.order([two], 1, 0.0)), [two])
+
+    def test_bond_leaves_out(self) -> None:
+        """`bond` offers no path so slow that the receiver would have given up on what it brings."""
+        paths = [path_of(0, 0.02), path_of(1, 0.08), path_of(2, 0.5)]
+        order = make_scheduler("bond", 0.05).order(paths, 1, 0.0)
+        self.assertEqual({path.id for path in order}, {0, 1})
+
+    def test_bond_idle(self) -> None:
+        """With nothing in flight a small packet goes by the nearest path."""
+        paths = [path_of(0, 0.08), path_of(1, 0.02)]
+        self.assertEqual(make_scheduler("bond", 0.05).order(paths, 1, 0.0)[0].id, 1)
+
+
+class FlowTests(SynchronousTestCase):
+    def _choose(self, flow: Scheduler, paths: list[Path], which: int, now: float = 0.0) -> int:
+        (chosen,) = flow.order(paths, which, now)
+        return chosen.id
+
+    def test_pinned(self) -> None:
+        """A flow keeps its path as long as that is offered, and its new one when the old one is back."""
+        flow, paths = Flow(), [path_of(0, 0.02), path_of(1, 0.02)]
+        first = self._choose(flow, paths, 7)
+        self.assertEqual({self._choose(flow, paths, 7) for _ in range(50)}, {first})
+        rest = [path for path in paths if path.id != first]
+        second = self._choose(flow, rest, 7)
+        self.assertNotEqual(second, first)
+        self.assertEqual(self._choose(flow, paths, 7), second)
+
+    def test_shared_out(self) -> None:
+        """Flows are shared out by what each path can deliver."""
+        flow, wide, narrow = Flow(), path_of(0, 0.02), path_of(1, 0.02)
+        wide.window.size, narrow.window.size = 300_000, 100_000
+        chosen = Counter(self._choose(flow, [wide, narrow], which) for which in range(200))
+        self.assertLess(abs(chosen[0] - 150), 20)
+
+    def test_bounded(self) -> None:
+        """However many flows there are, few are remembered, and those that rest are forgotten."""
+        flow, paths = Flow(), [path_of(0, 0.02), path_of(1, 0.02)]
+        for which in range(MAX_PINS + 5000):
+            self._choose(flow, paths, which, which * 1e-4)
+        self.assertEqual(len(flow._pins), MAX_PINS)
+        self._choose(flow, paths, 1, PIN_LIFE + 1000)
+        self.assertEqual(len(flow._pins), 1)
+
+
+class JudgeTests(SynchronousTestCase):
+    def test_doubtful(self) -> None:
+        """A path that fell silent twice stands by until it has shown that it loses little, or some seconds passed."""
+        good, bad = path_of(0, 0.02), path_of(1, 0.02)
+        for at in (10.0, 11.0):
+            self.assertFalse(bad.doubtful)
+            bad.enter(State.SILENT, at)
+            bad.enter(State.ACTIVE, at + 0.5)
+        self.assertTrue(bad.doubtful)
+        bad.enter(State.STANDBY, 20.0)
+        self.assertEqual(judge_losses([good, bad], 22.5), [])  # nothing is known of it
+        self.assertEqual(judge_losses([good, bad], 25.5), [bad])
+        bad.enter(State.STANDBY, 30.0)
+        lose(bad, 0.0, 32.5)
+        self.assertEqual(judge_losses([good, bad], 32.5), [bad])
+
+    def test_lossy(self) -> None:
+        """A path that loses much more than the best one stands by, and comes back once it does not."""
+        good, bad = path_of(0, 0.02), path_of(1, 0.02)
+        lose(good, 0.0, 10.0)
+        lose(bad, 0.3, 10.0)
+        self.assertEqual(judge_losses([good, bad], 10.0), [bad])
+        self.assertIs(bad.state, State.STANDBY)
+        self.assertEqual(judge_losses([good, bad], 10.5), [])
+        lose(bad, 0.0, 13.0)
+        self.assertEqual(judge_losses([good, bad], 13.0), [bad])
+        self.assertIs(bad.state, State.ACTIVE)
+
+    def test_all_lossy(self) -> None:
+        """Where all lose alike none stands by: there is no better one."""
+        for share in (0.16, 0.5, 0.9):
+            paths = [path_of(0, 0.02), path_of(1, 0.02)]
+            for path in paths:
+                lose(path, share, 10.0)
+            self.assertEqual(judge_losses(paths, 10.0), [])
+
+    @given(st.lists(st.tuples(st.floats(0, 1), st.sampled_from(list(State))), min_size=1, max_size=6))
+    def test_never_all(self, given_: list[tuple[float, State]]) -> None:
+        """The judgement never takes the last active path away."""
+        paths = [path_of(number, 0.02, state) for number, (_, state) in enumerate(given_)]
+        for path, (share, _) in zip(paths, given_, strict=True):
+            lose(path, share, 10.0)
+        active = any(path.state is State.ACTIVE for path in paths)
+        judge_losses(paths, 10.0)
+        self.assertTrue(not active or any(path.state is State.ACTIVE for path in paths))
+
+    def test_own_doing(self) -> None:
+        """What is lost while a queue stands in the path is congestion, and no reason to leave it."""
+        good, bad = path_of(0, 0.02), path_of(1, 0.02)
+        lose(bad, LOSSY * 2, 10.0)
+        bad._crowded_at = 9.9
+        self.assertEqual(judge_losses([good, bad], 10.0), [])
+        self.assertEqual(bad.loss.rate(), 0.0)

@@ -1,0 +1,214 @@
+"""Both cores, with every cipher that this machine has, against each other: the same bytes, the same refusals."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from itertools import product
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.wire import core as chosen
+from morphnet.wire.core import PURE, Core, cores
+
+CORES = list(cores())
+SECRET = bytes(range(32))
+KEYS = [core.key(SECRET) for core in CORES]
+TAG = 16
+
+
+@st.composite
+def layouts(draw: st.DrawFn) -> tuple[bytes, bytes, bytes, int]:
+    """Fields, first prefix, ending prefix, bytes of additional data."""
+    size = draw(st.integers(1, 64))
+    fields, end = b"", 0
+    while end < size and draw(st.booleans()):
+        offset = draw(st.integers(end, size - 1))
+        width = draw(st.integers(1, min(8, size - offset)))
+        fields += bytes((offset, width, draw(st.integers(0, 255))))
+        end = offset + width
+    first, ending = (draw(st.binary(min_size=size, max_size=size)) for _ in range(2))
+    return fields, first, ending, draw(st.integers(0, size))
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> tuple[bytes, bytes, int]:
+    """Head, body, size of a slice of it: 1 to 64 slices."""
+    size = draw(st.one_of(st.integers(1, 40), st.integers(1000, 1400)))
+    length = draw(st.integers(0, min(64 * size, 6000)))
+    return draw(st.binary(max_size=80)), bytes(i * 7 & 0xFF for i in range(length)), size
+
+
+nonces = st.one_of(st.binary(min_size=12, max_size=12), st.just(b"path" + b"\xff" * 7 + b"\xe0"))
+
+
+def outcome(call: Callable[[], object]) -> object:
+    """What it returned, or the type of what it raised."""
+    try:
+        return call()
+    except ValueError as error:
+        return type(error)
+
+
+class AgreementTests(SynchronousTestCase):
+    @given(layouts(), nonces, runs())
+    def test_seal(self, layout: tuple[bytes, bytes, bytes, int], nonce: bytes, run: tuple[bytes, bytes, int]) -> None:
+        """Every core seals a run to the same bytes."""
+        sealed = [key.seal(layout, nonce, *run) for key in KEYS]
+        self.assertEqual(sealed, [sealed[-1]] * len(KEYS))
+
+    @given(layouts(), nonces, runs(), st.data())
+    def test_open(
+        self, layout: tuple[bytes, bytes, bytes, int], nonce: bytes, run: tuple[bytes, bytes, int], data: st.DataObject
+    ) -> None:
+        """Every core joins what any core sealed, in place; with any one bit flipped nobody does."""
+        _, first, _, aad = layout
+        head, body, size = run
+        sealed = data.draw(st.sampled_from(KEYS)).seal(layout, nonce, *run)
+        stride, room = len(first) + len(head) + size + TAG, 7
+        joined = head + body
+        for key in KEYS:
+            out = bytearray(room + len(head) + max(len(body), size))
+            words = (len(first), len(first)), nonce, sealed, stride, out, (room, len(head))
+            if aad == len(first):
+                self.assertTrue(key.open(*words))
+                if len(body) > size:
+                    out[room : room + len(head)] = head
+                self.assertEqual(out[room : room + len(joined)], joined)
+        at = data.draw(st.integers(0, 8 * len(sealed) - 1))
+        bent = bytearray(sealed)
+        bent[at // 8] ^= 1 << at % 8
+        inside = (at // 8) % stride >= aad and (at // 8) % stride < len(first)  # neither data nor additional data
+        answers = [
+            key.open((len(first), aad), nonce, bent, stride, bytearray(len(sealed) + room), (room, len(head)))
+            for key in KEYS
+        ]
+        self.assertEqual(answers, [inside] * len(KEYS))
+
+    @given(layouts(), st.integers(1, 64), st.integers(0, 40), st.integers(0, 70), st.data())
+    def test_count(
+        self, layout: tuple[bytes, bytes, bytes, int], count: int, short: int, most: int, data: st.DataObject
+    ) -> None:
+        """Every core counts the same, in rows that are whole, cut short, ended early, or bent at one bit."""
+        fields, first, ending, _ = layout
+        size = len(first) + TAG + data.draw(st.integers(0, 40))
+        row = bytearray()
+        for step in range(count):
+            front = fields, first, ending if step == count - 1 else first, 0
+            text = KEYS[-1].seal(front, bytes(12), b"", bytes(step + 1), 1)
+            row += text[(len(first) + 1 + TAG) * step :][: len(first)].ljust(size, b"x")
+        del row[max(size, len(row) - short) :]
+        if data.draw(st.booleans()):
+            at = data.draw(st.integers(0, 8 * len(row) - 1))
+            row[at // 8] ^= 1 << at % 8
+        tail = data.draw(st.sampled_from([first, ending]))
+        counts = [core.count_following((fields, first, ending, tail), row, size, most) for core in CORES]
+        self.assertEqual(counts, [counts[-1]] * len(CORES))
+        self.assertLessEqual((counts[0] - 1) * size, len(row))
+
+    @given(st.data())
+    def test_bad_arguments(self, data: st.DataObject) -> None:
+        """Whatever the arguments, every core answers the same or raises ValueError, and writes nothing elsewhere."""
+        some = st.one_of(st.integers(-3, 80), st.sampled_from([-(2**62), 2**62, 65535, 65536, 131071]))
+        texts = st.one_of(st.binary(max_size=100), st.sampled_from([bytes(12), bytes(64), bytes(1200), bytes(140000)]))
+        fields, first, ending, nonce, head, body = (data.draw(texts) for _ in range(6))
+        aad, size = data.draw(some), data.draw(some)
+        sealed = [outcome(lambda k=key: k.seal((fields, first, ending, aad), nonce, head, body, size)) for key in KEYS]  # type: ignore[misc]
+        self.assertEqual(sealed, [sealed[-1]] * len(KEYS))
+        prefix, start, heads = (data.draw(some) for _ in range(3))
+        space = data.draw(st.integers(0, 300))
+        rooms = [bytearray(space) for _ in KEYS]
+        opened = [
+            outcome(lambda k=key, r=room: k.open((prefix, aad), nonce, body, size, r, (start, heads)))  # type: ignore[misc]
+            for key, room in zip(KEYS, rooms, strict=True)
+        ]
+        self.assertEqual(opened, [opened[-1]] * len(KEYS))
+        counts = [
+            outcome(lambda c=core: c.count_following((fields, first, ending, nonce), body, size, aad))  # type: ignore[misc]
+            for core in CORES
+        ]
+        self.assertEqual(counts, [counts[-1]] * len(CORES))
+
+
+class KeyTests(SynchronousTestCase):
+    def test_secret(self) -> None:
+        """A key has 32 bytes."""
+        for core in CORES:
+            for size in (0, 16, 31, 33):
+                with self.assertRaises(ValueError):
+                    core.key(bytes(size))
+
+    def test_known_answer(self) -> None:
+        """AES-256-GCM as NIST's test vectors have it (SP 800-38D; McGrew and Viega, test cases 13 and 14)."""
+        for core in CORES:
+            key = core.key(bytes(32))
+            self.assertEqual(
+                key.seal((b"", b"p", b"p", 0), bytes(12), b"", b"", 1)[1:].hex(), "530f8afbc74536b9a963b4f1c4cb738b"
+            )
+            self.assertEqual(
+                key.seal((b"", b"p", b"p", 0), bytes(12), b"", bytes(16), 16)[1:].hex(),
+                "cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919",
+            )
+
+    def test_many(self) -> None:
+        """Keys come and go, and do not disturb one another."""
+        for core in CORES:
+            keys = [core.key(bytes((number,)) * 32) for number in range(200)]
+            sealed = [key.seal((b"", b"p", b"p", 1), bytes(12), b"", b"text", 4) for key in keys]
+            self.assertEqual(len({bytes(each) for each in sealed}), 200)
+            del keys[::2]
+            again = [key.seal((b"", b"p", b"p", 1), bytes(12), b"", b"text", 4) for key in keys]
+            self.assertEqual(again, sealed[1::2])
+
+    def test_threads(self) -> None:
+        """A key used by two threads at once gives right answers or RuntimeError, never wrong ones."""
+        for core in CORES:
+            self._race(core)
+
+    def _race(self, core: Core) -> None:
+        key, body = core.key(SECRET), bytes(64 * 1000)
+        words = (bytes((0, 2, 1)), bytes(4), bytes(4), 4), bytes(12), b"head", body, 1000
+        right, wrong = PURE.key(SECRET).seal(*words), list[object]()
+
+        def work() -> None:
+            for _ in range(50):
+                try:
+                    if key.seal(*words) != right:
+                        wrong.append("other bytes")
+                except RuntimeError:
+                    continue
+
+        threads = [threading.Thread(target=work) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(wrong, [])
+
+    def test_no_room(self) -> None:
+        """Where the last byte of a plaintext would not fit, nothing is opened."""
+        for key, count in product(KEYS, (1, 2, 3)):
+            sealed = key.seal((b"", b"p", b"p", 1), bytes(12), b"head", bytes(10 * count), 10)
+            needed = 5 + 4 + 10 * count
+            words = (1, 1), bytes(12), sealed, 1 + 14 + TAG
+            self.assertTrue(key.open(*words, bytearray(needed), (5, 4)))
+            with self.assertRaises(ValueError):
+                key.open(*words, bytearray(needed - 1), (5, 4))
+
+    def test_all_in_use(self) -> None:
+        """Whatever cipher can be loaded here is right: none was left out because it failed its trial."""
+        compiled = chosen._core  # type: ignore[attr-defined]  # None where it was not built
+        if compiled is None:
+            self.assertEqual(CORES, [PURE])
+            return
+        loaded = [name for name, *where in chosen._CIPHERS if compiled.load(*where) is not None]
+        self.assertEqual([core.name for core in CORES], [*(f"compiled (AES-GCM by {name})" for name in loaded), "pure"])
+
+    def test_overlap(self) -> None:
+        """Opening a train on top of itself is refused where it would go wrong."""
+        for key in KEYS[:-1]:
+            there = bytearray(key.seal((b"", b"p", b"p", 1), bytes(12), b"", b"text", 4))
+            with self.assertRaises(ValueError):
+                key.open((1, 1), bytes(12), there, len(there), there, (0, 0))

@@ -1,0 +1,172 @@
+"""The layouts of a datagram: a vector of each, round trips, and bytes that are none."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.errors import MalformedFrame
+from morphnet.wire.batch import MAX_SEGMENTS
+from morphnet.wire.frames import (
+    IP,
+    LAST,
+    MAX_EPOCH,
+    ORDERED,
+    PARTIAL,
+    SEGMENT,
+    TAG,
+    TO_CLIENT,
+    TYPES,
+    ZSTD,
+    Prefix,
+    nonce_of,
+)
+from morphnet.wire.framing import COMPACT, FRAMINGS, SEED, Framing, count_following
+
+U8, U16 = st.integers(0, 255), st.integers(0, 0xFFFF)
+ISSUED = bytes(range(0xA0, 0xB0)) + bytes((1, 2, 3, 4))
+PREFIX = Prefix(
+    ISSUED, IP, 0x0A0B0C0D, ZSTD, 7, 0x552345, ORDERED | PARTIAL, 0x11223344, 5, 3, TO_CLIENT, 0x0102030405060708
+)
+VECTORS = {  # PREFIX in front of 8 bytes
+    "seed": "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf0101010203040a0b0c0d00240207450911223344050307d523450102030405060708",
+    "compact": "a0a1a2a3a4a5a6a7290745050607080b0c0d031611223344",
+}
+framings = st.sampled_from(list(FRAMINGS.values()))
+
+
+@st.composite
+def prefixes(draw: st.DrawFn) -> Prefix:
+    """Prefixes as an honest end makes them."""
+    return Prefix(
+        issued=draw(st.binary(min_size=20, max_size=20)),
+        type=draw(st.sampled_from(sorted(TYPES))),
+        sequence=draw(st.integers(0, 2**40)),
+        compression=draw(st.integers(0, 2)),
+        path=draw(U8),
+        epoch=draw(st.integers(0, MAX_EPOCH)),
+        flags=draw(st.integers(0, 31)),
+        sent_at=draw(st.integers(0, 0xFFFFFFFF)),
+        place=draw(st.integers(0, 63)),
+        lane=draw(U8),
+        direction=draw(st.integers(0, 1)),
+        number=draw(st.integers(0, 2**64 - 1)),
+    )
+
+
+def shortened(framing: Framing, prefix: Prefix) -> Prefix:
+    """What of it is on the wire."""
+    return prefix._replace(
+        sequence=prefix.sequence & ((1 << framing.sequence_bits) - 1),
+        epoch=prefix.epoch & ((1 << framing.epoch_bits) - 1),
+        number=prefix.number & ((1 << framing.number_bits) - 1),
+    )
+
+
+def following(framing: Framing, first: Prefix, count: int, plain: int, last: int) -> bytearray:
+    """`count` datagrams of `plain` bytes inside that carry `first` on; the last says LAST and has `last`."""
+    out = bytearray()
+    for step in range(count):
+        size = last if step == count - 1 else plain
+        each = first._replace(
+            sequence=first.sequence + step,
+            place=first.place + step,
+            number=first.number + step,
+            flags=first.flags | (LAST if step == count - 1 else 0),
+        )
+        out += framing.pack(each, size).ljust(framing.overhead + size, b"x")
+    return out
+
+
+class PrefixTests(SynchronousTestCase):
+    def test_vectors(self) -> None:
+        """The layouts are the ones that docs/protocol section 2 defines, byte for byte."""
+        for name, framing in FRAMINGS.items():
+            packed = framing.pack(PREFIX, 8)
+            self.assertEqual(packed.hex(), VECTORS[name])
+            self.assertEqual(len(packed), framing.prefix)
+            read = framing.unpack(packed + bytes(8 + TAG), 0, len(packed) + 8 + TAG, ISSUED, TO_CLIENT)
+            self.assertEqual(read, shortened(framing, PREFIX))
+        self.assertEqual(nonce_of(PREFIX).hex(), VECTORS["seed"][-24:])
+
+    def test_sizes(self) -> None:
+        """A datagram costs 40 bytes, or 66."""
+        self.assertEqual((COMPACT.overhead, SEED.overhead), (40, 66))
+
+    @given(framings, prefixes(), st.integers(0, 1400), st.integers(0, 40))
+    def test_round_trip(self, framing: Framing, prefix: Prefix, plain: int, at: int) -> None:
+        """What was packed is unpacked, at any offset."""
+        data = bytes(at) + framing.pack(prefix, plain)
+        read = framing.unpack(data, at, framing.overhead + plain, prefix.issued, prefix.direction)
+        self.assertEqual(read, shortened(framing, prefix))
+
+    @given(framings, st.binary(max_size=120), st.integers(0, 1), st.booleans())
+    def test_junk(self, framing: Framing, junk: bytes, direction: int, likely: bool) -> None:
+        """Arbitrary bytes are a prefix or a MalformedFrame, nothing else."""
+        data = bytearray(junk)
+        if likely and framing is SEED and len(data) > 30:
+            data[16:18] = 1, IP
+            data[26:28] = (len(data) - SEED.aad).to_bytes(2, "big") if len(data) >= SEED.aad else b"\0\0"
+        issued = bytes(data[:16] + data[18:22]).ljust(20, b"\0")
+        try:
+            self.assertIsInstance(framing.unpack(data, 0, len(data), issued, direction), Prefix)
+        except MalformedFrame:
+            pass
+
+    @given(prefixes(), st.integers(0, 1400), st.integers(-70, 70).filter(bool))
+    def test_seed_contradicts_itself(self, prefix: Prefix, plain: int, difference: int) -> None:
+        """A seed datagram of another length, id or direction than it says is malformed."""
+        data, size = SEED.pack(prefix, plain) + bytes(plain + 90), SEED.overhead + plain
+        other = bytes((prefix.issued[0] ^ 1,)) + prefix.issued[1:]
+        for length, issued, direction in (
+            (size + difference, prefix.issued, prefix.direction),
+            (size, other, prefix.direction),
+            (size, prefix.issued, 1 - prefix.direction),
+        ):
+            with self.assertRaises(MalformedFrame):
+                SEED.unpack(data, 0, length, issued, direction)
+
+    def test_no_type(self) -> None:
+        """A compact datagram of an unknown type or compression is malformed."""
+        good = bytearray(COMPACT.pack(PREFIX, 8) + bytes(8 + TAG))
+        for at, value in ((8, 0), (8, 6 << 5), (8, 7 << 5), (19, 3)):
+            bent = bytearray(good)
+            bent[at] = value
+            with self.assertRaises(MalformedFrame):
+                COMPACT.unpack(bent, 0, len(bent), ISSUED, TO_CLIENT)
+
+
+class FollowingTests(SynchronousTestCase):
+    FIRST = PREFIX._replace(flags=SEGMENT | ORDERED, place=0, compression=0, number=5)
+    PLAIN = 100
+
+    @given(framings, st.integers(2, 64), st.integers(0, 100), st.sampled_from([0, 0xFFFFE0, 0xFFFFFFE0]))
+    def test_whole_run(self, framing: Framing, count: int, last: int, sequence: int) -> None:
+        """Slices that carry one another on count as one run, up to the last one, across the wrap of the sequence."""
+        first, size = self.FIRST._replace(sequence=sequence), framing.overhead + self.PLAIN
+        run = following(framing, first, count, self.PLAIN, last)
+        self.assertEqual(count_following(framing, memoryview(run), 0, size, first), count)
+        two = following(framing, first, count, self.PLAIN, self.PLAIN) * 2
+        self.assertEqual(count_following(framing, memoryview(two), 0, size, first), count)
+
+    @given(framings, st.integers(3, 20), st.data())
+    def test_first_difference_ends_it(self, framing: Framing, count: int, data: st.DataObject) -> None:
+        """A run ends in front of the first datagram whose prefix differs from what must follow, in whatever byte."""
+        run = following(framing, self.FIRST, count, self.PLAIN, self.PLAIN)
+        step, byte = data.draw(st.integers(1, count - 1)), data.draw(st.integers(0, framing.prefix - 1))
+        bit = data.draw(st.integers(0, 7))
+        if byte == framing.flags_at and 1 << bit == LAST:
+            return
+        size = framing.overhead + self.PLAIN
+        run[step * size + byte] ^= 1 << bit
+        self.assertEqual(count_following(framing, memoryview(run), 0, size, self.FIRST), step)
+
+    @given(framings, prefixes(), st.integers(0, 100), st.binary(max_size=600))
+    def test_junk_behind(self, framing: Framing, first: Prefix, plain: int, junk: bytes) -> None:
+        """Whatever follows a datagram, the count stays within the arrival."""
+        size = framing.overhead + plain
+        data = framing.pack(first, plain).ljust(size, b"x") + junk
+        count = count_following(framing, memoryview(data), 0, size, first)
+        self.assertLessEqual((count - 1) * size, len(data))
+        self.assertLessEqual(count, MAX_SEGMENTS)

@@ -1,0 +1,128 @@
+"""Notes: a vector, round trips, and bytes that are none."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.errors import MalformedFrame
+from morphnet.wire.frames import CONTROL, HANDSHAKE, HEARTBEAT
+from morphnet.wire.notes import (
+    MAX_RANGES,
+    Ack,
+    Challenge,
+    NewIds,
+    Note,
+    PathClose,
+    Ping,
+    Response,
+    WantIds,
+    decode_notes,
+    encode_notes,
+    type_of,
+)
+
+ALL: list[Note] = [
+    Ping(),
+    Ack(3, 1000, 2500, 0xDEADBEEF, 998, 123456, 0x01020304, ((990, 1000), (980, 985))),
+    Challenge(b"8 bytes!"),
+    Response(b"!setyb 8"),
+    NewIds((bytes(20), bytes(range(20)))),
+    WantIds(8),
+    PathClose(3),
+]
+VECTOR = bytes.fromhex(
+    "01020300000000000003e8000009c4deadbeef000003e6000000000001e24001020304020000000a000f001403382062797465732104217365"
+    "7479622038050200000000000000000000000000000000000000000001020304050607" "08090a0b0c0d0e0f1011121306080703"
+)  # fmt: skip
+U8, U32, U64 = st.integers(0, 255), st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
+TOKENS = st.binary(min_size=8, max_size=8)
+IDS = st.binary(min_size=20, max_size=20)
+
+
+@st.composite
+def acks(draw: st.DrawFn) -> Ack:
+    """Acks whose ranges are in order and within reach of `largest`."""
+    largest = draw(U64)
+    low = max(0, largest - 0xFFFF)
+    edges = sorted(draw(st.sets(st.integers(low, largest), max_size=2 * MAX_RANGES)), reverse=True)
+    ranges = tuple((edges[i + 1], edges[i]) for i in range(0, len(edges) - 1, 2))
+    return Ack(draw(U8), largest, draw(U32), draw(U32), draw(U32), draw(U64), draw(U32), ranges)
+
+
+NOTES: st.SearchStrategy[Note] = st.one_of(
+    st.just(Ping()),
+    acks(),
+    TOKENS.map(Challenge),
+    TOKENS.map(Response),
+    st.lists(IDS, min_size=1, max_size=16).map(lambda ids: NewIds(tuple(ids))),
+    st.integers(1, 16).map(WantIds),
+    U8.map(PathClose),
+)
+
+
+class NoteTests(SynchronousTestCase):
+    def test_vector(self) -> None:
+        """One of each, frozen."""
+        self.assertEqual(encode_notes(ALL), VECTOR)
+        self.assertEqual(decode_notes(VECTOR), ALL)
+
+    @given(st.lists(NOTES, max_size=6), st.integers(0, 1500))
+    def test_round_trip(self, notes: list[Note], size: int) -> None:
+        """Notes come out as they went in, whatever the padding."""
+        plaintext = encode_notes(notes, size)
+        self.assertGreaterEqual(len(plaintext), size)
+        self.assertEqual(decode_notes(plaintext), notes)
+
+    @given(st.one_of(st.binary(max_size=200), st.binary(max_size=60).map(lambda tail: b"\x02" + tail)))
+    def test_junk(self, junk: bytes) -> None:
+        """Arbitrary bytes are notes or a MalformedFrame, nothing else."""
+        try:
+            decode_notes(junk)
+        except MalformedFrame:
+            pass
+
+    @given(st.integers(0, len(VECTOR) - 1), st.integers(0, 7))
+    def test_bent(self, byte: int, bit: int) -> None:
+        """A flipped bit gives other notes or a MalformedFrame; never a range that is not in order."""
+        bent = bytearray(VECTOR)
+        bent[byte] ^= 1 << bit
+        try:
+            notes = decode_notes(bent)
+        except MalformedFrame:
+            return
+        for note in notes:
+            if isinstance(note, Ack):
+                ceiling = note.largest + 1
+                for first, last in note.ranges:
+                    self.assertTrue(0 <= first <= last < ceiling)
+                    ceiling = first
+
+    def test_cut_short(self) -> None:
+        """A note without its end is malformed."""
+        for note in ALL[1:]:
+            whole = encode_notes([note])
+            for size in range(1, len(whole)):
+                with self.assertRaises(MalformedFrame):
+                    decode_notes(whole[:size])
+
+    def test_refused(self) -> None:
+        """Unknown kinds, numbers out of bounds and padding with something in it are malformed."""
+        for wrong in (
+            b"\x08",
+            b"\xff",
+            b"\x05\x00",
+            b"\x05\x11" + bytes(17 * 20),
+            b"\x06\x00",
+            b"\x06\x11",
+            b"\x00\x01",
+        ):
+            with self.assertRaises(MalformedFrame):
+                decode_notes(wrong)
+
+    def test_types(self) -> None:
+        """Notes travel as control, handshake or heartbeat, by the most particular of them."""
+        self.assertEqual([type_of([note]) for note in ALL],
+                         [HEARTBEAT, HEARTBEAT, HANDSHAKE, HANDSHAKE, CONTROL, CONTROL, CONTROL])  # fmt: skip
+        self.assertEqual(type_of([Ping(), Challenge(bytes(8))]), HANDSHAKE)
