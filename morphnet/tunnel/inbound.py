@@ -20,13 +20,13 @@ from morphnet.tunnel.path import Path, not_before
 from morphnet.tunnel.reorder import Held, Reorder
 from morphnet.wire.batch import Train
 from morphnet.wire.compress import decompress
-from morphnet.wire.core import Key
-from morphnet.wire.frames import FRAGMENT, LAST, ORDERED, SEGMENT, Prefix, unwrap
+from morphnet.wire.core import CORE, Key
+from morphnet.wire.frames import FRAGMENT, IP, LAST, ORDERED, SEGMENT, Prefix, unwrap
 from morphnet.wire.framing import FRAMINGS
-from morphnet.wire.seal import open_each, open_run
-from morphnet.wire.segments import Joined, count_of, join, single, source_of
+from morphnet.wire.seal import open_each, open_run, open_whole
+from morphnet.wire.segments import Joined, Packets, count_of, join
 
-Opened = Joined | list[bytes]  # slices joined, or each plaintext
+Opened = Joined | Packets | list[bytes]  # slices joined, whole packets, or each plaintext
 
 
 class _Group:
@@ -128,6 +128,8 @@ class Inbound:
         :raises Forged: a part of it is not.
         """
         framing, data = self.framing, train.arrival.data[train.at : train.end]
+        if prefix.type == IP and not prefix.flags & (SEGMENT | FRAGMENT) and not prefix.compression:
+            return open_whole(framing, key, prefix, data, train.size)
         # slices of which none came before, by another path: joined where they are opened
         if train.count > 1 and self.reorder.fresh_run(prefix.lane, prefix.sequence, framing.sequence_bits, train.count):
             joined = open_run(framing, key, prefix, data, train.size)
@@ -153,6 +155,16 @@ class Inbound:
             fresh = lane.seen.add_run(sequence, opened.count)
             assert fresh, "what is joined is new"
             self._gather(prefix, sequence, opened, now, out)
+            return
+        if isinstance(opened, Packets):
+            self.flush(now, out)
+            for step, made in enumerate(opened.each):
+                if not lane.seen.add(sequence + step):
+                    self._counts["duplicate"] += 1
+                elif made is None:
+                    self._counts["malformed"] += 1
+                else:
+                    self._pass_on(prefix, (sequence + step, 1), made, now, out)
             return
         for step, plaintext in enumerate(opened):
             if not lane.seen.fresh(sequence + step):
@@ -195,20 +207,42 @@ class Inbound:
         if group is None:
             return
         try:
-            if group.flags & SEGMENT:
-                packet = join(group.pieces, group.first, bool(group.flags & LAST))
-            else:
-                assert isinstance(group.pieces[0], bytes)
-                packet = single(group.pieces[0], group.flags)
-            allowed = self.sources is None or source_of(packet) in self.sources
+            made = self._packet(group)
         except MalformedFrame:
             self._counts["malformed"] += 1
             return
-        if not allowed:
+        self._pass_on(group, (group.sequence, group.count), made, now, out)
+
+    def _pass_on(
+        self, of: Prefix | _Group, at: tuple[int, int], made: tuple[bytearray, bytes], now: float, out: list[bytearray]
+    ) -> None:
+        """
+        Put a packet in its order, if its source is one that the peer may use.
+
+        :param at: its sequence, unwrapped, and how many it takes.
+        :param made: the packet, and its source address.
+        """
+        packet, source = made
+        if self.sources is not None and source not in self.sources:
             self._counts["spoofed"] += 1
             return
-        held = Held(group.sequence, group.count, packet, group.sent_at, now + self._patience)
-        self.reorder.accept(group.lane, held, bool(group.flags & ORDERED), now, out)
+        held = Held(*at, packet, of.sent_at, now + self._patience)
+        self.reorder.accept(of.lane, held, bool(of.flags & ORDERED), now, out)
+
+    @staticmethod
+    def _packet(group: _Group) -> tuple[bytearray, bytes]:
+        """
+        What was gathered as a TUN takes it, and its source address.
+
+        :raises MalformedFrame: it is no packet.
+        """
+        if group.flags & SEGMENT:
+            return join(group.pieces, group.first, bool(group.flags & LAST))
+        assert not isinstance(group.pieces[0], Joined)
+        made = CORE.single(group.pieces[0], group.flags)
+        if made is None:
+            raise MalformedFrame("no IP packet")
+        return made
 
     def _passed(self, sent_at: int) -> bool:
         """Whether each path has brought something that was sent after that time: it keeps its own order."""

@@ -17,11 +17,11 @@ from morphnet.tunnel.events import Counts, Effects, Overrun
 from morphnet.tunnel.pulse import due_at, excuse, tick
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.trace import departure_line, trace_line
-from morphnet.wire.batch import VNET_HDR, Arrival, Train
+from morphnet.wire.batch import Arrival, Train
+from morphnet.wire.core import CORE
 from morphnet.wire.frames import ISSUED, LAST, SHORT_ID, TO_CLIENT, TO_SERVER
 from morphnet.wire.framing import LEAST, count_following
-from morphnet.wire.ip import peek
-from morphnet.wire.segments import cut
+from morphnet.wire.segments import Run
 
 REST = 0.001  # seconds between two turns of a session's timer at least: whatever is wrong, it does not spin
 DRAWS = 4  # for each new id, before it is no chance any more that all are taken
@@ -110,19 +110,16 @@ class Tunnel:
         """
         effects, touched = Effects(), dict[str, Session]()
         only = next(iter(self.sessions.values()), None) if not self.server else None
-        for packet in batch:
-            try:
-                looked = peek(packet[VNET_HDR:])
-                session = only or self._inner.get(looked.destination)
-                if session is None:
-                    self.counts["no_session"] += 1
-                    continue
-                run = cut(packet, looked)
-            except MalformedFrame:
+        for cut in CORE.gather(batch):
+            if cut is None:
                 self.counts["malformed"] += 1
                 continue
+            session = only or self._inner.get(cut[0])
+            if session is None:
+                self.counts["no_session"] += 1
+                continue
             touched[session.peer] = session
-            session.outbound.offer(run, now, effects)
+            session.outbound.offer(Run(*cut[1:]), now, effects)
         self._rearm(touched.values(), now)
         if any(session.trace for session in touched.values()):
             self._show(effects)

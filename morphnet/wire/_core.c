@@ -1,5 +1,6 @@
 /*
- * Sealing and opening runs of datagrams with AES-256-GCM: the loops of wire/pure.py, without the interpreter.
+ * The loops over the datagrams of a run, without the interpreter: sealing and opening them with AES-256-GCM (as in
+ * wire/pure.py), making runs of what a TUN gave and finishing what it is given (as in wire/offload.py).
  *
  * Nothing here knows the protocol. A caller says which bytes stand in front of each ciphertext (`first`, and `ending`
  * for the last one), how many of them are additional data (`aad`), and which of their fields count up from datagram to
@@ -311,92 +312,499 @@ static PyObject *key_seal(Key *key, PyObject *args) {
     return out;
 }
 
-typedef struct {
-    Py_buffer nonce, data, out;
-    Py_ssize_t prefix, aad, size, start, heads, count;
-} Train;
+/* -- a look into an IP packet: wire/ip.py -------------------------------------------------------------------------- */
 
-static int open_all(Key *key, const Train *t) {
-    Py_ssize_t whole = t->size - t->prefix - TAG;
-    for (Py_ssize_t i = t->count - 1; i >= 0; i--) { /* the head of each lies on what the one before will write */
-        const uint8_t *in = (const uint8_t *)t->data.buf + i * t->size;
-        Py_ssize_t left = t->data.len - i * t->size;
-        Py_ssize_t plain = left < t->size ? left - t->prefix - TAG : whole;
-        uint8_t nonce[NONCE];
-        memcpy(nonce, t->nonce.buf, NONCE);
-        count_up(nonce, NUMBER, 3, i);
-        uint8_t *to = (uint8_t *)t->out.buf + t->start + i * (whole - t->heads);
-        Text sealed = {nonce, in, in + t->prefix, t->aad, plain, to};
-        if (!key->cipher->open(key->cipher, key->state, &sealed, in + t->prefix + plain))
+enum { VNET = 10, TCP = 6, UDP = 17, MOST_EXTENSIONS = 8 };
+
+typedef struct {
+    int version, protocol, ported; /* ported: there is a TCP or UDP header, and it is whole */
+    Py_ssize_t at, headers;        /* offset of the transport header, and of what is behind it */
+    const uint8_t *addresses;      /* source and destination, side by side */
+    size_t width;                  /* bytes of one of them */
+} Look;
+
+static int look(const uint8_t *p, Py_ssize_t size, Look *l) {
+    int whole = 1;
+    l->version = size ? p[0] >> 4 : 0;
+    if (l->version == 4 && size >= 20) {
+        l->at = (p[0] & 15) * 4, l->protocol = p[9], l->addresses = p + 12, l->width = 4;
+        whole = !(p[6] & 0x3F || p[7]);
+        if (l->at < 20 || l->at > size)
             return 0;
-    }
+    } else if (l->version == 6 && size >= 40) {
+        l->at = 40, l->protocol = p[6], l->addresses = p + 8, l->width = 16;
+        for (int i = 0; i < MOST_EXTENSIONS; i++) {
+            if (l->protocol == 44) { /* a fragment */
+                l->protocol = l->at + 8 <= size ? p[l->at] : l->protocol;
+                l->at += 8, whole = 0;
+                break;
+            }
+            int extension = l->protocol == 0 || l->protocol == 43 || l->protocol == 60 || l->protocol == 135 ||
+                            l->protocol == 139 || l->protocol == 140;
+            if (!extension || l->at + 8 > size)
+                break;
+            l->protocol = p[l->at];
+            l->at += 8 * (p[l->at + 1] + 1);
+        }
+    } else
+        return 0;
+    l->headers = l->at;
+    l->ported = whole && ((l->protocol == TCP && l->at + 20 <= size) || (l->protocol == UDP && l->at + 8 <= size));
+    if (l->ported)
+        l->headers += l->protocol == UDP ? 8 : (p[l->at + 12] >> 4) * 4;
     return 1;
 }
 
-static PyObject *open_train(Key *key, Train *t) {
+static uint32_t crc_table[256]; /* CRC-32 as zlib has it, filled when the module is made */
+
+static uint32_t crc(uint32_t state, const uint8_t *p, size_t size) {
+    while (size--)
+        state = crc_table[(state ^ *p++) & 0xFF] ^ state >> 8;
+    return state;
+}
+
+static uint32_t flow_of(const uint8_t *p, const Look *l) {
+    uint8_t protocol = l->protocol;
+    uint32_t state = crc(crc(~0u, &protocol, 1), l->addresses, 2 * l->width);
+    return ~(l->ported ? crc(state, p + l->at, 4) : state);
+}
+
+static unsigned word(const uint8_t *p) {
+    return p[0] << 8 | p[1];
+}
+
+static void set_word(uint8_t *p, unsigned value) {
+    p[0] = value >> 8, p[1] = value;
+}
+
+static unsigned sum(uint64_t total, const uint8_t *p, size_t size) { /* of big-endian words, folded: wire/virtio.py */
+    for (; size >= 4; p += 4, size -= 4)
+        total += (uint64_t)word(p) + word(p + 2);
+    if (size >= 2)
+        total += word(p), p += 2, size -= 2;
+    if (size)
+        total += p[0] << 8;
+    while (total >> 16)
+        total = (total & 0xFFFF) + (total >> 16);
+    return total;
+}
+
+static unsigned pseudo(const Look *l, size_t length) {
+    return sum(l->protocol + length, l->addresses, 2 * l->width);
+}
+
+static size_t slice_size(const uint8_t *p) { /* a slice carries it in the length of its IP header */
+    return word(p + (*p >> 4 == 4 ? 2 : 4));
+}
+
+/* -- opening ------------------------------------------------------------------------------------------------------- */
+
+enum { MOST_HEADS = 512 }; /* bytes of headers in front of a slice: longer ones are opened one by one */
+static PyObject *Forged;
+
+typedef struct {
+    Py_buffer nonce, data;
+    Py_ssize_t prefix, aad, size;
+} Train;
+
+static int open_at(Key *key, const Train *t, Py_ssize_t i, uint8_t *to) { /* datagram number i */
+    const uint8_t *in = (const uint8_t *)t->data.buf + i * t->size;
+    Py_ssize_t left = t->data.len - i * t->size;
+    Py_ssize_t plain = (left < t->size ? left : t->size) - t->prefix - TAG;
+    uint8_t nonce[NONCE];
+    memcpy(nonce, t->nonce.buf, NONCE);
+    count_up(nonce, NUMBER, 3, i);
+    Text sealed = {nonce, in, in + t->prefix, t->aad, plain, to};
+    return key->cipher->open(key->cipher, key->state, &sealed, in + t->prefix + plain);
+}
+
+static int open_joined(Key *key, const Train *t, uint8_t *out, size_t *heads) { /* 1, 0 forged, -1 no slices */
+    uint8_t end[MOST_HEADS];
+    Py_ssize_t around = t->prefix + TAG, plain = t->size - around, count = (t->data.len - 1) / t->size + 1;
+    Py_ssize_t last = t->data.len - (count - 1) * t->size - around;
+    Look l;
+    if (!open_at(key, t, 0, out))
+        return 0;
+    if (!look(out, plain, &l) || l.headers <= l.at || l.headers >= plain || l.headers > MOST_HEADS || last < l.headers ||
+        l.headers + (Py_ssize_t)slice_size(out) != plain)
+        return -1;
+    *heads = l.headers;
+    uint8_t *to = out + plain - l.headers; /* the headers of each lie on what the one before will write */
+    memcpy(end, to, l.headers);
+    for (Py_ssize_t i = count - 1; i; i--)
+        if (!open_at(key, t, i, to + (i - 1) * (plain - l.headers)))
+            return 0;
+    memcpy(to, end, l.headers);
+    return 1;
+}
+
+static int sound(const Train *t, Py_ssize_t least) { /* `least` datagrams or more, or an exception */
     Py_ssize_t around = t->prefix + TAG;
     if (t->prefix < 1 || t->prefix > MOST_PREFIX || t->aad < 0 || t->aad > t->prefix || t->nonce.len != NONCE)
-        return refuse("prefix, additional data and nonce do not fit together");
+        return refuse("prefix, additional data and nonce do not fit together") != NULL;
     if (t->size < around || t->size > MOST_PLAINTEXT || t->data.len < around || t->data.len > 2 * MOST_PLAINTEXT)
-        return refuse("no datagrams");
-    t->count = (t->data.len - 1) / t->size + 1;
-    Py_ssize_t last = t->data.len - (t->count - 1) * t->size - around, step = t->size - around - t->heads;
-    if (t->count > MOST_DATAGRAMS || last < 0 || t->heads < 0 || step < (t->count > 1))
-        return refuse("datagrams that make no train");
-    Py_ssize_t whole = t->count > 1 ? t->size - around : 0, end = (t->count - 1) * step + last;
-    if (end < (t->count - 2) * step + whole)
-        end = (t->count - 2) * step + whole; /* a short last one may end before the head of its neighbour */
-    if (t->start < 0 || t->start > t->out.len || end > t->out.len - t->start)
-        return refuse("no room for what is inside");
-    const char *out = t->out.buf, *in = t->data.buf;
-    if (in < out + t->out.len && out < in + t->data.len)
-        return refuse("the datagrams lie where they should be opened to");
-    if (!begin(key))
-        return NULL;
-    int done;
-    Py_BEGIN_ALLOW_THREADS
-    done = open_all(key, t);
-    Py_END_ALLOW_THREADS
-    key->busy = 0;
-    return PyBool_FromLong(done);
+        return refuse("no datagrams") != NULL;
+    Py_ssize_t count = (t->data.len - 1) / t->size + 1;
+    if (count < least || count > MOST_DATAGRAMS || t->data.len - (count - 1) * t->size < around)
+        return refuse("datagrams that make no train") != NULL;
+    return 1;
 }
 
 static PyObject *key_open(Key *key, PyObject *args) {
     Train t;
-    if (!PyArg_ParseTuple(args, "(nn)y*y*nw*(nn)", &t.prefix, &t.aad, &t.nonce, &t.data, &t.size, &t.out, &t.start, &t.heads))
+    if (!PyArg_ParseTuple(args, "(nn)y*y*", &t.prefix, &t.aad, &t.nonce, &t.data))
         return NULL;
-    PyObject *answer = open_train(key, &t);
+    PyObject *out = NULL;
+    t.size = t.data.len;
+    if (sound(&t, 1) && (out = PyBytes_FromStringAndSize(NULL, t.size - t.prefix - TAG))) {
+        if (!begin(key))
+            Py_CLEAR(out);
+        else {
+            int done = open_at(key, &t, 0, (uint8_t *)PyBytes_AS_STRING(out));
+            key->busy = 0;
+            if (!done) {
+                Py_CLEAR(out);
+                PyErr_SetString(Forged, "tag");
+            }
+        }
+    }
     PyBuffer_Release(&t.nonce);
     PyBuffer_Release(&t.data);
-    PyBuffer_Release(&t.out);
+    return out;
+}
+
+static PyObject *open_train(Key *key, const Train *t) {
+    Py_ssize_t count = (t->data.len - 1) / t->size + 1, text = t->data.len - count * (t->prefix + TAG);
+    PyObject *out = PyByteArray_FromStringAndSize(NULL, VNET + text);
+    if (!out || !begin(key))
+        return Py_XDECREF(out), NULL;
+    uint8_t *to = (uint8_t *)PyByteArray_AS_STRING(out);
+    size_t heads = 0;
+    int done;
+    Py_BEGIN_ALLOW_THREADS
+    memset(to, 0, VNET);
+    done = open_joined(key, t, to + VNET, &heads);
+    Py_END_ALLOW_THREADS
+    key->busy = 0;
+    if (done == 1 && PyByteArray_Resize(out, VNET + text - (count - 1) * heads) == 0)
+        return Py_BuildValue("Nn", out, (Py_ssize_t)heads);
+    Py_DECREF(out);
+    if (done == 0)
+        PyErr_SetString(Forged, "tag");
+    return done == -1 ? Py_NewRef(Py_None) : NULL;
+}
+
+static PyObject *key_open_run(Key *key, PyObject *args) {
+    Train t;
+    if (!PyArg_ParseTuple(args, "(nn)y*y*n", &t.prefix, &t.aad, &t.nonce, &t.data, &t.size))
+        return NULL;
+    PyObject *answer = sound(&t, 2) ? open_train(key, &t) : NULL;
+    PyBuffer_Release(&t.nonce);
+    PyBuffer_Release(&t.data);
     return answer;
 }
 
-static int starts(const uint8_t *at, const Py_buffer *prefix, const Py_buffer *fields, Py_ssize_t steps) {
+/* -- which datagrams carry one another on -------------------------------------------------------------------------- */
+
+static int starts(const uint8_t *at, const uint8_t *prefix, size_t size, const Py_buffer *fields, Py_ssize_t steps) {
     uint8_t expected[MOST_PREFIX];
-    memcpy(expected, prefix->buf, prefix->len);
+    memcpy(expected, prefix, size);
     count_up(expected, fields->buf, fields->len, steps);
-    return memcmp(expected, at, prefix->len) == 0;
+    return memcmp(expected, at, size) == 0;
 }
 
 static PyObject *count_following(PyObject *self, PyObject *args) {
-    Py_buffer fields, first, ending, tail, data;
-    Py_ssize_t size, most, count = 1;
-    if (!PyArg_ParseTuple(args, "(y*y*y*y*)y*nn", &fields, &first, &ending, &tail, &data, &size, &most))
+    Py_buffer fields, data;
+    Py_ssize_t prefix, flags_at, length_at, aad, size, most, count = 1;
+    int last;
+    if (!PyArg_ParseTuple(args, "(y*nnnni)y*nn", &fields, &prefix, &flags_at, &length_at, &aad, &last, &data, &size, &most))
         return NULL;
-    int good = fits(&fields, first.len) && ending.len == first.len && tail.len == first.len && size >= first.len + TAG;
-    for (; good && count < most && data.len - count * size >= first.len + TAG; count++) {
+    int good = fits(&fields, prefix) && size >= prefix + TAG && data.len >= prefix && flags_at >= 0 &&
+               flags_at < prefix && length_at < prefix - 1 && aad >= 0 && aad <= prefix;
+    for (; good && count < most && data.len - count * size >= prefix + TAG; count++) {
         const uint8_t *at = (const uint8_t *)data.buf + count * size;
-        int whole = data.len - count * size >= size;
-        if (whole && starts(at, &first, &fields, count))
+        Py_ssize_t length = data.len - count * size < size ? data.len - count * size : size;
+        if (length == size && starts(at, data.buf, prefix, &fields, count))
             continue;
-        count += starts(at, whole ? &ending : &tail, &fields, count);
+        uint8_t ending[MOST_PREFIX];
+        memcpy(ending, data.buf, prefix);
+        ending[flags_at] |= last;
+        if (length_at >= 0)
+            set_word(ending + length_at, length - aad);
+        count += starts(at, ending, prefix, &fields, count);
         break;
     }
-    Py_buffer *held[] = {&fields, &first, &ending, &tail, &data};
-    for (size_t i = 0; i < sizeof held / sizeof *held; i++)
-        PyBuffer_Release(held[i]);
-    return good ? PyLong_FromSsize_t(count) : refuse("prefixes, fields and size do not fit together");
+    PyBuffer_Release(&fields);
+    PyBuffer_Release(&data);
+    return good ? PyLong_FromSsize_t(count) : refuse("layout and size do not fit together");
+}
+
+/* -- from a TUN and to a TUN: wire/offload.py ---------------------------------------------------------------------- */
+
+enum { NEEDS_CSUM = 1, GSO_TCPV4 = 1, GSO_TCPV6 = 4, GSO_UDP_L4 = 5, GSO_ECN = 0x80 };
+enum { SEGMENT = 2, PARTIAL = 8, FIN_PSH = 0x09, CWR = 0x80, DONT_FRAGMENT = 0x40 };
+enum { MOST_READS = 256, MOST_JOINED = 61000 };
+
+typedef struct {
+    Py_buffer view;
+    const uint8_t *packet; /* behind the virtio_net_hdr */
+    size_t size, slice;    /* bytes of the packet; of the payload in each slice, 0 for one whole packet */
+    Look look;
+    uint32_t flow;
+    int good, partial;
+    int next;             /* the packet that goes on behind this one in the same run, or -1 */
+    int head, last, many; /* of the run: its first packet; in there, its last one, and how many */
+    int open;             /* in the first: whether the run may go on */
+    int joined;           /* in the first: its payloads are made slices; else the packets stay whole */
+} Read;
+
+static int read_packet(Read *r) {
+    const uint8_t *v = r->view.buf;
+    uint16_t slice;
+    r->next = -1, r->many = 1, r->slice = 0, r->open = 0, r->joined = 0;
+    if (r->view.len < VNET)
+        return 0;
+    r->packet = v + VNET, r->size = r->view.len - VNET;
+    memcpy(&slice, v + 4, 2); /* gso_size, in host order */
+    if (!look(r->packet, r->size, &r->look))
+        return 0;
+    r->partial = v[0] & NEEDS_CSUM;
+    r->flow = flow_of(r->packet, &r->look);
+    if (!v[1] || !slice || r->size <= (size_t)r->look.headers + slice)
+        return 1;
+    if ((r->look.protocol != TCP && r->look.protocol != UDP) || r->look.headers == r->look.at)
+        return 0; /* an offload that we never asked for */
+    r->slice = slice;
+    return (r->size - r->look.headers - 1) / slice < MOST_DATAGRAMS;
+}
+
+static int joinable(const Read *r) { /* a UDP packet as it should be, whose checksum is right or is not made yet */
+    const uint8_t *p = r->packet;
+    const Look *l = &r->look;
+    if (r->slice || l->protocol != UDP || !l->ported || r->size <= (size_t)l->headers || r->size > MOST_PLAINTEXT)
+        return 0;
+    size_t length = r->size - l->at;
+    if (word(p + l->at + 4) != length || slice_size(p) != (l->version == 4 ? r->size : r->size - 40))
+        return 0;
+    return r->partial || (word(p + l->at + 6) && sum(pseudo(l, length), p + l->at, length) == 0xFFFF);
+}
+
+static int alike(const Read *a, const Read *b, int many) { /* but for what every packet has of its own */
+    const uint8_t *p = a->packet, *q = b->packet;
+    size_t at = a->look.at;
+    if (a->look.version != b->look.version || at != (size_t)b->look.at || memcmp(p + at, q + at, 4))
+        return 0;
+    if (a->look.version == 6)
+        return !memcmp(p, q, 4) && !memcmp(p + 6, q + 6, at - 6);
+    int numbered = p[6] & DONT_FRAGMENT || word(q + 4) == ((word(p + 4) + many) & 0xFFFF);
+    return numbered && !memcmp(p, q, 2) && !memcmp(p + 6, q + 6, 4) && !memcmp(p + 12, q + 12, at - 12);
+}
+
+static int takes(Read *first, const Read *r, int fit) { /* whether `r` may go on behind the run; `fit`: joinable(r) */
+    size_t slice = first->size - first->look.headers, payload = r->size - r->look.headers;
+    if (!first->open || r->slice || first->many == MOST_DATAGRAMS)
+        return 0;
+    int join = (first->many == 1 ? joinable(first) : first->joined) && fit && payload <= slice &&
+               first->look.headers + first->many * slice + payload <= MOST_JOINED && alike(first, r, first->many);
+    if (!join && (first->joined || r->size != first->size || r->partial != first->partial ||
+                  (first->many + 1) * first->size > MOST_JOINED))
+        return 0;
+    first->joined = join;
+    first->open = !join || payload == slice;
+    first->many++;
+    return 1;
+}
+
+static void arrange(Read *reads, int count) { /* put packets that can travel as one run behind one another */
+    for (int i = 0; i < count; i++) {
+        Read *r = &reads[i];
+        r->head = i, r->last = i, r->open = r->good && !r->slice;
+        if (!r->good)
+            continue;
+        for (int j = i - 1; j >= 0; j--) {
+            Read *first = &reads[j];
+            if (!first->good || first->head != j || first->flow != r->flow)
+                continue;
+            if (takes(first, r, joinable(r))) {
+                reads[first->last].next = i;
+                r->head = j, first->last = i;
+            } else
+                first->open = 0; /* or a later one would overtake this one */
+            break;
+        }
+    }
+}
+
+static PyObject *made(const Read *reads, const Read *r) { /* what wire/offload.py calls a Cut */
+    const uint8_t *p = r->packet;
+    size_t heads = r->slice || r->joined ? r->look.headers : 0;
+    size_t slice = r->slice ? r->slice : r->size - heads, total = r->size - heads;
+    int flags = (r->partial || r->joined ? PARTIAL : 0) | (heads ? SEGMENT : 0);
+    for (int next = r->next; next >= 0; next = reads[next].next)
+        total += reads[next].size - heads;
+    PyObject *head = PyBytes_FromStringAndSize((const char *)p, heads);
+    PyObject *body = PyBytes_FromStringAndSize(NULL, total);
+    PyObject *to = PyBytes_FromStringAndSize((const char *)r->look.addresses + r->look.width, r->look.width);
+    if (!head || !body || !to) {
+        Py_XDECREF(head), Py_XDECREF(body), Py_XDECREF(to);
+        return NULL;
+    }
+    if (heads) /* no sharing: a new object unless it is empty */
+        set_word((uint8_t *)PyBytes_AS_STRING(head) + (r->look.version == 4 ? 2 : 4), slice);
+    uint8_t *out = (uint8_t *)PyBytes_AS_STRING(body);
+    for (;; r = &reads[r->next]) {
+        memcpy(out, r->packet + heads, r->size - heads);
+        out += r->size - heads;
+        if (r->next < 0)
+            break;
+    }
+    return Py_BuildValue("NNNniI", to, head, body, (Py_ssize_t)slice, flags, (unsigned)reads[r->head].flow);
+}
+
+static PyObject *gather(PyObject *self, PyObject *batch) {
+    Py_ssize_t count = PySequence_Size(batch), held = 0;
+    if (count < 0)
+        return NULL;
+    if (count > MOST_READS)
+        return refuse("more packets than a batch holds");
+    Read *reads = PyMem_Malloc((count ? count : 1) * sizeof *reads);
+    PyObject *out = reads ? PyList_New(0) : PyErr_NoMemory();
+    for (; out && held < count; held++) {
+        PyObject *packet = PySequence_GetItem(batch, held);
+        int got = packet && PyObject_GetBuffer(packet, &reads[held].view, PyBUF_SIMPLE) == 0;
+        Py_XDECREF(packet); /* the buffer keeps what it is of */
+        if (!got) {
+            Py_CLEAR(out);
+            break;
+        }
+        reads[held].good = read_packet(&reads[held]);
+    }
+    if (out)
+        arrange(reads, count);
+    for (Py_ssize_t i = 0; out && i < count; i++) {
+        if (reads[i].good && reads[i].head != i)
+            continue;
+        PyObject *each = reads[i].good ? made(reads, &reads[i]) : Py_NewRef(Py_None);
+        if (!each || PyList_Append(out, each) < 0)
+            Py_CLEAR(out);
+        Py_XDECREF(each);
+    }
+    while (held)
+        PyBuffer_Release(&reads[--held].view);
+    PyMem_Free(reads);
+    return out;
+}
+
+static void offer_checksum(uint8_t *buffer, const Look *l, size_t total, int gso, size_t slice) {
+    uint16_t words[4] = {gso ? l->headers : 0, slice, l->at, l->protocol == TCP ? 16 : 6};
+    set_word(buffer + VNET + l->at + words[3], pseudo(l, total - l->at));
+    buffer[0] = NEEDS_CSUM, buffer[1] = gso;
+    memcpy(buffer + 2, words, sizeof words);
+}
+
+static int finish_packet(uint8_t *buffer, size_t total, unsigned place, int last, size_t count, Look *l) {
+    uint8_t *p = buffer + VNET;
+    if (!look(p, total, l) || (l->protocol != TCP && l->protocol != UDP) || l->headers == l->at)
+        return 0;
+    size_t slice = slice_size(p), headers = l->headers;
+    if (total > 65535 || total <= headers || !count || total > headers + count * slice ||
+        total <= headers + (count - 1) * slice)
+        return 0;
+    if (l->version == 4) {
+        set_word(p + 2, total);
+        set_word(p + 4, word(p + 4) + place);
+        set_word(p + 10, 0);
+        set_word(p + 10, sum(0, p, l->at) ^ 0xFFFF);
+    } else
+        set_word(p + 4, total - 40);
+    int gso = l->protocol == UDP ? GSO_UDP_L4 : l->version == 4 ? GSO_TCPV4 : GSO_TCPV6;
+    uint8_t *t = p + l->at;
+    if (l->protocol == UDP)
+        set_word(t + 4, total - l->at);
+    else {
+        uint32_t sequence = (uint32_t)word(t + 4) << 16 | word(t + 6);
+        sequence += place * slice;
+        set_word(t + 4, sequence >> 16), set_word(t + 6, sequence);
+        t[13] &= ~((last ? 0 : FIN_PSH) | (place ? CWR : 0));
+        gso |= t[13] & CWR ? GSO_ECN : 0;
+    }
+    offer_checksum(buffer, l, total, count > 1 ? gso : 0, count > 1 ? slice : 0);
+    return 1;
+}
+
+static PyObject *finish(PyObject *self, PyObject *args) {
+    Py_buffer packet;
+    Py_ssize_t place, count;
+    int last;
+    Look l;
+    if (!PyArg_ParseTuple(args, "w*npn", &packet, &place, &last, &count))
+        return NULL;
+    PyObject *source = Py_None;
+    if (packet.len > VNET && place >= 0 && place <= 0xFFFF && count >= 0 && count <= MOST_DATAGRAMS &&
+        finish_packet(packet.buf, packet.len - VNET, place, last, count, &l))
+        source = PyBytes_FromStringAndSize((const char *)l.addresses, l.width);
+    else
+        Py_INCREF(source);
+    PyBuffer_Release(&packet);
+    return source;
+}
+
+static PyObject *whole(const uint8_t *packet, Py_ssize_t size, int flags, PyObject *made) { /* (packet, source) or None */
+    Look l;
+    uint8_t *to = (uint8_t *)PyByteArray_AS_STRING(made);
+    if (!look(packet, size, &l) || (flags & PARTIAL && l.headers == l.at)) {
+        Py_DECREF(made);
+        return Py_NewRef(Py_None);
+    }
+    memset(to, 0, VNET);
+    if (flags & PARTIAL)
+        offer_checksum(to, &l, size, 0, 0);
+    return Py_BuildValue("Ny#", made, l.addresses, (Py_ssize_t)l.width);
+}
+
+static PyObject *single(PyObject *self, PyObject *args) {
+    Py_buffer packet;
+    int flags;
+    if (!PyArg_ParseTuple(args, "y*i", &packet, &flags))
+        return NULL;
+    PyObject *answer = NULL, *made = PyByteArray_FromStringAndSize(NULL, VNET + packet.len);
+    if (made) {
+        uint8_t *to = (uint8_t *)PyByteArray_AS_STRING(made) + VNET;
+        memcpy(to, packet.buf, packet.len);
+        answer = whole(to, packet.len, flags, made);
+    }
+    PyBuffer_Release(&packet);
+    return answer;
+}
+
+static PyObject *key_open_whole(Key *key, PyObject *args) {
+    Train t;
+    int flags, done = 1;
+    if (!PyArg_ParseTuple(args, "(nn)y*y*ni", &t.prefix, &t.aad, &t.nonce, &t.data, &t.size, &flags))
+        return NULL;
+    int mine = sound(&t, 1) && begin(key);
+    PyObject *out = mine ? PyList_New(0) : NULL;
+    for (Py_ssize_t i = 0, at = 0; out && at < t.data.len; i++, at += t.size) {
+        Py_ssize_t size = (t.data.len - at < t.size ? t.data.len - at : t.size) - t.prefix - TAG;
+        PyObject *made = PyByteArray_FromStringAndSize(NULL, VNET + size), *each = NULL;
+        if (made) {
+            uint8_t *to = (uint8_t *)PyByteArray_AS_STRING(made) + VNET;
+            if ((done = open_at(key, &t, i, to)))
+                each = whole(to, size, flags, made);
+            else
+                Py_DECREF(made);
+        }
+        if (!each || PyList_Append(out, each) < 0)
+            Py_CLEAR(out);
+        Py_XDECREF(each);
+    }
+    if (mine)
+        key->busy = 0;
+    if (!done)
+        PyErr_SetString(Forged, "tag");
+    PyBuffer_Release(&t.nonce);
+    PyBuffer_Release(&t.data);
+    return out;
 }
 
 /* -- module ---------------------------------------------------------------------------------------------------------- */
@@ -404,6 +812,8 @@ static PyObject *count_following(PyObject *self, PyObject *args) {
 static PyMethodDef key_methods[] = {
     {"seal", (PyCFunction)key_seal, METH_VARARGS, NULL},
     {"open", (PyCFunction)key_open, METH_VARARGS, NULL},
+    {"open_run", (PyCFunction)key_open_run, METH_VARARGS, NULL},
+    {"open_whole", (PyCFunction)key_open_whole, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -420,6 +830,9 @@ static PyTypeObject KeyType = {
 static PyMethodDef functions[] = {
     {"load", load, METH_VARARGS, NULL},
     {"count_following", count_following, METH_VARARGS, NULL},
+    {"gather", gather, METH_O, NULL},
+    {"finish", finish, METH_VARARGS, NULL},
+    {"single", single, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -431,7 +844,15 @@ PyMODINIT_FUNC PyInit__core(void) {
         PyErr_SetString(PyExc_ImportError, "MORPHNET_CORE=pure");
         return NULL;
     }
-    PyObject *module = PyType_Ready(&KeyType) < 0 ? NULL : PyModule_Create(&definition);
+    for (uint32_t i = 0; i < 256; i++) {
+        crc_table[i] = i;
+        for (int bit = 0; bit < 8; bit++)
+            crc_table[i] = crc_table[i] >> 1 ^ (crc_table[i] & 1 ? 0xEDB88320 : 0);
+    }
+    PyObject *errors = PyImport_ImportModule("morphnet.errors");
+    Forged = errors ? PyObject_GetAttrString(errors, "Forged") : NULL;
+    Py_XDECREF(errors);
+    PyObject *module = !Forged || PyType_Ready(&KeyType) < 0 ? NULL : PyModule_Create(&definition);
     if (module && PyModule_AddObjectRef(module, "Key", (PyObject *)&KeyType) < 0)
         Py_CLEAR(module);
     return module;

@@ -27,6 +27,7 @@ from morphnet.wire.frames import (
     nonce_of,
 )
 from morphnet.wire.ip import View
+from morphnet.wire.pure import Layout
 
 LEAST = 40  # bytes of the shortest datagram in any framing
 _NONCE = 12  # bytes
@@ -40,6 +41,8 @@ class Framing(Protocol):
     aad: int  # how many of them are additional data, from the first on
     overhead: int  # bytes that a datagram adds to its plaintext
     counting: bytes  # what counts up within a run: see wire/pure.py
+    slices: Layout  # how to see that datagrams carry one another on, see wire/pure.py: slices of a super packet
+    packets: Layout  # and whole packets
     flags_at: int  # offset of the byte whose low bits are the flags
     number_bits: int  # of the packet number, the sequence and the epoch: what is on the wire
     sequence_bits: int
@@ -77,6 +80,8 @@ class Compact:
     flags_at = 8
     number_bits, sequence_bits, epoch_bits = 32, 24, 8
     counting = bytes((11, 4, 1, 15, 3, 1, 19, 1, 4))  # number, sequence, place (above two bits of compression)
+    slices: Layout = counting, prefix, flags_at, -1, aad, LAST
+    packets: Layout = counting, prefix, flags_at, -1, aad, 0
     _layout = struct.Struct("!8sBBBIHBBBI")
 
     def pack(self, prefix: Prefix, plain: int) -> bytes:
@@ -122,6 +127,8 @@ class Seed:
     flags_at, length_at = 31, 26
     number_bits, sequence_bits, epoch_bits = 64, 32, EPOCH_BITS
     counting = bytes((22, 4, 1, 36, 1, 1, 42, 8, 1))  # sequence, place, number
+    slices: Layout = counting, prefix, flags_at, length_at, aad, LAST
+    packets: Layout = counting, prefix, flags_at, length_at, aad, 0
     _front = struct.Struct("!16sBB4sIHBBBBIBB")
     _nonce = struct.Struct("!BBHQ")
 
@@ -183,19 +190,14 @@ def ending_of(framing: Framing, packed: bytes, plain: int) -> bytes:
 
 def count_following(framing: Framing, data: memoryview, at: int, size: int, first: Prefix) -> int:
     """
-    How many datagrams from offset `at` on carry on what the one there, `first`, began: the same super packet, path,
-    key and id, each number one higher. All but the last are `size` bytes.
+    How many datagrams from offset `at` on carry on what the one there, `first`, began: the same run, path, key and id,
+    each number one higher. All but the last are `size` bytes.
 
     :returns: 1 or more; the form of those that count was checked.
     """
-    total = len(data) - at
-    if total - size < framing.overhead or first.flags & (SEGMENT | LAST | FRAGMENT) != SEGMENT:
+    if len(data) - at - size < framing.overhead or first.flags & (LAST | FRAGMENT):
         return 1
     if first.type != IP or first.compression:
         return 1
-    begun = bytes(data[at : at + framing.prefix])
-    ending = ending_of(framing, begun, size - framing.overhead)
-    short = total % size
-    tail = ending_of(framing, begun, short - framing.overhead) if short >= framing.overhead else ending
-    row = framing.counting, begun, ending, tail
-    return CORE.count_following(row, data[at:], size, MAX_SEGMENTS - first.place)
+    layout = framing.slices if first.flags & SEGMENT else framing.packets
+    return CORE.count_following(layout, data[at:], size, MAX_SEGMENTS - first.place)

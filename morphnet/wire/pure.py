@@ -22,8 +22,10 @@ from typing import Literal
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from morphnet.wire.batch import MAX_SEGMENTS
+from morphnet.errors import Forged
+from morphnet.wire.batch import MAX_SEGMENTS, VNET_HDR
 from morphnet.wire.ip import View
+from morphnet.wire.offload import headers_of_slice, single
 
 TAG, NONCE = 16, 12  # bytes
 MOST_PREFIX, MOST_PLAINTEXT = 64, 65535  # bytes
@@ -32,9 +34,9 @@ NUMBER = bytes((4, 8, 1))  # what counts up in a nonce
 _BIG: Literal["big"] = "big"
 
 Front = tuple[bytes, bytes, bytes, int]  # fields, first, ending, aad
-Row = tuple[bytes, bytes, bytes, bytes]  # fields, first, ending, tail: an `ending` for a last one that is shorter
 Form = tuple[int, int]  # bytes of a prefix, and how many of them are additional data
-Place = tuple[int, int]  # start, heads: where to open to, and the bytes of a plaintext that lie on the one before
+Layout = tuple[bytes, int, int, int, int, int]
+"""fields, bytes of a prefix, the offsets of its flags and of its length (u16; -1: it has none), aad, the last's flag"""
 
 
 def counted(prefix: bytes, fields: bytes, count: int) -> list[bytes]:
@@ -110,69 +112,128 @@ class Key:
         sealed = map(encrypt, counted(nonce, NUMBER, count), texts, known)
         return b"".join(chain.from_iterable(zip(prefixes, sealed, strict=True)))
 
-    def open(self, form: Form, nonce: bytes, data: View, size: int, out: bytearray, place: Place) -> bool:
+    def open(self, form: Form, nonce: bytes, data: View) -> bytes:
         """
-        Open every datagram of `data`, each of `size` bytes but the last, into `out` from `start` on (see Place).
+        The plaintext of one datagram.
 
-        Each plaintext lies behind the one before, its first `heads` bytes on that one's end: so the payloads of slices
-        are joined in place, opened from the last to the first. `data` and `out` may not overlap.
-
-        :returns: whether all were true; `out` holds nonsense when not.
-        :raises ValueError: lengths that do not fit together, or no room.
+        :raises Forged: its tag does not match.
+        :raises ValueError: lengths that do not fit together.
         """
         prefix, aad = form
-        start, heads = place
-        total, around = len(data), prefix + TAG
-        if not 1 <= prefix <= MOST_PREFIX or not 0 <= aad <= prefix or len(nonce) != NONCE:
-            raise ValueError("prefix, additional data and nonce do not fit together")
-        if not around <= size <= MOST_PLAINTEXT or not around <= total <= 2 * MOST_PLAINTEXT:
-            raise ValueError("no datagrams")
-        count, step = -(-total // size), size - around - heads
-        last = total - (count - 1) * size - around
-        if count > MAX_SEGMENTS or last < 0 or heads < 0 or step < (count > 1):
-            raise ValueError("datagrams that make no train")
-        end = max((count - 1) * step + last, (count - 2) * step + (size - around) if count > 1 else 0)
-        if start < 0 or start + end > len(out):
-            raise ValueError("no room for what is inside")
+        _count_sound(form, nonce, data, len(data), 1)
+        try:
+            return self._aes.decrypt(nonce, data[prefix:], data[:aad])
+        except InvalidTag:
+            raise Forged("tag") from None
+
+    def open_run(self, form: Form, nonce: bytes, data: View, size: int) -> tuple[bytearray, int] | None:
+        """
+        Slices of one super packet, joined behind room for a virtio_net_hdr, and the bytes of their headers.
+
+        The payloads are opened straight to their places, from the last to the first: the headers of each lie on the end
+        of the one before, which is written afterwards.
+
+        :param data: two datagrams or more of `size` bytes, the last may be shorter.
+        :returns: None when the first is true but no slice, or the sizes are not those of slices.
+        :raises Forged: one of the tags does not match.
+        :raises ValueError: lengths that do not fit together.
+        """
+        prefix, aad = form
+        count = _count_sound(form, nonce, data, size, 2)
+        total, plain = len(data), size - prefix - TAG
+        last = total - (count - 1) * size - prefix - TAG
         decrypt = self._aes.decrypt_into
-        with memoryview(out) as room, memoryview(data) as sealed:
-            try:
-                if count == 1:
-                    decrypt(nonce, sealed[prefix:], sealed[:aad], room[start : start + last])
-                    return True
-                places = range((count - 1) * size, -1, -size)
+        with memoryview(data) as sealed:
+            first = self.open(form, nonce, sealed[:size])
+            heads = headers_of_slice(first)
+            if not heads or last < heads:
+                return None
+            step = plain - heads
+            out = bytearray(VNET_HDR + total - count * (prefix + TAG) - (count - 1) * heads)
+            with memoryview(out) as room:
+                places = range((count - 1) * size, 0, -size)
                 texts = [sealed[at + prefix : at + size] for at in places]
                 known = [sealed[at : at + aad] for at in places]
-                plain, top = size - around, start + (count - 1) * step
-                rooms = [room[top - back : top - back + plain] for back in range(0, count * step, step)]
+                top = VNET_HDR + (count - 1) * step
+                rooms = [room[top - back : top - back + plain] for back in range(0, (count - 1) * step, step)]
                 rooms[0] = room[top : top + last]
-                deque(map(decrypt, reversed(counted(nonce, NUMBER, count)), texts, known, rooms), maxlen=0)
-            except InvalidTag:
-                return False
-        return True
+                nonces = counted(nonce, NUMBER, count)
+                try:
+                    deque(map(decrypt, reversed(nonces[1:]), texts, known, rooms), maxlen=0)
+                except InvalidTag:
+                    raise Forged("tag") from None
+                room[VNET_HDR : VNET_HDR + plain] = first  # the second one's headers lay on its end
+        return out, heads
+
+    def open_whole(
+        self, form: Form, nonce: bytes, data: View, size: int, flags: int
+    ) -> list[tuple[bytearray, bytes] | None]:
+        """
+        Whole packets, each as `offload.single` makes it.
+
+        :param data: datagrams of `size` bytes, the last may be shorter, whose numbers count up.
+        :param flags: of each.
+        :raises Forged: one of the tags does not match.
+        :raises ValueError: lengths that do not fit together.
+        """
+        count = _count_sound(form, nonce, data, size, 1)
+        with memoryview(data) as sealed:
+            nonces, places = counted(nonce, NUMBER, count), range(0, len(data), size)
+            each = [self.open(form, nonce, sealed[at : at + size]) for nonce, at in zip(nonces, places, strict=True)]
+        return [single(packet, flags) for packet in each]
 
 
-def count_following(row: Row, data: View, size: int, most: int) -> int:
+def _count_sound(form: Form, nonce: bytes, data: View, size: int, least: int) -> int:
     """
-    How many datagrams of `data`, of `size` bytes but the last, have the prefix `first`, counted up: at least 1.
+    How many datagrams `data` is.
 
-    The row ends behind one that has the prefix `ending` instead, or `tail`, if it is shorter than `size`.
+    :raises ValueError: lengths that do not fit together, fewer than `least`, or more than a run holds.
+    """
+    prefix, aad = form
+    around, total = prefix + TAG, len(data)
+    if not 1 <= prefix <= MOST_PREFIX or not 0 <= aad <= prefix or len(nonce) != NONCE:
+        raise ValueError("prefix, additional data and nonce do not fit together")
+    if not around <= size <= MOST_PLAINTEXT or not around <= total <= 2 * MOST_PLAINTEXT:
+        raise ValueError("no datagrams")
+    count = -(-total // size)
+    if not least <= count <= MAX_SEGMENTS or total - (count - 1) * size < around:
+        raise ValueError("datagrams that make no train")
+    return count
+
+
+def count_following(layout: Layout, data: View, size: int, most: int) -> int:
+    """
+    How many datagrams of `data`, of `size` bytes but the last, have the prefix of the first, counted up: at least 1.
+
+    The row ends behind one that is the last slice, or shorter.
 
     :param most: at which it ends in any case.
     :raises ValueError: lengths that do not fit together.
     """
-    fields, first, ending, tail = row
-    prefix = len(first)
-    if not _fitting(fields, prefix) or len(ending) != prefix or len(tail) != prefix or size < prefix + TAG:
-        raise ValueError("prefixes, fields and size do not fit together")
-    most = max(1, min(most, -(-(len(data) - prefix - TAG + 1) // size)))
-    whole = min(most, len(data) // size)
+    fields, prefix, flags_at, length_at, aad, last = layout
+    if not (
+        _fitting(fields, prefix)
+        and size >= prefix + TAG
+        and len(data) >= prefix
+        and 0 <= flags_at < prefix
+        and length_at < prefix - 1
+        and 0 <= aad <= prefix
+    ):
+        raise ValueError("layout and size do not fit together")
+    total = len(data)
+    most = max(1, min(most, -(-(total - prefix - TAG + 1) // size)))
+    whole = min(most, total // size)
     there = [bytes(data[at : at + prefix]) for at in range(0, most * size, size)]
-    expected = counted(first, fields, most)
+    expected = counted(there[0], fields, most)
     if there[1:whole] == expected[1:whole]:
         count = max(1, whole)
     else:
         count = next(step for step in range(1, whole) if there[step] != expected[step])
     if count < most:
-        count += there[count] == counted_one(ending if count < whole else tail, fields, count)
+        ending = bytearray(there[0])
+        ending[flags_at] |= last
+        if length_at >= 0:
+            length = min(size, total - count * size) - aad
+            ending[length_at : length_at + 2] = (length & 0xFFFF).to_bytes(2, "big")
+        count += there[count] == counted_one(bytes(ending), fields, count)
     return count

@@ -6,13 +6,11 @@ Source: docs/protocol sections 2 and 3; NIST SP 800-38D.
 
 from __future__ import annotations
 
-from morphnet.errors import Forged
-from morphnet.wire.batch import VNET_HDR
 from morphnet.wire.core import Key
 from morphnet.wire.frames import SEGMENT, Prefix, nonce_of
 from morphnet.wire.framing import Framing, ending_of
 from morphnet.wire.ip import View
-from morphnet.wire.segments import Joined, Run, look_at_slice
+from morphnet.wire.segments import Joined, Packets, Run
 
 
 def seal(framing: Framing, key: Key, prefix: Prefix, plaintext: View) -> bytes | bytearray:
@@ -39,56 +37,39 @@ def seal_run(framing: Framing, key: Key, prefix: Prefix, run: Run, start: int, c
     return key.seal((framing.counting, first, ending, framing.aad), nonce_of(prefix), run.head, body, size)
 
 
-def open_datagram(framing: Framing, key: Key, prefix: Prefix, sealed: memoryview) -> bytes:
-    """
-    The plaintext of one datagram.
-
-    :param prefix: its own, with everything that the framing shortens.
-    :raises Forged: its tag does not match.
-    """
-    size = len(sealed)
-    out = bytearray(size - framing.overhead)
-    if not key.open((framing.prefix, framing.aad), nonce_of(prefix), sealed, size, out, (0, 0)):
-        raise Forged("tag")
-    return bytes(out)
-
-
 def open_each(framing: Framing, key: Key, prefix: Prefix, data: memoryview, size: int) -> list[bytes]:
     """
     The plaintexts of datagrams of `size` bytes but the last, whose numbers count up.
 
-    :param prefix: of the first.
+    :param prefix: of the first, with everything that the framing shortens.
     :raises Forged: the tag of one of them does not match.
     """
+    form = framing.prefix, framing.aad
     if len(data) <= size:
-        return [open_datagram(framing, key, prefix, data)]
+        return [key.open(form, nonce_of(prefix), data)]
     return [
-        open_datagram(framing, key, prefix._replace(number=prefix.number + step), data[at : at + size])
+        key.open(form, nonce_of(prefix._replace(number=prefix.number + step)), data[at : at + size])
         for step, at in enumerate(range(0, len(data), size))
     ]
 
 
 def open_run(framing: Framing, key: Key, prefix: Prefix, data: memoryview, size: int) -> Joined | None:
     """
-    Slices of one super packet, joined behind room for a virtio_net_hdr; None when their sizes are not those of slices.
+    Slices of one super packet, joined; None when their sizes are not those of slices.
 
     :param prefix: of the first.
     :param data: two datagrams or more, of `size` bytes but the last, which carry one another on (`count_following`).
     :raises Forged: the tag of one of them does not match.
     """
-    form, overhead, total = (framing.prefix, framing.aad), framing.overhead, len(data)
-    plain, count = size - overhead, -(-total // size)
-    out = bytearray(VNET_HDR + total - count * overhead)  # more than is needed: each but the first loses its headers
-    if not key.open(form, nonce_of(prefix), data[:size], size, out, (VNET_HDR, 0)):
-        raise Forged("tag")
-    first = bytes(out[VNET_HDR : VNET_HDR + plain])
-    looked = look_at_slice(first)
-    if looked is None or total - (count - 1) * size < overhead + looked.headers:
-        return None
-    heads = looked.headers
-    following = nonce_of(prefix._replace(number=prefix.number + 1))
-    if not key.open(form, following, data[size:], size, out, (VNET_HDR + plain - heads, heads)):
-        raise Forged("tag")
-    out[VNET_HDR : VNET_HDR + plain] = first  # the second one's headers lay on its end
-    del out[len(out) - (count - 1) * heads :]
-    return Joined(out, looked, count)
+    opened = key.open_run((framing.prefix, framing.aad), nonce_of(prefix), data, size)
+    return None if opened is None else Joined(*opened, -(-len(data) // size))
+
+
+def open_whole(framing: Framing, key: Key, prefix: Prefix, data: memoryview, size: int) -> Packets:
+    """
+    Whole packets of equal size, each as a TUN takes it.
+
+    :param prefix: of the first.
+    :raises Forged: the tag of one of them does not match.
+    """
+    return Packets(key.open_whole((framing.prefix, framing.aad), nonce_of(prefix), data, size, prefix.flags))

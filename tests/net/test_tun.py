@@ -6,6 +6,7 @@ import errno
 import io
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
@@ -24,8 +25,10 @@ from morphnet.net.tun import (
     TUNSETVNETHDRSZ,
     Tun,
 )
+from morphnet.wire.ip import TCP, UDP
 from morphnet.wire.virtio import GSO_TCPV4, NEEDS_CSUM, PLAIN, Offload, encode_offload, ones_sum
 from tests.net.fakes import FakeReactor, FakeTunFile
+from tests.wire.test_segments import Naive
 
 
 class FakeTun(Tun):
@@ -193,3 +196,15 @@ class WriteTests(TunTests):
         self.assertEqual(finished[:36] + finished[38:], bytes(range(36)) + bytes(range(38, 40)))
         self.assertEqual(0xFFFF - ones_sum(bytes(range(20, 40))), int.from_bytes(finished[36:38], "big"))
         self.assertEqual((plain, self.tun.dropped), (b"plain packet", {"EINVAL": 2}))
+
+    def test_without_uso(self) -> None:
+        """A kernel that cannot cut UDP gets single packets; TCP it cuts itself."""
+        self.tun.refusals = {(TUNSETOFFLOAD, TUN_F_USO4): errno.EINVAL}
+        self.tun.open()
+        self.assertEqual(self.tun.offloads, ("tso", "no uso"))
+        naive = Naive(4, UDP, b"x" * 250, 100)
+        udp, tcp = bytes(naive.from_kernel()), bytes(replace(naive, protocol=TCP).from_kernel())
+        self.tun.write([udp, tcp])
+        *singly, last = self.tun.file.written
+        self.assertEqual([naive.segmented(each)[0] for each in singly], naive.on_the_wire())
+        self.assertEqual(last, tcp)

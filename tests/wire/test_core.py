@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from itertools import product
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.errors import Forged
 from morphnet.wire import core as chosen
-from morphnet.wire.core import PURE, Core, cores
+from morphnet.wire.batch import VNET_HDR
+from morphnet.wire.core import PURE, Core, Key, cores
+from tests.wire.test_segments import Naive, cut, supers
 
 CORES = list(cores())
 SECRET = bytes(range(32))
@@ -48,7 +50,7 @@ def outcome(call: Callable[[], object]) -> object:
     """What it returned, or the type of what it raised."""
     try:
         return call()
-    except ValueError as error:
+    except (ValueError, Forged) as error:
         return type(error)
 
 
@@ -59,77 +61,83 @@ class AgreementTests(SynchronousTestCase):
         sealed = [key.seal(layout, nonce, *run) for key in KEYS]
         self.assertEqual(sealed, [sealed[-1]] * len(KEYS))
 
-    @given(layouts(), nonces, runs(), st.data())
+    @given(layouts(), nonces, st.binary(max_size=100), st.data())
     def test_open(
-        self, layout: tuple[bytes, bytes, bytes, int], nonce: bytes, run: tuple[bytes, bytes, int], data: st.DataObject
+        self, layout: tuple[bytes, bytes, bytes, int], nonce: bytes, text: bytes, data: st.DataObject
     ) -> None:
-        """Every core joins what any core sealed, in place; with any one bit flipped nobody does."""
-        _, first, _, aad = layout
-        head, body, size = run
-        sealed = data.draw(st.sampled_from(KEYS)).seal(layout, nonce, *run)
-        stride, room = len(first) + len(head) + size + TAG, 7
-        joined = head + body
-        for key in KEYS:
-            out = bytearray(room + len(head) + max(len(body), size))
-            words = (len(first), len(first)), nonce, sealed, stride, out, (room, len(head))
-            if aad == len(first):
-                self.assertTrue(key.open(*words))
-                if len(body) > size:
-                    out[room : room + len(head)] = head
-                self.assertEqual(out[room : room + len(joined)], joined)
+        """Every core opens what any core sealed; with any one bit flipped nobody does."""
+        _, _, ending, aad = layout
+        sealed = data.draw(st.sampled_from(KEYS)).seal(layout, nonce, b"", text, len(text) or 1)
+        form = len(ending), aad
+        self.assertEqual([key.open(form, nonce, sealed) for key in KEYS], [text] * len(KEYS))
         at = data.draw(st.integers(0, 8 * len(sealed) - 1))
         bent = bytearray(sealed)
         bent[at // 8] ^= 1 << at % 8
-        inside = (at // 8) % stride >= aad and (at // 8) % stride < len(first)  # neither data nor additional data
-        answers = [
-            key.open((len(first), aad), nonce, bent, stride, bytearray(len(sealed) + room), (room, len(head)))
-            for key in KEYS
-        ]
-        self.assertEqual(answers, [inside] * len(KEYS))
+        unsealed = aad <= at // 8 < len(ending)  # neither data nor additional data
+        for key in KEYS:
+            self.assertEqual(outcome(lambda k=key: k.open(form, nonce, bent)), text if unsealed else Forged)  # type: ignore[misc]
+
+    @given(layouts(), nonces, supers(), st.data())
+    def test_open_run(
+        self, layout: tuple[bytes, bytes, bytes, int], nonce: bytes, naive: Naive, data: st.DataObject
+    ) -> None:
+        """Every core joins slices that any core sealed to the same bytes; with any one bit flipped nobody does."""
+        _, first, _, aad = layout
+        run = cut(naive.from_kernel())
+        sealed = data.draw(st.sampled_from(KEYS)).seal(layout, nonce, run.head, run.body, run.size)
+        form, stride = (len(first), aad), len(first) + run.stride + TAG
+        expected = bytes(VNET_HDR) + run.head + run.body, len(run.head)
+        self.assertEqual([key.open_run(form, nonce, sealed, stride) for key in KEYS], [expected] * len(KEYS))
+        at = data.draw(st.integers(0, 8 * len(sealed) - 1))
+        bent = bytearray(sealed)
+        bent[at // 8] ^= 1 << at % 8
+        unsealed = aad <= (at // 8) % stride < len(first)
+        for key in KEYS:
+            opened = outcome(lambda k=key: k.open_run(form, nonce, bent, stride))  # type: ignore[misc]
+            self.assertEqual(opened, expected if unsealed else Forged)
 
     @given(layouts(), st.integers(1, 64), st.integers(0, 40), st.integers(0, 70), st.data())
     def test_count(
         self, layout: tuple[bytes, bytes, bytes, int], count: int, short: int, most: int, data: st.DataObject
     ) -> None:
         """Every core counts the same, in rows that are whole, cut short, ended early, or bent at one bit."""
-        fields, first, ending, _ = layout
+        fields, first, _, aad = layout
+        flags_at, last = data.draw(st.integers(0, len(first) - 1)), data.draw(st.sampled_from([0, 4]))
+        length_at = data.draw(st.integers(-1, len(first) - 2))
         size = len(first) + TAG + data.draw(st.integers(0, 40))
+        ending = bytearray(first)
+        ending[flags_at] |= last
         row = bytearray()
         for step in range(count):
-            front = fields, first, ending if step == count - 1 else first, 0
+            front = fields, first, bytes(ending) if step == count - 1 else first, 0
             text = KEYS[-1].seal(front, bytes(12), b"", bytes(step + 1), 1)
             row += text[(len(first) + 1 + TAG) * step :][: len(first)].ljust(size, b"x")
         del row[max(size, len(row) - short) :]
         if data.draw(st.booleans()):
             at = data.draw(st.integers(0, 8 * len(row) - 1))
             row[at // 8] ^= 1 << at % 8
-        tail = data.draw(st.sampled_from([first, ending]))
-        counts = [core.count_following((fields, first, ending, tail), row, size, most) for core in CORES]
+        how = fields, len(first), flags_at, length_at, aad, last
+        counts = [core.count_following(how, row, size, most) for core in CORES]
         self.assertEqual(counts, [counts[-1]] * len(CORES))
         self.assertLessEqual((counts[0] - 1) * size, len(row))
 
     @given(st.data())
     def test_bad_arguments(self, data: st.DataObject) -> None:
-        """Whatever the arguments, every core answers the same or raises ValueError, and writes nothing elsewhere."""
+        """Whatever the arguments, every core answers the same, or raises the same ValueError or Forged."""
         some = st.one_of(st.integers(-3, 80), st.sampled_from([-(2**62), 2**62, 65535, 65536, 131071]))
         texts = st.one_of(st.binary(max_size=100), st.sampled_from([bytes(12), bytes(64), bytes(1200), bytes(140000)]))
         fields, first, ending, nonce, head, body = (data.draw(texts) for _ in range(6))
-        aad, size = data.draw(some), data.draw(some)
-        sealed = [outcome(lambda k=key: k.seal((fields, first, ending, aad), nonce, head, body, size)) for key in KEYS]  # type: ignore[misc]
-        self.assertEqual(sealed, [sealed[-1]] * len(KEYS))
-        prefix, start, heads = (data.draw(some) for _ in range(3))
-        space = data.draw(st.integers(0, 300))
-        rooms = [bytearray(space) for _ in KEYS]
-        opened = [
-            outcome(lambda k=key, r=room: k.open((prefix, aad), nonce, body, size, r, (start, heads)))  # type: ignore[misc]
-            for key, room in zip(KEYS, rooms, strict=True)
+        aad, size, prefix, flags_at, length_at = (data.draw(some) for _ in range(5))
+        calls: list[Callable[[Core, Key], object]] = [
+            lambda _, key: key.seal((fields, first, ending, aad), nonce, head, body, size),
+            lambda _, key: key.open((prefix, aad), nonce, body),
+            lambda _, key: key.open_run((prefix, aad), nonce, body, size),
+            lambda _, key: key.open_whole((prefix, aad), nonce, body, size, 8),
+            lambda core, _: core.count_following((fields, prefix, flags_at, length_at, aad, 4), body, size, 64),
         ]
-        self.assertEqual(opened, [opened[-1]] * len(KEYS))
-        counts = [
-            outcome(lambda c=core: c.count_following((fields, first, ending, nonce), body, size, aad))  # type: ignore[misc]
-            for core in CORES
-        ]
-        self.assertEqual(counts, [counts[-1]] * len(CORES))
+        for call in calls:
+            answers = [outcome(lambda c=call, w=words: c(*w)) for words in zip(CORES, KEYS, strict=True)]  # type: ignore[misc]
+            self.assertEqual(answers, [answers[-1]] * len(CORES))
 
 
 class KeyTests(SynchronousTestCase):
@@ -187,16 +195,6 @@ class KeyTests(SynchronousTestCase):
             thread.join()
         self.assertEqual(wrong, [])
 
-    def test_no_room(self) -> None:
-        """Where the last byte of a plaintext would not fit, nothing is opened."""
-        for key, count in product(KEYS, (1, 2, 3)):
-            sealed = key.seal((b"", b"p", b"p", 1), bytes(12), b"head", bytes(10 * count), 10)
-            needed = 5 + 4 + 10 * count
-            words = (1, 1), bytes(12), sealed, 1 + 14 + TAG
-            self.assertTrue(key.open(*words, bytearray(needed), (5, 4)))
-            with self.assertRaises(ValueError):
-                key.open(*words, bytearray(needed - 1), (5, 4))
-
     def test_all_in_use(self) -> None:
         """Whatever cipher can be loaded here is right: none was left out because it failed its trial."""
         compiled = chosen._core  # type: ignore[attr-defined]  # None where it was not built
@@ -205,10 +203,3 @@ class KeyTests(SynchronousTestCase):
             return
         loaded = [name for name, *where in chosen._CIPHERS if compiled.load(*where) is not None]
         self.assertEqual([core.name for core in CORES], [*(f"compiled (AES-GCM by {name})" for name in loaded), "pure"])
-
-    def test_overlap(self) -> None:
-        """Opening a train on top of itself is refused where it would go wrong."""
-        for key in KEYS[:-1]:
-            there = bytearray(key.seal((b"", b"p", b"p", 1), bytes(12), b"", b"text", 4))
-            with self.assertRaises(ValueError):
-                key.open((1, 1), bytes(12), there, len(there), there, (0, 0))

@@ -11,13 +11,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import Forged, MalformedFrame
 from morphnet.wire import pure
-from morphnet.wire.core import cores
-from morphnet.wire.frames import SEGMENT, Prefix, nonce_of
+from morphnet.wire.core import Key, cores
+from morphnet.wire.frames import PARTIAL, SEGMENT, Prefix, nonce_of
 from morphnet.wire.framing import FRAMINGS, SEED, Framing
-from morphnet.wire.seal import open_datagram, open_run, seal, seal_run
-from morphnet.wire.segments import Run, cut, join
+from morphnet.wire.ip import UDP
+from morphnet.wire.seal import open_each, open_run, open_whole, seal, seal_run
+from morphnet.wire.segments import Run, join
 from tests.wire.test_framing import PREFIX, VECTORS, framings, prefixes
-from tests.wire.test_segments import Naive, supers
+from tests.wire.test_ip import A4
+from tests.wire.test_segments import Naive, cut, single, supers
 
 CORES = list(cores())  # the compiled one with each cipher that this machine has, and the pure one
 KEY = bytes(range(32))
@@ -26,6 +28,12 @@ SEALED = {  # PREFIX and b"morphnet", under KEY
     "seed": bytes.fromhex(VECTORS["seed"] + "79f96836433da1fecbf3816105a151e84a0d5efb4f7bcc19"),
     "compact": bytes.fromhex(VECTORS["compact"] + "79f96836433da1fed79c9223812a0fb4a2e81482895b4a8f"),
 }
+
+
+def open_datagram(framing: Framing, key: Key, prefix: Prefix, sealed: memoryview) -> bytes:
+    """The plaintext of one."""
+    (plaintext,) = open_each(framing, key, prefix, sealed, len(sealed))
+    return plaintext
 
 
 class SealTests(SynchronousTestCase):
@@ -129,3 +137,21 @@ class RunTests(SynchronousTestCase):
         for key, framing in product(KEYS, FRAMINGS.values()):
             sealed = seal_run(framing, key, PREFIX, run, 0, run.count)
             self.assertIsNone(open_run(framing, key, PREFIX, memoryview(sealed), framing.overhead + 21))
+
+    @given(framings, prefixes(), st.integers(1, 20), st.sampled_from([0, PARTIAL]))
+    def test_open_whole(self, framing: Framing, prefix: Prefix, count: int, partial: int) -> None:
+        """Whole packets that travel as one run come out as each would alone; what is no packet is told apart."""
+        packet = Naive(4, UDP, b"payload", 100).on_the_wire()[0]
+        bodies = [packet if step % 3 != 1 else bytes(len(packet)) for step in range(count)]
+        run = Run(b"", b"".join(bodies), len(packet), partial, 7)
+        first = prefix._replace(flags=partial, number=5)
+        for key in KEYS:
+            sealed = memoryview(bytearray(seal_run(framing, key, first, run, 0, count)))
+            made = open_whole(framing, key, first, sealed, framing.overhead + len(packet)).each
+            self.assertEqual([each is None for each in made], [step % 3 == 1 for step in range(count)])
+            for each in made:
+                if each is not None:
+                    self.assertEqual((bytes(each[0]), each[1]), (single(packet, partial), A4))
+            sealed[-1] ^= 1
+            with self.assertRaises(Forged):
+                open_whole(framing, key, first, sealed, framing.overhead + len(packet))
