@@ -19,12 +19,12 @@ from statistics import fmean, quantiles
 from threading import Event, Thread
 
 from morphnet.lab.enter import why_not
+from morphnet.lab.streams import EVERY
 from morphnet.lab.topologies import Uplink, Way
 from tests.bench import mptcp
 from tests.bench.arrivals import kept_back
 from tests.bench.measured import CANNOT, Measured, enter_lab, tell
 from tests.lab.bonded import DIRECTIONS, TCP_PAYLOAD, UDP_PAYLOAD, Bonded, ceiling
-from tests.lab.streams import EVERY
 
 START = 2.0  # seconds of a load that are not counted in B7
 OVERLOAD = 1.3  # of the ceiling, for UDP

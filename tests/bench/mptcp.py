@@ -10,9 +10,9 @@ from __future__ import annotations
 import shutil
 import socket
 
+from morphnet.lab.streams import MPTCP
 from morphnet.lab.topologies import SERVER
 from tests.lab.bonded import Bonded
-from tests.lab.streams import MPTCP
 
 SHARE = 1428 / 1500  # of the rates: the most that its payload can get
 

@@ -22,10 +22,10 @@ from typing import Any
 
 from morphnet.config import Tuning
 from morphnet.lab.box import Box, BoxNode
+from morphnet.lab.streams import EVERY
 from morphnet.lab.topologies import SERVER, Uplink, uplinks
 from morphnet.lab.vpn import INNER_SERVER, Daemon, NotInTime, Vpn, json_lines, wait_for
 from morphnet.wire.framing import FRAMINGS
-from tests.lab.streams import EVERY
 
 INNER_MTU = 1400
 OVERHEAD = FRAMINGS[Tuning().framing].overhead + 28  # bytes: docs/protocol section 2, and IPv4 with UDP
@@ -119,16 +119,16 @@ class Bonded:
         """
         TCP from the client to the address `server`; the client connects in both directions.
 
-        :param words: more options of tests.lab.streams.
+        :param words: more options of morphnet.lab.streams.
         """
         self._port += 1
         far, near = ("give", "take") if direction == "down" else ("take", "give")
         more = ("--congestion", self._congestion, *words)
-        serving = self.tool("server", "tests.lab.streams", "serve", far, str(self._port), *more)
+        serving = self.tool("server", "morphnet.lab.streams", "serve", far, str(self._port), *more)
         assert serving.stdout is not None
         serving.stdout.readline()
         connect = ("connect", near, str(self._port), server, "--streams", str(streams), *more)
-        client = self.tool("client", "tests.lab.streams", *connect)
+        client = self.tool("client", "morphnet.lab.streams", *connect)
         told: list[float] = []
         taking = client if direction == "down" else serving
         patience = threading.Timer(seconds + PATIENCE, taking.kill)

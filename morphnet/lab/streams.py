@@ -1,8 +1,8 @@
 """
 TCP or MPTCP streams as a program: one side gives bytes, the other counts them.
 
-    python -m tests.lab.streams serve give|take PORT [--mptcp] [--congestion NAME]
-    python -m tests.lab.streams connect give|take PORT HOST [--streams K] [--mptcp] [--congestion NAME]
+    python -m morphnet.lab.streams serve give|take PORT [--mptcp] [--congestion NAME]
+    python -m morphnet.lab.streams connect give|take PORT HOST [--streams K] [--mptcp] [--congestion NAME]
 
 Who takes prints a line every EVERY seconds from the first byte on. Nothing is hashed, so that a benchmark measures the
 way and not the ends; lab/transfer proves that bytes arrive unharmed.
@@ -32,8 +32,9 @@ class Count:
 
     def take(self, connection: socket.socket) -> None:
         """Until it ends."""
+        block = bytearray(4 * BLOCK)
         try:
-            while taken := len(connection.recv(BLOCK)):
+            while taken := connection.recv_into(block):
                 self.bytes += taken
         except OSError:
             return

@@ -1,0 +1,118 @@
+"""
+UDP packets, many a second: one side sends them at a rate, the other counts them. Many a system call, so that the ends
+cost little beside what is measured; each packet enters a tunnel on its own, without the kernel's segmentation.
+
+    python -m morphnet.lab.flood take PORT
+    python -m morphnet.lab.flood give HOST PORT --size BYTES --rate PACKETS --seconds S
+
+`give` ends with a line that tells how many it sent, and in which time; `take` tells how many came, a line every
+EVERY seconds.
+
+Source: sendmmsg(2), recvmmsg(2).
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import socket
+import sys
+import time
+
+BATCH = 32  # packets in one system call
+EVERY = 0.1  # seconds
+_FORCED_BUFFER = 33  # SO_RCVBUFFORCE
+_BUFFER = 16 << 20
+_WAIT_FOR_ONE = 0x10000  # MSG_WAITFORONE
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _Vector(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("size", ctypes.c_size_t))
+
+
+class _Message(ctypes.Structure):
+    """struct mmsghdr."""
+
+    _fields_ = (
+        ("name", ctypes.c_void_p),
+        ("name_size", ctypes.c_uint),
+        ("vectors", ctypes.POINTER(_Vector)),
+        ("count", ctypes.c_size_t),
+        ("control", ctypes.c_void_p),
+        ("control_size", ctypes.c_size_t),
+        ("flags", ctypes.c_int),
+        ("length", ctypes.c_uint),
+    )
+
+
+def _messages(size: int) -> ctypes.Array[_Message]:
+    """BATCH messages over one buffer of `size` bytes: what is in them does not matter."""
+    buffer = ctypes.create_string_buffer(size)
+    vector = _Vector(ctypes.cast(buffer, ctypes.c_void_p), size)
+    made = (_Message * BATCH)()
+    for message in made:
+        message.vectors, message.count = ctypes.pointer(vector), 1
+    return made
+
+
+def give(host: str, port: int, size: int, rate: float, seconds: float) -> None:
+    """
+    Send.
+
+    :param size: bytes of payload.
+    :param rate: packets a second; when the machine is too slow for it there are fewer.
+    """
+    door = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    door.connect((host, port))
+    messages, descriptor, sent = _messages(size), door.fileno(), 0
+    began = time.monotonic()
+    while (passed := time.monotonic() - began) < seconds:
+        due = int(passed * rate) + 1 - sent
+        if due < min(BATCH, rate / 2000):
+            time.sleep(min(BATCH / rate, 0.0005))
+            continue
+        sent += max(0, _libc.sendmmsg(descriptor, messages, min(due, BATCH), 0))
+    print(json.dumps({"sent": sent, "seconds": time.monotonic() - began}), flush=True)
+
+
+def take(port: int) -> None:
+    """Count, until killed."""
+    door = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    door.setsockopt(socket.SOL_SOCKET, _FORCED_BUFFER, _BUFFER)
+    door.bind(("0.0.0.0", port))
+    print(json.dumps({"listening": port}), flush=True)
+    door.settimeout(None)
+    messages, descriptor, taken, told = _messages(2048), door.fileno(), 0, 0.0
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, (0).to_bytes(8, "little") + (50_000).to_bytes(8, "little"))
+    while True:
+        taken += max(0, _libc.recvmmsg(descriptor, messages, BATCH, _WAIT_FOR_ONE, None))
+        now = time.monotonic()
+        if now - told >= EVERY:
+            told = now
+            print(json.dumps({"taken": taken}), flush=True)
+
+
+def main(arguments: list[str]) -> None:
+    """See the top of this file."""
+    parser = argparse.ArgumentParser(prog="flood")
+    sides = parser.add_subparsers(dest="side", required=True)
+    taking = sides.add_parser("take")
+    taking.add_argument("port", type=int)
+    giving = sides.add_parser("give")
+    giving.add_argument("host")
+    giving.add_argument("port", type=int)
+    giving.add_argument("--size", type=int, default=1200)
+    giving.add_argument("--rate", type=float, default=1000.0)
+    giving.add_argument("--seconds", type=float, default=2.0)
+    options = parser.parse_args(arguments)
+    if options.side == "take":
+        take(options.port)
+    else:
+        give(options.host, options.port, options.size, options.rate, options.seconds)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

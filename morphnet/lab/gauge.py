@@ -1,0 +1,146 @@
+"""
+What a tunnel in a box can do, measured from outside: bulk TCP, packets a second, round trips, processor and memory.
+
+The processor's time is that of the whole machine, kernel and traffic tools included, so that nobody's share is
+forgotten; the machine should have nothing else to do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from morphnet.lab import streams
+from morphnet.lab.box import Box
+from morphnet.lab.rivals import Ways
+from morphnet.lab.vpn import NotInTime, json_lines, last_line
+
+SETTLE = 1.5  # seconds of a load that are not counted
+PATIENCE = 10.0  # seconds that a load may take longer than it should
+LOSS = 0.01  # share of packets that may be lost
+STEPS = 6  # halvings of what is not known about a rate
+_ports = iter(range(5100, 60000))
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """TCP through a tunnel."""
+
+    rate: float  # bit/s of payload
+    per_gigabyte: float  # seconds of processor time, all of the machine
+    memory: int  # bytes resident, of the client's process
+
+
+def busy() -> float:
+    """Seconds that the processors of this machine have worked since boot."""
+    fields = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")  # without idle and iowait
+
+
+def resident(pid: int) -> int:
+    """Bytes of a process that are in memory; 0 when it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:")), 0)
+
+
+def _tool(box: Box, node: str, module: str, *words: str) -> subprocess.Popen[Any]:
+    command = [sys.executable, "-m", f"morphnet.lab.{module}", *words]
+    return box.node(node).popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def bulk(box: Box, ways: Ways, direction: str, seconds: float, count: int = 1) -> Bulk:
+    """
+    TCP streams with nothing else on the way.
+
+    :param direction: "down" to the client, or "up".
+    :raises NotInTime: nothing arrives.
+    """
+    port = str(next(_ports))
+    taker, giver = ("client", "server") if direction == "down" else ("server", "client")
+    taking = _tool(box, taker, "streams", "serve", "take", port)
+    assert taking.stdout is not None  # asked for in _tool
+    taking.stdout.readline()
+    address = ways.client if direction == "down" else ways.server
+    giving = _tool(box, giver, "streams", "connect", "give", port, address, "--streams", str(count))
+    watch = threading.Timer(SETTLE + seconds + PATIENCE, taking.kill)
+    watch.start()
+    lines = json_lines(taking)
+    try:
+        for _ in range(round(SETTLE / streams.EVERY)):
+            next(lines)
+        began, worked = time.monotonic(), busy()
+        rates = [next(lines)["mbit_s"] * 1e6 for _ in range(max(1, round(seconds / streams.EVERY)))]
+        worked, passed = busy() - worked, time.monotonic() - began
+    except StopIteration:
+        raise NotInTime(f"TCP {direction} stood still") from None
+    finally:
+        watch.cancel()
+        for process in (giving, taking):
+            process.kill()
+            process.communicate()
+    rate = fmean(rates)
+    return Bulk(rate, worked / (rate * passed / 8e9), resident(ways.pids[0]) if ways.pids else 0)
+
+
+def _taken(taking: subprocess.Popen[Any]) -> Iterator[int]:
+    for line in json_lines(taking):
+        if "taken" in line:
+            yield int(line["taken"])
+
+
+def _loss(box: Box, ways: Ways, size: int, rate: float, seconds: float) -> tuple[float, float]:
+    """(share lost, packets a second that arrived) at a rate, from the client to the server."""
+    port = str(next(_ports))
+    taking = _tool(box, "server", "flood", "take", port)
+    assert taking.stdout is not None
+    taking.stdout.readline()
+    words = (ways.server, port, "--size", str(size), "--rate", str(rate), "--seconds", str(seconds))
+    giving = _tool(box, "client", "flood", "give", *words)
+    said, _ = giving.communicate()
+    sent = json.loads(said)
+    counts, last, still = _taken(taking), -1, 0
+    for count in counts:  # until nothing comes any more
+        still = still + 1 if count == last else 0
+        last = count
+        if still == 3:
+            break
+    taking.kill()
+    taking.communicate()
+    return 1 - last / max(1, sent["sent"]), last / sent["seconds"]
+
+
+def packets(box: Box, ways: Ways, size: int, most: float = 400_000, seconds: float = 1.0) -> float:
+    """
+    The most packets a second that pass with at most LOSS of them lost: what arrived, not what was asked for.
+
+    :param size: bytes of UDP payload.
+    :param most: packets a second to begin with.
+    """
+    low, high, best = 0.0, most, 0.0
+    for _ in range(STEPS):
+        rate = (low + high) / 2
+        lost, arrived = _loss(box, ways, size, rate, seconds)
+        if lost <= LOSS:
+            low, best = rate, max(best, arrived)
+        else:
+            high = rate
+    return best
+
+
+def round_trip(box: Box, ways: Ways, count: int = 200) -> float:
+    """The median of echoes, ten milliseconds apart, with nothing else on the way: seconds."""
+    pinging = _tool(box, "client", "ping", ways.server, "--count", str(count), "--interval", "0.01")
+    final = last_line(pinging, count * 0.01 + PATIENCE)
+    return float(final["rtt_ms"]["p50"]) / 1000
