@@ -38,7 +38,7 @@ TUN_F_USO6 = 0x40
 
 SLOT = 68 << 10  # bytes of one read: header, and a packet of 64 KB with room to spare (a longer one is cut unseen)
 READS = 64  # most reads in one wake-up
-BUDGET = 300_000  # bytes after which a wake-up ends
+BUDGET = 1_000_000  # bytes after which a wake-up ends
 
 _TSO = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6
 _USO = TUN_F_USO4 | TUN_F_USO6

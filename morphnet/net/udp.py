@@ -19,8 +19,8 @@ from morphnet.net.udpsocket import UDP_GRO, UDP_SEGMENT, bind, settle
 from morphnet.wire.batch import MAX_BATCH, MAX_SEGMENTS, Arrival, Departure, Endpoint
 
 SLOT = 65536  # bytes of one receive; the longest UDP payload is 65527
-READS = 16  # most receives in one wake-up
-BUDGET = 300_000  # bytes after which a wake-up ends, so that receiving does not starve sending
+READS = 64  # most receives in one wake-up
+BUDGET = 1_000_000  # bytes after which a wake-up ends, so that receiving does not starve sending
 BACKLOG = 256 << 10  # most bytes that wait for a writable socket
 KNOWN = 4096  # most addresses remembered in either direction
 
@@ -52,7 +52,7 @@ class UdpDoor:
     """
     A non-blocking UDP socket that receives and sends runs of datagrams.
 
-    One wake-up hands at most 16 receives to `received`, in the order of arrival; their views are overwritten after it
+    One wake-up hands at most 64 receives to `received`, in the order of arrival; their views are overwritten after it
     returns. An arrival's `local` is filled in when the door is bound to a wildcard, and "" when there is only one
     address that it can have been. Whatever goes wrong with single datagrams is counted, never raised.
     """

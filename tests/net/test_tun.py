@@ -132,7 +132,7 @@ class ReadTests(TunTests):
         self.tun.doRead()
         self.assertEqual(len(self.batches[0]), READS)
         self.tun.file.inbox.clear()
-        self.tun.file.inbox.extend([bytes(65000)] * 10)
+        self.tun.file.inbox.extend([bytes(65000)] * READS)
         self.tun.doRead()
         self.assertEqual(len(self.batches[1]), -(-BUDGET // 65000))
 

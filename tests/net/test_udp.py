@@ -114,7 +114,7 @@ class ReceiveTests(DoorTests):
         self.door.doRead()
         self.assertEqual(len(self.batches[0]), READS)
         self.fake.inbox.clear()
-        for _ in range(10):
+        for _ in range(READS):
             self.arrive(bytes(60000))
         self.door.doRead()
         self.assertEqual(len(self.batches[1]), -(-BUDGET // 60000))
