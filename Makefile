@@ -53,14 +53,14 @@ types: ## mypy --strict
 	@echo "types: clean"
 
 bench: ## the benchmarks; BENCH=name for one of them
-	@.ci/setup dev
+	@.ci/setup bench
 	@code=0; for file in tests/bench/bench_$(or $(BENCH),*).py; do \
 		[ -e "$$file" ] || { echo "bench: no $$file"; exit 1; }; \
 		module=$${file%.py}; $(BIN)/python -m $$(echo $$module | tr / .) $(ARGS) || code=1; \
 	done; exit $$code
 
 figures: ## every benchmark, about an hour, and its values into docs/figures.md
-	@.ci/setup dev
+	@.ci/setup bench
 	@$(BIN)/python -m tests.bench.figures $(ARGS)
 
 sanitize: ## the tests of the compiled core, with the compiler's checks for memory and undefined behaviour in it
