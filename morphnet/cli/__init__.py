@@ -18,6 +18,7 @@ _HOMES = {
     "pki": "morphnet.cli.pki:pki",
     "status": "morphnet.cli.live:status",
     "console": "morphnet.cli.live:console",
+    "bench": "morphnet.cli.bench:bench",
 }
 
 

@@ -5,7 +5,7 @@ Tunnels to compare with, and ours, in a box of two machines and a cable: each as
 `server`, and tells the addresses by which each reaches the other through it.
 
 Source: wireguard-go(8) of Debian, wg(8); openvpn(8), "peer-fingerprint mode", with data channel offload left out, since
-that is another program in the kernel.
+that is another program in the kernel; nebula's config.example.yml.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from morphnet.lab.box import Box, BoxNode
+from morphnet.lab.box import Box
 from morphnet.lab.topologies import SERVER
 from morphnet.lab.vpn import Vpn, wait_for
 
@@ -67,6 +68,7 @@ def contenders() -> tuple[Contender, ...]:
         Contender("morphnet, pure", (), "", lambda box: _morphnet(box, PURE)),
         Contender("wireguard-go", ("wireguard-go", "wg"), "wireguard-go wireguard-tools", _wireguard),
         Contender("OpenVPN", ("openvpn",), "openvpn", _openvpn),
+        Contender("nebula", ("nebula", "nebula-cert"), "nebula", _nebula),
         Contender("bare cable", (), "", lambda box: Ways(CLIENT, SERVER, ())),
     )
 
@@ -125,9 +127,10 @@ def _addressed(box: Box, name: str, device: str, mtu: int) -> None:
     box.change(name, [("up", device, mtu), ("add_address", device, f"{INNER[name]}/24")])
 
 
-def _reaches(node: BoxNode, address: str) -> bool:
-    ping = ["-m", "morphnet.lab.ping", address, "--count", "1"]
-    return '"lost": 0' in node.run([_program("python3"), *ping]).stdout
+def _reaches(box: Box) -> bool:
+    """Whether an echo comes back to the client through the tunnel."""
+    words = [sys.executable, "-m", "morphnet.lab.ping", INNER["server"], "--count", "1"]
+    return '"received": 1' in box.node("client").run(words).stdout
 
 
 def _wireguard(box: Box) -> Ways:
@@ -148,6 +151,7 @@ def _wireguard(box: Box) -> Ways:
         words += ["allowed-ips", f"{INNER[peer]}/32", "endpoint", f"{outside}:{PORT}"]
         box.node(name).run([wg, "set", "wg0", *words], check=True)
         _addressed(box, name, "wg0", 1420)
+    wait_for("wireguard-go carries", lambda: _reaches(box), UP_WITHIN)
     return Ways(INNER["client"], INNER["server"], tuple(process.pid for process in processes))
 
 
@@ -188,4 +192,35 @@ def _openvpn(box: Box) -> Ways:
             processes.append(box.node(name).popen([_program("openvpn"), *words], stdout=log, stderr=log))
     said = Path(box.node("client").dir) / "openvpn.log"
     wait_for("OpenVPN is up", lambda: "Initialization Sequence Completed" in said.read_text(), UP_WITHIN)
+    wait_for("OpenVPN carries", lambda: _reaches(box), UP_WITHIN)
+    return Ways(INNER["client"], INNER["server"], tuple(process.pid for process in reversed(processes)))
+
+
+_NEBULA = """
+pki: {{ca: {dir}/ca.crt, cert: {dir}/{name}.crt, key: {dir}/{name}.key}}
+static_host_map: {{"{lighthouse}": ["{outside}:{port}"]}}
+lighthouse: {{am_lighthouse: {leads}, hosts: [{hosts}]}}
+listen: {{host: 0.0.0.0, port: {port}}}
+tun: {{dev: neb0, mtu: 1440, tx_queue: 1000}}
+firewall: {{outbound: [{{port: any, proto: any, host: any}}], inbound: [{{port: any, proto: any, host: any}}]}}
+logging: {{level: warning}}
+"""
+
+
+def _nebula(box: Box) -> Ways:
+    shared = Path(box.node("server").dir) / "nebula"
+    shared.mkdir(mode=0o700, exist_ok=True)
+    signer, quiet = [_program("nebula-cert")], {"cwd": shared, "check": True, "capture_output": True}
+    subprocess.run([*signer, "ca", "-name", "bench"], **quiet)  # type: ignore[call-overload]
+    processes = []
+    for name in ("server", "client"):
+        subprocess.run([*signer, "sign", "-name", name, "-ip", f"{INNER[name]}/24"], **quiet)  # type: ignore[call-overload]
+        leads = name == "server"
+        words = {"dir": shared, "name": name, "lighthouse": INNER["server"], "outside": SERVER, "port": PORT}
+        text = _NEBULA.format(**words, leads=str(leads).lower(), hosts="" if leads else f'"{INNER["server"]}"')
+        (shared / f"{name}.yml").write_text(text)
+        with (shared / f"{name}.log").open("w") as log:
+            command = [_program("nebula"), "-config", str(shared / f"{name}.yml")]
+            processes.append(box.node(name).popen(command, stdout=log, stderr=log))
+    wait_for("nebula carries", lambda: _reaches(box), UP_WITHIN)
     return Ways(INNER["client"], INNER["server"], tuple(process.pid for process in reversed(processes)))
