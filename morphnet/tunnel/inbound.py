@@ -103,7 +103,7 @@ class Inbound:
         :returns: `prefix` with its whole epoch besides.
         """
         alone = train.count == 1
-        if path is not None and not path.seen.fresh_run(prefix.number, train.count):
+        if path is not None and path.seen.fresh_among(prefix.number, train.count) < train.count:
             self._counts["replayed"] += alone
             return None
         why = "no_key"
@@ -130,11 +130,13 @@ class Inbound:
         framing, data = self.framing, train.arrival.data[train.at : train.end]
         if prefix.type == IP and not prefix.flags & (SEGMENT | FRAGMENT) and not prefix.compression:
             return open_whole(framing, key, prefix, data, train.size)
-        # slices of which none came before, by another path: joined where they are opened
-        if train.count > 1 and self.reorder.fresh_run(prefix.lane, prefix.sequence, framing.sequence_bits, train.count):
-            joined = open_run(framing, key, prefix, data, train.size)
-            if joined is not None:
-                return joined
+        if train.count > 1:
+            bits, count = framing.sequence_bits, train.count
+            fresh = self.reorder.fresh_among(prefix.lane, prefix.sequence, bits, count)
+            if fresh in (0, count):  # none came before, by another path, or all did: joined where they are opened
+                joined = open_run(framing, key, prefix, data, train.size)
+                if joined is not None:
+                    return joined
         return open_each(framing, key, prefix, data, train.size)
 
     @property
@@ -152,9 +154,10 @@ class Inbound:
         lane = self.reorder.lane(prefix.lane)
         sequence = lane.unwrap(prefix.sequence, self.framing.sequence_bits)
         if isinstance(opened, Joined):
-            fresh = lane.seen.add_run(sequence, opened.count)
-            assert fresh, "what is joined is new"
-            self._gather(prefix, sequence, opened, now, out)
+            if lane.seen.add_run(sequence, opened.count):
+                self._gather(prefix, sequence, opened, now, out)
+            else:
+                self._counts["duplicate"] += opened.count
             return
         if isinstance(opened, Packets):
             self.flush(now, out)

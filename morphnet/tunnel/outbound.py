@@ -73,10 +73,11 @@ class Outbound:
 
     def candidates(self) -> list[Path]:
         """The paths that traffic may use now: active ones, else those on stand-by."""
-        usable = [path for path in self.paths.values() if path.usable]
-        if self.scheduler.copies:
-            return usable
-        return [path for path in usable if path.state is State.ACTIVE] or usable
+        if not self.scheduler.copies:
+            active = [path for path in self.paths.values() if path.state is State.ACTIVE]
+            if active:
+                return active
+        return [path for path in self.paths.values() if path.usable]
 
     @property
     def waiting(self) -> bool:
@@ -267,7 +268,10 @@ class Outbound:
 
     def _remember(self, flight: Flight | None, run: Run, start: int) -> None:
         """Keep what was sent until it is acknowledged, as far as the bound allows."""
-        if flight is not None and sum(path.in_flight for path in self.paths.values()) <= self._resend_bytes:
+        kept = 0
+        for path in self.paths.values():
+            kept += path.in_flight
+        if flight is not None and kept <= self._resend_bytes:
             flight.run, flight.start = run, start
 
     def say(self, path: Path, letter: Letter, now: float, effects: Effects) -> int:

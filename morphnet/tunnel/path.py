@@ -94,6 +94,7 @@ class Path:
         self._ack_pending, self._told_at = 0, float("-inf")  # datagrams since the last Ack, and when that was
         self._largest_at, self._largest_echo = 0.0, 0
         self._rates = RateMeter()
+        self._modelled_at, self._modelled = float("-inf"), (0.0, 0.0, 0.0)  # see _model
         self._crowded_at = now  # when a queue was last seen to stand in it, or its rate was not known
 
     # -- receiving -------------------------------------------------------------------------------------------------
@@ -169,11 +170,10 @@ class Path:
 
     def arrival(self, now: float) -> float:
         """Seconds until a packet handed to it now would arrive: half the lowest RTT, and the queue in front of it."""
-        base = self.rtt.base(now) or 0.05
-        queue = max(0.0, self.free_at - now)
+        base, queue = self._model(now)[0], self.free_at - now
         if self.in_flight:
             queue = max(queue, self.rtt.latest - base)
-        return base / 2 + queue
+        return base / 2 + max(0.0, queue)
 
     def sent(self, count: int, size: int, total: int, now: float, *, asks: bool) -> Flight | None:
         """
@@ -191,20 +191,17 @@ class Path:
         if not asks:
             return None
         flight = Flight(first, count, size, now)
-        flight.calm = self._idle(now)
+        _, pace, few = self._model(now)
+        flight.calm = self.in_flight <= few
         self.flights.append(flight)
         self.in_flight += size * count
-        self.free_at = max(self.free_at, now) + total / self.pace(now)
+        self.free_at = (self.free_at if self.free_at > now else now) + total / pace
         self.asked_at = now
         if self.unanswered_at is None:
             self.unanswered_at = now
         if len(self.flights) > MAX_FLIGHTS:
             self.in_flight -= self._outstanding(self.flights.popleft())
         return flight
-
-    def _idle(self, now: float) -> bool:
-        """Whether what is in flight fills less than half of it, so that no queue can be of our making."""
-        return self.in_flight <= self.window.rate(now) * (self.rtt.floor(now) or 0.0) / 2
 
     @staticmethod
     def _outstanding(flight: Flight) -> int:
@@ -236,6 +233,7 @@ class Path:
         if lost:
             self.window.lost(lost)
         self.window.acknowledged(size, rate, self.limited, self.rtt, now)
+        self._modelled_at = float("-inf")
         if rate is not None:
             self.limited = False
         if news:
@@ -247,7 +245,7 @@ class Path:
         if self.state is not State.SILENT or not self.validated or not self.proof_from <= ack.largest < self.number:
             return False
         self.rtt = RttEstimate()
-        self.window.restart()
+        self.relearn()
         return True
 
     def _settle(self, ack: Ack, now: float) -> tuple[int, int, int]:
@@ -360,12 +358,25 @@ class Path:
 
         Otherwise a path that once got little would be thought slow, and get little for ever.
         """
-        base = self.rtt.base(now) or 0.05
-        known = 0.0 if self.window.startup else self.window.rate(now)
-        if not known:
-            return RUSH * self.window.size / base
-        clear = (self.rtt.smoothed or 0.0) <= CLEAR * base + CLEAR_BY
-        return max(known * (HOPE if clear else TRUST), FLOOR / base)
+        return self._model(now)[1]
+
+    def _model(self, now: float) -> tuple[float, float, float]:
+        """
+        What is known of the path, kept for as long as neither the time nor that changes, since a batch asks often.
+
+        :returns: seconds that it takes without a queue, its pace, and the bytes in flight that fill less than half of
+            it, so that no queue can be of our making.
+        """
+        if self._modelled_at != now:
+            self._modelled_at = now
+            base, rate = self.rtt.base(now) or 0.05, self.window.rate(now)
+            if self.window.startup or not rate:
+                pace = RUSH * self.window.size / base
+            else:
+                clear = (self.rtt.smoothed or 0.0) <= CLEAR * base + CLEAR_BY
+                pace = max(rate * (HOPE if clear else TRUST), FLOOR / base)
+            self._modelled = base, pace, rate * (self.rtt.floor(now) or 0.0) / 2
+        return self._modelled
 
     def silent_at(self) -> float:
         """When it will count as silent if nothing comes; infinity when nothing is expected."""
@@ -373,10 +384,15 @@ class Path:
             return float("inf")
         return self.unanswered_at + self.silence_limit()
 
+    def relearn(self) -> None:
+        """What it can deliver is not known any more."""
+        self.window.restart()
+        self._modelled_at = float("-inf")
+
     def moved(self, door: int, remote: Endpoint, now: float) -> None:
         """The same path by another address: what was learned of the old way is no longer sure."""
         self.door, self.remote = door, remote
-        self.window.restart()
+        self.relearn()
         self.loss.clear()
         self.mtu.restart(self.mtu.ceiling)
         self.heard_at = self.moved_at = now

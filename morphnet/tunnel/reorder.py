@@ -69,10 +69,10 @@ class Reorder:
             lane = self._lanes[number] = Lane()
         return lane
 
-    def fresh_run(self, number: int, sequence: int, bits: int, count: int) -> bool:
-        """Whether `count` packets of lane `number` from `sequence` (`bits` bits) on are all new. Changes nothing."""
+    def fresh_among(self, number: int, sequence: int, bits: int, count: int) -> int:
+        """How many of `count` packets of lane `number` from `sequence` (`bits` bits) on are new. Changes nothing."""
         lane = self._lanes.get(number)
-        return lane is None or lane.seen.fresh_run(lane.unwrap(sequence, bits), count)
+        return count if lane is None else lane.seen.fresh_among(lane.unwrap(sequence, bits), count)
 
     def accept(self, number: int, item: Held, ordered: bool, now: float, out: list[bytearray]) -> None:
         """

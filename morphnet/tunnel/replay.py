@@ -25,9 +25,16 @@ class ReplayWindow:
         behind = self.highest - number
         return behind < 0 or (behind < self.size and not self.bits >> behind & 1)
 
-    def fresh_run(self, first: int, count: int) -> bool:
-        """Whether all of `count` numbers from `first` on are fresh."""
-        return first > self.highest or all(self.fresh(number) for number in range(first, first + count))
+    def fresh_among(self, first: int, count: int) -> int:
+        """How many of `count` numbers from `first` on are fresh."""
+        if first > self.highest:
+            return count
+        ahead = max(0, first + count - 1 - self.highest)
+        behind = self.highest - (first + count - 1 - ahead)
+        kept = min(count - ahead, self.size - behind)  # of those that are not ahead: young enough to tell
+        if kept <= 0:
+            return ahead
+        return ahead + kept - (self.bits >> behind & ((1 << kept) - 1)).bit_count()
 
     def add(self, number: int) -> bool:
         """Remember `number`; False, and nothing changed, when it is not fresh."""

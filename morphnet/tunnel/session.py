@@ -308,7 +308,7 @@ class Session:
         if path.usable and state in (State.SILENT, State.CLOSED):
             others = [other for other in self.outbound.candidates() if other is not path]
             resent += self.outbound.leave(path, others)
-            path.window.restart()
+            path.relearn()
             for other in self.paths.values() if not others else ():
                 other.probe_at = now  # whatever there is, now
         if was is State.SILENT:

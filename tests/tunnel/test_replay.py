@@ -42,16 +42,17 @@ class ReplayTests(SynchronousTestCase):
 
     @given(st.integers(1, 80), st.lists(st.tuples(st.integers(0, 200), st.integers(1, 64)), max_size=60))
     def test_runs(self, size: int, runs: list[tuple[int, int]]) -> None:
-        """Runs are accepted whole or not at all, as the oracle says, and `fresh_run` knows before."""
+        """Runs are accepted whole or not at all, as the oracle says, and `fresh_among` knows before."""
         window, oracle = ReplayWindow(size), Oracle(size)
         for first, count in runs:
             if count > size:
                 continue
-            fresh = window.fresh_run(first, count)
+            fresh = window.fresh_among(first, count)
+            self.assertEqual(fresh, sum(window.fresh(number) for number in range(first, first + count)))
             taken = window.add_run(first, count)
             self.assertEqual(taken, count if oracle.add_run(first, count) else 0)
             if count == 1 or first > window.highest - count:
-                self.assertEqual(bool(taken), fresh)
+                self.assertEqual(bool(taken), fresh == count)
             self.assertEqual(window.highest, oracle.highest)
 
     @given(st.lists(st.integers(0, 300), max_size=80), st.integers(1, 40), st.integers(1, 300))
