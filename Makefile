@@ -71,5 +71,5 @@ setup: ## only make .venv
 	@.ci/setup dev
 
 clean: ## remove all that was made
-	@rm -rf .venv .venv.lock build ./*.egg-info morphnet/wire/*.so .hypothesis .mypy_cache .ruff_cache _trial_temp* twisted/plugins/dropin.cache
+	@rm -rf .venv .venv.lock build ./*.egg-info morphnet/*.so morphnet/*/*.so .hypothesis .mypy_cache .ruff_cache _trial_temp* twisted/plugins/dropin.cache
 	@find morphnet tests twisted -name __pycache__ -type d -prune -exec rm -rf {} +

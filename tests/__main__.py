@@ -1,7 +1,8 @@
 """
-Every test, in three runs, and their sum as the last line: `N passed, N failed, N skipped`.
+Every test, in four runs, and their sum as the last line: `N passed, N failed, N skipped`.
 
 pure        all that touches no network, on two processes
+source      of those the data plane's again, on the source of what was compiled
 lab         `tests.lab`, one at a time (what they time must not compete), inside the lab's own namespaces
 rootless    `tests.lab` again as nobody, when root started us: what works for root must work for everyone
             (a test class that says `rootless = False` is left out of this run)
@@ -22,10 +23,12 @@ from unittest import TestCase, TestSuite
 
 from twisted.trial.runner import TestLoader
 
+from morphnet import compiled
 from tests.runs import Tally, read_tally
 
 ROOT = Path(__file__).resolve().parent.parent
-RUNS = ("pure", "lab", "rootless")
+RUNS = ("pure", "source", "lab", "rootless")
+OF_SOURCE = ("tests.tunnel.", "tests.wire.")
 ENTER = (sys.executable, "-m", "morphnet.lab.enter", "--")
 AS_NOBODY = (str(ROOT / "tests/lab/as_nobody.sh"),)
 
@@ -41,6 +44,8 @@ def main() -> int:
     for run in [asked.only] if asked.only else RUNS:
         if run == "rootless" and os.geteuid() != 0 and not asked.only:
             continue  # the lab run was rootless already
+        if run == "source" and not compiled.IN_USE and not asked.only:
+            continue  # the pure run was that already
         total += _run(run, asked.tests, asked.jobs)
     for skip in total.skips:
         print(f"skipped {skip}")
@@ -61,18 +66,21 @@ def _run(run: str, asked: list[str], jobs: int) -> Tally:
     with tempfile.TemporaryDirectory(prefix="morphnet-tests-") as workdir:
         os.chmod(workdir, 0o777)  # the rootless run writes here too
         trial = [sys.executable, "-m", "twisted.trial", f"--temp-directory={workdir}/trial", "--rterrors"]
-        if run == "pure":
+        if run in ("pure", "source"):
             trial.append(f"--jobs={jobs}")
-        before = () if run == "pure" else ENTER if run == "lab" or os.geteuid() != 0 else (*AS_NOBODY, *ENTER)
-        tally = _watch([*before, *trial, *names])
+            before: tuple[str, ...] = ()
+        else:
+            before = ENTER if run == "lab" or os.geteuid() != 0 else (*AS_NOBODY, *ENTER)
+        tally = _watch([*before, *trial, *names], {"MORPHNET_CORE": "c"} if run == "source" else {})
     print(f"tests: {run}: {tally}", flush=True)
     return tally
 
 
-def _watch(command: list[str]) -> Tally:
+def _watch(command: list[str], environment: dict[str, str]) -> Tally:
     """Run trial, let its words pass, and count them."""
-    printed = []
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as trial:
+    printed, pipe = [], subprocess.PIPE
+    whole = {**os.environ, **environment}
+    with subprocess.Popen(command, cwd=ROOT, env=whole, stdout=pipe, stderr=subprocess.STDOUT, text=True) as trial:
         assert trial.stdout is not None  # asked for above
         for line in trial.stdout:
             printed.append(line)
@@ -86,7 +94,7 @@ def _names(run: str, asked: list[str]) -> Iterator[str]:
     loader = TestLoader()
     for name in asked or _everything():
         in_lab = name.startswith("tests.lab")
-        if in_lab != (run != "pure"):
+        if in_lab != (run in ("lab", "rootless")) or (run == "source" and not name.startswith(OF_SOURCE)):
             continue
         if name.count(".") > 2 and name.rpartition(".")[2].startswith("test_"):
             yield name

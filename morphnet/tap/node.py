@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from morphnet import __version__
+from morphnet import __version__, compiled
 from morphnet.config import SCHEDULERS
 from morphnet.errors import ConfigError
 from morphnet.net.pump import Pump
@@ -51,7 +51,7 @@ class Node:
             version=__version__,
             pid=os.getpid(),
             started_at=self._started_at,
-            core=CORE.name,
+            core=CORE.name + (", data plane by mypyc" if compiled.IN_USE else ""),
             offloads=self.offloads(),
             listening=self.listening(),
             state=self.state,

@@ -13,7 +13,7 @@ from morphnet.tunnel.flight import Flight
 from morphnet.tunnel.mtu import MtuSearch
 from morphnet.tunnel.replay import WINDOW, ReplayWindow
 from morphnet.tunnel.rtt import LossMeter, RateMeter, RttEstimate
-from morphnet.tunnel.window import FLOOR, Window
+from morphnet.tunnel.window import Model, Window
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.notes import MAX_RANGES, Ack
 
@@ -23,10 +23,6 @@ ACK_DELAY = 0.010  # seconds at the most, and a quarter of the RTT
 AMPLIFICATION = 3  # times the bytes received may be sent to an address that has not proved itself
 AHEAD = 0.02  # seconds of its pace that may wait at its bottleneck
 GRAIN = 0.002  # seconds of its pace that are worth a wake-up
-CLEAR, CLEAR_BY = 1.1, 0.005  # times the lowest RTT, and seconds more, up to which a path shows no queue
-TRUST = 1.1  # times the rate that was seen, while there is a queue: the window bounds it, and no rate decays
-HOPE = 1.25  # times the rate that was seen: what such a path is given to try
-RUSH = 1.25  # times the window in each RTT, while the rate is not known
 SAMPLE = 0.2  # seconds, and a round trip, that a sample of the rate spans at least
 QUEUE = 0.03  # seconds of waiting in the network, besides what the window provokes, that mean congestion
 MAX_FLIGHTS = 65536  # runs in flight that are remembered
@@ -67,8 +63,7 @@ class Path:
         self.window = Window()
         self.limited = False  # the window, or the pace, held traffic back since the last rate sample
         self.free_at = now  # when what was sent will have passed the bottleneck, as far as its pace is known
-        self.rtt = RttEstimate()
-        self.loss = LossMeter()
+        self.rtt, self.loss = RttEstimate(), LossMeter()
         self.mtu = MtuSearch(ceiling)
         self.seen = ReplayWindow()
         self.acked = -1  # highest packet number the peer has seen
@@ -94,7 +89,7 @@ class Path:
         self._ack_pending, self._told_at = 0, float("-inf")  # datagrams since the last Ack, and when that was
         self._largest_at, self._largest_echo = 0.0, 0
         self._rates = RateMeter()
-        self._modelled_at, self._modelled = float("-inf"), (0.0, 0.0, 0.0)  # see _model
+        self._modelled_at, self._modelled = float("-inf"), Model(0.0, 0.0, 0.0)
         self._crowded_at = now  # when a queue was last seen to stand in it, or its rate was not known
 
     # -- receiving -------------------------------------------------------------------------------------------------
@@ -170,7 +165,7 @@ class Path:
 
     def arrival(self, now: float) -> float:
         """Seconds until a packet handed to it now would arrive: half the lowest RTT, and the queue in front of it."""
-        base, queue = self._model(now)[0], self.free_at - now
+        base, queue = self._model(now).base, self.free_at - now
         if self.in_flight:
             queue = max(queue, self.rtt.latest - base)
         return base / 2 + max(0.0, queue)
@@ -191,11 +186,11 @@ class Path:
         if not asks:
             return None
         flight = Flight(first, count, size, now)
-        _, pace, few = self._model(now)
-        flight.calm = self.in_flight <= few
+        model = self._model(now)
+        flight.calm = self.in_flight <= model.calm
         self.flights.append(flight)
         self.in_flight += size * count
-        self.free_at = (self.free_at if self.free_at > now else now) + total / pace
+        self.free_at = (self.free_at if self.free_at > now else now) + total / model.pace
         self.asked_at = now
         if self.unanswered_at is None:
             self.unanswered_at = now
@@ -358,24 +353,12 @@ class Path:
 
         Otherwise a path that once got little would be thought slow, and get little for ever.
         """
-        return self._model(now)[1]
+        return self._model(now).pace
 
-    def _model(self, now: float) -> tuple[float, float, float]:
-        """
-        What is known of the path, kept for as long as neither the time nor that changes, since a batch asks often.
-
-        :returns: seconds that it takes without a queue, its pace, and the bytes in flight that fill less than half of
-            it, so that no queue can be of our making.
-        """
+    def _model(self, now: float) -> Model:
+        """What is known of it, kept while neither the time nor that changes, since a batch asks often."""
         if self._modelled_at != now:
-            self._modelled_at = now
-            base, rate = self.rtt.base(now) or 0.05, self.window.rate(now)
-            if self.window.startup or not rate:
-                pace = RUSH * self.window.size / base
-            else:
-                clear = (self.rtt.smoothed or 0.0) <= CLEAR * base + CLEAR_BY
-                pace = max(rate * (HOPE if clear else TRUST), FLOOR / base)
-            self._modelled = base, pace, rate * (self.rtt.floor(now) or 0.0) / 2
+            self._modelled_at, self._modelled = now, self.window.model(self.rtt, now)
         return self._modelled
 
     def silent_at(self) -> float:

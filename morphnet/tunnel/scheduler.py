@@ -44,7 +44,9 @@ class Scheduler(Protocol):
 class Bond:
     """Every packet by the path on which it will arrive first: the rates of all add up."""
 
-    name, ordered, copies = "bond", True, False
+    name = "bond"
+    ordered = True
+    copies = False
 
     def __init__(self, patience: float) -> None:
         self._patience = patience  # seconds the receiver waits for a missing packet
@@ -61,7 +63,9 @@ class Bond:
 class Best:
     """Everything by the path with the lowest RTT; the next one when it is gone."""
 
-    name, ordered, copies = "best", False, False
+    name = "best"
+    ordered = False
+    copies = False
 
     def __init__(self) -> None:
         self._chosen = -1
@@ -82,7 +86,9 @@ class Best:
 class Flow:
     """Every flow by one path, chosen once by what each path can deliver, and changed only when that path is lost."""
 
-    name, ordered, copies = "flow", False, False
+    name = "flow"
+    ordered = False
+    copies = False
 
     def __init__(self) -> None:
         self._pins: OrderedDict[int, tuple[int, float]] = OrderedDict()  # flow -> path id, last used at
@@ -114,7 +120,9 @@ class Flow:
 class Redundant:
     """Every packet by every path: the first copy wins."""
 
-    name, ordered, copies = "redundant", False, True
+    name = "redundant"
+    ordered = False
+    copies = True
 
     def order(self, paths: Sequence[Path], flow: int, now: float) -> Sequence[Path]:
         """All of them."""

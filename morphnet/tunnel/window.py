@@ -9,6 +9,8 @@ Source: draft-ietf-ccwg-bbr; docs/performance section 2.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from morphnet.tunnel.rtt import RttEstimate, WindowedBest
 
 FLOOR = 16 * 1500  # bytes that are always allowed
@@ -20,7 +22,19 @@ STARTUP_GROWTH = 1.25  # a round that does not bring this factor has found the r
 STARTUP_ROUNDS = 3
 STANDING = 0.012  # seconds above the RTT without a queue: one stands there
 LOSS_SHARE, LOSS_BYTES = 0.1, 6 * 1500  # of a round: more than this means that the path is full, or bad
+CLEAR, CLEAR_BY = 1.1, 0.005  # times the lowest RTT, and seconds more, up to which a path shows no queue
+TRUST = 1.1  # times the rate that was seen, while there is a queue: the window bounds it, and no rate decays
+HOPE = 1.25  # times the rate that was seen: what such a path is given to try
+RUSH = 1.25  # times the window in each RTT, while the rate is not known
 PROBE_EVERY = 10.0  # seconds without a new lowest RTT before the queue is drained to measure it
+
+
+class Model(NamedTuple):
+    """What a path is thought to be."""
+
+    base: float  # seconds that it takes without a queue
+    pace: float  # bytes a second that it may be given
+    calm: float  # bytes in flight that fill less than half of it, so that no queue can be of our making
 
 
 class Window:
@@ -39,6 +53,16 @@ class Window:
     def rate(self, now: float) -> float:
         """Bytes a second that the path was seen to deliver of late; 0 until measured."""
         return self._rates.best(now) or 0.0
+
+    def model(self, rtt: RttEstimate, now: float) -> Model:
+        """What is known of the path, which gets more than it was seen to deliver while that makes no queue."""
+        base, rate = rtt.base(now) or 0.05, self.rate(now)
+        if self.startup or not rate:
+            pace = RUSH * self.size / base
+        else:
+            clear = (rtt.smoothed or 0.0) <= CLEAR * base + CLEAR_BY
+            pace = max(rate * (HOPE if clear else TRUST), FLOOR / base)
+        return Model(base, pace, rate * (rtt.floor(now) or 0.0) / 2)
 
     def restart(self) -> None:
         """The path is another one now (it moved, or was silent): learn again."""

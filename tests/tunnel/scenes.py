@@ -51,6 +51,26 @@ class Elsewhen:
         return None if due is None else due - self.ahead
 
 
+class Watched:
+    """A tunnel of which a test wants to know, or to say, when it has its turns."""
+
+    def __init__(self, tunnel: Tunnel, turn: Callable[[float], None]) -> None:
+        """
+        :param turn: told the time of each, before it.
+        """
+        self.tunnel, self.turn, self.asleep = tunnel, turn, False
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.tunnel, name)
+
+    def next_timer(self) -> float | None:
+        return None if self.asleep else self.tunnel.next_timer()
+
+    def on_timer(self, now: float) -> Effects:
+        self.turn(now)
+        return self.tunnel.on_timer(now)
+
+
 class Scene(World):
     """A world in which uplinks die, move and come back."""
 
@@ -80,6 +100,12 @@ class Scene(World):
     def restart_server(self, ahead: float = 0.0) -> None:
         """The server is another process, with another clock, and knows nothing; the control link is not there yet."""
         self.server = cast(Tunnel, Elsewhen(ahead, self.random.randbytes))
+
+    def watch(self, turn: Callable[[float], None]) -> tuple[Watched, Watched]:
+        """Be told of every turn that the client and the server have."""
+        watched = Watched(self.client, turn), Watched(self.server, turn)
+        self.client, self.server = cast(Tunnel, watched[0]), cast(Tunnel, watched[1])
+        return watched
 
     def load(self, seconds: float, rate: float, *, up: bool = True, flows: int = 4) -> None:
         """Full packets, `rate` bytes a second of them, spread over some flows, from now on."""
