@@ -221,6 +221,19 @@ def direct(way: Way | None = None, *, v6: bool = True) -> Topology:
     return Topology("direct", nodes, (behind,), (Wire("wan0", a, b, way, way),))
 
 
+def cables(count: int) -> Topology:
+    """client -- server by so many cables (`wan0` ..), nothing between them: uplinks that nobody shapes."""
+    joined = tuple(
+        Cable(
+            End("client", f"wan{i}", (f"192.168.{i + 1}.2/24",)),
+            End("server", f"eth{i}", (f"192.168.{i + 1}.1/24", *((f"{SERVER}/24",) if not i else ()))),
+        )
+        for i in range(count)
+    )
+    routes = tuple(Route("default", f"192.168.{i + 1}.1", f"wan{i}", FIRST_METRIC + i) for i in range(count))
+    return Topology("cables", (Node("client", routes=routes), Node("server")), joined)
+
+
 def _addresses(v6: bool, four: str, six: str) -> tuple[str, ...]:
     return (four, six) if v6 else (four,)
 
@@ -282,8 +295,13 @@ def _with_v6() -> Topology:
     return two_uplinks(v6=True, second_address=True)
 
 
+def _two_cables() -> Topology:
+    return cables(2)
+
+
 NAMED: dict[str, Callable[[], Topology]] = {
     "direct": direct,
+    "two_cables": _two_cables,
     "two_uplinks": two_uplinks,
     "hard_nats": _hard_nats,
     "with_v6": _with_v6,

@@ -61,7 +61,7 @@ class Path:
         self.flights: deque[Flight] = deque()
         self.in_flight = 0  # bytes
         self.window = Window()
-        self.limited = False  # the window, or the pace, held traffic back since the last rate sample
+        self.limited_at = float("-inf")  # when the window, or the pace, last held traffic back
         self.free_at = now  # when what was sent will have passed the bottleneck, as far as its pace is known
         self.rtt, self.loss = RttEstimate(), LossMeter()
         self.mtu = MtuSearch(ceiling)
@@ -152,7 +152,7 @@ class Path:
         fitting = self.room(now, best=best) // size
         if fitting >= count:
             return count
-        self.limited = True
+        self.limited_at = now
         if not self.in_flight:
             return max(fitting, 1)
         return fitting if fitting * size >= GRAIN * self.pace(now) else 0
@@ -167,7 +167,7 @@ class Path:
         """Seconds until a packet handed to it now would arrive: half the lowest RTT, and the queue in front of it."""
         base, queue = self._model(now).base, self.free_at - now
         if self.in_flight:
-            queue = max(queue, self.rtt.latest - base)
+            queue = max(queue, self.rtt.queue - self.rtt.calm)
         return base / 2 + max(0.0, queue)
 
     def sent(self, count: int, size: int, total: int, now: float, *, asks: bool) -> Flight | None:
@@ -216,21 +216,19 @@ class Path:
             self.acked = ack.largest
             sample = (((round(now * _MICRO) - ack.echo) & 0xFFFFFFFF) - ack.delay) / _MICRO
             if 0 < sample < 60:
-                self.rtt.add(sample, now=now)
-                if calm:
-                    self.rtt.add_calm(sample)
+                self.rtt.add(sample, now=now, there=(ack.received_at - ack.echo) & 0xFFFFFFFF, calm=calm)
         self.loss.add(ack.largest, ack.packets, now)
         floor = self.rtt.floor(now)
-        if self.window.startup or floor is None or self.rtt.latest - floor > 0.25 * floor + QUEUE:
+        if self.window.startup or floor is None or self.rtt.queue > 0.25 * floor + QUEUE:
             self._crowded_at = now
-        interval = max(SAMPLE, self.rtt.smoothed or 0.0)
+        smoothed = self.rtt.smoothed or 0.0
+        interval = max(SAMPLE, smoothed)
         rate = self._rates.add(ack.received_at, ack.total, interval)
         if lost:
             self.window.lost(lost)
-        self.window.acknowledged(size, rate, self.limited, self.rtt, now)
+        limited = now - self.limited_at <= smoothed + interval / 4  # still so when what this tells of was sent
+        self.window.acknowledged(size, rate, limited, self.rtt, now)
         self._modelled_at = float("-inf")
-        if rate is not None:
-            self.limited = False
         if news:
             self.unanswered_at = now if self.flights else None
         return news
@@ -386,5 +384,6 @@ class Path:
         self.sent_seen = None
         self.shown = b""
         self.loss.clear()
+        self.rtt.other_clock()
         self._rates = RateMeter()
         self.falls, self.shunned_until = 0, float("-inf")  # the peer was silent, not the way to it

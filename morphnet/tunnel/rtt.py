@@ -7,11 +7,18 @@ from collections import deque
 MOST_JITTER = 0.05  # seconds by which a path without a queue may be thought to exceed its lowest RTT
 
 
+_TURN = 1 << 32  # microseconds after which a peer's clock begins again, 71 minutes
+
+
 class RttEstimate:
     """
-    Smoothed round-trip time of one path, in seconds.
+    Smoothed round-trip time of one path, and the queue on the way there, in seconds.
 
-    Source: RFC 6298 section 2, without its clock granularity G; jitter as in RFC 3550 section 6.4.1.
+    A queue is told by the way there alone, from the send time and the receiver's clock: what a round trip takes longer
+    may be a queue on the way back, which another sender has made and which says nothing about what this one may send.
+
+    Source: RFC 6298 section 2, without its clock granularity G; jitter as in RFC 3550 section 6.4.1; one-way delays
+    without synchronised clocks as in LEDBAT, RFC 6817 section 3.4.
     """
 
     def __init__(self) -> None:
@@ -19,11 +26,21 @@ class RttEstimate:
         self.variation = 0.0  # seconds
         self.jitter: float | None = None  # seconds
         self.latest = 0.0  # seconds
-        self.calm: float | None = None  # seconds, smoothed; of samples that no queue of our own making can have delayed
+        self.queue = 0.0  # seconds that the latest took longer on its way there than the fastest one of late
+        self.delayed = 0.0  # seconds, the same smoothed
+        self._calm: float | None = None  # seconds, the same of samples that no queue of our own making can have delayed
+        self._quiet: float | None = None  # seconds, the RTT of those
         self._floor = WindowedBest(10.0, lowest=True)
+        self._zero: int | None = None  # microseconds, the first of the ways there as the two clocks tell it
+        self._there = WindowedBest(10.0, lowest=True)
 
-    def add(self, sample: float, *, now: float) -> None:
-        """Fold in one measured RTT (seconds, > 0)."""
+    def add(self, sample: float, *, now: float, there: int | None = None, calm: bool = False) -> None:
+        """
+        Fold in one measured RTT (seconds, > 0).
+
+        :param there: microseconds mod 2**32 from the send time to the receiver's clock; None when they are not known.
+        :param calm: there was little in flight, so that it shows the path itself, jitter and all.
+        """
         self._floor.add(sample, now)
         if self.smoothed is None:
             self.smoothed, self.variation, self.jitter = sample, sample / 2, 0.0
@@ -32,19 +49,39 @@ class RttEstimate:
             self.smoothed += (sample - self.smoothed) / 8
             self.jitter = (self.jitter or 0.0) + (abs(sample - self.latest) - (self.jitter or 0.0)) / 16
         self.latest = sample
+        took = sample if there is None else self._took(there)
+        self._there.add(took, now)
+        self.queue = took - (self._there.best(now) or 0.0)
+        self.delayed += (self.queue - self.delayed) / 8
+        if calm:
+            self._calm = self.queue if self._calm is None else self._calm + (self.queue - self._calm) / 8
+            self._quiet = sample if self._quiet is None else self._quiet + (sample - self._quiet) / 8
 
-    def add_calm(self, sample: float) -> None:
-        """That sample was taken with little in flight: it is what the path itself takes, jitter and all."""
-        self.calm = sample if self.calm is None else self.calm + (sample - self.calm) / 8
+    def _took(self, there: int) -> float:
+        """Seconds, from a zero of its own."""
+        if self._zero is None:
+            self._zero = there
+        return ((there - self._zero + _TURN // 2) % _TURN - _TURN // 2) / 1e6
+
+    def other_clock(self) -> None:
+        """The peer is another process: what it took before cannot be compared any more."""
+        self._zero = None
+        self._there.clear()
+        self.queue = self.delayed = 0.0
+
+    @property
+    def calm(self) -> float:
+        """Seconds by which a packet is late on its way there without a queue of ours."""
+        return min(self._calm or 0.0, MOST_JITTER)
 
     def floor(self, now: float) -> float | None:
         """The lowest RTT of the last ten seconds; None until the first sample."""
         return self._floor.best(now)
 
     def base(self, now: float) -> float | None:
-        """Seconds that the path takes without a queue of ours, its jitter included; None until the first sample."""
+        """Seconds that a round trip takes without a queue of ours, its jitter included; None until the first sample."""
         floor = self.floor(now)
-        return None if floor is None else min(max(floor, self.calm or 0.0), floor + MOST_JITTER)
+        return None if floor is None else min(max(floor, self._quiet or 0.0), floor + MOST_JITTER)
 
     def floor_age(self, now: float) -> float:
         """Seconds since the floor was last confirmed."""
@@ -122,7 +159,6 @@ class LossMeter:
         self._marks.clear()
 
 
-_TURN = 1 << 32  # microseconds after which the receiver's clock begins again, 71 minutes
 STALE = 0.5  # seconds (and four intervals) after which a sample would measure a pause, not the path
 LATE = 10.0  # seconds by which an Ack may be older than one before it
 

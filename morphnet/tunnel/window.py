@@ -17,13 +17,13 @@ FLOOR = 16 * 1500  # bytes that are always allowed
 FIRST = 64 * 1500  # bytes allowed before anything is known
 CEILING = 32 << 20  # bytes, whatever is measured
 SLACK = 0.025  # seconds of delivery on top: Acks are up to 10 ms late, and a faster path must show
-QUEUED = 1.25  # times the lowest RTT, and SLACK, from which there must be a queue
+QUEUED = 0.25  # of the lowest RTT, and SLACK: later than that a packet comes from a queue
 STARTUP_GROWTH = 1.25  # a round that does not bring this factor has found the rate
 STARTUP_ROUNDS = 3
 STANDING = 0.012  # seconds above the RTT without a queue: one stands there
 LOSS_SHARE, LOSS_BYTES = 0.1, 6 * 1500  # of a round: more than this means that the path is full, or bad
-CLEAR, CLEAR_BY = 1.1, 0.005  # times the lowest RTT, and seconds more, up to which a path shows no queue
-TRUST = 1.1  # times the rate that was seen, while there is a queue: the window bounds it, and no rate decays
+CLEAR, CLEAR_BY = 0.1, 0.005  # of the RTT without a queue, and seconds more: what is no queue yet
+TRUST = 0.95  # times the rate that was seen, while there is a queue: it drains, and the rate is seen again before it is
 HOPE = 1.25  # times the rate that was seen: what such a path is given to try
 RUSH = 1.25  # times the window in each RTT, while the rate is not known
 PROBE_EVERY = 10.0  # seconds without a new lowest RTT before the queue is drained to measure it
@@ -60,7 +60,7 @@ class Window:
         if self.startup or not rate:
             pace = RUSH * self.size / base
         else:
-            clear = (rtt.smoothed or 0.0) <= CLEAR * base + CLEAR_BY
+            clear = rtt.delayed - rtt.calm <= CLEAR * base + CLEAR_BY
             pace = max(rate * (HOPE if clear else TRUST), FLOOR / base)
         return Model(base, pace, rate * (rtt.floor(now) or 0.0) / 2)
 
@@ -74,13 +74,13 @@ class Window:
 
         :param size: bytes newly acknowledged.
         :param rate: a new delivery rate sample, if there is one.
-        :param limited: the window, not a lack of traffic, held the sender back since the last sample.
+        :param limited: the window, not a lack of traffic, held the sender back.
         """
         floor = rtt.floor(now)
         if floor is None or rtt.smoothed is None:
             return
         self._rates.span = max(1.5, 8 * rtt.smoothed)
-        saturated = limited or rtt.smoothed > QUEUED * floor + SLACK  # a queue in the path shows its rate as well
+        saturated = limited or rtt.delayed > QUEUED * floor + SLACK  # a queue in the path shows its rate as well
         if rate is not None and (saturated or rate > self.rate(now)):
             self._rates.add(rate, now)
         if self.startup:
@@ -102,7 +102,7 @@ class Window:
         if self._lost > max(LOSS_BYTES, LOSS_SHARE * (self._arrived + self._lost)):
             self.startup = False
             return
-        self._queue += (rtt.latest - (rtt.base(now) or floor) - self._queue) / 8
+        self._queue += (rtt.queue - rtt.calm - self._queue) / 8
         if sampled and self._queue > STANDING:  # a queue: the rate is found
             self.startup = False
             return

@@ -1,4 +1,4 @@
-"""When a path owes an Ack."""
+"""When a path owes an Ack, and what it learns from one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.tunnel.path import ACK_DELAY, ACK_EVERY, ACK_SPACING, Path
 from morphnet.wire.batch import Endpoint
+from morphnet.wire.notes import Ack
 
 
 class AckTests(SynchronousTestCase):
@@ -30,3 +31,39 @@ class AckTests(SynchronousTestCase):
         self.path.make_ack(1.0 + ACK_SPACING)
         self.path.owe_ack(1, 1.0021)
         self.assertEqual(self.path.ack_due, 1.0 + 2 * ACK_SPACING)
+
+
+class RateTests(SynchronousTestCase):
+    RTT, SIZE = 0.02, 1000
+
+    def setUp(self) -> None:
+        self.path = Path(0, 0, Endpoint("203.0.113.1", 8000), 1440, 0.0)
+        self.total, self.now = 0, 0.0
+
+    def carry(self, seconds: float, every: float, *, limited: bool) -> None:
+        """A datagram each `every` seconds, acknowledged a round trip later, while the window is full or is not."""
+        for _ in range(round(seconds / every)):
+            self.now += every
+            self.path.sent(1, self.SIZE, self.SIZE, self.now, asks=True)
+            if limited:
+                self.path.limited_at = self.now
+            self.total += self.SIZE
+            sent_at, number = round(self.now * 1e6), self.path.number - 1
+            came_at = sent_at + round(self.RTT * 5e5)
+            ack = Ack(0, number, 0, sent_at, number + 1, self.total, came_at, ((0, number),))
+            self.path.acknowledge(ack, self.now + self.RTT)
+
+    def test_little_traffic(self) -> None:
+        """A load that ends, and what trickles after it, say nothing about what the path can bring."""
+        self.path.window.startup = False
+        self.carry(2.0, 0.001, limited=True)
+        self.assertAlmostEqual(self.path.window.rate(self.now) / 1e6, 1.0, places=2)
+        self.carry(30.0, 0.05, limited=False)
+        self.assertAlmostEqual(self.path.window.rate(self.now) / 1e6, 1.0, places=2)
+
+    def test_slower(self) -> None:
+        """A path that got slower while it is full is known to be."""
+        self.path.window.startup = False
+        self.carry(2.0, 0.001, limited=True)
+        self.carry(4.0, 0.004, limited=True)
+        self.assertAlmostEqual(self.path.window.rate(self.now) / 1e6, 0.25, places=2)

@@ -21,6 +21,33 @@ class RttTests(SynchronousTestCase):
         self.assertLess(rtt.variation, 1e-6)
         self.assertEqual(rtt.jitter, 0.0)
 
+    @given(st.integers(0, 2**32 - 1))
+    def test_queue(self, zero: int) -> None:
+        """A queue on the way there is seen, one on the way back is none; wherever the peer's clock stands."""
+        rtt = RttEstimate()
+        for step in range(20):
+            rtt.add(0.05, now=step * 0.1, there=zero)
+        rtt.add(0.09, now=2.1, there=zero)
+        self.assertEqual((rtt.queue, rtt.delayed), (0.0, 0.0))
+        rtt.add(0.06, now=2.2, there=(zero + 10_000) % 2**32)
+        self.assertAlmostEqual(rtt.queue, 0.01)
+
+    def test_other_clock(self) -> None:
+        """A peer whose clock is another one begins without a queue."""
+        rtt = RttEstimate()
+        rtt.add(0.05, now=0.0, there=1_000)
+        rtt.other_clock()
+        rtt.add(0.05, now=0.1, there=900_000)
+        self.assertEqual(rtt.queue, 0.0)
+
+    def test_calm(self) -> None:
+        """What is late on a path with little in flight is its jitter."""
+        rtt = RttEstimate()
+        for step in range(100):
+            rtt.add(0.05 + step % 2 * 0.01, now=step * 0.1, there=step % 2 * 10_000, calm=True)
+        self.assertAlmostEqual(rtt.calm, 0.005, places=2)
+        self.assertAlmostEqual(rtt.base(10.0) or 0.0, 0.055, places=2)
+
     @given(TIMES, st.booleans())
     def test_windowed_best(self, steps: list[tuple[float, float]], lowest: bool) -> None:
         """The best of the last seconds is what looking at all samples gives; the newest never expires."""

@@ -1,0 +1,155 @@
+"""
+The data path where nobody shapes it, and where somebody does.
+
+    python -m tests.bench.bench_speed [paths bond latency] [--rounds 3] [--seconds 4]
+
+paths    one TCP stream over 1, 2 and 4 cables, bonded and redundant, in turn: several must not be slower than one
+bond     one TCP stream over two uplinks of 100 Mbit/s, of what the overhead leaves; kernel MPTCP beside it
+latency  an echo beside a full download and a full upload at 100 Mbit/s and 20 ms, through the tunnel and over the bare
+         wire, whose queue holds what it holds
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from statistics import fmean, median
+from typing import Any
+
+from morphnet.lab import gauge
+from morphnet.lab.box import Box
+from morphnet.lab.enter import why_not
+from morphnet.lab.rivals import Ways
+from morphnet.lab.topologies import SERVER, Uplink, cables
+from morphnet.lab.vpn import INNER_SERVER, Vpn, last_line, wait_for
+from tests.bench import mptcp
+from tests.bench.measured import CANNOT, Measured, enter_lab, middle, tell
+from tests.lab.bonded import DIRECTIONS, TCP_PAYLOAD, Bonded, ceiling
+
+COUNTS = (1, 2, 4)
+SLOWER = 0.85  # of one path, that several may be at least
+MBIT = 1e6
+RATE, DELAY = 100 * MBIT, 0.010  # bit/s, and seconds one way
+RAMP = 4.0  # seconds of a load on two uplinks that are not counted
+OF_THE_CEILING = 98.0  # %
+WITHIN = 2.0  # times the echo of the bare wire, idle
+Options = argparse.Namespace
+
+
+def _over(count: int, scheduler: str, seconds: float) -> dict[str, float]:
+    """Gbit/s of one stream over so many cables, by direction."""
+    with Box(cables(count)) as box:
+        vpn = Vpn(box, SERVER, {"scheduler": scheduler})
+        vpn.found()
+        client = vpn.join(settings={"scheduler": scheduler, "routes": ["10.73.0.0/24"]})
+        wait_for("all are active", lambda: list(client.states().values()).count("active") == count)
+        inner = client.session()["inner"][0].partition("/")[0]
+        ways = Ways(inner, INNER_SERVER, (client.pid(), vpn.server.pid()))
+        return {direction: gauge.bulk(box, ways, direction, seconds).rate / 1e9 for direction in DIRECTIONS}
+
+
+def paths(options: Options) -> Iterator[Measured]:
+    """One path is the rival of several."""
+    found = defaultdict[tuple[str, int, str], list[float]](list)
+    for _ in range(options.rounds):
+        for scheduler, counts in (("bond", COUNTS), ("redundant", (2,))):
+            for count in counts:
+                for direction, rate in _over(count, scheduler, options.seconds).items():
+                    found[scheduler, count, direction].append(rate)
+    for (scheduler, count, direction), rounds in found.items():
+        one = middle(found["bond", 1, direction], 2)
+        wanted = round(SLOWER * one, 2) if count > 1 and scheduler == "bond" else None
+        case, told = f"{scheduler}, {count} cables, TCP {direction}", tuple(round(each, 2) for each in rounds)
+        yield Measured("paths", case, middle(rounds, 2), "Gbit/s", wanted, "more", "one cable", one, told)
+
+
+def bond(options: Options) -> Iterator[Measured]:
+    """The second uplink is there from the start; what passes until both are full is not counted."""
+    most = ceiling((RATE, RATE), TCP_PAYLOAD)
+    unfit = mptcp.absent()
+    found = defaultdict[tuple[str, str], list[float]](list)
+    with Bonded([Uplink.like(DELAY, RATE)] * 2) as tunnel:
+        if unfit is None:
+            mptcp.prepare(tunnel)
+        for _ in range(options.rounds):
+            for direction in DIRECTIONS:
+                seconds, skip = RAMP + options.seconds, round(RAMP / 0.5)
+                found["ours", direction].append(fmean(tunnel.tcp(direction, seconds)[skip:]))
+                if unfit is None:
+                    found["MPTCP", direction].append(fmean(mptcp.measure(tunnel, direction, seconds, 1)[skip:]))
+    for direction in DIRECTIONS:
+        shares = [100 * rate / most for rate in found["ours", direction]]
+        plain = round(median(found["ours", direction]) / (2 * RATE / MBIT) * 100, 1)
+        theirs = [100 * rate / (2 * RATE / MBIT) for rate in found.get(("MPTCP", direction), [])]
+        rival = ("MPTCP", middle(theirs)) if theirs else ("", None)
+        case, told = f"2 x 100 Mbit/s, 1 TCP {direction}", tuple(round(each, 1) for each in shares)
+        yield Measured("bond", f"{case}, of the ceiling", middle(shares), "%", OF_THE_CEILING, rounds=told)
+        yield Measured("bond", f"{case}, of the plain sum", plain, "%", None, "more", *rival)
+
+
+def _echo(tunnel: Bonded, address: str, direction: str | None, seconds: float) -> dict[str, float]:
+    """Echoes to `address`, ten milliseconds apart, beside a download or an upload of one stream to the same."""
+
+    def echo() -> subprocess.Popen[Any]:
+        words = (address, "--count", str(round(seconds / 0.01)), "--interval", "0.01")
+        return tunnel.tool("client", "morphnet.lab.ping", *words)
+
+    if direction is None:
+        return dict(last_line(echo(), seconds + 10)["rtt_ms"])
+    running: list[subprocess.Popen[Any]] = []
+
+    def begin(at: float) -> None:
+        if at >= RAMP and not running:
+            running.append(echo())
+
+    tunnel.streams(direction, RAMP + seconds + 1, 1, address, watch=begin)
+    return dict(last_line(running[0], 10)["rtt_ms"])
+
+
+def latency(options: Options) -> Iterator[Measured]:
+    """The tunnel's own queues, and the wire's, which a tunnel that paces leaves empty."""
+    found = defaultdict[tuple[str, str, str], list[float]](list)
+    with Bonded([Uplink.like(DELAY, RATE)]) as tunnel:
+        for _ in range(options.rounds):
+            for name, address in (("tunnel", INNER_SERVER), ("bare wire", SERVER)):
+                for load in (None, *DIRECTIONS):
+                    for quantile, value in _echo(tunnel, address, load, options.seconds).items():
+                        found[name, load or "idle", quantile].append(value)
+    idle = median(found["bare wire", "idle", "p50"])
+    for (name, load, quantile), rounds in found.items():
+        if name != "tunnel" or quantile == "p99":
+            continue
+        theirs = middle(found["bare wire", load, quantile])
+        wanted = round(WITHIN * idle, 1) if load != "idle" else None
+        case = f"echo {quantile}, {load if load == 'idle' else f'beside TCP {load}'}"
+        told = tuple(round(each, 1) for each in rounds)
+        yield Measured("latency", case, middle(rounds), "ms", wanted, "less", "bare wire", theirs, told)
+
+
+BENCHES: dict[str, Callable[[Options], Iterator[Measured]]] = {"paths": paths, "bond": bond, "latency": latency}
+
+
+def main() -> int:
+    """Run what was asked for; 1 when a promise was broken."""
+    parser = argparse.ArgumentParser(prog="bench_speed")
+    parser.add_argument("names", nargs="*", metavar="WHAT", help=", ".join(BENCHES))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each load, that count")
+    options = parser.parse_args()
+    if why_not():
+        print(f"bench_speed: {why_not()}", file=sys.stderr)
+        return CANNOT
+    enter_lab("tests.bench.bench_speed")
+    broken = 0
+    for name in options.names or BENCHES:
+        for measured in BENCHES[name](options):
+            tell(measured)
+            broken += measured.kept is False
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
