@@ -364,11 +364,12 @@ class Box:
         nat = self._nat(name)
         ports = nft.port_range(self._turns.get(name, 0))
         self._turns[name] = self._turns.get(name, 0) + 1
-        self.change(name, [("nat", nat.kind, nat.outside, ports), ("forget_connections",)])
+        self.change(name, [("nat", nat.kind, nat.outside, nat.host, ports), ("forget_connections",)])
 
     def set_nat(self, name: str, kind: str) -> None:
         """Make a router one of another kind, and let it forget its connections."""
-        self.change(name, [("nat", kind, self._nat(name).outside), ("forget_connections",)])
+        nat = self._nat(name)
+        self.change(name, [("nat", kind, nat.outside, nat.host), ("forget_connections",)])
 
     def _nat(self, name: str) -> Nat:
         for nat in self.topology.nats:
@@ -378,7 +379,7 @@ class Box:
 
 
 def _routing(nat: Nat) -> list[Step]:
-    steps: list[Step] = [("nat", nat.kind, nat.outside)]
+    steps: list[Step] = [("nat", nat.kind, nat.outside, nat.host)]
     if nat.udp_timeout is not None:
         for name in ("nf_conntrack_udp_timeout", "nf_conntrack_udp_timeout_stream"):
             steps.append(("sysctl", f"net/netfilter/{name}", str(nat.udp_timeout)))

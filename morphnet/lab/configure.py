@@ -102,9 +102,9 @@ def remove_route(ip: Any, route: dict[str, Any]) -> None:
     ip.route("del", **_route(ip, route))
 
 
-def nat(_: Any, kind: str, outside: str, ports: list[int] | None = None) -> None:
+def nat(_: Any, kind: str, outside: str, host: str, ports: list[int] | None = None) -> None:
     """Be this kind of router; see lab/nft.py."""
-    nft.apply(nft.rules(kind, outside, (ports[0], ports[1]) if ports else None))
+    nft.apply(nft.rules(kind, outside, (ports[0], ports[1]) if ports else None, host))
 
 
 def forget_connections(_: Any) -> None:

@@ -2,12 +2,16 @@
 What a router of the lab does to packets, as nftables messages, and its memory of connections.
 
 none         forwards
-easy         masquerades; keeps the source port when it can
+easy         masquerades; keeps the source port when it can; lets in only answers
+easy_af      the same, and lets in whatever comes from an address that was sent to (endpoint-independent mapping,
+             address-dependent filtering)
+one2one      the same, and lets in everybody (a full cone)
 hard         masquerades with a new random port for each destination
 firewall     forwards, and lets in from outside only answers
 udp_blocked  as easy, and lets no UDP through
 
-The lab stands apart from the product, so these few words are its own. Source: linux/netfilter/nf_tables.h.
+The lab stands apart from the product, so these few words are its own. Source: linux/netfilter/nf_tables.h; RFC 4787
+sections 4 and 5 for the kinds.
 """
 
 from __future__ import annotations
@@ -17,13 +21,16 @@ import os
 import socket
 import struct
 
-TABLE = "lab"
+TABLE, SPOKEN_TO = "lab", "spoken_to"
+REMEMBERED = 60_000  # milliseconds that an address may send, after it was sent to
 FIRST_PORT, PORTS, RANGES = 20000, 1000, 40  # of the ranges that new mappings may be sent to
 _NETLINK_NETFILTER = 12
 _NESTED, _REQUEST, _ACK, _CREATE, _APPEND = 0x8000, 1, 4, 0x400, 0x800
-_NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE, _BEGIN, _END = 0, 2, 3, 6, 0x10, 0x11
+_NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE, _NEWSET, _BEGIN, _END = 0, 2, 3, 6, 9, 0x10, 0x11
 _NFT, _CONNTRACK_DELETE, _INET = 10, 1 << 8 | 2, 1
-_INPUT, _FORWARD, _POSTROUTING = 1, 2, 4
+_PREROUTING, _INPUT, _FORWARD, _POSTROUTING = 0, 1, 2, 4
+_SOURCE, _DESTINATION = 12, 16  # offsets in an IPv4 header
+_SET_TIMEOUT, _SET_EVAL, _SET_ID, _ADDRESS_TYPE = 0x10, 0x20, 1, 7
 _IIFNAME, _OIFNAME, _NFPROTO, _L4PROTO = 6, 7, 15, 16  # keys of `meta`
 _ESTABLISHED_RELATED = 2 | 4
 _PORT_RANGE, _RANDOM_FULLY = 1 << 1, 1 << 4  # NF_NAT_RANGE_...
@@ -83,6 +90,37 @@ def _masquerade(hard: bool, ports: tuple[int, int] | None) -> bytes:
     return words + _expression("masq", *([_be32(1, flags)] if flags else []), where)
 
 
+def _address(offset: int) -> bytes:
+    """Load the address at that offset of an IPv4 header."""
+    return _expression("payload", _be32(1, 1), _be32(2, 1), _be32(3, offset), _be32(4, 4))
+
+
+def _to_host(host: str) -> bytes:
+    """`dnat ip to host`, with the port as it is."""
+    value = _nest(2, _attribute(1, socket.inet_aton(host)))
+    return _expression("immediate", _be32(1, 9), value) + _expression("nat", _be32(1, 1), _be32(2, 2), _be32(3, 9))
+
+
+def _strangers(kind: str, outside: str, host: str) -> list[bytes]:
+    """What lets those in to whom nobody spoke: all of them, or those at an address that was sent to."""
+    four, inward = _meta(_NFPROTO, b"\x02"), _device(_IIFNAME, outside)
+    chain = _chain("in", "nat", _PREROUTING, -100)
+    if kind == "one2one":
+        return [chain, _rule("in", four, inward, _to_host(host))]
+    timed = _be32(3, _SET_TIMEOUT | _SET_EVAL) + _attribute(11, struct.pack("!Q", REMEMBERED))
+    typed = _be32(4, _ADDRESS_TYPE) + _be32(5, 4) + _be32(10, _SET_ID)
+    made = _ask(_NEWSET, _CREATE, _text(1, TABLE) + _text(2, SPOKEN_TO) + timed + typed)
+    named = _text(1, SPOKEN_TO) + _be32(2, _SET_ID)
+    update = _expression("dynset", named, _be32(3, 1), _be32(4, 1))
+    known = _expression("lookup", _text(1, SPOKEN_TO), _be32(2, 1), _be32(4, _SET_ID))
+    return [
+        made,
+        _rule("forward", four, _device(_OIFNAME, outside), _address(_DESTINATION), update),
+        chain,
+        _rule("in", four, inward, _address(_SOURCE), known, _to_host(host)),
+    ]
+
+
 def _message(kind: int, flags: int, family: int, resource: int, body: bytes = b"") -> bytes:
     payload = struct.pack("!BBH", family, 0, resource) + body
     return struct.pack("=IHHII", 16 + len(payload), kind, _REQUEST | flags, 0, 0) + payload
@@ -101,12 +139,13 @@ def _rule(chain: str, *words: bytes) -> bytes:
     return _ask(_NEWRULE, _CREATE | _APPEND, _text(1, TABLE) + _text(2, chain) + _nest(4, *words))
 
 
-def rules(kind: str, outside: str, ports: tuple[int, int] | None = None) -> list[bytes]:
+def rules(kind: str, outside: str, ports: tuple[int, int] | None = None, host: str = "") -> list[bytes]:
     """
     The table of a router, to replace the one there is.
 
     :param outside: its device to the internet.
     :param ports: first and last public port of new mappings; None: any.
+    :param host: whom strangers reach who are let in: an address inside.
     """
     said = [
         _ask(_NEWTABLE, _CREATE, _text(1, TABLE)),
@@ -129,6 +168,8 @@ def rules(kind: str, outside: str, ports: tuple[int, int] | None = None) -> list
         _rule("input", _device(_IIFNAME, outside), _meta(_L4PROTO, protocol), _verdict(_DROP))
         for protocol in (b"\x06", b"\x11")
     ]
+    if kind in ("easy_af", "one2one"):
+        said += _strangers(kind, outside, host)
     said.append(_chain("out", "nat", _POSTROUTING, 100))
     four = _meta(_NFPROTO, b"\x02")  # IPv6 is forwarded as it is
     return [*said, _rule("out", four, _device(_OIFNAME, outside), _masquerade(kind == "hard", ports))]

@@ -12,7 +12,7 @@ from typing import Any
 
 from morphnet.errors import BugError
 
-NAT_KINDS = ("none", "easy", "hard", "firewall", "udp_blocked")  # see lab/nft.py
+NAT_KINDS = ("none", "one2one", "easy", "easy_af", "hard", "firewall", "udp_blocked")  # see lab/nft.py
 SERVER, SERVER6 = "203.0.113.1", "2001:db8:ffff::1"
 SECOND, SECOND6 = "192.0.2.1", "2001:db8:fffe::1"  # the server's other public address, if it has one
 WORLD, WORLD6 = "10.99.0.2", "fd99::2"  # behind the server
@@ -101,6 +101,7 @@ class Nat:
     outside: str
     kind: str = "easy"
     udp_timeout: int | None = None  # seconds until a silent UDP mapping is forgotten; None: as the kernel does
+    host: str = ""  # the address inside that strangers reach, where the kind lets them in
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +194,7 @@ def uplinks(
         (*nodes, Node("world")),
         (*(_to_isp(i, v6) for i, _ in numbered), *_around_server(v6, second_address)),
         tuple(_wire(i, way, v6) for i, way in numbered),
-        tuple(Nat(f"nat{i}", "lan", "wan", way.nat, way.udp_timeout) for i, way in numbered),
+        tuple(Nat(f"nat{i}", "lan", "wan", way.nat, way.udp_timeout, f"192.168.{i + 1}.2") for i, way in numbered),
     )
 
 

@@ -115,6 +115,7 @@ def uplinks_box() -> tuple[Box, Asker]:
     box = Box(two_uplinks(v6=True, second_address=True), wires=False)
     box.start()
     echo(box, "server", SERVER, SECOND, SERVER6)
+    echo(box, "client", "192.168.1.2")
     return box, Asker(box, "client")
 
 
@@ -166,6 +167,18 @@ class UplinksTests(SynchronousTestCase):
         ports = {seen[1] for host in (SERVER, SECOND) if (seen := self.ask("wan1", "udp", host, 5002))}
         self.assertEqual(len(ports - {5002}), 2)
 
+    def test_filtering(self) -> None:
+        """Who reaches the client behind its router: nobody, those at an address that was sent to, everybody."""
+        self.addCleanup(self.box.set_nat, "nat0", "easy")
+        known, unknown = Asker(self.box, "server"), Asker(self.box, "isp")
+        for asker in (known, unknown):
+            self.addCleanup(asker.close)
+        for kind, comes_in in (("easy", (False, False)), ("easy_af", (True, False)), ("one2one", (True, True))):
+            self.box.set_nat("nat0", kind)
+            self.assertEqual(self.ask("wan0", "udp", SERVER, 5005), ["198.51.100.2", 5005], kind)
+            reached = tuple(asker.ask("", "udp", "198.51.100.2", 0) is not None for asker in (known, unknown))
+            self.assertEqual(reached, comes_in, kind)
+
     def test_udp_blocked(self) -> None:
         """A router that blocks UDP lets TCP through."""
         self.box.set_nat("nat1", "udp_blocked")
@@ -178,7 +191,6 @@ class UplinksTests(SynchronousTestCase):
         self.box.route("isp", add=[home])
         self.addCleanup(self.box.route, "isp", remove=[home])
         self.addCleanup(self.box.set_nat, "nat0", "easy")
-        echo(self.box, "client", "192.168.1.2")
         stranger = Asker(self.box, "server")
         self.addCleanup(stranger.close)
         for kind, answer in (("firewall", None), ("none", "203.0.113.1")):
