@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from morphnet.errors import HostError, MalformedFrame
+from morphnet.net.ring import ring
 from morphnet.wire.batch import VNET_HDR
 from morphnet.wire.offload import split
 from morphnet.wire.virtio import GSO_UDP_L4, PLAIN, complete_checksum
@@ -114,7 +115,7 @@ class Tun:
         self._file = opened
         self._at = 0 if self.offloads != _BARE else VNET_HDR
         self._cuts = "uso" in self.offloads
-        self._ring = [memoryview(bytearray(SLOT)) for _ in range(READS)]
+        self._ring = ring(READS, SLOT)
         self._targets = [slot[self._at :] for slot in self._ring]
         if not self._paused:
             self._reactor.addReader(self)

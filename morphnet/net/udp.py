@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor, IWriteDe
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from morphnet.net.ring import ring
 from morphnet.net.sockaddr import PKTINFO_SPACE, Address, Ancillary, endpoint, sockaddr, source
 from morphnet.net.udpsocket import UDP_GRO, UDP_SEGMENT, bind, settle
 from morphnet.wire.batch import MAX_BATCH, MAX_SEGMENTS, Arrival, Departure, Endpoint
@@ -94,7 +95,7 @@ class UdpDoor:
         self._socket: socket.socket | None = None
         self._wildcard = host in ("", "0.0.0.0", "::")
         self._gso = self._gro = True  # no refusal yet
-        self._ring = [memoryview(bytearray(SLOT)) for _ in range(READS)]
+        self._ring = ring(READS, SLOT)
         self._scatter = [[slot] for slot in self._ring]
         self._ancillary = socket.CMSG_SPACE(_INT.size) + PKTINFO_SPACE
         self._sources: dict[tuple[object, bytes], Endpoint] = {}
