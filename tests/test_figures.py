@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from xml.etree import ElementTree
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.bench import figures
+from tests.bench import figures, plots
 from tests.bench.measured import Measured, read_lines
 from tests.house import ROOT
 
+SVG = "{http://www.w3.org/2000/svg}"
 OWED = (
     *(f"A{number}" for number in (1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12)),
     *(f"B{number}" for number in (1, 2, 3, 4, 5, 7, 8)),
@@ -82,6 +84,38 @@ class RewriteTests(SynchronousTestCase):
         self.assertIn(
             "begin item 8 -->\n| case | measured |\n|---|---|\n| zstd | 0.5 us |\n<!-- end item 8 -->\nafter", page
         )
+
+    def test_rivals(self) -> None:
+        """Each rival has a column; what is short of anything that was promised says so once."""
+        page = figures.rewritten(
+            PAGE,
+            self.lines(
+                Measured("item 8", "TCP", 6.0, "Gbit/s", 8.0, rival="a", rival_value=2.0),
+                Measured("item 8", "TCP", 6.0, "Gbit/s", 5.0, rival="b", rival_value=4.0),
+                Measured("item 8", "alone", 1.0, "s"),
+            ),
+        )
+        self.assertIn(
+            "| case | measured | a | b |\n|---|---|---|---|\n"
+            "| TCP | 6 Gbit/s **short** of ≥ 8 | 2 (3 x) | 4 (1.5 x) |\n| alone | 1 s |  |  |\n",
+            page,
+        )
+
+    def test_pictures(self) -> None:
+        """A picture has a bar for each of ours and each rival, once, the longest being the most."""
+        lines = self.lines(
+            Measured("rivals", "morphnet: TCP down", 8.0, "Gbit/s", rival="slow", rival_value=1.0),
+            Measured("rivals", "morphnet: TCP down", 8.0, "Gbit/s", rival="<fast>", rival_value=16.0),
+            Measured("rivals", "morphnet, pure: TCP down", 4.0, "Gbit/s", rival="slow", rival_value=1.0),
+        )
+        found = plots.bars(plots.PICTURES[0], lines)
+        self.assertEqual(
+            [(bar.label, bar.value) for bar in found],
+            [("morphnet", 8.0), ("morphnet, pure Python", 4.0), ("slow", 1.0), ("<fast>", 16.0)],
+        )
+        picture = ElementTree.fromstring(plots.drawn("title", found))
+        widths = [float(each.get("width", "")) for each in picture.iter(f"{SVG}rect")][1:]
+        self.assertEqual(widths[3], 2 * widths[0])
 
     def test_line(self) -> None:
         """A line says itself whether the promise is kept, and the ratio."""

@@ -1,5 +1,5 @@
 """
-Puts what benchmarks measured into docs/figures.md, so that no value in there is typed by hand.
+Puts what benchmarks measured into docs/figures.md and docs/performance.md, so that no value in there is typed by hand.
 
     python -m tests.bench.figures                     run every benchmark first
     python -m tests.bench.figures run NAME [ARG ...]  run tests/bench/bench_NAME.py first
@@ -22,9 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.measured import read_lines
+from tests.bench.plots import draw
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "figures.md"
+PAGE, SPEED = ROOT / "docs" / "figures.md", ROOT / "docs" / "performance.md"
+PICTURES = ROOT / "docs" / "figures"
 SHORT = "**short**"  # stands behind a value that does not keep the promise
 _BLOCK = re.compile(r"(<!-- begin (?P<name>[^>]+?) -->\n).*?(<!-- end (?P=name) -->)", re.DOTALL)
 ROW = re.compile(r"^\| (?P<figure>[A-H]\d+|item \d+) \|(?P<middle>.*)\| (?P<measured>[^|]*) \|$")
@@ -53,18 +55,37 @@ def rewritten(page: str, lines: Lines) -> str:
     latest: dict[str, dict[str, Mapping[str, Any]]] = {}
     for line in lines:
         latest.setdefault(str(line["figure"]), {})[str(line["case"])] = line
-    text = _BLOCK.sub(lambda found: _block(found, latest), page)
+    text = _BLOCK.sub(lambda found: _block(found, lines), page)
     return "\n".join(_row(row, latest) for row in text.split("\n"))
 
 
-def _block(found: re.Match[str], latest: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+def _block(found: re.Match[str], lines: Lines) -> str:
     name = found["name"]
     if name == "machine":
         return f"{found[1]}{machine()}\n{found[3]}"
-    if name not in latest:
+    ours = {str(line["case"]): line for line in lines if line["figure"] == name}
+    if not ours:
         return found[0]
-    rows = [f"| {line['case']} | {_number(line['value'])} {line['unit']} |" for line in latest[name].values()]
-    return "\n".join([f"{found[1]}| case | measured |", "|---|---|", *rows, found[3]])
+    beside = {(str(line["case"]), str(line["rival"])): line for line in lines if line["figure"] == name}
+    rivals = list(dict.fromkeys(rival for _, rival in beside if rival))
+    rows = [f"| {' | '.join(['case', 'measured', *rivals])} |", "|---" * (2 + len(rivals)) + "|"]
+    for case, line in ours.items():
+        cells = [case, f"{_number(line['value'])} {line['unit']}{_broken(beside, case)}"]
+        for rival in rivals:
+            theirs = beside.get((case, rival))
+            ratio = f" ({theirs['ratio']:.3g} x)" if theirs and theirs.get("ratio") else ""
+            cells.append(f"{_number(theirs['rival_value'])}{ratio}" if theirs else "")
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join([f"{found[1]}{rows[0]}", *rows[1:], found[3]])
+
+
+def _broken(beside: Mapping[tuple[str, str], Mapping[str, Any]], case: str) -> str:
+    """What this case promises and does not keep."""
+    broken = [line for (name, _), line in beside.items() if name == case and line.get("kept") is False]
+    if not broken:
+        return ""
+    more = broken[0].get("better", "more") == "more"
+    return f" {SHORT} of {'≥' if more else '≤'} {_number((max if more else min)(line['wanted'] for line in broken))}"
 
 
 def _row(row: str, latest: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
@@ -107,7 +128,8 @@ def run(names: Iterable[str], arguments: Sequence[str]) -> str:
 def main(arguments: list[str]) -> int:
     """See the top of this file."""
     if arguments == ["check"]:
-        short = [row for row in PAGE.read_text().splitlines() if ROW.match(row) and SHORT in row]
+        rows = [row for page in (PAGE, SPEED) for row in page.read_text().splitlines()]
+        short = [row for row in rows if row.startswith("|") and SHORT in row]
         print("\n".join(short) or "every figure in the page is kept")
         return 1 if short else 0
     match arguments:
@@ -121,8 +143,10 @@ def main(arguments: list[str]) -> int:
             print(__doc__, file=sys.stderr)
             return 2
     lines = list(read_lines(text))
-    PAGE.write_text(rewritten(PAGE.read_text(), lines))
-    print(f"figures: {len(lines)} values into {PAGE.relative_to(ROOT)}", file=sys.stderr)
+    for page in (PAGE, SPEED):
+        page.write_text(rewritten(page.read_text(), lines))
+    pictures = draw(lines, PICTURES)
+    print(f"figures: {len(lines)} values into docs, {len(pictures)} pictures", file=sys.stderr)
     return 0
 
 
