@@ -130,6 +130,13 @@ class DocumentTests(SynchronousTestCase):
             self.assertRegex(pins, rf"(?m)^{re.escape(name.lower())}==")
 
 
+    def test_build_is_pinned(self) -> None:
+        """What builds is pinned where pip reads it, and is what the constraints say."""
+        wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+        pins = (ROOT / "constraints.txt").read_text().replace("-", "_").splitlines()
+        self.assertEqual([each for each in wanted if each.replace("-", "_") not in pins], [])
+
+
 class RecipeTests(SynchronousTestCase):
     """What lies in tap/ fits the program."""
 
