@@ -129,7 +129,6 @@ class DocumentTests(SynchronousTestCase):
             self.assertRegex(reasons, rf"(?m)^\| {re.escape(name)}\b")
             self.assertRegex(pins, rf"(?m)^{re.escape(name.lower())}==")
 
-
     def test_build_is_pinned(self) -> None:
         """What builds is pinned where pip reads it, and is what the constraints say."""
         wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]

@@ -66,7 +66,9 @@ class ServerNode(Node):
         self._serials: dict[str, str] = {}  # of the certificate that began or resumed a session, by its name
         self._leases: dict[str, Lease] = {}
         self._first_epochs: dict[str, int] = {}  # the lowest epoch that a session was given, by its name
-        self._counted: dict[str, tuple[int, int]] = {}  # traffic written to the store already
+        self._counted: dict[str, tuple[int, int]] = {}  # of a session, sent and received: written already
+        self._owed: dict[str, tuple[int, int]] = {}  # sent and received, of sessions that live or ended: to be written
+        self.tunnel.ended = self._ended
 
     # -- the office ----------------------------------------------------------------------------------------------------
 
@@ -113,7 +115,6 @@ class ServerNode(Node):
         inner = [ipaddress.ip_address(address).packed for address in (lease.inner4, lease.inner6) if address]
         self._leases[name] = lease
         self._since[name] = self._wall()
-        self._counted.pop(name, None)
         self._first_epochs.pop(name, None)
         tuning = self.config.tuning
         if tuning.framing not in hello.framings:
@@ -199,15 +200,21 @@ class ServerNode(Node):
 
     def account(self) -> list[Deferred[None]]:
         """Write what each client has sent and received since the last time."""
-        writes = []
         for name, session in self.tunnel.sessions.items():
-            paths = session.paths.values()
-            sent, received = sum(path.sent_bytes for path in paths), sum(path.received_bytes for path in paths)
-            before = self._counted.get(name, (0, 0))
-            if (sent, received) != before:
-                self._counted[name] = sent, received
-                writes.append(self.store.add_traffic(name, sent - before[0], received - before[1]))
-        return writes
+            self._owe(name, session)
+        owed, self._owed = self._owed, {}
+        return [self.store.add_traffic(name, *traffic) for name, traffic in owed.items() if any(traffic)]
+
+    def _owe(self, name: str, session: Session) -> None:
+        """Note what a session has carried since the last time."""
+        paths, (sent, received) = session.paths.values(), self._owed.get(name, (0, 0))
+        total = sum(path.sent_bytes for path in paths), sum(path.received_bytes for path in paths)
+        before, self._counted[name] = self._counted.get(name, (0, 0)), total
+        self._owed[name] = sent + total[0] - before[0], received + total[1] - before[1]
+
+    def _ended(self, session: Session) -> None:
+        self._owe(session.peer, session)
+        self._counted.pop(session.peer, None)
 
     async def read_revocations(self) -> None:
         """Learn which certificates are revoked; cut off whoever shows one."""

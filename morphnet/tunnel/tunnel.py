@@ -35,6 +35,9 @@ class Tunnel:
         self.server = server
         self.sessions: dict[str, Session] = {}  # by certificate name
         self.counts: Counts = Counts()
+        self.ended: Callable[[Session], None] = lambda session: (
+            None
+        )  # told of each that is dropped, whatever the reason
         self._entropy = entropy
         self._inward = TO_SERVER if server else TO_CLIENT
         self._shown: dict[bytes, tuple[Session, bytes]] = {}  # start of an issued id -> session, issued id
@@ -71,6 +74,7 @@ class Tunnel:
         self._inner = {address: owner for address, owner in self._inner.items() if owner is not session}
         self._timers = [entry for entry in self._timers if entry[2] is not session]
         heapq.heapify(self._timers)
+        self.ended(session)
         return True
 
     def issue_ids(self, session: Session, count: int) -> list[bytes]:

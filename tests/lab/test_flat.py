@@ -16,8 +16,8 @@ from tests.lab.case import LabCase, rest
 WARM, CYCLES = 3, 12  # each with a control link cut, a session dropped, two moves, a path closed and opened
 OURS = ("Session", "Path", "UdpDoor", "ServerLink", "ClientLink", "TLSMemoryBIOProtocol", "Connection", "_Race")
 CLIENTS = 1
-# What may vary below these. `_counted` is written once a minute, and forgotten when a session begins.
-BOUNDS = {"_shown": IDS_PER_SESSION, "spares": MAX_SPARES, "_timers": 64, "_counted": CLIENTS}
+# What may vary below these. `_counted` and `_owed` change with each write of traffic.
+BOUNDS = {"_shown": IDS_PER_SESSION, "spares": MAX_SPARES, "_timers": 64, "_counted": CLIENTS, "_owed": CLIENTS}
 
 # In the process: the sizes of its tables, and how many it has of what comes and goes with links, paths and sessions.
 SIZES = f"""

@@ -15,7 +15,9 @@ from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.store.base import Lease
 from morphnet.store.memory import MemoryStore
 from morphnet.tap.server_node import ServerNode
+from morphnet.tunnel.path import Path
 from morphnet.tunnel.tunnel import Tunnel
+from morphnet.wire.batch import Endpoint
 from morphnet.wire.frames import MAX_EPOCH
 from morphnet.wire.signals import Hello, Welcome
 
@@ -143,3 +145,48 @@ class HelloTests(SynchronousTestCase):
         store.answer()
         self.assertFalse(self.successResultOf(asked).resumed)
         self.assertIn("laptop", self.server.node.tunnel.sessions)
+
+
+class AccountTests(SynchronousTestCase):
+    """What each client has sent and received is written once, whatever becomes of its session."""
+
+    def setUp(self) -> None:
+        self.store = MemoryStore()
+        self.server = Server(self.store)
+
+    def begin(self) -> None:
+        """A session of the laptop, in place of the one there may be."""
+        self.successResultOf(self.server.asked(Hello(name="laptop", session="", epoch=0)))
+
+    def carry(self, sent: int, received: int) -> None:
+        """So much more on its path."""
+        session = self.server.node.tunnel.sessions["laptop"]
+        path = session.paths.setdefault(0, Path(0, 0, Endpoint("198.51.100.7", 4000), 1440, 0.0))
+        path.sent_bytes += sent
+        path.received_bytes += received
+
+    def written(self) -> tuple[int, int] | None:
+        """What the store has of it, after another write."""
+        self.server.node.account()
+        return self.successResultOf(self.store.traffic()).get("laptop")
+
+    def test_going_on(self) -> None:
+        """Each write adds what came since the one before."""
+        self.begin()
+        self.assertIsNone(self.written())
+        self.carry(10, 1)
+        self.assertEqual(self.written(), (10, 1))
+        self.carry(5, 0)
+        self.assertEqual((self.written(), self.written()), ((15, 1), (15, 1)))
+
+    def test_ended(self) -> None:
+        """What a session carried between the last write and its end is written with the next."""
+        for end in (self.begin, lambda: self.server.node.tunnel.drop_session("laptop")):
+            self.begin()
+            before = self.written() or (0, 0)
+            self.carry(100, 10)
+            end()
+            self.assertEqual(self.written(), (before[0] + 100, before[1] + 10))
+        self.begin()
+        self.carry(1, 1)
+        self.assertEqual(self.written(), (201, 21))
