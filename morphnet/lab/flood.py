@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import errno
 import json
+import os
 import socket
 import sys
 import time
@@ -26,6 +28,9 @@ _FORCED_BUFFER = 33  # SO_RCVBUFFORCE
 _BUFFER = 16 << 20
 _WAIT_FOR_ONE = 0x10000  # MSG_WAITFORONE
 
+_NOTHING = errno.EAGAIN, errno.EINTR
+_FULL = errno.EAGAIN, errno.EINTR, errno.ENOBUFS, errno.ECONNREFUSED  # nobody may be there to take it
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -33,8 +38,8 @@ class _Vector(ctypes.Structure):
     _fields_ = (("base", ctypes.c_void_p), ("size", ctypes.c_size_t))
 
 
-class _Message(ctypes.Structure):
-    """struct mmsghdr."""
+class _Header(ctypes.Structure):
+    """struct msghdr."""
 
     _fields_ = (
         ("name", ctypes.c_void_p),
@@ -44,18 +49,38 @@ class _Message(ctypes.Structure):
         ("control", ctypes.c_void_p),
         ("control_size", ctypes.c_size_t),
         ("flags", ctypes.c_int),
-        ("length", ctypes.c_uint),
     )
 
 
-def _messages(size: int) -> ctypes.Array[_Message]:
-    """BATCH messages over one buffer of `size` bytes: what is in them does not matter."""
-    buffer = ctypes.create_string_buffer(size)
-    vector = _Vector(ctypes.cast(buffer, ctypes.c_void_p), size)
-    made = (_Message * BATCH)()
-    for message in made:
-        message.vectors, message.count = ctypes.pointer(vector), 1
-    return made
+class _Message(ctypes.Structure):
+    """struct mmsghdr."""
+
+    _fields_ = (("header", _Header), ("length", ctypes.c_uint))
+
+
+class _Batch:
+    """BATCH messages over one buffer of `size` bytes: what is in them does not matter, but it must live as long."""
+
+    def __init__(self, size: int) -> None:
+        self._buffer = ctypes.create_string_buffer(size)
+        self._vector = _Vector(ctypes.addressof(self._buffer), size)
+        self.messages = (_Message * BATCH)()
+        for message in self.messages:
+            message.header.vectors, message.header.count = ctypes.pointer(self._vector), 1
+
+
+def _counted(result: int, expected: tuple[int, ...]) -> int:
+    """
+    Messages sent or received.
+
+    :raises OSError: for another reason than those `expected`.
+    """
+    if result >= 0:
+        return result
+    number = ctypes.get_errno()
+    if number not in expected:
+        raise OSError(number, os.strerror(number))
+    return 0
 
 
 def give(host: str, port: int, size: int, rate: float, seconds: float) -> None:
@@ -67,14 +92,14 @@ def give(host: str, port: int, size: int, rate: float, seconds: float) -> None:
     """
     door = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     door.connect((host, port))
-    messages, descriptor, sent = _messages(size), door.fileno(), 0
+    batch, descriptor, sent = _Batch(size), door.fileno(), 0
     began = time.monotonic()
     while (passed := time.monotonic() - began) < seconds:
         due = int(passed * rate) + 1 - sent
         if due < min(BATCH, rate / 2000):
             time.sleep(min(BATCH / rate, 0.0005))
             continue
-        sent += max(0, _libc.sendmmsg(descriptor, messages, min(due, BATCH), 0))
+        sent += _counted(_libc.sendmmsg(descriptor, batch.messages, min(due, BATCH), 0), _FULL)
     print(json.dumps({"sent": sent, "seconds": time.monotonic() - began}), flush=True)
 
 
@@ -85,10 +110,10 @@ def take(port: int) -> None:
     door.bind(("0.0.0.0", port))
     print(json.dumps({"listening": port}), flush=True)
     door.settimeout(None)
-    messages, descriptor, taken, told = _messages(2048), door.fileno(), 0, 0.0
+    batch, descriptor, taken, told = _Batch(2048), door.fileno(), 0, 0.0
     door.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, (0).to_bytes(8, "little") + (50_000).to_bytes(8, "little"))
     while True:
-        taken += max(0, _libc.recvmmsg(descriptor, messages, BATCH, _WAIT_FOR_ONE, None))
+        taken += _counted(_libc.recvmmsg(descriptor, batch.messages, BATCH, _WAIT_FOR_ONE, None), _NOTHING)
         now = time.monotonic()
         if now - told >= EVERY:
             told = now

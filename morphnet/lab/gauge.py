@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
@@ -27,6 +26,7 @@ from morphnet.lab.vpn import NotInTime, json_lines, last_line
 
 SETTLE = 1.5  # seconds of a load that are not counted
 PATIENCE = 10.0  # seconds that a load may take longer than it should
+LATE = 0.5  # seconds after the last packet was sent until all have come that will
 LOSS = 0.01  # share of packets that may be lost
 FLOOD = 1e6  # packets a second, more than any tunnel here takes
 STEPS = 6  # of the search for a rate, which halve what is not known: the last is 3 %
@@ -95,12 +95,6 @@ def bulk(box: Box, ways: Ways, direction: str, seconds: float, count: int = 1) -
     return Bulk(rate, worked / (rate * passed / 8e9))
 
 
-def _taken(taking: subprocess.Popen[Any]) -> Iterator[int]:
-    for line in json_lines(taking):
-        if "taken" in line:
-            yield int(line["taken"])
-
-
 def _loss(box: Box, ways: Ways, size: int, rate: float, seconds: float) -> tuple[float, float]:
     """(share lost, packets a second that arrived) at a rate, from the client to the server."""
     port = str(next(_ports))
@@ -111,14 +105,10 @@ def _loss(box: Box, ways: Ways, size: int, rate: float, seconds: float) -> tuple
     giving = _tool(box, "client", "flood", "give", *words)
     said, _ = giving.communicate()
     sent = json.loads(said)
-    counts, last, still = _taken(taking), -1, 0
-    for count in counts:  # until nothing comes any more
-        still = still + 1 if count == last else 0
-        last = count
-        if still == 3:
-            break
+    time.sleep(LATE)
     taking.kill()
-    taking.communicate()
+    told = [json.loads(line)["taken"] for line in taking.communicate()[0].splitlines() if line.startswith('{"taken"')]
+    last = max(told, default=0)
     return 1 - last / max(1, sent["sent"]), last / sent["seconds"]
 
 

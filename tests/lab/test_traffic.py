@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.lab import ping, udpload
+from morphnet.lab.box import ENTER, ROOT, environment
+from morphnet.lab.enter import why_not
 from tests.lab.two_boxes import TwoBoxes, cannot, lines
 
 
@@ -138,3 +142,26 @@ class TrafficTests(SynchronousTestCase):
         self.assertTrue(490 < final["longest_gap_ms"] < 650, final)
         self.assertTrue(45 <= final["lost"] <= 60, final)
         self.assertTrue(any(last - first > 40 for first, last, _ in final["losses"]), final)
+
+
+class FloodTests(SynchronousTestCase):
+    skip = why_not()
+
+    def test_all_come(self) -> None:
+        """Many packets in a system call are as many packets: of a rate that this machine can take, none is missing."""
+        script = (
+            "import json, subprocess, sys, time\n"
+            "flood = [sys.executable, '-m', 'morphnet.lab.flood']\n"
+            "taking = subprocess.Popen([*flood, 'take', '5300'], stdout=subprocess.PIPE, text=True)\n"
+            "taking.stdout.readline()\n"
+            "words = ['give', '127.0.0.1', '5300', '--size', '300', '--rate', '60000', '--seconds', '0.5']\n"
+            "sent = json.loads(subprocess.run([*flood, *words], capture_output=True, text=True).stdout)['sent']\n"
+            "time.sleep(0.5)\n"
+            "taking.kill()\n"
+            "print(sent, json.loads(taking.communicate()[0].splitlines()[-1])['taken'])\n"
+        )
+        command = [*ENTER, "--", sys.executable, "-c", script]
+        done = subprocess.run(command, env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=30)
+        sent, taken = map(int, done.stdout.split())
+        self.assertGreater(sent, 1000)
+        self.assertEqual(taken, sent)
