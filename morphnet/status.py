@@ -15,6 +15,7 @@ class PathStatus:
     path: int  # path id, 0 .. 255
     uplink: str  # interface name; "" on a server
     local: str  # "host:port" or "[host]:port"
+    seen_as: str  # the same as the peer sees it, "" when it has not said so: a NAT stands between when they differ
     remote: str  # the same for the peer
     state: str  # "probing", "active", "standby", "silent", "closed"
     since: float  # Unix seconds at which `state` began

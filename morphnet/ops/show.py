@@ -168,13 +168,16 @@ def _figures(path: PathStatus, now: float) -> Line:
 
 
 def _ends(path: PathStatus) -> list[Line]:
-    """Where the path goes, and what it carried; in two lines where one is too short (IPv6)."""
-    where = f"      {path.local} -> {path.remote}"
+    """Where the path goes, and what it carried; in more lines where one is too short (IPv6)."""
+    words = [path.local, f"-> {path.remote}"]
+    if path.seen_as not in ("", path.local):
+        words.insert(1, f"as {path.seen_as}")
     what = f"rx {amount(path.received_bytes)}, tx {amount(path.sent_bytes)}"
     if path.resent_packets:
         what += f", {path.resent_packets} resent"
+    where = f"      {' '.join(words)}"
     if len(where) > WIDTH:
-        return [[(f"      {path.local}", "dim")], *_right(f"      -> {path.remote}", what)]
+        return [*([(f"      {word}", "dim")] for word in words[:-1]), *_right(f"      {words[-1]}", what)]
     return _right(where, what)
 
 

@@ -117,6 +117,7 @@ class Node:
                 path=path.id,
                 uplink=path.uplink,
                 local=self.local_of(path),
+                seen_as=shown_address(path.seen_as) if path.seen_as else "",
                 remote=shown_address(path.remote),
                 state=path.state,
                 since=self._wall() - (now - path.since),

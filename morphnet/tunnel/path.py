@@ -55,6 +55,7 @@ class Path:
         self.id = path_id
         self.uplink = ""
         self.door, self.remote = door, remote
+        self.seen_as: Endpoint | None = None  # our own address on it as the peer sees it; None until it says
         self.shown = b""  # the issued id (20 bytes) that datagrams on this path carry
         self.state, self.since = State.PROBING, now
         self.number = 0  # next packet number to use
@@ -73,8 +74,7 @@ class Path:
         self.probes = 0  # unanswered, while silent or probing
         self.probe_at = now  # when to probe next, while silent or probing
         self.validated = False
-        self.token = b""  # of the challenge under way to `remote`
-        self.answered = b""  # token of the last challenge that made us show another id
+        self.token = self.answered = b""  # of the challenge under way to `remote`; that made us show another id last
         self.moved_at = now
         self.falls = 0  # times that it fell silent soon after it had come back
         self.shunned_until = now  # a silent path is not used before, unless there is no other
@@ -372,7 +372,7 @@ class Path:
 
     def moved(self, door: int, remote: Endpoint, now: float) -> None:
         """The same path by another address: what was learned of the old way is no longer sure."""
-        self.door, self.remote = door, remote
+        self.door, self.remote, self.seen_as = door, remote, None
         self.relearn()
         self.loss.clear()
         self.mtu.restart(self.mtu.ceiling)

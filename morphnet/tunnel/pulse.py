@@ -61,7 +61,7 @@ def _watch(session: Session, path: Path, now: float, effects: Effects) -> None:
         path.nudged_at = path.unanswered_at
         session.outbound.say(path, Letter([Ping()], asks=True), now, effects)
     elif path.asked_at + session.heartbeat <= now:  # computed just as in `due_at`: no turn without work
-        session.outbound.say(path, Letter([Ping()], asks=True), now, effects)
+        session.outbound.say(path, Letter([Ping(), *session.observed(path)], asks=True), now, effects)
     size = path.mtu.due(now)
     if size:
         path.mtu.sent(path.number, size, path.rtt.smoothed or 0.1, now)

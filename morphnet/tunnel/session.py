@@ -31,6 +31,7 @@ from morphnet.wire.notes import (
     PathClose,
     Ping,
     Response,
+    Seen,
     WantIds,
     decode_notes,
 )
@@ -297,8 +298,14 @@ class Session:
                     self.ids_wanted = min(MAX_IDS, self.ids_wanted + note.count)
                 case PathClose() if self.server:
                     self.close_path(note.path, now, effects, tell=False)
+                case Seen() if not self.server:
+                    path.seen_as = Endpoint(note.host, note.port)
                 case _:
                     self.counts["unexpected"] += 1
+
+    def observed(self, path: Path) -> list[Note]:
+        """Server: what the client cannot know, the address by which it is seen on this path."""
+        return [Seen(path.remote.host, path.remote.port)] if self.server else []
 
     def change(self, path: Path, state: State, now: float, effects: Effects, resent: int = 0) -> None:
         """Begin another part of a path's life; leaving the usable states sends its flights another way."""
@@ -372,7 +379,7 @@ class Session:
             path.answered = note.token
             self.show_fresh(path)
             self.counts["rebound"] += 1
-        self.outbound.say(path, Letter([Response(note.token)]), now, effects)
+        self.outbound.say(path, Letter([Response(note.token), *self.observed(path)]), now, effects)
 
     def _answered(self, path: Path, note: Response, arrival: Arrival, now: float, effects: Effects) -> None:
         """A token came back: the address it came from is proved."""
@@ -384,6 +391,7 @@ class Session:
             resent = self.outbound.send_again(path.take_flights(), path)
             effects.events.append(PathMoved(self.peer, path.id, path.uplink))
             self.change(path, State.ACTIVE, now, effects, resent)
+            self.outbound.say(path, Letter(self.observed(path)), now, effects)
         elif note.token == path.token and (arrival.door, arrival.source) == (path.door, path.remote):
             path.validated = True
             if not path.usable:

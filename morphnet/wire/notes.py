@@ -9,12 +9,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from morphnet.errors import MalformedFrame
 from morphnet.wire.frames import CONTROL, HANDSHAKE, HEARTBEAT
 from morphnet.wire.ip import View
 
-PADDING, PING, ACK, CHALLENGE, RESPONSE, NEW_IDS, WANT_IDS, PATH_CLOSE = range(8)
+PADDING, PING, ACK, CHALLENGE, RESPONSE, NEW_IDS, WANT_IDS, PATH_CLOSE, SEEN = range(9)
 TOKEN = 8  # bytes of a challenge
 ISSUED = 20  # bytes of an issued id: ClientID and session id
 MAX_RANGES = 32
@@ -77,10 +78,19 @@ class PathClose:
     path: int
 
 
-Note = Ping | Ack | Challenge | Response | NewIds | WantIds | PathClose
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Where your datagrams on this path come from: what a NAT on the way made of your address."""
+
+    host: str  # numeric
+    port: int
+
+
+Note = Ping | Ack | Challenge | Response | NewIds | WantIds | PathClose | Seen
 
 _ACK = struct.Struct("!BQIIIQIB")
 _RANGE = struct.Struct("!HH")
+_PORT = struct.Struct("!H")
 
 
 def _pack(note: Note) -> bytes:
@@ -104,6 +114,9 @@ def _pack(note: Note) -> bytes:
             return bytes((WANT_IDS, note.count))
         case PathClose():
             return bytes((PATH_CLOSE, note.path))
+        case Seen():
+            packed = ip_address(note.host).packed
+            return bytes((SEEN, len(packed))) + packed + _PORT.pack(note.port)
 
 
 def type_of(notes: Iterable[Note]) -> int:
@@ -151,6 +164,14 @@ def _unpack_ids(data: bytes, at: int) -> tuple[NewIds, int]:
     return NewIds(tuple(flat[i : i + ISSUED] for i in range(0, len(flat), ISSUED))), at + 1 + len(flat)
 
 
+def _unpack_seen(data: bytes, at: int) -> tuple[Seen, int]:
+    size = _take(data, at, 1)[0]
+    if size not in (4, 16):
+        raise MalformedFrame("address of no family")
+    packed, port = _take(data, at + 1, size), _PORT.unpack(_take(data, at + 1 + size, 2))[0]
+    return Seen(str(ip_address(packed)), port), at + 3 + size
+
+
 def decode_notes(plaintext: View) -> list[Note]:
     """
     Read every note.
@@ -191,5 +212,7 @@ def _unpack(kind: int, data: bytes, at: int) -> tuple[Note, int]:
             return WantIds(count), at + 1
         case 7:
             return PathClose(_take(data, at, 1)[0]), at + 1
+        case 8:
+            return _unpack_seen(data, at)
         case _:
             raise MalformedFrame(f"unknown note {kind}")

@@ -9,8 +9,8 @@ from morphnet.status import Happening, NodeStatus, PathStatus, SessionStatus
 NOW = 1_800_000_000.0  # Unix seconds
 
 WIFI = PathStatus(
-    path=0, uplink="wlp3s0", local="192.168.1.23:51820", remote="203.0.113.7:8000", state="active",
-    since=NOW - 8040, rtt=0.0231, jitter=0.0012, loss=0.004, rate=2_275_000.0, mtu=1452, share=0.62,
+    path=0, uplink="wlp3s0", local="192.168.1.23:51820", seen_as="", remote="203.0.113.7:8000",
+    state="active", since=NOW - 8040, rtt=0.0231, jitter=0.0012, loss=0.004, rate=2_275_000.0, mtu=1452, share=0.62,
     sent_packets=81_000, sent_bytes=63_100_000, received_packets=912_000, received_bytes=1_181_000_000,
     resent_packets=0,
 )  # fmt: skip

@@ -39,6 +39,7 @@ session gateway.example  up 2h 14m  scheduler bond
 _paths = st.builds(
     PathStatus,
     path=st.integers(0, 255), uplink=st.text("wlan0:-é", max_size=15), local=st.just("10.0.0.1:1"),
+    seen_as=st.sampled_from(["", "10.0.0.1:1", "203.0.113.9:1", "[2001:db8:ffff:ffff:ffff:ffff:ffff:8888]:65535"]),
     remote=st.sampled_from(["203.0.113.7:8000", "[2001:db8:ffff:ffff:ffff:ffff:ffff:7777]:65535"]),
     state=st.sampled_from(["probing", "active", "standby", "silent", "closed"]), since=st.floats(NOW - 1e8, NOW + 9),
     rtt=st.none() | st.floats(0, 1000), jitter=st.none() | st.floats(0, 1000), loss=st.floats(0, 1),
@@ -58,6 +59,12 @@ class ShowTests(SynchronousTestCase):
         """Whatever a path is like, its lines fit into 80 columns."""
         for line in plain(path_lines(paths, NOW)).splitlines():
             self.assertLessEqual(len(line), 80, line)
+
+    def test_behind_nat(self) -> None:
+        """A path tells the address that the peer sees, where that is another."""
+        for seen, words in (("", ""), ("192.168.1.1:1", ""), ("203.0.113.9:7", " as 203.0.113.9:7")):
+            path = dataclasses.replace(WIFI, local="192.168.1.1:1", seen_as=seen)
+            self.assertIn(f"      192.168.1.1:1{words} -> 203.0.113.7:8000", plain(path_lines([path], NOW)))
 
     def test_server(self) -> None:
         """A session without a path says so, and many addresses are wrapped."""

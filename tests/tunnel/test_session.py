@@ -53,6 +53,15 @@ class MoveTests(SynchronousTestCase):
         for up in (True, False):
             self.assertLessEqual(scene.longest_gap(up=up), 0.04 + 0.1)
 
+    def test_seen(self) -> None:
+        """The client is told by which address the server sees it: at first, after a move, and when a NAT did it."""
+        for act in ("cut", "move", "rebind"):
+            scene, _, _ = self._go(act, "redundant", 2)
+            for uplink, path in scene.client_session.paths.items():
+                if path.state != "silent":
+                    self.assertEqual(path.seen_as, scene.addresses[uplink]._replace(local=""), (act, uplink))
+                self.assertIsNone(scene.server_session.paths[uplink].seen_as)
+
     def test_redundant(self) -> None:
         """With two paths and `redundant` nobody notices at all."""
         for act in ("move", "rebind"):

@@ -17,6 +17,7 @@ from morphnet.wire.notes import (
     PathClose,
     Ping,
     Response,
+    Seen,
     WantIds,
     decode_notes,
     encode_notes,
@@ -31,10 +32,13 @@ ALL: list[Note] = [
     NewIds((bytes(20), bytes(range(20)))),
     WantIds(8),
     PathClose(3),
+    Seen("203.0.113.9", 4500),
+    Seen("2001:db8::9", 4501),
 ]
 VECTOR = bytes.fromhex(
     "01020300000000000003e8000009c4deadbeef000003e6000000000001e24001020304020000000a000f001403382062797465732104217365"
     "7479622038050200000000000000000000000000000000000000000001020304050607" "08090a0b0c0d0e0f1011121306080703"
+    "0804cb0071091194" "081020010db80000000000000000000000091195"
 )  # fmt: skip
 U8, U32, U64 = st.integers(0, 255), st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
 TOKENS = st.binary(min_size=8, max_size=8)
@@ -59,6 +63,7 @@ NOTES: st.SearchStrategy[Note] = st.one_of(
     st.lists(IDS, min_size=1, max_size=16).map(lambda ids: NewIds(tuple(ids))),
     st.integers(1, 16).map(WantIds),
     U8.map(PathClose),
+    st.builds(Seen, st.ip_addresses().map(str), st.integers(0, 65535)),
 )
 
 
@@ -110,7 +115,8 @@ class NoteTests(SynchronousTestCase):
     def test_refused(self) -> None:
         """Unknown kinds, numbers out of bounds and padding with something in it are malformed."""
         for wrong in (
-            b"\x08",
+            b"\x09",
+            b"\x08\x05" + bytes(7),
             b"\xff",
             b"\x05\x00",
             b"\x05\x11" + bytes(17 * 20),
@@ -124,5 +130,6 @@ class NoteTests(SynchronousTestCase):
     def test_types(self) -> None:
         """Notes travel as control, handshake or heartbeat, by the most particular of them."""
         self.assertEqual([type_of([note]) for note in ALL],
-                         [HEARTBEAT, HEARTBEAT, HANDSHAKE, HANDSHAKE, CONTROL, CONTROL, CONTROL])  # fmt: skip
+                         [HEARTBEAT, HEARTBEAT, HANDSHAKE, HANDSHAKE, CONTROL, CONTROL, CONTROL, HEARTBEAT,
+                          HEARTBEAT])  # fmt: skip
         self.assertEqual(type_of([Ping(), Challenge(bytes(8))]), HANDSHAKE)
