@@ -19,10 +19,12 @@ CLIENTS = 1
 # What may vary below these. `_counted` and `_owed` change with each write of traffic.
 BOUNDS = {"_shown": IDS_PER_SESSION, "spares": MAX_SPARES, "_timers": 64, "_counted": CLIENTS, "_owed": CLIENTS}
 
-# In the process: the sizes of its tables, and how many it has of what comes and goes with links, paths and sessions.
+# In the process: the sizes of its tables, and how many it has of what comes and goes with links, paths and sessions. An
+# object of a compiled class has no __dict__.
 SIZES = f"""
 (__import__("gc").collect(), [
-    {{name: len(table) for name, table in vars(one).items() if isinstance(table, (dict, list, set))}}
+    {{name: len(table) for name in (vars(one) if hasattr(one, "__dict__") else dir(one))
+     if not name.startswith("__") and isinstance(table := getattr(one, name, None), (dict, list, set))}}
     for one in (node, node.tunnel, *node.tunnel.sessions.values())
 ], {{kind: sum(type(one).__name__ == kind for one in __import__("gc").get_objects()) for kind in {OURS}}})[1:]
 """
