@@ -49,6 +49,55 @@ class SessionStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """One line of what was tried with a peer, and why."""
+
+    at: float  # Unix seconds
+    state: str  # as in PeerStatus
+    why: str  # one phrase
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStatus:
+    """Another machine of the network, and the way to it."""
+
+    name: str
+    state: str  # "apart", "meeting", "estranged", "searching", "settled", "direct"
+    since: float  # Unix seconds at which `state` began
+    inner: tuple[str, ...]  # its inner addresses; none before it was met
+    way: str  # "direct", "relay", "none"
+    local: str  # our side of the way, "host:port"
+    remote: str  # the peer's side, or the name of the relay
+    rtt: float | None  # seconds, smoothed
+    group: str  # TLS group of the handshake with it
+    words: tuple[str, ...]  # to compare aloud
+    decisions: tuple[Decision, ...] = ()  # oldest first
+
+
+@dataclass(frozen=True, slots=True)
+class RelayStatus:
+    """A relay, seen from a node."""
+
+    name: str
+    address: str  # while it is reached
+    state: str  # one phrase
+    group: str  # TLS group of the line
+    peers: int  # that are there and concern us
+    sent_bytes: int  # of datagrams through it
+    received_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class GuestStatus:
+    """A node, seen from a relay."""
+
+    name: str
+    address: str
+    sent_bytes: int  # that it had forwarded
+    received_bytes: int  # that were forwarded to it
+
+
+@dataclass(frozen=True, slots=True)
 class NodeStatus:
     """One process."""
 
@@ -63,6 +112,9 @@ class NodeStatus:
     state: str  # one phrase: "serving", "connected", "reconnecting in 3 s: connection refused"
     sessions: tuple[SessionStatus, ...]
     counters: Mapping[str, int] = field(default_factory=dict)
+    peers: tuple[PeerStatus, ...] = ()
+    relays: tuple[RelayStatus, ...] = ()
+    guests: tuple[GuestStatus, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from morphnet.errors import Refused
 from morphnet.net.control_client import Link, Pushed
 from morphnet.net.control_server import Caller, ControlServer
 from morphnet.net.tls import ServerTls
-from morphnet.wire.signals import Goodbye, Hello, Scheduler, Welcome
+from morphnet.wire.signals import Goodbye, Hello, Joined, Scheduler, Welcome
 from tests.fakes_tls import CLIENT, SERVER, FakeCa
 from tests.wire.test_signals import WELCOME
 
@@ -189,11 +189,11 @@ class FakeOffice:
         self.callers.remove(caller)
         self.went.append(reason)
 
-    async def join(self, serial: str, name: str, csr: str) -> tuple[str, str]:
+    async def join(self, serial: str, name: str, csr: str) -> Joined:
         """See Office."""
         self._maybe_refuse()
         self.joined.append((serial, name, csr))
-        return "CERTIFICATE", "CA"
+        return Joined("CERTIFICATE", "CA")
 
     async def renew(self, caller: Caller, csr: str) -> str:
         """See Office."""

@@ -21,7 +21,8 @@ from zope.interface import implementer
 from morphnet.errors import MalformedFrame, PeerError, Refused
 from morphnet.net.limits import TokenBucket
 from morphnet.net.tls import Peer, established, exporter, handshake_trouble
-from morphnet.wire.signals import Goodbye, Ping, Pong, Signal, SignalReader, encode, phrase
+from morphnet.wire.messages import phrase
+from morphnet.wire.signals import Goodbye, Ping, Pong, Signal, SignalReader, encode
 
 
 @dataclass(frozen=True, slots=True)

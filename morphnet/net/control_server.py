@@ -18,6 +18,7 @@ from morphnet.errors import MalformedFrame, Refused
 from morphnet.net.control import PACE, ControlLink, Pace, host_of
 from morphnet.net.limits import LIMITS, Limits, Lobby, SourceLimiter, source_of
 from morphnet.net.tls import Complaints, ServerTls, same_name
+from morphnet.wire.messages import phrase
 from morphnet.wire.signals import (
     VERSION,
     Goodbye,
@@ -30,7 +31,6 @@ from morphnet.wire.signals import (
     Scheduler,
     Signal,
     Welcome,
-    phrase,
 )
 
 _SORRY = 5.0  # seconds after which a client may try again when the fault is ours
@@ -106,9 +106,9 @@ class Office(typing.Protocol):
         """A caller to whom `hello` gave a Welcome is no longer there. Exactly once for each."""
         ...
 
-    async def join(self, serial: str, name: str, csr: str) -> tuple[str, str]:
+    async def join(self, serial: str, name: str, csr: str) -> Joined:
         """
-        Trade an invitation (its serial and name) for a certificate; answers with certificate and CA, PEM.
+        Trade an invitation (its serial and name) for a certificate.
 
         :raises Refused: used already, or the request is no good.
         """
@@ -227,8 +227,7 @@ class ServerLink(ControlLink):
         self.settled()
 
     async def _join(self, join: Join) -> None:
-        certificate, ca = await self._server.office.join(self.serial, self.name, join.csr)
-        self.finish(Joined(certificate, ca), "joined")
+        self.finish(await self._server.office.join(self.serial, self.name, join.csr), "joined")
 
     async def _renew(self, renew: Renew) -> None:
         self.send(Renewed(await self._server.office.renew(self, renew.csr)))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from morphnet.errors import ConfigError, HostError
-from morphnet.status import NodeStatus, PathStatus, SessionStatus
+from morphnet.status import Decision, GuestStatus, NodeStatus, PathStatus, PeerStatus, RelayStatus, SessionStatus
 
 PATIENCE = 5.0  # seconds to wait for an answer
 
@@ -75,10 +75,21 @@ def node_status(answer: Mapping[str, Any]) -> NodeStatus:
     """
     try:
         sessions = tuple(_session_status(session) for session in answer["sessions"])
-        tuples = {"offloads": tuple(answer["offloads"]), "listening": tuple(answer["listening"])}
-        return NodeStatus(**{**answer, **tuples, "sessions": sessions})
+        more = {
+            "offloads": tuple(answer["offloads"]),
+            "listening": tuple(answer["listening"]),
+            "peers": tuple(_peer_status(peer) for peer in answer["peers"]),
+            "relays": tuple(RelayStatus(**relay) for relay in answer["relays"]),
+            "guests": tuple(GuestStatus(**guest) for guest in answer["guests"]),
+        }
+        return NodeStatus(**{**answer, **more, "sessions": sessions})
     except (KeyError, TypeError):
         raise HostError("the running process is of another version: restart it") from None
+
+
+def _peer_status(peer: Mapping[str, Any]) -> PeerStatus:
+    decisions = tuple(Decision(**each) for each in peer["decisions"])
+    return PeerStatus(**{**peer, "inner": tuple(peer["inner"]), "words": tuple(peer["words"]), "decisions": decisions})
 
 
 def _session_status(session: Mapping[str, Any]) -> SessionStatus:

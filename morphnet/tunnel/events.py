@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from morphnet.wire.batch import Departure
+from morphnet.wire.batch import Departure, Endpoint
+from morphnet.wire.places import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,35 @@ class Overrun:
     forged: int
 
 
-Event = PathChanged | PathMoved | Rekeyed | Overrun
+@dataclass(frozen=True, slots=True)
+class WayFound:
+    """A probe was answered: there is a direct way to a peer."""
+
+    session: str
+    door: int
+    remote: Endpoint
+    kind: str  # how its address was learned, see wire/places
+    rtt: float  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A relay sees one of our sockets at another address than before, or for the first time."""
+
+    relay: str  # its numeric address
+    door: int
+    seen: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A peer tells where it may be reached now, and searches."""
+
+    session: str
+    places: tuple[Place, ...]
+
+
+Event = PathChanged | PathMoved | Rekeyed | Overrun | WayFound | Mapped | Reached
 
 
 @dataclass(slots=True)

@@ -76,8 +76,8 @@ class Outbound:
         if not self.scheduler.copies:
             active = [path for path in self.paths.values() if path.state is State.ACTIVE]
             if active:
-                return active
-        return [path for path in self.paths.values() if path.usable]
+                return _best_ranked(active)
+        return _best_ranked([path for path in self.paths.values() if path.usable])
 
     @property
     def waiting(self) -> bool:
@@ -291,3 +291,11 @@ class Outbound:
         effects.sends.append(Departure(to.door, to.remote, seal(self.framing, key, prefix, plaintext), size))
         path.sent(1, size, size, now, asks=letter.asks)
         return size
+
+
+def _best_ranked(paths: list[Path]) -> list[Path]:
+    """Those of the lowest rank: a relay carries nothing while there is a direct path."""
+    if len(paths) < 2:
+        return paths
+    best = min([path.rank for path in paths])
+    return [path for path in paths if path.rank == best]

@@ -54,7 +54,7 @@ class Path:
     def __init__(self, path_id: int, door: int, remote: Endpoint, ceiling: int, now: float) -> None:
         self.id = path_id
         self.uplink = ""
-        self.door, self.remote = door, remote
+        self.door, self.remote, self.rank = door, remote, 0
         self.seen_as: Endpoint | None = None  # our own address on it as the peer sees it; None until it says
         self.shown = b""  # the issued id (20 bytes) that datagrams on this path carry
         self.state, self.since = State.PROBING, now

@@ -21,6 +21,7 @@ LONG_SILENT = 60.0  # seconds; a server forgets such a path
 JUDGE_EVERY = 0.25  # seconds between looks at what each path loses, under traffic
 LOOK_EVERY = 1.0  # seconds between two looks at a session at least, while something is in flight
 REST_EVERY = 5.0  # and while nothing is
+LINGER = 3.0  # seconds that a better path must have worked before a worse one is left in peace
 LATE = 0.05  # seconds by which a timer may be late before we count as having slept
 
 
@@ -57,6 +58,8 @@ def _watch(session: Session, path: Path, now: float, effects: Effects) -> None:
         path.probe_at = now + FIRST_PROBE
         return
     path.expire(now)
+    if dormant(session, path, now):
+        return
     if path.unanswered_at is not None and path.nudged_at != path.unanswered_at and _nudge_at(path) <= now:
         path.nudged_at = path.unanswered_at
         session.outbound.say(path, Letter([Ping()], asks=True), now, effects)
@@ -67,6 +70,16 @@ def _watch(session: Session, path: Path, now: float, effects: Effects) -> None:
         path.mtu.sent(path.number, size, path.rtt.smoothed or 0.1, now)
         if path.mtu.probing == path.number:
             session.outbound.say(path, Letter([Ping()], size=size), now, effects)
+
+
+def dormant(session: Session, path: Path, now: float) -> bool:
+    """Whether a path of a better rank does all the work: this one costs its carrier nothing then, but stays ready."""
+    if not path.rank:
+        return False
+    return any(
+        other.rank < path.rank and other.state is State.ACTIVE and now - other.since > LINGER
+        for other in session.paths.values()
+    )
 
 
 def _nudge_at(path: Path) -> float:
@@ -95,7 +108,7 @@ def _judge(session: Session, now: float, effects: Effects) -> None:
     for path in judge_losses(list(session.paths.values()), now):
         was = State.STANDBY if path.state is State.ACTIVE else State.ACTIVE
         effects.events.append(PathChanged(session.peer, path.id, path.uplink, was, path.state))
-    session.tend_spares(now, effects)
+    session.spares.tend(now, effects)
 
 
 def due_at(session: Session, now: float) -> float:
@@ -113,6 +126,10 @@ def due_at(session: Session, now: float) -> float:
             continue
         if waiting:
             due = min(due, path.room_at(now))
+        if dormant(session, path, now):
+            if path.unanswered_at is not None:
+                resting, due = False, min(due, path.silent_at())
+            continue
         due = min(due, path.asked_at + session.heartbeat, path.mtu.due_at())
         if path.unanswered_at is not None:
             resting, limit = False, path.silence_limit()

@@ -6,18 +6,19 @@ Source: docs/protocol sections 5 to 7.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from morphnet.config import Tuning
 from morphnet.errors import MalformedFrame
-from morphnet.tunnel.candidate import Candidate
-from morphnet.tunnel.events import Counts, Effects, PathChanged, PathMoved, Rekeyed
+from morphnet.tunnel.candidate import Candidates
+from morphnet.tunnel.carrier import PLAIN, Carrier
+from morphnet.tunnel.events import Counts, Effects, PathChanged, PathMoved, Reached, Rekeyed
 from morphnet.tunnel.inbound import Inbound
 from morphnet.tunnel.keyring import LOOKAHEAD
 from morphnet.tunnel.outbound import Aside, Letter, Outbound
 from morphnet.tunnel.path import AMPLIFICATION, Path, State
 from morphnet.tunnel.scheduler import make_scheduler
+from morphnet.tunnel.spares import Spares
 from morphnet.wire.batch import Arrival, Endpoint, Train
 from morphnet.wire.frames import CONTROL, HANDSHAKE, HEARTBEAT, IP, TO_CLIENT, TO_SERVER, Prefix
 from morphnet.wire.framing import FRAMINGS
@@ -30,6 +31,7 @@ from morphnet.wire.notes import (
     Note,
     PathClose,
     Ping,
+    Reach,
     Response,
     Seen,
     WantIds,
@@ -37,18 +39,18 @@ from morphnet.wire.notes import (
 )
 
 MAX_PATHS = 16  # that are not closed, per session
-SPARES = 4  # issued ids that a client keeps in hand; below that it asks for more
-MAX_SPARES = 32  # well below IDS_PER_SESSION: the server still knows every one of them
-RECHALLENGE = 0.1  # seconds between challenges to an address that sends on
 
 
 class Session:
-    """What both ends keep of one another. The client opens paths; the server follows."""
+    """What both ends keep of one another. The client (of two peers, the caller) opens paths; the server follows."""
 
     def __init__(
         self, peer: str, name: bytes, tuning: Tuning, *, server: bool, entropy: Callable[[int], bytes]
     ) -> None:
         self.peer = peer  # certificate name
+        self.inward = TO_SERVER if server else TO_CLIENT  # the direction of what comes in
+        self.carriers: Mapping[int, Carrier] = {}  # doors that are not plain
+        self.equals = False  # a peer: either end may find itself behind another address
         self.name = name  # 16 bytes, the same for ever; never on the wire
         self.tuning = tuning
         self.framing = FRAMINGS[tuning.framing]
@@ -57,20 +59,18 @@ class Session:
         self.outbound = Outbound(tuning, TO_CLIENT if server else TO_SERVER, self.counts)
         self.paths = self.outbound.paths
         self.inbound = Inbound(tuning, self.counts, self.paths)
-        self.spares: deque[bytes] = deque(maxlen=MAX_SPARES)  # client: issued ids not shown yet
-        self.ids_wanted = 0  # server: ids that the client asked for
+        self.spares = Spares(self.outbound, server=server)
         self.trace: Callable[[str], None] | None = None
         self.heard_at = float("-inf")
         self.heartbeat = tuning.heartbeat_s * (1.5 if server else 1.0)  # seconds
         self.judged_at = float("-inf")
         self.due = 0.0  # when `tick` wants to be called; kept by the tunnel
         self._entropy = entropy
-        self._candidates: dict[int, Candidate] = {}
+        self._candidates = Candidates(entropy)
         self._pending: tuple[bytes, int] | None = None  # server: send keys that wait for the client to use its own
         self._anew = False  # client: the server is another process, which knows nothing of our counting
         self._ceiling = 0
         self.use_framing(tuning.framing)
-        self._asked_ids_at = float("-inf")
 
     def use_framing(self, name: str) -> None:
         """Speak that framing from now on."""
@@ -120,14 +120,14 @@ class Session:
         """
         self.inbound.restart(effects.delivers)
         self._anew = True
-        self.spares.clear()
+        self.spares.in_hand.clear()
         for path in self.paths.values():
             self.outbound.send_again(path.take_flights(), path)
             path.peer_restarted()
 
     def add_spares(self, ids: Iterable[bytes]) -> None:
         """Client: ids (20 bytes each) that it may show; paths that have none begin to show one."""
-        self.spares.extend(ids)
+        self.spares.in_hand.extend(ids)
         for path in self.paths.values():
             if not path.shown and path.state is not State.CLOSED:
                 self.show_fresh(path)
@@ -151,7 +151,7 @@ class Session:
                 path = min(old, key=lambda path: path.since)
             else:
                 path = self.paths[free] = Path(free, door, remote, self._ceiling, now)
-        path.moved(door, remote, now)
+        self._move(path, door, remote, now)
         path.uplink = uplink
         path.validated = True  # the client chose the address itself
         self.change(path, State.PROBING, now, effects)
@@ -162,13 +162,19 @@ class Session:
     def move_path(self, path_id: int, door: int, remote: Endpoint, now: float, effects: Effects) -> None:
         """This end's address on a path has changed: show another id, prove the new way, send again what hung."""
         path = self.paths[path_id]
-        path.moved(door, remote, now)
+        self._move(path, door, remote, now)
         self.show_fresh(path)
         self.outbound.send_again(path.take_flights(), path)
         path.token = b""
         self.probe(path, now, effects)
         effects.events.append(PathMoved(self.peer, path.id, path.uplink))
         self.outbound.drain(now, effects)
+
+    def _move(self, path: Path, door: int, remote: Endpoint, now: float) -> None:
+        path.moved(door, remote, now)
+        path.rank = self.carriers.get(door, PLAIN).rank
+        if path.rank:
+            path.mtu.trust()  # a stream carries whatever it is given
 
     def close_path(self, path_id: int, now: float, effects: Effects, *, tell: bool = True) -> None:
         """Stop using a path; what was in flight on it goes another way."""
@@ -181,6 +187,13 @@ class Session:
             self.outbound.say(others[0], Letter([PathClose(path_id)], asks=True), now, effects)
         self.outbound.drain(now, effects)
 
+    def silence(self, path_id: int, now: float, effects: Effects) -> None:
+        """What carries a path is known to be gone: what was in flight on it goes another way at once."""
+        path = self.paths.get(path_id)
+        if path is not None and path.usable:
+            self.change(path, State.SILENT, now, effects)
+            self.outbound.drain(now, effects)
+
     def set_scheduler(self, name: str) -> None:
         """
         Spread what this end sends in another way from now on.
@@ -191,8 +204,8 @@ class Session:
 
     def show_fresh(self, path: Path) -> None:
         """Show an id on `path` that was never shown, if one is in hand."""
-        if self.spares:
-            path.shown = self.spares.popleft()
+        if self.spares.in_hand:
+            path.shown = self.spares.in_hand.popleft()
         elif not path.shown:
             other = next((p.shown for p in self.paths.values() if p.shown), b"\0" * 20)
             path.shown = other
@@ -253,6 +266,8 @@ class Session:
             self.counts["unexpected"] += 1
             return None
         path = self.paths[path_id] = Path(path_id, arrival.door, arrival.source, self._ceiling, now)
+        path.uplink = self.carriers.get(arrival.door, PLAIN).name
+        self._move(path, arrival.door, arrival.source, now)
         return path
 
     def _from_elsewhere(self, path: Path, prefix: Prefix, train: Train, now: float, effects: Effects) -> None:
@@ -262,18 +277,10 @@ class Session:
         Source: RFC 9000 sections 8.2 and 9.3.
         """
         self.counts["elsewhere"] += 1
-        if not self.server:
+        if not (self.server or self.equals):
             return
-        arrival, newest = train.arrival, prefix.number > path.seen.highest
-        candidate = self._candidates.get(path.id)
-        if candidate is None or candidate.way != (arrival.door, arrival.source):
-            if not newest:  # an old datagram that was held back or captured says nothing about where the peer is
-                return
-            candidate = self._candidates[path.id] = Candidate(arrival, self._entropy(TOKEN))
-        if newest:
-            candidate.shown = prefix.issued
-        candidate.allowance += AMPLIFICATION * (train.end - train.at)
-        if now - candidate.challenged_at >= RECHALLENGE and candidate.allowance >= self.framing.overhead + TOKEN + 1:
+        candidate = self._candidates.heard(prefix, train, newest=prefix.number > path.seen.highest)
+        if candidate is not None and candidate.due(self.framing.overhead + TOKEN + 1, now):
             candidate.challenged_at = now
             letter = Letter([Challenge(candidate.token)], to=Aside(*candidate.way, candidate.shown))
             candidate.allowance -= self.outbound.say(path, letter, now, effects)
@@ -295,17 +302,19 @@ class Session:
                 case NewIds() if not self.server:
                     self.add_spares(note.ids)
                 case WantIds() if self.server:
-                    self.ids_wanted = min(MAX_IDS, self.ids_wanted + note.count)
+                    self.spares.wanted = min(MAX_IDS, self.spares.wanted + note.count)
                 case PathClose() if self.server:
                     self.close_path(note.path, now, effects, tell=False)
                 case Seen() if not self.server:
                     path.seen_as = Endpoint(note.host, note.port)
+                case Reach() if self.equals:
+                    effects.events.append(Reached(self.peer, note.places))
                 case _:
                     self.counts["unexpected"] += 1
 
     def observed(self, path: Path) -> list[Note]:
         """Server: what the client cannot know, the address by which it is seen on this path."""
-        return [Seen(path.remote.host, path.remote.port)] if self.server else []
+        return [Seen(path.remote.host, path.remote.port)] if self.server and path.remote.port else []
 
     def change(self, path: Path, state: State, now: float, effects: Effects, resent: int = 0) -> None:
         """Begin another part of a path's life; leaving the usable states sends its flights another way."""
@@ -332,21 +341,6 @@ class Session:
             path.token = path.token or self._entropy(TOKEN)
             notes.append(Challenge(path.token))
         self.outbound.say(path, Letter(notes, asks=path.usable), now, effects)
-
-    def tend_spares(self, now: float, effects: Effects) -> None:
-        """Client: ask for more ids before they run out."""
-        if not self.server and len(self.spares) < SPARES and now - self._asked_ids_at > 1.0:
-            ways = self.outbound.candidates()
-            if ways:
-                self._asked_ids_at = now
-                self.outbound.say(ways[0], Letter([WantIds(MAX_IDS // 2)], asks=True), now, effects)
-
-    def grant_ids(self, ids: list[bytes], now: float, effects: Effects) -> None:
-        """Server: hand the client ids that it asked for, 20 bytes each."""
-        self.ids_wanted = 0
-        ways = self.outbound.candidates()
-        if ways and ids:
-            self.outbound.say(ways[0], Letter([NewIds(tuple(ids))], asks=True), now, effects)
 
     def _notes(self, plaintext: bytes) -> list[Note]:
         try:
@@ -383,11 +377,12 @@ class Session:
 
     def _answered(self, path: Path, note: Response, arrival: Arrival, now: float, effects: Effects) -> None:
         """A token came back: the address it came from is proved."""
-        candidate = self._candidates.get(path.id)
-        if candidate is not None and note.token == candidate.token and (arrival.door, arrival.source) == candidate.way:
-            del self._candidates[path.id]
-            path.moved(*candidate.way, now)
-            path.validated, path.shown = True, candidate.shown
+        candidate = self._candidates.proved(path.id, note.token, arrival)
+        if candidate is not None:
+            self._move(path, *candidate.way, now)
+            path.validated = True
+            if self.server:
+                path.shown = candidate.shown
             resent = self.outbound.send_again(path.take_flights(), path)
             effects.events.append(PathMoved(self.peer, path.id, path.uplink))
             self.change(path, State.ACTIVE, now, effects, resent)

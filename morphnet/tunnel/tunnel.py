@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from morphnet.config import Tuning
 from morphnet.errors import BugError, MalformedFrame
+from morphnet.tunnel.carrier import Carrier
 from morphnet.tunnel.events import Counts, Effects, Overrun
 from morphnet.tunnel.pulse import due_at, excuse, tick
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.trace import departure_line, trace_line
 from morphnet.wire.batch import Arrival, Train
 from morphnet.wire.core import CORE
-from morphnet.wire.frames import ISSUED, LAST, SHORT_ID, TO_CLIENT, TO_SERVER
+from morphnet.wire.frames import ISSUED, LAST, SHORT_ID
 from morphnet.wire.framing import LEAST, count_following
 from morphnet.wire.segments import Run
 
@@ -28,8 +30,28 @@ DRAWS = 4  # for each new id, before it is no chance any more that all are taken
 IDS_PER_SESSION = 64  # issued ids that one session may hold; the oldest are taken back
 
 
+class Asker(Protocol):
+    """Who has datagrams of its own on the doors of the tunnel, by an id that they start with."""
+
+    def due_at(self) -> float:
+        """When `tick` wants to be called; infinity for never."""
+        ...
+
+    def tick(self, now: float, effects: Effects) -> None:
+        """Do what is due."""
+        ...
+
+    def received(self, arrival: Arrival, datagram: bytes, now: float, effects: Effects) -> None:
+        """A datagram that starts with its id."""
+        ...
+
+
 class Tunnel:
-    """All sessions of a server, or the one of a client."""
+    """
+    All sessions of one process: a server's with its clients, a client's with its server and with its peers.
+
+    :param server: the part that this end plays in sessions that do not say otherwise.
+    """
 
     def __init__(self, *, server: bool, entropy: Callable[[int], bytes]) -> None:
         self.server = server
@@ -38,8 +60,10 @@ class Tunnel:
         self.ended: Callable[[Session], None] = lambda session: (
             None
         )  # told of each that is dropped, whatever the reason
+        self.carriers: dict[int, Carrier] = {}  # what there is to know of doors; the others are plain
         self._entropy = entropy
-        self._inward = TO_SERVER if server else TO_CLIENT
+        self.askers: dict[bytes, Asker] = {}  # by the id that their datagrams start with
+        self.default: Session | None = None  # where packets go whose destination is nobody's: a client's server
         self._shown: dict[bytes, tuple[Session, bytes]] = {}  # start of an issued id -> session, issued id
         self._issued: dict[str, list[bytes]] = {}
         self._inner: dict[bytes, Session] = {}  # inner address -> session
@@ -48,20 +72,33 @@ class Tunnel:
 
     # -- sessions ----------------------------------------------------------------------------------------------------
 
-    def add_session(self, peer: str, name: bytes, tuning: Tuning, inner: Iterable[bytes] = ()) -> Session:
+    def add_session(
+        self,
+        peer: str,
+        name: bytes,
+        tuning: Tuning,
+        inner: Iterable[bytes] | None = None,
+        *,
+        server: bool | None = None,
+    ) -> Session:
         """
         A new session, in place of any other with the same peer.
 
-        :param inner: addresses (4 or 16 bytes) that packets for this peer carry; a server accepts only these from it.
+        :param inner: addresses (4 or 16 bytes) that packets for this peer carry, and that it alone may send from. None:
+            it carries all that is nobody else's, and may send from anywhere.
+        :param server: the part that this end plays; None for the tunnel's own.
         """
         self.drop_session(peer)
-        session = Session(peer, name, tuning, server=self.server, entropy=self._entropy)
+        part = self.server if server is None else server
+        session = Session(peer, name, tuning, server=part, entropy=self._entropy)
+        session.carriers = self.carriers
         self.sessions[peer] = session
         self._issued[peer] = []
-        addresses = frozenset(inner)
-        self._inner.update(dict.fromkeys(addresses, session))
-        if self.server:
-            session.inbound.sources = addresses
+        if inner is None:
+            self.default = session
+        else:
+            session.inbound.sources = addresses = frozenset(inner)
+            self._inner.update(dict.fromkeys(addresses, session))
         return session
 
     def drop_session(self, peer: str) -> bool:
@@ -71,6 +108,8 @@ class Tunnel:
             return False
         for issued in self._issued.pop(peer):
             self._shown.pop(issued[:SHORT_ID], None)
+        if self.default is session:
+            self.default = None
         self._inner = {address: owner for address, owner in self._inner.items() if owner is not session}
         self._timers = [entry for entry in self._timers if entry[2] is not session]
         heapq.heapify(self._timers)
@@ -113,12 +152,11 @@ class Tunnel:
         :param batch: each with its virtio_net_hdr in front.
         """
         effects, touched = Effects(), dict[str, Session]()
-        only = next(iter(self.sessions.values()), None) if not self.server else None
         for cut in CORE.gather(batch):
             if cut is None:
                 self.counts["malformed"] += 1
                 continue
-            session = only or self._inner.get(cut[0])
+            session = self._inner.get(cut[0]) or self.default
             if session is None:
                 self.counts["no_session"] += 1
                 continue
@@ -155,10 +193,10 @@ class Tunnel:
         end = at + size
         entry = self._shown.get(bytes(arrival.data[at : at + SHORT_ID])) if size >= LEAST else None
         if entry is None:
-            self.counts["stranger" if size >= LEAST else "malformed"] += 1
+            self._ask_or_stranger(arrival, at, size, now, out[0])
             return end
         session, issued = entry
-        framing, ways = session.framing, (issued, self._inward)
+        framing, ways = session.framing, (issued, session.inward)
         try:
             prefix = framing.unpack(arrival.data, at, size, *ways)
         except MalformedFrame:
@@ -179,22 +217,30 @@ class Tunnel:
                 session.receive(alone, Train(arrival, step, length, 1, step + length), now, effects)
         return end
 
+    def _ask_or_stranger(self, arrival: Arrival, at: int, size: int, now: float, effects: Effects) -> None:
+        asker = self.askers.get(bytes(arrival.data[at : at + SHORT_ID])) if self.askers else None
+        if asker is not None:
+            asker.received(arrival, bytes(arrival.data[at : at + size]), now, effects)
+        else:
+            self.counts["stranger" if size >= LEAST else "malformed"] += 1
+
     def _show(self, effects: Effects) -> None:
         """Tell what is about to be sent to whoever traces its session."""
         for departure in effects.sends:
             entry = self._shown.get(bytes(departure.data[:SHORT_ID]))
             if entry is not None and entry[0].trace is not None:
-                entry[0].trace(departure_line(departure, entry[0].framing, entry[1], 1 - self._inward))
+                entry[0].trace(departure_line(departure, entry[0].framing, entry[1], 1 - entry[0].inward))
 
     def _after(self, session: Session, now: float, effects: Effects) -> None:
         if session.inbound.overrun and session.peer in self.sessions:
             effects.events.append(Overrun(session.peer, session.inbound.forged))
             self.drop_session(session.peer)
             return
-        if session.ids_wanted and self.server and session.outbound.candidates():
-            session.grant_ids(self.issue_ids(session, session.ids_wanted), now, effects)
-        if not self.server and len(session.spares) and session.spares[-1][:SHORT_ID] not in self._shown:
-            self.learn_ids(session, [issued for issued in session.spares if issued[:SHORT_ID] not in self._shown])
+        spares = session.spares
+        if spares.wanted and session.server and session.outbound.candidates():
+            spares.grant(self.issue_ids(session, spares.wanted), now, effects)
+        if not session.server and spares.in_hand and spares.in_hand[-1][:SHORT_ID] not in self._shown:
+            self.learn_ids(session, [issued for issued in spares.in_hand if issued[:SHORT_ID] not in self._shown])
 
     # -- time --------------------------------------------------------------------------------------------------------
 
@@ -202,11 +248,16 @@ class Tunnel:
         """When `on_timer` wants to be called; None when nothing is due ever."""
         while self._timers and self._timers[0][2].due != self._timers[0][0]:
             heapq.heappop(self._timers)
-        return self._timers[0][0] if self._timers else None
+        due = self._timers[0][0] if self._timers else float("inf")
+        for asker in self.askers.values():
+            due = min(due, asker.due_at())
+        return None if due == float("inf") else due
 
     def on_timer(self, now: float) -> Effects:
         """Do what is due."""
         effects, touched = Effects(), list[Session]()
+        for asker in self.askers.values():
+            asker.tick(now, effects)
         while True:
             due = self.next_timer()
             if due is None or due > now:

@@ -130,6 +130,11 @@ def is_address6(text: str) -> bool:
     return text == "" or _parses(ipaddress.IPv6Address, text)
 
 
+def is_network(text: str) -> bool:
+    """A network of either family, in CIDR notation."""
+    return _parses(ipaddress.ip_network, text)
+
+
 def is_interface4(text: str) -> bool:
     """An IPv4 address and its prefix length, or nothing."""
     return text == "" or ("/" in text and _parses(ipaddress.IPv4Interface, text))

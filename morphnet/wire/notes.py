@@ -14,8 +14,9 @@ from ipaddress import ip_address
 from morphnet.errors import MalformedFrame
 from morphnet.wire.frames import CONTROL, HANDSHAKE, HEARTBEAT
 from morphnet.wire.ip import View
+from morphnet.wire.places import KINDS, MOST_PLACES, Place, is_reachable
 
-PADDING, PING, ACK, CHALLENGE, RESPONSE, NEW_IDS, WANT_IDS, PATH_CLOSE, SEEN = range(9)
+PADDING, PING, ACK, CHALLENGE, RESPONSE, NEW_IDS, WANT_IDS, PATH_CLOSE, SEEN, REACH = range(10)
 TOKEN = 8  # bytes of a challenge
 ISSUED = 20  # bytes of an issued id: ClientID and session id
 MAX_RANGES = 32
@@ -86,7 +87,14 @@ class Seen:
     port: int
 
 
-Note = Ping | Ack | Challenge | Response | NewIds | WantIds | PathClose | Seen
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Where the sender may be reached: it searches for a direct way, and so shall the receiver."""
+
+    places: tuple[Place, ...]  # at most MOST_PLACES
+
+
+Note = Ping | Ack | Challenge | Response | NewIds | WantIds | PathClose | Seen | Reach
 
 _ACK = struct.Struct("!BQIIIQIB")
 _RANGE = struct.Struct("!HH")
@@ -115,14 +123,21 @@ def _pack(note: Note) -> bytes:
         case PathClose():
             return bytes((PATH_CLOSE, note.path))
         case Seen():
-            packed = ip_address(note.host).packed
-            return bytes((SEEN, len(packed))) + packed + _PORT.pack(note.port)
+            return bytes((SEEN,)) + _pack_address(note.host, note.port)
+        case Reach():
+            packed = (bytes((KINDS.index(each.kind),)) + _pack_address(each.host, each.port) for each in note.places)
+            return bytes((REACH, len(note.places))) + b"".join(packed)
+
+
+def _pack_address(host: str, port: int) -> bytes:
+    packed = ip_address(host).packed
+    return bytes((len(packed),)) + packed + _PORT.pack(port)
 
 
 def type_of(notes: Iterable[Note]) -> int:
     """The type of the datagram that these notes travel in."""
     kinds = {type(note) for note in notes}
-    if kinds & {NewIds, WantIds, PathClose}:
+    if kinds & {NewIds, WantIds, PathClose, Reach}:
         return CONTROL
     return HANDSHAKE if kinds & {Challenge, Response} else HEARTBEAT
 
@@ -164,12 +179,25 @@ def _unpack_ids(data: bytes, at: int) -> tuple[NewIds, int]:
     return NewIds(tuple(flat[i : i + ISSUED] for i in range(0, len(flat), ISSUED))), at + 1 + len(flat)
 
 
-def _unpack_seen(data: bytes, at: int) -> tuple[Seen, int]:
+def _unpack_address(data: bytes, at: int) -> tuple[str, int, int]:
     size = _take(data, at, 1)[0]
     if size not in (4, 16):
         raise MalformedFrame("address of no family")
     packed, port = _take(data, at + 1, size), _PORT.unpack(_take(data, at + 1 + size, 2))[0]
-    return Seen(str(ip_address(packed)), port), at + 3 + size
+    return str(ip_address(packed)), port, at + 3 + size
+
+
+def _unpack_reach(data: bytes, at: int) -> tuple[Reach, int]:
+    count, at = _take(data, at, 1)[0], at + 1
+    if count > MOST_PLACES:
+        raise MalformedFrame("too many places")
+    places = []
+    for _ in range(count):
+        kind, at = _take(data, at, 1)[0], at + 1
+        host, port, at = _unpack_address(data, at)
+        if kind < len(KINDS) and port and is_reachable(ip_address(host)):
+            places.append(Place(KINDS[kind], host, port))
+    return Reach(tuple(places)), at
 
 
 def decode_notes(plaintext: View) -> list[Note]:
@@ -213,6 +241,9 @@ def _unpack(kind: int, data: bytes, at: int) -> tuple[Note, int]:
         case 7:
             return PathClose(_take(data, at, 1)[0]), at + 1
         case 8:
-            return _unpack_seen(data, at)
+            host, port, at = _unpack_address(data, at)
+            return Seen(host, port), at
+        case 9:
+            return _unpack_reach(data, at)
         case _:
             raise MalformedFrame(f"unknown note {kind}")

@@ -9,16 +9,13 @@ Source: docs/protocol section 6.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import re
 import struct
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, NoReturn, get_type_hints
+from typing import Annotated, ClassVar
 
-from morphnet.errors import BugError, MalformedFrame
+from morphnet.errors import MalformedFrame
 from morphnet.wire.fields import (
-    Field,
     Optionally,
     Real,
     Several,
@@ -30,7 +27,9 @@ from morphnet.wire.fields import (
     is_address6,
     is_interface4,
     is_interface6,
+    is_network,
 )
+from morphnet.wire.messages import Catalogue
 
 VERSION = 1  # of this protocol, told in Hello
 LIMIT = 1 << 16  # bytes of one message, its length prefix not counted
@@ -49,6 +48,7 @@ _IdTexts = Annotated[tuple[str, ...], Several(Text(re.compile(r"[0-9a-f]{40}")),
 Words = Annotated[tuple[str, ...], Several(Text(_WORD), 16)]
 Epoch = Annotated[int, Whole(0, (1 << 23) - 1)]
 _ADDRESS = re.compile(r"[0-9a-fA-F:.]{0,45}")
+_HOST_PORT = re.compile(r"[A-Za-z0-9._:\[\]-]{1,260}")
 _PREFIXED = re.compile(r"[0-9a-fA-F:./]{0,49}")
 
 
@@ -174,6 +174,9 @@ class Joined:
     type: ClassVar[str] = "joined"
     certificate: Pem
     ca: Pem
+    relays: Annotated[tuple[str, ...], Several(Text(_HOST_PORT), 16)] = ()  # HOST or HOST:PORT where machines meet
+    networks: Annotated[tuple[str, ...], Several(Text(_PREFIXED, is_network), 4)] = ()  # that they have addresses in
+    vpn: Annotated[bool, Truth()] = True  # whether who has signed carries a VPN as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,45 +211,25 @@ Signal = (
     | Renew
     | Renewed
 )
-_CLASSES: tuple[type[Signal], ...] = (
-    Hello,
-    Welcome,
-    Refusal,
-    Ping,
-    Pong,
-    Ids,
-    Drain,
-    Goodbye,
-    Revoked,
-    Scheduler,
-    Join,
-    Joined,
-    Renew,
-    Renewed,
+_MESSAGES = Catalogue[Signal](
+    (
+        Hello,
+        Welcome,
+        Refusal,
+        Ping,
+        Pong,
+        Ids,
+        Drain,
+        Goodbye,
+        Revoked,
+        Scheduler,
+        Join,
+        Joined,
+        Renew,
+        Renewed,
+    ),
+    LIMIT,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """How one class is read and written."""
-
-    build: type[Signal]
-    fields: dict[str, Field]
-    required: frozenset[str]
-
-
-def _layout(build: type[Signal]) -> _Layout:
-    hints = get_type_hints(build, include_extras=True)
-    fields: dict[str, Field] = {}
-    required: set[str] = set()
-    for each in dataclasses.fields(build):
-        (fields[each.name],) = hints[each.name].__metadata__
-        if each.default is dataclasses.MISSING:
-            required.add(each.name)
-    return _Layout(build, fields, frozenset(required))
-
-
-_LAYOUTS = {build.type: _layout(build) for build in _CLASSES}
 
 
 def encode(signal: Signal) -> bytes:
@@ -255,26 +238,8 @@ def encode(signal: Signal) -> bytes:
 
     :raises BugError: a field is out of its range, or the message too long.
     """
-    layout = _LAYOUTS[signal.type]
-    values: dict[str, object] = {"type": signal.type}
-    try:
-        for name, check in layout.fields.items():
-            values[name] = check.read(getattr(signal, name))
-    except ValueError as trouble:
-        raise BugError(f"{signal.type}: {name}: {trouble}") from None
-    body = json.dumps(values, separators=(",", ":")).encode("ascii")
-    if len(body) > LIMIT:
-        raise BugError(f"{signal.type} of {len(body)} bytes")
+    body = _MESSAGES.encode(signal)
     return _LENGTH.pack(len(body)) + body
-
-
-def phrase(text: str) -> str:
-    """`text` as a reason may travel: printable ASCII, at most 500 characters."""
-    return "".join(letter if " " <= letter <= "~" else "?" for letter in text[:500])
-
-
-def _not_a_number(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no number")
 
 
 def decode(body: bytes) -> Signal:
@@ -283,28 +248,7 @@ def decode(body: bytes) -> Signal:
 
     :raises MalformedFrame: it is none, of an unknown type, or a field is missing, of a wrong type or out of range.
     """
-    if len(body) > LIMIT:
-        raise MalformedFrame(f"message of {len(body)} bytes")
-    try:
-        read: object = json.loads(body.decode("utf-8"), parse_constant=_not_a_number)
-    except (ValueError, RecursionError):  # the second: a bomb of brackets
-        raise MalformedFrame("message that is not JSON") from None
-    if not isinstance(read, dict):
-        raise MalformedFrame("message that is not an object")
-    kind = read.get("type")
-    layout = _LAYOUTS.get(kind) if isinstance(kind, str) else None
-    if layout is None:
-        raise MalformedFrame("message of unknown type")
-    if missing := layout.required - read.keys():
-        raise MalformedFrame(f"{kind} without {min(missing)}")
-    values: dict[str, object] = {}
-    for name, check in layout.fields.items():
-        if name in read:
-            try:
-                values[name] = check.read(read[name])
-            except ValueError as trouble:
-                raise MalformedFrame(f"{kind}: {name}: {trouble}") from None
-    return layout.build(**values)  # type: ignore[arg-type]  # each value went through its field's check
+    return _MESSAGES.decode(body)
 
 
 class SignalReader:

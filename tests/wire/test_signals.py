@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import BugError, MalformedFrame
 from morphnet.wire import signals
+from morphnet.wire.messages import phrase
 from morphnet.wire.signals import (
     LIMIT,
     Drain,
@@ -33,7 +34,6 @@ from morphnet.wire.signals import (
     Welcome,
     decode,
     encode,
-    phrase,
 )
 
 WELCOME = Welcome(
@@ -132,10 +132,10 @@ class CodecTests(SynchronousTestCase):
 
     @given(
         st.dictionaries(
-            st.sampled_from([each.name for one in signals._CLASSES for each in dataclasses.fields(one)]),
+            st.sampled_from([each.name for one in signals._MESSAGES.classes for each in dataclasses.fields(one)]),
             _scalar | st.lists(_scalar, max_size=3) | st.dictionaries(st.text(max_size=5), _scalar, max_size=2),
         ),
-        st.sampled_from([one.type for one in signals._CLASSES]),
+        st.sampled_from([one.type for one in signals._MESSAGES.classes]),
     )
     @_calm
     def test_arbitrary_fields(self, values: dict[str, object], kind: str) -> None:

@@ -1,0 +1,207 @@
+"""
+What a node and a relay say to each other: JSON messages as WebSocket texts, and envelopes as WebSocket binaries.
+
+An envelope is a number (u32, big-endian) and what the relay does not look into. From a node it is the number of whom
+the relay shall hand it to; the relay puts the sender's number in its place.
+
+Source: docs/protocol section 11.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from morphnet.errors import MalformedFrame
+from morphnet.wire.fields import Real, Several, Text, Truth, Whole
+from morphnet.wire.messages import Catalogue
+from morphnet.wire.signals import Name, Pem, Phrase
+
+VERSION = 1
+LIMIT = 1 << 16  # bytes of one text
+MOST_WATCHED = 256  # names that one node may watch
+EVERYBODY = "*"
+MOST_ENVELOPE = 4 + (1 << 16) + 64  # bytes: a number, a kind, and a whole run of datagrams
+_NUMBER = struct.Struct("!I")
+_SIZE = struct.Struct("!H")
+
+_NAME_OR_ALL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}|\*")
+_PLACE = re.compile(r"[a-z0-9]{1,12} [0-9a-fA-F:.]{2,45} [0-9]{1,5}", re.ASCII)
+_TOKEN = re.compile(r"[0-9a-f]{16}")
+_SECRET = re.compile(r"[0-9a-f]{64}")
+
+Number = Annotated[int, Whole(1, (1 << 32) - 1)]
+Token = Annotated[str, Text(_TOKEN)]
+Places = Annotated[tuple[str, ...], Several(Text(_PLACE), 32)]  # see wire/places.py
+Port = Annotated[int, Whole(0, 65535)]
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """The node's first message: who it is, and whose coming and going it wants to know."""
+
+    type: ClassVar[str] = "register"
+    name: Name  # as in its certificate
+    instance: Token  # another one for every process
+    watch: Annotated[tuple[str, ...], Several(Text(_NAME_OR_ALL), MOST_WATCHED)] = ()  # names, or EVERYBODY
+    version: Annotated[int, Whole(1, 255)] = VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The relay's answer."""
+
+    type: ClassVar[str] = "registered"
+    number: Number  # of this connection
+    observed: Places  # where the connection comes from
+    echo_port: Port = 0  # UDP; 0: no echo is to be had
+    second_port: Port = 0  # another UDP port, to see whether a NAT maps each destination anew
+    echo_id: Annotated[str, Text(re.compile(r"([0-9a-f]{16})?"))] = ""
+    echo_key: Annotated[str, Text(re.compile(r"([0-9a-f]{64})?"))] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """The relay does not take the node in; the connection ends after it."""
+
+    type: ClassVar[str] = "turned-away"
+    reason: Phrase
+    retry_after: Annotated[float, Real(0.0, 86400.0)] = 60.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """The node wants to know of others than before."""
+
+    type: ClassVar[str] = "watch"
+    names: Annotated[tuple[str, ...], Several(Text(_NAME_OR_ALL), MOST_WATCHED)]
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A node of the same network is here, or something about it has changed."""
+
+    type: ClassVar[str] = "present"
+    number: Number
+    name: Name
+    instance: Token
+    observed: Places = ()  # where the relay has seen it: its connection, and what its UDP sockets were mapped to
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """It is gone."""
+
+    type: ClassVar[str] = "absent"
+    number: Number
+    name: Name
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """The relay will go away: use another one from now on."""
+
+    type: ClassVar[str] = "drain"
+    seconds: Annotated[float, Real(0.0, 86400.0)]
+    reason: Phrase = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Revocations:
+    """The network's list of revoked certificates, signed by its CA."""
+
+    type: ClassVar[str] = "revocations"
+    crl: Pem
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """An envelope to that number did not arrive: it is gone, or its line is full."""
+
+    type: ClassVar[str] = "undelivered"
+    number: Number
+    gone: Annotated[bool, Truth()]
+
+
+RelayMessage = Register | Registered | TurnedAway | Watch | Present | Absent | Drain | Revocations | Undelivered
+_MESSAGES = Catalogue[RelayMessage](
+    (Register, Registered, TurnedAway, Watch, Present, Absent, Drain, Revocations, Undelivered), LIMIT
+)
+
+
+def encode(message: RelayMessage) -> bytes:
+    """
+    One text.
+
+    :raises BugError: a field is out of its range.
+    """
+    return _MESSAGES.encode(message)
+
+
+def decode(text: bytes) -> RelayMessage:
+    """
+    One text.
+
+    :raises MalformedFrame: it is none of ours.
+    """
+    return _MESSAGES.decode(text)
+
+
+# -- envelopes --------------------------------------------------------------------------------------------------------
+
+DATAGRAMS, HANDSHAKE, CALL = 0, 1, 2  # what is in an envelope: sealed datagrams, TLS, "begin a handshake with me"
+
+
+def address(number: int, kind: int, content: bytes | bytearray | memoryview) -> bytes:
+    """An envelope to `number`."""
+    return b"".join((_NUMBER.pack(number), bytes((kind,)), content))
+
+
+def readdress(envelope: bytes, number: int) -> bytes:
+    """The same with another number in front, for the other side of a relay."""
+    return _NUMBER.pack(number) + envelope[_NUMBER.size :]
+
+
+def number_of(envelope: bytes) -> int:
+    """
+    Whom it is to, or from.
+
+    :raises MalformedFrame: there is nothing in it.
+    """
+    if len(envelope) <= _NUMBER.size:
+        raise MalformedFrame("empty envelope")
+    number: int = _NUMBER.unpack_from(envelope)[0]
+    return number
+
+
+def opened(envelope: bytes) -> tuple[int, memoryview]:
+    """
+    Kind and content of an envelope that `number_of` has accepted.
+
+    :raises MalformedFrame: of an unknown kind.
+    """
+    kind = envelope[_NUMBER.size]
+    if kind not in (DATAGRAMS, HANDSHAKE, CALL):
+        raise MalformedFrame("envelope of unknown kind")
+    return kind, memoryview(envelope)[_NUMBER.size + 1 :]
+
+
+def bundle(data: bytes | bytearray | memoryview, size: int) -> bytes:
+    """Datagrams of `size` bytes each (the last may be shorter) as the content of one envelope."""
+    return b"".join((_SIZE.pack(min(size, 0xFFFF)), data))
+
+
+def unbundle(content: memoryview) -> tuple[memoryview, int]:
+    """
+    The datagrams, one behind the other, and the size of each.
+
+    :raises MalformedFrame: there are none, or more of them than one run has.
+    """
+    if len(content) <= _SIZE.size:
+        raise MalformedFrame("bundle of nothing")
+    size: int = _SIZE.unpack_from(content)[0]
+    if not size:
+        raise MalformedFrame("datagrams without a byte")
+    return content[_SIZE.size :], size
