@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import SSL, crypto
 from service_identity import CertificateError, VerificationError
 from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
@@ -111,12 +112,12 @@ class _Outcome:
 _outcomes: WeakKeyDictionary[SSL.Connection, _Outcome] = WeakKeyDictionary()
 
 
-def _is_invitation(certificate: x509.Certificate) -> bool:
+def _is_good_for(certificate: x509.Certificate, wanted: x509.ObjectIdentifier) -> bool:
     try:
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:
         return False
-    return INVITE_USAGE in usage
+    return wanted in usage
 
 
 def _context(identity: Identity) -> SSL.Context:
@@ -147,6 +148,7 @@ def _context(identity: Identity) -> SSL.Context:
 class _Side:
     """One end's policy: `judge` says who a certificate that our CA signed belongs to."""
 
+    excused = INVITE_USAGE  # the usage that we take though OpenSSL does not
     explains = False  # let one that `judge` refuses through the handshake, so that `established` can say why
 
     def __init__(self, identity: Identity) -> None:
@@ -177,8 +179,9 @@ class _Side:
         try:
             certificate = shown.to_cryptography()
             if not ok:
-                # An invitation has no usage that OpenSSL knows. To say yes goes on to the signature, not past it.
-                if trouble == _WRONG_PURPOSE and depth == 0 and _is_invitation(certificate):
+                # OpenSSL does not know the usage of an invitation, and wants a server where a peer was called. To say
+                # yes goes on to the signature, not past it.
+                if trouble == _WRONG_PURPOSE and depth == 0 and _is_good_for(certificate, self.excused):
                     return True
                 raise Refused(_VERIFY_TROUBLE.get(trouble, f"certificate error {trouble}"))
             if depth == 0:
@@ -253,6 +256,43 @@ class ClientTls(_Side):
         except (VerificationError, CertificateError):
             raise Refused("certificate of another name") from None
         return peer
+
+
+@implementer(IOpenSSLServerConnectionCreator, IOpenSSLClientConnectionCreator)
+class PeerTls(_Side):
+    """
+    Either end between two peers: both show a client's certificate of the same network.
+
+    :param peer: the name that the other one's certificate must carry.
+    :param revoked: asked at every handshake with a serial; must not block.
+    """
+
+    excused = ExtendedKeyUsageOID.CLIENT_AUTH
+
+    def __init__(self, identity: Identity, peer: str, revoked: Callable[[str], bool]) -> None:
+        self._peer, self._revoked = peer, revoked
+        super().__init__(identity)
+
+    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        connection = self._connection()
+        connection.set_accept_state()
+        return connection
+
+    def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        connection = self._connection()
+        connection.set_connect_state()
+        return connection
+
+    def judge(self, certificate: x509.Certificate) -> Peer:
+        """:raises Refused: no peer, another one than was expected, or revoked."""
+        found = describe(certificate)
+        if found.kind != "client":
+            raise Refused(_VERIFY_TROUBLE[_WRONG_PURPOSE])
+        if not same_name(found.name, self._peer):
+            raise Refused("certificate of another name")
+        if self._revoked(found.serial):
+            raise Refused("certificate revoked")
+        return found
 
 
 def established(connection: SSL.Connection, pq: str = "require") -> tuple[Peer, str]:

@@ -54,6 +54,8 @@ class Description:
     serial: str  # hex, lower case, without leading zeros
     not_before: float  # Unix seconds
     not_after: float
+    addresses: tuple[str, ...] = ()  # IP addresses in the subjectAltName: of a client, those that it has inside
+    issuer: str = ""  # key identifier of the CA that signed it, hex: which network it is of
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +79,15 @@ def as_pem(certificate: x509.Certificate) -> bytes:
 
 def names_of(certificate: x509.Certificate) -> list[str]:
     """Every DNS name and IP address in the subjectAltName, in order."""
+    return [str(each.value) for each in _alternatives(certificate)]
+
+
+def _alternatives(certificate: x509.Certificate) -> list[x509.DNSName | x509.IPAddress]:
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return []
-    return [str(each.value) for each in names if isinstance(each, x509.DNSName | x509.IPAddress)]
+    return [each for each in names if isinstance(each, x509.DNSName | x509.IPAddress)]
 
 
 def _kind(certificate: x509.Certificate) -> str:
@@ -119,7 +125,21 @@ def describe(certificate: x509.Certificate) -> Description:
         serial_text(certificate),
         certificate.not_valid_before_utc.timestamp(),
         certificate.not_valid_after_utc.timestamp(),
+        tuple(str(each.value) for each in _alternatives(certificate) if isinstance(each, x509.IPAddress)),
+        issuer_of(certificate),
     )
+
+
+def issuer_of(certificate: x509.Certificate) -> str:
+    """Key identifier (hex) of the CA that signed a certificate, "" if it does not say; a CA's own is that of itself."""
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+    except x509.ExtensionNotFound:
+        try:
+            found = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+        except x509.ExtensionNotFound:
+            return ""
+    return (found or b"").hex()
 
 
 def check(certificate: x509.Certificate, ca: x509.Certificate, kind: str, name: str, *, now: float) -> Description:
@@ -225,13 +245,14 @@ class Authority:
         """
         return self._sign("server", key, names, now, SERVER_LIFETIME)
 
-    def client(self, key: PublicKey, name: str, *, now: float) -> x509.Certificate:
+    def client(self, key: PublicKey, name: str, *, now: float, addresses: Sequence[str] = ()) -> x509.Certificate:
         """
         A client's certificate.
 
+        :param addresses: those that it has inside the network, for its peers to know.
         :raises ConfigError: the CA is not good now.
         """
-        return self._sign("client", key, [name], now, CLIENT_LIFETIME)
+        return self._sign("client", key, [name, *addresses], now, CLIENT_LIFETIME)
 
     def invite(self, key: PublicKey, name: str, *, now: float, lifetime: float = INVITE_LIFETIME) -> x509.Certificate:
         """
@@ -242,14 +263,15 @@ class Authority:
         """
         return self._sign("invite", key, [name], now, lifetime)
 
-    def certify(self, name: str, request_pem: str, now: float) -> Issued:
+    def certify(self, name: str, request_pem: str, now: float, addresses: Sequence[str] = ()) -> Issued:
         """
         A client's certificate, from its request.
 
+        :param addresses: see `client`.
         :raises Refused: the request is no good.
         :raises ConfigError: the CA is not good now.
         """
-        certificate = self.client(requested_key(request_pem), name, now=now)
+        certificate = self.client(requested_key(request_pem), name, now=now, addresses=addresses)
         ends = int(certificate.not_valid_after_utc.timestamp())
         return Issued(as_pem(certificate).decode("ascii"), serial_text(certificate), ends)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from morphnet.errors import ConfigError, Refused
-from morphnet.store.base import CertificateRecord, Store
+from morphnet.store.base import CertificateRecord, Lease, PoolExhausted, Store
 
 RENEWAL_PAUSE = 3600  # seconds between two renewals of one name, so that nobody can fill the store
 
@@ -32,9 +34,9 @@ class Issued(Protocol):
 class Authority(Protocol):
     """What signs."""
 
-    def certify(self, name: str, request_pem: str, now: float) -> Issued:
+    def certify(self, name: str, request_pem: str, now: float, addresses: Sequence[str] = ()) -> Issued:
         """
-        A client's certificate for the public key in a request.
+        A client's certificate for the public key in a request, and its inner addresses.
 
         :raises Refused: the request is no good.
         :raises ConfigError: the CA is not good now.
@@ -47,12 +49,19 @@ class Enrolment:
     The server's side of joining and renewing.
 
     :param clock: its seconds() are Unix seconds, as the reactor's are.
+    :param lease: the inner addresses of a name, for its certificate; None for certificates without.
     """
 
     _log = Logger()
 
-    def __init__(self, authority: Authority, store: Store, clock: IReactorTime) -> None:
-        self._authority, self._store, self._clock = authority, store, clock
+    def __init__(
+        self,
+        authority: Authority,
+        store: Store,
+        clock: IReactorTime,
+        lease: Callable[[str], Deferred[Lease]] | None = None,
+    ) -> None:
+        self._authority, self._store, self._clock, self._lease = authority, store, clock, lease
         self._renewing: set[str] = set()  # names; at most one per open link
 
     async def join(self, invite_serial: str, name: str, csr_pem: str) -> str:
@@ -63,7 +72,8 @@ class Enrolment:
         :param name: in that certificate; the one the machine will have.
         :raises Refused: the request is no good, or the invitation was used, revoked or has expired.
         """
-        issued = self._certify(name, csr_pem)  # first, so that a broken request does not cost the invitation
+        # First, so that a broken request does not cost the invitation.
+        issued = self._certify(name, csr_pem, await self._addresses(name))
         # The one step that decides between two who come at the same time with the same invitation.
         if not await self._store.use_invite(invite_serial, int(self._clock.seconds())):
             raise Refused("this invitation was used, revoked or has expired")
@@ -87,7 +97,7 @@ class Enrolment:
             self._renewing.discard(name)
 
     async def _renew(self, name: str, csr_pem: str) -> str:
-        issued = self._certify(name, csr_pem)
+        issued = self._certify(name, csr_pem, await self._addresses(name))
         good = [
             each.not_after
             for each in await self._store.certificates()
@@ -101,9 +111,19 @@ class Enrolment:
         self._log.info("{name} has a new certificate", name=name)
         return issued.pem
 
-    def _certify(self, name: str, csr_pem: str) -> Issued:
+    async def _addresses(self, name: str) -> list[str]:
+        """Those that `name` has inside, for good."""
+        if self._lease is None:
+            return []
         try:
-            return self._authority.certify(name, csr_pem, self._clock.seconds())
+            lease = await self._lease(name)
+        except PoolExhausted:
+            raise Refused("no inner address is left in the server's pool") from None
+        return [address for address in (lease.inner4, lease.inner6) if address]
+
+    def _certify(self, name: str, csr_pem: str, addresses: Sequence[str]) -> Issued:
+        try:
+            return self._authority.certify(name, csr_pem, self._clock.seconds(), addresses)
         except ConfigError as trouble:  # ours, not the machine's: it learns nothing of it
             self._log.error("cannot sign certificates: {trouble}", trouble=str(trouble))
             raise Refused("the server cannot sign certificates now") from None

@@ -1,0 +1,40 @@
+"""Listening on one address for TCP."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import Any
+
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+
+from morphnet.errors import HostError
+
+BACKLOG = 512  # connections that the kernel keeps for us
+NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+
+
+def listen_tcp(
+    reactor: Any, host: str, port: int, factory: IProtocolFactory, *, optional: bool = False
+) -> IListeningPort | None:
+    """
+    Listen there. Twisted's listenTCP("::") takes IPv4 as well, so that no other listener can: the socket is made here.
+
+    :param optional: a machine without IPv6 is no reason to fail; then the answer is None.
+    :raises HostError: the machine refuses the address or the port.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as opened:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            opened.bind((host, port))
+            opened.listen(BACKLOG)
+            opened.setblocking(False)
+            listening: IListeningPort = reactor.adoptStreamPort(opened.fileno(), family, factory)
+    except OSError as problem:
+        if optional and problem.errno in NO_IPV6:
+            return None
+        raise HostError(f"cannot serve on {host} TCP port {port}: {problem.strerror}") from None
+    return listening

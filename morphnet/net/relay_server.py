@@ -1,0 +1,203 @@
+"""The relay's port: who may come in, and the lines of those who did. What passes between them is the registry's."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocolFactory
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+
+from morphnet.errors import MalformedFrame, Refused
+from morphnet.net.control import host_of
+from morphnet.net.limits import LIMITS, Limits, Lobby, SourceLimiter, source_of
+from morphnet.net.tls import Complaints, Peer, ServerTls, established, handshake_trouble
+from morphnet.net.websocket import Socket, server_factory
+from morphnet.rendezvous.registry import COME_AGAIN, Registry
+from morphnet.wire.messages import phrase
+from morphnet.wire.places import LINE, Place
+from morphnet.wire.relaying import Register, RelayMessage, TurnedAway, Watch, decode, encode
+
+REGISTER_WITHIN = 10.0  # seconds from an open socket to its first message
+
+
+class RelayLine:
+    """One node's connection, as the registry sees it."""
+
+    def __init__(self, socket: Socket, peer: Peer) -> None:
+        self._socket = socket
+        self.name, self.network, self.serial = peer.name, peer.issuer, peer.serial
+        self.observed = Place(LINE, socket.host, socket.port)
+        self.registered = False
+        self.timer: IDelayedCall | None = None
+
+    def tell(self, message: RelayMessage) -> None:
+        """Send a message."""
+        self._socket.send_text(encode(message))
+
+    def hand(self, envelope: bytes) -> bool:
+        """Send an envelope; False when the line is full."""
+        return self._socket.send_binary(envelope)
+
+    def prove(self, within: float) -> None:
+        """End it unless it shows life within so many seconds."""
+        self._socket.prove(within)
+
+    def end(self, reason: str) -> None:
+        """Hang up."""
+        self._socket.end(reason)
+
+
+class _Doorway(TLSMemoryBIOFactory):
+    """Turns a connection away before TLS has seen a byte of it."""
+
+    def __init__(self, server: RelayServer, tls: ServerTls, inner: IProtocolFactory) -> None:
+        super().__init__(tls, False, inner, server.clock)
+        self._server = server
+
+    def buildProtocol(self, addr: IAddress | None) -> TLSMemoryBIOProtocol:
+        if not self._server.admits(host_of(addr)):
+            return cast(TLSMemoryBIOProtocol, None)  # Twisted closes the socket
+        return super().buildProtocol(addr)
+
+
+class RelayServer:
+    """
+    All lines. `factory` is what an endpoint listens with.
+
+    :param tls: None for a port that only a proxy on this machine reaches.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, tls: ServerTls, registry: Registry, reactor: Any, limits: Limits = LIMITS, pq: str = "require"
+    ) -> None:
+        self.registry, self.clock = registry, reactor
+        self.complaints = Complaints(reactor.seconds)
+        self.closing = False
+        self._limits, self._pq = limits, pq
+        self._limiter = SourceLimiter(limits.rate, limits.burst, limits.sources)
+        self._lobby: Lobby[Socket] = Lobby(limits.half_open, limits.half_open_per_source)
+        self._lines: dict[Socket, RelayLine | None] = {}
+        self._full = 0
+        self._empty: Deferred[None] | None = None
+        self.factory: IProtocolFactory = _Doorway(self, tls, server_factory(self, reactor))
+
+    def counters(self) -> dict[str, int]:
+        """For the node's status."""
+        return {
+            "lines": len(self._lines),
+            "lines_half_open": len(self._lobby),
+            "lines_limited": self._limiter.refused,
+            "lines_full": self._full,
+            "lines_refused": sum(self.complaints.counts.values()),
+        }
+
+    def close(self, reason: str = "relay stops") -> Deferred[None]:
+        """Hang up on everybody; fires when all are gone, soon."""
+        self.closing = True
+        done: Deferred[None] = Deferred()
+        self._empty = done
+        for socket, line in list(self._lines.items()):
+            if line is None:
+                socket.drop(reason)
+            else:
+                socket.end(reason)
+        self._tell_empty()
+        return done
+
+    def admits(self, host: str) -> bool:
+        """Whether one more connection from there may come in."""
+        if self.closing or not self._limiter.admit(source_of(host), now=self.clock.seconds()):
+            return False
+        if len(self._lines) >= self._limits.connections:
+            waiting = self._lobby.oldest()
+            if waiting is None:
+                self._full += 1
+                return False
+            self._lobby.leave(waiting)
+            waiting.drop("made room")
+        return True
+
+    # what sockets tell
+
+    def connected(self, socket: Socket) -> None:
+        """Somebody is there, unknown."""
+        self._lines[socket] = None
+        leaving = self._lobby.enter(socket, source_of(socket.host))
+        if leaving is not None:
+            leaving.drop("made room")
+
+    def opened(self, socket: Socket) -> None:
+        """It has shown a good certificate, or is told why it was none."""
+        connection = socket.connection()
+        assert connection is not None  # the factory is behind TLS
+        self._lobby.leave(socket)
+        try:
+            peer, _ = established(connection, self._pq)
+            if peer.kind != "client":
+                raise Refused("certificate of a wrong usage")
+        except Refused as refused:
+            self.complaints.add(refused.reason)
+            socket.send_text(encode(TurnedAway(phrase(refused.reason))))
+            socket.end(refused.reason)
+            return
+        line = self._lines[socket] = RelayLine(socket, peer)
+        line.timer = self.clock.callLater(REGISTER_WITHIN, socket.drop, "it does not register")
+
+    def text(self, socket: Socket, text: bytes) -> None:
+        """:raises MalformedFrame: what it says has no place here."""
+        line, message = self._line(socket), decode(text)
+        if isinstance(message, Register) and not line.registered:
+            self._register(socket, line, message)
+        elif isinstance(message, Watch) and line.registered:
+            self.registry.watch(line, message.names)
+        else:
+            raise MalformedFrame(f"{message.type} out of place")
+
+    def _register(self, socket: Socket, line: RelayLine, message: Register) -> None:
+        try:
+            self.registry.register(line, message)
+        except Refused as refused:
+            self.complaints.add(refused.reason)
+            line.tell(TurnedAway(phrase(refused.reason), COME_AGAIN))
+            socket.end(refused.reason)
+            return
+        line.registered = True
+        if line.timer is not None:
+            line.timer.cancel()
+            line.timer = None
+
+    def binary(self, socket: Socket, content: bytes) -> None:
+        """:raises MalformedFrame: it has not registered, or there is nothing in it."""
+        line = self._line(socket)
+        if not line.registered:
+            raise MalformedFrame("envelope of nobody")
+        self.registry.forward(line, content)
+
+    def ended(self, socket: Socket, reason: str, failure: Failure) -> None:
+        """It is gone."""
+        self._lobby.leave(socket)
+        line = self._lines.pop(socket, None)
+        if line is None:
+            if not self.closing:
+                self.complaints.add(reason or handshake_trouble(socket.connection(), failure))
+        else:
+            if line.timer is not None and line.timer.active():
+                line.timer.cancel()
+            self.registry.gone(line)
+        self._tell_empty()
+
+    def _line(self, socket: Socket) -> RelayLine:
+        line = self._lines.get(socket)
+        if line is None:
+            raise MalformedFrame("message of nobody")
+        return line
+
+    def _tell_empty(self) -> None:
+        if self._empty is not None and not self._lines:
+            empty, self._empty = self._empty, None
+            empty.callback(None)

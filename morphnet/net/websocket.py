@@ -1,0 +1,252 @@
+"""
+One end of a WebSocket: texts and binaries, never more unread than a bound, and a sign of life now and then.
+
+Autobahn speaks the protocol; TLS, if any, is around it (`morphnet.net.tls`). Source: RFC 6455.
+"""
+
+from __future__ import annotations
+
+import os
+import typing
+from typing import Any, cast
+
+from autobahn.twisted.websocket import (
+    WebSocketClientFactory,
+    WebSocketClientProtocol,
+    WebSocketServerFactory,
+    WebSocketServerProtocol,
+)
+from OpenSSL import SSL
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IHandshakeListener,
+    IProtocolFactory,
+    IPushProducer,
+    IReactorTime,
+)
+from twisted.internet.protocol import connectionDone
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from morphnet.errors import PeerError
+from morphnet.net.control import host_of
+from morphnet.wire.relaying import MOST_ENVELOPE
+
+BACKLOG = 256 << 10  # bytes that the other end may leave unread before binaries are dropped
+MOST_BACKLOG = 1 << 20  # and before it is hung up on
+BEAT, SILENCE = 20, 15  # seconds between signs of life, and for the answer to one
+HANDSHAKE = 10  # seconds for TLS and HTTP together
+SUBPROTOCOL = "morphnet.relay.1"
+
+
+class Owner(typing.Protocol):
+    """Who uses a socket."""
+
+    def connected(self, socket: Socket) -> None:
+        """TCP is up, and nothing more."""
+        ...
+
+    def opened(self, socket: Socket) -> None:
+        """Both handshakes are done. `end` it if the other side is not to be talked to."""
+        ...
+
+    def text(self, socket: Socket, text: bytes) -> None:
+        """
+        A text came.
+
+        :raises PeerError: it has no place here: the socket is dropped.
+        """
+        ...
+
+    def binary(self, socket: Socket, content: bytes) -> None:
+        """
+        A binary came.
+
+        :raises PeerError: as above.
+        """
+        ...
+
+    def ended(self, socket: Socket, reason: str, failure: Failure) -> None:
+        """It is gone. Exactly once, also for one that was never opened."""
+        ...
+
+
+@implementer(IPushProducer, IHandshakeListener)
+class Socket:
+    """What both ends are; mixed into Autobahn's protocols. Hashable by identity."""
+
+    transport: Any
+    factory: Any
+
+    owner: Owner
+    clock: IReactorTime
+    host = local = ""  # numeric addresses, the peer's and ours
+    port = 0  # the peer's
+
+    def settle(self, owner: Owner, clock: IReactorTime) -> None:
+        """Before the connection is made."""
+        self.owner, self.clock = owner, clock
+        self._paused, self._unread = False, 0
+        self._ending, self._why = False, ""
+        self._proof: IDelayedCall | None = None
+
+    # for the owner
+
+    def send_text(self, text: bytes) -> None:
+        """Send; who reads nothing for too long is dropped."""
+        if self._ending:
+            return
+        if self._counted(len(text)) > MOST_BACKLOG:
+            self.drop("it does not read")
+            return
+        self.sendMessage(text, False)  # type: ignore[attr-defined]
+
+    def send_binary(self, content: bytes) -> bool:
+        """Send; False when too much is unread already, and nothing was sent."""
+        if self._ending or (self._paused and self._unread + len(content) > BACKLOG):
+            return False
+        self._counted(len(content))
+        self.sendMessage(content, True)  # type: ignore[attr-defined]
+        return True
+
+    def _counted(self, size: int) -> int:
+        if self._paused:
+            self._unread += size
+        return self._unread
+
+    def prove(self, within: float) -> None:
+        """Drop it unless anything comes within so many seconds."""
+        if self._proof is None and not self._ending:
+            self._proof = self.clock.callLater(within, self.drop, "no sign of life")
+            self.sendPing(os.urandom(8))  # type: ignore[attr-defined]
+
+    def end(self, reason: str) -> None:
+        """Say goodbye and hang up."""
+        if not self._ending:
+            self._ending, self._why = True, self._why or reason
+            self.sendClose(1000)  # type: ignore[attr-defined]
+
+    def drop(self, reason: str) -> None:
+        """Hang up at once."""
+        self._ending, self._why = True, self._why or reason
+        self.transport.abortConnection()
+
+    def connection(self) -> SSL.Connection | None:
+        """Of TLS, where there is any."""
+        return self.transport.getHandle() if isinstance(self.transport, TLSMemoryBIOProtocol) else None
+
+    # what Autobahn and Twisted call
+
+    def connectionMade(self) -> None:
+        peer = self.transport.getPeer()
+        self.host, self.local = host_of(peer), host_of(self.transport.getHost())
+        self.port = getattr(peer, "port", 0)
+        self.transport.registerProducer(self, True)
+        self.owner.connected(self)
+        super().connectionMade()  # type: ignore[misc]
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._proof is not None and self._proof.active():
+            self._proof.cancel()
+        self._ending = True
+        self._connectionLost(reason)  # type: ignore[attr-defined]  # not super's: it logs what strangers do
+        self.owner.ended(self, self._why, reason)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._proof is not None:
+            self._proof.cancel()
+            self._proof = None
+        self._dataReceived(data)  # type: ignore[attr-defined]  # super's only logs
+
+    def handshakeCompleted(self) -> None:
+        """TLS is up; `opened` comes when HTTP has agreed too."""
+
+    def onOpen(self) -> None:
+        self.owner.opened(self)
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        if self._ending:
+            return
+        try:
+            (self.owner.binary if isBinary else self.owner.text)(self, payload)
+        except PeerError as trouble:
+            self.drop(str(trouble))
+
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        """`connectionLost` tells."""
+
+    def pauseProducing(self) -> None:
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        self._paused, self._unread = False, 0
+
+    def stopProducing(self) -> None:
+        """The transport is gone; connectionLost tells."""
+
+
+class ServerSocket(Socket, WebSocketServerProtocol):  # type: ignore[misc]
+    """The end that was called."""
+
+    def onConnect(self, request: Any) -> str | None:
+        """Speak our subprotocol; who asks for none of it is no node."""
+        return SUBPROTOCOL if SUBPROTOCOL in request.protocols else None
+
+
+class ClientSocket(Socket, WebSocketClientProtocol):  # type: ignore[misc]
+    """The end that called."""
+
+
+_SHARED = {
+    "maxFramePayloadSize": MOST_ENVELOPE,
+    "maxMessagePayloadSize": MOST_ENVELOPE,
+    "openHandshakeTimeout": HANDSHAKE,
+    "autoPingInterval": BEAT,
+    "autoPingTimeout": SILENCE,
+    "tcpNoDelay": True,
+}
+
+
+class _Servers(WebSocketServerFactory):  # type: ignore[misc, unused-ignore]
+    noisy = False
+
+    def __init__(self, owner: Owner, reactor: Any) -> None:
+        super().__init__(protocols=[SUBPROTOCOL], server="", reactor=reactor)
+        self.setProtocolOptions(webStatus=False, **_SHARED)
+        self._settled = owner, reactor
+
+    def buildProtocol(self, addr: object) -> ServerSocket:
+        socket = ServerSocket()
+        socket.settle(*self._settled)
+        socket.factory, socket.is_server = self, True
+        return socket
+
+
+class _Clients(WebSocketClientFactory):  # type: ignore[misc, unused-ignore]
+    noisy = False
+
+    def __init__(self, owner: Owner, url: str, reactor: Any) -> None:
+        super().__init__(url, protocols=[SUBPROTOCOL], useragent="", reactor=reactor)
+        self.setProtocolOptions(**_SHARED)
+        self._settled = owner, reactor
+
+    def buildProtocol(self, addr: object) -> ClientSocket:
+        socket = ClientSocket()
+        socket.settle(*self._settled)
+        socket.factory, socket.is_server = self, False
+        return socket
+
+
+def server_factory(owner: Owner, reactor: Any) -> IProtocolFactory:
+    """Builds a ServerSocket for each connection."""
+    return cast(IProtocolFactory, _Servers(owner, reactor))
+
+
+def client_factory(owner: Owner, url: str, reactor: Any) -> IProtocolFactory:
+    """
+    Builds a ClientSocket.
+
+    :param url: "ws://HOST:PORT/", or "wss://..." where TLS is around it: what HTTP says that it wants.
+    """
+    return cast(IProtocolFactory, _Clients(owner, url, reactor))

@@ -1,0 +1,316 @@
+"""
+The life story of one peer, seen from here: met through a relay, then direct, through the relay again when that ends.
+
+The way through the relay is never given up for the search: what is found is added, and the scheduler moves over.
+
+Source: docs/protocol section 12; figures C1 to C6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from automat import TypeMachineBuilder
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait, all in seconds."""
+
+    greeting: float = 8.0  # for one handshake
+    again: tuple[float, ...] = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # before the next one, after so many that failed
+    search: float = 4.0  # for a direct way, then the relay it is
+    retry: float = 60.0  # until the next search
+    jitter: float = 0.2  # each wait is longer or shorter by at most this share
+
+
+PATIENCE = Patience()
+
+
+class Hands(Protocol):
+    """Who does what the machine decides, for one peer."""
+
+    def greet(self) -> None:
+        """Begin a handshake, or ask the peer to; `established` or `failed` follows, or nothing."""
+        ...
+
+    def give_up(self) -> None:
+        """End the handshake under way."""
+        ...
+
+    def search(self) -> None:
+        """Look for a direct way, from the start; tell the peer to do the same."""
+        ...
+
+    def rest(self) -> None:
+        """Look no more."""
+        ...
+
+    def told(self, state: str, why: str) -> None:
+        """How it stands, and what was decided, in words."""
+        ...
+
+
+class Acquaintance(Protocol):
+    """One peer."""
+
+    def appeared(self) -> None:
+        "It is at a relay where we are, and we have no session with it."
+
+    def vanished(self) -> None:
+        "No relay where we are has it any more."
+
+    def established(self) -> None:
+        "A handshake is complete: there is a session, through a relay."
+
+    def failed(self, reason: str) -> None:
+        "A handshake came to nothing."
+
+    def void(self, reason: str) -> None:
+        "The session is of no use any more: the peer is another process, or closed it."
+
+    def found(self, way: str) -> None:
+        "A direct path is active."
+
+    def lost(self) -> None:
+        "No direct path is active any more."
+
+    def addresses_changed(self, whose: str) -> None:
+        "Ours or the peer's: what was tried in vain may work now."
+
+    def wait_ended(self) -> None:
+        "The time has come."
+
+    def stop(self) -> None:
+        "Enough."
+
+
+@dataclass
+class _Core:
+    hands: Hands
+    clock: IReactorTime
+    chance: Callable[[], float]  # 0 .. 1, evenly
+    patience: Patience
+    failures: int = 0  # handshakes in a row
+    here: bool = False  # whether a relay has it
+    timer: IDelayedCall | None = field(default=None)
+
+    def wait(self, peer: Acquaintance, seconds: float, *, exactly: bool = False) -> float:
+        """The one timer: a new one replaces the old. Answers with how long it will be."""
+        self.quiet()
+        if not exactly:
+            seconds *= 1.0 + self.patience.jitter * (2.0 * self.chance() - 1.0)
+        self.timer = self.clock.callLater(seconds, peer.wait_ended)
+        return seconds
+
+    def quiet(self) -> None:
+        """No timer."""
+        if self.timer is not None and self.timer.active():
+            self.timer.cancel()
+        self.timer = None
+
+    def greet(self, peer: Acquaintance, why: str) -> None:
+        """Begin a handshake, for a limited time."""
+        self.wait(peer, self.patience.greeting, exactly=True)
+        self.hands.told("meeting", why)
+        self.hands.greet()
+
+    def search(self, peer: Acquaintance, why: str) -> None:
+        """Look for a direct way, for a limited time."""
+        self.wait(peer, self.patience.search, exactly=True)
+        self.hands.told("searching", why)
+        self.hands.search()
+
+
+_machine = TypeMachineBuilder(Acquaintance, _Core)
+_apart = _machine.state("apart")  # no session, and no relay has it
+_meeting = _machine.state("meeting")  # a handshake is under way
+_estranged = _machine.state("estranged")  # the last handshake failed
+_searching = _machine.state("searching")  # relayed, and a direct way is looked for
+_settled = _machine.state("settled")  # relayed; the next search is a while away
+_direct = _machine.state("direct")  # a direct path is active
+_stopped = _machine.state("stopped")
+
+
+# meeting
+
+
+@_apart.upon(Acquaintance.appeared).to(_meeting)
+def meet(peer: Acquaintance, core: _Core) -> None:
+    core.here, core.failures = True, 0
+    core.greet(peer, "it is at a relay")
+
+
+@_estranged.upon(Acquaintance.appeared).to(_meeting)
+def meet_anew(peer: Acquaintance, core: _Core) -> None:
+    core.here = True
+    core.greet(peer, "it has come to a relay again")
+
+
+@_meeting.upon(Acquaintance.appeared).to(_meeting)
+def start_over(peer: Acquaintance, core: _Core) -> None:
+    core.here = True  # by another line, or as another process: what was under way may have ended nowhere
+    core.hands.give_up()
+    core.greet(peer, "it has come to a relay again")
+
+
+@_meeting.upon(Acquaintance.failed).to(_estranged)
+def back_off(peer: Acquaintance, core: _Core, reason: str) -> None:
+    steps = core.patience.again
+    seconds = core.wait(peer, steps[min(core.failures, len(steps) - 1)])
+    core.failures += 1
+    core.hands.told("estranged", f"no session: {reason}; trying again in {seconds:.1f} s")
+
+
+@_meeting.upon(Acquaintance.wait_ended).to(_estranged)
+def give_up(peer: Acquaintance, core: _Core) -> None:
+    core.hands.give_up()
+    back_off(peer, core, f"no answer within {core.patience.greeting:g} s")
+
+
+@_estranged.upon(Acquaintance.wait_ended).to(_meeting)
+def try_again(peer: Acquaintance, core: _Core) -> None:
+    core.greet(peer, "time to try again")
+
+
+@_meeting.upon(Acquaintance.vanished).to(_apart)
+@_estranged.upon(Acquaintance.vanished).to(_apart)
+def part(peer: Acquaintance, core: _Core) -> None:
+    core.here = False
+    core.quiet()
+    core.hands.give_up()
+    core.hands.told("apart", "it has left every relay where we are")
+
+
+# a session, and the search
+
+
+@_apart.upon(Acquaintance.established).to(_searching)
+@_meeting.upon(Acquaintance.established).to(_searching)
+@_estranged.upon(Acquaintance.established).to(_searching)
+@_searching.upon(Acquaintance.established).to(_searching)
+@_settled.upon(Acquaintance.established).to(_searching)
+@_direct.upon(Acquaintance.established).to(_searching)
+def begin_search(peer: Acquaintance, core: _Core) -> None:
+    core.failures = 0
+    core.search(peer, "the session is up, through a relay")
+
+
+@_searching.upon(Acquaintance.wait_ended).to(_settled)
+def settle(peer: Acquaintance, core: _Core) -> None:
+    core.hands.rest()
+    seconds = core.wait(peer, core.patience.retry)
+    why = f"nothing that was tried in {core.patience.search:g} s has answered"
+    core.hands.told("settled", f"{why}; the next search is in {seconds:.0f} s")
+
+
+@_settled.upon(Acquaintance.wait_ended).to(_searching)
+def search_again(peer: Acquaintance, core: _Core) -> None:
+    core.search(peer, "time to search again")
+
+
+@_settled.upon(Acquaintance.addresses_changed).to(_searching)
+@_searching.upon(Acquaintance.addresses_changed).to(_searching)
+def search_at_once(peer: Acquaintance, core: _Core, whose: str) -> None:
+    core.search(peer, f"{whose} addresses have changed")
+
+
+@_searching.upon(Acquaintance.found).to(_direct)
+@_settled.upon(Acquaintance.found).to(_direct)
+def go_direct(peer: Acquaintance, core: _Core, way: str) -> None:
+    core.quiet()
+    core.hands.rest()
+    core.hands.told("direct", f"{way} works")
+
+
+@_direct.upon(Acquaintance.lost).to(_searching)
+def fall_back(peer: Acquaintance, core: _Core) -> None:
+    way = "the relay carries on" if core.here else "no relay has it either"
+    core.search(peer, f"the direct path fell silent; {way}")
+
+
+@_direct.upon(Acquaintance.addresses_changed).to(_direct)
+def look_around(peer: Acquaintance, core: _Core, whose: str) -> None:
+    core.hands.told("direct", f"{whose} addresses have changed; looking for a better way")
+    core.hands.search()  # the path that works stays in use
+    core.wait(peer, core.patience.search, exactly=True)
+
+
+@_direct.upon(Acquaintance.wait_ended).to(_direct)
+def stop_looking(peer: Acquaintance, core: _Core) -> None:
+    core.quiet()
+    core.hands.rest()
+
+
+@_searching.upon(Acquaintance.void).to(_apart)
+@_settled.upon(Acquaintance.void).to(_apart)
+@_direct.upon(Acquaintance.void).to(_apart)
+def forget(peer: Acquaintance, core: _Core, reason: str) -> None:
+    core.quiet()
+    core.hands.rest()
+    core.hands.told("apart", reason)
+
+
+@_searching.upon(Acquaintance.stop).to(_stopped)
+@_settled.upon(Acquaintance.stop).to(_stopped)
+@_direct.upon(Acquaintance.stop).to(_stopped)
+@_apart.upon(Acquaintance.stop).to(_stopped)
+@_meeting.upon(Acquaintance.stop).to(_stopped)
+@_estranged.upon(Acquaintance.stop).to(_stopped)
+def leave(peer: Acquaintance, core: _Core) -> None:
+    core.quiet()
+    core.hands.give_up()
+    core.hands.rest()
+
+
+# what relays tell while there is a session: the paths through them are not ours to keep
+
+
+def _is_here(peer: Acquaintance, core: _Core) -> None:
+    core.here = True
+
+
+def _is_away(peer: Acquaintance, core: _Core) -> None:
+    core.here = False
+
+
+for _state in (_searching, _settled, _direct):
+    _state.upon(Acquaintance.appeared).to(_state)(_is_here)
+    _state.upon(Acquaintance.vanished).to(_state)(_is_away)
+
+
+# What comes too late, or changes nothing.
+for _state in (_apart, _meeting, _estranged, _stopped):
+    for _void in (Acquaintance.found, Acquaintance.lost, Acquaintance.addresses_changed, Acquaintance.void):
+        _state.upon(_void).to(_state).returns(None)
+for _void in (Acquaintance.vanished, Acquaintance.wait_ended, Acquaintance.failed):
+    _apart.upon(_void).to(_apart).returns(None)
+for _state in (_estranged, _searching, _settled, _direct):
+    _state.upon(Acquaintance.failed).to(_state).returns(None)
+for _state in (_searching, _settled):
+    _state.upon(Acquaintance.lost).to(_state).returns(None)
+_direct.upon(Acquaintance.found).to(_direct).returns(None)
+for _void in (
+    Acquaintance.appeared,
+    Acquaintance.vanished,
+    Acquaintance.established,
+    Acquaintance.failed,
+    Acquaintance.wait_ended,
+    Acquaintance.stop,
+):
+    _stopped.upon(_void).to(_stopped).returns(None)
+AcquaintanceMachine = _machine.build()
+
+
+def acquaintance(
+    hands: Hands, clock: IReactorTime, chance: Callable[[], float], patience: Patience = PATIENCE
+) -> Acquaintance:
+    """
+    A peer that was not met yet.
+
+    :param chance: a fresh number in 0 .. 1 at each call, for the jitter.
+    """
+    return AcquaintanceMachine(_Core(hands, clock, chance, patience))

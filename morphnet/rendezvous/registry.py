@@ -1,0 +1,328 @@
+"""
+Who is at a relay, who wants to know of whom, and what may pass between two of them.
+
+A relay reads no envelope and keeps nothing: what it knows ends with the connections.
+
+Source: docs/protocol section 11.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from twisted.internet.interfaces import IReactorTime
+
+from morphnet.errors import MalformedFrame, PeerError, Refused
+from morphnet.wire import echo
+from morphnet.wire.places import OBSERVED, Place
+from morphnet.wire.relaying import (
+    EVERYBODY,
+    Absent,
+    Drain,
+    Present,
+    Register,
+    Registered,
+    RelayMessage,
+    Revocations,
+    Undelivered,
+    number_of,
+    readdress,
+)
+
+ECHO_KEY = 32  # bytes
+MOST_SOCKETS = 8  # of one node whose mapping is remembered
+PROVE_WITHIN = 2.0  # seconds that a node has to show life when another one comes with its name
+COME_AGAIN = 3.0  # seconds after which that other one may ask again
+UNTOLD = 64  # envelopes to nobody, in a row, about which a sender is told once
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a relay grants."""
+
+    nodes: int = 20000  # at once
+    node_rate: float = 12.5e6  # bytes a second that one node may have forwarded
+    echo_port: int = 0  # UDP; 0: none
+    second_port: int = 0
+
+
+class Line(Protocol):
+    """One connection, whose certificate was checked. Hashable by identity."""
+
+    @property
+    def name(self) -> str:
+        "As in its certificate."
+
+    @property
+    def network(self) -> str:
+        "Of the CA that signed it."
+
+    @property
+    def serial(self) -> str:
+        "Of its certificate, hex."
+
+    @property
+    def observed(self) -> Place:
+        "Where it comes from."
+
+    def tell(self, message: RelayMessage) -> None:
+        """Send a message."""
+        ...
+
+    def hand(self, envelope: bytes) -> bool:
+        """Send an envelope; False when its line is full and it was dropped."""
+        ...
+
+    def prove(self, within: float) -> None:
+        """End it unless it shows life within so many seconds."""
+        ...
+
+    def end(self, reason: str) -> None:
+        """Hang up."""
+        ...
+
+
+@dataclass(eq=False, slots=True)
+class Guest:
+    """A node that is here."""
+
+    line: Line
+    number: int
+    instance: str
+    watch: frozenset[str]
+    echo_id: bytes
+    echo_key: bytes = field(repr=False)
+    mapped: dict[int, Place] = field(default_factory=dict)  # by the number of its socket
+    credit: float = 0.0  # bytes that may be forwarded now
+    credited_at: float = 0.0
+    sent: int = 0  # bytes that it had forwarded, and that were forwarded to it
+    received: int = 0
+    lost: int = 0  # envelopes to nobody, since one arrived
+
+    @property
+    def network(self) -> str:
+        """Short for its line's."""
+        return self.line.network
+
+    @property
+    def name(self) -> str:
+        """Short for its line's."""
+        return self.line.name
+
+    def present(self) -> Present:
+        """What others are told of it."""
+        places = (self.line.observed, *self.mapped.values())
+        return Present(self.number, self.name, self.instance, tuple(map(str, places)))
+
+    def wants(self, name: str) -> bool:
+        """Whether it has to do with the node of that name."""
+        return EVERYBODY in self.watch or name in self.watch
+
+
+class Registry:
+    """
+    :param entropy: so many random bytes at each call.
+    """
+
+    def __init__(self, clock: IReactorTime, entropy: Callable[[int], bytes], terms: Terms) -> None:
+        self.terms = terms
+        self.counts: Counter[str] = Counter()
+        self.usage: dict[tuple[str, str], tuple[int, int]] = {}  # of those who left: (network, name) -> bytes
+        self._clock, self._entropy = clock, entropy
+        self._guests: dict[int, Guest] = {}
+        self._by_line: dict[Line, Guest] = {}
+        self._by_name: dict[tuple[str, str], Guest] = {}
+        self._by_echo: dict[bytes, Guest] = {}
+        self._watchers: dict[tuple[str, str], set[Guest]] = defaultdict(set)  # (network, name or EVERYBODY)
+        self._crls: dict[str, str] = {}  # by network
+
+    # -- coming and going ----------------------------------------------------------------------------------------------
+
+    def register(self, line: Line, said: Register) -> None:
+        """
+        Take a node in, tell it who is here, and those who watch it that it is.
+
+        :raises Refused: there is no room, or another node has its name.
+        """
+        if said.name != line.name:
+            raise Refused("name is not the certificate's")
+        known = self._by_name.get((line.network, line.name))
+        if known is not None:
+            if known.instance != said.instance:
+                known.line.prove(PROVE_WITHIN)  # it may be gone without a word
+                self.counts["refused_name"] += 1
+                raise Refused("a node of that name is here already")
+            self.gone(known.line)
+            known.line.end("it has come by another line")
+        if len(self._guests) >= self.terms.nodes:
+            self.counts["refused_full"] += 1
+            raise Refused("the relay is full")
+        guest = self._seat(line, said)
+        line.tell(self._welcome(guest))
+        if line.network in self._crls:
+            line.tell(Revocations(self._crls[line.network]))
+        for other in self._visible(guest):
+            line.tell(other.present())
+        for watcher in self._watching(guest):
+            watcher.line.tell(guest.present())
+
+    def _seat(self, line: Line, said: Register) -> Guest:
+        number = 0
+        while not number or number in self._guests:
+            number = int.from_bytes(self._entropy(4), "big")
+        guest = Guest(line, number, said.instance, frozenset(said.watch), self._entropy(echo.ID), b"")
+        guest.echo_key = self._entropy(ECHO_KEY)
+        guest.credit, guest.credited_at = self.terms.node_rate, self._clock.seconds()
+        self._guests[number] = self._by_line[line] = self._by_name[line.network, line.name] = guest
+        self._by_echo[guest.echo_id] = guest
+        for name in guest.watch:
+            self._watchers[line.network, name].add(guest)
+        return guest
+
+    def _welcome(self, guest: Guest) -> Registered:
+        ports = self.terms.echo_port, self.terms.second_port
+        secrets = (guest.echo_id.hex(), guest.echo_key.hex()) if ports[0] else ("", "")
+        return Registered(guest.number, (str(guest.line.observed),), *ports, *secrets)
+
+    def watch(self, line: Line, names: Iterable[str]) -> None:
+        """It wants to know of others."""
+        guest = self._by_line[line]
+        before = set(self._visible(guest))
+        self._unwatch(guest)
+        guest.watch = frozenset(names)
+        for name in guest.watch:
+            self._watchers[guest.network, name].add(guest)
+        for other in self._visible(guest):
+            if other not in before:
+                line.tell(other.present())
+
+    def _unwatch(self, guest: Guest) -> None:
+        for name in guest.watch:
+            watchers = self._watchers[guest.network, name]
+            watchers.discard(guest)
+            if not watchers:
+                del self._watchers[guest.network, name]
+
+    def gone(self, line: Line) -> None:
+        """Its line has ended; harmless when it is not here."""
+        guest = self._by_line.pop(line, None)
+        if guest is None:
+            return
+        del self._guests[guest.number], self._by_name[guest.network, guest.name], self._by_echo[guest.echo_id]
+        self._unwatch(guest)
+        sent, received = self.usage.get((guest.network, guest.name), (0, 0))
+        self.usage[guest.network, guest.name] = sent + guest.sent, received + guest.received
+        for watcher in self._watching(guest):
+            watcher.line.tell(Absent(guest.number, guest.name))
+
+    def _visible(self, guest: Guest) -> Iterable[Guest]:
+        """Those of its network that it wants to know of."""
+        if EVERYBODY in guest.watch:
+            return [each for each in self._by_name.values() if each.network == guest.network and each is not guest]
+        found = (self._by_name.get((guest.network, name)) for name in guest.watch)
+        return [each for each in found if each is not None and each is not guest]
+
+    def _watching(self, guest: Guest) -> set[Guest]:
+        """Those who want to know of it."""
+        named = self._watchers.get((guest.network, guest.name), set())
+        return (named | self._watchers.get((guest.network, EVERYBODY), set())) - {guest}
+
+    # -- envelopes -----------------------------------------------------------------------------------------------------
+
+    def forward(self, line: Line, envelope: bytes) -> None:
+        """
+        Hand an envelope on, unread.
+
+        :raises MalformedFrame: there is nothing in it.
+        """
+        sender, to = self._by_line[line], self._guests.get(number_of(envelope))
+        if to is None or to.network != sender.network or not to.wants(sender.name):
+            self._astray(sender, envelope)
+            return
+        if not self._affords(sender, len(envelope)):
+            self.counts["dropped_rate"] += 1
+            return
+        sender.lost = 0
+        if not to.line.hand(readdress(envelope, sender.number)):
+            self.counts["dropped_full"] += 1
+            return
+        self.counts["forwarded"] += 1
+        self.counts["forwarded_bytes"] += len(envelope)
+        sender.sent += len(envelope)
+        to.received += len(envelope)
+
+    def _astray(self, sender: Guest, envelope: bytes) -> None:
+        self.counts["dropped_nobody"] += 1
+        if not sender.lost % UNTOLD:
+            number = number_of(envelope)
+            if number:
+                sender.line.tell(Undelivered(number, True))
+        sender.lost += 1
+
+    def _affords(self, guest: Guest, size: int) -> bool:
+        now, rate = self._clock.seconds(), self.terms.node_rate
+        guest.credit = min(rate, guest.credit + (now - guest.credited_at) * rate)
+        guest.credited_at = now
+        if guest.credit < size:
+            return False
+        guest.credit -= size
+        return True
+
+    # -- the echo ------------------------------------------------------------------------------------------------------
+
+    def echo(self, datagram: bytes, host: str, port: int) -> bytes | None:
+        """
+        A UDP datagram came from there: the answer, or nothing for strangers.
+
+        A mapping that was not known is told to those who watch the node.
+        """
+        try:
+            guest = self._by_echo.get(echo.id_of(datagram))
+            if guest is None:
+                raise MalformedFrame("echo of nobody")
+            transaction, socket = echo.read_request(datagram, guest.echo_key)
+        except PeerError:
+            self.counts["echo_strangers"] += 1
+            return None
+        self.counts["echoes"] += 1
+        place = Place(OBSERVED, host, port)
+        if guest.mapped.get(socket) != place and (socket in guest.mapped or len(guest.mapped) < MOST_SOCKETS):
+            guest.mapped[socket] = place
+            for watcher in self._watching(guest):
+                watcher.line.tell(guest.present())
+        return echo.make_answer(guest.echo_id, guest.echo_key, transaction, host, port)
+
+    # -- the operator's ------------------------------------------------------------------------------------------------
+
+    @property
+    def guests(self) -> list[Guest]:
+        """Everybody who is here."""
+        return list(self._guests.values())
+
+    def drain(self, seconds: float, reason: str) -> None:
+        """Ask everybody to use another relay from now on."""
+        for guest in self.guests:
+            guest.line.tell(Drain(seconds, reason))
+
+    def revoke(self, network: str, crl: str, serials: Iterable[str]) -> int:
+        """
+        A new list of revoked certificates: tell everybody, and hang up on those who show one.
+
+        :param crl: PEM, signed by the CA of that network.
+        :returns: how many were hung up on.
+        """
+        self._crls[network] = crl
+        revoked, ended = frozenset(serials), 0
+        for guest in self.guests:
+            if guest.network != network:
+                continue
+            if guest.line.serial in revoked:
+                self.gone(guest.line)
+                guest.line.end("certificate revoked")
+                ended += 1
+            else:
+                guest.line.tell(Revocations(crl))
+        return ended
