@@ -12,6 +12,8 @@ SCHEDULERS = ("bond", "flow", "redundant", "best")
 FRAMINGS = ("compact", "seed")
 CONTROL_PORT = 8443  # TCP, TLS 1.3
 DATA_PORT = 8000  # UDP
+RELAY_PORT = 443  # TCP, WebSocket in TLS 1.3: what gets out where nothing else does
+ECHO_PORT = 3478  # UDP
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,51 @@ class ManholeConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class MeshConfig:
+    """The other machines of the network, met through relays and then reached directly."""
+
+    relays: tuple[str, ...] = field(
+        default=(), metadata={"help": "HOST or HOST:PORT of each relay; none: no peers, only the server"}
+    )
+    peers: tuple[str, ...] = field(default=("*",), metadata={"help": "names of the machines to meet; '*' for all"})
+    networks: tuple[str, ...] = field(
+        default=("10.73.0.0/24", "fd73::/64"), metadata={"help": "the inner networks that peers are in"}
+    )
+    port: int = field(default=0, metadata={"help": "UDP port for direct ways; 0: any, another one on each uplink"})
+    hosts: bool = field(default=True, metadata={"help": "let this machine know its peers by name (/etc/hosts)"})
+
+
+@dataclass(frozen=True, slots=True)
+class RelayConfig:
+    """`twistd morph-relay`."""
+
+    name: str = field(default="", metadata={"help": "this relay's name, as in its certificate"})
+    listen: tuple[str, ...] = field(default=("0.0.0.0", "::"), metadata={"help": "addresses to serve on"})
+    relay_port: int = field(default=RELAY_PORT, metadata={"help": "TCP port of the WebSocket"})
+    echo_port: int = field(default=ECHO_PORT, metadata={"help": "UDP port of the echo; the next one is taken as well"})
+    control_port: int = field(
+        default=CONTROL_PORT, metadata={"help": "TCP port for `morphnet join`, where the CA's key is"}
+    )
+    announce: tuple[str, ...] = field(
+        default=(), metadata={"help": "relays that those who join here shall use; none: this one, by its name"}
+    )
+    enrol: bool = field(default=True, metadata={"help": "take in invitations, if the CA's key is here"})
+    trust: tuple[str, ...] = field(
+        default=(), metadata={"help": "files with the CAs of other networks that may meet here, each for itself"}
+    )
+    state_dir: Path = field(default=Path("/var/lib/morphnet"), metadata={"help": "database and journal"})
+    run_dir: Path = field(default=Path("/run/morphnet"), metadata={"help": "sockets of the running process"})
+    pki_dir: Path = field(default=Path("/etc/morphnet/pki"), metadata={"help": "CA and certificates"})
+    pool4: str = field(default="10.73.0.0/24", metadata={"help": "inner IPv4 addresses of those who join here"})
+    pool6: str = field(default="fd73::/64", metadata={"help": "inner IPv6 addresses of those who join here"})
+    max_nodes: int = field(default=20000, metadata={"help": "more nodes than this are turned away"})
+    node_rate: float = field(
+        default=12.5e6, metadata={"help": "bytes a second that one node may have forwarded; more is dropped"}
+    )
+    manhole: ManholeConfig = field(default_factory=ManholeConfig)
+
+
+@dataclass(frozen=True, slots=True)
 class ServerConfig:
     """`twistd morph-server`."""
 
@@ -95,6 +142,9 @@ class ServerConfig:
     )
     nat: bool = field(default=True, metadata={"help": "let clients reach the world through this host"})
     dns: tuple[str, ...] = field(default=(), metadata={"help": "DNS servers that clients shall use"})
+    relays: tuple[str, ...] = field(
+        default=(), metadata={"help": "HOST or HOST:PORT of relays where those who join here shall meet"}
+    )
     max_sessions: int = field(default=1000, metadata={"help": "more clients than this are refused"})
     session_timeout_s: float = field(
         default=3600.0, metadata={"help": "forget a session silent for this long, seconds"}
@@ -126,4 +176,5 @@ class ClientConfig:
     dns: bool = field(default=True, metadata={"help": "use the DNS servers that the server names"})
     mss_clamp: bool = field(default=True, metadata={"help": "clamp the MSS of TCP that is forwarded into the tunnel"})
     tuning: Tuning = field(default_factory=Tuning)
+    mesh: MeshConfig = field(default_factory=MeshConfig)
     manhole: ManholeConfig = field(default_factory=ManholeConfig)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from morphnet.config import ManholeConfig, ServerConfig
+from morphnet.config import ClientConfig, ManholeConfig, RelayConfig, ServerConfig
 from morphnet.errors import ConfigError
 
 MOST_PACKETS = 1 << 23  # under one key; docs/protocol
@@ -88,6 +88,14 @@ def _server(value: str) -> str | None:
     return None if _HOST.fullmatch(host) else f"must be HOST, HOST:PORT or [IPv6]:PORT, not {value[:60]!r}"
 
 
+def _servers(value: tuple[str, ...]) -> str | None:
+    return next((wrong for wrong in map(_server, value) if wrong is not None), None)
+
+
+def _names(value: tuple[str, ...]) -> str | None:
+    return next((wrong for wrong in map(_name, value) if wrong is not None), None)
+
+
 def _name(value: str) -> str | None:
     if len(value) > 253 or not value.isprintable() or any(letter.isspace() for letter in value):
         return "must be a name without spaces"
@@ -119,6 +127,19 @@ CHECKS: dict[str, Check] = {
     "ServerConfig.pool4": _pool(4, 30),
     "ServerConfig.pool6": _pool(6, 126),
     "ServerConfig.dns": _addresses,
+    "RelayConfig.name": _name,
+    "RelayConfig.listen": _some_addresses,
+    "RelayConfig.relay_port": _port,
+    "RelayConfig.echo_port": _port,
+    "RelayConfig.control_port": _port,
+    "RelayConfig.pool4": _pool(4, 30),
+    "RelayConfig.pool6": _pool(6, 126),
+    "MeshConfig.relays": _servers,
+    "ServerConfig.relays": _servers,
+    "RelayConfig.announce": _servers,
+    "MeshConfig.peers": _names,
+    "MeshConfig.networks": _prefixes,
+    "MeshConfig.port": _port,
     "ClientConfig.server": _server,
     "ClientConfig.server_name": _name,
     "ClientConfig.name": _name,
@@ -134,9 +155,15 @@ CHECKS: dict[str, Check] = {
 
 def check_whole(config: Any) -> tuple[str, str] | None:
     """What is wrong between settings: the key to point at, and the sentence."""
-    if isinstance(config, ServerConfig):
+    if isinstance(config, ClientConfig) and not config.server and not config.mesh.relays:
+        return (
+            "server",
+            "'server' is missing (HOST or HOST:PORT of the server's control link);"
+            " write it into the configuration file, or give --server, or [mesh] relays for peers alone",
+        )
+    if isinstance(config, ServerConfig | RelayConfig):
         if not config.pool4 and not config.pool6:
             return "pool4", "'pool4' and 'pool6' are both empty: clients need an address of one kind"
-        if config.pool6 and config.tuning.mtu < LEAST_MTU6:
+        if isinstance(config, ServerConfig) and config.pool6 and config.tuning.mtu < LEAST_MTU6:
             return "tuning.mtu", f"'mtu' must be at least {LEAST_MTU6} with IPv6 inside (or set pool6 = '')"
     return None

@@ -20,7 +20,7 @@ LONGEST = 1 << 20  # bytes of a configuration file
 
 Config = TypeVar("Config")
 
-_REQUIRED = {"ServerConfig": ("name",), "ClientConfig": ("server",)}
+_REQUIRED = {"ServerConfig": ("name",), "RelayConfig": ("name",)}
 _YES, _NO = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
 _KINDS: dict[Any, str] = {
     bool: "true or false",

@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import segno
@@ -15,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from morphnet.cli.place import Place, day, dir_option, load_server, moment, now, open_ledger
-from morphnet.config import CONTROL_PORT, DATA_PORT, ClientConfig, ServerConfig
+from morphnet.config import CONTROL_PORT, DATA_PORT, ClientConfig, RelayConfig, ServerConfig
 from morphnet.errors import ConfigError
 from morphnet.pki.authority import DAY, INVITE_LIFETIME, Authority, names_of, serial_text
 from morphnet.pki.files import (
@@ -33,6 +34,9 @@ from morphnet.pki.invitation import LONGEST_LINE, PREFIX, Invitation, decode, en
 from morphnet.pki.names import checked_host, checked_name, join_address, split_address
 from morphnet.store.base import CertificateRecord
 from morphnet.store.ledger import DATABASE, Ledger
+
+if TYPE_CHECKING:
+    from morphnet.cli.joining import Membership
 
 LONGEST_INVITE = 30  # days
 _INTRO = """morphnet {role} {name}
@@ -58,7 +62,7 @@ def init(name: str | None, addresses: tuple[str, ...], place: Place) -> None:
     name = checked_name(name) if name is not None else _host_name()
     given = [checked_host(each) for each in addresses]
     names = list(dict.fromkeys([name, *(given or _own_addresses())]))
-    for path in (certificate_path(place.pki_dir, CA), key_path(place.pki_dir, CA), place.server_toml):
+    for path in (certificate_path(place.pki_dir, CA), key_path(place.pki_dir, CA), place.server_toml, place.relay_toml):
         if path.exists():
             raise ConfigError(f"there is a network already, {path} is there: remove it, or give another --dir")
     made: list[Path] = []
@@ -105,10 +109,9 @@ def _found(place: Place, names: list[str], made: list[Path]) -> None:
     made.append(write_key(place.pki_dir, names[0], key))
     made.append(write_certificate(place.pki_dir, names[0], certificate))
     settings = {"name": names[0], **place.settings()}
-    write_new(
-        place.server_toml, render(ServerConfig, settings, intro=_INTRO.format(role="server", name=names[0])).encode()
-    )
-    made.append(place.server_toml)
+    for role, config, path in (("server", ServerConfig, place.server_toml), ("relay", RelayConfig, place.relay_toml)):
+        write_new(path, render(config, settings, intro=_INTRO.format(role=role, name=names[0])).encode())
+        made.append(path)
     ends = int(certificate.not_valid_after_utc.timestamp())
     ledger = Ledger(place.state_dir / DATABASE)
     try:
@@ -126,7 +129,8 @@ def _tell_founded(place: Place, names: list[str], *, guessed: bool) -> None:
         ("pki/ca.pem", f"the network's CA, good until {day(ca.not_valid_after_utc.timestamp())}"),
         ("pki/ca.key", "its key: whoever has it owns the network; keep a copy in a safe place"),
         (f"pki/{names[0]}.pem", f"this server's certificate, good until {day(server.not_valid_after_utc.timestamp())}"),
-        ("server.toml", "every setting, with its default"),
+        ("server.toml", "every setting of `twistd morph-server`, with its default"),
+        ("relay.toml", "the same of `twistd morph-relay`"),
         ("authorized_keys", "who may enter the manhole: nobody yet"),
     ]
     width = max(len(path) for path, _ in rows)
@@ -211,8 +215,8 @@ def join(invitation: str, address: str | None, replace: bool, place: Place) -> N
     host, port = split_address(address or invited.address, CONTROL_PORT)
     reached = join_address(host, port)
     _check_room(place, invited, replace)
-    certificate = enter(place, invited, reached, lambda key: request_over_network(invited, key, reached))
-    until = day(certificate.not_valid_after_utc.timestamp())
+    member = enter(place, invited, reached, lambda key: request_over_network(invited, key, reached))
+    until = day(member.certificate.not_valid_after_utc.timestamp())
     click.echo(f"This machine is {invited.name} until {until}; the certificate renews by itself.")
     click.echo(f"Its key is in {key_path(place.pki_dir, invited.name)} and was nowhere else.")
     click.echo(f"Every setting is in {place.client_toml}.")
@@ -220,8 +224,8 @@ def join(invitation: str, address: str | None, replace: bool, place: Place) -> N
 
 
 def enter(
-    place: Place, invited: Invitation, address: str, request: Callable[[Ed25519PrivateKey], x509.Certificate]
-) -> x509.Certificate:
+    place: Place, invited: Invitation, address: str, request: Callable[[Ed25519PrivateKey], Membership]
+) -> Membership:
     """
     Make a key, get its certificate, write all that `twistd morph-client` needs.
 
@@ -235,7 +239,7 @@ def enter(
             made += make_directory(directory)
         # On the disk before the invitation is spent; beside the old one until the new certificate is here.
         drafted = write_key(place.pki_dir, f"{invited.name}.new", key, replace=True)
-        certificate = request(key)
+        member = request(key)
         os.replace(drafted, key_path(place.pki_dir, invited.name))
     except BaseException:
         key_path(place.pki_dir, f"{invited.name}.new").unlink(missing_ok=True)
@@ -243,10 +247,10 @@ def enter(
             for directory in reversed(made):
                 directory.rmdir()
         raise
-    write_certificate(place.pki_dir, invited.name, certificate)
+    write_certificate(place.pki_dir, invited.name, member.certificate)
     write_certificate(place.pki_dir, CA, invited.ca)
-    _write_client_toml(place, invited, address)
-    return certificate
+    _write_client_toml(place, invited, address, member)
+    return member
 
 
 def _line(text: str) -> str:
@@ -275,10 +279,14 @@ def _check_room(place: Place, invited: Invitation, replace: bool) -> None:
             raise ConfigError(f"this machine has joined already, {path} is there: --replace if it shall join anew")
 
 
-def _write_client_toml(place: Place, invited: Invitation, address: str) -> None:
+def _write_client_toml(place: Place, invited: Invitation, address: str, member: Membership) -> None:
     from morphnet.configfile import render
 
-    values = {"server": address, "server_name": invited.server_name, "name": invited.name, **place.settings()}
+    values = {"name": invited.name, **place.settings()}
+    if member.vpn:
+        values = {"server": address, "server_name": invited.server_name, **values}
+    if member.relays:
+        values["mesh"] = {"relays": member.relays, "networks": member.networks}
     if place.client_toml.exists():
         os.replace(place.client_toml, place.client_toml.with_suffix(".toml.old"))
     intro = _INTRO.format(role="client", name=invited.name)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -113,11 +113,18 @@ class _Link:
         return _WRONG_SERVER.format(why=handshake_trouble(self._tls, failure))
 
 
-def request_certificate(
-    invitation: Invitation, key: Ed25519PrivateKey, stream: Stream, *, now: float
-) -> x509.Certificate:
+class Membership(NamedTuple):
+    """What a machine gets for its invitation."""
+
+    certificate: x509.Certificate
+    relays: tuple[str, ...] = ()  # where it meets its peers
+    networks: tuple[str, ...] = ()  # that they are in
+    vpn: bool = True  # whether the server carries a VPN
+
+
+def request_certificate(invitation: Invitation, key: Ed25519PrivateKey, stream: Stream, *, now: float) -> Membership:
     """
-    The certificate that the invitation promises, for `key`.
+    The certificate that the invitation promises, for `key`, and what comes with it.
 
     :param stream: connected to the server's control port.
     :param now: Unix seconds.
@@ -143,7 +150,7 @@ def request_certificate(
         raise ConfigError(f"the server says no: {answer.reason}: {again}")
     if not isinstance(answer, Joined):
         raise ConfigError(f"the server answered with {answer.type!r} and not with a certificate: is it up to date?")
-    return _verified(answer, invitation, key, now)
+    return Membership(_verified(answer, invitation, key, now), answer.relays, answer.networks, answer.vpn)
 
 
 def _verified(answer: Joined, invitation: Invitation, key: Ed25519PrivateKey, now: float) -> x509.Certificate:
@@ -159,7 +166,7 @@ def _verified(answer: Joined, invitation: Invitation, key: Ed25519PrivateKey, no
     return certificate
 
 
-def request_over_network(invitation: Invitation, key: Ed25519PrivateKey, address: str) -> x509.Certificate:
+def request_over_network(invitation: Invitation, key: Ed25519PrivateKey, address: str) -> Membership:
     """
     The same, over TCP.
 

@@ -31,6 +31,10 @@ class Place:
         return self.root / "server.toml"
 
     @property
+    def relay_toml(self) -> Path:
+        return self.root / "relay.toml"
+
+    @property
     def client_toml(self) -> Path:
         return self.root / "client.toml"
 

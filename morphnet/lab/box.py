@@ -253,6 +253,9 @@ class Box:
         for cable in cables:
             peer = self.node(cable.b.node).pid
             self.change(cable.a.node, [("veth", cable.a.device, peer, cable.b.device)])
+        for bridge in self.topology.bridges:
+            addresses = [("add_address", bridge.device, address) for address in bridge.addresses]
+            self.change(bridge.node, [("bridge", bridge.device, bridge.ports), *addresses])
         for node in self.topology.nodes:
             self.change(node.name, self._addressing(node.name))
         for nat in self.topology.nats:

@@ -63,6 +63,15 @@ def veth(ip: Any, device: str, peer_pid: int, peer_device: str) -> None:
     ip.link("add", kind="veth", ifname=device, peer={"ifname": peer_device, "net_ns_pid": peer_pid})
 
 
+def bridge(ip: Any, device: str, ports: list[str]) -> None:
+    """A switch of these devices, and a device of its own on it."""
+    ip.link("add", kind="bridge", ifname=device)
+    master = _index(ip, device)
+    for port in ports:
+        ip.link("set", index=_index(ip, port), master=master, state="up")
+    ip.link("set", index=master, state="up")
+
+
 def up(ip: Any, device: str, mtu: int | None = None) -> None:
     """Bring a device up; its peer follows by itself."""
     ip.link("set", index=_index(ip, device), state="up", **({"mtu": mtu} if mtu else {}))
@@ -115,7 +124,7 @@ def forget_connections(_: Any) -> None:
 STEPS: dict[str, Callable[..., None]] = {
     step.__name__: step
     for step in (
-        sysctl, veth, up, down, add_address, remove_address, add_route, restore_route, remove_route, nat,
+        sysctl, veth, bridge, up, down, add_address, remove_address, add_route, restore_route, remove_route, nat,
         forget_connections,
     )
 }  # fmt: skip

@@ -105,6 +105,16 @@ class Nat:
 
 
 @dataclass(frozen=True, slots=True)
+class Bridge:
+    """A switch inside a node, with an address of its own."""
+
+    node: str
+    device: str
+    ports: tuple[str, ...]  # devices of cables
+    addresses: tuple[str, ...] = ()  # CIDR notation
+
+
+@dataclass(frozen=True, slots=True)
 class Topology:
     """A whole network."""
 
@@ -113,6 +123,7 @@ class Topology:
     cables: tuple[Cable, ...] = ()
     wires: tuple[Wire, ...] = ()
     nats: tuple[Nat, ...] = ()
+    bridges: tuple[Bridge, ...] = ()
 
     def __post_init__(self) -> None:
         names = {node.name for node in self.nodes}
@@ -148,6 +159,8 @@ class Topology:
                     for key, value in way.parameters().items()
                 ]
                 lines.append(f"  {name}: {', '.join(words) or 'nothing in the way'}")
+        for bridge in self.bridges:
+            lines.append(f"bridge {bridge.node}:{bridge.device} {' '.join((*bridge.addresses, *bridge.ports))}")
         for nat in self.nats:
             timeout = f", UDP forgotten after {nat.udp_timeout} s" if nat.udp_timeout is not None else ""
             lines.append(f"nat {nat.node}: {nat.inside} -> {nat.outside}, {nat.kind}{timeout}")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import random
 import time
+from functools import partial
 from pathlib import Path
 
 from twisted.application.service import IService
 
 from morphnet.config import CONTROL_PORT, ClientConfig
-from morphnet.errors import ConfigError
 from morphnet.net.control_client import ControlClient, Link, Pushed
 from morphnet.net.dial import Destination
 from morphnet.net.lookup import UplinkResolver
@@ -21,6 +21,7 @@ from morphnet.net.uplinks import UplinkScan, UplinkWatch
 from morphnet.pki.names import split_address
 from morphnet.rendezvous.reconnect import Reconnect, reconnect
 from morphnet.tap.client_node import ClientNode
+from morphnet.tap.mesh import Mesh
 from morphnet.tap.options import ConfigOptions, options_for
 from morphnet.tap.renewal import LOOK_EVERY, Renewal, identity_of
 from morphnet.tap.service import EventSink, RoleService, reactor
@@ -72,13 +73,10 @@ class ClientService(RoleService):
         super().__init__(config)
         self.config = config
         self._turn = 0
+        self._story: Reconnect | None = None  # of the control link, if there is a server
 
     def open(self) -> ClientNode:
         config = self.config
-        if not config.server:
-            raise ConfigError("there is no server to connect to: set `server`, or run `morphnet join`")
-        host, port = split_address(config.server, CONTROL_PORT)
-        self._tls = ClientTls(identity_of(config.pki_dir, config.name), config.server_name or host)
         sink = EventSink()
         self._pump = pump = Pump(reactor, Tunnel(server=False, entropy=os.urandom), since_boot, sink)
         self._tun = pump.tun = tun = Tun(reactor, config.tun, pump.from_tun)
@@ -86,6 +84,27 @@ class ClientService(RoleService):
         ways = Ways(reactor, pump, lambda kind, text: sink.node.tell(kind, "", text) if sink.node else None)
         self._node = node = ClientNode(config, pump, self.host, tun, ways)
         sink.node = node
+        if config.mesh.relays:
+            identity = partial(identity_of, config.pki_dir, config.name)
+            node.join_mesh(Mesh(config.mesh, config.tuning, pump, identity, reactor, node.tell))
+        if config.server:
+            self._prepare_link(node)
+        scan = UplinkScan(config.uplinks, (*config.exclude, tun.name))
+        self._watch = UplinkWatch(reactor, node.uplinks_are, scan)
+        self._watch.start()
+        if node.mesh is not None:
+            node.mesh.start(lambda relay: ClientTls(identity(), relay), node.sources)
+        if self._story is not None:
+            self._story.start()
+        else:
+            node.state = "among peers"
+        return node
+
+    def _prepare_link(self, node: ClientNode) -> None:
+        """The control link, as far as it can be made before it is called."""
+        config = self.config
+        host, port = split_address(config.server, CONTROL_PORT)
+        self._tls = ClientTls(identity_of(config.pki_dir, config.name), config.server_name or host)
         node.renewal = Renewal(config.pki_dir, config.name, self._tls, time.time)
         self.every(LOOK_EVERY, node.renew_in_time)
         ear = _Ear(node)
@@ -93,11 +112,6 @@ class ClientService(RoleService):
         self._client = ControlClient(reactor, self._tls, Destination(host, port, self._sources, resolver), ear)
         self._story = ear.story = reconnect(self, reactor, random.random)
         node.network_changed = self._story.network_changed
-        scan = UplinkScan(config.uplinks, (*config.exclude, tun.name))
-        self._watch = UplinkWatch(reactor, node.uplinks_are, scan)
-        self._watch.start()
-        self._story.start()
-        return node
 
     # -- what the life story of the control link asks for --------------------------------------------------------------
 
@@ -121,7 +135,10 @@ class ClientService(RoleService):
         self._node.state = state
 
     async def close(self) -> None:
-        self._story.stop()
+        if self._story is not None:
+            self._story.stop()
+        if self._node.mesh is not None:
+            self._node.mesh.stop()
         self._watch.stop()
         self._node.ways.close()
         self._pump.stop()

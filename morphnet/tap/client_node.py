@@ -15,7 +15,9 @@ from morphnet.net.host import ClientNetwork, Host
 from morphnet.net.pump import Pump
 from morphnet.net.tun import Tun
 from morphnet.net.uplinks import Uplink
-from morphnet.tap.node import Node
+from morphnet.status import PeerStatus, RelayStatus
+from morphnet.tap.mesh import Mesh
+from morphnet.tap.node import Node, shown_address
 from morphnet.tap.renewal import Renewal
 from morphnet.tap.ways import Ways
 from morphnet.tunnel.events import Effects, Event, PathChanged
@@ -41,6 +43,7 @@ class ClientNode(Node):
         self.uplinks: list[Uplink] = []
         self.network_changed: Callable[[], None] = lambda: None  # told to the life story of the control link
         self.renewal: Renewal | None = None
+        self.mesh: Mesh | None = None  # the peers, if there shall be any
         self._group = ""
         self._inner: tuple[str, str] = ("", "")
         self._settings: tuple[object, ...] = ()  # of the host, as they were applied last
@@ -61,7 +64,8 @@ class ClientNode(Node):
         )
 
     def _session(self) -> Session | None:
-        return next(iter(self.tunnel.sessions.values()), None)
+        """The one with the server."""
+        return self.tunnel.default
 
     def welcomed(self, welcome: Welcome, link: Link) -> None:
         """The server knows us: take its keys and addresses into use."""
@@ -159,8 +163,10 @@ class ClientNode(Node):
     def told(self, event: Event) -> None:
         """Paths are a sign for the control link: without any, the server may have moved; with one again, call it."""
         super().told(event)
+        if self.mesh is not None:
+            self.mesh.told(event)
         session = self._session()
-        if session is None or not isinstance(event, PathChanged):
+        if session is None or not isinstance(event, PathChanged) or event.session != session.peer:
             return
         if self.link is None:
             if event.now == State.ACTIVE:
@@ -179,9 +185,38 @@ class ClientNode(Node):
         except HostError as problem:
             self.tell("host-trouble", "", str(problem))
         self.ways.uplinks_are(uplinks)
+        if self.mesh is not None:
+            self.mesh.uplinks_are(uplinks)
         if self.link is not None and self.link.local_host not in self.sources():
             self.link.prove(PROVE_WITHIN)
         self.network_changed()
+
+    def join_mesh(self, mesh: Mesh) -> None:
+        """
+        Be reachable for the peers.
+
+        :raises ConfigError: our certificate does not say who we are among them.
+        :raises HostError: the machine refuses the inner addresses.
+        """
+        inner = mesh.inner_interfaces()
+        if not inner:
+            networks = ", ".join(mesh.config.networks)
+            raise ConfigError(
+                f"the certificate of {self.name} has no inner address in {networks}: run `morphnet join` with a new"
+                " invitation, or set [mesh] networks as on the machine where the network was founded"
+            )
+        self.mesh = mesh
+        four, six = (next((each for each in inner if (":" in each) == six), "") for six in (False, True))
+        self._inner = (four, six)
+        self.host.client_up(ClientNetwork(self.tun.name, four, six, self.config.tuning.mtu, (), (), False))
+
+    def peer_statuses(self) -> tuple[PeerStatus, ...]:
+        """The other machines."""
+        return self.mesh.peer_statuses() if self.mesh is not None else ()
+
+    def relay_statuses(self) -> tuple[RelayStatus, ...]:
+        """Where they are met."""
+        return self.mesh.relay_statuses() if self.mesh is not None else ()
 
     def sources(self) -> list[str]:
         """Our addresses on the uplinks, best first: where the control link may start from."""
@@ -222,19 +257,27 @@ class ClientNode(Node):
 
     def door_counters(self) -> Counter[str]:
         """Sums over the sockets and the TUN."""
-        return self.ways.counters() + Counter(self.tun.counters()) + Counter(no_door=self.pump.no_door)
+        total = self.ways.counters() + Counter(self.tun.counters()) + Counter(no_door=self.pump.no_door)
+        return total + self.mesh.doors.counters() if self.mesh is not None else total
 
     def control_of(self, session: Session) -> tuple[str, str]:
         """State and TLS group of the control link."""
+        if session is not self._session():  # with a peer: TLS was there for the introduction, and is gone
+            peer = self.mesh.peers.get(session.peer) if self.mesh is not None else None
+            return "met", peer.group if peer is not None else ""
         return "up" if self.link is not None else "down", self._group
 
     def inner_of(self, session: Session) -> tuple[str, ...]:
         """Our inner addresses."""
+        peer = self.mesh.peers.get(session.peer) if self.mesh is not None else None
+        if peer is not None and session is peer.session:
+            return peer.inner
         return tuple(address.partition("/")[0] for address in self._inner if address)
 
     def local_of(self, path: Path) -> str:
         """Our side of a path."""
-        return self.ways.local_of(path)
+        local = self.mesh.doors.local_of(path.door) if self.mesh is not None else None
+        return shown_address(Endpoint(*local)) if local is not None else self.ways.local_of(path)
 
 
 def _framing(welcome: Welcome) -> str:

@@ -12,7 +12,7 @@ from morphnet.config import SCHEDULERS
 from morphnet.errors import ConfigError
 from morphnet.net.pump import Pump
 from morphnet.ops.history import History
-from morphnet.status import Happening, NodeStatus, PathStatus, SessionStatus
+from morphnet.status import Happening, NodeStatus, PathStatus, PeerStatus, RelayStatus, SessionStatus
 from morphnet.tunnel.events import Effects, Event, Overrun, PathChanged, PathMoved, Rekeyed
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
@@ -23,6 +23,8 @@ from morphnet.wire.core import CORE
 
 def shown_address(endpoint: Endpoint) -> str:
     """The peer's side of an endpoint as a person writes it."""
+    if not endpoint.port:  # through a relay
+        return endpoint.host
     return f"[{endpoint.host}]:{endpoint.port}" if ":" in endpoint.host else f"{endpoint.host}:{endpoint.port}"
 
 
@@ -57,10 +59,20 @@ class Node:
             state=self.state,
             sessions=tuple(self._session_status(session) for session in self.tunnel.sessions.values()),
             counters=dict(sorted((self.door_counters() + self.tunnel.counts).items())),
+            peers=self.peer_statuses(),
+            relays=self.relay_statuses(),
         )
 
     def offloads(self) -> tuple[str, ...]:
         """What the kernel gave us."""
+        return ()
+
+    def peer_statuses(self) -> tuple[PeerStatus, ...]:
+        """The other machines of the network."""
+        return ()
+
+    def relay_statuses(self) -> tuple[RelayStatus, ...]:
+        """Where they are met."""
         return ()
 
     def listening(self) -> tuple[str, ...]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import socket
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from twisted.application.service import IService
@@ -18,6 +17,7 @@ from morphnet.errors import HostError
 from morphnet.net.control_server import ControlServer
 from morphnet.net.host import ServerNetwork
 from morphnet.net.limits import LIMITS
+from morphnet.net.listen import listen_tcp
 from morphnet.net.pump import Pump, since_boot
 from morphnet.net.tls import ServerTls
 from morphnet.net.tun import Tun
@@ -36,8 +36,6 @@ Options = options_for(ServerConfig, Path("/etc/morphnet/server.toml"))
 
 SWEEP_EVERY = 10.0  # seconds between looks for dead sessions, at most
 ACCOUNT_EVERY = 30.0  # seconds between writes of traffic
-BACKLOG = 512  # connections that the kernel keeps for us
-_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
 class ServerService(RoleService):
@@ -57,7 +55,8 @@ class ServerService(RoleService):
         sink = EventSink()
         self._pump = Pump(reactor, Tunnel(server=True, entropy=os.urandom), since_boot, sink)
         self._store = SqliteStore(config.state_dir / DATABASE, reactor)
-        enrolment = Enrolment(authority, self._store, reactor)
+        lease = partial(self._store.lease, pool4=config.pool4, pool6=config.pool6)
+        enrolment = Enrolment(authority, self._store, reactor, lambda name: lease(name, fresh_session=os.urandom(16)))
         self._node = node = ServerNode(config, self._pump, self._store, enrolment, os.urandom)
         node.ca = identity.ca.decode()
         node.revoked = self._revocations()
@@ -107,21 +106,10 @@ class ServerService(RoleService):
         self._pump.doors[number] = door
 
     def _listen(self, host: str) -> None:
-        """Twisted's listenTCP("::") takes IPv4 as well, so that no other listener can: the socket is made here."""
-        port, family = self.config.control_port, socket.AF_INET6 if ":" in host else socket.AF_INET
-        try:
-            with socket.socket(family, socket.SOCK_STREAM) as opened:
-                opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                opened.bind((host, port))
-                opened.listen(BACKLOG)
-                opened.setblocking(False)
-                self._listening.append(reactor.adoptStreamPort(opened.fileno(), family, self._control.factory))
-        except OSError as problem:
-            if host == "::" and len(self.config.listen) > 1 and problem.errno in _NO_IPV6:
-                return
-            raise HostError(f"cannot serve on {host} TCP port {port}: {problem.strerror}") from None
+        optional = host == "::" and len(self.config.listen) > 1
+        listening = listen_tcp(reactor, host, self.config.control_port, self._control.factory, optional=optional)
+        if listening is not None:
+            self._listening.append(listening)
 
     async def close(self) -> None:
         await DeferredList([maybeDeferred(port.stopListening) for port in self._listening])

@@ -24,7 +24,7 @@ from morphnet.tunnel.keyring import GENERATION_STEP
 from morphnet.tunnel.session import Session
 from morphnet.wire.frames import MAX_EPOCH
 from morphnet.wire.keys import split_export
-from morphnet.wire.signals import Goodbye, Hello, Revoked, Scheduler, Signal, Welcome
+from morphnet.wire.signals import Goodbye, Hello, Joined, Revoked, Scheduler, Signal, Welcome
 
 FIRST_IDS = 8  # issued ids that a client gets with its welcome
 
@@ -178,11 +178,12 @@ class ServerNode(Node):
             del self._callers[caller.name]
             self.tell("control-down", caller.name, f"control link is down: {reason}")
 
-    async def join(self, serial: str, name: str, csr: str) -> tuple[str, str]:
-        """Sign the first certificate of `name`; (certificate, CA) in PEM."""
+    async def join(self, serial: str, name: str, csr: str) -> Joined:
+        """Sign the first certificate of `name`, and tell it where machines meet."""
         certificate = await self.enrolment.join(serial, name, csr)
         self.tell("joined", name, "an invitation was used")
-        return certificate, self.ca
+        networks = tuple(pool for pool in (self.config.pool4, self.config.pool6) if pool)
+        return Joined(certificate, self.ca, self.config.relays, networks)
 
     async def renew(self, caller: Caller, csr: str) -> str:
         """Sign the next certificate of a connected client, in PEM."""

@@ -17,9 +17,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from morphnet.config import ClientConfig, ServerConfig
+from morphnet.config import ClientConfig, RelayConfig, ServerConfig
 from morphnet.errors import HostError, MorphnetError
 from morphnet.net.host import Host
+from morphnet.ops import node as ops
 from morphnet.ops.feed import FeedService
 from morphnet.ops.manhole import ManholeService
 from morphnet.ops.places import FEED
@@ -57,7 +58,7 @@ class RoleService(MultiService):
     _log = Logger()
     gateway = False  # whether connections of others pass through this machine's NAT
 
-    def __init__(self, config: ServerConfig | ClientConfig) -> None:
+    def __init__(self, config: ServerConfig | ClientConfig | RelayConfig) -> None:
         super().__init__()
         self._settings = config
         self._loops: list[LoopingCall] = []
@@ -66,7 +67,7 @@ class RoleService(MultiService):
         self._made_by = os.getpid()
         self._terminal = os.dup(2)  # until we have started: twistd takes it from us when it goes to the background
 
-    def open(self) -> Node:
+    def open(self) -> ops.Node:
         """
         Open the role's doors.
 
@@ -104,7 +105,7 @@ class RoleService(MultiService):
         sys.excepthook = lambda *_: None
         raise StartFailed("not started")
 
-    def _open_ops(self, node: Node) -> None:
+    def _open_ops(self, node: ops.Node) -> None:
         settings = self._settings
         FeedService(reactor, settings.run_dir / FEED, node).setServiceParent(self)
         if settings.manhole.enabled:

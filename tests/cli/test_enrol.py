@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from morphnet.cli.enrol import enter
+from morphnet.cli.joining import Membership
 from morphnet.cli.place import Place
 from morphnet.config import ClientConfig, ServerConfig
 from morphnet.configfile import load
@@ -33,6 +34,7 @@ class InitTests(CommandCase):
                 "pki/ca.pem": "0o644",
                 "pki/gw.key": "0o600",
                 "pki/gw.pem": "0o644",
+                "relay.toml": "0o644",
                 "server.toml": "0o644",
                 "authorized_keys": "0o600",
                 "state": "0o700",
@@ -164,7 +166,7 @@ class JoinTests(CommandCase):
         return authority.client(key.public_key(), invited.name, now=time.time())
 
     def _enter(self, invited: Invitation) -> None:
-        enter(self.laptop, invited, invited.address, lambda key: self._sign(invited, key))
+        enter(self.laptop, invited, invited.address, lambda key: Membership(self._sign(invited, key)))
 
     def test_makes(self) -> None:
         """Certificate, key, CA and configuration; the key for its owner alone."""

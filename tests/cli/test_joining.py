@@ -52,7 +52,7 @@ class JoiningTests(SynchronousTestCase):
         return FakeServer(server_identity(authority or self.authority, now=self.now, name=name), self._enrol)
 
     def _ask(self, server: FakeServer, invitation: Invitation | None = None) -> x509.Certificate:
-        return request_certificate(invitation or self.invitation, KEY, server, now=self.now)
+        return request_certificate(invitation or self.invitation, KEY, server, now=self.now).certificate
 
     def _told(self, server: FakeServer, invitation: Invitation | None = None) -> str:
         told = str(self.assertRaises(ConfigError, self._ask, server, invitation))

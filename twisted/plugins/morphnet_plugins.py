@@ -9,6 +9,13 @@ server = ServiceMaker(
     "morph-server",
 )
 
+relay = ServiceMaker(
+    "morph-relay",
+    "morphnet.tap.relay",
+    "A public host where the machines of a network meet, until they reach each other directly.",
+    "morph-relay",
+)
+
 client = ServiceMaker(
     "morph-client",
     "morphnet.tap.client",

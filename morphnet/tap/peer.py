@@ -1,0 +1,298 @@
+"""One peer: its session, and the ways to it."""
+
+from __future__ import annotations
+
+import ipaddress
+import random
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from twisted.internet.interfaces import IDelayedCall
+
+from morphnet.config import Tuning
+from morphnet.net.introducer import Introducer
+from morphnet.net.relay_client import RelayClient
+from morphnet.rendezvous.acquaintance import acquaintance
+from morphnet.status import Decision
+from morphnet.tap.introduction import Meeting
+from morphnet.tap.node import shown_address
+from morphnet.tunnel.carrier import DIRECT
+from morphnet.tunnel.events import Effects, PathChanged, Reached, WayFound
+from morphnet.tunnel.outbound import Letter
+from morphnet.tunnel.path import Path, State
+from morphnet.tunnel.probing import Prober, Way
+from morphnet.tunnel.session import Session
+from morphnet.wire.keys import EXPORT_LENGTH, split_export
+from morphnet.wire.notes import Reach
+from morphnet.wire.places import MOST_PLACES, Place, read_places
+from morphnet.wire.probes import EXPORT_LENGTH as PROBE_EXPORT
+from morphnet.wire.probes import split_probe_export
+from morphnet.wire.relaying import Present
+
+if TYPE_CHECKING:
+    from morphnet.tap.mesh import Mesh
+
+SETTLE = 0.1  # seconds after the first way that was found, in which a better one may come
+FIRST_EPOCH = 1
+MOST_DECISIONS = 64  # remembered
+MOST_RELAY_PATHS = 2
+
+
+class Peer:
+    """Does what the life story of this peer decides; of two peers the one whose name is lower calls."""
+
+    def __init__(self, mesh: Mesh, name: str) -> None:
+        self.mesh, self.name = mesh, name
+        self.meeting = Meeting(mesh, name, self, self._nearest)
+        self.caller = self.meeting.caller
+        self.session: Session | None = None
+        self.inner: tuple[str, ...] = ()  # its inner addresses, as in its certificate
+        self.serial = self.group = ""
+        self.words: tuple[str, ...] = ()
+        self.decisions: deque[Decision] = deque(maxlen=MOST_DECISIONS)
+        self.state = ""
+        self.since = mesh.wall()
+        self.prober: Prober | None = None
+        self.places: tuple[Place, ...] = ()  # as it told us itself
+        self.observed: dict[int, tuple[Place, ...]] = {}  # as relays told us, by number of the relay
+        self._numbers: dict[int, int] = {}  # of its line to each relay
+        self._instance = ""  # of the process that the session is with
+        self._choosing: IDelayedCall | None = None
+        self.story = acquaintance(self, mesh.clock, random.random)
+
+    # -- what relays tell ----------------------------------------------------------------------------------------------
+
+    def present(self, relay: RelayClient, said: Present) -> None:
+        """It is at that relay."""
+        before, fresh = set(self._all_places()), self._numbers.get(relay.number) != said.number
+        self.observed[relay.number], self._numbers[relay.number] = read_places(said.observed), said.number
+        if self.session is not None and said.instance != self._instance:
+            self.forget("the peer is another process than before")
+        if self.session is not None:
+            self.keep_relay_paths()
+        if fresh:
+            self.story.appeared()
+        if self.session is not None and set(self._all_places()) - before:
+            self._use_places()
+            self.story.addresses_changed("its")
+
+    def absent(self, relay: RelayClient) -> None:
+        """It is there no more, or we are not."""
+        self.observed.pop(relay.number, None)
+        self._numbers.pop(relay.number, None)
+        self._silence(relay)
+        if not self.mesh.relays_with(self.name):
+            self.story.vanished()
+
+    def forget(self, reason: str) -> None:
+        """The session is of no use any more."""
+        self._drop_session()
+        self.story.void(reason)
+
+    def _drop_session(self) -> None:
+        session, self.session, self._instance = self.session, None, ""
+        if self.prober is not None:
+            self.mesh.pump.tunnel.askers.pop(self.prober.keys.id, None)
+            self.prober = None
+        if session is not None:
+            self.mesh.pump.tunnel.drop_session(self.name)
+            self.mesh.names_changed()
+
+    # -- the introduction ----------------------------------------------------------------------------------------------
+
+    def _nearest(self) -> RelayClient | None:
+        return next(iter(self.mesh.relays_with(self.name)), None)
+
+    def greet(self) -> None:
+        """Begin a handshake, or ask for one."""
+        self.meeting.greet()
+
+    def give_up(self) -> None:
+        """End the handshake under way."""
+        self.meeting.give_up()
+
+    def asked_to_call(self) -> None:
+        """It has no session with us, whatever we think."""
+        self.forget("the peer has lost the session")
+        self.story.appeared()
+
+    def failed_to_meet(self, reason: str) -> None:
+        """A handshake came to nothing."""
+        self.story.failed(reason)
+
+    # -- the session ---------------------------------------------------------------------------------------------------
+
+    def make_session(self, introducer: Introducer, name: bytes, tuning: Tuning) -> Session:
+        """The peer is who it says: a session of that name with it, in place of any other."""
+        mesh, peer = self.mesh, introducer.peer
+        assert peer is not None  # only one who is introduced says anything
+        self._drop_session()
+        tunnel, now = mesh.pump.tunnel, mesh.pump.now()
+        inner = [ipaddress.ip_address(each).packed for each in mesh.foreign(peer.addresses)]
+        session = self.session = tunnel.add_session(self.name, name, tuning, inner, server=not self.caller)
+        session.equals, session.heard_at = True, now
+        session.install(*split_export(introducer.export(name, EXPORT_LENGTH)), FIRST_EPOCH, now)
+        keys = split_probe_export(introducer.export(b"probes" + name, PROBE_EXPORT), caller=self.caller)
+        self.prober = Prober(self.name, keys, mesh.entropy)
+        tunnel.askers[keys.id] = self.prober
+        self.inner, self.serial, self.group = peer.addresses, peer.serial, introducer.group
+        return session
+
+    def met(self, instance: str, places: Sequence[str]) -> None:
+        """Both ends have the session now."""
+        self._instance, self.places = instance, read_places(places)
+        self.keep_relay_paths()
+        self.mesh.names_changed()
+        self.story.established()
+
+    def keep_relay_paths(self) -> None:
+        """The caller opens a path through each of the nearest relays where both are."""
+        session, effects = self.session, Effects()
+        if session is None or not self.caller:
+            return
+        now, doors = self.mesh.pump.now(), {path.door for path in session.paths.values()}
+        for relay in self.mesh.relays_with(self.name)[:MOST_RELAY_PATHS]:
+            if relay.number not in doors:
+                session.open_path(relay.number, self.mesh.endpoint(self.name), f"relay {relay.host}", now, effects)
+            else:
+                for path in session.paths.values():
+                    if path.door == relay.number and path.state in (State.SILENT, State.PROBING):
+                        path.probe_at = now
+        self.mesh.carry_out(session, effects)
+
+    def _silence(self, relay: RelayClient) -> None:
+        """That relay is gone, for us or for the peer: do not wait to find out."""
+        session, effects = self.session, Effects()
+        if session is None:
+            return
+        for path in list(session.paths.values()):
+            if path.door == relay.number:
+                session.silence(path.id, self.mesh.pump.now(), effects)
+        self.mesh.carry_out(session, effects)
+
+    # -- the search for direct ways ------------------------------------------------------------------------------------
+
+    def _all_places(self) -> list[Place]:
+        """Where it may be, what it said itself first."""
+        found = dict.fromkeys(self.places)
+        for observed in self.observed.values():
+            found.update(dict.fromkeys(observed))
+        return list(found)[:MOST_PLACES]
+
+    def _use_places(self) -> None:
+        if self.prober is not None:
+            self.prober.use(self.mesh.doors.families, self._all_places(), self.mesh.pump.now())
+            self.mesh.pump.carry_out(Effects())
+
+    def doors_changed(self) -> None:
+        """We have other sockets than before."""
+        if self.session is None:
+            return
+        effects, now = Effects(), self.mesh.pump.now()
+        for path in list(self.session.paths.values()):
+            if path.rank == DIRECT and path.door not in self.mesh.doors.families:
+                self.session.silence(path.id, now, effects)
+        self.mesh.carry_out(self.session, effects)
+        self._use_places()
+        self.story.addresses_changed("our")
+
+    def search(self) -> None:
+        """Look for a direct way, and have it look as well."""
+        session, prober = self.session, self.prober
+        if session is None or prober is None:
+            return
+        self._use_places()
+        prober.search(self.mesh.pump.now())
+        self.tell_places()
+
+    def tell_places(self) -> None:
+        """Tell it where we may be reached now."""
+        session, effects = self.session, Effects()
+        if session is None:
+            return
+        letter = Letter([Reach(tuple(self.mesh.places())[:MOST_PLACES])], asks=True)
+        for path in session.outbound.candidates()[:1]:
+            session.outbound.say(path, letter, self.mesh.pump.now(), effects)
+        self.mesh.carry_out(session, effects)
+
+    def rest(self) -> None:
+        """Look no more."""
+        if self.prober is not None:
+            self.prober.rest()
+
+    def reached(self, event: Reached) -> None:
+        """It tells its addresses, and searches: so do we."""
+        self.places = event.places
+        if self.prober is not None:
+            self._use_places()
+            self.prober.search(self.mesh.pump.now())
+            self.mesh.pump.carry_out(Effects())
+
+    def way_found(self, event: WayFound) -> None:
+        """A probe was answered: the caller takes the best way after a moment."""
+        if self.caller and self._choosing is None:
+            self._choosing = self.mesh.clock.callLater(SETTLE, self._choose)
+
+    def _choose(self) -> None:
+        """One path for each uplink by which the peer was reached."""
+        self._choosing = None
+        session, prober, effects = self.session, self.prober, Effects()
+        if session is None or prober is None:
+            return
+        for uplink, way in self._best_ways(prober).items():
+            self._take(session, uplink, way, effects)
+        self.mesh.carry_out(session, effects)
+
+    def _best_ways(self, prober: Prober) -> dict[str, Way]:
+        carriers = self.mesh.pump.tunnel.carriers
+        best: dict[str, Way] = {}
+        for door in self.mesh.doors.families:
+            way, uplink = prober.best(door), carriers[door].name
+            if way is not None and (uplink not in best or prober.better(way, best[uplink])):
+                best[uplink] = way
+        return best
+
+    def _take(self, session: Session, uplink: str, way: Way, effects: Effects) -> None:
+        now = self.mesh.pump.now()
+        known = next((path for path in session.paths.values() if path.uplink == uplink and path.rank == DIRECT), None)
+        if known is None or known.state is State.CLOSED:
+            session.open_path(way.door, way.remote, uplink, now, effects)
+        elif (known.door, known.remote) != (way.door, way.remote):
+            assert way.rtt is not None  # or it would not be the best
+            if not known.usable or way.rtt < 0.7 * (known.rtt.smoothed or 1.0):
+                session.move_path(known.id, way.door, way.remote, now, effects)
+
+    # -- what the data plane tells -------------------------------------------------------------------------------------
+
+    def direct_paths(self) -> list[Path]:
+        """Those in use that need no relay."""
+        paths = self.session.paths.values() if self.session is not None else ()
+        return [path for path in paths if path.rank == DIRECT and path.usable]
+
+    def path_changed(self, event: PathChanged) -> None:
+        """A path began another part of its life."""
+        path = self.session.paths.get(event.path) if self.session is not None else None
+        if path is None or path.rank != DIRECT:
+            return
+        if event.now == State.ACTIVE:
+            self.story.found(f"{path.uplink or 'an uplink'} to {shown_address(path.remote)}")
+        elif not self.direct_paths():
+            self.story.lost()
+
+    # -- words ---------------------------------------------------------------------------------------------------------
+
+    def told(self, state: str, why: str) -> None:
+        """One decision."""
+        now = self.mesh.wall()
+        if state != self.state:
+            self.state, self.since = state, now
+            self.mesh.tell(f"peer-{state}", self.name, f"{self.name} is {state}: {why}")
+        self.decisions.append(Decision(now, state, why))
+
+    def stop(self) -> None:
+        """Enough."""
+        self.story.stop()
+        if self._choosing is not None and self._choosing.active():
+            self._choosing.cancel()
+        self._drop_session()
