@@ -10,6 +10,8 @@ hard         masquerades with a new random port for each destination
 firewall     forwards, and lets in from outside only answers
 udp_blocked  as easy, and lets no UDP through
 
+Besides, whatever its kind, it may have a table of mappings that machines inside asked for (lab/portmapper.py).
+
 The lab stands apart from the product, so these few words are its own. Source: linux/netfilter/nf_tables.h; RFC 4787
 sections 4 and 5 for the kinds.
 """
@@ -20,8 +22,11 @@ import errno
 import os
 import socket
 import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 TABLE, SPOKEN_TO = "lab", "spoken_to"
+MAPPED = "mapped"  # the table of mappings asked for, and its one chain; it outlives a change of kind
 REMEMBERED = 60_000  # milliseconds that an address may send, after it was sent to
 FIRST_PORT, PORTS, RANGES = 20000, 1000, 40  # of the ranges that new mappings may be sent to
 _NETLINK_NETFILTER = 12
@@ -30,11 +35,22 @@ _NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE, _NEWSET, _BEGIN, _END = 0, 2, 3, 6, 9
 _NFT, _CONNTRACK_DELETE, _INET = 10, 1 << 8 | 2, 1
 _PREROUTING, _INPUT, _FORWARD, _POSTROUTING = 0, 1, 2, 4
 _SOURCE, _DESTINATION = 12, 16  # offsets in an IPv4 header
+_TO_PORT = 2  # offset in the header of TCP and UDP
 _SET_TIMEOUT, _SET_EVAL, _SET_ID, _ADDRESS_TYPE = 0x10, 0x20, 1, 7
 _IIFNAME, _OIFNAME, _NFPROTO, _L4PROTO = 6, 7, 15, 16  # keys of `meta`
 _ESTABLISHED_RELATED = 2 | 4
 _PORT_RANGE, _RANDOM_FULLY = 1 << 1, 1 << 4  # NF_NAT_RANGE_...
 _DROP, _ACCEPT = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """What comes to a port outside goes to a port of a host inside."""
+
+    protocol: int  # as in an IPv4 header
+    outside_port: int
+    host: str
+    port: int
 
 
 def _attribute(kind: int, value: bytes) -> bytes:
@@ -95,10 +111,20 @@ def _address(offset: int) -> bytes:
     return _expression("payload", _be32(1, 1), _be32(2, 1), _be32(3, offset), _be32(4, 4))
 
 
-def _to_host(host: str) -> bytes:
-    """`dnat ip to host`, with the port as it is."""
+def _port(number: int) -> bytes:
+    """`th dport number`."""
+    load = _expression("payload", _be32(1, 1), _be32(2, 2), _be32(3, _TO_PORT), _be32(4, 2))
+    return load + _equal(struct.pack("!H", number))
+
+
+def _to_host(host: str, port: int | None = None) -> bytes:
+    """`dnat ip to host:port`; None leaves the port as it is."""
     value = _nest(2, _attribute(1, socket.inet_aton(host)))
-    return _expression("immediate", _be32(1, 9), value) + _expression("nat", _be32(1, 1), _be32(2, 2), _be32(3, 9))
+    words, where = _expression("immediate", _be32(1, 9), value), _be32(3, 9)
+    if port is not None:
+        words += _expression("immediate", _be32(1, 10), _nest(2, _attribute(1, struct.pack("!H", port))))
+        where += _be32(5, 10)
+    return words + _expression("nat", _be32(1, 1), _be32(2, 2), where)
 
 
 def _strangers(kind: str, outside: str, host: str) -> list[bytes]:
@@ -130,13 +156,18 @@ def _ask(kind: int, flags: int, body: bytes) -> bytes:
     return _message(_NFT << 8 | kind, flags | _ACK, _INET, 0, body)
 
 
-def _chain(name: str, kind: str, hook: int, priority: int) -> bytes:
+def _gone(table: str) -> list[bytes]:
+    """Whether it was there or not."""
+    return [_ask(_NEWTABLE, _CREATE, _text(1, table)), _ask(_DELTABLE, 0, _text(1, table))]
+
+
+def _chain(name: str, kind: str, hook: int, priority: int, table: str = TABLE) -> bytes:
     hooked = _nest(4, _be32(1, hook), _be32(2, priority))
-    return _ask(_NEWCHAIN, _CREATE, _text(1, TABLE) + _text(3, name) + hooked + _be32(5, _ACCEPT) + _text(7, kind))
+    return _ask(_NEWCHAIN, _CREATE, _text(1, table) + _text(3, name) + hooked + _be32(5, _ACCEPT) + _text(7, kind))
 
 
-def _rule(chain: str, *words: bytes) -> bytes:
-    return _ask(_NEWRULE, _CREATE | _APPEND, _text(1, TABLE) + _text(2, chain) + _nest(4, *words))
+def _rule(chain: str, *words: bytes, table: str = TABLE) -> bytes:
+    return _ask(_NEWRULE, _CREATE | _APPEND, _text(1, table) + _text(2, chain) + _nest(4, *words))
 
 
 def rules(kind: str, outside: str, ports: tuple[int, int] | None = None, host: str = "") -> list[bytes]:
@@ -147,10 +178,7 @@ def rules(kind: str, outside: str, ports: tuple[int, int] | None = None, host: s
     :param ports: first and last public port of new mappings; None: any.
     :param host: whom strangers reach who are let in: an address inside.
     """
-    said = [
-        _ask(_NEWTABLE, _CREATE, _text(1, TABLE)),
-        _ask(_DELTABLE, 0, _text(1, TABLE)),
-    ]  # gone, whether there or not
+    said = _gone(TABLE)
     if kind == "none":
         return said
     said += [_ask(_NEWTABLE, _CREATE, _text(1, TABLE)), _chain("forward", "filter", _FORWARD, 0)]
@@ -173,6 +201,35 @@ def rules(kind: str, outside: str, ports: tuple[int, int] | None = None, host: s
     said.append(_chain("out", "nat", _POSTROUTING, 100))
     four = _meta(_NFPROTO, b"\x02")  # IPv6 is forwarded as it is
     return [*said, _rule("out", four, _device(_OIFNAME, outside), _masquerade(kind == "hard", ports))]
+
+
+def mapped(outside: str, address: str, mappings: Iterable[Mapping]) -> list[bytes]:
+    """
+    The table of what machines inside asked for, to replace the one there is; no mappings, no table.
+
+    :param outside: the router's device to the internet.
+    :param address: its address there.
+    """
+    said = _gone(MAPPED)
+    whither = _address(_DESTINATION) + _equal(socket.inet_aton(address))
+    rules = [
+        _rule(
+            MAPPED,
+            _meta(_NFPROTO, b"\x02"),
+            _device(_IIFNAME, outside),
+            whither,
+            _meta(_L4PROTO, bytes([each.protocol])),
+            _port(each.outside_port),
+            _to_host(each.host, each.port),
+            table=MAPPED,
+        )
+        for each in mappings
+    ]
+    if not rules:
+        return said
+    # Before the chain `in` of a router that lets strangers in: a mapping is more particular.
+    chain = _chain(MAPPED, "nat", _PREROUTING, -101, table=MAPPED)
+    return [*said, _ask(_NEWTABLE, _CREATE, _text(1, MAPPED)), chain, *rules]
 
 
 def port_range(turn: int) -> tuple[int, int]:
