@@ -53,7 +53,9 @@ def read_place(text: str) -> Place:
 
 
 def is_reachable(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether a single other machine may be there."""
+    """Whether a single other machine may be there, by that very address: not by one that means an IPv4 address."""
+    if isinstance(address, ipaddress.IPv6Address) and (address.ipv4_mapped is not None or address.scope_id):
+        return False
     return not (
         address.is_multicast
         or address.is_unspecified
