@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from morphnet.errors import MalformedFrame
+from morphnet.wire.batch import MAX_SEGMENTS
 from morphnet.wire.fields import Real, Several, Text, Truth, Whole
 from morphnet.wire.messages import Catalogue
 from morphnet.wire.signals import Name, Pem, Phrase
@@ -204,4 +205,6 @@ def unbundle(content: memoryview) -> tuple[memoryview, int]:
     size: int = _SIZE.unpack_from(content)[0]
     if not size:
         raise MalformedFrame("datagrams without a byte")
+    if len(content) - _SIZE.size > MAX_SEGMENTS * size:
+        raise MalformedFrame("bundle of too many datagrams")
     return content[_SIZE.size :], size
