@@ -16,6 +16,7 @@ from morphnet.wire.notes import (
     Note,
     PathClose,
     Ping,
+    Reach,
     Response,
     Seen,
     WantIds,
@@ -23,6 +24,7 @@ from morphnet.wire.notes import (
     encode_notes,
     type_of,
 )
+from morphnet.wire.places import KINDS, LOCAL, MAPPED, MOST_PLACES, Place, is_reachable
 
 ALL: list[Note] = [
     Ping(),
@@ -34,11 +36,14 @@ ALL: list[Note] = [
     PathClose(3),
     Seen("203.0.113.9", 4500),
     Seen("2001:db8::9", 4501),
+    Reach((Place(LOCAL, "10.0.0.7", 4500), Place(MAPPED, "2001:db8::9", 4501))),
+    Reach(()),
 ]
 VECTOR = bytes.fromhex(
     "01020300000000000003e8000009c4deadbeef000003e6000000000001e24001020304020000000a000f001403382062797465732104217365"
     "7479622038050200000000000000000000000000000000000000000001020304050607" "08090a0b0c0d0e0f1011121306080703"
     "0804cb0071091194" "081020010db80000000000000000000000091195"
+    "0902" "00040a0000071194" "011020010db80000000000000000000000091195" "0900"
 )  # fmt: skip
 U8, U32, U64 = st.integers(0, 255), st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
 TOKENS = st.binary(min_size=8, max_size=8)
@@ -64,6 +69,12 @@ NOTES: st.SearchStrategy[Note] = st.one_of(
     st.integers(1, 16).map(WantIds),
     U8.map(PathClose),
     st.builds(Seen, st.ip_addresses().map(str), st.integers(0, 65535)),
+    st.lists(
+        st.builds(
+            Place, st.sampled_from(KINDS), st.ip_addresses().filter(is_reachable).map(str), st.integers(1, 65535)
+        ),
+        max_size=MOST_PLACES,
+    ).map(lambda places: Reach(tuple(places))),
 )
 
 
@@ -80,7 +91,8 @@ class NoteTests(SynchronousTestCase):
         self.assertGreaterEqual(len(plaintext), size)
         self.assertEqual(decode_notes(plaintext), notes)
 
-    @given(st.one_of(st.binary(max_size=200), st.binary(max_size=60).map(lambda tail: b"\x02" + tail)))
+    @given(st.one_of(st.binary(max_size=200), st.sampled_from((b"\x02", b"\x09\x02")).flatmap(
+        lambda head: st.binary(max_size=60).map(lambda tail: head + tail))))  # fmt: skip
     def test_junk(self, junk: bytes) -> None:
         """Arbitrary bytes are notes or a MalformedFrame, nothing else."""
         try:
@@ -116,6 +128,9 @@ class NoteTests(SynchronousTestCase):
         """Unknown kinds, numbers out of bounds and padding with something in it are malformed."""
         for wrong in (
             b"\x09",
+            b"\x0a",
+            b"\x09\x01\x00\x05" + bytes(7),
+            b"\x09" + bytes((MOST_PLACES + 1,)) + b"\x00\x04\x0a\x00\x00\x07\x11\x94" * (MOST_PLACES + 1),
             b"\x08\x05" + bytes(7),
             b"\xff",
             b"\x05\x00",
@@ -131,5 +146,15 @@ class NoteTests(SynchronousTestCase):
         """Notes travel as control, handshake or heartbeat, by the most particular of them."""
         self.assertEqual([type_of([note]) for note in ALL],
                          [HEARTBEAT, HEARTBEAT, HANDSHAKE, HANDSHAKE, CONTROL, CONTROL, CONTROL, HEARTBEAT,
-                          HEARTBEAT])  # fmt: skip
+                          HEARTBEAT, CONTROL, CONTROL])  # fmt: skip
         self.assertEqual(type_of([Ping(), Challenge(bytes(8))]), HANDSHAKE)
+
+    def test_hostile_places(self) -> None:
+        """Of the places that a peer names, those where nobody can be are dropped, and those of a kind to come."""
+        good = Place(LOCAL, "10.0.0.7", 4500)
+        bad = ("224.0.0.1", "127.0.0.1", "0.0.0.0", "255.255.255.255", "169.254.169.254", "ff02::1", "::1", "::",
+               "fe80::1", "::ffff:127.0.0.1")  # fmt: skip
+        note = Reach((*(Place(LOCAL, host, 4500) for host in bad), good, Place(LOCAL, "10.0.0.8", 0)))
+        self.assertEqual(decode_notes(encode_notes([note])), [Reach((good,))])
+        plaintext = encode_notes([Reach((good, good)), Ping()]).replace(b"\0", b"\x63", 1)
+        self.assertEqual(decode_notes(plaintext), [Reach((good,)), Ping()])
