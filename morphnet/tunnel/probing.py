@@ -24,6 +24,7 @@ TRIES = 7  # questions by one way, in one search
 FIRST_PAUSE = 0.1  # seconds after the first question; then half as long again each time: 3.2 seconds in all
 SPACING = 0.005  # seconds between the first questions of two ways
 MOST_WAYS = 96  # of one search
+MOST_ASKED = 2 * TRIES  # questions by one way whose answers are waited for
 ANSWERS_A_SECOND = 200  # that one peer may have of us
 
 
@@ -117,6 +118,8 @@ class Prober:
     def _ask(self, way: Way, now: float, effects: Effects) -> None:
         transaction = self._entropy(TRANSACTION)
         way.asked[transaction] = now
+        if len(way.asked) > MOST_ASKED:
+            del way.asked[next(iter(way.asked))]
         way.tries += 1
         way.next_at = now + FIRST_PAUSE * 1.5 ** (way.tries - 1) if way.tries < TRIES else float("inf")
         self._send(way.door, way.remote, Probe(ASK, transaction, "", 0), effects)
