@@ -25,6 +25,7 @@ FIRST_PAUSE = 0.1  # seconds after the first question; then half as long again e
 SPACING = 0.005  # seconds between the first questions of two ways
 MOST_WAYS = 96  # of one search
 MOST_ASKED = 2 * TRIES  # questions by one way whose answers are waited for
+MOST_CALLERS, CALLER_FRESH = 8, 5.0  # who asked while we did not search: so many, for so many seconds
 ANSWERS_A_SECOND = 200  # that one peer may have of us
 
 
@@ -52,6 +53,7 @@ class Prober:
         self._entropy = entropy
         self._doors: dict[int, bool] = {}  # number -> whether it is IPv6
         self._places: tuple[Place, ...] = ()
+        self._callers: dict[tuple[int, Endpoint], float] = {}  # (door, from where) -> when it asked while we rested
         self._searching = False
         self._answers, self._answers_at = 0.0, float("-inf")
 
@@ -74,6 +76,10 @@ class Prober:
         self._searching = True
         self.ways.clear()
         self._line_up(now)
+        callers, self._callers = self._callers, {}
+        for (door, source), at in callers.items():  # they may have their answer, and ask no more
+            if now - at < CALLER_FRESH and door in self._doors:
+                self._witness(door, source, now)
 
     def rest(self) -> None:
         """Ask no more; go on answering."""
@@ -153,13 +159,22 @@ class Prober:
             return
         self._answers += 1
         self._send(arrival.door, source, Probe(ANSWER, probe.transaction, source.host, source.port), effects)
-        key = arrival.door, source.host, source.port
-        way = self.ways.get(key)
-        if not self._searching or not is_reachable(ip_address(source.host)):
+        if not is_reachable(ip_address(source.host)):
             return
+        if self._searching:
+            self._witness(arrival.door, source, now)
+        else:
+            self._callers.pop((arrival.door, source), None)
+            self._callers[arrival.door, source] = now
+            if len(self._callers) > MOST_CALLERS:
+                del self._callers[next(iter(self._callers))]
+
+    def _witness(self, door: int, source: Endpoint, now: float) -> None:
+        """The peer gets through to us from there: now is the time to get through to it."""
+        way = self.ways.get((door, source.host, source.port))
         if way is None:  # from where nobody said that the peer is: its NAT made that address for us
-            self._add(arrival.door, Endpoint(source.host, source.port), WITNESSED, now)
-        elif way.rtt is None and way.tries:  # it gets through to us: now is the time to get through to it
+            self._add(door, Endpoint(source.host, source.port), WITNESSED, now)
+        elif way.rtt is None and way.tries:
             way.tries, way.next_at = min(way.tries, TRIES - 2), now
 
     def _answered(self, arrival: Arrival, probe: Probe, now: float, effects: Effects) -> None:
