@@ -101,6 +101,7 @@ class Echoer:
         if not which:
             socket.next_at, socket.pause = now + REPEAT, REPEAT
             if seen != before:
+                socket.seen = socket.seen if before is None else {which: seen}  # what the others saw is over
                 effects.events.append(Mapped(self.host, arrival.door, seen))
 
     def varies(self, door: int) -> bool | None:
