@@ -90,7 +90,7 @@ class Street:
     def __init__(self, seed: int = 1, loss: float = 0.0) -> None:
         self.now, self.loss = 100.0, loss
         self.random = random.Random(seed)
-        self.hosts: dict[str, Host] = {}  # by own address; those in houses share some with others' houses
+        self.hosts: dict[str, Host] = {}  # by name: their own address, where they have one socket only
         self.nats: dict[str, Nat] = {}
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._order = 0
@@ -130,8 +130,8 @@ class Street:
         """It reaches the address that it was sent to, or nobody."""
         nat = self.nats.get(to.host)
         inner = to if nat is None else nat.inward(to.port, source)
-        host = self.hosts.get(inner.host) if inner is not None else None
-        if host is not None and host.nat is nat and inner == host.address:
+        host = next((each for each in self.hosts.values() if each.address == inner), None)
+        if host is not None and host.nat is nat:
             self.deliver(host, source, datagram)
 
     def _later(self, seconds: float, host: Host, source: Endpoint, datagram: bytes) -> None:

@@ -22,6 +22,7 @@ IMPATIENT = 0.25  # seconds, for the first answer; then twice as long each time,
 class _Socket:
     """One of ours."""
 
+    number: int  # by which the relay tells it from the others
     next_at: float
     pause: float = IMPATIENT
     asked: dict[bytes, tuple[int, float]] = field(default_factory=dict)  # transaction -> (which port, when)
@@ -54,8 +55,10 @@ class Echoer:
         six = ":" in self.host
         wanted = {door for door, is_six in doors.items() if is_six == six}
         self.sockets = {door: socket for door, socket in self.sockets.items() if door in wanted}
-        for door in wanted - self.sockets.keys():
-            self.sockets[door] = _Socket(now)
+        for door in sorted(wanted - self.sockets.keys()):
+            taken = {socket.number for socket in self.sockets.values()}
+            number = next(each for each in range(len(taken) + 1) if each not in taken)
+            self.sockets[door] = _Socket(number, now)
 
     def hurry(self, now: float) -> None:
         """Ask anew: it is about to be of use, and may have changed."""
@@ -68,7 +71,7 @@ class Echoer:
 
     def tick(self, now: float, effects: Effects) -> None:
         """Ask where it is time."""
-        for turn, (door, socket) in enumerate(self.sockets.items()):
+        for door, socket in self.sockets.items():
             if socket.next_at > now:
                 continue
             socket.asked = {key: value for key, value in socket.asked.items() if now - value[1] < REPEAT}
@@ -77,7 +80,7 @@ class Echoer:
                     continue
                 transaction = self._entropy(TRANSACTION)
                 socket.asked[transaction] = which, now
-                datagram = make_request(self.id, self._key, transaction, turn)
+                datagram = make_request(self.id, self._key, transaction, socket.number)
                 effects.sends.append(Departure(door, Endpoint(self.host, port), datagram, len(datagram)))
             socket.next_at = now + socket.pause
             socket.pause = min(REPEAT, 2 * socket.pause)
