@@ -138,6 +138,7 @@ class Registry:
         self._by_echo: dict[bytes, Guest] = {}
         self._watchers: dict[tuple[str, str], set[Guest]] = defaultdict(set)  # (network, name or EVERYBODY)
         self._crls: dict[str, str] = {}  # by network
+        self._revoked: dict[str, frozenset[str]] = {}  # serials, by network
 
     # -- coming and going ----------------------------------------------------------------------------------------------
 
@@ -145,10 +146,12 @@ class Registry:
         """
         Take a node in, tell it who is here, and those who watch it that it is.
 
-        :raises Refused: there is no room, or another node has its name.
+        :raises Refused: there is no room, another node has its name, or its certificate was revoked.
         """
         if said.name != line.name:
             raise Refused("name is not the certificate's")
+        if line.serial in self._revoked.get(line.network, ()):  # since its handshake
+            raise Refused("certificate revoked")
         known = self._by_name.get((line.network, line.name))
         if known is not None:
             if known.instance != said.instance:
@@ -314,8 +317,8 @@ class Registry:
         :param crl: PEM, signed by the CA of that network.
         :returns: how many were hung up on.
         """
-        self._crls[network] = crl
         revoked, ended = frozenset(serials), 0
+        self._crls[network], self._revoked[network] = crl, revoked
         for guest in self.guests:
             if guest.network != network:
                 continue

@@ -1,0 +1,92 @@
+"""A relay's registry, and lines that remember what they were told."""
+
+from __future__ import annotations
+
+import random
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.rendezvous.registry import Guest, Registry, Terms
+from morphnet.wire.places import LINE, Place
+from morphnet.wire.relaying import (
+    DATAGRAMS,
+    Register,
+    RelayMessage,
+    address,
+    encode,
+)
+
+TERMS = Terms(echo_port=3478, second_port=3479)
+
+
+class FakeLine:
+    """A connection that remembers what it was told."""
+
+    def __init__(self, name: str, network: str = "home", serial: str = "", host: str = "203.0.113.9") -> None:
+        self.name, self.network, self.serial = name, network, serial or name
+        self.observed = Place(LINE, host, 50000)
+        self.told: list[RelayMessage] = []
+        self.handed: list[bytes] = []
+        self.full = False
+        self.proofs: list[float] = []
+        self.ended = ""
+
+    def tell(self, message: RelayMessage) -> None:
+        """See Line."""
+        encode(message)  # raises when it could not be sent
+        self.told.append(message)
+
+    def hand(self, envelope: bytes) -> bool:
+        """See Line."""
+        if not self.full:
+            self.handed.append(envelope)
+        return not self.full
+
+    def prove(self, within: float) -> None:
+        """See Line."""
+        self.proofs.append(within)
+
+    def end(self, reason: str) -> None:
+        """See Line."""
+        self.ended = reason
+
+    def news(self) -> list[RelayMessage]:
+        """What it was told since the last look."""
+        told, self.told = self.told, []
+        return told
+
+
+class RegistryTestCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock, self.random = Clock(), random.Random(1)
+        self.registry = self.make(TERMS)
+
+    def make(self, terms: Terms) -> Registry:
+        """A relay where nobody is."""
+        return Registry(self.clock, self.random.randbytes, terms)
+
+    def register(self, line: FakeLine, *watch: str, instance: int = 1) -> FakeLine:
+        """Let a node in that watches those."""
+        self.registry.register(line, Register(line.name, f"{instance:016x}", watch))
+        return line
+
+    def come(self, name: str, *watch: str, network: str = "home") -> FakeLine:
+        """A node that is in, and has forgotten what it was told."""
+        line = self.register(FakeLine(name, network), *watch)
+        line.told.clear()
+        return line
+
+    def guest(self, line: FakeLine) -> Guest:
+        """What the registry knows of it."""
+        return next(each for each in self.registry.guests if each.line is line)
+
+    def number(self, line: FakeLine) -> int:
+        """Its number."""
+        return self.guest(line).number
+
+    def send(self, sender: FakeLine, to: int, content: bytes = b"sealed") -> bytes:
+        """One envelope."""
+        envelope = address(to, DATAGRAMS, content)
+        self.registry.forward(sender, envelope)
+        return envelope

@@ -1,0 +1,177 @@
+"""Who is at a relay, and who hears of whom."""
+
+from __future__ import annotations
+
+from morphnet.errors import Refused
+from morphnet.rendezvous.registry import PROVE_WITHIN, Registry, Terms
+from morphnet.wire.relaying import (
+    EVERYBODY,
+    Absent,
+    Drain,
+    Present,
+    Register,
+    Registered,
+    Revocations,
+)
+from tests.rendezvous.case import TERMS, FakeLine, RegistryTestCase
+
+
+class ComingTests(RegistryTestCase):
+    def test_registered(self) -> None:
+        """A node is told its number, where it comes from, and how to use the echo."""
+        line = self.register(FakeLine("laptop"))
+        ((answer),) = line.news()
+        assert isinstance(answer, Registered)
+        guest = self.guest(line)
+        self.assertEqual((answer.number, answer.observed), (guest.number, ("line 203.0.113.9 50000",)))
+        self.assertEqual((answer.echo_port, answer.second_port), (3478, 3479))
+        self.assertEqual((answer.echo_id, answer.echo_key), (guest.echo_id.hex(), guest.echo_key.hex()))
+        self.assertNotIn(answer.echo_key, repr(guest))
+
+    def test_without_echo(self) -> None:
+        """A relay without an echo gives no key for it."""
+        self.registry = self.make(Terms())
+        (answer,) = self.register(FakeLine("laptop")).news()
+        self.assertEqual(answer, Registered(answer.number, ("line 203.0.113.9 50000",)))  # type: ignore[union-attr]
+
+    def test_watch(self) -> None:
+        """Who watches a name hears when it comes and goes; who is there already is told of at once; others hear nil."""
+        phone, tv = self.come("phone", "laptop"), self.come("tv", "phone")
+        tv.told.clear()
+        laptop = self.register(FakeLine("laptop"), "phone")
+        self.assertEqual(laptop.news()[1:], [Present(self.number(phone), "phone", f"{1:016x}",
+                                                     ("line 203.0.113.9 50000",))])  # fmt: skip
+        number = self.number(laptop)
+        self.assertEqual(phone.news(), [Present(number, "laptop", f"{1:016x}", ("line 203.0.113.9 50000",))])
+        self.registry.gone(laptop)
+        self.assertEqual((phone.news(), tv.news()), ([Absent(number, "laptop")], []))
+        self.registry.gone(laptop)
+        self.assertEqual(phone.news(), [])
+
+    def test_everybody(self) -> None:
+        """Who watches everybody hears of each other node once, and never of itself."""
+        server = self.come("server", EVERYBODY, "laptop")
+        laptop = self.come("laptop")
+        self.come("phone", EVERYBODY)
+        self.assertEqual([each.name for each in server.news() if isinstance(each, Present)], ["laptop", "phone"])
+        self.assertEqual(laptop.news(), [])
+        late = self.register(FakeLine("late"), EVERYBODY)
+        self.assertEqual({each.name for each in late.news() if isinstance(each, Present)},
+                         {"server", "laptop", "phone"})  # fmt: skip
+
+    def test_watch_others(self) -> None:
+        """A node that watches others from now on is told of those who are new to it, and not of the old ones again."""
+        laptop, phone = self.come("laptop", "phone"), self.come("phone")
+        tv = self.come("tv")
+        laptop.told.clear()
+        self.registry.watch(laptop, ["tv", "phone"])
+        self.assertEqual([each.name for each in laptop.news() if isinstance(each, Present)], ["tv"])
+        self.registry.watch(laptop, [EVERYBODY])
+        self.assertEqual(laptop.news(), [])
+        self.registry.watch(laptop, [])
+        self.registry.gone(phone)
+        self.registry.gone(tv)
+        self.assertEqual(laptop.news(), [])
+
+    def test_other_name(self) -> None:
+        """A node has the name in its certificate, and no other."""
+        line = FakeLine("laptop")
+        self.assertRaises(Refused, self.registry.register, line, Register("phone", "0" * 16))
+        self.assertEqual((self.registry.guests, line.told), ([], []))
+
+    def test_same_name(self) -> None:
+        """Another process with the name of one that is here is refused, and that one must show that it lives."""
+        watcher = self.come("phone", "laptop")
+        old = self.come("laptop")
+        watcher.told.clear()
+        other = FakeLine("laptop")
+        with self.assertRaises(Refused) as caught:
+            self.register(other, instance=2)
+        self.assertEqual(caught.exception.reason, "a node of that name is here already")
+        self.assertEqual((old.proofs, old.ended, other.told, watcher.told), ([PROVE_WITHIN], "", [], []))
+        self.assertEqual([each.line for each in self.registry.guests if each.name == "laptop"], [old])
+        self.registry.gone(old)  # it did not
+        self.register(other, instance=2)
+        self.assertEqual([type(each) for each in watcher.news()], [Absent, Present])
+
+    def test_same_process(self) -> None:
+        """The same process by another line takes its place; the old line's end is no news then."""
+        watcher = self.come("phone", "laptop")
+        old = self.come("laptop")
+        watcher.told.clear()
+        number = self.number(old)
+        new = self.register(FakeLine("laptop", host="198.51.100.4"), "phone")
+        self.assertEqual((old.ended, old.proofs), ("it has come by another line", []))
+        self.assertEqual([type(each) for each in watcher.news()], [Absent, Present])
+        self.assertNotEqual(self.number(new), number)
+        self.registry.gone(old)
+        self.assertEqual(watcher.news(), [])
+        self.send(watcher, number)
+        self.assertEqual((old.handed, new.handed), ([], []))
+
+    def test_full(self) -> None:
+        """There is room for so many; the next is refused until one goes, but one who comes again is not."""
+        self.registry = self.make(Terms(nodes=2))
+        one = self.come("one")
+        two = self.come("two")
+        with self.assertRaises(Refused) as caught:
+            self.register(FakeLine("three"))
+        self.assertEqual(caught.exception.reason, "the relay is full")
+        self.come("two")
+        self.assertEqual((two.ended, self.registry.counts["refused_full"]), ("it has come by another line", 1))
+        self.registry.gone(one)
+        self.register(FakeLine("three"))
+
+    def test_numbers(self) -> None:
+        """No two have one number, and nobody has 0, whatever chance gives."""
+        chances = iter([bytes(4), b"\0\0\0\5", b"\0\0\0\5", bytes(4), b"\0\0\0\6"])
+        registry = Registry(self.clock, lambda size: next(chances) if size == 4 else self.random.randbytes(size), TERMS)
+        for name in ("one", "two"):
+            registry.register(FakeLine(name), Register(name, "0" * 16))
+        self.assertEqual(sorted(guest.number for guest in registry.guests), [5, 6])
+
+    def test_nothing_is_kept(self) -> None:
+        """When all have gone, nothing is left of them but what they used."""
+        lines = [self.come(name, EVERYBODY, "one", "nobody") for name in ("one", "two", "three")]
+        self.registry.watch(lines[0], ["other"])
+        for line in lines:
+            self.registry.gone(line)
+        kept = (self.registry._guests, self.registry._by_line, self.registry._by_name, self.registry._by_echo,
+                dict(self.registry._watchers))  # fmt: skip
+        self.assertEqual(kept, ({}, {}, {}, {}, {}))
+
+
+class OperatorTests(RegistryTestCase):
+    def test_drain(self) -> None:
+        """Everybody is asked to use another relay; nobody is hung up on."""
+        lines = [self.come("laptop"), self.come("phone", network="other")]
+        self.registry.drain(5.0, "update")
+        for line in lines:
+            self.assertEqual((line.news(), line.ended), ([Drain(5.0, "update")], ""))
+
+    def test_revoke(self) -> None:
+        """Who shows a revoked certificate is hung up on, its watchers hear that it is gone, all others get the list."""
+        laptop, phone = self.come("laptop"), self.come("phone", "laptop")
+        phone.told.clear()
+        number = self.number(laptop)
+        self.assertEqual(self.registry.revoke("home", "CRL", ["laptop", "else"]), 1)
+        self.assertEqual((laptop.ended, laptop.told), ("certificate revoked", []))
+        self.assertEqual(set(phone.news()), {Absent(number, "laptop"), Revocations("CRL")})
+        self.assertEqual([guest.line for guest in self.registry.guests], [phone])
+
+    def test_list_for_the_next(self) -> None:
+        """Who comes later is handed the latest list."""
+        for crl in ("OLD", "NEW"):
+            self.registry.revoke("home", crl, [])
+        self.assertEqual(self.register(FakeLine("laptop")).told[1:], [Revocations("NEW")])
+        self.assertEqual(len(self.register(FakeLine("laptop", "other")).told), 1)
+
+    def test_revoked_before_it_registers(self) -> None:
+        """Whose certificate is revoked between its handshake and its first message is not let in."""
+        self.registry.revoke("home", "CRL", ["07"])
+        line = FakeLine("laptop", serial="07")
+        with self.assertRaises(Refused) as caught:
+            self.register(line)
+        self.assertEqual((caught.exception.reason, line.told), ("certificate revoked", []))
+        self.registry.revoke("home", "CRL", [])
+        self.register(line)

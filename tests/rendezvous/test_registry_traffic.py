@@ -1,0 +1,209 @@
+"""What passes between two nodes at a relay, and what does not."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from morphnet.errors import MalformedFrame
+from morphnet.rendezvous.registry import MOST_SOCKETS, UNTOLD, Terms
+from morphnet.wire.echo import Echoed, make_request, read_answer
+from morphnet.wire.relaying import (
+    EVERYBODY,
+    Absent,
+    Present,
+    Undelivered,
+    number_of,
+    opened,
+)
+from tests.rendezvous.case import FakeLine, RegistryTestCase
+
+
+class NetworkTests(RegistryTestCase):
+    """Nodes of two networks at one relay."""
+
+    def test_apart(self) -> None:
+        """They never hear of each other, though they watch everybody and have the same names."""
+        ours, theirs = self.come("laptop", EVERYBODY, "phone"), self.come("phone", EVERYBODY, network="other")
+        twin = self.register(FakeLine("laptop", "other"), EVERYBODY, instance=9)
+        self.assertEqual(ours.told, [])
+        self.assertEqual((ours.proofs, ours.ended), ([], ""))
+        self.assertEqual([each.name for each in twin.told if isinstance(each, Present)], ["phone"])
+        for line in (theirs, twin):
+            self.registry.gone(line)
+        self.registry.watch(ours, ["phone", EVERYBODY])
+        self.assertEqual(ours.told, [])
+
+    def test_no_envelope(self) -> None:
+        """Nothing is handed from one to the other, whatever number it bears."""
+        ours, theirs = self.come("laptop", EVERYBODY), self.come("phone", EVERYBODY, network="other")
+        self.send(ours, self.number(theirs))
+        self.assertEqual(theirs.handed, [])
+        self.assertEqual(ours.news(), [Undelivered(self.number(theirs), True)])
+
+    def test_no_mapping(self) -> None:
+        """What the echo learns of a node is told to its own network alone."""
+        ours, theirs = self.come("laptop"), self.come("phone", EVERYBODY, network="other")
+        guest = self.guest(ours)
+        self.registry.echo(make_request(guest.echo_id, guest.echo_key, bytes(8), 0), "203.0.113.9", 4500)
+        self.assertEqual(theirs.told, [])
+
+    def test_revoked_apart(self) -> None:
+        """A list of revoked certificates is for one network: another's nodes neither hear of it nor are hung up on."""
+        theirs = self.register(FakeLine("laptop", "other", serial="07"))
+        theirs.told.clear()
+        self.assertEqual(self.registry.revoke("home", "CRL", ["07"]), 0)
+        self.assertEqual((theirs.told, theirs.ended), ([], ""))
+        self.assertEqual(len(self.register(FakeLine("tv", "other", serial="07")).told), 1)
+
+
+class EnvelopeTests(RegistryTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.laptop, self.phone = self.come("laptop", "phone"), self.come("phone", "laptop")
+        self.laptop.told.clear()
+
+    def test_forwarded(self) -> None:
+        """An envelope arrives unread, with the sender's number on it; both ends' use is counted."""
+        envelope = self.send(self.laptop, self.number(self.phone))
+        (handed,) = self.phone.handed
+        self.assertEqual((number_of(handed), handed[4:]), (self.number(self.laptop), envelope[4:]))
+        self.assertEqual((self.guest(self.laptop).sent, self.guest(self.phone).received), (len(envelope),) * 2)
+        self.assertEqual(self.registry.counts, {"forwarded": 1, "forwarded_bytes": len(envelope)})
+
+    def test_not_watched(self) -> None:
+        """Only who watches the sender gets anything from it."""
+        tv = self.come("tv")
+        for watch, count in (([], 0), (["phone"], 0), (["laptop"], 1), ([EVERYBODY], 2), ([], 2)):
+            self.registry.watch(tv, watch)
+            self.send(self.laptop, self.number(tv))
+            self.assertEqual(len(tv.handed), count, watch)
+
+    def test_nobody(self) -> None:
+        """Of envelopes to nobody the sender is told once, and again after many; one that arrives starts the count."""
+        for _ in range(UNTOLD):
+            self.send(self.laptop, 12345)
+        self.assertEqual(self.laptop.news(), [Undelivered(12345, True)])
+        self.send(self.laptop, 12345)
+        self.assertEqual(self.laptop.news(), [Undelivered(12345, True)])
+        self.send(self.laptop, 12345)
+        self.send(self.laptop, self.number(self.phone))
+        self.send(self.laptop, 54321)
+        self.assertEqual(self.laptop.news(), [Undelivered(54321, True)])
+        self.assertEqual(self.registry.counts["dropped_nobody"], UNTOLD + 3)
+
+    def test_to_zero(self) -> None:
+        """An envelope to number 0 is to nobody, and nothing can be said of it."""
+        self.send(self.laptop, 0)
+        self.assertEqual((self.laptop.news(), self.registry.counts["dropped_nobody"]), ([], 1))
+
+    def test_empty(self) -> None:
+        """An envelope with nothing in it is malformed."""
+        for wrong in (b"", bytes(4)):
+            self.assertRaises(MalformedFrame, self.registry.forward, self.laptop, wrong)
+
+    @settings(suppress_health_check=list(HealthCheck), deadline=None)
+    @given(st.binary(max_size=40))
+    def test_junk(self, junk: bytes) -> None:
+        """Arbitrary bytes are an envelope to nobody or malformed, and change nothing."""
+        try:
+            self.registry.forward(self.laptop, junk)
+        except MalformedFrame:
+            pass
+        self.assertEqual((self.phone.handed, self.laptop.handed), ([], []))
+
+    def test_full_line(self) -> None:
+        """What a full line does not take is dropped and counted; the sender's other peers do not notice."""
+        self.phone.full = True
+        tv = self.come("tv", "laptop")
+        self.send(self.laptop, self.number(self.phone))
+        self.send(self.laptop, self.number(tv))
+        self.assertEqual((self.phone.handed, len(tv.handed)), ([], 1))
+        self.assertEqual((self.registry.counts["dropped_full"], self.registry.counts["forwarded"]), (1, 1))
+        self.assertEqual(self.guest(self.phone).received, 0)
+
+    def test_rate(self) -> None:
+        """A node may send a second's worth at once, and so much a second after that; others have their own."""
+        self.registry = self.make(Terms(node_rate=10_000.0))
+        laptop, phone = self.come("laptop", "phone"), self.come("phone", "laptop")
+        for _ in range(50):
+            self.send(laptop, self.number(phone), bytes(995))
+        self.assertEqual((len(phone.handed), self.registry.counts["dropped_rate"]), (10, 40))
+        self.send(phone, self.number(laptop), bytes(995))
+        self.assertEqual(len(laptop.handed), 1)
+        for seconds, more in ((0.5, 5), (100.0, 10)):
+            self.clock.advance(seconds)
+            phone.handed.clear()
+            for _ in range(50):
+                self.send(laptop, self.number(phone), bytes(995))
+            self.assertEqual(len(phone.handed), more)
+
+    def test_usage(self) -> None:
+        """What a node used is kept when it goes, and added up when it comes again."""
+        for _ in range(3):
+            self.send(self.laptop, self.number(self.phone), bytes(95))
+            self.registry.gone(self.laptop)
+            self.laptop = self.come("laptop")
+        self.registry.gone(self.phone)
+        self.assertEqual(self.registry.usage, {("home", "laptop"): (300, 0), ("home", "phone"): (0, 300)})
+
+    def test_kind_is_not_looked_at(self) -> None:
+        """What is in an envelope, even of a kind to come, is the peers' business."""
+        self.registry.forward(self.laptop, self.number(self.phone).to_bytes(4, "big") + b"\x99x")
+        self.assertRaises(MalformedFrame, opened, self.phone.handed[0])
+
+
+class EchoTests(RegistryTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.watcher, self.laptop = self.come("phone", "laptop"), self.come("laptop")
+        self.watcher.told.clear()
+        self.echo_id, self.echo_key = self.guest(self.laptop).echo_id, self.guest(self.laptop).echo_key
+
+    def ask(self, host: str, port: int, socket: int = 0) -> Echoed:
+        """From there."""
+        answer = self.registry.echo(make_request(self.echo_id, self.echo_key, b"transact", socket), host, port)
+        assert answer is not None
+        return read_answer(answer, self.echo_key)
+
+    def test_answer(self) -> None:
+        """Who has registered is told where he comes from, and his watchers with him; once, while it stays so."""
+        for _ in range(3):
+            self.assertEqual(self.ask("203.0.113.9", 4500), Echoed(b"transact", "203.0.113.9", 4500))
+        (told,) = self.watcher.news()
+        assert isinstance(told, Present)
+        self.assertEqual(told.observed, ("line 203.0.113.9 50000", "observed 203.0.113.9 4500"))
+        self.assertEqual(self.registry.counts["echoes"], 3)
+
+    def test_changes(self) -> None:
+        """A mapping that changes is told, in place of the old one; other sockets have their own."""
+        self.ask("203.0.113.9", 4500)
+        self.ask("2001:db8::9", 4500, 1)
+        self.ask("203.0.113.9", 4501)
+        told = self.watcher.news()
+        self.assertEqual(len(told), 3)
+        assert isinstance(told[-1], Present)
+        self.assertEqual(told[-1].observed[1:], ("observed 203.0.113.9 4501", "observed 2001:db8::9 4500"))
+
+    def test_sockets_limited(self) -> None:
+        """Of one node's sockets so many are remembered; the others are answered all the same."""
+        for socket in range(256):
+            self.ask("203.0.113.9", 4500 + socket, socket)
+        self.assertEqual(len(self.guest(self.laptop).mapped), MOST_SOCKETS)
+        self.assertEqual(len(self.watcher.news()), MOST_SOCKETS)
+
+    def test_strangers(self) -> None:
+        """Strangers, forgers and who has gone get no answer, and are counted; nobody is told of them."""
+        good = make_request(self.echo_id, self.echo_key, bytes(8), 0)
+        answer = self.registry.echo(good, "203.0.113.9", 1)
+        assert answer is not None
+        self.watcher.told.clear()
+        wrong = [b"", good[:-1], good + b"x", bytes(64), make_request(b"stranger", self.echo_key, bytes(8), 0),
+                 make_request(self.echo_id, bytes(32), bytes(8), 0), answer]  # fmt: skip
+        wrong += [good[:at] + bytes((good[at] ^ 1,)) + good[at + 1 :] for at in range(64)]
+        for datagram in wrong:
+            self.assertIsNone(self.registry.echo(datagram, "203.0.113.66", 1))
+        self.registry.gone(self.laptop)
+        self.assertIsNone(self.registry.echo(good, "203.0.113.9", 1))
+        self.assertEqual(self.registry.counts["echo_strangers"], len(wrong) + 1)
+        self.assertEqual([type(each) for each in self.watcher.news()], [Absent])
