@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.net.introducer import Introducer
 from morphnet.net.tls import POST_QUANTUM, Identity
-from morphnet.wire.introductions import Introduction, NotNow
+from morphnet.wire.introductions import Introduction, NotNow, encode
 from tests.fakes_tls import CLIENT, INVITE, SERVER, FakeCa, serial_of
 from tests.net.introductions import NAMES, Couple, End, talk
 from tests.wire.test_introductions import GREETING
@@ -127,8 +127,7 @@ class IntroductionTests(SynchronousTestCase):
 
         class Chatty(End):
             def introduced(self, introducer: Introducer) -> None:
-                for number in range(6):
-                    introducer.say(NotNow(str(number)))
+                introducer._connection.sendall(b"".join(encode(NotNow(str(number))) for number in range(6)))
 
         caller, called = Chatty(self.couple.tls(True), caller=True), Patient(self.couple.tls(False), caller=False)
         talk(caller, called)
