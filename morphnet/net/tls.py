@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, cast
 from weakref import WeakKeyDictionary
 
@@ -28,7 +28,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from morphnet.errors import ConfigError, Refused
-from morphnet.pki.authority import INVITE_USAGE, Description, describe
+from morphnet.pki.authority import INVITE_USAGE, Description, describe, network_of
 from morphnet.wire.fields import is_address
 
 POST_QUANTUM = "X25519MLKEM768"  # what both ends offer first, draft-ietf-tls-ecdhe-mlkem
@@ -106,6 +106,7 @@ class _Outcome:
 
     peer: Peer | None = None
     trouble: str = ""
+    network: str = ""  # of the CA that has signed
 
 
 # Not in the connection's app data: Twisted keeps its protocol there.
@@ -184,8 +185,10 @@ class _Side:
                 if trouble == _WRONG_PURPOSE and depth == 0 and _is_good_for(certificate, self.excused):
                     return True
                 raise Refused(_VERIFY_TROUBLE.get(trouble, f"certificate error {trouble}"))
-            if depth == 0:
-                outcome.peer = self.judge(certificate)
+            if depth:
+                outcome.network = network_of(certificate)
+            else:
+                outcome.peer = replace(self.judge(certificate), issuer=outcome.network)
         except Refused as refused:
             outcome.trouble = refused.reason
             return bool(ok) and self.explains

@@ -142,6 +142,11 @@ def issuer_of(certificate: x509.Certificate) -> str:
     return (found or b"").hex()
 
 
+def network_of(ca: x509.Certificate) -> str:
+    """The same identifier, made from the CA's key: whatever a CA of another network says of itself, it has its own."""
+    return x509.SubjectKeyIdentifier.from_public_key(ca.public_key()).digest.hex()
+
+
 def check(certificate: x509.Certificate, ca: x509.Certificate, kind: str, name: str, *, now: float) -> Description:
     """
     That a certificate is what it is taken for.
