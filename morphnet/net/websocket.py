@@ -16,6 +16,7 @@ from autobahn.twisted.websocket import (
     WebSocketServerFactory,
     WebSocketServerProtocol,
 )
+from autobahn.websocket.protocol import WebSocketProtocol
 from OpenSSL import SSL
 from twisted.internet.interfaces import (
     IDelayedCall,
@@ -91,11 +92,16 @@ class Socket:
         self._ending, self._why = False, ""
         self._proof: IDelayedCall | None = None
 
+    @property
+    def _open(self) -> bool:
+        """Whether Autobahn takes anything: not before both have agreed, nor after either has said goodbye."""
+        return not self._ending and self.state == WebSocketProtocol.STATE_OPEN  # type: ignore[attr-defined]
+
     # for the owner
 
     def send_text(self, text: bytes) -> None:
         """Send; who reads nothing for too long is dropped."""
-        if self._ending:
+        if not self._open:
             return
         if self._counted(len(text)) > MOST_BACKLOG:
             self.drop("it does not read")
@@ -104,7 +110,7 @@ class Socket:
 
     def send_binary(self, content: bytes) -> bool:
         """Send; False when too much is unread already, and nothing was sent."""
-        if self._ending or (self._paused and self._unread + len(content) > BACKLOG):
+        if not self._open or (self._paused and self._unread + len(content) > BACKLOG):
             return False
         self._counted(len(content))
         self.sendMessage(content, True)  # type: ignore[attr-defined]
@@ -117,15 +123,17 @@ class Socket:
 
     def prove(self, within: float) -> None:
         """Drop it unless anything comes within so many seconds."""
-        if self._proof is None and not self._ending:
+        if self._proof is None and self._open:
             self._proof = self.clock.callLater(within, self.drop, "no sign of life")
             self.sendPing(os.urandom(8))  # type: ignore[attr-defined]
 
     def end(self, reason: str) -> None:
         """Say goodbye and hang up."""
-        if not self._ending:
+        if self._open:
             self._ending, self._why = True, self._why or reason
             self.sendClose(1000)  # type: ignore[attr-defined]
+        elif not self._ending:
+            self.drop(reason)
 
     def drop(self, reason: str) -> None:
         """Hang up at once."""
