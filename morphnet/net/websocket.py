@@ -17,6 +17,7 @@ from autobahn.twisted.websocket import (
     WebSocketServerProtocol,
 )
 from autobahn.websocket.protocol import WebSocketProtocol
+from autobahn.websocket.types import ConnectionDeny
 from OpenSSL import SSL
 from twisted.internet.interfaces import (
     IDelayedCall,
@@ -197,9 +198,11 @@ class Socket:
 class ServerSocket(Socket, WebSocketServerProtocol):  # type: ignore[misc]
     """The end that was called."""
 
-    def onConnect(self, request: Any) -> str | None:
-        """Speak our subprotocol; who asks for none of it is no node."""
-        return SUBPROTOCOL if SUBPROTOCOL in request.protocols else None
+    def onConnect(self, request: Any) -> str:
+        """Speak our subprotocol; who does not ask for it is no node."""
+        if SUBPROTOCOL not in request.protocols:
+            raise ConnectionDeny(ConnectionDeny.BAD_REQUEST)
+        return SUBPROTOCOL
 
 
 class ClientSocket(Socket, WebSocketClientProtocol):  # type: ignore[misc]
