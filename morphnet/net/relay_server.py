@@ -141,9 +141,8 @@ class RelayServer:
             if peer.kind != "client":
                 raise Refused("certificate of a wrong usage")
         except Refused as refused:
-            self.complaints.add(refused.reason)
             socket.send_text(encode(TurnedAway(phrase(refused.reason))))
-            socket.end(refused.reason)
+            socket.end(refused.reason)  # `ended` counts it
             return
         line = self._lines[socket] = RelayLine(socket, peer)
         line.timer = self.clock.callLater(REGISTER_WITHIN, socket.drop, "it does not register")
