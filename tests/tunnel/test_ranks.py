@@ -1,0 +1,328 @@
+"""A path through a relay and a direct one: who carries the traffic, what the other costs, what a change loses."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.config import Tuning
+from morphnet.tunnel.carrier import DIRECT, RELAYED, STREAM, Carrier
+from morphnet.tunnel.events import Effects, PathChanged
+from morphnet.tunnel.path import Path, State
+from morphnet.tunnel.pulse import LINGER, dormant
+from morphnet.tunnel.session import Session
+from morphnet.wire.batch import Departure, Endpoint
+from morphnet.wire.frames import IP
+from tests.simulation import SERVER_END, Link, read
+from tests.tunnel.scenes import Scene, way
+
+RELAY, WAN = 0, 1  # doors, and uplinks of the scene
+ENDS = {True: "client", False: "server"}
+
+
+class Peers(Scene):
+    """Two peers, by a relay from the start, and directly when `go_direct` was called."""
+
+    def __init__(self, relay: tuple[Link, Link], direct: tuple[Link, Link], **tuning: object) -> None:
+        self.trail: list[tuple[float, bool, int, bytes]] = []  # when, from the client, by which way, what
+        self.there = SERVER_END  # where the called peer is on the direct way
+        self.held = {WAN}
+        super().__init__([relay, direct], **tuning)  # type: ignore[arg-type]
+
+    def connect(self, *, resumed: bool) -> None:
+        for tunnel in (self.client, self.server):
+            tunnel.carriers[RELAY] = Carrier(RELAYED, "relay")
+        self.addresses[RELAY] = Endpoint("laptop", 0)
+        super().connect(resumed=resumed)
+        for session in (self.client_session, self.server_session):
+            session.equals = True
+
+    def add_uplink(self, uplink: int) -> None:
+        if uplink not in self.held:
+            super().add_uplink(uplink)
+
+    def go_direct(self) -> None:
+        """A way was found."""
+        self.held.clear()
+        self.add_uplink(WAN)
+
+    def post(self, datagram: bytes, departure: Departure, *, up: bool) -> None:
+        self.trail.append((self.now, up, departure.door, datagram))
+        super().post(datagram, departure, up=up)
+
+    def arrive(self, datagram: bytes, door: int, source: Endpoint, *, up: bool, link: Link | None = None) -> None:
+        by = next(number for number, pair in enumerate(self.links) if link in pair)
+        if by == WAN and not up:
+            source = self.there
+        super().arrive(datagram, by, source, up=up, link=link)
+
+    def both(self, count: int, every: float, first: int = 0) -> None:
+        """A stream in each direction."""
+        for up in (True, False):
+            self.stream(count, every, up=up, first=first)
+
+    def sent_by(self, door: int, since: float, *, up: bool | None = None, traffic: bool = False) -> list[float]:
+        """When datagrams, or only those with packets in them, were sent that way."""
+        return [at for at, by_client, by, datagram in self.trail
+                if by == door and at > since and up in (None, by_client)
+                and (not traffic or read(datagram).type == IP)]  # fmt: skip
+
+    def active_since(self, door: int, *, up: bool) -> float:
+        """When the path by that door became active at that end, the last time."""
+        session = self.client_session if up else self.server_session
+        numbers = {path.id for path in session.paths.values() if path.door == door}
+        return max(at for at, event in self.changes(ENDS[up]) if event.path in numbers and event.now == State.ACTIVE)
+
+
+def peers(relay_rtt: float = 0.08, direct_rtt: float = 0.02, **tuning: object) -> Peers:
+    """Both ways are good, the relay's is longer."""
+    return Peers(way(relay_rtt), way(direct_rtt), **tuning)
+
+
+class RankTests(SynchronousTestCase):
+    """The two ends of one session."""
+
+    def assert_nothing_lost(self, scene: Peers, count: int) -> None:
+        """All of both streams came out, once."""
+        for up in (True, False):
+            self.assertEqual((scene.lost(count, up=up), scene.doubled(up=up)), (0, 0), ENDS[up])
+
+    def test_relay_alone(self) -> None:
+        """While there is no other the relay's path carries all, in both directions."""
+        scene = peers()
+        scene.both(100, 0.01)
+        scene.run(3)
+        self.assert_nothing_lost(scene, 100)
+        self.assertEqual({path.rank for path in scene.client_session.paths.values()}, {RELAYED})
+        self.assertEqual({path.rank for path in scene.server_session.paths.values()}, {RELAYED})
+
+    def test_moves_over(self) -> None:
+        """As soon as the direct path is active at an end, nothing of its traffic goes by the relay; nothing is lost."""
+        for rtt in (0.002, 0.02, 0.3):  # the direct way may also be the longer one
+            scene = peers(direct_rtt=rtt)
+            scene.both(1000, 0.005)
+            scene.run(2)
+            scene.go_direct()
+            scene.run(6)
+            for up in (True, False):
+                at = scene.active_since(WAN, up=up)
+                self.assertGreater(len(scene.sent_by(RELAY, 0, up=up, traffic=True)), 100)
+                self.assertEqual(scene.sent_by(RELAY, at, up=up, traffic=True), [], (rtt, ENDS[up]))
+                self.assertGreater(len(scene.sent_by(WAN, at, up=up, traffic=True)), 300)
+                self.assertGreater(scene.active_since(RELAY, up=up), 0)
+            self.assert_nothing_lost(scene, 1000)
+
+    def test_dormant(self) -> None:
+        """A relay's path sends nothing at all for a minute while the direct one works, with traffic and without."""
+        for traffic in (True, False):
+            scene = peers()
+            scene.go_direct()
+            scene.run(LINGER + 3)
+            since = scene.now
+            if traffic:
+                scene.both(6000, 0.01)
+            scene.run(60)
+            self.assertEqual(scene.sent_by(RELAY, since), [], traffic)
+            for session in (scene.client_session, scene.server_session):
+                self.assertEqual({path.state for path in session.paths.values()}, {State.ACTIVE})
+
+    def test_load(self) -> None:
+        """The same under a load that the direct way cannot carry: the relay is not there to help."""
+        scene = Peers(way(0.08), way(0.02, mbit=10))
+        scene.go_direct()
+        scene.run(LINGER + 3)
+        since = scene.now
+        scene.load(10, 12.5e6 / 5)
+        scene.run(12)
+        self.assertEqual(scene.sent_by(RELAY, since), [])
+        self.assertGreater(len(scene.arrived()), 5000)
+
+    def test_goes_black(self) -> None:
+        """When the direct way goes black nothing is lost, and the relay carries on at once, in both directions."""
+        for directions in ((0, 1), (0,), (1,)):
+            scene = peers()
+            scene.go_direct()
+            scene.run(60)
+            began = scene.now
+            scene.both(1000, 0.005)
+            scene.run(1)
+            cut = scene.now
+            scene.cut(WAN, directions=directions)
+            scene.run(10)
+            self.assert_nothing_lost(scene, 1000)
+            for up in (True, False):
+                self.assertLess(scene.longest_gap(up=up), 0.35 if len(directions) == 2 else 0.6, (directions, ENDS[up]))
+                self.assertFalse(scene.sent_by(RELAY, began, up=up, traffic=True)[0] < cut)
+
+    def test_comes_back(self) -> None:
+        """A direct way that works again carries the traffic again, the relay rests again; nothing is lost."""
+        scene = peers()
+        scene.go_direct()
+        scene.run(40)
+        scene.both(6000, 0.005)
+        scene.run(2)
+        scene.cut(WAN)
+        scene.run(5)
+        scene.cut(WAN, heal=True)
+        scene.run(15)
+        since = scene.now
+        scene.run(18)
+        self.assertEqual(scene.sent_by(RELAY, since), [])
+        self.assert_nothing_lost(scene, 6000)
+
+    def test_idle_then_black(self) -> None:
+        """A direct way that goes black in an idle moment is noticed, and the next packet is there by the relay."""
+        scene = peers()
+        scene.go_direct()
+        scene.run(60)
+        scene.cut(WAN)
+        scene.run(20)
+        began = scene.now
+        scene.both(1, 0.1)
+        scene.run(0.5)
+        self.assert_nothing_lost(scene, 1)
+        for arrived in (scene.at_server, scene.at_client):
+            self.assertLess(arrived[0][0] - began, 0.1)
+
+    def test_relay_gone(self) -> None:
+        """What was under way through a relay that is known to be gone goes another way at once."""
+        scene = peers()
+        scene.held.clear()
+        scene.both(400, 0.005)
+        scene.run(1)
+        scene.cut(RELAY)
+        scene.go_direct()
+        scene.run(0.05)
+        effects = Effects()
+        for session, at_client in ((scene.client_session, True), (scene.server_session, False)):
+            for path in list(session.paths.values()):
+                if path.rank:
+                    session.silence(path.id, scene.now, effects)
+                    session.silence(99, scene.now, effects)  # there is none
+            scene._carry(effects, at_client=at_client)
+            effects = Effects()
+        scene.run(3)
+        self.assert_nothing_lost(scene, 400)
+        for up in (True, False):
+            self.assertLess(scene.longest_gap(up=up), 0.15)
+
+    def test_relay_gone_while_dormant(self) -> None:
+        """A relay that goes while it rests is missed by nobody."""
+        scene = peers()
+        scene.go_direct()
+        scene.run(10)
+        effects = Effects()
+        scene.client_session.silence(0, scene.now, effects)
+        scene._carry(effects, at_client=True)
+        scene.cut(RELAY)
+        scene.both(500, 0.01)
+        scene.run(7)
+        self.assert_nothing_lost(scene, 500)
+        self.assertLess(max(scene.longest_gap(up=up) for up in (True, False)), 0.05)
+
+    def test_copies(self) -> None:
+        """Also who sends everything by every path sends it by the best ones only."""
+        scene = peers(scheduler="redundant")
+        scene.go_direct()
+        scene.run(LINGER + 3)
+        since = scene.now
+        scene.both(500, 0.01)
+        scene.run(8)
+        self.assertEqual(scene.sent_by(RELAY, since, traffic=True), [])
+        self.assert_nothing_lost(scene, 500)
+
+
+class EqualTests(SynchronousTestCase):
+    """Of two peers either one may find itself behind another address."""
+
+    def rebind(self, *, equals: bool) -> Peers:
+        """The called peer's NAT gives it another port, while both send."""
+        scene = peers()
+        scene.go_direct()
+        scene.run(10)
+        scene.client_session.equals = equals
+        scene.both(400, 0.005)
+        scene.run(1)
+        scene.there = SERVER_END._replace(port=4711)
+        scene.run(4)
+        return scene
+
+    def test_called_moves(self) -> None:
+        """The caller follows the called one to its new address, once that has proved itself."""
+        scene = self.rebind(equals=True)
+        path = next(path for path in scene.client_session.paths.values() if path.door == WAN)
+        self.assertEqual((path.remote, path.state), (scene.there, State.ACTIVE))
+        self.assertEqual((scene.lost(400), scene.lost(400, up=False)), (0, 0))
+
+    def test_server_does_not(self) -> None:
+        """A client does not follow its server: it has called that one address."""
+        scene = self.rebind(equals=False)
+        path = next(path for path in scene.client_session.paths.values() if path.door == WAN)
+        self.assertEqual(path.remote, SERVER_END)
+        self.assertGreater(scene.client_session.counts["elsewhere"], 0)
+
+
+class ChoiceTests(SynchronousTestCase):
+    """Paths that are only looked at."""
+
+    def setUp(self) -> None:
+        self.session = Session("phone", bytes(16), Tuning(), server=False, entropy=bytes)
+        self.session.install(bytes(32), bytes(32), 1, 0.0)
+        self.session.carriers = {1: Carrier(), 2: Carrier(STREAM), 3: Carrier(RELAYED), 4: Carrier(RELAYED + 1)}
+        for door in self.session.carriers:
+            path = self.session.open_path(door, SERVER_END, "", 0.0, Effects())
+            path.enter(State.ACTIVE, 0.0)
+
+    def path(self, rank: int) -> Path:
+        """The one of that rank."""
+        return next(path for path in self.session.paths.values() if path.rank == rank)
+
+    def candidates(self) -> list[int]:
+        """Ranks of those that traffic may use now."""
+        return [path.rank for path in self.session.outbound.candidates()]
+
+    def test_lowest_rank(self) -> None:
+        """Traffic goes by the lowest rank of which a path works, relays the nearest first."""
+        for rank in (DIRECT, STREAM, RELAYED, RELAYED + 1):
+            self.assertEqual(self.candidates(), [rank])
+            self.path(rank).enter(State.SILENT, 1.0)
+        self.assertEqual(self.candidates(), [])
+
+    def test_stand_by(self) -> None:
+        """A direct path on stand-by, which loses much, leaves the traffic to a relay that works."""
+        self.path(DIRECT).enter(State.STANDBY, 1.0)
+        self.path(STREAM).enter(State.SILENT, 1.0)
+        self.assertEqual(self.candidates(), [RELAYED])
+        for rank in (RELAYED, RELAYED + 1):
+            self.path(rank).enter(State.STANDBY, 1.0)
+        self.assertEqual(self.candidates(), [DIRECT])
+
+    def test_several(self) -> None:
+        """All paths of the lowest rank are used together."""
+        self.session.carriers = {5: Carrier()}
+        self.session.open_path(5, SERVER_END, "", 0.0, Effects()).enter(State.ACTIVE, 0.0)
+        self.assertEqual(self.candidates(), [DIRECT, DIRECT])
+
+    def test_dormant(self) -> None:
+        """A path rests when a better one has been active for a while; a direct one never does."""
+
+        def resting(now: float) -> list[int]:
+            return [path.rank for path in self.session.paths.values() if dormant(self.session, path, now)]
+
+        self.assertEqual(resting(LINGER), [])
+        self.assertEqual(resting(LINGER + 0.1), [STREAM, RELAYED, RELAYED + 1])
+        self.path(DIRECT).enter(State.STANDBY, 10.0)
+        self.assertEqual(resting(20.0), [RELAYED, RELAYED + 1])
+        self.path(STREAM).enter(State.SILENT, 20.0)
+        self.assertEqual(resting(30.0), [RELAYED + 1])
+        self.path(DIRECT).enter(State.ACTIVE, 30.0)
+        self.assertEqual(resting(30.0 + LINGER), [RELAYED + 1])
+        self.assertEqual(resting(30.1 + LINGER), [STREAM, RELAYED, RELAYED + 1])
+
+    def test_silence(self) -> None:
+        """Only what is in use can fall silent by being told so."""
+        effects = Effects()
+        number = self.path(RELAYED).id
+        self.session.silence(number, 1.0, effects)
+        self.session.silence(number, 2.0, effects)
+        self.session.silence(99, 2.0, effects)
+        self.assertEqual([event.now for event in effects.events if isinstance(event, PathChanged)], [State.SILENT])
