@@ -1,0 +1,161 @@
+"""A tunnel with several peers, and with those who have datagrams of their own on its doors."""
+
+from __future__ import annotations
+
+import random
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.config import Tuning
+from morphnet.tunnel.events import Effects
+from morphnet.tunnel.session import Session
+from morphnet.tunnel.tunnel import Tunnel
+from morphnet.wire.batch import Arrival, Endpoint
+from morphnet.wire.frames import TO_CLIENT, TO_SERVER
+from tests.simulation import CLIENT4, SERVER4, SERVER_END, packet
+
+HERE, THERE = b"askerone", b"askertwo"
+
+
+class FakeAsker:
+    """Wants its turn each `every` seconds, and notes what it got."""
+
+    def __init__(self, every: float) -> None:
+        self.every, self.next_at = every, every
+        self.turns: list[float] = []
+        self.heard: list[bytes] = []
+
+    def due_at(self) -> float:
+        """See Asker."""
+        return self.next_at
+
+    def tick(self, now: float, effects: Effects) -> None:
+        """See Asker."""
+        if self.next_at <= now:
+            self.turns.append(now)
+            self.next_at = now + self.every
+
+    def received(self, arrival: Arrival, datagram: bytes, now: float, effects: Effects) -> None:
+        """See Asker."""
+        self.heard.append(datagram)
+
+
+class TunnelTestCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.tunnel = Tunnel(server=False, entropy=random.Random(1).randbytes)
+        self.one, self.two = FakeAsker(3.0), FakeAsker(5.0)
+        self.tunnel.askers = {HERE: self.one, THERE: self.two}
+
+    def session(self, peer: str, inner: tuple[bytes, ...] | None, *, server: bool | None = None) -> Session:
+        """One with keys, a path and an id."""
+        session = self.tunnel.add_session(peer, bytes(16), Tuning(), inner, server=server)
+        session.install(bytes(32), bytes(32), 1, 0.0)
+        return session
+
+    def arrive(self, data: bytes, size: int = 0) -> None:
+        """One receive."""
+        self.tunnel.from_path([Arrival(1, Endpoint("203.0.113.9", 1), memoryview(data), size)], 0.0)
+
+
+class AskerTests(TunnelTestCase):
+    def test_by_id(self) -> None:
+        """A datagram goes to the one whose id it starts with, also out of the middle of a batch; others to nobody."""
+        self.arrive(HERE + bytes(56) + THERE + bytes(56) + b"stranger" + bytes(56) + HERE + b"short", 64)
+        self.assertEqual(self.one.heard, [HERE + bytes(56), HERE + b"short"])
+        self.assertEqual(self.two.heard, [THERE + bytes(56)])
+        self.assertEqual(self.tunnel.counts, {"stranger": 1})
+
+    def test_sessions_first(self) -> None:
+        """An id that a session was issued is the session's."""
+        session = self.session("phone", (SERVER4,))
+        self.tunnel.learn_ids(session, [HERE + bytes(12)])
+        self.arrive(HERE + bytes(92))
+        self.assertEqual(self.one.heard, [])
+
+    def test_nobody(self) -> None:
+        """Without any, strangers and nonsense are counted as ever."""
+        self.tunnel.askers.clear()
+        self.arrive(HERE + bytes(92))
+        self.arrive(b"x")
+        self.arrive(b"")
+        self.assertEqual(self.tunnel.counts, {"stranger": 1, "malformed": 1})
+
+    def test_turns(self) -> None:
+        """Each has its turn when it wants it, with sessions and without, and no session has one before its time."""
+        for sessions in (False, True):
+            if sessions:
+                session = self.session("phone", (SERVER4,))
+                session.open_path(1, SERVER_END, "wan", 30.0, Effects())
+                self.tunnel.poke(session, 30.0)
+            for asker in (self.one, self.two):
+                asker.turns.clear()
+                asker.next_at = 30.0 + asker.every
+            now = 30.0
+            while now < 60:
+                due = self.tunnel.next_timer()
+                assert due is not None
+                self.assertGreater(due, now - 1e-9)
+                self.assertLessEqual(due, min(self.one.next_at, self.two.next_at))
+                now = due
+                self.tunnel.on_timer(now)
+            self.assertEqual(self.one.turns[:9], [33.0 + 3 * turn for turn in range(9)])
+            self.assertEqual(self.two.turns[:5], [35.0 + 5 * turn for turn in range(5)])
+
+    def test_no_turn(self) -> None:
+        """When nobody wants a turn there is none."""
+        self.one.next_at = self.two.next_at = float("inf")
+        self.assertIsNone(self.tunnel.next_timer())
+        self.tunnel.on_timer(1e6)
+        self.assertEqual(self.one.turns, [])
+
+
+class PartTests(TunnelTestCase):
+    """A client with its server and with its peers."""
+
+    def test_parts(self) -> None:
+        """A tunnel's sessions may play either part, each for itself."""
+        parts = {None: TO_CLIENT, False: TO_CLIENT, True: TO_SERVER}
+        for server, inward in parts.items():
+            session = self.session(f"peer {server}", (CLIENT4,), server=server)
+            self.assertEqual((session.server, session.inward), (bool(server), inward))
+
+    def test_where_packets_go(self) -> None:
+        """A packet goes to the peer that has its destination, else to the server; without one, to nobody."""
+        phone = self.session("phone", (SERVER4,), server=True)
+        self.tunnel.from_tun([memoryview(packet(1))], 0.0)
+        self.tunnel.from_tun([memoryview(packet(2, up=False))], 0.0)
+        self.assertEqual((phone.outbound.waiting, self.tunnel.counts["no_session"]), (True, 1))
+        gateway = self.session("gateway", None)
+        self.assertIs(self.tunnel.default, gateway)
+        self.tunnel.from_tun([memoryview(packet(3, up=False))], 0.0)
+        self.assertTrue(gateway.outbound.waiting)
+        self.tunnel.drop_session("phone")
+        self.tunnel.from_tun([memoryview(packet(4))], 0.0)
+        self.tunnel.drop_session("gateway")
+        self.assertIsNone(self.tunnel.default)
+        self.tunnel.from_tun([memoryview(packet(5))], 0.0)
+        self.assertEqual(self.tunnel.counts["no_session"], 2)
+
+    def test_who_may_send(self) -> None:
+        """A peer may send from its own inner addresses alone; the server from anywhere."""
+        phone, gateway = self.session("phone", (SERVER4,)), self.session("gateway", None)
+        self.assertEqual(phone.inbound.sources, frozenset((SERVER4,)))
+        self.assertIsNone(gateway.inbound.sources)
+
+    def test_address_taken_over(self) -> None:
+        """An inner address that another peer has now stays its own when the first one goes."""
+        self.session("old", (SERVER4,))
+        new = self.session("new", (SERVER4,))
+        self.tunnel.drop_session("old")
+        self.tunnel.from_tun([memoryview(packet(1))], 0.0)
+        self.assertTrue(new.outbound.waiting)
+
+    def test_ended(self) -> None:
+        """Who wants to know is told of each session that ends, whatever the reason."""
+        ended: list[str] = []
+        self.tunnel.ended = lambda session: ended.append(session.peer)
+        self.session("phone", (SERVER4,))
+        self.session("phone", (SERVER4,))
+        self.tunnel.drop_session("phone")
+        self.assertFalse(self.tunnel.drop_session("phone"))
+        self.assertEqual(ended, ["phone", "phone"])
