@@ -23,8 +23,10 @@ from morphnet.pki.authority import (
     Authority,
     check,
     describe,
+    issuer_of,
     make_request,
     names_of,
+    network_of,
     renewal_due,
     requested_key,
     serial_text,
@@ -76,6 +78,44 @@ class SignTests(SynchronousTestCase):
         """A name of 63 characters fits everywhere."""
         authority = Authority.found("n" * 63, a_key(1), itertools.count(1).__next__, now=NOW)
         self.assertEqual(describe(a_client(authority, "c" * 63)).name, "c" * 63)
+
+    def test_addresses(self) -> None:
+        """A client's certificate tells its inner addresses behind its name; one without says none."""
+        authority, inner = an_authority(), ("10.73.0.2", "fd73::2")
+        certificate = authority.client(a_key(5).public_key(), "laptop", now=NOW, addresses=inner)
+        found = check(certificate, authority.certificate, "client", "laptop", now=NOW)
+        self.assertEqual((found.name, found.addresses), ("laptop", inner))
+        self.assertEqual(names_of(certificate), ["laptop", *inner])
+        issued = authority.certify("laptop", make_request(a_key(9), "x"), NOW, inner)
+        self.assertEqual(describe(x509.load_pem_x509_certificate(issued.pem.encode())).addresses, inner)
+        self.assertEqual(describe(a_client(authority)).addresses, ())
+
+    def test_issuer(self) -> None:
+        """Every certificate says which network it is of, the CA's own as well; another network is another."""
+        authority = an_authority()
+        server = authority.server(a_key(5).public_key(), ["gw"], now=NOW)
+        invitation = an_invitation(authority).certificate
+        network = network_of(authority.certificate)
+        for certificate in (server, a_client(authority), invitation, authority.certificate):
+            self.assertEqual((describe(certificate).issuer, issuer_of(certificate)), (network, network))
+        self.assertEqual(len(network), 40)
+        self.assertNotEqual(network_of(an_authority(2).certificate), network)
+
+    def test_no_issuer(self) -> None:
+        """A certificate that does not say is of no network."""
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "laptop")])
+        good = a_client(an_authority())
+        plain = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(good.issuer)
+            .public_key(a_key(3).public_key())
+            .serial_number(9)
+            .not_valid_before(good.not_valid_before_utc)
+            .not_valid_after(good.not_valid_after_utc)
+            .sign(a_key(1), None)
+        )
+        self.assertEqual(issuer_of(plain), "")
 
     def test_same_in_same_out(self) -> None:
         """No clock and no chance besides what is handed in."""

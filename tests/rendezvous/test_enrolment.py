@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from cryptography import x509
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import ConfigError, Refused
-from morphnet.pki.authority import CA_LIFETIME, check, make_request, serial_text
+from morphnet.pki.authority import CA_LIFETIME, check, describe, make_request, serial_text
 from morphnet.rendezvous.enrolment import RENEWAL_PAUSE, Enrolment
-from morphnet.store.base import CertificateRecord
+from morphnet.store.base import CertificateRecord, Lease, PoolExhausted
 from morphnet.store.memory import MemoryStore
 from tests.fakes_pki import NOW, a_key, an_authority, an_invitation
 
@@ -34,6 +34,21 @@ class EnrolmentTests(SynchronousTestCase):
     def _renew(self, name: str = "laptop", request: str = REQUEST) -> Deferred[str]:
         return Deferred.fromCoroutine(self.enrolment.renew(name, request))
 
+    def _leased(self, *leases: Lease | PoolExhausted) -> list[str]:
+        """Those are the leases that there are from now on, one for each question; answers with who asked."""
+        asked, given = list[str](), iter(leases)
+
+        def lease(name: str) -> Deferred[Lease]:
+            asked.append(name)
+            found = next(given)
+            return fail(found) if isinstance(found, PoolExhausted) else succeed(found)
+
+        self.enrolment = Enrolment(self.authority, self.store, self.clock, lease)
+        return asked
+
+    def _addresses(self, pem: str) -> tuple[str, ...]:
+        return describe(x509.load_pem_x509_certificate(pem.encode())).addresses
+
     def _records(self) -> list[CertificateRecord]:
         return [each for each in self.successResultOf(self.store.certificates()) if each.kind == "client"]
 
@@ -44,6 +59,27 @@ class EnrolmentTests(SynchronousTestCase):
         check(certificate, self.authority.certificate, "client", "laptop", now=NOW)
         self.assertEqual(certificate.public_key(), a_key(9).public_key())
         self.assertEqual([each.serial for each in self._records()], [serial_text(certificate)])
+
+    def test_addresses(self) -> None:
+        """A certificate bears the inner addresses of its name, the first one and the next, whichever pools are on."""
+        pools = (("10.73.0.2", "fd73::2"), ("", "fd73::2"), ("", ""))
+        asked = self._leased(*(Lease("laptop", *inner, bytes(16)) for inner in pools))
+        self.assertEqual(self._addresses(self.successResultOf(self._join())), ("10.73.0.2", "fd73::2"))
+        for addresses in (("fd73::2",), ()):
+            self.clock.advance(RENEWAL_PAUSE)
+            self.assertEqual(self._addresses(self.successResultOf(self._renew())), addresses)
+        self.assertEqual(asked, ["laptop"] * 3)
+
+    def test_no_address_left(self) -> None:
+        """When the pool is used up the machine is told so, and its invitation is still good."""
+        self._leased(PoolExhausted(), Lease("laptop", "10.73.0.2", "", bytes(16)))
+        refused = self.failureResultOf(self._join(), Refused)
+        self.assertEqual(refused.value.reason, "no inner address is left in the server's pool")
+        self.assertEqual(self._addresses(self.successResultOf(self._join())), ("10.73.0.2",))
+
+    def test_without_leases(self) -> None:
+        """Who keeps no leases gives certificates without addresses."""
+        self.assertEqual(self._addresses(self.successResultOf(self._join())), ())
 
     def test_once(self) -> None:
         """The second to come with an invitation is turned away."""
