@@ -187,9 +187,8 @@ class StrangerTests(PortTestCase):
 
     def test_turned_away_and_deaf(self) -> None:
         """Who is turned away and registers all the same is not heard, and is cut off if it does not go."""
-        raw = Eager()
-        self.patch(self, "make_raw", lambda: raw)
-        self.raw(self.ca.identity("laptop", INVITE))
+        self.patch(self, "make_raw", Eager)
+        raw = self.raw(self.ca.identity("laptop", INVITE))
         self.assertEqual((self.registry.guests, raw.messages()), ([], [TurnedAway("certificate of a wrong usage")]))
         self.net.pumps.clear()
         self.raw(self.ca.identity("phone", INVITE))
