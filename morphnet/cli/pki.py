@@ -1,4 +1,4 @@
-"""The certificates of a network: `morphnet pki list`, `revoke`, `renew`."""
+"""The certificates of a network: `morphnet pki list`, `revoke`, `renew`. `morphnet pki relay` is in cli/relays."""
 
 from __future__ import annotations
 
@@ -26,7 +26,12 @@ _SHOWN = 16  # characters of a serial in the table
 
 pki = Commands(
     "pki",
-    {"list": "morphnet.cli.pki:list_", "revoke": "morphnet.cli.pki:revoke", "renew": "morphnet.cli.pki:renew"},
+    {
+        "list": "morphnet.cli.pki:list_",
+        "revoke": "morphnet.cli.pki:revoke",
+        "renew": "morphnet.cli.pki:renew",
+        "relay": "morphnet.cli.relays:relay",
+    },
     "The network's certificates; on the server.",
 )
 

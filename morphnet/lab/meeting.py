@@ -31,7 +31,8 @@ class Meeting:
 
     def enrol(self, node: str, name: str, settings: Settings | None = None) -> Daemon:
         """Invite a machine and let it join; it is not started."""
-        machine = Daemon(self.box.node(node), "morph-client", name, settings or {})
+        relays = RELAYS[: 1 + len(self.others)]
+        machine = Daemon(self.box.node(node), "morph-client", name, {"mesh-relays": relays, **(settings or {})})
         invitation = Path(self.relay.node.dir) / f"{name}.invite"
         self.relay.morphnet("invite", name, "--dir", str(self.relay.etc), "--file", str(invitation))
         machine.morphnet("join", str(invitation), "--dir", str(machine.etc))
@@ -72,7 +73,21 @@ class Meeting:
                 return str(found[0])
         return ""
 
+    def add_relay(self, turn: int = 1) -> Daemon:
+        """Start a further relay, with a certificate that the first one's host has issued."""
+        relay = Daemon(self.box.node(f"relay{turn + 1}"), "morph-relay", f"meet{turn + 1}", {})
+        relay.dir.mkdir(parents=True)
+        where = "--address", RELAYS[turn], "--out", str(relay.etc)
+        self.relay.morphnet("pki", "relay", f"{relay.name}.example", *where, "--dir", str(self.relay.etc))
+        relay.start()
+        self.others.append(relay)
+        return relay
+
+    def daemons(self) -> list[Daemon]:
+        """Every process."""
+        return [*self.machines.values(), self.relay, *self.others]
+
     def stop(self) -> None:
         """End every process."""
-        for daemon in (*self.machines.values(), self.relay, *self.others):
+        for daemon in self.daemons():
             daemon.stop()

@@ -106,8 +106,11 @@ def _judge(session: Session, now: float, effects: Effects) -> None:
     for path in session.paths.values():
         path.recent_bytes *= 0.95
     for path in judge_losses(list(session.paths.values()), now):
-        was = State.STANDBY if path.state is State.ACTIVE else State.ACTIVE
-        effects.events.append(PathChanged(session.peer, path.id, path.uplink, was, path.state))
+        was, resent = State.STANDBY if path.state is State.ACTIVE else State.ACTIVE, 0
+        if path.mtu.crippled and path.state is State.STANDBY:  # what is on it is lost
+            others = [other for other in session.outbound.candidates() if other is not path]
+            resent = session.outbound.leave(path, others)
+        effects.events.append(PathChanged(session.peer, path.id, path.uplink, was, path.state, resent))
     session.spares.tend(now, effects)
 
 
