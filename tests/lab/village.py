@@ -24,7 +24,7 @@ from morphnet.lab.meeting import Meeting
 from morphnet.lab.vpn import Daemon, wait_for
 from tests.lab.case import KEPT, NOT_HERE, Ping, Traffic
 
-NAMES = ("anna", "bert", "carl", "dora", "emil", "fred")
+NAMES = ("anna", "bert", "carl", *(f"node{i}" for i in range(3, 20)))
 PORT = 5000  # of the TCP server on every machine
 SEARCH = "[peer.story.addresses_changed('our') for peer in node.mesh.peers.values()]"
 
@@ -46,17 +46,24 @@ class Village:
         self.box = Box(homes(place.homes, relays=place.relays))
         self.box.start()
         self.meeting = Meeting(self.box)
-        self.names = NAMES[: len(place.homes)]
+        self.nodes = [machine(i, turn) for i, home in enumerate(place.homes) for turn in range(home.machines)]
+        self.names = NAMES[: len(self.nodes)]
         try:
             self.meeting.found()
             for turn in range(1, place.relays):
                 self.meeting.add_relay(turn)
-            for i, name in enumerate(self.names):
-                self.meeting.join(machine(i), name, dict(place.settings))
+            for node, name in zip(self.nodes, self.names, strict=True):
+                self.meeting.enrol(node, name, dict(place.settings)).start(wait=False)
+            for name in self.names:
+                self.until_answers(name)
                 self.serve(name)
         except BaseException:
             self.stop()
             raise
+
+    def until_answers(self, name: str) -> None:
+        """Wait until that machine's process runs."""
+        wait_for(f"{name} answers", self.meeting.machines[name].answers)
 
     def serve(self, name: str) -> None:
         """A TCP server on that machine."""
@@ -166,7 +173,11 @@ class VillageCase(SynchronousTestCase):
     def all_are(self, way: str) -> bool:
         """Whether every machine reaches every other one that way."""
         names = self.village.names
-        return all(self.meeting.ways(one, other) == way for one in names for other in names if one != other)
+        for name in names:
+            ways = {peer["name"]: peer["way"] for peer in self.machines[name].status()["peers"]}
+            if any(ways.get(other) != way for other in names if other != name):
+                return False
+        return True
 
     def until(self, what: str, holds: Callable[[], bool], within: float = 20.0) -> float:
         """Seconds until it holds; nobody who answers counts as not yet."""
