@@ -15,6 +15,7 @@ from tests.lab.village import Place, VillageCase
 class ThreeTests(VillageCase):
     """Three homes behind ordinary routers, with one machine each."""
 
+    rootless = False
     place = Place((Home(), Home(), Home()))
 
     def test_leaves_and_comes(self) -> None:
@@ -111,6 +112,7 @@ class IdleTests(VillageCase):
 class TwentyTests(VillageCase):
     """Four homes with five machines each."""
 
+    rootless = False
     place = Place(tuple(Home(machines=5) for _ in range(4)))
 
     def test_all_pairs(self) -> None:
