@@ -45,7 +45,7 @@ def relay(name: str, addresses: tuple[str, ...], out: Path, place: Place) -> Non
     write_key(there.pki_dir, name, key)
     write_certificate(there.pki_dir, name, certificate)
     write_certificate(there.pki_dir, CA, authority.certificate)
-    settings = {"name": name, **there.settings()}
+    settings = {"name": name, **there.settings(relay=True)}
     write_new(there.relay_toml, render(RelayConfig, settings, intro=f"morphnet relay {name}").encode())
     write_new(there.authorized_keys, b"", mode=0o600)
     reached = names[1] if len(names) > 1 else name

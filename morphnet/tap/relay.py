@@ -43,6 +43,8 @@ Options = options_for(RelayConfig, Path("/etc/morphnet/relay.toml"))
 class RelayService(RoleService):
     """A public host where nodes meet."""
 
+    journal = "relay-journal"
+
     def __init__(self, config: RelayConfig) -> None:
         super().__init__(config)
         self.config = config
