@@ -11,7 +11,7 @@ ENTER := $(BIN)/python -m morphnet.lab.enter --
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pure test-lab test-rootless lint format types bench figures sanitize setup clean
+.PHONY: help demo demo-peers test test-pure test-lab test-rootless lint format types bench figures sanitize setup clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -19,6 +19,10 @@ help: ## this list
 demo: ## the main job on real traffic, in a network in a box
 	@.ci/setup run
 	@$(ENTER) $(BIN)/python -m morphnet.lab.demo $(ARGS)
+
+demo-peers: ## two homes meet at a relay and reach each other directly, in a network in a box
+	@.ci/setup run
+	@$(ENTER) $(BIN)/python -m morphnet.lab.demo_peers $(ARGS)
 
 test: ## every test: pure, in the lab, and in the lab without root
 	@.ci/setup dev

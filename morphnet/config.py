@@ -108,8 +108,8 @@ class RelayConfig:
     trust: tuple[str, ...] = field(
         default=(), metadata={"help": "files with the CAs of other networks that may meet here, each for itself"}
     )
-    state_dir: Path = field(default=Path("/var/lib/morphnet"), metadata={"help": "database and journal"})
-    run_dir: Path = field(default=Path("/run/morphnet"), metadata={"help": "sockets of the running process"})
+    state_dir: Path = field(default=Path("/var/lib/morphnet"), metadata={"help": "database of those who joined here"})
+    run_dir: Path = field(default=Path("/run/morphnet-relay"), metadata={"help": "sockets of the running process"})
     pki_dir: Path = field(default=Path("/etc/morphnet/pki"), metadata={"help": "CA and certificates"})
     pool4: str = field(default="10.73.0.0/24", metadata={"help": "inner IPv4 addresses of those who join here"})
     pool6: str = field(default="fd73::/64", metadata={"help": "inner IPv6 addresses of those who join here"})

@@ -1,1 +1,2 @@
 `morphnet status` on a client tells by which address the server sees each path, where a NAT stands between.
+Machines of one network meet at a relay (`twistd morph-relay`) and then reach each other directly, with nothing lost in the switch or on the way back; `make demo-peers` shows it.

@@ -147,23 +147,24 @@ class RecipeTests(SynchronousTestCase):
 
     def test_units_start_plugins(self) -> None:
         """Each unit starts the plugin that it is named after, on the config of its role."""
-        for role in ("server", "client"):
+        for role in ("server", "client", "relay"):
             command = self._unit(role)["Service"]["ExecStart"].split()
             self.assertIn(f"morph-{role}", _plugins())
             self.assertEqual(command[-3:], [f"morph-{role}", "--config", f"/etc/morphnet/{role}.toml"])
 
     def test_units_are_confined(self) -> None:
         """One capability, no new privileges, a read-only system."""
-        for role in ("server", "client"):
+        for role in ("server", "client", "relay"):
             service = self._unit(role)["Service"]
-            self.assertEqual(service["CapabilityBoundingSet"], "CAP_NET_ADMIN")
+            needed = "CAP_NET_BIND_SERVICE" if role == "relay" else "CAP_NET_ADMIN"
+            self.assertEqual(service["CapabilityBoundingSet"], needed)
             self.assertEqual(service["NoNewPrivileges"], "yes")
             self.assertEqual(service["ProtectSystem"], "strict")
             self.assertEqual(service["Restart"], "always")
 
     def test_units_have_our_directories(self) -> None:
         """The directories that systemd makes are the defaults of the config."""
-        for role in ("Server", "Client"):
+        for role in ("Server", "Client", "Relay"):
             service, defaults = self._unit(role.lower())["Service"], getattr(config, f"{role}Config")()
             self.assertEqual(Path("/run", service["RuntimeDirectory"]), defaults.run_dir)
             self.assertEqual(Path("/var/lib", service["StateDirectory"]), defaults.state_dir)
@@ -171,7 +172,7 @@ class RecipeTests(SynchronousTestCase):
 
     def test_examples_name_real_settings(self) -> None:
         """Every key of an example, commented out or not, is a field of its dataclass."""
-        for role in ("server", "client"):
+        for role in ("server", "client", "relay"):
             text = (ROOT / f"tap/{role}.toml").read_text()
             spoken = tomllib.loads(re.sub(r"^# (?=\w+ = )", "", self._first_of_each(text), flags=re.MULTILINE))
             self._compare(role, spoken, getattr(config, f"{role.title()}Config")())
@@ -180,10 +181,11 @@ class RecipeTests(SynchronousTestCase):
         """The program itself takes each example as it is."""
         self.assertEqual(load(config.ServerConfig, ROOT / "tap/server.toml", {}).name, "gateway.example")
         self.assertEqual(load(config.ClientConfig, ROOT / "tap/client.toml", {}).server, "gateway.example")
+        self.assertEqual(load(config.RelayConfig, ROOT / "tap/relay.toml", {}).name, "meet.example")
 
     def test_recipes_find_their_module(self) -> None:
         """Plugins and .tac files name modules that have what twistd asks them for."""
-        for role in ("server", "client"):
+        for role in ("server", "client", "relay"):
             module = namedAny(f"morphnet.tap.{role}")
             self.assertTrue(callable(module.makeService) and callable(module.Options))
             recipe = compile((ROOT / f"tap/{role}.tac").read_text(), f"{role}.tac", "exec")

@@ -108,8 +108,8 @@ def _found(place: Place, names: list[str], made: list[Path]) -> None:
     made.append(write_certificate(place.pki_dir, CA, authority.certificate))
     made.append(write_key(place.pki_dir, names[0], key))
     made.append(write_certificate(place.pki_dir, names[0], certificate))
-    settings = {"name": names[0], **place.settings()}
     for role, config, path in (("server", ServerConfig, place.server_toml), ("relay", RelayConfig, place.relay_toml)):
+        settings = {"name": names[0], **place.settings(relay=role == "relay")}
         write_new(path, render(config, settings, intro=_INTRO.format(role=role, name=names[0])).encode())
         made.append(path)
     ends = int(certificate.not_valid_after_utc.timestamp())

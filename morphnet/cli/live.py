@@ -48,7 +48,7 @@ def picture(node: NodeStatus, now: float) -> Text:
 @dir_option
 def status(as_lines: bool, watch: bool, every: float, run_dir: Path | None, place: Place) -> None:
     """What runs here: sessions, their paths, and how well each of them does."""
-    feed = (run_dir or place.run_dir) / FEED
+    feed = run_dir / FEED if run_dir else place.running(FEED)
     if not watch:
         node = feedclient.node_status(feedclient.ask(feed, {"ask": "status"}))
         if as_lines:
@@ -102,7 +102,7 @@ def console(command: tuple[str, ...], run_dir: Path | None, place: Place) -> Non
 
     For example: morphnet console 'paths()'. The prompt says what else can be asked.
     """
-    settings = (run_dir or place.run_dir) / SSH_CONFIG
+    settings = run_dir / SSH_CONFIG if run_dir else place.running(SSH_CONFIG)
     client = shutil.which("ssh")
     if client is None:
         raise HostError("the console needs the ssh client: install openssh-client")

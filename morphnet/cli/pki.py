@@ -1,10 +1,9 @@
-"""The certificates of a network: `morphnet pki list`, `revoke`, `renew`."""
+"""The certificates of a network: `morphnet pki list`, `revoke`, `renew`. `morphnet pki relay` is in cli/relays."""
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 
 import click
 from rich.console import Console
@@ -26,7 +25,12 @@ _SHOWN = 16  # characters of a serial in the table
 
 pki = Commands(
     "pki",
-    {"list": "morphnet.cli.pki:list_", "revoke": "morphnet.cli.pki:revoke", "renew": "morphnet.cli.pki:renew"},
+    {
+        "list": "morphnet.cli.pki:list_",
+        "revoke": "morphnet.cli.pki:revoke",
+        "renew": "morphnet.cli.pki:renew",
+        "relay": "morphnet.cli.relays:relay",
+    },
     "The network's certificates; on the server.",
 )
 
@@ -100,10 +104,9 @@ def revoke(name: str, release: bool, place: Place) -> None:
     if not serials:
         click.echo(f"{name} has nothing left to revoke.")
         return
-    told = tell_server(config.run_dir)
-    click.echo(
-        f"Revoked {len(serials)} of {name}; {'the running server was told' if told else 'no server runs here now'}."
-    )
+    told = tell(config, place)
+    whom = f"the running {' and '.join(told)} told" if told else "nothing of ours runs here now"
+    click.echo(f"Revoked {len(serials)} of {name}; {whom}.")
 
 
 @click.command()
@@ -122,11 +125,9 @@ def renew(name: str, addresses: tuple[str, ...], place: Place) -> None:
             f"if that came too late: `morphnet invite {name}`"
         )
     certificate = _renew_server(config, [checked_host(each) for each in addresses])
-    told = tell_server(config.run_dir)
-    click.echo(
-        f"The certificate of {config.name} is good until {day(certificate)}; "
-        + ("the running server was told." if told else "no server runs here now.")
-    )
+    told = tell(config, place)
+    whom = f"the running {' and '.join(told)} told" if told else "nothing of ours runs here now"
+    click.echo(f"The certificate of {config.name} is good until {day(certificate)}; {whom}.")
 
 
 def _renew_server(config: ServerConfig, addresses: list[str]) -> float:
@@ -150,10 +151,13 @@ def _renew_server(config: ServerConfig, addresses: list[str]) -> float:
     return ends
 
 
-def tell_server(run_dir: Path) -> bool:
-    """Ask the running server to read certificates and revocations anew. False when none runs, or it does not answer."""
-    try:
-        ask(run_dir / FEED, {"ask": "reload"}, _PATIENCE)
-    except (HostError, ConfigError):
-        return False  # what was changed is on the disk: a server that starts reads it
-    return True
+def tell(config: ServerConfig, place: Place) -> list[str]:
+    """Ask the running server, and the relay beside it, to read certificates and revocations anew: who was told."""
+    told = []
+    for role, run_dir in (("server", config.run_dir), ("relay", place.relay_run_dir)):
+        try:
+            ask(run_dir / FEED, {"ask": "reload"}, _PATIENCE)
+            told.append(role)
+        except (HostError, ConfigError):
+            continue  # what was changed is on the disk: who starts reads it
+    return told

@@ -54,12 +54,21 @@ class Place:
     def run_dir(self) -> Path:
         return Path("/run/morphnet") if self.root == SYSTEM else self.root / "run"
 
-    def settings(self) -> dict[str, Any]:
-        """What both configuration files say of paths."""
+    @property
+    def relay_run_dir(self) -> Path:
+        return Path("/run/morphnet-relay") if self.root == SYSTEM else self.root / "run-relay"
+
+    def running(self, file: str) -> Path:
+        """Where a running process keeps `file`: a relay's, if nothing else of ours runs here."""
+        here, relay = self.run_dir / file, self.relay_run_dir / file
+        return relay if relay.exists() and not here.exists() else here
+
+    def settings(self, *, relay: bool = False) -> dict[str, Any]:
+        """What every configuration file says of paths; a relay may run beside a server."""
         return {
             "pki_dir": self.pki_dir,
             "state_dir": self.state_dir,
-            "run_dir": self.run_dir,
+            "run_dir": self.relay_run_dir if relay else self.run_dir,
             "manhole": {"authorized_keys": self.authorized_keys},
         }
 

@@ -369,10 +369,10 @@ class Box:
         self._turns[name] = self._turns.get(name, 0) + 1
         self.change(name, [("nat", nat.kind, nat.outside, nat.host, ports), ("forget_connections",)])
 
-    def set_nat(self, name: str, kind: str) -> None:
+    def set_nat(self, name: str, kind: str, *, forget: bool = True) -> None:
         """Make a router one of another kind, and let it forget its connections."""
         nat = self._nat(name)
-        self.change(name, [("nat", kind, nat.outside, nat.host), ("forget_connections",)])
+        self.change(name, [("nat", kind, nat.outside, nat.host), *([("forget_connections",)] if forget else [])])
 
     def _nat(self, name: str) -> Nat:
         for nat in self.topology.nats:

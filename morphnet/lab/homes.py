@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from morphnet.lab.topologies import Bridge, Cable, End, Nat, Node, Route, Topology, Way, Wire
 
 RELAYS = ("203.0.113.1", "203.0.113.5")  # the first and the second relay
+RELAY6 = "2001:db8:f00::1"  # the first one
 
 
 FAR = Way(0.01)
@@ -25,7 +26,12 @@ class Home:
     machines: int = 1
     way: Way = FAR  # of the wire to the internet, in each direction
     udp_timeout: int | None = None  # seconds
+    v4: bool = True
     v6: bool = False
+
+    def both(self, four: str, six: str) -> tuple[str, ...]:
+        """Those of two addresses that it has."""
+        return (*((four,) if self.v4 else ()), *((six,) if self.v6 else ()))
 
 
 def homes(each: Sequence[Home], *, relays: int = 1, name: str = "homes") -> Topology:
@@ -66,16 +72,14 @@ def _six(part: int, i: int, host: int) -> str:
 
 
 def _router(i: int, home: Home) -> Node:
-    routes = [Route("default", f"198.51.100.{4 * i + 1}")]
-    if home.v6:
-        routes.append(Route("::/0", _six(2, i, 1)))
-    return Node(f"nat{i}", True, tuple(routes))
+    vias = home.both(f"198.51.100.{4 * i + 1}", _six(2, i, 1))
+    return Node(f"nat{i}", True, tuple(Route("::/0" if ":" in via else "default", via) for via in vias))
 
 
 def _way_home(i: int, home: Home) -> list[Route]:
     """Routes of the isp: none to what a NAT hides."""
     routes = []
-    if home.nat in ("none", "firewall"):
+    if home.v4 and home.nat in ("none", "firewall"):
         routes.append(Route(f"192.168.{i + 1}.0/24", f"198.51.100.{4 * i + 2}"))
     if home.v6:
         routes.append(Route(f"{_six(1, i, 0)}/64", _six(2, i, 2)))
@@ -83,23 +87,22 @@ def _way_home(i: int, home: Home) -> list[Route]:
 
 
 def _wire(i: int, home: Home) -> Wire:
-    a = End(f"nat{i}", "wan", (f"198.51.100.{4 * i + 2}/30", *((f"{_six(2, i, 2)}/64",) if home.v6 else ())))
-    b = End("isp", f"home{i}", (f"198.51.100.{4 * i + 1}/30", *((f"{_six(2, i, 1)}/64",) if home.v6 else ())))
-    return Wire(f"out{i}", a, b, home.way, home.way)
+    inner = home.both(f"198.51.100.{4 * i + 2}/30", f"{_six(2, i, 2)}/64")
+    outer = home.both(f"198.51.100.{4 * i + 1}/30", f"{_six(2, i, 1)}/64")
+    return Wire(f"out{i}", End(f"nat{i}", "wan", inner), End("isp", f"home{i}", outer), home.way, home.way)
 
 
 def _machine(i: int, turn: int, home: Home) -> Node:
-    routes = [Route("default", f"192.168.{i + 1}.1", "eth0", 100)]
-    if home.v6:
-        routes.append(Route("::/0", _six(1, i, 1), "eth0", 100))
+    vias = home.both(f"192.168.{i + 1}.1", _six(1, i, 1))
+    routes = [Route("::/0" if ":" in via else "default", via, "eth0", 100) for via in vias]
     return Node(machine(i, turn), routes=tuple(routes))
 
 
 def _cable(i: int, turn: int, home: Home) -> Cable:
-    inner = (f"192.168.{i + 1}.{2 + turn}/24", *((f"{_six(1, i, 2 + turn)}/64",) if home.v6 else ()))
+    inner = home.both(f"192.168.{i + 1}.{2 + turn}/24", f"{_six(1, i, 2 + turn)}/64")
     return Cable(End(machine(i, turn), "eth0", inner), End(f"nat{i}", f"lan{turn}"))
 
 
 def _bridge(i: int, home: Home) -> Bridge:
-    addresses = (f"192.168.{i + 1}.1/24", *((f"{_six(1, i, 1)}/64",) if home.v6 else ()))
+    addresses = home.both(f"192.168.{i + 1}.1/24", f"{_six(1, i, 1)}/64")
     return Bridge(f"nat{i}", "br", tuple(f"lan{turn}" for turn in range(home.machines)), addresses)

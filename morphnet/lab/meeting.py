@@ -14,6 +14,8 @@ from morphnet.lab.box import Box
 from morphnet.lab.homes import RELAYS
 from morphnet.lab.vpn import Daemon, Settings, wait_for
 
+RELAY_NAME = "meet.example"
+
 
 class Meeting:
     """One network: a relay that takes in invitations, further relays, and machines."""
@@ -26,15 +28,21 @@ class Meeting:
 
     def found(self) -> None:
         """Make the network's CA and start the first relay."""
-        self.relay.morphnet("init", "--name", "meet.example", "--address", RELAYS[0], "--dir", str(self.relay.etc))
+        self.relay.morphnet("init", "--name", RELAY_NAME, "--address", RELAYS[0], "--dir", str(self.relay.etc))
         self.relay.start()
 
-    def enrol(self, node: str, name: str, settings: Settings | None = None) -> Daemon:
-        """Invite a machine and let it join; it is not started."""
-        machine = Daemon(self.box.node(node), "morph-client", name, settings or {})
+    def enrol(self, node: str, name: str, settings: Settings | None = None, *, by_name: bool = False) -> Daemon:
+        """
+        Invite a machine and let it join; it is not started.
+
+        :param by_name: it finds the first relay by its name, which it must know from its /etc/hosts.
+        """
+        relays = (RELAY_NAME,) if by_name else RELAYS[: 1 + len(self.others)]
+        machine = Daemon(self.box.node(node), "morph-client", name, {"mesh-relays": relays, **(settings or {})})
         invitation = Path(self.relay.node.dir) / f"{name}.invite"
         self.relay.morphnet("invite", name, "--dir", str(self.relay.etc), "--file", str(invitation))
-        machine.morphnet("join", str(invitation), "--dir", str(machine.etc))
+        where = ("--server", RELAY_NAME) if by_name else ()
+        machine.morphnet("join", str(invitation), *where, "--dir", str(machine.etc))
         self.machines[name] = machine
         return machine
 
@@ -72,7 +80,21 @@ class Meeting:
                 return str(found[0])
         return ""
 
+    def add_relay(self, turn: int = 1) -> Daemon:
+        """Start a further relay, with a certificate that the first one's host has issued."""
+        relay = Daemon(self.box.node(f"relay{turn + 1}"), "morph-relay", f"meet{turn + 1}", {})
+        relay.dir.mkdir(parents=True)
+        where = "--address", RELAYS[turn], "--out", str(relay.etc)
+        self.relay.morphnet("pki", "relay", f"{relay.name}.example", *where, "--dir", str(self.relay.etc))
+        relay.start()
+        self.others.append(relay)
+        return relay
+
+    def daemons(self) -> list[Daemon]:
+        """Every process."""
+        return [*self.machines.values(), self.relay, *self.others]
+
     def stop(self) -> None:
         """End every process."""
-        for daemon in (*self.machines.values(), self.relay, *self.others):
+        for daemon in self.daemons():
             daemon.stop()

@@ -9,6 +9,8 @@ one2one      the same, and lets in everybody (a full cone)
 hard         masquerades with a new random port for each destination
 firewall     forwards, and lets in from outside only answers
 udp_blocked  as easy, and lets no UDP through
+udp_small    as easy, and lets no UDP through that is longer than 300 bytes: probes pass, data do not
+udp_mute     as easy, and lets no UDP out: what comes in as an answer still does
 
 Besides, whatever its kind, it may have a table of mappings that machines inside asked for (lab/portmapper.py).
 
@@ -40,6 +42,7 @@ _SET_TIMEOUT, _SET_EVAL, _SET_ID, _ADDRESS_TYPE = 0x10, 0x20, 1, 7
 _IIFNAME, _OIFNAME, _NFPROTO, _L4PROTO = 6, 7, 15, 16  # keys of `meta`
 _ESTABLISHED_RELATED = 2 | 4
 _PORT_RANGE, _RANDOM_FULLY = 1 << 1, 1 << 4  # NF_NAT_RANGE_...
+_GREATER = 4  # NFT_CMP_GT
 _DROP, _ACCEPT = 0, 1
 
 
@@ -104,6 +107,12 @@ def _masquerade(hard: bool, ports: tuple[int, int] | None) -> bytes:
         words += _expression("immediate", _be32(1, register), _nest(2, _attribute(1, struct.pack("!H", port))))
         where += _be32(attribute, register)
     return words + _expression("masq", *([_be32(1, flags)] if flags else []), where)
+
+
+def _longer_than(length: int) -> bytes:
+    """Whose IPv4 length field says more."""
+    load = _expression("payload", _be32(1, 1), _be32(2, 1), _be32(3, 2), _be32(4, 2))
+    return load + _equal(struct.pack("!H", length), _GREATER)
 
 
 def _address(offset: int) -> bytes:
@@ -188,6 +197,10 @@ def rules(kind: str, outside: str, ports: tuple[int, int] | None = None, host: s
         return said
     if kind == "udp_blocked":
         said.append(_rule("forward", _meta(_L4PROTO, b"\x11"), _verdict(_DROP)))
+    if kind == "udp_small":
+        said.append(_rule("forward", _meta(_L4PROTO, b"\x11"), _longer_than(300), _verdict(_DROP)))
+    if kind == "udp_mute":
+        said.append(_rule("forward", _device(_OIFNAME, outside), _meta(_L4PROTO, b"\x11"), _verdict(_DROP)))
     # A router in a home says nothing to strangers. If it did, its "port unreachable" would end a session whose
     # mapping was just forgotten, and a stranger's packet would occupy the port that the mapping wants back.
     said.append(_chain("input", "filter", _INPUT, 0))

@@ -33,7 +33,8 @@ def draw(scene: Scene) -> RenderableType:
     """The scene as a table of paths, with a line of traffic below."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("uplink", "state", "rtt", "jitter", "loss", "share", "rate", "resent"):
-        table.add_column(name, justify="left" if name in ("uplink", "state") else "right", min_width=8)
+        left = name in ("uplink", "state")
+        table.add_column(name, justify="left" if left else "right", min_width=6, no_wrap=True)
     for path in scene.session.get("paths", []):
         table.add_row(
             path["uplink"],

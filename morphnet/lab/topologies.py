@@ -12,7 +12,17 @@ from typing import Any
 
 from morphnet.errors import BugError
 
-NAT_KINDS = ("none", "one2one", "easy", "easy_af", "hard", "firewall", "udp_blocked")  # see lab/nft.py
+NAT_KINDS = (
+    "none",
+    "one2one",
+    "easy",
+    "easy_af",
+    "hard",
+    "firewall",
+    "udp_blocked",
+    "udp_small",
+    "udp_mute",
+)  # see lab/nft.py
 SERVER, SERVER6 = "203.0.113.1", "2001:db8:ffff::1"
 SECOND, SECOND6 = "192.0.2.1", "2001:db8:fffe::1"  # the server's other public address, if it has one
 WORLD, WORLD6 = "10.99.0.2", "fd99::2"  # behind the server

@@ -72,6 +72,11 @@ class Daemon:
         """Its configuration directory."""
         return self.dir / "etc"
 
+    @property
+    def run_dir(self) -> Path:
+        """Where its sockets are."""
+        return self.etc / ("run-relay" if self.role == "morph-relay" else "run")
+
     def morphnet(self, *words: str, within: float = 30.0) -> str:
         """
         Run `morphnet ...` in the node: what it printed.
@@ -116,7 +121,7 @@ class Daemon:
         """
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as feed:
             feed.settimeout(timeout)
-            feed.connect(str(self.etc / "run" / "feed.sock"))
+            feed.connect(str(self.run_dir / "feed.sock"))
             feed.sendall(json.dumps(request).encode() + b"\n")
             line = feed.makefile("rb").readline()
         if not line:

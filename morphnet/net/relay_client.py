@@ -252,6 +252,11 @@ class RelayClient:
         else:
             self._listener.failed(self, why)
 
+    def tell(self, message: Revocations) -> None:
+        """Tell the relay something."""
+        if self._socket is not None and self.answer is not None:
+            self._socket.send_text(encode(message))
+
     # -- the door ------------------------------------------------------------------------------------------------------
 
     def send(self, departures: Sequence[Departure]) -> None:

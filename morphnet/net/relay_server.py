@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
@@ -18,7 +19,7 @@ from morphnet.net.websocket import Socket, server_factory
 from morphnet.rendezvous.registry import COME_AGAIN, Registry
 from morphnet.wire.messages import phrase
 from morphnet.wire.places import LINE, Place
-from morphnet.wire.relaying import Register, RelayMessage, TurnedAway, Watch, decode, encode
+from morphnet.wire.relaying import Register, RelayMessage, Revocations, TurnedAway, Watch, decode, encode
 
 REGISTER_WITHIN = 10.0  # seconds from an open socket to its first message
 
@@ -40,6 +41,10 @@ class RelayLine:
     def hand(self, envelope: bytes) -> bool:
         """Send an envelope; False when the line is full."""
         return self._socket.send_binary(envelope)
+
+    def pause(self, seconds: float) -> None:
+        """Read nothing more for so long."""
+        self._socket.pause_reading(seconds)
 
     def prove(self, within: float) -> None:
         """End it unless it shows life within so many seconds."""
@@ -78,6 +83,7 @@ class RelayServer:
         self.registry, self.clock = registry, reactor
         self.complaints = Complaints(reactor.seconds)
         self.closing = False
+        self.told_revocations: Callable[[str, str], None] = lambda network, crl: None  # a node brings a list
         self._limits, self._pq = limits, pq
         self._limiter = SourceLimiter(limits.rate, limits.burst, limits.sources)
         self._lobby: Lobby[Socket] = Lobby(limits.half_open, limits.half_open_per_source)
@@ -154,6 +160,8 @@ class RelayServer:
             self._register(socket, line, message)
         elif isinstance(message, Watch) and line.registered:
             self.registry.watch(line, message.names)
+        elif isinstance(message, Revocations) and line.registered:
+            self.told_revocations(line.network, message.crl)
         else:
             raise MalformedFrame(f"{message.type} out of place")
 

@@ -7,6 +7,7 @@ Autobahn speaks the protocol; TLS, if any, is around it (`morphnet.net.tls`). So
 from __future__ import annotations
 
 import os
+import socket
 import typing
 from typing import Any, cast
 
@@ -37,6 +38,8 @@ from morphnet.wire.relaying import MOST_ENVELOPE
 
 BACKLOG = 256 << 10  # bytes that the other end may leave unread before binaries are dropped
 MOST_BACKLOG = 1 << 20  # and before it is hung up on
+UNSENT = 128 << 10  # bytes in the kernel that TCP has not sent
+TCP_NOTSENT_LOWAT = 25  # linux/tcp.h
 BEAT, SILENCE = 20, 15  # seconds between signs of life, and for the answer to one
 HANDSHAKE = 10  # seconds for TLS and HTTP together
 SUBPROTOCOL = "morphnet.relay.1"
@@ -92,6 +95,7 @@ class Socket:
         self._paused, self._unread = False, 0
         self._ending, self._why = False, ""
         self._proof: IDelayedCall | None = None
+        self._resting: IDelayedCall | None = None
 
     @property
     def _open(self) -> bool:
@@ -122,6 +126,16 @@ class Socket:
             self._unread += size
         return self._unread
 
+    def pause_reading(self, seconds: float) -> None:
+        """Read nothing for so long; what comes meanwhile waits at the other end."""
+        if self._resting is None and not self._ending:
+            self.transport.pauseProducing()
+            self._resting = self.clock.callLater(seconds, self._read_on)
+
+    def _read_on(self) -> None:
+        self._resting = None
+        self.transport.resumeProducing()
+
     def prove(self, within: float) -> None:
         """Drop it unless anything comes within so many seconds."""
         if self._proof is None and self._open:
@@ -151,13 +165,21 @@ class Socket:
         peer = self.transport.getPeer()
         self.host, self.local = host_of(peer), host_of(self.transport.getHost())
         self.port = getattr(peer, "port", 0)
+        self._keep_short()
         self.transport.registerProducer(self, True)
         self.owner.connected(self)
         super().connectionMade()  # type: ignore[misc]
 
+    def _keep_short(self) -> None:
+        """No more than UNSENT waits in the kernel: what is sent next shall not stand behind a megabyte."""
+        below = getattr(self.transport, "transport", self.transport)
+        if isinstance(opened := getattr(below, "socket", None), socket.socket):
+            opened.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT)
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self._proof is not None and self._proof.active():
-            self._proof.cancel()
+        for timer in (self._proof, self._resting):
+            if timer is not None and timer.active():
+                timer.cancel()
         self._ending = True
         self._connectionLost(reason)  # type: ignore[attr-defined]  # not super's: it logs what strangers do
         self.owner.ended(self, self._why, reason)

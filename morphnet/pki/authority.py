@@ -7,7 +7,7 @@ Source: RFC 5280; RFC 8410 for Ed25519.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,6 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from morphnet.errors import ConfigError, Refused
 from morphnet.pki.names import LONGEST_NAME
+from morphnet.pki.revocations import RevocationList, sign_revocations
 
 DAY = 86400  # seconds
 CA_LIFETIME = 3650 * DAY
@@ -279,6 +280,10 @@ class Authority:
         certificate = self.client(requested_key(request_pem), name, now=now, addresses=addresses)
         ends = int(certificate.not_valid_after_utc.timestamp())
         return Issued(as_pem(certificate).decode("ascii"), serial_text(certificate), ends)
+
+    def revocations(self, serials: Iterable[str], *, now: float) -> RevocationList:
+        """The list of these revoked certificates (serials, hex), for everybody to verify."""
+        return sign_revocations(self.certificate, self._key, serials, now=now)
 
     def _sign(self, kind: str, key: PublicKey, names: Sequence[str], now: float, lifetime: float) -> x509.Certificate:
         ends = self.certificate.not_valid_after_utc.timestamp()

@@ -36,6 +36,7 @@ ECHO_KEY = 32  # bytes
 MOST_SOCKETS = 8  # of one node whose mapping is remembered
 PROVE_WITHIN = 2.0  # seconds that a node has to show life when another one comes with its name
 COME_AGAIN = 3.0  # seconds after which that other one may ask again
+BURST = 0.25  # seconds of its rate that a node may send at once
 UNTOLD = 64  # envelopes to nobody, in a row, about which a sender is told once
 
 
@@ -44,7 +45,7 @@ class Terms:
     """What a relay grants."""
 
     nodes: int = 20000  # at once
-    node_rate: float = 12.5e6  # bytes a second that one node may have forwarded
+    node_rate: float = 12.5e6  # bytes a second that one node may have forwarded; it is not read faster
     echo_port: int = 0  # UDP; 0: none
     second_port: int = 0
 
@@ -74,6 +75,10 @@ class Line(Protocol):
 
     def hand(self, envelope: bytes) -> bool:
         """Send an envelope; False when its line is full and it was dropped."""
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """Read nothing more of it for so long: TCP tells the node to wait."""
         ...
 
     def prove(self, within: float) -> None:
@@ -131,6 +136,7 @@ class Registry:
         self.terms = terms
         self.counts: Counter[str] = Counter()
         self.usage: dict[tuple[str, str], tuple[int, int]] = {}  # of those who left: (network, name) -> bytes
+        self.draining = False
         self._clock, self._entropy = clock, entropy
         self._guests: dict[int, Guest] = {}
         self._by_line: dict[Line, Guest] = {}
@@ -160,6 +166,8 @@ class Registry:
                 raise Refused("a node of that name is here already")
             self.gone(known.line)
             known.line.end("it has come by another line")
+        if self.draining:
+            raise Refused("the relay is being emptied")
         if len(self._guests) >= self.terms.nodes:
             self.counts["refused_full"] += 1
             raise Refused("the relay is full")
@@ -178,7 +186,7 @@ class Registry:
             number = int.from_bytes(self._entropy(4), "big")
         guest = Guest(line, number, said.instance, frozenset(said.watch), self._entropy(echo.ID), b"")
         guest.echo_key = self._entropy(ECHO_KEY)
-        guest.credit, guest.credited_at = self.terms.node_rate, self._clock.seconds()
+        guest.credit, guest.credited_at = BURST * self.terms.node_rate, self._clock.seconds()
         self._guests[number] = self._by_line[line] = self._by_name[line.network, line.name] = guest
         self._by_echo[guest.echo_id] = guest
         for name in guest.watch:
@@ -245,9 +253,7 @@ class Registry:
         if to is None or to.network != sender.network or not to.wants(sender.name):
             self._astray(sender, envelope)
             return
-        if not self._affords(sender, len(envelope)):
-            self.counts["dropped_rate"] += 1
-            return
+        self._charge(sender, len(envelope))
         sender.lost = 0
         if not to.line.hand(readdress(envelope, sender.number)):
             self.counts["dropped_full"] += 1
@@ -265,14 +271,14 @@ class Registry:
                 sender.line.tell(Undelivered(number, True))
         sender.lost += 1
 
-    def _affords(self, guest: Guest, size: int) -> bool:
+    def _charge(self, guest: Guest, size: int) -> None:
+        """Whoever sends more than its rate is read later."""
         now, rate = self._clock.seconds(), self.terms.node_rate
-        guest.credit = min(rate, guest.credit + (now - guest.credited_at) * rate)
+        guest.credit = min(BURST * rate, guest.credit + (now - guest.credited_at) * rate) - size
         guest.credited_at = now
-        if guest.credit < size:
-            return False
-        guest.credit -= size
-        return True
+        if guest.credit < 0:
+            self.counts["paused"] += 1
+            guest.line.pause(-guest.credit / rate)
 
     # -- the echo ------------------------------------------------------------------------------------------------------
 
@@ -307,6 +313,7 @@ class Registry:
 
     def drain(self, seconds: float, reason: str) -> None:
         """Ask everybody to use another relay from now on."""
+        self.draining = True
         for guest in self.guests:
             guest.line.tell(Drain(seconds, reason))
 

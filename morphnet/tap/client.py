@@ -86,7 +86,7 @@ class ClientService(RoleService):
         sink.node = node
         if config.mesh.relays:
             identity = partial(identity_of, config.pki_dir, config.name)
-            node.join_mesh(Mesh(config.mesh, config.tuning, pump, identity, reactor, node.tell))
+            node.join_mesh(Mesh(config.mesh, config.tuning, pump, identity, reactor, config.state_dir))
         if config.server:
             self._prepare_link(node)
         scan = UplinkScan(config.uplinks, (*config.exclude, tun.name))

@@ -205,7 +205,7 @@ class ClientNode(Node):
                 f"the certificate of {self.name} has no inner address in {networks}: run `morphnet join` with a new"
                 " invitation, or set [mesh] networks as on the machine where the network was founded"
             )
-        self.mesh = mesh
+        self.mesh, mesh.tell = mesh, self.tell
         four, six = (next((each for each in inner if (":" in each) == six), "") for six in (False, True))
         self._inner = (four, six)
         self.host.client_up(ClientNetwork(self.tun.name, four, six, self.config.tuning.mtu, (), (), False))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 TICKET = 4  # bytes in front of TLS that tell one handshake from the next
 CALL_AFTER = 1.0  # seconds that the one who is called waits before it asks to be
 FIRST_IDS = 8
+KEEPALIVE = 4.0  # seconds: there are NATs that forget a silent mapping after five; figure C9
 HANDSHAKES, HANDSHAKES_AT_ONCE = 1.0, 5  # a second that a peer may begin
 
 
@@ -171,7 +172,7 @@ class Meeting:
                 framing=framing,
                 places=tuple(map(str, mesh.places())),
                 mtu=tuning.mtu,
-                heartbeat_s=tuning.heartbeat_s,
+                heartbeat_s=min(tuning.heartbeat_s, KEEPALIVE),
                 rekey_seconds=tuning.rekey_seconds,
                 rekey_packets=tuning.rekey_packets,
             )
@@ -188,6 +189,7 @@ class Meeting:
             ours,
             framing=said.framing,
             mtu=min(ours.mtu, said.mtu),
+            heartbeat_s=min(ours.heartbeat_s, said.heartbeat_s),
             rekey_seconds=min(ours.rekey_seconds, said.rekey_seconds),
             rekey_packets=min(ours.rekey_packets, said.rekey_packets),
         )

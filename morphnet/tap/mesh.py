@@ -8,6 +8,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from cryptography import x509
@@ -26,6 +27,7 @@ from morphnet.status import PeerStatus, RelayStatus
 from morphnet.tap.node import shown_address
 from morphnet.tap.peer import Peer
 from morphnet.tap.peer_doors import PeerDoors
+from morphnet.tap.revoked import Revoked
 from morphnet.tunnel.carrier import RELAYED, Carrier
 from morphnet.tunnel.echoing import Echoer
 from morphnet.tunnel.events import Effects, Event, Mapped, Overrun, PathChanged, Reached, WayFound
@@ -61,7 +63,7 @@ class _Caller:
 class Mesh:
     """
     :param identity: our certificate as it is now.
-    :param tell: (kind, session, sentence) for the node's history.
+    :param state_dir: where what is revoked is kept.
     """
 
     def __init__(
@@ -71,9 +73,9 @@ class Mesh:
         pump: Pump,
         identity: Callable[[], Identity],
         reactor: Any,
-        tell: Callable[[str, str, str], None],
+        state_dir: Path,
     ) -> None:
-        self.config, self.tuning, self.pump, self.identity, self.tell = config, tuning, pump, identity, tell
+        self.config, self.tuning, self.pump, self.identity = config, tuning, pump, identity
         self.clock: IReactorTime = reactor
         self.wall, self.entropy = time.time, os.urandom
         ours = describe(x509.load_pem_x509_certificate(identity().certificate))
@@ -81,7 +83,8 @@ class Mesh:
         self.instance = self.entropy(8).hex()
         self.peers: dict[str, Peer] = {}
         self.counts: Counter[str] = Counter()
-        self.revoked: frozenset[str] = frozenset()
+        self.tell: Callable[[str, str, str], None] = lambda kind, session, text: None  # one line of history
+        self.revocations = Revoked(identity, state_dir)
         self.named: Callable[[dict[str, tuple[str, ...]]], None] = lambda names: None  # told of the peers' addresses
         self.doors = PeerDoors(reactor, pump, config.port, self._doors_changed)
         self._reactor = reactor
@@ -104,8 +107,8 @@ class Mesh:
             story = reconnect(caller, self.clock, random.random)
             self._relays[relay] = story, caller
             self.pump.doors[relay.number] = relay
-            self.pump.tunnel.carriers[relay.number] = Carrier(RELAYED + turn, f"relay {host}")
             story.start()
+        self._rank_relays()
 
     def stop(self) -> None:
         """Leave everybody."""
@@ -119,8 +122,27 @@ class Mesh:
 
     def relays_with(self, name: str) -> list[RelayClient]:
         """The relays where a peer is, the nearest first; those that are going away last."""
-        there = [relay for relay in self._relays if relay.answer is not None and name in relay.peers]
-        return sorted(there, key=lambda relay: (relay in self._draining, relay.number))
+        return [relay for relay in self._by_nearness() if relay.answer is not None and name in relay.peers]
+
+    def _by_nearness(self) -> list[RelayClient]:
+        """The relays, those that go away last."""
+
+        def distance(relay: RelayClient) -> tuple[bool, float, int]:
+            echoer = self._echoers.get(relay)
+            rtt = echoer.rtt() if echoer is not None else None
+            return relay in self._draining, rtt if rtt is not None else float("inf"), relay.number
+
+        return sorted(self._relays, key=distance)
+
+    def _rank_relays(self) -> None:
+        """Traffic that needs a relay goes through the nearest one."""
+        tunnel = self.pump.tunnel
+        for turn, relay in enumerate(self._by_nearness()):
+            tunnel.carriers[relay.number] = Carrier(RELAYED + turn, f"relay {relay.host}")
+        for session in tunnel.sessions.values():
+            for path in session.paths.values():
+                if path.door in tunnel.carriers:
+                    path.rank = tunnel.carriers[path.door].rank
 
     def places(self) -> list[Place]:
         """Where we may be reached directly, as far as we know."""
@@ -129,6 +151,11 @@ class Mesh:
             for socket in echoer.sockets.values():
                 found.update((Place(OBSERVED, seen.host, seen.port), None) for seen in socket.seen.values())
         return list(found)
+
+    def hurry_echoes(self) -> None:
+        """What NATs make of our addresses matters now."""
+        for echoer in self._echoers.values():
+            echoer.hurry(self.pump.now())
 
     @staticmethod
     def endpoint(name: str) -> Endpoint:
@@ -146,7 +173,7 @@ class Mesh:
 
     def is_revoked(self, serial: str) -> bool:
         """Asked at every handshake."""
-        return serial in self.revoked
+        return serial in self.revocations.serials
 
     def carry_out(self, session: Session, effects: Effects) -> None:
         """What a change from outside asked for."""
@@ -196,8 +223,11 @@ class Mesh:
     def registered(self, relay: RelayClient, answer: Registered) -> None:
         """A line is up."""
         self._draining.discard(relay)
+        self._rank_relays()
         self._relays[relay][0].opened()
         self.tell("relay-up", "", f"relay {relay.host} is reached")
+        if self.revocations.pem:
+            relay.tell(Revocations(self.revocations.pem))
         if answer.echo_port:
             ports = tuple(port for port in (answer.echo_port, answer.second_port) if port)
             ids = bytes.fromhex(answer.echo_id), bytes.fromhex(answer.echo_key)
@@ -244,9 +274,17 @@ class Mesh:
         """The relay goes away, or somebody's certificate was revoked."""
         if isinstance(message, Drain):
             self._draining.add(relay)
+            self._rank_relays()
             self.tell("relay-drain", "", f"relay {relay.host} goes away in {message.seconds:.0f} s: {message.reason}")
             for peer in self.peers.values():
                 peer.keep_relay_paths()
+        elif self.revocations.learn(message.crl):
+            for other in self._relays:
+                if other is not relay:
+                    other.tell(message)
+            for peer in list(self.peers.values()):
+                if peer.session is not None and self.is_revoked(peer.serial):
+                    peer.forget("its certificate was revoked")
 
     def handshake(self, relay: RelayClient, name: str, content: bytes) -> None:
         """Bytes of a peer's handshake."""
@@ -267,6 +305,7 @@ class Mesh:
     def told(self, event: Event) -> None:
         """An event, of whatever session."""
         if isinstance(event, Mapped):
+            self._rank_relays()
             for each in list(self.peers.values()):
                 each.story.addresses_changed("our")
         elif (peer := self.peers.get(event.session)) is not None:

@@ -204,6 +204,7 @@ class Peer:
             return
         self._use_places()
         prober.search(self.mesh.pump.now())
+        self.mesh.hurry_echoes()
         self.tell_places()
 
     def tell_places(self) -> None:
@@ -268,7 +269,7 @@ class Peer:
     def direct_paths(self) -> list[Path]:
         """Those in use that need no relay."""
         paths = self.session.paths.values() if self.session is not None else ()
-        return [path for path in paths if path.rank == DIRECT and path.usable]
+        return [path for path in paths if path.rank == DIRECT and path.state is State.ACTIVE]
 
     def path_changed(self, event: PathChanged) -> None:
         """A path began another part of its life."""

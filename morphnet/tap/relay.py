@@ -23,9 +23,10 @@ from morphnet.net.listen import listen_tcp
 from morphnet.net.relay_server import RelayServer
 from morphnet.net.tls import Identity, ServerTls
 from morphnet.net.udp import UdpDoor
-from morphnet.pki.authority import names_of
+from morphnet.pki.authority import Authority, issuer_of, names_of
 from morphnet.pki.files import CA, key_path, load_authority
 from morphnet.pki.names import join_address
+from morphnet.pki.revocations import RevocationList, read_revocations
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.rendezvous.registry import Registry, Terms
 from morphnet.store.ledger import DATABASE, Ledger
@@ -42,6 +43,8 @@ Options = options_for(RelayConfig, Path("/etc/morphnet/relay.toml"))
 class RelayService(RoleService):
     """A public host where nodes meet."""
 
+    journal = "relay-journal"
+
     def __init__(self, config: RelayConfig) -> None:
         super().__init__(config)
         self.config = config
@@ -49,7 +52,8 @@ class RelayService(RoleService):
         self._doors: list[UdpDoor] = []
         self._store: SqliteStore | None = None
         self._control: ControlServer | None = None
-        self._revoked: frozenset[str] = frozenset()
+        self._authority: Authority | None = None  # if the CA's key is here
+        self._revoked: dict[str, RevocationList] = {}  # by network
 
     def open(self) -> RelayNode:
         config = self.config
@@ -57,10 +61,12 @@ class RelayService(RoleService):
         terms = Terms(config.max_nodes, config.node_rate, config.echo_port, config.echo_port + 1)
         registry = Registry(reactor, os.urandom, terms)
         self._node = node = RelayNode(config, registry)
-        tls = ServerTls(identity, lambda serial: serial in self._revoked)
+        tls = ServerTls(identity, lambda serial: any(serial in each.serials for each in self._revoked.values()))
         self._renewal = Renewal(config.pki_dir, config.name, tls, time.time)
         limits = replace(LIMITS, connections=min(config.max_nodes + LIMITS.half_open, self.files - 64))
         self._server = RelayServer(tls, registry, reactor, limits)
+        self._server.told_revocations = self._told_revocations
+        self._cas = {issuer_of(ca): ca for ca in x509.load_pem_x509_certificates(identity.ca)}
         node.counters, node.read_again = self._counters, self._read_again
         for host in config.listen:
             self._listen(host, config.relay_port, self._server.factory)
@@ -93,7 +99,7 @@ class RelayService(RoleService):
         config = self.config
         self._store = store = SqliteStore(config.state_dir / DATABASE, reactor)
         lease = partial(store.lease, pool4=config.pool4, pool6=config.pool6)
-        authority = load_authority(config.pki_dir)
+        self._authority = authority = load_authority(config.pki_dir)
         enrolment = Enrolment(authority, store, reactor, lambda name: lease(name, fresh_session=os.urandom(16)))
         names = names_of(x509.load_pem_x509_certificate(identity.certificate))
         own = join_address(names[:2][-1], config.relay_port)  # the first is what it is called, the next where it is
@@ -138,14 +144,31 @@ class RelayService(RoleService):
         return total
 
     def _read_again(self) -> None:
+        """The certificate, and where the CA is, what was revoked: sign a list of that for everybody."""
         self._renewal.read_again()
-        if not (self.config.state_dir / DATABASE).exists():
+        if self._authority is None:
             return
         ledger = Ledger(self.config.state_dir / DATABASE)
         try:
-            self._revoked = frozenset(record.serial for record in ledger.certificates() if record.revoked_at)
+            serials = {record.serial for record in ledger.certificates() if record.revoked_at}
         finally:
             ledger.close()
+        if serials:
+            network, now = issuer_of(self._authority.certificate), time.time()
+            self._revoke(network, self._authority.revocations(serials, now=now))
+
+    def _told_revocations(self, network: str, crl: str) -> None:
+        """A node has brought a list, which another relay has given to it."""
+        ca = self._cas.get(network)
+        if ca is not None:
+            self._revoke(network, read_revocations(crl, ca))
+
+    def _revoke(self, network: str, found: RevocationList) -> None:
+        known = self._revoked.get(network)
+        if known is None or (known.number < found.number and known.serials != found.serials):
+            self._revoked[network] = found
+            ended = self._node.registry.revoke(network, found.pem, found.serials)
+            self._node.tell("revoked", "", f"{len(found.serials)} certificate(s) are revoked, {ended} hung up on")
 
     async def close(self) -> None:
         await DeferredList([maybeDeferred(port.stopListening) for port in self._ports])

@@ -56,13 +56,14 @@ class RoleService(MultiService):
     """
 
     _log = Logger()
+    journal = JOURNAL  # a relay has one of its own, beside the server's
     gateway = False  # whether connections of others pass through this machine's NAT
 
     def __init__(self, config: ServerConfig | ClientConfig | RelayConfig) -> None:
         super().__init__()
         self._settings = config
         self._loops: list[LoopingCall] = []
-        self.host = Host(config.state_dir / JOURNAL)
+        self.host = Host(config.state_dir / self.journal)
         self.files = FILES  # that we may have open
         self._made_by = os.getpid()
         self._terminal = os.dup(2)  # until we have started: twistd takes it from us when it goes to the background

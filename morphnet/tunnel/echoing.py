@@ -65,6 +65,10 @@ class Echoer:
         for socket in self.sockets.values():
             socket.next_at, socket.pause = now, IMPATIENT
 
+    def rtt(self) -> float | None:
+        """Seconds to the relay and back, by the quickest socket; None while it has not answered."""
+        return min((socket.rtt for socket in self.sockets.values() if socket.rtt is not None), default=None)
+
     def due_at(self) -> float:
         """When `tick` has something to do."""
         return min((socket.next_at for socket in self.sockets.values()), default=float("inf"))
@@ -97,7 +101,7 @@ class Echoer:
         if socket is None or asked is None:
             return
         which, at = asked
-        socket.rtt = now - at
+        socket.rtt = min(now - at, socket.rtt or float("inf"))
         seen = Endpoint(echoed.host, echoed.port)
         before = socket.seen.get(which)
         socket.seen[which] = seen

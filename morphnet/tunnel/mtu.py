@@ -23,6 +23,10 @@ LADDER = (
 TRIES = 3  # probes of one size before it counts as too large
 PROBE_PATIENCE = 0.4  # seconds for an answer, or two RTTs
 BLACK_HOLE = 6  # large datagrams lost in a row, with smaller ones delivered, before the size is distrusted
+FLOOR = 512  # what is sent by a path that does not even carry BASE
+DOUBTS = 2  # probes of BASE that vanish before it is believed that not even that passes
+DOUBT_PATIENCE = 0.15  # seconds for the answer to one, or one RTT and a half
+DOUBT_AGAIN = 1.0  # seconds between probes of BASE afterwards
 RAISE_AFTER = 600.0  # seconds after which a lowered size is tried again
 
 
@@ -39,6 +43,8 @@ class MtuSearch:
         self._lost_large = 0
         self._settled_at: float | None = None
         self._halving = False
+        self._doubted = False  # large datagrams vanish: whether BASE still passes is being found out
+        self.crippled = False  # it does not: little passes here
 
     def _candidates(self) -> list[int]:
         sizes = {self.ceiling, *(size for size in LADDER if size < self.ceiling)}
@@ -50,6 +56,8 @@ class MtuSearch:
 
     def due(self, now: float) -> int:
         """Bytes of the probe to send now, or 0."""
+        if self._doubted:
+            return min(BASE, self.ceiling) if now >= self._due_at else 0
         if self._settled_at is not None and self.proven < self.ceiling and now - self._settled_at > RAISE_AFTER:
             self._sizes, self._tries, self._settled_at, self._halving = self._candidates(), 0, None, False
         return self._pick() if self._sizes and now >= self._due_at else 0
@@ -60,11 +68,17 @@ class MtuSearch:
 
     def due_at(self) -> float:
         """When the next probe is due; infinity when none is."""
-        return self._due_at if self._sizes else float("inf")
+        return self._due_at if self._sizes or self._doubted else float("inf")
 
     def sent(self, number: int, size: int, rtt: float, now: float) -> None:
         """The probe went out as packet `number`."""
         self._tries += 1
+        if self._doubted:
+            if self._tries > DOUBTS:
+                self.crippled, self.proven = True, min(FLOOR, self.ceiling)
+            self._probe = number, size
+            self._due_at = now + (DOUBT_AGAIN if self.crippled else max(DOUBT_PATIENCE, 1.5 * rtt))
+            return
         if self._tries > TRIES:
             self._too_large(now)
             return
@@ -94,6 +108,9 @@ class MtuSearch:
         if self._probe is None or number != self._probe[0]:
             return False
         self.proven = self._probe[1]
+        if self._doubted:
+            self._doubted = self.crippled = False
+            self._sizes = self._candidates()
         self._sizes = [size for size in self._sizes if size > self.proven]
         self._probe, self._tries, self._due_at, self._lost_large = None, 0, now, 0
         if not self._sizes:
@@ -115,17 +132,22 @@ class MtuSearch:
 
     def delivered(self, size: int) -> None:
         """A datagram of `size` bytes arrived."""
-        if size > BASE:
+        if size > self._small():
             self._lost_large = 0
+
+    def _small(self) -> int:
+        """Bytes of what may arrive where the proven size does not."""
+        return BASE if self.proven > BASE else FLOOR
 
     def lost(self, size: int, now: float) -> bool:
         """One was lost though later ones arrived; True when the proven size was given up."""
-        if size <= BASE or self.proven <= BASE:
+        if size <= self._small() or self._doubted:
             return False
         self._lost_large += 1
         if self._lost_large < BLACK_HOLE:
             return False
-        self.proven, self._lost_large = BASE, 0
+        given_up, self._lost_large, self._doubted = self.proven > BASE, 0, True
+        self.proven = min(BASE, self.proven)
         self._sizes, self._tries, self._probe, self._due_at = self._candidates(), 0, None, now
         self._settled_at, self._halving = None, False
-        return True
+        return given_up

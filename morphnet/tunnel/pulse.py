@@ -63,13 +63,20 @@ def _watch(session: Session, path: Path, now: float, effects: Effects) -> None:
     if path.unanswered_at is not None and path.nudged_at != path.unanswered_at and _nudge_at(path) <= now:
         path.nudged_at = path.unanswered_at
         session.outbound.say(path, Letter([Ping()], asks=True), now, effects)
-    elif path.asked_at + session.heartbeat <= now:  # computed just as in `due_at`: no turn without work
+    elif _beat_at(session, path) <= now:  # computed just as in `due_at`: no turn without work
         session.outbound.say(path, Letter([Ping(), *session.observed(path)], asks=True), now, effects)
     size = path.mtu.due(now)
     if size:
         path.mtu.sent(path.number, size, path.rtt.smoothed or 0.1, now)
         if path.mtu.probing == path.number:
             session.outbound.say(path, Letter([Ping()], size=size), now, effects)
+
+
+def _beat_at(session: Session, path: Path) -> float:
+    """When an idle path shows that it is there. Of two peers one is enough to keep both NATs awake: the caller."""
+    if session.equals and session.server:
+        return max(path.asked_at, path.heard_at) + session.heartbeat
+    return path.asked_at + session.heartbeat
 
 
 def dormant(session: Session, path: Path, now: float) -> bool:
@@ -106,8 +113,11 @@ def _judge(session: Session, now: float, effects: Effects) -> None:
     for path in session.paths.values():
         path.recent_bytes *= 0.95
     for path in judge_losses(list(session.paths.values()), now):
-        was = State.STANDBY if path.state is State.ACTIVE else State.ACTIVE
-        effects.events.append(PathChanged(session.peer, path.id, path.uplink, was, path.state))
+        was, resent = State.STANDBY if path.state is State.ACTIVE else State.ACTIVE, 0
+        if path.mtu.crippled and path.state is State.STANDBY:  # what is on it is lost
+            others = [other for other in session.outbound.candidates() if other is not path]
+            resent = session.outbound.leave(path, others)
+        effects.events.append(PathChanged(session.peer, path.id, path.uplink, was, path.state, resent))
     session.spares.tend(now, effects)
 
 
@@ -130,7 +140,7 @@ def due_at(session: Session, now: float) -> float:
             if path.unanswered_at is not None:
                 resting, due = False, min(due, path.silent_at())
             continue
-        due = min(due, path.asked_at + session.heartbeat, path.mtu.due_at())
+        due = min(due, _beat_at(session, path), path.mtu.due_at())
         if path.unanswered_at is not None:
             resting, limit = False, path.silence_limit()
             nudge_at = path.unanswered_at + NUDGE * limit if path.nudged_at != path.unanswered_at else now + 0.05

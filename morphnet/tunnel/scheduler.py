@@ -152,13 +152,20 @@ def judge_losses(paths: Sequence[Path], now: float) -> list[Path]:
     for path in usable:
         if path.state is State.ACTIVE and path.excused(now):
             path.loss.clear()  # congestion is for the window to cure
+    sound = any(not path.mtu.crippled for path in usable)
     least = min((path.loss.rate() for path in usable if path.state is State.ACTIVE), default=1.0)
     for path in usable:
         loss, packets = path.loss.measured()
-        if path.state is State.ACTIVE and loss > LOSSY and least < loss / 3:
+        crippled = path.mtu.crippled and sound
+        if path.state is State.ACTIVE and (crippled or (loss > LOSSY and least < loss / 3)):
             path.enter(State.STANDBY, now)
             changed.append(path)
-        elif path.state is State.STANDBY and loss < SOUND and now - path.since > (2.0 if packets >= 40 else 5.0):
+        elif (
+            path.state is State.STANDBY
+            and not crippled
+            and loss < SOUND
+            and now - path.since > (2.0 if packets >= 40 else 5.0)
+        ):
             path.enter(State.ACTIVE, now)
             changed.append(path)
     return changed

@@ -51,7 +51,7 @@ class PkiTests(CommandCase):
     def test_revoke(self) -> None:
         """Certificates and open invitations of one name; the address only when asked for."""
         self.ledger.lease("laptop", "10.73.0.0/24", "", bytes(16))
-        self.assertIn("Revoked 1 of laptop; no server runs here now", self.good("pki", "revoke", "laptop").stdout)
+        self.assertIn("Revoked 1 of laptop; nothing of ours runs here now", self.good("pki", "revoke", "laptop").stdout)
         self.assertEqual(len(self.ledger.leases()), 1)
         self.assertIn("nothing left", self.good("pki", "revoke", "laptop", "--release").stdout)
         self.assertEqual(self.ledger.leases(), [])

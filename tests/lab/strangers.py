@@ -106,8 +106,9 @@ def flood(options: argparse.Namespace) -> None:
             sent += 1
         time.sleep(0.002)
     time.sleep(0.3)
-    answers = sum(1 for frame in heard(ear) if from_host(frame, options.host))
-    say(sent=sent, per_second=sent / options.seconds, answers=answers)
+    crowd = ipaddress.ip_network(CROWD)
+    answers = [frame for frame in heard(ear) if from_host(frame, options.host) and to_one_of(frame, crowd)]
+    say(sent=sent, per_second=sent / options.seconds, answers=len(answers))
 
 
 def listen_all() -> socket.socket:
@@ -132,6 +133,11 @@ def heard(ear: socket.socket) -> Iterator[bytes]:
 def from_host(frame: bytes, host: str) -> bool:
     """Whether an IPv4 frame comes from `host`."""
     return frame[12:14] == b"\x08\0" and frame[26:30] == socket.inet_aton(host)
+
+
+def to_one_of(frame: bytes, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
+    """Whether an IPv4 frame goes to an address of `network`."""
+    return ipaddress.IPv4Address(frame[30:34]) in network
 
 
 def forge(options: argparse.Namespace) -> None:

@@ -1,0 +1,54 @@
+"""A further relay for a network: `morphnet pki relay`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from morphnet.cli.place import Place, day, dir_option, load_server, now, open_ledger
+from morphnet.config import RELAY_PORT, RelayConfig
+from morphnet.errors import ConfigError
+from morphnet.pki.authority import serial_text
+from morphnet.pki.files import CA, load_authority, make_directory, write_certificate, write_key, write_new
+from morphnet.pki.names import checked_host, checked_name
+from morphnet.store.base import CertificateRecord
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--address", "addresses", metavar="PUBLIC", multiple=True, help="DNS name or IP address where nodes reach it."
+)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="A directory to make; copy it there.")
+@dir_option
+def relay(name: str, addresses: tuple[str, ...], out: Path, place: Place) -> None:
+    """Make all that a further relay NAME needs, to be copied to its host."""
+    from morphnet.configfile import render
+
+    config, name, at = load_server(place), checked_name(name), now()
+    names = list(dict.fromkeys([name, *(checked_host(each) for each in addresses)]))
+    there = Place(out.expanduser().absolute())
+    if there.relay_toml.exists():
+        raise ConfigError(f"{there.relay_toml} is there already: give another --out")
+    authority, key = load_authority(config.pki_dir), Ed25519PrivateKey.generate()
+    certificate = authority.server(key.public_key(), names, now=at)
+    ends = int(certificate.not_valid_after_utc.timestamp())
+    ledger = open_ledger(config)
+    try:
+        ledger.add_certificate(CertificateRecord(serial_text(certificate), name, "server", ends))
+    finally:
+        ledger.close()
+    for directory in (there.root, there.pki_dir):
+        make_directory(directory)
+    write_key(there.pki_dir, name, key)
+    write_certificate(there.pki_dir, name, certificate)
+    write_certificate(there.pki_dir, CA, authority.certificate)
+    settings = {"name": name, **there.settings(relay=True)}
+    write_new(there.relay_toml, render(RelayConfig, settings, intro=f"morphnet relay {name}").encode())
+    write_new(there.authorized_keys, b"", mode=0o600)
+    reached = names[1] if len(names) > 1 else name
+    click.echo(f"Made {there.root} for the relay {name}, good until {day(ends)}: copy it to that host, and")
+    click.echo(f"  there: twistd -n morph-relay --config {there.relay_toml}")
+    click.echo(f'  on each machine, in client.toml: [mesh] relays = [..., "{reached}"] (TCP {RELAY_PORT})')

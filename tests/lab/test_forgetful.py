@@ -1,0 +1,47 @@
+"""Routers that give a living mapping another port now and then (C5)."""
+
+from __future__ import annotations
+
+from morphnet.lab.topologies import Route
+from tests.lab.case import rest
+from tests.lab.village import VillageCase
+
+TIMES, EVERY = 6, 10.0  # remappings, and seconds between them
+
+
+class ForgetfulTests(VillageCase):
+    """Two homes behind ordinary routers."""
+
+    def test_remapped(self) -> None:
+        """C5: whenever a router maps to other ports the relay fills in, a new direct way is found, and none is lost."""
+        self.be_direct()
+        rest(4.0)
+        before, ping = self.forwarded(), self.ping("--interval", "0.01")
+        for turn in range(TIMES):
+            self.box.remap_nat(f"nat{turn % 2}")
+            rest(EVERY)
+            self.assertTrue(self.all_are("direct"))
+        final = ping.end()
+        self.none_lost(final)
+        self.assertLess(final["longest_gap_ms"], 1000)
+        echo = 84 + 40 + 10  # bytes of one, its framing, and the envelope around it
+        share = (self.forwarded() - before) / (2 * final["sent"] * echo)
+        self.assertLess(share * EVERY / 60, 0.02)  # as it would be once a minute
+
+
+class OneRouterTests(VillageCase):
+    """The same where only the public address of one home changes, as after a night's reconnect of its line."""
+
+    def test_renumbered(self) -> None:
+        """The line of a home gets another public address: the relay is called anew, and the direct way is found."""
+        self.be_direct()
+        self.village.failed = True  # the next one wants the old address
+        ping = self.ping()
+        self.box.address("nat0", "wan", add=["198.51.100.34/30"], remove=["198.51.100.2/30"])
+        self.box.address("isp", "home0", add=["198.51.100.33/30"], remove=["198.51.100.1/30"])
+        self.box.route("nat0", add=[Route("default", "198.51.100.33")])
+        self.box.remap_nat("nat0")
+        self.until("they are direct again", lambda: self.all_are("direct"), within=60.0)
+        rest(1.0)
+        final = ping.end()
+        self.assertLess(final["longest_gap_ms"], 5000, final)
