@@ -276,7 +276,7 @@ class ClientNode(Node):
 
     def local_of(self, path: Path) -> str:
         """Our side of a path."""
-        local = self.mesh.doors.local_of(path.door) if self.mesh is not None else None
+        local = self.mesh.local_of(path.door) if self.mesh is not None else None
         return shown_address(Endpoint(*local)) if local is not None else self.ways.local_of(path)
 
 

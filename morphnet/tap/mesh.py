@@ -24,6 +24,7 @@ from morphnet.pki.authority import describe
 from morphnet.pki.names import split_address
 from morphnet.rendezvous.reconnect import Reconnect, reconnect
 from morphnet.status import PeerStatus, RelayStatus
+from morphnet.tap.fan import Fan
 from morphnet.tap.node import shown_address
 from morphnet.tap.peer import Peer
 from morphnet.tap.peer_doors import PeerDoors
@@ -31,9 +32,10 @@ from morphnet.tap.revoked import Revoked
 from morphnet.tunnel.carrier import RELAYED, Carrier
 from morphnet.tunnel.echoing import Echoer
 from morphnet.tunnel.events import Effects, Event, Mapped, Overrun, PathChanged, Reached, WayFound
+from morphnet.tunnel.path import State
 from morphnet.tunnel.session import Session
 from morphnet.wire.batch import Arrival, Endpoint
-from morphnet.wire.places import OBSERVED, Place
+from morphnet.wire.places import OBSERVED, VARYING, Place
 from morphnet.wire.relaying import EVERYBODY, MOST_WATCHED, Drain, Present, Register, Registered, Revocations
 
 FIRST_RELAY_DOOR = 1 << 18
@@ -87,6 +89,7 @@ class Mesh:
         self.revocations = Revoked(identity, state_dir)
         self.named: Callable[[dict[str, tuple[str, ...]]], None] = lambda names: None  # told of the peers' addresses
         self.doors = PeerDoors(reactor, pump, config.port, self._doors_changed)
+        self.fan = Fan(reactor, pump, self._doors_of_paths)
         self._reactor = reactor
         self._relays: dict[RelayClient, tuple[Reconnect, _Caller]] = {}
         self._echoers: dict[RelayClient, Echoer] = {}
@@ -117,6 +120,7 @@ class Mesh:
         for story, _ in self._relays.values():
             story.stop()
         self.doors.close()
+        self.fan.close()
 
     # -- for the peers -------------------------------------------------------------------------------------------------
 
@@ -150,7 +154,29 @@ class Mesh:
         for echoer in self._echoers.values():
             for socket in echoer.sockets.values():
                 found.update((Place(OBSERVED, seen.host, seen.port), None) for seen in socket.seen.values())
+            found.update((Place(VARYING, seen.host, 1), None) for seen in echoer.varying())
         return list(found)
+
+    def varying_door(self) -> tuple[str, str] | None:
+        """Uplink and address of a socket whose router gives each destination another port; None when there is none."""
+        for echoer in self._echoers.values():
+            for number in echoer.sockets:
+                local = self.doors.local_of(number)
+                if echoer.varies(number) and local is not None:
+                    return self.pump.tunnel.carriers[number].name, local[0]
+        return None
+
+    def has_door(self, number: int) -> bool:
+        """Whether it is one of our sockets for direct ways, and open."""
+        return number in self.doors.families or self.fan.has(number)
+
+    def local_of(self, number: int) -> tuple[str, int] | None:
+        """Address and port of one of them."""
+        return self.doors.local_of(number) or self.fan.local_of(number)
+
+    def _doors_of_paths(self) -> set[int]:
+        sessions = self.pump.tunnel.sessions.values()
+        return {path.door for session in sessions for path in session.paths.values() if path.state is not State.CLOSED}
 
     def hurry_echoes(self) -> None:
         """What NATs make of our addresses matters now."""
@@ -199,6 +225,7 @@ class Mesh:
     def uplinks_are(self, uplinks: Sequence[Uplink]) -> None:
         """The machine has these uplinks now."""
         self.doors.uplinks_are(uplinks)
+        self.fan.uplinks_are(uplinks)
         here = {address for uplink in uplinks if uplink.up for address in (*uplink.addresses4, *uplink.addresses6)}
         for relay, (story, _) in self._relays.items():
             if relay.local and relay.local not in here:
@@ -344,7 +371,7 @@ class Mesh:
         direct = peer.direct_paths()
         candidates = peer.session.outbound.candidates() if peer.session is not None else []
         used = next(iter(candidates), None)
-        local = self.doors.local_of(used.door) if used is not None else None
+        local = self.local_of(used.door) if used is not None else None
         return PeerStatus(
             name=peer.name,
             state=peer.state,
