@@ -22,7 +22,7 @@ from morphnet.wire.places import LOCAL, NOT_FOR_UDP, OBSERVED, WITNESSED, Place,
 from morphnet.wire.probes import ANSWER, ASK, NONCE, TRANSACTION, Probe, ProbeKeys, open_probe, seal_probe
 
 TRIES = 7  # questions by one way, in one search
-FIRST_PAUSE = 0.1  # seconds after the first question; then half as long again each time: 3.2 seconds in all
+FIRST_PAUSE = 0.1  # seconds after the first question; then half as long again each time: 2.1 seconds in all
 SPACING = 0.005  # seconds between the first questions of two ways
 MOST_WAYS = 96  # of one search
 MOST_ASKED = 2 * TRIES  # questions by one way whose answers are waited for
