@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from morphnet.errors import MalformedFrame
-from morphnet.rendezvous.registry import BURST, MOST_SOCKETS, UNTOLD, Terms
+from morphnet.rendezvous.registry import BURST, MOST_NEWS, MOST_SOCKETS, UNTOLD, Terms
 from morphnet.wire.echo import Echoed, make_request, read_answer
 from morphnet.wire.relaying import (
     EVERYBODY,
@@ -189,6 +189,18 @@ class EchoTests(RegistryTestCase):
         self.assertEqual(len(told), 3)
         assert isinstance(told[-1], Present)
         self.assertEqual(told[-1].observed[1:], ("observed 203.0.113.9 4501", "observed 2001:db8::9 4500"))
+
+    def test_changes_without_end(self) -> None:
+        """A mapping that changes all the time is told some times, then once a second; the last one is what counts."""
+        for port in range(1000, 1100):
+            self.ask("203.0.113.9", port)
+        self.assertEqual(len(self.watcher.news()), MOST_NEWS)
+        self.watcher.told.clear()
+        self.clock.advance(1.0)
+        self.ask("203.0.113.9", 2000)
+        self.ask("203.0.113.9", 2001)
+        self.assertEqual(len(self.watcher.news()), 1)
+        self.assertIn("observed 203.0.113.9 2001", self.guest(self.laptop).present().observed)
 
     def test_sockets_limited(self) -> None:
         """Of one node's sockets so many are remembered; the others are answered all the same."""
