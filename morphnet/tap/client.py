@@ -137,8 +137,7 @@ class ClientService(RoleService):
     async def close(self) -> None:
         if self._story is not None:
             self._story.stop()
-        if self._node.mesh is not None:
-            self._node.mesh.stop()
+        self._node.leave_mesh()
         self._watch.stop()
         self._node.ways.close()
         self._pump.stop()

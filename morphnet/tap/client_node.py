@@ -18,6 +18,7 @@ from morphnet.net.uplinks import Uplink
 from morphnet.status import PeerStatus, RelayStatus
 from morphnet.tap.mesh import Mesh
 from morphnet.tap.node import Node, shown_address
+from morphnet.tap.peer_names import PeerNames
 from morphnet.tap.renewal import Renewal
 from morphnet.tap.ways import Ways
 from morphnet.tunnel.events import Effects, Event, PathChanged
@@ -44,6 +45,7 @@ class ClientNode(Node):
         self.network_changed: Callable[[], None] = lambda: None  # told to the life story of the control link
         self.renewal: Renewal | None = None
         self.mesh: Mesh | None = None  # the peers, if there shall be any
+        self._names: PeerNames | None = None  # kept in /etc/hosts
         self._group = ""
         self._inner: tuple[str, str] = ("", "")
         self._settings: tuple[object, ...] = ()  # of the host, as they were applied last
@@ -209,6 +211,16 @@ class ClientNode(Node):
         four, six = (next((each for each in inner if (":" in each) == six), "") for six in (False, True))
         self._inner = (four, six)
         self.host.client_up(ClientNetwork(self.tun.name, four, six, self.config.tuning.mtu, (), (), False))
+        if mesh.config.hosts:
+            self._names = PeerNames(self.host.name_peers, mesh.clock)
+            mesh.named = self._names.are
+
+    def leave_mesh(self) -> None:
+        """Be reachable no more; the host has forgotten the peers' names already."""
+        if self._names is not None:
+            self._names.close()
+        if self.mesh is not None:
+            self.mesh.stop()
 
     def peer_statuses(self) -> tuple[PeerStatus, ...]:
         """The other machines."""

@@ -208,7 +208,8 @@ class Mesh:
 
     def names_changed(self) -> None:
         """Peers have come or gone: tell who keeps their names."""
-        self.named({peer.name: peer.inner for peer in self.peers.values() if peer.session is not None})
+        met = [peer for peer in self.peers.values() if peer.session is not None]
+        self.named({peer.name: tuple(self.foreign(peer.inner)) for peer in met})
 
     def inner_interfaces(self) -> list[str]:
         """Our inner addresses with the length of the network that peers are in, as "10.73.0.2/24"."""
