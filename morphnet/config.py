@@ -88,6 +88,9 @@ class MeshConfig:
     )
     port: int = field(default=0, metadata={"help": "UDP port for direct ways; 0: any, another one on each uplink"})
     hosts: bool = field(default=True, metadata={"help": "let this machine know its peers by name (/etc/hosts)"})
+    port_mapping: bool = field(
+        default=True, metadata={"help": "ask the router at home to let peers in (PCP, NAT-PMP); it is not insisted on"}
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,11 +137,12 @@ class ClientService(RoleService):
     async def close(self) -> None:
         if self._story is not None:
             self._story.stop()
-        self._node.leave_mesh()
+        left = self._node.leave_mesh()
         self._watch.stop()
         self._node.ways.close()
         self._pump.stop()
         self._tun.close()
+        await left
 
 
 def makeService(options: ConfigOptions[ClientConfig]) -> IService:

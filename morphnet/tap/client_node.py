@@ -6,6 +6,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from morphnet.config import FRAMINGS, SCHEDULERS, ClientConfig, Tuning
@@ -215,12 +216,11 @@ class ClientNode(Node):
             self._names = PeerNames(self.host.name_peers, mesh.clock)
             mesh.named = self._names.are
 
-    def leave_mesh(self) -> None:
-        """Be reachable no more; the host has forgotten the peers' names already."""
+    def leave_mesh(self) -> Deferred[None]:
+        """Be reachable no more, see `Mesh.stop`; the host has forgotten the peers' names already."""
         if self._names is not None:
             self._names.close()
-        if self.mesh is not None:
-            self.mesh.stop()
+        return self.mesh.stop() if self.mesh is not None else succeed(None)
 
     def peer_statuses(self) -> tuple[PeerStatus, ...]:
         """The other machines."""

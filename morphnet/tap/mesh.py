@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from morphnet.config import RELAY_PORT, MeshConfig, Tuning
@@ -25,6 +26,7 @@ from morphnet.pki.names import split_address
 from morphnet.rendezvous.reconnect import Reconnect, reconnect
 from morphnet.status import PeerStatus, RelayStatus
 from morphnet.tap.fan import Fan
+from morphnet.tap.mapped_doors import MappedDoors
 from morphnet.tap.node import shown_address
 from morphnet.tap.peer import Peer
 from morphnet.tap.peer_doors import PeerDoors
@@ -90,6 +92,7 @@ class Mesh:
         self.named: Callable[[dict[str, tuple[str, ...]]], None] = lambda names: None  # told of the peers' addresses
         self.doors = PeerDoors(reactor, pump, config.port, self._doors_changed)
         self.fan = Fan(reactor, pump, self._doors_of_paths)
+        self.mapped = MappedDoors(reactor, self.doors, identity().key, self._mapping_changed)
         self._reactor = reactor
         self._relays: dict[RelayClient, tuple[Reconnect, _Caller]] = {}
         self._echoers: dict[RelayClient, Echoer] = {}
@@ -113,14 +116,15 @@ class Mesh:
             story.start()
         self._rank_relays()
 
-    def stop(self) -> None:
-        """Leave everybody."""
+    def stop(self) -> Deferred[None]:
+        """Leave everybody; fires when routers have their ports back, or 3 seconds later."""
         for peer in self.peers.values():
             peer.stop()
         for story, _ in self._relays.values():
             story.stop()
         self.doors.close()
         self.fan.close()
+        return self.mapped.close()
 
     # -- for the peers -------------------------------------------------------------------------------------------------
 
@@ -150,7 +154,7 @@ class Mesh:
 
     def places(self) -> list[Place]:
         """Where we may be reached directly, as far as we know."""
-        found = dict.fromkeys(self.doors.places())
+        found = dict.fromkeys([*self.doors.places(), *self.mapped.places()])
         for echoer in self._echoers.values():
             for socket in echoer.sockets.values():
                 found.update((Place(OBSERVED, seen.host, seen.port), None) for seen in socket.seen.values())
@@ -227,6 +231,8 @@ class Mesh:
         """The machine has these uplinks now."""
         self.doors.uplinks_are(uplinks)
         self.fan.uplinks_are(uplinks)
+        if self.config.port_mapping:
+            self.mapped.uplinks_are(uplinks)
         here = {address for uplink in uplinks if uplink.up for address in (*uplink.addresses4, *uplink.addresses6)}
         for relay, (story, _) in self._relays.items():
             if relay.local and relay.local not in here:
@@ -239,6 +245,14 @@ class Mesh:
         self.pump.carry_out(Effects())
         for peer in list(self.peers.values()):
             peer.doors_changed()
+
+    def _mapping_changed(self, text: str) -> None:
+        self.tell("port-mapping", "", text)
+        self._addresses_changed()
+
+    def _addresses_changed(self) -> None:
+        for peer in list(self.peers.values()):
+            peer.story.addresses_changed("our")
 
     # -- what relays tell ----------------------------------------------------------------------------------------------
 
@@ -334,8 +348,7 @@ class Mesh:
         """An event, of whatever session."""
         if isinstance(event, Mapped):
             self._rank_relays()
-            for each in list(self.peers.values()):
-                each.story.addresses_changed("our")
+            self._addresses_changed()
         elif (peer := self.peers.get(event.session)) is not None:
             match event:
                 case PathChanged():
