@@ -11,7 +11,7 @@ import hmac
 import random
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address, ip_network
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
@@ -21,7 +21,6 @@ from morphnet.net.portmap import RouterDoor
 from morphnet.net.uplinks import Uplink
 from morphnet.rendezvous.mappedport import MappedPort
 from morphnet.rendezvous.portmapping import Wish
-from morphnet.tap.peer_doors import PeerDoors
 from morphnet.wire.places import MAPPED, Place, is_reachable
 
 GIVING_BACK = 3.0  # seconds at most; rendezvous/portmapping gives up after 1.9
@@ -37,17 +36,27 @@ class Inside(NamedTuple):
     gateway: str
 
 
+class Sockets(Protocol):
+    """`PeerDoors`, as far as it matters here."""
+
+    def sockets(self) -> list[tuple[str, str, int]]:
+        """Uplink, address and port of each."""
+        ...
+
+
 class MappedDoor:
     """One socket's port at its router: a `Router` and a `Listener` of rendezvous/portmapping."""
 
-    def __init__(self, reactor: Any, inside: Inside, nonce: bytes, changed: Callable[[MappedDoor, str], None]) -> None:
-        """:param changed: called with what to tell when `outside` has changed."""
+    def __init__(
+        self, reactor: Any, inside: Inside, nonce: bytes, door: type[RouterDoor], changed: Callable[[str], None]
+    ) -> None:
+        """:param changed: called with a sentence when `outside` has changed."""
         self.inside = inside
         self.outside: tuple[str, int] | None = None  # where what comes is led to us
         self.ended: Deferred[None] = Deferred()
         self._changed = changed
         host, device, gateway = inside.host, inside.uplink, inside.gateway
-        self._door = RouterDoor(reactor, self._received, host=host, device=device, gateway=gateway)
+        self._door = door(reactor, self._received, host=host, device=device, gateway=gateway)
         self._port = MappedPort(self, self, reactor, random.random, Wish(inside.host, inside.port, nonce))
 
     def start(self) -> None:
@@ -65,7 +74,7 @@ class MappedDoor:
 
     def leave(self) -> None:
         """Give it back; `ended` fires when that is done, or was tried for long enough."""
-        self._changed = lambda door, text: None
+        self._changed = lambda text: None
         self._port.stop()
 
     def hush(self) -> None:
@@ -92,13 +101,13 @@ class MappedDoor:
     def mapped(self, host: str, port: int) -> None:
         """That address outside leads to us now."""
         self.outside = (host, port)
-        self._changed(self, f"the router at {self.inside.gateway} leads its port {port} to us")
+        self._changed(f"the router at {self.inside.gateway} leads its port {port} to us")
 
     def unmapped(self, reason: str) -> None:
         """None does; most routers never gave any, and that is no news."""
         if self.outside is not None:
             self.outside = None
-            self._changed(self, f"the router at {self.inside.gateway} leads no port to us any more: {reason}")
+            self._changed(f"the router at {self.inside.gateway} leads no port to us any more: {reason}")
 
 
 class MappedDoors:
@@ -110,16 +119,17 @@ class MappedDoors:
     """
 
     _log = Logger()
+    door = RouterDoor  # to a router
 
-    def __init__(self, reactor: Any, doors: PeerDoors, secret: bytes, changed: Callable[[str], None]) -> None:
-        self._reactor, self._doors, self._secret, self._tell = reactor, doors, secret, changed
+    def __init__(self, reactor: Any, doors: Sockets, secret: bytes, changed: Callable[[str], None]) -> None:
+        self._reactor, self._doors, self._secret, self._changed = reactor, doors, secret, changed
         self._mapped: dict[Inside, MappedDoor] = {}
         self._leaving: list[MappedDoor] = []
         self._uplinks: dict[str, Uplink] = {}
 
     def places(self) -> list[Place]:
         """Where the sockets that there are now can be reached from outside."""
-        there = {(uplink, host, port) for uplink, host, port in self._doors.sockets()}
+        there = set(self._doors.sockets())
         return [
             Place(MAPPED, *mapped.outside)
             for inside, mapped in self._mapped.items()
@@ -157,7 +167,7 @@ class MappedDoors:
             if leaving.inside == inside:
                 leaving.hush()  # else its giving back would take from us what we ask for now
         nonce = hmac.digest(self._secret, f"mapped {' '.join(map(str, inside))}".encode(), "sha256")[:NONCE]
-        mapped = MappedDoor(self._reactor, inside, nonce, self._changed)
+        mapped = MappedDoor(self._reactor, inside, nonce, self.door, self._changed)
         try:
             mapped.start()
         except HostError as problem:
@@ -170,9 +180,6 @@ class MappedDoors:
         self._leaving.append(mapped)
         mapped.ended.addBoth(lambda _: self._leaving.remove(mapped))
         mapped.leave()
-
-    def _changed(self, mapped: MappedDoor, text: str) -> None:
-        self._tell(text)
 
 
 def is_elsewhere(outside: str, inside: str) -> bool:
