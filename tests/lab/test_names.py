@@ -14,7 +14,7 @@ from morphnet.lab.vpn import Daemon, wait_for
 from tests.lab.case import NOT_HERE, Ping
 
 OWN = "127.0.0.1 localhost\n192.168.1.7 printer"  # no end of line
-WITHIN = 2.0  # seconds from a session to a name
+WITHIN = 5.0  # seconds from a session to a name
 
 
 class NamesTests(SynchronousTestCase):
