@@ -176,7 +176,7 @@ class LinuxKernel:
             return FileState("file", text, os.stat(path).st_mode & 0o7777)
 
     def set_file(self, path: str, state: FileState) -> None:
-        fresh = f"{path}.morphnet"
+        fresh = f"{path}.{os.getpid()}.morphnet"  # another of us, perhaps in a container, has the same directory
         with _told(f"cannot write {path}"):
             try:
                 with suppress(FileNotFoundError):
