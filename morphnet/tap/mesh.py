@@ -65,7 +65,7 @@ class Mesh:
         self.counts: Counter[str] = Counter()
         self.tell: Callable[[str, str, str], None] = lambda kind, session, text: None  # one line of history
         self.revocations = Revoked(identity, state_dir)
-        self.named: Callable[[dict[str, tuple[str, ...]]], None] = lambda names: None  # told of the peers' addresses
+        self.named: list[Callable[[dict[str, tuple[str, ...]]], None]] = []  # told of the peers' inner addresses
         self.doors = PeerDoors(reactor, pump, config.port, self._doors_changed)
         self.fan = Fan(reactor, pump, self._doors_of_paths)
         self.mapped = MappedDoors(reactor, self.doors, identity().key, self._mapping_changed)
@@ -124,7 +124,9 @@ class Mesh:
     def names_changed(self) -> None:
         """Peers have come or gone: tell who keeps their names."""
         met = [peer for peer in self.peers.values() if peer.session is not None]
-        self.named({peer.name: tuple(self.foreign(peer.inner)) for peer in met})
+        names = {peer.name: tuple(self.foreign(peer.inner)) for peer in met}
+        for told in self.named:
+            told(names)
 
     def inner_interfaces(self) -> list[str]:
         """Our inner addresses with the length of the network that peers are in, as "10.73.0.2/24"."""
