@@ -24,8 +24,13 @@ class EthernetTests(VillageCase):
             self.box.change(node, steps)
         here = self.machines["anna"].node
         for host in ("172.20.0.2", "fd20::2"):
-            self.until(f"{host} answers", lambda: Ping(here, host, "--count", "3").wait()["received"] > 0)
+            self.answers(host)
             self.assertEqual(Ping(here, host, "--count", "20", "--size", "1400").wait()["lost"], 0)
         counters = self.machines["anna"].status()["counters"]
         self.assertGreaterEqual(counters["ethernet_addresses"], 2)
         self.assertGreater(counters["frames_written"], 20)
+
+    def answers(self, host: str) -> None:
+        """Wait until somebody has that address."""
+        here = self.machines["anna"].node
+        self.until(f"{host} answers", lambda: bool(Ping(here, host, "--count", "3").wait()["received"]))
