@@ -6,7 +6,7 @@ from morphnet.lab.topologies import Route
 from tests.lab.case import rest
 from tests.lab.village import VillageCase
 
-TIMES, EVERY = 6, 10.0  # remappings, and seconds between them
+TIMES, EVERY = 3, 6.0  # remappings, and seconds between them
 
 
 class ForgetfulTests(VillageCase):
