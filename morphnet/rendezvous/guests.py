@@ -12,6 +12,8 @@ from typing import Protocol
 from morphnet.wire.places import Place
 from morphnet.wire.relaying import EVERYBODY, Present, RelayMessage, readdress
 
+MOST_NEWS = 16.0  # changes of a node's mappings that others are told at once
+
 
 class Line(Protocol):
     """One connection, whose certificate was checked. Hashable by identity."""
@@ -68,6 +70,8 @@ class Guest:
     credited_at: float = 0.0
     sent: int = 0  # bytes that it had forwarded, and that were forwarded to it
     received: int = 0
+    news: float = MOST_NEWS  # how often others may be told of its mappings now
+    news_at: float = 0.0
     lost: int = 0  # envelopes to nobody, since one arrived
 
     @property

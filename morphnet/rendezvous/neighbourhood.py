@@ -1,8 +1,8 @@
 """
 Relays that share their guests: who of them lives, who is at which, and what is sent from one to another.
 
-Each relay has a block of numbers, claimed for as long as it lives, and tells the others of its guests. What they tell is
-kept here and nowhere else: a relay that comes, or was away, asks.
+Each relay has a block of numbers, claimed for as long as it lives, and tells the others of its guests. What they tell
+is kept here and nowhere else: a relay that comes, or was away, asks.
 
 Source: docs/protocol section 13.
 """
@@ -133,9 +133,8 @@ class Neighbourhood(Neighbours):
         self._joined, self._own_at = True, self._clock.seconds()
         self._say(wire.EVERY_RELAY, wire.Beat(self._block, self._token))
         self._say(wire.EVERY_RELAY, wire.Who(self._block))
-        self._recite()
-        for network, crl in self._crls.items():
-            self._say(wire.EVERY_RELAY, wire.Revoked(network, crl))
+        self._recite(wire.EVERY_RELAY)
+        self._rest()
         self._beat = self._clock.callLater(BEAT, self._beat_on)
         self.told("the other relays can be reached")
 
@@ -247,10 +246,12 @@ class Neighbourhood(Neighbours):
 
     # -- what we tell of ours ------------------------------------------------------------------------------------------
 
-    def _recite(self, channel: str = "") -> None:
-        """Tell everybody, or those who hear that channel, of all our guests."""
+    def _recite(self, channel: str) -> None:
+        """Tell those who hear that channel of all our guests, and what was revoked."""
         self._turn = (self._turn + 1) & 0xFFFFFFFF
-        self._say(channel or wire.EVERY_RELAY, wire.Begin(self._block, self._turn))
+        for network, crl in self._crls.items():
+            self._say(channel, wire.Revoked(network, crl))
+        self._say(channel, wire.Begin(self._block, self._turn))
         self._recite_on(self._exchange, channel, self._turn, self._home.guests)
 
     def _recite_on(self, exchange: Exchange | None, channel: str, turn: int, rest: Sequence[Guest]) -> None:
@@ -258,11 +259,11 @@ class Neighbourhood(Neighbours):
             return
         for guest in rest[:PORTION]:
             if self._home.named(guest.network, guest.name) is guest:
-                self._say(channel or wire.channel_of_network(guest.network), _here(guest))
+                self._say(channel, _here(guest))
         if rest[PORTION:]:
             self._clock.callLater(0.0, self._recite_on, exchange, channel, turn, rest[PORTION:])
         else:
-            self._say(channel or wire.EVERY_RELAY, wire.Told(self._block, turn))
+            self._say(channel, wire.Told(self._block, turn))
 
     # -- what we are told ----------------------------------------------------------------------------------------------
 
@@ -356,11 +357,7 @@ class Neighbourhood(Neighbours):
 
     def _settle_names(self, ours: Guest | None, afar: Afar) -> None:
         """Two instances of one name came at once, or while we were apart: the one with the lower number stays."""
-        if ours is None:
-            return
-        if ours.instance == afar.instance:
-            ours.line.prove(LAPSE)
-        elif afar.number < ours.number:
+        if ours is not None and ours.instance != afar.instance and afar.number < ours.number:
             self._home.send_away(ours, "a node of that name is at another relay")
 
     def _forget(self, relay: _Relay, number: int) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from twisted.internet.interfaces import IReactorTime
 
 from morphnet.errors import MalformedFrame, PeerError, Refused
-from morphnet.rendezvous.guests import Guest, Line
+from morphnet.rendezvous.guests import MOST_NEWS, Guest, Line
 from morphnet.rendezvous.neighbours import Afar, Alone, Neighbours, Somebody
 from morphnet.wire import echo
 from morphnet.wire.places import OBSERVED, Place
@@ -94,11 +94,11 @@ class Registry:
                 raise Refused("a node of that name is here already")
             self.gone(known.line)
             known.line.end("it has come by another line")
+        elif self.draining:
+            raise Refused("the relay is being emptied")
         elif self.neighbours.taken(line.network, line.name, said.instance):
             self.counts["refused_name"] += 1
             raise Refused("a node of that name is here already")
-        if self.draining:
-            raise Refused("the relay is being emptied")
         if len(self._guests) >= self.terms.nodes:
             self.counts["refused_full"] += 1
             raise Refused("the relay is full")
@@ -281,9 +281,21 @@ class Registry:
         place = Place(OBSERVED, host, port)
         if guest.mapped.get(socket) != place and (socket in guest.mapped or len(guest.mapped) < MOST_SOCKETS):
             guest.mapped[socket] = place
-            self.announce(None, guest)
-            self.neighbours.came(guest)
+            if self._is_calm(guest):
+                self.announce(None, guest)
+                self.neighbours.came(guest)
         return echo.make_answer(guest.echo_id, guest.echo_key, transaction, host, port)
+
+    def _is_calm(self, guest: Guest) -> bool:
+        """Whether others may be told of it once more: some times at once, and once a second in the long run."""
+        now = self._clock.seconds()
+        guest.news = min(MOST_NEWS, guest.news + now - guest.news_at)
+        guest.news_at = now
+        if guest.news < 1.0:
+            self.counts["untold_mappings"] += 1
+            return False
+        guest.news -= 1.0
+        return True
 
     # -- the operator's ------------------------------------------------------------------------------------------------
 
