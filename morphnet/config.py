@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from morphnet.errors import ConfigError
 
@@ -14,6 +15,7 @@ CONTROL_PORT = 8443  # TCP, TLS 1.3
 DATA_PORT = 8000  # UDP
 RELAY_PORT = 443  # TCP, WebSocket in TLS 1.3: what gets out where nothing else does
 ECHO_PORT = 3478  # UDP
+REDIS_PORT = 6379  # TCP
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,43 @@ class MeshConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RedisPlace:
+    """Where Redis is, and as whom to come."""
+
+    host: str = ""
+    port: int = REDIS_PORT
+    path: str = ""  # of a unix socket, instead
+    tls: bool = False
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+    def __str__(self) -> str:
+        return self.path or f"{self.host}:{self.port}"
+
+
+def redis_place(url: str) -> RedisPlace:
+    """
+    What a URL says; the reason for which it is none never repeats it, since there may be a password in it.
+
+    :raises ConfigError: it is no such URL.
+    """
+    problem = ConfigError("must be redis://[[USER]:PASSWORD@]HOST[:PORT], rediss://... with TLS, or unix:///PATH")
+    try:
+        parts = urlsplit(url)
+        port = parts.port or REDIS_PORT
+    except ValueError:
+        raise problem from None
+    if parts.query or parts.fragment or not url.isprintable():
+        raise problem
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if parts.scheme == "unix" and not parts.hostname and parts.path.startswith("/"):
+        return RedisPlace(path=parts.path, user=user, password=password)
+    if parts.scheme not in ("redis", "rediss") or not parts.hostname or parts.path not in ("", "/"):
+        raise problem
+    return RedisPlace(parts.hostname, port, "", parts.scheme == "rediss", user, password)
+
+
+@dataclass(frozen=True, slots=True)
 class RelayConfig:
     """`twistd morph-relay`."""
 
@@ -123,6 +162,11 @@ class RelayConfig:
     max_nodes: int = field(default=20000, metadata={"help": "more nodes than this are turned away"})
     node_rate: float = field(
         default=12.5e6, metadata={"help": "bytes a second that one node may have forwarded; more is dropped"}
+    )
+    redis_url: str = field(
+        default="",
+        repr=False,  # there may be a password in it
+        metadata={"help": "Redis through which several relays share their guests, like redis://HOST; '' for one alone"},
     )
     manhole: ManholeConfig = field(default_factory=ManholeConfig)
 

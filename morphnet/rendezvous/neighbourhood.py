@@ -91,7 +91,7 @@ class Neighbourhood(Neighbours):
         self._block, self._turn = 0, 0
         self._take_block()
         self._exchange: Exchange | None = None
-        self._joined = False
+        self._joined = self._is_told_away = False
         self._beat: IDelayedCall | None = None
         self._own_at = 0.0  # when our own sign of life last came back
         self._relays: dict[int, _Relay] = {}  # by block
@@ -136,13 +136,16 @@ class Neighbourhood(Neighbours):
         self._recite(wire.EVERY_RELAY)
         self._rest()
         self._beat = self._clock.callLater(BEAT, self._beat_on)
+        self._is_told_away = False
         self.told("the other relays can be reached")
 
     def closed(self, reason: str) -> None:
-        """It is gone."""
+        """It is gone, or there was none to be had."""
         was_joined, self._exchange, self._joined = self._joined, None, False
-        if was_joined:
+        if not self._is_told_away:
+            self._is_told_away = True
             self.told(f"the other relays cannot be reached: {reason}")
+        if was_joined:
             self._rest()
             self._beat = self._clock.callLater(BEAT, self._beat_on)
 
