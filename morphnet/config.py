@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from morphnet.errors import ConfigError
 
@@ -99,6 +99,12 @@ class MeshConfig:
     bridge: str = field(default="", metadata={"help": "bridge to put the TAP device on; '' for none"})
 
 
+_REDIS = re.compile(
+    r"(?:(?P<scheme>rediss?)|unix)://(?:(?P<user>[^:@/]*):(?P<password>[^@/]*)@)?"
+    r"(?(scheme)(?P<host>[^\s:/@\[\]]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>[0-9]{1,5}))?/?|(?P<path>/[^?#]+))"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class RedisPlace:
     """Where Redis is, and as whom to come."""
@@ -120,20 +126,19 @@ def redis_place(url: str) -> RedisPlace:
 
     :raises ConfigError: it is no such URL.
     """
-    problem = ConfigError("must be redis://[[USER]:PASSWORD@]HOST[:PORT], rediss://... with TLS, or unix:///PATH")
-    try:
-        parts = urlsplit(url)
-        port = parts.port or REDIS_PORT
-    except ValueError:
-        raise problem from None
-    if parts.query or parts.fragment or not url.isprintable():
-        raise problem
-    user, password = unquote(parts.username or ""), unquote(parts.password or "")
-    if parts.scheme == "unix" and not parts.hostname and parts.path.startswith("/"):
-        return RedisPlace(path=parts.path, user=user, password=password)
-    if parts.scheme not in ("redis", "rediss") or not parts.hostname or parts.path not in ("", "/"):
-        raise problem
-    return RedisPlace(parts.hostname, port, "", parts.scheme == "rediss", user, password)
+    found = _REDIS.fullmatch(url) if url.isprintable() else None
+    port = int((found and found["port"]) or REDIS_PORT)
+    if found is None or not 1 <= port <= 65535:
+        raise ConfigError("must be redis://[[USER]:PASSWORD@]HOST[:PORT], rediss://... with TLS, or unix:///PATH")
+    user, password = _spelled(found["user"]), _spelled(found["password"])
+    if found["path"]:
+        return RedisPlace(path=found["path"], user=user, password=password)
+    return RedisPlace(found["host"].strip("[]"), port, "", found["scheme"] == "rediss", user, password)
+
+
+def _spelled(text: str | None) -> str:
+    """What a part of a URL stands for: %40 is @."""
+    return re.sub("%([0-9a-fA-F]{2})", lambda found: chr(int(found[1], 16)), text or "")
 
 
 @dataclass(frozen=True, slots=True)

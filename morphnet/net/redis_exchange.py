@@ -234,7 +234,7 @@ class RedisLink:
         made: list[Any] = []
         try:
             for kind in (_Mouth, _Ear):
-                connection: Any = await self._endpoint().connect(_Connections(self, kind))  # type: ignore[arg-type]
+                connection: Any = await self._endpoint().connect(_Connections(self, kind))
                 made.append(connection)
                 await connection.settled.addTimeout(ANSWER_WITHIN, self.reactor)
         except CancelledError:
