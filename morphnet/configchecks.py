@@ -144,6 +144,7 @@ CHECKS: dict[str, Check] = {
     "RelayConfig.listen": _some_addresses,
     "RelayConfig.relay_port": _port,
     "RelayConfig.echo_port": _port,
+    "RelayConfig.proxy_port": _port,
     "RelayConfig.control_port": _port,
     "RelayConfig.redis_url": _redis,
     "RelayConfig.pool4": _pool(4, 30),

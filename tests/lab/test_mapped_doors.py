@@ -19,13 +19,13 @@ INSIDE = "192.168.2.2"  # of its machine
 
 
 class MappedDoorsTests(SynchronousTestCase):
-    """An easy NAT and a hard one: by itself, that pair needs the relay."""
+    """Two hard NATs, of which one gives out ports: by itself, that pair needs the relay."""
 
     skip = NOT_HERE
     timeout = 120
 
     def setUp(self) -> None:
-        self.box = Box(homes([Home("easy"), Home("hard")]))
+        self.box = Box(homes([Home("hard"), Home("hard")]))
         self.box.start()
         self.addCleanup(self.box.stop)
         self.meeting = Meeting(self.box)
