@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,7 @@ CONTROL_PORT = 8443  # TCP, TLS 1.3
 DATA_PORT = 8000  # UDP
 RELAY_PORT = 443  # TCP, WebSocket in TLS 1.3: what gets out where nothing else does
 ECHO_PORT = 3478  # UDP
+REDIS_PORT = 6379  # TCP
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,48 @@ class MeshConfig:
     bridge: str = field(default="", metadata={"help": "bridge to put the TAP device on; '' for none"})
 
 
+_REDIS = re.compile(
+    r"(?:(?P<scheme>rediss?)|unix)://(?:(?P<user>[^:@/]*):(?P<password>[^@/]*)@)?"
+    r"(?(scheme)(?P<host>[^\s:/@\[\]]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>[0-9]{1,5}))?/?|(?P<path>/[^?#]+))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RedisPlace:
+    """Where Redis is, and as whom to come."""
+
+    host: str = ""
+    port: int = REDIS_PORT
+    path: str = ""  # of a unix socket, instead
+    tls: bool = False
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+    def __str__(self) -> str:
+        return self.path or f"{self.host}:{self.port}"
+
+
+def redis_place(url: str) -> RedisPlace:
+    """
+    What a URL says; the reason for which it is none never repeats it, since there may be a password in it.
+
+    :raises ConfigError: it is no such URL.
+    """
+    found = _REDIS.fullmatch(url) if url.isprintable() else None
+    port = int((found and found["port"]) or REDIS_PORT)
+    if found is None or not 1 <= port <= 65535:
+        raise ConfigError("must be redis://[[USER]:PASSWORD@]HOST[:PORT], rediss://... with TLS, or unix:///PATH")
+    user, password = _spelled(found["user"]), _spelled(found["password"])
+    if found["path"]:
+        return RedisPlace(path=found["path"], user=user, password=password)
+    return RedisPlace(found["host"].strip("[]"), port, "", found["scheme"] == "rediss", user, password)
+
+
+def _spelled(text: str | None) -> str:
+    """What a part of a URL stands for: %40 is @."""
+    return re.sub("%([0-9a-fA-F]{2})", lambda found: chr(int(found[1], 16)), text or "")
+
+
 @dataclass(frozen=True, slots=True)
 class RelayConfig:
     """`twistd morph-relay`."""
@@ -135,6 +179,11 @@ class RelayConfig:
     max_nodes: int = field(default=20000, metadata={"help": "more nodes than this are turned away"})
     node_rate: float = field(
         default=12.5e6, metadata={"help": "bytes a second that one node may have forwarded; more is dropped"}
+    )
+    redis_url: str = field(
+        default="",
+        repr=False,  # there may be a password in it
+        metadata={"help": "Redis through which several relays share their guests, like redis://HOST; '' for one alone"},
     )
     manhole: ManholeConfig = field(default_factory=ManholeConfig)
 

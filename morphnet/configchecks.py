@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from morphnet.config import ClientConfig, ManholeConfig, RelayConfig, ServerConfig
+from morphnet.config import ClientConfig, ManholeConfig, RelayConfig, ServerConfig, redis_place
 from morphnet.errors import ConfigError
 
 MOST_PACKETS = 1 << 23  # under one key; docs/protocol
@@ -114,6 +114,15 @@ def _listen(value: str) -> str | None:
     return None
 
 
+def _redis(value: str) -> str | None:
+    try:
+        if value:
+            redis_place(value)
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
 def _mtu(value: int) -> str | None:
     return None if LEAST_MTU <= value <= MOST_MTU else f"must be {LEAST_MTU} to {MOST_MTU} bytes"
 
@@ -137,6 +146,7 @@ CHECKS: dict[str, Check] = {
     "RelayConfig.echo_port": _port,
     "RelayConfig.proxy_port": _port,
     "RelayConfig.control_port": _port,
+    "RelayConfig.redis_url": _redis,
     "RelayConfig.pool4": _pool(4, 30),
     "RelayConfig.pool6": _pool(6, 126),
     "MeshConfig.relays": _servers,

@@ -2,3 +2,4 @@
 Machines of one network meet at a relay (`twistd morph-relay`) and then reach each other directly, with nothing lost in the switch or on the way back; `make demo-peers` shows it.
 `ping nas` works on every machine of a mesh: peers that were met are in `/etc/hosts` for as long as morphnet runs.
 The router at home is asked for a port (PCP, NAT-PMP), so that peers reach a machine behind a hard NAT without a relay.
+Several relay processes, on one host and on several, act as one when they share a Redis (`redis_url`).

@@ -10,26 +10,24 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
 
 from morphnet.errors import MalformedFrame, PeerError, Refused
+from morphnet.rendezvous.guests import MOST_NEWS, Guest, Line
+from morphnet.rendezvous.neighbours import Afar, Alone, Neighbours, Somebody
 from morphnet.wire import echo
 from morphnet.wire.places import OBSERVED, Place
 from morphnet.wire.relaying import (
     EVERYBODY,
     Absent,
     Drain,
-    Present,
     Register,
     Registered,
-    RelayMessage,
     Revocations,
     Undelivered,
     number_of,
-    readdress,
 )
 
 ECHO_KEY = 32  # bytes
@@ -37,7 +35,6 @@ MOST_SOCKETS = 8  # of one node whose mapping is remembered
 PROVE_WITHIN = 2.0  # seconds that a node has to show life when another one comes with its name
 COME_AGAIN = 3.0  # seconds after which that other one may ask again
 BURST = 0.25  # seconds of its rate that a node may send at once
-MOST_NEWS = 16.0  # changes of a node's mappings that others are told at once
 UNTOLD = 64  # envelopes to nobody, in a row, about which a sender is told once
 
 
@@ -51,92 +48,19 @@ class Terms:
     second_port: int = 0
 
 
-class Line(Protocol):
-    """One connection, whose certificate was checked. Hashable by identity."""
-
-    @property
-    def name(self) -> str:
-        "As in its certificate."
-
-    @property
-    def network(self) -> str:
-        "Of the CA that signed it."
-
-    @property
-    def serial(self) -> str:
-        "Of its certificate, hex."
-
-    @property
-    def observed(self) -> Place:
-        "Where it comes from."
-
-    def tell(self, message: RelayMessage) -> None:
-        """Send a message."""
-        ...
-
-    def hand(self, envelope: bytes) -> bool:
-        """Send an envelope; False when its line is full and it was dropped."""
-        ...
-
-    def pause(self, seconds: float) -> None:
-        """Read nothing more of it for so long: TCP tells the node to wait."""
-        ...
-
-    def prove(self, within: float) -> None:
-        """End it unless it shows life within so many seconds."""
-        ...
-
-    def end(self, reason: str) -> None:
-        """Hang up."""
-        ...
-
-
-@dataclass(eq=False, slots=True)
-class Guest:
-    """A node that is here."""
-
-    line: Line
-    number: int
-    instance: str
-    watch: frozenset[str]
-    echo_id: bytes
-    echo_key: bytes = field(repr=False)
-    mapped: dict[int, Place] = field(default_factory=dict)  # by the number of its socket
-    credit: float = 0.0  # bytes that may be forwarded now
-    credited_at: float = 0.0
-    sent: int = 0  # bytes that it had forwarded, and that were forwarded to it
-    received: int = 0
-    news: float = MOST_NEWS  # how often others may be told of its mappings now
-    news_at: float = 0.0
-    lost: int = 0  # envelopes to nobody, since one arrived
-
-    @property
-    def network(self) -> str:
-        """Short for its line's."""
-        return self.line.network
-
-    @property
-    def name(self) -> str:
-        """Short for its line's."""
-        return self.line.name
-
-    def present(self) -> Present:
-        """What others are told of it."""
-        places = (self.line.observed, *self.mapped.values())
-        return Present(self.number, self.name, self.instance, tuple(map(str, places)))
-
-    def wants(self, name: str) -> bool:
-        """Whether it has to do with the node of that name."""
-        return EVERYBODY in self.watch or name in self.watch
-
-
 class Registry:
     """
     :param entropy: so many random bytes at each call.
     """
 
-    def __init__(self, clock: IReactorTime, entropy: Callable[[int], bytes], terms: Terms) -> None:
-        self.terms = terms
+    def __init__(
+        self,
+        clock: IReactorTime,
+        entropy: Callable[[int], bytes],
+        terms: Terms,
+        neighbours: Neighbours = Alone(),  # noqa: B008  # it remembers nothing
+    ) -> None:
+        self.terms, self.neighbours = terms, neighbours
         self.counts: Counter[str] = Counter()
         self.usage: dict[tuple[str, str], tuple[int, int]] = {}  # of those who left: (network, name) -> bytes
         self.draining = False
@@ -148,6 +72,7 @@ class Registry:
         self._watchers: dict[tuple[str, str], set[Guest]] = defaultdict(set)  # (network, name or EVERYBODY)
         self._crls: dict[str, str] = {}  # by network
         self._revoked: dict[str, frozenset[str]] = {}  # serials, by network
+        neighbours.settle(self)
 
     # -- coming and going ----------------------------------------------------------------------------------------------
 
@@ -171,6 +96,9 @@ class Registry:
             known.line.end("it has come by another line")
         elif self.draining:
             raise Refused("the relay is being emptied")
+        elif self.neighbours.taken(line.network, line.name, said.instance):
+            self.counts["refused_name"] += 1
+            raise Refused("a node of that name is here already")
         if len(self._guests) >= self.terms.nodes:
             self.counts["refused_full"] += 1
             raise Refused("the relay is full")
@@ -180,13 +108,13 @@ class Registry:
             line.tell(Revocations(self._crls[line.network]))
         for other in self._visible(guest):
             line.tell(other.present())
-        for watcher in self._watching(guest):
-            watcher.line.tell(guest.present())
+        self.announce(self.neighbours.named(guest.network, guest.name), guest)
+        self.neighbours.came(guest)
 
     def _seat(self, line: Line, said: Register) -> Guest:
         number = 0
         while not number or number in self._guests:
-            number = int.from_bytes(self._entropy(4), "big")
+            number = self.neighbours.number(int.from_bytes(self._entropy(4), "big"))
         guest = Guest(line, number, said.instance, frozenset(said.watch), self._entropy(echo.ID), b"")
         guest.echo_key = self._entropy(ECHO_KEY)
         guest.credit, guest.credited_at = BURST * self.terms.node_rate, self._clock.seconds()
@@ -229,20 +157,69 @@ class Registry:
         self._unwatch(guest)
         sent, received = self.usage.get((guest.network, guest.name), (0, 0))
         self.usage[guest.network, guest.name] = sent + guest.sent, received + guest.received
-        for watcher in self._watching(guest):
-            watcher.line.tell(Absent(guest.number, guest.name))
+        self.neighbours.left(guest)
+        self.announce(guest, self.neighbours.named(guest.network, guest.name))
 
-    def _visible(self, guest: Guest) -> Iterable[Guest]:
-        """Those of its network that it wants to know of."""
+    def _visible(self, guest: Guest) -> Iterable[Somebody]:
+        """Those of its network that it wants to know of; of a name, rather the one here than one afar."""
         if EVERYBODY in guest.watch:
-            return [each for each in self._by_name.values() if each.network == guest.network and each is not guest]
-        found = (self._by_name.get((guest.network, name)) for name in guest.watch)
+            shown: dict[str, Somebody] = {each.name: each for each in self.neighbours.everybody(guest.network)}
+            shown |= {each.name: each for each in self._by_name.values() if each.network == guest.network}
+            return [each for each in shown.values() if each is not guest]
+        found = (self._shown(guest.network, name) for name in guest.watch)
         return [each for each in found if each is not None and each is not guest]
 
-    def _watching(self, guest: Guest) -> set[Guest]:
+    def _shown(self, network: str, name: str) -> Somebody | None:
+        return self._by_name.get((network, name)) or self.neighbours.named(network, name)
+
+    def _watching(self, somebody: Somebody) -> Iterable[Guest]:
         """Those who want to know of it."""
-        named = self._watchers.get((guest.network, guest.name), set())
-        return (named | self._watchers.get((guest.network, EVERYBODY), set())) - {guest}
+        named = self._watchers.get((somebody.network, somebody.name), set())
+        watching = named | self._watchers.get((somebody.network, EVERYBODY), set())
+        return [each for each in watching if each.name != somebody.name]
+
+    def announce(self, before: Somebody | None, after: Somebody | None) -> None:
+        """Tell those who watch it whom a name stands for now. The same instance has only another number."""
+        somebody = after or before
+        if somebody is None:
+            return
+        for watcher in self._watching(somebody):
+            if before is not None and (after is None or after.instance != before.instance):
+                watcher.line.tell(Absent(before.number, before.name))
+            if after is not None:
+                watcher.line.tell(after.present())
+
+    # -- what other relays ask -----------------------------------------------------------------------------------------
+
+    def named(self, network: str, name: str) -> Guest | None:
+        """The guest of that name."""
+        return self._by_name.get((network, name))
+
+    def prove(self, number: int) -> None:
+        """That guest must show that it lives."""
+        if number in self._guests:
+            self._guests[number].line.prove(PROVE_WITHIN)
+
+    def send_away(self, guest: Guest, reason: str) -> None:
+        """Hang up on it; it may come again."""
+        self.gone(guest.line)
+        guest.line.end(reason)
+
+    def deliver(self, sender: Afar, shown: int, envelope: bytes) -> None:
+        """
+        Hand on an envelope from afar.
+
+        :param shown: the number by which those here know who has sent it.
+        :raises MalformedFrame: there is nothing in it.
+        """
+        to = self._guests.get(number_of(envelope))
+        if to is None or to.network != sender.network or not to.wants(sender.name):
+            self.counts["dropped_nobody"] += 1
+        elif not to.hand(envelope, shown):
+            self.counts["dropped_full"] += 1
+        else:
+            self.counts["from_neighbours"] += 1
+            to.received += len(envelope)
 
     # -- envelopes -----------------------------------------------------------------------------------------------------
 
@@ -252,13 +229,14 @@ class Registry:
 
         :raises MalformedFrame: there is nothing in it.
         """
-        sender, to = self._by_line[line], self._guests.get(number_of(envelope))
+        sender, number = self._by_line[line], number_of(envelope)
+        to: Somebody | None = self._guests.get(number) or self.neighbours.find(number)
         if to is None or to.network != sender.network or not to.wants(sender.name):
             self._astray(sender, envelope)
             return
         self._charge(sender, len(envelope))
         sender.lost = 0
-        if not to.line.hand(readdress(envelope, sender.number)):
+        if not to.hand(envelope, sender.number):
             self.counts["dropped_full"] += 1
             return
         self.counts["forwarded"] += 1
@@ -304,8 +282,8 @@ class Registry:
         if guest.mapped.get(socket) != place and (socket in guest.mapped or len(guest.mapped) < MOST_SOCKETS):
             guest.mapped[socket] = place
             if self._is_calm(guest):
-                for watcher in self._watching(guest):
-                    watcher.line.tell(guest.present())
+                self.announce(None, guest)
+                self.neighbours.came(guest)
         return echo.make_answer(guest.echo_id, guest.echo_key, transaction, host, port)
 
     def _is_calm(self, guest: Guest) -> bool:
@@ -341,12 +319,12 @@ class Registry:
         """
         revoked, ended = frozenset(serials), 0
         self._crls[network], self._revoked[network] = crl, revoked
+        self.neighbours.revoked(network, crl)
         for guest in self.guests:
             if guest.network != network:
                 continue
             if guest.line.serial in revoked:
-                self.gone(guest.line)
-                guest.line.end("certificate revoked")
+                self.send_away(guest, "certificate revoked")
                 ended += 1
             else:
                 guest.line.tell(Revocations(crl))

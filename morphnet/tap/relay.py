@@ -15,12 +15,13 @@ from twisted.application.service import IService
 from twisted.internet.defer import DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
-from morphnet.config import RelayConfig
+from morphnet.config import RelayConfig, redis_place
 from morphnet.errors import ConfigError, HostError
 from morphnet.net.control_server import ControlServer
 from morphnet.net.limits import LIMITS
 from morphnet.net.listen import listen_tcp
 from morphnet.net.proxied import Proxied
+from morphnet.net.redis_exchange import RedisLink
 from morphnet.net.relay_server import RelayServer
 from morphnet.net.tls import Identity, ServerTls
 from morphnet.net.udp import UdpDoor
@@ -29,6 +30,8 @@ from morphnet.pki.files import CA, key_path, load_authority
 from morphnet.pki.names import join_address
 from morphnet.pki.revocations import RevocationList, read_revocations
 from morphnet.rendezvous.enrolment import Enrolment
+from morphnet.rendezvous.neighbourhood import Neighbourhood
+from morphnet.rendezvous.neighbours import Alone
 from morphnet.rendezvous.registry import Registry, Terms
 from morphnet.store.ledger import DATABASE, Ledger
 from morphnet.store.sqlite import SqliteStore
@@ -37,6 +40,7 @@ from morphnet.tap.relay_node import EnrolmentOffice, RelayNode
 from morphnet.tap.renewal import Renewal, identity_of
 from morphnet.tap.service import RoleService, reactor
 from morphnet.wire.batch import Arrival, Departure
+from morphnet.wire.neighbouring import MOST_GUESTS
 
 Options = options_for(RelayConfig, Path("/etc/morphnet/relay.toml"))
 
@@ -55,24 +59,26 @@ class RelayService(RoleService):
         self._control: ControlServer | None = None
         self._authority: Authority | None = None  # if the CA's key is here
         self._revoked: dict[str, RevocationList] = {}  # by network
+        self._neighbours: Neighbourhood | None = None
+        self._redis: RedisLink | None = None
 
     def open(self) -> RelayNode:
         config = self.config
         identity = self._identity()
+        self._cas = {network_of(ca): ca for ca in x509.load_pem_x509_certificates(identity.ca)}
         terms = Terms(config.max_nodes, config.node_rate, config.echo_port, config.echo_port + 1)
-        registry = Registry(reactor, os.urandom, terms)
+        registry = self._registry(terms)
         self._node = node = RelayNode(config, registry)
         tls = ServerTls(identity, self._is_revoked)
         self._renewal = Renewal(config.pki_dir, config.name, tls, time.time)
         limits = replace(LIMITS, connections=min(config.max_nodes + LIMITS.half_open, self.files - 64))
-        self._cas = {network_of(ca): ca for ca in x509.load_pem_x509_certificates(identity.ca)}
         door = Proxied(list(self._cas.values()), self._is_revoked, time.time) if config.proxy else tls
         self._server = RelayServer(door, registry, reactor, limits)
         self._server.told_revocations = self._told_revocations
         node.counters, node.read_again = self._counters, self._read_again
         hosts, port = (("127.0.0.1",), config.proxy_port) if config.proxy else (config.listen, config.relay_port)
         for host in hosts:
-            self._listen(host, port, self._server.factory)
+            self._listen(host, port, self._server.factory, shared=self._redis is not None)
         for host in config.listen:
             for echo_port in (terms.echo_port, terms.second_port):
                 self._open_echo(host, echo_port)
@@ -82,9 +88,27 @@ class RelayService(RoleService):
             serves.append(f"tcp {config.control_port} for invitations")
         node.serves = tuple(f"{host} {', '.join(serves)}" for host in config.listen)
         self._read_again()
+        if self._redis is not None:
+            self._redis.start()
         node.state = "serving"
         self._log.info("morph-relay {name} is serving", name=config.name)
         return node
+
+    def _registry(self, terms: Terms) -> Registry:
+        """With other relays as its neighbours, if there is a Redis to meet them at."""
+        if not self.config.redis_url:
+            return Registry(reactor, os.urandom, terms, Alone())
+        terms = replace(terms, nodes=min(terms.nodes, MOST_GUESTS))
+        neighbours = Neighbourhood(
+            reactor,
+            os.urandom,
+            self._cas,
+            self._told_revocations,
+            lambda sentence: self._node.tell("neighbours", "", sentence),
+        )
+        self._neighbours = neighbours
+        self._redis = RedisLink(reactor, redis_place(self.config.redis_url), neighbours)
+        return Registry(reactor, os.urandom, terms, neighbours)
 
     def _identity(self) -> Identity:
         """What we show; the CAs of other networks are trusted for their own nodes."""
@@ -112,9 +136,9 @@ class RelayService(RoleService):
         for host in config.listen:
             self._listen(host, config.control_port, self._control.factory)
 
-    def _listen(self, host: str, port: int, factory: IProtocolFactory) -> None:
+    def _listen(self, host: str, port: int, factory: IProtocolFactory, *, shared: bool = False) -> None:
         optional = host == "::" and len(self.config.listen) > 1
-        listening = listen_tcp(reactor, host, port, factory, optional=optional)
+        listening = listen_tcp(reactor, host, port, factory, optional=optional, shared=shared)
         if listening is not None:
             self._ports.append(listening)
 
@@ -178,6 +202,9 @@ class RelayService(RoleService):
             self._node.tell("revoked", "", f"{len(found.serials)} certificate(s) are revoked, {ended} hung up on")
 
     async def close(self) -> None:
+        if self._neighbours is not None and self._redis is not None:
+            self._neighbours.stop()
+            self._redis.stop()
         await DeferredList([maybeDeferred(port.stopListening) for port in self._ports])
         await self._server.close()
         if self._control is not None:

@@ -49,9 +49,11 @@ class RelayNode:
             core="",
             offloads=(),
             listening=self.serves,
-            state=self.state,
+            state=", ".join(filter(None, (self.state, self.registry.neighbours.state))),
             sessions=(),
-            counters=dict(sorted({**self.counters(), **self.registry.counts}.items())),
+            counters=dict(
+                sorted({**self.counters(), **self.registry.counts, **self.registry.neighbours.counters()}.items())
+            ),
             guests=tuple(
                 GuestStatus(guest.name, str(guest.line.observed), guest.sent, guest.received)
                 for guest in sorted(self.registry.guests, key=lambda guest: guest.name)

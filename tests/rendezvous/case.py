@@ -7,7 +7,8 @@ import random
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.rendezvous.registry import Guest, Registry, Terms
+from morphnet.rendezvous.guests import Guest
+from morphnet.rendezvous.registry import Registry, Terms
 from morphnet.wire.places import LINE, Place
 from morphnet.wire.relaying import (
     DATAGRAMS,

@@ -6,7 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from morphnet.errors import MalformedFrame
-from morphnet.rendezvous.registry import BURST, MOST_NEWS, MOST_SOCKETS, UNTOLD, Terms
+from morphnet.rendezvous.guests import MOST_NEWS
+from morphnet.rendezvous.registry import BURST, MOST_SOCKETS, UNTOLD, Terms
 from morphnet.wire.echo import Echoed, make_request, read_answer
 from morphnet.wire.relaying import (
     EVERYBODY,

@@ -1,0 +1,98 @@
+"""
+A node that is at a relay, and its connection.
+
+Source: docs/protocol section 11.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from morphnet.wire.places import Place
+from morphnet.wire.relaying import EVERYBODY, Present, RelayMessage, readdress
+
+MOST_NEWS = 16.0  # changes of a node's mappings that others are told at once
+
+
+class Line(Protocol):
+    """One connection, whose certificate was checked. Hashable by identity."""
+
+    @property
+    def name(self) -> str:
+        "As in its certificate."
+
+    @property
+    def network(self) -> str:
+        "Of the CA that signed it."
+
+    @property
+    def serial(self) -> str:
+        "Of its certificate, hex."
+
+    @property
+    def observed(self) -> Place:
+        "Where it comes from."
+
+    def tell(self, message: RelayMessage) -> None:
+        """Send a message."""
+        ...
+
+    def hand(self, envelope: bytes) -> bool:
+        """Send an envelope; False when its line is full and it was dropped."""
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """Read nothing more of it for so long: TCP tells the node to wait."""
+        ...
+
+    def prove(self, within: float) -> None:
+        """End it unless it shows life within so many seconds."""
+        ...
+
+    def end(self, reason: str) -> None:
+        """Hang up."""
+        ...
+
+
+@dataclass(eq=False, slots=True)
+class Guest:
+    """A node that is here."""
+
+    line: Line
+    number: int
+    instance: str
+    watch: frozenset[str]
+    echo_id: bytes
+    echo_key: bytes = field(repr=False)
+    mapped: dict[int, Place] = field(default_factory=dict)  # by the number of its socket
+    credit: float = 0.0  # bytes that may be forwarded now
+    credited_at: float = 0.0
+    sent: int = 0  # bytes that it had forwarded, and that were forwarded to it
+    received: int = 0
+    news: float = MOST_NEWS  # how often others may be told of its mappings now
+    news_at: float = 0.0
+    lost: int = 0  # envelopes to nobody, since one arrived
+
+    @property
+    def network(self) -> str:
+        """Short for its line's."""
+        return self.line.network
+
+    @property
+    def name(self) -> str:
+        """Short for its line's."""
+        return self.line.name
+
+    def present(self) -> Present:
+        """What others are told of it."""
+        places = (self.line.observed, *self.mapped.values())
+        return Present(self.number, self.name, self.instance, tuple(map(str, places)))
+
+    def wants(self, name: str) -> bool:
+        """Whether it has to do with the node of that name."""
+        return EVERYBODY in self.watch or name in self.watch
+
+    def hand(self, envelope: bytes, sender: int) -> bool:
+        """Give it an envelope, from the node of that number; False when its line is full."""
+        return self.line.hand(readdress(envelope, sender))

@@ -1,0 +1,388 @@
+"""
+Relays that share their guests: who of them lives, who is at which, and what is sent from one to another.
+
+Each relay has a block of numbers, claimed for as long as it lives, and tells the others of its guests. What they tell
+is kept here and nowhere else: a relay that comes, or was away, asks.
+
+Source: docs/protocol section 13.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from morphnet.errors import PeerError
+from morphnet.rendezvous.guests import Guest
+from morphnet.rendezvous.neighbours import Afar, Home, Neighbours
+from morphnet.wire import neighbouring as wire
+
+BEAT = 2.0  # seconds between signs of life
+LAPSE = 7.0  # seconds without one after which a relay's guests are gone
+LEASE = 10  # seconds for which a block is claimed
+PORTION = 64  # guests that are told of in one go
+MOST_AFAR = 1 << 20  # guests of others that we remember
+MOST_TURNS = 4  # recitals of one relay at once
+
+
+class Exchange(Protocol):
+    """What carries messages between relays, in order."""
+
+    def claim(self, block: int, token: str, seconds: int) -> Deferred[bool]:
+        """Whether that block is ours for so long; it may be so already."""
+        ...
+
+    def subscribe(self, channels: Sequence[str]) -> Deferred[None]:
+        """Hear those channels from now on."""
+        ...
+
+    def publish(self, channel: str, message: bytes) -> None:
+        """Tell all who hear that channel. Never dropped: when too much waits, the exchange closes."""
+        ...
+
+    def hand(self, channel: str, message: bytes) -> bool:
+        """The same; False when too much waits already, and it was dropped."""
+        ...
+
+    def close(self, reason: str) -> None:
+        """It is of no use: `closed` follows, and another one is opened."""
+        ...
+
+
+@dataclass(eq=False, slots=True)
+class _Relay:
+    """Another relay."""
+
+    beat_at: float  # seconds, when we last heard of it
+    guests: dict[int, Afar] = field(default_factory=dict)  # by number
+    doubted: OrderedDict[int, set[int]] = field(default_factory=OrderedDict)  # by turn: numbers not told of since
+
+
+class Neighbourhood(Neighbours):
+    """
+    :param entropy: so many random bytes at each call.
+    :param networks: all that may meet here.
+    :param told_revocations: another relay has brought a list of that network; it was not checked.
+    """
+
+    _log = Logger()
+    _home: Home
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        entropy: Callable[[int], bytes],
+        networks: Iterable[str],
+        told_revocations: Callable[[str, str], None] = lambda network, crl: None,
+        told: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
+        """:param told: hears one sentence when the others are found or lost."""
+        self.counts: Counter[str] = Counter()
+        self.told_revocations, self.told = told_revocations, told
+        self._clock, self._entropy, self._networks = clock, entropy, frozenset(networks)
+        self._token = entropy(8).hex()
+        self._block, self._turn = 0, 0
+        self._take_block()
+        self._exchange: Exchange | None = None
+        self._joined = self._is_told_away = False
+        self._beat: IDelayedCall | None = None
+        self._own_at = 0.0  # when our own sign of life last came back
+        self._relays: dict[int, _Relay] = {}  # by block
+        self._names: dict[tuple[str, str], dict[int, Afar]] = defaultdict(
+            dict
+        )  # by (network, name): the latest is last
+        self._crls: dict[str, str] = {}
+
+    def settle(self, home: Home) -> None:
+        """See Neighbours."""
+        self._home = home
+
+    def stop(self) -> None:
+        """Say goodbye."""
+        if self._exchange is not None and self._joined:
+            self._exchange.publish(wire.EVERY_RELAY, wire.encode(wire.Bye(self._block)))
+        self._joined = False
+        self._rest()
+
+    # -- the exchange --------------------------------------------------------------------------------------------------
+
+    def opened(self, exchange: Exchange) -> None:
+        """There is one."""
+        self._exchange = exchange
+        joining = Deferred.fromCoroutine(self._join(exchange))
+        joining.addErrback(lambda failure: self._broken(exchange, str(failure.value)))
+
+    def _broken(self, exchange: Exchange, reason: str) -> None:
+        if self._exchange is exchange:
+            exchange.close(reason or "it does not answer")
+
+    async def _join(self, exchange: Exchange) -> None:
+        while not await exchange.claim(self._block, self._token, LEASE):
+            self._move()
+        networks = (wire.channel_of_network(network) for network in sorted(self._networks))
+        await exchange.subscribe((wire.EVERY_RELAY, wire.channel_of(self._block), *networks))
+        if self._exchange is not exchange:
+            return
+        self._joined, self._own_at = True, self._clock.seconds()
+        self._say(wire.EVERY_RELAY, wire.Beat(self._block, self._token))
+        self._say(wire.EVERY_RELAY, wire.Who(self._block))
+        self._recite(wire.EVERY_RELAY)
+        self._rest()
+        self._beat = self._clock.callLater(BEAT, self._beat_on)
+        self._is_told_away = False
+        self.told("the other relays can be reached")
+
+    def closed(self, reason: str) -> None:
+        """It is gone, or there was none to be had."""
+        was_joined, self._exchange, self._joined = self._joined, None, False
+        if not self._is_told_away:
+            self._is_told_away = True
+            self.told(f"the other relays cannot be reached: {reason}")
+        if was_joined:
+            self._rest()
+            self._beat = self._clock.callLater(BEAT, self._beat_on)
+
+    def _rest(self) -> None:
+        if self._beat is not None and self._beat.active():
+            self._beat.cancel()
+        self._beat = None
+
+    def _beat_on(self) -> None:
+        now = self._clock.seconds()
+        for block in [each for each, relay in self._relays.items() if now - relay.beat_at > LAPSE]:
+            self._lose(block)
+        self._beat = self._clock.callLater(BEAT, self._beat_on) if self._joined or self._relays else None
+        exchange = self._exchange
+        if exchange is None or not self._joined:
+            return
+        if now - self._own_at > LAPSE:
+            exchange.close("it hands nothing on")
+            return
+        self._say(wire.EVERY_RELAY, wire.Beat(self._block, self._token))
+        claiming = exchange.claim(self._block, self._token, LEASE)
+        claiming.addCallback(lambda ours: None if ours else self._broken(exchange, "another relay has our numbers"))
+        claiming.addErrback(lambda failure: self._broken(exchange, str(failure.value)))
+
+    def _take_block(self) -> None:
+        block = 0
+        while not block:
+            block = int.from_bytes(self._entropy(2), "big") % wire.BLOCKS
+        self._block = block
+
+    def _move(self) -> None:
+        """Another relay has our block: take another one, and have our guests come again, for numbers of that."""
+        self._take_block()
+        self.counts["neighbours_moved"] += 1
+        for guest in self._home.guests:
+            self._home.send_away(guest, "its number is another one's")
+
+    def _say(self, channel: str, message: wire.Neighbourly) -> None:
+        if self._exchange is not None and self._joined:
+            self._exchange.publish(channel, wire.encode(message))
+
+    # -- what the registry asks ----------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> str:
+        """See Neighbours."""
+        return "" if self._joined else "alone"
+
+    def counters(self) -> dict[str, int]:
+        """See Neighbours."""
+        afar = sum(len(relay.guests) for relay in self._relays.values())
+        return {**self.counts, "neighbours": len(self._relays), "neighbours_guests": afar}
+
+    def number(self, chance: int) -> int:
+        """See Neighbours."""
+        return wire.number_in(self._block, chance)
+
+    def taken(self, network: str, name: str, instance: str) -> bool:
+        """See Neighbours."""
+        found = self._names.get((network, name), {}).values()
+        for each in found:
+            self._say(wire.channel_of(wire.block_of(each.number)), wire.Prove(each.number))
+        return self._joined and any(each.instance != instance for each in found)
+
+    def named(self, network: str, name: str) -> Afar | None:
+        """See Neighbours."""
+        found = self._names.get((network, name))
+        return next(reversed(found.values())) if found else None
+
+    def everybody(self, network: str) -> Iterable[Afar]:
+        """See Neighbours."""
+        return [next(reversed(found.values())) for (where, _), found in self._names.items() if where == network]
+
+    def find(self, number: int) -> Afar | None:
+        """See Neighbours."""
+        relay = self._relays.get(wire.block_of(number))
+        return relay.guests.get(number) if relay is not None else None
+
+    def came(self, guest: Guest) -> None:
+        """See Neighbours."""
+        self._say(wire.channel_of_network(guest.network), _here(guest))
+
+    def left(self, guest: Guest) -> None:
+        """See Neighbours."""
+        self._say(wire.channel_of_network(guest.network), wire.Left(guest.number))
+
+    def revoked(self, network: str, crl: str) -> None:
+        """See Neighbours."""
+        if self._crls.get(network) != crl:
+            self._crls[network] = crl
+            self._say(wire.EVERY_RELAY, wire.Revoked(network, crl))
+
+    def _carry(self, to: int, envelope: bytes, sender: int) -> bool:
+        """An envelope for a guest of another relay."""
+        if self._exchange is None or not self._joined:
+            self.counts["neighbours_dropped"] += 1
+            return False
+        taken = self._exchange.hand(wire.channel_of(wire.block_of(to)), wire.parcel(sender, envelope))
+        self.counts["to_neighbours" if taken else "neighbours_dropped"] += 1
+        return taken
+
+    # -- what we tell of ours ------------------------------------------------------------------------------------------
+
+    def _recite(self, channel: str) -> None:
+        """Tell those who hear that channel of all our guests, and what was revoked."""
+        self._turn = (self._turn + 1) & 0xFFFFFFFF
+        for network, crl in self._crls.items():
+            self._say(channel, wire.Revoked(network, crl))
+        self._say(channel, wire.Begin(self._block, self._turn))
+        self._recite_on(self._exchange, channel, self._turn, self._home.guests)
+
+    def _recite_on(self, exchange: Exchange | None, channel: str, turn: int, rest: Sequence[Guest]) -> None:
+        if exchange is not self._exchange:
+            return
+        for guest in rest[:PORTION]:
+            if self._home.named(guest.network, guest.name) is guest:
+                self._say(channel, _here(guest))
+        if rest[PORTION:]:
+            self._clock.callLater(0.0, self._recite_on, exchange, channel, turn, rest[PORTION:])
+        else:
+            self._say(channel, wire.Told(self._block, turn))
+
+    # -- what we are told ----------------------------------------------------------------------------------------------
+
+    def heard(self, message: bytes) -> None:
+        """Something has come by one of our channels; what is wrong with it is counted."""
+        try:
+            if wire.is_parcel(message):
+                self._deliver(*wire.unpack(message))
+            else:
+                self._told(wire.decode(message))
+        except PeerError:
+            self.counts["neighbours_malformed"] += 1
+
+    def _deliver(self, number: int, envelope: bytes) -> None:
+        sender = self.find(number)
+        if sender is None:
+            self.counts["neighbours_strangers"] += 1
+            return
+        shown = self._home.named(sender.network, sender.name) or self.named(sender.network, sender.name) or sender
+        self._home.deliver(sender, shown.number, envelope)
+
+    def _told(self, message: wire.Neighbourly) -> None:
+        match message:
+            case wire.Beat(token=token) if token == self._token:
+                self._own_at = self._clock.seconds()
+            case wire.Revoked():
+                if self._crls.get(message.network) != message.crl:
+                    self.told_revocations(message.network, message.crl)
+            case wire.Prove():
+                self._home.prove(message.number)
+            case wire.Here() | wire.Left():
+                if (block := wire.block_of(message.number)) not in (0, self._block):
+                    self._told_of_guest(self._relay(block), message)
+            case _ if message.block != self._block:
+                self._told_of_relay(message.block, message)
+
+    def _told_of_guest(self, relay: _Relay, message: wire.Here | wire.Left) -> None:
+        for doubted in relay.doubted.values():
+            doubted.discard(message.number)
+        if isinstance(message, wire.Left):
+            self._forget(relay, message.number)
+        elif message.network in self._networks:
+            self._meet(relay, message)
+
+    def _told_of_relay(self, block: int, message: wire.Beat | wire.Bye | wire.Who | wire.Begin | wire.Told) -> None:
+        relay = self._relay(block)
+        match message:
+            case wire.Bye():
+                self._lose(block)
+            case wire.Who():
+                self._recite(wire.channel_of(block))
+            case wire.Begin():
+                relay.doubted[message.turn] = set(relay.guests)
+                if len(relay.doubted) > MOST_TURNS:
+                    relay.doubted.popitem(last=False)
+            case wire.Told():
+                for number in relay.doubted.pop(message.turn, ()):
+                    self._forget(relay, number)
+
+    def _relay(self, block: int) -> _Relay:
+        """Whoever says anything lives."""
+        relay = self._relays.setdefault(block, _Relay(0.0))
+        relay.beat_at = self._clock.seconds()
+        return relay
+
+    def _meet(self, relay: _Relay, here: wire.Here) -> None:
+        known = relay.guests.get(here.number)
+        if known is not None and (known.network, known.name, known.instance) != (
+            here.network,
+            here.name,
+            here.instance,
+        ):
+            self._forget(relay, here.number)
+            known = None
+        if known is None and sum(len(each.guests) for each in self._relays.values()) >= MOST_AFAR:
+            self.counts["neighbours_full"] += 1
+            return
+        ours, before = self._home.named(here.network, here.name), self.named(here.network, here.name)
+        if known is None:
+            carry = partial(self._carry, here.number)
+            afar = Afar(here.number, here.network, here.name, here.instance, here.observed, carry)
+            relay.guests[here.number] = self._names[here.network, here.name][here.number] = afar
+            self._settle_names(ours, afar)
+        elif known.observed == here.observed:
+            return
+        else:
+            known.observed = here.observed
+        after = self.named(here.network, here.name)
+        if ours is None and (after is not before or after is known):
+            self._home.announce(before, after)
+
+    def _settle_names(self, ours: Guest | None, afar: Afar) -> None:
+        """Two instances of one name came at once, or while we were apart: the one with the lower number stays."""
+        if ours is not None and ours.instance != afar.instance and afar.number < ours.number:
+            self._home.send_away(ours, "a node of that name is at another relay")
+
+    def _forget(self, relay: _Relay, number: int) -> None:
+        gone = relay.guests.pop(number, None)
+        if gone is None:
+            return
+        key = gone.network, gone.name
+        before = self.named(*key)
+        del self._names[key][number]
+        if not self._names[key]:
+            del self._names[key]
+        after = self.named(*key)
+        if after is not before and self._home.named(*key) is None:
+            self._home.announce(before, after)
+
+    def _lose(self, block: int) -> None:
+        """It is gone, and so are all who were there."""
+        relay = self._relays.pop(block)
+        for number in list(relay.guests):
+            self._forget(relay, number)
+
+
+def _here(guest: Guest) -> wire.Here:
+    present = guest.present()
+    return wire.Here(guest.number, guest.network, guest.name, guest.instance, present.observed)

@@ -1,0 +1,174 @@
+"""
+What a registry asks of the other relays that share their guests with it, and what they ask of it.
+
+Source: docs/protocol section 13.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from morphnet.rendezvous.guests import Guest
+from morphnet.wire.relaying import Present
+
+
+@dataclass(eq=False, slots=True)
+class Afar:
+    """A guest of another relay."""
+
+    number: int
+    network: str
+    name: str
+    instance: str
+    observed: tuple[str, ...]
+    carry: Callable[[bytes, int], bool]  # an envelope with its number, and the sender's number
+    received: int = 0  # bytes that were sent to it from here
+
+    def present(self) -> Present:
+        """What those who watch it are told."""
+        return Present(self.number, self.name, self.instance, self.observed)
+
+    def wants(self, name: str) -> bool:
+        """Its own relay knows."""
+        return True
+
+    def hand(self, envelope: bytes, sender: int) -> bool:
+        """Send it an envelope, from the node of that number; False when too much is on its way already."""
+        return self.carry(envelope, sender)
+
+
+Somebody = Guest | Afar
+
+
+class Home(Protocol):
+    """What the others ask of a registry."""
+
+    @property
+    def guests(self) -> list[Guest]:
+        "Everybody who is here."
+
+    def named(self, network: str, name: str) -> Guest | None:
+        """The guest of that name."""
+        ...
+
+    def prove(self, number: int) -> None:
+        """That guest must show that it lives."""
+        ...
+
+    def send_away(self, guest: Guest, reason: str) -> None:
+        """Hang up on it; it may come again."""
+        ...
+
+    def announce(self, before: Somebody | None, after: Somebody | None) -> None:
+        """Tell those who watch it whom a name stands for now."""
+        ...
+
+    def deliver(self, sender: Afar, shown: int, envelope: bytes) -> None:
+        """
+        Hand on an envelope from afar.
+
+        :param shown: the number by which those here know who has sent it.
+        :raises MalformedFrame: there is nothing in it.
+        """
+        ...
+
+
+class Neighbours(Protocol):
+    """The other relays, as a registry sees them."""
+
+    @property
+    def state(self) -> str:
+        """For people: "" when all is well, or what is not."""
+        ...
+
+    def settle(self, home: Home) -> None:
+        """Before anything else."""
+        ...
+
+    def counters(self) -> dict[str, int]:
+        """For the status."""
+        ...
+
+    def number(self, chance: int) -> int:
+        """
+        A number for a guest that no other relay gives away, or 0.
+
+        :param chance: 32 bits of it.
+        """
+        ...
+
+    def taken(self, network: str, name: str, instance: str) -> bool:
+        """
+        Whether another instance has that name at another relay.
+
+        It is asked to show life, and so is the same instance, which may have come here because it lost its line there.
+        """
+        ...
+
+    def named(self, network: str, name: str) -> Afar | None:
+        """The latest of that name."""
+        ...
+
+    def everybody(self, network: str) -> Iterable[Afar]:
+        """One for each name."""
+        ...
+
+    def find(self, number: int) -> Afar | None:
+        """Who has that number."""
+        ...
+
+    def came(self, guest: Guest) -> None:
+        """A guest is here, or something about it has changed."""
+        ...
+
+    def left(self, guest: Guest) -> None:
+        """It is not here any more."""
+        ...
+
+    def revoked(self, network: str, crl: str) -> None:
+        """There is a new list of revoked certificates."""
+        ...
+
+
+class Alone(Neighbours):
+    """There are no others."""
+
+    state = ""
+
+    def settle(self, home: Home) -> None:
+        """See Neighbours."""
+
+    def counters(self) -> dict[str, int]:
+        """See Neighbours."""
+        return {}
+
+    def number(self, chance: int) -> int:
+        """See Neighbours."""
+        return chance
+
+    def taken(self, network: str, name: str, instance: str) -> bool:
+        """See Neighbours."""
+        return False
+
+    def named(self, network: str, name: str) -> Afar | None:
+        """See Neighbours."""
+        return None
+
+    def everybody(self, network: str) -> Sequence[Afar]:
+        """See Neighbours."""
+        return ()
+
+    def find(self, number: int) -> Afar | None:
+        """See Neighbours."""
+        return None
+
+    def came(self, guest: Guest) -> None:
+        """See Neighbours."""
+
+    def left(self, guest: Guest) -> None:
+        """See Neighbours."""
+
+    def revoked(self, network: str, crl: str) -> None:
+        """See Neighbours."""
