@@ -1,2 +1,3 @@
 `morphnet status` on a client tells by which address the server sees each path, where a NAT stands between.
 Machines of one network meet at a relay (`twistd morph-relay`) and then reach each other directly, with nothing lost in the switch or on the way back; `make demo-peers` shows it.
+`morphnet status` shows relays, every peer and the way to it; on a relay its guests.

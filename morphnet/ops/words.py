@@ -96,10 +96,15 @@ class Words:
         """What is shown on entering: the state, and what can be asked."""
         node, now = self._node.status(), self._wall()
         lines = [*show.head_lines(node, now), []]
-        if len(node.sessions) == 1:
-            lines += show.session_lines(node.sessions[0], now)
-        else:
-            lines += show.sessions_lines(node.sessions, now)
+        own = show.own_sessions(node)
+        if len(own) == 1:
+            lines += show.session_lines(own[0], now)
+        elif node.role != "relay" and node.state != "among peers":
+            lines += show.sessions_lines(own, now)
+        if node.peers or node.state == "among peers":
+            lines += show.peers_lines(node.peers, now)
+        if node.role == "relay":
+            lines += show.guests_lines(node.guests)
         ask = "  ".join(word.name for word in self._words[:6])
         act = "  ".join(word.usage.split("(")[0] + "(...)" for word in self._words[6:])
         return self._shown(

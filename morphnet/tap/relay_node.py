@@ -15,6 +15,9 @@ from morphnet.ops.history import History
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.rendezvous.registry import Registry
 from morphnet.status import GuestStatus, Happening, NodeStatus
+from morphnet.tap.node import shown_address
+from morphnet.wire.batch import Endpoint
+from morphnet.wire.places import Place
 from morphnet.wire.signals import Hello, Joined, Signal, Welcome
 
 DRAIN_SECONDS = 5.0  # that nodes have to go elsewhere, if the operator does not say
@@ -22,6 +25,10 @@ DRAIN_SECONDS = 5.0  # that nodes have to go elsewhere, if the operator does not
 
 def _no_sessions() -> NoReturn:
     raise ConfigError("a relay has no sessions and no paths: ask one of its nodes")
+
+
+def _where(place: Place) -> str:
+    return shown_address(Endpoint(place.host, place.port))
 
 
 class RelayNode:
@@ -53,7 +60,7 @@ class RelayNode:
             sessions=(),
             counters=dict(sorted({**self.counters(), **self.registry.counts}.items())),
             guests=tuple(
-                GuestStatus(guest.name, str(guest.line.observed), guest.sent, guest.received)
+                GuestStatus(guest.name, _where(guest.line.observed), guest.sent, guest.received)
                 for guest in sorted(self.registry.guests, key=lambda guest: guest.name)
             ),
         )
