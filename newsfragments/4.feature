@@ -1,3 +1,4 @@
 `morphnet status` on a client tells by which address the server sees each path, where a NAT stands between.
 Machines of one network meet at a relay (`twistd morph-relay`) and then reach each other directly, with nothing lost in the switch or on the way back; `make demo-peers` shows it.
 `morphnet status` shows relays, every peer and the way to it; on a relay its guests.
+`morphnet why PEER` tells what was tried and decided about a peer, with times, and how it stands now.

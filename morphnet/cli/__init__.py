@@ -17,6 +17,7 @@ _HOMES = {
     "join": "morphnet.cli.enrol:join",
     "pki": "morphnet.cli.pki:pki",
     "status": "morphnet.cli.live:status",
+    "why": "morphnet.cli.peers:why",
     "console": "morphnet.cli.live:console",
     "bench": "morphnet.cli.bench:bench",
 }

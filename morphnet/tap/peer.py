@@ -18,6 +18,7 @@ from morphnet.status import Decision
 from morphnet.tap.guessing import Guessing
 from morphnet.tap.introduction import Meeting
 from morphnet.tap.node import shown_address
+from morphnet.tap.tried import tried
 from morphnet.tunnel.carrier import DIRECT
 from morphnet.tunnel.events import Effects, PathChanged, Reached, WayFound
 from morphnet.tunnel.outbound import Letter
@@ -226,6 +227,10 @@ class Peer:
         """Look no more."""
         self.guessing.end()
         if self.prober is not None:
+            nothing = "there was nothing to try: no address of it fits a socket of ours"
+            what = tried(self.prober.ways.values()) or (nothing if self.state == "searching" else "")
+            if what:
+                self.decisions.append(Decision(self.mesh.wall(), self.state, what))
             self.prober.rest()
 
     def reached(self, event: Reached) -> None:
