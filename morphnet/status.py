@@ -118,6 +118,17 @@ class NodeStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Pong:
+    """What came of one ping of a peer."""
+
+    name: str
+    inner: tuple[str, ...]  # its inner addresses
+    way: str  # "direct", "relay", "none"
+    remote: str  # the peer's address, or the name of the relay
+    rtt: float | None  # seconds; None when nothing came back
+
+
+@dataclass(frozen=True, slots=True)
 class Happening:
     """One line of a node's recent history."""
 

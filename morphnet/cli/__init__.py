@@ -18,6 +18,7 @@ _HOMES = {
     "pki": "morphnet.cli.pki:pki",
     "status": "morphnet.cli.live:status",
     "why": "morphnet.cli.peers:why",
+    "ping": "morphnet.cli.peers:ping",
     "console": "morphnet.cli.live:console",
     "bench": "morphnet.cli.bench:bench",
 }

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from morphnet.status import Happening, NodeStatus
+from twisted.internet.defer import Deferred
+
+from morphnet.status import Happening, NodeStatus, Pong
 
 
 class Node(Protocol):
@@ -47,6 +49,10 @@ class Node(Protocol):
 
     def trace(self, session: str, seconds: float, sink: Callable[[str], None]) -> Callable[[], None]:
         """One line of text for each run of datagrams, for that many seconds; call what is returned to stop sooner."""
+        ...
+
+    def ping(self, peer: str, within: float) -> Deferred[Pong]:
+        """Ask a peer by the way that traffic would take, and wait for its answer for so many seconds."""
         ...
 
     def reload(self) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from morphnet.config import FRAMINGS, SCHEDULERS, ClientConfig, Tuning
@@ -15,7 +16,8 @@ from morphnet.net.host import ClientNetwork, Host
 from morphnet.net.pump import Pump
 from morphnet.net.tun import Tun
 from morphnet.net.uplinks import Uplink
-from morphnet.status import PeerStatus, RelayStatus
+from morphnet.status import PeerStatus, Pong, RelayStatus
+from morphnet.tap import pinging
 from morphnet.tap.mesh import Mesh
 from morphnet.tap.node import Node, shown_address
 from morphnet.tap.renewal import Renewal
@@ -217,6 +219,10 @@ class ClientNode(Node):
     def relay_statuses(self) -> tuple[RelayStatus, ...]:
         """Where they are met."""
         return self.mesh.relay_statuses() if self.mesh is not None else ()
+
+    def ping(self, peer: str, within: float) -> Deferred[Pong]:
+        """One question to a peer."""
+        return pinging.ping(self.mesh, peer, within) if self.mesh is not None else super().ping(peer, within)
 
     def sources(self) -> list[str]:
         """Our addresses on the uplinks, best first: where the control link may start from."""

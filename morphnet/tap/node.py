@@ -7,12 +7,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 
+from twisted.internet.defer import Deferred
+
 from morphnet import __version__, compiled
 from morphnet.config import SCHEDULERS
 from morphnet.errors import ConfigError
 from morphnet.net.pump import Pump
 from morphnet.ops.history import History
-from morphnet.status import Happening, NodeStatus, PathStatus, PeerStatus, RelayStatus, SessionStatus
+from morphnet.status import Happening, NodeStatus, PathStatus, PeerStatus, Pong, RelayStatus, SessionStatus
 from morphnet.tunnel.events import Effects, Event, Overrun, PathChanged, PathMoved, Rekeyed
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
@@ -245,6 +247,10 @@ class Node:
 
         chosen.trace = line
         return stop
+
+    def ping(self, peer: str, within: float) -> Deferred[Pong]:
+        """Where there are peers."""
+        raise ConfigError("there are no peers here: ask a machine that has [mesh] relays")
 
     def reload(self) -> str:
         """Read again what may have changed on disk."""

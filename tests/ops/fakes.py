@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
+from twisted.internet.defer import Deferred
+
 from morphnet.errors import ConfigError
 from morphnet.ops.history import History
-from morphnet.status import Happening, NodeStatus
+from morphnet.status import Happening, NodeStatus, Pong
 from tests.ops.pictures import HAPPENINGS, NODE, NOW
 
 
@@ -66,6 +68,13 @@ class FakeNode:
             self.sink = None
 
         return stop
+
+    def ping(self, peer: str, within: float) -> Deferred[Pong]:
+        self.asked.append(("ping", peer, within))
+        if peer != "nas":
+            raise ConfigError(f"there is no peer {peer!r}: known are nas")
+        self.pong = Deferred[Pong](lambda _: self.asked.append(("ping cancelled",)))
+        return self.pong
 
     def reload(self) -> str:
         self.asked.append(("reload",))

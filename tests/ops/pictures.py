@@ -11,6 +11,7 @@ from morphnet.status import (
     NodeStatus,
     PathStatus,
     PeerStatus,
+    Pong,
     RelayStatus,
     SessionStatus,
 )
@@ -79,6 +80,7 @@ GONE = PeerStatus(
     remote="", rtt=None, group="", words=(),
     decisions=(Decision(NOW - 90_000, "apart", "it has left every relay where we are"),),
 )  # fmt: skip
+PONG = Pong("nas", ("10.73.0.3", "fd73::3"), "direct", "198.51.100.6:41193", 0.0421)
 RELAYS = (
     RelayStatus("meet.example", "203.0.113.1:443", "connected", "X25519MLKEM768", 2, 8_120_000, 63_100),
     RelayStatus("203.0.113.5", "", "reconnecting in 3 s: connection refused", "", 0, 0, 0),

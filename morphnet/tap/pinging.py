@@ -1,0 +1,76 @@
+"""One question to a peer by the path that traffic would use, and how long its answer took."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+
+from morphnet.errors import ConfigError
+from morphnet.status import Pong
+from morphnet.tap.node import shown_address
+from morphnet.tunnel.carrier import RELAYED
+from morphnet.tunnel.events import Effects
+from morphnet.tunnel.outbound import Letter
+from morphnet.tunnel.path import Path
+from morphnet.wire.notes import Ping
+
+if TYPE_CHECKING:
+    from morphnet.tap.mesh import Mesh
+
+LOOK_EVERY = 0.002  # seconds between looks whether the Ack has come
+
+
+def ping(mesh: Mesh, name: str, within: float) -> Deferred[Pong]:
+    """
+    Ask a peer; the answer says so when nothing came back, or when there is no way to ask.
+
+    :param within: seconds to wait.
+    :raises ConfigError: there is no such peer.
+    """
+    peer = mesh.peers.get(name)
+    if peer is None:
+        raise ConfigError(f"there is no peer {name!r}: known are {', '.join(sorted(mesh.peers)) or 'none'}")
+    session = peer.session
+    path = next(iter(session.outbound.candidates()), None) if session is not None else None
+    if session is None or path is None:
+        return succeed(Pong(name, peer.inner, "none", "", None))
+    relayed = path.rank >= RELAYED
+    way = ("relay", path.uplink.removeprefix("relay ")) if relayed else ("direct", shown_address(path.remote))
+    effects, inner = Effects(), peer.inner
+    session.outbound.say(path, Letter([Ping()], asks=True), mesh.pump.now(), effects)
+    waiting = acknowledged(path, path.number - 1, within, mesh.clock, mesh.pump.now)
+    mesh.carry_out(session, effects)
+    return waiting.addCallback(lambda rtt: Pong(name, inner, *way, rtt))
+
+
+def acknowledged(
+    path: Path, number: int, within: float, clock: IReactorTime, now: Callable[[], float]
+) -> Deferred[float | None]:
+    """
+    Wait until the peer has acknowledged packet `number` of a path, or a later one.
+
+    :param within: seconds.
+    :returns: seconds that it took; None when it did not.
+    """
+    begun = now()
+    answer: Deferred[float | None] = Deferred(lambda _: loop.stop())
+
+    def look() -> None:
+        took = now() - begun
+        if path.acked >= number:
+            end(min(took, path.rtt.latest or took))  # the sample of that Ack, without our looking late
+        elif took >= within:
+            end(None)
+
+    def end(rtt: float | None) -> None:
+        loop.stop()
+        answer.callback(rtt)
+
+    loop = LoopingCall(look)
+    loop.clock = clock
+    loop.start(LOOK_EVERY, now=False).addErrback(answer.errback)
+    return answer
