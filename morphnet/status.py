@@ -129,6 +129,37 @@ class Pong:
 
 
 @dataclass(frozen=True, slots=True)
+class SocketStatus:
+    """One of the sockets for direct ways, and what stands in front of it."""
+
+    uplink: str
+    local: str  # "host:port"
+    public: str  # as a relay sees it; "" when none does
+    nat: str  # "none", "same" or "each" (mapping for every destination), "some", "blocked", "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class RelayDistance:
+    """How far a relay is."""
+
+    name: str
+    state: str  # one phrase
+    rtt: float | None  # seconds over UDP, the least that was seen
+    nearest: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NetcheckStatus:
+    """What stands between a machine and the others."""
+
+    name: str  # own certificate name
+    sockets: tuple[SocketStatus, ...]
+    ipv6: bool
+    mapped: tuple[str, ...]  # addresses that routers gave us
+    relays: tuple[RelayDistance, ...]  # the nearest first
+
+
+@dataclass(frozen=True, slots=True)
 class Happening:
     """One line of a node's recent history."""
 

@@ -3,3 +3,4 @@ Machines of one network meet at a relay (`twistd morph-relay`) and then reach ea
 `morphnet status` shows relays, every peer and the way to it; on a relay its guests.
 `morphnet why PEER` tells what was tried and decided about a peer, with times, and how it stands now.
 `morphnet ping PEER` asks a peer by the way that traffic would take, and needs no root.
+`morphnet netcheck` tells what NATs make of our sockets, and how far the relays are.

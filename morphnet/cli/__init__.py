@@ -19,6 +19,7 @@ _HOMES = {
     "status": "morphnet.cli.live:status",
     "why": "morphnet.cli.peers:why",
     "ping": "morphnet.cli.peers:ping",
+    "netcheck": "morphnet.cli.peers:netcheck",
     "console": "morphnet.cli.live:console",
     "bench": "morphnet.cli.bench:bench",
 }

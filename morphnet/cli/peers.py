@@ -12,6 +12,7 @@ import click
 from morphnet.cli.live import console_of, feed_of, rendered, run_dir_option
 from morphnet.cli.place import Place, dir_option
 from morphnet.ops import feedclient
+from morphnet.ops.netcheck import netcheck_lines
 from morphnet.ops.units import delay
 from morphnet.ops.why import peer_named, why_lines
 from morphnet.status import Pong
@@ -75,4 +76,13 @@ def summary(pongs: Sequence[Pong]) -> str:
     return told
 
 
-commands: list[click.Command] = [why, ping]
+@click.command()
+@run_dir_option
+@dir_option
+def netcheck(run_dir: Path | None, place: Place) -> None:
+    """What stands between this machine and the others: NATs, IPv6, port mapping, and how far the relays are."""
+    found = feedclient.netcheck_status(feedclient.ask(feed_of(run_dir, place), {"ask": "netcheck"}))
+    console_of().print(rendered(netcheck_lines(found)), soft_wrap=True)
+
+
+commands: list[click.Command] = [why, ping, netcheck]

@@ -113,6 +113,8 @@ class FeedProtocol(LineReceiver):
                 self._trace(request)
             case "ping":
                 self._wait(node.ping(request.name, request.seconds))
+            case "netcheck":
+                self._wait(node.netcheck())
             case "reload":
                 self._say({"done": node.reload()})
             case "scheduler":

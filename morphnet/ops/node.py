@@ -7,7 +7,7 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
-from morphnet.status import Happening, NodeStatus, Pong
+from morphnet.status import Happening, NetcheckStatus, NodeStatus, Pong
 
 
 class Node(Protocol):
@@ -53,6 +53,10 @@ class Node(Protocol):
 
     def ping(self, peer: str, within: float) -> Deferred[Pong]:
         """Ask a peer by the way that traffic would take, and wait for its answer for so many seconds."""
+        ...
+
+    def netcheck(self) -> Deferred[NetcheckStatus]:
+        """Ask the relays anew what stands between this machine and the others."""
         ...
 
     def reload(self) -> str:

@@ -9,13 +9,14 @@ from typing import Any
 
 from morphnet.errors import ConfigError
 
-STREAMS = frozenset({"watch", "trace", "ping"})  # which take their time; and "happenings" with "follow"
+STREAMS = frozenset({"watch", "trace", "ping", "netcheck"})  # which take their time; and "happenings" with "follow"
 FIELDS: dict[str, tuple[str, ...]] = {
     "status": (),
     "watch": ("every",),
     "happenings": ("after", "follow"),
     "trace": ("session", "seconds"),
     "ping": ("name", "seconds"),
+    "netcheck": (),
     "reload": (),
     "scheduler": ("name", "session"),
     "cut": ("path", "session"),

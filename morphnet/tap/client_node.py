@@ -16,8 +16,8 @@ from morphnet.net.host import ClientNetwork, Host
 from morphnet.net.pump import Pump
 from morphnet.net.tun import Tun
 from morphnet.net.uplinks import Uplink
-from morphnet.status import PeerStatus, Pong, RelayStatus
-from morphnet.tap import pinging
+from morphnet.status import NetcheckStatus, PeerStatus, Pong, RelayStatus
+from morphnet.tap import netcheck, pinging
 from morphnet.tap.mesh import Mesh
 from morphnet.tap.node import Node, shown_address
 from morphnet.tap.renewal import Renewal
@@ -223,6 +223,10 @@ class ClientNode(Node):
     def ping(self, peer: str, within: float) -> Deferred[Pong]:
         """One question to a peer."""
         return pinging.ping(self.mesh, peer, within) if self.mesh is not None else super().ping(peer, within)
+
+    def netcheck(self) -> Deferred[NetcheckStatus]:
+        """What stands between us and the others."""
+        return netcheck.netcheck(self.mesh) if self.mesh is not None else super().netcheck()
 
     def sources(self) -> list[str]:
         """Our addresses on the uplinks, best first: where the control link may start from."""

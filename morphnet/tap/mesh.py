@@ -348,6 +348,10 @@ class Mesh:
 
     # -- what ops sees -------------------------------------------------------------------------------------------------
 
+    def lines(self) -> list[tuple[RelayClient, str, Echoer | None]]:
+        """To every relay, the nearest first: each with how it stands, and who asks the relay's echo."""
+        return [(relay, self._relays[relay][1].state, self._echoers.get(relay)) for relay in self._by_nearness()]
+
     def relay_statuses(self) -> tuple[RelayStatus, ...]:
         """Every relay, now."""
         return tuple(

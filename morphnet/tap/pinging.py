@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 
 from morphnet.errors import ConfigError
 from morphnet.status import Pong
 from morphnet.tap.node import shown_address
+from morphnet.tap.waiting import until
 from morphnet.tunnel.carrier import RELAYED
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.outbound import Letter
@@ -20,8 +20,6 @@ from morphnet.wire.notes import Ping
 
 if TYPE_CHECKING:
     from morphnet.tap.mesh import Mesh
-
-LOOK_EVERY = 0.002  # seconds between looks whether the Ack has come
 
 
 def ping(mesh: Mesh, name: str, within: float) -> Deferred[Pong]:
@@ -56,21 +54,6 @@ def acknowledged(
     :param within: seconds.
     :returns: seconds that it took; None when it did not.
     """
-    begun = now()
-    answer: Deferred[float | None] = Deferred(lambda _: loop.stop())
-
-    def look() -> None:
-        took = now() - begun
-        if path.acked >= number:
-            end(min(took, path.rtt.latest or took))  # the sample of that Ack, without our looking late
-        elif took >= within:
-            end(None)
-
-    def end(rtt: float | None) -> None:
-        loop.stop()
-        answer.callback(rtt)
-
-    loop = LoopingCall(look)
-    loop.clock = clock
-    loop.start(LOOK_EVERY, now=False).addErrback(answer.errback)
-    return answer
+    waiting = until(lambda: path.acked >= number, within, clock, now)
+    # the sample of that Ack, without our looking late
+    return waiting.addCallback(lambda took: min(took, path.rtt.latest or took) if took is not None else None)

@@ -16,7 +16,7 @@ from morphnet.net.control_server import Caller
 from morphnet.ops.history import History
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.rendezvous.registry import Registry
-from morphnet.status import GuestStatus, Happening, NodeStatus, Pong
+from morphnet.status import GuestStatus, Happening, NetcheckStatus, NodeStatus, Pong
 from morphnet.tap.node import shown_address
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.places import Place
@@ -108,6 +108,10 @@ class RelayNode:
         _no_sessions()
 
     def ping(self, peer: str, within: float) -> Deferred[Pong]:
+        """Not here."""
+        _no_sessions()
+
+    def netcheck(self) -> Deferred[NetcheckStatus]:
         """Not here."""
         _no_sessions()
 

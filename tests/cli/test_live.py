@@ -68,7 +68,7 @@ class CommandTests(SynchronousTestCase):
         """Without a process each command says so in one sentence."""
         nowhere = str(Path("/nowhere"))
         looks = (["status"], ["status", "--json"], ["status", "--watch"], ["console"], ["console", "paths()"])
-        for words in (*looks, ["why", "nas"], ["ping", "nas"]):
+        for words in (*looks, ["why", "nas"], ["ping", "nas"], ["netcheck"]):
             output = self._refusal(words[0], "--run-dir", nowhere, *words[1:])
             self.assertTrue(output.startswith("Error: no morphnet "), output)
             self.assertIn(nowhere, output)

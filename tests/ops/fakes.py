@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
 from morphnet.errors import ConfigError
 from morphnet.ops.history import History
-from morphnet.status import Happening, NodeStatus, Pong
-from tests.ops.pictures import HAPPENINGS, NODE, NOW
+from morphnet.status import Happening, NetcheckStatus, NodeStatus, Pong
+from tests.ops.pictures import HAPPENINGS, NETCHECK, NODE, NOW
 
 
 class FakeNode:
@@ -75,6 +75,9 @@ class FakeNode:
             raise ConfigError(f"there is no peer {peer!r}: known are nas")
         self.pong = Deferred[Pong](lambda _: self.asked.append(("ping cancelled",)))
         return self.pong
+
+    def netcheck(self) -> Deferred[NetcheckStatus]:
+        return succeed(NETCHECK)
 
     def reload(self) -> str:
         self.asked.append(("reload",))

@@ -8,12 +8,15 @@ from morphnet.status import (
     Decision,
     GuestStatus,
     Happening,
+    NetcheckStatus,
     NodeStatus,
     PathStatus,
     PeerStatus,
     Pong,
+    RelayDistance,
     RelayStatus,
     SessionStatus,
+    SocketStatus,
 )
 
 NOW = 1_800_000_000.0  # Unix seconds
@@ -81,6 +84,18 @@ GONE = PeerStatus(
     decisions=(Decision(NOW - 90_000, "apart", "it has left every relay where we are"),),
 )  # fmt: skip
 PONG = Pong("nas", ("10.73.0.3", "fd73::3"), "direct", "198.51.100.6:41193", 0.0421)
+NETCHECK = NetcheckStatus(
+    name="anna",
+    sockets=(
+        SocketStatus("wlp3s0", "192.168.1.23:41193", "198.51.100.2:41193", "same"),
+        SocketStatus("wlp3s0", "[2001:db8:1234:5678:9abc:def0:1234:5678]:41193", "", "unknown"),
+    ),
+    ipv6=True, mapped=(),
+    relays=(
+        RelayDistance("meet.example", "connected", 0.0213, True),
+        RelayDistance("203.0.113.5", "reconnecting in 3 s: connection refused", None, False),
+    ),
+)  # fmt: skip
 RELAYS = (
     RelayStatus("meet.example", "203.0.113.1:443", "connected", "X25519MLKEM768", 2, 8_120_000, 63_100),
     RelayStatus("203.0.113.5", "", "reconnecting in 3 s: connection refused", "", 0, 0, 0),

@@ -10,9 +10,9 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.ops.feed import MAX_CLIENTS, MAX_LINE, PATIENCE, POLL, FeedFactory, FeedProtocol
-from morphnet.ops.feedclient import node_status, pong
+from morphnet.ops.feedclient import netcheck_status, node_status, pong
 from tests.ops.fakes import FakeNode
-from tests.ops.pictures import NODE, PONG
+from tests.ops.pictures import NETCHECK, NODE, PONG
 
 
 class FeedTests(SynchronousTestCase):
@@ -117,6 +117,10 @@ class FeedTests(SynchronousTestCase):
         self.client.connectionLost()
         self.assertEqual(self.node.asked[-1], ("ping cancelled",))
         self.assertEqual(self._answers(), [])
+
+    def test_netcheck(self) -> None:
+        """What was found comes over the wire as it is."""
+        self.assertEqual(netcheck_status(self._ask(ask="netcheck")), NETCHECK)
 
     def test_long_line(self) -> None:
         """A line over the limit ends the connection, whether or not its end ever comes."""

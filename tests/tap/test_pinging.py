@@ -6,7 +6,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.tap.pinging import LOOK_EVERY, acknowledged
+from morphnet.tap.pinging import acknowledged
+from morphnet.tap.waiting import LOOK_EVERY
 from morphnet.tunnel.path import Path
 from morphnet.wire.batch import Endpoint
 
