@@ -4,3 +4,4 @@ Machines of one network meet at a relay (`twistd morph-relay`) and then reach ea
 `morphnet why PEER` tells what was tried and decided about a peer, with times, and how it stands now.
 `morphnet ping PEER` asks a peer by the way that traffic would take, and needs no root.
 `morphnet netcheck` tells what NATs make of our sockets, and how far the relays are.
+Six words that both ends show (`morphnet why`) tell two people, when they compare them aloud, that nobody is in between.

@@ -29,7 +29,7 @@ def peer_named(node: NodeStatus, name: str) -> PeerStatus:
 
 def why_lines(peer: PeerStatus, now: float) -> list[Line]:
     """
-    The decisions with their times, oldest first, and one sentence.
+    The decisions with their times, oldest first, one sentence, and the words to compare.
 
     :param now: Unix seconds.
     """
@@ -43,7 +43,11 @@ def why_lines(peer: PeerStatus, now: float) -> list[Line]:
         first, *more = _wrapped(each.why, WIDTH - _INDENT)
         lines.append([(f"  {at:%H:%M:%S}  ", "dim"), (f"{each.state:<11}", "bold"), (first, "")])
         lines += [[(" " * _INDENT + text, "")] for text in more]
-    return [*lines, [], *([(text, "")] for text in _wrapped(sentence(peer, now), WIDTH))]
+    lines += [[], *([(text, "")] for text in _wrapped(sentence(peer, now), WIDTH))]
+    if peer.words:
+        lines += [[], [("The same words are shown at the other end: compare them aloud.", "dim")]]
+        lines.append([(f"  {' '.join(peer.words)}", "bold")])
+    return lines
 
 
 def sentence(peer: PeerStatus, now: float) -> str:

@@ -31,6 +31,7 @@ from morphnet.wire.places import MOST_PLACES, Place, read_places
 from morphnet.wire.probes import EXPORT_LENGTH as PROBE_EXPORT
 from morphnet.wire.probes import split_probe_export
 from morphnet.wire.relaying import Present
+from morphnet.wire.wordlist import spoken
 
 if TYPE_CHECKING:
     from morphnet.tap.mesh import Mesh
@@ -39,6 +40,7 @@ SETTLE = 0.1  # seconds after the first way that was found, in which a better on
 FIRST_EPOCH = 1
 MOST_DECISIONS = 64  # remembered
 MOST_RELAY_PATHS = 2
+WORDS_TO_COMPARE = 6  # aloud: 48 bits
 
 
 class Peer:
@@ -95,7 +97,7 @@ class Peer:
         self.story.void(reason)
 
     def _drop_session(self) -> None:
-        session, self.session, self._instance = self.session, None, ""
+        session, self.session, self._instance, self.words = self.session, None, "", ()
         if self.prober is not None:
             self.mesh.pump.tunnel.askers.pop(self.prober.keys.id, None)
             self.prober = None
@@ -141,6 +143,7 @@ class Peer:
         self.prober = Prober(self.name, keys, mesh.entropy)
         tunnel.askers[keys.id] = self.prober
         self.inner, self.serial, self.group = peer.addresses, peer.serial, introducer.group
+        self.words = spoken(introducer.export(b"words", WORDS_TO_COMPARE))
         return session
 
     def met(self, instance: str, places: Sequence[str]) -> None:

@@ -39,6 +39,9 @@ class PeerCommandTests(VillageCase):
         told = self.told("why", "bert")
         self.assertRegex(told, r"\n  [\d:]{8}  searching  tried [\s\S]*198\.51\.100\.6:\d+\s+\(observed\):\s+answered")
         self.assertIn("bert is reached directly, ", told)
+        words = told.splitlines()[-1]
+        self.assertEqual(len(words.split()), 6)
+        self.assertEqual(self.told("why", "anna", of=self.machines["bert"]).splitlines()[-1], words)
         self.assertEqual(self.told("why", "carl", code=1), "Error: there is no peer 'carl': known are bert\n")
 
     def test_ping(self) -> None:

@@ -23,7 +23,10 @@ peer nas  times are UTC
   07:57:55  direct     eth0 to 198.51.100.6:41193 works
 
 nas is reached directly, 192.168.1.23:41193 -> 198.51.100.6:41193, for 2m 5s; a
-round trip takes 42.1 ms."""
+round trip takes 42.1 ms.
+
+The same words are shown at the other end: compare them aloud.
+  apple river chair moon seven goat"""
 
 
 class WhyTests(SynchronousTestCase):
