@@ -5,3 +5,4 @@ Machines of one network meet at a relay (`twistd morph-relay`) and then reach ea
 `morphnet ping PEER` asks a peer by the way that traffic would take, and needs no root.
 `morphnet netcheck` tells what NATs make of our sockets, and how far the relays are.
 Six words that both ends show (`morphnet why`) tell two people, when they compare them aloud, that nobody is in between.
+The console knows `peers()` on a client, and on a relay `guests()` and `drain()`.

@@ -19,6 +19,11 @@ class Node(Protocol):
     "" means every session.
     """
 
+    @property
+    def role(self) -> str:
+        """As in NodeStatus."""
+        ...
+
     def status(self) -> NodeStatus:
         """The whole node, now."""
         ...
@@ -57,6 +62,10 @@ class Node(Protocol):
 
     def netcheck(self) -> Deferred[NetcheckStatus]:
         """Ask the relays anew what stands between this machine and the others."""
+        ...
+
+    def drain(self, seconds: float) -> str:
+        """Of a relay: ask every guest to use another one within so many seconds."""
         ...
 
     def reload(self) -> str:

@@ -268,6 +268,10 @@ class Node:
         """Likewise."""
         raise ConfigError(NO_PEERS)
 
+    def drain(self, seconds: float) -> str:
+        """Of a relay."""
+        raise ConfigError("only a relay can be drained")
+
     def reload(self) -> str:
         """Read again what may have changed on disk."""
         return "nothing to reload"

@@ -80,3 +80,12 @@ class PeerCommandTests(VillageCase):
         with self.router("nat0", "udp_blocked"):
             self.assertIn("\n  NAT     UDP does not pass\n", self.told("netcheck"))
         self.assertIn("Error: a relay has no ", self.told("netcheck", of=self.relay, code=1))
+
+    def test_manhole(self) -> None:
+        """`peers()` on a machine and `guests()` on the relay, from outside; draining is seen in the relay's state."""
+        self.be_direct()
+        self.assertRegex(self.told("console", "peers()"), r"\nbert +direct .* 198\.51\.100\.6:")
+        self.assertRegex(self.told("console", "guests()", of=self.relay), r"\nanna .* 198\.51\.100\.2:")
+        self.village.failed = True  # for those who come after: the relay wants to be left alone
+        self.assertIn("2 node(s) were asked", self.told("console", "drain(1)", of=self.relay))
+        self.assertIn("  draining  ", self.told("status", of=self.relay))

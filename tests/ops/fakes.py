@@ -28,6 +28,10 @@ class FakeNode:
         for each in HAPPENINGS:
             self.history.add(each.kind, each.session, each.text)
 
+    @property
+    def role(self) -> str:
+        return self.picture.role
+
     def status(self) -> NodeStatus:
         return self.picture
 
@@ -78,6 +82,10 @@ class FakeNode:
 
     def netcheck(self) -> Deferred[NetcheckStatus]:
         return succeed(NETCHECK)
+
+    def drain(self, seconds: float) -> str:
+        self.asked.append(("drain", seconds))
+        return "2 node(s) were asked to use another relay"
 
     def reload(self) -> str:
         self.asked.append(("reload",))
