@@ -82,12 +82,26 @@ class MeshConfig:
     relays: tuple[str, ...] = field(
         default=(), metadata={"help": "HOST or HOST:PORT of each relay; none: no peers, only the server"}
     )
+    relay_pq: str = field(
+        default="require",
+        metadata={
+            "help": "require, or allow relays whose TLS (a proxy's) has no post-quantum group; peers always have",
+            "choices": ("require", "allow"),
+        },
+    )
     peers: tuple[str, ...] = field(default=("*",), metadata={"help": "names of the machines to meet; '*' for all"})
     networks: tuple[str, ...] = field(
         default=("10.73.0.0/24", "fd73::/64"), metadata={"help": "the inner networks that peers are in"}
     )
     port: int = field(default=0, metadata={"help": "UDP port for direct ways; 0: any, another one on each uplink"})
     hosts: bool = field(default=True, metadata={"help": "let this machine know its peers by name (/etc/hosts)"})
+    port_mapping: bool = field(
+        default=True, metadata={"help": "ask the router at home to let peers in (PCP, NAT-PMP); it is not insisted on"}
+    )
+    ethernet: str = field(
+        default="", metadata={"help": "name of a TAP device that joins local networks (layer 2); '' for none"}
+    )
+    bridge: str = field(default="", metadata={"help": "bridge to put the TAP device on; '' for none"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +111,11 @@ class RelayConfig:
     name: str = field(default="", metadata={"help": "this relay's name, as in its certificate"})
     listen: tuple[str, ...] = field(default=("0.0.0.0", "::"), metadata={"help": "addresses to serve on"})
     relay_port: int = field(default=RELAY_PORT, metadata={"help": "TCP port of the WebSocket"})
+    proxy: bool = field(
+        default=False,
+        metadata={"help": "a proxy here speaks TLS on relay_port: serve it on loopback, see docs/peers.md"},
+    )
+    proxy_port: int = field(default=8080, metadata={"help": "TCP port on loopback for that proxy"})
     echo_port: int = field(default=ECHO_PORT, metadata={"help": "UDP port of the echo; the next one is taken as well"})
     control_port: int = field(
         default=CONTROL_PORT, metadata={"help": "TCP port for `morphnet join`, where the CA's key is"}

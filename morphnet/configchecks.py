@@ -75,6 +75,10 @@ def _interface(value: str) -> str | None:
     return f"must be the name of an interface (up to 15 letters), not {value[:60]!r}"
 
 
+def _interface_or_none(value: str) -> str | None:
+    return _interface(value) if value else None
+
+
 def _interfaces(value: tuple[str, ...]) -> str | None:
     return next((wrong for wrong in map(_interface, value) if wrong is not None), None)
 
@@ -131,6 +135,7 @@ CHECKS: dict[str, Check] = {
     "RelayConfig.listen": _some_addresses,
     "RelayConfig.relay_port": _port,
     "RelayConfig.echo_port": _port,
+    "RelayConfig.proxy_port": _port,
     "RelayConfig.control_port": _port,
     "RelayConfig.pool4": _pool(4, 30),
     "RelayConfig.pool6": _pool(6, 126),
@@ -140,6 +145,8 @@ CHECKS: dict[str, Check] = {
     "MeshConfig.peers": _names,
     "MeshConfig.networks": _prefixes,
     "MeshConfig.port": _port,
+    "MeshConfig.ethernet": _interface_or_none,
+    "MeshConfig.bridge": _interface_or_none,
     "ClientConfig.server": _server,
     "ClientConfig.server_name": _name,
     "ClientConfig.name": _name,

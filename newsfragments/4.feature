@@ -6,3 +6,5 @@ Machines of one network meet at a relay (`twistd morph-relay`) and then reach ea
 `morphnet netcheck` tells what NATs make of our sockets, and how far the relays are.
 Six words that both ends show (`morphnet why`) tell two people, when they compare them aloud, that nobody is in between.
 The console knows `peers()` on a client, and on a relay `guests()` and `drain()`.
+`ping nas` works on every machine of a mesh: peers that were met are in `/etc/hosts` for as long as morphnet runs.
+The router at home is asked for a port (PCP, NAT-PMP), so that peers reach a machine behind a hard NAT without a relay.

@@ -40,7 +40,7 @@ class Guessing:
         :param places: where the peer may be.
         """
         self.end()
-        ours, theirs = self._mesh.varying_door(), [place.host for place in places if place.kind == VARYING]
+        ours, theirs = self._mesh.relays.varying_door(), [place.host for place in places if place.kind == VARYING]
         if bool(ours) == bool(theirs) or not self._left:
             return  # easy enough without, or hopeless
         self._left -= 1

@@ -88,7 +88,7 @@ class Peer:
         self.observed.pop(relay.number, None)
         self._numbers.pop(relay.number, None)
         self._silence(relay)
-        if not self.mesh.relays_with(self.name):
+        if not self.mesh.relays.having(self.name):
             self.story.vanished()
 
     def forget(self, reason: str) -> None:
@@ -108,7 +108,7 @@ class Peer:
     # -- the introduction ----------------------------------------------------------------------------------------------
 
     def _nearest(self) -> RelayClient | None:
-        return next(iter(self.mesh.relays_with(self.name)), None)
+        return next(iter(self.mesh.relays.having(self.name)), None)
 
     def greet(self) -> None:
         """Begin a handshake, or ask for one."""
@@ -159,7 +159,7 @@ class Peer:
         if session is None or not self.caller:
             return
         now, doors = self.mesh.pump.now(), {path.door for path in session.paths.values()}
-        for relay in self.mesh.relays_with(self.name)[:MOST_RELAY_PATHS]:
+        for relay in self.mesh.relays.having(self.name)[:MOST_RELAY_PATHS]:
             if relay.number not in doors:
                 session.open_path(relay.number, self.mesh.endpoint(self.name), f"relay {relay.host}", now, effects)
             else:
@@ -213,7 +213,7 @@ class Peer:
         self._use_places()
         prober.search(self.mesh.pump.now())
         self.guessing.begin(prober, self._all_places())
-        self.mesh.hurry_echoes()
+        self.mesh.relays.hurry()
         self.tell_places()
 
     def tell_places(self) -> None:
