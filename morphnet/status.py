@@ -118,6 +118,48 @@ class NodeStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Pong:
+    """What came of one ping of a peer."""
+
+    name: str
+    inner: tuple[str, ...]  # its inner addresses
+    way: str  # "direct", "relay", "none"
+    remote: str  # the peer's address, or the name of the relay
+    rtt: float | None  # seconds; None when nothing came back
+
+
+@dataclass(frozen=True, slots=True)
+class SocketStatus:
+    """One of the sockets for direct ways, and what stands in front of it."""
+
+    uplink: str
+    local: str  # "host:port"
+    public: str  # as a relay sees it; "" when none does
+    nat: str  # "none", "same" or "each" (mapping for every destination), "some", "blocked", "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class RelayDistance:
+    """How far a relay is."""
+
+    name: str
+    state: str  # one phrase
+    rtt: float | None  # seconds over UDP, the least that was seen
+    nearest: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NetcheckStatus:
+    """What stands between a machine and the others."""
+
+    name: str  # own certificate name
+    sockets: tuple[SocketStatus, ...]
+    ipv6: bool
+    mapped: tuple[str, ...]  # addresses that routers gave us
+    relays: tuple[RelayDistance, ...]  # the nearest first
+
+
+@dataclass(frozen=True, slots=True)
 class Happening:
     """One line of a node's recent history."""
 

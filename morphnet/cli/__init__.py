@@ -17,6 +17,9 @@ _HOMES = {
     "join": "morphnet.cli.enrol:join",
     "pki": "morphnet.cli.pki:pki",
     "status": "morphnet.cli.live:status",
+    "why": "morphnet.cli.peers:why",
+    "ping": "morphnet.cli.peers:ping",
+    "netcheck": "morphnet.cli.peers:netcheck",
     "console": "morphnet.cli.live:console",
     "bench": "morphnet.cli.bench:bench",
 }

@@ -25,7 +25,7 @@ from morphnet.status import NodeStatus, as_json
 _STYLES = {"dim": "dim", "bold": "bold", "head": "bold cyan", "good": "green", "calm": "cyan"}
 _STYLES |= {"warn": "yellow", "bad": "bold red", "": ""}
 
-_run_dir = click.option(
+run_dir_option = click.option(
     "--run-dir", type=click.Path(path_type=Path), envvar="MORPHNET_RUN_DIR", help="Where the process keeps its sockets."
 )
 
@@ -36,7 +36,11 @@ def picture(node: NodeStatus, now: float) -> Text:
 
     :param now: Unix seconds.
     """
-    lines = show.node_lines(node, now)
+    return rendered(show.node_lines(node, now))
+
+
+def rendered(lines: Iterable[show.Line]) -> Text:
+    """Lines of `ops` as rich has them."""
     return Text("\n").join(Text.assemble(*((text, _STYLES[style]) for text, style in line)) for line in lines)
 
 
@@ -44,17 +48,17 @@ def picture(node: NodeStatus, now: float) -> Text:
 @click.option("--json", "as_lines", is_flag=True, help="One JSON object, for machines; with --watch one a line.")
 @click.option("--watch", is_flag=True, help="Go on, once a second, until Ctrl-C.")
 @click.option("--every", type=click.FloatRange(0.1, 3600), default=1.0, show_default=True, help="Seconds, for --watch.")
-@_run_dir
+@run_dir_option
 @dir_option
 def status(as_lines: bool, watch: bool, every: float, run_dir: Path | None, place: Place) -> None:
     """What runs here: sessions, their paths, and how well each of them does."""
-    feed = run_dir / FEED if run_dir else place.running(FEED)
+    feed = feed_of(run_dir, place)
     if not watch:
         node = feedclient.node_status(feedclient.ask(feed, {"ask": "status"}))
         if as_lines:
             click.echo(json.dumps(as_json(node), indent=2))
         else:
-            _console().print(picture(node, time.time()), soft_wrap=True)
+            console_of().print(picture(node, time.time()), soft_wrap=True)
         return
     try:
         _watch(feed, every, as_lines)
@@ -68,7 +72,7 @@ def _watch(feed: Path, every: float, as_lines: bool) -> None:
         for answer in answers:
             click.echo(json.dumps(answer))
     else:
-        _draw(answers, _console())
+        _draw(answers, console_of())
     raise HostError("the process has ended")
 
 
@@ -87,14 +91,19 @@ def _draw(answers: Iterable[dict[str, Any]], console: Console) -> None:
             console.print(seen, soft_wrap=True)
 
 
-def _console() -> Console:
+def feed_of(run_dir: Path | None, place: Place) -> Path:
+    """Where the process that is meant answers."""
+    return run_dir / FEED if run_dir else place.running(FEED)
+
+
+def console_of() -> Console:
     """Colours on a terminal only (NO_COLOR and TERM=dumb are obeyed); nothing is guessed about the text."""
     return Console(highlight=False, emoji=False, markup=False)
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
-@_run_dir
+@run_dir_option
 @dir_option
 def console(command: tuple[str, ...], run_dir: Path | None, place: Place) -> None:
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort, IPushProducer, IReactorTime
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.task import LoopingCall
@@ -111,6 +111,10 @@ class FeedProtocol(LineReceiver):
                 self._say({"happenings": [as_json(each) for each in node.happenings(request.after)]})
             case "trace":
                 self._trace(request)
+            case "ping":
+                self._wait(node.ping(request.name, request.seconds))
+            case "netcheck":
+                self._wait(node.netcheck())
             case "reload":
                 self._say({"done": node.reload()})
             case "scheduler":
@@ -130,6 +134,18 @@ class FeedProtocol(LineReceiver):
         loop.clock = self.factory.clock
         self._stop_stream = loop.stop
         loop.start(every).addErrback(self._broken)
+
+    def _wait(self, answer: Deferred[Any]) -> None:
+        """Say in one line what comes of it, unless the client leaves first."""
+        self._stop_stream = answer.cancel
+
+        def came(picture: Any) -> None:
+            self._stop_stream = None
+            self._say(as_json(picture))
+
+        answer.addCallback(came)
+        answer.addErrback(lambda failure: failure.trap(CancelledError) and None)
+        answer.addErrback(self._broken)
 
     def _broken(self, failure: Failure) -> None:
         self._log.failure("a stream of the feed ended", failure=failure)

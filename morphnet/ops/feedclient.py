@@ -10,9 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from morphnet.errors import ConfigError, HostError
-from morphnet.status import Decision, GuestStatus, NodeStatus, PathStatus, PeerStatus, RelayStatus, SessionStatus
+from morphnet.status import (
+    Decision,
+    GuestStatus,
+    NetcheckStatus,
+    NodeStatus,
+    PathStatus,
+    PeerStatus,
+    Pong,
+    RelayDistance,
+    RelayStatus,
+    SessionStatus,
+    SocketStatus,
+)
 
 PATIENCE = 5.0  # seconds to wait for an answer
+OTHER_VERSION = "the running process is of another version: restart it"
 
 
 def ask(path: Path, request: Mapping[str, Any], timeout: float = PATIENCE) -> dict[str, Any]:
@@ -84,7 +97,36 @@ def node_status(answer: Mapping[str, Any]) -> NodeStatus:
         }
         return NodeStatus(**{**answer, **more, "sessions": sessions})
     except (KeyError, TypeError):
-        raise HostError("the running process is of another version: restart it") from None
+        raise HostError(OTHER_VERSION) from None
+
+
+def pong(answer: Mapping[str, Any]) -> Pong:
+    """
+    The Pong that an answer to "ping" stands for.
+
+    :raises HostError: the process is of another version.
+    """
+    try:
+        return Pong(**{**answer, "inner": tuple(answer["inner"])})
+    except (KeyError, TypeError):
+        raise HostError(OTHER_VERSION) from None
+
+
+def netcheck_status(answer: Mapping[str, Any]) -> NetcheckStatus:
+    """
+    The NetcheckStatus that an answer to "netcheck" stands for.
+
+    :raises HostError: the process is of another version.
+    """
+    try:
+        more = {
+            "sockets": tuple(SocketStatus(**each) for each in answer["sockets"]),
+            "relays": tuple(RelayDistance(**each) for each in answer["relays"]),
+            "mapped": tuple(answer["mapped"]),
+        }
+        return NetcheckStatus(**{**answer, **more})
+    except (KeyError, TypeError):
+        raise HostError(OTHER_VERSION) from None
 
 
 def _peer_status(peer: Mapping[str, Any]) -> PeerStatus:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from morphnet.status import Happening, NodeStatus
+from twisted.internet.defer import Deferred
+
+from morphnet.status import Happening, NetcheckStatus, NodeStatus, Pong
 
 
 class Node(Protocol):
@@ -16,6 +18,11 @@ class Node(Protocol):
     sentence when it was asked for something that is not there. A session is named by the peer's certificate name;
     "" means every session.
     """
+
+    @property
+    def role(self) -> str:
+        """As in NodeStatus."""
+        ...
 
     def status(self) -> NodeStatus:
         """The whole node, now."""
@@ -47,6 +54,18 @@ class Node(Protocol):
 
     def trace(self, session: str, seconds: float, sink: Callable[[str], None]) -> Callable[[], None]:
         """One line of text for each run of datagrams, for that many seconds; call what is returned to stop sooner."""
+        ...
+
+    def ping(self, peer: str, within: float) -> Deferred[Pong]:
+        """Ask a peer by the way that traffic would take, and wait for its answer for so many seconds."""
+        ...
+
+    def netcheck(self) -> Deferred[NetcheckStatus]:
+        """Ask the relays anew what stands between this machine and the others."""
+        ...
+
+    def drain(self, seconds: float) -> str:
+        """Of a relay: ask every guest to use another one within so many seconds."""
         ...
 
     def reload(self) -> str:

@@ -9,12 +9,14 @@ from typing import Any
 
 from morphnet.errors import ConfigError
 
-STREAMS = frozenset({"watch", "trace"})  # and "happenings" with "follow"
+STREAMS = frozenset({"watch", "trace", "ping", "netcheck"})  # which take their time; and "happenings" with "follow"
 FIELDS: dict[str, tuple[str, ...]] = {
     "status": (),
     "watch": ("every",),
     "happenings": ("after", "follow"),
     "trace": ("session", "seconds"),
+    "ping": ("name", "seconds"),
+    "netcheck": (),
     "reload": (),
     "scheduler": ("name", "session"),
     "cut": ("path", "session"),
@@ -27,6 +29,7 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     "cut": ("path",),
     "restore": ("path",),
     "drop": ("session",),
+    "ping": ("name",),
 }
 
 
@@ -38,14 +41,14 @@ class Request:
     every: float = 1.0  # seconds between two lines, 0.1 .. 3600
     after: int = 0  # number of the last happening already known
     follow: bool = False  # go on with what happens from now on
-    name: str = ""  # of a scheduler
+    name: str = ""  # of a scheduler, or of a peer
     session: str = ""  # the peer's certificate name
     path: int = 0  # 0 .. 255
-    seconds: float = 10.0  # of a trace, 0.1 .. 3600
+    seconds: float = 10.0  # of a trace, or to wait for an answer, 0.1 .. 3600
 
     @property
     def streams(self) -> bool:
-        """Whether it is answered with many lines."""
+        """Whether it is answered with many lines, or later."""
         return self.ask in STREAMS or (self.ask == "happenings" and self.follow)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from morphnet.ops.units import amount, delay, part, span, speed
-from morphnet.status import Happening, NodeStatus, PathStatus, SessionStatus
+from morphnet.status import GuestStatus, Happening, NodeStatus, PathStatus, PeerStatus, RelayStatus, SessionStatus
 
 WIDTH = 80
 
@@ -28,11 +28,14 @@ STYLES = {  # name -> SGR parameters, ECMA-48 section 8.3.117
     "bad": "1;31",
 }
 _STATES = {"active": "good", "standby": "calm", "probing": "warn", "silent": "bad", "closed": "dim"}
+_PEER_STATES = {"direct": "good", "searching": "calm", "settled": "calm", "estranged": "bad", "apart": "dim"}
+_GOOD = frozenset({"serving", "connected", "among peers"})
 
 # Counters that only say that there is traffic, or that all is as it should be; --json has them.
 _ORDINARY = frozenset(
     {f"{way}_{what}" for way in ("read", "written", "send", "receive") for what in ("bytes", "calls", "packets")}
     | {"sent", "sent_bytes", "received", "received_bytes", "control_links"}
+    | {"lines", "lines_half_open", "forwarded", "forwarded_bytes", "echoes"}
 )
 
 _COLUMNS = (("for", 8), ("rtt", 8), ("jitter", 8), ("loss", 7), ("share", 6), ("rate", 12), ("mtu", 6))
@@ -53,38 +56,51 @@ def ansi(lines: Iterable[Line]) -> str:
 
 def node_lines(node: NodeStatus, now: float) -> list[Line]:
     """
-    Everything: the node, its sessions, their paths.
+    Everything: the node, its sessions and their paths, relays, peers; of a relay its guests.
 
     :param now: Unix seconds.
     """
     lines = head_lines(node, now)
-    for session in node.sessions:
+    for session in own_sessions(node):
         lines += [[], *session_lines(session, now)]
-    if not node.sessions:
+    for relay in node.relays:
+        lines += [[], *relay_lines(relay)]
+    for peer in node.peers:
+        lines += [[], *peer_lines(peer, now)]
+    for guest in node.guests:
+        lines += [[], *guest_lines(guest)]
+    if node.role == "relay":
+        return lines if node.guests else [*lines, [], [("no guest", "dim")]]
+    if not own_sessions(node) and node.state != "among peers":
         lines += [[], [("no session", "dim")]]
     return lines
 
 
+def own_sessions(node: NodeStatus) -> list[SessionStatus]:
+    """Those that are not with peers, which are shown as peers."""
+    peers = {peer.name for peer in node.peers}
+    return [session for session in node.sessions if session.name not in peers]
+
+
 def head_lines(node: NodeStatus, now: float) -> list[Line]:
     """What runs here, in a line or two."""
-    good = node.state in ("serving", "connected")
     lines: list[Line] = [
         [
             (f"{node.role} ", ""),
             (node.name or "?", "head"),
             ("  ", ""),
-            (node.state, "good" if good else "warn"),
+            (node.state, "good" if node.state in _GOOD else "warn"),
             (f"  up {span(now - node.started_at)}", ""),
             (f"  pid {node.pid}  morphnet {node.version}", "dim"),
         ]
     ]
-    facts = [f"core {node.core}", " ".join(node.offloads)]
-    lines += _labelled("kernel", ", ".join(fact for fact in facts if fact), "dim")
+    facts = [f"core {node.core}" if node.core else "", " ".join(node.offloads)]
+    lines += labelled("kernel", ", ".join(fact for fact in facts if fact), "dim")
     if node.listening:
-        lines += _labelled("serves", " ".join(node.listening), "")
+        lines += labelled("serves", " ".join(node.listening), "")
     trouble = {name: count for name, count in node.counters.items() if count and name not in _ORDINARY}
     if trouble:
-        lines += _labelled("counts", ", ".join(f"{name} {count}" for name, count in trouble.items()), "dim")
+        lines += labelled("counts", ", ".join(f"{name} {count}" for name, count in trouble.items()), "dim")
     return lines
 
 
@@ -103,13 +119,13 @@ def session_lines(session: SessionStatus, now: float) -> list[Line]:
             (session.scheduler, "bold"),
         ]
     ]
-    lines += _labelled("inner", ", ".join(session.inner) or "none", "")
+    lines += labelled("inner", ", ".join(session.inner) or "none", "")
     lines.append([_label("control"), (session.control, "good" if up else "warn"), (f"  {group}".rstrip(), "dim")])
     lines[-1].append((f"  key epoch {session.epoch}", "dim"))
     lines.append([_label("data"), (f"{amount(received)} received, {amount(sent)} sent", "")])
     trouble = {name: count for name, count in session.counters.items() if count}
     if trouble:
-        lines += _labelled("counts", ", ".join(f"{name} {count}" for name, count in trouble.items()), "dim")
+        lines += labelled("counts", ", ".join(f"{name} {count}" for name, count in trouble.items()), "dim")
     return lines + (path_lines(session.paths, now) or [[_label("paths"), ("none", "warn")]])
 
 
@@ -130,6 +146,85 @@ def sessions_lines(sessions: Sequence[SessionStatus], now: float) -> list[Line]:
                 (", ".join(each.inner), ""),
             ]
         )
+    return lines
+
+
+def relay_lines(relay: RelayStatus) -> list[Line]:
+    """One relay, as a node sees it."""
+    up = relay.state == "connected"
+    lines: list[Line] = [[("relay ", ""), (relay.name, "head"), ("  ", "")]]
+    if len(f"relay {relay.name}  {relay.state}") <= WIDTH:
+        lines[0].append((relay.state, "good" if up else "warn"))
+    else:
+        lines += labelled("state", relay.state, "good" if up else "warn")
+    if relay.address:
+        lines += labelled("address", relay.address, "")
+        lines += labelled("peers", str(relay.peers), "")
+    if relay.sent_bytes or relay.received_bytes:
+        lines += labelled("data", f"{amount(relay.received_bytes)} received, {amount(relay.sent_bytes)} sent", "")
+    return lines
+
+
+def peer_lines(peer: PeerStatus, now: float) -> list[Line]:
+    """One peer, in a few lines."""
+    lines: list[Line] = [
+        [
+            ("peer ", ""),
+            (peer.name, "head"),
+            ("  ", ""),
+            (peer.state, _PEER_STATES.get(peer.state, "warn")),
+            (f" for {span(now - peer.since)}", ""),
+        ]
+    ]
+    if peer.inner:
+        lines += labelled("inner", ", ".join(peer.inner), "")
+    if peer.way == "none":
+        why = f": {peer.decisions[-1].why}" if peer.decisions else ""
+        return lines + labelled("way", f"none{why}", "dim" if peer.state == "apart" else "warn")
+    rtt = f"  rtt {delay(peer.rtt)}" if peer.rtt is not None else ""
+    return lines + labelled(peer.way, f"{way_of(peer)}{rtt}", "")
+
+
+def way_of(peer: PeerStatus) -> str:
+    """Where its traffic goes: both ends of a direct way, or the relay's name; "" when it has none."""
+    if peer.way == "direct":
+        return f"{peer.local} -> {peer.remote}"
+    return peer.remote.removeprefix("relay ")
+
+
+def peers_lines(peers: Sequence[PeerStatus], now: float) -> list[Line]:
+    """One line for each peer."""
+    if not peers:
+        return [[("no peer", "dim")]]
+    lines: list[Line] = [[(f"{'peer':<18}{'state':<11}{'for':>8}{'rtt':>9}  way", "dim")]]
+    for each in peers:
+        way = each.remote if each.way == "direct" else f"relay {way_of(each)}" if each.way == "relay" else "none"
+        lines.append(
+            [
+                (f"{_cut(each.name, 17):<18}", "head"),
+                (f"{_cut(each.state, 10):<11}", _PEER_STATES.get(each.state, "warn")),
+                (f"{span(now - each.since):>8}{delay(each.rtt):>9}  ", ""),
+                (_cut(way, WIDTH - 48), "" if each.way != "none" else "dim"),
+            ]
+        )
+    return lines
+
+
+def guest_lines(guest: GuestStatus) -> list[Line]:
+    """One node, as a relay sees it."""
+    data = f"{amount(guest.sent_bytes)} from it, {amount(guest.received_bytes)} to it"
+    lines: list[Line] = [[("guest ", ""), (guest.name, "head")]]
+    return lines + labelled("address", guest.address, "") + labelled("data", data, "")
+
+
+def guests_lines(guests: Sequence[GuestStatus]) -> list[Line]:
+    """One line for each guest."""
+    if not guests:
+        return [[("no guest", "dim")]]
+    lines: list[Line] = [[(f"{'guest':<18}{'from it':>10}{'to it':>10}  address", "dim")]]
+    for each in guests:
+        data = f"{amount(each.sent_bytes):>10}{amount(each.received_bytes):>10}  "
+        lines.append([(f"{_cut(each.name, 17):<18}", "head"), (data, ""), (_cut(each.address, WIDTH - 40), "")])
     return lines
 
 
@@ -208,7 +303,7 @@ def _label(name: str) -> Piece:
     return f"  {name:<8}", "dim"
 
 
-def _labelled(name: str, text: str, style: str) -> list[Line]:
+def labelled(name: str, text: str, style: str) -> list[Line]:
     """A label and its text, wrapped below itself."""
     lines: list[Line] = []
     rest = text

@@ -17,6 +17,7 @@ from morphnet.status import PathStatus, SessionStatus
 
 TRACE_LINES = 2000  # of one trace; a busy session would drown the terminal
 TRACE_SECONDS = 3600.0
+DRAIN_SECONDS = 3600.0
 
 
 class Text(str):
@@ -83,9 +84,15 @@ class Words:
         self._shown = show.ansi if colours else show.plain
         self._ends: dict[int, Callable[[], None]] = {}  # traces that run
         self._waiting: list[Deferred[None]] = []
-        looks = (self.status, self.sessions, self.paths, self.scheduler, self.events, self.help)
-        acts = (self.cut, self.restore, self.rekey, self.drop, self.trace, self.reload)
-        self._words = [Word(act, looks=True) for act in looks] + [Word(act, looks=False) for act in acts]
+        looks: list[Callable[..., str]] = [self.status, self.sessions, self.paths, self.scheduler]
+        acts: list[Callable[..., str]] = [self.cut, self.restore, self.rekey, self.drop, self.trace, self.reload]
+        if node.role == "client":
+            looks.append(self.peers)
+        elif node.role == "relay":  # which has no sessions and no paths
+            looks, acts = [self.status, self.guests], [self.drain, self.reload]
+        self._asks = [Word(look, looks=True) for look in (*looks, self.events, self.help)]
+        self._acts = [Word(act, looks=False) for act in acts]
+        self._words = self._asks + self._acts
 
     def namespace(self) -> dict[str, object]:
         """Names for the interpreter: every word, `node` itself, and exit and quit."""
@@ -96,12 +103,17 @@ class Words:
         """What is shown on entering: the state, and what can be asked."""
         node, now = self._node.status(), self._wall()
         lines = [*show.head_lines(node, now), []]
-        if len(node.sessions) == 1:
-            lines += show.session_lines(node.sessions[0], now)
-        else:
-            lines += show.sessions_lines(node.sessions, now)
-        ask = "  ".join(word.name for word in self._words[:6])
-        act = "  ".join(word.usage.split("(")[0] + "(...)" for word in self._words[6:])
+        own = show.own_sessions(node)
+        if len(own) == 1:
+            lines += show.session_lines(own[0], now)
+        elif node.role != "relay" and node.state != "among peers":
+            lines += show.sessions_lines(own, now)
+        if node.peers or node.state == "among peers":
+            lines += show.peers_lines(node.peers, now)
+        if node.role == "relay":
+            lines += show.guests_lines(node.guests)
+        ask = "  ".join(word.name for word in self._asks)
+        act = "  ".join(word.usage.split("(")[0] + "(...)" for word in self._acts)
         return self._shown(
             [
                 *lines,
@@ -128,6 +140,14 @@ class Words:
         for each in self._named(session):
             lines += [[(each.name, "head")], *show.path_lines(each.paths, self._wall())]
         return self._shown(lines or [[("no session", "dim")]])
+
+    def peers(self) -> str:
+        """One line for each peer: its state, since when, RTT, and the way to it."""
+        return self._shown(show.peers_lines(self._node.status().peers, self._wall()))
+
+    def guests(self) -> str:
+        """One line for each node that is here: what came from it, what went to it, its address."""
+        return self._shown(show.guests_lines(self._node.status().guests))
 
     def scheduler(self, name: str = "", session: str = "") -> str:
         """Which scheduler each session uses; with a name (bond, flow, redundant, best) switch to it."""
@@ -185,6 +205,12 @@ class Words:
     def reload(self) -> str:
         """Read revocations again."""
         return self._node.reload()
+
+    def drain(self, seconds: float = 5) -> str:
+        """Ask every guest to use another relay within so many seconds; who comes later is turned away."""
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds <= DRAIN_SECONDS:
+            raise ConfigError(f"drain() takes seconds, up to {DRAIN_SECONDS:g}")
+        return self._node.drain(float(seconds))
 
     def exit(self) -> str:
         """Leave."""

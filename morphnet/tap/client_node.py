@@ -16,7 +16,8 @@ from morphnet.net.host import ClientNetwork, Host
 from morphnet.net.pump import Pump
 from morphnet.net.tun import Tun
 from morphnet.net.uplinks import Uplink
-from morphnet.status import PeerStatus, RelayStatus
+from morphnet.status import NetcheckStatus, PeerStatus, Pong, RelayStatus
+from morphnet.tap import netcheck, pinging
 from morphnet.tap.ethernet import EthernetLan
 from morphnet.tap.mesh import Mesh
 from morphnet.tap.node import Node, shown_address
@@ -238,6 +239,14 @@ class ClientNode(Node):
     def relay_statuses(self) -> tuple[RelayStatus, ...]:
         """Where they are met."""
         return self.mesh.relays.statuses() if self.mesh is not None else ()
+
+    def ping(self, peer: str, within: float) -> Deferred[Pong]:
+        """One question to a peer."""
+        return pinging.ping(self.mesh, peer, within) if self.mesh is not None else super().ping(peer, within)
+
+    def netcheck(self) -> Deferred[NetcheckStatus]:
+        """What stands between us and the others."""
+        return netcheck.netcheck(self.mesh) if self.mesh is not None else super().netcheck()
 
     def sources(self) -> list[str]:
         """Our addresses on the uplinks, best first: where the control link may start from."""

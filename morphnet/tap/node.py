@@ -7,12 +7,23 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 
+from twisted.internet.defer import Deferred
+
 from morphnet import __version__, compiled
 from morphnet.config import SCHEDULERS
 from morphnet.errors import ConfigError
 from morphnet.net.pump import Pump
 from morphnet.ops.history import History
-from morphnet.status import Happening, NodeStatus, PathStatus, PeerStatus, RelayStatus, SessionStatus
+from morphnet.status import (
+    Happening,
+    NetcheckStatus,
+    NodeStatus,
+    PathStatus,
+    PeerStatus,
+    Pong,
+    RelayStatus,
+    SessionStatus,
+)
 from morphnet.tunnel.events import Effects, Event, Overrun, PathChanged, PathMoved, Rekeyed
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
@@ -26,6 +37,9 @@ def shown_address(endpoint: Endpoint) -> str:
     if not endpoint.port:  # through a relay
         return endpoint.host
     return f"[{endpoint.host}]:{endpoint.port}" if ":" in endpoint.host else f"{endpoint.host}:{endpoint.port}"
+
+
+NO_PEERS = "there are no peers here: ask a machine that has [mesh] relays"
 
 
 class Node:
@@ -245,6 +259,18 @@ class Node:
 
         chosen.trace = line
         return stop
+
+    def ping(self, peer: str, within: float) -> Deferred[Pong]:
+        """Where there are peers."""
+        raise ConfigError(NO_PEERS)
+
+    def netcheck(self) -> Deferred[NetcheckStatus]:
+        """Likewise."""
+        raise ConfigError(NO_PEERS)
+
+    def drain(self, seconds: float) -> str:
+        """Of a relay."""
+        raise ConfigError("only a relay can be drained")
 
     def reload(self) -> str:
         """Read again what may have changed on disk."""

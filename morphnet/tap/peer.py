@@ -18,6 +18,7 @@ from morphnet.status import Decision
 from morphnet.tap.guessing import Guessing
 from morphnet.tap.introduction import Meeting
 from morphnet.tap.node import shown_address
+from morphnet.tap.tried import tried
 from morphnet.tunnel.carrier import DIRECT
 from morphnet.tunnel.events import Effects, PathChanged, Reached, WayFound
 from morphnet.tunnel.outbound import Letter
@@ -30,6 +31,7 @@ from morphnet.wire.places import MOST_PLACES, Place, read_places
 from morphnet.wire.probes import EXPORT_LENGTH as PROBE_EXPORT
 from morphnet.wire.probes import split_probe_export
 from morphnet.wire.relaying import Present
+from morphnet.wire.wordlist import spoken
 
 if TYPE_CHECKING:
     from morphnet.tap.mesh import Mesh
@@ -38,6 +40,7 @@ SETTLE = 0.1  # seconds after the first way that was found, in which a better on
 FIRST_EPOCH = 1
 MOST_DECISIONS = 64  # remembered
 MOST_RELAY_PATHS = 2
+WORDS_TO_COMPARE = 6  # aloud: 48 bits
 
 
 class Peer:
@@ -94,7 +97,7 @@ class Peer:
         self.story.void(reason)
 
     def _drop_session(self) -> None:
-        session, self.session, self._instance = self.session, None, ""
+        session, self.session, self._instance, self.words = self.session, None, "", ()
         if self.prober is not None:
             self.mesh.pump.tunnel.askers.pop(self.prober.keys.id, None)
             self.prober = None
@@ -140,6 +143,7 @@ class Peer:
         self.prober = Prober(self.name, keys, mesh.entropy)
         tunnel.askers[keys.id] = self.prober
         self.inner, self.serial, self.group = peer.addresses, peer.serial, introducer.group
+        self.words = spoken(introducer.export(b"words", WORDS_TO_COMPARE))
         return session
 
     def met(self, instance: str, places: Sequence[str]) -> None:
@@ -226,6 +230,10 @@ class Peer:
         """Look no more."""
         self.guessing.end()
         if self.prober is not None:
+            nothing = "there was nothing to try: no address of it fits a socket of ours"
+            what = tried(self.prober.ways.values()) or (nothing if self.state == "searching" else "")
+            if what:
+                self.decisions.append(Decision(self.mesh.wall(), self.state, what))
             self.prober.rest()
 
     def reached(self, event: Reached) -> None:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
+from twisted.internet.defer import Deferred
+
 from morphnet import __version__
 from morphnet.config import RelayConfig
 from morphnet.errors import ConfigError, Refused
@@ -14,14 +16,21 @@ from morphnet.net.control_server import Caller
 from morphnet.ops.history import History
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.rendezvous.registry import Registry
-from morphnet.status import GuestStatus, Happening, NodeStatus
+from morphnet.status import GuestStatus, Happening, NetcheckStatus, NodeStatus, Pong
+from morphnet.tap.node import shown_address
+from morphnet.wire.batch import Endpoint
+from morphnet.wire.places import Place
 from morphnet.wire.signals import Hello, Joined, Signal, Welcome
 
 DRAIN_SECONDS = 5.0  # that nodes have to go elsewhere, if the operator does not say
 
 
 def _no_sessions() -> NoReturn:
-    raise ConfigError("a relay has no sessions and no paths: ask one of its nodes")
+    raise ConfigError("a relay has no sessions, paths or peers: ask one of its nodes")
+
+
+def _where(place: Place) -> str:
+    return shown_address(Endpoint(place.host, place.port))
 
 
 class RelayNode:
@@ -55,7 +64,7 @@ class RelayNode:
                 sorted({**self.counters(), **self.registry.counts, **self.registry.neighbours.counters()}.items())
             ),
             guests=tuple(
-                GuestStatus(guest.name, str(guest.line.observed), guest.sent, guest.received)
+                GuestStatus(guest.name, _where(guest.line.observed), guest.sent, guest.received)
                 for guest in sorted(self.registry.guests, key=lambda guest: guest.name)
             ),
         )
@@ -97,6 +106,14 @@ class RelayNode:
         _no_sessions()
 
     def drop_session(self, session: str) -> str:
+        """Not here."""
+        _no_sessions()
+
+    def ping(self, peer: str, within: float) -> Deferred[Pong]:
+        """Not here."""
+        _no_sessions()
+
+    def netcheck(self) -> Deferred[NetcheckStatus]:
         """Not here."""
         _no_sessions()
 

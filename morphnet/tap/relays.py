@@ -223,6 +223,10 @@ class Relays:
 
     # -- what ops sees -------------------------------------------------------------------------------------------------
 
+    def lines(self) -> list[tuple[RelayClient, str, Echoer | None]]:
+        """To every relay, the nearest first: each with how it stands, and who asks the relay's echo."""
+        return [(relay, self._lines[relay][1].state, self.echoers.get(relay)) for relay in self._by_nearness()]
+
     def statuses(self) -> tuple[RelayStatus, ...]:
         """Every relay, now."""
         return tuple(

@@ -28,6 +28,7 @@ class _Socket:
     asked: dict[bytes, tuple[int, float]] = field(default_factory=dict)  # transaction -> (which port, when)
     seen: dict[int, Endpoint] = field(default_factory=dict)  # which port -> as what it saw us
     rtt: float | None = None
+    answered_at: float = float("-inf")
 
 
 class Echoer:
@@ -101,6 +102,7 @@ class Echoer:
         if socket is None or asked is None:
             return
         which, at = asked
+        socket.answered_at = now
         socket.rtt = min(now - at, socket.rtt or float("inf"))
         seen = Endpoint(echoed.host, echoed.port)
         before = socket.seen.get(which)

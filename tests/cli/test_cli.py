@@ -36,12 +36,13 @@ class CommandsTests(SynchronousTestCase):
     def test_has(self) -> None:
         """Every command that exists is listed."""
         said = CliRunner().invoke(commands, ["--help"]).output
-        for name in ("init", "invite", "join", "pki", "status", "console"):
+        for name in ("init", "invite", "join", "pki", "status", "why", "ping", "netcheck", "console"):
             self.assertIn(f"\n  {name} ", said)
 
     def test_every_help(self) -> None:
         """Every command explains itself."""
-        for words in (["init"], ["invite"], ["join"], ["pki"], ["pki", "list"], ["pki", "revoke"], ["pki", "renew"]):
+        pki = (["pki"], ["pki", "list"], ["pki", "revoke"], ["pki", "renew"])
+        for words in (["init"], ["invite"], ["join"], *pki, ["why"], ["ping"], ["netcheck"]):
             result = CliRunner().invoke(commands, [*words, "--help"])
             self.assertEqual(result.exit_code, 0)
             self.assertIn("Usage:", result.output)

@@ -67,7 +67,8 @@ class CommandTests(SynchronousTestCase):
     def test_nothing_runs(self) -> None:
         """Without a process each command says so in one sentence."""
         nowhere = str(Path("/nowhere"))
-        for words in (["status"], ["status", "--json"], ["status", "--watch"], ["console"], ["console", "paths()"]):
+        looks = (["status"], ["status", "--json"], ["status", "--watch"], ["console"], ["console", "paths()"])
+        for words in (*looks, ["why", "nas"], ["ping", "nas"], ["netcheck"]):
             output = self._refusal(words[0], "--run-dir", nowhere, *words[1:])
             self.assertTrue(output.startswith("Error: no morphnet "), output)
             self.assertIn(nowhere, output)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
+from twisted.internet.defer import Deferred, succeed
+
 from morphnet.errors import ConfigError
 from morphnet.ops.history import History
-from morphnet.status import Happening, NodeStatus
-from tests.ops.pictures import HAPPENINGS, NODE, NOW
+from morphnet.status import Happening, NetcheckStatus, NodeStatus, Pong
+from tests.ops.pictures import HAPPENINGS, NETCHECK, NODE, NOW
 
 
 class FakeNode:
@@ -25,6 +27,10 @@ class FakeNode:
         self.sink: Callable[[str], None] | None = None  # of the trace that runs
         for each in HAPPENINGS:
             self.history.add(each.kind, each.session, each.text)
+
+    @property
+    def role(self) -> str:
+        return self.picture.role
 
     def status(self) -> NodeStatus:
         return self.picture
@@ -66,6 +72,20 @@ class FakeNode:
             self.sink = None
 
         return stop
+
+    def ping(self, peer: str, within: float) -> Deferred[Pong]:
+        self.asked.append(("ping", peer, within))
+        if peer != "nas":
+            raise ConfigError(f"there is no peer {peer!r}: known are nas")
+        self.pong = Deferred[Pong](lambda _: self.asked.append(("ping cancelled",)))
+        return self.pong
+
+    def netcheck(self) -> Deferred[NetcheckStatus]:
+        return succeed(NETCHECK)
+
+    def drain(self, seconds: float) -> str:
+        self.asked.append(("drain", seconds))
+        return "2 node(s) were asked to use another relay"
 
     def reload(self) -> str:
         self.asked.append(("reload",))

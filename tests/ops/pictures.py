@@ -1,10 +1,23 @@
-"""A made-up node for the tests of `ops` and `cli`: a client in the middle of a failover."""
+"""Made-up nodes for the tests of `ops` and `cli`: a client in a failover, a machine among peers, a relay."""
 
 from __future__ import annotations
 
 import dataclasses
 
-from morphnet.status import Happening, NodeStatus, PathStatus, SessionStatus
+from morphnet.status import (
+    Decision,
+    GuestStatus,
+    Happening,
+    NetcheckStatus,
+    NodeStatus,
+    PathStatus,
+    PeerStatus,
+    Pong,
+    RelayDistance,
+    RelayStatus,
+    SessionStatus,
+    SocketStatus,
+)
 
 NOW = 1_800_000_000.0  # Unix seconds
 
@@ -39,6 +52,65 @@ SERVER = dataclasses.replace(
     sessions=(
         dataclasses.replace(SESSION, name="laptop"),
         dataclasses.replace(SESSION, name="phone-of-field-engineers", control="down", paths=(), inner=("10.73.0.3",)),
+    ),
+)  # fmt: skip
+
+NAS = PeerStatus(
+    name="nas", state="direct", since=NOW - 125, inner=("10.73.0.3", "fd73::3"), way="direct",
+    local="192.168.1.23:41193", remote="198.51.100.6:41193", rtt=0.0421, group="X25519MLKEM768",
+    words=("apple", "river", "chair", "moon", "seven", "goat"),
+    decisions=(
+        Decision(NOW - 130.0, "meeting", "it is at a relay"),
+        Decision(NOW - 129.0, "searching", "the session is up, through a relay"),
+        Decision(
+            NOW - 125.2, "searching",
+            "tried 198.51.100.6:41193 (observed): answered in 42.1 ms; 192.168.2.2:41193 (local): no answer",
+        ),
+        Decision(NOW - 125.0, "direct", "eth0 to 198.51.100.6:41193 works"),
+    ),
+)  # fmt: skip
+CARL = dataclasses.replace(
+    NAS, name="carl", state="settled", since=NOW - 61, inner=("10.73.0.4",), way="relay", local="",
+    remote="relay meet.example", rtt=0.081,
+    decisions=(Decision(NOW - 61, "settled", "nothing that was tried has answered; the next search is in 66 s"),),
+)  # fmt: skip
+SIX = dataclasses.replace(
+    NAS, name="six", local="[2001:db8:1234:5678:9abc:def0:1234:5678]:51820",
+    remote="[2001:db8:ffff:ffff:ffff:ffff:ffff:7777]:41193",
+)  # fmt: skip
+GONE = PeerStatus(
+    name="old-laptop-of-anna-in-the-cupboard", state="apart", since=NOW - 90_000, inner=(), way="none", local="",
+    remote="", rtt=None, group="", words=(),
+    decisions=(Decision(NOW - 90_000, "apart", "it has left every relay where we are"),),
+)  # fmt: skip
+PONG = Pong("nas", ("10.73.0.3", "fd73::3"), "direct", "198.51.100.6:41193", 0.0421)
+NETCHECK = NetcheckStatus(
+    name="anna",
+    sockets=(
+        SocketStatus("wlp3s0", "192.168.1.23:41193", "198.51.100.2:41193", "same"),
+        SocketStatus("wlp3s0", "[2001:db8:1234:5678:9abc:def0:1234:5678]:41193", "", "unknown"),
+    ),
+    ipv6=True, mapped=(),
+    relays=(
+        RelayDistance("meet.example", "connected", 0.0213, True),
+        RelayDistance("203.0.113.5", "reconnecting in 3 s: connection refused", None, False),
+    ),
+)  # fmt: skip
+RELAYS = (
+    RelayStatus("meet.example", "203.0.113.1:443", "connected", "X25519MLKEM768", 2, 8_120_000, 63_100),
+    RelayStatus("203.0.113.5", "", "reconnecting in 3 s: connection refused", "", 0, 0, 0),
+)
+MACHINE = dataclasses.replace(
+    NODE, name="anna", state="among peers", peers=(CARL, NAS, GONE, SIX), relays=RELAYS, counters={},
+    sessions=(dataclasses.replace(SESSION, name="nas"), dataclasses.replace(SESSION, name="carl")),
+)  # fmt: skip
+RELAY = NodeStatus(
+    role="relay", name="meet.example", version="0.1.0", pid=77, started_at=NOW - 8042, core="", offloads=(),
+    listening=("0.0.0.0 tcp 443, udp 3478 and 3479, tcp 8443 for invitations",), state="serving", sessions=(),
+    counters={"forwarded": 9, "forwarded_bytes": 9000, "lines": 2, "dropped_full": 1},
+    guests=(
+        GuestStatus("anna", "198.51.100.2:50111", 63_100, 8_120_000),
+        GuestStatus("six", "[2001:db8:1234:5678:9abc:def0:1234:5678]:51820", 0, 0),
     ),
 )  # fmt: skip
 HAPPENINGS = [

@@ -10,9 +10,9 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.ops.feed import MAX_CLIENTS, MAX_LINE, PATIENCE, POLL, FeedFactory, FeedProtocol
-from morphnet.ops.feedclient import node_status
+from morphnet.ops.feedclient import netcheck_status, node_status, pong
 from tests.ops.fakes import FakeNode
-from tests.ops.pictures import NODE
+from tests.ops.pictures import NETCHECK, NODE, PONG
 
 
 class FeedTests(SynchronousTestCase):
@@ -98,6 +98,29 @@ class FeedTests(SynchronousTestCase):
         self.client.connectionLost()
         self.assertEqual(self.node.asked[-1], ("trace stopped",))
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_ping(self) -> None:
+        """The answer comes when the peer has answered; then the connection may be used again."""
+        self.client.dataReceived(b'{"ask": "ping", "name": "nas", "seconds": 2}\n')
+        self.assertEqual(self._answers(), [])
+        self.assertIn("follows something already", self._ask(ask="ping", name="nas")["error"])
+        self.node.pong.callback(PONG)
+        (answer,) = self._answers()
+        self.assertEqual(pong(answer), PONG)
+        self.assertEqual(self.node.asked, [("ping", "nas", 2)])
+        self.assertIn("known are nas", self._ask(ask="ping", name="bert")["error"])
+        self.assertEqual(self._ask(ask="ping"), {"error": "ping needs 'name'"})
+
+    def test_ping_left(self) -> None:
+        """A client that leaves takes its question with it."""
+        self.client.dataReceived(b'{"ask": "ping", "name": "nas"}\n')
+        self.client.connectionLost()
+        self.assertEqual(self.node.asked[-1], ("ping cancelled",))
+        self.assertEqual(self._answers(), [])
+
+    def test_netcheck(self) -> None:
+        """What was found comes over the wire as it is."""
+        self.assertEqual(netcheck_status(self._ask(ask="netcheck")), NETCHECK)
 
     def test_long_line(self) -> None:
         """A line over the limit ends the connection, whether or not its end ever comes."""

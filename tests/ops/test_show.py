@@ -9,9 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.ops.show import ansi, happening_lines, node_lines, path_lines, plain, sessions_lines
+from morphnet.ops.show import (
+    ansi,
+    guests_lines,
+    happening_lines,
+    node_lines,
+    path_lines,
+    peer_lines,
+    peers_lines,
+    plain,
+    relay_lines,
+    sessions_lines,
+)
 from morphnet.status import PathStatus
-from tests.ops.pictures import HAPPENINGS, NODE, NOW, SERVER, WIFI
+from tests.ops.pictures import CARL, GONE, HAPPENINGS, MACHINE, NODE, NOW, RELAY, RELAYS, SERVER, SESSION, WIFI
 
 PATHS = """\
   path           state        for     rtt  jitter   loss share        rate   mtu
@@ -35,6 +46,46 @@ session gateway.example  up 2h 14m  scheduler bond
   data    2.20 GiB received, 120 MiB sent
   counts  late 4, held_back 1210
 """
+
+AMONG_PEERS = """\
+client anna  among peers  up 2h 14m  pid 4211  morphnet 0.1.0
+  kernel  core pure, tso uso gso gro
+
+relay meet.example  connected
+  address 203.0.113.1:443
+  peers   2
+  data    61.6 KiB received, 7.74 MiB sent
+
+relay 203.0.113.5  reconnecting in 3 s: connection refused
+
+peer carl  settled for 1m 1s
+  inner   10.73.0.4
+  relay   meet.example  rtt 81.0 ms
+
+peer nas  direct for 2m 5s
+  inner   10.73.0.3, fd73::3
+  direct  192.168.1.23:41193 -> 198.51.100.6:41193  rtt 42.1 ms
+
+peer old-laptop-of-anna-in-the-cupboard  apart for 1d 1h
+  way     none: it has left every relay where we are
+
+peer six  direct for 2m 5s
+  inner   10.73.0.3, fd73::3
+  direct  [2001:db8:1234:5678:9abc:def0:1234:5678]:51820 ->
+          [2001:db8:ffff:ffff:ffff:ffff:ffff:7777]:41193  rtt 42.1 ms"""
+
+AT_A_RELAY = """\
+relay meet.example  serving  up 2h 14m  pid 77  morphnet 0.1.0
+  serves  0.0.0.0 tcp 443, udp 3478 and 3479, tcp 8443 for invitations
+  counts  dropped_full 1
+
+guest anna
+  address 198.51.100.2:50111
+  data    61.6 KiB from it, 7.74 MiB to it
+
+guest six
+  address [2001:db8:1234:5678:9abc:def0:1234:5678]:51820
+  data    0 B from it, 0 B to it"""
 
 _paths = st.builds(
     PathStatus,
@@ -97,3 +148,41 @@ class ShowTests(SynchronousTestCase):
         self.assertEqual(path_lines((), NOW), [])
         self.assertIn("no session", plain(node_lines(dataclasses.replace(NODE, sessions=()), NOW)))
         self.assertIn(WIFI.remote, plain(node_lines(NODE, NOW)))
+
+
+class PeersTests(SynchronousTestCase):
+    def test_machine(self) -> None:
+        """Relays and peers of a machine without a server, to the letter; a peer is not shown as a session as well."""
+        self.assertEqual(plain(node_lines(MACHINE, NOW)), AMONG_PEERS)
+        self.assertIn(("among peers", "good"), node_lines(MACHINE, NOW)[0])
+
+    def test_server_too(self) -> None:
+        """A session with a server comes first, and the peers' sessions are not repeated."""
+        picture = dataclasses.replace(MACHINE, state="connected", sessions=(*MACHINE.sessions, SESSION))
+        shown = plain(node_lines(picture, NOW))
+        self.assertEqual(shown.count("session "), 1)
+        self.assertLess(shown.index("session gateway.example"), shown.index("relay meet.example"))
+        lost = dataclasses.replace(picture, state="reconnecting in 3 s: no route", sessions=MACHINE.sessions)
+        self.assertTrue(plain(node_lines(lost, NOW)).endswith("no session"))
+
+    def test_relay(self) -> None:
+        """A relay shows its guests, to the letter, and when it is drained it warns."""
+        self.assertEqual(plain(node_lines(RELAY, NOW)), AT_A_RELAY)
+        drained = node_lines(dataclasses.replace(RELAY, state="draining", guests=()), NOW)
+        self.assertIn(("draining", "warn"), drained[0])
+        self.assertTrue(plain(drained).endswith("no guest"))
+
+    def test_no_way(self) -> None:
+        """A peer that cannot be reached says why; a state that is too long for its line gets one of its own."""
+        self.assertEqual(len(peer_lines(dataclasses.replace(GONE, decisions=()), NOW)), 2)
+        state = "reconnecting in 60 s: the relay refuses us: " + "a long reason " * 9
+        for line in plain(relay_lines(dataclasses.replace(RELAYS[1], state=state))).splitlines():
+            self.assertLessEqual(len(line), 80)
+
+    def test_tables(self) -> None:
+        """Peers and guests take one line each, within 80 columns; none are said to be none."""
+        for lines, many in ((peers_lines(MACHINE.peers, NOW), 5), (guests_lines(RELAY.guests), 3)):
+            self.assertEqual(len(lines), many)
+            self.assertLessEqual(max(map(len, plain(lines).splitlines())), 80)
+        self.assertIn("settled       1m 1s  81.0 ms  relay meet.example", plain(peers_lines([CARL], NOW)))
+        self.assertEqual((plain(peers_lines((), NOW)), plain(guests_lines(()))), ("no peer", "no guest"))

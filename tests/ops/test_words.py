@@ -11,7 +11,7 @@ from morphnet.errors import ConfigError
 from morphnet.ops.words import TRACE_LINES, Word, Words
 from morphnet.status import NodeStatus
 from tests.ops.fakes import FakeNode
-from tests.ops.pictures import NODE, NOW, SERVER
+from tests.ops.pictures import MACHINE, NODE, NOW, RELAY, SERVER
 
 
 class WordsTests(SynchronousTestCase):
@@ -73,6 +73,30 @@ class WordsTests(SynchronousTestCase):
              ("scheduler", "redundant", "")],
         )  # fmt: skip
 
+    def test_peers(self) -> None:
+        """A client lists its peers; a server and a relay have no word for that."""
+        self.assertEqual(self.names["peers"](), "no peer")
+        self.use(MACHINE)
+        self.assertIn("nas               direct", repr(self.names["peers"]))
+        for picture in (SERVER, RELAY):
+            self.use(picture)
+            self.assertNotIn("peers", self.names)
+        self.assertNotIn("paths", self.names)  # nor for what a relay does not have
+
+    def test_relay(self) -> None:
+        """A relay lists its guests, and sends them away only when it is told so with ()."""
+        self.assertNotIn("guests", self.names)
+        self.assertNotIn("drain", self.names)
+        self.use(RELAY)
+        self.assertIn("anna                61.6 KiB", repr(self.names["guests"]))
+        self.assertTrue(repr(self.names["drain"]).startswith("drain(seconds=5): Ask every guest"))
+        self.assertEqual(self.node.asked, [])
+        self.assertIn("2 node(s)", self.names["drain"]())
+        self.names["drain"](0)
+        self.assertEqual(self.node.asked, [("drain", 5.0), ("drain", 0.0)])
+        for wrong in ("now", -1, 1e9, float("nan"), True):
+            self.assertIn("takes seconds", self._refusal("drain", wrong))
+
     def test_mistakes(self) -> None:
         """A mistake is answered with what to do."""
         self.assertEqual(self._refusal("cut", 9), "no session has an open path 9")
@@ -123,11 +147,13 @@ class WordsTests(SynchronousTestCase):
         self.assertEqual(self.node.asked[-1], ("trace stopped",))
 
     def test_greeting(self) -> None:
-        """The state, and every word, within 80 columns; one session in full, several in a table."""
-        for picture, sign in ((NODE, "rtt"), (SERVER, "phone-of-field-eng")):
+        """The state, and every word, within 80 columns; one session in full, several, peers and guests in a table."""
+        signs = ((NODE, "rtt"), (SERVER, "phone-of-field-eng"), (MACHINE, "carl  "), (RELAY, "198.51.100.2:50111"))
+        for picture, sign in signs:
             self.use(picture)
             greeting = self.words.greeting()
             self.assertIn(sign, greeting)
             self.assertLessEqual(max(map(len, greeting.splitlines())), 80)
-            for name in ("status", "paths", "events", "cut(...)", "trace(...)"):
+            own = ("guests", "drain(...)") if picture is RELAY else ("paths", "cut(...)", "trace(...)")
+            for name in ("status", "events", *own):
                 self.assertIn(name, greeting)

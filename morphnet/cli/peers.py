@@ -1,0 +1,88 @@
+"""`morphnet why`, `ping` and `netcheck`: the other machines of the network, and the ways to them."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from morphnet.cli.live import console_of, feed_of, rendered, run_dir_option
+from morphnet.cli.place import Place, dir_option
+from morphnet.ops import feedclient
+from morphnet.ops.netcheck import netcheck_lines
+from morphnet.ops.units import delay
+from morphnet.ops.why import peer_named, why_lines
+from morphnet.status import Pong
+
+WITHIN = 2.0  # seconds to wait for one answer
+
+
+@click.command()
+@click.argument("peer")
+@run_dir_option
+@dir_option
+def why(peer: str, run_dir: Path | None, place: Place) -> None:
+    """Why PEER is reached as it is: what was tried and decided, and how it stands now."""
+    node = feedclient.node_status(feedclient.ask(feed_of(run_dir, place), {"ask": "status"}))
+    console_of().print(rendered(why_lines(peer_named(node, peer), time.time())), soft_wrap=True)
+
+
+@click.command()
+@click.argument("peer")
+@click.option("--count", type=click.IntRange(1), default=4, show_default=True, help="How many.")
+@click.option("--interval", type=click.FloatRange(0.01, 3600), default=1.0, show_default=True, help="Seconds.")
+@run_dir_option
+@dir_option
+def ping(peer: str, count: int, interval: float, run_dir: Path | None, place: Place) -> None:
+    """Ask PEER whether it is there, by the way that traffic would take now."""
+    feed, seen = feed_of(run_dir, place), list[Pong]()
+    request = {"ask": "ping", "name": peer, "seconds": WITHIN}
+    try:
+        for turn in range(count):
+            begun = time.monotonic()
+            seen.append(feedclient.pong(feedclient.ask(feed, request, WITHIN + feedclient.PATIENCE)))
+            click.echo(pong_text(seen[-1]))
+            if turn < count - 1:
+                time.sleep(max(0.0, begun + interval - time.monotonic()))
+    except KeyboardInterrupt:
+        pass  # how one leaves early
+    if seen:
+        click.echo(summary(seen))
+    if all(pong.rtt is None for pong in seen):
+        raise SystemExit(1)
+
+
+def pong_text(pong: Pong) -> str:
+    """What came of one ping, in a line."""
+    who = f"{pong.name} ({pong.inner[0]})" if pong.inner else pong.name
+    if pong.way == "none":
+        return f"no way to {who} now"
+    if pong.rtt is None:
+        return f"no answer from {who} via {pong.way} {pong.remote} within {WITHIN:g} s"
+    return f"pong from {who} via {pong.way} {pong.remote} in {delay(pong.rtt)}"
+
+
+def summary(pongs: Sequence[Pong]) -> str:
+    """What came of all of them."""
+    rtts = [pong.rtt for pong in pongs if pong.rtt is not None]
+    ways = Counter(pong.way for pong in pongs if pong.rtt is not None)
+    told = f"{len(pongs)} sent, {len(rtts)} answered"
+    if rtts:
+        told += f" ({', '.join(f'{count} {way}' for way, count in ways.items())})"
+        told += f"; least {delay(min(rtts))}, mean {delay(sum(rtts) / len(rtts))}, most {delay(max(rtts))}"
+    return told
+
+
+@click.command()
+@run_dir_option
+@dir_option
+def netcheck(run_dir: Path | None, place: Place) -> None:
+    """What stands between this machine and the others: NATs, IPv6, port mapping, and how far the relays are."""
+    found = feedclient.netcheck_status(feedclient.ask(feed_of(run_dir, place), {"ask": "netcheck"}))
+    console_of().print(rendered(netcheck_lines(found)), soft_wrap=True)
+
+
+commands: list[click.Command] = [why, ping, netcheck]
