@@ -140,6 +140,7 @@ CHECKS: dict[str, Check] = {
     "MeshConfig.peers": _names,
     "MeshConfig.networks": _prefixes,
     "MeshConfig.port": _port,
+    "MeshConfig.stream_port": _port,
     "ClientConfig.server": _server,
     "ClientConfig.server_name": _name,
     "ClientConfig.name": _name,

@@ -15,18 +15,21 @@ NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
 def listen_tcp(
-    reactor: Any, host: str, port: int, factory: IProtocolFactory, *, optional: bool = False
+    reactor: Any, host: str, port: int, factory: IProtocolFactory, *, optional: bool = False, shared: bool = False
 ) -> IListeningPort | None:
     """
     Listen there. Twisted's listenTCP("::") takes IPv4 as well, so that no other listener can: the socket is made here.
 
     :param optional: a machine without IPv6 is no reason to fail; then the answer is None.
+    :param shared: let sockets of this process call from that very port.
     :raises HostError: the machine refuses the address or the port.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as opened:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shared:
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if family == socket.AF_INET6:
                 opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             opened.bind((host, port))

@@ -258,7 +258,9 @@ class ClientNode(Node):
     def door_counters(self) -> Counter[str]:
         """Sums over the sockets and the TUN."""
         total = self.ways.counters() + Counter(self.tun.counters()) + Counter(no_door=self.pump.no_door)
-        return total + self.mesh.doors.counters() if self.mesh is not None else total
+        if self.mesh is not None:
+            total += self.mesh.doors.counters() + Counter(self.mesh.streams.port.counters())
+        return total
 
     def control_of(self, session: Session) -> tuple[str, str]:
         """State and TLS group of the control link."""
@@ -276,7 +278,7 @@ class ClientNode(Node):
 
     def local_of(self, path: Path) -> str:
         """Our side of a path."""
-        local = self.mesh.doors.local_of(path.door) if self.mesh is not None else None
+        local = self.mesh.local_of(path.door) if self.mesh is not None else None
         return shown_address(Endpoint(*local)) if local is not None else self.ways.local_of(path)
 
 

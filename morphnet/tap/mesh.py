@@ -28,12 +28,13 @@ from morphnet.tap.node import shown_address
 from morphnet.tap.peer import Peer
 from morphnet.tap.peer_doors import PeerDoors
 from morphnet.tap.revoked import Revoked
-from morphnet.tunnel.carrier import RELAYED, Carrier
+from morphnet.tap.streams import Streams
+from morphnet.tunnel.carrier import DIRECT, RELAYED, Carrier
 from morphnet.tunnel.echoing import Echoer
 from morphnet.tunnel.events import Effects, Event, Mapped, Overrun, PathChanged, Reached, WayFound
 from morphnet.tunnel.session import Session
 from morphnet.wire.batch import Arrival, Endpoint
-from morphnet.wire.places import OBSERVED, Place
+from morphnet.wire.places import LINE, OBSERVED, Place, read_places
 from morphnet.wire.relaying import EVERYBODY, MOST_WATCHED, Drain, Present, Register, Registered, Revocations
 
 FIRST_RELAY_DOOR = 1 << 18
@@ -87,6 +88,7 @@ class Mesh:
         self.revocations = Revoked(identity, state_dir)
         self.named: Callable[[dict[str, tuple[str, ...]]], None] = lambda names: None  # told of the peers' addresses
         self.doors = PeerDoors(reactor, pump, config.port, self._doors_changed)
+        self.streams = Streams(self, reactor)
         self._reactor = reactor
         self._relays: dict[RelayClient, tuple[Reconnect, _Caller]] = {}
         self._echoers: dict[RelayClient, Echoer] = {}
@@ -117,6 +119,7 @@ class Mesh:
         for story, _ in self._relays.values():
             story.stop()
         self.doors.close()
+        self.streams.stop()
 
     # -- for the peers -------------------------------------------------------------------------------------------------
 
@@ -146,11 +149,21 @@ class Mesh:
 
     def places(self) -> list[Place]:
         """Where we may be reached directly, as far as we know."""
-        found = dict.fromkeys(self.doors.places())
+        found = dict.fromkeys([*self.doors.places(), *self.streams.places()])
         for echoer in self._echoers.values():
             for socket in echoer.sockets.values():
                 found.update((Place(OBSERVED, seen.host, seen.port), None) for seen in socket.seen.values())
         return list(found)
+
+    def lines(self) -> list[tuple[str, Place]]:
+        """Our address on the line to each relay, and the one that the relay sees."""
+        up = [(relay.local, relay.answer.observed) for relay in self._relays if relay.answer is not None]
+        return [(local, place) for local, seen in up for place in read_places(seen) if place.kind == LINE]
+
+    def local_of(self, number: int) -> tuple[str, int] | None:
+        """Our address and port at a door to peers."""
+        stream = self.streams.of_door(number)
+        return (stream.local.host, stream.local.port) if stream is not None else self.doors.local_of(number)
 
     def hurry_echoes(self) -> None:
         """What NATs make of our addresses matters now."""
@@ -206,6 +219,7 @@ class Mesh:
             story.network_changed()
 
     def _doors_changed(self) -> None:
+        self.streams.hosts_are(self.doors.hosts)
         for echoer in self._echoers.values():
             echoer.use(self.doors.families, self.pump.now())
         self.pump.carry_out(Effects())
@@ -341,18 +355,19 @@ class Mesh:
         return tuple(self._peer_status(peer) for _, peer in sorted(self.peers.items()))
 
     def _peer_status(self, peer: Peer) -> PeerStatus:
-        direct = peer.direct_paths()
         candidates = peer.session.outbound.candidates() if peer.session is not None else []
         used = next(iter(candidates), None)
-        local = self.doors.local_of(used.door) if used is not None else None
+        rank = used.rank if used is not None else RELAYED
+        stream = self.streams.of_door(used.door) if used is not None else None
+        local = self.local_of(used.door) if used is not None else None
         return PeerStatus(
             name=peer.name,
             state=peer.state,
             since=peer.since,
             inner=peer.inner,
-            way="direct" if direct else "relay" if candidates else "none",
+            way="none" if used is None else "direct" if rank < RELAYED else "relay",
             local=shown_address(Endpoint(*local)) if local else "",
-            remote=(shown_address(used.remote) if direct else used.uplink) if used is not None else "",
+            remote=str(stream or (shown_address(used.remote) if rank == DIRECT else used.uplink)) if used else "",
             rtt=used.rtt.smoothed if used is not None else None,
             group=peer.group,
             words=peer.words,
