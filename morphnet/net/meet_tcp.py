@@ -53,11 +53,11 @@ class MeetTcp:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         try:
-            opened.bind(tuple(self._here))
+            opened.bind((self._here.host, self._here.port))
         except OSError:
             self.stop()  # the address is gone
             return
-        trouble = opened.connect_ex(tuple(self._there))
+        trouble = opened.connect_ex((self._there.host, self._there.port))
         if trouble in (0, errno.EINPROGRESS):
             self._reactor.addWriter(self)
         else:
