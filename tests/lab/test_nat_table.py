@@ -24,10 +24,10 @@ WITHIN = 60.0  # seconds for all of them, fourteen processes on a small machine
 def expected(one: str, other: str) -> str:
     """The way that a pair of kinds must find."""
     pair = {one, other}
-    if "udp_blocked" in pair:
-        return "relay"
     if "v6_only" in pair:
         return "direct" if pair == {"v6_only"} else "relay"  # they have no family in common
+    if pair == {"udp_blocked", "hard"}:  # by TCP then, whose port is another one for each destination as well
+        return "relay"
     if "hard" in pair:  # its port is another one for each destination: the other must take what comes from any port
         return "direct" if pair & {"one2one", "easy_af"} else "relay"
     return "direct"
