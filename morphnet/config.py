@@ -90,6 +90,13 @@ class MeshConfig:
     streams: bool = field(default=True, metadata={"help": "reach peers by TCP where UDP does not pass"})
     stream_port: int = field(default=0, metadata={"help": "TCP port for that; 0: any, another one on each uplink"})
     hosts: bool = field(default=True, metadata={"help": "let this machine know its peers by name (/etc/hosts)"})
+    port_mapping: bool = field(
+        default=True, metadata={"help": "ask the router at home to let peers in (PCP, NAT-PMP); it is not insisted on"}
+    )
+    ethernet: str = field(
+        default="", metadata={"help": "name of a TAP device that joins local networks (layer 2); '' for none"}
+    )
+    bridge: str = field(default="", metadata={"help": "bridge to put the TAP device on; '' for none"})
 
 
 @dataclass(frozen=True, slots=True)

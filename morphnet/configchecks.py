@@ -75,6 +75,10 @@ def _interface(value: str) -> str | None:
     return f"must be the name of an interface (up to 15 letters), not {value[:60]!r}"
 
 
+def _interface_or_none(value: str) -> str | None:
+    return _interface(value) if value else None
+
+
 def _interfaces(value: tuple[str, ...]) -> str | None:
     return next((wrong for wrong in map(_interface, value) if wrong is not None), None)
 
@@ -141,6 +145,8 @@ CHECKS: dict[str, Check] = {
     "MeshConfig.networks": _prefixes,
     "MeshConfig.port": _port,
     "MeshConfig.stream_port": _port,
+    "MeshConfig.ethernet": _interface_or_none,
+    "MeshConfig.bridge": _interface_or_none,
     "ClientConfig.server": _server,
     "ClientConfig.server_name": _name,
     "ClientConfig.name": _name,

@@ -141,7 +141,11 @@ def _tell_founded(place: Place, names: list[str], *, guessed: bool) -> None:
     how = " (guessed; --address says it better)" if guessed else ""
     click.echo(f"Clients reach it at {reached}{how}, TCP {CONTROL_PORT} and UDP {DATA_PORT}.")
     config = place.config_option(place.server_toml)
-    click.echo(f"\nNext: twistd -n morph-server{config}\n      morphnet invite laptop{place.option()}")
+    click.echo(f"\nNext: twistd -n morph-server{config}")
+    click.echo(
+        f"   or: twistd -n morph-relay{place.config_option(place.relay_toml)}, for machines that meet without a gateway"
+    )
+    click.echo(f"      morphnet invite laptop{place.option()}")
 
 
 # invite

@@ -63,12 +63,11 @@ class Meeting:
 
     def wait_met(self, names: Sequence[str], way: str = "", within: float = 20.0) -> float:
         """Wait until every two of them have a way (that one, if it is said): seconds that it took."""
+        wanted = (way,) if way else ("relay", "direct")
 
         def met() -> bool:
             pairs = ((one, other) for one in names for other in names if one != other)
-            return all(
-                (found := self.ways(*pair)) == way or (not way and found in ("relay", "direct")) for pair in pairs
-            )
+            return all(self.ways(*pair) in wanted for pair in pairs)
 
         return wait_for(f"{', '.join(names)} have met {way}".strip(), met, within)
 

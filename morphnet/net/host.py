@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import ipaddress
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from twisted.logger import Logger
 
 from morphnet.errors import ConfigError, HostError
 from morphnet.net.dns import ResolvConf, Resolvconf, Resolved, dns_changes, taken_over, upstream_servers
+from morphnet.net.hosts import HostsBlock, hosts_changes
 from morphnet.net.journal import Change, Journal
 from morphnet.net.kernel import Kernel
 from morphnet.net.linux import LinuxKernel
@@ -43,6 +44,7 @@ _ALL: tuple[type[Change], ...] = (
     Resolved,
     Resolvconf,
     ResolvConf,
+    HostsBlock,
 )
 IPV6_LEAST_MTU = 1280  # bytes, RFC 8200 section 5: the kernel takes IPv6 from a device with less
 KINDS: dict[str, type[Change]] = {each.kind: each for each in _ALL}
@@ -220,6 +222,15 @@ class Host:
         changes = uplink_changes(placed, servers, has_ipv6(self._kernel), self._base)
         self._journal.settle("uplinks", changes, lenient=True)
         self._journal.refresh("tunnel", (Route.kind, Rule.kind))  # systemd-networkd removes what it does not know
+
+    def name_peers(self, names: Mapping[str, Sequence[str]]) -> None:
+        """
+        Let this machine know these names, in the place of those of the last call; what fails is logged.
+
+        :param names: inner addresses by the name of each peer.
+        :raises HostError: the journal, or the file of names, cannot be read or written.
+        """
+        self._journal.settle("names", hosts_changes(names), lenient=True)
 
     def upstream_dns(self) -> list[str]:
         """The DNS servers that the machine had without us."""

@@ -6,9 +6,10 @@ import glob
 import os
 import shutil
 import subprocess
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from errno import EACCES, EADDRNOTAVAIL, EBUSY, EEXIST, ENODEV, ENOENT, ENXIO, EPERM, EROFS, ESRCH, EXDEV
+from errno import EACCES, EADDRNOTAVAIL, EBUSY, EEXIST, ENODEV, ENOENT, ENOSPC, ENXIO, EPERM, EROFS, ESRCH, EXDEV
 from ipaddress import ip_interface
 from pathlib import Path
 from socket import AF_INET, AF_INET6, if_indextoname, if_nametoindex
@@ -175,7 +176,7 @@ class LinuxKernel:
             return FileState("file", text, os.stat(path).st_mode & 0o7777)
 
     def set_file(self, path: str, state: FileState) -> None:
-        fresh = f"{path}.morphnet"
+        fresh = f"{path}.{os.getpid()}.morphnet"  # another of us, perhaps in a container, has the same directory
         with _told(f"cannot write {path}"):
             try:
                 with suppress(FileNotFoundError):
@@ -192,7 +193,7 @@ class LinuxKernel:
                     os.unlink(fresh)
                 if error.errno not in _IN_PLACE or state.kind != "file":
                     raise
-                _write(path, state)  # a container's file is mounted there, or the directory is closed to us
+                _overwrite(path, state)  # a container's file is mounted there, or the directory is closed to us
 
     def has_tool(self, name: str) -> bool:
         return shutil.which(name) is not None
@@ -208,11 +209,30 @@ class LinuxKernel:
 
 
 def _write(path: str, state: FileState) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, state.mode)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, state.mode)
     with open(descriptor, "wb") as file:
+        os.fchmod(descriptor, state.mode)  # in the background twistd takes the others' rights from whatever it makes
         file.write(state.content.encode(errors="surrogateescape"))
         file.flush()
         os.fsync(file.fileno())
+
+
+def _overwrite(path: str, state: FileState) -> None:
+    """
+    In place, from the first byte that differs, in one write: whoever reads meanwhile, or after we were killed, finds
+    the old text or the new one, perhaps with empty lines at its end.
+    """
+    text = state.content.encode(errors="surrogateescape")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, state.mode)
+    with open(descriptor, "r+b", buffering=0) as file:
+        old = file.read()
+        sizes = range(1, min(len(old), len(text)) + 1)
+        same = bisect_left(sizes, True, key=lambda size: old[:size] != text[:size])
+        rest = text[same:].ljust(len(old) - same, b"\n") if text[same:] else b""
+        if os.pwrite(descriptor, rest, same) != len(rest):
+            raise OSError(ENOSPC, os.strerror(ENOSPC))
+        file.truncate(len(text))
+        os.fsync(descriptor)
 
 
 def _family(version: int) -> int:

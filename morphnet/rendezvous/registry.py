@@ -37,6 +37,7 @@ MOST_SOCKETS = 8  # of one node whose mapping is remembered
 PROVE_WITHIN = 2.0  # seconds that a node has to show life when another one comes with its name
 COME_AGAIN = 3.0  # seconds after which that other one may ask again
 BURST = 0.25  # seconds of its rate that a node may send at once
+MOST_NEWS = 16.0  # changes of a node's mappings that others are told at once
 UNTOLD = 64  # envelopes to nobody, in a row, about which a sender is told once
 
 
@@ -105,6 +106,8 @@ class Guest:
     credited_at: float = 0.0
     sent: int = 0  # bytes that it had forwarded, and that were forwarded to it
     received: int = 0
+    news: float = MOST_NEWS  # how often others may be told of its mappings now
+    news_at: float = 0.0
     lost: int = 0  # envelopes to nobody, since one arrived
 
     @property
@@ -166,7 +169,7 @@ class Registry:
                 raise Refused("a node of that name is here already")
             self.gone(known.line)
             known.line.end("it has come by another line")
-        if self.draining:
+        elif self.draining:
             raise Refused("the relay is being emptied")
         if len(self._guests) >= self.terms.nodes:
             self.counts["refused_full"] += 1
@@ -300,9 +303,21 @@ class Registry:
         place = Place(OBSERVED, host, port)
         if guest.mapped.get(socket) != place and (socket in guest.mapped or len(guest.mapped) < MOST_SOCKETS):
             guest.mapped[socket] = place
-            for watcher in self._watching(guest):
-                watcher.line.tell(guest.present())
+            if self._is_calm(guest):
+                for watcher in self._watching(guest):
+                    watcher.line.tell(guest.present())
         return echo.make_answer(guest.echo_id, guest.echo_key, transaction, host, port)
+
+    def _is_calm(self, guest: Guest) -> bool:
+        """Whether others may be told of it once more: some times at once, and once a second in the long run."""
+        now = self._clock.seconds()
+        guest.news = min(MOST_NEWS, guest.news + now - guest.news_at)
+        guest.news_at = now
+        if guest.news < 1.0:
+            self.counts["untold_mappings"] += 1
+            return False
+        guest.news -= 1.0
+        return True
 
     # -- the operator's ------------------------------------------------------------------------------------------------
 

@@ -93,7 +93,7 @@ class ClientService(RoleService):
         self._watch = UplinkWatch(reactor, node.uplinks_are, scan)
         self._watch.start()
         if node.mesh is not None:
-            node.mesh.start(lambda relay: ClientTls(identity(), relay), node.sources)
+            node.mesh.relays.start(lambda relay: ClientTls(identity(), relay), node.sources)
         if self._story is not None:
             self._story.start()
         else:
@@ -137,12 +137,12 @@ class ClientService(RoleService):
     async def close(self) -> None:
         if self._story is not None:
             self._story.stop()
-        if self._node.mesh is not None:
-            self._node.mesh.stop()
+        left = self._node.leave_mesh()
         self._watch.stop()
         self._node.ways.close()
         self._pump.stop()
         self._tun.close()
+        await left
 
 
 def makeService(options: ConfigOptions[ClientConfig]) -> IService:

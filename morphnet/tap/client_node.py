@@ -6,6 +6,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from morphnet.config import FRAMINGS, SCHEDULERS, ClientConfig, Tuning
@@ -16,8 +17,10 @@ from morphnet.net.pump import Pump
 from morphnet.net.tun import Tun
 from morphnet.net.uplinks import Uplink
 from morphnet.status import PeerStatus, RelayStatus
+from morphnet.tap.ethernet import EthernetLan
 from morphnet.tap.mesh import Mesh
 from morphnet.tap.node import Node, shown_address
+from morphnet.tap.peer_names import PeerNames
 from morphnet.tap.renewal import Renewal
 from morphnet.tap.ways import Ways
 from morphnet.tunnel.events import Effects, Event, PathChanged
@@ -44,6 +47,8 @@ class ClientNode(Node):
         self.network_changed: Callable[[], None] = lambda: None  # told to the life story of the control link
         self.renewal: Renewal | None = None
         self.mesh: Mesh | None = None  # the peers, if there shall be any
+        self._lan: EthernetLan | None = None  # layer 2, if it is wanted
+        self._names: PeerNames | None = None  # kept in /etc/hosts
         self._group = ""
         self._inner: tuple[str, str] = ("", "")
         self._settings: tuple[object, ...] = ()  # of the host, as they were applied last
@@ -209,6 +214,22 @@ class ClientNode(Node):
         four, six = (next((each for each in inner if (":" in each) == six), "") for six in (False, True))
         self._inner = (four, six)
         self.host.client_up(ClientNetwork(self.tun.name, four, six, self.config.tuning.mtu, (), (), False))
+        if mesh.config.hosts:
+            self._names = PeerNames(self.host.name_peers, mesh.clock)
+            mesh.named.append(self._names.are)
+        if mesh.config.ethernet:
+            address = (four or six).partition("/")[0]
+            self._lan = EthernetLan(mesh.clock, mesh.config.ethernet, mesh.config.bridge, address, self.pump.now)
+            self._lan.open()
+            mesh.named.append(self._lan.peers_are)
+
+    def leave_mesh(self) -> Deferred[None]:
+        """Be reachable no more, see `Mesh.stop`; the host has forgotten the peers' names already."""
+        if self._names is not None:
+            self._names.close()
+        if self._lan is not None:
+            self._lan.close()
+        return self.mesh.stop() if self.mesh is not None else succeed(None)
 
     def peer_statuses(self) -> tuple[PeerStatus, ...]:
         """The other machines."""
@@ -216,7 +237,7 @@ class ClientNode(Node):
 
     def relay_statuses(self) -> tuple[RelayStatus, ...]:
         """Where they are met."""
-        return self.mesh.relay_statuses() if self.mesh is not None else ()
+        return self.mesh.relays.statuses() if self.mesh is not None else ()
 
     def sources(self) -> list[str]:
         """Our addresses on the uplinks, best first: where the control link may start from."""
@@ -258,6 +279,7 @@ class ClientNode(Node):
     def door_counters(self) -> Counter[str]:
         """Sums over the sockets and the TUN."""
         total = self.ways.counters() + Counter(self.tun.counters()) + Counter(no_door=self.pump.no_door)
+        total += self._lan.counters() if self._lan is not None else Counter()
         if self.mesh is not None:
             total += self.mesh.doors.counters() + Counter(self.mesh.streams.port.counters())
         return total

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -12,53 +11,35 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from morphnet.config import RELAY_PORT, MeshConfig, Tuning
-from morphnet.net.dial import Destination
+from morphnet.config import MeshConfig, Tuning
 from morphnet.net.pump import Pump
 from morphnet.net.relay_client import RelayClient
-from morphnet.net.tls import ClientTls, Identity
+from morphnet.net.tls import Identity
 from morphnet.net.uplinks import Uplink
 from morphnet.pki.authority import describe
-from morphnet.pki.names import split_address
-from morphnet.rendezvous.reconnect import Reconnect, reconnect
-from morphnet.status import PeerStatus, RelayStatus
+from morphnet.status import PeerStatus
+from morphnet.tap.fan import Fan
+from morphnet.tap.mapped_doors import MappedDoors
 from morphnet.tap.node import shown_address
 from morphnet.tap.peer import Peer
 from morphnet.tap.peer_doors import PeerDoors
+from morphnet.tap.relays import Relays
 from morphnet.tap.revoked import Revoked
 from morphnet.tap.streams import Streams
-from morphnet.tunnel.carrier import DIRECT, RELAYED, Carrier
-from morphnet.tunnel.echoing import Echoer
+from morphnet.tunnel.carrier import DIRECT, RELAYED
 from morphnet.tunnel.events import Effects, Event, Mapped, Overrun, PathChanged, Reached, WayFound
+from morphnet.tunnel.path import State
 from morphnet.tunnel.session import Session
-from morphnet.wire.batch import Arrival, Endpoint
-from morphnet.wire.places import LINE, OBSERVED, Place, read_places
-from morphnet.wire.relaying import EVERYBODY, MOST_WATCHED, Drain, Present, Register, Registered, Revocations
+from morphnet.wire.batch import Endpoint
+from morphnet.wire.places import Place
+from morphnet.wire.relaying import Present
 
 FIRST_RELAY_DOOR = 1 << 18
 MOST_PEERS = 256
 PROVE_WITHIN = 2.0  # seconds that a relay has to show life when our network has changed
-
-
-class _Caller:
-    """Does what the life story of the line to one relay decides."""
-
-    def __init__(self, relay: RelayClient) -> None:
-        self.relay, self.state = relay, "not called yet"
-
-    def dial(self) -> None:
-        """Call it."""
-        self.relay.connect()
-
-    def hang_up(self) -> None:
-        """Give up, or end."""
-        self.relay.close()
-
-    def told(self, state: str) -> None:
-        """How it stands."""
-        self.state = state
 
 
 class Mesh:
@@ -86,89 +67,44 @@ class Mesh:
         self.counts: Counter[str] = Counter()
         self.tell: Callable[[str, str, str], None] = lambda kind, session, text: None  # one line of history
         self.revocations = Revoked(identity, state_dir)
-        self.named: Callable[[dict[str, tuple[str, ...]]], None] = lambda names: None  # told of the peers' addresses
+        self.named: list[Callable[[dict[str, tuple[str, ...]]], None]] = []  # told of the peers' inner addresses
         self.doors = PeerDoors(reactor, pump, config.port, self._doors_changed)
         self.streams = Streams(self, reactor)
-        self._reactor = reactor
-        self._relays: dict[RelayClient, tuple[Reconnect, _Caller]] = {}
-        self._echoers: dict[RelayClient, Echoer] = {}
-        self._draining: set[RelayClient] = set()
+        self.fan = Fan(reactor, pump, self._doors_of_paths)
+        self.mapped = MappedDoors(reactor, self.doors, identity().key, self._mapping_changed)
+        self.relays = Relays(self, reactor)
 
-    def start(self, tls: Callable[[str], ClientTls], sources: Callable[[], Sequence[str]]) -> None:
-        """
-        Call every relay.
-
-        :param tls: our end of TLS with a server of that name.
-        :param sources: our addresses to call from.
-        """
-        for turn, place in enumerate(self.config.relays):
-            host, port = split_address(place, RELAY_PORT)
-            destination = Destination(host, port, sources)
-            relay = RelayClient(self._reactor, tls(host), destination, FIRST_RELAY_DOOR + turn, self)
-            caller = _Caller(relay)
-            story = reconnect(caller, self.clock, random.random)
-            self._relays[relay] = story, caller
-            self.pump.doors[relay.number] = relay
-            story.start()
-        self._rank_relays()
-
-    def stop(self) -> None:
-        """Leave everybody."""
+    def stop(self) -> Deferred[None]:
+        """Leave everybody; fires when routers have their ports back, or 3 seconds later."""
         for peer in self.peers.values():
             peer.stop()
-        for story, _ in self._relays.values():
-            story.stop()
+        self.relays.stop()
         self.doors.close()
         self.streams.stop()
+        self.fan.close()
+        return self.mapped.close()
 
     # -- for the peers -------------------------------------------------------------------------------------------------
 
-    def relays_with(self, name: str) -> list[RelayClient]:
-        """The relays where a peer is, the nearest first; those that are going away last."""
-        return [relay for relay in self._by_nearness() if relay.answer is not None and name in relay.peers]
-
-    def _by_nearness(self) -> list[RelayClient]:
-        """The relays, those that go away last."""
-
-        def distance(relay: RelayClient) -> tuple[bool, float, int]:
-            echoer = self._echoers.get(relay)
-            rtt = echoer.rtt() if echoer is not None else None
-            return relay in self._draining, rtt if rtt is not None else float("inf"), relay.number
-
-        return sorted(self._relays, key=distance)
-
-    def _rank_relays(self) -> None:
-        """Traffic that needs a relay goes through the nearest one."""
-        tunnel = self.pump.tunnel
-        for turn, relay in enumerate(self._by_nearness()):
-            tunnel.carriers[relay.number] = Carrier(RELAYED + turn, f"relay {relay.host}")
-        for session in tunnel.sessions.values():
-            for path in session.paths.values():
-                if path.door in tunnel.carriers:
-                    path.rank = tunnel.carriers[path.door].rank
-
     def places(self) -> list[Place]:
         """Where we may be reached directly, as far as we know."""
-        found = dict.fromkeys([*self.doors.places(), *self.streams.places()])
-        for echoer in self._echoers.values():
-            for socket in echoer.sockets.values():
-                found.update((Place(OBSERVED, seen.host, seen.port), None) for seen in socket.seen.values())
-        return list(found)
+        ours = [*self.doors.places(), *self.mapped.places(), *self.streams.places()]
+        return list(dict.fromkeys([*ours, *self.relays.seen_places()]))
 
-    def lines(self) -> list[tuple[str, Place]]:
-        """Our address on the line to each relay, and the one that the relay sees."""
-        up = [(relay.local, relay.answer.observed) for relay in self._relays if relay.answer is not None]
-        return [(local, place) for local, seen in up for place in read_places(seen) if place.kind == LINE]
+    def has_door(self, number: int) -> bool:
+        """Whether it is one of our sockets for direct ways, and open."""
+        return number in self.doors.families or self.fan.has(number)
 
     def local_of(self, number: int) -> tuple[str, int] | None:
         """Our address and port at a door to peers."""
         stream = self.streams.of_door(number)
-        return (stream.local.host, stream.local.port) if stream is not None else self.doors.local_of(number)
+        if stream is not None:
+            return stream.local.host, stream.local.port
+        return self.doors.local_of(number) or self.fan.local_of(number)
 
-    def hurry_echoes(self) -> None:
-        """What NATs make of our addresses matters now."""
-        for echoer in self._echoers.values():
-            echoer.hurry(self.pump.now())
+    def _doors_of_paths(self) -> set[int]:
+        sessions = self.pump.tunnel.sessions.values()
+        return {path.door for session in sessions for path in session.paths.values() if path.state is not State.CLOSED}
 
     @staticmethod
     def endpoint(name: str) -> Endpoint:
@@ -195,7 +131,10 @@ class Mesh:
 
     def names_changed(self) -> None:
         """Peers have come or gone: tell who keeps their names."""
-        self.named({peer.name: peer.inner for peer in self.peers.values() if peer.session is not None})
+        met = [peer for peer in self.peers.values() if peer.session is not None]
+        names = {peer.name: tuple(self.foreign(peer.inner)) for peer in met}
+        for told in self.named:
+            told(names)
 
     def inner_interfaces(self) -> list[str]:
         """Our inner addresses with the length of the network that peers are in, as "10.73.0.2/24"."""
@@ -212,60 +151,26 @@ class Mesh:
     def uplinks_are(self, uplinks: Sequence[Uplink]) -> None:
         """The machine has these uplinks now."""
         self.doors.uplinks_are(uplinks)
-        here = {address for uplink in uplinks if uplink.up for address in (*uplink.addresses4, *uplink.addresses6)}
-        for relay, (story, _) in self._relays.items():
-            if relay.local and relay.local not in here:
-                relay.prove(PROVE_WITHIN)
-            story.network_changed()
+        self.fan.uplinks_are(uplinks)
+        if self.config.port_mapping:
+            self.mapped.uplinks_are(uplinks)
+        self.relays.uplinks_are(uplinks)
 
     def _doors_changed(self) -> None:
         self.streams.hosts_are(self.doors.hosts)
-        for echoer in self._echoers.values():
-            echoer.use(self.doors.families, self.pump.now())
-        self.pump.carry_out(Effects())
+        self.relays.use_doors()
         for peer in list(self.peers.values()):
             peer.doors_changed()
 
+    def _mapping_changed(self, text: str) -> None:
+        self.tell("port-mapping", "", text)
+        self._addresses_changed()
+
+    def _addresses_changed(self) -> None:
+        for peer in list(self.peers.values()):
+            peer.story.addresses_changed("our")
+
     # -- what relays tell ----------------------------------------------------------------------------------------------
-
-    def register(self) -> Register:
-        """Who we are."""
-        names = self.config.peers
-        watch = (EVERYBODY,) if EVERYBODY in names else names[:MOST_WATCHED]
-        return Register(self.name, self.instance, watch)
-
-    def registered(self, relay: RelayClient, answer: Registered) -> None:
-        """A line is up."""
-        self._draining.discard(relay)
-        self._rank_relays()
-        self._relays[relay][0].opened()
-        self.tell("relay-up", "", f"relay {relay.host} is reached")
-        if self.revocations.pem:
-            relay.tell(Revocations(self.revocations.pem))
-        if answer.echo_port:
-            ports = tuple(port for port in (answer.echo_port, answer.second_port) if port)
-            ids = bytes.fromhex(answer.echo_id), bytes.fromhex(answer.echo_key)
-            echoer = self._echoers[relay] = Echoer(relay.address, ports, *ids, self.entropy)
-            self.pump.tunnel.askers[echoer.id] = echoer
-            echoer.use(self.doors.families, self.pump.now())
-            self.pump.carry_out(Effects())
-
-    def refused(self, relay: RelayClient, reason: str, retry_after: float | None) -> None:
-        """The relay said no."""
-        self.tell("relay-refused", "", f"relay {relay.host} refuses us: {reason}")
-        self._relays[relay][0].refused(reason, retry_after)
-
-    def failed(self, relay: RelayClient, reason: str) -> None:
-        """Nobody there."""
-        self._relays[relay][0].failed(reason)
-
-    def lost(self, relay: RelayClient, reason: str) -> None:
-        """A line is not up any more."""
-        echoer = self._echoers.pop(relay, None)
-        if echoer is not None:
-            self.pump.tunnel.askers.pop(echoer.id, None)
-        self.tell("relay-lost", "", f"relay {relay.host} is lost: {reason}")
-        self._relays[relay][0].lost(reason)
 
     def present(self, relay: RelayClient, peer: Present) -> None:
         """A peer is there."""
@@ -284,44 +189,34 @@ class Mesh:
         if name in self.peers:
             self.peers[name].absent(relay)
 
-    def said(self, relay: RelayClient, message: Drain | Revocations) -> None:
-        """The relay goes away, or somebody's certificate was revoked."""
-        if isinstance(message, Drain):
-            self._draining.add(relay)
-            self._rank_relays()
-            self.tell("relay-drain", "", f"relay {relay.host} goes away in {message.seconds:.0f} s: {message.reason}")
-            for peer in self.peers.values():
-                peer.keep_relay_paths()
-        elif self.revocations.learn(message.crl):
-            for other in self._relays:
-                if other is not relay:
-                    other.tell(message)
-            for peer in list(self.peers.values()):
-                if peer.session is not None and self.is_revoked(peer.serial):
-                    peer.forget("its certificate was revoked")
+    def relays_changed(self) -> None:
+        """Another relay than before is the one to take."""
+        for peer in self.peers.values():
+            peer.keep_relay_paths()
+
+    def revoked(self) -> None:
+        """We know of more revoked certificates than before."""
+        for peer in list(self.peers.values()):
+            if peer.session is not None and self.is_revoked(peer.serial):
+                peer.forget("its certificate was revoked")
 
     def handshake(self, relay: RelayClient, name: str, content: bytes) -> None:
         """Bytes of a peer's handshake."""
         if name in self.peers:
             self.peers[name].meeting.received(relay, content)
 
-    def called(self, relay: RelayClient, name: str) -> None:
+    def called(self, name: str) -> None:
         """A peer asks us to begin."""
         if name in self.peers:
             self.peers[name].meeting.called()
-
-    def arrived(self, arrivals: Sequence[Arrival]) -> None:
-        """Datagrams through a relay."""
-        self.pump.from_door(arrivals)
 
     # -- what the data plane tells -------------------------------------------------------------------------------------
 
     def told(self, event: Event) -> None:
         """An event, of whatever session."""
         if isinstance(event, Mapped):
-            self._rank_relays()
-            for each in list(self.peers.values()):
-                each.story.addresses_changed("our")
+            self.relays.rank()
+            self._addresses_changed()
         elif (peer := self.peers.get(event.session)) is not None:
             match event:
                 case PathChanged():
@@ -334,21 +229,6 @@ class Mesh:
                     peer.forget(f"closed: {event.forged} forged packets")
 
     # -- what ops sees -------------------------------------------------------------------------------------------------
-
-    def relay_statuses(self) -> tuple[RelayStatus, ...]:
-        """Every relay, now."""
-        return tuple(
-            RelayStatus(
-                name=relay.host,
-                address=shown_address(Endpoint(relay.address, relay.port)) if relay.address else "",
-                state=caller.state,
-                group=relay.group,
-                peers=len(relay.peers),
-                sent_bytes=relay.sent_bytes,
-                received_bytes=relay.received_bytes,
-            )
-            for relay, (_, caller) in self._relays.items()
-        )
 
     def peer_statuses(self) -> tuple[PeerStatus, ...]:
         """Every peer, now."""

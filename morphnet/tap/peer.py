@@ -15,6 +15,7 @@ from morphnet.net.introducer import Introducer
 from morphnet.net.relay_client import RelayClient
 from morphnet.rendezvous.acquaintance import acquaintance
 from morphnet.status import Decision
+from morphnet.tap.guessing import Guessing
 from morphnet.tap.introduction import Meeting
 from morphnet.tap.node import shown_address
 from morphnet.tunnel.carrier import DIRECT, STREAM
@@ -58,6 +59,7 @@ class Peer:
         self.observed: dict[int, tuple[Place, ...]] = {}  # as relays told us, by number of the relay
         self._numbers: dict[int, int] = {}  # of its line to each relay
         self._instance = ""  # of the process that the session is with
+        self.guessing = Guessing(mesh, name)
         self._choosing: IDelayedCall | None = None
         self.story = acquaintance(self, mesh.clock, random.random)
 
@@ -75,6 +77,7 @@ class Peer:
             self.story.appeared()
         if self.session is not None and set(self.all_places()) - before:
             self._use_places()
+            self.guessing.renew()
             self.story.addresses_changed("its")
 
     def absent(self, relay: RelayClient) -> None:
@@ -82,7 +85,7 @@ class Peer:
         self.observed.pop(relay.number, None)
         self._numbers.pop(relay.number, None)
         self._silence(relay)
-        if not self.mesh.relays_with(self.name):
+        if not self.mesh.relays.having(self.name):
             self.story.vanished()
 
     def forget(self, reason: str) -> None:
@@ -103,7 +106,7 @@ class Peer:
     # -- the introduction ----------------------------------------------------------------------------------------------
 
     def _nearest(self) -> RelayClient | None:
-        return next(iter(self.mesh.relays_with(self.name)), None)
+        return next(iter(self.mesh.relays.having(self.name)), None)
 
     def greet(self) -> None:
         """Begin a handshake, or ask for one."""
@@ -153,7 +156,7 @@ class Peer:
         if session is None or not self.caller:
             return
         now, doors = self.mesh.pump.now(), {path.door for path in session.paths.values()}
-        for relay in self.mesh.relays_with(self.name)[:MOST_RELAY_PATHS]:
+        for relay in self.mesh.relays.having(self.name)[:MOST_RELAY_PATHS]:
             if relay.number not in doors:
                 session.open_path(relay.number, self.mesh.endpoint(self.name), f"relay {relay.host}", now, effects)
             else:
@@ -192,10 +195,11 @@ class Peer:
             return
         effects, now = Effects(), self.mesh.pump.now()
         for path in list(self.session.paths.values()):
-            if path.rank == DIRECT and path.door not in self.mesh.doors.families:
+            if path.rank == DIRECT and not self.mesh.has_door(path.door):
                 self.session.silence(path.id, now, effects)
         self.mesh.carry_out(self.session, effects)
         self._use_places()
+        self.guessing.renew()
         self.story.addresses_changed("our")
 
     def search(self) -> None:
@@ -205,7 +209,8 @@ class Peer:
             return
         self._use_places()
         prober.search(self.mesh.pump.now())
-        self.mesh.hurry_echoes()
+        self.guessing.begin(prober, self.all_places())
+        self.mesh.relays.hurry()
         self.tell_places()
         self.mesh.streams.search(self)
 
@@ -221,6 +226,7 @@ class Peer:
 
     def rest(self) -> None:
         """Look no more."""
+        self.guessing.end()
         if self.prober is not None:
             self.prober.rest()
 
@@ -230,6 +236,8 @@ class Peer:
         if self.prober is not None:
             self._use_places()
             self.prober.search(self.mesh.pump.now())
+            if not self.direct_paths():
+                self.guessing.begin(self.prober, self.all_places())
             self.mesh.pump.carry_out(Effects())
             self.mesh.streams.search(self)
 
@@ -251,9 +259,9 @@ class Peer:
     def _best_ways(self, prober: Prober) -> dict[str, Way]:
         carriers = self.mesh.pump.tunnel.carriers
         best: dict[str, Way] = {}
-        for door in self.mesh.doors.families:
-            way, uplink = prober.best(door), carriers[door].name
-            if way is not None and (uplink not in best or prober.better(way, best[uplink])):
+        for way in prober.proven():
+            uplink = carriers[way.door].name if way.door in carriers else ""
+            if uplink and (uplink not in best or prober.better(way, best[uplink])):
                 best[uplink] = way
         return best
 
@@ -300,6 +308,7 @@ class Peer:
     def stop(self) -> None:
         """Enough."""
         self.story.stop()
+        self.guessing.end()
         if self._choosing is not None and self._choosing.active():
             self._choosing.cancel()
         self._drop_session()

@@ -50,6 +50,10 @@ class PeerDoors:
         """Their own addresses."""
         return [Place(LOCAL, *door.local[:2]) for door in self._doors.values()]
 
+    def sockets(self) -> list[tuple[str, str, int]]:
+        """Uplink, address and port of each."""
+        return [(uplink, *door.local[:2]) for (uplink, _), door in self._doors.items()]
+
     def counters(self) -> Counter[str]:
         """Sums over the sockets."""
         total = Counter[str]()

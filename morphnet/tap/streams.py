@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from morphnet.tap.mesh import Mesh
     from morphnet.tap.peer import Peer
 
-FIRST_STREAM = 1 << 19  # numbers of ours among the doors, behind those of relays
+FIRST_STREAM = 1 << 20  # numbers of ours among the doors, behind those of relays and of guessing
 PATIENCE = 1.5  # seconds of a search by UDP alone
 MOST_CALLS = 6  # of one attempt
 STAGGER = 0.2  # seconds between the starts of two of them
@@ -132,7 +132,7 @@ class Streams:
         port, which is so where a router lets strangers in, or answers, and keeps ports.
         """
         found = {Place(STREAM, host, port.getHost().port): None for host, port in self._listening.items()}  # type: ignore[attr-defined]
-        for local, line in self._mesh.lines():
+        for local, line in self._mesh.relays.lines():
             if local in self._listening:
                 found[Place(STREAM, line.host, self._listening[local].getHost().port)] = None  # type: ignore[attr-defined]
         return list(found)

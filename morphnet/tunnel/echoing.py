@@ -111,6 +111,10 @@ class Echoer:
                 socket.seen = socket.seen if before is None else {which: seen}  # what the others saw is over
                 effects.events.append(Mapped(self.host, arrival.door, seen))
 
+    def varying(self) -> list[Endpoint]:
+        """What we are seen as through NATs that map each destination anew."""
+        return [socket.seen[0] for door, socket in self.sockets.items() if self.varies(door) and 0 in socket.seen]
+
     def varies(self, door: int) -> bool | None:
         """Whether a NAT maps that socket anew for each destination; None while that is not known."""
         socket = self.sockets.get(door)

@@ -16,12 +16,13 @@ from ipaddress import ip_address
 
 from morphnet.errors import PeerError
 from morphnet.tunnel.events import Effects, WayFound
+from morphnet.tunnel.volley import Shot, Volley
 from morphnet.wire.batch import Arrival, Departure, Endpoint
-from morphnet.wire.places import LINE, LOCAL, OBSERVED, STREAM, WITNESSED, Place, is_reachable
+from morphnet.wire.places import LOCAL, NOT_FOR_UDP, OBSERVED, WITNESSED, Place, is_reachable
 from morphnet.wire.probes import ANSWER, ASK, NONCE, TRANSACTION, Probe, ProbeKeys, open_probe, seal_probe
 
 TRIES = 7  # questions by one way, in one search
-FIRST_PAUSE = 0.1  # seconds after the first question; then half as long again each time: 3.2 seconds in all
+FIRST_PAUSE = 0.1  # seconds after the first question; then half as long again each time: 2.1 seconds in all
 SPACING = 0.005  # seconds between the first questions of two ways
 MOST_WAYS = 96  # of one search
 MOST_ASKED = 2 * TRIES  # questions by one way whose answers are waited for
@@ -55,6 +56,8 @@ class Prober:
         self._places: tuple[Place, ...] = ()
         self._callers: dict[tuple[int, Endpoint], float] = {}  # (door, from where) -> when it asked while we rested
         self._searching = False
+        self._volley = Volley()
+        self._extras: frozenset[int] = frozenset()  # doors that are there for a volley
         self._answers, self._answers_at = 0.0, float("-inf")
 
     # -- what is known -------------------------------------------------------------------------------------------------
@@ -66,8 +69,8 @@ class Prober:
         :param doors: number of each socket, and whether it is IPv6.
         """
         self._doors = dict(doors)
-        self._places = tuple(place for place in places if place.kind not in (STREAM, LINE))
-        self.ways = {key: way for key, way in self.ways.items() if key[0] in self._doors}
+        self._places = tuple(place for place in places if place.kind not in NOT_FOR_UDP)
+        self.ways = {key: way for key, way in self.ways.items() if self._has(key[0])}
         if self._searching:
             self._line_up(now)
 
@@ -85,11 +88,24 @@ class Prober:
         """Ask no more; go on answering."""
         self._searching = False
         self.ways.clear()
+        self._volley.clear()
+
+    def shoot(self, shots: list[Shot], extras: Iterable[int], now: float) -> None:
+        """
+        Ask all of these once, in the course of the search.
+
+        :param extras: doors that are there for this alone.
+        """
+        self._extras = frozenset(extras)
+        self._volley.load(shots, now)
+
+    def _has(self, door: int) -> bool:
+        return door in self._doors or door in self._extras
 
     @property
     def exhausted(self) -> bool:
         """Whether every way was asked as often as it will be."""
-        return all(way.next_at == float("inf") for way in self.ways.values())
+        return self.due_at() == float("inf")
 
     def _line_up(self, now: float) -> None:
         """Local addresses first, then IPv6, then the rest; one after the other, so that no burst is lost at a NAT."""
@@ -113,13 +129,17 @@ class Prober:
 
     def due_at(self) -> float:
         """When `tick` has something to do."""
-        return min((way.next_at for way in self.ways.values()), default=float("inf"))
+        return min(self._volley.due_at(), min((way.next_at for way in self.ways.values()), default=float("inf")))
 
     def tick(self, now: float, effects: Effects) -> None:
         """Ask by every way whose time has come."""
         for way in self.ways.values():
             if way.next_at <= now:
                 self._ask(way, now, effects)
+        for shot in self._volley.take(now):
+            transaction = self._entropy(TRANSACTION)
+            self._volley.asked(transaction, shot, now)
+            self._send(shot.door, shot.to, Probe(ASK, transaction, "", 0), effects)
 
     def _ask(self, way: Way, now: float, effects: Effects) -> None:
         transaction = self._entropy(TRANSACTION)
@@ -154,7 +174,7 @@ class Prober:
         self._answers = max(0.0, self._answers - (now - self._answers_at) * ANSWERS_A_SECOND)
         self._answers_at = now
         source = arrival.source
-        if self._answers >= ANSWERS_A_SECOND or arrival.door not in self._doors:
+        if self._answers >= ANSWERS_A_SECOND or not self._has(arrival.door):
             self.counts["probes_unanswered"] += 1
             return
         self._answers += 1
@@ -178,8 +198,13 @@ class Prober:
             way.tries, way.next_at = min(way.tries, TRIES - 2), now
 
     def _answered(self, arrival: Arrival, probe: Probe, now: float, effects: Effects) -> None:
-        way = self.ways.get((arrival.door, arrival.source.host, arrival.source.port))
+        source = arrival.source
+        way = self.ways.get((arrival.door, source.host, source.port))
         asked_at = way.asked.pop(probe.transaction, None) if way is not None else None
+        if asked_at is None:
+            asked_at = self._volley.answered(probe.transaction, arrival.door, source)
+            if asked_at is not None and way is None:
+                way = self._add(arrival.door, Endpoint(source.host, source.port), WITNESSED, float("inf"))
         if way is None or asked_at is None:  # late, replayed, or from elsewhere than was asked
             self.counts["probes_unexpected"] += 1
             return
@@ -193,18 +218,17 @@ class Prober:
 
     # -- what was found ------------------------------------------------------------------------------------------------
 
-    def best(self, door: int | None = None) -> Way | None:
-        """
-        The way to take: the quickest, where IPv6 and an address of the same network may be a little slower.
+    def best(self) -> Way | None:
+        """The way to take."""
+        return min(self.proven(), key=_worth, default=None)
 
-        :param door: only by this one.
-        """
-        proven = [way for way in self.ways.values() if way.rtt is not None and door in (None, way.door)]
-        return min(proven, key=_worth, default=None)
+    def proven(self) -> list[Way]:
+        """The ways that were answered."""
+        return [way for way in self.ways.values() if way.rtt is not None]
 
     @staticmethod
     def better(one: Way, other: Way) -> bool:
-        """Whether `one` is the better of two proven ways."""
+        """Whether `one` is the better of two proven ways: the quicker, but see _worth."""
         return _worth(one) < _worth(other)
 
 
@@ -214,5 +238,6 @@ def _urgency(place: Place) -> tuple[int, bool]:
 
 
 def _worth(way: Way) -> float:
+    """Seconds, where IPv6 and an address of the same network may be a little slower."""
     assert way.rtt is not None  # only proven ways are compared
     return way.rtt * (0.8 if way.kind == LOCAL else 1.0) * (0.9 if ":" in way.remote.host else 1.0)

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from morphnet.errors import MalformedFrame
 
-LOCAL, MAPPED, OBSERVED, STREAM, WITNESSED, LINE = "local", "mapped", "observed", "stream", "witnessed", "line"
+LOCAL, MAPPED, OBSERVED, STREAM = "local", "mapped", "observed", "stream"
+WITNESSED, LINE, VARYING = "witnessed", "line", "varying"
 KINDS = (
     LOCAL,  # of one of its own devices
     MAPPED,  # its router gave it that one, asked by PCP or NAT-PMP
@@ -20,7 +21,9 @@ KINDS = (
     STREAM,  # it listens there for TCP
     WITNESSED,  # a peer saw a probe come from there
     LINE,  # its TCP connection to a relay comes from there: the port is of no use
+    VARYING,  # its router has that address, and gives another port for each destination: the port is of no use
 )
+NOT_FOR_UDP = frozenset((STREAM, LINE, VARYING))  # nobody answers probes there
 MOST_PLACES = 24  # of one peer
 
 

@@ -22,10 +22,10 @@ from typing import Any
 from pyroute2 import IPRoute
 
 from morphnet.errors import HostError
-from morphnet.net.dns import ResolvConf
 from morphnet.net.host import ClientNetwork, Host, ServerNetwork
 from morphnet.net.linux import LinuxKernel
 from morphnet.net.uplinks import Uplink, UplinkScan, UplinkWatch
+from tests.lab.host_files import hosts_files, resolv_files
 from tests.lab.host_machine import RESOLV, Seen, add_uplink, machine, mount_private, plug_in, snapshot
 
 SERVER = "203.0.113.1"
@@ -339,32 +339,9 @@ def _drain(tun: int) -> list[str]:
         return found
 
 
-def resolv_files(place: Path) -> Seen:
-    """A resolv.conf that is a file, a link, nothing, or changed by another meanwhile."""
-    kernel, seen = LinuxKernel(), Seen()
-    for name in ("file", "link", "none", "taken"):
-        path = place / f"resolv.{name}"
-        if name == "link":
-            (place / "real").write_text("nameserver 9.9.9.9\n")
-            path.symlink_to("real")
-        elif name != "none":
-            path.write_text("nameserver 1.1.1.1\n")
-            path.chmod(0o640)
-        before = kernel.file(str(path))
-        change = ResolvConf(("10.73.0.1",), str(path)).prepared(kernel)
-        change.apply(kernel)
-        applied = kernel.file(str(path))
-        if name == "taken":
-            path.write_text("nameserver 2.2.2.2\n")
-        change.undo(kernel)
-        seen[name] = [applied.kind, "nameserver 10.73.0.1" in applied.content, kernel.file(str(path)) == before]
-    seen["taken text"] = (place / "resolv.taken").read_text()
-    seen["left"] = sorted(each.name for each in place.iterdir() if each.name.endswith(".morphnet"))
-    return seen
-
-
 CASES = (
-    client_killed, server_killed, killed_anywhere, stopped, ways, hot_plug, flap, foreign_flush, gateway, resolv_files
+    client_killed, server_killed, killed_anywhere, stopped, ways, hot_plug, flap, foreign_flush, gateway, resolv_files,
+    hosts_files,
 )  # fmt: skip
 
 if __name__ == "__main__":

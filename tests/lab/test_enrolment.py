@@ -81,15 +81,16 @@ class PoolTests(StreetCase):
     server_settings = {"pool4": "10.73.0.0/30", "max_sessions": 2, "session_timeout_s": 1}
 
     def test_exhausted(self) -> None:
-        """When no address is left the next client is told so; a released one is given out again."""
+        """When no address is left a machine cannot join, and keeps its invitation; a released one is given out."""
         street = self.own(self.server_settings)
         laptop, server = street.vpn.join(), street.server
-        desk = street.vpn.enrol("second", "desk")
-        desk.start()
-        wait_for("it is refused", lambda: "no inner address is left" in desk.status()["state"], 5.0)
+        desk = Daemon(street.box.node("second"), "morph-client", "desk", {})
+        invitation = Path(server.node.dir) / "desk.invite"
+        server.morphnet("invite", "desk", "--dir", str(server.etc), "--file", str(invitation))
+        join = "join", str(invitation), "--dir", str(desk.etc)
+        self.assertIn("no inner address is left", str(self.assertRaises(RuntimeError, desk.morphnet, *join)))
         self.assertEqual(len(server.status()["sessions"]), 1)
         self.assertEqual(street.ping(), 0)
-        desk.stop()
         laptop.kill()
         wait_for("the session is forgotten", lambda: bool(told(server, "session-gone")), 15.0)
         self.assertEqual(server.status()["sessions"], [])
@@ -98,6 +99,8 @@ class PoolTests(StreetCase):
         self.assertEqual(self._inner(laptop), ["10.73.0.2"])
         laptop.stop()
         server.morphnet("pki", "revoke", "laptop", "--release", "--dir", str(server.etc))
+        desk.morphnet(*join)
+        street.vpn.clients.append(desk)
         desk.start()
         wait_for("it has one now", lambda: self._inner(desk) == ["10.73.0.2"], 5.0)
         self.assert_quiet(server, laptop, desk)

@@ -65,6 +65,12 @@ class RecoveryTests(SynchronousTestCase):
             self.assertEqual(seen[name], ["file", True, True], name)
         self.assertEqual((seen["taken text"], seen["left"]), ("nameserver 2.2.2.2\n", []))
 
+    def test_hosts(self) -> None:
+        """Whoever reads the file of names while peers come and go reads a whole one, with the rights that it had."""
+        seen = observe("hosts_files")
+        self.assertEqual(seen["replaced"], [[], "1.2.3.4 carl\n", 0o644, False])
+        self.assertEqual(seen["mounted"], [[], "1.2.3.4 carl\n", 0o644, True])
+
 
 class RoutingTests(SynchronousTestCase):
     def test_ways(self) -> None:

@@ -18,7 +18,7 @@ from tests.lab.case import NOT_HERE, Ping
 
 KINDS = ("one2one", "easy", "easy_af", "hard", "firewall", "v6_only", "udp_blocked")
 HOMES = {kind: Home("none", v4=False, v6=True) if kind == "v6_only" else Home(kind) for kind in KINDS}
-WITHIN = 60.0  # seconds for all of them, fourteen processes on a small machine
+WITHIN = 100.0  # seconds for all of them, fourteen processes on a small machine
 
 
 def expected(one: str, other: str) -> str:
@@ -26,11 +26,9 @@ def expected(one: str, other: str) -> str:
     pair = {one, other}
     if "v6_only" in pair:
         return "direct" if pair == {"v6_only"} else "relay"  # they have no family in common
-    if pair == {"udp_blocked", "hard"}:  # by TCP then, whose port is another one for each destination as well
+    if pair == {"hard", "udp_blocked"}:  # the port of TCP is another one for each destination as well
         return "relay"
-    if "hard" in pair:  # its port is another one for each destination: the other must take what comes from any port
-        return "direct" if pair & {"one2one", "easy_af"} else "relay"
-    return "direct"
+    return "relay" if pair == {"hard"} else "direct"  # two that give each destination another port cannot be guessed
 
 
 class NatTableTests(SynchronousTestCase):

@@ -17,5 +17,5 @@ class HostTests(SynchronousTestCase):
 
     def test_kinds(self) -> None:
         """Every kind of change has a name of its own in the journal."""
-        expected = "address forwarding link nft-table resolv-conf resolvconf resolved route rule sysctl"
+        expected = "address forwarding hosts link nft-table resolv-conf resolvconf resolved route rule sysctl"
         self.assertEqual(sorted(KINDS), expected.split())

@@ -10,7 +10,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from morphnet.net.websocket import BACKLOG, BEAT, SILENCE, ServerSocket, server_factory
-from morphnet.rendezvous.registry import COME_AGAIN
+from morphnet.rendezvous.registry import COME_AGAIN, Terms
 from morphnet.wire.batch import Departure, Endpoint
 from morphnet.wire.relaying import (
     CALL,
@@ -240,6 +240,32 @@ class TrafficTests(RelayTestCase):
             self.registry.revoke(guest.network, "CRL", [])
         self.net.settle()
         self.assertEqual(self.at_laptop.heard, [("said", Drain(5.0, "update")), ("said", Revocations("CRL"))])
+
+    def test_brings_a_list(self) -> None:
+        """A node may bring a list of revoked certificates; the relay hears of which network it is."""
+        told: list[tuple[str, str]] = []
+        self.relay.told_revocations = lambda network, crl: told.append((network, crl))
+        self.laptop.tell(Revocations("CRL"))
+        self.laptop.close()
+        self.laptop.tell(Revocations("LATE"))
+        self.net.settle()
+        self.assertEqual(told, [(self.registry.guests[0].network, "CRL")])
+
+    def test_too_fast(self) -> None:
+        """Who sends faster than its rate is not read for a while; all that it sent arrives in the end."""
+        self.serve(terms=Terms(node_rate=100_000.0))
+        laptop, _ = self.node("laptop")
+        _, at_phone = self.node("phone")
+        server, turns = self.net.pumps[-2].serverIO, list[str]()
+        self.patch(server, "pauseProducing", lambda: turns.append("pause"))
+        self.patch(server, "resumeProducing", lambda: turns.append("read on"))
+        for number in range(20):
+            laptop.send([Departure(7, Endpoint("phone", 0), bytes((number,)) * 10_000, 1000)])
+            self.net.settle()
+        self.assertGreater(self.registry.counts["paused"], 0)
+        self.net.pass_by(5, 0.05)
+        self.assertEqual([data[0] for _, data, _ in at_phone.arrivals], list(range(20)))
+        self.assertEqual(turns, ["pause", "read on"])
 
     def test_revoked_meanwhile(self) -> None:
         """A node that is revoked while it is up is hung up on."""

@@ -30,6 +30,7 @@ class FakeLine:
         self.handed: list[bytes] = []
         self.full = False
         self.proofs: list[float] = []
+        self.pauses: list[float] = []
         self.ended = ""
 
     def tell(self, message: RelayMessage) -> None:
@@ -42,6 +43,10 @@ class FakeLine:
         if not self.full:
             self.handed.append(envelope)
         return not self.full
+
+    def pause(self, seconds: float) -> None:
+        """See Line."""
+        self.pauses.append(seconds)
 
     def prove(self, within: float) -> None:
         """See Line."""

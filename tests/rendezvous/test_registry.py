@@ -149,6 +149,13 @@ class OperatorTests(RegistryTestCase):
         for line in lines:
             self.assertEqual((line.news(), line.ended), ([Drain(5.0, "update")], ""))
 
+    def test_emptied(self) -> None:
+        """Who comes to a relay that is being emptied is refused."""
+        self.registry.drain(5.0, "update")
+        with self.assertRaises(Refused) as caught:
+            self.register(FakeLine("laptop"))
+        self.assertEqual((caught.exception.reason, self.registry.guests), ("the relay is being emptied", []))
+
     def test_revoke(self) -> None:
         """Who shows a revoked certificate is hung up on, its watchers hear that it is gone, all others get the list."""
         laptop, phone = self.come("laptop"), self.come("phone", "laptop")

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from morphnet.errors import MalformedFrame
-from morphnet.rendezvous.registry import MOST_SOCKETS, UNTOLD, Terms
+from morphnet.rendezvous.registry import BURST, MOST_NEWS, MOST_SOCKETS, UNTOLD, Terms
 from morphnet.wire.echo import Echoed, make_request, read_answer
 from morphnet.wire.relaying import (
     EVERYBODY,
@@ -123,20 +123,25 @@ class EnvelopeTests(RegistryTestCase):
         self.assertEqual(self.guest(self.phone).received, 0)
 
     def test_rate(self) -> None:
-        """A node may send a second's worth at once, and so much a second after that; others have their own."""
+        """Who sends more than a burst is not read until its rate has made up for it; nothing is dropped for it."""
         self.registry = self.make(Terms(node_rate=10_000.0))
         laptop, phone = self.come("laptop", "phone"), self.come("phone", "laptop")
-        for _ in range(50):
-            self.send(laptop, self.number(phone), bytes(995))
-        self.assertEqual((len(phone.handed), self.registry.counts["dropped_rate"]), (10, 40))
-        self.send(phone, self.number(laptop), bytes(995))
-        self.assertEqual(len(laptop.handed), 1)
-        for seconds, more in ((0.5, 5), (100.0, 10)):
-            self.clock.advance(seconds)
-            phone.handed.clear()
-            for _ in range(50):
-                self.send(laptop, self.number(phone), bytes(995))
-            self.assertEqual(len(phone.handed), more)
+
+        def spend(count: int) -> list[float]:
+            laptop.pauses.clear()
+            for _ in range(count):
+                self.send(laptop, self.number(phone), bytes(495))
+            return [round(seconds, 3) for seconds in laptop.pauses]
+
+        burst = round(BURST * 10_000 / 500)
+        self.assertEqual(spend(burst), [])
+        self.assertEqual(spend(3), [0.05, 0.1, 0.15])
+        self.clock.advance(0.15)
+        self.assertEqual(spend(1), [0.05])
+        self.clock.advance(100.0)
+        self.assertEqual(spend(burst + 1), [0.05])
+        self.assertEqual((len(phone.handed), phone.pauses), (2 * burst + 5, []))
+        self.assertEqual(self.registry.counts["paused"], 5)
 
     def test_usage(self) -> None:
         """What a node used is kept when it goes, and added up when it comes again."""
@@ -184,6 +189,18 @@ class EchoTests(RegistryTestCase):
         self.assertEqual(len(told), 3)
         assert isinstance(told[-1], Present)
         self.assertEqual(told[-1].observed[1:], ("observed 203.0.113.9 4501", "observed 2001:db8::9 4500"))
+
+    def test_changes_without_end(self) -> None:
+        """A mapping that changes all the time is told some times, then once a second; the last one is what counts."""
+        for port in range(1000, 1100):
+            self.ask("203.0.113.9", port)
+        self.assertEqual(len(self.watcher.news()), MOST_NEWS)
+        self.watcher.told.clear()
+        self.clock.advance(1.0)
+        self.ask("203.0.113.9", 2000)
+        self.ask("203.0.113.9", 2001)
+        self.assertEqual(len(self.watcher.news()), 1)
+        self.assertIn("observed 203.0.113.9 2001", self.guest(self.laptop).present().observed)
 
     def test_sockets_limited(self) -> None:
         """Of one node's sockets so many are remembered; the others are answered all the same."""

@@ -11,7 +11,7 @@ from morphnet.tunnel.echoing import IMPATIENT, REPEAT, Echoer
 from morphnet.tunnel.events import Effects, Mapped
 from morphnet.wire.batch import Arrival, Endpoint
 from morphnet.wire.echo import make_answer, read_request
-from tests.nats import DOOR, Host, Kind, Street
+from tests.nats import DELAY, DOOR, Host, Kind, Street
 
 ID, KEY, RELAY = b"idididid", bytes(range(32)), "192.0.2.1"
 
@@ -89,6 +89,13 @@ class EchoerTests(EchoTestCase):
         self.street.run(REPEAT + 1)
         self.assertIs(self.echoer.varies(DOOR), False)
         self.assertEqual(len(self.mapped(host)), 2)
+
+    def test_rtt(self) -> None:
+        """It knows how far the relay is, once that has answered."""
+        self.live(Kind.EASY)
+        self.assertIsNone(self.echoer.rtt())
+        self.street.run(60)
+        self.assertAlmostEqual(self.echoer.rtt() or 0.0, 2 * DELAY)
 
     def test_hurry(self) -> None:
         """When it is about to be of use it asks at once."""
