@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.error import ConnectError
+from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.interfaces import IDelayedCall, IListeningPort
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from morphnet.errors import HostError
 from morphnet.net.listen import listen_tcp
@@ -85,6 +86,7 @@ class Streams:
     """
 
     _log = Logger()
+    meeting = MeetTcp  # half way
 
     def __init__(self, mesh: Mesh, reactor: Any, listen: Listen = listen_shared) -> None:
         self._mesh, self._reactor, self._listen = mesh, reactor, listen
@@ -153,6 +155,7 @@ class Streams:
     def _try(self, peer: Peer, reaching: _Reaching) -> None:
         if reaching.streams or peer.session is None or peer.direct_paths():
             return
+        reaching.give_up()  # what is left of the last attempt
         identity = self._mesh.identity()
         if identity != self._shown:
             self._shown = identity
@@ -164,7 +167,7 @@ class Streams:
         for here, there in ways:
             if there.host in lines:
                 factory = self.port.calling(tls, there) if peer.caller else self.port.met
-                meeting = MeetTcp(self._reactor, here, there, factory)
+                meeting = self.meeting(self._reactor, here, there, factory)
                 reaching.meetings.append(meeting)
                 meeting.start(CALL_WITHIN)
         reaching.timers = [
@@ -189,12 +192,12 @@ class Streams:
         calling: Deferred[Any] = endpoint.connect(self.port.calling(tls, there))
         reaching.calls.append(calling)
 
-        def done(result: Any) -> Any:
+        def done(result: Any) -> None:
             reaching.calls.remove(calling)
-            return result
+            if isinstance(result, Failure) and not result.check(ConnectError, ConnectingCancelledError):
+                self._log.failure("the call to a peer broke", result)
 
         calling.addBoth(done)
-        calling.addErrback(lambda failure: failure.trap(ConnectError, CancelledError) and None)
 
     # -- what comes of it ----------------------------------------------------------------------------------------------
 
