@@ -114,7 +114,7 @@ class StreamTestCase(SynchronousTestCase):
         server, raw = self.called.factory.buildProtocol(here), Stranger()
         if server is None:
             return None
-        client = cast(IProtocol, raw)
+        client: IProtocol = raw
         self.net.join(server, client, FakeTransport(raw, False, here, there), FakeTransport(server, True, there, here))
         return raw
 
@@ -176,7 +176,7 @@ class OpenTests(StreamTestCase):
         server = self.called.met.buildProtocol(here)
         assert client is not None and server is not None
         ends = FakeTransport(client, False, here, there), FakeTransport(server, True, there, here)
-        self.net.join(cast(IProtocol, server), cast(IProtocol, client), *ends)
+        self.net.join(server, cast(IProtocol, client), *ends)
         self.net.settle()
         self.assertEqual([each.peer for each in (*self.here.streams, *self.there.streams)], ["bert", "anna"])
 
