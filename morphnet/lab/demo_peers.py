@@ -25,7 +25,7 @@ SEARCH = "[peer.story.addresses_changed('our') for peer in node.mesh.peers.value
 
 
 class PeersDemo(Stage):
-    """Two relays, and a machine in each of two homes whose firewalls let out nothing but the web at first."""
+    """Two relays, and a machine in each of two homes whose firewalls let no UDP through at first."""
 
     def __init__(self, box: Box, pause: float) -> None:
         super().__init__(box, pause)
@@ -58,7 +58,7 @@ class PeersDemo(Stage):
         anna.morphnet("console", "--dir", str(anna.etc), SEARCH)  # and not when its minute is over
 
     def _close(self) -> None:
-        self.box.set_nat("nat0", "web_only", forget=False)
+        self.box.set_nat("nat0", "udp_blocked", forget=False)
 
     def _kill(self) -> None:
         self.meeting.relay.kill()
@@ -74,10 +74,10 @@ class PeersDemo(Stage):
         self.scene.say("making a network, its certificates, two relays, and a machine in each of two homes")
         self.meeting.found()
         self.meeting.add_relay()
-        self.box.set_nat("nat0", "web_only")
-        self.box.set_nat("nat1", "web_only")
+        self.box.set_nat("nat0", "udp_blocked")
+        self.box.set_nat("nat1", "udp_blocked")
         for node, name in (("m0", "anna"), ("m1", "bert")):
-            self.meeting.join(node, name)
+            self.meeting.join(node, name, {"mesh-streams": False})  # UDP is what this is about
         wait_for("they have met at both relays", self._met)
         bert = self.meeting.inner("bert")
         return self.start_traffic(self.box.node("m0"), self.box.node("m1"), bert, bert)

@@ -172,11 +172,11 @@ class OpenTests(StreamTestCase):
         """Who is called by the one he was calling takes the part of the server."""
         tls = PeerTls(self.ca.identity("anna", CLIENT), "bert", self.revoked.__contains__)
         here, there = address_of(CLIENT_HOST, 4712), address_of(*THERE[:2])
-        client = self.anna.calling(tls, THERE).buildProtocol(there)
+        client: IProtocol | None = self.anna.calling(tls, THERE).buildProtocol(there)
         server = self.called.met.buildProtocol(here)
         assert client is not None and server is not None
         ends = FakeTransport(client, False, here, there), FakeTransport(server, True, there, here)
-        self.net.join(server, cast(IProtocol, client), *ends)
+        self.net.join(server, client, *ends)
         self.net.settle()
         self.assertEqual([each.peer for each in (*self.here.streams, *self.there.streams)], ["bert", "anna"])
 
