@@ -82,6 +82,13 @@ class MeshConfig:
     relays: tuple[str, ...] = field(
         default=(), metadata={"help": "HOST or HOST:PORT of each relay; none: no peers, only the server"}
     )
+    relay_pq: str = field(
+        default="require",
+        metadata={
+            "help": "require, or allow relays whose TLS (a proxy's) has no post-quantum group; peers always have",
+            "choices": ("require", "allow"),
+        },
+    )
     peers: tuple[str, ...] = field(default=("*",), metadata={"help": "names of the machines to meet; '*' for all"})
     networks: tuple[str, ...] = field(
         default=("10.73.0.0/24", "fd73::/64"), metadata={"help": "the inner networks that peers are in"}
@@ -106,6 +113,11 @@ class RelayConfig:
     name: str = field(default="", metadata={"help": "this relay's name, as in its certificate"})
     listen: tuple[str, ...] = field(default=("0.0.0.0", "::"), metadata={"help": "addresses to serve on"})
     relay_port: int = field(default=RELAY_PORT, metadata={"help": "TCP port of the WebSocket"})
+    proxy: bool = field(
+        default=False,
+        metadata={"help": "a proxy here speaks TLS on relay_port: serve it on loopback, see docs/peers.md"},
+    )
+    proxy_port: int = field(default=8080, metadata={"help": "TCP port on loopback for that proxy"})
     echo_port: int = field(default=ECHO_PORT, metadata={"help": "UDP port of the echo; the next one is taken as well"})
     control_port: int = field(
         default=CONTROL_PORT, metadata={"help": "TCP port for `morphnet join`, where the CA's key is"}

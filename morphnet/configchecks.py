@@ -135,6 +135,7 @@ CHECKS: dict[str, Check] = {
     "RelayConfig.listen": _some_addresses,
     "RelayConfig.relay_port": _port,
     "RelayConfig.echo_port": _port,
+    "RelayConfig.proxy_port": _port,
     "RelayConfig.control_port": _port,
     "RelayConfig.pool4": _pool(4, 30),
     "RelayConfig.pool6": _pool(6, 126),

@@ -106,6 +106,7 @@ class RelayClient:
         self.address = ""  # numeric, of the relay, while the line is up
         self.group = ""
         self.sent = self.received = self.sent_bytes = self.received_bytes = 0  # envelopes of datagrams
+        self.pq = "require"  # or "allow": a proxy in front of a relay may know no ML-KEM; peers require it all the same
         self.refused = 0  # that found the line full, or down
         self._names: dict[int, str] = {}
         self._listener, self._tls, self._clock = listener, tls, cast(IReactorTime, net)
@@ -173,7 +174,7 @@ class RelayClient:
         connection = socket.connection()
         assert connection is not None  # the factory is behind TLS
         try:
-            _, self.group = established(connection)
+            _, self.group = established(connection, self.pq)
         except Refused as refused:
             socket.drop(refused.reason)
             return

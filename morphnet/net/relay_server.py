@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from morphnet.errors import MalformedFrame, Refused
 from morphnet.net.control import host_of
 from morphnet.net.limits import LIMITS, Limits, Lobby, SourceLimiter, source_of
+from morphnet.net.proxied import Proxied
 from morphnet.net.tls import Complaints, Peer, PeersTls, ServerTls, established, handshake_trouble
 from morphnet.net.websocket import Socket, server_factory
 from morphnet.rendezvous.registry import COME_AGAIN, Registry
@@ -27,10 +28,10 @@ REGISTER_WITHIN = 10.0  # seconds from an open socket to its first message
 class RelayLine:
     """One node's connection, as the registry sees it."""
 
-    def __init__(self, socket: Socket, peer: Peer) -> None:
+    def __init__(self, socket: Socket, peer: Peer, host: str) -> None:
         self._socket = socket
         self.name, self.network, self.serial = peer.name, peer.issuer, peer.serial
-        self.observed = Place(LINE, socket.host, socket.port)
+        self.observed = Place(LINE, host, socket.port)
         self.registered = False
         self.timer: IDelayedCall | None = None
 
@@ -75,13 +76,18 @@ class RelayServer:
     """
     All lines. `factory` is what an endpoint listens with.
 
-    :param tls: None for a port that only a proxy on this machine reaches.
+    :param door: our end of TLS; or, on a port that only a proxy on this machine reaches, who reads what that says.
     """
 
     _log = Logger()
 
     def __init__(
-        self, tls: ServerTls, registry: Registry, reactor: Any, limits: Limits = LIMITS, pq: str = "require"
+        self,
+        door: ServerTls | Proxied,
+        registry: Registry,
+        reactor: Any,
+        limits: Limits = LIMITS,
+        pq: str = "require",
     ) -> None:
         self.registry, self.clock = registry, reactor
         self.complaints = Complaints(reactor.seconds)
@@ -93,7 +99,10 @@ class RelayServer:
         self._lines: dict[Socket, RelayLine | None] = {}
         self._full = 0
         self._empty: Deferred[None] | None = None
-        self.factory: IProtocolFactory = Doorway(self.admits, tls, server_factory(self, reactor), self.clock)
+        self._proxied = door if isinstance(door, Proxied) else None
+        self.factory: IProtocolFactory = server_factory(self, reactor)
+        if isinstance(door, ServerTls):
+            self.factory = Doorway(self.admits, door, self.factory, self.clock)
 
     def counters(self) -> dict[str, int]:
         """For the node's status."""
@@ -142,19 +151,30 @@ class RelayServer:
 
     def opened(self, socket: Socket) -> None:
         """It has shown a good certificate, or is told why it was none."""
-        connection = socket.connection()
-        assert connection is not None  # the factory is behind TLS
         self._lobby.leave(socket)
         try:
-            peer, _ = established(connection, self._pq)
-            if peer.kind != "client":
-                raise Refused("certificate of a wrong usage")
+            peer, host = self._recognised(socket)
         except Refused as refused:
             socket.send_text(encode(TurnedAway(phrase(refused.reason))))
             socket.end(refused.reason)  # `ended` counts it
             return
-        line = self._lines[socket] = RelayLine(socket, peer)
+        line = self._lines[socket] = RelayLine(socket, peer, host)
         line.timer = self.clock.callLater(REGISTER_WITHIN, socket.drop, "it does not register")
+
+    def _recognised(self, socket: Socket) -> tuple[Peer, str]:
+        """
+        Who it is, and its address.
+
+        :raises Refused: nobody who may come in.
+        """
+        if self._proxied is not None:
+            return self._proxied.peer(socket.headers), self._proxied.address(socket.headers)
+        connection = socket.connection()
+        assert connection is not None  # the factory is behind TLS
+        peer, _ = established(connection, self._pq)
+        if peer.kind != "client":
+            raise Refused("certificate of a wrong usage")
+        return peer, socket.host
 
     def text(self, socket: Socket, text: bytes) -> None:
         """:raises MalformedFrame: what it says has no place here."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import typing
+from collections.abc import Mapping
 from typing import Any, cast
 
 from autobahn.twisted.websocket import (
@@ -86,6 +87,7 @@ class Socket:
 
     owner: Owner
     clock: IReactorTime
+    headers: Mapping[str, str] = {}  # of the request, names in lower case; at the end that was called
     host = local = ""  # numeric addresses, the peer's and ours
     port = local_port = 0  # the peer's and ours
     is_server = False
@@ -172,10 +174,15 @@ class Socket:
         super().connectionMade()  # type: ignore[misc]
 
     def _keep_short(self) -> None:
-        """No more than UNSENT waits in the kernel: what is sent next shall not stand behind a megabyte."""
+        """
+        No more than UNSENT waits in the kernel: what is sent next shall not stand behind a megabyte. And nothing waits
+        for an acknowledgement: Autobahn means to turn that off, but asks before it knows its own options, and through a
+        relay it cost 90 ms for each round trip.
+        """
         below = getattr(self.transport, "transport", self.transport)
         if isinstance(opened := getattr(below, "socket", None), socket.socket):
             opened.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT)
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         for timer in (self._proof, self._resting):
@@ -226,6 +233,7 @@ class ServerSocket(Socket, WebSocketServerProtocol):  # type: ignore[misc]
         ours: str = self.factory.protocols[0]
         if ours not in request.protocols:
             raise ConnectionDeny(ConnectionDeny.BAD_REQUEST)
+        self.headers = {name.lower(): value for name, value in request.headers.items()}
         return ours
 
 

@@ -20,10 +20,11 @@ from morphnet.errors import ConfigError, HostError
 from morphnet.net.control_server import ControlServer
 from morphnet.net.limits import LIMITS
 from morphnet.net.listen import listen_tcp
+from morphnet.net.proxied import Proxied
 from morphnet.net.relay_server import RelayServer
 from morphnet.net.tls import Identity, ServerTls
 from morphnet.net.udp import UdpDoor
-from morphnet.pki.authority import Authority, issuer_of, names_of
+from morphnet.pki.authority import Authority, names_of, network_of
 from morphnet.pki.files import CA, key_path, load_authority
 from morphnet.pki.names import join_address
 from morphnet.pki.revocations import RevocationList, read_revocations
@@ -61,18 +62,21 @@ class RelayService(RoleService):
         terms = Terms(config.max_nodes, config.node_rate, config.echo_port, config.echo_port + 1)
         registry = Registry(reactor, os.urandom, terms)
         self._node = node = RelayNode(config, registry)
-        tls = ServerTls(identity, lambda serial: any(serial in each.serials for each in self._revoked.values()))
+        tls = ServerTls(identity, self._is_revoked)
         self._renewal = Renewal(config.pki_dir, config.name, tls, time.time)
         limits = replace(LIMITS, connections=min(config.max_nodes + LIMITS.half_open, self.files - 64))
-        self._server = RelayServer(tls, registry, reactor, limits)
+        self._cas = {network_of(ca): ca for ca in x509.load_pem_x509_certificates(identity.ca)}
+        door = Proxied(list(self._cas.values()), self._is_revoked, time.time) if config.proxy else tls
+        self._server = RelayServer(door, registry, reactor, limits)
         self._server.told_revocations = self._told_revocations
-        self._cas = {issuer_of(ca): ca for ca in x509.load_pem_x509_certificates(identity.ca)}
         node.counters, node.read_again = self._counters, self._read_again
+        hosts, port = (("127.0.0.1",), config.proxy_port) if config.proxy else (config.listen, config.relay_port)
+        for host in hosts:
+            self._listen(host, port, self._server.factory)
         for host in config.listen:
-            self._listen(host, config.relay_port, self._server.factory)
-            for port in (terms.echo_port, terms.second_port):
-                self._open_echo(host, port)
-        serves = [f"tcp {config.relay_port}, udp {terms.echo_port} and {terms.second_port}"]
+            for echo_port in (terms.echo_port, terms.second_port):
+                self._open_echo(host, echo_port)
+        serves = [f"tcp {port}{' for a proxy' if config.proxy else ''}, udp {terms.echo_port} and {terms.second_port}"]
         if config.enrol and key_path(config.pki_dir, CA).exists():
             self._enrol(tls, identity, node)
             serves.append(f"tcp {config.control_port} for invitations")
@@ -154,8 +158,11 @@ class RelayService(RoleService):
         finally:
             ledger.close()
         if serials:
-            network, now = issuer_of(self._authority.certificate), time.time()
+            network, now = network_of(self._authority.certificate), time.time()
             self._revoke(network, self._authority.revocations(serials, now=now))
+
+    def _is_revoked(self, serial: str) -> bool:
+        return any(serial in each.serials for each in self._revoked.values())
 
     def _told_revocations(self, network: str, crl: str) -> None:
         """A node has brought a list, which another relay has given to it."""

@@ -68,6 +68,7 @@ class Relays:
             host, port = split_address(place, RELAY_PORT)
             destination = Destination(host, port, sources)
             relay = RelayClient(self._reactor, tls(host), destination, FIRST_DOOR + turn, self)
+            relay.pq = self._mesh.config.relay_pq
             caller = _Caller(relay)
             story = reconnect(caller, self._mesh.clock, random.random)
             self._lines[relay] = story, caller

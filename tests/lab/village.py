@@ -102,44 +102,23 @@ def _clear() -> None:
 atexit.register(_clear)
 
 
-def _watched(test: Callable[[VillageCase], None]) -> Callable[[VillageCase], None]:
-    """The same test; when it fails, its village is not used again."""
-
-    @functools.wraps(test)
-    def watched(case: VillageCase) -> None:
-        try:
-            test(case)
-        except BaseException:
-            case.village.failed = True
-            print(f"{case.id()}: logs in {case.village.keep_logs(case.id())}", file=sys.stderr)
-            raise
-
-    return watched
+def village_of(place: Place) -> Village:
+    """The village that stands, if it is like `place` and sound, else a new one."""
+    if _standing and (_standing[0].place != place or _standing[0].failed):
+        _clear()
+    if not _standing:
+        _standing.append(Village(place))
+    return _standing[0]
 
 
-class VillageCase(SynchronousTestCase):
-    """Tests on the village of `place`."""
+class VillageActions:
+    """What can be done in a village, for tests and for benchmarks."""
 
-    skip = NOT_HERE
-    timeout = 180
-    place: ClassVar[Place] = Place()
-
-    def __init_subclass__(cls) -> None:
-        """Watch every test of the class."""
-        for name, value in list(vars(cls).items()):
-            if name.startswith("test_"):
-                setattr(cls, name, _watched(value))
-
-    def setUp(self) -> None:
-        if _standing and (_standing[0].place != self.place or _standing[0].failed):
-            _clear()
-        if not _standing:
-            _standing.append(Village(self.place))
-        self.village = _standing[0]
-        self.box, self.meeting = self.village.box, self.village.meeting
+    def use(self, village: Village) -> None:
+        """Act on this one from now on."""
+        self.village = village
+        self.box, self.meeting = village.box, village.meeting
         self.machines, self.relay = self.meeting.machines, self.meeting.relay
-
-    # -- what is done
 
     def ping(self, *words: str, of: str = "bert", at: str = "anna") -> Ping:
         """Start to ping a peer."""
@@ -203,6 +182,38 @@ class VillageCase(SynchronousTestCase):
             yield
         finally:
             self.box.set_nat(name, before, forget=False)
+
+
+def _watched(test: Callable[[VillageCase], None]) -> Callable[[VillageCase], None]:
+    """The same test; when it fails, its village is not used again."""
+
+    @functools.wraps(test)
+    def watched(case: VillageCase) -> None:
+        try:
+            test(case)
+        except BaseException:
+            case.village.failed = True
+            print(f"{case.id()}: logs in {case.village.keep_logs(case.id())}", file=sys.stderr)
+            raise
+
+    return watched
+
+
+class VillageCase(VillageActions, SynchronousTestCase):
+    """Tests on the village of `place`."""
+
+    skip = NOT_HERE
+    timeout = 180
+    place: ClassVar[Place] = Place()
+
+    def __init_subclass__(cls) -> None:
+        """Watch every test of the class."""
+        for name, value in list(vars(cls).items()):
+            if name.startswith("test_"):
+                setattr(cls, name, _watched(value))
+
+    def setUp(self) -> None:
+        self.use(village_of(self.place))
 
     # -- what is asserted
 
