@@ -42,7 +42,9 @@ class OpenTests(VillageCase):
             self.until("the relay carries on", lambda: self.all_are("relay"), 5.0)
             rest(4.0)
             self.unbroken(fetch.end())
-            self.none_lost(ping.end())
+            final = ping.end()
+            self.none_lost(final)
+            self.assertLess(final["longest_gap_ms"], 1000)
         self.until_again()
 
     def until_again(self) -> None:
