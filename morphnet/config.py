@@ -96,6 +96,8 @@ class MeshConfig:
         default=("10.73.0.0/24", "fd73::/64"), metadata={"help": "the inner networks that peers are in"}
     )
     port: int = field(default=0, metadata={"help": "UDP port for direct ways; 0: any, another one on each uplink"})
+    streams: bool = field(default=True, metadata={"help": "reach peers by TCP where UDP does not pass"})
+    stream_port: int = field(default=0, metadata={"help": "TCP port for that; 0: any, another one on each uplink"})
     hosts: bool = field(default=True, metadata={"help": "let this machine know its peers by name (/etc/hosts)"})
     port_mapping: bool = field(
         default=True, metadata={"help": "ask the router at home to let peers in (PCP, NAT-PMP); it is not insisted on"}

@@ -155,6 +155,7 @@ CHECKS: dict[str, Check] = {
     "MeshConfig.peers": _names,
     "MeshConfig.networks": _prefixes,
     "MeshConfig.port": _port,
+    "MeshConfig.stream_port": _port,
     "MeshConfig.ethernet": _interface_or_none,
     "MeshConfig.bridge": _interface_or_none,
     "ClientConfig.server": _server,

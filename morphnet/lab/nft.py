@@ -11,6 +11,7 @@ firewall     forwards, and lets in from outside only answers
 udp_blocked  as easy, and lets no UDP through
 udp_small    as easy, and lets no UDP through that is longer than 300 bytes: probes pass, data do not
 udp_mute     as easy, and lets no UDP out: what comes in as an answer still does
+web_only     as udp_blocked, and lets no TCP through but to port 443
 
 Besides, whatever its kind, it may have a table of mappings that machines inside asked for (lab/portmapper.py).
 
@@ -120,10 +121,10 @@ def _address(offset: int) -> bytes:
     return _expression("payload", _be32(1, 1), _be32(2, 1), _be32(3, offset), _be32(4, 4))
 
 
-def _port(number: int) -> bytes:
-    """`th dport number`."""
+def _port(number: int, *, but: bool = False) -> bytes:
+    """`th dport number`; `but` is `!=`."""
     load = _expression("payload", _be32(1, 1), _be32(2, 2), _be32(3, _TO_PORT), _be32(4, 2))
-    return load + _equal(struct.pack("!H", number))
+    return load + _equal(struct.pack("!H", number), int(but))
 
 
 def _to_host(host: str, port: int | None = None) -> bytes:
@@ -195,12 +196,15 @@ def rules(kind: str, outside: str, ports: tuple[int, int] | None = None, host: s
         said.append(_rule("forward", _device(_IIFNAME, outside), _known(), _verdict(_ACCEPT)))
         said.append(_rule("forward", _device(_IIFNAME, outside), _verdict(_DROP)))
         return said
-    if kind == "udp_blocked":
+    if kind in ("udp_blocked", "web_only"):
         said.append(_rule("forward", _meta(_L4PROTO, b"\x11"), _verdict(_DROP)))
     if kind == "udp_small":
         said.append(_rule("forward", _meta(_L4PROTO, b"\x11"), _longer_than(300), _verdict(_DROP)))
     if kind == "udp_mute":
         said.append(_rule("forward", _device(_OIFNAME, outside), _meta(_L4PROTO, b"\x11"), _verdict(_DROP)))
+    if kind == "web_only":  # also what it knows already
+        tcp = _meta(_L4PROTO, b"\x06")
+        said.append(_rule("forward", tcp, _device(_OIFNAME, outside), _port(443, but=True), _verdict(_DROP)))
     # A router in a home says nothing to strangers. If it did, its "port unreachable" would end a session whose
     # mapping was just forgotten, and a stranger's packet would occupy the port that the mapping wants back.
     said.append(_chain("input", "filter", _INPUT, 0))

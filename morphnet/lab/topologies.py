@@ -22,6 +22,7 @@ NAT_KINDS = (
     "udp_blocked",
     "udp_small",
     "udp_mute",
+    "web_only",
 )  # see lab/nft.py
 SERVER, SERVER6 = "203.0.113.1", "2001:db8:ffff::1"
 SECOND, SECOND6 = "192.0.2.1", "2001:db8:fffe::1"  # the server's other public address, if it has one

@@ -21,7 +21,8 @@ def listen_tcp(
     Listen there. Twisted's listenTCP("::") takes IPv4 as well, so that no other listener can: the socket is made here.
 
     :param optional: a machine without IPv6 is no reason to fail; then the answer is None.
-    :param shared: other processes of the same user may listen there as well, and the kernel deals out the callers.
+    :param shared: other sockets, of this process or of others of the same user, may have that port as well: to be dealt
+        out callers among them, or to call from it.
     :raises HostError: the machine refuses the address or the port.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

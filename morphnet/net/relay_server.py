@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocolFactory
+from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocolFactory, IReactorTime
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
@@ -15,7 +15,7 @@ from morphnet.errors import MalformedFrame, Refused
 from morphnet.net.control import host_of
 from morphnet.net.limits import LIMITS, Limits, Lobby, SourceLimiter, source_of
 from morphnet.net.proxied import Proxied
-from morphnet.net.tls import Complaints, Peer, ServerTls, established, handshake_trouble
+from morphnet.net.tls import Complaints, Peer, PeersTls, ServerTls, established, handshake_trouble
 from morphnet.net.websocket import Socket, server_factory
 from morphnet.rendezvous.registry import COME_AGAIN, Registry
 from morphnet.wire.messages import phrase
@@ -56,15 +56,18 @@ class RelayLine:
         self._socket.end(reason)
 
 
-class _Doorway(TLSMemoryBIOFactory):
+class Doorway(TLSMemoryBIOFactory):
     """Turns a connection away before TLS has seen a byte of it."""
 
-    def __init__(self, server: RelayServer, tls: ServerTls, inner: IProtocolFactory) -> None:
-        super().__init__(tls, False, inner, server.clock)
-        self._server = server
+    def __init__(
+        self, admits: Callable[[str], bool], tls: ServerTls | PeersTls, inner: IProtocolFactory, clock: IReactorTime
+    ) -> None:
+        """:param admits: whether one more connection from that address may come in."""
+        super().__init__(tls, False, inner, clock)
+        self._admits = admits
 
     def buildProtocol(self, addr: IAddress | None) -> TLSMemoryBIOProtocol:
-        if not self._server.admits(host_of(addr)):
+        if not self._admits(host_of(addr)):
             return cast(TLSMemoryBIOProtocol, None)  # Twisted closes the socket
         return super().buildProtocol(addr)
 
@@ -99,7 +102,7 @@ class RelayServer:
         self._proxied = door if isinstance(door, Proxied) else None
         self.factory: IProtocolFactory = server_factory(self, reactor)
         if isinstance(door, ServerTls):
-            self.factory = _Doorway(self, door, self.factory)
+            self.factory = Doorway(self.admits, door, self.factory, self.clock)
 
     def counters(self) -> dict[str, int]:
         """For the node's status."""

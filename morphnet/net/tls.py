@@ -291,11 +291,29 @@ class PeerTls(_Side):
         found = describe(certificate)
         if found.kind != "client":
             raise Refused(_VERIFY_TROUBLE[_WRONG_PURPOSE])
-        if not same_name(found.name, self._peer):
+        if not self._expects(found.name):
             raise Refused("certificate of another name")
         if self._revoked(found.serial):
             raise Refused("certificate revoked")
         return found
+
+    def _expects(self, name: str) -> bool:
+        return same_name(name, self._peer)
+
+
+class PeersTls(PeerTls):
+    """
+    The end that any of several peers may call.
+
+    :param known: asked at every handshake with the name that is shown; must not block.
+    """
+
+    def __init__(self, identity: Identity, known: Callable[[str], bool], revoked: Callable[[str], bool]) -> None:
+        self._known = known
+        super().__init__(identity, "", revoked)
+
+    def _expects(self, name: str) -> bool:
+        return self._known(name)
 
 
 def established(connection: SSL.Connection, pq: str = "require") -> tuple[Peer, str]:

@@ -89,7 +89,8 @@ class Socket:
     clock: IReactorTime
     headers: Mapping[str, str] = {}  # of the request, names in lower case; at the end that was called
     host = local = ""  # numeric addresses, the peer's and ours
-    port = 0  # the peer's
+    port = local_port = 0  # the peer's and ours
+    is_server = False
 
     def settle(self, owner: Owner, clock: IReactorTime) -> None:
         """Before the connection is made."""
@@ -166,7 +167,7 @@ class Socket:
     def connectionMade(self) -> None:
         peer = self.transport.getPeer()
         self.host, self.local = host_of(peer), host_of(self.transport.getHost())
-        self.port = getattr(peer, "port", 0)
+        self.port, self.local_port = (getattr(each, "port", 0) for each in (peer, self.transport.getHost()))
         self._keep_short()
         self.transport.registerProducer(self, True)
         self.owner.connected(self)
@@ -229,10 +230,11 @@ class ServerSocket(Socket, WebSocketServerProtocol):  # type: ignore[misc]
 
     def onConnect(self, request: Any) -> str:
         """Speak our subprotocol; who does not ask for it is no node."""
-        if SUBPROTOCOL not in request.protocols:
+        ours: str = self.factory.protocols[0]
+        if ours not in request.protocols:
             raise ConnectionDeny(ConnectionDeny.BAD_REQUEST)
         self.headers = {name.lower(): value for name, value in request.headers.items()}
-        return SUBPROTOCOL
+        return ours
 
 
 class ClientSocket(Socket, WebSocketClientProtocol):  # type: ignore[misc]
@@ -252,8 +254,8 @@ _SHARED = {
 class _Servers(WebSocketServerFactory):  # type: ignore[misc, unused-ignore]
     noisy = False
 
-    def __init__(self, owner: Owner, reactor: Any) -> None:
-        super().__init__(protocols=[SUBPROTOCOL], server="", reactor=reactor)
+    def __init__(self, owner: Owner, reactor: Any, speaks: str) -> None:
+        super().__init__(protocols=[speaks], server="", reactor=reactor)
         self.setProtocolOptions(webStatus=False, **_SHARED)
         self._settled = owner, reactor
 
@@ -267,8 +269,8 @@ class _Servers(WebSocketServerFactory):  # type: ignore[misc, unused-ignore]
 class _Clients(WebSocketClientFactory):  # type: ignore[misc, unused-ignore]
     noisy = False
 
-    def __init__(self, owner: Owner, url: str, reactor: Any) -> None:
-        super().__init__(url, protocols=[SUBPROTOCOL], useragent="", reactor=reactor)
+    def __init__(self, owner: Owner, url: str, reactor: Any, speaks: str) -> None:
+        super().__init__(url, protocols=[speaks], useragent="", reactor=reactor)
         self.setProtocolOptions(**_SHARED)
         self._settled = owner, reactor
 
@@ -279,15 +281,20 @@ class _Clients(WebSocketClientFactory):  # type: ignore[misc, unused-ignore]
         return socket
 
 
-def server_factory(owner: Owner, reactor: Any) -> IProtocolFactory:
-    """Builds a ServerSocket for each connection."""
-    return cast(IProtocolFactory, _Servers(owner, reactor))
+def server_factory(owner: Owner, reactor: Any, speaks: str = SUBPROTOCOL) -> IProtocolFactory:
+    """
+    Builds a ServerSocket for each connection.
+
+    :param speaks: the subprotocol.
+    """
+    return cast(IProtocolFactory, _Servers(owner, reactor, speaks))
 
 
-def client_factory(owner: Owner, url: str, reactor: Any) -> IProtocolFactory:
+def client_factory(owner: Owner, url: str, reactor: Any, speaks: str = SUBPROTOCOL) -> IProtocolFactory:
     """
     Builds a ClientSocket.
 
     :param url: "ws://HOST:PORT/", or "wss://..." where TLS is around it: what HTTP says that it wants.
+    :param speaks: the subprotocol.
     """
-    return cast(IProtocolFactory, _Clients(owner, url, reactor))
+    return cast(IProtocolFactory, _Clients(owner, url, reactor, speaks))

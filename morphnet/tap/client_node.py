@@ -289,7 +289,9 @@ class ClientNode(Node):
         """Sums over the sockets and the TUN."""
         total = self.ways.counters() + Counter(self.tun.counters()) + Counter(no_door=self.pump.no_door)
         total += self._lan.counters() if self._lan is not None else Counter()
-        return total + self.mesh.doors.counters() if self.mesh is not None else total
+        if self.mesh is not None:
+            total += self.mesh.doors.counters() + Counter(self.mesh.streams.port.counters())
+        return total
 
     def control_of(self, session: Session) -> tuple[str, str]:
         """State and TLS group of the control link."""

@@ -28,6 +28,8 @@ from morphnet.tap.peer import Peer
 from morphnet.tap.peer_doors import PeerDoors
 from morphnet.tap.relays import Relays
 from morphnet.tap.revoked import Revoked
+from morphnet.tap.streams import Streams
+from morphnet.tunnel.carrier import DIRECT, RELAYED
 from morphnet.tunnel.events import Effects, Event, Mapped, Overrun, PathChanged, Reached, WayFound
 from morphnet.tunnel.path import State
 from morphnet.tunnel.session import Session
@@ -67,6 +69,7 @@ class Mesh:
         self.revocations = Revoked(identity, state_dir)
         self.named: list[Callable[[dict[str, tuple[str, ...]]], None]] = []  # told of the peers' inner addresses
         self.doors = PeerDoors(reactor, pump, config.port, self._doors_changed)
+        self.streams = Streams(self, reactor)
         self.fan = Fan(reactor, pump, self._doors_of_paths)
         self.mapped = MappedDoors(reactor, self.doors, identity().key, self._mapping_changed)
         self.relays = Relays(self, reactor)
@@ -77,6 +80,7 @@ class Mesh:
             peer.stop()
         self.relays.stop()
         self.doors.close()
+        self.streams.stop()
         self.fan.close()
         return self.mapped.close()
 
@@ -84,14 +88,18 @@ class Mesh:
 
     def places(self) -> list[Place]:
         """Where we may be reached directly, as far as we know."""
-        return list(dict.fromkeys([*self.doors.places(), *self.mapped.places(), *self.relays.seen_places()]))
+        ours = [*self.doors.places(), *self.mapped.places(), *self.streams.places()]
+        return list(dict.fromkeys([*ours, *self.relays.seen_places()]))
 
     def has_door(self, number: int) -> bool:
         """Whether it is one of our sockets for direct ways, and open."""
         return number in self.doors.families or self.fan.has(number)
 
     def local_of(self, number: int) -> tuple[str, int] | None:
-        """Address and port of one of them."""
+        """Our address and port at a door to peers."""
+        stream = self.streams.of_door(number)
+        if stream is not None:
+            return stream.local.host, stream.local.port
         return self.doors.local_of(number) or self.fan.local_of(number)
 
     def _doors_of_paths(self) -> set[int]:
@@ -149,6 +157,7 @@ class Mesh:
         self.relays.uplinks_are(uplinks)
 
     def _doors_changed(self) -> None:
+        self.streams.hosts_are(self.doors.hosts)
         self.relays.use_doors()
         for peer in list(self.peers.values()):
             peer.doors_changed()
@@ -226,18 +235,19 @@ class Mesh:
         return tuple(self._peer_status(peer) for _, peer in sorted(self.peers.items()))
 
     def _peer_status(self, peer: Peer) -> PeerStatus:
-        direct = peer.direct_paths()
         candidates = peer.session.outbound.candidates() if peer.session is not None else []
         used = next(iter(candidates), None)
+        rank = used.rank if used is not None else RELAYED
+        stream = self.streams.of_door(used.door) if used is not None else None
         local = self.local_of(used.door) if used is not None else None
         return PeerStatus(
             name=peer.name,
             state=peer.state,
             since=peer.since,
             inner=peer.inner,
-            way="direct" if direct else "relay" if candidates else "none",
+            way="none" if used is None else "direct" if rank < RELAYED else "relay",
             local=shown_address(Endpoint(*local)) if local else "",
-            remote=(shown_address(used.remote) if direct else used.uplink) if used is not None else "",
+            remote=str(stream or (shown_address(used.remote) if rank == DIRECT else used.uplink)) if used else "",
             rtt=used.rtt.smoothed if used is not None else None,
             group=peer.group,
             words=peer.words,

@@ -23,7 +23,7 @@ WITHIN = 2.0  # seconds for the echoes to answer: four questions each
 def netcheck(mesh: Mesh) -> Deferred[NetcheckStatus]:
     """Ask every echo anew, and tell what came of it."""
     asked_at = mesh.pump.now()
-    echoers = [echoer for _, _, echoer in mesh.relays.lines() if echoer is not None]
+    echoers = [echoer for _, _, echoer in mesh.relays.standing() if echoer is not None]
     mesh.relays.hurry()
     mesh.pump.carry_out(Effects())
 
@@ -39,7 +39,7 @@ def netcheck(mesh: Mesh) -> Deferred[NetcheckStatus]:
 
 
 def _picture(mesh: Mesh, asked_at: float) -> NetcheckStatus:
-    lines = mesh.relays.lines()
+    lines = mesh.relays.standing()
     rtts = [(echoer.rtt() if echoer is not None else None) for _, _, echoer in lines]
     nearest = next((turn for turn, rtt in enumerate(rtts) if rtt is not None), None)
     echoers = [echoer for _, _, echoer in lines if echoer is not None]

@@ -19,7 +19,7 @@ from morphnet.tap.guessing import Guessing
 from morphnet.tap.introduction import Meeting
 from morphnet.tap.node import shown_address
 from morphnet.tap.tried import tried
-from morphnet.tunnel.carrier import DIRECT
+from morphnet.tunnel.carrier import DIRECT, STREAM
 from morphnet.tunnel.events import Effects, PathChanged, Reached, WayFound
 from morphnet.tunnel.outbound import Letter
 from morphnet.tunnel.path import Path, State
@@ -70,7 +70,7 @@ class Peer:
 
     def present(self, relay: RelayClient, said: Present) -> None:
         """It is at that relay."""
-        before, fresh = set(self._all_places()), self._numbers.get(relay.number) != said.number
+        before, fresh = set(self.all_places()), self._numbers.get(relay.number) != said.number
         self.observed[relay.number], self._numbers[relay.number] = read_places(said.observed), said.number
         if self.session is not None and said.instance != self._instance:
             self.forget("the peer is another process than before")
@@ -78,7 +78,7 @@ class Peer:
             self.keep_relay_paths()
         if fresh:
             self.story.appeared()
-        if self.session is not None and set(self._all_places()) - before:
+        if self.session is not None and set(self.all_places()) - before:
             self._use_places()
             self.guessing.renew()
             self.story.addresses_changed("its")
@@ -98,6 +98,7 @@ class Peer:
 
     def _drop_session(self) -> None:
         session, self.session, self._instance, self.words = self.session, None, "", ()
+        self.mesh.streams.forget(self.name)
         if self.prober is not None:
             self.mesh.pump.tunnel.askers.pop(self.prober.keys.id, None)
             self.prober = None
@@ -180,7 +181,7 @@ class Peer:
 
     # -- the search for direct ways ------------------------------------------------------------------------------------
 
-    def _all_places(self) -> list[Place]:
+    def all_places(self) -> list[Place]:
         """Where it may be, what it said itself first."""
         found = dict.fromkeys(self.places)
         for observed in self.observed.values():
@@ -189,7 +190,7 @@ class Peer:
 
     def _use_places(self) -> None:
         if self.prober is not None:
-            self.prober.use(self.mesh.doors.families, self._all_places(), self.mesh.pump.now())
+            self.prober.use(self.mesh.doors.families, self.all_places(), self.mesh.pump.now())
             self.mesh.pump.carry_out(Effects())
 
     def doors_changed(self) -> None:
@@ -212,9 +213,10 @@ class Peer:
             return
         self._use_places()
         prober.search(self.mesh.pump.now())
-        self.guessing.begin(prober, self._all_places())
+        self.guessing.begin(prober, self.all_places())
         self.mesh.relays.hurry()
         self.tell_places()
+        self.mesh.streams.search(self)
 
     def tell_places(self) -> None:
         """Tell it where we may be reached now."""
@@ -243,8 +245,9 @@ class Peer:
             self._use_places()
             self.prober.search(self.mesh.pump.now())
             if not self.direct_paths():
-                self.guessing.begin(self.prober, self._all_places())
+                self.guessing.begin(self.prober, self.all_places())
             self.mesh.pump.carry_out(Effects())
+            self.mesh.streams.search(self)
 
     def way_found(self, event: WayFound) -> None:
         """A probe was answered: the caller takes the best way after a moment."""
@@ -290,9 +293,12 @@ class Peer:
     def path_changed(self, event: PathChanged) -> None:
         """A path began another part of its life."""
         path = self.session.paths.get(event.path) if self.session is not None else None
+        if path is not None and path.rank == STREAM and event.now == State.SILENT:
+            self.mesh.streams.doubt(path.door)
         if path is None or path.rank != DIRECT:
             return
         if event.now == State.ACTIVE:
+            self.mesh.streams.direct(self)
             self.story.found(f"{path.uplink or 'an uplink'} to {shown_address(path.remote)}")
         elif not self.direct_paths():
             self.story.lost()

@@ -41,6 +41,11 @@ class PeerDoors:
         """Number of each socket, and whether it is IPv6."""
         return {door.number: ":" in door.host for door in self._doors.values()}
 
+    @property
+    def hosts(self) -> list[str]:
+        """Their addresses, without the ports."""
+        return list(dict.fromkeys(door.host for door in self._doors.values()))
+
     def places(self) -> list[Place]:
         """Their own addresses."""
         return [Place(LOCAL, *door.local[:2]) for door in self._doors.values()]

@@ -19,7 +19,7 @@ from morphnet.tunnel.carrier import RELAYED, Carrier
 from morphnet.tunnel.echoing import Echoer
 from morphnet.tunnel.events import Effects
 from morphnet.wire.batch import Arrival, Endpoint
-from morphnet.wire.places import OBSERVED, VARYING, Place
+from morphnet.wire.places import LINE, OBSERVED, VARYING, Place, read_places
 from morphnet.wire.relaying import EVERYBODY, MOST_WATCHED, Drain, Present, Register, Registered, Revocations
 
 if TYPE_CHECKING:
@@ -132,6 +132,11 @@ class Relays:
             found.update((Place(VARYING, seen.host, 1), None) for seen in echoer.varying())
         return list(found)
 
+    def lines(self) -> list[tuple[str, Place]]:
+        """Our address on the line to each relay, and the one that the relay sees."""
+        up = [(relay.local, relay.answer.observed) for relay in self._lines if relay.answer is not None]
+        return [(local, place) for local, seen in up for place in read_places(seen) if place.kind == LINE]
+
     def varying_door(self) -> tuple[str, str] | None:
         """Uplink and address of a socket whose router gives each destination another port; None when there is none."""
         for echoer in self.echoers.values():
@@ -223,7 +228,7 @@ class Relays:
 
     # -- what ops sees -------------------------------------------------------------------------------------------------
 
-    def lines(self) -> list[tuple[RelayClient, str, Echoer | None]]:
+    def standing(self) -> list[tuple[RelayClient, str, Echoer | None]]:
         """To every relay, the nearest first: each with how it stands, and who asks the relay's echo."""
         return [(relay, self._lines[relay][1].state, self.echoers.get(relay)) for relay in self._by_nearness()]
 

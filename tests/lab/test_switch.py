@@ -8,7 +8,9 @@ from tests.lab.village import Place, VillageCase
 
 
 class SwitchTests(VillageCase):
-    """Two homes behind ordinary routers."""
+    """Two homes behind ordinary routers, whose machines know no other direct way than UDP."""
+
+    place = Place(settings=(("mesh-streams", False),))
 
     def test_up_under_traffic(self) -> None:
         """C2: a thousand packets a second move from the relay to the direct way; none is lost, none comes twice."""

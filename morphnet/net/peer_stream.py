@@ -1,0 +1,202 @@
+"""
+WebSockets in TLS between peers: they carry datagrams where UDP does not pass.
+
+Source: docs/protocol section 12.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall, IProtocolFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+
+from morphnet.errors import MalformedFrame, Refused
+from morphnet.net.limits import Limits, Lobby, SourceLimiter, source_of
+from morphnet.net.relay_server import Doorway
+from morphnet.net.tls import Complaints, PeersTls, PeerTls, established, handshake_trouble
+from morphnet.net.websocket import Socket, client_factory, server_factory
+from morphnet.wire.batch import Arrival, Departure, Endpoint
+from morphnet.wire.relaying import bundle, unbundle
+
+SUBPROTOCOL = "morphnet.peer.1"
+LIMITS = Limits(connections=512, half_open=128, half_open_per_source=16)
+OPEN_WITHIN = 5.0  # seconds from TCP to the end of both handshakes
+
+
+class Listener(typing.Protocol):
+    """Who wants streams."""
+
+    def opened(self, stream: PeerStream) -> None:
+        """Both ends have shown who they are. `end` it if it is one too many."""
+        ...
+
+    def arrived(self, arrivals: Sequence[Arrival]) -> None:
+        """Datagrams of peers."""
+        ...
+
+    def lost(self, stream: PeerStream, reason: str) -> None:
+        """One that was opened is gone."""
+        ...
+
+
+class PeerStream:
+    """
+    One stream, as a door.
+
+    :param number: ours of it, among all doors.
+    :param peer: whose certificate was shown.
+    """
+
+    def __init__(self, number: int, peer: str, socket: Socket) -> None:
+        self.number, self.peer = number, peer
+        self.local = Endpoint(socket.local, socket.local_port)
+        self.remote = Endpoint(socket.host, socket.port)
+        self.sent = self.received = self.refused = 0  # bundles; those that found it full
+        self._socket = socket
+
+    def __str__(self) -> str:
+        host = f"[{self.remote.host}]" if ":" in self.remote.host else self.remote.host
+        return f"tcp {host}:{self.remote.port}"
+
+    def send(self, departures: Sequence[Departure]) -> None:
+        """Datagrams for the peer, as the pump has them."""
+        for departure in departures:
+            if self._socket.send_binary(bundle(departure.data, departure.size)):
+                self.sent += 1
+            else:
+                self.refused += 1
+
+    def prove(self, within: float) -> None:
+        """Drop it unless anything comes within so many seconds."""
+        self._socket.prove(within)
+
+    def end(self, reason: str) -> None:
+        """Hang up; the listener is told when it is gone."""
+        self._socket.end(reason)
+
+    def drop(self, reason: str) -> None:
+        """Hang up at once."""
+        self._socket.drop(reason)
+
+
+class StreamPort:
+    """
+    All streams, those that peers open and our own.
+
+    :param tls: knows who may call.
+    :param first: number of the first stream among all doors.
+    """
+
+    def __init__(
+        self, tls: PeersTls, listener: Listener, reactor: Any, first: int, limits: Limits = LIMITS, pq: str = "require"
+    ) -> None:
+        self.complaints = Complaints(reactor.seconds)
+        self.streams: dict[Socket, PeerStream | None] = {}  # None: not opened yet
+        self._listener, self._reactor, self._next = listener, reactor, first
+        self._limits, self._pq = limits, pq
+        self._limiter = SourceLimiter(limits.rate, limits.burst, limits.sources)
+        self._lobby: Lobby[Socket] = Lobby(limits.half_open, limits.half_open_per_source)
+        self._timers: dict[Socket, IDelayedCall] = {}
+        self._failed = 0  # calls of ours that came to nothing after TCP
+        self._closing = False
+        inner = server_factory(self, reactor, SUBPROTOCOL)
+        self.factory: IProtocolFactory = Doorway(self.admits, tls, inner, reactor)
+        self.met: IProtocolFactory = TLSMemoryBIOFactory(tls, False, inner, reactor)  # for whom we went to meet
+
+    def calling(self, tls: PeerTls, to: Endpoint) -> IProtocolFactory:
+        """For one call."""
+        shown = f"[{to.host}]" if ":" in to.host else to.host
+        inner = client_factory(self, f"wss://{shown}:{to.port}/", self._reactor, SUBPROTOCOL)
+        factory: IProtocolFactory = TLSMemoryBIOFactory(tls, True, inner, self._reactor)
+        return factory
+
+    def counters(self) -> dict[str, int]:
+        """For the node's status."""
+        return {
+            "streams": sum(stream is not None for stream in self.streams.values()),
+            "streams_half_open": len(self._lobby),
+            "streams_limited": self._limiter.refused,
+            "streams_refused": sum(self.complaints.counts.values()),
+            "streams_failed": self._failed,
+        }
+
+    def close(self, reason: str) -> None:
+        """Hang up on everybody, and let nobody in any more."""
+        self._closing = True
+        for socket in list(self.streams):
+            socket.drop(reason)
+
+    def admits(self, host: str) -> bool:
+        """Whether one more connection from there may come in."""
+        if self._closing or not self._limiter.admit(source_of(host), now=self._reactor.seconds()):
+            return False
+        if len(self.streams) >= self._limits.connections:
+            waiting = self._lobby.oldest()
+            if waiting is None:
+                return False
+            self._lobby.leave(waiting)
+            waiting.drop("made room")
+        return True
+
+    # what sockets tell
+
+    def connected(self, socket: Socket) -> None:
+        """Somebody is there, unknown."""
+        self.streams[socket] = None
+        self._timers[socket] = self._reactor.callLater(OPEN_WITHIN, socket.drop, "handshake took too long")
+        leaving = self._lobby.enter(socket, source_of(socket.host)) if socket.is_server else None
+        if leaving is not None:
+            leaving.drop("made room")
+
+    def opened(self, socket: Socket) -> None:
+        """It has shown a good certificate, and so have we."""
+        self._settle(socket)
+        connection = socket.connection()
+        assert connection is not None  # every factory is behind TLS
+        try:
+            peer, _ = established(connection, self._pq)
+        except Refused as refused:
+            socket.drop(refused.reason)
+            return
+        stream = self.streams[socket] = PeerStream(self._next, peer.name, socket)
+        self._next += 1
+        self._listener.opened(stream)
+
+    def text(self, socket: Socket, text: bytes) -> None:
+        """:raises MalformedFrame: always: peers have nothing to say here but datagrams."""
+        raise MalformedFrame("text on a stream")
+
+    def binary(self, socket: Socket, content: bytes) -> None:
+        """:raises MalformedFrame: it is no bundle."""
+        stream = self.streams.get(socket)
+        if stream is None:
+            raise MalformedFrame("datagrams of nobody")
+        try:
+            data, size = unbundle(memoryview(content))
+        except MalformedFrame as trouble:
+            self.complaints.add(str(trouble))
+            raise
+        stream.received += 1
+        self._listener.arrived([Arrival(stream.number, Endpoint(stream.peer, 0), data, size)])
+
+    def ended(self, socket: Socket, reason: str, failure: Failure) -> None:
+        """It is gone."""
+        self._settle(socket)
+        stream = self.streams.pop(socket, None)
+        why = reason or handshake_trouble(socket.connection(), failure)
+        if stream is not None:
+            self._listener.lost(stream, why)
+        elif not socket.is_server:
+            self._failed += 1
+        elif not self._closing:
+            self.complaints.add(why)
+
+    def _settle(self, socket: Socket) -> None:
+        self._lobby.leave(socket)
+        timer = self._timers.pop(socket, None)
+        if timer is not None and timer.active():
+            timer.cancel()

@@ -1,0 +1,302 @@
+"""Streams to peers: TCP for when UDP does not pass, listened for, called, and met half way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.error import ConnectError, ConnectingCancelledError
+from twisted.internet.interfaces import IDelayedCall, IListeningPort
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from morphnet.errors import HostError
+from morphnet.net.listen import listen_tcp
+from morphnet.net.meet_tcp import MeetTcp
+from morphnet.net.peer_stream import PeerStream, StreamPort
+from morphnet.net.tls import PeersTls, PeerTls
+from morphnet.tunnel.carrier import STREAM as STREAM_RANK
+from morphnet.tunnel.carrier import Carrier
+from morphnet.tunnel.events import Effects
+from morphnet.wire.batch import Arrival, Endpoint
+from morphnet.wire.places import LINE, STREAM, Place
+
+if TYPE_CHECKING:
+    from morphnet.tap.mesh import Mesh
+    from morphnet.tap.peer import Peer
+
+FIRST_STREAM = 1 << 20  # numbers of ours among the doors, behind those of relays and of guessing
+PATIENCE = 1.5  # seconds of a search by UDP alone
+MOST_CALLS = 6  # of one attempt
+STAGGER = 0.2  # seconds between the starts of two of them
+CALL_WITHIN = 3.0  # seconds for TCP, and for the meeting half way
+ENOUGH = 60.0  # seconds that a way by UDP must have worked before the stream is closed
+PROVE_WITHIN = 2.0  # seconds that a stream has to show life when its path fell silent
+MOST_HELD = 4  # of one peer at the end that was called, until the caller has ended all but one
+
+Listen = Callable[[Any, str, int, Any], IListeningPort | None]
+
+
+def listen_shared(reactor: Any, host: str, port: int, factory: Any) -> IListeningPort | None:
+    """:raises HostError: the machine refuses the address or the port."""
+    return listen_tcp(reactor, host, port, factory, shared=True)
+
+
+@dataclass(slots=True)
+class _Reaching:
+    """What is done to reach one peer, and what has come of it."""
+
+    timers: list[IDelayedCall] = field(default_factory=list)
+    calls: list[Deferred[None]] = field(default_factory=list)
+    meetings: list[MeetTcp] = field(default_factory=list)
+    streams: dict[int, PeerStream] = field(default_factory=dict)  # by number, the oldest first
+    closing: IDelayedCall | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether an attempt is under way, or needless."""
+        return bool(self.streams or self.calls or any(timer.active() for timer in self.timers))
+
+    def give_up(self) -> None:
+        """End the attempt under way."""
+        for timer in self.timers:
+            if timer.active():
+                timer.cancel()
+        for call in list(self.calls):
+            call.cancel()
+        for meeting in self.meetings:
+            meeting.stop()
+        self.timers, self.meetings = [], []
+
+    def stay(self) -> None:
+        """The stream is not to be closed after all."""
+        if self.closing is not None and self.closing.active():
+            self.closing.cancel()
+        self.closing = None
+
+
+class Streams:
+    """
+    Those of one mesh; of two peers the caller chooses the one that is used.
+
+    :param listen: opens a port that sockets of ours may call from.
+    """
+
+    _log = Logger()
+    meeting = MeetTcp  # half way
+
+    def __init__(self, mesh: Mesh, reactor: Any, listen: Listen = listen_shared) -> None:
+        self._mesh, self._reactor, self._listen = mesh, reactor, listen
+        self._shown = mesh.identity()
+        self._tls = PeersTls(self._shown, self._knows, mesh.is_revoked)
+        self.port = StreamPort(self._tls, self, reactor, FIRST_STREAM)
+        self._listening: dict[str, IListeningPort] = {}  # by address
+        self._reaching: dict[str, _Reaching] = {}
+
+    def _knows(self, name: str) -> bool:
+        peer = self._mesh.peers.get(name)
+        return peer is not None and peer.session is not None
+
+    # -- where we are --------------------------------------------------------------------------------------------------
+
+    def hosts_are(self, hosts: Sequence[str]) -> None:
+        """Listen on these addresses, and on no others."""
+        if not self._mesh.config.streams:
+            return
+        for host in self._listening.keys() - set(hosts):
+            self._close(host)
+        for host in hosts:
+            if host not in self._listening:
+                try:
+                    port = self._listen(self._reactor, host, self._mesh.config.stream_port, self.port.factory)
+                except HostError as problem:
+                    self._log.warn("no streams by {host}: {problem}", host=host, problem=str(problem))
+                    continue
+                if port is not None:
+                    self._listening[host] = port
+
+    def _close(self, host: str) -> None:
+        """The address is gone, and all that leads by it."""
+        port = self._listening.pop(host)
+        Deferred.fromCoroutine(_stopped(port)).addErrback(
+            lambda failure: self._log.failure("a port for streams did not close", failure)
+        )
+        for stream in list(self.port.streams.values()):
+            if stream is not None and stream.local.host == host:
+                stream.drop("our address is gone")
+
+    def places(self) -> list[Place]:
+        """
+        Where we listen, and where that may be seen from outside: at the address that a relay sees us at, by the same
+        port, which is so where a router lets strangers in, or answers, and keeps ports.
+        """
+        found = {Place(STREAM, host, port.getHost().port): None for host, port in self._listening.items()}  # type: ignore[attr-defined]
+        for local, line in self._mesh.relays.lines():
+            if local in self._listening:
+                found[Place(STREAM, line.host, self._listening[local].getHost().port)] = None  # type: ignore[attr-defined]
+        return list(found)
+
+    def of_door(self, number: int) -> PeerStream | None:
+        """The stream that is that door."""
+        return next((each.streams[number] for each in self._reaching.values() if number in each.streams), None)
+
+    # -- an attempt ----------------------------------------------------------------------------------------------------
+
+    def search(self, peer: Peer) -> None:
+        """A direct way is looked for: after a while, by TCP too."""
+        reaching = self._reaching.setdefault(peer.name, _Reaching())
+        if not self._mesh.config.streams or reaching.busy or peer.direct_paths():
+            return
+        reaching.timers = [self._mesh.clock.callLater(PATIENCE, self._try, peer, reaching)]
+
+    def _try(self, peer: Peer, reaching: _Reaching) -> None:
+        if reaching.streams or peer.session is None or peer.direct_paths():
+            return
+        reaching.give_up()  # what is left of the last attempt
+        identity = self._mesh.identity()
+        if identity != self._shown:
+            self._shown = identity
+            self._tls.use(identity)
+        tls = PeerTls(identity, peer.name, self._mesh.is_revoked)
+        places = peer.all_places()
+        ways = self._ways(place for place in places if place.kind == STREAM)
+        lines = {place.host for place in places if place.kind == LINE}
+        for here, there in ways:
+            if there.host in lines:
+                factory = self.port.calling(tls, there) if peer.caller else self.port.met
+                meeting = self.meeting(self._reactor, here, there, factory)
+                reaching.meetings.append(meeting)
+                meeting.start(CALL_WITHIN)
+        reaching.timers = [
+            self._mesh.clock.callLater(STAGGER * turn, self._call, reaching, tls, *way) for turn, way in enumerate(ways)
+        ]
+
+    def _ways(self, places: Iterable[Place]) -> list[tuple[Endpoint, Endpoint]]:
+        """Each of our addresses with each of theirs."""
+        there = [Endpoint(place.host, place.port) for place in places]
+        found = [
+            (Endpoint(host, port.getHost().port), to)  # type: ignore[attr-defined]
+            for host, port in self._listening.items()
+            for to in there
+            if (":" in host) == (":" in to.host)
+        ]
+        return found[:MOST_CALLS]
+
+    def _call(self, reaching: _Reaching, tls: PeerTls, here: Endpoint, there: Endpoint) -> None:
+        """From any port, so that it does not stand in the way of the meeting."""
+        kind = TCP6ClientEndpoint if ":" in there.host else TCP4ClientEndpoint
+        endpoint = kind(self._reactor, there.host, there.port, timeout=CALL_WITHIN, bindAddress=(here.host, 0))
+        calling: Deferred[Any] = endpoint.connect(self.port.calling(tls, there))
+        reaching.calls.append(calling)
+
+        def done(result: Any) -> None:
+            reaching.calls.remove(calling)
+            if isinstance(result, Failure) and not result.check(ConnectError, ConnectingCancelledError):
+                self._log.failure("the call to a peer broke", result)
+
+        calling.addBoth(done)
+
+    # -- what comes of it ----------------------------------------------------------------------------------------------
+
+    def opened(self, stream: PeerStream) -> None:
+        """Both ends have shown who they are: it is a door."""
+        peer, mesh = self._mesh.peers.get(stream.peer), self._mesh
+        session = peer.session if peer is not None else None
+        if peer is None or session is None or not mesh.config.streams:
+            stream.end("no session with it")
+            return
+        reaching = self._reaching.setdefault(stream.peer, _Reaching())
+        reaching.give_up()
+        if peer.caller and (reaching.streams or peer.direct_paths()):
+            stream.end("there is a way already")
+            return
+        if len(reaching.streams) >= MOST_HELD:
+            idle = (each for each in reaching.streams.values() if not each.received)
+            next(idle, next(iter(reaching.streams.values()))).drop("made room")
+        reaching.streams[stream.number] = stream
+        mesh.pump.doors[stream.number] = stream
+        mesh.pump.tunnel.carriers[stream.number] = Carrier(STREAM_RANK, "tcp")
+        mesh.tell("stream-up", peer.name, f"{peer.name} is reached by {stream}")
+        if peer.caller:
+            effects = Effects()
+            session.open_path(stream.number, mesh.endpoint(peer.name), str(stream), mesh.pump.now(), effects)
+            mesh.carry_out(session, effects)
+
+    def arrived(self, arrivals: Sequence[Arrival]) -> None:
+        """Datagrams of peers."""
+        self._mesh.pump.from_door(arrivals)
+
+    def lost(self, stream: PeerStream, reason: str) -> None:
+        """It is gone: what was on its way goes another way at once."""
+        reaching = self._reaching.get(stream.peer)
+        if reaching is None or reaching.streams.pop(stream.number, None) is None:
+            return
+        mesh, peer = self._mesh, self._mesh.peers[stream.peer]
+        self._forget_door(stream)
+        mesh.tell("stream-gone", peer.name, f"{stream} to {peer.name} is gone: {reason}")
+        if peer.session is not None:
+            now, effects = mesh.pump.now(), Effects()
+            for path in list(peer.session.paths.values()):
+                if path.door == stream.number:
+                    peer.session.silence(path.id, now, effects)
+                    if peer.caller:  # the next stream is another door
+                        peer.session.close_path(path.id, now, effects)
+            mesh.carry_out(peer.session, effects)
+
+    def _forget_door(self, stream: PeerStream) -> None:
+        self._mesh.pump.doors.pop(stream.number, None)
+        self._mesh.pump.tunnel.carriers.pop(stream.number, None)
+
+    def doubt(self, number: int) -> None:
+        """Its path fell silent: whether TCP lives is found out now, and not by a beat in half a minute."""
+        stream = self.of_door(number)
+        if stream is not None:
+            stream.prove(PROVE_WITHIN)
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    def direct(self, peer: Peer) -> None:
+        """UDP passes after all: if it goes on so, the stream is not needed. The caller closes it."""
+        reaching = self._reaching.get(peer.name)
+        if reaching is None:
+            return
+        reaching.give_up()
+        if peer.caller and reaching.streams:
+            reaching.stay()
+            reaching.closing = self._mesh.clock.callLater(ENOUGH, self._close_needless, peer, reaching)
+
+    def _close_needless(self, peer: Peer, reaching: _Reaching) -> None:
+        now, since = self._mesh.pump.now(), [path.since for path in peer.direct_paths()]
+        if since and now - min(since) >= ENOUGH - 1.0:
+            for stream in list(reaching.streams.values()):
+                stream.end("UDP passes")
+        elif since:
+            reaching.closing = self._mesh.clock.callLater(ENOUGH, self._close_needless, peer, reaching)
+
+    def forget(self, name: str) -> None:
+        """There is no session with that peer any more."""
+        reaching = self._reaching.pop(name, None)
+        if reaching is None:
+            return
+        reaching.give_up()
+        reaching.stay()
+        for stream in reaching.streams.values():
+            self._forget_door(stream)
+            stream.end("no session any more")
+
+    def stop(self) -> None:
+        """End everything."""
+        for name in list(self._reaching):
+            self.forget(name)
+        for host in list(self._listening):
+            self._close(host)
+        self.port.close("we stop")
+
+
+async def _stopped(port: IListeningPort) -> None:
+    stopping = port.stopListening()
+    if stopping is not None:
+        await stopping

@@ -1,0 +1,65 @@
+"""Peers that reach each other by TCP, where UDP does not pass."""
+
+from __future__ import annotations
+
+from morphnet.lab.homes import Home
+from tests.lab.case import rest
+from tests.lab.village import Place, VillageCase
+
+
+class OpenTests(VillageCase):
+    """One home that lets no UDP through, and one without a router in the way."""
+
+    place = Place((Home("udp_blocked"), Home("none")))
+
+    def test_direct(self) -> None:
+        """They are direct, by TCP, as both ends say, and the relay has nothing to do."""
+        self.until("they are direct", lambda: self.all_are("direct"))
+        for at, of in (("anna", "bert"), ("bert", "anna")):
+            self.assertRegex(self.meeting.peer(at, of)["remote"], r"^tcp [0-9.]+:[0-9]+$")
+        rest(0.5)
+        before = self.forwarded()
+        self.assertEqual(self.ping("--count", "50", "--interval", "0.02").wait()["lost"], 0)
+        self.assertLess(self.forwarded() - before, 2000)
+
+    def test_download(self) -> None:
+        """A download arrives unharmed, and not through the relay."""
+        self.until("they are direct", lambda: self.all_are("direct"))
+        rest(0.5)
+        before, fetch = self.forwarded(), self.fetch()
+        rest(5.0)
+        final = fetch.end()
+        self.unbroken(final)
+        self.assertGreater(final["bytes"], 1 << 20)
+        self.assertLess(self.forwarded() - before, final["bytes"] // 10)
+
+    def test_cut(self) -> None:
+        """A router that swallows the stream costs no packet and harms no download: the relay carries on."""
+        self.until("they are direct", lambda: self.all_are("direct"))
+        ping, fetch = self.ping(), self.fetch()
+        rest(2.0)
+        with self.router("nat0", "web_only"):
+            self.until("the relay carries on", lambda: self.all_are("relay"), 5.0)
+            rest(4.0)
+            self.unbroken(fetch.end())
+            final = ping.end()
+            self.none_lost(final)
+            self.assertLess(final["longest_gap_ms"], 1000)
+        self.until_again()
+
+    def until_again(self) -> None:
+        """The next search finds it again."""
+        self.search()
+        self.until("they are direct again", lambda: self.all_are("direct"))
+
+
+class BothClosedTests(VillageCase):
+    """Two homes whose routers let only answers in, and no UDP."""
+
+    place = Place((Home("udp_blocked"), Home("udp_blocked")))
+
+    def test_met_half_way(self) -> None:
+        """Both call at the same moment, and each router takes the other's call for an answer."""
+        self.until("they are direct", lambda: self.all_are("direct"))
+        self.assertRegex(self.meeting.peer("anna", "bert")["remote"], r"^tcp 198\.51\.100\.6:[0-9]+$")
+        self.assertEqual(self.ping("--count", "20").wait()["lost"], 0)
