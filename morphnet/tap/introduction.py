@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,6 +23,7 @@ from morphnet.wire.relaying import HANDSHAKE as TLS_BYTES
 if TYPE_CHECKING:
     from morphnet.tap.mesh import Mesh
 
+MOST_TICKETS = 16  # remembered
 TICKET = 4  # bytes in front of TLS that tell one handshake from the next
 CALL_AFTER = 1.0  # seconds that the one who is called waits before it asks to be
 FIRST_IDS = 8
@@ -63,6 +65,8 @@ class Meeting:
         self._mesh, self._peer, self._listener, self._relay = mesh, peer, listener, carry_through
         self._introducer: Introducer | None = None
         self._ticket = b""
+        self._over_with: deque[bytes] = deque(maxlen=MOST_TICKETS)  # whose late bytes begin nothing
+        self.through: RelayClient | None = None  # the relay of the handshake under way
         self._allowance = TokenBucket(HANDSHAKES, HANDSHAKES_AT_ONCE, now=mesh.clock.seconds())
         self._calling: IDelayedCall | None = None
 
@@ -94,18 +98,21 @@ class Meeting:
             self._introducer.close()
         if self._calling is not None and self._calling.active():
             self._calling.cancel()
-        self._introducer, self._ticket, self._calling = None, b"", None
+        self._introducer, self._ticket, self._calling, self.through = None, b"", None, None
 
     def received(self, relay: RelayClient, content: bytes) -> None:
         """Bytes of TLS from the peer."""
         ticket, data = content[:TICKET], content[TICKET:]
         if self._introducer is not None and ticket == self._ticket:
             self._introducer.received(data)
-        elif not self.caller and len(ticket) == TICKET and self._allowance.take(now=self._mesh.clock.seconds()):
+        elif not self.caller and self._is_new(ticket) and self._allowance.take(now=self._mesh.clock.seconds()):
             self.give_up()
             self._begin(relay, ticket).received(data)
         else:
             self._mesh.counts["handshake_astray"] += 1
+
+    def _is_new(self, ticket: bytes) -> bool:
+        return len(ticket) == TICKET and ticket not in self._over_with
 
     def _begin(self, relay: RelayClient, ticket: bytes) -> Introducer:
         tls = PeerTls(self._mesh.identity(), self._peer, self._mesh.is_revoked)
@@ -113,7 +120,8 @@ class Meeting:
         def carry(data: bytes) -> None:
             relay.post(self._peer, TLS_BYTES, ticket + data)
 
-        self._ticket = ticket
+        self._ticket, self.through = ticket, relay
+        self._over_with.append(ticket)
         self._introducer = Introducer(tls, carry, self, caller=self.caller)
         return self._introducer
 
@@ -150,7 +158,7 @@ class Meeting:
     def _over(self, introducer: Introducer, reason: str) -> None:
         introducer.close()
         if introducer is self._introducer:
-            self._introducer = None
+            self._introducer = self.through = None
         self._listener.failed_to_meet(reason)
 
     # -- the session ---------------------------------------------------------------------------------------------------

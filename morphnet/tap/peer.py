@@ -61,6 +61,7 @@ class Peer:
         self.places: tuple[Place, ...] = ()  # as it told us itself
         self.observed: dict[int, tuple[Place, ...]] = {}  # as relays told us, by number of the relay
         self._numbers: dict[int, int] = {}  # of its line to each relay
+        self._told_instance = ""  # as relays tell
         self._instance = ""  # of the process that the session is with
         self.guessing = Guessing(mesh, name)
         self._choosing: IDelayedCall | None = None
@@ -76,7 +77,8 @@ class Peer:
             self.forget("the peer is another process than before")
         if self.session is not None:
             self.keep_relay_paths()
-        if fresh:
+        same, self._told_instance = said.instance == self._told_instance, said.instance
+        if fresh and not (same and self.meeting.through is not None):  # a handshake through another relay goes on
             self.story.appeared()
         if self.session is not None and set(self.all_places()) - before:
             self._use_places()
@@ -88,6 +90,9 @@ class Peer:
         self.observed.pop(relay.number, None)
         self._numbers.pop(relay.number, None)
         self._silence(relay)
+        if self.meeting.through is relay:
+            self.meeting.give_up()
+            self.story.failed("the relay of the handshake is lost")
         if not self.mesh.relays.having(self.name):
             self.story.vanished()
 

@@ -21,6 +21,7 @@ LONG_SILENT = 60.0  # seconds; a server forgets such a path
 JUDGE_EVERY = 0.25  # seconds between looks at what each path loses, under traffic
 LOOK_EVERY = 1.0  # seconds between two looks at a session at least, while something is in flight
 REST_EVERY = 5.0  # and while nothing is
+STANDBY_BEAT = 1.0  # seconds between pings of a path on stand-by that nobody uses
 LINGER = 3.0  # seconds that a better path must have worked before a worse one is left in peace
 LATE = 0.05  # seconds by which a timer may be late before we count as having slept
 
@@ -74,6 +75,8 @@ def _watch(session: Session, path: Path, now: float, effects: Effects) -> None:
 
 def _beat_at(session: Session, path: Path) -> float:
     """When an idle path shows that it is there. Of two peers one is enough to keep both NATs awake: the caller."""
+    if path.state is State.STANDBY:  # nothing else may tell that it has become sound
+        return path.asked_at + min(STANDBY_BEAT, session.heartbeat)
     if session.equals and session.server:
         return max(path.asked_at, path.heard_at) + session.heartbeat
     return path.asked_at + session.heartbeat
