@@ -261,6 +261,27 @@ class EqualTests(SynchronousTestCase):
         self.assertGreater(scene.client_session.counts["elsewhere"], 0)
 
 
+class StandbyTests(SynchronousTestCase):
+    def test_comes_back_unused(self) -> None:
+        """A direct path that once lost half is used again when it loses nothing any more, though nobody uses it."""
+        for up in (True, False):
+            scene = peers()
+            scene.go_direct()
+            scene.run(3.0)
+            ends = (scene.client_session, scene.client), (scene.server_session, scene.server)
+            (session, tunnel), (other, _) = ends if up else ends[::-1]
+            path = next(path for path in session.paths.values() if path.door == WAN)
+            arrived = other.paths[path.id].received_packets
+            path.loss.clear()
+            path.loss.add(path.acked - 200, (arrived - 100) & 0xFFFFFFFF, scene.now - 1.0)
+            path.loss.add(path.acked, arrived, scene.now - 0.5)
+            self.assertAlmostEqual(path.loss.rate(), 0.5)
+            path.enter(State.STANDBY, scene.now)
+            tunnel.poke(session, scene.now)
+            scene.run(20.0)
+            self.assertEqual(path.state, State.ACTIVE, f"up {up}")
+
+
 class ChoiceTests(SynchronousTestCase):
     """Paths that are only looked at."""
 
