@@ -21,6 +21,8 @@ INSIDE = "192.168.2.2"  # of its machine
 class MappedDoorsTests(SynchronousTestCase):
     """Two hard NATs, of which one gives out ports: by itself, that pair needs the relay."""
 
+    rootless = False
+
     skip = NOT_HERE
     timeout = 120
 

@@ -20,6 +20,8 @@ WITHIN = 5.0  # seconds from a session to a name
 class NamesTests(SynchronousTestCase):
     """Two machines behind NATs, met at a relay."""
 
+    rootless = False
+
     skip = NOT_HERE
     timeout = 120
 

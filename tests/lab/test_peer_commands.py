@@ -11,6 +11,8 @@ from tests.lab.village import VillageCase
 class PeerCommandTests(VillageCase):
     """Two homes behind ordinary routers."""
 
+    rootless = False
+
     def told(self, *words: str, of: Daemon | None = None, code: int = 0) -> str:
         """What a command prints on a machine (anna's, if it is not said); nothing of it is too wide."""
         daemon = of or self.machines["anna"]

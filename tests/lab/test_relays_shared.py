@@ -26,6 +26,8 @@ SECOND_PORT, SECOND_ECHO = 4443, 3480
 class SharedCase(SynchronousTestCase):
     """Redis and two relay processes on the relay's node."""
 
+    rootless = False
+
     skip = NOT_HERE or (None if REDIS else "no redis-server here (Debian package redis-server)")
     timeout = 180
     homes: tuple[Home, ...] = ()
@@ -106,6 +108,8 @@ class SharedCase(SynchronousTestCase):
 class TwoPortsTests(SharedCase):
     """Each process has its own port; Redis comes and goes."""
 
+    rootless = False
+
     homes = (Home(), Home(), Home("hard"), Home("hard"))
 
     def test_redis_comes_and_goes(self) -> None:
@@ -149,6 +153,8 @@ class TwoPortsTests(SharedCase):
 
 class OnePortTests(SharedCase):
     """Both processes listen on one port, and the kernel deals out the machines."""
+
+    rootless = False
 
     homes = (Home(), Home(), Home("hard"), Home("hard"))
     port = RELAY_PORT
