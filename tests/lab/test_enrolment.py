@@ -12,6 +12,8 @@ from tests.lab.street import Street, StreetCase, told, until_active
 
 
 class InvitationTests(StreetCase):
+    rootless = False  # nothing of it depends on who one is
+
     def _invite(self, name: str, *words: str) -> Path:
         server = self.shared().server
         file = Path(server.node.dir) / f"{name}.invite"
@@ -78,6 +80,7 @@ class InvitationTests(StreetCase):
 
 
 class PoolTests(StreetCase):
+    rootless = False  # nothing of it depends on who one is
     server_settings = {"pool4": "10.73.0.0/30", "max_sessions": 2, "session_timeout_s": 1}
 
     def test_exhausted(self) -> None:
@@ -111,6 +114,8 @@ class PoolTests(StreetCase):
 
 
 class CompanyTests(StreetCase):
+    rootless = False  # nothing of it depends on who one is
+
     def test_two_clients(self) -> None:
         """Two clients have their own addresses, which each keeps when both come back in another order."""
         street = self.shared()

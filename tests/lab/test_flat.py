@@ -33,6 +33,8 @@ SIZES = f"""
 class FlatTests(LabCase):
     """Real processes, and a network that does not rest."""
 
+    rootless = False  # nothing of it depends on who one is
+
     def test_reconnects_and_moves(self) -> None:
         """After many reconnects and moves both ends have as many files, tables, sessions and links as before."""
         self.octet = 2

@@ -32,6 +32,8 @@ class ForgetfulTests(VillageCase):
 class OneRouterTests(VillageCase):
     """The same where only the public address of one home changes, as after a night's reconnect of its line."""
 
+    rootless = False  # nothing of it depends on who one is
+
     def test_renumbered(self) -> None:
         """The line of a home gets another public address: the relay is called anew, and the direct way is found."""
         self.be_direct()

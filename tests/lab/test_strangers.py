@@ -31,6 +31,8 @@ def foreign() -> Authority:
 
 
 class CertificateTests(StreetCase):
+    rootless = False  # nothing of it depends on who one is
+
     def test_group(self) -> None:
         """Both sides say that the keys of their session are post-quantum."""
         street = self.shared()
@@ -111,6 +113,8 @@ class CertificateTests(StreetCase):
 
 
 class RevocationTests(StreetCase):
+    rootless = False  # nothing of it depends on who one is
+
     def test_while_connected(self) -> None:
         """A revoked client is cut off while it is connected, told why, and does not come back."""
         street = self.own()
@@ -150,6 +154,8 @@ class RevocationTests(StreetCase):
 
 
 class SpoofTests(StreetCase):
+    rootless = False  # nothing of it depends on who one is
+
     def test_inner_source(self) -> None:
         """A client that sends with another's inner address, or one of nobody's, is not heard, and is counted."""
         street = self.shared()
@@ -175,6 +181,7 @@ class SpoofTests(StreetCase):
 
 
 class ForgeryTests(StreetCase):
+    rootless = False  # nothing of it depends on who one is
     server_settings = {"forgery_limit": 500}
 
     def test_off_path(self) -> None:

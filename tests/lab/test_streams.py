@@ -10,6 +10,7 @@ from tests.lab.village import Place, VillageCase
 class OpenTests(VillageCase):
     """One home that lets no UDP through, and one without a router in the way."""
 
+    rootless = False  # nothing of it depends on who one is
     place = Place((Home("udp_blocked"), Home("none")))
 
     def test_direct(self) -> None:
@@ -56,6 +57,7 @@ class OpenTests(VillageCase):
 class BothClosedTests(VillageCase):
     """Two homes whose routers let only answers in, and no UDP."""
 
+    rootless = False  # nothing of it depends on who one is
     place = Place((Home("udp_blocked"), Home("udp_blocked")))
 
     def test_met_half_way(self) -> None:
