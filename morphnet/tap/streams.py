@@ -51,7 +51,8 @@ def listen_shared(reactor: Any, host: str, port: int, factory: Any) -> IListenin
 class _Reaching:
     """What is done to reach one peer, and what has come of it."""
 
-    timers: list[IDelayedCall] = field(default_factory=list)
+    waiting: IDelayedCall | None = None  # for the next attempt
+    timers: list[IDelayedCall] = field(default_factory=list)  # of calls to come
     calls: list[Deferred[None]] = field(default_factory=list)
     meetings: list[MeetTcp] = field(default_factory=list)
     streams: dict[int, PeerStream] = field(default_factory=dict)  # by number, the oldest first
@@ -59,14 +60,14 @@ class _Reaching:
     begun_at: float = float("-inf")  # the last attempt
 
     @property
-    def busy(self) -> bool:
-        """Whether an attempt is under way, or needless."""
-        return bool(self.streams or self.calls or any(timer.active() for timer in self.timers))
+    def content(self) -> bool:
+        """Whether no further attempt is wanted: there is a stream, or one is to begin."""
+        return bool(self.streams) or (self.waiting is not None and self.waiting.active())
 
     def give_up(self) -> None:
-        """End the attempt under way."""
-        for timer in self.timers:
-            if timer.active():
+        """End the attempt under way, and begin no other."""
+        for timer in (self.waiting, *self.timers):
+            if timer is not None and timer.active():
                 timer.cancel()
         for call in list(self.calls):
             call.cancel()
@@ -151,12 +152,12 @@ class Streams:
     def search(self, peer: Peer) -> None:
         """A direct way is looked for: after a while, or at once where UDP has never passed, by TCP too."""
         reaching = self._reaching.setdefault(peer.name, _Reaching())
-        if not self._mesh.config.streams or reaching.busy or peer.direct_paths():
+        if not self._mesh.config.streams or reaching.content or peer.direct_paths():
             return
         self._show_latest()  # the peer may call us before we call it
         patience = 0.0 if self._mesh.relays.udp_is_blocked() else PATIENCE
         rest = reaching.begun_at + REST - self._mesh.clock.seconds()
-        reaching.timers = [self._mesh.clock.callLater(max(patience, rest), self._try, peer, reaching)]
+        reaching.waiting = self._mesh.clock.callLater(max(patience, rest), self._try, peer, reaching)
 
     def _show_latest(self) -> None:
         identity = self._mesh.identity()

@@ -113,6 +113,19 @@ class SearchTests(StreamsTestCase):
         self.net.pass_by(2.0, 0.1)
         self.assertEqual([host for host, _ in self.net.called], [f"203.0.113.{number}" for number in range(6)])
 
+    def test_twice(self) -> None:
+        """A search that begins while an attempt is under way in vain leads to another one, after a rest."""
+        peer = self.anna.peers["bert"]
+        peer.places = [Place(STREAM_PLACE, "203.0.113.7", 4711)]
+        self.search(self.anna)
+        self.search(self.anna)
+        self.assertEqual(len(self.net.called), 1)
+        peer.places = [Place(STREAM_PLACE, HOSTS["bert"], 4711)]
+        self.net.pass_by(REST, 0.1)
+        self.assertEqual((len(self.net.called), self.held()), (2, (1, 1)))
+        self.net.pass_by(2 * REST, 0.1)
+        self.assertEqual(len(self.net.called), 2)
+
     def test_meetings(self) -> None:
         """Where a relay sees the peer's line, it is met half way from the very port that we listen on."""
         there = Endpoint("203.0.113.7", 4720)
