@@ -9,4 +9,4 @@ The console knows `peers()` on a client, and on a relay `guests()` and `drain()`
 `ping nas` works on every machine of a mesh: peers that were met are in `/etc/hosts` for as long as morphnet runs.
 The router at home is asked for a port (PCP, NAT-PMP), so that peers reach a machine behind a hard NAT without a relay.
 Several relay processes, on one host and on several, act as one when they share a Redis (`redis_url`).
-Where UDP does not pass, peers reach each other directly by TCP: a WebSocket over TLS, also between two routers that let in only answers (`[mesh] streams`, `stream_port`).
+Where UDP does not pass, peers reach each other directly by TCP: a WebSocket over TLS, also between two routers that let in only answers (`[mesh] streams`, `stream_port`). When such a way ends, another one is looked for at once.

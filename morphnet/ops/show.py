@@ -28,7 +28,8 @@ STYLES = {  # name -> SGR parameters, ECMA-48 section 8.3.117
     "bad": "1;31",
 }
 _STATES = {"active": "good", "standby": "calm", "probing": "warn", "silent": "bad", "closed": "dim"}
-_PEER_STATES = {"direct": "good", "searching": "calm", "settled": "calm", "estranged": "bad", "apart": "dim"}
+_PEER_STATES = {"direct": "good", "streaming": "good", "searching": "calm", "settled": "calm"}
+_PEER_STATES |= {"estranged": "bad", "apart": "dim"}
 _GOOD = frozenset({"serving", "connected", "among peers"})
 
 # Counters that only say that there is traffic, or that all is as it should be; --json has them.

@@ -1,5 +1,6 @@
 """
 The life story of one peer, seen from here: met through a relay, then direct, through the relay again when that ends.
+A stream, TCP, is better than the relay and no end of the search.
 
 The way through the relay is never given up for the search: what is found is added, and the scheduler moves over.
 
@@ -78,6 +79,12 @@ class Acquaintance(Protocol):
     def lost(self) -> None:
         "No direct path is active any more."
 
+    def streamed(self, way: str) -> None:
+        "A path by TCP is active."
+
+    def cut(self) -> None:
+        "No path by TCP is active any more."
+
     def addresses_changed(self, whose: str) -> None:
         "Ours or the peer's: what was tried in vain may work now."
 
@@ -96,6 +103,7 @@ class _Core:
     patience: Patience
     failures: int = 0  # handshakes in a row
     here: bool = False  # whether a relay has it
+    looking: bool = False  # whether a search is under way
     timer: IDelayedCall | None = field(default=None)
 
     def wait(self, peer: Acquaintance, seconds: float, *, exactly: bool = False) -> float:
@@ -118,11 +126,22 @@ class _Core:
         self.hands.told("meeting", why)
         self.hands.greet()
 
-    def search(self, peer: Acquaintance, why: str) -> None:
+    def search(self, peer: Acquaintance, why: str, state: str = "searching") -> None:
         """Look for a direct way, for a limited time."""
         self.wait(peer, self.patience.search, exactly=True)
-        self.hands.told("searching", why)
+        if why:
+            self.hands.told(state, why)
+        self.looking = True
         self.hands.search()
+
+    def rest(self) -> None:
+        """Look no more."""
+        self.looking = False
+        self.hands.rest()
+
+    def fallen_back(self) -> str:
+        """What is left, in words."""
+        return "the relay carries on" if self.here else "no relay has it either"
 
 
 _machine = TypeMachineBuilder(Acquaintance, _Core)
@@ -131,6 +150,7 @@ _meeting = _machine.state("meeting")  # a handshake is under way
 _estranged = _machine.state("estranged")  # the last handshake failed
 _searching = _machine.state("searching")  # relayed, and a direct way is looked for
 _settled = _machine.state("settled")  # relayed; the next search is a while away
+_streaming = _machine.state("streaming")  # a path by TCP is active, and one by UDP is looked for now and then
 _direct = _machine.state("direct")  # a direct path is active
 _stopped = _machine.state("stopped")
 
@@ -193,6 +213,7 @@ def part(peer: Acquaintance, core: _Core) -> None:
 @_estranged.upon(Acquaintance.established).to(_searching)
 @_searching.upon(Acquaintance.established).to(_searching)
 @_settled.upon(Acquaintance.established).to(_searching)
+@_streaming.upon(Acquaintance.established).to(_searching)
 @_direct.upon(Acquaintance.established).to(_searching)
 def begin_search(peer: Acquaintance, core: _Core) -> None:
     core.failures = 0
@@ -201,7 +222,7 @@ def begin_search(peer: Acquaintance, core: _Core) -> None:
 
 @_searching.upon(Acquaintance.wait_ended).to(_settled)
 def settle(peer: Acquaintance, core: _Core) -> None:
-    core.hands.rest()
+    core.rest()
     seconds = core.wait(peer, core.patience.retry)
     why = f"nothing that was tried in {core.patience.search:g} s has answered"
     core.hands.told("settled", f"{why}; the next search is in {seconds:.0f} s")
@@ -218,44 +239,69 @@ def search_at_once(peer: Acquaintance, core: _Core, whose: str) -> None:
     core.search(peer, f"{whose} addresses have changed")
 
 
+@_searching.upon(Acquaintance.streamed).to(_streaming)
+@_settled.upon(Acquaintance.streamed).to(_streaming)
+def go_by_stream(peer: Acquaintance, core: _Core, way: str) -> None:
+    core.hands.told("streaming", f"{way} works; UDP is still looked for")  # when it would have been: the timer stays
+
+
+@_streaming.upon(Acquaintance.wait_ended).to(_streaming)
+def look_for_udp(peer: Acquaintance, core: _Core) -> None:
+    if core.looking:
+        core.rest()
+        core.wait(peer, core.patience.retry)
+    else:
+        core.search(peer, "")  # nothing to tell: it is so every minute
+
+
+@_streaming.upon(Acquaintance.addresses_changed).to(_streaming)
+def look_at_once(peer: Acquaintance, core: _Core, whose: str) -> None:
+    core.search(peer, f"{whose} addresses have changed; looking for a better way", "streaming")
+
+
+@_streaming.upon(Acquaintance.cut).to(_searching)
+def look_for_any(peer: Acquaintance, core: _Core) -> None:
+    core.search(peer, f"the stream fell silent; {core.fallen_back()}")
+
+
 @_searching.upon(Acquaintance.found).to(_direct)
 @_settled.upon(Acquaintance.found).to(_direct)
+@_streaming.upon(Acquaintance.found).to(_direct)
 def go_direct(peer: Acquaintance, core: _Core, way: str) -> None:
     core.quiet()
-    core.hands.rest()
+    core.rest()
     core.hands.told("direct", f"{way} works")
 
 
 @_direct.upon(Acquaintance.lost).to(_searching)
 def fall_back(peer: Acquaintance, core: _Core) -> None:
-    way = "the relay carries on" if core.here else "no relay has it either"
-    core.search(peer, f"the direct path fell silent; {way}")
+    core.search(peer, f"the direct path fell silent; {core.fallen_back()}")
 
 
 @_direct.upon(Acquaintance.addresses_changed).to(_direct)
 def look_around(peer: Acquaintance, core: _Core, whose: str) -> None:
-    core.hands.told("direct", f"{whose} addresses have changed; looking for a better way")
-    core.hands.search()  # the path that works stays in use
-    core.wait(peer, core.patience.search, exactly=True)
+    core.search(peer, f"{whose} addresses have changed; looking for a better way", "direct")
 
 
 @_direct.upon(Acquaintance.wait_ended).to(_direct)
 def stop_looking(peer: Acquaintance, core: _Core) -> None:
     core.quiet()
-    core.hands.rest()
+    core.rest()
 
 
 @_searching.upon(Acquaintance.void).to(_apart)
 @_settled.upon(Acquaintance.void).to(_apart)
+@_streaming.upon(Acquaintance.void).to(_apart)
 @_direct.upon(Acquaintance.void).to(_apart)
 def forget(peer: Acquaintance, core: _Core, reason: str) -> None:
     core.quiet()
-    core.hands.rest()
+    core.rest()
     core.hands.told("apart", reason)
 
 
 @_searching.upon(Acquaintance.stop).to(_stopped)
 @_settled.upon(Acquaintance.stop).to(_stopped)
+@_streaming.upon(Acquaintance.stop).to(_stopped)
 @_direct.upon(Acquaintance.stop).to(_stopped)
 @_apart.upon(Acquaintance.stop).to(_stopped)
 @_meeting.upon(Acquaintance.stop).to(_stopped)
@@ -263,7 +309,7 @@ def forget(peer: Acquaintance, core: _Core, reason: str) -> None:
 def leave(peer: Acquaintance, core: _Core) -> None:
     core.quiet()
     core.hands.give_up()
-    core.hands.rest()
+    core.rest()
 
 
 # what relays tell while there is a session: the paths through them are not ours to keep
@@ -277,21 +323,32 @@ def _is_away(peer: Acquaintance, core: _Core) -> None:
     core.here = False
 
 
-for _state in (_searching, _settled, _direct):
+for _state in (_searching, _settled, _streaming, _direct):
     _state.upon(Acquaintance.appeared).to(_state)(_is_here)
     _state.upon(Acquaintance.vanished).to(_state)(_is_away)
 
 
 # What comes too late, or changes nothing.
 for _state in (_apart, _meeting, _estranged, _stopped):
-    for _void in (Acquaintance.found, Acquaintance.lost, Acquaintance.addresses_changed, Acquaintance.void):
+    for _void in (
+        Acquaintance.found,
+        Acquaintance.lost,
+        Acquaintance.streamed,
+        Acquaintance.cut,
+        Acquaintance.addresses_changed,
+        Acquaintance.void,
+    ):
         _state.upon(_void).to(_state).returns(None)
 for _void in (Acquaintance.vanished, Acquaintance.wait_ended, Acquaintance.failed):
     _apart.upon(_void).to(_apart).returns(None)
-for _state in (_estranged, _searching, _settled, _direct):
+for _state in (_estranged, _searching, _settled, _streaming, _direct):
     _state.upon(Acquaintance.failed).to(_state).returns(None)
-for _state in (_searching, _settled):
+for _state in (_searching, _settled, _streaming):
     _state.upon(Acquaintance.lost).to(_state).returns(None)
+for _state in (_searching, _settled, _direct):
+    _state.upon(Acquaintance.cut).to(_state).returns(None)
+for _state in (_streaming, _direct):
+    _state.upon(Acquaintance.streamed).to(_state).returns(None)
 _direct.upon(Acquaintance.found).to(_direct).returns(None)
 for _void in (
     Acquaintance.appeared,

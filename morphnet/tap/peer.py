@@ -298,8 +298,8 @@ class Peer:
     def path_changed(self, event: PathChanged) -> None:
         """A path began another part of its life."""
         path = self.session.paths.get(event.path) if self.session is not None else None
-        if path is not None and path.rank == STREAM and event.now == State.SILENT:
-            self.mesh.streams.doubt(path.door)
+        if path is not None and path.rank == STREAM:
+            self.mesh.streams.path_changed(self, path, event.now)
         if path is None or path.rank != DIRECT:
             return
         if event.now == State.ACTIVE:
@@ -307,6 +307,7 @@ class Peer:
             self.story.found(f"{path.uplink or 'an uplink'} to {shown_address(path.remote)}")
         elif not self.direct_paths():
             self.story.lost()
+            self.mesh.streams.stand_in(self)
 
     # -- words ---------------------------------------------------------------------------------------------------------
 

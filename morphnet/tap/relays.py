@@ -146,6 +146,11 @@ class Relays:
                     return self._mesh.pump.tunnel.carriers[number].name, local[0]
         return None
 
+    def udp_is_blocked(self) -> bool:
+        """Whether relays are reached, and none of them ever by UDP, though there was time."""
+        now = self._mesh.pump.now()
+        return bool(self.echoers) and all(echoer.is_deaf(now) for echoer in self.echoers.values())
+
     def hurry(self) -> None:
         """What NATs make of our addresses matters now."""
         for echoer in self.echoers.values():

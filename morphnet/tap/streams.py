@@ -21,6 +21,7 @@ from morphnet.net.tls import PeersTls, PeerTls
 from morphnet.tunnel.carrier import STREAM as STREAM_RANK
 from morphnet.tunnel.carrier import Carrier
 from morphnet.tunnel.events import Effects
+from morphnet.tunnel.path import Path, State
 from morphnet.wire.batch import Arrival, Endpoint
 from morphnet.wire.places import LINE, STREAM, Place
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from morphnet.tap.peer import Peer
 
 FIRST_STREAM = 1 << 20  # numbers of ours among the doors, behind those of relays and of guessing
-PATIENCE = 1.5  # seconds of a search by UDP alone
+PATIENCE = 1.5  # seconds of a search by UDP alone, where UDP may pass
+REST = 5.0  # seconds at least between the starts of two attempts: there may be one who ends every stream
 MOST_CALLS = 6  # of one attempt
 STAGGER = 0.2  # seconds between the starts of two of them
 CALL_WITHIN = 3.0  # seconds for TCP, and for the meeting half way
@@ -49,21 +51,23 @@ def listen_shared(reactor: Any, host: str, port: int, factory: Any) -> IListenin
 class _Reaching:
     """What is done to reach one peer, and what has come of it."""
 
-    timers: list[IDelayedCall] = field(default_factory=list)
+    waiting: IDelayedCall | None = None  # for the next attempt
+    timers: list[IDelayedCall] = field(default_factory=list)  # of calls to come
     calls: list[Deferred[None]] = field(default_factory=list)
     meetings: list[MeetTcp] = field(default_factory=list)
     streams: dict[int, PeerStream] = field(default_factory=dict)  # by number, the oldest first
     closing: IDelayedCall | None = None
+    begun_at: float = float("-inf")  # the last attempt
 
     @property
-    def busy(self) -> bool:
-        """Whether an attempt is under way, or needless."""
-        return bool(self.streams or self.calls or any(timer.active() for timer in self.timers))
+    def content(self) -> bool:
+        """Whether no further attempt is wanted: there is a stream, or one is to begin."""
+        return bool(self.streams) or (self.waiting is not None and self.waiting.active())
 
     def give_up(self) -> None:
-        """End the attempt under way."""
-        for timer in self.timers:
-            if timer.active():
+        """End the attempt under way, and begin no other."""
+        for timer in (self.waiting, *self.timers):
+            if timer is not None and timer.active():
                 timer.cancel()
         for call in list(self.calls):
             call.cancel()
@@ -146,21 +150,27 @@ class Streams:
     # -- an attempt ----------------------------------------------------------------------------------------------------
 
     def search(self, peer: Peer) -> None:
-        """A direct way is looked for: after a while, by TCP too."""
+        """A direct way is looked for: after a while, or at once where UDP has never passed, by TCP too."""
         reaching = self._reaching.setdefault(peer.name, _Reaching())
-        if not self._mesh.config.streams or reaching.busy or peer.direct_paths():
+        if not self._mesh.config.streams or reaching.content or peer.direct_paths():
             return
-        reaching.timers = [self._mesh.clock.callLater(PATIENCE, self._try, peer, reaching)]
+        self._show_latest()  # the peer may call us before we call it
+        patience = 0.0 if self._mesh.relays.udp_is_blocked() else PATIENCE
+        rest = reaching.begun_at + REST - self._mesh.clock.seconds()
+        reaching.waiting = self._mesh.clock.callLater(max(patience, rest), self._try, peer, reaching)
+
+    def _show_latest(self) -> None:
+        identity = self._mesh.identity()
+        if identity != self._shown:
+            self._shown = identity
+            self._tls.use(identity)
 
     def _try(self, peer: Peer, reaching: _Reaching) -> None:
         if reaching.streams or peer.session is None or peer.direct_paths():
             return
         reaching.give_up()  # what is left of the last attempt
-        identity = self._mesh.identity()
-        if identity != self._shown:
-            self._shown = identity
-            self._tls.use(identity)
-        tls = PeerTls(identity, peer.name, self._mesh.is_revoked)
+        reaching.begun_at = self._mesh.clock.seconds()
+        tls = PeerTls(self._shown, peer.name, self._mesh.is_revoked)
         places = peer.all_places()
         ways = self._ways(place for place in places if place.kind == STREAM)
         lines = {place.host for place in places if place.kind == LINE}
@@ -245,16 +255,27 @@ class Streams:
                     if peer.caller:  # the next stream is another door
                         peer.session.close_path(path.id, now, effects)
             mesh.carry_out(peer.session, effects)
+            self.search(peer)
 
     def _forget_door(self, stream: PeerStream) -> None:
         self._mesh.pump.doors.pop(stream.number, None)
         self._mesh.pump.tunnel.carriers.pop(stream.number, None)
 
-    def doubt(self, number: int) -> None:
-        """Its path fell silent: whether TCP lives is found out now, and not by a beat in half a minute."""
-        stream = self.of_door(number)
-        if stream is not None:
+    def path_changed(self, peer: Peer, path: Path, state: str) -> None:
+        """A path by a stream began another part of its life, of the kind `state`."""
+        stream = self.of_door(path.door)
+        if stream is not None and state == State.SILENT:  # find out now whether TCP lives, and not in half a minute
             stream.prove(PROVE_WITHIN)
+        if not self.stand_in(peer):
+            peer.story.cut()
+
+    def stand_in(self, peer: Peer) -> bool:
+        """If a stream works, the peer is reached by it; whether it is so."""
+        paths = peer.session.paths.values() if peer.session is not None else ()
+        works = next((path for path in paths if path.rank == STREAM_RANK and path.state is State.ACTIVE), None)
+        if works is not None:
+            peer.story.streamed(str(self.of_door(works.door) or works.uplink))
+        return works is not None
 
     # -- the end -------------------------------------------------------------------------------------------------------
 

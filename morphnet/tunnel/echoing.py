@@ -15,6 +15,7 @@ from morphnet.wire.batch import Arrival, Departure, Endpoint
 from morphnet.wire.echo import TRANSACTION, make_request, read_answer
 
 REPEAT = 20.0  # seconds between two requests of one socket: most NATs forget a mapping after 30 s at the soonest
+DEAF = 1.0  # seconds, and three requests, without any answer to a socket: nothing passes
 IMPATIENT = 0.25  # seconds, for the first answer; then twice as long each time, up to REPEAT
 
 
@@ -23,6 +24,7 @@ class _Socket:
     """One of ours."""
 
     number: int  # by which the relay tells it from the others
+    since: float  # when it was first asked by
     next_at: float
     pause: float = IMPATIENT
     asked: dict[bytes, tuple[int, float]] = field(default_factory=dict)  # transaction -> (which port, when)
@@ -59,7 +61,7 @@ class Echoer:
         for door in sorted(wanted - self.sockets.keys()):
             taken = {socket.number for socket in self.sockets.values()}
             number = next(each for each in range(len(taken) + 1) if each not in taken)
-            self.sockets[door] = _Socket(number, now)
+            self.sockets[door] = _Socket(number, now, now)
 
     def hurry(self, now: float) -> None:
         """Ask anew: it is about to be of use, and may have changed."""
@@ -69,6 +71,11 @@ class Echoer:
     def rtt(self) -> float | None:
         """Seconds to the relay and back, by the quickest socket; None while it has not answered."""
         return min((socket.rtt for socket in self.sockets.values() if socket.rtt is not None), default=None)
+
+    def is_deaf(self, now: float) -> bool:
+        """Whether not one socket was ever answered, though each had the time."""
+        waited = all(now - socket.since >= DEAF for socket in self.sockets.values())
+        return bool(self.sockets) and waited and all(not socket.seen for socket in self.sockets.values())
 
     def due_at(self) -> float:
         """When `tick` has something to do."""

@@ -6,6 +6,9 @@ from morphnet.lab.homes import Home
 from tests.lab.case import rest
 from tests.lab.village import Place, VillageCase
 
+PAIRS = ("anna", "bert"), ("bert", "anna")
+DROP = "[each.drop('a test') for each in node.mesh.streams.port.streams.values() if each is not None]"
+
 
 class OpenTests(VillageCase):
     """One home that lets no UDP through, and one without a router in the way."""
@@ -16,7 +19,7 @@ class OpenTests(VillageCase):
     def test_direct(self) -> None:
         """They are direct, by TCP, as both ends say, and the relay has nothing to do."""
         self.until("they are direct", lambda: self.all_are("direct"))
-        for at, of in (("anna", "bert"), ("bert", "anna")):
+        for at, of in PAIRS:
             self.assertRegex(self.meeting.peer(at, of)["remote"], r"^tcp [0-9.]+:[0-9]+$")
         rest(0.5)
         before = self.forwarded()
@@ -47,6 +50,37 @@ class OpenTests(VillageCase):
             self.none_lost(final)
             self.assertLess(final["longest_gap_ms"], 1000)
         self.until_again()
+
+    def test_ended(self) -> None:
+        """A stream that is ended is there again within seconds, without anybody's asking, and nothing is lost."""
+        self.until("they are direct", lambda: self.all_are("direct"))
+        before = self.meeting.peer("bert", "anna")["remote"]  # anna's port: any
+        ping, fetch = self.ping(), self.fetch()
+        rest(6.0)  # streams are not opened more often than every five seconds
+        self.console("bert", DROP)
+        self.until("there is another", lambda: len(self.ports()) == 2 and before not in self.ports(), 10.0)
+        rest(1.0)
+        self.unbroken(fetch.end())
+        self.none_lost(ping.end())
+
+    def test_udp_passes(self) -> None:
+        """When UDP passes after all, traffic goes by it, and by TCP again when it ends: nothing is lost."""
+        self.until("they are direct", lambda: self.all_are("direct"))
+        self.assertEqual({self.meeting.peer(at, of)["state"] for at, of in PAIRS}, {"streaming"})
+        ping = self.ping()
+        with self.router("nat0", "easy"):
+            self.search()
+            self.until("they need no TCP", lambda: not self.ports())
+            rest(2.0)
+        self.until("they have TCP again", lambda: len(self.ports()) == 2)
+        rest(2.0)
+        self.none_lost(ping.end())
+        self.until("they know", lambda: {self.meeting.peer(*pair)["state"] for pair in PAIRS} == {"streaming"})
+
+    def ports(self) -> set[str]:
+        """The other end of the stream, as each end sees it."""
+        remotes = (self.meeting.peer(*pair)["remote"] for pair in PAIRS)
+        return {remote for remote in remotes if remote.startswith("tcp ")}
 
     def until_again(self) -> None:
         """The next search finds it again."""

@@ -48,6 +48,8 @@ INPUTS: dict[str, Callable[[Acquaintance], None]] = {
     "void": lambda peer: peer.void("another process"),
     "found": lambda peer: peer.found("wan"),
     "lost": lambda peer: peer.lost(),
+    "streamed": lambda peer: peer.streamed("tcp"),
+    "cut": lambda peer: peer.cut(),
     "addresses_changed": lambda peer: peer.addresses_changed("our"),
     "wait_ended": lambda peer: peer.wait_ended(),
     "stop": lambda peer: peer.stop(),
@@ -58,6 +60,8 @@ WAYS: dict[str, tuple[str, ...]] = {
     "estranged": ("appeared", "failed"),
     "searching": ("appeared", "established"),
     "settled": ("appeared", "established", "wait_ended"),
+    "streaming": ("appeared", "established", "streamed"),
+    "streaming at rest": ("appeared", "established", "streamed", "wait_ended"),
     "direct": ("appeared", "established", "found"),
     "stopped": ("stop",),
 }
@@ -82,15 +86,31 @@ CHANGES: dict[tuple[str, str], tuple[list[str], str, float | None]] = {
     ("searching", "established"): SEARCH,
     ("searching", "void"): (["rest"], "apart", None),
     ("searching", "found"): (["rest"], "direct", None),
+    ("searching", "streamed"): ([], "streaming", 4.0),
     ("searching", "addresses_changed"): SEARCH,
     ("searching", "wait_ended"): (["rest"], "settled", 60.0),
     ("searching", "stop"): (["give up", "rest"], "", None),
     ("settled", "established"): SEARCH,
     ("settled", "void"): (["rest"], "apart", None),
     ("settled", "found"): (["rest"], "direct", None),
+    ("settled", "streamed"): ([], "streaming", 60.0),
     ("settled", "addresses_changed"): SEARCH,
     ("settled", "wait_ended"): SEARCH,
     ("settled", "stop"): (["give up", "rest"], "", None),
+    ("streaming", "established"): SEARCH,
+    ("streaming", "void"): (["rest"], "apart", None),
+    ("streaming", "found"): (["rest"], "direct", None),
+    ("streaming", "cut"): SEARCH,
+    ("streaming", "addresses_changed"): (["search"], "streaming", 4.0),
+    ("streaming", "wait_ended"): (["rest"], "", 60.0),
+    ("streaming", "stop"): (["give up", "rest"], "", None),
+    ("streaming at rest", "established"): SEARCH,
+    ("streaming at rest", "void"): (["rest"], "apart", None),
+    ("streaming at rest", "found"): (["rest"], "direct", None),
+    ("streaming at rest", "cut"): SEARCH,
+    ("streaming at rest", "addresses_changed"): (["search"], "streaming", 4.0),
+    ("streaming at rest", "wait_ended"): (["search"], "", 4.0),
+    ("streaming at rest", "stop"): (["give up", "rest"], "", None),
     ("direct", "established"): SEARCH,
     ("direct", "void"): (["rest"], "apart", None),
     ("direct", "lost"): SEARCH,
@@ -252,6 +272,29 @@ class StoryTests(AcquaintanceTestCase):
         self.clock.advance(3)
         self.happen("lost")
         self.assertEqual((self.left(), self.states()[-1]), (4.0, "searching"))
+
+    def test_by_stream(self) -> None:
+        """While a stream carries the traffic UDP is looked for every minute, without a word, until it is found."""
+        self.happen("appeared", "established", "streamed")
+        self.assertEqual([self.wait() for _ in range(5)], [4.0, 60.0, 4.0, 60.0, 4.0])
+        self.assertEqual(self.fresh(), ["greet", "search", "rest", "search", "rest", "search", "rest"])
+        self.assertEqual(self.hands.told_of[-1], ("streaming", "tcp works; UDP is still looked for"))
+        self.happen("found", "cut", "streamed")
+        self.assertEqual((self.states()[-2:], self.left()), (["streaming", "direct"], None))
+
+    def test_stream_cut(self) -> None:
+        """When the stream ends another direct way is looked for at once."""
+        self.happen("appeared", "established", "streamed", "wait_ended", "cut")
+        self.assertEqual((self.left(), self.hands.told_of[-1]),
+                         (4.0, ("searching", "the stream fell silent; the relay carries on")))  # fmt: skip
+        self.happen("streamed", "vanished", "cut")
+        self.assertEqual(self.hands.told_of[-1][1], "the stream fell silent; no relay has it either")
+
+    def test_stream_left(self) -> None:
+        """A stream that is there still when UDP ends takes over, and the search goes on."""
+        self.happen("appeared", "established", "streamed", "found", "lost", "streamed")
+        self.assertEqual((self.left(), self.states()[-2:]), (4.0, ["searching", "streaming"]))
+        self.assertEqual([self.wait(), self.wait()], [4.0, 60.0])
 
     def test_relay_gone(self) -> None:
         """A direct path needs no relay; when it is lost it is said whether one is left."""

@@ -1,189 +1,26 @@
-"""Streams as a mesh uses them: two ends with real sessions, TCP in memory between them."""
+"""Streams as a mesh uses them."""
 
 from __future__ import annotations
 
-import random
 from types import SimpleNamespace
 from typing import Any, cast
 
 from twisted.internet.interfaces import IProtocol
 from twisted.test.iosim import FakeTransport
-from twisted.trial.unittest import SynchronousTestCase
-from txaio.tx import config as autobahn_config
 
-from morphnet.config import MeshConfig, Tuning
+from morphnet.config import MeshConfig
 from morphnet.net.peer_stream import StreamPort
-from morphnet.net.pump import Pump
 from morphnet.net.tls import PeersTls, PeerTls
-from morphnet.tap.streams import ENOUGH, MOST_HELD, PATIENCE, Streams
-from morphnet.tunnel.carrier import DIRECT, STREAM, Carrier
-from morphnet.tunnel.events import Effects
-from morphnet.tunnel.path import Path, State
-from morphnet.tunnel.session import Session
-from morphnet.tunnel.tunnel import Tunnel
-from morphnet.wire.batch import Departure, Endpoint
+from morphnet.tap.streams import ENOUGH, MOST_HELD, PATIENCE, REST
+from morphnet.tunnel.path import State
+from morphnet.wire.batch import Endpoint
 from morphnet.wire.places import LINE, Place
 from morphnet.wire.places import STREAM as STREAM_PLACE
-from tests.fakes_control import FakeNet, address_of
-from tests.fakes_tls import CLIENT, FakeCa
+from tests.fakes_control import address_of
+from tests.fakes_tls import CLIENT, serial_of
+from tests.tap.two_meshes import HOSTS, End, FakeMeeting, StreamsTestCase
 
-HOSTS = {"anna": "198.51.100.2", "bert": "198.51.100.6"}
-SECRETS = b"s" * 32, b"c" * 32
-UDP = 1 << 17  # number of a door
-
-
-class FakePort:
-    """A listener."""
-
-    def __init__(self, net: FakeNet, host: str) -> None:
-        self._net, self._host = net, host
-
-    def getHost(self) -> Any:
-        """See IListeningPort."""
-        return address_of(self._host, 4711)
-
-    def stopListening(self) -> None:
-        """See IListeningPort."""
-        del self._net.servers[self._host]
-
-
-class FakeMeeting:
-    """Remembers what it was made with."""
-
-    made: list[FakeMeeting] = []
-
-    def __init__(self, reactor: object, here: Endpoint, there: Endpoint, factory: Any) -> None:
-        self.here, self.there, self.factory, self.on = here, there, factory, False
-        self.made.append(self)
-
-    def start(self, within: float) -> None:
-        """See MeetTcp."""
-        self.on = True
-
-    def stop(self) -> None:
-        """See MeetTcp."""
-        self.on = False
-
-
-class FakeDoor:
-    """UDP to the other end."""
-
-    def __init__(self) -> None:
-        self.sent: list[Departure] = []
-
-    def send(self, departures: Any) -> None:
-        """See DatagramDoor."""
-        self.sent += departures
-
-
-class FakePeer:
-    """What Streams wants of a Peer."""
-
-    def __init__(self, name: str, session: Session, *, caller: bool) -> None:
-        self.name, self.caller = name, caller
-        self.session: Session | None = session
-        self.places = [Place(STREAM_PLACE, HOSTS[name], 4711)]
-
-    def all_places(self) -> list[Place]:
-        """See Peer."""
-        return self.places
-
-    def direct_paths(self) -> list[Path]:
-        """See Peer."""
-        paths = self.session.paths.values() if self.session is not None else ()
-        return [path for path in paths if path.rank == DIRECT and path.state is State.ACTIVE]
-
-
-class End:
-    """A mesh, as far as Streams can tell."""
-
-    def __init__(self, net: FakeNet, ca: FakeCa, name: str, config: MeshConfig) -> None:
-        self.net, self.clock, self.config, self.name = net, net, config, name
-        self.tunnel = Tunnel(server=False, entropy=random.Random(name).randbytes)
-        self.pump = Pump(net, self.tunnel, net.seconds, lambda event: None)
-        self.shown = ca.identity(name, CLIENT)
-        self.peers: dict[str, FakePeer] = {}
-        self.told: list[str] = []
-        self.relays = SimpleNamespace(lines=list)
-        self.streams = Streams(cast(Any, self), net, self.listen)
-        self.streams.meeting = FakeMeeting  # type: ignore[assignment]
-
-    def identity(self) -> Any:
-        """See Mesh."""
-        return self.shown
-
-    def is_revoked(self, serial: str) -> bool:
-        """See Mesh."""
-        return False
-
-    def tell(self, kind: str, session: str, text: str) -> None:
-        """See Mesh."""
-        self.told.append(kind)
-
-    def endpoint(self, name: str) -> Endpoint:
-        """See Mesh."""
-        return Endpoint(name, 0)
-
-    def carry_out(self, session: Session, effects: Effects) -> None:
-        """See Mesh."""
-        self.tunnel.poke(session, self.pump.now())
-        self.pump.carry_out(effects)
-
-    def listen(self, reactor: object, host: str, port: int, factory: Any) -> Any:
-        """In memory."""
-        self.net.servers[host] = factory
-        return FakePort(self.net, host)
-
-    def meet(self, name: str, *, caller: bool) -> Session:
-        """There is a session with that peer."""
-        session = self.tunnel.add_session(name, b"n" * 16, Tuning(), [], server=not caller)
-        session.equals = True
-        session.install(*SECRETS, 1, self.net.seconds())
-        self.peers[name] = FakePeer(name, session, caller=caller)
-        return session
-
-    def paths(self) -> list[Path]:
-        """Those of the one session that are streams."""
-        return [path for each in self.tunnel.sessions.values() for path in each.paths.values() if path.rank == STREAM]
-
-
-class StreamsTestCase(SynchronousTestCase):
-    """anna, who is the caller, and bert; they have met."""
-
-    config = MeshConfig()
-
-    def setUp(self) -> None:
-        self.net, ca = FakeNet(), FakeCa()
-        self.patch(autobahn_config, "loop", self.net)
-        self.patch(FakeMeeting, "made", [])
-        self.anna, self.bert = (End(self.net, ca, name, self.config) for name in HOSTS)
-        calling, called = self.anna.meet("bert", caller=True), self.bert.meet("anna", caller=False)
-        ids = self.bert.tunnel.issue_ids(called, 8)
-        self.anna.tunnel.learn_ids(calling, ids)
-        calling.add_spares(ids)
-        for end in (self.anna, self.bert):
-            end.streams.hosts_are([HOSTS[end.name]])
-
-    def search(self, *ends: End) -> None:
-        """They look for a direct way, and long enough."""
-        for end in ends:
-            end.streams.search(cast(Any, next(iter(end.peers.values()))))
-        self.net.pass_by(PATIENCE + 0.5, 0.1)
-
-    def udp(self, end: End) -> Path:
-        """A direct path that works, all of a sudden."""
-        peer = next(iter(end.peers.values()))
-        assert peer.session is not None
-        end.tunnel.carriers[UDP], end.pump.doors[UDP] = Carrier(DIRECT, "eth0"), FakeDoor()
-        path = Path(200, UDP, Endpoint("198.51.100.6", 9), 1400, self.net.seconds())
-        path.enter(State.ACTIVE, self.net.seconds())
-        peer.session.paths[200] = path
-        end.streams.direct(cast(Any, peer))
-        return path
-
-    def held(self) -> tuple[int, int]:
-        """How many streams each end has as doors."""
-        return tuple(sum(number >= 1 << 20 for number in end.pump.doors) for end in (self.anna, self.bert))  # type: ignore[return-value]
+TO_BERT = "tcp 198.51.100.6:8443"  # in memory every call goes to that port
 
 
 class SearchTests(StreamsTestCase):
@@ -204,6 +41,30 @@ class SearchTests(StreamsTestCase):
         self.assertRegex(here.uplink, r"^tcp 198\.51\.100\.6:\d+$")
         self.assertEqual((here.remote, there.remote), (Endpoint("bert", 0), Endpoint("anna", 0)))
         self.assertIn("stream-up", self.anna.told)
+
+    def test_blocked(self) -> None:
+        """Where UDP has never passed the peer is called at once."""
+        self.anna.blocked = True
+        self.anna.streams.search(cast(Any, self.anna.peers["bert"]))
+        self.net.pass_by(0.1, 0.05)
+        self.assertEqual(self.net.called, [(HOSTS["bert"], (HOSTS["anna"], 0))])
+
+    def test_told(self) -> None:
+        """Both ends are told by which stream the peer is reached, each with the address of the other."""
+        self.search(self.anna)
+        for end in (self.anna, self.bert):
+            (way,) = next(iter(end.peers.values())).story.told
+            self.assertRegex(way, r"^tcp [0-9.]+:[0-9]+$")
+
+    def test_new_certificate(self) -> None:
+        """With a search the port shows the certificate that we have now, also if the peer calls first."""
+        self.bert.shown = self.bert.ca.identity("bert", CLIENT)
+        serials = []
+        self.patch(self.anna, "is_revoked", lambda serial: serials.append(serial))
+        self.bert.streams.search(cast(Any, self.bert.peers["anna"]))
+        self.anna.blocked = True
+        self.search(self.anna)
+        self.assertEqual(set(serials), {serial_of(self.bert.shown)})
 
     def test_called_one_calls(self) -> None:
         """So does one that the called one opens: the caller opens the path."""
@@ -251,6 +112,19 @@ class SearchTests(StreamsTestCase):
         self.assertEqual(len(self.net.called), 1)
         self.net.pass_by(2.0, 0.1)
         self.assertEqual([host for host, _ in self.net.called], [f"203.0.113.{number}" for number in range(6)])
+
+    def test_twice(self) -> None:
+        """A search that begins while an attempt is under way in vain leads to another one, after a rest."""
+        peer = self.anna.peers["bert"]
+        peer.places = [Place(STREAM_PLACE, "203.0.113.7", 4711)]
+        self.search(self.anna)
+        self.search(self.anna)
+        self.assertEqual(len(self.net.called), 1)
+        peer.places = [Place(STREAM_PLACE, HOSTS["bert"], 4711)]
+        self.net.pass_by(REST, 0.1)
+        self.assertEqual((len(self.net.called), self.held()), (2, (1, 1)))
+        self.net.pass_by(2 * REST, 0.1)
+        self.assertEqual(len(self.net.called), 2)
 
     def test_meetings(self) -> None:
         """Where a relay sees the peer's line, it is met half way from the very port that we listen on."""
@@ -329,6 +203,35 @@ class EndTests(StreamsTestCase):
         for end in (self.anna, self.bert):
             doors = [path.door for path in end.paths() if path.state is State.ACTIVE]
             self.assertEqual(doors, [number for number in end.pump.doors if number >= 1 << 20])
+
+    def test_at_once(self) -> None:
+        """A stream that dies is looked for again without anybody's asking."""
+        self.net.pass_by(REST)
+        self.streams(self.bert)[0].drop("pulled out")
+        self.net.pass_by(PATIENCE + 3.0, 0.1)
+        self.assertEqual(self.held(), (1, 1))
+        told = self.anna.peers["bert"].story.told
+        self.assertEqual((told[0], told[-1], "cut" in told), (TO_BERT, TO_BERT, True))
+
+    def test_not_too_often(self) -> None:
+        """One who ends every stream at once is called every five seconds, and not more often."""
+        self.anna.blocked = self.bert.blocked = True
+        before = len(self.net.called)
+        for _ in range(round(10 * REST / 0.1)):
+            self.net.pass_by(0.1, 0.1)
+            for stream in self.streams(self.bert):
+                stream.drop("a censor")
+        called = sum(host == HOSTS["bert"] for host, _ in self.net.called[before:])
+        self.assertTrue(8 <= called <= 10, called)
+
+    def test_kept(self) -> None:
+        """A stream that is there still when UDP ends is what the peer is reached by."""
+        peer = self.anna.peers["bert"]
+        self.assertTrue(self.anna.streams.stand_in(cast(Any, peer)))
+        self.assertEqual(peer.story.told, [TO_BERT] * 2)
+        self.streams(self.anna)[0].drop("pulled out")
+        self.net.settle()
+        self.assertFalse(self.anna.streams.stand_in(cast(Any, peer)))
 
     def test_not_needed(self) -> None:
         """It is closed when UDP has worked for a minute, and not before."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.tunnel.echoing import IMPATIENT, REPEAT, Echoer
+from morphnet.tunnel.echoing import DEAF, IMPATIENT, REPEAT, Echoer
 from morphnet.tunnel.events import Effects, Mapped
 from morphnet.wire.batch import Arrival, Endpoint
 from morphnet.wire.echo import make_answer, read_request
@@ -106,6 +106,22 @@ class EchoerTests(EchoTestCase):
         self.echoer.hurry(self.street.now)
         self.street.run(0.1)
         self.assertEqual(len(self.mapped(host)), 2)
+
+    def test_deaf(self) -> None:
+        """It is known after a second that no UDP passes; once it did, it is another matter."""
+        for kind in Kind:
+            self.live(kind)
+            self.street.run(DEAF - 0.1)
+            self.assertFalse(self.echoer.is_deaf(self.street.now), kind)
+            self.street.run(0.2)
+            self.assertIs(self.echoer.is_deaf(self.street.now), kind is Kind.BLOCKED, kind)
+        self.live(Kind.EASY)
+        self.street.run(1.0)
+        self.deaf = {3478, 3479}
+        self.street.run(100)
+        self.assertFalse(self.echoer.is_deaf(self.street.now))
+        self.echoer.use({}, self.street.now)
+        self.assertFalse(self.echoer.is_deaf(self.street.now))
 
     def test_sockets(self) -> None:
         """Each socket of the relay's family is asked about, those that are gone are not; without any it rests."""
