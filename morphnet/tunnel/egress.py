@@ -1,5 +1,6 @@
 """
-What waits for a path: a fair queue per lane, each kept short by CoDel, all of them bounded.
+What waits for a path: a fair queue per lane, each kept short by CoDel, all of them bounded. What was lost with a path
+goes first in its lane, and not before other lanes: a ping does not wait behind a download that is sent again.
 
 Source: RFC 8289 (CoDel), RFC 8290 (FQ-CoDel) with lanes as its flows.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from math import sqrt
+from typing import NamedTuple
 
 from morphnet.wire.segments import Run
 
@@ -17,20 +19,31 @@ REMEMBER = 512  # bytes that a waiting run takes besides its plaintext, so that 
 QUANTUM = 16 * 1500  # bytes a lane may send before the next has its turn
 
 
-def _weight(run: Run, slices: int) -> int:
-    """Bytes that `slices` of a waiting run count for: those of its plaintext, and what it costs to remember it."""
-    return run.bytes_of(slices) + REMEMBER
+class Piece(NamedTuple):
+    """Slices `start` .. `end` of a run."""
+
+    run: Run
+    start: int
+    end: int
+    lost_at: float = -1.0  # seconds: when it was sent by a path that lost it; negative when it was not
+
+    @property
+    def weight(self) -> int:
+        """Bytes that it counts for while it waits: those of its plaintext, and what it costs to remember it."""
+        return self.run.bytes_of(self.end - self.start) + REMEMBER
 
 
 class _Line:
-    """The runs of one lane that wait, and its CoDel state."""
+    """What waits in one lane, and its CoDel state."""
 
-    __slots__ = ("above_since", "bytes", "credit", "drop_at", "dropping", "drops", "lane", "runs")
+    __slots__ = ("above_since", "again", "bytes", "credit", "drop_at", "dropping", "drops", "held_up", "lane", "runs")
 
     def __init__(self, lane: int) -> None:
         self.lane = lane
-        self.runs: deque[tuple[Run, int]] = deque()  # (run, slices already sent)
-        self.bytes = 0  # waiting
+        self.runs: deque[Piece] = deque()  # new ones
+        self.again: deque[Piece] = deque()  # what was lost with a path, before them
+        self.held_up = False  # the new ones wait for those, and not because their sender is too fast
+        self.bytes = 0  # of the new ones
         self.credit = QUANTUM
         self.above_since = 0.0
         self.drop_at = 0.0
@@ -79,68 +92,96 @@ class Egress:
         """Whether something of `lane` waits already; then nothing of it may overtake."""
         return lane in self._lines
 
-    def put(self, run: Run, done: int, now: float, *, front: bool = False) -> None:
-        """
-        Let `run` wait; `done` of its slices were sent already.
-
-        :param front: it has waited before and keeps its place.
-        """
-        line = self._lines.get(run.lane)
+    def _line(self, lane: int) -> _Line:
+        line = self._lines.get(lane)
         if line is None:
-            line = self._lines[run.lane] = _Line(run.lane)
-            (self._turns.appendleft if front else self._turns.append)(line)
-        (line.runs.appendleft if front else line.runs.append)((run, done))
-        self._count(line, _weight(run, run.count - done))
-        if not front:
-            run.queued_at = now
+            line = self._lines[lane] = _Line(lane)
+            self._turns.append(line)
+        return line
+
+    def put(self, run: Run, done: int, now: float) -> None:
+        """Let `run` wait; `done` of its slices were sent already."""
+        run.queued_at = now
+        line, piece = self._line(run.lane), Piece(run, done, run.count)
+        line.runs.append(piece)
+        self._count(line, piece.weight)
         while self.bytes > self._most:
             self._shed()
 
-    def _shed(self) -> None:
-        """Drop the oldest run of the longest lane."""
-        line = max(self._turns, key=lambda line: line.bytes)
-        run, done = self._pop(line)
-        self.overflow_drops += run.count - done
+    def put_again(self, piece: Piece) -> None:
+        """A path lost it: it goes first in its lane, is never dropped for its age, and is not counted in `bytes`."""
+        self._line(piece.run.lane).again.append(piece)
 
-    def _pop(self, line: _Line) -> tuple[Run, int]:
-        run, done = line.runs.popleft()
-        self._count(line, -_weight(run, run.count - done))
-        if not line.runs:
+    def put_back(self, piece: Piece, reached: int, blocked: set[int]) -> None:
+        """There was no room for all that was taken: the rest, from slice `reached` on, keeps its place."""
+        line, rest = self._line(piece.run.lane), piece._replace(start=reached)
+        blocked.add(line.lane)
+        if rest.lost_at >= 0:
+            line.again.appendleft(rest)
+            return
+        line.runs.appendleft(rest)
+        self._count(line, rest.weight)
+
+    def _shed(self) -> None:
+        """Drop the oldest new run of the lane that has most of them."""
+        piece = self._pop(max(self._turns, key=lambda line: line.bytes))
+        self.overflow_drops += piece.end - piece.start
+
+    def _pop(self, line: _Line) -> Piece:
+        piece = line.runs.popleft()
+        self._count(line, -piece.weight)
+        self._leave_if_empty(line)
+        return piece
+
+    def _leave_if_empty(self, line: _Line) -> None:
+        if not line.runs and not line.again:
             self._turns.remove(line)
             del self._lines[line.lane]
-        return run, done
 
     def _count(self, line: _Line, size: int) -> None:
         line.bytes += size
         self.bytes += size
 
-    def take(self, now: float, *, blocked: set[int]) -> Iterator[tuple[Run, int]]:
+    def take(self, now: float, *, blocked: set[int]) -> Iterator[Piece]:
         """
-        Runs in fair order, taken out one by one as they are asked for.
+        Pieces in fair order, taken out one by one as they are asked for.
 
-        :param blocked: lanes that found no room; the caller adds to it and puts their run back with `front`.
+        :param blocked: lanes that found no room; see `put_back`.
         """
         while True:
             line = self._next(blocked)
             if line is None:
                 return
-            run, done = line.runs[0]
-            fresh = run.sequence is None  # a slice dropped before it has a number leaves no gap
-            if fresh and now - run.queued_at > self.longest:
-                self._pop(line)
-                self.age_drops += run.count - done
-                continue
-            if fresh and not self.searching and line.should_drop(now - run.queued_at, self.target, now):
-                self.codel_drops += 1
-                if done + 1 < run.count:  # one lost packet says it all: keep the others
-                    line.runs[0] = run, done + 1
-                    self._count(line, -run.bytes_of(1))
-                else:
-                    self._pop(line)
-                continue
+            if line.again:
+                piece = line.again.popleft()
+                self._leave_if_empty(line)
+            else:
+                if line.held_up:
+                    self._renew(line, now)
+                if self._drops(line, now):
+                    continue
+                piece = self._pop(line)
+            line.credit -= piece.run.bytes_of(piece.end - piece.start)
+            yield piece
+
+    def _drops(self, line: _Line, now: float) -> bool:
+        """Whether the first of the new ones, or a slice of it, was dropped: it is too old, or CoDel says so."""
+        run, start, end, _ = line.runs[0]
+        if run.sequence is not None:  # a slice dropped before it has a number leaves no gap
+            return False
+        if now - run.queued_at > self.longest:
             self._pop(line)
-            line.credit -= run.bytes_of(run.count - done)
-            yield run, done
+            self.age_drops += end - start
+            return True
+        if self.searching or not line.should_drop(now - run.queued_at, self.target, now):
+            return False
+        self.codel_drops += 1
+        if start + 1 < end:  # one lost packet says it all: keep the others
+            line.runs[0] = Piece(run, start + 1, end)
+            self._count(line, -run.bytes_of(1))
+        else:
+            self._pop(line)
+        return True
 
     def _next(self, blocked: set[int]) -> _Line | None:
         for _ in range(len(self._turns)):
@@ -156,14 +197,24 @@ class Egress:
         return next((line for line in self._turns if line.lane not in blocked), None)
 
     def renew(self, now: float) -> None:
-        """There was no path at all, now there is: their waiting begins again."""
+        """All were held up, and no longer are, or only by what goes first in their lane: their waiting begins again."""
         for line in self._turns:
-            for run, _ in line.runs:
-                run.queued_at = now
+            self._renew(line, now)
+
+    @staticmethod
+    def _renew(line: _Line, now: float) -> None:
+        line.held_up = bool(line.again)
+        for piece in line.runs:
+            piece.run.queued_at = now
 
     def expire(self, oldest: float) -> None:
-        """Drop runs that were queued before `oldest`."""
+        """Drop what was queued, or lost, before `oldest`."""
         for line in list(self._turns):
-            while line.runs and line.runs[0][0].queued_at < oldest:
-                run, done = self._pop(line)
-                self.age_drops += run.count - done
+            while line.again and line.again[0].lost_at < oldest:
+                piece = line.again.popleft()
+                self.age_drops += piece.end - piece.start
+            while line.runs and line.runs[0].run.queued_at < oldest:
+                piece = line.runs.popleft()
+                self._count(line, -piece.weight)
+                self.age_drops += piece.end - piece.start
+            self._leave_if_empty(line)

@@ -6,13 +6,12 @@ Source: docs/protocol sections 2, 4 and 8.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from morphnet.config import Tuning
 from morphnet.errors import MalformedFrame
-from morphnet.tunnel.egress import Egress
+from morphnet.tunnel.egress import Egress, Piece
 from morphnet.tunnel.events import Counts, Effects
 from morphnet.tunnel.flight import Flight
 from morphnet.tunnel.fragments import cut_fragments
@@ -59,14 +58,13 @@ class Outbound:
         self.scheduler: Scheduler = make_scheduler(tuning.scheduler, self.patience)
         wait = tuning.queue_ms / 1000
         self.egress = Egress(wait * QUEUE_SHARE, wait * QUEUE_BURST, tuning.resend_bytes)
-        self._stranded = False  # there was no path at the last look
+        self._held_up = False  # what waits did so for no speed of its senders: for a path, or behind what a path lost
         self.paths: dict[int, Path] = {}
         self.compression = NAMES[tuning.compression]
         self._resend_bytes = tuning.resend_bytes if tuning.resend else 0
         self._direction = direction
         self.framing = FRAMINGS[tuning.framing]
         self._sequences: dict[int, int] = {}  # lane -> next sequence
-        self._again: deque[tuple[Run, int, int, float]] = deque()  # (run, first slice, slices, sent at) to send again
         self._counts = counts
 
     # -- what goes where -------------------------------------------------------------------------------------------
@@ -82,48 +80,37 @@ class Outbound:
     @property
     def waiting(self) -> bool:
         """Whether something waits for room."""
-        return bool(self.egress or self._again)
+        return bool(self.egress)
 
     def offer(self, run: Run, now: float, effects: Effects) -> None:
         """Send `run`, or let it wait for room."""
-        done = 0 if self.egress.waits(run.lane) or self._again else self._dispatch(run, 0, run.count, now, effects)
+        done = 0 if self.egress.waits(run.lane) else self._dispatch(run, 0, run.count, now, effects)
         if done < run.count:
             self.egress.put(run, done, now)
 
     def drain(self, now: float, effects: Effects) -> None:
-        """There may be room again: first what was lost with a path, then what waits."""
+        """There may be room again: for what was lost with a path, and for what waits."""
         paths = self.candidates()
         if not paths:
-            self._expire(now - HOLD)
-            self._stranded = True
+            self.egress.expire(now - HOLD)
+            self._held_up = True
             return
-        if self._stranded:
-            self._stranded = False
+        for path in paths:
+            if path.spilt:
+                self._queue_again(path.take_spilt(), path)
+        if self._held_up:
+            self._held_up = False
             self.egress.renew(now)
-        while self._again:
-            run, start, count, at = self._again[0]
-            done = self._dispatch(run, start, start + count, now, effects)
-            if done < start + count:
-                self._again[0] = run, done, start + count - done, at
-                return
-            self._again.popleft()
         if not any(path.room(now) > 0 for path in paths):
             return  # what is too old is dropped when there is room, not while the path may be about to fall silent
         blocked: set[int] = set()
         self.egress.searching = any(path.window.startup for path in paths)
-        for run, done in self.egress.take(now, blocked=blocked):
-            reached = self._dispatch(run, done, run.count, now, effects)
-            if reached < run.count:
-                self.egress.put(run, reached, now, front=True)
-                blocked.add(run.lane)
+        for piece in self.egress.take(now, blocked=blocked):
+            reached = self._dispatch(piece.run, piece.start, piece.end, now, effects)
+            if reached < piece.end:
+                self.egress.put_back(piece, reached, blocked)
                 if not any(path.room(now) > 0 for path in paths):
                     return
-
-    def _expire(self, oldest: float) -> None:
-        """There is no path, and has not been for long: nobody wants what was sent before `oldest` any more."""
-        while self._again and self._again[0][3] < oldest:
-            self._counts["expired"] += self._again.popleft()[2]
-        self.egress.expire(oldest)
 
     def _dispatch(self, run: Run, start: int, end: int, now: float, effects: Effects) -> int:
         """Send slices `start` .. `end` as far as there is room: the first one that was not sent."""
@@ -182,6 +169,11 @@ class Outbound:
 
     def send_again(self, flights: Sequence[Flight], path: Path) -> int:
         """Queue what was in flight on `path` for another one: the number of packets."""
+        packets = self._queue_again(flights, path)
+        self._held_up = self._held_up or packets > 0
+        return packets
+
+    def _queue_again(self, flights: Sequence[Flight], path: Path) -> int:
         packets = 0
         for flight in flights:
             run, missing, at = flight.run, flight.missing, flight.start
@@ -191,7 +183,7 @@ class Outbound:
                 skip = (missing & -missing).bit_length() - 1
                 missing >>= skip
                 length = (~missing & (missing + 1)).bit_length() - 1
-                self._again.append((run, at + skip, length, flight.at))
+                self.egress.put_again(Piece(run, at + skip, at + skip + length, flight.at))
                 missing >>= length
                 at += skip + length
                 packets += length

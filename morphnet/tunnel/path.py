@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from enum import StrEnum
 
+from morphnet.tunnel.carrier import DIRECT
 from morphnet.tunnel.flight import Flight
 from morphnet.tunnel.mtu import MtuSearch
 from morphnet.tunnel.replay import WINDOW, ReplayWindow
@@ -61,6 +62,7 @@ class Path:
         self.number = 0  # next packet number to use
         self.flights: deque[Flight] = deque()
         self.in_flight = 0  # bytes
+        self.spilt: list[Flight] = []  # lost where nothing but a full queue loses anything
         self.window = Window()
         self.limited_at = float("-inf")  # when the window, or the pace, last held traffic back
         self.free_at = now  # when what was sent will have passed the bottleneck, as far as its pace is known
@@ -265,12 +267,19 @@ class Path:
                 if now - flight.at < patience:
                     kept.append(flight)
                 else:
-                    lost += self._outstanding(flight)
-                    self.mtu.lost(flight.size, now)
+                    lost += self._lose(flight, now)
             self.in_flight -= got * flight.size
         self.flights.extendleft(reversed(kept))
-        self.in_flight -= lost
         return news, size, lost
+
+    def _lose(self, flight: Flight, now: float) -> int:
+        """It is given up: bytes. By TCP all comes in order or not at all, but for what found a queue full."""
+        lost = self._outstanding(flight)
+        self.in_flight -= lost
+        self.mtu.lost(flight.size, now)
+        if self.rank != DIRECT:
+            self.spilt.append(flight)
+        return lost
 
     def _patience(self) -> float:
         """Seconds after which a flight that later ones have overtaken counts as lost."""
@@ -280,17 +289,20 @@ class Path:
         """Forget flights that later ones have overtaken for good, though no further Ack comes to say so."""
         limit = now - 2 * self._patience()
         while self.flights and self.flights[0].at < limit and self.flights[0].first < self.acked:
-            flight = self.flights.popleft()
-            self.in_flight -= self._outstanding(flight)
-            self.mtu.lost(flight.size, now)
+            self._lose(self.flights.popleft(), now)
         if not self.flights:
             self.unanswered_at = None
 
     def take_flights(self) -> list[Flight]:
         """Everything in flight, no longer in flight: the path has moved or fallen silent."""
-        taken = list(self.flights)
+        taken = [*self.take_spilt(), *self.flights]
         self.flights.clear()
         self.in_flight, self.unanswered_at, self.free_at = 0, None, 0.0
+        return taken
+
+    def take_spilt(self) -> list[Flight]:
+        """What is to be sent again though the path works."""
+        taken, self.spilt = self.spilt, []
         return taken
 
     def count_anew(self) -> None:

@@ -99,7 +99,7 @@ class Window:
         :param sampled: there is a new sample of the rate, so a round has ended.
         """
         self._arrived += size
-        if self._lost > max(LOSS_BYTES, LOSS_SHARE * (self._arrived + self._lost)):
+        if self._lost > max(LOSS_BYTES, LOSS_SHARE * (self._arrived + self._lost)) and self.rate(now):
             self.startup = False
             return
         self._queue += (rtt.queue - rtt.calm - self._queue) / 8

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.tunnel.egress import QUANTUM, REMEMBER, Egress
+from morphnet.tunnel.egress import QUANTUM, REMEMBER, Egress, Piece
 from morphnet.wire.segments import Run
 
 TARGET, LONGEST = 0.02, 0.2
@@ -23,9 +23,9 @@ class EgressTests(SynchronousTestCase):
     def _take(self, egress: Egress, now: float, most: int = 1 << 30) -> list[Run]:
         """Runs as they are taken out, up to `most` bytes of them."""
         taken, size = [], 0
-        for run, done in egress.take(now, blocked=set()):
-            taken.append(run)
-            size += run.bytes_of(run.count - done)
+        for piece in egress.take(now, blocked=set()):
+            taken.append(piece.run)
+            size += piece.run.bytes_of(piece.end - piece.start)
             if size >= most:
                 break
         return taken
@@ -37,7 +37,7 @@ class EgressTests(SynchronousTestCase):
         for run in runs:
             egress.put(run, 0, 0.0)
         first = self._take(egress, 0.0, 3000)
-        egress.put(first[-1], 0, 0.0, front=True)
+        egress.put_back(Piece(first[-1], 0, 1), 0, set())
         self.assertEqual(first[:-1] + self._take(egress, 0.0), runs)
         self.assertFalse(egress)
         self.assertEqual(egress.bytes, 0)
@@ -61,12 +61,11 @@ class EgressTests(SynchronousTestCase):
             egress.put(run_of(lane), 0, 0.0)
         blocked: set[int] = set()
         taken = []
-        for run, done in egress.take(0.0, blocked=blocked):
-            if run.lane == 1:
-                egress.put(run, done, 0.0, front=True)
-                blocked.add(1)
+        for piece in egress.take(0.0, blocked=blocked):
+            if piece.run.lane == 1:
+                egress.put_back(piece, piece.start, blocked)
             else:
-                taken.append(run)
+                taken.append(piece)
         self.assertEqual(len(taken), 2)
         self.assertTrue(egress.waits(1))
 
@@ -107,6 +106,37 @@ class EgressTests(SynchronousTestCase):
             self.assertEqual(len(self._take(egress, LONGEST + 1)), 10 if renewed else 0)
             self.assertEqual(egress.bytes, 0)
 
+    def test_lost_goes_first(self) -> None:
+        """What a path lost goes before what is new in its lane, in order, also what was put back; not before others."""
+        egress = Egress(TARGET, LONGEST, 1 << 20)
+        new, other, lost = run_of(1), run_of(2), run_of(1, slices=60)
+        egress.put(other, 0, 0.0)
+        egress.put(new, 0, 0.0)
+        for start in (0, 20, 40):
+            egress.put_again(Piece(lost, start, start + 20, 0.0))
+        taken = []
+        for piece in egress.take(0.0, blocked=set()):
+            taken.append((piece.run, piece.start))
+            if piece[:2] == (lost, 20):
+                egress.put_back(piece, 25, set())
+        self.assertEqual(
+            [each for each in taken if each[0] is not other], [(lost, 0), (lost, 20), (lost, 25), (lost, 40), (new, 0)]
+        )
+        self.assertLess(taken.index((other, 0)), 2)
+        self.assertEqual((bool(egress), egress.bytes), (False, 0))
+
+    def test_held_up_by_what_was_lost(self) -> None:
+        """What is new waits for what was lost, and gets no older by that; what was lost is never too old."""
+        egress = Egress(TARGET, LONGEST, 1 << 20)
+        egress.put(run_of(1), 0, 0.0)
+        egress.put_again(Piece(run_of(1), 0, 1, 0.0))
+        egress.renew(1.0)
+        self.assertEqual(len(self._take(egress, 1.0 + 2 * LONGEST)), 2)
+        egress.put_again(Piece(run_of(1), 0, 1, 0.0))
+        egress.put(run_of(1), 0, 0.0)
+        egress.expire(0.1)
+        self.assertEqual((bool(egress), egress.age_drops), (False, 2))
+
     @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 3000), st.integers(1, 8), st.booleans()), max_size=60))
     def test_conserved(self, steps: list[tuple[int, int, int, bool]]) -> None:
         """Every slice that goes in comes out or is counted as dropped, and the byte count ends at zero."""
@@ -116,9 +146,9 @@ class EgressTests(SynchronousTestCase):
             egress.put(run_of(lane, size, slices), 0, now)
             put += slices
             if take:
-                for run, done in egress.take(now, blocked=set()):
-                    got += run.count - done
+                for piece in egress.take(now, blocked=set()):
+                    got += piece.end - piece.start
                     break
-        got += sum(run.count - done for run, done in egress.take(now, blocked=set()))
+        got += sum(piece.end - piece.start for piece in egress.take(now, blocked=set()))
         self.assertEqual(put, got + egress.codel_drops + egress.overflow_drops + egress.age_drops)
         self.assertEqual(egress.bytes, 0)

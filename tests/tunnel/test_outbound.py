@@ -80,7 +80,7 @@ class BoundTests(SynchronousTestCase):
         path.enter(State.SILENT, 1.0)
         out.send_again(path.take_flights(), path)
         out.drain(HOLD + 1.5, Effects())
-        self.assertEqual((len(out._again), out.egress.bytes), (0, 0))
+        self.assertEqual((bool(out.egress), out.egress.bytes), (False, 0))
 
     def test_unproven_address(self) -> None:
         """An address that has not proved itself is sent no more than it is allowed."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config import Tuning
@@ -13,7 +15,7 @@ from morphnet.tunnel.session import Session
 from morphnet.wire.batch import Departure, Endpoint
 from morphnet.wire.frames import IP
 from tests.simulation import SERVER_END, Link, read
-from tests.tunnel.scenes import Scene, way
+from tests.tunnel.scenes import MBIT, Scene, way
 
 RELAY, WAN = 0, 1  # doors, and uplinks of the scene
 ENDS = {True: "client", False: "server"}
@@ -110,6 +112,24 @@ class RankTests(SynchronousTestCase):
                 self.assertGreater(len(scene.sent_by(WAN, at, up=up, traffic=True)), 300)
                 self.assertGreater(scene.active_since(RELAY, up=up), 0)
             self.assert_nothing_lost(scene, 1000)
+
+    def test_download_beside(self) -> None:
+        """A direct path ends under load: what the relay has no room for is sent again, and no ping waits for it."""
+        relay, direct = (Link(delay=0.04, rate=20 * MBIT, queue=0.02), Link(delay=0.04)), way(0.02, 50)
+        scene = Peers(relay, direct)
+        scene.go_direct()
+        scene.run(1)
+        scene.load(8, 15 * MBIT, up=True)
+        scene.stream(1000, 0.01, first=1 << 20, flow=9)
+        scene.run(3)
+        scene.cut(WAN)
+        scene.run(12)
+        arrived = [(at, number) for at, number in zip((at for at, _ in scene.at_server), scene.arrived(), strict=True)]
+        pings = [at for at, number in arrived if number >= 1 << 20]
+        self.assertGreater(relay[0].dropped, 10)
+        self.assertEqual(len(pings), 1000)
+        self.assertLess(max(after - before for before, after in pairwise(pings)), 0.5)
+        self.assertEqual(scene.doubled(), 0)
 
     def test_dormant(self) -> None:
         """A relay's path sends nothing at all for a minute while the direct one works, with traffic and without."""
