@@ -197,7 +197,7 @@ class Egress:
         return next((line for line in self._turns if line.lane not in blocked), None)
 
     def renew(self, now: float) -> None:
-        """All were held up, and no longer are, or only by what goes first in their lane: their waiting begins again."""
+        """Their waiting begins again, for each when what goes first in its lane is gone."""
         for line in self._turns:
             self._renew(line, now)
 

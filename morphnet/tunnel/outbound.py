@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from morphnet.config import Tuning
 from morphnet.errors import MalformedFrame
-from morphnet.tunnel.egress import Egress, Piece
+from morphnet.tunnel.egress import QUANTUM, Egress, Piece
 from morphnet.tunnel.events import Counts, Effects
 from morphnet.tunnel.flight import Flight
 from morphnet.tunnel.fragments import cut_fragments
@@ -27,6 +27,7 @@ from morphnet.wire.seal import seal, seal_run
 from morphnet.wire.segments import Run
 
 HOLD = 15.0  # seconds that packets wait for a path when there is none at all
+STALL = 0.1  # seconds without any room, in which QUANTUM could have gone: no packet gets too old by it
 SAMPLE_EVERY = 0.04  # seconds between the copies that show whether a path on stand-by has become sound
 QUEUE_SHARE = 0.4  # of `queue_ms`: the standing queue that CoDel lets be
 QUEUE_BURST = 4.0  # times `queue_ms`: how long a packet of a burst may wait at all
@@ -58,7 +59,7 @@ class Outbound:
         self.scheduler: Scheduler = make_scheduler(tuning.scheduler, self.patience)
         wait = tuning.queue_ms / 1000
         self.egress = Egress(wait * QUEUE_SHARE, wait * QUEUE_BURST, tuning.resend_bytes)
-        self._held_up = False  # what waits did so for no speed of its senders: for a path, or behind what a path lost
+        self._moved_at = 0.0  # when there was room for what waits, the last time; long ago if a path has lost it
         self.paths: dict[int, Path] = {}
         self.compression = NAMES[tuning.compression]
         self._resend_bytes = tuning.resend_bytes if tuning.resend else 0
@@ -86,6 +87,8 @@ class Outbound:
         """Send `run`, or let it wait for room."""
         done = 0 if self.egress.waits(run.lane) else self._dispatch(run, 0, run.count, now, effects)
         if done < run.count:
+            if not self.egress:
+                self._moved_at = now
             self.egress.put(run, done, now)
 
     def drain(self, now: float, effects: Effects) -> None:
@@ -93,16 +96,16 @@ class Outbound:
         paths = self.candidates()
         if not paths:
             self.egress.expire(now - HOLD)
-            self._held_up = True
             return
         for path in paths:
             if path.spilt:
                 self._queue_again(path.take_spilt(), path)
-        if self._held_up:
-            self._held_up = False
-            self.egress.renew(now)
-        if not any(path.room(now) > 0 for path in paths):
+        if not self.egress or not any(path.room(now) > 0 for path in paths):
             return  # what is too old is dropped when there is room, not while the path may be about to fall silent
+        waited, rate = now - self._moved_at, max([path.window.rate(now) for path in paths])
+        if waited > STALL and (not rate or waited * rate > QUANTUM):
+            self.egress.renew(now)
+        self._moved_at = now
         blocked: set[int] = set()
         self.egress.searching = any(path.window.startup for path in paths)
         for piece in self.egress.take(now, blocked=blocked):
@@ -170,7 +173,8 @@ class Outbound:
     def send_again(self, flights: Sequence[Flight], path: Path) -> int:
         """Queue what was in flight on `path` for another one: the number of packets."""
         packets = self._queue_again(flights, path)
-        self._held_up = self._held_up or packets > 0
+        if packets:
+            self._moved_at = float("-inf")
         return packets
 
     def _queue_again(self, flights: Sequence[Flight], path: Path) -> int:

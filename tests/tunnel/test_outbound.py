@@ -188,6 +188,21 @@ class NarrowPathTests(SynchronousTestCase):
         out.drain(2.0, effects)
         self.assertEqual(out.egress.age_drops, 0)
 
+    def test_stall(self) -> None:
+        """After a moment in which nothing moved nothing is too old; where little moves at any time, it is."""
+        for rate, dropped in ((0.0, 0), (1e6, 0), (1e4, 1)):
+            out, effects = outbound(1, scheduler="best", queue_ms=50), Effects()
+            path = out.paths[0]
+            while not out.egress:
+                out.offer(Run(b"", bytes(1000), 1000, 0, 1), 0.0, effects)
+            if rate:
+                path.window.startup = False
+                path.window._rates.add(rate, 0.0)
+            out.drain(0.0, effects)
+            acknowledge(path, 0.5)
+            out.drain(0.5, effects)
+            self.assertEqual(out.egress.age_drops, dropped, rate)
+
     def test_unlike_widths(self) -> None:
         """With `redundant` over paths of unlike width every packet arrives whole, and once."""
         scene = Scene([way(0.02, mtu=1252), way(0.021), way(0.022, mtu=1300)], settle=6.0, scheduler="redundant")
