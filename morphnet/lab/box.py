@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -253,6 +253,9 @@ class Box:
         for cable in cables:
             peer = self.node(cable.b.node).pid
             self.change(cable.a.node, [("veth", cable.a.device, peer, cable.b.device)])
+            if not cable.offloads:
+                for end in (cable.a, cable.b):
+                    self.change(end.node, [("no_offloads", end.device)])
         for bridge in self.topology.bridges:
             addresses = [("add_address", bridge.device, address) for address in bridge.addresses]
             self.change(bridge.node, [("bridge", bridge.device, bridge.ports), *addresses])
@@ -371,8 +374,8 @@ class Box:
 
     def set_nat(self, name: str, kind: str, *, forget: bool = True) -> None:
         """Make a router one of another kind, and let it forget its connections."""
-        nat = self._nat(name)
-        self.change(name, [("nat", kind, nat.outside, nat.host), *([("forget_connections",)] if forget else [])])
+        nat = replace(self._nat(name), kind=kind)
+        self.change(name, [("nat", nat.kind, nat.outside, nat.host), *([("forget_connections",)] if forget else [])])
 
     def _nat(self, name: str) -> Nat:
         for nat in self.topology.nats:

@@ -63,6 +63,11 @@ def veth(ip: Any, device: str, peer_pid: int, peer_device: str) -> None:
     ip.link("add", kind="veth", ifname=device, peer={"ifname": peer_device, "net_ns_pid": peer_pid})
 
 
+def no_offloads(ip: Any, device: str) -> None:
+    """What leaves by it does so packet by packet, as on a real cable."""
+    ip.link("set", index=_index(ip, device), gso_max_segs=1)
+
+
 def bridge(ip: Any, device: str, ports: list[str]) -> None:
     """A switch of these devices, and a device of its own on it."""
     ip.link("add", kind="bridge", ifname=device)
@@ -124,8 +129,8 @@ def forget_connections(_: Any) -> None:
 STEPS: dict[str, Callable[..., None]] = {
     step.__name__: step
     for step in (
-        sysctl, veth, bridge, up, down, add_address, remove_address, add_route, restore_route, remove_route, nat,
-        forget_connections,
+        sysctl, veth, no_offloads, bridge, up, down, add_address, remove_address, add_route, restore_route,
+        remove_route, nat, forget_connections,
     )
 }  # fmt: skip
 

@@ -100,7 +100,7 @@ def _machine(i: int, turn: int, home: Home) -> Node:
 
 def _cable(i: int, turn: int, home: Home) -> Cable:
     inner = home.both(f"192.168.{i + 1}.{2 + turn}/24", f"{_six(1, i, 2 + turn)}/64")
-    return Cable(End(machine(i, turn), "eth0", inner), End(f"nat{i}", f"lan{turn}"))
+    return Cable(End(machine(i, turn), "eth0", inner), End(f"nat{i}", f"lan{turn}"), offloads=False)
 
 
 def _bridge(i: int, home: Home) -> Bridge:

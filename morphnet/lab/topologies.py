@@ -74,6 +74,7 @@ class Cable:
     a: End
     b: End
     mtu: int = 1500
+    offloads: bool = True  # a run of packets crosses it as one, so that a router's rule on length sees their sum
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,10 @@ class Nat:
     udp_timeout: int | None = None  # seconds until a silent UDP mapping is forgotten; None: as the kernel does
     host: str = ""  # the address inside that strangers reach, where the kind lets them in
 
+    def __post_init__(self) -> None:
+        if self.kind not in NAT_KINDS:
+            raise BugError(f"node {self.node}: no NAT kind {self.kind}; there are {', '.join(NAT_KINDS)}")
+
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
@@ -142,9 +147,6 @@ class Topology:
         used |= {nat.node for nat in self.nats}
         if used - names:
             raise BugError(f"topology {self.name}: no node {', '.join(sorted(used - names))}")
-        for nat in self.nats:
-            if nat.kind not in NAT_KINDS:
-                raise BugError(f"topology {self.name}: no NAT kind {nat.kind}; there are {', '.join(NAT_KINDS)}")
 
     def joints(self) -> list[Cable | Wire]:
         """All that joins two nodes."""
@@ -161,7 +163,9 @@ class Topology:
             lines.append(f"node {node.name}{' forwards' if node.forward else ''}")
             lines += [f"  route {route}" for route in node.routes]
             lines += [f"  host {name} {address}" for name, address in (node.hosts or {}).items()]
-        lines += [f"cable {cable.a} <-> {cable.b} mtu {cable.mtu}" for cable in self.cables]
+        for cable in self.cables:
+            apart = "" if cable.offloads else ", packet by packet"
+            lines.append(f"cable {cable.a} <-> {cable.b} mtu {cable.mtu}{apart}")
         for wire in self.wires:
             lines.append(f"wire {wire.name}: {wire.a} <-> {wire.b} mtu {wire.mtu}")
             for name, way in (("there", wire.there), ("back", wire.back)):
