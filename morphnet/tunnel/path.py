@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import deque
 from enum import StrEnum
 
+from morphnet.tunnel import ackdebt
+from morphnet.tunnel.ackdebt import AckDebt
 from morphnet.tunnel.carrier import DIRECT
 from morphnet.tunnel.flight import Flight
 from morphnet.tunnel.mtu import MtuSearch
@@ -18,9 +20,6 @@ from morphnet.tunnel.window import Model, Window
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.notes import MAX_RANGES, Ack
 
-ACK_EVERY = 64  # datagrams at the most between two Acks
-ACK_SPACING = 0.004  # seconds between two Acks at least: at 7 Gbit/s 64 datagrams come every 100 microseconds
-ACK_DELAY = 0.010  # seconds at the most, and a quarter of the RTT
 AMPLIFICATION = 3  # times the bytes received may be sent to an address that has not proved itself
 AHEAD = 0.02  # seconds of its pace that may wait at its bottleneck
 GRAIN = 0.002  # seconds of its pace that are worth a wake-up
@@ -87,8 +86,7 @@ class Path:
         self.received_packets = self.received_bytes = 0
         self.recent_bytes = 0.0  # sent of late, decaying: for `share`
         self.sent_seen: int | None = None  # latest send time in what came: microseconds mod 2**32, the peer's clock
-        self.ack_due: float | None = None
-        self._ack_pending, self._told_at = 0, float("-inf")  # datagrams since the last Ack, and when that was
+        self.debt = AckDebt()
         self._largest_at, self._largest_echo = 0.0, 0
         self._rates = RateMeter()
         self._modelled_at, self._modelled = float("-inf"), Model(0.0, 0.0, 0.0)
@@ -108,17 +106,11 @@ class Path:
 
     def owe_ack(self, count: int, now: float) -> None:
         """`count` of them ask for an Ack."""
-        self._ack_pending += count
-        if self._ack_pending >= ACK_EVERY:
-            due = max(now, self._told_at + ACK_SPACING)
-            self.ack_due = due if self.ack_due is None else min(due, self.ack_due)
-        elif self.ack_due is None:
-            wait = min(ACK_DELAY, (self.rtt.smoothed or 0.04) / 4)
-            self.ack_due = max(now + wait, self._told_at + ACK_SPACING)
+        self.debt.owe(count, self.rtt.smoothed, now)
 
     def make_ack(self, now: float) -> Ack:
         """What to tell the peer, now; the debt is paid."""
-        self.ack_due, self._ack_pending, self._told_at = None, 0, now
+        self.debt.paid(now)
         return Ack(
             path=self.id,
             largest=max(0, self.seen.highest),
@@ -283,7 +275,7 @@ class Path:
 
     def _patience(self) -> float:
         """Seconds after which a flight that later ones have overtaken counts as lost."""
-        return 1.25 * (self.rtt.smoothed or 0.1) + 2 * self.rtt.variation + ACK_DELAY
+        return 1.25 * (self.rtt.smoothed or 0.1) + 2 * self.rtt.variation + ackdebt.DELAY
 
     def expire(self, now: float) -> None:
         """Forget flights that later ones have overtaken for good, though no further Ack comes to say so."""

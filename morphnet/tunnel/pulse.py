@@ -31,7 +31,7 @@ def tick(session: Session, now: float, effects: Effects) -> None:
     for path in list(session.paths.values()):
         if path.state is State.CLOSED:
             continue
-        if path.ack_due is not None and path.ack_due <= now:
+        if path.debt.due is not None and path.debt.due <= now:
             session.outbound.say(path, Letter([path.make_ack(now)]), now, effects)
         if path.usable:
             _watch(session, path, now, effects)
@@ -131,8 +131,8 @@ def due_at(session: Session, now: float) -> float:
         if path.state is State.CLOSED:
             resting = resting and path.unanswered_at is None
             continue
-        if path.ack_due is not None and path.ack_due < due:
-            due = path.ack_due
+        if path.debt.due is not None and path.debt.due < due:
+            due = path.debt.due
         if not path.usable:
             resting = resting and path.unanswered_at is None
             due = min(due, path.probe_at)

@@ -292,7 +292,7 @@ class Session:
             match note:
                 case Ping():
                     path.owe_ack(1, now)
-                    path.ack_due = now
+                    path.debt.due = now
                 case Ack():
                     self._acknowledged(note, now, effects)
                 case Challenge():

@@ -136,7 +136,7 @@ class ReplayTests(SynchronousTestCase):
             effects = arrive(scene, datagram)
             self.assertEqual((effects.delivers, effects.sends, effects.events), ([], [], []))
         self.assertEqual(scene.server_session.counts["replayed"], len(wire.caught))
-        self.assertEqual((path.received_bytes, path.ack_due), (before, None))
+        self.assertEqual((path.received_bytes, path.debt.due), (before, None))
         self.assertEqual(scene.server_session.paths[0].remote, scene.addresses[0])
         self.assertEqual(set(scene.server_session.paths), {0})
 
