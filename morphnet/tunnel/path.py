@@ -55,6 +55,7 @@ class Path:
         self.id = path_id
         self.uplink = ""
         self.door, self.remote, self.rank = door, remote, 0
+        self.left: tuple[int, Endpoint] | None = None  # door and address before we moved it ourselves
         self.seen_as: Endpoint | None = None  # our own address on it as the peer sees it; None until it says
         self.shown = b""  # the issued id (20 bytes) that datagrams on this path carry
         self.state, self.since = State.PROBING, now
@@ -82,8 +83,7 @@ class Path:
         self.proof_from = 0  # packet number from which an Ack proves that a silent path lives again
         self.nudged_at: float | None = None  # the `unanswered_at` for which a probe was sent already
         self.allowance = 0  # bytes that may still go to an address that is not validated
-        self.sent_packets = self.sent_bytes = self.resent_packets = 0
-        self.received_packets = self.received_bytes = 0
+        self.sent_packets = self.sent_bytes = self.resent_packets = self.received_packets = self.received_bytes = 0
         self.recent_bytes = 0.0  # sent of late, decaying: for `share`
         self.sent_seen: int | None = None  # latest send time in what came: microseconds mod 2**32, the peer's clock
         self.debt = AckDebt()
@@ -374,12 +374,17 @@ class Path:
         self.window.restart()
         self._modelled_at = float("-inf")
 
-    def moved(self, door: int, remote: Endpoint, now: float) -> None:
-        """The same path by another address: what was learned of the old way is no longer sure."""
+    def moved(self, door: int, remote: Endpoint, now: float, *, only_ports: bool) -> None:
+        """
+        The same path by another address: what was learned of the old way is no longer sure.
+
+        :param only_ports: of the same machines, on the same networks; then it holds. Source: RFC 9000 section 9.4.
+        """
         self.door, self.remote, self.seen_as = door, remote, None
-        self.relearn()
         self.loss.clear()
-        self.mtu.restart(self.mtu.ceiling)
+        if not only_ports:
+            self.relearn()
+            self.mtu.restart(self.mtu.ceiling)
         self.heard_at = self.moved_at = now
 
     def peer_restarted(self) -> None:

@@ -39,6 +39,7 @@ from morphnet.wire.notes import (
 )
 
 MAX_PATHS = 16  # that are not closed, per session
+FAREWELL = 3.0  # seconds in which what comes by the way that we left does not lead us back to it
 
 
 class Session:
@@ -162,6 +163,7 @@ class Session:
     def move_path(self, path_id: int, door: int, remote: Endpoint, now: float, effects: Effects) -> None:
         """This end's address on a path has changed: show another id, prove the new way, send again what hung."""
         path = self.paths[path_id]
+        path.left = path.door, path.remote
         self._move(path, door, remote, now)
         self.show_fresh(path)
         self.outbound.send_again(path.take_flights(), path)
@@ -171,8 +173,10 @@ class Session:
         self.outbound.drain(now, effects)
 
     def _move(self, path: Path, door: int, remote: Endpoint, now: float) -> None:
-        path.moved(door, remote, now)
-        path.rank = self.carriers.get(door, PLAIN).rank
+        was, carrier = self.carriers.get(path.door, PLAIN), self.carriers.get(door, PLAIN)
+        alike = path.usable and (door == path.door or (carrier is not PLAIN and carrier == was))
+        path.moved(door, remote, now, only_ports=alike and remote.host == path.remote.host)
+        path.rank = carrier.rank
         if path.rank:
             path.mtu.trust()  # a stream carries whatever it is given
 
@@ -277,7 +281,8 @@ class Session:
         Source: RFC 9000 sections 8.2 and 9.3.
         """
         self.counts["elsewhere"] += 1
-        if not (self.server or self.equals):
+        left = path.left == (train.arrival.door, train.arrival.source) and now - path.moved_at < FAREWELL
+        if left or not (self.server or self.equals):
             return
         candidate = self._candidates.heard(prefix, train, newest=prefix.number > path.seen.highest)
         if candidate is not None and candidate.due(self.framing.overhead + TOKEN + 1, now):

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config import Tuning
 from morphnet.tunnel.carrier import DIRECT, RELAYED, STREAM, Carrier
-from morphnet.tunnel.events import Effects, PathChanged
+from morphnet.tunnel.events import Effects, PathChanged, PathMoved
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.pulse import LINGER, dormant
 from morphnet.tunnel.session import Session
@@ -17,18 +17,18 @@ from morphnet.wire.frames import IP
 from tests.simulation import SERVER_END, Link, read
 from tests.tunnel.scenes import MBIT, Scene, way
 
-RELAY, WAN = 0, 1  # doors, and uplinks of the scene
+RELAY, WAN, OTHER = 0, 1, 2  # doors, and uplinks of the scene
 ENDS = {True: "client", False: "server"}
 
 
 class Peers(Scene):
     """Two peers, by a relay from the start, and directly when `go_direct` was called."""
 
-    def __init__(self, relay: tuple[Link, Link], direct: tuple[Link, Link], **tuning: object) -> None:
+    def __init__(self, relay: tuple[Link, Link], *direct: tuple[Link, Link], **tuning: object) -> None:
         self.trail: list[tuple[float, bool, int, bytes]] = []  # when, from the client, by which way, what
         self.there = SERVER_END  # where the called peer is on the direct way
-        self.held = {WAN}
-        super().__init__([relay, direct], **tuning)  # type: ignore[arg-type]
+        self.held = {WAN, OTHER}
+        super().__init__([relay, *direct], **tuning)  # type: ignore[arg-type]
 
     def connect(self, *, resumed: bool) -> None:
         for tunnel in (self.client, self.server):
@@ -44,7 +44,7 @@ class Peers(Scene):
 
     def go_direct(self) -> None:
         """A way was found."""
-        self.held.clear()
+        self.held.discard(WAN)
         self.add_uplink(WAN)
 
     def post(self, datagram: bytes, departure: Departure, *, up: bool) -> None:
@@ -279,6 +279,35 @@ class EqualTests(SynchronousTestCase):
         path = next(path for path in scene.client_session.paths.values() if path.door == WAN)
         self.assertEqual(path.remote, SERVER_END)
         self.assertGreater(scene.client_session.counts["elsewhere"], 0)
+
+
+class OtherSocketTests(SynchronousTestCase):
+    """One end goes on by another socket while the one before still works, as it does when that will not for long."""
+
+    def test_moves_once(self) -> None:
+        """Whichever end moves, both do so once, nothing is lost, the relay carries nothing, and the rate is known."""
+        for up in (True, False):
+            scene = Peers(way(0.08), way(0.04, 20), way(0.04, 20))
+            for tunnel in (scene.client, scene.server):
+                tunnel.carriers[WAN] = tunnel.carriers[OTHER] = Carrier(DIRECT, "wan")
+            scene.go_direct()
+            scene.run(LINGER + 3)
+            scene.both(3000, 0.001)
+            scene.run(1)
+            ends = scene.client_session, scene.server_session
+            session, since = ends[0 if up else 1], scene.now
+            path = next(path for path in session.paths.values() if path.door == WAN)
+            rate, effects = path.window.rate(scene.now), Effects()
+            scene.addresses[OTHER] = scene.addresses[WAN]._replace(port=4711)
+            session.move_path(path.id, OTHER, SERVER_END if up else scene.addresses[OTHER], scene.now, effects)
+            self.assertEqual((path.window.rate(scene.now), path.mtu.proven), (rate, path.mtu.ceiling))
+            scene._carry(effects, at_client=up)
+            scene.run(6)
+            self.assertEqual([each.paths[path.id].door for each in ends], [OTHER, OTHER])
+            self.assertEqual(len(scene.told(PathMoved)), 2, ENDS[up])
+            self.assertEqual((scene.lost(3000), scene.lost(3000, up=False)), (0, 0))
+            self.assertEqual((scene.doubled(), scene.doubled(up=False)), (0, 0))
+            self.assertEqual(scene.sent_by(RELAY, since, traffic=True), [])
 
 
 class StandbyTests(SynchronousTestCase):
