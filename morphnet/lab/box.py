@@ -18,14 +18,15 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from morphnet.errors import BugError, ConfigError, HostError
-from morphnet.lab import enter, nft
-from morphnet.lab.topologies import Cable, Nat, Route, Topology
+from morphnet.lab import enter
+from morphnet.lab.routers import Routers, Step, routing
+from morphnet.lab.topologies import Cable, Route, Topology
 
 if TYPE_CHECKING:
     from morphnet.lab.wireclient import WireClient
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 ENTER = (sys.executable, "-I", "-S", enter.__file__)  # without site: half the time
 PATIENCE = 5.0  # seconds for a process of ours to end by itself
-Step = Sequence[Any]  # a name and arguments, see lab/configure.py
 
 # Set before there are devices: each device starts with these.
 _QUIET = (
@@ -164,7 +164,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             pipe.close()
 
 
-class Box:
+class Box(Routers):
     """
     `with Box(topology) as box:` has that network inside.
 
@@ -174,12 +174,11 @@ class Box:
     """
 
     def __init__(self, topology: Topology, *, wires: bool = True) -> None:
-        self.topology = topology
+        super().__init__(topology)
         self.nodes: dict[str, BoxNode] = {}
         self._wired = wires and bool(topology.wires)
         self._routes = {node.name: list(node.routes) for node in topology.nodes}
         self._addresses = {(end.node, end.device): list(end.addresses) for end, _ in topology.ends()}
-        self._turns: dict[str, int] = {}  # how often each NAT was remapped
         self._configure: subprocess.Popen[bytes] | None = None
         self._wire: subprocess.Popen[bytes] | None = None
         self._directory: Path | None = None
@@ -262,7 +261,7 @@ class Box:
         for node in self.topology.nodes:
             self.change(node.name, self._addressing(node.name))
         for nat in self.topology.nats:
-            self.change(nat.node, _routing(nat))
+            self.change(nat.node, routing(nat))
 
     def _start_wires(self) -> None:
         """Hand all wires to one process, and wait until their devices are in their nodes."""
@@ -360,36 +359,6 @@ class Box:
         steps: list[Step] = [("remove_route", asdict(route)) for route in remove]
         self.change(name, [*steps, *(("add_route", asdict(route)) for route in add)])
         self._routes[name] = [*(each for each in self._routes[name] if each not in remove), *add]
-
-    def flush_nat(self, name: str) -> None:
-        """Let a router forget its connections, as after a restart; new mappings may look like the old ones."""
-        self.change(name, [("forget_connections",)])
-
-    def remap_nat(self, name: str) -> None:
-        """Let a router forget its connections and give out other public ports than before."""
-        nat = self._nat(name)
-        ports = nft.port_range(self._turns.get(name, 0))
-        self._turns[name] = self._turns.get(name, 0) + 1
-        self.change(name, [("nat", nat.kind, nat.outside, nat.host, ports), ("forget_connections",)])
-
-    def set_nat(self, name: str, kind: str, *, forget: bool = True) -> None:
-        """Make a router one of another kind, and let it forget its connections."""
-        nat = replace(self._nat(name), kind=kind)
-        self.change(name, [("nat", nat.kind, nat.outside, nat.host), *([("forget_connections",)] if forget else [])])
-
-    def _nat(self, name: str) -> Nat:
-        for nat in self.topology.nats:
-            if nat.node == name:
-                return nat
-        raise BugError(f"the node {name} is no NAT router")
-
-
-def _routing(nat: Nat) -> list[Step]:
-    steps: list[Step] = [("nat", nat.kind, nat.outside, nat.host)]
-    if nat.udp_timeout is not None:
-        for name in ("nf_conntrack_udp_timeout", "nf_conntrack_udp_timeout_stream"):
-            steps.append(("sysctl", f"net/netfilter/{name}", str(nat.udp_timeout)))
-    return steps
 
 
 def _tied(command: Sequence[str]) -> subprocess.Popen[bytes]:

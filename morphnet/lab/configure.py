@@ -116,9 +116,16 @@ def remove_route(ip: Any, route: dict[str, Any]) -> None:
     ip.route("del", **_route(ip, route))
 
 
-def nat(_: Any, kind: str, outside: str, host: str, ports: list[int] | None = None) -> None:
+def nat(
+    _: Any,
+    kind: str,
+    outside: str,
+    host: str,
+    ports: list[int] | None = None,
+    moved: list[tuple[int, int]] | None = None,
+) -> None:
     """Be this kind of router; see lab/nft.py."""
-    nft.apply(nft.rules(kind, outside, (ports[0], ports[1]) if ports else None, host))
+    nft.apply(nft.rules(kind, outside, (ports[0], ports[1]) if ports else None, host, moved or ()))
 
 
 def forget_connections(_: Any) -> None:
@@ -126,11 +133,16 @@ def forget_connections(_: Any) -> None:
     nft.forget_connections()
 
 
+def forget_socket(_: Any, port: int) -> None:
+    """Forget the mappings of one UDP port inside."""
+    nft.forget_socket(port)
+
+
 STEPS: dict[str, Callable[..., None]] = {
     step.__name__: step
     for step in (
         sysctl, veth, no_offloads, bridge, up, down, add_address, remove_address, add_route, restore_route,
-        remove_route, nat, forget_connections,
+        remove_route, nat, forget_connections, forget_socket,
     )
 }  # fmt: skip
 

@@ -35,7 +35,9 @@ FIRST_PORT, PORTS, RANGES = 20000, 1000, 40  # of the ranges that new mappings m
 _NETLINK_NETFILTER = 12
 _NESTED, _REQUEST, _ACK, _CREATE, _APPEND = 0x8000, 1, 4, 0x400, 0x800
 _NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE, _NEWSET, _BEGIN, _END = 0, 2, 3, 6, 9, 0x10, 0x11
-_NFT, _CONNTRACK_DELETE, _INET = 10, 1 << 8 | 2, 1
+_NFT, _CONNTRACK_GET, _CONNTRACK_DELETE, _INET = 10, 1 << 8 | 1, 1 << 8 | 2, 1
+_DUMP, _DONE, _ERROR = 0x300, 3, 2
+_CONNECTION, _PROTOCOL, _SOURCE_PORT = 1, 2, 2  # attributes of conntrack: the tuple, in it the part of the protocol
 _PREROUTING, _INPUT, _FORWARD, _POSTROUTING = 0, 1, 2, 4
 _SOURCE, _DESTINATION = 12, 16  # offsets in an IPv4 header
 _TO_PORT = 2  # offset in the header of TCP and UDP
@@ -127,6 +129,12 @@ def _port(number: int, *, but: bool = False) -> bytes:
     return load + _equal(struct.pack("!H", number), int(but))
 
 
+def _source_port(number: int) -> bytes:
+    """`th sport number`."""
+    load = _expression("payload", _be32(1, 1), _be32(2, 2), _be32(3, 0), _be32(4, 2))
+    return load + _equal(struct.pack("!H", number))
+
+
 def _to_host(host: str, port: int | None = None) -> bytes:
     """`dnat ip to host:port`; None leaves the port as it is."""
     value = _nest(2, _attribute(1, socket.inet_aton(host)))
@@ -180,13 +188,20 @@ def _rule(chain: str, *words: bytes, table: str = TABLE) -> bytes:
     return _ask(_NEWRULE, _CREATE | _APPEND, _text(1, table) + _text(2, chain) + _nest(4, *words))
 
 
-def rules(kind: str, outside: str, ports: tuple[int, int] | None = None, host: str = "") -> list[bytes]:
+def rules(
+    kind: str,
+    outside: str,
+    ports: tuple[int, int] | None = None,
+    host: str = "",
+    moved: Iterable[tuple[int, int]] = (),
+) -> list[bytes]:
     """
     The table of a router, to replace the one there is.
 
     :param outside: its device to the internet.
     :param ports: first and last public port of new mappings; None: any.
     :param host: whom strangers reach who are let in: an address inside.
+    :param moved: (port inside, public port) of UDP sockets whose new mappings are not like those of others.
     """
     said = _gone(TABLE)
     if kind == "none":
@@ -196,15 +211,7 @@ def rules(kind: str, outside: str, ports: tuple[int, int] | None = None, host: s
         said.append(_rule("forward", _device(_IIFNAME, outside), _known(), _verdict(_ACCEPT)))
         said.append(_rule("forward", _device(_IIFNAME, outside), _verdict(_DROP)))
         return said
-    if kind in ("udp_blocked", "web_only"):
-        said.append(_rule("forward", _meta(_L4PROTO, b"\x11"), _verdict(_DROP)))
-    if kind == "udp_small":
-        said.append(_rule("forward", _meta(_L4PROTO, b"\x11"), _longer_than(300), _verdict(_DROP)))
-    if kind == "udp_mute":
-        said.append(_rule("forward", _device(_OIFNAME, outside), _meta(_L4PROTO, b"\x11"), _verdict(_DROP)))
-    if kind == "web_only":  # also what it knows already
-        tcp = _meta(_L4PROTO, b"\x06")
-        said.append(_rule("forward", tcp, _device(_OIFNAME, outside), _port(443, but=True), _verdict(_DROP)))
+    said += _not_forwarded(kind, outside)
     # A router in a home says nothing to strangers. If it did, its "port unreachable" would end a session whose
     # mapping was just forgotten, and a stranger's packet would occupy the port that the mapping wants back.
     said.append(_chain("input", "filter", _INPUT, 0))
@@ -215,9 +222,29 @@ def rules(kind: str, outside: str, ports: tuple[int, int] | None = None, host: s
     ]
     if kind in ("easy_af", "one2one"):
         said += _strangers(kind, outside, host)
-    said.append(_chain("out", "nat", _POSTROUTING, 100))
-    four = _meta(_NFPROTO, b"\x02")  # IPv6 is forwarded as it is
-    return [*said, _rule("out", four, _device(_OIFNAME, outside), _masquerade(kind == "hard", ports))]
+    return said + _outward(kind, outside, ports, moved)
+
+
+def _not_forwarded(kind: str, outside: str) -> list[bytes]:
+    """What some kinds drop, also where they know the connection."""
+    udp, tcp, outward = _meta(_L4PROTO, b"\x11"), _meta(_L4PROTO, b"\x06"), _device(_OIFNAME, outside)
+    dropped: dict[str, list[tuple[bytes, ...]]] = {
+        "udp_blocked": [(udp,)],
+        "udp_small": [(udp, _longer_than(300))],
+        "udp_mute": [(outward, udp)],
+        "web_only": [(udp,), (tcp, outward, _port(443, but=True))],
+    }
+    return [_rule("forward", *which, _verdict(_DROP)) for which in dropped.get(kind, [])]
+
+
+def _outward(kind: str, outside: str, ports: tuple[int, int] | None, moved: Iterable[tuple[int, int]]) -> list[bytes]:
+    """What masquerades; IPv6 is forwarded as it is."""
+    out = _meta(_NFPROTO, b"\x02"), _device(_OIFNAME, outside)
+    said = [_chain("out", "nat", _POSTROUTING, 100)]
+    for port, public in moved:
+        which = _meta(_L4PROTO, b"\x11"), _source_port(port)
+        said.append(_rule("out", *out, *which, _masquerade(False, (public, public))))
+    return [*said, _rule("out", *out, _masquerade(kind == "hard", ports))]
 
 
 def mapped(outside: str, address: str, mappings: Iterable[Mapping]) -> list[bytes]:
@@ -268,6 +295,40 @@ def apply(requests: list[bytes]) -> None:
 def forget_connections() -> None:
     """Empty the table of connections of the network we are in."""
     _exchange(_message(_CONNTRACK_DELETE, _ACK, socket.AF_UNSPEC, 0), 1)
+
+
+def forget_socket(port: int) -> None:
+    """Forget the UDP connections of whoever has that port inside, and no others."""
+    for each in _connections():
+        protocol = _attributes(_attributes(each)[_PROTOCOL])
+        if protocol[1] == b"\x11" and protocol[_SOURCE_PORT] == struct.pack("!H", port):
+            said = _message(_CONNTRACK_DELETE, _ACK, socket.AF_INET, 0, _attribute(_CONNECTION | _NESTED, each))
+            _exchange(said, 1)
+
+
+def _connections() -> list[bytes]:
+    """The original tuple of every IPv4 connection."""
+    found: list[bytes] = []
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER) as door:
+        door.settimeout(5)
+        door.send(_message(_CONNTRACK_GET, _DUMP, socket.AF_INET, 0))
+        while True:
+            answers, at = door.recv(1 << 18), 0
+            while at + 20 <= len(answers):
+                length, kind = struct.unpack_from("=IH", answers, at)
+                if kind in (_DONE, _ERROR):
+                    return found
+                found.append(_attributes(answers[at + 20 : at + length])[_CONNECTION])
+                at += length + (-length % 4)
+
+
+def _attributes(nest: bytes) -> dict[int, bytes]:
+    found, at = {}, 0
+    while at + 4 <= len(nest):
+        length, kind = struct.unpack_from("=HH", nest, at)
+        found[kind & 0x3FFF] = nest[at + 4 : at + length]
+        at += length + (-length % 4)
+    return found
 
 
 def _exchange(said: bytes, expected: int) -> None:
