@@ -10,3 +10,5 @@ The console knows `peers()` on a client, and on a relay `guests()` and `drain()`
 The router at home is asked for a port (PCP, NAT-PMP), so that peers reach a machine behind a hard NAT without a relay.
 Several relay processes, on one host and on several, act as one when they share a Redis (`redis_url`).
 Where UDP does not pass, peers reach each other directly by TCP: a WebSocket over TLS, also between two routers that let in only answers (`[mesh] streams`, `stream_port`). When such a way ends, another one is looked for at once.
+A NAT that ends mappings after a fixed time, however they are used, is found out, and other sockets take over before the end.
+`morphnet why`, `ping` and `netcheck` take `--json`.

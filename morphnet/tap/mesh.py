@@ -28,6 +28,7 @@ from morphnet.tap.peer import Peer
 from morphnet.tap.peer_doors import PeerDoors
 from morphnet.tap.relays import Relays
 from morphnet.tap.revoked import Revoked
+from morphnet.tap.rotation import Rotation
 from morphnet.tap.streams import Streams
 from morphnet.tunnel.carrier import DIRECT, RELAYED
 from morphnet.tunnel.events import Effects, Event, Mapped, Overrun, PathChanged, Reached, WayFound
@@ -73,12 +74,14 @@ class Mesh:
         self.fan = Fan(reactor, pump, self._doors_of_paths)
         self.mapped = MappedDoors(reactor, self.doors, identity().key, self._mapping_changed)
         self.relays = Relays(self, reactor)
+        self.rotation = Rotation(reactor, self.doors, self._may_be_replaced, self._doors_at_work, self._rotates)
 
     def stop(self) -> Deferred[None]:
         """Leave everybody; fires when routers have their ports back, or 3 seconds later."""
         for peer in self.peers.values():
             peer.stop()
         self.relays.stop()
+        self.rotation.stop()
         self.doors.close()
         self.streams.stop()
         self.fan.close()
@@ -93,7 +96,7 @@ class Mesh:
 
     def has_door(self, number: int) -> bool:
         """Whether it is one of our sockets for direct ways, and open."""
-        return number in self.doors.families or self.fan.has(number)
+        return self.doors.has(number) or self.fan.has(number)
 
     def local_of(self, number: int) -> tuple[str, int] | None:
         """Our address and port at a door to peers."""
@@ -105,6 +108,17 @@ class Mesh:
     def _doors_of_paths(self) -> set[int]:
         sessions = self.pump.tunnel.sessions.values()
         return {path.door for session in sessions for path in session.paths.values() if path.state is not State.CLOSED}
+
+    def _doors_at_work(self) -> set[int]:
+        sessions = self.pump.tunnel.sessions.values()
+        return {path.door for session in sessions for path in session.paths.values() if path.usable}
+
+    def _may_be_replaced(self, number: int) -> bool:
+        """Not where a router leads a port to the socket, nor where it gives each destination another port."""
+        return not self.mapped.places() and not self.relays.varies(number)
+
+    def _rotates(self, text: str) -> None:
+        self.tell("mapping-life", "", text)
 
     @staticmethod
     def endpoint(name: str) -> Endpoint:
@@ -159,6 +173,7 @@ class Mesh:
     def _doors_changed(self) -> None:
         self.streams.hosts_are(self.doors.hosts)
         self.relays.use_doors()
+        self.rotation.sockets_are()
         for peer in list(self.peers.values()):
             peer.doors_changed()
 
@@ -215,6 +230,7 @@ class Mesh:
     def told(self, event: Event) -> None:
         """An event, of whatever session."""
         if isinstance(event, Mapped):
+            self.rotation.seen_as(event.door, event.seen)
             self.relays.rank()
             self._addresses_changed()
         elif (peer := self.peers.get(event.session)) is not None:

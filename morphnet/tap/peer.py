@@ -255,8 +255,8 @@ class Peer:
             self.mesh.streams.search(self)
 
     def way_found(self, event: WayFound) -> None:
-        """A probe was answered: the caller takes the best way after a moment."""
-        if self.caller and self._choosing is None:
+        """A probe was answered: the best way is taken after a moment, by the caller or by who has to move."""
+        if (self.caller or self._must_move()) and self._choosing is None:
             self._choosing = self.mesh.clock.callLater(SETTLE, self._choose)
 
     def _choose(self) -> None:
@@ -281,12 +281,18 @@ class Peer:
     def _take(self, session: Session, uplink: str, way: Way, effects: Effects) -> None:
         now = self.mesh.pump.now()
         known = next((path for path in session.paths.values() if path.uplink == uplink and path.rank == DIRECT), None)
+        must = known is not None and self.mesh.doors.is_leaving(known.door)
         if known is None or known.state is State.CLOSED:
-            session.open_path(way.door, way.remote, uplink, now, effects)
-        elif (known.door, known.remote) != (way.door, way.remote):
+            if self.caller:
+                session.open_path(way.door, way.remote, uplink, now, effects)
+        elif (known.door, known.remote) != (way.door, way.remote) and (self.caller or must):
             assert way.rtt is not None  # or it would not be the best
-            if not known.usable or way.rtt < 0.7 * (known.rtt.smoothed or 1.0):
+            if must or not known.usable or way.rtt < 0.7 * (known.rtt.smoothed or 1.0):
                 session.move_path(known.id, way.door, way.remote, now, effects)
+
+    def _must_move(self) -> bool:
+        """Whether a direct path goes by a socket that will be closed."""
+        return any(self.mesh.doors.is_leaving(path.door) for path in self.direct_paths())
 
     # -- what the data plane tells -------------------------------------------------------------------------------------
 

@@ -146,6 +146,10 @@ class Relays:
                     return self._mesh.pump.tunnel.carriers[number].name, local[0]
         return None
 
+    def varies(self, number: int) -> bool:
+        """Whether the router of that socket is known to give each destination another port."""
+        return any(echoer.varies(number) for echoer in self.echoers.values())
+
     def udp_is_blocked(self) -> bool:
         """Whether relays are reached, and none of them ever by UDP, though there was time."""
         now = self._mesh.pump.now()

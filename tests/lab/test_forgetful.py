@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from morphnet.lab.topologies import Route
+from morphnet.tunnel.pulse import LINGER
 from tests.lab.case import rest
+from tests.lab.shortlived import ShortLived
 from tests.lab.village import VillageCase
 
 TIMES, EVERY = 3, 6.0  # remappings, and seconds between them
+LIFE = 12.0  # seconds: a little more than rendezvous.lifespan.SHORTEST
 
 
 class ForgetfulTests(VillageCase):
     """Two homes behind ordinary routers."""
+
+    rootless = False  # nothing of it depends on who one is
 
     def test_remapped(self) -> None:
         """C5: whenever a router maps to other ports the relay fills in, a new direct way is found, and none is lost."""
@@ -27,6 +32,26 @@ class ForgetfulTests(VillageCase):
         echo = 84 + 40 + 10  # bytes of one, its framing, and the envelope around it
         share = (self.forwarded() - before) / (2 * final["sent"] * echo)
         self.assertLess(share * EVERY / 60, 0.02)  # as it would be once a minute
+
+
+class LimitedTests(VillageCase):
+    """Two homes behind ordinary routers, but that each mapping ends LIFE seconds after it began, however it is used."""
+
+    rootless = False  # nothing of it depends on who one is
+
+    def test_rotated(self) -> None:
+        """C5: once both ends know, they change sockets in time: none is lost, and the relay carries no traffic."""
+        self.be_direct()
+        self.village.failed = True  # its routers have given out many ports
+        routers, learning = ShortLived(self, LIFE), self.ping("--interval", "0.01")
+        self.assertTrue(routers.run(4 * LIFE, until=routers.both_know))
+        self.none_lost(learning.end())
+        self.be_direct()
+        routers.run(LINGER)
+        before, ping = self.forwarded(), self.ping("--interval", "0.01")
+        routers.run(2 * LIFE)
+        self.none_lost(ping.end())
+        self.assertEqual(self.forwarded(), before)
 
 
 class OneRouterTests(VillageCase):
