@@ -62,7 +62,7 @@ class PeerStatus:
     """Another machine of the network, and the way to it."""
 
     name: str
-    state: str  # "apart", "meeting", "estranged", "searching", "settled", "direct"
+    state: str  # "apart", "meeting", "estranged", "searching", "settled", "streaming", "direct"
     since: float  # Unix seconds at which `state` began
     inner: tuple[str, ...]  # its inner addresses; none before it was met
     way: str  # "direct", "relay", "none"

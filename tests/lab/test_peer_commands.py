@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
+from typing import Any
 
 from morphnet.lab.vpn import BIN, Daemon
 from tests.lab.village import VillageCase
@@ -14,12 +16,17 @@ class PeerCommandTests(VillageCase):
     rootless = False
 
     def told(self, *words: str, of: Daemon | None = None, code: int = 0) -> str:
-        """What a command prints on a machine (anna's, if it is not said); nothing of it is too wide."""
+        """What a command prints on a machine (anna's, if it is not said) for people; nothing of it is too wide."""
+        printed = self.printed(*words, of=of, code=code)
+        self.assertLessEqual(max((len(line) for line in printed.splitlines()), default=0), 80, printed)
+        return printed
+
+    def printed(self, *words: str, of: Daemon | None = None, code: int = 0) -> str:
+        """What it prints at all."""
         daemon = of or self.machines["anna"]
         command, *rest = words
         done = daemon.node.run([str(BIN / "morphnet"), command, "--dir", str(daemon.etc), *rest], timeout=30)
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
-        self.assertLessEqual(max((len(line) for line in done.stdout.splitlines()), default=0), 80, done.stdout)
         return str(done.stdout + done.stderr)
 
     def test_status(self) -> None:
@@ -59,6 +66,19 @@ class PeerCommandTests(VillageCase):
             self.assertIn(f"pong from bert ({inner}) via relay 203.0.113.1 in ", self.told(*asked))
         self.be_direct()
         self.assertIn("known are bert", self.told("ping", "carl", code=1))
+
+    def test_for_machines(self) -> None:
+        """With --json each is one object, a ping one for each line, with the numbers that the words are made of."""
+        self.be_direct()
+        why: dict[str, Any] = json.loads(self.printed("why", "bert", "--json"))
+        self.assertEqual((why["name"], why["way"], len(why["words"])), ("bert", "direct", 6))
+        self.assertEqual({*why["decisions"][-1]}, {"at", "state", "why"})
+        asked = "ping", "bert", "--count", "2", "--interval", "0.1", "--json"
+        for pong in map(json.loads, self.printed(*asked).splitlines()):
+            self.assertEqual((pong["name"], pong["way"], pong["rtt"] > 0.03), ("bert", "direct", True))
+        netcheck: dict[str, Any] = json.loads(self.printed("netcheck", "--json"))
+        self.assertEqual((netcheck["name"], netcheck["ipv6"]), ("anna", False))
+        self.assertEqual(netcheck["relays"][0]["name"], "203.0.113.1")
 
     def test_no_answer(self) -> None:
         """A peer that says nothing is a failure."""
