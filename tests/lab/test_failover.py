@@ -151,6 +151,8 @@ class FailoverTests(LabCase):
 class NoResendTests(LabCase):
     """The same uplinks, and nothing is sent again."""
 
+    rootless = False  # nothing of it depends on who one is
+
     plan = Plan(settings=(("resend", False),))
 
     def test_bond_black_hole(self) -> None:

@@ -12,6 +12,8 @@ INNER = 1400  # bytes
 class CompactTests(LabCase):
     """What two ends speak that were told nothing."""
 
+    rootless = False  # nothing of it depends on who one is
+
     plan = Plan(topology=lambda: two_uplinks(DELAYS, (50e6, 50e6)))
     spoken: Framing = COMPACT
 

@@ -89,6 +89,8 @@ class ThreeTests(VillageCase):
 class IdleTests(VillageCase):
     """Two homes whose routers forget a mapping after five seconds of silence."""
 
+    rootless = False  # nothing of it depends on who one is
+
     place = Place((Home(udp_timeout=5), Home(udp_timeout=5)))
 
     def test_idle(self) -> None:

@@ -90,6 +90,8 @@ class Process:
 class PortMappingTests(SynchronousTestCase):
     """One home behind a hard NAT; the server is the outside."""
 
+    rootless = False  # nothing of it depends on who one is
+
     skip = NOT_HERE
     timeout = 60
 

@@ -98,6 +98,8 @@ class StrangersTests(VillageCase):
 class ProofTests(VillageCase):
     """Two homes behind ordinary routers."""
 
+    rootless = False  # nothing of it depends on who one is
+
     def test_seen_at_the_relay(self) -> None:
         """While megabytes pass between two machines, nearly nothing passes the relay's own network device."""
         self.be_direct()

@@ -122,6 +122,8 @@ class RestartTests(LabCase):
 class ServerMovesTests(LabCase):
     """A server that is called by name has two addresses, and the name leads to one of them."""
 
+    rootless = False  # nothing of it depends on who one is
+
     plan = Plan(
         topology=lambda: two_uplinks(DELAYS, RATES, second_address=True),
         address=SERVER_NAME,

@@ -10,6 +10,8 @@ from tests.lab.village import Place, VillageCase
 class SwitchTests(VillageCase):
     """Two homes behind ordinary routers, whose machines know no other direct way than UDP."""
 
+    rootless = False  # nothing of it depends on who one is
+
     place = Place(settings=(("mesh-streams", False),))
 
     def test_up_under_traffic(self) -> None:
@@ -72,6 +74,8 @@ class SwitchTests(VillageCase):
 
 class RelaysTests(VillageCase):
     """Two homes that do not reach each other directly, and two relays."""
+
+    rootless = False  # nothing of it depends on who one is
 
     place = Place((Home("hard"), Home("hard")), relays=2)
 
