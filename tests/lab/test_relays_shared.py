@@ -17,7 +17,9 @@ from morphnet.lab.meeting import Meeting
 from morphnet.lab.vpn import Daemon, wait_for
 from tests.lab.case import NOT_HERE, Ping, rest
 
-REDIS = shutil.which("redis-server")
+# The package `redis-server` starts one for the whole machine. In `redis-tools` is the same program, under the name of a
+# tool; it does what the name says by which it was started.
+REDIS = shutil.which("redis-server") or shutil.which("redis-check-rdb")
 REDIS_PORT, PASSWORD = 6399, "s3cret"
 URL = f"redis://:{PASSWORD}@127.0.0.1:{REDIS_PORT}"
 SECOND_PORT, SECOND_ECHO = 4443, 3480
@@ -28,7 +30,7 @@ class SharedCase(SynchronousTestCase):
 
     rootless = False
 
-    skip = NOT_HERE or (None if REDIS else "no redis-server here (Debian package redis-server)")
+    skip = NOT_HERE or (None if REDIS else "no redis-server here (Debian package redis-tools)")
     timeout = 180
     homes: tuple[Home, ...] = ()
     port = SECOND_PORT  # of the second process
@@ -62,7 +64,10 @@ class SharedCase(SynchronousTestCase):
         node = self.box.node("relay")
         place = Path(node.dir) / "redis"
         place.mkdir(exist_ok=True)
-        words = [str(REDIS), "--port", str(REDIS_PORT), "--bind", "127.0.0.1", "--requirepass", PASSWORD]
+        program = place / "redis-server"
+        if not program.is_symlink():
+            program.symlink_to(str(REDIS))
+        words = [str(program), "--port", str(REDIS_PORT), "--bind", "127.0.0.1", "--requirepass", PASSWORD]
         words += ["--save", "", "--appendonly", "no", "--dir", str(place), "--logfile", str(place / "log")]
         self.redis = node.popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
