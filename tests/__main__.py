@@ -3,7 +3,8 @@ Every test, in four runs, and their sum as the last line: `N passed, N failed, N
 
 pure        all that touches no network, on two processes
 source      of those the data plane's again, on the source of what was compiled
-lab         `tests.lab`, one at a time (what they time must not compete), inside the lab's own namespaces
+lab         `tests.lab`, inside the lab's own namespaces: on two processes, each with its own networks; then, one at a
+            time, classes that say `alone = True`: they load the whole machine, or what they time must not compete
 rootless    `tests.lab` again as nobody, when root started us: what works for root must work for everyone
             (a test class that says `rootless = False` is left out of this run)
 
@@ -13,12 +14,15 @@ In CI (`CI` is set) a test may not skip.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from typing import NamedTuple, TextIO
 from unittest import TestCase, TestSuite
 
 from twisted.trial.runner import TestLoader
@@ -37,7 +41,7 @@ def main() -> int:
     """Run what was asked for; the exit code is 0 when all is well."""
     options = argparse.ArgumentParser(prog="python -m tests", description=__doc__)
     options.add_argument("--only", choices=RUNS, help="one of the runs")
-    options.add_argument("--jobs", type=int, default=2, help="processes for the pure run")
+    options.add_argument("--jobs", type=int, default=2, help="processes at a time; 1: one test after the other")
     options.add_argument("tests", nargs="*", help="modules, classes or tests; all when none is named")
     asked = options.parse_args()
     total = Tally()
@@ -58,52 +62,104 @@ def main() -> int:
     return 1 if total.failed or (total.skipped and os.environ.get("CI")) else 0
 
 
+class Found(NamedTuple):
+    """A class of tests, or what else trial was asked for by name."""
+
+    name: str
+    tests: int = 1
+    alone: bool = False
+
+    @property
+    def module(self) -> str:
+        """Where it is."""
+        return ".".join(self.name.split(".")[:3])
+
+
 def _run(run: str, asked: list[str], jobs: int) -> Tally:
-    names = sorted(set(_names(run, asked)))
-    if not names:
+    found = _found(run, asked)
+    if not found:
         return Tally()
-    print(f"tests: {run}, {len(names)} classes", flush=True)
-    with tempfile.TemporaryDirectory(prefix="morphnet-tests-") as workdir:
-        os.chmod(workdir, 0o777)  # the rootless run writes here too
-        trial = [sys.executable, "-m", "twisted.trial", f"--temp-directory={workdir}/trial", "--rterrors"]
-        if run in ("pure", "source"):
-            trial.append(f"--jobs={jobs}")
-            before: tuple[str, ...] = ()
-        else:
-            before = ENTER if run == "lab" or os.geteuid() != 0 else (*AS_NOBODY, *ENTER)
-        tally = _watch([*before, *trial, *names], {"MORPHNET_CORE": "c"} if run == "source" else {})
+    print(f"tests: {run}, {len(found)} classes", flush=True)
+    if run in ("pure", "source"):
+        names = [each.name for each in found]
+        tally = _trial(run, [f"--jobs={jobs}", *names])
+    else:
+        crowd, alone = [each for each in found if not each.alone], [each for each in found if each.alone]
+        tally = _side_by_side(run, _modules(crowd), jobs)
+        if alone:
+            tally += _trial(run, [each.name for each in alone])
     print(f"tests: {run}: {tally}", flush=True)
     return tally
 
 
-def _watch(command: list[str], environment: dict[str, str]) -> Tally:
-    """Run trial, let its words pass, and count them."""
-    printed, pipe = [], subprocess.PIPE
-    whole = {**os.environ, **environment}
-    with subprocess.Popen(command, cwd=ROOT, env=whole, stdout=pipe, stderr=subprocess.STDOUT, text=True) as trial:
-        assert trial.stdout is not None  # asked for above
-        for line in trial.stdout:
-            printed.append(line)
-            sys.stdout.write(line)
+def _modules(found: list[Found]) -> list[list[Found]]:
+    """What is in one module shares networks, and stays together; those with many tests first."""
+    modules: dict[str, list[Found]] = {}
+    for each in found:
+        modules.setdefault(each.module, []).append(each)
+    return sorted(modules.values(), key=lambda module: sum(each.tests for each in module), reverse=True)
+
+
+def _side_by_side(run: str, parts: list[list[Found]], jobs: int) -> Tally:
+    """Each part by a trial of its own, so many at a time; what one says follows when it has ended."""
+    total = Tally()
+    with ThreadPoolExecutor(jobs) as pool:
+        for under_way in as_completed([pool.submit(_said, run, part) for part in parts]):
+            said, tally = under_way.result()
+            sys.stdout.write(said)
             sys.stdout.flush()
+            total += tally
+    return total
+
+
+def _said(run: str, part: list[Found]) -> tuple[str, Tally]:
+    to = io.StringIO()
+    tally = _trial(run, [each.name for each in part], to)
+    return to.getvalue(), tally
+
+
+def _trial(run: str, arguments: list[str], to: TextIO = sys.stdout) -> Tally:
+    """Run trial, let its words pass, and count them."""
+    printed, pipe, environment = [], subprocess.PIPE, dict(os.environ)
+    before: tuple[str, ...] = ()
+    if run in ("lab", "rootless"):
+        before = ENTER if run == "lab" or os.geteuid() != 0 else (*AS_NOBODY, *ENTER)
+    if run == "source":
+        environment["MORPHNET_CORE"] = "c"
+    with tempfile.TemporaryDirectory(prefix="morphnet-tests-") as place:
+        os.chmod(place, 0o777)  # the rootless run writes here too
+        command = [*before, sys.executable, "-m", "twisted.trial", f"--temp-directory={place}/trial", "--rterrors"]
+        command += arguments
+        with subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=pipe, stderr=subprocess.STDOUT, text=True
+        ) as trial:
+            assert trial.stdout is not None  # asked for above
+            for line in trial.stdout:
+                printed.append(line)
+                to.write(line)
+                to.flush()
     return read_tally("".join(printed), trial.returncode)
 
 
-def _names(run: str, asked: list[str]) -> Iterator[str]:
+def _found(run: str, asked: list[str]) -> list[Found]:
     """The test classes of one run; what could not be imported comes back under its own name, for trial to complain."""
     loader = TestLoader()
+    found: dict[str, Found] = {}
     for name in asked or _everything():
         in_lab = name.startswith("tests.lab")
         if in_lab != (run in ("lab", "rootless")) or (run == "source" and not name.startswith(OF_SOURCE)):
             continue
         if name.count(".") > 2 and name.rpartition(".")[2].startswith("test_"):
-            yield name
+            found[name] = Found(name)
             continue
         for test in _cases(loader.loadByName(name, recurse=True)):
             if not isinstance(test, TestCase):  # trial's stand-in for a module that does not load
-                yield name
+                found[name] = Found(name)
             elif run != "rootless" or getattr(test, "rootless", True):
-                yield test.id().rpartition(".")[0]
+                of = test.id().rpartition(".")[0]
+                before = found.get(of, Found(of, 0, getattr(test, "alone", False)))
+                found[of] = before._replace(tests=before.tests + 1)
+    return sorted(found.values())
 
 
 def _everything() -> list[str]:

@@ -15,6 +15,7 @@ OURS, CABLE = "morphnet", "bare cable"
 
 
 class BenchTests(SynchronousTestCase):
+    alone = True
     skip = why_not()
 
     def test_echo(self) -> None:

@@ -34,6 +34,7 @@ class FlatTests(LabCase):
     """Real processes, and a network that does not rest."""
 
     rootless = False  # nothing of it depends on who one is
+    alone = True
 
     def test_reconnects_and_moves(self) -> None:
         """After many reconnects and moves both ends have as many files, tables, sessions and links as before."""

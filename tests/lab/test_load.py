@@ -14,6 +14,7 @@ CROWDED = 96 << 20  # bytes: OpenSSL takes 70 KB for each of the 1024 that may s
 
 class FloodTests(StreetCase):
     rootless = False  # nothing of it depends on who one is
+    alone = True
 
     def test_datagrams(self) -> None:
         """Ten thousand datagrams a second from everywhere: traffic goes on, memory stays, nobody is answered."""
@@ -60,6 +61,7 @@ class FloodTests(StreetCase):
 
 class SittersTests(StreetCase):
     rootless = False  # nothing of it depends on who one is
+    alone = True
 
     def test_half_open(self) -> None:
         """Two thousand who connect and say nothing: a client joins as ever, and they are thrown out, to the last."""

@@ -115,6 +115,7 @@ class TwentyTests(VillageCase):
     """Four homes with five machines each."""
 
     rootless = False
+    alone = True
     place = Place(tuple(Home(machines=5) for _ in range(4)))
 
     def test_all_pairs(self) -> None:

@@ -30,6 +30,7 @@ class BondTests(SynchronousTestCase):
 
     skip = NOT_HERE
     rootless = False  # nothing of it depends on who one is
+    alone = True
     tunnel: ClassVar[Bonded]
     rates: ClassVar[list[float]] = [10 * MBIT, 10 * MBIT]
     left: ClassVar[int] = 0  # tests that still want the tunnel; trial knows no setUpClass
@@ -117,6 +118,7 @@ class BondTests(SynchronousTestCase):
 class LossyTests(SynchronousTestCase):
     skip = NOT_HERE
     rootless = False
+    alone = True
 
     def test_half_lost(self) -> None:
         """A third uplink that loses every other packet does not take half from the two good ones; B3 asks for more."""

@@ -34,6 +34,7 @@ def expected(one: str, other: str) -> str:
 class NatTableTests(SynchronousTestCase):
     skip = NOT_HERE
     rootless = False
+    alone = True
     timeout = 240
 
     def test_table(self) -> None:

@@ -33,6 +33,7 @@ class StrangersTests(VillageCase):
     """Two machines that need the relay, and strangers at the isp."""
 
     rootless = False
+    alone = True
     place = Place((Home("hard"), Home("hard")))
 
     def stranger(self, *words: object) -> subprocess.Popen[str]:

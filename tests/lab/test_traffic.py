@@ -52,6 +52,8 @@ class PingTallyTests(SynchronousTestCase):
 
 
 class UdpFlowTests(SynchronousTestCase):
+    alone = True
+
     def test_order_loss_and_duplicates(self) -> None:
         """A late one tells how many overtook it, a second one is a duplicate, END tells the missing tail."""
         flow = udpload.Flow()
@@ -69,6 +71,7 @@ class UdpFlowTests(SynchronousTestCase):
 
 
 class TrafficTests(SynchronousTestCase):
+    alone = True
     skip = cannot()
 
     def setUp(self) -> None:
@@ -145,6 +148,7 @@ class TrafficTests(SynchronousTestCase):
 
 
 class FloodTests(SynchronousTestCase):
+    alone = True
     skip = why_not()
 
     def test_many_a_call(self) -> None:

@@ -28,6 +28,7 @@ print(door.getsockopt(level, known))
 
 
 class WireTests(SynchronousTestCase):
+    alone = True
     skip = cannot()
 
     def setUp(self) -> None:
