@@ -1,10 +1,11 @@
 """
 A relay: what idle nodes cost it, and what it forwards, beside coturn.
 
-    python -m tests.bench.bench_relay [--nodes 2000] [--seconds 3] [--rounds 3]
+    python -m tests.bench.bench_relay [--nodes 10000] [--seconds 3] [--rounds 3]
 
 The relay, the nodes (tests/bench/relay_crowd.py) and the rival share this machine, so that what counts is what one
-second of the relay's processor does. coturn relays UDP without TLS (tests/bench/turn.py); ours is TLS on both sides.
+second of the relay's processor does. coturn relays between two clients by TLS, as ours does, and also UDP without TLS
+(tests/bench/turn.py).
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from morphnet.lab.box import Box
 from morphnet.lab.enter import why_not
 from morphnet.lab.gauge import most_resident
 from morphnet.lab.homes import RELAYS, Home, homes
-from morphnet.lab.meeting import Meeting
+from morphnet.lab.meeting import RELAY_NAME, Meeting
 from morphnet.lab.topologies import Route
 from tests.bench.bench_clients import worked
 from tests.bench.crowd import CROWD
 from tests.bench.measured import CANNOT, Measured, enter_lab, middle, tell
-from tests.bench.turn import PORT
+from tests.bench.turn import PORT, TLS_PORT
 
 SIZE, RUN = 1200, 40  # bytes of a datagram, and how many are in a run
 PER_NODE = 256.0  # KB
@@ -61,16 +62,18 @@ class Talk:
 
 
 class Rival:
-    """coturn on the relay's host, if it is here."""
+    """coturn on the relay's host, if it is here; with the relay's key and certificate."""
 
-    def __init__(self, box: Box) -> None:
+    def __init__(self, box: Box, pki: Path) -> None:
         self._box = box
         self._process: subprocess.Popen[bytes] | None = None
         self.pid = 0
         if shutil.which("turnserver") is None:
             return
         words = ["--listening-port", str(PORT), "--listening-ip", RELAYS[0], "--relay-ip", RELAYS[0]]
-        words += ["--lt-cred-mech", "--user", "bench:bench", "--realm", "bench", "--no-tls", "--no-dtls", "--no-cli"]
+        words += ["--lt-cred-mech", "--user", "bench:bench", "--realm", "bench", "--no-dtls", "--no-cli"]
+        words += ["--tls-listening-port", str(TLS_PORT), "--cert", str(pki / f"{RELAY_NAME}.pem")]
+        words += ["--pkey", str(pki / f"{RELAY_NAME}.key")]
         words += ["--simple-log", "--log-file", "/dev/null", "--pidfile", "", "--allow-loopback-peers"]
         self._process = box.node("relay").popen(
             ["turnserver", "-n", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -78,12 +81,12 @@ class Rival:
         time.sleep(1.0)
         self.pid = self._process.pid
 
-    def load(self, seconds: float) -> dict[str, Any]:
-        """What it relayed of one client, and seconds of its processor; {} without a rival."""
+    def load(self, seconds: float, how: str) -> dict[str, Any]:
+        """What it relayed by "udp" or "tls", and seconds of its processor; {} without a rival."""
         if not self.pid:
             return {}
         before = worked(self.pid)
-        words = [sys.executable, "-m", "tests.bench.turn", RELAYS[0], str(seconds), str(SIZE)]
+        words = [sys.executable, "-m", "tests.bench.turn", RELAYS[0], str(seconds), str(SIZE), how]
         done = self._box.node("isp").run(words, timeout=seconds + 30)
         if done.returncode:
             print(f"bench_relay: {done.stderr[-300:]}", file=sys.stderr)
@@ -108,33 +111,34 @@ def idle(talk: Talk, pid: int, count: int) -> Iterator[Measured]:
 def forwarding(talk: Talk, pid: int, rival: Rival, options: argparse.Namespace) -> Iterator[Measured]:
     """What one second of its processor forwards, in turn with the rival."""
     ours: dict[int, list[tuple[float, float, float]]] = {1: [], RUN: []}
-    theirs: list[tuple[float, float, float]] = []
+    theirs: dict[str, list[float]] = {"tls": [], "udp": []}
     for _ in range(options.rounds):
         for count, rounds in ours.items():
             before = worked(pid)
             told = talk.ask(f"send {options.seconds} {SIZE} {count}")
             rounds.append((told["messages"], told["bytes"], worked(pid) - before))
-        if told := rival.load(options.seconds):
-            theirs.append((told["messages"], told["bytes"], told["worked"]))
-    beside = [size / 1e6 / used for _, size, used in theirs if used]
+        for how, seconds in theirs.items():
+            if (told := rival.load(options.seconds, how)) and told["worked"]:
+                seconds.append(told["bytes"] / 1e6 / told["worked"])
+    rivals: dict[str, float | None] = {}
+    for how, values in theirs.items():
+        if values:
+            rivals[f"coturn, {how.upper()}"] = middle(values)
     for count, rounds in ours.items():
         name = f"envelopes of {count} datagram{'s' if count > 1 else ''}"
         per_second = [messages / options.seconds for messages, _, _ in rounds]
         yield Measured("relay", f"{name}: forwarded", middle(per_second, 0), "messages/s", rounds=tuple(per_second))
         rates = [size / 1e6 / options.seconds for _, size, _ in rounds]
         yield Measured("relay", f"{name}: rate", middle(rates), "MB/s", rounds=tuple(rates))
-        each = [size / 1e6 / used for _, size, used in rounds if used]
-        second = middle(beside) if beside else None
-        rival_name = "coturn" if beside else ""
-        yield Measured(
-            "relay", f"{name}: by a second of processor", middle(each), "MB", None, "more", rival_name, second
-        )
+        each = middle([size / 1e6 / used for _, size, used in rounds if used])
+        for rival_name, value in (rivals or {"": None}).items():
+            yield Measured("relay", f"{name}: by a second of processor", each, "MB", None, "more", rival_name, value)
 
 
 def main() -> int:
     """Run; 1 when a promise was broken."""
     parser = argparse.ArgumentParser(prog="bench_relay")
-    parser.add_argument("--nodes", type=int, default=2000)
+    parser.add_argument("--nodes", type=int, default=10000)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each load")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
@@ -148,11 +152,12 @@ def main() -> int:
         meeting = Meeting(box, {"node-rate": 1e12, "max-nodes": 50000})
         meeting.found()
         pid = meeting.relay.pid()
-        talk = Talk(box, meeting.relay.etc / "pki", options.nodes)
+        pki = meeting.relay.etc / "pki"
+        talk = Talk(box, pki, options.nodes)
         for measured in idle(talk, pid, options.nodes):
             tell(measured)
             broken += measured.kept is False
-        for measured in forwarding(talk, pid, Rival(box), options):
+        for measured in forwarding(talk, pid, Rival(box, pki), options):
             tell(measured)
         meeting.stop()
     return 1 if broken else 0
