@@ -22,7 +22,7 @@ LADDER = (
 )  # tried below the ceiling
 TRIES = 3  # probes of one size before it counts as too large
 PROBE_PATIENCE = 0.4  # seconds for an answer, or two RTTs
-BLACK_HOLE = 6  # large datagrams lost in a row, with smaller ones delivered, before the size is distrusted
+BLACK_HOLE = 6  # runs of large datagrams lost, and none sent later has arrived: then the size is distrusted
 FLOOR = 512  # what is sent by a path that does not even carry BASE
 DOUBTS = 2  # probes of BASE that vanish before it is believed that not even that passes
 DOUBT_PATIENCE = 0.15  # seconds for the answer to one, or one RTT and a half
@@ -40,7 +40,7 @@ class MtuSearch:
         self._tries = 0
         self._probe: tuple[int, int] | None = None  # (packet number, size) under way
         self._due_at = 0.0
-        self._lost_large = 0
+        self._lost_large, self._passed_at = 0, float("-inf")  # runs; when the newest large one that arrived was sent
         self._settled_at: float | None = None
         self._halving = False
         self._doubted = False  # large datagrams vanish: whether BASE still passes is being found out
@@ -130,19 +130,19 @@ class MtuSearch:
         """Packet number of the probe under way, or -1."""
         return self._probe[0] if self._probe else -1
 
-    def delivered(self, size: int) -> None:
+    def delivered(self, size: int, sent_at: float) -> None:
         """A datagram of `size` bytes arrived."""
         if size > self._small():
-            self._lost_large = 0
+            self._lost_large, self._passed_at = 0, max(self._passed_at, sent_at)
 
     def _small(self) -> int:
         """Bytes of what may arrive where the proven size does not."""
         return BASE if self.proven > BASE else FLOOR
 
-    def lost(self, size: int, now: float) -> bool:
+    def lost(self, size: int, sent_at: float, now: float) -> bool:
         """One was lost though later ones arrived; True when the proven size was given up."""
-        if size <= self._small() or self._doubted:
-            return False
+        if size <= self._small() or self._doubted or sent_at <= self._passed_at:
+            return False  # of one size, some arrive and some do not: that is a queue, however many it takes at once
         self._lost_large += 1
         if self._lost_large < BLACK_HOLE:
             return False

@@ -237,8 +237,9 @@ class Path:
 
     def _settle(self, ack: Ack, now: float) -> tuple[int, int, int]:
         """Cross off what arrived: (datagrams, bytes) that are news, and bytes given up as lost."""
-        news = size = lost = 0
+        news = size = 0
         kept: deque[Flight] = deque()
+        overdue: list[Flight] = []
         patience = self._patience()
         ranges = ack.ranges
         while self.flights and self.flights[0].first <= ack.largest:
@@ -254,13 +255,14 @@ class Path:
             if got:
                 news += got
                 size += got * flight.size
-                self.mtu.delivered(flight.size)
+                self.mtu.delivered(flight.size, flight.at)
             if flight.missing:
                 if now - flight.at < patience:
                     kept.append(flight)
                 else:
-                    lost += self._lose(flight, now)
+                    overdue.append(flight)
             self.in_flight -= got * flight.size
+        lost = sum([self._lose(flight, now) for flight in overdue])  # when it is known what arrived that was sent later
         self.flights.extendleft(reversed(kept))
         return news, size, lost
 
@@ -268,7 +270,7 @@ class Path:
         """It is given up: bytes. By TCP all comes in order or not at all, but for what found a queue full."""
         lost = self._outstanding(flight)
         self.in_flight -= lost
-        self.mtu.lost(flight.size, now)
+        self.mtu.lost(flight.size, flight.at, now)
         if self.rank != DIRECT:
             self.spilt.append(flight)
         return lost

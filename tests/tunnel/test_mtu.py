@@ -46,14 +46,23 @@ class MtuTests(SynchronousTestCase):
         mtu = MtuSearch(1466)
         search(mtu, 1500, 0.0)
         for _ in range(BLACK_HOLE - 1):
-            self.assertFalse(mtu.lost(1466, 1.0))
-        mtu.delivered(1466)
+            self.assertFalse(mtu.lost(1466, 1.0, 1.0))
+        mtu.delivered(1466, 0.5)
         for _ in range(BLACK_HOLE - 1):
-            self.assertFalse(mtu.lost(1466, 1.0))
-        self.assertTrue(mtu.lost(1466, 1.0))
+            self.assertFalse(mtu.lost(1466, 1.0, 1.0))
+        self.assertTrue(mtu.lost(1466, 1.0, 1.0))
         self.assertEqual(mtu.proven, BASE)
         search(mtu, 1280, 1.0)
         self.assertEqual(mtu.proven, 1252)
+
+    def test_full_queue(self) -> None:
+        """What is lost before others of that size pass was lost to a full queue, however many it took at once."""
+        mtu = MtuSearch(1466)
+        search(mtu, 1500, 0.0)
+        mtu.delivered(1466, 2.0)
+        for _ in range(3 * BLACK_HOLE):
+            self.assertFalse(mtu.lost(1466, 1.9, 2.5))
+        self.assertEqual(mtu.proven, 1466)
 
     def test_tried_again(self) -> None:
         """A size below the ceiling is tried again after ten minutes."""

@@ -43,3 +43,16 @@ class RateTests(SynchronousTestCase):
         self.carry(2.0, 0.001, limited=True)
         self.carry(4.0, 0.004, limited=True)
         self.assertAlmostEqual(self.path.window.rate(self.now) / 1e6, 0.25, places=2)
+
+
+class OverflowTests(SynchronousTestCase):
+    def test_size_is_trusted(self) -> None:
+        """A queue that loses full runs says nothing about their size; that nothing of it passes any more does."""
+        for passes in (True, False):
+            path = Path(0, 0, Endpoint("203.0.113.1", 8000), 1440, 0.0)
+            path.mtu.trust()
+            for step in range(9):
+                path.sent(4, 1440, 5760, step / 1000, asks=True)
+            path.sent(1, 1440 if passes else 100, 1440, 0.01, asks=True)
+            path.acknowledge(Ack(0, 36, 0, 10_000, 1, 1440, 20_000, ((36, 36),)), 1.0)
+            self.assertEqual(path.mtu.proven == path.mtu.ceiling, passes)
