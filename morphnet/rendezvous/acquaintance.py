@@ -224,7 +224,7 @@ def begin_search(peer: Acquaintance, core: _Core) -> None:
 def settle(peer: Acquaintance, core: _Core) -> None:
     core.rest()
     seconds = core.wait(peer, core.patience.retry)
-    why = f"nothing that was tried in {core.patience.search:g} s has answered"
+    why = f"no direct way is in use after {core.patience.search:g} s of search"
     core.hands.told("settled", f"{why}; the next search is in {seconds:.0f} s")
 
 

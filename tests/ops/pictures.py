@@ -72,7 +72,7 @@ NAS = PeerStatus(
 CARL = dataclasses.replace(
     NAS, name="carl", state="settled", since=NOW - 61, inner=("10.73.0.4",), way="relay", local="",
     remote="relay meet.example", rtt=0.081,
-    decisions=(Decision(NOW - 61, "settled", "nothing that was tried has answered; the next search is in 66 s"),),
+    decisions=(Decision(NOW - 61, "settled", "no direct way is in use after 4 s; the next search is in 66 s"),),
 )  # fmt: skip
 SIX = dataclasses.replace(
     NAS, name="six", local="[2001:db8:1234:5678:9abc:def0:1234:5678]:51820",

@@ -320,7 +320,7 @@ class StoryTests(AcquaintanceTestCase):
         self.assertEqual(self.hands.told_of[-1], ("estranged", "no session: not now; trying again in 0.5 s"))
         self.happen("established", "wait_ended")
         self.assertEqual(self.hands.told_of[-1][1],
-                         "nothing that was tried in 4 s has answered; the next search is in 60 s")  # fmt: skip
+                         "no direct way is in use after 4 s of search; the next search is in 60 s")  # fmt: skip
 
     def test_fails_at_once(self) -> None:
         """A handshake that fails, or is complete, before `greet` returns is just that."""
