@@ -32,6 +32,7 @@ from morphnet.tap.rotation import Rotation
 from morphnet.tap.streams import Streams
 from morphnet.tunnel.carrier import DIRECT, RELAYED
 from morphnet.tunnel.events import Effects, Event, Mapped, Overrun, PathChanged, Reached, WayFound
+from morphnet.tunnel.path import Path as TunnelPath
 from morphnet.tunnel.path import State
 from morphnet.tunnel.session import Session
 from morphnet.wire.batch import Endpoint
@@ -106,12 +107,14 @@ class Mesh:
         return self.doors.local_of(number) or self.fan.local_of(number)
 
     def _doors_of_paths(self) -> set[int]:
-        sessions = self.pump.tunnel.sessions.values()
-        return {path.door for session in sessions for path in session.paths.values() if path.state is not State.CLOSED}
+        return {path.door for path in self._paths() if path.state is not State.CLOSED}
 
     def _doors_at_work(self) -> set[int]:
+        return {path.door for path in self._paths() if path.usable}
+
+    def _paths(self) -> list[TunnelPath]:
         sessions = self.pump.tunnel.sessions.values()
-        return {path.door for session in sessions for path in session.paths.values() if path.usable}
+        return [path for session in sessions for path in session.paths.values()]
 
     def _may_be_replaced(self, number: int) -> bool:
         """Not where a router leads a port to the socket, nor where it gives each destination another port."""

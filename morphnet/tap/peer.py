@@ -281,11 +281,14 @@ class Peer:
     def _take(self, session: Session, uplink: str, way: Way, effects: Effects) -> None:
         now = self.mesh.pump.now()
         known = next((path for path in session.paths.values() if path.uplink == uplink and path.rank == DIRECT), None)
+        if known is not None and known.state is State.CLOSED:
+            known = None
         must = known is not None and self.mesh.doors.is_leaving(known.door)
-        if known is None or known.state is State.CLOSED:
-            if self.caller:
-                session.open_path(way.door, way.remote, uplink, now, effects)
-        elif (known.door, known.remote) != (way.door, way.remote) and (self.caller or must):
+        if not (self.caller or must):
+            return
+        if known is None:
+            session.open_path(way.door, way.remote, uplink, now, effects)
+        elif (known.door, known.remote) != (way.door, way.remote):
             assert way.rtt is not None  # or it would not be the best
             if must or not known.usable or way.rtt < 0.7 * (known.rtt.smoothed or 1.0):
                 session.move_path(known.id, way.door, way.remote, now, effects)
