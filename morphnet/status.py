@@ -115,6 +115,7 @@ class NodeStatus:
     peers: tuple[PeerStatus, ...] = ()
     relays: tuple[RelayStatus, ...] = ()
     guests: tuple[GuestStatus, ...] = ()
+    warnings: tuple[str, ...] = ()  # what its operator should see to, one sentence each
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,7 @@ def node_status(answer: Mapping[str, Any]) -> NodeStatus:
             "peers": tuple(_peer_status(peer) for peer in answer["peers"]),
             "relays": tuple(RelayStatus(**relay) for relay in answer["relays"]),
             "guests": tuple(GuestStatus(**guest) for guest in answer["guests"]),
+            "warnings": tuple(str(warning) for warning in answer["warnings"]),
         }
         return NodeStatus(**{**answer, **more, "sessions": sessions})
     except (KeyError, TypeError):

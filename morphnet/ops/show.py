@@ -99,6 +99,8 @@ def head_lines(node: NodeStatus, now: float) -> list[Line]:
     lines += labelled("kernel", ", ".join(fact for fact in facts if fact), "dim")
     if node.listening:
         lines += labelled("serves", " ".join(node.listening), "")
+    for warning in node.warnings:
+        lines += labelled("warning", warning, "warn")
     trouble = {name: count for name, count in node.counters.items() if count and name not in _ORDINARY}
     if trouble:
         lines += labelled("counts", ", ".join(f"{name} {count}" for name, count in trouble.items()), "dim")

@@ -75,6 +75,7 @@ class Node:
             counters=dict(sorted((self.door_counters() + self.tunnel.counts).items())),
             peers=self.peer_statuses(),
             relays=self.relay_statuses(),
+            warnings=self.warnings(),
         )
 
     def offloads(self) -> tuple[str, ...]:
@@ -83,6 +84,10 @@ class Node:
 
     def peer_statuses(self) -> tuple[PeerStatus, ...]:
         """The other machines of the network."""
+        return ()
+
+    def warnings(self) -> tuple[str, ...]:
+        """What the operator should see to, one sentence each."""
         return ()
 
     def relay_statuses(self) -> tuple[RelayStatus, ...]:

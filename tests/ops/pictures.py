@@ -46,6 +46,7 @@ NODE = NodeStatus(
     role="client", name="laptop", version="0.1.0", pid=4211, started_at=NOW - 8042, core="pure",
     offloads=("tso", "uso", "gso", "gro"), listening=(), state="connected", sessions=(SESSION,),
     counters={"dropped_short": 2},
+    warnings=("somebody else removes what morphnet sets here: the nftables table morphnet_morph0, 3 times",),
 )  # fmt: skip
 SERVER = dataclasses.replace(
     NODE, role="server", name="gateway.example", state="serving", listening=("0.0.0.0:8000", "[::]:8000"),
@@ -101,7 +102,7 @@ RELAYS = (
     RelayStatus("203.0.113.5", "", "reconnecting in 3 s: connection refused", "", 0, 0, 0),
 )
 MACHINE = dataclasses.replace(
-    NODE, name="anna", state="among peers", peers=(CARL, NAS, GONE, SIX), relays=RELAYS, counters={},
+    NODE, name="anna", state="among peers", peers=(CARL, NAS, GONE, SIX), relays=RELAYS, counters={}, warnings=(),
     sessions=(dataclasses.replace(SESSION, name="nas"), dataclasses.replace(SESSION, name="carl")),
 )  # fmt: skip
 RELAY = NodeStatus(

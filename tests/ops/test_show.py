@@ -38,6 +38,8 @@ PATHS = """\
 HEAD = """\
 client laptop  connected  up 2h 14m  pid 4211  morphnet 0.1.0
   kernel  core pure, tso uso gso gro
+  warning somebody else removes what morphnet sets here: the nftables table
+          morphnet_morph0, 3 times
   counts  dropped_short 2
 
 session gateway.example  up 2h 14m  scheduler bond
