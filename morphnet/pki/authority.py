@@ -28,7 +28,7 @@ CA_LIFETIME = 3650 * DAY
 SERVER_LIFETIME = 365 * DAY
 CLIENT_LIFETIME = 365 * DAY
 INVITE_LIFETIME = DAY
-SKEW = 300  # seconds that a certificate is dated back, for clocks that are late
+SKEW = DAY  # seconds that a certificate is dated back, for clocks that are late: by a time zone, or a summer's hour
 LONGEST_REQUEST = 8192  # characters of a PEM certificate request
 
 # Extended key usage of an invitation: good for asking for a certificate, for nothing else. Every other use of TLS

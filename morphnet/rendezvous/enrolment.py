@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from morphnet.errors import ConfigError, Refused
@@ -48,7 +47,7 @@ class Enrolment:
     """
     The server's side of joining and renewing.
 
-    :param clock: its seconds() are Unix seconds, as the reactor's are.
+    :param wall: Unix seconds, now: certificates are dated by it.
     :param lease: the inner addresses of a name, for its certificate; None for certificates without.
     """
 
@@ -58,10 +57,10 @@ class Enrolment:
         self,
         authority: Authority,
         store: Store,
-        clock: IReactorTime,
+        wall: Callable[[], float],
         lease: Callable[[str], Deferred[Lease]] | None = None,
     ) -> None:
-        self._authority, self._store, self._clock, self._lease = authority, store, clock, lease
+        self._authority, self._store, self._wall, self._lease = authority, store, wall, lease
         self._renewing: set[str] = set()  # names; at most one per open link
 
     async def join(self, invite_serial: str, name: str, csr_pem: str) -> str:
@@ -75,7 +74,7 @@ class Enrolment:
         # First, so that a broken request does not cost the invitation.
         issued = self._certify(name, csr_pem, await self._addresses(name))
         # The one step that decides between two who come at the same time with the same invitation.
-        if not await self._store.use_invite(invite_serial, int(self._clock.seconds())):
+        if not await self._store.use_invite(invite_serial, int(self._wall())):
             raise Refused("this invitation was used, revoked or has expired")
         await self._remember(name, issued)
         self._log.info("{name} has joined", name=name)
@@ -123,7 +122,7 @@ class Enrolment:
 
     def _certify(self, name: str, csr_pem: str, addresses: Sequence[str]) -> Issued:
         try:
-            return self._authority.certify(name, csr_pem, self._clock.seconds(), addresses)
+            return self._authority.certify(name, csr_pem, self._wall(), addresses)
         except ConfigError as trouble:  # ours, not the machine's: it learns nothing of it
             self._log.error("cannot sign certificates: {trouble}", trouble=str(trouble))
             raise Refused("the server cannot sign certificates now") from None

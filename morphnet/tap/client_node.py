@@ -82,7 +82,7 @@ class ClientNode(Node):
         session, effects = self._session(), Effects()
         if session is None or session.name != name:
             session = self.tunnel.add_session(server, name, self._tuning(welcome))
-            self._since[server] = self._wall()
+            self._since[server] = now
         elif not welcome.resumed:
             session.peer_restarted(effects)
         session.use_framing(_framing(welcome))

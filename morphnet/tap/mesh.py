@@ -262,7 +262,7 @@ class Mesh:
         return PeerStatus(
             name=peer.name,
             state=peer.state,
-            since=peer.since,
+            since=self.wall() - (self.pump.now() - peer.since),
             inner=peer.inner,
             way="none" if used is None else "direct" if rank < RELAYED else "relay",
             local=shown_address(Endpoint(*local)) if local else "",

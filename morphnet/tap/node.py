@@ -54,8 +54,8 @@ class Node:
         self.history = History(wall)
         self.state = "starting"
         self._wall = wall
-        self._started_at = wall()
-        self._since: dict[str, float] = {}  # session -> Unix seconds
+        self._started_at = pump.now()
+        self._since: dict[str, float] = {}  # session -> when it began, on the pump's clock
 
     # -- seeing ------------------------------------------------------------------------------------------------------
 
@@ -66,7 +66,7 @@ class Node:
             name=self.name,
             version=__version__,
             pid=os.getpid(),
-            started_at=self._started_at,
+            started_at=self._dated(self._started_at),
             core=CORE.name + (", data plane by mypyc" if compiled.IN_USE else ""),
             offloads=self.offloads(),
             listening=self.listening(),
@@ -77,6 +77,10 @@ class Node:
             relays=self.relay_statuses(),
             warnings=self.warnings(),
         )
+
+    def _dated(self, at: float) -> float:
+        """A moment on the pump's clock in Unix seconds, by the wall clock as it is now."""
+        return self._wall() - (self.pump.now() - at)
 
     def offloads(self) -> tuple[str, ...]:
         """What the kernel gave us."""
@@ -129,7 +133,7 @@ class Node:
         return SessionStatus(
             name=session.peer,
             session=session.name.hex(),
-            since=self._since.get(session.peer, self._started_at),
+            since=self._dated(self._since.get(session.peer, self._started_at)),
             inner=self.inner_of(session),
             scheduler=session.outbound.scheduler.name,
             epoch=session.outbound.keys.epoch,
@@ -140,7 +144,6 @@ class Node:
         )
 
     def _path_statuses(self, session: Session) -> Iterable[PathStatus]:
-        now = self.pump.now()
         paths = [path for path in session.paths.values() if path.state is not State.CLOSED]
         total = sum(path.recent_bytes for path in paths) or 1.0
         for path in paths:
@@ -151,11 +154,11 @@ class Node:
                 seen_as=shown_address(path.seen_as) if path.seen_as else "",
                 remote=shown_address(path.remote),
                 state=path.state,
-                since=self._wall() - (now - path.since),
+                since=self._dated(path.since),
                 rtt=path.rtt.smoothed,
                 jitter=path.rtt.jitter,
                 loss=path.loss.rate(),
-                rate=path.window.rate(now),
+                rate=path.window.rate(self.pump.now()),
                 mtu=path.mtu.proven,
                 share=path.recent_bytes / total,
                 sent_packets=path.sent_packets,

@@ -56,7 +56,7 @@ class Peer:
         self.words: tuple[str, ...] = ()
         self.decisions: deque[Decision] = deque(maxlen=MOST_DECISIONS)
         self.state = ""
-        self.since = mesh.wall()
+        self.since = mesh.pump.now()
         self.prober: Prober | None = None
         self.places: tuple[Place, ...] = ()  # as it told us itself
         self.observed: dict[int, tuple[Place, ...]] = {}  # as relays told us, by number of the relay
@@ -324,7 +324,7 @@ class Peer:
         """One decision."""
         now = self.mesh.wall()
         if state != self.state:
-            self.state, self.since = state, now
+            self.state, self.since = state, self.mesh.pump.now()
             self.mesh.tell(f"peer-{state}", self.name, f"{self.name} is {state}: {why}")
         self.decisions.append(Decision(now, state, why))
 

@@ -128,7 +128,7 @@ class RelayService(RoleService):
         self._store = store = SqliteStore(config.state_dir / DATABASE, reactor)
         lease = partial(store.lease, pool4=config.pool4, pool6=config.pool6)
         self._authority = authority = load_authority(config.pki_dir)
-        enrolment = Enrolment(authority, store, reactor, lambda name: lease(name, fresh_session=os.urandom(16)))
+        enrolment = Enrolment(authority, store, time.time, lambda name: lease(name, fresh_session=os.urandom(16)))
         names = names_of(x509.load_pem_x509_certificate(identity.certificate))
         own = join_address(names[:2][-1], config.relay_port)  # the first is what it is called, the next where it is
         office = EnrolmentOffice(enrolment, identity.ca.decode(), node, own)

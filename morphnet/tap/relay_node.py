@@ -13,6 +13,7 @@ from morphnet import __version__
 from morphnet.config import RelayConfig
 from morphnet.errors import ConfigError, Refused
 from morphnet.net.control_server import Caller
+from morphnet.net.pump import since_boot
 from morphnet.ops.history import History
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.rendezvous.registry import Registry
@@ -38,14 +39,21 @@ class RelayNode:
 
     role = "relay"
 
-    def __init__(self, config: RelayConfig, registry: Registry, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        config: RelayConfig,
+        registry: Registry,
+        wall: Callable[[], float] = time.time,
+        now: Callable[[], float] = since_boot,
+    ) -> None:
         self.config, self.registry = config, registry
         self.name, self.state = config.name, "starting"
         self.history = History(wall)
         self.counters: Callable[[], dict[str, int]] = dict  # of the doors
         self.serves: tuple[str, ...] = ()
         self.read_again: Callable[[], None] = lambda: None  # certificates and revocations
-        self._started_at = wall()
+        self._wall, self._now = wall, now
+        self._started_at = now()
 
     def status(self) -> NodeStatus:
         """The whole relay, now."""
@@ -54,7 +62,7 @@ class RelayNode:
             name=self.name,
             version=__version__,
             pid=os.getpid(),
-            started_at=self._started_at,
+            started_at=self._wall() - (self._now() - self._started_at),
             core="",
             offloads=(),
             listening=self.serves,

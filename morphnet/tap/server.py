@@ -56,7 +56,7 @@ class ServerService(RoleService):
         self._pump = Pump(reactor, Tunnel(server=True, entropy=os.urandom), since_boot, sink)
         self._store = SqliteStore(config.state_dir / DATABASE, reactor)
         lease = partial(self._store.lease, pool4=config.pool4, pool6=config.pool6)
-        enrolment = Enrolment(authority, self._store, reactor, lambda name: lease(name, fresh_session=os.urandom(16)))
+        enrolment = Enrolment(authority, self._store, time.time, lambda name: lease(name, fresh_session=os.urandom(16)))
         self._node = node = ServerNode(config, self._pump, self._store, enrolment, os.urandom)
         node.ca = identity.ca.decode()
         node.revoked = self._revocations()

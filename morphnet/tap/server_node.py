@@ -114,7 +114,7 @@ class ServerNode(Node):
     def _open(self, name: str, lease: Lease, hello: Hello) -> Session:
         inner = [ipaddress.ip_address(address).packed for address in (lease.inner4, lease.inner6) if address]
         self._leases[name] = lease
-        self._since[name] = self._wall()
+        self._since[name] = self.pump.now()
         self._first_epochs.pop(name, None)
         tuning = self.config.tuning
         if tuning.framing not in hello.framings:

@@ -24,6 +24,7 @@ from morphnet.ops import node as ops
 from morphnet.ops.feed import FeedService
 from morphnet.ops.manhole import ManholeService
 from morphnet.ops.places import FEED
+from morphnet.tap.clock import live_by
 from morphnet.tap.node import Node
 from morphnet.tunnel.events import Event
 
@@ -82,6 +83,7 @@ class RoleService(MultiService):
 
     def startService(self) -> None:
         """Start, or end the process with one sentence."""
+        live_by(reactor)  # before anything has been told when
         self.files = _allow_files()
         _settle_memory()
         try:

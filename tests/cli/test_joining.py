@@ -7,7 +7,6 @@ import time
 
 from cryptography import x509
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.cli.joining import _Deadline, request_certificate
@@ -35,9 +34,8 @@ class JoiningTests(SynchronousTestCase):
         self.now = time.time()
         self.authority = an_authority(now=self.now)
         self.invitation = decode(encode(an_invitation(self.authority, now=self.now)))
-        self.store, clock = MemoryStore(), Clock()
-        clock.advance(self.now)
-        self.enrolment = Enrolment(self.authority, self.store, clock)
+        self.store = MemoryStore()
+        self.enrolment = Enrolment(self.authority, self.store, lambda: self.now)
         serial = serial_text(self.invitation.certificate)
         self.store.add_certificate(CertificateRecord(serial, "laptop", "invite", int(self.invitation.not_after)))
 

@@ -23,7 +23,7 @@ class EnrolmentTests(SynchronousTestCase):
         self.clock, self.store = Clock(), MemoryStore()
         self.clock.advance(NOW)
         self.authority = an_authority()
-        self.enrolment = Enrolment(self.authority, self.store, self.clock)
+        self.enrolment = Enrolment(self.authority, self.store, self.clock.seconds)
         invitation = an_invitation(self.authority)
         self.serial = serial_text(invitation.certificate)
         self.store.add_certificate(CertificateRecord(self.serial, "laptop", "invite", int(invitation.not_after)))
@@ -43,7 +43,7 @@ class EnrolmentTests(SynchronousTestCase):
             found = next(given)
             return fail(found) if isinstance(found, PoolExhausted) else succeed(found)
 
-        self.enrolment = Enrolment(self.authority, self.store, self.clock, lease)
+        self.enrolment = Enrolment(self.authority, self.store, self.clock.seconds, lease)
         return asked
 
     def _addresses(self, pem: str) -> tuple[str, ...]:
@@ -123,7 +123,7 @@ class EnrolmentTests(SynchronousTestCase):
         self.successResultOf(self._join())
         self.clock.advance(RENEWAL_PAUSE)
         store = _SlowStore(self.store)
-        self.enrolment = Enrolment(self.authority, store, self.clock)  # type: ignore[arg-type]
+        self.enrolment = Enrolment(self.authority, store, self.clock.seconds)  # type: ignore[arg-type]
         first = self._renew()
         self.failureResultOf(self._renew(), Refused)
         store.answer()
