@@ -127,7 +127,7 @@ def _trial(run: str, arguments: list[str], to: TextIO = sys.stdout) -> Tally:
     if run == "source":
         environment["MORPHNET_CORE"] = "c"
     with tempfile.TemporaryDirectory(prefix="morphnet-tests-") as place:
-        os.chmod(place, 0o777)  # the rootless run writes here too
+        os.chmod(place, 0o1777)  # the rootless run writes here too
         command = [*before, sys.executable, "-m", "twisted.trial", f"--temp-directory={place}/trial", "--rterrors"]
         command += arguments
         with subprocess.Popen(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FOUNDATION = frozenset({"errors", "config", "status", "compiled"})
+FOUNDATION = frozenset({"errors", "config", "status", "compiled", "rights"})
 EVERYTHING = None
 
 # What each part may import of ours, besides itself and the foundation. The most specific name counts.

@@ -15,7 +15,7 @@ import segno
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from morphnet.cli.place import Place, day, dir_option, load_server, moment, now, open_ledger
+from morphnet.cli.place import Place, day, dir_option, ledger_in, load_server, moment, now
 from morphnet.config import CONTROL_PORT, DATA_PORT, ClientConfig, RelayConfig, ServerConfig
 from morphnet.errors import ConfigError
 from morphnet.pki.authority import DAY, INVITE_LIFETIME, Authority, names_of, serial_text
@@ -33,7 +33,6 @@ from morphnet.pki.files import (
 from morphnet.pki.invitation import LONGEST_LINE, PREFIX, Invitation, decode, encode
 from morphnet.pki.names import checked_host, checked_name, join_address, split_address
 from morphnet.store.base import CertificateRecord
-from morphnet.store.ledger import DATABASE, Ledger
 
 if TYPE_CHECKING:
     from morphnet.cli.joining import Membership
@@ -113,11 +112,8 @@ def _found(place: Place, names: list[str], made: list[Path]) -> None:
         write_new(path, render(config, settings, intro=_INTRO.format(role=role, name=names[0])).encode())
         made.append(path)
     ends = int(certificate.not_valid_after_utc.timestamp())
-    ledger = Ledger(place.state_dir / DATABASE)
-    try:
+    with ledger_in(place.state_dir) as ledger:
         ledger.add_certificate(CertificateRecord(serial_text(certificate), names[0], "server", ends))
-    finally:
-        ledger.close()
     if not place.authorized_keys.exists():
         write_new(place.authorized_keys, _NOBODY, mode=0o600)
 
@@ -171,12 +167,9 @@ def invite(name: str, days: float, address: str | None, file: Path | None, form:
     key = Ed25519PrivateKey.generate()
     certificate = authority.invite(key.public_key(), name, now=at, lifetime=days * DAY)
     made = Invitation(join_address(host, port), config.name, key, certificate, authority.certificate)
-    ledger = open_ledger(config)
-    try:
+    with ledger_in(config.state_dir) as ledger:
         known = [each for each in ledger.certificates() if each.name == name and not each.revoked_at]
         ledger.add_certificate(CertificateRecord(serial_text(certificate), name, "invite", int(made.not_after)))
-    finally:
-        ledger.close()
     if any(each.kind == "client" and each.not_after > at for each in known):
         click.echo(
             f"{name} has a certificate already and will have two; `morphnet pki revoke {name}` first"

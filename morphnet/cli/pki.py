@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from morphnet.cli import Commands
-from morphnet.cli.place import Place, day, dir_option, load_server, now, open_ledger
+from morphnet.cli.place import Place, day, dir_option, ledger_in, load_server, now
 from morphnet.config import ServerConfig
 from morphnet.errors import ConfigError, HostError
 from morphnet.ops.feedclient import ask
@@ -18,6 +18,7 @@ from morphnet.ops.places import FEED
 from morphnet.pki.authority import describe, names_of, serial_text
 from morphnet.pki.files import CA, load_authority, read_certificate, read_key, write_certificate
 from morphnet.pki.names import checked_host
+from morphnet.rights import rights_of
 from morphnet.store.base import CertificateRecord
 
 _PATIENCE = 2.0  # seconds to wait for the running server
@@ -50,11 +51,8 @@ def list_(as_json: bool, place: Place) -> None:
     """Every certificate and invitation: whose, of which kind, until when."""
     config, at = load_server(place), now()
     ca = describe(read_certificate(config.pki_dir, CA))
-    ledger = open_ledger(config)
-    try:
+    with ledger_in(config.state_dir) as ledger:
         records = [CertificateRecord(ca.serial, ca.name, ca.kind, int(ca.not_after)), *ledger.certificates()]
-    finally:
-        ledger.close()
     if as_json:
         rows = [
             {
@@ -91,14 +89,11 @@ def revoke(name: str, release: bool, place: Place) -> None:
     config = load_server(place)
     if name == config.name:
         raise ConfigError(f"{name} is this server: stop it instead, or renew its certificate with `morphnet pki renew`")
-    ledger = open_ledger(config)
-    try:
+    with ledger_in(config.state_dir) as ledger:
         serials = ledger.revoke(name, int(now()))
         known = bool(serials) or any(each.name == name for each in ledger.certificates())
         if release:
             ledger.release(name)
-    finally:
-        ledger.close()
     if not known:
         raise ConfigError(f"nobody is called {name!r}: `morphnet pki list` shows who there is")
     if not serials:
@@ -142,12 +137,10 @@ def _renew_server(config: ServerConfig, addresses: list[str]) -> float:
         names = list(dict.fromkeys([names[0], *addresses]))
     certificate = authority.server(read_key(config.pki_dir, config.name).public_key(), names, now=now())
     ends = certificate.not_valid_after_utc.timestamp()
-    ledger = open_ledger(config)
-    try:
+    with ledger_in(config.state_dir) as ledger:
         ledger.add_certificate(CertificateRecord(serial_text(certificate), config.name, "server", int(ends)))
-    finally:
-        ledger.close()
-    write_certificate(config.pki_dir, config.name, certificate)
+    with rights_of(config.pki_dir):
+        write_certificate(config.pki_dir, config.name, certificate)
     return ends
 
 

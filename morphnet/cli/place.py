@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ import click
 
 from morphnet.config import ServerConfig
 from morphnet.errors import ConfigError
+from morphnet.rights import rights_of
 from morphnet.store.ledger import DATABASE, Ledger
 
 SYSTEM = Path("/etc/morphnet")
@@ -113,9 +115,20 @@ def load_server(place: Place) -> ServerConfig:
     return load(ServerConfig, place.server_toml, {})
 
 
-def open_ledger(config: ServerConfig) -> Ledger:
-    """The server's records; the server may run meanwhile."""
-    return Ledger(config.state_dir / DATABASE)
+@contextmanager
+def ledger_in(state_dir: Path) -> Iterator[Ledger]:
+    """
+    The network's records, with the rights of whom they belong to; the server may run meanwhile.
+
+    :raises ConfigError: others than their owner may write where they are.
+    :raises HostError: they cannot be opened.
+    """
+    with rights_of(state_dir):
+        ledger = Ledger(state_dir / DATABASE)
+        try:
+            yield ledger
+        finally:
+            ledger.close()
 
 
 def now() -> float:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from morphnet.cli.place import Place, day, dir_option, load_server, now, open_ledger
+from morphnet.cli.place import Place, day, dir_option, ledger_in, load_server, now
 from morphnet.config import RELAY_PORT, RelayConfig
 from morphnet.errors import ConfigError
 from morphnet.pki.authority import serial_text
@@ -35,11 +35,8 @@ def relay(name: str, addresses: tuple[str, ...], out: Path, place: Place) -> Non
     authority, key = load_authority(config.pki_dir), Ed25519PrivateKey.generate()
     certificate = authority.server(key.public_key(), names, now=at)
     ends = int(certificate.not_valid_after_utc.timestamp())
-    ledger = open_ledger(config)
-    try:
+    with ledger_in(config.state_dir) as ledger:
         ledger.add_certificate(CertificateRecord(serial_text(certificate), name, "server", ends))
-    finally:
-        ledger.close()
     for directory in (there.root, there.pki_dir):
         make_directory(directory)
     write_key(there.pki_dir, name, key)

@@ -20,6 +20,7 @@ from morphnet.store.pool import Pool
 
 DATABASE = "morphnet.db"  # its name in state_dir
 _PATIENCE = 10.0  # seconds to wait for another process that writes
+_BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a database
 _COLUMNS = "serial, name, kind, not_after, revoked_at, used_at"
 
 
@@ -28,6 +29,9 @@ def _schema() -> list[str]:
     folder = resources.files("morphnet.store") / "schema"
     files = sorted((each for each in folder.iterdir() if each.name.endswith(".sql")), key=lambda each: each.name)
     return [each.read_text("utf-8") for each in files]
+
+
+_SCHEMA = _schema()  # read before root takes another's rights, who may not read where we are installed
 
 
 def _statements(script: str) -> Iterator[str]:
@@ -49,6 +53,25 @@ def _sentences(path: Path) -> Iterator[None]:
         raise HostError(f"the database {path}: {trouble}") from trouble
 
 
+def _check_files(path: Path) -> None:
+    """SQLite would wait for ever at a pipe, and call a directory by a number."""
+    for each in (f"{path}{suffix}" for suffix in ("", *_BESIDE)):
+        if os.path.lexists(each) and not os.path.isfile(each):
+            raise HostError(f"{each} is no plain file: move it away")
+
+
+def _make(path: Path) -> None:
+    """
+    Make the file if there is none: SQLite would make it with mode 0644.
+
+    Never open one that is there: closing it would drop the locks that SQLite holds on it in this process.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        pass
+
+
 class Ledger:
     """
     One open database; see `morphnet.store.base.Store` for what each call promises. For one thread at a time.
@@ -62,7 +85,8 @@ class Ledger:
         self._path = path
         with _sentences(path):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite would make it 0644
+            _check_files(path)
+            _make(path)
             # isolation_level=None: transactions begin where we say. Threads may change, but never two at once.
             self._sql = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
         try:
@@ -75,7 +99,7 @@ class Ledger:
             raise
 
     def _upgrade(self) -> None:
-        schema = _schema()
+        schema = _SCHEMA
         with self._writing():
             (version,) = self._sql.execute("PRAGMA user_version").fetchone()
             if version > len(schema):

@@ -18,8 +18,8 @@ class CommandCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         """The loosest umask, which must not matter."""
-        self.addCleanup(os.umask, os.umask(0))
         self.place = Place(Path(self.mktemp()).absolute())
+        self.addCleanup(os.umask, os.umask(0))
 
     def run_command(self, *words: str, place: Place | None = None, stdin: bytes | None = None) -> Result:
         """Run it with this place's --dir."""

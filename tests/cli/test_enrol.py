@@ -71,7 +71,7 @@ class InitTests(CommandCase):
 
     def test_half_done(self) -> None:
         """When it fails in the middle nothing is in the way of the next try."""
-        self.place.root.mkdir()
+        self.place.root.mkdir(0o755)
         self.place.state_dir.write_text("in the way")
         self.bad("init", "--name", "gw", "--address", "192.0.2.1")
         self.place.state_dir.unlink()
@@ -86,7 +86,7 @@ class InitTests(CommandCase):
 
     def test_own_authorized_keys_stay(self) -> None:
         """A list of keys that is there already is kept."""
-        self.place.root.mkdir()
+        self.place.root.mkdir(0o755)
         self.place.authorized_keys.write_text("ssh-ed25519 AAAA me\n")
         self.init()
         self.assertEqual(self.place.authorized_keys.read_text(), "ssh-ed25519 AAAA me\n")
