@@ -7,7 +7,7 @@ Source: RFC 5280; RFC 8410 for Ed25519.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,7 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from morphnet.errors import ConfigError, Refused
 from morphnet.pki.names import LONGEST_NAME
-from morphnet.pki.revocations import RevocationList, sign_revocations
+from morphnet.pki.revocations import Draft, RevocationList, draft_revocations, sign_revocations
 
 DAY = 86400  # seconds
 CA_LIFETIME = 3650 * DAY
@@ -281,9 +281,21 @@ class Authority:
         ends = int(certificate.not_valid_after_utc.timestamp())
         return Issued(as_pem(certificate).decode("ascii"), serial_text(certificate), ends)
 
-    def revocations(self, serials: Iterable[str], *, now: float) -> RevocationList:
-        """The list of these revoked certificates (serials, hex), for everybody to verify."""
-        return sign_revocations(self.certificate, self._key, serials, now=now)
+    def revocations(
+        self, revoked: Mapping[str, int] | Iterable[str], *, now: float, before: RevocationList | None = None
+    ) -> RevocationList:
+        """
+        The list of these revoked certificates, for everybody to verify.
+
+        :param revoked: serials (hex), with the Unix seconds when each was revoked; without, all were revoked now.
+        :param before: the last list; see `draft_revocations`.
+        """
+        known = revoked if isinstance(revoked, Mapping) else dict.fromkeys(revoked, int(now))
+        return self.sign_revocations(draft_revocations(known, before, now=now))
+
+    def sign_revocations(self, draft: Draft) -> RevocationList:
+        """The one place where a list is signed."""
+        return sign_revocations(self.certificate, self._key, draft)
 
     def _sign(self, kind: str, key: PublicKey, names: Sequence[str], now: float, lifetime: float) -> x509.Certificate:
         ends = self.certificate.not_valid_after_utc.timestamp()

@@ -1,13 +1,18 @@
 """
-The list of revoked certificates of one network, signed by its CA, as relays pass it on and nodes keep it.
+The list of revoked certificates of one network, signed by its CA, as it is passed on and kept.
 
-Source: RFC 5280 section 5.
+The list itself is a CRL and holds what was revoked last, so much as one message carries. What does not fit is in parts:
+texts whose digests are in the list, so that its one signature vouches for them. A part stays as it is when more is
+revoked: who has it need not get it again.
+
+Source: RFC 5280 section 5; docs/protocol section 14.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from cryptography import x509
@@ -18,55 +23,202 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from morphnet.errors import Refused
 
 LIFETIME = 3650 * 86400  # seconds: a list is replaced by the next one, whenever that comes
-LONGEST = 1 << 15  # characters
+LONGEST = 1 << 15  # characters of a list: what nodes of before take
+PARTS = x509.ObjectIdentifier("1.3.6.1.4.1.65535.73.2")  # extension: SHA-256 of each part, one behind the other
+RECENT = 512  # certificates in the list itself
+PART = 1024  # certificates in one part; some 53 KB of text
+MOST_PARTS = 600  # all that fit into a list with some certificates of its own
+_DIGEST = 32  # bytes
+_ENTRY, _DIGEST_TEXT, _FRAME = 54, 44, 1024  # characters in PEM: of a certificate, a digest, all the rest
+_END = "-----END X509 CRL-----\n"
+
+
+@dataclass(frozen=True)
+class RevocationList:
+    """
+    What a verified list says, as far as its parts are there.
+
+    Two are equal when they say the same and have the same parts.
+    """
+
+    number: int  # a later list has a higher one
+    pem: str  # the list itself
+    recent: Mapping[str, int]  # certificates in it: serial (hex) -> Unix seconds when it was revoked
+    digests: tuple[str, ...] = ()  # of all its parts, hex
+    parts: Mapping[str, str] = field(default_factory=dict)  # those that are there: digest -> text
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Digests of the parts that are not there."""
+        return tuple(each for each in self.digests if each not in self.parts)
+
+    @property
+    def entries(self) -> dict[str, int]:
+        """All that is known to be revoked: serial -> Unix seconds."""
+        found = dict(self.recent)
+        for text in self.parts.values():
+            found.update(_read_part(text))
+        return found
+
+    @property
+    def serials(self) -> frozenset[str]:
+        """The same without the times."""
+        return frozenset(self.entries)
+
+    def with_part(self, text: str) -> RevocationList:
+        """
+        The same with one more part.
+
+        :raises Refused: the list does not name it.
+        """
+        digest = digest_of(text)
+        if digest not in self.digests:
+            raise Refused("part of another list of revocations")
+        return replace(self, parts={**self.parts, digest: text})
 
 
 @dataclass(frozen=True, slots=True)
-class RevocationList:
-    """What a verified list says."""
+class Draft:
+    """A list that is to be signed: all that the CA's key is needed for."""
 
-    number: int  # a later list has a higher one
-    serials: frozenset[str]  # hex
-    pem: str
+    number: int
+    at: float  # Unix seconds
+    recent: Mapping[str, int]
+    parts: Mapping[str, str]
 
 
-def sign_revocations(
-    ca: x509.Certificate, key: Ed25519PrivateKey, serials: Iterable[str], *, now: float
-) -> RevocationList:
+def digest_of(part: str) -> str:
+    """What a part is called: SHA-256, hex."""
+    return hashlib.sha256(part.encode("ascii", "replace")).hexdigest()
+
+
+def draft_revocations(revoked: Mapping[str, int], before: RevocationList | None, *, now: float) -> Draft:
     """
-    A list of these serials (hex); its number is the time, in milliseconds.
+    The next list.
 
+    Its number is higher than that of the one before, and is the time in milliseconds where that is higher still: then
+    neither a clock that is late now nor a copy of the last list that is an old one keeps it from being the latest.
+
+    :param revoked: all of it: serial (hex) -> Unix seconds when. At most some 600,000, those revoked last.
+    :param before: the last list, with its parts: those of which half is still revoked stay as they are.
     :param now: Unix seconds.
     """
-    number, revoked = int(now * 1000), frozenset(serials)
-    at = datetime.fromtimestamp(int(now), UTC)
+    number = max(int(now * 1000), before.number + 1 if before is not None else 0)
+    kept = {
+        digest: text
+        for digest, text in (before.parts if before is not None else {}).items()
+        if 2 * sum(serial in revoked for serial, _ in _read_part(text)) >= text.count("\n")
+    }
+    settled = {serial for text in kept.values() for serial, _ in _read_part(text)}
+    rest = sorted((at, serial) for serial, at in revoked.items() if serial not in settled)
+    if len(rest) > _room(len(kept)):
+        newest = _room(len(kept)) // 2
+        sealed, rest = rest[:-newest], rest[-newest:]
+        kept = _seal(kept, sealed)
+    return Draft(number, now, {serial: at for at, serial in rest}, kept)
+
+
+def _room(parts: int) -> int:
+    """Certificates that the list itself may hold beside so many digests."""
+    return min(RECENT, (LONGEST - _FRAME - _DIGEST_TEXT * parts) // _ENTRY)
+
+
+def _seal(kept: dict[str, str], sealed: Sequence[tuple[int, str]]) -> dict[str, str]:
+    """Parts with these certificates as well. One part that has room is filled up first, the others stay as they are."""
+    for digest, text in kept.items():
+        if text.count("\n") < PART:
+            sealed = sorted([*sealed, *((at, serial) for serial, at in _read_part(text))])
+            kept = {other: each for other, each in kept.items() if other != digest}
+            break
+    texts = (_part(sealed[start : start + PART]) for start in range(0, len(sealed), PART))
+    kept = {**kept, **{digest_of(text): text for text in texts}}
+    return dict(list(kept.items())[-MOST_PARTS:])
+
+
+def _part(entries: Sequence[tuple[int, str]]) -> str:
+    return "".join(f"{serial} {at}\n" for at, serial in entries)
+
+
+def _read_part(text: str) -> Iterator[tuple[str, int]]:
+    """(serial, when): of a text that the CA vouches for."""
+    for line in text.splitlines():
+        serial, _, at = line.partition(" ")
+        yield serial, int(at)
+
+
+def sign_revocations(ca: x509.Certificate, key: Ed25519PrivateKey, draft: Draft) -> RevocationList:
+    """The list, for everybody to verify."""
+    digests = tuple(draft.parts)
+    at = datetime.fromtimestamp(int(draft.at), UTC)
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(ca.subject)
         .last_update(at)
-        .next_update(datetime.fromtimestamp(int(now) + LIFETIME, UTC))
-        .add_extension(x509.CRLNumber(number), critical=False)
+        .next_update(datetime.fromtimestamp(int(draft.at) + LIFETIME, UTC))
+        .add_extension(x509.CRLNumber(draft.number), critical=False)
     )
-    for serial in sorted(revoked):
-        entry = x509.RevokedCertificateBuilder().serial_number(int(serial, 16)).revocation_date(at).build()
-        builder = builder.add_revoked_certificate(entry)
-    return RevocationList(number, revoked, builder.sign(key, None).public_bytes(Encoding.PEM).decode("ascii"))
+    if digests:
+        builder = builder.add_extension(
+            x509.UnrecognizedExtension(PARTS, bytes.fromhex("".join(digests))), critical=False
+        )
+    for serial, when in sorted(draft.recent.items()):
+        entry = x509.RevokedCertificateBuilder().serial_number(int(serial, 16))
+        builder = builder.add_revoked_certificate(entry.revocation_date(datetime.fromtimestamp(when, UTC)).build())
+    pem = builder.sign(key, None).public_bytes(Encoding.PEM).decode("ascii")
+    return RevocationList(draft.number, pem, draft.recent, digests, draft.parts)
 
 
-def read_revocations(pem: str, ca: x509.Certificate) -> RevocationList:
+def read_revocations(pem: str, *cas: x509.Certificate) -> RevocationList:
     """
-    What a list says.
+    What a list says, without its parts.
 
-    :raises Refused: it is none, or not signed by that CA.
+    :param cas: one of them must have signed it.
+    :raises Refused: it is none, or not signed by them.
     """
     if len(pem) > LONGEST:
         raise Refused("list of revocations too long")
     try:
         found = x509.load_pem_x509_crl(pem.encode("ascii"))
         number = found.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
-        signed = found.issuer == ca.subject and found.is_signature_valid(ca.public_key())  # type: ignore[arg-type]
+        signed = any(
+            found.issuer == ca.subject and found.is_signature_valid(ca.public_key())  # type: ignore[arg-type]
+            for ca in cas
+        )
+        recent = {format(each.serial_number, "x"): int(each.revocation_date_utc.timestamp()) for each in found}
+        digests = _digests(found.extensions)
     except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound, x509.DuplicateExtension):
         raise Refused("list of revocations that cannot be read") from None
     if not signed:
         raise Refused("list of revocations of a foreign CA")
-    return RevocationList(number, frozenset(format(each.serial_number, "x") for each in found), pem)
+    return RevocationList(number, pem, recent, digests)
+
+
+def _digests(extensions: x509.Extensions) -> tuple[str, ...]:
+    for each in extensions:
+        if each.oid == PARTS and isinstance(each.value, x509.UnrecognizedExtension):
+            joined = each.value.value.hex()
+            return tuple(joined[start : start + 2 * _DIGEST] for start in range(0, len(joined), 2 * _DIGEST))
+    return ()
+
+
+# -- in a file --------------------------------------------------------------------------------------------------------
+
+
+def as_text(known: RevocationList) -> str:
+    """The list and its parts, as they are kept in one file: each part has an empty line in front."""
+    return known.pem + "".join(f"\n{text}" for text in known.parts.values())
+
+
+def from_text(text: str, *cas: x509.Certificate) -> RevocationList:
+    """
+    What such a file says; parts that were spoilt are missing.
+
+    :raises Refused: the list itself cannot be used.
+    """
+    pem, end, rest = text.partition(_END)
+    found = read_revocations(pem + end, *cas)
+    for part in rest.split("\n\n"):
+        whole = part.strip("\n") + "\n"
+        if digest_of(whole) in found.digests:
+            found = found.with_part(whole)
+    return found
