@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FOUNDATION = frozenset({"errors", "config", "status", "compiled", "rights"})
+FOUNDATION = frozenset({"errors", "config", "status", "text", "compiled", "rights"})
 EVERYTHING = None
 
 # What each part may import of ours, besides itself and the foundation. The most specific name counts.
@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, frozenset[str] | None] = {
     "tap": EVERYTHING,
     "cli": EVERYTHING,
 }
-WHITE = ("wire", "tunnel", "errors", "config", "status")
+WHITE = ("wire", "tunnel", "errors", "config", "status", "text")
 GREY = ("rendezvous", "store.base")
 WHITE_THIRD_PARTY = frozenset({"cryptography", "zstandard"})
 GREY_THIRD_PARTY = frozenset(

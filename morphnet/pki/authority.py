@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from morphnet.errors import ConfigError, Refused
-from morphnet.pki.names import LONGEST_NAME
 from morphnet.pki.revocations import Draft, RevocationList, draft_revocations, sign_revocations
+from morphnet.text import LONGEST_NAME, is_dns_name, is_machine
 
 DAY = 86400  # seconds
 CA_LIFETIME = 3650 * DAY
@@ -108,7 +108,7 @@ def describe(certificate: x509.Certificate) -> Description:
     """
     Whose certificate this is.
 
-    :raises Refused: it is none of ours: no name, no usage, or several usages.
+    :raises Refused: it is none of ours: no name, one that no machine may have, no usage, or several usages.
     """
     try:
         kind = _kind(certificate)
@@ -120,6 +120,8 @@ def describe(certificate: x509.Certificate) -> Description:
         raise Refused("certificate that cannot be read") from None
     if not names:
         raise Refused("certificate without a name")
+    if not _may_be_called(names[0], kind):
+        raise Refused("certificate of a name that no machine may have")
     return Description(
         names[0],
         kind,
@@ -129,6 +131,19 @@ def describe(certificate: x509.Certificate) -> Description:
         tuple(str(each.value) for each in _alternatives(certificate) if isinstance(each, x509.IPAddress)),
         issuer_of(certificate),
     )
+
+
+def _may_be_called(name: str, kind: str) -> bool:
+    """The name goes into names of files, into lines for terminals, and stands beside addresses; a CA's goes nowhere."""
+    return kind == "ca" or is_machine(name) or (kind == "server" and (is_dns_name(name) or _is_address(name)))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def issuer_of(certificate: x509.Certificate) -> str:

@@ -23,12 +23,14 @@ import zlib
 from dataclasses import dataclass, field
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from morphnet.config import CONTROL_PORT
 from morphnet.errors import ConfigError, Refused
 from morphnet.pki.authority import describe
-from morphnet.pki.names import split_address
+from morphnet.pki.names import checked_host, join_address, split_address
 
 PREFIX = "morphnet1:"
 LONGEST_LINE = 8192  # characters
@@ -88,7 +90,10 @@ def decode(line: str) -> Invitation:
     """
     What is in a line; blanks and line ends in it do not matter.
 
-    :raises ConfigError: it is no invitation, or mangled.
+    Whoever made it may have put anything in: what it says goes into names of files and into a configuration, so that
+    each field must be what it ought to be.
+
+    :raises ConfigError: it is no invitation, mangled, or of somebody who means no good.
     """
     text = "".join(line.split()).lower()
     if not text.startswith(PREFIX) or len(text) > LONGEST_LINE:
@@ -100,19 +105,20 @@ def decode(line: str) -> Invitation:
         key = Ed25519PrivateKey.from_private_bytes(content[at : at + _SEED])
         ca, at = _take(content, at + _SEED)
         certificate, at = _take(content, at)
-        split_address(address.decode("ascii"), 1)
         found = Invitation(
-            address.decode("ascii"),
-            server_name.decode("ascii"),
+            join_address(*split_address(address.decode("ascii"), CONTROL_PORT)),
+            checked_host(server_name.decode("ascii")),
             key,
             x509.load_der_x509_certificate(certificate),
             x509.load_der_x509_certificate(ca),
         )
-        sound = at == len(content) and describe(found.certificate).kind == "invite"
-        sound = sound and found.certificate.public_key() == key.public_key()
-    except (ValueError, x509.InvalidVersion, Refused, ConfigError):
-        sound = False
-    if not sound:
+        found.certificate.verify_directly_issued_by(found.ca)
+        said = describe(found.certificate)
+    except Refused as refused:
+        raise ConfigError(f"this invitation holds a {refused.reason}: ask for another one") from None
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.InvalidVersion, ConfigError):
+        raise ConfigError(_MANGLED) from None
+    if at != len(content) or said.kind != "invite" or found.certificate.public_key() != key.public_key():
         raise ConfigError(_MANGLED)
     return found
 

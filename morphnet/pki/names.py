@@ -6,26 +6,26 @@ import ipaddress
 import re
 
 from morphnet.errors import ConfigError
+from morphnet.text import LONGEST_NAME, is_dns_name, is_number, is_occupied
 
-LONGEST_NAME = 63  # characters; it is a common name (at most 64) and may be one DNS label
 RESERVED = frozenset({"ca", "server"})  # words of `morphnet pki renew`, and the CA's files
-
-_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+LONGEST_HOST = 253  # characters of a DNS name
 
 
 def checked_name(text: str) -> str:
     """
-    The name of a machine: small letters, digits, "-" and ".".
+    The name of a machine: small letters, digits, "-" and ".", and nothing that is taken for an address.
 
     :raises ConfigError: it cannot be one.
     """
     name = text.strip().lower()
-    if len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
+    if len(name) > LONGEST_NAME or not is_dns_name(name):
         raise ConfigError(
             f"{text!r} is no name for a machine: use letters, digits, '-' and '.', at most {LONGEST_NAME} characters"
         )
-    if name in RESERVED:
+    if is_number(name):
+        raise ConfigError(f"{name!r} would be taken for an address: choose a name whose last part is not a number")
+    if name in RESERVED or is_occupied(name):
         raise ConfigError(f"{name!r} is a reserved word: choose another name")
     return name
 
@@ -40,11 +40,11 @@ def checked_host(text: str) -> str:
     if host.startswith("[") and host.endswith("]") and ":" in host:
         host = host[1:-1]  # brackets belong to an IPv6 address
     try:
-        return str(ipaddress.ip_address(host))
+        if "%" not in host:  # a zone could be any text, and means something on one machine only
+            return str(ipaddress.ip_address(host))
     except ValueError:
         pass
-    # All digits and dots is a mistyped address, not a name.
-    if len(host) > 253 or not _NAME.fullmatch(host) or not re.search("[a-z]", host):
+    if len(host) > LONGEST_HOST or not is_dns_name(host) or is_number(host):  # a number is a mistyped address
         raise ConfigError(f"{text!r} is neither a DNS name nor an IP address")
     return host
 

@@ -144,6 +144,7 @@ class InviteTests(CommandCase):
         """No network, no CA, a name that is none or the server's own, a mistake in the configuration."""
         self.assertIn("morphnet init", self.bad("invite", "laptop", place=Place(self.place.root / "nowhere")))
         self.assertIn("no name", self.bad("invite", "../laptop"))
+        self.assertIn("taken for an address", self.bad("invite", "10.73.0.3"))
         self.assertIn("this server itself", self.bad("invite", "gw"))
         self.assertIn("neither a DNS name", self.bad("invite", "laptop", "--server", "x y"))
         self.place.pki_dir.joinpath("ca.key").chmod(0o644)

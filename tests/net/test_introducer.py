@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
+
 from cryptography import x509
 from OpenSSL import SSL, crypto
 from twisted.trial.unittest import SynchronousTestCase
@@ -160,7 +162,10 @@ class CertificateTests(SynchronousTestCase):
                 (made(name, INVITE), "certificate of a wrong usage"),
                 (made(name, CLIENT, names=()), "certificate without a name"),
                 (made("mallory", CLIENT), "certificate of another name"),
-                (made(name.upper(), CLIENT), "certificate of another name"),
+                (made(name.upper(), CLIENT), "certificate of a name that no machine may have"),
+                (made("10.73.0.3", CLIENT), "certificate of a name that no machine may have"),
+                (made(name, CLIENT, names=[x509.IPAddress(IPv4Address("10.73.0.3")), x509.DNSName(name)]),
+                 "certificate of a name that no machine may have"),
                 (made("mallory", CLIENT, names=[x509.DNSName("mallory"), x509.DNSName(name)]),
                  "certificate of another name"),
             ):  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import string
 import zlib
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,6 +87,41 @@ class InvitationTests(SynchronousTestCase):
         stranger = Invitation(made.address, "gw", a_key(5), made.certificate, made.ca)
         for each in (client, stranger):
             self.assertRaises(ConfigError, decode, encode(each))
+
+    def test_hostile(self) -> None:
+        """
+        Whoever made it may sign what he likes: no name leaves a directory, is more than a word, or is an address; nor
+        are server and address anything but what they ought to be. The sentence holds nothing that he wrote.
+        """
+        authority = an_authority()
+        evil = (
+            "../../precious/site",
+            "a/b",
+            "..",
+            'x"\n[manhole]',
+            "\x1b]0;owned\x07laptop",
+            "10.73.0.3",
+            "LAPTOP",
+            "a b",
+        )
+        for name in evil:
+            told = str(self.assertRaises(ConfigError, decode, encode(an_invitation(authority, name))))
+            self.assertEqual(
+                told, "this invitation holds a certificate of a name that no machine may have: ask for another one"
+            )
+        made = an_invitation(authority)
+        for address, server in (
+            ("192.0.2.1:8443", 'x"\n'),
+            ("192.0.2.1:8443", "a b"),
+            ('h"\n:1', "gw"),
+            ("[::1%x]:1", "gw"),
+        ):
+            self.assertRaises(ConfigError, decode, encode(replace(made, address=address, server_name=server)))
+
+    def test_of_another_ca(self) -> None:
+        """An invitation that the CA in it has not signed is none."""
+        made = an_invitation(an_authority())
+        self.assertRaises(ConfigError, decode, encode(replace(made, ca=an_authority(2).certificate)))
 
     def test_no_secret_in_its_picture(self) -> None:
         """What a log would show has no key in it."""

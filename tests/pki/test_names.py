@@ -35,6 +35,19 @@ class NameTests(SynchronousTestCase):
         ):
             self.assertRaises(ConfigError, checked_name, each)
 
+    def test_like_an_address(self) -> None:
+        """What some program takes for an address is no name, and the sentence says so; a number in front is one."""
+        for each in ("10.73.0.3", "192.168.1", "127.1", "42", "2130706433", "a.0x7f", "0x7f000001", "nas.1", "0X1f"):
+            told = str(self.assertRaises(ConfigError, checked_name, each))
+            self.assertIn("taken for an address", told)
+        for each in ("4you", "10.73.0.3a", "1.nas", "x0", "0xnas", "a1"):
+            self.assertEqual(checked_name(each), each)
+
+    def test_occupied(self) -> None:
+        """What means something on every machine, or is looked up by programs unasked, is no machine's name."""
+        for each in ("localhost", "nas.localhost", "localhost.localdomain", "wpad", "wpad.lan", "ISATAP"):
+            self.assertIn("reserved", str(self.assertRaises(ConfigError, checked_name, each)))
+
     @given(st.text(max_size=70))
     def test_any(self, text: str) -> None:
         """Any text is a name or a ConfigError, and a name is safe as a file's name."""
