@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import ipaddress
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,12 +55,13 @@ class ClientNetwork:
     """What a client's machine shall look like while its session is up."""
 
     tun: str
-    inner4: str  # "10.73.0.2", or with a prefix length: then that network is reached through the TUN; "" for none
+    inner4: str  # "10.73.0.2"; it stands for itself alone, whatever network it is of; "" for none
     inner6: str
     mtu: int  # of the TUN, bytes
     routes: tuple[str, ...] = ("default",)  # see `morphnet.net.routes`
     dns: tuple[str, ...] = ()  # servers to ask; none to leave the machine's own
     mss_clamp: bool = True
+    inside: tuple[str, ...] = ()  # inner networks and addresses that are reached through the TUN besides
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +187,11 @@ class Host:
         :raises HostError: the machine refused; nothing of this call is left then, except DNS, which may fail alone.
         """
         check_routes(network.routes)
-        inner = self._usable(network)
+        inner = [each.partition("/")[0] for each in self._usable(network)]
         families = {6 if ":" in each else 4 for each in inner}
         changes = tun_changes(network.tun, network.mtu, inner, has_ipv6(self._kernel, network.tun), self._base)
-        changes += into_tunnel(network.tun, network.routes, families, has_ipv6(self._kernel), self._base)
+        into = (*network.routes, *network.inside)
+        changes += into_tunnel(network.tun, into, families, has_ipv6(self._kernel), self._base)
         if network.mss_clamp:
             changes.append(NftTable(network.tun))
         self._journal.settle("tunnel", changes)
@@ -223,14 +225,17 @@ class Host:
         self._journal.settle("uplinks", changes, lenient=True)
         self._journal.refresh("tunnel", (Route.kind, Rule.kind))  # systemd-networkd removes what it does not know
 
-    def name_peers(self, names: Mapping[str, Sequence[str]]) -> None:
+    def name_peers(self, names: Mapping[str, Sequence[str]], taken: Collection[str] = ()) -> None:
         """
         Let this machine know these names, in the place of those of the last call; what fails is logged.
 
         :param names: inner addresses by the name of each peer.
+        :param taken: names that are no peer's, besides that of this machine.
         :raises HostError: the journal, or the file of names, cannot be read or written.
         """
-        self._journal.settle("names", hosts_changes(names), lenient=True)
+        this = os.uname().nodename
+        changes = hosts_changes(names, (*taken, this, this.partition(".")[0]))
+        self._journal.settle("names", changes, lenient=True)
 
     def upstream_dns(self) -> list[str]:
         """The DNS servers that the machine had without us."""

@@ -14,18 +14,18 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
 from morphnet.errors import HostError
 from morphnet.net.journal import Change
 from morphnet.net.kernel import FileState, Kernel
+from morphnet.text import is_machine, is_number, is_occupied
 
 HOSTS = "/etc/hosts"
 BEGIN, END = "# morphnet begin", "# morphnet end"
 MOST_NAMES, MOST_ADDRESSES = 256, 4  # of peers; of one of them
-_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 _LINE = r"[0-9a-f.:]+ [A-Za-z0-9._-]+"  # one of ours, and likely of nobody else
 
 # Whole, or without its end (somebody cut it off, or the disk was full): then what looks like our lines, and no more.
@@ -130,25 +130,27 @@ def _names_among(text: str, wanted: Iterable[str]) -> set[str]:
     return likely & {word for line in small.split("\n") for word in line.partition("#")[0].split()[1:]}
 
 
-def hosts_changes(names: Mapping[str, Sequence[str]]) -> list[Change]:
+def hosts_changes(names: Mapping[str, Sequence[str]], taken: Collection[str] = ()) -> list[Change]:
     """
     What lets this machine know its peers by name; nothing for no names.
 
-    They come from certificates: what could be more than a name, or than an address, is left out.
+    They come from certificates: what could be more than a name, or than an address, is left out. So is every name with
+    a dot. A peer that is called like a site of the world, whoever let it in, would otherwise be that site for every
+    program here; a name of one label is only ever meant for what is near.
 
     :param names: inner addresses by name; of more than MOST_NAMES, the first in the alphabet.
+    :param taken: names that this machine has for other machines, or for itself.
     """
-    lines: list[str] = []
-    for name in [each for each in sorted(names) if _is_good(each)][:MOST_NAMES]:
+    ours, lines = {each.lower() for each in taken}, list[str]()
+    good = (each for each in sorted(names) if _is_good(each) and each not in ours)
+    for name in [*good][:MOST_NAMES]:
         lines += [f"{address} {name}" for address in _addresses(names[name])[:MOST_ADDRESSES]]
     return [HostsBlock(tuple(lines))] if lines else []
 
 
 def _is_good(name: str) -> bool:
-    """Whether it is a name for a machine, no address, and not the one that every machine has for itself."""
-    if not re.fullmatch(_NAME, name) or not re.search("[A-Za-z]", name):
-        return False
-    return name.lower().split(".")[-1] not in ("localhost", "localdomain")
+    """Whether it is one label that names a machine, is no address, and means nothing already on every machine."""
+    return is_machine(name) and "." not in name and not is_number(name) and not is_occupied(name)
 
 
 def _addresses(texts: Iterable[str]) -> list[str]:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
-from morphnet.config import FRAMINGS, SCHEDULERS, ClientConfig, Tuning
+from morphnet.config import CONTROL_PORT, FRAMINGS, SCHEDULERS, ClientConfig, Tuning
 from morphnet.errors import ConfigError, HostError, MorphnetError
 from morphnet.net.control_client import Link
 from morphnet.net.host import ClientNetwork, Host
 from morphnet.net.pump import Pump
 from morphnet.net.tun import Tun
 from morphnet.net.uplinks import Uplink
+from morphnet.pki.names import split_address
 from morphnet.status import NetcheckStatus, PeerStatus, Pong, RelayStatus
 from morphnet.tap import netcheck, pinging
 from morphnet.tap.ethernet import EthernetLan
+from morphnet.tap.inside import by_family, inside
 from morphnet.tap.mesh import Mesh
 from morphnet.tap.node import Node, shown_address
 from morphnet.tap.peer_names import PeerNames
@@ -52,7 +55,7 @@ class ClientNode(Node):
         self._names: PeerNames | None = None  # kept in /etc/hosts
         self._group = ""
         self._inner: tuple[str, str] = ("", "")
-        self._settings: tuple[object, ...] = ()  # of the host, as they were applied last
+        self._network: ClientNetwork | None = None  # the host, as it was set up last
         self._server_hosts: tuple[str, ...] = ()
 
     # -- the control link ----------------------------------------------------------------------------------------------
@@ -77,7 +80,6 @@ class ClientNode(Node):
         """The server knows us: take its keys and addresses into use."""
         now, name = self.pump.now(), bytes.fromhex(welcome.session)
         self.link, self._group = link, link.group
-        self._inner = (welcome.inner4, welcome.inner6)
         server = self.config.server_name or self.config.server.rpartition(":")[0] or self.config.server
         session, effects = self._session(), Effects()
         if session is None or session.name != name:
@@ -114,17 +116,19 @@ class ClientNode(Node):
 
     def _apply(self, welcome: Welcome, link: Link) -> None:
         """Configure the host, if anything differs from what it has."""
-        config = self.config
+        config, ours = self.config, inside(welcome, self.config.mesh.networks, self.config.routes)
+        self._inner = by_family(ours.addresses)
         mtu = min(config.tuning.mtu, welcome.mtu)
         dns = welcome.dns if config.dns else ()
-        settings = (welcome.inner4, welcome.inner6, mtu, dns)
-        if settings == self._settings:
+        within = (*ours.networks, *ours.gateways)
+        network = ClientNetwork(self.tun.name, *self._inner, mtu, config.routes, dns, config.mss_clamp, within)
+        if network == self._network:
             return
+        for each in ours.left_out:
+            self.tell("left-out", "", f"{each}, the server's inner network, is not in `routes`: it is not reached")
         try:
-            self.host.client_up(
-                ClientNetwork(self.tun.name, welcome.inner4, welcome.inner6, mtu, config.routes, dns, config.mss_clamp)
-            )
-            self._settings = settings
+            self.host.client_up(network)
+            self._network = network
         except HostError as problem:
             self._log.error("the host could not be configured: {problem}", problem=str(problem))
             self.tell("host-trouble", "", str(problem))
@@ -204,25 +208,29 @@ class ClientNode(Node):
         :raises ConfigError: our certificate does not say who we are among them.
         :raises HostError: the machine refuses the inner addresses.
         """
-        inner = mesh.inner_interfaces()
+        inner, networks = mesh.inside()
         if not inner:
-            networks = ", ".join(mesh.config.networks)
+            named = ", ".join(mesh.config.networks)
             raise ConfigError(
-                f"the certificate of {self.name} has no inner address in {networks}: run `morphnet join` with a new"
+                f"the certificate of {self.name} has no inner address in {named}: run `morphnet join` with a new"
                 " invitation, or set [mesh] networks as on the machine where the network was founded"
             )
         self.mesh, mesh.tell = mesh, self.tell
-        four, six = (next((each for each in inner if (":" in each) == six), "") for six in (False, True))
-        self._inner = (four, six)
-        self.host.client_up(ClientNetwork(self.tun.name, four, six, self.config.tuning.mtu, (), (), False))
+        self._inner = by_family(inner)
+        mtu = self.config.tuning.mtu
+        self.host.client_up(ClientNetwork(self.tun.name, *self._inner, mtu, (), (), False, tuple(networks)))
         if mesh.config.hosts:
-            self._names = PeerNames(self.host.name_peers, mesh.clock)
+            self._names = PeerNames(partial(self.host.name_peers, taken=self._called()), mesh.clock)
             mesh.named.append(self._names.are)
         if mesh.config.ethernet:
-            address = (four or six).partition("/")[0]
-            self._lan = EthernetLan(mesh.clock, mesh.config.ethernet, mesh.config.bridge, address, self.pump.now)
+            ethernet, bridge = mesh.config.ethernet, mesh.config.bridge
+            self._lan = EthernetLan(mesh.clock, ethernet, bridge, self._inner[0] or self._inner[1], self.pump.now)
             self._lan.open()
             mesh.named.append(self._lan.peers_are)
+
+    def _called(self) -> list[str]:
+        """The hosts that we call by name: a peer of such a name must not stand in their way."""
+        return [split_address(each, CONTROL_PORT)[0] for each in (self.config.server, *self.config.mesh.relays) if each]
 
     def leave_mesh(self) -> Deferred[None]:
         """Be reachable no more, see `Mesh.stop`; the host has forgotten the peers' names already."""
@@ -305,7 +313,7 @@ class ClientNode(Node):
         peer = self.mesh.peers.get(session.peer) if self.mesh is not None else None
         if peer is not None and session is peer.session:
             return peer.inner
-        return tuple(address.partition("/")[0] for address in self._inner if address)
+        return tuple(address for address in self._inner if address)
 
     def local_of(self, path: Path) -> str:
         """Our side of a path."""

@@ -30,6 +30,7 @@ from morphnet.tap.relays import Relays
 from morphnet.tap.revoked import Revoked
 from morphnet.tap.rotation import Rotation
 from morphnet.tap.streams import Streams
+from morphnet.text import is_machine
 from morphnet.tunnel.carrier import DIRECT, RELAYED
 from morphnet.tunnel.events import Effects, Event, Mapped, Overrun, PathChanged, Reached, WayFound
 from morphnet.tunnel.path import Path as TunnelPath
@@ -153,15 +154,11 @@ class Mesh:
         for told in self.named:
             told(names)
 
-    def inner_interfaces(self) -> list[str]:
-        """Our inner addresses with the length of the network that peers are in, as "10.73.0.2/24"."""
+    def inside(self) -> tuple[list[str], list[str]]:
+        """Our inner addresses, and the networks of peers that each of them is in."""
         networks = [ipaddress.ip_network(each) for each in self.config.networks]
-        return [
-            f"{address}/{network.prefixlen}"
-            for address in self.addresses
-            for network in networks
-            if ipaddress.ip_address(address) in network
-        ]
+        found = [(each, net) for each in self.addresses for net in networks if ipaddress.ip_address(each) in net]
+        return [address for address, _ in found], [str(network) for _, network in found]
 
     # -- our own network -----------------------------------------------------------------------------------------------
 
@@ -193,6 +190,9 @@ class Mesh:
     def present(self, relay: RelayClient, peer: Present) -> None:
         """A peer is there."""
         if peer.name == self.name:
+            return
+        if not is_machine(peer.name):  # nobody could show a certificate for it
+            self.counts["misnamed_peer"] += 1
             return
         known = self.peers.get(peer.name)
         if known is None:

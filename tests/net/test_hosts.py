@@ -85,9 +85,47 @@ class WishTests(SynchronousTestCase):
     def test_hostile(self) -> None:
         """What could be more than a name or an address gets nowhere near the file."""
         good = ("10.73.0.3",)
-        evil = ("a b", "a\nb", "a\n", "#a", "", "-a", "a-", ".", "10.0.0.1", "ä", "localhost", "x.LocalHost", "a" * 64)
+        evil = (
+            "a b",
+            "a\nb",
+            "a\n",
+            "#a",
+            "",
+            "-a",
+            "a-",
+            ".",
+            "10.0.0.1",
+            "ä",
+            "localhost",
+            "Bert",
+            "a" * 64,
+            "a\x1b",
+        )
         self.assertEqual(self.lines(dict.fromkeys(evil, good)), ())
         self.assertEqual(self.lines({"a": ("10.73.0.3 x", "", "fe80::1%x\n1.2.3.4 google", "nas")}), ("fe80::1 a",))
+
+    def test_not_the_worlds(self) -> None:
+        """No peer is a site of the world, an address in any spelling, or what every machine knows or asks for."""
+        good = ("10.73.0.3",)
+        others = (
+            "github.com",
+            "www.bank.example",
+            "nas.lan",
+            "x.localhost",
+            "42",
+            "0x7f",
+            "2130706433",
+            "wpad",
+            "isatap",
+        )
+        self.assertEqual(self.lines(dict.fromkeys(others, good)), ())
+
+    def test_taken(self) -> None:
+        """A peer that is called like a host that we call, or like this machine, is not known by that name."""
+        names = {"gateway": ("10.73.0.3",), "laptop": ("10.73.0.4",), "nas": ("10.73.0.5",)}
+        (change,) = hosts_changes(names, ("Gateway", "laptop"))
+        assert isinstance(change, HostsBlock)
+        self.assertEqual(change.lines, ("10.73.0.5 nas",))
 
     def test_bounded(self) -> None:
         """Neither many peers nor many addresses make a long file."""
