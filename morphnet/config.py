@@ -42,7 +42,10 @@ class Tuning:
     )
     rekey_seconds: float = field(default=120.0, metadata={"help": "a new key at least this often, seconds"})
     rekey_packets: int = field(default=1 << 22, metadata={"help": "a new key after this many packets (at most 2^23)"})
-    forgery_limit: int = field(default=1 << 20, metadata={"help": "close a session after this many forged packets"})
+    forgery_limit: int = field(
+        default=1 << 52,
+        metadata={"help": "close a session after this many forged packets (2^52: the AES-GCM bound of RFC 9001)"},
+    )
     heartbeat_s: float = field(default=5.0, metadata={"help": "seconds between heartbeats on an idle path"})
     mtu: int = field(default=1400, metadata={"help": "inner MTU, bytes (lowered by itself where a path needs it)"})
 

@@ -110,9 +110,7 @@ class ClientNode(Node):
         )
 
     def _learn(self, session: Session, ids: Sequence[str]) -> None:
-        issued = [bytes.fromhex(text) for text in ids]
-        self.tunnel.learn_ids(session, issued)
-        session.add_spares(issued)
+        session.add_spares(bytes.fromhex(text) for text in ids)
 
     def _apply(self, welcome: Welcome, link: Link) -> None:
         """Configure the host, if anything differs from what it has."""

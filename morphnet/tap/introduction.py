@@ -202,9 +202,7 @@ class Meeting:
             rekey_packets=min(ours.rekey_packets, said.rekey_packets),
         )
         session = self._listener.make_session(introducer, bytes.fromhex(said.session), tuning)
-        ids = [bytes.fromhex(text) for text in said.ids]
-        self._mesh.pump.tunnel.learn_ids(session, ids)
-        session.add_spares(ids)
+        session.add_spares(bytes.fromhex(text) for text in said.ids)
         self._done(introducer)
         self._listener.met(said.instance, said.places)
 

@@ -105,7 +105,7 @@ class Peer:
         session, self.session, self._instance, self.words = self.session, None, "", ()
         self.mesh.streams.forget(self.name)
         if self.prober is not None:
-            self.mesh.pump.tunnel.askers.pop(self.prober.keys.id, None)
+            self.mesh.pump.tunnel.drop_asker(self.prober.keys.id, self.prober)
             self.prober = None
         if session is not None:
             self.mesh.pump.tunnel.drop_session(self.name)
@@ -147,7 +147,7 @@ class Peer:
         session.install(*split_export(introducer.export(name, EXPORT_LENGTH)), FIRST_EPOCH, now)
         keys = split_probe_export(introducer.export(b"probes" + name, PROBE_EXPORT), caller=self.caller)
         self.prober = Prober(self.name, keys, mesh.entropy)
-        tunnel.askers[keys.id] = self.prober
+        tunnel.add_asker(keys.id, self.prober)
         self.inner, self.serial, self.group = peer.addresses, peer.serial, introducer.group
         self.words = spoken(introducer.export(b"words", WORDS_TO_COMPARE))
         return session

@@ -180,7 +180,7 @@ class Relays:
             ports = tuple(port for port in (answer.echo_port, answer.second_port) if port)
             ids = bytes.fromhex(answer.echo_id), bytes.fromhex(answer.echo_key)
             echoer = self.echoers[relay] = Echoer(relay.address, ports, *ids, self._mesh.entropy)
-            self._mesh.pump.tunnel.askers[echoer.id] = echoer
+            self._mesh.pump.tunnel.add_asker(echoer.id, echoer)
             echoer.use(self._mesh.doors.families, self._mesh.pump.now())
             self._mesh.pump.carry_out(Effects())
 
@@ -197,7 +197,7 @@ class Relays:
         """A line is not up any more."""
         echoer = self.echoers.pop(relay, None)
         if echoer is not None:
-            self._mesh.pump.tunnel.askers.pop(echoer.id, None)
+            self._mesh.pump.tunnel.drop_asker(echoer.id, echoer)
         self._mesh.tell("relay-lost", "", f"relay {relay.host} is lost: {reason}")
         self._lines[relay][0].lost(reason)
 

@@ -51,12 +51,12 @@ class Session:
         self.peer = peer  # certificate name
         self.inward = TO_SERVER if server else TO_CLIENT  # the direction of what comes in
         self.carriers: Mapping[int, Carrier] = {}  # doors that are not plain
+        self.learn: Callable[[Iterable[bytes]], list[bytes]] = list  # names us by ids: those that are nobody else's
         self.equals = False  # a peer: either end may find itself behind another address
         self.name = name  # 16 bytes, the same for ever; never on the wire
         self.tuning = tuning
         self.framing = FRAMINGS[tuning.framing]
-        self.server = server
-        self.counts: Counts = Counts()
+        self.server, self.counts = server, Counts()
         self.outbound = Outbound(tuning, TO_CLIENT if server else TO_SERVER, self.counts)
         self.paths = self.outbound.paths
         self.inbound = Inbound(tuning, self.counts, self.paths)
@@ -127,8 +127,8 @@ class Session:
             path.peer_restarted()
 
     def add_spares(self, ids: Iterable[bytes]) -> None:
-        """Client: ids (20 bytes each) that it may show; paths that have none begin to show one."""
-        self.spares.in_hand.extend(ids)
+        """Client: ids (20 bytes each) that it may show, known at once; paths that have none begin to show one."""
+        self.spares.in_hand.extend(self.learn(ids))
         for path in self.paths.values():
             if not path.shown and path.state is not State.CLOSED:
                 self.show_fresh(path)

@@ -4,6 +4,9 @@ A switch between one local network and the peers: learns behind whom an Ethernet
 Pure. What comes from a peer goes to the local network alone: every peer hears every other one itself, so that frames
 never run in circles between them.
 
+An address belongs to whom it was first heard from: a peer that shows somebody else's takes nothing away. Only the local
+network is believed at once, since its frames come by our own device.
+
 Source: IEEE 802.1D section 7 for learning and ageing.
 """
 
@@ -11,14 +14,24 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from morphnet.errors import MalformedFrame
 from morphnet.wire.ethernet import addresses, is_group
 
-MOST_ADDRESSES = 4096  # remembered; the one heard of longest ago is forgotten first
-AGE = 300.0  # seconds without a frame after which an address is forgotten
-MOVED_AFTER = 5.0  # seconds of silence on the local network before an address is believed to be elsewhere
+MOST_ADDRESSES = 4096  # remembered; whoever has the most of them loses the one heard of longest ago
+AGE = 300.0  # seconds without a frame after which an address is forgotten: a Linux bridge's own
+MOVED_AFTER = 30.0  # seconds of silence behind one peer before another one gets frames for that address as well
 LOCAL = ""  # instead of a peer's name
+
+
+@dataclass(slots=True)
+class _Address:
+    """What is known of one."""
+
+    owner: str  # behind whom it is
+    heard_at: float
+    claimant: str | None = None  # a peer that shows it too, while the owner is silent
 
 
 class Switch:
@@ -26,7 +39,8 @@ class Switch:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self._known: OrderedDict[bytes, tuple[str, float]] = OrderedDict()  # address -> (behind whom, heard at)
+        self._known: dict[bytes, _Address] = {}
+        self._owned: dict[str, OrderedDict[bytes, None]] = {}  # by owner, the one heard of longest ago first
 
     def from_local(self, frame: bytes | memoryview, peers: Iterable[str], now: float) -> list[str]:
         """
@@ -40,11 +54,10 @@ class Switch:
             self.counts["frames_malformed"] += 1
             return []
         self._learn(source, LOCAL, now)
-        behind = self._behind(destination, now)
-        if behind == LOCAL:
+        everybody, behind = list(peers), self._behind(destination, now)
+        if LOCAL in behind:
             return []
-        everybody = list(peers)
-        return [behind] if behind in everybody else everybody
+        return [peer for peer in everybody if peer in behind] or everybody
 
     def from_peer(self, frame: bytes | memoryview, peer: str, now: float) -> bool:
         """Whether a frame of that peer goes to the local network."""
@@ -53,27 +66,61 @@ class Switch:
         except MalformedFrame:
             self.counts["frames_malformed"] += 1
             return False
-        known = self._known.get(source)
-        if known is not None and known[0] == LOCAL and now - known[1] <= MOVED_AFTER:
-            self.counts["frames_circling"] += 1  # one of ours comes back: two of us are on one network
+        if not self._learn(source, peer, now):
             return False
-        self._learn(source, peer, now)
-        return is_group(destination) or self._behind(destination, now) in (LOCAL, None)
+        behind = self._behind(destination, now)
+        return is_group(destination) or not behind or LOCAL in behind
 
     def forget(self, peer: str) -> None:
         """It is gone."""
-        for address in [address for address, (behind, _) in self._known.items() if behind == peer]:
+        for address in self._owned.pop(peer, ()):
             del self._known[address]
+        for known in self._known.values():
+            if known.claimant == peer:
+                known.claimant = None
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def _learn(self, address: bytes, behind: str, now: float) -> None:
-        self._known[address] = behind, now
-        self._known.move_to_end(address)
-        if len(self._known) > MOST_ADDRESSES:
-            self._known.popitem(last=False)
+    def _learn(self, address: bytes, behind: str, now: float) -> bool:
+        """A frame came from that address there; False when the address is another's, and the frame is to be dropped."""
+        known = self._known.get(address)
+        if known is None or known.owner == behind or behind == LOCAL or now - known.heard_at > AGE:
+            self._own(address, behind, now)
+            return True
+        if known.owner == LOCAL:
+            self.counts["frames_circling"] += 1  # it would lead our own bridge astray
+            return False
+        if now - known.heard_at <= MOVED_AFTER:
+            self.counts["frames_claimed"] += 1
+            return False
+        known.claimant = behind
+        return True
 
-    def _behind(self, address: bytes, now: float) -> str | None:
-        found = self._known.get(address)
-        return found[0] if found is not None and now - found[1] <= AGE else None
+    def _own(self, address: bytes, owner: str, now: float) -> None:
+        known = self._known.pop(address, None)
+        if known is not None:
+            self._disown(address, known.owner)
+        elif len(self._known) >= MOST_ADDRESSES:
+            self._forget_one()
+        self._known[address] = _Address(owner, now)
+        self._owned.setdefault(owner, OrderedDict())[address] = None
+
+    def _disown(self, address: bytes, owner: str) -> None:
+        del self._owned[owner][address]
+        if not self._owned[owner]:
+            del self._owned[owner]
+
+    def _forget_one(self) -> None:
+        """Who makes addresses up forgets its own first."""
+        richest = max(self._owned, key=lambda owner: len(self._owned[owner]))
+        oldest = next(iter(self._owned[richest]))
+        del self._known[oldest]
+        self._disown(oldest, richest)
+
+    def _behind(self, address: bytes, now: float) -> tuple[str, ...]:
+        """Behind whom it may be; nobody if that is not known."""
+        known = self._known.get(address)
+        if known is None or now - known.heard_at > AGE:
+            return ()
+        return (known.owner,) if known.claimant is None else (known.owner, known.claimant)

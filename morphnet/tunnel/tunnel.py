@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Protocol
 
 from morphnet.config import Tuning
@@ -91,7 +92,7 @@ class Tunnel:
         self.drop_session(peer)
         part = self.server if server is None else server
         session = Session(peer, name, tuning, server=part, entropy=self._entropy)
-        session.carriers = self.carriers
+        session.carriers, session.learn = self.carriers, partial(self.learn_ids, session)
         self.sessions[peer] = session
         self._issued[peer] = []
         if inner is None:
@@ -126,22 +127,46 @@ class Tunnel:
         for _ in range(DRAWS * count):
             issued = self._entropy(ISSUED)
             if issued[:SHORT_ID] not in self._shown:
-                self.learn_ids(session, [issued])
-                fresh.append(issued)
+                fresh += self.learn_ids(session, [issued])
                 if len(fresh) == count:
                     return fresh
         raise BugError("entropy that repeats itself")
 
-    def learn_ids(self, session: Session, ids: Iterable[bytes]) -> None:
-        """These ids name `session`; beyond IDS_PER_SESSION the oldest that no path shows are forgotten."""
-        known = self._issued[session.peer]
+    def learn_ids(self, session: Session, ids: Iterable[bytes]) -> list[bytes]:
+        """
+        These ids name `session`; beyond IDS_PER_SESSION the oldest that no path shows are forgotten.
+
+        :param ids: as the other end gave them, who may have seen those of others on the wire.
+        :returns: all but those that start like an id of somebody else.
+        """
+        known, taken = self._issued[session.peer], list[bytes]()
         for issued in ids:
-            known.append(issued)
-            self._shown[issued[:SHORT_ID]] = session, issued
+            entry = self._shown.get(issued[:SHORT_ID])
+            if entry is None and issued[:SHORT_ID] not in self.askers:
+                known.append(issued)
+                self._shown[issued[:SHORT_ID]] = session, issued
+            elif entry is None or entry[0] is not session or entry[1] != issued:
+                session.counts["ids_of_others"] += 1
+                continue
+            taken.append(issued)
         in_use = {path.shown for path in session.paths.values()}
         while len(known) > IDS_PER_SESSION:
             place = next((i for i, issued in enumerate(known) if issued not in in_use), 0)
             self._shown.pop(known.pop(place)[:SHORT_ID], None)
+        return taken
+
+    def add_asker(self, asker_id: bytes, asker: Asker) -> bool:
+        """Datagrams that start with that id are the asker's; False when the id is somebody else's."""
+        if asker_id in self.askers or asker_id in self._shown:
+            self.counts["ids_of_others"] += 1
+            return False
+        self.askers[asker_id] = asker
+        return True
+
+    def drop_asker(self, asker_id: bytes, asker: Asker) -> None:
+        """They are its no more, if they were."""
+        if self.askers.get(asker_id) is asker:
+            del self.askers[asker_id]
 
     # -- packets -----------------------------------------------------------------------------------------------------
 
@@ -239,8 +264,6 @@ class Tunnel:
         spares = session.spares
         if spares.wanted and session.server and session.outbound.candidates():
             spares.grant(self.issue_ids(session, spares.wanted), now, effects)
-        if not session.server and spares.in_hand and spares.in_hand[-1][:SHORT_ID] not in self._shown:
-            self.learn_ids(session, [issued for issued in spares.in_hand if issued[:SHORT_ID] not in self._shown])
 
     # -- time --------------------------------------------------------------------------------------------------------
 

@@ -65,12 +65,42 @@ class AskerTests(TunnelTestCase):
         self.assertEqual(self.two.heard, [THERE + bytes(56)])
         self.assertEqual(self.tunnel.counts, {"stranger": 1})
 
-    def test_sessions_first(self) -> None:
-        """An id that a session was issued is the session's."""
+    def test_who_was_first(self) -> None:
+        """An id is whose it was first: neither a session nor another asker takes it away."""
         session = self.session("phone", (SERVER4,))
-        self.tunnel.learn_ids(session, [HERE + bytes(12)])
+        own = b"sessions" + bytes(12)
+        self.assertEqual(session.learn([HERE + bytes(12), own]), [own])
+        late = FakeAsker(1.0)
+        self.assertFalse(self.tunnel.add_asker(HERE, late))
+        self.assertFalse(self.tunnel.add_asker(own[:8], late))
+        self.tunnel.drop_asker(HERE, late)
         self.arrive(HERE + bytes(92))
-        self.assertEqual(self.one.heard, [])
+        self.arrive(own + bytes(92))
+        self.assertEqual((len(self.one.heard), late.heard), (1, []))
+        self.assertEqual((self.tunnel.counts["stranger"], self.tunnel.counts["ids_of_others"]), (0, 2))
+        self.tunnel.drop_asker(HERE, self.one)
+        self.assertTrue(self.tunnel.add_asker(HERE, late))
+
+    def test_ids_of_another_session(self) -> None:
+        """Ids that start like another session's stay its own, also when whoever gave them away is gone."""
+        phone, evil = self.session("phone", (SERVER4,)), self.session("evil", (CLIENT4,))
+        ids = [bytes((turn,)) * 20 for turn in range(4)]
+        self.assertEqual(phone.learn(ids), ids)
+        evil.add_spares([each[:8] + b"evil" * 3 for each in ids])
+        self.assertEqual((list(evil.spares.in_hand), evil.counts), ([], {"ids_of_others": 4}))
+        self.tunnel.drop_session("evil")
+        for each in ids:
+            self.arrive(each + bytes(80))
+        self.assertEqual(self.tunnel.counts["stranger"], 0)
+        self.tunnel.drop_session("phone")
+        self.arrive(ids[0] + bytes(80))
+        self.assertEqual(self.tunnel.counts["stranger"], 1)
+
+    def test_ids_twice(self) -> None:
+        """Ids that come a second time are known already."""
+        phone = self.session("phone", (SERVER4,))
+        ids = [bytes((turn,)) * 20 for turn in range(4)]
+        self.assertEqual((phone.learn(ids), phone.learn(ids), phone.counts), (ids, ids, {}))
 
     def test_nobody(self) -> None:
         """Without any, strangers and nonsense are counted as ever."""

@@ -50,11 +50,56 @@ class SwitchTests(SynchronousTestCase):
         self.assertFalse(self.switch.from_peer(frame(EVERYBODY, address(1)), "bert", 0.3))
         self.assertEqual(self.switch.counts["frames_circling"], 1)
 
-    def test_moves(self) -> None:
-        """A machine that was carried to another local network is found there."""
+    def test_moves_here(self) -> None:
+        """A machine that was carried to our local network is ours at once."""
+        self.switch.from_peer(frame(EVERYBODY, address(1)), "bert", 0.0)
+        self.switch.from_local(frame(EVERYBODY, address(1)), PEERS, 0.1)
+        self.assertEqual(self.switch.from_local(frame(address(1), address(2)), PEERS, 0.2), [])
+
+    def test_moves_away(self) -> None:
+        """One that was carried away is found there when the local network has forgotten it too."""
         self.switch.from_local(frame(EVERYBODY, address(1)), PEERS, 0.0)
-        self.assertTrue(self.switch.from_peer(frame(EVERYBODY, address(1)), "bert", MOVED_AFTER + 0.1))
-        self.assertEqual(self.switch.from_local(frame(address(1), address(2)), PEERS, 6.0), ["bert"])
+        self.assertTrue(self.switch.from_peer(frame(EVERYBODY, address(1)), "bert", AGE + 0.1))
+        self.assertEqual(self.switch.from_local(frame(address(1), address(2)), PEERS, AGE + 1), ["bert"])
+
+    def test_moves_between_peers(self) -> None:
+        """Where it was and where it shows itself both get its frames, until it speaks where it was or is forgotten."""
+        shown = frame(EVERYBODY, address(1))
+        self.switch.from_peer(shown, "bert", 0.0)
+        self.assertTrue(self.switch.from_peer(shown, "carl", MOVED_AFTER + 0.1))
+        self.assertEqual(self.switch.from_local(frame(address(1), address(2)), PEERS, 40.0), list(PEERS))
+        self.switch.from_peer(shown, "bert", 41.0)
+        self.assertEqual(self.switch.from_local(frame(address(1), address(2)), PEERS, 42.0), ["bert"])
+        self.switch.from_peer(shown, "carl", 41.0 + AGE + 1)
+        self.assertEqual(self.switch.from_local(frame(address(1), address(2)), PEERS, 43.0 + AGE), ["carl"])
+
+    def test_nothing_is_taken(self) -> None:
+        """A peer that shows the address of a machine behind another one, or of ours, gets none of its frames."""
+        self.switch.from_peer(frame(EVERYBODY, address(1)), "bert", 0.0)
+        self.switch.from_local(frame(EVERYBODY, address(2)), PEERS, 0.0)
+        for second in range(1, int(MOVED_AFTER)):
+            self.assertFalse(self.switch.from_peer(frame(EVERYBODY, address(1)), "carl", float(second)))
+        self.assertEqual(self.switch.from_local(frame(address(1), address(3)), PEERS, MOVED_AFTER), ["bert"])
+        for second in range(1, int(AGE)):
+            self.assertFalse(self.switch.from_peer(frame(EVERYBODY, address(2)), "carl", float(second)))
+        self.assertTrue(self.switch.from_peer(frame(address(2), address(1)), "bert", AGE))
+        self.assertEqual((self.switch.counts["frames_claimed"], self.switch.counts["frames_circling"]), (29, 299))
+
+    def test_a_claim_ends_with_its_peer(self) -> None:
+        """Who is gone gets nothing, and leaves the owner what it has."""
+        shown = frame(EVERYBODY, address(1))
+        self.switch.from_peer(shown, "bert", 0.0)
+        self.switch.from_peer(shown, "carl", MOVED_AFTER + 1)
+        self.switch.forget("carl")
+        self.assertEqual(self.switch.from_local(frame(address(1), address(2)), PEERS, 40.0), ["bert"])
+
+    def test_who_makes_addresses_up(self) -> None:
+        """It loses its own: what is behind others stays known."""
+        self.switch.from_peer(frame(EVERYBODY, address(1)), "carl", 0.0)
+        self.switch.from_local(frame(EVERYBODY, address(2)), PEERS, 0.0)
+        for number in range(3, 2 * MOST_ADDRESSES):
+            self.switch.from_peer(frame(EVERYBODY, address(number)), "bert", 0.1)
+        self.assertEqual(self.switch.from_local(frame(address(1), address(2)), PEERS, 1.0), ["carl"])
 
     def test_forgets(self) -> None:
         """An address is forgotten with its peer, and in time."""
@@ -65,7 +110,7 @@ class SwitchTests(SynchronousTestCase):
         self.assertEqual(self.switch.from_local(frame(address(3), address(1)), PEERS, AGE + 1), list(PEERS))
 
     def test_bounded(self) -> None:
-        """Whoever makes addresses up makes others be forgotten, and no more than that."""
+        """Whoever makes addresses up fills no more than the table."""
         for number in range(2 * MOST_ADDRESSES):
             self.switch.from_peer(frame(EVERYBODY, address(number)), "bert", 0.0)
         self.assertEqual(len(self.switch), MOST_ADDRESSES)

@@ -122,6 +122,16 @@ class ForgeryTests(SynchronousTestCase):
         self.assertEqual(scene.server.sessions, {})
         self.assertEqual(scene.server.counts["stranger"], 200)
 
+    def test_no_limit_in_reach(self) -> None:
+        """A million forgeries with an id from the wire close nobody's session: AES-GCM bears 2^52 (RFC 9001)."""
+        scene = Scene([way()])
+        wire = Eavesdropper(scene)
+        scene.send(packet(1))
+        scene.server_session.inbound.forged = 1 << 20
+        forged = [arrive(scene, renumbered(wire.caught[-1], number)).events for number in range(10_000, 10_010)]
+        self.assertEqual((forged, len(scene.server.sessions)), ([[]] * 10, 1))
+        self.assertGreaterEqual(scene.server_session.tuning.forgery_limit, 1 << 36)
+
 
 class ReplayTests(SynchronousTestCase):
     def test_replayed_from_elsewhere(self) -> None:
