@@ -97,6 +97,7 @@ class FakeNet(Clock):
         self.dead: set[str] = set()  # addresses of ours from which nothing reaches anybody
         self.open_calls: list[FakeConnector] = []  # not answered yet
         self.called: list[tuple[str, object]] = []  # host and bind address of every call
+        self.devices: list[str] = []  # that sockets were bound to
         self.pumps: list[IOPump] = []
 
     def connectTCP(
@@ -115,6 +116,11 @@ class FakeNet(Clock):
         elif host in self.servers:
             self.callLater(0, self._answer, connector, lambda: self.accept(connector))
         return connector
+
+    def on_device(self, device: str) -> FakeNet:
+        """See OnDevice; itself, and the device is remembered."""
+        self.devices.append(device)
+        return self
 
     def _answer(self, connector: FakeConnector, how: Callable[[], None]) -> None:
         if connector in self.open_calls:

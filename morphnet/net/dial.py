@@ -38,6 +38,7 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from morphnet.net.ondevice import OnDevice, Source
 from morphnet.wire.fields import is_address, is_address4
 
 STAGGER = 0.25  # seconds between the starts of two attempts, RFC 8305 section 5
@@ -70,8 +71,9 @@ class Destination:
 
     host: str  # name or numeric address
     port: int
-    sources: Callable[[], Sequence[str]] = tuple  # our numeric addresses to call from; none: the kernel chooses
+    sources: Callable[[], Sequence[Source]] = tuple  # where to call from; none: the kernel chooses
     resolver: IHostnameResolver | None = None  # None is the reactor's
+    on_device: Callable[[typing.Any, str], typing.Any] = OnDevice  # the reactor's TCP on one device
 
 
 def phrase_of(failure: Failure) -> str:
@@ -103,9 +105,11 @@ class _Lookup:
         self._done(self._hosts)
 
 
-def _ways(host: str, sources: Sequence[str]) -> list[tuple[str, str]]:
-    """Each way to call `host`: with an address of ours of its family, or with none if we have none at all."""
-    return [(host, source) for source in sources or ("",) if not source or is_address4(source) == is_address4(host)]
+def _ways(host: str, sources: Sequence[Source]) -> list[tuple[str, Source]]:
+    """Each way to call `host`: from a source of its family, or from anywhere if we have none at all."""
+    if not sources:
+        return [(host, Source("", ""))]
+    return [(host, source) for source in sources if is_address4(source.address) == is_address4(host)]
 
 
 class _Race:
@@ -115,11 +119,11 @@ class _Race:
     An uplink that swallows everything costs a STAGGER and no more; figure A5.
     """
 
-    def __init__(self, net: Net, sources: Sequence[str], call: Callable[[str, str], Deferred[IProtocol]]) -> None:
-        """:param call: called with an address of the server, and one of ours or ""."""
+    def __init__(self, net: Net, sources: Sequence[Source], call: Callable[[str, Source], Deferred[IProtocol]]) -> None:
+        """:param call: called with an address of the server, and where to call it from."""
         self._net, self._call = net, call
         self.sources = tuple(sources)
-        self._waiting: deque[tuple[str, str]] = deque()
+        self._waiting: deque[tuple[str, Source]] = deque()
         self._tried: set[str] = set()
         self._running: list[Deferred[IProtocol]] = []
         self._timer: IDelayedCall | None = None
@@ -222,7 +226,8 @@ class Dial:
         self._lookups += 1
         kinds = None
         if self._race is not None and self._race.sources:
-            kinds = sorted({IPv4Address if is_address4(each) else IPv6Address for each in self._race.sources}, key=str)
+            fours = {is_address4(each.address) for each in self._race.sources}
+            kinds = [kind for four, kind in ((True, IPv4Address), (False, IPv6Address)) if four in fours]
         resolver = self._to.resolver or self._net.nameResolver
         resolver.resolveHostName(
             cast(IResolutionReceiver, _Lookup(self._found)), self._to.host, self._to.port, kinds, "TCP"
@@ -237,10 +242,11 @@ class Dial:
         if race is not None and not race.result.called:
             race.add(hosts or self._known, more=False)  # no hosts: the resolver is out of order
 
-    def _call(self, host: str, source: str, factory: IProtocolFactory) -> Deferred[IProtocol]:
-        bind = (source, 0) if source else None
+    def _call(self, host: str, source: Source, factory: IProtocolFactory) -> Deferred[IProtocol]:
+        net = self._to.on_device(self._net, source.device) if source.device else self._net
+        bind = (source.address, 0) if source.address else None
         kind = TCP4ClientEndpoint if is_address4(host) else TCP6ClientEndpoint
         return cast(
             "Deferred[IProtocol]",
-            kind(self._net, host, self._to.port, timeout=self._timeout, bindAddress=bind).connect(factory),
+            kind(net, host, self._to.port, timeout=self._timeout, bindAddress=bind).connect(factory),
         )

@@ -48,6 +48,7 @@ class AddressFact:
     index: int
     address: str
     rank: int
+    length: int = 0  # of its prefix, bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class RouteFact:
     gateway: str  # "" for none
     metric: int
     learned: bool  # made by the kernel from a router advertisement
+    source: str = ""  # the address that it wants to be sent from, if it says
 
 
 def link_fact(payload: bytes) -> LinkFact | None:
@@ -78,23 +80,24 @@ def address_fact(payload: bytes) -> AddressFact | None:
     Parse the payload of RTM_NEWADDR; None if one cannot send to the world from that address.
 
     The order among IPv6 addresses: temporary ones (a machine that has them wants to be known by them, RFC 8981), then
-    other global ones, then unique local ones.
+    other global ones, then unique local ones; deprecated ones are better than none.
     """
     if len(payload) < ADDRESS.size:
         return None
-    family, _, flags, scope, index = ADDRESS.unpack_from(payload)
+    family, length, flags, scope, index = ADDRESS.unpack_from(payload)
     found = attributes(payload[ADDRESS.size :])
     packed = found.get(2, found.get(1, b""))  # IFA_LOCAL; on a point-to-point link IFA_ADDRESS is the peer's
     flags = _number(found.get(8)) or flags
     if scope != _GLOBAL_SCOPE or len(packed) != (4 if family == socket.AF_INET else 16):
         return None
     if family == socket.AF_INET:
-        return AddressFact(index, str(ipaddress.IPv4Address(packed)), 1 if flags & _SECONDARY else 0)
-    if flags & (_DAD_FAILED | _DEPRECATED) or (flags & _TENTATIVE and not flags & _OPTIMISTIC):
+        return AddressFact(index, str(ipaddress.IPv4Address(packed)), 1 if flags & _SECONDARY else 0, length)
+    if flags & _DAD_FAILED or (flags & _TENTATIVE and not flags & _OPTIMISTIC):
         return None
     local = packed[0] & 0xFE == 0xFC
     rank = 2 if local else 0 if flags & _SECONDARY else 1  # IFA_F_SECONDARY means "temporary" here
-    return AddressFact(index, str(ipaddress.IPv6Address(packed)), rank)
+    rank += 3 if flags & _DEPRECATED else 0
+    return AddressFact(index, str(ipaddress.IPv6Address(packed)), rank, length)
 
 
 def route_facts(payload: bytes) -> list[RouteFact]:
@@ -108,15 +111,16 @@ def route_facts(payload: bytes) -> list[RouteFact]:
     if (_number(found.get(15)) or table) != MAIN:
         return []
     version, metric, learned = 4 if family == socket.AF_INET else 6, _number(found.get(6)), protocol == 9
+    source = _address(found.get(7, b""))
     if 4 in found:
-        return [RouteFact(_number(found[4]), version, _gateway(found), metric, learned)]
+        return [RouteFact(_number(found[4]), version, _gateway(found), metric, learned, source)]
     facts, hops = [], found.get(9, b"")
     while len(hops) >= _HOP.size:
         length, _, _, index = _HOP.unpack_from(hops)
         if not _HOP.size <= length <= len(hops):
             break
         gateway = _gateway(attributes(hops[_HOP.size : length]))
-        facts.append(RouteFact(index, version, gateway, metric, learned))
+        facts.append(RouteFact(index, version, gateway, metric, learned, source))
         hops = hops[length + (-length % 4) :]
     return facts
 
@@ -127,7 +131,10 @@ def _number(value: bytes | None) -> int:
 
 def _gateway(found: dict[int, bytes]) -> str:
     """RTA_GATEWAY, or RTA_VIA, whose first two bytes are the family."""
-    packed = found.get(5) or found.get(18, b"")[2:]
+    return _address(found.get(5) or found.get(18, b"")[2:])
+
+
+def _address(packed: bytes) -> str:
     return str(ipaddress.ip_address(packed)) if len(packed) in (4, 16) else ""
 
 

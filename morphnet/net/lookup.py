@@ -2,8 +2,8 @@
 The server's name, looked up past the tunnel.
 
 The machine's resolver may have been pointed into the tunnel, which waits for this very lookup. So /etc/hosts is read,
-and then the DNS servers are asked that the machine has without us, from the addresses of the uplinks: rules keep that
-traffic on its uplink (`Host.set_uplinks`). Only when none of them knows the name is the machine's own resolver asked.
+and then the DNS servers are asked that the machine has without us, by each uplink. Only when none of them knows the
+name is the machine's own resolver asked.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, DeferredList
@@ -32,6 +32,7 @@ from twisted.python.failure import Failure
 from twisted.python.filepath import FilePath
 from zope.interface import implementer
 
+from morphnet.net.ondevice import OnDevice, Source
 from morphnet.wire.fields import is_address4
 
 HOSTS = "/etc/hosts"
@@ -69,19 +70,21 @@ class _Underway:
 class UplinkResolver:
     """
     :param servers: numeric addresses of the DNS servers to ask; more than MOST_SERVERS are not asked.
-    :param sources: our numeric addresses to ask from, best first.
+    :param sources: where to ask from, best first.
     :param machine: asked when all this brought nothing.
+    :param on_device: makes the UDP of one device.
     """
 
     def __init__(
         self,
         net: UdpNet,
         servers: Callable[[], Sequence[str]],
-        sources: Callable[[], Sequence[str]],
+        sources: Callable[[], Sequence[Source]],
         machine: IHostnameResolver,
         hosts: str = HOSTS,
+        on_device: Callable[[Any, str], Any] = OnDevice,
     ) -> None:
-        self._net, self._servers, self._sources = net, servers, sources
+        self._net, self._servers, self._sources, self._on_device = net, servers, sources, on_device
         self._machine, self._hosts = machine, hosts
 
     def resolveHostName(
@@ -131,22 +134,23 @@ class UplinkResolver:
             raise DNSLookupError(name)
         return answer[0]
 
-    def _pairs(self) -> list[tuple[str, str]]:
-        """Whom to ask, from which address of ours; "" leaves that to the kernel, for a server on this machine."""
+    def _pairs(self) -> list[tuple[str, Source]]:
+        """Whom to ask, and from where; the kernel chooses for a server on this machine."""
         sources = list(self._sources())[:MOST_SOURCES]
         pairs = []
         for server in list(self._servers())[:MOST_SERVERS]:
             local = ipaddress.ip_address(server).is_loopback
-            fitting = [source for source in sources if is_address4(source) == is_address4(server)]
-            pairs += [(server, source) for source in ([""] if local else fitting)]
+            fitting = [source for source in sources if is_address4(source.address) == is_address4(server)]
+            pairs += [(server, source) for source in ([Source("", "")] if local else fitting)]
         return pairs
 
-    async def _ask(self, server: str, source: str, name: bytes, types: Sequence[int]) -> list[str]:
+    async def _ask(self, server: str, source: Source, name: bytes, types: Sequence[int]) -> list[str]:
         """:raises DNSLookupError: it knows no address, or does not answer."""
         questions = dns.DNSDatagramProtocol(_Nobody(), reactor=self._net)
         questions.noisy = False
         try:
-            port = self._net.listenUDP(0, questions, interface=source or ("::" if ":" in server else ""))
+            net = self._on_device(self._net, source.device) if source.device else self._net
+            port = net.listenUDP(0, questions, interface=source.address or ("::" if ":" in server else ""))
         except CannotListenError:
             raise DNSLookupError("the address to ask from is not ours") from None
         try:

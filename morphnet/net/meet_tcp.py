@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IDelayedCall, IProtocolFactory, IWriteDe
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from morphnet.net.ondevice import bind_to_device
 from morphnet.wire.batch import Endpoint
 
 AGAIN = 0.3  # seconds after a refusal: the other end, or its router, was not ready
@@ -26,10 +27,14 @@ class MeetTcp:
 
     :param here: address and port to call from: the peer calls them. A listener may have them as well, if it shares.
     :param there: where the peer calls from.
+    :param device: the network device to call by, "" for any.
     """
 
-    def __init__(self, reactor: Any, here: Endpoint, there: Endpoint, factory: IProtocolFactory) -> None:
+    def __init__(
+        self, reactor: Any, here: Endpoint, there: Endpoint, factory: IProtocolFactory, device: str = ""
+    ) -> None:
         self._reactor, self._here, self._there, self._factory = reactor, here, there, factory
+        self._device = device
         self._family = socket.AF_INET6 if ":" in there.host else socket.AF_INET
         self._socket: socket.socket | None = None
         self._again: IDelayedCall | None = None
@@ -53,9 +58,10 @@ class MeetTcp:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         try:
+            bind_to_device(opened, self._device)
             opened.bind((self._here.host, self._here.port))
         except OSError:
-            self.stop()  # the address is gone
+            self.stop()  # the device or the address is gone
             return
         trouble = opened.connect_ex((self._there.host, self._there.port))
         if trouble in (0, errno.EINPROGRESS):

@@ -7,8 +7,9 @@ address. The loopback, our own TUN, bridges of containers and tunnels that lead 
 
 from __future__ import annotations
 
+import ipaddress
 import socket
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from errno import ENOBUFS
 from typing import Protocol
@@ -49,8 +50,8 @@ class Uplink:
     name: str
     index: int
     up: bool  # switched on, and with carrier
-    addresses4: tuple[str, ...]  # the best to send from first
-    addresses6: tuple[str, ...]  # global and usable; the best first
+    addresses4: tuple[str, ...]  # the one that its default route is sent from first, as far as we know
+    addresses6: tuple[str, ...]  # global and usable; likewise
     gateway4: str | None  # "" if its default route needs none; None if it has no default route
     gateway6: str | None
     mtu: int  # bytes
@@ -74,7 +75,7 @@ def uplinks_of(
     best = dict[tuple[int, int], RouteFact]()
     for route in sorted(routes, key=lambda each: each.metric, reverse=True):
         best[route.index, route.family] = route
-    ranked = sorted(addresses, key=lambda each: each.rank)
+    ranked = sorted(addresses, key=lambda each: _rank(each, best))
     uplinks = []
     for link in links:
         if link.flags & IFF_LOOPBACK or link.name in excluded or (chosen and link.name not in chosen):
@@ -86,6 +87,19 @@ def uplinks_of(
         uplinks.append(_uplink(link, own, route4, route6))
     named = list(chosen)
     return sorted(uplinks, key=lambda each: (named.index(each.name) if named else 0, each.metric, each.index))
+
+
+def _rank(address: AddressFact, routes: Mapping[tuple[int, int], RouteFact]) -> tuple[bool, int, bool]:
+    """
+    The order of what the kernel would send from: what the default route names; then the first address that is not
+    secondary, of those in the router's own network if there is one. Source: inet_select_addr in net/ipv4/devinet.c.
+    """
+    route = routes.get((address.index, 6 if ":" in address.address else 4))
+    if route is None:
+        return True, address.rank, True
+    network = ipaddress.ip_network(f"{address.address}/{address.length}", strict=False)
+    beside = bool(route.gateway) and address.length > 0 and ipaddress.ip_address(route.gateway) in network
+    return route.source != address.address, address.rank, not beside
 
 
 def _uplink(link: LinkFact, own: Sequence[str], route4: RouteFact | None, route6: RouteFact | None) -> Uplink:
@@ -126,6 +140,19 @@ class UplinkScan:
             raise HostError(f"the kernel does not tell its network devices: {error.strerror}") from error
         known_links, known_addresses = [each for each in links if each], [each for each in addresses if each]
         return uplinks_of(known_links, known_addresses, routes, self._chosen, self._excluded)
+
+
+def served_addresses(scan: Callable[[], Sequence[Uplink]], bound: Sequence[str]) -> list[str]:
+    """
+    Our addresses that others may reach sockets at: for one that is bound to every address, those of the uplinks.
+
+    :param bound: the numeric addresses that they are bound to.
+    """
+    found = [each for each in bound if each not in ("0.0.0.0", "::")]
+    for uplink in scan() if len(found) < len(bound) else ():
+        found += uplink.addresses4 if "0.0.0.0" in bound else ()
+        found += uplink.addresses6 if "::" in bound else ()
+    return list(dict.fromkeys(found))
 
 
 class WatchReactor(Protocol):

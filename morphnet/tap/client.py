@@ -14,6 +14,7 @@ from morphnet.config import CONTROL_PORT, ClientConfig
 from morphnet.net.control_client import ControlClient, Link, Pushed
 from morphnet.net.dial import Destination
 from morphnet.net.lookup import UplinkResolver
+from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump, since_boot
 from morphnet.net.tls import ClientTls
 from morphnet.net.tun import Tun
@@ -93,7 +94,7 @@ class ClientService(RoleService):
         self._watch = UplinkWatch(reactor, node.uplinks_are, scan)
         self._watch.start()
         if node.mesh is not None:
-            node.mesh.relays.start(lambda relay: ClientTls(identity(), relay), node.sources)
+            node.mesh.relays.start(lambda relay: ClientTls(identity(), relay), node.sources, self._resolver(node))
         if self._story is not None:
             self._story.start()
         else:
@@ -108,10 +109,13 @@ class ClientService(RoleService):
         node.renewal = Renewal(config.pki_dir, config.name, self._tls, time.time)
         self.every(LOOK_EVERY, node.renew_in_time)
         ear = _Ear(node)
-        resolver = UplinkResolver(reactor, self.host.upstream_dns, node.sources, reactor.nameResolver)
-        self._client = ControlClient(reactor, self._tls, Destination(host, port, self._sources, resolver), ear)
+        to = Destination(host, port, self._sources, self._resolver(node))
+        self._client = ControlClient(reactor, self._tls, to, ear)
         self._story = ear.story = reconnect(self, reactor, random.random)
         node.network_changed = self._story.network_changed
+
+    def _resolver(self, node: ClientNode) -> UplinkResolver:
+        return UplinkResolver(reactor, self.host.upstream_dns, node.sources, reactor.nameResolver)
 
     # -- what the life story of the control link asks for --------------------------------------------------------------
 
@@ -119,8 +123,8 @@ class ClientService(RoleService):
         """Call the server."""
         self._client.connect()
 
-    def _sources(self) -> list[str]:
-        """Our addresses to call from, each time beginning with another: one may connect and carry nothing more."""
+    def _sources(self) -> list[Source]:
+        """Where to call from, each time beginning with another: one may connect and carry nothing more."""
         sources = self._node.sources()
         first = self._turn % max(1, len(sources))
         self._turn += 1

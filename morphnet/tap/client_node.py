@@ -6,6 +6,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
+from ipaddress import ip_address
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
@@ -14,6 +15,7 @@ from morphnet.config import CONTROL_PORT, FRAMINGS, SCHEDULERS, ClientConfig, Tu
 from morphnet.errors import ConfigError, HostError, MorphnetError
 from morphnet.net.control_client import Link
 from morphnet.net.host import ClientNetwork, Host
+from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump
 from morphnet.net.tun import Tun
 from morphnet.net.uplinks import Uplink
@@ -32,9 +34,11 @@ from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.keys import split_export
+from morphnet.wire.places import is_reachable
 from morphnet.wire.signals import Drain, Goodbye, Hello, Ids, Renew, Renewed, Revoked, Scheduler, Signal, Welcome
 
 PROVE_WITHIN = 2.0  # seconds that a link has to show life when its own address, or every path, is gone
+MOST_SERVER_HOSTS = 8
 
 
 class ClientNode(Node):
@@ -91,7 +95,7 @@ class ClientNode(Node):
         session.install(*split_export(link.export(name)), welcome.epoch, now)
         self._learn(session, welcome.ids)
         self._apply(welcome, link)
-        self._server_hosts = (link.peer_host, *(host for host in self._server_hosts if host != link.peer_host))[:4]
+        self._server_hosts = _server_hosts(link.peer_host, welcome.addresses, self._server_hosts)
         self.ways.serve(session, [Endpoint(host, welcome.data_port) for host in self._server_hosts])
         self.tell("control-up", server, "control link is up" if welcome.resumed else "session begins")
         session.greet(self.pump.now(), effects)
@@ -195,7 +199,8 @@ class ClientNode(Node):
         self.ways.uplinks_are(uplinks)
         if self.mesh is not None:
             self.mesh.uplinks_are(uplinks)
-        if self.link is not None and self.link.local_host not in self.sources():
+        ours = {address for uplink in uplinks if uplink.up for address in (*uplink.addresses4, *uplink.addresses6)}
+        if self.link is not None and self.link.local_host not in ours:
             self.link.prove(PROVE_WITHIN)
         self.network_changed()
 
@@ -254,10 +259,14 @@ class ClientNode(Node):
         """What stands between us and the others."""
         return netcheck.netcheck(self.mesh) if self.mesh is not None else super().netcheck()
 
-    def sources(self) -> list[str]:
-        """Our addresses on the uplinks, best first: where the control link may start from."""
+    def sources(self) -> list[Source]:
+        """The uplinks, best first, once for each family: where the control link may start from."""
         ordered = sorted((uplink for uplink in self.uplinks if uplink.up), key=lambda uplink: uplink.metric)
-        return [address for uplink in ordered for address in (*uplink.addresses4[:1], *uplink.addresses6[:1])]
+        return [
+            Source(uplink.name, address)
+            for uplink in ordered
+            for address in (*uplink.addresses4[:1], *uplink.addresses6[:1])
+        ]
 
     # -- what ops sees -------------------------------------------------------------------------------------------------
 
@@ -317,6 +326,12 @@ class ClientNode(Node):
         """Our side of a path."""
         local = self.mesh.local_of(path.door) if self.mesh is not None else None
         return shown_address(Endpoint(*local)) if local is not None else self.ways.local_of(path)
+
+
+def _server_hosts(called: str, told: Sequence[str], before: Sequence[str]) -> tuple[str, ...]:
+    """Where the server is, the best first: where it answered, what it says of itself, and where it was lately."""
+    usable = [host for host in told if is_reachable(ip_address(host))]
+    return tuple(dict.fromkeys((called, *usable, *before)))[:MOST_SERVER_HOSTS]
 
 
 def _framing(welcome: Welcome) -> str:

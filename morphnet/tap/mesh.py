@@ -171,7 +171,7 @@ class Mesh:
         self.relays.uplinks_are(uplinks)
 
     def _doors_changed(self) -> None:
-        self.streams.hosts_are(self.doors.hosts)
+        self.streams.sources_are(self.doors.sources)
         self.relays.use_doors()
         self.rotation.sockets_are()
         for peer in list(self.peers.values()):

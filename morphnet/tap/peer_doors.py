@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorFDSet
 from twisted.logger import Logger
 
 from morphnet.errors import HostError
+from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump
 from morphnet.net.udp import UdpDoor
 from morphnet.net.uplinks import Uplink
@@ -59,9 +60,9 @@ class PeerDoors:
         return [*self._doors.values(), *self._leaving.values()]
 
     @property
-    def hosts(self) -> list[str]:
-        """Their addresses, without the ports."""
-        return list(dict.fromkeys(door.host for door in self._doors.values()))
+    def sources(self) -> list[Source]:
+        """Their devices and addresses, without the ports."""
+        return [Source(*key) for key in self._doors]
 
     def places(self) -> list[Place]:
         """Their own addresses."""

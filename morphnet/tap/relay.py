@@ -19,7 +19,7 @@ from morphnet.config import RelayConfig, redis_place
 from morphnet.errors import ConfigError, HostError
 from morphnet.net.control_server import ControlServer
 from morphnet.net.limits import LIMITS
-from morphnet.net.listen import listen_tcp
+from morphnet.net.listen import listen_shared, listen_tcp
 from morphnet.net.proxied import Proxied
 from morphnet.net.redis_exchange import RedisLink
 from morphnet.net.relay_server import RelayServer
@@ -138,7 +138,8 @@ class RelayService(RoleService):
 
     def _listen(self, host: str, port: int, factory: IProtocolFactory, *, shared: bool = False) -> None:
         optional = host == "::" and len(self.config.listen) > 1
-        listening = listen_tcp(reactor, host, port, factory, optional=optional, shared=shared)
+        listen = listen_shared if shared else listen_tcp
+        listening = listen(reactor, host, port, factory, optional=optional)
         if listening is not None:
             self._ports.append(listening)
 

@@ -6,8 +6,11 @@ import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.interfaces import IHostnameResolver
+
 from morphnet.config import RELAY_PORT
 from morphnet.net.dial import Destination
+from morphnet.net.ondevice import Source
 from morphnet.net.relay_client import RelayClient
 from morphnet.net.tls import ClientTls
 from morphnet.net.uplinks import Uplink
@@ -57,16 +60,19 @@ class Relays:
         self.echoers: dict[RelayClient, Echoer] = {}
         self._draining: set[RelayClient] = set()
 
-    def start(self, tls: Callable[[str], ClientTls], sources: Callable[[], Sequence[str]]) -> None:
+    def start(
+        self, tls: Callable[[str], ClientTls], sources: Callable[[], Sequence[Source]], resolver: IHostnameResolver
+    ) -> None:
         """
         Call every relay.
 
         :param tls: our end of TLS with a server of that name.
-        :param sources: our addresses to call from.
+        :param sources: where to call from.
+        :param resolver: knows the names of relays.
         """
         for turn, place in enumerate(self._mesh.config.relays):
             host, port = split_address(place, RELAY_PORT)
-            destination = Destination(host, port, sources)
+            destination = Destination(host, port, sources, resolver)
             relay = RelayClient(self._reactor, tls(host), destination, FIRST_DOOR + turn, self)
             relay.pq = self._mesh.config.relay_pq
             caller = _Caller(relay)

@@ -22,6 +22,7 @@ from morphnet.net.pump import Pump, since_boot
 from morphnet.net.tls import ServerTls
 from morphnet.net.tun import Tun
 from morphnet.net.udp import UdpDoor
+from morphnet.net.uplinks import UplinkScan, served_addresses
 from morphnet.pki.files import load_authority
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.store.ledger import DATABASE, Ledger
@@ -64,6 +65,8 @@ class ServerService(RoleService):
         self._open_tun(node)
         for number, host in enumerate(config.listen):
             self._open_udp(number, host, node)
+        scan = UplinkScan(excluded=(config.tun,))
+        node.addresses = partial(served_addresses, scan, [door.host for door in node.doors])
         tls = ServerTls(identity, node.is_revoked)
         node.renewal = Renewal(config.pki_dir, config.name, tls, time.time)
         limits = replace(LIMITS, connections=min(LIMITS.connections, self.files // 2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -58,6 +58,7 @@ class ServerNode(Node):
         self.renewal: Renewal | None = None
         self.control_counters: Callable[[], dict[str, int]] = dict  # of the control port
         self.revoked: set[str] = set()
+        self.addresses: Callable[[], Sequence[str]] = tuple  # of the data plane, for clients to know
         self.doors: list[UdpDoor] = []
         self.tun: Tun | None = None
         self._entropy = entropy
@@ -160,6 +161,7 @@ class ServerNode(Node):
             reorder_ms=tuning.reorder_ms,
             resumed=resumed,
             framing=session.framing.name,
+            addresses=tuple(self.addresses())[:8],
         )
 
     def signal(self, caller: Caller, signal: Signal) -> None:

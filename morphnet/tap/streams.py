@@ -14,8 +14,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from morphnet.errors import HostError
-from morphnet.net.listen import listen_tcp
+from morphnet.net.listen import listen_shared
 from morphnet.net.meet_tcp import MeetTcp
+from morphnet.net.ondevice import OnDevice, Source
 from morphnet.net.peer_stream import PeerStream, StreamPort
 from morphnet.net.tls import PeersTls, PeerTls
 from morphnet.tunnel.carrier import STREAM as STREAM_RANK
@@ -39,12 +40,7 @@ ENOUGH = 60.0  # seconds that a way by UDP must have worked before the stream is
 PROVE_WITHIN = 2.0  # seconds that a stream has to show life when its path fell silent
 MOST_HELD = 4  # of one peer at the end that was called, until the caller has ended all but one
 
-Listen = Callable[[Any, str, int, Any], IListeningPort | None]
-
-
-def listen_shared(reactor: Any, host: str, port: int, factory: Any) -> IListeningPort | None:
-    """:raises HostError: the machine refuses the address or the port."""
-    return listen_tcp(reactor, host, port, factory, shared=True)
+Listen = Callable[[Any, str, int, Any, str], IListeningPort | None]
 
 
 @dataclass(slots=True)
@@ -91,13 +87,14 @@ class Streams:
 
     _log = Logger()
     meeting = MeetTcp  # half way
+    on_device: Callable[[Any, str], Any] = OnDevice
 
     def __init__(self, mesh: Mesh, reactor: Any, listen: Listen = listen_shared) -> None:
         self._mesh, self._reactor, self._listen = mesh, reactor, listen
         self._shown = mesh.identity()
         self._tls = PeersTls(self._shown, self._knows, mesh.is_revoked)
         self.port = StreamPort(self._tls, self, reactor, FIRST_STREAM)
-        self._listening: dict[str, IListeningPort] = {}  # by address
+        self._listening: dict[Source, IListeningPort] = {}
         self._reaching: dict[str, _Reaching] = {}
 
     def _knows(self, name: str) -> bool:
@@ -106,30 +103,31 @@ class Streams:
 
     # -- where we are --------------------------------------------------------------------------------------------------
 
-    def hosts_are(self, hosts: Sequence[str]) -> None:
+    def sources_are(self, sources: Sequence[Source]) -> None:
         """Listen on these addresses, and on no others."""
         if not self._mesh.config.streams:
             return
-        for host in self._listening.keys() - set(hosts):
-            self._close(host)
-        for host in hosts:
-            if host not in self._listening:
+        for source in self._listening.keys() - set(sources):
+            self._close(source)
+        for source in sources:
+            if source not in self._listening:
+                device, host = source
                 try:
-                    port = self._listen(self._reactor, host, self._mesh.config.stream_port, self.port.factory)
+                    port = self._listen(self._reactor, host, self._mesh.config.stream_port, self.port.factory, device)
                 except HostError as problem:
                     self._log.warn("no streams by {host}: {problem}", host=host, problem=str(problem))
                     continue
                 if port is not None:
-                    self._listening[host] = port
+                    self._listening[source] = port
 
-    def _close(self, host: str) -> None:
+    def _close(self, source: Source) -> None:
         """The address is gone, and all that leads by it."""
-        port = self._listening.pop(host)
+        port = self._listening.pop(source)
         Deferred.fromCoroutine(_stopped(port)).addErrback(
             lambda failure: self._log.failure("a port for streams did not close", failure)
         )
         for stream in list(self.port.streams.values()):
-            if stream is not None and stream.local.host == host:
+            if stream is not None and stream.local.host == source.address:
                 stream.drop("our address is gone")
 
     def places(self) -> list[Place]:
@@ -137,11 +135,10 @@ class Streams:
         Where we listen, and where that may be seen from outside: at the address that a relay sees us at, by the same
         port, which is so where a router lets strangers in, or answers, and keeps ports.
         """
-        found = {Place(STREAM, host, port.getHost().port): None for host, port in self._listening.items()}  # type: ignore[attr-defined]
-        for local, line in self._mesh.relays.lines():
-            if local in self._listening:
-                found[Place(STREAM, line.host, self._listening[local].getHost().port)] = None  # type: ignore[attr-defined]
-        return list(found)
+        ports = {source.address: port.getHost().port for source, port in self._listening.items()}  # type: ignore[attr-defined]
+        found = {Place(STREAM, *each): None for each in ports.items()}
+        lines = [(ports[local], line.host) for local, line in self._mesh.relays.lines() if local in ports]
+        return list(found | {Place(STREAM, host, port): None for port, host in lines})
 
     def of_door(self, number: int) -> PeerStream | None:
         """The stream that is that door."""
@@ -174,31 +171,34 @@ class Streams:
         places = peer.all_places()
         ways = self._ways(place for place in places if place.kind == STREAM)
         lines = {place.host for place in places if place.kind == LINE}
-        for here, there in ways:
+        for source, port, there in ways:
             if there.host in lines:
                 factory = self.port.calling(tls, there) if peer.caller else self.port.met
-                meeting = self.meeting(self._reactor, here, there, factory)
+                here = Endpoint(source.address, port)
+                meeting = self.meeting(self._reactor, here, there, factory, source.device)
                 reaching.meetings.append(meeting)
                 meeting.start(CALL_WITHIN)
         reaching.timers = [
-            self._mesh.clock.callLater(STAGGER * turn, self._call, reaching, tls, *way) for turn, way in enumerate(ways)
+            self._mesh.clock.callLater(STAGGER * turn, self._call, reaching, tls, source, there)
+            for turn, (source, _, there) in enumerate(ways)
         ]
 
-    def _ways(self, places: Iterable[Place]) -> list[tuple[Endpoint, Endpoint]]:
-        """Each of our addresses with each of theirs."""
+    def _ways(self, places: Iterable[Place]) -> list[tuple[Source, int, Endpoint]]:
+        """Each of our addresses, and the port that we listen on there, with each of theirs."""
         there = [Endpoint(place.host, place.port) for place in places]
         found = [
-            (Endpoint(host, port.getHost().port), to)  # type: ignore[attr-defined]
-            for host, port in self._listening.items()
+            (source, port.getHost().port, to)  # type: ignore[attr-defined]
+            for source, port in self._listening.items()
             for to in there
-            if (":" in host) == (":" in to.host)
+            if (":" in source.address) == (":" in to.host)
         ]
         return found[:MOST_CALLS]
 
-    def _call(self, reaching: _Reaching, tls: PeerTls, here: Endpoint, there: Endpoint) -> None:
+    def _call(self, reaching: _Reaching, tls: PeerTls, source: Source, there: Endpoint) -> None:
         """From any port, so that it does not stand in the way of the meeting."""
         kind = TCP6ClientEndpoint if ":" in there.host else TCP4ClientEndpoint
-        endpoint = kind(self._reactor, there.host, there.port, timeout=CALL_WITHIN, bindAddress=(here.host, 0))
+        net = self.on_device(self._reactor, source.device) if source.device else self._reactor
+        endpoint = kind(net, there.host, there.port, timeout=CALL_WITHIN, bindAddress=(source.address, 0))
         calling: Deferred[Any] = endpoint.connect(self.port.calling(tls, there))
         reaching.calls.append(calling)
 
@@ -312,8 +312,8 @@ class Streams:
         """End everything."""
         for name in list(self._reaching):
             self.forget(name)
-        for host in list(self._listening):
-            self._close(host)
+        for source in list(self._listening):
+            self._close(source)
         self.port.close("we stop")
 
 

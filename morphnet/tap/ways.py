@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorFDSet
 from twisted.logger import Logger
 
 from morphnet.errors import HostError
+from morphnet.net.ondevice import source_towards
 from morphnet.net.pump import Pump
 from morphnet.net.udp import UdpDoor
 from morphnet.net.uplinks import Uplink
@@ -33,12 +34,19 @@ class Ways:
     Opens a socket and a path for each uplink, moves them when its address changes, closes them when it goes.
 
     :param told: (kind, sentence) for the node's history.
+    :param source: the address that a device would send from to a host, see `source_towards`.
     """
 
     _log = Logger()
 
-    def __init__(self, reactor: IReactorFDSet, pump: Pump, told: Callable[[str, str], None]) -> None:
-        self._reactor, self._pump, self._told = reactor, pump, told
+    def __init__(
+        self,
+        reactor: IReactorFDSet,
+        pump: Pump,
+        told: Callable[[str, str], None],
+        source: Callable[[str, str], str] = source_towards,
+    ) -> None:
+        self._reactor, self._pump, self._told, self._source = reactor, pump, told, source
         self._ways: dict[str, _Way] = {}  # by uplink name
         self._uplinks: list[Uplink] = []
         self._servers: tuple[Endpoint, ...] = ()  # addresses of the server's data plane, best first
@@ -127,12 +135,19 @@ class Ways:
         self._pump.tunnel.poke(session, self._pump.now())
 
     def _ends(self, uplink: Uplink) -> tuple[str, Endpoint] | None:
-        """Our address and the server's for this uplink: the first of the server's that it can reach."""
+        """
+        Our address and the server's for this uplink: the first of the server's that it has a way to, and the address
+        that this way is taken from. Where the machine does not tell, it is the first of both of one family.
+        """
+        first: tuple[str, Endpoint] | None = None
         for server in self._servers:
             addresses = uplink.addresses6 if ":" in server.host else uplink.addresses4
             if addresses:
-                return addresses[0], server
-        return None
+                first = first or (addresses[0], server)
+                source = self._source(uplink.name, server.host)
+                if source in addresses:
+                    return source, server
+        return first
 
     def _leave(self, name: str, session: Session, effects: Effects) -> None:
         way = self._ways.pop(name)

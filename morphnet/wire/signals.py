@@ -91,6 +91,7 @@ class Welcome:
         False  # the server still has the session's live state; if not, it counts from the start
     )
     framing: Word = "seed"  # of the data plane, one of those that the client speaks
+    addresses: Annotated[tuple[str, ...], Several(Text(_ADDRESS, is_address), 8)] = ()  # of the server's data plane
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from morphnet.config import ClientConfig
 from morphnet.net.control_client import ControlClient, Link, Pushed
 from morphnet.net.dial import Destination
 from morphnet.net.host import Host
+from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump, since_boot
 from morphnet.net.tls import ClientTls, Identity
 from morphnet.net.tun import Tun
@@ -99,7 +100,7 @@ class Member:
         ways = Ways(reactor, self.pump, lambda kind, text: None)
         self.node = ClientNode(config, self.pump, cast(Host, NoHost()), cast(Tun, self.out), ways)
         self.node.uplinks_are([Uplink("wan0", 2, True, (source,), (), "", None, 1500, 100)])
-        self.client = ControlClient(reactor, tls, Destination(server, 8443, lambda: [source]), self)
+        self.client = ControlClient(reactor, tls, Destination(server, 8443, lambda: [Source("", source)]), self)
         self.active = False
         self.packet = b""
 

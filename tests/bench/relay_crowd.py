@@ -27,6 +27,7 @@ from twisted.internet.stdio import StandardIO
 from twisted.protocols.basic import LineReceiver
 
 from morphnet.net.dial import Destination
+from morphnet.net.ondevice import Source
 from morphnet.net.relay_client import RelayClient
 from morphnet.net.tls import ClientTls, Identity
 from morphnet.pki.authority import Authority, as_pem
@@ -48,7 +49,7 @@ class Node:
         self.number, self._crowd = number, crowd
         self.registered_once = False
         source = f"198.18.{number // 250}.{number % 250 + 1}"
-        self.client = RelayClient(reactor, tls, Destination(relay, 443, lambda: [source]), number, self)
+        self.client = RelayClient(reactor, tls, Destination(relay, 443, lambda: [Source("", source)]), number, self)
         self.messages = self.bytes = 0
 
     def register(self) -> Register:

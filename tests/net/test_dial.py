@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.net.dial import Destination, Dial, Net, phrase_of
+from morphnet.net.ondevice import Source
 from tests.fakes_control import FakeNet, FakeResolver
 
 V4, V6, MOVED = "192.0.2.1", "2001:db8::1", "192.0.2.99"
@@ -28,7 +29,8 @@ class DialTests(SynchronousTestCase):
 
     def make(self, host: str = "gateway.example", *sources: str) -> Dial:
         """A dial to `host`."""
-        return Dial(cast(Net, self.net), Destination(host, 8443, lambda: sources))
+        found = [Source(f"wan{turn}", source) for turn, source in enumerate(sources)]
+        return Dial(cast(Net, self.net), Destination(host, 8443, lambda: found, on_device=FakeNet.on_device))
 
     def serve(self, *hosts: str) -> None:
         """Somebody listens there, and only there."""
@@ -158,12 +160,13 @@ class DialTests(SynchronousTestCase):
         self.assertEqual((self.net.open_calls, self.net.getDelayedCalls()), ([], []))
 
     def test_bind(self) -> None:
-        """The address to call from is used, and settles the family."""
+        """The device and address to call from are used, and settle the family."""
         self.serve(V4, V6)
         for bind, host in (("198.51.100.7", V4), ("2001:db8::7", V6)):
             self.dial = self.make("gateway.example", bind)
             self.successResultOf(self.call())
             self.assertEqual(self.net.called[-1], (host, (bind, 0)))
+        self.assertEqual(self.net.devices, ["wan0", "wan0"])
 
     def test_dead_uplink(self) -> None:
         """A way out that swallows everything costs a quarter of a second (figure A5)."""
@@ -176,6 +179,15 @@ class DialTests(SynchronousTestCase):
         self.successResultOf(calling)
         self.assertEqual(self.net.called, [(V4, ("198.51.100.7", 0)), (V4, ("198.51.100.8", 0))])
         self.assertEqual((self.net.open_calls, self.net.getDelayedCalls()), ([], []))
+
+    def test_same_address_twice(self) -> None:
+        """Two uplinks with one address are two ways, told apart by their devices."""
+        self.serve(V4)
+        self.net.dead = {"192.168.8.100"}
+        self.dial = self.make(V4, "192.168.8.100", "192.168.8.100")
+        self.call()
+        self.net.pass_by(0.26, 0.26)
+        self.assertEqual(self.net.devices, ["wan0", "wan1"])
 
     def test_other_family(self) -> None:
         """A server that none of our addresses can reach is not called from an address that we did not name."""

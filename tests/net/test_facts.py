@@ -52,15 +52,18 @@ def address6(packed: str, flags: int) -> AddressFact | None:
 class FactTests(SynchronousTestCase):
     def test_addresses(self) -> None:
         """Addresses of a real kernel."""
-        self.assertEqual(address_fact(ADDRESS4), AddressFact(3, "192.168.5.2", 0))
-        self.assertEqual(address_fact(ADDRESS6), AddressFact(3, "2001:db8:5::2", 1))
+        self.assertEqual(address_fact(ADDRESS4), AddressFact(3, "192.168.5.2", 0, 24))
+        self.assertEqual(address_fact(ADDRESS6), AddressFact(3, "2001:db8:5::2", 1, 64))
 
     def test_address_choice(self) -> None:
-        """Temporary before permanent before unique local; tentative, deprecated and failed ones are none."""
+        """Temporary before permanent before unique local before deprecated; tentative and failed ones are none."""
         public, local = "20010db8" + "00" * 11 + "01", "fd00" + "00" * 13 + "01"
         ranks = [fact.rank for fact in (address6(public, 1), address6(public, 0x80), address6(local, 0x80)) if fact]
         self.assertEqual(ranks, [0, 1, 2])
-        for flags in (0x40, 0x20, 0x08):
+        old = address6(public, 0x20)
+        assert old is not None
+        self.assertGreater(old.rank, max(ranks))
+        for flags in (0x40, 0x08):
             self.assertIsNone(address6(public, flags))
         self.assertIsNotNone(address6(public, 0x44))  # optimistic
 
@@ -68,6 +71,11 @@ class FactTests(SynchronousTestCase):
         """Default routes of a real kernel."""
         self.assertEqual(route_facts(ROUTE4), [RouteFact(3, 4, "192.168.5.1", 103, False)])
         self.assertEqual(route_facts(ROUTE6), [RouteFact(3, 6, "fe80::1", 103, False)])
+
+    def test_source(self) -> None:
+        """The address that a route names to be sent from is told."""
+        named = ROUTE4 + attribute(7, bytes([192, 168, 5, 9]))
+        self.assertEqual(route_facts(named), [RouteFact(3, 4, "192.168.5.1", 103, False, "192.168.5.9")])
 
     def test_other_routes(self) -> None:
         """Specific, unreachable and foreign tables' routes are none."""

@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from morphnet.net.lookup import PATIENCE, UdpNet, UplinkResolver
+from morphnet.net.ondevice import Source
 from tests.fakes_control import FakeResolver
 
 NAME = "gw.example"
@@ -62,6 +63,12 @@ class FakeUdp(Clock):
         self.asked: list[tuple[str, str, int]] = []
         self.open: list[FakePort] = []
         self.gone: set[str] = set()  # addresses that are not ours any more
+        self.devices: list[str] = []  # that sockets were bound to
+
+    def on_device(self, device: str) -> FakeUdp:
+        """See OnDevice; itself, and the device is remembered."""
+        self.devices.append(device)
+        return self
 
     def listenUDP(self, port: int, protocol: dns.DNSDatagramProtocol, interface: str = "") -> FakePort:
         """See IReactorUDP."""
@@ -99,6 +106,10 @@ class LookupTests(SynchronousTestCase):
         self.servers, self.sources = [NEAR, FAR], [HOME, CAFE]
         self.hosts = Path(self.mktemp())
 
+    def froms(self) -> list[Source]:
+        """Where to ask from: each address is on a device of its own."""
+        return [Source(f"wan{turn}", source) for turn, source in enumerate(self.sources)]
+
     def ask(self, kinds: list[type] | None = None) -> Deferred[list[str]]:
         """One lookup, under way."""
         receiver = Receiver()
@@ -106,9 +117,10 @@ class LookupTests(SynchronousTestCase):
         resolver = make(
             cast(UdpNet, self.net),
             lambda: self.servers,
-            lambda: self.sources,
+            self.froms,
             cast(IHostnameResolver, self.machine),
             str(self.hosts),
+            FakeUdp.on_device,
         )
         resolver.resolveHostName(cast(IResolutionReceiver, receiver), NAME, 8443, kinds)
         self.net.advance(0)
@@ -127,6 +139,14 @@ class LookupTests(SynchronousTestCase):
         ways = [(server, source) for server in (NEAR, FAR) for source in (HOME, CAFE)]
         self.assertEqual(self.net.asked, [(*way, kind) for way in ways for kind in (dns.A, dns.AAAA)])
         self.assertEqual(self.machine.asked, [])
+        self.assertEqual(self.net.devices, ["wan0", "wan1", "wan0", "wan1"])
+
+    def test_same_address_twice(self) -> None:
+        """Of two uplinks with one address each is asked by."""
+        self.sources = [HOME, HOME]
+        self.net.answers = {(NEAR, HOME): [V4]}
+        self.assertEqual(self.found([IPv4Address]), [V4])
+        self.assertEqual(self.net.devices, ["wan0", "wan1", "wan0", "wan1"])
 
     def test_kinds(self) -> None:
         """Only what was asked for is asked."""
@@ -186,7 +206,7 @@ class LookupTests(SynchronousTestCase):
         receiver = Receiver()
         self.net.answers = {(NEAR, HOME): [V4]}
         resolver = UplinkResolver(
-            cast(UdpNet, self.net), lambda: self.servers, lambda: self.sources, cast(IHostnameResolver, self.machine)
+            cast(UdpNet, self.net), lambda: self.servers, self.froms, cast(IHostnameResolver, self.machine)
         )
         resolver.resolveHostName(cast(IResolutionReceiver, receiver), "x" * 70 + ".example")
         self.assertEqual(self.successResultOf(receiver.done), [])

@@ -26,7 +26,7 @@ from morphnet.net.facts import (
     RouteFact,
 )
 from morphnet.net.netlink import attribute, message
-from morphnet.net.uplinks import LONGEST_WAIT, QUIET, Uplink, UplinkWatch, uplinks_of
+from morphnet.net.uplinks import LONGEST_WAIT, QUIET, Uplink, UplinkWatch, served_addresses, uplinks_of
 
 ON = IFF_UP | IFF_LOWER_UP
 # From a Linux 6.18 kernel: 192.168.5.2/24 and 2001:db8:5::2/64 on device 3, and the default routes beside them.
@@ -75,10 +75,41 @@ class ChoiceTests(SynchronousTestCase):
         self.routes.append(RouteFact(3, 4, "10.0.3.254", 10, False))
         self.assertEqual(uplinks_of(self.links, self.addresses, self.routes)[0].gateway4, "10.0.3.254")
 
+    def test_best_address(self) -> None:
+        """What the default route names is sent from first, then what is in its router's network; aliases are last."""
+        self.addresses = [
+            AddressFact(3, "169.254.7.7", 0, 16),
+            AddressFact(3, "10.9.9.9", 0, 24),
+            AddressFact(3, "10.0.3.7", 1, 24),
+            AddressFact(3, "10.0.3.2", 0, 24),
+        ]
+        self.assertEqual(self.addresses4(), ("10.0.3.2", "169.254.7.7", "10.9.9.9", "10.0.3.7"))
+        self.routes = [RouteFact(3, 4, "10.0.3.1", 50, False, "10.0.3.7")]
+        self.assertEqual(self.addresses4()[0], "10.0.3.7")
+        self.routes = [RouteFact(3, 4, "", 50, False)]
+        self.assertEqual(self.addresses4()[0], "169.254.7.7")
+
+    def addresses4(self) -> tuple[str, ...]:
+        return uplinks_of(self.links, self.addresses, self.routes)[0].addresses4
+
     def test_no_address(self) -> None:
         """A device without address is none, whatever its routes."""
         self.addresses = []
         self.assertEqual(self.names("wan"), [])
+
+
+class ServedTests(SynchronousTestCase):
+    def test_wildcards(self) -> None:
+        """What is bound to every address is at those of the uplinks, family by family; what is not, is where it is."""
+        both = Uplink("wan", 2, True, ("192.0.2.1", "192.0.2.2"), ("2001:db8::1",), "192.0.2.9", "", 1500, 100)
+        expected = {
+            ("0.0.0.0", "::"): ["192.0.2.1", "192.0.2.2", "2001:db8::1"],
+            ("0.0.0.0",): ["192.0.2.1", "192.0.2.2"],
+            ("198.51.100.1", "::"): ["198.51.100.1", "2001:db8::1"],
+            ("198.51.100.1",): ["198.51.100.1"],
+        }
+        for bound, served in expected.items():
+            self.assertEqual(served_addresses(lambda: [both], bound), served)
 
 
 class _Reactor(Clock):

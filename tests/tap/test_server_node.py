@@ -95,6 +95,11 @@ class HelloTests(SynchronousTestCase):
         self.assertEqual((first.session, first.inner4), (second.session, second.inner4))
         self.assertGreater(second.epoch, first.epoch + 5)
 
+    def test_addresses(self) -> None:
+        """A client is told where the data plane is, so that an uplink of the other family finds it too."""
+        self.server.node.addresses = lambda: ["192.0.2.1", "2001:db8::1"]
+        self.assertEqual(self.welcome().addresses, ("192.0.2.1", "2001:db8::1"))
+
     def test_restarted(self) -> None:
         """A new process knows the client's name and addresses, and says that it is new."""
         first = self.welcome()

@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IProtocol
 from twisted.test.iosim import FakeTransport
 
 from morphnet.config import MeshConfig
+from morphnet.net.ondevice import Source
 from morphnet.net.peer_stream import StreamPort
 from morphnet.net.tls import PeersTls, PeerTls
 from morphnet.tap.streams import ENOUGH, MOST_HELD, PATIENCE, REST
@@ -160,7 +161,7 @@ class PlacesTests(StreamsTestCase):
 
     def test_address_is_gone(self) -> None:
         """With an address its listener goes, and what leads by it."""
-        self.anna.streams.hosts_are(["198.51.100.77"])
+        self.anna.streams.sources_are([Source("eth0", "198.51.100.77")])
         self.assertNotIn(HOSTS["anna"], self.net.servers)
         self.assertEqual([place.host for place in self.anna.streams.places()], ["198.51.100.77"])
 

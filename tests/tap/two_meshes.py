@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from txaio.tx import config as autobahn_config
 
 from morphnet.config import MeshConfig, Tuning
+from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump
 from morphnet.tap.streams import PATIENCE, Streams
 from morphnet.tunnel.carrier import DIRECT, STREAM, Carrier
@@ -48,8 +49,8 @@ class FakeMeeting:
 
     made: list[FakeMeeting] = []
 
-    def __init__(self, reactor: object, here: Endpoint, there: Endpoint, factory: Any) -> None:
-        self.here, self.there, self.factory, self.on = here, there, factory, False
+    def __init__(self, reactor: object, here: Endpoint, there: Endpoint, factory: Any, device: str = "") -> None:
+        self.here, self.there, self.factory, self.device, self.on = here, there, factory, device, False
         self.made.append(self)
 
     def start(self, within: float) -> None:
@@ -120,6 +121,7 @@ class End:
         self.relays = SimpleNamespace(lines=list, udp_is_blocked=lambda: self.blocked)
         self.streams = Streams(cast(Any, self), net, self.listen)
         self.streams.meeting = FakeMeeting  # type: ignore[assignment]
+        self.streams.on_device = FakeNet.on_device
 
     def identity(self) -> Any:
         """See Mesh."""
@@ -150,7 +152,7 @@ class End:
         self.tunnel.poke(session, self.pump.now())
         self.pump.carry_out(effects)
 
-    def listen(self, reactor: object, host: str, port: int, factory: Any) -> Any:
+    def listen(self, reactor: object, host: str, port: int, factory: Any, device: str) -> Any:
         """In memory."""
         self.net.servers[host] = factory
         return FakePort(self.net, host)
@@ -183,7 +185,7 @@ class StreamsTestCase(SynchronousTestCase):
         self.anna.tunnel.learn_ids(calling, ids)
         calling.add_spares(ids)
         for end in (self.anna, self.bert):
-            end.streams.hosts_are([HOSTS[end.name]])
+            end.streams.sources_are([Source("eth0", HOSTS[end.name])])
 
     def search(self, *ends: End) -> None:
         """They look for a direct way, and long enough."""
