@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
+from typing import ClassVar
 
-from morphnet.errors import ConfigError, HostError
+from morphnet.errors import BugError, ConfigError, HostError
 from morphnet.store.base import CertificateRecord, Lease
 from morphnet.store.pool import Pool
 
@@ -76,27 +77,42 @@ class Ledger:
     """
     One open database; see `morphnet.store.base.Store` for what each call promises. For one thread at a time.
 
+    A process has a database open once. POSIX gives locks to a process, and takes them all away when it closes any
+    descriptor of the file: then another process believes to be the last one, and removes the log that we write to.
+
     :param path: of the database; made with mode 0600 when it is not there, its directory with 0700.
     :raises HostError: it cannot be opened or made.
     :raises ConfigError: a later version of morphnet made it.
+    :raises BugError: it is open in this process already.
+
+    Source: https://sqlite.org/howtocorrupt.html section 2.2.
     """
 
+    _open: ClassVar[set[Path]] = set()  # in this process
+
     def __init__(self, path: Path) -> None:
-        self._path = path
-        with _sentences(path):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _check_files(path)
-            _make(path)
-            # isolation_level=None: transactions begin where we say. Threads may change, but never two at once.
-            self._sql = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+        self._path, self._known_as = path, path.resolve()
+        if self._known_as in self._open:
+            raise BugError(f"the database {path} is open in this process already")
+        self._sql = self._connect(path)
+        self._open.add(self._known_as)
         try:
             with _sentences(path):
                 self._sql.execute("PRAGMA journal_mode = WAL")
                 self._sql.execute("PRAGMA synchronous = FULL")  # a lease that was told must outlive a power cut
             self._upgrade()
         except (HostError, ConfigError):
-            self._sql.close()
+            self.close()
             raise
+
+    @staticmethod
+    def _connect(path: Path) -> sqlite3.Connection:
+        with _sentences(path):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _check_files(path)
+            _make(path)
+            # isolation_level=None: transactions begin where we say. Threads may change, but never two at once.
+            return sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
 
     def _upgrade(self) -> None:
         schema = _SCHEMA
@@ -214,8 +230,9 @@ class Ledger:
             }
 
     def close(self) -> None:
-        """Close the database; no call may follow."""
+        """Close the database; no call may follow, but this one."""
         self._sql.close()
+        self._open.discard(self._known_as)
 
 
 def _lease(row: tuple[str, str | None, str | None, bytes]) -> Lease:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, execute, fail
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
@@ -20,16 +19,15 @@ _T = TypeVar("_T")
 
 class SqliteStore(Store):
     """
-    See Store. Opens nothing before the first call (a service is made before the fork), and then in its own thread.
+    See Store. Its thread begins with the first call.
 
-    :param path: of the database; see Ledger.
+    :param ledger: open; it is the store's from now on, to ask and to close.
     :param reactor: answers are given in its thread.
     """
 
-    def __init__(self, path: Path, reactor: IReactorFromThreads) -> None:
-        self._path, self._reactor = path, reactor
+    def __init__(self, ledger: Ledger, reactor: IReactorFromThreads) -> None:
+        self._ledger, self._reactor = ledger, reactor  # the ledger is touched in the pool's thread only
         self._pool: ThreadPool | None = None
-        self._ledger: Ledger | None = None  # touched in the pool's thread only
         self._closed = False
 
     def _ask(self, work: Callable[[Ledger], _T]) -> Deferred[_T]:
@@ -38,13 +36,7 @@ class SqliteStore(Store):
         if self._pool is None:
             self._pool = ThreadPool(1, 1, "store")
             self._pool.start()
-        return deferToThreadPool(self._reactor, self._pool, self._work, work)
-
-    def _work(self, work: Callable[[Ledger], _T]) -> _T:
-        """In the pool's thread. A database that could not be opened is tried again at the next call."""
-        if self._ledger is None:
-            self._ledger = Ledger(self._path)
-        return work(self._ledger)
+        return deferToThreadPool(self._reactor, self._pool, work, self._ledger)
 
     def lease(self, name: str, pool4: str, pool6: str, fresh_session: bytes) -> Deferred[Lease]:
         return self._ask(lambda ledger: ledger.lease(name, pool4, pool6, fresh_session))
@@ -75,18 +67,12 @@ class SqliteStore(Store):
 
     async def _close(self, pool: ThreadPool) -> None:
         try:
-            await deferToThreadPool(self._reactor, pool, self._close_ledger)
+            await deferToThreadPool(self._reactor, pool, self._ledger.close)
         finally:
             pool.stop()  # its queue is empty: this joins at once
-
-    def _close_ledger(self) -> None:
-        if self._ledger is not None:
-            self._ledger.close()
 
     def close(self) -> Deferred[None]:
         self._closed, pool, self._pool = True, self._pool, None
         if pool is None:
-            done: Deferred[None] = Deferred()
-            done.callback(None)
-            return done
+            return execute(self._ledger.close)
         return Deferred.fromCoroutine(self._close(pool))

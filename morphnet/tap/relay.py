@@ -33,6 +33,7 @@ from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.rendezvous.neighbourhood import Neighbourhood
 from morphnet.rendezvous.neighbours import Alone
 from morphnet.rendezvous.registry import Registry, Terms
+from morphnet.store.base import CertificateRecord
 from morphnet.store.ledger import DATABASE, Ledger
 from morphnet.store.sqlite import SqliteStore
 from morphnet.tap.options import ConfigOptions, options_for
@@ -87,7 +88,6 @@ class RelayService(RoleService):
             self._enrol(tls, identity, node)
             serves.append(f"tcp {config.control_port} for invitations")
         node.serves = tuple(f"{host} {', '.join(serves)}" for host in config.listen)
-        self._read_again()
         if self._redis is not None:
             self._redis.start()
         node.state = "serving"
@@ -125,12 +125,15 @@ class RelayService(RoleService):
 
     def _enrol(self, tls: ServerTls, identity: Identity, node: RelayNode) -> None:
         config = self.config
-        self._store = store = SqliteStore(config.state_dir / DATABASE, reactor)
+        ledger = Ledger(config.state_dir / DATABASE)
+        known = ledger.certificates()
+        self._store = store = SqliteStore(ledger, reactor)
         lease = partial(store.lease, pool4=config.pool4, pool6=config.pool6)
         self._authority = authority = load_authority(config.pki_dir)
         enrolment = Enrolment(authority, store, time.time, lambda name: lease(name, fresh_session=os.urandom(16)))
         names = names_of(x509.load_pem_x509_certificate(identity.certificate))
         own = join_address(names[:2][-1], config.relay_port)  # the first is what it is called, the next where it is
+        self._tell_revocations(known)  # before anybody may come in
         office = EnrolmentOffice(enrolment, identity.ca.decode(), node, own)
         self._control = ControlServer(tls, office, reactor)
         for host in config.listen:
@@ -173,15 +176,17 @@ class RelayService(RoleService):
         return total
 
     def _read_again(self) -> None:
-        """The certificate, and where the CA is, what was revoked: sign a list of that for everybody."""
+        """The certificate, and where the CA is, what was revoked."""
         self._renewal.read_again()
-        if self._authority is None:
-            return
-        ledger = Ledger(self.config.state_dir / DATABASE)
-        try:
-            serials = {record.serial for record in ledger.certificates() if record.revoked_at}
-        finally:
-            ledger.close()
+        if self._store is not None:
+            self._store.certificates().addCallback(self._tell_revocations).addErrback(
+                lambda failure: self._log.failure("cannot read revocations", failure)
+            )
+
+    def _tell_revocations(self, records: Sequence[CertificateRecord]) -> None:
+        """Sign a list of what was revoked, for everybody."""
+        assert self._authority is not None  # who has the records has the CA
+        serials = {record.serial for record in records if record.revoked_at}
         if serials:
             network, now = network_of(self._authority.certificate), time.time()
             self._revoke(network, self._authority.revocations(serials, now=now))

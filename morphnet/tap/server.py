@@ -55,12 +55,14 @@ class ServerService(RoleService):
         authority = load_authority(config.pki_dir)
         sink = EventSink()
         self._pump = Pump(reactor, Tunnel(server=True, entropy=os.urandom), since_boot, sink)
-        self._store = SqliteStore(config.state_dir / DATABASE, reactor)
+        ledger = Ledger(config.state_dir / DATABASE)
+        revoked = {record.serial for record in ledger.certificates() if record.revoked_at}
+        self._store = SqliteStore(ledger, reactor)
         lease = partial(self._store.lease, pool4=config.pool4, pool6=config.pool6)
         enrolment = Enrolment(authority, self._store, time.time, lambda name: lease(name, fresh_session=os.urandom(16)))
         self._node = node = ServerNode(config, self._pump, self._store, enrolment, os.urandom)
         node.ca = identity.ca.decode()
-        node.revoked = self._revocations()
+        node.revoked = revoked  # known before anybody may come in
         sink.node = node
         self._open_tun(node)
         for number, host in enumerate(config.listen):
@@ -79,14 +81,6 @@ class ServerService(RoleService):
         node.state = "serving"
         self._log.info("morph-server {name} is serving", name=config.name)
         return node
-
-    def _revocations(self) -> set[str]:
-        """Known before anybody may come in."""
-        ledger = Ledger(self.config.state_dir / DATABASE)
-        try:
-            return {record.serial for record in ledger.certificates() if record.revoked_at}
-        finally:
-            ledger.close()
 
     def _open_tun(self, node: ServerNode) -> None:
         config = self.config

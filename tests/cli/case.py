@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 from click.testing import CliRunner, Result
@@ -11,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.cli import commands
 from morphnet.cli.place import Place
 from morphnet.pki.invitation import Invitation, decode
+from morphnet.store.ledger import Ledger
 
 
 class CommandCase(SynchronousTestCase):
@@ -38,6 +40,10 @@ class CommandCase(SynchronousTestCase):
         self.assertEqual((result.exit_code, result.stdout), (1, ""), result.output)
         self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
         return result.stderr
+
+    def ledger(self) -> AbstractContextManager[Ledger]:
+        """The records, between two commands: a process has them open once."""
+        return closing(Ledger(self.place.state_dir / "morphnet.db"))
 
     def init(self) -> None:
         """A network called gw."""

@@ -17,7 +17,6 @@ from morphnet.errors import HostError
 from morphnet.pki.authority import Authority, describe, names_of
 from morphnet.pki.files import load_authority, load_credentials, read_certificate
 from morphnet.pki.invitation import PREFIX, Invitation, decode
-from morphnet.store.ledger import Ledger
 from tests.cli.case import CommandCase
 
 
@@ -112,13 +111,10 @@ class InviteTests(CommandCase):
     def test_registered(self) -> None:
         """The store knows it, so that it can be used once and revoked."""
         invited = self.invitation("laptop")
-        ledger = Ledger(self.place.state_dir / "morphnet.db")
-        self.addCleanup(ledger.close)
         serial = describe(invited.certificate).serial
-        self.assertEqual(
-            [(each.name, each.kind, each.serial == serial) for each in ledger.certificates()],
-            [("gw", "server", False), ("laptop", "invite", True)],
-        )
+        with self.ledger() as ledger:
+            known = [(each.name, each.kind, each.serial == serial) for each in ledger.certificates()]
+        self.assertEqual(known, [("gw", "server", False), ("laptop", "invite", True)])
 
     def test_options(self) -> None:
         """Longer, and to another address of the server."""

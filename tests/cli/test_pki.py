@@ -7,7 +7,6 @@ import json
 from morphnet.pki.authority import names_of
 from morphnet.pki.files import load_credentials, read_certificate
 from morphnet.store.base import CertificateRecord
-from morphnet.store.ledger import Ledger
 from tests.cli.case import CommandCase
 
 
@@ -16,9 +15,8 @@ class PkiTests(CommandCase):
         """A network with a laptop and an invited phone."""
         super().setUp()
         self.init()
-        self.ledger = Ledger(self.place.state_dir / "morphnet.db")
-        self.addCleanup(self.ledger.close)
-        self.ledger.add_certificate(CertificateRecord("abc", "laptop", "client", 1 << 32))
+        with self.ledger() as ledger:
+            ledger.add_certificate(CertificateRecord("abc", "laptop", "client", 1 << 32))
         self.good("invite", "phone")
 
     def _states(self) -> list[tuple[str, str, str]]:
@@ -42,21 +40,24 @@ class PkiTests(CommandCase):
 
     def test_states(self) -> None:
         """Used, revoked and expired are told apart."""
-        serial = self.ledger.certificates()[-1].serial
-        self.assertTrue(self.ledger.use_invite(serial, 5))
-        self.ledger.add_certificate(CertificateRecord("def", "old", "client", 7))
+        with self.ledger() as ledger:
+            self.assertTrue(ledger.use_invite(ledger.certificates()[-1].serial, 5))
+            ledger.add_certificate(CertificateRecord("def", "old", "client", 7))
         self.good("pki", "revoke", "laptop")
         self.assertEqual([state for _, _, state in self._states()], ["good", "good", "revoked", "used", "expired"])
 
     def test_revoke(self) -> None:
         """Certificates and open invitations of one name; the address only when asked for."""
-        self.ledger.lease("laptop", "10.73.0.0/24", "", bytes(16))
+        with self.ledger() as ledger:
+            ledger.lease("laptop", "10.73.0.0/24", "", bytes(16))
         self.assertIn("Revoked 1 of laptop; nothing of ours runs here now", self.good("pki", "revoke", "laptop").stdout)
-        self.assertEqual(len(self.ledger.leases()), 1)
+        with self.ledger() as ledger:
+            self.assertEqual(len(ledger.leases()), 1)
         self.assertIn("nothing left", self.good("pki", "revoke", "laptop", "--release").stdout)
-        self.assertEqual(self.ledger.leases(), [])
         self.good("pki", "revoke", "phone")
-        self.assertFalse(self.ledger.use_invite(self.ledger.certificates()[-1].serial, 5))
+        with self.ledger() as ledger:
+            self.assertEqual(ledger.leases(), [])
+            self.assertFalse(ledger.use_invite(ledger.certificates()[-1].serial, 5))
 
     def test_revoke_wrong(self) -> None:
         """Nobody of that name, and the server itself."""
@@ -83,7 +84,6 @@ class PkiTests(CommandCase):
 
     def test_no_database(self) -> None:
         """A database that is gone is one sentence, not a traceback."""
-        self.ledger.close()
         for each in self.place.state_dir.iterdir():
             each.unlink()
         self.place.state_dir.rmdir()

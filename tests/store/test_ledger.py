@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.errors import ConfigError, HostError
+from morphnet.errors import BugError, ConfigError, HostError
 from morphnet.store.base import CertificateRecord, Lease, PoolExhausted
 from morphnet.store.ledger import Ledger
 from morphnet.store.memory import MemoryStore
@@ -31,6 +31,13 @@ from morphnet.store.ledger import Ledger
 ledger = Ledger(Path(sys.argv[1]))
 for number in range(1000):
     print(ledger.lease(f"n{number}", "10.0.0.0/16", "", number.to_bytes(16, "big")).inner4, flush=True)
+"""
+
+_LOOK = """
+import sys
+from pathlib import Path
+from morphnet.store.ledger import Ledger
+Ledger(Path(sys.argv[1])).close()
 """
 
 
@@ -80,6 +87,26 @@ class LedgerTests(SynchronousTestCase):
         held = [each.inner4 for each in self._open().leases()]
         self.assertEqual(held[: len(told)], told)
         self.assertLessEqual(len(held) - len(told), 1)  # one may have been written and not told
+
+    def test_once_in_a_process(self) -> None:
+        """A second opening in one process is a bug, by whatever way it is named, until the first is closed."""
+        first = self._open()
+        link = self.path.with_name("link.db")
+        link.symlink_to(self.path.name)
+        for path in (self.path, self.path.parent / ".." / "state" / "morphnet.db", link):
+            self.assertRaises(BugError, Ledger, path)
+        first.close()
+        self._open().leases()
+
+    def test_locks_kept(self) -> None:
+        """Who tried to open it a second time has not taken our locks away: another process does not end our log."""
+        first = self._open()
+        first.add_certificate(a_record("1"))
+        self.assertRaises(BugError, Ledger, self.path)
+        subprocess.run([sys.executable, "-c", _LOOK, str(self.path)], check=True)
+        self.assertTrue(self.path.with_name("morphnet.db-wal").exists())
+        first.add_certificate(a_record("2"))
+        self.assertEqual(len(first.certificates()), 2)
 
     def test_later_version(self) -> None:
         """A database of a later version is not touched."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import subprocess
+import sys
+from collections import Counter
 from pathlib import Path
 
 from twisted.internet import reactor
 from twisted.trial.unittest import TestCase
 
-from morphnet.errors import BugError, HostError
-from morphnet.store.base import Store
+from morphnet.errors import BugError
+from morphnet.store.base import CertificateRecord, Store
 from morphnet.store.ledger import Ledger
 from morphnet.store.sqlite import SqliteStore
 from tests.store import contract
@@ -18,20 +23,73 @@ from tests.store.contract import POOL4, POOL6
 class SqliteStoreTests(contract.StoreContract):
     def make_store(self) -> Store:
         """See StoreContract."""
-        return SqliteStore(Path(self.mktemp()) / "morphnet.db", reactor)  # type: ignore[arg-type]
+        return SqliteStore(Ledger(Path(self.mktemp()) / "morphnet.db"), reactor)  # type: ignore[arg-type]
+
+
+_OTHER = """
+import sys
+from pathlib import Path
+from morphnet.store.base import CertificateRecord
+from morphnet.store.ledger import Ledger
+for order in sys.stdin:
+    verb, _, name = order.strip().partition(":")
+    ledger = Ledger(Path(sys.argv[1]))
+    if verb == "add":
+        ledger.add_certificate(CertificateRecord(name, name, "client", 1 << 32))
+    elif verb == "revoke":
+        ledger.revoke(name, 5)
+    elif verb == "lease":
+        ledger.lease(name, "10.73.0.0/24", "", name.encode().ljust(16))
+    told = [each.name for each in ledger.certificates()] + [each.inner4 for each in ledger.leases()]
+    ledger.close()
+    print(*told, flush=True)
+"""
+_ORDERS = ("certificates", "add", "revoke", "other add", "other revoke", "other look")
+
+
+class _Other:
+    """What `morphnet` does meanwhile, in a process of its own, which opens and closes the database for each order."""
+
+    def __init__(self, path: Path) -> None:
+        command = [sys.executable, "-c", _OTHER, str(path)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __call__(self, order: str = "look") -> list[str]:
+        """Names with a certificate and leased addresses, afterwards."""
+        assert self._process.stdin is not None and self._process.stdout is not None  # pipes were asked for
+        self._process.stdin.write(f"{order}\n")
+        self._process.stdin.flush()
+        return self._process.stdout.readline().split()
+
+    def end(self) -> None:
+        """It has nothing more to do."""
+        self._process.communicate(timeout=60)
+
+
+def _open_files(path: Path) -> Counter[str]:
+    """How often this process has which file of a database open."""
+    found = Counter[str]()
+    for each in os.listdir("/proc/self/fd"):
+        try:
+            name = os.readlink(f"/proc/self/fd/{each}")
+        except FileNotFoundError:  # of the listing itself
+            continue
+        if name.startswith(str(path)):
+            found[name] += 1
+    return found
 
 
 class LifeTests(TestCase):
     def setUp(self) -> None:
         """A store that was not asked yet."""
-        self.path = Path(self.mktemp()) / "morphnet.db"
-        self.store = SqliteStore(self.path, reactor)  # type: ignore[arg-type]
+        self.path = Path(self.mktemp()).absolute() / "morphnet.db"
+        self.store = SqliteStore(Ledger(self.path), reactor)  # type: ignore[arg-type]
+        self.addCleanup(self.store.close)
 
-    async def test_lazy(self) -> None:
-        """Nothing is opened before the first call, and a store that was never asked closes."""
-        self.assertFalse(self.path.exists())
+    async def test_never_asked(self) -> None:
+        """A store that was never asked closes its ledger."""
         await self.store.close()
-        self.assertFalse(self.path.exists())
+        Ledger(self.path).close()
 
     async def test_after_close(self) -> None:
         """What was asked before the end is done; what is asked after it is a bug."""
@@ -41,20 +99,49 @@ class LifeTests(TestCase):
         await self.assertFailure(self.store.leases(), BugError)
         await self.store.close()
 
+    def _other(self) -> _Other:
+        other = _Other(self.path)
+        self.addCleanup(other.end)
+        return other
+
     async def test_two_processes(self) -> None:
         """What the command line writes meanwhile is seen, and the other way round."""
+        other = self._other()
         await self.store.lease("a", POOL4, POOL6, b"a" * 16)
-        other = Ledger(self.path)
-        self.addCleanup(other.close)
-        self.assertEqual(other.lease("b", POOL4, POOL6, b"b" * 16).inner4, "10.73.0.3")
+        self.assertEqual(other("lease:b"), ["10.73.0.2", "10.73.0.3"])
         self.assertEqual((await self.store.lease("c", POOL4, POOL6, b"c" * 16)).inner4, "10.73.0.4")
-        self.assertEqual(len(other.leases()), 3)
+        self.assertEqual(other("lease:d")[-1], "10.73.0.5")
+        self.assertEqual(len(await self.store.leases()), 4)
         await self.store.close()
 
-    async def test_tried_again(self) -> None:
-        """A database that cannot be opened is a sentence; when the way is free it opens."""
-        self.path.parent.write_text("in the way")
-        await self.assertFailure(self.store.leases(), HostError)
-        self.path.parent.unlink()
-        self.assertEqual(await self.store.leases(), [])
+    async def test_any_order(self) -> None:
+        """
+        Read, issue and revoke, here and by another process that opens and closes the database each time, in every
+        order: nothing that either wrote is lost, and this process never writes into files that were removed.
+        """
+        other, names, revoked = self._other(), list[str](), set[str]()
+        for number, order in enumerate(itertools.permutations(_ORDERS, 3)):
+            for step in order:
+                name = f"n{number}.{step}".replace(" ", "-")
+                oldest = next((each for each in names if each not in revoked), "")
+                if step.endswith("add"):
+                    names.append(name)
+                elif step.endswith("revoke") and oldest:
+                    revoked.add(oldest)
+                match step:
+                    case "add":
+                        await self.store.add_certificate(CertificateRecord(name, name, "client", 1 << 32))
+                    case "revoke":
+                        await self.store.revoke(oldest, 5)
+                    case "other add" | "other revoke" | "other look":
+                        told = other(f"{step.removeprefix('other ')}:{name if step.endswith('add') else oldest}")
+                        self.assertEqual(told, names, order)
+                records = await self.store.certificates()
+                self.assertEqual([each.name for each in records], names, order)
+                self.assertEqual({each.name for each in records if each.revoked_at}, revoked, order)
+                opened = _open_files(self.path)
+                self.assertEqual([each for each in opened if each.endswith("(deleted)")], [], order)
+                self.assertEqual(opened[str(self.path)], 1, order)
         await self.store.close()
+        self.assertEqual(_open_files(self.path), {})
+        self.assertEqual(other(), names)
