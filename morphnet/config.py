@@ -173,6 +173,13 @@ class RelayConfig:
         default=(), metadata={"help": "relays that those who join here shall use; none: this one, by its name"}
     )
     enrol: bool = field(default=True, metadata={"help": "take in invitations, if the CA's key is here"})
+    renew_at: str = field(
+        default="",
+        metadata={
+            "help": "HOST or HOST:PORT of the control port where the CA is: it renews this relay's certificate, and its"
+            " nodes'; not needed where the CA's key is"
+        },
+    )
     trust: tuple[str, ...] = field(
         default=(), metadata={"help": "files with the CAs of other networks that may meet here, each for itself"}
     )

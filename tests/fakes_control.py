@@ -17,8 +17,8 @@ from twisted.test.iosim import FakeTransport, IOPump
 from morphnet.errors import Refused
 from morphnet.net.control_client import Link, Pushed
 from morphnet.net.control_server import Caller, ControlServer
-from morphnet.net.tls import ServerTls
-from morphnet.wire.signals import Goodbye, Hello, Joined, Scheduler, Welcome
+from morphnet.net.tls import Peer, ServerTls
+from morphnet.wire.signals import Goodbye, Hello, Joined, Renewed, Scheduler, Welcome
 from tests.fakes_tls import CLIENT, SERVER, FakeCa
 from tests.wire.test_signals import WELCOME
 
@@ -175,6 +175,7 @@ class FakeOffice:
         self.went: list[str] = []
         self.keys: list[bytes] = []
         self.joined: list[tuple[str, str, str]] = []
+        self.renewed: list[tuple[str, str]] = []  # whose, and the request
 
     async def hello(self, caller: Caller, hello: Hello) -> Welcome:
         """See Office."""
@@ -195,16 +196,17 @@ class FakeOffice:
         self.callers.remove(caller)
         self.went.append(reason)
 
-    async def join(self, serial: str, name: str, csr: str) -> Joined:
+    async def join(self, invitation: Peer, csr: str) -> Joined:
         """See Office."""
         self._maybe_refuse()
-        self.joined.append((serial, name, csr))
+        self.joined.append((invitation.serial, invitation.name, csr))
         return Joined("CERTIFICATE", "CA")
 
-    async def renew(self, caller: Caller, csr: str) -> str:
+    async def renew(self, present: Peer, csr: str) -> Renewed:
         """See Office."""
         self._maybe_refuse()
-        return "NEXT"
+        self.renewed.append((present.name, csr))
+        return Renewed("NEXT")
 
     def _maybe_refuse(self) -> None:
         if self.refuse is not None:

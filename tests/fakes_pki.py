@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from morphnet.pki.authority import Authority
+from morphnet.pki.authority import Authority, Issued
+from morphnet.pki.book import Entries
 from morphnet.pki.invitation import Invitation
+from morphnet.pki.signing import Signer
 
 NOW = 1_800_000_000.0  # Unix seconds, in January 2027
 
@@ -32,3 +36,28 @@ def an_invitation(authority: Authority, name: str = "laptop", *, now: float = NO
 def a_client(authority: Authority, name: str = "laptop", *, now: float = NOW) -> x509.Certificate:
     """A client certificate of that CA."""
     return authority.client(a_key(78).public_key(), name, now=now)
+
+
+class LooseBook(Entries):
+    """The CA's book, on no disk."""
+
+    @contextmanager
+    def opened(self) -> Iterator[Entries]:
+        """See Records."""
+        yield self
+
+
+class FakeSigner:
+    """What a process that listens sees of the signer: one that answers at once."""
+
+    def __init__(self, authority: Authority, wall: Callable[[], float], *older: x509.Certificate) -> None:
+        self.book = LooseBook()
+        self.signer = Signer(authority, [authority.certificate, *older], self.book, wall)
+
+    async def join(self, invitation_pem: str, csr_pem: str, addresses: Sequence[str]) -> Issued:
+        """See enrolment.Signer."""
+        return self.signer.join(invitation_pem, csr_pem, addresses)
+
+    async def renew(self, certificate_pem: str, csr_pem: str, addresses: Sequence[str]) -> Issued:
+        """See enrolment.Signer."""
+        return self.signer.renew(certificate_pem, csr_pem, addresses)

@@ -21,7 +21,17 @@ from morphnet.net.tls import ClientTls, Identity, ServerTls
 from morphnet.net.websocket import SUBPROTOCOL
 from morphnet.rendezvous.registry import Registry, Terms
 from morphnet.wire.batch import Arrival
-from morphnet.wire.relaying import EVERYBODY, Drain, Present, Register, Registered, RelayMessage, Revocations, decode
+from morphnet.wire.relaying import (
+    EVERYBODY,
+    Drain,
+    Present,
+    Register,
+    Registered,
+    RelayMessage,
+    Renewed,
+    Revocations,
+    decode,
+)
 from tests.fakes_control import CLIENT_HOST, SERVER_HOST, FakeNet, address_of
 from tests.fakes_tls import CLIENT, SERVER, FakeCa
 
@@ -64,7 +74,7 @@ class FakeListener:
         """See Listener."""
         self.heard.append(("absent", name))
 
-    def said(self, relay: RelayClient, message: Drain | Revocations) -> None:
+    def said(self, relay: RelayClient, message: Drain | Renewed | Revocations) -> None:
         """See Listener."""
         self.heard.append(("said", message))
 

@@ -10,9 +10,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from morphnet.cli.place import Place, day, dir_option, ledger_in, load_server, now
 from morphnet.config import RELAY_PORT, RelayConfig
 from morphnet.errors import ConfigError
-from morphnet.pki.authority import serial_text
-from morphnet.pki.files import CA, load_authority, make_directory, write_certificate, write_key, write_new
-from morphnet.pki.names import checked_host, checked_name
+from morphnet.pki.authority import names_of, serial_text
+from morphnet.pki.files import (
+    CA,
+    load_authority,
+    make_directory,
+    read_certificate,
+    write_certificate,
+    write_key,
+    write_new,
+)
+from morphnet.pki.names import checked_host, checked_name, join_address
 from morphnet.store.base import CertificateRecord
 
 
@@ -42,7 +50,9 @@ def relay(name: str, addresses: tuple[str, ...], out: Path, place: Place) -> Non
     write_key(there.pki_dir, name, key)
     write_certificate(there.pki_dir, name, certificate)
     write_certificate(there.pki_dir, CA, authority.certificate)
-    settings = {"name": name, **there.settings(relay=True)}
+    own = names_of(read_certificate(config.pki_dir, config.name))
+    renew_at = join_address(own[:2][-1], config.control_port)  # the first is what it is called, the next where it is
+    settings = {"name": name, "renew_at": renew_at, **there.settings(relay=True)}
     write_new(there.relay_toml, render(RelayConfig, settings, intro=f"morphnet relay {name}").encode())
     write_new(there.authorized_keys, b"", mode=0o600)
     reached = names[1] if len(names) > 1 else name

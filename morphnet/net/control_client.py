@@ -25,6 +25,7 @@ from morphnet.wire.signals import (
     Join,
     Joined,
     Refusal,
+    Renew,
     Renewed,
     Revoked,
     Scheduler,
@@ -33,6 +34,7 @@ from morphnet.wire.signals import (
 )
 
 Pushed = Ids | Drain | Goodbye | Revoked | Scheduler | Renewed | Refusal  # what a server may say after its Welcome
+_ANSWERS: dict[type, type[Welcome] | type[Joined] | type[Renewed]] = {Hello: Welcome, Join: Joined, Renew: Renewed}
 _NOT_OURS = "the server does not accept our certificate"
 
 
@@ -111,12 +113,12 @@ class ClientLink(ControlLink):
     :param first: makes the first message, once the server has proven who it is.
     """
 
-    def __init__(self, clock: IReactorTime, pace: Pace, pq: str, first: Callable[[], Hello | Join]) -> None:
+    def __init__(self, clock: IReactorTime, pace: Pace, pq: str, first: Callable[[], Hello | Join | Renew]) -> None:
         super().__init__(clock, pace, pq)
         self._first = first
-        self._wanted: type[Welcome] | type[Joined] = Welcome
+        self._wanted: type[Welcome] | type[Joined] | type[Renewed] = Welcome
         self._up = False
-        self.answer: Deferred[Welcome | Joined] = Deferred(lambda _: self.drop("given up"))
+        self.answer: Deferred[Welcome | Joined | Renewed] = Deferred(lambda _: self.drop("given up"))
         self.pushed: Callable[[Pushed], None] = lambda signal: None
         self.lost: Callable[[str], None] = lambda reason: None
 
@@ -130,7 +132,7 @@ class ClientLink(ControlLink):
 
     def introduced(self) -> None:
         first = self._first()
-        self._wanted = Welcome if isinstance(first, Hello) else Joined
+        self._wanted = _ANSWERS[type(first)]
         self.send(first)
 
     def received(self, signal: Signal) -> None:
@@ -145,7 +147,7 @@ class ClientLink(ControlLink):
             self.finish(Goodbye(), signal.reason)
         elif isinstance(signal, Goodbye):
             self.finish(Goodbye(), signal.reason or "goodbye")
-        elif isinstance(signal, Welcome | Joined) and isinstance(signal, self._wanted):
+        elif isinstance(signal, Welcome | Joined | Renewed) and isinstance(signal, self._wanted):
             self._up = True
             self.settled()
             self._decide(signal)
@@ -162,7 +164,7 @@ class ClientLink(ControlLink):
         else:
             self._decide(Failure(NoLink(reason)))
 
-    def _decide(self, answer: Welcome | Joined | Failure) -> None:
+    def _decide(self, answer: Welcome | Joined | Renewed | Failure) -> None:
         if not self.answer.called:
             self.answer.callback(answer)  # a Failure takes the errback's way
 
@@ -288,3 +290,19 @@ async def join(
     assert isinstance(joined, Joined)  # the answer to Join
     link.close()
     return joined
+
+
+async def renew(net: Net, tls: ClientTls, destination: Destination, request: Renew, pq: str = "require") -> Renewed:
+    """
+    Ask the CA's host for a next certificate, as a relay, whose certificate `tls` shows.
+
+    :raises Refused: it said no.
+    :raises NoLink: nobody there, or not the one we wanted.
+    """
+    clock = cast(IReactorTime, net)
+    dial = Dial(net, destination, PACE.handshake_s)
+    link = await _call(dial, tls, clock, lambda: ClientLink(clock, PACE, pq, lambda: request))
+    renewed = await link.answer
+    assert isinstance(renewed, Renewed)  # the answer to Renew
+    link.close()
+    return renewed

@@ -17,7 +17,8 @@ from zope.interface import implementer
 from morphnet.errors import MalformedFrame, Refused
 from morphnet.net.control import PACE, ControlLink, Pace, host_of
 from morphnet.net.limits import LIMITS, Limits, Lobby, SourceLimiter, source_of
-from morphnet.net.tls import Complaints, ServerTls, same_name
+from morphnet.net.tls import Complaints, Peer, ServerTls, same_name
+from morphnet.pki.authority import read_description
 from morphnet.wire.messages import phrase
 from morphnet.wire.signals import (
     VERSION,
@@ -106,25 +107,25 @@ class Office(typing.Protocol):
         """A caller to whom `hello` gave a Welcome is no longer there. Exactly once for each."""
         ...
 
-    async def join(self, serial: str, name: str, csr: str) -> Joined:
+    async def join(self, invitation: Peer, csr: str) -> Joined:
         """
-        Trade an invitation (its serial and name) for a certificate.
+        Trade an invitation for a certificate.
 
         :raises Refused: used already, or the request is no good.
         """
         ...
 
-    async def renew(self, caller: Caller, csr: str) -> str:
+    async def renew(self, present: Peer, csr: str) -> Renewed:
         """
-        The caller's next certificate, PEM.
+        The certificate after that one; only if it was shown in a handshake has anybody looked at it.
 
-        :raises Refused: the request is no good.
+        :raises Refused: it is no good, or the request.
         """
         ...
 
 
 class ServerLink(ControlLink):
-    """One caller. A client says Hello, an invitation Join; nothing else comes first."""
+    """One caller. A client says Hello, an invitation Join, a relay Renew; nothing else comes first."""
 
     _log = Logger()
 
@@ -164,12 +165,12 @@ class ServerLink(ControlLink):
             self.finish(Goodbye(), f"goodbye {signal.reason}".strip())
         elif self._asked is not None:
             raise MalformedFrame(f"{signal.type} while the last request is not answered")
-        elif self._welcomed and isinstance(signal, Renew):
-            self._ask(self._renew(signal))
-        elif not self._welcomed and isinstance(signal, Hello) and self._is("client"):
+        elif not self._welcomed and isinstance(signal, Hello) and not self._is("invite"):
             self._ask(self._hello(signal))
         elif not self._welcomed and isinstance(signal, Join) and self._is("invite"):
             self._ask(self._join(signal))
+        elif isinstance(signal, Renew) and (self._welcomed or self._is("server")):
+            self._ask(self._renew(signal))
         else:
             raise MalformedFrame(f"{signal.type} out of place")
 
@@ -216,6 +217,8 @@ class ServerLink(ControlLink):
     async def _hello(self, hello: Hello) -> None:
         if hello.version != VERSION:
             raise Refused(f"version {hello.version} is not spoken here")
+        if not self._is("client"):
+            raise Refused("certificate of a wrong usage")
         if not same_name(hello.name, self.name):
             raise Refused("name is not the certificate's")
         welcome = await self._server.office.hello(self, hello)
@@ -227,10 +230,20 @@ class ServerLink(ControlLink):
         self.settled()
 
     async def _join(self, join: Join) -> None:
-        self.finish(await self._server.office.join(self.serial, self.name, join.csr), "joined")
+        assert self.peer is not None  # there was a handshake
+        self.finish(await self._server.office.join(self.peer, join.csr), "joined")
 
     async def _renew(self, renew: Renew) -> None:
-        self.send(Renewed(await self._server.office.renew(self, renew.csr)))
+        """A client asks, which may have another certificate by now than at the handshake; or a relay, for anybody."""
+        present = read_description(renew.certificate) if renew.certificate else self.peer
+        assert present is not None  # there was a handshake
+        if self._welcomed and not (present.kind == "client" and same_name(present.name, self.name)):
+            raise Refused("certificate of another name")
+        renewed = await self._server.office.renew(present, renew.csr)
+        if self._welcomed:
+            self.send(renewed)
+        else:
+            self.finish(renewed, "renewed")
 
 
 class _Doorway(TLSMemoryBIOFactory):

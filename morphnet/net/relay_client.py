@@ -20,6 +20,7 @@ from morphnet.errors import MalformedFrame, Refused
 from morphnet.net.dial import Destination, Dial, Net, phrase_of
 from morphnet.net.tls import ClientTls, established, handshake_trouble, is_certificate_alert
 from morphnet.net.websocket import HANDSHAKE, Socket, client_factory
+from morphnet.wire import signals
 from morphnet.wire.batch import Arrival, Departure, Endpoint
 from morphnet.wire.relaying import (
     CALL,
@@ -30,6 +31,8 @@ from morphnet.wire.relaying import (
     Register,
     Registered,
     RelayMessage,
+    Renew,
+    Renewed,
     Revocations,
     TurnedAway,
     Undelivered,
@@ -75,7 +78,7 @@ class Listener(typing.Protocol):
         """It is gone."""
         ...
 
-    def said(self, relay: RelayClient, message: Drain | Revocations) -> None:
+    def said(self, relay: RelayClient, message: Drain | Revocations | Renewed) -> None:
         """The relay has something to say."""
         ...
 
@@ -109,7 +112,8 @@ class RelayClient:
         self.pq = "require"  # or "allow": a proxy in front of a relay may know no ML-KEM; peers require it all the same
         self.refused = 0  # that found the line full, or down
         self._names: dict[int, str] = {}
-        self._listener, self._tls, self._clock = listener, tls, cast(IReactorTime, net)
+        self.tls = tls
+        self._listener, self._clock = listener, cast(IReactorTime, net)
         self._dial = Dial(net, to, float(HANDSHAKE))
         shown = f"[{to.host}]" if ":" in to.host else to.host
         factory = client_factory(self, f"wss://{shown}:{to.port}/", net)
@@ -216,7 +220,7 @@ class RelayClient:
                     self._listener.absent(self, message.name)
             case Undelivered():
                 self.refused += 1
-            case Drain() | Revocations():
+            case Drain() | Revocations() | Renewed():
                 self._listener.said(self, message)
             case _:
                 raise MalformedFrame(f"{message.type} out of place")
@@ -253,7 +257,11 @@ class RelayClient:
         else:
             self._listener.failed(self, why)
 
-    def tell(self, message: Revocations) -> None:
+    def renew(self, request: signals.Renew) -> None:
+        """Ask the relay for our next certificate."""
+        self.tell(Renew(request.csr, request.certificate))
+
+    def tell(self, message: Revocations | Renew) -> None:
         """Tell the relay something."""
         if self._socket is not None and self.answer is not None:
             self._socket.send_text(encode(message))

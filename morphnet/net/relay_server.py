@@ -20,7 +20,7 @@ from morphnet.net.websocket import Socket, server_factory
 from morphnet.rendezvous.registry import COME_AGAIN, Registry
 from morphnet.wire.messages import phrase
 from morphnet.wire.places import LINE, Place
-from morphnet.wire.relaying import Register, RelayMessage, Revocations, TurnedAway, Watch, decode, encode
+from morphnet.wire.relaying import Register, RelayMessage, Renew, Revocations, TurnedAway, Watch, decode, encode
 
 REGISTER_WITHIN = 10.0  # seconds from an open socket to its first message
 
@@ -93,6 +93,7 @@ class RelayServer:
         self.complaints = Complaints(reactor.seconds)
         self.closing = False
         self.told_revocations: Callable[[str, str], None] = lambda network, crl: None  # a node brings a list
+        self.asked_renewal: Callable[[RelayLine, Renew], None] = lambda line, message: None
         self._limits, self._pq = limits, pq
         self._limiter = SourceLimiter(limits.rate, limits.burst, limits.sources)
         self._lobby: Lobby[Socket] = Lobby(limits.half_open, limits.half_open_per_source)
@@ -185,6 +186,8 @@ class RelayServer:
             self.registry.watch(line, message.names)
         elif isinstance(message, Revocations) and line.registered:
             self.told_revocations(line.network, message.crl)
+        elif isinstance(message, Renew) and line.registered:
+            self.asked_renewal(line, message)
         else:
             raise MalformedFrame(f"{message.type} out of place")
 

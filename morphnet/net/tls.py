@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Protocol, cast
 from weakref import WeakKeyDictionary
@@ -113,12 +113,12 @@ class _Outcome:
 _outcomes: WeakKeyDictionary[SSL.Connection, _Outcome] = WeakKeyDictionary()
 
 
-def _is_good_for(certificate: x509.Certificate, wanted: x509.ObjectIdentifier) -> bool:
+def _is_good_for(certificate: x509.Certificate, wanted: Iterable[x509.ObjectIdentifier]) -> bool:
     try:
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:
         return False
-    return wanted in usage
+    return any(each in usage for each in wanted)
 
 
 def _context(identity: Identity) -> SSL.Context:
@@ -149,7 +149,7 @@ def _context(identity: Identity) -> SSL.Context:
 class _Side:
     """One end's policy: `judge` says who a certificate that our CA signed belongs to."""
 
-    excused = INVITE_USAGE  # the usage that we take though OpenSSL does not
+    excused: tuple[x509.ObjectIdentifier, ...] = ()  # the usages that we take though OpenSSL does not
     explains = False  # let one that `judge` refuses through the handshake, so that `established` can say why
 
     def __init__(self, identity: Identity) -> None:
@@ -201,11 +201,12 @@ class _Side:
 @implementer(IOpenSSLServerConnectionCreator)
 class ServerTls(_Side):
     """
-    The server's end: lets in clients and invitations that are not revoked.
+    The server's end: lets in clients, invitations and relays that are not revoked.
 
     :param revoked: asked at every handshake with a serial (see Peer); must not block.
     """
 
+    excused = (INVITE_USAGE, ExtendedKeyUsageOID.SERVER_AUTH)  # a relay asks for its next certificate
     # OpenSSL's alert for our own refusals is "internal error", which tells a revoked client nothing.
     explains = True
 
@@ -219,9 +220,9 @@ class ServerTls(_Side):
         return connection
 
     def judge(self, certificate: x509.Certificate) -> Peer:
-        """:raises Refused: neither client nor invitation, or revoked."""
+        """:raises Refused: revoked; which kind may say what is the control port's and the relay's affair."""
         peer = describe(certificate)
-        if peer.kind not in ("client", "invite"):
+        if peer.kind not in ("client", "invite", "server"):
             raise Refused(_VERIFY_TROUBLE[_WRONG_PURPOSE])
         if self._revoked(peer.serial):
             raise Refused("certificate revoked")
@@ -270,7 +271,7 @@ class PeerTls(_Side):
     :param revoked: asked at every handshake with a serial; must not block.
     """
 
-    excused = ExtendedKeyUsageOID.CLIENT_AUTH
+    excused = (ExtendedKeyUsageOID.CLIENT_AUTH,)
 
     def __init__(self, identity: Identity, peer: str, revoked: Callable[[str], bool]) -> None:
         self._peer, self._revoked = peer, revoked

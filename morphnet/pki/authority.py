@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from cryptography import x509
@@ -30,6 +30,7 @@ CLIENT_LIFETIME = 365 * DAY
 INVITE_LIFETIME = DAY
 SKEW = DAY  # seconds that a certificate is dated back, for clocks that are late: by a time zone, or a summer's hour
 LONGEST_REQUEST = 8192  # characters of a PEM certificate request
+LONGEST_PEM = 16384  # of a certificate
 
 # Extended key usage of an invitation: good for asking for a certificate, for nothing else. Every other use of TLS
 # refuses it, because it is not clientAuth. Source: docs/protocol section 7.
@@ -57,11 +58,12 @@ class Description:
     not_after: float
     addresses: tuple[str, ...] = ()  # IP addresses in the subjectAltName: of a client, those that it has inside
     issuer: str = ""  # key identifier of the CA that signed it, hex: which network it is of
+    pem: str = field(default="", repr=False, compare=False)  # the certificate itself
 
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A client's new certificate, ready to be sent and to be remembered."""
+    """A new certificate, ready to be sent and to be remembered."""
 
     pem: str
     serial: str  # hex
@@ -130,6 +132,7 @@ def describe(certificate: x509.Certificate) -> Description:
         certificate.not_valid_after_utc.timestamp(),
         tuple(str(each.value) for each in _alternatives(certificate) if isinstance(each, x509.IPAddress)),
         issuer_of(certificate),
+        as_pem(certificate).decode("ascii"),
     )
 
 
@@ -144,6 +147,20 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def read_description(pem: str) -> Description:
+    """
+    Whose certificate a text is; that it is good nobody has looked at.
+
+    :raises Refused: it is none, or none of ours.
+    """
+    if len(pem) > LONGEST_PEM:
+        raise Refused("certificate too long")
+    try:
+        return describe(x509.load_pem_x509_certificate(pem.encode("ascii", "replace")))
+    except _UNREADABLE:
+        raise Refused("certificate that cannot be read") from None
 
 
 def issuer_of(certificate: x509.Certificate) -> str:
@@ -190,9 +207,9 @@ def check(certificate: x509.Certificate, ca: x509.Certificate, kind: str, name: 
 
 
 def renewal_due(certificate: x509.Certificate, *, now: float) -> bool:
-    """Whether less than a third of its life is left."""
+    """Whether less than a third of its life is left; or it has not begun: the clock of who signed it was ahead."""
     begun, ends = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
-    return now >= ends - (ends - begun) / 3
+    return not begun <= now < ends - (ends - begun) / 3
 
 
 def make_request(key: PrivateKey, name: str) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from morphnet.errors import ConfigError, Refused
+from morphnet.errors import ConfigError, HostError, Refused
 from morphnet.store.base import CertificateRecord, Lease, PoolExhausted, Store
-
-RENEWAL_PAUSE = 3600  # seconds between two renewals of one name, so that nobody can fill the store
 
 
 class Issued(Protocol):
@@ -30,24 +29,54 @@ class Issued(Protocol):
         "Unix seconds."
 
 
-class Authority(Protocol):
-    """What signs."""
+class Shown(Protocol):
+    """A certificate that somebody has."""
 
-    def certify(self, name: str, request_pem: str, now: float, addresses: Sequence[str] = ()) -> Issued:
+    @property
+    def name(self) -> str:
+        "Whose."
+
+    @property
+    def kind(self) -> str:
+        '"invite", "client" or "server".'
+
+    @property
+    def serial(self) -> str:
+        "Hex."
+
+    @property
+    def pem(self) -> str:
+        "The certificate itself."
+
+
+class Signer(Protocol):
+    """What signs, and judges by itself whether it may."""
+
+    def join(self, invitation_pem: str, csr_pem: str, addresses: Sequence[str]) -> Awaitable[Issued]:
         """
-        A client's certificate for the public key in a request, and its inner addresses.
+        The first certificate of the machine that an invitation names, with its inner addresses.
 
-        :raises Refused: the request is no good.
-        :raises ConfigError: the CA is not good now.
+        :raises Refused: the request or the invitation is no good.
+        :raises ConfigError: nothing can be signed now; or HostError.
+        """
+        ...
+
+    def renew(self, certificate_pem: str, csr_pem: str, addresses: Sequence[str]) -> Awaitable[Issued]:
+        """
+        The certificate after that one: for the same key, usage and names.
+
+        :param addresses: its inner ones, if that one does not say them.
+        :raises Refused: the request or the certificate is no good, or it is too soon.
+        :raises ConfigError: nothing can be signed now; or HostError.
         """
         ...
 
 
 class Enrolment:
     """
-    The server's side of joining and renewing.
+    The CA host's side of joining and renewing.
 
-    :param wall: Unix seconds, now: certificates are dated by it.
+    :param wall: Unix seconds, now.
     :param lease: the inner addresses of a name, for its certificate; None for certificates without.
     """
 
@@ -55,59 +84,47 @@ class Enrolment:
 
     def __init__(
         self,
-        authority: Authority,
+        signer: Signer,
         store: Store,
         wall: Callable[[], float],
         lease: Callable[[str], Deferred[Lease]] | None = None,
     ) -> None:
-        self._authority, self._store, self._wall, self._lease = authority, store, wall, lease
-        self._renewing: set[str] = set()  # names; at most one per open link
+        self._signer, self._store, self._wall, self._lease = signer, store, wall, lease
+        self._busy: set[str] = set()  # serials that something is being signed for
 
-    async def join(self, invite_serial: str, name: str, csr_pem: str) -> str:
+    async def join(self, invitation: Shown, csr_pem: str) -> str:
         """
         The first certificate of a machine, in PEM.
 
-        :param invite_serial: hex, of the certificate that opened the link.
-        :param name: in that certificate; the one the machine will have.
+        :param invitation: that opened the link.
         :raises Refused: the request is no good, or the invitation was used, revoked or has expired.
         """
-        # First, so that a broken request does not cost the invitation.
-        issued = self._certify(name, csr_pem, await self._addresses(name))
-        # The one step that decides between two who come at the same time with the same invitation.
-        if not await self._store.use_invite(invite_serial, int(self._wall())):
-            raise Refused("this invitation was used, revoked or has expired")
-        await self._remember(name, issued)
-        self._log.info("{name} has joined", name=name)
+        with _alone(self._busy, invitation.serial, "this invitation is being used"):
+            addresses = await self._addresses(invitation.name)
+            # First, so that a broken request does not cost the invitation.
+            issued = await self._signed(self._signer.join(invitation.pem, csr_pem, addresses))
+            # Two processes may have the same store: this step decides between them.
+            if not await self._store.use_invite(invitation.serial, int(self._wall())):
+                raise Refused("this invitation was used, revoked or has expired")
+            await self._remember(invitation.name, "client", issued)
+        self._log.info("{name} has joined", name=invitation.name)
         return issued.pem
 
-    async def renew(self, name: str, csr_pem: str) -> str:
+    async def renew(self, present: Shown, csr_pem: str) -> str:
         """
-        The next certificate of a machine that is connected, in PEM.
+        The next certificate of a machine, server or relay, in PEM.
 
-        :param name: in the certificate that it has shown.
-        :raises Refused: the request is no good, or comes too soon after the last one.
+        :param present: the one that it has. Who brings it need not be its holder: only its key makes the request.
+        :raises Refused: the request or the certificate is no good, or it comes too soon after the last one.
         """
-        if name in self._renewing:  # or many at once would all find that the last one is long ago
-            raise Refused("this certificate is being renewed")
-        self._renewing.add(name)
-        try:
-            return await self._renew(name, csr_pem)
-        finally:
-            self._renewing.discard(name)
-
-    async def _renew(self, name: str, csr_pem: str) -> str:
-        issued = self._certify(name, csr_pem, await self._addresses(name))
-        good = [
-            each.not_after
-            for each in await self._store.certificates()
-            if each.name == name and each.kind == "client" and not each.revoked_at
-        ]
-        if not good:
-            raise Refused("this machine has no good certificate any more")
-        if issued.not_after - max(good) < RENEWAL_PAUSE:
-            raise Refused("this certificate was renewed a moment ago")
-        await self._remember(name, issued)
-        self._log.info("{name} has a new certificate", name=name)
+        with _alone(self._busy, present.serial, "this certificate is being renewed"):
+            known = [each for each in await self._store.certificates() if each.serial == present.serial]
+            if not known or known[0].revoked_at or known[0].name != present.name or known[0].kind != present.kind:
+                raise Refused("this machine has no good certificate any more")
+            addresses = await self._addresses(present.name) if present.kind == "client" else []
+            issued = await self._signed(self._signer.renew(present.pem, csr_pem, addresses))
+            await self._remember(present.name, present.kind, issued)
+        self._log.info("{name} has a new certificate", name=present.name)
         return issued.pem
 
     async def _addresses(self, name: str) -> list[str]:
@@ -120,12 +137,24 @@ class Enrolment:
             raise Refused("no inner address is left in the server's pool") from None
         return [address for address in (lease.inner4, lease.inner6) if address]
 
-    def _certify(self, name: str, csr_pem: str, addresses: Sequence[str]) -> Issued:
+    async def _signed(self, signing: Awaitable[Issued]) -> Issued:
         try:
-            return self._authority.certify(name, csr_pem, self._wall(), addresses)
-        except ConfigError as trouble:  # ours, not the machine's: it learns nothing of it
+            return await signing
+        except (ConfigError, HostError) as trouble:  # ours, not the machine's: it learns nothing of it
             self._log.error("cannot sign certificates: {trouble}", trouble=str(trouble))
             raise Refused("the server cannot sign certificates now") from None
 
-    async def _remember(self, name: str, issued: Issued) -> None:
-        await self._store.add_certificate(CertificateRecord(issued.serial, name, "client", issued.not_after))
+    async def _remember(self, name: str, kind: str, issued: Issued) -> None:
+        await self._store.add_certificate(CertificateRecord(issued.serial, name, kind, issued.not_after))
+
+
+@contextmanager
+def _alone(busy: set[str], serial: str, otherwise: str) -> Iterator[None]:
+    """:raises Refused: the same is being done already."""
+    if serial in busy:
+        raise Refused(otherwise)
+    busy.add(serial)
+    try:
+        yield
+    finally:
+        busy.discard(serial)

@@ -46,6 +46,7 @@ class Terms:
     node_rate: float = 12.5e6  # bytes a second that one node may have forwarded; it is not read faster
     echo_port: int = 0  # UDP; 0: none
     second_port: int = 0
+    renews: str = ""  # the network whose certificates it has renewed
 
 
 class Registry:
@@ -127,7 +128,8 @@ class Registry:
     def _welcome(self, guest: Guest) -> Registered:
         ports = self.terms.echo_port, self.terms.second_port
         secrets = (guest.echo_id.hex(), guest.echo_key.hex()) if ports[0] else ("", "")
-        return Registered(guest.number, (str(guest.line.observed),), *ports, *secrets)
+        renews = bool(self.terms.renews) and guest.network == self.terms.renews
+        return Registered(guest.number, (str(guest.line.observed),), *ports, *secrets, renews)
 
     def watch(self, line: Line, names: Iterable[str]) -> None:
         """It wants to know of others."""

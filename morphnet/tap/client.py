@@ -90,6 +90,9 @@ class ClientService(RoleService):
             node.join_mesh(Mesh(config.mesh, config.tuning, pump, identity, reactor, config.state_dir))
         if config.server:
             self._prepare_link(node)
+        if config.server or config.mesh.relays:
+            node.renewal = Renewal(config.pki_dir, config.name, node, time.time)
+            self.every(LOOK_EVERY, node.renew_in_time)
         scan = UplinkScan(config.uplinks, (*config.exclude, tun.name))
         self._watch = UplinkWatch(reactor, node.uplinks_are, scan)
         self._watch.start()
@@ -106,8 +109,7 @@ class ClientService(RoleService):
         config = self.config
         host, port = split_address(config.server, CONTROL_PORT)
         self._tls = ClientTls(identity_of(config.pki_dir, config.name), config.server_name or host)
-        node.renewal = Renewal(config.pki_dir, config.name, self._tls, time.time)
-        self.every(LOOK_EVERY, node.renew_in_time)
+        node.shows.append(self._tls)
         ear = _Ear(node)
         to = Destination(host, port, self._sources, self._resolver(node))
         self._client = ControlClient(reactor, self._tls, to, ear)

@@ -17,6 +17,7 @@ from morphnet.net.control_client import Link
 from morphnet.net.host import ClientNetwork, Host
 from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump
+from morphnet.net.tls import Identity
 from morphnet.net.tun import Tun
 from morphnet.net.uplinks import Uplink
 from morphnet.pki.names import split_address
@@ -27,7 +28,7 @@ from morphnet.tap.inside import by_family, inside
 from morphnet.tap.mesh import Mesh
 from morphnet.tap.node import Node, shown_address
 from morphnet.tap.peer_names import PeerNames
-from morphnet.tap.renewal import Renewal
+from morphnet.tap.renewal import Renewal, Shows
 from morphnet.tap.ways import Ways
 from morphnet.tunnel.events import Effects, Event, PathChanged
 from morphnet.tunnel.path import Path, State
@@ -54,6 +55,8 @@ class ClientNode(Node):
         self.uplinks: list[Uplink] = []
         self.network_changed: Callable[[], None] = lambda: None  # told to the life story of the control link
         self.renewal: Renewal | None = None
+        self.shows: list[Shows] = []  # our certificate, besides the mesh
+        self._turn = 0  # of those who may renew it
         self.mesh: Mesh | None = None  # the peers, if there shall be any
         self._lan: EthernetLan | None = None  # layer 2, if it is wanted
         self._names: PeerNames | None = None  # kept in /etc/hosts
@@ -145,7 +148,7 @@ class ClientNode(Node):
                 session.set_scheduler(signal.name)
                 self.tell("scheduler", session.peer, f"the server asked for {signal.name}")
             case Renewed():
-                self._renewed(signal)
+                self.renewed(signal.certificate)
             case Revoked():
                 self.tell("revoked", "", "the server says that our certificate is revoked: ask for a new invitation")
             case Drain():
@@ -154,18 +157,28 @@ class ClientNode(Node):
                 self.tell("goodbye", "", signal.reason or "the server says goodbye")
 
     def renew_in_time(self) -> None:
-        """Ask for the next certificate when it is time; called now and then, and with each new link."""
-        request = self.renewal.request() if self.renewal is not None and self.link is not None else None
-        if request is not None and self.link is not None:
-            self.link.send(Renew(request))
+        """Ask for the next certificate when it is time; called now and then, and with each new link or line."""
+        asking: list[Callable[[Renew], None]] = self.mesh.relays.renewing() if self.mesh is not None else []
+        if (link := self.link) is not None:
+            asking.insert(0, link.send)
+        request = self.renewal.request() if self.renewal is not None and asking else None
+        if request is not None:
+            self._turn += 1  # one of them may be unable to
+            asking[(self._turn - 1) % len(asking)](request)
 
-    def _renewed(self, signal: Renewed) -> None:
+    def renewed(self, certificate: str) -> None:
+        """The server or a relay has had our certificate renewed: look at it before it is used."""
         try:
             if self.renewal is not None:
-                self.renewal.accept(signal.certificate)
+                self.renewal.accept(certificate)
                 self.tell("renewed", "", "our certificate was renewed")
         except MorphnetError as problem:
             self._log.warn("the renewed certificate is not used: {problem}", problem=str(problem))
+
+    def use(self, identity: Identity) -> None:
+        """Show another certificate from the next handshake on; handshakes with peers look for themselves."""
+        for each in (*self.shows, *(self.mesh.relays.shows() if self.mesh is not None else ())):
+            each.use(identity)
 
     def link_lost(self, reason: str) -> None:
         """The control link is gone; the data plane goes on."""
@@ -219,6 +232,7 @@ class ClientNode(Node):
                 " invitation, or set [mesh] networks as on the machine where the network was founded"
             )
         self.mesh, mesh.tell = mesh, self.tell
+        mesh.reached, mesh.renewed = self.renew_in_time, self.renewed
         self._inner = by_family(inner)
         mtu = self.config.tuning.mtu
         self.host.client_up(ClientNetwork(self.tun.name, *self._inner, mtu, (), (), False, tuple(networks)))

@@ -69,6 +69,8 @@ class Mesh:
         self.peers: dict[str, Peer] = {}
         self.counts: Counter[str] = Counter()
         self.tell: Callable[[str, str, str], None] = lambda kind, session, text: None  # one line of history
+        self.reached: Callable[[], None] = lambda: None  # a relay: it may renew our certificate
+        self.renewed: Callable[[str], None] = lambda certificate: None  # it has
         self.revocations = Revoked(identity, state_dir)
         self.named: list[Callable[[dict[str, tuple[str, ...]]], None]] = []  # told of the peers' inner addresses
         self.doors = PeerDoors(reactor, pump, config.port, self._doors_changed)

@@ -38,8 +38,10 @@ from morphnet.store.ledger import DATABASE, Ledger
 from morphnet.store.sqlite import SqliteStore
 from morphnet.tap.options import ConfigOptions, options_for
 from morphnet.tap.relay_node import EnrolmentOffice, RelayNode
-from morphnet.tap.renewal import Renewal, identity_of
+from morphnet.tap.relay_renewal import Afar, Nobody, RelayRenewal, Signatory
+from morphnet.tap.renewal import LOOK_EVERY, Renewal, SelfRenewal, identity_of
 from morphnet.tap.service import RoleService, reactor
+from morphnet.tap.signing import signer_for
 from morphnet.wire.batch import Arrival, Departure
 from morphnet.wire.neighbouring import MOST_GUESTS
 
@@ -67,11 +69,13 @@ class RelayService(RoleService):
         config = self.config
         identity = self._identity()
         self._cas = {network_of(ca): ca for ca in x509.load_pem_x509_certificates(identity.ca)}
-        terms = Terms(config.max_nodes, config.node_rate, config.echo_port, config.echo_port + 1)
+        enrols = config.enrol and key_path(config.pki_dir, CA).exists()
+        renews = network_of(next(iter(self._cas.values()))) if enrols or config.renew_at else ""
+        terms = Terms(config.max_nodes, config.node_rate, config.echo_port, config.echo_port + 1, renews)
         registry = self._registry(terms)
         self._node = node = RelayNode(config, registry)
         tls = ServerTls(identity, self._is_revoked)
-        self._renewal = Renewal(config.pki_dir, config.name, tls, time.time)
+        self._renewal = Renewal(config.pki_dir, config.name, tls, time.time, self._identity)
         limits = replace(LIMITS, connections=min(config.max_nodes + LIMITS.half_open, self.files - 64))
         door = Proxied(list(self._cas.values()), self._is_revoked, time.time) if config.proxy else tls
         self._server = RelayServer(door, registry, reactor, limits)
@@ -84,10 +88,14 @@ class RelayService(RoleService):
             for echo_port in (terms.echo_port, terms.second_port):
                 self._open_echo(host, echo_port)
         serves = [f"tcp {port}{' for a proxy' if config.proxy else ''}, udp {terms.echo_port} and {terms.second_port}"]
-        if config.enrol and key_path(config.pki_dir, CA).exists():
-            self._enrol(tls, identity, node)
+        signatory: Signatory = Afar(config.renew_at, self._identity, reactor) if config.renew_at else Nobody()
+        if enrols:
+            signatory = self._enrol(tls, identity, node)
             serves.append(f"tcp {config.control_port} for invitations")
         node.serves = tuple(f"{host} {', '.join(serves)}" for host in config.listen)
+        renewal = RelayRenewal(signatory, reactor)
+        self._server.asked_renewal = renewal.asked
+        self.every(LOOK_EVERY, SelfRenewal(self._renewal, renewal.own, node.tell).look, now=True)
         if self._redis is not None:
             self._redis.start()
         node.state = "serving"
@@ -123,14 +131,15 @@ class RelayService(RoleService):
             others += b"\n" + pem
         return replace(identity, ca=identity.ca + others)
 
-    def _enrol(self, tls: ServerTls, identity: Identity, node: RelayNode) -> None:
+    def _enrol(self, tls: ServerTls, identity: Identity, node: RelayNode) -> EnrolmentOffice:
         config = self.config
         ledger = Ledger(config.state_dir / DATABASE)
         known = ledger.certificates()
         self._store = store = SqliteStore(ledger, reactor)
         lease = partial(store.lease, pool4=config.pool4, pool6=config.pool6)
-        self._authority = authority = load_authority(config.pki_dir)
-        enrolment = Enrolment(authority, store, time.time, lambda name: lease(name, fresh_session=os.urandom(16)))
+        self._authority = load_authority(config.pki_dir)
+        signer = signer_for(config)
+        enrolment = Enrolment(signer, store, time.time, lambda name: lease(name, fresh_session=os.urandom(16)))
         names = names_of(x509.load_pem_x509_certificate(identity.certificate))
         own = join_address(names[:2][-1], config.relay_port)  # the first is what it is called, the next where it is
         self._tell_revocations(known)  # before anybody may come in
@@ -138,6 +147,7 @@ class RelayService(RoleService):
         self._control = ControlServer(tls, office, reactor)
         for host in config.listen:
             self._listen(host, config.control_port, self._control.factory)
+        return office
 
     def _listen(self, host: str, port: int, factory: IProtocolFactory, *, shared: bool = False) -> None:
         optional = host == "::" and len(self.config.listen) > 1

@@ -14,6 +14,7 @@ from morphnet.config import RelayConfig
 from morphnet.errors import ConfigError, Refused
 from morphnet.net.control_server import Caller
 from morphnet.net.pump import since_boot
+from morphnet.net.tls import Peer
 from morphnet.ops.history import History
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.rendezvous.registry import Registry
@@ -21,7 +22,7 @@ from morphnet.status import GuestStatus, Happening, NetcheckStatus, NodeStatus, 
 from morphnet.tap.node import shown_address
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.places import Place
-from morphnet.wire.signals import Hello, Joined, Signal, Welcome
+from morphnet.wire.signals import Hello, Joined, Renewed, Signal, Welcome
 
 DRAIN_SECONDS = 5.0  # that nodes have to go elsewhere, if the operator does not say
 
@@ -147,13 +148,13 @@ class EnrolmentOffice:
     def gone(self, caller: Caller, reason: str) -> None:
         """Nobody was welcomed."""
 
-    async def join(self, serial: str, name: str, csr: str) -> Joined:
-        """Sign the first certificate of `name`, and tell it where machines meet."""
-        certificate, config = await self._enrolment.join(serial, name, csr), self._node.config
-        self._node.tell("joined", name, "an invitation was used")
+    async def join(self, invitation: Peer, csr: str) -> Joined:
+        """Have the first certificate of a machine signed, and tell it where machines meet."""
+        certificate, config = await self._enrolment.join(invitation, csr), self._node.config
+        self._node.tell("joined", invitation.name, "an invitation was used")
         networks = tuple(pool for pool in (config.pool4, config.pool6) if pool)
         return Joined(certificate, self._ca, config.announce or self._own, networks, vpn=False)
 
-    async def renew(self, caller: Caller, csr: str) -> str:
-        """:raises Refused: nobody was welcomed."""
-        raise Refused("renew where the VPN's server is")
+    async def renew(self, present: Peer, csr: str) -> Renewed:
+        """Have the next certificate of a machine or relay signed."""
+        return Renewed(await self._enrolment.renew(present, csr), self._ca)

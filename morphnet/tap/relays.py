@@ -23,7 +23,17 @@ from morphnet.tunnel.echoing import Echoer
 from morphnet.tunnel.events import Effects
 from morphnet.wire.batch import Arrival, Endpoint
 from morphnet.wire.places import LINE, OBSERVED, VARYING, Place, read_places
-from morphnet.wire.relaying import EVERYBODY, MOST_WATCHED, Drain, Present, Register, Registered, Revocations
+from morphnet.wire.relaying import (
+    EVERYBODY,
+    MOST_WATCHED,
+    Drain,
+    Present,
+    Register,
+    Registered,
+    Renewed,
+    Revocations,
+)
+from morphnet.wire.signals import Renew
 
 if TYPE_CHECKING:
     from morphnet.tap.mesh import Mesh
@@ -179,6 +189,7 @@ class Relays:
         self._draining.discard(relay)
         self.rank()
         self._lines[relay][0].opened()
+        self._mesh.reached()
         self._mesh.tell("relay-up", "", f"relay {relay.host} is reached")
         if self._mesh.revocations.pem:
             relay.tell(Revocations(self._mesh.revocations.pem))
@@ -215,19 +226,30 @@ class Relays:
         """It is gone."""
         self._mesh.absent(relay, name)
 
-    def said(self, relay: RelayClient, message: Drain | Revocations) -> None:
-        """The relay goes away, or has a list of revoked certificates."""
+    def said(self, relay: RelayClient, message: Drain | Revocations | Renewed) -> None:
+        """The relay goes away, has a list of revoked certificates, or our next certificate."""
         if isinstance(message, Drain):
             self._draining.add(relay)
             self.rank()
             text = f"relay {relay.host} goes away in {message.seconds:.0f} s: {message.reason}"
             self._mesh.tell("relay-drain", "", text)
             self._mesh.relays_changed()
+        elif isinstance(message, Renewed):
+            self._mesh.renewed(message.certificate)
         elif self._mesh.revocations.learn(message.crl):
             for other in self._lines:
                 if other is not relay:
                     other.tell(message)
             self._mesh.revoked()
+
+    def renewing(self) -> list[Callable[[Renew], None]]:
+        """What asks each relay that renews certificates."""
+        able = [relay for relay in self._by_nearness() if relay.answer is not None and relay.answer.renews]
+        return [relay.renew for relay in able]
+
+    def shows(self) -> list[ClientTls]:
+        """What shows our certificate to relays."""
+        return [relay.tls for relay in self._lines]
 
     def handshake(self, relay: RelayClient, name: str, content: bytes) -> None:
         """Bytes of a peer's handshake."""

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any, Protocol
 
 from cryptography import x509
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
-from morphnet.errors import MalformedFrame
-from morphnet.net.tls import ClientTls, Identity, ServerTls
-from morphnet.pki.authority import make_request, renewal_due
-from morphnet.pki.files import load_credentials, read_certificate, read_key, write_certificate
+from morphnet.errors import ConfigError, HostError, MalformedFrame, PeerError
+from morphnet.net.tls import Identity
+from morphnet.pki.authority import as_pem, make_request, renewal_due
+from morphnet.pki.files import CA, certificate_path, load_credentials, read_certificate, read_key, write_certificate
+from morphnet.pki.trust import check_successor, read_cas
+from morphnet.wire.signals import Renew, Renewed
 
-LOOK_EVERY = 3600.0  # seconds between looks whether it is time
+LOOK_EVERY = 600.0  # seconds between looks whether it is time
 
 
 def identity_of(pki_dir: Path, name: str) -> Identity:
@@ -25,34 +31,63 @@ def identity_of(pki_dir: Path, name: str) -> Identity:
     return Identity(credentials.certificate, credentials.key, credentials.ca)
 
 
+class Shows(Protocol):
+    """What shows a certificate in handshakes."""
+
+    def use(self, identity: Identity) -> None:
+        """
+        From the next handshake on.
+
+        :raises ConfigError: it is not usable.
+        """
+
+
 class Renewal:
     """
     One end's certificate on disk and in its TLS.
 
     :param wall: Unix seconds, now.
+    :param identity: what is on the disk, and whom else to trust; by default `identity_of`.
     """
 
-    def __init__(self, pki_dir: Path, name: str, tls: ServerTls | ClientTls, wall: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        pki_dir: Path,
+        name: str,
+        tls: Shows,
+        wall: Callable[[], float],
+        identity: Callable[[], Identity] | None = None,
+    ) -> None:
         self._pki_dir, self._name, self._tls, self._wall = pki_dir, name, tls, wall
+        self._identity = identity or (lambda: identity_of(pki_dir, name))
+        self._shown: Identity | None = None  # what we have had shown; None: what there was at the start
 
-    def request(self) -> str | None:
-        """A certificate request (PEM) when less than a third of the certificate's life is left, else None."""
-        if not renewal_due(read_certificate(self._pki_dir, self._name), now=self._wall()):
+    def request(self) -> Renew | None:
+        """What to ask for when less than a third of the certificate's life is left, else None."""
+        present = read_certificate(self._pki_dir, self._name)
+        if not renewal_due(present, now=self._wall()):
             return None
-        return make_request(read_key(self._pki_dir, self._name), self._name)
+        return Renew(make_request(read_key(self._pki_dir, self._name), self._name), as_pem(present).decode("ascii"))
 
     def accept(self, certificate_pem: str) -> None:
         """
-        Keep and show the certificate that the server has signed.
+        Keep and show the certificate that somebody has had signed for us.
 
-        :raises MalformedFrame: it is not for our key.
+        :raises MalformedFrame: it is none.
+        :raises Refused: it is of another CA, key, name or usage, or not good now: ours stays.
         """
         try:
-            certificate = x509.load_pem_x509_certificate(certificate_pem.encode())
-        except ValueError:
+            certificate = x509.load_pem_x509_certificate(certificate_pem.encode("ascii", "replace"))
+        except (ValueError, x509.InvalidVersion):
             raise MalformedFrame("renewed certificate that cannot be read") from None
-        if certificate.public_key() != read_key(self._pki_dir, self._name).public_key():
-            raise MalformedFrame("renewed certificate for another key")
+        path = certificate_path(self._pki_dir, CA)
+        check_successor(
+            certificate,
+            read_certificate(self._pki_dir, self._name),
+            read_key(self._pki_dir, self._name).public_key(),
+            read_cas(path.read_bytes(), str(path)),
+            now=self._wall(),
+        )
         write_certificate(self._pki_dir, self._name, certificate)
         self.read_again()
 
@@ -62,4 +97,49 @@ class Renewal:
 
         :raises ConfigError: it is not usable; the old one is shown on.
         """
-        self._tls.use(identity_of(self._pki_dir, self._name))
+        identity = self._identity()
+        if identity != self._shown:
+            self._tls.use(identity)
+            self._shown = identity
+
+
+class SelfRenewal:
+    """
+    Of a process that serves: it looks by itself, and knows whom to ask.
+
+    :param ask: has a certificate signed; may raise Refused.
+    :param tell: one line of history.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        renewal: Renewal,
+        ask: Callable[[Renew], Coroutine[Deferred[Any], Any, Renewed]],
+        tell: Callable[[str, str, str], object],
+    ) -> None:
+        self._renewal, self._ask, self._tell = renewal, ask, tell
+        self._asking = False
+
+    def look(self) -> None:
+        """Show what another process has renewed; ask when it is time and nobody has."""
+        if not self._asking:
+            self._asking = True
+            Deferred.fromCoroutine(self._look()).addErrback(self._failed)
+
+    async def _look(self) -> None:
+        try:
+            self._renewal.read_again()
+            request = self._renewal.request()
+            if request is not None:
+                self._renewal.accept((await self._ask(request)).certificate)
+                self._tell("renewed", "", "our certificate was renewed")
+        finally:
+            self._asking = False
+
+    def _failed(self, failure: Failure) -> None:
+        if failure.check(PeerError, ConfigError, HostError) is None:
+            self._log.failure("the certificate cannot be renewed", failure)
+        else:
+            self._log.warn("the certificate cannot be renewed now: {why}", why=str(failure.value))

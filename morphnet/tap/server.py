@@ -23,14 +23,14 @@ from morphnet.net.tls import ServerTls
 from morphnet.net.tun import Tun
 from morphnet.net.udp import UdpDoor
 from morphnet.net.uplinks import UplinkScan, served_addresses
-from morphnet.pki.files import load_authority
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.store.ledger import DATABASE, Ledger
 from morphnet.store.sqlite import SqliteStore
 from morphnet.tap.options import ConfigOptions, options_for
-from morphnet.tap.renewal import Renewal, identity_of
+from morphnet.tap.renewal import LOOK_EVERY, Renewal, SelfRenewal, identity_of
 from morphnet.tap.server_node import ServerNode, gateway, interface
 from morphnet.tap.service import EventSink, RoleService, reactor
+from morphnet.tap.signing import signer_for
 from morphnet.tunnel.tunnel import Tunnel
 
 Options = options_for(ServerConfig, Path("/etc/morphnet/server.toml"))
@@ -52,14 +52,14 @@ class ServerService(RoleService):
     def open(self) -> ServerNode:
         config = self.config
         identity = identity_of(config.pki_dir, config.name)
-        authority = load_authority(config.pki_dir)
+        signer = signer_for(config)
         sink = EventSink()
         self._pump = Pump(reactor, Tunnel(server=True, entropy=os.urandom), since_boot, sink)
         ledger = Ledger(config.state_dir / DATABASE)
         revoked = {record.serial for record in ledger.certificates() if record.revoked_at}
         self._store = SqliteStore(ledger, reactor)
         lease = partial(self._store.lease, pool4=config.pool4, pool6=config.pool6)
-        enrolment = Enrolment(authority, self._store, time.time, lambda name: lease(name, fresh_session=os.urandom(16)))
+        enrolment = Enrolment(signer, self._store, time.time, lambda name: lease(name, fresh_session=os.urandom(16)))
         self._node = node = ServerNode(config, self._pump, self._store, enrolment, os.urandom)
         node.ca = identity.ca.decode()
         node.revoked = revoked  # known before anybody may come in
@@ -70,7 +70,7 @@ class ServerService(RoleService):
         scan = UplinkScan(excluded=(config.tun,))
         node.addresses = partial(served_addresses, scan, [door.host for door in node.doors])
         tls = ServerTls(identity, node.is_revoked)
-        node.renewal = Renewal(config.pki_dir, config.name, tls, time.time)
+        node.renewal = renewal = Renewal(config.pki_dir, config.name, tls, time.time)
         limits = replace(LIMITS, connections=min(LIMITS.connections, self.files // 2))
         self._control = ControlServer(tls, node, reactor, limits)
         node.control_counters = self._control.counters
@@ -78,6 +78,7 @@ class ServerService(RoleService):
             self._listen(host)
         self.every(min(SWEEP_EVERY, max(1.0, config.session_timeout_s)), node.sweep)
         self.every(ACCOUNT_EVERY, node.account)
+        self.every(LOOK_EVERY, SelfRenewal(renewal, node.renew_own, node.tell).look, now=True)
         node.state = "serving"
         self._log.info("morph-server {name} is serving", name=config.name)
         return node

@@ -14,8 +14,10 @@ from morphnet.config import SCHEDULERS, ServerConfig
 from morphnet.errors import Refused
 from morphnet.net.control_server import Caller
 from morphnet.net.pump import Pump
+from morphnet.net.tls import Peer
 from morphnet.net.tun import Tun
 from morphnet.net.udp import UdpDoor
+from morphnet.pki.authority import read_description
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.store.base import Lease, PoolExhausted, Store
 from morphnet.tap.node import Node
@@ -24,7 +26,7 @@ from morphnet.tunnel.keyring import GENERATION_STEP
 from morphnet.tunnel.session import Session
 from morphnet.wire.frames import MAX_EPOCH
 from morphnet.wire.keys import split_export
-from morphnet.wire.signals import Goodbye, Hello, Joined, Revoked, Scheduler, Signal, Welcome
+from morphnet.wire.signals import Goodbye, Hello, Joined, Renew, Renewed, Revoked, Scheduler, Signal, Welcome
 
 FIRST_IDS = 8  # issued ids that a client gets with its welcome
 
@@ -180,16 +182,20 @@ class ServerNode(Node):
             del self._callers[caller.name]
             self.tell("control-down", caller.name, f"control link is down: {reason}")
 
-    async def join(self, serial: str, name: str, csr: str) -> Joined:
-        """Sign the first certificate of `name`, and tell it where machines meet."""
-        certificate = await self.enrolment.join(serial, name, csr)
-        self.tell("joined", name, "an invitation was used")
+    async def join(self, invitation: Peer, csr: str) -> Joined:
+        """Have the first certificate of a machine signed, and tell it where machines meet."""
+        certificate = await self.enrolment.join(invitation, csr)
+        self.tell("joined", invitation.name, "an invitation was used")
         networks = tuple(pool for pool in (self.config.pool4, self.config.pool6) if pool)
         return Joined(certificate, self.ca, self.config.relays, networks)
 
-    async def renew(self, caller: Caller, csr: str) -> str:
-        """Sign the next certificate of a connected client, in PEM."""
-        return await self.enrolment.renew(caller.name, csr)
+    async def renew(self, present: Peer, csr: str) -> Renewed:
+        """Have the next certificate of a machine or relay signed."""
+        return Renewed(await self.enrolment.renew(present, csr), self.ca)
+
+    async def renew_own(self, request: Renew) -> Renewed:
+        """The same for the server itself."""
+        return await self.renew(read_description(request.certificate), request.csr)
 
     # -- housekeeping --------------------------------------------------------------------------------------------------
 

@@ -114,11 +114,11 @@ class RoleService(MultiService):
         if settings.manhole.enabled:
             ManholeService(reactor, settings.manhole, settings.run_dir, settings.state_dir, node).setServiceParent(self)
 
-    def every(self, seconds: float, what: Callable[[], object]) -> None:
-        """Do `what` at that interval until the service stops."""
+    def every(self, seconds: float, what: Callable[[], object], *, now: bool = False) -> None:
+        """Do `what` at that interval until the service stops; with `now` also at once."""
         loop = LoopingCall(what)
         loop.clock = reactor
-        loop.start(seconds, now=False).addErrback(lambda failure: self._log.failure("housekeeping stopped", failure))
+        loop.start(seconds, now=now).addErrback(lambda failure: self._log.failure("housekeeping stopped", failure))
         self._loops.append(loop)
 
     def stopService(self) -> Deferred[None]:

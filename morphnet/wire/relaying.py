@@ -18,7 +18,7 @@ from morphnet.errors import MalformedFrame
 from morphnet.wire.batch import MAX_SEGMENTS
 from morphnet.wire.fields import Real, Several, Text, Truth, Whole
 from morphnet.wire.messages import Catalogue
-from morphnet.wire.signals import Name, Pem, Phrase
+from morphnet.wire.signals import Name, Pem, PemOrNothing, Phrase
 
 VERSION = 1
 LIMIT = 1 << 16  # bytes of one text
@@ -61,6 +61,7 @@ class Registered:
     second_port: Port = 0  # another UDP port, to see whether a NAT maps each destination anew
     echo_id: Annotated[str, Text(re.compile(r"([0-9a-f]{16})?"))] = ""
     echo_key: Annotated[str, Text(re.compile(r"([0-9a-f]{64})?"))] = ""
+    renews: Annotated[bool, Truth()] = False  # the relay has certificates renewed for its guests
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,24 @@ class Revocations:
 
 
 @dataclass(frozen=True, slots=True)
+class Renew:
+    """The node asks for its next certificate, of a relay that renews."""
+
+    type: ClassVar[str] = "renew"
+    csr: Pem
+    certificate: Pem  # its present one
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """The next certificate. There is no answer if there is none: the node asks again."""
+
+    type: ClassVar[str] = "renewed"
+    certificate: Pem
+    ca: PemOrNothing = ""  # the CAs that the network trusts now
+
+
+@dataclass(frozen=True, slots=True)
 class Undelivered:
     """An envelope to that number did not arrive: it is gone, or its line is full."""
 
@@ -126,9 +145,11 @@ class Undelivered:
     gone: Annotated[bool, Truth()]
 
 
-RelayMessage = Register | Registered | TurnedAway | Watch | Present | Absent | Drain | Revocations | Undelivered
+RelayMessage = (
+    Register | Registered | TurnedAway | Watch | Present | Absent | Drain | Revocations | Renew | Renewed | Undelivered
+)
 _MESSAGES = Catalogue[RelayMessage](
-    (Register, Registered, TurnedAway, Watch, Present, Absent, Drain, Revocations, Undelivered), LIMIT
+    (Register, Registered, TurnedAway, Watch, Present, Absent, Drain, Revocations, Renew, Renewed, Undelivered), LIMIT
 )
 
 

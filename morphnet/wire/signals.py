@@ -44,6 +44,7 @@ Word = Annotated[str, Text(_WORD)]
 Name = Annotated[str, Text(_NAME)]
 Phrase = Annotated[str, Text(_PHRASE)]
 Pem = Annotated[str, Text(_PEM)]
+PemOrNothing = Annotated[str, Text(re.compile(_PEM.pattern.replace("{1,", "{0,")))]
 _IdTexts = Annotated[tuple[str, ...], Several(Text(re.compile(r"[0-9a-f]{40}")), 64)]
 Words = Annotated[tuple[str, ...], Several(Text(_WORD), 16)]
 Epoch = Annotated[int, Whole(0, (1 << 23) - 1)]
@@ -182,18 +183,20 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Renew:
-    """A client asks for its next certificate."""
+    """A client or a relay asks for a next certificate: its own, or that of one who cannot ask itself."""
 
     type: ClassVar[str] = "renew"
     csr: Pem
+    certificate: PemOrNothing = ""  # the present one; "": the one that was shown
 
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """The client's next certificate."""
+    """The next certificate."""
 
     type: ClassVar[str] = "renewed"
     certificate: Pem
+    ca: PemOrNothing = ""  # the CAs that the network trusts now
 
 
 Signal = (

@@ -33,7 +33,7 @@ from morphnet.net.tls import ClientTls, Identity
 from morphnet.pki.authority import Authority, as_pem
 from morphnet.pki.files import load_authority
 from morphnet.wire.batch import Arrival
-from morphnet.wire.relaying import DATAGRAMS, Drain, Present, Register, Registered, Revocations, bundle
+from morphnet.wire.relaying import DATAGRAMS, Drain, Present, Register, Registered, Renewed, Revocations, bundle
 
 reactor = cast(Any, _reactor)
 AT_ONCE = 16
@@ -78,7 +78,7 @@ class Node:
     def absent(self, relay: RelayClient, name: str) -> None:
         pass
 
-    def said(self, relay: RelayClient, message: Drain | Revocations) -> None:
+    def said(self, relay: RelayClient, message: Drain | Renewed | Revocations) -> None:
         pass
 
     def handshake(self, relay: RelayClient, name: str, content: bytes) -> None:

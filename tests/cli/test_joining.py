@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.cli.joining import _Deadline, request_certificate
 from morphnet.errors import ConfigError
-from morphnet.pki.authority import Authority, as_pem, check, serial_text
+from morphnet.pki.authority import Authority, as_pem, check, describe
 from morphnet.pki.invitation import Invitation, decode, encode
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.store.base import CertificateRecord
@@ -19,7 +19,7 @@ from morphnet.store.memory import MemoryStore
 from morphnet.wire.signals import Join, Joined, Ping, Refusal
 from morphnet.wire.signals import encode as encode_signal
 from tests.fakes_joining import Answer, FakeServer, server_identity
-from tests.fakes_pki import a_client, a_key, an_authority, an_invitation
+from tests.fakes_pki import FakeSigner, a_client, a_key, an_authority, an_invitation
 
 KEY = a_key(9)
 
@@ -35,12 +35,14 @@ class JoiningTests(SynchronousTestCase):
         self.authority = an_authority(now=self.now)
         self.invitation = decode(encode(an_invitation(self.authority, now=self.now)))
         self.store = MemoryStore()
-        self.enrolment = Enrolment(self.authority, self.store, lambda: self.now)
-        serial = serial_text(self.invitation.certificate)
+        self.enrolment = Enrolment(FakeSigner(self.authority, lambda: self.now), self.store, lambda: self.now)
+        self.shown = describe(self.invitation.certificate)
+        serial = self.shown.serial
         self.store.add_certificate(CertificateRecord(serial, "laptop", "invite", int(self.invitation.not_after)))
 
     def _enrol(self, join: Join, serial: str, name: str) -> bytes:
-        asked = Deferred.fromCoroutine(self.enrolment.join(serial, name, join.csr))
+        self.assertEqual((serial, name), (self.shown.serial, self.shown.name))
+        asked = Deferred.fromCoroutine(self.enrolment.join(self.shown, join.csr))
         answers: list[Joined | Refusal] = []
         asked.addCallback(lambda pem: answers.append(Joined(pem, as_pem(self.authority.certificate).decode())))
         asked.addErrback(lambda failure: answers.append(Refusal(str(failure.value))))

@@ -19,10 +19,23 @@ from morphnet.net.control_client import ControlClient
 from morphnet.net.control_server import ControlServer
 from morphnet.net.dial import Destination, Net
 from morphnet.net.limits import Limits
-from morphnet.net.tls import ClientTls
-from morphnet.wire.signals import Drain, Hello, Join, Ping, Pong, Renew, Signal, SignalReader, Welcome, encode
+from morphnet.net.tls import ClientTls, Identity
+from morphnet.wire.signals import (
+    Drain,
+    Hello,
+    Join,
+    Ping,
+    Pong,
+    Refusal,
+    Renew,
+    Renewed,
+    Signal,
+    SignalReader,
+    Welcome,
+    encode,
+)
 from tests.fakes_control import SERVER_HOST, FakeListener, Gateway, address_of
-from tests.fakes_tls import SERVER
+from tests.fakes_tls import CLIENT, INVITE, SERVER
 
 HELLO = encode(Hello(name="laptop"))
 
@@ -80,12 +93,12 @@ class PortTestCase(SynchronousTestCase):
         self.assertTrue(self.knock(cast(IProtocol, raw), host))
         return raw
 
-    def insider(self) -> Raw:
-        """A peer with a good certificate, its handshake complete."""
+    def insider(self, identity: Identity | None = None) -> Raw:
+        """A peer with a good certificate (by default a client's), its handshake complete."""
         raw = Raw()
         inner = Factory()
         inner.buildProtocol = lambda addr: raw  # type: ignore[method-assign]
-        tls = ClientTls(self.gateway.laptop, "gateway")
+        tls = ClientTls(identity or self.gateway.laptop, "gateway")
         outer = TLSMemoryBIOFactory(tls, True, cast(IProtocolFactory, inner), self.net).buildProtocol(None)
         self.knock(cast(IProtocol, outer))
         self.net.settle()
@@ -246,6 +259,37 @@ class InsiderTests(PortTestCase):
         raw.say(struct.pack("!I", (1 << 16) + 1))
         self.assert_dropped(raw)
         self.assertEqual(self.office.went, ["message of 65537 bytes"])
+
+    def test_relay(self) -> None:
+        """A relay, whose certificate is a server's, may have certificates renewed, its own or another's; no more."""
+        relay, other = (self.gateway.ca.identity(name, usage) for name, usage in (("meet", SERVER), ("anna", CLIENT)))
+        for said, whose in ((Renew("CSR"), "meet"), (Renew("CSR", other.certificate.decode()), "anna")):
+            raw = self.insider(relay)
+            raw.say(encode(said))
+            self.net.settle()
+            self.assertEqual(raw.signals(), [Renewed("NEXT")])
+            self.assertEqual(self.office.renewed.pop(), (whose, "CSR"))
+        raw = self.insider(relay)
+        raw.say(HELLO)
+        self.net.settle()
+        self.assertEqual(raw.signals(), [Refusal("certificate of a wrong usage", None)])
+        raw = self.insider(relay)
+        raw.say(encode(Join("CSR")))
+        self.assert_dropped(raw)
+        self.assertEqual(self.office.hellos + self.office.joined, [])
+
+    def test_renew_for_another(self) -> None:
+        """A client may have its own certificate renewed, whichever it has now, and nobody else's."""
+        for name, usage in (("anna", CLIENT), ("laptop", SERVER), ("laptop", INVITE)):
+            raw = self.welcomed()
+            raw.say(encode(Renew("CSR", self.gateway.ca.identity(name, usage).certificate.decode())))
+            self.net.settle()
+            self.assertEqual(raw.signals()[1], Refusal("certificate of another name", None))
+        self.assertEqual(self.office.renewed, [])
+        raw = self.welcomed()
+        raw.say(encode(Renew("CSR", self.gateway.ca.identity("laptop", CLIENT).certificate.decode())))
+        self.net.settle()
+        self.assertEqual(raw.signals()[1], Renewed("NEXT"))
 
     def test_out_of_place(self) -> None:
         """What does not belong where it is said ends the link."""

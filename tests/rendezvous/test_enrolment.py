@@ -4,35 +4,40 @@ from __future__ import annotations
 
 from cryptography import x509
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import ConfigError, Refused
-from morphnet.pki.authority import CA_LIFETIME, check, describe, make_request, serial_text
-from morphnet.rendezvous.enrolment import RENEWAL_PAUSE, Enrolment
+from morphnet.pki.authority import CA_LIFETIME, CLIENT_LIFETIME, check, describe, make_request, read_description
+from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.store.base import CertificateRecord, Lease, PoolExhausted
 from morphnet.store.memory import MemoryStore
-from tests.fakes_pki import NOW, a_key, an_authority, an_invitation
+from tests.fakes_pki import NOW, FakeSigner, a_key, an_authority, an_invitation
 
 REQUEST = make_request(a_key(9), "laptop")
+DUE = CLIENT_LIFETIME * 0.7  # seconds after which a certificate is renewed
 
 
 class EnrolmentTests(SynchronousTestCase):
     def setUp(self) -> None:
         """A network with one open invitation."""
-        self.clock, self.store = Clock(), MemoryStore()
-        self.clock.advance(NOW)
+        self.now, self.store = NOW, MemoryStore()
         self.authority = an_authority()
-        self.enrolment = Enrolment(self.authority, self.store, self.clock.seconds)
+        self.signer = FakeSigner(self.authority, self._wall)
+        self.enrolment = Enrolment(self.signer, self.store, self._wall)
         invitation = an_invitation(self.authority)
-        self.serial = serial_text(invitation.certificate)
-        self.store.add_certificate(CertificateRecord(self.serial, "laptop", "invite", int(invitation.not_after)))
+        self.invitation = describe(invitation.certificate)
+        self.store.add_certificate(
+            CertificateRecord(self.invitation.serial, "laptop", "invite", int(invitation.not_after))
+        )
+
+    def _wall(self) -> float:
+        return self.now
 
     def _join(self, request: str = REQUEST) -> Deferred[str]:
-        return Deferred.fromCoroutine(self.enrolment.join(self.serial, "laptop", request))
+        return Deferred.fromCoroutine(self.enrolment.join(self.invitation, request))
 
-    def _renew(self, name: str = "laptop", request: str = REQUEST) -> Deferred[str]:
-        return Deferred.fromCoroutine(self.enrolment.renew(name, request))
+    def _renew(self, present: str, request: str = REQUEST) -> Deferred[str]:
+        return Deferred.fromCoroutine(self.enrolment.renew(read_description(present), request))
 
     def _leased(self, *leases: Lease | PoolExhausted) -> list[str]:
         """Those are the leases that there are from now on, one for each question; answers with who asked."""
@@ -43,14 +48,14 @@ class EnrolmentTests(SynchronousTestCase):
             found = next(given)
             return fail(found) if isinstance(found, PoolExhausted) else succeed(found)
 
-        self.enrolment = Enrolment(self.authority, self.store, self.clock.seconds, lease)
+        self.enrolment = Enrolment(self.signer, self.store, self._wall, lease)
         return asked
 
     def _addresses(self, pem: str) -> tuple[str, ...]:
         return describe(x509.load_pem_x509_certificate(pem.encode())).addresses
 
-    def _records(self) -> list[CertificateRecord]:
-        return [each for each in self.successResultOf(self.store.certificates()) if each.kind == "client"]
+    def _records(self, kind: str = "client") -> list[CertificateRecord]:
+        return [each for each in self.successResultOf(self.store.certificates()) if each.kind == kind]
 
     def test_join(self) -> None:
         """The machine gets a client certificate for its own key, and the store knows it."""
@@ -58,17 +63,24 @@ class EnrolmentTests(SynchronousTestCase):
         certificate = x509.load_pem_x509_certificate(pem.encode())
         check(certificate, self.authority.certificate, "client", "laptop", now=NOW)
         self.assertEqual(certificate.public_key(), a_key(9).public_key())
-        self.assertEqual([each.serial for each in self._records()], [serial_text(certificate)])
+        self.assertEqual([each.serial for each in self._records()], [read_description(pem).serial])
 
     def test_addresses(self) -> None:
-        """A certificate bears the inner addresses of its name, the first one and the next, whichever pools are on."""
-        pools = (("10.73.0.2", "fd73::2"), ("", "fd73::2"), ("", ""))
+        """A certificate bears the inner addresses of its name, and the next one the same, whatever pools there are."""
+        pools = (("10.73.0.2", "fd73::2"), ("", "fe73::2"))
         asked = self._leased(*(Lease("laptop", *inner, bytes(16)) for inner in pools))
-        self.assertEqual(self._addresses(self.successResultOf(self._join())), ("10.73.0.2", "fd73::2"))
-        for addresses in (("fd73::2",), ()):
-            self.clock.advance(RENEWAL_PAUSE)
-            self.assertEqual(self._addresses(self.successResultOf(self._renew())), addresses)
-        self.assertEqual(asked, ["laptop"] * 3)
+        pem = self.successResultOf(self._join())
+        self.assertEqual(self._addresses(pem), ("10.73.0.2", "fd73::2"))
+        self.now += DUE
+        self.assertEqual(self._addresses(self.successResultOf(self._renew(pem))), ("10.73.0.2", "fd73::2"))
+        self.assertEqual(asked, ["laptop"] * 2)
+
+    def test_addresses_added(self) -> None:
+        """A certificate without addresses gets those of its name when it is renewed."""
+        pem = self.successResultOf(self._join())
+        self._leased(Lease("laptop", "10.73.0.2", "", bytes(16)))
+        self.now += DUE
+        self.assertEqual(self._addresses(self.successResultOf(self._renew(pem))), ("10.73.0.2",))
 
     def test_no_address_left(self) -> None:
         """When the pool is used up the machine is told so, and its invitation is still good."""
@@ -82,8 +94,10 @@ class EnrolmentTests(SynchronousTestCase):
         self.assertEqual(self._addresses(self.successResultOf(self._join())), ())
 
     def test_once(self) -> None:
-        """The second to come with an invitation is turned away."""
+        """The second to come with an invitation is turned away, also where the signer has forgotten the first."""
         self.successResultOf(self._join())
+        self.failureResultOf(self._join(), Refused)
+        self.enrolment = Enrolment(FakeSigner(self.authority, self._wall), self.store, self._wall)
         self.failureResultOf(self._join(), Refused)
         self.assertEqual(len(self._records()), 1)
 
@@ -96,53 +110,61 @@ class EnrolmentTests(SynchronousTestCase):
         """A revoked invitation is worth nothing, nor is an expired one."""
         self.store.revoke("laptop", int(NOW))
         self.failureResultOf(self._join(), Refused)
-        self.clock.advance(2 * 86400)
+        self.now += 2 * 86400
         self.failureResultOf(self._join(), Refused)
 
     def test_renew(self) -> None:
-        """A later certificate for the same name, with a new key if it likes; the old one stays good."""
-        self.successResultOf(self._join())
-        self.clock.advance(RENEWAL_PAUSE)
-        pem = self.successResultOf(self._renew(request=make_request(a_key(10), "other")))
-        certificate = x509.load_pem_x509_certificate(pem.encode())
-        check(certificate, self.authority.certificate, "client", "laptop", now=NOW + RENEWAL_PAUSE)
-        self.assertEqual(len(self._records()), 2)
+        """A later certificate for the same name and key; the store knows it, and the old one stays good."""
+        pem = self.successResultOf(self._join())
+        self.now += DUE
+        renewed = self.successResultOf(self._renew(pem))
+        certificate = x509.load_pem_x509_certificate(renewed.encode())
+        check(certificate, self.authority.certificate, "client", "laptop", now=self.now)
+        self.assertEqual(
+            [each.serial for each in self._records()], [read_description(each).serial for each in (pem, renewed)]
+        )
 
-    def test_renew_again_and_again(self) -> None:
-        """Nobody fills the store by renewing."""
-        self.successResultOf(self._join())
-        for _ in range(5):
-            self.failureResultOf(self._renew(), Refused)
-        self.clock.advance(RENEWAL_PAUSE)
-        for _ in range(5):
-            self._renew().addErrback(lambda failure: failure.trap(Refused) and None)
-        self.assertEqual(len(self._records()), 2)
+    def test_renew_server(self) -> None:
+        """A server's certificate is renewed in the same way, and noted as a server's."""
+        present = describe(self.authority.server(a_key(3).public_key(), ["meet.example", "192.0.2.9"], now=NOW))
+        self.store.add_certificate(CertificateRecord(present.serial, present.name, "server", int(present.not_after)))
+        self.now += DUE
+        renewed = self.successResultOf(self._renew(present.pem, make_request(a_key(3), "meet.example")))
+        self.assertEqual(read_description(renewed).addresses, ("192.0.2.9",))
+        self.assertEqual([each.name for each in self._records("server")], ["meet.example"] * 2)
 
     def test_renew_at_the_same_time(self) -> None:
         """Two links of one machine get one certificate between them."""
-        self.successResultOf(self._join())
-        self.clock.advance(RENEWAL_PAUSE)
+        pem = self.successResultOf(self._join())
+        self.now += DUE
         store = _SlowStore(self.store)
-        self.enrolment = Enrolment(self.authority, store, self.clock.seconds)  # type: ignore[arg-type]
-        first = self._renew()
-        self.failureResultOf(self._renew(), Refused)
+        self.enrolment = Enrolment(self.signer, store, self._wall)  # type: ignore[arg-type]
+        first = self._renew(pem)
+        self.failureResultOf(self._renew(pem), Refused)
         store.answer()
         self.successResultOf(first)
 
     def test_renew_revoked(self) -> None:
-        """Who was revoked while connected gets no new certificate; nor does a stranger."""
-        self.successResultOf(self._join())
-        self.clock.advance(RENEWAL_PAUSE)
+        """Who was revoked while connected gets no new certificate; nor does one whom the store does not know."""
+        pem = self.successResultOf(self._join())
+        self.now += DUE
         self.store.revoke("laptop", int(NOW))
-        self.failureResultOf(self._renew(), Refused)
-        self.failureResultOf(self._renew("stranger"), Refused)
+        self.failureResultOf(self._renew(pem), Refused)
+        stranger = self.authority.client(a_key(9).public_key(), "stranger", now=NOW)
+        self.failureResultOf(self._renew(describe(stranger).pem), Refused)
+        self.assertEqual(len(self._records()), 1)
 
-    def test_ca_expired(self) -> None:
+    def test_cannot_sign(self) -> None:
         """The machine is not told why the server cannot sign; the operator is."""
-        self.clock.advance(CA_LIFETIME)
-        refused = self.failureResultOf(self._join(), Refused)
-        self.assertNotIn("CA", str(refused.value))
+        pem = self.successResultOf(self._join())
+        self.now += CA_LIFETIME - 3600
+        late = describe(self.authority.client(a_key(9).public_key(), "laptop", now=self.now))
+        self.store.add_certificate(CertificateRecord(late.serial, "laptop", "client", int(late.not_after)))
+        self.signer.signer._authority.certificate = an_authority(2, now=self.now + CA_LIFETIME).certificate
+        refused = self.failureResultOf(self._renew(late.pem), Refused)
+        self.assertEqual(refused.value.reason, "the server cannot sign certificates now")
         self.assertFalse(refused.check(ConfigError))
+        self.assertNotEqual(pem, "")
 
 
 class _SlowStore:

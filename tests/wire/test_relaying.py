@@ -26,6 +26,8 @@ from morphnet.wire.relaying import (
     Register,
     Registered,
     RelayMessage,
+    Renew,
+    Renewed,
     Revocations,
     TurnedAway,
     Undelivered,
@@ -41,11 +43,11 @@ from morphnet.wire.relaying import (
 )
 
 REGISTER = Register("laptop", "0123456789abcdef", ("phone", EVERYBODY))
-REGISTERED = Registered(7, ("line 203.0.113.9 50000",), 3478, 3479, "01" * 8, "02" * 32)
+REGISTERED = Registered(7, ("line 203.0.113.9 50000",), 3478, 3479, "01" * 8, "02" * 32, True)
 ALL: dict[RelayMessage, bytes] = {
     REGISTER: b'{"type":"register","name":"laptop","instance":"0123456789abcdef","watch":["phone","*"],"version":1}',
     REGISTERED: b'{"type":"registered","number":7,"observed":["line 203.0.113.9 50000"],"echo_port":3478,'
-    b'"second_port":3479,"echo_id":"0101010101010101","echo_key":"' + b"02" * 32 + b'"}',
+    b'"second_port":3479,"echo_id":"0101010101010101","echo_key":"' + b"02" * 32 + b'","renews":true}',
     TurnedAway("full", 3.0): b'{"type":"turned-away","reason":"full","retry_after":3.0}',
     Watch(("phone",)): b'{"type":"watch","names":["phone"]}',
     Present(8, "phone", "fedcba9876543210", ("observed 2001:db8::9 1",)): b'{"type":"present","number":8,'
@@ -53,6 +55,8 @@ ALL: dict[RelayMessage, bytes] = {
     Absent(8, "phone"): b'{"type":"absent","number":8,"name":"phone"}',
     Drain(5.0, "update"): b'{"type":"drain","seconds":5.0,"reason":"update"}',
     Revocations("PEM"): b'{"type":"revocations","crl":"PEM"}',
+    Renew("CSR", "PEM"): b'{"type":"renew","csr":"CSR","certificate":"PEM"}',
+    Renewed("PEM", "CA"): b'{"type":"renewed","certificate":"PEM","ca":"CA"}',
     Undelivered(8, True): b'{"type":"undelivered","number":8,"gone":true}',
 }
 _calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure
@@ -64,6 +68,7 @@ PLACES = st.lists(
     st.builds("observed {} {}".format, st.ip_addresses(), st.integers(0, 65535)), max_size=32
 ).map(tuple)  # fmt: skip
 PHRASES = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)
+PEMS = st.text("AZaz09+/=\n- ", min_size=1, max_size=100)
 ANY: st.SearchStrategy[RelayMessage] = st.one_of(
     st.builds(Register, NAMES, TOKENS, st.lists(NAMES | st.just(EVERYBODY), max_size=5).map(tuple)),
     st.builds(Registered, NUMBERS, PLACES, st.integers(0, 65535), st.integers(0, 65535), st.just("") | TOKENS),
@@ -72,7 +77,9 @@ ANY: st.SearchStrategy[RelayMessage] = st.one_of(
     st.builds(Present, NUMBERS, NAMES, TOKENS, PLACES),
     st.builds(Absent, NUMBERS, NAMES),
     st.builds(Drain, st.floats(0, 86400), PHRASES),
-    st.builds(Revocations, st.text("AZaz09+/=\n- ", min_size=1, max_size=100)),
+    st.builds(Revocations, PEMS),
+    st.builds(Renew, PEMS, PEMS),
+    st.builds(Renewed, PEMS, st.just("") | PEMS),
     st.builds(Undelivered, NUMBERS, st.booleans()),
 )
 

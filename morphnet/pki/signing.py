@@ -1,0 +1,136 @@
+"""
+What the CA's key is used for, and for nothing else: the one verb is "sign this request", under an invitation that was
+not used, or under a certificate that is still good. Who asks is not trusted.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from cryptography import x509
+
+from morphnet.errors import Refused
+from morphnet.pki.authority import (
+    LONGEST_PEM,
+    Authority,
+    Description,
+    Issued,
+    PublicKey,
+    as_pem,
+    describe,
+    names_of,
+    renewal_due,
+    requested_key,
+    serial_text,
+)
+from morphnet.pki.book import JOIN, RENEW, Entries, Entry
+from morphnet.pki.trust import check_among
+
+PAUSE = 3600  # seconds from one certificate for a parent to the next; each pause is twice the one before
+MOST_ADDRESSES = 2  # one of each family
+
+
+class Records(Protocol):
+    """The CA's book."""
+
+    def opened(self) -> AbstractContextManager[Entries]:
+        "For one act."
+
+
+class Signer:
+    """
+    :param cas: of the network: the one that signs, and others whose certificates may be renewed under it.
+    :param wall: Unix seconds, now.
+    """
+
+    def __init__(
+        self, authority: Authority, cas: Sequence[x509.Certificate], book: Records, wall: Callable[[], float]
+    ) -> None:
+        self._authority, self._cas, self._book, self._wall = authority, cas, book, wall
+
+    def join(self, invitation_pem: str, csr_pem: str, addresses: Sequence[str] = ()) -> Issued:
+        """
+        The first certificate of the machine that an invitation names.
+
+        :param addresses: its inner ones, for good.
+        :raises Refused: the request is no good, or the invitation was used, revoked or has expired.
+        """
+        now, invitation = self._wall(), _certificate(invitation_pem)
+        found, key = check_among(invitation, self._cas, "invite", "", now=now), requested_key(csr_pem)
+        with self._book.opened() as book:
+            if found.serial in book.revoked or book.signed_for.get(found.serial):
+                raise Refused("this invitation was used, revoked or has expired")
+            inner = _free(addresses, found.name, book)
+            return self._sign(book, JOIN, found, key, [found.name, *inner], "client")
+
+    def renew(self, certificate_pem: str, csr_pem: str, addresses: Sequence[str] = ()) -> Issued:
+        """
+        The next certificate of a machine, server or relay: for the same key, with the same names and usage.
+
+        A server's may have ended, or not have begun: the CA's host was off for a year, or had a wrong clock.
+
+        :param addresses: its inner ones, if the present certificate does not say them.
+        :raises Refused: the request is no good, the certificate not ours, revoked or ended, or it is too soon.
+        """
+        now, present = self._wall(), _certificate(certificate_pem)
+        kind = describe(present).kind
+        if kind not in ("client", "server"):
+            raise Refused("certificate of a wrong usage")
+        begins, ends = present.not_valid_before_utc.timestamp(), present.not_valid_after_utc.timestamp()
+        at = max(begins, min(now, ends - 1)) if kind == "server" else now
+        found, key = check_among(present, self._cas, kind, "", now=at), requested_key(csr_pem)
+        if key != present.public_key():
+            raise Refused("certificate request with another key")
+        with self._book.opened() as book:
+            if found.serial in book.revoked:
+                raise Refused("certificate revoked")
+            self._check_due(present, book.signed_for.get(found.serial, []), now)
+            names = names_of(present)
+            if kind == "client" and not found.addresses:
+                names += _free(addresses, found.name, book)
+            return self._sign(book, RENEW, found, key, names, kind)
+
+    def _check_due(self, present: x509.Certificate, before: Sequence[Entry], now: float) -> None:
+        """:raises Refused: nobody needs another certificate yet."""
+        by_another = describe(present).issuer != describe(self._authority.certificate).issuer
+        if not by_another and not renewal_due(present, now=now + PAUSE):  # an hour, for clocks that differ
+            raise Refused("this certificate is good for long enough")
+        if before and before[-1].at <= now < before[-1].at + PAUSE * 2 ** (len(before) - 1):
+            raise Refused("this certificate was renewed a moment ago")
+
+    def _sign(
+        self, book: Entries, what: str, parent: Description, key: PublicKey, names: Sequence[str], kind: str
+    ) -> Issued:
+        now = self._wall()
+        if kind == "server":
+            signed = self._authority.server(key, names, now=now)
+        else:
+            signed = self._authority.client(key, names[0], now=now, addresses=names[1:])
+        serial, inner = serial_text(signed), describe(signed).addresses if kind == "client" else ()
+        book.add(Entry(int(now), what, parent.name, serial, parent.serial, inner))
+        return Issued(as_pem(signed).decode("ascii"), serial, int(signed.not_valid_after_utc.timestamp()))
+
+
+def _certificate(pem: str) -> x509.Certificate:
+    if len(pem) > LONGEST_PEM:
+        raise Refused("certificate too long")
+    try:
+        return x509.load_pem_x509_certificate(pem.encode("ascii"))
+    except (ValueError, x509.InvalidVersion):
+        raise Refused("certificate that cannot be read") from None
+
+
+def _free(addresses: Sequence[str], name: str, book: Entries) -> list[str]:
+    """:raises Refused: they are no addresses, too many, or somebody else's."""
+    try:
+        inner = [str(ipaddress.ip_address(each)) for each in addresses[: MOST_ADDRESSES + 1]]
+    except ValueError:
+        raise Refused("inner address that is none") from None
+    if len(inner) > MOST_ADDRESSES:
+        raise Refused("too many inner addresses")
+    if any(book.holders.get(each, name) != name for each in inner):
+        raise Refused("inner address of another machine")
+    return inner
