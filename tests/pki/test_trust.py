@@ -73,7 +73,7 @@ class SuccessorTests(SynchronousTestCase):
     def test_dates(self) -> None:
         """One that has ended, has not begun, or ends sooner is refused."""
         self.assertEqual(self._reason(self._next(), LATER + CLIENT_LIFETIME), "certificate expired")
-        self.assertEqual(self._reason(self._next(), LATER - 86400), "certificate not valid yet")
+        self.assertEqual(self._reason(self._next(), LATER - 2 * 86400), "certificate not valid yet")
         older = self.authority.client(KEY, "laptop", now=NOW - 86400, addresses=("10.73.0.2",))
         self.assertEqual(self._reason(older, NOW), "certificate that ends sooner than the present one")
 
