@@ -16,12 +16,14 @@ from morphnet.errors import ConfigError, HostError
 from morphnet.ops.feedclient import ask
 from morphnet.ops.places import FEED
 from morphnet.pki.authority import describe, names_of, serial_text
+from morphnet.pki.expiry import CA_SOON, SOON, trouble
 from morphnet.pki.files import CA, load_authority, read_certificate, read_key, write_certificate
 from morphnet.pki.names import checked_host
 from morphnet.rights import rights_of
 from morphnet.store.base import CertificateRecord
 
 _PATIENCE = 2.0  # seconds to wait for the running server
+_LATE = 3  # exit code of `list`
 _SHOWN = 16  # characters of a serial in the table
 
 pki = Commands(
@@ -48,7 +50,11 @@ def _state(record: CertificateRecord, at: float) -> str:
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 @dir_option
 def list_(as_json: bool, place: Place) -> None:
-    """Every certificate and invitation: whose, of which kind, until when."""
+    """
+    Every certificate and invitation: whose, of which kind, until when.
+
+    The exit code is 3 when one of them should have been renewed by now.
+    """
     config, at = load_server(place), now()
     ca = describe(read_certificate(config.pki_dir, CA))
     with ledger_in(config.state_dir) as ledger:
@@ -65,8 +71,29 @@ def list_(as_json: bool, place: Place) -> None:
             for each in records
         ]
         click.echo(json.dumps(rows, indent=2))
-        return
-    _print_table(records, at)
+    else:
+        _print_table(records, at)
+    late = _late(records, at)
+    for sentence in late:
+        click.echo(sentence, err=True)
+    if late:
+        raise SystemExit(_LATE)
+
+
+def _late(records: list[CertificateRecord], at: float) -> list[str]:
+    """What should have been renewed by now: of each name and kind, its last certificate; it may be in use."""
+    cures = {
+        CA: (CA_SOON, "`morphnet pki rotate` makes the next one"),
+        "server": (SOON, "is it running? its log says why it was not renewed"),
+        "client": (SOON, "it renews itself while it is connected; `morphnet pki revoke` it if it is gone for good"),
+    }
+    last = {(each.name, each.kind): each for each in records if not each.revoked_at and each.kind in cures}
+    found = []
+    for (name, kind), each in last.items():
+        soon, cure = cures[kind]
+        if each.not_after > at or kind != "client":  # a machine that is gone is no news for ever
+            found.append(trouble(f"the {kind} certificate of {name}", each.not_after, cure, now=at, soon=soon))
+    return [each for each in found if each is not None]
 
 
 def _print_table(records: list[CertificateRecord], at: float) -> None:

@@ -91,8 +91,9 @@ class ClientService(RoleService):
         if config.server:
             self._prepare_link(node)
         if config.server or config.mesh.relays:
-            node.renewal = Renewal(config.pki_dir, config.name, node, time.time)
-            self.every(LOOK_EVERY, node.renew_in_time)
+            cure = f"it renews itself when the server or a relay is reached, or `morphnet invite {config.name}` there"
+            node.renewal = Renewal(config.pki_dir, config.name, node, time.time, cure=cure)
+            self.every(LOOK_EVERY, node.renew_in_time, now=True)
         scan = UplinkScan(config.uplinks, (*config.exclude, tun.name))
         self._watch = UplinkWatch(reactor, node.uplinks_are, scan)
         self._watch.start()

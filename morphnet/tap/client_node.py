@@ -28,7 +28,7 @@ from morphnet.tap.inside import by_family, inside
 from morphnet.tap.mesh import Mesh
 from morphnet.tap.node import Node, shown_address
 from morphnet.tap.peer_names import PeerNames
-from morphnet.tap.renewal import Renewal, Shows
+from morphnet.tap.renewal import Shows
 from morphnet.tap.ways import Ways
 from morphnet.tunnel.events import Effects, Event, PathChanged
 from morphnet.tunnel.path import Path, State
@@ -54,7 +54,6 @@ class ClientNode(Node):
         self.link: Link | None = None
         self.uplinks: list[Uplink] = []
         self.network_changed: Callable[[], None] = lambda: None  # told to the life story of the control link
-        self.renewal: Renewal | None = None
         self.shows: list[Shows] = []  # our certificate, besides the mesh
         self._turn = 0  # of those who may renew it
         self.mesh: Mesh | None = None  # the peers, if there shall be any
@@ -165,12 +164,15 @@ class ClientNode(Node):
         if request is not None:
             self._turn += 1  # one of them may be unable to
             asking[(self._turn - 1) % len(asking)](request)
+        if self.renewal is not None:
+            self.renewal.remind()
 
     def renewed(self, certificate: str) -> None:
         """The server or a relay has had our certificate renewed: look at it before it is used."""
         try:
             if self.renewal is not None:
                 self.renewal.accept(certificate)
+                self.renewal.remind()
                 self.tell("renewed", "", "our certificate was renewed")
         except MorphnetError as problem:
             self._log.warn("the renewed certificate is not used: {problem}", problem=str(problem))

@@ -24,6 +24,7 @@ from morphnet.status import (
     RelayStatus,
     SessionStatus,
 )
+from morphnet.tap.renewal import Renewal
 from morphnet.tunnel.events import Effects, Event, Overrun, PathChanged, PathMoved, Rekeyed
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
@@ -52,6 +53,7 @@ class Node:
         self.pump = pump
         self.tunnel: Tunnel = pump.tunnel
         self.history = History(wall)
+        self.renewal: Renewal | None = None  # of our certificate
         self.state = "starting"
         self._wall = wall
         self._started_at = pump.now()
@@ -92,7 +94,7 @@ class Node:
 
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to, one sentence each."""
-        return ()
+        return self.renewal.warnings if self.renewal is not None else ()
 
     def relay_statuses(self) -> tuple[RelayStatus, ...]:
         """Where they are met."""

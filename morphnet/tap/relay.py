@@ -75,7 +75,9 @@ class RelayService(RoleService):
         registry = self._registry(terms)
         self._node = node = RelayNode(config, registry)
         tls = ServerTls(identity, self._is_revoked)
-        self._renewal = Renewal(config.pki_dir, config.name, tls, time.time, self._identity)
+        cure = "the log says why it was not renewed"
+        self._renewal = Renewal(config.pki_dir, config.name, tls, time.time, self._identity, cure=cure)
+        node.renewal = self._renewal
         limits = replace(LIMITS, connections=min(config.max_nodes + LIMITS.half_open, self.files - 64))
         door = Proxied(list(self._cas.values()), self._is_revoked, time.time) if config.proxy else tls
         self._server = RelayServer(door, registry, reactor, limits)

@@ -20,6 +20,7 @@ from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.rendezvous.registry import Registry
 from morphnet.status import GuestStatus, Happening, NetcheckStatus, NodeStatus, Pong
 from morphnet.tap.node import shown_address
+from morphnet.tap.renewal import Renewal
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.places import Place
 from morphnet.wire.signals import Hello, Joined, Renewed, Signal, Welcome
@@ -52,6 +53,7 @@ class RelayNode:
         self.history = History(wall)
         self.counters: Callable[[], dict[str, int]] = dict  # of the doors
         self.serves: tuple[str, ...] = ()
+        self.renewal: Renewal | None = None  # of the relay's certificate
         self.read_again: Callable[[], None] = lambda: None  # certificates and revocations
         self._wall, self._now = wall, now
         self._started_at = now()
@@ -72,6 +74,7 @@ class RelayNode:
             counters=dict(
                 sorted({**self.counters(), **self.registry.counts, **self.registry.neighbours.counters()}.items())
             ),
+            warnings=self.renewal.warnings if self.renewal is not None else (),
             guests=tuple(
                 GuestStatus(guest.name, _where(guest.line.observed), guest.sent, guest.received)
                 for guest in sorted(self.registry.guests, key=lambda guest: guest.name)

@@ -14,11 +14,13 @@ from twisted.python.failure import Failure
 from morphnet.errors import ConfigError, HostError, MalformedFrame, PeerError
 from morphnet.net.tls import Identity
 from morphnet.pki.authority import as_pem, make_request, renewal_due
+from morphnet.pki.expiry import troubles
 from morphnet.pki.files import CA, certificate_path, load_credentials, read_certificate, read_key, write_certificate
 from morphnet.pki.trust import check_successor, read_cas
 from morphnet.wire.signals import Renew, Renewed
 
 LOOK_EVERY = 600.0  # seconds between looks whether it is time
+REMIND_EVERY = 86400.0  # seconds between two lines in the log about the same trouble
 
 
 def identity_of(pki_dir: Path, name: str) -> Identity:
@@ -48,7 +50,10 @@ class Renewal:
 
     :param wall: Unix seconds, now.
     :param identity: what is on the disk, and whom else to trust; by default `identity_of`.
+    :param cure: what the operator shall do when the certificate ends and nobody has renewed it.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -57,10 +62,15 @@ class Renewal:
         tls: Shows,
         wall: Callable[[], float],
         identity: Callable[[], Identity] | None = None,
+        *,
+        cure: str = "invite this machine anew",
     ) -> None:
         self._pki_dir, self._name, self._tls, self._wall = pki_dir, name, tls, wall
         self._identity = identity or (lambda: identity_of(pki_dir, name))
         self._shown: Identity | None = None  # what we have had shown; None: what there was at the start
+        self._cure = cure
+        self.warnings: tuple[str, ...] = ()  # what ends soon, one sentence each
+        self._reminded: dict[str, float] = {}  # what the log was told of, and when; Unix seconds
 
     def request(self) -> Renew | None:
         """What to ask for when less than a third of the certificate's life is left, else None."""
@@ -68,6 +78,23 @@ class Renewal:
         if not renewal_due(present, now=self._wall()):
             return None
         return Renew(make_request(read_key(self._pki_dir, self._name), self._name), as_pem(present).decode("ascii"))
+
+    def remind(self) -> None:
+        """See what ends soon, and tell the log of it once a day."""
+        now = self._wall()
+        self.warnings = troubles(read_certificate(self._pki_dir, self._name), self._cas(), self._cure, now=now)
+        for sentence in self.warnings:
+            about = sentence.partition(" end")[0]
+            if not now - REMIND_EVERY < self._reminded.get(about, float("-inf")) <= now:
+                self._reminded[about] = now
+                self._log.warn("{sentence}", sentence=sentence)
+
+    def _cas(self) -> list[x509.Certificate]:
+        path = certificate_path(self._pki_dir, CA)
+        try:
+            return read_cas(path.read_bytes(), str(path))
+        except OSError as trouble:
+            raise ConfigError(f"cannot read {path}: {trouble.strerror}") from None
 
     def accept(self, certificate_pem: str) -> None:
         """
@@ -80,12 +107,11 @@ class Renewal:
             certificate = x509.load_pem_x509_certificate(certificate_pem.encode("ascii", "replace"))
         except (ValueError, x509.InvalidVersion):
             raise MalformedFrame("renewed certificate that cannot be read") from None
-        path = certificate_path(self._pki_dir, CA)
         check_successor(
             certificate,
             read_certificate(self._pki_dir, self._name),
             read_key(self._pki_dir, self._name).public_key(),
-            read_cas(path.read_bytes(), str(path)),
+            self._cas(),
             now=self._wall(),
         )
         write_certificate(self._pki_dir, self._name, certificate)
@@ -137,6 +163,7 @@ class SelfRenewal:
                 self._tell("renewed", "", "our certificate was renewed")
         finally:
             self._asking = False
+            self._renewal.remind()
 
     def _failed(self, failure: Failure) -> None:
         if failure.check(PeerError, ConfigError, HostError) is None:

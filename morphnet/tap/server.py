@@ -70,7 +70,9 @@ class ServerService(RoleService):
         scan = UplinkScan(excluded=(config.tun,))
         node.addresses = partial(served_addresses, scan, [door.host for door in node.doors])
         tls = ServerTls(identity, node.is_revoked)
-        node.renewal = renewal = Renewal(config.pki_dir, config.name, tls, time.time)
+        node.renewal = renewal = Renewal(
+            config.pki_dir, config.name, tls, time.time, cure="the log says why; `morphnet pki renew` renews it now"
+        )
         limits = replace(LIMITS, connections=min(LIMITS.connections, self.files // 2))
         self._control = ControlServer(tls, node, reactor, limits)
         node.control_counters = self._control.counters

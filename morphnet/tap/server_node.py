@@ -21,7 +21,6 @@ from morphnet.pki.authority import read_description
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.store.base import Lease, PoolExhausted, Store
 from morphnet.tap.node import Node
-from morphnet.tap.renewal import Renewal
 from morphnet.tunnel.keyring import GENERATION_STEP
 from morphnet.tunnel.session import Session
 from morphnet.wire.frames import MAX_EPOCH
@@ -57,7 +56,6 @@ class ServerNode(Node):
         super().__init__(config.name, pump)
         self.config, self.store, self.enrolment = config, store, enrolment
         self.ca = ""  # the certificate of our CA, PEM
-        self.renewal: Renewal | None = None
         self.control_counters: Callable[[], dict[str, int]] = dict  # of the control port
         self.revoked: set[str] = set()
         self.addresses: Callable[[], Sequence[str]] = tuple  # of the data plane, for clients to know

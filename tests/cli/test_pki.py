@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 
-from morphnet.pki.authority import names_of
+from morphnet.pki.authority import DAY, names_of
 from morphnet.pki.files import load_credentials, read_certificate
 from morphnet.store.base import CertificateRecord
 from tests.cli.case import CommandCase
@@ -45,6 +46,25 @@ class PkiTests(CommandCase):
             ledger.add_certificate(CertificateRecord("def", "old", "client", 7))
         self.good("pki", "revoke", "laptop")
         self.assertEqual([state for _, _, state in self._states()], ["good", "good", "revoked", "used", "expired"])
+
+    def test_late(self) -> None:
+        """The exit code is 3 when the last certificate of a machine should have been renewed by now, and says whose."""
+        at = int(time.time())
+        self.ledger.add_certificate(CertificateRecord("a1", "phone", "client", at + 29 * DAY))
+        self.ledger.add_certificate(CertificateRecord("a2", "gone", "client", at - DAY))
+        self.ledger.add_certificate(CertificateRecord("a3", "early", "client", at + 31 * DAY))
+        self.ledger.add_certificate(CertificateRecord("a4", "lost", "client", at + DAY))
+        self.ledger.add_certificate(CertificateRecord("a5", "meet2", "server", at - DAY))
+        self.good("pki", "revoke", "lost")
+        for words in ((), ("--json",)):
+            done = self.run_command("pki", "list", *words)
+            self.assertEqual(done.exit_code, 3)
+            first, second = done.stderr.splitlines()
+            self.assertTrue(first.startswith("the client certificate of phone ends in "), first)
+            self.assertTrue(second.startswith("the server certificate of meet2 has ended on "), second)
+        self.ledger.add_certificate(CertificateRecord("b1", "phone", "client", at + 300 * DAY))
+        self.ledger.add_certificate(CertificateRecord("b5", "meet2", "server", at + 300 * DAY))
+        self.good("pki", "list")
 
     def test_revoke(self) -> None:
         """Certificates and open invitations of one name; the address only when asked for."""

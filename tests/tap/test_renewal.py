@@ -6,7 +6,9 @@ from pathlib import Path
 
 from cryptography import x509
 from twisted.internet.defer import Deferred
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from morphnet.errors import ConfigError, MalformedFrame, Refused
 from morphnet.net.tls import Identity
@@ -97,6 +99,47 @@ class RenewalTests(RenewalTestCase):
         for _ in range(3):
             self.renewal.read_again()
         self.assertEqual([each.certificate for each in self.shown.identities], [as_pem(following)])
+
+
+class ReminderTests(RenewalTestCase):
+    def _reminded(self) -> list[str]:
+        """What the log is told of now."""
+        lines: list[str] = []
+
+        @implementer(ILogObserver)
+        def note(event: LogEvent) -> None:
+            lines.append(formatEvent(event))
+
+        globalLogPublisher.addObserver(note)
+        try:
+            self.renewal.remind()
+        finally:
+            globalLogPublisher.removeObserver(note)
+        return lines
+
+    def test_once_a_day(self) -> None:
+        """From 30 days on the log is told once a day, and the status always; a clock set back delays nothing."""
+        said = 0
+        for hour in range(24 * 30):
+            self.now = NOW + CLIENT_LIFETIME - 30 * 86400 + hour * 3600
+            lines = self._reminded()
+            self.assertEqual(lines, list(self.renewal.warnings) if lines else [])
+            self.assertEqual(len(self.renewal.warnings), 1)
+            said += len(lines)
+        self.assertEqual(said, 30)
+        self.now -= 40 * 86400
+        self.assertEqual(self._reminded(), [])
+        self.now = NOW + CLIENT_LIFETIME - 20 * 86400
+        self.assertEqual(len(self._reminded()), 1)
+
+    def test_in_time(self) -> None:
+        """Nothing is said while there is time, nor when it was renewed."""
+        self.now = NOW + CLIENT_LIFETIME - 31 * 86400
+        self.assertEqual((self._reminded(), self.renewal.warnings), ([], ()))
+        self.now = NOW + CLIENT_LIFETIME - 86400
+        self.renewal.remind()
+        self.renewal.accept(as_pem(self.next_one()).decode())
+        self.assertEqual((self._reminded(), self.renewal.warnings), ([], ()))
 
 
 class SelfRenewalTests(RenewalTestCase):
