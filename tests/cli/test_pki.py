@@ -47,14 +47,21 @@ class PkiTests(CommandCase):
         self.good("pki", "revoke", "laptop")
         self.assertEqual([state for _, _, state in self._states()], ["good", "good", "revoked", "used", "expired"])
 
+    def _known(self, *records: CertificateRecord) -> None:
+        with self.ledger() as ledger:
+            for each in records:
+                ledger.add_certificate(each)
+
     def test_late(self) -> None:
         """The exit code is 3 when the last certificate of a machine should have been renewed by now, and says whose."""
         at = int(time.time())
-        self.ledger.add_certificate(CertificateRecord("a1", "phone", "client", at + 29 * DAY))
-        self.ledger.add_certificate(CertificateRecord("a2", "gone", "client", at - DAY))
-        self.ledger.add_certificate(CertificateRecord("a3", "early", "client", at + 31 * DAY))
-        self.ledger.add_certificate(CertificateRecord("a4", "lost", "client", at + DAY))
-        self.ledger.add_certificate(CertificateRecord("a5", "meet2", "server", at - DAY))
+        self._known(
+            CertificateRecord("a1", "phone", "client", at + 29 * DAY),
+            CertificateRecord("a2", "gone", "client", at - DAY),
+            CertificateRecord("a3", "early", "client", at + 31 * DAY),
+            CertificateRecord("a4", "lost", "client", at + DAY),
+            CertificateRecord("a5", "meet2", "server", at - DAY),
+        )
         self.good("pki", "revoke", "lost")
         for words in ((), ("--json",)):
             done = self.run_command("pki", "list", *words)
@@ -62,8 +69,10 @@ class PkiTests(CommandCase):
             first, second = done.stderr.splitlines()
             self.assertTrue(first.startswith("the client certificate of phone ends in "), first)
             self.assertTrue(second.startswith("the server certificate of meet2 has ended on "), second)
-        self.ledger.add_certificate(CertificateRecord("b1", "phone", "client", at + 300 * DAY))
-        self.ledger.add_certificate(CertificateRecord("b5", "meet2", "server", at + 300 * DAY))
+        self._known(
+            CertificateRecord("b1", "phone", "client", at + 300 * DAY),
+            CertificateRecord("b5", "meet2", "server", at + 300 * DAY),
+        )
         self.good("pki", "list")
 
     def test_revoke(self) -> None:
