@@ -10,14 +10,24 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Self
+from typing import ClassVar, Protocol, Self
 
 from morphnet.net.journal import Change
 from morphnet.net.kernel import FileState, Kernel, Missing
+from morphnet.net.look import Look
 
 RESOLV_CONF = "/etc/resolv.conf"
 RESOLVED_UPSTREAM = "/run/systemd/resolve/resolv.conf"  # there while systemd-resolved runs; names the real servers
+_RECORDS = ("/run/resolvconf/interface", "/run/resolvconf/interfaces", "/etc/resolvconf/run/interface")
 _SIGN = "# made by morphnet; the file that was here comes back when morphnet stops\n"
+
+
+class Files(Protocol):
+    """Whoever can tell what is at a path: the kernel, or a look at it."""
+
+    def file(self, path: str) -> FileState:
+        """What is at `path`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,14 @@ class Resolved:
         kernel.link(self.device)  # Missing: resolved has forgotten it together with the device
         kernel.run(["resolvectl", "revert", self.device])
 
+    def stands(self, look: Look) -> bool:
+        now = look.file(RESOLVED_UPSTREAM)
+        return now.kind == "none" or set(self.servers) <= set(nameservers(now.content))
+
+    @property
+    def label(self) -> str:
+        return f"the DNS servers of {self.device} in systemd-resolved"
+
 
 @dataclass(frozen=True, slots=True)
 class Resolvconf:
@@ -68,10 +86,24 @@ class Resolvconf:
     def undo(self, kernel: Kernel) -> None:
         kernel.run(["resolvconf", "-d", f"tun.{self.device}", "-f"])
 
+    def stands(self, look: Look) -> bool:
+        if set(self.servers) <= set(nameservers(_text(look, RESOLV_CONF))):
+            return True
+        records = [f"{place}/tun.{self.device}" for place in _RECORDS]  # a resolver of its own may stand in the file
+        return any(look.file(record).kind == "file" for record in records)
+
+    @property
+    def label(self) -> str:
+        return f"the DNS servers of {self.device} in resolvconf"
+
 
 @dataclass(frozen=True, slots=True)
 class ResolvConf:
-    """/etc/resolv.conf itself."""
+    """
+    /etc/resolv.conf itself: the servers in it are ours, every other line is that of the file that was there.
+
+    Where that was a symbolic link, the lines are those behind it now: whoever keeps that file goes on doing so.
+    """
 
     kind: ClassVar[str] = "resolv-conf"
     lasting: ClassVar[bool] = True
@@ -80,30 +112,75 @@ class ResolvConf:
     before: tuple[str, str, int] | None = field(default=None, compare=False)  # the fields of FileState
 
     @property
-    def ours(self) -> str:
-        """The text that we put there."""
-        return _SIGN + resolv_lines(self.servers)
-
-    @property
     def place(self) -> Hashable:
         return self.path
 
     def prepared(self, kernel: Kernel) -> Self:
+        if self.target() and self.is_ours(kernel):
+            return self  # it is what the link leads to that has changed
         was = kernel.file(self.path)
+        if _SIGN in was.content:  # ours, or somebody wrote into it
+            was = replace(was, content=was.content.replace(_SIGN, ""))
+        if self.before is not None and was.kind == "file":
+            was = replace(was, content=self._without_ours(was.content, self._text_before(kernel)))
         return replace(self, before=(was.kind, was.content, was.mode))
 
     def apply(self, kernel: Kernel) -> None:
-        if kernel.file(self.path).content != self.ours:
-            kernel.set_file(self.path, FileState("file", self.ours))
+        text = self.text(kernel)
+        if kernel.file(self.path).content != text:
+            kernel.set_file(self.path, FileState("file", text))
 
     def undo(self, kernel: Kernel) -> None:
-        if self.before and kernel.file(self.path).content == self.ours:
+        if self.before and self.is_ours(kernel):
             kernel.set_file(self.path, FileState(*self.before))
+
+    def stands(self, look: Look) -> bool:
+        now = look.file(self.path)
+        return now.kind == "file" and now.content == self.text(look)
+
+    @property
+    def label(self) -> str:
+        return self.path
+
+    def text(self, files: Files) -> str:
+        """What the file shall be."""
+        rest = [line for line in self._text_before(files).splitlines() if not _is_server(line)]
+        return _SIGN + "".join(f"{line}\n" for line in rest) + resolv_lines(self.servers)
+
+    def is_ours(self, files: Files) -> bool:
+        """Whether the file is as we made it: our sign, and no servers but ours."""
+        now = files.file(self.path)
+        return now.kind == "file" and now.content.startswith(_SIGN) and nameservers(now.content) == list(self.servers)
+
+    def target(self) -> str:
+        """Where the symbolic link that was there leads; "" if there was none."""
+        kind, content, _ = self.before or ("none", "", 0)
+        return _target(self.path, content) if kind == "link" else ""
+
+    def _text_before(self, files: Files) -> str:
+        kind, content, _ = self.before or ("none", "", 0)
+        return content if kind == "file" else _linked(files, self.path, content) if kind == "link" else ""
+
+    def _without_ours(self, text: str, earlier: str) -> str:
+        """
+        What somebody else wrote, without our servers, where he took them for the machine's own (a DHCP client does, if
+        its lease names none): those of before come back then.
+        """
+        if not set(self.servers) <= set(nameservers(text)):
+            return text
+        kept = [line for line in text.splitlines() if not set(nameservers(line)) & set(self.servers)]
+        if not nameservers("\n".join(kept)):
+            kept += [line for line in earlier.splitlines() if _is_server(line)]
+        return "".join(f"{line}\n" for line in kept)
 
 
 def resolv_lines(servers: Sequence[str]) -> str:
     """The servers in the manner of resolv.conf."""
     return "".join(f"nameserver {each}\n" for each in servers)
+
+
+def _is_server(line: str) -> bool:
+    return line.split()[:1] == ["nameserver"]
 
 
 def nameservers(text: str) -> list[str]:
@@ -136,9 +213,18 @@ def dns_changes(kernel: Kernel, tun: str, servers: Sequence[str]) -> list[Change
     return [ResolvConf(good)]
 
 
-def taken_over(kernel: Kernel, standing: Sequence[Change]) -> bool:
-    """Whether somebody (a DHCP client in a new network) has written a resolv.conf over ours."""
-    return any(kernel.file(each.path).content != each.ours for each in standing if isinstance(each, ResolvConf))
+def files_of(changes: Sequence[Change]) -> set[str]:
+    """The files that have a part in how names are asked, by what was changed."""
+    paths = set[str]()
+    for change in changes:
+        match change:
+            case ResolvConf():
+                paths |= {change.path, change.target()} - {""}
+            case Resolved():
+                paths.add(RESOLVED_UPSTREAM)
+            case Resolvconf():
+                paths.add(RESOLV_CONF)
+    return paths
 
 
 def upstream_servers(kernel: Kernel, standing: Sequence[Change]) -> list[str]:
@@ -148,23 +234,29 @@ def upstream_servers(kernel: Kernel, standing: Sequence[Change]) -> list[str]:
     :param standing: the changes that stand now.
     """
     for change in standing:
-        if isinstance(change, ResolvConf) and change.before and not taken_over(kernel, [change]):
+        if isinstance(change, ResolvConf) and change.before and change.is_ours(kernel):
             kind, content, _ = change.before
             return nameservers(content if kind == "file" else _linked(kernel, change.path, content))
     ours = {each for change in standing if isinstance(change, Resolved | Resolvconf) for each in change.servers}
     for path in (RESOLVED_UPSTREAM, RESOLV_CONF):
-        state = kernel.file(path)
-        text = _linked(kernel, path, state.content) if state.kind == "link" else state.content
-        if found := [each for each in nameservers(text) if each not in ours]:
+        if found := [each for each in nameservers(_text(kernel, path)) if each not in ours]:
             return found
     return []
 
 
-def _linked(kernel: Kernel, path: str, target: str) -> str:
+def _text(files: Files, path: str) -> str:
+    state = files.file(path)
+    return _linked(files, path, state.content) if state.kind == "link" else state.content
+
+
+def _linked(files: Files, path: str, target: str) -> str:
     """The text behind a symbolic link, one step deep."""
-    whole = target if target.startswith("/") else f"{path.rsplit('/', 1)[0]}/{target}"
     try:
-        state = kernel.file(whole)
+        state = files.file(_target(path, target))
     except Missing:
         return ""
     return state.content if state.kind == "file" else ""
+
+
+def _target(path: str, target: str) -> str:
+    return target if target.startswith("/") else f"{path.rsplit('/', 1)[0]}/{target}"

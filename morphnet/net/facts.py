@@ -164,14 +164,10 @@ def concerns_uplinks(kind: int, payload: bytes) -> bool:
 
 def loses_routes(kind: int, payload: bytes) -> bool:
     """
-    Whether routes or rules of ours may be gone: the kernel drops them over a link without telling, and others
-    (systemd-networkd, when it starts anew) remove what they do not know.
+    Whether routes of ours may be gone: the kernel drops them over a link without telling. What somebody removes is
+    found by `morphnet.net.hostwatch`.
     """
     if kind == NEWLINK:
         link = link_fact(payload)
         return link is not None and not link.flags & IFF_UP
-    if kind == DELROUTE:
-        return len(payload) >= ROUTE.size and payload[5] == PROTOCOL
-    if kind == DELRULE:
-        return attributes(payload[ROUTE.size :]).get(21) == bytes([PROTOCOL])
     return kind in (DELLINK, DELADDR)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import fcntl
 import ipaddress
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from twisted.logger import Logger
 
 from morphnet.errors import ConfigError, HostError
-from morphnet.net.dns import ResolvConf, Resolvconf, Resolved, dns_changes, taken_over, upstream_servers
+from morphnet.net.dns import ResolvConf, Resolvconf, Resolved, dns_changes, files_of, upstream_servers
 from morphnet.net.hosts import HostsBlock, hosts_changes
-from morphnet.net.journal import Change, Journal
+from morphnet.net.journal import Change, Journal, Mended
 from morphnet.net.kernel import Kernel
 from morphnet.net.linux import LinuxKernel
 from morphnet.net.nat import Forwarding, NftTable, gateway_changes
@@ -195,8 +195,6 @@ class Host:
         if network.mss_clamp:
             changes.append(NftTable(network.tun))
         self._journal.settle("tunnel", changes)
-        if taken_over(self._kernel, self._journal.standing):
-            self._journal.undo_group("dns")  # that leaves the file alone, and forgets it
         dns = dns_changes(self._kernel, network.tun, network.dns)
         self._journal.settle("dns", dns, lenient=True)
 
@@ -223,7 +221,6 @@ class Host:
         placed = self._slots.assign(uplinks)
         changes = uplink_changes(placed, servers, has_ipv6(self._kernel), self._base)
         self._journal.settle("uplinks", changes, lenient=True)
-        self._journal.refresh("tunnel", (Route.kind, Rule.kind))  # systemd-networkd removes what it does not know
 
     def name_peers(self, names: Mapping[str, Sequence[str]], taken: Collection[str] = ()) -> None:
         """
@@ -236,6 +233,15 @@ class Host:
         this = os.uname().nodename
         changes = hosts_changes(names, (*taken, this, this.partition(".")[0]))
         self._journal.settle("names", changes, lenient=True)
+
+    def mend(self, spare: Callable[[Change], bool] = lambda change: False) -> list[Mended]:
+        """Make again what somebody else took away, see `Journal.mend`."""
+        return self._journal.mend(spare)
+
+    def watched_files(self) -> set[str]:
+        """The files in which somebody could undo what we have changed."""
+        standing = self._journal.standing
+        return files_of(standing) | {each.path for each in standing if isinstance(each, HostsBlock)}
 
     def upstream_dns(self) -> list[str]:
         """The DNS servers that the machine had without us."""

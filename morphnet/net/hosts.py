@@ -21,6 +21,7 @@ from typing import ClassVar, Self
 from morphnet.errors import HostError
 from morphnet.net.journal import Change
 from morphnet.net.kernel import FileState, Kernel
+from morphnet.net.look import Look
 from morphnet.text import is_machine, is_number, is_occupied
 
 HOSTS = "/etc/hosts"
@@ -66,6 +67,14 @@ class HostsBlock:
         was = kernel.file(self.path)
         if was.kind == "file" and BEGIN in was.content:
             self._put(kernel, was, ())
+
+    def stands(self, look: Look) -> bool:
+        now = look.file(self.path)
+        return now.kind == "file" and with_block(now.content, self.lines) == now.content
+
+    @property
+    def label(self) -> str:
+        return f"the names of peers in {self.path}"
 
     def _read(self, kernel: Kernel) -> FileState:
         was = kernel.file(self.path)

@@ -7,6 +7,7 @@ A change is written down, with what undoes it, and on disk before it is made. Th
     {"n": 3, "kind": "rule", "fields": {...}}                       about to be made
     {"undone": [3]}                                                 undone again
 
+A number that comes once more replaces what it stood for: what undoes the change is another thing by then.
 A half-written last line is a change that was never made. In another world (the machine was started anew, or we are in
 another network namespace) only changes that outlive a boot are undone.
 """
@@ -14,7 +15,7 @@ another network namespace) only changes that outlive a boot are undone.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, Self
@@ -23,6 +24,7 @@ from twisted.logger import Logger
 
 from morphnet.errors import HostError
 from morphnet.net.kernel import Kernel, Missing, Present
+from morphnet.net.look import Look
 
 COMPACT_AT = 512  # lines; beyond that the file is written anew with what still stands
 
@@ -51,6 +53,15 @@ class Change(Protocol):
         """Take it back if it is still as we made it; `Missing` when there is nothing to take back."""
         ...
 
+    def stands(self, look: Look) -> bool:
+        """Whether the machine still is as this change made it."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """What it is about, for a person: "the policy rules"."""
+        ...
+
 
 class JournalFile(Protocol):
     """Where the journal is kept; every write is on disk when it returns."""
@@ -66,6 +77,14 @@ class JournalFile(Protocol):
     def replace(self, data: bytes) -> None:
         """Put `data` in the place of all of it, in one step."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """A change that did not stand any more, and was made once more."""
+
+    change: Change
+    error: str = ""  # why it could not be made
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +171,8 @@ class Journal:
         """
         Make the changes of `group` be exactly `wanted`: apply what is new, undo what is no longer wanted.
 
-        What stands already is applied once more, without a line in the journal: the kernel drops routes by itself when
-        a link goes down. New comes before old is undone, so that nothing is without a way in between; where both are
+        What was made earlier and does not stand any more is made again: the kernel drops routes by itself when a link
+        goes down. New comes before old is undone, so that nothing is without a way in between; where both are
         about the same place (one table, one device), new simply replaces old.
 
         :param lenient: pass over a change that fails, instead of taking back what is new in this call and raising.
@@ -161,10 +180,14 @@ class Journal:
         """
         self.undo_leftovers()
         known = {each.change: each for each in self._entries if each.group == group}
-        made = self._begin(group, [each for each in wanted if each not in known])
+        made, look = self._begin(group, [each for each in wanted if each not in known]), Look(self._kernel)
         for change in wanted:
             entry = known.get(change) or made[change]
             try:
+                if change in known:
+                    if entry.change.stands(look):
+                        continue
+                    entry = self._prepared_anew(entry)
                 self._apply(entry)
             except HostError as error:
                 if not lenient:
@@ -193,14 +216,33 @@ class Journal:
             self._write(lines + ([_undone(struck)] if struck else []))
         return made
 
-    def refresh(self, group: str, kinds: Collection[str]) -> None:
-        """Make those changes of `group` once more that somebody else may have taken away; a failure is logged."""
-        for entry in self._entries:
-            if entry.group == group and entry.change.kind in kinds:
-                try:
-                    self._apply(entry)
-                except HostError as error:
-                    self._log.warn("not changed: {reason}", reason=str(error))
+    def mend(self, spare: Callable[[Change], bool]) -> list[Mended]:
+        """
+        Compare the machine with what it shall be, and make once more what does not stand; answers with that. What
+        undoes such a change is known anew: how somebody else left things is how they are left to them in the end.
+
+        :param spare: whether a change that does not stand shall be left so for now.
+        """
+        look, mended = Look(self._kernel), list[Mended]()
+        for entry in [each for each in self._entries if each.group]:
+            try:
+                if entry.change.stands(look) or spare(entry.change):
+                    continue
+                self._prepared_anew(entry).change.apply(self._kernel)
+            except (Missing, Present):
+                continue  # gone with its device, or somebody else's is in its place: nothing to make
+            except HostError as error:
+                mended.append(Mended(entry.change, str(error)))
+            else:
+                mended.append(Mended(entry.change))
+        return mended
+
+    def _prepared_anew(self, entry: Entry) -> Entry:
+        fresh = replace(entry, change=entry.change.prepared(self._kernel))
+        if repr(fresh) != repr(entry):  # in what it was before, which does not count when changes are compared
+            self._entries = [fresh if each is entry else each for each in self._entries]
+            self._write([encode_change(fresh.number, fresh.change)])
+        return fresh
 
     def undo_group(self, group: str) -> None:
         """Undo every change of `group`."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from morphnet.errors import HostError
 
 if TYPE_CHECKING:
+    from morphnet.net.nft import Part
     from morphnet.net.routes import Route, Rule
 
 
@@ -66,6 +67,18 @@ class Kernel(Protocol):
         """Take that address from `device`."""
         ...
 
+    def all_addresses(self) -> frozenset[tuple[str, str]]:
+        """Every device with each of its addresses: ("morph0", "10.73.0.2/24")."""
+        ...
+
+    def our_routes(self, table: int) -> frozenset[Route]:
+        """The routes of a table that carry our protocol number."""
+        ...
+
+    def our_rules(self) -> frozenset[Rule]:
+        """The policy rules that carry our protocol number."""
+        ...
+
     def add_route(self, route: Route) -> None:
         """Add a route; in a table of our own it replaces the one to the same prefix."""
         ...
@@ -100,6 +113,10 @@ class Kernel(Protocol):
 
     def nft(self, messages: Sequence[bytes]) -> None:
         """Commit nftables messages (see `morphnet.net.nft`) as one transaction."""
+        ...
+
+    def nft_outline(self, table: str) -> tuple[Part, ...]:
+        """What there is of the table `inet TABLE`, see `morphnet.net.nft.outline`; nothing where there is no table."""
         ...
 
     def file(self, path: str) -> FileState:

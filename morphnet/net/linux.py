@@ -9,19 +9,38 @@ import subprocess
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from errno import EACCES, EADDRNOTAVAIL, EBUSY, EEXIST, ENODEV, ENOENT, ENOSPC, ENXIO, EPERM, EROFS, ESRCH, EXDEV
+from errno import (
+    EACCES,
+    EADDRNOTAVAIL,
+    EAFNOSUPPORT,
+    EBUSY,
+    EEXIST,
+    ENETDOWN,
+    ENODEV,
+    ENOENT,
+    ENOSPC,
+    ENXIO,
+    EOPNOTSUPP,
+    EPERM,
+    EROFS,
+    ESRCH,
+    EXDEV,
+)
 from ipaddress import ip_interface
 from pathlib import Path
 from socket import AF_INET, AF_INET6, if_indextoname, if_nametoindex
+from sys import byteorder
 from typing import TYPE_CHECKING, Any
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from morphnet.errors import HostError
-from morphnet.net.facts import IFF_UP, PROTOCOL, default_routes
+from morphnet.net import readback
+from morphnet.net.facts import ADDRESS, IFF_UP, PROTOCOL, ROUTE, default_routes
 from morphnet.net.kernel import FileState, LinkState, Missing, Present
-from morphnet.net.netlink import NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket
+from morphnet.net.netlink import NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket, attribute
+from morphnet.net.nft import Part, outline, read_table
 
 if TYPE_CHECKING:
     from morphnet.net.routes import Route, Rule
@@ -30,7 +49,7 @@ TOOL_PATIENCE = 2.0  # seconds that resolvectl or resolvconf may take; everythin
 _MAIN, _ONLINK, _NO_DAD = 254, 4, 0x02
 # Metrics keep a route with a gateway, one without and an unreachable one apart: removing one leaves the others alone.
 _VIA, _DIRECT, _UNREACHABLE = 1024, 1025, 1026
-_GONE = (ENOENT, ESRCH, ENODEV, ENXIO, EADDRNOTAVAIL)
+_GONE = (ENOENT, ESRCH, ENODEV, ENXIO, EADDRNOTAVAIL, ENETDOWN)
 _IN_PLACE = (EBUSY, EXDEV, EACCES, EPERM, EROFS)  # where a rename is refused, a write may be allowed
 _SYSCTL = Path("/proc/sys")
 
@@ -121,6 +140,38 @@ class LinuxKernel:
                 **more,
             )
 
+    def all_addresses(self) -> frozenset[tuple[str, str]]:
+        found = self._dump("addresses", readback.GETADDR, [ADDRESS.pack(0, 0, 0, 0, 0)])
+        known = filter(None, map(readback.address_of, found))
+        return frozenset((_device(index), address) for index, address in known)
+
+    def our_routes(self, table: int) -> frozenset[Route]:
+        asked = [ROUTE.pack(family, 0, 0, 0, 0, PROTOCOL, 0, 0, 0) for family in (AF_INET, AF_INET6)]
+        which = attribute(15, table.to_bytes(4, byteorder))  # RTA_TABLE
+        found = self._dump("routes", readback.GETROUTE, [each + which for each in asked])
+        known = (readback.route_of(each, _device) for each in found)
+        return frozenset(each for each in known if each is not None and each.table == table)
+
+    def our_rules(self) -> frozenset[Rule]:
+        asked = [ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0) for family in (AF_INET, AF_INET6)]
+        known = map(readback.rule_of, self._dump("policy rules", readback.GETRULE, asked))
+        return frozenset(each for each in known if each is not None)
+
+    def _dump(self, what: str, kind: int, requests: Sequence[bytes]) -> list[bytes]:
+        """The answers to several requests; a table or a family that this kernel does not have answers nothing."""
+        with _told(f"cannot read the {what}"):
+            asking, found = NetlinkSocket(NETLINK_ROUTE), list[bytes]()
+            try:
+                for request in requests:
+                    try:
+                        found += asking.dump(kind, request)
+                    except OSError as error:
+                        if error.errno not in (ENOENT, EOPNOTSUPP, EAFNOSUPPORT):
+                            raise
+                return found
+            finally:
+                asking.close()
+
     def add_route(self, route: Route) -> None:
         verb = "add" if route.table == _MAIN else "replace"
         with _told(f"cannot add a route to {route.prefix} by {route.device or 'nothing'}"):
@@ -163,6 +214,14 @@ class LinuxKernel:
             asking = NetlinkSocket(NETLINK_NETFILTER)
             try:
                 asking.transact(messages, expected=len(messages) - 2)
+            finally:
+                asking.close()
+
+    def nft_outline(self, table: str) -> tuple[Part, ...]:
+        with _told("cannot read the nftables"):
+            asking = NetlinkSocket(NETLINK_NETFILTER)
+            try:
+                return outline(read_table(asking.dump, table), table)
             finally:
                 asking.close()
 
@@ -233,6 +292,14 @@ def _overwrite(path: str, state: FileState) -> None:
             raise OSError(ENOSPC, os.strerror(ENOSPC))
         file.truncate(len(text))
         os.fsync(descriptor)
+
+
+def _device(index: int) -> str:
+    """The name of a device; "" for one that has just gone."""
+    try:
+        return if_indextoname(index)
+    except OSError:
+        return ""
 
 
 def _family(version: int) -> int:

@@ -23,6 +23,8 @@ from typing import ClassVar, Self
 from morphnet.net import nft
 from morphnet.net.journal import Change
 from morphnet.net.kernel import Kernel, Missing
+from morphnet.net.look import Look
+from morphnet.net.netlink import messages
 from morphnet.net.sysctl import Sysctl
 
 
@@ -54,6 +56,18 @@ class NftTable:
 
     def undo(self, kernel: Kernel) -> None:
         kernel.nft(nft.transaction([nft.delete_table(self.name)]))
+
+    def stands(self, look: Look) -> bool:
+        return look.nft_outline(self.name) == self.outline()
+
+    def outline(self) -> tuple[nft.Part, ...]:
+        """What the kernel tells of the table while nobody has touched it."""
+        made = [nft.add_table(self.name), *chains(self)]
+        return nft.outline([(kind & 0xFF, body) for kind, _, body in messages(b"".join(made))], self.name)
+
+    @property
+    def label(self) -> str:
+        return f"the nftables table {self.name}"
 
 
 def table_anew(name: str) -> list[bytes]:
@@ -127,6 +141,13 @@ class Forwarding:
                     kernel.set_sysctl(name, value)
             except Missing:
                 pass  # that device is gone
+
+    def stands(self, look: Look) -> bool:
+        return look.sysctl(_SWITCH[self.family]) in (None, "1")
+
+    @property
+    def label(self) -> str:
+        return f"forwarding of IPv{self.family}"
 
 
 def gateway_changes(kernel: Kernel, tun: str, pools: Sequence[str], nat: bool) -> list[Change]:

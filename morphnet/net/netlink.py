@@ -17,8 +17,10 @@ F_REQUEST, F_ACK, F_DUMP = 0x1, 0x4, 0x300
 F_CREATE, F_APPEND = 0x400, 0x800
 NESTED = 0x8000  # flag in an attribute's type
 ERROR, DONE = 2, 3  # message types
+DUMPS = 4  # times that a dump is asked for until nothing changed while it was made
 REPLY_PATIENCE = 2.0  # seconds; the kernel answers at once, or it never will
 _SOL_NETLINK, _STRICT_CHECK = 270, 12
+_INTERRUPTED = 0x10  # flag of a dump's messages: what they tell of changed meanwhile
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port: 16 bytes
 _ATTRIBUTE = struct.Struct("=HH")  # length, type: 4 bytes
 _ERRNO = struct.Struct("=i")
@@ -81,18 +83,27 @@ class NetlinkSocket:
         self._sequence = 0
 
     def dump(self, kind: int, payload: bytes) -> list[bytes]:
-        """The payloads of all answers to a dump request."""
+        """The payloads of all answers to a dump request; asked again if they changed meanwhile."""
+        for _ in range(DUMPS):
+            answers, whole = self._dump(kind, payload)
+            if whole:
+                break
+        return answers
+
+    def _dump(self, kind: int, payload: bytes) -> tuple[list[bytes], bool]:
         self._sequence += 1
         self._socket.send(message(kind, F_REQUEST | F_DUMP, self._sequence, payload))
-        answers: list[bytes] = []
+        answers, whole = list[bytes](), True
         while True:
-            for answer, sequence, body in messages(self._socket.recv(1 << 18)):
+            data = self._socket.recv(1 << 18)
+            for answer, sequence, body in messages(data):
                 if sequence != self._sequence:
                     continue
                 if answer in (ERROR, DONE):
                     _raise(errno_of(body))
-                    return answers
+                    return answers, whole
                 answers.append(body)
+            whole = whole and not _HEADER.unpack_from(data)[2] & _INTERRUPTED
 
     def transact(self, requests: Sequence[bytes], expected: int) -> None:
         """

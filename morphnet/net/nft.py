@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import ipaddress
 import struct
+from collections.abc import Callable, Iterable
+from hashlib import blake2s
 
-from morphnet.net.netlink import F_ACK, F_APPEND, F_CREATE, F_REQUEST, NESTED, attribute, message
+from morphnet.net.netlink import F_ACK, F_APPEND, F_CREATE, F_REQUEST, NESTED, attribute, attributes, message
 
 PREROUTING, FORWARD, POSTROUTING = 0, 2, 4  # hooks
 RAW, MANGLE, FILTER, SRCNAT = -300, -150, 0, 100  # priorities
@@ -19,6 +21,7 @@ IPV4, IPV6, TCP = b"\x02", b"\x0a", b"\x06"  # what the last two may be
 INVALID, NEW = 1, 8  # connection states
 _SUBSYSTEM, _INET = 10, 1
 _NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE, _BEGIN, _END = 0, 2, 3, 6, 0x10, 0x11
+_GETTABLE, _GETCHAIN, _GETRULE = 1, 4, 7
 _REGISTER, _VERDICT = 1, 0
 _EQUAL, _UNEQUAL = 0, 1
 _NETWORK, _TRANSPORT = 1, 2  # header that `payload` counts from
@@ -127,10 +130,66 @@ def add_chain(table: str, name: str, kind: str, hook: int, priority: int) -> byt
 
 
 def add_rule(table: str, chain: str, *expressions: bytes) -> bytes:
-    """`add rule inet TABLE CHAIN EXPRESSIONS`"""
-    return _request(_NEWRULE, F_CREATE | F_APPEND, _text(1, table) + _text(2, chain) + _nest(4, *expressions))
+    """
+    `add rule inet TABLE CHAIN EXPRESSIONS comment "morphnet MARK"`: the mark is a digest of the expressions. The kernel
+    gives expressions back in words of its own, the comment as it was: it tells later whether this rule is still there.
+    """
+    body = _nest(4, *expressions)
+    comment = b"morphnet " + blake2s(body, digest_size=6).hexdigest().encode() + b"\0"
+    noted = attribute(7, bytes([0, len(comment)]) + comment)  # user data: type 0 is a comment
+    return _request(_NEWRULE, F_CREATE | F_APPEND, _text(1, table) + _text(2, chain) + body + noted)
 
 
 def transaction(requests: list[bytes]) -> list[bytes]:
     """What makes the kernel take all of these, or none."""
     return [_message(_BEGIN, 0, 0, _SUBSYSTEM), *requests, _message(_END, 0, 0, _SUBSYSTEM)]
+
+
+Part = tuple[str | int, ...]  # ("table", flags), ("chain", name, hook, priority, policy) or ("rule", chain, comment)
+
+
+def outline(found: Iterable[tuple[int, bytes]], table: str) -> tuple[Part, ...]:
+    """
+    What there is of a table, whether these are requests that make it or answers of the kernel.
+
+    :param found: type (the lower byte) and payload of each message; those of other tables are passed over.
+    """
+    parts: list[Part] = []
+    for kind, payload in found:
+        values = attributes(payload[4:])
+        if values.get(1, b"").rstrip(b"\0").decode(errors="replace") != table:
+            continue
+        if kind == _NEWTABLE:
+            parts.append(("table", _number(values.get(2))))
+        elif kind == _NEWCHAIN:
+            hook = attributes(values.get(4, b""))
+            place = _number(hook.get(1)), _number(hook.get(2))
+            parts.append(("chain", _word(values.get(3)), *place, _number(values.get(5), 1)))
+        elif kind == _NEWRULE:
+            parts.append(("rule", _word(values.get(2)), _word(values.get(7))))
+    return tuple(sorted(parts, key=lambda part: part[:2]))  # rules of a chain stay in their order
+
+
+def read_table(dump: Callable[[int, bytes], list[bytes]], table: str) -> list[tuple[int, bytes]]:
+    """
+    What the kernel tells of a table, for `outline`.
+
+    :param dump: asks for all of a kind of message.
+    """
+    header = struct.pack("!BBH", _INET, 0, 0)
+    found = []
+    for get, new, of in (
+        (_GETTABLE, _NEWTABLE, b""),
+        (_GETCHAIN, _NEWCHAIN, b""),
+        (_GETRULE, _NEWRULE, _text(1, table)),
+    ):
+        found += [(new, each) for each in dump(_SUBSYSTEM << 8 | get, header + of)]
+    return found
+
+
+def _word(value: bytes | None) -> str:
+    return (value or b"").strip(b"\0").decode(errors="replace")
+
+
+def _number(value: bytes | None, otherwise: int = 0) -> int:
+    return int(struct.unpack("!I", value)[0]) if value is not None and len(value) == 4 else otherwise

@@ -34,6 +34,7 @@ from typing import ClassVar, Self
 
 from morphnet.net.journal import Change
 from morphnet.net.kernel import Kernel, LinkState, Missing
+from morphnet.net.look import Look
 from morphnet.net.sysctl import Sysctl
 from morphnet.net.uplinks import Uplink
 
@@ -66,6 +67,13 @@ class Address:
     def undo(self, kernel: Kernel) -> None:
         kernel.remove_address(self.device, self.address)
 
+    def stands(self, look: Look) -> bool:
+        return look.has_address(self.device, self.address)
+
+    @property
+    def label(self) -> str:
+        return f"the addresses of {self.device}"
+
 
 @dataclass(frozen=True, slots=True)
 class LinkUp:
@@ -83,6 +91,8 @@ class LinkUp:
         return self.device
 
     def prepared(self, kernel: Kernel) -> Self:
+        if self.before is not None:
+            return self  # before us, whatever somebody did to it since
         was = kernel.link(self.device)
         return replace(self, before=(was.up, was.mtu, was.queue, was.group))
 
@@ -97,6 +107,14 @@ class LinkUp:
     def undo(self, kernel: Kernel) -> None:
         if kernel.link(self.device).group == self.group and self.before:
             kernel.set_link(self.device, LinkState(*self.before))
+
+    def stands(self, look: Look) -> bool:
+        now = look.link(self.device)
+        return now is None or (now.up, now.mtu, now.group) == (True, self.mtu, self.group)
+
+    @property
+    def label(self) -> str:
+        return f"the settings of {self.device}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +140,13 @@ class Route:
 
     def undo(self, kernel: Kernel) -> None:
         kernel.remove_route(self)
+
+    def stands(self, look: Look) -> bool:
+        return look.has_route(self)
+
+    @property
+    def label(self) -> str:
+        return "routes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +176,13 @@ class Rule:
 
     def undo(self, kernel: Kernel) -> None:
         kernel.remove_rule(self)
+
+    def stands(self, look: Look) -> bool:
+        return look.has_rule(self)
+
+    @property
+    def label(self) -> str:
+        return "policy rules"
 
 
 def with_length(address: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
 from morphnet.net.kernel import Kernel
+from morphnet.net.look import Look
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +34,10 @@ class Sysctl:
     def undo(self, kernel: Kernel) -> None:
         if self.before not in (None, self.value) and kernel.sysctl(self.name) == self.value:
             kernel.set_sysctl(self.name, str(self.before))
+
+    def stands(self, look: Look) -> bool:
+        return look.sysctl(self.name) in (None, self.value)
+
+    @property
+    def label(self) -> str:
+        return f"the sysctl {self.name}"

@@ -85,6 +85,7 @@ class ClientService(RoleService):
         ways = Ways(reactor, pump, lambda kind, text: sink.node.tell(kind, "", text) if sink.node else None)
         self._node = node = ClientNode(config, pump, self.host, tun, ways)
         sink.node = node
+        self.watch_host(node, tun.name)
         if config.mesh.relays:
             identity = partial(identity_of, config.pki_dir, config.name)
             node.join_mesh(Mesh(config.mesh, config.tuning, pump, identity, reactor, config.state_dir))

@@ -58,6 +58,7 @@ class Node:
         self._wall = wall
         self._started_at = pump.now()
         self._since: dict[str, float] = {}  # session -> when it began, on the pump's clock
+        self.host_warnings: Callable[[], tuple[str, ...]] = tuple  # about this machine
 
     # -- seeing ------------------------------------------------------------------------------------------------------
 
@@ -94,7 +95,8 @@ class Node:
 
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to, one sentence each."""
-        return self.renewal.warnings if self.renewal is not None else ()
+        ours = self.renewal.warnings if self.renewal is not None else ()
+        return (*ours, *self.host_warnings())
 
     def relay_statuses(self) -> tuple[RelayStatus, ...]:
         """Where they are met."""

@@ -93,6 +93,7 @@ class ServerService(RoleService):
         self.host.server_up(
             ServerNetwork(tun.name, inner4, inner6, config.tuning.mtu, config.pool4, config.pool6, config.nat)
         )
+        self.watch_host(node, tun.name)
 
     def _open_udp(self, number: int, host: str, node: ServerNode) -> None:
         door = UdpDoor(reactor, number, self._pump.from_door, host=host, port=self.config.data_port)

@@ -8,6 +8,7 @@ import os
 import resource
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from twisted.logger import Logger
 from morphnet.config import ClientConfig, RelayConfig, ServerConfig
 from morphnet.errors import HostError, MorphnetError
 from morphnet.net.host import Host
+from morphnet.net.hostwatch import HostWatch
 from morphnet.ops import node as ops
 from morphnet.ops.feed import FeedService
 from morphnet.ops.manhole import ManholeService
@@ -64,6 +66,7 @@ class RoleService(MultiService):
         super().__init__()
         self._settings = config
         self._loops: list[LoopingCall] = []
+        self._host_watch: HostWatch | None = None
         self.host = Host(config.state_dir / self.journal)
         self.files = FILES  # that we may have open
         self._made_by = os.getpid()
@@ -94,7 +97,7 @@ class RoleService(MultiService):
             self._open_ops(node)
             super().startService()
         except MorphnetError as problem:
-            self.host.down()
+            self._leave_host()
             self._give_up(f"morphnet: {problem}\n")
         finally:
             os.close(self._terminal)
@@ -114,6 +117,16 @@ class RoleService(MultiService):
         if settings.manhole.enabled:
             ManholeService(reactor, settings.manhole, settings.run_dir, settings.state_dir, node).setServiceParent(self)
 
+    def watch_host(self, node: Node, tun: str) -> None:
+        """
+        Set again what somebody else takes from this host, until the service stops.
+
+        :param tun: our device.
+        """
+        self._host_watch = HostWatch(reactor, self.host, partial(node.tell, "host-rival", ""))
+        node.host_warnings = self._host_watch.warnings
+        self._host_watch.start(tun)
+
     def every(self, seconds: float, what: Callable[[], object], *, now: bool = False) -> None:
         """Do `what` at that interval until the service stops; with `now` also at once."""
         loop = LoopingCall(what)
@@ -132,8 +145,13 @@ class RoleService(MultiService):
         stopped = super().stopService()
         if stopped is not None:
             await stopped
-        self.host.down()  # while the TUN is still there
+        self._leave_host()  # while the TUN is still there
         await self.close()
+
+    def _leave_host(self) -> None:
+        if self._host_watch is not None:
+            self._host_watch.stop()  # or it would set again what is undone now
+        self.host.down()
 
 
 def _allow_files() -> int:

@@ -27,6 +27,7 @@ from morphnet.net.linux import LinuxKernel
 from morphnet.net.uplinks import Uplink, UplinkScan, UplinkWatch
 from tests.lab.host_files import hosts_files, resolv_files
 from tests.lab.host_machine import RESOLV, Seen, add_uplink, machine, mount_private, plug_in, snapshot
+from tests.lab.host_rivals import client_and_rivals, gateway_and_rivals, replaced_files
 
 SERVER = "203.0.113.1"
 PARENT_MAC = b"\x02\0\0\0\0\x09"
@@ -247,22 +248,6 @@ def flap(place: Path) -> Seen:
     return watched(place, toggle, lambda ip: _leads(ip, "wan"))
 
 
-def foreign_flush(place: Path) -> Seen:
-    """Somebody removes every rule that is ours, as systemd-networkd does when it starts anew."""
-
-    def flush(ip: Any, acted: list[float]) -> None:
-        acted.append(time.monotonic())
-        for rule in list(ip.get_rules()):
-            if rule.get_attr("FRA_PROTOCOL") == 73:
-                ip.rule("del", family=rule["family"], priority=rule.get_attr("FRA_PRIORITY"))
-
-    def back(ip: Any) -> bool:
-        with IPRoute() as fresh:
-            return len([each for each in fresh.get_rules() if each.get_attr("FRA_PROTOCOL") == 73]) >= 7
-
-    return watched(place, flush, back)
-
-
 def _udp4(source: str, to: str) -> bytes:
     udp = struct.pack("!HHHH", 4000, 53, 12, 0) + b"ping"
     return _ip4(source, to, 17, udp)
@@ -340,8 +325,8 @@ def _drain(tun: int) -> list[str]:
 
 
 CASES = (
-    client_killed, server_killed, killed_anywhere, stopped, ways, hot_plug, flap, foreign_flush, gateway, resolv_files,
-    hosts_files,
+    client_killed, server_killed, killed_anywhere, stopped, ways, hot_plug, flap, gateway, resolv_files, hosts_files,
+    client_and_rivals, gateway_and_rivals, replaced_files,
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -108,14 +108,35 @@ class UplinkTests(SynchronousTestCase):
         self.assertEqual(seen["calls"][-1], ["wan", "lte"])
         self.assertLess(seen["took"][0], HOT_PLUG)
 
-    def test_foreign_flush(self) -> None:
-        """Rules of ours that somebody else removed are back at once, and that settles it."""
-        seen = observe("foreign_flush")
-        self.assertLess(seen["took"][0], HOT_PLUG)
-        self.assertLess(len(seen["calls"]), 4)
-
     def test_flap(self) -> None:
         """A link that was gone for less than a look gets its routes back."""
         seen = observe("flap")
         self.assertEqual(seen["calls"], [["wan"], ["wan"]])
         self.assertLess(seen["took"][0], HOT_PLUG)
+
+
+class RivalTests(SynchronousTestCase):
+    def test_client(self) -> None:
+        """
+        Whatever somebody takes from a client is back without a regular look (figure H9), and all of it; what nobody
+        touched is not taken for touched; and the DNS servers that DHCP wrote last come back in the end.
+        """
+        seen = observe("client_and_rivals")
+        self.assertEqual(seen["untouched"], [])
+        acts = ["no_rules", "no_routes", "no_addresses", "down", "no_table", "one_rule", "dhcp", "appended"]
+        self.assertEqual(seen["back"], dict.fromkeys(acts, True))
+        self.assertEqual(seen["still"], {act: [] for act in acts})
+        self.assertEqual(seen["resolv"], "search hotel.example\nnameserver 192.168.8.1\n")
+
+    def test_gateway(self) -> None:
+        """Likewise of a gateway; the kernel tells of forwarding too."""
+        seen = observe("gateway_and_rivals")
+        self.assertEqual(seen["untouched"], [])
+        self.assertEqual(seen["back"], {"no_table": True, "no_forwarding": True})
+        self.assertEqual(seen["still"], {"no_table": [], "no_forwarding": []})
+
+    def test_files(self) -> None:
+        """A file is watched however it gets another content, also behind a link; its neighbours are not."""
+        seen = observe("replaced_files")
+        self.assertFalse(seen.pop("a neighbour"))
+        self.assertEqual([name for name, heard in seen.items() if not heard], [])

@@ -6,7 +6,9 @@ import fnmatch
 from collections.abc import Callable, Sequence
 
 from morphnet.errors import HostError
+from morphnet.net import netlink
 from morphnet.net.kernel import FileState, LinkState, Missing, Present
+from morphnet.net.nft import Part, outline
 from morphnet.net.routes import Route, Rule
 
 
@@ -24,6 +26,7 @@ class FakeKernel:
         self.advertised: list[str] = []
         self.ran: list[tuple[tuple[str, ...], str]] = []
         self.batches: list[Sequence[bytes]] = []
+        self.tables: list[tuple[int, bytes]] = []  # what is in nftables: type and payload
         self.calls: list[str] = []  # the names of what changed something, in order
         self.refuse: set[str] = set()
         self.called: Callable[[str], None] = self.calls.append
@@ -57,6 +60,15 @@ class FakeKernel:
         if (device, address) not in self.addresses:
             raise Missing(address)
         self.addresses.remove((device, address))
+
+    def all_addresses(self) -> frozenset[tuple[str, str]]:
+        return frozenset(self.addresses)
+
+    def our_routes(self, table: int) -> frozenset[Route]:
+        return frozenset(each for each in self.routes if each.table == table)
+
+    def our_rules(self) -> frozenset[Rule]:
+        return frozenset(self.rules)
 
     def add_route(self, route: Route) -> None:
         self._called("add_route")
@@ -99,6 +111,14 @@ class FakeKernel:
     def nft(self, messages: Sequence[bytes]) -> None:
         self._called("nft")
         self.batches.append(messages)
+        for kind, _, body in netlink.messages(b"".join(messages)):
+            if kind & 0xFF == 2:  # DELTABLE: there is one table in these tests
+                self.tables.clear()
+            elif kind >> 8 == 10:
+                self.tables.append((kind & 0xFF, body))
+
+    def nft_outline(self, table: str) -> tuple[Part, ...]:
+        return outline(self.tables, table)
 
     def file(self, path: str) -> FileState:
         return self.files.get(path, FileState("none"))

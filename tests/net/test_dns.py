@@ -11,12 +11,13 @@ from morphnet.net.dns import (
     Resolvconf,
     Resolved,
     dns_changes,
+    files_of,
     nameservers,
-    taken_over,
     upstream_servers,
 )
 from morphnet.net.journal import Change
 from morphnet.net.kernel import FileState, Missing
+from morphnet.net.look import Look
 from tests.net.fake_kernel import FakeKernel
 
 OLD = FileState("file", "search lan\nnameserver 192.168.1.1\n", 0o640)
@@ -81,14 +82,87 @@ class DnsTests(SynchronousTestCase):
         change.undo(self.kernel)
         self.assertEqual(self.kernel.file(RESOLV_CONF), OLD)
 
-    def test_taken_over(self) -> None:
-        """What somebody else wrote over ours is not touched."""
+    def rewritten(self, text: str) -> ResolvConf:
+        """Somebody writes the file while ours is in use, and we set ours again."""
         change = self.applied()
-        self.assertFalse(taken_over(self.kernel, [change]))
+        self.kernel.files[RESOLV_CONF] = FileState("file", text)
+        self.assertFalse(change.stands(Look(self.kernel)))
+        change = change.prepared(self.kernel)
+        change.apply(self.kernel)
+        self.assertTrue(change.stands(Look(self.kernel)))
+        return change
+
+    def test_other_lines_stay(self) -> None:
+        """Only the servers are replaced: search, options and comments stay."""
+        old = "# by hand\nsearch corp.example\noptions ndots:2\nnameserver 192.168.1.1\nsortlist 10.0.0.0\n"
+        self.kernel.files[RESOLV_CONF] = FileState("file", old)
+        self.applied()
+        sign, *lines = self.kernel.file(RESOLV_CONF).content.splitlines()
+        kept = ["# by hand", "search corp.example", "options ndots:2", "sortlist 10.0.0.0"]
+        self.assertIn("made by morphnet", sign)
+        self.assertEqual(lines, [*kept, "nameserver 10.73.0.1", "nameserver fd73::1"])
+
+    def test_written_by_another(self) -> None:
+        """What somebody else writes meanwhile is what comes back in the end."""
+        theirs = "search hotel.example\nnameserver 192.168.1.254\n"
+        change = self.rewritten(theirs)
+        self.assertIn("search hotel.example", self.kernel.file(RESOLV_CONF).content)
+        self.assertEqual(upstream_servers(self.kernel, [change]), ["192.168.1.254"])
+        change.undo(self.kernel)
+        self.assertEqual(self.kernel.file(RESOLV_CONF).content, theirs)
+
+    def test_ours_taken_for_theirs(self) -> None:
+        """Who edits our text, or keeps our servers for want of others, gets the machine's own servers in the end."""
+        ours = "nameserver 10.73.0.1\nnameserver fd73::1\n"
+        for text, ends in (
+            (f"search hotel\n{ours}", "search hotel\nnameserver 192.168.1.1\n"),
+            (f"{ours}nameserver 9.9.9.9\n", "nameserver 9.9.9.9\n"),
+            ("nameserver 10.73.0.1\n", "nameserver 10.73.0.1\n"),  # one of ours alone: who knows
+        ):
+            self.kernel.files[RESOLV_CONF] = OLD
+            self.rewritten(text).undo(self.kernel)
+            self.assertEqual(self.kernel.file(RESOLV_CONF).content, ends)
+        self.kernel.files[RESOLV_CONF] = OLD
+        edited = self.applied().text(self.kernel) + "options edns0\n"
+        self.kernel.files[RESOLV_CONF] = OLD
+        self.rewritten(edited).undo(self.kernel)
+        self.assertEqual(self.kernel.file(RESOLV_CONF).content, "search lan\noptions edns0\nnameserver 192.168.1.1\n")
+
+    def test_not_ours_any_more(self) -> None:
+        """What somebody wrote over ours in the last moment is not touched by undoing."""
+        change = self.applied()
         theirs = self.kernel.files[RESOLV_CONF] = FileState("file", "nameserver 10.0.0.1\n")
-        self.assertTrue(taken_over(self.kernel, [change]))
         change.undo(self.kernel)
         self.assertEqual(self.kernel.file(RESOLV_CONF), theirs)
+
+    def test_behind_a_link(self) -> None:
+        """Where the file was a link, new lines behind it are taken over, and the link comes back."""
+        self.kernel.files[RESOLV_CONF] = link = FileState("link", "/run/nm/resolv.conf")
+        self.kernel.files["/run/nm/resolv.conf"] = FileState("file", "search home\nnameserver 192.168.1.1\n")
+        change = self.applied()
+        self.assertEqual(files_of([change]), {RESOLV_CONF, "/run/nm/resolv.conf"})
+        self.kernel.files["/run/nm/resolv.conf"] = FileState("file", "search office\nnameserver 10.0.0.1\n")
+        self.assertFalse(change.stands(Look(self.kernel)))
+        change = change.prepared(self.kernel)
+        change.apply(self.kernel)
+        self.assertIn("\nsearch office\nnameserver 10.73.0.1\n", self.kernel.file(RESOLV_CONF).content)
+        change.undo(self.kernel)
+        self.assertEqual(self.kernel.file(RESOLV_CONF), link)
+
+    def test_tools_stand(self) -> None:
+        """With a tool, our servers are in what it makes of all; or there is our record."""
+        resolved, resolvconf = Resolved("morph0", ("10.73.0.1",)), Resolvconf("morph0", ("10.73.0.1",))
+        without, with_ours = FileState("file", "nameserver 1.1.1.1\n"), FileState("file", "nameserver 10.73.0.1\n")
+        for change, path in ((resolved, RESOLVED_UPSTREAM), (resolvconf, RESOLV_CONF)):
+            self.kernel.files[path] = with_ours
+            self.assertTrue(change.stands(Look(self.kernel)))
+            self.kernel.files[path] = without
+            self.assertFalse(change.stands(Look(self.kernel)))
+            self.assertEqual(files_of([change]), {path})
+        self.kernel.files["/run/resolvconf/interface/tun.morph0"] = with_ours
+        self.assertTrue(resolvconf.stands(Look(self.kernel)))
+        del self.kernel.files[RESOLVED_UPSTREAM]  # it does not run any more: nothing to be done
+        self.assertTrue(resolved.stands(Look(self.kernel)))
 
     def test_upstream(self) -> None:
         """The machine's own servers are known whatever we have set, also behind a link."""

@@ -7,8 +7,12 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import HostError
+from morphnet.net.dns import ResolvConf
 from morphnet.net.host import KINDS
-from morphnet.net.journal import COMPACT_AT, Change, Journal, decode_journal, encode_change
+from morphnet.net.hosts import HostsBlock
+from morphnet.net.journal import COMPACT_AT, Change, Journal, Mended, decode_journal, encode_change
+from morphnet.net.kernel import FileState
+from morphnet.net.nat import Forwarding, NftTable
 from morphnet.net.routes import Address, LinkUp, Route, Rule
 from morphnet.net.sysctl import Sysctl
 from tests.net.fake_kernel import FakeFile, FakeKernel
@@ -155,13 +159,63 @@ class JournalTests(SynchronousTestCase):
         self.assertEqual(self.kernel.routes, set())
         self.assertEqual(len(self.flushLoggedErrors()), 0)
 
-    def test_refresh(self) -> None:
-        """What somebody else took away comes back, of the kinds asked for."""
+    def test_mend(self) -> None:
+        """Of what was made, exactly what somebody took away is made again; nothing is written for it."""
         self.journal.settle("tunnel", WANTED)
+        written = self.file.data
+        self.assertEqual(self.journal.mend(lambda change: False), [])
         self.kernel.rules.clear()
         self.kernel.addresses.clear()
-        self.journal.refresh("tunnel", ("route", "rule"))
-        self.assertEqual((self.kernel.rules, self.kernel.addresses), ({RULE}, set()))
+        self.kernel.calls.clear()
+        self.assertEqual(self.journal.mend(lambda change: False), [Mended(ADDRESS), Mended(RULE)])
+        self.assertEqual((self.kernel.calls, self.file.data), (["add_address", "add_rule"], written))
+
+    def test_mend_every_kind(self) -> None:
+        """Every kind of change stands once it is made, and does not once somebody has undone it."""
+        self.kernel.values |= {"net/x": "0", "net/ipv4/ip_forward": "0"}
+        self.kernel.values["net/ipv4/conf/all/accept_redirects"] = "0"
+        kinds = [*WANTED, Sysctl("net/x", "1"), Forwarding(4), NftTable("morph0"), ResolvConf(("10.73.0.1",))]
+        kinds.append(HostsBlock(("10.73.0.3 bert",)))
+        self.journal.settle("tunnel", kinds)
+        self.assertEqual(self.journal.mend(lambda change: False), [])
+        for change in self.journal.standing:
+            change.undo(self.kernel)
+            self.assertIn(Mended(change), self.journal.mend(lambda change: False), change)
+            self.assertEqual(self.journal.mend(lambda change: False), [], change)
+
+    def test_mend_later(self) -> None:
+        """What shall be left for now is left; what cannot be made is told, and keeps nothing else from being made."""
+        self.journal.settle("tunnel", WANTED)
+        self.kernel.rules.clear()
+        self.kernel.routes.clear()
+        self.assertEqual(self.journal.mend(lambda change: change == RULE), [Mended(ROUTE)])
+        self.kernel.addresses.clear()
+        self.kernel.refuse = {"add_address"}
+        self.assertEqual(
+            self.journal.mend(lambda change: False), [Mended(ADDRESS, "add_address: not permitted"), Mended(RULE)]
+        )
+
+    def test_mend_before(self) -> None:
+        """How somebody else left a thing is how it is left in the end, also if we are killed."""
+        self.kernel.values["net/x"] = "5"
+        self.journal.settle("tunnel", [Sysctl("net/x", "1"), RULE])
+        self.kernel.values["net/x"] = "7"
+        self.journal.mend(lambda change: False)
+        self.assertEqual(self.kernel.values["net/x"], "1")
+        self.assertEqual([each.number for each in decode_journal(self.file.data, KINDS)[1]], [1, 2])
+        self.open().undo_leftovers()
+        self.assertEqual(self.kernel.values["net/x"], "7")
+
+    def test_settle_mends(self) -> None:
+        """Settling what was changed by somebody else meanwhile learns what is to be restored as well."""
+        change = ResolvConf(("10.73.0.1",))
+        self.kernel.files["/etc/resolv.conf"] = FileState("file", "nameserver 1.1.1.1\n")
+        self.journal.settle("dns", [change])
+        self.kernel.files["/etc/resolv.conf"] = FileState("file", "nameserver 2.2.2.2\n")
+        self.journal.settle("dns", [change])
+        self.assertIn("nameserver 10.73.0.1", self.kernel.files["/etc/resolv.conf"].content)
+        self.journal.undo_all()
+        self.assertEqual(self.kernel.files["/etc/resolv.conf"].content, "nameserver 2.2.2.2\n")
 
     def test_disk_full(self) -> None:
         """At a full disk nothing is changed any more, but everything is undone."""
