@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 import morphnet
 from morphnet import config
 from morphnet.configfile import load
+from morphnet.pki.asking import SOCKET
 from tests.house import ROOT, read_modules
 
 MADE = {".git", ".venv", "build", "__pycache__", ".hypothesis", ".mypy_cache", ".ruff_cache"}
@@ -161,6 +162,25 @@ class RecipeTests(SynchronousTestCase):
             self.assertEqual(service["NoNewPrivileges"], "yes")
             self.assertEqual(service["ProtectSystem"], "strict")
             self.assertEqual(service["Restart"], "always")
+
+    def test_key_is_apart(self) -> None:
+        """The CA's key goes where the service's user cannot read it, and the signer, another user, is given it."""
+        signer, users = self._unit("signer@")["Service"], (ROOT / "tap/systemd/morphnet.sysusers.conf").read_text()
+        for role in ("server", "relay"):
+            unit = self._unit(role)
+            self.assertIn("mv pki/ca.key ca", unit["Service"]["ExecStartPre"])
+            self.assertIn("morph-signer.socket", unit["Unit"]["Wants"])
+            self.assertNotEqual(unit["Service"]["User"], signer["User"])
+            self.assertIn(f"u {unit['Service']['User']} -", users)
+        self.assertIn(f"u {signer['User']} -", users)
+        program, module, here, book = signer["ExecStart"].split()[1:]
+        self.assertEqual((program, module, here), ("-m", "morphnet.pki.signer", "%d"))
+        self.assertEqual(Path(book), Path("/var/lib", signer["StateDirectory"]))
+        self.assertEqual(Path(book), config.ServerConfig().state_dir.with_name("morphnet-signer"))
+        listening = (ROOT / "tap/systemd/morph-signer.socket").read_text()
+        self.assertIn(f"ListenStream={SOCKET}\n", listening)
+        self.assertIn("Accept=yes\n", listening)
+        self.assertEqual(signer["CapabilityBoundingSet"], "")
 
     def test_units_have_our_directories(self) -> None:
         """The directories that systemd makes are the defaults of the config."""

@@ -22,6 +22,7 @@ from morphnet.pki.authority import DAY, INVITE_LIFETIME, Authority, names_of, se
 from morphnet.pki.files import (
     CA,
     certificate_path,
+    has_authority,
     key_path,
     load_authority,
     make_directory,
@@ -266,7 +267,7 @@ def _line(text: str) -> str:
 
 def _check_room(place: Place, invited: Invitation, replace: bool) -> None:
     """:raises ConfigError: what is there would be lost."""
-    if replace and not key_path(place.pki_dir, CA).exists():
+    if replace and not has_authority(place.pki_dir):
         return
     there = certificate_path(place.pki_dir, CA)
     if there.exists() and read_certificate(place.pki_dir, CA) != invited.ca:

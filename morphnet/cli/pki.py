@@ -15,7 +15,8 @@ from morphnet.config import ServerConfig
 from morphnet.errors import ConfigError, HostError
 from morphnet.ops.feedclient import ask
 from morphnet.ops.places import FEED
-from morphnet.pki.authority import describe, names_of, serial_text
+from morphnet.pki.authority import CLIENT_LIFETIME, describe, names_of, serial_text
+from morphnet.pki.book import RELEASE, REVOKE, Book, Entry, signer_directory
 from morphnet.pki.expiry import CA_SOON, SOON, trouble
 from morphnet.pki.files import CA, load_authority, read_certificate, read_key, write_certificate
 from morphnet.pki.names import checked_host
@@ -116,11 +117,23 @@ def revoke(name: str, release: bool, place: Place) -> None:
     config = load_server(place)
     if name == config.name:
         raise ConfigError(f"{name} is this server: stop it instead, or renew its certificate with `morphnet pki renew`")
+    at, book = int(now()), signer_directory(config.state_dir)
+    with rights_of(book), Book(book).opened() as entries:
+        signed = [each for each in entries.signed.values() if each.name == name]
     with ledger_in(config.state_dir) as ledger:
-        serials = ledger.revoke(name, int(now()))
+        recorded = {each.serial for each in ledger.certificates()}
+        for each in signed:  # what was signed is revoked, whether the process that asked for it has said so or not
+            if each.serial not in recorded:
+                ledger.add_certificate(CertificateRecord(each.serial, name, "client", each.at + CLIENT_LIFETIME))
+        serials = ledger.revoke(name, at)
         known = bool(serials) or any(each.name == name for each in ledger.certificates())
         if release:
             ledger.release(name)
+    with rights_of(book), Book(book).opened() as entries:
+        for serial in serials:
+            entries.add(Entry(at, REVOKE, name, serial))
+        if release:
+            entries.add(Entry(at, RELEASE, name))
     if not known:
         raise ConfigError(f"nobody is called {name!r}: `morphnet pki list` shows who there is")
     if not serials:

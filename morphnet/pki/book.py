@@ -38,8 +38,12 @@ class Entry:
 
 
 def signer_directory(state_dir: Path) -> Path:
-    """Where the book is: beside the directory of the process that listens, which may not write there."""
-    return state_dir.with_name(f"{state_dir.name}-signer")
+    """
+    Where the book is: beside the directory of the process that listens, where systemd's units have made one that this
+    process may not write. Else in it: then both are the same user anyhow.
+    """
+    apart = state_dir.with_name(f"{state_dir.name}-signer")
+    return apart if apart.is_dir() else state_dir / "signer"
 
 
 class Entries:
@@ -48,13 +52,13 @@ class Entries:
     def __init__(self) -> None:
         self.signed_for: defaultdict[str, list[Entry]] = defaultdict(list)  # by parent
         self.signed: dict[str, Entry] = {}  # by serial
-        self.revoked: set[str] = set()  # serials
+        self.revoked: dict[str, int] = {}  # serial -> Unix seconds
         self.holders: dict[str, str] = {}  # of each inner address, the name that has it for good
 
     def take(self, entry: Entry) -> None:
         """One more line."""
         if entry.what == REVOKE:
-            self.revoked.add(entry.serial)
+            self.revoked.setdefault(entry.serial, entry.at)
         elif entry.what == RELEASE:
             self.holders = {address: name for address, name in self.holders.items() if name != entry.name}
         else:

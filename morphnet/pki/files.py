@@ -138,7 +138,9 @@ def read_key(pki_dir: Path, name: str) -> PrivateKey:
     """:raises ConfigError: there is none, others may read it, or it does not parse."""
     path = key_path(pki_dir, name)
     content = _read(path)
-    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+    # systemd hands a credential to its service by an ACL, which shows as rights of the group.
+    handed = os.environ.get("CREDENTIALS_DIRECTORY") == str(pki_dir)
+    if path.stat().st_mode & (stat.S_IRWXO if handed else stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigError(f"the key {path} is open to other users: chmod 600 {path}")
     try:
         key = load_pem_private_key(content, None)
@@ -164,10 +166,56 @@ def load_credentials(pki_dir: Path, name: str) -> Credentials:
 
     :raises ConfigError: something is missing, broken, or does not belong together.
     """
-    ca, certificate, key = read_certificate(pki_dir, CA), read_certificate(pki_dir, name), read_key(pki_dir, name)
+    cas, certificate, key = trusted_cas(pki_dir), read_certificate(pki_dir, name), read_key(pki_dir, name)
     if certificate.public_key() != key.public_key():
         raise ConfigError(f"{name}.pem and {name}.key in {pki_dir} do not belong together: put back the right files")
-    return Credentials(as_pem(certificate), key_pem(key), as_pem(ca))
+    return Credentials(as_pem(certificate), key_pem(key), b"".join(map(as_pem, cas)))
+
+
+def authority_home(pki_dir: Path) -> Path:
+    """
+    The directory with the CA's key and the `ca.pem` that belongs to it: beside the machine's own `pki_dir` where the
+    units of systemd have put them, so that the service's user can neither read nor replace them; else `pki_dir` itself.
+
+    :raises ConfigError: the CA is not here.
+    """
+    apart = pki_dir.with_name(CA)
+    if _exists(key_path(pki_dir, CA)) and not _exists(key_path(apart, CA)):
+        return pki_dir
+    if _exists(key_path(apart, CA)):
+        return apart
+    raise ConfigError(f"there is no CA in {pki_dir}: run `morphnet init` on the server, and this command there too")
+
+
+def has_authority(pki_dir: Path) -> bool:
+    """Whether the CA is here."""
+    try:
+        authority_home(pki_dir)
+    except ConfigError:
+        return False
+    return True
+
+
+def _exists(path: Path) -> bool:
+    """Also if we may not look."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return True
+
+
+def trusted_cas(pki_dir: Path) -> list[x509.Certificate]:
+    """
+    The CAs that are trusted, the one that signs first.
+
+    :raises ConfigError: there are none, or they do not parse.
+    """
+    path = certificate_path(pki_dir, CA)
+    try:
+        found = x509.load_pem_x509_certificates(_read(path))
+    except (ValueError, x509.InvalidVersion):
+        raise ConfigError(f"{path} is no certificate in PEM: put back the right file") from None
+    return found
 
 
 def load_authority(pki_dir: Path, serials: Callable[[], int] = x509.random_serial_number) -> Authority:
@@ -176,9 +224,8 @@ def load_authority(pki_dir: Path, serials: Callable[[], int] = x509.random_seria
 
     :raises ConfigError: it is not here, or broken.
     """
-    if not key_path(pki_dir, CA).exists():
-        raise ConfigError(f"there is no CA in {pki_dir}: run `morphnet init` on the server, and this command there too")
-    certificate, key = read_certificate(pki_dir, CA), read_key(pki_dir, CA)
+    home = authority_home(pki_dir)
+    certificate, key = read_certificate(home, CA), read_key(home, CA)
     if not isinstance(key, Ed25519PrivateKey) or certificate.public_key() != key.public_key():
-        raise ConfigError(f"ca.pem and ca.key in {pki_dir} do not belong together: put back the right files")
+        raise ConfigError(f"ca.pem and ca.key in {home} do not belong together: put back the right files")
     return Authority(certificate, key, serials)

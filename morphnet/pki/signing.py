@@ -8,13 +8,17 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Protocol
 
 from cryptography import x509
 
 from morphnet.errors import Refused
 from morphnet.pki.authority import (
+    CLIENT_LIFETIME,
+    DAY,
     LONGEST_PEM,
+    SKEW,
     Authority,
     Description,
     Issued,
@@ -26,10 +30,14 @@ from morphnet.pki.authority import (
     requested_key,
     serial_text,
 )
-from morphnet.pki.book import JOIN, RENEW, Entries, Entry
+from morphnet.pki.book import JOIN, RENEW, REVOKE, Entries, Entry
+from morphnet.pki.revocations import RECENT, Draft, RevocationList
 from morphnet.pki.trust import check_among
 
 PAUSE = 3600  # seconds from one certificate for a parent to the next; each pause is twice the one before
+REMEMBERED = (
+    CLIENT_LIFETIME + SKEW + 30 * DAY
+)  # seconds that a revocation stays in the list: then its certificate has ended
 MOST_ADDRESSES = 2  # one of each family
 
 
@@ -92,6 +100,30 @@ class Signer:
             if kind == "client" and not found.addresses:
                 names += _free(addresses, found.name, book)
             return self._sign(book, RENEW, found, key, names, kind)
+
+    def revocations(self, draft: Draft) -> RevocationList:
+        """
+        The list as it was drafted. What the book knows to be revoked is put in where it is left out, until it has ended
+        anyhow; what is new the book learns: nobody who asks can take a revocation back.
+
+        :raises Refused: there is no room for what was left out.
+        """
+        now, listed = (
+            self._wall(),
+            RevocationList(draft.number, "", draft.recent, tuple(draft.parts), draft.parts).entries,
+        )
+        with self._book.opened() as book:
+            left_out = {
+                serial: at for serial, at in book.revoked.items() if serial not in listed and at + REMEMBERED > now
+            }
+            recent = {**draft.recent, **left_out}
+            if left_out and len(recent) > RECENT:
+                raise Refused("list that leaves out what is revoked")
+            signed = self._authority.sign_revocations(replace(draft, recent=recent))
+            for serial, at in listed.items():
+                if serial not in book.revoked:
+                    book.add(Entry(at, REVOKE, "-", serial))
+            return signed
 
     def _check_due(self, present: x509.Certificate, before: Sequence[Entry], now: float) -> None:
         """:raises Refused: nobody needs another certificate yet."""

@@ -25,10 +25,11 @@ from morphnet.net.redis_exchange import RedisLink
 from morphnet.net.relay_server import RelayServer
 from morphnet.net.tls import Identity, ServerTls
 from morphnet.net.udp import UdpDoor
-from morphnet.pki.authority import Authority, names_of, network_of
-from morphnet.pki.files import CA, key_path, load_authority
+from morphnet.pki.asking import Signers
+from morphnet.pki.authority import names_of, network_of
+from morphnet.pki.files import has_authority
 from morphnet.pki.names import join_address
-from morphnet.pki.revocations import RevocationList, read_revocations
+from morphnet.pki.revocations import RevocationList, draft_revocations, read_revocations
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.rendezvous.neighbourhood import Neighbourhood
 from morphnet.rendezvous.neighbours import Alone
@@ -41,7 +42,7 @@ from morphnet.tap.relay_node import EnrolmentOffice, RelayNode
 from morphnet.tap.relay_renewal import Afar, Nobody, RelayRenewal, Signatory
 from morphnet.tap.renewal import LOOK_EVERY, Renewal, SelfRenewal, identity_of
 from morphnet.tap.service import RoleService, reactor
-from morphnet.tap.signing import signer_for
+from morphnet.tap.signing import LaterSigner
 from morphnet.wire.batch import Arrival, Departure
 from morphnet.wire.neighbouring import MOST_GUESTS
 
@@ -60,7 +61,8 @@ class RelayService(RoleService):
         self._doors: list[UdpDoor] = []
         self._store: SqliteStore | None = None
         self._control: ControlServer | None = None
-        self._authority: Authority | None = None  # if the CA's key is here
+        self._signers: Signers | None = None  # if the CA is here
+        self._signer: LaterSigner | None = None
         self._revoked: dict[str, RevocationList] = {}  # by network
         self._neighbours: Neighbourhood | None = None
         self._redis: RedisLink | None = None
@@ -69,7 +71,7 @@ class RelayService(RoleService):
         config = self.config
         identity = self._identity()
         self._cas = {network_of(ca): ca for ca in x509.load_pem_x509_certificates(identity.ca)}
-        enrols = config.enrol and key_path(config.pki_dir, CA).exists()
+        enrols = config.enrol and has_authority(config.pki_dir)
         renews = network_of(next(iter(self._cas.values()))) if enrols or config.renew_at else ""
         terms = Terms(config.max_nodes, config.node_rate, config.echo_port, config.echo_port + 1, renews)
         registry = self._registry(terms)
@@ -139,8 +141,8 @@ class RelayService(RoleService):
         known = ledger.certificates()
         self._store = store = SqliteStore(ledger, reactor)
         lease = partial(store.lease, pool4=config.pool4, pool6=config.pool6)
-        self._authority = load_authority(config.pki_dir)
-        signer = signer_for(config)
+        self._signers = signers = Signers(config.pki_dir, config.state_dir)
+        self._signer = signer = LaterSigner(signers, reactor)
         enrolment = Enrolment(signer, store, time.time, lambda name: lease(name, fresh_session=os.urandom(16)))
         names = names_of(x509.load_pem_x509_certificate(identity.certificate))
         own = join_address(names[:2][-1], config.relay_port)  # the first is what it is called, the next where it is
@@ -197,11 +199,12 @@ class RelayService(RoleService):
 
     def _tell_revocations(self, records: Sequence[CertificateRecord]) -> None:
         """Sign a list of what was revoked, for everybody."""
-        assert self._authority is not None  # who has the records has the CA
+        assert self._signers is not None  # who has the records has the CA
         serials = {record.serial for record in records if record.revoked_at}
         if serials:
-            network, now = network_of(self._authority.certificate), time.time()
-            self._revoke(network, self._authority.revocations(serials, now=now))
+            now = time.time()
+            draft = draft_revocations({serial: int(now) for serial in serials}, None, now=now)
+            self._revoke(next(iter(self._cas)), self._signers.sign_revocations(draft))
 
     def _is_revoked(self, serial: str) -> bool:
         return any(serial in each.serials for each in self._revoked.values())
@@ -229,6 +232,8 @@ class RelayService(RoleService):
             await self._control.close()
         for door in self._doors:
             door.close()
+        if self._signer is not None:
+            self._signer.close()
         if self._store is not None:
             await self._store.close()
 

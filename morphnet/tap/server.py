@@ -23,6 +23,7 @@ from morphnet.net.tls import ServerTls
 from morphnet.net.tun import Tun
 from morphnet.net.udp import UdpDoor
 from morphnet.net.uplinks import UplinkScan, served_addresses
+from morphnet.pki.asking import Signers
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.store.ledger import DATABASE, Ledger
 from morphnet.store.sqlite import SqliteStore
@@ -30,7 +31,7 @@ from morphnet.tap.options import ConfigOptions, options_for
 from morphnet.tap.renewal import LOOK_EVERY, Renewal, SelfRenewal, identity_of
 from morphnet.tap.server_node import ServerNode, gateway, interface
 from morphnet.tap.service import EventSink, RoleService, reactor
-from morphnet.tap.signing import signer_for
+from morphnet.tap.signing import LaterSigner
 from morphnet.tunnel.tunnel import Tunnel
 
 Options = options_for(ServerConfig, Path("/etc/morphnet/server.toml"))
@@ -52,7 +53,7 @@ class ServerService(RoleService):
     def open(self) -> ServerNode:
         config = self.config
         identity = identity_of(config.pki_dir, config.name)
-        signer = signer_for(config)
+        self._signer = signer = LaterSigner(Signers(config.pki_dir, config.state_dir), reactor)
         sink = EventSink()
         self._pump = Pump(reactor, Tunnel(server=True, entropy=os.urandom), since_boot, sink)
         ledger = Ledger(config.state_dir / DATABASE)
@@ -121,6 +122,7 @@ class ServerService(RoleService):
             door.close()
         if self._node.tun is not None:
             self._node.tun.close()
+        self._signer.close()
         await self._store.close()
 
 

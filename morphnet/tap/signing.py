@@ -1,33 +1,49 @@
-"""Who signs for the processes that listen."""
+"""Has things signed in threads, so that the reactor never waits for the CA."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
-from morphnet.config import RelayConfig, ServerConfig
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+from morphnet.pki.asking import Signers
 from morphnet.pki.authority import Issued
-from morphnet.pki.book import Book, signer_directory
-from morphnet.pki.files import load_authority
-from morphnet.pki.signing import Signer
+
+AT_ONCE = 2  # signatures: each is a process that starts
+
+_T = TypeVar("_T")
 
 
-class InProcess:
-    """A signer that answers later."""
+class LaterSigner:
+    """
+    See enrolment.Signer.
 
-    def __init__(self, signer: Signer) -> None:
-        self._signer = signer
+    :param reactor: answers are given in its thread.
+    """
+
+    def __init__(self, signers: Signers, reactor: Any) -> None:
+        self._signers, self._reactor = signers, reactor
+        self._pool: ThreadPool | None = None  # made when it is needed: a service is made before the fork
 
     async def join(self, invitation_pem: str, csr_pem: str, addresses: Sequence[str]) -> Issued:
         """See enrolment.Signer."""
-        return self._signer.join(invitation_pem, csr_pem, addresses)
+        return await self._later(lambda: self._signers.join(invitation_pem, csr_pem, addresses))
 
     async def renew(self, certificate_pem: str, csr_pem: str, addresses: Sequence[str]) -> Issued:
         """See enrolment.Signer."""
-        return self._signer.renew(certificate_pem, csr_pem, addresses)
+        return await self._later(lambda: self._signers.renew(certificate_pem, csr_pem, addresses))
 
+    def close(self) -> None:
+        """No call may follow."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.stop()
 
-def signer_for(config: ServerConfig | RelayConfig) -> InProcess:
-    """:raises ConfigError: the CA is not here, or broken."""
-    authority = load_authority(config.pki_dir)
-    return InProcess(Signer(authority, [authority.certificate], Book(signer_directory(config.state_dir)), time.time))
+    def _later(self, work: Callable[[], _T]) -> Deferred[_T]:
+        if self._pool is None:
+            self._pool = ThreadPool(0, AT_ONCE, "signer")
+            self._pool.start()
+        return deferToThreadPool(self._reactor, self._pool, work)

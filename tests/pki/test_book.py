@@ -37,7 +37,7 @@ class BookTests(SynchronousTestCase):
         for book in (self._read(), self._read(first)):
             self.assertEqual(book.signed, {"0a": JOINED, "0b": RENEWED})
             self.assertEqual(dict(book.signed_for), {"77": [JOINED], "0a": [RENEWED]})
-            self.assertEqual(book.revoked, {"0b"})
+            self.assertEqual(book.revoked, {"0b": 1820000001})
             self.assertEqual(book.holders, {"10.73.0.2": "laptop", "fd73::2": "laptop"})
 
     def test_release(self) -> None:
@@ -84,5 +84,9 @@ class BookTests(SynchronousTestCase):
         self.assertFalse((self.directory / "elsewhere").exists())
 
     def test_where(self) -> None:
-        """The book is beside the directory of the process that listens, not in it."""
-        self.assertEqual(signer_directory(Path("/var/lib/morphnet")), Path("/var/lib/morphnet-signer"))
+        """The book is beside the directory of the process that listens, if there is such a place; else in it."""
+        state_dir = self.directory / "morphnet"
+        self.assertEqual(signer_directory(state_dir), state_dir / "signer")
+        apart = self.directory / "morphnet-signer"
+        apart.mkdir(parents=True)
+        self.assertEqual(signer_directory(state_dir), apart)

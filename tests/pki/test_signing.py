@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cryptography import x509
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -17,7 +19,8 @@ from morphnet.pki.authority import (
     serial_text,
 )
 from morphnet.pki.book import RELEASE, REVOKE, Entry
-from morphnet.pki.signing import PAUSE, Signer
+from morphnet.pki.revocations import RECENT, Draft, RevocationList, digest_of, read_revocations
+from morphnet.pki.signing import PAUSE, REMEMBERED, Signer
 from tests.fakes_pki import NOW, LooseBook, a_key, an_authority, an_invitation
 
 KEY = 9
@@ -161,3 +164,23 @@ class SignerTests(SynchronousTestCase):
         found = x509.load_pem_x509_certificate(self._renew(first.pem).pem.encode())
         found.verify_directly_issued_by(following.certificate)
         self.assertEqual(describe(found).addresses, INNER)
+
+    def test_revocations(self) -> None:
+        """A list has what was drafted and what the book knows: who asks cannot take a revocation back."""
+        self.book.take(Entry(int(NOW), REVOKE, "laptop", "ab"))
+        self.assertEqual(self._list(Draft(5, NOW, {"cd": int(NOW)}, {})).serials, {"ab", "cd"})
+        self.assertEqual(self._list(Draft(6, NOW, {}, {})).serials, {"ab", "cd"})
+        self.now += REMEMBERED
+        self.assertEqual(self._list(Draft(7, self.now, {}, {})).serials, set())
+
+    def test_revocations_in_parts(self) -> None:
+        """What is in a part is not left out; what is left out of a full list is refused."""
+        self.book.take(Entry(int(NOW), REVOKE, "laptop", "ab"))
+        part = f"ab {int(NOW)}\n"
+        self.assertEqual(self._list(Draft(5, NOW, {}, {digest_of(part): part})).recent, {})
+        full = {format(serial, "x"): int(NOW) for serial in range(1000, 1000 + RECENT)}
+        self.assertRaises(Refused, self.signer.revocations, Draft(6, NOW, full, {}))
+
+    def _list(self, draft: Draft) -> RevocationList:
+        signed = self.signer.revocations(draft)
+        return replace(read_revocations(signed.pem, self.authority.certificate), parts=signed.parts)

@@ -1,0 +1,1 @@
+The CA's key is in no process that listens to the network: each signature is made by a process of its own, with systemd as another user (`morph-signer.socket`; copy `tap/systemd/morph-signer*` and `morphnet.sysusers.conf` anew), under rules and a book of its own.
