@@ -9,9 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from morphnet.wire.echo import TRANSACTION, Asked
 from morphnet.wire.places import Place
 from morphnet.wire.relaying import EVERYBODY, Present, RelayMessage, readdress
 
+LATE = 64  # turns that an echo request may be late
+MOST_RECENT = 1024  # requests that are remembered of a node that counts no turns: hours of one socket
 MOST_NEWS = 16.0  # changes of a node's mappings that others are told at once
 
 
@@ -55,6 +58,43 @@ class Line(Protocol):
         ...
 
 
+class Freshness:
+    """
+    Which echo requests of a node were here before.
+
+    Source: RFC 4303 section 3.4.3 for the window.
+    """
+
+    __slots__ = ("_highest", "_recent", "_seen")
+
+    def __init__(self) -> None:
+        self._highest = self._seen = 0  # turn; bit n is set when `highest - n` was here
+        self._recent = bytearray()  # transactions of a node that counts no turns, the latest last
+
+    def take(self, asked: Asked) -> bool:
+        """Whether it is the first of its kind; the second is not."""
+        return self._count(asked.turn) if asked.turn else self._remember(asked.transaction)
+
+    def _count(self, turn: int) -> bool:
+        ahead = turn - self._highest
+        if ahead > 0:
+            self._seen = (self._seen << min(ahead, LATE) | 1) & ((1 << LATE) - 1)
+            self._highest = turn
+            return True
+        bit = 1 << -ahead if -ahead < LATE else 0
+        if not bit or self._seen & bit:
+            return False
+        self._seen |= bit
+        return True
+
+    def _remember(self, transaction: bytes) -> bool:
+        if transaction in self._recent:
+            return False
+        self._recent += transaction
+        del self._recent[: -MOST_RECENT * TRANSACTION]
+        return True
+
+
 @dataclass(eq=False, slots=True)
 class Guest:
     """A node that is here."""
@@ -65,6 +105,7 @@ class Guest:
     watch: frozenset[str]
     echo_id: bytes
     echo_key: bytes = field(repr=False)
+    fresh: Freshness = field(default_factory=lambda: Freshness())
     mapped: dict[int, Place] = field(default_factory=dict)  # by the number of its socket
     credit: float = 0.0  # bytes that may be forwarded now
     credited_at: float = 0.0

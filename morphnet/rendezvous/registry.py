@@ -275,18 +275,21 @@ class Registry:
             guest = self._by_echo.get(echo.id_of(datagram))
             if guest is None:
                 raise MalformedFrame("echo of nobody")
-            transaction, socket = echo.read_request(datagram, guest.echo_key)
+            asked = echo.read_request(datagram, guest.echo_key)
         except PeerError:
             self.counts["echo_strangers"] += 1
             return None
+        if not guest.fresh.take(asked):  # recorded, and sent again by whoever has seen it
+            self.counts["echo_replays"] += 1
+            return None
         self.counts["echoes"] += 1
-        place = Place(OBSERVED, host, port)
+        place, socket = Place(OBSERVED, host, port), asked.socket
         if guest.mapped.get(socket) != place and (socket in guest.mapped or len(guest.mapped) < MOST_SOCKETS):
             guest.mapped[socket] = place
             if self._is_calm(guest):
                 self.announce(None, guest)
                 self.neighbours.came(guest)
-        return echo.make_answer(guest.echo_id, guest.echo_key, transaction, host, port)
+        return echo.make_answer(guest.echo_id, guest.echo_key, asked.transaction, host, port)
 
     def _is_calm(self, guest: Guest) -> bool:
         """Whether others may be told of it once more: some times at once, and once a second in the long run."""

@@ -46,7 +46,7 @@ class Echoer:
     ) -> None:
         self.host, self.ports, self.id = host, ports, echo_id
         self.sockets: dict[int, _Socket] = {}  # by number of the door
-        self.forged = 0
+        self.forged = self._turn = 0
         self._key, self._entropy = key, entropy
 
     def use(self, doors: dict[int, bool], now: float) -> None:
@@ -90,9 +90,9 @@ class Echoer:
             for which, port in enumerate(self.ports):
                 if which and which in socket.seen:
                     continue
-                transaction = self._entropy(TRANSACTION)
+                transaction, self._turn = self._entropy(TRANSACTION), self._turn + 1
                 socket.asked[transaction] = which, now
-                datagram = make_request(self.id, self._key, transaction, socket.number)
+                datagram = make_request(self.id, self._key, transaction, socket.number, self._turn)
                 effects.sends.append(Departure(door, Endpoint(self.host, port), datagram, len(datagram)))
             socket.next_at = now + socket.pause
             socket.pause = min(REPEAT, 2 * socket.pause)

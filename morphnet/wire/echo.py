@@ -1,9 +1,10 @@
 """
 The echo of a relay: what a NAT made of the address of a UDP socket, for those alone who have registered.
 
-A request is `id 8 | transaction 8 | socket 1 | zeros | tag 16`, an answer
+A request is `id 8 | transaction 8 | socket 1 | turn 8 | zeros | tag 16`, an answer
 `id 8 | transaction 8 | family 1 | address 16 | port 2 | zeros | tag 16`; both have 64 bytes, so that nothing is
-amplified. The tag is HMAC-SHA256 over all before it, cut to 16 bytes; requests and answers differ by the first byte of
+amplified. The turn grows with each request of a node, so that a recorded one is told from a fresh one; nodes of before
+send zeros. The tag is HMAC-SHA256 over all before it, cut to 16 bytes; requests and answers differ by the first byte of
 what is hashed.
 
 Source: docs/protocol section 11.
@@ -22,6 +23,15 @@ from morphnet.errors import Forged, MalformedFrame
 LENGTH = 64  # bytes of either
 ID, TRANSACTION, TAG = 8, 8, 16
 _ADDRESS = struct.Struct("!B16sH")
+_REQUEST = struct.Struct("!8sBQ")
+
+
+class Asked(NamedTuple):
+    """A request."""
+
+    transaction: bytes  # 8 bytes
+    socket: int  # 0 .. 255
+    turn: int  # above 0; or 0 of a node that counts none
 
 
 class Echoed(NamedTuple):
@@ -44,15 +54,16 @@ def _check(key: bytes, mark: bytes, datagram: bytes) -> None:
         raise Forged("echo")
 
 
-def make_request(echo_id: bytes, key: bytes, transaction: bytes, socket: int) -> bytes:
+def make_request(echo_id: bytes, key: bytes, transaction: bytes, socket: int, turn: int = 0) -> bytes:
     """
     Ask for an echo.
 
     :param echo_id: 8 bytes, from Registered; likewise `key`, 32 bytes.
     :param transaction: 8 bytes that nobody can guess.
     :param socket: 0 .. 255, tells our sockets apart.
+    :param turn: higher than that of every request before, under this id.
     """
-    return _seal(key, b"?", echo_id + transaction + bytes((socket,)))
+    return _seal(key, b"?", echo_id + _REQUEST.pack(transaction, socket, turn))
 
 
 def id_of(datagram: bytes) -> bytes:
@@ -66,14 +77,14 @@ def id_of(datagram: bytes) -> bytes:
     return datagram[:ID]
 
 
-def read_request(datagram: bytes, key: bytes) -> tuple[bytes, int]:
+def read_request(datagram: bytes, key: bytes) -> Asked:
     """
-    (transaction, socket) of a request that `id_of` has accepted.
+    A request that `id_of` has accepted.
 
     :raises Forged: made with another key.
     """
     _check(key, b"?", datagram)
-    return datagram[ID : ID + TRANSACTION], datagram[ID + TRANSACTION]
+    return Asked(*_REQUEST.unpack_from(datagram, ID))
 
 
 def make_answer(echo_id: bytes, key: bytes, transaction: bytes, host: str, port: int) -> bytes:

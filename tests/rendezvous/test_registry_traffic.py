@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from morphnet.errors import MalformedFrame
-from morphnet.rendezvous.guests import MOST_NEWS
+from morphnet.rendezvous.guests import LATE, MOST_NEWS, MOST_RECENT, Freshness
 from morphnet.rendezvous.registry import BURST, MOST_SOCKETS, UNTOLD, Terms
-from morphnet.wire.echo import Echoed, make_request, read_answer
+from morphnet.wire.echo import Asked, Echoed, make_request, read_answer
 from morphnet.wire.relaying import (
     EVERYBODY,
     Absent,
@@ -165,10 +167,13 @@ class EchoTests(RegistryTestCase):
         self.watcher, self.laptop = self.come("phone", "laptop"), self.come("laptop")
         self.watcher.told.clear()
         self.echo_id, self.echo_key = self.guest(self.laptop).echo_id, self.guest(self.laptop).echo_key
+        self.turn = 0
 
     def ask(self, host: str, port: int, socket: int = 0) -> Echoed:
         """From there."""
-        answer = self.registry.echo(make_request(self.echo_id, self.echo_key, b"transact", socket), host, port)
+        self.turn += 1
+        request = make_request(self.echo_id, self.echo_key, b"transact", socket, self.turn)
+        answer = self.registry.echo(request, host, port)
         assert answer is not None
         return read_answer(answer, self.echo_key)
 
@@ -209,6 +214,33 @@ class EchoTests(RegistryTestCase):
             self.ask("203.0.113.9", 4500 + socket, socket)
         self.assertEqual(len(self.guest(self.laptop).mapped), MOST_SOCKETS)
         self.assertEqual(len(self.watcher.news()), MOST_SOCKETS)
+
+    def test_replayed(self) -> None:
+        """Whoever repeats a request gets nothing, and nobody is told of him; a late one is answered once."""
+        for turns in (range(1, 200), [0] * 199):  # a node of today, and one that counts none
+            requests = [
+                make_request(self.echo_id, self.echo_key, b"%4d%4d" % (step, not turn), 0, turn)
+                for step, turn in enumerate(turns)
+            ]
+            late = requests.pop(150)
+            for request in requests:
+                self.assertIsNotNone(self.registry.echo(request, "203.0.113.9", 4500))
+            self.watcher.told.clear()
+            self.registry.counts.clear()
+            for request in requests:
+                self.assertIsNone(self.registry.echo(request, "192.0.2.66", 53))
+            self.assertEqual((self.watcher.news(), self.registry.counts), ([], {"echo_replays": 198}))
+            answers = [self.registry.echo(late, "203.0.113.9", 4500) is not None for _ in range(2)]
+            self.assertEqual(answers, [True, False])
+
+    def test_held_back(self) -> None:
+        """One that was held back for long is none any more; without turns, what was long ago is forgotten."""
+        fresh = Freshness()
+        self.assertTrue(fresh.take(Asked(bytes(8), 0, 1 << 40)))
+        self.assertFalse(fresh.take(Asked(bytes(8), 0, (1 << 40) - LATE)))
+        for step in range(3 * MOST_RECENT):
+            self.assertTrue(fresh.take(Asked(sha256(step.to_bytes(8, "big")).digest()[:8], 0, 0)))
+        self.assertEqual(len(fresh._recent), 8 * MOST_RECENT)
 
     def test_strangers(self) -> None:
         """Strangers, forgers and who has gone get no answer, and are counted; nobody is told of them."""

@@ -38,7 +38,7 @@ class EchoTestCase(SynchronousTestCase):
 
         def answer(datagram: bytes, source: Endpoint) -> bytes | None:
             self.asked.append((self.street.now, port))
-            transaction, _ = read_request(datagram, KEY)
+            transaction = read_request(datagram, KEY).transaction
             return None if port in self.deaf else make_answer(ID, KEY, transaction, source.host, source.port)
 
         return answer
@@ -144,9 +144,22 @@ class EchoerTests(EchoTestCase):
             effects = Effects()
             self.echoer.tick(self.street.now, effects)
             for each in effects.sends:
-                numbers.setdefault(each.door, set()).add(read_request(bytes(each.data), KEY)[1])
+                numbers.setdefault(each.door, set()).add(read_request(bytes(each.data), KEY).socket)
         self.assertEqual({door: len(shown) for door, shown in numbers.items()}, {1: 1, 2: 1, 3: 1, 4: 1})
         self.assertEqual(len(set.union(*(numbers[door] for door in (2, 3, 4)))), 3)
+
+
+class TurnTests(EchoTestCase):
+    def test_turns(self) -> None:
+        """No two requests have the same turn, whichever socket and port they are for, and each has a higher one."""
+        self.live(Kind.EASY)
+        self.echoer.use(dict.fromkeys((DOOR, 7, 8), False), self.street.now)
+        effects = Effects()
+        for second in range(3):
+            self.echoer.hurry(self.street.now + second)
+            self.echoer.tick(self.street.now + second, effects)
+        turns = [read_request(bytes(each.data), KEY).turn for each in effects.sends]
+        self.assertEqual(turns, list(range(1, 3 * 3 * 2 + 1)))
 
 
 class ForgedTests(EchoTestCase):
@@ -154,7 +167,7 @@ class ForgedTests(EchoTestCase):
         self.host = self.live(Kind.EASY)
         self.effects = Effects()
         self.echoer.tick(self.street.now, self.effects)
-        self.transaction, _ = read_request(bytes(self.effects.sends[0].data), KEY)
+        self.transaction = read_request(bytes(self.effects.sends[0].data), KEY).transaction
 
     def hear(self, datagram: bytes, door: int = DOOR) -> list[Mapped]:
         """What a datagram makes it tell."""

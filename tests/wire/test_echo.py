@@ -32,17 +32,22 @@ class EchoTests(SynchronousTestCase):
         self.assertEqual(make_request(ID, KEY, TRANSACTION, 3), REQUEST)
         self.assertEqual(make_answer(ID, KEY, TRANSACTION, "203.0.113.9", 4500), ANSWER4)
         self.assertEqual(make_answer(ID, KEY, TRANSACTION, "2001:db8::9", 4501), ANSWER6)
-        self.assertEqual(read_request(REQUEST, KEY), (TRANSACTION, 3))
+        self.assertEqual(read_request(REQUEST, KEY), (TRANSACTION, 3, 0))
         self.assertEqual(read_answer(ANSWER4, KEY), Echoed(TRANSACTION, "203.0.113.9", 4500))
         self.assertEqual(read_answer(ANSWER6, KEY), Echoed(TRANSACTION, "2001:db8::9", 4501))
         self.assertEqual({id_of(each) for each in (REQUEST, ANSWER4, ANSWER6)}, {ID})
 
-    @given(st.binary(min_size=8, max_size=8), st.integers(0, 255), st.ip_addresses(), st.integers(0, 65535))
-    def test_round_trip(self, transaction: bytes, socket: int, host: IPv4Address | IPv6Address, port: int) -> None:
+    @given(
+        st.tuples(st.binary(min_size=8, max_size=8), st.integers(0, 255), st.integers(0, (1 << 64) - 1)),
+        st.ip_addresses(),
+        st.integers(0, 65535),
+    )
+    def test_round_trip(self, asked: tuple[bytes, int, int], host: IPv4Address | IPv6Address, port: int) -> None:
         """Requests and answers come out as they went in; both have the same length, so nothing is amplified."""
-        request = make_request(ID, KEY, transaction, socket)
+        transaction = asked[0]
+        request = make_request(ID, KEY, *asked)
         answer = make_answer(ID, KEY, transaction, str(host), port)
-        self.assertEqual(read_request(request, KEY), (transaction, socket))
+        self.assertEqual(read_request(request, KEY), asked)
         self.assertEqual(read_answer(answer, KEY), Echoed(transaction, str(host), port))
         self.assertEqual((len(request), len(answer)), (LENGTH, LENGTH))
 
