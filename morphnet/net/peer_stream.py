@@ -183,6 +183,9 @@ class StreamPort:
         stream.received += 1
         self._listener.arrived([Arrival(stream.number, Endpoint(stream.peer, 0), data, size)])
 
+    def spent(self, socket: Socket, cost: int) -> None:
+        """It has its turns, and nothing is forwarded."""
+
     def ended(self, socket: Socket, reason: str, failure: Failure) -> None:
         """It is gone."""
         self._settle(socket)

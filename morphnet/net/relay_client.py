@@ -241,6 +241,9 @@ class RelayClient:
         else:
             self._listener.handshake(self, name, bytes(inside))
 
+    def spent(self, socket: Socket, cost: int) -> None:
+        """Who takes the relay's bandwidth is the relay's business."""
+
     def ended(self, socket: Socket, reason: str, failure: Failure) -> None:
         """It is gone."""
         if socket is not self._socket:

@@ -23,6 +23,9 @@ from morphnet.wire.places import LINE, Place
 from morphnet.wire.relaying import Register, RelayMessage, Renew, Revocations, TurnedAway, Watch, decode, encode
 
 REGISTER_WITHIN = 10.0  # seconds from an open socket to its first message
+REGISTER_WITH = 256 << 10  # bytes until then
+COMINGS, COMINGS_AT_ONCE = 0.5, 10  # times a second that one name may register: everybody is told each time
+REVOCATIONS = 1 << 18  # bytes that a list of revoked certificates is charged for: it is read, and its signature checked
 
 
 class RelayLine:
@@ -33,6 +36,7 @@ class RelayLine:
         self.name, self.network, self.serial = peer.name, peer.issuer, peer.serial
         self.observed = Place(LINE, host, socket.port)
         self.registered = False
+        self.spent = 0  # bytes, before it has registered
         self.timer: IDelayedCall | None = None
 
     def tell(self, message: RelayMessage) -> None:
@@ -96,6 +100,7 @@ class RelayServer:
         self.asked_renewal: Callable[[RelayLine, Renew], None] = lambda line, message: None
         self._limits, self._pq = limits, pq
         self._limiter = SourceLimiter(limits.rate, limits.burst, limits.sources)
+        self._comings = SourceLimiter(COMINGS, COMINGS_AT_ONCE, limits.sources)
         self._lobby: Lobby[Socket] = Lobby(limits.half_open, limits.half_open_per_source)
         self._lines: dict[Socket, RelayLine | None] = {}
         self._full = 0
@@ -185,6 +190,7 @@ class RelayServer:
         elif isinstance(message, Watch) and line.registered:
             self.registry.watch(line, message.names)
         elif isinstance(message, Revocations) and line.registered:
+            self.registry.charge(line, REVOCATIONS)
             self.told_revocations(line.network, message.crl)
         elif isinstance(message, Renew) and line.registered:
             self.asked_renewal(line, message)
@@ -193,6 +199,8 @@ class RelayServer:
 
     def _register(self, socket: Socket, line: RelayLine, message: Register) -> None:
         try:
+            if not self._comings.admit(f"{line.network} {line.name}", now=self.clock.seconds()):
+                raise Refused("it comes too often")
             self.registry.register(line, message)
         except Refused as refused:
             self.complaints.add(refused.reason)
@@ -210,6 +218,18 @@ class RelayServer:
         if not line.registered:
             raise MalformedFrame("envelope of nobody")
         self.registry.forward(line, content)
+
+    def spent(self, socket: Socket, cost: int) -> None:
+        """Whoever it is pays, also for what goes to nobody."""
+        line = self._lines.get(socket)
+        if line is None:
+            return
+        if line.registered:
+            self.registry.charge(line, cost)
+        else:
+            line.spent += cost
+            if line.spent > REGISTER_WITH:
+                socket.drop("it does not register")
 
     def ended(self, socket: Socket, reason: str, failure: Failure) -> None:
         """It is gone."""

@@ -9,7 +9,7 @@ Source: docs/protocol section 11.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
@@ -35,6 +35,9 @@ MOST_SOCKETS = 8  # of one node whose mapping is remembered
 PROVE_WITHIN = 2.0  # seconds that a node has to show life when another one comes with its name
 COME_AGAIN = 3.0  # seconds after which that other one may ask again
 BURST = 0.25  # seconds of its rate that a node may send at once
+SHORTEST_PAUSE = 0.01  # seconds: a timer for every message would cost more than the message
+PORTION = 64  # nodes that one is told of in one go
+TELLING = 2048  # bytes that it is charged for each
 UNTOLD = 64  # envelopes to nobody, in a row, about which a sender is told once
 
 
@@ -107,8 +110,7 @@ class Registry:
         line.tell(self._welcome(guest))
         if line.network in self._crls:
             line.tell(Revocations(self._crls[line.network]))
-        for other in self._visible(guest):
-            line.tell(other.present())
+        self._introduce(guest, list(self._visible(guest)))
         self.announce(self.neighbours.named(guest.network, guest.name), guest)
         self.neighbours.came(guest)
 
@@ -139,9 +141,18 @@ class Registry:
         guest.watch = frozenset(names)
         for name in guest.watch:
             self._watchers[guest.network, name].add(guest)
-        for other in self._visible(guest):
-            if other not in before:
-                line.tell(other.present())
+        self._introduce(guest, [other for other in self._visible(guest) if other not in before])
+
+    def _introduce(self, guest: Guest, others: Sequence[Somebody]) -> None:
+        """Tell it who is here, if many then not all at once: the others have their turns in between."""
+        if self._by_line.get(guest.line) is not guest:
+            return
+        for other in others[:PORTION]:
+            if guest.wants(other.name) and self._shown(other.network, other.name) is other:
+                guest.line.tell(other.present())
+        self.charge(guest.line, TELLING * len(others[:PORTION]))
+        if others[PORTION:]:
+            self._clock.callLater(0.0, self._introduce, guest, others[PORTION:])
 
     def _unwatch(self, guest: Guest) -> None:
         for name in guest.watch:
@@ -236,7 +247,6 @@ class Registry:
         if to is None or to.network != sender.network or not to.wants(sender.name):
             self._astray(sender, envelope)
             return
-        self._charge(sender, len(envelope))
         sender.lost = 0
         if not to.hand(envelope, sender.number):
             self.counts["dropped_full"] += 1
@@ -254,14 +264,21 @@ class Registry:
                 sender.line.tell(Undelivered(number, True))
         sender.lost += 1
 
-    def _charge(self, guest: Guest, size: int) -> None:
-        """Whoever sends more than its rate is read later."""
+    def charge(self, line: Line, size: int) -> None:
+        """
+        What a node said cost so much. Whoever sends more than its rate is read later.
+
+        :param size: bytes; more for what costs more than to hand it on.
+        """
+        guest = self._by_line.get(line)
+        if guest is None:
+            return
         now, rate = self._clock.seconds(), self.terms.node_rate
         guest.credit = min(BURST * rate, guest.credit + (now - guest.credited_at) * rate) - size
         guest.credited_at = now
         if guest.credit < 0:
             self.counts["paused"] += 1
-            guest.line.pause(-guest.credit / rate)
+            guest.line.pause(max(SHORTEST_PAUSE, -guest.credit / rate))
 
     # -- the echo ------------------------------------------------------------------------------------------------------
 

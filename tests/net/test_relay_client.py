@@ -297,6 +297,9 @@ class FakeRelay:
     def binary(self, socket: ServerSocket, content: bytes) -> None:
         """See Owner."""
 
+    def spent(self, socket: ServerSocket, cost: int) -> None:
+        """See Owner."""
+
     def ended(self, socket: ServerSocket, reason: str, failure: object) -> None:
         """See Owner."""
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from morphnet.errors import MalformedFrame
 from morphnet.rendezvous.guests import LATE, MOST_NEWS, MOST_RECENT, Freshness
-from morphnet.rendezvous.registry import BURST, MOST_SOCKETS, UNTOLD, Terms
+from morphnet.rendezvous.registry import BURST, MOST_SOCKETS, PORTION, SHORTEST_PAUSE, TELLING, UNTOLD, Terms
 from morphnet.wire.echo import Asked, Echoed, make_request, read_answer
 from morphnet.wire.relaying import (
     EVERYBODY,
@@ -134,6 +134,7 @@ class EnvelopeTests(RegistryTestCase):
             laptop.pauses.clear()
             for _ in range(count):
                 self.send(laptop, self.number(phone), bytes(495))
+                self.registry.charge(laptop, 500)
             return [round(seconds, 3) for seconds in laptop.pauses]
 
         burst = round(BURST * 10_000 / 500)
@@ -145,6 +146,31 @@ class EnvelopeTests(RegistryTestCase):
         self.assertEqual(spend(burst + 1), [0.05])
         self.assertEqual((len(phone.handed), phone.pauses), (2 * burst + 5, []))
         self.assertEqual(self.registry.counts["paused"], 5)
+
+    def test_short_pauses(self) -> None:
+        """A pause lasts long enough to be worth a timer; who has gone is charged nothing."""
+        self.registry = self.make(Terms(node_rate=1e6))
+        laptop = self.come("laptop")
+        self.registry.charge(laptop, round(BURST * 1e6) + 1)
+        self.registry.gone(laptop)
+        self.registry.charge(laptop, 1 << 40)
+        self.assertEqual(laptop.pauses, [SHORTEST_PAUSE])
+
+    def test_told_of_many(self) -> None:
+        """Who wants to know of a large network is told a few at a time, charged for it, and of nobody who has left."""
+        many = [self.come(f"n{number}") for number in range(2 * PORTION)]
+        tv = self.register(FakeLine("tv"), EVERYBODY)
+        self.assertEqual(len(tv.news()), 1 + PORTION)  # and that it is registered
+        for line in many:
+            self.registry.gone(line)
+        gone = tv.news()
+        self.clock.advance(0)
+        self.assertEqual((len(gone), tv.news()), (2 * PORTION, []))
+        self.registry.watch(tv, [])
+        self.clock.advance(0)
+        credit = self.guest(tv).credit
+        self.registry.watch(tv, [EVERYBODY])
+        self.assertEqual((len(tv.news()), credit - self.guest(tv).credit), (2, 2 * TELLING))
 
     def test_usage(self) -> None:
         """What a node used is kept when it goes, and added up when it comes again."""
