@@ -55,7 +55,9 @@ class ManholeConfig:
     """The SSH door into the running process."""
 
     enabled: bool = field(default=True, metadata={"help": "open the manhole"})
-    listen: str = field(default="", metadata={"help": "'' for a unix socket in run_dir, or 127.0.0.1:PORT"})
+    listen: str = field(
+        default="", metadata={"help": "'' for a unix socket in run_dir alone, or 127.0.0.1:PORT for TCP besides"}
+    )
     authorized_keys: Path = field(
         default=Path("/etc/morphnet/authorized_keys"), metadata={"help": "OpenSSH public keys that may enter"}
     )

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import MISSING, dataclass, field
+from functools import cache
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from morphnet.text import printable
+
+LONGEST_TEXT = 2000  # characters of one text of a picture that was read
+_LEAST_REAL, _MOST_REAL = -6e10, 6e10  # in Unix seconds the years 68 and 3871: dates that can be shown
+_MOST_WHOLE = (1 << 63) - 1
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,3 +184,57 @@ class Happening:
 def as_json(picture: Any) -> dict[str, Any]:
     """The picture (any dataclass above) as plain JSON values."""
     return dataclasses.asdict(picture)
+
+
+def from_json(cls: type[T], value: object) -> T:
+    """
+    The picture that plain JSON values stand for: the inverse of `as_json`.
+
+    They come from another process, which may be of another version or mean no good. Keys that nobody knows are passed
+    over and those that have a default may be missing; every value is of its type, so that it can be shown; texts are
+    printable and not endless, numbers of a size that can be shown.
+
+    :raises ValueError: a value is missing, or of another type.
+    """
+    if not isinstance(value, Mapping):
+        raise ValueError(f"no {cls.__name__}")
+    found: dict[str, Any] = {}
+    for name, kind, required in _parts(cast("Any", cls)):
+        if name in value:
+            found[name] = _read(kind, value[name])
+        elif required:
+            raise ValueError(f"{cls.__name__} without {name}")
+    return cls(**found)
+
+
+@cache
+def _parts(cls: type[Any]) -> tuple[tuple[str, Any, bool], ...]:
+    """Name, type and whether it must be there, of each field."""
+    hints = get_type_hints(cls)
+    return tuple(
+        (each.name, hints[each.name], each.default is MISSING and each.default_factory is MISSING)
+        for each in dataclasses.fields(cls)
+    )
+
+
+def _read(kind: Any, value: object) -> Any:
+    """A value of one of the types that pictures are made of."""
+    if get_origin(kind) in (Union, types.UnionType):  # X | None
+        return None if value is None else _read(get_args(kind)[0], value)
+    if get_origin(kind) is tuple and isinstance(value, list | tuple):
+        return tuple(_read(get_args(kind)[0], each) for each in value)
+    if get_origin(kind) is Mapping and isinstance(value, Mapping):
+        return {printable(str(name)[:LONGEST_TEXT]): _read(get_args(kind)[1], each) for name, each in value.items()}
+    if dataclasses.is_dataclass(kind):
+        return from_json(cast("type[Any]", kind), value)
+    if kind is str and isinstance(value, str):
+        return printable(value[:LONGEST_TEXT])
+    if kind is bool and isinstance(value, bool):
+        return value
+    if isinstance(value, bool) or value != value:  # NaN
+        raise ValueError("no number")
+    if kind is int and isinstance(value, int):
+        return max(-_MOST_WHOLE, min(value, _MOST_WHOLE))
+    if kind is float and isinstance(value, int | float):
+        return max(_LEAST_REAL, min(float(max(-_MOST_WHOLE, min(value, _MOST_WHOLE))), _MOST_REAL))
+    raise ValueError(f"not of type {kind}")

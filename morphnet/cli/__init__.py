@@ -9,6 +9,7 @@ import click
 
 from morphnet import __version__
 from morphnet.errors import BugError, MorphnetError
+from morphnet.text import printable
 
 # Imported when they are asked for, so that `morphnet --help` does not wait for Twisted.
 _HOMES = {
@@ -20,7 +21,7 @@ _HOMES = {
     "why": "morphnet.cli.peers:why",
     "ping": "morphnet.cli.peers:ping",
     "netcheck": "morphnet.cli.peers:netcheck",
-    "console": "morphnet.cli.live:console",
+    "console": "morphnet.cli.console:console",
     "bench": "morphnet.cli.bench:bench",
 }
 
@@ -56,12 +57,12 @@ class Commands(click.Group):
         except BugError:
             raise
         except MorphnetError as trouble:
-            raise click.ClickException(str(trouble)) from None
+            raise click.ClickException(printable(str(trouble))) from None
         except BrokenPipeError:
             raise
         except OSError as trouble:
             where = f"{trouble.filename}: " if trouble.filename else ""
-            raise click.ClickException(f"{where}{trouble.strerror or trouble}") from None
+            raise click.ClickException(printable(f"{where}{trouble.strerror or trouble}")) from None
 
 
 commands = Commands("morphnet", _HOMES, "Connections that survive the network.")

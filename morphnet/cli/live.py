@@ -1,11 +1,8 @@
-"""`morphnet status` and `morphnet console`: looking at the process that runs here."""
+"""`morphnet status`: looking at the process that runs here."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,8 +16,9 @@ from rich.text import Text
 from morphnet.cli.place import Place, dir_option
 from morphnet.errors import HostError
 from morphnet.ops import feedclient, show
-from morphnet.ops.places import FEED, SSH_ALIAS, SSH_CONFIG
+from morphnet.ops.places import FEED
 from morphnet.status import NodeStatus, as_json
+from morphnet.text import printable
 
 _STYLES = {"dim": "dim", "bold": "bold", "head": "bold cyan", "good": "green", "calm": "cyan"}
 _STYLES |= {"warn": "yellow", "bad": "bold red", "": ""}
@@ -41,7 +39,8 @@ def picture(node: NodeStatus, now: float) -> Text:
 
 def rendered(lines: Iterable[show.Line]) -> Text:
     """Lines of `ops` as rich has them."""
-    return Text("\n").join(Text.assemble(*((text, _STYLES[style]) for text, style in line)) for line in lines)
+    pieces = ([(printable(text), _STYLES[style]) for text, style in line] for line in lines)
+    return Text("\n").join(Text.assemble(*each) for each in pieces)
 
 
 @click.command()
@@ -101,29 +100,4 @@ def console_of() -> Console:
     return Console(highlight=False, emoji=False, markup=False)
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-@click.argument("command", nargs=-1, type=click.UNPROCESSED)
-@run_dir_option
-@dir_option
-def console(command: tuple[str, ...], run_dir: Path | None, place: Place) -> None:
-    """
-    The manhole: a Python prompt in the running process, or one COMMAND there.
-
-    For example: morphnet console 'paths()'. The prompt says what else can be asked.
-    """
-    settings = run_dir / SSH_CONFIG if run_dir else place.running(SSH_CONFIG)
-    client = shutil.which("ssh")
-    if client is None:
-        raise HostError("the console needs the ssh client: install openssh-client")
-    try:
-        settings.open().close()
-    except FileNotFoundError:
-        raise HostError(f"no morphnet with a manhole is running here (there is no {settings})") from None
-    except PermissionError:
-        raise HostError(f"{settings} may only be used by root or the owner of the process") from None
-    terminal = ["-t"] if not command and sys.stdin.isatty() else ["-T"]
-    sys.stdout.flush()
-    os.execv(client, [client, *terminal, "-F", os.fspath(settings), SSH_ALIAS, *(["--", *command] if command else [])])
-
-
-commands: list[click.Command] = [status, console]
+commands: list[click.Command] = [status]

@@ -22,6 +22,7 @@ from morphnet.pki.files import CA, load_authority, read_certificate, read_key, w
 from morphnet.pki.names import checked_host
 from morphnet.rights import rights_of
 from morphnet.store.base import CertificateRecord
+from morphnet.text import printable
 
 _PATIENCE = 2.0  # seconds to wait for the running server
 _LATE = 3  # exit code of `list`
@@ -104,7 +105,8 @@ def _print_table(records: list[CertificateRecord], at: float) -> None:
     for each in records:
         state = _state(each, at)
         style = "" if state == "good" else "dim"
-        table.add_row(each.name, each.kind, each.serial[:_SHOWN], day(each.not_after), state, style=style)
+        cells = (each.name, each.kind, each.serial[:_SHOWN], day(each.not_after), state)
+        table.add_row(*map(printable, cells), style=style)
     Console(markup=False, highlight=False).print(table)
 
 

@@ -19,6 +19,7 @@ from morphnet.rights import rights_of
 from morphnet.store.ledger import DATABASE, Ledger
 
 SYSTEM = Path("/etc/morphnet")
+_LAST_DAY = 253402300799  # Unix seconds: no calendar here goes beyond the year 9999
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -138,9 +139,13 @@ def now() -> float:
 
 def day(at: float) -> str:
     """A date as it is shown, in UTC."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
+    return _date(at).strftime("%Y-%m-%d")
 
 
 def moment(at: float) -> str:
     """A date and time as it is shown, in UTC."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return _date(at).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _date(at: float) -> datetime:
+    return datetime.fromtimestamp(max(0, min(at, _LAST_DAY)), UTC)

@@ -5,27 +5,22 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from morphnet.errors import ConfigError, HostError
-from morphnet.status import (
-    Decision,
-    GuestStatus,
-    NetcheckStatus,
-    NodeStatus,
-    PathStatus,
-    PeerStatus,
-    Pong,
-    RelayDistance,
-    RelayStatus,
-    SessionStatus,
-    SocketStatus,
-)
+from morphnet.status import NetcheckStatus, NodeStatus, Pong, from_json
+from morphnet.text import printable
 
 PATIENCE = 5.0  # seconds to wait for an answer
+LONGEST_ANSWER = 8 << 20  # bytes; a relay with 20,000 guests says a third of it
 OTHER_VERSION = "the running process is of another version: restart it"
+_CHUNK = 1 << 16
+_LONGEST_ERROR = 500  # characters
+
+T = TypeVar("T")
 
 
 def ask(path: Path, request: Mapping[str, Any], timeout: float = PATIENCE) -> dict[str, Any]:
@@ -46,7 +41,9 @@ def follow(path: Path, request: Mapping[str, Any], timeout: float | None = None)
     """
     One request, many answers: until the process ends, or the iterator is closed.
 
-    :param timeout: most seconds between two answers; None for no limit.
+    Whoever answers may be another user, and may mean no good: it gets neither more time nor more memory than this.
+
+    :param timeout: most seconds for the whole of each answer; None for no limit.
     :raises HostError: and ConfigError, as `ask`.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -54,10 +51,8 @@ def follow(path: Path, request: Mapping[str, Any], timeout: float | None = None)
         try:
             connection.connect(os.fspath(path))
             connection.sendall(json.dumps(request).encode() + b"\n")
-            connection.settimeout(timeout)
-            with connection.makefile("rb") as lines:
-                for line in lines:
-                    yield _answer(line)
+            for line in _lines(connection, timeout):
+                yield _answer(line)
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
             raise HostError(f"no morphnet is running here (nothing answers at {path})") from None
         except PermissionError:
@@ -68,37 +63,63 @@ def follow(path: Path, request: Mapping[str, Any], timeout: float | None = None)
             raise HostError(f"cannot ask at {path}: {error.strerror or error}") from None
 
 
+class Stream(Protocol):
+    """What is used of a connected socket."""
+
+    def settimeout(self, value: float | None, /) -> None: ...
+    def recv(self, size: int, /) -> bytes: ...
+
+
+def _lines(connection: Stream, timeout: float | None, now: Callable[[], float] = time.monotonic) -> Iterator[bytes]:
+    """
+    Line after line, until the other side closes.
+
+    :param now: seconds.
+    :raises TimeoutError: one was not there in time, however it trickled.
+    :raises HostError: one is too long.
+    """
+    held = bytearray()
+    ends_at = None if timeout is None else now() + timeout
+    while True:
+        searched = len(held)
+        left = None if ends_at is None else ends_at - now()
+        if left is not None and left <= 0:
+            raise TimeoutError
+        connection.settimeout(left)
+        chunk = connection.recv(_CHUNK)
+        held += chunk
+        while (end := held.find(b"\n", searched)) >= 0:
+            line, searched = bytes(held[:end]), 0
+            del held[: end + 1]
+            yield line
+            ends_at = None if timeout is None else now() + timeout
+        if len(held) > LONGEST_ANSWER:
+            raise HostError(f"the process answers with more than {LONGEST_ANSWER >> 20} MiB, which is no answer")
+        if not chunk:
+            if held:
+                raise HostError("the process was cut off in the middle of an answer")
+            return
+
+
 def _answer(line: bytes) -> dict[str, Any]:
     try:
         answer = json.loads(line)
-    except ValueError:
-        raise HostError("the process was cut off in the middle of an answer") from None
+    except (ValueError, RecursionError):
+        raise HostError("the process answered with something that is no answer") from None
     if not isinstance(answer, dict):
         raise HostError("the process answered with something that is no answer")
     if "error" in answer:
-        raise ConfigError(str(answer["error"]))
+        raise ConfigError(printable(str(answer["error"])[:_LONGEST_ERROR]))
     return answer
 
 
 def node_status(answer: Mapping[str, Any]) -> NodeStatus:
     """
-    The NodeStatus that an answer to "status" or "watch" stands for: the inverse of `status.as_json`.
+    The NodeStatus that an answer to "status" or "watch" stands for.
 
     :raises HostError: the process is of another version.
     """
-    try:
-        sessions = tuple(_session_status(session) for session in answer["sessions"])
-        more = {
-            "offloads": tuple(answer["offloads"]),
-            "listening": tuple(answer["listening"]),
-            "peers": tuple(_peer_status(peer) for peer in answer["peers"]),
-            "relays": tuple(RelayStatus(**relay) for relay in answer["relays"]),
-            "guests": tuple(GuestStatus(**guest) for guest in answer["guests"]),
-            "warnings": tuple(str(warning) for warning in answer["warnings"]),
-        }
-        return NodeStatus(**{**answer, **more, "sessions": sessions})
-    except (KeyError, TypeError):
-        raise HostError(OTHER_VERSION) from None
+    return _picture(NodeStatus, answer)
 
 
 def pong(answer: Mapping[str, Any]) -> Pong:
@@ -107,10 +128,7 @@ def pong(answer: Mapping[str, Any]) -> Pong:
 
     :raises HostError: the process is of another version.
     """
-    try:
-        return Pong(**{**answer, "inner": tuple(answer["inner"])})
-    except (KeyError, TypeError):
-        raise HostError(OTHER_VERSION) from None
+    return _picture(Pong, answer)
 
 
 def netcheck_status(answer: Mapping[str, Any]) -> NetcheckStatus:
@@ -119,22 +137,11 @@ def netcheck_status(answer: Mapping[str, Any]) -> NetcheckStatus:
 
     :raises HostError: the process is of another version.
     """
+    return _picture(NetcheckStatus, answer)
+
+
+def _picture(cls: type[T], answer: Mapping[str, Any]) -> T:
     try:
-        more = {
-            "sockets": tuple(SocketStatus(**each) for each in answer["sockets"]),
-            "relays": tuple(RelayDistance(**each) for each in answer["relays"]),
-            "mapped": tuple(answer["mapped"]),
-        }
-        return NetcheckStatus(**{**answer, **more})
-    except (KeyError, TypeError):
+        return from_json(cls, answer)
+    except (ValueError, RecursionError):
         raise HostError(OTHER_VERSION) from None
-
-
-def _peer_status(peer: Mapping[str, Any]) -> PeerStatus:
-    decisions = tuple(Decision(**each) for each in peer["decisions"])
-    return PeerStatus(**{**peer, "inner": tuple(peer["inner"]), "words": tuple(peer["words"]), "decisions": decisions})
-
-
-def _session_status(session: Mapping[str, Any]) -> SessionStatus:
-    paths = tuple(PathStatus(**path) for path in session["paths"])
-    return SessionStatus(**{**session, "inner": tuple(session["inner"]), "paths": paths})

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from morphnet.status import Happening
+from morphnet.text import printable
 
 REMEMBERED = 1000  # happenings; the oldest make room
 
@@ -31,7 +32,8 @@ class History:
         :param text: one sentence for a person.
         """
         self._last += 1
-        happening = Happening(number=self._last, at=self._wall(), kind=kind, session=session, text=text)
+        told = printable(text)  # reasons come from peers, and go to terminals and logs
+        happening = Happening(number=self._last, at=self._wall(), kind=kind, session=session, text=told)
         self._recent.append(happening)
         for listener in tuple(self._listeners):
             listener(happening)

@@ -15,10 +15,9 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from morphnet.errors import HostError
+from morphnet.ops.places import USER
 
 HOST_KEY = "manhole_ed25519"  # in state_dir
-CONSOLE_KEY = "console_ed25519"  # in state_dir
-USER = b"morph"  # the only name that may enter
 MOST = 256 << 10  # bytes of authorized_keys that are read
 
 
@@ -77,7 +76,7 @@ class Doorkeeper:
         self._path = authorized_keys
 
     def getAuthorizedKeys(self, avatarId: bytes) -> Iterable[Key]:
-        return [*self._local, *self._invited()] if avatarId == USER else []
+        return [*self._local, *self._invited()] if avatarId == USER.encode() else []
 
     def _invited(self) -> list[Key]:
         try:

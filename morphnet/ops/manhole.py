@@ -20,7 +20,7 @@ from twisted.conch.ssh.session import SSHSession
 from twisted.conch.ssh.transport import SSHServerTransport
 from twisted.conch.ssh.userauth import SSHUserAuthServer
 from twisted.cred.portal import IRealm, Portal
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort, IReactorTime
 from twisted.internet.protocol import connectionDone
@@ -33,9 +33,9 @@ from morphnet.config import ManholeConfig
 from morphnet.errors import ConfigError, HostError
 from morphnet.ops import pipe
 from morphnet.ops.doors import listen_private
-from morphnet.ops.keys import CONSOLE_KEY, HOST_KEY, USER, Doorkeeper, load_or_make, write_private
+from morphnet.ops.keys import HOST_KEY, Doorkeeper, load_or_make, write_private
 from morphnet.ops.node import Node
-from morphnet.ops.places import KNOWN_HOSTS, MANHOLE, SSH_ALIAS, SSH_CONFIG
+from morphnet.ops.places import CONSOLE_KEY, KNOWN_HOSTS, MANHOLE, SSH_ALIAS, SSH_CONFIG, USER
 from morphnet.ops.shell import OperatorSession
 from morphnet.ops.words import Words
 
@@ -129,7 +129,8 @@ class ManholeService(Service):
     """
     Opens the manhole at start and closes it at stop.
 
-    At start it also leaves `SSH_CONFIG` in run_dir, with which `ssh -F` enters as the local operator.
+    At start it also leaves the local operator's key in run_dir, for `morphnet console`, and `SSH_CONFIG`, with which
+    `ssh -F` of this same user enters; root trusts neither that file nor any other there.
 
     :param reactor: IReactorUNIX, IReactorTCP and IReactorTime.
     :param wall: Unix seconds, now.
@@ -157,7 +158,7 @@ class ManholeService(Service):
         self._state_dir = state_dir
         self._run_dir = run_dir
         self._wall = wall
-        self._port: IListeningPort | None = None
+        self._ports: list[IListeningPort] = []  # the unix socket, then TCP if it is wanted
         self._factory: ManholeFactory | None = None
 
     def startService(self) -> None:
@@ -170,17 +171,16 @@ class ManholeService(Service):
         if not self._config.enabled:
             return
         host_key = load_or_make(self._state_dir / HOST_KEY)
-        console_key = load_or_make(self._state_dir / CONSOLE_KEY)
+        console_key = load_or_make(self._run_dir / CONSOLE_KEY)
         portal = Portal(_Realm(self._make_session))
         portal.registerChecker(SSHPublicKeyChecker(Doorkeeper([console_key], self._config.authorized_keys)))
         self._factory = ManholeFactory(self._reactor, host_key, portal)
-        self._port = self._listen(self._factory)
+        self._ports.append(listen_private(self._reactor, self._run_dir / MANHOLE, self._factory))
+        if self._address is not None:
+            self._ports.append(self._listen(*self._address, self._factory))
         self._leave_ssh_config(host_key)
 
-    def _listen(self, factory: ManholeFactory) -> IListeningPort:
-        if self._address is None:
-            return listen_private(self._reactor, self._run_dir / MANHOLE, factory)
-        host, port = self._address
+    def _listen(self, host: str, port: int, factory: ManholeFactory) -> IListeningPort:
         if host != "::1" and not host.startswith("127."):
             self._log.warn("the manhole is open to a network: {host} port {port}", host=host, port=port)
         try:
@@ -200,7 +200,7 @@ class ManholeService(Service):
         try:
             self._run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_private(known, f"{SSH_ALIAS} {public}\n".encode())
-            text = ssh_config(self._address, self._run_dir / MANHOLE, known, self._state_dir / CONSOLE_KEY)
+            text = ssh_config(self._address, self._run_dir / MANHOLE, known, self._run_dir / CONSOLE_KEY)
             write_private(self._run_dir / SSH_CONFIG, text.encode())
         except OSError as error:
             raise HostError(f"cannot write into {self._run_dir}: {error.strerror}") from error
@@ -210,8 +210,9 @@ class ManholeService(Service):
         super().stopService()
         for connection in tuple(self._factory.connections) if self._factory else ():
             connection.transport.abortConnection()
-        port, self._port = self._port, None
-        return (port and port.stopListening()) or succeed(None)
+        ports, self._ports = self._ports, []
+        closed = DeferredList([maybeDeferred(port.stopListening) for port in ports])
+        return closed.addCallback(lambda _: None)
 
 
 def ssh_config(address: tuple[str, int] | None, door: Path, known_hosts: Path, identity: Path) -> str:
@@ -227,7 +228,7 @@ def ssh_config(address: tuple[str, int] | None, door: Path, known_hosts: Path, i
         way = [f"HostName {address[0]}", f"Port {address[1]}", "ProxyCommand none"]
     settings = [
         *way,
-        f"User {USER.decode()}",
+        f"User {USER}",
         f"HostKeyAlias {SSH_ALIAS}",
         f"UserKnownHostsFile {_quoted(known_hosts)}",
         "GlobalKnownHostsFile /dev/null",

@@ -7,3 +7,5 @@ MANHOLE = "manhole.sock"  # SSH
 SSH_CONFIG = "manhole.ssh_config"  # ssh -F it, and go to SSH_ALIAS
 KNOWN_HOSTS = "manhole.known_hosts"
 SSH_ALIAS = "morphnet"
+CONSOLE_KEY = "console_ed25519"  # the local operator's, for MANHOLE
+USER = "morph"  # the only name that may enter there

@@ -3,6 +3,7 @@ A node's picture as lines of text, 80 columns wide, in the manner of `wg show`.
 
 A line is a list of pieces, each with the name of its style; `plain` and `ansi` make text of it, and the command line
 makes rich text of it. So the manhole, `morphnet status` and the demo show the same, and the node needs no rich.
+Whichever of them does it lets through what is printable alone: names and reasons come from elsewhere.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from morphnet.ops.units import amount, delay, part, span, speed
 from morphnet.status import GuestStatus, Happening, NodeStatus, PathStatus, PeerStatus, RelayStatus, SessionStatus
+from morphnet.text import printable
 
 WIDTH = 80
 
@@ -44,15 +46,16 @@ _COLUMNS = (("for", 8), ("rtt", 8), ("jitter", 8), ("loss", 7), ("share", 6), ("
 
 def plain(lines: Iterable[Line]) -> str:
     """Without colours, for a file or a pipe."""
-    return "\n".join("".join(text for text, _ in line).rstrip() for line in lines)
+    return "\n".join("".join(printable(text) for text, _ in line).rstrip() for line in lines)
 
 
 def ansi(lines: Iterable[Line]) -> str:
     """With colours, for a terminal."""
-    return "\n".join(
-        "".join(f"\x1b[{STYLES[style]}m{text}\x1b[0m" if STYLES[style] else text for text, style in line)
-        for line in lines
-    )
+    return "\n".join("".join(_styled(printable(text), STYLES[style]) for text, style in line) for line in lines)
+
+
+def _styled(text: str, parameters: str) -> str:
+    return f"\x1b[{parameters}m{text}\x1b[0m" if parameters else text
 
 
 def node_lines(node: NodeStatus, now: float) -> list[Line]:

@@ -82,11 +82,19 @@ class Inside:
                 raise AssertionError(f"{command}: {wanted!r} is not in {answer!r}")
             answer = self.ssh(command).stdout
 
+    def morphnet_command(self, *words: str) -> list[str]:
+        program = [sys.executable, "-c", "from morphnet.cli import main; main()", words[0], "--run-dir", str(self.run)]
+        return [*program, *words[1:]]
+
     def morphnet(self, *words: str) -> subprocess.CompletedProcess[str]:
         """One `morphnet` command."""
-        program = [sys.executable, "-c", "from morphnet.cli import main; main()", words[0], "--run-dir", str(self.run)]
         return subprocess.run(
-            [*program, *words[1:]], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE
+            self.morphnet_command(*words),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
         )
 
 
@@ -140,6 +148,7 @@ class CommandTests(SynchronousTestCase):
         self.assertIn("wlp3s0", self.inside.morphnet("status").stdout)
         self.assertIn('"name": "laptop"', self.inside.morphnet("status", "--json").stdout)
         self.assertEqual(self.inside.morphnet("console", "scheduler").stdout, "gateway.example: bond\n")
+        self.assertEqual(self.inside.morphnet("console", "print('\\x1b]0;x\\x07' + 'a')").stdout, "a\n")
         refused = self.inside.morphnet("console", "cut", "9")
         self.assertEqual((refused.stdout, refused.returncode), ("no session has an open path 9\n", 1))
 
@@ -198,11 +207,15 @@ class DoorTests(SynchronousTestCase):
         """Neither a password nor a dialogue is offered, nor is any user let in but one."""
         stranger = self._make_key("stranger")
         self.assertIn("Permission denied (publickey)", self._try(stranger, 255))
-        self.assertIn("Permission denied (publickey)", self._try(self.inside.state / "console_ed25519", 255, "root"))
+        self.assertIn("Permission denied (publickey)", self._try(self.inside.run / "console_ed25519", 255, "root"))
         options = ("-o", "PreferredAuthentications=password,keyboard-interactive,none", "-o", "PubkeyAuthentication=no")
         refused = self.inside.ssh("1+1", options=options)
         self.assertEqual(refused.returncode, 255)
         self.assertIn("Permission denied (publickey)", refused.stderr)
+
+    def test_console(self) -> None:
+        """The local operator enters by the unix socket, whatever else is listened on."""
+        self.assertEqual(self.inside.morphnet("console", "1+1").stdout, "2\n")
 
     def test_host_key(self) -> None:
         """A process with another host key is not believed."""
@@ -241,9 +254,13 @@ def _to_the_end(connection: socket.socket) -> bytes:
 class PromptTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.inside = Inside(self)
+
+    def enter(self, *words: str) -> None:
+        """Run a command with a terminal of its own."""
         self.pid, self.terminal = pty.fork()
         if not self.pid:
-            os.execvp("ssh", self.inside.ssh_command("-t"))
+            os.chdir(ROOT)
+            os.execvp(words[0], words)
         self.addCleanup(os.close, self.terminal)
         fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
 
@@ -259,6 +276,7 @@ class PromptTests(SynchronousTestCase):
 
     def test_prompt(self) -> None:
         """Greeted with the state; look, act, complete, err, trace, leave with exit code 0."""
+        self.enter(*self.inside.morphnet_command("console"))
         greeting = self._until("leaves.\r\n>>> ")
         self.assertIn("client laptop  connected", greeting)
         self.assertIn("192.168.1.23:51820 -> 203.0.113.7:8000", greeting)
@@ -280,6 +298,7 @@ class PromptTests(SynchronousTestCase):
 
     def test_torn(self) -> None:
         """A client that is killed in the middle of a trace leaves nothing behind."""
+        self.enter(*self.inside.ssh_command("-t"))
         self._until(">>> ")
         os.write(self.terminal, b"trace(seconds=600)\r")
         self._until("tracing for 600 s")
