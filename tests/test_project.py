@@ -154,7 +154,7 @@ class RecipeTests(SynchronousTestCase):
             self.assertEqual(command[-3:], [f"morph-{role}", "--config", f"/etc/morphnet/{role}.toml"])
 
     def test_units_are_confined(self) -> None:
-        """One capability, no new privileges, a read-only system."""
+        """One capability, no new privileges, a read-only system, no picture of the memory on the disk."""
         for role in ("server", "client", "relay"):
             service = self._unit(role)["Service"]
             needed = "CAP_NET_BIND_SERVICE" if role == "relay" else "CAP_NET_ADMIN"
@@ -162,6 +162,7 @@ class RecipeTests(SynchronousTestCase):
             self.assertEqual(service["NoNewPrivileges"], "yes")
             self.assertEqual(service["ProtectSystem"], "strict")
             self.assertEqual(service["Restart"], "always")
+            self.assertEqual(service["LimitCORE"], "0")
 
     def test_key_is_apart(self) -> None:
         """The CA's key goes where the service's user cannot read it, and the signer, another user, is given it."""

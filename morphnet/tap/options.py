@@ -9,6 +9,7 @@ from twisted.python import usage
 
 from morphnet.configfile import Setting, load, option_name, settings
 from morphnet.errors import ConfigError
+from morphnet.tap import pidfile
 
 Config = TypeVar("Config")
 
@@ -47,7 +48,7 @@ class ConfigOptions(usage.Options, Generic[Config]):
 
     def postOptions(self) -> None:
         """
-        Read the file.
+        Read the file, and see to twistd's own.
 
         :raises SystemExit: with one sentence; UsageError would print all options before it.
         """
@@ -55,6 +56,9 @@ class ConfigOptions(usage.Options, Generic[Config]):
             self.config = load(self.config_class, self.config_file(), self.overrides())
         except ConfigError as error:
             raise SystemExit(f"morphnet: {error}") from None
+        twistd = getattr(self, "parent", None)
+        if twistd is not None:
+            pidfile.settle(twistd)
 
 
 def _shown(setting: Setting) -> str:

@@ -6,8 +6,10 @@ import ctypes
 import gc
 import os
 import resource
+import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 from twisted.application.service import MultiService
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -99,6 +102,9 @@ class RoleService(MultiService):
         except MorphnetError as problem:
             self._leave_host()
             self._give_up(f"morphnet: {problem}\n")
+        except BaseException:  # a Ctrl-C among them: the host is as it was, whatever ended us
+            self._leave_host()
+            raise
         finally:
             os.close(self._terminal)
 
@@ -152,6 +158,25 @@ class RoleService(MultiService):
         if self._host_watch is not None:
             self._host_watch.stop()  # or it would set again what is undone now
         self.host.down()
+
+
+def _heed_signals() -> None:
+    """
+    Stop in order when the terminal is closed (SIGHUP), and when told to (SIGTERM) before the reactor runs, which heeds
+    that from then on. Who started us with SIGHUP ignored (nohup) wants us to go on.
+    """
+
+    def stop(number: int, frame: object) -> None:
+        reactor.callFromThread(_stop)
+
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, stop)
+
+
+def _stop() -> None:
+    with suppress(ReactorNotRunning):  # it stops already
+        reactor.stop()
 
 
 def _allow_files() -> int:

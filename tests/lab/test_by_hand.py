@@ -1,0 +1,109 @@
+"""Somebody tries it by hand, in a terminal, and closes that; or has it in a container, which is killed."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.lab.box import Box
+from morphnet.lab.topologies import SERVER, WORLD, two_uplinks
+from morphnet.lab.vpn import BIN, Daemon, Vpn, wait_for
+from tests.lab.case import NOT_HERE
+
+BEFORE = "nameserver 192.168.1.1\n"
+TOUCHED = "cat /etc/resolv.conf; ip rule; ip -6 rule; ip route; sysctl net.ipv4.ip_forward; nft list ruleset"
+
+
+class HandTests(SynchronousTestCase):
+    """A server and a client, each started as `morphnet init` and `join` say it."""
+
+    skip = NOT_HERE
+    rootless = False
+    timeout = 120
+
+    def setUp(self) -> None:
+        """:ivar vpn: founded, its server stopped."""
+        self.box = Box(two_uplinks((0.005,), (None,)))
+        self.box.start()
+        self.addCleanup(self.box.stop)
+        self.box.node("client").resolv(BEFORE)
+        self.vpn = Vpn(self.box, SERVER, {"dns": (WORLD,)})
+        self.addCleanup(self.vpn.stop)
+
+    def found(self) -> Daemon:
+        """Make the network: its server, not started."""
+        server = self.vpn.server
+        server.morphnet("init", "--name", "gw.example", "--address", SERVER, "--dir", str(server.etc))
+        return server
+
+    def picture(self, daemon: Daemon) -> str:
+        """What of its machine it changes."""
+        return str(daemon.node.run(["sh", "-c", TOUCHED]).stdout)
+
+    def start(self, daemon: Daemon, *before: str) -> int:
+        """In a terminal of its own, whose other end is given back: closing that closes the terminal."""
+        ours, theirs = pty.openpty()
+        config = str(daemon.etc / f"{daemon.role.removeprefix('morph-')}.toml")
+        words = [*before, str(BIN / "twistd"), "-n", daemon.role, "--config", config]
+        if daemon is self.vpn.server:
+            words += ["--dns", WORLD]
+        daemon.process = daemon.node.popen(
+            ["setsid", "--ctty", *words], stdin=theirs, stdout=theirs, stderr=theirs, cwd=daemon.dir
+        )
+        os.close(theirs)
+        wait_for(f"{daemon.name} answers", daemon.answers)
+        return ours
+
+    def test_terminal_closed(self) -> None:
+        """A terminal that is closed, or a SIGHUP, ends server and client, and each machine is as it was."""
+        before = {"gw": self.picture(self.found())}
+        os.close(self.start(self.vpn.server))
+        self.ended(self.vpn.server)
+        self.assertEqual(self.picture(self.vpn.server), before["gw"])
+        self.addCleanup(os.close, self.start(self.vpn.server))
+        client = self.vpn.enrol()
+        before["laptop"] = self.picture(client)
+        for close in (lambda terminal: os.close(terminal), lambda terminal: self.hang_up(client, terminal)):
+            terminal = self.start(client)
+            wait_for("our DNS", lambda: WORLD in self.picture(client))
+            close(terminal)
+            self.ended(client)
+            self.assertEqual(self.picture(client), before["laptop"])
+
+    def hang_up(self, daemon: Daemon, terminal: int) -> None:
+        self.addCleanup(os.close, terminal)
+        os.kill(daemon.pid(), signal.SIGHUP)
+
+    def ended(self, daemon: Daemon) -> None:
+        """It goes by itself, and leaves no file with its number."""
+        assert daemon.process is not None
+        daemon.process.wait(10)
+        daemon.process = None
+        self.assertFalse((daemon.dir / "twistd.pid").exists())
+        self.assertEqual(list(daemon.run_dir.glob("*.sock")), [])
+
+    def test_ignored(self) -> None:
+        """Under nohup it goes on when the terminal is closed, though nothing can be written there."""
+        os.close(self.start(self.found(), "nohup"))
+        client = self.vpn.enrol()
+        client.start()
+        wait_for("a path is active", lambda: "active" in client.states().values())
+        self.assertTrue(self.vpn.server.answers())
+
+    def test_killed_container(self) -> None:
+        """The first process of a container that is killed has the same number the next time, and starts again."""
+        server = self.found()
+        inside = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c"]
+        for more in ("", "", "--pidfile=here", "--pidfile=here"):
+            run = f"exec {BIN}/twistd -n {more} morph-server --config {server.etc}/server.toml"
+            container = server.node.popen([*inside, run], cwd=server.dir, stdout=subprocess.DEVNULL)
+            wait_for("it answers", server.answers)
+            container.kill()
+            container.wait()
+            wait_for("it is gone", lambda: not server.answers())
+        self.assertFalse((server.dir / "twistd.pid").exists())
+        self.assertEqual((server.dir / "here").read_text().strip(), "1")
