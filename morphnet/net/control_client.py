@@ -24,6 +24,7 @@ from morphnet.wire.signals import (
     Ids,
     Join,
     Joined,
+    Notice,
     Refusal,
     Renew,
     Renewed,
@@ -33,7 +34,9 @@ from morphnet.wire.signals import (
     Welcome,
 )
 
-Pushed = Ids | Drain | Goodbye | Revoked | Scheduler | Renewed | Refusal  # what a server may say after its Welcome
+Pushed = (
+    Ids | Drain | Goodbye | Revoked | Notice | Scheduler | Renewed | Refusal
+)  # what a server may say after its Welcome
 _ANSWERS: dict[type, type[Welcome] | type[Joined] | type[Renewed]] = {Hello: Welcome, Join: Joined, Renew: Renewed}
 _NOT_OURS = "the server does not accept our certificate"
 

@@ -33,6 +33,7 @@ from morphnet.wire.relaying import (
 ECHO_KEY = 32  # bytes
 MOST_SOCKETS = 8  # of one node whose mapping is remembered
 PROVE_WITHIN = 2.0  # seconds that a node has to show life when another one comes with its name
+NAME_TAKEN = "a node of that name is here already: is it another machine with the same certificate, a clone?"
 COME_AGAIN = 3.0  # seconds after which that other one may ask again
 BURST = 0.25  # seconds of its rate that a node may send at once
 SHORTEST_PAUSE = 0.01  # seconds: a timer for every message would cost more than the message
@@ -95,14 +96,14 @@ class Registry:
             if known.instance != said.instance:
                 known.line.prove(PROVE_WITHIN)  # it may be gone without a word
                 self.counts["refused_name"] += 1
-                raise Refused("a node of that name is here already")
+                raise Refused(NAME_TAKEN)
             self.gone(known.line)
             known.line.end("it has come by another line")
         elif self.draining:
             raise Refused("the relay is being emptied")
         elif self.neighbours.taken(line.network, line.name, said.instance):
             self.counts["refused_name"] += 1
-            raise Refused("a node of that name is here already")
+            raise Refused(NAME_TAKEN)
         if len(self._guests) >= self.terms.nodes:
             self.counts["refused_full"] += 1
             raise Refused("the relay is full")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -36,8 +37,21 @@ from morphnet.tunnel.session import Session
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.keys import split_export
 from morphnet.wire.places import is_reachable
-from morphnet.wire.signals import Drain, Goodbye, Hello, Ids, Renew, Renewed, Revoked, Scheduler, Signal, Welcome
+from morphnet.wire.signals import (
+    Drain,
+    Goodbye,
+    Hello,
+    Ids,
+    Notice,
+    Renew,
+    Renewed,
+    Revoked,
+    Scheduler,
+    Signal,
+    Welcome,
+)
 
+NOTICED = 90.0  # seconds that what the server wants the operator to know is a warning in our status
 PROVE_WITHIN = 2.0  # seconds that a link has to show life when its own address, or every path, is gone
 MOST_SERVER_HOSTS = 8
 
@@ -59,6 +73,8 @@ class ClientNode(Node):
         self.mesh: Mesh | None = None  # the peers, if there shall be any
         self._lan: EthernetLan | None = None  # layer 2, if it is wanted
         self._names: PeerNames | None = None  # kept in /etc/hosts
+        self._notice = ("", 0.0)  # of the server, and until when it counts
+        self._instance = os.urandom(8).hex()  # of this process: a clone of this machine has another
         self._group = ""
         self._inner: tuple[str, str] = ("", "")
         self._network: ClientNetwork | None = None  # the host, as it was set up last
@@ -76,6 +92,7 @@ class ClientNode(Node):
             scheduler=session.outbound.scheduler.name if session else self.config.tuning.scheduler,
             compression=("zstd", "gzip"),
             framings=("compact", "seed") if self.config.tuning.framing == "compact" else ("seed",),
+            instance=self._instance,
         )
 
     def _session(self) -> Session | None:
@@ -150,6 +167,9 @@ class ClientNode(Node):
                 self.renewed(signal.certificate)
             case Revoked():
                 self.tell("revoked", "", "the server says that our certificate is revoked: ask for a new invitation")
+            case Notice():
+                self.tell("notice", "", f"the server says: {signal.reason}")
+                self._notice = (signal.reason, self.pump.now() + NOTICED)
             case Drain():
                 self.tell("drain", "", f"the server goes away in {signal.seconds:.0f} s: {signal.reason}")
             case Goodbye():
@@ -258,6 +278,11 @@ class ClientNode(Node):
         if self._lan is not None:
             self._lan.close()
         return self.mesh.stop() if self.mesh is not None else succeed(None)
+
+    def warnings(self) -> tuple[str, ...]:
+        """What the operator should see to."""
+        told, until = self._notice
+        return (*super().warnings(), *((f"the server says: {told}",) if self.pump.now() < until else ()))
 
     def peer_statuses(self) -> tuple[PeerStatus, ...]:
         """The other machines."""

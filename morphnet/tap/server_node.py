@@ -12,20 +12,21 @@ from twisted.logger import Logger
 
 from morphnet.config import SCHEDULERS, ServerConfig
 from morphnet.errors import Refused
-from morphnet.net.control_server import Caller
+from morphnet.net.control_server import Caller, RefusedForNow
 from morphnet.net.pump import Pump
 from morphnet.net.tls import Peer
 from morphnet.net.tun import Tun
 from morphnet.net.udp import UdpDoor
 from morphnet.pki.authority import read_description
 from morphnet.rendezvous.enrolment import Enrolment
+from morphnet.rendezvous.rivals import PROVE_WITHIN, Rivals
 from morphnet.store.base import Lease, PoolExhausted, Store
 from morphnet.tap.node import Node
 from morphnet.tunnel.keyring import GENERATION_STEP
 from morphnet.tunnel.session import Session
 from morphnet.wire.frames import MAX_EPOCH
 from morphnet.wire.keys import split_export
-from morphnet.wire.signals import Goodbye, Hello, Joined, Renew, Renewed, Revoked, Scheduler, Signal, Welcome
+from morphnet.wire.signals import Goodbye, Hello, Joined, Notice, Renew, Renewed, Revoked, Scheduler, Signal, Welcome
 
 FIRST_IDS = 8  # issued ids that a client gets with its welcome
 
@@ -64,6 +65,8 @@ class ServerNode(Node):
         self._entropy = entropy
         self._callers: dict[str, Caller] = {}  # by certificate name
         self._groups: dict[str, str] = {}
+        self._instances: dict[str, str] = {}  # which process of that name was let in last; "" when it did not say
+        self._rivals = Rivals()
         self._serials: dict[str, str] = {}  # of the certificate that began or resumed a session, by its name
         self._leases: dict[str, Lease] = {}
         self._first_epochs: dict[str, int] = {}  # the lowest epoch that a session was given, by its name
@@ -77,9 +80,10 @@ class ServerNode(Node):
         """
         A client connected: give it its addresses, its session and its keys.
 
-        :raises Refused: no room for it.
+        :raises Refused: no room for it, or another machine has its name.
         """
         config = self.config
+        self._only_one(caller, hello)
         if caller.name not in self.tunnel.sessions and len(self.tunnel.sessions) >= config.max_sessions:
             raise Refused("the server has no room for another session")
         try:
@@ -98,7 +102,7 @@ class ServerNode(Node):
         epoch = self._next_epoch(session, hello.epoch)
         self._first_epochs[caller.name] = min(epoch, self._first_epochs.get(caller.name, epoch))
         session.install(*split_export(caller.export(lease.session)), epoch, self.pump.now())
-        self._admit(caller, resumed)
+        self._admit(caller, resumed, hello.instance)
         return self._welcome(session, lease, epoch, resumed)
 
     def _known(self, name: str, hello: Hello, lease: Lease) -> Session | None:
@@ -131,8 +135,25 @@ class ServerNode(Node):
         following = (highest // GENERATION_STEP + 2) * GENERATION_STEP
         return following if following < MAX_EPOCH // 2 else GENERATION_STEP
 
-    def _admit(self, caller: Caller, resumed: bool) -> None:
+    def _only_one(self, caller: Caller, hello: Hello) -> None:
+        """:raises RefusedForNow: a machine of this name is here that is not this one."""
+        here, known = self._callers.get(caller.name), self._instances.get(caller.name, "")
+        if (
+            here is None or not known or hello.instance in ("", known)
+        ):  # who does not say, as nodes of before, takes over
+            return
+        here.prove(PROVE_WITHIN)
+        turned = self._rivals.turned(caller.name, self.pump.now())
+        if turned.tell:
+            self.tell("rival", caller.name, f"turned away: {turned.reason}")
+            here.send(Notice(turned.reason))
+        raise RefusedForNow(turned.reason, turned.retry_after)
+
+    def _admit(self, caller: Caller, resumed: bool, instance: str) -> None:
         before = self._callers.get(caller.name)
+        if self._instances.get(caller.name) != instance:
+            self._rivals.settled(caller.name)
+        self._instances[caller.name] = instance
         self._callers[caller.name] = caller
         self._groups[caller.name] = caller.group
         self._serials[caller.name] = caller.serial
@@ -244,6 +265,14 @@ class ServerNode(Node):
         return serial in self.revoked
 
     # -- what ops sees -------------------------------------------------------------------------------------------------
+
+    def warnings(self) -> tuple[str, ...]:
+        """What the operator should see to."""
+        names = self._rivals.names(self.pump.now())
+        return (
+            *super().warnings(),
+            *(f"two machines use the certificate of {name}: was one cloned?" for name in names),
+        )
 
     def reload(self) -> str:
         """Read revocations again."""

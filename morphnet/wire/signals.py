@@ -65,6 +65,7 @@ class Hello:
     compression: Words = ()  # the ones it can undo, best first
     version: Annotated[int, Whole(1, 255)] = VERSION
     framings: Words = ("seed",)  # the ones it speaks, best first; who does not say speaks only that one
+    instance: Annotated[str, Text(re.compile(r"([0-9a-f]{16})?"))] = ""  # another one for every process
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,14 @@ class Revoked:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """The server tells the client's operator something; only to a client that has said which process it is."""
+
+    type: ClassVar[str] = "notice"
+    reason: Phrase
+
+
+@dataclass(frozen=True, slots=True)
 class Scheduler:
     """The sender wishes that the other end schedules like this."""
 
@@ -209,6 +218,7 @@ Signal = (
     | Drain
     | Goodbye
     | Revoked
+    | Notice
     | Scheduler
     | Join
     | Joined
@@ -226,6 +236,7 @@ _MESSAGES = Catalogue[Signal](
         Drain,
         Goodbye,
         Revoked,
+        Notice,
         Scheduler,
         Join,
         Joined,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from morphnet.errors import Refused
-from morphnet.rendezvous.registry import PROVE_WITHIN, Registry, Terms
+from morphnet.rendezvous.registry import NAME_TAKEN, PROVE_WITHIN, Registry, Terms
 from morphnet.wire.relaying import (
     EVERYBODY,
     Absent,
@@ -87,7 +87,7 @@ class ComingTests(RegistryTestCase):
         other = FakeLine("laptop")
         with self.assertRaises(Refused) as caught:
             self.register(other, instance=2)
-        self.assertEqual(caught.exception.reason, "a node of that name is here already")
+        self.assertEqual(caught.exception.reason, NAME_TAKEN)
         self.assertEqual((old.proofs, old.ended, other.told, watcher.told), ([PROVE_WITHIN], "", [], []))
         self.assertEqual([each.line for each in self.registry.guests if each.name == "laptop"], [old])
         self.registry.gone(old)  # it did not

@@ -9,9 +9,10 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config import ServerConfig
-from morphnet.net.control_server import Caller
+from morphnet.net.control_server import Caller, RefusedForNow
 from morphnet.net.pump import Pump
 from morphnet.rendezvous.enrolment import Enrolment
+from morphnet.rendezvous.rivals import CLONED, FIRST
 from morphnet.store.base import Lease
 from morphnet.store.memory import MemoryStore
 from morphnet.tap.server_node import ServerNode
@@ -19,7 +20,7 @@ from morphnet.tunnel.path import Path
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.frames import MAX_EPOCH
-from morphnet.wire.signals import Hello, Welcome
+from morphnet.wire.signals import Hello, Notice, Signal, Welcome
 
 
 class FakeCaller:
@@ -29,6 +30,16 @@ class FakeCaller:
 
     def __init__(self) -> None:
         self.closed = ""
+        self.asked = 0  # for a sign of life
+        self.said: list[Signal] = []
+
+    def prove(self, within: float) -> None:
+        """See Caller."""
+        self.asked += 1
+
+    def send(self, signal: Signal) -> None:
+        """See Caller."""
+        self.said.append(signal)
 
     def export(self, context: bytes) -> bytes:
         """See Caller."""
@@ -71,9 +82,9 @@ class Server:
         self._drawn += 1
         return self._drawn.to_bytes(count, "little")
 
-    def asked(self, hello: Hello) -> Deferred[Welcome]:
+    def asked(self, hello: Hello, caller: FakeCaller | None = None) -> Deferred[Welcome]:
         """What comes of a hello."""
-        return Deferred.fromCoroutine(cast(Any, self.node.hello(cast(Caller, FakeCaller()), hello)))
+        return Deferred.fromCoroutine(cast(Any, self.node.hello(cast(Caller, caller or FakeCaller()), hello)))
 
 
 class HelloTests(SynchronousTestCase):
@@ -195,3 +206,53 @@ class AccountTests(SynchronousTestCase):
         self.begin()
         self.carry(1, 1)
         self.assertEqual(self.written(), (201, 21))
+
+
+class CloneTests(SynchronousTestCase):
+    """Two processes with one certificate."""
+
+    def setUp(self) -> None:
+        self.server = Server(MemoryStore())
+        self.first = FakeCaller()
+        self.successResultOf(self.server.asked(Hello(name="laptop", instance="1" * 16), self.first))
+
+    def turned(self, instance: str = "2" * 16) -> RefusedForNow:
+        """Why another one is turned away."""
+        failure = self.failureResultOf(self.server.asked(Hello(name="laptop", instance=instance)), RefusedForNow)
+        return cast(RefusedForNow, failure.value)
+
+    def texts(self) -> list[str]:
+        """What was told of it."""
+        return [each.text for each in self.server.node.happenings(0) if each.kind == "rival"]
+
+    def test_one_stays(self) -> None:
+        """The one that is there is asked for a sign of life and stays; the other one is told to come again."""
+        self.assertEqual((self.turned().reason, self.turned().reason), (FIRST, CLONED))
+        self.assertEqual((self.first.closed, self.first.asked), ("", 2))
+        self.assertEqual(len(self.server.node.tunnel.sessions), 1)
+
+    def test_everybody_knows(self) -> None:
+        """Both machines and the server's operator read why, in history and status; not with every try."""
+        for _ in range(5):
+            self.turned()
+        self.assertEqual(self.first.said, [Notice(CLONED)])
+        self.assertEqual(self.texts(), [f"turned away: {CLONED}"])
+        self.assertIn("two machines use the certificate of laptop", self.server.node.warnings()[0])
+
+    def test_other_gone(self) -> None:
+        """When the first one is gone the other one is let in, and is the one that stays."""
+        self.turned()
+        self.turned()
+        self.server.node.gone(cast(Caller, self.first), "connection lost")
+        second = FakeCaller()
+        self.successResultOf(self.server.asked(Hello(name="laptop", instance="2" * 16), second))
+        self.assertEqual(self.server.node.warnings(), ())
+        self.assertEqual(self.turned("1" * 16).reason, FIRST)
+        self.assertEqual(second.closed, "")
+
+    def test_same_process(self) -> None:
+        """The same process by another link takes over at once, and so does a node of before, which does not say."""
+        for instance in ("1" * 16, "", "3" * 16):
+            self.successResultOf(self.server.asked(Hello(name="laptop", instance=instance)))
+        self.assertIn("taken over", self.first.closed)
+        self.assertEqual(self.texts(), [])
