@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from morphnet.cli.place import Place, day, dir_option, ledger_in, load_server, moment, now
 from morphnet.config import CONTROL_PORT, DATA_PORT, ClientConfig, RelayConfig, ServerConfig
+from morphnet.configfile import render
 from morphnet.errors import ConfigError
 from morphnet.pki.authority import DAY, INVITE_LIFETIME, Authority, names_of, serial_text
 from morphnet.pki.files import (
@@ -33,6 +34,7 @@ from morphnet.pki.files import (
 )
 from morphnet.pki.invitation import LONGEST_LINE, PREFIX, Invitation, decode, encode
 from morphnet.pki.names import checked_host, checked_name, join_address, split_address
+from morphnet.rights import rights_of
 from morphnet.store.base import CertificateRecord
 
 if TYPE_CHECKING:
@@ -66,12 +68,13 @@ def init(name: str | None, addresses: tuple[str, ...], place: Place) -> None:
         if path.exists():
             raise ConfigError(f"there is a network already, {path} is there: remove it, or give another --dir")
     made: list[Path] = []
-    try:
-        _found(place, names, made)
-    except BaseException:
-        for path in reversed(made):  # half a network would be in the way of the next try
-            path.unlink(missing_ok=True)
-        raise
+    with rights_of(place.root):
+        try:
+            _found(place, names, made)
+        except BaseException:
+            for path in reversed(made):  # half a network would be in the way of the next try
+                path.unlink(missing_ok=True)
+            raise
     _tell_founded(place, names, guessed=not given)
 
 
@@ -96,8 +99,6 @@ def _own_addresses() -> list[str]:
 
 
 def _found(place: Place, names: list[str], made: list[Path]) -> None:
-    from morphnet.configfile import render
-
     at = now()
     make_directory(place.root)
     make_directory(place.pki_dir)
@@ -185,7 +186,8 @@ def _hand_over(made: Invitation, file: Path | None, form: str) -> None:
     terms = f"Good once, until {until}. Whoever has it becomes {made.name}: pass it on in private."
     if file is not None:
         try:
-            write_new(file, line.encode() + b"\n", mode=0o600)
+            with rights_of(file.absolute().parent):
+                write_new(file, line.encode() + b"\n", mode=0o600)
         except FileExistsError:
             raise ConfigError(f"{file} is there already: give another --file") from None
         click.echo(f"{terms}\nNext, on {made.name}: morphnet join {file.name}")
@@ -231,23 +233,27 @@ def enter(
     :param request: trades the key for a certificate; what it raises leaves everything as it was.
     """
     made: list[Path] = []
-    key = Ed25519PrivateKey.generate()
+    key, drafted = Ed25519PrivateKey.generate(), key_path(place.pki_dir, f"{invited.name}.new")
     try:
-        for directory in (place.root, place.pki_dir):
-            made += make_directory(directory)
-        # On the disk before the invitation is spent; beside the old one until the new certificate is here.
-        drafted = write_key(place.pki_dir, f"{invited.name}.new", key, replace=True)
+        with rights_of(place.root):
+            made += make_directory(place.root)
+        with rights_of(place.pki_dir):
+            made += make_directory(place.pki_dir)
+            # On the disk before the invitation is spent; beside the old one until the new certificate is here.
+            write_key(place.pki_dir, f"{invited.name}.new", key, replace=True)
         member = request(key)
-        os.replace(drafted, key_path(place.pki_dir, invited.name))
     except BaseException:
-        key_path(place.pki_dir, f"{invited.name}.new").unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # somebody else put something there
+        with rights_of(place.pki_dir), contextlib.suppress(OSError):  # somebody else put something there
+            drafted.unlink(missing_ok=True)
             for directory in reversed(made):
                 directory.rmdir()
         raise
-    write_certificate(place.pki_dir, invited.name, member.certificate)
-    write_certificate(place.pki_dir, CA, invited.ca)
-    _write_client_toml(place, invited, address, member)
+    with rights_of(place.pki_dir):
+        os.replace(drafted, key_path(place.pki_dir, invited.name))
+        write_certificate(place.pki_dir, invited.name, member.certificate)
+        write_certificate(place.pki_dir, CA, invited.ca)
+    with rights_of(place.root):
+        _write_client_toml(place, invited, address, member)
     return member
 
 
@@ -278,8 +284,6 @@ def _check_room(place: Place, invited: Invitation, replace: bool) -> None:
 
 
 def _write_client_toml(place: Place, invited: Invitation, address: str, member: Membership) -> None:
-    from morphnet.configfile import render
-
     values = {"name": invited.name, **place.settings()}
     if member.vpn:
         values = {"server": address, "server_name": invited.server_name, **values}

@@ -21,6 +21,7 @@ from morphnet.pki.files import (
     write_new,
 )
 from morphnet.pki.names import checked_host, checked_name, join_address
+from morphnet.rights import rights_of
 from morphnet.store.base import CertificateRecord
 
 
@@ -45,16 +46,17 @@ def relay(name: str, addresses: tuple[str, ...], out: Path, place: Place) -> Non
     ends = int(certificate.not_valid_after_utc.timestamp())
     with ledger_in(config.state_dir) as ledger:
         ledger.add_certificate(CertificateRecord(serial_text(certificate), name, "server", ends))
-    for directory in (there.root, there.pki_dir):
-        make_directory(directory)
-    write_key(there.pki_dir, name, key)
-    write_certificate(there.pki_dir, name, certificate)
-    write_certificate(there.pki_dir, CA, authority.certificate)
     own = names_of(read_certificate(config.pki_dir, config.name))
     renew_at = join_address(own[:2][-1], config.control_port)  # the first is what it is called, the next where it is
     settings = {"name": name, "renew_at": renew_at, **there.settings(relay=True)}
-    write_new(there.relay_toml, render(RelayConfig, settings, intro=f"morphnet relay {name}").encode())
-    write_new(there.authorized_keys, b"", mode=0o600)
+    with rights_of(there.root):
+        for directory in (there.root, there.pki_dir):
+            make_directory(directory)
+        write_key(there.pki_dir, name, key)
+        write_certificate(there.pki_dir, name, certificate)
+        write_certificate(there.pki_dir, CA, authority.certificate)
+        write_new(there.relay_toml, render(RelayConfig, settings, intro=f"morphnet relay {name}").encode())
+        write_new(there.authorized_keys, b"", mode=0o600)
     reached = names[1] if len(names) > 1 else name
     click.echo(f"Made {there.root} for the relay {name}, good until {day(ends)}: copy it to that host, and")
     click.echo(f"  there: twistd -n morph-relay --config {there.relay_toml}")

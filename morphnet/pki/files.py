@@ -23,6 +23,7 @@ from morphnet.errors import ConfigError
 from morphnet.pki.authority import Authority, PrivateKey, as_pem
 
 CA = "ca"  # stem of the CA's files
+LONGEST = 1 << 20  # bytes that are read of one file
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,10 @@ def make_directory(path: Path) -> list[Path]:
 
     :returns: what was made, parents first.
     """
-    missing = [each for each in (path, *path.parents) if not each.exists()]
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return missing[::-1]
+    missing = [each for each in (path, *path.parents) if not each.exists()][::-1]
+    for each in missing:
+        each.mkdir(mode=0o700 if each == path else 0o755)  # whatever the umask: nobody else writes on the way there
+    return missing
 
 
 def write_new(path: Path, content: bytes, *, mode: int = 0o644) -> None:
@@ -152,8 +154,14 @@ def read_key(pki_dir: Path, name: str) -> PrivateKey:
 
 
 def _read(path: Path) -> bytes:
+    """The directory may be another user's: a pipe there must not keep us waiting, nor a device feed us without end."""
     try:
-        return path.read_bytes()
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            content = file.read(LONGEST) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+        if not content:
+            raise ConfigError(f"{path} is empty, or no file: put back the right one")
+        return content
     except FileNotFoundError:
         raise ConfigError(f"there is no {path}: `morphnet init` or `morphnet join` makes it") from None
     except OSError as trouble:

@@ -15,7 +15,7 @@ from morphnet.config import ClientConfig, ServerConfig
 from morphnet.configfile import load
 from morphnet.errors import HostError
 from morphnet.pki.authority import Authority, describe, names_of
-from morphnet.pki.files import load_authority, load_credentials, read_certificate
+from morphnet.pki.files import load_authority, load_credentials, make_directory, read_certificate
 from morphnet.pki.invitation import PREFIX, Invitation, decode
 from tests.cli.case import CommandCase
 
@@ -207,7 +207,7 @@ class JoinTests(CommandCase):
 
         self.assertRaises(HostError, enter, deep, invited, invited.address, unreachable)
         self.assertFalse(self.laptop.root.exists())
-        deep.root.mkdir(parents=True)
+        make_directory(deep.root)
         self.assertRaises(HostError, enter, deep, invited, invited.address, unreachable)
         self.assertEqual(list(deep.root.iterdir()), [])
 

@@ -52,7 +52,7 @@ class HandTests(SynchronousTestCase):
         if daemon is self.vpn.server:
             words += ["--dns", WORLD]
         daemon.process = daemon.node.popen(
-            ["setsid", "--ctty", *words], stdin=theirs, stdout=theirs, stderr=theirs, cwd=daemon.dir
+            ["setsid", "--wait", "--ctty", *words], stdin=theirs, stdout=theirs, stderr=theirs, cwd=daemon.dir
         )
         os.close(theirs)
         wait_for(f"{daemon.name} answers", daemon.answers)

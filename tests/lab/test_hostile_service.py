@@ -8,12 +8,20 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from morphnet.cli.enrol import enter
+from morphnet.cli.joining import Membership
+from morphnet.cli.place import Place
 from morphnet.lab.vpn import BIN
 from morphnet.ops.manhole import ssh_config
 from morphnet.ops.places import FEED, KNOWN_HOSTS, MANHOLE, SSH_CONFIG
+from morphnet.pki.invitation import decode, encode
 from morphnet.status import as_json
+from tests.fakes_pki import an_authority, an_invitation
 from tests.lab.test_rights import RightsCase
 from tests.ops.pictures import MACHINE
 from tests.test_status import steered
@@ -81,6 +89,46 @@ class HostileTests(RightsCase):
         (self.run_dir / FEED).unlink()
         with Feed(self.run_dir / FEED, [b"x"] * 1000, every=0.5):
             self.assertIn("does not answer", self.refused("status"))
+
+
+class JoinTests(RightsCase):
+    """Root joins with a --dir that is the service's user's."""
+
+    def setUp(self) -> None:
+        """:ivar place: with a directory for keys."""
+        super().setUp()
+        self.place = Place(self.state)
+        self.place.pki_dir.mkdir(parents=True)
+        self.give(self.state, self.place.pki_dir)
+        self.authority = an_authority(now=time.time())
+        self.invited = decode(encode(an_invitation(self.authority, now=time.time())))
+
+    def joined(self, meanwhile: Callable[[], object]) -> None:
+        """Root joins; what the user does while the server is asked, at the worst moment."""
+
+        def request(key: Ed25519PrivateKey) -> Membership:
+            meanwhile()
+            return Membership(self.authority.client(key.public_key(), "laptop", now=time.time()))
+
+        enter(self.place, self.invited, self.invited.address, request)
+
+    def test_usable(self) -> None:
+        """All that is made belongs to whom the directory belongs to."""
+        self.joined(lambda: None)
+        made = [each for each in self.state.rglob("*") if each.is_file()]
+        self.assertEqual({each.stat().st_uid for each in made}, {self.user}, made)
+        self.assertEqual(len(made), 5)
+
+    def test_moved_away(self) -> None:
+        """A directory for which a link is put while root works there leads root nowhere."""
+
+        def away() -> None:
+            self.place.pki_dir.rename(self.state / "was")
+            self.place.pki_dir.symlink_to(self.secret)
+            self.give(self.place.pki_dir)
+
+        self.assertRaises(OSError, self.joined, away)
+        self.assertEqual(list(self.secret.iterdir()), [])
 
 
 class Feed:

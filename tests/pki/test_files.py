@@ -37,6 +37,23 @@ class FileTests(SynchronousTestCase):
         self.dir = Path(self.mktemp()) / "pki"
         make_directory(self.dir)
 
+    def test_directories(self) -> None:
+        """Whatever is missing on the way is nobody else's to write; what was made is told, to be taken back."""
+        deep = self.dir / "a" / "b"
+        self.assertEqual(make_directory(deep), [deep.parent, deep])
+        self.assertEqual((mode_of(deep.parent), mode_of(deep)), (0o755, 0o700))
+        self.assertEqual(make_directory(deep), [])
+
+    def test_no_file(self) -> None:
+        """A pipe, a device, a directory or nothing in the place of a file is a sentence, at once, in little memory."""
+        path = key_path(self.dir, "x")
+        os.mkfifo(path)
+        for target in ("", "/dev/zero", "/dev/null", str(self.dir)):
+            if target:
+                path.unlink()
+                path.symlink_to(target)
+            self.assertIn(str(path), str(self.assertRaises(ConfigError, read_key, self.dir, "x")))
+
     def _fill(self) -> None:
         write_key(self.dir, CA, a_key(1))
         write_certificate(self.dir, CA, an_authority().certificate)
