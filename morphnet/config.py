@@ -255,7 +255,12 @@ class ClientConfig:
     routes: tuple[str, ...] = field(
         default=("default",), metadata={"help": "'default', or prefixes to send through the tunnel (split tunnel)"}
     )
-    dns: bool = field(default=True, metadata={"help": "use the DNS servers that the server names"})
+    dns: bool = field(
+        default=True, metadata={"help": "use the DNS servers that the server names, where all goes through the tunnel"}
+    )
+    dns_split: bool = field(
+        default=False, metadata={"help": "use them with a split tunnel too: they are asked for every name"}
+    )
     mss_clamp: bool = field(default=True, metadata={"help": "clamp the MSS of TCP that is forwarded into the tunnel"})
     tuning: Tuning = field(default_factory=Tuning)
     mesh: MeshConfig = field(default_factory=MeshConfig)

@@ -14,6 +14,11 @@ MOST_PACKETS = 1 << 23  # under one key; docs/protocol
 LEAST_MTU, MOST_MTU = 576, 65535  # RFC 791; the IPv4 length field
 LEAST_MTU6 = 1280  # RFC 8200 section 5
 
+# Loopback, link-local, multicast: RFC 6890, RFC 4291 section 2.4.
+_NO_POOL: tuple[Any, ...] = tuple(
+    ipaddress.ip_network(each) for each in ("127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "fe80::/10", "ff00::/8")
+)
+
 Check = Callable[[Any], "str | None"]  # what is wrong, to be read after the setting's name; None for nothing
 
 _INTERFACE = re.compile(r"[^\s/:]{1,15}")  # what Linux takes as the name of a device
@@ -38,6 +43,8 @@ def _pool(version: int, longest: int) -> Check:
             return f"must be an IPv{version} prefix like {example}, or '' for none"
         if interface.ip != interface.network.network_address:
             return f"has bits set after the prefix: write {interface.network}"
+        if any(interface.network.subnet_of(each) for each in _NO_POOL if each.version == version):
+            return f"has no address that a machine can have: take a private network like {example}"
         if interface.network.prefixlen > longest:
             return f"is too small: /{longest} is the smallest pool"
         return None

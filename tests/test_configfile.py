@@ -115,6 +115,10 @@ REFUSALS = (
         "line 2: 'pool4' must be an IPv4 prefix like 10.73.0.0/24, or '' for none",
     ),
     (
+        'name = "x"\npool4 = "127.0.0.0/8"',
+        "line 2: 'pool4' has no address that a machine can have: take a private network like 10.73.0.0/24",
+    ),
+    (
         'name = "x"\npool4 = "10.0.0.0/31"',
         "line 2: 'pool4' is too small: /30 is the smallest pool",
     ),

@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from morphnet.cli.place import Place, day, dir_option, ledger_in, load_server, moment, now
+from morphnet.cli.told import local_networks, networks_told, relays_told
 from morphnet.config import CONTROL_PORT, DATA_PORT, ClientConfig, RelayConfig, ServerConfig
 from morphnet.configfile import render
 from morphnet.errors import ConfigError
@@ -220,6 +221,8 @@ def join(invitation: str, address: str | None, replace: bool, place: Place) -> N
     click.echo(f"This machine is {invited.name} until {until}; the certificate renews by itself.")
     click.echo(f"Its key is in {key_path(place.pki_dir, invited.name)} and was nowhere else.")
     click.echo(f"Every setting is in {place.client_toml}.")
+    for sentence in networks_told(member.networks, local_networks())[1] if member.relays else ():
+        click.echo(f"The server's inner network {sentence}.")
     click.echo(f"\nNext: twistd -n morph-client{place.config_option(place.client_toml)}")
 
 
@@ -287,8 +290,9 @@ def _write_client_toml(place: Place, invited: Invitation, address: str, member: 
     values = {"name": invited.name, **place.settings()}
     if member.vpn:
         values = {"server": address, "server_name": invited.server_name, **values}
-    if member.relays:
-        values["mesh"] = {"relays": member.relays, "networks": member.networks}
+    relays, (networks, _) = relays_told(member.relays), networks_told(member.networks, local_networks())
+    if relays:
+        values["mesh"] = {"relays": relays, **({"networks": networks} if networks else {})}
     if place.client_toml.exists():
         os.replace(place.client_toml, place.client_toml.with_suffix(".toml.old"))
     intro = _INTRO.format(role="client", name=invited.name)

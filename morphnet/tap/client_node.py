@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ from ipaddress import ip_address
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
-from morphnet.config import CONTROL_PORT, FRAMINGS, SCHEDULERS, ClientConfig, Tuning
+from morphnet.config import CONTROL_PORT, FRAMINGS, SCHEDULERS, ClientConfig
 from morphnet.errors import ConfigError, HostError, MorphnetError
 from morphnet.net.control_client import Link
 from morphnet.net.host import ClientNetwork, Host
@@ -24,8 +23,9 @@ from morphnet.net.uplinks import Uplink
 from morphnet.pki.names import split_address
 from morphnet.status import NetcheckStatus, PeerStatus, Pong, RelayStatus
 from morphnet.tap import netcheck, pinging
+from morphnet.tap.agreed import agreed
 from morphnet.tap.ethernet import EthernetLan
-from morphnet.tap.inside import by_family, inside
+from morphnet.tap.inside import by_family, dns_servers, inside
 from morphnet.tap.mesh import Mesh
 from morphnet.tap.node import Node, shown_address
 from morphnet.tap.peer_names import PeerNames
@@ -106,7 +106,7 @@ class ClientNode(Node):
         server = self.config.server_name or self.config.server.rpartition(":")[0] or self.config.server
         session, effects = self._session(), Effects()
         if session is None or session.name != name:
-            session = self.tunnel.add_session(server, name, self._tuning(welcome))
+            session = self.tunnel.add_session(server, name, agreed(self.config.tuning, welcome, _framing(welcome)))
             self._since[server] = now
         elif not welcome.resumed:
             session.peer_restarted(effects)
@@ -122,16 +122,6 @@ class ClientNode(Node):
         self.pump.carry_out(effects)
         self.renew_in_time()
 
-    def _tuning(self, welcome: Welcome) -> Tuning:
-        tuning = self.config.tuning
-        return dataclasses.replace(
-            tuning,
-            mtu=min(tuning.mtu, welcome.mtu),
-            rekey_seconds=min(tuning.rekey_seconds, welcome.rekey_seconds),
-            rekey_packets=min(tuning.rekey_packets, welcome.rekey_packets),
-            framing=_framing(welcome),
-        )
-
     def _learn(self, session: Session, ids: Sequence[str]) -> None:
         session.add_spares(bytes.fromhex(text) for text in ids)
 
@@ -140,13 +130,15 @@ class ClientNode(Node):
         config, ours = self.config, inside(welcome, self.config.mesh.networks, self.config.routes)
         self._inner = by_family(ours.addresses)
         mtu = min(config.tuning.mtu, welcome.mtu)
-        dns = welcome.dns if config.dns else ()
+        dns = dns_servers(welcome, config)
         within = (*ours.networks, *ours.gateways)
         network = ClientNetwork(self.tun.name, *self._inner, mtu, config.routes, dns, config.mss_clamp, within)
         if network == self._network:
             return
         for each in ours.left_out:
             self.tell("left-out", "", f"{each}, the server's inner network, is not in `routes`: it is not reached")
+        if welcome.dns and not dns and config.dns:
+            self.tell("left-out", "", "the server's DNS servers are not used in a split tunnel, unless by `dns_split`")
         try:
             self.host.client_up(network)
             self._network = network

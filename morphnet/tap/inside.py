@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from morphnet.config import ClientConfig
 from morphnet.wire.signals import Welcome
 
 
@@ -44,6 +45,16 @@ def inside(welcome: Welcome, networks: Sequence[str], routes: Sequence[str]) -> 
             str(each.network) for each in told if each.version not in whole and not _within(each.network, named)
         ),
     )
+
+
+def dns_servers(welcome: Welcome, config: ClientConfig) -> tuple[str, ...]:
+    """
+    The DNS servers that this machine shall ask.
+
+    They would be asked for every name, also of what is not to go through a split tunnel, and could answer what they
+    like: there the operator has to want it.
+    """
+    return welcome.dns if config.dns and (_whole(config.routes) or config.dns_split) else ()
 
 
 def by_family(addresses: Sequence[str]) -> tuple[str, str]:

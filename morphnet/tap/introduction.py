@@ -15,6 +15,7 @@ from morphnet.net.introducer import Introducer
 from morphnet.net.limits import TokenBucket
 from morphnet.net.relay_client import RelayClient
 from morphnet.net.tls import PeerTls
+from morphnet.tap.agreed import agreed, heartbeat
 from morphnet.tunnel.session import Session
 from morphnet.wire.introductions import Established, Greeting, Introduction, NotNow
 from morphnet.wire.relaying import CALL
@@ -193,14 +194,8 @@ class Meeting:
         if said.framing not in FRAMINGS:
             raise MalformedFrame("framing that we do not know")
         ours = self._mesh.tuning
-        tuning = dataclasses.replace(
-            ours,
-            framing=said.framing,
-            mtu=min(ours.mtu, said.mtu),
-            heartbeat_s=min(ours.heartbeat_s, said.heartbeat_s),
-            rekey_seconds=min(ours.rekey_seconds, said.rekey_seconds),
-            rekey_packets=min(ours.rekey_packets, said.rekey_packets),
-        )
+        tuning = agreed(ours, said, said.framing)
+        tuning = dataclasses.replace(tuning, heartbeat_s=heartbeat(ours.heartbeat_s, said.heartbeat_s))
         session = self._listener.make_session(introducer, bytes.fromhex(said.session), tuning)
         session.add_spares(bytes.fromhex(text) for text in said.ids)
         self._done(introducer)

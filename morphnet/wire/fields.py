@@ -136,10 +136,16 @@ def is_network(text: str) -> bool:
 
 
 def is_interface4(text: str) -> bool:
-    """An IPv4 address and its prefix length, or nothing."""
-    return text == "" or ("/" in text and _parses(ipaddress.IPv4Interface, text))
+    """An IPv4 address that a machine may have inside and its prefix length, or nothing."""
+    return text == "" or ("/" in text and _parses(ipaddress.IPv4Interface, text) and _is_a_machines(text))
 
 
 def is_interface6(text: str) -> bool:
-    """An IPv6 address and its prefix length, or nothing."""
-    return text == "" or ("/" in text and _parses(ipaddress.IPv6Interface, text))
+    """The same of IPv6."""
+    return text == "" or ("/" in text and _parses(ipaddress.IPv6Interface, text) and _is_a_machines(text))
+
+
+def _is_a_machines(text: str) -> bool:
+    """Not one that means the machine itself, nobody, many, or whoever is on the link."""
+    address = ipaddress.ip_interface(text).ip
+    return not (address.is_loopback or address.is_unspecified or address.is_multicast or address.is_link_local)

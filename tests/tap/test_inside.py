@@ -6,8 +6,8 @@ import dataclasses
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.config import MeshConfig
-from morphnet.tap.inside import Inside, inside
+from morphnet.config import ClientConfig, MeshConfig
+from morphnet.tap.inside import Inside, dns_servers, inside
 from morphnet.wire.signals import Welcome
 from tests.wire.test_signals import WELCOME
 
@@ -61,3 +61,18 @@ class InsideTests(SynchronousTestCase):
         other = welcome("10.80.0.2/16", "10.80.0.1", "fd80::2/64", "fd80::1")
         self.assertEqual(inside(other, TOLD, ("default",)), Inside(("10.80.0.2", "fd80::2"), (), (), ()))
         self.assertEqual(inside(other, TOLD, ("0.0.0.0/0",)).left_out, ("fd80::/64",))
+
+
+class DnsTests(SynchronousTestCase):
+    def test_only_as_configured(self) -> None:
+        """The server's DNS servers see every name: in a split tunnel they are used only if that is wanted."""
+        named = dataclasses.replace(WELCOME, dns=("10.73.0.1",))
+        for config, used in (
+            (ClientConfig(), True),
+            (ClientConfig(routes=("0.0.0.0/0",)), True),
+            (ClientConfig(routes=SPLIT), False),
+            (ClientConfig(routes=()), False),
+            (ClientConfig(routes=SPLIT, dns_split=True), True),
+            (ClientConfig(dns=False, dns_split=True), False),
+        ):
+            self.assertEqual(dns_servers(named, config), ("10.73.0.1",) if used else (), config.routes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import itertools
 import json
 import struct
@@ -56,6 +57,12 @@ WELCOME = Welcome(
 )
 HELLO = Hello(name="laptop", session="", epoch=0, scheduler="bond", compression=("zstd", "gzip"))
 
+
+def _of_a_machine(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    special = address.is_loopback, address.is_unspecified, address.is_multicast, address.is_link_local
+    return not any(special)
+
+
 _calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure
 _scalar = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=50)
 _phrase = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)
@@ -80,8 +87,8 @@ ANY: st.SearchStrategy[Signal] = st.one_of(
         st.integers(576, 65535),
         st.integers(0, (1 << 23) - 1),
         _ids,
-        st.ip_addresses(v=4),
-        st.ip_addresses(v=6),
+        st.ip_addresses(v=4).filter(_of_a_machine),
+        st.ip_addresses(v=6).filter(_of_a_machine),
     ),
     st.builds(Refusal, _phrase, st.none() | _seconds),
     st.builds(Ping, _nonce),
@@ -192,6 +199,8 @@ class CodecTests(SynchronousTestCase):
         plain = json.loads(encode(WELCOME)[4:])
         for name, value in (
             ("inner4", "10.73.0.2"),
+            *(("inner4", f"{each}/24") for each in ("127.0.0.1", "0.0.0.0", "224.0.0.1", "169.254.0.1")),
+            *(("inner6", f"{each}/64") for each in ("::1", "::", "ff02::1", "fe80::1")),
             ("inner4", "fd73::2/64"),
             ("inner6", "10.73.0.2/24"),
             ("inner6", "fe80::1%eth0/64"),
