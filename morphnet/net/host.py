@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import ipaddress
 import os
@@ -104,7 +105,12 @@ class SyncedFile:
 
     def replace(self, data: bytes) -> None:
         fresh = self._path.with_name(self._path.name + ".new")
-        self._write(fresh, os.O_TRUNC, data)
+        try:
+            self._write(fresh, os.O_TRUNC, data)
+        except HostError:
+            with contextlib.suppress(OSError):  # what there is of it would only fill the disk
+                fresh.unlink()
+            raise
         try:
             os.rename(fresh, self._path)
             directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

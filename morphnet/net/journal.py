@@ -8,7 +8,8 @@ A change is written down, with what undoes it, and on disk before it is made. Th
     {"undone": [3]}                                                 undone again
 
 A number that comes once more replaces what it stood for: what undoes the change is another thing by then.
-A half-written last line is a change that was never made. In another world (the machine was started anew, or we are in
+A half-written last line is a change that was never made; after one that could not be written whole (a full disk) the
+file is written anew before anything else is added. In another world (the machine was started anew, or we are in
 another network namespace) only changes that outlive a boot are undone.
 """
 
@@ -108,7 +109,9 @@ def _undone(numbers: Sequence[int]) -> bytes:
 
 def _change_from(record: Mapping[str, Any], kinds: Mapping[str, type[Change]]) -> Change:
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in record["fields"].items()}
-    return kinds[record["kind"]](**values)
+    change = kinds[record["kind"]](**values)
+    hash(change)  # TypeError: there is something in it that was never in a change
+    return change
 
 
 def decode_journal(data: bytes, kinds: Mapping[str, type[Change]]) -> tuple[str, list[Entry]]:
@@ -126,8 +129,9 @@ def decode_journal(data: bytes, kinds: Mapping[str, type[Change]]) -> tuple[str,
             for number in record.get("undone", ()):
                 standing.pop(number, None)
             if "n" in record:
-                standing[record["n"]] = Entry(record["n"], "", _change_from(record, kinds))
-        except (ValueError, KeyError, TypeError, AttributeError):
+                number = int(record["n"])
+                standing[number] = Entry(number, "", _change_from(record, kinds))
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             continue
     return world, [standing[number] for number in sorted(standing)]
 
@@ -147,14 +151,18 @@ class Journal:
         self._entries: list[Entry] = []  # oldest first
         self._number = 0
         self._lines = 0  # in the file, since it was last written anew
+        self._torn = False  # the file does not say what it should: a write failed, perhaps half-way
         self._ready = False
 
     def undo_leftovers(self, inherit: Mapping[str, str] = MappingProxyType({})) -> int:
         """
         Undo what an earlier run left behind; answers with how many changes that were. Call before any `settle`.
 
+        A disk that is full now keeps nothing from being undone: then it is undone once more at the next start.
+
         :param inherit: kinds of change that are not undone, and the group that each belongs to from now on: the next
             `settle` of that group replaces them without a moment in between, or undoes them.
+        :raises HostError: another process has the journal, or it cannot be read.
         """
         if self._ready:
             return 0
@@ -162,7 +170,10 @@ class Journal:
         self._entries = [each for each in left if world == self._world or each.change.lasting]
         self._number = max((each.number for each in left), default=0)
         self._ready = True
-        self._rewrite()
+        try:
+            self._rewrite()
+        except HostError as error:
+            self._log.error("not written down: {reason}", reason=str(error))
         self._entries = [replace(each, group=inherit.get(each.change.kind, "")) for each in self._entries]
         self._undo([each for each in self._entries if not each.group])
         return len(left) - len([each for each in self._entries if each.group])
@@ -211,9 +222,14 @@ class Journal:
             self._number += 1
             made[fresh] = Entry(self._number, group, fresh)
         if made:
-            self._entries = [each for each in self._entries if each.number not in struck] + list(made.values())
+            before = self._entries
+            self._entries = [each for each in before if each.number not in struck] + list(made.values())
             lines = [encode_change(each.number, each.change) for each in made.values()]
-            self._write(lines + ([_undone(struck)] if struck else []))
+            try:
+                self._write(lines + ([_undone(struck)] if struck else []))
+            except HostError:
+                self._entries = before  # nothing of it was made
+                raise
         return made
 
     def mend(self, spare: Callable[[Change], bool]) -> list[Mended]:
@@ -274,6 +290,11 @@ class Journal:
             except HostError as error:
                 self._log.error("not undone: {reason}", reason=str(error))
                 continue
+            except (ValueError, TypeError, AttributeError, LookupError, OverflowError) as error:
+                if entry.group:
+                    raise  # our own, of this run
+                # Of an earlier run, from a file that was spoilt since: no later start will understand it better.
+                self._log.error("not undone, not understood: {change} ({error!r})", change=entry.change, error=error)
             undone.append(entry.number)
         if undone:
             gone = set(undone)
@@ -286,13 +307,16 @@ class Journal:
     def _write(self, lines: Sequence[bytes]) -> None:
         """Add lines that say what `_entries` says already; now and then write the file anew instead."""
         self._lines += len(lines)
-        if not self._entries or self._lines > COMPACT_AT + len(self._entries):
+        if self._torn or not self._entries or self._lines > COMPACT_AT + len(self._entries):
             self._rewrite()
-        else:
-            self._file.append(b"".join(lines))
+            return
+        self._torn = True  # half a line would swallow the next one
+        self._file.append(b"".join(lines))
+        self._torn = False
 
     def _rewrite(self) -> None:
+        self._torn = True
         lines = [json.dumps({"world": self._world}).encode() + b"\n"]
         lines += [encode_change(each.number, each.change) for each in self._entries]
         self._file.replace(b"".join(lines))
-        self._lines = 0
+        self._lines, self._torn = 0, False

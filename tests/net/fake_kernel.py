@@ -141,11 +141,15 @@ class FakeFile:
     def __init__(self, data: bytes = b"") -> None:
         self.data = data
         self.full = False
+        self.room = -1  # bytes until the disk is full in the middle of an `append`; -1 for no end
 
     def read(self) -> bytes:
         return self.data
 
     def append(self, data: bytes) -> None:
+        if 0 <= self.room < len(data):
+            self.data += data[: self.room]
+            raise HostError("no space left on device")
         self.replace(self.data + data)
 
     def replace(self, data: bytes) -> None:

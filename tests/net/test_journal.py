@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -224,6 +226,56 @@ class JournalTests(SynchronousTestCase):
         self.assertRaises(HostError, self.journal.settle, "uplinks", [Route("::/0", 7301, "wan")])
         self.journal.undo_all()
         self.assertEqual((self.kernel.routes, self.kernel.rules, self.kernel.addresses), (set(), set(), set()))
+
+    def test_disk_full_for_a_moment(self) -> None:
+        """Wherever a full disk cuts a line: what is changed after there is room again is known to the next start."""
+        other = Route("::/0", 7301, "wan")
+        for room in range(len(encode_change(2, other)) - 1):
+            self.setUp()
+            self.journal.settle("tunnel", [RULE])
+            self.file.room = room
+            self.assertRaises(HostError, self.journal.settle, "uplinks", [other])
+            self.assertEqual(self.journal.standing, [RULE], room)
+            self.file.room = -1
+            self.journal.settle("uplinks", [ROUTE])
+            self.assertEqual({e.change for e in decode_journal(self.file.data, KINDS)[1]}, {RULE, ROUTE}, room)
+            self.assertEqual(self.open().undo_leftovers(), 2)
+            self.assertEqual((self.kernel.rules, self.kernel.routes), (set(), set()))
+
+    def test_disk_full_while_undoing(self) -> None:
+        """What was undone while the disk was full does not hide what is changed later."""
+        self.journal.settle("tunnel", [RULE])
+        self.journal.settle("uplinks", [ROUTE])
+        self.file.room = 5
+        self.journal.undo_group("uplinks")
+        self.file.room = -1
+        self.journal.settle("uplinks", [ADDRESS])
+        self.assertEqual({e.change for e in decode_journal(self.file.data, KINDS)[1]}, {RULE, ADDRESS})
+
+    def test_disk_full_at_start(self) -> None:
+        """A full disk does not keep a start from undoing what an earlier run left; it changes nothing new."""
+        self.journal.settle("tunnel", WANTED)
+        self.file.full = True
+        later = self.open()
+        self.assertEqual(later.undo_leftovers(), len(WANTED))
+        self.assertEqual((self.kernel.routes, self.kernel.rules, self.kernel.addresses), (set(), set(), set()))
+        self.assertRaises(HostError, later.settle, "tunnel", WANTED)
+        self.file.full = False
+        later.settle("tunnel", [ROUTE])
+        self.assertEqual([e.change for e in decode_journal(self.file.data, KINDS)[1]], [ROUTE])
+
+    def test_spoilt_values(self) -> None:
+        """A value that no change ever had stops neither the start nor the undoing of the rest."""
+        self.journal.settle("tunnel", [ROUTE])
+        good: dict[str, object] = {"name": "net/a", "value": "1", "before": "0"}
+        lines = [{"n": number, "kind": "sysctl", "fields": good} for number in ("x", None, [1], 1e400)]
+        for wrong in (5, None, ["a"], {"b": 1}, [["c"]], "\0"):
+            for name in good:
+                lines.append({"n": 100 + len(lines), "kind": "sysctl", "fields": {**good, name: wrong}})
+        self.file.data += "".join(f"{json.dumps(each)}\n" for each in lines).encode()
+        self.open().undo_leftovers()
+        self.assertEqual(self.kernel.routes, set())
+        self.assertEqual(self.open().undo_leftovers(), 0)
 
     def test_gone(self) -> None:
         """That a device took its address along is no trouble."""
