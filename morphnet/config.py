@@ -255,6 +255,13 @@ class ClientConfig:
     routes: tuple[str, ...] = field(
         default=("default",), metadata={"help": "'default', or prefixes to send through the tunnel (split tunnel)"}
     )
+    local: str = field(
+        default="allow",
+        metadata={
+            "help": "allow or deny the local network (printers and the like) beside a tunnel that takes everything",
+            "choices": ("allow", "deny"),
+        },
+    )
     dns: bool = field(
         default=True, metadata={"help": "use the DNS servers that the server names, where all goes through the tunnel"}
     )

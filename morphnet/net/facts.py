@@ -7,16 +7,23 @@ import socket
 import struct
 from dataclasses import dataclass
 from errno import EAFNOSUPPORT, ENOENT, EOPNOTSUPP
+from typing import Any
 
-from morphnet.net.netlink import NetlinkSocket, attributes
+from morphnet.net.netlink import NETLINK_ROUTE, NetlinkSocket, attributes
 
 NEWLINK, DELLINK, NEWADDR, DELADDR, NEWROUTE, DELROUTE, DELRULE = 16, 17, 20, 21, 24, 25, 33  # message types
+NEWNETCONF = 80  # likewise: a setting of a device, such as forwarding
 MAIN = 254  # the main routing table
 PROTOCOL = 73  # marks our own routes and rules: `ip route show proto 73`
 IFF_UP, IFF_LOOPBACK, IFF_LOWER_UP = 0x1, 0x8, 0x10000
+_IFF_BROADCAST = 0x2
 _OPER_UNKNOWN, _OPER_UP = 0, 6
 _SECONDARY, _DAD_FAILED, _DEPRECATED, _TENTATIVE, _OPTIMISTIC = 0x01, 0x08, 0x20, 0x40, 0x04
-_UNICAST, _GLOBAL_SCOPE = 1, 0
+UNICAST, UNREACHABLE, THROW = 1, 7, 9  # kinds of routes
+_LEADING = (UNICAST, 6, UNREACHABLE, 8, THROW)  # those that lead somewhere, or nowhere on purpose: blackhole, prohibit
+BY_KERNEL, BY_ADVERTISEMENT, BY_DHCP = 2, 9, 16  # protocols: who has made a route
+_GLOBAL_SCOPE = 0
+_LOCAL_TABLE = 255
 LINK = struct.Struct("=BxHiII")  # family, type, index, flags, change
 ADDRESS = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
 ROUTE = struct.Struct("=BBBBBBBBI")  # family, to and from length, tos, table, protocol, scope, type, flags
@@ -33,6 +40,11 @@ class LinkFact:
     flags: int
     operstate: int
     mtu: int
+
+    @property
+    def shared(self) -> bool:
+        """Whether more than one other machine may be there: a DHCP server, for instance."""
+        return bool(self.flags & _IFF_BROADCAST)
 
     @property
     def up(self) -> bool:
@@ -53,14 +65,31 @@ class AddressFact:
 
 @dataclass(frozen=True, slots=True)
 class RouteFact:
-    """One way of a default route in the main table."""
+    """One way of a route, in whatever table."""
 
-    index: int
+    index: int  # of the device; 0 for none
     family: int  # 4 or 6
     gateway: str  # "" for none
     metric: int
-    learned: bool  # made by the kernel from a router advertisement
+    protocol: int  # who has made it
     source: str = ""  # the address that it wants to be sent from, if it says
+    prefix: str = ""  # in CIDR notation; "" for a default route
+    table: int = MAIN
+    kind: int = UNICAST
+
+    @property
+    def is_way_out(self) -> bool:
+        """Whether it is a default route of the machine's own, in whatever table."""
+        return not self.prefix and self.kind == UNICAST and self.protocol != PROTOCOL
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What there is, at one moment."""
+
+    links: tuple[LinkFact, ...] = ()
+    addresses: tuple[AddressFact, ...] = ()
+    routes: tuple[RouteFact, ...] = ()
 
 
 def link_fact(payload: bytes) -> LinkFact | None:
@@ -101,28 +130,34 @@ def address_fact(payload: bytes) -> AddressFact | None:
 
 
 def route_facts(payload: bytes) -> list[RouteFact]:
-    """Parse the payload of RTM_NEWROUTE or RTM_DELROUTE; empty unless it is a default route in the main table."""
+    """Parse the payload of RTM_NEWROUTE or RTM_DELROUTE; empty for what the kernel keeps for itself."""
     if len(payload) < ROUTE.size:
         return []
-    family, to_length, _, _, table, protocol, _, kind, _ = ROUTE.unpack_from(payload)
-    if to_length != 0 or kind != _UNICAST or family not in (socket.AF_INET, socket.AF_INET6):
+    family, length, _, _, table, protocol, _, kind, _ = ROUTE.unpack_from(payload)
+    if kind not in _LEADING or family not in (socket.AF_INET, socket.AF_INET6):
         return []
     found = attributes(payload[ROUTE.size :])
-    if (_number(found.get(15)) or table) != MAIN:
+    table = _number(found.get(15)) or table
+    packed = found.get(1, b"").ljust(4 if family == socket.AF_INET else 16, b"\0")
+    if table == _LOCAL_TABLE or len(packed) not in (4, 16) or length > 8 * len(packed):
         return []
-    version, metric, learned = 4 if family == socket.AF_INET else 6, _number(found.get(6)), protocol == 9
-    source = _address(found.get(7, b""))
-    if 4 in found:
-        return [RouteFact(_number(found[4]), version, _gateway(found), metric, learned, source)]
-    facts, hops = [], found.get(9, b"")
+    prefix = f"{ipaddress.ip_address(packed)}/{length}" if length else ""
+    version, metric, source = 4 if family == socket.AF_INET else 6, _number(found.get(6)), _address(found.get(7, b""))
+    more = (version, metric, protocol, source, prefix, table, kind)
+    if 9 not in found:
+        return [_route(_number(found.get(4)), _gateway(found), *more)]
+    facts, hops = [], found[9]
     while len(hops) >= _HOP.size:
-        length, _, _, index = _HOP.unpack_from(hops)
-        if not _HOP.size <= length <= len(hops):
+        size, _, _, index = _HOP.unpack_from(hops)
+        if not _HOP.size <= size <= len(hops):
             break
-        gateway = _gateway(attributes(hops[_HOP.size : length]))
-        facts.append(RouteFact(index, version, gateway, metric, learned, source))
-        hops = hops[length + (-length % 4) :]
+        facts.append(_route(index, _gateway(attributes(hops[_HOP.size : size])), *more))
+        hops = hops[size + (-size % 4) :]
     return facts
+
+
+def _route(index: int, gateway: str, family: int, metric: int, *more: Any) -> RouteFact:
+    return RouteFact(index, family, gateway, metric, *more)
 
 
 def _number(value: bytes | None) -> int:
@@ -138,14 +173,14 @@ def _address(packed: bytes) -> str:
     return str(ipaddress.ip_address(packed)) if len(packed) in (4, 16) else ""
 
 
-def default_routes(asking: NetlinkSocket) -> list[RouteFact]:
-    """The default routes of the main table, both families."""
+def read_routes(asking: NetlinkSocket) -> list[RouteFact]:
+    """The routes of every table, both families."""
     facts: list[RouteFact] = []
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
-            answers = asking.dump(NEWROUTE + 2, ROUTE.pack(family, 0, 0, 0, MAIN, 0, 0, 0, 0))
+            answers = asking.dump(NEWROUTE + 2, ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0))
         except OSError as error:
-            if error.errno in (ENOENT, EOPNOTSUPP, EAFNOSUPPORT):  # no such table yet, or a kernel without IPv6
+            if error.errno in (ENOENT, EOPNOTSUPP, EAFNOSUPPORT):  # a kernel without IPv6
                 continue
             raise
         for each in answers:
@@ -153,13 +188,34 @@ def default_routes(asking: NetlinkSocket) -> list[RouteFact]:
     return facts
 
 
+def read_facts() -> Facts:
+    """
+    Ask the kernel; 0.3 ms with a handful of devices and routes.
+
+    :raises OSError: it does not answer.
+    """
+    asking = NetlinkSocket(NETLINK_ROUTE)
+    try:
+        links = [link_fact(each) for each in asking.dump(NEWLINK + 2, LINK.pack(0, 0, 0, 0, 0))]
+        addresses = [address_fact(each) for each in asking.dump(NEWADDR + 2, ADDRESS.pack(0, 0, 0, 0, 0))]
+        routes = read_routes(asking)
+    finally:
+        asking.close()
+    return Facts(tuple(filter(None, links)), tuple(filter(None, addresses)), tuple(routes))
+
+
 def concerns_uplinks(kind: int, payload: bytes) -> bool:
     """Whether an event may change what a scan finds."""
     if loses_routes(kind, payload):
         return True
     if kind in (NEWROUTE, DELROUTE):
-        return bool(route_facts(payload))
+        return any(each.is_way_out for each in route_facts(payload))
     return kind in (NEWLINK, DELLINK, NEWADDR, DELADDR)
+
+
+def concerns_networks(kind: int, payload: bytes) -> bool:
+    """Whether an event may change which networks the machine has besides its ways out, or whether it forwards."""
+    return kind == NEWNETCONF or (kind in (NEWROUTE, DELROUTE) and any(each.prefix for each in route_facts(payload)))
 
 
 def loses_routes(kind: int, payload: bytes) -> bool:

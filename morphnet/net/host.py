@@ -13,26 +13,30 @@ from pathlib import Path
 from twisted.logger import Logger
 
 from morphnet.errors import ConfigError, HostError
+from morphnet.net.bases import Base
 from morphnet.net.dns import ResolvConf, Resolvconf, Resolved, dns_changes, files_of, upstream_servers
+from morphnet.net.facts import PROTOCOL
 from morphnet.net.hosts import HostsBlock, hosts_changes
 from morphnet.net.journal import Change, Journal, Mended
 from morphnet.net.kernel import Kernel
 from morphnet.net.linux import LinuxKernel
 from morphnet.net.nat import Forwarding, NftTable, gateway_changes
+from morphnet.net.outside import Network, outside
 from morphnet.net.routes import (
-    BASE,
     Address,
     LinkUp,
     Route,
     Rule,
     Slots,
+    around_tunnel,
     has_ipv6,
     into_tunnel,
+    provider_changes,
+    providers_at,
     tun_changes,
-    uplink_changes,
 )
 from morphnet.net.sysctl import Sysctl
-from morphnet.net.uplinks import Uplink
+from morphnet.net.uplinks import Uplink, providers_of
 
 _ALL: tuple[type[Change], ...] = (
     Address,
@@ -63,6 +67,7 @@ class ClientNetwork:
     dns: tuple[str, ...] = ()  # servers to ask; none to leave the machine's own
     mss_clamp: bool = True
     inside: tuple[str, ...] = ()  # inner networks and addresses that are reached through the TUN besides
+    local: bool = True  # the local network is reached without the tunnel
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,17 +166,19 @@ class Host:
     This machine.
 
     :param journal_path: where changes are written down; one per service.
-    :param base: first routing table and rule preference, see `morphnet.net.routes`; two clients on one machine need
-        two, 100 apart.
     """
 
     _log = Logger()
 
-    def __init__(self, journal_path: Path, base: int = BASE) -> None:
+    def __init__(self, journal_path: Path) -> None:
         self._linux, self._file = LinuxKernel(), SyncedFile(journal_path)
         self._kernel: Kernel = self._linux
         self._journal = Journal(self._file, self._kernel, KINDS, this_world())
-        self._base, self._slots = base, Slots()
+        self._claim: Base | None = None
+        self._slots = Slots()
+        self._network: ClientNetwork | None = None  # as it was brought up last
+        self._uplinks: tuple[str, ...] = ()  # in use, the best first
+        self.networks: list[Network] = []  # that are reached without the tunnel
 
     def recover(self, *, gateway: bool = False) -> int:
         """
@@ -198,6 +205,8 @@ class Host:
         changes = tun_changes(network.tun, network.mtu, inner, has_ipv6(self._kernel, network.tun), self._base)
         into = (*network.routes, *network.inside)
         changes += into_tunnel(network.tun, into, families, has_ipv6(self._kernel), self._base)
+        self._network = network
+        self.keep_outside()
         if network.mss_clamp:
             changes.append(NftTable(network.tun))
         self._journal.settle("tunnel", changes)
@@ -216,17 +225,35 @@ class Host:
         changes += gateway_changes(self._kernel, network.tun, pools, network.nat)
         self._journal.settle("tunnel", changes)
 
-    def set_uplinks(self, uplinks: Sequence[Uplink], servers: Sequence[str] = ()) -> None:
+    def set_uplinks(self, uplinks: Sequence[Uplink]) -> None:
         """
-        Keep each uplink's own traffic on it. Call whenever `UplinkWatch` tells; what fails (an uplink that is gone
-        already) is logged and passed over.
+        Keep the traffic of each uplink on it, and of every other device that leads out. Call whenever `UplinkWatch`
+        tells; what fails (an uplink that is gone already) is logged and passed over.
 
         :param uplinks: the best first.
-        :param servers: outer addresses of the server.
         """
-        placed = self._slots.assign(uplinks)
-        changes = uplink_changes(placed, servers, has_ipv6(self._kernel), self._base)
+        self._uplinks = tuple(each.name for each in uplinks)
+        self.keep_outside()
+
+    def keep_outside(self) -> None:
+        """
+        Look at the machine's devices and routes, and keep what belongs to them out of the tunnel. Call when a route has
+        come or gone.
+
+        :raises HostError: the kernel does not tell them.
+        """
+        facts, v6, network = self._kernel.facts(), has_ipv6(self._kernel), self._network
+        ours = {each.device for each in self._journal.standing if isinstance(each, LinkUp)}
+        ours |= {network.tun} if network is not None else set()
+        found = outside(facts, self._uplinks, self._base, ours)
+        self.networks = [each for each in found if network is None or network.local or not each.local]
+        placed = self._slots.assign(providers_of(facts, self._uplinks, ours))
+        inner = {each.partition("/")[0] for each in (network.inner4, network.inner6)} if network is not None else set()
+        providers = providers_at(placed, facts)
+        changes = provider_changes(providers, self.networks, inner, v6, self._base)
         self._journal.settle("uplinks", changes, lenient=True)
+        into = (*network.routes, *network.inside) if network is not None else ()
+        self._journal.settle("outside", around_tunnel(self.networks, into, v6, self._base), lenient=True)
 
     def name_peers(self, names: Mapping[str, Sequence[str]], taken: Collection[str] = ()) -> None:
         """
@@ -260,6 +287,15 @@ class Host:
         finally:
             self._linux.close()
             self._file.close()
+            if self._claim is not None:
+                self._claim.let_go()
+
+    @property
+    def _base(self) -> int:
+        """Our first routing table and rule preference, see `morphnet.net.routes`."""
+        if self._claim is None:
+            self._claim = Base({each.table for each in self._kernel.facts().routes if each.protocol == PROTOCOL})
+        return self._claim.number
 
     def _usable(self, network: ClientNetwork | ServerNetwork) -> list[str]:
         """The inner addresses that this machine can have."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from morphnet.errors import HostError
 
 if TYPE_CHECKING:
+    from morphnet.net.facts import Facts
     from morphnet.net.nft import Part
     from morphnet.net.routes import Route, Rule
 
@@ -93,6 +94,10 @@ class Kernel(Protocol):
 
     def remove_rule(self, rule: Rule) -> None:
         """Remove exactly that rule."""
+        ...
+
+    def facts(self) -> Facts:
+        """The devices, addresses and routes that there are."""
         ...
 
     def router_advertised(self) -> list[str]:

@@ -37,7 +37,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from morphnet.errors import HostError
 from morphnet.net import readback
-from morphnet.net.facts import ADDRESS, IFF_UP, PROTOCOL, ROUTE, default_routes
+from morphnet.net.facts import ADDRESS, BY_ADVERTISEMENT, IFF_UP, PROTOCOL, ROUTE, Facts, read_facts
 from morphnet.net.kernel import FileState, LinkState, Missing, Present
 from morphnet.net.netlink import NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket, attribute
 from morphnet.net.nft import Part, outline, read_table
@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 
 TOOL_PATIENCE = 2.0  # seconds that resolvectl or resolvconf may take; everything stands still meanwhile
 _MAIN, _ONLINK, _NO_DAD = 254, 4, 0x02
-# Metrics keep a route with a gateway, one without and an unreachable one apart: removing one leaves the others alone.
-_VIA, _DIRECT, _UNREACHABLE = 1024, 1025, 1026
+# Metrics keep kinds of routes apart: removing one leaves the others alone. Of two to a prefix what stays outside wins.
+_THROW, _VIA, _DIRECT, _UNREACHABLE = 1023, 1024, 1025, 1026
 _GONE = (ENOENT, ESRCH, ENODEV, ENXIO, EADDRNOTAVAIL, ENETDOWN)
 _IN_PLACE = (EBUSY, EXDEV, EACCES, EPERM, EROFS)  # where a rename is refused, a write may be allowed
 _SYSCTL = Path("/proc/sys")
@@ -189,14 +189,15 @@ class LinuxKernel:
         with _told(f"cannot remove policy rule {rule.preference}"):
             self._netlink.rule("del", **_rule_words(rule))
 
+    def facts(self) -> Facts:
+        with _told("cannot read the devices and routes"):
+            return read_facts()
+
     def router_advertised(self) -> list[str]:
+        routes = [each for each in self.facts().routes if each.is_way_out and each.table == _MAIN]
         with _told("cannot read the routes"):
-            asking = NetlinkSocket(NETLINK_ROUTE)
-            try:
-                indexes = {each.index for each in default_routes(asking) if each.learned and each.family == 6}
-                return sorted(if_indextoname(index) for index in indexes)
-            finally:
-                asking.close()
+            indexes = {each.index for each in routes if each.protocol == BY_ADVERTISEMENT and each.family == 6}
+            return sorted(if_indextoname(index) for index in indexes)
 
     def sysctl(self, name: str) -> str:
         with _told(f"cannot read sysctl {name}"):
@@ -310,8 +311,11 @@ def _route_words(route: Route) -> dict[str, object]:
     family = _family(ip_interface(route.prefix).version)
     words: dict[str, object] = {"dst": route.prefix, "family": family, "table": route.table, "proto": PROTOCOL}
     if not route.device:
-        return words | {"type": "unreachable", "priority": _UNREACHABLE}
+        kind, metric = ("throw", _THROW) if route.throw else ("unreachable", _UNREACHABLE)
+        return words | {"type": kind, "priority": metric}
     words["oif"] = if_nametoindex(route.device)
+    if route.source:
+        words["prefsrc"] = route.source
     if not route.gateway:
         return words | {"priority": _DIRECT, "scope": 253 if family == AF_INET else 0}
     gateway = ip_interface(route.gateway).version
@@ -340,4 +344,6 @@ def _rule_words(rule: Rule) -> dict[str, object]:
         words["suppress_prefixlen"] = 0
     if rule.avoid:
         words["FRA_SUPPRESS_IFGROUP"] = rule.avoid
+    if rule.mark:
+        words["fwmark"] = rule.mark
     return words

@@ -12,12 +12,11 @@ import socket
 import struct
 from collections.abc import Callable
 
-from morphnet.net.facts import ADDRESS, PROTOCOL, ROUTE
+from morphnet.net.facts import ADDRESS, PROTOCOL, ROUTE, THROW, UNICAST, UNREACHABLE
 from morphnet.net.netlink import attributes
 from morphnet.net.routes import Route, Rule
 
 GETADDR, GETROUTE, GETRULE = 22, 26, 34  # message types
-_UNICAST, _UNREACHABLE = 1, 7
 _U32 = struct.Struct("=I")
 _NONE = 0xFFFFFFFF
 
@@ -31,15 +30,17 @@ def route_of(payload: bytes, device_of: Callable[[int], str]) -> Route | None:
     if len(payload) < ROUTE.size:
         return None
     family, length, _, _, table, protocol, _, kind, _ = ROUTE.unpack_from(payload)
-    if protocol != PROTOCOL or kind not in (_UNICAST, _UNREACHABLE):
+    if protocol != PROTOCOL or kind not in (UNICAST, UNREACHABLE, THROW):
         return None
     found = attributes(payload[ROUTE.size :])
     prefix = f"{_address(found.get(1), family)}/{length}"
     where = _number(found.get(15), table)
-    if kind == _UNREACHABLE:
-        return Route(prefix, where)
+    if kind != UNICAST:
+        return Route(prefix, where, throw=kind == THROW)
     gateway = found.get(5) or found.get(18, b"")[2:]  # RTA_GATEWAY, or RTA_VIA behind its family
-    return Route(prefix, where, device_of(_number(found.get(4))), str(ipaddress.ip_address(gateway)) if gateway else "")
+    source = _address(found[7], family) if 7 in found else ""
+    device, gateway_text = device_of(_number(found.get(4))), str(ipaddress.ip_address(gateway)) if gateway else ""
+    return Route(prefix, where, device, gateway_text, source)
 
 
 def rule_of(payload: bytes) -> Rule | None:
@@ -60,6 +61,7 @@ def rule_of(payload: bytes) -> Rule | None:
         destination=_address(found.get(1), family) if to_length else "",
         specific=_number(found.get(14), _NONE) == 0,
         avoid=0 if avoid == _NONE else avoid,
+        mark=_number(found.get(10)),
     )
 
 

@@ -1,22 +1,25 @@
 """
 Addresses, routes and policy rules: what sends packets into the tunnel, and keeps the tunnel itself out of it.
 
-Nothing in the machine's main table is touched, with one exception: split-tunnel prefixes are put there, over the
-TUN, so that the longest prefix decides between them and the machine's own routes; they vanish with the device.
+Nothing in the machine's main table is touched. What goes into the tunnel, and what does not though it lies within that,
+is in a table of ours, where the longest prefix decides; the rest is for the machine's own rules and tables, as ever.
 
-Tables, counted from BASE (7300, or the `base` that is asked for):
+Tables, counted from BASE (7300, or what `morphnet.net.bases` gives the second of us):
 
-    BASE           `default dev TUN`, when the tunnel takes everything
-    BASE + 1 ..    one per uplink: its default route, copied from main
+    BASE           prefixes over the TUN, and `throw` for the networks that stay outside (`morphnet.net.outside`)
+    BASE + 1 ..    one for each device that leads out: its default route and its other routes, copied from the machine's
+                   tables, and `throw` for networks elsewhere
 
 Rules, by preference, for IPv4 and IPv6 alike:
 
-    BASE           lookup main, but no default route and nothing over our TUN: what the machine knows better
-    BASE + 1       oif UPLINK  -> its table: sockets bound to an uplink leave by it
+    BASE           oif DEVICE  -> main: sockets bound to a device that leads out leave by it
+    BASE + 1       oif DEVICE  -> its table, where its default route is not in main
     BASE + 2       from SOURCE -> its table: so do sockets bound to its address, and answers to who asked it
-    BASE + 10 + i  to SERVER   -> table of the i-th uplink: sockets not bound to anything yet
-    BASE + 98      lookup main, but no default route
-    BASE + 99      lookup table BASE: the rest enters the tunnel
+    BASE + 3       fwmark      -> its table: and answers that somebody else has to give, see `morphnet.net.answers`
+    BASE + 99      lookup table BASE
+
+No rule and no route is there for the server's address: all our own sockets are bound to their uplinks, and whoever
+could make us call an address of his choice would have all traffic to it in the clear ("ServerIP", CVE-2023-36671).
 
 Because of the `from` rules, reverse path filtering in its strict form (rp_filter=1) is content.
 
@@ -28,18 +31,20 @@ other family at once). Asking for "0.0.0.0/0" alone leaves IPv6 as it was.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
+from morphnet.net.bases import FIRST
+from morphnet.net.facts import MAIN, PROTOCOL, UNICAST, Facts, RouteFact
 from morphnet.net.journal import Change
 from morphnet.net.kernel import Kernel, LinkState, Missing
 from morphnet.net.look import Look
+from morphnet.net.outside import Network, within
 from morphnet.net.sysctl import Sysctl
 from morphnet.net.uplinks import Uplink
 
-BASE = 7300  # first table and first preference
-MAIN = 254  # the machine's own table
+BASE = FIRST  # first table and first preference, unless another of us has them
 TUN_QUEUE = 1000  # packets
 GSO_BYTES, GSO_SEGMENTS = 61000, 64  # of what the stack hands to the TUN at once: must fit one sealed batch
 UPLINK_LIMIT = 64  # tables for uplinks
@@ -127,6 +132,8 @@ class Route:
     table: int
     device: str = ""  # "" for an unreachable route
     gateway: str = ""  # "" for on-link; may be IPv6 for an IPv4 prefix
+    source: str = ""  # the address to send from, "" for the kernel's choice
+    throw: bool = False  # this table has nothing to say about it
 
     @property
     def place(self) -> Hashable:
@@ -163,6 +170,7 @@ class Rule:
     destination: str = ""  # an address; "" for any
     specific: bool = False  # pass over default routes
     avoid: int = 0  # pass over routes by devices of this group; 0 for none
+    mark: int = 0  # of packets that carry it; 0 for any
 
     @property
     def place(self) -> Hashable:
@@ -225,49 +233,97 @@ def into_tunnel(tun: str, prefixes: Sequence[str], families: set[int], v6: bool,
     whole = {"0.0.0.0/0", "::/0"} if "default" in prefixes else set()
     named = {str(ipaddress.ip_network(each, strict=False)) for each in prefixes if each != "default"}
     changes: list[Change] = []
-    for prefix in sorted(named - {"0.0.0.0/0", "::/0"}):
-        if family_of(prefix) in families:
-            changes.append(Route(prefix, MAIN, tun))
-    for family, prefix in ((4, "0.0.0.0/0"), (6, "::/0")):
-        if family in families and prefix in whole | named:
-            changes.append(Route(prefix, base, tun))
-        elif prefix in whole and (family == 4 or v6):
-            changes.append(Route(prefix, base))
-        else:
-            continue
-        changes.append(Rule(family, base + 98, MAIN, specific=True))
-        changes.append(Rule(family, base + 99, base))
+    for family, everything in ((4, "0.0.0.0/0"), (6, "::/0")):
+        own = sorted(each for each in named if family_of(each) == family and each != everything)
+        routes = [Route(each, base, tun) for each in own if family in families]
+        if everything in whole | named and family in families:
+            routes.append(Route(everything, base, tun))
+        elif everything in whole and (family == 4 or v6):
+            routes.append(Route(everything, base))
+        changes += [*routes, Rule(family, base + 99, base)] if routes else []
     return changes
 
 
-def uplink_changes(
-    uplinks: Sequence[tuple[int, Uplink]], servers: Sequence[str], v6: bool, base: int = BASE
+def around_tunnel(networks: Sequence[Network], prefixes: Sequence[str], v6: bool, base: int = BASE) -> list[Change]:
+    """
+    What of `prefixes` does not go into the tunnel.
+
+    :param networks: those that stay outside.
+    """
+    everything = {"default": ("0.0.0.0/0", "::/0")}
+    routed = [each for prefix in prefixes for each in everything.get(prefix, (prefix,))]
+    thrown = dict.fromkeys(each.prefix for each in networks if (v6 or ":" not in each.prefix))
+    return [Route(each, base, throw=True) for each in thrown if within(each, routed)]
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A device that leads out, and where it has its routes."""
+
+    slot: int  # 0 .. UPLINK_LIMIT - 1, the same as long as the device is there
+    uplink: Uplink
+    routes: tuple[RouteFact, ...] = ()  # by it, in the machine's tables
+
+
+def providers_at(placed: Sequence[tuple[int, Uplink]], facts: Facts) -> list[Provider]:
+    """
+    The routes by each of them: those in main, and those in the table where its default route is, if that is another.
+
+    :param placed: slot and device, see `Slots`.
+    """
+    found = []
+    for slot, uplink in placed:
+        own = [each for each in facts.routes if each.index == uplink.index and each.protocol != PROTOCOL]
+        tables = {family: {MAIN, *_elsewhere(own, family)} for family in (4, 6)}
+        usable = [each for each in own if each.kind == UNICAST and each.table in tables[each.family]]
+        found.append(Provider(slot, uplink, tuple(usable)))
+    return found
+
+
+def _elsewhere(routes: Sequence[RouteFact], family: int) -> list[int]:
+    """The table of the best default route, if none is in main."""
+    ways = sorted((each for each in routes if each.is_way_out and each.family == family), key=lambda each: each.metric)
+    return [] if any(each.table == MAIN for each in ways) else [each.table for each in ways[:1]]
+
+
+def provider_changes(
+    providers: Sequence[Provider], networks: Sequence[Network], inner: Collection[str], v6: bool, base: int = BASE
 ) -> list[Change]:
     """
-    What keeps each uplink's own traffic on it.
+    What keeps the traffic of each device that leads out on it.
 
-    :param uplinks: slot (0 .. UPLINK_LIMIT - 1, the same as long as the uplink is there) and uplink, the best first.
-    :param servers: outer addresses of the server.
+    :param networks: those that the machine reaches by itself.
+    :param inner: our inner addresses; one that a device has as well says nothing of where a packet belongs.
     :param v6: whether this machine speaks IPv6.
     """
     changes: list[Change] = []
     for family in (4, 6) if v6 else (4,):
-        everything = "0.0.0.0/0" if family == 4 else "::/0"
-        if uplinks:
-            changes.append(Rule(family, base, MAIN, specific=True, avoid=base))
-        for place, (slot, uplink) in enumerate(uplinks):
-            table = base + 1 + slot
+        here = [each for each in networks if family_of(each.prefix) == family]
+        for provider in providers:
+            uplink, table = provider.uplink, base + 1 + provider.slot
             addresses = uplink.addresses4 if family == 4 else uplink.addresses6
-            gateway = uplink.gateway4 if family == 4 else uplink.gateway6
             if not addresses or not uplink.up:
                 continue
-            changes.append(Route(everything, table, uplink.name, gateway or ""))
+            changes += _table_of(provider, here, family, table)
+            changes.append(Rule(family, base, MAIN, device=uplink.name))
             changes.append(Rule(family, base + 1, table, device=uplink.name))
-            changes += [Rule(family, base + 2, table, source=each) for each in addresses]
-            if gateway is not None:
-                own = [each for each in servers if family_of(each) == family]
-                changes += [Rule(family, base + 10 + place, table, destination=each) for each in own]
+            changes += [Rule(family, base + 2, table, source=each) for each in addresses if each not in inner]
+            changes.append(Rule(family, base + 3, table, mark=table))
     return changes
+
+
+def _table_of(provider: Provider, networks: Sequence[Network], family: int, table: int) -> list[Change]:
+    """The routes of one family by a device; what is not on-link comes last, and the default route at the very end."""
+    uplink, routes = provider.uplink, dict[str, Route]()
+    for fact in sorted(provider.routes, key=lambda each: (not each.prefix, bool(each.gateway), each.metric)):
+        prefix = fact.prefix or ("0.0.0.0/0" if family == 4 else "::/0")
+        if fact.family == family and (fact.prefix or not routes.get(prefix)):
+            routes.setdefault(prefix, Route(prefix, table, uplink.name, fact.gateway, fact.source))
+    thrown = [each.prefix for each in networks if each.device != uplink.name and each.prefix not in routes]
+    if uplink.gateway4 is None and uplink.gateway6 is None:  # named as an uplink: then it leads somewhere
+        everything = "0.0.0.0/0" if family == 4 else "::/0"
+        routes.setdefault(everything, Route(everything, table, uplink.name))
+    return [*(Route(each, table, throw=True) for each in dict.fromkeys(thrown)), *routes.values()]
 
 
 class Slots:

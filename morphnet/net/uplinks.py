@@ -2,7 +2,8 @@
 The uplinks of this machine: found by asking the kernel, followed by listening to it.
 
 An uplink is a device with a default route in the main table, or one that the configuration names and that has an
-address. The loopback, our own TUN, bridges of containers and tunnels that lead nowhere have neither.
+address. The loopback, our own TUN, bridges of containers and tunnels that lead nowhere have neither. A device whose
+default route is in a table of its own leads out too; who asked it is answered by it.
 """
 
 from __future__ import annotations
@@ -21,26 +22,24 @@ from zope.interface import implementer
 
 from morphnet.errors import HostError
 from morphnet.net.facts import (
-    ADDRESS,
     IFF_LOOPBACK,
-    LINK,
-    NEWADDR,
-    NEWLINK,
+    MAIN,
     AddressFact,
+    Facts,
     LinkFact,
     RouteFact,
-    address_fact,
+    concerns_networks,
     concerns_uplinks,
-    default_routes,
-    link_fact,
     loses_routes,
+    read_facts,
 )
-from morphnet.net.netlink import NETLINK_ROUTE, NetlinkSocket, messages
+from morphnet.net.netlink import NETLINK_ROUTE, messages
 
 QUIET = 0.03  # seconds without an event before a look
 LONGEST_WAIT = 0.2  # seconds from the first event to a look
 READS_AT_ONCE = 16  # datagrams before other descriptors have their turn
-_GROUPS = 0x1 | 0x10 | 0x40 | 0x80 | 0x100 | 0x400 | 0x40000  # links; addresses, routes and rules of both families
+# Links; addresses, routes and rules of both families; RTNLGRP_IPV4_NETCONF and RTNLGRP_IPV6_NETCONF.
+_GROUPS = 0x1 | 0x10 | 0x40 | 0x80 | 0x100 | 0x400 | 0x40000 | 1 << 23 | 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,35 +57,60 @@ class Uplink:
     metric: int  # of its default route, the lower of both families; less is better
 
 
-def uplinks_of(
-    links: Iterable[LinkFact],
-    addresses: Iterable[AddressFact],
-    routes: Iterable[RouteFact],
-    chosen: Sequence[str] = (),
-    excluded: Collection[str] = (),
-) -> list[Uplink]:
+def uplinks_of(facts: Facts, chosen: Sequence[str] = (), excluded: Collection[str] = ()) -> list[Uplink]:
     """
     Put the facts together.
 
-    :param chosen: use these devices and no others, in this order; empty for every device with a default route, the
-        one with the lowest metric first.
+    :param chosen: use these devices and no others, in this order, whatever table their default route is in; empty for
+        every device with a default route in the main table, the one with the lowest metric first.
     :param excluded: never these.
     """
+    best = _ways_out(facts.routes)
+    main = {(each.index, each.family) for each in facts.routes if each.is_way_out and each.table == MAIN}
+    found = []
+    for link in facts.links:
+        if link.name in excluded or (chosen and link.name not in chosen):
+            continue
+        if chosen or {(link.index, 4), (link.index, 6)} & main:
+            found.append(link)
+    named = list(chosen)
+    uplinks = _uplinks(found, facts.addresses, best)
+    return sorted(uplinks, key=lambda each: (named.index(each.name) if named else 0, each.metric, each.index))
+
+
+def providers_of(facts: Facts, named: Collection[str], ours: Collection[str]) -> list[Uplink]:
+    """
+    Every device that leads out of this machine: by a default route in whatever table, or as an uplink of ours.
+
+    :param named: the uplinks in use.
+    :param ours: our own devices.
+    """
+    best = _ways_out(facts.routes)
+    leading = {index for index, _ in best}
+    links = [each for each in facts.links if each.name not in ours and (each.index in leading or each.name in named)]
+    return _uplinks(links, facts.addresses, best)
+
+
+def _ways_out(routes: Iterable[RouteFact]) -> dict[tuple[int, int], RouteFact]:
+    """The best default route of each device and family: one in the main table first, then the lowest metric."""
     best = dict[tuple[int, int], RouteFact]()
-    for route in sorted(routes, key=lambda each: each.metric, reverse=True):
-        best[route.index, route.family] = route
+    for route in sorted(routes, key=lambda each: (each.table != MAIN, each.metric, each.table), reverse=True):
+        if route.is_way_out:
+            best[route.index, route.family] = route
+    return best
+
+
+def _uplinks(
+    links: Iterable[LinkFact], addresses: Iterable[AddressFact], best: Mapping[tuple[int, int], RouteFact]
+) -> list[Uplink]:
+    """Those of the devices that have an address to send from."""
     ranked = sorted(addresses, key=lambda each: _rank(each, best))
     uplinks = []
     for link in links:
-        if link.flags & IFF_LOOPBACK or link.name in excluded or (chosen and link.name not in chosen):
-            continue
-        route4, route6 = best.get((link.index, 4)), best.get((link.index, 6))
         own = [each.address for each in ranked if each.index == link.index]
-        if (not route4 and not route6 and not chosen) or not own:
-            continue
-        uplinks.append(_uplink(link, own, route4, route6))
-    named = list(chosen)
-    return sorted(uplinks, key=lambda each: (named.index(each.name) if named else 0, each.metric, each.index))
+        if own and not link.flags & IFF_LOOPBACK:
+            uplinks.append(_uplink(link, own, best.get((link.index, 4)), best.get((link.index, 6))))
+    return uplinks
 
 
 def _rank(address: AddressFact, routes: Mapping[tuple[int, int], RouteFact]) -> tuple[bool, int, bool]:
@@ -129,17 +153,9 @@ class UplinkScan:
     def __call__(self) -> list[Uplink]:
         """:raises HostError: the kernel does not answer."""
         try:
-            asking = NetlinkSocket(NETLINK_ROUTE)
-            try:
-                links = [link_fact(each) for each in asking.dump(NEWLINK + 2, LINK.pack(0, 0, 0, 0, 0))]
-                addresses = [address_fact(each) for each in asking.dump(NEWADDR + 2, ADDRESS.pack(0, 0, 0, 0, 0))]
-                routes = default_routes(asking)
-            finally:
-                asking.close()
+            return uplinks_of(read_facts(), self._chosen, self._excluded)
         except OSError as error:
             raise HostError(f"the kernel does not tell its network devices: {error.strerror}") from error
-        known_links, known_addresses = [each for each in links if each], [each for each in addresses if each]
-        return uplinks_of(known_links, known_addresses, routes, self._chosen, self._excluded)
 
 
 def served_addresses(scan: Callable[[], Sequence[Uplink]], bound: Sequence[str]) -> list[str]:
@@ -218,6 +234,9 @@ class UplinkWatch:
     :param scan: answers with the uplinks as they are now, see `UplinkScan`.
     """
 
+    networks_changed: Callable[[], None] | None = None
+    """Called when routes came or went that are no ways out, and nothing differs about the uplinks."""
+
     _log = Logger()
 
     def __init__(
@@ -231,7 +250,7 @@ class UplinkWatch:
         self._socket: EventSocket | None = None
         self._pending: IDelayedCall | None = None
         self._first_event_at = 0.0  # the reactor's clock, seconds
-        self._routes_lost = False
+        self._routes_lost = self._networks_differ = False
         self.uplinks: list[Uplink] = []
         self.overruns = 0  # times the kernel had more to say than its buffer held
 
@@ -266,9 +285,12 @@ class UplinkWatch:
             self._pending = self._reactor.callLater(LONGEST_WAIT, self.look)
             return
         differs, self._routes_lost = found != self.uplinks or self._routes_lost, False
+        networks, self._networks_differ = self._networks_differ, False
         if differs:
             self.uplinks = found
             self._changed(found)
+        elif networks and self.networks_changed is not None:
+            self.networks_changed()
 
     def fileno(self) -> int:
         return -1 if self._socket is None else self._socket.fileno()
@@ -293,7 +315,9 @@ class UplinkWatch:
                 continue
             for kind, _, payload in events:
                 self._routes_lost |= loses_routes(kind, payload)
-                if concerns_uplinks(kind, payload):
+                networks = concerns_networks(kind, payload)
+                self._networks_differ |= networks
+                if networks or concerns_uplinks(kind, payload):
                     self._look_soon()
 
     def connectionLost(self, reason: Failure) -> None:

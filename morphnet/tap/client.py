@@ -97,6 +97,7 @@ class ClientService(RoleService):
             self.every(LOOK_EVERY, node.renew_in_time, now=True)
         scan = UplinkScan(config.uplinks, (*config.exclude, tun.name))
         self._watch = UplinkWatch(reactor, node.uplinks_are, scan)
+        self._watch.networks_changed = node.networks_changed
         self._watch.start()
         if node.mesh is not None:
             node.mesh.relays.start(lambda relay: ClientTls(identity(), relay), node.sources, self._resolver(node))

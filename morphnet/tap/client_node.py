@@ -28,6 +28,7 @@ from morphnet.tap.ethernet import EthernetLan
 from morphnet.tap.inside import by_family, dns_servers, inside
 from morphnet.tap.mesh import Mesh
 from morphnet.tap.node import Node, shown_address
+from morphnet.tap.overlaps import Overlaps
 from morphnet.tap.peer_names import PeerNames
 from morphnet.tap.renewal import Shows
 from morphnet.tap.ways import Ways
@@ -78,6 +79,7 @@ class ClientNode(Node):
         self._group = ""
         self._inner: tuple[str, str] = ("", "")
         self._network: ClientNetwork | None = None  # the host, as it was set up last
+        self._overlaps = Overlaps(partial(self.tell, "overlap", ""))
         self._server_hosts: tuple[str, ...] = ()
 
     # -- the control link ----------------------------------------------------------------------------------------------
@@ -132,7 +134,10 @@ class ClientNode(Node):
         mtu = min(config.tuning.mtu, welcome.mtu)
         dns = dns_servers(welcome, config)
         within = (*ours.networks, *ours.gateways)
-        network = ClientNetwork(self.tun.name, *self._inner, mtu, config.routes, dns, config.mss_clamp, within)
+        network = ClientNetwork(
+            self.tun.name, *self._inner, mtu, config.routes, dns, config.mss_clamp, within, config.local == "allow"
+        )
+        self._overlaps.inner = tuple(each for each in (welcome.inner4, welcome.inner6) if each)
         if network == self._network:
             return
         for each in ours.left_out:
@@ -142,6 +147,7 @@ class ClientNode(Node):
         try:
             self.host.client_up(network)
             self._network = network
+            self._overlaps.look(self.host.networks)
         except HostError as problem:
             self._log.error("the host could not be configured: {problem}", problem=str(problem))
             self.tell("host-trouble", "", str(problem))
@@ -220,9 +226,10 @@ class ClientNode(Node):
             self.tell("uplinks", "", f"uplinks: {', '.join(names) or 'none'}")
         self.uplinks = uplinks
         try:
-            self.host.set_uplinks(uplinks, self._server_hosts)
+            self.host.set_uplinks(uplinks)
         except HostError as problem:
             self.tell("host-trouble", "", str(problem))
+        self._overlaps.look(self.host.networks)
         self.ways.uplinks_are(uplinks)
         if self.mesh is not None:
             self.mesh.uplinks_are(uplinks)
@@ -230,6 +237,18 @@ class ClientNode(Node):
         if self.link is not None and self.link.local_host not in ours:
             self.link.prove(PROVE_WITHIN)
         self.network_changed()
+
+    def networks_changed(self) -> None:
+        """The machine's uplinks are as they were, and other routes are not."""
+        try:
+            self.host.keep_outside()
+        except HostError as problem:
+            self.tell("host-trouble", "", str(problem))
+        self._overlaps.look(self.host.networks)
+
+    def warnings(self) -> tuple[str, ...]:
+        """What the operator should see to."""
+        return (*super().warnings(), *self._overlaps.sentences)
 
     def join_mesh(self, mesh: Mesh) -> None:
         """
@@ -248,6 +267,7 @@ class ClientNode(Node):
         self.mesh, mesh.tell = mesh, self.tell
         mesh.reached, mesh.renewed = self.renew_in_time, self.renewed
         self._inner = by_family(inner)
+        self._overlaps.inner = tuple(networks)
         mtu = self.config.tuning.mtu
         self.host.client_up(ClientNetwork(self.tun.name, *self._inner, mtu, (), (), False, tuple(networks)))
         if mesh.config.hosts:

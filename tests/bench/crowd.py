@@ -72,7 +72,7 @@ class NoHost:
     def client_up(self, network: object) -> None:
         """Nothing."""
 
-    def set_uplinks(self, uplinks: object, servers: object) -> None:
+    def set_uplinks(self, uplinks: object) -> None:
         """Nothing."""
 
 

@@ -83,12 +83,34 @@ class RoutingTests(SynchronousTestCase):
                 "bound": "lte 192.168.6.1",
                 "bound6": "lte fe80::1",
                 "answer": "lte 192.168.6.1",
-                "server": "wan 192.168.5.1",
+                "server": "morph0",
                 "server by the other": "lte 192.168.6.1",
                 "lan": "lte",
                 "chosen": "morph0",
                 "bound to an uplink, chosen": "lte 192.168.6.1",
                 "answer to a chosen": "lte 192.168.6.1",
+            },
+        )
+
+    def test_strange_routes(self) -> None:
+        """
+        Nothing that a DHCP server or a router can set draws traffic out of the tunnel, not even for a moment. The local
+        network is reached if it may be, and the machine's own networks are; both as soon as they are seen.
+        """
+        into, local, own = ["morph0", "morph0"], ["morph0", "wan"], ["morph0", "br0"]
+        self.assertEqual(
+            observe("strange_routes"),
+            {
+                "half of the world": into,
+                "one host": into,
+                "one host on-link": into,
+                "a short mask": into,
+                "half of the world, IPv6": into,
+                "a network like a chosen one": local,
+                "local network": local,
+                "containers": own,
+                "second network": own,
+                "local network, denied": ["morph0"],
             },
         )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from morphnet.errors import HostError
 from morphnet.net import netlink
+from morphnet.net.facts import Facts
 from morphnet.net.kernel import FileState, LinkState, Missing, Present
 from morphnet.net.nft import Part, outline
 from morphnet.net.routes import Route, Rule
@@ -24,6 +25,7 @@ class FakeKernel:
         self.files: dict[str, FileState] = {}
         self.tools: set[str] = set()
         self.advertised: list[str] = []
+        self.there = Facts()
         self.ran: list[tuple[tuple[str, ...], str]] = []
         self.batches: list[Sequence[bytes]] = []
         self.tables: list[tuple[int, bytes]] = []  # what is in nftables: type and payload
@@ -91,6 +93,9 @@ class FakeKernel:
         if rule not in self.rules:
             raise Missing(str(rule.preference))
         self.rules.remove(rule)
+
+    def facts(self) -> Facts:
+        return self.there
 
     def router_advertised(self) -> list[str]:
         return self.advertised

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from morphnet.net.facts import (
     NEWADDR,
     NEWLINK,
     NEWROUTE,
+    UNREACHABLE,
     AddressFact,
     RouteFact,
     address_fact,
@@ -69,21 +71,35 @@ class FactTests(SynchronousTestCase):
 
     def test_routes(self) -> None:
         """Default routes of a real kernel."""
-        self.assertEqual(route_facts(ROUTE4), [RouteFact(3, 4, "192.168.5.1", 103, False)])
-        self.assertEqual(route_facts(ROUTE6), [RouteFact(3, 6, "fe80::1", 103, False)])
+        self.assertEqual(route_facts(ROUTE4), [RouteFact(3, 4, "192.168.5.1", 103, 4)])
+        self.assertEqual(route_facts(ROUTE6), [RouteFact(3, 6, "fe80::1", 103, 4)])
 
     def test_source(self) -> None:
         """The address that a route names to be sent from is told."""
         named = ROUTE4 + attribute(7, bytes([192, 168, 5, 9]))
-        self.assertEqual(route_facts(named), [RouteFact(3, 4, "192.168.5.1", 103, False, "192.168.5.9")])
+        self.assertEqual(route_facts(named), [RouteFact(3, 4, "192.168.5.1", 103, 4, "192.168.5.9")])
 
     def test_other_routes(self) -> None:
-        """Specific, unreachable and foreign tables' routes are none."""
-        for place, value in ((1, 24), (7, 7)):
+        """Specific routes, those to nowhere and those of other tables are told apart; the kernel's own are none."""
+        default = RouteFact(3, 4, "192.168.5.1", 103, 4)
+        ways_out = [default]
+        for place, value, fact in (
+            (1, 24, replace(default, prefix="0.0.0.0/24")),
+            (7, 7, replace(default, kind=UNREACHABLE)),
+            (5, 73, replace(default, protocol=73)),
+        ):
+            changed = bytearray(ROUTE4)
+            changed[place] = value
+            self.assertEqual(route_facts(bytes(changed)), [fact])
+            ways_out.append(fact)
+        elsewhere = ROUTE4.replace(b"\x0f\x00\xfe\0\0\0", b"\x0f\x00\x85\x1c\0\0")
+        self.assertEqual(route_facts(elsewhere), [replace(default, table=7301)])
+        self.assertEqual([each.is_way_out for each in ways_out], [True, False, False, False])
+        for place, value in ((7, 2), (7, 5)):
             changed = bytearray(ROUTE4)
             changed[place] = value
             self.assertEqual(route_facts(bytes(changed)), [])
-        self.assertEqual(route_facts(ROUTE4.replace(b"\x0f\x00\xfe\0\0\0", b"\x0f\x00\x85\x1c\0\0")), [])
+        self.assertEqual(route_facts(ROUTE4.replace(b"\x0f\x00\xfe\0\0\0", b"\x0f\x00\xff\0\0\0")), [])
 
     def test_multipath(self) -> None:
         """Each way of a default route with several counts; a gateway may be of the other family."""
@@ -91,9 +107,7 @@ class FactTests(SynchronousTestCase):
         via = attribute(18, struct.pack("=H", 10) + bytes.fromhex("fe80" + "00" * 13 + "09"))
         hops = b"".join(struct.pack("=HBBi", 8 + len(each), 0, 0, n) + each for n, each in ((3, gateway), (4, via)))
         payload = struct.pack("=BBBBBBBBI", 2, 0, 0, 0, 254, 4, 0, 1, 0) + attribute(9, hops)
-        self.assertEqual(
-            route_facts(payload), [RouteFact(3, 4, "10.0.0.1", 0, False), RouteFact(4, 4, "fe80::9", 0, False)]
-        )
+        self.assertEqual(route_facts(payload), [RouteFact(3, 4, "10.0.0.1", 0, 4), RouteFact(4, 4, "fe80::9", 0, 4)])
 
     def test_links(self) -> None:
         """Up means switched on and with carrier; a bridge's talk about its ports is none of ours."""

@@ -39,6 +39,10 @@ class RouteTests(SynchronousTestCase):
             (ROUTE.pack(10, 32, 0, 0, 254, 73, 0, 1, 0) + address(1, "2001:db8::") + number(4, 3),
              Route("2001:db8::/32", 254, "dev3")),
             (ROUTE.pack(10, 0, 0, 0, 252, 73, 0, 7, 0) + number(15, 7300) + number(4, 1), Route("::/0", 7300)),
+            (ROUTE.pack(2, 16, 0, 0, 252, 73, 0, 9, 0) + number(15, 7300) + address(1, "172.17.0.0"),
+             Route("172.17.0.0/16", 7300, throw=True)),
+            (header + number(15, 7301) + number(4, 3) + address(5, "10.0.0.1") + address(7, "10.0.0.2"),
+             Route("0.0.0.0/0", 7301, "dev3", "10.0.0.1", "10.0.0.2")),
         ):  # fmt: skip
             self.assertEqual(route_of(payload, device_of), route)
 
@@ -58,6 +62,8 @@ class RouteTests(SynchronousTestCase):
              + address(1, "203.0.113.1"), Rule(4, 7310, 7301, destination="203.0.113.1")),
             (struct.pack("=BBBBBBBBI", 2, 0, 0, 0, 252, 0, 0, 1, 0) + ours + number(6, 7301) + number(15, 7301)
              + attribute(17, b"wan\0"), Rule(4, 7301, 7301, device="wan")),
+            (struct.pack("=BBBBBBBBI", 2, 0, 0, 0, 252, 0, 0, 1, 0) + ours + number(6, 7303) + number(15, 7301)
+             + number(10, 7301) + number(16, none), Rule(4, 7303, 7301, mark=7301)),
         ):  # fmt: skip
             self.assertEqual(rule_of(payload), rule)
 

@@ -13,6 +13,7 @@ from morphnet.errors import HostError
 from morphnet.net.facts import (
     DELADDR,
     DELLINK,
+    DELROUTE,
     IFF_LOOPBACK,
     IFF_LOWER_UP,
     IFF_UP,
@@ -20,11 +21,12 @@ from morphnet.net.facts import (
     NEWLINK,
     NEWROUTE,
     AddressFact,
+    Facts,
     LinkFact,
     RouteFact,
 )
 from morphnet.net.netlink import attribute, message
-from morphnet.net.uplinks import LONGEST_WAIT, QUIET, Uplink, UplinkWatch, served_addresses, uplinks_of
+from morphnet.net.uplinks import LONGEST_WAIT, QUIET, Uplink, UplinkWatch, providers_of, served_addresses, uplinks_of
 
 ON = IFF_UP | IFF_LOWER_UP
 # From a Linux 6.18 kernel: 192.168.5.2/24 and 2001:db8:5::2/64 on device 3, and the default routes beside them.
@@ -49,10 +51,13 @@ class ChoiceTests(SynchronousTestCase):
         self.links.append(LinkFact(1, "lo", ON | IFF_LOOPBACK, 0, 65536))
         self.addresses = [AddressFact(n, f"10.0.{n}.2", 0) for n in (1, 2, 3, 4, 5)]
         self.addresses += [AddressFact(2, "fd00::2", 2), AddressFact(2, "2001:db8::2", 1)]
-        self.routes = [RouteFact(3, 4, "10.0.3.1", 50, False), RouteFact(2, 4, "", 100, False)]
+        self.routes = [RouteFact(3, 4, "10.0.3.1", 50, 3), RouteFact(2, 4, "", 100, 3)]
+
+    def facts(self) -> Facts:
+        return Facts(tuple(self.links), tuple(self.addresses), tuple(self.routes))
 
     def names(self, *chosen: str) -> list[str]:
-        return [each.name for each in uplinks_of(self.links, self.addresses, self.routes, chosen, {"morph0"})]
+        return [each.name for each in uplinks_of(self.facts(), chosen, {"morph0"})]
 
     def test_found(self) -> None:
         """Devices with a default route, the lowest metric first."""
@@ -64,14 +69,24 @@ class ChoiceTests(SynchronousTestCase):
 
     def test_values(self) -> None:
         """No gateway needed is not the same as no default route; the better addresses come first."""
-        wan = next(each for each in uplinks_of(self.links, self.addresses, self.routes) if each.name == "wan")
+        wan = next(each for each in uplinks_of(self.facts()) if each.name == "wan")
         expected = Uplink("wan", 2, True, ("10.0.2.2",), ("2001:db8::2", "fd00::2"), "", None, 1500, 100)
         self.assertEqual(wan, expected)
 
+    def test_own_table(self) -> None:
+        """A default route in another table makes no uplink by itself; of a named one it is the way."""
+        self.routes = [RouteFact(3, 4, "10.0.3.1", 50, 3, table=100), RouteFact(2, 4, "", 100, 3)]
+        self.routes.append(RouteFact(4, 4, "", 0, 73, table=7301))
+        self.assertEqual(self.names(), ["wan"])
+        (lte,) = uplinks_of(self.facts(), ["lte"])
+        self.assertEqual((lte.gateway4, lte.metric), ("10.0.3.1", 50))
+        self.assertEqual([each.name for each in providers_of(self.facts(), [], ["morph0"])], ["wan", "lte"])
+        self.assertEqual([each.name for each in providers_of(self.facts(), ["docker0"], ["wan"])], ["lte", "docker0"])
+
     def test_best_gateway(self) -> None:
         """Of several default routes by one device the one with the lowest metric counts."""
-        self.routes.append(RouteFact(3, 4, "10.0.3.254", 10, False))
-        self.assertEqual(uplinks_of(self.links, self.addresses, self.routes)[0].gateway4, "10.0.3.254")
+        self.routes.append(RouteFact(3, 4, "10.0.3.254", 10, 3))
+        self.assertEqual(uplinks_of(self.facts())[0].gateway4, "10.0.3.254")
 
     def test_best_address(self) -> None:
         """What the default route names is sent from first, then what is in its router's network; aliases are last."""
@@ -82,13 +97,13 @@ class ChoiceTests(SynchronousTestCase):
             AddressFact(3, "10.0.3.2", 0, 24),
         ]
         self.assertEqual(self.addresses4(), ("10.0.3.2", "169.254.7.7", "10.9.9.9", "10.0.3.7"))
-        self.routes = [RouteFact(3, 4, "10.0.3.1", 50, False, "10.0.3.7")]
+        self.routes = [RouteFact(3, 4, "10.0.3.1", 50, 3, "10.0.3.7")]
         self.assertEqual(self.addresses4()[0], "10.0.3.7")
-        self.routes = [RouteFact(3, 4, "", 50, False)]
+        self.routes = [RouteFact(3, 4, "", 50, 3)]
         self.assertEqual(self.addresses4()[0], "169.254.7.7")
 
     def addresses4(self) -> tuple[str, ...]:
-        return uplinks_of(self.links, self.addresses, self.routes)[0].addresses4
+        return uplinks_of(self.facts())[0].addresses4
 
     def test_no_address(self) -> None:
         """A device without address is none, whatever its routes."""
@@ -198,10 +213,17 @@ class WatchTests(SynchronousTestCase):
         self.assertEqual((self.scans, len(self.told)), (2, 1))
 
     def test_other_routes(self) -> None:
-        """A route that is not a default route is not worth a look."""
-        self.hear(self.event(NEWROUTE, ROUTE4[:1] + b"\x18" + ROUTE4[2:]))
+        """A route that is no way out is told as that, and the uplinks are as they were; the kernel's own is not."""
+        networks: list[None] = []
+        self.watch.networks_changed = lambda: networks.append(None)
+        specific = ROUTE4[:1] + b"\x18" + ROUTE4[2:]
+        self.hear(self.event(NEWROUTE, specific[:7] + b"\x02" + specific[8:]))
         self.reactor.advance(1)
-        self.assertEqual(self.scans, 1)
+        self.assertEqual((self.scans, len(networks)), (1, 0))
+        for kind in (NEWROUTE, DELROUTE):
+            self.hear(self.event(kind, specific))
+            self.reactor.advance(1)
+        self.assertEqual((self.scans, len(networks), len(self.told)), (3, 2, 1))
 
     def test_flap(self) -> None:
         """Though nothing differs, it tells when routes may be lost: a link was down, an address gone."""
