@@ -13,6 +13,7 @@ from pathlib import Path
 from twisted.logger import Logger
 
 from morphnet.errors import ConfigError, HostError
+from morphnet.net.answers import AnswersTable, answer_changes
 from morphnet.net.bases import Base
 from morphnet.net.dns import ResolvConf, Resolvconf, Resolved, dns_changes, files_of, upstream_servers
 from morphnet.net.facts import PROTOCOL
@@ -46,6 +47,7 @@ _ALL: tuple[type[Change], ...] = (
     Sysctl,
     Forwarding,
     NftTable,
+    AnswersTable,
     Resolved,
     Resolvconf,
     ResolvConf,
@@ -251,6 +253,8 @@ class Host:
         inner = {each.partition("/")[0] for each in (network.inner4, network.inner6)} if network is not None else set()
         providers = providers_at(placed, facts)
         changes = provider_changes(providers, self.networks, inner, v6, self._base)
+        if network is not None:
+            changes += answer_changes(self._kernel, network.tun, providers, inner, self._base)
         self._journal.settle("uplinks", changes, lenient=True)
         into = (*network.routes, *network.inside) if network is not None else ()
         self._journal.settle("outside", around_tunnel(self.networks, into, v6, self._base), lenient=True)

@@ -136,7 +136,7 @@ class NftListener:
     """
     Reads what nftables tells: objects that changed, then who committed that.
 
-    :param table: ours.
+    :param table: ours; those that have more behind its name, after a "_", are ours too.
     """
 
     def __init__(self, table: str) -> None:
@@ -152,7 +152,8 @@ class NftListener:
             return False
         found = attributes(payload[4:])
         if kind & 0xFF != _NEWGEN:
-            self._ours = self._ours or found.get(1) == self._table
+            name = found.get(1, b"")
+            self._ours = self._ours or name == self._table or name.startswith(self._table[:-1] + b"_")
             return False
         self.commits += 1
         ours, self._ours = self._ours, False

@@ -24,7 +24,6 @@ from morphnet.net import nft
 from morphnet.net.journal import Change
 from morphnet.net.kernel import Kernel, Missing
 from morphnet.net.look import Look
-from morphnet.net.netlink import messages
 from morphnet.net.sysctl import Sysctl
 
 
@@ -62,8 +61,7 @@ class NftTable:
 
     def outline(self) -> tuple[nft.Part, ...]:
         """What the kernel tells of the table while nobody has touched it."""
-        made = [nft.add_table(self.name), *chains(self)]
-        return nft.outline([(kind & 0xFF, body) for kind, _, body in messages(b"".join(made))], self.name)
+        return nft.made_outline(chains(self), self.name)
 
     @property
     def label(self) -> str:

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2s
 
-from morphnet.net.netlink import F_ACK, F_APPEND, F_CREATE, F_REQUEST, NESTED, attribute, attributes, message
+from morphnet.net.netlink import F_ACK, F_APPEND, F_CREATE, F_REQUEST, NESTED, attribute, attributes, message, messages
 
-PREROUTING, FORWARD, POSTROUTING = 0, 2, 4  # hooks
+PREROUTING, FORWARD, OUTPUT, POSTROUTING = 0, 2, 3, 4  # hooks
 RAW, MANGLE, FILTER, SRCNAT = -300, -150, 0, 100  # priorities
-IIFNAME, OIFNAME, NFPROTO, L4PROTO = 6, 7, 15, 16  # keys of `meta`
+PACKET_MARK, IIFNAME, OIFNAME, NFPROTO, L4PROTO = 3, 6, 7, 15, 16  # keys of `meta`
+DIRECTION, CONNECTION_MARK = 1, 3  # keys of `ct`
+ORIGINAL, REPLY = b"\0", b"\1"  # directions
 IPV4, IPV6, TCP = b"\x02", b"\x0a", b"\x06"  # what the last two may be
 INVALID, NEW = 1, 8  # connection states
 _SUBSYSTEM, _INET = 10, 1
@@ -71,8 +73,18 @@ def device(key: int, name: str, *, equal: bool = True) -> bytes:
 
 def source(network: str, *, equal: bool = True) -> bytes:
     """`ip saddr NETWORK` or `ip6 saddr NETWORK`, in CIDR notation."""
+    return _end(network, (12, 8), equal)
+
+
+def destination(network: str, *, equal: bool = True) -> bytes:
+    """`ip daddr NETWORK` or `ip6 daddr NETWORK`, in CIDR notation."""
+    return _end(network, (16, 24), equal)
+
+
+def _end(network: str, offsets: tuple[int, int], equal: bool) -> bytes:
+    """:param offsets: where the address is in an IPv4 and in an IPv6 header."""
     net = ipaddress.ip_network(network, strict=False)
-    family, offset = (IPV4, 12) if net.version == 4 else (IPV6, 8)
+    family, offset = (IPV4, offsets[0]) if net.version == 4 else (IPV6, offsets[1])
     load = _load(_NETWORK, offset, len(net.network_address.packed)) + _mask(net.netmask.packed)
     return meta(NFPROTO, family) + load + _compare(net.network_address.packed, equal)
 
@@ -81,6 +93,25 @@ def state(states: int) -> bytes:
     """`ct state ...`: any of these."""
     mask = struct.pack("=I", states)
     return _expression("ct", _be32(2, 0), _be32(1, _REGISTER)) + _mask(mask) + _compare(bytes(4), False)
+
+
+def connection(key: int, value: bytes) -> bytes:
+    """`ct direction VALUE` or `ct mark VALUE`."""
+    return _expression("ct", _be32(2, key), _be32(1, _REGISTER)) + _compare(value, True)
+
+
+def mark_connection(mark: bytes) -> bytes:
+    """`ct mark set MARK`"""
+    return _immediate(mark) + _expression("ct", _be32(2, CONNECTION_MARK), _be32(4, _REGISTER))
+
+
+def mark_packet(mark: bytes) -> bytes:
+    """`meta mark set MARK`"""
+    return _immediate(mark) + _expression("meta", _be32(2, PACKET_MARK), _be32(3, _REGISTER))
+
+
+def _immediate(value: bytes) -> bytes:
+    return _expression("immediate", _be32(1, _REGISTER), _nest(2, attribute(1, value)))
 
 
 def drop() -> bytes:
@@ -168,6 +199,12 @@ def outline(found: Iterable[tuple[int, bytes]], table: str) -> tuple[Part, ...]:
         elif kind == _NEWRULE:
             parts.append(("rule", _word(values.get(2)), _word(values.get(7))))
     return tuple(sorted(parts, key=lambda part: part[:2]))  # rules of a chain stay in their order
+
+
+def made_outline(requests: Sequence[bytes], table: str) -> tuple[Part, ...]:
+    """What the kernel tells of a table that these requests have filled, while nobody has touched it."""
+    made = messages(add_table(table) + b"".join(requests))
+    return outline([(kind & 0xFF, body) for kind, _, body in made], table)
 
 
 def read_table(dump: Callable[[int, bytes], list[bytes]], table: str) -> list[tuple[int, bytes]]:

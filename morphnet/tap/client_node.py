@@ -246,10 +246,6 @@ class ClientNode(Node):
             self.tell("host-trouble", "", str(problem))
         self._overlaps.look(self.host.networks)
 
-    def warnings(self) -> tuple[str, ...]:
-        """What the operator should see to."""
-        return (*super().warnings(), *self._overlaps.sentences)
-
     def join_mesh(self, mesh: Mesh) -> None:
         """
         Be reachable for the peers.
@@ -294,7 +290,8 @@ class ClientNode(Node):
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to."""
         told, until = self._notice
-        return (*super().warnings(), *((f"the server says: {told}",) if self.pump.now() < until else ()))
+        said = (f"the server says: {told}",) if self.pump.now() < until else ()
+        return (*super().warnings(), *self._overlaps.sentences, *said)
 
     def peer_statuses(self) -> tuple[PeerStatus, ...]:
         """The other machines."""

@@ -58,6 +58,14 @@ class NftTests(SynchronousTestCase):
         self.assertTrue(listener.touches(GEN, commit(1, "nft")))
         self.assertEqual((listener.by, listener.commits), ("nft", 1))
 
+    def test_more_of_ours(self) -> None:
+        """So does one that touches another table of ours."""
+        listener = NftListener("morphnet_morph0")
+        listener.touches(DELTABLE, about("morphnet_morph0_answers"))
+        self.assertTrue(listener.touches(GEN, commit(1, "nft")))
+        listener.touches(DELTABLE, about("morphnet_morph01"))
+        self.assertFalse(listener.touches(GEN, commit(1, "nft")))
+
     def test_others(self) -> None:
         """Commits about other tables, of which a machine with containers has many, are none of our concern."""
         listener = NftListener("morphnet_morph0")
