@@ -115,7 +115,7 @@ def _found(place: Place, names: list[str], made: list[Path]) -> None:
         write_new(path, render(config, settings, intro=_INTRO.format(role=role, name=names[0])).encode())
         made.append(path)
     ends = int(certificate.not_valid_after_utc.timestamp())
-    with ledger_in(place.state_dir) as ledger:
+    with ledger_in(place.state_dir, new=True) as ledger:
         ledger.add_certificate(CertificateRecord(serial_text(certificate), names[0], "server", ends))
     if not place.authorized_keys.exists():
         write_new(place.authorized_keys, _NOBODY, mode=0o600)

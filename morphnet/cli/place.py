@@ -117,15 +117,16 @@ def load_server(place: Place) -> ServerConfig:
 
 
 @contextmanager
-def ledger_in(state_dir: Path) -> Iterator[Ledger]:
+def ledger_in(state_dir: Path, *, new: bool = False) -> Iterator[Ledger]:
     """
     The network's records, with the rights of whom they belong to; the server may run meanwhile.
 
-    :raises ConfigError: others than their owner may write where they are.
+    :param new: they begin now.
+    :raises ConfigError: others than their owner may write where they are, or they are lost.
     :raises HostError: they cannot be opened.
     """
     with rights_of(state_dir):
-        ledger = Ledger(state_dir / DATABASE)
+        ledger = (Ledger if new else Ledger.of_network)(state_dir / DATABASE)
         try:
             yield ledger
         finally:

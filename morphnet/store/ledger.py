@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import ClassVar
@@ -22,6 +22,12 @@ from morphnet.store.pool import Pool
 DATABASE = "morphnet.db"  # its name in state_dir
 _PATIENCE = 10.0  # seconds to wait for another process that writes
 _BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a database
+_SPOILT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_LOST = (
+    "the records of this network are lost, {path} is {how}, while its CA is here: put a backup back with"
+    " `morphnet restore FILE`; without one, `morphnet restore --from-book` makes them from what the CA has signed"
+)
+_SPOILT_TEXT = "the database {path} is damaged ({trouble}): put a backup back with `morphnet restore FILE --replace`"
 _COLUMNS = "serial, name, kind, not_after, revoked_at, used_at"
 
 
@@ -50,6 +56,10 @@ def _sentences(path: Path) -> Iterator[None]:
     """SQLite's troubles, told to the operator."""
     try:
         yield
+    except sqlite3.DatabaseError as trouble:
+        if getattr(trouble, "sqlite_errorcode", 0) & 0xFF in _SPOILT:  # above that byte is a detail of it
+            raise HostError(_SPOILT_TEXT.format(path=path, trouble=trouble)) from trouble
+        raise HostError(f"the database {path}: {trouble}") from trouble
     except (sqlite3.Error, OSError) as trouble:
         raise HostError(f"the database {path}: {trouble}") from trouble
 
@@ -104,6 +114,37 @@ class Ledger:
         except (HostError, ConfigError):
             self.close()
             raise
+
+    @classmethod
+    def of_network(cls, path: Path) -> Ledger:
+        """
+        The records of a network that was founded: there is at least the first certificate in them.
+
+        A database that is made anew in the place of a lost one would know nobody who was revoked.
+
+        :raises ConfigError: they are lost, or see Ledger.
+        :raises HostError: they are damaged, or see Ledger.
+        """
+        with _sentences(path):
+            try:
+                path.stat()
+            except FileNotFoundError:
+                raise ConfigError(_LOST.format(path=path, how="not there")) from None
+        ledger = cls(path)
+        try:
+            ledger._check()
+        except (HostError, ConfigError):
+            ledger.close()
+            raise
+        return ledger
+
+    def _check(self) -> None:
+        with _sentences(self._path):
+            (said,) = self._sql.execute("PRAGMA quick_check(1)").fetchone()
+            if said != "ok":
+                raise HostError(_SPOILT_TEXT.format(path=self._path, trouble=" ".join(str(said).split())))
+            if self._sql.execute("SELECT 1 FROM certificate LIMIT 1").fetchone() is None:
+                raise ConfigError(_LOST.format(path=self._path, how="empty"))
 
     @staticmethod
     def _connect(path: Path) -> sqlite3.Connection:
@@ -229,8 +270,25 @@ class Ledger:
                 name: (sent, got) for name, sent, got in self._sql.execute("SELECT name, sent, received FROM traffic")
             }
 
+    def settle(self) -> None:
+        """
+        Bring what was written from the log into the database: then that file alone is whole, whoever copies it. What
+        another process reads just now, or a full disk, keeps in the log comes with the next call.
+        """
+        try:
+            self._sql.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        except sqlite3.Error:
+            pass  # it is safe in the log
+
+    def image(self) -> bytes:
+        """The whole database at this moment, as the content of a file, while others may write."""
+        with _sentences(self._path), closing(sqlite3.connect(":memory:")) as copy:
+            self._sql.backup(copy)
+            return copy.serialize()
+
     def close(self) -> None:
         """Close the database; no call may follow, but this one."""
+        self.settle()
         self._sql.close()
         self._open.discard(self._known_as)
 

@@ -29,6 +29,7 @@ class SqliteStore(Store):
         self._ledger, self._reactor = ledger, reactor  # the ledger is touched in the pool's thread only
         self._pool: ThreadPool | None = None
         self._closed = False
+        self._asked = 0  # calls so far
 
     def _ask(self, work: Callable[[Ledger], _T]) -> Deferred[_T]:
         if self._closed:
@@ -36,7 +37,15 @@ class SqliteStore(Store):
         if self._pool is None:
             self._pool = ThreadPool(1, 1, "store")
             self._pool.start()
-        return deferToThreadPool(self._reactor, self._pool, work, self._ledger)
+        self._asked += 1
+        answer = deferToThreadPool(self._reactor, self._pool, work, self._ledger)
+        self._pool.callInThread(self._settle, self._asked)
+        return answer
+
+    def _settle(self, asked: int) -> None:
+        """In the pool's thread, behind the call of that number: once for all that came together."""
+        if asked == self._asked:
+            self._ledger.settle()
 
     def lease(self, name: str, pool4: str, pool6: str, fresh_session: bytes) -> Deferred[Lease]:
         return self._ask(lambda ledger: ledger.lease(name, pool4, pool6, fresh_session))

@@ -137,7 +137,7 @@ class RelayService(RoleService):
 
     def _enrol(self, tls: ServerTls, identity: Identity, node: RelayNode) -> EnrolmentOffice:
         config = self.config
-        ledger = Ledger(config.state_dir / DATABASE)
+        ledger = Ledger.of_network(config.state_dir / DATABASE)
         known = ledger.certificates()
         self._store = store = SqliteStore(ledger, reactor)
         lease = partial(store.lease, pool4=config.pool4, pool6=config.pool6)

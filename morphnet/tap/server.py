@@ -56,7 +56,7 @@ class ServerService(RoleService):
         self._signer = signer = LaterSigner(Signers(config.pki_dir, config.state_dir), reactor)
         sink = EventSink()
         self._pump = Pump(reactor, Tunnel(server=True, entropy=os.urandom), since_boot, sink)
-        ledger = Ledger(config.state_dir / DATABASE)
+        ledger = Ledger.of_network(config.state_dir / DATABASE)
         revoked = {record.serial for record in ledger.certificates() if record.revoked_at}
         self._store = SqliteStore(ledger, reactor)
         lease = partial(self._store.lease, pool4=config.pool4, pool6=config.pool6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -107,6 +108,71 @@ class LedgerTests(SynchronousTestCase):
         self.assertTrue(self.path.with_name("morphnet.db-wal").exists())
         first.add_certificate(a_record("2"))
         self.assertEqual(len(first.certificates()), 2)
+
+    def test_copied(self) -> None:
+        """The file alone, copied while it is open, holds all that was written before it was settled."""
+        ledger = self._open()
+        lease = ledger.lease("a", POOL4, POOL6, bytes(16))
+        ledger.add_certificate(a_record("1"))
+        ledger.settle()
+        copy = self.path.with_name("copy.db")
+        shutil.copy(self.path, copy)
+        ledger.add_certificate(a_record("2"))
+        image = self.path.with_name("image.db")
+        image.write_bytes(ledger.image())
+        for path, serials in ((copy, ["1"]), (image, ["1", "2"])):
+            again = Ledger.of_network(path)
+            self.addCleanup(again.close)
+            self.assertEqual((again.leases(), [each.serial for each in again.certificates()]), ([lease], serials))
+
+    def test_lost(self) -> None:
+        """A database that is gone, of no bytes, or without a record is refused, now and at the next start."""
+        self.assertIn("not there", str(self.assertRaises(ConfigError, Ledger.of_network, self.path)))
+        self.assertFalse(self.path.exists())
+        self.path.parent.mkdir(parents=True)
+        self.path.write_bytes(b"")
+        for _ in range(2):
+            self.assertIn("morphnet restore", str(self.assertRaises(ConfigError, Ledger.of_network, self.path)))
+        ledger = self._open()
+        ledger.add_certificate(a_record("1"))
+        ledger.close()
+        Ledger.of_network(self.path).close()
+
+    def test_damaged(self) -> None:
+        """Cut anywhere, or overwritten by zeros or by rubbish: every record is there, or it is one sentence."""
+        ledger = self._open()
+        for number in range(200):
+            ledger.add_certificate(a_record(str(number), f"n{number}"))
+        ledger.close()
+        whole, refused = self.path.read_bytes(), 0
+        spoilt = [whole[:cut] for cut in range(0, len(whole), 1111)]
+        for at in range(0, len(whole), 1500):
+            spoilt += [whole[:at] + stuff + whole[at + len(stuff) :] for stuff in (bytes(700), b"rubbish!" * 90)]
+        for content in spoilt:
+            self.path.write_bytes(content)
+            try:
+                again = Ledger.of_network(self.path)
+            except (HostError, ConfigError) as trouble:
+                refused += 1
+                self.assertIn("morphnet restore", str(trouble))
+                self.assertNotIn("\n", str(trouble))
+            else:
+                self.assertEqual(len(again.certificates()), 200)
+                again.close()
+        self.assertGreater(refused, len(spoilt) // 2)
+
+    def test_full_disk(self) -> None:
+        """What does not fit is one sentence and leaves nothing; what is there can be read, and room is used again."""
+        ledger = self._open()
+        ledger.add_certificate(a_record("1"))
+        (pages,) = ledger._sql.execute("PRAGMA page_count").fetchone()
+        ledger._sql.execute(f"PRAGMA max_page_count = {pages}")
+        long = a_record("2", "n" * 60000)
+        self.assertIn("full", str(self.assertRaises(HostError, ledger.add_certificate, long)))
+        self.assertEqual(ledger.certificates(), [a_record("1")])
+        ledger._sql.execute("PRAGMA max_page_count = 10000")
+        ledger.add_certificate(long)
+        self.assertEqual(len(ledger.certificates()), 2)
 
     def test_later_version(self) -> None:
         """A database of a later version is not touched."""

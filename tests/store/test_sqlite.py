@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
 from twisted.internet import reactor
+from twisted.internet.defer import gatherResults
+from twisted.internet.threads import deferToThreadPool
 from twisted.trial.unittest import TestCase
 
 from morphnet.errors import BugError
@@ -113,6 +116,17 @@ class LifeTests(TestCase):
         self.assertEqual(other("lease:d")[-1], "10.73.0.5")
         self.assertEqual(len(await self.store.leases()), 4)
         await self.store.close()
+
+    async def test_copied(self) -> None:
+        """A moment after the last answer the file alone is whole, while the store goes on."""
+        await gatherResults([self.store.lease(f"n{n}", POOL4, POOL6, str(n).encode().ljust(16)) for n in range(20)])
+        assert self.store._pool is not None  # it was asked
+        await deferToThreadPool(reactor, self.store._pool, lambda: None)  # type: ignore[arg-type]  # what it had to do is done
+        copy = Path(f"{self.path}.copy")
+        shutil.copy(self.path, copy)
+        ledger = Ledger(copy)
+        self.assertEqual(len(ledger.leases()), 20)
+        ledger.close()
 
     async def test_any_order(self) -> None:
         """
