@@ -26,6 +26,7 @@ from morphnet.pki.authority import as_pem, check, make_request
 from morphnet.pki.files import key_pem
 from morphnet.pki.invitation import Invitation
 from morphnet.pki.names import join_address, split_address
+from morphnet.pki.unreadable import UNREADABLE
 from morphnet.wire.signals import Join, Joined, Refusal, Signal, SignalReader, encode
 
 PATIENCE = 20.0  # seconds for the whole exchange
@@ -159,7 +160,7 @@ def _verified(answer: Joined, invitation: Invitation, key: Ed25519PrivateKey, no
         check(certificate, invitation.ca, "client", invitation.name, now=now)
         if certificate.public_key() != key.public_key():
             raise Refused("certificate of another key")
-    except (ValueError, x509.InvalidVersion):
+    except UNREADABLE:
         raise ConfigError("the server sent something that is no certificate: is it up to date?") from None
     except Refused as refused:
         raise ConfigError(f"the server sent a {refused.reason}: check this machine's clock, then the server") from None

@@ -16,6 +16,7 @@ from cryptography import x509
 from morphnet.errors import Refused
 from morphnet.net.tls import Peer
 from morphnet.pki.authority import check, network_of
+from morphnet.pki.unreadable import UNREADABLE
 
 CERTIFICATE, ADDRESS = "x-client-cert", "x-forwarded-for"  # headers, in lower case
 LONGEST = 16384  # characters of a certificate in a header
@@ -45,7 +46,7 @@ class Proxied:
             raise Refused("certificate missing")
         try:
             certificate = x509.load_pem_x509_certificate(text.encode("ascii", "replace"))
-        except (ValueError, x509.InvalidVersion):
+        except UNREADABLE:
             raise Refused("certificate that cannot be read") from None
         why = Refused("certificate of a foreign CA")
         for ca in self._cas:

@@ -14,7 +14,6 @@ from typing import Protocol, cast
 from weakref import WeakKeyDictionary
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import SSL, crypto
@@ -29,6 +28,7 @@ from zope.interface import implementer
 
 from morphnet.errors import ConfigError, Refused
 from morphnet.pki.authority import INVITE_USAGE, Description, describe, network_of
+from morphnet.pki.unreadable import UNREADABLE
 from morphnet.wire.fields import is_address
 
 POST_QUANTUM = "X25519MLKEM768"  # what both ends offer first, draft-ietf-tls-ecdhe-mlkem
@@ -49,14 +49,6 @@ _VERIFY_TROUBLE = {
     24: "certificate signed by one that is no CA",
     _WRONG_PURPOSE: "certificate of a wrong usage",
 }
-_UNREADABLE = (
-    ValueError,
-    TypeError,
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.InvalidVersion,
-    x509.UnsupportedGeneralNameType,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +133,7 @@ def _context(identity: Identity) -> SSL.Context:
         context.check_privatekey()
         for each in x509.load_pem_x509_certificates(identity.ca):
             store.add_cert(crypto.X509.from_cryptography(each))
-    except (*_UNREADABLE, SSL.Error, crypto.Error) as trouble:
+    except (*UNREADABLE, SSL.Error, crypto.Error) as trouble:
         raise ConfigError(f"certificate, key or CA cannot be used ({type(trouble).__name__}): make them anew") from None
     return context
 
@@ -192,7 +184,7 @@ class _Side:
         except Refused as refused:
             outcome.trouble = refused.reason
             return bool(ok) and self.explains
-        except _UNREADABLE:
+        except UNREADABLE:
             outcome.trouble = "certificate that cannot be read"
             return False
         return True

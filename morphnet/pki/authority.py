@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -21,6 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from morphnet.errors import ConfigError, Refused
 from morphnet.pki.revocations import Draft, RevocationList, draft_revocations, sign_revocations
+from morphnet.pki.unreadable import UNREADABLE
 from morphnet.text import LONGEST_NAME, is_dns_name, is_machine
 
 DAY = 86400  # seconds
@@ -41,7 +41,6 @@ _USAGES = {
     "client": ExtendedKeyUsageOID.CLIENT_AUTH,
     "invite": INVITE_USAGE,
 }
-_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion)
 
 PrivateKey = Ed25519PrivateKey | ec.EllipticCurvePrivateKey
 PublicKey = Ed25519PublicKey | ec.EllipticCurvePublicKey
@@ -118,7 +117,7 @@ def describe(certificate: x509.Certificate) -> Description:
             names = [str(each.value) for each in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
         else:
             names = names_of(certificate)
-    except _UNREADABLE:
+    except UNREADABLE:
         raise Refused("certificate that cannot be read") from None
     if not names:
         raise Refused("certificate without a name")
@@ -159,7 +158,7 @@ def read_description(pem: str) -> Description:
         raise Refused("certificate too long")
     try:
         return describe(x509.load_pem_x509_certificate(pem.encode("ascii", "replace")))
-    except _UNREADABLE:
+    except UNREADABLE:
         raise Refused("certificate that cannot be read") from None
 
 
@@ -191,7 +190,7 @@ def check(certificate: x509.Certificate, ca: x509.Certificate, kind: str, name: 
     """
     try:
         certificate.verify_directly_issued_by(ca)
-    except (InvalidSignature, *_UNREADABLE):
+    except UNREADABLE:
         raise Refused("certificate of a foreign CA") from None
     found = describe(certificate)
     if found.kind != kind:
@@ -230,7 +229,7 @@ def requested_key(request_pem: str) -> PublicKey:
         request = x509.load_pem_x509_csr(request_pem.encode("ascii"))
         key = request.public_key()
         signed = request.is_signature_valid
-    except _UNREADABLE:
+    except UNREADABLE:
         raise Refused("certificate request that cannot be read") from None
     if not signed:
         raise Refused("certificate request with a wrong signature")

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from morphnet.errors import ConfigError
 from morphnet.pki.authority import Authority, PrivateKey, as_pem
+from morphnet.pki.unreadable import UNREADABLE
 
 CA = "ca"  # stem of the CA's files
 LONGEST = 1 << 20  # bytes that are read of one file
@@ -132,7 +132,7 @@ def read_certificate(pki_dir: Path, name: str) -> x509.Certificate:
     path = certificate_path(pki_dir, name)
     try:
         return x509.load_pem_x509_certificate(_read(path))
-    except (ValueError, x509.InvalidVersion):
+    except UNREADABLE:
         raise ConfigError(f"{path} is no certificate in PEM: put back the right file") from None
 
 
@@ -146,7 +146,7 @@ def read_key(pki_dir: Path, name: str) -> PrivateKey:
         raise ConfigError(f"the key {path} is open to other users: chmod 600 {path}")
     try:
         key = load_pem_private_key(content, None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except UNREADABLE:
         raise ConfigError(f"{path} is no unencrypted key in PEM: put back the right file") from None
     if not isinstance(key, Ed25519PrivateKey | ec.EllipticCurvePrivateKey):
         raise ConfigError(f"the key {path} is neither Ed25519 nor an elliptic curve key: make a new one")
@@ -221,7 +221,7 @@ def trusted_cas(pki_dir: Path) -> list[x509.Certificate]:
     path = certificate_path(pki_dir, CA)
     try:
         found = x509.load_pem_x509_certificates(_read(path))
-    except (ValueError, x509.InvalidVersion):
+    except UNREADABLE:
         raise ConfigError(f"{path} is no certificate in PEM: put back the right file") from None
     return found
 

@@ -23,7 +23,6 @@ import zlib
 from dataclasses import dataclass, field
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -31,6 +30,7 @@ from morphnet.config import CONTROL_PORT
 from morphnet.errors import ConfigError, Refused
 from morphnet.pki.authority import describe
 from morphnet.pki.names import checked_host, join_address, split_address
+from morphnet.pki.unreadable import UNREADABLE
 
 PREFIX = "morphnet1:"
 LONGEST_LINE = 8192  # characters
@@ -116,7 +116,7 @@ def decode(line: str) -> Invitation:
         said = describe(found.certificate)
     except Refused as refused:
         raise ConfigError(f"this invitation holds a {refused.reason}: ask for another one") from None
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.InvalidVersion, ConfigError):
+    except (*UNREADABLE, ConfigError):
         raise ConfigError(_MANGLED) from None
     if at != len(content) or said.kind != "invite" or found.certificate.public_key() != key.public_key():
         raise ConfigError(_MANGLED)

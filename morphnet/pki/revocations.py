@@ -16,11 +16,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from morphnet.errors import Refused
+from morphnet.pki.unreadable import UNREADABLE
 
 LIFETIME = 3650 * 86400  # seconds: a list is replaced by the next one, whenever that comes
 LONGEST = 1 << 15  # characters of a list: what nodes of before take
@@ -186,7 +186,7 @@ def read_revocations(pem: str, *cas: x509.Certificate) -> RevocationList:
         )
         recent = {format(each.serial_number, "x"): int(each.revocation_date_utc.timestamp()) for each in found}
         digests = _digests(found.extensions)
-    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound, x509.DuplicateExtension):
+    except UNREADABLE:
         raise Refused("list of revocations that cannot be read") from None
     if not signed:
         raise Refused("list of revocations of a foreign CA")

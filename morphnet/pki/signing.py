@@ -33,6 +33,7 @@ from morphnet.pki.authority import (
 from morphnet.pki.book import JOIN, RENEW, REVOKE, Entries, Entry
 from morphnet.pki.revocations import RECENT, Draft, RevocationList
 from morphnet.pki.trust import check_among
+from morphnet.pki.unreadable import UNREADABLE
 
 PAUSE = 3600  # seconds from one certificate for a parent to the next; each pause is twice the one before
 REMEMBERED = (
@@ -151,7 +152,7 @@ def _certificate(pem: str) -> x509.Certificate:
         raise Refused("certificate too long")
     try:
         return x509.load_pem_x509_certificate(pem.encode("ascii"))
-    except (ValueError, x509.InvalidVersion):
+    except UNREADABLE:
         raise Refused("certificate that cannot be read") from None
 
 

@@ -11,6 +11,7 @@ from cryptography import x509
 
 from morphnet.errors import ConfigError, Refused
 from morphnet.pki.authority import Description, PublicKey, as_pem, check, describe, names_of
+from morphnet.pki.unreadable import UNREADABLE
 
 FOREIGN = "certificate of a foreign CA"  # what `check` says of a signature that is not this CA's
 
@@ -24,7 +25,7 @@ def read_cas(pem: bytes, where: str = "the file of CAs") -> list[x509.Certificat
     """
     try:
         found = x509.load_pem_x509_certificates(pem)
-    except (ValueError, x509.InvalidVersion):
+    except UNREADABLE:
         found = []
     if not found:
         raise ConfigError(f"{where} has no CA certificate in PEM: put back the right file")

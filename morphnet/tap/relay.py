@@ -30,6 +30,7 @@ from morphnet.pki.authority import names_of, network_of
 from morphnet.pki.files import has_authority
 from morphnet.pki.names import join_address
 from morphnet.pki.revocations import RevocationList, draft_revocations, read_revocations
+from morphnet.pki.unreadable import UNREADABLE
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.rendezvous.neighbourhood import Neighbourhood
 from morphnet.rendezvous.neighbours import Alone
@@ -130,7 +131,7 @@ class RelayService(RoleService):
             try:
                 pem = Path(name).read_bytes()
                 x509.load_pem_x509_certificates(pem)
-            except (OSError, ValueError):
+            except (OSError, *UNREADABLE):
                 raise ConfigError(f"trust: {name} is no file with CA certificates in PEM") from None
             others += b"\n" + pem
         return replace(identity, ca=identity.ca + others)

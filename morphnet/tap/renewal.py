@@ -17,6 +17,7 @@ from morphnet.pki.authority import as_pem, make_request, renewal_due
 from morphnet.pki.expiry import troubles
 from morphnet.pki.files import CA, certificate_path, load_credentials, read_certificate, read_key, write_certificate
 from morphnet.pki.trust import check_successor, read_cas
+from morphnet.pki.unreadable import UNREADABLE
 from morphnet.wire.signals import Renew, Renewed
 
 LOOK_EVERY = 600.0  # seconds between looks whether it is time
@@ -105,7 +106,7 @@ class Renewal:
         """
         try:
             certificate = x509.load_pem_x509_certificate(certificate_pem.encode("ascii", "replace"))
-        except (ValueError, x509.InvalidVersion):
+        except UNREADABLE:
             raise MalformedFrame("renewed certificate that cannot be read") from None
         check_successor(
             certificate,

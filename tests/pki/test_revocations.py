@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -41,6 +45,15 @@ class RevocationTests(SynchronousTestCase):
         signed = self.ours.revocations(serials, now=NOW)
         read = read_revocations(signed.pem, self.ours.certificate)
         self.assertEqual((read.serials, read.number), (serials, int(NOW * 1000)))
+
+    def test_unknown_version(self) -> None:
+        """A list of a version that nobody knows is refused like any other that cannot be read."""
+        der = bytearray(
+            x509.load_pem_x509_crl(self.ours.revocations({"1f"}, now=NOW).pem.encode()).public_bytes(Encoding.DER)
+        )
+        der[der.index(b"\x02\x01\x01") + 2] = 0x41
+        pem = "-----BEGIN X509 CRL-----\n" + b64encode(bytes(der)).decode() + "\n-----END X509 CRL-----\n"
+        self.assertRaises(Refused, read_revocations, pem, self.ours.certificate)
 
     def test_times(self) -> None:
         """When each certificate was revoked is in the list."""
