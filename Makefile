@@ -5,13 +5,15 @@
 PYTHON ?=
 ARGS ?=
 TESTS ?=
+TARGETS ?=
+MINUTES ?=
 BIN := .venv/bin
 SOURCES := morphnet tests twisted tap
 ENTER := $(BIN)/python -m morphnet.lab.enter --
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-peers test test-pure test-lab test-rootless lint format types bench figures sanitize setup clean
+.PHONY: help demo demo-peers test test-pure test-lab test-rootless lint format types bench figures sanitize fuzz setup clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -70,6 +72,10 @@ figures: ## every benchmark, about an hour, and its values into docs/figures.md
 sanitize: ## the tests of the compiled core, with the compiler's checks for memory and undefined behaviour in it
 	@.ci/setup dev
 	@.ci/sanitize
+
+fuzz: ## every parser under a fuzzer, MINUTES=1 each; TARGETS="notes signals" for some
+	@.ci/setup fuzz
+	@$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),1) $(ARGS) $(TARGETS)
 
 setup: ## only make .venv
 	@.ci/setup dev

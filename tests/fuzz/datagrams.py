@@ -1,0 +1,192 @@
+"""Datagrams, packets and frames, and the data plane whole."""
+
+from __future__ import annotations
+
+import contextlib
+
+from morphnet.errors import Forged, MalformedFrame
+from morphnet.tunnel import fragments
+from morphnet.wire import (
+    compress,
+    echo,
+    ethernet,
+    ip,
+    notes,
+    offload,
+    portmap,
+    probes,
+    segments,
+    virtio,
+)
+from morphnet.wire.batch import VNET_HDR
+from morphnet.wire.core import CORE
+from morphnet.wire.framing import COMPACT, SEED
+from tests.fuzz import plane
+from tests.fuzz.target import Target
+
+_ECHO_ID, _ECHO_KEY = bytes(8), bytes(32)
+_PROBE_KEYS = probes.split_probe_export(bytes(probes.EXPORT_LENGTH), caller=True)
+_PROBED = probes.split_probe_export(bytes(probes.EXPORT_LENGTH), caller=False)
+_ALL_NOTES = (
+    notes.Ping(),
+    notes.Challenge(bytes(8)),
+    notes.Response(bytes(8)),
+    notes.NewIds((bytes(20),)),
+    notes.WantIds(3),
+    notes.PathClose(1),
+)
+_PACKET4 = plane.packet(1)[VNET_HDR:]
+_PACKET6 = bytes.fromhex("600000000010110020010db8000000000000000000000001") + bytes(16) + bytes(16)
+
+
+def _read_framing(data: bytes) -> object:
+    view, issued = memoryview(data), data[:16] + data[18:22]
+    for framing in (COMPACT, SEED):
+        with contextlib.suppress(MalformedFrame):
+            framing.unpack(view, 0, len(data), issued.ljust(20, b"\0"), 0)
+    return CORE.count_following(COMPACT.slices, view, 41, 64) if len(data) >= 41 else None
+
+
+def _read_tun(data: bytes) -> object:
+    size = max(1, data[0] * 8) if data else 1
+    batch = [memoryview(data)[at : at + size] for at in range(1, len(data), size)][: offload.MOST_READS]
+    mine, other = CORE.gather(batch), offload.gather(batch)
+    assert [each and (each[0], bytes(each[1]), bytes(each[2]), *each[3:]) for each in mine] == [
+        each and (each[0], bytes(each[1]), bytes(each[2]), *each[3:]) for each in other
+    ]
+    return mine
+
+
+def _write_tun(data: bytes) -> object:
+    """What came from a member, made a packet for our kernel; the core in C and the other give the same."""
+    if len(data) < 4:
+        return None
+    place, last, count, flags, body = data[0] & 63, bool(data[1] & 1), max(1, data[1] >> 2), data[2], data[3:]
+    out = [bytearray(VNET_HDR) + bytearray(body) for _ in range(2)]
+    told = CORE.finish(out[0], place, last, count), offload.finish(out[1], place, last, count)
+    assert told[0] == told[1] and (told[0] is None or out[0] == out[1])
+    assert CORE.single(memoryview(body), flags) == offload.single(memoryview(body), flags)
+    if told[0] is not None and virtio.decode_offload(out[0]).gso_type:
+        return list(offload.split(memoryview(out[0])))
+    return told
+
+
+def _join(data: bytes) -> object:
+    size = max(1, data[1]) if len(data) > 1 else 1
+    slices = [data[at : at + size] for at in range(2, len(data), size)][:64]
+    return segments.join(slices, data[0] & 63, bool(data[0] & 64)) if slices else None
+
+
+def _assemble(data: bytes) -> object:
+    held = fragments.Assembly()
+    for number, at in enumerate(range(0, len(data), 16)):
+        piece = data[at : at + 16]
+        with contextlib.suppress(MalformedFrame):
+            held.add(piece[0] & 3, piece[0] >> 6, piece[1:], number * 0.3)
+        assert held.bytes <= fragments.MAX_BYTES and len(held) <= fragments.MAX_PENDING
+    return held
+
+
+def _checksum(data: bytes) -> object:
+    virtio.complete_checksum(packet := bytearray(data))
+    return packet
+
+
+DATAGRAMS = (
+    Target(
+        "notes",
+        lambda data: notes.decode_notes(memoryview(data)),
+        (MalformedFrame,),
+        (notes.encode_notes(_ALL_NOTES), *(notes.encode_notes((each,)) for each in _ALL_NOTES)),
+        ("wire.notes.decode_notes",),
+    ),
+    Target(
+        "framing",
+        _read_framing,
+        (),
+        (bytes(66), bytes(range(120))),
+        ("wire.framing.Compact.unpack", "wire.framing.Seed.unpack"),
+    ),
+    Target(
+        "packets", lambda data: ip.peek(memoryview(data)), (MalformedFrame,), (_PACKET4, _PACKET6), ("wire.ip.peek",)
+    ),
+    Target("from_tun", _read_tun, (), (b"\x10" + plane.packet(1) + plane.packet(2),), ("wire.offload._read",)),
+    Target(
+        "to_tun", _write_tun, (), (b"\0\x05\0" + _PACKET4, b"\0\x05\x08" + _PACKET6), ("wire.virtio.decode_offload",)
+    ),
+    Target(
+        "checksum",
+        _checksum,
+        (MalformedFrame,),
+        (plane.packet(1), b"\1" + plane.packet(1)[1:]),
+        ("wire.virtio.complete_checksum",),
+    ),
+    Target(
+        "slices", _join, (MalformedFrame,), (b"\x40\xff" + _PACKET4,), ("wire.segments.join", "wire.segments._joined")
+    ),
+    Target("fragments", _assemble, (), (bytes(range(256)),), ("tunnel.fragments.Assembly.add",)),
+    Target(
+        "compressed",
+        lambda data: compress.decompress(data[1:], data[0] & 3 if data else 0),
+        (MalformedFrame,),
+        tuple(bytes((method,)) + compress.compress(b"a" * 300, method)[1] for method in (0, 1, 2)),
+        ("wire.compress.decompress",),
+    ),
+    Target(
+        "ethernet",
+        lambda data: ethernet.addresses(ethernet.unwrap(data, 7)),
+        (MalformedFrame,),
+        (ethernet.wrap(bytes(6) + b"\2" + bytes(53), 7),),
+        ("wire.ethernet.addresses", "wire.ethernet.unwrap"),
+    ),
+    Target(
+        "echo",
+        lambda data: (echo.id_of(data), echo.read_request(data, _ECHO_KEY)),
+        (MalformedFrame, Forged),
+        (echo.make_request(_ECHO_ID, _ECHO_KEY, bytes(8), 3),),
+        ("wire.echo.id_of", "wire.echo.read_request", "wire.echo._check"),
+    ),
+    Target(
+        "echoed",
+        lambda data: (echo.id_of(data), echo.read_answer(data, _ECHO_KEY)),
+        (MalformedFrame, Forged),
+        (echo.make_answer(_ECHO_ID, _ECHO_KEY, bytes(8), "192.0.2.1", 7),),
+        ("wire.echo.read_answer",),
+    ),
+    Target(
+        "probes",
+        lambda data: probes.open_probe(_PROBED, data),
+        (MalformedFrame, Forged),
+        (probes.seal_probe(_PROBE_KEYS, probes.Probe(probes.ASK, bytes(8), "", 0), bytes(12)),),
+        ("wire.probes.open_probe",),
+    ),
+    Target(
+        "portmap",
+        portmap.decode_answer,
+        (MalformedFrame,),
+        (
+            bytes.fromhex("0281000000001c2000000001")
+            + bytes(12)
+            + bytes(12)
+            + bytes.fromhex("1100000010e110e1")
+            + bytes(10)
+            + bytes.fromhex("ffffc6336401"),
+            bytes.fromhex("0080000000000001c0000201"),
+            bytes.fromhex("00810000000000011234123400001c20"),
+        ),
+        ("wire.portmap.decode_answer",),
+    ),
+    Target("stranger", plane.stranger, (), plane.STRANGERS, ()),
+    Target(
+        "member",
+        plane.member,
+        (),
+        plane.MEMBERS,
+        (
+            "tunnel.inbound.Inbound._opened",
+            "tunnel.inbound.Inbound._packet",
+            *(f"wire.pure.Key.{each}" for each in ("open", "open_run", "open_whole")),
+            *(f"wire.seal.{each}" for each in ("open_each", "open_run", "open_whole")),
+        ),
+    ),
+)

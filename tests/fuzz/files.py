@@ -1,0 +1,109 @@
+"""Files, certificates, and what the kernel says."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from morphnet import configlines
+from morphnet.config import ClientConfig, RelayConfig, ServerConfig
+from morphnet.configfile import loads
+from morphnet.errors import ConfigError, Refused
+from morphnet.net import dns, facts, hosts, netlink
+from morphnet.net.host import KINDS
+from morphnet.net.journal import decode_journal, encode_change
+from morphnet.net.proxied import CERTIFICATE, Proxied
+from morphnet.net.routes import Address
+from morphnet.pki import authority, invitation, revocations
+from tests import fakes_pki
+from tests.fuzz.target import Target, of_text
+
+
+def _read_certificate(data: bytes) -> object:
+    header = data.decode("latin-1").replace("\n", "%0A")
+    return Proxied([_NETWORK.certificate], lambda _: False, lambda: fakes_pki.NOW).peer({CERTIFICATE: header})
+
+
+def _read_config(data: bytes) -> object:
+    text = data.decode("utf-8", "replace")
+    configlines.key_lines(text)
+    for role in (ServerConfig, ClientConfig, RelayConfig):
+        with contextlib.suppress(ConfigError):
+            loads(role, text, Path("/etc/morphnet/some.toml"))
+    return text
+
+
+def _read_netlink(data: bytes) -> object:
+    found: list[object] = []
+    for kind, _, payload in netlink.messages(data):
+        found += [facts.link_fact(payload), facts.address_fact(payload), *facts.route_facts(payload)]
+        found += [facts.concerns_uplinks(kind, payload), facts.loses_routes(kind, payload)]
+    return found
+
+
+def _read_journal(data: bytes) -> object:
+    return decode_journal(data, KINDS)
+
+
+_JOURNAL = b'{"world": "w"}\n' + b"".join(encode_change(n, Address("t0", f"10.0.0.{n}/32")) for n in (1, 2))
+
+
+def _hosts(data: bytes) -> str:
+    block = hosts.with_block(data.decode("utf-8", "replace"), ["10.73.0.2 bert"])
+    assert hosts.with_block(block, ["10.73.0.2 bert"]) == block
+    return block
+
+
+_NETWORK = fakes_pki.an_authority()
+_REQUEST = authority.make_request(fakes_pki.a_key(9), "laptop").encode()
+_LISTED = _NETWORK.revocations(["ab12"], now=fakes_pki.NOW)
+
+SIGNED = (
+    Target(
+        "invitations",
+        of_text(invitation.decode),
+        (ConfigError,),
+        (invitation.encode(fakes_pki.an_invitation(_NETWORK)).encode(),),
+    ),
+    Target(
+        "revocations",
+        of_text(lambda text: revocations.read_revocations(text, _NETWORK.certificate)),
+        (Refused,),
+        (_LISTED.pem.encode(),),
+    ),
+    Target(
+        "revocations_kept",
+        of_text(lambda text: revocations.from_text(text, _NETWORK.certificate)),
+        (Refused,),
+        (revocations.as_text(_LISTED).encode(),),
+    ),
+    Target("csr", of_text(authority.requested_key), (Refused,), (_REQUEST,), ()),
+    Target(
+        "certificates",
+        _read_certificate,
+        (Refused,),
+        (authority.as_pem(fakes_pki.a_client(_NETWORK)),),
+    ),
+)
+
+FILES = (
+    Target("config", _read_config, (), (b'[mesh]\npeers = ["*"]\n', b'name = "x"\n[manhole]\nenabled = true'), ()),
+    Target("journal", _read_journal, (), (_JOURNAL, _JOURNAL + b'{"undone": [1]}\n'), ()),
+    Target(
+        "resolv_conf",
+        lambda data: dns.nameservers(data.decode("utf-8", "replace")),
+        (),
+        (b"search lan\nnameserver 192.0.2.1\noptions edns0\n",),
+    ),
+    Target("hosts", _hosts, (), (b"127.0.0.1 localhost\n# morphnet begin\n# morphnet end\n",), ()),
+    Target(
+        "netlink",
+        _read_netlink,
+        (),
+        (
+            netlink.message(16, 0, 1, bytes(16) + netlink.attribute(3, b"eth0\0")),
+            netlink.message(20, 0, 1, bytes((2, 24, 0, 0, 0, 0, 0, 2)) + netlink.attribute(2, bytes(4))),
+            netlink.message(24, 0, 1, bytes((2, 0, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0)) + netlink.attribute(5, bytes(4))),
+        ),
+    ),
+)

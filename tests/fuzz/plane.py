@@ -1,0 +1,85 @@
+"""The data plane whole, against who has no key and against who has one and says what he likes."""
+
+from __future__ import annotations
+
+import struct
+
+from morphnet.wire.batch import Arrival, Endpoint
+from morphnet.wire.frames import TO_SERVER, TYPES, Prefix
+from morphnet.wire.seal import seal
+from tests.simulation import Link, World, packet
+
+__all__ = ["MEMBERS", "STRANGERS", "member", "packet", "stranger"]
+
+SECONDS = 2.0  # that pass after the last datagram
+_HEAD = struct.Struct("!BBBBBBHB")  # of one datagram of a member's: kind, flags, lane, path, place and more, plain size
+
+
+def _settled() -> World:
+    world = World([(Link(), Link()), (Link(), Link())])
+    world.run(0.5)
+    return world
+
+
+def stranger(data: bytes) -> World:
+    """
+    Datagrams of somebody without a key.
+
+    The first byte says how long each is, and whether it starts with an id that was seen on the wire. Nothing of it may
+    be delivered, and no byte may go to where it came from.
+    """
+    world = _settled()
+    shown = next(path.shown for path in world.client_session.paths.values() if path.shown)
+    size, known = max(1, data[0] & 0x7F) if data else 1, bool(data and data[0] & 0x80)
+    before, source = len(world.at_server), Endpoint("203.0.113.99", 9)
+    for at in range(1, len(data), size):
+        datagram = (shown[:8] if known else b"") + data[at : at + size]
+        arrival = Arrival(0, source, memoryview(datagram), len(datagram))
+        effects = world.server.from_path([arrival], world.now)
+        assert not effects.delivers, "a stranger's packet was delivered"
+        assert not [each for each in effects.sends if each.to == source], "a stranger was answered"
+    world.run(SECONDS)
+    assert len(world.at_server) == before
+    return world
+
+
+def member(data: bytes) -> World:
+    """
+    Sealed datagrams of a client that says what it likes: kinds, numbers, lanes, notes, packets.
+
+    Whatever comes in, what the server holds for it stays bounded, and its other client does not notice.
+    """
+    world = _settled()
+    session = world.client_session
+    shown = next(path.shown for path in session.paths.values() if path.shown)
+    number = max(path.number for path in session.paths.values()) + 1000
+    kinds, at = sorted(TYPES), 0
+    while at + _HEAD.size <= len(data):
+        kind, flags, lane, path, place, compression, sequence, size = _HEAD.unpack_from(data, at)
+        plain = data[at + _HEAD.size : at + _HEAD.size + size]
+        at += _HEAD.size + size
+        number += 1
+        prefix = Prefix(
+            shown, kinds[kind % len(kinds)], sequence, compression % 3, path % 3, session.outbound.keys.epoch,
+            flags & 0x1F, round(world.now * 1e6) & 0xFFFFFFFF, place & 63, lane, TO_SERVER, number,
+        )  # fmt: skip
+        key = session.outbound.keys.take(1, world.now)
+        datagram = bytes(seal(session.framing, key, prefix, plain))
+        world.server.from_path([Arrival(0, world.addresses[0], memoryview(datagram), len(datagram))], world.now)
+    world.run(SECONDS)
+    assert len(world.server.sessions) == 1
+    return world
+
+
+def _one(kind: int, plain: bytes, *, flags: int = 0, sequence: int = 0) -> bytes:
+    return _HEAD.pack(kind, flags, 1, 0, 0, 0, sequence, len(plain)) + plain
+
+
+_INNER = packet(7)[10:]
+STRANGERS = (bytes((0x40,)) + bytes(64), bytes((0x80 | 48,)) + bytes(range(96)))
+MEMBERS = (
+    _one(0, _INNER, flags=1, sequence=3) + _one(0, _INNER, flags=1, sequence=2),
+    _one(1, b"") + _one(2, b"\0" * 9),
+    _one(3, bytes(9)),
+    _one(0, b"\x02" + _INNER[:50], flags=0x10),
+)
