@@ -10,6 +10,7 @@ import ast
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -94,6 +95,11 @@ ARGUMENTS = 6
 VAGUE = ("manager", "handler", "engine", "helper", "utils")
 
 
+@cache
+def _parsed(source: str) -> ast.Module:
+    return ast.parse(source)
+
+
 @dataclass(frozen=True)
 class Module:
     """One source file."""
@@ -105,7 +111,7 @@ class Module:
     @property
     def tree(self) -> ast.Module:
         """Its syntax."""
-        return ast.parse(self.source)
+        return _parsed(self.source)
 
     def within(self, *parts: str) -> bool:
         """Whether this module is one of `parts` or lies below one."""
