@@ -24,6 +24,7 @@ from zope.interface import implementer
 
 from morphnet.config import RedisPlace
 from morphnet.rendezvous.neighbourhood import Neighbourhood
+from morphnet.text import printable
 
 BACKLOG = 1 << 20  # bytes that may wait for Redis when an envelope comes
 MOST_BACKLOG = 16 << 20  # the same for news
@@ -271,7 +272,8 @@ class RedisLink:
         if self._stopped:
             return
         if not self._tries:
-            self._log.warn("Redis at {place} cannot be reached: {reason}", place=str(self.place), reason=reason)
+            why = printable(reason)  # it may be Redis's own words
+            self._log.warn("Redis at {place} cannot be reached: {reason}", place=str(self.place), reason=why)
         self._timer = self.reactor.callLater(WAITS[min(self._tries, len(WAITS) - 1)], self.start)
         self._tries += 1
         self.neighbourhood.closed(reason)

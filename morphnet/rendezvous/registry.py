@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 from morphnet.errors import MalformedFrame, PeerError, Refused
 from morphnet.rendezvous.guests import MOST_NEWS, Guest, Line
 from morphnet.rendezvous.neighbours import Afar, Alone, Neighbours, Somebody
+from morphnet.rendezvous.rivals import Rivals
 from morphnet.wire import echo
 from morphnet.wire.places import OBSERVED, Place
 from morphnet.wire.relaying import (
@@ -33,7 +34,6 @@ from morphnet.wire.relaying import (
 ECHO_KEY = 32  # bytes
 MOST_SOCKETS = 8  # of one node whose mapping is remembered
 PROVE_WITHIN = 2.0  # seconds that a node has to show life when another one comes with its name
-NAME_TAKEN = "a node of that name is here already: is it another machine with the same certificate, a clone?"
 COME_AGAIN = 3.0  # seconds after which that other one may ask again
 BURST = 0.25  # seconds of its rate that a node may send at once
 SHORTEST_PAUSE = 0.01  # seconds: a timer for every message would cost more than the message
@@ -67,6 +67,7 @@ class Registry:
     ) -> None:
         self.terms, self.neighbours = terms, neighbours
         self.counts: Counter[str] = Counter()
+        self.rivals = Rivals()  # names that two machines claim
         self.usage: dict[tuple[str, str], tuple[int, int]] = {}  # of those who left: (network, name) -> bytes
         self.draining = False
         self._clock, self._entropy = clock, entropy
@@ -95,18 +96,18 @@ class Registry:
         if known is not None:
             if known.instance != said.instance:
                 known.line.prove(PROVE_WITHIN)  # it may be gone without a word
-                self.counts["refused_name"] += 1
-                raise Refused(NAME_TAKEN)
+                raise self._taken(line)
             self.gone(known.line)
             known.line.end("it has come by another line")
         elif self.draining:
             raise Refused("the relay is being emptied")
         elif self.neighbours.taken(line.network, line.name, said.instance):
-            self.counts["refused_name"] += 1
-            raise Refused(NAME_TAKEN)
+            raise self._taken(line)
         if len(self._guests) >= self.terms.nodes:
             self.counts["refused_full"] += 1
             raise Refused("the relay is full")
+        if known is None:
+            self.rivals.settled(line.name)
         guest = self._seat(line, said)
         line.tell(self._welcome(guest))
         if line.network in self._crls:
@@ -114,6 +115,11 @@ class Registry:
         self._introduce(guest, list(self._visible(guest)))
         self.announce(self.neighbours.named(guest.network, guest.name), guest)
         self.neighbours.came(guest)
+
+    def _taken(self, line: Line) -> Refused:
+        """Another node has its name: why it is turned away."""
+        self.counts["refused_name"] += 1
+        return Refused(self.rivals.turned(line.name, self._clock.seconds()).reason)
 
     def _seat(self, line: Line, said: Register) -> Guest:
         number = 0

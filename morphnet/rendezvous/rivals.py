@@ -64,6 +64,7 @@ class Rivals:
         """A machine of that name was let in."""
         self._cases.pop(name, None)
 
-    def names(self, now: float) -> list[str]:
-        """Names that two machines claim now."""
-        return sorted(name for name, case in self._cases.items() if case.times > 1 and now - case.at <= OVER_AFTER)
+    def warnings(self, now: float) -> tuple[str, ...]:
+        """A sentence for each name that two machines claim now."""
+        names = sorted(name for name, case in self._cases.items() if case.times > 1 and now - case.at <= OVER_AFTER)
+        return tuple(f"two machines use the certificate of {name}: was one cloned?" for name in names)

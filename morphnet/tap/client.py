@@ -48,7 +48,7 @@ class _Ear:
         self._story.opened()
 
     def refused(self, reason: str, retry_after: float | None) -> None:
-        self.node.tell("refused", "", f"the server refuses us: {reason}")
+        self.node.refused(reason)
         self._story.refused(reason, retry_after)
 
     def failed(self, reason: str) -> None:

@@ -74,6 +74,7 @@ class ClientNode(Node):
         self.mesh: Mesh | None = None  # the peers, if there shall be any
         self._lan: EthernetLan | None = None  # layer 2, if it is wanted
         self._names: PeerNames | None = None  # kept in /etc/hosts
+        self._refused = ""  # why, the last time
         self._notice = ("", 0.0)  # of the server, and until when it counts
         self._instance = os.urandom(8).hex()  # of this process: a clone of this machine has another
         self._group = ""
@@ -167,6 +168,7 @@ class ClientNode(Node):
                 self.tell("revoked", "", "the server says that our certificate is revoked: ask for a new invitation")
             case Notice():
                 self.tell("notice", "", f"the server says: {signal.reason}")
+                self._log.warn("the server says: {reason}", reason=signal.reason)
                 self._notice = (signal.reason, self.pump.now() + NOTICED)
             case Drain():
                 self.tell("drain", "", f"the server goes away in {signal.seconds:.0f} s: {signal.reason}")
@@ -199,6 +201,13 @@ class ClientNode(Node):
         """Show another certificate from the next handshake on; handshakes with peers look for themselves."""
         for each in (*self.shows, *(self.mesh.relays.shows() if self.mesh is not None else ())):
             each.use(identity)
+
+    def refused(self, reason: str) -> None:
+        """The server does not let us in; the log hears of each reason once."""
+        self.tell("refused", "", f"the server refuses us: {reason}")
+        if reason != self._refused:
+            self._log.warn("the server refuses us: {reason}", reason=reason)
+        self._refused = reason
 
     def link_lost(self, reason: str) -> None:
         """The control link is gone; the data plane goes on."""

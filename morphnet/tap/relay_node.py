@@ -74,12 +74,17 @@ class RelayNode:
             counters=dict(
                 sorted({**self.counters(), **self.registry.counts, **self.registry.neighbours.counters()}.items())
             ),
-            warnings=self.renewal.warnings if self.renewal is not None else (),
+            warnings=self.warnings(),
             guests=tuple(
                 GuestStatus(guest.name, _where(guest.line.observed), guest.sent, guest.received)
                 for guest in sorted(self.registry.guests, key=lambda guest: guest.name)
             ),
         )
+
+    def warnings(self) -> tuple[str, ...]:
+        """What the operator should see to."""
+        own = self.renewal.warnings if self.renewal is not None else ()
+        return (*own, *self.registry.rivals.warnings(self._now()))
 
     def happenings(self, after: int) -> list[Happening]:
         """What happened since number `after`."""

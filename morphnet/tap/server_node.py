@@ -138,14 +138,13 @@ class ServerNode(Node):
     def _only_one(self, caller: Caller, hello: Hello) -> None:
         """:raises RefusedForNow: a machine of this name is here that is not this one."""
         here, known = self._callers.get(caller.name), self._instances.get(caller.name, "")
-        if (
-            here is None or not known or hello.instance in ("", known)
-        ):  # who does not say, as nodes of before, takes over
+        if here is None or not known or hello.instance in ("", known):  # a node of before does not say: it takes over
             return
         here.prove(PROVE_WITHIN)
         turned = self._rivals.turned(caller.name, self.pump.now())
         if turned.tell:
             self.tell("rival", caller.name, f"turned away: {turned.reason}")
+            self._log.warn("{name} is turned away: {reason}", name=caller.name, reason=turned.reason)
             here.send(Notice(turned.reason))
         raise RefusedForNow(turned.reason, turned.retry_after)
 
@@ -268,11 +267,7 @@ class ServerNode(Node):
 
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to."""
-        names = self._rivals.names(self.pump.now())
-        return (
-            *super().warnings(),
-            *(f"two machines use the certificate of {name}: was one cloned?" for name in names),
-        )
+        return (*super().warnings(), *self._rivals.warnings(self.pump.now()))
 
     def reload(self) -> str:
         """Read revocations again."""

@@ -10,7 +10,8 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from morphnet.net.websocket import BACKLOG, BEAT, SILENCE, ServerSocket, server_factory
-from morphnet.rendezvous.registry import COME_AGAIN, NAME_TAKEN, Terms
+from morphnet.rendezvous.registry import COME_AGAIN, Terms
+from morphnet.rendezvous.rivals import FIRST
 from morphnet.wire.batch import Departure, Endpoint
 from morphnet.wire.relaying import (
     CALL,
@@ -61,7 +62,7 @@ class CallTests(RelayTestCase):
     def test_refused(self) -> None:
         """What the relay has against a node reaches it, with the time after which to come again."""
         self.node("laptop", instance=2)
-        self.assertEqual(self.connect(), [("refused", NAME_TAKEN, COME_AGAIN)])
+        self.assertEqual(self.connect(), [("refused", FIRST, COME_AGAIN)])
         self.assertIsNone(self.relay_client.answer)
         self.net.pass_by(3)
         self.assertEqual(self.relay.counters()["lines"], 1)

@@ -9,7 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import Refused
 from morphnet.rendezvous.neighbourhood import BEAT, LAPSE, PORTION, Neighbourhood
-from morphnet.rendezvous.registry import NAME_TAKEN, PROVE_WITHIN, Registry
+from morphnet.rendezvous.registry import PROVE_WITHIN, Registry
+from morphnet.rendezvous.rivals import FIRST
 from morphnet.wire import neighbouring as wire
 from morphnet.wire.echo import make_request
 from morphnet.wire.relaying import (
@@ -174,7 +175,7 @@ class NameTests(NeighboursTestCase):
         with self.assertRaises(Refused) as caught:
             self.b.come("anna", instance=2)
         self.settle()
-        self.assertEqual(caught.exception.reason, NAME_TAKEN)
+        self.assertEqual(caught.exception.reason, FIRST)
         self.assertEqual((anna.proofs, anna.ended, self.b.registry.guests), ([PROVE_WITHIN], "", []))
         self.a.registry.gone(anna)
         self.settle()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from morphnet.errors import Refused
-from morphnet.rendezvous.registry import NAME_TAKEN, PROVE_WITHIN, Registry, Terms
+from morphnet.rendezvous.registry import PROVE_WITHIN, Registry, Terms
+from morphnet.rendezvous.rivals import CLONED, FIRST
 from morphnet.wire.relaying import (
     EVERYBODY,
     Absent,
@@ -87,12 +88,24 @@ class ComingTests(RegistryTestCase):
         other = FakeLine("laptop")
         with self.assertRaises(Refused) as caught:
             self.register(other, instance=2)
-        self.assertEqual(caught.exception.reason, NAME_TAKEN)
+        self.assertEqual(caught.exception.reason, FIRST)
         self.assertEqual((old.proofs, old.ended, other.told, watcher.told), ([PROVE_WITHIN], "", [], []))
         self.assertEqual([each.line for each in self.registry.guests if each.name == "laptop"], [old])
         self.registry.gone(old)  # it did not
         self.register(other, instance=2)
         self.assertEqual([type(each) for each in watcher.news()], [Absent, Present])
+
+    def test_clone(self) -> None:
+        """One that keeps coming is told that it is a clone, and so is the operator; until it is let in."""
+        old, other = self.come("laptop"), FakeLine("laptop")
+        for reason in (FIRST, CLONED, CLONED):
+            with self.assertRaises(Refused) as caught:
+                self.register(other, instance=2)
+            self.assertEqual(caught.exception.reason, reason)
+        self.assertEqual(len(self.registry.rivals.warnings(self.clock.seconds())), 1)
+        self.registry.gone(old)
+        self.register(other, instance=2)
+        self.assertEqual(self.registry.rivals.warnings(self.clock.seconds()), ())
 
     def test_same_process(self) -> None:
         """The same process by another line takes its place; the old line's end is no news then."""
