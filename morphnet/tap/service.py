@@ -89,6 +89,7 @@ class RoleService(MultiService):
 
     def startService(self) -> None:
         """Start, or end the process with one sentence."""
+        _heed_signals()
         live_by(reactor)  # before anything has been told when
         self.files = _allow_files()
         _settle_memory()
