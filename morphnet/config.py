@@ -223,6 +223,9 @@ class ServerConfig:
         default="fd73::/64", metadata={"help": "inner IPv6 addresses; the first is the server's; '' for none"}
     )
     nat: bool = field(default=True, metadata={"help": "let clients reach the world through this host"})
+    reachable_from: tuple[str, ...] = field(
+        default=(), metadata={"help": "networks outside whose machines may open connections to clients; none: nobody"}
+    )
     dns: tuple[str, ...] = field(default=(), metadata={"help": "DNS servers that clients shall use"})
     relays: tuple[str, ...] = field(
         default=(), metadata={"help": "HOST or HOST:PORT of relays where those who join here shall meet"}

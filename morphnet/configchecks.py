@@ -63,6 +63,10 @@ def _prefixes(value: tuple[str, ...]) -> str | None:
     return None
 
 
+def _networks(value: tuple[str, ...]) -> str | None:
+    return "must hold prefixes like 192.0.2.0/24" if "default" in value else _prefixes(value)
+
+
 def _addresses(value: tuple[str, ...]) -> str | None:
     for item in value:
         try:
@@ -147,6 +151,7 @@ CHECKS: dict[str, Check] = {
     "ServerConfig.pool4": _pool(4, 30),
     "ServerConfig.pool6": _pool(6, 126),
     "ServerConfig.dns": _addresses,
+    "ServerConfig.reachable_from": _networks,
     "RelayConfig.name": _name,
     "RelayConfig.listen": _some_addresses,
     "RelayConfig.relay_port": _port,

@@ -21,7 +21,7 @@ from morphnet.net.hosts import HostsBlock, hosts_changes
 from morphnet.net.journal import Change, Journal, Mended
 from morphnet.net.kernel import Kernel
 from morphnet.net.linux import LinuxKernel
-from morphnet.net.nat import Forwarding, NftTable, gateway_changes
+from morphnet.net.nat import Forwarding, NftTable, gateway_changes, only_inside
 from morphnet.net.outside import Network, outside
 from morphnet.net.routes import (
     Address,
@@ -83,6 +83,7 @@ class ServerNetwork:
     pool4: str  # in CIDR notation; "" for none
     pool6: str
     nat: bool = True
+    reachable_from: tuple[str, ...] = ()  # networks outside that may open connections to the pools
 
 
 class SyncedFile:
@@ -209,8 +210,9 @@ class Host:
         changes += into_tunnel(network.tun, into, families, has_ipv6(self._kernel), self._base)
         self._network = network
         self.keep_outside()
-        if network.mss_clamp:
-            changes.append(NftTable(network.tun))
+        own = self._only_inside(network.tun, inner)
+        if own or network.mss_clamp:
+            changes.insert(0, NftTable(network.tun, mss_clamp=network.mss_clamp, own=own, inside=own))
         self._journal.settle("tunnel", changes)
         dns = dns_changes(self._kernel, network.tun, network.dns)
         self._journal.settle("dns", dns, lenient=True)
@@ -224,7 +226,10 @@ class Host:
         inner = self._usable(network)
         pools = [each for each in (network.pool4, network.pool6) if each]
         changes = tun_changes(network.tun, network.mtu, inner, has_ipv6(self._kernel, network.tun), self._base)
-        changes += gateway_changes(self._kernel, network.tun, pools, network.nat)
+        own = self._only_inside(network.tun, [each.partition("/")[0] for each in inner])
+        inside, reachable_from = self._only_inside(network.tun, pools), network.reachable_from
+        table = NftTable(network.tun, tuple(pools), network.nat, own=own, inside=inside, reachable_from=reachable_from)
+        changes += gateway_changes(self._kernel, table)
         self._journal.settle("tunnel", changes)
 
     def set_uplinks(self, uplinks: Sequence[Uplink]) -> None:
@@ -300,6 +305,17 @@ class Host:
         if self._claim is None:
             self._claim = Base({each.table for each in self._kernel.facts().routes if each.protocol == PROTOCOL})
         return self._claim.number
+
+    def _only_inside(self, tun: str, networks: Sequence[str]) -> tuple[str, ...]:
+        """Those that are to be guarded against what comes by other devices."""
+        free, devices = only_inside(self._kernel, tun, networks)
+        if devices:
+            self._log.warn(
+                "not guarded against neighbours: {devices} has an address in {networks} as well; take another network",
+                devices=", ".join(devices),
+                networks=", ".join(each for each in networks if each not in free),
+            )
+        return free
 
     def _usable(self, network: ClientNetwork | ServerNetwork) -> list[str]:
         """The inner addresses that this machine can have."""

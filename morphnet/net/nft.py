@@ -20,7 +20,7 @@ PACKET_MARK, IIFNAME, OIFNAME, NFPROTO, L4PROTO = 3, 6, 7, 15, 16  # keys of `me
 DIRECTION, CONNECTION_MARK = 1, 3  # keys of `ct`
 ORIGINAL, REPLY = b"\0", b"\1"  # directions
 IPV4, IPV6, TCP = b"\x02", b"\x0a", b"\x06"  # what the last two may be
-INVALID, NEW = 1, 8  # connection states
+ESTABLISHED, RELATED = 2, 4  # connection states
 _SUBSYSTEM, _INET = 10, 1
 _NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE, _BEGIN, _END = 0, 2, 3, 6, 0x10, 0x11
 _GETTABLE, _GETCHAIN, _GETRULE = 1, 4, 7
@@ -89,10 +89,21 @@ def _end(network: str, offsets: tuple[int, int], equal: bool) -> bytes:
     return meta(NFPROTO, family) + load + _compare(net.network_address.packed, equal)
 
 
-def state(states: int) -> bytes:
-    """`ct state ...`: any of these."""
+def state(states: int, *, equal: bool = True) -> bytes:
+    """`ct state ...`: any of these; or, if not `equal`, none of them."""
     mask = struct.pack("=I", states)
-    return _expression("ct", _be32(2, 0), _be32(1, _REGISTER)) + _mask(mask) + _compare(bytes(4), False)
+    return _expression("ct", _be32(2, 0), _be32(1, _REGISTER)) + _mask(mask) + _compare(bytes(4), not equal)
+
+
+def came_by_its_way() -> bytes:
+    """`fib saddr . iif oif exists`: an answer to the source would leave by the device that the packet came in by."""
+    result, flags = _be32(2, 1), _be32(3, 0x1 | 0x8)  # an index; by source address and device
+    return _expression("fib", _be32(1, _REGISTER), result, flags) + _compare(bytes(4), False)
+
+
+def accept() -> bytes:
+    """`accept`."""
+    return _verdict(1)
 
 
 def connection(key: int, value: bytes) -> bytes:
@@ -116,8 +127,11 @@ def _immediate(value: bytes) -> bytes:
 
 def drop() -> bytes:
     """`drop`."""
-    verdict = _nest(2, _be32(1, 0))
-    return _expression("immediate", _be32(1, _VERDICT), _nest(2, verdict))
+    return _verdict(0)
+
+
+def _verdict(code: int) -> bytes:
+    return _expression("immediate", _be32(1, _VERDICT), _nest(2, _nest(2, _be32(1, code))))
 
 
 def masquerade() -> bytes:

@@ -92,7 +92,16 @@ class ServerService(RoleService):
         tun.open()
         inner4, inner6 = (interface(gateway(pool), pool) for pool in (config.pool4, config.pool6))
         self.host.server_up(
-            ServerNetwork(tun.name, inner4, inner6, config.tuning.mtu, config.pool4, config.pool6, config.nat)
+            ServerNetwork(
+                tun.name,
+                inner4,
+                inner6,
+                config.tuning.mtu,
+                config.pool4,
+                config.pool6,
+                config.nat,
+                config.reachable_from,
+            )
         )
         self.watch_host(node, tun.name)
 

@@ -28,6 +28,7 @@ from morphnet.net.linux import LinuxKernel
 from morphnet.net.uplinks import Uplink, UplinkScan, UplinkWatch
 from tests.lab.host_files import hosts_files, resolv_files
 from tests.lab.host_machine import RESOLV, Seen, add_uplink, machine, mount_private, plug_in, snapshot
+from tests.lab.host_neighbours import neighbours_of_client, neighbours_of_gateway
 from tests.lab.host_rivals import client_and_rivals, gateway_and_rivals, replaced_files
 
 SERVER = "203.0.113.1"
@@ -364,7 +365,8 @@ def _drain(tun: int) -> list[str]:
 
 CASES = (
     client_killed, server_killed, killed_anywhere, stopped, ways, strange_routes, hot_plug, flap, gateway, resolv_files,
-    hosts_files, client_and_rivals, gateway_and_rivals, replaced_files,
+    hosts_files, client_and_rivals, gateway_and_rivals, replaced_files, neighbours_of_client,
+    neighbours_of_gateway,
 )  # fmt: skip
 
 if __name__ == "__main__":

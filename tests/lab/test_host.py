@@ -53,7 +53,7 @@ class RecoveryTests(SynchronousTestCase):
         seen = observe("stopped")
         self.assertTrue(seen["same"])
         self.assertEqual(seen["mtu"], [["morph0", 1, 1200, 7300]])
-        self.assertEqual((seen["resolv"], seen["nft"]), ("nameserver 192.168.5.1\n", []))
+        self.assertEqual((seen["resolv"], len(seen["nft"])), ("nameserver 192.168.5.1\n", 1))  # the guard
         self.assertIn("nameserver 10.73.0.1", seen["ours"])
         self.assertEqual(seen["upstream"], ["192.168.5.1"])
         self.assertIn("in use by another morphnet", seen["refused"])
@@ -135,6 +135,32 @@ class UplinkTests(SynchronousTestCase):
         seen = observe("flap")
         self.assertEqual(seen["calls"], [["wan"], ["wan"]])
         self.assertLess(seen["took"][0], HOT_PLUG)
+
+
+class NeighbourTests(SynchronousTestCase):
+    """Figure D16."""
+
+    def test_client(self) -> None:
+        """
+        No neighbour of a client reaches its inner addresses, or sends into the tunnel in its name, whatever source he
+        writes, also where no MSS is clamped (among peers); peers, neighbours of its other addresses and itself do.
+        """
+        seen = observe("neighbours_of_client")
+        for clamped in (True, False):
+            self.assertEqual(seen[f"reached {clamped}"], {"10.73.0.2": [], "fd73::2": []})
+            self.assertEqual(seen[f"as us {clamped}"], [])
+        self.assertEqual(seen["peers"], [["10.73.0.9"], ["fd73::9"]])
+        self.assertEqual((seen["lan"], seen["itself"]), (["192.168.5.77", "2001:db8:5::77"], True))
+
+    def test_gateway(self) -> None:
+        """
+        No neighbour of a gateway reaches its inner addresses or its clients', or is taken for a client; networks that
+        may reach clients do, by their own device; clients reach the gateway.
+        """
+        seen = observe("neighbours_of_gateway")
+        self.assertEqual((seen["nat"], seen["routed"], seen["as a client"]), ({}, {}, []))
+        self.assertEqual(seen["open"], {"10.73.0.2": ["192.168.5.77"], "fd73::2": ["2001:db8:5::77"]})
+        self.assertEqual(seen["clients"], [["10.73.0.2"], ["fd73::2"]])
 
 
 class RivalTests(SynchronousTestCase):

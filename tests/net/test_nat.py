@@ -5,7 +5,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.net import nft
-from morphnet.net.nat import Forwarding, NftTable, chains, gateway_changes
+from morphnet.net.look import Look
+from morphnet.net.nat import Forwarding, NftTable, chains, gateway_changes, only_inside
 from morphnet.net.netlink import attributes, messages
 from morphnet.net.sysctl import Sysctl
 from tests.net.fake_kernel import FakeKernel
@@ -26,10 +27,36 @@ def chain_names(table: NftTable) -> list[str]:
 
 class TableTests(SynchronousTestCase):
     def test_chains(self) -> None:
-        """A gateway guards, shields, translates and clamps; without NAT it only guards and clamps; a client clamps."""
+        """A gateway guards, shields, translates and clamps; without NAT it does not translate; a client guards."""
         self.assertEqual(chain_names(NftTable("morph0", POOLS, True)), ["guard", "shield", "nat", "clamp"])
-        self.assertEqual(chain_names(NftTable("morph0", POOLS, False)), ["guard", "clamp"])
-        self.assertEqual(chain_names(NftTable("morph0")), ["clamp"])
+        self.assertEqual(chain_names(NftTable("morph0", POOLS, False)), ["guard", "shield", "clamp"])
+        self.assertEqual(chain_names(NftTable("morph0", mss_clamp=False, own=("10.73.0.2",))), ["guard"])
+
+    def test_only_inside(self) -> None:
+        """Where another device has an address in an inner network, that one is not guarded, and the device is named."""
+        kernel = FakeKernel()
+        kernel.addresses = {("morph0", "10.73.0.1/24"), ("lan", "10.73.0.50/24"), ("lan", "2001:db8::1/64")}
+        self.assertEqual(only_inside(kernel, "morph0", POOLS), (("fd73::/64",), ["lan"]))
+        self.assertEqual(only_inside(kernel, "morph0", ["10.73.0.1", "10.73.0.50"]), (("10.73.0.1",), ["lan"]))
+
+    def test_outline(self) -> None:
+        """A table that is as it was made looks so; without any of its parts, or with one more rule, it does not."""
+        kernel, table = FakeKernel(), NftTable("morph0", POOLS, True, own=("10.73.0.1",), inside=POOLS)
+        self.assertFalse(table.stands(Look(kernel)))
+        table.apply(kernel)
+        self.assertTrue(table.stands(Look(kernel)))
+        whole = list(kernel.tables)
+        for number, (kind, _) in enumerate(whole):
+            kernel.tables = whole[:number] + whole[number + 1 :]
+            if kind in (3, 6):  # NEWCHAIN, NEWRULE
+                self.assertFalse(table.stands(Look(kernel)), number)
+        rule = nft.add_rule(table.name, "guard", nft.accept())
+        for more in (rule, nft.add_rule(table.name, "shield", nft.drop())):
+            kernel.tables = [*whole, (6, next(messages(more))[2])]
+            self.assertFalse(table.stands(Look(kernel)))
+        others = nft.add_rule("docker", "guard", nft.accept())
+        kernel.tables = [*whole, (6, next(messages(others))[2])]
+        self.assertTrue(table.stands(Look(kernel)))
 
     def test_absent_family(self) -> None:
         """A family without a pool is dropped altogether."""
@@ -97,15 +124,16 @@ class ForwardingTests(SynchronousTestCase):
     def test_router_advertisements(self) -> None:
         """A gateway that lives from router advertisements goes on doing so: accept_ra is 2 before forwarding is on."""
         self.kernel.advertised = ["wan"]
-        changes = gateway_changes(self.kernel, "morph0", POOLS, True)
+        changes = gateway_changes(self.kernel, NftTable("morph0", POOLS, True))
         accept = Sysctl("net/ipv6/conf/wan/accept_ra", "2")
         self.assertEqual(changes, [NftTable("morph0", POOLS, True), Forwarding(4), accept, Forwarding(6)])
         self.kernel.values["net/ipv6/conf/wan/accept_ra"] = "2"
-        self.assertIn(accept, gateway_changes(self.kernel, "morph0", POOLS, True))
+        self.assertIn(accept, gateway_changes(self.kernel, NftTable("morph0", POOLS, True)))
 
     def test_without_nat(self) -> None:
         """Without NAT forwarding stays as its owner has it."""
-        self.assertEqual(gateway_changes(self.kernel, "morph0", POOLS, False), [NftTable("morph0", POOLS, False)])
+        table = NftTable("morph0", POOLS, False)
+        self.assertEqual(gateway_changes(self.kernel, table), [table])
 
     def test_sysctl(self) -> None:
         """A sysctl goes back, unless it was so before or somebody has changed it since."""
