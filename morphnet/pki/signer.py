@@ -27,6 +27,7 @@ from morphnet.pki.files import load_authority, trusted_cas
 from morphnet.pki.revocations import Draft
 from morphnet.pki.signing import Signer
 
+LATEST = 253402300800  # Unix seconds: the year 10000
 LONGEST = 64 << 20  # bytes of a request: a list of revocations, with all its parts
 
 
@@ -55,9 +56,9 @@ def _act(asked: Mapping[str, Any], signer: Signer) -> dict[str, Any]:
             sign = signer.join if verb == "join" else signer.renew
             return {"certificate": sign(_text(asked["shown"]), _text(asked["csr"]), _texts(asked["addresses"])).pem}
         case "revocations":
-            recent = {_text(serial): int(at) for serial, at in _table(asked["recent"]).items()}
+            recent = {_text(serial): int(_moment(at)) for serial, at in _table(asked["recent"]).items()}
             parts = {_text(digest): _text(part) for digest, part in _table(asked["parts"]).items()}
-            signed = signer.revocations(Draft(int(asked["number"]), float(asked["at"]), recent, parts))
+            signed = signer.revocations(Draft(int(asked["number"]), _moment(asked["at"]), recent, parts))
             return {"crl": signed.pem, "recent": dict(signed.recent)}
     raise Refused("request for something else")
 
@@ -65,6 +66,13 @@ def _act(asked: Mapping[str, Any], signer: Signer) -> dict[str, Any]:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("no text")
+    return value
+
+
+def _moment(value: object) -> float:
+    """Unix seconds that a certificate can name: what is far beyond has the C library refuse it in its own way."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < LATEST:
+        raise ValueError("no moment")
     return value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from pathlib import Path
 
 from morphnet import configlines
@@ -15,6 +16,8 @@ from morphnet.net.journal import decode_journal, encode_change
 from morphnet.net.proxied import CERTIFICATE, Proxied
 from morphnet.net.routes import Address
 from morphnet.pki import authority, invitation, revocations
+from morphnet.pki.signer import answer
+from morphnet.pki.signing import Signer
 from tests import fakes_pki
 from tests.fuzz.target import Target, of_text
 
@@ -58,7 +61,19 @@ _NETWORK = fakes_pki.an_authority()
 _REQUEST = authority.make_request(fakes_pki.a_key(9), "laptop").encode()
 _LISTED = _NETWORK.revocations(["ab12"], now=fakes_pki.NOW)
 
+
+def _ask_signer(data: bytes) -> object:
+    """Whatever is asked, there is an answer, and the process does not end."""
+    made = Signer(_NETWORK, [_NETWORK.certificate], fakes_pki.LooseBook(), lambda: fakes_pki.NOW)
+    return json.dumps(answer(data, lambda: made))
+
+
+_INVITED = authority.as_pem(fakes_pki.an_invitation(_NETWORK).certificate).decode()
+_JOIN = {"ask": "join", "shown": _INVITED, "csr": _REQUEST.decode(), "addresses": ["10.73.0.9"]}
+_REVOKE = {"ask": "revocations", "number": 7, "at": fakes_pki.NOW, "recent": {"ab12": 7}, "parts": {}}
+
 SIGNED = (
+    Target("signer", _ask_signer, (), tuple(json.dumps(each).encode() for each in (_JOIN, _REVOKE))),
     Target(
         "invitations",
         of_text(invitation.decode),

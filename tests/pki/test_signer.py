@@ -84,7 +84,7 @@ class AnswerTests(SynchronousTestCase):
 
     def test_numbers_without_end(self) -> None:
         """Numbers that no date can be are refused."""
-        for at in (1e300, -1e300, 10**30, float("inf"), float("nan"), "x", None):
+        for at in (1e300, -1e300, 1e18, -1e18, -1.0, True, 10**30, float("inf"), float("nan"), "x", None):
             for recent in ({}, {"ab": at}, {"-1": 5}, {"x": 5}):
                 said = self._ask(ask="revocations", number=7, at=at, recent=recent, parts={})
                 self.assertEqual(list(said), ["refused"], (at, recent))
