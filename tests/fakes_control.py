@@ -18,6 +18,7 @@ from morphnet.errors import Refused
 from morphnet.net.control_client import Link, Pushed
 from morphnet.net.control_server import Caller, ControlServer
 from morphnet.net.tls import Peer, ServerTls
+from morphnet.wire.revoking import Listing
 from morphnet.wire.signals import Goodbye, Hello, Joined, Renewed, Scheduler, Welcome
 from tests.fakes_tls import CLIENT, SERVER, FakeCa
 from tests.wire.test_signals import WELCOME
@@ -171,7 +172,8 @@ class FakeOffice:
         self.hold: Deferred[None] | None = None  # hello waits for it
         self.callers: list[Caller] = []
         self.hellos: list[Hello] = []
-        self.signals: list[Scheduler | Goodbye] = []
+        self.signals: list[Scheduler | Goodbye | Listing] = []
+        self.welcomes: list[Hello] = []
         self.went: list[str] = []
         self.keys: list[bytes] = []
         self.joined: list[tuple[str, str, str]] = []
@@ -187,7 +189,11 @@ class FakeOffice:
         self.keys.append(caller.export(bytes.fromhex(WELCOME.session)))
         return WELCOME
 
-    def signal(self, caller: Caller, signal: Scheduler | Goodbye) -> None:
+    def welcomed(self, caller: Caller, hello: Hello) -> None:
+        """See Office."""
+        self.welcomes.append(hello)
+
+    def signal(self, caller: Caller, signal: Scheduler | Goodbye | Listing) -> None:
         """See Office."""
         self.signals.append(signal)
 
@@ -258,7 +264,7 @@ class Gateway:
         self.ca = FakeCa()
         self.office = FakeOffice()
         self.revoked: set[str] = set()
-        self.tls = ServerTls(self.ca.identity("gateway", SERVER), lambda serial: serial in self.revoked)
+        self.tls = ServerTls(self.ca.identity("gateway", SERVER), lambda peer: peer.serial in self.revoked)
         self.server = ControlServer(self.tls, self.office, self.net)
         self.net.servers[SERVER_HOST] = self.server.factory
         self.laptop = self.ca.identity("laptop", CLIENT)

@@ -16,22 +16,13 @@ from txaio.tx import config as autobahn_config
 from morphnet.net.dial import Destination, Net
 from morphnet.net.limits import Limits
 from morphnet.net.relay_client import RelayClient
-from morphnet.net.relay_server import RelayServer
+from morphnet.net.relay_server import RelayLine, RelayServer
 from morphnet.net.tls import ClientTls, Identity, ServerTls
 from morphnet.net.websocket import SUBPROTOCOL
 from morphnet.rendezvous.registry import Registry, Terms
 from morphnet.wire.batch import Arrival
-from morphnet.wire.relaying import (
-    EVERYBODY,
-    Drain,
-    Present,
-    Register,
-    Registered,
-    RelayMessage,
-    Renewed,
-    Revocations,
-    decode,
-)
+from morphnet.wire.relaying import EVERYBODY, Drain, Present, Register, Registered, RelayMessage, Renewed, decode
+from morphnet.wire.revoking import Listing
 from tests.fakes_control import CLIENT_HOST, SERVER_HOST, FakeNet, address_of
 from tests.fakes_tls import CLIENT, SERVER, FakeCa
 
@@ -74,7 +65,7 @@ class FakeListener:
         """See Listener."""
         self.heard.append(("absent", name))
 
-    def said(self, relay: RelayClient, message: Drain | Renewed | Revocations) -> None:
+    def said(self, relay: RelayClient, message: Drain | Renewed | Listing) -> None:
         """See Listener."""
         self.heard.append(("said", message))
 
@@ -89,6 +80,25 @@ class FakeListener:
     def arrived(self, arrivals: Sequence[Arrival]) -> None:
         """See Listener."""
         self.arrivals += [(each.source.host, bytes(each.data), each.size) for each in arrivals]
+
+
+class FakeLists:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[object, ...]] = []
+
+    def joined(self, line: RelayLine, number: int) -> None:
+        """See Lists."""
+        self.told.append(("joined", line.name, number))
+
+    def left(self, line: RelayLine) -> None:
+        """See Lists."""
+        self.told.append(("left", line.name))
+
+    def heard(self, line: RelayLine, message: Listing) -> None:
+        """See Lists."""
+        self.told.append(("heard", line.name, message))
 
 
 class Raw(WebSocketClientProtocol):
@@ -126,13 +136,14 @@ class RelayTestCase(SynchronousTestCase):
         self.net, self.ca = FakeNet(), FakeCa()
         self.patch(autobahn_config, "loop", self.net)  # the one clock that Autobahn knows
         self.revoked: set[str] = set()
-        self.tls = ServerTls(self.ca.identity("relay", SERVER), self.revoked.__contains__)
+        self.tls = ServerTls(self.ca.identity("relay", SERVER), lambda peer: peer.serial in self.revoked)
         self.serve()
 
     def serve(self, limits: Limits = MANY, terms: Terms = Terms()) -> None:  # noqa: B008  # frozen
         """Anew, with other limits."""
         self.registry = Registry(self.net, random.Random(1).randbytes, terms)
-        self.relay = RelayServer(self.tls, self.registry, self.net, limits)
+        self.lists = FakeLists()
+        self.relay = RelayServer(self.tls, self.registry, self.net, self.lists, limits)
         self.net.servers[SERVER_HOST] = self.relay.factory
 
     def client(

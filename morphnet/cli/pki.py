@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import partial
 
 import click
 from rich.console import Console
@@ -15,13 +16,15 @@ from morphnet.config import ServerConfig
 from morphnet.errors import ConfigError, HostError
 from morphnet.ops.feedclient import ask
 from morphnet.ops.places import FEED
+from morphnet.pki.asking import Signers
 from morphnet.pki.authority import CLIENT_LIFETIME, describe, names_of, serial_text
 from morphnet.pki.book import RELEASE, REVOKE, Book, Entry, signer_directory
 from morphnet.pki.expiry import CA_SOON, SOON, trouble
-from morphnet.pki.files import CA, load_authority, read_certificate, read_key, write_certificate
+from morphnet.pki.files import CA, load_authority, read_certificate, read_key, trusted_cas, write_certificate
 from morphnet.pki.names import checked_host
 from morphnet.rights import rights_of
 from morphnet.store.base import CertificateRecord
+from morphnet.tap.publishing import Publisher
 from morphnet.text import printable
 
 _PATIENCE = 2.0  # seconds to wait for the running server
@@ -128,20 +131,22 @@ def revoke(name: str, release: bool, place: Place) -> None:
             if each.serial not in recorded:
                 ledger.add_certificate(CertificateRecord(each.serial, name, "client", each.at + CLIENT_LIFETIME))
         serials = ledger.revoke(name, at)
-        known = bool(serials) or any(each.name == name for each in ledger.certificates())
+        records = ledger.certificates()
         if release:
             ledger.release(name)
     with rights_of(book), Book(book).opened() as entries:
-        for serial in serials:
-            entries.add(Entry(at, REVOKE, name, serial))
+        entries.add(*(Entry(at, REVOKE, name, serial) for serial in serials))
         if release:
             entries.add(Entry(at, RELEASE, name))
-    if not known:
+    if not any(each.name == name for each in records):
         raise ConfigError(f"nobody is called {name!r}: `morphnet pki list` shows who there is")
+    try:
+        publish(config, records)
+    finally:
+        told = tell(config, place)
     if not serials:
         click.echo(f"{name} has nothing left to revoke.")
         return
-    told = tell(config, place)
     whom = f"the running {' and '.join(told)} told" if told else "nothing of ours runs here now"
     click.echo(f"Revoked {len(serials)} of {name}; {whom}.")
 
@@ -184,6 +189,19 @@ def _renew_server(config: ServerConfig, addresses: list[str]) -> float:
     with rights_of(config.pki_dir):
         write_certificate(config.pki_dir, config.name, certificate)
     return ends
+
+
+def publish(config: ServerConfig, records: list[CertificateRecord]) -> None:
+    """
+    Sign the list of all that is revoked, for the processes here to tell everybody.
+
+    :raises ConfigError: the CA is not here, or not good now.
+    :raises HostError: the list cannot be written.
+    """
+    signers = Signers(config.pki_dir, config.state_dir)
+    rights = partial(rights_of, config.state_dir)
+    cas = trusted_cas(config.pki_dir)
+    Publisher(config.state_dir, lambda: cas, signers.sign_revocations, rights).publish(records, now())
 
 
 def tell(config: ServerConfig, place: Place) -> list[str]:

@@ -22,6 +22,7 @@ from morphnet.errors import MalformedFrame, PeerError, Refused
 from morphnet.net.limits import TokenBucket
 from morphnet.net.tls import Peer, established, exporter, handshake_trouble
 from morphnet.wire.messages import phrase
+from morphnet.wire.revoking import Listing
 from morphnet.wire.signals import Goodbye, Ping, Pong, Signal, SignalReader, encode
 
 
@@ -121,6 +122,10 @@ class ControlLink(Protocol):
                 self.drop("peer does not read")
                 return
         self._tls().write(data)
+
+    def tell(self, message: Listing) -> None:
+        """Send what is to be said of revoked certificates."""
+        self.send(message)
 
     def close(self, reason: str = "") -> None:
         """Say Goodbye and end the link."""

@@ -16,7 +16,8 @@ from twisted.python.failure import Failure
 from morphnet.errors import MalformedFrame, PeerError, Refused
 from morphnet.net.control import PACE, ControlLink, Pace
 from morphnet.net.dial import Destination, Dial, Net, phrase_of
-from morphnet.net.tls import ClientTls, is_certificate_alert
+from morphnet.net.tls import ClientTls, Peer, is_certificate_alert
+from morphnet.wire.revoking import Listing
 from morphnet.wire.signals import (
     Drain,
     Goodbye,
@@ -34,9 +35,8 @@ from morphnet.wire.signals import (
     Welcome,
 )
 
-Pushed = (
-    Ids | Drain | Goodbye | Revoked | Notice | Scheduler | Renewed | Refusal
-)  # what a server may say after its Welcome
+# What a server may say after its Welcome.
+Pushed = Ids | Drain | Goodbye | Revoked | Notice | Scheduler | Renewed | Refusal | Listing
 _ANSWERS: dict[type, type[Welcome] | type[Joined] | type[Renewed]] = {Hello: Welcome, Join: Joined, Renew: Renewed}
 _NOT_OURS = "the server does not accept our certificate"
 
@@ -68,11 +68,18 @@ class Link(typing.Protocol):
     def local_host(self) -> str:
         "Our numeric address that the call was made from."
 
+    @property
+    def peer(self) -> Peer | None:
+        "The server's certificate."
+
     def export(self, context: bytes) -> bytes:
         "64 bytes of key material that only the two ends know."
 
     def send(self, signal: Signal) -> None:
         "Tell the server something."
+
+    def tell(self, message: Listing) -> None:
+        "Tell the server something of revoked certificates."
 
     def close(self, reason: str = "") -> None:
         "Say Goodbye and hang up."

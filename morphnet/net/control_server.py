@@ -20,6 +20,7 @@ from morphnet.net.limits import LIMITS, Limits, Lobby, SourceLimiter, source_of
 from morphnet.net.tls import Complaints, Peer, ServerTls, same_name
 from morphnet.pki.authority import read_description
 from morphnet.wire.messages import phrase
+from morphnet.wire.revoking import Listing
 from morphnet.wire.signals import (
     VERSION,
     Goodbye,
@@ -53,6 +54,10 @@ class Caller(typing.Protocol):
         "As in its certificate."
 
     @property
+    def peer(self) -> Peer | None:
+        "Its certificate."
+
+    @property
     def serial(self) -> str:
         "Its certificate's, see tls.Peer."
 
@@ -78,6 +83,9 @@ class Caller(typing.Protocol):
     def send(self, signal: Signal) -> None:
         "Push a signal."
 
+    def tell(self, message: Listing) -> None:
+        "Say something of revoked certificates."
+
     def close(self, reason: str = "") -> None:
         "Say Goodbye and hang up."
 
@@ -99,7 +107,11 @@ class Office(typing.Protocol):
         """
         ...
 
-    def signal(self, caller: Caller, signal: Scheduler | Goodbye) -> None:
+    def welcomed(self, caller: Caller, hello: Hello) -> None:
+        """The caller has been sent the Welcome that `hello` gave; what is sent from now on comes after it."""
+        ...
+
+    def signal(self, caller: Caller, signal: Scheduler | Goodbye | Listing) -> None:
         """A caller who was welcomed says something."""
         ...
 
@@ -158,7 +170,7 @@ class ServerLink(ControlLink):
         self.finish(Refusal(phrase(reason)), reason)
 
     def received(self, signal: Signal) -> None:
-        if self._welcomed and isinstance(signal, Scheduler):
+        if self._welcomed and isinstance(signal, Scheduler | Listing):
             self._server.office.signal(self, signal)
         elif self._welcomed and isinstance(signal, Goodbye):
             self._server.office.signal(self, signal)
@@ -228,6 +240,7 @@ class ServerLink(ControlLink):
         self._welcomed = True
         self.send(welcome)
         self.settled()
+        self._server.office.welcomed(self, hello)
 
     async def _join(self, join: Join) -> None:
         assert self.peer is not None  # there was a handshake

@@ -14,8 +14,8 @@ from urllib.parse import unquote
 from cryptography import x509
 
 from morphnet.errors import Refused
-from morphnet.net.tls import Peer
-from morphnet.pki.authority import check, network_of
+from morphnet.net.tls import Peer, Revoked
+from morphnet.pki.authority import check, describe, network_of
 from morphnet.pki.unreadable import UNREADABLE
 
 CERTIFICATE, ADDRESS = "x-client-cert", "x-forwarded-for"  # headers, in lower case
@@ -26,13 +26,10 @@ UNKNOWN = "127.0.0.1"  # the address of a node of which the proxy says nothing
 class Proxied:
     """
     :param cas: of the networks that may meet here.
-    :param revoked: asked with a serial.
     :param now: Unix seconds.
     """
 
-    def __init__(
-        self, cas: Sequence[x509.Certificate], revoked: Callable[[str], bool], now: Callable[[], float]
-    ) -> None:
+    def __init__(self, cas: Sequence[x509.Certificate], revoked: Revoked, now: Callable[[], float]) -> None:
         self._cas, self._revoked, self._now = cas, revoked, now
 
     def peer(self, headers: Mapping[str, str]) -> Peer:
@@ -51,14 +48,16 @@ class Proxied:
         why = Refused("certificate of a foreign CA")
         for ca in self._cas:
             try:
-                found = check(certificate, ca, "client", "", now=self._now())
+                kind = "server" if describe(certificate).kind == "server" else "client"
+                found = check(certificate, ca, kind, "", now=self._now())
             except Refused as refused:
                 if refused.reason != why.reason:
                     raise
                 continue
-            if self._revoked(found.serial):
+            found = dataclasses.replace(found, issuer=network_of(ca))
+            if self._revoked(found):
                 raise Refused("certificate revoked")
-            return dataclasses.replace(found, issuer=network_of(ca))
+            return found
         raise why
 
     @staticmethod

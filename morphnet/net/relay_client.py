@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 
 from morphnet.errors import MalformedFrame, Refused
 from morphnet.net.dial import Destination, Dial, Net, phrase_of
-from morphnet.net.tls import ClientTls, established, handshake_trouble, is_certificate_alert
+from morphnet.net.tls import ClientTls, Peer, established, handshake_trouble, is_certificate_alert
 from morphnet.net.websocket import HANDSHAKE, Socket, client_factory
 from morphnet.wire import signals
 from morphnet.wire.batch import Arrival, Departure, Endpoint
@@ -33,7 +33,6 @@ from morphnet.wire.relaying import (
     RelayMessage,
     Renew,
     Renewed,
-    Revocations,
     TurnedAway,
     Undelivered,
     address,
@@ -45,6 +44,7 @@ from morphnet.wire.relaying import (
     unbundle,
 )
 from morphnet.wire.relaying import HANDSHAKE as TLS_BYTES
+from morphnet.wire.revoking import Listing, PartsWanted, Revocations, RevokedPart
 
 
 class Listener(typing.Protocol):
@@ -78,7 +78,7 @@ class Listener(typing.Protocol):
         """It is gone."""
         ...
 
-    def said(self, relay: RelayClient, message: Drain | Revocations | Renewed) -> None:
+    def said(self, relay: RelayClient, message: Drain | Renewed | Listing) -> None:
         """The relay has something to say."""
         ...
 
@@ -108,6 +108,7 @@ class RelayClient:
         self.answer: Registered | None = None  # while the line is up
         self.address = ""  # numeric, of the relay, while the line is up
         self.group = ""
+        self.peer: Peer | None = None  # the relay's certificate, while the line is up
         self.sent = self.received = self.sent_bytes = self.received_bytes = 0  # envelopes of datagrams
         self.pq = "require"  # or "allow": a proxy in front of a relay may know no ML-KEM; peers require it all the same
         self.refused = 0  # that found the line full, or down
@@ -162,7 +163,7 @@ class RelayClient:
         gone = list(self.peers)
         self.peers.clear()
         self._names.clear()
-        self.answer, self.address = None, ""
+        self.answer, self.address, self.peer = None, "", None
         return gone
 
     # -- what the socket tells -----------------------------------------------------------------------------------------
@@ -178,7 +179,7 @@ class RelayClient:
         connection = socket.connection()
         assert connection is not None  # the factory is behind TLS
         try:
-            _, self.group = established(connection, self.pq)
+            self.peer, self.group = established(connection, self.pq)
         except Refused as refused:
             socket.drop(refused.reason)
             return
@@ -220,7 +221,7 @@ class RelayClient:
                     self._listener.absent(self, message.name)
             case Undelivered():
                 self.refused += 1
-            case Drain() | Revocations() | Renewed():
+            case Drain() | Renewed() | Revocations() | PartsWanted() | RevokedPart():
                 self._listener.said(self, message)
             case _:
                 raise MalformedFrame(f"{message.type} out of place")
@@ -264,7 +265,12 @@ class RelayClient:
         """Ask the relay for our next certificate."""
         self.tell(Renew(request.csr, request.certificate))
 
-    def tell(self, message: Revocations | Renew) -> None:
+    def drop(self, reason: str) -> None:
+        """Hang up at once; the listener hears that the line is lost."""
+        if self._socket is not None:
+            self._socket.drop(reason)
+
+    def tell(self, message: Listing | Renew) -> None:
         """Tell the relay something."""
         if self._socket is not None and self.answer is not None:
             self._socket.send_text(encode(message))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -20,8 +21,10 @@ from morphnet.net.websocket import Socket, server_factory
 from morphnet.rendezvous.registry import COME_AGAIN, Registry
 from morphnet.wire.messages import phrase
 from morphnet.wire.places import LINE, Place
-from morphnet.wire.relaying import Register, RelayMessage, Renew, Revocations, TurnedAway, Watch, decode, encode
+from morphnet.wire.relaying import Register, Registered, RelayMessage, Renew, TurnedAway, Watch, decode, encode
+from morphnet.wire.revoking import Listing
 
+REGISTERED_NOWHERE = 1  # the number of a server, which is no guest
 REGISTER_WITHIN = 10.0  # seconds from an open socket to its first message
 REGISTER_WITH = 256 << 10  # bytes until then
 COMINGS, COMINGS_AT_ONCE = 0.5, 10  # times a second that one name may register: everybody is told each time
@@ -33,10 +36,12 @@ class RelayLine:
 
     def __init__(self, socket: Socket, peer: Peer, host: str) -> None:
         self._socket = socket
+        self.peer = peer
         self.name, self.network, self.serial = peer.name, peer.issuer, peer.serial
         self.observed = Place(LINE, host, socket.port)
         self.registered = False
         self.spent = 0  # bytes, before it has registered
+        self.is_guest = peer.kind == "client"  # a server only brings and fetches lists of what is revoked
         self.timer: IDelayedCall | None = None
 
     def tell(self, message: RelayMessage) -> None:
@@ -60,6 +65,22 @@ class RelayLine:
         self._socket.end(reason)
 
 
+class Lists(typing.Protocol):
+    """Who spreads lists of revoked certificates."""
+
+    def joined(self, line: RelayLine, number: int) -> None:
+        """A line is registered; the number of the list that it has."""
+        ...
+
+    def left(self, line: RelayLine) -> None:
+        """It is gone; harmless when it was not registered."""
+        ...
+
+    def heard(self, line: RelayLine, message: Listing) -> None:
+        """It has something to say."""
+        ...
+
+
 class Doorway(TLSMemoryBIOFactory):
     """Turns a connection away before TLS has seen a byte of it."""
 
@@ -81,6 +102,7 @@ class RelayServer:
     All lines. `factory` is what an endpoint listens with.
 
     :param door: our end of TLS; or, on a port that only a proxy on this machine reaches, who reads what that says.
+    :param lists: who spreads what is revoked.
     """
 
     _log = Logger()
@@ -90,13 +112,13 @@ class RelayServer:
         door: ServerTls | Proxied,
         registry: Registry,
         reactor: Any,
+        lists: Lists,
         limits: Limits = LIMITS,
         pq: str = "require",
     ) -> None:
-        self.registry, self.clock = registry, reactor
+        self.registry, self.clock, self._lists = registry, reactor, lists
         self.complaints = Complaints(reactor.seconds)
         self.closing = False
-        self.told_revocations: Callable[[str, str], None] = lambda network, crl: None  # a node brings a list
         self.asked_renewal: Callable[[RelayLine, Renew], None] = lambda line, message: None
         self._limits, self._pq = limits, pq
         self._limiter = SourceLimiter(limits.rate, limits.burst, limits.sources)
@@ -178,7 +200,7 @@ class RelayServer:
         connection = socket.connection()
         assert connection is not None  # the factory is behind TLS
         peer, _ = established(connection, self._pq)
-        if peer.kind != "client":
+        if peer.kind not in ("client", "server"):
             raise Refused("certificate of a wrong usage")
         return peer, socket.host
 
@@ -187,12 +209,13 @@ class RelayServer:
         line, message = self._line(socket), decode(text)
         if isinstance(message, Register) and not line.registered:
             self._register(socket, line, message)
-        elif isinstance(message, Watch) and line.registered:
+        elif isinstance(message, Watch) and line.registered and line.is_guest:
             self.registry.watch(line, message.names)
-        elif isinstance(message, Revocations) and line.registered:
-            self.registry.charge(line, REVOCATIONS)
-            self.told_revocations(line.network, message.crl)
-        elif isinstance(message, Renew) and line.registered:
+        elif isinstance(message, Listing) and line.registered:
+            if line.is_guest:
+                self.registry.charge(line, REVOCATIONS)
+            self._lists.heard(line, message)
+        elif isinstance(message, Renew) and line.registered and line.is_guest:
             self.asked_renewal(line, message)
         else:
             raise MalformedFrame(f"{message.type} out of place")
@@ -201,7 +224,10 @@ class RelayServer:
         try:
             if not self._comings.admit(f"{line.network} {line.name}", now=self.clock.seconds()):
                 raise Refused("it comes too often")
-            self.registry.register(line, message)
+            if line.is_guest:
+                self.registry.register(line, message)
+            else:
+                self._admit_server(line)
         except Refused as refused:
             self.complaints.add(refused.reason)
             line.tell(TurnedAway(phrase(refused.reason), COME_AGAIN))
@@ -211,11 +237,37 @@ class RelayServer:
         if line.timer is not None:
             line.timer.cancel()
             line.timer = None
+        self._lists.joined(line, message.revocations)
+
+    def _admit_server(self, line: RelayLine) -> None:
+        """:raises Refused: its certificate was revoked since the handshake."""
+        if self.registry.is_revoked(line.network, line.serial):
+            raise Refused("certificate revoked")
+        line.tell(
+            Registered(REGISTERED_NOWHERE, (str(line.observed),), revocations=self.registry.list_number(line.network))
+        )
+
+    def end_revoked(self) -> None:
+        """Hang up on whoever shows a certificate that is revoked now, and is no guest yet, or never will be."""
+        for socket, line in list(self._lines.items()):
+            if line is not None and self.registry.is_revoked(line.network, line.serial):
+                socket.end("certificate revoked")
+
+    def end_expired(self, wall: float) -> None:
+        """
+        Hang up on whoever has shown a certificate that has expired since.
+
+        :param wall: Unix seconds.
+        """
+        for socket, line in list(self._lines.items()):
+            if line is not None and line.peer.not_after <= wall:
+                self.registry.gone(line)
+                socket.end("certificate expired")
 
     def binary(self, socket: Socket, content: bytes) -> None:
         """:raises MalformedFrame: it has not registered, or there is nothing in it."""
         line = self._line(socket)
-        if not line.registered:
+        if not line.registered or not line.is_guest:
             raise MalformedFrame("envelope of nobody")
         self.registry.forward(line, content)
 
@@ -242,6 +294,7 @@ class RelayServer:
             if line.timer is not None and line.timer.active():
                 line.timer.cancel()
             self.registry.gone(line)
+            self._lists.left(line)
         self._tell_empty()
 
     def _line(self, socket: Socket) -> RelayLine:

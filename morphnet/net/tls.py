@@ -61,6 +61,7 @@ class Identity:
 
 
 Peer = Description  # the other end, as its certificate says; `name` is the first one it has
+Revoked = Callable[[Peer], bool]  # whether a certificate is revoked: asked at every handshake, must not block
 
 
 class Complaints:
@@ -144,7 +145,8 @@ class _Side:
     excused: tuple[x509.ObjectIdentifier, ...] = ()  # the usages that we take though OpenSSL does not
     explains = False  # let one that `judge` refuses through the handshake, so that `established` can say why
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, revoked: Revoked) -> None:
+        self._revoked = revoked
         self.use(identity)
 
     def use(self, identity: Identity) -> None:
@@ -157,9 +159,22 @@ class _Side:
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
         self._context = context
 
-    def judge(self, certificate: x509.Certificate) -> Peer:
+    def judge(self, peer: Peer, certificate: x509.Certificate) -> None:
         """:raises Refused: not for us."""
         raise NotImplementedError
+
+    def _judged(self, certificate: x509.Certificate, network: str) -> Peer:
+        """
+        Who it is.
+
+        :param network: of the CA that has signed.
+        :raises Refused: not for us, or revoked.
+        """
+        peer = replace(describe(certificate), issuer=network)
+        self.judge(peer, certificate)
+        if self._revoked(peer):
+            raise Refused("certificate revoked")
+        return peer
 
     def _connection(self) -> SSL.Connection:
         connection = SSL.Connection(self._context, None)
@@ -180,7 +195,7 @@ class _Side:
             if depth:
                 outcome.network = network_of(certificate)
             else:
-                outcome.peer = replace(self.judge(certificate), issuer=outcome.network)
+                outcome.peer = self._judged(certificate, outcome.network)
         except Refused as refused:
             outcome.trouble = refused.reason
             return bool(ok) and self.explains
@@ -194,31 +209,22 @@ class _Side:
 class ServerTls(_Side):
     """
     The server's end: lets in clients, invitations and relays that are not revoked.
-
-    :param revoked: asked at every handshake with a serial (see Peer); must not block.
     """
 
-    excused = (INVITE_USAGE, ExtendedKeyUsageOID.SERVER_AUTH)  # a relay asks for its next certificate
+    # A relay asks for its next certificate, a server tells a relay what is revoked.
+    excused = (INVITE_USAGE, ExtendedKeyUsageOID.SERVER_AUTH)
     # OpenSSL's alert for our own refusals is "internal error", which tells a revoked client nothing.
     explains = True
-
-    def __init__(self, identity: Identity, revoked: Callable[[str], bool]) -> None:
-        self._revoked = revoked
-        super().__init__(identity)
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         connection = self._connection()
         connection.set_accept_state()
         return connection
 
-    def judge(self, certificate: x509.Certificate) -> Peer:
-        """:raises Refused: revoked; which kind may say what is the control port's and the relay's affair."""
-        peer = describe(certificate)
+    def judge(self, peer: Peer, certificate: x509.Certificate) -> None:
+        """:raises Refused: a CA; which other kind may say what is the control port's and the relay's affair."""
         if peer.kind not in ("client", "invite", "server"):
             raise Refused(_VERIFY_TROUBLE[_WRONG_PURPOSE])
-        if self._revoked(peer.serial):
-            raise Refused("certificate revoked")
-        return peer
 
 
 @implementer(IOpenSSLClientConnectionCreator)
@@ -229,9 +235,9 @@ class ClientTls(_Side):
     :param server_name: DNS name or IP address that must be in the server's subjectAltName.
     """
 
-    def __init__(self, identity: Identity, server_name: str) -> None:
+    def __init__(self, identity: Identity, server_name: str, revoked: Revoked = lambda peer: False) -> None:
         self._server_name = server_name
-        super().__init__(identity)
+        super().__init__(identity, revoked)
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         # No SNI: the server has one certificate, and the name would travel in clear.
@@ -239,9 +245,8 @@ class ClientTls(_Side):
         connection.set_connect_state()
         return connection
 
-    def judge(self, certificate: x509.Certificate) -> Peer:
+    def judge(self, peer: Peer, certificate: x509.Certificate) -> None:
         """:raises Refused: no server, or another one."""
-        peer = describe(certificate)
         if peer.kind != "server":
             raise Refused(_VERIFY_TROUBLE[_WRONG_PURPOSE])
         try:
@@ -251,7 +256,6 @@ class ClientTls(_Side):
                 verify_certificate_hostname(certificate, self._server_name)
         except (VerificationError, CertificateError):
             raise Refused("certificate of another name") from None
-        return peer
 
 
 @implementer(IOpenSSLServerConnectionCreator, IOpenSSLClientConnectionCreator)
@@ -260,14 +264,13 @@ class PeerTls(_Side):
     Either end between two peers: both show a client's certificate of the same network.
 
     :param peer: the name that the other one's certificate must carry.
-    :param revoked: asked at every handshake with a serial; must not block.
     """
 
     excused = (ExtendedKeyUsageOID.CLIENT_AUTH,)
 
-    def __init__(self, identity: Identity, peer: str, revoked: Callable[[str], bool]) -> None:
-        self._peer, self._revoked = peer, revoked
-        super().__init__(identity)
+    def __init__(self, identity: Identity, peer: str, revoked: Revoked) -> None:
+        self._peer = peer
+        super().__init__(identity, revoked)
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         connection = self._connection()
@@ -279,16 +282,12 @@ class PeerTls(_Side):
         connection.set_connect_state()
         return connection
 
-    def judge(self, certificate: x509.Certificate) -> Peer:
-        """:raises Refused: no peer, another one than was expected, or revoked."""
-        found = describe(certificate)
-        if found.kind != "client":
+    def judge(self, peer: Peer, certificate: x509.Certificate) -> None:
+        """:raises Refused: no peer, or another one than was expected."""
+        if peer.kind != "client":
             raise Refused(_VERIFY_TROUBLE[_WRONG_PURPOSE])
-        if not self._expects(found.name):
+        if not self._expects(peer.name):
             raise Refused("certificate of another name")
-        if self._revoked(found.serial):
-            raise Refused("certificate revoked")
-        return found
 
     def _expects(self, name: str) -> bool:
         return same_name(name, self._peer)
@@ -301,7 +300,7 @@ class PeersTls(PeerTls):
     :param known: asked at every handshake with the name that is shown; must not block.
     """
 
-    def __init__(self, identity: Identity, known: Callable[[str], bool], revoked: Callable[[str], bool]) -> None:
+    def __init__(self, identity: Identity, known: Callable[[str], bool], revoked: Revoked) -> None:
         self._known = known
         super().__init__(identity, "", revoked)
 

@@ -67,9 +67,10 @@ class Entries:
             for address in entry.addresses:
                 self.holders.setdefault(address, entry.name)
 
-    def add(self, entry: Entry) -> None:
-        """Write one more line."""
-        self.take(entry)
+    def add(self, *entries: Entry) -> None:
+        """Write more lines."""
+        for entry in entries:
+            self.take(entry)
 
 
 class Book(Entries):
@@ -123,15 +124,15 @@ class Book(Entries):
             if entry is not None:
                 self.take(entry)
 
-    def add(self, entry: Entry) -> None:
-        """On the disk when this returns."""
-        line = _line(entry)
-        written = os.write(self._descriptor, line)
-        if written != len(line):
+    def add(self, *entries: Entry) -> None:
+        """On the disk when this returns, however many they are."""
+        lines = b"".join(map(_line, entries))
+        written = os.write(self._descriptor, lines) if lines else 0
+        if written != len(lines):
             raise OSError(0, "the disk is full")
         os.fsync(self._descriptor)
-        self._read += len(line)
-        super().add(entry)
+        self._read += len(lines)
+        super().add(*entries)
 
 
 def _line(entry: Entry) -> bytes:

@@ -31,6 +31,7 @@ MOST_PARTS = 600  # all that fit into a list with some certificates of its own
 _DIGEST = 32  # bytes
 _ENTRY, _DIGEST_TEXT, _FRAME = 54, 44, 1024  # characters in PEM: of a certificate, a digest, all the rest
 _END = "-----END X509 CRL-----\n"
+_NOT_READ = "list of revocations that cannot be read"
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,15 @@ def sign_revocations(ca: x509.Certificate, key: Ed25519PrivateKey, draft: Draft)
     return RevocationList(draft.number, pem, draft.recent, digests, draft.parts)
 
 
+def list_number(pem: str) -> int:
+    """
+    The number of a list that nobody has checked: to look no further at one that is known.
+
+    :raises Refused: it is no list.
+    """
+    return _number(_load(pem))
+
+
 def read_revocations(pem: str, *cas: x509.Certificate) -> RevocationList:
     """
     What a list says, without its parts.
@@ -175,22 +185,38 @@ def read_revocations(pem: str, *cas: x509.Certificate) -> RevocationList:
     :param cas: one of them must have signed it.
     :raises Refused: it is none, or not signed by them.
     """
-    if len(pem) > LONGEST:
-        raise Refused("list of revocations too long")
+    found = _load(pem)
+    number = _number(found)
     try:
-        found = x509.load_pem_x509_crl(pem.encode("ascii"))
-        number = found.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
         signed = any(
             found.issuer == ca.subject and found.is_signature_valid(ca.public_key())  # type: ignore[arg-type]
             for ca in cas
         )
-        recent = {format(each.serial_number, "x"): int(each.revocation_date_utc.timestamp()) for each in found}
-        digests = _digests(found.extensions)
     except UNREADABLE:
-        raise Refused("list of revocations that cannot be read") from None
+        raise Refused(_NOT_READ) from None
     if not signed:
         raise Refused("list of revocations of a foreign CA")
-    return RevocationList(number, pem, recent, digests)
+    try:
+        recent = {format(each.serial_number, "x"): int(each.revocation_date_utc.timestamp()) for each in found}
+        return RevocationList(number, pem, recent, _digests(found.extensions))
+    except UNREADABLE:
+        raise Refused(_NOT_READ) from None
+
+
+def _load(pem: str) -> x509.CertificateRevocationList:
+    if len(pem) > LONGEST:
+        raise Refused("list of revocations too long")
+    try:
+        return x509.load_pem_x509_crl(pem.encode("ascii"))
+    except UNREADABLE:
+        raise Refused(_NOT_READ) from None
+
+
+def _number(found: x509.CertificateRevocationList) -> int:
+    try:
+        return found.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+    except UNREADABLE:
+        raise Refused(_NOT_READ) from None
 
 
 def _digests(extensions: x509.Extensions) -> tuple[str, ...]:

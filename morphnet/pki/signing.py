@@ -121,9 +121,7 @@ class Signer:
             if left_out and len(recent) > RECENT:
                 raise Refused("list that leaves out what is revoked")
             signed = self._authority.sign_revocations(replace(draft, recent=recent))
-            for serial, at in listed.items():
-                if serial not in book.revoked:
-                    book.add(Entry(at, REVOKE, "-", serial))
+            book.add(*(Entry(at, REVOKE, "-", serial) for serial, at in listed.items() if serial not in book.revoked))
             return signed
 
     def _check_due(self, present: x509.Certificate, before: Sequence[Entry], now: float) -> None:

@@ -70,6 +70,7 @@ class Neighbourhood(Neighbours):
     :param entropy: so many random bytes at each call.
     :param networks: all that may meet here.
     :param told_revocations: another relay has brought a list of that network; it was not checked.
+    :param told_part: the same for a part of one.
     """
 
     _log = Logger()
@@ -82,10 +83,11 @@ class Neighbourhood(Neighbours):
         networks: Iterable[str],
         told_revocations: Callable[[str, str], None] = lambda network, crl: None,
         told: Callable[[str], None] = lambda sentence: None,
+        told_part: Callable[[str, str], None] = lambda network, text: None,
     ) -> None:
         """:param told: hears one sentence when the others are found or lost."""
         self.counts: Counter[str] = Counter()
-        self.told_revocations, self.told = told_revocations, told
+        self.told_revocations, self.told_part, self.told = told_revocations, told_part, told
         self._clock, self._entropy, self._networks = clock, entropy, frozenset(networks)
         self._token = entropy(8).hex()
         self._block, self._turn = 0, 0
@@ -98,7 +100,7 @@ class Neighbourhood(Neighbours):
         self._names: dict[tuple[str, str], dict[int, Afar]] = defaultdict(
             dict
         )  # by (network, name): the latest is last
-        self._crls: dict[str, str] = {}
+        self._lists: dict[str, tuple[str, tuple[str, ...]]] = {}  # of what is revoked, and its parts, by network
 
     def settle(self, home: Home) -> None:
         """See Neighbours."""
@@ -232,11 +234,15 @@ class Neighbourhood(Neighbours):
         """See Neighbours."""
         self._say(wire.channel_of_network(guest.network), wire.Left(guest.number))
 
-    def revoked(self, network: str, crl: str) -> None:
+    def revoked(self, network: str, crl: str, parts: Iterable[str]) -> None:
         """See Neighbours."""
-        if self._crls.get(network) != crl:
-            self._crls[network] = crl
+        before, told = self._lists.get(network, ("", ()))
+        self._lists[network] = crl, tuple(parts)
+        if before != crl:
             self._say(wire.EVERY_RELAY, wire.Revoked(network, crl))
+        for part in self._lists[network][1]:
+            if part not in told:
+                self._say(wire.EVERY_RELAY, wire.PartRevoked(network, part))
 
     def _carry(self, to: int, envelope: bytes, sender: int) -> bool:
         """An envelope for a guest of another relay."""
@@ -252,8 +258,10 @@ class Neighbourhood(Neighbours):
     def _recite(self, channel: str) -> None:
         """Tell those who hear that channel of all our guests, and what was revoked."""
         self._turn = (self._turn + 1) & 0xFFFFFFFF
-        for network, crl in self._crls.items():
+        for network, (crl, parts) in self._lists.items():
             self._say(channel, wire.Revoked(network, crl))
+            for part in parts:
+                self._say(channel, wire.PartRevoked(network, part))
         self._say(channel, wire.Begin(self._block, self._turn))
         self._recite_on(self._exchange, channel, self._turn, self._home.guests)
 
@@ -293,8 +301,10 @@ class Neighbourhood(Neighbours):
             case wire.Beat(token=token) if token == self._token:
                 self._own_at = self._clock.seconds()
             case wire.Revoked():
-                if self._crls.get(message.network) != message.crl:
+                if self._lists.get(message.network, ("", ()))[0] != message.crl:
                     self.told_revocations(message.network, message.crl)
+            case wire.PartRevoked():
+                self.told_part(message.network, message.text)
             case wire.Prove():
                 self._home.prove(message.number)
             case wire.Here() | wire.Left():

@@ -127,8 +127,8 @@ class Neighbours(Protocol):
         """It is not here any more."""
         ...
 
-    def revoked(self, network: str, crl: str) -> None:
-        """There is a new list of revoked certificates."""
+    def revoked(self, network: str, crl: str, parts: Iterable[str]) -> None:
+        """There is a new list of revoked certificates, and so many of its parts as we have."""
         ...
 
 
@@ -170,5 +170,5 @@ class Alone(Neighbours):
     def left(self, guest: Guest) -> None:
         """See Neighbours."""
 
-    def revoked(self, network: str, crl: str) -> None:
+    def revoked(self, network: str, crl: str, parts: Iterable[str]) -> None:
         """See Neighbours."""

@@ -26,10 +26,10 @@ from morphnet.wire.relaying import (
     Drain,
     Register,
     Registered,
-    Revocations,
     Undelivered,
     number_of,
 )
+from morphnet.wire.revoking import NO_LIST
 
 ECHO_KEY = 32  # bytes
 MOST_SOCKETS = 8  # of one node whose mapping is remembered
@@ -76,8 +76,7 @@ class Registry:
         self._by_name: dict[tuple[str, str], Guest] = {}
         self._by_echo: dict[bytes, Guest] = {}
         self._watchers: dict[tuple[str, str], set[Guest]] = defaultdict(set)  # (network, name or EVERYBODY)
-        self._crls: dict[str, str] = {}  # by network
-        self._revoked: dict[str, frozenset[str]] = {}  # serials, by network
+        self._revoked: dict[str, tuple[int, frozenset[str]]] = {}  # number of the last list and serials, by network
         neighbours.settle(self)
 
     # -- coming and going ----------------------------------------------------------------------------------------------
@@ -90,7 +89,7 @@ class Registry:
         """
         if said.name != line.name:
             raise Refused("name is not the certificate's")
-        if line.serial in self._revoked.get(line.network, ()):  # since its handshake
+        if self.is_revoked(line.network, line.serial):  # since its handshake
             raise Refused("certificate revoked")
         known = self._by_name.get((line.network, line.name))
         if known is not None:
@@ -110,8 +109,6 @@ class Registry:
             self.rivals.settled(line.name)
         guest = self._seat(line, said)
         line.tell(self._welcome(guest))
-        if line.network in self._crls:
-            line.tell(Revocations(self._crls[line.network]))
         self._introduce(guest, list(self._visible(guest)))
         self.announce(self.neighbours.named(guest.network, guest.name), guest)
         self.neighbours.came(guest)
@@ -138,7 +135,8 @@ class Registry:
         ports = self.terms.echo_port, self.terms.second_port
         secrets = (guest.echo_id.hex(), guest.echo_key.hex()) if ports[0] else ("", "")
         renews = bool(self.terms.renews) and guest.network == self.terms.renews
-        return Registered(guest.number, (str(guest.line.observed),), *ports, *secrets, renews)
+        number = self.list_number(guest.network)
+        return Registered(guest.number, (str(guest.line.observed),), *ports, *secrets, renews, number)
 
     def watch(self, line: Line, names: Iterable[str]) -> None:
         """It wants to know of others."""
@@ -339,22 +337,23 @@ class Registry:
         for guest in self.guests:
             guest.line.tell(Drain(seconds, reason))
 
-    def revoke(self, network: str, crl: str, serials: Iterable[str]) -> int:
+    def revoke(self, network: str, serials: Iterable[str], number: int) -> int:
         """
-        A new list of revoked certificates: tell everybody, and hang up on those who show one.
+        There is a list of revoked certificates: hang up on those who show one.
 
-        :param crl: PEM, signed by the CA of that network.
+        :param number: of the last list that can be handed on.
         :returns: how many were hung up on.
         """
-        revoked, ended = frozenset(serials), 0
-        self._crls[network], self._revoked[network] = crl, revoked
-        self.neighbours.revoked(network, crl)
-        for guest in self.guests:
-            if guest.network != network:
-                continue
-            if guest.line.serial in revoked:
-                self.send_away(guest, "certificate revoked")
-                ended += 1
-            else:
-                guest.line.tell(Revocations(crl))
-        return ended
+        self._revoked[network] = number, frozenset(serials)
+        ended = [guest for guest in self.guests if self.is_revoked(guest.network, guest.line.serial)]
+        for guest in ended:
+            self.send_away(guest, "certificate revoked")
+        return len(ended)
+
+    def is_revoked(self, network: str, serial: str) -> bool:
+        """Whether a certificate of that network is revoked."""
+        return network in self._revoked and serial in self._revoked[network][1]
+
+    def list_number(self, network: str) -> int:
+        """Of the last list that can be handed on."""
+        return self._revoked[network][0] if network in self._revoked else NO_LIST

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from cryptography import x509
 from twisted.application.service import IService
 
 from morphnet.config import CONTROL_PORT, ClientConfig
@@ -16,7 +18,7 @@ from morphnet.net.dial import Destination
 from morphnet.net.lookup import UplinkResolver
 from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump, since_boot
-from morphnet.net.tls import ClientTls
+from morphnet.net.tls import ClientTls, Identity
 from morphnet.net.tun import Tun
 from morphnet.net.uplinks import UplinkScan, UplinkWatch
 from morphnet.pki.names import split_address
@@ -25,10 +27,15 @@ from morphnet.tap.client_node import ClientNode
 from morphnet.tap.mesh import Mesh
 from morphnet.tap.options import ConfigOptions, options_for
 from morphnet.tap.renewal import LOOK_EVERY, Renewal, identity_of
+from morphnet.tap.revoked import FILE, Revoked
+from morphnet.tap.server_certificate import ServerCertificate
 from morphnet.tap.service import EventSink, RoleService, reactor
+from morphnet.tap.spreading import Spreading
 from morphnet.tap.ways import Ways
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.signals import Hello, Welcome
+
+LOOK_AT_CERTIFICATES_EVERY = 2.0  # seconds between looks whose has expired
 
 Options = options_for(ClientConfig, Path("/etc/morphnet/client.toml"))
 
@@ -86,11 +93,19 @@ class ClientService(RoleService):
         self._node = node = ClientNode(config, pump, self.host, tun, ways)
         sink.node = node
         self.watch_host(node, tun.name)
+        identity = partial(identity_of, config.pki_dir, config.name)
+        revoked = Revoked(lambda: x509.load_pem_x509_certificates(identity().ca), config.state_dir / FILE)
+        node.lists = lists = Spreading(revoked, reactor, node.look_at_certificates)
+        node.server_certificate = ServerCertificate(
+            revoked.is_revoked,
+            node.hang_up_on_server,
+            lambda: node.hang_up_on_server("your certificate ends", session=False),
+        )
+        self.every(LOOK_AT_CERTIFICATES_EVERY, node.look_at_certificates)
         if config.mesh.relays:
-            identity = partial(identity_of, config.pki_dir, config.name)
-            node.join_mesh(Mesh(config.mesh, config.tuning, pump, identity, reactor, config.state_dir))
+            node.join_mesh(Mesh(config.mesh, config.tuning, pump, identity, reactor, lists))
         if config.server:
-            self._prepare_link(node)
+            self._prepare_link(node, revoked)
         if config.server or config.mesh.relays:
             cure = f"it renews itself when the server or a relay is reached, or `morphnet invite {config.name}` there"
             node.renewal = Renewal(config.pki_dir, config.name, node, time.time, cure=cure)
@@ -100,24 +115,30 @@ class ClientService(RoleService):
         self._watch.networks_changed = node.networks_changed
         self._watch.start()
         if node.mesh is not None:
-            node.mesh.relays.start(lambda relay: ClientTls(identity(), relay), node.sources, self._resolver(node))
+            relay_tls = partial(self._relay_tls, identity, revoked)
+            node.mesh.relays.start(relay_tls, node.sources, self._resolver(node))
         if self._story is not None:
             self._story.start()
         else:
             node.state = "among peers"
         return node
 
-    def _prepare_link(self, node: ClientNode) -> None:
+    def _prepare_link(self, node: ClientNode, revoked: Revoked) -> None:
         """The control link, as far as it can be made before it is called."""
         config = self.config
         host, port = split_address(config.server, CONTROL_PORT)
-        self._tls = ClientTls(identity_of(config.pki_dir, config.name), config.server_name or host)
+        identity = identity_of(config.pki_dir, config.name)
+        self._tls = ClientTls(identity, config.server_name or host, revoked.is_revoked)
         node.shows.append(self._tls)
         ear = _Ear(node)
         to = Destination(host, port, self._sources, self._resolver(node))
         self._client = ControlClient(reactor, self._tls, to, ear)
         self._story = ear.story = reconnect(self, reactor, random.random)
         node.network_changed = self._story.network_changed
+
+    @staticmethod
+    def _relay_tls(identity: Callable[[], Identity], revoked: Revoked, relay: str) -> ClientTls:
+        return ClientTls(identity(), relay, revoked.is_revoked)
 
     def _resolver(self, node: ClientNode) -> UplinkResolver:
         return UplinkResolver(reactor, self.host.upstream_dns, node.sources, reactor.nameResolver)

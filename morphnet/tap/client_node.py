@@ -12,25 +12,24 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from morphnet.config import CONTROL_PORT, FRAMINGS, SCHEDULERS, ClientConfig
-from morphnet.errors import ConfigError, HostError, MorphnetError
+from morphnet.errors import ConfigError, HostError
 from morphnet.net.control_client import Link
 from morphnet.net.host import ClientNetwork, Host
 from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump
-from morphnet.net.tls import Identity
 from morphnet.net.tun import Tun
 from morphnet.net.uplinks import Uplink
 from morphnet.pki.names import split_address
 from morphnet.status import NetcheckStatus, PeerStatus, Pong, RelayStatus
 from morphnet.tap import netcheck, pinging
 from morphnet.tap.agreed import agreed
+from morphnet.tap.certified_node import CertifiedNode
 from morphnet.tap.ethernet import EthernetLan
 from morphnet.tap.inside import by_family, dns_servers, inside
 from morphnet.tap.mesh import Mesh
-from morphnet.tap.node import Node, shown_address
+from morphnet.tap.node import shown_address
 from morphnet.tap.overlaps import Overlaps
 from morphnet.tap.peer_names import PeerNames
-from morphnet.tap.renewal import Shows
 from morphnet.tap.ways import Ways
 from morphnet.tunnel.events import Effects, Event, PathChanged
 from morphnet.tunnel.path import Path, State
@@ -38,13 +37,13 @@ from morphnet.tunnel.session import Session
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.keys import split_export
 from morphnet.wire.places import is_reachable
+from morphnet.wire.revoking import BEFORE, PartsWanted, Revocations, RevokedPart
 from morphnet.wire.signals import (
     Drain,
     Goodbye,
     Hello,
     Ids,
     Notice,
-    Renew,
     Renewed,
     Revoked,
     Scheduler,
@@ -57,7 +56,7 @@ PROVE_WITHIN = 2.0  # seconds that a link has to show life when its own address,
 MOST_SERVER_HOSTS = 8
 
 
-class ClientNode(Node):
+class ClientNode(CertifiedNode):
     """Follows the control link: keys and addresses come from it, paths are opened, and it may go away again."""
 
     role = "client"
@@ -66,12 +65,8 @@ class ClientNode(Node):
     def __init__(self, config: ClientConfig, pump: Pump, host: Host, tun: Tun, ways: Ways) -> None:
         super().__init__(config.name, pump)
         self.config, self.host, self.tun, self.ways = config, host, tun, ways
-        self.link: Link | None = None
         self.uplinks: list[Uplink] = []
         self.network_changed: Callable[[], None] = lambda: None  # told to the life story of the control link
-        self.shows: list[Shows] = []  # our certificate, besides the mesh
-        self._turn = 0  # of those who may renew it
-        self.mesh: Mesh | None = None  # the peers, if there shall be any
         self._lan: EthernetLan | None = None  # layer 2, if it is wanted
         self._names: PeerNames | None = None  # kept in /etc/hosts
         self._refused = ""  # why, the last time
@@ -96,16 +91,15 @@ class ClientNode(Node):
             compression=("zstd", "gzip"),
             framings=("compact", "seed") if self.config.tuning.framing == "compact" else ("seed",),
             instance=self._instance,
+            revocations=self.lists.number if self.lists is not None else BEFORE,
         )
-
-    def _session(self) -> Session | None:
-        """The one with the server."""
-        return self.tunnel.default
 
     def welcomed(self, welcome: Welcome, link: Link) -> None:
         """The server knows us: take its keys and addresses into use."""
         now, name = self.pump.now(), bytes.fromhex(welcome.session)
         self.link, self._group = link, link.group
+        if self.server_certificate is not None:
+            self.server_certificate.shown(link.peer)
         server = self.config.server_name or self.config.server.rpartition(":")[0] or self.config.server
         session, effects = self._session(), Effects()
         if session is None or session.name != name:
@@ -123,6 +117,8 @@ class ClientNode(Node):
         session.greet(self.pump.now(), effects)
         self.tunnel.poke(session, now)
         self.pump.carry_out(effects)
+        if self.lists is not None and welcome.revocations != BEFORE:
+            self.lists.joined(link, welcome.revocations)
         self.renew_in_time()
 
     def _learn(self, session: Session, ids: Sequence[str]) -> None:
@@ -170,37 +166,13 @@ class ClientNode(Node):
                 self.tell("notice", "", f"the server says: {signal.reason}")
                 self._log.warn("the server says: {reason}", reason=signal.reason)
                 self._notice = (signal.reason, self.pump.now() + NOTICED)
+            case Revocations() | PartsWanted() | RevokedPart():
+                if self.lists is not None and self.link is not None:
+                    self.lists.heard(self.link, signal)
             case Drain():
                 self.tell("drain", "", f"the server goes away in {signal.seconds:.0f} s: {signal.reason}")
             case Goodbye():
                 self.tell("goodbye", "", signal.reason or "the server says goodbye")
-
-    def renew_in_time(self) -> None:
-        """Ask for the next certificate when it is time; called now and then, and with each new link or line."""
-        asking: list[Callable[[Renew], None]] = self.mesh.relays.renewing() if self.mesh is not None else []
-        if (link := self.link) is not None:
-            asking.insert(0, link.send)
-        request = self.renewal.request() if self.renewal is not None and asking else None
-        if request is not None:
-            self._turn += 1  # one of them may be unable to
-            asking[(self._turn - 1) % len(asking)](request)
-        if self.renewal is not None:
-            self.renewal.remind()
-
-    def renewed(self, certificate: str) -> None:
-        """The server or a relay has had our certificate renewed: look at it before it is used."""
-        try:
-            if self.renewal is not None:
-                self.renewal.accept(certificate)
-                self.renewal.remind()
-                self.tell("renewed", "", "our certificate was renewed")
-        except MorphnetError as problem:
-            self._log.warn("the renewed certificate is not used: {problem}", problem=str(problem))
-
-    def use(self, identity: Identity) -> None:
-        """Show another certificate from the next handshake on; handshakes with peers look for themselves."""
-        for each in (*self.shows, *(self.mesh.relays.shows() if self.mesh is not None else ())):
-            each.use(identity)
 
     def refused(self, reason: str) -> None:
         """The server does not let us in; the log hears of each reason once."""
@@ -211,6 +183,8 @@ class ClientNode(Node):
 
     def link_lost(self, reason: str) -> None:
         """The control link is gone; the data plane goes on."""
+        if self.lists is not None and self.link is not None:
+            self.lists.left(self.link)
         self.link = None
         self.tell("control-down", "", f"control link is down: {reason}")
 

@@ -7,7 +7,6 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from cryptography import x509
@@ -18,6 +17,7 @@ from morphnet.config import MeshConfig, Tuning
 from morphnet.net.pump import Pump
 from morphnet.net.relay_client import RelayClient
 from morphnet.net.tls import Identity
+from morphnet.net.tls import Peer as Certificate
 from morphnet.net.uplinks import Uplink
 from morphnet.pki.authority import describe
 from morphnet.status import PeerStatus
@@ -27,8 +27,8 @@ from morphnet.tap.node import shown_address
 from morphnet.tap.peer import Peer
 from morphnet.tap.peer_doors import PeerDoors
 from morphnet.tap.relays import Relays
-from morphnet.tap.revoked import Revoked
 from morphnet.tap.rotation import Rotation
+from morphnet.tap.spreading import Spreading
 from morphnet.tap.streams import Streams
 from morphnet.text import is_machine
 from morphnet.tunnel.carrier import DIRECT, RELAYED
@@ -48,7 +48,7 @@ PROVE_WITHIN = 2.0  # seconds that a relay has to show life when our network has
 class Mesh:
     """
     :param identity: our certificate as it is now.
-    :param state_dir: where what is revoked is kept.
+    :param lists: knows what is revoked.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Mesh:
         pump: Pump,
         identity: Callable[[], Identity],
         reactor: Any,
-        state_dir: Path,
+        lists: Spreading,
     ) -> None:
         self.config, self.tuning, self.pump, self.identity = config, tuning, pump, identity
         self.clock: IReactorTime = reactor
@@ -71,7 +71,7 @@ class Mesh:
         self.tell: Callable[[str, str, str], None] = lambda kind, session, text: None  # one line of history
         self.reached: Callable[[], None] = lambda: None  # a relay: it may renew our certificate
         self.renewed: Callable[[str], None] = lambda certificate: None  # it has
-        self.revocations = Revoked(identity, state_dir)
+        self.lists = lists
         self.named: list[Callable[[dict[str, tuple[str, ...]]], None]] = []  # told of the peers' inner addresses
         self.doors = PeerDoors(reactor, pump, config.port, self._doors_changed)
         self.streams = Streams(self, reactor)
@@ -140,9 +140,9 @@ class Mesh:
             if each not in self.addresses and any(ipaddress.ip_address(each) in network for network in networks)
         ]
 
-    def is_revoked(self, serial: str) -> bool:
+    def is_revoked(self, peer: Certificate) -> bool:
         """Asked at every handshake."""
-        return serial in self.revocations.serials
+        return self.lists.revoked.is_revoked(peer)
 
     def carry_out(self, session: Session, effects: Effects) -> None:
         """What a change from outside asked for."""
@@ -214,11 +214,17 @@ class Mesh:
         for peer in self.peers.values():
             peer.keep_relay_paths()
 
-    def revoked(self) -> None:
-        """We know of more revoked certificates than before."""
+    def look_at_certificates(self) -> None:
+        """Leave those whose certificate is revoked or has expired by now, peers and relays."""
+        now = self.wall()
         for peer in list(self.peers.values()):
-            if peer.session is not None and self.is_revoked(peer.serial):
-                peer.forget("its certificate was revoked")
+            shown = peer.certificate
+            if peer.session is not None and shown is not None:
+                if self.is_revoked(shown):
+                    peer.forget("its certificate was revoked")
+                elif shown.not_after <= now:
+                    peer.forget("its certificate has expired")
+        self.relays.look_at_certificates(now)
 
     def handshake(self, relay: RelayClient, name: str, content: bytes) -> None:
         """Bytes of a peer's handshake."""

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IDelayedCall
 from morphnet.config import Tuning
 from morphnet.net.introducer import Introducer
 from morphnet.net.relay_client import RelayClient
+from morphnet.net.tls import Peer as Certificate
 from morphnet.rendezvous.acquaintance import acquaintance
 from morphnet.status import Decision
 from morphnet.tap.guessing import Guessing
@@ -52,7 +53,8 @@ class Peer:
         self.caller = self.meeting.caller
         self.session: Session | None = None
         self.inner: tuple[str, ...] = ()  # its inner addresses, as in its certificate
-        self.serial = self.group = ""
+        self.certificate: Certificate | None = None  # that the session began with
+        self.group = ""
         self.words: tuple[str, ...] = ()
         self.decisions: deque[Decision] = deque(maxlen=MOST_DECISIONS)
         self.state = ""
@@ -148,7 +150,7 @@ class Peer:
         keys = split_probe_export(introducer.export(b"probes" + name, PROBE_EXPORT), caller=self.caller)
         self.prober = Prober(self.name, keys, mesh.entropy)
         tunnel.add_asker(keys.id, self.prober)
-        self.inner, self.serial, self.group = peer.addresses, peer.serial, introducer.group
+        self.inner, self.certificate, self.group = peer.addresses, peer, introducer.group
         self.words = spoken(introducer.export(b"words", WORDS_TO_COMPARE))
         return session
 

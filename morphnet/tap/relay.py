@@ -12,10 +12,10 @@ from pathlib import Path
 
 from cryptography import x509
 from twisted.application.service import IService
-from twisted.internet.defer import DeferredList, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
-from morphnet.config import RelayConfig, redis_place
+from morphnet.config import RELAY_PORT, RelayConfig, redis_place
 from morphnet.errors import ConfigError, HostError
 from morphnet.net.control_server import ControlServer
 from morphnet.net.limits import LIMITS
@@ -23,13 +23,12 @@ from morphnet.net.listen import listen_shared, listen_tcp
 from morphnet.net.proxied import Proxied
 from morphnet.net.redis_exchange import RedisLink
 from morphnet.net.relay_server import RelayServer
-from morphnet.net.tls import Identity, ServerTls
+from morphnet.net.tls import ClientTls, Identity, Peer, ServerTls
 from morphnet.net.udp import UdpDoor
 from morphnet.pki.asking import Signers
 from morphnet.pki.authority import names_of, network_of
 from morphnet.pki.files import has_authority
-from morphnet.pki.names import join_address
-from morphnet.pki.revocations import RevocationList, draft_revocations, read_revocations
+from morphnet.pki.names import join_address, split_address
 from morphnet.pki.unreadable import UNREADABLE
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.rendezvous.neighbourhood import Neighbourhood
@@ -38,14 +37,21 @@ from morphnet.rendezvous.registry import Registry, Terms
 from morphnet.store.base import CertificateRecord
 from morphnet.store.ledger import DATABASE, Ledger
 from morphnet.store.sqlite import SqliteStore
+from morphnet.tap.bearers import Bearers
 from morphnet.tap.options import ConfigOptions, options_for
+from morphnet.tap.publishing import LOOK_EVERY as PRUNE_EVERY
+from morphnet.tap.publishing import Publisher
+from morphnet.tap.relay_lists import RelayLists
 from morphnet.tap.relay_node import EnrolmentOffice, RelayNode
 from morphnet.tap.relay_renewal import Afar, Nobody, RelayRenewal, Signatory
-from morphnet.tap.renewal import LOOK_EVERY, Renewal, SelfRenewal, identity_of
+from morphnet.tap.renewal import LOOK_EVERY, AllShow, Renewal, SelfRenewal, identity_of
 from morphnet.tap.service import RoleService, reactor
 from morphnet.tap.signing import LaterSigner
+from morphnet.tap.spreading import Spreading
 from morphnet.wire.batch import Arrival, Departure
 from morphnet.wire.neighbouring import MOST_GUESTS
+
+EXPIRE_EVERY = 2.0  # seconds between looks whose certificate has expired
 
 Options = options_for(RelayConfig, Path("/etc/morphnet/relay.toml"))
 
@@ -64,7 +70,12 @@ class RelayService(RoleService):
         self._control: ControlServer | None = None
         self._signers: Signers | None = None  # if the CA is here
         self._signer: LaterSigner | None = None
-        self._revoked: dict[str, RevocationList] = {}  # by network
+        self._records: list[CertificateRecord] = []  # as they were at the start, if the CA is here
+        self._cas: dict[str, x509.Certificate] = {}  # by network
+        self._lists = RelayLists(lambda: self._cas, config.state_dir, reactor, self._revoke)
+        self._server: RelayServer | None = None
+        self._publisher: Publisher | None = None
+        self._bearers: Bearers | None = None
         self._neighbours: Neighbourhood | None = None
         self._redis: RedisLink | None = None
 
@@ -72,19 +83,20 @@ class RelayService(RoleService):
         config = self.config
         identity = self._identity()
         self._cas = {network_of(ca): ca for ca in x509.load_pem_x509_certificates(identity.ca)}
+        self._own = next(iter(self._cas))  # the network of our certificate
         enrols = config.enrol and has_authority(config.pki_dir)
-        renews = network_of(next(iter(self._cas.values()))) if enrols or config.renew_at else ""
+        renews = self._own if enrols or config.renew_at else ""
         terms = Terms(config.max_nodes, config.node_rate, config.echo_port, config.echo_port + 1, renews)
         registry = self._registry(terms)
         self._node = node = RelayNode(config, registry)
         tls = ServerTls(identity, self._is_revoked)
         cure = "the log says why it was not renewed"
-        self._renewal = Renewal(config.pki_dir, config.name, tls, time.time, self._identity, cure=cure)
+        self._shows = AllShow(tls)
+        self._renewal = Renewal(config.pki_dir, config.name, self._shows, time.time, self._identity, cure=cure)
         node.renewal = self._renewal
         limits = replace(LIMITS, connections=min(config.max_nodes + LIMITS.half_open, self.files - 64))
         door = Proxied(list(self._cas.values()), self._is_revoked, time.time) if config.proxy else tls
-        self._server = RelayServer(door, registry, reactor, limits)
-        self._server.told_revocations = self._told_revocations
+        self._server = RelayServer(door, registry, reactor, self._lists, limits)
         node.counters, node.read_again = self._counters, self._read_again
         hosts, port = (("127.0.0.1",), config.proxy_port) if config.proxy else (config.listen, config.relay_port)
         for host in hosts:
@@ -101,6 +113,7 @@ class RelayService(RoleService):
         renewal = RelayRenewal(signatory, reactor)
         self._server.asked_renewal = renewal.asked
         self.every(LOOK_EVERY, SelfRenewal(self._renewal, renewal.own, node.tell).look, now=True)
+        self._read_lists()
         if self._redis is not None:
             self._redis.start()
         node.state = "serving"
@@ -118,6 +131,7 @@ class RelayService(RoleService):
             self._cas,
             self._told_revocations,
             lambda sentence: self._node.tell("neighbours", "", sentence),
+            self._lists.part_afar,
         )
         self._neighbours = neighbours
         self._redis = RedisLink(reactor, redis_place(self.config.redis_url), neighbours)
@@ -139,7 +153,7 @@ class RelayService(RoleService):
     def _enrol(self, tls: ServerTls, identity: Identity, node: RelayNode) -> EnrolmentOffice:
         config = self.config
         ledger = Ledger.of_network(config.state_dir / DATABASE)
-        known = ledger.certificates()
+        self._records = ledger.certificates()
         self._store = store = SqliteStore(ledger, reactor)
         lease = partial(store.lease, pool4=config.pool4, pool6=config.pool6)
         self._signers = signers = Signers(config.pki_dir, config.state_dir)
@@ -147,7 +161,6 @@ class RelayService(RoleService):
         enrolment = Enrolment(signer, store, time.time, lambda name: lease(name, fresh_session=os.urandom(16)))
         names = names_of(x509.load_pem_x509_certificate(identity.certificate))
         own = join_address(names[:2][-1], config.relay_port)  # the first is what it is called, the next where it is
-        self._tell_revocations(known)  # before anybody may come in
         office = EnrolmentOffice(enrolment, identity.ca.decode(), node, own)
         self._control = ControlServer(tls, office, reactor)
         for host in config.listen:
@@ -183,52 +196,90 @@ class RelayService(RoleService):
             self._doors[number].send(answers)
 
     def _counters(self) -> dict[str, int]:
-        total = Counter[str](self._server.counters())
+        total = Counter[str](self._server.counters() if self._server is not None else {})
         for door in self._doors:
             total.update(door.counters())
         if self._control is not None:
             total.update(self._control.counters())
         return total
 
-    def _read_again(self) -> None:
-        """The certificate, and where the CA is, what was revoked."""
-        self._renewal.read_again()
+    # -- what is revoked -----------------------------------------------------------------------------------------------
+
+    def _read_lists(self) -> None:
+        """Known before anybody may come in: what was known before, and where the CA is, what was revoked since."""
+        self._lists.read()
+        sign = self._signers.sign_revocations if self._signers is not None else None
+        own = x509.load_pem_x509_certificates(identity_of(self.config.pki_dir, self.config.name).ca)
+        later = self._signer.later if self._signer is not None else None
+        self._publisher = Publisher(self.config.state_dir, lambda: own, sign, later=later)
+        self._make_known(self._records)
+        self.every(EXPIRE_EVERY, self._end_expired)
+        self.every(PRUNE_EVERY, self._read_records)
         if self._store is not None:
-            self._store.certificates().addCallback(self._tell_revocations).addErrback(
-                lambda failure: self._log.failure("cannot read revocations", failure)
-            )
+            names = {*names_of(x509.load_pem_x509_certificate(self._identity().certificate)), "localhost"}
+            others = [each for each in self.config.announce if split_address(each, RELAY_PORT)[0] not in names]
+            spreading = self._lists.of(self._own)
+            told = partial(self._node.tell, "revocations", "")
+            self._bearers = Bearers(self.config.name, spreading, reactor, told)
+            self._shows.add(self._bearers)
+            self._bearers.start(others, lambda host: ClientTls(self._identity(), host, self._is_revoked))
 
-    def _tell_revocations(self, records: Sequence[CertificateRecord]) -> None:
-        """Sign a list of what was revoked, for everybody."""
-        assert self._signers is not None  # who has the records has the CA
-        serials = {record.serial for record in records if record.revoked_at}
-        if serials:
-            now = time.time()
-            draft = draft_revocations({serial: int(now) for serial in serials}, None, now=now)
-            self._revoke(next(iter(self._cas)), self._signers.sign_revocations(draft))
+    def _make_known(self, records: Sequence[CertificateRecord]) -> None:
+        assert self._publisher is not None  # made before anything else is known
+        self._publisher.make_known(records, time.time(), self._lists.of(self._own))
 
-    def _is_revoked(self, serial: str) -> bool:
-        return any(serial in each.serials for each in self._revoked.values())
+    def _read_again(self) -> None:
+        """The certificate, and what was revoked."""
+        self._renewal.read_again()
+        self._read_records()
+
+    def _read_records(self) -> None:
+        if self._store is None:
+            self._make_known(())
+            return
+        reading = Deferred.fromCoroutine(self._make_known_later(self._store))
+        reading.addErrback(lambda failure: self._log.failure("cannot read revocations", failure))
+
+    async def _make_known_later(self, store: SqliteStore) -> None:
+        assert self._publisher is not None  # made before anything else is known
+        records, spreading = await store.certificates(), self._lists.of(self._own)
+        await self._publisher.make_known_later(records, time.time(), spreading)
+
+    def _is_revoked(self, peer: Peer) -> bool:
+        return self._lists.is_revoked(peer)
 
     def _told_revocations(self, network: str, crl: str) -> None:
-        """A node has brought a list, which another relay has given to it."""
-        ca = self._cas.get(network)
-        if ca is not None:
-            self._revoke(network, read_revocations(crl, ca))
+        """Another relay has brought a list."""
+        self._lists.told_afar(network, crl)
 
-    def _revoke(self, network: str, found: RevocationList) -> None:
-        known = self._revoked.get(network)
-        if known is None or (known.number < found.number and known.serials != found.serials):
-            self._revoked[network] = found
-            ended = self._node.registry.revoke(network, found.pem, found.serials)
-            self._node.tell("revoked", "", f"{len(found.serials)} certificate(s) are revoked, {ended} hung up on")
+    def _revoke(self, network: str, spreading: Spreading) -> None:
+        """There is another list, or more of it: hang up on whoever shows what is revoked, and tell other relays."""
+        registry, serials, latest = self._node.registry, spreading.revoked.serials, spreading.revoked.latest
+        ended = registry.revoke(network, serials, spreading.number)
+        if self._server is not None:
+            self._server.end_revoked()
+        if latest is not None:
+            registry.neighbours.revoked(network, latest.pem, latest.parts.values())
+            self._node.tell("revoked", "", f"{len(serials)} certificate(s) are revoked, {ended} hung up on")
+        if self._publisher is not None and network == self._own and self._publisher.is_behind(spreading):
+            reactor.callLater(0, self._read_records)
+
+    def _end_expired(self) -> None:
+        wall = time.time()
+        if self._server is not None:
+            self._server.end_expired(wall)
+        if self._bearers is not None:
+            self._bearers.look(wall)
 
     async def close(self) -> None:
         if self._neighbours is not None and self._redis is not None:
             self._neighbours.stop()
             self._redis.stop()
+        if self._bearers is not None:
+            self._bearers.stop()
         await DeferredList([maybeDeferred(port.stopListening) for port in self._ports])
-        await self._server.close()
+        if self._server is not None:
+            await self._server.close()
         if self._control is not None:
             await self._control.close()
         for door in self._doors:

@@ -150,6 +150,9 @@ class EnrolmentOffice:
         """:raises Refused: always."""
         raise Refused("this is a relay, which carries no VPN: remove `server` from the configuration")
 
+    def welcomed(self, caller: Caller, hello: Hello) -> None:
+        """Nobody is."""
+
     def signal(self, caller: Caller, signal: Signal) -> None:
         """Nobody was welcomed."""
 

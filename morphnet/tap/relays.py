@@ -23,16 +23,8 @@ from morphnet.tunnel.echoing import Echoer
 from morphnet.tunnel.events import Effects
 from morphnet.wire.batch import Arrival, Endpoint
 from morphnet.wire.places import LINE, OBSERVED, VARYING, Place, read_places
-from morphnet.wire.relaying import (
-    EVERYBODY,
-    MOST_WATCHED,
-    Drain,
-    Present,
-    Register,
-    Registered,
-    Renewed,
-    Revocations,
-)
+from morphnet.wire.relaying import EVERYBODY, MOST_WATCHED, Drain, Present, Register, Registered, Renewed
+from morphnet.wire.revoking import Listing
 from morphnet.wire.signals import Renew
 
 if TYPE_CHECKING:
@@ -182,7 +174,7 @@ class Relays:
         """Who we are."""
         names = self._mesh.config.peers
         watch = (EVERYBODY,) if EVERYBODY in names else names[:MOST_WATCHED]
-        return Register(self._mesh.name, self._mesh.instance, watch)
+        return Register(self._mesh.name, self._mesh.instance, watch, revocations=self._mesh.lists.number)
 
     def registered(self, relay: RelayClient, answer: Registered) -> None:
         """A line is up."""
@@ -191,8 +183,7 @@ class Relays:
         self._lines[relay][0].opened()
         self._mesh.reached()
         self._mesh.tell("relay-up", "", f"relay {relay.host} is reached")
-        if self._mesh.revocations.pem:
-            relay.tell(Revocations(self._mesh.revocations.pem))
+        self._mesh.lists.joined(relay, answer.revocations)
         if answer.echo_port:
             ports = tuple(port for port in (answer.echo_port, answer.second_port) if port)
             ids = bytes.fromhex(answer.echo_id), bytes.fromhex(answer.echo_key)
@@ -215,6 +206,7 @@ class Relays:
         echoer = self.echoers.pop(relay, None)
         if echoer is not None:
             self._mesh.pump.tunnel.drop_asker(echoer.id, echoer)
+        self._mesh.lists.left(relay)
         self._mesh.tell("relay-lost", "", f"relay {relay.host} is lost: {reason}")
         self._lines[relay][0].lost(reason)
 
@@ -226,8 +218,8 @@ class Relays:
         """It is gone."""
         self._mesh.absent(relay, name)
 
-    def said(self, relay: RelayClient, message: Drain | Revocations | Renewed) -> None:
-        """The relay goes away, has a list of revoked certificates, or our next certificate."""
+    def said(self, relay: RelayClient, message: Drain | Renewed | Listing) -> None:
+        """The relay goes away, knows what is revoked, or has our next certificate."""
         if isinstance(message, Drain):
             self._draining.add(relay)
             self.rank()
@@ -236,11 +228,18 @@ class Relays:
             self._mesh.relays_changed()
         elif isinstance(message, Renewed):
             self._mesh.renewed(message.certificate)
-        elif self._mesh.revocations.learn(message.crl):
-            for other in self._lines:
-                if other is not relay:
-                    other.tell(message)
-            self._mesh.revoked()
+        else:
+            self._mesh.lists.heard(relay, message)
+
+    def look_at_certificates(self, now: float) -> None:
+        """
+        Hang up on relays whose certificate is revoked or has expired.
+
+        :param now: Unix seconds.
+        """
+        for relay in self._lines:
+            if relay.peer is not None and (relay.peer.not_after <= now or self._mesh.is_revoked(relay.peer)):
+                relay.drop("its certificate is not good any more")
 
     def renewing(self) -> list[Callable[[Renew], None]]:
         """What asks each relay that renews certificates."""

@@ -45,6 +45,22 @@ class Shows(Protocol):
         """
 
 
+class AllShow:
+    """Several that show the same."""
+
+    def __init__(self, *several: Shows) -> None:
+        self._all = list(several)
+
+    def add(self, another: Shows) -> None:
+        """One more."""
+        self._all.append(another)
+
+    def use(self, identity: Identity) -> None:
+        """See Shows."""
+        for each in self._all:
+            each.use(identity)
+
+
 class Renewal:
     """
     One end's certificate on disk and in its TLS.

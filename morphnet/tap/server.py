@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from cryptography import x509
 from twisted.application.service import IService
 from twisted.internet.defer import DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
@@ -19,24 +21,31 @@ from morphnet.net.host import ServerNetwork
 from morphnet.net.limits import LIMITS
 from morphnet.net.listen import listen_tcp
 from morphnet.net.pump import Pump, since_boot
-from morphnet.net.tls import ServerTls
+from morphnet.net.tls import ClientTls, Identity, ServerTls
 from morphnet.net.tun import Tun
 from morphnet.net.udp import UdpDoor
 from morphnet.net.uplinks import UplinkScan, served_addresses
 from morphnet.pki.asking import Signers
 from morphnet.rendezvous.enrolment import Enrolment
+from morphnet.store.base import CertificateRecord
 from morphnet.store.ledger import DATABASE, Ledger
 from morphnet.store.sqlite import SqliteStore
+from morphnet.tap.bearers import Bearers
 from morphnet.tap.options import ConfigOptions, options_for
-from morphnet.tap.renewal import LOOK_EVERY, Renewal, SelfRenewal, identity_of
+from morphnet.tap.publishing import LOOK_EVERY as PRUNE_EVERY
+from morphnet.tap.publishing import Publisher
+from morphnet.tap.renewal import LOOK_EVERY, AllShow, Renewal, SelfRenewal, identity_of
+from morphnet.tap.revoked import Revoked
 from morphnet.tap.server_node import ServerNode, gateway, interface
 from morphnet.tap.service import EventSink, RoleService, reactor
 from morphnet.tap.signing import LaterSigner
+from morphnet.tap.spreading import Spreading
 from morphnet.tunnel.tunnel import Tunnel
 
 Options = options_for(ServerConfig, Path("/etc/morphnet/server.toml"))
 
 SWEEP_EVERY = 10.0  # seconds between looks for dead sessions, at most
+EXPIRE_EVERY = 2.0  # seconds between looks whose certificate has expired
 ACCOUNT_EVERY = 30.0  # seconds between writes of traffic
 
 
@@ -57,13 +66,13 @@ class ServerService(RoleService):
         sink = EventSink()
         self._pump = Pump(reactor, Tunnel(server=True, entropy=os.urandom), since_boot, sink)
         ledger = Ledger.of_network(config.state_dir / DATABASE)
-        revoked = {record.serial for record in ledger.certificates() if record.revoked_at}
+        records = ledger.certificates()
         self._store = SqliteStore(ledger, reactor)
         lease = partial(self._store.lease, pool4=config.pool4, pool6=config.pool6)
         enrolment = Enrolment(signer, self._store, time.time, lambda name: lease(name, fresh_session=os.urandom(16)))
         self._node = node = ServerNode(config, self._pump, self._store, enrolment, os.urandom)
         node.ca = identity.ca.decode()
-        node.revoked = revoked  # known before anybody may come in
+        self._know_revocations(node, identity, records)
         sink.node = node
         self._open_tun(node)
         for number, host in enumerate(config.listen):
@@ -71,9 +80,8 @@ class ServerService(RoleService):
         scan = UplinkScan(excluded=(config.tun,))
         node.addresses = partial(served_addresses, scan, [door.host for door in node.doors])
         tls = ServerTls(identity, node.is_revoked)
-        node.renewal = renewal = Renewal(
-            config.pki_dir, config.name, tls, time.time, cure="the log says why; `morphnet pki renew` renews it now"
-        )
+        cure = "the log says why; `morphnet pki renew` renews it now"
+        node.renewal = renewal = Renewal(config.pki_dir, config.name, AllShow(tls, self._bearers), time.time, cure=cure)
         limits = replace(LIMITS, connections=min(LIMITS.connections, self.files // 2))
         self._control = ControlServer(tls, node, reactor, limits)
         node.control_counters = self._control.counters
@@ -82,9 +90,26 @@ class ServerService(RoleService):
         self.every(min(SWEEP_EVERY, max(1.0, config.session_timeout_s)), node.sweep)
         self.every(ACCOUNT_EVERY, node.account)
         self.every(LOOK_EVERY, SelfRenewal(renewal, node.renew_own, node.tell).look, now=True)
+        self.every(EXPIRE_EVERY, self._expire)
+        self.every(PRUNE_EVERY, node.look_at_records)
+        self._bearers.start(config.relays, lambda host: ClientTls(identity, host, node.is_revoked))
         node.state = "serving"
         self._log.info("morph-server {name} is serving", name=config.name)
         return node
+
+    def _know_revocations(self, node: ServerNode, identity: Identity, records: Sequence[CertificateRecord]) -> None:
+        """Before anybody may come in."""
+        config, cas = self.config, x509.load_pem_x509_certificates(identity.ca)
+        revoked = Revoked(lambda: cas, config.state_dir / "revoked-server.pem")
+        node.spreading = spreading = Spreading(revoked, reactor, node.listed)
+        sign, later = Signers(config.pki_dir, config.state_dir).sign_revocations, self._signer.later
+        node.publisher = Publisher(config.state_dir, lambda: cas, sign, later=later)
+        self._bearers = Bearers(config.name, spreading, reactor, partial(node.tell, "revocations", ""))
+        node.know(records)
+
+    def _expire(self) -> None:
+        self._node.expire()
+        self._bearers.look(time.time())
 
     def _open_tun(self, node: ServerNode) -> None:
         config = self.config
@@ -123,6 +148,7 @@ class ServerService(RoleService):
             self._listening.append(listening)
 
     async def close(self) -> None:
+        self._bearers.stop()
         await DeferredList([maybeDeferred(port.stopListening) for port in self._listening])
         await self._control.close()
         await DeferredList(self._node.account())

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from morphnet.config import SCHEDULERS, ServerConfig
 from morphnet.errors import Refused
@@ -20,15 +21,19 @@ from morphnet.net.udp import UdpDoor
 from morphnet.pki.authority import read_description
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.rendezvous.rivals import PROVE_WITHIN, Rivals
-from morphnet.store.base import Lease, PoolExhausted, Store
+from morphnet.store.base import CertificateRecord, Lease, PoolExhausted, Store
 from morphnet.tap.node import Node
+from morphnet.tap.publishing import Publisher
+from morphnet.tap.spreading import Spreading
 from morphnet.tunnel.keyring import GENERATION_STEP
 from morphnet.tunnel.session import Session
 from morphnet.wire.frames import MAX_EPOCH
 from morphnet.wire.keys import split_export
+from morphnet.wire.revoking import BEFORE, NO_LIST, PartsWanted, Revocations, RevokedPart
 from morphnet.wire.signals import Goodbye, Hello, Joined, Notice, Renew, Renewed, Revoked, Scheduler, Signal, Welcome
 
 FIRST_IDS = 8  # issued ids that a client gets with its welcome
+COME_AGAIN = 10.0  # seconds before its certificate ends at which a client is asked to show another one, if it has one
 
 
 def interface(address: str, pool: str) -> str:
@@ -45,7 +50,8 @@ class ServerNode(Node):
     """
     Answers `hello` with a lease and keys; what the data plane does afterwards needs nobody here.
 
-    `revoked` holds the serials that are refused; `reload` reads them again.
+    `revoked` holds the serials that the records say are refused; `reload` reads them again. `spreading` has those of
+    the signed list.
     """
 
     role = "server"
@@ -60,6 +66,8 @@ class ServerNode(Node):
         self.control_counters: Callable[[], dict[str, int]] = dict  # of the control port
         self.revoked: set[str] = set()
         self.addresses: Callable[[], Sequence[str]] = tuple  # of the data plane, for clients to know
+        self.spreading: Spreading | None = None
+        self.publisher: Publisher | None = None
         self.doors: list[UdpDoor] = []
         self.tun: Tun | None = None
         self._entropy = entropy
@@ -67,7 +75,8 @@ class ServerNode(Node):
         self._groups: dict[str, str] = {}
         self._instances: dict[str, str] = {}  # which process of that name was let in last; "" when it did not say
         self._rivals = Rivals()
-        self._serials: dict[str, str] = {}  # of the certificate that began or resumed a session, by its name
+        self._shown: dict[str, Peer] = {}  # the certificate that began or resumed a session, by its name
+        self._asked: set[str] = set()  # serials of certificates that end soon, whose clients were asked to come again
         self._leases: dict[str, Lease] = {}
         self._first_epochs: dict[str, int] = {}  # the lowest epoch that a session was given, by its name
         self._counted: dict[str, tuple[int, int]] = {}  # of a session, sent and received: written already
@@ -90,7 +99,7 @@ class ServerNode(Node):
             lease = await self.store.lease(caller.name, config.pool4, config.pool6, self._entropy(16))
         except PoolExhausted:
             raise Refused("no inner address is left in the server's pool") from None
-        if self.is_revoked(caller.serial):  # while the store was asked
+        if caller.peer is not None and self.is_revoked(caller.peer):  # while the store was asked
             raise Refused("certificate revoked")
         session = self._known(caller.name, hello, lease)
         resumed = session is not None
@@ -155,7 +164,8 @@ class ServerNode(Node):
         self._instances[caller.name] = instance
         self._callers[caller.name] = caller
         self._groups[caller.name] = caller.group
-        self._serials[caller.name] = caller.serial
+        if caller.peer is not None:
+            self._shown[caller.name] = caller.peer
         if before is not None and before is not caller:
             before.close("another link of the same name has taken over")
         self.tell("session-up", caller.name, "control link is up" if resumed else "session begins")
@@ -182,7 +192,13 @@ class ServerNode(Node):
             resumed=resumed,
             framing=session.framing.name,
             addresses=tuple(self.addresses())[:8],
+            revocations=self.spreading.number if self.spreading is not None else NO_LIST,
         )
+
+    def welcomed(self, caller: Caller, hello: Hello) -> None:
+        """A client is told what is revoked, if it understands."""
+        if self.spreading is not None and hello.revocations != BEFORE:
+            self.spreading.joined(caller, hello.revocations)
 
     def signal(self, caller: Caller, signal: Signal) -> None:
         """A message of a client that has been welcomed."""
@@ -191,11 +207,15 @@ class ServerNode(Node):
             case Scheduler() if session is not None and signal.name in SCHEDULERS:
                 session.set_scheduler(signal.name)
                 self.tell("scheduler", caller.name, f"the client asked for {signal.name}")
+            case Revocations() | PartsWanted() | RevokedPart() if self.spreading is not None:
+                self.spreading.heard(caller, signal)
             case Goodbye() if self._callers.get(caller.name) is caller:
                 self.tell("goodbye", caller.name, signal.reason or "the client says goodbye")
 
     def gone(self, caller: Caller, reason: str) -> None:
         """A control link ended; its session lives on."""
+        if self.spreading is not None:
+            self.spreading.left(caller)
         if self._callers.get(caller.name) is caller:
             del self._callers[caller.name]
             self.tell("control-down", caller.name, f"control link is down: {reason}")
@@ -244,24 +264,64 @@ class ServerNode(Node):
         self._counted.pop(session.peer, None)
 
     async def read_revocations(self) -> None:
-        """Learn which certificates are revoked; cut off whoever shows one."""
-        self.revoked = {record.serial for record in await self.store.certificates() if record.revoked_at}
-        for name, serial in list(self._serials.items()):
-            if serial in self.revoked:
-                self._cut_off(name)
+        """Learn which certificates are revoked; cut off whoever shows one, and tell others."""
+        records = await self.store.certificates()
+        self._know(records)
+        if self.publisher is not None and self.spreading is not None:
+            await self.publisher.make_known_later(records, self._wall(), self.spreading)
 
-    def _cut_off(self, name: str) -> None:
-        """Close the session of a revoked certificate, whether its control link is up or not."""
-        del self._serials[name]
+    def look_at_records(self) -> None:
+        """The same, from time to time: what has expired may leave the list."""
+        Deferred.fromCoroutine(self.read_revocations()).addErrback(self._not_read)
+
+    def _know(self, records: Iterable[CertificateRecord]) -> None:
+        self.revoked = {record.serial for record in records if record.revoked_at}
+        self.cut_off()
+
+    def know(self, records: Sequence[CertificateRecord]) -> None:
+        """The records are these at the start."""
+        self._know(records)
+        if self.publisher is not None and self.spreading is not None:
+            self.publisher.make_known(records, self._wall(), self.spreading)
+
+    def listed(self) -> None:
+        """There is another list of what is revoked than before."""
+        self.cut_off()
+        if self.publisher is not None and self.spreading is not None and self.publisher.is_behind(self.spreading):
+            self.look_at_records()
+
+    def cut_off(self) -> None:
+        """Close the session of each certificate that is revoked, whether its control link is up or not."""
+        for name, peer in list(self._shown.items()):
+            if self.is_revoked(peer):
+                self._close(name, Revoked("this certificate was revoked"), "certificate revoked")
+
+    def expire(self) -> None:
+        """Close the session of each certificate that has ended; a client that may have another one is asked for it."""
+        now = self._wall()
+        for name, peer in list(self._shown.items()):
+            caller = self._callers.get(name)
+            if peer.not_after <= now:
+                self._close(name, Goodbye("certificate expired"), "certificate expired")
+            elif peer.not_after - COME_AGAIN <= now and caller is not None and peer.serial not in self._asked:
+                self._asked.add(peer.serial)
+                caller.close("your certificate ends: come with the next one")
+
+    def _close(self, name: str, last: Signal, reason: str) -> None:
+        self._asked.discard(self._shown.pop(name).serial)
         caller = self._callers.get(name)
         if caller is not None:
-            caller.finish(Revoked("this certificate was revoked"), "certificate revoked")
+            caller.finish(last, reason)
         if self.tunnel.drop_session(name):
-            self.tell("revoked", name, "certificate revoked, session closed")
+            self.tell("revoked" if isinstance(last, Revoked) else "expired", name, f"{reason}, session closed")
 
-    def is_revoked(self, serial: str) -> bool:
+    def is_revoked(self, peer: Peer) -> bool:
         """Asked at every handshake."""
-        return serial in self.revoked
+        listed = self.spreading is not None and self.spreading.revoked.is_revoked(peer)
+        return listed or peer.serial in self.revoked
+
+    def _not_read(self, failure: Failure) -> None:
+        self._log.failure("cannot read revocations", failure)
 
     # -- what ops sees -------------------------------------------------------------------------------------------------
 
@@ -271,9 +331,7 @@ class ServerNode(Node):
 
     def reload(self) -> str:
         """Read revocations again."""
-        Deferred.fromCoroutine(self.read_revocations()).addErrback(
-            lambda failure: self._log.failure("cannot read revocations", failure)
-        )
+        Deferred.fromCoroutine(self.read_revocations()).addErrback(self._not_read)
         if self.renewal is not None:
             self.renewal.read_again()
         return "revocations and the server's certificate are read again"

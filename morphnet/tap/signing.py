@@ -30,11 +30,11 @@ class LaterSigner:
 
     async def join(self, invitation_pem: str, csr_pem: str, addresses: Sequence[str]) -> Issued:
         """See enrolment.Signer."""
-        return await self._later(lambda: self._signers.join(invitation_pem, csr_pem, addresses))
+        return await self.later(lambda: self._signers.join(invitation_pem, csr_pem, addresses))
 
     async def renew(self, certificate_pem: str, csr_pem: str, addresses: Sequence[str]) -> Issued:
         """See enrolment.Signer."""
-        return await self._later(lambda: self._signers.renew(certificate_pem, csr_pem, addresses))
+        return await self.later(lambda: self._signers.renew(certificate_pem, csr_pem, addresses))
 
     def close(self) -> None:
         """No call may follow."""
@@ -42,7 +42,8 @@ class LaterSigner:
         if pool is not None:
             pool.stop()
 
-    def _later(self, work: Callable[[], _T]) -> Deferred[_T]:
+    def later(self, work: Callable[[], _T]) -> Deferred[_T]:
+        """Something else that waits for the CA."""
         if self._pool is None:
             self._pool = ThreadPool(0, AT_ONCE, "signer")
             self._pool.start()

@@ -149,3 +149,6 @@ def _is_a_machines(text: str) -> bool:
     """Not one that means the machine itself, nobody, many, or whoever is on the link."""
     address = ipaddress.ip_interface(text).ip
     return not (address.is_loopback or address.is_unspecified or address.is_multicast or address.is_link_local)
+
+
+PEM = Text(re.compile(r"[A-Za-z0-9+/=\r\n -]{1,32768}"))

@@ -18,6 +18,7 @@ from morphnet.errors import MalformedFrame
 from morphnet.wire.fields import Text, Whole
 from morphnet.wire.messages import Catalogue
 from morphnet.wire.relaying import MOST_ENVELOPE, Number, Places, Token, number_of
+from morphnet.wire.revoking import PartText
 from morphnet.wire.signals import Name, Pem
 
 LIMIT = 1 << 17  # bytes of one message in JSON: a list of revocations is the longest
@@ -112,8 +113,17 @@ class Revoked:
     crl: Pem
 
 
-Neighbourly = Beat | Bye | Who | Begin | Told | Here | Left | Prove | Revoked
-_MESSAGES = Catalogue[Neighbourly]((Beat, Bye, Who, Begin, Told, Here, Left, Prove, Revoked), LIMIT)
+@dataclass(frozen=True, slots=True)
+class PartRevoked:
+    """A part of that list, after it; see wire/revoking."""
+
+    type: ClassVar[str] = "revoked-part"
+    network: Network
+    text: PartText
+
+
+Neighbourly = Beat | Bye | Who | Begin | Told | Here | Left | Prove | Revoked | PartRevoked
+_MESSAGES = Catalogue[Neighbourly]((Beat, Bye, Who, Begin, Told, Here, Left, Prove, Revoked, PartRevoked), LIMIT)
 
 
 def encode(message: Neighbourly) -> bytes:

@@ -18,6 +18,7 @@ from morphnet.errors import MalformedFrame
 from morphnet.wire.batch import MAX_SEGMENTS
 from morphnet.wire.fields import Real, Several, Text, Truth, Whole
 from morphnet.wire.messages import Catalogue
+from morphnet.wire.revoking import BEFORE, Listing, ListNumber, PartsWanted, Revocations, RevokedPart
 from morphnet.wire.signals import Name, Pem, PemOrNothing, Phrase
 
 VERSION = 1
@@ -48,6 +49,7 @@ class Register:
     instance: Token  # another one for every process
     watch: Annotated[tuple[str, ...], Several(Text(_NAME_OR_ALL), MOST_WATCHED)] = ()  # names, or EVERYBODY
     version: Annotated[int, Whole(1, 255)] = VERSION
+    revocations: ListNumber = BEFORE  # of the last list of revoked certificates that it has
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Registered:
     echo_id: Annotated[str, Text(re.compile(r"([0-9a-f]{16})?"))] = ""
     echo_key: Annotated[str, Text(re.compile(r"([0-9a-f]{64})?"))] = ""
     renews: Annotated[bool, Truth()] = False  # the relay has certificates renewed for its guests
+    revocations: ListNumber = BEFORE  # of the last list of the node's network that the relay has
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +114,6 @@ class Drain:
 
 
 @dataclass(frozen=True, slots=True)
-class Revocations:
-    """The network's list of revoked certificates, signed by its CA."""
-
-    type: ClassVar[str] = "revocations"
-    crl: Pem
-
-
-@dataclass(frozen=True, slots=True)
 class Renew:
     """The node asks for its next certificate, of a relay that renews."""
 
@@ -146,10 +141,11 @@ class Undelivered:
 
 
 RelayMessage = (
-    Register | Registered | TurnedAway | Watch | Present | Absent | Drain | Revocations | Renew | Renewed | Undelivered
+    Register | Registered | TurnedAway | Watch | Present | Absent | Drain | Renew | Renewed | Undelivered | Listing
 )
+_LISTING = (Revocations, PartsWanted, RevokedPart)
 _MESSAGES = Catalogue[RelayMessage](
-    (Register, Registered, TurnedAway, Watch, Present, Absent, Drain, Revocations, Renew, Renewed, Undelivered), LIMIT
+    (Register, Registered, TurnedAway, Watch, Present, Absent, Drain, Renew, Renewed, Undelivered, *_LISTING), LIMIT
 )
 
 

@@ -16,6 +16,7 @@ from typing import Annotated, ClassVar
 
 from morphnet.errors import MalformedFrame
 from morphnet.wire.fields import (
+    PEM,
     Optionally,
     Real,
     Several,
@@ -30,6 +31,7 @@ from morphnet.wire.fields import (
     is_network,
 )
 from morphnet.wire.messages import Catalogue
+from morphnet.wire.revoking import BEFORE, ListNumber, PartsWanted, Revocations, RevokedPart
 
 VERSION = 1  # of this protocol, told in Hello
 LIMIT = 1 << 16  # bytes of one message, its length prefix not counted
@@ -37,14 +39,13 @@ _LENGTH = struct.Struct("!I")
 
 _WORD = re.compile(r"[a-z0-9-]{1,32}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
-_PEM = re.compile(r"[A-Za-z0-9+/=\r\n -]{1,32768}")
 _PHRASE = re.compile(r"[ -~]{0,500}")  # printable ASCII: it ends up in logs and on terminals
 
 Word = Annotated[str, Text(_WORD)]
 Name = Annotated[str, Text(_NAME)]
 Phrase = Annotated[str, Text(_PHRASE)]
-Pem = Annotated[str, Text(_PEM)]
-PemOrNothing = Annotated[str, Text(re.compile(_PEM.pattern.replace("{1,", "{0,")))]
+Pem = Annotated[str, PEM]
+PemOrNothing = Annotated[str, Text(re.compile(PEM.pattern.pattern.replace("{1,", "{0,")))]
 _IdTexts = Annotated[tuple[str, ...], Several(Text(re.compile(r"[0-9a-f]{40}")), 64)]
 Words = Annotated[tuple[str, ...], Several(Text(_WORD), 16)]
 Epoch = Annotated[int, Whole(0, (1 << 23) - 1)]
@@ -66,6 +67,7 @@ class Hello:
     version: Annotated[int, Whole(1, 255)] = VERSION
     framings: Words = ("seed",)  # the ones it speaks, best first; who does not say speaks only that one
     instance: Annotated[str, Text(re.compile(r"([0-9a-f]{16})?"))] = ""  # another one for every process
+    revocations: ListNumber = BEFORE  # of the last list of revoked certificates that it has
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class Welcome:
     )
     framing: Word = "seed"  # of the data plane, one of those that the client speaks
     addresses: Annotated[tuple[str, ...], Several(Text(_ADDRESS, is_address), 8)] = ()  # of the server's data plane
+    revocations: ListNumber = BEFORE  # of the last list of revoked certificates that the server has
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +227,9 @@ Signal = (
     | Joined
     | Renew
     | Renewed
+    | Revocations
+    | PartsWanted
+    | RevokedPart
 )
 _MESSAGES = Catalogue[Signal](
     (
@@ -242,6 +248,9 @@ _MESSAGES = Catalogue[Signal](
         Joined,
         Renew,
         Renewed,
+        Revocations,
+        PartsWanted,
+        RevokedPart,
     ),
     LIMIT,
 )

@@ -66,7 +66,7 @@ class Couple:
 
     def tls(self, caller: bool, identity: Identity | None = None) -> PeerTls:
         """What an end shows, and insists on."""
-        return PeerTls(identity or self.identities[caller], NAMES[not caller], self.revoked.__contains__)
+        return PeerTls(identity or self.identities[caller], NAMES[not caller], lambda peer: peer.serial in self.revoked)
 
     def ends(self, *identities: tuple[bool, Identity], pq: str = "require") -> tuple[End, End]:
         """The caller and the called, before they begin; `identities` are shown in place of their own."""

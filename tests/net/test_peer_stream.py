@@ -83,7 +83,7 @@ class StreamTestCase(SynchronousTestCase):
 
     def port(self, identity: Identity, listener: FakeListener, limits: Limits = MANY) -> StreamPort:
         """One end."""
-        tls = PeersTls(identity, self.known.__contains__, self.revoked.__contains__)
+        tls = PeersTls(identity, self.known.__contains__, lambda peer: peer.serial in self.revoked)
         return StreamPort(tls, listener, self.net, 100, limits)
 
     def serve(self, limits: Limits = MANY) -> None:
@@ -93,7 +93,7 @@ class StreamTestCase(SynchronousTestCase):
 
     def call(self, identity: Identity | None = None, wanted: str = "bert") -> None:
         """Anna, or somebody else, calls."""
-        tls = PeerTls(identity or self.ca.identity("anna", CLIENT), wanted, self.revoked.__contains__)
+        tls = PeerTls(identity or self.ca.identity("anna", CLIENT), wanted, lambda peer: peer.serial in self.revoked)
         endpoint = TCP4ClientEndpoint(self.net, *THERE[:2])
         self.let_through(endpoint.connect(self.anna.calling(tls, THERE)))
 
@@ -170,7 +170,7 @@ class OpenTests(StreamTestCase):
 
     def test_met_half_way(self) -> None:
         """Who is called by the one he was calling takes the part of the server."""
-        tls = PeerTls(self.ca.identity("anna", CLIENT), "bert", self.revoked.__contains__)
+        tls = PeerTls(self.ca.identity("anna", CLIENT), "bert", lambda peer: peer.serial in self.revoked)
         here, there = address_of(CLIENT_HOST, 4712), address_of(*THERE[:2])
         client: IProtocol | None = self.anna.calling(tls, THERE).buildProtocol(there)
         server = self.called.met.buildProtocol(here)
@@ -215,7 +215,7 @@ class StrangerTests(StreamTestCase):
         """After the handshake's own messages, who is refused gets an alert and the end: no byte of HTTP."""
         raw = self.stranger()
         assert raw is not None
-        tls = PeerTls(self.ca.identity("carl", CLIENT), "bert", self.revoked.__contains__)
+        tls = PeerTls(self.ca.identity("carl", CLIENT), "bert", lambda peer: peer.serial in self.revoked)
         connection = tls.clientConnectionForTLS(cast(Any, None))
         heard = b""
         for _ in range(3):
@@ -310,7 +310,7 @@ class MisbehaviourTests(StreamTestCase):
 
     def test_other_protocol(self) -> None:
         """Who does not ask for our subprotocol is no peer."""
-        tls = PeerTls(self.ca.identity("anna", CLIENT), "bert", self.revoked.__contains__)
+        tls = PeerTls(self.ca.identity("anna", CLIENT), "bert", lambda peer: peer.serial in self.revoked)
         self.patch(self.anna, "calling", lambda tls, to: _relay_speaker(self.anna, tls, self.net))
         endpoint = TCP4ClientEndpoint(self.net, *THERE[:2])
         self.let_through(endpoint.connect(self.anna.calling(tls, THERE)))

@@ -27,7 +27,7 @@ class ProxiedTests(SynchronousTestCase):
         self.revoked: set[str] = set()
         self.now = NOW + 1
         cas = [self.ours.certificate, self.theirs.certificate]
-        self.proxied = Proxied(cas, self.revoked.__contains__, lambda: self.now)
+        self.proxied = Proxied(cas, lambda peer: peer.serial in self.revoked, lambda: self.now)
 
     def refused(self, headers: dict[str, str]) -> str:
         """Why."""
@@ -40,17 +40,20 @@ class ProxiedTests(SynchronousTestCase):
             self.assertEqual((peer.name, peer.issuer), ("anna", network_of(authority.certificate)))
 
     def test_refused(self) -> None:
-        """No certificate, and one of a foreign CA, another usage, another time, or revoked, is refused."""
+        """No certificate, and one of a foreign CA, of an invitation, of another time, or revoked, is refused."""
         self.assertEqual(self.refused({}), "certificate missing")
         self.assertIn("foreign", self.refused(header(a_client(an_authority(3)))))
         self.assertIn("usage", self.refused(header(an_invitation(self.ours).certificate)))
-        server = self.ours.server(a_key(5).public_key(), ["gw"], now=NOW)
-        self.assertIn("usage", self.refused(header(server)))
         good = a_client(self.ours)
         self.revoked.add(self.proxied.peer(header(good)).serial)
         self.assertIn("revoked", self.refused(header(good)))
         self.now = NOW + CLIENT_LIFETIME + 1
         self.assertIn("expired", self.refused(header(a_client(self.theirs))))
+
+    def test_server(self) -> None:
+        """A server is known as one: it may bring lists of what is revoked."""
+        server = self.ours.server(a_key(5).public_key(), ["gw"], now=NOW)
+        self.assertEqual(self.proxied.peer(header(server)).kind, "server")
 
     @given(st.text(max_size=200))
     def test_junk(self, text: str) -> None:

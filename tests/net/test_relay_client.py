@@ -23,7 +23,6 @@ from morphnet.wire.relaying import (
     Register,
     Registered,
     RelayMessage,
-    Revocations,
     TurnedAway,
     Undelivered,
     Watch,
@@ -31,6 +30,7 @@ from morphnet.wire.relaying import (
     bundle,
     encode,
 )
+from morphnet.wire.revoking import BEFORE, PartsWanted, Revocations, RevokedPart
 from tests.fakes_control import CLIENT_HOST, SERVER_HOST
 from tests.fakes_relay import FakeListener, RelayTestCase
 from tests.fakes_tls import CLIENT, SERVER, FakeCa, serial_of
@@ -235,22 +235,22 @@ class TrafficTests(RelayTestCase):
 
     def test_drain_and_lists(self) -> None:
         """What a relay has to say to all is heard."""
-        self.registry.drain(5.0, "update")
-        self.registry.revoke("", "CRL", [])
-        for guest in self.registry.guests[:1]:
-            self.registry.revoke(guest.network, "CRL", [])
+        lists: list[RelayMessage] = [Revocations("CRL"), RevokedPart("1f 1\n"), PartsWanted(("ab" * 32,))]
+        said: list[RelayMessage] = [Drain(5.0, "update"), *lists]
+        for message in said:
+            self.registry.guests[0].line.tell(message)
         self.net.settle()
-        self.assertEqual(self.at_laptop.heard, [("said", Drain(5.0, "update")), ("said", Revocations("CRL"))])
+        self.assertEqual(self.at_laptop.heard, [("said", message) for message in said])
 
     def test_brings_a_list(self) -> None:
-        """A node may bring a list of revoked certificates; the relay hears of which network it is."""
-        told: list[tuple[str, str]] = []
-        self.relay.told_revocations = lambda network, crl: told.append((network, crl))
+        """A node may bring a list of revoked certificates; whoever spreads them hears when it comes and goes."""
+        self.assertEqual(self.lists.told, [("joined", "laptop", BEFORE), ("joined", "phone", BEFORE)])
+        self.lists.told.clear()
         self.laptop.tell(Revocations("CRL"))
         self.laptop.close()
         self.laptop.tell(Revocations("LATE"))
-        self.net.settle()
-        self.assertEqual(told, [(self.registry.guests[0].network, "CRL")])
+        self.net.pass_by(3)
+        self.assertEqual(self.lists.told, [("heard", "laptop", Revocations("CRL")), ("left", "laptop")])
 
     def test_too_fast(self) -> None:
         """Who sends faster than its rate is not read for a while; all that it sent arrives in the end."""
@@ -271,7 +271,7 @@ class TrafficTests(RelayTestCase):
     def test_revoked_meanwhile(self) -> None:
         """A node that is revoked while it is up is hung up on."""
         guest = next(each for each in self.registry.guests if each.name == "laptop")
-        self.registry.revoke(guest.network, "CRL", [guest.line.serial])
+        self.registry.revoke(guest.network, [guest.line.serial], 3)
         self.net.pass_by(3)
         self.assertEqual(self.at_laptop.heard[-1][0], "lost")
         self.assertEqual(self.at_phone.heard[0], ("absent", "laptop"))

@@ -165,13 +165,14 @@ class StrangerTests(PortTestCase):
         self.assertEqual((self.registry.guests, self.relay.counters()["lines"]), ([], 0))
 
     def test_certificates(self) -> None:
-        """Invitations, revoked clients, servers and foreigners do not register; each is counted once."""
+        """Invitations, revoked clients and servers, and foreigners do not register; each is counted once."""
         revoked = self.ca.identity("laptop", CLIENT)
-        self.revoked.add(serial_of(revoked))
+        server = self.ca.identity("gateway", SERVER)
+        self.revoked |= {serial_of(revoked), serial_of(server)}
         for identity, reason in (
             (revoked, "certificate revoked"),
+            (server, "certificate revoked"),
             (self.ca.identity("laptop", INVITE), "certificate of a wrong usage"),
-            (self.ca.identity("laptop", SERVER), "certificate of a wrong usage"),
             (self.ca.identity("laptop", CLIENT, days=(-2, -1)), "certificate expired"),
             (FakeCa().identity("laptop", CLIENT, trust=self.ca.pem), "certificate with a wrong signature"),
         ):
@@ -183,7 +184,7 @@ class StrangerTests(PortTestCase):
             self.assert_dropped(raw)
             self.assertEqual(sum(self.relay.complaints.counts.values()) - before, 1, reason)
             self.assertEqual(self.relay.counters()["lines_refused"], before + 1)
-        self.assertEqual(self.relay.complaints.counts["certificate revoked"], 1)
+        self.assertEqual(self.relay.complaints.counts["certificate revoked"], 2)
 
     def test_turned_away_and_deaf(self) -> None:
         """Who is turned away and registers all the same is not heard, and is cut off if it does not go."""

@@ -22,6 +22,7 @@ from morphnet.net.tls import (
     ClientTls,
     Complaints,
     Identity,
+    Peer,
     ServerTls,
     established,
     exporter,
@@ -29,7 +30,7 @@ from morphnet.net.tls import (
     is_certificate_alert,
     same_name,
 )
-from morphnet.pki.authority import Authority, as_pem
+from morphnet.pki.authority import Authority, as_pem, network_of
 from morphnet.pki.files import key_pem
 from tests.fakes_tls import CLIENT, INVITE, SERVER, FakeCa, serial_of
 
@@ -71,10 +72,10 @@ class HandshakeTests(SynchronousTestCase):
         self.server_identity = self.ca.identity("gateway", SERVER)
         self.client_identity = self.ca.identity("laptop", CLIENT)
 
-    def is_revoked(self, serial: str) -> bool:
+    def is_revoked(self, peer: Peer) -> bool:
         """Remembers the question."""
-        self.asked.append(serial)
-        return serial in self.revoked
+        self.asked.append(peer.serial)
+        return peer.serial in self.revoked
 
     def ends(
         self, client: Identity | None = None, server: Identity | None = None, name: str = "gateway"
@@ -125,6 +126,33 @@ class HandshakeTests(SynchronousTestCase):
         """A revoked client is refused."""
         self.revoked.append(serial_of(self.client_identity))
         self.assert_told(self.client_identity, "certificate revoked")
+
+    def test_server_revoked(self) -> None:
+        """A revoked server is refused by a client that knows of it."""
+        client_tls = ClientTls(self.client_identity, "gateway", self.is_revoked)
+        for revoked in (False, True):
+            if revoked:
+                self.revoked.append(serial_of(self.server_identity))
+            client = client_tls.clientConnectionForTLS(cast(TLSMemoryBIOProtocol, None))
+            _, server = self.ends()
+            failed = shake(client, server)
+            self.assertEqual(client in failed, revoked)
+        self.assertEqual(handshake_trouble(client, failed[client]), "certificate revoked")
+
+    def test_network_is_asked(self) -> None:
+        """Whoever is asked what is revoked hears of which network it is."""
+        asked: list[Peer] = []
+
+        def ask(peer: Peer) -> bool:
+            asked.append(peer)
+            return False
+
+        there = ServerTls(self.server_identity, ask)
+        server = there.serverConnectionForTLS(cast(TLSMemoryBIOProtocol, None))
+        client, _ = self.ends()
+        shake(client, server)
+        ca = x509.load_pem_x509_certificate(self.ca.pem)
+        self.assertEqual([(each.name, each.issuer) for each in asked], [("laptop", network_of(ca))])
 
     def test_client_out_of_time(self) -> None:
         """Expired and future client certificates are refused."""

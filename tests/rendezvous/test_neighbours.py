@@ -20,7 +20,6 @@ from morphnet.wire.relaying import (
     Present,
     Register,
     RelayMessage,
-    Revocations,
     Undelivered,
     address,
     number_of,
@@ -35,9 +34,15 @@ class Relay:
     def __init__(self, clock: Clock, seed: int) -> None:
         chance = random.Random(seed)
         self.lists: list[tuple[str, str]] = []
+        self.parts: list[tuple[str, str]] = []
         self.said: list[str] = []
         self.neighbours = Neighbourhood(
-            clock, chance.randbytes, ("home", "other"), lambda *told: self.lists.append(told), self.said.append
+            clock,
+            chance.randbytes,
+            ("home", "other"),
+            lambda *told: self.lists.append(told),
+            self.said.append,
+            lambda *told: self.parts.append(told),
         )
         self.registry = Registry(clock, chance.randbytes, TERMS, self.neighbours)
 
@@ -315,14 +320,24 @@ class LifeTests(NeighboursTestCase):
 class RevocationTests(NeighboursTestCase):
     def test_told(self) -> None:
         """A list is told to all other relays, once, and to one that comes later; each checks it for itself."""
-        anna = self.a.come("anna")
-        self.a.registry.revoke("home", "CRL", [])
-        self.assertEqual(self.news(anna), [Revocations("CRL")])
+        self.a.neighbours.revoked("home", "CRL", [])
+        self.settle()
         self.assertEqual([relay.lists for relay in self.relays], [[], [("home", "CRL")], [("home", "CRL")]])
-        self.b.registry.revoke("home", "CRL", [])
+        self.b.neighbours.revoked("home", "CRL", [])
         self.settle()
         self.assertEqual((self.a.lists, len(self.c.lists)), ([], 2))
         late = Relay(self.clock, 4)
         self.hub.join(late.neighbours)
         self.settle()
         self.assertIn(("home", "CRL"), late.lists)
+
+    def test_parts(self) -> None:
+        """Parts are told after their list, each once, and all of them to one that comes later."""
+        self.a.neighbours.revoked("home", "CRL", ["1f 1\n"])
+        self.a.neighbours.revoked("home", "NEXT", ["1f 1\n", "2e 2\n"])
+        self.settle()
+        self.assertEqual(self.b.parts, [("home", "1f 1\n"), ("home", "2e 2\n")])
+        late = Relay(self.clock, 4)
+        self.hub.join(late.neighbours)
+        self.settle()
+        self.assertEqual((late.lists, late.parts), ([("home", "NEXT")], self.b.parts))

@@ -12,8 +12,8 @@ from morphnet.wire.relaying import (
     Present,
     Register,
     Registered,
-    Revocations,
 )
+from morphnet.wire.revoking import NO_LIST
 from tests.rendezvous.case import TERMS, FakeLine, RegistryTestCase
 
 
@@ -33,7 +33,7 @@ class ComingTests(RegistryTestCase):
         """A relay without an echo gives no key for it."""
         self.registry = self.make(Terms())
         (answer,) = self.register(FakeLine("laptop")).news()
-        self.assertEqual(answer, Registered(answer.number, ("line 203.0.113.9 50000",)))  # type: ignore[union-attr]
+        self.assertEqual(answer, Registered(answer.number, ("line 203.0.113.9 50000",), revocations=0))  # type: ignore[union-attr]
 
     def test_watch(self) -> None:
         """Who watches a name hears when it comes and goes; who is there already is told of at once; others hear nil."""
@@ -170,28 +170,32 @@ class OperatorTests(RegistryTestCase):
         self.assertEqual((caught.exception.reason, self.registry.guests), ("the relay is being emptied", []))
 
     def test_revoke(self) -> None:
-        """Who shows a revoked certificate is hung up on, its watchers hear that it is gone, all others get the list."""
+        """Who shows a revoked certificate is hung up on, and its watchers hear that it is gone."""
         laptop, phone = self.come("laptop"), self.come("phone", "laptop")
         phone.told.clear()
         number = self.number(laptop)
-        self.assertEqual(self.registry.revoke("home", "CRL", ["laptop", "else"]), 1)
+        self.assertEqual(self.registry.revoke("home", ["laptop", "else"], 3), 1)
         self.assertEqual((laptop.ended, laptop.told), ("certificate revoked", []))
-        self.assertEqual(set(phone.news()), {Absent(number, "laptop"), Revocations("CRL")})
+        self.assertEqual(phone.news(), [Absent(number, "laptop")])
         self.assertEqual([guest.line for guest in self.registry.guests], [phone])
 
-    def test_list_for_the_next(self) -> None:
-        """Who comes later is handed the latest list."""
-        for crl in ("OLD", "NEW"):
-            self.registry.revoke("home", crl, [])
-        self.assertEqual(self.register(FakeLine("laptop")).told[1:], [Revocations("NEW")])
-        self.assertEqual(len(self.register(FakeLine("laptop", "other")).told), 1)
+    def test_number_for_the_next(self) -> None:
+        """Who comes is told which list of its network the relay has."""
+        for number in (3, 7):
+            self.registry.revoke("home", [], number)
+        numbers = []
+        for network in ("home", "other"):
+            (answer,) = self.register(FakeLine("laptop", network)).told
+            assert isinstance(answer, Registered)
+            numbers.append(answer.revocations)
+        self.assertEqual(numbers, [7, NO_LIST])
 
     def test_revoked_before_it_registers(self) -> None:
         """Whose certificate is revoked between its handshake and its first message is not let in."""
-        self.registry.revoke("home", "CRL", ["07"])
+        self.registry.revoke("home", ["07"], 3)
         line = FakeLine("laptop", serial="07")
         with self.assertRaises(Refused) as caught:
             self.register(line)
         self.assertEqual((caught.exception.reason, line.told), ("certificate revoked", []))
-        self.registry.revoke("home", "CRL", [])
+        self.registry.revoke("home", [], 4)
         self.register(line)

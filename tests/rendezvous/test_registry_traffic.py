@@ -15,10 +15,12 @@ from morphnet.wire.relaying import (
     EVERYBODY,
     Absent,
     Present,
+    Registered,
     Undelivered,
     number_of,
     opened,
 )
+from morphnet.wire.revoking import NO_LIST
 from tests.rendezvous.case import FakeLine, RegistryTestCase
 
 
@@ -52,12 +54,14 @@ class NetworkTests(RegistryTestCase):
         self.assertEqual(theirs.told, [])
 
     def test_revoked_apart(self) -> None:
-        """A list of revoked certificates is for one network: another's nodes neither hear of it nor are hung up on."""
+        """What is revoked in one network is not in another: its nodes are neither hung up on nor refused."""
         theirs = self.register(FakeLine("laptop", "other", serial="07"))
         theirs.told.clear()
-        self.assertEqual(self.registry.revoke("home", "CRL", ["07"]), 0)
+        self.assertEqual(self.registry.revoke("home", ["07"], 3), 0)
         self.assertEqual((theirs.told, theirs.ended), ([], ""))
-        self.assertEqual(len(self.register(FakeLine("tv", "other", serial="07")).told), 1)
+        (answer,) = self.register(FakeLine("tv", "other", serial="07")).told
+        assert isinstance(answer, Registered)
+        self.assertEqual(answer.revocations, NO_LIST)
 
 
 class EnvelopeTests(RegistryTestCase):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path as FilePath
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
@@ -9,29 +10,38 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config import ServerConfig
+from morphnet.errors import Refused
 from morphnet.net.control_server import Caller, RefusedForNow
 from morphnet.net.pump import Pump
+from morphnet.pki.authority import Description
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.rendezvous.rivals import CLONED, FIRST
 from morphnet.store.base import Lease
 from morphnet.store.memory import MemoryStore
+from morphnet.tap.revoked import Revoked
 from morphnet.tap.server_node import ServerNode
+from morphnet.tap.spreading import Spreading
 from morphnet.tunnel.path import Path
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.frames import MAX_EPOCH
+from morphnet.wire.revoking import BEFORE, Listing, Revocations
 from morphnet.wire.signals import Hello, Notice, Signal, Welcome
+from tests.fakes_pki import NOW, an_authority
 
 
 class FakeCaller:
     """A client on the line."""
 
-    name, serial, group, host, local, not_after = "laptop", "01", "X25519MLKEM768", "198.51.100.7", "192.0.2.1", 2e9
+    group, host, local = "X25519MLKEM768", "198.51.100.7", "192.0.2.1"
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "laptop", serial: str = "01", not_after: float = 2e9) -> None:
+        self.peer = Description(name, "client", serial, 0.0, not_after)
+        self.name, self.serial, self.not_after = name, serial, not_after
         self.closed = ""
         self.asked = 0  # for a sign of life
         self.said: list[Signal] = []
+        self.told: list[Listing] = []
 
     def prove(self, within: float) -> None:
         """See Caller."""
@@ -45,7 +55,15 @@ class FakeCaller:
         """See Caller."""
         return bytes(64)
 
+    def tell(self, message: Listing) -> None:
+        """See Caller."""
+        self.told.append(message)
+
     def close(self, reason: str = "") -> None:
+        """See Caller."""
+        self.closed = reason
+
+    def finish(self, last: Signal, reason: str) -> None:
         """See Caller."""
         self.closed = reason
 
@@ -256,3 +274,87 @@ class CloneTests(SynchronousTestCase):
             self.successResultOf(self.server.asked(Hello(name="laptop", instance=instance)))
         self.assertIn("taken over", self.first.closed)
         self.assertEqual(self.texts(), [])
+
+
+class CertificateTests(SynchronousTestCase):
+    """A session lasts no longer than the certificate that began it."""
+
+    def setUp(self) -> None:
+        self.server = Server(MemoryStore())
+        self.node, self.now = self.server.node, 1000.0
+        self.patch(self.node, "_wall", lambda: self.now)
+        self.authority = an_authority()
+        revoked = Revoked(lambda: [self.authority.certificate], FilePath(self.mktemp()))
+        self.node.spreading = Spreading(revoked, self.server.clock, self.node.listed)
+
+    def come(self, serial: str = "01", not_after: float = 2000.0, revocations: int = 0) -> FakeCaller:
+        """A client that was welcomed."""
+        caller = FakeCaller(serial=serial, not_after=not_after)
+        hello = Hello(name="laptop", revocations=revocations)
+        self.successResultOf(Deferred.fromCoroutine(cast(Any, self.node.hello(cast(Caller, caller), hello))))
+        self.node.welcomed(cast(Caller, caller), hello)
+        return caller
+
+    def look(self, now: float) -> bool:
+        """Whether there is a session, after a look at that time."""
+        self.now = now
+        self.node.expire()
+        return "laptop" in self.node.tunnel.sessions
+
+    def test_expired(self) -> None:
+        """At its end the session is closed, with a control link and without one."""
+        for here in (True, False):
+            caller = self.come()
+            if not here:
+                self.node.gone(cast(Caller, caller), "lost")
+            self.assertEqual((self.look(1989), caller.closed), (True, ""))
+            self.assertEqual((self.look(1999), self.look(2000)), (True, False))
+            self.now = 1000.0
+
+    def test_asked_for_the_next(self) -> None:
+        """A client is asked to come again before the end, once; with a later certificate nothing is closed."""
+        first = self.come()
+        self.look(1991)
+        self.assertIn("come with the next one", first.closed)
+        same = self.come()  # it has no other
+        self.look(1992)
+        self.assertEqual(same.closed, "")
+        renewed = self.come("02", 9000.0)
+        self.assertEqual((self.look(2001), renewed.closed), (True, ""))
+
+    def test_clock_was_wrong(self) -> None:
+        """A clock that goes back closes nothing; one that goes forward closes what has expired by it."""
+        self.come()
+        self.assertEqual((self.look(-1e6), self.look(1990), self.look(1e6)), (True, True, False))
+
+    def test_listed(self) -> None:
+        """Who is in a list is cut off at once, whether the records know of it or not, and is let in no more."""
+        caller, signed = self.come(), self.authority.revocations({"1"}, now=NOW)
+        other = FakeCaller(serial="1")
+        assert self.node.spreading is not None
+        caller.peer = other.peer
+        self.node._shown["laptop"] = other.peer
+        self.node.spreading.publish(signed)
+        self.assertEqual((caller.closed, self.look(1000)), ("certificate revoked", False))
+        asked = Deferred.fromCoroutine(cast(Any, self.node.hello(cast(Caller, other), Hello(name="laptop"))))
+        self.failureResultOf(asked, Refused)
+
+    def test_told(self) -> None:
+        """A client is told the list after its welcome, and each later one; a client of before is told nothing."""
+        assert self.node.spreading is not None
+        first, second = (self.authority.revocations({"1f"}, now=NOW + turn) for turn in (0, 1))
+        self.node.spreading.publish(first)
+        old, new = self.come("01", revocations=BEFORE), self.come("02")
+        self.node.spreading.publish(second)
+        self.assertEqual((old.told, new.told), ([], [Revocations(first.pem), Revocations(second.pem)]))
+        self.node.gone(cast(Caller, new), "lost")
+        self.node.spreading.publish(self.authority.revocations({"1f"}, now=NOW + 2))
+        self.assertEqual(len(new.told), 2)
+
+    def test_brings(self) -> None:
+        """A client may bring a list: a server whose records were lost learns from it."""
+        assert self.node.spreading is not None
+        caller = self.come()
+        signed = self.authority.revocations({"1f"}, now=NOW)
+        self.node.signal(cast(Caller, caller), Revocations(signed.pem))
+        self.assertEqual(self.node.spreading.revoked.serials, {"1f"})

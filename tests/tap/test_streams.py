@@ -61,7 +61,7 @@ class SearchTests(StreamsTestCase):
         """With a search the port shows the certificate that we have now, also if the peer calls first."""
         self.bert.shown = self.bert.ca.identity("bert", CLIENT)
         serials = []
-        self.patch(self.anna, "is_revoked", lambda serial: serials.append(serial))
+        self.patch(self.anna, "is_revoked", lambda peer: serials.append(peer.serial))
         self.bert.streams.search(cast(Any, self.bert.peers["anna"]))
         self.anna.blocked = True
         self.search(self.anna)

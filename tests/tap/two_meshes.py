@@ -12,6 +12,7 @@ from txaio.tx import config as autobahn_config
 from morphnet.config import MeshConfig, Tuning
 from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump
+from morphnet.net.tls import Peer
 from morphnet.tap.streams import PATIENCE, Streams
 from morphnet.tunnel.carrier import DIRECT, STREAM, Carrier
 from morphnet.tunnel.events import Effects, Event, PathChanged
@@ -127,7 +128,7 @@ class End:
         """See Mesh."""
         return self.shown
 
-    def is_revoked(self, serial: str) -> bool:
+    def is_revoked(self, peer: Peer) -> bool:
         """See Mesh."""
         return False
 

@@ -28,7 +28,6 @@ from morphnet.wire.relaying import (
     RelayMessage,
     Renew,
     Renewed,
-    Revocations,
     TurnedAway,
     Undelivered,
     Watch,
@@ -41,13 +40,15 @@ from morphnet.wire.relaying import (
     readdress,
     unbundle,
 )
+from morphnet.wire.revoking import PartsWanted, Revocations, RevokedPart
 
 REGISTER = Register("laptop", "0123456789abcdef", ("phone", EVERYBODY))
 REGISTERED = Registered(7, ("line 203.0.113.9 50000",), 3478, 3479, "01" * 8, "02" * 32, True)
 ALL: dict[RelayMessage, bytes] = {
-    REGISTER: b'{"type":"register","name":"laptop","instance":"0123456789abcdef","watch":["phone","*"],"version":1}',
+    REGISTER: b'{"type":"register","name":"laptop","instance":"0123456789abcdef","watch":["phone","*"],"version":1,'
+    b'"revocations":-1}',
     REGISTERED: b'{"type":"registered","number":7,"observed":["line 203.0.113.9 50000"],"echo_port":3478,'
-    b'"second_port":3479,"echo_id":"0101010101010101","echo_key":"' + b"02" * 32 + b'","renews":true}',
+    b'"second_port":3479,"echo_id":"0101010101010101","echo_key":"' + b"02" * 32 + b'","renews":true,"revocations":-1}',
     TurnedAway("full", 3.0): b'{"type":"turned-away","reason":"full","retry_after":3.0}',
     Watch(("phone",)): b'{"type":"watch","names":["phone"]}',
     Present(8, "phone", "fedcba9876543210", ("observed 2001:db8::9 1",)): b'{"type":"present","number":8,'
@@ -57,6 +58,8 @@ ALL: dict[RelayMessage, bytes] = {
     Revocations("PEM"): b'{"type":"revocations","crl":"PEM"}',
     Renew("CSR", "PEM"): b'{"type":"renew","csr":"CSR","certificate":"PEM"}',
     Renewed("PEM", "CA"): b'{"type":"renewed","certificate":"PEM","ca":"CA"}',
+    PartsWanted(("ab" * 32,)): b'{"type":"revocations-wanted","parts":["' + b"ab" * 32 + b'"]}',
+    RevokedPart("1f 1\n"): b'{"type":"revocations-part","text":"1f 1\\n"}',
     Undelivered(8, True): b'{"type":"undelivered","number":8,"gone":true}',
 }
 _calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure
@@ -80,6 +83,8 @@ ANY: st.SearchStrategy[RelayMessage] = st.one_of(
     st.builds(Revocations, PEMS),
     st.builds(Renew, PEMS, PEMS),
     st.builds(Renewed, PEMS, st.just("") | PEMS),
+    st.builds(PartsWanted, st.lists(st.binary(min_size=32, max_size=32).map(bytes.hex), max_size=3).map(tuple)),
+    st.builds(RevokedPart, st.text("09af \n", min_size=1, max_size=100)),
     st.builds(Undelivered, NUMBERS, st.booleans()),
 )
 

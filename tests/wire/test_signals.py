@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.errors import BugError, MalformedFrame
 from morphnet.wire import signals
 from morphnet.wire.messages import phrase
+from morphnet.wire.revoking import PartsWanted, Revocations, RevokedPart
 from morphnet.wire.signals import (
     LIMIT,
     Drain,
@@ -102,6 +103,9 @@ ANY: st.SearchStrategy[Signal] = st.one_of(
     st.builds(Joined, _pem, _pem),
     st.builds(Renew, _pem),
     st.builds(Renewed, _pem),
+    st.builds(Revocations, _pem),
+    st.builds(PartsWanted, st.lists(st.binary(min_size=32, max_size=32).map(bytes.hex), max_size=3).map(tuple)),
+    st.builds(RevokedPart, st.text("09af \n", min_size=1, max_size=100)),
 )
 
 
