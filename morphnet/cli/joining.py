@@ -21,7 +21,9 @@ from twisted.python.failure import Failure
 
 from morphnet.config import CONTROL_PORT
 from morphnet.errors import ConfigError, HostError, MalformedFrame, Refused
+from morphnet.net.ondevice import connect_by
 from morphnet.net.tls import ClientTls, Identity, established, handshake_trouble, is_certificate_alert
+from morphnet.net.uplinks import UplinkScan
 from morphnet.pki.authority import as_pem, check, make_request
 from morphnet.pki.files import key_pem
 from morphnet.pki.invitation import Invitation
@@ -167,6 +169,31 @@ def _verified(answer: Joined, invitation: Invitation, key: Ed25519PrivateKey, no
     return certificate
 
 
+def _connected(host: str, port: int) -> socket.socket:
+    """
+    As the routes say; if that fails, by each uplink. A client that runs here may have all traffic wait for a session
+    that it will not get, because what it lacks is this very certificate.
+
+    :raises OSError: nobody answers.
+    """
+    try:
+        return socket.create_connection((host, port), timeout=PATIENCE / 4)
+    except OSError as trouble:
+        for uplink in _uplinks():
+            try:
+                return connect_by(uplink, host, port, PATIENCE / 4)
+            except OSError:
+                continue
+        raise trouble
+
+
+def _uplinks() -> list[str]:
+    try:
+        return [each.name for each in UplinkScan()() if each.up]
+    except HostError:
+        return []
+
+
 def request_over_network(invitation: Invitation, key: Ed25519PrivateKey, address: str) -> Membership:
     """
     The same, over TCP.
@@ -178,7 +205,7 @@ def request_over_network(invitation: Invitation, key: Ed25519PrivateKey, address
     host, port = split_address(address, CONTROL_PORT)
     shown, ends_at = join_address(host, port), time.monotonic() + PATIENCE
     try:
-        with socket.create_connection((host, port), timeout=PATIENCE / 2) as connected:
+        with _connected(host, port) as connected:
             return request_certificate(invitation, key, _Deadline(connected, ends_at), now=time.time())
     except OSError as trouble:
         why = trouble.strerror or str(trouble)

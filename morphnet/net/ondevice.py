@@ -60,6 +60,28 @@ def source_towards(device: str, host: str) -> str:
         return ""
 
 
+def connect_by(device: str, host: str, port: int, timeout: float) -> socket.socket:
+    """
+    A TCP connection that leaves by `device`, whatever the routes say; blocking.
+
+    :raises OSError: nobody answers.
+    """
+    trouble = OSError(f"{host} has no address")
+    for family, kind, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        opened = socket.socket(family, kind)
+        try:
+            opened.settimeout(timeout)
+            if not bind_to_device(opened, device):
+                raise PermissionError(f"cannot bind to {device}")
+            opened.connect(address)
+        except OSError as problem:
+            opened.close()
+            trouble = problem
+        else:
+            return opened
+    raise trouble
+
+
 class OnDevice:
     """
     A reactor's `connectTCP` and `listenUDP`, on one device. Where the machine does not let us, the address has to do.

@@ -20,6 +20,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from morphnet.net.bases import STEP
 from morphnet.net.facts import (
     BY_ADVERTISEMENT,
     BY_DHCP,
@@ -66,7 +67,7 @@ def outside(facts: Facts, uplinks: Collection[str], base: int, ours: Collection[
     routers = {(each.index, each.gateway) for each in facts.routes if each.is_way_out and each.gateway}
     found = dict[tuple[str, int], Network]()
     for route in facts.routes:
-        if not route.prefix or route.index in hidden or (route.protocol == PROTOCOL and _is_ours(route.table, base)):
+        if not route.prefix or route.index in hidden or (route.protocol == PROTOCOL and not _of_another(route, base)):
             continue
         local = route.index in leading
         if _is_local(route, own, routers) if local else _is_the_machines(route):
@@ -74,8 +75,9 @@ def outside(facts: Facts, uplinks: Collection[str], base: int, ours: Collection[
     return list(found.values())
 
 
-def _is_ours(table: int, base: int) -> bool:
-    return base <= table < base + 100
+def _of_another(route: RouteFact, base: int) -> bool:
+    """Whether another of us sends that into its tunnel; the rest of its tables is copied from the machine's."""
+    return route.kind == UNICAST and not base <= route.table < base + STEP and route.table % STEP == 0
 
 
 def _leads_out(link: LinkFact, routes: Iterable[RouteFact], uplinks: Collection[str]) -> bool:

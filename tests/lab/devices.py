@@ -12,12 +12,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.protocol import ClientFactory, DatagramProtocol
 
-from morphnet.net.ondevice import OnDevice, source_towards
+from morphnet.net.ondevice import OnDevice, connect_by, source_towards
 
 reactor: Any = _reactor
 GATEWAY, SHARED, FAR = "192.168.8.1", "192.168.8.100", "203.0.113.9"
@@ -44,12 +45,12 @@ def shell(commands: str) -> None:
         subprocess.run(["ip", *line.split()], check=True)
 
 
-def asked(call: Callable[[OnDevice], object]) -> dict[str, list[str]]:
+def asked(call: Callable[[str], object]) -> dict[str, list[str]]:
     """By uplink: on which wire the gateway was asked for, and from which address, when `call` was made on it."""
     seen: dict[str, list[str]] = {}
     for device in ("wan0", "wan1"):
         wires = {far: _listening(far) for far in ("p0", "p1")}
-        call(OnDevice(reactor, device))
+        call(device)
         reactor.iterate(0.05)
         seen[device] = [f"{name} {asker}" for name, wire in wires.items() for asker in _askers(wire)]
     return seen
@@ -73,15 +74,29 @@ def _askers(wire: socket.socket) -> list[str]:
 
 def tcp() -> object:
     """A call leaves by its device alone, from the address that the route there names."""
-    return asked(lambda on: on.connectTCP(FAR, 443, ClientFactory(), bindAddress=(SHARED, 0)))
+
+    def call(device: str) -> None:
+        OnDevice(reactor, device).connectTCP(FAR, 443, ClientFactory(), bindAddress=(SHARED, 0))
+
+    return asked(call)
+
+
+def blocking() -> object:
+    """So does one that is waited for."""
+
+    def call(device: str) -> None:
+        with suppress(OSError):
+            connect_by(device, FAR, 443, 0.1)
+
+    return asked(call)
 
 
 def udp() -> object:
     """So does a datagram."""
 
-    def ask(on: OnDevice) -> None:
+    def ask(device: str) -> None:
         protocol = DatagramProtocol()
-        on.listenUDP(0, protocol, interface=SHARED)
+        OnDevice(reactor, device).listenUDP(0, protocol, interface=SHARED)
         protocol.transport.write(b"?", (FAR, 53))  # type: ignore[union-attr]
 
     return asked(ask)
@@ -95,5 +110,5 @@ def sources() -> object:
 
 if __name__ == "__main__":
     shell(UPLINKS)
-    print(json.dumps({"tcp": tcp, "udp": udp, "sources": sources}[sys.argv[1]]()), flush=True)
+    print(json.dumps({"tcp": tcp, "blocking": blocking, "udp": udp, "sources": sources}[sys.argv[1]]()), flush=True)
     os._exit(0)

@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from tests.lab.host_files import hosts_files, resolv_files
 from tests.lab.host_machine import RESOLV, Seen, add_uplink, machine, mount_private, plug_in, snapshot
 from tests.lab.host_neighbours import neighbours_of_client, neighbours_of_gateway
 from tests.lab.host_rivals import client_and_rivals, gateway_and_rivals, replaced_files
+from tests.lab.host_routes import own_table, strange_routes, two_of_us
 
 SERVER = "203.0.113.1"
 PARENT_MAC = b"\x02\0\0\0\0\x09"
@@ -190,43 +190,6 @@ def ways(place: Path) -> Seen:
     }
 
 
-def strange_routes(place: Path) -> Seen:
-    """Where packets go when a network that is not ours sets routes, and when the machine has networks of its own."""
-    ip, _ = machine()
-    host, seen = Host(place / "journal"), {}
-    client_changes(host)
-    for words in ("link add br0 type veth peer name brp", "link set brp up", "link set br0 up"):
-        subprocess.run(["/sbin/ip", *words.split()], check=True)
-    index = {link["index"]: link.get_attr("IFLA_IFNAME") for link in ip.get_links()}
-    for name, words, asked in STRANGE:
-        subprocess.run(["/sbin/ip", *words.split()], check=True)
-        at_once = _first_hop(ip, index, asked)
-        host.keep_outside()
-        seen[name] = [at_once, _first_hop(ip, index, asked)]
-    host.client_up(replace(CLIENT, local=False))
-    seen["local network, denied"] = [_first_hop(ip, index, "192.168.5.77")]
-    host.down()
-    return seen
-
-
-STRANGE = (
-    ("half of the world", "route add 0.0.0.0/1 via 192.168.5.1 dev wan proto dhcp", "8.8.8.8"),
-    ("one host", "route add 8.8.4.4/32 via 192.168.5.1 dev wan", "8.8.4.4"),
-    ("one host on-link", "route add 10.98.0.9/32 dev wan proto static", "10.98.0.9"),
-    ("a short mask", "addr add 8.0.0.77/6 dev wan", "9.9.9.9"),
-    ("half of the world, IPv6", "route add 2000::/4 via fe80::1 dev wan proto ra", "2001:4860::1"),
-    ("a network like a chosen one", "addr add 10.99.0.77/16 dev wan", "10.99.3.3"),
-    ("local network", "addr add 192.168.77.2/24 dev wan", "192.168.77.9"),
-    ("containers", "addr add 172.17.0.1/16 dev br0", "172.17.0.9"),
-    ("second network", "route add 198.51.100.0/24 via 172.17.0.9 dev br0", "198.51.100.1"),
-)
-
-
-def _first_hop(ip: Any, index: dict[int, str], to: str) -> str:
-    found = ip.route("get", dst=to, family=socket.AF_INET6 if ":" in to else socket.AF_INET)[0]
-    return index[found.get_attr("RTA_OIF")]
-
-
 def watched(place: Path, act: Callable[[Any, list[float]], None], enough: Callable[[Any], bool]) -> Seen:
     """Run the reactor with a watch; answers with the seconds from the end of `act` until `enough`."""
     from twisted.internet import epollreactor
@@ -364,8 +327,8 @@ def _drain(tun: int) -> list[str]:
 
 
 CASES = (
-    client_killed, server_killed, killed_anywhere, stopped, ways, strange_routes, hot_plug, flap, gateway, resolv_files,
-    hosts_files, client_and_rivals, gateway_and_rivals, replaced_files, neighbours_of_client,
+    client_killed, server_killed, killed_anywhere, stopped, ways, strange_routes, two_of_us, own_table, hot_plug, flap,
+    gateway, resolv_files, hosts_files, client_and_rivals, gateway_and_rivals, replaced_files, neighbours_of_client,
     neighbours_of_gateway,
 )  # fmt: skip
 

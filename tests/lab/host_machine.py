@@ -44,10 +44,10 @@ def plug_in(ip: Any, index: int, net: str) -> int:
     return index
 
 
-def open_tun() -> int:
-    """The TUN, as long as its descriptor is open."""
+def open_tun(name: str = "morph0") -> int:
+    """A TUN, as long as its descriptor is open."""
     tun = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
-    fcntl.ioctl(tun, 0x400454CA, struct.pack("=16sH22x", b"morph0", 0x1001))
+    fcntl.ioctl(tun, 0x400454CA, struct.pack("=16sH22x", name.encode(), 0x1001))
     return tun
 
 

@@ -28,7 +28,7 @@ class DeviceTests(SynchronousTestCase):
     def test_own_device(self) -> None:
         """Calls and datagrams leave by the device that they are bound to, from the address of its default route."""
         expected = {"wan0": ["p0 192.168.8.100"], "wan1": ["p1 192.168.8.101"]}
-        for case in ("tcp", "udp"):
+        for case in ("tcp", "blocking", "udp"):
             self.assertEqual(observe(case), expected, case)
 
     def test_sources(self) -> None:

@@ -114,6 +114,17 @@ class RoutingTests(SynchronousTestCase):
             },
         )
 
+    def test_two_of_us(self) -> None:
+        """One takes everything, the other its own network, and both the way that they shall; one may go."""
+        seen = observe("two_of_us")
+        self.assertEqual(seen["both"], ["morph0", "morph1", "morph0", "wan"])
+        self.assertEqual(seen["one"], ["morph0", "morph0", "morph0", "wan"])
+
+    def test_own_table(self) -> None:
+        """A provider with the default route in a table of its own answers, sockets on it leave by it, named or not."""
+        own = {"answer": "lte", "bound": "lte", "marked": "lte", "anyone": "morph0"}
+        self.assertEqual(observe("own_table"), {"found": own, "named": own})
+
     def test_gateway(self) -> None:
         """Clients reach the world with the gateway's address and a clamped MSS; liars and intruders are dropped."""
         seen = observe("gateway")

@@ -10,6 +10,7 @@ from morphnet.net.facts import (
     BY_KERNEL,
     IFF_LOWER_UP,
     IFF_UP,
+    THROW,
     UNREACHABLE,
     AddressFact,
     Facts,
@@ -107,6 +108,8 @@ class OutsideTests(SynchronousTestCase):
         self.assertEqual(self.kept(by(OURS, "10.73.0.0/24", BY_KERNEL)), [])
         self.assertEqual(self.kept(by(OTHER_VPN, "10.73.0.0/24", 73, table=BASE)), [])
         self.assertEqual(self.kept(by(OTHER_VPN, "10.74.0.0/24", 73, table=BASE + 100)), ["10.74.0.0/24"])
+        self.assertEqual(self.kept(by(0, "10.73.0.0/24", 73, table=BASE + 100, kind=THROW)), [])
+        self.assertEqual(self.kept(by(BRIDGE, "10.73.0.0/24", 73, table=BASE + 101)), [])
 
     def test_named(self) -> None:
         """A device that is used as an uplink leads out by definition."""
