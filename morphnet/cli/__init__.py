@@ -17,6 +17,8 @@ _HOMES = {
     "invite": "morphnet.cli.enrol:invite",
     "join": "morphnet.cli.enrol:join",
     "pki": "morphnet.cli.pki:pki",
+    "backup": "morphnet.cli.backup:backup",
+    "restore": "morphnet.cli.backup:restore",
     "status": "morphnet.cli.live:status",
     "why": "morphnet.cli.peers:why",
     "ping": "morphnet.cli.peers:ping",

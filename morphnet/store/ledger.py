@@ -21,7 +21,7 @@ from morphnet.store.pool import Pool
 
 DATABASE = "morphnet.db"  # its name in state_dir
 _PATIENCE = 10.0  # seconds to wait for another process that writes
-_BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a database
+BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a database
 _SPOILT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _LOST = (
     "the records of this network are lost, {path} is {how}, while its CA is here: put a backup back with"
@@ -66,7 +66,7 @@ def _sentences(path: Path) -> Iterator[None]:
 
 def _check_files(path: Path) -> None:
     """SQLite would wait for ever at a pipe, and call a directory by a number."""
-    for each in (f"{path}{suffix}" for suffix in ("", *_BESIDE)):
+    for each in (f"{path}{suffix}" for suffix in ("", *BESIDE)):
         if os.path.lexists(each) and not os.path.isfile(each):
             raise HostError(f"{each} is no plain file: move it away")
 
@@ -217,6 +217,12 @@ class Ledger:
         """See Store."""
         with _sentences(self._path):
             return [_lease(each) for each in self._sql.execute("SELECT name, inner4, inner6, session FROM lease")]
+
+    def add_lease(self, lease: Lease) -> None:
+        """Remember a lease that was made elsewhere."""
+        values = (lease.name, lease.inner4 or None, lease.inner6 or None, lease.session)
+        with self._writing():
+            self._sql.execute("INSERT INTO lease (name, inner4, inner6, session) VALUES (?, ?, ?, ?)", values)
 
     def release(self, name: str) -> None:
         """See Store."""

@@ -36,7 +36,19 @@ class CommandsTests(SynchronousTestCase):
     def test_has(self) -> None:
         """Every command that exists is listed."""
         said = CliRunner().invoke(commands, ["--help"]).output
-        for name in ("init", "invite", "join", "pki", "status", "why", "ping", "netcheck", "console"):
+        for name in (
+            "init",
+            "invite",
+            "join",
+            "pki",
+            "backup",
+            "restore",
+            "status",
+            "why",
+            "ping",
+            "netcheck",
+            "console",
+        ):
             self.assertIn(f"\n  {name} ", said)
 
     def test_every_help(self) -> None:
