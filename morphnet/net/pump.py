@@ -62,10 +62,14 @@ class Pump:
 
     def from_tun(self, packets: Sequence[memoryview]) -> None:
         """A batch from inside."""
+        if self._stopped:
+            return
         self.carry_out(self.tunnel.from_tun(packets, self.now()))
 
     def from_door(self, arrivals: Sequence[Arrival]) -> None:
         """A batch from outside."""
+        if self._stopped:
+            return  # it is not acknowledged: the peer sends it again, to who comes after us
         self.carry_out(self.tunnel.from_path(arrivals, self.now()))
 
     def carry_out(self, effects: Effects) -> None:
@@ -103,6 +107,12 @@ class Pump:
     def _fire(self) -> None:
         self._timer, self._timer_at = None, float("inf")
         self.carry_out(self.tunnel.on_timer(self.now()))
+
+    def take_leave(self) -> None:
+        """Nothing is taken in any more; what was taken in is delivered and acknowledged. While the doors are open."""
+        if not self._stopped:
+            self._stopped = True
+            self.carry_out(self.tunnel.take_leave(self.now()))
 
     def stop(self) -> None:
         """No timer any more."""

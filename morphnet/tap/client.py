@@ -164,6 +164,9 @@ class ClientService(RoleService):
         """How it stands, in one phrase."""
         self._node.state = state
 
+    def take_leave(self) -> None:
+        self._pump.take_leave()
+
     async def close(self) -> None:
         if self._story is not None:
             self._story.stop()

@@ -147,6 +147,9 @@ class ServerService(RoleService):
         if listening is not None:
             self._listening.append(listening)
 
+    def take_leave(self) -> None:
+        self._pump.take_leave()
+
     async def close(self) -> None:
         self._bearers.stop()
         await DeferredList([maybeDeferred(port.stopListening) for port in self._listening])

@@ -83,6 +83,9 @@ class RoleService(MultiService):
         """
         raise NotImplementedError
 
+    def take_leave(self) -> None:
+        """Let the peers know what has come, as the last thing before the doors are closed."""
+
     async def close(self) -> None:
         """Close them."""
         raise NotImplementedError
@@ -152,6 +155,7 @@ class RoleService(MultiService):
         stopped = super().stopService()
         if stopped is not None:
             await stopped
+        self.take_leave()  # while what is delivered still finds its way
         self._leave_host()  # while the TUN is still there
         await self.close()
 

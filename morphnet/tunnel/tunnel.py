@@ -17,6 +17,7 @@ from morphnet.config import Tuning
 from morphnet.errors import BugError, MalformedFrame
 from morphnet.tunnel.carrier import Carrier
 from morphnet.tunnel.events import Counts, Effects, Overrun
+from morphnet.tunnel.farewell import take_leave
 from morphnet.tunnel.pulse import due_at, excuse, tick
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.trace import departure_line, trace_line
@@ -275,6 +276,13 @@ class Tunnel:
         for asker in self.askers.values():
             due = min(due, asker.due_at())
         return None if due == float("inf") else due
+
+    def take_leave(self, now: float) -> Effects:
+        """The end of this process: see `farewell`. No other call may follow."""
+        effects = Effects()
+        for session in self.sessions.values():
+            take_leave(session, now, effects)
+        return effects
 
     def on_timer(self, now: float) -> Effects:
         """Do what is due."""

@@ -97,6 +97,10 @@ class Scene(World):
         self._carry(effects, at_client=True)
         self.client.poke(self.client_session, self.now)
 
+    def stop_server(self) -> None:
+        """The server is told to end."""
+        self._carry(self.server.take_leave(self.now), at_client=False)
+
     def restart_server(self, ahead: float = 0.0) -> None:
         """The server is another process, with another clock, and knows nothing; the control link is not there yet."""
         self.server = cast(Tunnel, Elsewhen(ahead, self.random.randbytes))
