@@ -180,6 +180,8 @@ class Host:
         self._claim: Base | None = None
         self._slots = Slots()
         self._network: ClientNetwork | None = None  # as it was brought up last
+        self._inner: list[str] = []  # its addresses, as far as this machine can have them
+        self._unguarded: tuple[str, ...] = ()  # devices that have an inner address as well
         self._uplinks: tuple[str, ...] = ()  # in use, the best first
         self.networks: list[Network] = []  # that are reached without the tunnel
 
@@ -209,11 +211,14 @@ class Host:
         into = (*network.routes, *network.inside)
         changes += into_tunnel(network.tun, into, families, has_ipv6(self._kernel), self._base)
         self._network = network
-        self.keep_outside()
-        own = self._only_inside(network.tun, inner)
-        if own or network.mss_clamp:
-            changes.insert(0, NftTable(network.tun, mss_clamp=network.mss_clamp, own=own, inside=own))
-        self._journal.settle("tunnel", changes)
+        try:
+            self._inner = inner
+            self._journal.settle("guard", self._guard(network))
+            self.keep_outside()
+            self._journal.settle("tunnel", changes)
+        except HostError:
+            self._journal.undo_group("guard")
+            raise
         dns = dns_changes(self._kernel, network.tun, network.dns)
         self._journal.settle("dns", dns, lenient=True)
 
@@ -255,11 +260,13 @@ class Host:
         found = outside(facts, self._uplinks, self._base, ours)
         self.networks = [each for each in found if network is None or network.local or not each.local]
         placed = self._slots.assign(providers_of(facts, self._uplinks, ours))
-        inner = {each.partition("/")[0] for each in (network.inner4, network.inner6)} if network is not None else set()
         providers = providers_at(placed, facts)
-        changes = provider_changes(providers, self.networks, inner, v6, self._base)
+        changes = provider_changes(providers, self.networks, self._inner, v6, self._base)
         if network is not None:
-            changes += answer_changes(self._kernel, network.tun, providers, inner, self._base)
+            changes += answer_changes(self._kernel, network.tun, providers, self._inner, self._base)
+            self._journal.settle(
+                "guard", self._guard(network), lenient=True
+            )  # an uplink may have our inner address now
         self._journal.settle("uplinks", changes, lenient=True)
         into = (*network.routes, *network.inside) if network is not None else ()
         self._journal.settle("outside", around_tunnel(self.networks, into, v6, self._base), lenient=True)
@@ -306,10 +313,15 @@ class Host:
             self._claim = Base({each.table for each in self._kernel.facts().routes if each.protocol == PROTOCOL})
         return self._claim.number
 
+    def _guard(self, network: ClientNetwork) -> list[Change]:
+        own, clamp = self._only_inside(network.tun, self._inner), network.mss_clamp
+        return [NftTable(network.tun, mss_clamp=clamp, own=own, inside=own)] if own or clamp else []
+
     def _only_inside(self, tun: str, networks: Sequence[str]) -> tuple[str, ...]:
         """Those that are to be guarded against what comes by other devices."""
         free, devices = only_inside(self._kernel, tun, networks)
-        if devices:
+        before, self._unguarded = self._unguarded, tuple(devices)
+        if devices and self._unguarded != before:
             self._log.warn(
                 "not guarded against neighbours: {devices} has an address in {networks} as well; take another network",
                 devices=", ".join(devices),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from morphnet.net.host import ClientNetwork, Host
+from morphnet.net.linux import LinuxKernel
 from morphnet.net.uplinks import UplinkScan
 from tests.lab.host_machine import Seen, add_uplink, machine, open_tun
 
@@ -95,3 +96,19 @@ def own_table(place: Path) -> Seen:
         }
     host.down()
     return seen
+
+
+def address_inside_too(place: Path) -> Seen:
+    """An uplink comes to have the address that we have inside, and loses it: what is guarded, and what rules go by."""
+    machine()
+    host, seen = Host(place / "journal"), []
+    up(host, WHOLE)
+    for words in ("link set wan up", "addr add 10.73.0.2/24 dev wan", "addr del 10.73.0.2/24 dev wan"):
+        shell(words)
+        host.keep_outside()
+        guards = [part for part in LinuxKernel().nft_outline("morphnet_morph0") if part[:2] == ("rule", "guard")]
+        answers = LinuxKernel().nft_outline("morphnet_morph0_answers")
+        sources = [rule.source for rule in LinuxKernel().our_rules() if rule.source == "10.73.0.2"]
+        seen.append([len(guards), bool(answers), sources])
+    host.down()
+    return {"seen": seen}

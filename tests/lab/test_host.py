@@ -125,6 +125,11 @@ class RoutingTests(SynchronousTestCase):
         own = {"answer": "lte", "bound": "lte", "marked": "lte", "anyone": "morph0"}
         self.assertEqual(observe("own_table"), {"found": own, "named": own})
 
+    def test_address_inside_too(self) -> None:
+        """An uplink with our inner address is neither guarded nor known by it, but by marks, as long as it is so."""
+        seen = observe("address_inside_too")["seen"]
+        self.assertEqual(seen, [[4, False, []], [2, True, []], [4, False, []]])
+
     def test_gateway(self) -> None:
         """Clients reach the world with the gateway's address and a clamped MSS; liars and intruders are dropped."""
         seen = observe("gateway")
