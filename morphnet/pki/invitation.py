@@ -29,13 +29,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from morphnet.config import CONTROL_PORT
 from morphnet.errors import ConfigError, Refused
 from morphnet.pki.authority import describe
-from morphnet.pki.names import checked_host, join_address, split_address
+from morphnet.pki.names import checked_host, checked_name, join_address, split_address
 from morphnet.pki.unreadable import UNREADABLE
 
 PREFIX = "morphnet1:"
 LONGEST_LINE = 8192  # characters
 _LONGEST_CONTENT = 4096  # bytes
 _MANGLED = "this is not a whole invitation: copy the line again, from 'morphnet1:' to its end"
+_HOSTILE = "this invitation holds a {what}: ask for another one"
 _LENGTH = struct.Struct("!H")
 _CHECK = struct.Struct("!I")
 _SEED = 32  # bytes of an Ed25519 private key
@@ -115,11 +116,15 @@ def decode(line: str) -> Invitation:
         found.certificate.verify_directly_issued_by(found.ca)
         said = describe(found.certificate)
     except Refused as refused:
-        raise ConfigError(f"this invitation holds a {refused.reason}: ask for another one") from None
+        raise ConfigError(_HOSTILE.format(what=refused.reason)) from None
     except (*UNREADABLE, ConfigError):
         raise ConfigError(_MANGLED) from None
     if at != len(content) or said.kind != "invite" or found.certificate.public_key() != key.public_key():
         raise ConfigError(_MANGLED)
+    try:
+        checked_name(said.name)  # "ca" among those that it refuses: our own files are called so
+    except ConfigError:
+        raise ConfigError(_HOSTILE.format(what="certificate of a name that no machine may have")) from None
     return found
 
 
