@@ -21,7 +21,17 @@ from morphnet.net.tls import ClientTls, Identity, ServerTls
 from morphnet.net.websocket import SUBPROTOCOL
 from morphnet.rendezvous.registry import Registry, Terms
 from morphnet.wire.batch import Arrival
-from morphnet.wire.relaying import EVERYBODY, Drain, Present, Register, Registered, RelayMessage, Renewed, decode
+from morphnet.wire.relaying import (
+    EVERYBODY,
+    Drain,
+    Notice,
+    Present,
+    Register,
+    Registered,
+    RelayMessage,
+    Renewed,
+    decode,
+)
 from morphnet.wire.revoking import Listing
 from tests.fakes_control import CLIENT_HOST, SERVER_HOST, FakeNet, address_of
 from tests.fakes_tls import CLIENT, SERVER, FakeCa
@@ -65,7 +75,7 @@ class FakeListener:
         """See Listener."""
         self.heard.append(("absent", name))
 
-    def said(self, relay: RelayClient, message: Drain | Renewed | Listing) -> None:
+    def said(self, relay: RelayClient, message: Drain | Renewed | Notice | Listing) -> None:
         """See Listener."""
         self.heard.append(("said", message))
 

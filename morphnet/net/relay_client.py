@@ -27,6 +27,7 @@ from morphnet.wire.relaying import (
     DATAGRAMS,
     Absent,
     Drain,
+    Notice,
     Present,
     Register,
     Registered,
@@ -78,7 +79,7 @@ class Listener(typing.Protocol):
         """It is gone."""
         ...
 
-    def said(self, relay: RelayClient, message: Drain | Renewed | Listing) -> None:
+    def said(self, relay: RelayClient, message: Drain | Renewed | Notice | Listing) -> None:
         """The relay has something to say."""
         ...
 
@@ -221,7 +222,7 @@ class RelayClient:
                     self._listener.absent(self, message.name)
             case Undelivered():
                 self.refused += 1
-            case Drain() | Renewed() | Revocations() | PartsWanted() | RevokedPart():
+            case Drain() | Renewed() | Notice() | Revocations() | PartsWanted() | RevokedPart():
                 self._listener.said(self, message)
             case _:
                 raise MalformedFrame(f"{message.type} out of place")

@@ -105,6 +105,7 @@ class Guest:
     watch: frozenset[str]
     echo_id: bytes
     echo_key: bytes = field(repr=False)
+    notices: bool = False  # whether it knows what a notice is
     fresh: Freshness = field(default_factory=lambda: Freshness())
     mapped: dict[int, Place] = field(default_factory=dict)  # by the number of its socket
     credit: float = 0.0  # bytes that may be forwarded now

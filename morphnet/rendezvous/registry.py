@@ -24,6 +24,7 @@ from morphnet.wire.relaying import (
     EVERYBODY,
     Absent,
     Drain,
+    Notice,
     Register,
     Registered,
     Undelivered,
@@ -95,13 +96,13 @@ class Registry:
         if known is not None:
             if known.instance != said.instance:
                 known.line.prove(PROVE_WITHIN)  # it may be gone without a word
-                raise self._taken(line)
+                raise self._taken(line, known)
             self.gone(known.line)
             known.line.end("it has come by another line")
         elif self.draining:
             raise Refused("the relay is being emptied")
         elif self.neighbours.taken(line.network, line.name, said.instance):
-            raise self._taken(line)
+            raise self._taken(line, None)
         if len(self._guests) >= self.terms.nodes:
             self.counts["refused_full"] += 1
             raise Refused("the relay is full")
@@ -113,17 +114,20 @@ class Registry:
         self.announce(self.neighbours.named(guest.network, guest.name), guest)
         self.neighbours.came(guest)
 
-    def _taken(self, line: Line) -> Refused:
-        """Another node has its name: why it is turned away."""
+    def _taken(self, line: Line, known: Guest | None) -> Refused:
+        """Another node has its name, here (`known`) or at another relay: why it is turned away."""
         self.counts["refused_name"] += 1
-        return Refused(self.rivals.turned(line.name, self._clock.seconds()).reason)
+        turned = self.rivals.turned(line.name, self._clock.seconds())
+        if turned.tell and known is not None and known.notices:
+            known.line.tell(Notice(turned.reason))
+        return Refused(turned.reason)
 
     def _seat(self, line: Line, said: Register) -> Guest:
         number = 0
         while not number or number in self._guests:
             number = self.neighbours.number(int.from_bytes(self._entropy(4), "big"))
         guest = Guest(line, number, said.instance, frozenset(said.watch), self._entropy(echo.ID), b"")
-        guest.echo_key = self._entropy(ECHO_KEY)
+        guest.echo_key, guest.notices = self._entropy(ECHO_KEY), said.notices
         guest.credit, guest.credited_at = BURST * self.terms.node_rate, self._clock.seconds()
         self._guests[number] = self._by_line[line] = self._by_name[line.network, line.name] = guest
         self._by_echo[guest.echo_id] = guest

@@ -16,7 +16,7 @@ from morphnet.pki.names import split_address
 from morphnet.rendezvous.reconnect import Reconnect, reconnect
 from morphnet.tap.spreading import Spreading
 from morphnet.wire.batch import Arrival
-from morphnet.wire.relaying import Drain, Present, Register, Registered, Renewed
+from morphnet.wire.relaying import Drain, Notice, Present, Register, Registered, Renewed
 from morphnet.wire.revoking import Listing
 
 INSTANCE = "0" * 16  # who is no guest needs none
@@ -113,9 +113,9 @@ class Bearers:
         self._spreading.left(relay)
         self._stories[relay].lost(reason)
 
-    def said(self, relay: RelayClient, message: Drain | Renewed | Listing) -> None:
+    def said(self, relay: RelayClient, message: Drain | Renewed | Notice | Listing) -> None:
         """See Listener."""
-        if not isinstance(message, Drain | Renewed):
+        if not isinstance(message, Drain | Renewed | Notice):
             self._spreading.heard(relay, message)
 
     def present(self, relay: RelayClient, peer: Present) -> None:

@@ -55,7 +55,7 @@ class _Ear:
         self._story.opened()
 
     def refused(self, reason: str, retry_after: float | None) -> None:
-        self.node.refused(reason)
+        self.node.notices.refused(f"the server refuses us: {reason}")
         self._story.refused(reason, retry_after)
 
     def failed(self, reason: str) -> None:

@@ -28,6 +28,7 @@ from morphnet.tap.ethernet import EthernetLan
 from morphnet.tap.inside import by_family, dns_servers, inside
 from morphnet.tap.mesh import Mesh
 from morphnet.tap.node import shown_address
+from morphnet.tap.notices import Notices
 from morphnet.tap.overlaps import Overlaps
 from morphnet.tap.peer_names import PeerNames
 from morphnet.tap.ways import Ways
@@ -51,7 +52,6 @@ from morphnet.wire.signals import (
     Welcome,
 )
 
-NOTICED = 90.0  # seconds that what the server wants the operator to know is a warning in our status
 PROVE_WITHIN = 2.0  # seconds that a link has to show life when its own address, or every path, is gone
 MOST_SERVER_HOSTS = 8
 
@@ -69,8 +69,7 @@ class ClientNode(CertifiedNode):
         self.network_changed: Callable[[], None] = lambda: None  # told to the life story of the control link
         self._lan: EthernetLan | None = None  # layer 2, if it is wanted
         self._names: PeerNames | None = None  # kept in /etc/hosts
-        self._refused = ""  # why, the last time
-        self._notice = ("", 0.0)  # of the server, and until when it counts
+        self.notices = Notices(lambda kind, text: self.tell(kind, "", text), pump.now)
         self._instance = os.urandom(8).hex()  # of this process: a clone of this machine has another
         self._group = ""
         self._inner: tuple[str, str] = ("", "")
@@ -163,9 +162,7 @@ class ClientNode(CertifiedNode):
             case Revoked():
                 self.tell("revoked", "", "the server says that our certificate is revoked: ask for a new invitation")
             case Notice():
-                self.tell("notice", "", f"the server says: {signal.reason}")
-                self._log.warn("the server says: {reason}", reason=signal.reason)
-                self._notice = (signal.reason, self.pump.now() + NOTICED)
+                self.notices.take(f"the server says: {signal.reason}")
             case Revocations() | PartsWanted() | RevokedPart():
                 if self.lists is not None and self.link is not None:
                     self.lists.heard(self.link, signal)
@@ -173,13 +170,6 @@ class ClientNode(CertifiedNode):
                 self.tell("drain", "", f"the server goes away in {signal.seconds:.0f} s: {signal.reason}")
             case Goodbye():
                 self.tell("goodbye", "", signal.reason or "the server says goodbye")
-
-    def refused(self, reason: str) -> None:
-        """The server does not let us in; the log hears of each reason once."""
-        self.tell("refused", "", f"the server refuses us: {reason}")
-        if reason != self._refused:
-            self._log.warn("the server refuses us: {reason}", reason=reason)
-        self._refused = reason
 
     def link_lost(self, reason: str) -> None:
         """The control link is gone; the data plane goes on."""
@@ -243,7 +233,7 @@ class ClientNode(CertifiedNode):
                 f"the certificate of {self.name} has no inner address in {named}: run `morphnet join` with a new"
                 " invitation, or set [mesh] networks as on the machine where the network was founded"
             )
-        self.mesh, mesh.tell = mesh, self.tell
+        self.mesh, mesh.tell, mesh.noticed = mesh, self.tell, self.notices.take
         mesh.reached, mesh.renewed = self.renew_in_time, self.renewed
         self._inner = by_family(inner)
         self._overlaps.inner = tuple(networks)
@@ -272,9 +262,7 @@ class ClientNode(CertifiedNode):
 
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to."""
-        told, until = self._notice
-        said = (f"the server says: {told}",) if self.pump.now() < until else ()
-        return (*super().warnings(), *self._overlaps.sentences, *said)
+        return (*super().warnings(), *self._overlaps.sentences, *self.notices.warnings())
 
     def peer_statuses(self) -> tuple[PeerStatus, ...]:
         """The other machines."""

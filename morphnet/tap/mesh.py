@@ -69,6 +69,7 @@ class Mesh:
         self.peers: dict[str, Peer] = {}
         self.counts: Counter[str] = Counter()
         self.tell: Callable[[str, str, str], None] = lambda kind, session, text: None  # one line of history
+        self.noticed: Callable[[str], None] = lambda text: None  # for the operator
         self.reached: Callable[[], None] = lambda: None  # a relay: it may renew our certificate
         self.renewed: Callable[[str], None] = lambda certificate: None  # it has
         self.lists = lists

@@ -23,7 +23,7 @@ from morphnet.tunnel.echoing import Echoer
 from morphnet.tunnel.events import Effects
 from morphnet.wire.batch import Arrival, Endpoint
 from morphnet.wire.places import LINE, OBSERVED, VARYING, Place, read_places
-from morphnet.wire.relaying import EVERYBODY, MOST_WATCHED, Drain, Present, Register, Registered, Renewed
+from morphnet.wire.relaying import EVERYBODY, MOST_WATCHED, Drain, Notice, Present, Register, Registered, Renewed
 from morphnet.wire.revoking import Listing
 from morphnet.wire.signals import Renew
 
@@ -174,7 +174,7 @@ class Relays:
         """Who we are."""
         names = self._mesh.config.peers
         watch = (EVERYBODY,) if EVERYBODY in names else names[:MOST_WATCHED]
-        return Register(self._mesh.name, self._mesh.instance, watch, revocations=self._mesh.lists.number)
+        return Register(self._mesh.name, self._mesh.instance, watch, revocations=self._mesh.lists.number, notices=True)
 
     def registered(self, relay: RelayClient, answer: Registered) -> None:
         """A line is up."""
@@ -218,8 +218,8 @@ class Relays:
         """It is gone."""
         self._mesh.absent(relay, name)
 
-    def said(self, relay: RelayClient, message: Drain | Renewed | Listing) -> None:
-        """The relay goes away, knows what is revoked, or has our next certificate."""
+    def said(self, relay: RelayClient, message: Drain | Renewed | Notice | Listing) -> None:
+        """The relay goes away, knows what is revoked, has our next certificate, or a word for our operator."""
         if isinstance(message, Drain):
             self._draining.add(relay)
             self.rank()
@@ -228,6 +228,8 @@ class Relays:
             self._mesh.relays_changed()
         elif isinstance(message, Renewed):
             self._mesh.renewed(message.certificate)
+        elif isinstance(message, Notice):
+            self._mesh.noticed(f"relay {relay.host} says: {message.reason}")
         else:
             self._mesh.lists.heard(relay, message)
 

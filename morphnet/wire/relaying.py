@@ -50,6 +50,7 @@ class Register:
     watch: Annotated[tuple[str, ...], Several(Text(_NAME_OR_ALL), MOST_WATCHED)] = ()  # names, or EVERYBODY
     version: Annotated[int, Whole(1, 255)] = VERSION
     revocations: ListNumber = BEFORE  # of the last list of revoked certificates that it has
+    notices: Annotated[bool, Truth()] = False  # whether it knows what a notice is
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,14 @@ class Renewed:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """The relay tells the node's operator something."""
+
+    type: ClassVar[str] = "notice"
+    reason: Phrase
+
+
+@dataclass(frozen=True, slots=True)
 class Undelivered:
     """An envelope to that number did not arrive: it is gone, or its line is full."""
 
@@ -141,11 +150,23 @@ class Undelivered:
 
 
 RelayMessage = (
-    Register | Registered | TurnedAway | Watch | Present | Absent | Drain | Renew | Renewed | Undelivered | Listing
+    Register
+    | Registered
+    | TurnedAway
+    | Watch
+    | Present
+    | Absent
+    | Drain
+    | Renew
+    | Renewed
+    | Notice
+    | Undelivered
+    | Listing
 )
 _LISTING = (Revocations, PartsWanted, RevokedPart)
 _MESSAGES = Catalogue[RelayMessage](
-    (Register, Registered, TurnedAway, Watch, Present, Absent, Drain, Renew, Renewed, Undelivered, *_LISTING), LIMIT
+    (Register, Registered, TurnedAway, Watch, Present, Absent, Drain, Renew, Renewed, Notice, Undelivered, *_LISTING),
+    LIMIT,
 )
 
 

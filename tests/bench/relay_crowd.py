@@ -33,7 +33,7 @@ from morphnet.net.tls import ClientTls, Identity
 from morphnet.pki.authority import Authority, as_pem
 from morphnet.pki.files import load_authority
 from morphnet.wire.batch import Arrival
-from morphnet.wire.relaying import DATAGRAMS, Drain, Present, Register, Registered, Renewed, bundle
+from morphnet.wire.relaying import DATAGRAMS, Drain, Notice, Present, Register, Registered, Renewed, bundle
 from morphnet.wire.revoking import Listing
 
 reactor = cast(Any, _reactor)
@@ -79,7 +79,7 @@ class Node:
     def absent(self, relay: RelayClient, name: str) -> None:
         pass
 
-    def said(self, relay: RelayClient, message: Drain | Renewed | Listing) -> None:
+    def said(self, relay: RelayClient, message: Drain | Renewed | Notice | Listing) -> None:
         pass
 
     def handshake(self, relay: RelayClient, name: str, content: bytes) -> None:

@@ -9,6 +9,7 @@ from morphnet.wire.relaying import (
     EVERYBODY,
     Absent,
     Drain,
+    Notice,
     Present,
     Register,
     Registered,
@@ -103,9 +104,19 @@ class ComingTests(RegistryTestCase):
                 self.register(other, instance=2)
             self.assertEqual(caught.exception.reason, reason)
         self.assertEqual(len(self.registry.rivals.warnings(self.clock.seconds())), 1)
+        self.assertEqual(old.told, [])  # a node of before would not know what that is
         self.registry.gone(old)
         self.register(other, instance=2)
         self.assertEqual(self.registry.rivals.warnings(self.clock.seconds()), ())
+
+    def test_clone_told(self) -> None:
+        """The one that is there hears of it, if it knows what a notice is; from the second time on, not every time."""
+        old, other = FakeLine("laptop"), FakeLine("laptop")
+        self.registry.register(old, Register("laptop", "1" * 16, notices=True))
+        old.told.clear()
+        for _ in range(5):
+            self.assertRaises(Refused, self.register, other, instance=2)
+        self.assertEqual(old.told, [Notice(CLONED)])
 
     def test_same_process(self) -> None:
         """The same process by another line takes its place; the old line's end is no news then."""

@@ -22,6 +22,7 @@ from morphnet.wire.relaying import (
     MOST_WATCHED,
     Absent,
     Drain,
+    Notice,
     Present,
     Register,
     Registered,
@@ -46,7 +47,8 @@ REGISTER = Register("laptop", "0123456789abcdef", ("phone", EVERYBODY))
 REGISTERED = Registered(7, ("line 203.0.113.9 50000",), 3478, 3479, "01" * 8, "02" * 32, True)
 ALL: dict[RelayMessage, bytes] = {
     REGISTER: b'{"type":"register","name":"laptop","instance":"0123456789abcdef","watch":["phone","*"],"version":1,'
-    b'"revocations":-1}',
+    b'"revocations":-1,"notices":false}',
+    Notice("was one cloned?"): b'{"type":"notice","reason":"was one cloned?"}',
     REGISTERED: b'{"type":"registered","number":7,"observed":["line 203.0.113.9 50000"],"echo_port":3478,'
     b'"second_port":3479,"echo_id":"0101010101010101","echo_key":"' + b"02" * 32 + b'","renews":true,"revocations":-1}',
     TurnedAway("full", 3.0): b'{"type":"turned-away","reason":"full","retry_after":3.0}',
