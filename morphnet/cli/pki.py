@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 
@@ -122,22 +123,7 @@ def revoke(name: str, release: bool, place: Place) -> None:
     config = load_server(place)
     if name == config.name:
         raise ConfigError(f"{name} is this server: stop it instead, or renew its certificate with `morphnet pki renew`")
-    at, book = int(now()), signer_directory(config.state_dir)
-    with rights_of(book), Book(book).opened() as entries:
-        signed = [each for each in entries.signed.values() if each.name == name]
-    with ledger_in(config.state_dir) as ledger:
-        recorded = {each.serial for each in ledger.certificates()}
-        for each in signed:  # what was signed is revoked, whether the process that asked for it has said so or not
-            if each.serial not in recorded:
-                ledger.add_certificate(CertificateRecord(each.serial, name, "client", each.at + CLIENT_LIFETIME))
-        serials = ledger.revoke(name, at)
-        records = ledger.certificates()
-        if release:
-            ledger.release(name)
-    with rights_of(book), Book(book).opened() as entries:
-        entries.add(*(Entry(at, REVOKE, name, serial) for serial in serials))
-        if release:
-            entries.add(Entry(at, RELEASE, name))
+    serials, records = _revoke_all(config, name, release=release)
     if not any(each.name == name for each in records):
         raise ConfigError(f"nobody is called {name!r}: `morphnet pki list` shows who there is")
     try:
@@ -189,6 +175,31 @@ def _renew_server(config: ServerConfig, addresses: list[str]) -> float:
     with rights_of(config.pki_dir):
         write_certificate(config.pki_dir, config.name, certificate)
     return ends
+
+
+def _revoke_all(config: ServerConfig, name: str, *, release: bool) -> tuple[list[str], list[CertificateRecord]]:
+    """
+    Revoke all that is good of a name, in the records and in the CA's book. The book is held meanwhile: what is asked
+    for that name just now was signed before and is revoked as well, or will not be signed.
+
+    :returns: serials of what was good until now; all records.
+    """
+    at, book = int(now()), signer_directory(config.state_dir)
+    with ExitStack() as held:
+        with rights_of(book):
+            entries = held.enter_context(Book(book).opened())
+        with ledger_in(config.state_dir) as ledger:
+            recorded = {each.serial for each in ledger.certificates()}
+            for each in entries.signed.values():  # whether the process that asked for it has said so or not
+                if each.name == name and each.serial not in recorded:
+                    ledger.add_certificate(CertificateRecord(each.serial, name, "client", each.at + CLIENT_LIFETIME))
+            serials, records = ledger.revoke(name, at), ledger.certificates()
+            if release:
+                ledger.release(name)
+        entries.add(*(Entry(at, REVOKE, name, serial) for serial in serials))
+        if release:
+            entries.add(Entry(at, RELEASE, name))
+    return serials, records
 
 
 def publish(config: ServerConfig, records: list[CertificateRecord]) -> None:

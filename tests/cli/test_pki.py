@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+from morphnet.cli import pki
+from morphnet.cli.place import ledger_in
 from morphnet.pki.authority import DAY, names_of
+from morphnet.pki.book import JOIN, Book, Entry, signer_directory
 from morphnet.pki.files import load_credentials, read_certificate
+from morphnet.pki.revocations import from_text
 from morphnet.store.base import CertificateRecord
+from morphnet.store.ledger import Ledger
+from morphnet.tap.publishing import SIGNED
 from tests.cli.case import CommandCase
 
 
@@ -118,3 +128,35 @@ class PkiTests(CommandCase):
         self.place.state_dir.rmdir()
         self.place.state_dir.write_text("in the way")
         self.assertIn("morphnet.db", self.bad("pki", "list"))
+
+    def test_list_is_signed(self) -> None:
+        """What is revoked is in a signed list beside the database at once, whatever runs here."""
+        self.good("pki", "revoke", "laptop")
+        ca = read_certificate(self.place.pki_dir, "ca")
+        text = (self.place.state_dir / SIGNED).read_text()
+        self.assertEqual(from_text(text, ca).serials, {"abc"})
+        (self.place.state_dir / SIGNED).unlink()
+        self.good("pki", "revoke", "phone")
+        text = (self.place.state_dir / SIGNED).read_text()
+        self.assertEqual(len(from_text(text, ca).serials), 2)
+
+    def test_nothing_is_signed_meanwhile(self) -> None:
+        """While a name is revoked the CA signs nothing; what it signed for that name is revoked, recorded or not."""
+        book = signer_directory(self.place.state_dir)
+        with Book(book).opened() as entries:
+            entries.add(Entry(int(time.time()), JOIN, "laptop", "fed"))
+        held = []
+
+        @contextmanager
+        def watched(state_dir: Path) -> Iterator[Ledger]:
+            with (book / "book").open() as file, ledger_in(state_dir) as ledger:
+                held.append(self.assertRaises(BlockingIOError, fcntl.flock, file, fcntl.LOCK_EX | fcntl.LOCK_NB))
+                yield ledger
+
+        self.patch(pki, "ledger_in", watched)
+        self.good("pki", "revoke", "laptop")
+        self.assertEqual(len(held), 1)
+        with Book(book).opened() as entries:
+            self.assertEqual(set(entries.revoked), {"abc", "fed"})
+        with self.ledger() as ledger:
+            self.assertEqual({each.serial for each in ledger.certificates() if each.revoked_at}, {"abc", "fed"})
