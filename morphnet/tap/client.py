@@ -37,6 +37,8 @@ from morphnet.wire.signals import Hello, Welcome
 
 LOOK_AT_CERTIFICATES_EVERY = 2.0  # seconds between looks whose has expired
 
+SEEK_EVERY = 1.0  # seconds
+
 Options = options_for(ClientConfig, Path("/etc/morphnet/client.toml"))
 
 
@@ -106,6 +108,7 @@ class ClientService(RoleService):
             node.join_mesh(Mesh(config.mesh, config.tuning, pump, identity, reactor, lists))
         if config.server:
             self._prepare_link(node, revoked)
+            self.every(SEEK_EVERY, ways.seek)
         if config.server or config.mesh.relays:
             cure = f"it renews itself when the server or a relay is reached, or `morphnet invite {config.name}` there"
             node.renewal = Renewal(config.pki_dir, config.name, node, time.time, cure=cure)

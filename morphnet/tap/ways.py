@@ -19,6 +19,8 @@ from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
 from morphnet.wire.batch import Departure, Endpoint
 
+SEEK_AFTER = 3.0  # seconds
+
 
 @dataclass(slots=True)
 class _Way:
@@ -51,6 +53,7 @@ class Ways:
         self._uplinks: list[Uplink] = []
         self._servers: tuple[Endpoint, ...] = ()  # addresses of the server's data plane, best first
         self._cut: set[str] = set()  # uplinks that the operator does not want now
+        self._mute: dict[str, set[str]] = {}  # by uplink: addresses of the server that never answered there
         self._next_door = 0
         self.session: Session | None = None
 
@@ -80,11 +83,29 @@ class Ways:
         if session is not self.session:
             self.close()
             self.session = session
+        if set(servers) != set(self._servers):
+            self._mute.clear()
         self._servers = tuple(servers)
         self._settle()
 
+    def seek(self) -> None:
+        """
+        Have each path that nothing came back on, for SEEK_AFTER from its beginning, go to another address of the
+        server: there may be no way by that uplink to the one that the control link has found. Each is tried once, until
+        the uplink or the server's addresses change.
+        """
+        session, now = self.session, self._pump.now()
+        for name, way in self._ways.items() if session is not None else ():
+            path = session.paths[way.path] if session is not None else None
+            if path and path.state is State.PROBING and now - max(path.since, path.moved_at) >= SEEK_AFTER:
+                self._mute.setdefault(name, set()).add(path.remote.host)
+        if self._mute:
+            self._settle()
+
     def uplinks_are(self, uplinks: Sequence[Uplink]) -> None:
         """The machine has these uplinks now."""
+        for uplink in set(self._uplinks) ^ set(uplinks):
+            self._mute.pop(uplink.name, None)
         self._uplinks = list(uplinks)
         self._cut &= {uplink.name for uplink in uplinks}
         self._settle()
@@ -140,7 +161,8 @@ class Ways:
         that this way is taken from. Where the machine does not tell, it is the first of both of one family.
         """
         first: tuple[str, Endpoint] | None = None
-        for server in self._servers:
+        mute = self._mute.get(uplink.name, ())
+        for server in [each for each in self._servers if each.host not in mute] or self._servers:
             addresses = uplink.addresses6 if ":" in server.host else uplink.addresses4
             if addresses:
                 first = first or (addresses[0], server)
