@@ -11,7 +11,8 @@ Source: docs/protocol section 9.
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_right, insort
+from collections import deque
 from collections.abc import Callable
 
 from morphnet.tunnel.replay import WINDOW, ReplayWindow
@@ -21,26 +22,39 @@ from morphnet.wire.frames import unwrap
 class Held:
     """Consecutive packets of one lane, joined, that came before their turn."""
 
-    __slots__ = ("count", "first", "packet", "sent_at", "until")
+    __slots__ = ("count", "first", "packet", "sent_at", "until", "waits")
 
     def __init__(self, first: int, count: int, packet: bytearray, sent_at: int, until: float) -> None:
         self.first, self.count, self.packet = first, count, packet
         self.sent_at = sent_at  # microseconds mod 2**32 on the sender's clock
-        self.until = until  # seconds: it waits no longer
+        self.until = until  # seconds: it waits no longer; never before that of one that came earlier
+        self.waits = False  # it is held back
 
     def __lt__(self, other: Held) -> bool:
         return self.first < other.first
 
 
+def _first(held: Held) -> int:
+    return held.first
+
+
 class Lane:
     """One order of packets, as it is received."""
 
-    __slots__ = ("expected", "held", "seen")
+    __slots__ = ("arrived", "expected", "held", "seen")
 
     def __init__(self) -> None:
         self.seen = ReplayWindow()
         self.expected = -1  # next sequence (unwrapped); -1 until the first packet
-        self.held: list[Held] = []
+        self.held: list[Held] = []  # in their order
+        self.arrived: deque[Held] = deque()  # the same, and some that wait no more, as they came
+
+    def oldest(self) -> Held | None:
+        """The one that waits longest."""
+        arrived = self.arrived
+        while arrived and not arrived[0].waits:
+            arrived.popleft()
+        return arrived[0] if arrived else None
 
     def unwrap(self, sequence: int, bits: int) -> int:
         """The full number of a sequence of `bits` bits."""
@@ -94,6 +108,9 @@ class Reorder:
                 self._release(number, lane, now, out)
             return
         insort(lane.held, item)
+        item.waits = True
+        lane.oldest()  # forgets those that are done
+        lane.arrived.append(item)
         self._waiting.add(number)
         self.packets += item.count
         self.bytes += len(item.packet)
@@ -112,36 +129,55 @@ class Reorder:
                 if held[0].until > now and not self._passed(held[0].sent_at):
                     break
                 self.gaps += 1
-            item = held.pop(0)
-            self.packets -= item.count
-            self.bytes -= len(item.packet)
-            lane.expected = max(lane.expected, item.first + item.count)
-            out.append(item.packet)
+            self._deliver(lane, held.pop(0), out)
         if not held:
-            self._waiting.discard(number)
+            self._at_rest(number, lane)
+
+    def _deliver(self, lane: Lane, item: Held, out: list[bytearray]) -> None:
+        item.waits = False
+        self.packets -= item.count
+        self.bytes -= len(item.packet)
+        lane.expected = max(lane.expected, item.first + item.count)
+        out.append(item.packet)
+
+    def _at_rest(self, number: int, lane: Lane) -> None:
+        """It holds nothing."""
+        lane.held.clear()
+        lane.arrived.clear()
+        self._waiting.discard(number)
 
     def _force(self, number: int, lane: Lane, out: list[bytearray]) -> None:
         """The bound is reached: deliver all that this lane holds."""
         for item in lane.held:
-            self.packets -= item.count
-            self.bytes -= len(item.packet)
-            lane.expected = item.first + item.count
-            out.append(item.packet)
-        lane.held.clear()
-        self._waiting.discard(number)
+            self._deliver(lane, item, out)
+        self._at_rest(number, lane)
 
     def due_at(self) -> float:
         """When the next packet has waited long enough; infinity when none waits."""
         if not self._waiting:
             return float("inf")
-        ends = (item.until for number in self._waiting for item in self._lanes[number].held)
-        return min(ends, default=float("inf"))
+        due = float("inf")
+        for number in self._waiting:
+            oldest = self._lanes[number].oldest()
+            if oldest is not None and oldest.until < due:
+                due = oldest.until
+        return due
 
     def expire(self, now: float, out: list[bytearray]) -> None:
-        """Deliver what has waited long enough."""
+        """
+        Deliver what has waited long enough, and all before it.
+
+        Each packet is looked at once, however many there are: the peer chooses in which order they come.
+        """
         for number in list(self._waiting):
-            lane = self._lanes[number]
-            while lane.held and min(item.until for item in lane.held) <= now:
-                lane.expected = max(lane.expected, lane.held[0].first)
-                self.gaps += 1
-                self._release(number, lane, now, out)
+            lane, last = self._lanes[number], -1
+            while (oldest := lane.oldest()) is not None and oldest.until <= now:
+                last = max(last, lane.arrived.popleft().first)
+            if last < 0:
+                continue
+            due = bisect_right(lane.held, last, key=_first)
+            for item in lane.held[:due]:
+                self.gaps += item.first > lane.expected
+                self._deliver(lane, item, out)
+            del lane.held[:due]
+            self._release(number, lane, now, out)
