@@ -28,6 +28,7 @@ QUEUE = 0.03  # seconds of waiting in the network, besides what the window provo
 MAX_FLIGHTS = 65536  # runs in flight that are remembered
 
 SHUNNED, MOST_SHUNNED = 0.05, 20.0  # seconds, doubled with each fall, that a path is not used after it
+PROOFS = 8  # probes in a row that were answered: it is in use again
 FORGIVEN = 30.0  # seconds of use after which its falls are forgotten
 
 _MICRO = 1_000_000
@@ -75,6 +76,7 @@ class Path:
         self.asked_at = float("-inf")  # last datagram sent that asks for an answer
         self.probes = 0  # unanswered, while silent or probing
         self.probe_at = now  # when to probe next, while silent or probing
+        self.probed, self.proofs = -1, 0  # packet number of the last probe; how many in a row were answered
         self.validated = False
         self.token = self.answered = b""  # of the challenge under way to `remote`; that made us show another id last
         self.moved_at = now
@@ -231,6 +233,7 @@ class Path:
         """Whether `ack` tells of something sent since the path fell silent; what was learned before is void then."""
         if self.state is not State.SILENT or not self.validated or not self.proof_from <= ack.largest < self.number:
             return False
+        self.proofs += ack.largest > self.acked
         self.rtt = RttEstimate()
         self.relearn()
         return True
@@ -319,29 +322,25 @@ class Path:
             if state is State.SILENT:
                 self._fell(now)
             self.state, self.since = state, now
-            self.probes, self.probe_at = 0, now
+            self.probes, self.probe_at, self.proofs = 0, now, 0
             self.proof_from = self.number
 
     def _fell(self, now: float) -> None:
         """It fell silent: the sooner again, the longer it is left alone while others work."""
         self.falls = 1 if now - self.since > FORGIVEN else self.falls + 1
-        self.shunned_until = now + min(MOST_SHUNNED, SHUNNED * 2**self.falls)
+        self.shunned_until = now + min(MOST_SHUNNED, SHUNNED * 2 ** min(self.falls, 16))
 
     @property
     def doubtful(self) -> bool:
-        """
-        Whether it fell silent more than once of late.
+        """Whether it fell silent more than once of late: it must show that it loses little before it is used again."""
+        return self.falls > 1 and self.proofs < PROOFS
 
-        If another one worked meanwhile, it must show that it loses little before it is used again.
-        """
-        return self.falls > 1
+    def rested(self, now: float) -> bool:
+        """Whether it has been left alone for long enough since it fell silent, or has answered for a while."""
+        return now >= self.shunned_until or self.proofs >= PROOFS
 
     def silence_limit(self) -> float:
-        """
-        Seconds without news, with something in flight, after which the path counts as silent.
-
-        Below max(3 RTT, 200 ms) whatever the jitter; figures A2.
-        """
+        """Seconds without news, with something in flight, until it counts as silent: below max(3 RTT, 200 ms), A2."""
         if self.rtt.smoothed is None:
             return 1.0
         likely = 1.5 * self.rtt.smoothed + 4 * self.rtt.variation + 0.05

@@ -16,7 +16,8 @@ from morphnet.wire.notes import Ping
 NUDGE = 0.45  # share of the silence limit after which a lonely packet gets a probe behind it
 FIRST_PROBE = 0.1  # seconds between the first probes of a silent path; then doubling
 LAST_PROBE = 1.0  # up to this
-PATIENT_PROBE = 3.0  # and this, when it has been silent for long
+PROOF_EVERY = 0.2  # seconds, and 1.5 RTT, between those of one that answers, while it is left alone all the same
+LONG_PROBE, PATIENT_PROBE = 2.0, 3.0  # and this, when it has been silent for long: under traffic, and without
 LONG_SILENT = 60.0  # seconds; a server forgets such a path
 JUDGE_EVERY = 0.25  # seconds between looks at what each path loses, under traffic
 LOOK_EVERY = 1.0  # seconds between two looks at a session at least, while something is in flight
@@ -103,10 +104,15 @@ def _seek(session: Session, path: Path, now: float, effects: Effects) -> None:
     if session.server and now - path.heard_at > LONG_SILENT:
         session.change(path, State.CLOSED, now, effects)
         return
+    if path.acked < path.probed:
+        path.proofs = 0
     session.probe(path, now, effects)
-    path.probes += 1
-    if now - path.since > LONG_SILENT:
-        path.probe_at = now + PATIENT_PROBE
+    path.probes, path.probed = path.probes + 1, path.number - 1
+    if path.proofs:  # it answers again: for good?
+        path.probe_at = now + max(PROOF_EVERY, 1.5 * (path.rtt.smoothed or 0.0))
+    elif now - path.since > LONG_SILENT:
+        flows = any(other.usable and other.unanswered_at is not None for other in session.paths.values())
+        path.probe_at = now + (LONG_PROBE if flows else PATIENT_PROBE)
     else:
         path.probe_at = now + min(LAST_PROBE, FIRST_PROBE * 2 ** min(path.probes // 3, 8))
 

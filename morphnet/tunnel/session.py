@@ -359,7 +359,7 @@ class Session:
         if path is None or path.state is State.CLOSED:
             return
         probe = path.mtu.probing
-        revived = path.proves_life(ack) and (now >= path.shunned_until or not self.outbound.candidates())
+        revived = path.proves_life(ack) and (path.rested(now) or not self.outbound.candidates())
         news = path.acknowledge(ack, now)
         if probe >= 0 and any(first <= probe <= last for first, last in ack.ranges):
             path.mtu.acknowledged(probe, now)

@@ -35,6 +35,30 @@ class SilenceTests(SynchronousTestCase):
             if dead == 0:  # the other has no traffic to notice it by: its heartbeat does
                 self.assertLessEqual(noticed[0] - cut_at, max(3 * rtts[dead], 0.2) + 0.01, case)
 
+    def test_many_falls(self) -> None:
+        """
+        However often a path has failed, once it works again it is asked at once, and carries traffic as soon as it has
+        answered for a while and lost nothing.
+        """
+        for falls, heals_after in product((2, 8, 24), (0.4, 3.0)):
+            scene = Scene([way(0.02), way(0.06)], settle=3.0)
+            scene.stream(20_000, 0.01)
+            for _ in range(falls):
+                scene.cut(0)
+                scene.run(1.0)
+                scene.cut(0, heal=True)
+                scene.run(1.0)
+            scene.run(6.0)
+            scene.cut(0)
+            scene.run(heals_after)
+            heals_at = scene.now
+            scene.cut(0, heal=True)
+            scene.run(10.0)
+            healed = {str(change.now): at - heals_at for at, change in scene.changes("client", heals_at)}
+            case = f"{falls} falls, healed after {heals_after} s: {healed}"
+            self.assertLess(healed["active"], 4.0, case)
+            self.assertEqual(scene.states(), {"active"}, case)
+
     def test_all_schedulers(self) -> None:
         """In each mode a path that dies takes no packet with it, and one that comes back is used again."""
         for scheduler in ("bond", "flow", "best", "redundant"):
