@@ -17,6 +17,7 @@ from twisted.test.iosim import FakeTransport, IOPump
 from morphnet.errors import Refused
 from morphnet.net.control_client import Link, Pushed
 from morphnet.net.control_server import Caller, ControlServer
+from morphnet.net.gate import Gate
 from morphnet.net.tls import Peer, ServerTls
 from morphnet.wire.revoking import Listing
 from morphnet.wire.signals import Goodbye, Hello, Joined, Renewed, Scheduler, Welcome
@@ -265,6 +266,6 @@ class Gateway:
         self.office = FakeOffice()
         self.revoked: set[str] = set()
         self.tls = ServerTls(self.ca.identity("gateway", SERVER), lambda peer: peer.serial in self.revoked)
-        self.server = ControlServer(self.tls, self.office, self.net)
+        self.server = ControlServer(self.tls, self.office, Gate(self.net))
         self.net.servers[SERVER_HOST] = self.server.factory
         self.laptop = self.ca.identity("laptop", CLIENT)

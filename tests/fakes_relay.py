@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from txaio.tx import config as autobahn_config
 
 from morphnet.net.dial import Destination, Net
+from morphnet.net.gate import Gate
 from morphnet.net.limits import Limits
 from morphnet.net.relay_client import RelayClient
 from morphnet.net.relay_server import RelayLine, RelayServer
@@ -153,7 +154,7 @@ class RelayTestCase(SynchronousTestCase):
         """Anew, with other limits."""
         self.registry = Registry(self.net, random.Random(1).randbytes, terms)
         self.lists = FakeLists()
-        self.relay = RelayServer(self.tls, self.registry, self.net, self.lists, limits)
+        self.relay = RelayServer(self.tls, self.registry, Gate(self.net), self.lists, limits)
         self.net.servers[SERVER_HOST] = self.relay.factory
 
     def client(

@@ -7,15 +7,15 @@ from collections.abc import Coroutine
 from typing import cast
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IAddress, IProtocolFactory, IReactorTime
+from twisted.internet.interfaces import IAddress, IProtocolFactory
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from morphnet.errors import MalformedFrame, Refused
-from morphnet.net.control import PACE, ControlLink, Pace, host_of
+from morphnet.net.control import PACE, ControlLink, Pace
+from morphnet.net.gate import Doorway, Gate
 from morphnet.net.limits import LIMITS, Limits, Lobby, SourceLimiter, source_of
 from morphnet.net.tls import Complaints, Peer, ServerTls, same_name
 from morphnet.pki.authority import read_description
@@ -259,19 +259,6 @@ class ServerLink(ControlLink):
             self.finish(renewed, "renewed")
 
 
-class _Doorway(TLSMemoryBIOFactory):
-    """Turns a connection away before TLS has seen a byte of it."""
-
-    def __init__(self, server: ControlServer, tls: ServerTls, inner: Factory) -> None:
-        super().__init__(tls, False, cast(IProtocolFactory, inner), server.clock)
-        self._server = server
-
-    def buildProtocol(self, addr: IAddress | None) -> TLSMemoryBIOProtocol:
-        if not self._server.admits(host_of(addr)):
-            return cast(TLSMemoryBIOProtocol, None)  # Twisted closes the socket
-        return super().buildProtocol(addr)
-
-
 @implementer(IProtocolFactory)
 class _Links(Factory):
     noisy = False
@@ -285,7 +272,7 @@ class _Links(Factory):
 
 class ControlServer:
     """
-    All callers. `factory` is what an endpoint listens with, several endpoints if need be.
+    All callers. `factory` is what an endpoint listens with, several endpoints if need be; they come by the `gate`.
 
     :param pq: "require" refuses a handshake without ML-KEM, "allow" takes it.
     """
@@ -294,13 +281,13 @@ class ControlServer:
         self,
         tls: ServerTls,
         office: Office,
-        clock: IReactorTime,
+        gate: Gate,
         limits: Limits = LIMITS,
         pace: Pace = PACE,
         pq: str = "require",
     ) -> None:
-        self.office, self.clock = office, clock
-        self.complaints = Complaints(clock.seconds)
+        self.office, self.clock = office, gate.clock
+        self.complaints = Complaints(self.clock.seconds)
         self.closing = False
         self._limits = limits
         self._limiter = SourceLimiter(limits.rate, limits.burst, limits.sources)
@@ -308,7 +295,9 @@ class ControlServer:
         self._links: set[ServerLink] = set()
         self._full = 0  # connections turned away because there were too many
         self._empty: Deferred[None] | None = None
-        self.factory: IProtocolFactory = _Doorway(self, tls, _Links(self, pace, pq))
+        inner = cast(IProtocolFactory, _Links(self, pace, pq))
+        self.factory: IProtocolFactory = Doorway(self.admits, tls, inner, gate)
+        gate.gives_way(self._shed)
 
     def counters(self) -> dict[str, int]:
         """For the node's status."""
@@ -340,14 +329,19 @@ class ControlServer:
         """Whether one more connection from there may come in."""
         if self.closing or not self._limiter.admit(source_of(host), now=self.clock.seconds()):
             return False
-        if len(self._links) >= self._limits.connections:
-            waiting = self._lobby.oldest()
-            if waiting is None:
-                self._full += 1
-                return False
-            self._lobby.leave(waiting)
-            self._lobby.evicted += 1
-            waiting.drop("made room")
+        if len(self._links) >= self._limits.connections and not self._shed():
+            self._full += 1
+            return False
+        return True
+
+    def _shed(self) -> bool:
+        """Hang up on the one who has been half in for longest; False when nobody is."""
+        waiting = self._lobby.oldest()
+        if waiting is None:
+            return False
+        self._lobby.leave(waiting)
+        self._lobby.evicted += 1
+        waiting.drop("made room")
         return True
 
     def entered(self, link: ServerLink) -> None:

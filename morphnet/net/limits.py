@@ -24,20 +24,28 @@ class Limits:
 LIMITS = Limits()
 
 
+def numeric(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """A numeric address, an IPv4-mapped one as what it maps; None for anything else."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
 def source_of(host: str) -> str:
     """
     Whom a numeric address is counted for: an IPv4 address itself, of an IPv6 address its /64.
 
     Whoever has one address of a /64 has them all.
     """
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
+    address = numeric(host)
+    if address is None:
         return host
     if isinstance(address, ipaddress.IPv4Address):
         return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
     return str(ipaddress.IPv6Address(int(address) >> 64 << 64)) + "/64"
 
 
@@ -58,6 +66,54 @@ class TokenBucket:
             return False
         self._tokens -= 1.0
         return True
+
+
+class TimeShare:
+    """
+    What share of the loop's time strangers may take: the more, the less others notice; counted by what each one costs.
+
+    Others notice when the loop is late. Nobody else's load is asked for: a loop that has to wait for its processor is
+    late as well, and has no time to give away.
+    """
+
+    LEAST, FIRST, MOST = 0.03, 0.2, 0.5  # shares of the time
+    LATE, PROMPT = 0.004, 0.002  # seconds that a turn is late when there are too many, and when there may be more
+    AT_ONCE = 0.004  # seconds' worth that may be used up in one go
+    CHEAPEST, DEAREST = 0.0003, 0.02  # seconds that one may cost
+
+    def __init__(self, *, now: float) -> None:
+        self.share, self.cost = self.FIRST, 0.001
+        self._level, self._at = self.AT_ONCE, now
+        self._charged, self._spent = 0, 0.0  # since `cost` was looked at
+
+    def refill(self, *, now: float) -> None:
+        """Time has passed."""
+        self._level = min(self.AT_ONCE, self._level + max(0.0, now - self._at) * self.share)
+        self._at = now
+
+    def affords(self) -> bool:
+        """Whether there is time for one more."""
+        return self._level > 0.0
+
+    def charge(self) -> None:
+        """One more has come."""
+        self._level -= self.cost
+        self._charged += 1
+
+    def spent(self, seconds: float) -> None:
+        """So long one of those who were charged for has taken; maybe not for the last time."""
+        self._spent += seconds
+
+    def heed(self, late: float) -> None:
+        """A turn was `late` seconds late."""
+        if late > self.LATE:
+            self.share = max(self.LEAST, self.share * 0.7)
+        elif late < self.PROMPT:
+            self.share = min(self.MOST, self.share + 0.01)
+        if self._charged >= 8:
+            found = min(self.DEAREST, max(self.CHEAPEST, self._spent / self._charged))
+            self.cost += (found - self.cost) / 4
+            self._charged, self._spent = 0, 0.0
 
 
 class SourceLimiter:

@@ -15,8 +15,8 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from morphnet.errors import MalformedFrame, Refused
+from morphnet.net.gate import Doorway, Gate
 from morphnet.net.limits import Limits, Lobby, SourceLimiter, source_of
-from morphnet.net.relay_server import Doorway
 from morphnet.net.tls import Complaints, PeersTls, PeerTls, established, handshake_trouble
 from morphnet.net.websocket import Socket, client_factory, server_factory
 from morphnet.wire.batch import Arrival, Departure, Endpoint
@@ -104,7 +104,9 @@ class StreamPort:
         self._failed = 0  # calls of ours that came to nothing after TCP
         self._closing = False
         inner = server_factory(self, reactor, SUBPROTOCOL)
-        self.factory: IProtocolFactory = Doorway(self.admits, tls, inner, reactor)
+        self.gate = Gate(reactor)  # for whoever calls us
+        self.gate.gives_way(self._shed)
+        self.factory: IProtocolFactory = Doorway(self.admits, tls, inner, self.gate)
         self.met: IProtocolFactory = TLSMemoryBIOFactory(tls, False, inner, reactor)  # for whom we went to meet
 
     def calling(self, tls: PeerTls, to: Endpoint) -> IProtocolFactory:
@@ -122,6 +124,7 @@ class StreamPort:
             "streams_limited": self._limiter.refused,
             "streams_refused": sum(self.complaints.counts.values()),
             "streams_failed": self._failed,
+            **self.gate.counters(),
         }
 
     def close(self, reason: str) -> None:
@@ -134,12 +137,15 @@ class StreamPort:
         """Whether one more connection from there may come in."""
         if self._closing or not self._limiter.admit(source_of(host), now=self._reactor.seconds()):
             return False
-        if len(self.streams) >= self._limits.connections:
-            waiting = self._lobby.oldest()
-            if waiting is None:
-                return False
-            self._lobby.leave(waiting)
-            waiting.drop("made room")
+        return len(self.streams) < self._limits.connections or self._shed()
+
+    def _shed(self) -> bool:
+        """Hang up on the one who has been half in for longest; False when nobody is."""
+        waiting = self._lobby.oldest()
+        if waiting is None:
+            return False
+        self._lobby.leave(waiting)
+        waiting.drop("made room")
         return True
 
     # what sockets tell

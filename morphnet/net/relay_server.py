@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable
-from typing import Any, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocolFactory, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IProtocolFactory
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
 from morphnet.errors import MalformedFrame, Refused
-from morphnet.net.control import host_of
+from morphnet.net.gate import Doorway, Gate
 from morphnet.net.limits import LIMITS, Limits, Lobby, SourceLimiter, source_of
 from morphnet.net.proxied import Proxied
-from morphnet.net.tls import Complaints, Peer, PeersTls, ServerTls, established, handshake_trouble
+from morphnet.net.tls import Complaints, Peer, ServerTls, established, handshake_trouble
 from morphnet.net.websocket import Socket, server_factory
 from morphnet.rendezvous.registry import COME_AGAIN, Registry
 from morphnet.wire.messages import phrase
@@ -81,22 +79,6 @@ class Lists(typing.Protocol):
         ...
 
 
-class Doorway(TLSMemoryBIOFactory):
-    """Turns a connection away before TLS has seen a byte of it."""
-
-    def __init__(
-        self, admits: Callable[[str], bool], tls: ServerTls | PeersTls, inner: IProtocolFactory, clock: IReactorTime
-    ) -> None:
-        """:param admits: whether one more connection from that address may come in."""
-        super().__init__(tls, False, inner, clock)
-        self._admits = admits
-
-    def buildProtocol(self, addr: IAddress | None) -> TLSMemoryBIOProtocol:
-        if not self._admits(host_of(addr)):
-            return cast(TLSMemoryBIOProtocol, None)  # Twisted closes the socket
-        return super().buildProtocol(addr)
-
-
 class RelayServer:
     """
     All lines. `factory` is what an endpoint listens with.
@@ -111,13 +93,13 @@ class RelayServer:
         self,
         door: ServerTls | Proxied,
         registry: Registry,
-        reactor: Any,
+        gate: Gate,
         lists: Lists,
         limits: Limits = LIMITS,
         pq: str = "require",
     ) -> None:
-        self.registry, self.clock, self._lists = registry, reactor, lists
-        self.complaints = Complaints(reactor.seconds)
+        self.registry, self.clock, self._lists = registry, gate.clock, lists
+        self.complaints = Complaints(self.clock.seconds)
         self.closing = False
         self.asked_renewal: Callable[[RelayLine, Renew], None] = lambda line, message: None
         self._limits, self._pq = limits, pq
@@ -128,9 +110,10 @@ class RelayServer:
         self._full = 0
         self._empty: Deferred[None] | None = None
         self._proxied = door if isinstance(door, Proxied) else None
-        self.factory: IProtocolFactory = server_factory(self, reactor)
+        self.factory: IProtocolFactory = server_factory(self, self.clock)
         if isinstance(door, ServerTls):
-            self.factory = Doorway(self.admits, door, self.factory, self.clock)
+            self.factory = Doorway(self.admits, door, self.factory, gate)
+        gate.gives_way(self._shed)
 
     def counters(self) -> dict[str, int]:
         """For the node's status."""
@@ -159,13 +142,18 @@ class RelayServer:
         """Whether one more connection from there may come in."""
         if self.closing or not self._limiter.admit(source_of(host), now=self.clock.seconds()):
             return False
-        if len(self._lines) >= self._limits.connections:
-            waiting = self._lobby.oldest()
-            if waiting is None:
-                self._full += 1
-                return False
-            self._lobby.leave(waiting)
-            waiting.drop("made room")
+        if len(self._lines) >= self._limits.connections and not self._shed():
+            self._full += 1
+            return False
+        return True
+
+    def _shed(self) -> bool:
+        """Hang up on the one who has been half in for longest; False when nobody is."""
+        waiting = self._lobby.oldest()
+        if waiting is None:
+            return False
+        self._lobby.leave(waiting)
+        waiting.drop("made room")
         return True
 
     # what sockets tell

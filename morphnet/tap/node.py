@@ -40,6 +40,7 @@ def shown_address(endpoint: Endpoint) -> str:
     return f"[{endpoint.host}]:{endpoint.port}" if ":" in endpoint.host else f"{endpoint.host}:{endpoint.port}"
 
 
+STEP = 0.5  # seconds by which a wall clock is set and not led
 NO_PEERS = "there are no peers here: ask a machine that has [mesh] relays"
 
 
@@ -57,6 +58,7 @@ class Node:
         self.state = "starting"
         self._wall = wall
         self._started_at = pump.now()
+        self._ahead = wall() - pump.now()  # seconds, of the wall clock before the pump's
         self._since: dict[str, float] = {}  # session -> when it began, on the pump's clock
         self.host_warnings: Callable[[], tuple[str, ...]] = tuple  # about this machine
 
@@ -82,8 +84,11 @@ class Node:
         )
 
     def _dated(self, at: float) -> float:
-        """A moment on the pump's clock in Unix seconds, by the wall clock as it is now."""
-        return self._wall() - (self.pump.now() - at)
+        """A moment on the pump's clock in Unix seconds: always the same, until the wall clock is set."""
+        ahead = self._wall() - self.pump.now()
+        if abs(ahead - self._ahead) > STEP:
+            self._ahead = ahead
+        return at + self._ahead
 
     def offloads(self) -> tuple[str, ...]:
         """What the kernel gave us."""

@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from morphnet.config import RELAY_PORT, RelayConfig, redis_place
 from morphnet.errors import ConfigError, HostError
 from morphnet.net.control_server import ControlServer
+from morphnet.net.gate import Gate, OpenGate
 from morphnet.net.limits import LIMITS
 from morphnet.net.listen import listen_shared, listen_tcp
 from morphnet.net.proxied import Proxied
@@ -96,11 +97,12 @@ class RelayService(RoleService):
         node.renewal = self._renewal
         limits = replace(LIMITS, connections=min(config.max_nodes + LIMITS.half_open, self.files - 64))
         door = Proxied(list(self._cas.values()), self._is_revoked, time.time) if config.proxy else tls
-        self._server = RelayServer(door, registry, reactor, self._lists, limits)
+        self._server = RelayServer(door, registry, self.gate, self._lists, limits)
         node.counters, node.read_again = self._counters, self._read_again
         hosts, port = (("127.0.0.1",), config.proxy_port) if config.proxy else (config.listen, config.relay_port)
+        gate = OpenGate(reactor) if config.proxy else self.gate
         for host in hosts:
-            self._listen(host, port, self._server.factory, shared=self._redis is not None)
+            self._listen(host, port, self._server.factory, gate, shared=self._redis is not None)
         for host in config.listen:
             for echo_port in (terms.echo_port, terms.second_port):
                 self._open_echo(host, echo_port)
@@ -162,15 +164,15 @@ class RelayService(RoleService):
         names = names_of(x509.load_pem_x509_certificate(identity.certificate))
         own = join_address(names[:2][-1], config.relay_port)  # the first is what it is called, the next where it is
         office = EnrolmentOffice(enrolment, identity.ca.decode(), node, own)
-        self._control = ControlServer(tls, office, reactor)
+        self._control = ControlServer(tls, office, self.gate)
         for host in config.listen:
-            self._listen(host, config.control_port, self._control.factory)
+            self._listen(host, config.control_port, self._control.factory, self.gate)
         return office
 
-    def _listen(self, host: str, port: int, factory: IProtocolFactory, *, shared: bool = False) -> None:
+    def _listen(self, host: str, port: int, factory: IProtocolFactory, gate: Gate, *, shared: bool = False) -> None:
         optional = host == "::" and len(self.config.listen) > 1
         listen = listen_shared if shared else listen_tcp
-        listening = listen(reactor, host, port, factory, optional=optional)
+        listening = listen(gate, host, port, factory, optional=optional)
         if listening is not None:
             self._ports.append(listening)
 
@@ -196,7 +198,8 @@ class RelayService(RoleService):
             self._doors[number].send(answers)
 
     def _counters(self) -> dict[str, int]:
-        total = Counter[str](self._server.counters() if self._server is not None else {})
+        total = Counter[str](self.gate.counters())
+        total.update(self._server.counters() if self._server is not None else {})
         for door in self._doors:
             total.update(door.counters())
         if self._control is not None:

@@ -83,8 +83,8 @@ class ServerService(RoleService):
         cure = "the log says why; `morphnet pki renew` renews it now"
         node.renewal = renewal = Renewal(config.pki_dir, config.name, AllShow(tls, self._bearers), time.time, cure=cure)
         limits = replace(LIMITS, connections=min(LIMITS.connections, self.files // 2))
-        self._control = ControlServer(tls, node, reactor, limits)
-        node.control_counters = self._control.counters
+        self._control = ControlServer(tls, node, self.gate, limits)
+        node.control_counters = lambda: {**self._control.counters(), **self.gate.counters()}
         for host in config.listen:
             self._listen(host)
         self.every(min(SWEEP_EVERY, max(1.0, config.session_timeout_s)), node.sweep)
@@ -143,7 +143,7 @@ class ServerService(RoleService):
 
     def _listen(self, host: str) -> None:
         optional = host == "::" and len(self.config.listen) > 1
-        listening = listen_tcp(reactor, host, self.config.control_port, self._control.factory, optional=optional)
+        listening = listen_tcp(self.gate, host, self.config.control_port, self._control.factory, optional=optional)
         if listening is not None:
             self._listening.append(listening)
 

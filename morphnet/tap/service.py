@@ -23,6 +23,7 @@ from twisted.logger import Logger
 
 from morphnet.config import ClientConfig, RelayConfig, ServerConfig
 from morphnet.errors import HostError, MorphnetError
+from morphnet.net.gate import WAITING, Gate
 from morphnet.net.host import Host
 from morphnet.net.hostwatch import HostWatch
 from morphnet.ops import node as ops
@@ -63,6 +64,7 @@ class RoleService(MultiService):
 
     _log = Logger()
     journal = JOURNAL  # a relay has one of its own, beside the server's
+    gate: Gate  # whom all who call us have to pass; there is one from the start on
     gateway = False  # whether connections of others pass through this machine's NAT
 
     def __init__(self, config: ServerConfig | ClientConfig | RelayConfig) -> None:
@@ -95,6 +97,7 @@ class RoleService(MultiService):
         _heed_signals()
         live_by(reactor)  # before anything has been told when
         self.files = _allow_files()
+        self.gate = Gate(reactor, min(WAITING, self.files // 8))
         _settle_memory()
         try:
             for directory in (self._settings.state_dir, self._settings.run_dir):

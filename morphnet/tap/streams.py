@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from morphnet.errors import HostError
+from morphnet.net.gate import Gate
 from morphnet.net.listen import listen_shared
 from morphnet.net.meet_tcp import MeetTcp
 from morphnet.net.ondevice import OnDevice, Source
@@ -40,7 +41,7 @@ ENOUGH = 60.0  # seconds that a way by UDP must have worked before the stream is
 PROVE_WITHIN = 2.0  # seconds that a stream has to show life when its path fell silent
 MOST_HELD = 4  # of one peer at the end that was called, until the caller has ended all but one
 
-Listen = Callable[[Any, str, int, Any, str], IListeningPort | None]
+Listen = Callable[[Gate, str, int, Any, str], IListeningPort | None]
 
 
 @dataclass(slots=True)
@@ -113,7 +114,7 @@ class Streams:
             if source not in self._listening:
                 device, host = source
                 try:
-                    port = self._listen(self._reactor, host, self._mesh.config.stream_port, self.port.factory, device)
+                    port = self._listen(self.port.gate, host, self._mesh.config.stream_port, self.port.factory, device)
                 except HostError as problem:
                     self._log.warn("no streams by {host}: {problem}", host=host, problem=str(problem))
                     continue

@@ -18,6 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.net.control_client import ControlClient
 from morphnet.net.control_server import ControlServer
 from morphnet.net.dial import Destination, Net
+from morphnet.net.gate import Gate
 from morphnet.net.limits import Limits
 from morphnet.net.tls import ClientTls, Identity
 from morphnet.wire.signals import (
@@ -73,7 +74,7 @@ class PortTestCase(SynchronousTestCase):
 
     def serve(self, limits: Limits) -> None:
         """With other limits."""
-        self.server = ControlServer(self.gateway.tls, self.office, self.net, limits)
+        self.server = ControlServer(self.gateway.tls, self.office, Gate(self.net), limits)
         self.net.servers[SERVER_HOST] = self.server.factory
 
     def knock(self, client: IProtocol, host: str = "203.0.113.5") -> bool:

@@ -153,7 +153,7 @@ class End:
         self.tunnel.poke(session, self.pump.now())
         self.pump.carry_out(effects)
 
-    def listen(self, reactor: object, host: str, port: int, factory: Any, device: str) -> Any:
+    def listen(self, gate: object, host: str, port: int, factory: Any, device: str) -> Any:
         """In memory."""
         self.net.servers[host] = factory
         return FakePort(self.net, host)
