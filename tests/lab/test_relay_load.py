@@ -66,7 +66,9 @@ class StrangersTests(VillageCase):
         limited, ping = self.counter("lines_limited"), self.ping()
         tally = final(self.stranger("knock", RELAYS[0], RELAY_PORT, "--count", 150, "--rate", 60.0), 20.0)
         self.assertLessEqual(tally["let in"], 5 + 20 * tally["seconds"] + 2)
-        self.assertEqual(self.counter("lines_limited") - limited, tally["hung up"])
+        self.assertEqual(
+            self.counter("lines_limited") - limited, tally.get("hung up", 0)
+        )  # none, if the gate let them come no faster
         self.none_lost(ping.end())
 
     def test_half_open(self) -> None:
