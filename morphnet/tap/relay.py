@@ -95,18 +95,13 @@ class RelayService(RoleService):
         self._shows = AllShow(tls)
         self._renewal = Renewal(config.pki_dir, config.name, self._shows, time.time, self._identity, cure=cure)
         node.renewal = self._renewal
-        limits = replace(LIMITS, connections=min(config.max_nodes + LIMITS.half_open, self.files - 64))
+        limits = replace(
+            LIMITS, connections=min(config.max_nodes + LIMITS.half_open, max(self.files - 64, self.files // 2))
+        )
         door = Proxied(list(self._cas.values()), self._is_revoked, time.time) if config.proxy else tls
         self._server = RelayServer(door, registry, self.gate, self._lists, limits)
         node.counters, node.read_again = self._counters, self._read_again
-        hosts, port = (("127.0.0.1",), config.proxy_port) if config.proxy else (config.listen, config.relay_port)
-        gate = OpenGate(reactor) if config.proxy else self.gate
-        for host in hosts:
-            self._listen(host, port, self._server.factory, gate, shared=self._redis is not None)
-        for host in config.listen:
-            for echo_port in (terms.echo_port, terms.second_port):
-                self._open_echo(host, echo_port)
-        serves = [f"tcp {port}{' for a proxy' if config.proxy else ''}, udp {terms.echo_port} and {terms.second_port}"]
+        serves = [self._open_doors(self._server.factory, (terms.echo_port, terms.second_port))]
         signatory: Signatory = Afar(config.renew_at, self._identity, reactor) if config.renew_at else Nobody()
         if enrols:
             signatory = self._enrol(tls, identity, node)
@@ -121,6 +116,18 @@ class RelayService(RoleService):
         node.state = "serving"
         self._log.info("morph-relay {name} is serving", name=config.name)
         return node
+
+    def _open_doors(self, factory: IProtocolFactory, echo_ports: tuple[int, int]) -> str:
+        """The relay's own port and those of the echo; in words."""
+        config = self.config
+        hosts, port = (("127.0.0.1",), config.proxy_port) if config.proxy else (config.listen, config.relay_port)
+        gate = OpenGate(reactor) if config.proxy else self.gate
+        for host in hosts:
+            self._listen(host, port, factory, gate, shared=self._redis is not None)
+        for host in config.listen:
+            for echo_port in echo_ports:
+                self._open_echo(host, echo_port)
+        return f"tcp {port}{' for a proxy' if config.proxy else ''}, udp {echo_ports[0]} and {echo_ports[1]}"
 
     def _registry(self, terms: Terms) -> Registry:
         """With other relays as its neighbours, if there is a Redis to meet them at."""

@@ -75,8 +75,7 @@ class Path:
         self.heard_at = now
         self.asked_at = float("-inf")  # last datagram sent that asks for an answer
         self.probes = 0  # unanswered, while silent or probing
-        self.probe_at = now  # when to probe next, while silent or probing
-        self.probed, self.proofs = -1, 0  # packet number of the last probe; how many in a row were answered
+        self.probe_at, self.probed, self.proofs = now, -1, 0  # the next probe; the last's number; answered in a row
         self.validated = False
         self.token = self.answered = b""  # of the challenge under way to `remote`; that made us show another id last
         self.moved_at = now
