@@ -313,15 +313,15 @@ def provider_changes(
 
 
 def _table_of(provider: Provider, networks: Sequence[Network], family: int, table: int) -> list[Change]:
-    """The routes of one family by a device; what is not on-link comes last, and the default route at the very end."""
+    """The routes of one family by a device: on-link ones first, at the end its default route, the best of several."""
     uplink, routes = provider.uplink, dict[str, Route]()
-    for fact in sorted(provider.routes, key=lambda each: (not each.prefix, bool(each.gateway), each.metric)):
-        prefix = fact.prefix or ("0.0.0.0/0" if family == 4 else "::/0")
-        if fact.family == family and (fact.prefix or not routes.get(prefix)):
-            routes.setdefault(prefix, Route(prefix, table, uplink.name, fact.gateway, fact.source))
+    everything = "0.0.0.0/0" if family == 4 else "::/0"
+    own = [each for each in provider.routes if each.family == family]
+    for fact in sorted(own, key=lambda each: (not each.prefix, bool(each.prefix and each.gateway), each.metric)):
+        prefix = fact.prefix or everything
+        routes.setdefault(prefix, Route(prefix, table, uplink.name, fact.gateway, fact.source))
     thrown = [each.prefix for each in networks if each.device != uplink.name and each.prefix not in routes]
     if uplink.gateway4 is None and uplink.gateway6 is None:  # named as an uplink: then it leads somewhere
-        everything = "0.0.0.0/0" if family == 4 else "::/0"
         routes.setdefault(everything, Route(everything, table, uplink.name))
     return [*(Route(each, table, throw=True) for each in dict.fromkeys(thrown)), *routes.values()]
 

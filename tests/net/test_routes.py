@@ -165,6 +165,12 @@ class ProviderTests(SynchronousTestCase):
         self.assertEqual(self.routes(main, other, near, ours), (main, near))
         self.assertEqual(self.routes(other, near, ours), (other, near))
 
+    def test_best_default(self) -> None:
+        """Of several default routes by one device the one with the lowest metric is copied, on-link or not."""
+        via, direct = RouteFact(2, 4, "192.168.5.1", 100, 3), RouteFact(2, 4, "", 900, 3)
+        for routes in ((via, direct), (direct, via)):
+            self.assertIn(Route("0.0.0.0/0", BASE + 1, "wan", "192.168.5.1"), self.changes(provider(0, WAN, *routes)))
+
     def routes(self, *facts: RouteFact) -> tuple[RouteFact, ...]:
         (found,) = providers_at([(0, WAN)], Facts(routes=facts))
         return found.routes
