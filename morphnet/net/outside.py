@@ -62,7 +62,11 @@ def outside(facts: Facts, uplinks: Collection[str], base: int, ours: Collection[
     """
     names = {link.index: link.name for link in facts.links}
     hidden = {link.index for link in facts.links if link.name in ours}
-    leading = {link.index for link in facts.links if _leads_out(link, facts.routes, uplinks)}
+    by_device = dict[int, list[RouteFact]]()
+    for route in facts.routes:
+        if route.protocol != PROTOCOL:
+            by_device.setdefault(route.index, []).append(route)
+    leading = {link.index for link in facts.links if _leads_out(link, by_device.get(link.index, ()), uplinks)}
     own = {(each.index, str(_network(each.address, each.length))) for each in facts.addresses}
     routers = {(each.index, each.gateway) for each in facts.routes if each.is_way_out and each.gateway}
     found = dict[tuple[str, int], Network]()
@@ -81,13 +85,16 @@ def _of_another(route: RouteFact, base: int) -> bool:
 
 
 def _leads_out(link: LinkFact, routes: Iterable[RouteFact], uplinks: Collection[str]) -> bool:
-    """Whether somebody else may have a say in the routes by that device."""
-    own = [each for each in routes if each.index == link.index and each.protocol != PROTOCOL]
-    if link.name in uplinks or any(each.is_way_out and each.table == MAIN for each in own):
+    """
+    Whether somebody else may have a say in the routes by that device.
+
+    :param routes: by it, ours left out.
+    """
+    if link.name in uplinks or any(each.is_way_out and each.table == MAIN for each in routes):
         return True
     return link.shared and any(
         each.is_way_out or (each.gateway and (each.protocol in _OTHERS or _network(each.prefix).prefixlen < _SHORT))
-        for each in own
+        for each in routes
         if each.kind == UNICAST
     )
 
