@@ -21,7 +21,7 @@ from morphnet.pki.files import CA, make_directory, read_certificate, write_new, 
 from morphnet.pki.revocations import from_text
 from morphnet.rights import rights_of
 from morphnet.store.base import CertificateRecord, Lease
-from morphnet.store.ledger import BESIDE, DATABASE, Ledger
+from morphnet.store.ledger import BESIDE, DATABASE, Ledger, RecordsDamaged, RecordsLost
 
 _LOCKS = ("host-journal.lock", "relay-journal.lock")  # in state_dir: a server and a relay hold them while they run
 Summary = tuple[list[CertificateRecord], list[Lease], dict[str, tuple[int, int]]]
@@ -117,8 +117,8 @@ def _summary(path: Path) -> Summary:
     """
     What records say.
 
-    :raises ConfigError: they are lost.
-    :raises HostError: they are damaged.
+    :raises RecordsLost: they are gone.
+    :raises RecordsDamaged: as it says.
     """
     with closing(Ledger.of_network(path)) as ledger:
         return ledger.certificates(), ledger.leases(), ledger.traffic()
@@ -158,10 +158,10 @@ def _has_others(path: Path, records: Summary | None) -> bool:
     """Whether there are records, and not the same."""
     try:
         return _summary(path) != records
-    except ConfigError:
-        return False  # lost, or not there
-    except HostError:
-        return True  # damaged: somebody may want to look
+    except RecordsLost:
+        return False
+    except RecordsDamaged:
+        return True  # somebody may want to look
 
 
 def _put(path: Path, content: bytes) -> None:

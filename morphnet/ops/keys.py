@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 from collections.abc import Iterable
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from twisted.conch.checkers import IAuthorizedKeysDB
@@ -18,6 +20,8 @@ from morphnet.errors import HostError
 from morphnet.ops.places import USER
 
 HOST_KEY = "manhole_ed25519"  # in state_dir
+# What Twisted raises for a text that is no key, or not a whole one.
+_NO_KEY = (BadKeyError, UnsupportedAlgorithm, ValueError, TypeError, LookupError, OverflowError, struct.error)
 MOST = 256 << 10  # bytes of authorized_keys that are read
 
 
@@ -35,7 +39,7 @@ def load_or_make(path: Path) -> Key:
         key: Key = Key.fromString(path.read_bytes())
     except OSError as error:
         raise HostError(f"cannot use the key {path}: {error.strerror}") from error
-    except BadKeyError as error:
+    except _NO_KEY as error:
         raise HostError(f"{path} is not a key in OpenSSH's format: remove it, then a new one is made") from error
     return key
 
@@ -80,8 +84,13 @@ class Doorkeeper:
 
     def _invited(self) -> list[Key]:
         try:
-            with self._path.open("rb") as file:
-                about = os.fstat(file.fileno())
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would have us wait
+            about = os.fstat(descriptor)
+            if not stat.S_ISREG(about.st_mode):
+                os.close(descriptor)
+                self._log.warn("{path} is left out: it is no plain file", path=str(self._path))
+                return []
+            with open(descriptor, "rb") as file:
                 if about.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or about.st_uid not in (0, os.geteuid()):
                     self._log.warn("{path} is left out: others may write it", path=str(self._path))
                     return []
@@ -101,7 +110,7 @@ class Doorkeeper:
             if line.startswith((b"ssh-", b"ecdsa-", b"sk-")):
                 key: Key = Key.fromString(line, type="public_openssh")
                 return key
-        except (BadKeyError, ValueError):
+        except _NO_KEY:
             pass  # told below, as a line with options
         self._log.warn("{path}, line {line} is left out: not a plain key", path=str(self._path), line=number)
         return None

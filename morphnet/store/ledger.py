@@ -24,10 +24,14 @@ _PATIENCE = 10.0  # seconds to wait for another process that writes
 BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a database
 _SPOILT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _LOST = (
-    "the records of this network are lost, {path} is {how}, while its CA is here: put a backup back with"
-    " `morphnet restore FILE`; without one, `morphnet restore --from-book` makes them from what the CA has signed"
+    "the database {path} is {how}, and with it the records of this network are lost, while its CA is here: stop what"
+    " runs, and put a backup back with `morphnet restore FILE`; without one, `morphnet restore --from-book` makes them"
+    " from what the CA has signed"
 )
-_SPOILT_TEXT = "the database {path} is damaged ({trouble}): put a backup back with `morphnet restore FILE --replace`"
+_SPOILT_TEXT = (
+    "the database {path} is damaged ({trouble}): stop what runs, and put a backup back with `morphnet restore FILE"
+    " --replace`"
+)
 _COLUMNS = "serial, name, kind, not_after, revoked_at, used_at"
 
 
@@ -51,6 +55,14 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
 
 
+class RecordsLost(ConfigError):
+    """A network was founded here, and its records are gone."""
+
+
+class RecordsDamaged(HostError):
+    """What is in the database's file is not what SQLite has written."""
+
+
 @contextmanager
 def _sentences(path: Path) -> Iterator[None]:
     """SQLite's troubles, told to the operator."""
@@ -58,7 +70,7 @@ def _sentences(path: Path) -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as trouble:
         if getattr(trouble, "sqlite_errorcode", 0) & 0xFF in _SPOILT:  # above that byte is a detail of it
-            raise HostError(_SPOILT_TEXT.format(path=path, trouble=trouble)) from trouble
+            raise RecordsDamaged(_SPOILT_TEXT.format(path=path, trouble=trouble)) from trouble
         raise HostError(f"the database {path}: {trouble}") from trouble
     except (sqlite3.Error, OSError) as trouble:
         raise HostError(f"the database {path}: {trouble}") from trouble
@@ -122,14 +134,14 @@ class Ledger:
 
         A database that is made anew in the place of a lost one would know nobody who was revoked.
 
-        :raises ConfigError: they are lost, or see Ledger.
-        :raises HostError: they are damaged, or see Ledger.
+        :raises RecordsLost: they are gone, or there are none.
+        :raises RecordsDamaged: as it says.
         """
         with _sentences(path):
             try:
                 path.stat()
             except FileNotFoundError:
-                raise ConfigError(_LOST.format(path=path, how="not there")) from None
+                raise RecordsLost(_LOST.format(path=path, how="not there")) from None
         ledger = cls(path)
         try:
             ledger._check()
@@ -142,9 +154,9 @@ class Ledger:
         with _sentences(self._path):
             (said,) = self._sql.execute("PRAGMA quick_check(1)").fetchone()
             if said != "ok":
-                raise HostError(_SPOILT_TEXT.format(path=self._path, trouble=" ".join(str(said).split())))
+                raise RecordsDamaged(_SPOILT_TEXT.format(path=self._path, trouble=" ".join(str(said).split())))
             if self._sql.execute("SELECT 1 FROM certificate LIMIT 1").fetchone() is None:
-                raise ConfigError(_LOST.format(path=self._path, how="empty"))
+                raise RecordsLost(_LOST.format(path=self._path, how="empty"))
 
     @staticmethod
     def _connect(path: Path) -> sqlite3.Connection:

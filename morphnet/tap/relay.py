@@ -36,7 +36,7 @@ from morphnet.rendezvous.neighbourhood import Neighbourhood
 from morphnet.rendezvous.neighbours import Alone
 from morphnet.rendezvous.registry import Registry, Terms
 from morphnet.store.base import CertificateRecord
-from morphnet.store.ledger import DATABASE, Ledger
+from morphnet.store.ledger import DATABASE, Ledger, RecordsDamaged, RecordsLost
 from morphnet.store.sqlite import SqliteStore
 from morphnet.tap.bearers import Bearers
 from morphnet.tap.options import ConfigOptions, options_for
@@ -103,8 +103,8 @@ class RelayService(RoleService):
         node.counters, node.read_again = self._counters, self._read_again
         serves = [self._open_doors(self._server.factory, (terms.echo_port, terms.second_port))]
         signatory: Signatory = Afar(config.renew_at, self._identity, reactor) if config.renew_at else Nobody()
-        if enrols:
-            signatory = self._enrol(tls, identity, node)
+        if enrols and (ledger := self._open_ledger(node)) is not None:
+            signatory = self._enrol(ledger, tls, identity, node)
             serves.append(f"tcp {config.control_port} for invitations")
         node.serves = tuple(f"{host} {', '.join(serves)}" for host in config.listen)
         renewal = RelayRenewal(signatory, reactor)
@@ -159,9 +159,17 @@ class RelayService(RoleService):
             others += b"\n" + pem
         return replace(identity, ca=identity.ca + others)
 
-    def _enrol(self, tls: ServerTls, identity: Identity, node: RelayNode) -> EnrolmentOffice:
+    def _open_ledger(self, node: RelayNode) -> Ledger | None:
+        """The records; without them machines still meet, as far as the last list lets them, but none may join."""
+        try:
+            return Ledger.of_network(self.config.state_dir / DATABASE)
+        except (RecordsLost, RecordsDamaged) as lost:
+            self._log.error("no invitation is taken: {sentence}", sentence=str(lost))
+            node.troubles = (str(lost),)
+            return None
+
+    def _enrol(self, ledger: Ledger, tls: ServerTls, identity: Identity, node: RelayNode) -> EnrolmentOffice:
         config = self.config
-        ledger = Ledger.of_network(config.state_dir / DATABASE)
         self._records = ledger.certificates()
         self._store = store = SqliteStore(ledger, reactor)
         lease = partial(store.lease, pool4=config.pool4, pool6=config.pool6)

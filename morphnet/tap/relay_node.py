@@ -53,6 +53,7 @@ class RelayNode:
         self.history = History(wall)
         self.counters: Callable[[], dict[str, int]] = dict  # of the doors
         self.serves: tuple[str, ...] = ()
+        self.troubles: tuple[str, ...] = ()  # since the start, for the operator
         self.renewal: Renewal | None = None  # of the relay's certificate
         self.read_again: Callable[[], None] = lambda: None  # certificates and revocations
         self._wall, self._now = wall, now
@@ -84,7 +85,7 @@ class RelayNode:
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to."""
         own = self.renewal.warnings if self.renewal is not None else ()
-        return (*own, *self.registry.rivals.warnings(self._now()))
+        return (*own, *self.troubles, *self.registry.rivals.warnings(self._now()))
 
     def happenings(self, after: int) -> list[Happening]:
         """What happened since number `after`."""

@@ -27,8 +27,9 @@ from morphnet.net.udp import UdpDoor
 from morphnet.net.uplinks import UplinkScan, served_addresses
 from morphnet.pki.asking import Signers
 from morphnet.rendezvous.enrolment import Enrolment
-from morphnet.store.base import CertificateRecord
-from morphnet.store.ledger import DATABASE, Ledger
+from morphnet.store.base import CertificateRecord, Store
+from morphnet.store.ledger import DATABASE, Ledger, RecordsDamaged, RecordsLost
+from morphnet.store.memory import MemoryStore
 from morphnet.store.sqlite import SqliteStore
 from morphnet.tap.bearers import Bearers
 from morphnet.tap.options import ConfigOptions, options_for
@@ -58,19 +59,20 @@ class ServerService(RoleService):
         super().__init__(config)
         self.config = config
         self._listening: list[IListeningPort] = []
+        self._closed = False  # for lack of records
 
     def open(self) -> ServerNode:
         config = self.config
         identity = identity_of(config.pki_dir, config.name)
-        self._signer = signer = LaterSigner(Signers(config.pki_dir, config.state_dir), reactor)
+        self._signer = LaterSigner(Signers(config.pki_dir, config.state_dir), reactor)
         sink = EventSink()
         self._pump = Pump(reactor, Tunnel(server=True, entropy=os.urandom), since_boot, sink)
-        ledger = Ledger.of_network(config.state_dir / DATABASE)
+        try:
+            ledger = Ledger.of_network(config.state_dir / DATABASE)
+        except (RecordsLost, RecordsDamaged) as lost:
+            return self._stay_closed(str(lost))
         records = ledger.certificates()
-        self._store = SqliteStore(ledger, reactor)
-        lease = partial(self._store.lease, pool4=config.pool4, pool6=config.pool6)
-        enrolment = Enrolment(signer, self._store, time.time, lambda name: lease(name, fresh_session=os.urandom(16)))
-        self._node = node = ServerNode(config, self._pump, self._store, enrolment, os.urandom)
+        self._node = node = self._make_node(SqliteStore(ledger, reactor))
         node.ca = identity.ca.decode()
         self._know_revocations(node, identity, records)
         sink.node = node
@@ -95,6 +97,23 @@ class ServerService(RoleService):
         self._bearers.start(config.relays, lambda host: ClientTls(identity, host, node.is_revoked))
         node.state = "serving"
         self._log.info("morph-server {name} is serving", name=config.name)
+        return node
+
+    def _make_node(self, store: Store) -> ServerNode:
+        config, self._store = self.config, store
+        lease = partial(store.lease, pool4=config.pool4, pool6=config.pool6)
+        enrolment = Enrolment(self._signer, store, time.time, lambda name: lease(name, fresh_session=os.urandom(16)))
+        return ServerNode(config, self._pump, store, enrolment, os.urandom)
+
+    def _stay_closed(self, sentence: str) -> ServerNode:
+        """
+        Without its records a server lets nobody in: it would not know who was revoked. It stays, and says so, because
+        who looks for the trouble asks `morphnet status`, and an end would only be followed by the next start.
+        """
+        self._closed = True
+        self._log.error("{sentence}", sentence=sentence)
+        self._node = node = self._make_node(MemoryStore())
+        node.state, node.host_warnings = "closed", lambda: (sentence,)
         return node
 
     def _know_revocations(self, node: ServerNode, identity: Identity, records: Sequence[CertificateRecord]) -> None:
@@ -151,6 +170,9 @@ class ServerService(RoleService):
         self._pump.take_leave()
 
     async def close(self) -> None:
+        if self._closed:
+            self._signer.close()
+            return
         self._bearers.stop()
         await DeferredList([maybeDeferred(port.stopListening) for port in self._listening])
         await self._control.close()

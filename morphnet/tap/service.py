@@ -109,6 +109,10 @@ class RoleService(MultiService):
         except MorphnetError as problem:
             self._leave_host()
             self._give_up(f"morphnet: {problem}\n")
+        except OSError as problem:  # a full disk, a file that is not what it should be: as the command tells it
+            self._leave_host()
+            where = f"{problem.filename}: " if problem.filename else ""
+            self._give_up(f"morphnet: {where}{problem.strerror or problem}\n")
         except BaseException:  # a Ctrl-C among them: the host is as it was, whatever ended us
             self._leave_host()
             raise
