@@ -17,6 +17,7 @@ from morphnet.net.answers import AnswersTable, answer_changes
 from morphnet.net.bases import Base
 from morphnet.net.dns import ResolvConf, Resolvconf, Resolved, dns_changes, files_of, upstream_servers
 from morphnet.net.facts import PROTOCOL
+from morphnet.net.firewall import Obstacle, obstacles
 from morphnet.net.hosts import HostsBlock, hosts_changes
 from morphnet.net.journal import Change, Journal, Mended
 from morphnet.net.kernel import Kernel
@@ -291,6 +292,14 @@ class Host:
         """The files in which somebody could undo what we have changed."""
         standing = self._journal.standing
         return files_of(standing) | {each.path for each in standing if isinstance(each, HostsBlock)}
+
+    def obstacles(self, tun: str, pools: Sequence[str]) -> list[Obstacle]:
+        """
+        What in this machine's firewall drops what is forwarded for the pools.
+
+        :raises HostError: the kernel does not tell.
+        """
+        return obstacles(self._kernel, tun, pools)
 
     def upstream_dns(self) -> list[str]:
         """The DNS servers that the machine had without us."""

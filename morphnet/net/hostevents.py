@@ -25,6 +25,7 @@ READS_AT_ONCE = 16  # datagrams before other descriptors have their turn
 ROUTE_GROUPS = 0x1 | 0x10 | 0x40 | 0x80 | 0x100 | 0x400 | 0x40000 | 1 << 23 | 1 << 24
 NFT_GROUPS = 1 << 6  # NFNLGRP_NFTABLES
 NEWNETCONF = 80
+TABLES = b"morphnet_"  # how the names of our nftables tables begin
 _ALL_DEVICES = struct.pack("=i", -1)  # NETCONFA_IFINDEX_ALL
 _NFTABLES, _NEWGEN = 10, 15
 _IN_MODIFY, _IN_MOVED, _IN_CREATE, _IN_DELETE, _IN_DELETE_SELF, _IN_MOVE_SELF = 0x2, 0xC0, 0x100, 0x200, 0x400, 0x800
@@ -136,34 +137,34 @@ class NftListener:
     """
     Reads what nftables tells: objects that changed, then who committed that.
 
-    :param table: ours; those that have more behind its name, after a "_", are ours too.
+    :param committed: called when somebody else changed tables that are not ours.
     """
 
-    def __init__(self, table: str) -> None:
-        self.label = f"the nftables table {table}"  # as `NftTable.label`
-        self._table = table.encode() + b"\0"
-        self._ours = False  # something of our table is in the commit that is being told
-        self.by = ""  # who touched our table last
-        self.commits = 0  # of anybody
+    def __init__(self, committed: Callable[[], None]) -> None:
+        self._committed = committed
+        self._ours = self._others = False  # a table of that kind is in the commit that is being told
+        self.by = ""  # who touched a table of ours last
 
     def touches(self, kind: int, payload: bytes) -> bool:
-        """Whether a commit that ends with this message touched our table."""
+        """Whether a commit that ends with this message touched a table of ours."""
         if kind >> 8 != _NFTABLES:
             return False
         found = attributes(payload[4:])
         if kind & 0xFF != _NEWGEN:
-            name = found.get(1, b"")
-            self._ours = self._ours or name == self._table or name.startswith(self._table[:-1] + b"_")
+            of_ours = found.get(1, b"").startswith(TABLES)
+            self._ours, self._others = self._ours or of_ours, self._others or not of_ours
             return False
-        self.commits += 1
-        ours, self._ours = self._ours, False
+        ours, others = self._ours, self._others
+        self._ours = self._others = False
         if ours and found.get(2) != struct.pack("!I", os.getpid()):
             self.by = found.get(3, b"").rstrip(b"\0").decode(errors="replace")
+        if others:
+            self._committed()
         return ours
 
 
 def nft_ear(listener: NftListener, heard: Callable[[], None]) -> NetlinkEar:
-    """Hears of changes to our nftables table."""
+    """Hears of changes to our nftables tables."""
     return NetlinkEar(NETLINK_NETFILTER, NFT_GROUPS, listener.touches, heard)
 
 

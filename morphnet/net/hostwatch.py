@@ -18,13 +18,13 @@ from twisted.logger import Logger
 from morphnet.errors import HostError
 from morphnet.net.hostevents import Ear, FileEar, NftListener, nft_ear, routing_ear
 from morphnet.net.journal import Change, Mended
-from morphnet.net.nat import NftTable
 from morphnet.net.rivals import Rival, Rivals
 from morphnet.net.uplinks import WatchReactor
 
 QUIET = 0.25  # seconds without an event before a look: uplinks that changed are settled by then
 LONGEST_WAIT = 0.75  # seconds from the first event to a look
 EVERY = 30.0  # seconds between looks that nobody asked for
+FIREWALL_AFTER = 2.0  # seconds from a change of the firewall to a look at it
 SAY_EVERY = 60.0  # seconds between two lines in the log
 
 
@@ -45,19 +45,27 @@ class HostWatch:
     Compares what shall be with what is.
 
     :param tell: takes what an operator should know, in one line, at most once in SAY_EVERY.
+    :param firewall: looks at the firewall of this machine: now and then, and when somebody has changed it.
     :param wall: Unix seconds.
     """
 
     _log = Logger()
 
     def __init__(
-        self, reactor: WatchReactor, host: Watched, tell: Callable[[str], None], wall: Callable[[], float] = time.time
+        self,
+        reactor: WatchReactor,
+        host: Watched,
+        tell: Callable[[str], None],
+        firewall: Callable[[], None] = lambda: None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._reactor, self._host, self._tell, self._wall = reactor, host, tell, wall
+        self._firewall = firewall
+        self._firewall_call: IDelayedCall | None = None
         self._rivals = Rivals()
         self._ears: list[Ear] = []
         self._files = FileEar(self.look_soon)
-        self._nft = NftListener("")
+        self._nft = NftListener(self._firewall_changed)
         self._pending: IDelayedCall | None = None  # a look that an event, or the end of a rest, asked for
         self._regular: IDelayedCall | None = None
         self._first_event_at = 0.0  # the reactor's clock, seconds
@@ -70,7 +78,6 @@ class HostWatch:
 
         :param tun: our device, which is there.
         """
-        self._nft = NftListener(NftTable(tun).name)
         ears = [routing_ear((if_nametoindex(tun),), self.look_soon), nft_ear(self._nft, self.look_soon), self._files]
         for ear in ears:
             try:
@@ -80,14 +87,14 @@ class HostWatch:
                 continue
             self._ears.append(ear)
             self._reactor.addReader(ear)
-        self.look()
+        self._look_regularly()
 
     def stop(self) -> None:
         """No look after this."""
-        for call in (self._pending, self._regular):
+        for call in (self._pending, self._regular, self._firewall_call):
             if call is not None and call.active():
                 call.cancel()
-        self._pending = self._regular = None
+        self._pending = self._regular = self._firewall_call = None
         for ear in self._ears:
             self._reactor.removeReader(ear)
             ear.close()
@@ -113,7 +120,16 @@ class HostWatch:
         self._note(mended, now)
         self._say(now)
         ends = self._rivals.rest_ends(now)
-        self._regular = self._reactor.callLater(EVERY if ends is None else min(EVERY, ends - now), self.look)
+        self._regular = self._reactor.callLater(EVERY if ends is None else min(EVERY, ends - now), self._look_regularly)
+
+    def _look_regularly(self) -> None:
+        self._firewall()
+        self.look()
+
+    def _firewall_changed(self) -> None:
+        """Who starts containers changes it many times: one look for all."""
+        if self._firewall_call is None or not self._firewall_call.active():
+            self._firewall_call = self._reactor.callLater(FIREWALL_AFTER, self._firewall)
 
     def _note(self, mended: Sequence[Mended], now: float) -> None:
         """One look is one time, however many routes were gone."""
@@ -121,7 +137,7 @@ class HostWatch:
         for each in mended:
             errors[each.change.label] = errors.get(each.change.label, "") or each.error
         for label, error in errors.items():
-            by = self._nft.by if label == self._nft.label else ""
+            by = self._nft.by if label.startswith("the nftables table") else ""
             self._rivals.met(label, now, self._wall(), by, error)
             self._unsaid.add(label)
 

@@ -124,6 +124,14 @@ class Kernel(Protocol):
         """What there is of the table `inet TABLE`, see `morphnet.net.nft.outline`; nothing where there is no table."""
         ...
 
+    def nft_dump(self, kind: int, payload: bytes) -> list[bytes]:
+        """The answers of nftables to a dump request; none for what is not there."""
+        ...
+
+    def way_to(self, address: str) -> str:
+        """The device that a packet to that address would leave by; "" for none."""
+        ...
+
     def file(self, path: str) -> FileState:
         """What is at `path`."""
         ...
@@ -138,4 +146,8 @@ class Kernel(Protocol):
 
     def run(self, arguments: Sequence[str], text: str = "") -> None:
         """Run a program with `text` on its standard input; a failure is a HostError."""
+        ...
+
+    def ask(self, arguments: Sequence[str]) -> str:
+        """Run a program: what it prints."""
         ...

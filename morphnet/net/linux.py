@@ -226,6 +226,23 @@ class LinuxKernel:
             finally:
                 asking.close()
 
+    def nft_dump(self, kind: int, payload: bytes) -> list[bytes]:
+        with _told("cannot read the nftables"):
+            asking = NetlinkSocket(NETLINK_NETFILTER)
+            try:
+                return asking.dump(kind, payload)
+            except FileNotFoundError:  # a chain or a set that has just gone
+                return []
+            finally:
+                asking.close()
+
+    def way_to(self, address: str) -> str:
+        try:
+            (found,) = self._netlink.route("get", dst=address, family=_family(ip_interface(address).version))
+        except (NetlinkError, ValueError):
+            return ""
+        return _device(found.get_attr("RTA_OIF") or 0)
+
     def file(self, path: str) -> FileState:
         with _told(f"cannot read {path}"):
             if os.path.islink(path):
@@ -259,13 +276,22 @@ class LinuxKernel:
         return shutil.which(name) is not None
 
     def run(self, arguments: Sequence[str], text: str = "") -> None:
-        try:
-            done = subprocess.run(arguments, input=text, capture_output=True, text=True, timeout=TOOL_PATIENCE)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise HostError(f"{arguments[0]} did not work: {error}") from error
-        if done.returncode != 0:
-            said = done.stderr.strip().splitlines()
-            raise HostError(f"{' '.join(arguments)} failed: {said[-1] if said else done.returncode}")
+        _ran(arguments, text)
+
+    def ask(self, arguments: Sequence[str]) -> str:
+        return _ran(arguments)
+
+
+def _ran(arguments: Sequence[str], text: str = "") -> str:
+    """What a program printed."""
+    try:
+        done = subprocess.run(arguments, input=text, capture_output=True, text=True, timeout=TOOL_PATIENCE)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise HostError(f"{arguments[0]} did not work: {error}") from error
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines()
+        raise HostError(f"{' '.join(arguments)} failed: {said[-1] if said else done.returncode}")
+    return done.stdout
 
 
 def _write(path: str, state: FileState) -> None:

@@ -31,16 +31,20 @@ def attribute(kind: int, value: bytes) -> bytes:
     return _ATTRIBUTE.pack(4 + len(value), kind) + value + bytes(-len(value) % 4)
 
 
-def attributes(data: bytes) -> dict[int, bytes]:
-    """The attributes in `data` by type, without flags; a torn one ends the list."""
-    found, at = dict[int, bytes](), 0
+def attribute_pairs(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Type, without flags, and value of each attribute in `data`; a torn one ends them."""
+    at = 0
     while at + 4 <= len(data):
         length, kind = _ATTRIBUTE.unpack_from(data, at)
         if length < 4 or at + length > len(data):
-            break
-        found[kind & 0x3FFF] = data[at + 4 : at + length]
+            return
+        yield kind & 0x3FFF, data[at + 4 : at + length]
         at += length + (-length % 4)
-    return found
+
+
+def attributes(data: bytes) -> dict[int, bytes]:
+    """The attributes in `data` by type, without flags; a torn one ends the list."""
+    return dict(attribute_pairs(data))
 
 
 def message(kind: int, flags: int, sequence: int, payload: bytes) -> bytes:

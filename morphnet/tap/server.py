@@ -147,7 +147,7 @@ class ServerService(RoleService):
                 config.reachable_from,
             )
         )
-        self.watch_host(node, tun.name)
+        self.watch_host(node, tun.name, [pool for pool in (config.pool4, config.pool6) if pool])
 
     def _open_udp(self, number: int, host: str, node: ServerNode) -> None:
         door = UdpDoor(reactor, number, self._pump.from_door, host=host, port=self.config.data_port)

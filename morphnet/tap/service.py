@@ -8,7 +8,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from twisted.logger import Logger
 
 from morphnet.config import ClientConfig, RelayConfig, ServerConfig
 from morphnet.errors import HostError, MorphnetError
+from morphnet.net.firewall import Firewall
 from morphnet.net.gate import WAITING, Gate
 from morphnet.net.host import Host
 from morphnet.net.hostwatch import HostWatch
@@ -134,15 +135,18 @@ class RoleService(MultiService):
         if settings.manhole.enabled:
             ManholeService(reactor, settings.manhole, settings.run_dir, settings.state_dir, node).setServiceParent(self)
 
-    def watch_host(self, node: Node, tun: str) -> None:
+    def watch_host(self, node: Node, tun: str, pools: Sequence[str] = ()) -> None:
         """
         Set again what somebody else takes from this host, until the service stops.
 
         :param tun: our device.
+        :param pools: what this host forwards packets for: whether its firewall lets them through is looked at as well.
         """
-        self._host_watch = HostWatch(reactor, self.host, partial(node.tell, "host-rival", ""))
-        node.host_warnings = self._host_watch.warnings
-        self._host_watch.start(tun)
+        firewall = Firewall(partial(self.host.obstacles, tun, pools), partial(node.tell, "firewall", ""))
+        look = firewall.look if pools else lambda: None
+        watch = self._host_watch = HostWatch(reactor, self.host, partial(node.tell, "host-rival", ""), look)
+        node.host_warnings = lambda: (*filter(None, (firewall.warning,)), *watch.warnings())
+        watch.start(tun)
 
     def every(self, seconds: float, what: Callable[[], object], *, now: bool = False) -> None:
         """Do `what` at that interval until the service stops; with `now` also at once."""

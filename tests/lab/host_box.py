@@ -26,6 +26,7 @@ from morphnet.net.host import ClientNetwork, Host, ServerNetwork
 from morphnet.net.linux import LinuxKernel
 from morphnet.net.uplinks import Uplink, UplinkScan, UplinkWatch
 from tests.lab.host_files import hosts_files, resolv_files
+from tests.lab.host_firewall import firewalls
 from tests.lab.host_machine import RESOLV, Seen, add_uplink, machine, mount_private, plug_in, snapshot
 from tests.lab.host_neighbours import neighbours_of_client, neighbours_of_gateway
 from tests.lab.host_rivals import client_and_rivals, gateway_and_rivals, replaced_files
@@ -329,7 +330,7 @@ def _drain(tun: int) -> list[str]:
 CASES = (
     client_killed, server_killed, killed_anywhere, stopped, ways, strange_routes, two_of_us, own_table, hot_plug, flap,
     address_inside_too, gateway, resolv_files, hosts_files, client_and_rivals, gateway_and_rivals, replaced_files,
-    neighbours_of_client, neighbours_of_gateway,
+    neighbours_of_client, neighbours_of_gateway, firewalls,
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import skipIf
 
 from twisted.trial.unittest import SynchronousTestCase
 
 ROOT = Path(__file__).resolve().parents[2]
+FIREWALL_TOOLS = ("nft", "iptables-nft", "iptables-legacy")
 HOT_PLUG = 2.0  # seconds, figure A6
 
 
@@ -177,6 +180,38 @@ class NeighbourTests(SynchronousTestCase):
         self.assertEqual((seen["nat"], seen["routed"], seen["as a client"]), ({}, {}, []))
         self.assertEqual(seen["open"], {"10.73.0.2": ["192.168.5.77"], "fd73::2": ["2001:db8:5::77"]})
         self.assertEqual(seen["clients"], [["10.73.0.2"], ["fd73::2"]])
+
+
+class FirewallTests(SynchronousTestCase):
+    @skipIf(not all(map(shutil.which, FIREWALL_TOOLS)), "needs the Debian packages iptables and nftables")
+    def test_found(self) -> None:
+        """
+        A firewall that drops what a gateway forwards is found, by whatever tool it was made, and the line that is said
+        to cure it does; one that lets it pass, or might, is not complained of.
+        """
+        seen = observe("firewalls")
+        where = {name: [chain for _, chain in each["where"]] for name, each in seen.items() if each["where"]}
+        both = ["nftables inet mine forwarded"] * 2
+        self.assertEqual(
+            where,
+            {
+                "docker": ["nftables ip filter FORWARD"],
+                "ufw": ["nftables ip filter FORWARD"],
+                "firewalld": ["nftables inet firewalld filter_FORWARD"] * 2,
+                "plain": both,
+                "plain, by its network": both[:1],  # IPv6
+                "plain, answers only": both,
+                "no answers": ["nftables ip mine f"],
+                "legacy": ["iptables-legacy FORWARD"],
+                "legacy ufw": ["iptables-legacy FORWARD"],
+            },
+        )
+        cured = [name for name, each in seen.items() if "after" in each and not each["after"]]
+        own = {"docker", "plain", "plain, by its network", "plain, answers only", "no answers", "legacy"}
+        self.assertEqual(set(cured) & own, own)
+        self.assertIn("DOCKER-USER", seen["docker"]["said"])
+        self.assertIn("ufw route allow in on morph0", seen["ufw"]["said"])
+        self.assertIn("firewall-cmd --permanent --zone=trusted", seen["firewalld"]["said"])
 
 
 class RivalTests(SynchronousTestCase):

@@ -26,6 +26,7 @@ class FakeKernel:
         self.tools: set[str] = set()
         self.advertised: list[str] = []
         self.there = Facts()
+        self.said: dict[tuple[str, ...], str] = {}  # what programs print
         self.ran: list[tuple[tuple[str, ...], str]] = []
         self.batches: list[Sequence[bytes]] = []
         self.tables: list[tuple[int, bytes]] = []  # what is in nftables: type and payload
@@ -125,6 +126,12 @@ class FakeKernel:
     def nft_outline(self, table: str) -> tuple[Part, ...]:
         return outline(self.tables, table)
 
+    def nft_dump(self, kind: int, payload: bytes) -> list[bytes]:
+        return []
+
+    def way_to(self, address: str) -> str:
+        return "wan"
+
     def file(self, path: str) -> FileState:
         return self.files.get(path, FileState("none"))
 
@@ -134,6 +141,9 @@ class FakeKernel:
 
     def has_tool(self, name: str) -> bool:
         return name in self.tools
+
+    def ask(self, arguments: Sequence[str]) -> str:
+        return self.said.get(tuple(arguments), "")
 
     def run(self, arguments: Sequence[str], text: str = "") -> None:
         self._called("run")

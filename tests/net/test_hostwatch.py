@@ -50,7 +50,7 @@ def _as_reactor(reactor: _Reactor) -> WatchReactor:
 class HostWatchTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor, self.host, self.said = _Reactor(), _Host(), list[str]()
-        self.watch = HostWatch(_as_reactor(self.reactor), self.host, self.said.append, lambda: WALL)
+        self.watch = HostWatch(_as_reactor(self.reactor), self.host, self.said.append, wall=lambda: WALL)
         self.watch.look()
 
     def pass_time(self, seconds: float, step: float = 0.05) -> None:
