@@ -96,6 +96,9 @@ class Listener(typing.Protocol):
         ...
 
 
+MOST_PEERS = 256  # that one relay may tell of: what it tells takes nobody else's place
+
+
 class RelayClient:
     """
     :param door: our number of it, among all doors.
@@ -113,6 +116,7 @@ class RelayClient:
         self.sent = self.received = self.sent_bytes = self.received_bytes = 0  # envelopes of datagrams
         self.pq = "require"  # or "allow": a proxy in front of a relay may know no ML-KEM; peers require it all the same
         self.refused = 0  # that found the line full, or down
+        self.unheeded = 0  # that it told of peers beyond MOST_PEERS
         self._names: dict[int, str] = {}
         self.tls = tls
         self._listener, self._clock = listener, cast(IReactorTime, net)
@@ -212,6 +216,9 @@ class RelayClient:
         match message:
             case Present():
                 known = self.peers.get(message.name)
+                if known is None and len(self.peers) >= MOST_PEERS:
+                    self.unheeded += 1
+                    return
                 if known is not None:
                     self._names.pop(known.number, None)
                 self.peers[message.name], self._names[message.number] = message, message.name

@@ -11,7 +11,7 @@ from morphnet.tunnel.events import Effects
 from morphnet.tunnel.probing import Prober
 from morphnet.tunnel.volley import PORTS, Shot, guesses
 from morphnet.wire.batch import Endpoint
-from morphnet.wire.places import OBSERVED, VARYING, Place
+from morphnet.wire.places import LINE, OBSERVED, VARYING, Place
 
 if TYPE_CHECKING:
     from morphnet.tap.mesh import Mesh
@@ -43,9 +43,13 @@ class Guessing:
         ours, theirs = self._mesh.relays.varying_door(), [place.host for place in places if place.kind == VARYING]
         if bool(ours) == bool(theirs) or not self._left:
             return  # easy enough without, or hopeless
+        targets = [place for place in places if place.kind == OBSERVED and ":" not in place.host]
+        host = theirs[0] if theirs else targets[0].host if targets else ""
+        seen = {place.host for place in places if place.kind == LINE and ":" not in place.host}
+        if not host or not seen <= {host} or not self._mesh.courtesy.volley(host, self._mesh.pump.now()):
+            return  # a thousand packets go only where every relay has seen the peer
         self._left -= 1
         if ours is not None:
-            targets = [place for place in places if place.kind == OBSERVED and ":" not in place.host]
             self._at(OPEN_AFTER, lambda: self._open(prober, ours, targets))
             self._at(CLOSE_AFTER, self.end)
         else:

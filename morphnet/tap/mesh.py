@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from morphnet.config import MeshConfig, Tuning
+from morphnet.net.limits import TokenBucket
 from morphnet.net.pump import Pump
 from morphnet.net.relay_client import RelayClient
 from morphnet.net.tls import Identity
@@ -32,16 +33,17 @@ from morphnet.tap.spreading import Spreading
 from morphnet.tap.streams import Streams
 from morphnet.text import is_machine
 from morphnet.tunnel.carrier import DIRECT, RELAYED
+from morphnet.tunnel.courtesy import Courtesy
 from morphnet.tunnel.events import Effects, Event, Mapped, Overrun, PathChanged, Reached, WayFound
 from morphnet.tunnel.path import Path as TunnelPath
 from morphnet.tunnel.path import State
 from morphnet.tunnel.session import Session
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.places import Place
-from morphnet.wire.relaying import Present
+from morphnet.wire.relaying import EVERYBODY, Present
 
 FIRST_RELAY_DOOR = 1 << 18
-MOST_PEERS = 256
+MEETINGS, MEETINGS_AT_ONCE = 10.0, 300  # handshakes a second through one relay: most have one at the start
 PROVE_WITHIN = 2.0  # seconds that a relay has to show life when our network has changed
 
 
@@ -68,6 +70,8 @@ class Mesh:
         self.instance = self.entropy(8).hex()
         self.peers: dict[str, Peer] = {}
         self.counts: Counter[str] = Counter()
+        self.courtesy = Courtesy()
+        self._budgets: dict[int, TokenBucket] = {}  # by number of the relay
         self.tell: Callable[[str, str, str], None] = lambda kind, session, text: None  # one line of history
         self.noticed: Callable[[str], None] = lambda text: None  # for the operator
         self.reached: Callable[[], None] = lambda: None  # a relay: it may renew our certificate
@@ -197,18 +201,34 @@ class Mesh:
         if not is_machine(peer.name):  # nobody could show a certificate for it
             self.counts["misnamed_peer"] += 1
             return
+        if EVERYBODY not in self.config.peers and peer.name not in self.config.peers:
+            self.counts["unwanted_peers"] += 1  # the relay was told whom we want: it is not to be trusted
+            return
         known = self.peers.get(peer.name)
         if known is None:
-            if len(self.peers) >= MOST_PEERS:
-                self.counts["too_many_peers"] += 1
-                return
             known = self.peers[peer.name] = Peer(self, peer.name)
         known.present(relay, peer)
 
     def absent(self, relay: RelayClient, name: str) -> None:
         """It is gone."""
-        if name in self.peers:
-            self.peers[name].absent(relay)
+        peer = self.peers.get(name)
+        if peer is None:
+            return
+        peer.absent(relay)
+        if not peer.is_proven and not self.relays.having(name):  # nothing but a name
+            peer.stop()
+            del self.peers[name]
+
+    def may_meet(self, relay: RelayClient) -> bool:
+        """Whether one more handshake may begin through that relay, with whomever: each costs us more than the relay."""
+        now = self.clock.seconds()
+        budget = self._budgets.get(relay.number)
+        if budget is None:
+            budget = self._budgets[relay.number] = TokenBucket(MEETINGS, MEETINGS_AT_ONCE, now=now)
+        if budget.take(now=now):
+            return True
+        self.counts["too_many_meetings"] += 1
+        return False
 
     def relays_changed(self) -> None:
         """Another relay than before is the one to take."""
@@ -232,10 +252,10 @@ class Mesh:
         if name in self.peers:
             self.peers[name].meeting.received(relay, content)
 
-    def called(self, name: str) -> None:
+    def called(self, relay: RelayClient, name: str) -> None:
         """A peer asks us to begin."""
         if name in self.peers:
-            self.peers[name].meeting.called()
+            self.peers[name].meeting.called(relay)
 
     # -- what the data plane tells -------------------------------------------------------------------------------------
 

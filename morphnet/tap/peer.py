@@ -28,7 +28,7 @@ from morphnet.tunnel.probing import Prober, Way
 from morphnet.tunnel.session import Session
 from morphnet.wire.keys import EXPORT_LENGTH, split_export
 from morphnet.wire.notes import Reach
-from morphnet.wire.places import MOST_PLACES, Place, read_places
+from morphnet.wire.places import MOST_PLACES, Place, read_places, seen_by_relay
 from morphnet.wire.probes import EXPORT_LENGTH as PROBE_EXPORT
 from morphnet.wire.probes import split_probe_export
 from morphnet.wire.relaying import Present
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 SETTLE = 0.1  # seconds after the first way that was found, in which a better one may come
 FIRST_EPOCH = 1
+JUST_MADE = 1.0  # seconds that a session may need for its first datagram
+WORKS_WITHIN = 6.0  # seconds after which one is given up by which nothing came
+ASK_AT, ANSWER_WITHIN = (0.0, 0.3, 0.6), 1.2  # seconds: a session in doubt
 MOST_DECISIONS = 64  # remembered
 MOST_RELAY_PATHS = 2
 WORDS_TO_COMPARE = 6  # aloud: 48 bits
@@ -49,7 +52,7 @@ class Peer:
 
     def __init__(self, mesh: Mesh, name: str) -> None:
         self.mesh, self.name = mesh, name
-        self.meeting = Meeting(mesh, name, self, self._nearest)
+        self.meeting = Meeting(mesh, name, self, lambda: mesh.relays.having(name))
         self.caller = self.meeting.caller
         self.session: Session | None = None
         self.inner: tuple[str, ...] = ()  # its inner addresses, as in its certificate
@@ -63,8 +66,9 @@ class Peer:
         self.places: tuple[Place, ...] = ()  # as it told us itself
         self.observed: dict[int, tuple[Place, ...]] = {}  # as relays told us, by number of the relay
         self._numbers: dict[int, int] = {}  # of its line to each relay
-        self._told_instance = ""  # as relays tell
-        self._instance = ""  # of the process that the session is with
+        self._instance = ""  # of the process that the session is with, as it told itself
+        self._met_at = float("-inf")
+        self._doubts: list[IDelayedCall] = []  # while the session has to show that the peer still has it
         self.guessing = Guessing(mesh, name)
         self._choosing: IDelayedCall | None = None
         self.story = acquaintance(self, mesh.clock, random.random)
@@ -74,15 +78,19 @@ class Peer:
     def present(self, relay: RelayClient, said: Present) -> None:
         """It is at that relay."""
         before, fresh = set(self.all_places()), self._numbers.get(relay.number) != said.number
-        self.observed[relay.number], self._numbers[relay.number] = read_places(said.observed), said.number
-        if self.session is not None and said.instance != self._instance:
-            self.forget("the peer is another process than before")
-        if self.session is not None:
-            self.keep_relay_paths()
-        same, self._told_instance = said.instance == self._told_instance, said.instance
-        if fresh and not (same and self.meeting.through is not None):  # a handshake through another relay goes on
-            self.story.appeared()
-        if self.session is not None and set(self.all_places()) - before:
+        self.observed[relay.number] = seen_by_relay(said.observed, relay.address)
+        self._numbers[relay.number] = said.number
+        if self.session is None:
+            if fresh and self.meeting.busy:  # what is under way through other relays goes on
+                self.meeting.check(relay)
+            elif fresh:
+                self.story.appeared()
+            return
+        self.keep_relay_paths()
+        self.story.appeared()
+        if said.instance != self._instance:
+            self._told_of_another(relay)
+        if set(self.all_places()) - before and not self.direct_paths():
             self._use_places()
             self.guessing.renew()
             self.story.addresses_changed("its")
@@ -92,9 +100,7 @@ class Peer:
         self.observed.pop(relay.number, None)
         self._numbers.pop(relay.number, None)
         self._silence(relay)
-        if self.meeting.through is relay:
-            self.meeting.give_up()
-            self.story.failed("the relay of the handshake is lost")
+        self.meeting.lost(relay)
         if not self.mesh.relays.having(self.name):
             self.story.vanished()
 
@@ -102,6 +108,60 @@ class Peer:
         """The session is of no use any more."""
         self._drop_session()
         self.story.void(reason)
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether it has ever shown its certificate: there is more to it than that a relay knows its name."""
+        return bool(self.serial)
+
+    # -- a session in doubt --------------------------------------------------------------------------------------------
+
+    def _told_of_another(self, relay: RelayClient) -> None:
+        """That relay says that the session is over for the peer. It ends when the peer shows so, by whichever way."""
+        self.meeting.check(relay)
+        self._doubt()
+
+    def asked_to_call(self, relay: RelayClient) -> None:
+        """The peer has no session with us, says that relay."""
+        if self.session is None:
+            self.story.appeared()
+        else:
+            self._told_of_another(relay)
+
+    def keeps(self, instance: str) -> str:
+        """The peer itself wants a new session: the old one is kept if it is with the same process and answers."""
+        session = self.session
+        if session is None or instance != self._instance:
+            return ""
+        if session.inbound.keys.epoch < 0:  # nothing has come by it
+            young = self.mesh.clock.seconds() - self._met_at < JUST_MADE
+            return "a session is just being made" if young else ""
+        self._doubt()
+        return "we have a session, and ask by it whether it works"
+
+    def _doubt(self) -> None:
+        """Ask by the session itself; if nothing comes, it is forgotten, and there is another one."""
+        session = self.session
+        if session is None or any(each.active() for each in self._doubts):
+            return
+        later = self.mesh.clock.callLater
+        self._doubts = [later(delay, self._ask, session) for delay in ASK_AT]
+        self._doubts.append(
+            later(ANSWER_WITHIN, self._judge, session, session.heard_at, "the peer has lost the session")
+        )
+
+    def _ask(self, session: Session) -> None:
+        if self.session is session:
+            effects = Effects()
+            session.greet(self.mesh.pump.now(), effects)
+            self.mesh.carry_out(session, effects)
+
+    def _judge(self, session: Session, heard_at: float, reason: str) -> None:
+        """If nothing has come since then, the session is forgotten."""
+        if self.session is session and session.heard_at <= heard_at:
+            self.forget(reason)
+            if self.mesh.relays.having(self.name):
+                self.story.appeared()
 
     def _drop_session(self) -> None:
         session, self.session, self._instance, self.words = self.session, None, "", ()
@@ -115,9 +175,6 @@ class Peer:
 
     # -- the introduction ----------------------------------------------------------------------------------------------
 
-    def _nearest(self) -> RelayClient | None:
-        return next(iter(self.mesh.relays.having(self.name)), None)
-
     def greet(self) -> None:
         """Begin a handshake, or ask for one."""
         self.meeting.greet()
@@ -125,11 +182,6 @@ class Peer:
     def give_up(self) -> None:
         """End the handshake under way."""
         self.meeting.give_up()
-
-    def asked_to_call(self) -> None:
-        """It has no session with us, whatever we think."""
-        self.forget("the peer has lost the session")
-        self.story.appeared()
 
     def failed_to_meet(self, reason: str) -> None:
         """A handshake came to nothing."""
@@ -148,7 +200,7 @@ class Peer:
         session.equals, session.heard_at = True, now
         session.install(*split_export(introducer.export(name, EXPORT_LENGTH)), FIRST_EPOCH, now)
         keys = split_probe_export(introducer.export(b"probes" + name, PROBE_EXPORT), caller=self.caller)
-        self.prober = Prober(self.name, keys, mesh.entropy)
+        self.prober = Prober(self.name, keys, mesh.entropy, mesh.courtesy)
         tunnel.add_asker(keys.id, self.prober)
         self.inner, self.certificate, self.group = peer.addresses, peer, introducer.group
         self.words = spoken(introducer.export(b"words", WORDS_TO_COMPARE))
@@ -157,6 +209,9 @@ class Peer:
     def met(self, instance: str, places: Sequence[str]) -> None:
         """Both ends have the session now."""
         self._instance, self.places = instance, read_places(places)
+        self._met_at, session = self.mesh.clock.seconds(), self.session
+        assert session is not None  # made just before
+        self.mesh.clock.callLater(WORKS_WITHIN, self._judge, session, session.heard_at, "nothing came by the session")
         self.keep_relay_paths()
         self.mesh.names_changed()
         self.story.established()
@@ -220,7 +275,8 @@ class Peer:
             return
         self._use_places()
         prober.search(self.mesh.pump.now())
-        self.guessing.begin(prober, self.all_places())
+        if not self.direct_paths():
+            self.guessing.begin(prober, self.all_places())
         self.mesh.relays.hurry()
         self.tell_places()
         self.mesh.streams.search(self)
@@ -334,6 +390,7 @@ class Peer:
         """Enough."""
         self.story.stop()
         self.guessing.end()
-        if self._choosing is not None and self._choosing.active():
-            self._choosing.cancel()
+        for timer in (self._choosing, *self._doubts):
+            if timer is not None and timer.active():
+                timer.cancel()
         self._drop_session()

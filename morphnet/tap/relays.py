@@ -258,7 +258,7 @@ class Relays:
 
     def called(self, relay: RelayClient, name: str) -> None:
         """A peer asks us to begin."""
-        self._mesh.called(name)
+        self._mesh.called(relay, name)
 
     def arrived(self, arrivals: Sequence[Arrival]) -> None:
         """Datagrams of peers."""

@@ -35,6 +35,7 @@ FIRST_STREAM = 1 << 20  # numbers of ours among the doors, behind those of relay
 PATIENCE = 1.5  # seconds of a search by UDP alone, where UDP may pass
 REST = 5.0  # seconds at least between the starts of two attempts: there may be one who ends every stream
 MOST_CALLS = 6  # of one attempt
+SYNS = 2  # packets of a call that nobody answers, within CALL_WITHIN
 STAGGER = 0.2  # seconds between the starts of two of them
 CALL_WITHIN = 3.0  # seconds for TCP, and for the meeting half way
 ENOUGH = 60.0  # seconds that a way by UDP must have worked before the stream is closed
@@ -173,7 +174,7 @@ class Streams:
         ways = self._ways(place for place in places if place.kind == STREAM)
         lines = {place.host for place in places if place.kind == LINE}
         for source, port, there in ways:
-            if there.host in lines:
+            if there.host in lines and self._may_call(there):
                 factory = self.port.calling(tls, there) if peer.caller else self.port.met
                 here = Endpoint(source.address, port)
                 meeting = self.meeting(self._reactor, here, there, factory, source.device)
@@ -195,8 +196,14 @@ class Streams:
         ]
         return found[:MOST_CALLS]
 
+    def _may_call(self, there: Endpoint) -> bool:
+        """Whether one more call may go there, which the peer or a relay has named."""
+        return self._mesh.courtesy.take(there.host, self._mesh.pump.now(), SYNS)
+
     def _call(self, reaching: _Reaching, tls: PeerTls, source: Source, there: Endpoint) -> None:
         """From any port, so that it does not stand in the way of the meeting."""
+        if not self._may_call(there):
+            return
         kind = TCP6ClientEndpoint if ":" in there.host else TCP4ClientEndpoint
         net = self.on_device(self._reactor, source.device) if source.device else self._reactor
         endpoint = kind(net, there.host, there.port, timeout=CALL_WITHIN, bindAddress=(source.address, 0))
@@ -215,6 +222,7 @@ class Streams:
     def opened(self, stream: PeerStream) -> None:
         """Both ends have shown who they are: it is a door."""
         peer, mesh = self._mesh.peers.get(stream.peer), self._mesh
+        mesh.courtesy.answered(stream.remote.host, mesh.pump.now())
         session = peer.session if peer is not None else None
         if peer is None or session is None or not mesh.config.streams:
             stream.end("no session with it")

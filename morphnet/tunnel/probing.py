@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from morphnet.errors import PeerError
+from morphnet.tunnel.courtesy import Courtesy
 from morphnet.tunnel.events import Effects, WayFound
 from morphnet.tunnel.volley import Shot, Volley
 from morphnet.wire.batch import Arrival, Departure, Endpoint
@@ -47,8 +48,12 @@ class Way:
 class Prober:
     """One peer's search. It says what it finds in events, as often as it finds."""
 
-    def __init__(self, peer: str, keys: ProbeKeys, entropy: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, peer: str, keys: ProbeKeys, entropy: Callable[[int], bytes], courtesy: Courtesy | None = None
+    ) -> None:
+        """:param courtesy: that of all probers of this process; None for one of its own."""
         self.peer, self.keys = peer, keys
+        self._courtesy = courtesy if courtesy is not None else Courtesy()
         self.counts: Counter[str] = Counter()
         self.ways: dict[tuple[int, str, int], Way] = {}
         self._entropy = entropy
@@ -148,6 +153,9 @@ class Prober:
             del way.asked[next(iter(way.asked))]
         way.tries += 1
         way.next_at = now + FIRST_PAUSE * 1.5 ** (way.tries - 1) if way.tries < TRIES else float("inf")
+        if not self._courtesy.take(way.remote.host, now):
+            self.counts["probes_withheld"] += 1
+            return
         self._send(way.door, way.remote, Probe(ASK, transaction, "", 0), effects)
 
     def _send(self, door: int, to: Endpoint, probe: Probe, effects: Effects) -> None:
@@ -181,6 +189,7 @@ class Prober:
         self._send(arrival.door, source, Probe(ANSWER, probe.transaction, source.host, source.port), effects)
         if not is_reachable(ip_address(source.host)):
             return
+        self._courtesy.asked(source.host, now)
         if self._searching:
             self._witness(arrival.door, source, now)
         else:
@@ -208,6 +217,7 @@ class Prober:
         if way is None or asked_at is None:  # late, replayed, or from elsewhere than was asked
             self.counts["probes_unexpected"] += 1
             return
+        self._courtesy.answered(source.host, now)
         rtt = max(1e-6, now - asked_at)
         first = way.rtt is None
         way.rtt, way.next_at = min(rtt, way.rtt or rtt), float("inf")

@@ -25,6 +25,10 @@ KINDS = (
 )
 NOT_FOR_UDP = frozenset((STREAM, LINE, VARYING))  # nobody answers probes there
 MOST_PLACES = 24  # of one peer
+_THIS_NETWORK = ipaddress.IPv4Network("0.0.0.0/8")
+_PRIVATE = tuple(
+    map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"))
+)
 
 
 class Place(NamedTuple):
@@ -64,8 +68,25 @@ def is_reachable(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool
         or address.is_unspecified
         or address.is_loopback
         or address.is_link_local
-        or (address.version == 4 and address == ipaddress.IPv4Address("255.255.255.255"))
+        or (address.version == 4 and (address.is_reserved or address in _THIS_NETWORK))
     )
+
+
+def is_private(host: str) -> bool:
+    """Whether that numeric address means another machine in another network. Source: RFC 1918, 6598, 4193."""
+    address = ipaddress.ip_address(host)
+    return any(address.version == network.version and address in network for network in _PRIVATE)
+
+
+def seen_by_relay(texts: Iterable[str], relay: str) -> tuple[Place, ...]:
+    """
+    Those of the places told by a relay that it can have seen itself.
+
+    :param relay: its address, or ""; one that is in no private network sees nobody in one.
+    """
+    inside = bool(relay) and is_private(relay)
+    seen = (place for place in read_places(texts) if place.kind in (OBSERVED, LINE))
+    return tuple(place for place in seen if inside or not is_private(place.host))
 
 
 def read_places(texts: Iterable[str]) -> tuple[Place, ...]:

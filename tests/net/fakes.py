@@ -12,6 +12,8 @@ from typing import Any, cast
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor, IWriteDescriptor
 from zope.interface import implementer
 
+from morphnet.net.websocket import Socket
+
 
 @implementer(IReactorFDSet)
 class FakeReactor:
@@ -164,3 +166,35 @@ class FakeTunFile:
     def as_file(self) -> io.FileIO:
         """For callers that are typed to want a real one."""
         return cast(io.FileIO, self)
+
+
+class FakeOwner:
+    """Of a WebSocket: notes what comes."""
+
+    def __init__(self) -> None:
+        self.socket: Socket | None = None
+        self.said: list[bytes] = []
+        self.came: list[bytes] = []
+        self.costs: list[int] = []
+
+    def connected(self, socket: Socket) -> None:
+        """See Owner."""
+        self.socket = socket
+
+    def opened(self, socket: Socket) -> None:
+        """See Owner."""
+
+    def text(self, socket: Socket, text: bytes) -> None:
+        """See Owner."""
+        self.said.append(text)
+
+    def binary(self, socket: Socket, content: bytes) -> None:
+        """See Owner."""
+        self.came.append(content)
+
+    def spent(self, socket: Socket, cost: int) -> None:
+        """See Owner."""
+        self.costs.append(cost)
+
+    def ended(self, socket: Socket, reason: str, failure: object) -> None:
+        """See Owner."""

@@ -9,7 +9,8 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.protocol import Factory, Protocol
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from morphnet.net.websocket import BACKLOG, BEAT, SILENCE, ServerSocket, server_factory
+from morphnet.net.relay_client import MOST_PEERS
+from morphnet.net.websocket import BACKLOG, BEAT, SILENCE, server_factory
 from morphnet.rendezvous.registry import COME_AGAIN, Terms
 from morphnet.rendezvous.rivals import FIRST
 from morphnet.wire.batch import Departure, Endpoint
@@ -34,6 +35,7 @@ from morphnet.wire.revoking import BEFORE, PartsWanted, Revocations, RevokedPart
 from tests.fakes_control import CLIENT_HOST, SERVER_HOST
 from tests.fakes_relay import FakeListener, RelayTestCase
 from tests.fakes_tls import CLIENT, SERVER, FakeCa, serial_of
+from tests.net.fakes import FakeOwner
 
 
 class CallTests(RelayTestCase):
@@ -277,41 +279,13 @@ class TrafficTests(RelayTestCase):
         self.assertEqual(self.at_phone.heard[0], ("absent", "laptop"))
 
 
-class FakeRelay:
-    """A relay that says what it is told to."""
-
-    def __init__(self) -> None:
-        self.socket: ServerSocket | None = None
-        self.said: list[bytes] = []
-
-    def connected(self, socket: ServerSocket) -> None:
-        """See Owner."""
-        self.socket = socket
-
-    def opened(self, socket: ServerSocket) -> None:
-        """See Owner."""
-
-    def text(self, socket: ServerSocket, text: bytes) -> None:
-        """See Owner."""
-        self.said.append(text)
-
-    def binary(self, socket: ServerSocket, content: bytes) -> None:
-        """See Owner."""
-
-    def spent(self, socket: ServerSocket, cost: int) -> None:
-        """See Owner."""
-
-    def ended(self, socket: ServerSocket, reason: str, failure: object) -> None:
-        """See Owner."""
-
-
 class HostileTests(RelayTestCase):
     """A relay that says what it likes."""
 
     def setUp(self) -> None:
         super().setUp()
-        self.evil = FakeRelay()
-        inner = server_factory(self.evil, self.net)  # type: ignore[arg-type]
+        self.evil = FakeOwner()
+        inner = server_factory(self.evil, self.net)
         self.net.servers[SERVER_HOST] = TLSMemoryBIOFactory(self.tls, False, inner, self.net)
         self.listener = FakeListener("laptop")
         self.relay_client = self.client(self.listener)
@@ -371,6 +345,15 @@ class HostileTests(RelayTestCase):
         self.say(Absent(10, "phone"), Absent(10, "phone"))
         self.assertEqual(self.listener.heard.count(("absent", "phone")), 1)
         self.assertEqual(self.relay_client.peers, {})
+
+    def test_names_without_end(self) -> None:
+        """Of a relay so many peers are heard; who is known already is heard on, and who goes makes room."""
+        self.up(*(Present(number + 1, f"n{number}", "0" * 16) for number in range(MOST_PEERS + 50)))
+        self.assertEqual((len(self.relay_client.peers), self.relay_client.unheeded), (MOST_PEERS, 50))
+        self.listener.heard.clear()
+        late = Present(9999, "phone", "0" * 16)
+        self.say(Present(9, "n8", "1" * 16), late, Absent(9, "n8"), late)
+        self.assertEqual(self.listener.heard, [("present", "n8"), ("absent", "n8"), ("present", "phone")])
 
     def test_undelivered(self) -> None:
         """What did not arrive is counted."""

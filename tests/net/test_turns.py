@@ -12,10 +12,11 @@ from txaio.tx import config as autobahn_config
 
 from morphnet.net.relay_server import COMINGS_AT_ONCE, REGISTER_WITH
 from morphnet.net.turns import LEAST, MOST_HEADER, MOST_WAITING, TURN
-from morphnet.net.websocket import SUBPROTOCOL, Socket, server_factory
+from morphnet.net.websocket import SUBPROTOCOL, server_factory
 from morphnet.rendezvous.registry import COME_AGAIN, Terms
 from morphnet.wire.relaying import Register, Registered, TurnedAway, encode
 from tests.fakes_relay import Raw, RelayTestCase
+from tests.net.fakes import FakeOwner
 
 BINARY, PING = 2, 9
 HELLO = (
@@ -44,34 +45,6 @@ class Wire(StringTransport):
 
     def abortConnection(self) -> None:
         self.aborted = True
-
-
-class FakeOwner:
-    """Counts what came."""
-
-    def __init__(self) -> None:
-        self.came: list[bytes] = []
-        self.costs: list[int] = []
-
-    def connected(self, socket: Socket) -> None:
-        """See Owner."""
-
-    def opened(self, socket: Socket) -> None:
-        """See Owner."""
-
-    def text(self, socket: Socket, text: bytes) -> None:
-        """See Owner."""
-
-    def binary(self, socket: Socket, content: bytes) -> None:
-        """See Owner."""
-        self.came.append(content)
-
-    def spent(self, socket: Socket, cost: int) -> None:
-        """See Owner."""
-        self.costs.append(cost)
-
-    def ended(self, socket: Socket, reason: str, failure: object) -> None:
-        """See Owner."""
 
 
 class TurnTests(SynchronousTestCase):

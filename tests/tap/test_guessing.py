@@ -11,10 +11,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.tap.guessing import CLOSE_AFTER, GUESS_AFTER, MOST, OPEN_AFTER, Guessing
 from morphnet.tap.mesh import Mesh
+from morphnet.tunnel.courtesy import VOLLEYS, Courtesy
 from morphnet.tunnel.probing import Prober
 from morphnet.tunnel.volley import PORTS, Shot
 from morphnet.wire.batch import Endpoint
-from morphnet.wire.places import OBSERVED, VARYING, Place
+from morphnet.wire.places import LINE, OBSERVED, VARYING, Place
 
 THERE = Place(OBSERVED, "198.51.100.6", 4500)
 VARIES = Place(VARYING, "198.51.100.6", 1)
@@ -63,6 +64,7 @@ class GuessingTests(SynchronousTestCase):
             doors=SimpleNamespace(families={1: True, 2: False}),
             pump=SimpleNamespace(now=self.clock.seconds, carry_out=lambda effects: None),
             entropy=random.Random(1).randbytes,
+            courtesy=Courtesy(),
         )
         self.guessing = Guessing(cast(Mesh, mesh), "bert")
 
@@ -113,12 +115,28 @@ class GuessingTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_bounded(self) -> None:
-        """So many volleys and no more, until addresses change."""
+        """So many volleys and no more, until addresses change; and so many at one address, whatever changes."""
         fired = []
-        for turn in range(3 * MOST):
-            if turn == 2 * MOST:
+        for turn in range(4 * MOST):
+            if turn in (2 * MOST, 3 * MOST):
                 self.guessing.renew()
             self.begin(VARIES)
             self.clock.advance(GUESS_AFTER + 0.1)
             fired.append(bool(self.prober.shots))
-        self.assertEqual(fired, [True] * MOST + [False] * MOST + [True] * MOST)
+        self.assertEqual(fired, [True] * MOST + [False] * MOST + [True] * MOST + [False] * MOST)
+        self.assertEqual(2 * MOST, VOLLEYS)
+
+    def test_seen_elsewhere(self) -> None:
+        """Where any relay has seen the peer somewhere else, nothing is guessed: one of them may lie."""
+        here, elsewhere = Place(LINE, VARIES.host, 50000), Place(LINE, "192.0.2.66", 50000)
+        shots = []
+        for lines in ((here,), (elsewhere,), (here, elsewhere)):
+            self.begin(VARIES, *lines)
+            self.clock.advance(10.0)
+            shots.append(len(self.prober.shots))
+        self.varying = "eth0", "192.168.1.2"
+        for lines in ((here,), (elsewhere,), (here, elsewhere)):
+            self.begin(THERE, *lines)
+            self.clock.advance(10.0)
+            shots.append(len(self.prober.shots))
+        self.assertEqual(shots, [PORTS, 0, 0, len(DOORS), 0, 0])

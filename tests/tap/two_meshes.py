@@ -15,6 +15,7 @@ from morphnet.net.pump import Pump
 from morphnet.net.tls import Peer
 from morphnet.tap.streams import PATIENCE, Streams
 from morphnet.tunnel.carrier import DIRECT, STREAM, Carrier
+from morphnet.tunnel.courtesy import Courtesy
 from morphnet.tunnel.events import Effects, Event, PathChanged
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
@@ -117,6 +118,7 @@ class End:
         self.pump = Pump(net, self.tunnel, net.seconds, self.changed)
         self.ca, self.shown = ca, ca.identity(name, CLIENT)
         self.peers: dict[str, FakePeer] = {}
+        self.courtesy = Courtesy()
         self.told: list[str] = []
         self.blocked = False
         self.relays = SimpleNamespace(lines=list, udp_is_blocked=lambda: self.blocked)

@@ -9,9 +9,21 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import MalformedFrame
-from morphnet.wire.places import KINDS, LOCAL, MOST_PLACES, OBSERVED, Place, is_reachable, read_place, read_places
+from morphnet.wire.places import (
+    KINDS,
+    LOCAL,
+    MOST_PLACES,
+    OBSERVED,
+    Place,
+    is_reachable,
+    read_place,
+    read_places,
+    seen_by_relay,
+)
 
 HOSTILE = (
+    "240.0.0.1",
+    "0.1.2.3",
     "224.0.0.1",
     "239.255.255.255",
     "255.255.255.255",
@@ -76,6 +88,16 @@ class PlaceTests(SynchronousTestCase):
         texts = ["local 10.0.0.7 1", "satellite 10.0.0.8 1", "local 127.0.0.1 1", "observed 203.0.113.9 2",
                  "local 10.0.0.7 1", ""]  # fmt: skip
         self.assertEqual(read_places(texts), (Place(LOCAL, "10.0.0.7", 1), Place(OBSERVED, "203.0.113.9", 2)))
+
+    def test_seen_by_relay(self) -> None:
+        """A relay can tell of where it saw somebody, and of private networks only if it is in one."""
+        texts = ["line 203.0.113.9 1", "observed 198.51.100.6 2", "observed 192.168.1.1 53", "observed fd00::1 5",
+                 "local 203.0.113.9 1", "varying 203.0.113.9 1", "stream 203.0.113.9 1", "mapped 203.0.113.9 1",
+                 "witnessed 203.0.113.9 1"]  # fmt: skip
+        self.assertEqual([str(each) for each in seen_by_relay(texts, "203.0.113.1")], texts[:2])
+        self.assertEqual([str(each) for each in seen_by_relay(texts, "")], texts[:2])
+        for relay in ("10.0.0.1", "100.64.0.1", "fd00::9", "172.16.9.9"):
+            self.assertEqual([str(each) for each in seen_by_relay(texts, relay)], texts[:4])
 
     def test_bounded(self) -> None:
         """Of far too many, some."""

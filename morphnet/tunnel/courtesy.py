@@ -1,0 +1,87 @@
+"""
+How often an address is asked that has never answered.
+
+Relays and peers tell where a peer may be, and may tell anything: the address may be somebody's who has nothing to do
+with us. So it gets a few packets, whoever names it and however often, and more when the peer has shown to be there.
+
+Pure. Source: figure D17; RFC 8445 section 19.5.1 for the attack.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+FIRST = 9  # packets to an address at once
+AGAIN = 60.0  # seconds for one more
+FOR_A_QUESTION = 3  # packets for an authentic one that came from there: it may be forged by the peer alone
+KNOWN_FOR = 3600.0  # seconds since an answer from there
+VOLLEYS = 8  # times that ports of an address are guessed, in so many seconds
+MOST_HOSTS = 8192  # remembered; when all are fresh, no other is asked
+FRESH = 600.0  # seconds
+
+
+class _Host:
+    """One address."""
+
+    __slots__ = ("at", "known_until", "left", "volleys")
+
+    def __init__(self, now: float) -> None:
+        self.left, self.at = float(FIRST), now
+        self.known_until = float("-inf")
+        self.volleys = 0
+
+
+class Courtesy:
+    """Shared by all who ask addresses of others' choice; `host` is a numeric address."""
+
+    def __init__(self) -> None:
+        self.refused = 0  # packets that were not sent
+        self._hosts: OrderedDict[str, _Host] = OrderedDict()  # the one touched longest ago first
+
+    def take(self, host: str, now: float, count: int = 1) -> bool:
+        """Whether so many packets may go there now."""
+        known = self._touch(host, now)
+        if known is not None and now < known.known_until:
+            return True
+        if known is None or known.left < count:
+            self.refused += count
+            return False
+        known.left -= count
+        return True
+
+    def volley(self, host: str, now: float) -> bool:
+        """Whether its ports may be guessed once more."""
+        known = self._touch(host, now)
+        if known is None or known.volleys >= VOLLEYS:
+            return False
+        known.volleys += 1
+        return True
+
+    def asked(self, host: str, now: float) -> None:
+        """An authentic question came from there."""
+        known = self._touch(host, now)
+        if known is not None:
+            known.left = min(float(FIRST), known.left + FOR_A_QUESTION)
+
+    def answered(self, host: str, now: float) -> None:
+        """It has answered what was asked of it: the peer is there."""
+        known = self._touch(host, now)
+        if known is not None:
+            known.known_until = now + KNOWN_FOR
+
+    def __len__(self) -> int:
+        return len(self._hosts)
+
+    def _touch(self, host: str, now: float) -> _Host | None:
+        known = self._hosts.get(host)
+        if known is None:
+            if len(self._hosts) >= MOST_HOSTS:
+                oldest = next(iter(self._hosts))
+                if now - self._hosts[oldest].at < FRESH:
+                    return None
+                del self._hosts[oldest]
+            known = self._hosts[host] = _Host(now)
+        known.left = min(float(FIRST), known.left + max(0.0, now - known.at) / AGAIN)
+        known.at = now
+        self._hosts.move_to_end(host)
+        return known
