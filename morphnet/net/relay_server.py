@@ -15,11 +15,21 @@ from morphnet.net.gate import Doorway, Gate
 from morphnet.net.limits import LIMITS, Limits, Lobby, SourceLimiter, source_of
 from morphnet.net.proxied import Proxied
 from morphnet.net.tls import Complaints, Peer, ServerTls, established, handshake_trouble
-from morphnet.net.websocket import Socket, server_factory
+from morphnet.net.websocket import BACKLOG, Socket, server_factory
 from morphnet.rendezvous.registry import COME_AGAIN, Registry
 from morphnet.wire.messages import phrase
 from morphnet.wire.places import LINE, Place
-from morphnet.wire.relaying import Register, Registered, RelayMessage, Renew, TurnedAway, Watch, decode, encode
+from morphnet.wire.relaying import (
+    Register,
+    Registered,
+    RelayMessage,
+    Renew,
+    TurnedAway,
+    Watch,
+    decode,
+    encode,
+    number_of,
+)
 from morphnet.wire.revoking import Listing
 
 REGISTERED_NOWHERE = 1  # the number of a server, which is no guest
@@ -40,6 +50,7 @@ class RelayLine:
         self.registered = False
         self.spent = 0  # bytes, before it has registered
         self.is_guest = peer.kind == "client"  # a server only brings and fetches lists of what is revoked
+        self._shares: dict[int, int] = {}  # bytes that wait, by number of the sender
         self.timer: IDelayedCall | None = None
 
     def tell(self, message: RelayMessage) -> None:
@@ -47,8 +58,16 @@ class RelayLine:
         self._socket.send_text(encode(message))
 
     def hand(self, envelope: bytes) -> bool:
-        """Send an envelope; False when the line is full."""
-        return self._socket.send_binary(envelope)
+        """Send an envelope; False when the line is full, or half of what waits there is of the same sender."""
+        if not self._socket.unread:
+            self._shares.clear()
+            return self._socket.send_binary(envelope)
+        sender = number_of(envelope)
+        share = self._shares.get(sender, 0) + len(envelope)
+        if share > BACKLOG // 2 or not self._socket.send_binary(envelope):
+            return False
+        self._shares[sender] = share
+        return True
 
     def pause(self, seconds: float) -> None:
         """Read nothing more for so long."""

@@ -133,6 +133,11 @@ class Socket(Turns):
         self.sendMessage(content, True)  # type: ignore[attr-defined]
         return True
 
+    @property
+    def unread(self) -> int:
+        """Bytes that wait because the other end does not read."""
+        return self._unread
+
     def _counted(self, size: int) -> int:
         if self._paused:
             self._unread += size

@@ -132,6 +132,15 @@ class Meeting:
             self._trying.cancel()
         self._trying = None
 
+    def also(self, relay: RelayClient) -> None:
+        """The peer has come to that relay too, or anew: what is under way through others goes on."""
+        if relay.number in self._under_way:
+            self.check(relay)
+        elif relay not in self._to_try:
+            self._to_try.append(relay)
+            if self._trying is None:
+                self._trying = self._mesh.clock.callLater(HEDGE, self._try_next)
+
     def check(self, relay: RelayClient) -> None:
         """That relay says that the peer is another process, or is there anew: a handshake through it shows."""
         known = self._under_way.get(relay.number)

@@ -81,8 +81,8 @@ class Peer:
         self.observed[relay.number] = seen_by_relay(said.observed, relay.address)
         self._numbers[relay.number] = said.number
         if self.session is None:
-            if fresh and self.meeting.busy:  # what is under way through other relays goes on
-                self.meeting.check(relay)
+            if fresh and self.meeting.busy:
+                self.meeting.also(relay)
             elif fresh:
                 self.story.appeared()
             return

@@ -35,6 +35,7 @@ from morphnet.wire.revoking import BEFORE, ListNumber, PartsWanted, Revocations,
 
 VERSION = 1  # of this protocol, told in Hello
 LIMIT = 1 << 16  # bytes of one message, its length prefix not counted
+AT_ONCE = 128  # messages that are read in one go: who sends too many is stopped before all are
 _LENGTH = struct.Struct("!I")
 
 _WORD = re.compile(r"[a-z0-9-]{1,32}")
@@ -286,8 +287,8 @@ class SignalReader:
         """
         The messages that `data` completes, in order.
 
-        When a bad message follows good ones the good ones are returned first and the next call raises: call again
-        with b"" until nothing comes.
+        When a bad message follows good ones the good ones are returned first and the next call raises; of very many
+        there are AT_ONCE: call again with b"" until nothing comes.
 
         :raises MalformedFrame: the stream is broken, now and for ever.
         """
@@ -297,7 +298,7 @@ class SignalReader:
         done: list[Signal] = []
         at = 0
         try:
-            while (body := self._body(at)) is not None:
+            while len(done) < AT_ONCE and (body := self._body(at)) is not None:
                 at += _LENGTH.size + len(body)
                 done.append(decode(body))
         except MalformedFrame as trouble:

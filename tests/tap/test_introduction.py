@@ -174,6 +174,19 @@ class MeetingTests(SynchronousTestCase):
         self.bert.meeting.check(cast(RelayClient, self.bert.relays[1]))
         self.assertFalse(self.bert.meeting.busy)
 
+    def test_comes_to_another_relay(self) -> None:
+        """While a handshake is under way, another relay that has the peer is tried when it takes too long."""
+        self.anna.relays.pop()
+        self.anna.meeting.greet()
+        late = FakeRelay(9)
+        for _ in range(3):
+            self.anna.meeting.also(cast(RelayClient, late))
+        self.assertEqual(late.posted, [])
+        self.clock.advance(HEDGE)
+        self.assertEqual((len(late.posted), len(self.anna.said())), (1, 1))
+        self.anna.meeting.also(cast(RelayClient, late))
+        self.assertEqual((len(late.posted), self.anna.said()), (2, []))
+
     def test_kept(self) -> None:
         """Who has a session that works says so, and makes no other one."""
         self.bert.peer.kept = "we have a session"

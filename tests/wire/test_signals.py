@@ -17,6 +17,7 @@ from morphnet.wire import signals
 from morphnet.wire.messages import phrase
 from morphnet.wire.revoking import PartsWanted, Revocations, RevokedPart
 from morphnet.wire.signals import (
+    AT_ONCE,
     LIMIT,
     Drain,
     Goodbye,
@@ -260,6 +261,15 @@ class ReaderTests(SynchronousTestCase):
         """A length over the limit is refused before a byte of the message has come."""
         self.assertRaises(MalformedFrame, SignalReader().feed, struct.pack("!I", LIMIT + 1))
         self.assertEqual(SignalReader().feed(struct.pack("!I", LIMIT)), [])
+
+    def test_very_many(self) -> None:
+        """Of very many messages some are read at a time; asked for nothing more, the reader goes on."""
+        reader, many = SignalReader(), [Ping(number) for number in range(3 * AT_ONCE + 1)]
+        parts = [reader.feed(b"".join(map(encode, many)))]
+        while parts[-1]:
+            parts.append(reader.feed(b""))
+        self.assertEqual([len(part) for part in parts], [AT_ONCE] * 3 + [1, 0])
+        self.assertEqual([each for part in parts for each in part], many)
 
     def test_broken_for_ever(self) -> None:
         """After a bad message nothing is read any more."""
