@@ -43,6 +43,7 @@ from morphnet.wire.places import Place
 from morphnet.wire.relaying import EVERYBODY, Present
 
 FIRST_RELAY_DOOR = 1 << 18
+NEWS, NEWS_AT_ONCE = 0.2, 10  # times a second that we search anew since a relay sees us elsewhere
 MEETINGS, MEETINGS_AT_ONCE = 10.0, 300  # handshakes a second through one relay: most have one at the start
 PROVE_WITHIN = 2.0  # seconds that a relay has to show life when our network has changed
 
@@ -71,7 +72,8 @@ class Mesh:
         self.peers: dict[str, Peer] = {}
         self.counts: Counter[str] = Counter()
         self.courtesy = Courtesy()
-        self._budgets: dict[int, TokenBucket] = {}  # by number of the relay
+        self._budgets: dict[str, TokenBucket] = {}  # by relay
+        self._news: dict[str, TokenBucket] = {}  # by relay
         self.tell: Callable[[str, str, str], None] = lambda kind, session, text: None  # one line of history
         self.noticed: Callable[[str], None] = lambda text: None  # for the operator
         self.reached: Callable[[], None] = lambda: None  # a relay: it may renew our certificate
@@ -221,14 +223,18 @@ class Mesh:
 
     def may_meet(self, relay: RelayClient) -> bool:
         """Whether one more handshake may begin through that relay, with whomever: each costs us more than the relay."""
-        now = self.clock.seconds()
-        budget = self._budgets.get(relay.number)
-        if budget is None:
-            budget = self._budgets[relay.number] = TokenBucket(MEETINGS, MEETINGS_AT_ONCE, now=now)
-        if budget.take(now=now):
+        if self._has(self._budgets, relay.host, MEETINGS, MEETINGS_AT_ONCE):
             return True
         self.counts["too_many_meetings"] += 1
         return False
+
+    def _has(self, budgets: dict[str, TokenBucket], relay: str, rate: float, burst: int) -> bool:
+        """Whether that relay has something left of its budget, of which it takes one."""
+        now = self.clock.seconds()
+        budget = budgets.get(relay)
+        if budget is None:
+            budget = budgets[relay] = TokenBucket(rate, burst, now=now)
+        return budget.take(now=now)
 
     def relays_changed(self) -> None:
         """Another relay than before is the one to take."""
@@ -264,7 +270,10 @@ class Mesh:
         if isinstance(event, Mapped):
             self.rotation.seen_as(event.door, event.seen)
             self.relays.rank()
-            self._addresses_changed()
+            if self._has(
+                self._news, event.relay, NEWS, NEWS_AT_ONCE
+            ):  # one that sees us elsewhere all the time may lie
+                self._addresses_changed()
         elif (peer := self.peers.get(event.session)) is not None:
             match event:
                 case PathChanged():

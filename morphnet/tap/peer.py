@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from morphnet.config import Tuning
 from morphnet.net.introducer import Introducer
+from morphnet.net.limits import TokenBucket
 from morphnet.net.relay_client import RelayClient
 from morphnet.net.tls import Peer as Certificate
 from morphnet.rendezvous.acquaintance import acquaintance
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 SETTLE = 0.1  # seconds after the first way that was found, in which a better one may come
 FIRST_EPOCH = 1
+SEARCHES, SEARCHES_AT_ONCE = 1.0, 8  # a second that the peer may have us begin
 JUST_MADE = 1.0  # seconds that a session may need for its first datagram
 WORKS_WITHIN = 6.0  # seconds after which one is given up by which nothing came
 ASK_AT, ANSWER_WITHIN = (0.0, 0.3, 0.6), 1.2  # seconds: a session in doubt
@@ -70,6 +72,7 @@ class Peer:
         self._met_at = float("-inf")
         self._doubts: list[IDelayedCall] = []  # while the session has to show that the peer still has it
         self.guessing = Guessing(mesh, name)
+        self._searches = TokenBucket(SEARCHES, SEARCHES_AT_ONCE, now=mesh.clock.seconds())
         self._choosing: IDelayedCall | None = None
         self.story = acquaintance(self, mesh.clock, random.random)
 
@@ -304,7 +307,7 @@ class Peer:
     def reached(self, event: Reached) -> None:
         """It tells its addresses, and searches: so do we."""
         self.places = event.places
-        if self.prober is not None:
+        if self.prober is not None and self._searches.take(now=self.mesh.clock.seconds()):
             self._use_places()
             self.prober.search(self.mesh.pump.now())
             if not self.direct_paths():

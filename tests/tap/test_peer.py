@@ -12,15 +12,16 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config import MeshConfig, Tuning
 from morphnet.net.relay_client import RelayClient
-from morphnet.tap.mesh import MEETINGS_AT_ONCE, Mesh
-from morphnet.tap.peer import ANSWER_WITHIN, JUST_MADE, WORKS_WITHIN, Peer
+from morphnet.tap.mesh import MEETINGS_AT_ONCE, NEWS_AT_ONCE, Mesh
+from morphnet.tap.peer import ANSWER_WITHIN, JUST_MADE, SEARCHES_AT_ONCE, WORKS_WITHIN, Peer
 from morphnet.tunnel.carrier import DIRECT, RELAYED, Carrier
 from morphnet.tunnel.courtesy import Courtesy
-from morphnet.tunnel.events import Effects
+from morphnet.tunnel.events import Effects, Mapped, Reached
 from morphnet.tunnel.path import State
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Endpoint
+from morphnet.wire.places import OBSERVED, Place
 from morphnet.wire.relaying import CALL, HANDSHAKE, Present
 from tests.fakes_tls import CLIENT, FakeCa
 
@@ -32,10 +33,10 @@ SOCKET = 1 << 17
 class FakeRelay:
     """Remembers what it was given."""
 
-    address, host = "203.0.113.1", "relay"
+    address = "203.0.113.1"
 
     def __init__(self, number: int) -> None:
-        self.number = number
+        self.number, self.host = number, f"relay{number}"
         self.posted: list[int] = []
 
     def post(self, name: str, kind: int, content: bytes) -> bool:
@@ -63,7 +64,7 @@ class FakeMesh:
         self.streams: Any = SimpleNamespace(forget=nothing, search=nothing, direct=nothing)
         self.fan: Any = SimpleNamespace(release=nothing)
         self.courtesy, self.counts, self.peers = Courtesy(), Counter[str](), dict[str, Peer]()
-        self._budgets: dict[int, Any] = {}
+        self._budgets: dict[str, Any] = {}
         self.wall, self.tell, self.names_changed, self.places = self.clock.seconds, nothing, nothing, list
         self.identity = lambda: CA.identity(name, CLIENT)
         self.is_revoked = lambda serial: False
@@ -72,6 +73,9 @@ class FakeMesh:
     def may_meet(self, relay: RelayClient) -> bool:
         """See Mesh."""
         return Mesh.may_meet(cast(Mesh, self), relay)
+
+    def _has(self, *words: Any) -> bool:
+        return Mesh._has(cast(Mesh, self), *words)
 
     def endpoint(self, name: str) -> Endpoint:
         """See Mesh."""
@@ -169,6 +173,19 @@ class LiesTests(PeerTestCase):
         self.clock.advance(0.2)
         self.assertEqual((self.peer.session, self.peer.state), (None, "meeting"))
 
+    def test_searches_without_end(self) -> None:
+        """A peer that tells of its addresses again and again has us search some times, then once a second."""
+        begun: list[float] = []
+        prober = SimpleNamespace(use=lambda *words: None, search=begun.append)
+        self.peer.prober = cast(Any, prober)
+        place = Place(OBSERVED, "198.51.100.6", 9)
+        for _ in range(100):
+            self.peer.reached(Reached("bert", (place,)))
+        self.assertEqual(len(begun), SEARCHES_AT_ONCE)
+        self.clock.advance(1.0)
+        self.peer.reached(Reached("bert", ()))
+        self.assertEqual((len(begun), self.peer.places), (SEARCHES_AT_ONCE + 1, ()))
+
     def test_restless_relay(self) -> None:
         """While there is a handshake, a relay that shows the peer anew all the time restarts its own one alone."""
         self.peer.forget("for this test")
@@ -253,3 +270,15 @@ class TableTests(SynchronousTestCase):
         first, second = (cast(RelayClient, each) for each in self.mesh.lines)
         self.assertEqual(sum(self.mesh.may_meet(first) for _ in range(1000)), MEETINGS_AT_ONCE)
         self.assertTrue(self.mesh.may_meet(second))
+
+    def test_seen_elsewhere_all_the_time(self) -> None:
+        """A relay that sees us elsewhere with each answer has us search some times, and others as before."""
+        changes: list[str] = []
+        mesh: Any = self.mesh
+        mesh._news, mesh._addresses_changed = {}, lambda: changes.append("")
+        mesh.rotation = SimpleNamespace(seen_as=lambda *words: None)
+        mesh.relays.rank = lambda: None
+        for relay in ("203.0.113.1", "203.0.113.2"):
+            for port in range(1000, 1100):
+                Mesh.told(mesh, Mapped(relay, SOCKET, Endpoint("198.51.100.2", port)))
+        self.assertEqual(len(changes), 2 * NEWS_AT_ONCE)
