@@ -115,7 +115,7 @@ class Peer:
     @property
     def is_proven(self) -> bool:
         """Whether it has ever shown its certificate: there is more to it than that a relay knows its name."""
-        return bool(self.serial)
+        return self.certificate is not None
 
     # -- a session in doubt --------------------------------------------------------------------------------------------
 

@@ -12,9 +12,9 @@ from txaio.tx import config as autobahn_config
 
 from morphnet.net.relay_server import COMINGS_AT_ONCE, REGISTER_WITH
 from morphnet.net.turns import LEAST, MOST_HEADER, MOST_WAITING, TURN
-from morphnet.net.websocket import SUBPROTOCOL, server_factory
+from morphnet.net.websocket import BACKLOG, SUBPROTOCOL, server_factory
 from morphnet.rendezvous.registry import COME_AGAIN, Terms
-from morphnet.wire.relaying import Register, Registered, TurnedAway, encode
+from morphnet.wire.relaying import DATAGRAMS, EVERYBODY, Register, Registered, TurnedAway, Watch, encode
 from tests.fakes_relay import Raw, RelayTestCase
 from tests.net.fakes import FakeOwner
 
@@ -172,3 +172,20 @@ class ChargeTests(RelayTestCase):
         self.assertEqual(self.member().messages(), [TurnedAway("it comes too often", COME_AGAIN)])
         self.net.pass_by(COME_AGAIN)
         self.assertIsInstance(self.member().messages()[0], Registered)
+
+    def test_one_sender_takes_half(self) -> None:
+        """What waits for a node that reads slowly is never of one sender alone: the others' envelopes have room."""
+        raw, (phone, _), (tv, _) = self.member(), self.node("phone"), self.node("tv")
+        raw.say(encode(Watch((EVERYBODY,))))
+        self.net.settle()
+        self.net.pumps[0].serverIO.producer.pauseProducing()
+        laptop = next(guest for guest in self.registry.guests if guest.name == "laptop")
+        for _ in range(100):
+            phone.post("laptop", DATAGRAMS, bytes(10_000))
+            self.net.pumps[1].flush()
+        self.assertLessEqual(laptop.received, BACKLOG // 2 + 20_000)
+        before = laptop.received
+        for _ in range(5):
+            tv.post("laptop", DATAGRAMS, bytes(10_000))
+            self.net.pumps[2].flush()
+        self.assertGreater(laptop.received, before + 50_000)

@@ -110,7 +110,7 @@ class PeerTestCase(SynchronousTestCase):
         session = peer.session = mesh.tunnel.add_session(
             peer.name, bytes(16), Tuning(), (b"\x0a\x49\0\2",), server=not peer.caller
         )
-        session.equals, session.heard_at, peer.serial = True, self.clock.seconds(), "07"
+        session.equals, session.heard_at, peer.certificate = True, self.clock.seconds(), cast(Any, "shown")
         session.install(bytes(32), bytes(32), 1, self.clock.seconds())
         peer.met(instance, ())
         return session
@@ -260,7 +260,7 @@ class TableTests(SynchronousTestCase):
         """A name that nobody has shown a certificate for is forgotten when no relay has it any more."""
         self.present("bert")
         self.present("carl")
-        self.mesh.peers["carl"].serial = "07"
+        self.mesh.peers["carl"].certificate = cast(Any, "shown")
         for name in ("bert", "carl", "nobody"):
             Mesh.absent(cast(Mesh, self.mesh), cast(RelayClient, self.mesh.lines[0]), name)
         self.assertEqual(set(self.mesh.peers), {"carl"})
