@@ -15,7 +15,16 @@ from twisted.logger import Logger
 from morphnet.errors import ConfigError, HostError
 from morphnet.net.answers import AnswersTable, answer_changes
 from morphnet.net.bases import Base
-from morphnet.net.dns import ResolvConf, Resolvconf, Resolved, dns_changes, files_of, upstream_servers
+from morphnet.net.dns import (
+    ResolvConf,
+    Resolvconf,
+    Resolved,
+    dns_changes,
+    files_of,
+    nameservers,
+    resolv_lines,
+    upstream_servers,
+)
 from morphnet.net.facts import PROTOCOL
 from morphnet.net.firewall import Obstacle, obstacles
 from morphnet.net.hosts import HostsBlock, hosts_changes
@@ -35,6 +44,7 @@ from morphnet.net.routes import (
     into_tunnel,
     provider_changes,
     providers_at,
+    routed,
     tun_changes,
 )
 from morphnet.net.sysctl import Sysctl
@@ -210,6 +220,8 @@ class Host:
         families = {6 if ":" in each else 4 for each in inner}
         changes = tun_changes(network.tun, network.mtu, inner, has_ipv6(self._kernel, network.tun), self._base)
         into = (*network.routes, *network.inside)
+        servers = nameservers(resolv_lines(network.dns))
+        into = (*into, *routed(servers, into))  # also where a local network has their addresses
         changes += into_tunnel(network.tun, into, families, has_ipv6(self._kernel), self._base)
         self._network = network
         try:

@@ -19,7 +19,7 @@ Rules, by preference, for IPv4 and IPv6 alike:
     BASE + 99      lookup table BASE
 
 No rule and no route is there for the server's address: all our own sockets are bound to their uplinks, and whoever
-could make us call an address of his choice would have all traffic to it in the clear ("ServerIP", CVE-2023-36671).
+could make us call an address of his choice would have all traffic to it in the clear ("ServerIP", CVE-2023-36673).
 
 Because of the `from` rules, reverse path filtering in its strict form (rp_filter=1) is content.
 
@@ -244,16 +244,25 @@ def into_tunnel(tun: str, prefixes: Sequence[str], families: set[int], v6: bool,
     return changes
 
 
+def routed(addresses: Sequence[str], prefixes: Sequence[str]) -> list[str]:
+    """
+    Those of some addresses or networks that go into the tunnel with `prefixes`.
+
+    :param prefixes: "default", or networks in CIDR notation.
+    """
+    everything = {"default": ("0.0.0.0/0", "::/0")}
+    named = [each for prefix in prefixes for each in everything.get(prefix, (prefix,))]
+    return [each for each in addresses if within(each, named)]
+
+
 def around_tunnel(networks: Sequence[Network], prefixes: Sequence[str], v6: bool, base: int = BASE) -> list[Change]:
     """
     What of `prefixes` does not go into the tunnel.
 
     :param networks: those that stay outside.
     """
-    everything = {"default": ("0.0.0.0/0", "::/0")}
-    routed = [each for prefix in prefixes for each in everything.get(prefix, (prefix,))]
     thrown = dict.fromkeys(each.prefix for each in networks if (v6 or ":" not in each.prefix))
-    return [Route(each, base, throw=True) for each in thrown if within(each, routed)]
+    return [Route(each, base, throw=True) for each in routed(list(thrown), prefixes)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from morphnet.net.linux import LinuxKernel
 from morphnet.net.uplinks import UplinkScan
 from tests.lab.host_machine import Seen, add_uplink, machine, open_tun
 
-WHOLE = ClientNetwork("morph0", "10.73.0.2", "fd73::2", 1400, ("default", "10.99.0.0/16"))
+WHOLE = ClientNetwork("morph0", "10.73.0.2", "fd73::2", 1400, ("default", "10.99.0.0/16"), ("10.98.7.53",))
 SPLIT = ClientNetwork("morph1", "10.74.0.2", "", 1400, ("10.74.0.0/24",))
 STRANGE = (
     ("half of the world", "route add 0.0.0.0/1 via 192.168.5.1 dev wan proto dhcp", "8.8.8.8"),
@@ -22,6 +22,7 @@ STRANGE = (
     ("a short mask", "addr add 8.0.0.77/6 dev wan", "9.9.9.9"),
     ("half of the world, IPv6", "route add 2000::/4 via fe80::1 dev wan proto ra", "2001:4860::1"),
     ("a network like a chosen one", "addr add 10.99.0.77/16 dev wan", "10.99.3.3"),
+    ("a network that holds our DNS server", "addr add 10.98.7.2/24 dev wan", "10.98.7.53"),
     ("local network", "addr add 192.168.77.2/24 dev wan", "192.168.77.9"),
     ("containers", "addr add 172.17.0.1/16 dev br0", "172.17.0.9"),
     ("second network", "route add 198.51.100.0/24 via 172.17.0.9 dev br0", "198.51.100.1"),

@@ -110,6 +110,7 @@ class RoutingTests(SynchronousTestCase):
                 "a short mask": into,
                 "half of the world, IPv6": into,
                 "a network like a chosen one": local,
+                "a network that holds our DNS server": into,
                 "local network": local,
                 "containers": own,
                 "second network": own,

@@ -24,6 +24,7 @@ from morphnet.net.routes import (
     into_tunnel,
     provider_changes,
     providers_at,
+    routed,
     tun_changes,
     with_length,
 )
@@ -69,6 +70,13 @@ class TunnelTests(SynchronousTestCase):
         """Chosen prefixes are in our table, as networks; those of an absent family are not."""
         changes = into_tunnel("morph0", ["10.1.2.3/16", "fd00::/8"], {4}, True)
         self.assertEqual(changes, [Route("10.1.0.0/16", BASE, "morph0"), Rule(4, BASE + 99, BASE)])
+
+    def test_routed(self) -> None:
+        """What goes into the tunnel, of addresses: by "default" everything, else what lies in a network."""
+        addresses = ["10.1.2.3", "192.168.5.1", "fd00::53"]
+        self.assertEqual(routed(addresses, ["default"]), addresses)
+        self.assertEqual(routed(addresses, ["10.0.0.0/8", "fd00::/8"]), ["10.1.2.3", "fd00::53"])
+        self.assertEqual(routed(addresses, []), [])
 
     def test_around(self) -> None:
         """Networks that stay outside are thrown back, as far as they lie in what goes into the tunnel."""
