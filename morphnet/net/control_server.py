@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from morphnet.errors import MalformedFrame, Refused
+from morphnet.errors import ConfigError, HostError, MalformedFrame, Refused
 from morphnet.net.control import PACE, ControlLink, Pace
 from morphnet.net.gate import Doorway, Gate
 from morphnet.net.limits import LIMITS, Limits, Lobby, SourceLimiter, source_of
@@ -218,6 +218,9 @@ class ServerLink(ControlLink):
             after = refused.retry_after if isinstance(refused, RefusedForNow) else None
             refusal = Refusal(phrase(refused.reason), after)
             self._server.complaints.add(refusal.reason)
+        elif isinstance(refused, HostError | ConfigError):  # ours: a full disk, a database that is locked
+            self._log.error("a caller cannot be answered: {trouble}", trouble=str(refused))
+            refusal = Refusal("the server has trouble of its own", _SORRY)
         else:
             self._log.failure("request of a caller failed", failure)
             refusal = Refusal("internal error", _SORRY)

@@ -119,6 +119,7 @@ class Renewal:
 
         :raises MalformedFrame: it is none.
         :raises Refused: it is of another CA, key, name or usage, or not good now: ours stays.
+        :raises HostError: it cannot be written: ours stays, and is renewed later.
         """
         try:
             certificate = x509.load_pem_x509_certificate(certificate_pem.encode("ascii", "replace"))
@@ -131,7 +132,11 @@ class Renewal:
             self._cas(),
             now=self._wall(),
         )
-        write_certificate(self._pki_dir, self._name, certificate)
+        try:
+            write_certificate(self._pki_dir, self._name, certificate)
+        except OSError as trouble:
+            path = certificate_path(self._pki_dir, self._name)
+            raise HostError(f"cannot write {path}: {trouble.strerror}") from None
         self.read_again()
 
     def read_again(self) -> None:

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from morphnet.config import SCHEDULERS, ServerConfig
-from morphnet.errors import Refused
+from morphnet.errors import HostError, Refused
 from morphnet.net.control_server import Caller, RefusedForNow
 from morphnet.net.pump import Pump
 from morphnet.net.tls import Peer
@@ -80,6 +80,7 @@ class ServerNode(Node):
         self._leases: dict[str, Lease] = {}
         self._first_epochs: dict[str, int] = {}  # the lowest epoch that a session was given, by its name
         self._counted: dict[str, tuple[int, int]] = {}  # of a session, sent and received: written already
+        self._cannot_account = ""  # why not
         self._owed: dict[str, tuple[int, int]] = {}  # sent and received, of sessions that live or ended: to be written
         self.tunnel.ended = self._ended
 
@@ -250,7 +251,23 @@ class ServerNode(Node):
         for name, session in self.tunnel.sessions.items():
             self._owe(name, session)
         owed, self._owed = self._owed, {}
-        return [self.store.add_traffic(name, *traffic) for name, traffic in owed.items() if any(traffic)]
+        return [self._account(name, traffic) for name, traffic in owed.items() if any(traffic)]
+
+    def _account(self, name: str, traffic: tuple[int, int]) -> Deferred[None]:
+        """What cannot be written now (a full disk) is owed on, and told of once."""
+
+        def written(_: None) -> None:
+            self._cannot_account = ""
+
+        def failed(failure: Failure) -> None:
+            failure.trap(HostError)
+            sent, received = self._owed.get(name, (0, 0))
+            self._owed[name] = sent + traffic[0], received + traffic[1]
+            if self._cannot_account != str(failure.value):
+                self._cannot_account = str(failure.value)
+                self._log.error("traffic is not written now: {trouble}", trouble=self._cannot_account)
+
+        return self.store.add_traffic(name, *traffic).addCallbacks(written, failed)
 
     def _owe(self, name: str, session: Session) -> None:
         """Note what a session has carried since the last time."""

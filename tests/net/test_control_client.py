@@ -7,7 +7,7 @@ from typing import cast
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.errors import Refused
+from morphnet.errors import HostError, Refused
 from morphnet.net.control_client import ControlClient, NoLink, TurnedAway, join
 from morphnet.net.control_server import RefusedForNow
 from morphnet.net.dial import Destination, Net
@@ -76,6 +76,12 @@ class CallTests(ControlTestCase):
         self.office.broken = ZeroDivisionError()
         self.assertEqual(self.connect(), [("refused", "internal error", 5.0)])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_office_has_trouble(self) -> None:
+        """A full disk of the server's is a sentence in its log; the client is told when to come back."""
+        self.office.broken = HostError("the database /x: disk is full")
+        self.assertEqual(self.connect(), [("refused", "the server has trouble of its own", 5.0)])
+        self.assertEqual(len(self.flushLoggedErrors()), 0)
 
     def test_revoked(self) -> None:
         """A revoked certificate is refused, and the client told so."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 from cryptography import x509
@@ -10,7 +11,7 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from morphnet.errors import ConfigError, MalformedFrame, Refused
+from morphnet.errors import ConfigError, HostError, MalformedFrame, Refused
 from morphnet.net.tls import Identity
 from morphnet.pki.authority import CLIENT_LIFETIME, as_pem
 from morphnet.pki.files import CA, make_directory, read_certificate, write_certificate, write_key
@@ -55,6 +56,20 @@ class RenewalTestCase(SynchronousTestCase):
 
 
 class RenewalTests(RenewalTestCase):
+    def test_not_written(self) -> None:
+        """At a full disk it is a sentence; the old certificate stays, and nothing of the new one is left behind."""
+        self.now = NOW + DUE
+        before = {each.name: each.read_bytes() for each in self.pki_dir.iterdir()}
+        renewed = as_pem(self.next_one()).decode()
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+        try:
+            self.assertRaises(HostError, self.renewal.accept, renewed)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        self.assertEqual({each.name: each.read_bytes() for each in self.pki_dir.iterdir()}, before)
+        self.renewal.accept(renewed)
+
     def test_in_time(self) -> None:
         """It is asked for when a third of its life is left, with a request of its key and the present certificate."""
         self.now = NOW + CLIENT_LIFETIME * 0.66

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path as FilePath
 from typing import Any, cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config import ServerConfig
-from morphnet.errors import Refused
+from morphnet.errors import HostError, Refused
 from morphnet.net.control_server import Caller, RefusedForNow
 from morphnet.net.pump import Pump
 from morphnet.pki.authority import Description
@@ -181,11 +181,22 @@ class HelloTests(SynchronousTestCase):
         self.assertIn("laptop", self.server.node.tunnel.sessions)
 
 
+class FullStore(MemoryStore):
+    """Its disk may be full."""
+
+    full = False
+
+    def add_traffic(self, name: str, sent: int, received: int) -> Deferred[None]:
+        if self.full:
+            return fail(HostError("the database: disk is full"))
+        return super().add_traffic(name, sent, received)
+
+
 class AccountTests(SynchronousTestCase):
     """What each client has sent and received is written once, whatever becomes of its session."""
 
     def setUp(self) -> None:
-        self.store = MemoryStore()
+        self.store = FullStore()
         self.server = Server(self.store)
 
     def begin(self) -> None:
@@ -203,6 +214,17 @@ class AccountTests(SynchronousTestCase):
         """What the store has of it, after another write."""
         self.server.node.account()
         return self.successResultOf(self.store.traffic()).get("laptop")
+
+    def test_full_disk(self) -> None:
+        """What cannot be written is owed until it can; nobody else is the worse for it."""
+        self.begin()
+        self.store.full = True
+        for _ in range(3):
+            self.carry(10, 1)
+            self.assertIsNone(self.written())
+        self.store.full = False
+        self.carry(1, 0)
+        self.assertEqual((self.written(), self.written()), ((31, 3), (31, 3)))
 
     def test_going_on(self) -> None:
         """Each write adds what came since the one before."""
