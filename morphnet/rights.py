@@ -23,7 +23,7 @@ _ROOT = 0
 
 
 @contextmanager
-def rights_of(directory: Path) -> Iterator[None]:
+def rights_of(directory: Path, *, only_new: bool = False) -> Iterator[None]:
     """
     Within it, root has the rights of the user who decides what is in `directory`; for everybody else nothing changes.
 
@@ -31,15 +31,17 @@ def rights_of(directory: Path) -> Iterator[None]:
     What does not exist yet is as good as what it will be made in. The whole process changes: for commands, not for
     servers. Import before it what is used within it: that user may not read where we are installed.
 
+    :param only_new: nothing that is there is opened, and what is made is made in one step: then a directory like /tmp
+        will do, where everybody may make files and nobody replace another's.
     :raises ConfigError: it is root's, but others may write it: nobody knows whose files these are.
-    :raises HostError: it cannot be looked at, or this machine lets us become nobody else.
+    :raises HostError: it cannot be looked at, that user may not enter it, or this machine lets us become nobody else.
     """
-    owner = _owner(directory) if os.geteuid() == _ROOT else None
+    owner = _owner(directory, only_new) if os.geteuid() == _ROOT else None
     if owner is None:
         yield
         return
     uid, gid = owner
-    before = os.getgroups(), os.getegid()
+    before, there = (os.getgroups(), os.getegid()), os.path.lexists(directory)
     try:
         _become(uid, gid, [gid])
     except OSError as trouble:
@@ -47,6 +49,8 @@ def rights_of(directory: Path) -> Iterator[None]:
         why = trouble.strerror or str(trouble)
         raise HostError(f"{directory} belongs to the user {_called(uid)}, and root cannot act as one: {why}") from None
     try:
+        if there and not os.access(directory, os.X_OK, effective_ids=True):
+            raise HostError(_CLOSED.format(path=directory, user=_called(uid)))
         yield
     finally:
         _return(*before)
@@ -65,7 +69,7 @@ def _return(groups: list[int], gid: int) -> None:
         os.setgroups(groups)
 
 
-def _owner(directory: Path) -> tuple[int, int] | None:
+def _owner(directory: Path, only_new: bool) -> tuple[int, int] | None:
     """Who decides what is in `directory`: user and group, or None when that is root alone."""
     # In a user namespace the machine's own root has no number; it owns "/" there, too.
     ours = {_ROOT, os.stat("/").st_uid}
@@ -92,12 +96,13 @@ def _owner(directory: Path) -> tuple[int, int] | None:
             todo, here = [*way.parts[1:], *todo], Path("/")
             continue
         # On the way others may write where they cannot replace what is root's (the sticky bit); at its end nowhere.
-        if _open_to_others(about) and not (todo and about.st_mode & stat.S_ISVTX):
+        if _open_to_others(about) and not ((todo or only_new) and about.st_mode & stat.S_ISVTX):
             raise ConfigError(_OPEN.format(path=step))
         here = step
     return None
 
 
+_CLOSED = "{path} is in a place of the user {user}, who may not enter it: chown -R {user} {path}, or move it"
 _OPEN = "{path} belongs to root, but others may write it: chmod go-w {path}, or chown it to the service's user"
 
 

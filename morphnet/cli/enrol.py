@@ -187,7 +187,7 @@ def _hand_over(made: Invitation, file: Path | None, form: str) -> None:
     terms = f"Good once, until {until}. Whoever has it becomes {made.name}: pass it on in private."
     if file is not None:
         try:
-            with rights_of(file.absolute().parent):
+            with rights_of(file.absolute().parent, only_new=True):
                 write_new(file, line.encode() + b"\n", mode=0o600)
         except FileExistsError:
             raise ConfigError(f"{file} is there already: give another --file") from None

@@ -375,6 +375,8 @@ class ServerNode(Node):
     def listening(self) -> tuple[str, ...]:
         """Control and data ports."""
         port = self.config.control_port
+        if self.state == "closed":
+            return ()
         return tuple(f"{host} tcp {port}, udp {self.config.data_port}" for host in self.config.listen)
 
     def door_counters(self) -> Counter[str]:

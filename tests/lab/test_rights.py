@@ -69,8 +69,8 @@ class RightsTests(RightsCase):
         self.state.mkdir(mode=0o700, parents=True)
         self.give(self.state)
 
-    def _who(self, directory: Path) -> tuple[int, int, list[int]]:
-        with rights_of(directory):
+    def _who(self, directory: Path, **how: bool) -> tuple[int, int, list[int]]:
+        with rights_of(directory, **how):
             return os.geteuid(), os.getegid(), os.getgroups()
 
     def test_within(self) -> None:
@@ -90,14 +90,24 @@ class RightsTests(RightsCase):
 
     def test_ways(self) -> None:
         """Who owns anything on the way decides: behind a link of the user's, below its directory, or not there yet."""
-        (self.state / "away").symlink_to(self.secret)
+        (self.state / "away").symlink_to(self.state)
         mine = self.state / "mine"
-        mine.mkdir()  # root's own, in the user's: the user can move it away and put another there
+        mine.mkdir(mode=0o777)  # root's own, in the user's: the user can move it away and put another there
+        mine.chmod(0o777)
         self.give(self.state / "away")
         to = self.base / "to"
         to.symlink_to(self.state)
         for each in (self.state / "away", mine, self.state / "none", to, to / "mine" / ".." / "deeper"):
             self.assertEqual(self._who(each)[0], self.user, each)
+
+    def test_closed(self) -> None:
+        """What the user may not enter, in a place of its own or behind a link, is a sentence."""
+        (self.state / "away").symlink_to(self.secret)
+        self.give(self.state / "away")
+        (self.state / "mine").mkdir(mode=0o700)
+        for each in (self.state / "away", self.state / "mine"):
+            self.assertIn("chown -R", str(self.assertRaises(HostError, self._who, each)))
+        self.assertEqual(os.geteuid(), 0)
 
     def test_open(self) -> None:
         """Root's own directory that others may write is refused; below /tmp what is root's is safe."""
@@ -109,8 +119,10 @@ class RightsTests(RightsCase):
             shared.chmod(mode)
             self.assertIn("chmod go-w", str(self.assertRaises(ConfigError, self._who, shared)))
         self.assertEqual(self._who(shared / "in")[0], 0)
+        self.assertEqual(self._who(shared, only_new=True)[0], 0)  # it has the sticky bit, as /tmp has
         shared.chmod(0o777)
         self.assertRaises(ConfigError, self._who, shared / "in")
+        self.assertRaises(ConfigError, self._who, shared, only_new=True)
         os.chown(shared, 0, 0)
         shared.chmod(0o770)
         self.assertEqual(self._who(shared)[0], 0)
