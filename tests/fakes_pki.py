@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from morphnet.pki.authority import Authority, Issued
 from morphnet.pki.book import Entries
 from morphnet.pki.invitation import Invitation
+from morphnet.pki.rotation import Authorities
 from morphnet.pki.signing import Signer
 
 NOW = 1_800_000_000.0  # Unix seconds, in January 2027
@@ -52,7 +53,7 @@ class FakeSigner:
 
     def __init__(self, authority: Authority, wall: Callable[[], float], *older: x509.Certificate) -> None:
         self.book = LooseBook()
-        self.signer = Signer(authority, [authority.certificate, *older], self.book, wall)
+        self.signer = Signer(Authorities(authority), [authority.certificate, *older], self.book, wall)
 
     async def join(self, invitation_pem: str, csr_pem: str, addresses: Sequence[str]) -> Issued:
         """See enrolment.Signer."""

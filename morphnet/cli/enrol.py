@@ -26,15 +26,16 @@ from morphnet.pki.files import (
     certificate_path,
     has_authority,
     key_path,
-    load_authority,
     make_directory,
     read_certificate,
+    trusted_cas,
     write_certificate,
     write_key,
     write_new,
 )
 from morphnet.pki.invitation import LONGEST_LINE, PREFIX, Invitation, decode, encode
 from morphnet.pki.names import checked_host, checked_name, join_address, split_address
+from morphnet.pki.rotation import load_authorities
 from morphnet.rights import rights_of
 from morphnet.store.base import CertificateRecord
 
@@ -161,7 +162,7 @@ def _tell_founded(place: Place, names: list[str], *, guessed: bool) -> None:
 def invite(name: str, days: float, address: str | None, file: Path | None, form: str, place: Place) -> None:
     """Invite the machine NAME: what is printed is good for one `morphnet join`."""
     config, name, at = load_server(place), checked_name(name), now()
-    authority = load_authority(config.pki_dir)
+    authority = load_authorities(config.pki_dir, now=at).known
     names = names_of(read_certificate(config.pki_dir, config.name))
     if name in names:
         raise ConfigError(f"{name!r} is this server itself: choose another name")
@@ -254,7 +255,8 @@ def enter(
     with rights_of(place.pki_dir):
         os.replace(drafted, key_path(place.pki_dir, invited.name))
         write_certificate(place.pki_dir, invited.name, member.certificate)
-        write_certificate(place.pki_dir, CA, invited.ca)
+        if not _trusts(place, invited):
+            write_certificate(place.pki_dir, CA, invited.ca)
     with rights_of(place.root):
         _write_client_toml(place, invited, address, member)
     return member
@@ -274,12 +276,20 @@ def _line(text: str) -> str:
         raise ConfigError(f"{text[:80]!r} is neither a line that begins with {PREFIX!r} nor a file: {why}") from None
 
 
+def _trusts(place: Place, invited: Invitation) -> bool:
+    """Whether it is of the network that this machine is in, which may have several CAs."""
+    try:
+        return invited.ca in trusted_cas(place.pki_dir)
+    except ConfigError:
+        return False
+
+
 def _check_room(place: Place, invited: Invitation, replace: bool) -> None:
     """:raises ConfigError: what is there would be lost."""
     if replace and not has_authority(place.pki_dir):
         return
     there = certificate_path(place.pki_dir, CA)
-    if there.exists() and read_certificate(place.pki_dir, CA) != invited.ca:
+    if there.exists() and not _trusts(place, invited):
         raise ConfigError(f"{there} is the CA of another network: give another --dir, or --replace if it is done with")
     for path in (key_path(place.pki_dir, invited.name), place.client_toml):
         if path.exists() and not replace:

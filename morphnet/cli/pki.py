@@ -21,8 +21,9 @@ from morphnet.pki.asking import Signers
 from morphnet.pki.authority import CLIENT_LIFETIME, describe, names_of, serial_text
 from morphnet.pki.book import RELEASE, REVOKE, Book, Entry, signer_directory
 from morphnet.pki.expiry import CA_SOON, SOON, trouble
-from morphnet.pki.files import CA, load_authority, read_certificate, read_key, trusted_cas, write_certificate
+from morphnet.pki.files import CA, authority_home, read_certificate, read_key, trusted_cas, write_certificate
 from morphnet.pki.names import checked_host
+from morphnet.pki.rotation import load_authorities
 from morphnet.rights import rights_of
 from morphnet.store.base import CertificateRecord
 from morphnet.tap.publishing import Publisher
@@ -38,6 +39,7 @@ pki = Commands(
         "list": "morphnet.cli.pki:list_",
         "revoke": "morphnet.cli.pki:revoke",
         "renew": "morphnet.cli.pki:renew",
+        "rotate": "morphnet.cli.rotation:rotate",
         "relay": "morphnet.cli.relays:relay",
     },
     "The network's certificates; on the server.",
@@ -62,9 +64,10 @@ def list_(as_json: bool, place: Place) -> None:
     The exit code is 3 when one of them should have been renewed by now.
     """
     config, at = load_server(place), now()
-    ca = describe(read_certificate(config.pki_dir, CA))
+    cas = [describe(each) for each in trusted_cas(authority_home(config.pki_dir))]
     with ledger_in(config.state_dir) as ledger:
-        records = [CertificateRecord(ca.serial, ca.name, ca.kind, int(ca.not_after)), *ledger.certificates()]
+        records = [CertificateRecord(ca.serial, ca.name, ca.kind, int(ca.not_after)) for ca in cas]
+        records += ledger.certificates()
     if as_json:
         rows = [
             {
@@ -94,6 +97,8 @@ def _late(records: list[CertificateRecord], at: float) -> list[str]:
         "client": (SOON, "it renews itself while it is connected; `morphnet pki revoke` it if it is gone for good"),
     }
     last = {(each.name, each.kind): each for each in records if not each.revoked_at and each.kind in cures}
+    newest = records[0]  # a CA; those before it may end
+    last = {key: each for key, each in last.items() if each.kind != CA or each is newest}
     found = []
     for (name, kind), each in last.items():
         soon, cure = cures[kind]
@@ -146,7 +151,9 @@ def renew(name: str, addresses: tuple[str, ...], place: Place) -> None:
     config = load_server(place)
     if name == CA:
         ends = day(describe(read_certificate(config.pki_dir, CA)).not_after)
-        raise ConfigError(f"the CA is good until {ends} and cannot be renewed: a new one is a new network")
+        raise ConfigError(
+            f"the CA is good until {ends} and cannot be renewed: `morphnet pki rotate` makes the next one"
+        )
     if name not in ("server", config.name):
         raise ConfigError(
             f"only {name} itself can renew its certificate, and does so while it is connected; "
@@ -164,7 +171,7 @@ def _renew_server(config: ServerConfig, addresses: list[str]) -> float:
 
     :returns: Unix seconds of its end.
     """
-    authority = load_authority(config.pki_dir)
+    authority = load_authorities(config.pki_dir, now=now()).known
     names = names_of(read_certificate(config.pki_dir, config.name))
     if addresses:
         names = list(dict.fromkeys([names[0], *addresses]))

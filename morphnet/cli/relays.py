@@ -12,15 +12,16 @@ from morphnet.config import RELAY_PORT, RelayConfig
 from morphnet.errors import ConfigError
 from morphnet.pki.authority import names_of, serial_text
 from morphnet.pki.files import (
-    CA,
-    load_authority,
+    authority_home,
     make_directory,
     read_certificate,
+    trusted_cas,
     write_certificate,
     write_key,
     write_new,
 )
 from morphnet.pki.names import checked_host, checked_name, join_address
+from morphnet.pki.rotation import load_authorities, write_trusted
 from morphnet.rights import rights_of
 from morphnet.store.base import CertificateRecord
 
@@ -41,7 +42,7 @@ def relay(name: str, addresses: tuple[str, ...], out: Path, place: Place) -> Non
     there = Place(out.expanduser().absolute())
     if there.relay_toml.exists():
         raise ConfigError(f"{there.relay_toml} is there already: give another --out")
-    authority, key = load_authority(config.pki_dir), Ed25519PrivateKey.generate()
+    authority, key = load_authorities(config.pki_dir, now=at).known, Ed25519PrivateKey.generate()
     certificate = authority.server(key.public_key(), names, now=at)
     ends = int(certificate.not_valid_after_utc.timestamp())
     with ledger_in(config.state_dir) as ledger:
@@ -54,7 +55,7 @@ def relay(name: str, addresses: tuple[str, ...], out: Path, place: Place) -> Non
             make_directory(directory)
         write_key(there.pki_dir, name, key)
         write_certificate(there.pki_dir, name, certificate)
-        write_certificate(there.pki_dir, CA, authority.certificate)
+        write_trusted(there.pki_dir, trusted_cas(authority_home(config.pki_dir)))
         write_new(there.relay_toml, render(RelayConfig, settings, intro=f"morphnet relay {name}").encode())
         write_new(there.authorized_keys, b"", mode=0o600)
     reached = names[1] if len(names) > 1 else name

@@ -15,7 +15,7 @@ from cryptography import x509
 
 from morphnet.errors import Refused
 from morphnet.net.tls import Peer, Revoked
-from morphnet.pki.authority import check, describe, network_of
+from morphnet.pki.authority import check, describe
 from morphnet.pki.unreadable import UNREADABLE
 
 CERTIFICATE, ADDRESS = "x-client-cert", "x-forwarded-for"  # headers, in lower case
@@ -25,11 +25,13 @@ UNKNOWN = "127.0.0.1"  # the address of a node of which the proxy says nothing
 
 class Proxied:
     """
-    :param cas: of the networks that may meet here.
+    :param cas: of each network that may meet here.
     :param now: Unix seconds.
     """
 
-    def __init__(self, cas: Sequence[x509.Certificate], revoked: Revoked, now: Callable[[], float]) -> None:
+    def __init__(
+        self, cas: Callable[[], Mapping[str, Sequence[x509.Certificate]]], revoked: Revoked, now: Callable[[], float]
+    ) -> None:
         self._cas, self._revoked, self._now = cas, revoked, now
 
     def peer(self, headers: Mapping[str, str]) -> Peer:
@@ -46,7 +48,7 @@ class Proxied:
         except UNREADABLE:
             raise Refused("certificate that cannot be read") from None
         why = Refused("certificate of a foreign CA")
-        for ca in self._cas:
+        for network, ca in [(network, ca) for network, cas in self._cas().items() for ca in cas]:
             try:
                 kind = "server" if describe(certificate).kind == "server" else "client"
                 found = check(certificate, ca, kind, "", now=self._now())
@@ -54,7 +56,7 @@ class Proxied:
                 if refused.reason != why.reason:
                     raise
                 continue
-            found = dataclasses.replace(found, issuer=network_of(ca))
+            found = dataclasses.replace(found, issuer=network)
             if self._revoked(found):
                 raise Refused("certificate revoked")
             return found

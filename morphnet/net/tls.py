@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, cast
 from weakref import WeakKeyDictionary
@@ -58,6 +58,8 @@ class Identity:
     certificate: bytes
     key: bytes = field(repr=False)  # PKCS #8, not encrypted
     ca: bytes
+    # CAs that stand for one network: see trust.networks_of. Those that are not in it stand for themselves.
+    networks: Mapping[str, str] = field(default_factory=dict)
 
 
 Peer = Description  # the other end, as its certificate says; `name` is the first one it has
@@ -157,7 +159,7 @@ class _Side:
         """
         context = _context(identity)
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
-        self._context = context
+        self._context, self._networks = context, identity.networks
 
     def judge(self, peer: Peer, certificate: x509.Certificate) -> None:
         """:raises Refused: not for us."""
@@ -193,7 +195,8 @@ class _Side:
                     return True
                 raise Refused(_VERIFY_TROUBLE.get(trouble, f"certificate error {trouble}"))
             if depth:
-                outcome.network = network_of(certificate)
+                network = network_of(certificate)
+                outcome.network = self._networks.get(network, network)
             else:
                 outcome.peer = self._judged(certificate, outcome.network)
         except Refused as refused:

@@ -15,7 +15,7 @@ from morphnet.errors import ConfigError, HostError, Refused
 from morphnet.pki.authority import Issued, read_description
 from morphnet.pki.book import signer_directory
 from morphnet.pki.files import CA, authority_home, key_path
-from morphnet.pki.revocations import Draft, RevocationList
+from morphnet.pki.revocations import Draft, RevocationList, list_announces
 
 SOCKET = Path("/run/morphnet-signer.sock")  # of tap/systemd/morph-signer.socket
 PATIENCE = 20.0  # seconds for one signature, on a machine that has other things to do
@@ -50,7 +50,8 @@ class Signers:
         parts = dict(draft.parts)
         told = {"number": draft.number, "at": draft.at, "recent": dict(draft.recent), "parts": parts}
         answer = self._ask({"ask": "revocations", **told})
-        return RevocationList(draft.number, answer["crl"], answer["recent"], tuple(parts), parts)
+        crl = answer["crl"]
+        return RevocationList(draft.number, crl, answer["recent"], tuple(parts), parts, list_announces(crl))
 
     def _certificate(self, verb: str, shown: str, csr: str, addresses: Sequence[str]) -> Issued:
         answer = self._ask({"ask": verb, "shown": shown, "csr": csr, "addresses": list(addresses)})

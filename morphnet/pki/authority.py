@@ -32,6 +32,8 @@ SKEW = DAY  # seconds that a certificate is dated back, for clocks that are late
 LONGEST_REQUEST = 8192  # characters of a PEM certificate request
 LONGEST_PEM = 16384  # of a certificate
 
+NETWORK = x509.ObjectIdentifier("1.3.6.1.4.1.65535.73.3")  # extension of a CA: the network that it is the next CA of
+
 # Extended key usage of an invitation: good for asking for a certificate, for nothing else. Every other use of TLS
 # refuses it, because it is not clientAuth. Source: docs/protocol section 7.
 INVITE_USAGE = x509.ObjectIdentifier("1.3.6.1.4.1.65535.73.1")
@@ -151,7 +153,6 @@ def _is_address(text: str) -> bool:
 def read_description(pem: str) -> Description:
     """
     Whose certificate a text is; that it is good nobody has looked at.
-
     :raises Refused: it is none, or none of ours.
     """
     if len(pem) > LONGEST_PEM:
@@ -163,7 +164,7 @@ def read_description(pem: str) -> Description:
 
 
 def issuer_of(certificate: x509.Certificate) -> str:
-    """Key identifier (hex) of the CA that signed a certificate, "" if it does not say; a CA's own is that of itself."""
+    """Key identifier (hex) of the CA that signed it, "" if it does not say; a CA's own is that of itself."""
     try:
         found = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
     except x509.ExtensionNotFound:
@@ -245,22 +246,31 @@ class Authority:
     Signs. What it gives depends on its arguments and on `serials` alone.
 
     :param serials: a fresh certificate serial number at each call: positive, unpredictable, below 2**159.
+    :param announced: CAs that machines shall trust from now on, for its lists of revocations to say.
     """
 
-    def __init__(self, certificate: x509.Certificate, key: Ed25519PrivateKey, serials: Callable[[], int]) -> None:
-        self.certificate = certificate
+    def __init__(
+        self,
+        certificate: x509.Certificate,
+        key: Ed25519PrivateKey,
+        serials: Callable[[], int],
+        announced: Sequence[x509.Certificate] = (),
+    ) -> None:
+        self.certificate, self.announced = certificate, tuple(announced)
         self._key, self._serials = key, serials
 
     @classmethod
-    def found(cls, name: str, key: Ed25519PrivateKey, serials: Callable[[], int], *, now: float) -> Authority:
+    def found(
+        cls, name: str, key: Ed25519PrivateKey, serials: Callable[[], int], *, now: float, network: str = ""
+    ) -> Authority:
         """
-        A new network.
+        A new network; or the next CA of one.
 
         :param name: of the network, for people.
-        :param now: Unix seconds.
+        :param network: of which it is the next CA, see `network_of`; "" for a new one.
         """
         subject = _named(f"morphnet {name}")
-        certificate = (
+        builder = (
             _dated(x509.CertificateBuilder(), now, now + CA_LIFETIME)
             .subject_name(subject)
             .issuer_name(subject)
@@ -269,9 +279,10 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage(ca=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .sign(key, None)
         )
-        return cls(certificate, key, serials)
+        if network:
+            builder = builder.add_extension(x509.UnrecognizedExtension(NETWORK, bytes.fromhex(network)), critical=False)
+        return cls(builder.sign(key, None), key, serials)
 
     def server(self, key: PublicKey, names: Sequence[str], *, now: float) -> x509.Certificate:
         """
@@ -326,7 +337,7 @@ class Authority:
 
     def sign_revocations(self, draft: Draft) -> RevocationList:
         """The one place where a list is signed."""
-        return sign_revocations(self.certificate, self._key, draft)
+        return sign_revocations(self.certificate, self._key, draft, self.announced)
 
     def _sign(self, kind: str, key: PublicKey, names: Sequence[str], now: float, lifetime: float) -> x509.Certificate:
         ends = self.certificate.not_valid_after_utc.timestamp()

@@ -233,7 +233,8 @@ def load_authority(pki_dir: Path, serials: Callable[[], int] = x509.random_seria
     :raises ConfigError: it is not here, or broken.
     """
     home = authority_home(pki_dir)
-    certificate, key = read_certificate(home, CA), read_key(home, CA)
-    if not isinstance(key, Ed25519PrivateKey) or certificate.public_key() != key.public_key():
-        raise ConfigError(f"ca.pem and ca.key in {home} do not belong together: put back the right files")
-    return Authority(certificate, key, serials)
+    key = read_key(home, CA)
+    for certificate in trusted_cas(home):
+        if isinstance(key, Ed25519PrivateKey) and certificate.public_key() == key.public_key():
+            return Authority(certificate, key, serials)
+    raise ConfigError(f"ca.pem and ca.key in {home} do not belong together: put back the right files")

@@ -11,6 +11,7 @@ Source: RFC 5280 section 5; docs/protocol section 14.
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -24,12 +25,14 @@ from morphnet.pki.unreadable import UNREADABLE
 
 LIFETIME = 3650 * 86400  # seconds: a list is replaced by the next one, whenever that comes
 LONGEST = 1 << 15  # characters of a list: what nodes of before take
+CAS = x509.ObjectIdentifier("1.3.6.1.4.1.65535.73.4")  # extension: CAs in DER, each behind its length (u16)
 PARTS = x509.ObjectIdentifier("1.3.6.1.4.1.65535.73.2")  # extension: SHA-256 of each part, one behind the other
 RECENT = 512  # certificates in the list itself
 PART = 1024  # certificates in one part; some 53 KB of text
 MOST_PARTS = 600  # all that fit into a list with some certificates of its own
 _DIGEST = 32  # bytes
-_ENTRY, _DIGEST_TEXT, _FRAME = 54, 44, 1024  # characters in PEM: of a certificate, a digest, all the rest
+_LENGTH = struct.Struct("!H")
+_ENTRY, _DIGEST_TEXT, _FRAME = 54, 44, 3072  # characters in PEM: of a certificate, a digest, all the rest
 _END = "-----END X509 CRL-----\n"
 _NOT_READ = "list of revocations that cannot be read"
 
@@ -47,6 +50,7 @@ class RevocationList:
     recent: Mapping[str, int]  # certificates in it: serial (hex) -> Unix seconds when it was revoked
     digests: tuple[str, ...] = ()  # of all its parts, hex
     parts: Mapping[str, str] = field(default_factory=dict)  # those that are there: digest -> text
+    cas: tuple[x509.Certificate, ...] = ()  # all that the network trusts, the newest first; none: as before
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -147,8 +151,14 @@ def _read_part(text: str) -> Iterator[tuple[str, int]]:
         yield serial, int(at)
 
 
-def sign_revocations(ca: x509.Certificate, key: Ed25519PrivateKey, draft: Draft) -> RevocationList:
-    """The list, for everybody to verify."""
+def sign_revocations(
+    ca: x509.Certificate, key: Ed25519PrivateKey, draft: Draft, cas: Sequence[x509.Certificate] = ()
+) -> RevocationList:
+    """
+    The list, for everybody to verify.
+
+    :param cas: that machines shall trust from now on; none: those that they trust already.
+    """
     digests = tuple(draft.parts)
     at = datetime.fromtimestamp(int(draft.at), UTC)
     builder = (
@@ -162,11 +172,15 @@ def sign_revocations(ca: x509.Certificate, key: Ed25519PrivateKey, draft: Draft)
         builder = builder.add_extension(
             x509.UnrecognizedExtension(PARTS, bytes.fromhex("".join(digests))), critical=False
         )
+    if cas:
+        ders = (each.public_bytes(Encoding.DER) for each in cas)
+        packed = b"".join(_LENGTH.pack(len(der)) + der for der in ders)
+        builder = builder.add_extension(x509.UnrecognizedExtension(CAS, packed), critical=False)
     for serial, when in sorted(draft.recent.items()):
         entry = x509.RevokedCertificateBuilder().serial_number(int(serial, 16))
         builder = builder.add_revoked_certificate(entry.revocation_date(datetime.fromtimestamp(when, UTC)).build())
     pem = builder.sign(key, None).public_bytes(Encoding.PEM).decode("ascii")
-    return RevocationList(draft.number, pem, draft.recent, digests, draft.parts)
+    return RevocationList(draft.number, pem, draft.recent, digests, draft.parts, tuple(cas))
 
 
 def list_number(pem: str) -> int:
@@ -198,7 +212,19 @@ def read_revocations(pem: str, *cas: x509.Certificate) -> RevocationList:
         raise Refused("list of revocations of a foreign CA")
     try:
         recent = {format(each.serial_number, "x"): int(each.revocation_date_utc.timestamp()) for each in found}
-        return RevocationList(number, pem, recent, _digests(found.extensions))
+        return RevocationList(number, pem, recent, _digests(found.extensions), cas=_cas(found.extensions))
+    except UNREADABLE:
+        raise Refused(_NOT_READ) from None
+
+
+def list_announces(pem: str) -> tuple[x509.Certificate, ...]:
+    """
+    The CAs in a list that nobody has checked.
+
+    :raises Refused: it is no list.
+    """
+    try:
+        return _cas(_load(pem).extensions)
     except UNREADABLE:
         raise Refused(_NOT_READ) from None
 
@@ -225,6 +251,19 @@ def _digests(extensions: x509.Extensions) -> tuple[str, ...]:
             joined = each.value.value.hex()
             return tuple(joined[start : start + 2 * _DIGEST] for start in range(0, len(joined), 2 * _DIGEST))
     return ()
+
+
+def _cas(extensions: x509.Extensions) -> tuple[x509.Certificate, ...]:
+    """:raises ValueError: they do not parse."""
+    found: list[x509.Certificate] = []
+    for each in extensions:
+        if each.oid == CAS and isinstance(each.value, x509.UnrecognizedExtension):
+            packed = each.value.value
+            while packed:
+                size = int.from_bytes(packed[: _LENGTH.size], "big")
+                found.append(x509.load_der_x509_certificate(packed[_LENGTH.size : _LENGTH.size + size]))
+                packed = packed[_LENGTH.size + size :]
+    return tuple(found)
 
 
 # -- in a file --------------------------------------------------------------------------------------------------------

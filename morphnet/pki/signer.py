@@ -23,8 +23,9 @@ from typing import Any
 
 from morphnet.errors import MorphnetError, Refused
 from morphnet.pki.book import Book
-from morphnet.pki.files import load_authority, trusted_cas
+from morphnet.pki.files import trusted_cas
 from morphnet.pki.revocations import Draft
+from morphnet.pki.rotation import load_authorities
 from morphnet.pki.signing import Signer
 
 LATEST = 253402300800  # Unix seconds: the year 10000
@@ -91,7 +92,7 @@ def main(words: Sequence[str]) -> None:
     home, book = (Path(each) for each in words)
 
     def signer() -> Signer:
-        return Signer(load_authority(home), trusted_cas(home), Book(book), time.time)
+        return Signer(load_authorities(home, now=time.time()), trusted_cas(home), Book(book), time.time)
 
     request = sys.stdin.buffer.readline(LONGEST)
     sys.stdout.write(json.dumps(answer(request, signer)) + "\n")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from cryptography import x509
@@ -32,14 +32,27 @@ from morphnet.pki.authority import (
 )
 from morphnet.pki.book import JOIN, RENEW, REVOKE, Entries, Entry
 from morphnet.pki.revocations import RECENT, Draft, RevocationList
+from morphnet.pki.rotation import Authorities
 from morphnet.pki.trust import check_among
 from morphnet.pki.unreadable import UNREADABLE
 
+GOOD = "this certificate is good for long enough"  # the reason that is none: ask again later
 PAUSE = 3600  # seconds from one certificate for a parent to the next; each pause is twice the one before
 REMEMBERED = (
     CLIENT_LIFETIME + SKEW + 30 * DAY
 )  # seconds that a revocation stays in the list: then its certificate has ended
 MOST_ADDRESSES = 2  # one of each family
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something that may be signed."""
+
+    what: str  # JOIN or RENEW
+    parent: Description  # the invitation or certificate for which it is
+    key: PublicKey
+    names: tuple[str, ...]
+    kind: str  # "client" or "server"
 
 
 class Records(Protocol):
@@ -51,14 +64,14 @@ class Records(Protocol):
 
 class Signer:
     """
-    :param cas: of the network: the one that signs, and others whose certificates may be renewed under it.
+    :param cas: all of the network: what they have signed may be renewed.
     :param wall: Unix seconds, now.
     """
 
     def __init__(
-        self, authority: Authority, cas: Sequence[x509.Certificate], book: Records, wall: Callable[[], float]
+        self, authorities: Authorities, cas: Sequence[x509.Certificate], book: Records, wall: Callable[[], float]
     ) -> None:
-        self._authority, self._cas, self._book, self._wall = authority, cas, book, wall
+        self._authorities, self._cas, self._book, self._wall = authorities, cas, book, wall
 
     def join(self, invitation_pem: str, csr_pem: str, addresses: Sequence[str] = ()) -> Issued:
         """
@@ -73,7 +86,8 @@ class Signer:
             if found.serial in book.revoked or book.signed_for.get(found.serial):
                 raise Refused("this invitation was used, revoked or has expired")
             inner = _free(addresses, found.name, book)
-            return self._sign(book, JOIN, found, key, [found.name, *inner], "client")
+            authority = self._authorities.of(invitation)  # the one that the machine trusts by now
+            return self._sign(authority, book, Act(JOIN, found, key, (found.name, *inner), "client"))
 
     def renew(self, certificate_pem: str, csr_pem: str, addresses: Sequence[str] = ()) -> Issued:
         """
@@ -96,11 +110,12 @@ class Signer:
         with self._book.opened() as book:
             if found.serial in book.revoked:
                 raise Refused("certificate revoked")
-            self._check_due(present, book.signed_for.get(found.serial, []), now)
+            authority = self._authorities.newest if kind == "client" else self._authorities.known
+            self._check_due(present, authority, book.signed_for.get(found.serial, []))
             names = names_of(present)
             if kind == "client" and not found.addresses:
                 names += _free(addresses, found.name, book)
-            return self._sign(book, RENEW, found, key, names, kind)
+            return self._sign(authority, book, Act(RENEW, found, key, tuple(names), kind))
 
     def revocations(self, draft: Draft) -> RevocationList:
         """
@@ -120,28 +135,26 @@ class Signer:
             recent = {**draft.recent, **left_out}
             if left_out and len(recent) > RECENT:
                 raise Refused("list that leaves out what is revoked")
-            signed = self._authority.sign_revocations(replace(draft, recent=recent))
+            signed = self._authorities.known.sign_revocations(replace(draft, recent=recent))
             book.add(*(Entry(at, REVOKE, "-", serial) for serial, at in listed.items() if serial not in book.revoked))
             return signed
 
-    def _check_due(self, present: x509.Certificate, before: Sequence[Entry], now: float) -> None:
+    def _check_due(self, present: x509.Certificate, authority: Authority, before: Sequence[Entry]) -> None:
         """:raises Refused: nobody needs another certificate yet."""
-        by_another = describe(present).issuer != describe(self._authority.certificate).issuer
+        now, by_another = self._wall(), describe(present).issuer != describe(authority.certificate).issuer
         if not by_another and not renewal_due(present, now=now + PAUSE):  # an hour, for clocks that differ
-            raise Refused("this certificate is good for long enough")
+            raise Refused(GOOD)
         if before and before[-1].at <= now < before[-1].at + PAUSE * 2 ** (len(before) - 1):
             raise Refused("this certificate was renewed a moment ago")
 
-    def _sign(
-        self, book: Entries, what: str, parent: Description, key: PublicKey, names: Sequence[str], kind: str
-    ) -> Issued:
+    def _sign(self, authority: Authority, book: Entries, act: Act) -> Issued:
         now = self._wall()
-        if kind == "server":
-            signed = self._authority.server(key, names, now=now)
+        if act.kind == "server":
+            signed = authority.server(act.key, act.names, now=now)
         else:
-            signed = self._authority.client(key, names[0], now=now, addresses=names[1:])
-        serial, inner = serial_text(signed), describe(signed).addresses if kind == "client" else ()
-        book.add(Entry(int(now), what, parent.name, serial, parent.serial, inner))
+            signed = authority.client(act.key, act.names[0], now=now, addresses=act.names[1:])
+        serial, inner = serial_text(signed), describe(signed).addresses if act.kind == "client" else ()
+        book.add(Entry(int(now), act.what, act.parent.name, serial, act.parent.serial, inner))
         return Issued(as_pem(signed).decode("ascii"), serial, int(signed.not_valid_after_utc.timestamp()))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from cryptography import x509
 
 from morphnet.errors import ConfigError, Refused
-from morphnet.pki.authority import Description, PublicKey, as_pem, check, describe, names_of
+from morphnet.pki.authority import NETWORK, Description, PublicKey, as_pem, check, describe, names_of, network_of
 from morphnet.pki.unreadable import UNREADABLE
 
 FOREIGN = "certificate of a foreign CA"  # what `check` says of a signature that is not this CA's
@@ -35,6 +35,19 @@ def read_cas(pem: bytes, where: str = "the file of CAs") -> list[x509.Certificat
 def bundle(cas: Iterable[x509.Certificate]) -> bytes:
     """The same in PEM."""
     return b"".join(as_pem(each) for each in cas)
+
+
+def networks_of(cas: Sequence[x509.Certificate]) -> dict[str, str]:
+    """
+    Which network each CA stands for: `network_of` -> network. Those of one network stand for the same, for ever.
+
+    :param cas: all of one network, the newest first; nobody else's, for they say so themselves.
+    """
+    own = network_of(cas[0])
+    for each in cas[0].extensions:
+        if each.oid == NETWORK and isinstance(each.value, x509.UnrecognizedExtension):
+            own = each.value.value.hex()
+    return {network_of(each): own for each in cas}
 
 
 def check_among(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from cryptography import x509
 from twisted.logger import Logger
 
 from morphnet.errors import MorphnetError
@@ -58,6 +59,12 @@ class CertifiedNode(Node):
                 self.tell("renewed", "", "our certificate was renewed")
         except MorphnetError as problem:
             self._log.warn("the renewed certificate is not used: {problem}", problem=str(problem))
+
+    def announced(self, cas: Sequence[x509.Certificate]) -> None:
+        """The list of revocations says whom the network trusts now: follow, and have our certificate renewed."""
+        if self.renewal is not None and self.renewal.follow(cas):
+            self.tell("ca", "", f"the network has {len(cas)} CA(s) from now on")
+            self.renew_in_time()
 
     def use(self, identity: Identity) -> None:
         """Show another certificate from the next handshake on; handshakes with peers look for themselves."""

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from cryptography import x509
 from twisted.application.service import IService
 
 from morphnet.config import CONTROL_PORT, ClientConfig
@@ -21,6 +20,7 @@ from morphnet.net.pump import Pump, since_boot
 from morphnet.net.tls import ClientTls, Identity
 from morphnet.net.tun import Tun
 from morphnet.net.uplinks import UplinkScan, UplinkWatch
+from morphnet.pki.files import trusted_cas
 from morphnet.pki.names import split_address
 from morphnet.rendezvous.reconnect import Reconnect, reconnect
 from morphnet.tap.client_node import ClientNode
@@ -96,7 +96,7 @@ class ClientService(RoleService):
         sink.node = node
         self.watch_host(node, tun.name)
         identity = partial(identity_of, config.pki_dir, config.name)
-        revoked = Revoked(lambda: x509.load_pem_x509_certificates(identity().ca), config.state_dir / FILE)
+        revoked = Revoked(partial(trusted_cas, config.pki_dir), config.state_dir / FILE, node.announced)
         node.lists = lists = Spreading(revoked, reactor, node.look_at_certificates)
         node.server_certificate = ServerCertificate(
             revoked.is_revoked,

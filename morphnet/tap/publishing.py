@@ -17,6 +17,7 @@ from morphnet.errors import HostError, MorphnetError, Refused
 from morphnet.pki.authority import CLIENT_LIFETIME, DAY, SERVER_LIFETIME
 from morphnet.pki.files import make_directory, write_over
 from morphnet.pki.revocations import Draft, RevocationList, as_text, draft_revocations, from_text
+from morphnet.pki.rotation import announced
 from morphnet.store.base import CertificateRecord
 from morphnet.tap.spreading import Spreading
 
@@ -99,12 +100,13 @@ class Publisher:
             if self._sign is None:
                 return last
             draft = draft_revocations(_still(records, last, now), last, now=now)
-            if last is None and not draft.recent:
+            wanted = announced(self._cas())
+            if last is None and not draft.recent and not wanted:
                 return None
-            if last is not None and last is kept and _same(last, draft.recent, tuple(draft.parts)):
+            if last is not None and last is kept and _same(last, draft.recent, tuple(draft.parts), wanted):
                 return last
             signed = self._sign(draft)
-            if last is not None and last is kept and _same(last, signed.recent, signed.digests):
+            if last is not None and last is kept and _same(last, signed.recent, signed.digests, signed.cas):
                 return last  # the CA knows better than we what may leave the list
             self._keep(signed)
             return signed
@@ -164,8 +166,10 @@ class Publisher:
             os.close(directory)
 
 
-def _same(last: RevocationList, recent: Mapping[str, int], digests: tuple[str, ...]) -> bool:
-    return (last.recent, last.digests) == (recent, digests)
+def _same(
+    last: RevocationList, recent: Mapping[str, int], digests: tuple[str, ...], cas: tuple[x509.Certificate, ...]
+) -> bool:
+    return (last.recent, last.digests, last.cas) == (recent, digests, cas)
 
 
 def _still(records: Iterable[CertificateRecord], last: RevocationList | None, now: float) -> dict[str, int]:

@@ -72,9 +72,10 @@ class RelayService(RoleService):
         self._signers: Signers | None = None  # if the CA is here
         self._signer: LaterSigner | None = None
         self._records: list[CertificateRecord] = []  # as they were at the start, if the CA is here
-        self._cas: dict[str, x509.Certificate] = {}  # by network
-        self._lists = RelayLists(lambda: self._cas, config.state_dir, reactor, self._revoke)
+        self._cas: dict[str, list[x509.Certificate]] = {}  # by network
+        self._lists = RelayLists(lambda: self._cas, config.state_dir, reactor, self._revoke, self._announced)
         self._server: RelayServer | None = None
+        self._renewal: Renewal | None = None
         self._publisher: Publisher | None = None
         self._bearers: Bearers | None = None
         self._neighbours: Neighbourhood | None = None
@@ -83,8 +84,7 @@ class RelayService(RoleService):
     def open(self) -> RelayNode:
         config = self.config
         identity = self._identity()
-        self._cas = {network_of(ca): ca for ca in x509.load_pem_x509_certificates(identity.ca)}
-        self._own = next(iter(self._cas))  # the network of our certificate
+        self._own = self._know_cas(identity)
         enrols = config.enrol and has_authority(config.pki_dir)
         renews = self._own if enrols or config.renew_at else ""
         terms = Terms(config.max_nodes, config.node_rate, config.echo_port, config.echo_port + 1, renews)
@@ -93,12 +93,12 @@ class RelayService(RoleService):
         tls = ServerTls(identity, self._is_revoked)
         cure = "the log says why it was not renewed"
         self._shows = AllShow(tls)
-        self._renewal = Renewal(config.pki_dir, config.name, self._shows, time.time, self._identity, cure=cure)
-        node.renewal = self._renewal
+        self._renewal = own = Renewal(config.pki_dir, config.name, self._shows, time.time, self._identity, cure=cure)
+        node.renewal = own
         limits = replace(
             LIMITS, connections=min(config.max_nodes + LIMITS.half_open, max(self.files - 64, self.files // 2))
         )
-        door = Proxied(list(self._cas.values()), self._is_revoked, time.time) if config.proxy else tls
+        door = Proxied(lambda: self._cas, self._is_revoked, time.time) if config.proxy else tls
         self._server = RelayServer(door, registry, self.gate, self._lists, limits)
         node.counters, node.read_again = self._counters, self._read_again
         serves = [self._open_doors(self._server.factory, (terms.echo_port, terms.second_port))]
@@ -109,7 +109,7 @@ class RelayService(RoleService):
         node.serves = tuple(f"{host} {', '.join(serves)}" for host in config.listen)
         renewal = RelayRenewal(signatory, reactor)
         self._server.asked_renewal = renewal.asked
-        self.every(LOOK_EVERY, SelfRenewal(self._renewal, renewal.own, node.tell).look, now=True)
+        self.every(LOOK_EVERY, SelfRenewal(own, renewal.own, node.tell).look, now=True)
         self._read_lists()
         if self._redis is not None:
             self._redis.start()
@@ -167,6 +167,22 @@ class RelayService(RoleService):
             self._log.error("no invitation is taken: {sentence}", sentence=str(lost))
             node.troubles = (str(lost),)
             return None
+
+    def _know_cas(self, identity: Identity) -> str:
+        """Those of our network are one; each other stands for itself. Answers with the network of our certificate."""
+        cas = x509.load_pem_x509_certificates(identity.ca)
+        own = identity.networks[network_of(cas[0])]
+        self._cas[own] = [ca for ca in cas if network_of(ca) in identity.networks]
+        for ca in cas:
+            if network_of(ca) not in identity.networks:
+                self._cas[network_of(ca)] = [ca]
+        return own
+
+    def _announced(self, network: str, cas: Sequence[x509.Certificate]) -> None:
+        """A list says whom a network trusts now: ours we follow, and show it to whoever comes."""
+        if network == self._own and self._renewal is not None and self._renewal.follow(cas):
+            self._know_cas(self._identity())
+            self._node.tell("ca", "", f"the network has {len(cas)} CA(s) from now on")
 
     def _enrol(self, ledger: Ledger, tls: ServerTls, identity: Identity, node: RelayNode) -> EnrolmentOffice:
         config = self.config
@@ -227,9 +243,8 @@ class RelayService(RoleService):
         """Known before anybody may come in: what was known before, and where the CA is, what was revoked since."""
         self._lists.read()
         sign = self._signers.sign_revocations if self._signers is not None else None
-        own = x509.load_pem_x509_certificates(identity_of(self.config.pki_dir, self.config.name).ca)
         later = self._signer.later if self._signer is not None else None
-        self._publisher = Publisher(self.config.state_dir, lambda: own, sign, later=later)
+        self._publisher = Publisher(self.config.state_dir, lambda: self._cas[self._own], sign, later=later)
         self._make_known(self._records)
         self.every(EXPIRE_EVERY, self._end_expired)
         self.every(PRUNE_EVERY, self._read_records)
@@ -247,8 +262,10 @@ class RelayService(RoleService):
         self._publisher.make_known(records, time.time(), self._lists.of(self._own))
 
     def _read_again(self) -> None:
-        """The certificate, and what was revoked."""
-        self._renewal.read_again()
+        """The certificate, the CAs, and what was revoked."""
+        if self._renewal is not None:
+            self._renewal.read_again()
+        self._know_cas(self._identity())
         self._read_records()
 
     def _read_records(self) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from cryptography import x509
@@ -28,16 +29,19 @@ class RelayLists:
 
     :param cas: of each network.
     :param changed: a network has another list than before, or more of it.
+    :param announced: a list of a network says which CAs it trusts.
     """
 
     def __init__(
         self,
-        cas: Callable[[], Mapping[str, x509.Certificate]],
+        cas: Callable[[], Mapping[str, Sequence[x509.Certificate]]],
         state_dir: Path,
         clock: IReactorTime,
         changed: Callable[[str, Spreading], None],
+        announced: Callable[[str, Sequence[x509.Certificate]], None] = lambda network, cas: None,
     ) -> None:
         self._cas, self._state_dir, self._clock, self._changed = cas, state_dir, clock, changed
+        self._announced = announced
         self._networks: dict[str, Spreading] = {}
         self._afar = _Afar()
 
@@ -45,7 +49,8 @@ class RelayLists:
         """That of one network, which must be one of ours."""
         known = self._networks.get(network)
         if known is None:
-            revoked = Revoked(lambda: [self._cas()[network]], self._state_dir / f"revoked-{network}.pem")
+            path = self._state_dir / f"revoked-{network}.pem"
+            revoked = Revoked(lambda: self._cas()[network], path, partial(self._announced, network))
             known = Spreading(revoked, self._clock, lambda: self._changed(network, self.of(network)))
             self._networks[network] = known
             known.joined(self._afar, BEFORE)

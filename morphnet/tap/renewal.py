@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from cryptography import x509
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
-from morphnet.errors import ConfigError, HostError, MalformedFrame, PeerError
+from morphnet.errors import ConfigError, HostError, MalformedFrame, MorphnetError, PeerError
 from morphnet.net.tls import Identity
-from morphnet.pki.authority import as_pem, make_request, renewal_due
+from morphnet.pki.authority import as_pem, describe, make_request, renewal_due
 from morphnet.pki.expiry import troubles
 from morphnet.pki.files import CA, certificate_path, load_credentials, read_certificate, read_key, write_certificate
-from morphnet.pki.trust import check_successor, read_cas
+from morphnet.pki.rotation import follow, write_trusted
+from morphnet.pki.signing import GOOD
+from morphnet.pki.trust import check_successor, networks_of, read_cas
 from morphnet.pki.unreadable import UNREADABLE
 from morphnet.wire.signals import Renew, Renewed
 
@@ -31,7 +33,8 @@ def identity_of(pki_dir: Path, name: str) -> Identity:
     :raises ConfigError: something is missing or broken.
     """
     credentials = load_credentials(pki_dir, name)
-    return Identity(credentials.certificate, credentials.key, credentials.ca)
+    networks = networks_of(read_cas(credentials.ca))
+    return Identity(credentials.certificate, credentials.key, credentials.ca, networks)
 
 
 class Shows(Protocol):
@@ -90,9 +93,9 @@ class Renewal:
         self._reminded: dict[str, float] = {}  # what the log was told of, and when; Unix seconds
 
     def request(self) -> Renew | None:
-        """What to ask for when less than a third of the certificate's life is left, else None."""
+        """What to ask for when less than a third of the certificate's life is left, or there is a newer CA."""
         present = read_certificate(self._pki_dir, self._name)
-        if not renewal_due(present, now=self._wall()):
+        if not renewal_due(present, now=self._wall()) and describe(present).issuer == describe(self._cas()[0]).issuer:
             return None
         return Renew(make_request(read_key(self._pki_dir, self._name), self._name), as_pem(present).decode("ascii"))
 
@@ -138,6 +141,18 @@ class Renewal:
             path = certificate_path(self._pki_dir, self._name)
             raise HostError(f"cannot write {path}: {trouble.strerror}") from None
         self.read_again()
+
+    def follow(self, told: Sequence[x509.Certificate]) -> bool:
+        """Trust the CAs that a list tells, which one whom we trust has signed: whether they are others than before."""
+        try:
+            if not follow(self._cas(), told, now=self._wall()):
+                return False
+            write_trusted(self._pki_dir, told)
+            self.read_again()
+        except (MorphnetError, OSError) as trouble:
+            self._log.warn("the network's next CA is not followed: {why}", why=str(trouble))
+            return False
+        return True
 
     def read_again(self) -> None:
         """
@@ -191,4 +206,5 @@ class SelfRenewal:
         if failure.check(PeerError, ConfigError, HostError) is None:
             self._log.failure("the certificate cannot be renewed", failure)
         else:
-            self._log.warn("the certificate cannot be renewed now: {why}", why=str(failure.value))
+            level = LogLevel.debug if str(failure.value) == GOOD else LogLevel.warn
+            self._log.emit(level, "the certificate cannot be renewed now: {why}", why=str(failure.value))

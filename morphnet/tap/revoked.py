@@ -24,12 +24,18 @@ class Revoked:
 
     :param cas: the CAs of that network; each list is signed by one of them.
     :param path: where it is kept.
+    :param announced: the list says which CAs the network trusts.
     """
 
     _log = Logger()
 
-    def __init__(self, cas: Callable[[], Sequence[x509.Certificate]], path: Path) -> None:
-        self._cas, self._path = cas, path
+    def __init__(
+        self,
+        cas: Callable[[], Sequence[x509.Certificate]],
+        path: Path,
+        announced: Callable[[Sequence[x509.Certificate]], None] = lambda cas: None,
+    ) -> None:
+        self._cas, self._path, self._announced = cas, path, announced
         self._whole: RevocationList | None = None
         self._coming: RevocationList | None = None  # a later one that lacks parts
         self.serials: frozenset[str] = frozenset()  # of what is revoked, hex
@@ -95,6 +101,8 @@ class Revoked:
         self._whole, self._coming = (self._whole, found) if found.missing else (found, None)
         known = (each.serials for each in (self._whole, self._coming) if each is not None)
         self.serials = frozenset[str]().union(*known)
+        if found.cas:
+            self._announced(found.cas)
 
     # -- on disk -------------------------------------------------------------------------------------------------------
 

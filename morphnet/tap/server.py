@@ -9,7 +9,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from cryptography import x509
 from twisted.application.service import IService
 from twisted.internet.defer import DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
@@ -26,6 +25,7 @@ from morphnet.net.tun import Tun
 from morphnet.net.udp import UdpDoor
 from morphnet.net.uplinks import UplinkScan, served_addresses
 from morphnet.pki.asking import Signers
+from morphnet.pki.files import trusted_cas
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.store.base import CertificateRecord, Store
 from morphnet.store.ledger import DATABASE, Ledger, RecordsDamaged, RecordsLost
@@ -118,11 +118,12 @@ class ServerService(RoleService):
 
     def _know_revocations(self, node: ServerNode, identity: Identity, records: Sequence[CertificateRecord]) -> None:
         """Before anybody may come in."""
-        config, cas = self.config, x509.load_pem_x509_certificates(identity.ca)
-        revoked = Revoked(lambda: cas, config.state_dir / "revoked-server.pem")
+        config = self.config
+        cas = partial(trusted_cas, config.pki_dir)
+        revoked = Revoked(cas, config.state_dir / "revoked-server.pem")
         node.spreading = spreading = Spreading(revoked, reactor, node.listed)
         sign, later = Signers(config.pki_dir, config.state_dir).sign_revocations, self._signer.later
-        node.publisher = Publisher(config.state_dir, lambda: cas, sign, later=later)
+        node.publisher = Publisher(config.state_dir, cas, sign, later=later)
         self._bearers = Bearers(config.name, spreading, reactor, partial(node.tell, "revocations", ""))
         node.know(records)
 

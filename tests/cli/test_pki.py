@@ -117,7 +117,7 @@ class PkiTests(CommandCase):
 
     def test_renew_wrong(self) -> None:
         """The CA cannot, and clients do it themselves."""
-        self.assertIn("new network", self.bad("pki", "renew", "ca"))
+        self.assertIn("rotate", self.bad("pki", "renew", "ca"))
         self.assertIn("laptop itself", self.bad("pki", "renew", "laptop"))
         self.assertIn("neither a DNS name", self.bad("pki", "renew", "--address", "x y"))
 

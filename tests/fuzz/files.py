@@ -16,6 +16,7 @@ from morphnet.net.journal import decode_journal, encode_change
 from morphnet.net.proxied import CERTIFICATE, Proxied
 from morphnet.net.routes import Address
 from morphnet.pki import authority, invitation, revocations
+from morphnet.pki.rotation import Authorities
 from morphnet.pki.signer import answer
 from morphnet.pki.signing import Signer
 from tests import fakes_pki
@@ -24,7 +25,9 @@ from tests.fuzz.target import Target, of_text
 
 def _read_certificate(data: bytes) -> object:
     header = data.decode("latin-1").replace("\n", "%0A")
-    return Proxied([_NETWORK.certificate], lambda _: False, lambda: fakes_pki.NOW).peer({CERTIFICATE: header})
+    return Proxied(lambda: {"": [_NETWORK.certificate]}, lambda _: False, lambda: fakes_pki.NOW).peer(
+        {CERTIFICATE: header}
+    )
 
 
 def _read_config(data: bytes) -> object:
@@ -64,7 +67,7 @@ _LISTED = _NETWORK.revocations(["ab12"], now=fakes_pki.NOW)
 
 def _ask_signer(data: bytes) -> object:
     """Whatever is asked, there is an answer, and the process does not end."""
-    made = Signer(_NETWORK, [_NETWORK.certificate], fakes_pki.LooseBook(), lambda: fakes_pki.NOW)
+    made = Signer(Authorities(_NETWORK), [_NETWORK.certificate], fakes_pki.LooseBook(), lambda: fakes_pki.NOW)
     return json.dumps(answer(data, lambda: made))
 
 

@@ -26,8 +26,8 @@ class ProxiedTests(SynchronousTestCase):
         self.ours, self.theirs = an_authority(1), an_authority(2)
         self.revoked: set[str] = set()
         self.now = NOW + 1
-        cas = [self.ours.certificate, self.theirs.certificate]
-        self.proxied = Proxied(cas, lambda peer: peer.serial in self.revoked, lambda: self.now)
+        cas = {network_of(each.certificate): [each.certificate] for each in (self.ours, self.theirs)}
+        self.proxied = Proxied(lambda: cas, lambda peer: peer.serial in self.revoked, lambda: self.now)
 
     def refused(self, headers: dict[str, str]) -> str:
         """Why."""

@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.errors import ConfigError
 from morphnet.pki.authority import as_pem, describe, make_request, read_description
 from morphnet.pki.revocations import read_revocations
+from morphnet.pki.rotation import Authorities
 from morphnet.pki.signer import answer
 from morphnet.pki.signing import Signer
 from tests.fakes_pki import NOW, LooseBook, a_key, an_authority, an_invitation
@@ -27,7 +28,7 @@ _JSON = st.recursive(
 class AnswerTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.authority, self.book = an_authority(), LooseBook()
-        self.signer = Signer(self.authority, [self.authority.certificate], self.book, lambda: NOW)
+        self.signer = Signer(Authorities(self.authority), [self.authority.certificate], self.book, lambda: NOW)
         self.invited = describe(an_invitation(self.authority).certificate).pem
         self.csr = make_request(a_key(9), "laptop")
 
@@ -44,7 +45,9 @@ class AnswerTests(SynchronousTestCase):
     def test_renew(self) -> None:
         """So do a certificate that is due and a request of its key."""
         due = self.authority.client(a_key(9).public_key(), "laptop", now=NOW)
-        self.signer = Signer(self.authority, [self.authority.certificate], self.book, lambda: NOW + 300 * 86400)
+        self.signer = Signer(
+            Authorities(self.authority), [self.authority.certificate], self.book, lambda: NOW + 300 * 86400
+        )
         said = self._ask(ask="renew", shown=as_pem(due).decode(), csr=self.csr, addresses=[])
         self.assertEqual(read_description(said["certificate"]).name, "laptop")
 

@@ -20,6 +20,7 @@ from morphnet.pki.authority import (
 )
 from morphnet.pki.book import RELEASE, REVOKE, Entry
 from morphnet.pki.revocations import RECENT, Draft, RevocationList, digest_of, read_revocations
+from morphnet.pki.rotation import Authorities
 from morphnet.pki.signing import PAUSE, REMEMBERED, Signer
 from tests.fakes_pki import NOW, LooseBook, a_key, an_authority, an_invitation
 
@@ -39,7 +40,7 @@ class SignerTests(SynchronousTestCase):
         self.signer = self._signer(self.authority)
 
     def _signer(self, authority: Authority, *older: x509.Certificate) -> Signer:
-        return Signer(authority, [authority.certificate, *older], self.book, lambda: self.now)
+        return Signer(Authorities(authority), [authority.certificate, *older], self.book, lambda: self.now)
 
     def _invited(self, name: str = "laptop", authority: Authority | None = None, seed: int = 77) -> str:
         return _pem(an_invitation(authority or self.authority, name, now=self.now, seed=seed).certificate)

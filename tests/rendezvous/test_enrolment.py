@@ -160,7 +160,7 @@ class EnrolmentTests(SynchronousTestCase):
         self.now += CA_LIFETIME - 3600
         late = describe(self.authority.client(a_key(9).public_key(), "laptop", now=self.now))
         self.store.add_certificate(CertificateRecord(late.serial, "laptop", "client", int(late.not_after)))
-        self.signer.signer._authority.certificate = an_authority(2, now=self.now + CA_LIFETIME).certificate
+        self.signer.signer._authorities.newest.certificate = an_authority(2, now=self.now + CA_LIFETIME).certificate
         refused = self.failureResultOf(self._renew(late.pem), Refused)
         self.assertEqual(refused.value.reason, "the server cannot sign certificates now")
         self.assertFalse(refused.check(ConfigError))

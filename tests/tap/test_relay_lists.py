@@ -36,7 +36,7 @@ class RelayListsTests(SynchronousTestCase):
 
     def fresh(self) -> RelayLists:
         """The relay after a restart."""
-        cas = dict(zip(self.networks, (each.certificate for each in self.authorities), strict=True))
+        cas = dict(zip(self.networks, ([each.certificate] for each in self.authorities), strict=True))
         return RelayLists(lambda: cas, self.dir, Clock(), self.change)
 
     def change(self, network: str, spreading: Spreading) -> None:
