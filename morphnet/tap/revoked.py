@@ -33,7 +33,7 @@ class Revoked:
         self,
         cas: Callable[[], Sequence[x509.Certificate]],
         path: Path,
-        announced: Callable[[Sequence[x509.Certificate]], None] = lambda cas: None,
+        announced: Callable[[Sequence[x509.Certificate]], object] = lambda cas: None,
     ) -> None:
         self._cas, self._path, self._announced = cas, path, announced
         self._whole: RevocationList | None = None
