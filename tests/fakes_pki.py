@@ -52,7 +52,7 @@ class FakeSigner:
     """What a process that listens sees of the signer: one that answers at once."""
 
     def __init__(self, authority: Authority, wall: Callable[[], float], *older: x509.Certificate) -> None:
-        self.book = LooseBook()
+        self.book, self.asked = LooseBook(), 0
         self.signer = Signer(Authorities(authority), [authority.certificate, *older], self.book, wall)
 
     async def join(self, invitation_pem: str, csr_pem: str, addresses: Sequence[str]) -> Issued:
@@ -61,4 +61,5 @@ class FakeSigner:
 
     async def renew(self, certificate_pem: str, csr_pem: str, addresses: Sequence[str]) -> Issued:
         """See enrolment.Signer."""
+        self.asked += 1
         return self.signer.renew(certificate_pem, csr_pem, addresses)

@@ -12,6 +12,8 @@ from twisted.logger import Logger
 from morphnet.errors import ConfigError, HostError, Refused
 from morphnet.store.base import CertificateRecord, Lease, PoolExhausted, Store
 
+REST = 60.0  # seconds for which a refusal of the signer is repeated without asking it
+
 
 class Issued(Protocol):
     """A certificate that was just signed."""
@@ -91,6 +93,7 @@ class Enrolment:
     ) -> None:
         self._signer, self._store, self._wall, self._lease = signer, store, wall, lease
         self._busy: set[str] = set()  # serials that something is being signed for
+        self._refusals: dict[str, tuple[float, str]] = {}  # of serials that we know: when and why
 
     async def join(self, invitation: Shown, csr_pem: str) -> str:
         """
@@ -122,10 +125,21 @@ class Enrolment:
             if not known or known[0].revoked_at or known[0].name != present.name or known[0].kind != present.kind:
                 raise Refused("this machine has no good certificate any more")
             addresses = await self._addresses(present.name) if present.kind == "client" else []
-            issued = await self._signed(self._signer.renew(present.pem, csr_pem, addresses))
+            issued = await self._renewed(present, csr_pem, addresses)
             await self._remember(present.name, present.kind, issued)
         self._log.info("{name} has a new certificate", name=present.name)
         return issued.pem
+
+    async def _renewed(self, present: Shown, csr_pem: str, addresses: Sequence[str]) -> Issued:
+        """Each question costs a process: whoever was refused hears the same for a while."""
+        now, (said_at, reason) = self._wall(), self._refusals.get(present.serial, (float("-inf"), ""))
+        if 0 <= now - said_at < REST:
+            raise Refused(reason)
+        try:
+            return await self._signed(self._signer.renew(present.pem, csr_pem, addresses))
+        except Refused as refused:
+            self._refusals[present.serial] = now, refused.reason
+            raise
 
     async def _addresses(self, name: str) -> list[str]:
         """Those that `name` has inside, for good."""

@@ -21,7 +21,7 @@ from morphnet.pki.authority import read_description
 from morphnet.pki.names import split_address
 from morphnet.wire import relaying, signals
 
-REST = 60.0  # seconds between two questions of one guest that are looked at
+REST = 10.0  # seconds between two questions of one guest that are looked at
 
 
 class Signatory(Protocol):

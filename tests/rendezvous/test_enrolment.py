@@ -144,6 +144,17 @@ class EnrolmentTests(SynchronousTestCase):
         store.answer()
         self.successResultOf(first)
 
+    def test_renew_again_and_again(self) -> None:
+        """Who asks all the time is answered, and the signer is asked once a minute."""
+        pem = self.successResultOf(self._join())
+        asked = self.signer.asked
+        for _ in range(600):
+            self.failureResultOf(self._renew(pem), Refused)
+            self.now += 1
+        self.assertEqual(self.signer.asked - asked, 10)
+        self.now += DUE
+        self.successResultOf(self._renew(pem))
+
     def test_renew_revoked(self) -> None:
         """Who was revoked while connected gets no new certificate; nor does one whom the store does not know."""
         pem = self.successResultOf(self._join())

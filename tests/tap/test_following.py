@@ -10,7 +10,8 @@ from morphnet.errors import Refused
 from morphnet.net.tls import Identity
 from morphnet.pki.authority import DAY, Authority, as_pem, describe, network_of
 from morphnet.pki.files import CA, make_directory, trusted_cas, write_certificate, write_key
-from morphnet.tap.publishing import Publisher
+from morphnet.pki.revocations import as_text
+from morphnet.tap.publishing import SIGNED, Publisher
 from morphnet.tap.renewal import Renewal
 from morphnet.tap.revoked import FILE, Revoked
 from tests.fakes_pki import NOW, a_key, an_authority
@@ -47,12 +48,16 @@ class FollowingTests(SynchronousTestCase):
         self.revoked = Revoked(lambda: trusted_cas(self.folder), self.folder / FILE, self.renewal.follow)
 
     def test_publish(self) -> None:
-        """A list is signed though nobody is revoked, once for each change of the CAs."""
+        """A list is signed though nobody more is revoked, once for each change of the CAs."""
+        before = an_authority().revocations(("ab",), now=NOW)
+        (self.folder / SIGNED).write_text(as_text(before))
         publisher = Publisher(self.folder, lambda: list(self.both), self.first.sign_revocations)
         signed = publisher.publish([], LATER)
         assert signed is not None
-        self.assertEqual((signed.cas, signed.serials), (self.both, frozenset()))
+        self.assertEqual((signed.cas, signed.serials), (self.both, {"ab"}))
         self.assertEqual(publisher.publish([], LATER + 60), signed)
+        self.second.announced = self.both
+        (self.folder / SIGNED).write_text(as_text(self.second.revocations({"ab": int(NOW)}, now=LATER + 90)))
         self.second.announced = (self.second.certificate,)
         alone = Publisher(self.folder, lambda: [self.second.certificate], self.second.sign_revocations)
         following = alone.publish([], LATER + 120)
