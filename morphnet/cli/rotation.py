@@ -11,6 +11,7 @@ from morphnet.config import ServerConfig
 from morphnet.errors import ConfigError
 from morphnet.pki import rotation
 from morphnet.pki.authority import CLIENT_LIFETIME, SKEW
+from morphnet.pki.book import JOIN, Book, signer_directory
 from morphnet.pki.files import authority_home, trusted_cas
 from morphnet.rights import rights_of
 from morphnet.store.base import CertificateRecord
@@ -59,11 +60,17 @@ def rotate(finish: bool, force: bool, place: Place) -> None:
 def _check_followed(config: ServerConfig, records: list[CertificateRecord], *, force: bool) -> None:
     """:raises ConfigError: somebody who is still good has not followed."""
     home, at = authority_home(config.pki_dir), now()
-    kinds = ("client",) if rotation.signs_before(home) else ("client", "server")
-    since = trusted_cas(home)[0].not_valid_before_utc.timestamp() + SKEW
-    last = {(each.kind, each.name): each for each in records if not each.revoked_at and each.kind in kinds}
+    since = {"client": trusted_cas(home)[0].not_valid_before_utc.timestamp() + SKEW}
+    if not rotation.signs_before(home):
+        since["server"] = rotation.finished_at(home)
+    book, finished = signer_directory(config.state_dir), rotation.finished_at(home)
+    with rights_of(book), Book(book).opened() as entries:  # who joined meanwhile has a certificate of the CA before
+        joined = {each.serial for each in entries.signed.values() if each.what == JOIN and each.at < finished}
+    last = {(each.kind, each.name): each for each in records if not each.revoked_at and each.kind in since}
     behind = sorted(
-        each.name for each in last.values() if each.not_after > at and each.not_after - CLIENT_LIFETIME < since
+        each.name
+        for each in last.values()
+        if each.not_after > at and (each.not_after - CLIENT_LIFETIME < since[each.kind] or each.serial in joined)
     )
     if behind and not force:
         shown = ", ".join(behind[:10]) + (f" and {len(behind) - 10} more" if len(behind) > 10 else "")

@@ -16,9 +16,10 @@ from morphnet.pki.authority import Issued, read_description
 from morphnet.pki.book import signer_directory
 from morphnet.pki.files import CA, authority_home, key_path
 from morphnet.pki.revocations import Draft, RevocationList, list_announces
+from morphnet.pki.signer import LIFETIME
 
 SOCKET = Path("/run/morphnet-signer.sock")  # of tap/systemd/morph-signer.socket
-PATIENCE = 20.0  # seconds for one signature, on a machine that has other things to do
+PATIENCE = 1.5 * LIFETIME  # seconds to wait for one signature at the socket
 _CHUNK = 1 << 16  # bytes
 
 
@@ -76,7 +77,7 @@ class Signers:
 
     def _start(self, line: bytes) -> bytes:
         command = [sys.executable, "-m", "morphnet.pki.signer", str(self._home.absolute()), str(self._book.absolute())]
-        return subprocess.run(command, input=line, stdout=subprocess.PIPE, timeout=PATIENCE, check=False).stdout
+        return subprocess.run(command, input=line, stdout=subprocess.PIPE, check=False).stdout  # it ends by itself
 
     def _call(self, line: bytes) -> bytes:
         if not self._door.exists():

@@ -116,6 +116,12 @@ def signs_before(home: Path) -> bool:
     return path.exists() and path.stat().st_size > 0
 
 
+def finished_at(home: Path) -> float:
+    """Since when the CA before does not sign any more, Unix seconds; infinite as long as it does."""
+    path = key_path(home, BEFORE)
+    return float("inf") if signs_before(home) or not path.exists() else path.stat().st_mtime
+
+
 def finish(pki_dir: Path, *, now: float) -> list[x509.Certificate]:
     """
     Step 2, or 3 when that was done.

@@ -15,6 +15,7 @@ Each may be answered by {"refused": REASON}, what was asked is wrong, or {"troub
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,7 @@ from morphnet.pki.rotation import load_authorities
 from morphnet.pki.signing import Signer
 
 LATEST = 253402300800  # Unix seconds: the year 10000
+LIFETIME = 20  # seconds for one signature, on a machine that has other things to do
 LONGEST = 64 << 20  # bytes of a request: a list of revocations, with all its parts
 
 
@@ -89,6 +91,7 @@ def _texts(value: Sequence[object]) -> list[str]:
 
 def main(words: Sequence[str]) -> None:
     """:param words: where the CA is, and where its book is: two directories."""
+    signal.alarm(LIFETIME)  # whatever it waits for: who asks has no other limit
     home, book = (Path(each) for each in words)
 
     def signer() -> Signer:

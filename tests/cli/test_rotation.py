@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from morphnet.pki.authority import CLIENT_LIFETIME, DAY, network_of
+from morphnet.pki.book import JOIN, Book, Entry, signer_directory
 from morphnet.pki.files import CA, key_path, read_certificate, trusted_cas
 from morphnet.pki.invitation import decode
 from morphnet.pki.rotation import BEFORE
@@ -41,6 +42,18 @@ class RotateTests(CommandCase):
         self.assertIn("one CA", self.good("pki", "rotate", "--finish").stdout)
         self.assertEqual(trusted_cas(self.place.pki_dir), [second])
         self.assertIn("nothing to finish", self.bad("pki", "rotate", "--finish"))
+
+    def test_joined_meanwhile(self) -> None:
+        """Who joined after the rotation has a certificate of the first CA, and has to follow like the others."""
+        self.good("pki", "rotate")
+        self._renewed("a2", "laptop", "client", days_ago=-1)
+        at = int(time.time()) + DAY
+        with Book(signer_directory(self.place.state_dir)).opened() as book:
+            book.add(Entry(at, JOIN, "phone", "c1", "77"))
+        self._renewed("c1", "phone", "client", days_ago=-1)
+        self.assertIn("phone", self.bad("pki", "rotate", "--finish"))
+        self._renewed("c2", "phone", "client", days_ago=-1)
+        self.good("pki", "rotate", "--finish")
 
     def test_force(self) -> None:
         """Machines may be left behind."""
