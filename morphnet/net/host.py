@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import ipaddress
 import os
+import stat
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +99,11 @@ class ServerNetwork:
 
 
 class SyncedFile:
-    """A file of mode 0600 that is on disk after every write; only one process at a time may have it."""
+    """
+    A file of mode 0600 that is on disk after every write; only one process at a time may have it.
+
+    Its directory may be another user's as well, where a server runs beside us: no link there is followed.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -113,11 +118,21 @@ class SyncedFile:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._hold()
-            return self._path.read_bytes() if self._path.exists() else b""
+            return self._content()
         except BlockingIOError as error:
             raise HostError(f"{self._path} is in use by another morphnet; stop that one first") from error
         except OSError as error:
             raise HostError(f"cannot read {self._path}: {error.strerror}") from error
+
+    def _content(self) -> bytes:
+        try:
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return b""
+        with open(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise HostError(f"{self._path} is no file: remove it")
+            return file.read()
 
     def append(self, data: bytes) -> None:
         self._write(self._path, os.O_APPEND, data)
@@ -125,7 +140,9 @@ class SyncedFile:
     def replace(self, data: bytes) -> None:
         fresh = self._path.with_name(self._path.name + ".new")
         try:
-            self._write(fresh, os.O_TRUNC, data)
+            with contextlib.suppress(OSError):  # what an earlier run, or somebody else, left there
+                fresh.unlink()
+            self._write(fresh, os.O_EXCL, data)
         except HostError:
             with contextlib.suppress(OSError):  # what there is of it would only fill the disk
                 fresh.unlink()
@@ -150,7 +167,7 @@ class SyncedFile:
         """The lock is a file of its own, because the journal itself is replaced now and then."""
         if self._lock < 0:
             path = self._path.with_name(self._path.name + ".lock")
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -160,7 +177,7 @@ class SyncedFile:
 
     def _write(self, path: Path, flags: int, data: bytes) -> None:
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | flags, 0o600)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | flags, 0o600)
             with open(descriptor, "wb") as file:
                 file.write(data)
                 file.flush()

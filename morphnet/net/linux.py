@@ -201,11 +201,11 @@ class LinuxKernel:
 
     def sysctl(self, name: str) -> str:
         with _told(f"cannot read sysctl {name}"):
-            return (_SYSCTL / name).read_text().strip()
+            return _place_of(name).read_text().strip()
 
     def set_sysctl(self, name: str, value: str) -> None:
         with _told(f"cannot set sysctl {name} to {value}"):
-            (_SYSCTL / name).write_text(value)
+            _place_of(name).write_text(value)
 
     def sysctls(self, pattern: str) -> list[str]:
         return sorted(os.path.relpath(each, _SYSCTL) for each in glob.glob(f"{_SYSCTL}/{pattern}"))
@@ -292,6 +292,18 @@ def _ran(arguments: Sequence[str], text: str = "") -> str:
         said = done.stderr.strip().splitlines()
         raise HostError(f"{' '.join(arguments)} failed: {said[-1] if said else done.returncode}")
     return done.stdout
+
+
+def _place_of(name: str) -> Path:
+    """
+    Where a sysctl is. The journal says what it was before, and may lie in a directory of another user's.
+
+    :raises Missing: it is none of the network's.
+    """
+    first, *parts = name.split("/")
+    if first != "net" or not parts or any(part in ("", ".", "..") for part in parts):
+        raise Missing(f"{name} is no sysctl of the network")
+    return _SYSCTL / name
 
 
 def _write(path: str, state: FileState) -> None:

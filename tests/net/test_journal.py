@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import HostError
-from morphnet.net.dns import ResolvConf
+from morphnet.net.dns import RESOLV_CONF, ResolvConf
 from morphnet.net.host import KINDS
 from morphnet.net.hosts import HostsBlock
 from morphnet.net.journal import COMPACT_AT, Change, Journal, Mended, decode_journal, encode_change
@@ -263,6 +263,14 @@ class JournalTests(SynchronousTestCase):
         self.file.full = False
         later.settle("tunnel", [ROUTE])
         self.assertEqual([e.change for e in decode_journal(self.file.data, KINDS)[1]], [ROUTE])
+
+    def test_path_of_another(self) -> None:
+        """Which file is put back is not for the journal to say: another user may have written it."""
+        before = ["file", "root::0:0:::\n", 420]
+        fields = {"servers": ["10.73.0.1"], "path": "/etc/shadow", "before": before}
+        self.file.data += f"{json.dumps({'n': 7, 'kind': 'resolv-conf', 'fields': fields})}\n".encode()
+        ((change),) = [each.change for each in decode_journal(self.file.data, KINDS)[1]]
+        self.assertEqual(change.place, RESOLV_CONF)
 
     def test_spoilt_values(self) -> None:
         """A value that no change ever had stops neither the start nor the undoing of the rest."""
