@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from pathlib import Path
 
@@ -21,7 +22,9 @@ class HostTests(SynchronousTestCase):
 
     def test_kinds(self) -> None:
         """Every kind of change has a name of its own in the journal."""
-        expected = "address answers-table forwarding hosts link nft-table resolv-conf resolvconf resolved route rule sysctl"
+        expected = (
+            "address answers-table forwarding hosts link nft-table resolv-conf resolvconf resolved route rule sysctl"
+        )
         self.assertEqual(sorted(KINDS), expected.split())
 
 
@@ -41,15 +44,17 @@ class FileTests(SynchronousTestCase):
 
     def test_links(self) -> None:
         """No link in the place of any of its files is followed: what it leads to is neither read nor changed."""
-        for name in ("journal", "journal.new", "journal.lock"):
-            (self.dir / name).symlink_to(self.kept)
+        missing = self.dir / "missing"
+        for name, target in itertools.product(("journal", "journal.new", "journal.lock"), (self.kept, missing)):
+            (self.dir / name).symlink_to(target)
             file = self.open()
             with contextlib.suppress(HostError):
                 self.assertEqual(file.read(), b"")
                 file.replace(b"a")
                 file.append(b"b")
                 self.assertEqual(file.read(), b"ab")
-            self.assertEqual(self.kept.read_text(), "somebody's", name)
+            file.close()
+            self.assertEqual((self.kept.read_text(), missing.exists()), ("somebody's", False), name)
             for each in self.dir.glob("journal*"):
                 each.unlink()
 

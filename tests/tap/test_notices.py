@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.tap.notices import LASTS, MOST, Notices
@@ -15,9 +16,11 @@ class NoticesTests(SynchronousTestCase):
 
     def test_lasts(self) -> None:
         """It is a warning as long as it is said again, and for a while afterwards."""
-        for _ in range(3):
-            self.notices.take("the server says: x")
-            self.clock.advance(LASTS - 1)
+        with capturedLogs() as lines:
+            for _ in range(3):
+                self.notices.take("the server says: x")
+                self.clock.advance(LASTS - 1)
+        self.assertEqual([each["text"] for each in lines], ["the server says: x"])
         self.assertEqual(self.notices.warnings(), ("the server says: x",))
         self.assertEqual(self.told, [("notice", "the server says: x")] * 3)
         self.clock.advance(1)
