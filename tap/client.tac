@@ -1,4 +1,4 @@
-# morph-client as a .tac file, for those who compose services: twistd --nodaemon --python tap/client.tac
+# morph-client as a .tac file, for those who compose services: twistd --nodaemon --pidfile= --python tap/client.tac
 # The settings are read from $MORPHNET_CONFIG, /etc/morphnet/client.toml when it is not set.
 
 import os

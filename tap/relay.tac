@@ -1,4 +1,4 @@
-# morph-relay as a .tac file, for those who compose services: twistd --nodaemon --python tap/relay.tac
+# morph-relay as a .tac file, for those who compose services: twistd --nodaemon --pidfile= --python tap/relay.tac
 # The settings are read from $MORPHNET_CONFIG, /etc/morphnet/relay.toml when it is not set.
 
 import os

@@ -1,4 +1,4 @@
-# morph-server as a .tac file, for those who compose services: twistd --nodaemon --python tap/server.tac
+# morph-server as a .tac file, for those who compose services: twistd --nodaemon --pidfile= --python tap/server.tac
 # The settings are read from $MORPHNET_CONFIG, /etc/morphnet/server.toml when it is not set.
 
 import os
