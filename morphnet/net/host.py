@@ -17,6 +17,7 @@ from morphnet.errors import ConfigError, HostError
 from morphnet.net.answers import AnswersTable, answer_changes
 from morphnet.net.bases import Base
 from morphnet.net.dns import (
+    RESOLV_CONF,
     ResolvConf,
     Resolvconf,
     Resolved,
@@ -28,7 +29,7 @@ from morphnet.net.dns import (
 )
 from morphnet.net.facts import PROTOCOL
 from morphnet.net.firewall import Obstacle, obstacles
-from morphnet.net.hosts import HostsBlock, hosts_changes
+from morphnet.net.hosts import HOSTS, HostsBlock, hosts_changes
 from morphnet.net.journal import Change, Journal, Mended
 from morphnet.net.kernel import Kernel
 from morphnet.net.linux import LinuxKernel
@@ -318,9 +319,11 @@ class Host:
         return self._journal.mend(spare)
 
     def watched_files(self) -> set[str]:
-        """The files in which somebody could undo what we have changed."""
+        """The files in which somebody could undo what we have changed, or will change."""
         standing = self._journal.standing
-        return files_of(standing) | {each.path for each in standing if isinstance(each, HostsBlock)}
+        return (
+            {RESOLV_CONF, HOSTS} | files_of(standing) | {each.path for each in standing if isinstance(each, HostsBlock)}
+        )
 
     def obstacles(self, tun: str, pools: Sequence[str]) -> list[Obstacle]:
         """

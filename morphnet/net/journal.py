@@ -154,6 +154,7 @@ class Journal:
         self._lines = 0  # in the file, since it was last written anew
         self._torn = False  # the file does not say what it should: a write failed, perhaps half-way
         self._ready = False
+        self._unwanted = set[int]()  # what could not be undone: it waits for that, and is not mended
 
     def undo_leftovers(self, inherit: Mapping[str, str] = MappingProxyType({})) -> int:
         """
@@ -193,6 +194,7 @@ class Journal:
         self.undo_leftovers()
         known = {each.change: each for each in self._entries if each.group == group}
         made, look = self._begin(group, [each for each in wanted if each not in known]), Look(self._kernel)
+        self._unwanted -= {known[each].number for each in wanted if each in known}
         for change in wanted:
             entry = known.get(change) or made[change]
             try:
@@ -241,7 +243,7 @@ class Journal:
         :param spare: whether a change that does not stand shall be left so for now.
         """
         look, mended = Look(self._kernel), list[Mended]()
-        for entry in [each for each in self._entries if each.group]:
+        for entry in [each for each in self._entries if each.group and each.number not in self._unwanted]:
             try:
                 if entry.change.stands(look) or spare(entry.change):
                     continue
@@ -290,6 +292,7 @@ class Journal:
                 pass  # somebody was faster, or the device took it along
             except HostError as error:
                 self._log.error("not undone: {reason}", reason=str(error))
+                self._unwanted.add(entry.number)
                 continue
             except (ValueError, TypeError, AttributeError, LookupError, OverflowError) as error:
                 if entry.group:

@@ -62,7 +62,8 @@ def _told(what: str) -> Iterator[None]:
     except NetlinkError as error:
         raise _refusal(what, error.code, str(error.args[1] if len(error.args) > 1 else error)) from error
     except OSError as error:
-        raise _refusal(what, error.errno or 0, error.strerror or str(error)) from error
+        unnumbered = 0 if isinstance(error, TimeoutError) else ENODEV  # if_nametoindex gives no number
+        raise _refusal(what, error.errno or unnumbered, error.strerror or str(error)) from error
 
 
 def _refusal(what: str, errno: int, text: str) -> HostError:

@@ -13,9 +13,9 @@ from typing import Any
 from pyroute2 import IPRoute
 
 from morphnet.net.host import ClientNetwork, Host, ServerNetwork
-from morphnet.net.hostwatch import HostWatch
+from morphnet.net.hostwatch import LONGEST_WAIT, HostWatch
 from morphnet.net.linux import LinuxKernel
-from morphnet.net.uplinks import UplinkScan
+from morphnet.net.uplinks import UplinkScan, UplinkWatch
 from tests.lab.host_machine import RESOLV, Seen, add_uplink, machine
 
 CLIENT = ClientNetwork("morph0", "10.73.0.2/24", "fd73::2/64", 1400, ("default", "10.99.0.0/16"), ("10.73.0.1",))
@@ -93,6 +93,58 @@ def _fought(place: Path, up: Callable[[Host], None], acts: tuple[Act, ...]) -> S
     fight.watch.stop()
     host.down()
     return fight.seen | {"untouched": untouched, "resolv": Path(RESOLV).read_text()}
+
+
+def nobody_fights(place: Path) -> Seen:
+    """A client whose uplinks come and go, as they do: who is said to fight with us, and what does not stand."""
+    from twisted.internet import epollreactor
+
+    epollreactor.install()
+    from twisted.internet import reactor as installed
+
+    reactor: Any = installed
+    ip, _ = machine()
+    add_uplink(ip, "lte", "6")
+    host = Host(place / "journal")
+    host.client_up(CLIENT)
+    uplinks = UplinkWatch(reactor, host.set_uplinks, UplinkScan(excluded=("morph0",)))
+    rivals = HostWatch(reactor, host, lambda text: None)
+    acts = _life_of_an_uplink(ip)
+    for number, act in enumerate(acts):
+        reactor.callLater(1.0 + number * LONGEST_WAIT, act)
+    reactor.callLater(1.0 + (len(acts) + 1) * LONGEST_WAIT, reactor.stop)
+    reactor.callWhenRunning(uplinks.start)
+    reactor.callWhenRunning(rivals.start, "morph0")
+    reactor.run()
+    uplinks.stop()
+    rivals.stop()
+    seen = {"warnings": rivals.warnings(), "still": [each.change.label for each in host.mend()]}
+    host.down()
+    return seen
+
+
+def _life_of_an_uplink(ip: Any) -> list[Callable[[], object]]:
+    """Its carrier goes and comes, it is switched off, gets a lease anew, loses it, gets another, and is unplugged."""
+    wan, peer = (ip.link_lookup(ifname=name)[0] for name in ("wan", "wanp"))
+
+    def lease(net: str) -> None:
+        ip.link("set", index=wan, state="up")
+        ip.flush_addr(index=wan)
+        ip.addr("add", index=wan, address=f"192.168.{net}.2", prefixlen=24)
+        ip.addr("add", index=wan, address=f"2001:db8:{net}::2", prefixlen=64, flags=2)
+        ip.route("replace", dst="0.0.0.0/0", gateway=f"192.168.{net}.1", oif=wan, priority=100)
+        ip.route("replace", dst="::/0", gateway="fe80::1", oif=wan, priority=100, family=socket.AF_INET6)
+
+    return [
+        lambda: ip.link("set", index=peer, state="down"),
+        lambda: ip.link("set", index=peer, state="up"),
+        lambda: ip.link("set", index=wan, state="down"),
+        lambda: lease("5"),
+        lambda: lease("5"),
+        lambda: ip.flush_addr(index=wan),
+        lambda: lease("7"),
+        lambda: ip.link("del", index=wan),
+    ]
 
 
 def _no_rules(ip: Any) -> None:

@@ -235,6 +235,10 @@ class RivalTests(SynchronousTestCase):
         self.assertEqual(seen["back"], {"no_table": True, "no_forwarding": True})
         self.assertEqual(seen["still"], {"no_table": [], "no_forwarding": []})
 
+    def test_nobody(self) -> None:
+        """Uplinks that come and go, with what the kernel drops along with them, are nobody's doing; and all stands."""
+        self.assertEqual(observe("nobody_fights"), {"warnings": [], "still": []})
+
     def test_files(self) -> None:
         """A file is watched however it gets another content, also behind a link; its neighbours are not."""
         seen = observe("replaced_files")

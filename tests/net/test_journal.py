@@ -197,6 +197,18 @@ class JournalTests(SynchronousTestCase):
             self.journal.mend(lambda change: False), [Mended(ADDRESS, "add_address: not permitted"), Mended(RULE)]
         )
 
+    def test_mend_unwanted(self) -> None:
+        """What could not be undone is not made again, unless it is wanted again."""
+        self.journal.settle("tunnel", [RULE])
+        self.kernel.refuse = {"remove_rule"}
+        self.journal.settle("tunnel", [])
+        self.kernel.refuse = set()
+        self.kernel.rules.clear()
+        self.assertEqual(self.journal.mend(lambda change: False), [])
+        self.journal.settle("tunnel", [RULE])
+        self.kernel.rules.clear()
+        self.assertEqual(self.journal.mend(lambda change: False), [Mended(RULE)])
+
     def test_mend_before(self) -> None:
         """How somebody else left a thing is how it is left in the end, also if we are killed."""
         self.kernel.values["net/x"] = "5"
