@@ -128,7 +128,7 @@ class World:
             self.client.add_session("gateway", name, self.tuning)
         elif not resumed:
             self.client_session.peer_restarted(effects)
-        self.server_session.install(*secrets, self.epoch, self.now)
+        self.server_session.install(*secrets, self.epoch, self.now + getattr(self.server, "ahead", 0.0))
         self.client_session.install(*secrets, self.epoch, self.now)
         self.client.learn_ids(self.client_session, ids)
         self.client_session.add_spares(ids)

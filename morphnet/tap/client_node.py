@@ -107,6 +107,7 @@ class ClientNode(CertifiedNode):
         elif not welcome.resumed:
             session.peer_restarted(effects)
         session.use_framing(_framing(welcome))
+        session.inbound.keys.expect(welcome.rekey_seconds)
         session.install(*split_export(link.export(name)), welcome.epoch, now)
         self._learn(session, welcome.ids)
         self._apply(welcome, link)

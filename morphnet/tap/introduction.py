@@ -296,6 +296,7 @@ class Meeting:
         tuning = agreed(ours, said, said.framing)
         tuning = dataclasses.replace(tuning, heartbeat_s=heartbeat(ours.heartbeat_s, said.heartbeat_s))
         session = self._listener.make_session(introducer, bytes.fromhex(said.session), tuning)
+        session.inbound.keys.expect(said.rekey_seconds)
         session.add_spares(bytes.fromhex(text) for text in said.ids)
         self._done(introducer)
         self._listener.met(said.instance, said.places)

@@ -34,7 +34,7 @@ from morphnet.tap.streams import Streams
 from morphnet.text import is_machine
 from morphnet.tunnel.carrier import DIRECT, RELAYED
 from morphnet.tunnel.courtesy import Courtesy
-from morphnet.tunnel.events import Effects, Event, Mapped, Overrun, PathChanged, Reached, WayFound
+from morphnet.tunnel.events import Effects, Event, Forgotten, Mapped, Overrun, PathChanged, Reached, WayFound
 from morphnet.tunnel.path import Path as TunnelPath
 from morphnet.tunnel.path import State
 from morphnet.tunnel.session import Session
@@ -282,6 +282,8 @@ class Mesh:
                     peer.way_found(event)
                 case Reached():
                     peer.reached(event)
+                case Forgotten():
+                    peer.forget("its keys are too old")
                 case Overrun():
                     peer.forget(f"closed: {event.forged} forged packets")
 

@@ -25,7 +25,7 @@ from morphnet.status import (
     SessionStatus,
 )
 from morphnet.tap.renewal import Renewal
-from morphnet.tunnel.events import Effects, Event, Overrun, PathChanged, PathMoved, Rekeyed
+from morphnet.tunnel.events import Effects, Event, Forgotten, Overrun, PathChanged, PathMoved, Rekeyed
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel
@@ -196,6 +196,9 @@ class Node:
                 self.tell("path-moved", event.session, f"path {event.path} continues from another address")
             case Rekeyed():
                 self.tell("rekeyed", event.session, f"the peer uses key epoch {event.epoch}")
+            case Forgotten():
+                self.tell("keys-forgotten", event.session, "its keys are too old: a new handshake is needed")
+                self.hang_up(event.session, "keys are too old")
             case Overrun():
                 self.tell("session-gone", event.session, f"closed: {event.forged} forged packets")
                 self.hang_up(event.session, "too many forged packets")  # or the client would go on with ids of nobody

@@ -47,6 +47,13 @@ class Overrun:
 
 
 @dataclass(frozen=True, slots=True)
+class Forgotten:
+    """Nothing was heard of the peer for so long that no key is left: it takes a new handshake."""
+
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
 class WayFound:
     """A probe was answered: there is a direct way to a peer."""
 
@@ -74,7 +81,7 @@ class Reached:
     places: tuple[Place, ...]
 
 
-Event = PathChanged | PathMoved | Rekeyed | Overrun | WayFound | Mapped | Reached
+Event = PathChanged | PathMoved | Rekeyed | Overrun | Forgotten | WayFound | Mapped | Reached
 
 
 @dataclass(slots=True)

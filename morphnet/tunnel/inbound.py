@@ -65,7 +65,7 @@ class Inbound:
     """Opens what one session receives."""
 
     def __init__(self, tuning: Tuning, counts: Counts, paths: dict[int, Path]) -> None:
-        self.keys = ReceiveKeys()
+        self.keys = ReceiveKeys(tuning.rekey_seconds)
         self._tuning = tuning
         self._patience = tuning.reorder_ms / 1000  # seconds that a packet may wait for one that is missing
         self._paths = paths  # the session's
@@ -85,7 +85,7 @@ class Inbound:
         tuning = self._tuning
         self.reorder = Reorder(self._passed, tuning.reorder_packets, tuning.reorder_bytes)
         self.assembly = Assembly()
-        self.keys = ReceiveKeys()
+        self.keys = ReceiveKeys(self._tuning.rekey_seconds)
         self._group: _Group | None = None
 
     def whole(self, prefix: Prefix, path: Path | None) -> Prefix:

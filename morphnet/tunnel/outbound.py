@@ -72,6 +72,8 @@ class Outbound:
 
     def candidates(self) -> list[Path]:
         """The paths that traffic may use now: active ones, else those on stand-by."""
+        if not self.keys.live:
+            return []
         if not self.scheduler.copies:
             active = [path for path in self.paths.values() if path.state is State.ACTIVE]
             if active:
@@ -274,12 +276,12 @@ class Outbound:
         """
         Send notes by `path`.
 
-        :returns: bytes sent; 0 when the address has not proved itself and may not be sent that much.
+        :returns: bytes sent; 0 without a key, or when the address has not proved itself and may not be sent that much.
         """
         overhead = self.framing.overhead
         plaintext = encode_notes(letter.notes, max(0, letter.size - overhead))
         size = len(plaintext) + overhead
-        if letter.to is None and not path.validated and size > path.allowance:
+        if (letter.to is None and not path.validated and size > path.allowance) or not self.keys.live:
             return 0
         key = self.keys.take(1, now)
         to = letter.to or Aside(path.door, path.remote, path.shown)

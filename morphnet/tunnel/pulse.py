@@ -29,6 +29,8 @@ LATE = 0.05  # seconds by which a timer may be late before we count as having sl
 
 def tick(session: Session, now: float, effects: Effects) -> None:
     """Do all that is due by `now`."""
+    if session.inbound.keys.due <= now or session.outbound.keys.due <= now:
+        session.age_keys(now, effects)
     for path in list(session.paths.values()):
         if path.state is State.CLOSED:
             continue
@@ -133,6 +135,7 @@ def _judge(session: Session, now: float, effects: Effects) -> None:
 def due_at(session: Session, now: float) -> float:
     """When `tick` has something to do."""
     due, resting, waiting = session.inbound.reorder.due_at(), True, session.outbound.waiting
+    due = min(due, session.inbound.keys.due, session.outbound.keys.due)
     for path in session.paths.values():
         if path.state is State.CLOSED:
             resting = resting and path.unanswered_at is None

@@ -12,9 +12,8 @@ from morphnet.config import Tuning
 from morphnet.errors import MalformedFrame
 from morphnet.tunnel.candidate import Candidates
 from morphnet.tunnel.carrier import PLAIN, Carrier
-from morphnet.tunnel.events import Counts, Effects, PathChanged, PathMoved, Reached, Rekeyed
+from morphnet.tunnel.events import Counts, Effects, Forgotten, PathChanged, PathMoved, Reached, Rekeyed
 from morphnet.tunnel.inbound import Inbound
-from morphnet.tunnel.keyring import LOOKAHEAD
 from morphnet.tunnel.outbound import Aside, Letter, Outbound
 from morphnet.tunnel.path import AMPLIFICATION, Path, State
 from morphnet.tunnel.scheduler import make_scheduler
@@ -68,7 +67,6 @@ class Session:
         self.due = 0.0  # when `tick` wants to be called; kept by the tunnel
         self._entropy = entropy
         self._candidates = Candidates(entropy)
-        self._pending: tuple[bytes, int] | None = None  # server: send keys that wait for the client to use its own
         self._anew = False  # client: the server is another process, which knows nothing of our counting
         self._ceiling = 0
         self.use_framing(tuning.framing)
@@ -92,23 +90,26 @@ class Session:
         :param epoch: the number of the first epoch under them.
         """
         if self.server:
-            self.inbound.keys.install(to_server, epoch)
-            self._pending = to_client, epoch
+            self.inbound.keys.install(to_server, epoch, now)
+            self.outbound.keys.offer(to_client, epoch, now)
             if not self.paths:
-                self._send_new_keys(now)
+                self.outbound.keys.peer_uses(epoch, now)
         else:
-            self.inbound.keys.install(to_client, epoch)
+            self.inbound.keys.install(to_client, epoch, now)
             self.outbound.keys.install(to_server, epoch, now)
             if self._anew:  # a number says which one it is by its low bits only: a new peer must see them all
                 self._anew = False
                 for path in self.paths.values():
                     path.count_anew()
 
-    def _send_new_keys(self, now: float) -> None:
-        if self._pending is not None:
-            secret, epoch = self._pending
-            self._pending = None
-            self.outbound.keys.install(secret, epoch, now)
+    def age_keys(self, now: float, effects: Effects) -> None:
+        """Forget keys that are too old; without any the session rests until there are new ones."""
+        self.inbound.keys.age(now)
+        if self.outbound.keys.age(now):
+            for path in self.paths.values():
+                if path.usable:
+                    self.change(path, State.SILENT, now, effects)
+            effects.events.append(Forgotten(self.peer))
 
     def rekey(self, now: float) -> None:
         """Turn the sending ratchet now."""
@@ -233,8 +234,7 @@ class Session:
             return True
         if self.inbound.keys.confirm(prefix.epoch, now):
             effects.events.append(Rekeyed(self.peer, prefix.epoch))
-            if self._pending is not None and 0 <= prefix.epoch - self._pending[1] <= LOOKAHEAD:
-                self._send_new_keys(now)
+            self.outbound.keys.peer_uses(prefix.epoch, now)
         self._locate(path, prefix, train, now, effects)
         path.seen.add_run(prefix.number, train.count)
         path.came(prefix.number + train.count - 1, train.count, train.end - train.at, prefix.sent_at, now)
@@ -368,7 +368,7 @@ class Session:
             worse = any(other.state is State.ACTIVE and other.since < path.since for other in others)
             self.change(path, State.STANDBY if worse and path.doubtful else State.ACTIVE, now, effects)
         if news or revived:
-            self.outbound.keys.heard()
+            self.outbound.keys.heard(now)
             self.outbound.drain(now, effects)
 
     def _challenged(self, path: Path, note: Challenge, now: float, effects: Effects) -> None:
