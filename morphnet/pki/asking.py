@@ -48,10 +48,9 @@ class Signers:
 
     def sign_revocations(self, draft: Draft) -> RevocationList:
         """The same; what the CA's book knows to be revoked is in the list in any case."""
-        parts = dict(draft.parts)
-        told = {"number": draft.number, "at": draft.at, "recent": dict(draft.recent), "parts": parts}
+        told = {"number": draft.number, "at": draft.at, "recent": dict(draft.recent), "parts": dict(draft.parts)}
         answer = self._ask({"ask": "revocations", **told})
-        crl = answer["crl"]
+        crl, parts = answer["crl"], answer["parts"]
         return RevocationList(draft.number, crl, answer["recent"], tuple(parts), parts, list_announces(crl))
 
     def _certificate(self, verb: str, shown: str, csr: str, addresses: Sequence[str]) -> Issued:

@@ -7,7 +7,7 @@ behind which systemd starts one (tap/systemd/morph-signer.socket).
 
     {"ask": "join", "shown": PEM, "csr": PEM, "addresses": [...]}       -> {"certificate": PEM}
     {"ask": "renew", "shown": PEM, "csr": PEM, "addresses": [...]}      -> {"certificate": PEM}
-    {"ask": "revocations", "number": N, "at": S, "recent": {...}, "parts": {...}}  -> {"crl": PEM, "recent": {...}}
+    {"ask": "revocations", "number": N, "at": S, "recent": {...}, "parts": {...}}  -> {"crl": PEM, ...}
 
 Each may be answered by {"refused": REASON}, what was asked is wrong, or {"trouble": SENTENCE}, for the operator.
 """
@@ -62,7 +62,7 @@ def _act(asked: Mapping[str, Any], signer: Signer) -> dict[str, Any]:
             recent = {_text(serial): int(_moment(at)) for serial, at in _table(asked["recent"]).items()}
             parts = {_text(digest): _text(part) for digest, part in _table(asked["parts"]).items()}
             signed = signer.revocations(Draft(int(asked["number"]), _moment(asked["at"]), recent, parts))
-            return {"crl": signed.pem, "recent": dict(signed.recent)}
+            return {"crl": signed.pem, "recent": dict(signed.recent), "parts": dict(signed.parts)}
     raise Refused("request for something else")
 
 

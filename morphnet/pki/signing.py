@@ -31,7 +31,7 @@ from morphnet.pki.authority import (
     serial_text,
 )
 from morphnet.pki.book import JOIN, RENEW, REVOKE, Entries, Entry
-from morphnet.pki.revocations import RECENT, Draft, RevocationList
+from morphnet.pki.revocations import Draft, RevocationList, draft_revocations
 from morphnet.pki.rotation import Authorities
 from morphnet.pki.trust import check_among
 from morphnet.pki.unreadable import UNREADABLE
@@ -121,21 +121,17 @@ class Signer:
         """
         The list as it was drafted. What the book knows to be revoked is put in where it is left out, until it has ended
         anyhow; what is new the book learns: nobody who asks can take a revocation back.
-
-        :raises Refused: there is no room for what was left out.
         """
-        now, listed = (
-            self._wall(),
-            RevocationList(draft.number, "", draft.recent, tuple(draft.parts), draft.parts).entries,
-        )
+        now, asked = self._wall(), RevocationList(draft.number, "", draft.recent, tuple(draft.parts), draft.parts)
+        listed = asked.entries
         with self._book.opened() as book:
             left_out = {
                 serial: at for serial, at in book.revoked.items() if serial not in listed and at + REMEMBERED > now
             }
-            recent = {**draft.recent, **left_out}
-            if left_out and len(recent) > RECENT:
-                raise Refused("list that leaves out what is revoked")
-            signed = self._authorities.known.sign_revocations(replace(draft, recent=recent))
+            if left_out:
+                filled = draft_revocations({**listed, **left_out}, asked, now=now)
+                draft = replace(filled, number=draft.number, at=draft.at)
+            signed = self._authorities.known.sign_revocations(draft)
             book.add(*(Entry(at, REVOKE, "-", serial) for serial, at in listed.items() if serial not in book.revoked))
             return signed
 

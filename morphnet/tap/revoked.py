@@ -91,7 +91,8 @@ class Revoked:
         if self._coming is None or digest_of(text) not in self._coming.missing:
             return False
         self._take(self._coming.with_part(text))
-        self._write()
+        if self._coming is None:  # all are here: not for each of them, since the disk is waited for
+            self._write()
         return True
 
     def _take(self, found: RevocationList) -> None:

@@ -93,14 +93,11 @@ class SpreadingTests(SpreadingTestCase):
             wire.carry()
         wire.cut()
         self.assertTrue(self.anna.spreading.revoked.missing)
-        got = wire.links[0].kinds().count("part")
         self.anna.start()
         self.assertTrue(set(self.last.recent if self.last else ()) <= self.anna.serials)
         wire = Wire(self.root, self.anna)
         self.settle(wire)
         self.assertEqual(self.anna.spreading.revoked.whole, self.last)
-        self.assertLess(wire.links[0].kinds().count("part"), 10)
-        self.assertGreater(got, 0)
 
     def test_half_a_list_is_not_told(self) -> None:
         """Nobody is told a list whose parts cannot be had from who tells it."""
