@@ -54,6 +54,7 @@ class OutsideTests(SynchronousTestCase):
         self.addresses = [AddressFact(WAN, "192.168.1.2", 0, 24), AddressFact(WAN, "fd00:1::2", 1, 64)]
         given = by(WAN, "192.168.1.0/24", BY_DHCP), by(WAN, "fd00:1::/64", BY_ADVERTISEMENT)
         self.assertEqual(self.kept(*given), ["192.168.1.0/24", "fd00:1::/64"])
+        self.assertEqual(self.kept(by(WAN, "192.168.1.0/24", BY_DHCP, "192.168.1.9")), [])
         self.assertEqual(self.kept(by(WAN, "192.168.1.1/32", BY_DHCP)), ["192.168.1.1/32"])
         self.assertEqual(self.kept(by(WAN, "fe80::/64", BY_KERNEL)), ["fe80::/64"])
 
@@ -102,6 +103,8 @@ class OutsideTests(SynchronousTestCase):
         self.assertEqual(self.kept(by(0, "10.0.0.0/8", STATIC, kind=UNREACHABLE)), ["10.0.0.0/8"])
         for protocol in (1, BY_DHCP, BY_ADVERTISEMENT):
             self.assertEqual(self.kept(by(BRIDGE, "198.51.100.0/24", protocol, "172.17.0.9")), [])
+            self.assertEqual(self.kept(by(BRIDGE, "198.51.100.0/24", protocol)), [])
+            self.assertEqual(self.kept(by(OTHER_VPN, "198.51.100.0/24", protocol, "172.17.0.9")), [])
 
     def test_ours(self) -> None:
         """Our own routes are none; those of another tunnel of the same program are."""
