@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 BURST = 6  # times within WINDOW that a thing is set again at once
 WINDOW = 60.0  # seconds
-LONGEST_REST = 60.0  # seconds until the next attempt, at most
+LONGEST_REST = 30.0  # seconds until the next attempt, at most: as long as between two looks that nobody asked for
 REMEMBERED = 3600.0  # seconds that a rival who has gone quiet is spoken of
 
 

@@ -40,7 +40,7 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(only_inside(kernel, "morph0", ["10.73.0.1", "10.73.0.50"]), (("10.73.0.1",), ["lan"]))
 
     def test_outline(self) -> None:
-        """A table that is as it was made looks so; without any of its parts, or with one more rule, it does not."""
+        """A table that is as it was made looks so; with a part less, a rule more or another one it does not."""
         kernel, table = FakeKernel(), NftTable("morph0", POOLS, True, own=("10.73.0.1",), inside=POOLS)
         self.assertFalse(table.stands(Look(kernel)))
         table.apply(kernel)
@@ -54,6 +54,9 @@ class TableTests(SynchronousTestCase):
         for more in (rule, nft.add_rule(table.name, "shield", nft.drop())):
             kernel.tables = [*whole, (6, next(messages(more))[2])]
             self.assertFalse(table.stands(Look(kernel)))
+        number = next(i for i, (kind, _) in enumerate(whole) if kind == 6)
+        kernel.tables = [*whole[:number], (6, next(messages(rule))[2]), *whole[number + 1 :]]
+        self.assertFalse(table.stands(Look(kernel)))
         others = nft.add_rule("docker", "guard", nft.accept())
         kernel.tables = [*whole, (6, next(messages(others))[2])]
         self.assertTrue(table.stands(Look(kernel)))

@@ -38,7 +38,7 @@ class RivalsTests(SynchronousTestCase):
         gaps = [later - earlier for earlier, later in pairwise(made)]
         self.assertEqual(gaps[-1], LONGEST_REST)
         self.assertEqual(gaps, sorted(gaps))
-        self.assertLess(len(made), BURST + 16)
+        self.assertLess(len(made), BURST + 6 + 600 / LONGEST_REST)
         end = self.rivals.rest_ends(made[-1])
         self.assertEqual(end, made[-1] + LONGEST_REST)
 
