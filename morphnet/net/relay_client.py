@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 
 from morphnet.errors import MalformedFrame, Refused
 from morphnet.net.dial import Destination, Dial, Net, phrase_of
+from morphnet.net.limits import TokenBucket
 from morphnet.net.tls import ClientTls, Peer, established, handshake_trouble, is_certificate_alert
 from morphnet.net.websocket import HANDSHAKE, Socket, client_factory
 from morphnet.wire import signals
@@ -96,6 +97,8 @@ class Listener(typing.Protocol):
         ...
 
 
+TEXTS, TEXTS_AT_ONCE = 200.0, 20000  # a second that a relay may have us read: a large network is told of at once
+TEXT_REST = 0.05  # seconds without reading for one that says more
 MOST_PEERS = 256  # that one relay may tell of: what it tells takes nobody else's place
 
 
@@ -118,6 +121,7 @@ class RelayClient:
         self.refused = 0  # that found the line full, or down
         self.unheeded = 0  # that it told of peers beyond MOST_PEERS
         self._names: dict[int, str] = {}
+        self._texts = TokenBucket(TEXTS, TEXTS_AT_ONCE, now=cast(IReactorTime, net).seconds())
         self.tls = tls
         self._listener, self._clock = listener, cast(IReactorTime, net)
         self._dial = Dial(net, to, float(HANDSHAKE))
@@ -192,6 +196,8 @@ class RelayClient:
 
     def text(self, socket: Socket, text: bytes) -> None:
         """:raises MalformedFrame: what it says has no place here."""
+        if not self._texts.take(now=self._clock.seconds()):
+            socket.pause_reading(TEXT_REST)
         message = decode(text)
         if socket is not self._socket:
             return

@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.protocol import Factory, Protocol
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
+from morphnet.net import relay_client
 from morphnet.net.relay_client import MOST_PEERS
 from morphnet.net.websocket import BACKLOG, BEAT, SILENCE, server_factory
 from morphnet.rendezvous.registry import COME_AGAIN, Terms
@@ -354,6 +355,15 @@ class HostileTests(RelayTestCase):
         late = Present(9999, "phone", "0" * 16)
         self.say(Present(9, "n8", "1" * 16), late, Absent(9, "n8"), late)
         self.assertEqual(self.listener.heard, [("present", "n8"), ("absent", "n8"), ("present", "phone")])
+
+    def test_talks_without_end(self) -> None:
+        """A relay that says more than any has to say is read slowly, and what it says is heard in the end."""
+        self.patch(relay_client, "TEXTS_AT_ONCE", 10)
+        self.relay_client = self.client(self.listener)
+        self.up(*(Drain(float(turn)) for turn in range(100)))
+        self.assertLessEqual(len(self.listener.heard), 11)
+        self.net.pass_by(1.0, 0.05)
+        self.assertEqual(len(self.listener.heard), 101)
 
     def test_undelivered(self) -> None:
         """What did not arrive is counted."""
