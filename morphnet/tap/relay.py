@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -72,8 +72,9 @@ class RelayService(RoleService):
         self._signers: Signers | None = None  # if the CA is here
         self._signer: LaterSigner | None = None
         self._records: list[CertificateRecord] = []  # as they were at the start, if the CA is here
-        self._cas: dict[str, list[x509.Certificate]] = {}  # by network
-        self._lists = RelayLists(lambda: self._cas, config.state_dir, reactor, self._revoke, self._announced)
+        self._cas: dict[str, x509.Certificate] = {}  # all that we trust, by identifier; ours first
+        self._same: Mapping[str, str] = {}  # CAs that stand for one network: identifier -> network
+        self._lists = RelayLists(self._trusted, config.state_dir, reactor, self._revoke, self._announced)
         self._server: RelayServer | None = None
         self._renewal: Renewal | None = None
         self._publisher: Publisher | None = None
@@ -98,7 +99,7 @@ class RelayService(RoleService):
         limits = replace(
             LIMITS, connections=min(config.max_nodes + LIMITS.half_open, max(self.files - 64, self.files // 2))
         )
-        door = Proxied(lambda: self._cas, self._is_revoked, time.time) if config.proxy else tls
+        door = Proxied(self._trusted, self._is_revoked, time.time) if config.proxy else tls
         self._server = RelayServer(door, registry, self.gate, self._lists, limits)
         node.counters, node.read_again = self._counters, self._read_again
         serves = [self._open_doors(self._server.factory, (terms.echo_port, terms.second_port))]
@@ -137,7 +138,7 @@ class RelayService(RoleService):
         neighbours = Neighbourhood(
             reactor,
             os.urandom,
-            self._cas,
+            self._trusted(),
             self._told_revocations,
             lambda sentence: self._node.tell("neighbours", "", sentence),
             self._lists.part_afar,
@@ -170,13 +171,16 @@ class RelayService(RoleService):
 
     def _know_cas(self, identity: Identity) -> str:
         """Those of our network are one; each other stands for itself. Answers with the network of our certificate."""
-        cas = x509.load_pem_x509_certificates(identity.ca)
-        own = identity.networks[network_of(cas[0])]
-        self._cas[own] = [ca for ca in cas if network_of(ca) in identity.networks]
-        for ca in cas:
-            if network_of(ca) not in identity.networks:
-                self._cas[network_of(ca)] = [ca]
-        return own
+        self._cas = {network_of(ca): ca for ca in x509.load_pem_x509_certificates(identity.ca)}
+        self._same = identity.networks
+        return self._same[next(iter(self._cas))]
+
+    def _trusted(self) -> dict[str, list[x509.Certificate]]:
+        """The CAs of each network."""
+        found: dict[str, list[x509.Certificate]] = {}
+        for identifier, ca in self._cas.items():
+            found.setdefault(self._same.get(identifier, identifier), []).append(ca)
+        return found
 
     def _announced(self, network: str, cas: Sequence[x509.Certificate]) -> None:
         """A list says whom a network trusts now: ours we follow, and show it to whoever comes."""
@@ -244,7 +248,7 @@ class RelayService(RoleService):
         self._lists.read()
         sign = self._signers.sign_revocations if self._signers is not None else None
         later = self._signer.later if self._signer is not None else None
-        self._publisher = Publisher(self.config.state_dir, lambda: self._cas[self._own], sign, later=later)
+        self._publisher = Publisher(self.config.state_dir, lambda: self._trusted()[self._own], sign, later=later)
         self._make_known(self._records)
         self.every(EXPIRE_EVERY, self._end_expired)
         self.every(PRUNE_EVERY, self._read_records)
