@@ -41,7 +41,7 @@ _NAME = re.compile(
     rf"|state/({re.escape(DATABASE)}|{re.escape(LIST)})|signer/{BOOK}"
 )
 _NEEDED = frozenset({_ABOUT, "server.toml", f"pki/{CA}.pem", RECORDS})
-_MOST = 1 << 30  # bytes unpacked
+_MOST = 1 << 28  # bytes unpacked
 
 
 @dataclass(frozen=True, slots=True)
