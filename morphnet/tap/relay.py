@@ -97,7 +97,7 @@ class RelayService(RoleService):
         self._renewal = own = Renewal(config.pki_dir, config.name, self._shows, time.time, self._identity, cure=cure)
         node.renewal = own
         limits = replace(
-            LIMITS, connections=min(config.max_nodes + LIMITS.half_open, max(self.files - 64, self.files // 2))
+            LIMITS, connections=min(config.max_nodes + LIMITS.half_open, max(self.files - 64, self.files * 3 // 8))
         )
         door = Proxied(self._trusted, self._is_revoked, time.time) if config.proxy else tls
         self._server = RelayServer(door, registry, self.gate, self._lists, limits)

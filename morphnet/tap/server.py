@@ -84,7 +84,7 @@ class ServerService(RoleService):
         tls = ServerTls(identity, node.is_revoked)
         cure = "the log says why; `morphnet pki renew` renews it now"
         node.renewal = renewal = Renewal(config.pki_dir, config.name, AllShow(tls, self._bearers), time.time, cure=cure)
-        limits = replace(LIMITS, connections=min(LIMITS.connections, self.files // 2))
+        limits = replace(LIMITS, connections=min(LIMITS.connections, self.files * 3 // 8))
         self._control = ControlServer(tls, node, self.gate, limits)
         node.control_counters = lambda: {**self._control.counters(), **self.gate.counters()}
         for host in config.listen:
