@@ -101,6 +101,7 @@ class Gate:
 
     def opened(self, door: Door) -> None:
         """Callers come by that one too."""
+        self._look(self.clock.seconds())  # what was loud may be so no more: nobody looked while there was no door
         self._doors.append(door)
         door.screen(self._blocks.screened)
 

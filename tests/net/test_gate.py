@@ -142,6 +142,17 @@ class GateTests(SynchronousTestCase):
         self.assertEqual((self.door.told[-1], late.told[-1]), ([], []))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_opens_again(self) -> None:
+        """What was loud before the last door closed is let alone when there is one again, and is quiet by then."""
+        while not self.door.told[-1]:
+            self.flood("198.18", 64)
+            self.clock.advance(0.02)
+        self.gate.closed(self.door)
+        self.clock.advance(60.0)
+        self.gate.opened(self.door)
+        self.assertEqual((self.door.told[-1], self.gate.counters()["blocks_screened"]), ([], 0))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_out_of_files(self) -> None:
         """Without a file for another the loudest who waits goes, then who has been half in for longest."""
         asked = list[str]()
