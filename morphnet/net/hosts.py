@@ -70,7 +70,11 @@ class HostsBlock:
 
     def stands(self, look: Look) -> bool:
         now = look.file(self.path)
-        return now.kind == "file" and with_block(now.content, self.lines) == now.content
+        if now.kind != "file":
+            return False
+        # With another block in its place a second client of this machine has written last: no reason to fight.
+        another = END in now.content and _parts(now.content)[2]
+        return another or with_block(now.content, self.lines) == now.content
 
     @property
     def label(self) -> str:

@@ -164,6 +164,17 @@ class ChangeTests(SynchronousTestCase):
         self.assertEqual(self.kernel.file(HOSTS), FileState("file", OLD, 0o640))
         self.assertEqual(self.journal.standing, [])
 
+    def test_stands(self) -> None:
+        """A file from which somebody has taken the block gets it again; the block of a second client here is left."""
+        self.settle(bert="10.73.0.3")
+        ours = self.content
+        for text in (OLD, ours.replace(END, ""), "127.0.0.1 localhost\n", ""):
+            self.kernel.files[HOSTS] = FileState("file", text, 0o640)
+            self.assertEqual(len(self.journal.mend(lambda change: False)), 1, text)
+            self.assertIn(f"{BEGIN}\n{BERT}\n{END}\n", self.content)
+        self.kernel.files[HOSTS] = FileState("file", ours.replace(BERT, "10.74.0.9 boss"), 0o640)
+        self.assertEqual(self.journal.mend(lambda change: False), [])
+
     def test_killed(self) -> None:
         """The next run finds the block by its lines, whoever else wrote in the file meanwhile."""
         self.settle(bert="10.73.0.3")
