@@ -14,8 +14,8 @@ Rules, by preference, for IPv4 and IPv6 alike:
 
     BASE           oif DEVICE  -> main: sockets bound to a device that leads out leave by it
     BASE + 1       oif DEVICE  -> its table, where its default route is not in main
-    BASE + 2       from SOURCE -> its table: so do sockets bound to its address, and answers to who asked it
-    BASE + 3       fwmark      -> its table: and answers that somebody else has to give, see `morphnet.net.answers`
+    BASE + 2       fwmark      -> its table: so do answers to what came in by it, see `morphnet.net.answers`
+    BASE + 3       from SOURCE -> its table: and sockets bound to its address, and answers that have no mark
     BASE + 99      lookup table BASE
 
 No rule and no route is there for the server's address: all our own sockets are bound to their uplinks, and whoever
@@ -316,8 +316,8 @@ def provider_changes(
             changes += _table_of(provider, here, family, table)
             changes.append(Rule(family, base, MAIN, device=uplink.name))
             changes.append(Rule(family, base + 1, table, device=uplink.name))
-            changes += [Rule(family, base + 2, table, source=each) for each in addresses if each not in inner]
-            changes.append(Rule(family, base + 3, table, mark=table))
+            changes.append(Rule(family, base + 2, table, mark=table))  # first: two may have one address
+            changes += [Rule(family, base + 3, table, source=each) for each in addresses if each not in inner]
     return changes
 
 

@@ -30,7 +30,7 @@ from tests.lab.host_firewall import firewalls
 from tests.lab.host_machine import RESOLV, Seen, add_uplink, machine, mount_private, plug_in, snapshot
 from tests.lab.host_neighbours import neighbours_of_client, neighbours_of_gateway
 from tests.lab.host_rivals import client_and_rivals, gateway_and_rivals, nobody_fights, replaced_files
-from tests.lab.host_routes import address_inside_too, own_table, strange_routes, two_of_us
+from tests.lab.host_routes import address_inside_too, own_table, strange_routes, twins, two_of_us
 
 SERVER = "203.0.113.1"
 PARENT_MAC = b"\x02\0\0\0\0\x09"
@@ -331,6 +331,7 @@ CASES = (
     client_killed, server_killed, killed_anywhere, stopped, ways, strange_routes, two_of_us, own_table, hot_plug, flap,
     address_inside_too, gateway, resolv_files, hosts_files, client_and_rivals, gateway_and_rivals, replaced_files,
     neighbours_of_client, neighbours_of_gateway, firewalls, nobody_fights,
+    twins,
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -113,3 +113,18 @@ def address_inside_too(place: Path) -> Seen:
         seen.append([len(guards), bool(answers), sources])
     host.down()
     return {"seen": seen}
+
+
+def twins(place: Path) -> Seen:
+    """Two uplinks have one address: where an answer goes, by the mark of what came in; and without a mark."""
+    ip, _ = machine()
+    add_uplink(ip, "lte", "6")
+    shell(
+        "addr flush dev lte", "addr add 192.168.5.2/24 dev lte", "route add default via 192.168.5.1 dev lte metric 900"
+    )
+    host = Host(place / "journal")
+    up(host, WHOLE)
+    seen = [first_hop(ip, "8.8.8.8", src="192.168.5.2", mark=mark) for mark in (7301, 7302, 0)]
+    marked = bool(LinuxKernel().nft_outline("morphnet_morph0_answers"))
+    host.down()
+    return {"seen": seen, "marked": marked}

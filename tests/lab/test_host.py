@@ -129,6 +129,10 @@ class RoutingTests(SynchronousTestCase):
         own = {"answer": "lte", "bound": "lte", "marked": "lte", "anyone": "morph0"}
         self.assertEqual(observe("own_table"), {"found": own, "named": own})
 
+    def test_twins(self) -> None:
+        """Of two uplinks with one address each answers what came in by it."""
+        self.assertEqual(observe("twins"), {"seen": ["wan", "lte", "wan"], "marked": True})
+
     def test_address_inside_too(self) -> None:
         """An uplink with our inner address is neither guarded nor known by it, but by marks, as long as it is so."""
         seen = observe("address_inside_too")["seen"]

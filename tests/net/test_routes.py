@@ -127,8 +127,8 @@ class ProviderTests(SynchronousTestCase):
             self.assertIn(Route(prefix, BASE + 1, "wan", gateway), changes)
             self.assertIn(Rule(family, BASE, MAIN, device="wan"), changes)
             self.assertIn(Rule(family, BASE + 1, BASE + 1, device="wan"), changes)
-            self.assertIn(Rule(family, BASE + 2, BASE + 1, source=source), changes)
-            self.assertIn(Rule(family, BASE + 3, BASE + 1, mark=BASE + 1), changes)
+            self.assertIn(Rule(family, BASE + 3, BASE + 1, source=source), changes)
+            self.assertIn(Rule(family, BASE + 2, BASE + 1, mark=BASE + 1), changes)
 
     def test_server(self) -> None:
         """No address is led past the tunnel because it is the server's: whoever lies about that draws nothing out."""
