@@ -47,7 +47,7 @@ for order in sys.stdin:
     ledger.close()
     print(*told, flush=True)
 """
-_ORDERS = ("certificates", "add", "revoke", "other add", "other revoke", "other look")
+_ORDERS = ("certificates", "add", "revoke", "second", "other add", "other revoke", "other look")
 
 
 class _Other:
@@ -130,8 +130,9 @@ class LifeTests(TestCase):
 
     async def test_any_order(self) -> None:
         """
-        Read, issue and revoke, here and by another process that opens and closes the database each time, in every
-        order: nothing that either wrote is lost, and this process never writes into files that were removed.
+        Read, issue, revoke and try to open it a second time, here and by another process that opens and closes the
+        database each time, in every order: nothing that either wrote is lost, and this process never writes into files
+        that were removed.
         """
         other, names, revoked = self._other(), list[str](), set[str]()
         for number, order in enumerate(itertools.permutations(_ORDERS, 3)):
@@ -145,6 +146,8 @@ class LifeTests(TestCase):
                 match step:
                     case "add":
                         await self.store.add_certificate(CertificateRecord(name, name, "client", 1 << 32))
+                    case "second":
+                        self.assertRaises(BugError, Ledger, self.path)
                     case "revoke":
                         await self.store.revoke(oldest, 5)
                     case "other add" | "other revoke" | "other look":
