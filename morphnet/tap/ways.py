@@ -96,7 +96,7 @@ class Ways:
         """
         session, now = self.session, self._pump.now()
         for name, way in self._ways.items() if session is not None else ():
-            path = session.paths[way.path] if session is not None else None
+            path = session.paths.get(way.path) if session is not None else None
             if path and path.state is State.PROBING and now - max(path.since, path.moved_at) >= SEEK_AFTER:
                 self._mute.setdefault(name, set()).add(path.remote.host)
         if self._mute:
