@@ -216,6 +216,9 @@ def publish(config: ServerConfig, records: list[CertificateRecord]) -> None:
     :raises ConfigError: the CA is not here, or not good now.
     :raises HostError: the list cannot be written.
     """
+    book = signer_directory(config.state_dir)
+    with rights_of(book), Book(book).opened():
+        pass  # it is there, and of whom it belongs to, before the signer that root starts makes it root's
     signers = Signers(config.pki_dir, config.state_dir)
     rights = partial(rights_of, config.state_dir)
     cas = trusted_cas(config.pki_dir)

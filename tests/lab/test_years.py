@@ -137,8 +137,8 @@ class YearsTests(SynchronousTestCase):
             wait_for(f"all is renewed on day {days}: {self._ends()}", self._in_time(days), 40.0)
             if words:
                 self._pki(*words)
-                wait_for(f"all trust {cas} CA(s) from day {days} on", partial(self._trust, cas), 20.0)
-                wait_for("machines are under the newest", lambda: self._under_newest(self.anna, self.bert), 20.0)
+                wait_for(f"all trust {cas} CA(s) from day {days} on", partial(self._trust, cas), 40.0)
+                wait_for("machines are under the newest", lambda: self._under_newest(self.anna, self.bert), 40.0)
             self.assertEqual([each["text"] for each in self._told() if "refuse" in each["kind"]], [])
             self.assertEqual([each.status()["warnings"] for each in self._daemons()], [[]] * 5)
         self.assertTrue(self._under_newest(*self._daemons()))
