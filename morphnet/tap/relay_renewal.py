@@ -75,6 +75,7 @@ class RelayRenewal:
 
     def __init__(self, signatory: Signatory, clock: IReactorTime) -> None:
         self._signatory, self._clock = signatory, clock
+        self._waiting: WeakKeyDictionary[RelayLine, relaying.Renew] = WeakKeyDictionary()  # the last question of each
         self._asked_at: WeakKeyDictionary[RelayLine, float] = WeakKeyDictionary()
 
     async def own(self, request: signals.Renew) -> signals.Renewed:
@@ -82,12 +83,21 @@ class RelayRenewal:
         return await self._signatory.renew(read_description(request.certificate), request.csr)
 
     def asked(self, line: RelayLine, message: relaying.Renew) -> None:
-        """A guest wants its next certificate; whoever asks too often is not heard."""
-        now = self._clock.seconds()
-        if now - self._asked_at.get(line, float("-inf")) < REST:
+        """A guest wants its next certificate; whoever asks too often is heard later, and only its last question."""
+        waiting, now = line in self._waiting, self._clock.seconds()
+        rest = self._asked_at.get(line, float("-inf")) + REST - now
+        if waiting or rest > 0:
+            self._waiting[line] = message
+            if not waiting:
+                self._clock.callLater(rest, self._ask_again, line)
             return
         self._asked_at[line] = now
         Deferred.fromCoroutine(self._answer(line, message)).addErrback(self._failed, line.name)
+
+    def _ask_again(self, line: RelayLine) -> None:
+        message = self._waiting.pop(line, None)
+        if message is not None:
+            self.asked(line, message)
 
     async def _answer(self, line: RelayLine, message: relaying.Renew) -> None:
         present = read_description(message.certificate)
