@@ -1,10 +1,12 @@
 """
-Load by strangers, in full: figures E1 and E3.
+Load by strangers, in full: figures E1, E3 and E7.
 
-    python -m tests.bench.bench_load [E1] [E3]
+    python -m tests.bench.bench_load [E1] [E3] [E7]
 
 E1: 10 000 datagrams a second from spoofed addresses for 10 s, on a tunnel with 20 Mbit/s: goodput before and during,
     lost echoes, memory. Generator and wire share the machine's processors with both ends.
+E7: 3000 connections a second for 10 s, each from another address of one network, at a closed port and at the control
+    port: goodput and round trips in both, how long a client takes to come in.
 E3: 2000 sockets from 500 addresses sit on the control port, twice: handshakes of others meanwhile, until all are out.
 """
 
@@ -24,6 +26,8 @@ from tests.lab.street import CONTROL, DATA, Street, counter, descriptors, final,
 
 SECONDS = 10.0
 RATE = 20e6  # bit/s of the client's wire
+CLOSED = 9  # a port at which nobody listens
+CAME = ("control_half_open", "callers_waiting", "callers_turned_away")  # counters of callers
 
 
 def goodput(street: Street, seconds: float) -> dict[str, Any]:
@@ -86,7 +90,7 @@ def sat_upon() -> dict[str, Any]:
         memory, files, rounds = resident(pid), descriptors(pid), []
         for _ in range(2):
             crowd = street.stranger("crowd", SERVER, CONTROL, "--sockets", 2000, "--sources", 500, "--seconds", 70.0)
-            wait_for("they are there", lambda: counter(street.server, "control_half_open") >= 1000, 15.0)
+            wait_for("they are there", lambda: sum(counter(street.server, name) for name in CAME) >= 1000, 15.0)
             loud = handshakes(street)
             out = final(crowd, 80.0)
             rounds.append(
@@ -103,6 +107,30 @@ def sat_upon() -> dict[str, Any]:
         street.close()
 
 
+def called_upon() -> dict[str, Any]:
+    """Figure E7."""
+    street = Street(rate=RATE)
+    try:
+        client = street.vpn.join(settings={"uplinks": ["wan0"]})
+        street.tool("world", "transfer", "serve", "--port", 5000)
+        second = street.vpn.enrol("second", "desk")
+        goodput(street, 3.0)  # the rate of the path is found
+        found: dict[str, Any] = {}
+        for name, port in (("closed", CLOSED), ("control", CONTROL)):
+            calling, pid = street.stranger("call", SERVER, port, "--seconds", SECONDS), street.server.pid()
+            used, begun = processor(pid), time.monotonic()
+            found[name] = goodput(street, SECONDS - 2.0)
+            found[name]["cpu"] = (processor(pid) - used) / (time.monotonic() - begun)
+            found[name] |= final(calling, 30.0)
+        street.stranger("call", SERVER, CONTROL, "--seconds", SECONDS)
+        begun = time.monotonic()
+        second.start(wait=False)
+        wait_for("the second is in", lambda: second.answers() and "active" in second.states().values(), 30.0)
+        return found | {"in_after": time.monotonic() - begun, "states": client.states()}
+    finally:
+        street.close()
+
+
 def e1() -> Iterator[Measured]:
     """A flood of datagrams."""
     got = flooded()
@@ -111,6 +139,17 @@ def e1() -> Iterator[Measured]:
     yield Measured("E1", "answers to strangers", got["answers"], "", 0.0, "less")
     yield Measured("E1", "flood", got["per_second"], "datagrams/s")
     yield Measured("E1", "the server's processor", round(100 * got["server_cpu"]), "%")
+
+
+def e7() -> Iterator[Measured]:
+    """Callers without end."""
+    got = called_upon()
+    calm, loud = got["closed"], got["control"]
+    yield Measured("E7", "goodput falls by", round(100 * (1 - loud["mbit_s"] / calm["mbit_s"]), 1), "%", 10.0, "less")
+    yield Measured("E7", "round trips, p99, grow by", round(loud["p99"] - calm["p99"], 1), "ms", 5.0, "less")
+    yield Measured("E7", "a client is in after", round(got["in_after"], 1), "s", 5.0, "less")
+    yield Measured("E7", "callers", round(loud["called"] / SECONDS), "a second")
+    yield Measured("E7", "the server's processor, more", round(100 * (loud["cpu"] - calm["cpu"])), "%")
 
 
 def e3() -> Iterator[Measured]:
@@ -131,7 +170,7 @@ def main(arguments: list[str]) -> int:
         return CANNOT
     enter_lab("tests.bench.bench_load")
     broken = 0
-    for name, act in {"E1": e1, "E3": e3}.items():
+    for name, act in {"E1": e1, "E3": e3, "E7": e7}.items():
         if name in arguments or not arguments:
             for measured in act():
                 tell(measured)

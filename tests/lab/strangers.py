@@ -5,6 +5,7 @@ Those whom a server does not know, and what they do to it: `python -m tests.lab.
     forge HOST PORT      the same with ids seen on the wire that we stand beside (on the isp)
     crowd HOST PORT      sockets that connect and then sit there
     knock HOST PORT      one connection after the other from one address
+    call HOST PORT       connections at a rate, each from another address: half a TLS handshake, or not a byte
     junk HOST PORT       conversations that are not TLS 1.3, or stop halfway
 
 Each prints JSON lines; the last one sums up.
@@ -13,6 +14,7 @@ Each prints JSON lines; the last one sums up.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ipaddress
 import json
 import os
@@ -230,6 +232,40 @@ def knock(options: argparse.Namespace) -> None:
     say(**{"seconds": round(time.monotonic() - begun, 2), "p95_ms": round(1000 * p95, 1), **tally})
 
 
+def call(options: argparse.Namespace) -> None:
+    """Who is answered leaves, and so does who has been there for a second."""
+    be_the_crowd()
+    hello, tally, selector = _hello() if options.says else b"", Counter[str](), select.epoll()
+    doors: dict[int, tuple[socket.socket, float]] = {}  # the first to come first
+    begun = time.monotonic()
+    while (now := time.monotonic()) < begun + options.seconds:
+        for _ in range(min(50, int((now - begun) * options.rate) - tally["called"])):
+            door = socket.socket()
+            door.setblocking(False)
+            door.setsockopt(socket.IPPROTO_IP, 15, 1)  # IP_FREEBIND
+            door.bind((f"198.18.{tally['called'] % 251}.{tally['called'] % 241}", 0))
+            door.connect_ex((options.host, options.port))
+            tally["called"] += 1
+            doors[door.fileno()] = door, now
+            selector.register(door, select.EPOLLOUT | select.EPOLLET)
+        for number, event in selector.poll(0.001):
+            if event & select.EPOLLOUT and not event & (select.EPOLLERR | select.EPOLLHUP):
+                tally["connected"] += 1
+                with contextlib.suppress(OSError):
+                    doors[number][0].send(hello)
+        while doors and next(iter(doors.values()))[1] < now - 1.0:
+            doors.pop(next(iter(doors)))[0].close()
+    say(**tally)
+
+
+def _hello() -> bytes:
+    """What a client of TLS says first."""
+    out = ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        _anybody().wrap_bio(ssl.MemoryBIO(), out).do_handshake()
+    return out.read()
+
+
 def _anybody(version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -293,6 +329,7 @@ def main(arguments: list[str]) -> int:
         "forge": {"count": 1000},
         "crowd": {"sockets": 2000, "sources": 400, "seconds": 60.0},
         "knock": {"count": 100, "rate": 50.0},
+        "call": {"rate": 3000.0, "seconds": 5.0, "says": 1},
         "junk": {"patience": 1.0},
     }
     for act, defaults in numbers.items():
@@ -302,7 +339,8 @@ def main(arguments: list[str]) -> int:
         for name, default in defaults.items():
             command.add_argument(f"--{name}", type=type(default), default=default)
     options = parser.parse_args(arguments)
-    {"flood": flood, "forge": forge, "crowd": crowd, "knock": knock, "junk": junk}[options.act](options)
+    acts_by_name = {"flood": flood, "forge": forge, "crowd": crowd, "knock": knock, "call": call, "junk": junk}
+    acts_by_name[options.act](options)
     return 0
 
 

@@ -5,8 +5,18 @@ from __future__ import annotations
 import time
 
 from morphnet.lab.topologies import SERVER, WORLD
-from morphnet.lab.vpn import wait_for
-from tests.lab.street import CONTROL, DATA, StreetCase, counter, descriptors, final, resident, session_counter
+from morphnet.lab.vpn import Daemon, wait_for
+from tests.lab.street import (
+    CONTROL,
+    DATA,
+    StreetCase,
+    counter,
+    descriptors,
+    final,
+    resident,
+    session_counter,
+    until_active,
+)
 
 GROWTH = 16 << 20  # bytes, figure E1
 CROWDED = 96 << 20  # bytes: OpenSSL takes 70 KB for each of the 1024 that may sit there, and the C library keeps them
@@ -43,6 +53,35 @@ class FloodTests(StreetCase):
         self.assertEqual(session_counter(server, "forged"), 0)
         self.assertEqual(set(client.states().values()), {"active"})
         self.assert_quiet(server, client)
+
+    def test_callers(self) -> None:
+        """
+        Thousands who call from all addresses of a network (E7): traffic goes on, most of them never get to us, and a
+        client that comes then is in.
+        """
+        street = self.shared()
+        client, server = street.vpn.clients[0], street.server
+        memory = resident(server.pid())
+        for says in (1, 0):
+            before = self._met(server)
+            echoes = street.tool("client", "ping", "10.73.0.1", "--seconds", 5, "--grace", 2.0)
+            calling = street.stranger("call", SERVER, CONTROL, "--seconds", 6.0, "--says", says)
+            wait_for("a network is screened", lambda: counter(server, "blocks_screened") > 0, 5.0)
+            second = street.vpn.enrol("second", f"attic{says}")
+            second.start()
+            until_active(second, 10.0)
+            tally, pinged = final(calling, 30.0), final(echoes, 30.0)
+            self.assertLess(self._met(server) - before, 0.75 * tally["called"])
+            self.assertLessEqual(pinged["lost"], pinged["sent"] // 50)
+            second.stop()
+        self.assertEqual(set(client.states().values()), {"active"})
+        self.assertLess(resident(server.pid()) - memory, GROWTH)
+        self.assert_quiet(server, client)
+
+    @staticmethod
+    def _met(server: Daemon) -> int:
+        """Callers that the server had to do with."""
+        return sum(counter(server, name) for name in ("control_refused", "callers_turned_away", "control_half_open"))
 
     def test_knocking(self) -> None:
         """One address may call five times at once and 20 times a second; others are let in meanwhile."""
