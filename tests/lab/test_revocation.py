@@ -1,4 +1,4 @@
-"""What is revoked, with real processes: the CA's host runs a server, the relay is elsewhere."""
+"""What is revoked, or has expired, with real processes: the CA's host runs a server, the relay is elsewhere."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.lab.box import Box
 from morphnet.lab.topologies import Cable, End, Node, Route, Topology
 from morphnet.lab.vpn import Daemon, Vpn, wait_for
+from morphnet.pki import authority
+from morphnet.pki.files import load_authority, read_key, write_certificate
 from morphnet.store.ledger import DATABASE
 from tests.lab.case import NOT_HERE
 
@@ -19,6 +21,7 @@ SERVER, RELAY = "203.0.113.1", "203.0.113.5"
 HOSTS = {"server": SERVER, "meet": RELAY, "anna": "203.0.113.9", "bert": "203.0.113.13"}
 MANY = 10_000
 WITHIN = 5.0  # seconds
+LIFE = 30  # seconds
 
 
 def flat() -> Topology:
@@ -114,3 +117,14 @@ class RevocationTests(SynchronousTestCase):
         self.server.morphnet("pki", "revoke", "meet.example", "--dir", str(self.server.etc))
         self.until("anna has left", lambda: self.guests() == [], within=WITHIN)
         self.until("anna says why", lambda: "revoked" in self.anna.status()["relays"][0]["state"])
+
+    def test_expired(self) -> None:
+        """A session with a server, and a line to a relay, end when the certificate ends that they began with."""
+        self.patch(authority, "CLIENT_LIFETIME", LIFE)
+        ca, key = load_authority(self.server.etc / "pki"), read_key(self.anna.etc / "pki", "anna")
+        short = ca.client(key.public_key(), "anna", now=time.time(), addresses=["10.73.0.2"])
+        write_certificate(self.anna.etc / "pki", "anna", short)
+        self.anna.start()
+        self.until("anna is there", lambda: self.guests() == ["anna"], lambda: bool(self.server.session()))
+        self.until("anna is gone", lambda: self.guests() == [], lambda: not self.server.session(), within=2 * LIFE)
+        self.assertGreaterEqual(time.time(), short.not_valid_after_utc.timestamp())
