@@ -62,7 +62,7 @@ class ThreeTests(VillageCase):
         ping = self.ping(of="anna", at="bert")
         twin.start()
         try:
-            self.until("it is refused", lambda: "of that name" in twin.status()["relays"][0]["state"])
+            self.until("it is refused", lambda: "the same certificate" in twin.status()["relays"][0]["state"])
             rest(4.0)  # asked again by then
             self.assertEqual(twin.status()["peers"], [])
             self.none_lost(ping.end())
