@@ -6,9 +6,15 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.config import RedisPlace, RelayConfig, redis_place
+from morphnet.config import RedisPlace, RelayConfig, Tuning, redis_place
 from morphnet.configfile import loads
 from morphnet.errors import ConfigError
+
+
+class TuningTests(SynchronousTestCase):
+    def test_compression(self) -> None:
+        """Nothing is compressed unless somebody asks for it: beside a secret, lengths tell of it (VORACLE)."""
+        self.assertEqual(Tuning().compression, "off")
 
 
 class RedisTests(SynchronousTestCase):

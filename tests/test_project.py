@@ -23,6 +23,7 @@ TEXT = {"", ".py", ".md", ".toml", ".cfg", ".txt", ".tac", ".service", ".conf", 
 # Directories of one machine only: nothing here may depend on them. Spelled so that this file does not contain them.
 SOMEBODYS_OWN = re.compile(r"(?<![\w.])/(?:root|work|tmp/v|home/(?!user\b|alice\b)\w+|Users)/\w")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_TEST = re.compile(r"`(tests\.[\w.]+)`")
 _FENCE = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -55,6 +56,15 @@ def _broken_links(page: Path, text: str) -> Iterator[str]:
             yield f"{page.relative_to(ROOT)}: {link} does not exist"
         elif anchor and target.suffix == ".md" and anchor not in _anchors(target):
             yield f"{page.relative_to(ROOT)}: {link}: no such title"
+
+
+def _missing(name: str) -> bool:
+    """Whether a dotted name leads to nothing: a module, a class of tests or a test."""
+    try:
+        namedAny(name)
+    except (AttributeError, ImportError, ValueError):
+        return True
+    return False
 
 
 def _commands() -> Iterator[tuple[str, list[str]]]:
@@ -106,6 +116,14 @@ class DocumentTests(SynchronousTestCase):
         """No file depends on a directory that exists on one machine only."""
         found = [(file, SOMEBODYS_OWN.search(file.read_text(errors="replace"))) for file in _files()]
         self._none([f"{file.relative_to(ROOT)}: {match.group()}" for file, match in found if match])
+
+    def test_tests(self) -> None:
+        """Every test that a page names as proof is there."""
+        named = {(page, name) for page in _pages() for name in _TEST.findall(page.read_text())}
+        self.assertTrue(named)
+        self._none(
+            [f"{page.relative_to(ROOT)}: {name}: no such test" for page, name in sorted(named) if _missing(name)]
+        )
 
     def test_make_targets(self) -> None:
         """Every `make` in the docs has its target."""
