@@ -59,8 +59,7 @@ class AnswersTable:
         return self
 
     def apply(self, kernel: Kernel) -> None:
-        anew = [nft.add_table(self.name), nft.delete_table(self.name), nft.add_table(self.name)]
-        kernel.nft(nft.transaction([*anew, *answer_chains(self)]))
+        kernel.nft(nft.transaction([*nft.table_anew(self.name), *answer_chains(self)]))
 
     def undo(self, kernel: Kernel) -> None:
         kernel.nft(nft.transaction([nft.delete_table(self.name)]))

@@ -59,7 +59,7 @@ class NftTable:
         return self
 
     def apply(self, kernel: Kernel) -> None:
-        kernel.nft(nft.transaction([*table_anew(self.name), *chains(self)]))
+        kernel.nft(nft.transaction([*nft.table_anew(self.name), *chains(self)]))
 
     def undo(self, kernel: Kernel) -> None:
         kernel.nft(nft.transaction([nft.delete_table(self.name)]))
@@ -74,11 +74,6 @@ class NftTable:
     @property
     def label(self) -> str:
         return f"the nftables table {self.name}"
-
-
-def table_anew(name: str) -> list[bytes]:
-    """An empty table, whether there was one or not."""
-    return [nft.add_table(name), nft.delete_table(name), nft.add_table(name)]
 
 
 def chains(table: NftTable) -> list[bytes]:

@@ -168,6 +168,11 @@ def delete_table(name: str) -> bytes:
     return _request(_DELTABLE, 0, _text(1, name))
 
 
+def table_anew(name: str) -> list[bytes]:
+    """An empty table, whether there was one or not."""
+    return [add_table(name), delete_table(name), add_table(name)]
+
+
 def add_chain(table: str, name: str, kind: str, hook: int, priority: int) -> bytes:
     """`add chain inet TABLE NAME { type KIND hook HOOK priority PRIORITY; policy accept; }`"""
     hooked = _nest(4, _be32(1, hook), _be32(2, priority))
