@@ -49,7 +49,7 @@ class CertificateTests(StreetCase):
         ours = load_authority(street.server.etc / "pki")
         bad = {
             "expired": ours._sign("client", key.public_key(), ["desk"], now - 200, 100),
-            "not valid yet": ours.client(key.public_key(), "desk", now=now + DAY),
+            "not valid yet": ours.client(key.public_key(), "desk", now=now + 2 * DAY),
             "foreign CA": foreign().client(key.public_key(), "desk", now=now),
             "wrong usage": ours.server(key.public_key(), ["desk"], now=now),
             "not the certificate's": ours.client(key.public_key(), "chair", now=now),
