@@ -12,6 +12,7 @@ from morphnet.lab.vpn import INNER_SERVER, SERVER_NAME
 from tests.lab.case import DELAYS, RATES, LabCase, Plan, rest
 
 KILLS = 10
+STOPS = 4
 ISP = "203.0.113.254"  # where both uplinks lead
 # Answers every question for an address with the one that stands in a file.
 DNS = """
@@ -66,6 +67,19 @@ class RestartTests(LabCase):
         self.assertEqual(self.client.session()["inner"], inner)
         told = [each["text"] for each in self.client.happenings(begun) if each["kind"] == "control-up"]
         self.assertEqual(told, ["session begins"] * KILLS)
+
+    def test_server_is_stopped(self) -> None:
+        """Told to end and started again, some times: at most the echo in hand is lost, and none is answered twice."""
+        ping = self.ping()
+        for _ in range(STOPS):
+            rest(0.5)
+            self.server.stop()
+            self.server.start()
+            self.both_active()
+        rest(1.0)
+        told = ping.end()
+        self.lost_at_most(told, STOPS)
+        self.assertEqual(told["duplicates"], 0, told)
 
     def test_client_is_killed(self) -> None:
         """`kill -9` and a new start of the client: same addresses, and both directions flow."""
