@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from morphnet.cli.enrol import enter
 from morphnet.cli.joining import Membership
 from morphnet.cli.place import Place
+from morphnet.errors import HostError
 from morphnet.lab.vpn import BIN
 from morphnet.ops.manhole import ssh_config
 from morphnet.ops.places import FEED, KNOWN_HOSTS, MANHOLE, SSH_CONFIG
@@ -120,14 +121,14 @@ class JoinTests(RightsCase):
         self.assertEqual(len(made), 5)
 
     def test_moved_away(self) -> None:
-        """A directory for which a link is put while root works there leads root nowhere."""
+        """A directory for which a link is put while root works there leads root nowhere, and root is told so."""
 
         def away() -> None:
             self.place.pki_dir.rename(self.state / "was")
             self.place.pki_dir.symlink_to(self.secret)
             self.give(self.place.pki_dir)
 
-        self.assertRaises(OSError, self.joined, away)
+        self.assertRaises(HostError, self.joined, away)
         self.assertEqual(list(self.secret.iterdir()), [])
 
 
