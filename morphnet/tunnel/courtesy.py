@@ -15,6 +15,7 @@ FIRST = 9  # packets to an address at once
 AGAIN = 60.0  # seconds for one more
 FOR_A_QUESTION = 3  # packets for an authentic one that came from there: it may be forged by the peer alone
 KNOWN_FOR = 3600.0  # seconds since an answer from there
+MOST_PORTS = 4  # of one address that have FIRST packets of their own
 VOLLEYS = 8  # times that ports of an address are guessed, in so many seconds
 MOST_HOSTS = 8192  # remembered; when all are fresh, no other is asked
 FRESH = 600.0  # seconds
@@ -23,12 +24,13 @@ FRESH = 600.0  # seconds
 class _Host:
     """One address."""
 
-    __slots__ = ("at", "known_until", "left", "volleys")
+    __slots__ = ("at", "known_until", "left", "ports", "volleys")
 
     def __init__(self, now: float) -> None:
         self.left, self.at = float(FIRST), now
         self.known_until = float("-inf")
         self.volleys = 0
+        self.ports = dict[int, float]()  # that routers gave, by the peers' own word: packets left
 
 
 class Courtesy:
@@ -38,11 +40,21 @@ class Courtesy:
         self.refused = 0  # packets that were not sent
         self._hosts: OrderedDict[str, _Host] = OrderedDict()  # the one touched longest ago first
 
-    def take(self, host: str, now: float, count: int = 1) -> bool:
-        """Whether so many packets may go there now."""
+    def take(self, host: str, now: float, count: int = 1, port: int = 0) -> bool:
+        """
+        Whether so many packets may go there now.
+
+        :param port: one that a peer itself says its router gave it, else 0. It is not hidden by what was asked in vain
+            at that address before.
+        """
         known = self._touch(host, now)
         if known is not None and now < known.known_until:
             return True
+        if known is not None and port and (port in known.ports or len(known.ports) < MOST_PORTS):
+            left = known.ports.get(port, float(FIRST))
+            if left >= count:
+                known.ports[port] = left - count
+                return True
         if known is None or known.left < count:
             self.refused += count
             return False

@@ -19,7 +19,7 @@ from morphnet.tunnel.courtesy import Courtesy
 from morphnet.tunnel.events import Effects, WayFound
 from morphnet.tunnel.volley import Shot, Volley
 from morphnet.wire.batch import Arrival, Departure, Endpoint
-from morphnet.wire.places import LOCAL, NOT_FOR_UDP, OBSERVED, WITNESSED, Place, is_reachable
+from morphnet.wire.places import LOCAL, MAPPED, NOT_FOR_UDP, OBSERVED, WITNESSED, Place, is_reachable
 from morphnet.wire.probes import ANSWER, ASK, NONCE, TRANSACTION, Probe, ProbeKeys, open_probe, seal_probe
 
 TRIES = 7  # questions by one way, in one search
@@ -153,7 +153,7 @@ class Prober:
             del way.asked[next(iter(way.asked))]
         way.tries += 1
         way.next_at = now + FIRST_PAUSE * 1.5 ** (way.tries - 1) if way.tries < TRIES else float("inf")
-        if not self._courtesy.take(way.remote.host, now):
+        if not self._courtesy.take(way.remote.host, now, port=way.remote.port if way.kind == MAPPED else 0):
             self.counts["probes_withheld"] += 1
             return
         self._send(way.door, way.remote, Probe(ASK, transaction, "", 0), effects)

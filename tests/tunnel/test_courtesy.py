@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.tunnel.courtesy import AGAIN, FIRST, FOR_A_QUESTION, FRESH, KNOWN_FOR, MOST_HOSTS, VOLLEYS, Courtesy
+from morphnet.tunnel.courtesy import (
+    AGAIN,
+    FIRST,
+    FOR_A_QUESTION,
+    FRESH,
+    KNOWN_FOR,
+    MOST_HOSTS,
+    MOST_PORTS,
+    VOLLEYS,
+    Courtesy,
+)
 
 HOST, OTHER = "192.0.2.66", "192.0.2.67"
 
@@ -24,6 +34,14 @@ class CourtesyTests(SynchronousTestCase):
         self.assertEqual([self.taken(HOST, AGAIN * turn / 2 + 0.001) for turn in range(1, 7)], [0, 1] * 3)
         self.assertEqual(self.taken(HOST, 1e6), FIRST)
         self.assertLessEqual(FIRST + 1, 10)  # figure D17, in a minute
+
+    def test_ports_by_the_peers_own_word(self) -> None:
+        """A port that the peer's router gave it is asked, though all else there was in vain; a few ports, not many."""
+        self.taken(HOST, 0.0)
+        for port in range(1, MOST_PORTS + 5):
+            taken = sum(self.courtesy.take(HOST, 0.0, port=port) for _ in range(100))
+            self.assertEqual(taken, FIRST if port <= MOST_PORTS else 0)
+        self.assertEqual(self.taken(HOST, AGAIN), 1)
 
     def test_questions(self) -> None:
         """An authentic question is good for a few more, and never for more than at the beginning."""
