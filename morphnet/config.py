@@ -182,6 +182,14 @@ class RelayConfig:
             " nodes'; not needed where the CA's key is"
         },
     )
+    knock: str = field(
+        default="require",
+        metadata={
+            "help": "require, or allow callers that do not show they know the CA: nodes of before; they, and everybody"
+            " else, then see our certificate",
+            "choices": ("require", "allow"),
+        },
+    )
     trust: tuple[str, ...] = field(
         default=(), metadata={"help": "files with the CAs of other networks that may meet here, each for itself"}
     )
@@ -212,6 +220,14 @@ class ServerConfig:
     listen: tuple[str, ...] = field(default=("0.0.0.0", "::"), metadata={"help": "addresses to serve on"})
     control_port: int = field(default=CONTROL_PORT, metadata={"help": "TCP port of the control link"})
     data_port: int = field(default=DATA_PORT, metadata={"help": "UDP port of the data plane"})
+    knock: str = field(
+        default="require",
+        metadata={
+            "help": "require, or allow callers that do not show they know the CA: nodes of before; they, and everybody"
+            " else, then see our certificate",
+            "choices": ("require", "allow"),
+        },
+    )
     state_dir: Path = field(default=Path("/var/lib/morphnet"), metadata={"help": "database and journal"})
     run_dir: Path = field(default=Path("/run/morphnet"), metadata={"help": "sockets of the running process"})
     pki_dir: Path = field(default=Path("/etc/morphnet/pki"), metadata={"help": "CA and certificates"})

@@ -1,3 +1,4 @@
 The CA's key is in no process that listens to the network: each signature is made by a process of its own, with systemd as another user (`morph-signer.socket`; copy `tap/systemd/morph-signer*` and `morphnet.sysusers.conf` anew), under rules and a book of its own.
 `morphnet backup FILE` writes all of a network to one file while it runs, and `morphnet restore FILE` puts it back, here or elsewhere; nothing is overwritten without `--replace`, and nobody who was revoked comes in again. Without a backup, `morphnet restore --from-book` makes lost records from what the CA has signed.
 `morphnet pki rotate` goes over to another CA while everybody stays: a second one beside the first, announced to every machine, then alone (`--finish`).
+Strangers who call a server, a relay or a peer by TLS see no certificate and no name any more: a caller must show first that it knows the network's CA. While there are nodes of before, which cannot, set `knock = "allow"` on servers and relays.

@@ -14,10 +14,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from morphnet.errors import ConfigError, HostError, MalformedFrame, Refused
+from morphnet.net.complaints import Complaints
 from morphnet.net.control import PACE, ControlLink, Pace
 from morphnet.net.gate import Doorway, Gate
+from morphnet.net.knock import NO_KNOCK
 from morphnet.net.limits import LIMITS, Limits, Lobby, SourceLimiter, source_of
-from morphnet.net.tls import Complaints, Peer, ServerTls, same_name
+from morphnet.net.tls import Peer, ServerTls, same_name
 from morphnet.pki.authority import read_description
 from morphnet.wire.messages import phrase
 from morphnet.wire.revoking import Listing
@@ -311,6 +313,7 @@ class ControlServer:
             "control_evicted": self._lobby.evicted,
             "control_full": self._full,
             "control_refused": sum(self.complaints.counts.values()),
+            "control_no_knock": self.complaints.counts[NO_KNOCK],
         }
 
     def close(self, reason: str = "server stops") -> Deferred[None]:

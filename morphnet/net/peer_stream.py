@@ -15,9 +15,11 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from morphnet.errors import MalformedFrame, Refused
+from morphnet.net.complaints import Complaints
 from morphnet.net.gate import Doorway, Gate
+from morphnet.net.knock import NO_KNOCK
 from morphnet.net.limits import Limits, Lobby, SourceLimiter, source_of
-from morphnet.net.tls import Complaints, PeersTls, PeerTls, established, handshake_trouble
+from morphnet.net.tls import PeersTls, PeerTls, established, handshake_trouble
 from morphnet.net.websocket import Socket, client_factory, server_factory
 from morphnet.wire.batch import Arrival, Departure, Endpoint
 from morphnet.wire.relaying import bundle, unbundle
@@ -123,6 +125,7 @@ class StreamPort:
             "streams_half_open": len(self._lobby),
             "streams_limited": self._limiter.refused,
             "streams_refused": sum(self.complaints.counts.values()),
+            "streams_no_knock": self.complaints.counts[NO_KNOCK],
             "streams_failed": self._failed,
             **self.gate.counters(),
         }

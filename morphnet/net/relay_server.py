@@ -11,10 +11,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from morphnet.errors import MalformedFrame, Refused
+from morphnet.net.complaints import Complaints
 from morphnet.net.gate import Doorway, Gate
+from morphnet.net.knock import NO_KNOCK
 from morphnet.net.limits import LIMITS, Limits, Lobby, SourceLimiter, source_of
 from morphnet.net.proxied import Proxied
-from morphnet.net.tls import Complaints, Peer, ServerTls, established, handshake_trouble
+from morphnet.net.tls import Peer, ServerTls, established, handshake_trouble
 from morphnet.net.websocket import BACKLOG, Socket, server_factory
 from morphnet.rendezvous.registry import COME_AGAIN, Registry
 from morphnet.wire.messages import phrase
@@ -142,6 +144,7 @@ class RelayServer:
             "lines_limited": self._limiter.refused,
             "lines_full": self._full,
             "lines_refused": sum(self.complaints.counts.values()),
+            "lines_no_knock": self.complaints.counts[NO_KNOCK],
         }
 
     def close(self, reason: str = "relay stops") -> Deferred[None]:

@@ -7,7 +7,7 @@ Source: docs/protocol section 5; RFC 8446; RFC 5705 for the exporter.
 from __future__ import annotations
 
 import hmac
-from collections import Counter
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, cast
@@ -21,19 +21,20 @@ from service_identity import CertificateError, VerificationError
 from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator
-from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from morphnet.errors import ConfigError, Refused
+from morphnet.net.knock import NO_KNOCK, NONCE, is_knock, key_of, knock, signer_of
 from morphnet.pki.authority import INVITE_USAGE, Description, describe, network_of
 from morphnet.pki.unreadable import UNREADABLE
 from morphnet.wire.fields import is_address
 
 POST_QUANTUM = "X25519MLKEM768"  # what both ends offer first, draft-ietf-tls-ecdhe-mlkem
 _LABEL = b"EXPORTER-morphnet-data"
-_MOST_REASONS = 64  # counted apart; the rest is "other"
+_NO_AUTO_CHAIN = 0x8  # SSL_MODE_NO_AUTO_CHAIN, openssl/ssl.h
+_NOT_KNOWN = "one of a foreign CA, or no morphnet: it does not know our network"
 
 # X509_V_ERR_*, openssl/x509_vfy.h
 _WRONG_PURPOSE = 26
@@ -66,28 +67,6 @@ Peer = Description  # the other end, as its certificate says; `name` is the firs
 Revoked = Callable[[Peer], bool]  # whether a certificate is revoked: asked at every handshake, must not block
 
 
-class Complaints:
-    """Counts why peers were refused; says so at most once a second."""
-
-    _log = Logger()
-
-    def __init__(self, now: Callable[[], float]) -> None:
-        self.counts: Counter[str] = Counter()
-        self._now, self._said_at = now, float("-inf")
-        self._unsaid = 0
-
-    def add(self, reason: str) -> None:
-        """Count one more."""
-        if reason not in self.counts and len(self.counts) >= _MOST_REASONS:
-            reason = "other"
-        self.counts[reason] += 1
-        self._unsaid += 1
-        now = self._now()
-        if now - self._said_at >= 1.0:
-            self._log.info("refused {count} on the control port, last: {reason}", count=self._unsaid, reason=reason)
-            self._said_at, self._unsaid = now, 0
-
-
 class _Connection(Protocol):
     """What we use of OpenSSL.SSL.Connection (its published stubs are behind)."""
 
@@ -102,6 +81,8 @@ class _Outcome:
     peer: Peer | None = None
     trouble: str = ""
     network: str = ""  # of the CA that has signed
+    calls: bool = False  # we have called, and knocked
+    front: SSL.Context | None = None  # lives as long as the connection: OpenSSL goes on calling its callback
 
 
 # Not in the connection's app data: Twisted keeps its protocol there.
@@ -116,10 +97,8 @@ def _is_good_for(certificate: x509.Certificate, wanted: Iterable[x509.ObjectIden
     return any(each in usage for each in wanted)
 
 
-def _context(identity: Identity) -> SSL.Context:
-    """
-    :raises ConfigError: the identity is not usable.
-    """
+def _bare() -> SSL.Context:
+    """Our policy, without a certificate."""
     context = SSL.Context(SSL.TLS_METHOD)
     context.set_min_proto_version(SSL.TLS1_3_VERSION)
     context.set_max_proto_version(SSL.TLS1_3_VERSION)
@@ -128,17 +107,32 @@ def _context(identity: Identity) -> SSL.Context:
     context.set_options(SSL.OP_NO_TICKET)
     context.set_session_id(b"morphnet")
     context.set_verify_depth(0)  # our CA signs directly
+    # Or OpenSSL sends the CA along: the other end has it, and who only repeats a knock could make more of them with it.
+    context.set_mode(_NO_AUTO_CHAIN)
+    return context
+
+
+def _context(identity: Identity) -> tuple[SSL.Context, list[bytes], bytes]:
+    """
+    With the keys of the knocks that we take, and the key of ours.
+
+    :raises ConfigError: the identity is not usable.
+    """
+    context = _bare()
     store = context.get_cert_store()
     assert store is not None  # a fresh context has one
     try:
-        context.use_certificate(crypto.X509.from_cryptography(x509.load_pem_x509_certificate(identity.certificate)))
+        certificate = x509.load_pem_x509_certificate(identity.certificate)
+        cas = x509.load_pem_x509_certificates(identity.ca)
+        context.use_certificate(crypto.X509.from_cryptography(certificate))
         context.use_privatekey(crypto.PKey.from_cryptography_key(load_pem_private_key(identity.key, None)))  # type: ignore[arg-type, unused-ignore]
         context.check_privatekey()
-        for each in x509.load_pem_x509_certificates(identity.ca):
+        for each in cas:
             store.add_cert(crypto.X509.from_cryptography(each))
+        signer = signer_of(certificate, cas)
+        return context, [key_of(each) for each in cas], b"" if signer is None else key_of(signer)
     except (*UNREADABLE, SSL.Error, crypto.Error) as trouble:
         raise ConfigError(f"certificate, key or CA cannot be used ({type(trouble).__name__}): make them anew") from None
-    return context
 
 
 class _Side:
@@ -157,7 +151,7 @@ class _Side:
 
         :raises ConfigError: it is not usable.
         """
-        context = _context(identity)
+        context, self._takes, self._knocks = _context(identity)
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
         self._context, self._networks = context, identity.networks
 
@@ -178,9 +172,19 @@ class _Side:
             raise Refused("certificate revoked")
         return peer
 
-    def _connection(self) -> SSL.Connection:
+    def _called(self) -> SSL.Connection:
+        """Our end where somebody else has called."""
         connection = SSL.Connection(self._context, None)
         _outcomes[connection] = _Outcome()
+        connection.set_accept_state()
+        return connection
+
+    def _calling(self) -> SSL.Connection:
+        """Our end where we call: it knocks. Where nobody waits for that, the name means nothing."""
+        connection = SSL.Connection(self._context, None)
+        _outcomes[connection] = _Outcome(calls=True)
+        connection.set_tlsext_host_name(knock(self._knocks, os.urandom(NONCE)))
+        connection.set_connect_state()
         return connection
 
     def _verify(self, connection: SSL.Connection, shown: crypto.X509, trouble: int, depth: int, ok: int) -> bool:
@@ -208,10 +212,43 @@ class _Side:
         return True
 
 
+class _Hidden(_Side):
+    """
+    An end that strangers may call: it shows its certificate to whoever knocks. With the others the handshake fails for
+    want of one, before anything is shown or computed.
+    """
+
+    allows = False  # let those in as well who ask for no name, as nodes of before do
+
+    def use(self, identity: Identity) -> None:
+        """See _Side."""
+        super().use(identity)
+        self._front = _bare()
+        # Verification goes by what a connection began with.
+        self._front.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
+        self._front.set_tlsext_servername_callback(self._asked_for)
+
+    def _called(self) -> SSL.Connection:
+        connection = SSL.Connection(self._front, None)
+        _outcomes[connection] = _Outcome(front=self._front)
+        connection.set_accept_state()
+        return connection
+
+    def _asked_for(self, connection: SSL.Connection) -> None:
+        """A ClientHello has come, with a name or without; a second time if its first key share was of no use."""
+        name = connection.get_servername()
+        if self.allows if name is None else is_knock(name, self._takes):
+            connection.set_context(self._context)
+        else:
+            _outcomes[connection].trouble = NO_KNOCK
+
+
 @implementer(IOpenSSLServerConnectionCreator)
-class ServerTls(_Side):
+class ServerTls(_Hidden):
     """
     The server's end: lets in clients, invitations and relays that are not revoked.
+
+    :param knock: "require"; or "allow" those too who do not knock, while there are nodes that cannot.
     """
 
     # A relay asks for its next certificate, a server tells a relay what is revoked.
@@ -219,10 +256,12 @@ class ServerTls(_Side):
     # OpenSSL's alert for our own refusals is "internal error", which tells a revoked client nothing.
     explains = True
 
+    def __init__(self, identity: Identity, revoked: Revoked, knock: str = "require") -> None:
+        super().__init__(identity, revoked)
+        self.allows = knock == "allow"
+
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        connection = self._connection()
-        connection.set_accept_state()
-        return connection
+        return self._called()
 
     def judge(self, peer: Peer, certificate: x509.Certificate) -> None:
         """:raises Refused: a CA; which other kind may say what is the control port's and the relay's affair."""
@@ -243,10 +282,8 @@ class ClientTls(_Side):
         super().__init__(identity, revoked)
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        # No SNI: the server has one certificate, and the name would travel in clear.
-        connection = self._connection()
-        connection.set_connect_state()
-        return connection
+        # The server has one certificate, and its name would travel in clear: what is asked for is a knock.
+        return self._calling()
 
     def judge(self, peer: Peer, certificate: x509.Certificate) -> None:
         """:raises Refused: no server, or another one."""
@@ -276,14 +313,10 @@ class PeerTls(_Side):
         super().__init__(identity, revoked)
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        connection = self._connection()
-        connection.set_accept_state()
-        return connection
+        return self._called()
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        connection = self._connection()
-        connection.set_connect_state()
-        return connection
+        return self._calling()
 
     def judge(self, peer: Peer, certificate: x509.Certificate) -> None:
         """:raises Refused: no peer, or another one than was expected."""
@@ -296,9 +329,9 @@ class PeerTls(_Side):
         return same_name(name, self._peer)
 
 
-class PeersTls(PeerTls):
+class PeersTls(_Hidden, PeerTls):
     """
-    The end that any of several peers may call.
+    The end that any of several peers may call. One of before, that does not knock, is reached by UDP or a relay.
 
     :param known: asked at every handshake with the name that is shown; must not block.
     """
@@ -349,7 +382,9 @@ def handshake_trouble(connection: SSL.Connection | None, failure: Failure) -> st
     reason = failure.value
     if isinstance(reason, SSL.Error) and not isinstance(reason, SSL.SysCallError):
         queue = reason.args[0] if reason.args else ()
-        return str(queue[-1][2]) if queue else "TLS ended early"
+        text = str(queue[-1][2]) if queue else "TLS ended early"
+        knocked = connection is not None and _outcomes[connection].calls
+        return _NOT_KNOWN if knocked and "alert handshake failure" in text else text
     if failure.check(ConnectionDone) is not None:
         return "closed by the other side"
     return "connection lost"

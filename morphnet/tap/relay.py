@@ -91,7 +91,7 @@ class RelayService(RoleService):
         terms = Terms(config.max_nodes, config.node_rate, config.echo_port, config.echo_port + 1, renews)
         registry = self._registry(terms)
         self._node = node = RelayNode(config, registry)
-        tls = ServerTls(identity, self._is_revoked)
+        tls = ServerTls(identity, self._is_revoked, config.knock)
         cure = "the log says why it was not renewed"
         self._shows = AllShow(tls)
         self._renewal = own = Renewal(config.pki_dir, config.name, self._shows, time.time, self._identity, cure=cure)

@@ -81,7 +81,7 @@ class ServerService(RoleService):
             self._open_udp(number, host, node)
         scan = UplinkScan(excluded=(config.tun,))
         node.addresses = partial(served_addresses, scan, [door.host for door in node.doors])
-        tls = ServerTls(identity, node.is_revoked)
+        tls = ServerTls(identity, node.is_revoked, config.knock)
         cure = "the log says why; `morphnet pki renew` renews it now"
         node.renewal = renewal = Renewal(config.pki_dir, config.name, AllShow(tls, self._bearers), time.time, cure=cure)
         limits = replace(LIMITS, connections=min(LIMITS.connections, self.files * 3 // 8))

@@ -4,9 +4,9 @@ Those whom a server does not know, and what they do to it: `python -m tests.lab.
     flood HOST PORT      datagrams at the data port, from addresses that are not ours
     forge HOST PORT      the same with ids seen on the wire that we stand beside (on the isp)
     crowd HOST PORT      sockets that connect and then sit there
-    knock HOST PORT      one connection after the other from one address
+    knock HOST PORT      one connection after the other from one address, which ask for the name --name
     call HOST PORT       connections at a rate, each from another address: half a TLS handshake, or not a byte
-    junk HOST PORT       conversations that are not TLS 1.3, or stop halfway
+    junk HOST PORT       conversations that are not TLS 1.3, stop halfway, or show no certificate (one asks for --name)
 
 Each prints JSON lines; the last one sums up.
 """
@@ -222,7 +222,7 @@ def knock(options: argparse.Namespace) -> None:
             context = _anybody()
             door.settimeout(2.0)
             try:
-                with context.wrap_socket(door):
+                with context.wrap_socket(door, server_hostname=options.name or None):
                     tally["let in"] += 1
                     took.append(time.monotonic() - called)
             except (OSError, ssl.SSLError) as problem:
@@ -293,17 +293,26 @@ def junk(options: argparse.Namespace) -> None:
         time.sleep(0.1)  # within the limiter's rate
         with socket.create_connection((options.host, options.port), 2.0) as door:
             ends[name] = _end_of(door, said, options.patience)
-    for name, context in (("TLS 1.2", _anybody(ssl.TLSVersion.TLSv1_2)), ("no certificate", _anybody())):
+    callers: dict[str, tuple[ssl.SSLContext, str]] = {
+        "TLS 1.2": (_anybody(ssl.TLSVersion.TLSv1_2), ""),
+        "no name": (_anybody(), ""),
+        "any name": (_anybody(), "www.example.org"),
+        "no certificate": (_anybody(), options.name),
+    }
+    shown: list[str] = []  # who saw a certificate
+    for name, (context, asked) in callers.items():
         time.sleep(0.1)
         with socket.create_connection((options.host, options.port), 2.0) as door:
             door.settimeout(2.0)
             try:
-                with context.wrap_socket(door) as inside:
+                with context.wrap_socket(door, server_hostname=asked or None) as inside:
+                    if inside.getpeercert(binary_form=True):
+                        shown.append(name)
                     inside.recv(100)
                     ends[name] = "closed"
             except (ssl.SSLError, OSError) as problem:
                 ends[name] = str(getattr(problem, "reason", None) or problem)
-    say(ends=ends)
+    say(ends=ends, shown=shown)
 
 
 def _end_of(door: socket.socket, said: bytes, patience: float) -> str:
@@ -324,13 +333,13 @@ def main(arguments: list[str]) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="tests.lab.strangers")
     acts: Any = parser.add_subparsers(dest="act", required=True)
-    numbers: dict[str, dict[str, float]] = {
+    numbers: dict[str, dict[str, float | str]] = {
         "flood": {"rate": 10_000, "seconds": 5.0},
         "forge": {"count": 1000},
         "crowd": {"sockets": 2000, "sources": 400, "seconds": 60.0},
-        "knock": {"count": 100, "rate": 50.0},
+        "knock": {"count": 100, "rate": 50.0, "name": ""},
         "call": {"rate": 3000.0, "seconds": 5.0, "says": 1},
-        "junk": {"patience": 1.0},
+        "junk": {"patience": 1.0, "name": ""},
     }
     for act, defaults in numbers.items():
         command = acts.add_parser(act)

@@ -17,12 +17,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.lab import enter
 from morphnet.lab.box import Box
 from morphnet.lab.topologies import SERVER, WORLD, Cable, End, Node, Route, Topology, Way, Wire
 from morphnet.lab.vpn import Daemon, Settings, Vpn, last_line, wait_for
+from morphnet.net.knock import NONCE, key_of, knock
 
 NOT_HERE = enter.why_not() or (None if enter.privileged() else "not inside `python -m morphnet.lab.enter --`")
 CROWD = "198.18.0.0/16"  # all of them the stranger's (RFC 2544)
@@ -201,6 +203,12 @@ def settle(daemon: Daemon, values: Sequence[tuple[str, str]]) -> None:
 def log_lines(daemon: Daemon, word: str) -> list[str]:
     """The lines of a daemon's log with `word` in them."""
     return [line for line in daemon.log.read_text().splitlines() if word in line]
+
+
+def name_for(daemon: Daemon) -> str:
+    """A name that whoever knows the CA of a daemon may ask for in TLS."""
+    ca = x509.load_pem_x509_certificate((daemon.etc / "pki" / "ca.pem").read_bytes())
+    return knock(key_of(ca), os.urandom(NONCE)).decode()
 
 
 def read_json(path: Path) -> Any:

@@ -13,6 +13,7 @@ from tests.lab.street import (
     counter,
     descriptors,
     final,
+    name_for,
     resident,
     session_counter,
     until_active,
@@ -132,11 +133,14 @@ class SittersTests(StreetCase):
         """Whatever is not TLS 1.3 with a certificate is hung up on, said once a second at most, and nothing breaks."""
         street = self.shared()
         since = street.server.session()["since"]
-        ends = final(street.stranger("junk", SERVER, CONTROL), 30.0)["ends"]
+        unknown = counter(street.server, "control_no_knock")
+        told = final(street.stranger("junk", SERVER, CONTROL, "--name", name_for(street.server)), 30.0)
+        ends = told["ends"]
         self.assertEqual(ends.pop("nothing"), "left open")
         self.assertEqual({name: end for name, end in ends.items() if end in ("left open", "said nothing")}, {})
         self.assertIn("PROTOCOL", ends["TLS 1.2"].upper().replace(" ", "_"))
         self.assertIn("CERTIFICATE", ends["no certificate"].upper())
+        self.assertEqual(counter(street.server, "control_no_knock") - unknown, 2)
         self.assertEqual(street.server.session()["since"], since)
         self.assertEqual(street.ping("client"), 0)
         self.assert_quiet(street.server)

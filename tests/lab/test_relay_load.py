@@ -9,7 +9,7 @@ from typing import Any
 from morphnet.config import ECHO_PORT, RELAY_PORT
 from morphnet.lab.homes import RELAYS, Home
 from tests.lab.case import rest
-from tests.lab.street import descriptors, final, resident
+from tests.lab.street import descriptors, final, name_for, resident
 from tests.lab.village import Place, VillageCase
 
 GROWTH = 16 << 20  # bytes, figure E1
@@ -91,11 +91,13 @@ class StrangersTests(VillageCase):
         self.assertLess(resident(pid) - memory, CROWDED)
 
     def test_junk(self) -> None:
-        """Whatever is not TLS 1.3 with a certificate is hung up on, and nothing breaks."""
+        """Whatever is not TLS 1.3 with a certificate is hung up on, nothing breaks, and no stranger sees one."""
         self.until("they have met", lambda: self.all_are("relay"))
-        ends: dict[str, Any] = final(self.stranger("junk", RELAYS[0], RELAY_PORT), 30.0)["ends"]
+        told = final(self.stranger("junk", RELAYS[0], RELAY_PORT, "--name", name_for(self.relay)), 30.0)
+        ends: dict[str, Any] = told["ends"]
         self.assertEqual(ends.pop("nothing"), "left open")
         self.assertEqual({name: end for name, end in ends.items() if end in ("left open", "said nothing")}, {})
+        self.assertEqual((told["shown"], self.counter("lines_no_knock")), (["no certificate"], 2))  # who knocked
         self.assertEqual(self.ping("--count", "20").wait()["lost"], 0)
 
 

@@ -18,6 +18,7 @@ from tests.lab.street import (
     StreetCase,
     final,
     log_lines,
+    name_for,
     session_counter,
     settle,
     told,
@@ -107,9 +108,23 @@ class CertificateTests(StreetCase):
         """However many are refused, the log gets one line a second."""
         street = self.shared()
         before = len(log_lines(street.server, "refused"))
-        tally = final(street.stranger("knock", SERVER, CONTROL, "--count", 40, "--rate", 15.0), 20.0)
+        words = "--count", 40, "--rate", 15.0, "--name", name_for(street.server)
+        tally = final(street.stranger("knock", SERVER, CONTROL, *words), 20.0)
         self.assertGreater(tally["let in"], 30)
         self.assertLessEqual(len(log_lines(street.server, "refused")) - before, tally["seconds"] + 1)
+
+
+class HiddenTests(StreetCase):
+    rootless = False  # nothing of it depends on who one is
+
+    def test_server(self) -> None:
+        """A stranger sees no certificate, whether it asks for a name or not; who knows the CA sees one."""
+        street = self.shared()
+        told = final(street.stranger("junk", SERVER, CONTROL, "--name", name_for(street.server)), 30.0)
+        self.assertEqual(told["shown"], ["no certificate"])
+        for name in ("no name", "any name"):
+            self.assertIn("HANDSHAKE", told["ends"][name].upper())
+        self.assertEqual([line for line in log_lines(street.server, "knock") if "refused" in line], [])
 
 
 class RevocationTests(StreetCase):

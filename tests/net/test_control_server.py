@@ -200,7 +200,7 @@ class StrangerTests(PortTestCase):
 
     def test_group(self) -> None:
         """A handshake without ML-KEM goes no further than that (figure D8)."""
-        self.gateway.tls._context.set_tmp_ecdh(crypto.get_elliptic_curve("prime256v1"))
+        self.gateway.tls._front.set_tmp_ecdh(crypto.get_elliptic_curve("prime256v1"))
         ((outcome, reason),) = self.healthy().heard
         self.assertEqual((outcome, reason), ("failed", "key exchange is not post-quantum"))
         self.assertEqual(self.office.hellos, [])

@@ -159,7 +159,7 @@ class StrangerTests(PortTestCase):
 
     def test_group(self) -> None:
         """A handshake without ML-KEM goes no further than that."""
-        self.tls._context.set_tmp_ecdh(crypto.get_elliptic_curve("prime256v1"))
+        self.tls._front.set_tmp_ecdh(crypto.get_elliptic_curve("prime256v1"))
         self.assertEqual(self.healthy(), [("failed", "key exchange is not post-quantum")])
         self.net.pass_by(3)
         self.assertEqual((self.registry.guests, self.relay.counters()["lines"]), ([], 0))

@@ -10,8 +10,6 @@ from typing import cast
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from OpenSSL import SSL, crypto
-from twisted.internet.task import Clock
-from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -20,7 +18,6 @@ from morphnet.errors import ConfigError, Refused
 from morphnet.net.tls import (
     POST_QUANTUM,
     ClientTls,
-    Complaints,
     Identity,
     Peer,
     ServerTls,
@@ -231,7 +228,7 @@ class HandshakeTests(SynchronousTestCase):
     def test_group_required(self) -> None:
         """A handshake without ML-KEM is refused by both ends, unless they are told to allow it."""
         there = ServerTls(self.server_identity, self.is_revoked)
-        there._context.set_tmp_ecdh(crypto.get_elliptic_curve("prime256v1"))  # the only way to offer less
+        there._front.set_tmp_ecdh(crypto.get_elliptic_curve("prime256v1"))  # the only way to offer less
         client, _ = self.ends()
         server = there.serverConnectionForTLS(NOBODY)
         self.assertEqual(shake(client, server), {})
@@ -298,28 +295,3 @@ class HandshakeTests(SynchronousTestCase):
         self.assertTrue(same_name("laptop", "laptop"))
         self.assertFalse(same_name("laptop", "laptoP"))
         self.assertFalse(same_name("läptop", "laptop"))
-
-
-class ComplaintsTests(SynchronousTestCase):
-    """Refusals are counted, and told at most once a second."""
-
-    def test_once_a_second(self) -> None:
-        """A thousand refusals in a second make one line; the next second's line counts them."""
-        clock, lines = Clock(), list[LogEvent]()
-        keep = cast(ILogObserver, lines.append)
-        globalLogPublisher.addObserver(keep)
-        self.addCleanup(globalLogPublisher.removeObserver, keep)
-        complaints = Complaints(clock.seconds)
-        for _ in range(1000):
-            complaints.add("certificate expired")
-        clock.advance(1)
-        complaints.add("certificate revoked")
-        self.assertEqual([line["count"] for line in lines if "count" in line], [1, 1000])
-        self.assertEqual(complaints.counts["certificate expired"], 1000)
-
-    def test_bounded(self) -> None:
-        """The table of reasons does not grow without end."""
-        complaints = Complaints(Clock().seconds)
-        for number in range(1000):
-            complaints.add(f"reason {number}")
-        self.assertLess(len(complaints.counts), 100)
