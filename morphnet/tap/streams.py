@@ -135,12 +135,13 @@ class Streams:
     def places(self) -> list[Place]:
         """
         Where we listen, and where that may be seen from outside: at the address that a relay sees us at, by the same
-        port, which is so where a router lets strangers in, or answers, and keeps ports.
+        port, which is so where a router lets strangers in, or answers, and keeps ports. That address is told as one of
+        our lines as well: a relay that speaks of a private one is not believed, we are.
         """
         ports = {source.address: port.getHost().port for source, port in self._listening.items()}  # type: ignore[attr-defined]
         found = {Place(STREAM, *each): None for each in ports.items()}
         lines = [(ports[local], line.host) for local, line in self._mesh.relays.lines() if local in ports]
-        return list(found | {Place(STREAM, host, port): None for port, host in lines})
+        return list(found | {Place(kind, host, port): None for port, host in lines for kind in (STREAM, LINE)})
 
     def of_door(self, number: int) -> PeerStream | None:
         """The stream that is that door."""
@@ -198,7 +199,7 @@ class Streams:
 
     def _may_call(self, there: Endpoint) -> bool:
         """Whether one more call may go there, which the peer or a relay has named."""
-        return self._mesh.courtesy.take(there.host, self._mesh.pump.now(), SYNS)
+        return self._mesh.courtesy.take(there.host, self._mesh.pump.now(), SYNS, there.port)
 
     def _call(self, reaching: _Reaching, tls: PeerTls, source: Source, there: Endpoint) -> None:
         """From any port, so that it does not stand in the way of the meeting."""

@@ -15,22 +15,43 @@ FIRST = 9  # packets to an address at once
 AGAIN = 60.0  # seconds for one more
 FOR_A_QUESTION = 3  # packets for an authentic one that came from there: it may be forged by the peer alone
 KNOWN_FOR = 3600.0  # seconds since an answer from there
-MOST_PORTS = 4  # of one address that have FIRST packets of their own
+MOST_PORTS = 8  # of one address that have FIRST packets of their own
 VOLLEYS = 8  # times that ports of an address are guessed, in so many seconds
 MOST_HOSTS = 8192  # remembered; when all are fresh, no other is asked
 FRESH = 600.0  # seconds
 
 
-class _Host:
-    """One address."""
+class _Budget:
+    """Packets that may go somewhere."""
 
-    __slots__ = ("at", "known_until", "left", "ports", "volleys")
+    __slots__ = ("at", "left")
 
     def __init__(self, now: float) -> None:
         self.left, self.at = float(FIRST), now
+
+    def refill(self, now: float) -> None:
+        """As time has passed."""
+        self.left = min(float(FIRST), self.left + max(0.0, now - self.at) / AGAIN)
+        self.at = now
+
+    def take(self, count: int) -> bool:
+        """So many of them, or none."""
+        if self.left < count:
+            return False
+        self.left -= count
+        return True
+
+
+class _Host(_Budget):
+    """One address."""
+
+    __slots__ = ("known_until", "ports", "volleys")
+
+    def __init__(self, now: float) -> None:
+        super().__init__(now)
         self.known_until = float("-inf")
         self.volleys = 0
-        self.ports = dict[int, float]()  # that routers gave, by the peers' own word: packets left
+        self.ports = dict[int, _Budget]()  # by the peers' own word
 
 
 class Courtesy:
@@ -44,22 +65,16 @@ class Courtesy:
         """
         Whether so many packets may go there now.
 
-        :param port: one that a peer itself says its router gave it, else 0. It is not hidden by what was asked in vain
-            at that address before.
+        :param port: one of which a peer itself says that it is there (mapped by its router, or of TCP), else 0. It is
+            not hidden by what was asked in vain at that address before.
         """
         known = self._touch(host, now)
         if known is not None and now < known.known_until:
             return True
-        if known is not None and port and (port in known.ports or len(known.ports) < MOST_PORTS):
-            left = known.ports.get(port, float(FIRST))
-            if left >= count:
-                known.ports[port] = left - count
-                return True
-        if known is None or known.left < count:
-            self.refused += count
-            return False
-        known.left -= count
-        return True
+        if known is not None and (self._of_port(known, port, now).take(count) or known.take(count)):
+            return True
+        self.refused += count
+        return False
 
     def volley(self, host: str, now: float) -> bool:
         """Whether its ports may be guessed once more."""
@@ -84,6 +99,15 @@ class Courtesy:
     def __len__(self) -> int:
         return len(self._hosts)
 
+    @staticmethod
+    def _of_port(known: _Host, port: int, now: float) -> _Budget:
+        """That of a port, or of the whole address."""
+        if port and port not in known.ports and len(known.ports) < MOST_PORTS:
+            known.ports[port] = _Budget(now)
+        own = known.ports.get(port, known)
+        own.refill(now)
+        return own
+
     def _touch(self, host: str, now: float) -> _Host | None:
         known = self._hosts.get(host)
         if known is None:
@@ -93,7 +117,6 @@ class Courtesy:
                     return None
                 del self._hosts[oldest]
             known = self._hosts[host] = _Host(now)
-        known.left = min(float(FIRST), known.left + max(0.0, now - known.at) / AGAIN)
-        known.at = now
+        known.refill(now)
         self._hosts.move_to_end(host)
         return known

@@ -151,13 +151,14 @@ class SearchTests(StreamsTestCase):
 
 class PlacesTests(StreamsTestCase):
     def test_places(self) -> None:
-        """We are where we listen, and where relays see our line from, by the same port."""
+        """We are where we listen, and where relays see our line from, by the same port; and that is a line of ours."""
         self.anna.relays.lines = lambda: [
             (HOSTS["anna"], Place(LINE, "203.0.113.9", 50000)),
             ("10.0.0.1", Place(LINE, "203.0.113.10", 50000)),
         ]
         ours, outside = Place(STREAM_PLACE, HOSTS["anna"], 4711), Place(STREAM_PLACE, "203.0.113.9", 4711)
-        self.assertEqual(self.anna.streams.places(), [ours, outside])
+        line = Place(LINE, "203.0.113.9", 4711)
+        self.assertEqual(self.anna.streams.places(), [ours, outside, line])
 
     def test_address_is_gone(self) -> None:
         """With an address its listener goes, and what leads by it."""

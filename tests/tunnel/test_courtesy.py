@@ -36,12 +36,12 @@ class CourtesyTests(SynchronousTestCase):
         self.assertLessEqual(FIRST + 1, 10)  # figure D17, in a minute
 
     def test_ports_by_the_peers_own_word(self) -> None:
-        """A port that the peer's router gave it is asked, though all else there was in vain; a few ports, not many."""
+        """A port of which the peer itself says that it is there is asked, though all else was in vain; but few."""
         self.taken(HOST, 0.0)
         for port in range(1, MOST_PORTS + 5):
             taken = sum(self.courtesy.take(HOST, 0.0, port=port) for _ in range(100))
             self.assertEqual(taken, FIRST if port <= MOST_PORTS else 0)
-        self.assertEqual(self.taken(HOST, AGAIN), 1)
+        self.assertEqual((self.taken(HOST, AGAIN), self.courtesy.take(HOST, AGAIN, port=1)), (1, True))
 
     def test_questions(self) -> None:
         """An authentic question is good for a few more, and never for more than at the beginning."""
