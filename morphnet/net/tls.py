@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import os
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, cast
@@ -33,6 +34,7 @@ from morphnet.wire.fields import is_address
 
 POST_QUANTUM = "X25519MLKEM768"  # what both ends offer first, draft-ietf-tls-ecdhe-mlkem
 _LABEL = b"EXPORTER-morphnet-data"
+_CLOSE_NOTIFY = b"\x15\x03\x03\x00\x02\x01\x00"  # alert, RFC 8446 section 6.1
 _NO_AUTO_CHAIN = 0x8  # SSL_MODE_NO_AUTO_CHAIN, openssl/ssl.h
 _NOT_KNOWN = "one of a foreign CA, or no morphnet: it does not know our network"
 
@@ -83,6 +85,7 @@ class _Outcome:
     network: str = ""  # of the CA that has signed
     calls: bool = False  # we have called, and knocked
     front: SSL.Context | None = None  # lives as long as the connection: OpenSSL goes on calling its callback
+    goodbye: Callable[[], None] = lambda: None  # to one who does not knock
 
 
 # Not in the connection's app data: Twisted keeps its protocol there.
@@ -172,7 +175,7 @@ class _Side:
             raise Refused("certificate revoked")
         return peer
 
-    def _called(self) -> SSL.Connection:
+    def _called(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Our end where somebody else has called."""
         connection = SSL.Connection(self._context, None)
         _outcomes[connection] = _Outcome()
@@ -212,6 +215,23 @@ class _Side:
         return True
 
 
+def _goodbye(protocol: TLSMemoryBIOProtocol) -> Callable[[], None]:
+    """
+    Ends a conversation as if there had been nothing to say, before OpenSSL says why it ends it: what scans the world
+    then sees a connection that was closed, not a server that is picky about names.
+
+    :param protocol: held weakly: it holds the connection, of which the outcome must not keep hold.
+    """
+    there = weakref.ref(protocol) if protocol is not None else lambda: None
+
+    def say() -> None:
+        speaker = there()
+        if speaker is not None and speaker.transport is not None:
+            speaker.transport.write(_CLOSE_NOTIFY)
+
+    return say
+
+
 class _Hidden(_Side):
     """
     An end that strangers may call: it shows its certificate to whoever knocks. With the others the handshake fails for
@@ -228,9 +248,9 @@ class _Hidden(_Side):
         self._front.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
         self._front.set_tlsext_servername_callback(self._asked_for)
 
-    def _called(self) -> SSL.Connection:
+    def _called(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         connection = SSL.Connection(self._front, None)
-        _outcomes[connection] = _Outcome(front=self._front)
+        _outcomes[connection] = _Outcome(front=self._front, goodbye=_goodbye(protocol))
         connection.set_accept_state()
         return connection
 
@@ -240,7 +260,9 @@ class _Hidden(_Side):
         if self.allows if name is None else is_knock(name, self._takes):
             connection.set_context(self._context)
         else:
-            _outcomes[connection].trouble = NO_KNOCK
+            outcome = _outcomes[connection]
+            outcome.trouble = NO_KNOCK
+            outcome.goodbye()
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -261,7 +283,7 @@ class ServerTls(_Hidden):
         self.allows = knock == "allow"
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        return self._called()
+        return self._called(tlsProtocol)
 
     def judge(self, peer: Peer, certificate: x509.Certificate) -> None:
         """:raises Refused: a CA; which other kind may say what is the control port's and the relay's affair."""
@@ -313,7 +335,7 @@ class PeerTls(_Side):
         super().__init__(identity, revoked)
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        return self._called()
+        return self._called(tlsProtocol)
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         return self._calling()
