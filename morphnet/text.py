@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import re
 
 LONGEST_NAME = 63  # characters of a machine's name; it is a common name (at most 64) and may be one DNS label
@@ -50,3 +51,8 @@ def is_occupied(text: str) -> bool:
     """Whether it means something on every machine already."""
     labels = text.lower().removesuffix(".").split(".")
     return labels[-1] in _OCCUPIED or labels[0] in _OCCUPIED
+
+
+def same_name(one: str, other: str) -> bool:
+    """Whether two names are equal, in a time that does not tell where they differ."""
+    return hmac.compare_digest(one.encode(), other.encode())

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.text import is_machine, is_number, printable
+from morphnet.text import is_machine, is_number, printable, same_name
 
 
 class PrintableTests(SynchronousTestCase):
@@ -69,3 +69,9 @@ class NameTests(SynchronousTestCase):
     def test_no_address(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
         """No machine shows itself as an address."""
         self.assertFalse(is_machine(str(address)))
+
+    def test_same_name(self) -> None:
+        """Names are compared whole, and any text may be compared."""
+        self.assertTrue(same_name("laptop", "laptop"))
+        self.assertFalse(same_name("laptop", "laptoP"))
+        self.assertFalse(same_name("läptop", "laptop"))

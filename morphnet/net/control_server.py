@@ -19,8 +19,9 @@ from morphnet.net.control import PACE, ControlLink, Pace
 from morphnet.net.gate import Doorway, Gate
 from morphnet.net.knock import NO_KNOCK
 from morphnet.net.limits import LIMITS, Limits, Lobby, SourceLimiter, source_of
-from morphnet.net.tls import Peer, ServerTls, same_name
+from morphnet.net.tls import Peer, ServerTls
 from morphnet.pki.authority import read_description
+from morphnet.text import same_name
 from morphnet.wire.messages import phrase
 from morphnet.wire.revoking import Listing
 from morphnet.wire.signals import (

@@ -12,16 +12,19 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Iterable
+import weakref
+from collections.abc import Callable, Iterable
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 from morphnet.pki.unreadable import UNREADABLE
 
 NO_KNOCK = "no knock"  # why somebody is refused
 _LABEL = b"morphnet knock"
+_CLOSE_NOTIFY = b"\x15\x03\x03\x00\x02\x01\x00"  # alert, RFC 8446 section 6.1
 NONCE, _MAC = 8, 12  # bytes; 96 bits that nobody can try faster than a handshake
 # As any host's name: nobody asks the DNS for it, and with so many random letters it is no one's.
 _SUFFIX = ".net"
@@ -80,6 +83,23 @@ def is_knock(name: bytes, keys: Iterable[bytes]) -> bool:
         return False
     nonce, mac = said[:NONCE], said[NONCE:]
     return sum(hmac.compare_digest(mac, _mac(key, nonce)) for key in keys) > 0
+
+
+def goodbye(protocol: TLSMemoryBIOProtocol) -> Callable[[], None]:
+    """
+    Ends a conversation as if there had been nothing to say, before OpenSSL says why it ends it: what scans the world
+    then sees a connection that was closed, not a server that is picky about names.
+
+    :param protocol: held weakly: it holds the connection, of which the outcome must not keep hold.
+    """
+    there = weakref.ref(protocol) if protocol is not None else lambda: None
+
+    def say() -> None:
+        speaker = there()
+        if speaker is not None and speaker.transport is not None:
+            speaker.transport.write(_CLOSE_NOTIFY)
+
+    return say
 
 
 def _mac(key: bytes, nonce: bytes) -> bytes:

@@ -6,9 +6,7 @@ Source: docs/protocol section 5; RFC 8446; RFC 5705 for the exporter.
 
 from __future__ import annotations
 
-import hmac
 import os
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, cast
@@ -27,14 +25,14 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from morphnet.errors import ConfigError, Refused
-from morphnet.net.knock import NO_KNOCK, NONCE, is_knock, key_of, knock, signer_of
+from morphnet.net.knock import NO_KNOCK, NONCE, goodbye, is_knock, key_of, knock, signer_of
 from morphnet.pki.authority import INVITE_USAGE, Description, describe, network_of
 from morphnet.pki.unreadable import UNREADABLE
+from morphnet.text import same_name
 from morphnet.wire.fields import is_address
 
 POST_QUANTUM = "X25519MLKEM768"  # what both ends offer first, draft-ietf-tls-ecdhe-mlkem
 _LABEL = b"EXPORTER-morphnet-data"
-_CLOSE_NOTIFY = b"\x15\x03\x03\x00\x02\x01\x00"  # alert, RFC 8446 section 6.1
 _NO_AUTO_CHAIN = 0x8  # SSL_MODE_NO_AUTO_CHAIN, openssl/ssl.h
 _NOT_KNOWN = "one of a foreign CA, or no morphnet: it does not know our network"
 
@@ -215,23 +213,6 @@ class _Side:
         return True
 
 
-def _goodbye(protocol: TLSMemoryBIOProtocol) -> Callable[[], None]:
-    """
-    Ends a conversation as if there had been nothing to say, before OpenSSL says why it ends it: what scans the world
-    then sees a connection that was closed, not a server that is picky about names.
-
-    :param protocol: held weakly: it holds the connection, of which the outcome must not keep hold.
-    """
-    there = weakref.ref(protocol) if protocol is not None else lambda: None
-
-    def say() -> None:
-        speaker = there()
-        if speaker is not None and speaker.transport is not None:
-            speaker.transport.write(_CLOSE_NOTIFY)
-
-    return say
-
-
 class _Hidden(_Side):
     """
     An end that strangers may call: it shows its certificate to whoever knocks. With the others the handshake fails for
@@ -250,7 +231,7 @@ class _Hidden(_Side):
 
     def _called(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         connection = SSL.Connection(self._front, None)
-        _outcomes[connection] = _Outcome(front=self._front, goodbye=_goodbye(protocol))
+        _outcomes[connection] = _Outcome(front=self._front, goodbye=goodbye(protocol))
         connection.set_accept_state()
         return connection
 
@@ -390,11 +371,6 @@ def exporter(connection: SSL.Connection, context: bytes, length: int = 64) -> by
     Source: RFC 8446 section 7.5.
     """
     return bytes(cast(_Connection, connection).export_keying_material(_LABEL, length, context))
-
-
-def same_name(one: str, other: str) -> bool:
-    """Whether two names are equal, in a time that does not tell where they differ."""
-    return hmac.compare_digest(one.encode(), other.encode())
 
 
 def handshake_trouble(connection: SSL.Connection | None, failure: Failure) -> str:

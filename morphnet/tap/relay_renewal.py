@@ -16,9 +16,10 @@ from morphnet.errors import ConfigError, Refused
 from morphnet.net import control_client
 from morphnet.net.dial import Destination
 from morphnet.net.relay_server import RelayLine
-from morphnet.net.tls import ClientTls, Identity, Peer, same_name
+from morphnet.net.tls import ClientTls, Identity, Peer
 from morphnet.pki.authority import read_description
 from morphnet.pki.names import split_address
+from morphnet.text import same_name
 from morphnet.wire import relaying, signals
 
 REST = 10.0  # seconds between two questions of one guest that are looked at

@@ -25,7 +25,6 @@ from morphnet.net.tls import (
     exporter,
     handshake_trouble,
     is_certificate_alert,
-    same_name,
 )
 from morphnet.pki.authority import Authority, as_pem, network_of
 from morphnet.pki.files import key_pem
@@ -289,9 +288,3 @@ class HandshakeTests(SynchronousTestCase):
     def test_key_is_not_shown(self) -> None:
         """An identity does not print its key."""
         self.assertNotIn("key", repr(self.client_identity))
-
-    def test_names(self) -> None:
-        """Names are compared whole, and any text may be compared."""
-        self.assertTrue(same_name("laptop", "laptop"))
-        self.assertFalse(same_name("laptop", "laptoP"))
-        self.assertFalse(same_name("läptop", "laptop"))
