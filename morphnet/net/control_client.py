@@ -10,13 +10,14 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IAddress, IProtocolFactory, IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
 from morphnet.errors import MalformedFrame, PeerError, Refused
 from morphnet.net.control import PACE, ControlLink, Pace
 from morphnet.net.dial import Destination, Dial, Net, phrase_of
 from morphnet.net.tls import ClientTls, Peer, is_certificate_alert
+from morphnet.net.tlstransport import TlsFactory
 from morphnet.wire.revoking import Listing
 from morphnet.wire.signals import (
     Drain,
@@ -195,7 +196,7 @@ async def _call(dial: Dial, tls: ClientTls, clock: IReactorTime, make: Callable[
 
     :raises NoLink: nobody there.
     """
-    factory = TLSMemoryBIOFactory(tls, True, cast(IProtocolFactory, _Links(make)), clock)
+    factory = TlsFactory(tls, True, cast(IProtocolFactory, _Links(make)), clock)
     try:
         protocol = await dial.connect(cast(IProtocolFactory, factory))
     except CancelledError:

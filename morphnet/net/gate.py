@@ -20,11 +20,12 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
 )
 from twisted.logger import Logger
-from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 from morphnet.net.blocks import Block, Blocks, Loudness
 from morphnet.net.control import host_of
 from morphnet.net.limits import TimeShare
+from morphnet.net.tlstransport import TlsFactory, TlsTransport
 
 WAITING = 256  # callers that may wait at a time
 PATIENCE = 5.0  # seconds that one may wait; it tries again by itself
@@ -198,7 +199,7 @@ class OpenGate(Gate):
         arrived.admit()
 
 
-class _Handshaking(BufferingTLSTransport):
+class _Handshaking(TlsTransport):
     """TLS whose handshake is charged for."""
 
     factory: Doorway
@@ -213,7 +214,7 @@ class _Handshaking(BufferingTLSTransport):
         gate.handshakes.spent(gate.stopwatch() - begun)
 
 
-class Doorway(TLSMemoryBIOFactory):
+class Doorway(TlsFactory):
     """Turns a connection away before TLS has seen a byte of it."""
 
     protocol = _Handshaking

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IProtocolFactory
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from morphnet.errors import MalformedFrame, Refused
@@ -20,6 +19,7 @@ from morphnet.net.gate import Doorway, Gate
 from morphnet.net.knock import NO_KNOCK
 from morphnet.net.limits import Limits, Lobby, SourceLimiter, source_of
 from morphnet.net.tls import PeersTls, PeerTls, established, handshake_trouble
+from morphnet.net.tlstransport import TlsFactory
 from morphnet.net.websocket import Socket, client_factory, server_factory
 from morphnet.wire.batch import Arrival, Departure, Endpoint
 from morphnet.wire.relaying import bundle, unbundle
@@ -109,13 +109,13 @@ class StreamPort:
         self.gate = Gate(reactor)  # for whoever calls us
         self.gate.gives_way(self._shed)
         self.factory: IProtocolFactory = Doorway(self.admits, tls, inner, self.gate)
-        self.met: IProtocolFactory = TLSMemoryBIOFactory(tls, False, inner, reactor)  # for whom we went to meet
+        self.met: IProtocolFactory = TlsFactory(tls, False, inner, reactor)  # for whom we went to meet
 
     def calling(self, tls: PeerTls, to: Endpoint) -> IProtocolFactory:
         """For one call."""
         shown = f"[{to.host}]" if ":" in to.host else to.host
         inner = client_factory(self, f"wss://{shown}:{to.port}/", self._reactor, SUBPROTOCOL)
-        factory: IProtocolFactory = TLSMemoryBIOFactory(tls, True, inner, self._reactor)
+        factory: IProtocolFactory = TlsFactory(tls, True, inner, self._reactor)
         return factory
 
     def counters(self) -> dict[str, int]:

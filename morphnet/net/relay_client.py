@@ -13,13 +13,13 @@ from typing import Any, cast
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from morphnet.errors import MalformedFrame, Refused
 from morphnet.net.dial import Destination, Dial, Net, phrase_of
 from morphnet.net.limits import TokenBucket
 from morphnet.net.tls import ClientTls, Peer, established, handshake_trouble, is_certificate_alert
+from morphnet.net.tlstransport import TlsFactory
 from morphnet.net.websocket import HANDSHAKE, Socket, client_factory
 from morphnet.wire import signals
 from morphnet.wire.batch import Arrival, Departure, Endpoint
@@ -127,7 +127,7 @@ class RelayClient:
         self._dial = Dial(net, to, float(HANDSHAKE))
         shown = f"[{to.host}]" if ":" in to.host else to.host
         factory = client_factory(self, f"wss://{shown}:{to.port}/", net)
-        self._factory: Any = TLSMemoryBIOFactory(tls, True, factory, self._clock)
+        self._factory: Any = TlsFactory(tls, True, factory, self._clock)
         self._calling: Deferred[None] | None = None
         self._socket: Socket | None = None
 

@@ -382,7 +382,8 @@ def handshake_trouble(connection: SSL.Connection | None, failure: Failure) -> st
         queue = reason.args[0] if reason.args else ()
         text = str(queue[-1][2]) if queue else "TLS ended early"
         knocked = connection is not None and _outcomes[connection].calls
-        return _NOT_KNOWN if knocked and "alert handshake failure" in text else text
+        left = isinstance(reason, SSL.ZeroReturnError) or "alert handshake failure" in text
+        return _NOT_KNOWN if knocked and left else text
     if failure.check(ConnectionDone) is not None:
         return "closed by the other side"
     return "connection lost"

@@ -112,6 +112,11 @@ class CallTests(ControlTestCase):
         self.assertEqual(self.connect(self.make_client(name="other")), [("failed", "certificate of another name")])
         self.assertEqual(self.office.hellos, [])
 
+    def test_another_network(self) -> None:
+        """A server that takes leave without a word, as we knock for another network, is told from a broken line."""
+        ((outcome, reason),) = self.connect(self.make_client(FakeCa().identity("laptop", CLIENT)))
+        self.assertEqual((outcome, "does not know our network" in str(reason)), ("failed", True), reason)
+
     def test_foreign_name(self) -> None:
         """A client may only say Hello by its certificate's name."""
         self.listener.name = "desktop"

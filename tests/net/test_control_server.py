@@ -7,7 +7,7 @@ from typing import cast
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from OpenSSL import SSL, crypto
+from OpenSSL import crypto
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol, IProtocolFactory
 from twisted.internet.protocol import Factory, Protocol
@@ -160,19 +160,6 @@ class StrangerTests(PortTestCase):
         raw.say(b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n")
         self.net.settle()
         self.assertTrue(raw.gone)
-
-    def test_no_knock(self) -> None:
-        """Who does not know the CA sees a connection that is closed: no certificate, and no word of why."""
-        caller, raw = SSL.Connection(SSL.Context(SSL.TLS_METHOD), None), self.stranger()
-        caller.set_connect_state()
-        caller.set_tlsext_host_name(b"www.example.org")
-        self.assertRaises(SSL.WantReadError, caller.do_handshake)
-        raw.say(caller.bio_read(1 << 16))
-        self.net.settle()
-        caller.bio_write(raw.received)
-        self.assertRaises(SSL.ZeroReturnError, caller.do_handshake)
-        self.assertEqual((caller.get_peer_cert_chain(), raw.gone), (None, True))
-        self.assertEqual(self.server.complaints.counts, {"no knock": 1})
 
     def test_limited(self) -> None:
         """Five connections at once from one source, twenty a second; TLS never sees the others (figure E2)."""
