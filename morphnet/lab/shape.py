@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from morphnet.errors import ConfigError
+from morphnet.lab.codel import CoDel
 
 ETHERNET = 14  # bytes of Ethernet header; the rest of a frame is its IP packet
 QUEUE_SECONDS = 0.1  # default depth of the queue before the bottleneck
@@ -20,6 +21,7 @@ DEFAULTS: dict[str, Any] = {
     "rate": 0.0,
     "queue_ms": None,
     "queue_bytes": None,
+    "codel": False,
     "loss": 0.0,
     "burst_loss": None,
     "reorder": 0.0,
@@ -30,7 +32,7 @@ DEFAULTS: dict[str, Any] = {
 }
 _CHANCES = ("loss", "reorder", "duplicate")
 _AMOUNTS = ("delay", "jitter", "rate", "queue_ms", "queue_bytes", "mtu")
-_SWITCHES = ("jitter_reorders", "mtu_told", "black_hole")
+_SWITCHES = ("jitter_reorders", "codel", "mtu_told", "black_hole")
 
 
 class Chance(Protocol):
@@ -49,6 +51,7 @@ class Counters:
     dropped_loss: int = 0
     dropped_burst: int = 0
     dropped_queue: int = 0
+    dropped_codel: int = 0
     dropped_mtu: int = 0
     told_mtu: int = 0  # of those, how many senders were told
     dropped_black_hole: int = 0
@@ -74,6 +77,7 @@ class Direction:
         self._free_at = 0.0  # when the bottleneck has sent all it holds
         self._last_at: float = 0.0  # the latest delivery promised, to keep the order
         self._in_burst = False
+        self._codel: CoDel | None = None
         self.set(params or {})
 
     @property
@@ -94,6 +98,8 @@ class Direction:
         self._jitter_reorders = bool(now["jitter_reorders"])
         self._seconds_per_byte = 8 / now["rate"] if now["rate"] else 0.0
         self._queue_seconds = _queue_bytes(now) * self._seconds_per_byte
+        if bool(now["codel"]) != (self._codel is not None):
+            self._codel = CoDel() if now["codel"] else None
         self._loss, self._reorder = float(now["loss"]), float(now["reorder"])
         self.duplicate = float(now["duplicate"])
         burst = now["burst_loss"]
@@ -159,11 +165,15 @@ class Direction:
         return False
 
     def _through_bottleneck(self, size: int, now: float) -> float | None:
-        """When the last byte leaves the queue, or None when the tail is dropped."""
+        """When the last byte leaves the queue, or None when the packet is dropped: at its tail, or by CoDel."""
         waits = max(0.0, self._free_at - now)
         sending = size * self._seconds_per_byte
         if waits and waits + sending > self._queue_seconds:
             self.counters.dropped_queue += 1
+            return None
+        # What waits in front is in the queue already, so that the end of the wait is known at its beginning.
+        if self._codel is not None and self._codel.drops(waits, now + waits):
+            self.counters.dropped_codel += 1
             return None
         self.counters.queue_delay_last = waits
         if waits > self.counters.queue_delay_max:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given
@@ -69,6 +70,23 @@ class DirectionTests(SynchronousTestCase):
         taken = [wire.take(FRAME, 1.0) for _ in range(15)]
         self.assertEqual(sum(at is not None for at in taken), 10)
         self.assertEqual(wire.counters.dropped_queue, 5)
+
+    def test_codel_keeps_the_queue_short(self) -> None:
+        """
+        A load of 110 % for 10 s: packets at the end of a queue with CoDel are lost, counted, take no time of the link,
+        and those behind them are the earlier for it.
+        """
+        wire, deep = direction(rate=8e6, queue_ms=1000, codel=True), direction(rate=8e6, queue_ms=1000)
+        moments = [number / 1100 for number in range(11_000)]
+        taken = [wire.take(FRAME, at) for at in moments]
+        last = [left - at for at, left in zip(moments, taken, strict=True) if left is not None][-1000:]
+        self.assertEqual(wire.counters.dropped_codel, taken.count(None))
+        self.assertEqual(wire.counters.dropped_queue, 0)
+        self.assertLess(sum(last) / len(last), 0.1)
+        waited = [(deep.take(FRAME, at) or at) - at for at in moments][-1000:]
+        self.assertGreater(sum(waited) / len(waited), 0.5)
+        left = [at for at in taken if at is not None]
+        self.assertLess(max(later - earlier for earlier, later in pairwise(left[100:])), 0.0011)
 
     def test_slow_link_still_has_a_queue(self) -> None:
         """The default queue holds 30 kB however low the rate."""
