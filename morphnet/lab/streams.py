@@ -1,11 +1,12 @@
 """
 TCP or MPTCP streams as a program: one side gives bytes, the other counts them.
 
-    python -m morphnet.lab.streams serve give|take PORT [--mptcp] [--congestion NAME]
+    python -m morphnet.lab.streams serve give|take PORT [--mptcp] [--congestion NAME] [--every S]
     python -m morphnet.lab.streams connect give|take PORT HOST [--streams K] [--mptcp] [--congestion NAME]
 
-Who takes prints a line every EVERY seconds from the first byte on. Nothing is hashed, so that a benchmark measures the
-way and not the ends; lab/transfer proves that bytes arrive unharmed.
+Who takes prints a line every EVERY (or S) seconds from the first byte on; `at` is the end of its time, on the monotonic
+clock, which all nodes of a box share. Nothing is hashed, so that a benchmark measures the way and not the ends;
+lab/transfer proves that bytes arrive unharmed.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ _TCP_NOTSENT_LOWAT = 25
 class Count:
     """Bytes taken so far, by all streams."""
 
-    def __init__(self) -> None:
-        self.bytes = 0
+    def __init__(self, every: float = EVERY) -> None:
+        self.bytes, self._every = 0, every
 
     def take(self, connection: socket.socket) -> None:
         """Until it ends."""
@@ -40,16 +41,17 @@ class Count:
             return
 
     def tell(self) -> None:
-        """A line every EVERY seconds, from the first byte on."""
+        """A line every so many seconds, from the first byte on."""
         while not self.bytes:
             time.sleep(0.001)
         began, told, number = time.monotonic(), 0, 0
         at = began
         while True:
             number += 1
-            time.sleep(max(0.0, began + number * EVERY - time.monotonic()))
+            time.sleep(max(0.0, began + number * self._every - time.monotonic()))
             now, total = time.monotonic(), self.bytes
-            print(json.dumps({"mbit_s": round((total - told) * 8e-6 / (now - at), 3)}), flush=True)
+            rate = round((total - told) * 8e-6 / (now - at), 3)
+            print(json.dumps({"mbit_s": rate, "at": round(now, 4)}), flush=True)
             at, told = now, total
 
 
@@ -84,8 +86,9 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--streams", type=int, default=1)
     parser.add_argument("--mptcp", action="store_true")
     parser.add_argument("--congestion")
+    parser.add_argument("--every", type=float, default=EVERY)
     options = parser.parse_args(arguments)
-    count = Count()
+    count = Count(options.every)
     attend = give if options.kind == "give" else count.take
     if options.kind == "take":
         threading.Thread(target=count.tell, daemon=True).start()

@@ -136,6 +136,7 @@ class Loop:
         self._serial = 0
         self._timer = Timer()
         self._armed_at: float | None = None
+        self._late_most = 0.0
         self.watch(self._timer.fd, self._timer_rang)
 
     def watch(self, fd: int, reader: Callable[[], None]) -> None:
@@ -186,6 +187,16 @@ class Loop:
         """End `run` after this turn."""
         self.running = False
 
+    def load(self) -> dict[str, float]:
+        """
+        How busy this process is, to tell whether it is the wires that are measured or us.
+
+        `processor` is in seconds since the start; `late_most` is the most, in seconds, that a frame was delivered too
+        late since this was asked last.
+        """
+        late, self._late_most = self._late_most, 0.0
+        return {"processor": time.process_time(), "late_most": late}
+
     def _timer_rang(self) -> None:
         # The next Timer.set silences it; reading would be one more system call per frame.
         self._armed_at = None
@@ -194,6 +205,8 @@ class Loop:
         """Deliver what is due; arm the timer for the next. The return value is epoll's timeout."""
         flight, pop = self._flight, heapq.heappop
         due = time.monotonic() + SLACK
+        if flight and due - flight[0][0] > self._late_most:
+            self._late_most = due - flight[0][0]
         for _ in range(4 * BATCH):
             if not flight or flight[0][0] > due:
                 break

@@ -53,6 +53,11 @@ class WireClient:
         counters: dict[str, Any] = order(self._socket_path, {"counters": True})["wires"][self.name]
         return counters
 
+    def load(self) -> dict[str, float]:
+        """How busy the process of all wires is: see `wire.Loop.load`."""
+        load: dict[str, float] = order(self._socket_path, {"counters": True})["load"]
+        return load
+
     def capture(self, path: str | None) -> None:
         """Write delivered frames to a pcap file; None ends it. Reading counters writes it out so far."""
         order(self._socket_path, {"capture": {"wire": self.name, "path": path}})

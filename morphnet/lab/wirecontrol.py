@@ -43,6 +43,9 @@ class Wires(Protocol):
     def add(self, spec: dict[str, Any]) -> None:
         """Make one more wire."""
 
+    def load(self) -> dict[str, float]:
+        """How busy the process of the wires is."""
+
     def remove(self, name: str) -> None:
         """Take one away."""
 
@@ -101,7 +104,8 @@ class Control:
         for wire in self._wires.wires.values():
             wire.flush()
         if verb == "counters":
-            return {"wires": {name: wire.counters() for name, wire in self._wires.wires.items()}}
+            wires = {name: wire.counters() for name, wire in self._wires.wires.items()}
+            return {"wires": wires, "load": self._wires.load()}
         if verb == "add":
             self._wires.add(details)
             return {}

@@ -52,6 +52,14 @@ class WireTests(SynchronousTestCase):
             self.assertTrue(30 <= rtt["min"] < 31, rtt)
             self.assertLess(rtt["p50"], 35)  # a busy machine wakes us late; the wire itself adds some 0.2 ms
 
+    def test_load_is_told(self) -> None:
+        """The wires say what processor time they took, and how late they were since they were asked last."""
+        before = self.wire.load()
+        self.ping("--count", "200", "--interval", "0.001")
+        after = self.wire.load()
+        self.assertGreater(after["processor"], before["processor"])
+        self.assertGreater(after["late_most"], 0)
+
     def test_loss_is_as_asked(self) -> None:
         """A tenth of 1000 packets, within five standard deviations, and the counters agree."""
         self.wire.set(there={"loss": 0.1})
