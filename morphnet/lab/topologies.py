@@ -26,6 +26,7 @@ NAT_KINDS = (
 )  # see lab/nft.py
 SERVER, SERVER6 = "203.0.113.1", "2001:db8:ffff::1"
 SECOND, SECOND6 = "192.0.2.1", "2001:db8:fffe::1"  # the server's other public address, if it has one
+CLIENT, BESIDE, FAR = "203.0.113.2", "203.0.113.3", "203.0.113.4"  # in the network of the server, in `shared`
 WORLD, WORLD6 = "10.99.0.2", "fd99::2"  # behind the server
 FIRST_METRIC = 100
 
@@ -263,6 +264,24 @@ def cables(count: int) -> Topology:
     return Topology("cables", (Node("client", routes=routes), Node("server")), joined)
 
 
+def shared(way: Way) -> Topology:
+    """
+    One network, with `client` and `beside` on this side of the wire `shared`, and `server` and `far` on the other.
+
+    What `client` and `server` carry and what the others carry meet in the wire's one queue, in both directions; what
+    leads to it is faster than anybody is.
+    """
+    sides = (("home", ("client", CLIENT), ("beside", BESIDE)), ("isp", ("server", SERVER), ("far", FAR)))
+    nodes, cabled, bridges = list[Node](), list[Cable](), list[Bridge]()
+    for switch, *machines in sides:
+        nodes += [Node(switch), *(Node(name) for name, _ in machines)]
+        for name, address in machines:
+            cabled.append(Cable(End(name, "wan0", (f"{address}/24",)), End(switch, f"to_{name}")))
+        bridges.append(Bridge(switch, "lan", ("to_wire", *(f"to_{name}" for name, _ in machines))))
+    wire = Wire("shared", End("home", "to_wire"), End("isp", "to_wire"), way, way)
+    return Topology("shared", tuple(nodes), tuple(cabled), (wire,), bridges=tuple(bridges))
+
+
 def _addresses(v6: bool, four: str, six: str) -> tuple[str, ...]:
     return (four, six) if v6 else (four,)
 
@@ -328,10 +347,15 @@ def _two_cables() -> Topology:
     return cables(2)
 
 
+def _shared() -> Topology:
+    return shared(Way(0.01, 100e6))
+
+
 NAMED: dict[str, Callable[[], Topology]] = {
     "direct": direct,
     "two_cables": _two_cables,
     "two_uplinks": two_uplinks,
     "hard_nats": _hard_nats,
     "with_v6": _with_v6,
+    "shared": _shared,
 }
