@@ -284,10 +284,18 @@ def _stop_at_signals(loop: Loop) -> None:
     loop.watch(woken, loop.stop)
 
 
+def _go_first() -> None:
+    """A wire that waits for the processor is a slower wire: before all others if we may, else before most."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(2))
+    except OSError:
+        with contextlib.suppress(PermissionError):
+            os.nice(-10)
+
+
 def main(arguments: list[str]) -> int:
     """Run the wires of one lab; see the top of this file."""
-    with contextlib.suppress(PermissionError):
-        os.nice(-10)  # a wire that waits for the processor is a slower wire
+    _go_first()
     try:
         spec = json.loads(_first_line(0))
         loop = Loop(int(spec.get("seed", 1)))
