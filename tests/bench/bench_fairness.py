@@ -1,7 +1,7 @@
 """
 A tunnel beside somebody else on one bottleneck: who gets how much, how soon, and how soon it is all ours again.
 
-    python -m tests.bench.bench_fairness [CASE ...] [--quick] [--only NAME ...] [--check] [--list]
+    python -m tests.bench.bench_fairness [CASE ...] [--quick] [--only NAME] [--check] [--realtime] [--list]
 
 A case is a name or a pattern, as "100M/20ms/q100ms/down/1cubic", "*/codel/*/1bbr", "500M/*"; --list has those of the
 matrix, and any other name of that form will do: rate, RTT, queue (q100ms, 4bdp, codel), direction, who is beside
@@ -9,14 +9,18 @@ matrix, and any other name of that form will do: rate, RTT, queue (q100ms, 4bdp,
 ("/4inner"). Without a name, a home with one other download in it. --quick: few that tell most.
 
 Each runs half a minute (see tests/bench/contest.py) for morphnet, for wireguard-go if it is here, and for plain TCP
-(the "bare cable") in the tunnel's place; --only names some of these. A table goes to stderr, values and curves of rates
-over time to stdout. With --check it ends with 1 when a figure of morphnet's is short.
+(the "bare cable") in the tunnel's place; --only NAME, once or more, leaves out the others. A table goes to stderr,
+values and curves of rates over time to stdout. With --check it ends with 1 when a figure of morphnet's is short.
+
+On a machine that does other things, --realtime lets everything in the contest go first, else it is the wait for a
+processor that is measured.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator
 
@@ -102,8 +106,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench_fairness")
     parser.add_argument("cases", nargs="*", metavar="CASE")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", nargs="+", metavar="NAME", default=list(DEFAULT), choices=list(EFFICIENCY))
+    parser.add_argument("--only", action="append", metavar="NAME", choices=list(EFFICIENCY), help="one of them alone")
     parser.add_argument("--check", action="store_true", help="end with 1 when a figure is short")
+    parser.add_argument("--realtime", action="store_true", help="before all else that runs on this machine")
     parser.add_argument("--list", action="store_true", help="the cases of the matrix, and nothing else")
     return parser.parse_args()
 
@@ -123,7 +128,10 @@ def main() -> int:
         print(f"bench_fairness: {why_not()}", file=sys.stderr)
         return CANNOT
     enter_lab("tests.bench.bench_fairness")
-    asked = [contender for contender in contenders() if contender.name in options.only]
+    if options.realtime:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))  # and so all that is started here
+    wanted = options.only or DEFAULT
+    asked = [contender for contender in contenders() if contender.name in wanted]
     for absent in filter(None, (contender.absent() for contender in asked)):
         print(f"bench_fairness: {absent}", file=sys.stderr)
     there = [contender for contender in asked if contender.absent() is None]
@@ -132,7 +140,7 @@ def main() -> int:
     for case in cases:
         found = {outcome.contender: outcome for outcome in run(case, there)}
         if OURS not in found:
-            broken += [f"{case.name}: not measured"] if OURS in options.only else []
+            broken += [f"{case.name}: not measured"] if OURS in wanted else []
             continue
         for measured in values(found.pop(OURS), found):
             tell(measured)
