@@ -212,7 +212,7 @@ def crowd(options: argparse.Namespace) -> None:
 
 
 def knock(options: argparse.Namespace) -> None:
-    """Connect again and again; who is refused is hung up on before TLS."""
+    """Connect again and again; who is refused is hung up on before TLS, who does not knock is taken leave of by TLS."""
     tally, took = Counter[str](), list[float]()
     begun = time.monotonic()
     for i in range(options.count):
@@ -226,10 +226,16 @@ def knock(options: argparse.Namespace) -> None:
                     tally["let in"] += 1
                     took.append(time.monotonic() - called)
             except (OSError, ssl.SSLError) as problem:
-                met = isinstance(problem, ssl.SSLError) and "EOF" not in str(problem).upper()
-                tally["let in" if met else "hung up"] += 1
+                tally["let in" if _met_tls(problem) else "hung up"] += 1
     p95 = sorted(took)[int(0.95 * len(took))] if took else 0.0
     say(**{"seconds": round(time.monotonic() - begun, 2), "p95_ms": round(1000 * p95, 1), **tally})
+
+
+def _met_tls(problem: OSError) -> bool:
+    """Whether TLS ended a conversation, not TCP; its word for goodbye has "EOF" in it too."""
+    if isinstance(problem, ssl.SSLZeroReturnError):
+        return True
+    return isinstance(problem, ssl.SSLError) and "EOF" not in str(problem).upper()
 
 
 def call(options: argparse.Namespace) -> None:

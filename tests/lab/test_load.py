@@ -89,7 +89,8 @@ class FloodTests(StreetCase):
         street = self.shared()
         client = street.vpn.clients[0]
         limited = counter(street.server, "control_limited")
-        knocking = street.stranger("knock", SERVER, CONTROL, "--count", 150, "--rate", 60.0)
+        words = "--count", 150, "--rate", 60.0, "--name", name_for(street.server)
+        knocking = street.stranger("knock", SERVER, CONTROL, *words)
         time.sleep(0.5)
         client.stop()
         client.start()

@@ -59,6 +59,11 @@ class Raw(Protocol):
         assert self.transport is not None
         self.transport.write(data)
 
+    def hang_up(self) -> None:
+        """Leave."""
+        assert self.transport is not None
+        self.transport.loseConnection()
+
     def signals(self) -> list[Signal]:
         """All that the server has said."""
         return SignalReader().feed(self.received)

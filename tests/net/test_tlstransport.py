@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from typing import cast
+from weakref import ref
 
 from OpenSSL import SSL
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 
+from morphnet.net.limits import LIMITS
 from morphnet.net.tls import ClientTls
 from tests.net.test_control_server import PortTestCase
 
@@ -38,3 +41,59 @@ class GoodbyeTests(PortTestCase):
         self.net.settle()
         self.assertTrue(raw.gone)
         self.assertEqual(self.server.complaints.counts, {"closed in the middle of the handshake": 1})
+
+
+class Counted(SSL.Connection):
+    """One that counts how often OpenSSL was told to go on with the handshake."""
+
+    asked = 0
+
+    def do_handshake(self) -> None:
+        type(self).asked += 1
+        super().do_handshake()
+
+
+class SilentTests(PortTestCase):
+    """Who connects and says nothing."""
+
+    def test_forgotten(self) -> None:
+        """What OpenSSL holds for a caller goes with it, at once: it waits for no search for circles."""
+        made = list[ref[SSL.Connection]]()
+        create = self.gateway.tls.serverConnectionForTLS
+
+        def created(tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+            connection = create(tlsProtocol)
+            made.append(ref(connection))
+            return connection
+
+        self.gateway.tls.serverConnectionForTLS = created  # type: ignore[method-assign]
+        self.serve(LIMITS)
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for said in (b"", b"\x16\x03\x01\x02\0\x01\0", b"GET / HTTP/1.1\r\n\r\n"):
+            raw = self.stranger()
+            if said:
+                raw.say(said)
+            raw.hang_up()
+            self.net.settle()
+            self.net.pumps.clear()
+        self.assertEqual([each() for each in made], [None] * 3)
+
+    def test_begins_with_a_byte(self) -> None:
+        """OpenSSL is not told to wait for the first byte, for which it takes its buffers; from then on it goes on."""
+        create = self.gateway.tls.serverConnectionForTLS
+
+        def created(tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+            connection = create(tlsProtocol)
+            connection.__class__ = Counted
+            return connection
+
+        Counted.asked = 0
+        self.gateway.tls.serverConnectionForTLS = created  # type: ignore[method-assign]
+        self.serve(LIMITS)
+        raw = self.stranger()
+        self.net.settle()
+        self.assertEqual(Counted.asked, 0)
+        raw.say(b"\x16")
+        self.net.settle()
+        self.assertEqual(Counted.asked, 1)
