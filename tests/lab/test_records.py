@@ -48,6 +48,6 @@ class RecordsTests(LabCase):
 
     def _back(self, inner: tuple[str, ...]) -> None:
         self.server.start()
-        self.until("the client is back", lambda: "active" in self.client.states().values(), WITHIN)
+        self.both_active(WITHIN)  # a client on its own does not know yet that the server was gone
         self.breathes()
         self.assertEqual(tuple(self.client.session()["inner"]), inner)
