@@ -67,7 +67,7 @@ class FloodTests(StreetCase):
             before = self._met(server)
             echoes = street.tool("client", "ping", "10.73.0.1", "--seconds", 5, "--grace", 2.0)
             calling = street.stranger("call", SERVER, CONTROL, "--seconds", 6.0, "--says", says)
-            wait_for("a network is screened", lambda: counter(server, "blocks_screened") > 0, 5.0)
+            wait_for("a network is screened", lambda: counter(server, "blocks_screened") > 0, 15.0)
             second = street.vpn.enrol("second", f"attic{says}")
             second.start()
             until_active(second, 10.0)
