@@ -23,6 +23,7 @@ MODULES = (
     "tunnel/fragments.py",
     "tunnel/inbound.py",
     "tunnel/keyring.py",
+    "tunnel/lateness.py",
     "tunnel/mtu.py",
     "tunnel/outbound.py",
     "tunnel/path.py",

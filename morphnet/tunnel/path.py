@@ -13,6 +13,7 @@ from morphnet.tunnel import ackdebt
 from morphnet.tunnel.ackdebt import AckDebt
 from morphnet.tunnel.carrier import DIRECT
 from morphnet.tunnel.flight import Flight
+from morphnet.tunnel.lateness import Lateness, PathLateness
 from morphnet.tunnel.mtu import MtuSearch
 from morphnet.tunnel.replay import WINDOW, ReplayWindow
 from morphnet.tunnel.rtt import LossMeter, RateMeter, RttEstimate
@@ -52,30 +53,29 @@ def not_before(one: int, other: int) -> bool:
 class Path:
     """One way to the peer; ids are never used twice in a session, so that a nonce never is."""
 
-    def __init__(self, path_id: int, door: int, remote: Endpoint, ceiling: int, now: float) -> None:
-        self.id = path_id
-        self.uplink = ""
+    def __init__(
+        self, path_id: int, door: int, remote: Endpoint, ceiling: int, now: float, own: Lateness | None = None
+    ) -> None:
+        self.id, self.lateness = path_id, PathLateness(own)
+        self.uplink, self.shown = "", b""  # its name; the issued id (20 bytes) that datagrams on this path carry
         self.door, self.remote, self.rank = door, remote, 0
         self.left: tuple[int, Endpoint] | None = None  # door and address before we moved it ourselves
         self.seen_as: Endpoint | None = None  # our own address on it as the peer sees it; None until it says
-        self.shown = b""  # the issued id (20 bytes) that datagrams on this path carry
         self.state, self.since = State.PROBING, now
-        self.number = 0  # next packet number to use
+        self.number, self.acked = 0, -1  # next packet number to use; the highest that the peer has seen
         self.flights: deque[Flight] = deque()
         self.in_flight = 0  # bytes
         self.spilt: list[Flight] = []  # lost where nothing but a full queue loses anything
         self.window = Window()
         self.limited_at = float("-inf")  # when the window, or the pace, last held traffic back
         self.free_at = now  # when what was sent will have passed the bottleneck, as far as its pace is known
-        self.rtt, self.loss = RttEstimate(), LossMeter()
-        self.mtu = MtuSearch(ceiling)
+        self.rtt, self.loss, self.mtu = RttEstimate(), LossMeter(), MtuSearch(ceiling)
         self.seen = ReplayWindow()
-        self.acked = -1  # highest packet number the peer has seen
         self.unanswered_at: float | None = None  # since when something waits for an Ack, or for more of them
         self.heard_at = now
         self.asked_at = float("-inf")  # last datagram sent that asks for an answer
-        self.probes = 0  # unanswered, while silent or probing
-        self.probe_at, self.probed, self.proofs = now, -1, 0  # the next probe; the last's number; answered in a row
+        self.probe_at, self.probed = now, -1  # the next probe; the last's number
+        self.probes = self.proofs = 0  # unanswered, while silent or probing; answered in a row
         self.validated = False
         self.token = self.answered = b""  # of the challenge under way to `remote`; that made us show another id last
         self.moved_at = now
@@ -95,15 +95,15 @@ class Path:
 
     # -- receiving -------------------------------------------------------------------------------------------------
 
-    def came(self, number: int, count: int, size: int, sent_at: int, now: float) -> None:
-        """`count` authentic datagrams up to packet `number`, `size` bytes together, arrived."""
+    def came(self, number: int, count: int, size: int, sent_at: int, at: float) -> None:
+        """`count` authentic datagrams up to packet `number`, `size` bytes together, arrived at that time."""
         self.received_packets += count
         self.received_bytes += size
-        self.heard_at = now
+        self.heard_at = at
         if self.sent_seen is None or not_before(sent_at, self.sent_seen):
             self.sent_seen = sent_at
         if number >= self.seen.highest:
-            self._largest_at, self._largest_echo = now, sent_at
+            self._largest_at, self._largest_echo = at, sent_at
 
     def owe_ack(self, count: int, now: float) -> None:
         """`count` of them ask for an Ack."""
@@ -187,8 +187,7 @@ class Path:
         self.in_flight += size * count
         self.free_at = (self.free_at if self.free_at > now else now) + total / model.pace
         self.asked_at = now
-        if self.unanswered_at is None:
-            self.unanswered_at = now
+        self.unanswered_at = now if self.unanswered_at is None else self.unanswered_at
         if len(self.flights) > MAX_FLIGHTS:
             self.in_flight -= self._outstanding(self.flights.popleft())
         return flight
@@ -197,10 +196,11 @@ class Path:
     def _outstanding(flight: Flight) -> int:
         return flight.missing.bit_count() * flight.size
 
-    def acknowledge(self, ack: Ack, now: float) -> int:
+    def acknowledge(self, ack: Ack, now: float, late: float = 0.0) -> int:
         """
         Fold in one Ack about this path.
 
+        :param late: seconds ago that it arrived.
         :returns: datagrams newly acknowledged.
         """
         if ack.largest >= self.number:  # acknowledges what was never sent
@@ -209,9 +209,11 @@ class Path:
         news, size, lost = self._settle(ack, now)
         if ack.largest > self.acked:
             self.acked = ack.largest
-            sample = (((round(now * _MICRO) - ack.echo) & 0xFFFFFFFF) - ack.delay) / _MICRO
+            self.lateness.answered(ack.delay, now)
+            sample = (((round((now - late) * _MICRO) - ack.echo) & 0xFFFFFFFF) - ack.delay) / _MICRO
             if 0 < sample < 60:
-                self.rtt.add(sample, now=now, there=(ack.received_at - ack.echo) & 0xFFFFFFFF, calm=calm)
+                there, unsure = (ack.received_at - ack.echo) & 0xFFFFFFFF, self.lateness.own.sending(ack.echo)
+                self.rtt.add(sample, now=now, there=there, calm=calm, unsure=unsure)
         self.loss.add(ack.largest, ack.packets, now)
         floor = self.rtt.floor(now)
         if self.window.startup or floor is None or self.rtt.queue > 0.25 * floor + QUEUE:
