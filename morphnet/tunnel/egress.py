@@ -25,7 +25,8 @@ class Piece(NamedTuple):
     run: Run
     start: int
     end: int
-    lost_at: float = -1.0  # seconds: when it was sent by a path that lost it; negative when it was not
+    lost_at: float = -1.0  # seconds: when it was first sent, by a path that lost it; negative when it was not
+    again: int = 0  # times that it was sent before
 
     @property
     def weight(self) -> int:
@@ -166,7 +167,7 @@ class Egress:
 
     def _drops(self, line: _Line, now: float) -> bool:
         """Whether the first of the new ones, or a slice of it, was dropped: it is too old, or CoDel says so."""
-        run, start, end, _ = line.runs[0]
+        run, start, end = line.runs[0][:3]
         if run.sequence is not None:  # a slice dropped before it has a number leaves no gap
             return False
         if now - run.queued_at > self.longest:

@@ -11,10 +11,10 @@ from enum import StrEnum
 
 from morphnet.tunnel import ackdebt
 from morphnet.tunnel.ackdebt import AckDebt
-from morphnet.tunnel.carrier import DIRECT
 from morphnet.tunnel.flight import Flight
 from morphnet.tunnel.lateness import Lateness, PathLateness
 from morphnet.tunnel.mtu import MtuSearch
+from morphnet.tunnel.recovery import Recovery, acknowledged, sent_at
 from morphnet.tunnel.replay import WINDOW, ReplayWindow
 from morphnet.tunnel.rtt import LossMeter, RateMeter, RttEstimate
 from morphnet.tunnel.window import Model, Window
@@ -65,7 +65,7 @@ class Path:
         self.number, self.acked = 0, -1  # next packet number to use; the highest that the peer has seen
         self.flights: deque[Flight] = deque()
         self.in_flight = 0  # bytes
-        self.spilt: list[Flight] = []  # lost where nothing but a full queue loses anything
+        self.recovery = Recovery()
         self.window = Window()
         self.limited_at = float("-inf")  # when the window, or the pace, last held traffic back
         self.free_at = now  # when what was sent will have passed the bottleneck, as far as its pace is known
@@ -189,12 +189,8 @@ class Path:
         self.asked_at = now
         self.unanswered_at = now if self.unanswered_at is None else self.unanswered_at
         if len(self.flights) > MAX_FLIGHTS:
-            self.in_flight -= self._outstanding(self.flights.popleft())
+            self.in_flight -= self.flights.popleft().outstanding
         return flight
-
-    @staticmethod
-    def _outstanding(flight: Flight) -> int:
-        return flight.missing.bit_count() * flight.size
 
     def acknowledge(self, ack: Ack, now: float, late: float = 0.0) -> int:
         """
@@ -241,46 +237,47 @@ class Path:
 
     def _settle(self, ack: Ack, now: float) -> tuple[int, int, int]:
         """Cross off what arrived: (datagrams, bytes) that are news, and bytes given up as lost."""
-        news = size = 0
-        kept: deque[Flight] = deque()
-        overdue: list[Flight] = []
-        patience = self._patience()
-        ranges = ack.ranges
+        news = size = lost = 0
+        kept: list[Flight] = []
         while self.flights and self.flights[0].first <= ack.largest:
             flight = self.flights.popleft()
             before = flight.missing
-            for first, last in ranges:
-                low, high = max(first, flight.first), min(last, flight.first + flight.count - 1)
-                if low <= high:
-                    flight.missing &= ~(((1 << (high - low + 1)) - 1) << (low - flight.first))
-                if last < flight.first:
-                    break
+            flight.missing &= ~acknowledged(flight, ack.ranges)
             got = (before ^ flight.missing).bit_count()
             if got:
                 news += got
                 size += got * flight.size
                 self.mtu.delivered(flight.size, flight.at)
             if flight.missing:
-                if now - flight.at < patience:
-                    kept.append(flight)
-                else:
-                    overdue.append(flight)
+                kept.append(flight)
             self.in_flight -= got * flight.size
-        lost = sum([self._lose(flight, now) for flight in overdue])  # when it is known what arrived that was sent later
-        self.flights.extendleft(reversed(kept))
+        if kept or self.recovery.doubted:
+            lost = self._judge(kept, ack, now)  # when it is known what arrived that was sent later
         return news, size, lost
 
+    def _judge(self, kept: list[Flight], ack: Ack, now: float) -> int:
+        """Which of those that later ones have overtaken are lost: bytes. The others go on being in flight."""
+        newest, patience = sent_at(ack, now), self._patience()
+        overtaken = newest - self.recovery.tolerance(self.rtt.floor(now) or patience, now)
+        lost = 0
+        for flight in reversed(kept):
+            if now - flight.at >= patience or flight.at <= overtaken:
+                lost += self._lose(flight, now)
+            else:
+                self.flights.appendleft(flight)
+        self.recovery.learn(ack, newest, patience, now)
+        return lost
+
     def _lose(self, flight: Flight, now: float) -> int:
-        """It is given up: bytes. By TCP all comes in order or not at all, but for what found a queue full."""
-        lost = self._outstanding(flight)
+        """It is given up: bytes."""
+        lost = flight.outstanding
         self.in_flight -= lost
         self.mtu.lost(flight.size, flight.at, now)
-        if self.rank != DIRECT:
-            self.spilt.append(flight)
+        self.recovery.give_up(flight)
         return lost
 
     def _patience(self) -> float:
-        """Seconds after which a flight that later ones have overtaken counts as lost."""
+        """Seconds after which a flight that later ones have overtaken counts as lost in any case."""
         return 1.25 * (self.rtt.smoothed or 0.1) + 2 * self.rtt.variation + ackdebt.DELAY
 
     def expire(self, now: float) -> None:
@@ -300,7 +297,7 @@ class Path:
 
     def take_spilt(self) -> list[Flight]:
         """What is to be sent again though the path works."""
-        taken, self.spilt = self.spilt, []
+        taken, self.recovery.spilt = self.recovery.spilt, []
         return taken
 
     def count_anew(self) -> None:

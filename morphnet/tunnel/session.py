@@ -48,28 +48,23 @@ class Session:
     def __init__(
         self, peer: str, name: bytes, tuning: Tuning, *, server: bool, entropy: Callable[[int], bytes], own: Lateness
     ) -> None:
-        self.peer = peer  # certificate name
+        self.peer, self.name = peer, name  # certificate name; 16 bytes, the same for ever, never on the wire
         self.inward = TO_SERVER if server else TO_CLIENT  # the direction of what comes in
         self.carriers: Mapping[int, Carrier] = {}  # doors that are not plain
         self.learn: Callable[[Iterable[bytes]], list[bytes]] = list  # names us by ids: those that are nobody else's
         self.equals = False  # a peer: either end may find itself behind another address
-        self.name = name  # 16 bytes, the same for ever; never on the wire
-        self.tuning = tuning
-        self.framing = FRAMINGS[tuning.framing]
+        self.tuning, self.framing = tuning, FRAMINGS[tuning.framing]
         self.server, self.counts = server, Counts()
         self.outbound = Outbound(tuning, TO_CLIENT if server else TO_SERVER, self.counts)
         self.paths = self.outbound.paths
         self.inbound = Inbound(tuning, self.counts, self.paths)
         self.spares = Spares(self.outbound, server=server)
         self.trace: Callable[[str], None] | None = None
-        self.heard_at = float("-inf")
         self.heartbeat = tuning.heartbeat_s * (1.5 if server else 1.0)  # seconds
-        self.judged_at = float("-inf")
+        self.heard_at = self.judged_at = float("-inf")
         self.due = 0.0  # when `tick` wants to be called; kept by the tunnel
-        self._entropy, self._own = entropy, own
-        self._candidates = Candidates(entropy)
-        self._anew = False  # client: the server is another process, which knows nothing of our counting
-        self._ceiling = 0
+        self._entropy, self._own, self._candidates = entropy, own, Candidates(entropy)
+        self._ceiling, self._anew = 0, False  # anew: the client's server is another process, without our counting
         self.use_framing(tuning.framing)
 
     def use_framing(self, name: str) -> None:
@@ -200,13 +195,18 @@ class Session:
             self.change(path, State.SILENT, now, effects)
             self.outbound.drain(now, effects)
 
+    def be_patient(self, peer: float) -> None:
+        """The peer waits `peer` seconds for data of TCP that was lost, and sends again what it lost; 0: neither."""
+        ours = self.tuning.repair_ms / 1000
+        self.outbound.patience.tcp, self.inbound.patience.tcp = (peer, ours) if peer and ours else (0.0, 0.0)
+
     def set_scheduler(self, name: str) -> None:
         """
         Spread what this end sends in another way from now on.
 
         :raises KeyError: no such scheduler.
         """
-        self.outbound.scheduler = make_scheduler(name, self.outbound.patience)
+        self.outbound.scheduler = make_scheduler(name, self.outbound.patience.rest)
 
     def show_fresh(self, path: Path) -> None:
         """Show an id on `path` that was never shown, if one is in hand."""
