@@ -28,6 +28,7 @@ from morphnet.lab.vpn import INNER_SERVER, Daemon, NotInTime, Vpn, json_lines, w
 from morphnet.wire.framing import FRAMINGS
 
 INNER_MTU = 1400
+INNER_NET = "10.73.0.0/24"
 OVERHEAD = FRAMINGS[Tuning().framing].overhead + 28  # bytes: docs/protocol section 2, and IPv4 with UDP
 TCP_PAYLOAD, UDP_PAYLOAD = INNER_MTU - 52, INNER_MTU - 28
 PORT = 5000
@@ -79,7 +80,8 @@ class Bonded:
     def _connect(self) -> None:
         vpn = Vpn(self.box, SERVER, self._tuning)
         vpn.found()
-        self.server, self.client = vpn.server, vpn.join(settings=self._tuning)
+        # what is measured beside the tunnel goes to the server's public address: it must stay out of it
+        self.server, self.client = vpn.server, vpn.join(settings={"routes": [INNER_NET], **self._tuning})
         self.wait_active(self.count)
         self.inner_client = self.client.session()["inner"][0].partition("/")[0]
 
