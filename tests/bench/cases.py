@@ -1,4 +1,4 @@
-"""The cases of the contest on a shared bottleneck, each with a name that says all of it."""
+"""The cases of the benchmark of fairness, each with a name that says all of it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from morphnet.errors import ConfigError
 from morphnet.lab.topologies import Way
+from tests.bench.jitter import Jittery, jitters, jittery
 
 RATES, RTTS = (10, 20, 100, 500), (10, 40, 100)  # Mbit/s, ms
 QUEUES = ("0.5bdp", "1bdp", "4bdp", "codel")
@@ -18,10 +19,10 @@ BESIDE = (1, 2, 4)
 CONGESTIONS = ("cubic", "bbr")
 CODEL_HOLDS = 1000  # ms: the queue that CoDel keeps short
 
-# 100M/20ms/q100ms/down/1cubic[/4inner]
+# 100M/20ms/q100ms/down/1cubic[/4inner][/late]
 _NAME = re.compile(
     r"(?P<rate>\d+)M/(?P<rtt>\d+)ms/(?P<queue>codel|q[\d.]+ms|[\d.]+bdp)/(?P<direction>down|up)"
-    r"/(?P<beside>\d+)(?P<congestion>cubic|bbr|reno|tunnel)(/(?P<streams>\d+)inner)?"
+    r"/(?P<beside>\d+)(?P<congestion>cubic|bbr|reno|tunnel)(/(?P<streams>\d+)inner)?(?P<late>/late)?"
 )
 
 
@@ -36,13 +37,14 @@ class Case:
     beside: int = 1  # streams of somebody else
     congestion: str = "cubic"  # of theirs
     streams: int = 1  # in the tunnel
+    late: bool = False  # it is the tunnel that comes second
 
     @property
     def name(self) -> str:
         """As it is asked for."""
         more = f"/{self.streams}inner" if self.streams > 1 else ""
-        beside = f"{self.beside}{self.congestion}"
-        return f"{self.rate}M/{self.rtt}ms/{self.queue}/{self.direction}/{beside}{more}"
+        more += "/late" if self.late else ""
+        return f"{self.rate}M/{self.rtt}ms/{self.queue}/{self.direction}/{self.beside}{self.congestion}{more}"
 
     @property
     def tunnels(self) -> bool:
@@ -70,7 +72,8 @@ def named(name: str) -> Case:
         raise ConfigError(f"{name} is no case; write it as 100M/20ms/q100ms/down/1cubic, or */codel/* for several")
     rate, rtt, beside = int(found["rate"]), int(found["rtt"]), int(found["beside"])
     streams = int(found["streams"] or 1)
-    return Case(rate, rtt, found["queue"], found["direction"], beside, found["congestion"], streams)
+    queue, direction = found["queue"], found["direction"]
+    return Case(rate, rtt, queue, direction, beside, found["congestion"], streams, bool(found["late"]))
 
 
 def _both(case: Case) -> tuple[Case, Case]:
@@ -85,17 +88,21 @@ HOME = (
     *_both(Case(100, 20, "q50ms")),
     *_both(Case(100, 20, "q100ms", congestion="bbr")),
 )
-QUICK = (
+QUICK: tuple[Case | Jittery, ...] = (
     *_both(Case(100, 20, "q100ms")),
     Case(20, 40, "q100ms"),
     Case(100, 20, "q10ms"),
     Case(100, 20, "q100ms", congestion="bbr"),
     Case(100, 20, "q100ms", beside=4),
     Case(20, 40, "codel"),
+    Case(100, 20, "q100ms", late=True),
+    Case(100, 20, "q100ms", congestion="tunnel"),
+    *(Jittery(20, 50, "ordered", "down", count) for count in ("one", "two")),
 )
 _MORE = (
     *(Case(100, 40, "1bdp", streams=4, beside=beside) for beside in BESIDE),
     *(Case(100, 40, queue, beside=1, congestion="tunnel") for queue in QUEUES),
+    *(Case(100, 40, queue, late=True) for queue in QUEUES),
 )
 
 
@@ -107,15 +114,20 @@ def matrix() -> Iterator[Case]:
     yield from _MORE
 
 
-def chosen(words: Sequence[str], quick: bool) -> list[Case]:
+def known() -> dict[str, Case | Jittery]:
+    """Every case that a pattern may mean, by name."""
+    cases: tuple[Case | Jittery, ...] = (*QUICK, *HOME, *matrix(), *jitters())
+    return {case.name: case for case in cases}
+
+
+def chosen(words: Sequence[str], quick: bool) -> list[Case | Jittery]:
     """
     What was asked for: names, and patterns over all that are known; without any, the home, or the quick ones.
 
     :raises ConfigError: a word is neither.
     """
-    known = {case.name: case for case in (*QUICK, *HOME, *matrix())}
-    found = list[Case]()
+    found = list[Case | Jittery]()
     for word in words:
-        fits = [case for name, case in known.items() if fnmatchcase(name, word)]
-        found += fits or [named(word)]
+        fits = [case for name, case in known().items() if fnmatchcase(name, word)]
+        found += fits or [jittery(word) or named(word)]
     return list(dict.fromkeys(found)) or list(QUICK if quick else HOME)

@@ -3,6 +3,7 @@ One contest on a shared bottleneck: a tunnel's stream alone, then beside somebod
 
     |  ALONE  |  BESIDE, of which the last COUNTED seconds count  |  AGAIN  |
 
+In a `late` case it is the other who is alone first. An echo through the tunnel runs at the end of the first two.
 Rates are told as the share of the bottleneck that they take, headers included, so that a tunnel's overhead is not
 mistaken for good manners.
 """
@@ -21,7 +22,7 @@ from typing import Any
 from morphnet.lab.box import Box
 from morphnet.lab.rivals import Contender, Ways, open_tunnel
 from morphnet.lab.topologies import FAR, SERVER, shared
-from morphnet.lab.vpn import Vpn, json_lines
+from morphnet.lab.vpn import Vpn, json_lines, last_line
 from tests.bench.cases import Case
 
 EVERY = 0.25  # seconds of one value
@@ -29,6 +30,8 @@ ALONE, BESIDE_FOR, AGAIN = 8.0, 12.0, 10.0  # seconds
 COUNTED = 8.0  # seconds at the end of the second phase
 SETTLED = 4.0  # seconds at the end of the first
 SOME = round(1.0 / EVERY)  # values that are smoothed over: less is a sawtooth
+ECHO_EVERY, GRACE = 0.05, 1.0  # seconds; of the latter none is sent any more
+LOST = 9999.0  # ms, told when no echo came back
 PORT, PORT_BESIDE = 5001, 5002
 # payload of a packet of TCP, and what the packet takes of the wire; timestamps on
 EFFICIENCY = {"bare cable": 1448 / 1500, "wireguard-go": 1368 / 1480, "OpenVPN": 1448 / 1553, "morphnet": 1348 / 1468}
@@ -93,6 +96,7 @@ class Outcome:
     contender: str
     ours: list[float]
     theirs: list[float]
+    echoes: list[float] = field(default_factory=list)  # ms, the 95th percentile: first phase, second phase
     lost: float = 0.0  # share of the packets that the bottleneck dropped while both ran
     wire: dict[str, float] = field(default_factory=dict)  # processors that the wire took, and seconds it was late
 
@@ -104,7 +108,8 @@ class Outcome:
     @property
     def alone(self) -> float:
         """Our share of the bottleneck while nobody else was there."""
-        return _mean(self.ours, ALONE - SETTLED, ALONE)
+        ends = ALONE + BESIDE_FOR + AGAIN if self.case.late else ALONE
+        return _mean(self.ours, ends - SETTLED, ends)
 
     @property
     def beside(self) -> float:
@@ -162,13 +167,14 @@ def _run(box: Box, ways: Ways, case: Case, contender: str) -> Outcome:
     wire, side = box.wire("shared"), "back" if case.direction == "down" else "there"
     mine = Stream(box, ("client", "server", ways.server), PORT, case.direction, ("--congestion", "cubic"))
     other = _other(box, ways, case)
-    begun = time.monotonic()
-    used = wire.load()["processor"]
-    mine.start(case.streams)
-    _until(begun + ALONE)
+    both = ((mine, case.streams), (other, case.beside))
+    first, second = reversed(both) if case.late else both
+    begun, used = time.monotonic(), wire.load()["processor"]
+    first[0].start(first[1])
+    echoes = [_echo(box, ways, begun + ALONE)]
     before = wire.counters()[side]
-    other.start(case.beside)
-    _until(begun + ALONE + BESIDE_FOR)
+    second[0].start(second[1])
+    echoes.append(_echo(box, ways, begun + ALONE + BESIDE_FOR))
     after = wire.counters()[side]
     other.stop()
     seconds = ALONE + BESIDE_FOR + AGAIN
@@ -179,7 +185,17 @@ def _run(box: Box, ways: Ways, case: Case, contender: str) -> Outcome:
     ours = _shares(mine.rates(begun, seconds), case, EFFICIENCY[contender])
     theirs = _shares(other.rates(begun, seconds), case, EFFICIENCY["morphnet" if case.tunnels else "bare cable"])
     busy = {"processors": round((load["processor"] - used) / seconds, 2), "late": round(load["late_most"], 4)}
-    return Outcome(case, contender, ours, theirs, _lost(before, after), busy)
+    return Outcome(case, contender, ours, theirs, echoes, _lost(before, after), busy)
+
+
+def _echo(box: Box, ways: Ways, ends: float) -> float:
+    """Echoes through the tunnel in the last SETTLED seconds before a moment: their 95th percentile in ms."""
+    _until(ends - SETTLED)
+    words = [ways.server, "--interval", str(ECHO_EVERY), "--seconds", str(SETTLED - GRACE), "--grace", str(GRACE / 2)]
+    command = [sys.executable, "-m", "morphnet.lab.ping", *words]
+    echo = box.node("client").popen(command, stdout=subprocess.PIPE, text=True)
+    _until(ends)
+    return round(float(last_line(echo, 10.0)["rtt_ms"].get("p95", LOST)), 1)
 
 
 def _other(box: Box, ways: Ways, case: Case) -> Stream:
