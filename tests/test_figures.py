@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.bench import figures, plots
+from tests.bench import curves, figures, plots
 from tests.bench.measured import Measured, read_lines
 from tests.house import ROOT
 
@@ -117,6 +117,26 @@ class RewriteTests(SynchronousTestCase):
         picture = ElementTree.fromstring(plots.drawn("title", found))
         widths = [float(each.get("width", "")) for each in picture.iter(f"{SVG}rect")][1:]
         self.assertEqual(widths[3], 2 * widths[0])
+
+    def test_curves(self) -> None:
+        """A picture of rates has a panel for each, with a line for it and one for the others; the latest counts."""
+        case = curves.PICTURES["beside-100.svg"][0]
+        told = [
+            {"curves": case, "who": who, "every": 0.25, "ours": [share] * 120, "theirs": [1 - share] * 120}
+            for who, share in (("morphnet", 0.1), ("bare cable", 0.5), ("morphnet", 0.4))
+        ]
+        text = "\n".join(["noise", *map(json.dumps, [*told, {"curves": "another", "who": "x"}])])
+        shown = curves.panels(case, list(curves.read_curves(text)))
+        self.assertEqual([(panel.who, panel.ours[0]) for panel in shown], [("morphnet", 0.4), ("bare cable", 0.5)])
+        picture = ElementTree.fromstring(curves.drawn("a < b", shown))
+        lines = [each.get("points", "").split() for each in picture.iter(f"{SVG}polyline")]
+        self.assertEqual([len(line) for line in lines], [120] * 4)
+        texts = [each.text for each in picture.iter(f"{SVG}text")]
+        self.assertIn("plain TCP", texts)
+
+    def test_smoothed(self) -> None:
+        """A point is the mean of itself and those before it, as many as there are."""
+        self.assertEqual(curves.smoothed([4.0, 0.0, 0.0, 0.0, 0.0]), [4.0, 2.0, 4 / 3, 1.0, 0.0])
 
     def test_line(self) -> None:
         """A line says itself whether the promise is kept, and the ratio."""

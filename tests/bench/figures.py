@@ -21,6 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.bench import curves
 from tests.bench.measured import read_lines
 from tests.bench.plots import draw
 
@@ -145,7 +146,7 @@ def main(arguments: list[str]) -> int:
     lines = list(read_lines(text))
     for page in (PAGE, SPEED):
         page.write_text(rewritten(page.read_text(), lines))
-    pictures = draw(lines, PICTURES)
+    pictures = [*draw(lines, PICTURES), *curves.draw(list(curves.read_curves(text)), PICTURES)]
     print(f"figures: {len(lines)} values into docs, {len(pictures)} pictures", file=sys.stderr)
     return 0
 
