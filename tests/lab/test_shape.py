@@ -88,6 +88,12 @@ class DirectionTests(SynchronousTestCase):
         left = [at for at in taken if at is not None]
         self.assertLess(max(later - earlier for earlier, later in pairwise(left[100:])), 0.0011)
 
+    def test_codel_sees_packets_when_they_leave(self) -> None:
+        """Of a burst that came at one moment, the first is dropped an interval after one had waited too long."""
+        wire = direction(rate=8e6, queue_ms=1000, codel=True)
+        dropped = [number for number in range(150) if wire.take(FRAME, 1.0) is None]
+        self.assertEqual([105 <= number <= 107 for number in dropped], [True])  # one leaves every ms: 5 and 100 of them
+
     def test_slow_link_still_has_a_queue(self) -> None:
         """The default queue holds 30 kB however low the rate."""
         wire = direction(rate=8e3)
