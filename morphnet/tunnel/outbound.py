@@ -33,6 +33,7 @@ HOLD = 15.0  # seconds that packets wait for a path when there is none at all
 STALL = 0.1  # seconds without any room, in which QUANTUM could have gone: no packet gets too old by it
 SAMPLE_EVERY = 0.04  # seconds between the copies that show whether a path on stand-by has become sound
 QUEUE_SHARE = 0.4  # of `queue_ms`: the standing queue that CoDel lets be
+LEEWAY = 1.25  # times what must wait before a worse path is used: that much may
 QUEUE_BURST = 4.0  # times `queue_ms`: how long a packet of a burst may wait at all
 
 
@@ -59,11 +60,12 @@ class Outbound:
     def __init__(self, tuning: Tuning, direction: int, counts: Counts) -> None:
         self.keys = SendKeys(tuning.rekey_seconds, tuning.rekey_packets)
         self.patience = Patience(tuning.reorder_ms / 1000)  # the peer's
-        self.scheduler: Scheduler = make_scheduler(tuning.scheduler, self.patience.rest)
+        self.scheduler: Scheduler = make_scheduler(tuning.scheduler, self.patience)
         wait = tuning.queue_ms / 1000
         self.egress = Egress(wait * QUEUE_SHARE, wait * QUEUE_BURST, tuning.resend_bytes)
         self._moved_at = 0.0  # when there was room for what waits, the last time; long ago if a path has lost it
         self.paths: dict[int, Path] = {}
+        self._best = -1  # path that was the first to be offered something, the last time
         self.compression = NAMES[tuning.compression]
         self._resend_bytes = tuning.resend_bytes if tuning.resend else 0
         self._direction = direction
@@ -87,6 +89,15 @@ class Outbound:
     def waiting(self) -> bool:
         """Whether something waits for room."""
         return bool(self.egress)
+
+    def room_at(self, now: float) -> float:
+        """When there may be room for what waits: a path that has some was not good enough, unless it is the best."""
+        due = float("inf")
+        for path in self.paths.values() if self.egress else ():
+            if path.usable:
+                at = path.room_at(now)
+                due = at if at < due and (at > now or path.id == self._best) else due
+        return due
 
     def offer(self, run: Run, now: float, effects: Effects) -> None:
         """Send `run`, or let it wait for room."""
@@ -113,6 +124,7 @@ class Outbound:
         self._moved_at = now
         blocked: set[int] = set()
         self.egress.searching = any(path.window.startup for path in paths)
+        self.egress.leeway = LEEWAY * self.scheduler.later
         for piece in self.egress.take(now, blocked=blocked):
             reached = self._dispatch(piece, now, effects)
             if reached < piece.end:
@@ -126,7 +138,8 @@ class Outbound:
         paths = self.candidates()
         if not paths:
             return reached
-        order = self.scheduler.order(paths, run.flow, now)
+        order = self.scheduler.order(paths, run, self.egress.bytes + (end - reached) * run.stride, now)
+        self._best = order[0].id
         if self.scheduler.copies:
             return self._give_copies(order, run, reached, end, now, effects)
         stride = self.framing.overhead + run.bytes_of(1)

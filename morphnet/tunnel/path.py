@@ -162,8 +162,12 @@ class Path:
         """Seconds until a packet handed to it now would arrive: half the lowest RTT, and the queue in front of it."""
         base, queue = self._model(now).base, self.free_at - now
         if self.in_flight:
-            queue = max(queue, self.rtt.queue - self.rtt.calm)
-        return base / 2 + max(0.0, queue)
+            seen = self.rtt.queue - self.rtt.calm
+            queue = seen if seen > queue else queue
+            if seen > AHEAD / 2 and not self.window.startup:  # what is in flight tells it before Acks do
+                rate = self.window.rate(now)
+                queue = max(queue, self.in_flight / rate - base - ackdebt.DELAY) if rate else queue
+        return base / 2 + queue if queue > 0 else base / 2
 
     def sent(self, count: int, size: int, total: int, now: float, *, asks: bool) -> Flight | None:
         """
@@ -257,9 +261,8 @@ class Path:
 
     def _judge(self, kept: list[Flight], ack: Ack, now: float) -> int:
         """Which of those that later ones have overtaken are lost: bytes. The others go on being in flight."""
-        newest, patience = sent_at(ack, now), self._patience()
+        newest, patience, lost = sent_at(ack, now), self._patience(), 0
         overtaken = newest - self.recovery.tolerance(self.rtt.floor(now) or patience, now)
-        lost = 0
         for flight in reversed(kept):
             if now - flight.at >= patience or flight.at <= overtaken:
                 lost += self._lose(flight, now)

@@ -134,7 +134,7 @@ def _judge(session: Session, now: float, effects: Effects) -> None:
 
 def due_at(session: Session, now: float) -> float:
     """When `tick` has something to do."""
-    due, resting, waiting = session.inbound.reorder.due_at(), True, session.outbound.waiting
+    due, resting = min(session.inbound.reorder.due_at(), session.outbound.room_at(now)), True
     due = min(due, session.inbound.keys.due, session.outbound.keys.due)
     for path in session.paths.values():
         if path.state is State.CLOSED:
@@ -146,8 +146,6 @@ def due_at(session: Session, now: float) -> float:
             resting = resting and path.unanswered_at is None
             due = min(due, path.probe_at)
             continue
-        if waiting:
-            due = min(due, path.room_at(now))
         if dormant(session, path, now):
             if path.unanswered_at is not None:
                 resting, due = False, min(due, path.silent_at())

@@ -206,7 +206,7 @@ class Session:
 
         :raises KeyError: no such scheduler.
         """
-        self.outbound.scheduler = make_scheduler(name, self.outbound.patience.rest)
+        self.outbound.scheduler = make_scheduler(name, self.outbound.patience)
 
     def show_fresh(self, path: Path) -> None:
         """Show an id on `path` that was never shown, if one is in hand."""

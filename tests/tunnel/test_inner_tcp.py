@@ -55,6 +55,13 @@ class InnerTcpTests(SynchronousTestCase):
             link.loss = 0.5
         self.assertGreaterEqual(share(made, 40, 4), 0.9)
 
+    def test_narrow_second(self) -> None:
+        """A second way that is narrow makes nobody wait who does not fill the first: of 20 + 2 Mbit/s 80 % in 6 s."""
+        made = world([(0.005, 20), (0.005, 2)])
+        (connection,) = bulk(made, 1, up=False)
+        made.run(6.0)
+        self.assertGreaterEqual(connection.arrived * OUTER / 6.0, 0.8 * 22 * MBIT)
+
     def test_random_loss(self) -> None:
         """One packet in a hundred is lost at random, both ways: the tunnel repairs it, and one flow gets 85 % (B10)."""
         for ways in ([(0.01, 20)], [(0.01, 10), (0.03, 5)]):
