@@ -24,35 +24,35 @@ class Peak:
     """The most of what was told of late, in seconds."""
 
     def __init__(self) -> None:
-        self._most, self._at = 0.0, float("-inf")
+        self.most, self._at = 0.0, float("-inf")
 
     def add(self, late: float, now: float) -> None:
         """So late was somebody now; what is more than MOST counts as that."""
-        if late >= self._most or now - self._at > SPAN:
-            self._most, self._at = min(late, MOST), now
+        if late >= self.most or now - self._at > SPAN:
+            self.most, self._at = min(late, MOST), now
 
     def recent(self, now: float) -> float:
         """Seconds."""
-        return self._most if now - self._at <= SPAN else 0.0
+        return self.most if now - self._at <= SPAN else 0.0
 
 
 class Lateness:
     """That of this process."""
 
     def __init__(self) -> None:
-        self._peak = Peak()
+        self.peak = Peak()
         self._turns: dict[int, float] = {}  # send time as datagrams carry it -> seconds that its turn took
 
     def woke(self, late: float, now: float) -> None:
         """What is done now was due `late` seconds ago."""
         if late > GRAIN:
-            self._peak.add(late, now)
+            self.peak.add(late, now)
 
     def turned(self, began: float, ended: float) -> None:
         """What was sent with the time `began` left until `ended`."""
         took = ended - began
         if took > GRAIN:
-            self._peak.add(took, ended)
+            self.peak.add(took, ended)
             if len(self._turns) >= TURNS:
                 del self._turns[next(iter(self._turns))]
             self._turns[round(began * _MICRO) & 0xFFFFFFFF] = took
@@ -63,7 +63,7 @@ class Lateness:
 
     def recent(self, now: float) -> float:
         """The most of late, in seconds."""
-        return self._peak.recent(now)
+        return self.peak.recent(now)
 
 
 class PathLateness:
@@ -71,6 +71,8 @@ class PathLateness:
 
     def __init__(self, own: Lateness | None = None) -> None:
         self.own = own or Lateness()
+        self.pause = self.known = 0.0  # seconds, as the last Ack found us, and both ends together
+        self.extra = 0.0  # bytes that are in flight more than fills the path, while an end is late
         self._peer = Peak()
 
     def answered(self, delay: int, now: float) -> None:
@@ -78,6 +80,9 @@ class PathLateness:
         late = delay / _MICRO - ackdebt.DELAY
         if late > GRAIN:
             self._peer.add(late, now)
+        if self.own.peak.most or self._peer.most:
+            self.pause = self.own.peak.recent(now)
+            self.known = self.pause + self._peer.recent(now)
 
     def peers(self, now: float) -> float:
         """Seconds by which the peer was late of late, at most."""

@@ -123,6 +123,7 @@ class Outbound:
             self.egress.renew(now)
         self._moved_at = now
         blocked: set[int] = set()
+        self.egress.late = paths[0].lateness.pause
         self.egress.searching = any(path.window.startup for path in paths)
         self.egress.leeway = LEEWAY * self.scheduler.later
         for piece in self.egress.take(now, blocked=blocked):

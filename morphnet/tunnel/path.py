@@ -131,9 +131,9 @@ class Path:
 
         :param best: no other path is better. Then it is not held back while its rate is being found.
         """
-        room = self.window.size - self.in_flight
+        room = self.window.size + self.lateness.extra - self.in_flight
         if not (best and self.window.startup):
-            room = min(room, (AHEAD + now - self.free_at) * self.pace(now))
+            room = min(room, (AHEAD + self.lateness.pause + now - self.free_at) * self.pace(now))
         return int(room)
 
     def takes(self, count: int, size: int, now: float, *, best: bool) -> int:
@@ -154,9 +154,9 @@ class Path:
 
     def room_at(self, now: float) -> float:
         """When there will be room for more without any news; infinity when only an Ack can make it."""
-        if self.in_flight >= self.window.size:
+        if self.in_flight >= self.window.size + self.lateness.extra:
             return float("inf")
-        return max(now, self.free_at - AHEAD + GRAIN)
+        return max(now, self.free_at - AHEAD - self.lateness.pause + GRAIN)
 
     def arrival(self, now: float) -> float:
         """Seconds until a packet handed to it now would arrive: half the lowest RTT, and the queue in front of it."""
@@ -225,6 +225,7 @@ class Path:
             self.window.lost(lost)
         limited = now - self.limited_at <= smoothed + interval / 4  # still so when what this tells of was sent
         self.window.acknowledged(size, rate, limited, self.rtt, now)
+        self.lateness.extra = self.lateness.known and self.lateness.known * self.window.rate(now)
         self._modelled_at = float("-inf")
         if news:
             self.unanswered_at = now if self.flights else None
@@ -288,8 +289,7 @@ class Path:
         limit = now - 2 * self._patience()
         while self.flights and self.flights[0].at < limit and self.flights[0].first < self.acked:
             self._lose(self.flights.popleft(), now)
-        if not self.flights:
-            self.unanswered_at = None
+        self.unanswered_at = self.unanswered_at if self.flights else None
 
     def take_flights(self) -> list[Flight]:
         """Everything in flight, no longer in flight: the path has moved or fallen silent."""
@@ -345,7 +345,7 @@ class Path:
         if self.rtt.smoothed is None:
             return 1.0
         likely = 1.5 * self.rtt.smoothed + 4 * self.rtt.variation + 0.05
-        return min(max(likely, 0.1), max(0.17, 2.5 * self.rtt.smoothed))
+        return min(max(likely, 0.1), max(0.17, 2.5 * self.rtt.smoothed)) + 2 * self.lateness.known
 
     def excused(self, now: float) -> bool:
         """Whether what it seems to lose now may be our own doing: a queue stood in it, or its rate was searched."""
