@@ -64,22 +64,16 @@ class Pump:
         """A batch from inside."""
         if self._stopped:
             return
-        now = self.now()
-        self.carry_out(self.tunnel.from_tun(packets, now), now)
+        self.carry_out(self.tunnel.from_tun(packets, self.now()))
 
     def from_door(self, arrivals: Sequence[Arrival]) -> None:
         """A batch from outside."""
         if self._stopped:
             return  # it is not acknowledged: the peer sends it again, to who comes after us
-        now = self.now()
-        self.carry_out(self.tunnel.from_path(arrivals, now), now)
+        self.carry_out(self.tunnel.from_path(arrivals, self.now()))
 
-    def carry_out(self, effects: Effects, began: float | None = None) -> None:
-        """
-        Send, deliver and tell what a call into the data plane asked for.
-
-        :param began: the time that what is sent carries. The processor may have been taken from us since then.
-        """
+    def carry_out(self, effects: Effects) -> None:
+        """Send, deliver and tell what a call into the data plane asked for."""
         by_door: dict[int, list[Departure]] = {}
         for departure in effects.sends:
             by_door.setdefault(departure.door, []).append(departure)
@@ -89,8 +83,6 @@ class Pump:
                 self.no_door += len(departures)
             else:
                 door.send(departures)
-        if began is not None and by_door:
-            self.tunnel.lateness.turned(began, self.now())
         if effects.delivers and self.tun is not None:
             self.tun.write(effects.delivers)
         for event in effects.events:
@@ -114,8 +106,7 @@ class Pump:
 
     def _fire(self) -> None:
         self._timer, self._timer_at = None, float("inf")
-        now = self.now()
-        self.carry_out(self.tunnel.on_timer(now), now)
+        self.carry_out(self.tunnel.on_timer(self.now()))
 
     def take_leave(self) -> None:
         """Nothing is taken in any more; what was taken in is delivered and acknowledged. While the doors are open."""

@@ -224,8 +224,7 @@ class Meeting:
         elif introducer.caller:
             framings = ("compact", "seed") if mesh.tuning.framing == "compact" else ("seed",)
             places = tuple(map(str, mesh.places()))
-            wait = mesh.tuning.repair_ms
-            introducer.say(Greeting(mesh.name, mesh.instance, framings, places, mesh.tuning.mtu, reorder_tcp_ms=wait))
+            introducer.say(Greeting(mesh.name, mesh.instance, framings, places, mesh.tuning.mtu))
 
     def said(self, introducer: Introducer, message: Introduction) -> None:
         """:raises MalformedFrame: it has no place here."""
@@ -271,7 +270,6 @@ class Meeting:
         tuning = dataclasses.replace(tuning, framing=framing, mtu=min(tuning.mtu, greeting.mtu))
         name = mesh.entropy(16)
         session = self._listener.make_session(introducer, name, tuning)
-        session.be_patient(greeting.reorder_tcp_ms / 1000)
         ids = mesh.pump.tunnel.issue_ids(session, FIRST_IDS)
         introducer.say(
             Established(
@@ -285,7 +283,6 @@ class Meeting:
                 heartbeat_s=min(tuning.heartbeat_s, KEEPALIVE),
                 rekey_seconds=tuning.rekey_seconds,
                 rekey_packets=tuning.rekey_packets,
-                reorder_tcp_ms=tuning.repair_ms,
             )
         )
         self._done(introducer)
@@ -300,7 +297,6 @@ class Meeting:
         tuning = dataclasses.replace(tuning, heartbeat_s=heartbeat(ours.heartbeat_s, said.heartbeat_s))
         session = self._listener.make_session(introducer, bytes.fromhex(said.session), tuning)
         session.inbound.keys.expect(said.rekey_seconds)
-        session.be_patient(said.reorder_tcp_ms / 1000)
         session.add_spares(bytes.fromhex(text) for text in said.ids)
         self._done(introducer)
         self._listener.met(said.instance, said.places)
