@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from typing import cast
 from weakref import ref
 
@@ -56,18 +57,22 @@ class Counted(SSL.Connection):
 class SilentTests(PortTestCase):
     """Who connects and says nothing."""
 
-    def test_forgotten(self) -> None:
-        """What OpenSSL holds for a caller goes with it, at once: it waits for no search for circles."""
-        made = list[ref[SSL.Connection]]()
+    def _serve(self, look: Callable[[SSL.Connection], None]) -> None:
+        """Serve, and look at OpenSSL's end of every call."""
         create = self.gateway.tls.serverConnectionForTLS
 
         def created(tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
             connection = create(tlsProtocol)
-            made.append(ref(connection))
+            look(connection)
             return connection
 
         self.gateway.tls.serverConnectionForTLS = created  # type: ignore[method-assign]
         self.serve(LIMITS)
+
+    def test_forgotten(self) -> None:
+        """What OpenSSL holds for a caller goes with it, at once: it waits for no search for circles."""
+        made = list[ref[SSL.Connection]]()
+        self._serve(lambda connection: made.append(ref(connection)))
         gc.disable()
         self.addCleanup(gc.enable)
         for said in (b"", b"\x16\x03\x01\x02\0\x01\0", b"GET / HTTP/1.1\r\n\r\n"):
@@ -81,16 +86,12 @@ class SilentTests(PortTestCase):
 
     def test_begins_with_a_byte(self) -> None:
         """OpenSSL is not told to wait for the first byte, for which it takes its buffers; from then on it goes on."""
-        create = self.gateway.tls.serverConnectionForTLS
 
-        def created(tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-            connection = create(tlsProtocol)
+        def count(connection: SSL.Connection) -> None:
             connection.__class__ = Counted
-            return connection
 
         Counted.asked = 0
-        self.gateway.tls.serverConnectionForTLS = created  # type: ignore[method-assign]
-        self.serve(LIMITS)
+        self._serve(count)
         raw = self.stranger()
         self.net.settle()
         self.assertEqual(Counted.asked, 0)
