@@ -16,7 +16,7 @@ tests/bench/jitter.py. A table goes to stderr, values and curves of rates over t
 On a machine that does other things, --realtime lets everything in the contest go first, else it is the wait for a
 processor that is measured. A wire that took more than BUSY of a processor, or was LATE, is told in the last column: it
 was no fair network then. 500 Mbit/s is the most that a machine with two processors carries: one plain TCP stream gets
-92 % of it there.
+92 % of it there at an RTT of 20 ms, 82 % at 40.
 """
 
 from __future__ import annotations
