@@ -24,6 +24,10 @@ class Tuning:
 
     scheduler: str = field(default="bond", metadata={"help": "bond, flow, redundant or best", "choices": SCHEDULERS})
     reorder_ms: float = field(default=50.0, metadata={"help": "longest wait for a missing packet, milliseconds"})
+    reorder_tcp_ms: float = field(
+        default=250.0,
+        metadata={"help": "the same for TCP's data, while what was lost is sent again (0: it is not), milliseconds"},
+    )
     reorder_packets: int = field(default=4096, metadata={"help": "most packets held back per session"})
     reorder_bytes: int = field(default=8 << 20, metadata={"help": "most bytes held back per session"})
     resend: bool = field(default=True, metadata={"help": "send again what was in flight on a path that fell silent"})
@@ -48,6 +52,11 @@ class Tuning:
     )
     heartbeat_s: float = field(default=5.0, metadata={"help": "seconds between heartbeats on an idle path"})
     mtu: int = field(default=1400, metadata={"help": "inner MTU, bytes (lowered by itself where a path needs it)"})
+
+    @property
+    def repair_ms(self) -> float:
+        """Milliseconds that data of TCP waits for what is sent again; 0 when nothing is."""
+        return self.reorder_tcp_ms if self.resend else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,12 @@ Source: RFC 9438 (CUBIC), RFC 8985 (RACK), RFC 9406 and linux/net/ipv4/tcp_cubic
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 
-from tests.simulation import World, numbers, packet
+from morphnet.wire.batch import VNET_HDR
+from morphnet.wire.ip import TCP
+from tests.simulation import CLIENT4, SERVER4, World
 
 SEGMENT = 1400  # bytes of a full inner packet
 ACK = 52  # bytes
@@ -21,6 +24,21 @@ HYSTART_FROM = 16  # segments
 HYSTART_SAMPLES = 8
 LEAST_RTO = 0.2  # seconds
 _ACK_BIT, _FLOW_AT = 1 << 47, 48
+
+
+def packet(number: int, size: int, flow: int, *, up: bool) -> bytes:
+    """
+    A TCP packet behind an empty virtio header; `number` is in its payload, or in its options where it has none.
+    """
+    source, destination = (CLIENT4, SERVER4) if up else (SERVER4, CLIENT4)
+    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, size, 0, 0x4000, 64, TCP, 0, source, destination)
+    tcp = struct.pack("!HHIIBBHHH", flow, 9, 0, 0, 5 << 4 if size > ACK else 8 << 4, 0x10, 0xFFFF, 0, 0)
+    return bytes(VNET_HDR) + (ip + tcp + struct.pack("!Q", number)).ljust(size, b"x")
+
+
+def number_in(plain: bytes) -> int:
+    """What `packet` put in."""
+    return int(struct.unpack_from("!Q", plain, VNET_HDR + 40)[0])
 
 
 class Cubic:
@@ -266,7 +284,7 @@ def bulk(world: World, flows: int, *, up: bool, first: int = 1) -> list[Bulk]:
     connections = {first + number: Bulk(world, first + number, up=up) for number in range(flows)}
 
     def told(_: bool, plain: bytes) -> None:
-        number = numbers([plain])[0]
+        number = number_in(plain)
         connection = connections.get(number >> _FLOW_AT)
         if connection is None:
             return

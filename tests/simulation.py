@@ -130,6 +130,8 @@ class World:
             self.client_session.peer_restarted(effects)
         self.server_session.install(*secrets, self.epoch, self.now + getattr(self.server, "ahead", 0.0))
         self.client_session.install(*secrets, self.epoch, self.now)
+        self.server_session.be_patient(self.tuning.repair_ms / 1000)
+        self.client_session.be_patient(self.tuning.repair_ms / 1000)
         self.client.learn_ids(self.client_session, ids)
         self.client_session.add_spares(ids)
         self.client_session.greet(self.now, effects)

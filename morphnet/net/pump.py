@@ -64,16 +64,22 @@ class Pump:
         """A batch from inside."""
         if self._stopped:
             return
-        self.carry_out(self.tunnel.from_tun(packets, self.now()))
+        now = self.now()
+        self.carry_out(self.tunnel.from_tun(packets, now), now)
 
     def from_door(self, arrivals: Sequence[Arrival]) -> None:
         """A batch from outside."""
         if self._stopped:
             return  # it is not acknowledged: the peer sends it again, to who comes after us
-        self.carry_out(self.tunnel.from_path(arrivals, self.now()))
+        now = self.now()
+        self.carry_out(self.tunnel.from_path(arrivals, now), now)
 
-    def carry_out(self, effects: Effects) -> None:
-        """Send, deliver and tell what a call into the data plane asked for."""
+    def carry_out(self, effects: Effects, began: float | None = None) -> None:
+        """
+        Send, deliver and tell what a call into the data plane asked for.
+
+        :param began: the time that what is sent carries. The processor may have been taken from us since then.
+        """
         by_door: dict[int, list[Departure]] = {}
         for departure in effects.sends:
             by_door.setdefault(departure.door, []).append(departure)
@@ -83,6 +89,8 @@ class Pump:
                 self.no_door += len(departures)
             else:
                 door.send(departures)
+        if began is not None and by_door:
+            self.tunnel.lateness.turned(began, self.now())
         if effects.delivers and self.tun is not None:
             self.tun.write(effects.delivers)
         for event in effects.events:
@@ -106,7 +114,8 @@ class Pump:
 
     def _fire(self) -> None:
         self._timer, self._timer_at = None, float("inf")
-        self.carry_out(self.tunnel.on_timer(self.now()))
+        now = self.now()
+        self.carry_out(self.tunnel.on_timer(now), now)
 
     def take_leave(self) -> None:
         """Nothing is taken in any more; what was taken in is delivered and acknowledged. While the doors are open."""

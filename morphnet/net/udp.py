@@ -16,6 +16,7 @@ from zope.interface import implementer
 
 from morphnet.net.ring import ring
 from morphnet.net.sockaddr import PKTINFO_SPACE, Address, Ancillary, endpoint, sockaddr, source
+from morphnet.net.stamps import SCM_TIMESTAMPNS, STAMP_SPACE, Stamps, ask_for_stamps
 from morphnet.net.udpsocket import UDP_GRO, UDP_SEGMENT, bind, settle
 from morphnet.wire.batch import MAX_BATCH, MAX_SEGMENTS, Arrival, Departure, Endpoint
 
@@ -29,7 +30,7 @@ KNOWN = 4096  # most addresses remembered in either direction
 _GSO_REFUSALS = frozenset({errno.EINVAL, errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP, errno.EMSGSIZE})
 
 _CUT = int(socket.MSG_TRUNC | socket.MSG_CTRUNC)  # as an enum, its `|` costs a microsecond a receive
-_UDP = int(socket.IPPROTO_UDP)
+_UDP, _SOCKET = int(socket.IPPROTO_UDP), int(socket.SOL_SOCKET)
 _INT = struct.Struct("=i")
 _PORTION = struct.Struct("=H")
 
@@ -97,7 +98,8 @@ class UdpDoor:
         self._gso = self._gro = True  # no refusal yet
         self._ring = ring(READS, SLOT)
         self._scatter = [[slot] for slot in self._ring]
-        self._ancillary = socket.CMSG_SPACE(_INT.size) + PKTINFO_SPACE
+        self._ancillary = socket.CMSG_SPACE(_INT.size) + PKTINFO_SPACE + STAMP_SPACE
+        self._stamps = Stamps()
         self._sources: dict[tuple[object, bytes], Endpoint] = {}
         self._routes: dict[Endpoint, _Route] = {}
         self._segments: dict[int, Ancillary] = {}
@@ -116,6 +118,7 @@ class UdpDoor:
         opened = self.make_socket()
         try:
             self._gro = settle(opened, self._wildcard, self.buffer)
+            ask_for_stamps(opened)
             self.local = bind(opened, self.host, self.port, self.device)
         except BaseException:
             opened.close()
@@ -162,8 +165,9 @@ class UdpDoor:
 
     def doRead(self) -> None:
         """Receive what is there, within the budget, and hand it over at once."""
-        arrivals: list[Arrival] = []
-        taken = 0
+        came: list[tuple[Endpoint, memoryview, int]] = []
+        stamps: list[bytes] = []
+        taken, empty = 0, False
         for slot, scatter in zip(self._ring, self._scatter, strict=True):
             if self._socket is None or taken >= BUDGET:
                 break
@@ -171,6 +175,7 @@ class UdpDoor:
             try:
                 length, ancillary, flags, address = self._socket.recvmsg_into(scatter, self._ancillary)
             except BlockingIOError:
+                empty = True
                 break
             except OSError as problem:  # an ICMP error that waited on the socket; the datagrams behind it are fine
                 self._count(problem)
@@ -179,21 +184,25 @@ class UdpDoor:
             if flags & _CUT:
                 self.truncated += 1
                 continue
-            size, asked = length, b""
+            size, asked, stamp = length, b"", b""
             for level, kind, value in ancillary:
                 if kind == UDP_GRO and level == _UDP:
                     size = _INT.unpack(value)[0]
+                elif kind == SCM_TIMESTAMPNS and level == _SOCKET:
+                    stamp = value
                 else:
                     asked = value
             if not size:  # an empty datagram: nothing of ours
                 self.empty += 1
                 continue
             found = self._sources.get((address, asked)) or self._remember(address, asked)
-            arrivals.append(Arrival(self.number, found, slot[:length], size))
+            came.append((found, slot[:length], size))
+            stamps.append(stamp)
             self.received += -(-length // size)
-        if arrivals:
+        if came:
             self.received_bytes += taken
-            self._received(arrivals)
+            waits = self._stamps.waited(stamps, empty=empty)
+            self._received([Arrival(self.number, *each, late) for each, late in zip(came, waits, strict=True)])
 
     def _remember(self, address: Address, asked: bytes) -> Endpoint:
         """The Endpoint of a peer seen for the first time."""

@@ -91,6 +91,7 @@ class ClientNode(CertifiedNode):
             framings=("compact", "seed") if self.config.tuning.framing == "compact" else ("seed",),
             instance=self._instance,
             revocations=self.lists.number if self.lists is not None else BEFORE,
+            reorder_tcp_ms=self.config.tuning.repair_ms,
         )
 
     def welcomed(self, welcome: Welcome, link: Link) -> None:
@@ -108,6 +109,7 @@ class ClientNode(CertifiedNode):
             session.peer_restarted(effects)
         session.use_framing(_framing(welcome))
         session.inbound.keys.expect(welcome.rekey_seconds)
+        session.be_patient(welcome.reorder_tcp_ms / 1000)
         session.install(*split_export(link.export(name)), welcome.epoch, now)
         self._learn(session, welcome.ids)
         self._apply(welcome, link)

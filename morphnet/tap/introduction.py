@@ -224,7 +224,8 @@ class Meeting:
         elif introducer.caller:
             framings = ("compact", "seed") if mesh.tuning.framing == "compact" else ("seed",)
             places = tuple(map(str, mesh.places()))
-            introducer.say(Greeting(mesh.name, mesh.instance, framings, places, mesh.tuning.mtu))
+            wait = mesh.tuning.repair_ms
+            introducer.say(Greeting(mesh.name, mesh.instance, framings, places, mesh.tuning.mtu, reorder_tcp_ms=wait))
 
     def said(self, introducer: Introducer, message: Introduction) -> None:
         """:raises MalformedFrame: it has no place here."""
@@ -270,6 +271,7 @@ class Meeting:
         tuning = dataclasses.replace(tuning, framing=framing, mtu=min(tuning.mtu, greeting.mtu))
         name = mesh.entropy(16)
         session = self._listener.make_session(introducer, name, tuning)
+        session.be_patient(greeting.reorder_tcp_ms / 1000)
         ids = mesh.pump.tunnel.issue_ids(session, FIRST_IDS)
         introducer.say(
             Established(
@@ -283,6 +285,7 @@ class Meeting:
                 heartbeat_s=min(tuning.heartbeat_s, KEEPALIVE),
                 rekey_seconds=tuning.rekey_seconds,
                 rekey_packets=tuning.rekey_packets,
+                reorder_tcp_ms=tuning.repair_ms,
             )
         )
         self._done(introducer)
@@ -297,6 +300,7 @@ class Meeting:
         tuning = dataclasses.replace(tuning, heartbeat_s=heartbeat(ours.heartbeat_s, said.heartbeat_s))
         session = self._listener.make_session(introducer, bytes.fromhex(said.session), tuning)
         session.inbound.keys.expect(said.rekey_seconds)
+        session.be_patient(said.reorder_tcp_ms / 1000)
         session.add_spares(bytes.fromhex(text) for text in said.ids)
         self._done(introducer)
         self._listener.met(said.instance, said.places)

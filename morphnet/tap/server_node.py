@@ -109,6 +109,7 @@ class ServerNode(Node):
             session.inbound.reorder.midway = hello.epoch > 0
         if hello.scheduler in SCHEDULERS:
             session.set_scheduler(hello.scheduler)
+        session.be_patient(hello.reorder_tcp_ms / 1000)
         epoch = self._next_epoch(session, hello.epoch)
         self._first_epochs[caller.name] = min(epoch, self._first_epochs.get(caller.name, epoch))
         session.install(*split_export(caller.export(lease.session)), epoch, self.pump.now())
@@ -194,6 +195,7 @@ class ServerNode(Node):
             framing=session.framing.name,
             addresses=tuple(self.addresses())[:8],
             revocations=self.spreading.number if self.spreading is not None else NO_LIST,
+            reorder_tcp_ms=tuning.repair_ms,
         )
 
     def welcomed(self, caller: Caller, hello: Hello) -> None:

@@ -25,7 +25,8 @@ class Piece(NamedTuple):
     run: Run
     start: int
     end: int
-    lost_at: float = -1.0  # seconds: when it was sent by a path that lost it; negative when it was not
+    lost_at: float = -1.0  # seconds: when it was first sent, by a path that lost it; negative when it was not
+    again: int = 0  # times that it was sent before
 
     @property
     def weight(self) -> int:
@@ -78,6 +79,8 @@ class Egress:
     def __init__(self, target: float, longest: float, most_bytes: int) -> None:
         self.target = target  # seconds a lane may keep its runs waiting, as CoDel means it
         self.longest = longest  # seconds that a run may wait at all: CoDel alone is slow with senders that do not react
+        self.leeway = 0.0  # seconds that a lane may in any case: with less a worse path would never be used
+        self.late = 0.0  # seconds by which we were late of late: no sender is too fast because of that
         self.searching = False  # the rate of a path is being found: a queue is no sign yet that senders are too fast
         self._most = most_bytes
         self._lines: dict[int, _Line] = {}
@@ -166,14 +169,15 @@ class Egress:
 
     def _drops(self, line: _Line, now: float) -> bool:
         """Whether the first of the new ones, or a slice of it, was dropped: it is too old, or CoDel says so."""
-        run, start, end, _ = line.runs[0]
+        run, start, end = line.runs[0][:3]
         if run.sequence is not None:  # a slice dropped before it has a number leaves no gap
             return False
-        if now - run.queued_at > self.longest:
+        sojourn = now - run.queued_at - self.late
+        if sojourn > self.longest:
             self._pop(line)
             self.age_drops += end - start
             return True
-        if self.searching or not line.should_drop(now - run.queued_at, self.target, now):
+        if self.searching or not line.should_drop(sojourn, max(self.target, self.leeway), now):
             return False
         self.codel_drops += 1
         if start + 1 < end:  # one lost packet says it all: keep the others

@@ -13,10 +13,13 @@ from collections.abc import Callable
 
 from morphnet.config import Tuning
 from morphnet.errors import Forged, MalformedFrame
+from morphnet.tunnel.ackdebt import DELAY
 from morphnet.tunnel.events import Counts
 from morphnet.tunnel.fragments import Assembly
 from morphnet.tunnel.keyring import ReceiveKeys
 from morphnet.tunnel.path import Path, not_before
+from morphnet.tunnel.patience import Patience
+from morphnet.tunnel.recovery import SHARE
 from morphnet.tunnel.reorder import Held, Reorder
 from morphnet.wire.batch import Train
 from morphnet.wire.compress import decompress
@@ -26,6 +29,7 @@ from morphnet.wire.framing import FRAMINGS
 from morphnet.wire.seal import open_each, open_run, open_whole
 from morphnet.wire.segments import Joined, Packets, count_of, join
 
+UNKNOWN = 0.1  # seconds, an RTT that was not measured yet
 Opened = Joined | Packets | list[bytes]  # slices joined, whole packets, or each plaintext
 
 
@@ -67,7 +71,7 @@ class Inbound:
     def __init__(self, tuning: Tuning, counts: Counts, paths: dict[int, Path]) -> None:
         self.keys = ReceiveKeys(tuning.rekey_seconds)
         self._tuning = tuning
-        self._patience = tuning.reorder_ms / 1000  # seconds that a packet may wait for one that is missing
+        self.patience = Patience(tuning.reorder_ms / 1000)  # ours
         self._paths = paths  # the session's
         self._counts = counts
         self._forgery_limit = tuning.forgery_limit
@@ -83,7 +87,7 @@ class Inbound:
 
     def _begin(self) -> None:
         tuning = self._tuning
-        self.reorder = Reorder(self._passed, tuning.reorder_packets, tuning.reorder_bytes)
+        self.reorder = Reorder(self, self.patience, tuning.reorder_packets, tuning.reorder_bytes)
         self.assembly = Assembly()
         self.keys = ReceiveKeys(self._tuning.rekey_seconds)
         self._group: _Group | None = None
@@ -229,7 +233,7 @@ class Inbound:
         if self.sources is not None and source not in self.sources:
             self._counts["spoofed"] += 1
             return
-        held = Held(*at, packet, of.sent_at, now + self._patience)
+        held = Held(*at, packet, of.sent_at)
         self.reorder.accept(of.lane, held, bool(of.flags & ORDERED), now, out)
 
     @staticmethod
@@ -247,7 +251,12 @@ class Inbound:
             raise MalformedFrame("no IP packet")
         return made
 
-    def _passed(self, sent_at: int) -> bool:
+    def repaired_within(self) -> float:
+        """Seconds in which what is lost on any usable path has been sent again and is here."""
+        farthest = max([path.rtt.smoothed or UNKNOWN for path in self._paths.values() if path.usable], default=UNKNOWN)
+        return (1 + SHARE) * farthest + DELAY
+
+    def passed(self, sent_at: int) -> bool:
         """Whether each path has brought something that was sent after that time: it keeps its own order."""
         usable = (path.sent_seen for path in self._paths.values() if path.usable)
         return all(seen is not None and not_before(seen, sent_at + 1) for seen in usable)

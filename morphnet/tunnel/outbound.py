@@ -11,13 +11,16 @@ from typing import NamedTuple
 
 from morphnet.config import Tuning
 from morphnet.errors import MalformedFrame
+from morphnet.tunnel.carrier import DIRECT
 from morphnet.tunnel.egress import QUANTUM, Egress, Piece
 from morphnet.tunnel.events import Counts, Effects
 from morphnet.tunnel.flight import Flight
 from morphnet.tunnel.fragments import cut_fragments
 from morphnet.tunnel.keyring import SendKeys
 from morphnet.tunnel.path import Path, State
-from morphnet.tunnel.scheduler import Scheduler, make_scheduler
+from morphnet.tunnel.patience import Patience
+from morphnet.tunnel.recovery import REPAIRS
+from morphnet.tunnel.scheduler import MARGIN, Scheduler, make_scheduler
 from morphnet.wire.batch import MAX_BATCH, MAX_SEGMENTS, Departure, Endpoint
 from morphnet.wire.compress import NAMES, compress
 from morphnet.wire.frames import FRAGMENT, IP, ORDERED, PLAIN, Prefix
@@ -30,6 +33,7 @@ HOLD = 15.0  # seconds that packets wait for a path when there is none at all
 STALL = 0.1  # seconds without any room, in which QUANTUM could have gone: no packet gets too old by it
 SAMPLE_EVERY = 0.04  # seconds between the copies that show whether a path on stand-by has become sound
 QUEUE_SHARE = 0.4  # of `queue_ms`: the standing queue that CoDel lets be
+LEEWAY = 1.25  # times what must wait before a worse path is used: that much may
 QUEUE_BURST = 4.0  # times `queue_ms`: how long a packet of a burst may wait at all
 
 
@@ -55,12 +59,13 @@ class Outbound:
 
     def __init__(self, tuning: Tuning, direction: int, counts: Counts) -> None:
         self.keys = SendKeys(tuning.rekey_seconds, tuning.rekey_packets)
-        self.patience = tuning.reorder_ms / 1000
+        self.patience = Patience(tuning.reorder_ms / 1000)  # the peer's
         self.scheduler: Scheduler = make_scheduler(tuning.scheduler, self.patience)
         wait = tuning.queue_ms / 1000
         self.egress = Egress(wait * QUEUE_SHARE, wait * QUEUE_BURST, tuning.resend_bytes)
         self._moved_at = 0.0  # when there was room for what waits, the last time; long ago if a path has lost it
         self.paths: dict[int, Path] = {}
+        self._best = -1  # path that was the first to be offered something, the last time
         self.compression = NAMES[tuning.compression]
         self._resend_bytes = tuning.resend_bytes if tuning.resend else 0
         self._direction = direction
@@ -85,9 +90,18 @@ class Outbound:
         """Whether something waits for room."""
         return bool(self.egress)
 
+    def room_at(self, now: float) -> float:
+        """When there may be room for what waits: a path that has some was not good enough, unless it is the best."""
+        due = float("inf")
+        for path in self.paths.values() if self.egress else ():
+            if path.usable:
+                at = path.room_at(now)
+                due = at if at < due and (at > now or path.id == self._best) else due
+        return due
+
     def offer(self, run: Run, now: float, effects: Effects) -> None:
         """Send `run`, or let it wait for room."""
-        done = 0 if self.egress.waits(run.lane) else self._dispatch(run, 0, run.count, now, effects)
+        done = 0 if self.egress.waits(run.lane) else self._dispatch(Piece(run, 0, run.count), now, effects)
         if done < run.count:
             if not self.egress:
                 self._moved_at = now
@@ -99,9 +113,9 @@ class Outbound:
         if not paths:
             self.egress.expire(now - HOLD)
             return
-        for path in paths:
-            if path.spilt:
-                self._queue_again(path.take_spilt(), path)
+        for path in self.paths.values():
+            if path.recovery.spilt:
+                self._queue_again(self._to_repair(path, paths, now), path)
         if not self.egress or not any(path.room(now) > 0 for path in paths):
             return  # what is too old is dropped when there is room, not while the path may be about to fall silent
         waited, rate = now - self._moved_at, max([path.window.rate(now) for path in paths])
@@ -109,27 +123,34 @@ class Outbound:
             self.egress.renew(now)
         self._moved_at = now
         blocked: set[int] = set()
+        self.egress.late = paths[0].lateness.pause
         self.egress.searching = any(path.window.startup for path in paths)
+        self.egress.leeway = LEEWAY * self.scheduler.later
         for piece in self.egress.take(now, blocked=blocked):
-            reached = self._dispatch(piece.run, piece.start, piece.end, now, effects)
+            reached = self._dispatch(piece, now, effects)
             if reached < piece.end:
                 self.egress.put_back(piece, reached, blocked)
                 if not any(path.room(now) > 0 for path in paths):
                     return
 
-    def _dispatch(self, run: Run, start: int, end: int, now: float, effects: Effects) -> int:
-        """Send slices `start` .. `end` as far as there is room: the first one that was not sent."""
+    def _dispatch(self, piece: Piece, now: float, effects: Effects) -> int:
+        """Send its slices as far as there is room: the first one that was not sent."""
+        run, reached, end = piece.run, piece.start, piece.end
         paths = self.candidates()
         if not paths:
-            return start
-        order = self.scheduler.order(paths, run.flow, now)
+            return reached
+        order = self.scheduler.order(paths, run, self.egress.bytes + (end - reached) * run.stride, now)
+        self._best = order[0].id
         if self.scheduler.copies:
-            return self._give_copies(order, run, start, end, now, effects)
-        reached, stride = start, self.framing.overhead + run.bytes_of(1)
+            return self._give_copies(order, run, reached, end, now, effects)
+        stride = self.framing.overhead + run.bytes_of(1)
         for place, path in enumerate(order):
             count = path.takes(end - reached, stride, now, best=not place)
             if count:
+                first = path.number
                 self.emit(path, run, reached, count, now, effects)
+                if piece.again:
+                    _mark_again(path, first, piece)
                 reached += count
             if reached == end:
                 break
@@ -168,7 +189,9 @@ class Outbound:
             return
         for path in self.paths.values():
             if path.state is State.STANDBY and now - path.asked_at > SAMPLE_EVERY and path.room(now) > 0:
+                first = path.number
                 self.emit(path, run, index, 1, now, effects)
+                _mark_again(path, first, Piece(run, index, index + 1, now, REPAIRS))  # nobody misses it
 
     # -- what was lost with a path -----------------------------------------------------------------------------------
 
@@ -178,6 +201,22 @@ class Outbound:
         if packets:
             self._moved_at = float("-inf")
         return packets
+
+    def _to_repair(self, path: Path, paths: Sequence[Path], now: float) -> list[Flight]:
+        """
+        What goes again of that which `path` lost though it works: all that found the queue of a stream full; else what
+        the receiver still waits for when it comes, each slice a few times, and no more than was sent.
+
+        :param paths: those that may carry it.
+        """
+        lost = path.take_spilt()
+        if path.rank != DIRECT:
+            return lost
+        if not self.scheduler.ordered or not self.patience.tcp or 2 * path.resent_packets > path.sent_packets:
+            return []
+        due = now + min([other.arrival(now) for other in paths]) + MARGIN - (path.rtt.base(now) or 0.0) / 2
+        return [flight for flight in lost if flight.run is not None and flight.again < REPAIRS
+                and due <= flight.born + self.patience.of(flight.run)]  # fmt: skip
 
     def _queue_again(self, flights: Sequence[Flight], path: Path) -> int:
         packets = 0
@@ -189,7 +228,7 @@ class Outbound:
                 skip = (missing & -missing).bit_length() - 1
                 missing >>= skip
                 length = (~missing & (missing + 1)).bit_length() - 1
-                self.egress.put_again(Piece(run, at + skip, at + skip + length, flight.at))
+                self.egress.put_again(Piece(run, at + skip, at + skip + length, flight.born, flight.again + 1))
                 missing >>= length
                 at += skip + length
                 packets += length
@@ -289,6 +328,14 @@ class Outbound:
         effects.sends.append(Departure(to.door, to.remote, seal(self.framing, key, prefix, plaintext), size))
         path.sent(1, size, size, now, asks=letter.asks)
         return size
+
+
+def _mark_again(path: Path, first: int, piece: Piece) -> None:
+    """What `path` was just given, from packet `first` on, is of a piece that was sent before."""
+    for flight in reversed(path.flights):
+        if flight.first < first:
+            break
+        flight.born, flight.again = piece.lost_at, piece.again
 
 
 def _best_ranked(paths: list[Path]) -> list[Path]:

@@ -11,9 +11,10 @@ from enum import StrEnum
 
 from morphnet.tunnel import ackdebt
 from morphnet.tunnel.ackdebt import AckDebt
-from morphnet.tunnel.carrier import DIRECT
 from morphnet.tunnel.flight import Flight
+from morphnet.tunnel.lateness import Lateness, PathLateness
 from morphnet.tunnel.mtu import MtuSearch
+from morphnet.tunnel.recovery import Recovery, acknowledged, sent_at
 from morphnet.tunnel.replay import WINDOW, ReplayWindow
 from morphnet.tunnel.rtt import LossMeter, RateMeter, RttEstimate
 from morphnet.tunnel.window import Model, Window
@@ -52,30 +53,29 @@ def not_before(one: int, other: int) -> bool:
 class Path:
     """One way to the peer; ids are never used twice in a session, so that a nonce never is."""
 
-    def __init__(self, path_id: int, door: int, remote: Endpoint, ceiling: int, now: float) -> None:
-        self.id = path_id
-        self.uplink = ""
+    def __init__(
+        self, path_id: int, door: int, remote: Endpoint, ceiling: int, now: float, own: Lateness | None = None
+    ) -> None:
+        self.id, self.lateness = path_id, PathLateness(own)
+        self.uplink, self.shown = "", b""  # its name; the issued id (20 bytes) that datagrams on this path carry
         self.door, self.remote, self.rank = door, remote, 0
         self.left: tuple[int, Endpoint] | None = None  # door and address before we moved it ourselves
         self.seen_as: Endpoint | None = None  # our own address on it as the peer sees it; None until it says
-        self.shown = b""  # the issued id (20 bytes) that datagrams on this path carry
         self.state, self.since = State.PROBING, now
-        self.number = 0  # next packet number to use
+        self.number, self.acked = 0, -1  # next packet number to use; the highest that the peer has seen
         self.flights: deque[Flight] = deque()
         self.in_flight = 0  # bytes
-        self.spilt: list[Flight] = []  # lost where nothing but a full queue loses anything
+        self.recovery = Recovery()
         self.window = Window()
         self.limited_at = float("-inf")  # when the window, or the pace, last held traffic back
         self.free_at = now  # when what was sent will have passed the bottleneck, as far as its pace is known
-        self.rtt, self.loss = RttEstimate(), LossMeter()
-        self.mtu = MtuSearch(ceiling)
+        self.rtt, self.loss, self.mtu = RttEstimate(), LossMeter(), MtuSearch(ceiling)
         self.seen = ReplayWindow()
-        self.acked = -1  # highest packet number the peer has seen
         self.unanswered_at: float | None = None  # since when something waits for an Ack, or for more of them
         self.heard_at = now
         self.asked_at = float("-inf")  # last datagram sent that asks for an answer
-        self.probes = 0  # unanswered, while silent or probing
-        self.probe_at, self.probed, self.proofs = now, -1, 0  # the next probe; the last's number; answered in a row
+        self.probe_at, self.probed = now, -1  # the next probe; the last's number
+        self.probes = self.proofs = 0  # unanswered, while silent or probing; answered in a row
         self.validated = False
         self.token = self.answered = b""  # of the challenge under way to `remote`; that made us show another id last
         self.moved_at = now
@@ -95,15 +95,15 @@ class Path:
 
     # -- receiving -------------------------------------------------------------------------------------------------
 
-    def came(self, number: int, count: int, size: int, sent_at: int, now: float) -> None:
-        """`count` authentic datagrams up to packet `number`, `size` bytes together, arrived."""
+    def came(self, number: int, count: int, size: int, sent_at: int, at: float) -> None:
+        """`count` authentic datagrams up to packet `number`, `size` bytes together, arrived at that time."""
         self.received_packets += count
         self.received_bytes += size
-        self.heard_at = now
+        self.heard_at = at
         if self.sent_seen is None or not_before(sent_at, self.sent_seen):
             self.sent_seen = sent_at
         if number >= self.seen.highest:
-            self._largest_at, self._largest_echo = now, sent_at
+            self._largest_at, self._largest_echo = at, sent_at
 
     def owe_ack(self, count: int, now: float) -> None:
         """`count` of them ask for an Ack."""
@@ -131,9 +131,9 @@ class Path:
 
         :param best: no other path is better. Then it is not held back while its rate is being found.
         """
-        room = self.window.size - self.in_flight
+        room = self.window.size + self.lateness.extra - self.in_flight
         if not (best and self.window.startup):
-            room = min(room, (AHEAD + now - self.free_at) * self.pace(now))
+            room = min(room, (AHEAD + self.lateness.pause + now - self.free_at) * self.pace(now))
         return int(room)
 
     def takes(self, count: int, size: int, now: float, *, best: bool) -> int:
@@ -154,16 +154,20 @@ class Path:
 
     def room_at(self, now: float) -> float:
         """When there will be room for more without any news; infinity when only an Ack can make it."""
-        if self.in_flight >= self.window.size:
+        if self.in_flight >= self.window.size + self.lateness.extra:
             return float("inf")
-        return max(now, self.free_at - AHEAD + GRAIN)
+        return max(now, self.free_at - AHEAD - self.lateness.pause + GRAIN)
 
     def arrival(self, now: float) -> float:
         """Seconds until a packet handed to it now would arrive: half the lowest RTT, and the queue in front of it."""
         base, queue = self._model(now).base, self.free_at - now
         if self.in_flight:
-            queue = max(queue, self.rtt.queue - self.rtt.calm)
-        return base / 2 + max(0.0, queue)
+            seen = self.rtt.queue - self.rtt.calm
+            queue = seen if seen > queue else queue
+            if seen > AHEAD / 2 and not self.window.startup:  # what is in flight tells it before Acks do
+                rate = self.window.rate(now)
+                queue = max(queue, self.in_flight / rate - base - ackdebt.DELAY) if rate else queue
+        return base / 2 + queue if queue > 0 else base / 2
 
     def sent(self, count: int, size: int, total: int, now: float, *, asks: bool) -> Flight | None:
         """
@@ -187,20 +191,16 @@ class Path:
         self.in_flight += size * count
         self.free_at = (self.free_at if self.free_at > now else now) + total / model.pace
         self.asked_at = now
-        if self.unanswered_at is None:
-            self.unanswered_at = now
+        self.unanswered_at = now if self.unanswered_at is None else self.unanswered_at
         if len(self.flights) > MAX_FLIGHTS:
-            self.in_flight -= self._outstanding(self.flights.popleft())
+            self.in_flight -= self.flights.popleft().outstanding
         return flight
 
-    @staticmethod
-    def _outstanding(flight: Flight) -> int:
-        return flight.missing.bit_count() * flight.size
-
-    def acknowledge(self, ack: Ack, now: float) -> int:
+    def acknowledge(self, ack: Ack, now: float, late: float = 0.0) -> int:
         """
         Fold in one Ack about this path.
 
+        :param late: seconds ago that it arrived.
         :returns: datagrams newly acknowledged.
         """
         if ack.largest >= self.number:  # acknowledges what was never sent
@@ -209,9 +209,11 @@ class Path:
         news, size, lost = self._settle(ack, now)
         if ack.largest > self.acked:
             self.acked = ack.largest
-            sample = (((round(now * _MICRO) - ack.echo) & 0xFFFFFFFF) - ack.delay) / _MICRO
+            self.lateness.answered(ack.delay, now)
+            sample = (((round((now - late) * _MICRO) - ack.echo) & 0xFFFFFFFF) - ack.delay) / _MICRO
             if 0 < sample < 60:
-                self.rtt.add(sample, now=now, there=(ack.received_at - ack.echo) & 0xFFFFFFFF, calm=calm)
+                there, unsure = (ack.received_at - ack.echo) & 0xFFFFFFFF, self.lateness.own.sending(ack.echo)
+                self.rtt.add(sample, now=now, there=there, calm=calm, unsure=unsure)
         self.loss.add(ack.largest, ack.packets, now)
         floor = self.rtt.floor(now)
         if self.window.startup or floor is None or self.rtt.queue > 0.25 * floor + QUEUE:
@@ -223,6 +225,7 @@ class Path:
             self.window.lost(lost)
         limited = now - self.limited_at <= smoothed + interval / 4  # still so when what this tells of was sent
         self.window.acknowledged(size, rate, limited, self.rtt, now)
+        self.lateness.extra = self.lateness.known and self.lateness.known * self.window.rate(now)
         self._modelled_at = float("-inf")
         if news:
             self.unanswered_at = now if self.flights else None
@@ -239,46 +242,46 @@ class Path:
 
     def _settle(self, ack: Ack, now: float) -> tuple[int, int, int]:
         """Cross off what arrived: (datagrams, bytes) that are news, and bytes given up as lost."""
-        news = size = 0
-        kept: deque[Flight] = deque()
-        overdue: list[Flight] = []
-        patience = self._patience()
-        ranges = ack.ranges
+        news = size = lost = 0
+        kept: list[Flight] = []
         while self.flights and self.flights[0].first <= ack.largest:
             flight = self.flights.popleft()
             before = flight.missing
-            for first, last in ranges:
-                low, high = max(first, flight.first), min(last, flight.first + flight.count - 1)
-                if low <= high:
-                    flight.missing &= ~(((1 << (high - low + 1)) - 1) << (low - flight.first))
-                if last < flight.first:
-                    break
+            flight.missing &= ~acknowledged(flight, ack.ranges)
             got = (before ^ flight.missing).bit_count()
             if got:
                 news += got
                 size += got * flight.size
                 self.mtu.delivered(flight.size, flight.at)
             if flight.missing:
-                if now - flight.at < patience:
-                    kept.append(flight)
-                else:
-                    overdue.append(flight)
+                kept.append(flight)
             self.in_flight -= got * flight.size
-        lost = sum([self._lose(flight, now) for flight in overdue])  # when it is known what arrived that was sent later
-        self.flights.extendleft(reversed(kept))
+        if kept or self.recovery.doubted:
+            lost = self._judge(kept, ack, now)  # when it is known what arrived that was sent later
         return news, size, lost
 
+    def _judge(self, kept: list[Flight], ack: Ack, now: float) -> int:
+        """Which of those that later ones have overtaken are lost: bytes. The others go on being in flight."""
+        newest, patience, lost = sent_at(ack, now), self._patience(), 0
+        overtaken = newest - self.recovery.tolerance(self.rtt.floor(now) or patience, now)
+        for flight in reversed(kept):
+            if now - flight.at >= patience or flight.at <= overtaken:
+                lost += self._lose(flight, now)
+            else:
+                self.flights.appendleft(flight)
+        self.recovery.learn(ack, newest, patience, now)
+        return lost
+
     def _lose(self, flight: Flight, now: float) -> int:
-        """It is given up: bytes. By TCP all comes in order or not at all, but for what found a queue full."""
-        lost = self._outstanding(flight)
+        """It is given up: bytes."""
+        lost = flight.outstanding
         self.in_flight -= lost
         self.mtu.lost(flight.size, flight.at, now)
-        if self.rank != DIRECT:
-            self.spilt.append(flight)
+        self.recovery.give_up(flight)
         return lost
 
     def _patience(self) -> float:
-        """Seconds after which a flight that later ones have overtaken counts as lost."""
+        """Seconds after which a flight that later ones have overtaken counts as lost in any case."""
         return 1.25 * (self.rtt.smoothed or 0.1) + 2 * self.rtt.variation + ackdebt.DELAY
 
     def expire(self, now: float) -> None:
@@ -286,8 +289,7 @@ class Path:
         limit = now - 2 * self._patience()
         while self.flights and self.flights[0].at < limit and self.flights[0].first < self.acked:
             self._lose(self.flights.popleft(), now)
-        if not self.flights:
-            self.unanswered_at = None
+        self.unanswered_at = self.unanswered_at if self.flights else None
 
     def take_flights(self) -> list[Flight]:
         """Everything in flight, no longer in flight: the path has moved or fallen silent."""
@@ -298,7 +300,7 @@ class Path:
 
     def take_spilt(self) -> list[Flight]:
         """What is to be sent again though the path works."""
-        taken, self.spilt = self.spilt, []
+        taken, self.recovery.spilt = self.recovery.spilt, []
         return taken
 
     def count_anew(self) -> None:
@@ -343,7 +345,7 @@ class Path:
         if self.rtt.smoothed is None:
             return 1.0
         likely = 1.5 * self.rtt.smoothed + 4 * self.rtt.variation + 0.05
-        return min(max(likely, 0.1), max(0.17, 2.5 * self.rtt.smoothed))
+        return min(max(likely, 0.1), max(0.17, 2.5 * self.rtt.smoothed)) + 2 * self.lateness.known
 
     def excused(self, now: float) -> bool:
         """Whether what it seems to lose now may be our own doing: a queue stood in it, or its rate was searched."""

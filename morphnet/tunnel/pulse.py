@@ -24,7 +24,8 @@ LOOK_EVERY = 1.0  # seconds between two looks at a session at least, while somet
 REST_EVERY = 5.0  # and while nothing is
 STANDBY_BEAT = 1.0  # seconds between pings of a path on stand-by that nobody uses
 LINGER = 3.0  # seconds that a better path must have worked before a worse one is left in peace
-LATE = 0.05  # seconds by which a timer may be late before we count as having slept
+LATE = 0.005  # seconds by which a timer may be late before we count as having slept
+ALONE = 0.5  # seconds without a word by the only path there is: the peer may be late, and there is no other to use
 
 
 def tick(session: Session, now: float, effects: Effects) -> None:
@@ -56,7 +57,7 @@ def excuse(session: Session, late: float, now: float) -> None:
 
 def _watch(session: Session, path: Path, now: float, effects: Effects) -> None:
     """A path in use: is it still there, and does it carry more?"""
-    if path.silent_at() <= now:
+    if _gone_at(session, path) <= now:
         session.change(path, State.SILENT, now, effects)
         session.probe(path, now, effects)
         path.probe_at = now + FIRST_PROBE
@@ -93,6 +94,14 @@ def dormant(session: Session, path: Path, now: float) -> bool:
         other.rank < path.rank and other.state is State.ACTIVE and now - other.since > LINGER
         for other in session.paths.values()
     )
+
+
+def _gone_at(session: Session, path: Path) -> float:
+    """When it counts as silent: later when it is the only one, for then the peer may be late, and nothing is gained."""
+    limit = path.silence_limit()
+    if path.unanswered_at is None:
+        return float("inf")
+    return path.unanswered_at + (limit if len(session.paths) > 1 else max(limit, ALONE))
 
 
 def _nudge_at(path: Path) -> float:
@@ -134,7 +143,7 @@ def _judge(session: Session, now: float, effects: Effects) -> None:
 
 def due_at(session: Session, now: float) -> float:
     """When `tick` has something to do."""
-    due, resting, waiting = session.inbound.reorder.due_at(), True, session.outbound.waiting
+    due, resting = min(session.inbound.reorder.due_at(), session.outbound.room_at(now)), True
     due = min(due, session.inbound.keys.due, session.outbound.keys.due)
     for path in session.paths.values():
         if path.state is State.CLOSED:
@@ -146,15 +155,14 @@ def due_at(session: Session, now: float) -> float:
             resting = resting and path.unanswered_at is None
             due = min(due, path.probe_at)
             continue
-        if waiting:
-            due = min(due, path.room_at(now))
         if dormant(session, path, now):
             if path.unanswered_at is not None:
-                resting, due = False, min(due, path.silent_at())
+                resting, due = False, min(due, _gone_at(session, path))
             continue
         due = min(due, _beat_at(session, path), path.mtu.due_at())
         if path.unanswered_at is not None:
             resting, limit = False, path.silence_limit()
             nudge_at = path.unanswered_at + NUDGE * limit if path.nudged_at != path.unanswered_at else now + 0.05
-            due = min(due, path.unanswered_at + limit, nudge_at)
+            gone_at = path.unanswered_at + limit if len(session.paths) > 1 else _gone_at(session, path)
+            due = min(due, gone_at, nudge_at)
     return min(due, session.judged_at + (REST_EVERY if resting else LOOK_EVERY))

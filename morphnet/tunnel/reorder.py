@@ -2,9 +2,10 @@
 Putting packets back in order, lane by lane, with a bound on packets, bytes and time.
 
 A lane is 1 of 256 orders in a session; a flow always uses the same. What is missing in one lane never holds another up.
-A gap is given up as soon as every path has brought something that was sent after it (each path keeps its own order),
-or when a packet behind it has waited long enough. What comes after that is still delivered, late, if it is no
-duplicate.
+Where the sender sends again what was lost, a gap in front of TCP's data waits for that, and one in front of anything
+else if it will come soon enough. Else a gap is given up as soon as every path has brought something that was sent
+after it (each path keeps its own order). In any case it is when a packet behind it has waited long enough. What comes
+after that is still delivered, late, if it is no duplicate.
 
 Source: docs/protocol section 9.
 """
@@ -13,22 +14,26 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections import deque
-from collections.abc import Callable
+from typing import Protocol
 
+from morphnet.tunnel.patience import Patience
 from morphnet.tunnel.replay import WINDOW, ReplayWindow
+from morphnet.wire.batch import VNET_HDR
 from morphnet.wire.frames import unwrap
+from morphnet.wire.ip import tcp_payload
 
 
 class Held:
     """Consecutive packets of one lane, joined, that came before their turn."""
 
-    __slots__ = ("count", "first", "packet", "sent_at", "until", "waits")
+    __slots__ = ("count", "first", "packet", "patient", "sent_at", "until", "waits")
 
-    def __init__(self, first: int, count: int, packet: bytearray, sent_at: int, until: float) -> None:
+    def __init__(self, first: int, count: int, packet: bytearray, sent_at: int) -> None:
         self.first, self.count, self.packet = first, count, packet
         self.sent_at = sent_at  # microseconds mod 2**32 on the sender's clock
-        self.until = until  # seconds: it waits no longer; never before that of one that came earlier
+        self.until = 0.0  # seconds: it waits no longer
         self.waits = False  # it is held back
+        self.patient = False  # for what is sent again, though every path has brought something later
 
     def __lt__(self, other: Held) -> bool:
         return self.first < other.first
@@ -38,37 +43,53 @@ def _first(held: Held) -> int:
     return held.first
 
 
+def _until(held: Held) -> float:
+    return held.until
+
+
 class Lane:
     """One order of packets, as it is received."""
 
-    __slots__ = ("arrived", "expected", "held", "seen")
+    __slots__ = ("arrived", "enduring", "expected", "held", "seen")
 
     def __init__(self) -> None:
         self.seen = ReplayWindow()
         self.expected = -1  # next sequence (unwrapped); -1 until the first packet
         self.held: list[Held] = []  # in their order
-        self.arrived: deque[Held] = deque()  # the same, and some that wait no more, as they came
+        self.arrived: deque[Held] = deque()  # the same, and some that wait no more, as they came: TCP's data apart,
+        self.enduring: deque[Held] = deque()  # so that in each of the two those that came first are due first
 
     def oldest(self) -> Held | None:
-        """The one that waits longest."""
-        arrived = self.arrived
-        while arrived and not arrived[0].waits:
-            arrived.popleft()
-        return arrived[0] if arrived else None
+        """The one that is due first."""
+        for came in (self.arrived, self.enduring):
+            while came and not came[0].waits:
+                came.popleft()
+        if self.arrived and self.enduring:
+            return min(self.arrived[0], self.enduring[0], key=_until)
+        return self.arrived[0] if self.arrived else self.enduring[0] if self.enduring else None
 
     def unwrap(self, sequence: int, bits: int) -> int:
         """The full number of a sequence of `bits` bits."""
         return unwrap(sequence, max(self.seen.highest, 0), bits)
 
 
+class Ways(Protocol):
+    """What a receiver knows of the paths that feed its lanes."""
+
+    def passed(self, sent_at: int) -> bool:
+        """Whether every path has brought something sent after that time (microseconds mod 2**32)."""
+        ...
+
+    def repaired_within(self) -> float:
+        """Seconds in which what is lost on any of the paths has been sent again and is here."""
+        ...
+
+
 class Reorder:
     """All lanes of one session."""
 
-    def __init__(self, passed: Callable[[int], bool], most_packets: int, most_bytes: int) -> None:
-        """
-        :param passed: whether every path has brought something sent after that time (microseconds mod 2**32).
-        """
-        self._passed = passed
+    def __init__(self, ways: Ways, patience: Patience, most_packets: int, most_bytes: int) -> None:
+        self._ways, self._patience = ways, patience
         self._most_packets, self._most_bytes = most_packets, most_bytes
         self.midway = False  # the peer has counted for long: the first of a lane is whichever comes first
         self._lanes: dict[int, Lane] = {}
@@ -108,9 +129,8 @@ class Reorder:
                 self._release(number, lane, now, out)
             return
         insort(lane.held, item)
-        item.waits = True
         lane.oldest()  # forgets those that are done
-        lane.arrived.append(item)
+        self._let_wait(lane, item, now)
         self._waiting.add(number)
         self.packets += item.count
         self.bytes += len(item.packet)
@@ -120,13 +140,25 @@ class Reorder:
             self.overflows += 1
             self._force(number, lane, out)
 
+    def _let_wait(self, lane: Lane, item: Held, now: float) -> None:
+        """Say how long `item` waits, and for what."""
+        item.waits = True
+        payload = tcp_payload(item.packet, VNET_HDR)
+        if payload and self._patience.tcp:
+            item.patient, item.until = True, now + self._patience.longest
+            lane.enduring.append(item)
+            return
+        item.patient = payload is None and self._patience.tcp > 0 and self._ways.repaired_within() < self._patience.rest
+        item.until = now + self._patience.rest
+        lane.arrived.append(item)
+
     def _release(self, number: int, lane: Lane, now: float, out: list[bytearray]) -> None:
         """Deliver what is in order, and what follows a gap that nobody can fill in order any more."""
         held = lane.held
         while held:
             first = held[0].first
             if first > lane.expected:
-                if held[0].until > now and not self._passed(held[0].sent_at):
+                if held[0].until > now and (held[0].patient or not self._ways.passed(held[0].sent_at)):
                     break
                 self.gaps += 1
             self._deliver(lane, held.pop(0), out)
@@ -144,6 +176,7 @@ class Reorder:
         """It holds nothing."""
         lane.held.clear()
         lane.arrived.clear()
+        lane.enduring.clear()
         self._waiting.discard(number)
 
     def _force(self, number: int, lane: Lane, out: list[bytearray]) -> None:
@@ -172,7 +205,8 @@ class Reorder:
         for number in list(self._waiting):
             lane, last = self._lanes[number], -1
             while (oldest := lane.oldest()) is not None and oldest.until <= now:
-                last = max(last, lane.arrived.popleft().first)
+                oldest.waits = False
+                last = max(last, oldest.first)
             if last < 0:
                 continue
             due = bisect_right(lane.held, last, key=_first)

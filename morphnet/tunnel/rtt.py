@@ -34,13 +34,18 @@ class RttEstimate:
         self._zero: int | None = None  # microseconds, the first of the ways there as the two clocks tell it
         self._there = WindowedBest(10.0, lowest=True)
 
-    def add(self, sample: float, *, now: float, there: int | None = None, calm: bool = False) -> None:
+    def add(
+        self, sample: float, *, now: float, there: int | None = None, calm: bool = False, unsure: float = 0.0
+    ) -> None:
         """
         Fold in one measured RTT (seconds, > 0).
 
         :param there: microseconds mod 2**32 from the send time to the receiver's clock; None when they are not known.
         :param calm: there was little in flight, so that it shows the path itself, jitter and all.
+        :param unsure: seconds by which it may have left later than its send time says. What that can explain is
+            nobody's queue; but no sample gets lower by it than the lowest that is known.
         """
+        sample = lowered(sample, unsure, self._floor.best(now))
         self._floor.add(sample, now)
         if self.smoothed is None:
             self.smoothed, self.variation, self.jitter = sample, sample / 2, 0.0
@@ -49,7 +54,7 @@ class RttEstimate:
             self.smoothed += (sample - self.smoothed) / 8
             self.jitter = (self.jitter or 0.0) + (abs(sample - self.latest) - (self.jitter or 0.0)) / 16
         self.latest = sample
-        took = sample if there is None else self._took(there)
+        took = sample if there is None else lowered(self._took(there), unsure, self._there.best(now))
         self._there.add(took, now)
         self.queue = took - (self._there.best(now) or 0.0)
         self.delayed += (self.queue - self.delayed) / 8
@@ -86,6 +91,13 @@ class RttEstimate:
     def floor_age(self, now: float) -> float:
         """Seconds since the floor was last confirmed."""
         return self._floor.age(now)
+
+
+def lowered(sample: float, unsure: float, lowest: float | None) -> float:
+    """`sample` without up to `unsure` of what it is above `lowest`, all in seconds."""
+    if not unsure or lowest is None:
+        return sample
+    return max(sample - unsure, min(sample, lowest))
 
 
 class WindowedBest:

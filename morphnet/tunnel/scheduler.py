@@ -15,11 +15,15 @@ from itertools import islice
 from typing import Protocol
 
 from morphnet.tunnel.path import Path, State
+from morphnet.tunnel.patience import Patience
+from morphnet.wire.segments import Run
 
 MAX_PINS = 16384  # flows remembered
 RECENT, RECENT_PINS = 10.0, 256  # seconds, and flows, that count as the load of a path
 PIN_LIFE = 120.0  # seconds a flow that sends nothing keeps its path
 RTT_MARGIN = 1.15  # another path must be this much better before `best` changes over
+CLOSE = 0.002  # seconds by which a path may be later, and is as good as the best
+CROWDED = 0.03  # seconds of waiting in front of a path that is not the best, from which it is given nothing
 MARGIN = 0.014  # seconds by which a packet may come later than it was expected
 LOSSY = 0.15  # share of packets lost from which a path is on stand-by while a better one exists
 SOUND = 0.05  # share below which it comes back
@@ -31,33 +35,57 @@ class Scheduler(Protocol):
     name: str
     ordered: bool  # the receiver must put packets back in order
     copies: bool  # each run goes by every path
+    later: float  # seconds: so much must wait for the better paths before the worst in use is worth its being later
 
-    def order(self, paths: Sequence[Path], flow: int, now: float) -> Sequence[Path]:
+    def order(self, paths: Sequence[Path], run: Run, waiting: int, now: float) -> Sequence[Path]:
         """
-        The paths to offer a run of `flow` (u32) to, best first.
+        The paths to offer a run to, best first.
 
         :param paths: usable ones only, at least one.
+        :param waiting: bytes that wait for room, those of `run` among them.
         """
         ...
 
 
 class Bond:
-    """Every packet by the path on which it will arrive first: the rates of all add up."""
+    """
+    Every packet by the path on which it will arrive first: the rates of all add up.
+
+    What follows in order waits for what a slower path brings. So one is used when so much waits that by the better ones
+    it would not be there sooner; a sender that fills no more than these is not made to wait.
+    """
 
     name = "bond"
     ordered = True
     copies = False
 
-    def __init__(self, patience: float) -> None:
-        self._patience = patience  # seconds the receiver waits for a missing packet
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience  # the receiver's
+        self.later = 0.0  # seconds by which the worst path that may be used was later than the best, the last time
 
-    def order(self, paths: Sequence[Path], flow: int, now: float) -> Sequence[Path]:
+    def order(self, paths: Sequence[Path], run: Run, waiting: int, now: float) -> Sequence[Path]:
         """Earliest arrival first; a path so slow that the receiver would give up on it is not offered."""
+        self.later = 0.0
         if len(paths) == 1:
             return paths
-        arrivals = sorted((path.arrival(now), path.id, path) for path in paths)
-        latest = arrivals[0][0] + self._patience - MARGIN
-        return [path for arrival, _, path in arrivals if arrival <= latest]
+        arrivals = sorted([(path.arrival(now), path.id, path) for path in paths])
+        soonest, _, best = arrivals[0]
+        offered = [best]
+        for arrival, _, path in arrivals[1:]:
+            later = arrival - soonest
+            if later > self._patience.rest - MARGIN and later > self._patience.of(run) - MARGIN:
+                break
+            self.later = later
+            if later <= CLOSE or (
+                self._worth(offered, later, waiting, now) and arrival <= CROWDED + (path.rtt.base(now) or 0.0) / 2
+            ):
+                offered.append(path)
+        return offered
+
+    @staticmethod
+    def _worth(better: Sequence[Path], later: float, waiting: int, now: float) -> bool:
+        """Whether what waits would be there no sooner by the better paths than by one that is so much later."""
+        return waiting >= later * sum([path.pace(now) for path in better])
 
 
 class Best:
@@ -66,11 +94,12 @@ class Best:
     name = "best"
     ordered = False
     copies = False
+    later = 0.0
 
     def __init__(self) -> None:
         self._chosen = -1
 
-    def order(self, paths: Sequence[Path], flow: int, now: float) -> Sequence[Path]:
+    def order(self, paths: Sequence[Path], run: Run, waiting: int, now: float) -> Sequence[Path]:
         """One path; it changes only for a clearly better one."""
 
         def rtt(path: Path) -> float:
@@ -89,12 +118,14 @@ class Flow:
     name = "flow"
     ordered = False
     copies = False
+    later = 0.0
 
     def __init__(self) -> None:
         self._pins: OrderedDict[int, tuple[int, float]] = OrderedDict()  # flow -> path id, last used at
 
-    def order(self, paths: Sequence[Path], flow: int, now: float) -> Sequence[Path]:
-        """The path that `flow` is pinned to."""
+    def order(self, paths: Sequence[Path], run: Run, waiting: int, now: float) -> Sequence[Path]:
+        """The path that the flow is pinned to."""
+        flow = run.flow
         pin = self._pins.get(flow)
         chosen = next((path for path in paths if pin and path.id == pin[0]), None) or self._choose(paths, now)
         self._pins[flow] = chosen.id, now
@@ -123,17 +154,18 @@ class Redundant:
     name = "redundant"
     ordered = False
     copies = True
+    later = 0.0
 
-    def order(self, paths: Sequence[Path], flow: int, now: float) -> Sequence[Path]:
+    def order(self, paths: Sequence[Path], run: Run, waiting: int, now: float) -> Sequence[Path]:
         """All of them."""
         return paths
 
 
-def make_scheduler(name: str, patience: float) -> Scheduler:
+def make_scheduler(name: str, patience: Patience) -> Scheduler:
     """
     A scheduler by its name.
 
-    :param patience: seconds the receiver waits for a missing packet.
+    :param patience: the receiver's; it may change.
     :raises KeyError: no such scheduler.
     """
     schedulers: dict[str, Scheduler] = {

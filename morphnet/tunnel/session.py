@@ -14,6 +14,7 @@ from morphnet.tunnel.candidate import Candidates
 from morphnet.tunnel.carrier import PLAIN, Carrier
 from morphnet.tunnel.events import Counts, Effects, Forgotten, PathChanged, PathMoved, Reached, Rekeyed
 from morphnet.tunnel.inbound import Inbound
+from morphnet.tunnel.lateness import Lateness
 from morphnet.tunnel.outbound import Aside, Letter, Outbound
 from morphnet.tunnel.path import AMPLIFICATION, Path, State
 from morphnet.tunnel.scheduler import make_scheduler
@@ -45,30 +46,25 @@ class Session:
     """What both ends keep of one another. The client (of two peers, the caller) opens paths; the server follows."""
 
     def __init__(
-        self, peer: str, name: bytes, tuning: Tuning, *, server: bool, entropy: Callable[[int], bytes]
+        self, peer: str, name: bytes, tuning: Tuning, *, server: bool, entropy: Callable[[int], bytes], own: Lateness
     ) -> None:
-        self.peer = peer  # certificate name
+        self.peer, self.name = peer, name  # certificate name; 16 bytes, the same for ever, never on the wire
         self.inward = TO_SERVER if server else TO_CLIENT  # the direction of what comes in
         self.carriers: Mapping[int, Carrier] = {}  # doors that are not plain
         self.learn: Callable[[Iterable[bytes]], list[bytes]] = list  # names us by ids: those that are nobody else's
         self.equals = False  # a peer: either end may find itself behind another address
-        self.name = name  # 16 bytes, the same for ever; never on the wire
-        self.tuning = tuning
-        self.framing = FRAMINGS[tuning.framing]
+        self.tuning, self.framing = tuning, FRAMINGS[tuning.framing]
         self.server, self.counts = server, Counts()
         self.outbound = Outbound(tuning, TO_CLIENT if server else TO_SERVER, self.counts)
         self.paths = self.outbound.paths
         self.inbound = Inbound(tuning, self.counts, self.paths)
         self.spares = Spares(self.outbound, server=server)
         self.trace: Callable[[str], None] | None = None
-        self.heard_at = float("-inf")
         self.heartbeat = tuning.heartbeat_s * (1.5 if server else 1.0)  # seconds
-        self.judged_at = float("-inf")
+        self.heard_at = self.judged_at = float("-inf")
         self.due = 0.0  # when `tick` wants to be called; kept by the tunnel
-        self._entropy = entropy
-        self._candidates = Candidates(entropy)
-        self._anew = False  # client: the server is another process, which knows nothing of our counting
-        self._ceiling = 0
+        self._entropy, self._own, self._candidates = entropy, own, Candidates(entropy)
+        self._ceiling, self._anew = 0, False  # anew: the client's server is another process, without our counting
         self.use_framing(tuning.framing)
 
     def use_framing(self, name: str) -> None:
@@ -152,7 +148,7 @@ class Session:
             if free is None:
                 path = min(old, key=lambda path: path.since)
             else:
-                path = self.paths[free] = Path(free, door, remote, self._ceiling, now)
+                path = self.paths[free] = Path(free, door, remote, self._ceiling, now, self._own)
         self._move(path, door, remote, now)
         path.uplink = uplink
         path.validated = True  # the client chose the address itself
@@ -199,6 +195,11 @@ class Session:
             self.change(path, State.SILENT, now, effects)
             self.outbound.drain(now, effects)
 
+    def be_patient(self, peer: float) -> None:
+        """The peer waits `peer` seconds for data of TCP that was lost, and sends again what it lost; 0: neither."""
+        ours = self.tuning.repair_ms / 1000
+        self.outbound.patience.tcp, self.inbound.patience.tcp = (peer, ours) if peer and ours else (0.0, 0.0)
+
     def set_scheduler(self, name: str) -> None:
         """
         Spread what this end sends in another way from now on.
@@ -212,8 +213,7 @@ class Session:
         if self.spares.in_hand:
             path.shown = self.spares.in_hand.popleft()
         elif not path.shown:
-            other = next((p.shown for p in self.paths.values() if p.shown), b"\0" * 20)
-            path.shown = other
+            path.shown = next((p.shown for p in self.paths.values() if p.shown), b"\0" * 20)
 
     # -- receiving ---------------------------------------------------------------------------------------------------
 
@@ -237,11 +237,12 @@ class Session:
             self.outbound.keys.peer_uses(prefix.epoch, now)
         self._locate(path, prefix, train, now, effects)
         path.seen.add_run(prefix.number, train.count)
-        path.came(prefix.number + train.count - 1, train.count, train.end - train.at, prefix.sent_at, now)
+        at = now - train.arrival.late
+        path.came(prefix.number + train.count - 1, train.count, train.end - train.at, prefix.sent_at, at)
         self.heard_at = now
         if prefix.type == IP:
             self.inbound.take(prefix, opened, now, effects.delivers)
-            path.owe_ack(train.count, now)
+            path.owe_ack(train.count, at)
         elif prefix.type in (HEARTBEAT, HANDSHAKE, CONTROL) and isinstance(opened, list):
             self._hear(path, opened[0], train.arrival, now, effects)
         else:
@@ -269,7 +270,7 @@ class Session:
         if not self.server or alive >= MAX_PATHS:
             self.counts["unexpected"] += 1
             return None
-        path = self.paths[path_id] = Path(path_id, arrival.door, arrival.source, self._ceiling, now)
+        path = self.paths[path_id] = Path(path_id, arrival.door, arrival.source, self._ceiling, now, self._own)
         path.uplink = self.carriers.get(arrival.door, PLAIN).name
         self._move(path, arrival.door, arrival.source, now)
         return path
@@ -299,7 +300,7 @@ class Session:
                     path.owe_ack(1, now)
                     path.debt.due = now
                 case Ack():
-                    self._acknowledged(note, now, effects)
+                    self._acknowledged(note, arrival.late, now, effects)
                 case Challenge():
                     self._challenged(path, note, now, effects)
                 case Response():
@@ -354,18 +355,17 @@ class Session:
             self.counts["malformed"] += 1
             return []
 
-    def _acknowledged(self, ack: Ack, now: float, effects: Effects) -> None:
+    def _acknowledged(self, ack: Ack, late: float, now: float, effects: Effects) -> None:
         path = self.paths.get(ack.path)
         if path is None or path.state is State.CLOSED:
             return
         probe = path.mtu.probing
         revived = path.proves_life(ack) and (path.rested(now) or not self.outbound.candidates())
-        news = path.acknowledge(ack, now)
+        news = path.acknowledge(ack, now, late)
         if probe >= 0 and any(first <= probe <= last for first, last in ack.ranges):
             path.mtu.acknowledged(probe, now)
         if revived:
-            others = self.paths.values()
-            worse = any(other.state is State.ACTIVE and other.since < path.since for other in others)
+            worse = any(other.state is State.ACTIVE and other.since < path.since for other in self.paths.values())
             self.change(path, State.STANDBY if worse and path.doubtful else State.ACTIVE, now, effects)
         if news or revived:
             self.outbound.keys.heard(now)

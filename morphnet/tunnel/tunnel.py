@@ -18,6 +18,7 @@ from morphnet.errors import BugError, MalformedFrame
 from morphnet.tunnel.carrier import Carrier
 from morphnet.tunnel.events import Counts, Effects, Overrun
 from morphnet.tunnel.farewell import take_leave
+from morphnet.tunnel.lateness import Lateness
 from morphnet.tunnel.pulse import due_at, excuse, tick
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.trace import departure_line, trace_line
@@ -63,6 +64,7 @@ class Tunnel:
             None
         )  # told of each that is dropped, whatever the reason
         self.carriers: dict[int, Carrier] = {}  # what there is to know of doors; the others are plain
+        self.lateness = Lateness()  # of this process
         self._entropy = entropy
         self.askers: dict[bytes, Asker] = {}  # by the id that their datagrams start with
         self.default: Session | None = None  # where packets go whose destination is nobody's: a client's server
@@ -92,7 +94,7 @@ class Tunnel:
         """
         self.drop_session(peer)
         part = self.server if server is None else server
-        session = Session(peer, name, tuning, server=part, entropy=self._entropy)
+        session = Session(peer, name, tuning, server=part, entropy=self._entropy, own=self.lateness)
         session.carriers, session.learn = self.carriers, partial(self.learn_ids, session)
         self.sessions[peer] = session
         self._issued[peer] = []
@@ -197,6 +199,8 @@ class Tunnel:
         """Datagrams from outside."""
         effects, touched = Effects(), dict[str, Session]()
         for arrival in arrivals:
+            if arrival.late:
+                self.lateness.woke(arrival.late, now)
             total, at = len(arrival.data), 0
             while at < total:
                 size = min(arrival.size, total - at) if arrival.size else total
@@ -295,6 +299,7 @@ class Tunnel:
                 break
             session = heapq.heappop(self._timers)[2]
             session.due = float("inf")
+            self.lateness.woke(now - due, now)
             excuse(session, now - due, now)
             tick(session, now, effects)
             touched.append(session)

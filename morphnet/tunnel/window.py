@@ -15,6 +15,7 @@ from morphnet.tunnel.rtt import RttEstimate, WindowedBest
 
 FLOOR = 16 * 1500  # bytes that are always allowed
 FIRST = 64 * 1500  # bytes allowed before anything is known
+LEAST = 4 * 1500  # bytes that it is paced to carry in a round trip in any case
 CEILING = 32 << 20  # bytes, whatever is measured
 SLACK = 0.025  # seconds of delivery on top: Acks are up to 10 ms late, and a faster path must show
 QUEUED = 0.25  # of the lowest RTT, and SLACK: later than that a packet comes from a queue
@@ -61,7 +62,7 @@ class Window:
             pace = RUSH * self.size / base
         else:
             clear = rtt.delayed - rtt.calm <= CLEAR * base + CLEAR_BY
-            pace = max(rate * (HOPE if clear else TRUST), FLOOR / base)
+            pace = max(rate * (HOPE if clear else TRUST), LEAST / base)
         return Model(base, pace, rate * (rtt.floor(now) or 0.0) / 2)
 
     def restart(self) -> None:

@@ -25,6 +25,7 @@ class Arrival(NamedTuple):
     source: Endpoint
     data: memoryview  # valid until the callback returns
     size: int  # bytes of each datagram but the last
+    late: float = 0.0  # seconds that it waited until now because this process did not run
 
 
 @dataclass(frozen=True, slots=True)

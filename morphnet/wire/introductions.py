@@ -16,7 +16,7 @@ from morphnet.errors import MalformedFrame
 from morphnet.wire.fields import Real, Several, Text, Whole
 from morphnet.wire.messages import Catalogue
 from morphnet.wire.relaying import Places, Token
-from morphnet.wire.signals import Name, Phrase, Words
+from morphnet.wire.signals import Name, Phrase, Wait, Words
 
 VERSION = 1
 LIMIT = 1 << 14  # bytes of one message
@@ -36,6 +36,7 @@ class Greeting:
     places: Places  # its addresses
     mtu: Annotated[int, Whole(576, 65535)]  # inner, bytes
     version: Annotated[int, Whole(1, 255)] = VERSION
+    reorder_tcp_ms: Wait = 0.0  # as in `signals.Hello`
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Established:
     heartbeat_s: Annotated[float, Real(0.01, 3600.0)]
     rekey_seconds: Annotated[float, Real(0.01, 86400.0)]
     rekey_packets: Annotated[int, Whole(1, 1 << 23)]
+    reorder_tcp_ms: Wait = 0.0
 
 
 @dataclass(frozen=True, slots=True)

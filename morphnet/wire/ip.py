@@ -30,6 +30,22 @@ class Peek(NamedTuple):
     flow: int  # u32: equal for all packets of one flow
 
 
+def tcp_payload(packet: View, at: int = 0) -> int | None:
+    """
+    Bytes of payload that a TCP packet carries; None when it is something else, or nothing that can be told in one look.
+
+    :param at: where the packet begins.
+    """
+    size = len(packet) - at
+    if size >= 40 and packet[at] >> 4 == 4 and packet[at + 9] == TCP and not packet[at + 7] | packet[at + 6] & 0x3F:
+        transport = (packet[at] & 15) * 4
+    elif size >= 60 and packet[at] >> 4 == 6 and packet[at + 6] == TCP:
+        transport = 40
+    else:
+        return None
+    return size - transport - (packet[at + transport + 12] >> 4) * 4 if size >= transport + 20 else None
+
+
 def _transport6(packet: View) -> tuple[int, int, bool]:
     """(protocol, offset, whole) of the transport header of an IPv6 packet."""
     protocol, at = packet[6], 40

@@ -49,6 +49,7 @@ Pem = Annotated[str, PEM]
 PemOrNothing = Annotated[str, Text(re.compile(PEM.pattern.pattern.replace("{1,", "{0,")))]
 _IdTexts = Annotated[tuple[str, ...], Several(Text(re.compile(r"[0-9a-f]{40}")), 64)]
 Words = Annotated[tuple[str, ...], Several(Text(_WORD), 16)]
+Wait = Annotated[float, Real(0.0, 60000.0)]  # milliseconds
 Epoch = Annotated[int, Whole(0, (1 << 23) - 1)]
 _ADDRESS = re.compile(r"[0-9a-fA-F:.]{0,45}")
 _HOST_PORT = re.compile(r"[A-Za-z0-9._:\[\]-]{1,260}")
@@ -69,6 +70,7 @@ class Hello:
     framings: Words = ("seed",)  # the ones it speaks, best first; who does not say speaks only that one
     instance: Annotated[str, Text(re.compile(r"([0-9a-f]{16})?"))] = ""  # another one for every process
     revocations: ListNumber = BEFORE  # of the last list of revoked certificates that it has
+    reorder_tcp_ms: Wait = 0.0  # how long it waits for data of TCP that was lost, and it sends such again; 0: neither
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +93,14 @@ class Welcome:
     rekey_seconds: Annotated[float, Real(0.01, 86400.0)]
     rekey_packets: Annotated[int, Whole(1, 1 << 23)]
     heartbeat_s: Annotated[float, Real(0.01, 3600.0)]
-    reorder_ms: Annotated[float, Real(0.0, 60000.0)]
+    reorder_ms: Wait
     resumed: Annotated[bool, Truth()] = (
         False  # the server still has the session's live state; if not, it counts from the start
     )
     framing: Word = "seed"  # of the data plane, one of those that the client speaks
     addresses: Annotated[tuple[str, ...], Several(Text(_ADDRESS, is_address), 8)] = ()  # of the server's data plane
     revocations: ListNumber = BEFORE  # of the last list of revoked certificates that the server has
+    reorder_tcp_ms: Wait = 0.0  # the server's, as in Hello
 
 
 @dataclass(frozen=True, slots=True)

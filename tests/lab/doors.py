@@ -16,6 +16,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -104,6 +105,20 @@ class Stubborn:
         if any((level, kind) == (17, 103) for level, kind, _ in ancillary):
             raise OSError(errno.EINVAL, "no GSO")
         return self._real.sendmsg(parts, ancillary, flags, address)
+
+
+def late(host: str, seconds: float) -> Result:
+    """A door is not read for so long, until a datagram says so: the kernel takes a while to begin with stamps."""
+    waits: list[float] = []
+    (there := UdpDoor(fds, 1, lambda arrivals: waits.extend([each.late for each in arrivals]), host=host)).open()
+    for _ in range(50):
+        there.send([Departure(1, Endpoint(*there.local), b"early", 5)])
+        time.sleep(seconds)
+        there.send([Departure(1, Endpoint(*there.local), b"now", 3)])
+        there.doRead()
+        if waits[-2] >= seconds:
+            break
+    return {"waits": waits[-2:], "truncated": there.truncated}
 
 
 def multihomed(host: str, asked: str, asker: str) -> Result:
@@ -360,6 +375,7 @@ CASES: dict[str, Callable[[], Result]] = {
     "gso4": lambda: gso("127.0.0.1"),
     "gso6": lambda: gso("::1"),
     "no_gso": lambda: gso("127.0.0.1", segments=False),
+    "late": lambda: late("::1", 0.05),
     "multihomed4": lambda: multihomed("", "10.0.0.2", "10.0.0.3"),
     "multihomed6": lambda: multihomed("::", "fd00::2", "fd00::3"),
     "too_big": too_big,

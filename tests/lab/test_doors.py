@@ -40,6 +40,11 @@ class UdpTests(SynchronousTestCase):
         self.assertTrue(seen["same"])
         self.assertEqual((seen["send_calls"], seen["refused"], seen["offloads"]), (41, 0, ["no gso", "gro"]))
 
+    def test_late(self) -> None:
+        """A datagram that waited at the socket since long before one behind it is told to have waited longer."""
+        seen = observe("late")
+        self.assertEqual((seen["waits"][1] + 0.05 <= seen["waits"][0], seen["truncated"]), (True, 0), seen)
+
     def test_multihomed(self) -> None:
         """A door on the wildcard answers from the address that it was asked on."""
         for case, asked in (("multihomed4", "10.0.0.2"), ("multihomed6", "fd00::2")):

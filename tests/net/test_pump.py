@@ -10,7 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.net.pump import LONGEST, Pump, since_boot
 from morphnet.tunnel.events import Effects
+from morphnet.tunnel.lateness import Lateness
 from morphnet.tunnel.tunnel import Tunnel
+from morphnet.wire.batch import Departure, Endpoint
 
 
 class FakeTunnel:
@@ -18,6 +20,7 @@ class FakeTunnel:
 
     def __init__(self) -> None:
         self.due: float | None = None
+        self.lateness = Lateness()
         self.turns: list[float] = []
 
     def next_timer(self) -> float | None:
@@ -77,6 +80,15 @@ class PumpTests(SynchronousTestCase):
         self.pump.stop()
         self.arm(0.5)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_long_turn(self) -> None:
+        """The data plane is told when a turn that sent something took long."""
+        began = self.now()
+        self.clock.advance(0.05)
+        self.pump.carry_out(Effects(), began)
+        self.assertEqual(self.tunnel.lateness.recent(self.now()), 0.0)
+        self.pump.carry_out(Effects(sends=[Departure(9, Endpoint("192.0.2.1", 1), b"", 1)]), began)
+        self.assertAlmostEqual(self.tunnel.lateness.recent(self.now()), 0.05)
 
     def test_since_boot(self) -> None:
         """The clock of real processes counts the sleep of the machine."""

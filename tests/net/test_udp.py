@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import struct
 from collections.abc import Sequence
 
 from twisted.internet.error import ConnectionLost
@@ -11,6 +12,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import HostError
+from morphnet.net.stamps import SCM_TIMESTAMPNS, Stamps
 from morphnet.net.udp import BACKLOG, BUDGET, KNOWN, READS, UdpDoor
 from morphnet.net.udpsocket import IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, SO_RCVBUFFORCE, UDP_GRO
 from morphnet.wire.batch import MAX_BATCH, Arrival, Departure, Endpoint
@@ -106,6 +108,19 @@ class ReceiveTests(DoorTests):
         expected = [(Endpoint(*PEER, "192.0.2.1"), b"a" * 2500, 1000), (TO, b"b" * 700, 700)]
         self.assertEqual(self.batches, [expected])
         self.assertEqual((self.door.received, self.door.received_bytes), (4, 3200))
+
+    def test_late(self) -> None:
+        """What waited with the kernel until we ran is told, and is not taken for an address that was asked."""
+        waits: list[float] = []
+        self.door._received = lambda arrivals: waits.extend(each.late for each in arrivals)
+        self.door._stamps = Stamps(lambda: 5 * 10**9, iter((0.0, 9.0)).__next__)
+        for ago in (2, 1):
+            self.arrive(b"x")
+            data, ancillary, flags, address = self.fake.inbox.pop()  # type: ignore[misc]
+            stamp = struct.pack("@ll", 5 - ago, 0)
+            self.fake.inbox.append((data, [*ancillary, (socket.SOL_SOCKET, SCM_TIMESTAMPNS, stamp)], flags, address))
+        self.door.doRead()
+        self.assertEqual((waits, [each.local for each in self.door._sources.values()]), ([2.0, 1.0], [""]))
 
     def test_budget(self) -> None:
         """A wake-up ends after READS receives, or BUDGET bytes."""

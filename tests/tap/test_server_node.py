@@ -124,6 +124,14 @@ class HelloTests(SynchronousTestCase):
         self.assertEqual((first.session, first.inner4), (second.session, second.inner4))
         self.assertGreater(second.epoch, first.epoch + 5)
 
+    def test_repair(self) -> None:
+        """Both say how long they wait for what is sent again; with a client of before neither sends again nor waits."""
+        for theirs, expected in ((250.0, (0.25, 0.25)), (100.0, (0.1, 0.25)), (0.0, (0.0, 0.0))):
+            welcome = self.successResultOf(self.server.asked(Hello(name="laptop", reorder_tcp_ms=theirs)))
+            session = self.server.node.tunnel.sessions["laptop"]
+            self.assertEqual(welcome.reorder_tcp_ms, 250.0)
+            self.assertEqual((session.outbound.patience.tcp, session.inbound.patience.tcp), expected)
+
     def test_addresses(self) -> None:
         """A client is told where the data plane is, so that an uplink of the other family finds it too."""
         self.server.node.addresses = lambda: ["192.0.2.1", "2001:db8::1"]

@@ -54,6 +54,18 @@ class EgressTests(SynchronousTestCase):
             sizes[run.lane] += run.bytes_of(run.count)
         self.assertLess(abs(sizes[1] - sizes[2]), 2 * (QUANTUM + 1400 * 44))
 
+    def test_leeway(self) -> None:
+        """As much may wait as must before a worse path is used, however long that goes on."""
+        for leeway, dropped in ((0.0, True), (0.1, False)):
+            egress, now = Egress(TARGET, LONGEST, 1 << 20), 0.0
+            egress.leeway = leeway
+            for step in range(100):
+                egress.put(run_of(1), 0, now)
+                if step >= 4:
+                    self._take(egress, now, 1)
+                now += 0.015
+            self.assertEqual(egress.codel_drops > 0, dropped)
+
     def test_blocked_lane(self) -> None:
         """A lane without room holds no other up."""
         egress = Egress(TARGET, LONGEST, 1 << 20)

@@ -55,6 +55,21 @@ class InnerTcpTests(SynchronousTestCase):
             link.loss = 0.5
         self.assertGreaterEqual(share(made, 40, 4), 0.9)
 
+    def test_narrow_second(self) -> None:
+        """A second way that is narrow makes nobody wait who does not fill the first: of 20 + 2 Mbit/s 80 % in 6 s."""
+        made = world([(0.005, 20), (0.005, 2)])
+        (connection,) = bulk(made, 1, up=False)
+        made.run(6.0)
+        self.assertGreaterEqual(connection.arrived * OUTER / 6.0, 0.8 * 22 * MBIT)
+
+    def test_random_loss(self) -> None:
+        """One packet in a hundred is lost at random, both ways: the tunnel repairs it, and one flow gets 85 % (B10)."""
+        for ways in ([(0.01, 20)], [(0.01, 10), (0.03, 5)]):
+            made = world(ways)
+            for link in made.links[0]:
+                link.loss = 0.01
+            self.assertGreaterEqual(share(made, sum(rate for _, rate in ways), 1), 0.85, ways)
+
     def test_never_worse_than_one(self) -> None:
         """One flow over unlike ways gets no less than over the wider one alone (B8)."""
         for ways in ([(0.01, 10), (0.15, 10)], [(0.01, 10), (0.1, 1)]):

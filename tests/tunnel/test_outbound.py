@@ -203,6 +203,23 @@ class NarrowPathTests(SynchronousTestCase):
             out.drain(0.5, effects)
             self.assertEqual(out.egress.age_drops, dropped, rate)
 
+    def test_worse_path_has_room(self) -> None:
+        """While what waits is worth no worse path, the timer is for the best one, though the other has room at once."""
+        out, effects = outbound(2), Effects()
+        for path, rtt in zip(out.paths.values(), (0.02, 0.08), strict=True):
+            path.rtt.add(rtt, now=0.0)
+        best, worse = out.paths.values()
+        best.window.startup = worse.window.startup = False
+        for path in (best, worse):
+            path.window._rates.add(1e6, 0.0)
+        self.assertEqual(out.room_at(0.0), float("inf"))
+        while not out.egress:
+            out.offer(Run(b"", bytes(1000), 1000, 0, 1), 0.0, effects)
+        self.assertGreater(worse.room(0.0), 10_000)
+        self.assertEqual({sent.door for sent in effects.sends}, {0})
+        self.assertEqual(out.room_at(0.0), best.room_at(0.0))
+        self.assertGreater(out.room_at(0.0), 0.0)
+
     def test_unlike_widths(self) -> None:
         """With `redundant` over paths of unlike width every packet arrives whole, and once."""
         scene = Scene([way(0.02, mtu=1252), way(0.021), way(0.022, mtu=1300)], settle=6.0, scheduler="redundant")

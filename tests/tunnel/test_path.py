@@ -45,6 +45,21 @@ class RateTests(SynchronousTestCase):
         self.assertAlmostEqual(self.path.window.rate(self.now) / 1e6, 0.25, places=2)
 
 
+class QueueTests(SynchronousTestCase):
+    def test_not_told_yet(self) -> None:
+        """What is in flight tells the queue before Acks do, where one stood already and the rate is known."""
+        for seen, expected in ((0.03, 0.15), (0.005, 0.005)):
+            path = Path(0, 0, Endpoint("203.0.113.1", 8000), 1440, 0.0)
+            path.window.startup = False
+            path.window._rates.add(1e5, 0.0)
+            for there in (0.0, seen):
+                path.rtt.add(0.02, now=0.0, there=round(there * 1e6))
+            for _ in range(18):
+                path.sent(1, 1000, 1000, 0.0, asks=True)
+            path.free_at = 0.0
+            self.assertAlmostEqual(path.arrival(0.0), 0.01 + expected, places=3)
+
+
 class OverflowTests(SynchronousTestCase):
     def test_size_is_trusted(self) -> None:
         """A queue that loses full runs says nothing about their size; that nothing of it passes any more does."""

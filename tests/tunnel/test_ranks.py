@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.config import Tuning
 from morphnet.tunnel.carrier import DIRECT, RELAYED, STREAM, Carrier
 from morphnet.tunnel.events import Effects, PathChanged, PathMoved
+from morphnet.tunnel.lateness import Lateness
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.pulse import LINGER, dormant
 from morphnet.tunnel.session import Session
@@ -335,7 +336,7 @@ class ChoiceTests(SynchronousTestCase):
     """Paths that are only looked at."""
 
     def setUp(self) -> None:
-        self.session = Session("phone", bytes(16), Tuning(), server=False, entropy=bytes)
+        self.session = Session("phone", bytes(16), Tuning(), server=False, entropy=bytes, own=Lateness())
         self.session.install(bytes(32), bytes(32), 1, 0.0)
         self.session.carriers = {1: Carrier(), 2: Carrier(STREAM), 3: Carrier(RELAYED), 4: Carrier(RELAYED + 1)}
         for door in self.session.carriers:

@@ -6,7 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.tunnel.patience import Patience
 from morphnet.tunnel.reorder import Held, Reorder
+from morphnet.wire.batch import VNET_HDR
+from morphnet.wire.ip import TCP
 
 PATIENCE = 0.05
 
@@ -14,27 +17,47 @@ PATIENCE = 0.05
 class Receiver:
     """Hands numbered packets, sent one each microsecond, to a Reorder and keeps what comes out."""
 
-    def __init__(self, paths: int = 2, packets: int = 4096, most_bytes: int = 8 << 20) -> None:
-        self.reorder = Reorder(self._passed, packets, most_bytes)
+    def __init__(self, paths: int = 2, packets: int = 4096, most_bytes: int = 8 << 20, tcp: float = 0.0) -> None:
+        self.patience = Patience(PATIENCE, tcp)
+        self.reorder = Reorder(self, self.patience, packets, most_bytes)
+        self.repair = 0.0  # seconds that one takes
         self.asked = 0  # times that it wanted to know whether every path has passed something
         self.newest = [-1] * paths  # number last brought by each path
         self.out: list[tuple[float, int, int]] = []  # (at, lane, number)
         self.now = 0.0
 
-    def _passed(self, sent_at: int) -> bool:
+    def repaired_within(self) -> float:
+        return self.repair
+
+    def passed(self, sent_at: int) -> bool:
         self.asked += 1
         return min(self.newest) > sent_at
 
     def _took(self, out: list[bytearray]) -> None:
         self.out += [(self.now, packet[0], int.from_bytes(packet[1:9], "big")) for packet in out]
 
-    def bring(self, number: int, path: int = 0, lane: int = 0, *, ordered: bool = True, size: int = 9) -> None:
-        """The packet with that number arrives by a path."""
+    def bring(
+        self,
+        number: int,
+        path: int = 0,
+        lane: int = 0,
+        *,
+        ordered: bool = True,
+        size: int = 9,
+        tcp: int | None = None,
+    ) -> None:
+        """
+        The packet with that number arrives by a path.
+
+        :param tcp: bytes of TCP's payload, if it is such a packet.
+        """
         out = list[bytearray]()
         packet = bytearray(bytes((lane,)) + number.to_bytes(8, "big")).ljust(size, b"\0")
+        if tcp is not None:
+            packet = packet.ljust(VNET_HDR, b"\0") + bytes((0x45, *bytes(8), TCP, *bytes(22), 5 << 4, *bytes(7 + tcp)))
         self.newest[path] = max(self.newest[path], number)
         if self.reorder.lane(lane).seen.add(number):
-            held = Held(number, 1, packet, number, self.now + PATIENCE)
+            held = Held(number, 1, packet, number)
             self.reorder.accept(lane, held, ordered, self.now, out)
         self._took(out)
 
@@ -107,6 +130,67 @@ class OrderTests(SynchronousTestCase):
         for number in (0, 5, 3, 9):
             receiver.bring(number, ordered=False)
         self.assertEqual(receiver.numbers, [0, 5, 3, 9])
+
+
+class RepairTests(SynchronousTestCase):
+    """Who sends again what was lost is waited for: with TCP's data long, with all else if it comes in time."""
+
+    TCP = 0.25
+
+    def _receiver(self, repair: float = 0.045) -> Receiver:
+        receiver = Receiver(tcp=self.TCP)
+        receiver.repair = repair
+        receiver.bring(0)
+        receiver.bring(1, path=1)
+        return receiver
+
+    def test_data_waits(self) -> None:
+        """What TCP carries waits for what is missing, though every path has brought something later."""
+        receiver = self._receiver()
+        for number in range(3, 9):
+            receiver.bring(number, path=number % 2, tcp=1)
+        receiver.wait(0.1)
+        self.assertEqual(receiver.numbers, [0, 1])
+        receiver.bring(2, tcp=1)
+        self.assertEqual(receiver.numbers, list(range(9)))
+
+    def test_data_waits_no_longer(self) -> None:
+        """It does so for its own time and no longer."""
+        receiver = self._receiver()
+        receiver.bring(3, tcp=1)
+        receiver.wait(1.0)
+        self.assertEqual(receiver.out[-1], (self.TCP, 0, 3))
+
+    def test_acknowledgements(self) -> None:
+        """TCP's bare acknowledgements wait for none of them: the next says it all."""
+        receiver = self._receiver()
+        receiver.bring(3, path=0, tcp=0)
+        receiver.bring(4, path=1, tcp=0)
+        receiver.bring(5, path=0, tcp=0)
+        self.assertEqual(receiver.numbers, [0, 1, 3, 4, 5])
+
+    def test_rest(self) -> None:
+        """All else waits as long as ever, for what will be here by then; if it will not, it is not waited for."""
+        for repair, waits in ((0.045, True), (0.08, False)):
+            receiver = self._receiver(repair)
+            for number in (3, 4, 5):
+                receiver.bring(number, path=number % 2)
+            self.assertEqual(receiver.numbers == [0, 1], waits)
+            receiver.wait(1.0)
+            self.assertEqual(receiver.numbers, [0, 1, 3, 4, 5])
+            self.assertLessEqual(receiver.out[-1][0], PATIENCE)
+
+    def test_beside_each_other(self) -> None:
+        """In one lane each waits for its own time: what is not TCP is let go, and what is before it goes along."""
+        receiver = self._receiver()
+        for number, tcp in ((3, 1), (5, None), (7, 1)):
+            receiver.bring(number, tcp=tcp)
+            receiver.wait(0.01)
+        receiver.wait(0.1)
+        self.assertEqual([(round(at, 3), number) for at, _, number in receiver.out[2:]], [(0.06, 3), (0.06, 5)])
+        receiver.wait(1.0)
+        self.assertEqual(receiver.out[-1][2], 7)
+        self.assertAlmostEqual(receiver.out[-1][0], 0.02 + self.TCP)
 
 
 class BoundTests(SynchronousTestCase):

@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.tunnel.path import Path, State
+from morphnet.tunnel.patience import Patience
 from morphnet.tunnel.scheduler import LOSSY, MAX_PINS, PIN_LIFE, Flow, Scheduler, judge_losses, make_scheduler
-from morphnet.wire.batch import Endpoint
+from morphnet.wire.batch import VNET_HDR, Endpoint
+from morphnet.wire.segments import Run
+from tests.inner_tcp import ACK, SEGMENT, packet
 
 NAMES = ("bond", "flow", "redundant", "best")
 FAR = Endpoint("203.0.113.1", 8000)
@@ -22,6 +25,11 @@ def path_of(number: int, rtt: float, state: State = State.ACTIVE) -> Path:
     path.state, path.validated = state, True
     path.rtt.add(rtt, now=0.0)
     return path
+
+
+def run_of(flow: int, first: bytes = bytes(100)) -> Run:
+    """A packet of that flow."""
+    return Run(b"", first, len(first), 0, flow)
 
 
 def lose(path: Path, share: float, now: float) -> None:
@@ -37,7 +45,7 @@ class OrderTests(SynchronousTestCase):
     def test_always_one(self, name: str, rtts: list[float], flow: int) -> None:
         """Every mode names at least one of the paths it was given, and none twice."""
         paths = [path_of(number, rtt) for number, rtt in enumerate(rtts)]
-        order = list(make_scheduler(name, 0.05).order(paths, flow, 0.1))
+        order = list(make_scheduler(name, Patience(0.05)).order(paths, run_of(flow), 1 << 20, 0.1))
         self.assertTrue(order)
         self.assertEqual(len({path.id for path in order}), len(order))
         self.assertLessEqual({path.id for path in order}, {path.id for path in paths})
@@ -45,38 +53,68 @@ class OrderTests(SynchronousTestCase):
     def test_unknown(self) -> None:
         """There are four modes and no fifth."""
         with self.assertRaises(KeyError):
-            make_scheduler("fifth", 0.05)
-        self.assertEqual([make_scheduler(name, 0.05).name for name in NAMES], list(NAMES))
+            make_scheduler("fifth", Patience(0.05))
+        self.assertEqual([make_scheduler(name, Patience(0.05)).name for name in NAMES], list(NAMES))
 
     def test_redundant(self) -> None:
         """`redundant` takes all of them."""
         paths = [path_of(0, 0.01), path_of(1, 0.5)]
-        self.assertEqual(list(make_scheduler("redundant", 0.05).order(paths, 1, 0.0)), paths)
+        self.assertEqual(list(make_scheduler("redundant", Patience(0.05)).order(paths, run_of(1), 1 << 20, 0.0)), paths)
 
     def test_best(self) -> None:
         """`best` takes the lowest RTT, and changes over only for one that is clearly lower, or when it must."""
-        best, one, two = make_scheduler("best", 0.05), path_of(0, 0.050), path_of(1, 0.060)
-        self.assertEqual(list(best.order([one, two], 1, 0.0)), [one])
+        best, one, two = make_scheduler("best", Patience(0.05)), path_of(0, 0.050), path_of(1, 0.060)
+        self.assertEqual(list(best.order([one, two], run_of(1), 0, 0.0)), [one])
         a_little, clearly = path_of(2, 0.045), path_of(3, 0.030)
-        self.assertEqual(list(best.order([one, a_little], 1, 0.0)), [one])
-        self.assertEqual(list(best.order([one, clearly], 1, 0.0)), [clearly])
-        self.assertEqual(list(best.order([two], 1, 0.0)), [two])
+        self.assertEqual(list(best.order([one, a_little], run_of(1), 0, 0.0)), [one])
+        self.assertEqual(list(best.order([one, clearly], run_of(1), 0, 0.0)), [clearly])
+        self.assertEqual(list(best.order([two], run_of(1), 0, 0.0)), [two])
 
     def test_bond_leaves_out(self) -> None:
         """`bond` offers no path so slow that the receiver would have given up on what it brings."""
         paths = [path_of(0, 0.02), path_of(1, 0.08), path_of(2, 0.5)]
-        order = make_scheduler("bond", 0.05).order(paths, 1, 0.0)
+        order = make_scheduler("bond", Patience(0.05)).order(paths, run_of(1), 1 << 20, 0.0)
         self.assertEqual({path.id for path in order}, {0, 1})
+
+    def test_bond_waits(self) -> None:
+        """A slower path is offered when so much waits that by the better one it would be there no sooner."""
+        paths, bond = [path_of(0, 0.02), path_of(1, 0.06)], make_scheduler("bond", Patience(0.05))
+        enough = round(0.02 * paths[0].pace(0.0))
+        for waiting, expected in ((enough // 2, [0]), (enough + 1, [0, 1])):
+            self.assertEqual([path.id for path in bond.order(paths, run_of(1), waiting, 0.0)], expected)
+            self.assertAlmostEqual(bond.later, 0.02)
+
+    def test_bond_full(self) -> None:
+        """Nor is one offered in front of which a queue stands, however much waits."""
+        paths = [path_of(0, 0.02), path_of(1, 0.06)]
+        for full, expected in ((0.02, [0, 1]), (0.04, [0])):
+            paths[1].free_at = full
+            order = make_scheduler("bond", Patience(0.2)).order(paths, run_of(1), 1 << 24, 0.0)
+            self.assertEqual([path.id for path in order], expected)
+
+    def test_bond_data_of_tcp(self) -> None:
+        """What TCP carries may come by a path as slow as the receiver waits for it; nothing else may."""
+        paths = [path_of(0, 0.02), path_of(1, 0.3)]
+        data, bare = (packet(1, size, 1, up=True)[VNET_HDR:] for size in (SEGMENT, ACK))
+        for first, tcp, expected in (
+            (data, 0.25, 2),
+            (data, 0.1, 1),
+            (data, 0.0, 1),
+            (bare, 0.25, 1),
+            (bytes(99), 0.25, 1),
+        ):
+            order = make_scheduler("bond", Patience(0.05, tcp)).order(paths, run_of(1, first), 1 << 24, 0.0)
+            self.assertEqual(len(order), expected, (len(first), tcp))
 
     def test_bond_idle(self) -> None:
         """With nothing in flight a small packet goes by the nearest path."""
         paths = [path_of(0, 0.08), path_of(1, 0.02)]
-        self.assertEqual(make_scheduler("bond", 0.05).order(paths, 1, 0.0)[0].id, 1)
+        self.assertEqual(make_scheduler("bond", Patience(0.05)).order(paths, run_of(1), 1 << 20, 0.0)[0].id, 1)
 
 
 class FlowTests(SynchronousTestCase):
     def _choose(self, flow: Scheduler, paths: list[Path], which: int, now: float = 0.0) -> int:
-        (chosen,) = flow.order(paths, which, now)
+        (chosen,) = flow.order(paths, run_of(which), 0, now)
         return chosen.id
 
     def test_pinned(self) -> None:

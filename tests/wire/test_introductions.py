@@ -35,12 +35,12 @@ ESTABLISHED = Established(
     rekey_packets=1 << 22,
 )
 ALL: dict[Introduction, bytes] = {
-    GREETING: b'\0\x97{"type":"greeting","name":"laptop","instance":"0123456789abcdef","framings":["compact","seed"],'
-    b'"places":["local 10.0.0.7 4500"],"mtu":1400,"version":1}',
-    ESTABLISHED: b'\1\x54{"type":"established","name":"phone","instance":"fedcba9876543210",'
+    GREETING: b'\0\xac{"type":"greeting","name":"laptop","instance":"0123456789abcdef","framings":["compact","seed"],'
+    b'"places":["local 10.0.0.7 4500"],"mtu":1400,"version":1,"reorder_tcp_ms":0.0}',
+    ESTABLISHED: b'\1\x69{"type":"established","name":"phone","instance":"fedcba9876543210",'
     b'"session":"' + b"0f" * 16 + b'","ids":["' + b"ab" * 20 + b'","' + b"cd" * 20 + b'"],"framing":"compact",'
     b'"places":["observed 203.0.113.9 4500"],"mtu":1400,"heartbeat_s":5.0,"rekey_seconds":120.0,'
-    b'"rekey_packets":4194304}',
+    b'"rekey_packets":4194304,"reorder_tcp_ms":0.0}',
     NotNow("busy"): b'\0\x22{"type":"not-now","reason":"busy"}',
 }
 _calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure

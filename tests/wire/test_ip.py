@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import MalformedFrame
-from morphnet.wire.ip import TCP, UDP, peek
+from morphnet.wire.ip import TCP, UDP, peek, tcp_payload
 
 A4, B4, A6, B6 = b"\x0a\0\0\x01", b"\x0a\0\0\x02", b"\xfd" + bytes(14) + b"\x01", b"\xfd" + bytes(14) + b"\x02"
 
@@ -30,6 +30,35 @@ def ports(source: int, destination: int, size: int = 20) -> bytes:
     """A TCP or UDP header of `size` bytes that says so."""
     head = struct.pack("!HH", source, destination).ljust(size, b"\0")
     return head if size < 20 else head[:12] + bytes((size // 4 << 4,)) + head[13:]
+
+
+class TcpPayloadTests(SynchronousTestCase):
+    def test_tcp(self) -> None:
+        """Bytes behind the headers of TCP, whatever their options, wherever the packet begins; none in a bare Ack."""
+        for packet in (ip4, ip6):
+            for size, payload in ((20, b""), (32, b""), (20, b"x"), (60, b"data")):
+                plain = packet(TCP, ports(1, 2, size) + payload)
+                self.assertEqual(tcp_payload(plain), len(payload))
+                self.assertEqual(tcp_payload(bytearray(10) + plain, 10), len(payload))
+        self.assertEqual(tcp_payload(ip4(TCP, ports(1, 2) + b"data", options=bytes(8))), 4)
+
+    def test_else(self) -> None:
+        """Of anything else, and of pieces, nothing is said."""
+        for plain in (
+            ip4(UDP, bytes(40)),
+            ip6(UDP, bytes(40)),
+            ip4(TCP, ports(1, 2) + b"data", fragment=0x2000),
+            ip4(TCP, bytes(40), fragment=185),
+            ip6(0, bytes(40)),
+            b"",
+            bytes(80),
+        ):
+            self.assertIsNone(tcp_payload(plain))
+
+    @given(st.binary(max_size=80), st.sampled_from((b"", ip4(TCP, b""), ip6(TCP, b""))), st.integers(0, 20))
+    def test_junk(self, junk: bytes, start: bytes, at: int) -> None:
+        """Whatever the bytes are, nothing is raised."""
+        tcp_payload(start + junk, at)
 
 
 class PeekTests(SynchronousTestCase):
