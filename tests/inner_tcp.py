@@ -1,8 +1,9 @@
 """
-TCP as Linux speaks it, on top of the simulated tunnel: what a bond does to a flow that hates reordering.
+TCP as Linux speaks it, through the simulated tunnel or beside it: what a bond does to a flow that hates reordering, and
+what others leave to a tunnel.
 
-Bulk data in segments of one size; CUBIC with HyStart, losses found as RACK finds them, spurious ones undone. It leaves
-out what does not matter here: handshake, receive window, pacing.
+Bulk data in segments of one size; CUBIC with HyStart (or `inner_bbr`), losses found as RACK finds them, spurious ones
+undone. It leaves out what does not matter here: handshake, receive window.
 
 Source: RFC 9438 (CUBIC), RFC 8985 (RACK), RFC 9406 and linux/net/ipv4/tcp_cubic.c (HyStart), RFC 4015 (undoing).
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 from morphnet.wire.batch import VNET_HDR
 from morphnet.wire.ip import TCP
@@ -18,12 +20,47 @@ from tests.simulation import CLIENT4, SERVER4, World
 
 SEGMENT = 1400  # bytes of a full inner packet
 ACK = 52  # bytes
+IP_UDP = 28  # bytes that a Link does not count
 BETA, CUBIC = 0.7, 0.4
 FIRST_WINDOW = 10.0  # segments
 HYSTART_FROM = 16  # segments
 HYSTART_SAMPLES = 8
 LEAST_RTO = 0.2  # seconds
 _ACK_BIT, _FLOW_AT = 1 << 47, 48
+
+
+class News(NamedTuple):
+    """What one acknowledgement tells."""
+
+    arrived: int  # segments
+    rtt: float | None  # seconds
+    rate: float | None  # segments a second that were delivered since what it acknowledges was sent
+    una: int  # all segments below it have arrived
+    following: int  # the next to be sent
+    pipe: int  # segments in flight
+
+
+class Control(Protocol):
+    """A congestion control."""
+
+    window: float  # segments
+
+    @property
+    def pace(self) -> float | None:
+        """Segments a second; None: as fast as the window allows."""
+        ...
+
+    def acknowledged(self, news: News, now: float) -> None:
+        """Something arrived, outside of a recovery."""
+        ...
+
+    def lost(self) -> tuple[float, float]:
+        """A loss, the first of a recovery: what `undo` needs."""
+        ...
+
+    def undo(self, before: tuple[float, float]) -> None:
+        """It was none."""
+        ...
 
 
 def packet(number: int, size: int, flow: int, *, up: bool) -> bytes:
@@ -44,6 +81,8 @@ def number_in(plain: bytes) -> int:
 class Cubic:
     """The congestion window, in segments."""
 
+    pace: float | None = None
+
     def __init__(self) -> None:
         self.window, self.threshold = FIRST_WINDOW, float("inf")
         self.slow_start_ended: float | None = None  # seconds
@@ -54,8 +93,9 @@ class Cubic:
         self._epoch: float | None = None
         self._origin = self._k = self._reno = 0.0
 
-    def acknowledged(self, count: int, rtt: float | None, una: int, following: int, now: float) -> None:
-        """`count` segments arrived; all below `una` have, and `following` is the next to be sent."""
+    def acknowledged(self, news: News, now: float) -> None:
+        """Something arrived."""
+        count, rtt, una, following = news.arrived, news.rtt, news.una, news.following
         if rtt is not None:
             self._least = min(self._least, rtt)
         if self.window < self.threshold:
@@ -101,25 +141,30 @@ class Cubic:
 
 
 class _Sent:
-    __slots__ = ("at", "lost", "resent")
+    __slots__ = ("at", "delivered", "delivered_at", "lost", "resent")
 
-    def __init__(self, at: float) -> None:
+    def __init__(self, at: float, delivered: int, delivered_at: float) -> None:
         self.at, self.lost, self.resent = at, False, False
+        self.delivered, self.delivered_at = delivered, delivered_at  # segments, and when that was so
 
 
 class Bulk:
     """One TCP connection that has always more to send."""
 
-    def __init__(self, world: World, flow: int, *, up: bool) -> None:
-        """:param flow: 1 .. 255, its port and its name."""
+    def __init__(self, world: World, carry: Callable[[int, int, bool], None], control: Control | None = None) -> None:
+        """
+        :param carry: sends (number, size in bytes, whether it goes the way of the data).
+        """
         self.arrived = 0  # segments, in order
         self.losses = self.undone = self.timeouts = self.resent = 0  # ever
-        self.cubic = Cubic()
-        self._world, self._flow, self._up = world, flow, up
+        self.control: Control = control or Cubic()
+        self._world, self._carry = world, carry
+        self._delivered, self._delivered_at = 0, world.now
+        self._next_at, self._waits = 0.0, False  # paced: when the next may go; something waits for that
         self._next = self._una = 0
         self._out: dict[int, _Sent] = {}  # sent, not known to have arrived
         self._beyond: set[int] = set()  # known to have arrived, above _una
-        self._pipe = 0
+        self._pipe, self._stopped = 0, False
         self._newest = 0.0  # when what arrived was sent, the latest
         self._srtt = self._least = 0.0
         self._reordered, self._steps = False, 1
@@ -151,8 +196,11 @@ class Bulk:
         self._ack_number += 1
         self._acks[self._ack_number] = self.arrived, self._news
         self._news = []
-        number = self._flow << _FLOW_AT | _ACK_BIT | self._ack_number
-        self._world.send(packet(number, ACK, self._flow, up=not self._up), up=not self._up)
+        self._carry(_ACK_BIT | self._ack_number, ACK, False)
+
+    def hear(self, number: int) -> None:
+        """What was sent has come."""
+        (self.ack if number & _ACK_BIT else self.data)(number & ~_ACK_BIT)
 
     # -- the sender --------------------------------------------------------------------------------------------------
 
@@ -162,11 +210,15 @@ class Bulk:
         self._fill()
         self._watch()
 
+    def stop(self) -> None:
+        """From now on nothing is sent any more."""
+        self._stopped = True
+
     def ack(self, number: int) -> None:
         """An acknowledgement came out of the tunnel."""
         now = self._world.now
         una, news = self._acks.pop(number, (0, []))
-        count, rtt = 0, None
+        count, rtt, rate = 0, None, None
         highest = max(self._beyond, default=self._una)
         for segment in [*(s for s, _ in news), *range(self._una, una)]:
             sent = self._out.pop(segment, None)
@@ -174,6 +226,9 @@ class Bulk:
                 continue
             count += 1
             self._pipe -= not sent.lost or sent.resent
+            self._delivered, self._delivered_at = self._delivered + 1, now
+            if now > sent.delivered_at:
+                rate = (self._delivered - sent.delivered) / (now - sent.delivered_at)
             if not sent.resent:
                 rtt = now - sent.at
                 if segment < highest:
@@ -183,12 +238,7 @@ class Bulk:
             self._newest = max(self._newest, sent.at)
             if segment >= una:
                 self._beyond.add(segment)
-        duplicates = sum(seen for _, seen in news)
-        if duplicates:
-            self._steps = min(16, self._steps + 1)
-            self._retransmitted -= duplicates
-            if self._before is not None and self._retransmitted <= 0:
-                self._regret()
+        self._doubt(sum(seen for _, seen in news))
         if una > self._una:
             self._una, self._progress = una, now
             self._beyond = {segment for segment in self._beyond if segment >= una}
@@ -198,13 +248,21 @@ class Bulk:
         if self._una >= self._recovery:
             self._recovery, self._before = -1, None
         if count and self._recovery < 0:
-            self.cubic.acknowledged(count, rtt, self._una, self._next, now)
+            self.control.acknowledged(News(count, rtt, rate, self._una, self._next, self._pipe), now)
         self._find_losses()
         self._fill()
 
+    def _doubt(self, duplicates: int) -> None:
+        """So many segments came twice: what was sent again had not been lost."""
+        if duplicates:
+            self._steps = min(16, self._steps + 1)
+            self._retransmitted -= duplicates
+            if self._before is not None and self._retransmitted <= 0:
+                self._regret()
+
     def _regret(self) -> None:
         assert self._before is not None
-        self.cubic.undo(self._before)
+        self.control.undo(self._before)
         self.undone += 1
         self._before, self._recovery = None, -1
 
@@ -216,14 +274,14 @@ class Bulk:
             window = min(self._steps * self._least / 4, self._srtt)
             if self._recovery >= 0 and not self._reordered:
                 window = 0.0
-        due = float("inf")
+        due, highest = float("inf"), max(self._beyond, default=-1)
         for segment, sent in self._out.items():
             if sent.at > self._newest or (sent.at == self._newest and not self._beyond):
                 break
             if (sent.lost and not sent.resent) or (sent.lost and sent.at >= self._newest):
                 continue
             until = sent.at + max(self._srtt, self._least) + window
-            if segment > max(self._beyond, default=-1):
+            if segment > highest:
                 continue
             if until > now:
                 due = min(due, until)
@@ -232,7 +290,7 @@ class Bulk:
             self._pipe -= 1
             if self._recovery < 0:
                 self._recovery, self._retransmitted = self._next, 0
-                self._before = self.cubic.lost()
+                self._before = self.control.lost()
                 self.losses += 1
         if due < self._alarm:
             self._alarm = due
@@ -248,8 +306,8 @@ class Bulk:
         now = self._world.now
         if self._out and now - self._progress > max(LEAST_RTO, 2 * self._srtt) + LEAST_RTO:
             self.timeouts += 1
-            self.cubic.lost()
-            self.cubic.window = 1.0
+            self.control.lost()
+            self.control.window = 1.0
             self._recovery, self._before, self._progress = -1, None, now
             for sent in self._out.values():
                 sent.lost, sent.resent = True, False
@@ -260,40 +318,77 @@ class Bulk:
     def _fill(self) -> None:
         if self._recovery >= 0 or any(sent.lost for sent in self._out.values()):
             for segment, sent in list(self._out.items()):
-                if self._pipe >= self.cubic.window:
+                if self._held_back():
                     return
                 if sent.lost and not sent.resent:
                     del self._out[segment]  # the order of _out is that of sending
-                    again = self._out[segment] = _Sent(self._world.now)
+                    again = self._out[segment] = _Sent(self._world.now, self._delivered, self._delivered_at)
                     again.lost = again.resent = True
                     self._retransmitted += 1
                     self.resent += 1
                     self._send(segment)
-        while self._pipe < self.cubic.window:
-            self._out[self._next] = _Sent(self._world.now)
+        while not self._held_back():
+            self._out[self._next] = _Sent(self._world.now, self._delivered, self._delivered_at)
             self._next += 1
             self._send(self._next - 1)
 
+    def _held_back(self) -> bool:
+        """Whether the window is full, or the next may not go yet."""
+        now, pace = self._world.now, self.control.pace
+        if self._stopped or self._pipe >= self.control.window:
+            return True
+        if pace is None:
+            return False
+        if self._next_at > now:
+            if not self._waits:
+                self._waits = True
+                self._world.at(self._next_at, self._waited)
+            return True
+        self._next_at = max(self._next_at, now - 0.001) + 1 / pace
+        return False
+
+    def _waited(self) -> None:
+        self._waits = False
+        self._fill()
+
     def _send(self, segment: int) -> None:
         self._pipe += 1
-        self._world.send(packet(self._flow << _FLOW_AT | segment, SEGMENT, self._flow, up=self._up), up=self._up)
+        self._carry(segment, SEGMENT, True)
 
 
 def bulk(world: World, flows: int, *, up: bool, first: int = 1) -> list[Bulk]:
-    """So many connections, begun; the world tells them what comes out."""
-    connections = {first + number: Bulk(world, first + number, up=up) for number in range(flows)}
+    """So many connections through the tunnel, begun; the world tells them what comes out."""
+
+    def inside(flow: int) -> Callable[[int, int, bool], None]:
+        def carry(number: int, size: int, along: bool) -> None:
+            world.send(packet(flow << _FLOW_AT | number, size, flow, up=up is along), up=up is along)
+
+        return carry
+
+    connections = {first + number: Bulk(world, inside(first + number)) for number in range(flows)}
 
     def told(_: bool, plain: bytes) -> None:
         number = number_in(plain)
         connection = connections.get(number >> _FLOW_AT)
-        if connection is None:
-            return
-        value = number & ((1 << _FLOW_AT) - 1)
-        hear: Callable[[int], None] = connection.ack if value & _ACK_BIT else connection.data
-        value &= ~_ACK_BIT
-        world.at(world.now, lambda: hear(value))
+        if connection is not None:
+            value = number & ((1 << _FLOW_AT) - 1)
+            world.at(world.now, lambda: connection.hear(value))
 
     world.on_deliver = told
     for connection in connections.values():
         connection.start()
     return list(connections.values())
+
+
+def rival(world: World, uplink: int, *, up: bool, control: Control | None = None) -> Bulk:
+    """Somebody else's connection over the same uplink, without a tunnel; begun."""
+
+    def carry(number: int, size: int, along: bool) -> None:
+        link = world.links[uplink][0 if up is along else 1]
+        arrives = link.take(size - IP_UDP, world.now, world.random)
+        if arrives is not None:
+            world.at(arrives, lambda: connection.hear(number))
+
+    connection = Bulk(world, carry, control)
+    connection.start()
+    return connection

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
+import math
 import random
 import struct
 from collections.abc import Callable
@@ -67,7 +68,9 @@ class Link:
     rate: float = 0.0  # bytes a second; 0 is no limit
     loss: float = 0.0
     queue: float = 0.1  # seconds of rate that may wait
-    jitter: float = 0.0  # seconds, uniform; order is kept
+    jitter: float = 0.0  # seconds, uniform
+    keeps_order: bool = True
+    codel: bool = False  # the queue is kept short by it
     dead: bool = False
     mtu: int = 1472  # bytes of UDP payload
     free_at: float = 0.0
@@ -75,6 +78,60 @@ class Link:
     carried: int = 0
     dropped: int = 0
     log: list[bytes] = field(default_factory=list)
+    _law: CoDel = field(default_factory=lambda: CoDel())
+
+    def take(self, size: int, now: float, chance: random.Random) -> float | None:
+        """When so many bytes that are sent now will arrive; None when they are lost."""
+        if self.dead or size > self.mtu or chance.random() < self.loss:
+            self.dropped += 1
+            return None
+        start = max(now, self.free_at)
+        if self.rate:
+            if start - now > self.queue or (self.codel and self._law.drops(start - now, start)):
+                self.dropped += 1
+                return None
+            start += size / self.rate
+            self.free_at = start
+        arrive = start + self.delay + chance.random() * self.jitter
+        if self.keeps_order:
+            arrive = self.last_at = max(arrive, self.last_at)
+        self.carried += size
+        return arrive
+
+
+class CoDel:
+    """
+    Whether a router's queue drops what leaves it.
+
+    Source: RFC 8289 section 5, with 5 ms and 100 ms. A queue of one way keeps its order, so that it can be asked when
+    a packet comes.
+    """
+
+    def __init__(self) -> None:
+        self._above = self._next = 0.0  # seconds: since when it is too long, and one interval; the next drop
+        self._count, self._dropping = 0, False
+
+    def drops(self, sojourn: float, now: float) -> bool:
+        """
+        :param sojourn: seconds that the packet has waited when it leaves, which is `now`.
+        """
+        if sojourn < 0.005:
+            self._above, self._dropping = 0.0, False
+            return False
+        if not self._above:
+            self._above = now + 0.1
+        if self._dropping:
+            if now < self._next:
+                return False
+            self._count += 1
+            self._next += 0.1 / math.sqrt(self._count)
+            return True
+        if now < self._above:
+            return False
+        self._dropping = True
+        self._count = self._count - 2 if now - self._next < 1.6 and self._count > 2 else 1
+        self._next = now + 0.1 / math.sqrt(self._count)
+        return True
 
 
 def packet(number: int, size: int = 100, flow: int = 1, *, up: bool = True) -> bytes:
@@ -180,19 +237,9 @@ class World:
                 return
         link = self.links[uplink][0 if up else 1]
         link.log.append(datagram)
-        if link.dead or len(datagram) > link.mtu or self.random.random() < link.loss:
-            link.dropped += 1
+        arrive = link.take(len(datagram), self.now, self.random)
+        if arrive is None:
             return
-        start = max(self.now, link.free_at)
-        if link.rate:
-            if start - self.now > link.queue:
-                link.dropped += 1
-                return
-            start += len(datagram) / link.rate
-            link.free_at = start
-        arrive = max(start + link.delay + self.random.random() * link.jitter, link.last_at)
-        link.last_at = arrive
-        link.carried += len(datagram)
         source = self.addresses[uplink] if up else SERVER_END
         door = 0 if up else uplink
         self.at(arrive, lambda: self.arrive(datagram, door, source, up=up, link=link))
