@@ -51,25 +51,25 @@ class _Line:
         self.drops = 0
         self.dropping = False
 
-    def should_drop(self, sojourn: float, target: float, now: float) -> bool:
+    def should_drop(self, sojourn: float, target: float, interval: float, now: float) -> bool:
         """CoDel's control law, asked once per run."""
         if sojourn < target or len(self.runs) <= 1:
             self.above_since, self.dropping = 0.0, False
             return False
         if not self.above_since:
-            self.above_since = now + INTERVAL
+            self.above_since = now + interval
             return False
         if not self.dropping:
             if now < self.above_since:
                 return False
             self.dropping = True
-            self.drops = max(1, self.drops - 2) if now - self.drop_at < INTERVAL else 1
-            self.drop_at = now + INTERVAL / sqrt(self.drops)
+            self.drops = max(1, self.drops - 2) if now - self.drop_at < interval else 1
+            self.drop_at = now + interval / sqrt(self.drops)
             return True
         if now < self.drop_at:
             return False
         self.drops += 1
-        self.drop_at += INTERVAL / sqrt(self.drops)
+        self.drop_at += interval / sqrt(self.drops)
         return True
 
 
@@ -81,6 +81,7 @@ class Egress:
         self.longest = longest  # seconds that a run may wait at all: CoDel alone is slow with senders that do not react
         self.leeway = 0.0  # seconds that a lane may in any case: with less a worse path would never be used
         self.late = 0.0  # seconds by which we were late of late: no sender is too fast because of that
+        self.interval = INTERVAL  # seconds, about a round trip: how fast a sender can react
         self.searching = False  # the rate of a path is being found: a queue is no sign yet that senders are too fast
         self._most = most_bytes
         self._lines: dict[int, _Line] = {}
@@ -173,11 +174,11 @@ class Egress:
         if run.sequence is not None:  # a slice dropped before it has a number leaves no gap
             return False
         sojourn = now - run.queued_at - self.late
-        if sojourn > self.longest:
+        if sojourn > max(self.longest, 3 * self.leeway):
             self._pop(line)
             self.age_drops += end - start
             return True
-        if self.searching or not line.should_drop(sojourn, max(self.target, self.leeway), now):
+        if self.searching or not line.should_drop(sojourn, max(self.target, self.leeway), self.interval, now):
             return False
         self.codel_drops += 1
         if start + 1 < end:  # one lost packet says it all: keep the others

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from morphnet.config import Tuning
 from morphnet.errors import MalformedFrame
 from morphnet.tunnel.carrier import DIRECT
-from morphnet.tunnel.egress import QUANTUM, Egress, Piece
+from morphnet.tunnel.egress import INTERVAL, QUANTUM, Egress, Piece
 from morphnet.tunnel.events import Counts, Effects
 from morphnet.tunnel.flight import Flight
 from morphnet.tunnel.fragments import cut_fragments
@@ -32,6 +32,8 @@ from morphnet.wire.segments import Run
 HOLD = 15.0  # seconds that packets wait for a path when there is none at all
 STALL = 0.1  # seconds without any room, in which QUANTUM could have gone: no packet gets too old by it
 SAMPLE_EVERY = 0.04  # seconds between the copies that show whether a path on stand-by has become sound
+OF_RTT = 0.3  # of the RTT that may wait of one lane: one TCP flow that is slowed down then leaves the path full
+OF_RTT_BESIDE = 1.0  # and beside others, who make it longer faster than TCP can grow
 QUEUE_SHARE = 0.4  # of `queue_ms`: the standing queue that CoDel lets be
 LEEWAY = 1.25  # times what must wait before a worse path is used: that much may
 QUEUE_BURST = 4.0  # times `queue_ms`: how long a packet of a burst may wait at all
@@ -124,14 +126,21 @@ class Outbound:
         self._moved_at = now
         blocked: set[int] = set()
         self.egress.late = paths[0].lateness.pause
-        self.egress.searching = any(path.window.startup for path in paths)
-        self.egress.leeway = LEEWAY * self.scheduler.later
+        self._give_leeway(paths, now)
+        self.egress.searching = any(path.window.searching for path in paths)
         for piece in self.egress.take(now, blocked=blocked):
             reached = self._dispatch(piece, now, effects)
             if reached < piece.end:
                 self.egress.put_back(piece, reached, blocked)
                 if not any(path.room(now) > 0 for path in paths):
                     return
+
+    def _give_leeway(self, paths: Sequence[Path], now: float) -> None:
+        """How long a lane's own packets may keep it waiting: others do not wait for them."""
+        rtt = max([path.rtt.smoothed or 0.0 for path in paths])
+        beside = any(path.window.others.seen(now) for path in paths)
+        self.egress.interval = max(INTERVAL, rtt)
+        self.egress.leeway = max(LEEWAY * self.scheduler.later, (OF_RTT_BESIDE if beside else OF_RTT) * rtt)
 
     def _dispatch(self, piece: Piece, now: float, effects: Effects) -> int:
         """Send its slices as far as there is room: the first one that was not sent."""

@@ -22,7 +22,8 @@ from morphnet.wire.batch import Endpoint
 from morphnet.wire.notes import MAX_RANGES, Ack
 
 AMPLIFICATION = 3  # times the bytes received may be sent to an address that has not proved itself
-AHEAD = 0.02  # seconds of its pace that may wait at its bottleneck
+AHEAD = 0.006  # seconds of its pace that may wait at its bottleneck
+BURST = 3 * 1500  # bytes that may wait there, however slow it is
 GRAIN = 0.002  # seconds of its pace that are worth a wake-up
 SAMPLE = 0.2  # seconds, and a round trip, that a sample of the rate spans at least
 QUEUE = 0.03  # seconds of waiting in the network, besides what the window provokes, that mean congestion
@@ -63,10 +64,8 @@ class Path:
         self.seen_as: Endpoint | None = None  # our own address on it as the peer sees it; None until it says
         self.state, self.since = State.PROBING, now
         self.number, self.acked = 0, -1  # next packet number to use; the highest that the peer has seen
-        self.flights: deque[Flight] = deque()
-        self.in_flight = 0  # bytes
-        self.recovery = Recovery()
-        self.window = Window()
+        self.flights, self.in_flight = deque[Flight](), 0  # bytes
+        self.recovery, self.window = Recovery(), Window()
         self.limited_at = float("-inf")  # when the window, or the pace, last held traffic back
         self.free_at = now  # when what was sent will have passed the bottleneck, as far as its pace is known
         self.rtt, self.loss, self.mtu = RttEstimate(), LossMeter(), MtuSearch(ceiling)
@@ -91,7 +90,7 @@ class Path:
         self._largest_at, self._largest_echo = 0.0, 0
         self._rates = RateMeter()
         self._modelled_at, self._modelled = float("-inf"), Model(0.0, 0.0, 0.0)
-        self._crowded_at = now  # when a queue was last seen to stand in it, or its rate was not known
+        self._crowded_at = now  # when a queue last stood in it, or its rate was not known
 
     # -- receiving -------------------------------------------------------------------------------------------------
 
@@ -131,9 +130,11 @@ class Path:
 
         :param best: no other path is better. Then it is not held back while its rate is being found.
         """
-        room = self.window.size + self.lateness.extra - self.in_flight
-        if not (best and self.window.startup):
-            room = min(room, (AHEAD + self.lateness.pause + now - self.free_at) * self.pace(now))
+        window = self.window
+        room = (window.size if best or not window.startup else window.modest) + self.lateness.extra - self.in_flight
+        if not (best and window.startup):
+            pace = self.pace(now)
+            room = min(room, max(BURST, (AHEAD + self.lateness.pause) * pace) + (now - self.free_at) * pace)
         return int(room)
 
     def takes(self, count: int, size: int, now: float, *, best: bool) -> int:
@@ -156,7 +157,7 @@ class Path:
         """When there will be room for more without any news; infinity when only an Ack can make it."""
         if self.in_flight >= self.window.size + self.lateness.extra:
             return float("inf")
-        return max(now, self.free_at - AHEAD - self.lateness.pause + GRAIN)
+        return max(now, self.free_at - max(AHEAD + self.lateness.pause, BURST / self.pace(now)) + GRAIN)
 
     def arrival(self, now: float) -> float:
         """Seconds until a packet handed to it now would arrive: half the lowest RTT, and the queue in front of it."""
@@ -164,7 +165,7 @@ class Path:
         if self.in_flight:
             seen = self.rtt.queue - self.rtt.calm
             queue = seen if seen > queue else queue
-            if seen > AHEAD / 2 and not self.window.startup:  # what is in flight tells it before Acks do
+            if seen > 0.01 and not self.window.startup:  # what is in flight tells it before Acks do
                 rate = self.window.rate(now)
                 queue = max(queue, self.in_flight / rate - base - ackdebt.DELAY) if rate else queue
         return base / 2 + queue if queue > 0 else base / 2
@@ -221,8 +222,7 @@ class Path:
         smoothed = self.rtt.smoothed or 0.0
         interval = max(SAMPLE, smoothed)
         rate = self._rates.add(ack.received_at, ack.total, interval)
-        if lost:
-            self.window.lost(lost)
+        self.window.lost(lost)
         limited = now - self.limited_at <= smoothed + interval / 4  # still so when what this tells of was sent
         self.window.acknowledged(size, rate, limited, self.rtt, now)
         self.lateness.extra = self.lateness.known and self.lateness.known * self.window.rate(now)
@@ -262,14 +262,14 @@ class Path:
 
     def _judge(self, kept: list[Flight], ack: Ack, now: float) -> int:
         """Which of those that later ones have overtaken are lost: bytes. The others go on being in flight."""
-        newest, patience, lost = sent_at(ack, now), self._patience(), 0
+        newest, patience, lost = sent_at(ack, now), self._patience(now), 0
         overtaken = newest - self.recovery.tolerance(self.rtt.floor(now) or patience, now)
         for flight in reversed(kept):
             if now - flight.at >= patience or flight.at <= overtaken:
                 lost += self._lose(flight, now)
             else:
                 self.flights.appendleft(flight)
-        self.recovery.learn(ack, newest, patience, now)
+        self.window.found(self.recovery.learn(ack, newest, patience, now))
         return lost
 
     def _lose(self, flight: Flight, now: float) -> int:
@@ -280,13 +280,14 @@ class Path:
         self.recovery.give_up(flight)
         return lost
 
-    def _patience(self) -> float:
+    def _patience(self, now: float) -> float:
         """Seconds after which a flight that later ones have overtaken counts as lost in any case."""
-        return 1.25 * (self.rtt.smoothed or 0.1) + 2 * self.rtt.variation + ackdebt.DELAY
+        usual = 1.25 * (self.rtt.smoothed or 0.1) + 2 * self.rtt.variation + ackdebt.DELAY
+        return usual + self.recovery.tolerance(0.0, now)
 
     def expire(self, now: float) -> None:
         """Forget flights that later ones have overtaken for good, though no further Ack comes to say so."""
-        limit = now - 2 * self._patience()
+        limit = now - 2 * self._patience(now)
         while self.flights and self.flights[0].at < limit and self.flights[0].first < self.acked:
             self._lose(self.flights.popleft(), now)
         self.unanswered_at = self.unanswered_at if self.flights else None
@@ -391,9 +392,7 @@ class Path:
 
     def peer_restarted(self) -> None:
         """The peer is a new process: it knows no id, counts from the start, by another clock; the way is the same."""
-        self.seen = ReplayWindow()
-        self.sent_seen = None
-        self.shown = b""
+        self.seen, self.sent_seen, self.shown = ReplayWindow(), None, b""
         self.loss.clear()
         self.rtt.other_clock()
         self._rates = RateMeter()

@@ -49,20 +49,24 @@ class Recovery:
             if len(self.doubted) > REMEMBERED:
                 self.doubted.popleft()
 
-    def learn(self, ack: Ack, newest: float, most: float, now: float) -> None:
+    def learn(self, ack: Ack, newest: float, most: float, now: float) -> int:
         """
         What was given up and arrived all the same: the path changes the order by more than was thought.
 
         :param newest: when the newest that `ack` tells of was sent.
         :param most: seconds that are believed at most.
+        :returns: bytes of them.
         """
+        found = 0
         while self.doubted and now - self.doubted[0].at > 4 * most:
             self.doubted.popleft()
         for flight in self.doubted:
             got = acknowledged(flight, ack.ranges) & flight.missing
             if got:
                 flight.missing &= ~got
+                found += got.bit_count() * flight.size
                 self._late, self._late_at = min(most, max(self._late, 1.25 * (newest - flight.at))), now
+        return found
 
 
 def sent_at(ack: Ack, now: float) -> float:

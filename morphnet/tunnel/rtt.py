@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
-MOST_JITTER = 0.05  # seconds by which a path without a queue may be thought to exceed its lowest RTT
-
+LONG_KNOWN = 60.0  # seconds, the same while others fill it
+KNOWN = 10.0  # seconds for which it is believed what the path itself takes
+MOST_JITTER = 0.25  # seconds by which a path without a queue of ours may be thought to exceed its lowest RTT
 
 _TURN = 1 << 32  # microseconds after which a peer's clock begins again, 71 minutes
 
@@ -28,11 +29,15 @@ class RttEstimate:
         self.latest = 0.0  # seconds
         self.queue = 0.0  # seconds that the latest took longer on its way there than the fastest one of late
         self.delayed = 0.0  # seconds, the same smoothed
+        self._level = 0.0  # seconds, the same smoothed more
+        self.unrest = 0.0  # seconds by which one differs from the next
         self._calm: float | None = None  # seconds, the same of samples that no queue of our own making can have delayed
         self._quiet: float | None = None  # seconds, the RTT of those
-        self._floor = WindowedBest(10.0, lowest=True)
+        self.samples = 0  # ever
+        self._calm_at = 0.0  # when either was last measured
+        self._floor = WindowedBest(KNOWN, lowest=True)
         self._zero: int | None = None  # microseconds, the first of the ways there as the two clocks tell it
-        self._there = WindowedBest(10.0, lowest=True)
+        self._there = WindowedBest(KNOWN, lowest=True)
 
     def add(
         self, sample: float, *, now: float, there: int | None = None, calm: bool = False, unsure: float = 0.0
@@ -47,6 +52,7 @@ class RttEstimate:
         """
         sample = lowered(sample, unsure, self._floor.best(now))
         self._floor.add(sample, now)
+        self.samples += 1
         if self.smoothed is None:
             self.smoothed, self.variation, self.jitter = sample, sample / 2, 0.0
         else:
@@ -56,11 +62,34 @@ class RttEstimate:
         self.latest = sample
         took = sample if there is None else lowered(self._took(there), unsure, self._there.best(now))
         self._there.add(took, now)
-        self.queue = took - (self._there.best(now) or 0.0)
+        queue = took - (self._there.best(now) or 0.0)
+        self.unrest += (abs(queue - self.queue) - self.unrest) / 32
+        self.queue = queue
         self.delayed += (self.queue - self.delayed) / 8
+        self._level += (self.queue - self._level) / 32
         if calm:
             self._calm = self.queue if self._calm is None else self._calm + (self.queue - self._calm) / 8
             self._quiet = sample if self._quiet is None else self._quiet + (sample - self._quiet) / 8
+            self._calm_at, self._level = now, max(self._level, self._calm)
+        elif now - self._calm_at > KNOWN:
+            self._calm = self._quiet = None
+        elif self._calm is not None and self._level < self._calm:
+            self._calm = self._level
+            self._quiet = min(self._quiet or sample, self.smoothed)
+
+    def remember(self, seconds: float) -> None:
+        """For so long it is believed what the path itself takes: there may be no better moment to measure it."""
+        self._floor.span = self._there.span = seconds
+
+    def settle(self, now: float) -> None:
+        """What it takes now is what it takes without a queue of ours."""
+        self._calm_at = now
+        self._calm, self._level, self._quiet = self.delayed, self.delayed, self.smoothed
+
+    def recall(self, seconds: float) -> None:
+        """It takes no more without a queue than it once did: what was settled since is void."""
+        if self._calm is not None and self._calm > seconds:
+            self._calm, self._level, self._quiet = seconds, seconds, None
 
     def _took(self, there: int) -> float:
         """Seconds, from a zero of its own."""
@@ -72,7 +101,7 @@ class RttEstimate:
         """The peer is another process: what it took before cannot be compared any more."""
         self._zero = None
         self._there.clear()
-        self.queue = self.delayed = 0.0
+        self._calm, self.queue, self.delayed, self._level = None, 0.0, 0.0, 0.0
 
     @property
     def calm(self) -> float:

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from morphnet.tunnel.rtt import RttEstimate, WindowedBest
+from morphnet.tunnel.contention import ALL, LESS, LOSSY, SHARE, SLOWER, Contention, Signs, Stage
+from morphnet.tunnel.rtt import KNOWN, LONG_KNOWN, MOST_JITTER, RttEstimate, WindowedBest
 
 FLOOR = 16 * 1500  # bytes that are always allowed
 FIRST = 64 * 1500  # bytes allowed before anything is known
-LEAST = 4 * 1500  # bytes that it is paced to carry in a round trip in any case
+MODEST = 10 * 1500  # bytes allowed at first on a path that others are better than. Source: RFC 6928
+LEAST = 2 * 1500  # bytes that it is paced to carry in a round trip in any case
 CEILING = 32 << 20  # bytes, whatever is measured
 SLACK = 0.025  # seconds of delivery on top: Acks are up to 10 ms late, and a faster path must show
 QUEUED = 0.25  # of the lowest RTT, and SLACK: later than that a packet comes from a queue
@@ -25,7 +27,13 @@ STANDING = 0.012  # seconds above the RTT without a queue: one stands there
 LOSS_SHARE, LOSS_BYTES = 0.1, 6 * 1500  # of a round: more than this means that the path is full, or bad
 CLEAR, CLEAR_BY = 0.1, 0.005  # of the RTT without a queue, and seconds more: what is no queue yet
 TRUST = 0.95  # times the rate that was seen, while there is a queue: it drains, and the rate is seen again before it is
-HOPE = 1.25  # times the rate that was seen: what such a path is given to try
+HOPE, NEAR = 1.25, 1.05  # times the rate that was seen: what a path without a queue is given to try; close to its best
+GROWS = 1.03  # times the best that was seen: the path can do more than was known
+TIGHTER, LOOSER, TIGHTEST = 0.7, 0.02, 0.3  # what a queue may be, of CLEAR and CLEAR_BY: after a loss, and without one
+RESTLESS, EVEN, RUN = 4.0, 0.001, 1500  # times by which samples differ; seconds, and bytes, that do so anyway
+SPREAD = 4.5  # times the jitter of the RTT: so much later than usual an Ack may come
+LEAST_CLEAR = 0.003  # seconds
+AMPLE = 1.25  # times what the pace fills: the window is no bound then
 RUSH = 1.25  # times the window in each RTT, while the rate is not known
 PROBE_EVERY = 10.0  # seconds without a new lowest RTT before the queue is drained to measure it
 
@@ -42,7 +50,7 @@ class Window:
     """The in-flight allowance of one path, in bytes of UDP payload."""
 
     def __init__(self) -> None:
-        self.size = float(FIRST)
+        self.size, self.modest = float(FIRST), float(MODEST)
         self.startup = True
         self._rates = WindowedBest(1.0)
         self._best = 0.0
@@ -50,6 +58,15 @@ class Window:
         self._arrived = self._lost = 0  # bytes in this round of startup
         self._queue = 0.0  # seconds, smoothed: how much longer than without a queue it takes
         self._drain_ends = 0.0
+        self.others = Contention()
+        self._gave_up = False  # startup has ended since too much was lost
+        self._searching = False  # startup has met a queue, and asks whose it is
+        self._sample_arrived = self._sample_lost = 0  # bytes since the last sample of the rate
+        self._peak = 0.0  # seconds, the longest queue since then
+        self._loss = 0.0  # share lost in the last one
+        self._growing = False
+        self._draining = False  # there is more of a queue than there may be, or half of it is left
+        self._tight = 1.0  # of CLEAR and CLEAR_BY: a path that loses may have a short queue
 
     def rate(self, now: float) -> float:
         """Bytes a second that the path was seen to deliver of late; 0 until measured."""
@@ -59,11 +76,26 @@ class Window:
         """What is known of the path, which gets more than it was seen to deliver while that makes no queue."""
         base, rate = rtt.base(now) or 0.05, self.rate(now)
         if self.startup or not rate:
-            pace = RUSH * self.size / base
+            pace = RUSH * self.modest / base
+        elif self.others.stage is Stage.ASKING:
+            pace = SLOWER * self.others.had
+        elif self.others.stage is Stage.BESIDE:
+            pace = self.others.pace
+        elif self._loss > LOSSY:
+            pace = max(LESS * self.others.recent, SHARE * self.others.capacity)
+        elif self._draining:
+            pace = TRUST * rate
+        elif (self._growing or rate < ALL * self.others.capacity) and self._loss <= self.others.tolerated():
+            pace = HOPE * rate
         else:
-            clear = rtt.delayed - rtt.calm <= CLEAR * base + CLEAR_BY
-            pace = max(rate * (HOPE if clear else TRUST), LEAST / base)
+            pace = NEAR * rate
+        pace = max(pace, LEAST / base)
         return Model(base, pace, rate * (rtt.floor(now) or 0.0) / 2)
+
+    @property
+    def searching(self) -> bool:
+        """Whether the rate is not what the path could deliver, but what it takes to find out."""
+        return self.startup or self.others.stage is Stage.ASKING
 
     def restart(self) -> None:
         """The path is another one now (it moved, or was silent): learn again."""
@@ -80,6 +112,8 @@ class Window:
         floor = rtt.floor(now)
         if floor is None or rtt.smoothed is None:
             return
+        self._sample_arrived += size
+        self._peak = max(self._peak, rtt.queue - self.others.quiet(rtt))
         self._rates.span = max(1.5, 8 * rtt.smoothed)
         saturated = limited or rtt.delayed > QUEUED * floor + SLACK  # a queue in the path shows its rate as well
         if rate is not None and (saturated or rate > self.rate(now)):
@@ -87,11 +121,23 @@ class Window:
         if self.startup:
             self._grow(size, rate is not None, limited, rtt, floor, now)
         else:
-            self._follow(limited, rtt, floor, now)
+            self._follow(rate, limited, rtt, floor, now)
 
     def lost(self, size: int) -> None:
         """That many bytes got lost."""
         self._lost += size
+        self._sample_lost += size
+
+    def found(self, size: int) -> None:
+        """That many bytes of those have come after all: they were only late."""
+        self._lost = max(0, self._lost - size)
+        self._sample_lost = max(0, self._sample_lost - size)
+        if self._gave_up and not self._ruinous():
+            self.startup, self._gave_up = True, False
+
+    def _ruinous(self) -> bool:
+        """Whether more is lost in this round of startup than on a path that could take it."""
+        return self._lost > max(LOSS_BYTES, LOSS_SHARE * (self._arrived + self._lost))
 
     def _grow(self, size: int, sampled: bool, limited: bool, rtt: RttEstimate, floor: float, now: float) -> None:
         """
@@ -100,31 +146,91 @@ class Window:
         :param sampled: there is a new sample of the rate, so a round has ended.
         """
         self._arrived += size
-        if self._lost > max(LOSS_BYTES, LOSS_SHARE * (self._arrived + self._lost)) and self.rate(now):
-            self.startup = False
+        if self._ruinous() and self.rate(now):
+            self.startup, self._gave_up = False, True
             return
         self._queue += (rtt.queue - rtt.calm - self._queue) / 8
-        if sampled and self._queue > STANDING:  # a queue: the rate is found
-            self.startup = False
+        rate = self.rate(now)
+        grows = rate >= self._best * STARTUP_GROWTH
+        if sampled and self._queue > (self._allowed(floor, rtt) if grows else STANDING):
+            self.startup, self._searching = False, True  # the rate is found, unless the queue is somebody else's
+            self.others.recent = rate
+            self.others.ask(rtt, self._signs(rtt.base(now) or floor, floor, limited, rtt), now)
             return
+        self.modest = min(CEILING, self.modest + size)
         if limited:
             self.size = min(CEILING, self.size + size)
         if not sampled:
             return
         self._arrived = self._lost = 0
-        rate = self.rate(now)
-        if rate >= self._best * STARTUP_GROWTH or not limited:
+        if grows or not limited:
             self._best, self._flat_rounds = max(rate, self._best), 0
         else:
             self._flat_rounds += 1
         if self._flat_rounds >= STARTUP_ROUNDS:
             self.startup = False
 
-    def _follow(self, limited: bool, rtt: RttEstimate, floor: float, now: float) -> None:
+    def _follow(self, sample: float | None, limited: bool, rtt: RttEstimate, floor: float, now: float) -> None:
         """Steady state: the window is what the model says."""
-        rate = self.rate(now)
-        self.size = min(CEILING, max(FLOOR, rate * ((rtt.base(now) or floor) + SLACK)))
+        rate, others, base = self.rate(now), self.others, rtt.base(now) or floor
+        signs = self._signs(base, floor, limited, rtt)
+        if sample is not None:
+            self._sampled(sample, signs, rtt, now)
+        queue = rtt.delayed - rtt.calm
+        self._draining = queue > (signs.allowed / 2 if self._draining else signs.allowed)
+        asked = others.stage is Stage.ASKING
+        others.look(rtt, signs, now)
+        if asked and others.stage is Stage.ALONE and not self._searching:
+            self._rates.clear()  # what was delivered long ago made the queue
+            self._rates.add(others.had, now)
+        rtt.remember(KNOWN if others.stage is Stage.ALONE else LONG_KNOWN)
+        if others.stage is not Stage.ASKING and self._searching:
+            self._searching = False
+            if others.stage is Stage.BESIDE:
+                self._search_on()
+                return
+        if others.stage is Stage.BESIDE:  # the pace is what counts
+            self.size = max(others.pace, others.recent) * AMPLE * (floor + rtt.delayed + 2 * SLACK)
+        else:
+            self.size = rate * (base + SLACK + min(MOST_JITTER, SPREAD * (rtt.jitter or 0.0)))
+        self.size = min(CEILING, max(FLOOR, self.size))
+        if others.stage is Stage.ALONE:
+            self._drain(limited, rtt, floor, now)
+
+    def _sampled(self, rate: float, signs: Signs, rtt: RttEstimate, now: float) -> None:
+        """There is a new sample of the rate."""
+        others = self.others
+        self._loss = self._sample_lost / max(1, self._sample_lost + self._sample_arrived)
+        if self._loss > others.tolerated():
+            self._tight = max(TIGHTEST, TIGHTER * self._tight)
+        else:
+            self._tight = min(1.0, LOOSER + self._tight)
+        self._growing = rate > GROWS * others.capacity
+        others.sampled(rate, self._loss, rtt.delayed - rtt.calm, self._peak, signs, now)
+        self._sample_arrived, self._sample_lost, self._peak = 0, 0, 0.0
+
+    def _drain(self, limited: bool, rtt: RttEstimate, floor: float, now: float) -> None:
+        """From time to time the path is nearly emptied, so that its RTT without a queue is seen."""
         if limited and rtt.floor_age(now) > PROBE_EVERY and now >= self._drain_ends:
             self._drain_ends = now + floor + 0.05
         if now < self._drain_ends and rtt.floor_age(now) > 1.0:
-            self.size = max(FLOOR / 4, rate * floor / 2)
+            self.size = max(FLOOR / 4, self.rate(now) * floor / 2)
+
+    def _search_on(self) -> None:
+        """The queue that ended startup is not ours, or none: the rate is not found yet."""
+        self.others.stage = Stage.ALONE
+        self.startup, self._flat_rounds, self._queue = True, 0, 0.0
+        self._arrived = self._lost = 0
+
+    def _signs(self, base: float, floor: float, limited: bool, rtt: RttEstimate) -> Signs:
+        ours = (rtt.smoothed or 0.0) - floor
+        return Signs(base, self._clear(base), self._allowed(base, rtt), limited, ours)
+
+    def _clear(self, base: float) -> float:
+        """Seconds of queue that are none yet, on a path without jitter."""
+        return max(LEAST_CLEAR, self._tight * (CLEAR * base + CLEAR_BY))
+
+    def _allowed(self, base: float, rtt: RttEstimate) -> float:
+        """Seconds of queue that are none yet."""
+        run = RUN / self.others.capacity if self.others.capacity else 0.0
+        return self._clear(base) + RESTLESS * max(0.0, rtt.unrest - EVEN - run)

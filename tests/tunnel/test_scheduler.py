@@ -130,7 +130,7 @@ class FlowTests(SynchronousTestCase):
     def test_shared_out(self) -> None:
         """Flows are shared out by what each path can deliver."""
         flow, wide, narrow = Flow(), path_of(0, 0.02), path_of(1, 0.02)
-        wide.window.size, narrow.window.size = 300_000, 100_000
+        wide.window.modest, narrow.window.modest = 300_000, 100_000
         chosen = Counter(self._choose(flow, [wide, narrow], which) for which in range(200))
         self.assertLess(abs(chosen[0] - 150), 20)
 
