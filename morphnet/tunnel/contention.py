@@ -127,6 +127,8 @@ class Contention:
 
     def _adjust(self, rate: float, lost: float, full: bool, signs: Signs, passed: float, now: float) -> None:
         """Beside others: more while that is clear, less when it is full. Nothing new is learned of the capacity."""
+        if rate >= ALL * self.capacity:
+            self._be_alone()
         if lost <= RUINED:
             self._borne_at = now
         if now - self._borne_at > LASTING:
@@ -162,8 +164,6 @@ class Contention:
                 self._be_alone()
             elif now > self._ask_ends:
                 self._judge(queue, rtt, signs, now)
-        elif self.recent >= ALL * self.capacity:
-            self._be_alone()
         elif queue > signs.allowed:
             self._empty_since = None
             if signs.limited and now > self._ask_at:
