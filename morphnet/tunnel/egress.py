@@ -51,6 +51,11 @@ class _Line:
         self.drops = 0
         self.dropping = False
 
+    @property
+    def first(self) -> Piece:
+        """What goes first."""
+        return self.again[0] if self.again else self.runs[0]
+
     def should_drop(self, sojourn: float, target: float, interval: float, now: float) -> bool:
         """CoDel's control law, asked once per run."""
         if sojourn < target or len(self.runs) <= 1:
@@ -95,6 +100,10 @@ class Egress:
     def waits(self, lane: int) -> bool:
         """Whether something of `lane` waits already; then nothing of it may overtake."""
         return lane in self._lines
+
+    def least(self) -> Piece:
+        """The smallest of what goes first in its lane; something must wait."""
+        return min([line.first for line in self._turns], key=lambda piece: piece.weight)
 
     def _line(self, lane: int) -> _Line:
         line = self._lines.get(lane)

@@ -95,9 +95,13 @@ class Outbound:
     def room_at(self, now: float) -> float:
         """When there may be room for what waits: a path that has some was not good enough, unless it is the best."""
         due = float("inf")
-        for path in self.paths.values() if self.egress else ():
+        if not self.egress:
+            return due
+        least = self.egress.least()
+        count, size = least.end - least.start, self.framing.overhead + least.run.bytes_of(1)
+        for path in self.paths.values():
             if path.usable:
-                at = path.room_at(now)
+                at = path.room_at(count, size, now)
                 due = at if at < due and (at > now or path.id == self._best) else due
         return due
 

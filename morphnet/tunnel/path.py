@@ -153,11 +153,13 @@ class Path:
             return max(fitting, 1)
         return fitting if fitting * size >= GRAIN * self.pace(now) else 0
 
-    def room_at(self, now: float) -> float:
-        """When there will be room for more without any news; infinity when only an Ack can make it."""
-        if self.in_flight >= self.window.size + self.lateness.extra:
+    def room_at(self, count: int, size: int, now: float) -> float:
+        """When it takes some of `count` datagrams of `size` bytes without any news; infinity: not before an Ack."""
+        pace, pause = self.pace(now), self.lateness.pause
+        least = size * min(count, 1 + int(GRAIN * pace / size)) + 1  # fewer would be crumbs
+        if self.in_flight and least > self.window.size + self.lateness.extra - self.in_flight:
             return float("inf")
-        return max(now, self.free_at - max(AHEAD + self.lateness.pause, BURST / self.pace(now)) + GRAIN)
+        return max(now, self.free_at - max(AHEAD + pause, BURST / pace) + max(GRAIN, least / pace))
 
     def arrival(self, now: float) -> float:
         """Seconds until a packet handed to it now would arrive: half the lowest RTT, and the queue in front of it."""
@@ -365,12 +367,6 @@ class Path:
         if self._modelled_at != now:
             self._modelled_at, self._modelled = now, self.window.model(self.rtt, now)
         return self._modelled
-
-    def silent_at(self) -> float:
-        """When it will count as silent if nothing comes; infinity when nothing is expected."""
-        if not self.usable or self.unanswered_at is None:
-            return float("inf")
-        return self.unanswered_at + self.silence_limit()
 
     def relearn(self) -> None:
         """What it can deliver is not known any more."""

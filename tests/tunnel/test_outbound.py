@@ -217,7 +217,7 @@ class NarrowPathTests(SynchronousTestCase):
             out.offer(Run(b"", bytes(1000), 1000, 0, 1), 0.0, effects)
         self.assertGreater(worse.room(0.0), 5_000)
         self.assertEqual({sent.door for sent in effects.sends}, {0})
-        self.assertEqual(out.room_at(0.0), best.room_at(0.0))
+        self.assertEqual(out.room_at(0.0), best.room_at(1, 1000 + out.framing.overhead, 0.0))
         self.assertGreater(out.room_at(0.0), 0.0)
 
     def test_unlike_widths(self) -> None:
