@@ -29,6 +29,7 @@ DOUBT = 4.0  # seconds after an answer that may have been wrong: a queue that st
 MEMORY = 30.0  # seconds for which it is known what a path could deliver
 ALL = 0.85  # of what a path can deliver: who gets more is alone
 SHARE = 0.48  # of it: what we do not go below beside others, who may be one or many
+TOP = 0.55  # of it: what we do not go above while their queue stands
 MORE, LESS = 0.12, 0.9  # of it on top in a second, and times our rate: the steps up and down beside others
 FOLLOWS = 1.1  # times what was delivered: what is sent beyond that only fills the queue
 LOSSY = 0.05  # share that is lost: too much, on a path that is not known
@@ -79,6 +80,7 @@ class Contention:
         self._left = 0.0  # seconds of it when it was last looked at
         self._doubted_at = self._seen_at = float("-inf")
         self._sampled_at = self._full_at = float("-inf")
+        self._top = 0.0  # bytes a second, beside others whose queue stands
         self._got = WindowedBest(1.0)
         self._usual: float | None = None  # share that is lost while there is no queue
         self._borne_at = 0.0  # when no more was lost than others can cause
@@ -118,15 +120,22 @@ class Contention:
         if full:
             self._full_at, self._met = now, True
         if self.stage is Stage.BESIDE:
-            self._adjust(rate, lost, full, signs, passed, now)
+            step = MORE * (1.0 if self._met else HASTE) * passed * self.capacity
+            if peak > signs.allowed:  # their queue stands: what we take more, they have less
+                step = min(step, max(0.0, self._top - self.pace))
+            self._adjust(rate, lost, full, step if signs.limited else None, now)
             return
         self._best.add(rate, now)
         self.capacity = self._best.best(now) or rate
         less = signs.limited and rate < ALL * self.capacity
         self._crowded = self.stage is Stage.ALONE and lossy and less and queue <= signs.allowed
 
-    def _adjust(self, rate: float, lost: float, full: bool, signs: Signs, passed: float, now: float) -> None:
-        """Beside others: more while that is clear, less when it is full. Nothing new is learned of the capacity."""
+    def _adjust(self, rate: float, lost: float, full: bool, step: float | None, now: float) -> None:
+        """
+        Beside others: more while nobody is in the way, less when it is full. Nothing new is learned of the capacity.
+
+        :param step: bytes a second on top; None when we do not send what we may.
+        """
         if rate >= ALL * self.capacity:
             self._be_alone()
         if lost <= RUINED:
@@ -141,11 +150,8 @@ class Contention:
         useful = min(self.pace, FOLLOWS * (self._got.best(now) or rate))
         if full:
             useful *= LESS
-        elif signs.limited:
-            haste = 1.0 if self._met else HASTE
-            useful += MORE * haste * passed * self.capacity
         else:
-            useful = self.pace
+            useful = self.pace if step is None else useful + step
         self.pace = max(useful, SHARE * self.capacity)
 
     def look(self, rtt: RttEstimate, signs: Signs, now: float) -> None:
@@ -235,6 +241,7 @@ class Contention:
         """Live with the queue that there is."""
         self.stage, self._ask_at, self._empty_since = Stage.BESIDE, now + ASK_EVERY, None
         self.pace = max(SHARE * self.capacity, self.had)
+        self._top = TOP * self.capacity if self.had < ALL * self.capacity else float("inf")  # if it is known at all
         self._crowded = self._met = False
         self._full_at = self._borne_at = now
         self._got.clear()
