@@ -18,6 +18,7 @@ from pathlib import Path
 PACKAGES = ("tunnel", "wire")
 SHARED = "tunnel__mypyc"  # the library in which all of them are; each module's own only leads there
 MODULES = (
+    "tunnel/contention.py",
     "tunnel/egress.py",
     "tunnel/flight.py",
     "tunnel/fragments.py",

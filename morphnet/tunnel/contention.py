@@ -31,13 +31,13 @@ ALL = 0.85  # of what a path can deliver: who gets more is alone
 SHARE = 0.48  # of it: what we do not go below beside others, who may be one or many
 TOP = 0.55  # of it: what we do not go above while their queue stands
 MORE, LESS = 0.12, 0.9  # of it on top in a second, and times our rate: the steps up and down beside others
+HASTE = 5.0  # times that step up, until others were seen in the way: it may only be jitter
 FOLLOWS = 1.1  # times what was delivered: what is sent beyond that only fills the queue
 LOSSY = 0.05  # share that is lost: too much, on a path that is not known
 RUINED, LASTING = 0.15, 1.5  # more than that in each sample for so many seconds: the path has got narrower
 USUAL, BEYOND, SOME = 2.0, 3.0, 0.005  # what a path loses anyway: learned in so many seconds; times that, and on top
 CLEAN = 0.002  # a path that loses less than this loses nothing by itself
 FLAT = 0.003  # seconds of queue, at most, all the time: what is lost then is lost by chance
-HASTE = 5.0  # times that, until others were seen in the way: it may only be jitter
 GONE = 1.5  # seconds without a queue, and without losses: the others are gone
 RECENT = 3.0  # seconds after which others who were there are forgotten
 
