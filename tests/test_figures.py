@@ -86,6 +86,13 @@ class RewriteTests(SynchronousTestCase):
             "begin item 8 -->\n| case | measured |\n|---|---|\n| zstd | 0.5 us |\n<!-- end item 8 -->\nafter", page
         )
 
+    def test_machine(self) -> None:
+        """Where it was measured is told of a page that got a value, and of no other."""
+        page = f"<!-- begin machine -->\nelsewhere\n<!-- end machine -->\n{PAGE}"
+        self.assertEqual(figures.rewritten(page, self.lines(Measured("jitter", "x", 1.0, "%"))), page)
+        rewritten = figures.rewritten(page, self.lines(Measured("B2", "x", 1.0, "ms")))
+        self.assertTrue(rewritten.startswith(f"<!-- begin machine -->\n{figures.machine()}\n<!-- end machine -->\n"))
+
     def test_rivals(self) -> None:
         """Each rival has a column; what is short of anything that was promised says so once."""
         page = figures.rewritten(
