@@ -542,7 +542,7 @@ static PyObject *count_following(PyObject *self, PyObject *args) {
 /* -- from a TUN and to a TUN: wire/offload.py ---------------------------------------------------------------------- */
 
 enum { NEEDS_CSUM = 1, GSO_TCPV4 = 1, GSO_TCPV6 = 4, GSO_UDP_L4 = 5, GSO_ECN = 0x80 };
-enum { SEGMENT = 2, PARTIAL = 8, FIN_PSH = 0x09, CWR = 0x80, DONT_FRAGMENT = 0x40 };
+enum { SEGMENT = 2, PARTIAL = 8, FIN_PSH = 0x09, PSH = 0x08, ACK = 0x10, ECE = 0x40, CWR = 0x80, DONT_FRAGMENT = 0x40 };
 enum { MOST_READS = 256, MOST_JOINED = 61000 };
 
 typedef struct {
@@ -553,8 +553,8 @@ typedef struct {
     uint32_t flow;
     int good, partial;
     int next;             /* the packet that goes on behind this one in the same run, or -1 */
-    int head, last, many; /* of the run: its first packet; in there, its last one, and how many */
-    int open;             /* in the first: whether the run may go on */
+    int head, last, many; /* of the run: its first packet; in there, its last one, and how many datagrams */
+    int packets, open;    /* in the first: of the run; whether it may go on */
     int joined;           /* in the first: its payloads are made slices; else the packets stay whole */
 } Read;
 
@@ -574,19 +574,38 @@ static int read_packet(Read *r) {
         return 1;
     if ((r->look.protocol != TCP && r->look.protocol != UDP) || r->look.headers == r->look.at)
         return 0; /* an offload that we never asked for */
-    r->slice = slice;
-    return (r->size - r->look.headers - 1) / slice < MOST_DATAGRAMS;
+    r->slice = slice, r->joined = 1;
+    r->many = (r->size - r->look.headers - 1) / slice + 1;
+    return r->many <= MOST_DATAGRAMS;
 }
 
-static int joinable(const Read *r) { /* a UDP packet as it should be, whose checksum is right or is not made yet */
+static int proper(const Read *r) { /* it has a payload, and the length that its IP header says */
+    return r->look.ported && r->size > (size_t)r->look.headers && r->size <= MOST_PLAINTEXT &&
+           slice_size(r->packet) == (r->look.version == 4 ? r->size : r->size - 40);
+}
+
+static int joinable(const Read *r) { /* as it should be; its checksum is not made yet or, of a UDP packet, right */
     const uint8_t *p = r->packet;
     const Look *l = &r->look;
-    if (r->slice || l->protocol != UDP || !l->ported || r->size <= (size_t)l->headers || r->size > MOST_PLAINTEXT)
+    if (!proper(r))
         return 0;
+    if (l->protocol == TCP) /* with nothing special */
+        return r->partial && l->headers >= l->at + 20 && (p[l->at + 13] & ~(PSH | ECE)) == ACK;
     size_t length = r->size - l->at;
-    if (word(p + l->at + 4) != length || slice_size(p) != (l->version == 4 ? r->size : r->size - 40))
+    if (r->slice || word(p + l->at + 4) != length)
         return 0;
     return r->partial || (word(p + l->at + 6) && sum(pseudo(l, length), p + l->at, length) == 0xFFFF);
+}
+
+static int ends(const Read *r, size_t slice) { /* nothing can be joined behind it */
+    return (r->size - r->look.headers) % slice != 0;
+}
+
+static int goes_on(const Read *a, const Read *b, size_t sent) { /* what TCP sends behind so many bytes of payload */
+    const uint8_t *p = a->packet + a->look.at, *q = b->packet + b->look.at;
+    uint32_t at = (uint32_t)word(p + 4) << 16 | word(p + 6), then = (uint32_t)word(q + 4) << 16 | word(q + 6);
+    return then == (uint32_t)(at + sent) && !memcmp(p + 8, q + 8, 5) && (p[13] | PSH) == (q[13] | PSH) &&
+           !memcmp(p + 14, q + 14, 2) && !memcmp(p + 18, q + 18, a->look.headers - a->look.at - 18);
 }
 
 static int alike(const Read *a, const Read *b, int many) { /* but for what every packet has of its own */
@@ -600,32 +619,43 @@ static int alike(const Read *a, const Read *b, int many) { /* but for what every
     return numbered && !memcmp(p, q, 2) && !memcmp(p + 6, q + 6, 4) && !memcmp(p + 12, q + 12, at - 12);
 }
 
-static int takes(Read *first, const Read *r, int fit) { /* whether `r` may go on behind the run; `fit`: joinable(r) */
-    size_t slice = first->size - first->look.headers, payload = r->size - r->look.headers;
-    if (!first->open || r->slice || first->many == MOST_DATAGRAMS)
+static size_t size_of_slice(const Read *r) {
+    return r->slice ? r->slice : r->size - r->look.headers;
+}
+
+static int joins(const Read *first, const Read *r) { /* its payload can be more slices */
+    size_t slice = size_of_slice(first), sent = first->many * slice, payload = r->size - r->look.headers;
+    return joinable(r) && first->look.headers == r->look.headers &&
+           (r->slice ? r->slice == slice : payload <= slice) && first->look.headers + sent + payload <= MOST_JOINED &&
+           alike(first, r, first->many) && (first->look.protocol == UDP || goes_on(first, r, sent));
+}
+
+static int takes(Read *first, int packets, const Read *r) { /* whether `r` goes on behind the run of so many packets */
+    if (!first->open || first->many + r->many > MOST_DATAGRAMS)
         return 0;
-    int join = (first->many == 1 ? joinable(first) : first->joined) && fit && payload <= slice &&
-               first->look.headers + first->many * slice + payload <= MOST_JOINED && alike(first, r, first->many);
-    if (!join && (first->joined || r->size != first->size || r->partial != first->partial ||
-                  (first->many + 1) * first->size > MOST_JOINED))
+    int join = (first->joined || (packets == 1 && joinable(first))) && joins(first, r);
+    if (!join && (first->joined || r->slice || r->size != first->size || r->partial != first->partial ||
+                  (packets + 1) * first->size > MOST_JOINED))
         return 0;
+    first->many += r->many;
     first->joined = join;
-    first->open = !join || payload == slice;
-    first->many++;
+    first->open = !join || !ends(r, size_of_slice(first));
     return 1;
 }
 
 static void arrange(Read *reads, int count) { /* put packets that can travel as one run behind one another */
     for (int i = 0; i < count; i++) {
         Read *r = &reads[i];
-        r->head = i, r->last = i, r->open = r->good && !r->slice;
+        r->head = i, r->last = i, r->packets = 1;
+        r->open = r->good && (!r->slice || (r->look.protocol == TCP && joinable(r) && !ends(r, r->slice)));
         if (!r->good)
             continue;
         for (int j = i - 1; j >= 0; j--) {
             Read *first = &reads[j];
             if (!first->good || first->head != j || first->flow != r->flow)
                 continue;
-            if (takes(first, r, joinable(r))) {
+            if (takes(first, first->packets, r)) {
+                first->packets++;
                 reads[first->last].next = i;
                 r->head = j, first->last = i;
             } else
@@ -637,9 +667,9 @@ static void arrange(Read *reads, int count) { /* put packets that can travel as 
 
 static PyObject *made(const Read *reads, const Read *r) { /* what wire/offload.py calls a Cut */
     const uint8_t *p = r->packet;
-    size_t heads = r->slice || r->joined ? r->look.headers : 0;
+    size_t heads = r->joined ? r->look.headers : 0;
     size_t slice = r->slice ? r->slice : r->size - heads, total = r->size - heads;
-    int flags = (r->partial || r->joined ? PARTIAL : 0) | (heads ? SEGMENT : 0);
+    int flags = (r->partial || (r->joined && r->packets > 1) ? PARTIAL : 0) | (heads ? SEGMENT : 0);
     for (int next = r->next; next >= 0; next = reads[next].next)
         total += reads[next].size - heads;
     PyObject *head = PyBytes_FromStringAndSize((const char *)p, heads);
@@ -649,12 +679,14 @@ static PyObject *made(const Read *reads, const Read *r) { /* what wire/offload.p
         Py_XDECREF(head), Py_XDECREF(body), Py_XDECREF(to);
         return NULL;
     }
+    uint8_t *begin = (uint8_t *)PyBytes_AS_STRING(head), *out = (uint8_t *)PyBytes_AS_STRING(body);
     if (heads) /* no sharing: a new object unless it is empty */
-        set_word((uint8_t *)PyBytes_AS_STRING(head) + (r->look.version == 4 ? 2 : 4), slice);
-    uint8_t *out = (uint8_t *)PyBytes_AS_STRING(body);
+        set_word(begin + (r->look.version == 4 ? 2 : 4), slice);
     for (;; r = &reads[r->next]) {
         memcpy(out, r->packet + heads, r->size - heads);
         out += r->size - heads;
+        if (heads && r->look.protocol == TCP) /* its wish for haste moves to the end: RFC 1122 section 4.2.2.2 */
+            begin[r->look.at + 13] |= r->packet[r->look.at + 13] & PSH;
         if (r->next < 0)
             break;
     }

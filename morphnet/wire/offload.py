@@ -6,8 +6,9 @@ The work that `_core.c` does where it could be built; both give the same for the
 A super packet is one IP packet of up to 64 KB that the kernel would cut itself (TSO, USO). It travels as slices: each
 is the unchanged headers of the super packet and its share of the payload, so nothing is rebuilt when sending. The one
 field changed, once for all slices, is the length in the IP header: it carries the slice size. UDP packets of one flow
-and one size that were read together travel in the same way; other packets of one flow and one size stay whole, and are
-one run all the same.
+and one size that were read together travel in the same way, and so do TCP segments and super packets that go on where
+the one before ends (a slow TCP's are small: its kernel makes one of what it sends in a millisecond). Other packets of
+one flow and one size stay whole, and are one run all the same.
 
 Source: docs/protocol section 4; linux/virtio_net.h; docs/performance.
 """
@@ -44,7 +45,7 @@ MOST_HEADS = 512  # bytes of headers in front of a slice: longer ones are opened
 
 _U16 = struct.Struct("!H")
 _U32 = struct.Struct("!I")
-_FIN_PSH, _CWR = 0x09, 0x80
+_FIN_PSH, _PSH, _ACK, _ECE, _CWR = 0x09, 0x08, 0x10, 0x40, 0x80
 _DONT_FRAGMENT = 0x40
 
 
@@ -72,61 +73,76 @@ def gather(batch: Sequence[View]) -> list[Cut | None]:
     """
     if len(batch) > MOST_READS:
         raise ValueError("more packets than a batch holds")
-    found: list[_Single | Cut | None] = []
-    latest: dict[int, _Single | None] = {}  # flow -> the run that may go on
+    found: list[_Gathered | None] = []
+    latest: dict[int, _Gathered] = {}  # flow -> the run that may go on
     for packet in batch:
         try:
             each = _read(packet)
         except MalformedFrame:
             found.append(None)
             continue
-        if isinstance(each, _Single):
-            before = latest.get(each.looked.flow)
-            if before is not None and before.takes(each):
-                continue
-            latest[each.looked.flow] = each
-        else:
-            latest[each[-1]] = None
+        before = latest.get(each.looked.flow)
+        if before is not None and before.takes(each):
+            continue
+        latest[each.looked.flow] = each
         found.append(each)
-    return [each.cut() if isinstance(each, _Single) else each for each in found]
+    return [each and each.cut() for each in found]
 
 
 @dataclass(slots=True)
-class _Single:
-    """One whole packet, and those that go on behind it in the same run."""
+class _Gathered:
+    """What was read at once, and what goes on behind it in the same run."""
 
     packet: bytes
     looked: Peek
     partial: int  # PARTIAL or 0
+    slice: int  # bytes of payload in each slice of a super packet, 0 for one whole packet
     joinable: bool
+    count: int = 1  # datagrams
     more: list[bytes] = field(default_factory=list)  # packets
     joined: bool = False  # their payloads are made slices; else they stay whole
-    open: bool = True  # the last one is as long as the others
+    open: bool = True  # something may go on behind it
 
-    def takes(self, other: _Single) -> bool:
+    @property
+    def size(self) -> int:
+        """Bytes of payload in each slice but the last, if there are others behind it."""
+        return self.slice or len(self.packet) - self.looked.headers
+
+    def takes(self, other: _Gathered) -> bool:
         """Whether `other` goes on behind this run; then it is added."""
-        if not self.open or 1 + len(self.more) == MAX_SEGMENTS:
+        if not self.open or self.count + other.count > MAX_SEGMENTS:
             return False
         join = (self.joined or not self.more) and self._joins(other)
-        whole = not self.joined and len(other.packet) == len(self.packet) and other.partial == self.partial
-        if not join and not (whole and (2 + len(self.more)) * len(self.packet) <= MOST_JOINED):
+        if not join and not self._stays_alike(other):
             return False
         self.more.append(other.packet)
-        self.joined, self.open = join, not join or len(other.packet) == len(self.packet)
+        self.count += other.count
+        self.joined, self.open = join, not join or not other.ends(self.size)
         return True
 
-    def _joins(self, other: _Single) -> bool:
-        """Whether its payload can be one more slice."""
-        headers, many = self.looked.headers, 1 + len(self.more)
-        slice_, payload = len(self.packet) - headers, len(other.packet) - headers
+    def _joins(self, other: _Gathered) -> bool:
+        """Whether its payload can be more slices."""
+        headers, sent = self.looked.headers, self.count * self.size
+        payload = len(other.packet) - headers
         return (
             self.joinable
             and other.joinable
             and headers == other.looked.headers
-            and payload <= slice_
-            and headers + many * slice_ + payload <= MOST_JOINED
-            and _alike(self.packet, other.packet, self.looked.transport, many)
+            and (other.slice == self.size if other.slice else payload <= self.size)
+            and headers + sent + payload <= MOST_JOINED
+            and _alike(self.packet, other.packet, self.looked.transport, self.count)
+            and (self.looked.protocol == UDP or _goes_on(self.packet, other.packet, self.looked, sent))
         )
+
+    def _stays_alike(self, other: _Gathered) -> bool:
+        """Whether it is a whole packet as the others are."""
+        if self.joined or other.slice or len(other.packet) != len(self.packet) or other.partial != self.partial:
+            return False
+        return (2 + len(self.more)) * len(self.packet) <= MOST_JOINED
+
+    def ends(self, size: int) -> bool:
+        """Whether it is the last that is made slices of so many bytes: it is no multiple of them."""
+        return bool((len(self.packet) - self.looked.headers) % size)
 
     def cut(self) -> Cut:
         """As it travels."""
@@ -134,12 +150,14 @@ class _Single:
         if not self.joined:
             whole = b"".join((packet, *self.more))
             return looked.destination, b"", whole, len(packet), self.partial, looked.flow
-        headers, size = looked.headers, len(packet) - looked.headers
+        headers, size = looked.headers, self.size
         body = b"".join((packet[headers:], *(each[headers:] for each in self.more)))
-        return looked.destination, _head(packet, looked, size), body, size, PARTIAL | SEGMENT, looked.flow
+        head = _head(packet, looked, size, self.more)
+        flags = SEGMENT | (PARTIAL if self.more else self.partial)
+        return looked.destination, head, body, size, flags, looked.flow
 
 
-def _read(packet: View) -> _Single | Cut:
+def _read(packet: View) -> _Gathered:
     """
     One TUN read.
 
@@ -149,36 +167,74 @@ def _read(packet: View) -> _Single | Cut:
     inner = bytes(packet[VNET_HDR:])
     looked = peek(inner)
     partial = PARTIAL if flags & NEEDS_CSUM else 0
+    joinable = _joinable_udp if looked.protocol == UDP else _joinable_tcp
     if gso_type == GSO_NONE or size == 0 or len(inner) <= looked.headers + size:
-        return _Single(inner, looked, partial, _joinable(inner, looked, partial))
+        return _Gathered(inner, looked, partial, 0, joinable(inner, looked, partial))
     if looked.protocol not in (TCP, UDP) or looked.headers == looked.transport:
         raise MalformedFrame("offload of an unknown protocol")
-    if len(inner) - looked.headers > MAX_SEGMENTS * size:
+    count = -(-(len(inner) - looked.headers) // size)
+    if count > MAX_SEGMENTS:
         raise MalformedFrame("super packet of too many slices")
-    head = _head(inner, looked, size)
-    return looked.destination, head, inner[looked.headers :], size, partial | SEGMENT, looked.flow
+    goes_on = looked.protocol == TCP and _joinable_tcp(inner, looked, partial)
+    made = _Gathered(inner, looked, partial, size, goes_on, count, joined=True)
+    made.open = goes_on and not made.ends(size)
+    return made
 
 
-def _head(packet: bytes, looked: Peek, size: int) -> bytes:
-    """Headers with the slice size in the IP length."""
+def _head(packet: bytes, looked: Peek, size: int, more: Sequence[bytes]) -> bytes:
+    """Headers with the slice size in the IP length, and TCP's wish for haste if any of them has it."""
     head = bytearray(packet[: looked.headers])
     _U16.pack_into(head, 2 if looked.version == 4 else 4, size)
+    if looked.protocol == TCP:
+        for each in more:
+            head[looked.transport + 13] |= each[looked.transport + 13] & _PSH
     return bytes(head)
 
 
-def _joinable(packet: bytes, looked: Peek, partial: int) -> bool:
+def _joinable_udp(packet: bytes, looked: Peek, partial: int) -> bool:
     """Whether it is a UDP packet as it should be, whose checksum is right or is not made yet."""
     at, size = looked.transport, len(packet)
-    if looked.protocol != UDP or looked.headers == at or not looked.headers < size <= 65535:
+    if looked.protocol != UDP or looked.headers == at or not _sound(packet, looked):
         return False
     length, checksum = struct.unpack_from("!HH", packet, at + 4)
-    if length != size - at or slice_size(packet) != (size if looked.version == 4 else size - 40):
+    if length != size - at:
         return False
     if partial:
         return True
     addresses = looked.source + looked.destination
     total = pseudo_sum(addresses, UDP, length) + ones_sum(packet[at:])
     return checksum != 0 and total % 0xFFFF == 0
+
+
+def _joinable_tcp(packet: bytes, looked: Peek, partial: int) -> bool:
+    """Whether it is a TCP segment with data and nothing special, whose checksum is not made yet."""
+    at = looked.transport
+    if looked.protocol != TCP or looked.headers < at + 20 or not partial or not _sound(packet, looked):
+        return False
+    return packet[at + 13] & ~(_PSH | _ECE) == _ACK
+
+
+def _sound(packet: bytes, looked: Peek) -> bool:
+    """Whether it has a payload, and the length that its IP header says."""
+    size = len(packet)
+    return looked.headers < size <= 65535 and slice_size(packet) == (size if looked.version == 4 else size - 40)
+
+
+def _goes_on(one: bytes, other: bytes, looked: Peek, sent: int) -> bool:
+    """
+    Whether `other` is what TCP sends behind `one` and `sent` bytes of payload, and says nothing else.
+
+    A wish for haste moves to the end of what is joined. Source: RFC 1122 section 4.2.2.2, which wants just that.
+    """
+    at, end = looked.transport, looked.headers
+    sequence = (_U32.unpack_from(one, at + 4)[0] + sent) & 0xFFFFFFFF
+    return (
+        _U32.unpack_from(other, at + 4)[0] == sequence
+        and one[at + 8 : at + 13] == other[at + 8 : at + 13]
+        and (one[at + 13] | _PSH) == (other[at + 13] | _PSH)
+        and one[at + 14 : at + 16] == other[at + 14 : at + 16]
+        and one[at + 18 : end] == other[at + 18 : end]
+    )
 
 
 def _alike(one: bytes, other: bytes, at: int, many: int) -> bool:

@@ -178,6 +178,6 @@ class WorkTests(SynchronousTestCase):
         """A few calls for each datagram."""
         *_, core = cores()
         self._use(core)
-        self._within(work(1, self._large), sender=135, receiver=187)
-        self._within(work(2, self._large), sender=169, receiver=190)
+        self._within(work(1, self._large), sender=147, receiver=187)
+        self._within(work(2, self._large), sender=173, receiver=190)
         self._within(work(1, self._small), sender=67, receiver=54, sends=0.25)
