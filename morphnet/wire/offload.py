@@ -86,7 +86,7 @@ def gather(batch: Sequence[View]) -> list[Cut | None]:
             continue
         latest[each.looked.flow] = each
         found.append(each)
-    return [each and each.cut() for each in found]
+    return [None if each is None else each.cut() for each in found]
 
 
 @dataclass(slots=True)
