@@ -6,6 +6,7 @@ Source: docs/protocol section 7.
 
 from __future__ import annotations
 
+from morphnet.tunnel.carrier import DIRECT
 from morphnet.tunnel.events import Effects, PathChanged
 from morphnet.tunnel.outbound import Letter
 from morphnet.tunnel.path import Path, State
@@ -26,6 +27,7 @@ STANDBY_BEAT = 1.0  # seconds between pings of a path on stand-by that nobody us
 LINGER = 3.0  # seconds that a better path must have worked before a worse one is left in peace
 LATE = 0.005  # seconds by which a timer may be late before we count as having slept
 ALONE = 0.5  # seconds without a word by the only path there is: the peer may be late, and there is no other to use
+STREAMED = 0.5  # by one on TCP, which waits 0.2 s and a round trip before it sends again what was lost at the end
 
 
 def tick(session: Session, now: float, effects: Effects) -> None:
@@ -97,10 +99,17 @@ def dormant(session: Session, path: Path, now: float) -> bool:
 
 
 def _gone_at(session: Session, path: Path) -> float:
-    """When it counts as silent: later when it is the only one, for then the peer may be late, and nothing is gained."""
+    """
+    When it counts as silent: later when it is the only one, for then the peer may be late, and nothing is gained; and
+    when it is on TCP, which mends itself.
+
+    Source: for TCP's least timeout, TCP_RTO_MIN in Linux, include/net/tcp.h; RFC 6298 section 2.
+    """
     limit = path.silence_limit()
     if path.unanswered_at is None:
         return float("inf")
+    if path.rank != DIRECT:
+        limit = max(limit, STREAMED)
     return path.unanswered_at + (limit if len(session.paths) > 1 else max(limit, ALONE))
 
 
@@ -163,6 +172,7 @@ def due_at(session: Session, now: float) -> float:
         if path.unanswered_at is not None:
             resting, limit = False, path.silence_limit()
             nudge_at = path.unanswered_at + NUDGE * limit if path.nudged_at != path.unanswered_at else now + 0.05
-            gone_at = path.unanswered_at + limit if len(session.paths) > 1 else _gone_at(session, path)
+            plain = len(session.paths) > 1 and path.rank == DIRECT
+            gone_at = path.unanswered_at + limit if plain else _gone_at(session, path)
             due = min(due, gone_at, nudge_at)
     return min(due, session.judged_at + (REST_EVERY if resting else LOOK_EVERY))

@@ -10,10 +10,11 @@ Source: docs/protocol section 8; "earliest completion first", Lim et al., CoNEXT
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Protocol
 
+from morphnet.tunnel.carrier import STREAM
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.patience import Patience
 from morphnet.wire.segments import Run
@@ -177,9 +178,23 @@ def make_scheduler(name: str, patience: Patience) -> Scheduler:
     return schedulers[name]
 
 
+def first_shows(path: Path, others: Iterable[Path]) -> bool:
+    """
+    Whether a path that answers again must first show that it loses little: it fell silent more than once of late, and
+    another one has worked for longer. TCP loses nothing: what is on it works as soon as it answers.
+    """
+    if path.rank == STREAM or not path.doubtful:
+        return False
+    return any(other.state is State.ACTIVE and other.since < path.since for other in others)
+
+
 def judge_losses(paths: Sequence[Path], now: float) -> list[Path]:
-    """Move paths between ACTIVE and STANDBY by what they lose; returns those that changed."""
-    usable = [path for path in paths if path.usable]
+    """
+    Move paths between ACTIVE and STANDBY by what they lose; returns those that changed.
+
+    A stream is not judged. What it seems to lose was given to it while it was full, and that is for the window to cure.
+    """
+    usable = [path for path in paths if path.usable and path.rank != STREAM]
     changed = []
     for path in usable:
         if path.state is State.ACTIVE and path.excused(now):

@@ -17,7 +17,7 @@ from morphnet.tunnel.inbound import Inbound
 from morphnet.tunnel.lateness import Lateness
 from morphnet.tunnel.outbound import Aside, Letter, Outbound
 from morphnet.tunnel.path import AMPLIFICATION, Path, State
-from morphnet.tunnel.scheduler import make_scheduler
+from morphnet.tunnel.scheduler import first_shows, make_scheduler
 from morphnet.tunnel.spares import Spares
 from morphnet.wire.batch import Arrival, Endpoint, Train
 from morphnet.wire.frames import CONTROL, HANDSHAKE, HEARTBEAT, IP, TO_CLIENT, TO_SERVER, Prefix
@@ -365,8 +365,7 @@ class Session:
         if probe >= 0 and any(first <= probe <= last for first, last in ack.ranges):
             path.mtu.acknowledged(probe, now)
         if revived:
-            worse = any(other.state is State.ACTIVE and other.since < path.since for other in self.paths.values())
-            self.change(path, State.STANDBY if worse and path.doubtful else State.ACTIVE, now, effects)
+            self.change(path, State.STANDBY if first_shows(path, self.paths.values()) else State.ACTIVE, now, effects)
         if news or revived:
             self.outbound.keys.heard(now)
             self.outbound.drain(now, effects)

@@ -8,9 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.tunnel.carrier import RELAYED, STREAM
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.patience import Patience
-from morphnet.tunnel.scheduler import LOSSY, MAX_PINS, PIN_LIFE, Flow, Scheduler, judge_losses, make_scheduler
+from morphnet.tunnel.scheduler import (
+    LOSSY,
+    MAX_PINS,
+    PIN_LIFE,
+    Flow,
+    Scheduler,
+    first_shows,
+    judge_losses,
+    make_scheduler,
+)
 from morphnet.wire.batch import VNET_HDR, Endpoint
 from morphnet.wire.segments import Run
 from tests.inner_tcp import ACK, SEGMENT, packet
@@ -159,6 +169,18 @@ class JudgeTests(SynchronousTestCase):
         bad.enter(State.STANDBY, 30.0)
         lose(bad, 0.0, 32.5)
         self.assertEqual(judge_losses([good, bad], 32.5), [bad])
+
+    def test_stream(self) -> None:
+        """What finds a stream full is no loss of the way: it carries on, and so does one that fell silent twice."""
+        relay, stream = path_of(0, 0.02), path_of(1, 0.02)
+        relay.rank, stream.rank = RELAYED, STREAM
+        for at in (10.0, 11.0):
+            stream.enter(State.SILENT, at)
+            self.assertFalse(first_shows(stream, [relay, stream]))
+            stream.enter(State.ACTIVE, at + 0.5)
+        lose(stream, 0.5, 12.0)
+        self.assertEqual(judge_losses([relay, stream], 15.0), [])
+        self.assertIs(stream.state, State.ACTIVE)
 
     def test_lossy(self) -> None:
         """A path that loses much more than the best one stands by, and comes back once it does not."""
