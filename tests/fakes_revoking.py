@@ -8,8 +8,8 @@ from pathlib import Path
 from twisted.internet.task import Clock
 
 from morphnet.pki.authority import Authority
-from morphnet.tap.revoked import Revoked
-from morphnet.tap.spreading import Spreading
+from morphnet.roles.certificates.revoked import Revoked
+from morphnet.roles.certificates.spreading import Spreading
 from morphnet.wire import relaying
 from morphnet.wire.revoking import BEFORE, Listing, PartsWanted, Revocations, RevokedPart
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.config import Tuning
+from morphnet.config.roles import Tuning
 from morphnet.tunnel.events import Effects, Event
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel

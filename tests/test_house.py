@@ -28,7 +28,13 @@ def _modules(*modules: Module) -> dict[str, Module]:
         "store.base",
         "store.sqlite",
         "tunnel",
+        "tunnel.events",
+        "traversal",
+        "host",
         "net",
+        "roles",
+        "roles.peers",
+        "roles.client",
         "tap",
         "ops",
         "lab",
@@ -122,6 +128,11 @@ class RuleTests(SynchronousTestCase):
         self._complains(house.check_directions, "store.base", ["from morphnet.store import sqlite"])
         self._complains(house.check_directions, "store.sqlite", ["from morphnet.wire import frames"])
         self._complains(house.check_directions, "net.bad", ["from morphnet.ops.feed import Feed"])
+        self._complains(house.check_directions, "net.bad", ["from morphnet import host"])
+        self._complains(house.check_directions, "traversal.bad", ["from morphnet import tunnel"])
+        self._complains(house.check_directions, "tunnel.bad", ["from morphnet import traversal"])
+        self._complains(house.check_directions, "roles.server.bad", ["from morphnet.roles import peers"])
+        self._complains(house.check_directions, "roles.new", ["from morphnet import wire"])
         self._complains(house.check_directions, "errors", ["from morphnet.wire import frames"])
         self._complains(house.check_directions, "stray", [""])
 
@@ -131,6 +142,8 @@ class RuleTests(SynchronousTestCase):
         self._content(house.check_directions, "wire.good", common + "from morphnet.wire.frames import Ip\n")
         self._content(house.check_directions, "store.sqlite", common + "from morphnet.store.base import Lease\n")
         self._content(house.check_directions, "net.good", common + "from morphnet.tunnel import session\n")
+        self._content(house.check_directions, "traversal.good", common + "from morphnet.tunnel.events import Effects\n")
+        self._content(house.check_directions, "roles.client.good", common + "from morphnet.roles.peers import mesh\n")
         self._content(house.check_directions, "tap.good", common + "from morphnet.ops import feed\n")
 
     def test_wrong_colour(self) -> None:

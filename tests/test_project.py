@@ -13,8 +13,8 @@ from twisted.python.reflect import namedAny
 from twisted.trial.unittest import SynchronousTestCase
 
 import morphnet
-from morphnet import config
-from morphnet.configfile import load
+from morphnet.config import roles
+from morphnet.config.file import load
 from morphnet.pki.asking import SOCKET
 from tests.house import ROOT, read_modules
 
@@ -195,7 +195,7 @@ class RecipeTests(SynchronousTestCase):
         program, module, here, book = signer["ExecStart"].split()[1:]
         self.assertEqual((program, module, here), ("-m", "morphnet.pki.signer", "%d"))
         self.assertEqual(Path(book), Path("/var/lib", signer["StateDirectory"]))
-        self.assertEqual(Path(book), config.ServerConfig().state_dir.with_name("morphnet-signer"))
+        self.assertEqual(Path(book), roles.ServerConfig().state_dir.with_name("morphnet-signer"))
         listening = (ROOT / "tap/systemd/morph-signer.socket").read_text()
         self.assertIn(f"ListenStream={SOCKET}\n", listening)
         self.assertIn("Accept=yes\n", listening)
@@ -204,7 +204,7 @@ class RecipeTests(SynchronousTestCase):
     def test_units_have_our_directories(self) -> None:
         """The directories that systemd makes are the defaults of the config."""
         for role in ("Server", "Client", "Relay"):
-            service, defaults = self._unit(role.lower())["Service"], getattr(config, f"{role}Config")()
+            service, defaults = self._unit(role.lower())["Service"], getattr(roles, f"{role}Config")()
             self.assertEqual(Path("/run", service["RuntimeDirectory"]), defaults.run_dir)
             self.assertEqual(Path("/var/lib", service["StateDirectory"]), defaults.state_dir)
             self.assertEqual(Path("/etc", service["ConfigurationDirectory"]), defaults.pki_dir.parent)
@@ -214,13 +214,13 @@ class RecipeTests(SynchronousTestCase):
         for role in ("server", "client", "relay"):
             text = (ROOT / f"tap/{role}.toml").read_text()
             spoken = tomllib.loads(re.sub(r"^# (?=\w+ = )", "", self._first_of_each(text), flags=re.MULTILINE))
-            self._compare(role, spoken, getattr(config, f"{role.title()}Config")())
+            self._compare(role, spoken, getattr(roles, f"{role.title()}Config")())
 
     def test_examples_load(self) -> None:
         """The program itself takes each example as it is."""
-        self.assertEqual(load(config.ServerConfig, ROOT / "tap/server.toml", {}).name, "gateway.example")
-        self.assertEqual(load(config.ClientConfig, ROOT / "tap/client.toml", {}).server, "gateway.example")
-        self.assertEqual(load(config.RelayConfig, ROOT / "tap/relay.toml", {}).name, "meet.example")
+        self.assertEqual(load(roles.ServerConfig, ROOT / "tap/server.toml", {}).name, "gateway.example")
+        self.assertEqual(load(roles.ClientConfig, ROOT / "tap/client.toml", {}).server, "gateway.example")
+        self.assertEqual(load(roles.RelayConfig, ROOT / "tap/relay.toml", {}).name, "meet.example")
 
     def test_recipes_find_their_module(self) -> None:
         """Plugins and .tac files name modules that have what twistd asks them for."""

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from morphnet.cli.place import Place, ledger_in
-from morphnet.config import ServerConfig
-from morphnet.configfile import loads
+from morphnet.config.file import loads
+from morphnet.config.roles import ServerConfig
 from morphnet.errors import ConfigError
 from morphnet.pki.book import FILE as BOOK
 from morphnet.pki.book import signer_directory
@@ -32,7 +32,7 @@ from morphnet.pki.files import CA
 from morphnet.rights import rights_of
 from morphnet.store.ledger import DATABASE
 
-LIST = "revocations.pem"  # in state_dir: see tap/publishing
+LIST = "revocations.pem"  # in state_dir: see roles/certificates/publishing
 RECORDS = f"state/{DATABASE}"
 _ABOUT, _VERSION = "backup.json", 1
 _OWN = ("server.toml", "relay.toml", "authorized_keys")

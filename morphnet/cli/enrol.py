@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from morphnet.cli.place import Place, day, dir_option, ledger_in, load_server, moment, now
 from morphnet.cli.told import local_networks, networks_told, relays_told
-from morphnet.config import CONTROL_PORT, DATA_PORT, ClientConfig, RelayConfig, ServerConfig
-from morphnet.configfile import render
+from morphnet.config.file import render
+from morphnet.config.roles import CONTROL_PORT, DATA_PORT, ClientConfig, RelayConfig, ServerConfig
 from morphnet.errors import ConfigError
 from morphnet.pki.authority import DAY, INVITE_LIFETIME, Authority, names_of, serial_text
 from morphnet.pki.files import (

@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from OpenSSL import SSL
 from twisted.python.failure import Failure
 
-from morphnet.config import CONTROL_PORT
+from morphnet.config.roles import CONTROL_PORT
 from morphnet.errors import ConfigError, HostError, MalformedFrame, Refused
+from morphnet.host.uplinks import UplinkScan
 from morphnet.net.ondevice import connect_by
 from morphnet.net.tls import ClientTls, Identity, established, handshake_trouble, is_certificate_alert
-from morphnet.net.uplinks import UplinkScan
 from morphnet.pki.authority import as_pem, check, make_request
 from morphnet.pki.files import key_pem
 from morphnet.pki.invitation import Invitation

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from morphnet.cli import Commands
 from morphnet.cli.place import Place, day, dir_option, ledger_in, load_server, now
-from morphnet.config import ServerConfig
+from morphnet.config.roles import ServerConfig
 from morphnet.errors import ConfigError, HostError
 from morphnet.ops.feedclient import ask
 from morphnet.ops.places import FEED
@@ -25,8 +25,8 @@ from morphnet.pki.files import CA, authority_home, read_certificate, read_key, t
 from morphnet.pki.names import checked_host
 from morphnet.pki.rotation import load_authorities
 from morphnet.rights import rights_of
+from morphnet.roles.certificates.publishing import Publisher
 from morphnet.store.base import CertificateRecord
-from morphnet.tap.publishing import Publisher
 from morphnet.text import printable
 
 _PATIENCE = 2.0  # seconds to wait for the running server

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
-from morphnet.config import ServerConfig
+from morphnet.config.roles import ServerConfig
 from morphnet.errors import ConfigError
 from morphnet.rights import rights_of
 from morphnet.store.ledger import DATABASE, Ledger
@@ -109,7 +109,7 @@ def dir_option(command: _F) -> _F:
 
 def load_server(place: Place) -> ServerConfig:
     """:raises ConfigError: no server was made here, or its configuration has a mistake."""
-    from morphnet.configfile import load
+    from morphnet.config.file import load
 
     if not place.server_toml.exists():
         raise ConfigError(f"there is no {place.server_toml}: run `morphnet init` on the server, or give its --dir")

@@ -8,7 +8,7 @@ import click
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from morphnet.cli.place import Place, day, dir_option, ledger_in, load_server, now
-from morphnet.config import RELAY_PORT, RelayConfig
+from morphnet.config.roles import RELAY_PORT, RelayConfig
 from morphnet.errors import ConfigError
 from morphnet.pki.authority import names_of, serial_text
 from morphnet.pki.files import (
@@ -35,7 +35,7 @@ from morphnet.store.base import CertificateRecord
 @dir_option
 def relay(name: str, addresses: tuple[str, ...], out: Path, place: Place) -> None:
     """Make all that a further relay NAME needs, to be copied to its host."""
-    from morphnet.configfile import render
+    from morphnet.config.file import render
 
     config, name, at = load_server(place), checked_name(name), now()
     names = list(dict.fromkeys([name, *(checked_host(each) for each in addresses)]))

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from morphnet.cli.pki import publish, tell
 from morphnet.cli.place import Place, day, dir_option, ledger_in, load_server, now
-from morphnet.config import ServerConfig
+from morphnet.config.roles import ServerConfig
 from morphnet.errors import ConfigError
 from morphnet.pki import rotation
 from morphnet.pki.authority import CLIENT_LIFETIME, SKEW

@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from txredisapi import RedisError, RedisProtocol, SubscriberProtocol
 from zope.interface import implementer
 
-from morphnet.config import RedisPlace
+from morphnet.config.roles import RedisPlace
 from morphnet.rendezvous.neighbourhood import Neighbourhood
 from morphnet.text import printable
 

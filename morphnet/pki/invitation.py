@@ -26,7 +26,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from morphnet.config import CONTROL_PORT
+from morphnet.config.roles import CONTROL_PORT
 from morphnet.errors import ConfigError, Refused
 from morphnet.pki.authority import describe
 from morphnet.pki.names import checked_host, checked_name, join_address, split_address

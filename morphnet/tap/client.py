@@ -11,7 +11,8 @@ from pathlib import Path
 
 from twisted.application.service import IService
 
-from morphnet.config import CONTROL_PORT, ClientConfig
+from morphnet.config.roles import CONTROL_PORT, ClientConfig
+from morphnet.host.uplinks import UplinkScan, UplinkWatch
 from morphnet.net.control_client import ControlClient, Link, Pushed
 from morphnet.net.dial import Destination
 from morphnet.net.lookup import UplinkResolver
@@ -19,19 +20,18 @@ from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump, since_boot
 from morphnet.net.tls import ClientTls, Identity
 from morphnet.net.tun import Tun
-from morphnet.net.uplinks import UplinkScan, UplinkWatch
 from morphnet.pki.files import trusted_cas
 from morphnet.pki.names import split_address
 from morphnet.rendezvous.reconnect import Reconnect, reconnect
-from morphnet.tap.client_node import ClientNode
-from morphnet.tap.mesh import Mesh
+from morphnet.roles.certificates.renewal import LOOK_EVERY, Renewal, identity_of
+from morphnet.roles.certificates.revoked import FILE, Revoked
+from morphnet.roles.certificates.server_certificate import ServerCertificate
+from morphnet.roles.certificates.spreading import Spreading
+from morphnet.roles.client.node import ClientNode
+from morphnet.roles.client.ways import Ways
+from morphnet.roles.peers.mesh import Mesh
 from morphnet.tap.options import ConfigOptions, options_for
-from morphnet.tap.renewal import LOOK_EVERY, Renewal, identity_of
-from morphnet.tap.revoked import FILE, Revoked
-from morphnet.tap.server_certificate import ServerCertificate
 from morphnet.tap.service import EventSink, RoleService, reactor
-from morphnet.tap.spreading import Spreading
-from morphnet.tap.ways import Ways
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.signals import Hello, Welcome
 

@@ -1,4 +1,4 @@
-"""The command lines of `twistd morph-...`, made from the dataclasses of `morphnet.config`."""
+"""The command lines of `twistd morph-...`, made from the dataclasses of `morphnet.config.roles`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from twisted.python import usage
 
-from morphnet.configfile import Setting, load, option_name, settings
+from morphnet.config.file import Setting, load, option_name, settings
 from morphnet.errors import ConfigError
 from morphnet.tap import pidfile
 

@@ -15,7 +15,7 @@ from twisted.application.service import IService
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
-from morphnet.config import RELAY_PORT, RelayConfig, redis_place
+from morphnet.config.roles import RELAY_PORT, RelayConfig, redis_place
 from morphnet.errors import ConfigError, HostError
 from morphnet.net.control_server import ControlServer
 from morphnet.net.gate import Gate, OpenGate
@@ -35,20 +35,20 @@ from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.rendezvous.neighbourhood import Neighbourhood
 from morphnet.rendezvous.neighbours import Alone
 from morphnet.rendezvous.registry import Registry, Terms
+from morphnet.roles.certificates.bearers import Bearers
+from morphnet.roles.certificates.publishing import LOOK_EVERY as PRUNE_EVERY
+from morphnet.roles.certificates.publishing import Publisher
+from morphnet.roles.certificates.renewal import LOOK_EVERY, AllShow, Renewal, SelfRenewal, identity_of
+from morphnet.roles.certificates.signing import LaterSigner
+from morphnet.roles.certificates.spreading import Spreading
+from morphnet.roles.relay.lists import RelayLists
+from morphnet.roles.relay.node import EnrolmentOffice, RelayNode
+from morphnet.roles.relay.renewal import Afar, Nobody, RelayRenewal, Signatory
 from morphnet.store.base import CertificateRecord
 from morphnet.store.ledger import DATABASE, Ledger, RecordsDamaged, RecordsLost
 from morphnet.store.sqlite import SqliteStore
-from morphnet.tap.bearers import Bearers
 from morphnet.tap.options import ConfigOptions, options_for
-from morphnet.tap.publishing import LOOK_EVERY as PRUNE_EVERY
-from morphnet.tap.publishing import Publisher
-from morphnet.tap.relay_lists import RelayLists
-from morphnet.tap.relay_node import EnrolmentOffice, RelayNode
-from morphnet.tap.relay_renewal import Afar, Nobody, RelayRenewal, Signatory
-from morphnet.tap.renewal import LOOK_EVERY, AllShow, Renewal, SelfRenewal, identity_of
 from morphnet.tap.service import RoleService, reactor
-from morphnet.tap.signing import LaterSigner
-from morphnet.tap.spreading import Spreading
 from morphnet.wire.batch import Arrival, Departure
 from morphnet.wire.neighbouring import MOST_GUESTS
 

@@ -13,34 +13,34 @@ from twisted.application.service import IService
 from twisted.internet.defer import DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 
-from morphnet.config import ServerConfig
+from morphnet.config.roles import ServerConfig
 from morphnet.errors import HostError
+from morphnet.host.host import ServerNetwork
+from morphnet.host.uplinks import UplinkScan, served_addresses
 from morphnet.net.control_server import ControlServer
-from morphnet.net.host import ServerNetwork
 from morphnet.net.limits import LIMITS
 from morphnet.net.listen import listen_tcp
 from morphnet.net.pump import Pump, since_boot
 from morphnet.net.tls import ClientTls, Identity, ServerTls
 from morphnet.net.tun import Tun
 from morphnet.net.udp import UdpDoor
-from morphnet.net.uplinks import UplinkScan, served_addresses
 from morphnet.pki.asking import Signers
 from morphnet.pki.files import trusted_cas
 from morphnet.rendezvous.enrolment import Enrolment
+from morphnet.roles.certificates.bearers import Bearers
+from morphnet.roles.certificates.publishing import LOOK_EVERY as PRUNE_EVERY
+from morphnet.roles.certificates.publishing import Publisher
+from morphnet.roles.certificates.renewal import LOOK_EVERY, AllShow, Renewal, SelfRenewal, identity_of
+from morphnet.roles.certificates.revoked import Revoked
+from morphnet.roles.certificates.signing import LaterSigner
+from morphnet.roles.certificates.spreading import Spreading
+from morphnet.roles.server.node import ServerNode, gateway, interface
 from morphnet.store.base import CertificateRecord, Store
 from morphnet.store.ledger import DATABASE, Ledger, RecordsDamaged, RecordsLost
 from morphnet.store.memory import MemoryStore
 from morphnet.store.sqlite import SqliteStore
-from morphnet.tap.bearers import Bearers
 from morphnet.tap.options import ConfigOptions, options_for
-from morphnet.tap.publishing import LOOK_EVERY as PRUNE_EVERY
-from morphnet.tap.publishing import Publisher
-from morphnet.tap.renewal import LOOK_EVERY, AllShow, Renewal, SelfRenewal, identity_of
-from morphnet.tap.revoked import Revoked
-from morphnet.tap.server_node import ServerNode, gateway, interface
 from morphnet.tap.service import EventSink, RoleService, reactor
-from morphnet.tap.signing import LaterSigner
-from morphnet.tap.spreading import Spreading
 from morphnet.tunnel.tunnel import Tunnel
 
 Options = options_for(ServerConfig, Path("/etc/morphnet/server.toml"))

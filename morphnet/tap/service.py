@@ -21,18 +21,18 @@ from twisted.internet.error import ReactorNotRunning
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from morphnet.config import ClientConfig, RelayConfig, ServerConfig
+from morphnet.config.roles import ClientConfig, RelayConfig, ServerConfig
 from morphnet.errors import HostError, MorphnetError
-from morphnet.net.firewall import Firewall
+from morphnet.host.firewall import Firewall
+from morphnet.host.host import Host
+from morphnet.host.watch import HostWatch
 from morphnet.net.gate import WAITING, Gate
-from morphnet.net.host import Host
-from morphnet.net.hostwatch import HostWatch
 from morphnet.ops import node as ops
 from morphnet.ops.feed import FeedService
 from morphnet.ops.manhole import ManholeService
 from morphnet.ops.places import FEED
-from morphnet.tap.clock import live_by
-from morphnet.tap.node import Node
+from morphnet.roles.process.clock import live_by
+from morphnet.roles.process.node import Node
 from morphnet.tunnel.events import Event
 
 reactor: Any = _reactor  # it provides more interfaces than a type can say

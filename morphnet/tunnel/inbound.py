@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from morphnet.config import Tuning
+from morphnet.config.roles import Tuning
 from morphnet.errors import Forged, MalformedFrame
 from morphnet.tunnel.ackdebt import DELAY
 from morphnet.tunnel.events import Counts

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from morphnet.config import Tuning
+from morphnet.config.roles import Tuning
 from morphnet.errors import MalformedFrame
 from morphnet.tunnel.carrier import DIRECT
 from morphnet.tunnel.egress import INTERVAL, QUANTUM, Egress, Piece

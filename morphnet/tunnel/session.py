@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from morphnet.config import Tuning
+from morphnet.config.roles import Tuning
 from morphnet.errors import MalformedFrame
 from morphnet.tunnel.candidate import Candidates
 from morphnet.tunnel.carrier import PLAIN, Carrier

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Protocol
 
-from morphnet.config import Tuning
+from morphnet.config.roles import Tuning
 from morphnet.errors import BugError, MalformedFrame
 from morphnet.tunnel.carrier import Carrier
 from morphnet.tunnel.events import Counts, Effects, Overrun

@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from morphnet.config import Tuning
+from morphnet.config.roles import Tuning
 from morphnet.wire.batch import Arrival
 from morphnet.wire.compress import NAMES, compress, decompress
 from tests.bench.measured import Measured, middle, tell

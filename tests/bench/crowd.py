@@ -28,19 +28,19 @@ from twisted.internet import reactor as _reactor
 from twisted.internet.stdio import StandardIO
 from twisted.protocols.basic import LineReceiver
 
-from morphnet.config import ClientConfig
+from morphnet.config.roles import ClientConfig
+from morphnet.host.host import Host
+from morphnet.host.uplinks import Uplink
 from morphnet.net.control_client import ControlClient, Link, Pushed
 from morphnet.net.dial import Destination
-from morphnet.net.host import Host
 from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump, since_boot
 from morphnet.net.tls import ClientTls, Identity
 from morphnet.net.tun import Tun
-from morphnet.net.uplinks import Uplink
 from morphnet.pki.authority import Authority, as_pem
 from morphnet.pki.files import load_authority
-from morphnet.tap.client_node import ClientNode
-from morphnet.tap.ways import Ways
+from morphnet.roles.client.node import ClientNode
+from morphnet.roles.client.ways import Ways
 from morphnet.tunnel.events import Event
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.ip import UDP

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from morphnet.config import Tuning
+from morphnet.config.roles import Tuning
 from morphnet.lab.topologies import SERVER, Uplink, Way
 from morphnet.lab.vpn import INNER_SERVER, last_line
 from tests.bench.measured import Measured

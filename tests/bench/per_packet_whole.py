@@ -17,7 +17,7 @@ from typing import Any, cast
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import DatagramProtocol
 
-from morphnet.config import Tuning
+from morphnet.config.roles import Tuning
 from morphnet.net.pump import Pump
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.tunnel import Tunnel

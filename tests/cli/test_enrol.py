@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from morphnet.cli.enrol import enter
 from morphnet.cli.joining import Membership
 from morphnet.cli.place import Place
-from morphnet.config import ClientConfig, ServerConfig
-from morphnet.configfile import load
+from morphnet.config.file import load
+from morphnet.config.roles import ClientConfig, ServerConfig
 from morphnet.errors import HostError
 from morphnet.pki.authority import Authority, describe, names_of
 from morphnet.pki.files import load_authority, load_credentials, make_directory, read_certificate

@@ -15,9 +15,9 @@ from morphnet.pki.authority import DAY, names_of
 from morphnet.pki.book import JOIN, Book, Entry, signer_directory
 from morphnet.pki.files import load_credentials, read_certificate
 from morphnet.pki.revocations import from_text
+from morphnet.roles.certificates.publishing import SIGNED
 from morphnet.store.base import CertificateRecord
 from morphnet.store.ledger import Ledger
-from morphnet.tap.publishing import SIGNED
 from tests.cli.case import CommandCase
 
 

@@ -6,15 +6,15 @@ import contextlib
 import json
 from pathlib import Path
 
-from morphnet import configlines
-from morphnet.config import ClientConfig, RelayConfig, ServerConfig
-from morphnet.configfile import loads
+from morphnet.config.file import loads
+from morphnet.config.lines import key_lines
+from morphnet.config.roles import ClientConfig, RelayConfig, ServerConfig
 from morphnet.errors import ConfigError, Refused
-from morphnet.net import dns, facts, hosts, netlink
-from morphnet.net.host import KINDS
-from morphnet.net.journal import decode_journal, encode_change
+from morphnet.host import dns, facts, hosts, netlink
+from morphnet.host.host import KINDS
+from morphnet.host.journal import decode_journal, encode_change
+from morphnet.host.routes import Address
 from morphnet.net.proxied import CERTIFICATE, Proxied
-from morphnet.net.routes import Address
 from morphnet.pki import authority, invitation, revocations
 from morphnet.pki.rotation import Authorities
 from morphnet.pki.signer import answer
@@ -32,7 +32,7 @@ def _read_certificate(data: bytes) -> object:
 
 def _read_config(data: bytes) -> object:
     text = data.decode("utf-8", "replace")
-    configlines.key_lines(text)
+    key_lines(text)
     for role in (ServerConfig, ClientConfig, RelayConfig):
         with contextlib.suppress(ConfigError):
             loads(role, text, Path("/etc/morphnet/some.toml"))

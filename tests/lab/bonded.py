@@ -20,7 +20,7 @@ from statistics import fmean
 from types import TracebackType
 from typing import Any
 
-from morphnet.config import Tuning
+from morphnet.config.roles import Tuning
 from morphnet.lab.box import Box, BoxNode
 from morphnet.lab.streams import EVERY
 from morphnet.lab.topologies import SERVER, Uplink, uplinks

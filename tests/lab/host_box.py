@@ -22,9 +22,9 @@ from typing import Any
 from pyroute2 import IPRoute
 
 from morphnet.errors import HostError
-from morphnet.net.host import ClientNetwork, Host, ServerNetwork
-from morphnet.net.linux import LinuxKernel
-from morphnet.net.uplinks import Uplink, UplinkScan, UplinkWatch
+from morphnet.host.host import ClientNetwork, Host, ServerNetwork
+from morphnet.host.linux import LinuxKernel
+from morphnet.host.uplinks import Uplink, UplinkScan, UplinkWatch
 from tests.lab.host_files import hosts_files, resolv_files
 from tests.lab.host_firewall import firewalls
 from tests.lab.host_machine import RESOLV, Seen, add_uplink, machine, mount_private, plug_in, snapshot

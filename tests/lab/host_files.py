@@ -8,9 +8,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from morphnet.net.dns import ResolvConf
-from morphnet.net.hosts import BEGIN, END, HostsBlock, with_block
-from morphnet.net.linux import LinuxKernel
+from morphnet.host.dns import ResolvConf
+from morphnet.host.hosts import BEGIN, END, HostsBlock, with_block
+from morphnet.host.linux import LinuxKernel
 from tests.lab.host_machine import Seen
 
 OWN = "1.2.3.4 carl\n"

@@ -7,8 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from morphnet.net.firewall import Obstacle, obstacles, sentence
-from morphnet.net.linux import LinuxKernel
+from morphnet.host.firewall import Obstacle, obstacles, sentence
+from morphnet.host.linux import LinuxKernel
 from tests.lab.host_machine import Seen, machine
 
 POOLS = ("10.73.0.0/24", "fd73::/64")

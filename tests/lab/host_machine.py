@@ -12,8 +12,8 @@ from typing import Any
 
 from pyroute2 import IPRoute
 
-from morphnet.net.linux import LinuxKernel
-from morphnet.net.netlink import NETLINK_NETFILTER, NetlinkSocket
+from morphnet.host.linux import LinuxKernel
+from morphnet.host.netlink import NETLINK_NETFILTER, NetlinkSocket
 
 Seen = dict[str, Any]
 RESOLV = "/etc/resolv.conf"

@@ -11,8 +11,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from morphnet.net.host import ClientNetwork, Host, ServerNetwork
-from morphnet.net.linux import LinuxKernel
+from morphnet.host.host import ClientNetwork, Host, ServerNetwork
+from morphnet.host.linux import LinuxKernel
 from tests.lab.host_machine import Seen, machine
 
 PORT, QUIET = 4000, 0.2  # seconds until nothing more comes

@@ -12,10 +12,10 @@ from typing import Any
 
 from pyroute2 import IPRoute
 
-from morphnet.net.host import ClientNetwork, Host, ServerNetwork
-from morphnet.net.hostwatch import LONGEST_WAIT, HostWatch
-from morphnet.net.linux import LinuxKernel
-from morphnet.net.uplinks import UplinkScan, UplinkWatch
+from morphnet.host.host import ClientNetwork, Host, ServerNetwork
+from morphnet.host.linux import LinuxKernel
+from morphnet.host.uplinks import UplinkScan, UplinkWatch
+from morphnet.host.watch import LONGEST_WAIT, HostWatch
 from tests.lab.host_machine import RESOLV, Seen, add_uplink, machine
 
 CLIENT = ClientNetwork("morph0", "10.73.0.2/24", "fd73::2/64", 1400, ("default", "10.99.0.0/16"), ("10.73.0.1",))
@@ -196,7 +196,7 @@ def _appended(ip: Any) -> None:
 
 def replaced_files(place: Path) -> Seen:
     """Every manner in which a file is given another content, and whether it is heard."""
-    from morphnet.net.hostevents import FileEar
+    from morphnet.host.events import FileEar
 
     heard = [0]
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from morphnet.net.host import ClientNetwork, Host
-from morphnet.net.linux import LinuxKernel
-from morphnet.net.uplinks import UplinkScan
+from morphnet.host.host import ClientNetwork, Host
+from morphnet.host.linux import LinuxKernel
+from morphnet.host.uplinks import UplinkScan
 from tests.lab.host_machine import Seen, add_uplink, machine, open_tun
 
 WHOLE = ClientNetwork("morph0", "10.73.0.2", "fd73::2", 1400, ("default", "10.99.0.0/16"), ("10.98.7.53",))

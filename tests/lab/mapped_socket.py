@@ -20,8 +20,8 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.stdio import StandardIO
 from twisted.protocols.basic import LineReceiver
 
+from morphnet.host.uplinks import UplinkScan
 from morphnet.net.portmap import RouterDoor
-from morphnet.net.uplinks import UplinkScan
 from morphnet.rendezvous.mappedport import MappedPort
 from morphnet.rendezvous.portmapping import Wish
 

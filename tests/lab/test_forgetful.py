@@ -9,7 +9,7 @@ from tests.lab.shortlived import ShortLived
 from tests.lab.village import VillageCase
 
 TIMES, EVERY = 3, 6.0  # remappings, and seconds between them
-LIFE = 12.0  # seconds: a little more than rendezvous.lifespan.SHORTEST
+LIFE = 12.0  # seconds: a little more than traversal.lifespan.SHORTEST
 
 
 class ForgetfulTests(VillageCase):

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import Any
 
-from morphnet.config import ECHO_PORT, RELAY_PORT
+from morphnet.config.roles import ECHO_PORT, RELAY_PORT
 from morphnet.lab.homes import RELAYS, Home
 from tests.lab.case import rest
 from tests.lab.street import descriptors, final, name_for, resident

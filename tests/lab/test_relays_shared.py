@@ -10,7 +10,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.config import RELAY_PORT
+from morphnet.config.roles import RELAY_PORT
 from morphnet.lab.box import Box
 from morphnet.lab.homes import RELAYS, Home, homes
 from morphnet.lab.meeting import Meeting

@@ -7,7 +7,7 @@ from pathlib import Path
 from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.config import ClientConfig, ServerConfig
+from morphnet.config.roles import ClientConfig, ServerConfig
 from morphnet.tap.options import ConfigOptions, options_for
 
 ABSENT = Path("/nowhere/client.toml")

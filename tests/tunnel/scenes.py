@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import cast
 
-from morphnet.config import Tuning
+from morphnet.config.roles import Tuning
 from morphnet.tunnel.events import Effects, Event, PathChanged
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Arrival, Endpoint

@@ -6,7 +6,7 @@ import random
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.config import Tuning
+from morphnet.config.roles import Tuning
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel

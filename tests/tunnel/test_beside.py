@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.config import Tuning
+from morphnet.config.roles import Tuning
 from tests.inner_bbr import Bbr
 from tests.inner_tcp import IP_UDP, SEGMENT, Bulk, Cubic, bulk, rival
 from tests.simulation import CoDel, Link, World

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.config import Tuning
+from morphnet.config.roles import Tuning
 from tests.inner_tcp import SEGMENT, bulk
 from tests.simulation import Link, World
 

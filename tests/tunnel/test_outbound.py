@@ -6,7 +6,7 @@ from collections import Counter
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.config import Tuning
+from morphnet.config.roles import Tuning
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.outbound import HOLD, Letter, Outbound
 from morphnet.tunnel.path import Path, State

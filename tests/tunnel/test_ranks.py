@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.config import Tuning
+from morphnet.config.roles import Tuning
 from morphnet.tunnel.carrier import DIRECT, RELAYED, STREAM, Carrier
 from morphnet.tunnel.events import Effects, PathChanged, PathMoved
 from morphnet.tunnel.lateness import Lateness

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.config import Tuning
+from morphnet.config.roles import Tuning
 from morphnet.errors import BugError
 from morphnet.tunnel.events import Effects, Overrun, PathMoved
 from morphnet.tunnel.path import AMPLIFICATION

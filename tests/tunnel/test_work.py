@@ -14,7 +14,7 @@ from types import FrameType
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.config import Tuning
+from morphnet.config.roles import Tuning
 from morphnet.tunnel import inbound, tunnel
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.tunnel import Tunnel

@@ -1,0 +1,262 @@
+"""
+The DNS servers that the server names, made the machine's own: by systemd-resolved, by resolvconf, or in resolv.conf.
+
+With systemd-resolved and resolvconf the settings hang on the TUN; a resolv.conf of our own is replaced in one step and
+put back at the end, unless somebody has changed it since.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Protocol, Self
+
+from morphnet.host.journal import Change
+from morphnet.host.kernel import FileState, Kernel, Missing
+from morphnet.host.look import Look
+
+RESOLV_CONF = "/etc/resolv.conf"
+RESOLVED_UPSTREAM = "/run/systemd/resolve/resolv.conf"  # there while systemd-resolved runs; names the real servers
+_RECORDS = ("/run/resolvconf/interface", "/run/resolvconf/interfaces", "/etc/resolvconf/run/interface")
+_SIGN = "# made by morphnet; the file that was here comes back when morphnet stops\n"
+
+
+class Files(Protocol):
+    """Whoever can tell what is at a path: the kernel, or a look at it."""
+
+    def file(self, path: str) -> FileState:
+        """What is at `path`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """All names are asked through the TUN, by systemd-resolved."""
+
+    kind: ClassVar[str] = "resolved"
+    lasting: ClassVar[bool] = False
+    device: str
+    servers: tuple[str, ...]
+
+    @property
+    def place(self) -> Hashable:
+        return self.device
+
+    def prepared(self, kernel: Kernel) -> Self:
+        return self
+
+    def apply(self, kernel: Kernel) -> None:
+        kernel.run(["resolvectl", "dns", self.device, *self.servers])
+        kernel.run(["resolvectl", "domain", self.device, "~."])
+
+    def undo(self, kernel: Kernel) -> None:
+        kernel.link(self.device)  # Missing: resolved has forgotten it together with the device
+        kernel.run(["resolvectl", "revert", self.device])
+
+    def stands(self, look: Look) -> bool:
+        now = look.file(RESOLVED_UPSTREAM)
+        return now.kind == "none" or set(self.servers) <= set(nameservers(now.content))
+
+    @property
+    def label(self) -> str:
+        return f"the DNS servers of {self.device} in systemd-resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolvconf:
+    """A record of resolvconf, the only one that counts (-x) and before all others (-m 0)."""
+
+    kind: ClassVar[str] = "resolvconf"
+    lasting: ClassVar[bool] = True  # some keep their records on disk
+    device: str
+    servers: tuple[str, ...]
+
+    @property
+    def place(self) -> Hashable:
+        return self.device
+
+    def prepared(self, kernel: Kernel) -> Self:
+        return self
+
+    def apply(self, kernel: Kernel) -> None:
+        # "tun." puts it in front with Debian's resolvconf, which goes by names and passes over -m and -x.
+        kernel.run(["resolvconf", "-a", f"tun.{self.device}", "-m", "0", "-x"], resolv_lines(self.servers))
+
+    def undo(self, kernel: Kernel) -> None:
+        kernel.run(["resolvconf", "-d", f"tun.{self.device}", "-f"])
+
+    def stands(self, look: Look) -> bool:
+        if set(self.servers) <= set(nameservers(_text(look, RESOLV_CONF))):
+            return True
+        records = [f"{place}/tun.{self.device}" for place in _RECORDS]  # a resolver of its own may stand in the file
+        return any(look.file(record).kind == "file" for record in records)
+
+    @property
+    def label(self) -> str:
+        return f"the DNS servers of {self.device} in resolvconf"
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvConf:
+    """
+    /etc/resolv.conf itself: the servers in it are ours, every other line is that of the file that was there.
+
+    Where that was a symbolic link, the lines are those behind it now: whoever keeps that file goes on doing so.
+    """
+
+    kind: ClassVar[str] = "resolv-conf"
+    lasting: ClassVar[bool] = True
+    servers: tuple[str, ...]
+    path: str = RESOLV_CONF
+    before: tuple[str, str, int] | None = field(default=None, compare=False)  # the fields of FileState
+
+    @property
+    def place(self) -> Hashable:
+        return self.path
+
+    def prepared(self, kernel: Kernel) -> Self:
+        if self.target() and self.is_ours(kernel):
+            return self  # it is what the link leads to that has changed
+        was = kernel.file(self.path)
+        if _SIGN in was.content:  # ours, or somebody wrote into it
+            was = replace(was, content=was.content.replace(_SIGN, ""))
+        if self.before is not None and was.kind == "file":
+            was = replace(was, content=self._without_ours(was.content, self._text_before(kernel)))
+        return replace(self, before=(was.kind, was.content, was.mode))
+
+    def apply(self, kernel: Kernel) -> None:
+        text = self.text(kernel)
+        if kernel.file(self.path).content != text:
+            kernel.set_file(self.path, FileState("file", text))
+
+    def undo(self, kernel: Kernel) -> None:
+        if self.before and self.is_ours(kernel):
+            kernel.set_file(self.path, FileState(*self.before))
+
+    def stands(self, look: Look) -> bool:
+        now = look.file(self.path)
+        return now.kind == "file" and now.content == self.text(look)
+
+    @property
+    def label(self) -> str:
+        return self.path
+
+    def text(self, files: Files) -> str:
+        """What the file shall be."""
+        rest = [line for line in self._text_before(files).splitlines() if not _is_server(line)]
+        return _SIGN + "".join(f"{line}\n" for line in rest) + resolv_lines(self.servers)
+
+    def is_ours(self, files: Files) -> bool:
+        """Whether the file is as we made it: our sign, and no servers but ours."""
+        now = files.file(self.path)
+        return now.kind == "file" and now.content.startswith(_SIGN) and nameservers(now.content) == list(self.servers)
+
+    def target(self) -> str:
+        """Where the symbolic link that was there leads; "" if there was none."""
+        kind, content, _ = self.before or ("none", "", 0)
+        return _target(self.path, content) if kind == "link" else ""
+
+    def _text_before(self, files: Files) -> str:
+        kind, content, _ = self.before or ("none", "", 0)
+        return content if kind == "file" else _linked(files, self.path, content) if kind == "link" else ""
+
+    def _without_ours(self, text: str, earlier: str) -> str:
+        """
+        What somebody else wrote, without our servers, where he took them for the machine's own (a DHCP client does, if
+        its lease names none): those of before come back then.
+        """
+        if not set(self.servers) <= set(nameservers(text)):
+            return text
+        kept = [line for line in text.splitlines() if not set(nameservers(line)) & set(self.servers)]
+        if not nameservers("\n".join(kept)):
+            kept += [line for line in earlier.splitlines() if _is_server(line)]
+        return "".join(f"{line}\n" for line in kept)
+
+
+def resolv_lines(servers: Sequence[str]) -> str:
+    """The servers in the manner of resolv.conf."""
+    return "".join(f"nameserver {each}\n" for each in servers)
+
+
+def _is_server(line: str) -> bool:
+    return line.split()[:1] == ["nameserver"]
+
+
+def nameservers(text: str) -> list[str]:
+    """The addresses that a resolv.conf names; what is no address is passed over."""
+    found = []
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) >= 2 and words[0] == "nameserver":
+            try:
+                ipaddress.ip_address(words[1])
+            except ValueError:
+                continue
+            found.append(words[1])
+    return found
+
+
+def dns_changes(kernel: Kernel, tun: str, servers: Sequence[str]) -> list[Change]:
+    """
+    What makes `servers` the ones to ask, in the way that this machine understands; nothing for no servers.
+
+    Words that are no addresses are left out: they come from the other side of the tunnel.
+    """
+    good = tuple(nameservers(resolv_lines(servers)))
+    if not good:
+        return []
+    if kernel.has_tool("resolvectl") and kernel.file(RESOLVED_UPSTREAM).kind != "none":
+        return [Resolved(tun, good)]
+    if kernel.has_tool("resolvconf"):
+        return [Resolvconf(tun, good)]
+    return [ResolvConf(good)]
+
+
+def files_of(changes: Sequence[Change]) -> set[str]:
+    """The files that have a part in how names are asked, by what was changed."""
+    paths = set[str]()
+    for change in changes:
+        match change:
+            case ResolvConf():
+                paths |= {change.path, change.target()} - {""}
+            case Resolved():
+                paths.add(RESOLVED_UPSTREAM)
+            case Resolvconf():
+                paths.add(RESOLV_CONF)
+    return paths
+
+
+def upstream_servers(kernel: Kernel, standing: Sequence[Change]) -> list[str]:
+    """
+    The DNS servers that the machine had without us: whom to ask for the server's name while the tunnel is down.
+
+    :param standing: the changes that stand now.
+    """
+    for change in standing:
+        if isinstance(change, ResolvConf) and change.before and change.is_ours(kernel):
+            kind, content, _ = change.before
+            return nameservers(content if kind == "file" else _linked(kernel, change.path, content))
+    ours = {each for change in standing if isinstance(change, Resolved | Resolvconf) for each in change.servers}
+    for path in (RESOLVED_UPSTREAM, RESOLV_CONF):
+        if found := [each for each in nameservers(_text(kernel, path)) if each not in ours]:
+            return found
+    return []
+
+
+def _text(files: Files, path: str) -> str:
+    state = files.file(path)
+    return _linked(files, path, state.content) if state.kind == "link" else state.content
+
+
+def _linked(files: Files, path: str, target: str) -> str:
+    """The text behind a symbolic link, one step deep."""
+    try:
+        state = files.file(_target(path, target))
+    except Missing:
+        return ""
+    return state.content if state.kind == "file" else ""
+
+
+def _target(path: str, target: str) -> str:
+    return target if target.startswith("/") else f"{path.rsplit('/', 1)[0]}/{target}"

@@ -1,0 +1,393 @@
+"""All that morphnet changes on this machine, behind a few calls; `down`, or the next `recover`, takes it back."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import ipaddress
+import os
+import stat
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from twisted.logger import Logger
+
+from morphnet.errors import ConfigError, HostError
+from morphnet.host.answers import AnswersTable, answer_changes
+from morphnet.host.bases import Base
+from morphnet.host.dns import (
+    RESOLV_CONF,
+    ResolvConf,
+    Resolvconf,
+    Resolved,
+    dns_changes,
+    files_of,
+    nameservers,
+    resolv_lines,
+    upstream_servers,
+)
+from morphnet.host.facts import PROTOCOL
+from morphnet.host.firewall import Obstacle, obstacles
+from morphnet.host.hosts import HOSTS, HostsBlock, hosts_changes
+from morphnet.host.journal import Change, Journal, Mended
+from morphnet.host.kernel import Kernel
+from morphnet.host.linux import LinuxKernel
+from morphnet.host.nat import Forwarding, NftTable, gateway_changes, only_inside
+from morphnet.host.outside import Network, outside
+from morphnet.host.routes import (
+    Address,
+    LinkUp,
+    Route,
+    Rule,
+    Slots,
+    around_tunnel,
+    has_ipv6,
+    into_tunnel,
+    provider_changes,
+    providers_at,
+    routed,
+    tun_changes,
+)
+from morphnet.host.sysctl import Sysctl
+from morphnet.host.uplinks import Uplink, providers_of
+
+_ALL: tuple[type[Change], ...] = (
+    Address,
+    LinkUp,
+    Route,
+    Rule,
+    Sysctl,
+    Forwarding,
+    NftTable,
+    AnswersTable,
+    Resolved,
+    Resolvconf,
+    ResolvConf,
+    HostsBlock,
+)
+IPV6_LEAST_MTU = 1280  # bytes, RFC 8200 section 5: the kernel takes IPv6 from a device with less
+KINDS: dict[str, type[Change]] = {each.kind: each for each in _ALL}
+
+
+@dataclass(frozen=True, slots=True)
+class ClientNetwork:
+    """What a client's machine shall look like while its session is up."""
+
+    tun: str
+    inner4: str  # "10.73.0.2"; it stands for itself alone, whatever network it is of; "" for none
+    inner6: str
+    mtu: int  # of the TUN, bytes
+    routes: tuple[str, ...] = ("default",)  # see `morphnet.host.routes`
+    dns: tuple[str, ...] = ()  # servers to ask; none to leave the machine's own
+    mss_clamp: bool = True
+    inside: tuple[str, ...] = ()  # inner networks and addresses that are reached through the TUN besides
+    local: bool = True  # the local network is reached without the tunnel
+
+
+@dataclass(frozen=True, slots=True)
+class ServerNetwork:
+    """What a server's machine shall look like."""
+
+    tun: str
+    inner4: str  # with the prefix length of the pool; "" for none
+    inner6: str
+    mtu: int  # of the TUN, bytes
+    pool4: str  # in CIDR notation; "" for none
+    pool6: str
+    nat: bool = True
+    reachable_from: tuple[str, ...] = ()  # networks outside that may open connections to the pools
+
+
+class SyncedFile:
+    """
+    A file of mode 0600 that is on disk after every write; only one process at a time may have it.
+
+    Its directory may be another user's as well, where a server runs beside us: no link there is followed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = -1
+
+    def read(self) -> bytes:
+        """
+        All of it, and the lock.
+
+        :raises HostError: another process has it, or it cannot be read.
+        """
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._hold()
+            return self._content()
+        except BlockingIOError as error:
+            raise HostError(f"{self._path} is in use by another morphnet; stop that one first") from error
+        except OSError as error:
+            raise HostError(f"cannot read {self._path}: {error.strerror}") from error
+
+    def _content(self) -> bytes:
+        try:
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return b""
+        with open(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise HostError(f"{self._path} is no file: remove it")
+            return file.read()
+
+    def append(self, data: bytes) -> None:
+        self._write(self._path, os.O_APPEND, data)
+
+    def replace(self, data: bytes) -> None:
+        fresh = self._path.with_name(self._path.name + ".new")
+        try:
+            with contextlib.suppress(OSError):  # what an earlier run, or somebody else, left there
+                fresh.unlink()
+            self._write(fresh, os.O_EXCL, data)
+        except HostError:
+            with contextlib.suppress(OSError):  # what there is of it would only fill the disk
+                fresh.unlink()
+            raise
+        try:
+            os.rename(fresh, self._path)
+            directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+        except OSError as error:
+            raise HostError(f"cannot write {self._path}: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Let go of the lock."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _hold(self) -> None:
+        """The lock is a file of its own, because the journal itself is replaced now and then."""
+        if self._lock < 0:
+            path = self._path.with_name(self._path.name + ".lock")
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(descriptor)
+                raise
+            self._lock = descriptor
+
+    def _write(self, path: Path, flags: int, data: bytes) -> None:
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | flags, 0o600)
+            with open(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise HostError(f"cannot write {path}: {error.strerror}") from error
+
+
+def this_world() -> str:
+    """Names this boot of the machine and this network namespace."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot} {os.stat('/proc/self/ns/net').st_ino}"
+
+
+class Host:
+    """
+    This machine.
+
+    :param journal_path: where changes are written down; one per service.
+    """
+
+    _log = Logger()
+
+    def __init__(self, journal_path: Path) -> None:
+        self._linux, self._file = LinuxKernel(), SyncedFile(journal_path)
+        self._kernel: Kernel = self._linux
+        self._journal = Journal(self._file, self._kernel, KINDS, this_world())
+        self._claim: Base | None = None
+        self._slots = Slots()
+        self._network: ClientNetwork | None = None  # as it was brought up last
+        self._inner: list[str] = []  # its addresses, as far as this machine can have them
+        self._unguarded: tuple[str, ...] = ()  # devices that have an inner address as well
+        self._uplinks: tuple[str, ...] = ()  # in use, the best first
+        self.networks: list[Network] = []  # that are reached without the tunnel
+
+    def recover(self, *, gateway: bool = False) -> int:
+        """
+        Undo what an earlier run left behind, if it was killed; answers with the number of changes.
+
+        :param gateway: the nftables table is not undone; `server_up` replaces it in one step. While it were away, what
+            comes for a client's connection would be taken for our own, and a TCP reset be the answer.
+        :raises HostError: another process has the journal.
+        """
+        count = self._journal.undo_leftovers({NftTable.kind: "tunnel"} if gateway else {})
+        if count:
+            self._log.info("undid {count} changes of an earlier run", count=count)
+        return count
+
+    def client_up(self, network: ClientNetwork) -> None:
+        """
+        Bring up the TUN (which must exist), and send traffic into it. Call again when anything about it differs.
+
+        :raises HostError: the machine refused; nothing of this call is left then, except DNS, which may fail alone.
+        """
+        check_routes(network.routes)
+        inner = [each.partition("/")[0] for each in self._usable(network)]
+        families = {6 if ":" in each else 4 for each in inner}
+        changes = tun_changes(network.tun, network.mtu, inner, has_ipv6(self._kernel, network.tun), self._base)
+        into = (*network.routes, *network.inside)
+        servers = nameservers(resolv_lines(network.dns))
+        into = (*into, *routed(servers, into))  # also where a local network has their addresses
+        changes += into_tunnel(network.tun, into, families, has_ipv6(self._kernel), self._base)
+        self._network = network
+        try:
+            self._inner = inner
+            self._journal.settle("guard", self._guard(network))
+            self.keep_outside()
+            self._journal.settle("tunnel", changes)
+        except HostError:
+            self._journal.undo_group("guard")
+            raise
+        dns = dns_changes(self._kernel, network.tun, network.dns)
+        self._journal.settle("dns", dns, lenient=True)
+
+    def server_up(self, network: ServerNetwork) -> None:
+        """
+        Bring up the TUN (which must exist), and with `nat` make this machine a gateway.
+
+        :raises HostError: the machine refused; nothing of this call is left then.
+        """
+        inner = self._usable(network)
+        pools = [each for each in (network.pool4, network.pool6) if each]
+        changes = tun_changes(network.tun, network.mtu, inner, has_ipv6(self._kernel, network.tun), self._base)
+        own = self._only_inside(network.tun, [each.partition("/")[0] for each in inner])
+        inside, reachable_from = self._only_inside(network.tun, pools), network.reachable_from
+        table = NftTable(network.tun, tuple(pools), network.nat, own=own, inside=inside, reachable_from=reachable_from)
+        changes += gateway_changes(self._kernel, table)
+        self._journal.settle("tunnel", changes)
+
+    def set_uplinks(self, uplinks: Sequence[Uplink]) -> None:
+        """
+        Keep the traffic of each uplink on it, and of every other device that leads out. Call whenever `UplinkWatch`
+        tells; what fails (an uplink that is gone already) is logged and passed over.
+
+        :param uplinks: the best first.
+        """
+        self._uplinks = tuple(each.name for each in uplinks)
+        self.keep_outside()
+
+    def keep_outside(self) -> None:
+        """
+        Look at the machine's devices and routes, and keep what belongs to them out of the tunnel. Call when a route has
+        come or gone.
+
+        :raises HostError: the kernel does not tell them.
+        """
+        facts, v6, network = self._kernel.facts(), has_ipv6(self._kernel), self._network
+        ours = {each.device for each in self._journal.standing if isinstance(each, LinkUp)}
+        ours |= {network.tun} if network is not None else set()
+        found = outside(facts, self._uplinks, self._base, ours)
+        self.networks = [each for each in found if network is None or network.local or not each.local]
+        placed = self._slots.assign(providers_of(facts, self._uplinks, ours))
+        providers = providers_at(placed, facts)
+        changes = provider_changes(providers, self.networks, self._inner, v6, self._base)
+        if network is not None:
+            changes += answer_changes(self._kernel, network.tun, providers, self._inner, self._base)
+            self._journal.settle(
+                "guard", self._guard(network), lenient=True
+            )  # an uplink may have our inner address now
+        self._journal.settle("uplinks", changes, lenient=True)
+        into = (*network.routes, *network.inside) if network is not None else ()
+        self._journal.settle("outside", around_tunnel(self.networks, into, v6, self._base), lenient=True)
+
+    def name_peers(self, names: Mapping[str, Sequence[str]], taken: Collection[str] = ()) -> None:
+        """
+        Let this machine know these names, in the place of those of the last call; what fails is logged.
+
+        :param names: inner addresses by the name of each peer.
+        :param taken: names that are no peer's, besides that of this machine.
+        :raises HostError: the journal, or the file of names, cannot be read or written.
+        """
+        this = os.uname().nodename
+        changes = hosts_changes(names, (*taken, this, this.partition(".")[0]))
+        self._journal.settle("names", changes, lenient=True)
+
+    def mend(self, spare: Callable[[Change], bool] = lambda change: False) -> list[Mended]:
+        """Make again what somebody else took away, see `Journal.mend`."""
+        return self._journal.mend(spare)
+
+    def watched_files(self) -> set[str]:
+        """The files in which somebody could undo what we have changed, or will change."""
+        standing = self._journal.standing
+        return (
+            {RESOLV_CONF, HOSTS} | files_of(standing) | {each.path for each in standing if isinstance(each, HostsBlock)}
+        )
+
+    def obstacles(self, tun: str, pools: Sequence[str]) -> list[Obstacle]:
+        """
+        What in this machine's firewall drops what is forwarded for the pools.
+
+        :raises HostError: the kernel does not tell.
+        """
+        return obstacles(self._kernel, tun, pools)
+
+    def upstream_dns(self) -> list[str]:
+        """The DNS servers that the machine had without us."""
+        return upstream_servers(self._kernel, self._journal.standing)
+
+    def down(self) -> None:
+        """Undo everything, and let go of the journal. Call before the TUN is closed; this Host is done then."""
+        try:
+            self._journal.undo_all()
+        finally:
+            self._linux.close()
+            self._file.close()
+            if self._claim is not None:
+                self._claim.let_go()
+
+    @property
+    def _base(self) -> int:
+        """Our first routing table and rule preference, see `morphnet.host.routes`."""
+        if self._claim is None:
+            self._claim = Base({each.table for each in self._kernel.facts().routes if each.protocol == PROTOCOL})
+        return self._claim.number
+
+    def _guard(self, network: ClientNetwork) -> list[Change]:
+        own, clamp = self._only_inside(network.tun, self._inner), network.mss_clamp
+        return [NftTable(network.tun, mss_clamp=clamp, own=own, inside=own)] if own or clamp else []
+
+    def _only_inside(self, tun: str, networks: Sequence[str]) -> tuple[str, ...]:
+        """Those that are to be guarded against what comes by other devices."""
+        free, devices = only_inside(self._kernel, tun, networks)
+        before, self._unguarded = self._unguarded, tuple(devices)
+        if devices and self._unguarded != before:
+            self._log.warn(
+                "not guarded against neighbours: {devices} has an address in {networks} as well; take another network",
+                devices=", ".join(devices),
+                networks=", ".join(each for each in networks if each not in free),
+            )
+        return free
+
+    def _usable(self, network: ClientNetwork | ServerNetwork) -> list[str]:
+        """The inner addresses that this machine can have."""
+        inner6 = network.inner6
+        if inner6 and (network.mtu < IPV6_LEAST_MTU or not has_ipv6(self._kernel, network.tun)):
+            why = "IPv6 is turned off on this machine" if network.mtu >= IPV6_LEAST_MTU else "its MTU is below 1280"
+            self._log.warn("{device} carries IPv4 only: {reason}", device=network.tun, reason=why)
+            inner6 = ""
+        return [each for each in (network.inner4, inner6) if each]
+
+
+def check_routes(routes: Sequence[str]) -> None:
+    """
+    Whether `routes` are "default" or networks.
+
+    :raises ConfigError: one is neither.
+    """
+    for each in routes:
+        try:
+            ipaddress.ip_network("0.0.0.0/0" if each == "default" else each, strict=False)
+        except ValueError:
+            raise ConfigError(f"routes: '{each}' must be 'default' or a network such as 10.0.0.0/8") from None

@@ -1,0 +1,202 @@
+"""
+What makes a machine a gateway for the tunnel: forwarding, NAT and guards, in an nftables table of our own.
+
+The table `inet morphnet_TUN` holds:
+
+    guard    what comes by another device than the TUN reaches no inner address of this machine and shows none as its
+             source, whatever the rest of it says; on a server, what comes from the TUN has a source in the pools
+    shield   on a server, nobody outside opens a connection to an inner address, but the networks that may
+    clamp    the MSS of TCP through the TUN fits the path
+    nat      with NAT, pool addresses that leave by any other device are masqueraded
+
+Guards come first of all (a raw prerouting chain), so that connection tracking, other rules and sockets never see what
+they drop. Source: CVE-2019-14899; wg-quick(8) has a like rule.
+
+Deleting the table undoes all of it. A base chain can forbid what another table allows,
+never the reverse: where the machine's own firewall drops forwarded packets, its owner must accept those from and to
+the TUN there. Turning forwarding on lets the kernel forward between the machine's other devices as well; that
+remains for its own firewall to say.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
+
+from morphnet.host import nft
+from morphnet.host.journal import Change
+from morphnet.host.kernel import Kernel, Missing
+from morphnet.host.look import Look
+from morphnet.host.sysctl import Sysctl
+
+
+@dataclass(frozen=True, slots=True)
+class NftTable:
+    """Our table; which chains it has depends on what is asked for."""
+
+    kind: ClassVar[str] = "nft-table"
+    lasting: ClassVar[bool] = False
+    tun: str
+    pools: tuple[str, ...] = ()  # networks in CIDR notation; none on a client
+    nat: bool = False
+    mss_clamp: bool = True
+    own: tuple[str, ...] = ()  # addresses of this machine that are reached by the TUN alone
+    inside: tuple[str, ...] = ()  # addresses and networks that come as a source by the TUN alone
+    reachable_from: tuple[str, ...] = ()  # networks outside that may open connections to the pools
+
+    @property
+    def name(self) -> str:
+        """The name of the table, its own for each TUN: two of us may live on one machine."""
+        return f"morphnet_{self.tun}"
+
+    @property
+    def place(self) -> Hashable:
+        return self.name
+
+    def prepared(self, kernel: Kernel) -> Self:
+        return self
+
+    def apply(self, kernel: Kernel) -> None:
+        kernel.nft(nft.transaction([*nft.table_anew(self.name), *chains(self)]))
+
+    def undo(self, kernel: Kernel) -> None:
+        kernel.nft(nft.transaction([nft.delete_table(self.name)]))
+
+    def stands(self, look: Look) -> bool:
+        return look.nft_outline(self.name) == self.outline()
+
+    def outline(self) -> tuple[nft.Part, ...]:
+        """What the kernel tells of the table while nobody has touched it."""
+        return nft.made_outline(chains(self), self.name)
+
+    @property
+    def label(self) -> str:
+        return f"the nftables table {self.name}"
+
+
+def chains(table: NftTable) -> list[bytes]:
+    """All chains and rules of the table."""
+    name, tun = table.name, table.tun
+    here, there = nft.device(nft.IIFNAME, tun), nft.device(nft.OIFNAME, tun)
+    made: list[bytes] = []
+    if guards := _guards(table):
+        made.append(nft.add_chain(name, "guard", "filter", nft.PREROUTING, nft.RAW))
+        made += [nft.add_rule(name, "guard", each, nft.drop()) for each in guards]
+    if table.pools:
+        made.append(nft.add_chain(name, "shield", "filter", nft.FORWARD, nft.FILTER))
+        inwards = there + nft.device(nft.IIFNAME, tun, equal=False)
+        inwards += nft.state(nft.ESTABLISHED | nft.RELATED, equal=False)
+        for network in table.reachable_from:
+            made.append(nft.add_rule(name, "shield", inwards, nft.source(network), nft.came_by_its_way(), nft.accept()))
+        made.append(nft.add_rule(name, "shield", inwards, nft.drop()))
+    if table.nat:
+        outwards = nft.device(nft.OIFNAME, tun, equal=False)
+        made.append(nft.add_chain(name, "nat", "nat", nft.POSTROUTING, nft.SRCNAT))
+        made += [nft.add_rule(name, "nat", outwards, nft.source(pool), nft.masquerade()) for pool in table.pools]
+    if table.mss_clamp:
+        made.append(nft.add_chain(name, "clamp", "filter", nft.FORWARD, nft.MANGLE))
+        made += [nft.add_rule(name, "clamp", way, nft.clamp_mss()) for way in (here, there)]
+    return made
+
+
+def _guards(table: NftTable) -> list[bytes]:
+    """What is dropped before anything looks at it."""
+    here = nft.device(nft.IIFNAME, table.tun)
+    elsewhere = nft.device(nft.IIFNAME, table.tun, equal=False)
+    elsewhere += nft.device(nft.IIFNAME, "lo", equal=False)  # by which a machine reaches its own addresses
+    dropped = [here + nft.source(pool, equal=False) for pool in table.pools]
+    if table.pools:
+        for family in (nft.IPV4, nft.IPV6):
+            if not any((":" in pool) == (family == nft.IPV6) for pool in table.pools):
+                dropped.append(here + nft.meta(nft.NFPROTO, family))
+    dropped += [elsewhere + nft.destination(address) for address in table.own]
+    dropped += [elsewhere + nft.source(network) for network in table.inside]
+    return dropped
+
+
+_SWITCH = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarding:
+    """
+    Forwarding of one family, for all devices.
+
+    The kernel's one switch sets the setting of every device, and for IPv4 `accept_redirects` too; so these are
+    written down one by one, and put back one by one.
+    """
+
+    kind: ClassVar[str] = "forwarding"
+    lasting: ClassVar[bool] = False
+    family: int  # 4 or 6
+    before: tuple[str, ...] = field(default=(), compare=False)  # "name=value", the switch first
+
+    @property
+    def place(self) -> Hashable:
+        return self.family
+
+    def prepared(self, kernel: Kernel) -> Self:
+        switch, version = _SWITCH[self.family], f"net/ipv{self.family}/conf"
+        names = [switch, *kernel.sysctls(f"{version}/*/forwarding")]
+        if self.family == 4:
+            names.append(f"{version}/all/accept_redirects")
+        return replace(self, before=tuple(f"{name}={kernel.sysctl(name)}" for name in names))
+
+    def apply(self, kernel: Kernel) -> None:
+        if kernel.sysctl(_SWITCH[self.family]) != "1":
+            kernel.set_sysctl(_SWITCH[self.family], "1")
+
+    def undo(self, kernel: Kernel) -> None:
+        switch = _SWITCH[self.family]
+        was = dict(each.split("=", 1) for each in self.before)
+        if was.get(switch) == "1" or kernel.sysctl(switch) != "1":
+            return  # not our doing, or somebody has turned it off since
+        for name, value in was.items():
+            try:
+                if kernel.sysctl(name) != value:
+                    kernel.set_sysctl(name, value)
+            except Missing:
+                pass  # that device is gone
+
+    def stands(self, look: Look) -> bool:
+        return look.sysctl(_SWITCH[self.family]) in (None, "1")
+
+    @property
+    def label(self) -> str:
+        return f"forwarding of IPv{self.family}"
+
+
+def gateway_changes(kernel: Kernel, table: NftTable) -> list[Change]:
+    """
+    What a server needs; without NAT the guards alone, and forwarding stays as its owner has it. Guards come first, so
+    that there is no moment without them.
+
+    Forwarding IPv6 makes the kernel forget the default routes that it learned from router advertisements, unless
+    `accept_ra` is 2 before.
+    """
+    families = {6 if ":" in pool else 4 for pool in table.pools}
+    changes: list[Change] = [table]
+    if table.nat and 4 in families:
+        changes.append(Forwarding(4))
+    if table.nat and 6 in families:
+        learned = [f"net/ipv6/conf/{device}/accept_ra" for device in kernel.router_advertised()]
+        changes += [Sysctl(name, "2") for name in learned if kernel.sysctl(name) in ("1", "2")]
+        changes.append(Forwarding(6))
+    return changes
+
+
+def only_inside(kernel: Kernel, tun: str, networks: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+    """
+    Those of some networks (or addresses) that no other device than `tun` has an address in, and the devices that have
+    one in the others: there what comes by that device cannot be told from what is inside, and nothing must be dropped.
+    """
+    free, devices = list[str](), list[str]()
+    others = [(device, ipaddress.ip_interface(each).ip) for device, each in kernel.all_addresses() if device != tun]
+    for each in networks:
+        network = ipaddress.ip_network(each, strict=False)
+        having = sorted({device for device, address in others if address in network})
+        devices += having
+        free += [] if having else [each]
+    return tuple(free), devices

@@ -1,0 +1,1 @@
+"""What the processes are: client, server, relay, and the peers of a client. Without reactor import."""

@@ -1,0 +1,134 @@
+"""
+From where the CA is, a line to each relay of the network: so a revocation gets there without a machine that calls both.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from morphnet.config.roles import RELAY_PORT
+from morphnet.net.dial import Destination
+from morphnet.net.relay_client import RelayClient
+from morphnet.net.tls import ClientTls, Identity
+from morphnet.pki.names import split_address
+from morphnet.rendezvous.reconnect import Reconnect, reconnect
+from morphnet.roles.certificates.spreading import Spreading
+from morphnet.wire.batch import Arrival
+from morphnet.wire.relaying import Drain, Notice, Present, Register, Registered, Renewed
+from morphnet.wire.revoking import Listing
+
+INSTANCE = "0" * 16  # who is no guest needs none
+
+
+class _Caller:
+    """Does what the life story of one line decides."""
+
+    def __init__(self, relay: RelayClient) -> None:
+        self._relay = relay
+
+    def dial(self) -> None:
+        """Call it."""
+        self._relay.connect()
+
+    def hang_up(self) -> None:
+        """Give up, or end."""
+        self._relay.close()
+
+    def told(self, state: str) -> None:
+        """Nobody asks."""
+
+
+class Bearers:
+    """
+    Lines that carry lists of revoked certificates, both ways, and nothing else: we are no guest there.
+
+    :param name: of our certificate, a server's.
+    :param told: hears one sentence when a relay is reached or refuses us.
+    """
+
+    def __init__(self, name: str, spreading: Spreading, reactor: Any, told: Callable[[str], None]) -> None:
+        self._name, self._spreading, self._reactor, self._told = name, spreading, reactor, told
+        self._stories: dict[RelayClient, Reconnect] = {}
+
+    def start(self, relays: Sequence[str], tls: Callable[[str], ClientTls]) -> None:
+        """
+        Call every relay, for ever.
+
+        :param relays: HOST or HOST:PORT.
+        :param tls: our end of TLS with a server of that name.
+        """
+        for number, place in enumerate(relays):
+            host, port = split_address(place, RELAY_PORT)
+            relay = RelayClient(self._reactor, tls(host), Destination(host, port), number, self)
+            relay.pq = "allow"  # a proxy may be in front of it, and a list is no secret
+            story = self._stories[relay] = reconnect(_Caller(relay), self._reactor, random.random)
+            story.start()
+
+    def use(self, identity: Identity) -> None:
+        """Show another certificate from the next call on."""
+        for relay in self._stories:
+            relay.tls.use(identity)
+
+    def stop(self) -> None:
+        """Hang up."""
+        for story in self._stories.values():
+            story.stop()
+
+    def look(self, wall: float) -> None:
+        """
+        Hang up on relays whose certificate has expired or is revoked.
+
+        :param wall: Unix seconds.
+        """
+        for relay in self._stories:
+            peer = relay.peer
+            if peer is not None and (peer.not_after <= wall or self._spreading.revoked.is_revoked(peer)):
+                relay.drop("its certificate is not good any more")
+
+    # -- what relays tell ----------------------------------------------------------------------------------------------
+
+    def register(self) -> Register:
+        """See Listener."""
+        return Register(self._name, INSTANCE, revocations=self._spreading.number)
+
+    def registered(self, relay: RelayClient, answer: Registered) -> None:
+        """See Listener."""
+        self._stories[relay].opened()
+        self._told(f"the relay {relay.host} is told what is revoked")
+        self._spreading.joined(relay, answer.revocations)
+
+    def refused(self, relay: RelayClient, reason: str, retry_after: float | None) -> None:
+        """See Listener."""
+        self._told(f"the relay {relay.host} does not let us tell it what is revoked: {reason}")
+        self._stories[relay].refused(reason, retry_after)
+
+    def failed(self, relay: RelayClient, reason: str) -> None:
+        """See Listener."""
+        self._stories[relay].failed(reason)
+
+    def lost(self, relay: RelayClient, reason: str) -> None:
+        """See Listener."""
+        self._spreading.left(relay)
+        self._stories[relay].lost(reason)
+
+    def said(self, relay: RelayClient, message: Drain | Renewed | Notice | Listing) -> None:
+        """See Listener."""
+        if not isinstance(message, Drain | Renewed | Notice):
+            self._spreading.heard(relay, message)
+
+    def present(self, relay: RelayClient, peer: Present) -> None:
+        """See Listener."""
+
+    def absent(self, relay: RelayClient, name: str) -> None:
+        """See Listener."""
+
+    def handshake(self, relay: RelayClient, name: str, content: bytes) -> None:
+        """See Listener."""
+
+    def called(self, relay: RelayClient, name: str) -> None:
+        """See Listener."""
+
+    def arrived(self, arrivals: Sequence[Arrival]) -> None:
+        """See Listener."""

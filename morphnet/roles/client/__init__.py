@@ -1,0 +1,1 @@
+"""A client: the session with its server, and its paths over the uplinks."""

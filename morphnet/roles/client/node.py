@@ -1,0 +1,363 @@
+"""The client: one session, its ways out, and the control link that it keeps alive."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from ipaddress import ip_address
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+
+from morphnet.config.roles import CONTROL_PORT, FRAMINGS, SCHEDULERS, ClientConfig
+from morphnet.errors import ConfigError, HostError
+from morphnet.host.host import ClientNetwork, Host
+from morphnet.host.uplinks import Uplink
+from morphnet.net.control_client import Link
+from morphnet.net.ondevice import Source
+from morphnet.net.pump import Pump
+from morphnet.net.tun import Tun
+from morphnet.pki.names import split_address
+from morphnet.roles.client.certified_node import CertifiedNode
+from morphnet.roles.client.inside import by_family, dns_servers, inside
+from morphnet.roles.client.notices import Notices
+from morphnet.roles.client.overlaps import Overlaps
+from morphnet.roles.client.ways import Ways
+from morphnet.roles.peers import netcheck, pinging
+from morphnet.roles.peers.ethernet import EthernetLan
+from morphnet.roles.peers.mesh import Mesh
+from morphnet.roles.peers.names import PeerNames
+from morphnet.roles.process.agreed import agreed
+from morphnet.roles.process.node import shown_address
+from morphnet.status import NetcheckStatus, PeerStatus, Pong, RelayStatus
+from morphnet.tunnel.events import Effects, Event, PathChanged
+from morphnet.tunnel.path import Path, State
+from morphnet.tunnel.session import Session
+from morphnet.wire.batch import Endpoint
+from morphnet.wire.keys import split_export
+from morphnet.wire.places import is_reachable
+from morphnet.wire.revoking import BEFORE, PartsWanted, Revocations, RevokedPart
+from morphnet.wire.signals import (
+    Drain,
+    Goodbye,
+    Hello,
+    Ids,
+    Notice,
+    Renewed,
+    Revoked,
+    Scheduler,
+    Signal,
+    Welcome,
+)
+
+PROVE_WITHIN = 2.0  # seconds that a link has to show life when its own address, or every path, is gone
+MOST_SERVER_HOSTS = 8
+
+
+class ClientNode(CertifiedNode):
+    """Follows the control link: keys and addresses come from it, paths are opened, and it may go away again."""
+
+    role = "client"
+    _log = Logger()
+
+    def __init__(self, config: ClientConfig, pump: Pump, host: Host, tun: Tun, ways: Ways) -> None:
+        super().__init__(config.name, pump)
+        self.config, self.host, self.tun, self.ways = config, host, tun, ways
+        self.uplinks: list[Uplink] = []
+        self.network_changed: Callable[[], None] = lambda: None  # told to the life story of the control link
+        self._lan: EthernetLan | None = None  # layer 2, if it is wanted
+        self._names: PeerNames | None = None  # kept in /etc/hosts
+        self.notices = Notices(lambda kind, text: self.tell(kind, "", text), pump.now)
+        self._instance = os.urandom(8).hex()  # of this process: a clone of this machine has another
+        self._group = ""
+        self._inner: tuple[str, str] = ("", "")
+        self._network: ClientNetwork | None = None  # the host, as it was set up last
+        self._overlaps = Overlaps(partial(self.tell, "overlap", ""))
+        self._server_hosts: tuple[str, ...] = ()
+
+    # -- the control link ----------------------------------------------------------------------------------------------
+
+    def hello(self) -> Hello:
+        """Who we are and where we left off."""
+        session = self._session()
+        return Hello(
+            name=self.config.name,
+            session=session.name.hex() if session else "",
+            epoch=max(session.outbound.keys.epoch, session.inbound.keys.epoch) if session else 0,
+            scheduler=session.outbound.scheduler.name if session else self.config.tuning.scheduler,
+            compression=("zstd", "gzip"),
+            framings=("compact", "seed") if self.config.tuning.framing == "compact" else ("seed",),
+            instance=self._instance,
+            revocations=self.lists.number if self.lists is not None else BEFORE,
+            reorder_tcp_ms=self.config.tuning.repair_ms,
+        )
+
+    def welcomed(self, welcome: Welcome, link: Link) -> None:
+        """The server knows us: take its keys and addresses into use."""
+        now, name = self.pump.now(), bytes.fromhex(welcome.session)
+        self.link, self._group = link, link.group
+        if self.server_certificate is not None:
+            self.server_certificate.shown(link.peer)
+        server = self.config.server_name or self.config.server.rpartition(":")[0] or self.config.server
+        session, effects = self._session(), Effects()
+        if session is None or session.name != name:
+            session = self.tunnel.add_session(server, name, agreed(self.config.tuning, welcome, _framing(welcome)))
+            self._since[server] = now
+        elif not welcome.resumed:
+            session.peer_restarted(effects)
+        session.use_framing(_framing(welcome))
+        session.inbound.keys.expect(welcome.rekey_seconds)
+        session.be_patient(welcome.reorder_tcp_ms / 1000)
+        session.install(*split_export(link.export(name)), welcome.epoch, now)
+        self._learn(session, welcome.ids)
+        self._apply(welcome, link)
+        self._server_hosts = _server_hosts(link.peer_host, welcome.addresses, self._server_hosts)
+        self.ways.serve(session, [Endpoint(host, welcome.data_port) for host in self._server_hosts])
+        self.tell("control-up", server, "control link is up" if welcome.resumed else "session begins")
+        session.greet(self.pump.now(), effects)
+        self.tunnel.poke(session, now)
+        self.pump.carry_out(effects)
+        if self.lists is not None and welcome.revocations != BEFORE:
+            self.lists.joined(link, welcome.revocations)
+        self.renew_in_time()
+
+    def _learn(self, session: Session, ids: Sequence[str]) -> None:
+        session.add_spares(bytes.fromhex(text) for text in ids)
+
+    def _apply(self, welcome: Welcome, link: Link) -> None:
+        """Configure the host, if anything differs from what it has."""
+        config, ours = self.config, inside(welcome, self.config.mesh.networks, self.config.routes)
+        self._inner = by_family(ours.addresses)
+        mtu = min(config.tuning.mtu, welcome.mtu)
+        dns = dns_servers(welcome, config)
+        within = (*ours.networks, *ours.gateways)
+        network = ClientNetwork(
+            self.tun.name, *self._inner, mtu, config.routes, dns, config.mss_clamp, within, config.local == "allow"
+        )
+        self._overlaps.inner = tuple(each for each in (welcome.inner4, welcome.inner6) if each)
+        if network == self._network:
+            return
+        for each in ours.left_out:
+            self.tell("left-out", "", f"{each}, the server's inner network, is not in `routes`: it is not reached")
+        if welcome.dns and not dns and config.dns:
+            self.tell("left-out", "", "the server's DNS servers are not used in a split tunnel, unless by `dns_split`")
+        try:
+            self.host.client_up(network)
+            self._network = network
+            self._overlaps.look(self.host.networks)
+        except HostError as problem:
+            self._log.error("the host could not be configured: {problem}", problem=str(problem))
+            self.tell("host-trouble", "", str(problem))
+
+    def signal(self, signal: Signal) -> None:
+        """The server pushes something."""
+        session = self._session()
+        match signal:
+            case Ids() if session is not None:
+                self._learn(session, signal.ids)
+            case Scheduler() if session is not None and signal.name in SCHEDULERS:
+                session.set_scheduler(signal.name)
+                self.tell("scheduler", session.peer, f"the server asked for {signal.name}")
+            case Renewed():
+                self.renewed(signal.certificate)
+            case Revoked():
+                self.tell("revoked", "", "the server says that our certificate is revoked: ask for a new invitation")
+            case Notice():
+                self.notices.take(f"the server says: {signal.reason}")
+            case Revocations() | PartsWanted() | RevokedPart():
+                if self.lists is not None and self.link is not None:
+                    self.lists.heard(self.link, signal)
+            case Drain():
+                self.tell("drain", "", f"the server goes away in {signal.seconds:.0f} s: {signal.reason}")
+            case Goodbye():
+                self.tell("goodbye", "", signal.reason or "the server says goodbye")
+
+    def link_lost(self, reason: str) -> None:
+        """The control link is gone; the data plane goes on."""
+        if self.lists is not None and self.link is not None:
+            self.lists.left(self.link)
+        self.link = None
+        self.tell("control-down", "", f"control link is down: {reason}")
+
+    def told(self, event: Event) -> None:
+        """Paths are a sign for the control link: without any, the server may have moved; with one again, call it."""
+        super().told(event)
+        if self.mesh is not None:
+            self.mesh.told(event)
+        session = self._session()
+        if session is None or not isinstance(event, PathChanged) or event.session != session.peer:
+            return
+        if self.link is None:
+            if event.now == State.ACTIVE:
+                self.network_changed()
+        elif event.now == State.SILENT and not any(path.usable for path in session.paths.values()):
+            self.link.prove(PROVE_WITHIN)
+
+    def uplinks_are(self, uplinks: list[Uplink]) -> None:
+        """The machine's uplinks changed."""
+        names, before = ([each.name for each in some if each.up] for some in (uplinks, self.uplinks))
+        if names != before:
+            self.tell("uplinks", "", f"uplinks: {', '.join(names) or 'none'}")
+        self.uplinks = uplinks
+        try:
+            self.host.set_uplinks(uplinks)
+        except HostError as problem:
+            self.tell("host-trouble", "", str(problem))
+        self._overlaps.look(self.host.networks)
+        self.ways.uplinks_are(uplinks)
+        if self.mesh is not None:
+            self.mesh.uplinks_are(uplinks)
+        ours = {address for uplink in uplinks if uplink.up for address in (*uplink.addresses4, *uplink.addresses6)}
+        if self.link is not None and self.link.local_host not in ours:
+            self.link.prove(PROVE_WITHIN)
+        self.network_changed()
+
+    def networks_changed(self) -> None:
+        """The machine's uplinks are as they were, and other routes are not."""
+        try:
+            self.host.keep_outside()
+        except HostError as problem:
+            self.tell("host-trouble", "", str(problem))
+        self._overlaps.look(self.host.networks)
+
+    def join_mesh(self, mesh: Mesh) -> None:
+        """
+        Be reachable for the peers.
+
+        :raises ConfigError: our certificate does not say who we are among them.
+        :raises HostError: the machine refuses the inner addresses.
+        """
+        inner, networks = mesh.inside()
+        if not inner:
+            named = ", ".join(mesh.config.networks)
+            raise ConfigError(
+                f"the certificate of {self.name} has no inner address in {named}: run `morphnet join` with a new"
+                " invitation, or set [mesh] networks as on the machine where the network was founded"
+            )
+        self.mesh, mesh.tell, mesh.noticed = mesh, self.tell, self.notices.take
+        mesh.reached, mesh.renewed = self.renew_in_time, self.renewed
+        self._inner = by_family(inner)
+        self._overlaps.inner = tuple(networks)
+        mtu = self.config.tuning.mtu
+        self.host.client_up(ClientNetwork(self.tun.name, *self._inner, mtu, (), (), False, tuple(networks)))
+        if mesh.config.hosts:
+            self._names = PeerNames(partial(self.host.name_peers, taken=self._called()), mesh.clock)
+            mesh.named.append(self._names.are)
+        if mesh.config.ethernet:
+            ethernet, bridge = mesh.config.ethernet, mesh.config.bridge
+            self._lan = EthernetLan(mesh.clock, ethernet, bridge, self._inner[0] or self._inner[1], self.pump.now)
+            self._lan.open()
+            mesh.named.append(self._lan.peers_are)
+
+    def _called(self) -> list[str]:
+        """The hosts that we call by name: a peer of such a name must not stand in their way."""
+        return [split_address(each, CONTROL_PORT)[0] for each in (self.config.server, *self.config.mesh.relays) if each]
+
+    def leave_mesh(self) -> Deferred[None]:
+        """Be reachable no more, see `Mesh.stop`; the host has forgotten the peers' names already."""
+        if self._names is not None:
+            self._names.close()
+        if self._lan is not None:
+            self._lan.close()
+        return self.mesh.stop() if self.mesh is not None else succeed(None)
+
+    def warnings(self) -> tuple[str, ...]:
+        """What the operator should see to."""
+        return (*super().warnings(), *self._overlaps.sentences, *self.notices.warnings())
+
+    def peer_statuses(self) -> tuple[PeerStatus, ...]:
+        """The other machines."""
+        return self.mesh.peer_statuses() if self.mesh is not None else ()
+
+    def relay_statuses(self) -> tuple[RelayStatus, ...]:
+        """Where they are met."""
+        return self.mesh.relays.statuses() if self.mesh is not None else ()
+
+    def ping(self, peer: str, within: float) -> Deferred[Pong]:
+        """One question to a peer."""
+        return pinging.ping(self.mesh, peer, within) if self.mesh is not None else super().ping(peer, within)
+
+    def netcheck(self) -> Deferred[NetcheckStatus]:
+        """What stands between us and the others."""
+        return netcheck.netcheck(self.mesh) if self.mesh is not None else super().netcheck()
+
+    def sources(self) -> list[Source]:
+        """The uplinks, best first, once for each family: where the control link may start from."""
+        ordered = sorted((uplink for uplink in self.uplinks if uplink.up), key=lambda uplink: uplink.metric)
+        return [
+            Source(uplink.name, address)
+            for uplink in ordered
+            for address in (*uplink.addresses4[:1], *uplink.addresses6[:1])
+        ]
+
+    # -- what ops sees -------------------------------------------------------------------------------------------------
+
+    def set_scheduler(self, name: str, session: str = "") -> str:
+        """Switch both directions."""
+        answer = super().set_scheduler(name, session)
+        if self.link is not None:
+            self.link.send(Scheduler(name))
+        return answer
+
+    def cut_path(self, path: int, session: str = "") -> str:
+        """Leave the uplink of this path alone until it is restored."""
+        known = self._session()
+        if known is None or path not in known.paths or known.paths[path].state is State.CLOSED:
+            raise ConfigError(f"there is no open path {path}")
+        self.ways.cut(path)
+        return f"path {path} is closed"
+
+    def restore_path(self, path: int, session: str = "") -> str:
+        """Use it again."""
+        if not self.ways.restore(path):
+            raise ConfigError(f"path {path} was not cut")
+        return f"path {path} is opened again"
+
+    def hang_up(self, session: str, reason: str) -> None:
+        """The control link is called again, and a new session begins."""
+        if self.link is not None:
+            self.link.close(reason)
+
+    def offloads(self) -> tuple[str, ...]:
+        """TUN's, then UDP's."""
+        return (*self.tun.offloads, *self.ways.offloads())
+
+    def door_counters(self) -> Counter[str]:
+        """Sums over the sockets and the TUN."""
+        total = self.ways.counters() + Counter(self.tun.counters()) + Counter(no_door=self.pump.no_door)
+        total += self._lan.counters() if self._lan is not None else Counter()
+        if self.mesh is not None:
+            total += self.mesh.doors.counters() + Counter(self.mesh.streams.port.counters())
+        return total
+
+    def control_of(self, session: Session) -> tuple[str, str]:
+        """State and TLS group of the control link."""
+        if session is not self._session():  # with a peer: TLS was there for the introduction, and is gone
+            peer = self.mesh.peers.get(session.peer) if self.mesh is not None else None
+            return "met", peer.group if peer is not None else ""
+        return "up" if self.link is not None else "down", self._group
+
+    def inner_of(self, session: Session) -> tuple[str, ...]:
+        """Our inner addresses."""
+        peer = self.mesh.peers.get(session.peer) if self.mesh is not None else None
+        if peer is not None and session is peer.session:
+            return peer.inner
+        return tuple(address for address in self._inner if address)
+
+    def local_of(self, path: Path) -> str:
+        """Our side of a path."""
+        local = self.mesh.local_of(path.door) if self.mesh is not None else None
+        return shown_address(Endpoint(*local)) if local is not None else self.ways.local_of(path)
+
+
+def _server_hosts(called: str, told: Sequence[str], before: Sequence[str]) -> tuple[str, ...]:
+    """Where the server is, the best first: where it answered, what it says of itself, and where it was lately."""
+    usable = [host for host in told if is_reachable(ip_address(host))]
+    return tuple(dict.fromkeys((called, *usable, *before)))[:MOST_SERVER_HOSTS]
+
+
+def _framing(welcome: Welcome) -> str:
+    """The framing that the server chose, if it is one that we know."""
+    return welcome.framing if welcome.framing in FRAMINGS else "seed"

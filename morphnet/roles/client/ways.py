@@ -1,0 +1,206 @@
+"""The client's ways out: one socket and one path per uplink, kept in step with what the machine has."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from twisted.internet.interfaces import IReactorFDSet
+from twisted.logger import Logger
+
+from morphnet.errors import HostError
+from morphnet.host.uplinks import Uplink
+from morphnet.net.ondevice import source_towards
+from morphnet.net.pump import Pump
+from morphnet.net.udp import UdpDoor
+from morphnet.tunnel.events import Effects
+from morphnet.tunnel.path import Path, State
+from morphnet.tunnel.session import Session
+from morphnet.wire.batch import Departure, Endpoint
+
+SEEK_AFTER = 3.0  # seconds
+
+
+@dataclass(slots=True)
+class _Way:
+    """An uplink in use."""
+
+    source: str  # our address on it
+    door: UdpDoor
+    path: int  # path id
+
+
+class Ways:
+    """
+    Opens a socket and a path for each uplink, moves them when its address changes, closes them when it goes.
+
+    :param told: (kind, sentence) for the node's history.
+    :param source: the address that a device would send from to a host, see `source_towards`.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: IReactorFDSet,
+        pump: Pump,
+        told: Callable[[str, str], None],
+        source: Callable[[str, str], str] = source_towards,
+    ) -> None:
+        self._reactor, self._pump, self._told, self._source = reactor, pump, told, source
+        self._ways: dict[str, _Way] = {}  # by uplink name
+        self._uplinks: list[Uplink] = []
+        self._servers: tuple[Endpoint, ...] = ()  # addresses of the server's data plane, best first
+        self._cut: set[str] = set()  # uplinks that the operator does not want now
+        self._mute: dict[str, set[str]] = {}  # by uplink: addresses of the server that never answered there
+        self._next_door = 0
+        self.session: Session | None = None
+
+    def counters(self) -> Counter[str]:
+        """Sums over the sockets."""
+        total = Counter[str]()
+        for way in self._ways.values():
+            total.update(way.door.counters())
+        return total
+
+    def offloads(self) -> tuple[str, ...]:
+        """What the kernel gave the sockets."""
+        return next((way.door.offloads() for way in self._ways.values()), ())
+
+    def local_of(self, path: Path) -> str:
+        """Our address and port on a path, for a person."""
+        way = next((way for way in self._ways.values() if way.path == path.id), None)
+        if way is None:
+            return ""
+        host, port = way.door.local[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    # -- what changes --------------------------------------------------------------------------------------------------
+
+    def serve(self, session: Session, servers: Sequence[Endpoint]) -> None:
+        """Carry `session` to the server at these addresses; the same session again moves to new ones."""
+        if session is not self.session:
+            self.close()
+            self.session = session
+        if set(servers) != set(self._servers):
+            self._mute.clear()
+        self._servers = tuple(servers)
+        self._settle()
+
+    def seek(self) -> None:
+        """
+        Have each path that nothing came back on, for SEEK_AFTER from its beginning, go to another address of the
+        server: there may be no way by that uplink to the one that the control link has found. Each is tried once, until
+        the uplink or the server's addresses change.
+        """
+        session, now = self.session, self._pump.now()
+        for name, way in self._ways.items() if session is not None else ():
+            path = session.paths.get(way.path) if session is not None else None
+            if path and path.state is State.PROBING and now - max(path.since, path.moved_at) >= SEEK_AFTER:
+                self._mute.setdefault(name, set()).add(path.remote.host)
+        if self._mute:
+            self._settle()
+
+    def uplinks_are(self, uplinks: Sequence[Uplink]) -> None:
+        """The machine has these uplinks now."""
+        for uplink in set(self._uplinks) ^ set(uplinks):
+            self._mute.pop(uplink.name, None)
+        self._uplinks = list(uplinks)
+        self._cut &= {uplink.name for uplink in uplinks}
+        self._settle()
+
+    def cut(self, path_id: int) -> None:
+        """The operator wants the uplink of this path left alone."""
+        for name, way in self._ways.items():
+            if way.path == path_id:
+                self._cut.add(name)
+        self._settle()
+
+    def restore(self, path_id: int) -> bool:
+        """The operator wants it back; False when it was not cut."""
+        session = self.session
+        path = session.paths.get(path_id) if session else None
+        if path is None or path.uplink not in self._cut:
+            return False
+        self._cut.discard(path.uplink)
+        self._settle()
+        return True
+
+    def close(self) -> None:
+        """Let every socket go."""
+        for way in self._ways.values():
+            self._pump.doors.pop(way.door.number, None)
+            way.door.close()
+        self._ways.clear()
+
+    # -- keeping in step -------------------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """Make sockets and paths what uplinks and servers ask for."""
+        session = self.session
+        if session is None or not self._servers:
+            return
+        effects = Effects()
+        wanted = {uplink.name: uplink for uplink in self._uplinks if uplink.up and uplink.name not in self._cut}
+        chosen = {name: ends for name, uplink in wanted.items() if (ends := self._ends(uplink)) is not None}
+        for name in [name for name in self._ways if name not in chosen]:
+            self._leave(name, session, effects)
+        for name, (source, server) in chosen.items():
+            try:
+                self._take(name, source, server, session, effects)
+            except HostError as problem:
+                self._log.warn("uplink {uplink} cannot be used: {problem}", uplink=name, problem=str(problem))
+                self._told("uplink-unusable", f"uplink {name} cannot be used: {problem}")
+        self._pump.carry_out(effects)
+        self._pump.tunnel.poke(session, self._pump.now())
+
+    def _ends(self, uplink: Uplink) -> tuple[str, Endpoint] | None:
+        """
+        Our address and the server's for this uplink: the first of the server's that it has a way to, and the address
+        that this way is taken from. Where the machine does not tell, it is the first of both of one family.
+        """
+        first: tuple[str, Endpoint] | None = None
+        mute = self._mute.get(uplink.name, ())
+        for server in [each for each in self._servers if each.host not in mute] or self._servers:
+            addresses = uplink.addresses6 if ":" in server.host else uplink.addresses4
+            if addresses:
+                first = first or (addresses[0], server)
+                source = self._source(uplink.name, server.host)
+                if source in addresses:
+                    return source, server
+        return first
+
+    def _leave(self, name: str, session: Session, effects: Effects) -> None:
+        way = self._ways.pop(name)
+        self._pump.doors.pop(way.door.number, None)
+        way.door.close()
+        session.close_path(way.path, self._pump.now(), effects)
+
+    def _take(self, name: str, source: str, server: Endpoint, session: Session, effects: Effects) -> None:
+        now, way = self._pump.now(), self._ways.get(name)
+        if way is not None and way.source == source:
+            path = session.paths[way.path]
+            if path.remote != server:
+                session.move_path(way.path, way.door.number, server, now, effects)
+            return
+        door = UdpDoor(self._reactor, self._next_door % 65536, self._pump.from_door, host=source, device=name)
+        door.open()
+        self._next_door += 1
+        door.too_big = self._too_big
+        self._pump.doors[door.number] = door
+        if way is None:
+            path = session.open_path(door.number, server, name, now, effects)
+            self._ways[name] = _Way(source, door, path.id)
+        else:
+            self._pump.doors.pop(way.door.number, None)
+            way.door.close()
+            self._ways[name] = _Way(source, door, way.path)
+            session.move_path(way.path, door.number, server, now, effects)
+
+    def _too_big(self, departure: Departure) -> None:
+        """The device takes no datagram of that size: the path must not be given another."""
+        session = self.session
+        for path in session.paths.values() if session else ():
+            if path.door == departure.door and path.state is not State.CLOSED:
+                path.mtu.refused(departure.size, self._pump.now())

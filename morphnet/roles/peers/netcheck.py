@@ -1,0 +1,86 @@
+"""What stands between this machine and the others: NATs, as the relays' echoes see them, and how far relays are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+
+from morphnet.roles.process.node import shown_address
+from morphnet.roles.process.waiting import until
+from morphnet.status import NetcheckStatus, RelayDistance, SocketStatus
+from morphnet.traversal.echoing import Echoer
+from morphnet.tunnel.events import Effects
+from morphnet.wire.batch import Endpoint
+from morphnet.wire.places import MAPPED
+
+if TYPE_CHECKING:
+    from morphnet.roles.peers.mesh import Mesh
+
+WITHIN = 2.0  # seconds for the echoes to answer: four questions each
+
+
+def netcheck(mesh: Mesh) -> Deferred[NetcheckStatus]:
+    """Ask every echo anew, and tell what came of it."""
+    asked_at = mesh.pump.now()
+    echoers = [echoer for _, _, echoer in mesh.relays.standing() if echoer is not None]
+    mesh.relays.hurry()
+    mesh.pump.carry_out(Effects())
+
+    def all_answered() -> bool:
+        return all(
+            socket.answered_at >= asked_at and len(socket.seen) == len(echoer.ports)
+            for echoer in echoers
+            for socket in echoer.sockets.values()
+        )
+
+    waiting = until(all_answered, WITHIN, mesh.clock, mesh.pump.now)
+    return waiting.addCallback(lambda _: _picture(mesh, asked_at))
+
+
+def _picture(mesh: Mesh, asked_at: float) -> NetcheckStatus:
+    lines = mesh.relays.standing()
+    rtts = [(echoer.rtt() if echoer is not None else None) for _, _, echoer in lines]
+    nearest = next((turn for turn, rtt in enumerate(rtts) if rtt is not None), None)
+    echoers = [echoer for _, _, echoer in lines if echoer is not None]
+    sockets = []
+    for door in mesh.doors.families:
+        local = mesh.doors.local_of(door)
+        assert local is not None  # it is one of them
+        here = Endpoint(*local)
+        public, nat = seen_of(here, door, echoers, asked_at)
+        uplink = mesh.pump.tunnel.carriers[door].name
+        shown = shown_address(public) if public is not None else ""
+        sockets.append(SocketStatus(uplink, shown_address(here), shown, nat))
+    mapped = [Endpoint(place.host, place.port) for place in mesh.places() if place.kind == MAPPED]
+    return NetcheckStatus(
+        name=mesh.name,
+        sockets=tuple(sockets),
+        ipv6=any(mesh.doors.families.values()),
+        mapped=tuple(map(shown_address, mapped)),
+        relays=tuple(
+            RelayDistance(relay.host, state, rtt, turn == nearest)
+            for turn, ((relay, state, _), rtt) in enumerate(zip(lines, rtts, strict=True))
+        ),
+    )
+
+
+def seen_of(here: Endpoint, door: int, echoers: list[Echoer], asked_at: float) -> tuple[Endpoint | None, str]:
+    """
+    As what one of our sockets is seen from outside, and what that says of NATs, as in SocketStatus.
+
+    :param echoers: the nearest relay's first.
+    :param asked_at: when they were asked anew; what was seen before may be over.
+    """
+    asking = [echoer for echoer in echoers if door in echoer.sockets]
+    if not asking:
+        return None, "unknown"
+    answered = [echoer for echoer in asking if echoer.sockets[door].answered_at >= asked_at]
+    seen = [endpoint for echoer in answered for endpoint in echoer.sockets[door].seen.values()]
+    if not seen:
+        return None, "blocked"
+    if len(set(seen)) > 1 or any(echoer.varies(door) for echoer in answered):
+        return seen[0], "each"
+    if seen[0] == here:
+        return seen[0], "none"
+    return seen[0], "same" if len(seen) > 1 else "some"

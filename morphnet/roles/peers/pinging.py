@@ -1,0 +1,59 @@
+"""One question to a peer by the path that traffic would use, and how long its answer took."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+
+from morphnet.errors import ConfigError
+from morphnet.roles.process.node import shown_address
+from morphnet.roles.process.waiting import until
+from morphnet.status import Pong
+from morphnet.tunnel.carrier import RELAYED
+from morphnet.tunnel.events import Effects
+from morphnet.tunnel.outbound import Letter
+from morphnet.tunnel.path import Path
+from morphnet.wire.notes import Ping
+
+if TYPE_CHECKING:
+    from morphnet.roles.peers.mesh import Mesh
+
+
+def ping(mesh: Mesh, name: str, within: float) -> Deferred[Pong]:
+    """
+    Ask a peer; the answer says so when nothing came back, or when there is no way to ask.
+
+    :param within: seconds to wait.
+    :raises ConfigError: there is no such peer.
+    """
+    peer = mesh.peers.get(name)
+    if peer is None:
+        raise ConfigError(f"there is no peer {name!r}: known are {', '.join(sorted(mesh.peers)) or 'none'}")
+    session = peer.session
+    path = next(iter(session.outbound.candidates()), None) if session is not None else None
+    if session is None or path is None:
+        return succeed(Pong(name, peer.inner, "none", "", None))
+    relayed = path.rank >= RELAYED
+    way = ("relay", path.uplink.removeprefix("relay ")) if relayed else ("direct", shown_address(path.remote))
+    effects, inner = Effects(), peer.inner
+    session.outbound.say(path, Letter([Ping()], asks=True), mesh.pump.now(), effects)
+    waiting = acknowledged(path, path.number - 1, within, mesh.clock, mesh.pump.now)
+    mesh.carry_out(session, effects)
+    return waiting.addCallback(lambda rtt: Pong(name, inner, *way, rtt))
+
+
+def acknowledged(
+    path: Path, number: int, within: float, clock: IReactorTime, now: Callable[[], float]
+) -> Deferred[float | None]:
+    """
+    Wait until the peer has acknowledged packet `number` of a path, or a later one.
+
+    :param within: seconds.
+    :returns: seconds that it took; None when it did not.
+    """
+    waiting = until(lambda: path.acked >= number, within, clock, now)
+    # the sample of that Ack, without our looking late
+    return waiting.addCallback(lambda took: min(took, path.rtt.latest or took) if took is not None else None)

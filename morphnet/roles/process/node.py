@@ -1,0 +1,297 @@
+"""What both roles show and let be touched: the facade that `ops` is given."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from twisted.internet.defer import Deferred
+
+from morphnet import __version__, compiled
+from morphnet.config.roles import SCHEDULERS
+from morphnet.errors import ConfigError
+from morphnet.net.pump import Pump
+from morphnet.ops.history import History
+from morphnet.roles.certificates.renewal import Renewal
+from morphnet.status import (
+    Happening,
+    NetcheckStatus,
+    NodeStatus,
+    PathStatus,
+    PeerStatus,
+    Pong,
+    RelayStatus,
+    SessionStatus,
+)
+from morphnet.tunnel.events import Effects, Event, Forgotten, Overrun, PathChanged, PathMoved, Rekeyed
+from morphnet.tunnel.path import Path, State
+from morphnet.tunnel.session import Session
+from morphnet.tunnel.tunnel import Tunnel
+from morphnet.wire.batch import Endpoint
+from morphnet.wire.core import CORE
+
+
+def shown_address(endpoint: Endpoint) -> str:
+    """The peer's side of an endpoint as a person writes it."""
+    if not endpoint.port:  # through a relay
+        return endpoint.host
+    return f"[{endpoint.host}]:{endpoint.port}" if ":" in endpoint.host else f"{endpoint.host}:{endpoint.port}"
+
+
+STEP = 0.5  # seconds by which a wall clock is set and not led
+NO_PEERS = "there are no peers here: ask a machine that has [mesh] relays"
+
+
+class Node:
+    """A running process as `ops` sees it; the two roles add what they alone know."""
+
+    role = ""
+
+    def __init__(self, name: str, pump: Pump, wall: Callable[[], float] = time.time) -> None:
+        self.name = name
+        self.pump = pump
+        self.tunnel: Tunnel = pump.tunnel
+        self.history = History(wall)
+        self.renewal: Renewal | None = None  # of our certificate
+        self.state = "starting"
+        self._wall = wall
+        self._started_at = pump.now()
+        self._ahead = wall() - pump.now()  # seconds, of the wall clock before the pump's
+        self._since: dict[str, float] = {}  # session -> when it began, on the pump's clock
+        self.host_warnings: Callable[[], tuple[str, ...]] = tuple  # about this machine
+
+    # -- seeing ------------------------------------------------------------------------------------------------------
+
+    def status(self) -> NodeStatus:
+        """The whole node, now."""
+        return NodeStatus(
+            role=self.role,
+            name=self.name,
+            version=__version__,
+            pid=os.getpid(),
+            started_at=self._dated(self._started_at),
+            core=CORE.name + (", data plane by mypyc" if compiled.IN_USE else ""),
+            offloads=self.offloads(),
+            listening=self.listening(),
+            state=self.state,
+            sessions=tuple(self._session_status(session) for session in self.tunnel.sessions.values()),
+            counters=dict(sorted((self.door_counters() + self.tunnel.counts).items())),
+            peers=self.peer_statuses(),
+            relays=self.relay_statuses(),
+            warnings=self.warnings(),
+        )
+
+    def _dated(self, at: float) -> float:
+        """A moment on the pump's clock in Unix seconds: always the same, until the wall clock is set."""
+        ahead = self._wall() - self.pump.now()
+        if abs(ahead - self._ahead) > STEP:
+            self._ahead = ahead
+        return at + self._ahead
+
+    def offloads(self) -> tuple[str, ...]:
+        """What the kernel gave us."""
+        return ()
+
+    def peer_statuses(self) -> tuple[PeerStatus, ...]:
+        """The other machines of the network."""
+        return ()
+
+    def warnings(self) -> tuple[str, ...]:
+        """What the operator should see to, one sentence each."""
+        ours = self.renewal.warnings if self.renewal is not None else ()
+        return (*ours, *self.host_warnings())
+
+    def relay_statuses(self) -> tuple[RelayStatus, ...]:
+        """Where they are met."""
+        return ()
+
+    def listening(self) -> tuple[str, ...]:
+        """Addresses served on."""
+        return ()
+
+    def door_counters(self) -> Counter[str]:
+        """Sums over the doors."""
+        return Counter()
+
+    def control_of(self, session: Session) -> tuple[str, str]:
+        """("up" or "down", TLS group of the last handshake)."""
+        return "down", ""
+
+    def inner_of(self, session: Session) -> tuple[str, ...]:
+        """Inner addresses of the client of this session."""
+        return ()
+
+    def local_of(self, path: Path) -> str:
+        """Our side of a path, for a person."""
+        return path.remote.local
+
+    def _session_status(self, session: Session) -> SessionStatus:
+        control, group = self.control_of(session)
+        counts = Counter(session.counts)
+        egress, reorder = session.outbound.egress, session.inbound.reorder
+        counts.update(
+            queued_bytes=egress.bytes,
+            dropped_queue=egress.codel_drops + egress.overflow_drops + egress.age_drops,
+            gaps=reorder.gaps,
+            late=reorder.late,
+            held_back=reorder.reordered,
+            rekeys=session.outbound.keys.turns,
+        )
+        return SessionStatus(
+            name=session.peer,
+            session=session.name.hex(),
+            since=self._dated(self._since.get(session.peer, self._started_at)),
+            inner=self.inner_of(session),
+            scheduler=session.outbound.scheduler.name,
+            epoch=session.outbound.keys.epoch,
+            control=control,
+            group=group,
+            paths=tuple(self._path_statuses(session)),
+            counters=dict(sorted(counts.items())),
+        )
+
+    def _path_statuses(self, session: Session) -> Iterable[PathStatus]:
+        paths = [path for path in session.paths.values() if path.state is not State.CLOSED]
+        total = sum(path.recent_bytes for path in paths) or 1.0
+        for path in paths:
+            yield PathStatus(
+                path=path.id,
+                uplink=path.uplink,
+                local=self.local_of(path),
+                seen_as=shown_address(path.seen_as) if path.seen_as else "",
+                remote=shown_address(path.remote),
+                state=path.state,
+                since=self._dated(path.since),
+                rtt=path.rtt.smoothed,
+                jitter=path.rtt.jitter,
+                loss=path.loss.rate(),
+                rate=path.window.rate(self.pump.now()),
+                mtu=path.mtu.proven,
+                share=path.recent_bytes / total,
+                sent_packets=path.sent_packets,
+                sent_bytes=path.sent_bytes,
+                received_packets=path.received_packets,
+                received_bytes=path.received_bytes,
+                resent_packets=path.resent_packets,
+            )
+
+    def happenings(self, after: int) -> list[Happening]:
+        """What happened since number `after`."""
+        return self.history.after(after)
+
+    def tell(self, kind: str, session: str, text: str) -> None:
+        """Add one line to the history."""
+        self.history.add(kind, session, text)
+
+    def told(self, event: Event) -> None:
+        """An event of the data plane, in words."""
+        match event:
+            case PathChanged():
+                way = f"path {event.path}" + (f" ({event.uplink})" if event.uplink else "")
+                more = f", {event.resent} packets sent again" if event.resent else ""
+                self.tell(f"path-{event.now}", event.session, f"{way} is {event.now}, was {event.was}{more}")
+            case PathMoved():
+                self.tell("path-moved", event.session, f"path {event.path} continues from another address")
+            case Rekeyed():
+                self.tell("rekeyed", event.session, f"the peer uses key epoch {event.epoch}")
+            case Forgotten():
+                self.tell("keys-forgotten", event.session, "its keys are too old: a new handshake is needed")
+                self.hang_up(event.session, "keys are too old")
+            case Overrun():
+                self.tell("session-gone", event.session, f"closed: {event.forged} forged packets")
+                self.hang_up(event.session, "too many forged packets")  # or the client would go on with ids of nobody
+
+    # -- touching ----------------------------------------------------------------------------------------------------
+
+    def sessions_named(self, name: str) -> list[Session]:
+        """
+        The session called `name`, or all for "".
+
+        :raises ConfigError: there is none.
+        """
+        if not name:
+            return list(self.tunnel.sessions.values())
+        session = self.tunnel.sessions.get(name)
+        if session is None:
+            known = ", ".join(sorted(self.tunnel.sessions)) or "none"
+            raise ConfigError(f"there is no session {name!r}; sessions are: {known}")
+        return [session]
+
+    def set_scheduler(self, name: str, session: str = "") -> str:
+        """Spread what this end sends in another way; the role passes it on to the peer."""
+        if name not in SCHEDULERS:
+            raise ConfigError(f"there is no scheduler {name!r}; choose one of {', '.join(SCHEDULERS)}")
+        chosen = self.sessions_named(session)
+        for each in chosen:
+            each.set_scheduler(name)
+            self.tell("scheduler", each.peer, f"scheduler is {name}")
+        return f"{len(chosen)} session(s) use {name}"
+
+    def cut_path(self, path: int, session: str = "") -> str:
+        """Close a path as if its uplink had gone."""
+        done, effects = 0, Effects()
+        for each in self.sessions_named(session):
+            if path in each.paths and each.paths[path].state is not State.CLOSED:
+                each.close_path(path, self.pump.now(), effects)
+                done += 1
+        self.pump.carry_out(effects)
+        if not done:
+            raise ConfigError(f"no session has an open path {path}")
+        return f"path {path} is closed"
+
+    def restore_path(self, path: int, session: str = "") -> str:
+        """Open a path again that `cut_path` closed."""
+        raise ConfigError("paths are opened by the client: ask there")
+
+    def rekey(self, session: str = "") -> str:
+        """New sending keys now."""
+        chosen = self.sessions_named(session)
+        for each in chosen:
+            each.rekey(self.pump.now())
+        return f"{len(chosen)} session(s) use a new key"
+
+    def drop_session(self, session: str) -> str:
+        """Forget a session; its client will connect again."""
+        (chosen,) = self.sessions_named(session)
+        self.tunnel.drop_session(chosen.peer)
+        self.tell("session-gone", chosen.peer, "dropped by the operator")
+        self.hang_up(chosen.peer, "dropped by the operator")
+        return f"session {session} is dropped"
+
+    def hang_up(self, session: str, reason: str) -> None:
+        """End the control link of a session that was closed: a new session begins with a new link."""
+
+    def trace(self, session: str, seconds: float, sink: Callable[[str], None]) -> Callable[[], None]:
+        """One line per datagram or run of session `session`, for `seconds`; call what is returned to stop sooner."""
+        ends_at = self.pump.now() + seconds
+        (chosen,) = self.sessions_named(session or next(iter(self.tunnel.sessions), ""))
+
+        def line(text: str) -> None:
+            if self.pump.now() > ends_at:
+                chosen.trace = None
+            else:
+                sink(text)
+
+        def stop() -> None:
+            chosen.trace = None
+
+        chosen.trace = line
+        return stop
+
+    def ping(self, peer: str, within: float) -> Deferred[Pong]:
+        """Where there are peers."""
+        raise ConfigError(NO_PEERS)
+
+    def netcheck(self) -> Deferred[NetcheckStatus]:
+        """Likewise."""
+        raise ConfigError(NO_PEERS)
+
+    def drain(self, seconds: float) -> str:
+        """Of a relay."""
+        raise ConfigError("only a relay can be drained")
+
+    def reload(self) -> str:
+        """Read again what may have changed on disk."""
+        return "nothing to reload"

@@ -1,0 +1,1 @@
+"""A relay: where peers meet."""

@@ -1,0 +1,172 @@
+"""The relay as `ops` sees it, and the office that takes in invitations where the CA is."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+from twisted.internet.defer import Deferred
+
+from morphnet import __version__
+from morphnet.config.roles import RelayConfig
+from morphnet.errors import ConfigError, Refused
+from morphnet.net.control_server import Caller
+from morphnet.net.pump import since_boot
+from morphnet.net.tls import Peer
+from morphnet.ops.history import History
+from morphnet.rendezvous.enrolment import Enrolment
+from morphnet.rendezvous.registry import Registry
+from morphnet.roles.certificates.renewal import Renewal
+from morphnet.roles.process.node import shown_address
+from morphnet.status import GuestStatus, Happening, NetcheckStatus, NodeStatus, Pong
+from morphnet.wire.batch import Endpoint
+from morphnet.wire.places import Place
+from morphnet.wire.signals import Hello, Joined, Renewed, Signal, Welcome
+
+DRAIN_SECONDS = 5.0  # that nodes have to go elsewhere, if the operator does not say
+
+
+def _no_sessions() -> NoReturn:
+    raise ConfigError("a relay has no sessions, paths or peers: ask one of its nodes")
+
+
+def _where(place: Place) -> str:
+    return shown_address(Endpoint(place.host, place.port))
+
+
+class RelayNode:
+    """A running relay."""
+
+    role = "relay"
+
+    def __init__(
+        self,
+        config: RelayConfig,
+        registry: Registry,
+        wall: Callable[[], float] = time.time,
+        now: Callable[[], float] = since_boot,
+    ) -> None:
+        self.config, self.registry = config, registry
+        self.name, self.state = config.name, "starting"
+        self.history = History(wall)
+        self.counters: Callable[[], dict[str, int]] = dict  # of the doors
+        self.serves: tuple[str, ...] = ()
+        self.troubles: tuple[str, ...] = ()  # since the start, for the operator
+        self.renewal: Renewal | None = None  # of the relay's certificate
+        self.read_again: Callable[[], None] = lambda: None  # certificates and revocations
+        self._wall, self._now = wall, now
+        self._started_at = now()
+
+    def status(self) -> NodeStatus:
+        """The whole relay, now."""
+        return NodeStatus(
+            role=self.role,
+            name=self.name,
+            version=__version__,
+            pid=os.getpid(),
+            started_at=self._wall() - (self._now() - self._started_at),
+            core="",
+            offloads=(),
+            listening=self.serves,
+            state=", ".join(filter(None, (self.state, self.registry.neighbours.state))),
+            sessions=(),
+            counters=dict(
+                sorted({**self.counters(), **self.registry.counts, **self.registry.neighbours.counters()}.items())
+            ),
+            warnings=self.warnings(),
+            guests=tuple(
+                GuestStatus(guest.name, _where(guest.line.observed), guest.sent, guest.received)
+                for guest in sorted(self.registry.guests, key=lambda guest: guest.name)
+            ),
+        )
+
+    def warnings(self) -> tuple[str, ...]:
+        """What the operator should see to."""
+        own = self.renewal.warnings if self.renewal is not None else ()
+        return (*own, *self.troubles, *self.registry.rivals.warnings(self._now()))
+
+    def happenings(self, after: int) -> list[Happening]:
+        """What happened since number `after`."""
+        return self.history.after(after)
+
+    def tell(self, kind: str, session: str, text: str) -> None:
+        """Add one line to the history."""
+        self.history.add(kind, session, text)
+
+    def drain(self, seconds: float = DRAIN_SECONDS) -> str:
+        """Ask every node to use another relay; those who register later are turned away."""
+        self.registry.drain(seconds, "the operator wants it empty")
+        self.state = "draining"
+        self.tell("drain", "", "every node was asked to use another relay")
+        return f"{len(self.registry.guests)} node(s) were asked to use another relay"
+
+    def reload(self) -> str:
+        """Read certificates and revocations again."""
+        self.read_again()
+        return "certificates and revocations are read again"
+
+    def set_scheduler(self, name: str, session: str = "") -> str:
+        """Not here."""
+        _no_sessions()
+
+    def cut_path(self, path: int, session: str = "") -> str:
+        """Not here."""
+        _no_sessions()
+
+    def restore_path(self, path: int, session: str = "") -> str:
+        """Not here."""
+        _no_sessions()
+
+    def rekey(self, session: str = "") -> str:
+        """Not here."""
+        _no_sessions()
+
+    def drop_session(self, session: str) -> str:
+        """Not here."""
+        _no_sessions()
+
+    def ping(self, peer: str, within: float) -> Deferred[Pong]:
+        """Not here."""
+        _no_sessions()
+
+    def netcheck(self) -> Deferred[NetcheckStatus]:
+        """Not here."""
+        _no_sessions()
+
+    def trace(self, session: str, seconds: float, sink: Callable[[str], None]) -> Callable[[], None]:
+        """Not here."""
+        _no_sessions()
+
+
+class EnrolmentOffice:
+    """Signs certificates, and carries no VPN."""
+
+    def __init__(self, enrolment: Enrolment, ca: str, node: RelayNode, own: str) -> None:
+        """:param own: HOST:PORT of the relay itself."""
+        self._enrolment, self._ca, self._node, self._own = enrolment, ca, node, (own,)
+
+    async def hello(self, caller: Caller, hello: Hello) -> Welcome:
+        """:raises Refused: always."""
+        raise Refused("this is a relay, which carries no VPN: remove `server` from the configuration")
+
+    def welcomed(self, caller: Caller, hello: Hello) -> None:
+        """Nobody is."""
+
+    def signal(self, caller: Caller, signal: Signal) -> None:
+        """Nobody was welcomed."""
+
+    def gone(self, caller: Caller, reason: str) -> None:
+        """Nobody was welcomed."""
+
+    async def join(self, invitation: Peer, csr: str) -> Joined:
+        """Have the first certificate of a machine signed, and tell it where machines meet."""
+        certificate, config = await self._enrolment.join(invitation, csr), self._node.config
+        self._node.tell("joined", invitation.name, "an invitation was used")
+        networks = tuple(pool for pool in (config.pool4, config.pool6) if pool)
+        return Joined(certificate, self._ca, config.announce or self._own, networks, vpn=False)
+
+    async def renew(self, present: Peer, csr: str) -> Renewed:
+        """Have the next certificate of a machine or relay signed."""
+        return Renewed(await self._enrolment.renew(present, csr), self._ca)

@@ -1,0 +1,1 @@
+"""A server: the sessions of its clients."""

@@ -1,0 +1,37 @@
+"""Two of us on one machine."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.errors import HostError
+from morphnet.host.bases import FIRST, MOST, STEP, Base
+
+
+class BaseTests(SynchronousTestCase):
+    def test_two(self) -> None:
+        """Each has its own, also beside what another left that was killed; what is let go is free again."""
+        first = Base()
+        self.addCleanup(first.let_go)
+        second = Base({first.number + 3})
+        self.assertNotEqual(second.number, first.number)
+        free = second.number
+        second.let_go()
+        avoiding = Base({free})
+        self.addCleanup(avoiding.let_go)
+        self.assertNotIn(avoiding.number, (first.number, free))
+        again = Base()
+        self.addCleanup(again.let_go)
+        self.assertEqual(again.number, free)
+
+    def test_all_taken(self) -> None:
+        """There is an end to it; what another left is taken when there is nothing else."""
+        held: list[Base] = []
+
+        def take_all() -> None:
+            while True:
+                held.append(Base(range(FIRST, FIRST + STEP * MOST)))
+                self.addCleanup(held[-1].let_go)
+
+        self.assertRaises(HostError, take_all)
+        self.assertEqual(len({each.number for each in held}), len(held))

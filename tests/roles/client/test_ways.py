@@ -1,0 +1,113 @@
+"""From where to where each uplink's path leads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.host.uplinks import Uplink
+from morphnet.roles.client.node import _server_hosts
+from morphnet.roles.client.ways import Ways
+from morphnet.tunnel.path import State
+from morphnet.wire.batch import Endpoint
+
+FOUR, SIX, OTHER = Endpoint("203.0.113.1", 8000), Endpoint("2001:db8::1", 8000), Endpoint("192.0.2.1", 8000)
+WAN = Uplink("wan", 2, True, ("192.168.1.2", "10.0.0.2"), ("2001:db8:1::2",), "192.168.1.1", "fe80::1", 1500, 100)
+
+
+class EndsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.known: dict[tuple[str, str], str] = {}  # (device, host) -> what it is sent from
+
+    def ends(self, uplink: Uplink, *servers: Endpoint) -> tuple[str, Endpoint] | None:
+        """The two ends of its path."""
+
+        def source(device: str, host: str) -> str:
+            return self.known.get((device, host), "")
+
+        ways = Ways(cast(Any, Clock()), cast(Any, None), lambda kind, text: None, source)
+        ways._servers = servers
+        return ways._ends(uplink)
+
+    def test_source(self) -> None:
+        """It is taken from the address that the route to the server is sent from, not from the first."""
+        self.known = {("wan", FOUR.host): "10.0.0.2"}
+        self.assertEqual(self.ends(WAN, FOUR), ("10.0.0.2", FOUR))
+
+    def test_way(self) -> None:
+        """The first of the server's addresses that there is a way to; without any, the first of a family we have."""
+        self.known = {("wan", OTHER.host): "192.168.1.2"}
+        self.assertEqual(self.ends(WAN, SIX, FOUR, OTHER), ("192.168.1.2", OTHER))
+        self.known = {}
+        self.assertEqual(self.ends(WAN, SIX, FOUR), ("2001:db8:1::2", SIX))
+
+    def test_one_family(self) -> None:
+        """An uplink of one family goes to the server's address of that family, or nowhere."""
+        only4, only6 = (
+            Uplink("x", 3, True, four, six, None, None, 1500, 0) for four, six in ((("10.0.0.2",), ()), ((), ("::2",)))
+        )
+        self.assertEqual(self.ends(only4, SIX, FOUR), ("10.0.0.2", FOUR))
+        self.assertEqual(self.ends(only6, FOUR, SIX), ("::2", SIX))
+        self.assertIsNone(self.ends(only6, FOUR))
+
+
+class SeekTests(SynchronousTestCase):
+    """A path that nothing ever came back on; sockets and sessions are left out."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.path = SimpleNamespace(state=State.PROBING, since=0.0, moved_at=float("-inf"), remote=SIX)
+        pump = SimpleNamespace(now=self.clock.seconds)
+        self.ways = Ways(cast(Any, self.clock), cast(Any, pump), lambda kind, text: None, lambda device, host: "")
+        self.ways._settle = self.settle  # type: ignore[method-assign]
+        self.ways.session = cast(Any, SimpleNamespace(paths={0: self.path}))
+        self.ways._ways["wan"] = cast(Any, SimpleNamespace(path=0))
+        self.ways._servers, self.ways._uplinks = (SIX, FOUR), [WAN]
+
+    def settle(self) -> None:
+        ends = self.ways._ends(WAN)
+        if ends is not None and ends[1] != self.path.remote:
+            self.path.remote, self.path.moved_at = ends[1], self.clock.seconds()
+
+    def seek(self, seconds: int) -> Endpoint:
+        """Where the path leads after that time."""
+        for _ in range(seconds):
+            self.clock.advance(1.0)
+            self.ways.seek()
+        return cast(Endpoint, self.path.remote)
+
+    def test_each_once(self) -> None:
+        """It goes to each other address of the server once, and stays at the first when none answers."""
+        self.assertEqual([self.seek(2), self.seek(1), self.seek(2), self.seek(1)], [SIX, FOUR, FOUR, SIX])
+        self.assertEqual(self.seek(60), SIX)
+
+    def test_answered(self) -> None:
+        """Where something came back it stays, also when it falls silent later, or the same things are told again."""
+        self.seek(4)
+        for state in (State.ACTIVE, State.SILENT):
+            self.path.state = state
+            self.assertEqual(self.seek(60), FOUR)
+        self.ways.serve(cast(Any, self.ways.session), [SIX, FOUR])
+        self.ways.uplinks_are([WAN])
+        self.assertEqual(self.path.remote, FOUR)
+
+    def test_begun_anew(self) -> None:
+        """With another uplink, or other addresses of the server, it begins anew."""
+        self.seek(4)
+        self.ways.uplinks_are([replace(WAN, mtu=1400)])
+        self.assertEqual(self.path.remote, SIX)
+        self.seek(4)
+        self.ways.serve(cast(Any, self.ways.session), [SIX, FOUR, OTHER])
+        self.assertEqual(self.path.remote, SIX)
+
+
+class ServerHostsTests(SynchronousTestCase):
+    def test_order(self) -> None:
+        """Where the server answered, what it says of itself, where it was: at most eight."""
+        told = ["::1", "0.0.0.0", "224.0.0.1", SIX.host, FOUR.host]
+        self.assertEqual(_server_hosts(FOUR.host, told, [OTHER.host]), (FOUR.host, SIX.host, OTHER.host))
+        self.assertEqual(len(_server_hosts(FOUR.host, [f"192.0.2.{n}" for n in range(20)], ())), 8)

@@ -1,0 +1,390 @@
+"""What a server answers to `hello`, on a data plane of its own and a store in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path as FilePath
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.config.roles import ServerConfig
+from morphnet.errors import HostError, Refused
+from morphnet.net.control_server import Caller, RefusedForNow
+from morphnet.net.pump import Pump
+from morphnet.pki.authority import Description
+from morphnet.rendezvous.enrolment import Enrolment
+from morphnet.rendezvous.rivals import CLONED, FIRST
+from morphnet.roles.certificates.revoked import Revoked
+from morphnet.roles.certificates.spreading import Spreading
+from morphnet.roles.server.node import ServerNode
+from morphnet.store.base import Lease
+from morphnet.store.memory import MemoryStore
+from morphnet.tunnel.path import Path
+from morphnet.tunnel.tunnel import Tunnel
+from morphnet.wire.batch import Endpoint
+from morphnet.wire.frames import MAX_EPOCH
+from morphnet.wire.revoking import BEFORE, Listing, Revocations
+from morphnet.wire.signals import Hello, Notice, Signal, Welcome
+from tests.fakes_pki import NOW, an_authority
+
+
+class FakeCaller:
+    """A client on the line."""
+
+    group, host, local = "X25519MLKEM768", "198.51.100.7", "192.0.2.1"
+
+    def __init__(self, name: str = "laptop", serial: str = "01", not_after: float = 2e9) -> None:
+        self.peer = Description(name, "client", serial, 0.0, not_after)
+        self.name, self.serial, self.not_after = name, serial, not_after
+        self.closed = ""
+        self.asked = 0  # for a sign of life
+        self.said: list[Signal] = []
+        self.told: list[Listing] = []
+
+    def prove(self, within: float) -> None:
+        """See Caller."""
+        self.asked += 1
+
+    def send(self, signal: Signal) -> None:
+        """See Caller."""
+        self.said.append(signal)
+
+    def export(self, context: bytes) -> bytes:
+        """See Caller."""
+        return bytes(64)
+
+    def tell(self, message: Listing) -> None:
+        """See Caller."""
+        self.told.append(message)
+
+    def close(self, reason: str = "") -> None:
+        """See Caller."""
+        self.closed = reason
+
+    def finish(self, last: Signal, reason: str) -> None:
+        """See Caller."""
+        self.closed = reason
+
+
+class SlowStore(MemoryStore):
+    """Answers when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[tuple[Deferred[Lease], Lease]] = []
+
+    def lease(self, name: str, pool4: str, pool6: str, fresh_session: bytes) -> Deferred[Lease]:
+        answer: Deferred[Lease] = Deferred()
+        super().lease(name, pool4, pool6, fresh_session).addCallback(lambda it: self.waiting.append((answer, it)))
+        return answer
+
+    def answer(self) -> None:
+        """The oldest question."""
+        deferred, lease = self.waiting.pop(0)
+        deferred.callback(lease)
+
+
+class Server:
+    """One process; the store outlives it."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._drawn = 0
+        self.clock = Clock()
+        self.pump = Pump(self.clock, Tunnel(server=True, entropy=self.draw), self.clock.seconds, lambda event: None)
+        self.node = ServerNode(ServerConfig(name="gw"), self.pump, store, cast(Enrolment, None), self.draw)
+
+    def draw(self, count: int) -> bytes:
+        """Bytes that were not drawn before, whatever part of them one looks at."""
+        self._drawn += 1
+        return self._drawn.to_bytes(count, "little")
+
+    def asked(self, hello: Hello, caller: FakeCaller | None = None) -> Deferred[Welcome]:
+        """What comes of a hello."""
+        return Deferred.fromCoroutine(cast(Any, self.node.hello(cast(Caller, caller or FakeCaller()), hello)))
+
+
+class HelloTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.store = MemoryStore()
+        self.server = Server(self.store)
+
+    def welcome(self, welcome: Welcome | None = None, epoch: int | None = None) -> Welcome:
+        """The answer to a client that was welcomed with `welcome` last, and has come to `epoch` since."""
+        came_to = epoch if epoch is not None else welcome.epoch if welcome else 0
+        hello = Hello(name="laptop", session=welcome.session if welcome else "", epoch=came_to)
+        return self.successResultOf(self.server.asked(hello))
+
+    def test_resumed(self) -> None:
+        """A client that comes again goes on where it was; its next keys are above every epoch that was used."""
+        first = self.welcome()
+        second = self.welcome(first, first.epoch + 5)
+        self.assertEqual((first.resumed, second.resumed), (False, True))
+        self.assertEqual((first.session, first.inner4), (second.session, second.inner4))
+        self.assertGreater(second.epoch, first.epoch + 5)
+
+    def test_repair(self) -> None:
+        """Both say how long they wait for what is sent again; with a client of before neither sends again nor waits."""
+        for theirs, expected in ((250.0, (0.25, 0.25)), (100.0, (0.1, 0.25)), (0.0, (0.0, 0.0))):
+            welcome = self.successResultOf(self.server.asked(Hello(name="laptop", reorder_tcp_ms=theirs)))
+            session = self.server.node.tunnel.sessions["laptop"]
+            self.assertEqual(welcome.reorder_tcp_ms, 250.0)
+            self.assertEqual((session.outbound.patience.tcp, session.inbound.patience.tcp), expected)
+
+    def test_addresses(self) -> None:
+        """A client is told where the data plane is, so that an uplink of the other family finds it too."""
+        self.server.node.addresses = lambda: ["192.0.2.1", "2001:db8::1"]
+        self.assertEqual(self.welcome().addresses, ("192.0.2.1", "2001:db8::1"))
+
+    def test_restarted(self) -> None:
+        """A new process knows the client's name and addresses, and says that it is new."""
+        first = self.welcome()
+        self.server = Server(self.store)
+        second = self.welcome(first)
+        self.assertFalse(second.resumed)
+        self.assertEqual((first.session, first.inner4, first.inner6), (second.session, second.inner4, second.inner6))
+        self.assertTrue(self.welcome(second).resumed)
+
+    def test_welcome_lost(self) -> None:
+        """The first welcome of a new process never arrived: the second says again that it is new."""
+        first = self.welcome()
+        self.server = Server(self.store)
+        self.welcome(first)  # the client does not hear it
+        before = self.server.node.tunnel.sessions["laptop"]
+        third = self.welcome(first)
+        self.assertFalse(third.resumed)
+        self.assertIsNot(self.server.node.tunnel.sessions["laptop"], before)
+        self.assertTrue(self.welcome(third).resumed)
+
+    def test_welcome_lost_after_drop(self) -> None:
+        """The same when it was no new process that forgot the session, but an operator."""
+        first = self.welcome()
+        self.server.node.tunnel.drop_session("laptop")
+        self.welcome(first)  # the client does not hear it
+        self.assertFalse(self.welcome(first).resumed)
+
+    def test_later_welcome_lost(self) -> None:
+        """A client that knows the process resumes, though it missed some of its welcomes."""
+        first = self.welcome()
+        for _ in range(3):
+            self.welcome(first)  # the client does not hear them
+        self.assertTrue(self.welcome(first).resumed)
+
+    def test_epochs_begin_anew(self) -> None:
+        """When the epochs are used up they begin from below, and the client still resumes."""
+        first = self.welcome(None, MAX_EPOCH // 2 - 200)
+        second = self.welcome(first)
+        self.assertLess(second.epoch, first.epoch)
+        self.assertTrue(self.welcome(second).resumed)
+
+    def test_dropped_meanwhile(self) -> None:
+        """A session that is dropped while the store is asked is begun anew."""
+        first = self.welcome()
+        self.server.node.store = store = SlowStore()
+        asked = self.server.asked(Hello(name="laptop", session=first.session, epoch=first.epoch))
+        self.server.node.tunnel.drop_session("laptop")
+        store.answer()
+        self.assertFalse(self.successResultOf(asked).resumed)
+        self.assertIn("laptop", self.server.node.tunnel.sessions)
+
+
+class FullStore(MemoryStore):
+    """Its disk may be full."""
+
+    full = False
+
+    def add_traffic(self, name: str, sent: int, received: int) -> Deferred[None]:
+        if self.full:
+            return fail(HostError("the database: disk is full"))
+        return super().add_traffic(name, sent, received)
+
+
+class AccountTests(SynchronousTestCase):
+    """What each client has sent and received is written once, whatever becomes of its session."""
+
+    def setUp(self) -> None:
+        self.store = FullStore()
+        self.server = Server(self.store)
+
+    def begin(self) -> None:
+        """A session of the laptop, in place of the one there may be."""
+        self.successResultOf(self.server.asked(Hello(name="laptop", session="", epoch=0)))
+
+    def carry(self, sent: int, received: int) -> None:
+        """So much more on its path."""
+        session = self.server.node.tunnel.sessions["laptop"]
+        path = session.paths.setdefault(0, Path(0, 0, Endpoint("198.51.100.7", 4000), 1440, 0.0))
+        path.sent_bytes += sent
+        path.received_bytes += received
+
+    def written(self) -> tuple[int, int] | None:
+        """What the store has of it, after another write."""
+        self.server.node.account()
+        return self.successResultOf(self.store.traffic()).get("laptop")
+
+    def test_full_disk(self) -> None:
+        """What cannot be written is owed until it can; nobody else is the worse for it."""
+        self.begin()
+        self.store.full = True
+        for _ in range(3):
+            self.carry(10, 1)
+            self.assertIsNone(self.written())
+        self.store.full = False
+        self.carry(1, 0)
+        self.assertEqual((self.written(), self.written()), ((31, 3), (31, 3)))
+
+    def test_going_on(self) -> None:
+        """Each write adds what came since the one before."""
+        self.begin()
+        self.assertIsNone(self.written())
+        self.carry(10, 1)
+        self.assertEqual(self.written(), (10, 1))
+        self.carry(5, 0)
+        self.assertEqual((self.written(), self.written()), ((15, 1), (15, 1)))
+
+    def test_ended(self) -> None:
+        """What a session carried between the last write and its end is written with the next."""
+        for end in (self.begin, lambda: self.server.node.tunnel.drop_session("laptop")):
+            self.begin()
+            before = self.written() or (0, 0)
+            self.carry(100, 10)
+            end()
+            self.assertEqual(self.written(), (before[0] + 100, before[1] + 10))
+        self.begin()
+        self.carry(1, 1)
+        self.assertEqual(self.written(), (201, 21))
+
+
+class CloneTests(SynchronousTestCase):
+    """Two processes with one certificate."""
+
+    def setUp(self) -> None:
+        self.server = Server(MemoryStore())
+        self.first = FakeCaller()
+        self.successResultOf(self.server.asked(Hello(name="laptop", instance="1" * 16), self.first))
+
+    def turned(self, instance: str = "2" * 16) -> RefusedForNow:
+        """Why another one is turned away."""
+        failure = self.failureResultOf(self.server.asked(Hello(name="laptop", instance=instance)), RefusedForNow)
+        return cast(RefusedForNow, failure.value)
+
+    def texts(self) -> list[str]:
+        """What was told of it."""
+        return [each.text for each in self.server.node.happenings(0) if each.kind == "rival"]
+
+    def test_one_stays(self) -> None:
+        """The one that is there is asked for a sign of life and stays; the other one is told to come again."""
+        self.assertEqual((self.turned().reason, self.turned().reason), (FIRST, CLONED))
+        self.assertEqual((self.first.closed, self.first.asked), ("", 2))
+        self.assertEqual(len(self.server.node.tunnel.sessions), 1)
+
+    def test_everybody_knows(self) -> None:
+        """Both machines and the server's operator read why, in history and status; not with every try."""
+        for _ in range(5):
+            self.turned()
+        self.assertEqual(self.first.said, [Notice(CLONED)])
+        self.assertEqual(self.texts(), [f"turned away: {CLONED}"])
+        self.assertIn("two machines use the certificate of laptop", self.server.node.warnings()[0])
+
+    def test_other_gone(self) -> None:
+        """When the first one is gone the other one is let in, and is the one that stays."""
+        self.turned()
+        self.turned()
+        self.server.node.gone(cast(Caller, self.first), "connection lost")
+        second = FakeCaller()
+        self.successResultOf(self.server.asked(Hello(name="laptop", instance="2" * 16), second))
+        self.assertEqual(self.server.node.warnings(), ())
+        self.assertEqual(self.turned("1" * 16).reason, FIRST)
+        self.assertEqual(second.closed, "")
+
+    def test_same_process(self) -> None:
+        """The same process by another link takes over at once, and so does a node of before, which does not say."""
+        for instance in ("1" * 16, "", "3" * 16):
+            self.successResultOf(self.server.asked(Hello(name="laptop", instance=instance)))
+        self.assertIn("taken over", self.first.closed)
+        self.assertEqual(self.texts(), [])
+
+
+class CertificateTests(SynchronousTestCase):
+    """A session lasts no longer than the certificate that began it."""
+
+    def setUp(self) -> None:
+        self.server = Server(MemoryStore())
+        self.node, self.now = self.server.node, 1000.0
+        self.patch(self.node, "_wall", lambda: self.now)
+        self.authority = an_authority()
+        revoked = Revoked(lambda: [self.authority.certificate], FilePath(self.mktemp()))
+        self.node.spreading = Spreading(revoked, self.server.clock, self.node.listed)
+
+    def come(self, serial: str = "01", not_after: float = 2000.0, revocations: int = 0) -> FakeCaller:
+        """A client that was welcomed."""
+        caller = FakeCaller(serial=serial, not_after=not_after)
+        hello = Hello(name="laptop", revocations=revocations)
+        self.successResultOf(Deferred.fromCoroutine(cast(Any, self.node.hello(cast(Caller, caller), hello))))
+        self.node.welcomed(cast(Caller, caller), hello)
+        return caller
+
+    def look(self, now: float) -> bool:
+        """Whether there is a session, after a look at that time."""
+        self.now = now
+        self.node.expire()
+        return "laptop" in self.node.tunnel.sessions
+
+    def test_expired(self) -> None:
+        """At its end the session is closed, with a control link and without one."""
+        for here in (True, False):
+            caller = self.come()
+            if not here:
+                self.node.gone(cast(Caller, caller), "lost")
+            self.assertEqual((self.look(1989), caller.closed), (True, ""))
+            self.assertEqual((self.look(1999), self.look(2000)), (True, False))
+            self.now = 1000.0
+
+    def test_asked_for_the_next(self) -> None:
+        """A client is asked to come again before the end, once; with a later certificate nothing is closed."""
+        first = self.come()
+        self.look(1991)
+        self.assertIn("come with the next one", first.closed)
+        same = self.come()  # it has no other
+        self.look(1992)
+        self.assertEqual(same.closed, "")
+        renewed = self.come("02", 9000.0)
+        self.assertEqual((self.look(2001), renewed.closed), (True, ""))
+
+    def test_clock_was_wrong(self) -> None:
+        """A clock that goes back closes nothing; one that goes forward closes what has expired by it."""
+        self.come()
+        self.assertEqual((self.look(-1e6), self.look(1990), self.look(1e6)), (True, True, False))
+
+    def test_listed(self) -> None:
+        """Who is in a list is cut off at once, whether the records know of it or not, and is let in no more."""
+        caller, signed = self.come(), self.authority.revocations({"1"}, now=NOW)
+        other = FakeCaller(serial="1")
+        assert self.node.spreading is not None
+        caller.peer = other.peer
+        self.node._shown["laptop"] = other.peer
+        self.node.spreading.publish(signed)
+        self.assertEqual((caller.closed, self.look(1000)), ("certificate revoked", False))
+        asked = Deferred.fromCoroutine(cast(Any, self.node.hello(cast(Caller, other), Hello(name="laptop"))))
+        self.failureResultOf(asked, Refused)
+
+    def test_told(self) -> None:
+        """A client is told the list after its welcome, and each later one; a client of before is told nothing."""
+        assert self.node.spreading is not None
+        first, second = (self.authority.revocations({"1f"}, now=NOW + turn) for turn in (0, 1))
+        self.node.spreading.publish(first)
+        old, new = self.come("01", revocations=BEFORE), self.come("02")
+        self.node.spreading.publish(second)
+        self.assertEqual((old.told, new.told), ([], [Revocations(first.pem), Revocations(second.pem)]))
+        self.node.gone(cast(Caller, new), "lost")
+        self.node.spreading.publish(self.authority.revocations({"1f"}, now=NOW + 2))
+        self.assertEqual(len(new.told), 2)
+
+    def test_brings(self) -> None:
+        """A client may bring a list: a server whose records were lost learns from it."""
+        assert self.node.spreading is not None
+        caller = self.come()
+        signed = self.authority.revocations({"1f"}, now=NOW)
+        self.node.signal(cast(Caller, caller), Revocations(signed.pem))
+        self.assertEqual(self.node.spreading.revoked.serials, {"1f"})
