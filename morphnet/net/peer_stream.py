@@ -7,7 +7,7 @@ Source: docs/protocol section 12.
 from __future__ import annotations
 
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IProtocolFactory
@@ -90,15 +90,21 @@ class StreamPort:
     All streams, those that peers open and our own.
 
     :param tls: knows who may call.
-    :param first: number of the first stream among all doors.
+    :param number: gives each stream its number, among all doors.
     """
 
     def __init__(
-        self, tls: PeersTls, listener: Listener, reactor: Any, first: int, limits: Limits = LIMITS, pq: str = "require"
+        self,
+        tls: PeersTls,
+        listener: Listener,
+        reactor: Any,
+        number: Callable[[], int],
+        limits: Limits = LIMITS,
+        pq: str = "require",
     ) -> None:
         self.complaints = Complaints(reactor.seconds)
         self.streams: dict[Socket, PeerStream | None] = {}  # None: not opened yet
-        self._listener, self._reactor, self._next = listener, reactor, first
+        self._listener, self._reactor, self._number = listener, reactor, number
         self._limits, self._pq = limits, pq
         self._limiter = SourceLimiter(limits.rate, limits.burst, limits.sources)
         self._lobby: Lobby[Socket] = Lobby(limits.half_open, limits.half_open_per_source)
@@ -171,8 +177,7 @@ class StreamPort:
         except Refused as refused:
             socket.drop(refused.reason)
             return
-        stream = self.streams[socket] = PeerStream(self._next, peer.name, socket)
-        self._next += 1
+        stream = self.streams[socket] = PeerStream(self._number(), peer.name, socket)
         self._listener.opened(stream)
 
     def text(self, socket: Socket, text: bytes) -> None:

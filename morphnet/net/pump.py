@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from morphnet.tunnel.carrier import PLAIN, Carrier
 from morphnet.tunnel.events import Effects, Event
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Arrival, Departure
@@ -27,7 +29,11 @@ def since_boot() -> float:
 
 
 class DatagramDoor(Protocol):
-    """What the pump needs of a UDP socket."""
+    """What the pump needs of what carries datagrams: a UDP socket, a line to a relay, a stream."""
+
+    @property
+    def number(self) -> int:
+        "Its name in every Arrival and Departure, from `Pump.new_number`."
 
     def send(self, departures: Sequence[Departure]) -> None:
         "Send, or count why not."
@@ -52,13 +58,53 @@ class Pump:
     ) -> None:
         self.tunnel = tunnel
         self.now = now
-        self.doors: dict[int, DatagramDoor] = {}
         self.tun: PacketDoor | None = None
         self.no_door = 0  # datagrams for a socket that is gone, since start
         self._clock, self._told = clock, told
+        self._doors: dict[int, DatagramDoor] = {}
+        self._numbers = count()
         self._timer: IDelayedCall | None = None
         self._timer_at = float("inf")  # on `now`
         self._stopped = False
+
+    # -- doors ---------------------------------------------------------------------------------------------------------
+
+    def new_number(self) -> int:
+        """For a door to be: one that no door has had."""
+        return next(self._numbers)
+
+    def attach(self, door: DatagramDoor, carrier: Carrier = PLAIN) -> None:
+        """
+        Datagrams may leave by this door from now on.
+
+        :param carrier: what is known of what carries them.
+        """
+        self._doors[door.number] = door
+        if carrier is not PLAIN:
+            self.tunnel.carriers[door.number] = carrier
+
+    def describe(self, number: int, carrier: Carrier) -> None:
+        """More is known of what carries the datagrams of an attached door: its paths have that rank from now on."""
+        self.tunnel.carriers[number] = carrier
+        for session in self.tunnel.sessions.values():
+            for path in session.paths.values():
+                if path.door == number:
+                    path.rank = carrier.rank
+
+    def detach(self, number: int) -> None:
+        """That door is closed, or will be: what would leave by it is counted and dropped. Harmless when it is none."""
+        self._doors.pop(number, None)
+        self.tunnel.carriers.pop(number, None)
+
+    def door(self, number: int) -> DatagramDoor | None:
+        """The one of that number, while it is attached."""
+        return self._doors.get(number)
+
+    def carrier(self, number: int) -> Carrier:
+        """What is known of a door; PLAIN for one that is gone."""
+        return self.tunnel.carriers.get(number, PLAIN)
+
+    # -- batches -------------------------------------------------------------------------------------------------------
 
     def from_tun(self, packets: Sequence[memoryview]) -> None:
         """A batch from inside."""
@@ -84,7 +130,7 @@ class Pump:
         for departure in effects.sends:
             by_door.setdefault(departure.door, []).append(departure)
         for number, departures in by_door.items():
-            door = self.doors.get(number)
+            door = self._doors.get(number)
             if door is None:
                 self.no_door += len(departures)
             else:

@@ -77,8 +77,8 @@ class ServerService(RoleService):
         self._know_revocations(node, identity, records)
         sink.node = node
         self._open_tun(node)
-        for number, host in enumerate(config.listen):
-            self._open_udp(number, host, node)
+        for host in config.listen:
+            self._open_udp(host, node)
         scan = UplinkScan(excluded=(config.tun,))
         node.addresses = partial(served_addresses, scan, [door.host for door in node.doors])
         tls = ServerTls(identity, node.is_revoked, config.knock)
@@ -150,7 +150,8 @@ class ServerService(RoleService):
         )
         self.watch_host(node, tun.name, [pool for pool in (config.pool4, config.pool6) if pool])
 
-    def _open_udp(self, number: int, host: str, node: ServerNode) -> None:
+    def _open_udp(self, host: str, node: ServerNode) -> None:
+        number = self._pump.new_number()
         door = UdpDoor(reactor, number, self._pump.from_door, host=host, port=self.config.data_port)
         try:
             door.open()
@@ -159,7 +160,7 @@ class ServerService(RoleService):
                 return
             raise
         node.doors.append(door)
-        self._pump.doors[number] = door
+        self._pump.attach(door)
 
     def _listen(self, host: str) -> None:
         optional = host == "::" and len(self.config.listen) > 1

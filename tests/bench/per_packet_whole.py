@@ -53,7 +53,8 @@ class Whole(DatagramProtocol):
         self.opened = 0  # packets that were opened and written
         self._client = number == 1
         self._pump = Pump(reactor, ends()[number - 1], time.monotonic, lambda event: None)
-        self._pump.doors[0] = self
+        self.number = self._pump.new_number()
+        self._pump.attach(self)
         self._pump.tun = self
 
     def startProtocol(self) -> None:
@@ -62,7 +63,7 @@ class Whole(DatagramProtocol):
         effects, now = Effects(), time.monotonic()
         session = self._pump.tunnel.sessions["gateway"]
         session.greet(now, effects)
-        session.open_path(0, Endpoint(self._peer, self._port), "e1", now, effects)
+        session.open_path(self.number, Endpoint(self._peer, self._port), "e1", now, effects)
         self._pump.carry_out(effects)
         self._pump.tunnel.poke(session, now)
 
@@ -71,7 +72,7 @@ class Whole(DatagramProtocol):
         self._pump.from_tun([memoryview(_EMPTY + packet)])
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
-        self._pump.from_door([Arrival(0, Endpoint(addr[0], addr[1]), memoryview(datagram), len(datagram))])
+        self._pump.from_door([Arrival(self.number, Endpoint(addr[0], addr[1]), memoryview(datagram), len(datagram))])
 
     def send(self, departures: Sequence[Departure]) -> None:
         """Each datagram on its own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Any, cast
 
 from hypothesis import HealthCheck, given, settings
@@ -84,7 +85,7 @@ class StreamTestCase(SynchronousTestCase):
     def port(self, identity: Identity, listener: FakeListener, limits: Limits = MANY) -> StreamPort:
         """One end."""
         tls = PeersTls(identity, self.known.__contains__, lambda peer: peer.serial in self.revoked)
-        return StreamPort(tls, listener, self.net, 100, limits)
+        return StreamPort(tls, listener, self.net, count(100).__next__, limits)
 
     def serve(self, limits: Limits = MANY) -> None:
         """Bert anew, with other limits."""

@@ -1,14 +1,18 @@
-"""The pump's timer, and the clock that the data plane lives by."""
+"""The pump's doors, its timer, and the clock that the data plane lives by."""
 
 from __future__ import annotations
 
+import random
 import time
+from collections.abc import Sequence
 from typing import cast
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.config.roles import Tuning
 from morphnet.net.pump import LONGEST, Pump, since_boot
+from morphnet.tunnel.carrier import PLAIN, RELAYED, STREAM, Carrier
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.lateness import Lateness
 from morphnet.tunnel.tunnel import Tunnel
@@ -33,6 +37,83 @@ class FakeTunnel:
         if self.due is not None and self.due <= now:
             self.due = None
         return Effects()
+
+
+class FakeDoor:
+    """Keeps what it is to send."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.sent: list[Departure] = []
+
+    def send(self, departures: Sequence[Departure]) -> None:
+        """See DatagramDoor."""
+        self.sent += departures
+
+
+class DoorTests(SynchronousTestCase):
+    """Where datagrams leave, and what is known of what carries them."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.tunnel = Tunnel(server=False, entropy=random.Random(7).randbytes)
+        self.pump = Pump(self.clock, self.tunnel, self.clock.seconds, lambda event: None)
+        self.addCleanup(self.pump.stop)
+
+    def attach(self, carrier: Carrier = PLAIN) -> FakeDoor:
+        """One more door."""
+        door = FakeDoor(self.pump.new_number())
+        self.pump.attach(door, carrier)
+        return door
+
+    def send(self, number: int) -> Departure:
+        """The data plane has something to send by that door."""
+        departure = Departure(number, Endpoint("192.0.2.1", 1), b"x", 1)
+        self.pump.carry_out(Effects(sends=[departure]))
+        return departure
+
+    def test_numbers(self) -> None:
+        """No two doors ever have the same number, though one is gone."""
+        first = self.attach()
+        self.pump.detach(first.number)
+        self.assertNotEqual(self.attach().number, first.number)
+
+    def test_leaves_by_its_door(self) -> None:
+        """What names a door leaves by it and by no other."""
+        one, other = self.attach(), self.attach()
+        departure = self.send(other.number)
+        self.assertEqual((one.sent, other.sent, self.pump.no_door), ([], [departure], 0))
+
+    def test_gone(self) -> None:
+        """What would leave by a door that is gone is counted, and nothing is known of the door any more."""
+        door = self.attach(Carrier(STREAM, "tcp"))
+        self.assertEqual((self.pump.door(door.number), self.pump.carrier(door.number).name), (door, "tcp"))
+        self.pump.detach(door.number)
+        self.send(door.number)
+        self.assertEqual((door.sent, self.pump.no_door), ([], 1))
+        self.assertEqual((self.pump.door(door.number), self.pump.carrier(door.number)), (None, PLAIN))
+        self.assertEqual(self.tunnel.carriers, {})
+        self.pump.detach(door.number)  # harmless
+
+    def test_plain(self) -> None:
+        """Of a plain door the data plane knows nothing, so that no two of them are taken for the same network."""
+        door = self.attach()
+        self.assertEqual(self.tunnel.carriers, {})
+        self.assertIs(self.pump.carrier(door.number), PLAIN)
+
+    def test_describe(self) -> None:
+        """A door whose rank changes takes its paths with it, and those of other doors stay as they are."""
+        near, far = self.attach(Carrier(RELAYED, "near")), self.attach(Carrier(RELAYED + 1, "far"))
+        session = self.tunnel.add_session("bert", b"n" * 16, Tuning(), [])
+        session.install(b"a" * 32, b"b" * 32, 1, 0.0)
+        ids = self.tunnel.issue_ids(session, 4)
+        session.add_spares(ids)
+        for door in (near, far):
+            session.open_path(door.number, Endpoint("bert", 0), "relay", 0.0, Effects())
+        self.assertEqual([path.rank for path in session.paths.values()], [RELAYED, RELAYED + 1])
+        self.pump.describe(far.number, Carrier(RELAYED + 5, "far"))
+        self.assertEqual([path.rank for path in session.paths.values()], [RELAYED, RELAYED + 5])
+        self.assertEqual(self.pump.carrier(far.number), Carrier(RELAYED + 5, "far"))
 
 
 class PumpTests(SynchronousTestCase):

@@ -54,7 +54,6 @@ class Ways:
         self._servers: tuple[Endpoint, ...] = ()  # addresses of the server's data plane, best first
         self._cut: set[str] = set()  # uplinks that the operator does not want now
         self._mute: dict[str, set[str]] = {}  # by uplink: addresses of the server that never answered there
-        self._next_door = 0
         self.session: Session | None = None
 
     def counters(self) -> Counter[str]:
@@ -130,8 +129,7 @@ class Ways:
     def close(self) -> None:
         """Let every socket go."""
         for way in self._ways.values():
-            self._pump.doors.pop(way.door.number, None)
-            way.door.close()
+            self._close(way)
         self._ways.clear()
 
     # -- keeping in step -------------------------------------------------------------------------------------------
@@ -173,8 +171,7 @@ class Ways:
 
     def _leave(self, name: str, session: Session, effects: Effects) -> None:
         way = self._ways.pop(name)
-        self._pump.doors.pop(way.door.number, None)
-        way.door.close()
+        self._close(way)
         session.close_path(way.path, self._pump.now(), effects)
 
     def _take(self, name: str, source: str, server: Endpoint, session: Session, effects: Effects) -> None:
@@ -184,19 +181,21 @@ class Ways:
             if path.remote != server:
                 session.move_path(way.path, way.door.number, server, now, effects)
             return
-        door = UdpDoor(self._reactor, self._next_door % 65536, self._pump.from_door, host=source, device=name)
+        door = UdpDoor(self._reactor, self._pump.new_number(), self._pump.from_door, host=source, device=name)
         door.open()
-        self._next_door += 1
         door.too_big = self._too_big
-        self._pump.doors[door.number] = door
+        self._pump.attach(door)
         if way is None:
             path = session.open_path(door.number, server, name, now, effects)
             self._ways[name] = _Way(source, door, path.id)
         else:
-            self._pump.doors.pop(way.door.number, None)
-            way.door.close()
+            self._close(way)
             self._ways[name] = _Way(source, door, way.path)
             session.move_path(way.path, door.number, server, now, effects)
+
+    def _close(self, way: _Way) -> None:
+        self._pump.detach(way.door.number)
+        way.door.close()
 
     def _too_big(self, departure: Departure) -> None:
         """The device takes no datagram of that size: the path must not be given another."""

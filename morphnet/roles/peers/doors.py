@@ -19,8 +19,6 @@ from morphnet.tunnel.path import State
 from morphnet.wire.batch import Departure
 from morphnet.wire.places import LOCAL, Place, is_reachable
 
-FIRST_DOOR = 1 << 17  # numbers of ours, apart from those of the way to a server and of relays
-
 
 class PeerDoors:
     """
@@ -37,7 +35,6 @@ class PeerDoors:
         self._doors: dict[tuple[str, str], UdpDoor] = {}  # by uplink and address
         self._leaving: dict[int, UdpDoor] = {}  # those that were replaced, by number
         self._closed = Counter[str]()  # what those that are gone had counted
-        self._next = FIRST_DOOR
 
     @property
     def families(self) -> dict[int, bool]:
@@ -130,7 +127,7 @@ class PeerDoors:
         taken = any(door.local[1] == self._port for door in self._open_ones())
         door = UdpDoor(
             self._reactor,
-            self._next,
+            self._pump.new_number(),
             self._pump.from_door,
             host=address,
             port=0 if taken else self._port,
@@ -141,17 +138,14 @@ class PeerDoors:
         except HostError as problem:
             self._log.warn("no direct ways over {uplink}: {problem}", uplink=name, problem=str(problem))
             return False
-        self._next += 1
         door.too_big = self._too_big
         self._doors[name, address] = door
-        self._pump.doors[door.number] = door
-        self._pump.tunnel.carriers[door.number] = Carrier(DIRECT, name)
+        self._pump.attach(door, Carrier(DIRECT, name))
         return True
 
     def _close(self, door: UdpDoor) -> None:
         self._closed.update(door.counters())
-        self._pump.doors.pop(door.number, None)
-        self._pump.tunnel.carriers.pop(door.number, None)
+        self._pump.detach(door.number)
         door.close()
 
     def _too_big(self, departure: Departure) -> None:

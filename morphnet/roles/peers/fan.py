@@ -14,8 +14,6 @@ from morphnet.net.udp import UdpDoor
 from morphnet.traversal.volley import SOCKETS
 from morphnet.tunnel.carrier import DIRECT, Carrier
 
-FIRST_DOOR = 1 << 19
-
 
 class Fan:
     """
@@ -31,7 +29,6 @@ class Fan:
         self._doors: dict[int, UdpDoor] = {}
         self._fresh: list[int] = []  # numbers of those that searches use now
         self._users: set[str] = set()
-        self._next = FIRST_DOOR
 
     def open(self, user: str, uplink: str, address: str) -> list[int]:
         """Numbers of as many sockets as a volley wants, on that address, until `user` releases them."""
@@ -43,16 +40,15 @@ class Fan:
     def _open(self, uplink: str, address: str) -> list[int]:
         opened: list[int] = []
         for _ in range(SOCKETS):
-            door = UdpDoor(self._reactor, self._next, self._pump.from_door, host=address, device=uplink)
+            door = UdpDoor(self._reactor, self._pump.new_number(), self._pump.from_door, host=address, device=uplink)
             try:
                 door.open()
             except HostError as problem:  # no more files, most likely: what there is may do
                 self._log.warn("fewer sockets than wanted: {problem}", problem=str(problem))
                 break
-            self._next += 1
             opened.append(door.number)
-            self._doors[door.number] = self._pump.doors[door.number] = door
-            self._pump.tunnel.carriers[door.number] = Carrier(DIRECT, uplink)
+            self._doors[door.number] = door
+            self._pump.attach(door, Carrier(DIRECT, uplink))
         return opened
 
     def release(self, user: str) -> None:
@@ -86,6 +82,5 @@ class Fan:
 
     def _close(self, number: int) -> None:
         door = self._doors.pop(number)
-        self._pump.doors.pop(number, None)
-        self._pump.tunnel.carriers.pop(number, None)
+        self._pump.detach(number)
         door.close()

@@ -42,7 +42,6 @@ from morphnet.wire.batch import Endpoint
 from morphnet.wire.places import Place
 from morphnet.wire.relaying import EVERYBODY, Present
 
-FIRST_RELAY_DOOR = 1 << 18
 NEWS, NEWS_AT_ONCE = 0.2, 10  # times a second that we search anew since a relay sees us elsewhere
 MEETINGS, MEETINGS_AT_ONCE = 10.0, 300  # handshakes a second through one relay: most have one at the start
 PROVE_WITHIN = 2.0  # seconds that a relay has to show life when our network has changed

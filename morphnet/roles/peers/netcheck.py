@@ -49,7 +49,7 @@ def _picture(mesh: Mesh, asked_at: float) -> NetcheckStatus:
         assert local is not None  # it is one of them
         here = Endpoint(*local)
         public, nat = seen_of(here, door, echoers, asked_at)
-        uplink = mesh.pump.tunnel.carriers[door].name
+        uplink = mesh.pump.carrier(door).name
         shown = shown_address(public) if public is not None else ""
         sockets.append(SocketStatus(uplink, shown_address(here), shown, nat))
     mapped = [Endpoint(place.host, place.port) for place in mesh.places() if place.kind == MAPPED]

@@ -331,10 +331,9 @@ class Peer:
         self.mesh.carry_out(session, effects)
 
     def _best_ways(self, prober: Prober) -> dict[str, Way]:
-        carriers = self.mesh.pump.tunnel.carriers
         best: dict[str, Way] = {}
         for way in prober.proven():
-            uplink = carriers[way.door].name if way.door in carriers else ""
+            uplink = self.mesh.pump.carrier(way.door).name
             if uplink and (uplink not in best or prober.better(way, best[uplink])):
                 best[uplink] = way
         return best

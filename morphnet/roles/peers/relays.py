@@ -30,7 +30,6 @@ from morphnet.wire.signals import Renew
 if TYPE_CHECKING:
     from morphnet.roles.peers.mesh import Mesh
 
-FIRST_DOOR = 1 << 18
 PROVE_WITHIN = 2.0  # seconds that a relay has to show life when our network has changed
 
 
@@ -72,15 +71,15 @@ class Relays:
         :param sources: where to call from.
         :param resolver: knows the names of relays.
         """
-        for turn, place in enumerate(self._mesh.config.relays):
+        for place in self._mesh.config.relays:
             host, port = split_address(place, RELAY_PORT)
             destination = Destination(host, port, sources, resolver)
-            relay = RelayClient(self._reactor, tls(host), destination, FIRST_DOOR + turn, self)
+            relay = RelayClient(self._reactor, tls(host), destination, self._mesh.pump.new_number(), self)
             relay.pq = self._mesh.config.relay_pq
             caller = _Caller(relay)
             story = reconnect(caller, self._mesh.clock, random.random)
             self._lines[relay] = story, caller
-            self._mesh.pump.doors[relay.number] = relay
+            self._mesh.pump.attach(relay)
             story.start()
         self.rank()
 
@@ -107,13 +106,8 @@ class Relays:
 
     def rank(self) -> None:
         """Traffic that needs a relay goes through the nearest one."""
-        tunnel = self._mesh.pump.tunnel
         for turn, relay in enumerate(self._by_nearness()):
-            tunnel.carriers[relay.number] = Carrier(RELAYED + turn, f"relay {relay.host}")
-        for session in tunnel.sessions.values():
-            for path in session.paths.values():
-                if path.door in tunnel.carriers:
-                    path.rank = tunnel.carriers[path.door].rank
+            self._mesh.pump.describe(relay.number, Carrier(RELAYED + turn, f"relay {relay.host}"))
 
     def uplinks_are(self, uplinks: Sequence[Uplink]) -> None:
         """The machine has these uplinks now."""
@@ -151,7 +145,7 @@ class Relays:
             for number in echoer.sockets:
                 local = self._mesh.doors.local_of(number)
                 if echoer.varies(number) and local is not None:
-                    return self._mesh.pump.tunnel.carriers[number].name, local[0]
+                    return self._mesh.pump.carrier(number).name, local[0]
         return None
 
     def varies(self, number: int) -> bool:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from morphnet.roles.peers.mesh import Mesh
     from morphnet.roles.peers.peer import Peer
 
-FIRST_STREAM = 1 << 20  # numbers of ours among the doors, behind those of relays and of guessing
 PATIENCE = 1.5  # seconds of a search by UDP alone, where UDP may pass
 REST = 5.0  # seconds at least between the starts of two attempts: there may be one who ends every stream
 MOST_CALLS = 6  # of one attempt
@@ -95,7 +94,7 @@ class Streams:
         self._mesh, self._reactor, self._listen = mesh, reactor, listen
         self._shown = mesh.identity()
         self._tls = PeersTls(self._shown, self._knows, mesh.is_revoked)
-        self.port = StreamPort(self._tls, self, reactor, FIRST_STREAM)
+        self.port = StreamPort(self._tls, self, reactor, mesh.pump.new_number)
         self._listening: dict[Source, IListeningPort] = {}
         self._reaching: dict[str, _Reaching] = {}
 
@@ -237,8 +236,7 @@ class Streams:
             idle = (each for each in reaching.streams.values() if not each.received)
             next(idle, next(iter(reaching.streams.values()))).drop("made room")
         reaching.streams[stream.number] = stream
-        mesh.pump.doors[stream.number] = stream
-        mesh.pump.tunnel.carriers[stream.number] = Carrier(STREAM_RANK, "tcp")
+        mesh.pump.attach(stream, Carrier(STREAM_RANK, "tcp"))
         mesh.tell("stream-up", peer.name, f"{peer.name} is reached by {stream}")
         if peer.caller:
             effects = Effects()
@@ -255,7 +253,7 @@ class Streams:
         if reaching is None or reaching.streams.pop(stream.number, None) is None:
             return
         mesh, peer = self._mesh, self._mesh.peers[stream.peer]
-        self._forget_door(stream)
+        self._mesh.pump.detach(stream.number)
         mesh.tell("stream-gone", peer.name, f"{stream} to {peer.name} is gone: {reason}")
         if peer.session is not None:
             now, effects = mesh.pump.now(), Effects()
@@ -266,10 +264,6 @@ class Streams:
                         peer.session.close_path(path.id, now, effects)
             mesh.carry_out(peer.session, effects)
             self.search(peer)
-
-    def _forget_door(self, stream: PeerStream) -> None:
-        self._mesh.pump.doors.pop(stream.number, None)
-        self._mesh.pump.tunnel.carriers.pop(stream.number, None)
 
     def path_changed(self, peer: Peer, path: Path, state: str) -> None:
         """A path by a stream began another part of its life, of the kind `state`."""
@@ -315,7 +309,7 @@ class Streams:
         reaching.give_up()
         reaching.stay()
         for stream in reaching.streams.values():
-            self._forget_door(stream)
+            self._mesh.pump.detach(stream.number)
             stream.end("no session any more")
 
     def stop(self) -> None:

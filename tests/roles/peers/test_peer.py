@@ -54,6 +54,7 @@ class FakeMesh:
         self.tunnel = Tunnel(server=False, entropy=self.entropy)
         self.tunnel.carriers = {SOCKET: Carrier(DIRECT, "eth0"), 7: Carrier(RELAYED, "relay"), 8: Carrier(RELAYED, "")}
         self.pump: Any = SimpleNamespace(tunnel=self.tunnel, now=self.clock.seconds, carry_out=lambda effects: None)
+        self.pump.carrier = self.tunnel.carriers.get
         self.lines = [FakeRelay(7), FakeRelay(8)]
         self.having = list(self.lines)
         self.relays: Any = SimpleNamespace(
