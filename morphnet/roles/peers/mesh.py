@@ -22,12 +22,12 @@ from morphnet.net.tls import Identity
 from morphnet.net.tls import Peer as Certificate
 from morphnet.pki.authority import describe
 from morphnet.roles.certificates.spreading import Spreading
-from morphnet.roles.peers.doors import PeerDoors
-from morphnet.roles.peers.fan import Fan
-from morphnet.roles.peers.mapped_doors import MappedDoors
+from morphnet.roles.peers.guess_sockets import GuessSockets
 from morphnet.roles.peers.peer import Peer
+from morphnet.roles.peers.portmaps import PortMaps
 from morphnet.roles.peers.relays import Relays
 from morphnet.roles.peers.rotation import Rotation
+from morphnet.roles.peers.sockets import PeerSockets
 from morphnet.roles.peers.streams import Streams
 from morphnet.roles.process.node import shown_address
 from morphnet.status import PeerStatus
@@ -79,10 +79,10 @@ class Mesh:
         self.renewed: Callable[[str], None] = lambda certificate: None  # it has
         self.lists = lists
         self.named: list[Callable[[dict[str, tuple[str, ...]]], None]] = []  # told of the peers' inner addresses
-        self.doors = PeerDoors(reactor, pump, config.port, self._doors_changed)
+        self.doors = PeerSockets(reactor, pump, config.port, self._doors_changed)
         self.streams = Streams(self, reactor)
-        self.fan = Fan(reactor, pump, self._doors_of_paths)
-        self.mapped = MappedDoors(reactor, self.doors, identity().key, self._mapping_changed)
+        self.fan = GuessSockets(reactor, pump, self._doors_of_paths)
+        self.mapped = PortMaps(reactor, self.doors, identity().key, self._mapping_changed)
         self.relays = Relays(self, reactor)
         self.rotation = Rotation(reactor, self.doors, self._may_be_replaced, self._doors_at_work, self._rotates)
 
@@ -255,12 +255,12 @@ class Mesh:
     def handshake(self, relay: RelayClient, name: str, content: bytes) -> None:
         """Bytes of a peer's handshake."""
         if name in self.peers:
-            self.peers[name].meeting.received(relay, content)
+            self.peers[name].handshake.received(relay, content)
 
     def called(self, relay: RelayClient, name: str) -> None:
         """A peer asks us to begin."""
         if name in self.peers:
-            self.peers[name].meeting.called(relay)
+            self.peers[name].handshake.called(relay)
 
     # -- what the data plane tells -------------------------------------------------------------------------------------
 

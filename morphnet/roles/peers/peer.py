@@ -16,8 +16,8 @@ from morphnet.net.limits import TokenBucket
 from morphnet.net.relay_client import RelayClient
 from morphnet.net.tls import Peer as Certificate
 from morphnet.rendezvous.acquaintance import acquaintance
-from morphnet.roles.peers.guessing import Guessing
-from morphnet.roles.peers.introduction import Meeting
+from morphnet.roles.peers.handshake import Handshake
+from morphnet.roles.peers.port_guess import PortGuess
 from morphnet.roles.peers.tried import tried
 from morphnet.roles.process.node import shown_address
 from morphnet.status import Decision
@@ -54,8 +54,8 @@ class Peer:
 
     def __init__(self, mesh: Mesh, name: str) -> None:
         self.mesh, self.name = mesh, name
-        self.meeting = Meeting(mesh, name, self, lambda: mesh.relays.having(name))
-        self.caller = self.meeting.caller
+        self.handshake = Handshake(mesh, name, self, lambda: mesh.relays.having(name))
+        self.caller = self.handshake.caller
         self.session: Session | None = None
         self.inner: tuple[str, ...] = ()  # its inner addresses, as in its certificate
         self.certificate: Certificate | None = None  # that the session began with
@@ -71,7 +71,7 @@ class Peer:
         self._instance = ""  # of the process that the session is with, as it told itself
         self._met_at = float("-inf")
         self._doubts: list[IDelayedCall] = []  # while the session has to show that the peer still has it
-        self.guessing = Guessing(mesh, name)
+        self.port_guess = PortGuess(mesh, name)
         self._searches = TokenBucket(SEARCHES, SEARCHES_AT_ONCE, now=mesh.clock.seconds())
         self._choosing: IDelayedCall | None = None
         self.story = acquaintance(self, mesh.clock, random.random)
@@ -84,8 +84,8 @@ class Peer:
         self.observed[relay.number] = seen_by_relay(said.observed, relay.address)
         self._numbers[relay.number] = said.number
         if self.session is None:
-            if fresh and self.meeting.busy:
-                self.meeting.also(relay)
+            if fresh and self.handshake.busy:
+                self.handshake.also(relay)
             elif fresh:
                 self.story.appeared()
             return
@@ -95,7 +95,7 @@ class Peer:
             self._told_of_another(relay)
         if set(self.all_places()) - before and not self.direct_paths():
             self._use_places()
-            self.guessing.renew()
+            self.port_guess.renew()
             self.story.addresses_changed("its")
 
     def absent(self, relay: RelayClient) -> None:
@@ -103,7 +103,7 @@ class Peer:
         self.observed.pop(relay.number, None)
         self._numbers.pop(relay.number, None)
         self._silence(relay)
-        self.meeting.lost(relay)
+        self.handshake.lost(relay)
         if not self.mesh.relays.having(self.name):
             self.story.vanished()
 
@@ -121,7 +121,7 @@ class Peer:
 
     def _told_of_another(self, relay: RelayClient) -> None:
         """That relay says that the session is over for the peer. It ends when the peer shows so, by whichever way."""
-        self.meeting.check(relay)
+        self.handshake.check(relay)
         self._doubt()
 
     def asked_to_call(self, relay: RelayClient) -> None:
@@ -180,11 +180,11 @@ class Peer:
 
     def greet(self) -> None:
         """Begin a handshake, or ask for one."""
-        self.meeting.greet()
+        self.handshake.greet()
 
     def give_up(self) -> None:
         """End the handshake under way."""
-        self.meeting.give_up()
+        self.handshake.give_up()
 
     def failed_to_meet(self, reason: str) -> None:
         """A handshake came to nothing."""
@@ -268,7 +268,7 @@ class Peer:
                 self.session.silence(path.id, now, effects)
         self.mesh.carry_out(self.session, effects)
         self._use_places()
-        self.guessing.renew()
+        self.port_guess.renew()
         self.story.addresses_changed("our")
 
     def search(self) -> None:
@@ -279,7 +279,7 @@ class Peer:
         self._use_places()
         prober.search(self.mesh.pump.now())
         if not self.direct_paths():
-            self.guessing.begin(prober, self.all_places())
+            self.port_guess.begin(prober, self.all_places())
         self.mesh.relays.hurry()
         self.tell_places()
         self.mesh.streams.search(self)
@@ -296,7 +296,7 @@ class Peer:
 
     def rest(self) -> None:
         """Look no more."""
-        self.guessing.end()
+        self.port_guess.end()
         if self.prober is not None:
             nothing = "there was nothing to try: no address of it fits a socket of ours"
             what = tried(self.prober.ways.values()) or (nothing if self.state == "searching" else "")
@@ -311,7 +311,7 @@ class Peer:
             self._use_places()
             self.prober.search(self.mesh.pump.now())
             if not self.direct_paths():
-                self.guessing.begin(self.prober, self.all_places())
+                self.port_guess.begin(self.prober, self.all_places())
             self.mesh.pump.carry_out(Effects())
             self.mesh.streams.search(self)
 
@@ -391,7 +391,7 @@ class Peer:
     def stop(self) -> None:
         """Enough."""
         self.story.stop()
-        self.guessing.end()
+        self.port_guess.end()
         for timer in (self._choosing, *self._doubts):
             if timer is not None and timer.active():
                 timer.cancel()

@@ -16,7 +16,7 @@ Key = tuple[str, str]  # uplink, and the address of ours on it
 
 
 class Sockets(Protocol):
-    """`PeerDoors`, as far as it matters here."""
+    """`PeerSockets`, as far as it matters here."""
 
     def numbers(self) -> Mapping[Key, int]:
         """Of the sockets that are not on their way out."""

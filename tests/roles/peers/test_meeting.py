@@ -84,9 +84,9 @@ class End(FakeMesh):
         """A relay hands on something."""
         line = cast(RelayClient, next(each for each in self.having if each.number == number))
         if kind == HANDSHAKE:
-            self.peer.meeting.received(line, content)
+            self.peer.handshake.received(line, content)
         elif kind == CALL:
-            self.peer.meeting.called(line)
+            self.peer.handshake.called(line)
         else:
             data, size = unbundle(memoryview(content))
             arrival = Arrival(number, Endpoint(self.peer.name, 0), data, size)

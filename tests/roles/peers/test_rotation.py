@@ -20,11 +20,11 @@ class FakeSockets:
         self.current, self.closed, self.refused = {WIFI: 1}, list[int](), False
 
     def numbers(self) -> dict[Key, int]:
-        """See PeerDoors."""
+        """See PeerSockets."""
         return self.current
 
     def replace(self, key: Key) -> int | None:
-        """See PeerDoors."""
+        """See PeerSockets."""
         if self.refused:
             return None
         before = self.current[key]
@@ -33,7 +33,7 @@ class FakeSockets:
         return before
 
     def let_go(self, number: int) -> None:
-        """See PeerDoors."""
+        """See PeerSockets."""
         self.closed.append(number)
 
     def changed(self) -> None:

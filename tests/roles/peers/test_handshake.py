@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.roles import Tuning
 from morphnet.net.relay_client import RelayClient
-from morphnet.roles.peers.introduction import CALL_AFTER, HANDSHAKE_WITHIN, HEDGE, TICKET, Acquainted, Meeting
+from morphnet.roles.peers.handshake import CALL_AFTER, HANDSHAKE_WITHIN, HEDGE, TICKET, Acquainted, Handshake
 from morphnet.roles.peers.mesh import Mesh
 from morphnet.wire.relaying import CALL, HANDSHAKE
 from tests.fakes_tls import CLIENT, FakeCa
@@ -72,7 +72,7 @@ class End:
             instance="0" * 16,
             places=list,
         )
-        self.meeting = Meeting(
+        self.handshake = Handshake(
             cast(Mesh, self.mesh),
             other,
             cast(Acquainted, self.peer),
@@ -81,7 +81,7 @@ class End:
 
     def hears(self, content: bytes, turn: int = 0) -> None:
         """Bytes of the other one, through a relay."""
-        self.meeting.received(cast(RelayClient, self.relays[turn]), content)
+        self.handshake.received(cast(RelayClient, self.relays[turn]), content)
 
     def said(self, turn: int = 0) -> list[bytes]:
         """What it gave to a relay, which is taken away."""
@@ -89,7 +89,7 @@ class End:
         return [content for _, kind, content in posted if kind == HANDSHAKE]
 
 
-class MeetingTests(SynchronousTestCase):
+class HandshakeTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Two of them; anna calls."""
         self.clock = Clock()
@@ -97,19 +97,19 @@ class MeetingTests(SynchronousTestCase):
 
     def test_who_calls(self) -> None:
         """The one whose name is lower calls; the other asks to be called after a while."""
-        self.anna.meeting.greet()
-        self.bert.meeting.greet()
+        self.anna.handshake.greet()
+        self.bert.handshake.greet()
         self.assertEqual((len(self.anna.said()), self.bert.relays[0].posted), (1, []))
         self.clock.advance(2.0)
         self.assertEqual([kind for _, kind, _ in self.bert.relays[0].posted], [CALL])
 
     def test_late_bytes(self) -> None:
         """What is still under way of a handshake that was begun anew begins nothing, and disturbs nothing."""
-        self.anna.meeting.greet()
+        self.anna.handshake.greet()
         (first,) = self.anna.said()
         self.bert.hears(first)
-        self.anna.meeting.give_up()
-        self.anna.meeting.greet()
+        self.anna.handshake.give_up()
+        self.anna.handshake.greet()
         (second,) = self.anna.said(1)
         self.assertNotEqual(first[:TICKET], second[:TICKET])
         self.bert.said()
@@ -121,34 +121,34 @@ class MeetingTests(SynchronousTestCase):
 
     def test_the_next_relay(self) -> None:
         """What is not complete soon is begun through the next relay too; later, the one that was in vain is last."""
-        self.anna.meeting.greet()
+        self.anna.handshake.greet()
         self.clock.advance(HEDGE - 0.1)
-        self.assertEqual((len(self.anna.said(0)), self.anna.said(1), self.anna.meeting.busy), (1, [], True))
+        self.assertEqual((len(self.anna.said(0)), self.anna.said(1), self.anna.handshake.busy), (1, [], True))
         self.clock.advance(0.2)
         self.assertEqual((self.anna.said(0), len(self.anna.said(1))), ([], 1))
-        self.anna.meeting.lost(cast(RelayClient, self.anna.relays[1]))
+        self.anna.handshake.lost(cast(RelayClient, self.anna.relays[1]))
         self.assertEqual(self.anna.peer.failed, [])
-        self.anna.meeting.lost(cast(RelayClient, self.anna.relays[0]))
+        self.anna.handshake.lost(cast(RelayClient, self.anna.relays[0]))
         self.assertEqual(
-            (self.anna.peer.failed, self.anna.meeting.busy), (["the relay of the handshake is lost"], False)
+            (self.anna.peer.failed, self.anna.handshake.busy), (["the relay of the handshake is lost"], False)
         )
-        self.anna.meeting.greet()
-        self.anna.meeting.give_up()
+        self.anna.handshake.greet()
+        self.anna.handshake.give_up()
         self.clock.advance(HEDGE)
         self.assertFalse(self.clock.getDelayedCalls())
 
     def test_one_that_lies_ends_nothing(self) -> None:
         """What a relay sends that is no TLS, or too much, ends its own handshake; the next one begins at once."""
-        self.anna.meeting.greet()
+        self.anna.handshake.greet()
         (hello,) = self.anna.said(0)
         self.anna.hears(hello[:TICKET] + b"\x15\x03\x03\0\x02\x02\x28")
         self.assertEqual((len(self.anna.said(1)), self.anna.peer.failed), (1, []))
-        self.anna.meeting.greet()
+        self.anna.handshake.greet()
         self.assertEqual(len(self.anna.said(0)), 1)  # through the other one it is under way
 
     def test_each_relay_has_its_own(self) -> None:
         """A relay that begins one handshake after the other takes no other relay's place, nor its allowance."""
-        self.anna.meeting.greet()
+        self.anna.handshake.greet()
         self.clock.advance(HEDGE)
         (hello,) = self.anna.said(1)
         for number in range(1000, 1100):
@@ -156,53 +156,53 @@ class MeetingTests(SynchronousTestCase):
         self.bert.hears(hello, 1)
         self.assertEqual(len(self.bert.said(1)), 1)
         self.clock.advance(HANDSHAKE_WITHIN)
-        self.assertFalse(self.bert.meeting.busy)
+        self.assertFalse(self.bert.handshake.busy)
 
     def test_asks_everywhere(self) -> None:
         """The one who is called asks through each relay, one after the other."""
-        self.bert.meeting.greet()
+        self.bert.handshake.greet()
         self.clock.pump([CALL_AFTER, HEDGE])
         self.assertEqual([[kind for _, kind, _ in each.posted] for each in self.bert.relays], [[CALL], [CALL]])
-        self.anna.meeting.called(cast(RelayClient, self.anna.relays[1]))
+        self.anna.handshake.called(cast(RelayClient, self.anna.relays[1]))
         self.assertEqual(self.anna.peer.asked, [8])
 
     def test_check(self) -> None:
         """A handshake that shall show whether a relay lies goes through that relay; once a second at most."""
         for _ in range(50):
-            self.anna.meeting.check(cast(RelayClient, self.anna.relays[1]))
+            self.anna.handshake.check(cast(RelayClient, self.anna.relays[1]))
         self.assertEqual((len(self.anna.said(0)), len(self.anna.said(1))), (0, 5))
-        self.bert.meeting.check(cast(RelayClient, self.bert.relays[1]))
-        self.assertFalse(self.bert.meeting.busy)
+        self.bert.handshake.check(cast(RelayClient, self.bert.relays[1]))
+        self.assertFalse(self.bert.handshake.busy)
 
     def test_comes_to_another_relay(self) -> None:
         """While a handshake is under way, another relay that has the peer is tried when it takes too long."""
         self.anna.relays.pop()
-        self.anna.meeting.greet()
+        self.anna.handshake.greet()
         late = FakeRelay(9)
         for _ in range(3):
-            self.anna.meeting.also(cast(RelayClient, late))
+            self.anna.handshake.also(cast(RelayClient, late))
         self.assertEqual(late.posted, [])
         self.clock.advance(HEDGE)
         self.assertEqual((len(late.posted), len(self.anna.said())), (1, 1))
-        self.anna.meeting.also(cast(RelayClient, late))
+        self.anna.handshake.also(cast(RelayClient, late))
         self.assertEqual((len(late.posted), self.anna.said()), (2, []))
 
     def test_kept(self) -> None:
         """Who has a session that works says so, and makes no other one."""
         self.bert.peer.kept = "we have a session"
         self.anna.mesh.foreign = self.bert.mesh.foreign = lambda addresses: ["10.73.0.2"]
-        self.anna.meeting.check(cast(RelayClient, self.anna.relays[0]))
+        self.anna.handshake.check(cast(RelayClient, self.anna.relays[0]))
         for _ in range(4):
             for content in self.anna.said():
                 self.bert.hears(content)
             for content in self.bert.said():
                 self.anna.hears(content)
         self.assertEqual((self.anna.peer.failed, self.bert.peer.failed), (["we have a session"],) * 2)
-        self.assertFalse(self.anna.meeting.busy or self.bert.meeting.busy)
+        self.assertFalse(self.anna.handshake.busy or self.bert.handshake.busy)
 
     def test_flood(self) -> None:
         """A peer that begins one handshake after the other is answered a few times, then once a second."""
-        self.anna.meeting.greet()
+        self.anna.handshake.greet()
         (hello,) = self.anna.said()
         for number in range(100):
             self.bert.hears(number.to_bytes(TICKET, "big") + hello[TICKET:])

@@ -20,7 +20,7 @@ from morphnet.wire.batch import Departure
 from morphnet.wire.places import LOCAL, Place, is_reachable
 
 
-class PeerDoors:
+class PeerSockets:
     """
     Kept in step with what the machine has.
 

@@ -21,7 +21,7 @@ CLOSE_AFTER = 3.9  # just before the search ends
 MOST = 4  # volleys for one peer, until addresses change
 
 
-class Guessing:
+class PortGuess:
     """For one peer; starts with each search, and does nothing where the ordinary ways suffice."""
 
     def __init__(self, mesh: Mesh, peer: str) -> None:

@@ -61,7 +61,7 @@ class Acquainted(Protocol):
 
 
 @dataclass(slots=True)
-class _Handshake:
+class _Attempt:
     """One that is under way."""
 
     relay: RelayClient
@@ -70,7 +70,7 @@ class _Handshake:
     ends: IDelayedCall
 
 
-class Meeting:
+class Handshake:
     """
     With one peer. Of the two the one whose name is lower calls.
 
@@ -86,7 +86,7 @@ class Meeting:
     ) -> None:
         self.caller = mesh.name < peer
         self._mesh, self._peer, self._listener, self._relays = mesh, peer, listener, relays
-        self._under_way: dict[int, _Handshake] = {}  # by number of the relay
+        self._under_way: dict[int, _Attempt] = {}  # by number of the relay
         self._over_with: deque[bytes] = deque(maxlen=MOST_TICKETS)  # whose late bytes begin nothing
         self._allowances: dict[int, TokenBucket] = {}  # by number of the relay
         self._failed_at: dict[int, float] = {}  # by number of the relay, when it was the last time in vain
@@ -203,10 +203,10 @@ class Meeting:
         self._over_with.append(ticket)
         introducer = Introducer(tls, carry, self, caller=self.caller)
         ends = self._mesh.clock.callLater(HANDSHAKE_WITHIN, self._over, introducer, "no answer")
-        self._under_way[relay.number] = _Handshake(relay, ticket, introducer, ends)
+        self._under_way[relay.number] = _Attempt(relay, ticket, introducer, ends)
         return introducer
 
-    def _end(self, handshake: _Handshake) -> None:
+    def _end(self, handshake: _Attempt) -> None:
         handshake.introducer.close()
         if handshake.ends.active():
             handshake.ends.cancel()

@@ -37,14 +37,14 @@ class Inside(NamedTuple):
 
 
 class Sockets(Protocol):
-    """`PeerDoors`, as far as it matters here."""
+    """`PeerSockets`, as far as it matters here."""
 
     def sockets(self) -> list[tuple[str, str, int]]:
         """Uplink, address and port of each."""
         ...
 
 
-class MappedDoor:
+class PortMap:
     """One socket's port at its router: a `Router` and a `Listener` of rendezvous/portmapping."""
 
     def __init__(
@@ -110,7 +110,7 @@ class MappedDoor:
             self._changed(f"the router at {self.inside.gateway} leads no port to us any more: {reason}")
 
 
-class MappedDoors:
+class PortMaps:
     """
     Kept in step with the sockets and the uplinks.
 
@@ -123,8 +123,8 @@ class MappedDoors:
 
     def __init__(self, reactor: Any, doors: Sockets, secret: bytes, changed: Callable[[str], None]) -> None:
         self._reactor, self._doors, self._secret, self._changed = reactor, doors, secret, changed
-        self._mapped: dict[Inside, MappedDoor] = {}
-        self._leaving: list[MappedDoor] = []
+        self._mapped: dict[Inside, PortMap] = {}
+        self._leaving: list[PortMap] = []
         self._uplinks: dict[str, Uplink] = {}
 
     def places(self) -> list[Place]:
@@ -137,7 +137,7 @@ class MappedDoors:
         ]
 
     def uplinks_are(self, uplinks: Sequence[Uplink]) -> None:
-        """The machine has these uplinks now, and `PeerDoors` knows it."""
+        """The machine has these uplinks now, and `PeerSockets` knows it."""
         before, self._uplinks = self._uplinks, {uplink.name: uplink for uplink in uplinks}
         gateways = {uplink.name: uplink.gateway4 for uplink in uplinks if uplink.up}
         wanted = {
@@ -167,7 +167,7 @@ class MappedDoors:
             if leaving.inside == inside:
                 leaving.hush()  # else its giving back would take from us what we ask for now
         nonce = hmac.digest(self._secret, f"mapped {' '.join(map(str, inside))}".encode(), "sha256")[:NONCE]
-        mapped = MappedDoor(self._reactor, inside, nonce, self.door, self._changed)
+        mapped = PortMap(self._reactor, inside, nonce, self.door, self._changed)
         try:
             mapped.start()
         except HostError as problem:

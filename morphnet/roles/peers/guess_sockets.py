@@ -15,7 +15,7 @@ from morphnet.traversal.volley import SOCKETS
 from morphnet.tunnel.carrier import DIRECT, Carrier
 
 
-class Fan:
+class GuessSockets:
     """
     The sockets that the searches under way share, and those of them that have become paths.
 

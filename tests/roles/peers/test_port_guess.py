@@ -9,8 +9,8 @@ from typing import Any, cast
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.roles.peers.guessing import CLOSE_AFTER, GUESS_AFTER, MOST, OPEN_AFTER, Guessing
 from morphnet.roles.peers.mesh import Mesh
+from morphnet.roles.peers.port_guess import CLOSE_AFTER, GUESS_AFTER, MOST, OPEN_AFTER, PortGuess
 from morphnet.traversal.courtesy import VOLLEYS, Courtesy
 from morphnet.traversal.probing import Prober
 from morphnet.traversal.volley import PORTS, Shot
@@ -22,20 +22,20 @@ VARIES = Place(VARYING, "198.51.100.6", 1)
 DOORS = [100, 101, 102]
 
 
-class FakeFan:
+class FakeGuessSockets:
     """Notes who has it."""
 
     def __init__(self) -> None:
         self.users: list[str] = []
 
     def open(self, user: str, uplink: str, address: str) -> list[int]:
-        """See Fan."""
+        """See GuessSockets."""
         assert (uplink, address) == ("eth0", "192.168.1.2")
         self.users.append(user)
         return DOORS
 
     def release(self, user: str) -> None:
-        """See Fan."""
+        """See GuessSockets."""
         if user in self.users:
             self.users.remove(user)
 
@@ -52,10 +52,10 @@ class FakeProber:
         self.shots, self.extras = shots, list(extras)
 
 
-class GuessingTests(SynchronousTestCase):
+class PortGuessTests(SynchronousTestCase):
     def setUp(self) -> None:
         """A mesh whose router is an ordinary one."""
-        self.clock, self.fan, self.prober = Clock(), FakeFan(), FakeProber()
+        self.clock, self.fan, self.prober = Clock(), FakeGuessSockets(), FakeProber()
         self.varying: tuple[str, str] | None = None
         mesh: Any = SimpleNamespace(
             clock=self.clock,
@@ -66,12 +66,12 @@ class GuessingTests(SynchronousTestCase):
             entropy=random.Random(1).randbytes,
             courtesy=Courtesy(),
         )
-        self.guessing = Guessing(cast(Mesh, mesh), "bert")
+        self.port_guess = PortGuess(cast(Mesh, mesh), "bert")
 
     def begin(self, *places: Place) -> None:
         """A search, of which nothing has been shot yet."""
         self.prober.shots = []
-        self.guessing.begin(cast(Prober, self.prober), list(places))
+        self.port_guess.begin(cast(Prober, self.prober), list(places))
 
     def test_ours_varies(self) -> None:
         """Behind a router that gives each destination another port, many sockets ask the peer's one address."""
@@ -105,12 +105,12 @@ class GuessingTests(SynchronousTestCase):
         """When the search is over before, nothing is opened; when it is over during, everything is let go."""
         self.varying = "eth0", "192.168.1.2"
         self.begin(THERE)
-        self.guessing.end()
+        self.port_guess.end()
         self.clock.advance(10.0)
         self.assertEqual(self.prober.shots, [])
         self.begin(THERE)
         self.clock.advance(OPEN_AFTER + 0.1)
-        self.guessing.end()
+        self.port_guess.end()
         self.assertEqual(self.fan.users, [])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -119,7 +119,7 @@ class GuessingTests(SynchronousTestCase):
         fired = []
         for turn in range(4 * MOST):
             if turn in (2 * MOST, 3 * MOST):
-                self.guessing.renew()
+                self.port_guess.renew()
             self.begin(VARIES)
             self.clock.advance(GUESS_AFTER + 0.1)
             fired.append(bool(self.prober.shots))

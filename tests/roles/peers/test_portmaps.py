@@ -13,7 +13,7 @@ from morphnet.errors import HostError
 from morphnet.host.uplinks import Uplink
 from morphnet.lab.portmapper import Leases, PortMapper
 from morphnet.net.portmap import RouterDoor
-from morphnet.roles.peers.mapped_doors import GIVING_BACK, MappedDoors, is_elsewhere
+from morphnet.roles.peers.portmaps import GIVING_BACK, PortMaps, is_elsewhere
 from morphnet.wire.places import MAPPED, Place
 
 HOME, OUTSIDE = "192.168.1.1", "198.51.100.2"
@@ -75,8 +75,8 @@ class MappedDoorsTests(SynchronousTestCase):
     def sockets(self) -> list[tuple[str, str, int]]:
         return self.there
 
-    def make(self, secret: bytes = b"ours") -> MappedDoors:
-        doors = MappedDoors(self.clock, self, secret, self.told.append)
+    def make(self, secret: bytes = b"ours") -> PortMaps:
+        doors = PortMaps(self.clock, self, secret, self.told.append)
         doors.door = self.routers.door()
         return doors
 
