@@ -16,7 +16,7 @@ from typing import Protocol
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from morphnet.tunnel.carrier import PLAIN, Carrier
-from morphnet.tunnel.events import Effects, Event
+from morphnet.tunnel.events import Effects, Event, Mapped
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Arrival, Departure
 
@@ -50,17 +50,16 @@ class Pump:
     """
     :param clock: for the timer only.
     :param now: seconds, never back: the time that the data plane lives by; it goes on while the machine sleeps.
-    :param told: receives every event of the data plane, in order.
     """
 
-    def __init__(
-        self, clock: IReactorTime, tunnel: Tunnel, now: Callable[[], float], told: Callable[[Event], None]
-    ) -> None:
+    def __init__(self, clock: IReactorTime, tunnel: Tunnel, now: Callable[[], float]) -> None:
         self.tunnel = tunnel
         self.now = now
         self.tun: PacketDoor | None = None
         self.no_door = 0  # datagrams for a socket that is gone, since start
-        self._clock, self._told = clock, told
+        self._clock = clock
+        self._followers: list[Callable[[Event], None]] = []
+        self._session_followers: dict[str, Callable[[Event], None]] = {}
         self._doors: dict[int, DatagramDoor] = {}
         self._numbers = count()
         self._timer: IDelayedCall | None = None
@@ -104,6 +103,26 @@ class Pump:
         """What is known of a door; PLAIN for one that is gone."""
         return self.tunnel.carriers.get(number, PLAIN)
 
+    # -- events --------------------------------------------------------------------------------------------------------
+
+    def follow(self, hear: Callable[[Event], None]) -> None:
+        """Have every event of the data plane from now on, in order."""
+        self._followers.append(hear)
+
+    def follow_session(self, peer: str, hear: Callable[[Event], None]) -> None:
+        """Have what happens to the session with that peer, whichever it is, in place of who had it before."""
+        self._session_followers[peer] = hear
+
+    def leave_session(self, peer: str) -> None:
+        """Have it no more; harmless when nobody had."""
+        self._session_followers.pop(peer, None)
+
+    def _tell(self, event: Event) -> None:
+        for hear in self._followers:
+            hear(event)
+        if not isinstance(event, Mapped) and (follower := self._session_followers.get(event.session)) is not None:
+            follower(event)
+
     # -- batches -------------------------------------------------------------------------------------------------------
 
     def from_tun(self, packets: Sequence[memoryview]) -> None:
@@ -140,7 +159,7 @@ class Pump:
         if effects.delivers and self.tun is not None:
             self.tun.write(effects.delivers)
         for event in effects.events:
-            self._told(event)
+            self._tell(event)
         self._arm()
 
     def _arm(self) -> None:

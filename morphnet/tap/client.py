@@ -31,7 +31,7 @@ from morphnet.roles.client.node import ClientNode
 from morphnet.roles.client.ways import Ways
 from morphnet.roles.peers.mesh import Mesh
 from morphnet.tap.options import ConfigOptions, options_for
-from morphnet.tap.service import EventSink, RoleService, reactor
+from morphnet.tap.service import RoleService, reactor
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.signals import Hello, Welcome
 
@@ -87,13 +87,11 @@ class ClientService(RoleService):
 
     def open(self) -> ClientNode:
         config = self.config
-        sink = EventSink()
-        self._pump = pump = Pump(reactor, Tunnel(server=False, entropy=os.urandom), since_boot, sink)
+        self._pump = pump = Pump(reactor, Tunnel(server=False, entropy=os.urandom), since_boot)
         self._tun = pump.tun = tun = Tun(reactor, config.tun, pump.from_tun)
         tun.open()
-        ways = Ways(reactor, pump, lambda kind, text: sink.node.tell(kind, "", text) if sink.node else None)
+        ways = Ways(reactor, pump, lambda kind, text: self._node.tell(kind, "", text))
         self._node = node = ClientNode(config, pump, self.host, tun, ways)
-        sink.node = node
         self.watch_host(node, tun.name)
         identity = partial(identity_of, config.pki_dir, config.name)
         revoked = Revoked(partial(trusted_cas, config.pki_dir), config.state_dir / FILE, node.announced)

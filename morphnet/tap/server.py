@@ -40,7 +40,7 @@ from morphnet.store.ledger import DATABASE, Ledger, RecordsDamaged, RecordsLost
 from morphnet.store.memory import MemoryStore
 from morphnet.store.sqlite import SqliteStore
 from morphnet.tap.options import ConfigOptions, options_for
-from morphnet.tap.service import EventSink, RoleService, reactor
+from morphnet.tap.service import RoleService, reactor
 from morphnet.tunnel.tunnel import Tunnel
 
 Options = options_for(ServerConfig, Path("/etc/morphnet/server.toml"))
@@ -65,8 +65,7 @@ class ServerService(RoleService):
         config = self.config
         identity = identity_of(config.pki_dir, config.name)
         self._signer = LaterSigner(Signers(config.pki_dir, config.state_dir), reactor)
-        sink = EventSink()
-        self._pump = Pump(reactor, Tunnel(server=True, entropy=os.urandom), since_boot, sink)
+        self._pump = Pump(reactor, Tunnel(server=True, entropy=os.urandom), since_boot)
         try:
             ledger = Ledger.of_network(config.state_dir / DATABASE)
         except (RecordsLost, RecordsDamaged) as lost:
@@ -75,7 +74,6 @@ class ServerService(RoleService):
         self._node = node = self._make_node(SqliteStore(ledger, reactor))
         node.ca = identity.ca.decode()
         self._know_revocations(node, identity, records)
-        sink.node = node
         self._open_tun(node)
         for host in config.listen:
             self._open_udp(host, node)

@@ -33,7 +33,6 @@ from morphnet.ops.manhole import ManholeService
 from morphnet.ops.places import FEED
 from morphnet.roles.process.clock import live_by
 from morphnet.roles.process.node import Node
-from morphnet.tunnel.events import Event
 
 reactor: Any = _reactor  # it provides more interfaces than a type can say
 
@@ -44,16 +43,6 @@ JOURNAL = "host-journal"  # in state_dir: what must be undone on this host
 
 class StartFailed(Exception):
     """What is wrong was said already."""
-
-
-class EventSink:
-    """Hands the data plane's events to the node, which is made after the data plane."""
-
-    node: Node | None = None
-
-    def __call__(self, event: Event) -> None:
-        if self.node is not None:
-            self.node.told(event)
 
 
 class RoleService(MultiService):

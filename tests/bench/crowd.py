@@ -95,7 +95,8 @@ class Member:
     def __init__(self, number: int, server: str, tls: ClientTls, name: str, answered: Callable[[Member], None]) -> None:
         self._answered, source = answered, f"198.18.{number // 250}.{number % 250 + 1}"
         config = ClientConfig(server=server, server_name="gw.example", name=name)
-        self.pump = Pump(reactor, Tunnel(server=False, entropy=os.urandom), since_boot, self._told)
+        self.pump = Pump(reactor, Tunnel(server=False, entropy=os.urandom), since_boot)
+        self.pump.follow(self._told)
         self.pump.tun = self.out = Counter()
         ways = Ways(reactor, self.pump, lambda kind, text: None)
         self.node = ClientNode(config, self.pump, cast(Host, NoHost()), cast(Tun, self.out), ways)

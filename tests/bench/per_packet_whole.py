@@ -52,7 +52,7 @@ class Whole(DatagramProtocol):
         self._descriptor, self._port, self._peer = descriptor, port, f"10.1.0.{3 - number}"
         self.opened = 0  # packets that were opened and written
         self._client = number == 1
-        self._pump = Pump(reactor, ends()[number - 1], time.monotonic, lambda event: None)
+        self._pump = Pump(reactor, ends()[number - 1], time.monotonic)
         self.number = self._pump.new_number()
         self._pump.attach(self)
         self._pump.tun = self

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.config.roles import Tuning
 from morphnet.net.pump import LONGEST, Pump, since_boot
 from morphnet.tunnel.carrier import PLAIN, RELAYED, STREAM, Carrier
-from morphnet.tunnel.events import Effects
+from morphnet.tunnel.events import Effects, Event, Forgotten, Mapped, Rekeyed
 from morphnet.tunnel.lateness import Lateness
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Departure, Endpoint
@@ -57,7 +57,7 @@ class DoorTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.tunnel = Tunnel(server=False, entropy=random.Random(7).randbytes)
-        self.pump = Pump(self.clock, self.tunnel, self.clock.seconds, lambda event: None)
+        self.pump = Pump(self.clock, self.tunnel, self.clock.seconds)
         self.addCleanup(self.pump.stop)
 
     def attach(self, carrier: Carrier = PLAIN) -> FakeDoor:
@@ -116,10 +116,46 @@ class DoorTests(SynchronousTestCase):
         self.assertEqual(self.pump.carrier(far.number), Carrier(RELAYED + 5, "far"))
 
 
+class EventTests(SynchronousTestCase):
+    """Who hears what the data plane tells."""
+
+    def setUp(self) -> None:
+        clock = Clock()
+        self.pump = Pump(clock, Tunnel(server=False, entropy=bytes), clock.seconds)
+        self.addCleanup(self.pump.stop)
+        self.all: list[Event] = []
+        self.berts: list[Event] = []
+
+    def happens(self, *events: Event) -> None:
+        """The data plane has something to tell."""
+        self.pump.carry_out(Effects(events=list(events)))
+
+    def test_everything(self) -> None:
+        """Whoever follows hears all, in order."""
+        self.pump.follow(self.all.append)
+        told = (Rekeyed("bert", 2), Mapped("203.0.113.1", 3, Endpoint("198.51.100.2", 9)), Forgotten("carl"))
+        self.happens(*told)
+        self.assertEqual(self.all, list(told))
+
+    def test_one_session(self) -> None:
+        """Who follows a session hears of it and of no other, after those who follow all, until he leaves."""
+        order: list[str] = []
+        self.pump.follow_session("bert", lambda event: order.append("bert"))
+        self.pump.follow(lambda event: order.append("all"))
+        self.happens(Forgotten("carl"), Forgotten("bert"))
+        self.assertEqual(order, ["all", "all", "bert"])
+        self.pump.follow_session("bert", self.berts.append)
+        self.happens(Forgotten("bert"))
+        self.pump.leave_session("bert")
+        self.pump.leave_session("nobody")
+        self.happens(Forgotten("bert"))
+        self.assertEqual(self.berts, [Forgotten("bert")])
+
+
 class PumpTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock, self.slept, self.tunnel = Clock(), 0.0, FakeTunnel()
-        self.pump = Pump(self.clock, cast(Tunnel, self.tunnel), self.now, lambda event: None)
+        self.pump = Pump(self.clock, cast(Tunnel, self.tunnel), self.now)
         self.addCleanup(self.pump.stop)
 
     def now(self) -> float:

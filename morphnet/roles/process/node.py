@@ -61,6 +61,7 @@ class Node:
         self._ahead = wall() - pump.now()  # seconds, of the wall clock before the pump's
         self._since: dict[str, float] = {}  # session -> when it began, on the pump's clock
         self.host_warnings: Callable[[], tuple[str, ...]] = tuple  # about this machine
+        pump.follow(self.told)
 
     # -- seeing ------------------------------------------------------------------------------------------------------
 

@@ -116,7 +116,8 @@ class End:
     def __init__(self, net: FakeNet, ca: FakeCa, name: str, config: MeshConfig) -> None:
         self.net, self.clock, self.config, self.name = net, net, config, name
         self.tunnel = Tunnel(server=False, entropy=random.Random(name).randbytes)
-        self.pump = Pump(net, self.tunnel, net.seconds, self.changed)
+        self.pump = Pump(net, self.tunnel, net.seconds)
+        self.pump.follow(self.changed)
         self.ca, self.shown = ca, ca.identity(name, CLIENT)
         self.peers: dict[str, FakePeer] = {}
         self.courtesy = Courtesy()

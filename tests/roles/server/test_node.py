@@ -92,7 +92,7 @@ class Server:
     def __init__(self, store: MemoryStore) -> None:
         self._drawn = 0
         self.clock = Clock()
-        self.pump = Pump(self.clock, Tunnel(server=True, entropy=self.draw), self.clock.seconds, lambda event: None)
+        self.pump = Pump(self.clock, Tunnel(server=True, entropy=self.draw), self.clock.seconds)
         self.node = ServerNode(ServerConfig(name="gw"), self.pump, store, cast(Enrolment, None), self.draw)
 
     def draw(self, count: int) -> bytes:
