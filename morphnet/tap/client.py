@@ -11,13 +11,14 @@ from pathlib import Path
 
 from twisted.application.service import IService
 
-from morphnet.config.roles import CONTROL_PORT, ClientConfig
+from morphnet.config.roles import CONTROL_PORT, RELAY_PORT, ClientConfig
 from morphnet.host.uplinks import UplinkScan, UplinkWatch
 from morphnet.net.control_client import ControlClient, Link, Pushed
 from morphnet.net.dial import Destination
 from morphnet.net.lookup import UplinkResolver
 from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump, since_boot
+from morphnet.net.relay_client import Listener, RelayClient
 from morphnet.net.tls import ClientTls, Identity
 from morphnet.net.tun import Tun
 from morphnet.pki.files import trusted_cas
@@ -103,7 +104,7 @@ class ClientService(RoleService):
         )
         self.every(LOOK_AT_CERTIFICATES_EVERY, node.look_at_certificates)
         if config.mesh.relays:
-            node.join_mesh(Mesh(config.mesh, config.tuning, pump, identity, reactor, lists))
+            node.join_mesh(Mesh(config, pump, identity, reactor, lists, node))
         if config.server:
             self._prepare_link(node, revoked)
             self.every(SEEK_EVERY, ways.seek)
@@ -116,8 +117,7 @@ class ClientService(RoleService):
         self._watch.networks_changed = node.networks_changed
         self._watch.start()
         if node.mesh is not None:
-            relay_tls = partial(self._relay_tls, identity, revoked)
-            node.mesh.relays.start(relay_tls, node.sources, self._resolver(node))
+            node.mesh.call_relays(partial(self._dial_relay, node, identity, revoked))
         if self._story is not None:
             self._story.start()
         else:
@@ -137,9 +137,20 @@ class ClientService(RoleService):
         self._story = ear.story = reconnect(self, reactor, random.random)
         node.network_changed = self._story.network_changed
 
-    @staticmethod
-    def _relay_tls(identity: Callable[[], Identity], revoked: Revoked, relay: str) -> ClientTls:
-        return ClientTls(identity(), relay, revoked.is_revoked)
+    def _dial_relay(
+        self,
+        node: ClientNode,
+        identity: Callable[[], Identity],
+        revoked: Revoked,
+        place: str,
+        number: int,
+        listener: Listener,
+    ) -> RelayClient:
+        host, port = split_address(place, RELAY_PORT)
+        destination = Destination(host, port, node.sources, self._resolver(node))
+        relay = RelayClient(reactor, ClientTls(identity(), host, revoked.is_revoked), destination, number, listener)
+        relay.pq = self.config.mesh.relay_pq
+        return relay
 
     def _resolver(self, node: ClientNode) -> UplinkResolver:
         return UplinkResolver(reactor, self.host.upstream_dns, node.sources, reactor.nameResolver)

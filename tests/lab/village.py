@@ -26,7 +26,7 @@ from tests.lab.case import KEPT, NOT_HERE, Ping, Traffic
 
 NAMES = ("anna", "bert", "carl", *(f"node{i}" for i in range(3, 20)))
 PORT = 5000  # of the TCP server on every machine
-SEARCH = "[peer.story.addresses_changed('our') for peer in node.mesh.peers.values()]"
+SEARCH = "node.mesh.peers.addresses_changed()"
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,6 @@ from morphnet.roles.client.inside import by_family, dns_servers, inside
 from morphnet.roles.client.notices import Notices
 from morphnet.roles.client.overlaps import Overlaps
 from morphnet.roles.client.ways import Ways
-from morphnet.roles.peers import netcheck, pinging
 from morphnet.roles.peers.ethernet import EthernetLan
 from morphnet.roles.peers.mesh import Mesh
 from morphnet.roles.peers.names import PeerNames
@@ -184,8 +183,6 @@ class ClientNode(CertifiedNode):
     def told(self, event: Event) -> None:
         """Paths are a sign for the control link: without any, the server may have moved; with one again, call it."""
         super().told(event)
-        if self.mesh is not None:
-            self.mesh.told(event)
         session = self._session()
         if session is None or not isinstance(event, PathChanged) or event.session != session.peer:
             return
@@ -229,27 +226,41 @@ class ClientNode(CertifiedNode):
         :raises ConfigError: our certificate does not say who we are among them.
         :raises HostError: the machine refuses the inner addresses.
         """
-        inner, networks = mesh.inside()
+        inner, networks = mesh.ourselves.inside()
         if not inner:
             named = ", ".join(mesh.config.networks)
             raise ConfigError(
                 f"the certificate of {self.name} has no inner address in {named}: run `morphnet join` with a new"
                 " invitation, or set [mesh] networks as on the machine where the network was founded"
             )
-        self.mesh, mesh.tell, mesh.noticed = mesh, self.tell, self.notices.take
-        mesh.reached, mesh.renewed = self.renew_in_time, self.renewed
+        self.mesh = mesh
         self._inner = by_family(inner)
         self._overlaps.inner = tuple(networks)
         mtu = self.config.tuning.mtu
         self.host.client_up(ClientNetwork(self.tun.name, *self._inner, mtu, (), (), False, tuple(networks)))
         if mesh.config.hosts:
-            self._names = PeerNames(partial(self.host.name_peers, taken=self._called()), mesh.clock)
-            mesh.named.append(self._names.are)
+            self._names = PeerNames(partial(self.host.name_peers, taken=self._called()), mesh.around.clock)
         if mesh.config.ethernet:
             ethernet, bridge = mesh.config.ethernet, mesh.config.bridge
-            self._lan = EthernetLan(mesh.clock, ethernet, bridge, self._inner[0] or self._inner[1], self.pump.now)
+            self._lan = EthernetLan(
+                mesh.around.clock, ethernet, bridge, self._inner[0] or self._inner[1], self.pump.now
+            )
             self._lan.open()
-            mesh.named.append(self._lan.peers_are)
+
+    def peers_are(self, names: dict[str, tuple[str, ...]]) -> None:
+        """With these peers there is a session: tell who keeps their names, and their addresses inside."""
+        if self._names is not None:
+            self._names.are(names)
+        if self._lan is not None:
+            self._lan.peers_are(names)
+
+    def reached(self) -> None:
+        """A relay is: it may renew our certificate."""
+        self.renew_in_time()
+
+    def noticed(self, text: str) -> None:
+        """A relay has a word for our operator."""
+        self.notices.take(text)
 
     def _called(self) -> list[str]:
         """The hosts that we call by name: a peer of such a name must not stand in their way."""
@@ -269,7 +280,7 @@ class ClientNode(CertifiedNode):
 
     def peer_statuses(self) -> tuple[PeerStatus, ...]:
         """The other machines."""
-        return self.mesh.peer_statuses() if self.mesh is not None else ()
+        return self.mesh.statuses() if self.mesh is not None else ()
 
     def relay_statuses(self) -> tuple[RelayStatus, ...]:
         """Where they are met."""
@@ -277,11 +288,11 @@ class ClientNode(CertifiedNode):
 
     def ping(self, peer: str, within: float) -> Deferred[Pong]:
         """One question to a peer."""
-        return pinging.ping(self.mesh, peer, within) if self.mesh is not None else super().ping(peer, within)
+        return self.mesh.ping(peer, within) if self.mesh is not None else super().ping(peer, within)
 
     def netcheck(self) -> Deferred[NetcheckStatus]:
         """What stands between us and the others."""
-        return netcheck.netcheck(self.mesh) if self.mesh is not None else super().netcheck()
+        return self.mesh.netcheck() if self.mesh is not None else super().netcheck()
 
     def sources(self) -> list[Source]:
         """The uplinks, best first, once for each family: where the control link may start from."""
@@ -329,7 +340,7 @@ class ClientNode(CertifiedNode):
         total = self.ways.counters() + Counter(self.tun.counters()) + Counter(no_door=self.pump.no_door)
         total += self._lan.counters() if self._lan is not None else Counter()
         if self.mesh is not None:
-            total += self.mesh.doors.counters() + Counter(self.mesh.streams.port.counters())
+            total += self.mesh.counters()
         return total
 
     def control_of(self, session: Session) -> tuple[str, str]:

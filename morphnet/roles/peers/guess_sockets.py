@@ -20,12 +20,15 @@ class GuessSockets:
     The sockets that the searches under way share, and those of them that have become paths.
 
     :param in_use: numbers of the doors that paths need.
+    :param door: makes a socket.
     """
 
     _log = Logger()
 
-    def __init__(self, reactor: IReactorFDSet, pump: Pump, in_use: Callable[[], set[int]]) -> None:
-        self._reactor, self._pump, self._in_use = reactor, pump, in_use
+    def __init__(
+        self, reactor: IReactorFDSet, pump: Pump, in_use: Callable[[], set[int]], door: type[UdpDoor] = UdpDoor
+    ) -> None:
+        self._reactor, self._pump, self._in_use, self._door = reactor, pump, in_use, door
         self._doors: dict[int, UdpDoor] = {}
         self._fresh: list[int] = []  # numbers of those that searches use now
         self._users: set[str] = set()
@@ -40,7 +43,7 @@ class GuessSockets:
     def _open(self, uplink: str, address: str) -> list[int]:
         opened: list[int] = []
         for _ in range(SOCKETS):
-            door = UdpDoor(self._reactor, self._pump.new_number(), self._pump.from_door, host=address, device=uplink)
+            door = self._door(self._reactor, self._pump.new_number(), self._pump.from_door, host=address, device=uplink)
             try:
                 door.open()
             except HostError as problem:  # no more files, most likely: what there is may do

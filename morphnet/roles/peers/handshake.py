@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall
 
 from morphnet.config.roles import FRAMINGS, Tuning
 from morphnet.errors import MalformedFrame
 from morphnet.net.introducer import Introducer
-from morphnet.net.limits import TokenBucket
-from morphnet.net.relay_client import RelayClient
+from morphnet.net.limits import SourceLimiter
+from morphnet.net.tls import Peer as Certificate
 from morphnet.net.tls import PeerTls
+from morphnet.roles.peers.surroundings import Line, RelaysOfPeers, Surroundings
 from morphnet.roles.process.agreed import agreed, heartbeat
 from morphnet.tunnel.session import Session
 from morphnet.wire.introductions import Established, Greeting, Introduction, NotNow
 from morphnet.wire.relaying import CALL
 from morphnet.wire.relaying import HANDSHAKE as TLS_BYTES
-
-if TYPE_CHECKING:
-    from morphnet.roles.peers.mesh import Mesh
 
 MOST_TICKETS = 16  # remembered
 TICKET = 4  # bytes in front of TLS that tell one handshake from the next
@@ -34,13 +31,36 @@ SHUNNED_FOR = 60.0  # seconds for which a relay is tried last after it was in va
 FIRST_IDS = 8
 KEEPALIVE = 4.0  # seconds: there are NATs that forget a silent mapping after five; figure C9
 HANDSHAKES, HANDSHAKES_AT_ONCE = 1.0, 5  # a second that begin with one peer because of what one relay tells
+MOST_RELAYS = 256  # whose handshakes are counted
+
+
+class Introduced(Protocol):
+    """A peer that has shown its certificate, and what only the two ends know: see `net.introducer.Introducer`."""
+
+    @property
+    def peer(self) -> Certificate | None:
+        """What it has shown."""
+        ...
+
+    @property
+    def group(self) -> str:
+        """Of the key exchange."""
+        ...
+
+    def export(self, context: bytes, length: int) -> bytes:
+        """Key material."""
+        ...
 
 
 class Acquainted(Protocol):
     """Who gets the session."""
 
-    def make_session(self, introducer: Introducer, name: bytes, tuning: Tuning) -> Session:
+    def make_session(self, introduced: Introduced, name: bytes, tuning: Tuning) -> Session:
         """The peer is who it says: this is the session's name."""
+        ...
+
+    def issue_ids(self, session: Session, number: int) -> list[bytes]:
+        """So many ids by which the other end may name the session on the wire."""
         ...
 
     def keeps(self, instance: str) -> str:
@@ -55,7 +75,7 @@ class Acquainted(Protocol):
         """It came to nothing."""
         ...
 
-    def asked_to_call(self, relay: RelayClient) -> None:
+    def asked_to_call(self, relay: Line) -> None:
         """That relay says that the peer has no session with us."""
         ...
 
@@ -64,7 +84,7 @@ class Acquainted(Protocol):
 class _Attempt:
     """One that is under way."""
 
-    relay: RelayClient
+    relay: Line
     ticket: bytes
     introducer: Introducer
     ends: IDelayedCall
@@ -78,19 +98,18 @@ class Handshake:
     through the nearest first, a moment later through the next one too, and what is done through one relay never ends
     what is done through another.
 
-    :param relays: those where the peer is, the nearest first.
+    :param peer: its name.
     """
 
-    def __init__(
-        self, mesh: Mesh, peer: str, listener: Acquainted, relays: Callable[[], Sequence[RelayClient]]
-    ) -> None:
-        self.caller = mesh.name < peer
-        self._mesh, self._peer, self._listener, self._relays = mesh, peer, listener, relays
+    def __init__(self, around: Surroundings, peer: str, listener: Acquainted, relays: RelaysOfPeers) -> None:
+        self.caller = around.ourselves.calls(peer)
+        self._around, self._peer, self._listener, self._relays = around, peer, listener, relays
+        self._ours = around.ourselves
         self._under_way: dict[int, _Attempt] = {}  # by number of the relay
         self._over_with: deque[bytes] = deque(maxlen=MOST_TICKETS)  # whose late bytes begin nothing
-        self._allowances: dict[int, TokenBucket] = {}  # by number of the relay
+        self._allowances = SourceLimiter(HANDSHAKES, HANDSHAKES_AT_ONCE, MOST_RELAYS)  # by number of the relay
         self._failed_at: dict[int, float] = {}  # by number of the relay, when it was the last time in vain
-        self._to_try: list[RelayClient] = []
+        self._to_try: list[Line] = []
         self._trying: IDelayedCall | None = None  # the next of them
 
     @property
@@ -102,29 +121,29 @@ class Handshake:
 
     def greet(self) -> None:
         """Begin a handshake through one relay after the other until one is complete; or ask for it."""
-        now = self._mesh.clock.seconds()
+        now = self._around.now()
         recently = {number for number, at in self._failed_at.items() if now - at < SHUNNED_FOR}
-        self._to_try = sorted(self._relays(), key=lambda relay: relay.number in recently)
+        self._to_try = sorted(self._relays.having(self._peer), key=lambda relay: relay.number in recently)
         if not self._to_try:
-            self._mesh.clock.callLater(0, self._listener.failed_to_meet, "no relay has it")
+            self._around.clock.callLater(0, self._listener.failed_to_meet, "no relay has it")
         elif self.caller:
             self._try_next()
         else:
-            self._trying = self._mesh.clock.callLater(CALL_AFTER, self._try_next)
+            self._trying = self._around.clock.callLater(CALL_AFTER, self._try_next)
 
     def _try_next(self) -> None:
         self._stop_trying()
         while self._to_try and not self._try(self._to_try.pop(0)):
             pass
         if self._to_try:
-            self._trying = self._mesh.clock.callLater(HEDGE, self._try_next)
+            self._trying = self._around.clock.callLater(HEDGE, self._try_next)
 
-    def _try(self, relay: RelayClient) -> bool:
+    def _try(self, relay: Line) -> bool:
         if not self.caller:
             return relay.post(self._peer, CALL, b"!")
-        if relay.number in self._under_way or not self._mesh.may_meet(relay):
+        if relay.number in self._under_way or not self._relays.may_meet(relay):
             return False
-        self._begin(relay, self._mesh.entropy(TICKET)).start()
+        self._begin(relay, self._around.entropy(TICKET)).start()
         return True
 
     def _stop_trying(self) -> None:
@@ -132,24 +151,24 @@ class Handshake:
             self._trying.cancel()
         self._trying = None
 
-    def also(self, relay: RelayClient) -> None:
+    def also(self, relay: Line) -> None:
         """The peer has come to that relay too, or anew: what is under way through others goes on."""
         if relay.number in self._under_way:
             self.check(relay)
         elif relay not in self._to_try:
             self._to_try.append(relay)
             if self._trying is None:
-                self._trying = self._mesh.clock.callLater(HEDGE, self._try_next)
+                self._trying = self._around.clock.callLater(HEDGE, self._try_next)
 
-    def check(self, relay: RelayClient) -> None:
+    def check(self, relay: Line) -> None:
         """That relay says that the peer is another process, or is there anew: a handshake through it shows."""
         known = self._under_way.get(relay.number)
         if self.caller and self._allows(relay):
             if known is not None:
                 self._end(known)
-            self._begin(relay, self._mesh.entropy(TICKET)).start()
+            self._begin(relay, self._around.entropy(TICKET)).start()
 
-    def called(self, relay: RelayClient) -> None:
+    def called(self, relay: Line) -> None:
         """The peer asks us to begin."""
         if self.caller and relay.number not in self._under_way:
             self._listener.asked_to_call(relay)
@@ -158,74 +177,71 @@ class Handshake:
         """End every handshake under way."""
         self._stop_trying()
         self._to_try = []
-        for handshake in list(self._under_way.values()):
-            self._failed_at[handshake.relay.number] = self._mesh.clock.seconds()
-            self._end(handshake)
+        for attempt in list(self._under_way.values()):
+            self._failed_at[attempt.relay.number] = self._around.now()
+            self._end(attempt)
 
-    def lost(self, relay: RelayClient) -> None:
+    def lost(self, relay: Line) -> None:
         """The peer is not there any more, or we are not."""
         if relay in self._to_try:
             self._to_try.remove(relay)
-        handshake = self._under_way.get(relay.number)
-        if handshake is not None:
-            self._over(handshake.introducer, "the relay of the handshake is lost")
+        attempt = self._under_way.get(relay.number)
+        if attempt is not None:
+            self._over(attempt.introducer, "the relay of the handshake is lost")
 
-    def received(self, relay: RelayClient, content: bytes) -> None:
+    def received(self, relay: Line, content: bytes) -> None:
         """Bytes of TLS from the peer."""
         ticket, data = content[:TICKET], content[TICKET:]
-        handshake = self._under_way.get(relay.number)
-        if handshake is not None and ticket == handshake.ticket:
-            handshake.introducer.received(data)
+        attempt = self._under_way.get(relay.number)
+        if attempt is not None and ticket == attempt.ticket:
+            attempt.introducer.received(data)
         elif not self.caller and self._is_new(ticket) and self._allows(relay):
-            if handshake is not None:
-                self._end(handshake)
+            if attempt is not None:
+                self._end(attempt)
             self._begin(relay, ticket).received(data)
         else:
-            self._mesh.counts["handshake_astray"] += 1
+            self._around.history.count("handshake_astray")
 
     def _is_new(self, ticket: bytes) -> bool:
         return len(ticket) == TICKET and ticket not in self._over_with
 
-    def _allows(self, relay: RelayClient) -> bool:
+    def _allows(self, relay: Line) -> bool:
         """Whether one more may begin because that relay has told something."""
-        now = self._mesh.clock.seconds()
-        allowance = self._allowances.get(relay.number)
-        if allowance is None:
-            allowance = self._allowances[relay.number] = TokenBucket(HANDSHAKES, HANDSHAKES_AT_ONCE, now=now)
-        return allowance.take(now=now) and self._mesh.may_meet(relay)
+        mine = self._allowances.admit(str(relay.number), now=self._around.now())
+        return mine and self._relays.may_meet(relay)
 
-    def _begin(self, relay: RelayClient, ticket: bytes) -> Introducer:
-        tls = PeerTls(self._mesh.identity(), self._peer, self._mesh.is_revoked)
+    def _begin(self, relay: Line, ticket: bytes) -> Introducer:
+        tls = PeerTls(self._ours.identity(), self._peer, self._ours.is_revoked)
 
         def carry(data: bytes) -> None:
             relay.post(self._peer, TLS_BYTES, ticket + data)
 
         self._over_with.append(ticket)
         introducer = Introducer(tls, carry, self, caller=self.caller)
-        ends = self._mesh.clock.callLater(HANDSHAKE_WITHIN, self._over, introducer, "no answer")
+        ends = self._around.clock.callLater(HANDSHAKE_WITHIN, self._over, introducer, "no answer")
         self._under_way[relay.number] = _Attempt(relay, ticket, introducer, ends)
         return introducer
 
-    def _end(self, handshake: _Attempt) -> None:
-        handshake.introducer.close()
-        if handshake.ends.active():
-            handshake.ends.cancel()
-        del self._under_way[handshake.relay.number]
+    def _end(self, attempt: _Attempt) -> None:
+        attempt.introducer.close()
+        if attempt.ends.active():
+            attempt.ends.cancel()
+        del self._under_way[attempt.relay.number]
 
     # -- what the introducer tells -------------------------------------------------------------------------------------
 
     def introduced(self, introducer: Introducer) -> None:
         """The peer has shown who it is."""
         assert introducer.peer is not None  # it says so by this call
-        mesh = self._mesh
-        if not mesh.foreign(introducer.peer.addresses):
+        ours = self._ours
+        if not ours.foreign(introducer.peer.addresses):
             introducer.say(NotNow("your certificate has no inner address of our network: join anew"))
             self._over(introducer, "its certificate has no inner address of our network: it must join anew")
         elif introducer.caller:
-            framings = ("compact", "seed") if mesh.tuning.framing == "compact" else ("seed",)
-            places = tuple(map(str, mesh.places()))
-            wait = mesh.tuning.repair_ms
-            introducer.say(Greeting(mesh.name, mesh.instance, framings, places, mesh.tuning.mtu, reorder_tcp_ms=wait))
+            framings = ("compact", "seed") if ours.tuning.framing == "compact" else ("seed",)
+            places = tuple(map(str, ours.places()))
+            wait = ours.tuning.repair_ms
+            introducer.say(Greeting(ours.name, ours.instance, framings, places, ours.tuning.mtu, reorder_tcp_ms=wait))
 
     def said(self, introducer: Introducer, message: Introduction) -> None:
         """:raises MalformedFrame: it has no place here."""
@@ -250,11 +266,11 @@ class Handshake:
 
     def _over(self, introducer: Introducer, reason: str) -> None:
         introducer.close()
-        handshake = next((each for each in self._under_way.values() if each.introducer is introducer), None)
-        if handshake is None:
+        attempt = next((each for each in self._under_way.values() if each.introducer is introducer), None)
+        if attempt is None:
             return
-        self._end(handshake)
-        self._failed_at[handshake.relay.number] = self._mesh.clock.seconds()
+        self._end(attempt)
+        self._failed_at[attempt.relay.number] = self._around.now()
         if self._under_way:
             return
         if self._to_try:
@@ -266,21 +282,21 @@ class Handshake:
 
     def _welcome(self, introducer: Introducer, greeting: Greeting) -> None:
         """The called one makes the session."""
-        mesh, tuning = self._mesh, self._mesh.tuning
+        ours, tuning = self._ours, self._ours.tuning
         framing = tuning.framing if tuning.framing in greeting.framings else "seed"
         tuning = dataclasses.replace(tuning, framing=framing, mtu=min(tuning.mtu, greeting.mtu))
-        name = mesh.entropy(16)
+        name = self._around.entropy(16)
         session = self._listener.make_session(introducer, name, tuning)
         session.be_patient(greeting.reorder_tcp_ms / 1000)
-        ids = mesh.pump.tunnel.issue_ids(session, FIRST_IDS)
+        ids = self._listener.issue_ids(session, FIRST_IDS)
         introducer.say(
             Established(
-                name=mesh.name,
-                instance=mesh.instance,
+                name=ours.name,
+                instance=ours.instance,
                 session=name.hex(),
                 ids=tuple(each.hex() for each in ids),
                 framing=framing,
-                places=tuple(map(str, mesh.places())),
+                places=tuple(map(str, ours.places())),
                 mtu=tuning.mtu,
                 heartbeat_s=min(tuning.heartbeat_s, KEEPALIVE),
                 rekey_seconds=tuning.rekey_seconds,
@@ -295,7 +311,7 @@ class Handshake:
         """The caller makes the same session."""
         if said.framing not in FRAMINGS:
             raise MalformedFrame("framing that we do not know")
-        ours = self._mesh.tuning
+        ours = self._ours.tuning
         tuning = agreed(ours, said, said.framing)
         tuning = dataclasses.replace(tuning, heartbeat_s=heartbeat(ours.heartbeat_s, said.heartbeat_s))
         session = self._listener.make_session(introducer, bytes.fromhex(said.session), tuning)

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred
 
+from morphnet.roles.peers.doors import Doors
+from morphnet.roles.peers.relays import Relays, Standing
+from morphnet.roles.peers.sessions import Sessions
+from morphnet.roles.peers.surroundings import Ourselves, Surroundings
 from morphnet.roles.process.node import shown_address
 from morphnet.roles.process.waiting import until
 from morphnet.status import NetcheckStatus, RelayDistance, SocketStatus
 from morphnet.traversal.echoing import Echoer
-from morphnet.tunnel.events import Effects
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.places import MAPPED
-
-if TYPE_CHECKING:
-    from morphnet.roles.peers.mesh import Mesh
 
 WITHIN = 2.0  # seconds for the echoes to answer: four questions each
 
 
-def netcheck(mesh: Mesh) -> Deferred[NetcheckStatus]:
+def netcheck(around: Surroundings, relays: Relays, doors: Doors, sessions: Sessions) -> Deferred[NetcheckStatus]:
     """Ask every echo anew, and tell what came of it."""
-    asked_at = mesh.pump.now()
-    echoers = [echoer for _, _, echoer in mesh.relays.standing() if echoer is not None]
-    mesh.relays.hurry()
-    mesh.pump.carry_out(Effects())
+    asked_at = around.now()
+    echoers = [echoer for _, _, echoer in relays.standing() if echoer is not None]
+    relays.hurry()
+    sessions.wake()
 
     def all_answered() -> bool:
         return all(
@@ -34,29 +34,30 @@ def netcheck(mesh: Mesh) -> Deferred[NetcheckStatus]:
             for socket in echoer.sockets.values()
         )
 
-    waiting = until(all_answered, WITHIN, mesh.clock, mesh.pump.now)
-    return waiting.addCallback(lambda _: _picture(mesh, asked_at))
+    waiting = until(all_answered, WITHIN, around.clock, around.now)
+    return waiting.addCallback(lambda _: _picture(around.ourselves, relays.standing(), doors, sessions, asked_at))
 
 
-def _picture(mesh: Mesh, asked_at: float) -> NetcheckStatus:
-    lines = mesh.relays.standing()
+def _picture(
+    ourselves: Ourselves, lines: Sequence[Standing], doors: Doors, sessions: Sessions, asked_at: float
+) -> NetcheckStatus:
     rtts = [(echoer.rtt() if echoer is not None else None) for _, _, echoer in lines]
     nearest = next((turn for turn, rtt in enumerate(rtts) if rtt is not None), None)
     echoers = [echoer for _, _, echoer in lines if echoer is not None]
     sockets = []
-    for door in mesh.doors.families:
-        local = mesh.doors.local_of(door)
+    for door in doors.families:
+        local = doors.local_of(door)
         assert local is not None  # it is one of them
         here = Endpoint(*local)
         public, nat = seen_of(here, door, echoers, asked_at)
-        uplink = mesh.pump.carrier(door).name
+        uplink = sessions.uplink_of(door)
         shown = shown_address(public) if public is not None else ""
         sockets.append(SocketStatus(uplink, shown_address(here), shown, nat))
-    mapped = [Endpoint(place.host, place.port) for place in mesh.places() if place.kind == MAPPED]
+    mapped = [Endpoint(place.host, place.port) for place in ourselves.places() if place.kind == MAPPED]
     return NetcheckStatus(
-        name=mesh.name,
+        name=ourselves.name,
         sockets=tuple(sockets),
-        ipv6=any(mesh.doors.families.values()),
+        ipv6=any(doors.families.values()),
         mapped=tuple(map(shown_address, mapped)),
         relays=tuple(
             RelayDistance(relay.host, state, rtt, turn == nearest)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from morphnet.errors import ConfigError
+from morphnet.roles.peers.sessions import Sessions
+from morphnet.roles.peers.surroundings import Surroundings
+from morphnet.roles.peers.table import PeerTable
 from morphnet.roles.process.node import shown_address
 from morphnet.roles.process.waiting import until
 from morphnet.status import Pong
@@ -18,20 +20,17 @@ from morphnet.tunnel.outbound import Letter
 from morphnet.tunnel.path import Path
 from morphnet.wire.notes import Ping
 
-if TYPE_CHECKING:
-    from morphnet.roles.peers.mesh import Mesh
 
-
-def ping(mesh: Mesh, name: str, within: float) -> Deferred[Pong]:
+def ping(around: Surroundings, peers: PeerTable, sessions: Sessions, name: str, within: float) -> Deferred[Pong]:
     """
     Ask a peer; the answer says so when nothing came back, or when there is no way to ask.
 
     :param within: seconds to wait.
     :raises ConfigError: there is no such peer.
     """
-    peer = mesh.peers.get(name)
+    peer = peers.get(name)
     if peer is None:
-        raise ConfigError(f"there is no peer {name!r}: known are {', '.join(sorted(mesh.peers)) or 'none'}")
+        raise ConfigError(f"there is no peer {name!r}: known are {', '.join(peers.names()) or 'none'}")
     session = peer.session
     path = next(iter(session.outbound.candidates()), None) if session is not None else None
     if session is None or path is None:
@@ -39,9 +38,9 @@ def ping(mesh: Mesh, name: str, within: float) -> Deferred[Pong]:
     relayed = path.rank >= RELAYED
     way = ("relay", path.uplink.removeprefix("relay ")) if relayed else ("direct", shown_address(path.remote))
     effects, inner = Effects(), peer.inner
-    session.outbound.say(path, Letter([Ping()], asks=True), mesh.pump.now(), effects)
-    waiting = acknowledged(path, path.number - 1, within, mesh.clock, mesh.pump.now)
-    mesh.carry_out(session, effects)
+    session.outbound.say(path, Letter([Ping()], asks=True), around.now(), effects)
+    waiting = acknowledged(path, path.number - 1, within, around.clock, around.now)
+    sessions.carry_out(session, effects)
     return waiting.addCallback(lambda rtt: Pong(name, inner, *way, rtt))
 
 

@@ -2,51 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from twisted.internet.interfaces import IDelayedCall
 
+from morphnet.roles.peers.surroundings import Surroundings
+from morphnet.traversal.courtesy import Courtesy
 from morphnet.traversal.probing import Prober
 from morphnet.traversal.volley import PORTS, Shot, guesses
-from morphnet.tunnel.events import Effects
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.places import LINE, OBSERVED, VARYING, Place
-
-if TYPE_CHECKING:
-    from morphnet.roles.peers.mesh import Mesh
 
 OPEN_AFTER, GUESS_AFTER = 1.0, 1.4  # seconds of search: first the sockets are opened, then ports are guessed
 CLOSE_AFTER = 3.9  # just before the search ends
 MOST = 4  # volleys for one peer, until addresses change
 
 
-class PortGuess:
-    """For one peer; starts with each search, and does nothing where the ordinary ways suffice."""
+class Varying(NamedTuple):
+    """Where a router of ours gives each destination another port."""
 
-    def __init__(self, mesh: Mesh, peer: str) -> None:
-        self._mesh, self._peer = mesh, peer
+    uplink: str
+    address: str  # ours on it
+
+
+class Ports(Protocol):
+    """Our sockets, as far as guesses need them."""
+
+    @property
+    def families(self) -> Mapping[int, bool]:
+        """Number of each socket to search by, and whether it is IPv6."""
+        ...
+
+    def varying(self) -> Varying | None:
+        """Behind which a router gives each destination another port; None when none is known to."""
+        ...
+
+    def open(self, user: str, uplink: str, address: str) -> Sequence[int]:
+        """Numbers of many more sockets on that address, until `user` releases them."""
+        ...
+
+    def release(self, user: str) -> None:
+        """That search is over."""
+        ...
+
+
+class PortGuess:
+    """
+    For one peer; starts with each search, and does nothing where the ordinary ways suffice.
+
+    :param wake: the prober has something to do.
+    """
+
+    def __init__(
+        self, around: Surroundings, peer: str, ports: Ports, courtesy: Courtesy, wake: Callable[[], None]
+    ) -> None:
+        self._around, self._peer, self._ports, self._courtesy, self._wake = around, peer, ports, courtesy, wake
         self._timers: list[IDelayedCall] = []
         self._left = MOST
 
     def renew(self) -> None:
-        """Addresses have changed: what was in vain may hit now."""
+        """Addresses have changed: what came to nothing may hit now."""
         self._left = MOST
 
-    def begin(self, prober: Prober, places: list[Place]) -> None:
+    def begin(self, prober: Prober, places: Sequence[Place]) -> None:
         """
         A search begins.
 
         :param places: where the peer may be.
         """
         self.end()
-        ours, theirs = self._mesh.relays.varying_door(), [place.host for place in places if place.kind == VARYING]
+        ours, theirs = self._ports.varying(), [place.host for place in places if place.kind == VARYING]
         if bool(ours) == bool(theirs) or not self._left:
             return  # easy enough without, or hopeless
         targets = [place for place in places if place.kind == OBSERVED and ":" not in place.host]
         host = theirs[0] if theirs else targets[0].host if targets else ""
         seen = {place.host for place in places if place.kind == LINE and ":" not in place.host}
-        if not host or not seen <= {host} or not self._mesh.courtesy.volley(host, self._mesh.pump.now()):
+        if not host or not seen <= {host} or not self._courtesy.volley(host, self._around.now()):
             return  # a thousand packets go only where every relay has seen the peer
         self._left -= 1
         if ours is not None:
@@ -62,25 +94,25 @@ class PortGuess:
                 timer.cancel()
         if self._timers:
             self._timers.clear()
-            self._mesh.fan.release(self._peer)
+            self._ports.release(self._peer)
 
     def _at(self, seconds: float, what: Callable[[], None]) -> None:
-        self._timers.append(self._mesh.clock.callLater(seconds, what))
+        self._timers.append(self._around.clock.callLater(seconds, what))
 
-    def _open(self, prober: Prober, ours: tuple[str, str], targets: list[Place]) -> None:
+    def _open(self, prober: Prober, ours: Varying, targets: Sequence[Place]) -> None:
         """Many sockets of ours ask the one that the peer has."""
         if not targets:
             return
-        doors = self._mesh.fan.open(self._peer, *ours)
+        doors = self._ports.open(self._peer, ours.uplink, ours.address)
         to = Endpoint(targets[0].host, targets[0].port)
-        prober.shoot([Shot(door, to) for door in doors], doors, self._mesh.pump.now())
-        self._mesh.pump.carry_out(Effects())
+        prober.shoot([Shot(door, to) for door in doors], doors, self._around.now())
+        self._wake()
 
     def _guess(self, prober: Prober, host: str) -> None:
         """Our one socket asks many ports of the peer's router."""
-        door = next((number for number, six in self._mesh.doors.families.items() if not six), None)
+        door = next((number for number, six in self._ports.families.items() if not six), None)
         if door is None:
             return
-        ports = guesses(self._mesh.entropy(4 * PORTS), PORTS)
-        prober.shoot([Shot(door, Endpoint(host, port)) for port in ports], (), self._mesh.pump.now())
-        self._mesh.pump.carry_out(Effects())
+        ports = guesses(self._around.entropy(4 * PORTS), PORTS)
+        prober.shoot([Shot(door, Endpoint(host, port)) for port in ports], (), self._around.now())
+        self._wake()

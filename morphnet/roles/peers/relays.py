@@ -1,36 +1,75 @@
-"""The lines of a node to its relays: which are up, which is the nearest, and what each echo tells."""
+"""The lines of a node to its relays: which are up, which is the nearest, and what is told on them."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
-from twisted.internet.interfaces import IHostnameResolver
-
-from morphnet.config.roles import RELAY_PORT
 from morphnet.host.uplinks import Uplink
-from morphnet.net.dial import Destination
-from morphnet.net.ondevice import Source
-from morphnet.net.relay_client import RelayClient
+from morphnet.net.limits import SourceLimiter
+from morphnet.net.pump import Pump
+from morphnet.net.relay_client import Listener, RelayClient
 from morphnet.net.tls import ClientTls
-from morphnet.pki.names import split_address
 from morphnet.rendezvous.reconnect import Reconnect, reconnect
+from morphnet.roles.certificates.spreading import Spreading
+from morphnet.roles.peers.outside import Outside
+from morphnet.roles.peers.surroundings import Line, Surroundings
 from morphnet.roles.process.node import shown_address
 from morphnet.status import RelayStatus
 from morphnet.traversal.echoing import Echoer
 from morphnet.tunnel.carrier import RELAYED, Carrier
-from morphnet.tunnel.events import Effects
 from morphnet.wire.batch import Arrival, Endpoint
-from morphnet.wire.places import LINE, OBSERVED, VARYING, Place, read_places
 from morphnet.wire.relaying import EVERYBODY, MOST_WATCHED, Drain, Notice, Present, Register, Registered, Renewed
 from morphnet.wire.revoking import Listing
 from morphnet.wire.signals import Renew
 
-if TYPE_CHECKING:
-    from morphnet.roles.peers.mesh import Mesh
-
 PROVE_WITHIN = 2.0  # seconds that a relay has to show life when our network has changed
+MEETINGS, MEETINGS_AT_ONCE = 10.0, 300  # handshakes a second through one relay: most have one at the start
+MOST_RELAYS = 256  # whose handshakes are counted
+
+Standing = tuple[RelayClient, str, Echoer | None]  # a line, how it stands, and who asks the relay's echo
+Dial = Callable[[str, int, Listener], RelayClient]  # a line: the relay's place, its number among all doors, who hears
+
+
+class Peers(Protocol):
+    """Who wants to know who is at a relay."""
+
+    def present(self, relay: Line, said: Present) -> None:
+        """A peer is there."""
+        ...
+
+    def absent(self, relay: Line, name: str) -> None:
+        """It is gone."""
+        ...
+
+    def handshake(self, relay: Line, name: str, content: bytes) -> None:
+        """Bytes of a peer's handshake."""
+        ...
+
+    def called(self, relay: Line, name: str) -> None:
+        """A peer asks us to begin."""
+        ...
+
+    def relays_changed(self) -> None:
+        """Another relay than before is the one to take."""
+        ...
+
+
+class Owner(Protocol):
+    """Whose relays they are."""
+
+    def reached(self) -> None:
+        """A relay is: it may renew our certificate."""
+        ...
+
+    def renewed(self, certificate: str) -> None:
+        """A relay has had it renewed."""
+        ...
+
+    def noticed(self, text: str) -> None:
+        """A word for the operator."""
+        ...
 
 
 class _Caller:
@@ -53,33 +92,34 @@ class _Caller:
 
 
 class Relays:
-    """All of them, for one mesh."""
+    """
+    All of them.
 
-    def __init__(self, mesh: Mesh, reactor: Any) -> None:
-        self._mesh, self._reactor = mesh, reactor
-        self._lines: dict[RelayClient, tuple[Reconnect, _Caller]] = {}
-        self.echoers: dict[RelayClient, Echoer] = {}
-        self._draining: set[RelayClient] = set()
+    :param lists: of what is revoked.
+    :param outside: knows how near each of them is.
+    """
 
-    def start(
-        self, tls: Callable[[str], ClientTls], sources: Callable[[], Sequence[Source]], resolver: IHostnameResolver
+    def __init__(
+        self, around: Surroundings, pump: Pump, lists: Spreading, outside: Outside, peers: Peers, owner: Owner
     ) -> None:
+        self._around, self._pump, self._lists, self._outside = around, pump, lists, outside
+        self._peers, self._owner = peers, owner
+        self._lines: dict[RelayClient, tuple[Reconnect, _Caller]] = {}
+        self._draining: set[RelayClient] = set()
+        self._meetings = SourceLimiter(MEETINGS, MEETINGS_AT_ONCE, MOST_RELAYS)  # by host
+
+    def start(self, places: Iterable[str], dial: Dial) -> None:
         """
         Call every relay.
 
-        :param tls: our end of TLS with a server of that name.
-        :param sources: where to call from.
-        :param resolver: knows the names of relays.
+        :param places: HOST or HOST:PORT of each.
         """
-        for place in self._mesh.config.relays:
-            host, port = split_address(place, RELAY_PORT)
-            destination = Destination(host, port, sources, resolver)
-            relay = RelayClient(self._reactor, tls(host), destination, self._mesh.pump.new_number(), self)
-            relay.pq = self._mesh.config.relay_pq
+        for place in places:
+            relay = dial(place, self._pump.new_number(), self)
             caller = _Caller(relay)
-            story = reconnect(caller, self._mesh.clock, random.random)
+            story = reconnect(caller, self._around.clock, random.random)
             self._lines[relay] = story, caller
-            self._mesh.pump.attach(relay)
+            self._pump.attach(relay)
             story.start()
         self.rank()
 
@@ -98,8 +138,7 @@ class Relays:
         """The relays, those that go away last."""
 
         def distance(relay: RelayClient) -> tuple[bool, float, int]:
-            echoer = self.echoers.get(relay)
-            rtt = echoer.rtt() if echoer is not None else None
+            rtt = self._outside.rtt(relay)
             return relay in self._draining, rtt if rtt is not None else float("inf"), relay.number
 
         return sorted(self._lines, key=distance)
@@ -107,7 +146,14 @@ class Relays:
     def rank(self) -> None:
         """Traffic that needs a relay goes through the nearest one."""
         for turn, relay in enumerate(self._by_nearness()):
-            self._mesh.pump.describe(relay.number, Carrier(RELAYED + turn, f"relay {relay.host}"))
+            self._pump.describe(relay.number, Carrier(RELAYED + turn, f"relay {relay.host}"))
+
+    def may_meet(self, line: Line) -> bool:
+        """Whether one more handshake may begin through that relay, with whomever: each costs us more than the relay."""
+        if self._meetings.admit(line.host, now=self._around.now()):
+            return True
+        self._around.history.count("too_many_meetings")
+        return False
 
     def uplinks_are(self, uplinks: Sequence[Uplink]) -> None:
         """The machine has these uplinks now."""
@@ -117,78 +163,31 @@ class Relays:
                 relay.prove(PROVE_WITHIN)
             story.network_changed()
 
-    # -- what NATs make of us ------------------------------------------------------------------------------------------
-
-    def use_doors(self) -> None:
-        """We have other sockets than before."""
-        for echoer in self.echoers.values():
-            echoer.use(self._mesh.doors.families, self._mesh.pump.now())
-        self._mesh.pump.carry_out(Effects())
-
-    def seen_places(self) -> list[Place]:
-        """As what the relays see our sockets."""
-        found: dict[Place, None] = {}
-        for echoer in self.echoers.values():
-            for socket in echoer.sockets.values():
-                found.update((Place(OBSERVED, seen.host, seen.port), None) for seen in socket.seen.values())
-            found.update((Place(VARYING, seen.host, 1), None) for seen in echoer.varying())
-        return list(found)
-
-    def lines(self) -> list[tuple[str, Place]]:
-        """Our address on the line to each relay, and the one that the relay sees."""
-        up = [(relay.local, relay.answer.observed) for relay in self._lines if relay.answer is not None]
-        return [(local, place) for local, seen in up for place in read_places(seen) if place.kind == LINE]
-
-    def varying_door(self) -> tuple[str, str] | None:
-        """Uplink and address of a socket whose router gives each destination another port; None when there is none."""
-        for echoer in self.echoers.values():
-            for number in echoer.sockets:
-                local = self._mesh.doors.local_of(number)
-                if echoer.varies(number) and local is not None:
-                    return self._mesh.pump.carrier(number).name, local[0]
-        return None
-
-    def varies(self, number: int) -> bool:
-        """Whether the router of that socket is known to give each destination another port."""
-        return any(echoer.varies(number) for echoer in self.echoers.values())
-
-    def udp_is_blocked(self) -> bool:
-        """Whether relays are reached, and none of them ever by UDP, though there was time."""
-        now = self._mesh.pump.now()
-        return bool(self.echoers) and all(echoer.is_deaf(now) for echoer in self.echoers.values())
-
     def hurry(self) -> None:
         """What NATs make of our addresses matters now."""
-        for echoer in self.echoers.values():
-            echoer.hurry(self._mesh.pump.now())
+        self._outside.hurry()
 
     # -- what relays tell ----------------------------------------------------------------------------------------------
 
     def register(self) -> Register:
         """Who we are."""
-        names = self._mesh.config.peers
-        watch = (EVERYBODY,) if EVERYBODY in names else names[:MOST_WATCHED]
-        return Register(self._mesh.name, self._mesh.instance, watch, revocations=self._mesh.lists.number, notices=True)
+        ours = self._around.ourselves
+        watch = (EVERYBODY,) if EVERYBODY in ours.wanted else ours.wanted[:MOST_WATCHED]
+        return Register(ours.name, ours.instance, watch, revocations=self._lists.number, notices=True)
 
     def registered(self, relay: RelayClient, answer: Registered) -> None:
         """A line is up."""
         self._draining.discard(relay)
         self.rank()
         self._lines[relay][0].opened()
-        self._mesh.reached()
-        self._mesh.tell("relay-up", "", f"relay {relay.host} is reached")
-        self._mesh.lists.joined(relay, answer.revocations)
-        if answer.echo_port:
-            ports = tuple(port for port in (answer.echo_port, answer.second_port) if port)
-            ids = bytes.fromhex(answer.echo_id), bytes.fromhex(answer.echo_key)
-            echoer = self.echoers[relay] = Echoer(relay.address, ports, *ids, self._mesh.entropy)
-            self._mesh.pump.tunnel.add_asker(echoer.id, echoer)
-            echoer.use(self._mesh.doors.families, self._mesh.pump.now())
-            self._mesh.pump.carry_out(Effects())
+        self._owner.reached()
+        self._tell("relay-up", f"relay {relay.host} is reached")
+        self._lists.joined(relay, answer.revocations)
+        self._outside.joined(relay, answer)
 
     def refused(self, relay: RelayClient, reason: str, retry_after: float | None) -> None:
         """The relay said no."""
-        self._mesh.tell("relay-refused", "", f"relay {relay.host} refuses us: {reason}")
+        self._tell("relay-refused", f"relay {relay.host} refuses us: {reason}")
         self._lines[relay][0].refused(reason, retry_after)
 
     def failed(self, relay: RelayClient, reason: str) -> None:
@@ -197,44 +196,56 @@ class Relays:
 
     def lost(self, relay: RelayClient, reason: str) -> None:
         """A line is not up any more."""
-        echoer = self.echoers.pop(relay, None)
-        if echoer is not None:
-            self._mesh.pump.tunnel.drop_asker(echoer.id, echoer)
-        self._mesh.lists.left(relay)
-        self._mesh.tell("relay-lost", "", f"relay {relay.host} is lost: {reason}")
+        self._outside.left(relay)
+        self._lists.left(relay)
+        self._tell("relay-lost", f"relay {relay.host} is lost: {reason}")
         self._lines[relay][0].lost(reason)
-
-    def present(self, relay: RelayClient, peer: Present) -> None:
-        """A peer is there."""
-        self._mesh.present(relay, peer)
-
-    def absent(self, relay: RelayClient, name: str) -> None:
-        """It is gone."""
-        self._mesh.absent(relay, name)
 
     def said(self, relay: RelayClient, message: Drain | Renewed | Notice | Listing) -> None:
         """The relay goes away, knows what is revoked, has our next certificate, or a word for our operator."""
         if isinstance(message, Drain):
             self._draining.add(relay)
             self.rank()
-            text = f"relay {relay.host} goes away in {message.seconds:.0f} s: {message.reason}"
-            self._mesh.tell("relay-drain", "", text)
-            self._mesh.relays_changed()
+            self._tell("relay-drain", f"relay {relay.host} goes away in {message.seconds:.0f} s: {message.reason}")
+            self._peers.relays_changed()
         elif isinstance(message, Renewed):
-            self._mesh.renewed(message.certificate)
+            self._owner.renewed(message.certificate)
         elif isinstance(message, Notice):
-            self._mesh.noticed(f"relay {relay.host} says: {message.reason}")
+            self._owner.noticed(f"relay {relay.host} says: {message.reason}")
         else:
-            self._mesh.lists.heard(relay, message)
+            self._lists.heard(relay, message)
 
-    def look_at_certificates(self, now: float) -> None:
-        """
-        Hang up on relays whose certificate is revoked or has expired.
+    def _tell(self, kind: str, text: str) -> None:
+        self._around.history.tell(kind, "", text)
 
-        :param now: Unix seconds.
-        """
+    def present(self, relay: RelayClient, peer: Present) -> None:
+        """A peer is there."""
+        self._peers.present(relay, peer)
+
+    def absent(self, relay: RelayClient, name: str) -> None:
+        """It is gone."""
+        self._peers.absent(relay, name)
+
+    def handshake(self, relay: RelayClient, name: str, content: bytes) -> None:
+        """Bytes of a peer's handshake."""
+        self._peers.handshake(relay, name, content)
+
+    def called(self, relay: RelayClient, name: str) -> None:
+        """A peer asks us to begin."""
+        self._peers.called(relay, name)
+
+    def arrived(self, arrivals: Sequence[Arrival]) -> None:
+        """Datagrams of peers."""
+        self._pump.from_door(arrivals)
+
+    # -- certificates --------------------------------------------------------------------------------------------------
+
+    def look_at_certificates(self) -> None:
+        """Hang up on relays whose certificate is revoked or has expired."""
+        now = self._around.wall()
         for relay in self._lines:
-            if relay.peer is not None and (relay.peer.not_after <= now or self._mesh.is_revoked(relay.peer)):
+            shown = relay.peer
+            if shown is not None and (shown.not_after <= now or self._around.ourselves.is_revoked(shown)):
                 relay.drop("its certificate is not good any more")
 
     def renewing(self) -> list[Callable[[Renew], None]]:
@@ -246,23 +257,11 @@ class Relays:
         """What shows our certificate to relays."""
         return [relay.tls for relay in self._lines]
 
-    def handshake(self, relay: RelayClient, name: str, content: bytes) -> None:
-        """Bytes of a peer's handshake."""
-        self._mesh.handshake(relay, name, content)
-
-    def called(self, relay: RelayClient, name: str) -> None:
-        """A peer asks us to begin."""
-        self._mesh.called(relay, name)
-
-    def arrived(self, arrivals: Sequence[Arrival]) -> None:
-        """Datagrams of peers."""
-        self._mesh.pump.from_door(arrivals)
-
     # -- what ops sees -------------------------------------------------------------------------------------------------
 
-    def standing(self) -> list[tuple[RelayClient, str, Echoer | None]]:
-        """To every relay, the nearest first: each with how it stands, and who asks the relay's echo."""
-        return [(relay, self._lines[relay][1].state, self.echoers.get(relay)) for relay in self._by_nearness()]
+    def standing(self) -> list[Standing]:
+        """The lines to every relay, the nearest first."""
+        return [(relay, self._lines[relay][1].state, self._outside.echo_of(relay)) for relay in self._by_nearness()]
 
     def statuses(self) -> tuple[RelayStatus, ...]:
         """Every relay, now."""

@@ -26,12 +26,20 @@ class PeerSockets:
 
     :param port: UDP port of the first address of each family; 0 for any.
     :param changed: called when the set of sockets has changed.
+    :param door: makes a socket.
     """
 
     _log = Logger()
 
-    def __init__(self, reactor: IReactorFDSet, pump: Pump, port: int, changed: Callable[[], None]) -> None:
-        self._reactor, self._pump, self._port, self._changed = reactor, pump, port, changed
+    def __init__(
+        self,
+        reactor: IReactorFDSet,
+        pump: Pump,
+        port: int,
+        changed: Callable[[], None],
+        door: type[UdpDoor] = UdpDoor,
+    ) -> None:
+        self._reactor, self._pump, self._port, self._changed, self._door = reactor, pump, port, changed, door
         self._doors: dict[tuple[str, str], UdpDoor] = {}  # by uplink and address
         self._leaving: dict[int, UdpDoor] = {}  # those that were replaced, by number
         self._closed = Counter[str]()  # what those that are gone had counted
@@ -125,7 +133,7 @@ class PeerSockets:
 
     def _open(self, name: str, address: str) -> bool:
         taken = any(door.local[1] == self._port for door in self._open_ones())
-        door = UdpDoor(
+        door = self._door(
             self._reactor,
             self._pump.new_number(),
             self._pump.from_door,

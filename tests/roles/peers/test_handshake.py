@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
-from collections import Counter
-from types import SimpleNamespace
-from typing import Any, cast
-
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.roles import Tuning
-from morphnet.net.relay_client import RelayClient
-from morphnet.roles.peers.handshake import CALL_AFTER, HANDSHAKE_WITHIN, HEDGE, TICKET, Acquainted, Handshake
-from morphnet.roles.peers.mesh import Mesh
+from morphnet.roles.peers.handshake import CALL_AFTER, HANDSHAKE_WITHIN, HEDGE, TICKET, Handshake, Introduced
+from morphnet.roles.peers.surroundings import Line
+from morphnet.tunnel.session import Session
 from morphnet.wire.relaying import CALL, HANDSHAKE
-from tests.fakes_tls import CLIENT, FakeCa
-
-CA = FakeCa()
-
-
-class FakeRelay:
-    """Remembers what it was given for whom."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.posted: list[tuple[str, int, bytes]] = []
-
-    def post(self, name: str, kind: int, content: bytes) -> bool:
-        """See RelayClient."""
-        self.posted.append((name, kind, content))
-        return True
+from tests.roles.peers.fakes import FakeHistory, FakeLine, FakeRelays, surroundings
 
 
 class FakePeer:
@@ -41,11 +21,22 @@ class FakePeer:
         self.asked: list[int] = []
         self.kept = ""
 
+    def make_session(self, introduced: Introduced, name: bytes, tuning: Tuning) -> Session:
+        """See Acquainted."""
+        raise AssertionError("no handshake here comes so far")
+
+    def issue_ids(self, session: Session, number: int) -> list[bytes]:
+        """See Acquainted."""
+        raise AssertionError("no handshake here comes so far")
+
+    def met(self, instance: str, places: tuple[str, ...]) -> None:
+        """See Acquainted."""
+
     def keeps(self, instance: str) -> str:
         """See Acquainted."""
         return self.kept
 
-    def asked_to_call(self, relay: RelayClient) -> None:
+    def asked_to_call(self, relay: Line) -> None:
         """See Acquainted."""
         self.asked.append(relay.number)
 
@@ -58,34 +49,17 @@ class End:
     """One of two peers, with a line to each of two relays."""
 
     def __init__(self, clock: Clock, name: str, other: str) -> None:
-        self.relays, self.peer, numbers = [FakeRelay(7), FakeRelay(8)], FakePeer(), itertools.count(1)
-        self.mesh: Any = SimpleNamespace(
-            name=name,
-            clock=clock,
-            tuning=Tuning(),
-            entropy=lambda count: next(numbers).to_bytes(count, "big"),
-            identity=lambda: CA.identity(name, CLIENT),
-            is_revoked=lambda serial: False,
-            counts=Counter(),
-            may_meet=lambda relay: True,
-            foreign=list,
-            instance="0" * 16,
-            places=list,
-        )
-        self.handshake = Handshake(
-            cast(Mesh, self.mesh),
-            other,
-            cast(Acquainted, self.peer),
-            lambda: cast(list[RelayClient], self.relays),
-        )
+        self.relays, self.peer, self.history = FakeRelays(), FakePeer(), FakeHistory()
+        self.lines = self.relays.lines
+        self.handshake = Handshake(surroundings(name, clock, self.history), other, self.peer, self.relays)
 
     def hears(self, content: bytes, turn: int = 0) -> None:
         """Bytes of the other one, through a relay."""
-        self.handshake.received(cast(RelayClient, self.relays[turn]), content)
+        self.handshake.received(self.lines[turn], content)
 
     def said(self, turn: int = 0) -> list[bytes]:
         """What it gave to a relay, which is taken away."""
-        posted, self.relays[turn].posted = self.relays[turn].posted, []
+        posted, self.lines[turn].posted = self.lines[turn].posted, []
         return [content for _, kind, content in posted if kind == HANDSHAKE]
 
 
@@ -99,9 +73,9 @@ class HandshakeTests(SynchronousTestCase):
         """The one whose name is lower calls; the other asks to be called after a while."""
         self.anna.handshake.greet()
         self.bert.handshake.greet()
-        self.assertEqual((len(self.anna.said()), self.bert.relays[0].posted), (1, []))
+        self.assertEqual((len(self.anna.said()), self.bert.lines[0].posted), (1, []))
         self.clock.advance(2.0)
-        self.assertEqual([kind for _, kind, _ in self.bert.relays[0].posted], [CALL])
+        self.assertEqual([kind for _, kind, _ in self.bert.lines[0].posted], [CALL])
 
     def test_late_bytes(self) -> None:
         """What is still under way of a handshake that was begun anew begins nothing, and disturbs nothing."""
@@ -117,7 +91,7 @@ class HandshakeTests(SynchronousTestCase):
         self.bert.hears(first, 1)
         answers = self.bert.said(1)
         self.assertEqual({answer[:TICKET] for answer in answers}, {second[:TICKET]})
-        self.assertEqual((self.bert.mesh.counts["handshake_astray"], self.bert.peer.failed), (1, []))
+        self.assertEqual((self.bert.history.counts["handshake_astray"], self.bert.peer.failed), (1, []))
 
     def test_the_next_relay(self) -> None:
         """What is not complete soon is begun through the next relay too; later, the one that was in vain is last."""
@@ -126,9 +100,9 @@ class HandshakeTests(SynchronousTestCase):
         self.assertEqual((len(self.anna.said(0)), self.anna.said(1), self.anna.handshake.busy), (1, [], True))
         self.clock.advance(0.2)
         self.assertEqual((self.anna.said(0), len(self.anna.said(1))), ([], 1))
-        self.anna.handshake.lost(cast(RelayClient, self.anna.relays[1]))
+        self.anna.handshake.lost(self.anna.lines[1])
         self.assertEqual(self.anna.peer.failed, [])
-        self.anna.handshake.lost(cast(RelayClient, self.anna.relays[0]))
+        self.anna.handshake.lost(self.anna.lines[0])
         self.assertEqual(
             (self.anna.peer.failed, self.anna.handshake.busy), (["the relay of the handshake is lost"], False)
         )
@@ -162,36 +136,35 @@ class HandshakeTests(SynchronousTestCase):
         """The one who is called asks through each relay, one after the other."""
         self.bert.handshake.greet()
         self.clock.pump([CALL_AFTER, HEDGE])
-        self.assertEqual([[kind for _, kind, _ in each.posted] for each in self.bert.relays], [[CALL], [CALL]])
-        self.anna.handshake.called(cast(RelayClient, self.anna.relays[1]))
+        self.assertEqual([[kind for _, kind, _ in each.posted] for each in self.bert.lines], [[CALL], [CALL]])
+        self.anna.handshake.called(self.anna.lines[1])
         self.assertEqual(self.anna.peer.asked, [8])
 
     def test_check(self) -> None:
         """A handshake that shall show whether a relay lies goes through that relay; once a second at most."""
         for _ in range(50):
-            self.anna.handshake.check(cast(RelayClient, self.anna.relays[1]))
+            self.anna.handshake.check(self.anna.lines[1])
         self.assertEqual((len(self.anna.said(0)), len(self.anna.said(1))), (0, 5))
-        self.bert.handshake.check(cast(RelayClient, self.bert.relays[1]))
+        self.bert.handshake.check(self.bert.lines[1])
         self.assertFalse(self.bert.handshake.busy)
 
     def test_comes_to_another_relay(self) -> None:
         """While a handshake is under way, another relay that has the peer is tried when it takes too long."""
-        self.anna.relays.pop()
+        self.anna.relays.there.pop()
         self.anna.handshake.greet()
-        late = FakeRelay(9)
+        late = FakeLine(9)
         for _ in range(3):
-            self.anna.handshake.also(cast(RelayClient, late))
+            self.anna.handshake.also(late)
         self.assertEqual(late.posted, [])
         self.clock.advance(HEDGE)
         self.assertEqual((len(late.posted), len(self.anna.said())), (1, 1))
-        self.anna.handshake.also(cast(RelayClient, late))
+        self.anna.handshake.also(late)
         self.assertEqual((len(late.posted), self.anna.said()), (2, []))
 
     def test_kept(self) -> None:
         """Who has a session that works says so, and makes no other one."""
         self.bert.peer.kept = "we have a session"
-        self.anna.mesh.foreign = self.bert.mesh.foreign = lambda addresses: ["10.73.0.2"]
-        self.anna.handshake.check(cast(RelayClient, self.anna.relays[0]))
+        self.anna.handshake.check(self.anna.lines[0])
         for _ in range(4):
             for content in self.anna.said():
                 self.bert.hears(content)
@@ -207,4 +180,4 @@ class HandshakeTests(SynchronousTestCase):
         for number in range(100):
             self.bert.hears(number.to_bytes(TICKET, "big") + hello[TICKET:])
         self.assertLessEqual(len({answer[:TICKET] for answer in self.bert.said()}), 5)
-        self.assertGreaterEqual(self.bert.mesh.counts["handshake_astray"], 95)
+        self.assertGreaterEqual(self.bert.history.counts["handshake_astray"], 95)

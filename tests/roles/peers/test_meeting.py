@@ -2,95 +2,82 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
-from types import SimpleNamespace
-from typing import Any, cast
+from collections.abc import Callable, Sequence
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.config.roles import Tuning
-from morphnet.net.relay_client import RelayClient
-from morphnet.roles.peers.mesh import Mesh
+from morphnet.net.pump import Pump
+from morphnet.roles.peers.direct import DirectSearch
 from morphnet.roles.peers.peer import Peer
-from morphnet.tunnel.events import Effects, PathChanged, Reached
+from morphnet.roles.peers.port_guess import PortGuess
+from morphnet.roles.peers.sessions import Sessions
+from morphnet.traversal.courtesy import Courtesy
+from morphnet.tunnel.carrier import RELAYED, Carrier
 from morphnet.tunnel.session import Session
-from morphnet.wire.batch import Arrival, Endpoint
+from morphnet.tunnel.tunnel import Tunnel
+from morphnet.wire.batch import Arrival, Departure, Endpoint
 from morphnet.wire.relaying import CALL, DATAGRAMS, HANDSHAKE, Present, bundle, unbundle
-from tests.roles.peers.test_peer import FakeMesh
+from tests.roles.peers.fakes import FakePorts, FakeRelays, FakeStreams, surroundings
 
 STEP = 0.02  # seconds
 WITHIN = 5.0  # figure D17
-INNER = {"anna": "10.73.0.2", "bert": "10.73.0.3"}
+FIRST, SECOND = 0, 1  # of the two relays
 
 
 class Line:
-    """A relay, as one end sees it."""
+    """A relay, as one end sees it: a door, too."""
 
     address = "203.0.113.1"
 
-    def __init__(self, number: int, post: Callable[[int, int, bytes], bool]) -> None:
-        self.number, self.host, self._post = number, f"relay{number}", post
+    def __init__(self, turn: int, number: int, post: Callable[[int, int, bytes], None]) -> None:
+        self.turn, self.number, self.host, self._post = turn, number, f"relay{turn}", post
 
     def post(self, name: str, kind: int, content: bytes) -> bool:
         """See RelayClient."""
-        return self._post(self.number, kind, content)
+        self._post(self.turn, kind, content)
+        return True
+
+    def send(self, departures: Sequence[Departure]) -> None:
+        """See RelayClient."""
+        for each in departures:
+            self._post(self.turn, DATAGRAMS, bundle(each.data, each.size))
 
 
-class End(FakeMesh):
+class End:
     """One of the two."""
 
     def __init__(self, street: Street, name: str, instance: str) -> None:
-        super().__init__(name, "*")
-        self.street, self.clock, self.instance, self.tuning = street, street.clock, instance, Tuning()
-        self.entropy = random.Random(name + instance).randbytes
-        self.pump.now, self.pump.carry_out = self.clock.seconds, self.carry
-        self.wall = self.clock.seconds
-        self.having = cast(Any, [Line(number, self.post) for number in (7, 8)])
-        self.lines = self.having
-        self.foreign = lambda addresses: [INNER["bert" if name == "anna" else "anna"]]
-        self.doors = SimpleNamespace(families={})
-        self.peer = self.peers["other"] = Peer(cast(Mesh, self), "bert" if name == "anna" else "anna")
+        self.name, self.instance, self._street = name, instance, street
+        around = surroundings(name, street.clock, instance=instance)
+        self.pump = Pump(street.clock, Tunnel(server=False, entropy=around.entropy), street.clock.seconds)
+        self.lines = [Line(turn, self.pump.new_number(), self._post) for turn in (FIRST, SECOND)]
+        for line in self.lines:
+            self.pump.attach(line, Carrier(RELAYED + line.turn, line.host))
+        other, ports, courtesy = "bert" if name == "anna" else "anna", FakePorts({}), Courtesy()
+        sessions = Sessions(self.pump, around.entropy, courtesy, lambda names: None)
+        guess = PortGuess(around, other, ports, courtesy, sessions.wake)
+        search = DirectSearch(around, other, sessions, ports, guess)
+        self.peer = Peer(around, other, sessions, FakeRelays(self.lines), search, FakeStreams())
 
-    def post(self, number: int, kind: int, content: bytes) -> bool:
+    def _post(self, turn: int, kind: int, content: bytes) -> None:
         """Give a relay something."""
-        self.street.hand(self, number, kind, content)
-        return True
+        self._street.hand(self, turn, kind, content)
 
-    def told_by(self, number: int, instance: str, turn: int) -> None:
+    def told_by(self, turn: int, instance: str, number: int) -> None:
         """What a relay says of the peer."""
-        line = cast(RelayClient, next(each for each in self.having if each.number == number))
-        self.peer.present(line, Present(turn, self.peer.name, instance))
+        self.peer.present(self.lines[turn], Present(number, self.peer.name, instance))
 
-    def carry(self, effects: Effects) -> None:
-        """What the data plane wants done."""
-        for each in effects.sends:
-            if each.door in (7, 8):
-                self.post(each.door, DATAGRAMS, bundle(each.data, each.size))
-        for event in effects.events:
-            match event:
-                case PathChanged():
-                    self.peer.path_changed(event)
-                case Reached():
-                    self.peer.reached(event)
-
-    def carry_out(self, session: Session, effects: Effects) -> None:
-        """See Mesh."""
-        self.tunnel.poke(session, self.clock.seconds())
-        self.carry(effects)
-
-    def hear(self, number: int, kind: int, content: bytes) -> None:
+    def hear(self, turn: int, kind: int, content: bytes) -> None:
         """A relay hands on something."""
-        line = cast(RelayClient, next(each for each in self.having if each.number == number))
+        line = self.lines[turn]
         if kind == HANDSHAKE:
-            self.peer.handshake.received(line, content)
+            self.peer.handshake(line, content)
         elif kind == CALL:
-            self.peer.handshake.called(line)
+            self.peer.called(line)
         else:
             data, size = unbundle(memoryview(content))
-            arrival = Arrival(number, Endpoint(self.peer.name, 0), data, size)
-            self.carry(self.tunnel.from_path([arrival], self.clock.seconds()))
+            self.pump.from_door([Arrival(line.number, Endpoint(self.peer.name, 0), data, size)])
 
 
 class Street:
@@ -102,20 +89,18 @@ class Street:
         self.under_way: list[tuple[End, int, int, bytes]] = []
         self.ends: dict[str, End] = {}
 
-    def hand(self, sender: End, number: int, kind: int, content: bytes) -> None:
+    def hand(self, sender: End, turn: int, kind: int, content: bytes) -> None:
         """To the other one, in a moment."""
-        if self.ends.get(sender.name) is sender and (number == 8 or self.passes(sender.name, kind)):
-            self.under_way.append((sender, number, kind, content))
+        if self.ends.get(sender.name) is sender and (turn == SECOND or self.passes(sender.name, kind)):
+            self.under_way.append((sender, turn, kind, content))
 
     def run(self, seconds: float) -> None:
         """Let time go by."""
         for _ in range(round(seconds / STEP)):
             self.clock.advance(STEP)
-            for end in list(self.ends.values()):
-                end.carry(end.tunnel.on_timer(self.clock.seconds()))
             under_way, self.under_way = self.under_way, []
-            for sender, number, kind, content in under_way:
-                self.ends["bert" if sender.name == "anna" else "anna"].hear(number, kind, content)
+            for sender, turn, kind, content in under_way:
+                self.ends["bert" if sender.name == "anna" else "anna"].hear(turn, kind, content)
 
 
 class MeetingTestCase(SynchronousTestCase):
@@ -132,9 +117,9 @@ class MeetingTestCase(SynchronousTestCase):
     def introduce(self) -> None:
         """Both relays tell both of the other one."""
         self.turn += 1
-        for number in (7, 8):
-            self.anna.told_by(number, self.bert.instance, self.turn)
-            self.bert.told_by(number, self.anna.instance, self.turn)
+        for relay in (FIRST, SECOND):
+            self.anna.told_by(relay, self.bert.instance, self.turn)
+            self.bert.told_by(relay, self.anna.instance, self.turn)
 
     def works(self) -> bool:
         """Whether they have one session, by which either has heard the other within the last moments."""
@@ -199,10 +184,10 @@ class LiesTests(MeetingTestCase):
         for passes in (True, False):
             self.street.passes = lambda sender, kind, passes=passes: passes  # type: ignore[misc]
             for turn in range(100, 110):
-                self.anna.told_by(7, f"{turn:016x}", turn)
-                self.bert.told_by(7, f"{turn:016x}", turn)
-                self.anna.hear(7, CALL, b"!")
-                self.bert.hear(7, CALL, b"!")
+                self.anna.told_by(FIRST, f"{turn:016x}", turn)
+                self.bert.told_by(FIRST, f"{turn:016x}", turn)
+                self.anna.hear(FIRST, CALL, b"!")
+                self.bert.hear(FIRST, CALL, b"!")
                 self.street.run(0.5)
             self.street.run(3.0)
             self.assertEqual(self.sessions(), self.before)
@@ -212,8 +197,8 @@ class LiesTests(MeetingTestCase):
         """A relay that shows the peer gone and back changes nothing either."""
         for turn in range(200, 220):
             for end in (self.anna, self.bert):
-                end.peer.absent(cast(RelayClient, end.having[0]))
-                end.told_by(7, end.peer._instance, turn)
+                end.peer.absent(end.lines[FIRST])
+                end.told_by(FIRST, end.peer.instance, turn)
             self.street.run(0.3)
         self.assertEqual((self.sessions(), self.works()), (self.before, True))
 
@@ -229,18 +214,18 @@ class TruthTests(MeetingTestCase):
         """The one who is called is another process: it is met in time."""
         self.bert = self.start("bert", "3" * 16)
         self.meet()
-        self.assertEqual(self.anna.peer._instance, "3" * 16)
+        self.assertEqual(self.anna.peer.instance, "3" * 16)
 
     def test_caller_starts_anew(self) -> None:
         """The one who calls is another process: it is met in time."""
         self.anna = self.start("anna", "4" * 16)
         self.meet()
-        self.assertEqual(self.bert.peer._instance, "4" * 16)
+        self.assertEqual(self.bert.peer.instance, "4" * 16)
 
     def test_session_is_lost(self) -> None:
         """One of them has lost the session, and is the same process: there is another one in time."""
         for end in (self.anna, self.bert):
             end.peer.forget("for this test")
-            end.peer.story.appeared()
+            end.told_by(FIRST, end.peer.instance, 1000)
             self.street.run(WITHIN + 1.0)
             self.assertTrue(self.works(), end.name)

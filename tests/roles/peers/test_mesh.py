@@ -1,43 +1,118 @@
-"""Whom a mesh leaves."""
+"""Everything about peers, joined."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 from twisted.trial.unittest import SynchronousTestCase
+from txaio.tx import config as autobahn_config
 
-from morphnet.pki.authority import Description
-from morphnet.roles.peers.mesh import Mesh
-
-NOW = 1000.0
-
-
-class FakePeer:
-    """One with whom there is a session."""
-
-    def __init__(self, name: str, not_after: float) -> None:
-        self.certificate, self.session = Description(name, "client", name, 0.0, not_after), object()
-        self.left = ""
-
-    def forget(self, reason: str) -> None:
-        """See Peer."""
-        self.left = reason
+from morphnet.config.roles import ClientConfig, MeshConfig
+from morphnet.errors import ConfigError
+from morphnet.net.pump import Pump
+from morphnet.net.relay_client import Listener, RelayClient
+from morphnet.roles.certificates.spreading import Spreading
+from morphnet.roles.peers.mesh import NEWS_AT_ONCE, Mesh
+from morphnet.roles.peers.sessions import Names
+from morphnet.tunnel.events import Effects, Mapped
+from morphnet.tunnel.tunnel import Tunnel
+from morphnet.wire.batch import Endpoint
+from morphnet.wire.relaying import HANDSHAKE, Present
+from tests.fakes_control import FakeNet
+from tests.roles.peers.fakes import INNER, INSTANCE, NETWORKS, FakeHistory, identity
+from tests.roles.peers.test_relays import FakeEars, FakeLists, FakeRelay
 
 
-class CertificateTests(SynchronousTestCase):
-    def test_left(self) -> None:
-        """A session ends when the certificate that it began with is revoked or has expired, and only then."""
-        peers = {name: FakePeer(name, NOW + ends) for name, ends in (("anna", 1), ("bert", 0), ("carl", 9))}
-        looked: list[float] = []
-        mesh = SimpleNamespace(
-            wall=lambda: NOW,
-            peers=peers,
-            is_revoked=lambda shown: shown.serial == "carl",
-            relays=SimpleNamespace(look_at_certificates=looked.append),
+class FakeOwner(FakeEars, FakeHistory):
+    """The node."""
+
+    def __init__(self) -> None:
+        FakeEars.__init__(self)
+        FakeHistory.__init__(self)
+        self.names: list[Names] = []
+
+    def peers_are(self, names: Names) -> None:
+        """See Owner."""
+        self.names.append(names)
+
+
+class PostingRelay(FakeRelay):
+    """A line that keeps what it is given."""
+
+    def __init__(self, place: str, number: int) -> None:
+        super().__init__(place, number)
+        self.posted: list[tuple[str, int]] = []
+
+    def post(self, name: str, kind: int, content: bytes) -> bool:
+        """See RelayClient."""
+        self.posted.append((name, kind))
+        return True
+
+
+class MeshTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.net, self.owner = FakeNet(), FakeOwner()
+        self.patch(autobahn_config, "loop", self.net)
+        self.pump = Pump(self.net, Tunnel(server=False, entropy=bytes), self.net.seconds)
+        config = ClientConfig(
+            name="anna", mesh=MeshConfig(("one.example", "two.example"), networks=NETWORKS, streams=False)
         )
-        Mesh.look_at_certificates(cast(Any, mesh))
-        self.assertEqual(
-            [each.left for each in peers.values()], ["", "its certificate has expired", "its certificate was revoked"]
-        )
-        self.assertEqual(looked, [NOW])
+        revoked = SimpleNamespace(is_revoked=lambda certificate: False)
+        lists = FakeLists()
+        lists.revoked = revoked  # type: ignore[attr-defined]
+        ours = identity("anna")
+        self.mesh = Mesh(config, self.pump, lambda: ours, self.net, cast(Spreading, lists), self.owner)
+        self.lines: list[PostingRelay] = []
+        self.mesh.call_relays(self.dial)
+
+    def dial(self, place: str, number: int, listener: Listener) -> RelayClient:
+        """A line."""
+        self.lines.append(PostingRelay(place, number))
+        return cast(RelayClient, self.lines[-1])
+
+    def appears(self) -> None:
+        """A relay tells of bert."""
+        bert = Present(1, "bert", INSTANCE)
+        self.lines[0].answer, self.lines[0].peers = cast("object", True), {"bert": bert}  # type: ignore[assignment]
+        self.mesh.relays.present(cast(RelayClient, self.lines[0]), bert)
+
+    def test_who_we_are(self) -> None:
+        """As our certificate says, with our address inside."""
+        ours = self.mesh.ourselves
+        self.assertEqual((ours.name, ours.inside()), ("anna", ([INNER["anna"]], list(NETWORKS))))
+
+    def test_meets(self) -> None:
+        """Whom a relay tells of is greeted through it, shown, and can be asked."""
+        self.appears()
+        self.assertEqual(set(self.lines[0].posted), {("bert", HANDSHAKE)})
+        (shown,) = self.mesh.statuses()
+        self.assertEqual((shown.name, shown.state, shown.way), ("bert", "meeting", "none"))
+        self.assertIn("peer-meeting", self.owner.kinds())
+        self.assertEqual(self.successResultOf(self.mesh.ping("bert", 1.0)).way, "none")
+        with self.assertRaisesRegex(ConfigError, "known are bert"):
+            self.mesh.ping("carl", 1.0)
+
+    def test_netcheck(self) -> None:
+        """What stands between us and others is told, the relays among it."""
+        waiting = self.mesh.netcheck()
+        self.net.pump([0.1] * 30)
+        found = self.successResultOf(waiting)
+        self.assertEqual((found.name, [relay.name for relay in found.relays]), ("anna", ["one.example", "two.example"]))
+
+    def test_seen_elsewhere_all_the_time(self) -> None:
+        """A relay that sees us elsewhere with each answer has us search some times, and others as before."""
+        changes: list[str] = []
+        self.patch(self.mesh.peers, "addresses_changed", lambda: changes.append(""))
+        for relay in ("203.0.113.1", "203.0.113.2"):
+            for port in range(1000, 1100):
+                self.pump.carry_out(Effects(events=[Mapped(relay, 9, Endpoint("198.51.100.2", port))]))
+        self.assertEqual(len(changes), 2 * NEWS_AT_ONCE)
+
+    def test_stop(self) -> None:
+        """At the end nothing goes on."""
+        self.appears()
+        self.successResultOf(self.mesh.stop())
+        self.pump.stop()
+        self.assertEqual([relay.did[-1] for relay in self.lines], ["close", "close"])
+        self.assertEqual([str(call) for call in self.net.getDelayedCalls()], [])

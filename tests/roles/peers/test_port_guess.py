@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-import random
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.roles.peers.mesh import Mesh
-from morphnet.roles.peers.port_guess import CLOSE_AFTER, GUESS_AFTER, MOST, OPEN_AFTER, PortGuess
+from morphnet.roles.peers.port_guess import CLOSE_AFTER, GUESS_AFTER, MOST, OPEN_AFTER, PortGuess, Varying
 from morphnet.traversal.courtesy import VOLLEYS, Courtesy
 from morphnet.traversal.probing import Prober
 from morphnet.traversal.volley import PORTS, Shot
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.places import LINE, OBSERVED, VARYING, Place
+from tests.roles.peers.fakes import FakePorts, surroundings
 
 THERE = Place(OBSERVED, "198.51.100.6", 4500)
 VARIES = Place(VARYING, "198.51.100.6", 1)
-DOORS = [100, 101, 102]
-
-
-class FakeGuessSockets:
-    """Notes who has it."""
-
-    def __init__(self) -> None:
-        self.users: list[str] = []
-
-    def open(self, user: str, uplink: str, address: str) -> list[int]:
-        """See GuessSockets."""
-        assert (uplink, address) == ("eth0", "192.168.1.2")
-        self.users.append(user)
-        return DOORS
-
-    def release(self, user: str) -> None:
-        """See GuessSockets."""
-        if user in self.users:
-            self.users.remove(user)
+BEHIND = Varying("eth0", "192.168.1.2")
 
 
 class FakeProber:
@@ -54,19 +34,11 @@ class FakeProber:
 
 class PortGuessTests(SynchronousTestCase):
     def setUp(self) -> None:
-        """A mesh whose router is an ordinary one."""
-        self.clock, self.fan, self.prober = Clock(), FakeGuessSockets(), FakeProber()
-        self.varying: tuple[str, str] | None = None
-        mesh: Any = SimpleNamespace(
-            clock=self.clock,
-            fan=self.fan,
-            relays=SimpleNamespace(varying_door=lambda: self.varying),
-            doors=SimpleNamespace(families={1: True, 2: False}),
-            pump=SimpleNamespace(now=self.clock.seconds, carry_out=lambda effects: None),
-            entropy=random.Random(1).randbytes,
-            courtesy=Courtesy(),
-        )
-        self.port_guess = PortGuess(cast(Mesh, mesh), "bert")
+        """The router is an ordinary one."""
+        self.clock, self.ports, self.prober = Clock(), FakePorts({1: True, 2: False}), FakeProber()
+        self.woken: list[int] = []
+        wake = lambda: self.woken.append(len(self.prober.shots))  # noqa: E731
+        self.port_guess = PortGuess(surroundings("anna", self.clock), "bert", self.ports, Courtesy(), wake)
 
     def begin(self, *places: Place) -> None:
         """A search, of which nothing has been shot yet."""
@@ -75,15 +47,16 @@ class PortGuessTests(SynchronousTestCase):
 
     def test_ours_varies(self) -> None:
         """Behind a router that gives each destination another port, many sockets ask the peer's one address."""
-        self.varying = "eth0", "192.168.1.2"
+        self.ports.router = BEHIND
         self.begin(THERE)
         self.clock.advance(OPEN_AFTER - 0.1)
-        self.assertEqual((self.fan.users, self.prober.shots), ([], []))
+        self.assertEqual((self.ports.users, self.prober.shots), ([], []))
         self.clock.advance(0.2)
-        self.assertEqual(self.prober.shots, [Shot(door, Endpoint(*THERE[1:])) for door in DOORS])
-        self.assertEqual((self.prober.extras, self.fan.users), (DOORS, ["bert"]))
+        self.assertEqual(self.prober.shots, [Shot(door, Endpoint(*THERE[1:])) for door in self.ports.many])
+        self.assertEqual((self.prober.extras, self.ports.users), (self.ports.many, ["bert"]))
+        self.assertEqual(self.woken, [len(self.ports.many)])
         self.clock.advance(CLOSE_AFTER)
-        self.assertEqual(self.fan.users, [])
+        self.assertEqual(self.ports.users, [])
 
     def test_theirs_varies(self) -> None:
         """The other end asks many ports of that router, by one socket of IPv4."""
@@ -96,14 +69,14 @@ class PortGuessTests(SynchronousTestCase):
         """When neither router does, or both do, nothing is guessed."""
         self.begin(THERE)
         self.clock.advance(10.0)
-        self.varying = "eth0", "192.168.1.2"
+        self.ports.router = BEHIND
         self.begin(THERE, VARIES)
         self.clock.advance(10.0)
-        self.assertEqual((self.prober.shots, self.fan.users), ([], []))
+        self.assertEqual((self.prober.shots, self.ports.users), ([], []))
 
     def test_found_meanwhile(self) -> None:
         """When the search is over before, nothing is opened; when it is over during, everything is let go."""
-        self.varying = "eth0", "192.168.1.2"
+        self.ports.router = BEHIND
         self.begin(THERE)
         self.port_guess.end()
         self.clock.advance(10.0)
@@ -111,7 +84,7 @@ class PortGuessTests(SynchronousTestCase):
         self.begin(THERE)
         self.clock.advance(OPEN_AFTER + 0.1)
         self.port_guess.end()
-        self.assertEqual(self.fan.users, [])
+        self.assertEqual(self.ports.users, [])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_bounded(self) -> None:
@@ -134,9 +107,9 @@ class PortGuessTests(SynchronousTestCase):
             self.begin(VARIES, *lines)
             self.clock.advance(10.0)
             shots.append(len(self.prober.shots))
-        self.varying = "eth0", "192.168.1.2"
+        self.ports.router = BEHIND
         for lines in ((here,), (elsewhere,), (here, elsewhere)):
             self.begin(THERE, *lines)
             self.clock.advance(10.0)
             shots.append(len(self.prober.shots))
-        self.assertEqual(shots, [PORTS, 0, 0, len(DOORS), 0, 0])
+        self.assertEqual(shots, [PORTS, 0, 0, len(self.ports.many), 0, 0])

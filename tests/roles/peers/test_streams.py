@@ -9,17 +9,17 @@ from typing import Any, cast
 from twisted.internet.interfaces import IProtocol
 from twisted.test.iosim import FakeTransport
 
-from morphnet.config.roles import MeshConfig
 from morphnet.net.ondevice import Source
 from morphnet.net.peer_stream import StreamPort
 from morphnet.net.tls import PeersTls, PeerTls
-from morphnet.roles.peers.streams import ENOUGH, MOST_HELD, PATIENCE, REST
+from morphnet.roles.peers.reaching import ENOUGH, MOST_HELD, PATIENCE, REST
 from morphnet.tunnel.path import State
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.places import LINE, Place
 from morphnet.wire.places import STREAM as STREAM_PLACE
 from tests.fakes_control import address_of
-from tests.fakes_tls import CLIENT, serial_of
+from tests.fakes_tls import serial_of
+from tests.roles.peers.fakes import identity
 from tests.roles.peers.two_meshes import HOSTS, End, FakeMeeting, StreamsTestCase
 
 TO_BERT = "tcp 198.51.100.6:8443"  # in memory every call goes to that port
@@ -28,7 +28,7 @@ TO_BERT = "tcp 198.51.100.6:8443"  # in memory every call goes to that port
 class SearchTests(StreamsTestCase):
     def test_patience(self) -> None:
         """Nobody is called before the search has gone on for a while."""
-        self.anna.streams.search(cast(Any, self.anna.peers["bert"]))
+        self.anna.search()
         self.net.pass_by(PATIENCE - 0.1, 0.1)
         self.assertEqual(self.net.called, [])
         self.net.pass_by(0.2, 0.1)
@@ -42,12 +42,12 @@ class SearchTests(StreamsTestCase):
         self.assertEqual((here.state, there.state), (State.ACTIVE, State.ACTIVE))
         self.assertRegex(here.uplink, r"^tcp 198\.51\.100\.6:\d+$")
         self.assertEqual((here.remote, there.remote), (Endpoint("bert", 0), Endpoint("anna", 0)))
-        self.assertIn("stream-up", self.anna.told)
+        self.assertIn("stream-up", self.anna.history.kinds())
 
     def test_blocked(self) -> None:
         """Where UDP has never passed the peer is called at once."""
-        self.anna.blocked = True
-        self.anna.streams.search(cast(Any, self.anna.peers["bert"]))
+        self.anna.outside.blocked = True
+        self.anna.search()
         self.net.pass_by(0.1, 0.05)
         self.assertEqual(self.net.called, [(HOSTS["bert"], (HOSTS["anna"], 0))])
 
@@ -55,16 +55,16 @@ class SearchTests(StreamsTestCase):
         """Both ends are told by which stream the peer is reached, each with the address of the other."""
         self.search(self.anna)
         for end in (self.anna, self.bert):
-            (way,) = next(iter(end.peers.values())).story.told
+            (way,) = next(iter(end.peers.values())).told
             self.assertRegex(way, r"^tcp [0-9.]+:[0-9]+$")
 
     def test_new_certificate(self) -> None:
         """With a search the port shows the certificate that we have now, also if the peer calls first."""
-        self.bert.shown = self.bert.ca.identity("bert", CLIENT)
+        self.bert.shown = identity("bert")
         serials = []
         self.patch(self.anna, "is_revoked", lambda peer: serials.append(peer.serial))
-        self.bert.streams.search(cast(Any, self.bert.peers["anna"]))
-        self.anna.blocked = True
+        self.bert.search()
+        self.anna.outside.blocked = True
         self.search(self.anna)
         self.assertEqual(set(serials), {serial_of(self.bert.shown)})
 
@@ -82,7 +82,7 @@ class SearchTests(StreamsTestCase):
 
     def test_given_up(self) -> None:
         """A call under way ends with the attempt, and nobody complains."""
-        self.anna.peers["bert"].places = [Place(STREAM_PLACE, "203.0.113.7", 4711)]
+        self.anna.peers["bert"].where = [Place(STREAM_PLACE, "203.0.113.7", 4711)]
         self.search(self.anna)
         self.assertEqual(len(self.net.open_calls), 1)
         self.udp(self.anna)
@@ -99,7 +99,7 @@ class SearchTests(StreamsTestCase):
 
     def test_found_meanwhile(self) -> None:
         """A direct path that is found within the patience ends the attempt."""
-        self.anna.streams.search(cast(Any, self.anna.peers["bert"]))
+        self.anna.search()
         self.udp(self.anna)
         self.net.pass_by(4.0, 0.1)
         self.assertEqual(self.net.called, [])
@@ -107,9 +107,9 @@ class SearchTests(StreamsTestCase):
     def test_most_calls(self) -> None:
         """At most six places are called, each 0.2 s after the one before; places of the other family are not."""
         peer = self.anna.peers["bert"]
-        peer.places = [Place(STREAM_PLACE, "2001:db8::1", 1)]
-        peer.places += [Place(STREAM_PLACE, f"203.0.113.{number}", 4711) for number in range(9)]
-        self.anna.streams.search(cast(Any, peer))
+        peer.where = [Place(STREAM_PLACE, "2001:db8::1", 1)]
+        peer.where += [Place(STREAM_PLACE, f"203.0.113.{number}", 4711) for number in range(9)]
+        self.anna.search()
         self.net.pass_by(PATIENCE + 0.05, 0.05)
         self.assertEqual(len(self.net.called), 1)
         self.net.pass_by(2.0, 0.1)
@@ -118,11 +118,11 @@ class SearchTests(StreamsTestCase):
     def test_twice(self) -> None:
         """A search that begins while an attempt is under way in vain leads to another one, after a rest."""
         peer = self.anna.peers["bert"]
-        peer.places = [Place(STREAM_PLACE, "203.0.113.7", 4711)]
+        peer.where = [Place(STREAM_PLACE, "203.0.113.7", 4711)]
         self.search(self.anna)
         self.search(self.anna)
         self.assertEqual(len(self.net.called), 1)
-        peer.places = [Place(STREAM_PLACE, HOSTS["bert"], 4711)]
+        peer.where = [Place(STREAM_PLACE, HOSTS["bert"], 4711)]
         self.net.pass_by(REST, 0.1)
         self.assertEqual((len(self.net.called), self.held()), (2, (1, 1)))
         self.net.pass_by(2 * REST, 0.1)
@@ -134,8 +134,8 @@ class SearchTests(StreamsTestCase):
         for end, factory in ((self.anna, None), (self.bert, self.bert.streams.port.met)):
             FakeMeeting.made.clear()
             peer = next(iter(end.peers.values()))
-            peer.places = [Place(STREAM_PLACE, "203.0.113.7", 4720), Place(LINE, "203.0.113.7", 555)]
-            end.streams.search(cast(Any, peer))
+            peer.where = [Place(STREAM_PLACE, "203.0.113.7", 4720), Place(LINE, "203.0.113.7", 555)]
+            end.search()
             self.net.pass_by(PATIENCE + 0.1, 0.1)
             (meeting,) = FakeMeeting.made
             self.assertEqual((meeting.here, meeting.there), (Endpoint(HOSTS[end.name], 4711), there))
@@ -153,7 +153,7 @@ class SearchTests(StreamsTestCase):
 class PlacesTests(StreamsTestCase):
     def test_places(self) -> None:
         """We are where we listen, and where relays see our line from, by the same port; and that is a line of ours."""
-        self.anna.relays.lines = lambda: [
+        self.anna.outside.seen = [
             (HOSTS["anna"], Place(LINE, "203.0.113.9", 50000)),
             ("10.0.0.1", Place(LINE, "203.0.113.10", 50000)),
         ]
@@ -169,7 +169,7 @@ class PlacesTests(StreamsTestCase):
 
 
 class OffTests(StreamsTestCase):
-    config = MeshConfig(streams=False)
+    on = False
 
     def test_off(self) -> None:
         """With streams = false nobody listens and nobody is called."""
@@ -194,7 +194,7 @@ class EndTests(StreamsTestCase):
         self.assertEqual(self.held(), (0, 0))
         self.assertEqual([path.state for path in self.anna.paths()], [State.CLOSED])
         self.assertEqual([path.state for path in self.bert.paths()], [State.SILENT])
-        self.assertIn("stream-gone", self.bert.told)
+        self.assertIn("stream-gone", self.bert.history.kinds())
 
     def test_again(self) -> None:
         """The next stream carries a path again."""
@@ -213,12 +213,12 @@ class EndTests(StreamsTestCase):
         self.streams(self.bert)[0].drop("pulled out")
         self.net.pass_by(PATIENCE + 3.0, 0.1)
         self.assertEqual(self.held(), (1, 1))
-        told = self.anna.peers["bert"].story.told
+        told = self.anna.peers["bert"].told
         self.assertEqual((told[0], told[-1], "cut" in told), (TO_BERT, TO_BERT, True))
 
     def test_not_too_often(self) -> None:
         """One who ends every stream at once is called every five seconds, and not more often."""
-        self.anna.blocked = self.bert.blocked = True
+        self.anna.outside.blocked = self.bert.outside.blocked = True
         before = len(self.net.called)
         for _ in range(round(10 * REST / 0.1)):
             self.net.pass_by(0.1, 0.1)
@@ -230,11 +230,11 @@ class EndTests(StreamsTestCase):
     def test_kept(self) -> None:
         """A stream that is there still when UDP ends is what the peer is reached by."""
         peer = self.anna.peers["bert"]
-        self.assertTrue(self.anna.streams.stand_in(cast(Any, peer)))
-        self.assertEqual(peer.story.told, [TO_BERT] * 2)
+        self.assertTrue(self.anna.reaching["bert"].stand_in())
+        self.assertEqual(peer.told, [TO_BERT] * 2)
         self.streams(self.anna)[0].drop("pulled out")
         self.net.settle()
-        self.assertFalse(self.anna.streams.stand_in(cast(Any, peer)))
+        self.assertFalse(self.anna.reaching["bert"].stand_in())
 
     def test_not_needed(self) -> None:
         """It is closed when UDP has worked for a minute, and not before."""
@@ -255,7 +255,7 @@ class EndTests(StreamsTestCase):
 
     def test_session_ends(self) -> None:
         """With the session the stream ends, at both ends."""
-        self.anna.streams.forget("bert")
+        self.anna.reaching["bert"].forget()
         self.net.pass_by(1.0)
         self.assertEqual((self.held(), self.streams(self.anna), self.streams(self.bert)), ((0, 0), [], []))
 

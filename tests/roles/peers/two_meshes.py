@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-import random
-from types import SimpleNamespace
-from typing import Any, cast
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 from txaio.tx import config as autobahn_config
 
-from morphnet.config.roles import MeshConfig, Tuning
+from morphnet.config.roles import Tuning
 from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump
 from morphnet.net.tls import Peer
-from morphnet.roles.peers.streams import PATIENCE, Streams
+from morphnet.roles.peers.reaching import PATIENCE, Reaching
+from morphnet.roles.peers.sessions import Sessions
+from morphnet.roles.peers.streams import Net, Streams
 from morphnet.traversal.courtesy import Courtesy
 from morphnet.tunnel.carrier import DIRECT, STREAM, Carrier
-from morphnet.tunnel.events import Effects, Event, PathChanged
+from morphnet.tunnel.events import Event, PathChanged
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel
-from morphnet.wire.batch import Departure, Endpoint
+from morphnet.wire.batch import Endpoint
 from morphnet.wire.places import STREAM as STREAM_PLACE
 from morphnet.wire.places import Place
 from tests.fakes_control import FakeNet, address_of
-from tests.fakes_tls import CLIENT, FakeCa
+from tests.roles.peers.fakes import FakeDoor, FakeHistory, identity, surroundings
 
 HOSTS = {"anna": "198.51.100.2", "bert": "198.51.100.6"}
 SECRETS = b"s" * 32, b"c" * 32
-UDP = 1 << 17  # number of a door
 
 
 class FakePort:
@@ -64,98 +65,85 @@ class FakeMeeting:
         self.on = False
 
 
-class FakeDoor:
-    """UDP to the other end."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.sent: list[Departure] = []
-
-    def send(self, departures: Any) -> None:
-        """See DatagramDoor."""
-        self.sent += departures
-
-
-class FakeStory:
-    """Remembers what was told."""
+class FakeOutside:
+    """As relays see us."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.blocked = False
+        self.seen: list[tuple[str, Place]] = []
 
-    def streamed(self, way: str) -> None:
-        """See Acquaintance."""
-        self.told.append(way)
+    def udp_is_blocked(self) -> bool:
+        """See Outside."""
+        return self.blocked
 
-    def cut(self) -> None:
-        """See Acquaintance."""
-        self.told.append("cut")
+    def lines(self) -> list[tuple[str, Place]]:
+        """See Outside."""
+        return self.seen
 
 
 class FakePeer:
-    """What Streams wants of a Peer."""
+    """A peer, as far as reaching it is concerned."""
 
     def __init__(self, name: str, session: Session, *, caller: bool) -> None:
         self.name, self.caller = name, caller
         self.session: Session | None = session
-        self.places = [Place(STREAM_PLACE, HOSTS[name], 4711)]
-        self.story = FakeStory()
+        self.where = [Place(STREAM_PLACE, HOSTS[name], 4711)]
+        self.told: list[str] = []
 
-    def all_places(self) -> list[Place]:
-        """See Peer."""
-        return self.places
+    def places(self) -> Sequence[Place]:
+        """See Reachable."""
+        return self.where
 
     def direct_paths(self) -> list[Path]:
-        """See Peer."""
+        """See Reachable."""
         paths = self.session.paths.values() if self.session is not None else ()
         return [path for path in paths if path.rank == DIRECT and path.state is State.ACTIVE]
 
+    def streamed(self, way: str) -> None:
+        """See Reachable."""
+        self.told.append(way)
+
+    def cut(self) -> None:
+        """See Reachable."""
+        self.told.append("cut")
+
 
 class End:
-    """A mesh, as far as Streams can tell."""
+    """One of two, with a data plane and streams."""
 
-    def __init__(self, net: FakeNet, ca: FakeCa, name: str, config: MeshConfig) -> None:
-        self.net, self.clock, self.config, self.name = net, net, config, name
-        self.tunnel = Tunnel(server=False, entropy=random.Random(name).randbytes)
+    def __init__(self, net: FakeNet, name: str, *, on: bool) -> None:
+        self.net, self.name, self.shown = net, name, identity(name)
+        self.history, self.outside, self.courtesy = FakeHistory(), FakeOutside(), Courtesy()
+        around = surroundings(name, net, self.history)
+        ourselves = dataclasses.replace(
+            around.ourselves, identity=lambda: self.shown, is_revoked=lambda peer: self.is_revoked(peer)
+        )
+        around = dataclasses.replace(around, ourselves=ourselves)
+        self.tunnel = Tunnel(server=False, entropy=around.entropy)
         self.pump = Pump(net, self.tunnel, net.seconds)
         self.pump.follow(self.changed)
-        self.ca, self.shown = ca, ca.identity(name, CLIENT)
+        self.sessions = Sessions(self.pump, around.entropy, self.courtesy, lambda names: None)
         self.peers: dict[str, FakePeer] = {}
-        self.courtesy = Courtesy()
-        self.told: list[str] = []
-        self.blocked = False
-        self.relays = SimpleNamespace(lines=list, udp_is_blocked=lambda: self.blocked)
-        self.streams = Streams(cast(Any, self), net, self.listen)
-        self.streams.meeting = FakeMeeting  # type: ignore[assignment]
-        self.streams.on_device = FakeNet.on_device
-
-    def identity(self) -> Any:
-        """See Mesh."""
-        return self.shown
+        self.reaching: dict[str, Reaching] = {}
+        tcp = Net(net, on, 0, self.listen, FakeMeeting, FakeNet.on_device)
+        self.streams = Streams(around, tcp, self.pump, self.sessions, self.courtesy, self.outside)
 
     def is_revoked(self, peer: Peer) -> bool:
-        """See Mesh."""
+        """Whether a certificate is."""
         return False
 
     def changed(self, event: Event) -> None:
-        """As Mesh and Peer pass on what the data plane tells."""
+        """As a peer passes on what the data plane tells."""
         peer = self.peers.get(event.session) if isinstance(event, PathChanged) else None
         if isinstance(event, PathChanged) and peer is not None and peer.session is not None:
             path = peer.session.paths[event.path]
             if path.rank == STREAM:
-                self.streams.path_changed(cast(Any, peer), path, event.now)
+                self.reaching[event.session].path_changed(path, event.now)
 
-    def tell(self, kind: str, session: str, text: str) -> None:
-        """See Mesh."""
-        self.told.append(kind)
-
-    def endpoint(self, name: str) -> Endpoint:
-        """See Mesh."""
-        return Endpoint(name, 0)
-
-    def carry_out(self, session: Session, effects: Effects) -> None:
-        """See Mesh."""
-        self.tunnel.poke(session, self.pump.now())
-        self.pump.carry_out(effects)
+    def search(self) -> None:
+        """A direct way to the other one is looked for."""
+        for each in self.reaching.values():
+            each.search()
 
     def listen(self, gate: object, host: str, port: int, factory: Any, device: str) -> Any:
         """In memory."""
@@ -164,10 +152,10 @@ class End:
 
     def meet(self, name: str, *, caller: bool) -> Session:
         """There is a session with that peer."""
-        session = self.tunnel.add_session(name, b"n" * 16, Tuning(), [], server=not caller)
-        session.equals = True
+        session = self.sessions.begin(name, b"n" * 16, Tuning(), [], caller=caller)
         session.install(*SECRETS, 1, self.net.seconds())
-        self.peers[name] = FakePeer(name, session, caller=caller)
+        peer = self.peers[name] = FakePeer(name, session, caller=caller)
+        self.reaching[name] = self.streams.reaching(peer)
         return session
 
     def held(self) -> list[int]:
@@ -182,13 +170,13 @@ class End:
 class StreamsTestCase(SynchronousTestCase):
     """anna, who is the caller, and bert; they have met."""
 
-    config = MeshConfig()
+    on = True  # whether there shall be streams
 
     def setUp(self) -> None:
-        self.net, ca = FakeNet(), FakeCa()
+        self.net = FakeNet()
         self.patch(autobahn_config, "loop", self.net)
         self.patch(FakeMeeting, "made", [])
-        self.anna, self.bert = (End(self.net, ca, name, self.config) for name in HOSTS)
+        self.anna, self.bert = (End(self.net, name, on=self.on) for name in HOSTS)
         calling, called = self.anna.meet("bert", caller=True), self.bert.meet("anna", caller=False)
         ids = self.bert.tunnel.issue_ids(called, 8)
         self.anna.tunnel.learn_ids(calling, ids)
@@ -199,18 +187,19 @@ class StreamsTestCase(SynchronousTestCase):
     def search(self, *ends: End) -> None:
         """They look for a direct way, and long enough."""
         for end in ends:
-            end.streams.search(cast(Any, next(iter(end.peers.values()))))
+            end.search()
         self.net.pass_by(PATIENCE + 0.5, 0.1)
 
     def udp(self, end: End) -> Path:
         """A direct path that works, all of a sudden."""
         peer = next(iter(end.peers.values()))
         assert peer.session is not None
-        end.pump.attach(FakeDoor(UDP), Carrier(DIRECT, "eth0"))
-        path = Path(200, UDP, Endpoint("198.51.100.6", 9), 1400, self.net.seconds())
+        door = FakeDoor(end.pump.new_number())
+        end.pump.attach(door, Carrier(DIRECT, "eth0"))
+        path = Path(200, door.number, Endpoint("198.51.100.6", 9), 1400, self.net.seconds())
         path.enter(State.ACTIVE, self.net.seconds())
         peer.session.paths[200] = path
-        end.streams.direct(cast(Any, peer))
+        end.reaching[peer.name].direct()
         return path
 
     def held(self) -> tuple[int, int]:

@@ -1,0 +1,120 @@
+"""How our sockets are seen from outside: what NATs make of their addresses, as the relays' echoes tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from morphnet.net.pump import Pump
+from morphnet.traversal.echoing import Echoer
+from morphnet.tunnel.events import Effects
+from morphnet.wire.places import LINE, OBSERVED, VARYING, Place, read_places
+from morphnet.wire.relaying import Registered
+
+
+class Relay(Protocol):
+    """One that we have a line to, as its `net.relay_client.RelayClient`."""
+
+    @property
+    def number(self) -> int:
+        """Among all doors."""
+        ...
+
+    @property
+    def address(self) -> str:
+        """Numeric."""
+        ...
+
+    @property
+    def local(self) -> str:
+        """Our numeric address on the line."""
+        ...
+
+    @property
+    def answer(self) -> Registered | None:
+        """What it said at first, while the line is up."""
+        ...
+
+
+class Outside:
+    """Asks the echo of each relay that has one, as long as the line to it is up."""
+
+    def __init__(self, pump: Pump, entropy: Callable[[int], bytes]) -> None:
+        self._pump, self._entropy = pump, entropy
+        self._echoers: dict[int, Echoer] = {}  # by number of the relay
+        self._relays: dict[int, Relay] = {}  # whose line is up
+        self._families: Mapping[int, bool] = {}
+
+    # -- who is asked, about what --------------------------------------------------------------------------------------
+
+    def joined(self, relay: Relay, answer: Registered) -> None:
+        """The line to that relay is up."""
+        self._relays[relay.number] = relay
+        if answer.echo_port:
+            ports = tuple(port for port in (answer.echo_port, answer.second_port) if port)
+            ids = bytes.fromhex(answer.echo_id), bytes.fromhex(answer.echo_key)
+            echoer = self._echoers[relay.number] = Echoer(relay.address, ports, *ids, self._entropy)
+            self._pump.tunnel.add_asker(echoer.id, echoer)
+            echoer.use(dict(self._families), self._pump.now())
+            self._pump.carry_out(Effects())
+
+    def left(self, relay: Relay) -> None:
+        """It is not up any more."""
+        self._relays.pop(relay.number, None)
+        echoer = self._echoers.pop(relay.number, None)
+        if echoer is not None:
+            self._pump.tunnel.drop_asker(echoer.id, echoer)
+
+    def sockets_are(self, families: Mapping[int, bool]) -> None:
+        """
+        We have these sockets for direct paths.
+
+        :param families: number of each, and whether it is IPv6.
+        """
+        self._families = families
+        for echoer in self._echoers.values():
+            echoer.use(dict(families), self._pump.now())
+        self._pump.carry_out(Effects())
+
+    def hurry(self) -> None:
+        """What NATs make of our addresses matters now."""
+        for echoer in self._echoers.values():
+            echoer.hurry(self._pump.now())
+
+    # -- what is known -------------------------------------------------------------------------------------------------
+
+    def rtt(self, relay: Relay) -> float | None:
+        """Seconds to a relay and back; None while its echo has not answered."""
+        echoer = self._echoers.get(relay.number)
+        return echoer.rtt() if echoer is not None else None
+
+    def echo_of(self, relay: Relay) -> Echoer | None:
+        """Who asks that relay's echo; None when it has none, or the line is down."""
+        return self._echoers.get(relay.number)
+
+    def places(self) -> list[Place]:
+        """As what the relays see our sockets."""
+        found: dict[Place, None] = {}
+        for echoer in self._echoers.values():
+            for socket in echoer.sockets.values():
+                found.update((Place(OBSERVED, seen.host, seen.port), None) for seen in socket.seen.values())
+            found.update((Place(VARYING, seen.host, 1), None) for seen in echoer.varying())
+        return list(found)
+
+    def lines(self) -> list[tuple[str, Place]]:
+        """Our address on the line to each relay, and the one that the relay sees."""
+        up = [(relay.local, relay.answer.observed) for relay in self._relays.values() if relay.answer is not None]
+        return [(local, place) for local, seen in up for place in read_places(seen) if place.kind == LINE]
+
+    def varying_doors(self) -> list[int]:
+        """Numbers of the sockets whose router is known to give each destination another port."""
+        return [number for echoer in self._echoers.values() for number in echoer.sockets if echoer.varies(number)]
+
+    def varies(self, number: int) -> bool:
+        """Whether that socket is one of them."""
+        return any(echoer.varies(number) for echoer in self._echoers.values())
+
+    def udp_is_blocked(self) -> bool:
+        """Whether relays are reached, and none of them ever by UDP, though there was time."""
+        now = self._pump.now()
+        return bool(self._echoers) and all(echoer.is_deaf(now) for echoer in self._echoers.values())
