@@ -13,13 +13,17 @@ _MOST_REASONS = 64  # counted apart; the rest is "other"
 
 
 class Complaints:
-    """Counts why peers were refused; says so at most once a second, and of those who did not knock not at all."""
+    """
+    Counts why peers were refused; says so at most once a second, and of those who did not knock not at all.
+
+    :param port: at which: a word for the log.
+    """
 
     _log = Logger()
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], port: str) -> None:
         self.counts: Counter[str] = Counter()
-        self._now, self._said_at = now, float("-inf")
+        self._now, self._port, self._said_at = now, port, float("-inf")
         self._unsaid = 0
 
     def add(self, reason: str) -> None:
@@ -32,5 +36,6 @@ class Complaints:
         self._unsaid += 1
         now = self._now()
         if now - self._said_at >= 1.0:
-            self._log.info("refused {count} on the control port, last: {reason}", count=self._unsaid, reason=reason)
+            said = {"count": self._unsaid, "port": self._port, "reason": reason}
+            self._log.info("refused {count} at the port for {port}, last: {reason}", **said)
             self._said_at, self._unsaid = now, 0

@@ -14,11 +14,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from morphnet.errors import ConfigError, HostError, MalformedFrame, Refused
-from morphnet.net.complaints import Complaints
+from morphnet.net.admission import Admission
 from morphnet.net.control import PACE, ControlLink, Pace
-from morphnet.net.gate import Doorway, Gate
-from morphnet.net.knock import NO_KNOCK
-from morphnet.net.limits import LIMITS, Limits, Lobby, SourceLimiter, source_of
+from morphnet.net.gate import Gate
+from morphnet.net.limits import LIMITS, Limits
 from morphnet.net.tls import Peer, ServerTls
 from morphnet.pki.authority import read_description
 from morphnet.text import same_name
@@ -164,10 +163,10 @@ class ServerLink(ControlLink):
 
     def connectionMade(self) -> None:
         super().connectionMade()
-        self._server.entered(self)
+        self._server.admission.entered(self)
 
     def introduced(self) -> None:
-        self._server.proven(self)
+        self._server.admission.proven(self)
 
     def turned_away(self, reason: str) -> None:
         self.finish(Refusal(phrase(reason)), reason)
@@ -190,9 +189,9 @@ class ServerLink(ControlLink):
             raise MalformedFrame(f"{signal.type} out of place")
 
     def ended(self, reason: str, failure: Failure) -> None:
-        self._server.left(self)
-        if self.peer is None and not self._server.closing:
-            self._server.complaints.add(reason)
+        self._server.admission.left(self)
+        if self.peer is None:
+            self._server.admission.refused(reason)
         if self._asked is not None:
             self._asked.cancel()
         if self._welcomed:
@@ -220,7 +219,7 @@ class ServerLink(ControlLink):
         if isinstance(refused, Refused):
             after = refused.retry_after if isinstance(refused, RefusedForNow) else None
             refusal = Refusal(phrase(refused.reason), after)
-            self._server.complaints.add(refusal.reason)
+            self._server.admission.complaints.add(refusal.reason)
         elif isinstance(refused, HostError | ConfigError):  # ours: a full disk, a database that is locked
             self._log.error("a caller cannot be answered: {trouble}", trouble=str(refused))
             refusal = Refusal("the server has trouble of its own", _SORRY)
@@ -293,82 +292,20 @@ class ControlServer:
         pq: str = "require",
     ) -> None:
         self.office, self.clock = office, gate.clock
-        self.complaints = Complaints(self.clock.seconds)
-        self.closing = False
-        self._limits = limits
-        self._limiter = SourceLimiter(limits.rate, limits.burst, limits.sources)
-        self._lobby: Lobby[ServerLink] = Lobby(limits.half_open, limits.half_open_per_source)
-        self._links: set[ServerLink] = set()
-        self._full = 0  # connections turned away because there were too many
-        self._empty: Deferred[None] | None = None
+        self.admission: Admission[ServerLink] = Admission(gate, "control", limits)
         inner = cast(IProtocolFactory, _Links(self, pace, pq))
-        self.factory: IProtocolFactory = Doorway(self.admits, tls, inner, gate)
-        gate.gives_way(self._shed)
+        self.factory = self.admission.doorway(tls, inner)
 
     def counters(self) -> dict[str, int]:
         """For the node's status."""
-        return {
-            "control_links": len(self._links),
-            "control_half_open": len(self._lobby),
-            "control_limited": self._limiter.refused,
-            "control_evicted": self._lobby.evicted,
-            "control_full": self._full,
-            "control_refused": sum(self.complaints.counts.values()),
-            "control_no_knock": self.complaints.counts[NO_KNOCK],
-        }
+        return {"control_links": len(self.admission), **self.admission.counters()}
 
     def close(self, reason: str = "server stops") -> Deferred[None]:
         """Say Goodbye to everybody; fires when all are gone, soon."""
-        self.closing = True
-        done: Deferred[None] = Deferred()
-        self._empty = done
-        for link in list(self._links):
+        done = self.admission.close()
+        for link in self.admission:
             if link.peer is None:
                 link.drop(reason)
             else:
                 link.close(reason)
-        self._tell_empty()
         return done
-
-    # for the links
-
-    def admits(self, host: str) -> bool:
-        """Whether one more connection from there may come in."""
-        if self.closing or not self._limiter.admit(source_of(host), now=self.clock.seconds()):
-            return False
-        if len(self._links) >= self._limits.connections and not self._shed():
-            self._full += 1
-            return False
-        return True
-
-    def _shed(self) -> bool:
-        """Hang up on the one who has been half in for longest; False when nobody is."""
-        waiting = self._lobby.oldest()
-        if waiting is None:
-            return False
-        self._lobby.leave(waiting)
-        self._lobby.evicted += 1
-        waiting.drop("made room")
-        return True
-
-    def entered(self, link: ServerLink) -> None:
-        """It is connected and unknown."""
-        self._links.add(link)
-        leaving = self._lobby.enter(link, source_of(link.host))
-        if leaving is not None:
-            leaving.drop("made room")
-
-    def proven(self, link: ServerLink) -> None:
-        """It has shown a good certificate."""
-        self._lobby.leave(link)
-
-    def left(self, link: ServerLink) -> None:
-        """It is gone."""
-        self._lobby.leave(link)
-        self._links.discard(link)
-        self._tell_empty()
-
-    def _tell_empty(self) -> None:
-        if self._empty is not None and not self._links:
-            empty, self._empty = self._empty, None
-            empty.callback(None)

@@ -10,14 +10,13 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.internet.interfaces import IDelayedCall, IProtocolFactory
+from twisted.internet.interfaces import IProtocolFactory
 from twisted.python.failure import Failure
 
 from morphnet.errors import MalformedFrame, Refused
-from morphnet.net.complaints import Complaints
-from morphnet.net.gate import Doorway, Gate
-from morphnet.net.knock import NO_KNOCK
-from morphnet.net.limits import Limits, Lobby, SourceLimiter, source_of
+from morphnet.net.admission import Admission
+from morphnet.net.gate import Gate
+from morphnet.net.limits import Limits
 from morphnet.net.tls import PeersTls, PeerTls, established, handshake_trouble
 from morphnet.net.tlstransport import TlsFactory
 from morphnet.net.websocket import Socket, client_factory, server_factory
@@ -102,19 +101,13 @@ class StreamPort:
         limits: Limits = LIMITS,
         pq: str = "require",
     ) -> None:
-        self.complaints = Complaints(reactor.seconds)
-        self.streams: dict[Socket, PeerStream | None] = {}  # None: not opened yet
-        self._listener, self._reactor, self._number = listener, reactor, number
-        self._limits, self._pq = limits, pq
-        self._limiter = SourceLimiter(limits.rate, limits.burst, limits.sources)
-        self._lobby: Lobby[Socket] = Lobby(limits.half_open, limits.half_open_per_source)
-        self._timers: dict[Socket, IDelayedCall] = {}
+        self.streams: dict[Socket, PeerStream] = {}  # those that are open
+        self._listener, self._reactor, self._number, self._pq = listener, reactor, number, pq
         self._failed = 0  # calls of ours that came to nothing after TCP
-        self._closing = False
-        inner = server_factory(self, reactor, SUBPROTOCOL)
         self.gate = Gate(reactor)  # for whoever calls us
-        self.gate.gives_way(self._shed)
-        self.factory: IProtocolFactory = Doorway(self.admits, tls, inner, self.gate)
+        self.admission: Admission[Socket] = Admission(self.gate, "streams", limits, OPEN_WITHIN)
+        inner = server_factory(self, reactor, SUBPROTOCOL)
+        self.factory = self.admission.doorway(tls, inner)
         self.met: IProtocolFactory = TlsFactory(tls, False, inner, reactor)  # for whom we went to meet
 
     def calling(self, tls: PeerTls, to: Endpoint) -> IProtocolFactory:
@@ -127,49 +120,27 @@ class StreamPort:
     def counters(self) -> dict[str, int]:
         """For the node's status."""
         return {
-            "streams": sum(stream is not None for stream in self.streams.values()),
-            "streams_half_open": len(self._lobby),
-            "streams_limited": self._limiter.refused,
-            "streams_refused": sum(self.complaints.counts.values()),
-            "streams_no_knock": self.complaints.counts[NO_KNOCK],
+            "streams": len(self.streams),
             "streams_failed": self._failed,
+            **self.admission.counters(),
             **self.gate.counters(),
         }
 
     def close(self, reason: str) -> None:
         """Hang up on everybody, and let nobody in any more."""
-        self._closing = True
-        for socket in list(self.streams):
+        self.admission.close()
+        for socket in self.admission:
             socket.drop(reason)
-
-    def admits(self, host: str) -> bool:
-        """Whether one more connection from there may come in."""
-        if self._closing or not self._limiter.admit(source_of(host), now=self._reactor.seconds()):
-            return False
-        return len(self.streams) < self._limits.connections or self._shed()
-
-    def _shed(self) -> bool:
-        """Hang up on the one who has been half in for longest; False when nobody is."""
-        waiting = self._lobby.oldest()
-        if waiting is None:
-            return False
-        self._lobby.leave(waiting)
-        waiting.drop("made room")
-        return True
 
     # what sockets tell
 
     def connected(self, socket: Socket) -> None:
         """Somebody is there, unknown."""
-        self.streams[socket] = None
-        self._timers[socket] = self._reactor.callLater(OPEN_WITHIN, socket.drop, "handshake took too long")
-        leaving = self._lobby.enter(socket, source_of(socket.host)) if socket.is_server else None
-        if leaving is not None:
-            leaving.drop("made room")
+        self.admission.entered(socket, called=socket.is_server)
 
     def opened(self, socket: Socket) -> None:
         """It has shown a good certificate, and so have we."""
-        self._settle(socket)
+        self.admission.proven(socket)
         connection = socket.connection()
         assert connection is not None  # every factory is behind TLS
         try:
@@ -192,7 +163,7 @@ class StreamPort:
         try:
             data, size = unbundle(memoryview(content))
         except MalformedFrame as trouble:
-            self.complaints.add(str(trouble))
+            self.admission.complaints.add(str(trouble))
             raise
         stream.received += 1
         self._listener.arrived([Arrival(stream.number, Endpoint(stream.peer, 0), data, size)])
@@ -202,18 +173,12 @@ class StreamPort:
 
     def ended(self, socket: Socket, reason: str, failure: Failure) -> None:
         """It is gone."""
-        self._settle(socket)
         stream = self.streams.pop(socket, None)
         why = reason or handshake_trouble(socket.connection(), failure)
         if stream is not None:
             self._listener.lost(stream, why)
         elif not socket.is_server:
             self._failed += 1
-        elif not self._closing:
-            self.complaints.add(why)
-
-    def _settle(self, socket: Socket) -> None:
-        self._lobby.leave(socket)
-        timer = self._timers.pop(socket, None)
-        if timer is not None and timer.active():
-            timer.cancel()
+        else:
+            self.admission.refused(why)
+        self.admission.left(socket)

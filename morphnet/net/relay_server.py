@@ -11,10 +11,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from morphnet.errors import MalformedFrame, Refused
-from morphnet.net.complaints import Complaints
-from morphnet.net.gate import Doorway, Gate
-from morphnet.net.knock import NO_KNOCK
-from morphnet.net.limits import LIMITS, Limits, Lobby, SourceLimiter, source_of
+from morphnet.net.admission import Admission
+from morphnet.net.gate import Gate
+from morphnet.net.limits import LIMITS, Limits, SourceLimiter
 from morphnet.net.proxied import Proxied
 from morphnet.net.tls import Peer, ServerTls, established, handshake_trouble
 from morphnet.net.websocket import BACKLOG, Socket, server_factory
@@ -120,76 +119,39 @@ class RelayServer:
         pq: str = "require",
     ) -> None:
         self.registry, self.clock, self._lists = registry, gate.clock, lists
-        self.complaints = Complaints(self.clock.seconds)
-        self.closing = False
         self.asked_renewal: Callable[[RelayLine, Renew], None] = lambda line, message: None
-        self._limits, self._pq = limits, pq
-        self._limiter = SourceLimiter(limits.rate, limits.burst, limits.sources)
+        self.admission: Admission[Socket] = Admission(gate, "lines", limits)
+        self._pq = pq
         self._comings = SourceLimiter(COMINGS, COMINGS_AT_ONCE, limits.sources)
-        self._lobby: Lobby[Socket] = Lobby(limits.half_open, limits.half_open_per_source)
-        self._lines: dict[Socket, RelayLine | None] = {}
-        self._full = 0
-        self._empty: Deferred[None] | None = None
+        self._lines: dict[Socket, RelayLine] = {}  # of those who have shown a good certificate
         self._proxied = door if isinstance(door, Proxied) else None
         self.factory: IProtocolFactory = server_factory(self, self.clock)
         if isinstance(door, ServerTls):
-            self.factory = Doorway(self.admits, door, self.factory, gate)
-        gate.gives_way(self._shed)
+            self.factory = self.admission.doorway(door, self.factory)
 
     def counters(self) -> dict[str, int]:
         """For the node's status."""
-        return {
-            "lines": len(self._lines),
-            "lines_half_open": len(self._lobby),
-            "lines_limited": self._limiter.refused,
-            "lines_full": self._full,
-            "lines_refused": sum(self.complaints.counts.values()),
-            "lines_no_knock": self.complaints.counts[NO_KNOCK],
-        }
+        return {"lines": len(self.admission), **self.admission.counters()}
 
     def close(self, reason: str = "relay stops") -> Deferred[None]:
         """Hang up on everybody; fires when all are gone, soon."""
-        self.closing = True
-        done: Deferred[None] = Deferred()
-        self._empty = done
-        for socket, line in list(self._lines.items()):
-            if line is None:
-                socket.drop(reason)
-            else:
+        done = self.admission.close()
+        for socket in self.admission:
+            if socket in self._lines:
                 socket.end(reason)
-        self._tell_empty()
+            else:
+                socket.drop(reason)
         return done
-
-    def admits(self, host: str) -> bool:
-        """Whether one more connection from there may come in."""
-        if self.closing or not self._limiter.admit(source_of(host), now=self.clock.seconds()):
-            return False
-        if len(self._lines) >= self._limits.connections and not self._shed():
-            self._full += 1
-            return False
-        return True
-
-    def _shed(self) -> bool:
-        """Hang up on the one who has been half in for longest; False when nobody is."""
-        waiting = self._lobby.oldest()
-        if waiting is None:
-            return False
-        self._lobby.leave(waiting)
-        waiting.drop("made room")
-        return True
 
     # what sockets tell
 
     def connected(self, socket: Socket) -> None:
         """Somebody is there, unknown."""
-        self._lines[socket] = None
-        leaving = self._lobby.enter(socket, source_of(socket.host))
-        if leaving is not None:
-            leaving.drop("made room")
+        self.admission.entered(socket)
 
     def opened(self, socket: Socket) -> None:
         """It has shown a good certificate, or is told why it was none."""
-        self._lobby.leave(socket)
+        self.admission.proven(socket)
         try:
             peer, host = self._recognised(socket)
         except Refused as refused:
@@ -239,7 +201,7 @@ class RelayServer:
             else:
                 self._admit_server(line)
         except Refused as refused:
-            self.complaints.add(refused.reason)
+            self.admission.complaints.add(refused.reason)
             line.tell(TurnedAway(phrase(refused.reason), COME_AGAIN))
             socket.end(refused.reason)
             return
@@ -260,7 +222,7 @@ class RelayServer:
     def end_revoked(self) -> None:
         """Hang up on whoever shows a certificate that is revoked now, and is no guest yet, or never will be."""
         for socket, line in list(self._lines.items()):
-            if line is not None and self.registry.is_revoked(line.network, line.serial):
+            if self.registry.is_revoked(line.network, line.serial):
                 socket.end("certificate revoked")
 
     def end_expired(self, wall: float) -> None:
@@ -270,7 +232,7 @@ class RelayServer:
         :param wall: Unix seconds.
         """
         for socket, line in list(self._lines.items()):
-            if line is not None and line.peer.not_after <= wall:
+            if line.peer.not_after <= wall:
                 self.registry.gone(line)
                 socket.end("certificate expired")
 
@@ -295,25 +257,18 @@ class RelayServer:
 
     def ended(self, socket: Socket, reason: str, failure: Failure) -> None:
         """It is gone."""
-        self._lobby.leave(socket)
         line = self._lines.pop(socket, None)
         if line is None:
-            if not self.closing:
-                self.complaints.add(reason or handshake_trouble(socket.connection(), failure))
+            self.admission.refused(reason or handshake_trouble(socket.connection(), failure))
         else:
             if line.timer is not None and line.timer.active():
                 line.timer.cancel()
             self.registry.gone(line)
             self._lists.left(line)
-        self._tell_empty()
+        self.admission.left(socket)
 
     def _line(self, socket: Socket) -> RelayLine:
         line = self._lines.get(socket)
         if line is None:
             raise MalformedFrame("message of nobody")
         return line
-
-    def _tell_empty(self) -> None:
-        if self._empty is not None and not self._lines:
-            empty, self._empty = self._empty, None
-            empty.callback(None)

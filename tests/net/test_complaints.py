@@ -21,7 +21,7 @@ class ComplaintsTests(SynchronousTestCase):
         keep = cast(ILogObserver, lines.append)
         globalLogPublisher.addObserver(keep)
         self.addCleanup(globalLogPublisher.removeObserver, keep)
-        complaints = Complaints(clock.seconds)
+        complaints = Complaints(clock.seconds, "control")
         for _ in range(1000):
             complaints.add("certificate expired")
         clock.advance(1)
@@ -31,7 +31,7 @@ class ComplaintsTests(SynchronousTestCase):
 
     def test_bounded(self) -> None:
         """The table of reasons does not grow without end."""
-        complaints = Complaints(Clock().seconds)
+        complaints = Complaints(Clock().seconds, "control")
         for number in range(1000):
             complaints.add(f"reason {number}")
         self.assertLess(len(complaints.counts), 100)
@@ -42,7 +42,7 @@ class ComplaintsTests(SynchronousTestCase):
         keep = cast(ILogObserver, lines.append)
         globalLogPublisher.addObserver(keep)
         self.addCleanup(globalLogPublisher.removeObserver, keep)
-        complaints = Complaints(clock.seconds)
+        complaints = Complaints(clock.seconds, "control")
         for _ in range(10):
             clock.advance(2)
             complaints.add(NO_KNOCK)

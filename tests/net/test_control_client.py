@@ -87,7 +87,7 @@ class CallTests(ControlTestCase):
         """A revoked certificate is refused, and the client told so."""
         self.gateway.revoked.add(serial_of(self.gateway.laptop))
         self.assertEqual(self.connect(), [("refused", "certificate revoked", None)])
-        self.assertEqual(self.gateway.server.complaints.counts, {"certificate revoked": 1})
+        self.assertEqual(self.gateway.server.admission.complaints.counts, {"certificate revoked": 1})
         self.assertEqual(self.office.hellos, [])
 
     def test_certificates_not_accepted(self) -> None:
@@ -105,7 +105,7 @@ class CallTests(ControlTestCase):
             ((outcome, *reason),) = self.connect(self.make_client(identity))
             self.assertEqual((outcome, reason[1:]), ("refused", [None]), reason)
         self.assertEqual(self.office.hellos, [])
-        self.assertEqual(sum(self.gateway.server.complaints.counts.values()), 5)
+        self.assertEqual(sum(self.gateway.server.admission.complaints.counts.values()), 5)
 
     def test_wrong_server(self) -> None:
         """A server of another name is not talked to."""

@@ -137,7 +137,7 @@ class StrangerTests(PortTestCase):
         self.assertFalse(raw.gone)
         self.net.pass_by(1, 0.5)
         self.assertTrue(raw.gone)
-        self.assertEqual(self.server.complaints.counts, {"handshake took too long": 1})
+        self.assertEqual(self.server.admission.complaints.counts, {"handshake took too long": 1})
         self.assertEqual(self.server.counters()["control_links"], 0)
 
     def test_dribble(self) -> None:

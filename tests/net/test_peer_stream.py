@@ -187,7 +187,7 @@ class StrangerTests(StreamTestCase):
         """Nobody came in, for that reason."""
         self.net.settle()
         self.assertEqual((self.here.streams, self.there.streams), ([], []))
-        self.assertEqual(dict(self.called.complaints.counts), {reason: 1})
+        self.assertEqual(dict(self.called.admission.complaints.counts), {reason: 1})
         self.assertEqual((self.called.streams, len(self.anna.streams)), ({}, 0))
 
     def test_unknown_name(self) -> None:
@@ -307,7 +307,7 @@ class MisbehaviourTests(StreamTestCase):
             self.setUp()
             self.say(content, binary=True)
             self.dropped()
-            self.assertEqual(sum(self.called.complaints.counts.values()), 1)
+            self.assertEqual(sum(self.called.admission.complaints.counts.values()), 1)
 
     def test_other_protocol(self) -> None:
         """Who does not ask for our subprotocol is no peer."""

@@ -86,7 +86,7 @@ class PortTestCase(RelayTestCase):
         self.assertTrue(raw.gone)
         self.assertEqual((self.relay.counters()["lines"], self.registry.guests), (0, []))
         if reason:
-            self.assertIn(reason, self.relay.complaints.counts)
+            self.assertIn(reason, self.relay.admission.complaints.counts)
 
 
 class StrangerTests(PortTestCase):
@@ -176,15 +176,15 @@ class StrangerTests(PortTestCase):
             (self.ca.identity("laptop", CLIENT, days=(-2, -1)), "certificate expired"),
             (FakeCa().identity("laptop", CLIENT, trust=self.ca.pem), "certificate with a wrong signature"),
         ):
-            before = sum(self.relay.complaints.counts.values())
+            before = sum(self.relay.admission.complaints.counts.values())
             raw = self.raw(identity)
             if raw.open:
                 self.assertEqual(raw.messages(), [TurnedAway(reason)])
             self.net.pass_by(3)
             self.assert_dropped(raw)
-            self.assertEqual(sum(self.relay.complaints.counts.values()) - before, 1, reason)
+            self.assertEqual(sum(self.relay.admission.complaints.counts.values()) - before, 1, reason)
             self.assertEqual(self.relay.counters()["lines_refused"], before + 1)
-        self.assertEqual(self.relay.complaints.counts["certificate revoked"], 2)
+        self.assertEqual(self.relay.admission.complaints.counts["certificate revoked"], 2)
 
     def test_turned_away_and_deaf(self) -> None:
         """Who is turned away and registers all the same is not heard, and is cut off if it does not go."""

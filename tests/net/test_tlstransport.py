@@ -29,7 +29,7 @@ class GoodbyeTests(PortTestCase):
         caller.bio_write(raw.received)
         self.assertRaises(SSL.ZeroReturnError, caller.do_handshake)
         self.assertEqual((caller.get_peer_cert_chain(), raw.gone), (None, True))
-        self.assertEqual(self.server.complaints.counts, {"no knock": 1})
+        self.assertEqual(self.server.admission.complaints.counts, {"no knock": 1})
 
     def test_goodbye_in_the_handshake(self) -> None:
         """Who closes in the middle of the handshake is one who has gone, and no traceback."""
@@ -41,7 +41,7 @@ class GoodbyeTests(PortTestCase):
         raw.say(b"\x15\x03\x03\x00\x02\x01\x00")
         self.net.settle()
         self.assertTrue(raw.gone)
-        self.assertEqual(self.server.complaints.counts, {"closed in the middle of the handshake": 1})
+        self.assertEqual(self.server.admission.complaints.counts, {"closed in the middle of the handshake": 1})
 
 
 class Counted(SSL.Connection):

@@ -112,7 +112,7 @@ class Streams:
             lambda failure: self._log.failure("a port for streams did not close", failure)
         )
         for stream in list(self.port.streams.values()):
-            if stream is not None and stream.local.host == source.address:
+            if stream.local.host == source.address:
                 stream.drop("our address is gone")
 
     def places(self) -> list[Place]:
