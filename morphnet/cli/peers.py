@@ -14,6 +14,7 @@ from morphnet.cli.live import console_of, feed_of, rendered, run_dir_option
 from morphnet.cli.place import Place, dir_option
 from morphnet.ops import feedclient
 from morphnet.ops.netcheck import netcheck_lines
+from morphnet.ops.picture import pong_text
 from morphnet.ops.units import delay
 from morphnet.ops.why import peer_named, why_lines
 from morphnet.status import Pong, as_json
@@ -52,7 +53,7 @@ def ping(peer: str, count: int, interval: float, as_lines: bool, run_dir: Path |
         for turn in range(count):
             begun = time.monotonic()
             seen.append(feedclient.pong(feedclient.ask(feed, request, WITHIN + feedclient.PATIENCE)))
-            click.echo(json.dumps(as_json(seen[-1])) if as_lines else pong_text(seen[-1]))
+            click.echo(json.dumps(as_json(seen[-1])) if as_lines else pong_text(seen[-1], WITHIN))
             if turn < count - 1:
                 time.sleep(max(0.0, begun + interval - time.monotonic()))
     except KeyboardInterrupt:
@@ -61,16 +62,6 @@ def ping(peer: str, count: int, interval: float, as_lines: bool, run_dir: Path |
         click.echo(summary(seen))
     if all(pong.rtt is None for pong in seen):
         raise SystemExit(1)
-
-
-def pong_text(pong: Pong) -> str:
-    """What came of one ping, in a line."""
-    who = f"{pong.name} ({pong.inner[0]})" if pong.inner else pong.name
-    if pong.way == "none":
-        return f"no way to {who} now"
-    if pong.rtt is None:
-        return f"no answer from {who} via {pong.way} {pong.remote} within {WITHIN:g} s"
-    return f"pong from {who} via {pong.way} {pong.remote} in {delay(pong.rtt)}"
 
 
 def summary(pongs: Sequence[Pong]) -> str:

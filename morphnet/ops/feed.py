@@ -21,6 +21,7 @@ from morphnet.errors import ConfigError, HostError
 from morphnet.ops.doors import listen_private
 from morphnet.ops.node import Node
 from morphnet.ops.request import Request, parse_request
+from morphnet.ops.verbs import Answer
 from morphnet.status import as_json
 
 MAX_LINE = 4096  # bytes of one request
@@ -91,7 +92,8 @@ class FeedProtocol(LineReceiver):
 
     def lineReceived(self, line: bytes) -> None:
         try:
-            request = parse_request(line)
+            node = self.factory.node
+            request = parse_request(line, node.role, node.verbs())
             if request.streams and self._stop_stream is not None:
                 raise ConfigError("this connection follows something already: open another")
             self._answer(request)
@@ -99,34 +101,22 @@ class FeedProtocol(LineReceiver):
             self._say({"error": str(error)})
 
     def _answer(self, request: Request) -> None:
-        node = self.factory.node
-        match request.ask:
+        node, verb, said = self.factory.node, request.verb, request.said
+        match verb.name:
             case "status":
                 self._say(as_json(node.status()))
             case "watch":
-                self._repeat(request.every, lambda: self._say(as_json(node.status())))
-            case "happenings" if request.follow:
-                self._follow(request.after)
+                self._repeat(said["every"], lambda: self._say(as_json(node.status())))
+            case "happenings" if said["follow"]:
+                self._follow(said["after"])
             case "happenings":
-                self._say({"happenings": [as_json(each) for each in node.happenings(request.after)]})
-            case "trace":
-                self._trace(request)
-            case "ping":
-                self._wait(node.ping(request.name, request.seconds))
-            case "netcheck":
-                self._wait(node.netcheck())
-            case "reload":
-                self._say({"done": node.reload()})
-            case "scheduler":
-                self._say({"done": node.set_scheduler(request.name, request.session)})
-            case "cut":
-                self._say({"done": node.cut_path(request.path, request.session)})
-            case "restore":
-                self._say({"done": node.restore_path(request.path, request.session)})
-            case "rekey":
-                self._say({"done": node.rekey(request.session)})
-            case "drop":
-                self._say({"done": node.drop_session(request.session)})
+                self._say({"happenings": [as_json(each) for each in node.happenings(said["after"])]})
+            case _ if verb.answer is Answer.LINES:
+                self._lines(request)
+            case _ if verb.answer is Answer.PICTURE:
+                self._wait(verb.call(**said))
+            case _:
+                self._say({"done": verb.call(**said)})
 
     def _repeat(self, every: float, act: Callable[[], None]) -> None:
         """Do it now and again, but not while the client does not read."""
@@ -165,23 +155,24 @@ class FeedProtocol(LineReceiver):
 
         self._repeat(POLL, news)
 
-    def _trace(self, request: Request) -> None:
-        missed = 0
+    def _lines(self, request: Request) -> None:
+        """Those of a verb, each as what it is of, for as many seconds as were asked for."""
+        verb, seconds, missed = request.verb, request.said["seconds"], 0
 
         def line(text: str) -> None:
             nonlocal missed
             if self.paused:
                 missed += 1
             else:
-                self._say({"trace": text})
+                self._say({verb.name: text})
 
-        stop = self.factory.node.trace(request.session, request.seconds, line)
+        stop = verb.call(**request.said, sink=line)
 
         def ended() -> None:
             self._end_stream()
-            self._say({"done": f"traced for {request.seconds:g} s" + (f", {missed} lines missed" if missed else "")})
+            self._say({"done": f"{verb.name}: {seconds:g} s are over" + (f", {missed} lines missed" if missed else "")})
 
-        timer = self.factory.clock.callLater(request.seconds, ended)
+        timer = self.factory.clock.callLater(seconds, ended)
 
         def end() -> None:
             stop()

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import textwrap
 from collections.abc import Callable, Iterable
+from functools import partial
+from inspect import Parameter, Signature
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 
 from morphnet.errors import ConfigError
 from morphnet.ops import show
 from morphnet.ops.node import Node
+from morphnet.ops.picture import picture_lines
+from morphnet.ops.verbs import Answer, Verb
 from morphnet.status import PathStatus, SessionStatus
 
 TRACE_LINES = 2000  # of one trace; a busy session would drown the terminal
-TRACE_SECONDS = 3600.0
-DRAIN_SECONDS = 3600.0
 
 
 class Text(str):
@@ -34,26 +38,39 @@ class Word:
     A name in the manhole.
 
     Called, it acts. Typed without (), one that only looks acts too, and one that changes something says how to call it.
+
+    :param signature: how it is called.
     """
 
-    def __init__(self, act: Callable[..., str], *, looks: bool) -> None:
-        self.__doc__ = inspect.getdoc(act)
-        self.name = act.__name__.strip("_")
-        self._act = act
-        self._looks = looks
+    def __init__(self, name: str, doc: str, signature: Signature, act: Callable[..., str], *, looks: bool) -> None:
+        self.name, self.__doc__ = name, doc
+        self._signature, self._act, self._looks = signature, act, looks
+
+    @classmethod
+    def of(cls, act: Callable[..., str], *, looks: bool = True) -> Word:
+        """A method, with its name and its docstring."""
+        return cls(act.__name__, inspect.getdoc(act) or "", inspect.signature(act), act, looks=looks)
+
+    @classmethod
+    def of_verb(cls, verb: Verb, act: Callable[..., str]) -> Word:
+        """Something that the process offers."""
+        kind = Parameter.POSITIONAL_OR_KEYWORD
+        needed = [Parameter(field.name, kind) for field in verb.fields if field.needed]
+        rest = [Parameter(field.name, kind, default=field.default) for field in verb.fields if not field.needed]
+        return cls(verb.name, verb.help, Signature(needed + rest), act, looks=False)
 
     @property
     def usage(self) -> str:
         """As in "cut(path, session='')"."""
-        parameters = inspect.signature(self._act).parameters.values()
+        parameters = self._signature.parameters.values()
         return f"{self.name}({', '.join(str(each.replace(annotation=each.empty)) for each in parameters)})"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Text:
         try:
-            inspect.signature(self._act).bind(*args, **kwargs)
+            said = self._signature.bind(*args, **kwargs)
         except TypeError as error:
             raise ConfigError(f"{error}: call it as {self.usage}") from None
-        return Text(self._act(*args, **kwargs))
+        return Text(self._act(**said.arguments))
 
     def __repr__(self) -> str:
         return self() if self._looks else f"{self.usage}: {self.__doc__}"
@@ -82,21 +99,22 @@ class Words:
         self._wall = wall
         self._sink = sink
         self._shown = show.ansi if colours else show.plain
-        self._ends: dict[int, Callable[[], None]] = {}  # traces that run
+        self._ends: dict[int, Callable[[], None]] = {}  # what goes on: traces, and questions without an answer
         self._waiting: list[Deferred[None]] = []
+        verbs = {verb.name: verb for verb in node.verbs()}
+        self._switch = verbs.pop("scheduler", None)  # without a name the word of that name only looks
         looks: list[Callable[..., str]] = [self.status, self.sessions, self.paths, self.scheduler]
-        acts: list[Callable[..., str]] = [self.cut, self.restore, self.rekey, self.drop, self.trace, self.reload]
         if node.role == "client":
             looks.append(self.peers)
         elif node.role == "relay":  # which has no sessions and no paths
-            looks, acts = [self.status, self.guests], [self.drain, self.reload]
-        self._asks = [Word(look, looks=True) for look in (*looks, self.events, self.help)]
-        self._acts = [Word(act, looks=False) for act in acts]
+            looks = [self.status, self.guests]
+        self._asks = [Word.of(look) for look in (*looks, self.events, self.help)]
+        self._acts = [Word.of_verb(verb, partial(self._do, verb)) for verb in verbs.values()]
         self._words = self._asks + self._acts
 
     def namespace(self) -> dict[str, object]:
         """Names for the interpreter: every word, `node` itself, and exit and quit."""
-        leave = Word(self.exit, looks=True)
+        leave = Word.of(self.exit)
         return {each.name: each for each in self._words} | {"node": self._node, "exit": leave, "quit": leave}
 
     def greeting(self) -> str:
@@ -112,14 +130,12 @@ class Words:
             lines += show.peers_lines(node.peers, now)
         if node.role == "relay":
             lines += show.guests_lines(node.guests)
-        ask = "  ".join(word.name for word in self._asks)
-        act = "  ".join(word.usage.split("(")[0] + "(...)" for word in self._acts)
         return self._shown(
             [
                 *lines,
                 [],
-                [("Ask: ", "bold"), (ask, "")],
-                [("Act: ", "bold"), (act, "")],
+                *_wrapped("Ask: ", [word.name for word in self._asks]),
+                *_wrapped("Act: ", [f"{word.name}(...)" for word in self._acts]),
                 [("`help` says more of each; it is Python, Tab completes, Ctrl-D leaves.", "dim")],
             ]
         )
@@ -151,8 +167,8 @@ class Words:
 
     def scheduler(self, name: str = "", session: str = "") -> str:
         """Which scheduler each session uses; with a name (bond, flow, redundant, best) switch to it."""
-        if name:
-            return self._node.set_scheduler(name, session)
+        if name and self._switch is not None:
+            return self._do(self._switch, name=name, session=session)
         return "\n".join(f"{each.name}: {each.scheduler}" for each in self._named(session)) or "no session"
 
     def events(self, n: int = 20) -> str:
@@ -175,54 +191,63 @@ class Words:
 
     # -- acting -------------------------------------------------------------------------------------------------------
 
-    def cut(self, path: int | str, session: str = "") -> str:
-        """Close a path, named by its number or its uplink, as if its cable had been pulled."""
-        chosen = self._one(session)
-        return self._node.cut_path(self._path(path, chosen), chosen.name)
-
-    def restore(self, path: int | str, session: str = "") -> str:
-        """Open a path again that was cut."""
-        chosen = self._one(session)
-        return self._node.restore_path(self._path(path, chosen), chosen.name)
-
-    def rekey(self, session: str = "") -> str:
-        """Use new keys now, in every session or in one."""
-        return self._node.rekey(session)
-
-    def drop(self, session: str) -> str:
-        """Forget a session; its client connects again."""
-        if not session or not isinstance(session, str):
-            raise ConfigError("drop('NAME') wants the name of a session")
-        return self._node.drop_session(session)
-
-    def trace(self, session: str = "", seconds: float = 10) -> str:
-        """Show one session's datagrams as they come and go, one line for each run of them."""
-        if not isinstance(seconds, (int, float)) or not 0 < seconds <= TRACE_SECONDS:
-            raise ConfigError(f"trace() takes seconds, up to {TRACE_SECONDS:g}")
-        self._trace(self._one(session).name, float(seconds))
-        return f"tracing for {seconds:g} s"
-
-    def reload(self) -> str:
-        """Read revocations again."""
-        return self._node.reload()
-
-    def drain(self, seconds: float = 5) -> str:
-        """Ask every guest to use another relay within so many seconds; who comes later is turned away."""
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds <= DRAIN_SECONDS:
-            raise ConfigError(f"drain() takes seconds, up to {DRAIN_SECONDS:g}")
-        return self._node.drain(float(seconds))
+    def _do(self, verb: Verb, **said: Any) -> str:
+        """What the process offers. Which path and which session is meant may be said more loosely here."""
+        names = {field.name for field in verb.fields}
+        if "path" in names:
+            chosen = self._one(said.get("session", ""))
+            said = {**said, "path": self._path(said["path"], chosen), "session": chosen.name}
+        elif verb.answer is Answer.LINES and "session" in names:
+            said = {**said, "session": self._one(said.get("session", "")).name}
+        filled = verb.filled(said)
+        if verb.answer is Answer.LINES:
+            self._lines(verb, filled)
+            return f"{verb.name} for {filled['seconds']:g} s"
+        if verb.answer is Answer.PICTURE:
+            self._wait(verb.call(**filled))
+            return f"{verb.name}: the answer comes"
+        return str(verb.call(**filled))
 
     def exit(self) -> str:
         """Leave."""
         raise SystemExit
 
-    # -- traces -------------------------------------------------------------------------------------------------------
+    # -- what goes on -------------------------------------------------------------------------------------------------
 
-    def _trace(self, session: str, seconds: float) -> None:
+    def _begin(self, end: Callable[[], None]) -> Callable[[], None]:
+        """Something goes on, until what is returned is called, by whomever; the first time it calls `end`."""
         number = max(self._ends, default=0) + 1
+
+        def over() -> None:
+            if self._ends.pop(number, None) is None:
+                return
+            end()
+            if not self._ends:
+                waiting, self._waiting = self._waiting, []
+                for each in waiting:
+                    each.callback(None)
+
+        self._ends[number] = over
+        return over
+
+    def _wait(self, answer: Deferred[Any]) -> None:
+        """Show what comes of it, unless the operator leaves first."""
+        over = self._begin(answer.cancel)
+
+        def came(result: Any) -> None:
+            if isinstance(result, Failure):
+                result.trap(CancelledError, ConfigError)
+                text = "" if result.check(CancelledError) else str(result.value)
+            else:
+                text = self._shown(picture_lines(result))
+            for line in text.splitlines():
+                self._sink(line)
+            over()
+
+        answer.addBoth(came)
+
+    def _lines(self, verb: Verb, filled: dict[str, Any]) -> None:
         lines = missed = 0
-        timer: IDelayedCall | None = None
-        stop: Callable[[], None] = lambda: None  # noqa: E731
 
         def line(text: str) -> None:
             nonlocal lines, missed
@@ -233,28 +258,22 @@ class Words:
             missed += not self._sink(text)
 
         def end() -> None:
-            if self._ends.pop(number, None) is None:
-                return
             stop()
-            if timer is not None and timer.active():
+            if timer.active():
                 timer.cancel()
-            self._sink(f"end of trace: {lines} lines" + (f", {missed} more were left out" if missed else ""))
-            if not self._ends:
-                waiting, self._waiting = self._waiting, []
-                for each in waiting:
-                    each.callback(None)
+            self._sink(f"end of {verb.name}: {lines} lines" + (f", {missed} more were left out" if missed else ""))
 
-        stop = self._node.trace(session, seconds, line)
-        self._ends[number] = end
-        timer = self._clock.callLater(seconds, end)
+        stop = verb.call(**filled, sink=line)
+        over = self._begin(end)
+        timer = self._clock.callLater(filled["seconds"], over)
 
     def close(self) -> None:
-        """The operator left: end every trace."""
+        """The operator left: end everything."""
         for end in tuple(self._ends.values()):
             end()
 
     def finished(self) -> Deferred[None]:
-        """Fires when no trace runs any more."""
+        """Fires when nothing goes on any more."""
         if not self._ends:
             return succeed(None)
         self._waiting.append(Deferred())
@@ -287,3 +306,9 @@ class Words:
         if len(found) != 1:
             raise ConfigError(f"{len(found) or 'no'} paths use {path!r}: give the number of one, paths() lists them")
         return found[0].path
+
+
+def _wrapped(title: str, names: Iterable[str]) -> list[show.Line]:
+    """Names after a title, on as many lines as they need."""
+    rows = textwrap.wrap("  ".join(names), show.WIDTH - len(title), break_long_words=False)
+    return [[(title if not turn else " " * len(title), "bold"), (row, "")] for turn, row in enumerate(rows)]

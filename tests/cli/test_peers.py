@@ -6,7 +6,8 @@ import dataclasses
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.cli.peers import pong_text, summary
+from morphnet.cli.peers import summary
+from morphnet.ops.picture import pong_text
 from tests.ops.pictures import PONG
 
 RELAYED = dataclasses.replace(PONG, way="relay", remote="meet.example", rtt=0.081)
@@ -22,7 +23,7 @@ class PingTests(SynchronousTestCase):
             (SILENT, "no answer from nas (10.73.0.3) via direct 198.51.100.6:41193 within 2 s"),
             (dataclasses.replace(SILENT, way="none", inner=()), "no way to nas now"),
         ):
-            self.assertEqual(pong_text(pong), text)
+            self.assertEqual(pong_text(pong, 2.0), text)
 
     def test_summary(self) -> None:
         """How many, by which ways, and how long they took."""

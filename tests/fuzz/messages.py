@@ -14,6 +14,7 @@ from morphnet.wire import (
     signals,
 )
 from tests.fuzz.target import Reads, Target, of_text
+from tests.ops.fakes import FakeNode
 
 _GREETING = introductions.Greeting("anna", "00" * 8, ("compact",), ("local 192.0.2.1 7",), 1400)
 _SIGNALS: tuple[signals.Signal, ...] = (
@@ -97,7 +98,7 @@ MESSAGES = (
     ),
     Target(
         "requests",
-        parse_request,
+        lambda line: parse_request(line, "client", FakeNode().verbs()),
         (ConfigError,),
         (b'{"ask": "status"}', b'{"ask": "happenings", "after": 3, "follow": true}'),
         (),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred, succeed
 
 from morphnet.errors import ConfigError
 from morphnet.ops.history import History
+from morphnet.ops.verbs import NAME, ONE_SESSION, PATH, SESSION, Answer, Verb, seconds
 from morphnet.status import Happening, NetcheckStatus, NodeStatus, Pong
 from tests.ops.pictures import HAPPENINGS, NETCHECK, NODE, NOW
 
@@ -38,23 +39,40 @@ class FakeNode:
     def happenings(self, after: int) -> list[Happening]:
         return self.history.after(after)
 
-    def set_scheduler(self, name: str, session: str = "") -> str:
+    def verbs(self) -> Sequence[Verb]:
+        reload = Verb("reload", "Read revocations again.", (), lambda: self.reload())
+        if self.role == "relay":
+            drain = Verb("drain", "Ask every guest to use another relay.", (seconds(5.0, least=0),), self.drain)
+            return (drain, reload)
+        return (
+            Verb("scheduler", "Spread packets in another way.", (NAME, SESSION), self.set_scheduler),
+            Verb("cut", "Close a path, as if its cable had been pulled.", (PATH, SESSION), self.cut_path),
+            Verb("restore", "Open a path again that was cut.", (PATH, SESSION), self.restore_path),
+            Verb("rekey", "Use new keys now.", (SESSION,), self.rekey),
+            Verb("drop", "Forget a session.", (ONE_SESSION,), self.drop_session),
+            Verb("trace", "Show one session's datagrams.", (SESSION, seconds(10.0)), self.trace, Answer.LINES),
+            Verb("ping", "Ask a peer.", (NAME, seconds(10.0)), self.ping, Answer.PICTURE),
+            Verb("netcheck", "See what stands between.", (), self.netcheck, Answer.PICTURE),
+            reload,
+        )
+
+    def set_scheduler(self, name: str, session: str) -> str:
         self.asked.append(("scheduler", name, session))
         changed = tuple(dataclasses.replace(each, scheduler=name) for each in self.picture.sessions)
         self.picture = dataclasses.replace(self.picture, sessions=changed)
         return f"1 session(s) use {name}"
 
-    def cut_path(self, path: int, session: str = "") -> str:
+    def cut_path(self, path: int, session: str) -> str:
         self.asked.append(("cut", path, session))
         if path not in (0, 1, 2):
             raise ConfigError(f"no session has an open path {path}")
         return f"path {path} is closed"
 
-    def restore_path(self, path: int, session: str = "") -> str:
+    def restore_path(self, path: int, session: str) -> str:
         self.asked.append(("restore", path, session))
         return f"path {path} is open"
 
-    def rekey(self, session: str = "") -> str:
+    def rekey(self, session: str) -> str:
         self.asked.append(("rekey", session))
         return "1 session(s) use a new key"
 
@@ -73,10 +91,10 @@ class FakeNode:
 
         return stop
 
-    def ping(self, peer: str, within: float) -> Deferred[Pong]:
-        self.asked.append(("ping", peer, within))
-        if peer != "nas":
-            raise ConfigError(f"there is no peer {peer!r}: known are nas")
+    def ping(self, name: str, seconds: float) -> Deferred[Pong]:
+        self.asked.append(("ping", name, seconds))
+        if name != "nas":
+            raise ConfigError(f"there is no peer {name!r}: known are nas")
         self.pong = Deferred[Pong](lambda _: self.asked.append(("ping cancelled",)))
         return self.pong
 

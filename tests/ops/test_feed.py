@@ -88,7 +88,7 @@ class FeedTests(SynchronousTestCase):
         self.clock.advance(5)
         answers = self._answers()
         self.assertEqual([each["trace"] for each in answers[:-1]][1:], ["<- path 1"])
-        self.assertEqual(answers[-1], {"done": "traced for 5 s"})
+        self.assertEqual(answers[-1], {"done": "trace: 5 s are over"})
         self.assertEqual(self.node.asked[-1], ("trace stopped",))
         self.assertIn("role", self._ask(ask="status"))
 

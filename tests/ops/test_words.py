@@ -8,10 +8,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import ConfigError
+from morphnet.ops.picture import pong_text
 from morphnet.ops.words import TRACE_LINES, Word, Words
 from morphnet.status import NodeStatus
 from tests.ops.fakes import FakeNode
-from tests.ops.pictures import MACHINE, NODE, NOW, RELAY, SERVER
+from tests.ops.pictures import MACHINE, NODE, NOW, PONG, RELAY, SERVER
 
 
 class WordsTests(SynchronousTestCase):
@@ -89,13 +90,13 @@ class WordsTests(SynchronousTestCase):
         self.assertNotIn("drain", self.names)
         self.use(RELAY)
         self.assertIn("anna                61.6 KiB", repr(self.names["guests"]))
-        self.assertTrue(repr(self.names["drain"]).startswith("drain(seconds=5): Ask every guest"))
+        self.assertTrue(repr(self.names["drain"]).startswith("drain(seconds=5.0): Ask every guest"))
         self.assertEqual(self.node.asked, [])
         self.assertIn("2 node(s)", self.names["drain"]())
         self.names["drain"](0)
         self.assertEqual(self.node.asked, [("drain", 5.0), ("drain", 0.0)])
         for wrong in ("now", -1, 1e9, float("nan"), True):
-            self.assertIn("takes seconds", self._refusal("drain", wrong))
+            self.assertIn("'seconds' must be", self._refusal("drain", wrong))
 
     def test_mistakes(self) -> None:
         """A mistake is answered with what to do."""
@@ -104,8 +105,8 @@ class WordsTests(SynchronousTestCase):
         self.assertIn("did you mean 'gateway.example'", self._refusal("paths", "gateway.exmple"))
         self.assertIn("give the number", self._refusal("cut", "wlan7"))
         self.assertIn("takes a number", self._refusal("events", 0))
-        self.assertIn("up to 3600", self._refusal("trace", seconds=1e9))
-        self.assertIn("wants the name", self._refusal("drop", ""))
+        self.assertIn("between 0.1 and 3600", self._refusal("trace", seconds=1e9))
+        self.assertEqual(self._refusal("drop", ""), "'session' must not be empty")
 
     def test_many_sessions(self) -> None:
         """With several sessions, what would hit them all wants a name."""
@@ -126,6 +127,29 @@ class WordsTests(SynchronousTestCase):
         self.successResultOf(finished)
         self.assertEqual(self.shown[1:], ["<- path 0", "end of trace: 2 lines"])
         self.assertIsNone(self.node.sink)
+
+    def test_answers_later(self) -> None:
+        """What takes its time is shown when it has come; `finished` waits for it, and who leaves gives it up."""
+        self.names["ping"]("nas", seconds=2)
+        finished = self.words.finished()
+        self.assertNoResult(finished)
+        self.node.pong.callback(PONG)
+        self.successResultOf(finished)
+        self.assertEqual(self.shown, [pong_text(PONG)])
+        self.names["netcheck"]()
+        self.assertIn("network of", self.shown[1])
+        self.assertIn("known are nas", self._refusal("ping", "bert"))
+        self.names["ping"]("nas")
+        self.words.close()
+        self.assertEqual(self.node.asked[-1], ("ping cancelled",))
+
+    def test_same_as_feed(self) -> None:
+        """Whatever the process offers can be asked here, by the same name and with the same fields."""
+        for picture in (NODE, RELAY):
+            self.use(picture)
+            for verb in self.node.verbs():
+                for field in verb.fields:
+                    self.assertIn(field.name, self.names[verb.name].usage)
 
     def test_trace_is_bounded(self) -> None:
         """Past the limit, and while the terminal is slow, lines are counted and left out."""

@@ -286,9 +286,9 @@ class ClientNode(CertifiedNode):
         """Where they are met."""
         return self.mesh.relays.statuses() if self.mesh is not None else ()
 
-    def ping(self, peer: str, within: float) -> Deferred[Pong]:
+    def ping(self, name: str, seconds: float) -> Deferred[Pong]:
         """One question to a peer."""
-        return self.mesh.ping(peer, within) if self.mesh is not None else super().ping(peer, within)
+        return self.mesh.ping(name, seconds) if self.mesh is not None else super().ping(name, seconds)
 
     def netcheck(self) -> Deferred[NetcheckStatus]:
         """What stands between us and the others."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from twisted.internet.defer import Deferred
 
@@ -14,6 +14,7 @@ from morphnet.config.roles import SCHEDULERS
 from morphnet.errors import ConfigError
 from morphnet.net.pump import Pump
 from morphnet.ops.history import History
+from morphnet.ops.verbs import NAME, ONE_SESSION, PATH, SESSION, Answer, Verb, seconds
 from morphnet.roles.certificates.renewal import Renewal
 from morphnet.status import (
     Happening,
@@ -206,6 +207,27 @@ class Node:
 
     # -- touching ----------------------------------------------------------------------------------------------------
 
+    def verbs(self) -> Sequence[Verb]:
+        """What can be asked of it."""
+        picture = Answer.PICTURE
+        return (
+            Verb("scheduler", "Spread packets over the paths in another way.", (NAME, SESSION), self.set_scheduler),
+            Verb("cut", "Close a path, as if its cable had been pulled.", (PATH, SESSION), self.cut_path),
+            Verb("restore", "Open a path again that was cut.", (PATH, SESSION), self.restore_path),
+            Verb("rekey", "Use new keys now, in every session or in one.", (SESSION,), self.rekey),
+            Verb("drop", "Forget a session; its client connects again.", (ONE_SESSION,), self.drop_session),
+            Verb(
+                "trace",
+                "Show one session's datagrams as they come and go, one line for each run of them.",
+                (SESSION, seconds(10.0)),
+                self.trace,
+                Answer.LINES,
+            ),
+            Verb("ping", "Ask a peer by the way that traffic would take.", (NAME, seconds(10.0)), self.ping, picture),
+            Verb("netcheck", "See what stands between this machine and the others.", (), self.netcheck, picture),
+            Verb("reload", "Read revocations again.", (), self.reload),
+        )
+
     def sessions_named(self, name: str) -> list[Session]:
         """
         The session called `name`, or all for "".
@@ -281,17 +303,13 @@ class Node:
         chosen.trace = line
         return stop
 
-    def ping(self, peer: str, within: float) -> Deferred[Pong]:
+    def ping(self, name: str, seconds: float) -> Deferred[Pong]:
         """Where there are peers."""
         raise ConfigError(NO_PEERS)
 
     def netcheck(self) -> Deferred[NetcheckStatus]:
         """Likewise."""
         raise ConfigError(NO_PEERS)
-
-    def drain(self, seconds: float) -> str:
-        """Of a relay."""
-        raise ConfigError("only a relay can be drained")
 
     def reload(self) -> str:
         """Read again what may have changed on disk."""

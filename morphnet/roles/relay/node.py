@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
-from typing import NoReturn
-
-from twisted.internet.defer import Deferred
+from collections.abc import Callable, Sequence
 
 from morphnet import __version__
 from morphnet.config.roles import RelayConfig
-from morphnet.errors import ConfigError, Refused
+from morphnet.errors import Refused
 from morphnet.net.control_server import Caller
 from morphnet.net.pump import since_boot
 from morphnet.net.tls import Peer
 from morphnet.ops.history import History
+from morphnet.ops.verbs import Verb, seconds
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.rendezvous.registry import Registry
 from morphnet.roles.certificates.renewal import Renewal
 from morphnet.roles.process.node import shown_address
-from morphnet.status import GuestStatus, Happening, NetcheckStatus, NodeStatus, Pong
+from morphnet.status import GuestStatus, Happening, NodeStatus
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.places import Place
 from morphnet.wire.signals import Hello, Joined, Renewed, Signal, Welcome
 
 DRAIN_SECONDS = 5.0  # that nodes have to go elsewhere, if the operator does not say
-
-
-def _no_sessions() -> NoReturn:
-    raise ConfigError("a relay has no sessions, paths or peers: ask one of its nodes")
 
 
 def _where(place: Place) -> str:
@@ -107,37 +101,13 @@ class RelayNode:
         self.read_again()
         return "certificates and revocations are read again"
 
-    def set_scheduler(self, name: str, session: str = "") -> str:
-        """Not here."""
-        _no_sessions()
-
-    def cut_path(self, path: int, session: str = "") -> str:
-        """Not here."""
-        _no_sessions()
-
-    def restore_path(self, path: int, session: str = "") -> str:
-        """Not here."""
-        _no_sessions()
-
-    def rekey(self, session: str = "") -> str:
-        """Not here."""
-        _no_sessions()
-
-    def drop_session(self, session: str) -> str:
-        """Not here."""
-        _no_sessions()
-
-    def ping(self, peer: str, within: float) -> Deferred[Pong]:
-        """Not here."""
-        _no_sessions()
-
-    def netcheck(self) -> Deferred[NetcheckStatus]:
-        """Not here."""
-        _no_sessions()
-
-    def trace(self, session: str, seconds: float, sink: Callable[[str], None]) -> Callable[[], None]:
-        """Not here."""
-        _no_sessions()
+    def verbs(self) -> Sequence[Verb]:
+        """What can be asked of it."""
+        drain = "Ask every guest to use another relay within so many seconds; who comes later is turned away."
+        return (
+            Verb("drain", drain, (seconds(DRAIN_SECONDS, least=0),), self.drain),
+            Verb("reload", "Read certificates and revocations again.", (), self.reload),
+        )
 
 
 class EnrolmentOffice:

@@ -1,0 +1,38 @@
+"""The answers that take their time, as text."""
+
+from __future__ import annotations
+
+from morphnet.errors import BugError
+from morphnet.ops.netcheck import netcheck_lines
+from morphnet.ops.show import Line
+from morphnet.ops.units import delay
+from morphnet.status import NetcheckStatus, Pong
+
+
+def picture_lines(picture: object) -> list[Line]:
+    """
+    What a verb has answered with.
+
+    :raises BugError: there is no text for that.
+    """
+    match picture:
+        case NetcheckStatus():
+            return netcheck_lines(picture)
+        case Pong():
+            return [[(pong_text(picture), "")]]
+    raise BugError(f"no text for {type(picture).__name__}")
+
+
+def pong_text(pong: Pong, within: float | None = None) -> str:
+    """
+    What came of one ping, in a line.
+
+    :param within: seconds that were waited for it, if they are to be told.
+    """
+    who = f"{pong.name} ({pong.inner[0]})" if pong.inner else pong.name
+    if pong.way == "none":
+        return f"no way to {who} now"
+    if pong.rtt is None:
+        in_time = f" within {within:g} s" if within is not None else ""
+        return f"no answer from {who} via {pong.way} {pong.remote}{in_time}"
+    return f"pong from {who} via {pong.way} {pong.remote} in {delay(pong.rtt)}"

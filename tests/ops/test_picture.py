@@ -1,0 +1,28 @@
+"""Answers that take their time, as text."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.errors import BugError
+from morphnet.ops.picture import picture_lines, pong_text
+from morphnet.ops.show import plain
+from tests.ops.pictures import NETCHECK, PONG
+
+
+class PictureTests(SynchronousTestCase):
+    def test_each(self) -> None:
+        """There is text for each kind of answer; for another there is none."""
+        self.assertIn("network of", plain(picture_lines(NETCHECK)))
+        self.assertEqual(plain(picture_lines(PONG)), pong_text(PONG))
+        self.assertRaises(BugError, picture_lines, "a sentence")
+
+    def test_pong(self) -> None:
+        """An answer, none in time, and no way to ask."""
+        self.assertRegex(pong_text(PONG), r"^pong from nas .* via ")
+        silent = replace(PONG, rtt=None)
+        self.assertRegex(pong_text(silent, 2.0), r"^no answer from nas .* within 2 s$")
+        self.assertNotIn("within", pong_text(silent))
+        self.assertRegex(pong_text(replace(PONG, way="none")), r"^no way to nas .* now$")

@@ -1,0 +1,87 @@
+"""What every process shows and lets be touched."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import cast
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.config.roles import RelayConfig, Tuning
+from morphnet.errors import ConfigError
+from morphnet.net.pump import Pump
+from morphnet.ops.verbs import Answer, Verb
+from morphnet.rendezvous.registry import Registry
+from morphnet.roles.process.node import Node, shown_address
+from morphnet.roles.relay.node import RelayNode
+from morphnet.tunnel.events import Effects, Forgotten
+from morphnet.tunnel.tunnel import Tunnel
+from morphnet.wire.batch import Endpoint
+
+
+class NodeTestCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.pump = Pump(self.clock, Tunnel(server=True, entropy=bytes), self.clock.seconds)
+        self.node = Node("gateway", self.pump, self.clock.seconds)
+        self.node.tunnel.add_session("anna", b"n" * 16, Tuning())
+
+    def verb(self, name: str) -> Verb:
+        """One of those that are offered."""
+        return next(verb for verb in self.node.verbs() if verb.name == name)
+
+
+class VerbTests(NodeTestCase):
+    def fits(self, verbs: Sequence[Verb]) -> None:
+        """What is called takes what can be said."""
+        self.assertEqual(len({verb.name for verb in verbs}), len(verbs))
+        for verb in verbs:
+            said = {field.name: field.default for field in verb.fields}
+            more = {"sink": print} if verb.answer is Answer.LINES else {}
+            inspect.signature(verb.call).bind(**said, **more)
+            self.assertTrue(verb.help.endswith("."), verb.name)
+            if verb.answer is Answer.LINES:
+                self.assertIn("seconds", said)
+
+    def test_fit(self) -> None:
+        """Each verb's fields are what its call takes: of a node with sessions, and of a relay."""
+        self.fits(self.node.verbs())
+        self.fits(RelayNode(RelayConfig(name="meet"), cast(Registry, None), now=self.clock.seconds).verbs())
+
+    def test_sessions(self) -> None:
+        """What concerns sessions says so when there is none of that name."""
+        for name, said in (("scheduler", {"name": "flow"}), ("rekey", {}), ("cut", {"path": 1})):
+            verb = self.verb(name)
+            with self.assertRaisesRegex(ConfigError, "no session 'bert'; sessions are: anna"):
+                verb.call(**verb.filled({**said, "session": "bert"}))
+        scheduler = self.verb("scheduler")
+        self.assertIn("use flow", scheduler.call(**scheduler.filled({"name": "flow"})))
+
+    def test_drop(self) -> None:
+        """A session that is dropped is gone, and that is in the history."""
+        self.verb("drop").call(session="anna")
+        self.assertEqual(self.node.tunnel.sessions, {})
+        self.assertEqual([each.kind for each in self.node.happenings(0)], ["session-gone"])
+
+    def test_no_peers(self) -> None:
+        """Where there are no peers, what asks for them says where there are some."""
+        for name, said in (("ping", {"name": "bert"}), ("netcheck", {})):
+            verb = self.verb(name)
+            with self.assertRaisesRegex(ConfigError, "there are no peers here"):
+                verb.call(**verb.filled(said))
+
+
+class HistoryTests(NodeTestCase):
+    def test_events(self) -> None:
+        """What the data plane tells is in the history, in words."""
+        self.pump.carry_out(Effects(events=[Forgotten("anna")]))
+        self.assertEqual([(each.kind, each.session) for each in self.node.happenings(0)], [("keys-forgotten", "anna")])
+
+
+class AddressTests(SynchronousTestCase):
+    def test_shown(self) -> None:
+        """As a person writes it: IPv6 in brackets, and a peer behind a relay by its name alone."""
+        shown = [shown_address(Endpoint(*each)) for each in (("198.51.100.2", 9), ("2001:db8::1", 9), ("bert", 0))]
+        self.assertEqual(shown, ["198.51.100.2:9", "[2001:db8::1]:9", "bert"])
