@@ -126,6 +126,12 @@ class NodeStatus:
     relays: tuple[RelayStatus, ...] = ()
     guests: tuple[GuestStatus, ...] = ()
     warnings: tuple[str, ...] = ()  # what its operator should see to, one sentence each
+    sections: tuple[str, ...] = ()  # which of "sessions", "relays", "peers", "guests" such a process has, in this order
+
+    def brief(self) -> NodeStatus:
+        """The same for who looks again and again: of what was decided about each peer the last line alone."""
+        peers = tuple(dataclasses.replace(peer, decisions=peer.decisions[-1:]) for peer in self.peers)
+        return dataclasses.replace(self, peers=peers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from morphnet.ops import feedclient
 from morphnet.ops.netcheck import netcheck_lines
 from morphnet.ops.picture import pong_text
 from morphnet.ops.units import delay
-from morphnet.ops.why import peer_named, why_lines
+from morphnet.ops.why import why_lines
 from morphnet.status import Pong, as_json
 
 WITHIN = 2.0  # seconds to wait for one answer
@@ -30,8 +30,7 @@ json_option = click.option("--json", "for_machines", is_flag=True, help="One JSO
 @dir_option
 def why(peer: str, for_machines: bool, run_dir: Path | None, place: Place) -> None:
     """Why PEER is reached as it is: what was tried and decided, and how it stands now."""
-    node = feedclient.node_status(feedclient.ask(feed_of(run_dir, place), {"ask": "status"}))
-    found = peer_named(node, peer)
+    found = feedclient.peer_status(feedclient.ask(feed_of(run_dir, place), {"ask": "why", "name": peer}))
     if for_machines:
         click.echo(json.dumps(as_json(found), indent=2))
     else:

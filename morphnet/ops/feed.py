@@ -106,7 +106,7 @@ class FeedProtocol(LineReceiver):
             case "status":
                 self._say(as_json(node.status()))
             case "watch":
-                self._repeat(said["every"], lambda: self._say(as_json(node.status())))
+                self._repeat(said["every"], lambda: self._say(as_json(node.status().brief())))
             case "happenings" if said["follow"]:
                 self._follow(said["after"])
             case "happenings":

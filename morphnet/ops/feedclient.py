@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from morphnet.errors import ConfigError, HostError
-from morphnet.status import NetcheckStatus, NodeStatus, Pong, from_json
+from morphnet.status import NetcheckStatus, NodeStatus, PeerStatus, Pong, from_json
 from morphnet.text import printable
 
 PATIENCE = 5.0  # seconds to wait for an answer
@@ -129,6 +129,15 @@ def pong(answer: Mapping[str, Any]) -> Pong:
     :raises HostError: the process is of another version.
     """
     return _picture(Pong, answer)
+
+
+def peer_status(answer: Mapping[str, Any]) -> PeerStatus:
+    """
+    The PeerStatus that an answer to "why" stands for.
+
+    :raises HostError: the process is of another version.
+    """
+    return _picture(PeerStatus, answer)
 
 
 def netcheck_status(answer: Mapping[str, Any]) -> NetcheckStatus:

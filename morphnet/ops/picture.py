@@ -6,18 +6,22 @@ from morphnet.errors import BugError
 from morphnet.ops.netcheck import netcheck_lines
 from morphnet.ops.show import Line
 from morphnet.ops.units import delay
-from morphnet.status import NetcheckStatus, Pong
+from morphnet.ops.why import why_lines
+from morphnet.status import NetcheckStatus, PeerStatus, Pong
 
 
-def picture_lines(picture: object) -> list[Line]:
+def picture_lines(picture: object, now: float) -> list[Line]:
     """
     What a verb has answered with.
 
+    :param now: Unix seconds.
     :raises BugError: there is no text for that.
     """
     match picture:
         case NetcheckStatus():
             return netcheck_lines(picture)
+        case PeerStatus():
+            return why_lines(picture, now)
         case Pong():
             return [[(pong_text(picture), "")]]
     raise BugError(f"no text for {type(picture).__name__}")

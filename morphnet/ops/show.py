@@ -8,7 +8,8 @@ Whichever of them does it lets through what is printable alone: names and reason
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from morphnet.ops.units import amount, delay, part, span, speed
 from morphnet.status import GuestStatus, Happening, NodeStatus, PathStatus, PeerStatus, RelayStatus, SessionStatus
@@ -58,26 +59,40 @@ def _styled(text: str, parameters: str) -> str:
     return f"\x1b[{parameters}m{text}\x1b[0m" if parameters else text
 
 
+@dataclass(frozen=True, slots=True)
+class Section:
+    """
+    One kind of thing that a process has, as text.
+
+    `whole` is all of it, `table` one line for each. `none` is what to say when there is nothing, "" for no word.
+    """
+
+    whole: Callable[[NodeStatus, float], list[Line]]
+    table: Callable[[NodeStatus, float], list[Line]]
+    none: Callable[[NodeStatus], str]
+
+
+def sections_of(node: NodeStatus) -> list[str]:
+    """Names in SECTIONS of what that process has; one of before does not say so."""
+    said = node.sections or tuple(name for name in SECTIONS if getattr(node, name)) or ("sessions",)
+    return [name for name in said if name in SECTIONS]
+
+
 def node_lines(node: NodeStatus, now: float) -> list[Line]:
     """
-    Everything: the node, its sessions and their paths, relays, peers; of a relay its guests.
+    Everything: the node, and all of its sections.
 
     :param now: Unix seconds.
     """
-    lines = head_lines(node, now)
-    for session in own_sessions(node):
-        lines += [[], *session_lines(session, now)]
-    for relay in node.relays:
-        lines += [[], *relay_lines(relay)]
-    for peer in node.peers:
-        lines += [[], *peer_lines(peer, now)]
-    for guest in node.guests:
-        lines += [[], *guest_lines(guest)]
-    if node.role == "relay":
-        return lines if node.guests else [*lines, [], [("no guest", "dim")]]
-    if not own_sessions(node) and node.state != "among peers":
-        lines += [[], [("no session", "dim")]]
-    return lines
+    lines, sections = head_lines(node, now), [SECTIONS[name] for name in sections_of(node)]
+    for section in sections:
+        lines += section.whole(node, now)
+    return lines + [line for section in sections if (text := section.none(node)) for line in ([], [(text, "dim")])]
+
+
+def _apart(each: Iterable[list[Line]]) -> list[Line]:
+    """One after the other, each behind an empty line."""
+    return [line for lines in each for line in ([], *lines)]
 
 
 def own_sessions(node: NodeStatus) -> list[SessionStatus]:
@@ -322,3 +337,27 @@ def labelled(name: str, text: str, style: str) -> list[Line]:
 
 def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+SECTIONS = {  # by their names in NodeStatus, in the order in which they are shown
+    "sessions": Section(
+        whole=lambda node, now: _apart(session_lines(each, now) for each in own_sessions(node)),
+        table=lambda node, now: sessions_lines(node.sessions, now),
+        none=lambda node: "no session" if not own_sessions(node) and node.state != "among peers" else "",
+    ),
+    "relays": Section(
+        whole=lambda node, now: _apart(relay_lines(each) for each in node.relays),
+        table=lambda node, now: _apart(relay_lines(each) for each in node.relays)[1:] or [[("no relay", "dim")]],
+        none=lambda node: "",
+    ),
+    "peers": Section(
+        whole=lambda node, now: _apart(peer_lines(each, now) for each in node.peers),
+        table=lambda node, now: peers_lines(node.peers, now),
+        none=lambda node: "",
+    ),
+    "guests": Section(
+        whole=lambda node, now: _apart(guest_lines(each) for each in node.guests),
+        table=lambda node, now: guests_lines(node.guests),
+        none=lambda node: "no guest" if not node.guests else "",
+    ),
+}

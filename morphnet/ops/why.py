@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from morphnet.errors import ConfigError
 from morphnet.ops.show import WIDTH, Line, way_of
 from morphnet.ops.units import delay, span
-from morphnet.status import NodeStatus, PeerStatus
+from morphnet.status import PeerStatus
 
 _INDENT = 23  # columns in front of what was decided
 
 
-def peer_named(node: NodeStatus, name: str) -> PeerStatus:
+def peer_named(peers: Sequence[PeerStatus], name: str) -> PeerStatus:
     """
-    One peer of a node.
+    One of them.
 
     :raises ConfigError: there is none of that name; the message names those that there are.
     """
-    names = {peer.name: peer for peer in node.peers}
+    names = {peer.name: peer for peer in peers}
     if name in names:
         return names[name]
     near = difflib.get_close_matches(name, names, 1)

@@ -19,7 +19,7 @@ from morphnet.ops import show
 from morphnet.ops.node import Node
 from morphnet.ops.picture import picture_lines
 from morphnet.ops.verbs import Answer, Verb
-from morphnet.status import PathStatus, SessionStatus
+from morphnet.status import NodeStatus, PathStatus, SessionStatus
 
 TRACE_LINES = 2000  # of one trace; a busy session would drown the terminal
 
@@ -103,11 +103,14 @@ class Words:
         self._waiting: list[Deferred[None]] = []
         verbs = {verb.name: verb for verb in node.verbs()}
         self._switch = verbs.pop("scheduler", None)  # without a name the word of that name only looks
-        looks: list[Callable[..., str]] = [self.status, self.sessions, self.paths, self.scheduler]
-        if node.role == "client":
-            looks.append(self.peers)
-        elif node.role == "relay":  # which has no sessions and no paths
-            looks = [self.status, self.guests]
+        looks: list[Callable[..., str]] = [self.status]
+        for section in show.sections_of(node.status()):
+            looks += {
+                "sessions": [self.sessions, self.paths, self.scheduler],
+                "relays": [self.relays],
+                "peers": [self.peers],
+                "guests": [self.guests],
+            }[section]
         self._asks = [Word.of(look) for look in (*looks, self.events, self.help)]
         self._acts = [Word.of_verb(verb, partial(self._do, verb)) for verb in verbs.values()]
         self._words = self._asks + self._acts
@@ -121,15 +124,8 @@ class Words:
         """What is shown on entering: the state, and what can be asked."""
         node, now = self._node.status(), self._wall()
         lines = [*show.head_lines(node, now), []]
-        own = show.own_sessions(node)
-        if len(own) == 1:
-            lines += show.session_lines(own[0], now)
-        elif node.role != "relay" and node.state != "among peers":
-            lines += show.sessions_lines(own, now)
-        if node.peers or node.state == "among peers":
-            lines += show.peers_lines(node.peers, now)
-        if node.role == "relay":
-            lines += show.guests_lines(node.guests)
+        for section in show.sections_of(node):
+            lines += self._glance(section, node, now)
         return self._shown(
             [
                 *lines,
@@ -140,6 +136,21 @@ class Words:
             ]
         )
 
+    @staticmethod
+    def _glance(section: str, node: NodeStatus, now: float) -> list[show.Line]:
+        """What is shown of a section on entering: one session in full, else tables of what is of use at once."""
+        own = show.own_sessions(node)
+        match section:
+            case "sessions" if len(own) == 1:
+                return show.session_lines(own[0], now)
+            case "sessions":
+                return show.sessions_lines(own, now) if node.state != "among peers" else []
+            case "peers" if not node.peers and node.state != "among peers":
+                return []
+            case "relays":
+                return []
+        return show.SECTIONS[section].table(node, now)
+
     # -- looking ------------------------------------------------------------------------------------------------------
 
     def status(self) -> str:
@@ -148,7 +159,7 @@ class Words:
 
     def sessions(self) -> str:
         """One line for each session: how long it is up, its scheduler, paths that are up, inner addresses."""
-        return self._shown(show.sessions_lines(self._node.status().sessions, self._wall()))
+        return self._table("sessions")
 
     def paths(self, session: str = "") -> str:
         """The paths of every session, or of one: state, RTT, jitter, loss, share, rate, MTU, bytes."""
@@ -159,11 +170,18 @@ class Words:
 
     def peers(self) -> str:
         """One line for each peer: its state, since when, RTT, and the way to it."""
-        return self._shown(show.peers_lines(self._node.status().peers, self._wall()))
+        return self._table("peers")
+
+    def relays(self) -> str:
+        """Each relay: how it stands, its address, and what went through it."""
+        return self._table("relays")
 
     def guests(self) -> str:
         """One line for each node that is here: what came from it, what went to it, its address."""
-        return self._shown(show.guests_lines(self._node.status().guests))
+        return self._table("guests")
+
+    def _table(self, section: str) -> str:
+        return self._shown(show.SECTIONS[section].table(self._node.status(), self._wall()))
 
     def scheduler(self, name: str = "", session: str = "") -> str:
         """Which scheduler each session uses; with a name (bond, flow, redundant, best) switch to it."""
@@ -239,7 +257,7 @@ class Words:
                 result.trap(CancelledError, ConfigError)
                 text = "" if result.check(CancelledError) else str(result.value)
             else:
-                text = self._shown(picture_lines(result))
+                text = self._shown(picture_lines(result, self._wall()))
             for line in text.splitlines():
                 self._sink(line)
             over()

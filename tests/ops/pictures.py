@@ -47,9 +47,11 @@ NODE = NodeStatus(
     offloads=("tso", "uso", "gso", "gro"), listening=(), state="connected", sessions=(SESSION,),
     counters={"dropped_short": 2},
     warnings=("somebody else removes what morphnet sets here: the nftables table morphnet_morph0, 3 times",),
+    sections=("sessions", "relays", "peers"),
 )  # fmt: skip
 SERVER = dataclasses.replace(
     NODE, role="server", name="gateway.example", state="serving", listening=("0.0.0.0:8000", "[::]:8000"),
+    sections=("sessions",),
     sessions=(
         dataclasses.replace(SESSION, name="laptop"),
         dataclasses.replace(SESSION, name="phone-of-field-engineers", control="down", paths=(), inner=("10.73.0.3",)),
@@ -109,6 +111,7 @@ RELAY = NodeStatus(
     role="relay", name="meet.example", version="0.1.0", pid=77, started_at=NOW - 8042, core="", offloads=(),
     listening=("0.0.0.0 tcp 443, udp 3478 and 3479, tcp 8443 for invitations",), state="serving", sessions=(),
     counters={"forwarded": 9, "forwarded_bytes": 9000, "lines": 2, "dropped_full": 1},
+    sections=("guests",),
     guests=(
         GuestStatus("anna", "198.51.100.2:50111", 63_100, 8_120_000),
         GuestStatus("six", "[2001:db8:1234:5678:9abc:def0:1234:5678]:51820", 0, 0),

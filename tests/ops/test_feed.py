@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.ops.feed import MAX_CLIENTS, MAX_LINE, PATIENCE, POLL, FeedFactory, FeedProtocol
 from morphnet.ops.feedclient import netcheck_status, node_status, pong
 from tests.ops.fakes import FakeNode
-from tests.ops.pictures import NETCHECK, NODE, PONG
+from tests.ops.pictures import MACHINE, NETCHECK, NODE, PONG
 
 
 class FeedTests(SynchronousTestCase):
@@ -70,6 +70,14 @@ class FeedTests(SynchronousTestCase):
         self.assertEqual(len(self._answers()), 2)
         self.client.connectionLost()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_watch_is_brief(self) -> None:
+        """Who looks again and again is not told each time of all that was decided about each peer; who asks once is."""
+        self.node.picture = MACHINE
+        whole = [peer["decisions"] for peer in self._ask(ask="status")["peers"]]
+        brief = [peer["decisions"] for peer in self._ask(ask="watch")["peers"]]
+        self.assertEqual([each[-1:] for each in whole], brief)
+        self.assertGreater(max(map(len, whole)), 1)
 
     def test_happenings(self) -> None:
         """The past in one answer, or line by line and then what comes."""

@@ -9,15 +9,16 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.errors import BugError
 from morphnet.ops.picture import picture_lines, pong_text
 from morphnet.ops.show import plain
-from tests.ops.pictures import NETCHECK, PONG
+from tests.ops.pictures import MACHINE, NETCHECK, NOW, PONG
 
 
 class PictureTests(SynchronousTestCase):
     def test_each(self) -> None:
         """There is text for each kind of answer; for another there is none."""
-        self.assertIn("network of", plain(picture_lines(NETCHECK)))
-        self.assertEqual(plain(picture_lines(PONG)), pong_text(PONG))
-        self.assertRaises(BugError, picture_lines, "a sentence")
+        self.assertIn("network of", plain(picture_lines(NETCHECK, NOW)))
+        self.assertEqual(plain(picture_lines(PONG, NOW)), pong_text(PONG))
+        self.assertIn("peer nas", plain(picture_lines(MACHINE.peers[1], NOW)))
+        self.assertRaises(BugError, picture_lines, "a sentence", NOW)
 
     def test_pong(self) -> None:
         """An answer, none in time, and no way to ask."""

@@ -123,7 +123,7 @@ class TerminalTests(SynchronousTestCase):
     def test_completion(self) -> None:
         """Tab completes what is clear, and lists what is not, without losing what was typed."""
         self.assertIn("gateway.example: bond", self._type(b"sch\t\r"))
-        self.assertIn("rekey  reload  restore", self._type(b"re\t"))
+        self.assertIn("rekey  relays  reload  restore", self._type(b"re\t"))
         self.assertIn("1 session(s) use a new key", self._type(b"key()\r"))
         self._type(b"\t")
         self.assertIn("2\r\n", self._type(b"1+1\r"))

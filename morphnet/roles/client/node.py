@@ -19,6 +19,8 @@ from morphnet.net.control_client import Link
 from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump
 from morphnet.net.tun import Tun
+from morphnet.ops.verbs import NAME, Answer, Verb, seconds
+from morphnet.ops.why import peer_named
 from morphnet.pki.names import split_address
 from morphnet.roles.client.certified_node import CertifiedNode
 from morphnet.roles.client.inside import by_family, dns_servers, inside
@@ -59,6 +61,7 @@ class ClientNode(CertifiedNode):
     """Follows the control link: keys and addresses come from it, paths are opened, and it may go away again."""
 
     role = "client"
+    sections = ("sessions", "relays", "peers")
     _log = Logger()
 
     def __init__(self, config: ClientConfig, pump: Pump, host: Host, tun: Tun, ways: Ways) -> None:
@@ -286,13 +289,33 @@ class ClientNode(CertifiedNode):
         """Where they are met."""
         return self.mesh.relays.statuses() if self.mesh is not None else ()
 
+    def verbs(self) -> Sequence[Verb]:
+        """What can be asked of it: of every node, and about peers."""
+        picture = Answer.PICTURE
+        return (
+            *super().verbs(),
+            Verb("ping", "Ask a peer by the way that traffic would take.", (NAME, seconds(10.0)), self.ping, picture),
+            Verb("why", "Tell what was tried and decided about a peer.", (NAME,), self.why, picture),
+            Verb("netcheck", "See what stands between this machine and the others.", (), self.netcheck, picture),
+        )
+
+    def _peers(self) -> Mesh:
+        """:raises ConfigError: there are none."""
+        if self.mesh is None:
+            raise ConfigError("there are no peers here: ask a machine that has [mesh] relays")
+        return self.mesh
+
     def ping(self, name: str, seconds: float) -> Deferred[Pong]:
         """One question to a peer."""
-        return self.mesh.ping(name, seconds) if self.mesh is not None else super().ping(name, seconds)
+        return self._peers().ping(name, seconds)
+
+    def why(self, name: str) -> Deferred[PeerStatus]:
+        """What was decided about a peer."""
+        return succeed(peer_named(self._peers().statuses(), name))
 
     def netcheck(self) -> Deferred[NetcheckStatus]:
         """What stands between us and the others."""
-        return self.mesh.netcheck() if self.mesh is not None else super().netcheck()
+        return self._peers().netcheck()
 
     def sources(self) -> list[Source]:
         """The uplinks, best first, once for each family: where the control link may start from."""

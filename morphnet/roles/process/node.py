@@ -7,8 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from twisted.internet.defer import Deferred
-
 from morphnet import __version__, compiled
 from morphnet.config.roles import SCHEDULERS
 from morphnet.errors import ConfigError
@@ -18,11 +16,9 @@ from morphnet.ops.verbs import NAME, ONE_SESSION, PATH, SESSION, Answer, Verb, s
 from morphnet.roles.certificates.renewal import Renewal
 from morphnet.status import (
     Happening,
-    NetcheckStatus,
     NodeStatus,
     PathStatus,
     PeerStatus,
-    Pong,
     RelayStatus,
     SessionStatus,
 )
@@ -42,13 +38,13 @@ def shown_address(endpoint: Endpoint) -> str:
 
 
 STEP = 0.5  # seconds by which a wall clock is set and not led
-NO_PEERS = "there are no peers here: ask a machine that has [mesh] relays"
 
 
 class Node:
     """A running process as `ops` sees it; the two roles add what they alone know."""
 
     role = ""
+    sections: tuple[str, ...] = ("sessions",)  # as in NodeStatus
 
     def __init__(self, name: str, pump: Pump, wall: Callable[[], float] = time.time) -> None:
         self.name = name
@@ -83,6 +79,7 @@ class Node:
             peers=self.peer_statuses(),
             relays=self.relay_statuses(),
             warnings=self.warnings(),
+            sections=self.sections,
         )
 
     def _dated(self, at: float) -> float:
@@ -209,7 +206,6 @@ class Node:
 
     def verbs(self) -> Sequence[Verb]:
         """What can be asked of it."""
-        picture = Answer.PICTURE
         return (
             Verb("scheduler", "Spread packets over the paths in another way.", (NAME, SESSION), self.set_scheduler),
             Verb("cut", "Close a path, as if its cable had been pulled.", (PATH, SESSION), self.cut_path),
@@ -223,8 +219,6 @@ class Node:
                 self.trace,
                 Answer.LINES,
             ),
-            Verb("ping", "Ask a peer by the way that traffic would take.", (NAME, seconds(10.0)), self.ping, picture),
-            Verb("netcheck", "See what stands between this machine and the others.", (), self.netcheck, picture),
             Verb("reload", "Read revocations again.", (), self.reload),
         )
 
@@ -302,14 +296,6 @@ class Node:
 
         chosen.trace = line
         return stop
-
-    def ping(self, name: str, seconds: float) -> Deferred[Pong]:
-        """Where there are peers."""
-        raise ConfigError(NO_PEERS)
-
-    def netcheck(self) -> Deferred[NetcheckStatus]:
-        """Likewise."""
-        raise ConfigError(NO_PEERS)
 
     def reload(self) -> str:
         """Read again what may have changed on disk."""

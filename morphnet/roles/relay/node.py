@@ -70,6 +70,7 @@ class RelayNode:
                 sorted({**self.counters(), **self.registry.counts, **self.registry.neighbours.counters()}.items())
             ),
             warnings=self.warnings(),
+            sections=("guests",),
             guests=tuple(
                 GuestStatus(guest.name, _where(guest.line.observed), guest.sent, guest.received)
                 for guest in sorted(self.registry.guests, key=lambda guest: guest.name)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
 from typing import cast
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.config.roles import RelayConfig, Tuning
+from morphnet.config.roles import ClientConfig, RelayConfig, Tuning
 from morphnet.errors import ConfigError
+from morphnet.host.host import Host
 from morphnet.net.pump import Pump
+from morphnet.net.tun import Tun
 from morphnet.ops.verbs import Answer, Verb
 from morphnet.rendezvous.registry import Registry
+from morphnet.roles.client.node import ClientNode
+from morphnet.roles.client.ways import Ways
 from morphnet.roles.process.node import Node, shown_address
 from morphnet.roles.relay.node import RelayNode
 from morphnet.tunnel.events import Effects, Forgotten
@@ -34,21 +37,19 @@ class NodeTestCase(SynchronousTestCase):
 
 
 class VerbTests(NodeTestCase):
-    def fits(self, verbs: Sequence[Verb]) -> None:
-        """What is called takes what can be said."""
-        self.assertEqual(len({verb.name for verb in verbs}), len(verbs))
-        for verb in verbs:
-            said = {field.name: field.default for field in verb.fields}
-            more = {"sink": print} if verb.answer is Answer.LINES else {}
-            inspect.signature(verb.call).bind(**said, **more)
-            self.assertTrue(verb.help.endswith("."), verb.name)
-            if verb.answer is Answer.LINES:
-                self.assertIn("seconds", said)
-
     def test_fit(self) -> None:
-        """Each verb's fields are what its call takes: of a node with sessions, and of a relay."""
-        self.fits(self.node.verbs())
-        self.fits(RelayNode(RelayConfig(name="meet"), cast(Registry, None), now=self.clock.seconds).verbs())
+        """Each verb's fields are what its call takes: of a server, a client, a relay."""
+        client = ClientNode(ClientConfig(), self.pump, cast(Host, None), cast(Tun, None), cast(Ways, None))
+        relay = RelayNode(RelayConfig(name="meet"), cast(Registry, None), now=self.clock.seconds)
+        for verbs in (self.node.verbs(), client.verbs(), relay.verbs()):
+            self.assertEqual(len({verb.name for verb in verbs}), len(verbs))
+            for verb in verbs:
+                said = {field.name: field.default for field in verb.fields}
+                more = {"sink": print} if verb.answer is Answer.LINES else {}
+                inspect.signature(verb.call).bind(**said, **more)
+                self.assertTrue(verb.help.endswith("."), verb.name)
+                if verb.answer is Answer.LINES:
+                    self.assertIn("seconds", said)
 
     def test_sessions(self) -> None:
         """What concerns sessions says so when there is none of that name."""
@@ -64,13 +65,6 @@ class VerbTests(NodeTestCase):
         self.verb("drop").call(session="anna")
         self.assertEqual(self.node.tunnel.sessions, {})
         self.assertEqual([each.kind for each in self.node.happenings(0)], ["session-gone"])
-
-    def test_no_peers(self) -> None:
-        """Where there are no peers, what asks for them says where there are some."""
-        for name, said in (("ping", {"name": "bert"}), ("netcheck", {})):
-            verb = self.verb(name)
-            with self.assertRaisesRegex(ConfigError, "there are no peers here"):
-                verb.call(**verb.filled(said))
 
 
 class HistoryTests(NodeTestCase):
