@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import ipaddress
 import os
 import stat
@@ -33,6 +32,7 @@ from morphnet.host.hosts import HOSTS, HostsBlock, hosts_changes
 from morphnet.host.journal import Change, Journal, Mended
 from morphnet.host.kernel import Kernel
 from morphnet.host.linux import LinuxKernel
+from morphnet.host.lock import Lock
 from morphnet.host.nat import Forwarding, NftTable, gateway_changes, only_inside
 from morphnet.host.outside import Network, outside
 from morphnet.host.routes import (
@@ -107,8 +107,7 @@ class SyncedFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = -1
+        self._path, self._lock = path, Lock(path)
 
     def read(self) -> bytes:
         """
@@ -117,11 +116,8 @@ class SyncedFile:
         :raises HostError: another process has it, or it cannot be read.
         """
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._hold()
+            self._lock.hold()
             return self._content()
-        except BlockingIOError as error:
-            raise HostError(f"{self._path} is in use by another morphnet; stop that one first") from error
         except OSError as error:
             raise HostError(f"cannot read {self._path}: {error.strerror}") from error
 
@@ -160,21 +156,7 @@ class SyncedFile:
 
     def close(self) -> None:
         """Let go of the lock."""
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
-
-    def _hold(self) -> None:
-        """The lock is a file of its own, because the journal itself is replaced now and then."""
-        if self._lock < 0:
-            path = self._path.with_name(self._path.name + ".lock")
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                os.close(descriptor)
-                raise
-            self._lock = descriptor
+        self._lock.release()
 
     def _write(self, path: Path, flags: int, data: bytes) -> None:
         try:

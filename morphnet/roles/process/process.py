@@ -1,0 +1,216 @@
+"""A running process: what it opens at its start, and closes at its stop, whatever its role."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from morphnet.config.roles import ManholeConfig
+from morphnet.errors import HostError, MorphnetError
+from morphnet.host.firewall import Firewall
+from morphnet.host.host import Host
+from morphnet.host.lock import Lock
+from morphnet.host.watch import HostWatch
+from morphnet.net.gate import WAITING, Gate
+from morphnet.ops import node as ops
+from morphnet.ops.feed import FeedService
+from morphnet.ops.manhole import ManholeService
+from morphnet.ops.places import FEED
+from morphnet.roles.process.clock import live_by
+from morphnet.roles.process.node import Node
+from morphnet.roles.process.resources import FILES, allow_files, settle_memory
+from morphnet.roles.process.signals import heed_signals
+
+JOURNAL = "host-journal"  # in state_dir: what must be undone on this host
+
+
+class Settings(Protocol):
+    """What every process needs of its configuration."""
+
+    @property
+    def state_dir(self) -> Path:
+        """What outlives it."""
+        ...
+
+    @property
+    def run_dir(self) -> Path:
+        """Its sockets."""
+        ...
+
+    @property
+    def manhole(self) -> ManholeConfig:
+        """The SSH door."""
+        ...
+
+
+class StartFailed(Exception):
+    """What is wrong was said already."""
+
+
+class Process(MultiService):
+    """
+    Opens everything at start and closes it at stop.
+
+    `open` and `close` are the roles'; `makeService` runs before twistd forks, so nothing is opened earlier.
+    """
+
+    _log = Logger()
+    state = "process"  # of what there is one in a state_dir
+    gate: Gate  # whom all who call us have to pass; there is one from the start on
+
+    def __init__(self, settings: Settings, reactor: Any) -> None:
+        super().__init__()
+        self.reactor = reactor
+        self._settings = settings
+        self._loops: list[LoopingCall] = []
+        self._lock = Lock(settings.state_dir / self.state)
+        self.files = FILES  # that we may have open
+        self._made_by = os.getpid()
+        self._terminal = os.dup(2)  # until we have started: twistd takes it from us when it goes to the background
+
+    def open(self) -> ops.Node:
+        """
+        Open the role's doors.
+
+        :raises MorphnetError: the machine or the configuration does not allow it.
+        """
+        raise NotImplementedError
+
+    def take_over(self) -> None:
+        """
+        We are the only one of our kind here from now on.
+
+        :raises HostError: there is another.
+        """
+        self._lock.hold()
+
+    def let_go(self) -> None:
+        """Another one may come."""
+        self._lock.release()
+
+    def take_leave(self) -> None:
+        """Let the peers know what has come, as the last thing before the doors are closed."""
+
+    async def close(self) -> None:
+        """Close them."""
+        raise NotImplementedError
+
+    def startService(self) -> None:
+        """Start, or end the process with one sentence."""
+        heed_signals(self.reactor)
+        live_by(self.reactor)  # before anything has been told when
+        self.files = allow_files()
+        self.gate = Gate(self.reactor, min(WAITING, self.files // 8))
+        settle_memory()
+        try:
+            for directory in (self._settings.state_dir, self._settings.run_dir):
+                _make_private(directory)
+            self.take_over()
+            node = self.open()
+            self._open_ops(node)
+            super().startService()
+        except MorphnetError as problem:
+            self.let_go()
+            self._give_up(f"morphnet: {problem}\n")
+        except OSError as problem:  # a full disk, a file that is not what it should be: as the command tells it
+            self.let_go()
+            where = f"{problem.filename}: " if problem.filename else ""
+            self._give_up(f"morphnet: {where}{problem.strerror or problem}\n")
+        except BaseException:  # a Ctrl-C among them: the host is as it was, whatever ended us
+            self.let_go()
+            raise
+        finally:
+            os.close(self._terminal)
+
+    def _give_up(self, sentence: str) -> None:
+        os.write(self._terminal, sentence.encode())
+        if os.getpid() == self._made_by:
+            raise SystemExit(1)
+        # In the background: twistd's parent waits for an Exception and for nothing else; the log gets the sentence.
+        sys.stderr.write(sentence)
+        sys.excepthook = lambda *_: None
+        raise StartFailed("not started")
+
+    def _open_ops(self, node: ops.Node) -> None:
+        settings = self._settings
+        FeedService(self.reactor, settings.run_dir / FEED, node).setServiceParent(self)
+        if settings.manhole.enabled:
+            manhole = ManholeService(self.reactor, settings.manhole, settings.run_dir, settings.state_dir, node)
+            manhole.setServiceParent(self)
+
+    def every(self, seconds: float, what: Callable[[], object], *, now: bool = False) -> None:
+        """Do `what` at that interval until the service stops; with `now` also at once."""
+        loop = LoopingCall(what)
+        loop.clock = self.reactor
+        loop.start(seconds, now=now).addErrback(lambda failure: self._log.failure("housekeeping stopped", failure))
+        self._loops.append(loop)
+
+    def stopService(self) -> Deferred[None]:
+        """Close the doors and put the host back as it was."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        for loop in self._loops:
+            if loop.running:
+                loop.stop()
+        stopped = super().stopService()
+        if stopped is not None:
+            await stopped
+        self.take_leave()  # while what is delivered still finds its way
+        self.let_go()  # while the TUN is still there
+        await self.close()
+
+
+def _make_private(directory: Path) -> None:
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as problem:
+        raise HostError(f"cannot make {directory}: {os.strerror(problem.errno or 0)}") from None
+
+
+class HostProcess(Process):
+    """One that changes the host: what it changes is in a journal, and undone when it stops, or at the next start."""
+
+    state = JOURNAL
+    gateway = False  # whether connections of others pass through this machine's NAT
+
+    def __init__(self, settings: Settings, reactor: Any) -> None:
+        super().__init__(settings, reactor)
+        self.host = Host(settings.state_dir / self.state)
+        self._host_watch: HostWatch | None = None
+
+    def take_over(self) -> None:
+        """
+        Undo what an earlier run left behind; the journal has a lock of its own.
+
+        :raises HostError: another process has the journal.
+        """
+        self.host.recover(gateway=self.gateway)
+
+    def let_go(self) -> None:
+        """The host is as it was."""
+        if self._host_watch is not None:
+            self._host_watch.stop()  # or it would set again what is undone now
+        self.host.down()
+
+    def watch_host(self, node: Node, tun: str, pools: Sequence[str] = ()) -> None:
+        """
+        Set again what somebody else takes from this host, until the service stops.
+
+        :param tun: our device.
+        :param pools: what this host forwards packets for: whether its firewall lets them through is looked at as well.
+        """
+        firewall = Firewall(partial(self.host.obstacles, tun, pools), partial(node.tell, "firewall", ""))
+        look = firewall.look if pools else lambda: None
+        watch = self._host_watch = HostWatch(self.reactor, self.host, partial(node.tell, "host-rival", ""), look)
+        node.host_warnings = lambda: (*filter(None, (firewall.warning,)), *watch.warnings())
+        watch.start(tun)

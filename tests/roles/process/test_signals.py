@@ -1,0 +1,53 @@
+"""Signals that stop a process in order."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.error import ReactorNotRunning
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.roles.process.signals import heed_signals
+
+
+class FakeReactor:
+    """Notes that it was stopped."""
+
+    def __init__(self) -> None:
+        self.stopped, self.running = 0, True
+
+    def callFromThread(self, what: Callable[[], None]) -> None:
+        """See IReactorFromThreads."""
+        what()
+
+    def stop(self) -> None:
+        """See IReactorCore."""
+        if not self.running:
+            raise ReactorNotRunning
+        self.running = False
+        self.stopped += 1
+
+
+class SignalTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor = FakeReactor()
+        self.set: dict[int, Any] = {}
+        self.before: dict[int, Any] = {}
+        self.patch(signal, "signal", self.set.__setitem__)
+        self.patch(signal, "getsignal", lambda number: self.before.get(number, signal.SIG_DFL))
+
+    def test_stop(self) -> None:
+        """The terminal that is closed, and who tells us to, stop the reactor; once more is harmless."""
+        heed_signals(self.reactor)
+        self.assertEqual(set(self.set), {signal.SIGHUP, signal.SIGTERM})
+        for stop in self.set.values():
+            stop(0, None)
+        self.assertEqual(self.reactor.stopped, 1)
+
+    def test_ignored(self) -> None:
+        """Who started us with SIGHUP ignored wants us to go on."""
+        self.before[signal.SIGHUP] = signal.SIG_IGN
+        heed_signals(self.reactor)
+        self.assertEqual(set(self.set), {signal.SIGTERM})
