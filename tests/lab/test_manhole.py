@@ -138,7 +138,7 @@ class CommandTests(SynchronousTestCase):
         wrong = self.inside.ssh("cut(9)")
         self.assertEqual((wrong.stdout, wrong.returncode), ("no session has an open path 9\n", 1))
         traced = self.inside.ssh("trace(seconds=0.3)").stdout
-        self.assertTrue(traced.endswith("tracing for 0.3 s\nend of trace: 1 lines\n"), traced)
+        self.assertTrue(traced.endswith("trace for 0.3 s\nend of trace: 1 lines\n"), traced)
         many = self.inside.ssh(said="scheduler flow\nscheduler\nfoo(\n1)\nexit\ncut(1)\n")
         self.assertEqual(many.stdout.splitlines()[:2], ["1 session(s) use flow", "gateway.example: flow"])
         self.assertEqual((len(many.stdout.splitlines()), many.returncode), (3, 1))
@@ -301,7 +301,7 @@ class PromptTests(SynchronousTestCase):
         self.enter(*self.inside.ssh_command("-t"))
         self._until(">>> ")
         os.write(self.terminal, b"trace(seconds=600)\r")
-        self._until("tracing for 600 s")
+        self._until("trace for 600 s")
         os.kill(self.pid, 9)
         os.waitpid(self.pid, 0)
         self.inside.ssh_until("node.asked[-1]", "trace stopped")
