@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from morphnet.cli.place import Place, ledger_in
+from morphnet.cli.layout import Place, ledger_in
 from morphnet.config.file import loads
 from morphnet.config.roles import ServerConfig
 from morphnet.errors import ConfigError

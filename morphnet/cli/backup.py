@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from morphnet.cli.archive import LIST, RECORDS, Backup, gather, pack, unpack
-from morphnet.cli.place import Place, dir_option, ledger_in, load_server, now
+from morphnet.cli.layout import Place, dir_option, ledger_in, load_server, now
 from morphnet.config.roles import ServerConfig
 from morphnet.errors import ConfigError, HostError, Refused
 from morphnet.pki.authority import CLIENT_LIFETIME, serial_text

@@ -24,11 +24,11 @@ from typing import IO
 
 import click
 
+from morphnet.cli.layout import Place, dir_option
 from morphnet.cli.live import run_dir_option
-from morphnet.cli.place import Place, dir_option
 from morphnet.errors import HostError
 from morphnet.ops import pipe
-from morphnet.ops.places import CONSOLE_KEY, MANHOLE, USER
+from morphnet.ops.rundir import CONSOLE_KEY, MANHOLE, USER
 from morphnet.ops.terminal import RESTORED, TerminalFilter
 from morphnet.rights import rights_of
 

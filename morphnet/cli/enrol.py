@@ -15,7 +15,7 @@ import segno
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from morphnet.cli.place import Place, day, dir_option, ledger_in, load_server, moment, now
+from morphnet.cli.layout import Place, day, dir_option, ledger_in, load_server, moment, now
 from morphnet.cli.told import local_networks, networks_told, relays_told
 from morphnet.config.file import render
 from morphnet.config.roles import CONTROL_PORT, DATA_PORT, ClientConfig, RelayConfig, ServerConfig

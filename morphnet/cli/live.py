@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from morphnet.cli.place import Place, dir_option
+from morphnet.cli.layout import Place, dir_option
 from morphnet.errors import HostError
 from morphnet.ops import feedclient, show
-from morphnet.ops.places import FEED
+from morphnet.ops.rundir import FEED
 from morphnet.status import NodeStatus, as_json
 from morphnet.text import printable
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import click
 
+from morphnet.cli.layout import Place, dir_option
 from morphnet.cli.live import console_of, feed_of, rendered, run_dir_option
-from morphnet.cli.place import Place, dir_option
 from morphnet.ops import feedclient
 from morphnet.ops.netcheck import netcheck_lines
 from morphnet.ops.picture import pong_text

@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from morphnet.cli import Commands
-from morphnet.cli.place import Place, day, dir_option, ledger_in, load_server, now
+from morphnet.cli.layout import Place, day, dir_option, ledger_in, load_server, now
 from morphnet.config.roles import ServerConfig
 from morphnet.errors import ConfigError, HostError
 from morphnet.ops.feedclient import ask
-from morphnet.ops.places import FEED
+from morphnet.ops.rundir import FEED
 from morphnet.pki.asking import Signers
 from morphnet.pki.authority import CLIENT_LIFETIME, describe, names_of, serial_text
 from morphnet.pki.book import RELEASE, REVOKE, Book, Entry, signer_directory

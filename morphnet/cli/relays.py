@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from morphnet.cli.place import Place, day, dir_option, ledger_in, load_server, now
+from morphnet.cli.layout import Place, day, dir_option, ledger_in, load_server, now
 from morphnet.config.roles import RELAY_PORT, RelayConfig
 from morphnet.errors import ConfigError
 from morphnet.pki.authority import names_of, serial_text

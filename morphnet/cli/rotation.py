@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from morphnet.cli.layout import Place, day, dir_option, ledger_in, load_server, now
 from morphnet.cli.pki import publish, tell
-from morphnet.cli.place import Place, day, dir_option, ledger_in, load_server, now
 from morphnet.config.roles import ServerConfig
 from morphnet.errors import ConfigError
 from morphnet.pki import rotation

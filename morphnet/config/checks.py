@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from morphnet.config.roles import ClientConfig, ManholeConfig, RelayConfig, ServerConfig, redis_place
+from morphnet.config.roles import ClientConfig, ManholeConfig, RelayConfig, ServerConfig, redis_url_of
 from morphnet.errors import ConfigError
 
 MOST_PACKETS = 1 << 23  # under one key; docs/protocol
@@ -128,7 +128,7 @@ def _listen(value: str) -> str | None:
 def _redis(value: str) -> str | None:
     try:
         if value:
-            redis_place(value)
+            redis_url_of(value)
     except ConfigError as error:
         return str(error)
     return None

@@ -129,7 +129,7 @@ _REDIS = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class RedisPlace:
+class RedisUrl:
     """Where Redis is, and as whom to come."""
 
     host: str = ""
@@ -143,7 +143,7 @@ class RedisPlace:
         return self.path or f"{self.host}:{self.port}"
 
 
-def redis_place(url: str) -> RedisPlace:
+def redis_url_of(url: str) -> RedisUrl:
     """
     What a URL says; the reason for which it is none never repeats it, since there may be a password in it.
 
@@ -155,8 +155,8 @@ def redis_place(url: str) -> RedisPlace:
         raise ConfigError("must be redis://[[USER]:PASSWORD@]HOST[:PORT], rediss://... with TLS, or unix:///PATH")
     user, password = _spelled(found["user"]), _spelled(found["password"])
     if found["path"]:
-        return RedisPlace(path=found["path"], user=user, password=password)
-    return RedisPlace(found["host"].strip("[]"), port, "", found["scheme"] == "rediss", user, password)
+        return RedisUrl(path=found["path"], user=user, password=password)
+    return RedisUrl(found["host"].strip("[]"), port, "", found["scheme"] == "rediss", user, password)
 
 
 def _spelled(text: str | None) -> str:

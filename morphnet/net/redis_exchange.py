@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from txredisapi import RedisError, RedisProtocol, SubscriberProtocol
 from zope.interface import implementer
 
-from morphnet.config.roles import RedisPlace
+from morphnet.config.roles import RedisUrl
 from morphnet.rendezvous.neighbourhood import Neighbourhood
 from morphnet.text import printable
 
@@ -199,7 +199,7 @@ class RedisLink:
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, place: RedisPlace, neighbourhood: Neighbourhood) -> None:
+    def __init__(self, reactor: Any, place: RedisUrl, neighbourhood: Neighbourhood) -> None:
         self.reactor, self.place, self.neighbourhood = reactor, place, neighbourhood
         self._exchange: RedisExchange | None = None
         self._calling: Deferred[None] | None = None

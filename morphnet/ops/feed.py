@@ -18,9 +18,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from morphnet.errors import ConfigError, HostError
-from morphnet.ops.doors import listen_private
 from morphnet.ops.node import Node
 from morphnet.ops.request import Request, parse_request
+from morphnet.ops.sockets import listen_private
 from morphnet.ops.verbs import Answer
 from morphnet.status import as_json
 

@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from morphnet.errors import HostError
-from morphnet.ops.places import USER
+from morphnet.ops.rundir import USER
 
 HOST_KEY = "manhole_ed25519"  # in state_dir
 # What Twisted raises for a text that is no key, or not a whole one.

@@ -32,12 +32,12 @@ from zope.interface import implementer
 from morphnet.config.roles import ManholeConfig
 from morphnet.errors import ConfigError, HostError
 from morphnet.ops import pipe
-from morphnet.ops.doors import listen_private
+from morphnet.ops.commands import Commands
 from morphnet.ops.keys import HOST_KEY, Doorkeeper, load_or_make, write_private
 from morphnet.ops.node import Node
-from morphnet.ops.places import CONSOLE_KEY, KNOWN_HOSTS, MANHOLE, SSH_ALIAS, SSH_CONFIG, USER
+from morphnet.ops.rundir import CONSOLE_KEY, KNOWN_HOSTS, MANHOLE, SSH_ALIAS, SSH_CONFIG, USER
 from morphnet.ops.shell import OperatorSession
-from morphnet.ops.words import Words
+from morphnet.ops.sockets import listen_private
 
 MAX_OPERATORS = 8  # connections
 LOGIN_PATIENCE = 30  # seconds
@@ -191,7 +191,7 @@ class ManholeService(Service):
 
     def _make_session(self) -> OperatorSession:
         return OperatorSession(
-            lambda sink, colours: Words(self._node, self._reactor, self._wall, sink, colours=colours)
+            lambda sink, colours: Commands(self._node, self._reactor, self._wall, sink, colours=colours)
         )
 
     def _leave_ssh_config(self, host_key: Key) -> None:

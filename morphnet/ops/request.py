@@ -58,17 +58,19 @@ def parse_request(line: bytes, role: str, verbs: Sequence[Verb]) -> Request:
     known = {verb.name: verb for verb in (*LOOKS, *verbs)}
     ask = said.pop("ask", None)
     if not isinstance(ask, str) or ask not in known:
-        raise ConfigError(_unknown("ask", f"a {role} has no {str(ask)[:40]!r}", ask, tuple(known)))
+        elsewhere = f"a {role} has no {str(ask)[:40]!r}; `help` in its manhole tells what it has"
+        raise ConfigError(_unknown("ask", ask, tuple(known), elsewhere))
     verb, names = known[ask], tuple(field.name for field in known[ask].fields)
     for name in said:
         if name not in names:
-            raise ConfigError(_unknown(f"{ask} has", f"{ask} has {name[:40]!r} is unknown", name, names))
+            raise ConfigError(_unknown(f"{ask} has", name, names))
     return Request(verb, verb.filled(said))
 
 
-def _unknown(what: str, plainly: str, said: object, known: tuple[str, ...]) -> str:
+def _unknown(what: str, said: object, known: tuple[str, ...], otherwise: str = "") -> str:
+    """:param otherwise: what to say when nothing known is like it."""
     near = difflib.get_close_matches(said, known, 1) if isinstance(said, str) else []
-    if near:
-        return f"{what} {str(said)[:40]!r} is unknown; did you mean {near[0]!r}?"
-    choice = f"known are: {', '.join(known) or 'none'}"
-    return f"{plainly}; {choice}" if said is not None else f"{what!r} is missing; {choice}"
+    if said is not None and not near and otherwise:
+        return otherwise
+    choice = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known) or 'none'}"
+    return f"{what} {str(said)[:40]!r} is unknown; {choice}" if said is not None else f"{what!r} is missing; {choice}"

@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from morphnet.errors import BugError, MorphnetError
-from morphnet.ops.words import Word, Words
+from morphnet.ops.commands import Command, Commands
 
 BACKLOG = 256 << 10  # bytes that may wait for a slow terminal before lines of a trace are left out
 REMEMBERED = 200  # lines of history
@@ -29,13 +29,13 @@ _FILE = "<console>"
 _ARGUMENT = re.compile(r"[\w.:-]+")
 _MOST_ARGUMENTS = 8
 
-MakeWords = Callable[[Callable[[str], bool], bool], Words]  # sink, colours
+MakeCommands = Callable[[Callable[[str], bool], bool], Commands]  # sink, colours
 
 
 def as_call(line: str, names: Mapping[str, object]) -> str:
     """`cut 1` and `scheduler flow`, which are no Python, as the calls that they stand for."""
     name, *arguments = line.split()[:_MOST_ARGUMENTS] or [""]
-    if not arguments or not isinstance(names.get(name), Word):
+    if not arguments or not isinstance(names.get(name), Command):
         return line
     try:
         compile(line, _FILE, "single")
@@ -49,7 +49,7 @@ def as_call(line: str, names: Mapping[str, object]) -> str:
 class Interpreter(ManholeInterpreter):
     """Runs what is typed; says an operator's mistakes in one sentence and only our own with a traceback."""
 
-    def __init__(self, screen: Any, words: Words) -> None:
+    def __init__(self, screen: Any, words: Commands) -> None:
         super().__init__(screen, {"__name__": "__console__", "__doc__": None, **words.namespace()}, _FILE)
         self.failed = False  # whether the last input did
         self.left = False  # whether the operator typed exit
@@ -105,20 +105,20 @@ class Terminal(ColoredManhole):
     historyLines: list[bytes]
     lineBufferIndex: int
 
-    def __init__(self, make_words: Callable[[Callable[[str], bool]], Words], blocked: Callable[[], bool]) -> None:
+    def __init__(self, make_commands: Callable[[Callable[[str], bool]], Commands], blocked: Callable[[], bool]) -> None:
         super().__init__()
-        self._words = make_words(self._traced)
+        self._commands = make_commands(self._traced)
         self._blocked = blocked
         self._running = False  # while a command is
 
     def connectionMade(self) -> None:
         super().connectionMade()
-        self.interpreter = Interpreter(self, self._words)
+        self.interpreter = Interpreter(self, self._commands)
 
     def initializeScreen(self) -> None:
         # Not `reset`, as the parent does: what stood on the operator's screen shall stay there.
         self.setInsertMode()
-        self.terminal.write(self._words.greeting())
+        self.terminal.write(self._commands.greeting())
         self.terminal.nextLine()
         self.terminal.write(self.ps[self.pn])
 
@@ -184,7 +184,7 @@ class Terminal(ColoredManhole):
         self.terminal.loseConnection()
 
     def connectionLost(self, reason: Failure) -> None:
-        self._words.close()
+        self._commands.close()
         super().connectionLost(reason)
 
     def _traced(self, line: str) -> bool:
@@ -197,10 +197,12 @@ class Terminal(ColoredManhole):
 class Pipe(Protocol):
     """Commands without a terminal: `ssh HOST COMMAND`, or lines on standard input; answers are plain text."""
 
-    def __init__(self, out: SSHSessionProcessProtocol, make_words: Callable[[Callable[[str], bool]], Words]) -> None:
+    def __init__(
+        self, out: SSHSessionProcessProtocol, make_commands: Callable[[Callable[[str], bool]], Commands]
+    ) -> None:
         self._out = out
-        self._words = make_words(self._traced)
-        self._interpreter = Interpreter(self, self._words)
+        self._commands = make_commands(self._traced)
+        self._interpreter = Interpreter(self, self._commands)
         self._failed = False
         self._rest = b""
 
@@ -227,14 +229,14 @@ class Pipe(Protocol):
         if self._interpreter.buffer:
             self.dataReceived(b"\n")
         code = 1 if self._failed else 0
-        self._words.finished().addCallback(lambda _: exit_with(self._out, code))
+        self._commands.finished().addCallback(lambda _: exit_with(self._out, code))
 
     def addOutput(self, data: str, isAsync: bool | None = None) -> None:
         self._out.write(data.encode("utf-8", "replace"))
 
     def close(self) -> None:
         """The other side is gone."""
-        self._words.close()
+        self._commands.close()
 
     def _traced(self, line: str) -> bool:
         if blocked(self._out):
@@ -258,8 +260,8 @@ def exit_with(out: SSHSessionProcessProtocol, code: int) -> None:
 class OperatorSession:
     """One channel of one operator's connection."""
 
-    def __init__(self, make_words: MakeWords) -> None:
-        self._make_words = make_words
+    def __init__(self, make_commands: MakeCommands) -> None:
+        self._make_commands = make_commands
         self._size = (80, 24)
         self._tty = False
         self._terminal: Terminal | None = None
@@ -279,7 +281,7 @@ class OperatorSession:
         if not self._tty:
             self._open_pipe(proto)
             return
-        terminal = Terminal(lambda sink: self._make_words(sink, True), lambda: blocked(proto))
+        terminal = Terminal(lambda sink: self._make_commands(sink, True), lambda: blocked(proto))
         chained = _Chain(lambda: terminal)
         chained.makeConnection(_Screen(proto))
         proto.makeConnection(_Keyboard(chained))
@@ -293,7 +295,7 @@ class OperatorSession:
         self._pipe_ended = True
 
     def _open_pipe(self, proto: SSHSessionProcessProtocol) -> Pipe:
-        self._pipe = Pipe(proto, lambda sink: self._make_words(sink, False))
+        self._pipe = Pipe(proto, lambda sink: self._make_commands(sink, False))
         proto.makeConnection(_Keyboard(self._pipe))
         return self._pipe
 

@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from morphnet.errors import PeerError
-from morphnet.rendezvous.guests import Guest
+from morphnet.rendezvous.members import Guest
 from morphnet.rendezvous.neighbours import Afar, Home, Neighbours
 from morphnet.wire import neighbouring as wire
 

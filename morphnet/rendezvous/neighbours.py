@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from morphnet.rendezvous.guests import Guest
+from morphnet.rendezvous.members import Guest
 from morphnet.wire.relaying import Present
 
 

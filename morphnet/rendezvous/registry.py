@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from twisted.internet.interfaces import IReactorTime
 
 from morphnet.errors import MalformedFrame, PeerError, Refused
-from morphnet.rendezvous.guests import MOST_NEWS, Guest, Line
+from morphnet.rendezvous.members import MOST_NEWS, Guest, Line
 from morphnet.rendezvous.neighbours import Afar, Alone, Neighbours, Somebody
 from morphnet.rendezvous.rivals import Rivals
 from morphnet.wire import echo

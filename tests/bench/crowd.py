@@ -40,7 +40,7 @@ from morphnet.net.tun import Tun
 from morphnet.pki.authority import Authority, as_pem
 from morphnet.pki.files import load_authority
 from morphnet.roles.client.node import ClientNode
-from morphnet.roles.client.ways import Ways
+from morphnet.roles.client.uplink_paths import UplinkPaths
 from morphnet.tunnel.events import Event
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.ip import UDP
@@ -98,7 +98,7 @@ class Member:
         self.pump = Pump(reactor, Tunnel(server=False, entropy=os.urandom), since_boot)
         self.pump.follow(self._told)
         self.pump.tun = self.out = Counter()
-        ways = Ways(reactor, self.pump, lambda kind, text: None)
+        ways = UplinkPaths(reactor, self.pump, lambda kind, text: None)
         self.node = ClientNode(config, self.pump, cast(Host, NoHost()), cast(Tun, self.out), ways)
         self.node.uplinks_are([Uplink("wan0", 2, True, (source,), (), "", None, 1500, 100)])
         self.client = ControlClient(reactor, tls, Destination(server, 8443, lambda: [Source("", source)]), self)

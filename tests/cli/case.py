@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.cli import commands
-from morphnet.cli.place import Place
+from morphnet.cli.layout import Place
 from morphnet.pki.invitation import Invitation, decode
 from morphnet.store.ledger import Ledger
 

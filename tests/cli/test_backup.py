@@ -11,7 +11,7 @@ from pathlib import Path
 from cryptography import x509
 
 from morphnet.cli.backup import _LOCKS
-from morphnet.cli.place import Place
+from morphnet.cli.layout import Place
 from morphnet.pki.book import JOIN, REVOKE, Book, Entry, signer_directory
 from morphnet.pki.files import load_authority
 from morphnet.pki.revocations import as_text

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from morphnet.cli.enrol import enter
 from morphnet.cli.joining import Membership
-from morphnet.cli.place import Place
+from morphnet.cli.layout import Place
 from morphnet.config.file import load
 from morphnet.config.roles import ClientConfig, ServerConfig
 from morphnet.errors import HostError

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from morphnet.cli import pki
-from morphnet.cli.place import ledger_in
+from morphnet.cli.layout import ledger_in
 from morphnet.pki.authority import DAY, names_of
 from morphnet.pki.book import JOIN, Book, Entry, signer_directory
 from morphnet.pki.files import load_credentials, read_certificate

@@ -7,7 +7,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.file import loads
-from morphnet.config.roles import RedisPlace, RelayConfig, Tuning, redis_place
+from morphnet.config.roles import RedisUrl, RelayConfig, Tuning, redis_url_of
 from morphnet.errors import ConfigError
 
 
@@ -20,10 +20,10 @@ class TuningTests(SynchronousTestCase):
 class RedisTests(SynchronousTestCase):
     def test_places(self) -> None:
         """Every kind of URL, with the user and the password that are spelled in it."""
-        self.assertEqual(redis_place("redis://meet.example"), RedisPlace("meet.example", 6379))
-        self.assertEqual(redis_place("redis://:p%40w@192.0.2.1:7"), RedisPlace("192.0.2.1", 7, password="p@w"))
-        self.assertEqual(redis_place("rediss://u:p@[::1]:6380/"), RedisPlace("::1", 6380, "", True, "u", "p"))
-        self.assertEqual(redis_place("unix:///run/redis.sock"), RedisPlace(path="/run/redis.sock"))
+        self.assertEqual(redis_url_of("redis://meet.example"), RedisUrl("meet.example", 6379))
+        self.assertEqual(redis_url_of("redis://:p%40w@192.0.2.1:7"), RedisUrl("192.0.2.1", 7, password="p@w"))
+        self.assertEqual(redis_url_of("rediss://u:p@[::1]:6380/"), RedisUrl("::1", 6380, "", True, "u", "p"))
+        self.assertEqual(redis_url_of("unix:///run/redis.sock"), RedisUrl(path="/run/redis.sock"))
 
     def test_refused(self) -> None:
         """What is no such URL is refused with a sentence that does not repeat it: there may be a password in it."""
@@ -44,6 +44,6 @@ class RedisTests(SynchronousTestCase):
     def test_secret(self) -> None:
         """No password is in what Python prints of a configuration, or of a place."""
         url = "redis://:s3cret@h"
-        place = redis_place(url)
+        place = redis_url_of(url)
         for text in (repr(RelayConfig(redis_url=url)), repr(place), str(place)):
             self.assertNotIn("s3cret", text)

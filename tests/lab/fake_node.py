@@ -13,7 +13,7 @@ from twisted.logger import globalLogBeginner, textFileLogObserver
 from morphnet.config.roles import ManholeConfig
 from morphnet.ops.feed import FeedService
 from morphnet.ops.manhole import ManholeService
-from morphnet.ops.places import FEED
+from morphnet.ops.rundir import FEED
 from tests.ops.fakes import FakeNode
 from tests.ops.pictures import NOW
 

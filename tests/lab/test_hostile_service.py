@@ -15,16 +15,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from morphnet.cli.enrol import enter
 from morphnet.cli.joining import Membership
-from morphnet.cli.place import Place
+from morphnet.cli.layout import Place
 from morphnet.errors import HostError
 from morphnet.lab.vpn import BIN
 from morphnet.ops.manhole import ssh_config
-from morphnet.ops.places import FEED, KNOWN_HOSTS, MANHOLE, SSH_CONFIG
+from morphnet.ops.rundir import FEED, KNOWN_HOSTS, MANHOLE, SSH_CONFIG
 from morphnet.pki.invitation import decode, encode
 from morphnet.status import as_json
 from tests.fakes_pki import an_authority, an_invitation
 from tests.lab.test_rights import RightsCase
-from tests.ops.pictures import MACHINE
+from tests.ops.pictures import MACHINE, NAS
 from tests.test_status import steered
 
 WITHIN = 20.0  # seconds for one command
@@ -75,13 +75,13 @@ class HostileTests(RightsCase):
 
     def test_feed(self) -> None:
         """Whatever its feed says, root's terminal shows text; and root is not kept waiting, nor fed without end."""
-        said = json.dumps(steered(json.loads(json.dumps(as_json(MACHINE))))).encode() + b"\n"
-        with Feed(self.run_dir / FEED, [said]):
-            for words in (("status",), ("why", "nas?]52;c;cm0gLXJmIC8K??[2J?31m???")):
+        for picture, words in ((MACHINE, ("status",)), (NAS, ("why", "nas"))):
+            said = json.dumps(steered(json.loads(json.dumps(as_json(picture))))).encode() + b"\n"
+            with Feed(self.run_dir / FEED, [said]):
                 ended = self.morphnet(*words)
                 self.assertEqual(ended.returncode, 0, ended.stderr)
                 self.assertTrue(ended.stdout.replace("\n", "").isprintable(), ended.stdout)
-        (self.run_dir / FEED).unlink()
+            (self.run_dir / FEED).unlink()
         with Feed(self.run_dir / FEED, [b'{"error": "\\u001b[2Jno"}\n']):
             self.assertEqual(self.refused("status"), "Error: ?[2Jno\n")
         (self.run_dir / FEED).unlink()

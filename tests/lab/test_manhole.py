@@ -22,7 +22,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import ConfigError, HostError
 from morphnet.ops import feedclient
-from morphnet.ops.places import FEED, KNOWN_HOSTS, MANHOLE, SSH_ALIAS, SSH_CONFIG
+from morphnet.ops.rundir import FEED, KNOWN_HOSTS, MANHOLE, SSH_ALIAS, SSH_CONFIG
 from tests.ops.pictures import NODE
 
 ROOT = Path(__file__).resolve().parents[2]

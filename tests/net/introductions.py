@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from morphnet.errors import MalformedFrame
-from morphnet.net.introducer import Introducer
+from morphnet.net.peer_tls import Introducer
 from morphnet.net.tls import Identity, PeerTls
 from morphnet.wire.introductions import Established, Greeting, Introduction
 from tests.fakes_tls import CLIENT, FakeCa

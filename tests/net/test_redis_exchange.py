@@ -11,7 +11,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransportWithDisc
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.config.roles import redis_place
+from morphnet.config.roles import redis_url_of
 from morphnet.net.redis_exchange import ANSWER_WITHIN, BACKLOG, MOST_BACKLOG, WAITS, RedisExchange, RedisLink
 from morphnet.rendezvous.neighbourhood import BEAT, LAPSE, Neighbourhood
 from morphnet.rendezvous.registry import Registry, Terms
@@ -107,7 +107,7 @@ class RedisTestCase(SynchronousTestCase):
         chance = random.Random(1)
         self.neighbours = Neighbourhood(self.reactor, chance.randbytes, ["home"], told=self.said.append)
         self.registry = Registry(self.reactor, chance.randbytes, Terms(), self.neighbours)
-        self.link = RedisLink(self.reactor, redis_place(f"redis://:{password}@127.0.0.1"), self.neighbours)
+        self.link = RedisLink(self.reactor, redis_url_of(f"redis://:{password}@127.0.0.1"), self.neighbours)
         self.link.start()
 
     def connect(self) -> list[RedisTransport]:

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import HostError
 from morphnet.ops.keys import Doorkeeper, load_or_make
-from morphnet.ops.places import USER
+from morphnet.ops.rundir import USER
 
 
 class KeysTests(SynchronousTestCase):

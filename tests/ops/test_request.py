@@ -73,5 +73,5 @@ class ParseTests(SynchronousTestCase):
         """What another kind of process does is refused with what this one does."""
         verbs = FakeNode(RELAY).verbs()
         sentence = str(self.assertRaises(ConfigError, parse_request, b'{"ask": "ping"}', "relay", verbs))
-        self.assertEqual(sentence, "a relay has no 'ping'; known are: status, watch, happenings, drain, reload")
+        self.assertEqual(sentence, "a relay has no 'ping'; `help` in its manhole tells what it has")
         self.assertEqual(parse_request(b'{"ask": "drain"}', "relay", verbs).said, {"seconds": 5.0})

@@ -12,8 +12,8 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.ops.commands import Commands
 from morphnet.ops.shell import Interpreter, Terminal, as_call
-from morphnet.ops.words import Words
 from tests.ops.fakes import FakeNode
 from tests.ops.pictures import NOW
 
@@ -32,7 +32,7 @@ class InterpreterTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.node = FakeNode()
         self.paper = Paper()
-        words = Words(self.node, Clock(), lambda: NOW, lambda line: True, colours=False)
+        words = Commands(self.node, Clock(), lambda: NOW, lambda line: True, colours=False)
         self.interpreter = Interpreter(self.paper, words)
 
     def _typed(self, *lines: str) -> str:
@@ -95,10 +95,10 @@ class TerminalTests(SynchronousTestCase):
         self.node, self.clock = FakeNode(), Clock()
         self.blocked = False
 
-        def make_words(sink: Callable[[str], bool]) -> Words:
-            return Words(self.node, self.clock, lambda: NOW, sink, colours=True)
+        def make_commands(sink: Callable[[str], bool]) -> Commands:
+            return Commands(self.node, self.clock, lambda: NOW, sink, colours=True)
 
-        self.terminal = Terminal(make_words, lambda: self.blocked)
+        self.terminal = Terminal(make_commands, lambda: self.blocked)
         self.screen = StringTransport()
         self.server = ServerProtocol(lambda: self.terminal)
         self.server.makeConnection(self.screen)

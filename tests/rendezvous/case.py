@@ -7,7 +7,7 @@ import random
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.rendezvous.guests import Guest
+from morphnet.rendezvous.members import Guest
 from morphnet.rendezvous.registry import Registry, Terms
 from morphnet.wire.places import LINE, Place
 from morphnet.wire.relaying import (

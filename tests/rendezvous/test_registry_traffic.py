@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from morphnet.errors import MalformedFrame
-from morphnet.rendezvous.guests import LATE, MOST_NEWS, MOST_RECENT, Freshness
+from morphnet.rendezvous.members import LATE, MOST_NEWS, MOST_RECENT, Freshness
 from morphnet.rendezvous.registry import BURST, MOST_SOCKETS, PORTION, SHORTEST_PAUSE, TELLING, UNTOLD, Terms
 from morphnet.wire.echo import Asked, Echoed, make_request, read_answer
 from morphnet.wire.relaying import (

@@ -1,4 +1,4 @@
-"""The client: one session, its ways out, and the control link that it keeps alive."""
+"""The client: one session, its uplinks, and the control link that it keeps alive."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from morphnet.roles.client.certified_node import CertifiedNode
 from morphnet.roles.client.inside import by_family, dns_servers, inside
 from morphnet.roles.client.notices import Notices
 from morphnet.roles.client.overlaps import Overlaps
-from morphnet.roles.client.ways import Ways
+from morphnet.roles.client.uplink_paths import UplinkPaths
 from morphnet.roles.peers.ethernet import EthernetLan
 from morphnet.roles.peers.mesh import Mesh
 from morphnet.roles.peers.names import PeerNames
@@ -64,9 +64,9 @@ class ClientNode(CertifiedNode):
     sections = ("sessions", "relays", "peers")
     _log = Logger()
 
-    def __init__(self, config: ClientConfig, pump: Pump, host: Host, tun: Tun, ways: Ways) -> None:
+    def __init__(self, config: ClientConfig, pump: Pump, host: Host, tun: Tun, uplink_paths: UplinkPaths) -> None:
         super().__init__(config.name, pump)
-        self.config, self.host, self.tun, self.ways = config, host, tun, ways
+        self.config, self.host, self.tun, self.uplink_paths = config, host, tun, uplink_paths
         self.uplinks: list[Uplink] = []
         self.network_changed: Callable[[], None] = lambda: None  # told to the life story of the control link
         self._lan: EthernetLan | None = None  # layer 2, if it is wanted
@@ -116,7 +116,7 @@ class ClientNode(CertifiedNode):
         self._learn(session, welcome.ids)
         self._apply(welcome, link)
         self._server_hosts = _server_hosts(link.peer_host, welcome.addresses, self._server_hosts)
-        self.ways.serve(session, [Endpoint(host, welcome.data_port) for host in self._server_hosts])
+        self.uplink_paths.serve(session, [Endpoint(host, welcome.data_port) for host in self._server_hosts])
         self.tell("control-up", server, "control link is up" if welcome.resumed else "session begins")
         session.greet(self.pump.now(), effects)
         self.tunnel.poke(session, now)
@@ -206,7 +206,7 @@ class ClientNode(CertifiedNode):
         except HostError as problem:
             self.tell("host-trouble", "", str(problem))
         self._overlaps.look(self.host.networks)
-        self.ways.uplinks_are(uplinks)
+        self.uplink_paths.uplinks_are(uplinks)
         if self.mesh is not None:
             self.mesh.uplinks_are(uplinks)
         ours = {address for uplink in uplinks if uplink.up for address in (*uplink.addresses4, *uplink.addresses6)}
@@ -340,12 +340,12 @@ class ClientNode(CertifiedNode):
         known = self._session()
         if known is None or path not in known.paths or known.paths[path].state is State.CLOSED:
             raise ConfigError(f"there is no open path {path}")
-        self.ways.cut(path)
+        self.uplink_paths.cut(path)
         return f"path {path} is closed"
 
     def restore_path(self, path: int, session: str = "") -> str:
         """Use it again."""
-        if not self.ways.restore(path):
+        if not self.uplink_paths.restore(path):
             raise ConfigError(f"path {path} was not cut")
         return f"path {path} is opened again"
 
@@ -356,11 +356,11 @@ class ClientNode(CertifiedNode):
 
     def offloads(self) -> tuple[str, ...]:
         """TUN's, then UDP's."""
-        return (*self.tun.offloads, *self.ways.offloads())
+        return (*self.tun.offloads, *self.uplink_paths.offloads())
 
     def door_counters(self) -> Counter[str]:
         """Sums over the sockets and the TUN."""
-        total = self.ways.counters() + Counter(self.tun.counters()) + Counter(no_door=self.pump.no_door)
+        total = self.uplink_paths.counters() + Counter(self.tun.counters()) + Counter(no_door=self.pump.no_door)
         total += self._lan.counters() if self._lan is not None else Counter()
         if self.mesh is not None:
             total += self.mesh.counters()
@@ -383,7 +383,7 @@ class ClientNode(CertifiedNode):
     def local_of(self, path: Path) -> str:
         """Our side of a path."""
         local = self.mesh.local_of(path.door) if self.mesh is not None else None
-        return shown_address(Endpoint(*local)) if local is not None else self.ways.local_of(path)
+        return shown_address(Endpoint(*local)) if local is not None else self.uplink_paths.local_of(path)
 
 
 def _server_hosts(called: str, told: Sequence[str], before: Sequence[str]) -> tuple[str, ...]:

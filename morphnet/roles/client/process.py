@@ -27,7 +27,7 @@ from morphnet.roles.certificates.revoked import FILE, Revoked
 from morphnet.roles.certificates.server_certificate import ServerCertificate
 from morphnet.roles.certificates.spreading import Spreading
 from morphnet.roles.client.node import ClientNode
-from morphnet.roles.client.ways import Ways
+from morphnet.roles.client.uplink_paths import UplinkPaths
 from morphnet.roles.peers.mesh import Mesh
 from morphnet.roles.process.process import HostProcess
 from morphnet.tunnel.tunnel import Tunnel
@@ -86,8 +86,8 @@ class ClientProcess(HostProcess):
         self._pump = pump = Pump(self.reactor, Tunnel(server=False, entropy=os.urandom), since_boot)
         self._tun = pump.tun = tun = Tun(self.reactor, config.tun, pump.from_tun)
         tun.open()
-        ways = Ways(self.reactor, pump, lambda kind, text: self._node.tell(kind, "", text))
-        self._node = node = ClientNode(config, pump, self.host, tun, ways)
+        uplink_paths = UplinkPaths(self.reactor, pump, lambda kind, text: self._node.tell(kind, "", text))
+        self._node = node = ClientNode(config, pump, self.host, tun, uplink_paths)
         self.watch_host(node, tun.name)
         identity = partial(identity_of, config.pki_dir, config.name)
         revoked = Revoked(partial(trusted_cas, config.pki_dir), config.state_dir / FILE, node.announced)
@@ -102,7 +102,7 @@ class ClientProcess(HostProcess):
             node.join_mesh(Mesh(config, pump, identity, self.reactor, lists, node))
         if config.server:
             self._prepare_link(node, revoked)
-            self.every(SEEK_EVERY, ways.seek)
+            self.every(SEEK_EVERY, uplink_paths.seek)
         if config.server or config.mesh.relays:
             cure = f"it renews itself when the server or a relay is reached, or `morphnet invite {config.name}` there"
             node.renewal = Renewal(config.pki_dir, config.name, node, time.time, cure=cure)
@@ -181,7 +181,7 @@ class ClientProcess(HostProcess):
             self._story.stop()
         left = self._node.leave_mesh()
         self._watch.stop()
-        self._node.ways.close()
+        self._node.uplink_paths.close()
         self._pump.stop()
         self._tun.close()
         await left

@@ -11,7 +11,7 @@ from morphnet.roles.peers.port_guess import PortGuess
 from morphnet.roles.peers.sessions import Sessions
 from morphnet.roles.peers.surroundings import Surroundings
 from morphnet.roles.peers.tried import tried
-from morphnet.traversal.probing import Prober, Way
+from morphnet.traversal.checks import Checker, Pair
 from morphnet.tunnel.carrier import DIRECT
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.path import Path, State
@@ -49,18 +49,18 @@ class DirectSearch:
         self._around, self._peer, self._sessions, self._sockets = around, peer, sessions, sockets
         self._port_guess = port_guess
         self._session: Session | None = None
-        self._prober: Prober | None = None
+        self._checker: Checker | None = None
         self._choosing: IDelayedCall | None = None
 
     def begin(self, session: Session, keys: ProbeKeys) -> None:
         """There is a session, and nothing is looked for yet."""
-        self._session, self._prober = session, self._sessions.begin_checks(self._peer, keys)
+        self._session, self._checker = session, self._sessions.begin_checks(self._peer, keys)
 
     def end(self) -> None:
         """It is over."""
-        if self._prober is not None:
-            self._sessions.end_checks(self._prober)
-        self._session = self._prober = None
+        if self._checker is not None:
+            self._sessions.end_checks(self._checker)
+        self._session = self._checker = None
 
     def stop(self) -> None:
         """Enough."""
@@ -77,21 +77,21 @@ class DirectSearch:
 
         :param places: where the peer may be.
         """
-        if self._prober is None:
+        if self._checker is None:
             return
         self._use(places)
-        self._prober.search(self._around.now())
+        self._checker.search(self._around.now())
         if not self.paths():
-            self._port_guess.begin(self._prober, places)
+            self._port_guess.begin(self._checker, places)
         self._sessions.wake()
 
     def rest(self) -> str | None:
         """Look no more; answers with what was tried, in words: "" for nothing, None when nobody looked."""
         self._port_guess.end()
-        if self._prober is None:
+        if self._checker is None:
             return None
-        what = tried(self._prober.ways.values())
-        self._prober.rest()
+        what = tried(self._checker.pairs.values())
+        self._checker.rest()
         return what
 
     def places_changed(self, places: Sequence[Place]) -> None:
@@ -111,8 +111,8 @@ class DirectSearch:
         self.places_changed(places)
 
     def _use(self, places: Sequence[Place]) -> None:
-        if self._prober is not None:
-            self._prober.use(dict(self._sockets.families), places, self._around.now())
+        if self._checker is not None:
+            self._checker.use(dict(self._sockets.families), places, self._around.now())
             self._sessions.wake()
 
     # -- choosing ------------------------------------------------------------------------------------------------------
@@ -138,22 +138,22 @@ class DirectSearch:
     def _choose(self) -> None:
         """One path for each uplink by which the peer was reached."""
         self._choosing = None
-        session, prober, effects = self._session, self._prober, Effects()
-        if session is None or prober is None:
+        session, checker, effects = self._session, self._checker, Effects()
+        if session is None or checker is None:
             return
-        for uplink, way in self._best_ways(prober).items():
+        for uplink, way in self._best_pairs(checker).items():
             self._take(session, uplink, way, effects)
         self._sessions.carry_out(session, effects)
 
-    def _best_ways(self, prober: Prober) -> dict[str, Way]:
-        best: dict[str, Way] = {}
-        for way in prober.proven():
+    def _best_pairs(self, checker: Checker) -> dict[str, Pair]:
+        best: dict[str, Pair] = {}
+        for way in checker.proven():
             uplink = self._sessions.uplink_of(way.door)
-            if uplink and (uplink not in best or prober.better(way, best[uplink])):
+            if uplink and (uplink not in best or checker.better(way, best[uplink])):
                 best[uplink] = way
         return best
 
-    def _take(self, session: Session, uplink: str, way: Way, effects: Effects) -> None:
+    def _take(self, session: Session, uplink: str, way: Pair, effects: Effects) -> None:
         now = self._around.now()
         known = next((path for path in session.paths.values() if path.uplink == uplink and path.rank == DIRECT), None)
         if known is not None and known.state is State.CLOSED:

@@ -11,7 +11,7 @@ from morphnet.errors import HostError
 from morphnet.host.uplinks import Uplink
 from morphnet.net.pump import Pump
 from morphnet.net.udp import UdpDoor
-from morphnet.traversal.volley import SOCKETS
+from morphnet.traversal.port_guess import SOCKETS
 from morphnet.tunnel.carrier import DIRECT, Carrier
 
 

@@ -11,8 +11,8 @@ from twisted.internet.interfaces import IDelayedCall
 
 from morphnet.config.roles import FRAMINGS, Tuning
 from morphnet.errors import MalformedFrame
-from morphnet.net.introducer import Introducer
 from morphnet.net.limits import SourceLimiter
+from morphnet.net.peer_tls import Introducer
 from morphnet.net.tls import Peer as Certificate
 from morphnet.net.tls import PeerTls
 from morphnet.roles.peers.surroundings import Line, RelaysOfPeers, Surroundings

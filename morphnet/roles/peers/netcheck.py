@@ -13,7 +13,7 @@ from morphnet.roles.peers.surroundings import Ourselves, Surroundings
 from morphnet.roles.process.node import shown_address
 from morphnet.roles.process.waiting import until
 from morphnet.status import NetcheckStatus, RelayDistance, SocketStatus
-from morphnet.traversal.echoing import Echoer
+from morphnet.traversal.reflexive import ReflexiveClient
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.places import MAPPED
 
@@ -23,15 +23,15 @@ WITHIN = 2.0  # seconds for the echoes to answer: four questions each
 def netcheck(around: Surroundings, relays: Relays, doors: Doors, sessions: Sessions) -> Deferred[NetcheckStatus]:
     """Ask every echo anew, and tell what came of it."""
     asked_at = around.now()
-    echoers = [echoer for _, _, echoer in relays.standing() if echoer is not None]
+    clients = [client for _, _, client in relays.standing() if client is not None]
     relays.hurry()
     sessions.wake()
 
     def all_answered() -> bool:
         return all(
-            socket.answered_at >= asked_at and len(socket.seen) == len(echoer.ports)
-            for echoer in echoers
-            for socket in echoer.sockets.values()
+            socket.answered_at >= asked_at and len(socket.seen) == len(client.ports)
+            for client in clients
+            for socket in client.sockets.values()
         )
 
     waiting = until(all_answered, WITHIN, around.clock, around.now)
@@ -41,15 +41,15 @@ def netcheck(around: Surroundings, relays: Relays, doors: Doors, sessions: Sessi
 def _picture(
     ourselves: Ourselves, lines: Sequence[Standing], doors: Doors, sessions: Sessions, asked_at: float
 ) -> NetcheckStatus:
-    rtts = [(echoer.rtt() if echoer is not None else None) for _, _, echoer in lines]
+    rtts = [(client.rtt() if client is not None else None) for _, _, client in lines]
     nearest = next((turn for turn, rtt in enumerate(rtts) if rtt is not None), None)
-    echoers = [echoer for _, _, echoer in lines if echoer is not None]
+    clients = [client for _, _, client in lines if client is not None]
     sockets = []
     for door in doors.families:
         local = doors.local_of(door)
         assert local is not None  # it is one of them
         here = Endpoint(*local)
-        public, nat = seen_of(here, door, echoers, asked_at)
+        public, nat = seen_of(here, door, clients, asked_at)
         uplink = sessions.uplink_of(door)
         shown = shown_address(public) if public is not None else ""
         sockets.append(SocketStatus(uplink, shown_address(here), shown, nat))
@@ -66,21 +66,21 @@ def _picture(
     )
 
 
-def seen_of(here: Endpoint, door: int, echoers: list[Echoer], asked_at: float) -> tuple[Endpoint | None, str]:
+def seen_of(here: Endpoint, door: int, clients: list[ReflexiveClient], asked_at: float) -> tuple[Endpoint | None, str]:
     """
     As what one of our sockets is seen from outside, and what that says of NATs, as in SocketStatus.
 
-    :param echoers: the nearest relay's first.
+    :param clients: the nearest relay's first.
     :param asked_at: when they were asked anew; what was seen before may be over.
     """
-    asking = [echoer for echoer in echoers if door in echoer.sockets]
+    asking = [client for client in clients if door in client.sockets]
     if not asking:
         return None, "unknown"
-    answered = [echoer for echoer in asking if echoer.sockets[door].answered_at >= asked_at]
-    seen = [endpoint for echoer in answered for endpoint in echoer.sockets[door].seen.values()]
+    answered = [client for client in asking if client.sockets[door].answered_at >= asked_at]
+    seen = [endpoint for client in answered for endpoint in client.sockets[door].seen.values()]
     if not seen:
         return None, "blocked"
-    if len(set(seen)) > 1 or any(echoer.varies(door) for echoer in answered):
+    if len(set(seen)) > 1 or any(client.varies(door) for client in answered):
         return seen[0], "each"
     if seen[0] == here:
         return seen[0], "none"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from morphnet.net.pump import Pump
-from morphnet.traversal.echoing import Echoer
+from morphnet.traversal.reflexive import ReflexiveClient
 from morphnet.tunnel.events import Effects
 from morphnet.wire.places import LINE, OBSERVED, VARYING, Place, read_places
 from morphnet.wire.relaying import Registered
@@ -41,7 +41,7 @@ class Outside:
 
     def __init__(self, pump: Pump, entropy: Callable[[int], bytes]) -> None:
         self._pump, self._entropy = pump, entropy
-        self._echoers: dict[int, Echoer] = {}  # by number of the relay
+        self._clients: dict[int, ReflexiveClient] = {}  # by number of the relay
         self._relays: dict[int, Relay] = {}  # whose line is up
         self._families: Mapping[int, bool] = {}
 
@@ -53,17 +53,17 @@ class Outside:
         if answer.echo_port:
             ports = tuple(port for port in (answer.echo_port, answer.second_port) if port)
             ids = bytes.fromhex(answer.echo_id), bytes.fromhex(answer.echo_key)
-            echoer = self._echoers[relay.number] = Echoer(relay.address, ports, *ids, self._entropy)
-            self._pump.tunnel.add_asker(echoer.id, echoer)
-            echoer.use(dict(self._families), self._pump.now())
+            client = self._clients[relay.number] = ReflexiveClient(relay.address, ports, *ids, self._entropy)
+            self._pump.tunnel.add_asker(client.id, client)
+            client.use(dict(self._families), self._pump.now())
             self._pump.carry_out(Effects())
 
     def left(self, relay: Relay) -> None:
         """It is not up any more."""
         self._relays.pop(relay.number, None)
-        echoer = self._echoers.pop(relay.number, None)
-        if echoer is not None:
-            self._pump.tunnel.drop_asker(echoer.id, echoer)
+        client = self._clients.pop(relay.number, None)
+        if client is not None:
+            self._pump.tunnel.drop_asker(client.id, client)
 
     def sockets_are(self, families: Mapping[int, bool]) -> None:
         """
@@ -72,33 +72,33 @@ class Outside:
         :param families: number of each, and whether it is IPv6.
         """
         self._families = families
-        for echoer in self._echoers.values():
-            echoer.use(dict(families), self._pump.now())
+        for client in self._clients.values():
+            client.use(dict(families), self._pump.now())
         self._pump.carry_out(Effects())
 
     def hurry(self) -> None:
         """What NATs make of our addresses matters now."""
-        for echoer in self._echoers.values():
-            echoer.hurry(self._pump.now())
+        for client in self._clients.values():
+            client.hurry(self._pump.now())
 
     # -- what is known -------------------------------------------------------------------------------------------------
 
     def rtt(self, relay: Relay) -> float | None:
         """Seconds to a relay and back; None while its echo has not answered."""
-        echoer = self._echoers.get(relay.number)
-        return echoer.rtt() if echoer is not None else None
+        client = self._clients.get(relay.number)
+        return client.rtt() if client is not None else None
 
-    def echo_of(self, relay: Relay) -> Echoer | None:
+    def echo_of(self, relay: Relay) -> ReflexiveClient | None:
         """Who asks that relay's echo; None when it has none, or the line is down."""
-        return self._echoers.get(relay.number)
+        return self._clients.get(relay.number)
 
     def places(self) -> list[Place]:
         """As what the relays see our sockets."""
         found: dict[Place, None] = {}
-        for echoer in self._echoers.values():
-            for socket in echoer.sockets.values():
+        for client in self._clients.values():
+            for socket in client.sockets.values():
                 found.update((Place(OBSERVED, seen.host, seen.port), None) for seen in socket.seen.values())
-            found.update((Place(VARYING, seen.host, 1), None) for seen in echoer.varying())
+            found.update((Place(VARYING, seen.host, 1), None) for seen in client.varying())
         return list(found)
 
     def lines(self) -> list[tuple[str, Place]]:
@@ -108,13 +108,13 @@ class Outside:
 
     def varying_doors(self) -> list[int]:
         """Numbers of the sockets whose router is known to give each destination another port."""
-        return [number for echoer in self._echoers.values() for number in echoer.sockets if echoer.varies(number)]
+        return [number for client in self._clients.values() for number in client.sockets if client.varies(number)]
 
     def varies(self, number: int) -> bool:
         """Whether that socket is one of them."""
-        return any(echoer.varies(number) for echoer in self._echoers.values())
+        return any(client.varies(number) for client in self._clients.values())
 
     def udp_is_blocked(self) -> bool:
         """Whether relays are reached, and none of them ever by UDP, though there was time."""
         now = self._pump.now()
-        return bool(self._echoers) and all(echoer.is_deaf(now) for echoer in self._echoers.values())
+        return bool(self._clients) and all(client.is_deaf(now) for client in self._clients.values())

@@ -10,7 +10,7 @@ from typing import Protocol
 from morphnet.config.roles import Tuning
 from morphnet.net.limits import TokenBucket
 from morphnet.net.tls import Peer as Certificate
-from morphnet.rendezvous.acquaintance import acquaintance
+from morphnet.rendezvous.peering import peering
 from morphnet.roles.peers.direct import DirectSearch
 from morphnet.roles.peers.doubt import Doubt
 from morphnet.roles.peers.handshake import Handshake, Introduced
@@ -88,7 +88,7 @@ class Streams(Protocol):
 
 class Peer:
     """
-    Does what the life story of this peer decides; of two peers the one whose name is lower calls.
+    Does what the machine of this peer decides (`rendezvous.peering`); of two peers the one whose name is lower calls.
 
     :param search: for direct paths to it.
     """
@@ -120,12 +120,12 @@ class Peer:
         self._searches = TokenBucket(SEARCHES, SEARCHES_AT_ONCE, now=around.now())
         self._handshake = Handshake(around, name, self, relays)
         self._streams = streams.reaching(self)
-        self._story = acquaintance(self, around.clock, random.random)
+        self._machine = peering(self, around.clock, random.random)
         sessions.follow(name, self.heard)
 
     def stop(self) -> None:
         """Enough."""
-        self._story.stop()
+        self._machine.stop()
         self._drop_session()
         self._search.stop()
         self._streams.stop()
@@ -141,15 +141,15 @@ class Peer:
             if fresh and self._handshake.busy:
                 self._handshake.also(relay)
             elif fresh:
-                self._story.appeared()
+                self._machine.appeared()
             return
         self.keep_relay_paths()
-        self._story.appeared()
+        self._machine.appeared()
         if said.instance != self.instance:
             self._told_of_another(relay)
         if set(self.places()) - before and not self.direct_paths():
             self._search.places_changed(self.places())
-            self._story.addresses_changed("its")
+            self._machine.addresses_changed("its")
 
     def absent(self, relay: Line) -> None:
         """It is there no more, or we are not."""
@@ -158,7 +158,7 @@ class Peer:
             self._relay_paths.lost(self.session, relay)
         self._handshake.lost(relay)
         if not self._relays.having(self.name):
-            self._story.vanished()
+            self._machine.vanished()
 
     def handshake(self, relay: Line, content: bytes) -> None:
         """Bytes of its handshake."""
@@ -189,7 +189,7 @@ class Peer:
     def asked_to_call(self, relay: Line) -> None:
         """The peer has no session with us, says that relay."""
         if self.session is None:
-            self._story.appeared()
+            self._machine.appeared()
         else:
             self._told_of_another(relay)
 
@@ -207,13 +207,13 @@ class Peer:
     def forget(self, reason: str) -> None:
         """The session is of no use any more."""
         self._drop_session()
-        self._story.void(reason)
+        self._machine.void(reason)
 
     def _lost(self, reason: str) -> None:
         """The peer does not have the session any more."""
         self.forget(reason)
         if self._relays.having(self.name):
-            self._story.appeared()
+            self._machine.appeared()
 
     def _drop_session(self) -> None:
         session, self.session, self.instance, self.words = self.session, None, "", ()
@@ -225,7 +225,7 @@ class Peer:
         if session is not None:
             self._sessions.end(self.name)
 
-    # -- the handshake: what the story wants of it, and what comes of it -----------------------------------------------
+    # -- the handshake: what the machine wants of it, and what comes of it ---------------------------------------------
 
     def greet(self) -> None:
         """Begin a handshake, or ask for one."""
@@ -237,7 +237,7 @@ class Peer:
 
     def failed_to_meet(self, reason: str) -> None:
         """A handshake came to nothing."""
-        self._story.failed(reason)
+        self._machine.failed(reason)
 
     def make_session(self, introduced: Introduced, name: bytes, tuning: Tuning) -> Session:
         """The peer is who it says: a session of that name with it, in place of any other."""
@@ -265,7 +265,7 @@ class Peer:
         assert self._doubt is not None  # the session was made just before
         self._doubt.expect()
         self.keep_relay_paths()
-        self._story.established()
+        self._machine.established()
 
     # -- the search for direct paths -----------------------------------------------------------------------------------
 
@@ -285,7 +285,7 @@ class Peer:
 
     def addresses_changed(self) -> None:
         """We may be reached elsewhere than before."""
-        self._story.addresses_changed("our")
+        self._machine.addresses_changed("our")
 
     def search(self) -> None:
         """Look for a direct way, and have it look as well."""
@@ -346,18 +346,18 @@ class Peer:
             return
         if event.now == State.ACTIVE:
             self._streams.direct()
-            self._story.found(f"{path.uplink or 'an uplink'} to {shown_address(path.remote)}")
+            self._machine.found(f"{path.uplink or 'an uplink'} to {shown_address(path.remote)}")
         elif not self.direct_paths():
-            self._story.lost()
+            self._machine.lost()
             self._streams.stand_in()
 
     def streamed(self, way: str) -> None:
         """A path by TCP works, and no better one."""
-        self._story.streamed(way)
+        self._machine.streamed(way)
 
     def cut(self) -> None:
         """No path by TCP works any more."""
-        self._story.cut()
+        self._machine.cut()
 
     # -- what is told of it --------------------------------------------------------------------------------------------
 

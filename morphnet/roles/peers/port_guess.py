@@ -8,9 +8,9 @@ from typing import NamedTuple, Protocol
 from twisted.internet.interfaces import IDelayedCall
 
 from morphnet.roles.peers.surroundings import Surroundings
+from morphnet.traversal.checks import Checker
 from morphnet.traversal.courtesy import Courtesy
-from morphnet.traversal.probing import Prober
-from morphnet.traversal.volley import PORTS, Shot, guesses
+from morphnet.traversal.port_guess import PORTS, Shot, guesses
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.places import LINE, OBSERVED, VARYING, Place
 
@@ -51,7 +51,7 @@ class PortGuess:
     """
     For one peer; starts with each search, and does nothing where the ordinary ways suffice.
 
-    :param wake: the prober has something to do.
+    :param wake: the checker has something to do.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class PortGuess:
         """Addresses have changed: what came to nothing may hit now."""
         self._left = MOST
 
-    def begin(self, prober: Prober, places: Sequence[Place]) -> None:
+    def begin(self, checker: Checker, places: Sequence[Place]) -> None:
         """
         A search begins.
 
@@ -82,10 +82,10 @@ class PortGuess:
             return  # a thousand packets go only where every relay has seen the peer
         self._left -= 1
         if ours is not None:
-            self._at(OPEN_AFTER, lambda: self._open(prober, ours, targets))
+            self._at(OPEN_AFTER, lambda: self._open(checker, ours, targets))
             self._at(CLOSE_AFTER, self.end)
         else:
-            self._at(GUESS_AFTER, lambda: self._guess(prober, theirs[0]))
+            self._at(GUESS_AFTER, lambda: self._guess(checker, theirs[0]))
 
     def end(self) -> None:
         """The search is over."""
@@ -99,20 +99,20 @@ class PortGuess:
     def _at(self, seconds: float, what: Callable[[], None]) -> None:
         self._timers.append(self._around.clock.callLater(seconds, what))
 
-    def _open(self, prober: Prober, ours: Varying, targets: Sequence[Place]) -> None:
+    def _open(self, checker: Checker, ours: Varying, targets: Sequence[Place]) -> None:
         """Many sockets of ours ask the one that the peer has."""
         if not targets:
             return
         doors = self._ports.open(self._peer, ours.uplink, ours.address)
         to = Endpoint(targets[0].host, targets[0].port)
-        prober.shoot([Shot(door, to) for door in doors], doors, self._around.now())
+        checker.shoot([Shot(door, to) for door in doors], doors, self._around.now())
         self._wake()
 
-    def _guess(self, prober: Prober, host: str) -> None:
+    def _guess(self, checker: Checker, host: str) -> None:
         """Our one socket asks many ports of the peer's router."""
         door = next((number for number, six in self._ports.families.items() if not six), None)
         if door is None:
             return
         ports = guesses(self._around.entropy(4 * PORTS), PORTS)
-        prober.shoot([Shot(door, Endpoint(host, port)) for port in ports], (), self._around.now())
+        checker.shoot([Shot(door, Endpoint(host, port)) for port in ports], (), self._around.now())
         self._wake()

@@ -17,7 +17,7 @@ from morphnet.roles.peers.outside import Outside
 from morphnet.roles.peers.surroundings import Line, Surroundings
 from morphnet.roles.process.node import shown_address
 from morphnet.status import RelayStatus
-from morphnet.traversal.echoing import Echoer
+from morphnet.traversal.reflexive import ReflexiveClient
 from morphnet.tunnel.carrier import RELAYED, Carrier
 from morphnet.wire.batch import Arrival, Endpoint
 from morphnet.wire.relaying import EVERYBODY, MOST_WATCHED, Drain, Notice, Present, Register, Registered, Renewed
@@ -28,7 +28,7 @@ PROVE_WITHIN = 2.0  # seconds that a relay has to show life when our network has
 MEETINGS, MEETINGS_AT_ONCE = 10.0, 300  # handshakes a second through one relay: most have one at the start
 MOST_RELAYS = 256  # whose handshakes are counted
 
-Standing = tuple[RelayClient, str, Echoer | None]  # a line, how it stands, and who asks the relay's echo
+Standing = tuple[RelayClient, str, ReflexiveClient | None]  # a line, how it stands, and who asks the relay's echo
 Dial = Callable[[str, int, Listener], RelayClient]  # a line: the relay's place, its number among all doors, who hears
 
 

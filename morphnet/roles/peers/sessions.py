@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 from morphnet.config.roles import Tuning
 from morphnet.net.pump import Pump
+from morphnet.traversal.checks import Checker
 from morphnet.traversal.courtesy import Courtesy
-from morphnet.traversal.probing import Prober
 from morphnet.tunnel.events import Effects, Event
 from morphnet.tunnel.session import Session
 from morphnet.wire.probes import ProbeKeys
@@ -61,15 +61,15 @@ class Sessions:
 
     # -- connectivity checks -------------------------------------------------------------------------------------------
 
-    def begin_checks(self, peer: str, keys: ProbeKeys) -> Prober:
+    def begin_checks(self, peer: str, keys: ProbeKeys) -> Checker:
         """What looks for direct ways to that peer, and answers when it looks."""
-        prober = Prober(peer, keys, self._entropy, self._courtesy)
-        self._pump.tunnel.add_asker(keys.id, prober)
-        return prober
+        checker = Checker(peer, keys, self._entropy, self._courtesy)
+        self._pump.tunnel.add_asker(keys.id, checker)
+        return checker
 
-    def end_checks(self, prober: Prober) -> None:
+    def end_checks(self, checker: Checker) -> None:
         """Neither any more."""
-        self._pump.tunnel.drop_asker(prober.keys.id, prober)
+        self._pump.tunnel.drop_asker(checker.keys.id, checker)
 
     def uplink_of(self, door: int) -> str:
         """The name of the uplink that a door uses; "" when it is gone."""

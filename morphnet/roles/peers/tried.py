@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 from morphnet.ops.units import delay
 from morphnet.roles.process.node import shown_address
-from morphnet.traversal.probing import Way
+from morphnet.traversal.checks import Pair
 from morphnet.wire.batch import Endpoint
 
 MOST_TOLD = 12  # addresses of one search
 
 
-def tried(ways: Iterable[Way]) -> str:
+def tried(ways: Iterable[Pair]) -> str:
     """The peer's addresses that were asked, those that answered first; "" when none was."""
     found: dict[Endpoint, tuple[float, str]] = {}  # address -> RTT in seconds, kind
     for way in ways:

@@ -24,7 +24,7 @@ from morphnet.net.gate import WAITING, Gate
 from morphnet.ops import node as ops
 from morphnet.ops.feed import FeedService
 from morphnet.ops.manhole import ManholeService
-from morphnet.ops.places import FEED
+from morphnet.ops.rundir import FEED
 from morphnet.roles.process.clock import live_by
 from morphnet.roles.process.node import Node
 from morphnet.roles.process.resources import FILES, allow_files, settle_memory

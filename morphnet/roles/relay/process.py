@@ -15,7 +15,7 @@ from cryptography import x509
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
-from morphnet.config.roles import RELAY_PORT, RelayConfig, redis_place
+from morphnet.config.roles import RELAY_PORT, RelayConfig, redis_url_of
 from morphnet.errors import ConfigError, HostError
 from morphnet.net.control_server import ControlServer
 from morphnet.net.gate import Gate, OpenGate
@@ -141,7 +141,7 @@ class RelayProcess(Process):
             self._lists.part_afar,
         )
         self._neighbours = neighbours
-        self._redis = RedisLink(self.reactor, redis_place(self.config.redis_url), neighbours)
+        self._redis = RedisLink(self.reactor, redis_url_of(self.config.redis_url), neighbours)
         return Registry(self.reactor, os.urandom, terms, neighbours)
 
     def _identity(self) -> Identity:

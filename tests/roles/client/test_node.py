@@ -13,7 +13,7 @@ from morphnet.host.host import Host
 from morphnet.net.pump import Pump
 from morphnet.net.tun import Tun
 from morphnet.roles.client.node import ClientNode
-from morphnet.roles.client.ways import Ways
+from morphnet.roles.client.uplink_paths import UplinkPaths
 from morphnet.roles.peers.mesh import Mesh
 from morphnet.tunnel.tunnel import Tunnel
 from tests.ops.pictures import CARL, NAS
@@ -31,7 +31,7 @@ class PeersTests(SynchronousTestCase):
     def setUp(self) -> None:
         clock = Clock()
         self.pump = Pump(clock, Tunnel(server=False, entropy=bytes), clock.seconds)
-        self.node = ClientNode(ClientConfig(), self.pump, cast(Host, None), cast(Tun, None), cast(Ways, None))
+        self.node = ClientNode(ClientConfig(), self.pump, cast(Host, None), cast(Tun, None), cast(UplinkPaths, None))
 
     def ask(self, asked: str, /, **said: Any) -> Any:
         """As the feed and the manhole do."""

@@ -7,7 +7,7 @@ from typing import cast
 
 from morphnet.roles.peers.direct import SETTLE, DirectSearch
 from morphnet.roles.peers.port_guess import PortGuess
-from morphnet.traversal.probing import Prober
+from morphnet.traversal.checks import Checker
 from morphnet.tunnel.carrier import DIRECT
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.path import Path, State
@@ -26,7 +26,7 @@ class FakeGuess:
         self.begun: list[Sequence[Place]] = []
         self.renewed = self.ended = 0
 
-    def begin(self, prober: Prober, places: Sequence[Place]) -> None:
+    def begin(self, checker: Checker, places: Sequence[Place]) -> None:
         """See PortGuess."""
         self.begun.append(places)
 
@@ -51,15 +51,15 @@ class DirectTestCase(PlaneTestCase):
         self.search.begin(self.session, self.keys)
 
     @property
-    def prober(self) -> Prober:
+    def checker(self) -> Checker:
         """What is searched with."""
-        prober = self.tunnel.askers[self.keys.id]
-        assert isinstance(prober, Prober)
-        return prober
+        checker = self.tunnel.askers[self.keys.id]
+        assert isinstance(checker, Checker)
+        return checker
 
     def answered(self, door: FakeDoor, place: Place, rtt: float) -> None:
         """The peer has answered by that way."""
-        self.prober.ways[door.number, place.host, place.port].rtt = rtt
+        self.checker.pairs[door.number, place.host, place.port].rtt = rtt
         self.search.way_found()
 
     def paths(self) -> dict[str, tuple[int, Endpoint]]:
@@ -101,7 +101,7 @@ class LookTests(DirectTestCase):
         """A place that is heard of during a search is asked as well, and guesses may hit now."""
         self.search.look([HERE])
         self.search.places_changed([HERE, THERE])
-        self.assertEqual((len(self.prober.ways), self.guess.renewed), (4, 1))
+        self.assertEqual((len(self.checker.pairs), self.guess.renewed), (4, 1))
 
     def test_no_session(self) -> None:
         """Without a session nothing is looked for, and there is nothing to tell."""

@@ -47,7 +47,7 @@ class DoorsTests(PlaneTestCase):
         self.assertIsNone(self.doors.varying())
         relay = FakeRelay(70)
         self.outside.joined(relay, cast(Registered, relay.answer))
-        echoer = self.outside.echo_of(relay)
-        assert echoer is not None
-        echoer.sockets[self.number].seen = {0: US, 1: ELSEWHERE}
+        client = self.outside.echo_of(relay)
+        assert client is not None
+        client.sockets[self.number].seen = {0: US, 1: ELSEWHERE}
         self.assertEqual(self.doors.varying(), Varying("lte", "10.0.0.2"))

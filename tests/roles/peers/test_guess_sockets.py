@@ -7,7 +7,7 @@ from typing import Any, cast
 from morphnet.host.uplinks import Uplink
 from morphnet.net.udp import UdpDoor
 from morphnet.roles.peers.guess_sockets import GuessSockets
-from morphnet.traversal.volley import SOCKETS
+from morphnet.traversal.port_guess import SOCKETS
 from morphnet.tunnel.carrier import DIRECT, PLAIN, Carrier
 from tests.roles.peers.fakes import PlaneTestCase
 from tests.roles.peers.test_sockets import FakeUdp

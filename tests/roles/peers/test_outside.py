@@ -38,9 +38,9 @@ class OutsideTests(PlaneTestCase):
 
     def seen(self, relay: FakeRelay, door: int, *as_what: Endpoint, rtt: float = 0.02) -> None:
         """The relay's ports have seen that socket of ours."""
-        echoer = self.outside.echo_of(relay)
-        assert echoer is not None
-        socket = echoer.sockets[door]
+        client = self.outside.echo_of(relay)
+        assert client is not None
+        socket = client.sockets[door]
         socket.seen, socket.rtt, socket.answered_at = dict(enumerate(as_what)), rtt, self.clock.seconds()
 
     def test_asks(self) -> None:

@@ -9,7 +9,7 @@ from morphnet.roles.peers.direct import DirectSearch
 from morphnet.roles.peers.doubt import ANSWER_WITHIN, WORKS_WITHIN
 from morphnet.roles.peers.peer import JUST_MADE, NOTHING_TO_TRY, SEARCHES_AT_ONCE, Peer
 from morphnet.roles.peers.port_guess import PortGuess
-from morphnet.traversal.probing import Prober
+from morphnet.traversal.checks import Checker
 from morphnet.tunnel.carrier import RELAYED, STREAM, Carrier
 from morphnet.tunnel.events import Effects, Event, Forgotten, Overrun, PathChanged, Reached, WayFound
 from morphnet.tunnel.path import State
@@ -218,8 +218,8 @@ class EventTests(PeerTestCase):
         """A check that was answered leads to a path."""
         self.session.close_path(self.direct.id, self.clock.seconds(), Effects())
         self.happens(Reached(self.other, (Place(LOCAL, "198.51.100.9", 9),)))
-        ((_, prober),) = self.tunnel.askers.items()
-        (way,) = cast(Prober, prober).ways.values()
+        ((_, checker),) = self.tunnel.askers.items()
+        (way,) = cast(Checker, checker).pairs.values()
         way.rtt = 0.01
         self.happens(WayFound(self.other, way.door, way.remote, way.kind, way.rtt))
         self.clock.advance(1.0)

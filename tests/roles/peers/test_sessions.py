@@ -48,9 +48,9 @@ class SessionsTests(PlaneTestCase):
     def test_checks(self) -> None:
         """What checks addresses gets the datagrams that start with its id, as long as there is a session."""
         keys = split_probe_export(bytes(EXPORT_LENGTH), caller=True)
-        prober = self.sessions.begin_checks("bert", keys)
-        self.assertIs(self.tunnel.askers[keys.id], prober)
-        self.sessions.end_checks(prober)
+        checker = self.sessions.begin_checks("bert", keys)
+        self.assertIs(self.tunnel.askers[keys.id], checker)
+        self.sessions.end_checks(checker)
         self.assertNotIn(keys.id, self.tunnel.askers)
 
     def test_uplink(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.roles.peers.tried import MOST_TOLD, tried
-from morphnet.traversal.probing import Way
+from morphnet.traversal.checks import Pair
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.places import LOCAL, OBSERVED
 
@@ -16,7 +16,11 @@ HERE, THERE = Endpoint("192.168.2.2", 41193), Endpoint("198.51.100.6", 41193)
 class TriedTests(SynchronousTestCase):
     def test_answers_first(self) -> None:
         """Address, kind and answer of each, what answered first; an address that two sockets tried is told once."""
-        ways = [Way(1, HERE, LOCAL, INF, 7), Way(1, THERE, OBSERVED, INF, 2, rtt=0.0421), Way(2, THERE, OBSERVED, 0, 7)]
+        ways = [
+            Pair(1, HERE, LOCAL, INF, 7),
+            Pair(1, THERE, OBSERVED, INF, 2, rtt=0.0421),
+            Pair(2, THERE, OBSERVED, 0, 7),
+        ]
         self.assertEqual(
             tried(ways),
             "tried 198.51.100.6:41193 (observed): answered in 42.1 ms; 192.168.2.2:41193 (local): no answer",
@@ -24,9 +28,9 @@ class TriedTests(SynchronousTestCase):
 
     def test_not_asked(self) -> None:
         """What was not asked yet was not tried."""
-        self.assertEqual(tried([Way(1, HERE, LOCAL, 0.0)]), "")
+        self.assertEqual(tried([Pair(1, HERE, LOCAL, 0.0)]), "")
 
     def test_many(self) -> None:
         """At most MOST_TOLD addresses; of the rest the number."""
-        told = tried(Way(1, Endpoint("2001:db8::1", port), LOCAL, INF, 7) for port in range(1, MOST_TOLD + 4))
+        told = tried(Pair(1, Endpoint("2001:db8::1", port), LOCAL, INF, 7) for port in range(1, MOST_TOLD + 4))
         self.assertEqual((told.count("no answer"), told.endswith("; and 3 more")), (MOST_TOLD, True))

@@ -16,7 +16,7 @@ from morphnet.net.tun import Tun
 from morphnet.ops.verbs import Answer, Verb
 from morphnet.rendezvous.registry import Registry
 from morphnet.roles.client.node import ClientNode
-from morphnet.roles.client.ways import Ways
+from morphnet.roles.client.uplink_paths import UplinkPaths
 from morphnet.roles.process.node import Node, shown_address
 from morphnet.roles.relay.node import RelayNode
 from morphnet.tunnel.events import Effects, Forgotten
@@ -39,7 +39,7 @@ class NodeTestCase(SynchronousTestCase):
 class VerbTests(NodeTestCase):
     def test_fit(self) -> None:
         """Each verb's fields are what its call takes: of a server, a client, a relay."""
-        client = ClientNode(ClientConfig(), self.pump, cast(Host, None), cast(Tun, None), cast(Ways, None))
+        client = ClientNode(ClientConfig(), self.pump, cast(Host, None), cast(Tun, None), cast(UplinkPaths, None))
         relay = RelayNode(RelayConfig(name="meet"), cast(Registry, None), now=self.clock.seconds)
         for verbs in (self.node.verbs(), client.verbs(), relay.verbs()):
             self.assertEqual(len({verb.name for verb in verbs}), len(verbs))

@@ -1,4 +1,4 @@
-"""The client's ways out: one socket and one path per uplink, kept in step with what the machine has."""
+"""The client's paths over its uplinks: one socket and one path for each, kept in step with what the machine has."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SEEK_AFTER = 3.0  # seconds
 
 
 @dataclass(slots=True)
-class _Way:
+class _UplinkPath:
     """An uplink in use."""
 
     source: str  # our address on it
@@ -31,7 +31,7 @@ class _Way:
     path: int  # path id
 
 
-class Ways:
+class UplinkPaths:
     """
     Opens a socket and a path for each uplink, moves them when its address changes, closes them when it goes.
 
@@ -49,7 +49,7 @@ class Ways:
         source: Callable[[str, str], str] = source_towards,
     ) -> None:
         self._reactor, self._pump, self._told, self._source = reactor, pump, told, source
-        self._ways: dict[str, _Way] = {}  # by uplink name
+        self._paths: dict[str, _UplinkPath] = {}  # by uplink name
         self._uplinks: list[Uplink] = []
         self._servers: tuple[Endpoint, ...] = ()  # addresses of the server's data plane, best first
         self._cut: set[str] = set()  # uplinks that the operator does not want now
@@ -59,17 +59,17 @@ class Ways:
     def counters(self) -> Counter[str]:
         """Sums over the sockets."""
         total = Counter[str]()
-        for way in self._ways.values():
+        for way in self._paths.values():
             total.update(way.door.counters())
         return total
 
     def offloads(self) -> tuple[str, ...]:
         """What the kernel gave the sockets."""
-        return next((way.door.offloads() for way in self._ways.values()), ())
+        return next((way.door.offloads() for way in self._paths.values()), ())
 
     def local_of(self, path: Path) -> str:
         """Our address and port on a path, for a person."""
-        way = next((way for way in self._ways.values() if way.path == path.id), None)
+        way = next((way for way in self._paths.values() if way.path == path.id), None)
         if way is None:
             return ""
         host, port = way.door.local[:2]
@@ -94,7 +94,7 @@ class Ways:
         the uplink or the server's addresses change.
         """
         session, now = self.session, self._pump.now()
-        for name, way in self._ways.items() if session is not None else ():
+        for name, way in self._paths.items() if session is not None else ():
             path = session.paths.get(way.path) if session is not None else None
             if path and path.state is State.PROBING and now - max(path.since, path.moved_at) >= SEEK_AFTER:
                 self._mute.setdefault(name, set()).add(path.remote.host)
@@ -111,7 +111,7 @@ class Ways:
 
     def cut(self, path_id: int) -> None:
         """The operator wants the uplink of this path left alone."""
-        for name, way in self._ways.items():
+        for name, way in self._paths.items():
             if way.path == path_id:
                 self._cut.add(name)
         self._settle()
@@ -128,9 +128,9 @@ class Ways:
 
     def close(self) -> None:
         """Let every socket go."""
-        for way in self._ways.values():
+        for way in self._paths.values():
             self._close(way)
-        self._ways.clear()
+        self._paths.clear()
 
     # -- keeping in step -------------------------------------------------------------------------------------------
 
@@ -142,7 +142,7 @@ class Ways:
         effects = Effects()
         wanted = {uplink.name: uplink for uplink in self._uplinks if uplink.up and uplink.name not in self._cut}
         chosen = {name: ends for name, uplink in wanted.items() if (ends := self._ends(uplink)) is not None}
-        for name in [name for name in self._ways if name not in chosen]:
+        for name in [name for name in self._paths if name not in chosen]:
             self._leave(name, session, effects)
         for name, (source, server) in chosen.items():
             try:
@@ -170,12 +170,12 @@ class Ways:
         return first
 
     def _leave(self, name: str, session: Session, effects: Effects) -> None:
-        way = self._ways.pop(name)
+        way = self._paths.pop(name)
         self._close(way)
         session.close_path(way.path, self._pump.now(), effects)
 
     def _take(self, name: str, source: str, server: Endpoint, session: Session, effects: Effects) -> None:
-        now, way = self._pump.now(), self._ways.get(name)
+        now, way = self._pump.now(), self._paths.get(name)
         if way is not None and way.source == source:
             path = session.paths[way.path]
             if path.remote != server:
@@ -187,13 +187,13 @@ class Ways:
         self._pump.attach(door)
         if way is None:
             path = session.open_path(door.number, server, name, now, effects)
-            self._ways[name] = _Way(source, door, path.id)
+            self._paths[name] = _UplinkPath(source, door, path.id)
         else:
             self._close(way)
-            self._ways[name] = _Way(source, door, way.path)
+            self._paths[name] = _UplinkPath(source, door, way.path)
             session.move_path(way.path, door.number, server, now, effects)
 
-    def _close(self, way: _Way) -> None:
+    def _close(self, way: _UplinkPath) -> None:
         self._pump.detach(way.door.number)
         way.door.close()
 

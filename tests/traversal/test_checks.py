@@ -6,17 +6,17 @@ from itertools import pairwise
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.traversal.probing import (
+from morphnet.traversal.checks import (
     ANSWERS_A_SECOND,
     CALLER_FRESH,
     FIRST_PAUSE,
     MOST_ASKED,
     MOST_CALLERS,
-    MOST_WAYS,
+    MOST_PAIRS,
     SPACING,
     TRIES,
-    Prober,
-    Way,
+    Checker,
+    Pair,
 )
 from morphnet.tunnel.events import Effects, WayFound
 from morphnet.wire.batch import Arrival, Endpoint
@@ -32,13 +32,13 @@ THERE_LOCAL = Place(LOCAL, THERE.host, THERE.port)
 
 
 class AloneTestCase(SynchronousTestCase):
-    """A prober, and somebody with the peer's keys or without them."""
+    """A checker, and somebody with the peer's keys or without them."""
 
     def setUp(self) -> None:
         self.street, self.now = Street(), 100.0
         self.effects = Effects()
-        self.prober = Prober("phone", CALLER, self.street.random.randbytes)
-        self.prober.use({DOOR: False}, [THERE_LOCAL], self.now)
+        self.checker = Checker("phone", CALLER, self.street.random.randbytes)
+        self.checker.use({DOOR: False}, [THERE_LOCAL], self.now)
 
     def sent(self) -> list[tuple[Endpoint, Probe]]:
         """What it has sent since the last look, opened by the peer."""
@@ -48,10 +48,10 @@ class AloneTestCase(SynchronousTestCase):
     def run_for(self, seconds: float) -> list[float]:
         """Let time pass; when something was sent."""
         end, times = self.now + seconds, []
-        while (due := self.prober.due_at()) <= end:
+        while (due := self.checker.due_at()) <= end:
             self.now = max(self.now, due)
             before = len(self.effects.sends)
-            self.prober.tick(self.now, self.effects)
+            self.checker.tick(self.now, self.effects)
             times += [self.now] * (len(self.effects.sends) - before)
         self.now = end
         return times
@@ -59,7 +59,7 @@ class AloneTestCase(SynchronousTestCase):
     def hear(self, datagram: bytes, source: Endpoint = THERE, door: int = DOOR) -> None:
         """A datagram comes."""
         arrival = Arrival(door, source, memoryview(datagram), len(datagram))
-        self.prober.received(arrival, datagram, self.now, self.effects)
+        self.checker.received(arrival, datagram, self.now, self.effects)
 
     def say(self, probe: Probe, source: Endpoint = THERE, door: int = DOOR) -> bytes:
         """The peer sends a probe."""
@@ -73,7 +73,7 @@ class AloneTestCase(SynchronousTestCase):
 
     def asked(self) -> Probe:
         """The one question that it has just sent."""
-        self.prober.tick(self.now, self.effects)
+        self.checker.tick(self.now, self.effects)
         ((_, probe),) = self.sent()
         return probe
 
@@ -88,26 +88,26 @@ class QuestionTests(AloneTestCase):
     def test_rests(self) -> None:
         """Without a search nothing is sent, and it wants no turn; the peer's questions are answered all the same."""
         self.assertEqual(self.run_for(100), [])
-        self.assertEqual(self.prober.due_at(), float("inf"))
+        self.assertEqual(self.checker.due_at(), float("inf"))
         self.ask()
         self.assertEqual([(to, probe.kind) for to, probe in self.sent()], [(THERE, ANSWER)])
         self.assertEqual(self.run_for(100), [])
 
     def test_rests_again(self) -> None:
         """The same after a search."""
-        self.prober.search(self.now)
+        self.checker.search(self.now)
         self.run_for(0.5)
-        self.prober.rest()
+        self.checker.rest()
         self.sent()
         self.ask()
         self.assertEqual([probe.kind for _, probe in self.sent()], [ANSWER])
         self.assertEqual(self.run_for(100), [])
-        self.assertEqual((self.prober.ways, self.prober.best()), ({}, None))
+        self.assertEqual((self.checker.pairs, self.checker.best()), ({}, None))
 
     def test_pauses(self) -> None:
         """A way that does not answer is asked seven times, ever less often, within 3.2 seconds; then never again."""
-        self.prober.search(self.now)
-        self.assertFalse(self.prober.exhausted)
+        self.checker.search(self.now)
+        self.assertFalse(self.checker.exhausted)
         times = self.run_for(1000)
         pauses = [after - before for before, after in pairwise(times)]
         self.assertEqual(len(times), TRIES)
@@ -115,14 +115,14 @@ class QuestionTests(AloneTestCase):
         for before, after in pairwise(pauses):
             self.assertAlmostEqual(after, 1.5 * before)
         self.assertLess(times[-1] - times[0], 3.2)
-        self.assertTrue(self.prober.exhausted)
+        self.assertTrue(self.checker.exhausted)
 
     def test_spacing(self) -> None:
         """First questions go out one after the other, local addresses first, IPv6 before IPv4 of the same kind."""
         places = [Place(MAPPED, "203.0.113.3", 1), Place(OBSERVED, "203.0.113.2", 1), Place(LOCAL, "10.0.0.2", 1),
                   Place(LOCAL, "fd73::2", 1)]  # fmt: skip
-        self.prober.use({1: False, 2: True}, places, self.now)
-        self.prober.search(self.now)
+        self.checker.use({1: False, 2: True}, places, self.now)
+        self.checker.search(self.now)
         times = self.run_for(0.05)
         self.assertEqual([to.host for to, _ in self.sent()], ["fd73::2", "10.0.0.2", "203.0.113.2", "203.0.113.3"])
         for before, after in pairwise(times):
@@ -131,22 +131,22 @@ class QuestionTests(AloneTestCase):
     def test_places_of_no_use(self) -> None:
         """Nobody is asked by UDP where he listens for TCP, or where only his TCP comes from; nor in another family."""
         places = [Place(kind, "203.0.113.2", 1) for kind in (STREAM, LINE)]
-        self.prober.use({DOOR: False}, [*places, Place(LOCAL, "fd73::2", 1)], self.now)
-        self.prober.search(self.now)
-        self.assertEqual((self.run_for(10), self.prober.exhausted), ([], True))
+        self.checker.use({DOOR: False}, [*places, Place(LOCAL, "fd73::2", 1)], self.now)
+        self.checker.search(self.now)
+        self.assertEqual((self.run_for(10), self.checker.exhausted), ([], True))
 
     def test_news(self) -> None:
         """While it searches, a new address of the peer or socket of ours is tried at once; a socket gone is not."""
-        self.prober.search(self.now)
+        self.checker.search(self.now)
         self.run_for(10)
-        self.prober.use({DOOR: False, 2: False}, [THERE_LOCAL, Place(LOCAL, *ELSEWHERE[:2])], self.now)
+        self.checker.use({DOOR: False, 2: False}, [THERE_LOCAL, Place(LOCAL, *ELSEWHERE[:2])], self.now)
         self.assertEqual(len(self.run_for(0.05)), 3)
-        self.prober.use({2: False}, [THERE_LOCAL], self.now)
-        self.assertEqual({door for door, _, _ in self.prober.ways}, {2})
+        self.checker.use({2: False}, [THERE_LOCAL], self.now)
+        self.assertEqual({door for door, _, _ in self.checker.pairs}, {2})
 
     def test_peer_gets_through(self) -> None:
         """A question of the peer from where we ask in vain is answered with a question at once."""
-        self.prober.search(self.now)
+        self.checker.search(self.now)
         self.run_for(10)
         self.sent()
         self.ask()
@@ -155,11 +155,11 @@ class QuestionTests(AloneTestCase):
 
     def test_search_anew(self) -> None:
         """A new search starts from nothing: what was proved before must prove itself again."""
-        self.prober.search(self.now)
+        self.checker.search(self.now)
         self.say(Probe(ANSWER, self.asked().transaction, "", 0))
-        self.assertIsNotNone(self.prober.best())
-        self.prober.search(self.now)
-        self.assertIsNone(self.prober.best())
+        self.assertIsNotNone(self.checker.best())
+        self.checker.search(self.now)
+        self.assertIsNone(self.checker.best())
         self.assertEqual(len(self.run_for(10)), TRIES)
 
 
@@ -168,7 +168,7 @@ class ProofTests(AloneTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.prober.search(self.now)
+        self.checker.search(self.now)
         self.answer = Probe(ANSWER, self.asked().transaction, "198.51.100.1", 4711)
 
     def test_answer(self) -> None:
@@ -178,7 +178,7 @@ class ProofTests(AloneTestCase):
         (found,) = self.found()
         self.assertEqual((found.session, found.door, found.remote, found.kind), ("phone", DOOR, THERE, LOCAL))
         self.assertAlmostEqual(found.rtt, 0.04)
-        best = self.prober.best()
+        best = self.checker.best()
         assert best is not None
         self.assertEqual(best.seen_as, Endpoint("198.51.100.1", 4711))
         self.assertEqual(self.run_for(10), [])
@@ -188,19 +188,19 @@ class ProofTests(AloneTestCase):
         datagram = self.say(self.answer)
         self.hear(datagram)
         self.assertEqual(len(self.found()), 1)
-        self.prober.search(self.now)
+        self.checker.search(self.now)
         self.asked()
         self.hear(datagram)
-        self.assertEqual((len(self.found()), self.prober.best()), (1, None))
-        self.assertEqual(self.prober.counts["probes_unexpected"], 2)
+        self.assertEqual((len(self.found()), self.checker.best()), (1, None))
+        self.assertEqual(self.checker.counts["probes_unexpected"], 2)
 
     def test_from_elsewhere(self) -> None:
         """An answer from another address, or by another socket, than was asked proves neither way."""
-        self.prober.use({DOOR: False, 2: False}, [THERE_LOCAL, Place(LOCAL, *ELSEWHERE[:2])], self.now)
+        self.checker.use({DOOR: False, 2: False}, [THERE_LOCAL, Place(LOCAL, *ELSEWHERE[:2])], self.now)
         self.run_for(0.05)
         for source, door in ((ELSEWHERE, DOOR), (THERE, 2), (Endpoint("192.0.2.66", 1), DOOR)):
             self.say(self.answer, source, door)
-        self.assertEqual((self.found(), self.prober.best()), ([], None))
+        self.assertEqual((self.found(), self.checker.best()), ([], None))
 
     def test_guessed(self) -> None:
         """An answer to what was not asked proves nothing."""
@@ -213,28 +213,28 @@ class ProofTests(AloneTestCase):
         other = split_probe_export(bytes(EXPORT_LENGTH), caller=False)
         for datagram in (question, CALLER.id, seal_probe(other, self.answer, bytes(12)), CALLER.id + bytes(56)):
             self.hear(datagram)
-        self.assertEqual(self.prober.counts["probes_forged"], 4)
-        self.assertEqual((self.found(), self.sent(), self.prober.counts["probes_received"]), ([], [], 0))
+        self.assertEqual(self.checker.counts["probes_forged"], 4)
+        self.assertEqual((self.found(), self.sent(), self.checker.counts["probes_received"]), ([], [], 0))
 
     def test_late(self) -> None:
         """An answer that comes after the search proves nothing."""
-        self.prober.rest()
+        self.checker.rest()
         self.say(self.answer)
         self.assertEqual(self.found(), [])
 
     def test_worth(self) -> None:
         """The quickest way is the best, but IPv6 and the same network are worth a little."""
 
-        def way(rtt: float, host: str, kind: str = OBSERVED, door: int = DOOR) -> Way:
-            return Way(door, Endpoint(host, 1), kind, 0.0, rtt=rtt)
+        def way(rtt: float, host: str, kind: str = OBSERVED, door: int = DOOR) -> Pair:
+            return Pair(door, Endpoint(host, 1), kind, 0.0, rtt=rtt)
 
         ways = [way(0.100, "203.0.113.1"), way(0.105, "2001:db8::1"), way(0.110, "10.0.0.1", LOCAL, 2)]
         for better, worse in pairwise(reversed(ways)):
-            self.assertTrue(Prober.better(better, worse))
-            self.assertFalse(Prober.better(worse, better))
-        self.assertTrue(Prober.better(way(0.05, "203.0.113.1"), ways[2]))
-        self.prober.ways = {(each.door, each.remote.host, 1): each for each in ways}
-        self.assertEqual((self.prober.best(), len(self.prober.proven())), (ways[2], 3))
+            self.assertTrue(Checker.better(better, worse))
+            self.assertFalse(Checker.better(worse, better))
+        self.assertTrue(Checker.better(way(0.05, "203.0.113.1"), ways[2]))
+        self.checker.pairs = {(each.door, each.remote.host, 1): each for each in ways}
+        self.assertEqual((self.checker.best(), len(self.checker.proven())), (ways[2], 3))
 
 
 class BoundTests(AloneTestCase):
@@ -245,7 +245,7 @@ class BoundTests(AloneTestCase):
         for _ in range(1000):
             self.ask()
         self.assertEqual(len(self.sent()), ANSWERS_A_SECOND)
-        self.assertEqual(self.prober.counts["probes_unanswered"], 1000 - ANSWERS_A_SECOND)
+        self.assertEqual(self.checker.counts["probes_unanswered"], 1000 - ANSWERS_A_SECOND)
         self.now += 0.1
         for _ in range(1000):
             self.ask()
@@ -254,32 +254,32 @@ class BoundTests(AloneTestCase):
     def test_ways_limited(self) -> None:
         """However many addresses the peer names, or asks from, the ways are bounded."""
         many = [Place(LOCAL, f"10.1.{i // 250}.{i % 250 + 1}", 1) for i in range(5000)]
-        self.prober.use({DOOR: False}, many, self.now)
-        self.prober.search(self.now)
-        self.assertEqual(len(self.prober.ways), MOST_WAYS)
-        self.prober.use({DOOR: False}, [], self.now)
-        self.prober.search(self.now)
+        self.checker.use({DOOR: False}, many, self.now)
+        self.checker.search(self.now)
+        self.assertEqual(len(self.checker.pairs), MOST_PAIRS)
+        self.checker.use({DOOR: False}, [], self.now)
+        self.checker.search(self.now)
         for port in range(1, 5000):
             self.now += 0.01
             self.ask(Endpoint("203.0.113.9", port))
-        self.assertEqual(len(self.prober.ways), MOST_WAYS)
-        self.assertGreater(self.prober.counts["too_many_ways"], 1000)
+        self.assertEqual(len(self.checker.pairs), MOST_PAIRS)
+        self.assertGreater(self.checker.counts["too_many_ways"], 1000)
 
     def test_asked_limited(self) -> None:
         """A peer that asks for ever and never answers makes us remember no more than so many questions of a way."""
-        self.prober.search(self.now)
+        self.checker.search(self.now)
         for _ in range(1000):
             self.ask()
             self.run_for(0.02)
-        (way,) = self.prober.ways.values()
+        (way,) = self.checker.pairs.values()
         self.assertLessEqual(len(way.asked), MOST_ASKED)
         self.say(Probe(ANSWER, next(reversed(way.asked)), "", 0))
         self.assertEqual(len(self.found()), 1)
 
     def test_amplification(self) -> None:
         """Who repeats a question of the peer's from another's address brings that one a search, then three a time."""
-        self.prober.use({DOOR: False}, [], self.now)
-        self.prober.search(self.now)
+        self.checker.use({DOOR: False}, [], self.now)
+        self.checker.search(self.now)
         for most in (TRIES + 1, 3, 3):
             self.ask(ELSEWHERE)
             self.run_for(10)
@@ -292,21 +292,21 @@ class BoundTests(AloneTestCase):
             self.now += 0.01
         self.ask(Endpoint("127.0.0.1", 1))
         self.ask(ELSEWHERE, 9)
-        self.prober.search(self.now)
-        ports = {port for _, host, port in self.prober.ways if host == ELSEWHERE.host}
+        self.checker.search(self.now)
+        ports = {port for _, host, port in self.checker.pairs if host == ELSEWHERE.host}
         self.assertEqual(ports, set(range(5000 - MOST_CALLERS, 5000)))
-        self.assertEqual(len(self.prober.ways), MOST_CALLERS + 1)
-        self.prober.rest()
+        self.assertEqual(len(self.checker.pairs), MOST_CALLERS + 1)
+        self.checker.rest()
         self.ask(ELSEWHERE)
         self.now += CALLER_FRESH
-        self.prober.search(self.now)
-        self.assertEqual(list(self.prober.ways), [(DOOR, THERE.host, THERE.port)])
+        self.checker.search(self.now)
+        self.assertEqual(list(self.checker.pairs), [(DOOR, THERE.host, THERE.port)])
 
     def test_strange_sources(self) -> None:
         """A question from an address where nobody can be makes no way; by a socket that is none, no answer."""
-        self.prober.search(self.now)
+        self.checker.search(self.now)
         self.ask(Endpoint("127.0.0.1", 1))
-        self.assertEqual(list(self.prober.ways), [(DOOR, THERE.host, THERE.port)])
+        self.assertEqual(list(self.checker.pairs), [(DOOR, THERE.host, THERE.port)])
         self.sent()
         self.ask(THERE, 9)
         self.assertEqual(self.sent(), [])

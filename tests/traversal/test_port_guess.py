@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.traversal.volley import BURST, HIGHEST, LOWEST, PATIENCE, PORTS, SOCKETS, Shot, Volley, guesses
+from morphnet.traversal.port_guess import BURST, HIGHEST, LOWEST, PATIENCE, PORTS, SOCKETS, Shot, Volley, guesses
 from morphnet.wire.batch import Endpoint
 
 SHOTS = [Shot(1, Endpoint("198.51.100.2", port)) for port in range(2000, 2100)]

@@ -33,7 +33,7 @@ class _Socket:
     answered_at: float = float("-inf")
 
 
-class Echoer:
+class ReflexiveClient:
     """
     One relay's echo.
 

@@ -16,7 +16,7 @@ from ipaddress import ip_address
 
 from morphnet.errors import PeerError
 from morphnet.traversal.courtesy import Courtesy
-from morphnet.traversal.volley import Shot, Volley
+from morphnet.traversal.port_guess import Shot, Volley
 from morphnet.tunnel.events import Effects, WayFound
 from morphnet.wire.batch import Arrival, Departure, Endpoint
 from morphnet.wire.places import LOCAL, MAPPED, NOT_FOR_UDP, OBSERVED, WITNESSED, Place, is_reachable
@@ -25,14 +25,14 @@ from morphnet.wire.probes import ANSWER, ASK, NONCE, TRANSACTION, Probe, ProbeKe
 TRIES = 7  # questions by one way, in one search
 FIRST_PAUSE = 0.1  # seconds after the first question; then half as long again each time: 2.1 seconds in all
 SPACING = 0.005  # seconds between the first questions of two ways
-MOST_WAYS = 96  # of one search
+MOST_PAIRS = 96  # of one search
 MOST_ASKED = 2 * TRIES  # questions by one way whose answers are waited for
 MOST_CALLERS, CALLER_FRESH = 8, 5.0  # who asked while we did not search: so many, for so many seconds
 ANSWERS_A_SECOND = 200  # that one peer may have of us
 
 
 @dataclass(slots=True)
-class Way:
+class Pair:
     """One address of ours with one of theirs."""
 
     door: int
@@ -45,17 +45,17 @@ class Way:
     seen_as: Endpoint | None = None  # our address as the peer sees it by this way
 
 
-class Prober:
+class Checker:
     """One peer's search. It says what it finds in events, as often as it finds."""
 
     def __init__(
         self, peer: str, keys: ProbeKeys, entropy: Callable[[int], bytes], courtesy: Courtesy | None = None
     ) -> None:
-        """:param courtesy: that of all probers of this process; None for one of its own."""
+        """:param courtesy: that of all checkers of this process; None for one of its own."""
         self.peer, self.keys = peer, keys
         self._courtesy = courtesy if courtesy is not None else Courtesy()
         self.counts: Counter[str] = Counter()
-        self.ways: dict[tuple[int, str, int], Way] = {}
+        self.pairs: dict[tuple[int, str, int], Pair] = {}
         self._entropy = entropy
         self._doors: dict[int, bool] = {}  # number -> whether it is IPv6
         self._places: tuple[Place, ...] = ()
@@ -75,14 +75,14 @@ class Prober:
         """
         self._doors = dict(doors)
         self._places = tuple(place for place in places if place.kind not in NOT_FOR_UDP)
-        self.ways = {key: way for key, way in self.ways.items() if self._has(key[0])}
+        self.pairs = {key: way for key, way in self.pairs.items() if self._has(key[0])}
         if self._searching:
             self._line_up(now)
 
     def search(self, now: float) -> None:
         """Try everything, from the start."""
         self._searching = True
-        self.ways.clear()
+        self.pairs.clear()
         self._line_up(now)
         callers, self._callers = self._callers, {}
         for (door, source), at in callers.items():  # they may have their answer, and ask no more
@@ -92,7 +92,7 @@ class Prober:
     def rest(self) -> None:
         """Ask no more; go on answering."""
         self._searching = False
-        self.ways.clear()
+        self.pairs.clear()
         self._volley.clear()
 
     def shoot(self, shots: list[Shot], extras: Iterable[int], now: float) -> None:
@@ -118,27 +118,27 @@ class Prober:
             (door, place)
             for place in sorted(self._places, key=_urgency)
             for door, six in self._doors.items()
-            if six == (":" in place.host) and (door, place.host, place.port) not in self.ways
+            if six == (":" in place.host) and (door, place.host, place.port) not in self.pairs
         ]
         for turn, (door, place) in enumerate(fresh):
             self._add(door, Endpoint(place.host, place.port), place.kind, now + SPACING * turn)
 
-    def _add(self, door: int, remote: Endpoint, kind: str, at: float) -> Way | None:
-        if len(self.ways) >= MOST_WAYS:
+    def _add(self, door: int, remote: Endpoint, kind: str, at: float) -> Pair | None:
+        if len(self.pairs) >= MOST_PAIRS:
             self.counts["too_many_ways"] += 1
             return None
-        way = self.ways[door, remote.host, remote.port] = Way(door, remote, kind, at)
+        way = self.pairs[door, remote.host, remote.port] = Pair(door, remote, kind, at)
         return way
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
     def due_at(self) -> float:
         """When `tick` has something to do."""
-        return min(self._volley.due_at(), min((way.next_at for way in self.ways.values()), default=float("inf")))
+        return min(self._volley.due_at(), min((way.next_at for way in self.pairs.values()), default=float("inf")))
 
     def tick(self, now: float, effects: Effects) -> None:
         """Ask by every way whose time has come."""
-        for way in self.ways.values():
+        for way in self.pairs.values():
             if way.next_at <= now:
                 self._ask(way, now, effects)
         for shot in self._volley.take(now):
@@ -146,7 +146,7 @@ class Prober:
             self._volley.asked(transaction, shot, now)
             self._send(shot.door, shot.to, Probe(ASK, transaction, "", 0), effects)
 
-    def _ask(self, way: Way, now: float, effects: Effects) -> None:
+    def _ask(self, way: Pair, now: float, effects: Effects) -> None:
         transaction = self._entropy(TRANSACTION)
         way.asked[transaction] = now
         if len(way.asked) > MOST_ASKED:
@@ -200,7 +200,7 @@ class Prober:
 
     def _witness(self, door: int, source: Endpoint, now: float) -> None:
         """The peer gets through to us from there: now is the time to get through to it."""
-        way = self.ways.get((door, source.host, source.port))
+        way = self.pairs.get((door, source.host, source.port))
         if way is None:  # from where nobody said that the peer is: its NAT made that address for us
             self._add(door, Endpoint(source.host, source.port), WITNESSED, now)
         elif way.rtt is None and way.tries:
@@ -208,7 +208,7 @@ class Prober:
 
     def _answered(self, arrival: Arrival, probe: Probe, now: float, effects: Effects) -> None:
         source = arrival.source
-        way = self.ways.get((arrival.door, source.host, source.port))
+        way = self.pairs.get((arrival.door, source.host, source.port))
         asked_at = way.asked.pop(probe.transaction, None) if way is not None else None
         if asked_at is None:
             asked_at = self._volley.answered(probe.transaction, arrival.door, source)
@@ -228,16 +228,16 @@ class Prober:
 
     # -- what was found ------------------------------------------------------------------------------------------------
 
-    def best(self) -> Way | None:
+    def best(self) -> Pair | None:
         """The way to take."""
         return min(self.proven(), key=_worth, default=None)
 
-    def proven(self) -> list[Way]:
+    def proven(self) -> list[Pair]:
         """The ways that were answered."""
-        return [way for way in self.ways.values() if way.rtt is not None]
+        return [way for way in self.pairs.values() if way.rtt is not None]
 
     @staticmethod
-    def better(one: Way, other: Way) -> bool:
+    def better(one: Pair, other: Pair) -> bool:
         """Whether `one` is the better of two proven ways: the quicker, but see _worth."""
         return _worth(one) < _worth(other)
 
@@ -247,7 +247,7 @@ def _urgency(place: Place) -> tuple[int, bool]:
     return (order.index(place.kind) if place.kind in order else len(order), ":" not in place.host)
 
 
-def _worth(way: Way) -> float:
+def _worth(way: Pair) -> float:
     """Seconds, where IPv6 and an address of the same network may be a little slower."""
     assert way.rtt is not None  # only proven ways are compared
     return way.rtt * (0.8 if way.kind == LOCAL else 1.0) * (0.9 if ":" in way.remote.host else 1.0)

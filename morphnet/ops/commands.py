@@ -33,7 +33,7 @@ class Text(str):
         return str(self)
 
 
-class Word:
+class Command:
     """
     A name in the manhole.
 
@@ -47,12 +47,12 @@ class Word:
         self._signature, self._act, self._looks = signature, act, looks
 
     @classmethod
-    def of(cls, act: Callable[..., str], *, looks: bool = True) -> Word:
+    def of(cls, act: Callable[..., str], *, looks: bool = True) -> Command:
         """A method, with its name and its docstring."""
         return cls(act.__name__, inspect.getdoc(act) or "", inspect.signature(act), act, looks=looks)
 
     @classmethod
-    def of_verb(cls, verb: Verb, act: Callable[..., str]) -> Word:
+    def of_verb(cls, verb: Verb, act: Callable[..., str]) -> Command:
         """Something that the process offers."""
         kind = Parameter.POSITIONAL_OR_KEYWORD
         needed = [Parameter(field.name, kind) for field in verb.fields if field.needed]
@@ -76,7 +76,7 @@ class Word:
         return self() if self._looks else f"{self.usage}: {self.__doc__}"
 
 
-class Words:
+class Commands:
     """
     The words for one operator's session.
 
@@ -111,14 +111,14 @@ class Words:
                 "peers": [self.peers],
                 "guests": [self.guests],
             }[section]
-        self._asks = [Word.of(look) for look in (*looks, self.events, self.help)]
-        self._acts = [Word.of_verb(verb, partial(self._do, verb)) for verb in verbs.values()]
-        self._words = self._asks + self._acts
+        self._asks = [Command.of(look) for look in (*looks, self.events, self.help)]
+        self._acts = [Command.of_verb(verb, partial(self._do, verb)) for verb in verbs.values()]
+        self._commands = self._asks + self._acts
 
     def namespace(self) -> dict[str, object]:
         """Names for the interpreter: every word, `node` itself, and exit and quit."""
-        leave = Word.of(self.exit)
-        return {each.name: each for each in self._words} | {"node": self._node, "exit": leave, "quit": leave}
+        leave = Command.of(self.exit)
+        return {each.name: each for each in self._commands} | {"node": self._node, "exit": leave, "quit": leave}
 
     def greeting(self) -> str:
         """What is shown on entering: the state, and what can be asked."""
@@ -197,12 +197,12 @@ class Words:
 
     def help(self, word: object = None) -> str:
         """This list; help(word) for one of them."""
-        if isinstance(word, Word):
+        if isinstance(word, Command):
             return f"{word.usage}: {word.__doc__}"
         if word is not None:
             return inspect.getdoc(word) or "nothing is written about it"
         rows: list[show.Line] = []
-        for each in self._words:
+        for each in self._commands:
             rows += [[(each.usage, "bold")], [(f"    {each.__doc__}", "")]]
         rows += [[("node", "bold")], [("    The same as objects, for Python: node.status().sessions[0].paths", "")]]
         return self._shown(rows)

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.host.uplinks import Uplink
 from morphnet.roles.client.node import _server_hosts
-from morphnet.roles.client.ways import Ways
+from morphnet.roles.client.uplink_paths import UplinkPaths
 from morphnet.tunnel.path import State
 from morphnet.wire.batch import Endpoint
 
@@ -29,9 +29,9 @@ class EndsTests(SynchronousTestCase):
         def source(device: str, host: str) -> str:
             return self.known.get((device, host), "")
 
-        ways = Ways(cast(Any, Clock()), cast(Any, None), lambda kind, text: None, source)
-        ways._servers = servers
-        return ways._ends(uplink)
+        uplink_paths = UplinkPaths(cast(Any, Clock()), cast(Any, None), lambda kind, text: None, source)
+        uplink_paths._servers = servers
+        return uplink_paths._ends(uplink)
 
     def test_source(self) -> None:
         """It is taken from the address that the route to the server is sent from, not from the first."""
@@ -62,14 +62,16 @@ class SeekTests(SynchronousTestCase):
         self.clock = Clock()
         self.path = SimpleNamespace(state=State.PROBING, since=0.0, moved_at=float("-inf"), remote=SIX)
         pump = SimpleNamespace(now=self.clock.seconds)
-        self.ways = Ways(cast(Any, self.clock), cast(Any, pump), lambda kind, text: None, lambda device, host: "")
-        self.ways._settle = self.settle  # type: ignore[method-assign]
-        self.ways.session = cast(Any, SimpleNamespace(paths={0: self.path}))
-        self.ways._ways["wan"] = cast(Any, SimpleNamespace(path=0))
-        self.ways._servers, self.ways._uplinks = (SIX, FOUR), [WAN]
+        self.uplink_paths = UplinkPaths(
+            cast(Any, self.clock), cast(Any, pump), lambda kind, text: None, lambda device, host: ""
+        )
+        self.uplink_paths._settle = self.settle  # type: ignore[method-assign]
+        self.uplink_paths.session = cast(Any, SimpleNamespace(paths={0: self.path}))
+        self.uplink_paths._paths["wan"] = cast(Any, SimpleNamespace(path=0))
+        self.uplink_paths._servers, self.uplink_paths._uplinks = (SIX, FOUR), [WAN]
 
     def settle(self) -> None:
-        ends = self.ways._ends(WAN)
+        ends = self.uplink_paths._ends(WAN)
         if ends is not None and ends[1] != self.path.remote:
             self.path.remote, self.path.moved_at = ends[1], self.clock.seconds()
 
@@ -77,7 +79,7 @@ class SeekTests(SynchronousTestCase):
         """Where the path leads after that time."""
         for _ in range(seconds):
             self.clock.advance(1.0)
-            self.ways.seek()
+            self.uplink_paths.seek()
         return cast(Endpoint, self.path.remote)
 
     def test_each_once(self) -> None:
@@ -91,17 +93,17 @@ class SeekTests(SynchronousTestCase):
         for state in (State.ACTIVE, State.SILENT):
             self.path.state = state
             self.assertEqual(self.seek(60), FOUR)
-        self.ways.serve(cast(Any, self.ways.session), [SIX, FOUR])
-        self.ways.uplinks_are([WAN])
+        self.uplink_paths.serve(cast(Any, self.uplink_paths.session), [SIX, FOUR])
+        self.uplink_paths.uplinks_are([WAN])
         self.assertEqual(self.path.remote, FOUR)
 
     def test_begun_anew(self) -> None:
         """With another uplink, or other addresses of the server, it begins anew."""
         self.seek(4)
-        self.ways.uplinks_are([replace(WAN, mtu=1400)])
+        self.uplink_paths.uplinks_are([replace(WAN, mtu=1400)])
         self.assertEqual(self.path.remote, SIX)
         self.seek(4)
-        self.ways.serve(cast(Any, self.ways.session), [SIX, FOUR, OTHER])
+        self.uplink_paths.serve(cast(Any, self.uplink_paths.session), [SIX, FOUR, OTHER])
         self.assertEqual(self.path.remote, SIX)
 
 

@@ -8,14 +8,14 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import ConfigError
+from morphnet.ops.commands import TRACE_LINES, Command, Commands
 from morphnet.ops.picture import pong_text
-from morphnet.ops.words import TRACE_LINES, Word, Words
 from morphnet.status import NodeStatus
 from tests.ops.fakes import FakeNode
 from tests.ops.pictures import MACHINE, NODE, NOW, PONG, RELAY, SERVER
 
 
-class WordsTests(SynchronousTestCase):
+class CommandsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.shown: list[str] = []
@@ -25,7 +25,7 @@ class WordsTests(SynchronousTestCase):
     def use(self, picture: NodeStatus) -> None:
         """Look at this picture from here on."""
         self.node = FakeNode(picture)
-        self.words = Words(self.node, self.clock, lambda: NOW, self._sink, colours=False)
+        self.words = Commands(self.node, self.clock, lambda: NOW, self._sink, colours=False)
         self.names: dict[str, Any] = self.words.namespace()
 
     def _sink(self, line: str) -> bool:
@@ -39,7 +39,7 @@ class WordsTests(SynchronousTestCase):
         """Every word has a docstring, and help() lists every word with it."""
         every = self.names["help"]()
         for name, word in self.names.items():
-            if isinstance(word, Word) and name not in ("exit", "quit"):
+            if isinstance(word, Command) and name not in ("exit", "quit"):
                 self.assertTrue(word.__doc__)
                 self.assertIn(f"{word.usage}\n    {word.__doc__}", every)
 

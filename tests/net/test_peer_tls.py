@@ -8,7 +8,7 @@ from cryptography import x509
 from OpenSSL import SSL, crypto
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.net.introducer import Introducer
+from morphnet.net.peer_tls import Introducer
 from morphnet.net.tls import POST_QUANTUM, Identity
 from morphnet.wire.introductions import Introduction, NotNow, encode
 from tests.fakes_tls import CLIENT, INVITE, SERVER, FakeCa, serial_of

@@ -6,7 +6,7 @@ from itertools import combinations_with_replacement
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.traversal.probing import SPACING, Prober
+from morphnet.traversal.checks import SPACING, Checker
 from morphnet.tunnel.events import WayFound
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.places import LOCAL, OBSERVED, WITNESSED, Place
@@ -26,9 +26,9 @@ class Pair:
         self.street = Street(seed, loss)
         self.hosts = [self._place(one, 1), self._place(other, 2)]
         entropy = self.street.random.randbytes
-        self.probers = [Prober("phone", CALLER, entropy), Prober("laptop", CALLED, entropy)]
-        for host, prober in zip(self.hosts, self.probers, strict=True):
-            host.askers[CALLER.id] = prober
+        self.checkers = [Checker("phone", CALLER, entropy), Checker("laptop", CALLED, entropy)]
+        for host, checker in zip(self.hosts, self.checkers, strict=True):
+            host.askers[CALLER.id] = checker
 
     def _place(self, kind: Kind, number: int) -> Host:
         if kind is Kind.NONE:
@@ -43,11 +43,11 @@ class Pair:
 
     def search(self, seconds: float = 4.0, late: float = 0.03) -> None:
         """Both search, the second a little late."""
-        for number, prober in enumerate(self.probers):
-            prober.use({DOOR: False}, self.places(self.hosts[1 - number]), self.street.now)
-        self.probers[0].search(self.street.now)
+        for number, checker in enumerate(self.checkers):
+            checker.use({DOOR: False}, self.places(self.hosts[1 - number]), self.street.now)
+        self.checkers[0].search(self.street.now)
         self.street.run(late)
-        self.probers[1].search(self.street.now)
+        self.checkers[1].search(self.street.now)
         self.street.run(seconds - late)
 
     def found(self) -> list[bool]:
@@ -64,7 +64,7 @@ class NatTests(SynchronousTestCase):
                 pair.search()
                 possible = (one, other) not in NEVER and (other, one) not in NEVER
                 self.assertEqual(pair.found(), [possible] * 2, kinds)
-                self.assertEqual([prober.best() is not None for prober in pair.probers], [possible] * 2, kinds)
+                self.assertEqual([checker.best() is not None for checker in pair.checkers], [possible] * 2, kinds)
 
     def test_one_begins(self) -> None:
         """The same when one end begins long before the other, and has its answer before that one searches."""
@@ -98,7 +98,7 @@ class NatTests(SynchronousTestCase):
         """Each end learns what the other sees it as."""
         pair = Pair(Kind.EASY, Kind.NONE)
         pair.search()
-        best = pair.probers[0].best()
+        best = pair.checkers[0].best()
         assert best is not None and best.seen_as is not None
         self.assertEqual((best.remote, best.seen_as.host), (Endpoint("198.51.100.2", 4500), "203.0.113.1"))
 
@@ -106,7 +106,7 @@ class NatTests(SynchronousTestCase):
         """Behind a NAT that maps anew for each destination, a peer is found where nobody said that it is."""
         pair = Pair(Kind.HARD, Kind.ONE2ONE)
         pair.search()
-        best = pair.probers[1].best()
+        best = pair.checkers[1].best()
         assert best is not None
         self.assertEqual((best.kind, best.remote.host), (WITNESSED, "203.0.113.1"))
 
@@ -115,7 +115,7 @@ class NatTests(SynchronousTestCase):
         pair = Pair(Kind.EASY, Kind.EASY)
         pair.hosts[1].nat = pair.hosts[0].nat
         pair.search()
-        for prober in pair.probers:
-            best = prober.best()
+        for checker in pair.checkers:
+            best = checker.best()
             assert best is not None
             self.assertEqual(best.kind, LOCAL)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.rendezvous.acquaintance import PATIENCE, Acquaintance, Patience, acquaintance
+from morphnet.rendezvous.peering import PATIENCE, Patience, Peering, peering
 
 
 class FakeHands:
@@ -40,7 +40,7 @@ class FakeHands:
         self.told_of.append((state, why))
 
 
-INPUTS: dict[str, Callable[[Acquaintance], None]] = {
+INPUTS: dict[str, Callable[[Peering], None]] = {
     "appeared": lambda peer: peer.appeared(),
     "vanished": lambda peer: peer.vanished(),
     "established": lambda peer: peer.established(),
@@ -128,9 +128,9 @@ class AcquaintanceTestCase(SynchronousTestCase):
         self.chance = 0.5
         self.peer = self.make()
 
-    def make(self, patience: Patience = PATIENCE) -> Acquaintance:
+    def make(self, patience: Patience = PATIENCE) -> Peering:
         """A peer that was not met."""
-        return acquaintance(self.hands, self.clock, lambda: self.chance, patience)
+        return peering(self.hands, self.clock, lambda: self.chance, patience)
 
     def left(self) -> float | None:
         """Seconds until the only timer ends; None when there is none."""

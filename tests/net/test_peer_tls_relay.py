@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.net.introducer import MOST_BYTES
+from morphnet.net.peer_tls import MOST_BYTES
 from tests.fakes_tls import CLIENT, SERVER, FakeCa
 from tests.net.introductions import NAMES, Couple, End, Relay, talk
 

@@ -55,7 +55,7 @@ class Hands(Protocol):
         ...
 
 
-class Acquaintance(Protocol):
+class Peering(Protocol):
     """One peer."""
 
     def appeared(self) -> None:
@@ -106,7 +106,7 @@ class _Core:
     looking: bool = False  # whether a search is under way
     timer: IDelayedCall | None = field(default=None)
 
-    def wait(self, peer: Acquaintance, seconds: float, *, exactly: bool = False) -> float:
+    def wait(self, peer: Peering, seconds: float, *, exactly: bool = False) -> float:
         """The one timer: a new one replaces the old. Answers with how long it will be."""
         self.quiet()
         if not exactly:
@@ -120,13 +120,13 @@ class _Core:
             self.timer.cancel()
         self.timer = None
 
-    def greet(self, peer: Acquaintance, why: str) -> None:
+    def greet(self, peer: Peering, why: str) -> None:
         """Begin a handshake, for a limited time."""
         self.wait(peer, self.patience.greeting, exactly=True)
         self.hands.told("meeting", why)
         self.hands.greet()
 
-    def search(self, peer: Acquaintance, why: str, state: str = "searching") -> None:
+    def search(self, peer: Peering, why: str, state: str = "searching") -> None:
         """Look for a direct way, for a limited time."""
         self.wait(peer, self.patience.search, exactly=True)
         if why:
@@ -144,7 +144,7 @@ class _Core:
         return "the relay carries on" if self.here else "no relay has it either"
 
 
-_machine = TypeMachineBuilder(Acquaintance, _Core)
+_machine = TypeMachineBuilder(Peering, _Core)
 _apart = _machine.state("apart")  # no session, and no relay has it
 _meeting = _machine.state("meeting")  # a handshake is under way
 _estranged = _machine.state("estranged")  # the last handshake failed
@@ -158,47 +158,47 @@ _stopped = _machine.state("stopped")
 # meeting
 
 
-@_apart.upon(Acquaintance.appeared).to(_meeting)
-def meet(peer: Acquaintance, core: _Core) -> None:
+@_apart.upon(Peering.appeared).to(_meeting)
+def meet(peer: Peering, core: _Core) -> None:
     core.here, core.failures = True, 0
     core.greet(peer, "it is at a relay")
 
 
-@_estranged.upon(Acquaintance.appeared).to(_meeting)
-def meet_anew(peer: Acquaintance, core: _Core) -> None:
+@_estranged.upon(Peering.appeared).to(_meeting)
+def meet_anew(peer: Peering, core: _Core) -> None:
     core.here = True
     core.greet(peer, "it has come to a relay again")
 
 
-@_meeting.upon(Acquaintance.appeared).to(_meeting)
-def start_over(peer: Acquaintance, core: _Core) -> None:
+@_meeting.upon(Peering.appeared).to(_meeting)
+def start_over(peer: Peering, core: _Core) -> None:
     core.here = True  # by another line, or as another process: what was under way may have ended nowhere
     core.hands.give_up()
     core.greet(peer, "it has come to a relay again")
 
 
-@_meeting.upon(Acquaintance.failed).to(_estranged)
-def back_off(peer: Acquaintance, core: _Core, reason: str) -> None:
+@_meeting.upon(Peering.failed).to(_estranged)
+def back_off(peer: Peering, core: _Core, reason: str) -> None:
     steps = core.patience.again
     seconds = core.wait(peer, steps[min(core.failures, len(steps) - 1)])
     core.failures += 1
     core.hands.told("estranged", f"no session: {reason}; trying again in {seconds:.1f} s")
 
 
-@_meeting.upon(Acquaintance.wait_ended).to(_estranged)
-def give_up(peer: Acquaintance, core: _Core) -> None:
+@_meeting.upon(Peering.wait_ended).to(_estranged)
+def give_up(peer: Peering, core: _Core) -> None:
     core.hands.give_up()
     back_off(peer, core, f"no answer within {core.patience.greeting:g} s")
 
 
-@_estranged.upon(Acquaintance.wait_ended).to(_meeting)
-def try_again(peer: Acquaintance, core: _Core) -> None:
+@_estranged.upon(Peering.wait_ended).to(_meeting)
+def try_again(peer: Peering, core: _Core) -> None:
     core.greet(peer, "time to try again")
 
 
-@_meeting.upon(Acquaintance.vanished).to(_apart)
-@_estranged.upon(Acquaintance.vanished).to(_apart)
-def part(peer: Acquaintance, core: _Core) -> None:
+@_meeting.upon(Peering.vanished).to(_apart)
+@_estranged.upon(Peering.vanished).to(_apart)
+def part(peer: Peering, core: _Core) -> None:
     core.here = False
     core.quiet()
     core.hands.give_up()
@@ -208,45 +208,45 @@ def part(peer: Acquaintance, core: _Core) -> None:
 # a session, and the search
 
 
-@_apart.upon(Acquaintance.established).to(_searching)
-@_meeting.upon(Acquaintance.established).to(_searching)
-@_estranged.upon(Acquaintance.established).to(_searching)
-@_searching.upon(Acquaintance.established).to(_searching)
-@_settled.upon(Acquaintance.established).to(_searching)
-@_streaming.upon(Acquaintance.established).to(_searching)
-@_direct.upon(Acquaintance.established).to(_searching)
-def begin_search(peer: Acquaintance, core: _Core) -> None:
+@_apart.upon(Peering.established).to(_searching)
+@_meeting.upon(Peering.established).to(_searching)
+@_estranged.upon(Peering.established).to(_searching)
+@_searching.upon(Peering.established).to(_searching)
+@_settled.upon(Peering.established).to(_searching)
+@_streaming.upon(Peering.established).to(_searching)
+@_direct.upon(Peering.established).to(_searching)
+def begin_search(peer: Peering, core: _Core) -> None:
     core.failures = 0
     core.search(peer, "the session is up, through a relay")
 
 
-@_searching.upon(Acquaintance.wait_ended).to(_settled)
-def settle(peer: Acquaintance, core: _Core) -> None:
+@_searching.upon(Peering.wait_ended).to(_settled)
+def settle(peer: Peering, core: _Core) -> None:
     core.rest()
     seconds = core.wait(peer, core.patience.retry)
     why = f"no direct way is in use after {core.patience.search:g} s of search"
     core.hands.told("settled", f"{why}; the next search is in {seconds:.0f} s")
 
 
-@_settled.upon(Acquaintance.wait_ended).to(_searching)
-def search_again(peer: Acquaintance, core: _Core) -> None:
+@_settled.upon(Peering.wait_ended).to(_searching)
+def search_again(peer: Peering, core: _Core) -> None:
     core.search(peer, "time to search again")
 
 
-@_settled.upon(Acquaintance.addresses_changed).to(_searching)
-@_searching.upon(Acquaintance.addresses_changed).to(_searching)
-def search_at_once(peer: Acquaintance, core: _Core, whose: str) -> None:
+@_settled.upon(Peering.addresses_changed).to(_searching)
+@_searching.upon(Peering.addresses_changed).to(_searching)
+def search_at_once(peer: Peering, core: _Core, whose: str) -> None:
     core.search(peer, f"{whose} addresses have changed")
 
 
-@_searching.upon(Acquaintance.streamed).to(_streaming)
-@_settled.upon(Acquaintance.streamed).to(_streaming)
-def go_by_stream(peer: Acquaintance, core: _Core, way: str) -> None:
+@_searching.upon(Peering.streamed).to(_streaming)
+@_settled.upon(Peering.streamed).to(_streaming)
+def go_by_stream(peer: Peering, core: _Core, way: str) -> None:
     core.hands.told("streaming", f"{way} works; UDP is still looked for")  # when it would have been: the timer stays
 
 
-@_streaming.upon(Acquaintance.wait_ended).to(_streaming)
-def look_for_udp(peer: Acquaintance, core: _Core) -> None:
+@_streaming.upon(Peering.wait_ended).to(_streaming)
+def look_for_udp(peer: Peering, core: _Core) -> None:
     if core.looking:
         core.rest()
         core.wait(peer, core.patience.retry)
@@ -254,59 +254,59 @@ def look_for_udp(peer: Acquaintance, core: _Core) -> None:
         core.search(peer, "")  # nothing to tell: it is so every minute
 
 
-@_streaming.upon(Acquaintance.addresses_changed).to(_streaming)
-def look_at_once(peer: Acquaintance, core: _Core, whose: str) -> None:
+@_streaming.upon(Peering.addresses_changed).to(_streaming)
+def look_at_once(peer: Peering, core: _Core, whose: str) -> None:
     core.search(peer, f"{whose} addresses have changed; looking for a better way", "streaming")
 
 
-@_streaming.upon(Acquaintance.cut).to(_searching)
-def look_for_any(peer: Acquaintance, core: _Core) -> None:
+@_streaming.upon(Peering.cut).to(_searching)
+def look_for_any(peer: Peering, core: _Core) -> None:
     core.search(peer, f"the stream fell silent; {core.fallen_back()}")
 
 
-@_searching.upon(Acquaintance.found).to(_direct)
-@_settled.upon(Acquaintance.found).to(_direct)
-@_streaming.upon(Acquaintance.found).to(_direct)
-def go_direct(peer: Acquaintance, core: _Core, way: str) -> None:
+@_searching.upon(Peering.found).to(_direct)
+@_settled.upon(Peering.found).to(_direct)
+@_streaming.upon(Peering.found).to(_direct)
+def go_direct(peer: Peering, core: _Core, way: str) -> None:
     core.quiet()
     core.rest()
     core.hands.told("direct", f"{way} works")
 
 
-@_direct.upon(Acquaintance.lost).to(_searching)
-def fall_back(peer: Acquaintance, core: _Core) -> None:
+@_direct.upon(Peering.lost).to(_searching)
+def fall_back(peer: Peering, core: _Core) -> None:
     core.search(peer, f"the direct path fell silent; {core.fallen_back()}")
 
 
-@_direct.upon(Acquaintance.addresses_changed).to(_direct)
-def look_around(peer: Acquaintance, core: _Core, whose: str) -> None:
+@_direct.upon(Peering.addresses_changed).to(_direct)
+def look_around(peer: Peering, core: _Core, whose: str) -> None:
     core.search(peer, f"{whose} addresses have changed; looking for a better way", "direct")
 
 
-@_direct.upon(Acquaintance.wait_ended).to(_direct)
-def stop_looking(peer: Acquaintance, core: _Core) -> None:
+@_direct.upon(Peering.wait_ended).to(_direct)
+def stop_looking(peer: Peering, core: _Core) -> None:
     core.quiet()
     core.rest()
 
 
-@_searching.upon(Acquaintance.void).to(_apart)
-@_settled.upon(Acquaintance.void).to(_apart)
-@_streaming.upon(Acquaintance.void).to(_apart)
-@_direct.upon(Acquaintance.void).to(_apart)
-def forget(peer: Acquaintance, core: _Core, reason: str) -> None:
+@_searching.upon(Peering.void).to(_apart)
+@_settled.upon(Peering.void).to(_apart)
+@_streaming.upon(Peering.void).to(_apart)
+@_direct.upon(Peering.void).to(_apart)
+def forget(peer: Peering, core: _Core, reason: str) -> None:
     core.quiet()
     core.rest()
     core.hands.told("apart", reason)
 
 
-@_searching.upon(Acquaintance.stop).to(_stopped)
-@_settled.upon(Acquaintance.stop).to(_stopped)
-@_streaming.upon(Acquaintance.stop).to(_stopped)
-@_direct.upon(Acquaintance.stop).to(_stopped)
-@_apart.upon(Acquaintance.stop).to(_stopped)
-@_meeting.upon(Acquaintance.stop).to(_stopped)
-@_estranged.upon(Acquaintance.stop).to(_stopped)
-def leave(peer: Acquaintance, core: _Core) -> None:
+@_searching.upon(Peering.stop).to(_stopped)
+@_settled.upon(Peering.stop).to(_stopped)
+@_streaming.upon(Peering.stop).to(_stopped)
+@_direct.upon(Peering.stop).to(_stopped)
+@_apart.upon(Peering.stop).to(_stopped)
+@_meeting.upon(Peering.stop).to(_stopped)
+@_estranged.upon(Peering.stop).to(_stopped)
+def leave(peer: Peering, core: _Core) -> None:
     core.quiet()
     core.hands.give_up()
     core.rest()
@@ -315,59 +315,57 @@ def leave(peer: Acquaintance, core: _Core) -> None:
 # what relays tell while there is a session: the paths through them are not ours to keep
 
 
-def _is_here(peer: Acquaintance, core: _Core) -> None:
+def _is_here(peer: Peering, core: _Core) -> None:
     core.here = True
 
 
-def _is_away(peer: Acquaintance, core: _Core) -> None:
+def _is_away(peer: Peering, core: _Core) -> None:
     core.here = False
 
 
 for _state in (_searching, _settled, _streaming, _direct):
-    _state.upon(Acquaintance.appeared).to(_state)(_is_here)
-    _state.upon(Acquaintance.vanished).to(_state)(_is_away)
+    _state.upon(Peering.appeared).to(_state)(_is_here)
+    _state.upon(Peering.vanished).to(_state)(_is_away)
 
 
 # What comes too late, or changes nothing.
 for _state in (_apart, _meeting, _estranged, _stopped):
     for _void in (
-        Acquaintance.found,
-        Acquaintance.lost,
-        Acquaintance.streamed,
-        Acquaintance.cut,
-        Acquaintance.addresses_changed,
-        Acquaintance.void,
+        Peering.found,
+        Peering.lost,
+        Peering.streamed,
+        Peering.cut,
+        Peering.addresses_changed,
+        Peering.void,
     ):
         _state.upon(_void).to(_state).returns(None)
-for _void in (Acquaintance.vanished, Acquaintance.wait_ended, Acquaintance.failed):
+for _void in (Peering.vanished, Peering.wait_ended, Peering.failed):
     _apart.upon(_void).to(_apart).returns(None)
 for _state in (_estranged, _searching, _settled, _streaming, _direct):
-    _state.upon(Acquaintance.failed).to(_state).returns(None)
+    _state.upon(Peering.failed).to(_state).returns(None)
 for _state in (_searching, _settled, _streaming):
-    _state.upon(Acquaintance.lost).to(_state).returns(None)
+    _state.upon(Peering.lost).to(_state).returns(None)
 for _state in (_searching, _settled, _direct):
-    _state.upon(Acquaintance.cut).to(_state).returns(None)
+    _state.upon(Peering.cut).to(_state).returns(None)
 for _state in (_streaming, _direct):
-    _state.upon(Acquaintance.streamed).to(_state).returns(None)
-_direct.upon(Acquaintance.found).to(_direct).returns(None)
+    _state.upon(Peering.streamed).to(_state).returns(None)
+_direct.upon(Peering.found).to(_direct).returns(None)
 for _void in (
-    Acquaintance.appeared,
-    Acquaintance.vanished,
-    Acquaintance.established,
-    Acquaintance.failed,
-    Acquaintance.wait_ended,
-    Acquaintance.stop,
+    Peering.appeared,
+    Peering.vanished,
+    Peering.established,
+    Peering.failed,
+    Peering.wait_ended,
+    Peering.stop,
 ):
     _stopped.upon(_void).to(_stopped).returns(None)
-AcquaintanceMachine = _machine.build()
+PeeringMachine = _machine.build()
 
 
-def acquaintance(
-    hands: Hands, clock: IReactorTime, chance: Callable[[], float], patience: Patience = PATIENCE
-) -> Acquaintance:
+def peering(hands: Hands, clock: IReactorTime, chance: Callable[[], float], patience: Patience = PATIENCE) -> Peering:
     """
     A peer that was not met yet.
 
     :param chance: a fresh number in 0 .. 1 at each call, for the jitter.
     """
-    return AcquaintanceMachine(_Core(hands, clock, chance, patience))
+    return PeeringMachine(_Core(hands, clock, chance, patience))
