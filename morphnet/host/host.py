@@ -38,8 +38,6 @@ from morphnet.host.outside import Network, outside
 from morphnet.host.routes import (
     Address,
     LinkUp,
-    Route,
-    Rule,
     Slots,
     around_tunnel,
     has_ipv6,
@@ -49,6 +47,7 @@ from morphnet.host.routes import (
     routed,
     tun_changes,
 )
+from morphnet.host.routing import Route, Rule
 from morphnet.host.sysctl import Sysctl
 from morphnet.host.uplinks import Uplink, providers_of
 

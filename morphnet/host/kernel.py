@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from morphnet.errors import HostError
-
-if TYPE_CHECKING:
-    from morphnet.host.facts import Facts
-    from morphnet.host.nft import Part
-    from morphnet.host.routes import Route, Rule
+from morphnet.host.facts import Facts
+from morphnet.host.nft import Part
+from morphnet.host.routing import Route, Rule
 
 
 class Missing(HostError):

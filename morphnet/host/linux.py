@@ -30,7 +30,7 @@ from ipaddress import ip_interface
 from pathlib import Path
 from socket import AF_INET, AF_INET6, if_indextoname, if_nametoindex
 from sys import byteorder
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -41,9 +41,7 @@ from morphnet.host.facts import ADDRESS, BY_ADVERTISEMENT, IFF_UP, PROTOCOL, ROU
 from morphnet.host.kernel import FileState, LinkState, Missing, Present
 from morphnet.host.netlink import NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket, attribute
 from morphnet.host.nft import Part, outline, read_table
-
-if TYPE_CHECKING:
-    from morphnet.host.routes import Route, Rule
+from morphnet.host.routing import Route, Rule
 
 TOOL_PATIENCE = 2.0  # seconds that resolvectl or resolvconf may take; everything stands still meanwhile
 _MAIN, _ONLINK, _NO_DAD = 254, 4, 0x02

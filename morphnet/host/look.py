@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from morphnet.host.kernel import FileState, Kernel, LinkState, Missing
-
-if TYPE_CHECKING:
-    from morphnet.host.nft import Part
-    from morphnet.host.routes import Route, Rule
+from morphnet.host.nft import Part
+from morphnet.host.routing import Route, Rule
 
 
 class Look:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from morphnet.host.facts import ADDRESS, PROTOCOL, ROUTE, THROW, UNICAST, UNREACHABLE
 from morphnet.host.netlink import attributes
-from morphnet.host.routes import Route, Rule
+from morphnet.host.routing import Route, Rule
 
 GETADDR, GETROUTE, GETRULE = 22, 26, 34  # message types
 _U32 = struct.Struct("=I")

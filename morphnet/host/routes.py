@@ -41,6 +41,7 @@ from morphnet.host.journal import Change
 from morphnet.host.kernel import Kernel, LinkState, Missing
 from morphnet.host.look import Look
 from morphnet.host.outside import Network, within
+from morphnet.host.routing import Route, Rule
 from morphnet.host.sysctl import Sysctl
 from morphnet.host.uplinks import Uplink
 
@@ -120,77 +121,6 @@ class LinkUp:
     @property
     def label(self) -> str:
         return f"the settings of {self.device}"
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One route, marked as ours by its protocol number."""
-
-    kind: ClassVar[str] = "route"
-    lasting: ClassVar[bool] = False
-    prefix: str  # "0.0.0.0/0"
-    table: int
-    device: str = ""  # "" for an unreachable route
-    gateway: str = ""  # "" for on-link; may be IPv6 for an IPv4 prefix
-    source: str = ""  # the address to send from, "" for the kernel's choice
-    throw: bool = False  # this table has nothing to say about it
-
-    @property
-    def place(self) -> Hashable:
-        return self
-
-    def prepared(self, kernel: Kernel) -> Self:
-        return self
-
-    def apply(self, kernel: Kernel) -> None:
-        kernel.add_route(self)
-
-    def undo(self, kernel: Kernel) -> None:
-        kernel.remove_route(self)
-
-    def stands(self, look: Look) -> bool:
-        return look.has_route(self)
-
-    @property
-    def label(self) -> str:
-        return "routes"
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One policy rule, marked as ours by its protocol number."""
-
-    kind: ClassVar[str] = "rule"
-    lasting: ClassVar[bool] = False
-    family: int  # 4 or 6
-    preference: int
-    table: int
-    device: str = ""  # of sockets bound to it; "" for any
-    source: str = ""  # an address; "" for any
-    destination: str = ""  # an address; "" for any
-    specific: bool = False  # pass over default routes
-    avoid: int = 0  # pass over routes by devices of this group; 0 for none
-    mark: int = 0  # of packets that carry it; 0 for any
-
-    @property
-    def place(self) -> Hashable:
-        return self
-
-    def prepared(self, kernel: Kernel) -> Self:
-        return self
-
-    def apply(self, kernel: Kernel) -> None:
-        kernel.add_rule(self)
-
-    def undo(self, kernel: Kernel) -> None:
-        kernel.remove_rule(self)
-
-    def stands(self, look: Look) -> bool:
-        return look.has_rule(self)
-
-    @property
-    def label(self) -> str:
-        return "policy rules"
 
 
 def with_length(address: str) -> str:

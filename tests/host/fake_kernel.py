@@ -10,7 +10,7 @@ from morphnet.host import netlink
 from morphnet.host.facts import Facts
 from morphnet.host.kernel import FileState, LinkState, Missing, Present
 from morphnet.host.nft import Part, outline
-from morphnet.host.routes import Route, Rule
+from morphnet.host.routing import Route, Rule
 
 
 class FakeKernel:

@@ -15,7 +15,8 @@ from morphnet.host.hosts import HostsBlock
 from morphnet.host.journal import COMPACT_AT, Change, Journal, Mended, decode_journal, encode_change
 from morphnet.host.kernel import FileState
 from morphnet.host.nat import Forwarding, NftTable
-from morphnet.host.routes import Address, LinkUp, Route, Rule
+from morphnet.host.routes import Address, LinkUp
+from morphnet.host.routing import Route, Rule
 from morphnet.host.sysctl import Sysctl
 from tests.host.fake_kernel import FakeFile, FakeKernel
 

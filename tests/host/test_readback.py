@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.host.facts import ADDRESS, ROUTE
 from morphnet.host.netlink import attribute
 from morphnet.host.readback import address_of, route_of, rule_of
-from morphnet.host.routes import Route, Rule
+from morphnet.host.routing import Route, Rule
 
 
 def number(kind: int, value: int) -> bytes:

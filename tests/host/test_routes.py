@@ -16,8 +16,6 @@ from morphnet.host.routes import (
     Address,
     LinkUp,
     Provider,
-    Route,
-    Rule,
     Slots,
     around_tunnel,
     has_ipv6,
@@ -28,6 +26,7 @@ from morphnet.host.routes import (
     tun_changes,
     with_length,
 )
+from morphnet.host.routing import Route, Rule
 from morphnet.host.sysctl import Sysctl
 from morphnet.host.uplinks import Uplink
 from tests.host.fake_kernel import FakeKernel

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.host.journal import Change, Mended
 from morphnet.host.rivals import BURST, LONGEST_REST
-from morphnet.host.routes import Route, Rule
+from morphnet.host.routing import Route, Rule
 from morphnet.host.uplinks import WatchReactor
 from morphnet.host.watch import EVERY, LONGEST_WAIT, QUIET, SAY_EVERY, HostWatch
 
