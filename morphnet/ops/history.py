@@ -13,7 +13,7 @@ REMEMBERED = 1000  # happenings; the oldest make room
 
 class History:
     """
-    Numbers what happens, remembers the last REMEMBERED of it, and tells whoever listens.
+    Numbers what happens, and remembers the last REMEMBERED of it.
 
     :param wall: Unix seconds, now.
     """
@@ -21,7 +21,6 @@ class History:
     def __init__(self, wall: Callable[[], float], remembered: int = REMEMBERED) -> None:
         self._wall = wall
         self._recent: deque[Happening] = deque(maxlen=remembered)
-        self._listeners: list[Callable[[Happening], None]] = []
         self._last = 0
 
     def add(self, kind: str, session: str, text: str) -> Happening:
@@ -35,21 +34,9 @@ class History:
         told = printable(text)  # reasons come from peers, and go to terminals and logs
         happening = Happening(number=self._last, at=self._wall(), kind=kind, session=session, text=told)
         self._recent.append(happening)
-        for listener in tuple(self._listeners):
-            listener(happening)
         return happening
 
     def after(self, number: int) -> list[Happening]:
         """What is remembered of the happenings after `number`, oldest first."""
         wanted = min(self._last - number, len(self._recent))
         return list(self._recent)[len(self._recent) - wanted :] if wanted > 0 else []
-
-    def listen(self, listener: Callable[[Happening], None]) -> Callable[[], None]:
-        """Tell `listener` of everything from now on, until what is returned is called."""
-        self._listeners.append(listener)
-
-        def stop() -> None:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
-
-        return stop

@@ -107,11 +107,6 @@ class Checker:
     def _has(self, door: int) -> bool:
         return door in self._doors or door in self._extras
 
-    @property
-    def exhausted(self) -> bool:
-        """Whether every way was asked as often as it will be."""
-        return self.due_at() == float("inf")
-
     def _line_up(self, now: float) -> None:
         """Local addresses first, then IPv6, then the rest; one after the other, so that no burst is lost at a NAT."""
         fresh = [

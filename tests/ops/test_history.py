@@ -20,20 +20,8 @@ class HistoryTests(SynchronousTestCase):
         kept = range(max(1, added - remembered + 1), added + 1)
         self.assertEqual([each.number for each in history.after(after)], [n for n in kept if n > after])
 
-    def test_listen(self) -> None:
-        """A listener hears of everything until it stops, also when it stops while it hears."""
+    def test_printable(self) -> None:
+        """What it gives back is what was added, as text that steers no terminal."""
         history = History(lambda: 7.0)
-        heard: list[Happening] = []
-
-        def once(happening: Happening) -> None:
-            heard.append(happening)
-            stop()
-
-        stop = history.listen(once)
-        also: list[Happening] = []
-        history.listen(also.append)
-        history.add("path-up", "laptop", "path 0 is active")
-        history.add("path-gone", "laptop", "path 0 is gone")
-        stop()
-        self.assertEqual((len(heard), len(also)), (1, 2))
-        self.assertEqual(heard[0], Happening(1, 7.0, "path-up", "laptop", "path 0 is active"))
+        history.add("path-up", "laptop", "path \x1b[2J0")
+        self.assertEqual(history.after(0), [Happening(1, 7.0, "path-up", "laptop", "path ?[2J0")])
