@@ -114,6 +114,8 @@ IMPURE_METHODS = frozenset({"now", "utcnow", "today", "generate", "generate_key"
 ASYNCIO_DOORS = frozenset({"net.rtc"})
 
 FILE_LINES = 400
+CLASS_LINES = 300
+ATTRIBUTES = 25
 FUNCTION_LINES = 40
 ARGUMENTS = 6
 VAGUE = ("manager", "handler", "engine", "helper", "utils")
@@ -246,6 +248,70 @@ def check_reactor(modules: dict[str, Module]) -> Iterator[str]:
                 yield f"{module.name}:{line}: only tap imports the reactor"
             if name.partition(".")[0] == "asyncio" and module.name not in ASYNCIO_DOORS:
                 yield f"{module.name}:{line}: only the WebRTC door imports asyncio"
+
+
+def read_c_files() -> dict[str, Module]:
+    """What is written in C; of these only the size is looked at."""
+    files = sorted((ROOT / "morphnet").rglob("*.c"))
+    names = [".".join(file.relative_to(ROOT / "morphnet").with_suffix("").parts) for file in files]
+    return {name: Module(name, file.read_text()) for name, file in zip(names, files, strict=True)}
+
+
+def check_length(modules: dict[str, Module]) -> Iterator[str]:
+    """A file past this is two ideas, in whatever language."""
+    for module in modules.values():
+        if module.source.count("\n") > FILE_LINES:
+            yield f"{module.name}: more than {FILE_LINES} lines"
+
+
+def check_circles(modules: dict[str, Module]) -> Iterator[str]:
+    """No module needs itself, over others: not in functions, nor under TYPE_CHECKING."""
+    ours = frozenset(modules)
+    uses = {
+        module.name: {name.removeprefix("morphnet.") for _, name in imports(module, ours)} & ours - {module.name, ""}
+        for module in modules.values()
+    }
+    while ends := [name for name, used in uses.items() if not used & uses.keys()]:
+        for name in ends:  # what needs nothing that is left is in no circle
+            del uses[name]
+    while starts := [name for name in uses if not any(name in used for used in uses.values())]:
+        for name in starts:  # nor is what nobody needs
+            del uses[name]
+    if uses:
+        yield f"in a circle, or between two: {', '.join(sorted(uses))}"
+
+
+def check_classes(modules: dict[str, Module]) -> Iterator[str]:
+    """A class past these sizes is several objects. How far past is not said, or an exception would not last a day."""
+    for module in modules.values():
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.ClassDef):
+                assert node.end_lineno is not None  # ast.parse sets it
+                if node.end_lineno - node.lineno + 1 > CLASS_LINES:
+                    yield f"{module.name}: {node.name} has more than {CLASS_LINES} lines"
+                if len(_attributes(node)) > ATTRIBUTES:
+                    yield f"{module.name}: {node.name} has more than {ATTRIBUTES} attributes"
+
+
+def _attributes(node: ast.ClassDef) -> set[str]:
+    """Names that its methods assign to `self`."""
+    return {
+        each.attr
+        for each in ast.walk(node)
+        if isinstance(each, ast.Attribute)
+        and isinstance(each.ctx, ast.Store)
+        and isinstance(each.value, ast.Name)
+        and each.value.id == "self"
+    }
+
+
+def check_tested(modules: dict[str, Module], tests: dict[str, Module]) -> Iterator[str]:
+    """morphnet/a/b.py has tests/a/test_b.py; what is for tests has none, and a package's face says what it is."""
+    for module in modules.values():
+        package, _, name = module.name.rpartition(".")
+        test = f"tests.{package}.test_{name}" if package else f"tests.test_{name}"
+        if not module.package and not module.within("lab") and test not in tests:
+            yield f"{module.name}: no {test}"
 
 
 def check_sizes(modules: dict[str, Module]) -> Iterator[str]:

@@ -12,8 +12,33 @@ from tests.house import Module
 
 Rule = Callable[[dict[str, Module]], Iterator[str]]
 
-# Complaints that stand, each with its reason. Keep it empty.
-EXCEPTIONS: dict[str, str] = {}
+# Complaints that stand, each with its reason. Keep it short.
+EXCEPTIONS: dict[str, str] = {
+    "wire._core: more than 400 lines": "to be cut by subject: cipher, packet",
+    "net.udp: UdpDoor has more than 300 lines": "sending and receiving are two ideas",
+    "net.udp: UdpDoor has more than 25 attributes": "likewise",
+    "rendezvous.neighbourhood: Neighbourhood has more than 300 lines": "becomes rendezvous/relay",
+    "rendezvous.registry: Registry has more than 300 lines": "likewise",
+    "roles.client.node: ClientNode has more than 300 lines": "the control link is an object of its own",
+    "roles.server.node: ServerNode has more than 300 lines": "likewise",
+    "tunnel.path: Path has more than 300 lines": "becomes liveness, delivery and validation",
+    "tunnel.path: Path has more than 25 attributes": "likewise",
+    "tunnel.session: Session has more than 300 lines": "its identity and its paths are two ideas",
+}
+# Modules without a test of their name: what tries them is elsewhere, mostly in the lab. No new one comes here.
+# fmt: off
+UNTESTED = frozenset((
+    "cli.console", "cli.layout", "cli.relays", "config.checks", "errors", "host.kernel", "host.look",
+    "host.netlink", "host.nft", "host.nftrules", "host.routing", "host.sysctl", "net.meet_tcp", "net.ondevice",
+    "net.ring", "net.sockaddr", "net.tapdevice", "net.udpsocket", "net.websocket", "ops.node", "ops.pipe",
+    "ops.rundir", "ops.sockets", "pki.asking", "pki.unreadable", "rendezvous.members", "rendezvous.neighbourhood",
+    "rights", "roles.certificates.signing", "roles.client.certified_node", "roles.client.process",
+    "roles.peers.ethernet", "roles.process.process", "roles.process.resources", "roles.relay.node",
+    "roles.relay.process", "roles.server.process", "store.base", "tap.client", "tap.relay", "tap.server",
+    "tunnel.candidate", "tunnel.carrier", "tunnel.events", "tunnel.flight", "tunnel.inbound", "tunnel.patience",
+    "tunnel.trace", "tunnel.window", "wire.batch", "wire.pure", "wire.revoking",
+))
+# fmt: on
 
 
 def _modules(*modules: Module) -> dict[str, Module]:
@@ -68,6 +93,24 @@ class HouseTests(SynchronousTestCase):
         """Files, functions and signatures stay short, in tests too."""
         self._holds(house.check_sizes, "morphnet", "tests", "twisted")
 
+    def test_length(self) -> None:
+        """What is written in C stays short too."""
+        complaints = set(house.check_length(house.read_c_files()))
+        self.assertEqual(complaints - EXCEPTIONS.keys(), set())
+
+    def test_circles(self) -> None:
+        """No two modules need each other, over however many others."""
+        self._holds(house.check_circles, "morphnet")
+
+    def test_classes(self) -> None:
+        """A class is one idea."""
+        self._holds(house.check_classes, "morphnet")
+
+    def test_tested(self) -> None:
+        """Every module has a test of its name; those that have none are listed, and the list holds no other."""
+        complaints = house.check_tested(house.read_modules("morphnet"), house.read_modules("tests"))
+        self.assertEqual({text.partition(":")[0] for text in complaints}, UNTESTED)
+
     def test_names(self) -> None:
         """No module and no class has a name that says nothing."""
         self._holds(house.check_names, "morphnet", "tests")
@@ -79,8 +122,14 @@ class HouseTests(SynchronousTestCase):
     def test_exceptions_still_needed(self) -> None:
         """An exception that nothing needs any more is removed."""
         modules = house.read_modules("morphnet") | house.read_modules("tests")
-        rules = (house.check_directions, house.check_colours, house.check_reactor, house.check_sizes)
-        standing = {text for rule in rules for text in rule(modules)}
+        rules = (
+            house.check_directions,
+            house.check_colours,
+            house.check_reactor,
+            house.check_sizes,
+            house.check_classes,
+        )
+        standing = {text for rule in rules for text in rule(modules)} | set(house.check_length(house.read_c_files()))
         self.assertEqual([text for text in EXCEPTIONS if text not in standing], [])
 
 
@@ -191,6 +240,37 @@ class RuleTests(SynchronousTestCase):
             [long, "pass\n" * (house.FILE_LINES + 1), "def f(a, b, c, d, /, e, *, f, g): ..."],
         )
         self._content(house.check_sizes, "net.good", "class A:\n    def f(self, a, b, c, d, e, f): ...\n")
+
+    def test_wrong_length(self) -> None:
+        """One line too much is too much, in C too."""
+        for lines, found in ((house.FILE_LINES, 0), (house.FILE_LINES + 1, 1)):
+            self.assertEqual(len(list(house.check_length({"wire._c": Module("wire._c", "int x;\n" * lines)}))), found)
+
+    def test_wrong_circle(self) -> None:
+        """A circle is seen over several modules, in functions and under TYPE_CHECKING; what only leads to it is not."""
+        late = "def f():\n    from morphnet.net import c\n"
+        hidden = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from morphnet.net import a\n"
+        circle = (Module("net.a", "from morphnet.net import b"), Module("net.b", late), Module("net.c", hidden))
+        ends = Module("net.start", "from morphnet.net import a"), Module("net.end", "")
+        (complaint,) = house.check_circles(_modules(*circle, *ends))
+        self.assertEqual(complaint, "in a circle, or between two: net.a, net.b, net.c")
+        straight = Module("net.b", "from morphnet.net import end")
+        self.assertEqual(list(house.check_circles(_modules(circle[0], straight, circle[2], *ends))), [])
+
+    def test_wrong_class(self) -> None:
+        """One line or one attribute too much is too much; what is only read, or another's, does not count."""
+        long = "class A:\n" + "    x = 1\n" * house.CLASS_LINES
+        wide = "class A:\n    def f(self):\n" + "".join(f"        self.a{n} = 1\n" for n in range(house.ATTRIBUTES + 1))
+        self._complains(house.check_classes, "net.bad", [long, wide])
+        other = "class A:\n    def f(self, b):\n" + "".join(f"        b.a{n} = self.b{n}\n" for n in range(30))
+        self._content(house.check_classes, "net.good", other)
+
+    def test_untested(self) -> None:
+        """A module without a test of its name is seen; packages and the lab need none."""
+        modules = {name: Module(name, "") for name in ("errors", "net.a", "net.b", "lab.box")}
+        modules["net"] = Module("net", "", package=True)
+        tests = {name: Module(name, "") for name in ("tests.test_errors", "tests.net.test_a")}
+        self.assertEqual(list(house.check_tested(modules, tests)), ["net.b: no tests.net.test_b"])
 
     def test_wrong_names(self) -> None:
         """Vague classes and modules are seen."""
