@@ -59,7 +59,19 @@ MAY_IMPORT: dict[str, frozenset[str] | None] = {
     "tap": EVERYTHING,
     "cli": EVERYTHING,
 }
-WHITE = ("wire", "tunnel", "traversal", "errors", "config.roles", "config.checks", "config.lines", "status", "text")
+WHITE = (
+    "wire",
+    "tunnel",
+    "traversal",
+    "errors",
+    "config.roles",
+    "config.checks",
+    "config.redis_url",
+    "config.whole",
+    "config.lines",
+    "status",
+    "text",
+)
 GREY = ("rendezvous", "store.base")
 WHITE_THIRD_PARTY = frozenset({"cryptography", "zstandard"})
 GREY_THIRD_PARTY = frozenset(

@@ -12,8 +12,9 @@ from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 
-from morphnet.config.checks import CHECKS, check_whole
+from morphnet.config.checks import Check
 from morphnet.config.lines import KeyPath, key_lines
+from morphnet.config.whole import check_whole
 from morphnet.errors import ConfigError
 
 LONGEST = 1 << 20  # bytes of a configuration file
@@ -41,7 +42,8 @@ class Setting:
     default: Any
     help: str
     choices: tuple[str, ...]
-    check: str  # "Tuning.mtu", a key of CHECKS
+    check: Check | None
+    may_be_zero: bool  # a number; all others are greater
 
     @property
     def key(self) -> str:
@@ -59,7 +61,8 @@ def settings(cls: type[Any], table: KeyPath = ()) -> Iterator[Setting]:
         else:
             choices = tuple(each.metadata.get("choices", ()))
             shown = each.metadata.get("help", "")
-            yield Setting((*table, each.name), kind, _default(each), shown, choices, f"{cls.__name__}.{each.name}")
+            check, zero = each.metadata.get("check"), each.metadata.get("least") == 0
+            yield Setting((*table, each.name), kind, _default(each), shown, choices, check, zero)
 
 
 def _default(each: Field[Any]) -> Any:
@@ -217,9 +220,9 @@ def _checked(setting: Setting, value: Any, said: str) -> Any:
         raise ConfigError(f"{said} must be one of {', '.join(setting.choices)}{hint}")
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{said} must be a finite number")
-    if setting.kind in (int, float) and value <= 0:
-        raise ConfigError(f"{said} must be greater than 0")
-    wrong = CHECKS[setting.check](value) if setting.check in CHECKS else None
+    if setting.kind in (int, float) and (value < 0 or (value == 0 and not setting.may_be_zero)):
+        raise ConfigError(f"{said} must be {'0 or more' if setting.may_be_zero else 'greater than 0'}")
+    wrong = setting.check(value) if setting.check is not None else None
     if wrong is None and setting.kind is Path and "\0" in os.fspath(value):
         wrong = "contains a NUL"
     if wrong is not None:

@@ -1,13 +1,16 @@
-"""One frozen dataclass per role; its defaults are the product's defaults. See `morphnet.config.file` for TOML."""
+"""
+One frozen dataclass per role; its defaults are the product's defaults. See `morphnet.config.file` for TOML.
+
+Beside each field stands what it means, and what makes a value wrong beyond its type: `choices`, `check`, and `least`
+for a number that may be 0; all others are greater.
+"""
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from morphnet.errors import ConfigError
+from morphnet.config import checks
 
 SCHEDULERS = ("bond", "flow", "redundant", "best")
 FRAMINGS = ("compact", "seed")
@@ -15,7 +18,6 @@ CONTROL_PORT = 8443  # TCP, TLS 1.3
 DATA_PORT = 8000  # UDP
 RELAY_PORT = 443  # TCP, WebSocket in TLS 1.3: what gets out where nothing else does
 ECHO_PORT = 3478  # UDP
-REDIS_PORT = 6379  # TCP
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,10 @@ class Tuning:
     reorder_ms: float = field(default=50.0, metadata={"help": "longest wait for a missing packet, milliseconds"})
     reorder_tcp_ms: float = field(
         default=250.0,
-        metadata={"help": "the same for TCP's data, while what was lost is sent again (0: it is not), milliseconds"},
+        metadata={
+            "least": 0,
+            "help": "the same for TCP's data, while what was lost is sent again (0: it is not), milliseconds",
+        },
     )
     reorder_packets: int = field(default=4096, metadata={"help": "most packets held back per session"})
     reorder_bytes: int = field(default=8 << 20, metadata={"help": "most bytes held back per session"})
@@ -45,13 +50,19 @@ class Tuning:
         },
     )
     rekey_seconds: float = field(default=120.0, metadata={"help": "a new key at least this often, seconds"})
-    rekey_packets: int = field(default=1 << 22, metadata={"help": "a new key after this many packets (at most 2^23)"})
+    rekey_packets: int = field(
+        default=1 << 22,
+        metadata={"check": checks.rekey_packets, "help": "a new key after this many packets (at most 2^23)"},
+    )
     forgery_limit: int = field(
         default=1 << 52,
         metadata={"help": "close a session after this many forged packets (2^52: the AES-GCM bound of RFC 9001)"},
     )
     heartbeat_s: float = field(default=5.0, metadata={"help": "seconds between heartbeats on an idle path"})
-    mtu: int = field(default=1400, metadata={"help": "inner MTU, bytes (lowered by itself where a path needs it)"})
+    mtu: int = field(
+        default=1400,
+        metadata={"check": checks.mtu, "help": "inner MTU, bytes (lowered by itself where a path needs it)"},
+    )
 
     @property
     def repair_ms(self) -> float:
@@ -65,7 +76,11 @@ class ManholeConfig:
 
     enabled: bool = field(default=True, metadata={"help": "open the manhole"})
     listen: str = field(
-        default="", metadata={"help": "'' for a unix socket in run_dir alone, or 127.0.0.1:PORT for TCP besides"}
+        default="",
+        metadata={
+            "check": checks.listen,
+            "help": "'' for a unix socket in run_dir alone, or 127.0.0.1:PORT for TCP besides",
+        },
     )
     authorized_keys: Path = field(
         default=Path("/etc/morphnet/authorized_keys"), metadata={"help": "OpenSSH public keys that may enter"}
@@ -77,18 +92,7 @@ class ManholeConfig:
 
         :raises ConfigError: it is not ADDRESS:PORT, or it names every network at once.
         """
-        if not self.listen:
-            return None
-        host, _, port = self.listen.rpartition(":")
-        if not (host and port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535):
-            raise ConfigError("must be ADDRESS:PORT like 127.0.0.1:2222, or '' for a unix socket")
-        try:
-            address = ipaddress.ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
-        except ValueError:
-            raise ConfigError(f"must begin with an IP address: write 127.0.0.1:{port}") from None
-        if address.is_unspecified:
-            raise ConfigError(f"would open the manhole to every network: write 127.0.0.1:{port}, or one address")
-        return str(address), int(port)
+        return checks.read_address(self.listen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,8 @@ class MeshConfig:
     """The other machines of the network, met through relays and then reached directly."""
 
     relays: tuple[str, ...] = field(
-        default=(), metadata={"help": "HOST or HOST:PORT of each relay; none: no peers, only the server"}
+        default=(),
+        metadata={"check": checks.servers, "help": "HOST or HOST:PORT of each relay; none: no peers, only the server"},
     )
     relay_pq: str = field(
         default="require",
@@ -105,83 +110,76 @@ class MeshConfig:
             "choices": ("require", "allow"),
         },
     )
-    peers: tuple[str, ...] = field(default=("*",), metadata={"help": "names of the machines to meet; '*' for all"})
-    networks: tuple[str, ...] = field(
-        default=("10.73.0.0/24", "fd73::/64"), metadata={"help": "the inner networks that peers are in"}
+    peers: tuple[str, ...] = field(
+        default=("*",), metadata={"check": checks.names, "help": "names of the machines to meet; '*' for all"}
     )
-    port: int = field(default=0, metadata={"help": "UDP port for direct ways; 0: any, another one on each uplink"})
+    networks: tuple[str, ...] = field(
+        default=("10.73.0.0/24", "fd73::/64"),
+        metadata={"check": checks.prefixes, "help": "the inner networks that peers are in"},
+    )
+    port: int = field(
+        default=0,
+        metadata={
+            "least": 0,
+            "check": checks.port_or_any,
+            "help": "UDP port for direct ways; 0: any, another one on each uplink",
+        },
+    )
     streams: bool = field(default=True, metadata={"help": "reach peers by TCP where UDP does not pass"})
-    stream_port: int = field(default=0, metadata={"help": "TCP port for that; 0: any, another one on each uplink"})
+    stream_port: int = field(
+        default=0,
+        metadata={
+            "least": 0,
+            "check": checks.port_or_any,
+            "help": "TCP port for that; 0: any, another one on each uplink",
+        },
+    )
     hosts: bool = field(default=True, metadata={"help": "let this machine know its peers by name (/etc/hosts)"})
     port_mapping: bool = field(
         default=True, metadata={"help": "ask the router at home to let peers in (PCP, NAT-PMP); it is not insisted on"}
     )
     ethernet: str = field(
-        default="", metadata={"help": "name of a TAP device that joins local networks (layer 2); '' for none"}
+        default="",
+        metadata={
+            "check": checks.interface_or_none,
+            "help": "name of a TAP device that joins local networks (layer 2); '' for none",
+        },
     )
-    bridge: str = field(default="", metadata={"help": "bridge to put the TAP device on; '' for none"})
-
-
-_REDIS = re.compile(
-    r"(?:(?P<scheme>rediss?)|unix)://(?:(?P<user>[^:@/]*):(?P<password>[^@/]*)@)?"
-    r"(?(scheme)(?P<host>[^\s:/@\[\]]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>[0-9]{1,5}))?/?|(?P<path>/[^?#]+))"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class RedisUrl:
-    """Where Redis is, and as whom to come."""
-
-    host: str = ""
-    port: int = REDIS_PORT
-    path: str = ""  # of a unix socket, instead
-    tls: bool = False
-    user: str = ""
-    password: str = field(default="", repr=False)
-
-    def __str__(self) -> str:
-        return self.path or f"{self.host}:{self.port}"
-
-
-def redis_url_of(url: str) -> RedisUrl:
-    """
-    What a URL says; the reason for which it is none never repeats it, since there may be a password in it.
-
-    :raises ConfigError: it is no such URL.
-    """
-    found = _REDIS.fullmatch(url) if url.isprintable() else None
-    port = int((found and found["port"]) or REDIS_PORT)
-    if found is None or not 1 <= port <= 65535:
-        raise ConfigError("must be redis://[[USER]:PASSWORD@]HOST[:PORT], rediss://... with TLS, or unix:///PATH")
-    user, password = _spelled(found["user"]), _spelled(found["password"])
-    if found["path"]:
-        return RedisUrl(path=found["path"], user=user, password=password)
-    return RedisUrl(found["host"].strip("[]"), port, "", found["scheme"] == "rediss", user, password)
-
-
-def _spelled(text: str | None) -> str:
-    """What a part of a URL stands for: %40 is @."""
-    return re.sub("%([0-9a-fA-F]{2})", lambda found: chr(int(found[1], 16)), text or "")
+    bridge: str = field(
+        default="", metadata={"check": checks.interface_or_none, "help": "bridge to put the TAP device on; '' for none"}
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class RelayConfig:
     """`twistd morph-relay`."""
 
-    name: str = field(default="", metadata={"help": "this relay's name, as in its certificate"})
-    listen: tuple[str, ...] = field(default=("0.0.0.0", "::"), metadata={"help": "addresses to serve on"})
-    relay_port: int = field(default=RELAY_PORT, metadata={"help": "TCP port of the WebSocket"})
+    name: str = field(default="", metadata={"check": checks.name, "help": "this relay's name, as in its certificate"})
+    listen: tuple[str, ...] = field(
+        default=("0.0.0.0", "::"), metadata={"check": checks.some_addresses, "help": "addresses to serve on"}
+    )
+    relay_port: int = field(default=RELAY_PORT, metadata={"check": checks.port, "help": "TCP port of the WebSocket"})
     proxy: bool = field(
         default=False,
         metadata={"help": "a proxy here speaks TLS on relay_port: serve it on loopback, see docs/peers.md"},
     )
-    proxy_port: int = field(default=8080, metadata={"help": "TCP port on loopback for that proxy"})
-    echo_port: int = field(default=ECHO_PORT, metadata={"help": "UDP port of the echo; the next one is taken as well"})
+    proxy_port: int = field(
+        default=8080, metadata={"check": checks.port, "help": "TCP port on loopback for that proxy"}
+    )
+    echo_port: int = field(
+        default=ECHO_PORT,
+        metadata={"check": checks.port, "help": "UDP port of the echo; the next one is taken as well"},
+    )
     control_port: int = field(
-        default=CONTROL_PORT, metadata={"help": "TCP port for `morphnet join`, where the CA's key is"}
+        default=CONTROL_PORT,
+        metadata={"check": checks.port, "help": "TCP port for `morphnet join`, where the CA's key is"},
     )
     announce: tuple[str, ...] = field(
-        default=(), metadata={"help": "relays that those who join here shall use; none: this one, by its name"}
+        default=(),
+        metadata={
+            "check": checks.servers,
+            "help": "relays that those who join here shall use; none: this one, by its name",
+        },
     )
     enrol: bool = field(default=True, metadata={"help": "take in invitations, if the CA's key is here"})
     renew_at: str = field(
@@ -205,8 +203,14 @@ class RelayConfig:
     state_dir: Path = field(default=Path("/var/lib/morphnet"), metadata={"help": "database of those who joined here"})
     run_dir: Path = field(default=Path("/run/morphnet-relay"), metadata={"help": "sockets of the running process"})
     pki_dir: Path = field(default=Path("/etc/morphnet/pki"), metadata={"help": "CA and certificates"})
-    pool4: str = field(default="10.73.0.0/24", metadata={"help": "inner IPv4 addresses of those who join here"})
-    pool6: str = field(default="fd73::/64", metadata={"help": "inner IPv6 addresses of those who join here"})
+    pool4: str = field(
+        default="10.73.0.0/24",
+        metadata={"check": checks.pool(4, 30), "help": "inner IPv4 addresses of those who join here"},
+    )
+    pool6: str = field(
+        default="fd73::/64",
+        metadata={"check": checks.pool(6, 126), "help": "inner IPv6 addresses of those who join here"},
+    )
     max_nodes: int = field(default=20000, metadata={"help": "more nodes than this are turned away"})
     node_rate: float = field(
         default=12.5e6, metadata={"help": "bytes a second that one node may have forwarded; more is dropped"}
@@ -214,7 +218,10 @@ class RelayConfig:
     redis_url: str = field(
         default="",
         repr=False,  # there may be a password in it
-        metadata={"help": "Redis through which several relays share their guests, like redis://HOST; '' for one alone"},
+        metadata={
+            "check": checks.redis,
+            "help": "Redis through which several relays share their guests, like redis://HOST; '' for one alone",
+        },
     )
     manhole: ManholeConfig = field(default_factory=ManholeConfig)
 
@@ -224,11 +231,16 @@ class ServerConfig:
     """`twistd morph-server`."""
 
     name: str = field(
-        default="", metadata={"help": "this server's name, as in its certificate and as clients ask for it"}
+        default="",
+        metadata={"check": checks.name, "help": "this server's name, as in its certificate and as clients ask for it"},
     )
-    listen: tuple[str, ...] = field(default=("0.0.0.0", "::"), metadata={"help": "addresses to serve on"})
-    control_port: int = field(default=CONTROL_PORT, metadata={"help": "TCP port of the control link"})
-    data_port: int = field(default=DATA_PORT, metadata={"help": "UDP port of the data plane"})
+    listen: tuple[str, ...] = field(
+        default=("0.0.0.0", "::"), metadata={"check": checks.some_addresses, "help": "addresses to serve on"}
+    )
+    control_port: int = field(
+        default=CONTROL_PORT, metadata={"check": checks.port, "help": "TCP port of the control link"}
+    )
+    data_port: int = field(default=DATA_PORT, metadata={"check": checks.port, "help": "UDP port of the data plane"})
     knock: str = field(
         default="require",
         metadata={
@@ -240,20 +252,29 @@ class ServerConfig:
     state_dir: Path = field(default=Path("/var/lib/morphnet"), metadata={"help": "database and journal"})
     run_dir: Path = field(default=Path("/run/morphnet"), metadata={"help": "sockets of the running process"})
     pki_dir: Path = field(default=Path("/etc/morphnet/pki"), metadata={"help": "CA and certificates"})
-    tun: str = field(default="morph0", metadata={"help": "name of the TUN device"})
+    tun: str = field(default="morph0", metadata={"check": checks.interface, "help": "name of the TUN device"})
     pool4: str = field(
-        default="10.73.0.0/24", metadata={"help": "inner IPv4 addresses; the first is the server's; '' for none"}
+        default="10.73.0.0/24",
+        metadata={"check": checks.pool(4, 30), "help": "inner IPv4 addresses; the first is the server's; '' for none"},
     )
     pool6: str = field(
-        default="fd73::/64", metadata={"help": "inner IPv6 addresses; the first is the server's; '' for none"}
+        default="fd73::/64",
+        metadata={"check": checks.pool(6, 126), "help": "inner IPv6 addresses; the first is the server's; '' for none"},
     )
     nat: bool = field(default=True, metadata={"help": "let clients reach the world through this host"})
     reachable_from: tuple[str, ...] = field(
-        default=(), metadata={"help": "networks outside whose machines may open connections to clients; none: nobody"}
+        default=(),
+        metadata={
+            "check": checks.networks,
+            "help": "networks outside whose machines may open connections to clients; none: nobody",
+        },
     )
-    dns: tuple[str, ...] = field(default=(), metadata={"help": "DNS servers that clients shall use"})
+    dns: tuple[str, ...] = field(
+        default=(), metadata={"check": checks.addresses, "help": "DNS servers that clients shall use"}
+    )
     relays: tuple[str, ...] = field(
-        default=(), metadata={"help": "HOST or HOST:PORT of relays where those who join here shall meet"}
+        default=(),
+        metadata={"check": checks.servers, "help": "HOST or HOST:PORT of relays where those who join here shall meet"},
     )
     max_sessions: int = field(default=1000, metadata={"help": "more clients than this are refused"})
     session_timeout_s: float = field(
@@ -267,21 +288,29 @@ class ServerConfig:
 class ClientConfig:
     """`twistd morph-client`."""
 
-    server: str = field(default="", metadata={"help": "HOST or HOST:PORT of the server's control link"})
-    server_name: str = field(default="", metadata={"help": "name that its certificate must carry; '' for HOST"})
-    name: str = field(default="", metadata={"help": "this machine's name, as in its certificate"})
+    server: str = field(
+        default="", metadata={"check": checks.server_or_none, "help": "HOST or HOST:PORT of the server's control link"}
+    )
+    server_name: str = field(
+        default="", metadata={"check": checks.name, "help": "name that its certificate must carry; '' for HOST"}
+    )
+    name: str = field(default="", metadata={"check": checks.name, "help": "this machine's name, as in its certificate"})
     state_dir: Path = field(default=Path("/var/lib/morphnet"), metadata={"help": "database and journal"})
     run_dir: Path = field(default=Path("/run/morphnet"), metadata={"help": "sockets of the running process"})
     pki_dir: Path = field(
         default=Path("/etc/morphnet/pki"), metadata={"help": "CA certificate, own certificate and key"}
     )
-    tun: str = field(default="morph0", metadata={"help": "name of the TUN device"})
+    tun: str = field(default="morph0", metadata={"check": checks.interface, "help": "name of the TUN device"})
     uplinks: tuple[str, ...] = field(
-        default=(), metadata={"help": "interfaces to use; none means every one with a way out"}
+        default=(),
+        metadata={"check": checks.interfaces, "help": "interfaces to use; none means every one with a way out"},
     )
-    exclude: tuple[str, ...] = field(default=(), metadata={"help": "interfaces never to use"})
+    exclude: tuple[str, ...] = field(
+        default=(), metadata={"check": checks.interfaces, "help": "interfaces never to use"}
+    )
     routes: tuple[str, ...] = field(
-        default=("default",), metadata={"help": "'default', or prefixes to send through the tunnel (split tunnel)"}
+        default=("default",),
+        metadata={"check": checks.prefixes, "help": "'default', or prefixes to send through the tunnel (split tunnel)"},
     )
     local: str = field(
         default="allow",

@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from txredisapi import RedisError, RedisProtocol, SubscriberProtocol
 from zope.interface import implementer
 
-from morphnet.config.roles import RedisUrl
+from morphnet.config.redis_url import RedisUrl
 from morphnet.rendezvous.neighbourhood import Neighbourhood
 from morphnet.text import printable
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.file import Setting, load, loads, option_name, render, settings
-from morphnet.config.roles import ClientConfig, ServerConfig
+from morphnet.config.roles import ClientConfig, RelayConfig, ServerConfig
 from morphnet.errors import ConfigError
 
 FILE = Path("/etc/morphnet/x.toml")
@@ -212,6 +213,16 @@ class LoadTests(SynchronousTestCase):
         self.assertEqual((config.tuning.scheduler, config.tuning.reorder_ms, config.tun), ("best", 20.0, "morph0"))
         self.assertFalse(config.dns)
 
+    def test_zero(self) -> None:
+        """0 is taken where its meaning is told, and nowhere else; what is below is taken nowhere."""
+        for key, allowed in (("reorder_tcp_ms", True), ("reorder_ms", False)):
+            for value, good in ((0, allowed), (-1, False)):
+                text = f'server = "h"\n[tuning]\n{key} = {value}\n'
+                if good:
+                    self.assertEqual(getattr(loads(ClientConfig, text, FILE).tuning, key), value)
+                else:
+                    self.assertRaises(ConfigError, loads, ClientConfig, text, FILE)
+
     def test_nothing(self) -> None:
         """Without a file the defaults are those of the dataclass."""
         self.assertEqual(load(ClientConfig, None, {"server": "x"}), ClientConfig(server="x"))
@@ -274,6 +285,24 @@ class RenderTests(SynchronousTestCase):
             for part in setting.path:
                 found = found[part]
             self.assertEqual(found, values.get(setting.key, setting.default), setting.key)
+
+    def test_uncommented(self) -> None:
+        """Every line that stands in the generated file as a comment can be uncommented, and changes nothing."""
+        for cls, values in (
+            (ServerConfig, {"name": "x"}),
+            (ClientConfig, {"server": "h"}),
+            (ClientConfig, {"mesh.relays": ("r",)}),
+            (RelayConfig, {"name": "x"}),
+        ):
+            self._uncomment(cls, render(cls, values).splitlines())
+
+    def _uncomment(self, cls: type[Any], lines: list[str]) -> None:
+        as_it_is: Any = loads(cls, "\n".join(lines), FILE)
+        found = [turn for turn, line in enumerate(lines) if re.match(r"#\w+ = ", line)]
+        self.assertGreater(len(found), 10)
+        for turn in found:
+            text = "\n".join([*lines[:turn], lines[turn][1:], *lines[turn + 1 :]])
+            self.assertEqual(loads(cls, text, FILE), as_it_is, lines[turn])
 
     def test_every_setting_is_explained(self) -> None:
         """The file has every setting with its help, defaults as comments that may be uncommented."""

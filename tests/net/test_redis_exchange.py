@@ -11,7 +11,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransportWithDisc
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.config.roles import redis_url_of
+from morphnet.config.redis_url import redis_url_of
 from morphnet.net.redis_exchange import ANSWER_WITHIN, BACKLOG, MOST_BACKLOG, WAITS, RedisExchange, RedisLink
 from morphnet.rendezvous.neighbourhood import BEAT, LAPSE, Neighbourhood
 from morphnet.rendezvous.registry import Registry, Terms

@@ -15,7 +15,8 @@ from cryptography import x509
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
-from morphnet.config.roles import RELAY_PORT, RelayConfig, redis_url_of
+from morphnet.config.redis_url import redis_url_of
+from morphnet.config.roles import RELAY_PORT, RelayConfig
 from morphnet.errors import ConfigError, HostError
 from morphnet.net.control_server import ControlServer
 from morphnet.net.gate import Gate, OpenGate

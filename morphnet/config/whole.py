@@ -1,0 +1,24 @@
+"""What makes settings wrong together, though each is right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from morphnet.config.checks import LEAST_MTU6
+from morphnet.config.roles import ClientConfig, RelayConfig, ServerConfig
+
+
+def check_whole(config: Any) -> tuple[str, str] | None:
+    """What is wrong between settings: the key to point at, and the sentence."""
+    if isinstance(config, ClientConfig) and not config.server and not config.mesh.relays:
+        return (
+            "server",
+            "'server' is missing (HOST or HOST:PORT of the server's control link);"
+            " write it into the configuration file, or give --server, or [mesh] relays for peers alone",
+        )
+    if isinstance(config, ServerConfig | RelayConfig):
+        if not config.pool4 and not config.pool6:
+            return "pool4", "'pool4' and 'pool6' are both empty: clients need an address of one kind"
+        if isinstance(config, ServerConfig) and config.pool6 and config.tuning.mtu < LEAST_MTU6:
+            return "tuning.mtu", f"'mtu' must be at least {LEAST_MTU6} with IPv6 inside (or set pool6 = '')"
+    return None
