@@ -182,10 +182,11 @@ class CalledTests(DirectTestCase):
         self.assertEqual(self.paths(), {})
 
     def test_moves_what_must(self) -> None:
-        """A path by a socket of its own that will be closed it moves itself."""
+        """A path by a socket of its own that will be closed it moves itself, and opens none by another uplink."""
         path = self.path(self.session, self.wifi, HERE.host)
         self.sockets.leaving = {self.wifi.number}
         self.search.look([THERE])
         self.answered(self.wifi, THERE, 0.5)
+        self.answered(self.lte, THERE, 0.1)
         self.clock.advance(SETTLE)
-        self.assertEqual(path.remote.host, THERE.host)
+        self.assertEqual((path.remote.host, set(self.paths())), (THERE.host, {"wifi"}))
