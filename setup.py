@@ -25,7 +25,9 @@ def extensions() -> list[Extension]:
     """Each of them optional: what cannot be built is left out."""
     if os.environ.get("MORPHNET_BUILD") == "source":
         return []
-    found = [Extension("morphnet.wire._core", ["morphnet/wire/_core.c"], libraries=["dl"])]
+    core = PACKAGE / "wire/c"
+    sources, headers = (sorted(map(str, core.glob(kind))) for kind in ("*.c", "*.h"))
+    found = [Extension("morphnet.wire._core", sources, depends=headers, libraries=["dl"])]
     try:
         from mypyc.build import mypycify
     except ImportError:

@@ -264,8 +264,8 @@ def check_reactor(modules: dict[str, Module]) -> Iterator[str]:
 
 def read_c_files() -> dict[str, Module]:
     """What is written in C; of these only the size is looked at."""
-    files = sorted((ROOT / "morphnet").rglob("*.c"))
-    names = [".".join(file.relative_to(ROOT / "morphnet").with_suffix("").parts) for file in files]
+    files = sorted((ROOT / "morphnet").rglob("*.[ch]"))
+    names = [str(file.relative_to(ROOT / "morphnet")) for file in files]
     return {name: Module(name, file.read_text()) for name, file in zip(names, files, strict=True)}
 
 

@@ -1,7 +1,7 @@
 """
 What a kernel with offloads leaves to whoever reads and writes its TUN: runs out of packets, packets out of runs.
 
-The work that `_core.c` does where it could be built; both give the same for the same arguments.
+The work that `wire/c` does where it could be built; both give the same for the same arguments.
 
 A super packet is one IP packet of up to 64 KB that the kernel would cut itself (TSO, USO). It travels as slices: each
 is the unchanged headers of the super packet and its share of the payload, so nothing is rebuilt when sending. The one

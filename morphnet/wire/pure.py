@@ -1,5 +1,5 @@
 """
-The loops over the datagrams of a run, in Python: the work that `_core.c` does where it could be built.
+The loops over the datagrams of a run, in Python: the work that `wire/c` does where it could be built.
 
 Both give the same bytes for the same arguments. What an argument means is the same everywhere:
 

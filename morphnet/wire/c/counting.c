@@ -1,0 +1,47 @@
+/* Which datagrams carry one another on: wire/pure.py. */
+#include "cipher.h"
+#include "counting.h"
+#include "packet.h"
+
+int fits(const Py_buffer *fields, Py_ssize_t prefix) {
+    const uint8_t *at = fields->buf;
+    int good = fields->len % 3 == 0 && prefix >= 1 && prefix <= MOST_PREFIX, end = 0;
+    for (Py_ssize_t i = 0; good && i < fields->len; i += 3) {
+        good = at[i] >= end && at[i + 1] >= 1 && at[i + 1] <= 8;
+        end = at[i] + at[i + 1];
+    }
+    return good && end <= prefix;
+}
+
+static int starts(const uint8_t *at, const uint8_t *prefix, size_t size, const Py_buffer *fields, Py_ssize_t steps) {
+    uint8_t expected[MOST_PREFIX];
+    memcpy(expected, prefix, size);
+    count_up(expected, fields->buf, fields->len, steps);
+    return memcmp(expected, at, size) == 0;
+}
+
+PyObject *count_following(PyObject *self, PyObject *args) {
+    Py_buffer fields, data;
+    Py_ssize_t prefix, flags_at, length_at, aad, size, most, count = 1;
+    int last;
+    if (!PyArg_ParseTuple(args, "(y*nnnni)y*nn", &fields, &prefix, &flags_at, &length_at, &aad, &last, &data, &size, &most))
+        return NULL;
+    int good = fits(&fields, prefix) && size >= prefix + TAG && data.len >= prefix && flags_at >= 0 &&
+               flags_at < prefix && length_at < prefix - 1 && aad >= 0 && aad <= prefix;
+    for (; good && count < most && data.len - count * size >= prefix + TAG; count++) {
+        const uint8_t *at = (const uint8_t *)data.buf + count * size;
+        Py_ssize_t length = data.len - count * size < size ? data.len - count * size : size;
+        if (length == size && starts(at, data.buf, prefix, &fields, count))
+            continue;
+        uint8_t ending[MOST_PREFIX];
+        memcpy(ending, data.buf, prefix);
+        ending[flags_at] |= last;
+        if (length_at >= 0)
+            set_word(ending + length_at, length - aad);
+        count += starts(at, ending, prefix, &fields, count);
+        break;
+    }
+    PyBuffer_Release(&fields);
+    PyBuffer_Release(&data);
+    return good ? PyLong_FromSsize_t(count) : refuse("layout and size do not fit together");
+}

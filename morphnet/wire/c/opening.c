@@ -1,0 +1,139 @@
+/* Opens datagrams, one or a run of them. */
+#include "counting.h"
+#include "key.h"
+#include "packet.h"
+#include "tun.h"
+
+enum { MOST_HEADS = 512 }; /* bytes of headers in front of a slice: longer ones are opened one by one */
+
+typedef struct {
+    Py_buffer nonce, data;
+    Py_ssize_t prefix, aad, size;
+} Train;
+
+static int open_at(Key *key, const Train *t, Py_ssize_t i, uint8_t *to) { /* datagram number i */
+    const uint8_t *in = (const uint8_t *)t->data.buf + i * t->size;
+    Py_ssize_t left = t->data.len - i * t->size;
+    Py_ssize_t plain = (left < t->size ? left : t->size) - t->prefix - TAG;
+    uint8_t nonce[NONCE];
+    memcpy(nonce, t->nonce.buf, NONCE);
+    count_up(nonce, NUMBER, 3, i);
+    Text sealed = {nonce, in, in + t->prefix, t->aad, plain, to};
+    return key->cipher->open(key->cipher, key->state, &sealed, in + t->prefix + plain);
+}
+
+static int open_joined(Key *key, const Train *t, uint8_t *out, size_t *heads) { /* 1, 0 forged, -1 no slices */
+    uint8_t end[MOST_HEADS];
+    Py_ssize_t around = t->prefix + TAG, plain = t->size - around, count = (t->data.len - 1) / t->size + 1;
+    Py_ssize_t last = t->data.len - (count - 1) * t->size - around;
+    Look l;
+    if (!open_at(key, t, 0, out))
+        return 0;
+    if (!look(out, plain, &l) || l.headers <= l.at || l.headers >= plain || l.headers > MOST_HEADS || last < l.headers ||
+        l.headers + (Py_ssize_t)slice_size(out) != plain)
+        return -1;
+    *heads = l.headers;
+    uint8_t *to = out + plain - l.headers; /* the headers of each lie on what the one before will write */
+    memcpy(end, to, l.headers);
+    for (Py_ssize_t i = count - 1; i; i--)
+        if (!open_at(key, t, i, to + (i - 1) * (plain - l.headers)))
+            return 0;
+    memcpy(to, end, l.headers);
+    return 1;
+}
+
+static int sound(const Train *t, Py_ssize_t least) { /* `least` datagrams or more, or an exception */
+    Py_ssize_t around = t->prefix + TAG;
+    if (t->prefix < 1 || t->prefix > MOST_PREFIX || t->aad < 0 || t->aad > t->prefix || t->nonce.len != NONCE)
+        return refuse("prefix, additional data and nonce do not fit together") != NULL;
+    if (t->size < around || t->size > MOST_PLAINTEXT || t->data.len < around || t->data.len > 2 * MOST_PLAINTEXT)
+        return refuse("no datagrams") != NULL;
+    Py_ssize_t count = (t->data.len - 1) / t->size + 1;
+    if (count < least || count > MOST_DATAGRAMS || t->data.len - (count - 1) * t->size < around)
+        return refuse("datagrams that make no train") != NULL;
+    return 1;
+}
+
+PyObject *key_open(Key *key, PyObject *args) {
+    Train t;
+    if (!PyArg_ParseTuple(args, "(nn)y*y*", &t.prefix, &t.aad, &t.nonce, &t.data))
+        return NULL;
+    PyObject *out = NULL;
+    t.size = t.data.len;
+    if (sound(&t, 1) && (out = PyBytes_FromStringAndSize(NULL, t.size - t.prefix - TAG))) {
+        if (!begin(key))
+            Py_CLEAR(out);
+        else {
+            int done = open_at(key, &t, 0, (uint8_t *)PyBytes_AS_STRING(out));
+            key->busy = 0;
+            if (!done) {
+                Py_CLEAR(out);
+                PyErr_SetString(Forged, "tag");
+            }
+        }
+    }
+    PyBuffer_Release(&t.nonce);
+    PyBuffer_Release(&t.data);
+    return out;
+}
+
+static PyObject *open_train(Key *key, const Train *t) {
+    Py_ssize_t count = (t->data.len - 1) / t->size + 1, text = t->data.len - count * (t->prefix + TAG);
+    PyObject *out = PyByteArray_FromStringAndSize(NULL, VNET + text);
+    if (!out || !begin(key))
+        return Py_XDECREF(out), NULL;
+    uint8_t *to = (uint8_t *)PyByteArray_AS_STRING(out);
+    size_t heads = 0;
+    int done;
+    Py_BEGIN_ALLOW_THREADS
+    memset(to, 0, VNET);
+    done = open_joined(key, t, to + VNET, &heads);
+    Py_END_ALLOW_THREADS
+    key->busy = 0;
+    if (done == 1 && PyByteArray_Resize(out, VNET + text - (count - 1) * heads) == 0)
+        return Py_BuildValue("Nn", out, (Py_ssize_t)heads);
+    Py_DECREF(out);
+    if (done == 0)
+        PyErr_SetString(Forged, "tag");
+    return done == -1 ? Py_NewRef(Py_None) : NULL;
+}
+
+PyObject *key_open_run(Key *key, PyObject *args) {
+    Train t;
+    if (!PyArg_ParseTuple(args, "(nn)y*y*n", &t.prefix, &t.aad, &t.nonce, &t.data, &t.size))
+        return NULL;
+    PyObject *answer = sound(&t, 2) ? open_train(key, &t) : NULL;
+    PyBuffer_Release(&t.nonce);
+    PyBuffer_Release(&t.data);
+    return answer;
+}
+
+PyObject *key_open_whole(Key *key, PyObject *args) {
+    Train t;
+    int flags, done = 1;
+    if (!PyArg_ParseTuple(args, "(nn)y*y*ni", &t.prefix, &t.aad, &t.nonce, &t.data, &t.size, &flags))
+        return NULL;
+    int mine = sound(&t, 1) && begin(key);
+    PyObject *out = mine ? PyList_New(0) : NULL;
+    for (Py_ssize_t i = 0, at = 0; out && at < t.data.len; i++, at += t.size) {
+        Py_ssize_t size = (t.data.len - at < t.size ? t.data.len - at : t.size) - t.prefix - TAG;
+        PyObject *made = PyByteArray_FromStringAndSize(NULL, VNET + size), *each = NULL;
+        if (made) {
+            uint8_t *to = (uint8_t *)PyByteArray_AS_STRING(made) + VNET;
+            if ((done = open_at(key, &t, i, to)))
+                each = whole(to, size, flags, made);
+            else
+                Py_DECREF(made);
+        }
+        if (!each || PyList_Append(out, each) < 0)
+            Py_CLEAR(out);
+        Py_XDECREF(each);
+    }
+    if (mine)
+        key->busy = 0;
+    if (!done)
+        PyErr_SetString(Forged, "tag");
+    PyBuffer_Release(&t.nonce);
+    PyBuffer_Release(&t.data);
+    return out;
+}
