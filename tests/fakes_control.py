@@ -19,10 +19,10 @@ from morphnet.net.control_client import Link, Pushed
 from morphnet.net.control_server import Caller, ControlServer
 from morphnet.net.gate import Gate
 from morphnet.net.tls import Peer, ServerTls
-from morphnet.wire.revoking import Listing
-from morphnet.wire.signals import Goodbye, Hello, Joined, Renewed, Scheduler, Welcome
+from morphnet.wire.messages.control import Goodbye, Hello, Joined, Renewed, Scheduler, Welcome
+from morphnet.wire.messages.revocations import Listing
 from tests.fakes_tls import CLIENT, SERVER, FakeCa
-from tests.wire.test_signals import WELCOME
+from tests.wire.messages.test_control import WELCOME
 
 SERVER_HOST = "192.0.2.1"
 CLIENT_HOST = "198.51.100.7"

@@ -11,7 +11,7 @@ from morphnet.errors import Refused
 from morphnet.net.tls import Identity, ServerTls, established
 from morphnet.pki.authority import Authority, as_pem
 from morphnet.pki.files import key_pem
-from morphnet.wire.signals import Join, Refusal, SignalReader, encode
+from morphnet.wire.messages.control import Join, Refusal, SignalReader, encode
 
 Answer = Callable[[Join, str, str], bytes]  # the question, the invitation's serial and name -> bytes to send
 

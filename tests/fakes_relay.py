@@ -22,7 +22,7 @@ from morphnet.net.tls import ClientTls, Identity, ServerTls
 from morphnet.net.websocket import SUBPROTOCOL
 from morphnet.rendezvous.registry import Registry, Terms
 from morphnet.wire.batch import Arrival
-from morphnet.wire.relaying import (
+from morphnet.wire.messages.relay import (
     EVERYBODY,
     Drain,
     Notice,
@@ -33,7 +33,7 @@ from morphnet.wire.relaying import (
     Renewed,
     decode,
 )
-from morphnet.wire.revoking import Listing
+from morphnet.wire.messages.revocations import Listing
 from tests.fakes_control import CLIENT_HOST, SERVER_HOST, FakeNet, address_of
 from tests.fakes_tls import CLIENT, SERVER, FakeCa
 

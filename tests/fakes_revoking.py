@@ -10,8 +10,8 @@ from twisted.internet.task import Clock
 from morphnet.pki.authority import Authority
 from morphnet.roles.certificates.revoked import Revoked
 from morphnet.roles.certificates.spreading import Spreading
-from morphnet.wire import relaying
-from morphnet.wire.revoking import BEFORE, Listing, PartsWanted, Revocations, RevokedPart
+from morphnet.wire.messages import relay
+from morphnet.wire.messages.revocations import BEFORE, Listing, PartsWanted, Revocations, RevokedPart
 
 
 class FakeLink:
@@ -23,7 +23,7 @@ class FakeLink:
 
     def tell(self, message: Listing) -> None:
         """See Link."""
-        relaying.encode(message)  # raises when it could not be sent
+        relay.encode(message)  # raises when it could not be sent
         self.told.append(message)
         self.waiting.append(message)
 

@@ -35,7 +35,7 @@ UNTESTED = frozenset((
     "roles.peers.ethernet", "roles.process.process", "roles.process.resources", "roles.relay.node",
     "roles.relay.process", "roles.server.process", "store.base", "tap.client", "tap.relay", "tap.server",
     "tunnel.candidate", "tunnel.carrier", "tunnel.events", "tunnel.flight", "tunnel.inbound", "tunnel.patience",
-    "tunnel.trace", "tunnel.window", "wire.batch", "wire.pure", "wire.revoking",
+    "tunnel.trace", "tunnel.window", "wire.batch", "wire.pure", "wire.messages.revocations",
 ))
 # fmt: on
 

@@ -29,7 +29,7 @@ from morphnet.pki.files import key_pem
 from morphnet.pki.invitation import Invitation
 from morphnet.pki.names import join_address, split_address
 from morphnet.pki.unreadable import UNREADABLE
-from morphnet.wire.signals import Join, Joined, Refusal, Signal, SignalReader, encode
+from morphnet.wire.messages.control import Join, Joined, Refusal, Signal, SignalReader, encode
 
 PATIENCE = 20.0  # seconds for the whole exchange
 _CHUNK = 1 << 14  # bytes

@@ -21,9 +21,9 @@ from zope.interface import implementer
 from morphnet.errors import MalformedFrame, PeerError, Refused
 from morphnet.net.limits import TokenBucket
 from morphnet.net.tls import Peer, established, exporter, handshake_trouble
-from morphnet.wire.messages import phrase
-from morphnet.wire.revoking import Listing
-from morphnet.wire.signals import Goodbye, Ping, Pong, Signal, SignalReader, encode
+from morphnet.wire.messages.codec import phrase
+from morphnet.wire.messages.control import Goodbye, Ping, Pong, Signal, SignalReader, encode
+from morphnet.wire.messages.revocations import Listing
 
 
 @dataclass(frozen=True, slots=True)

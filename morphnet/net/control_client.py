@@ -18,8 +18,7 @@ from morphnet.net.control import PACE, ControlLink, Pace
 from morphnet.net.dial import Destination, Dial, Net, phrase_of
 from morphnet.net.tls import ClientTls, Peer, is_certificate_alert
 from morphnet.net.tlstransport import TlsFactory
-from morphnet.wire.revoking import Listing
-from morphnet.wire.signals import (
+from morphnet.wire.messages.control import (
     Drain,
     Goodbye,
     Hello,
@@ -35,6 +34,7 @@ from morphnet.wire.signals import (
     Signal,
     Welcome,
 )
+from morphnet.wire.messages.revocations import Listing
 
 # What a server may say after its Welcome.
 Pushed = Ids | Drain | Goodbye | Revoked | Notice | Scheduler | Renewed | Refusal | Listing

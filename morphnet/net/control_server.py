@@ -21,9 +21,8 @@ from morphnet.net.limits import LIMITS, Limits
 from morphnet.net.tls import Peer, ServerTls
 from morphnet.pki.authority import read_description
 from morphnet.text import same_name
-from morphnet.wire.messages import phrase
-from morphnet.wire.revoking import Listing
-from morphnet.wire.signals import (
+from morphnet.wire.messages.codec import phrase
+from morphnet.wire.messages.control import (
     VERSION,
     Goodbye,
     Hello,
@@ -36,6 +35,7 @@ from morphnet.wire.signals import (
     Signal,
     Welcome,
 )
+from morphnet.wire.messages.revocations import Listing
 
 _SORRY = 5.0  # seconds after which a client may try again when the fault is ours
 

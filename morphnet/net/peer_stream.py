@@ -21,7 +21,7 @@ from morphnet.net.tls import PeersTls, PeerTls, established, handshake_trouble
 from morphnet.net.tlstransport import TlsFactory
 from morphnet.net.websocket import Socket, client_factory, server_factory
 from morphnet.wire.batch import Arrival, Departure, Endpoint
-from morphnet.wire.relaying import bundle, unbundle
+from morphnet.wire.messages.relay import bundle, unbundle
 
 SUBPROTOCOL = "morphnet.peer.1"
 LIMITS = Limits(connections=512, half_open=128, half_open_per_source=16)

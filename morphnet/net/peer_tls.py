@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from morphnet.errors import PeerError, Refused
 from morphnet.net.tls import Peer, PeerTls, established, exporter, handshake_trouble
-from morphnet.wire.introductions import Introduction, IntroductionReader, encode
+from morphnet.wire.messages.peer import Introduction, IntroductionReader, encode
 
 MOST_BYTES = 1 << 17  # of TLS that one introduction takes, in each direction
 _CHUNK = 1 << 14

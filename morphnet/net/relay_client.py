@@ -21,9 +21,9 @@ from morphnet.net.limits import TokenBucket
 from morphnet.net.tls import ClientTls, Peer, established, handshake_trouble, is_certificate_alert
 from morphnet.net.tlstransport import TlsFactory
 from morphnet.net.websocket import HANDSHAKE, Socket, client_factory
-from morphnet.wire import signals
 from morphnet.wire.batch import Arrival, Departure, Endpoint
-from morphnet.wire.relaying import (
+from morphnet.wire.messages import control
+from morphnet.wire.messages.relay import (
     CALL,
     DATAGRAMS,
     Absent,
@@ -45,8 +45,8 @@ from morphnet.wire.relaying import (
     opened,
     unbundle,
 )
-from morphnet.wire.relaying import HANDSHAKE as TLS_BYTES
-from morphnet.wire.revoking import Listing, PartsWanted, Revocations, RevokedPart
+from morphnet.wire.messages.relay import HANDSHAKE as TLS_BYTES
+from morphnet.wire.messages.revocations import Listing, PartsWanted, Revocations, RevokedPart
 
 
 class Listener(typing.Protocol):
@@ -275,7 +275,7 @@ class RelayClient:
         else:
             self._listener.failed(self, why)
 
-    def renew(self, request: signals.Renew) -> None:
+    def renew(self, request: control.Renew) -> None:
         """Ask the relay for our next certificate."""
         self.tell(Renew(request.csr, request.certificate))
 

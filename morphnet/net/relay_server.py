@@ -18,9 +18,9 @@ from morphnet.net.proxied import Proxied
 from morphnet.net.tls import Peer, ServerTls, established, handshake_trouble
 from morphnet.net.websocket import BACKLOG, Socket, server_factory
 from morphnet.rendezvous.registry import COME_AGAIN, Registry
-from morphnet.wire.messages import phrase
-from morphnet.wire.places import LINE, Place
-from morphnet.wire.relaying import (
+from morphnet.wire.candidates import LINE, Candidate
+from morphnet.wire.messages.codec import phrase
+from morphnet.wire.messages.relay import (
     Register,
     Registered,
     RelayMessage,
@@ -31,7 +31,7 @@ from morphnet.wire.relaying import (
     encode,
     number_of,
 )
-from morphnet.wire.revoking import Listing
+from morphnet.wire.messages.revocations import Listing
 
 REGISTERED_NOWHERE = 1  # the number of a server, which is no guest
 REGISTER_WITHIN = 10.0  # seconds from an open socket to its first message
@@ -47,7 +47,7 @@ class RelayLine:
         self._socket = socket
         self.peer = peer
         self.name, self.network, self.serial = peer.name, peer.issuer, peer.serial
-        self.observed = Place(LINE, host, socket.port)
+        self.observed = Candidate(LINE, host, socket.port)
         self.registered = False
         self.spent = 0  # bytes, before it has registered
         self.is_guest = peer.kind == "client"  # a server only brings and fetches lists of what is revoked

@@ -36,7 +36,7 @@ from zope.interface import implementer
 from morphnet.errors import PeerError
 from morphnet.net.control import host_of
 from morphnet.net.turns import Turns
-from morphnet.wire.relaying import MOST_ENVELOPE
+from morphnet.wire.messages.relay import MOST_ENVELOPE
 
 BACKLOG = 256 << 10  # bytes that the other end may leave unread before binaries are dropped
 MOST_BACKLOG = 1 << 20  # and before it is hung up on

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from morphnet.wire.candidates import Candidate
 from morphnet.wire.echo import TRANSACTION, Asked
-from morphnet.wire.places import Place
-from morphnet.wire.relaying import EVERYBODY, Present, RelayMessage, readdress
+from morphnet.wire.messages.relay import EVERYBODY, Present, RelayMessage, readdress
 
 LATE = 64  # turns that an echo request may be late
 MOST_RECENT = 1024  # requests that are remembered of a node that counts no turns: hours of one socket
@@ -34,7 +34,7 @@ class Line(Protocol):
         "Of its certificate, hex."
 
     @property
-    def observed(self) -> Place:
+    def observed(self) -> Candidate:
         "Where it comes from."
 
     def tell(self, message: RelayMessage) -> None:
@@ -107,7 +107,7 @@ class Guest:
     echo_key: bytes = field(repr=False)
     notices: bool = False  # whether it knows what a notice is
     fresh: Freshness = field(default_factory=lambda: Freshness())
-    mapped: dict[int, Place] = field(default_factory=dict)  # by the number of its socket
+    mapped: dict[int, Candidate] = field(default_factory=dict)  # by the number of its socket
     credit: float = 0.0  # bytes that may be forwarded now
     credited_at: float = 0.0
     sent: int = 0  # bytes that it had forwarded, and that were forwarded to it
@@ -128,8 +128,8 @@ class Guest:
 
     def present(self) -> Present:
         """What others are told of it."""
-        places = (self.line.observed, *self.mapped.values())
-        return Present(self.number, self.name, self.instance, tuple(map(str, places)))
+        candidates = (self.line.observed, *self.mapped.values())
+        return Present(self.number, self.name, self.instance, tuple(map(str, candidates)))
 
     def wants(self, name: str) -> bool:
         """Whether it has to do with the node of that name."""

@@ -22,7 +22,7 @@ from twisted.logger import Logger
 from morphnet.errors import PeerError
 from morphnet.rendezvous.members import Guest
 from morphnet.rendezvous.neighbours import Afar, Home, Neighbours
-from morphnet.wire import neighbouring as wire
+from morphnet.wire.messages import cluster as wire
 
 BEAT = 2.0  # seconds between signs of life
 LAPSE = 7.0  # seconds without one after which a relay's guests are gone

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from morphnet.rendezvous.members import Guest
-from morphnet.wire.relaying import Present
+from morphnet.wire.messages.relay import Present
 
 
 @dataclass(eq=False, slots=True)

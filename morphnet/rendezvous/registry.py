@@ -19,8 +19,8 @@ from morphnet.rendezvous.members import MOST_NEWS, Guest, Line
 from morphnet.rendezvous.neighbours import Afar, Alone, Neighbours, Somebody
 from morphnet.rendezvous.rivals import Rivals
 from morphnet.wire import echo
-from morphnet.wire.places import OBSERVED, Place
-from morphnet.wire.relaying import (
+from morphnet.wire.candidates import SERVER_REFLEXIVE, Candidate
+from morphnet.wire.messages.relay import (
     EVERYBODY,
     Absent,
     Drain,
@@ -30,7 +30,7 @@ from morphnet.wire.relaying import (
     Undelivered,
     number_of,
 )
-from morphnet.wire.revoking import NO_LIST
+from morphnet.wire.messages.revocations import NO_LIST
 
 ECHO_KEY = 32  # bytes
 MOST_SOCKETS = 8  # of one node whose mapping is remembered
@@ -309,7 +309,7 @@ class Registry:
             self.counts["echo_replays"] += 1
             return None
         self.counts["echoes"] += 1
-        place, socket = Place(OBSERVED, host, port), asked.socket
+        place, socket = Candidate(SERVER_REFLEXIVE, host, port), asked.socket
         if guest.mapped.get(socket) != place and (socket in guest.mapped or len(guest.mapped) < MOST_SOCKETS):
             guest.mapped[socket] = place
             if self._is_calm(guest):

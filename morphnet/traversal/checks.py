@@ -19,7 +19,15 @@ from morphnet.traversal.courtesy import Courtesy
 from morphnet.traversal.port_guess import Shot, Volley
 from morphnet.tunnel.events import Effects, WayFound
 from morphnet.wire.batch import Arrival, Departure, Endpoint
-from morphnet.wire.places import LOCAL, MAPPED, NOT_FOR_UDP, OBSERVED, WITNESSED, Place, is_reachable
+from morphnet.wire.candidates import (
+    HOST,
+    MAPPED,
+    NOT_FOR_UDP,
+    PEER_REFLEXIVE,
+    SERVER_REFLEXIVE,
+    Candidate,
+    is_reachable,
+)
 from morphnet.wire.probes import ANSWER, ASK, NONCE, TRANSACTION, Probe, ProbeKeys, open_probe, seal_probe
 
 TRIES = 7  # questions by one way, in one search
@@ -37,7 +45,7 @@ class Pair:
 
     door: int
     remote: Endpoint
-    kind: str  # how the remote address was learned, see wire/places
+    kind: str  # how the remote address was learned, see wire/candidates
     next_at: float  # when to ask next; infinity when it was asked often enough
     tries: int = 0
     asked: dict[bytes, float] = field(default_factory=dict)  # transaction -> when
@@ -58,7 +66,7 @@ class Checker:
         self.pairs: dict[tuple[int, str, int], Pair] = {}
         self._entropy = entropy
         self._doors: dict[int, bool] = {}  # number -> whether it is IPv6
-        self._places: tuple[Place, ...] = ()
+        self._candidates: tuple[Candidate, ...] = ()
         self._callers: dict[tuple[int, Endpoint], float] = {}  # (door, from where) -> when it asked while we rested
         self._searching = False
         self._volley = Volley()
@@ -67,14 +75,14 @@ class Checker:
 
     # -- what is known -------------------------------------------------------------------------------------------------
 
-    def use(self, doors: dict[int, bool], places: Iterable[Place], now: float) -> None:
+    def use(self, doors: dict[int, bool], candidates: Iterable[Candidate], now: float) -> None:
         """
         These are our sockets and their addresses now; what is new is tried at once if a search is on.
 
         :param doors: number of each socket, and whether it is IPv6.
         """
         self._doors = dict(doors)
-        self._places = tuple(place for place in places if place.kind not in NOT_FOR_UDP)
+        self._candidates = tuple(each for each in candidates if each.kind not in NOT_FOR_UDP)
         self.pairs = {key: way for key, way in self.pairs.items() if self._has(key[0])}
         if self._searching:
             self._line_up(now)
@@ -110,13 +118,13 @@ class Checker:
     def _line_up(self, now: float) -> None:
         """Local addresses first, then IPv6, then the rest; one after the other, so that no burst is lost at a NAT."""
         fresh = [
-            (door, place)
-            for place in sorted(self._places, key=_urgency)
+            (door, candidate)
+            for candidate in sorted(self._candidates, key=_urgency)
             for door, six in self._doors.items()
-            if six == (":" in place.host) and (door, place.host, place.port) not in self.pairs
+            if six == (":" in candidate.host) and (door, candidate.host, candidate.port) not in self.pairs
         ]
-        for turn, (door, place) in enumerate(fresh):
-            self._add(door, Endpoint(place.host, place.port), place.kind, now + SPACING * turn)
+        for turn, (door, candidate) in enumerate(fresh):
+            self._add(door, Endpoint(candidate.host, candidate.port), candidate.kind, now + SPACING * turn)
 
     def _add(self, door: int, remote: Endpoint, kind: str, at: float) -> Pair | None:
         if len(self.pairs) >= MOST_PAIRS:
@@ -197,7 +205,7 @@ class Checker:
         """The peer gets through to us from there: now is the time to get through to it."""
         way = self.pairs.get((door, source.host, source.port))
         if way is None:  # from where nobody said that the peer is: its NAT made that address for us
-            self._add(door, Endpoint(source.host, source.port), WITNESSED, now)
+            self._add(door, Endpoint(source.host, source.port), PEER_REFLEXIVE, now)
         elif way.rtt is None and way.tries:
             way.tries, way.next_at = min(way.tries, TRIES - 2), now
 
@@ -208,7 +216,7 @@ class Checker:
         if asked_at is None:
             asked_at = self._volley.answered(probe.transaction, arrival.door, source)
             if asked_at is not None and way is None:
-                way = self._add(arrival.door, Endpoint(source.host, source.port), WITNESSED, float("inf"))
+                way = self._add(arrival.door, Endpoint(source.host, source.port), PEER_REFLEXIVE, float("inf"))
         if way is None or asked_at is None:  # late, replayed, or from elsewhere than was asked
             self.counts["probes_unexpected"] += 1
             return
@@ -237,12 +245,12 @@ class Checker:
         return _worth(one) < _worth(other)
 
 
-def _urgency(place: Place) -> tuple[int, bool]:
-    order = (LOCAL, OBSERVED)
-    return (order.index(place.kind) if place.kind in order else len(order), ":" not in place.host)
+def _urgency(candidate: Candidate) -> tuple[int, bool]:
+    order = (HOST, SERVER_REFLEXIVE)
+    return (order.index(candidate.kind) if candidate.kind in order else len(order), ":" not in candidate.host)
 
 
 def _worth(way: Pair) -> float:
     """Seconds, where IPv6 and an address of the same network may be a little slower."""
     assert way.rtt is not None  # only proven ways are compared
-    return way.rtt * (0.8 if way.kind == LOCAL else 1.0) * (0.9 if ":" in way.remote.host else 1.0)
+    return way.rtt * (0.8 if way.kind == HOST else 1.0) * (0.9 if ":" in way.remote.host else 1.0)

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from morphnet.wire.batch import Departure, Endpoint
-from morphnet.wire.places import Place
+from morphnet.wire.candidates import Candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class WayFound:
     session: str
     door: int
     remote: Endpoint
-    kind: str  # how its address was learned, see wire/places
+    kind: str  # how its address was learned, see wire/candidates
     rtt: float  # seconds
 
 
@@ -78,7 +78,7 @@ class Reached:
     """A peer tells where it may be reached now, and searches."""
 
     session: str
-    places: tuple[Place, ...]
+    candidates: tuple[Candidate, ...]
 
 
 Event = PathChanged | PathMoved | Rekeyed | Overrun | Forgotten | WayFound | Mapped | Reached

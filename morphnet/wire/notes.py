@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from morphnet.errors import MalformedFrame
+from morphnet.wire.candidates import KINDS, MOST_CANDIDATES, Candidate, is_reachable
 from morphnet.wire.frames import CONTROL, HANDSHAKE, HEARTBEAT
 from morphnet.wire.ip import View
-from morphnet.wire.places import KINDS, MOST_PLACES, Place, is_reachable
 
 PADDING, PING, ACK, CHALLENGE, RESPONSE, NEW_IDS, WANT_IDS, PATH_CLOSE, SEEN, REACH = range(10)
 TOKEN = 8  # bytes of a challenge
@@ -91,7 +91,7 @@ class Seen:
 class Reach:
     """Where the sender may be reached: it searches for a direct way, and so shall the receiver."""
 
-    places: tuple[Place, ...]  # at most MOST_PLACES
+    places: tuple[Candidate, ...]  # at most MOST_CANDIDATES
 
 
 Note = Ping | Ack | Challenge | Response | NewIds | WantIds | PathClose | Seen | Reach
@@ -189,14 +189,14 @@ def _unpack_address(data: bytes, at: int) -> tuple[str, int, int]:
 
 def _unpack_reach(data: bytes, at: int) -> tuple[Reach, int]:
     count, at = _take(data, at, 1)[0], at + 1
-    if count > MOST_PLACES:
+    if count > MOST_CANDIDATES:
         raise MalformedFrame("too many places")
     places = []
     for _ in range(count):
         kind, at = _take(data, at, 1)[0], at + 1
         host, port, at = _unpack_address(data, at)
         if kind < len(KINDS) and port and is_reachable(ip_address(host)):
-            places.append(Place(KINDS[kind], host, port))
+            places.append(Candidate(KINDS[kind], host, port))
     return Reach(tuple(places)), at
 
 

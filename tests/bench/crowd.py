@@ -44,7 +44,7 @@ from morphnet.roles.client.uplink_paths import UplinkPaths
 from morphnet.tunnel.events import Event
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.ip import UDP
-from morphnet.wire.signals import Hello, Welcome
+from morphnet.wire.messages.control import Hello, Welcome
 from morphnet.wire.virtio import GSO_UDP_L4, NEEDS_CSUM
 
 reactor = cast(Any, _reactor)

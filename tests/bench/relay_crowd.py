@@ -33,8 +33,8 @@ from morphnet.net.tls import ClientTls, Identity
 from morphnet.pki.authority import Authority, as_pem
 from morphnet.pki.files import load_authority
 from morphnet.wire.batch import Arrival
-from morphnet.wire.relaying import DATAGRAMS, Drain, Notice, Present, Register, Registered, Renewed, bundle
-from morphnet.wire.revoking import Listing
+from morphnet.wire.messages.relay import DATAGRAMS, Drain, Notice, Present, Register, Registered, Renewed, bundle
+from morphnet.wire.messages.revocations import Listing
 
 reactor = cast(Any, _reactor)
 AT_ONCE = 16

@@ -16,8 +16,8 @@ from morphnet.pki.invitation import Invitation, decode, encode
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.store.base import CertificateRecord
 from morphnet.store.memory import MemoryStore
-from morphnet.wire.signals import Join, Joined, Ping, Refusal
-from morphnet.wire.signals import encode as encode_signal
+from morphnet.wire.messages.control import Join, Joined, Ping, Refusal
+from morphnet.wire.messages.control import encode as encode_signal
 from tests.fakes_joining import Answer, FakeServer, server_identity
 from tests.fakes_pki import FakeSigner, a_client, a_key, an_authority, an_invitation
 

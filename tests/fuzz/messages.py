@@ -6,32 +6,27 @@ from collections.abc import Callable, Sequence
 
 from morphnet.errors import ConfigError, MalformedFrame
 from morphnet.ops.request import parse_request
-from morphnet.wire import (
-    introductions,
-    neighbouring,
-    places,
-    relaying,
-    signals,
-)
+from morphnet.wire import candidates
+from morphnet.wire.messages import cluster, control, peer, relay
 from tests.fuzz.target import Reads, Target, of_text
 from tests.ops.fakes import FakeNode
 
-_GREETING = introductions.Greeting("anna", "00" * 8, ("compact",), ("local 192.0.2.1 7",), 1400)
-_SIGNALS: tuple[signals.Signal, ...] = (
-    signals.Hello("laptop", "", 0, scheduler="bond", compression=("zstd",), framings=("compact", "seed")),
-    signals.Ping(7),
-    signals.Ids(("00" * 20,)),
-    signals.Refusal("full", 3.0),
-    signals.Drain(3.0, "restart"),
-    signals.Goodbye("enough"),
-    signals.Scheduler("redundant"),
+_GREETING = peer.Greeting("anna", "00" * 8, ("compact",), ("local 192.0.2.1 7",), 1400)
+_SIGNALS: tuple[control.Signal, ...] = (
+    control.Hello("laptop", "", 0, scheduler="bond", compression=("zstd",), framings=("compact", "seed")),
+    control.Ping(7),
+    control.Ids(("00" * 20,)),
+    control.Refusal("full", 3.0),
+    control.Drain(3.0, "restart"),
+    control.Goodbye("enough"),
+    control.Scheduler("redundant"),
 )
-_RELAYED: tuple[relaying.RelayMessage, ...] = (
-    relaying.Register("anna", "01" * 8, ("bert", "*")),
-    relaying.Present(7, "bert", "02" * 8, ("local 192.0.2.1 7",)),
-    relaying.Absent(7, "bert"),
-    relaying.Watch(("carl",)),
-    relaying.Undelivered(7, True),
+_RELAYED: tuple[relay.RelayMessage, ...] = (
+    relay.Register("anna", "01" * 8, ("bert", "*")),
+    relay.Present(7, "bert", "02" * 8, ("local 192.0.2.1 7",)),
+    relay.Absent(7, "bert"),
+    relay.Watch(("carl",)),
+    relay.Undelivered(7, True),
 )
 
 
@@ -46,55 +41,64 @@ def _stream(reader: Callable[[], Callable[[bytes], Sequence[object]]]) -> Reads:
 
 
 def _read_envelope(data: bytes) -> object:
-    number, content = relaying.opened(relaying.readdress(data, relaying.number_of(data)))
-    return number, relaying.unbundle(content) if number else None
+    number, content = relay.opened(relay.readdress(data, relay.number_of(data)))
+    return number, relay.unbundle(content) if number else None
 
 
 def _read_parcel(data: bytes) -> object:
-    return neighbouring.unpack(data) if neighbouring.is_parcel(data) else neighbouring.decode(data)
+    return cluster.unpack(data) if cluster.is_parcel(data) else cluster.decode(data)
 
 
 MESSAGES = (
     Target(
         "signals",
-        _stream(lambda: signals.SignalReader().feed),
+        _stream(lambda: control.SignalReader().feed),
         (MalformedFrame,),
-        tuple(b"\x05" + signals.encode(each) for each in _SIGNALS),
-        ("wire.signals.decode", "wire.signals.SignalReader.feed", "wire.messages.Catalogue.decode"),
+        tuple(b"\x05" + control.encode(each) for each in _SIGNALS),
+        (
+            "wire.messages.control.decode",
+            "wire.messages.control.SignalReader.feed",
+            "wire.messages.codec.Catalogue.decode",
+        ),
     ),
     Target(
         "introductions",
-        _stream(lambda: introductions.IntroductionReader().feed),
+        _stream(lambda: peer.IntroductionReader().feed),
         (MalformedFrame,),
-        tuple(b"\x05" + introductions.encode(each) for each in (_GREETING, introductions.NotNow("busy"))),
-        ("wire.introductions.IntroductionReader.feed",),
+        tuple(b"\x05" + peer.encode(each) for each in (_GREETING, peer.NotNow("busy"))),
+        ("wire.messages.peer.IntroductionReader.feed",),
     ),
     Target(
-        "relaying", relaying.decode, (MalformedFrame,), tuple(map(relaying.encode, _RELAYED)), ("wire.relaying.decode",)
+        "relaying", relay.decode, (MalformedFrame,), tuple(map(relay.encode, _RELAYED)), ("wire.messages.relay.decode",)
     ),
     Target(
         "envelopes",
         _read_envelope,
         (MalformedFrame,),
-        (relaying.address(7, relaying.DATAGRAMS, relaying.bundle(bytes(80), 40)),),
-        ("wire.relaying.readdress", "wire.relaying.number_of", "wire.relaying.opened", "wire.relaying.unbundle"),
+        (relay.address(7, relay.DATAGRAMS, relay.bundle(bytes(80), 40)),),
+        (
+            "wire.messages.relay.readdress",
+            "wire.messages.relay.number_of",
+            "wire.messages.relay.opened",
+            "wire.messages.relay.unbundle",
+        ),
     ),
     Target(
-        "neighbouring",
+        "cluster",
         _read_parcel,
         (MalformedFrame,),
         (
-            neighbouring.encode(neighbouring.Beat(7, "00" * 8)),
-            neighbouring.parcel(9, relaying.address(7, relaying.DATAGRAMS, b"x")),
+            cluster.encode(cluster.Beat(7, "00" * 8)),
+            cluster.parcel(9, relay.address(7, relay.DATAGRAMS, b"x")),
         ),
-        ("wire.neighbouring.decode", "wire.neighbouring.unpack"),
+        ("wire.messages.cluster.decode", "wire.messages.cluster.unpack"),
     ),
     Target(
-        "places",
-        of_text(places.read_place),
+        "candidates",
+        of_text(candidates.read_candidate),
         (MalformedFrame,),
         (b"observed 198.51.100.1 7", b"local 2001:db8::1 65535"),
-        ("wire.places.read_place",),
+        ("wire.candidates.read_candidate",),
     ),
     Target(
         "requests",

@@ -9,7 +9,7 @@ from tests.lab.village import Place, VillageCase
 VICTIM = "203.0.113.99"  # somebody at the isp who has nothing to do with anybody
 MOST_TO_ANYBODY = 10  # packets, figure D17
 SAY = (
-    "[g.line.tell(__import__('morphnet.wire.relaying', fromlist=['x']).{message}) "
+    "[g.line.tell(__import__('morphnet.wire.messages.relay', fromlist=['x']).{message}) "
     "for g in node.registry.guests if g.name == 'anna' for o in node.registry.guests if o.name == 'bert'] and None"
 )
 

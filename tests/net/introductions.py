@@ -8,9 +8,9 @@ from collections.abc import Callable
 from morphnet.errors import MalformedFrame
 from morphnet.net.peer_tls import Introducer
 from morphnet.net.tls import Identity, PeerTls
-from morphnet.wire.introductions import Established, Greeting, Introduction
+from morphnet.wire.messages.peer import Established, Greeting, Introduction
 from tests.fakes_tls import CLIENT, FakeCa
-from tests.wire.test_introductions import ESTABLISHED, GREETING
+from tests.wire.messages.test_peer import ESTABLISHED, GREETING
 
 NAMES = {True: "laptop", False: "phone"}  # of the caller, and of whom it calls
 Relay = Callable[[bool, bytes], list[bytes]]  # takes whether the caller has sent it, and what; gives what arrives

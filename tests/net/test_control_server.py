@@ -21,7 +21,7 @@ from morphnet.net.dial import Destination, Net
 from morphnet.net.gate import Gate
 from morphnet.net.limits import Limits
 from morphnet.net.tls import ClientTls, Identity
-from morphnet.wire.signals import (
+from morphnet.wire.messages.control import (
     Drain,
     Hello,
     Join,

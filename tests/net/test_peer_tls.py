@@ -10,10 +10,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.net.peer_tls import Introducer
 from morphnet.net.tls import POST_QUANTUM, Identity
-from morphnet.wire.introductions import Introduction, NotNow, encode
+from morphnet.wire.messages.peer import Introduction, NotNow, encode
 from tests.fakes_tls import CLIENT, INVITE, SERVER, FakeCa, serial_of
 from tests.net.introductions import NAMES, Couple, End, talk
-from tests.wire.test_introductions import GREETING
+from tests.wire.messages.test_peer import GREETING
 
 
 class IntroductionTests(SynchronousTestCase):

@@ -15,7 +15,7 @@ from morphnet.config.redis_url import redis_url_of
 from morphnet.net.redis_exchange import ANSWER_WITHIN, BACKLOG, MOST_BACKLOG, WAITS, RedisExchange, RedisLink
 from morphnet.rendezvous.neighbourhood import BEAT, LAPSE, Neighbourhood
 from morphnet.rendezvous.registry import Registry, Terms
-from morphnet.wire import neighbouring as wire
+from morphnet.wire.messages import cluster as wire
 
 PASSWORD = "s3cret"
 

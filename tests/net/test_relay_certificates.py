@@ -6,8 +6,8 @@ import time
 
 from morphnet.net.tls import Identity
 from morphnet.rendezvous.registry import COME_AGAIN
-from morphnet.wire.relaying import DATAGRAMS, Register, Registered, TurnedAway, Watch, address, encode
-from morphnet.wire.revoking import Revocations
+from morphnet.wire.messages.relay import DATAGRAMS, Register, Registered, TurnedAway, Watch, address, encode
+from morphnet.wire.messages.revocations import Revocations
 from tests.fakes_relay import FakeListener, Raw, RelayTestCase
 from tests.fakes_tls import CLIENT, SERVER, serial_of
 

@@ -15,7 +15,7 @@ from morphnet.net.websocket import BACKLOG, BEAT, SILENCE, server_factory
 from morphnet.rendezvous.registry import COME_AGAIN, Terms
 from morphnet.rendezvous.rivals import FIRST
 from morphnet.wire.batch import Departure, Endpoint
-from morphnet.wire.relaying import (
+from morphnet.wire.messages.relay import (
     CALL,
     DATAGRAMS,
     HANDSHAKE,
@@ -32,7 +32,7 @@ from morphnet.wire.relaying import (
     bundle,
     encode,
 )
-from morphnet.wire.revoking import BEFORE, PartsWanted, Revocations, RevokedPart
+from morphnet.wire.messages.revocations import BEFORE, PartsWanted, Revocations, RevokedPart
 from tests.fakes_control import CLIENT_HOST, SERVER_HOST
 from tests.fakes_relay import FakeListener, RelayTestCase
 from tests.fakes_tls import CLIENT, SERVER, FakeCa, serial_of

@@ -14,7 +14,7 @@ from morphnet.net.limits import Limits
 from morphnet.net.relay_server import REGISTER_WITHIN
 from morphnet.net.websocket import BACKLOG, BEAT, MOST_BACKLOG, SILENCE
 from morphnet.rendezvous.registry import COME_AGAIN, Terms
-from morphnet.wire.relaying import (
+from morphnet.wire.messages.relay import (
     DATAGRAMS,
     MOST_ENVELOPE,
     Drain,

@@ -14,7 +14,7 @@ from morphnet.net.relay_server import COMINGS_AT_ONCE, REGISTER_WITH
 from morphnet.net.turns import LEAST, MOST_HEADER, MOST_WAITING, TURN
 from morphnet.net.websocket import BACKLOG, SUBPROTOCOL, server_factory
 from morphnet.rendezvous.registry import COME_AGAIN, Terms
-from morphnet.wire.relaying import DATAGRAMS, EVERYBODY, Register, Registered, TurnedAway, Watch, encode
+from morphnet.wire.messages.relay import DATAGRAMS, EVERYBODY, Register, Registered, TurnedAway, Watch, encode
 from tests.fakes_relay import Raw, RelayTestCase
 from tests.net.fakes import FakeOwner
 

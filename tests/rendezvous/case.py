@@ -9,8 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.rendezvous.members import Guest
 from morphnet.rendezvous.registry import Registry, Terms
-from morphnet.wire.places import LINE, Place
-from morphnet.wire.relaying import (
+from morphnet.wire.candidates import LINE, Candidate
+from morphnet.wire.messages.relay import (
     DATAGRAMS,
     Register,
     RelayMessage,
@@ -26,7 +26,7 @@ class FakeLine:
 
     def __init__(self, name: str, network: str = "home", serial: str = "", host: str = "203.0.113.9") -> None:
         self.name, self.network, self.serial = name, network, serial or name
-        self.observed = Place(LINE, host, 50000)
+        self.observed = Candidate(LINE, host, 50000)
         self.told: list[RelayMessage] = []
         self.handed: list[bytes] = []
         self.full = False

@@ -11,9 +11,9 @@ from morphnet.errors import Refused
 from morphnet.rendezvous.neighbourhood import BEAT, LAPSE, PORTION, Neighbourhood
 from morphnet.rendezvous.registry import PROVE_WITHIN, Registry
 from morphnet.rendezvous.rivals import FIRST
-from morphnet.wire import neighbouring as wire
 from morphnet.wire.echo import make_request
-from morphnet.wire.relaying import (
+from morphnet.wire.messages import cluster as wire
+from morphnet.wire.messages.relay import (
     DATAGRAMS,
     EVERYBODY,
     Absent,

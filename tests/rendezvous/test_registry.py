@@ -5,7 +5,7 @@ from __future__ import annotations
 from morphnet.errors import Refused
 from morphnet.rendezvous.registry import PROVE_WITHIN, Registry, Terms
 from morphnet.rendezvous.rivals import CLONED, FIRST
-from morphnet.wire.relaying import (
+from morphnet.wire.messages.relay import (
     EVERYBODY,
     Absent,
     Drain,
@@ -14,7 +14,7 @@ from morphnet.wire.relaying import (
     Register,
     Registered,
 )
-from morphnet.wire.revoking import NO_LIST
+from morphnet.wire.messages.revocations import NO_LIST
 from tests.rendezvous.case import TERMS, FakeLine, RegistryTestCase
 
 

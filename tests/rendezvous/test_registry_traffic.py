@@ -11,7 +11,7 @@ from morphnet.errors import MalformedFrame
 from morphnet.rendezvous.members import LATE, MOST_NEWS, MOST_RECENT, Freshness
 from morphnet.rendezvous.registry import BURST, MOST_SOCKETS, PORTION, SHORTEST_PAUSE, TELLING, UNTOLD, Terms
 from morphnet.wire.echo import Asked, Echoed, make_request, read_answer
-from morphnet.wire.relaying import (
+from morphnet.wire.messages.relay import (
     EVERYBODY,
     Absent,
     Present,
@@ -20,7 +20,7 @@ from morphnet.wire.relaying import (
     number_of,
     opened,
 )
-from morphnet.wire.revoking import NO_LIST
+from morphnet.wire.messages.revocations import NO_LIST
 from tests.rendezvous.case import FakeLine, RegistryTestCase
 
 

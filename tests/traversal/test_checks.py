@@ -20,7 +20,7 @@ from morphnet.traversal.checks import (
 )
 from morphnet.tunnel.events import Effects, WayFound
 from morphnet.wire.batch import Arrival, Endpoint
-from morphnet.wire.places import LINE, LOCAL, MAPPED, OBSERVED, STREAM, Place
+from morphnet.wire.candidates import HOST, LINE, MAPPED, SERVER_REFLEXIVE, STREAM, Candidate
 from morphnet.wire.probes import ANSWER, ASK, EXPORT_LENGTH, Probe, open_probe, seal_probe, split_probe_export
 from tests.nats import DOOR, Street
 
@@ -28,7 +28,7 @@ EXPORTED = bytes(range(EXPORT_LENGTH))
 CALLER, CALLED = split_probe_export(EXPORTED, caller=True), split_probe_export(EXPORTED, caller=False)
 THERE = Endpoint("203.0.113.9", 4500)
 ELSEWHERE = Endpoint("203.0.113.10", 4500)
-THERE_LOCAL = Place(LOCAL, THERE.host, THERE.port)
+THERE_LOCAL = Candidate(HOST, THERE.host, THERE.port)
 
 
 class AloneTestCase(SynchronousTestCase):
@@ -119,19 +119,19 @@ class QuestionTests(AloneTestCase):
 
     def test_spacing(self) -> None:
         """First questions go out one after the other, local addresses first, IPv6 before IPv4 of the same kind."""
-        places = [Place(MAPPED, "203.0.113.3", 1), Place(OBSERVED, "203.0.113.2", 1), Place(LOCAL, "10.0.0.2", 1),
-                  Place(LOCAL, "fd73::2", 1)]  # fmt: skip
-        self.checker.use({1: False, 2: True}, places, self.now)
+        candidates = [Candidate(MAPPED, "203.0.113.3", 1), Candidate(SERVER_REFLEXIVE, "203.0.113.2", 1),
+                  Candidate(HOST, "10.0.0.2", 1), Candidate(HOST, "fd73::2", 1)]  # fmt: skip
+        self.checker.use({1: False, 2: True}, candidates, self.now)
         self.checker.search(self.now)
         times = self.run_for(0.05)
         self.assertEqual([to.host for to, _ in self.sent()], ["fd73::2", "10.0.0.2", "203.0.113.2", "203.0.113.3"])
         for before, after in pairwise(times):
             self.assertAlmostEqual(after - before, SPACING)
 
-    def test_places_of_no_use(self) -> None:
+    def test_candidates_of_no_use(self) -> None:
         """Nobody is asked by UDP where he listens for TCP, or where only his TCP comes from; nor in another family."""
-        places = [Place(kind, "203.0.113.2", 1) for kind in (STREAM, LINE)]
-        self.checker.use({DOOR: False}, [*places, Place(LOCAL, "fd73::2", 1)], self.now)
+        candidates = [Candidate(kind, "203.0.113.2", 1) for kind in (STREAM, LINE)]
+        self.checker.use({DOOR: False}, [*candidates, Candidate(HOST, "fd73::2", 1)], self.now)
         self.checker.search(self.now)
         self.assertEqual((self.run_for(10), (self.checker.due_at() == float("inf"))), ([], True))
 
@@ -139,7 +139,7 @@ class QuestionTests(AloneTestCase):
         """While it searches, a new address of the peer or socket of ours is tried at once; a socket gone is not."""
         self.checker.search(self.now)
         self.run_for(10)
-        self.checker.use({DOOR: False, 2: False}, [THERE_LOCAL, Place(LOCAL, *ELSEWHERE[:2])], self.now)
+        self.checker.use({DOOR: False, 2: False}, [THERE_LOCAL, Candidate(HOST, *ELSEWHERE[:2])], self.now)
         self.assertEqual(len(self.run_for(0.05)), 3)
         self.checker.use({2: False}, [THERE_LOCAL], self.now)
         self.assertEqual({door for door, _, _ in self.checker.pairs}, {2})
@@ -176,7 +176,7 @@ class ProofTests(AloneTestCase):
         self.now += 0.04
         self.say(self.answer)
         (found,) = self.found()
-        self.assertEqual((found.session, found.door, found.remote, found.kind), ("phone", DOOR, THERE, LOCAL))
+        self.assertEqual((found.session, found.door, found.remote, found.kind), ("phone", DOOR, THERE, HOST))
         self.assertAlmostEqual(found.rtt, 0.04)
         best = self.checker.best()
         assert best is not None
@@ -196,7 +196,7 @@ class ProofTests(AloneTestCase):
 
     def test_from_elsewhere(self) -> None:
         """An answer from another address, or by another socket, than was asked proves neither way."""
-        self.checker.use({DOOR: False, 2: False}, [THERE_LOCAL, Place(LOCAL, *ELSEWHERE[:2])], self.now)
+        self.checker.use({DOOR: False, 2: False}, [THERE_LOCAL, Candidate(HOST, *ELSEWHERE[:2])], self.now)
         self.run_for(0.05)
         for source, door in ((ELSEWHERE, DOOR), (THERE, 2), (Endpoint("192.0.2.66", 1), DOOR)):
             self.say(self.answer, source, door)
@@ -225,10 +225,10 @@ class ProofTests(AloneTestCase):
     def test_worth(self) -> None:
         """The quickest way is the best, but IPv6 and the same network are worth a little."""
 
-        def way(rtt: float, host: str, kind: str = OBSERVED, door: int = DOOR) -> Pair:
+        def way(rtt: float, host: str, kind: str = SERVER_REFLEXIVE, door: int = DOOR) -> Pair:
             return Pair(door, Endpoint(host, 1), kind, 0.0, rtt=rtt)
 
-        ways = [way(0.100, "203.0.113.1"), way(0.105, "2001:db8::1"), way(0.110, "10.0.0.1", LOCAL, 2)]
+        ways = [way(0.100, "203.0.113.1"), way(0.105, "2001:db8::1"), way(0.110, "10.0.0.1", HOST, 2)]
         for better, worse in pairwise(reversed(ways)):
             self.assertTrue(Checker.better(better, worse))
             self.assertFalse(Checker.better(worse, better))
@@ -253,7 +253,7 @@ class BoundTests(AloneTestCase):
 
     def test_ways_limited(self) -> None:
         """However many addresses the peer names, or asks from, the ways are bounded."""
-        many = [Place(LOCAL, f"10.1.{i // 250}.{i % 250 + 1}", 1) for i in range(5000)]
+        many = [Candidate(HOST, f"10.1.{i // 250}.{i % 250 + 1}", 1) for i in range(5000)]
         self.checker.use({DOOR: False}, many, self.now)
         self.checker.search(self.now)
         self.assertEqual(len(self.checker.pairs), MOST_PAIRS)

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.traversal.checks import SPACING, Checker
 from morphnet.tunnel.events import WayFound
 from morphnet.wire.batch import Endpoint
-from morphnet.wire.places import LOCAL, OBSERVED, WITNESSED, Place
+from morphnet.wire.candidates import HOST, PEER_REFLEXIVE, SERVER_REFLEXIVE, Candidate
 from morphnet.wire.probes import EXPORT_LENGTH, split_probe_export
 from tests.nats import DELAY, DOOR, Host, Kind, Street
 
@@ -35,16 +35,16 @@ class Pair:
             return self.street.host(f"198.51.100.{number}")
         return self.street.host(f"10.0.{number}.2", self.street.house(kind, f"203.0.113.{number}"))
 
-    def places(self, host: Host) -> list[Place]:
+    def candidates(self, host: Host) -> list[Candidate]:
         """Where `host` says that it is."""
-        found = [Place(LOCAL, host.address.host, host.address.port)]
+        found = [Candidate(HOST, host.address.host, host.address.port)]
         seen = host.nat.outward(host.address, RELAY) if host.nat else None
-        return [*found, Place(OBSERVED, seen.host, seen.port)] if seen else found
+        return [*found, Candidate(SERVER_REFLEXIVE, seen.host, seen.port)] if seen else found
 
     def search(self, seconds: float = 4.0, late: float = 0.03) -> None:
         """Both search, the second a little late."""
         for number, checker in enumerate(self.checkers):
-            checker.use({DOOR: False}, self.places(self.hosts[1 - number]), self.street.now)
+            checker.use({DOOR: False}, self.candidates(self.hosts[1 - number]), self.street.now)
         self.checkers[0].search(self.street.now)
         self.street.run(late)
         self.checkers[1].search(self.street.now)
@@ -108,7 +108,7 @@ class NatTests(SynchronousTestCase):
         pair.search()
         best = pair.checkers[1].best()
         assert best is not None
-        self.assertEqual((best.kind, best.remote.host), (WITNESSED, "203.0.113.1"))
+        self.assertEqual((best.kind, best.remote.host), (PEER_REFLEXIVE, "203.0.113.1"))
 
     def test_same_house(self) -> None:
         """Two in one house take the short way."""
@@ -118,4 +118,4 @@ class NatTests(SynchronousTestCase):
         for checker in pair.checkers:
             best = checker.best()
             assert best is not None
-            self.assertEqual(best.kind, LOCAL)
+            self.assertEqual(best.kind, HOST)

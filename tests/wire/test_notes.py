@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import MalformedFrame
+from morphnet.wire.candidates import HOST, KINDS, MAPPED, MOST_CANDIDATES, Candidate, is_reachable
 from morphnet.wire.frames import CONTROL, HANDSHAKE, HEARTBEAT
 from morphnet.wire.notes import (
     MAX_RANGES,
@@ -24,7 +25,6 @@ from morphnet.wire.notes import (
     encode_notes,
     type_of,
 )
-from morphnet.wire.places import KINDS, LOCAL, MAPPED, MOST_PLACES, Place, is_reachable
 
 ALL: list[Note] = [
     Ping(),
@@ -36,7 +36,7 @@ ALL: list[Note] = [
     PathClose(3),
     Seen("203.0.113.9", 4500),
     Seen("2001:db8::9", 4501),
-    Reach((Place(LOCAL, "10.0.0.7", 4500), Place(MAPPED, "2001:db8::9", 4501))),
+    Reach((Candidate(HOST, "10.0.0.7", 4500), Candidate(MAPPED, "2001:db8::9", 4501))),
     Reach(()),
 ]
 VECTOR = bytes.fromhex(
@@ -71,9 +71,9 @@ NOTES: st.SearchStrategy[Note] = st.one_of(
     st.builds(Seen, st.ip_addresses().map(str), st.integers(0, 65535)),
     st.lists(
         st.builds(
-            Place, st.sampled_from(KINDS), st.ip_addresses().filter(is_reachable).map(str), st.integers(1, 65535)
+            Candidate, st.sampled_from(KINDS), st.ip_addresses().filter(is_reachable).map(str), st.integers(1, 65535)
         ),
-        max_size=MOST_PLACES,
+        max_size=MOST_CANDIDATES,
     ).map(lambda places: Reach(tuple(places))),
 )
 
@@ -130,7 +130,7 @@ class NoteTests(SynchronousTestCase):
             b"\x09",
             b"\x0a",
             b"\x09\x01\x00\x05" + bytes(7),
-            b"\x09" + bytes((MOST_PLACES + 1,)) + b"\x00\x04\x0a\x00\x00\x07\x11\x94" * (MOST_PLACES + 1),
+            b"\x09" + bytes((MOST_CANDIDATES + 1,)) + b"\x00\x04\x0a\x00\x00\x07\x11\x94" * (MOST_CANDIDATES + 1),
             b"\x08\x05" + bytes(7),
             b"\xff",
             b"\x05\x00",
@@ -151,10 +151,10 @@ class NoteTests(SynchronousTestCase):
 
     def test_hostile_places(self) -> None:
         """Of the places that a peer names, those where nobody can be are dropped, and those of a kind to come."""
-        good = Place(LOCAL, "10.0.0.7", 4500)
+        good = Candidate(HOST, "10.0.0.7", 4500)
         bad = ("224.0.0.1", "127.0.0.1", "0.0.0.0", "255.255.255.255", "169.254.169.254", "ff02::1", "::1", "::",
                "fe80::1", "::ffff:127.0.0.1")  # fmt: skip
-        note = Reach((*(Place(LOCAL, host, 4500) for host in bad), good, Place(LOCAL, "10.0.0.8", 0)))
+        note = Reach((*(Candidate(HOST, host, 4500) for host in bad), good, Candidate(HOST, "10.0.0.8", 0)))
         self.assertEqual(decode_notes(encode_notes([note])), [Reach((good,))])
         plaintext = encode_notes([Reach((good, good)), Ping()]).replace(b"\0", b"\x63", 1)
         self.assertEqual(decode_notes(plaintext), [Reach((good,)), Ping()])

@@ -16,8 +16,8 @@ from morphnet.pki.names import split_address
 from morphnet.rendezvous.reconnect import Reconnect, reconnect
 from morphnet.roles.certificates.spreading import Spreading
 from morphnet.wire.batch import Arrival
-from morphnet.wire.relaying import Drain, Notice, Present, Register, Registered, Renewed
-from morphnet.wire.revoking import Listing
+from morphnet.wire.messages.relay import Drain, Notice, Present, Register, Registered, Renewed
+from morphnet.wire.messages.revocations import Listing
 
 INSTANCE = "0" * 16  # who is no guest needs none
 

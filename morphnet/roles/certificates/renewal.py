@@ -20,7 +20,7 @@ from morphnet.pki.rotation import follow, write_trusted
 from morphnet.pki.signing import GOOD
 from morphnet.pki.trust import check_successor, networks_of, read_cas
 from morphnet.pki.unreadable import UNREADABLE
-from morphnet.wire.signals import Renew, Renewed
+from morphnet.wire.messages.control import Renew, Renewed
 
 LOOK_EVERY = 600.0  # seconds between looks whether it is time
 REMIND_EVERY = 86400.0  # seconds between two lines in the log about the same trouble

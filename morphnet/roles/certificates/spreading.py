@@ -13,7 +13,15 @@ from twisted.logger import Logger
 from morphnet.errors import Refused
 from morphnet.pki.revocations import RevocationList, digest_of
 from morphnet.roles.certificates.revoked import Revoked
-from morphnet.wire.revoking import BEFORE, MOST_WANTED, NO_LIST, Listing, PartsWanted, Revocations, RevokedPart
+from morphnet.wire.messages.revocations import (
+    BEFORE,
+    MOST_WANTED,
+    NO_LIST,
+    Listing,
+    PartsWanted,
+    Revocations,
+    RevokedPart,
+)
 
 MOST_REFUSED = 8  # lists of one link that were not good, before nothing more is heard of it
 PATIENCE = 2.0  # seconds without an answer after which somebody else is asked for parts

@@ -17,7 +17,7 @@ from morphnet.roles.certificates.spreading import Spreading
 from morphnet.roles.peers.mesh import Mesh
 from morphnet.roles.process.node import Node
 from morphnet.tunnel.session import Session
-from morphnet.wire.signals import Renew
+from morphnet.wire.messages.control import Renew
 
 
 class CertifiedNode(Node):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from morphnet.config.roles import ClientConfig
-from morphnet.wire.signals import Welcome
+from morphnet.wire.messages.control import Welcome
 
 
 @dataclass(frozen=True, slots=True)

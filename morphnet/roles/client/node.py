@@ -37,10 +37,9 @@ from morphnet.tunnel.events import Effects, Event, PathChanged
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
 from morphnet.wire.batch import Endpoint
+from morphnet.wire.candidates import is_reachable
 from morphnet.wire.keys import split_export
-from morphnet.wire.places import is_reachable
-from morphnet.wire.revoking import BEFORE, PartsWanted, Revocations, RevokedPart
-from morphnet.wire.signals import (
+from morphnet.wire.messages.control import (
     Drain,
     Goodbye,
     Hello,
@@ -52,6 +51,7 @@ from morphnet.wire.signals import (
     Signal,
     Welcome,
 )
+from morphnet.wire.messages.revocations import BEFORE, PartsWanted, Revocations, RevokedPart
 
 PROVE_WITHIN = 2.0  # seconds that a link has to show life when its own address, or every path, is gone
 MOST_SERVER_HOSTS = 8

@@ -31,7 +31,7 @@ from morphnet.roles.client.uplink_paths import UplinkPaths
 from morphnet.roles.peers.mesh import Mesh
 from morphnet.roles.process.process import HostProcess
 from morphnet.tunnel.tunnel import Tunnel
-from morphnet.wire.signals import Hello, Welcome
+from morphnet.wire.messages.control import Hello, Welcome
 
 LOOK_AT_CERTIFICATES_EVERY = 2.0  # seconds between looks whose has expired
 

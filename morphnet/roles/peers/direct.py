@@ -16,7 +16,7 @@ from morphnet.tunnel.carrier import DIRECT
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
-from morphnet.wire.places import Place
+from morphnet.wire.candidates import Candidate
 from morphnet.wire.probes import ProbeKeys
 
 SETTLE = 0.1  # seconds after the first way that was found, in which a better one may come
@@ -71,18 +71,18 @@ class DirectSearch:
 
     # -- looking -------------------------------------------------------------------------------------------------------
 
-    def look(self, places: Sequence[Place]) -> None:
+    def look(self, candidates: Sequence[Candidate]) -> None:
         """
         Look for direct paths, from the start.
 
-        :param places: where the peer may be.
+        :param candidates: where the peer may be.
         """
         if self._checker is None:
             return
-        self._use(places)
+        self._use(candidates)
         self._checker.search(self._around.now())
         if not self.paths():
-            self._port_guess.begin(self._checker, places)
+            self._port_guess.begin(self._checker, candidates)
         self._sessions.wake()
 
     def rest(self) -> str | None:
@@ -94,12 +94,12 @@ class DirectSearch:
         self._checker.rest()
         return what
 
-    def places_changed(self, places: Sequence[Place]) -> None:
+    def candidates_changed(self, candidates: Sequence[Candidate]) -> None:
         """The peer may be elsewhere too."""
-        self._use(places)
+        self._use(candidates)
         self._port_guess.renew()
 
-    def sockets_changed(self, places: Sequence[Place]) -> None:
+    def sockets_changed(self, candidates: Sequence[Candidate]) -> None:
         """We have other sockets than before: paths by those that are gone are silent at once."""
         session, now, effects = self._session, self._around.now(), Effects()
         if session is None:
@@ -108,11 +108,11 @@ class DirectSearch:
             if path.rank == DIRECT and not self._sockets.has(path.door):
                 session.silence(path.id, now, effects)
         self._sessions.carry_out(session, effects)
-        self.places_changed(places)
+        self.candidates_changed(candidates)
 
-    def _use(self, places: Sequence[Place]) -> None:
+    def _use(self, candidates: Sequence[Candidate]) -> None:
         if self._checker is not None:
-            self._checker.use(dict(self._sockets.families), places, self._around.now())
+            self._checker.use(dict(self._sockets.families), candidates, self._around.now())
             self._sessions.wake()
 
     # -- choosing ------------------------------------------------------------------------------------------------------

@@ -18,9 +18,9 @@ from morphnet.net.tls import PeerTls
 from morphnet.roles.peers.surroundings import Line, RelaysOfPeers, Surroundings
 from morphnet.roles.process.agreed import agreed, heartbeat
 from morphnet.tunnel.session import Session
-from morphnet.wire.introductions import Established, Greeting, Introduction, NotNow
-from morphnet.wire.relaying import CALL
-from morphnet.wire.relaying import HANDSHAKE as TLS_BYTES
+from morphnet.wire.messages.peer import Established, Greeting, Introduction, NotNow
+from morphnet.wire.messages.relay import CALL
+from morphnet.wire.messages.relay import HANDSHAKE as TLS_BYTES
 
 MOST_TICKETS = 16  # remembered
 TICKET = 4  # bytes in front of TLS that tell one handshake from the next
@@ -239,7 +239,7 @@ class Handshake:
             self._over(introducer, "its certificate has no inner address of our network: it must join anew")
         elif introducer.caller:
             framings = ("compact", "seed") if ours.tuning.framing == "compact" else ("seed",)
-            places = tuple(map(str, ours.places()))
+            places = tuple(map(str, ours.candidates()))
             wait = ours.tuning.repair_ms
             introducer.say(Greeting(ours.name, ours.instance, framings, places, ours.tuning.mtu, reorder_tcp_ms=wait))
 
@@ -296,7 +296,7 @@ class Handshake:
                 session=name.hex(),
                 ids=tuple(each.hex() for each in ids),
                 framing=framing,
-                places=tuple(map(str, ours.places())),
+                places=tuple(map(str, ours.candidates())),
                 mtu=tuning.mtu,
                 heartbeat_s=min(tuning.heartbeat_s, KEEPALIVE),
                 rekey_seconds=tuning.rekey_seconds,

@@ -41,7 +41,7 @@ from morphnet.traversal.courtesy import Courtesy
 from morphnet.tunnel.events import Event, Mapped
 from morphnet.tunnel.path import Path as TunnelPath
 from morphnet.tunnel.path import State
-from morphnet.wire.places import Place
+from morphnet.wire.candidates import Candidate
 
 NEWS, NEWS_AT_ONCE = 0.2, 10  # times a second that we search anew since a relay sees us elsewhere
 
@@ -101,7 +101,7 @@ class Mesh:
             instance=entropy(8).hex(),
             identity=identity,
             is_revoked=lists.revoked.is_revoked,
-            places=self.places,
+            candidates=self.candidates,
         )
         self.history = Written(owner)
         self.around = Surroundings(reactor, time.time, entropy, self.ourselves, self.history)
@@ -172,10 +172,10 @@ class Mesh:
 
     # -- where we are --------------------------------------------------------------------------------------------------
 
-    def places(self) -> list[Place]:
+    def candidates(self) -> list[Candidate]:
         """Where we may be reached directly, as far as we know."""
-        ours = [*self.sockets.places(), *self.portmaps.places(), *self.streams.places()]
-        return list(dict.fromkeys([*ours, *self.outside.places()]))
+        ours = [*self.sockets.candidates(), *self.portmaps.candidates(), *self.streams.candidates()]
+        return list(dict.fromkeys([*ours, *self.outside.candidates()]))
 
     def local_of(self, number: int) -> tuple[str, int] | None:
         """Our address and port at a door to peers."""
@@ -184,7 +184,7 @@ class Mesh:
 
     def _may_be_replaced(self, number: int) -> bool:
         """Not where a router leads a port to the socket, nor where it gives each destination another port."""
-        return not self.portmaps.places() and not self.outside.varies(number)
+        return not self.portmaps.candidates() and not self.outside.varies(number)
 
     def _doors_of_paths(self) -> set[int]:
         return {path.door for path in self._paths() if path.state is not State.CLOSED}

@@ -15,7 +15,7 @@ from morphnet.roles.process.waiting import until
 from morphnet.status import NetcheckStatus, RelayDistance, SocketStatus
 from morphnet.traversal.reflexive import ReflexiveClient
 from morphnet.wire.batch import Endpoint
-from morphnet.wire.places import MAPPED
+from morphnet.wire.candidates import MAPPED
 
 WITHIN = 2.0  # seconds for the echoes to answer: four questions each
 
@@ -53,7 +53,7 @@ def _picture(
         uplink = sessions.uplink_of(door)
         shown = shown_address(public) if public is not None else ""
         sockets.append(SocketStatus(uplink, shown_address(here), shown, nat))
-    mapped = [Endpoint(place.host, place.port) for place in ourselves.places() if place.kind == MAPPED]
+    mapped = [Endpoint(each.host, each.port) for each in ourselves.candidates() if each.kind == MAPPED]
     return NetcheckStatus(
         name=ourselves.name,
         sockets=tuple(sockets),

@@ -8,8 +8,8 @@ from typing import Protocol
 from morphnet.net.pump import Pump
 from morphnet.traversal.reflexive import ReflexiveClient
 from morphnet.tunnel.events import Effects
-from morphnet.wire.places import LINE, OBSERVED, VARYING, Place, read_places
-from morphnet.wire.relaying import Registered
+from morphnet.wire.candidates import LINE, SERVER_REFLEXIVE, SYMMETRIC, Candidate, read_candidates
+from morphnet.wire.messages.relay import Registered
 
 
 class Relay(Protocol):
@@ -92,19 +92,19 @@ class Outside:
         """Who asks that relay's echo; None when it has none, or the line is down."""
         return self._clients.get(relay.number)
 
-    def places(self) -> list[Place]:
+    def candidates(self) -> list[Candidate]:
         """As what the relays see our sockets."""
-        found: dict[Place, None] = {}
+        found: dict[Candidate, None] = {}
         for client in self._clients.values():
             for socket in client.sockets.values():
-                found.update((Place(OBSERVED, seen.host, seen.port), None) for seen in socket.seen.values())
-            found.update((Place(VARYING, seen.host, 1), None) for seen in client.varying())
+                found.update((Candidate(SERVER_REFLEXIVE, seen.host, seen.port), None) for seen in socket.seen.values())
+            found.update((Candidate(SYMMETRIC, seen.host, 1), None) for seen in client.varying())
         return list(found)
 
-    def lines(self) -> list[tuple[str, Place]]:
+    def lines(self) -> list[tuple[str, Candidate]]:
         """Our address on the line to each relay, and the one that the relay sees."""
         up = [(relay.local, relay.answer.observed) for relay in self._relays.values() if relay.answer is not None]
-        return [(local, place) for local, seen in up for place in read_places(seen) if place.kind == LINE]
+        return [(local, each) for local, seen in up for each in read_candidates(seen) if each.kind == LINE]
 
     def varying_doors(self) -> list[int]:
         """Numbers of the sockets whose router is known to give each destination another port."""

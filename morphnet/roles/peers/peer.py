@@ -26,12 +26,12 @@ from morphnet.tunnel.events import Effects, Event, Forgotten, Overrun, PathChang
 from morphnet.tunnel.outbound import Letter
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
+from morphnet.wire.candidates import MOST_CANDIDATES, Candidate
 from morphnet.wire.keys import EXPORT_LENGTH, split_export
+from morphnet.wire.messages.relay import Present
 from morphnet.wire.notes import Reach
-from morphnet.wire.places import MOST_PLACES, Place
 from morphnet.wire.probes import EXPORT_LENGTH as PROBE_EXPORT
 from morphnet.wire.probes import split_probe_export
-from morphnet.wire.relaying import Present
 from morphnet.wire.wordlist import spoken
 
 FIRST_EPOCH = 1
@@ -135,7 +135,7 @@ class Peer:
 
     def present(self, relay: Line, said: Present) -> None:
         """It is at that relay."""
-        before = set(self.places())
+        before = set(self.candidates())
         fresh = self._whereabouts.seen(relay, said)
         if self.session is None:
             if fresh and self._handshake.busy:
@@ -147,8 +147,8 @@ class Peer:
         self._machine.appeared()
         if said.instance != self.instance:
             self._told_of_another(relay)
-        if set(self.places()) - before and not self.direct_paths():
-            self._search.places_changed(self.places())
+        if set(self.candidates()) - before and not self.direct_paths():
+            self._search.candidates_changed(self.candidates())
             self._machine.addresses_changed("its")
 
     def absent(self, relay: Line) -> None:
@@ -257,10 +257,10 @@ class Peer:
         """So many ids by which the peer may name the session on the wire."""
         return self._sessions.issue_ids(session, number)
 
-    def met(self, instance: str, places: Sequence[str]) -> None:
+    def met(self, instance: str, candidates: Sequence[str]) -> None:
         """Both ends have the session now."""
         self.instance = instance
-        self._whereabouts.introduced(places)
+        self._whereabouts.introduced(candidates)
         self._met_at = self._around.now()
         assert self._doubt is not None  # the session was made just before
         self._doubt.expect()
@@ -269,7 +269,7 @@ class Peer:
 
     # -- the search for direct paths -----------------------------------------------------------------------------------
 
-    def places(self) -> list[Place]:
+    def candidates(self) -> list[Candidate]:
         """Where it may be, what it said itself first."""
         return self._whereabouts.all()
 
@@ -280,7 +280,7 @@ class Peer:
     def sockets_changed(self) -> None:
         """We have other sockets than before."""
         if self.session is not None:
-            self._search.sockets_changed(self.places())
+            self._search.sockets_changed(self.candidates())
             self.addresses_changed()
 
     def addresses_changed(self) -> None:
@@ -291,7 +291,7 @@ class Peer:
         """Look for a direct way, and have it look as well."""
         if self.session is None:
             return
-        self._search.look(self.places())
+        self._search.look(self.candidates())
         self._relays.hurry()
         self.tell_places()
         self._streams.search()
@@ -301,7 +301,7 @@ class Peer:
         session, effects = self.session, Effects()
         if session is None:
             return
-        letter = Letter([Reach(tuple(self._around.ourselves.places())[:MOST_PLACES])], asks=True)
+        letter = Letter([Reach(tuple(self._around.ourselves.candidates())[:MOST_CANDIDATES])], asks=True)
         for path in session.outbound.candidates()[:1]:
             session.outbound.say(path, letter, self._around.now(), effects)
         self._sessions.carry_out(session, effects)
@@ -332,9 +332,9 @@ class Peer:
 
     def _reached(self, event: Reached) -> None:
         """It tells its addresses, and searches: so do we."""
-        self._whereabouts.told(event.places)
+        self._whereabouts.told(event.candidates)
         if self.session is not None and self._searches.take(now=self._around.now()):
-            self._search.look(self.places())
+            self._search.look(self.candidates())
             self._streams.search()
 
     def _path_changed(self, event: PathChanged) -> None:

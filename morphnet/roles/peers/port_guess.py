@@ -12,7 +12,7 @@ from morphnet.traversal.checks import Checker
 from morphnet.traversal.courtesy import Courtesy
 from morphnet.traversal.port_guess import PORTS, Shot, guesses
 from morphnet.wire.batch import Endpoint
-from morphnet.wire.places import LINE, OBSERVED, VARYING, Place
+from morphnet.wire.candidates import LINE, SERVER_REFLEXIVE, SYMMETRIC, Candidate
 
 OPEN_AFTER, GUESS_AFTER = 1.0, 1.4  # seconds of search: first the sockets are opened, then ports are guessed
 CLOSE_AFTER = 3.9  # just before the search ends
@@ -65,19 +65,22 @@ class PortGuess:
         """Addresses have changed: what came to nothing may hit now."""
         self._left = MOST
 
-    def begin(self, checker: Checker, places: Sequence[Place]) -> None:
+    def begin(self, checker: Checker, candidates: Sequence[Candidate]) -> None:
         """
         A search begins.
 
-        :param places: where the peer may be.
+        :param candidates: where the peer may be.
         """
         self.end()
-        ours, theirs = self._ports.varying(), [place.host for place in places if place.kind == VARYING]
+        ours, theirs = (
+            self._ports.varying(),
+            [each.host for each in candidates if each.kind == SYMMETRIC],
+        )
         if bool(ours) == bool(theirs) or not self._left:
             return  # easy enough without, or hopeless
-        targets = [place for place in places if place.kind == OBSERVED and ":" not in place.host]
+        targets = [each for each in candidates if each.kind == SERVER_REFLEXIVE and ":" not in each.host]
         host = theirs[0] if theirs else targets[0].host if targets else ""
-        seen = {place.host for place in places if place.kind == LINE and ":" not in place.host}
+        seen = {each.host for each in candidates if each.kind == LINE and ":" not in each.host}
         if not host or not seen <= {host} or not self._courtesy.volley(host, self._around.now()):
             return  # a thousand packets go only where every relay has seen the peer
         self._left -= 1
@@ -99,7 +102,7 @@ class PortGuess:
     def _at(self, seconds: float, what: Callable[[], None]) -> None:
         self._timers.append(self._around.clock.callLater(seconds, what))
 
-    def _open(self, checker: Checker, ours: Varying, targets: Sequence[Place]) -> None:
+    def _open(self, checker: Checker, ours: Varying, targets: Sequence[Candidate]) -> None:
         """Many sockets of ours ask the one that the peer has."""
         if not targets:
             return

@@ -21,7 +21,7 @@ from morphnet.host.uplinks import Uplink
 from morphnet.net.portmap import RouterDoor
 from morphnet.rendezvous.mappedport import MappedPort
 from morphnet.rendezvous.portmapping import Wish
-from morphnet.wire.places import MAPPED, Place, is_reachable
+from morphnet.wire.candidates import MAPPED, Candidate, is_reachable
 
 GIVING_BACK = 3.0  # seconds at most; rendezvous/portmapping gives up after 1.9
 NONCE = 12  # bytes
@@ -115,7 +115,7 @@ class PortMaps:
     Kept in step with the sockets and the uplinks.
 
     :param secret: what only we know, the same after a restart; what a router gave before a crash is ours again then.
-    :param changed: called with a sentence when `places` has changed.
+    :param changed: called with a sentence when `candidates` has changed.
     """
 
     _log = Logger()
@@ -127,11 +127,11 @@ class PortMaps:
         self._leaving: list[PortMap] = []
         self._uplinks: dict[str, Uplink] = {}
 
-    def places(self) -> list[Place]:
+    def candidates(self) -> list[Candidate]:
         """Where the sockets that there are now can be reached from outside."""
         there = set(self._doors.sockets())
         return [
-            Place(MAPPED, *mapped.outside)
+            Candidate(MAPPED, *mapped.outside)
             for inside, mapped in self._mapped.items()
             if mapped.outside and inside[:3] in there and is_elsewhere(mapped.outside[0], inside.host)
         ]

@@ -17,7 +17,7 @@ from morphnet.tunnel.events import Effects
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
 from morphnet.wire.batch import Endpoint
-from morphnet.wire.places import LINE, STREAM, Place
+from morphnet.wire.candidates import LINE, STREAM, Candidate
 
 PATIENCE = 1.5  # seconds of a search by UDP alone, where UDP may pass
 REST = 5.0  # seconds at least between the starts of two attempts: there may be one who ends every stream
@@ -35,7 +35,7 @@ class Reachable(Protocol):
     caller: bool  # whether we call it, and choose the stream that is used
     session: Session | None
 
-    def places(self) -> Sequence[Place]:
+    def candidates(self) -> Sequence[Candidate]:
         """Where it may be."""
         ...
 
@@ -79,7 +79,7 @@ class Caller(Protocol):
         """A search begins: seconds to leave to UDP before an attempt; None when there shall be no streams."""
         ...
 
-    def ways(self, places: Sequence[Place]) -> list[Way]:
+    def ways(self, candidates: Sequence[Candidate]) -> list[Way]:
         """Each address that we listen on with each of these, of one family."""
         ...
 
@@ -136,9 +136,9 @@ class Reaching:
             return
         self._give_up()  # what is left of the last attempt
         self._begun_at = self._around.now()
-        places = peer.places()
-        ways = self._caller.ways([place for place in places if place.kind == STREAM])[:MOST_CALLS]
-        lines = {place.host for place in places if place.kind == LINE}
+        candidates = peer.candidates()
+        ways = self._caller.ways([each for each in candidates if each.kind == STREAM])[:MOST_CALLS]
+        lines = {each.host for each in candidates if each.kind == LINE}
         for way in ways:
             if way.there.host in lines:
                 meeting = self._caller.meet(way, peer.name, caller=peer.caller)

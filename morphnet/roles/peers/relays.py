@@ -20,9 +20,9 @@ from morphnet.status import RelayStatus
 from morphnet.traversal.reflexive import ReflexiveClient
 from morphnet.tunnel.carrier import RELAYED, Carrier
 from morphnet.wire.batch import Arrival, Endpoint
-from morphnet.wire.relaying import EVERYBODY, MOST_WATCHED, Drain, Notice, Present, Register, Registered, Renewed
-from morphnet.wire.revoking import Listing
-from morphnet.wire.signals import Renew
+from morphnet.wire.messages.control import Renew
+from morphnet.wire.messages.relay import EVERYBODY, MOST_WATCHED, Drain, Notice, Present, Register, Registered, Renewed
+from morphnet.wire.messages.revocations import Listing
 
 PROVE_WITHIN = 2.0  # seconds that a relay has to show life when our network has changed
 MEETINGS, MEETINGS_AT_ONCE = 10.0, 300  # handshakes a second through one relay: most have one at the start

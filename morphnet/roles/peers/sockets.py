@@ -17,7 +17,7 @@ from morphnet.net.udp import UdpDoor
 from morphnet.tunnel.carrier import DIRECT, Carrier
 from morphnet.tunnel.path import State
 from morphnet.wire.batch import Departure
-from morphnet.wire.places import LOCAL, Place, is_reachable
+from morphnet.wire.candidates import HOST, Candidate, is_reachable
 
 
 class PeerSockets:
@@ -69,9 +69,9 @@ class PeerSockets:
         """Their devices and addresses, without the ports."""
         return [Source(*key) for key in self._doors]
 
-    def places(self) -> list[Place]:
+    def candidates(self) -> list[Candidate]:
         """Their own addresses."""
-        return [Place(LOCAL, *door.local[:2]) for door in self._doors.values()]
+        return [Candidate(HOST, *door.local[:2]) for door in self._doors.values()]
 
     def sockets(self) -> list[tuple[str, str, int]]:
         """Uplink, address and port of each."""

@@ -27,7 +27,7 @@ from morphnet.traversal.courtesy import Courtesy
 from morphnet.tunnel.carrier import STREAM as STREAM_RANK
 from morphnet.tunnel.carrier import Carrier
 from morphnet.wire.batch import Arrival, Endpoint
-from morphnet.wire.places import LINE, STREAM, Place
+from morphnet.wire.candidates import LINE, STREAM, Candidate
 
 SYNS = 2  # packets of a call that nobody answers, within CALL_WITHIN
 CALL_WITHIN = 3.0  # seconds for TCP, and for the meeting half way
@@ -40,7 +40,7 @@ class Outside(Protocol):
         """Whether relays are reached, and none of them ever by UDP, though there was time."""
         ...
 
-    def lines(self) -> list[tuple[str, Place]]:
+    def lines(self) -> list[tuple[str, Candidate]]:
         """Our address on the line to each relay, and the one that the relay sees."""
         ...
 
@@ -115,16 +115,16 @@ class Streams:
             if stream.local.host == source.address:
                 stream.drop("our address is gone")
 
-    def places(self) -> list[Place]:
+    def candidates(self) -> list[Candidate]:
         """
         Where we listen, and where that may be seen from outside: at the address that a relay sees us at, by the same
         port, which is so where a router lets strangers in, or answers, and keeps ports. That address is told as one of
         our lines as well: a relay that speaks of a private one is not believed, we are.
         """
         ports = {source.address: _number(port) for source, port in self._listening.items()}
-        found = {Place(STREAM, *each): None for each in ports.items()}
+        found = {Candidate(STREAM, *each): None for each in ports.items()}
         lines = [(ports[local], line.host) for local, line in self._outside.lines() if local in ports]
-        return list(found | {Place(kind, host, port): None for port, host in lines for kind in (STREAM, LINE)})
+        return list(found | {Candidate(kind, host, port): None for port, host in lines for kind in (STREAM, LINE)})
 
     def of_door(self, number: int) -> PeerStream | None:
         """The stream that is that door."""
@@ -142,9 +142,9 @@ class Streams:
             self._tls.use(identity)
         return 0.0 if self._outside.udp_is_blocked() else PATIENCE
 
-    def ways(self, places: Sequence[Place]) -> list[Way]:
+    def ways(self, candidates: Sequence[Candidate]) -> list[Way]:
         """Each address that we listen on with each of these, of one family."""
-        there = [Endpoint(place.host, place.port) for place in places]
+        there = [Endpoint(candidate.host, candidate.port) for candidate in candidates]
         return [
             Way(source, _number(port), to)
             for source, port in self._listening.items()

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from morphnet.config.roles import Tuning
 from morphnet.net.tls import Identity
 from morphnet.net.tls import Peer as Certificate
-from morphnet.wire.places import Place
+from morphnet.wire.candidates import Candidate
 
 
 class History(Protocol):
@@ -39,7 +39,7 @@ class Ourselves:
     instance: str  # of this process
     identity: Callable[[], Identity]  # our certificate as it is now
     is_revoked: Callable[[Certificate], bool]  # asked at every handshake
-    places: Callable[[], Sequence[Place]]  # where we may be reached directly, as far as we know
+    candidates: Callable[[], Sequence[Candidate]]  # where we may be reached directly, as far as we know
 
     def calls(self, peer: str) -> bool:
         """Whether it is we who begin with that peer: of two the one whose name is lower calls."""

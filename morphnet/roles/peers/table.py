@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from morphnet.roles.peers.peer import Peer
 from morphnet.roles.peers.surroundings import Line, Surroundings
 from morphnet.text import is_machine
-from morphnet.wire.relaying import EVERYBODY, Present
+from morphnet.wire.messages.relay import EVERYBODY, Present
 
 
 class PeerTable:

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from morphnet.roles.peers.surroundings import Line
-from morphnet.wire.places import MOST_PLACES, Place, read_places, seen_by_relay
-from morphnet.wire.relaying import Present
+from morphnet.wire.candidates import MOST_CANDIDATES, Candidate, read_candidates, seen_by_relay
+from morphnet.wire.messages.relay import Present
 
 
 class Whereabouts:
     """Of one peer. A relay is believed in what it can have seen itself, and takes away only what it told."""
 
     def __init__(self) -> None:
-        self._told: tuple[Place, ...] = ()
-        self._observed: dict[int, tuple[Place, ...]] = {}  # by number of the relay
+        self._told: tuple[Candidate, ...] = ()
+        self._observed: dict[int, tuple[Candidate, ...]] = {}  # by number of the relay
         self._lines: dict[int, int] = {}  # number of the peer's line to each relay, by number of the relay
 
-    def told(self, places: Iterable[Place]) -> None:
+    def told(self, candidates: Iterable[Candidate]) -> None:
         """It says so itself, in a session."""
-        self._told = tuple(places)
+        self._told = tuple(candidates)
 
-    def introduced(self, places: Iterable[str]) -> None:
-        """It says so itself, in a handshake; what is no place is left out."""
-        self._told = read_places(places)
+    def introduced(self, candidates: Iterable[str]) -> None:
+        """It says so itself, in a handshake; what is no candidate is left out."""
+        self._told = read_candidates(candidates)
 
     def seen(self, relay: Line, said: Present) -> bool:
         """A relay has it; whether that is news: its line there is another one than before."""
@@ -36,9 +36,9 @@ class Whereabouts:
         self._observed.pop(relay.number, None)
         self._lines.pop(relay.number, None)
 
-    def all(self) -> list[Place]:
-        """What it said itself first; at most MOST_PLACES."""
+    def all(self) -> list[Candidate]:
+        """What it said itself first; at most MOST_CANDIDATES."""
         found = dict.fromkeys(self._told)
         for observed in self._observed.values():
             found.update(dict.fromkeys(observed))
-        return list(found)[:MOST_PLACES]
+        return list(found)[:MOST_CANDIDATES]

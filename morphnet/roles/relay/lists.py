@@ -13,7 +13,7 @@ from morphnet.net.relay_server import RelayLine
 from morphnet.net.tls import Peer
 from morphnet.roles.certificates.revoked import Revoked
 from morphnet.roles.certificates.spreading import Spreading
-from morphnet.wire.revoking import BEFORE, Listing, Revocations, RevokedPart
+from morphnet.wire.messages.revocations import BEFORE, Listing, Revocations, RevokedPart
 
 
 class _Afar:

@@ -20,14 +20,14 @@ from morphnet.roles.certificates.renewal import Renewal
 from morphnet.roles.process.node import shown_address
 from morphnet.status import GuestStatus, Happening, NodeStatus
 from morphnet.wire.batch import Endpoint
-from morphnet.wire.places import Place
-from morphnet.wire.signals import Hello, Joined, Renewed, Signal, Welcome
+from morphnet.wire.candidates import Candidate
+from morphnet.wire.messages.control import Hello, Joined, Renewed, Signal, Welcome
 
 DRAIN_SECONDS = 5.0  # that nodes have to go elsewhere, if the operator does not say
 
 
-def _where(place: Place) -> str:
-    return shown_address(Endpoint(place.host, place.port))
+def _where(candidate: Candidate) -> str:
+    return shown_address(Endpoint(candidate.host, candidate.port))
 
 
 class RelayNode:

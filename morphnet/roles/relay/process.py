@@ -50,7 +50,7 @@ from morphnet.store.base import CertificateRecord
 from morphnet.store.ledger import DATABASE, Ledger, RecordsDamaged, RecordsLost
 from morphnet.store.sqlite import SqliteStore
 from morphnet.wire.batch import Arrival, Departure
-from morphnet.wire.neighbouring import MOST_GUESTS
+from morphnet.wire.messages.cluster import MOST_GUESTS
 
 EXPIRE_EVERY = 2.0  # seconds between looks whose certificate has expired
 

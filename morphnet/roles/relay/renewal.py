@@ -20,7 +20,7 @@ from morphnet.net.tls import ClientTls, Identity, Peer
 from morphnet.pki.authority import read_description
 from morphnet.pki.names import split_address
 from morphnet.text import same_name
-from morphnet.wire import relaying, signals
+from morphnet.wire.messages import control, relay
 
 REST = 10.0  # seconds between two questions of one guest that are looked at
 
@@ -28,7 +28,7 @@ REST = 10.0  # seconds between two questions of one guest that are looked at
 class Signatory(Protocol):
     """Who can have a certificate renewed."""
 
-    async def renew(self, present: Peer, csr: str) -> signals.Renewed:
+    async def renew(self, present: Peer, csr: str) -> control.Renewed:
         """
         The one after that.
 
@@ -49,11 +49,11 @@ class Afar:
         self._host, self._port = split_address(address, CONTROL_PORT)
         self._identity, self._reactor = identity, reactor
 
-    async def renew(self, present: Peer, csr: str) -> signals.Renewed:
+    async def renew(self, present: Peer, csr: str) -> control.Renewed:
         """See Signatory."""
         tls, where = ClientTls(self._identity(), self._host), Destination(self._host, self._port, tuple)
         try:
-            return await control_client.renew(self._reactor, tls, where, signals.Renew(csr, present.pem))
+            return await control_client.renew(self._reactor, tls, where, control.Renew(csr, present.pem))
         except control_client.NoLink as trouble:
             raise Refused(f"the CA's host, {self._host}, is not reached: {trouble}") from None
 
@@ -61,7 +61,7 @@ class Afar:
 class Nobody:
     """There is nobody to ask: an operator must say where the CA is."""
 
-    async def renew(self, present: Peer, csr: str) -> signals.Renewed:
+    async def renew(self, present: Peer, csr: str) -> control.Renewed:
         """:raises ConfigError: always."""
         raise ConfigError(
             "this relay does not know where the CA is: set `renew_at` in relay.toml to the address of the host where"
@@ -76,14 +76,14 @@ class RelayRenewal:
 
     def __init__(self, signatory: Signatory, clock: IReactorTime) -> None:
         self._signatory, self._clock = signatory, clock
-        self._waiting: WeakKeyDictionary[RelayLine, relaying.Renew] = WeakKeyDictionary()  # the last question of each
+        self._waiting: WeakKeyDictionary[RelayLine, relay.Renew] = WeakKeyDictionary()  # the last question of each
         self._asked_at: WeakKeyDictionary[RelayLine, float] = WeakKeyDictionary()
 
-    async def own(self, request: signals.Renew) -> signals.Renewed:
+    async def own(self, request: control.Renew) -> control.Renewed:
         """The relay's next certificate."""
         return await self._signatory.renew(read_description(request.certificate), request.csr)
 
-    def asked(self, line: RelayLine, message: relaying.Renew) -> None:
+    def asked(self, line: RelayLine, message: relay.Renew) -> None:
         """A guest wants its next certificate; whoever asks too often is heard later, and only its last question."""
         waiting, now = line in self._waiting, self._clock.seconds()
         rest = self._asked_at.get(line, float("-inf")) + REST - now
@@ -100,12 +100,12 @@ class RelayRenewal:
         if message is not None:
             self.asked(line, message)
 
-    async def _answer(self, line: RelayLine, message: relaying.Renew) -> None:
+    async def _answer(self, line: RelayLine, message: relay.Renew) -> None:
         present = read_description(message.certificate)
         if present.kind != "client" or not same_name(present.name, line.name):
             raise Refused("certificate of another name")
         renewed = await self._signatory.renew(present, message.csr)
-        line.tell(relaying.Renewed(renewed.certificate, renewed.ca))
+        line.tell(relay.Renewed(renewed.certificate, renewed.ca))
 
     def _failed(self, failure: Failure, name: str) -> None:
         if failure.check(Refused, ConfigError) is None:

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from morphnet.config.roles import SCHEDULERS, ServerConfig
-from morphnet.errors import HostError, Refused
+from morphnet.errors import Refused
 from morphnet.net.control_server import Caller, RefusedForNow
 from morphnet.net.pump import Pump
 from morphnet.net.tls import Peer
@@ -24,13 +24,25 @@ from morphnet.rendezvous.rivals import PROVE_WITHIN, Rivals
 from morphnet.roles.certificates.publishing import Publisher
 from morphnet.roles.certificates.spreading import Spreading
 from morphnet.roles.process.node import Node
+from morphnet.roles.server.traffic import Traffic
 from morphnet.store.base import CertificateRecord, Lease, PoolExhausted, Store
 from morphnet.tunnel.keyring import GENERATION_STEP
 from morphnet.tunnel.session import Session
 from morphnet.wire.frames import MAX_EPOCH
 from morphnet.wire.keys import split_export
-from morphnet.wire.revoking import BEFORE, NO_LIST, PartsWanted, Revocations, RevokedPart
-from morphnet.wire.signals import Goodbye, Hello, Joined, Notice, Renew, Renewed, Revoked, Scheduler, Signal, Welcome
+from morphnet.wire.messages.control import (
+    Goodbye,
+    Hello,
+    Joined,
+    Notice,
+    Renew,
+    Renewed,
+    Revoked,
+    Scheduler,
+    Signal,
+    Welcome,
+)
+from morphnet.wire.messages.revocations import BEFORE, NO_LIST, PartsWanted, Revocations, RevokedPart
 
 FIRST_IDS = 8  # issued ids that a client gets with its welcome
 COME_AGAIN = 10.0  # seconds before its certificate ends at which a client is asked to show another one, if it has one
@@ -70,6 +82,7 @@ class ServerNode(Node):
         self.publisher: Publisher | None = None
         self.doors: list[UdpDoor] = []
         self.tun: Tun | None = None
+        self.traffic = Traffic(self.tunnel, store)
         self._entropy = entropy
         self._callers: dict[str, Caller] = {}  # by certificate name
         self._groups: dict[str, str] = {}
@@ -79,10 +92,6 @@ class ServerNode(Node):
         self._asked: set[str] = set()  # serials of certificates that end soon, whose clients were asked to come again
         self._leases: dict[str, Lease] = {}
         self._first_epochs: dict[str, int] = {}  # the lowest epoch that a session was given, by its name
-        self._counted: dict[str, tuple[int, int]] = {}  # of a session, sent and received: written already
-        self._cannot_account = ""  # why not
-        self._owed: dict[str, tuple[int, int]] = {}  # sent and received, of sessions that live or ended: to be written
-        self.tunnel.ended = self._ended
 
     # -- the office ----------------------------------------------------------------------------------------------------
 
@@ -247,40 +256,6 @@ class ServerNode(Node):
             if session.peer not in self._callers and now - session.heard_at > self.config.session_timeout_s:
                 self.tunnel.drop_session(session.peer)
                 self.tell("session-gone", session.peer, "nothing was heard of it for too long")
-
-    def account(self) -> list[Deferred[None]]:
-        """Write what each client has sent and received since the last time."""
-        for name, session in self.tunnel.sessions.items():
-            self._owe(name, session)
-        owed, self._owed = self._owed, {}
-        return [self._account(name, traffic) for name, traffic in owed.items() if any(traffic)]
-
-    def _account(self, name: str, traffic: tuple[int, int]) -> Deferred[None]:
-        """What cannot be written now (a full disk) is owed on, and told of once."""
-
-        def written(_: None) -> None:
-            self._cannot_account = ""
-
-        def failed(failure: Failure) -> None:
-            failure.trap(HostError)
-            sent, received = self._owed.get(name, (0, 0))
-            self._owed[name] = sent + traffic[0], received + traffic[1]
-            if self._cannot_account != str(failure.value):
-                self._cannot_account = str(failure.value)
-                self._log.error("traffic is not written now: {trouble}", trouble=self._cannot_account)
-
-        return self.store.add_traffic(name, *traffic).addCallbacks(written, failed)
-
-    def _owe(self, name: str, session: Session) -> None:
-        """Note what a session has carried since the last time."""
-        paths, (sent, received) = session.paths.values(), self._owed.get(name, (0, 0))
-        total = sum(path.sent_bytes for path in paths), sum(path.received_bytes for path in paths)
-        before, self._counted[name] = self._counted.get(name, (0, 0)), total
-        self._owed[name] = sent + total[0] - before[0], received + total[1] - before[1]
-
-    def _ended(self, session: Session) -> None:
-        self._owe(session.peer, session)
-        self._counted.pop(session.peer, None)
 
     async def read_revocations(self) -> None:
         """Learn which certificates are revoked; cut off whoever shows one, and tell others."""

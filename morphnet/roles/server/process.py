@@ -84,7 +84,7 @@ class ServerProcess(HostProcess):
         for host in config.listen:
             self._listen(host)
         self.every(min(SWEEP_EVERY, max(1.0, config.session_timeout_s)), node.sweep)
-        self.every(ACCOUNT_EVERY, node.account)
+        self.every(ACCOUNT_EVERY, node.traffic.write)
         self.every(LOOK_EVERY, SelfRenewal(renewal, node.renew_own, node.tell).look, now=True)
         self.every(EXPIRE_EVERY, self._expire)
         self.every(PRUNE_EVERY, node.look_at_records)
@@ -172,7 +172,7 @@ class ServerProcess(HostProcess):
         self._bearers.stop()
         await DeferredList([maybeDeferred(port.stopListening) for port in self._listening])
         await self._control.close()
-        await DeferredList(self._node.account())
+        await DeferredList(self._node.traffic.write())
         self._pump.stop()
         for door in self._node.doors:
             door.close()

@@ -8,7 +8,7 @@ from morphnet.net.tls import ClientTls
 from morphnet.roles.certificates.bearers import Bearers
 from morphnet.roles.certificates.revoked import Revoked
 from morphnet.roles.certificates.spreading import Spreading
-from morphnet.wire.revoking import Revocations
+from morphnet.wire.messages.revocations import Revocations
 from tests.fakes_control import SERVER_HOST
 from tests.fakes_pki import NOW, an_authority
 from tests.fakes_relay import RelayTestCase

@@ -16,7 +16,7 @@ from morphnet.net.tls import Identity
 from morphnet.pki.authority import CLIENT_LIFETIME, as_pem
 from morphnet.pki.files import CA, make_directory, read_certificate, write_certificate, write_key
 from morphnet.roles.certificates.renewal import Renewal, SelfRenewal
-from morphnet.wire.signals import Renew, Renewed
+from morphnet.wire.messages.control import Renew, Renewed
 from tests.fakes_pki import NOW, FakeSigner, a_key, an_authority
 
 DUE = CLIENT_LIFETIME * 0.7  # seconds after which a certificate is renewed

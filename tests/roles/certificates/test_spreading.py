@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.pki.revocations import RevocationList
 from morphnet.roles.certificates.spreading import MOST_REFUSED, PATIENCE, PORTION
-from morphnet.wire.revoking import PartsWanted, Revocations, RevokedPart
+from morphnet.wire.messages.revocations import PartsWanted, Revocations, RevokedPart
 from tests.fakes_pki import NOW, an_authority
 from tests.fakes_revoking import FakeLink, Process, Wire, settle
 from tests.pki.test_revocations import many

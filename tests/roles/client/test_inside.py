@@ -8,8 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.roles import ClientConfig, MeshConfig
 from morphnet.roles.client.inside import Inside, dns_servers, inside
-from morphnet.wire.signals import Welcome
-from tests.wire.test_signals import WELCOME
+from morphnet.wire.messages.control import Welcome
+from tests.wire.messages.test_control import WELCOME
 
 TOLD = MeshConfig().networks
 SPLIT = ("10.99.0.0/24",)

@@ -26,7 +26,7 @@ from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Departure, Endpoint
-from morphnet.wire.relaying import EVERYBODY
+from morphnet.wire.messages.relay import EVERYBODY
 from tests.fakes_tls import CLIENT, FakeCa
 
 CA = FakeCa()
@@ -86,7 +86,7 @@ def surroundings(
         instance=instance,
         identity=lambda: shown,
         is_revoked=lambda certificate: certificate.serial in revoked,
-        places=list,
+        candidates=list,
     )
     entropy = random.Random(name + instance).randbytes
     return Surroundings(clock, clock.seconds, entropy, ourselves, history if history is not None else FakeHistory())

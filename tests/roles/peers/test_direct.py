@@ -12,23 +12,23 @@ from morphnet.tunnel.carrier import DIRECT
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.path import Path, State
 from morphnet.wire.batch import Endpoint
-from morphnet.wire.places import LOCAL, Place
+from morphnet.wire.candidates import HOST, Candidate
 from morphnet.wire.probes import EXPORT_LENGTH, split_probe_export
 from tests.roles.peers.fakes import FakeDoor, FakePorts, PlaneTestCase
 
-HERE, THERE = Place(LOCAL, "198.51.100.6", 9), Place(LOCAL, "198.51.100.7", 9)
+HERE, THERE = Candidate(HOST, "198.51.100.6", 9), Candidate(HOST, "198.51.100.7", 9)
 
 
 class FakeGuess:
     """Notes when ports would be guessed."""
 
     def __init__(self) -> None:
-        self.begun: list[Sequence[Place]] = []
+        self.begun: list[Sequence[Candidate]] = []
         self.renewed = self.ended = 0
 
-    def begin(self, checker: Checker, places: Sequence[Place]) -> None:
+    def begin(self, checker: Checker, candidates: Sequence[Candidate]) -> None:
         """See PortGuess."""
-        self.begun.append(places)
+        self.begun.append(candidates)
 
     def renew(self) -> None:
         """See PortGuess."""
@@ -57,9 +57,9 @@ class DirectTestCase(PlaneTestCase):
         assert isinstance(checker, Checker)
         return checker
 
-    def answered(self, door: FakeDoor, place: Place, rtt: float) -> None:
+    def answered(self, door: FakeDoor, candidate: Candidate, rtt: float) -> None:
         """The peer has answered by that way."""
-        self.checker.pairs[door.number, place.host, place.port].rtt = rtt
+        self.checker.pairs[door.number, candidate.host, candidate.port].rtt = rtt
         self.search.way_found()
 
     def paths(self) -> dict[str, tuple[int, Endpoint]]:
@@ -73,7 +73,7 @@ class DirectTestCase(PlaneTestCase):
 
 class LookTests(DirectTestCase):
     def test_all_with_all(self) -> None:
-        """Every socket of ours asks every place of the peer's."""
+        """Every socket of ours asks every candidate of the peer's."""
         self.search.look([HERE, THERE])
         self.clock.pump([0.01] * 10)
         for door in (self.wifi, self.lte):
@@ -97,17 +97,17 @@ class LookTests(DirectTestCase):
         self.clock.pump([0.5] * 10)
         self.assertEqual((self.wifi.sent, self.lte.sent), ([], []))
 
-    def test_new_places(self) -> None:
-        """A place that is heard of during a search is asked as well, and guesses may hit now."""
+    def test_new_candidates(self) -> None:
+        """A candidate that is heard of during a search is asked as well, and guesses may hit now."""
         self.search.look([HERE])
-        self.search.places_changed([HERE, THERE])
+        self.search.candidates_changed([HERE, THERE])
         self.assertEqual((len(self.checker.pairs), self.guess.renewed), (4, 1))
 
     def test_no_session(self) -> None:
         """Without a session nothing is looked for, and there is nothing to tell."""
         self.search.end()
         self.search.look([HERE])
-        self.search.places_changed([HERE])
+        self.search.candidates_changed([HERE])
         self.search.sockets_changed([HERE])
         self.assertEqual((self.search.rest(), self.search.paths(), self.guess.begun), (None, [], []))
         self.assertEqual(self.tunnel.askers, {})

@@ -10,7 +10,7 @@ from morphnet.roles.peers.guess_sockets import GuessSockets
 from morphnet.roles.peers.outside import Outside
 from morphnet.roles.peers.port_guess import Varying
 from morphnet.roles.peers.sockets import PeerSockets
-from morphnet.wire.relaying import Registered
+from morphnet.wire.messages.relay import Registered
 from tests.roles.peers.fakes import PlaneTestCase
 from tests.roles.peers.test_outside import ELSEWHERE, US, FakeRelay
 from tests.roles.peers.test_sockets import LTE, FakeUdp

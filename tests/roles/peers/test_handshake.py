@@ -9,7 +9,7 @@ from morphnet.config.roles import Tuning
 from morphnet.roles.peers.handshake import CALL_AFTER, HANDSHAKE_WITHIN, HEDGE, TICKET, Handshake, Introduced
 from morphnet.roles.peers.surroundings import Line
 from morphnet.tunnel.session import Session
-from morphnet.wire.relaying import CALL, HANDSHAKE
+from morphnet.wire.messages.relay import CALL, HANDSHAKE
 from tests.roles.peers.fakes import FakeHistory, FakeLine, FakeRelays, surroundings
 
 

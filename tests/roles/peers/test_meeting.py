@@ -17,7 +17,7 @@ from morphnet.tunnel.carrier import RELAYED, Carrier
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Arrival, Departure, Endpoint
-from morphnet.wire.relaying import CALL, DATAGRAMS, HANDSHAKE, Present, bundle, unbundle
+from morphnet.wire.messages.relay import CALL, DATAGRAMS, HANDSHAKE, Present, bundle, unbundle
 from tests.roles.peers.fakes import FakePorts, FakeRelays, FakeStreams, surroundings
 
 STEP = 0.02  # seconds

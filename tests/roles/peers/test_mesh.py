@@ -18,7 +18,7 @@ from morphnet.roles.peers.sessions import Names
 from morphnet.tunnel.events import Effects, Mapped
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Endpoint
-from morphnet.wire.relaying import HANDSHAKE, Present
+from morphnet.wire.messages.relay import HANDSHAKE, Present
 from tests.fakes_control import FakeNet
 from tests.roles.peers.fakes import INNER, INSTANCE, NETWORKS, FakeHistory, identity
 from tests.roles.peers.test_relays import FakeEars, FakeLists, FakeRelay

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from morphnet.roles.peers.outside import Outside
 from morphnet.wire.batch import Endpoint
-from morphnet.wire.places import LINE, OBSERVED, VARYING, Place
-from morphnet.wire.relaying import Registered
+from morphnet.wire.candidates import LINE, SERVER_REFLEXIVE, SYMMETRIC, Candidate
+from morphnet.wire.messages.relay import Registered
 from tests.roles.peers.fakes import PlaneTestCase
 
 US, ELSEWHERE = Endpoint("198.51.100.2", 4000), Endpoint("198.51.100.2", 4001)
@@ -57,7 +57,7 @@ class OutsideTests(PlaneTestCase):
         relay = self.join(echo=False)
         self.clock.pump([0.01] * 5)
         self.assertEqual((self.wifi.sent, self.outside.rtt(relay)), ([], None))
-        self.assertEqual(self.outside.lines(), [("192.168.1.2", Place(LINE, "198.51.100.2", 70))])
+        self.assertEqual(self.outside.lines(), [("192.168.1.2", Candidate(LINE, "198.51.100.2", 70))])
 
     def test_left(self) -> None:
         """With the line all that it told is gone."""
@@ -65,20 +65,20 @@ class OutsideTests(PlaneTestCase):
         self.seen(relay, self.wifi.number, US)
         self.outside.left(relay)
         self.outside.left(relay)
-        self.assertEqual((self.outside.places(), self.outside.lines(), self.tunnel.askers), ([], [], {}))
+        self.assertEqual((self.outside.candidates(), self.outside.lines(), self.tunnel.askers), ([], [], {}))
 
     def test_places(self) -> None:
         """As what we are seen is where we may be reached, from several relays once."""
         for relay in (self.join(70), self.join(71)):
             self.seen(relay, self.wifi.number, US, US)
-        self.assertEqual(self.outside.places(), [Place(OBSERVED, *US[:2])])
+        self.assertEqual(self.outside.candidates(), [Candidate(SERVER_REFLEXIVE, *US[:2])])
         self.assertEqual((self.outside.varying_doors(), self.outside.varies(self.wifi.number)), ([], False))
 
     def test_varies(self) -> None:
         """A router that gives each destination another port is told as such, with its address."""
         relay = self.join()
         self.seen(relay, self.lte.number, US, ELSEWHERE)
-        self.assertIn(Place(VARYING, US.host, 1), self.outside.places())
+        self.assertIn(Candidate(SYMMETRIC, US.host, 1), self.outside.candidates())
         self.assertEqual(self.outside.varying_doors(), [self.lte.number])
         self.assertEqual([self.outside.varies(door.number) for door in (self.wifi, self.lte)], [False, True])
 

@@ -15,8 +15,8 @@ from morphnet.tunnel.events import Effects, Event, Forgotten, Overrun, PathChang
 from morphnet.tunnel.path import State
 from morphnet.tunnel.session import Session
 from morphnet.wire.batch import Endpoint
-from morphnet.wire.places import LOCAL, OBSERVED, Place
-from morphnet.wire.relaying import CALL, HANDSHAKE, Present
+from morphnet.wire.candidates import HOST, SERVER_REFLEXIVE, Candidate
+from morphnet.wire.messages.relay import CALL, HANDSHAKE, Present
 from tests.roles.peers.fakes import FakeIntroduced, FakePorts, FakeRelays, FakeStreams, PlaneTestCase
 
 THIS, OTHER = "1" * 16, "2" * 16  # processes of the peer
@@ -68,9 +68,9 @@ class PeerTestCase(PlaneTestCase):
         self.peer.session.heard_at = self.clock.seconds()
         self.peer.session.inbound.keys.confirm(1, self.clock.seconds())
 
-    def tell(self, relay: int, instance: str, *places: str, number: int = 5) -> None:
+    def tell(self, relay: int, instance: str, *candidates: str, number: int = 5) -> None:
         """What a relay says of the peer."""
-        self.peer.present(self.relays.lines[relay], Present(number, self.other, instance, places))
+        self.peer.present(self.relays.lines[relay], Present(number, self.other, instance, candidates))
 
 
 class LiesTests(PeerTestCase):
@@ -103,11 +103,11 @@ class LiesTests(PeerTestCase):
             self.tell(0, THIS, number=number)
         self.assertEqual((self.peer.session, self.peer.state), (self.session, "direct"))
 
-    def test_places(self) -> None:
+    def test_candidates(self) -> None:
         """A relay can tell what it can have seen; while a direct way works, nobody is asked there."""
         self.tell(1, THIS, "line 198.51.100.66 9", "observed 198.51.100.66 53", "varying 198.51.100.66 1",
                   "local 198.51.100.66 7", "stream 198.51.100.66 7", "observed 192.168.1.1 53")  # fmt: skip
-        self.assertEqual({str(each) for each in self.peer.places()},
+        self.assertEqual({str(each) for each in self.peer.candidates()},
                          {"line 198.51.100.66 9", "observed 198.51.100.66 53"})  # fmt: skip
         self.assertFalse(self.courtesy.refused or len(self.courtesy))
 
@@ -122,14 +122,14 @@ class LiesTests(PeerTestCase):
 
     def test_searches_without_end(self) -> None:
         """A peer that tells of its addresses again and again has us search some times, then once a second."""
-        asked, place = self.streams.made.asked, Place(OBSERVED, "198.51.100.6", 9)
+        asked, candidate = self.streams.made.asked, Candidate(SERVER_REFLEXIVE, "198.51.100.6", 9)
         asked.clear()
         for _ in range(100):
-            self.happens(Reached(self.other, (place,)))
+            self.happens(Reached(self.other, (candidate,)))
         self.assertEqual(asked, ["search"] * SEARCHES_AT_ONCE)
         self.clock.advance(1.0)
         self.happens(Reached(self.other, ()))
-        self.assertEqual((len(asked), self.peer.places()), (SEARCHES_AT_ONCE + 1, []))
+        self.assertEqual((len(asked), self.peer.candidates()), (SEARCHES_AT_ONCE + 1, []))
 
     def test_restless_relay(self) -> None:
         """While there is a handshake, a relay that shows the peer anew all the time restarts its own one alone."""
@@ -217,7 +217,7 @@ class EventTests(PeerTestCase):
     def test_found(self) -> None:
         """A check that was answered leads to a path."""
         self.session.close_path(self.direct.id, self.clock.seconds(), Effects())
-        self.happens(Reached(self.other, (Place(LOCAL, "198.51.100.9", 9),)))
+        self.happens(Reached(self.other, (Candidate(HOST, "198.51.100.9", 9),)))
         ((_, checker),) = self.tunnel.askers.items()
         (way,) = cast(Checker, checker).pairs.values()
         way.rtt = 0.01
@@ -232,7 +232,7 @@ class EventTests(PeerTestCase):
         self.peer.rest()
         self.assertEqual(self.peer.decisions[-1].why, NOTHING_TO_TRY)
 
-    def test_places_are_told(self) -> None:
+    def test_candidates_are_told(self) -> None:
         """With a search the peer is told where we are, and relays are asked how we are seen."""
         before = len(self.wifi.sent)
         self.peer.search()

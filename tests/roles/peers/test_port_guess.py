@@ -12,11 +12,11 @@ from morphnet.traversal.checks import Checker
 from morphnet.traversal.courtesy import VOLLEYS, Courtesy
 from morphnet.traversal.port_guess import PORTS, Shot
 from morphnet.wire.batch import Endpoint
-from morphnet.wire.places import LINE, OBSERVED, VARYING, Place
+from morphnet.wire.candidates import LINE, SERVER_REFLEXIVE, SYMMETRIC, Candidate
 from tests.roles.peers.fakes import FakePorts, surroundings
 
-THERE = Place(OBSERVED, "198.51.100.6", 4500)
-VARIES = Place(VARYING, "198.51.100.6", 1)
+THERE = Candidate(SERVER_REFLEXIVE, "198.51.100.6", 4500)
+VARIES = Candidate(SYMMETRIC, "198.51.100.6", 1)
 BEHIND = Varying("eth0", "192.168.1.2")
 
 
@@ -40,10 +40,10 @@ class PortGuessTests(SynchronousTestCase):
         wake = lambda: self.woken.append(len(self.checker.shots))  # noqa: E731
         self.port_guess = PortGuess(surroundings("anna", self.clock), "bert", self.ports, Courtesy(), wake)
 
-    def begin(self, *places: Place) -> None:
+    def begin(self, *candidates: Candidate) -> None:
         """A search, of which nothing has been shot yet."""
         self.checker.shots = []
-        self.port_guess.begin(cast(Checker, self.checker), list(places))
+        self.port_guess.begin(cast(Checker, self.checker), list(candidates))
 
     def test_ours_varies(self) -> None:
         """Behind a router that gives each destination another port, many sockets ask the peer's one address."""
@@ -101,7 +101,7 @@ class PortGuessTests(SynchronousTestCase):
 
     def test_seen_elsewhere(self) -> None:
         """Where any relay has seen the peer somewhere else, nothing is guessed: one of them may lie."""
-        here, elsewhere = Place(LINE, VARIES.host, 50000), Place(LINE, "192.0.2.66", 50000)
+        here, elsewhere = Candidate(LINE, VARIES.host, 50000), Candidate(LINE, "192.0.2.66", 50000)
         shots = []
         for lines in ((here,), (elsewhere,), (here, elsewhere)):
             self.begin(VARIES, *lines)

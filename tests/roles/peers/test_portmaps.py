@@ -14,7 +14,7 @@ from morphnet.host.uplinks import Uplink
 from morphnet.lab.portmapper import Leases, PortMapper
 from morphnet.net.portmap import RouterDoor
 from morphnet.roles.peers.portmaps import GIVING_BACK, PortMaps, is_elsewhere
-from morphnet.wire.places import MAPPED, Place
+from morphnet.wire.candidates import MAPPED, Candidate
 
 HOME, OUTSIDE = "192.168.1.1", "198.51.100.2"
 WIFI = Uplink("wifi", 2, True, ("192.168.1.2",), ("2001:db8::2",), HOME, None, 1500, 100)
@@ -94,7 +94,7 @@ class MappedDoorsTests(SynchronousTestCase):
     def test_mapped(self) -> None:
         """One for the IPv4 socket behind a gateway, none for IPv6 or without a gateway; told once."""
         self.use(WIFI, LTE)
-        self.assertEqual(self.doors.places(), [Place(MAPPED, OUTSIDE, 5000)])
+        self.assertEqual(self.doors.candidates(), [Candidate(MAPPED, OUTSIDE, 5000)])
         self.assertEqual((self.routers.open, self.given(self.home)), (1, [("192.168.1.2", 5000)]))
         self.assertEqual(self.told, [f"the router at {HOME} leads its port 5000 to us"])
 
@@ -102,7 +102,7 @@ class MappedDoorsTests(SynchronousTestCase):
         """With the socket its place is gone at once, without a word of its own, and the port is given back."""
         self.use(WIFI)
         self.there = []
-        self.assertEqual(self.doors.places(), [])
+        self.assertEqual(self.doors.candidates(), [])
         self.use()
         self.assertEqual((self.given(self.home), self.routers.open, len(self.told)), ([], 0, 1))
 
@@ -111,7 +111,7 @@ class MappedDoorsTests(SynchronousTestCase):
         self.use(WIFI)
         other = self.routers.add("192.168.1.254", "198.51.100.77")
         self.use(replace(WIFI, gateway4="192.168.1.254"))
-        self.assertEqual(self.doors.places(), [Place(MAPPED, "198.51.100.77", 5000)])
+        self.assertEqual(self.doors.candidates(), [Candidate(MAPPED, "198.51.100.77", 5000)])
         self.assertEqual((self.given(self.home), self.given(other)), ([], [("192.168.1.2", 5000)]))
 
     def test_asked_again(self) -> None:
@@ -128,7 +128,7 @@ class MappedDoorsTests(SynchronousTestCase):
         del self.routers.there[HOME]
         self.use(WIFI)
         self.run_for(300)
-        self.assertEqual(self.doors.places(), [])
+        self.assertEqual(self.doors.candidates(), [])
         self.assertEqual(self.told[1:], [f"the router at {HOME} leads no port to us any more: no router answers"])
 
     def test_silent(self) -> None:
@@ -137,7 +137,7 @@ class MappedDoorsTests(SynchronousTestCase):
         self.use(WIFI)
         self.run_for(600)
         self.assertLess(self.routers.heard, 13)
-        self.assertEqual((self.told, self.doors.places()), ([], []))
+        self.assertEqual((self.told, self.doors.candidates()), ([], []))
         self.successResultOf(self.doors.close())
 
     def test_close(self) -> None:
@@ -177,7 +177,7 @@ class MappedDoorsTests(SynchronousTestCase):
         self.use(WIFI)
         self.run_for(5)
         self.assertEqual(self.given(self.home), [("192.168.1.2", 5000)])
-        self.assertEqual((self.doors.places(), self.routers.open), ([Place(MAPPED, OUTSIDE, 5000)], 1))
+        self.assertEqual((self.doors.candidates(), self.routers.open), ([Candidate(MAPPED, OUTSIDE, 5000)], 1))
 
     def test_after_a_crash(self) -> None:
         """What the router gave before a crash is ours again; to somebody else with our address it is refused."""
@@ -185,7 +185,7 @@ class MappedDoorsTests(SynchronousTestCase):
         for secret, places in ((b"ours", 1), (b"another", 0)):
             self.doors = self.make(secret)
             self.use(WIFI)
-            self.assertEqual(len(self.doors.places()), places)
+            self.assertEqual(len(self.doors.candidates()), places)
 
     def test_no_socket(self) -> None:
         """A machine that gives no socket is asked again with the next change."""
@@ -193,7 +193,7 @@ class MappedDoorsTests(SynchronousTestCase):
         self.use(WIFI)
         self.routers.refused = False
         self.use(WIFI, LTE)
-        self.assertEqual(len(self.doors.places()), 1)
+        self.assertEqual(len(self.doors.candidates()), 1)
 
     def test_double_nat(self) -> None:
         """A private address outside is told, unless it is in our own network or nobody can be there."""
@@ -209,4 +209,4 @@ class MappedDoorsTests(SynchronousTestCase):
         self.assertTrue(is_elsewhere("8.8.8.8", "8.8.8.9"))
         self.routers.add(HOME, "192.168.1.200")
         self.use(WIFI)
-        self.assertEqual((len(self.told), self.doors.places()), (1, []))
+        self.assertEqual((len(self.told), self.doors.candidates()), (1, []))

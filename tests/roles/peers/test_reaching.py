@@ -14,8 +14,8 @@ from morphnet.tunnel.carrier import STREAM, Carrier
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
 from morphnet.wire.batch import Endpoint
-from morphnet.wire.places import LINE, OBSERVED, Place
-from morphnet.wire.places import STREAM as STREAM_PLACE
+from morphnet.wire.candidates import LINE, SERVER_REFLEXIVE, Candidate
+from morphnet.wire.candidates import STREAM as STREAM_CANDIDATE
 from tests.roles.peers.fakes import PlaneTestCase
 
 HERE = Source("wifi", "192.168.1.2")
@@ -73,9 +73,9 @@ class FakeCaller:
         """See Caller."""
         return self.patience
 
-    def ways(self, places: Sequence[Place]) -> list[Way]:
+    def ways(self, candidates: Sequence[Candidate]) -> list[Way]:
         """See Caller."""
-        return [Way(HERE, 4711, Endpoint(place.host, place.port)) for place in places]
+        return [Way(HERE, 4711, Endpoint(candidate.host, candidate.port)) for candidate in candidates]
 
     def call(self, way: Way, peer: str) -> Deferred[None] | None:
         """See Caller."""
@@ -112,11 +112,11 @@ class FakePeer:
     def __init__(self, case: ReachingTestCase) -> None:
         self.name, self.caller = case.other, case.around.ourselves.calls(case.other)
         self.session: Session | None = case.begin(case.other)
-        self.where = [Place(STREAM_PLACE, "198.51.100.6", 9), Place(OBSERVED, "198.51.100.6", 10)]
+        self.where = [Candidate(STREAM_CANDIDATE, "198.51.100.6", 9), Candidate(SERVER_REFLEXIVE, "198.51.100.6", 10)]
         self.direct: list[Path] = []
         self.told: list[str] = []
 
-    def places(self) -> Sequence[Place]:
+    def candidates(self) -> Sequence[Candidate]:
         """See Reachable."""
         return self.where
 
@@ -164,7 +164,7 @@ class ReachingTestCase(PlaneTestCase):
 
 class AttemptTests(ReachingTestCase):
     def test_after_patience(self) -> None:
-        """UDP has its time first; then those places are called where the peer listens for TCP."""
+        """UDP has its time first; then those candidates are called where the peer listens for TCP."""
         self.reaching.search()
         self.pass_by(PATIENCE - 0.1)
         self.assertEqual(self.caller.called, [])
@@ -180,15 +180,15 @@ class AttemptTests(ReachingTestCase):
         self.assertEqual(self.caller.called, [])
 
     def test_meets(self) -> None:
-        """A place where a relay sees the peer's line is met half way as well."""
-        self.peer.where.append(Place(LINE, "198.51.100.6", 555))
+        """A candidate where a relay sees the peer's line is met half way as well."""
+        self.peer.where.append(Candidate(LINE, "198.51.100.6", 555))
         self.reaching.search()
         self.pass_by(PATIENCE)
         self.assertEqual((len(self.caller.meetings), len(self.caller.called)), (1, 1))
 
     def test_bounded(self) -> None:
         """So many calls of one attempt and no more, one after the other."""
-        self.peer.where = [Place(STREAM_PLACE, f"198.51.100.{host}", 9) for host in range(1, 50)]
+        self.peer.where = [Candidate(STREAM_CANDIDATE, f"198.51.100.{host}", 9) for host in range(1, 50)]
         self.reaching.search()
         self.pass_by(PATIENCE)
         self.assertEqual(len(self.caller.called), 1)
@@ -205,7 +205,7 @@ class AttemptTests(ReachingTestCase):
 
     def test_direct_meanwhile(self) -> None:
         """When UDP passes the attempt ends, with calls and meetings."""
-        self.peer.where.append(Place(LINE, "198.51.100.6", 555))
+        self.peer.where.append(Candidate(LINE, "198.51.100.6", 555))
         self.reaching.search()
         self.pass_by(PATIENCE)
         self.reaching.direct()

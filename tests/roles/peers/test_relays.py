@@ -14,8 +14,8 @@ from morphnet.roles.peers.relays import MEETINGS_AT_ONCE, Relays
 from morphnet.roles.peers.surroundings import Line
 from morphnet.tunnel.carrier import RELAYED
 from morphnet.wire.batch import Departure
-from morphnet.wire.relaying import Drain, Notice, Present, Registered, Renewed
-from morphnet.wire.revoking import BEFORE, PartsWanted
+from morphnet.wire.messages.relay import Drain, Notice, Present, Registered, Renewed
+from morphnet.wire.messages.revocations import BEFORE, PartsWanted
 from tests.roles.peers.fakes import INSTANCE, PlaneTestCase
 
 WIFI = Uplink("wifi", 2, True, ("192.168.1.2",), (), "192.168.1.1", None, 1500, 100)

@@ -13,7 +13,7 @@ from morphnet.net.udp import UdpDoor
 from morphnet.roles.peers.sockets import PeerSockets
 from morphnet.tunnel.carrier import DIRECT, Carrier
 from morphnet.wire.batch import Departure
-from morphnet.wire.places import LOCAL, Place
+from morphnet.wire.candidates import HOST, Candidate
 from tests.roles.peers.fakes import FakeDoor, PlaneTestCase
 
 PORT = 41194
@@ -88,7 +88,7 @@ class UplinkTests(SocketsTestCase):
     def test_port(self) -> None:
         """The first has the port that was asked for, the others any."""
         self.sockets.uplinks_are([WIFI, LTE])
-        ports = [place.port for place in self.sockets.places() if place.kind == LOCAL]
+        ports = [candidate.port for candidate in self.sockets.candidates() if candidate.kind == HOST]
         self.assertEqual((ports.count(PORT), len(ports)), (1, 3))
 
     def test_gone(self) -> None:
@@ -103,10 +103,10 @@ class UplinkTests(SocketsTestCase):
         """An uplink whose socket the machine refuses is none; the others are not the worse for it."""
         FakeUdp.refused = True
         self.sockets.uplinks_are([LTE])
-        self.assertEqual((self.sockets.places(), self.sockets.families), ([], {}))
+        self.assertEqual((self.sockets.candidates(), self.sockets.families), ([], {}))
         FakeUdp.refused = False
         self.sockets.uplinks_are([LTE])
-        self.assertEqual(self.sockets.places(), [Place(LOCAL, "10.0.0.2", PORT)])
+        self.assertEqual(self.sockets.candidates(), [Candidate(HOST, "10.0.0.2", PORT)])
 
     def test_close(self) -> None:
         """At the end all of them are closed."""

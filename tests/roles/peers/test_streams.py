@@ -15,8 +15,8 @@ from morphnet.net.tls import PeersTls, PeerTls
 from morphnet.roles.peers.reaching import ENOUGH, MOST_HELD, PATIENCE, REST
 from morphnet.tunnel.path import State
 from morphnet.wire.batch import Endpoint
-from morphnet.wire.places import LINE, Place
-from morphnet.wire.places import STREAM as STREAM_PLACE
+from morphnet.wire.candidates import LINE, Candidate
+from morphnet.wire.candidates import STREAM as STREAM_CANDIDATE
 from tests.fakes_control import address_of
 from tests.fakes_tls import serial_of
 from tests.roles.peers.fakes import identity
@@ -82,7 +82,7 @@ class SearchTests(StreamsTestCase):
 
     def test_given_up(self) -> None:
         """A call under way ends with the attempt, and nobody complains."""
-        self.anna.peers["bert"].where = [Place(STREAM_PLACE, "203.0.113.7", 4711)]
+        self.anna.peers["bert"].where = [Candidate(STREAM_CANDIDATE, "203.0.113.7", 4711)]
         self.search(self.anna)
         self.assertEqual(len(self.net.open_calls), 1)
         self.udp(self.anna)
@@ -107,8 +107,8 @@ class SearchTests(StreamsTestCase):
     def test_most_calls(self) -> None:
         """At most six places are called, each 0.2 s after the one before; places of the other family are not."""
         peer = self.anna.peers["bert"]
-        peer.where = [Place(STREAM_PLACE, "2001:db8::1", 1)]
-        peer.where += [Place(STREAM_PLACE, f"203.0.113.{number}", 4711) for number in range(9)]
+        peer.where = [Candidate(STREAM_CANDIDATE, "2001:db8::1", 1)]
+        peer.where += [Candidate(STREAM_CANDIDATE, f"203.0.113.{number}", 4711) for number in range(9)]
         self.anna.search()
         self.net.pass_by(PATIENCE + 0.05, 0.05)
         self.assertEqual(len(self.net.called), 1)
@@ -118,11 +118,11 @@ class SearchTests(StreamsTestCase):
     def test_twice(self) -> None:
         """A search that begins while an attempt is under way in vain leads to another one, after a rest."""
         peer = self.anna.peers["bert"]
-        peer.where = [Place(STREAM_PLACE, "203.0.113.7", 4711)]
+        peer.where = [Candidate(STREAM_CANDIDATE, "203.0.113.7", 4711)]
         self.search(self.anna)
         self.search(self.anna)
         self.assertEqual(len(self.net.called), 1)
-        peer.where = [Place(STREAM_PLACE, HOSTS["bert"], 4711)]
+        peer.where = [Candidate(STREAM_CANDIDATE, HOSTS["bert"], 4711)]
         self.net.pass_by(REST, 0.1)
         self.assertEqual((len(self.net.called), self.held()), (2, (1, 1)))
         self.net.pass_by(2 * REST, 0.1)
@@ -134,7 +134,7 @@ class SearchTests(StreamsTestCase):
         for end, factory in ((self.anna, None), (self.bert, self.bert.streams.port.met)):
             FakeMeeting.made.clear()
             peer = next(iter(end.peers.values()))
-            peer.where = [Place(STREAM_PLACE, "203.0.113.7", 4720), Place(LINE, "203.0.113.7", 555)]
+            peer.where = [Candidate(STREAM_CANDIDATE, "203.0.113.7", 4720), Candidate(LINE, "203.0.113.7", 555)]
             end.search()
             self.net.pass_by(PATIENCE + 0.1, 0.1)
             (meeting,) = FakeMeeting.made
@@ -154,18 +154,21 @@ class PlacesTests(StreamsTestCase):
     def test_places(self) -> None:
         """We are where we listen, and where relays see our line from, by the same port; and that is a line of ours."""
         self.anna.outside.seen = [
-            (HOSTS["anna"], Place(LINE, "203.0.113.9", 50000)),
-            ("10.0.0.1", Place(LINE, "203.0.113.10", 50000)),
+            (HOSTS["anna"], Candidate(LINE, "203.0.113.9", 50000)),
+            ("10.0.0.1", Candidate(LINE, "203.0.113.10", 50000)),
         ]
-        ours, outside = Place(STREAM_PLACE, HOSTS["anna"], 4711), Place(STREAM_PLACE, "203.0.113.9", 4711)
-        line = Place(LINE, "203.0.113.9", 4711)
-        self.assertEqual(self.anna.streams.places(), [ours, outside, line])
+        ours, outside = (
+            Candidate(STREAM_CANDIDATE, HOSTS["anna"], 4711),
+            Candidate(STREAM_CANDIDATE, "203.0.113.9", 4711),
+        )
+        line = Candidate(LINE, "203.0.113.9", 4711)
+        self.assertEqual(self.anna.streams.candidates(), [ours, outside, line])
 
     def test_address_is_gone(self) -> None:
         """With an address its listener goes, and what leads by it."""
         self.anna.streams.sources_are([Source("eth0", "198.51.100.77")])
         self.assertNotIn(HOSTS["anna"], self.net.servers)
-        self.assertEqual([place.host for place in self.anna.streams.places()], ["198.51.100.77"])
+        self.assertEqual([place.host for place in self.anna.streams.candidates()], ["198.51.100.77"])
 
 
 class OffTests(StreamsTestCase):
@@ -174,7 +177,7 @@ class OffTests(StreamsTestCase):
     def test_off(self) -> None:
         """With streams = false nobody listens and nobody is called."""
         self.search(self.anna, self.bert)
-        self.assertEqual((self.net.servers, self.net.called, self.anna.streams.places()), ({}, [], []))
+        self.assertEqual((self.net.servers, self.net.called, self.anna.streams.candidates()), ({}, [], []))
 
 
 class EndTests(StreamsTestCase):

@@ -11,7 +11,7 @@ from morphnet.pki.authority import Description
 from morphnet.roles.peers.peer import Peer
 from morphnet.roles.peers.surroundings import Line
 from morphnet.roles.peers.table import PeerTable
-from morphnet.wire.relaying import Present
+from morphnet.wire.messages.relay import Present
 from tests.roles.peers.fakes import INSTANCE, FakeHistory, FakeLine, FakeRelays, surroundings
 
 NOW = 1000.0

@@ -23,8 +23,8 @@ from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Endpoint
-from morphnet.wire.places import STREAM as STREAM_PLACE
-from morphnet.wire.places import Place
+from morphnet.wire.candidates import STREAM as STREAM_CANDIDATE
+from morphnet.wire.candidates import Candidate
 from tests.fakes_control import FakeNet, address_of
 from tests.roles.peers.fakes import FakeDoor, FakeHistory, identity, surroundings
 
@@ -70,13 +70,13 @@ class FakeOutside:
 
     def __init__(self) -> None:
         self.blocked = False
-        self.seen: list[tuple[str, Place]] = []
+        self.seen: list[tuple[str, Candidate]] = []
 
     def udp_is_blocked(self) -> bool:
         """See Outside."""
         return self.blocked
 
-    def lines(self) -> list[tuple[str, Place]]:
+    def lines(self) -> list[tuple[str, Candidate]]:
         """See Outside."""
         return self.seen
 
@@ -87,10 +87,10 @@ class FakePeer:
     def __init__(self, name: str, session: Session, *, caller: bool) -> None:
         self.name, self.caller = name, caller
         self.session: Session | None = session
-        self.where = [Place(STREAM_PLACE, HOSTS[name], 4711)]
+        self.where = [Candidate(STREAM_CANDIDATE, HOSTS[name], 4711)]
         self.told: list[str] = []
 
-    def places(self) -> Sequence[Place]:
+    def candidates(self) -> Sequence[Candidate]:
         """See Reachable."""
         return self.where
 

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.roles import Tuning
 from morphnet.roles.process.agreed import LEAST_HEARTBEAT, LEAST_REKEY_PACKETS, LEAST_REKEY_SECONDS, agreed, heartbeat
-from tests.wire.test_signals import WELCOME
+from tests.wire.messages.test_control import WELCOME
 
 OURS = Tuning()
 

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.pki.authority import Description, network_of
 from morphnet.roles.certificates.spreading import Spreading
 from morphnet.roles.relay.lists import RelayLists
-from morphnet.wire.revoking import Listing, Revocations
+from morphnet.wire.messages.revocations import Listing, Revocations
 from tests.fakes_pki import NOW, an_authority
 from tests.pki.test_revocations import many
 

@@ -13,8 +13,8 @@ from morphnet.net.relay_server import RelayLine
 from morphnet.net.tls import Peer
 from morphnet.pki.authority import as_pem, describe
 from morphnet.roles.relay.renewal import REST, Nobody, RelayRenewal
-from morphnet.wire.relaying import Renew, Renewed
-from morphnet.wire.signals import Renewed as Signed
+from morphnet.wire.messages.control import Renewed as Signed
+from morphnet.wire.messages.relay import Renew, Renewed
 from tests.fakes_pki import NOW, a_client, a_key, an_authority
 
 

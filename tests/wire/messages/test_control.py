@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import BugError, MalformedFrame
-from morphnet.wire import signals
-from morphnet.wire.messages import phrase
-from morphnet.wire.revoking import PartsWanted, Revocations, RevokedPart
-from morphnet.wire.signals import (
+from morphnet.wire.messages import control
+from morphnet.wire.messages.codec import phrase
+from morphnet.wire.messages.control import (
     AT_ONCE,
     LIMIT,
     Drain,
@@ -38,6 +37,7 @@ from morphnet.wire.signals import (
     decode,
     encode,
 )
+from morphnet.wire.messages.revocations import PartsWanted, Revocations, RevokedPart
 
 WELCOME = Welcome(
     session="0f" * 16,
@@ -144,10 +144,10 @@ class CodecTests(SynchronousTestCase):
 
     @given(
         st.dictionaries(
-            st.sampled_from([each.name for one in signals._MESSAGES.classes for each in dataclasses.fields(one)]),
+            st.sampled_from([each.name for one in control._MESSAGES.classes for each in dataclasses.fields(one)]),
             _scalar | st.lists(_scalar, max_size=3) | st.dictionaries(st.text(max_size=5), _scalar, max_size=2),
         ),
-        st.sampled_from([one.type for one in signals._MESSAGES.classes]),
+        st.sampled_from([one.type for one in control._MESSAGES.classes]),
     )
     @_calm
     def test_arbitrary_fields(self, values: dict[str, object], kind: str) -> None:

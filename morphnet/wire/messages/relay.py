@@ -17,9 +17,9 @@ from typing import Annotated, ClassVar
 from morphnet.errors import MalformedFrame
 from morphnet.wire.batch import MAX_SEGMENTS
 from morphnet.wire.fields import Real, Several, Text, Truth, Whole
-from morphnet.wire.messages import Catalogue
-from morphnet.wire.revoking import BEFORE, Listing, ListNumber, PartsWanted, Revocations, RevokedPart
-from morphnet.wire.signals import Name, Pem, PemOrNothing, Phrase
+from morphnet.wire.messages.codec import Catalogue
+from morphnet.wire.messages.control import Name, Pem, PemOrNothing, Phrase
+from morphnet.wire.messages.revocations import BEFORE, Listing, ListNumber, PartsWanted, Revocations, RevokedPart
 
 VERSION = 1
 LIMIT = 1 << 16  # bytes of one text
@@ -36,7 +36,7 @@ _SECRET = re.compile(r"[0-9a-f]{64}")
 
 Number = Annotated[int, Whole(1, (1 << 32) - 1)]
 Token = Annotated[str, Text(_TOKEN)]
-Places = Annotated[tuple[str, ...], Several(Text(_PLACE), 32)]  # see wire/places.py
+Places = Annotated[tuple[str, ...], Several(Text(_PLACE), 32)]  # see wire/candidates.py
 Port = Annotated[int, Whole(0, 65535)]
 
 

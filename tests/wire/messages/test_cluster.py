@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import BugError, MalformedFrame
-from morphnet.wire import neighbouring as wire
-from morphnet.wire.neighbouring import Beat, Begin, Bye, Here, Left, Neighbourly, Prove, Revoked, Told, Who
-from morphnet.wire.relaying import DATAGRAMS, MOST_ENVELOPE, address
+from morphnet.wire.messages import cluster as wire
+from morphnet.wire.messages.cluster import Beat, Begin, Bye, Here, Left, Neighbourly, Prove, Revoked, Told, Who
+from morphnet.wire.messages.relay import DATAGRAMS, MOST_ENVELOPE, address
 
 MESSAGES: tuple[Neighbourly, ...] = (
     Beat(1, "0" * 16),

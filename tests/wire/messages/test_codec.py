@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import BugError, MalformedFrame
 from morphnet.wire.fields import Whole
-from morphnet.wire.messages import Catalogue, phrase
+from morphnet.wire.messages.codec import Catalogue, phrase
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import BugError, MalformedFrame
-from morphnet.wire.introductions import (
+from morphnet.wire.messages.peer import (
     LIMIT,
     Established,
     Greeting,

@@ -12,26 +12,26 @@ from typing import NamedTuple
 
 from morphnet.errors import MalformedFrame
 
-LOCAL, MAPPED, OBSERVED, STREAM = "local", "mapped", "observed", "stream"
-WITNESSED, LINE, VARYING = "witnessed", "line", "varying"
+HOST, MAPPED, SERVER_REFLEXIVE, STREAM = "local", "mapped", "observed", "stream"
+PEER_REFLEXIVE, LINE, SYMMETRIC = "witnessed", "line", "varying"
 KINDS = (
-    LOCAL,  # of one of its own devices
+    HOST,  # of one of its own devices
     MAPPED,  # its router gave it that one, asked by PCP or NAT-PMP
-    OBSERVED,  # what a relay saw its UDP socket as
+    SERVER_REFLEXIVE,  # what a relay saw its UDP socket as
     STREAM,  # it listens there for TCP
-    WITNESSED,  # a peer saw a probe come from there
+    PEER_REFLEXIVE,  # a peer saw a probe come from there
     LINE,  # its TCP connection to a relay comes from there: the port is of no use
-    VARYING,  # its router has that address, and gives another port for each destination: the port is of no use
+    SYMMETRIC,  # its router has that address, and gives another port for each destination: the port is of no use
 )
-NOT_FOR_UDP = frozenset((STREAM, LINE, VARYING))  # nobody answers probes there
-MOST_PLACES = 24  # of one peer
+NOT_FOR_UDP = frozenset((STREAM, LINE, SYMMETRIC))  # nobody answers probes there
+MOST_CANDIDATES = 24  # of one peer
 _THIS_NETWORK = ipaddress.IPv4Network("0.0.0.0/8")
 _PRIVATE = tuple(
     map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"))
 )
 
 
-class Place(NamedTuple):
+class Candidate(NamedTuple):
     """One address of a peer."""
 
     kind: str  # one of KINDS
@@ -42,9 +42,9 @@ class Place(NamedTuple):
         return f"{self.kind} {self.host} {self.port}"
 
 
-def read_place(text: str) -> Place:
+def read_candidate(text: str) -> Candidate:
     """
-    One place from its text.
+    One candidate from its text.
 
     :raises MalformedFrame: it is none, or one where nobody can be: multicast, unspecified, port 0.
     """
@@ -53,10 +53,10 @@ def read_place(text: str) -> Place:
     try:
         address, number = ipaddress.ip_address(host), int(port)
     except ValueError:
-        raise MalformedFrame("place without an address") from None
+        raise MalformedFrame("candidate without an address") from None
     if kind not in KINDS or not 0 < number < 65536 or not is_reachable(address):
-        raise MalformedFrame("place where nobody can be")
-    return Place(kind, str(address), number)
+        raise MalformedFrame("candidate where nobody can be")
+    return Candidate(kind, str(address), number)
 
 
 def is_reachable(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
@@ -78,25 +78,25 @@ def is_private(host: str) -> bool:
     return any(address.version == network.version and address in network for network in _PRIVATE)
 
 
-def seen_by_relay(texts: Iterable[str], relay: str) -> tuple[Place, ...]:
+def seen_by_relay(texts: Iterable[str], relay: str) -> tuple[Candidate, ...]:
     """
-    Those of the places told by a relay that it can have seen itself.
+    Those of the candidates told by a relay that it can have seen itself.
 
     :param relay: its address, or ""; one that is in no private network sees nobody in one.
     """
     inside = bool(relay) and is_private(relay)
-    seen = (place for place in read_places(texts) if place.kind in (OBSERVED, LINE))
-    return tuple(place for place in seen if inside or not is_private(place.host))
+    seen = (candidate for candidate in read_candidates(texts) if candidate.kind in (SERVER_REFLEXIVE, LINE))
+    return tuple(candidate for candidate in seen if inside or not is_private(candidate.host))
 
 
-def read_places(texts: Iterable[str]) -> tuple[Place, ...]:
-    """Those of `texts` that are places, without repetition, in order; at most MOST_PLACES."""
-    found: dict[Place, None] = {}
+def read_candidates(texts: Iterable[str]) -> tuple[Candidate, ...]:
+    """Those of `texts` that are candidates, without repetition, in order; at most MOST_CANDIDATES."""
+    found: dict[Candidate, None] = {}
     for text in texts:
         try:
-            found[read_place(text)] = None
+            found[read_candidate(text)] = None
         except MalformedFrame:
             continue  # of a newer kind, or of no use: the others are
-        if len(found) >= MOST_PLACES:
+        if len(found) >= MOST_CANDIDATES:
             break
     return tuple(found)

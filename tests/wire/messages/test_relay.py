@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import BugError, MalformedFrame
 from morphnet.wire.batch import MAX_BATCH, MAX_SEGMENTS
-from morphnet.wire.relaying import (
+from morphnet.wire.messages.relay import (
     CALL,
     DATAGRAMS,
     EVERYBODY,
@@ -41,7 +41,7 @@ from morphnet.wire.relaying import (
     readdress,
     unbundle,
 )
-from morphnet.wire.revoking import PartsWanted, Revocations, RevokedPart
+from morphnet.wire.messages.revocations import PartsWanted, Revocations, RevokedPart
 
 REGISTER = Register("laptop", "0123456789abcdef", ("phone", EVERYBODY))
 REGISTERED = Registered(7, ("line 203.0.113.9 50000",), 3478, 3479, "01" * 8, "02" * 32, True)

@@ -16,10 +16,10 @@ from typing import Annotated, ClassVar
 
 from morphnet.errors import MalformedFrame
 from morphnet.wire.fields import Text, Whole
-from morphnet.wire.messages import Catalogue
-from morphnet.wire.relaying import MOST_ENVELOPE, Number, Places, Token, number_of
-from morphnet.wire.revoking import PartText
-from morphnet.wire.signals import Name, Pem
+from morphnet.wire.messages.codec import Catalogue
+from morphnet.wire.messages.control import Name, Pem
+from morphnet.wire.messages.relay import MOST_ENVELOPE, Number, Places, Token, number_of
+from morphnet.wire.messages.revocations import PartText
 
 LIMIT = 1 << 17  # bytes of one message in JSON: a list of revocations is the longest
 WITHIN = 20  # bits of a number that tell guests of one block apart
@@ -115,7 +115,7 @@ class Revoked:
 
 @dataclass(frozen=True, slots=True)
 class PartRevoked:
-    """A part of that list, after it; see wire/revoking."""
+    """A part of that list, after it; see wire/messages/revocations."""
 
     type: ClassVar[str] = "revoked-part"
     network: Network

@@ -30,8 +30,8 @@ from morphnet.wire.fields import (
     is_interface6,
     is_network,
 )
-from morphnet.wire.messages import Catalogue
-from morphnet.wire.revoking import BEFORE, ListNumber, PartsWanted, Revocations, RevokedPart
+from morphnet.wire.messages.codec import Catalogue
+from morphnet.wire.messages.revocations import BEFORE, ListNumber, PartsWanted, Revocations, RevokedPart
 
 VERSION = 1  # of this protocol, told in Hello
 LIMIT = 1 << 16  # bytes of one message, its length prefix not counted

@@ -14,9 +14,9 @@ from typing import Annotated, ClassVar
 
 from morphnet.errors import MalformedFrame
 from morphnet.wire.fields import Real, Several, Text, Whole
-from morphnet.wire.messages import Catalogue
-from morphnet.wire.relaying import Places, Token
-from morphnet.wire.signals import Name, Phrase, Wait, Words
+from morphnet.wire.messages.codec import Catalogue
+from morphnet.wire.messages.control import Name, Phrase, Wait, Words
+from morphnet.wire.messages.relay import Places, Token
 
 VERSION = 1
 LIMIT = 1 << 14  # bytes of one message
@@ -36,7 +36,7 @@ class Greeting:
     places: Places  # its addresses
     mtu: Annotated[int, Whole(576, 65535)]  # inner, bytes
     version: Annotated[int, Whole(1, 255)] = VERSION
-    reorder_tcp_ms: Wait = 0.0  # as in `signals.Hello`
+    reorder_tcp_ms: Wait = 0.0  # as in `control.Hello`
 
 
 @dataclass(frozen=True, slots=True)

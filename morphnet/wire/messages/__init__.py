@@ -1,0 +1,1 @@
+"""Messages on control links, lines to relays and between relays, as values and as bytes."""
