@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 
-from morphnet.rendezvous.neighbourhood import Neighbourhood
+from morphnet.rendezvous.relay.shared_cluster import SharedCluster
 
 
 class Hub:
@@ -21,11 +21,11 @@ class Hub:
         self.swallows = False  # all messages
         self.full = False
 
-    def join(self, neighbourhood: Neighbourhood) -> FakeExchange:
+    def join(self, cluster: SharedCluster) -> FakeExchange:
         """Give it an exchange."""
-        exchange = FakeExchange(self, neighbourhood)
+        exchange = FakeExchange(self, cluster)
         self.exchanges.append(exchange)
-        neighbourhood.opened(exchange)
+        cluster.opened(exchange)
         return exchange
 
     def settle(self) -> None:
@@ -34,14 +34,14 @@ class Hub:
             channel, message = self.waiting.pop(0)
             for exchange in list(self.exchanges):
                 if channel in exchange.channels and not self.swallows:
-                    exchange.neighbourhood.heard(message)
+                    exchange.cluster.heard(message)
 
 
 class FakeExchange:
     """See Exchange."""
 
-    def __init__(self, hub: Hub, neighbourhood: Neighbourhood) -> None:
-        self.hub, self.neighbourhood = hub, neighbourhood
+    def __init__(self, hub: Hub, cluster: SharedCluster) -> None:
+        self.hub, self.cluster = hub, cluster
         self.channels: set[str] = set()
         self.closed = ""
 
@@ -76,4 +76,4 @@ class FakeExchange:
         """See Exchange."""
         self.closed = reason
         self.hub.exchanges.remove(self)
-        self.neighbourhood.closed(reason)
+        self.cluster.closed(reason)

@@ -20,7 +20,7 @@ from morphnet.net.relay_client import RelayClient
 from morphnet.net.relay_server import RelayLine, RelayServer
 from morphnet.net.tls import ClientTls, Identity, ServerTls
 from morphnet.net.websocket import SUBPROTOCOL
-from morphnet.rendezvous.registry import Registry, Terms
+from morphnet.rendezvous.relay.registry import Registry, Terms
 from morphnet.wire.batch import Arrival
 from morphnet.wire.messages.relay import (
     EVERYBODY,

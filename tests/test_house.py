@@ -16,8 +16,6 @@ Rule = Callable[[dict[str, Module]], Iterator[str]]
 EXCEPTIONS: dict[str, str] = {
     "net.udp: UdpDoor has more than 300 lines": "sending and receiving are two ideas",
     "net.udp: UdpDoor has more than 25 attributes": "likewise",
-    "rendezvous.neighbourhood: Neighbourhood has more than 300 lines": "becomes rendezvous/relay",
-    "rendezvous.registry: Registry has more than 300 lines": "likewise",
     "roles.client.node: ClientNode has more than 300 lines": "the control link is an object of its own",
     "roles.server.node: ServerNode has more than 300 lines": "likewise",
     "tunnel.path: Path has more than 300 lines": "becomes liveness, delivery and validation",
@@ -30,7 +28,7 @@ UNTESTED = frozenset((
     "cli.console", "cli.layout", "cli.relays", "errors", "host.kernel", "host.look",
     "host.netlink", "host.nft", "host.nftrules", "host.routing", "host.sysctl", "net.meet_tcp", "net.ondevice",
     "net.ring", "net.sockaddr", "net.tapdevice", "net.udpsocket", "net.websocket", "ops.node", "ops.pipe",
-    "ops.rundir", "ops.sockets", "pki.asking", "pki.unreadable", "rendezvous.members", "rendezvous.neighbourhood",
+    "ops.rundir", "ops.sockets", "pki.asking", "pki.unreadable", "rendezvous.relay.cluster", "rendezvous.relay.members",
     "rights", "roles.certificates.signing", "roles.client.certified_node", "roles.client.process",
     "roles.peers.ethernet", "roles.process.process", "roles.process.resources", "roles.relay.node",
     "roles.relay.process", "roles.server.process", "store.base", "tap.client", "tap.relay", "tap.server",

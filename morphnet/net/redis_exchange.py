@@ -23,7 +23,7 @@ from txredisapi import RedisError, RedisProtocol, SubscriberProtocol
 from zope.interface import implementer
 
 from morphnet.config.redis_url import RedisUrl
-from morphnet.rendezvous.neighbourhood import Neighbourhood
+from morphnet.rendezvous.relay.shared_cluster import SharedCluster
 from morphnet.text import printable
 
 BACKLOG = 1 << 20  # bytes that may wait for Redis when an envelope comes
@@ -93,7 +93,7 @@ class _Ear(_Connection, SubscriberProtocol):  # type: ignore[misc]
     """Hears channels."""
 
     def messageReceived(self, pattern: object, channel: bytes, message: bytes) -> None:
-        self.factory.link.neighbourhood.heard(message)
+        self.factory.link.cluster.heard(message)
 
 
 class _Connections(Factory):
@@ -195,12 +195,12 @@ class RedisExchange:
 
 
 class RedisLink:
-    """Calls Redis again for ever, and gives the neighbourhood an exchange whenever it is there."""
+    """Calls Redis again for ever, and gives the cluster an exchange whenever it is there."""
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, place: RedisUrl, neighbourhood: Neighbourhood) -> None:
-        self.reactor, self.place, self.neighbourhood = reactor, place, neighbourhood
+    def __init__(self, reactor: Any, place: RedisUrl, cluster: SharedCluster) -> None:
+        self.reactor, self.place, self.cluster = reactor, place, cluster
         self._exchange: RedisExchange | None = None
         self._calling: Deferred[None] | None = None
         self._timer: IDelayedCall | None = None
@@ -250,7 +250,7 @@ class RedisLink:
         if not all(connection.connected for connection in made):
             self.renew("the connection was lost")
             return
-        self.neighbourhood.opened(self._exchange)
+        self.cluster.opened(self._exchange)
 
     def _abort(self, made: list[Any]) -> None:
         for connection in made:
@@ -276,4 +276,4 @@ class RedisLink:
             self._log.warn("Redis at {place} cannot be reached: {reason}", place=str(self.place), reason=why)
         self._timer = self.reactor.callLater(WAITS[min(self._tries, len(WAITS) - 1)], self.start)
         self._tries += 1
-        self.neighbourhood.closed(reason)
+        self.cluster.closed(reason)

@@ -13,8 +13,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.redis_url import redis_url_of
 from morphnet.net.redis_exchange import ANSWER_WITHIN, BACKLOG, MOST_BACKLOG, WAITS, RedisExchange, RedisLink
-from morphnet.rendezvous.neighbourhood import BEAT, LAPSE, Neighbourhood
-from morphnet.rendezvous.registry import Registry, Terms
+from morphnet.rendezvous.relay.registry import Registry, Terms
+from morphnet.rendezvous.relay.remote import LAPSE
+from morphnet.rendezvous.relay.shared_cluster import BEAT, SharedCluster
 from morphnet.wire.messages import cluster as wire
 
 PASSWORD = "s3cret"
@@ -105,9 +106,9 @@ class RedisTestCase(SynchronousTestCase):
     def start(self, password: str = PASSWORD) -> None:
         """A relay's link, called for the first time."""
         chance = random.Random(1)
-        self.neighbours = Neighbourhood(self.reactor, chance.randbytes, ["home"], told=self.said.append)
-        self.registry = Registry(self.reactor, chance.randbytes, Terms(), self.neighbours)
-        self.link = RedisLink(self.reactor, redis_url_of(f"redis://:{password}@127.0.0.1"), self.neighbours)
+        self.cluster = SharedCluster(self.reactor, chance.randbytes, ["home"], told=self.said.append)
+        self.registry = Registry(self.reactor, chance.randbytes, Terms(), self.cluster)
+        self.link = RedisLink(self.reactor, redis_url_of(f"redis://:{password}@127.0.0.1"), self.cluster)
         self.link.start()
 
     def connect(self) -> list[RedisTransport]:
@@ -147,17 +148,17 @@ class JoiningTests(RedisTestCase):
     def test_joined(self) -> None:
         """Both connections log in, a block is claimed, channels are heard, and all goes on while Redis does."""
         mouth, ear = self.connect()
-        block = wire.block_of(self.neighbours.number(0))
+        block = wire.block_of(self.cluster.number(0))
         self.assertEqual([mouth.commands[0], ear.commands[0]], [[b"AUTH", PASSWORD.encode()]] * 2)
         self.assertEqual(mouth.commands[1][:2], [b"SET", f"morphnet:block:{block}".encode()])
         self.assertEqual(mouth.commands[1][3:], [b"NX", b"EX", b"10"])
         self.assertEqual(
             ear.channels, {b"morphnet:relays", f"morphnet:relay:{block}".encode(), b"morphnet:network:home"}
         )
-        self.assertEqual((self.neighbours.state, self.said), ("", ["the other relays can be reached"]))
+        self.assertEqual((self.cluster.state, self.said), ("", ["the other relays can be reached"]))
         mouth.commands.clear()
         self.wait(2 * LAPSE)
-        self.assertEqual((self.neighbours.state, len(self.said)), ("", 1))
+        self.assertEqual((self.cluster.state, len(self.said)), ("", 1))
         renewed = [each for each in mouth.commands if each[0] == b"EXPIRE"]
         self.assertEqual(len(renewed), round(2 * LAPSE / BEAT))
 
@@ -165,7 +166,7 @@ class JoiningTests(RedisTestCase):
         """What is said is heard as it was, whatever bytes it has."""
         self.connect()
         heard: list[bytes] = []
-        self.neighbours.heard = heard.append  # type: ignore[assignment]
+        self.cluster.heard = heard.append  # type: ignore[assignment]
         messages = [bytes(range(256)) * 300, b"\r\n", b"12", b"", b"\xff$3\r\n", b"1.5"]
         for message in messages:
             self.assertTrue(self.exchange().hand(wire.EVERY_RELAY, message))
@@ -177,7 +178,7 @@ class JoiningTests(RedisTestCase):
         self.reactor.tcpClients.clear()
         self.start("wr0ng")
         self.connect()
-        self.assertEqual(self.neighbours.state, "alone")
+        self.assertEqual(self.cluster.state, "alone")
         (sentence,) = self.said
         self.assertIn("could not auth", sentence)
         self.assertNotIn("wr0ng", sentence)
@@ -210,7 +211,7 @@ class JoiningTests(RedisTestCase):
         mouth, ear = self.connect()
         self.redis.mute = True
         self.wait(LAPSE + 2 * BEAT)
-        self.assertEqual((mouth.connected, ear.connected, self.neighbours.state), (False, False, "alone"))
+        self.assertEqual((mouth.connected, ear.connected, self.cluster.state), (False, False, "alone"))
 
 
 class BoundTests(RedisTestCase):
@@ -236,12 +237,12 @@ class BoundTests(RedisTestCase):
         self.assertEqual(self.said[-1], "the other relays cannot be reached: it reads too slowly")
         self.reactor.advance(WAITS[0])
         self.connect()
-        self.assertEqual(self.neighbours.state, "")
+        self.assertEqual(self.cluster.state, "")
 
     def test_stopped(self) -> None:
         """At the end a goodbye is said, and nothing goes on."""
         mouth, _ = self.connect()
-        self.neighbours.stop()
+        self.cluster.stop()
         self.link.stop()
         mouth.serve()
         self.assertIn(b'"bye"', mouth.commands[-1][2])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from morphnet.net.tls import Identity
-from morphnet.rendezvous.registry import COME_AGAIN
+from morphnet.rendezvous.relay.registry import COME_AGAIN
 from morphnet.wire.messages.relay import DATAGRAMS, Register, Registered, TurnedAway, Watch, address, encode
 from morphnet.wire.messages.revocations import Revocations
 from tests.fakes_relay import FakeListener, Raw, RelayTestCase
@@ -32,7 +32,7 @@ class CertificateTests(RelayTestCase):
         raw.say(encode(Revocations("CRL")))
         self.net.settle()
         self.assertEqual(self.lists.told, [("joined", "gateway", 5), ("heard", "gateway", Revocations("CRL"))])
-        self.assertEqual(([guest.name for guest in self.registry.guests], at_laptop.heard), (["laptop"], []))
+        self.assertEqual(([guest.name for guest in self.registry.members], at_laptop.heard), (["laptop"], []))
 
     def test_server_is_no_guest(self) -> None:
         """A server that watches somebody, or sends anything, is dropped."""
@@ -61,9 +61,9 @@ class CertificateTests(RelayTestCase):
         long, short = self.ca.identity("phone", CLIENT, days=(-1, 30)), self.ca.identity("laptop", CLIENT)
         nodes = [self.node_of(identity, name) for identity, name in ((long, "phone"), (short, "laptop"))]
         self.relay.end_expired(wall + 3600)
-        self.assertEqual(len(self.registry.guests), 2)
+        self.assertEqual(len(self.registry.members), 2)
         self.relay.end_expired(wall + 2 * 86400)
-        self.assertEqual([guest.name for guest in self.registry.guests], ["phone"])
+        self.assertEqual([guest.name for guest in self.registry.members], ["phone"])
         self.net.pass_by(3)
         self.assertEqual([listener.heard[-1][0] for listener in nodes], ["absent", "lost"])
 

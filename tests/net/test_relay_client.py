@@ -12,7 +12,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from morphnet.net import relay_client
 from morphnet.net.relay_client import MOST_PEERS
 from morphnet.net.websocket import BACKLOG, BEAT, SILENCE, server_factory
-from morphnet.rendezvous.registry import COME_AGAIN, Terms
+from morphnet.rendezvous.relay.registry import COME_AGAIN, Terms
 from morphnet.rendezvous.rivals import FIRST
 from morphnet.wire.batch import Departure, Endpoint
 from morphnet.wire.messages.relay import (
@@ -94,7 +94,7 @@ class CallTests(RelayTestCase):
             ((outcome, why),) = self.connect()
             self.assertEqual(outcome, "failed")
             self.assertIn(reason, str(why))
-        self.assertEqual(self.registry.guests, [])
+        self.assertEqual(self.registry.members, [])
 
     def test_nobody(self) -> None:
         """Nobody there, somebody who says nothing, or nothing after TLS: a failure, in time, and only one."""
@@ -126,7 +126,7 @@ class CallTests(RelayTestCase):
             self.relay_client.close()
             self.net.pass_by(3)
             self.assertEqual(self.listener.heard, heard, bytes_first)
-            self.assertEqual((self.relay.counters()["lines"], self.registry.guests), (0, []), bytes_first)
+            self.assertEqual((self.relay.counters()["lines"], self.registry.members), (0, []), bytes_first)
         self.assertEqual(self.connect(), [("registered",)])
 
     def test_called_anew(self) -> None:
@@ -134,7 +134,7 @@ class CallTests(RelayTestCase):
         self.connect()
         self.assertEqual(self.connect(), [("registered",)])
         self.net.pass_by(3)
-        self.assertEqual(len(self.registry.guests), 1)
+        self.assertEqual(len(self.registry.members), 1)
         self.assertEqual(self.listener.heard, [("registered",)])
         self.assertIsNotNone(self.relay_client.answer)
 
@@ -241,7 +241,7 @@ class TrafficTests(RelayTestCase):
         lists: list[RelayMessage] = [Revocations("CRL"), RevokedPart("1f 1\n"), PartsWanted(("ab" * 32,))]
         said: list[RelayMessage] = [Drain(5.0, "update"), *lists]
         for message in said:
-            self.registry.guests[0].line.tell(message)
+            self.registry.members[0].line.tell(message)
         self.net.settle()
         self.assertEqual(self.at_laptop.heard, [("said", message) for message in said])
 
@@ -273,7 +273,7 @@ class TrafficTests(RelayTestCase):
 
     def test_revoked_meanwhile(self) -> None:
         """A node that is revoked while it is up is hung up on."""
-        guest = next(each for each in self.registry.guests if each.name == "laptop")
+        guest = next(each for each in self.registry.members if each.name == "laptop")
         self.registry.revoke(guest.network, [guest.line.serial], 3)
         self.net.pass_by(3)
         self.assertEqual(self.at_laptop.heard[-1][0], "lost")

@@ -13,7 +13,7 @@ from twisted.internet.protocol import Protocol
 from morphnet.net.limits import Limits
 from morphnet.net.relay_server import REGISTER_WITHIN
 from morphnet.net.websocket import BACKLOG, BEAT, MOST_BACKLOG, SILENCE
-from morphnet.rendezvous.registry import COME_AGAIN, Terms
+from morphnet.rendezvous.relay.registry import COME_AGAIN, Terms
 from morphnet.wire.messages.relay import (
     DATAGRAMS,
     MOST_ENVELOPE,
@@ -84,7 +84,7 @@ class PortTestCase(RelayTestCase):
         """The relay has hung up, and nothing is left of it."""
         self.net.settle()
         self.assertTrue(raw.gone)
-        self.assertEqual((self.relay.counters()["lines"], self.registry.guests), (0, []))
+        self.assertEqual((self.relay.counters()["lines"], self.registry.members), (0, []))
         if reason:
             self.assertIn(reason, self.relay.admission.complaints.counts)
 
@@ -110,7 +110,7 @@ class StrangerTests(PortTestCase):
         stranger.transport.write(junk)
         self.net.pass_by(11, 11)
         self.assertTrue(stranger.gone)
-        self.assertEqual((self.relay.counters()["lines"], self.registry.guests), (0, []))
+        self.assertEqual((self.relay.counters()["lines"], self.registry.members), (0, []))
 
     def test_no_http(self) -> None:
         """Who is silent after TLS is closed within 10 s of its call."""
@@ -129,7 +129,7 @@ class StrangerTests(PortTestCase):
                 raw.say(REGISTER)
             self.net.pass_by(REGISTER_WITHIN + 1)
             self.assertTrue(raw.gone, protocols)
-            self.assertEqual(self.registry.guests, [])
+            self.assertEqual(self.registry.members, [])
 
     def test_limited(self) -> None:
         """Five connections at once from one source, twenty a second; TLS never sees the others."""
@@ -162,7 +162,7 @@ class StrangerTests(PortTestCase):
         self.tls._front.set_tmp_ecdh(crypto.get_elliptic_curve("prime256v1"))
         self.assertEqual(self.healthy(), [("failed", "key exchange is not post-quantum")])
         self.net.pass_by(3)
-        self.assertEqual((self.registry.guests, self.relay.counters()["lines"]), ([], 0))
+        self.assertEqual((self.registry.members, self.relay.counters()["lines"]), ([], 0))
 
     def test_certificates(self) -> None:
         """Invitations, revoked clients and servers, and foreigners do not register; each is counted once."""
@@ -190,7 +190,7 @@ class StrangerTests(PortTestCase):
         """Who is turned away and registers all the same is not heard, and is cut off if it does not go."""
         self.patch(self, "make_raw", Eager)
         raw = self.raw(self.ca.identity("laptop", INVITE))
-        self.assertEqual((self.registry.guests, raw.messages()), ([], [TurnedAway("certificate of a wrong usage")]))
+        self.assertEqual((self.registry.members, raw.messages()), ([], [TurnedAway("certificate of a wrong usage")]))
         self.net.pumps.clear()
         self.raw(self.ca.identity("phone", INVITE))
         pump = self.net.pumps.pop()
@@ -310,7 +310,7 @@ class NodeTests(PortTestCase):
         for _ in range(100):
             phone.post("laptop", DATAGRAMS, bytes(10_000))
             self.net.pumps[1].flush()
-        (laptop, _) = sorted(self.registry.guests, key=lambda guest: guest.name)
+        (laptop, _) = sorted(self.registry.members, key=lambda guest: guest.name)
         self.assertLessEqual(laptop.received, BACKLOG + 20_000)
         self.assertGreater(self.registry.counts["dropped_full"], 50)
         self.assertFalse(server.disconnecting)
@@ -325,7 +325,7 @@ class NodeTests(PortTestCase):
     def test_reads_again(self) -> None:
         """A node that was slow for a while is forgiven."""
         self.registered()
-        (guest,) = self.registry.guests
+        (guest,) = self.registry.members
         server = self.net.pumps[0].serverIO
         for _ in range(5):
             server.producer.pauseProducing()
@@ -343,14 +343,14 @@ class NodeTests(PortTestCase):
             self.net.advance(1)
         self.assertTrue(pump.serverIO.disconnecting or pump.serverIO.disconnected)
         pump.flush()
-        self.assertEqual(self.registry.guests, [])
+        self.assertEqual(self.registry.members, [])
 
     def test_hangs_up(self) -> None:
         """A node that says goodbye is gone at once; an envelope to it meanwhile harms nobody."""
         raw, (phone, listener) = self.registered(), self.node("phone")
         raw.say(encode(Watch(("phone",))))
         self.net.settle()
-        laptop = next(guest for guest in self.registry.guests if guest.name == "laptop")
+        laptop = next(guest for guest in self.registry.members if guest.name == "laptop")
         raw.sendClose(1000)
         self.net.pumps[0].pump()  # the relay has heard it, and not yet closed
         self.net.pumps[0].pump()
@@ -361,7 +361,7 @@ class NodeTests(PortTestCase):
             phone.post("laptop", DATAGRAMS, b"sealed")
             self.net.pumps[1].flush()
         self.net.pass_by(3)
-        self.assertEqual([guest.name for guest in self.registry.guests], ["phone"])
+        self.assertEqual([guest.name for guest in self.registry.members], ["phone"])
         self.assertEqual(listener.heard[-1], ("absent", "laptop"))
 
     def test_closing(self) -> None:

@@ -13,7 +13,7 @@ from txaio.tx import config as autobahn_config
 from morphnet.net.relay_server import COMINGS_AT_ONCE, REGISTER_WITH
 from morphnet.net.turns import LEAST, MOST_HEADER, MOST_WAITING, TURN
 from morphnet.net.websocket import BACKLOG, SUBPROTOCOL, server_factory
-from morphnet.rendezvous.registry import COME_AGAIN, Terms
+from morphnet.rendezvous.relay.registry import COME_AGAIN, Terms
 from morphnet.wire.messages.relay import DATAGRAMS, EVERYBODY, Register, Registered, TurnedAway, Watch, encode
 from tests.fakes_relay import Raw, RelayTestCase
 from tests.net.fakes import FakeOwner
@@ -179,7 +179,7 @@ class ChargeTests(RelayTestCase):
         raw.say(encode(Watch((EVERYBODY,))))
         self.net.settle()
         self.net.pumps[0].serverIO.producer.pauseProducing()
-        laptop = next(guest for guest in self.registry.guests if guest.name == "laptop")
+        laptop = next(guest for guest in self.registry.members if guest.name == "laptop")
         for _ in range(100):
             phone.post("laptop", DATAGRAMS, bytes(10_000))
             self.net.pumps[1].flush()

@@ -15,7 +15,7 @@ from morphnet.net.tls import Peer
 from morphnet.ops.history import History
 from morphnet.ops.verbs import Verb, seconds
 from morphnet.rendezvous.enrolment import Enrolment
-from morphnet.rendezvous.registry import Registry
+from morphnet.rendezvous.relay.registry import Registry
 from morphnet.roles.certificates.renewal import Renewal
 from morphnet.roles.process.node import shown_address
 from morphnet.status import GuestStatus, Happening, NodeStatus
@@ -64,16 +64,16 @@ class RelayNode:
             core="",
             offloads=(),
             listening=self.serves,
-            state=", ".join(filter(None, (self.state, self.registry.neighbours.state))),
+            state=", ".join(filter(None, (self.state, self.registry.cluster.state))),
             sessions=(),
             counters=dict(
-                sorted({**self.counters(), **self.registry.counts, **self.registry.neighbours.counters()}.items())
+                sorted({**self.counters(), **self.registry.counts, **self.registry.cluster.counters()}.items())
             ),
             warnings=self.warnings(),
             sections=("guests",),
             guests=tuple(
                 GuestStatus(guest.name, _where(guest.line.observed), guest.sent, guest.received)
-                for guest in sorted(self.registry.guests, key=lambda guest: guest.name)
+                for guest in sorted(self.registry.members, key=lambda guest: guest.name)
             ),
         )
 
@@ -95,7 +95,7 @@ class RelayNode:
         self.registry.drain(seconds, "the operator wants it empty")
         self.state = "draining"
         self.tell("drain", "", "every node was asked to use another relay")
-        return f"{len(self.registry.guests)} node(s) were asked to use another relay"
+        return f"{len(self.registry.members)} node(s) were asked to use another relay"
 
     def reload(self) -> str:
         """Read certificates and revocations again."""

@@ -33,9 +33,9 @@ from morphnet.pki.files import has_authority
 from morphnet.pki.names import join_address, split_address
 from morphnet.pki.unreadable import UNREADABLE
 from morphnet.rendezvous.enrolment import Enrolment
-from morphnet.rendezvous.neighbourhood import Neighbourhood
-from morphnet.rendezvous.neighbours import Alone
-from morphnet.rendezvous.registry import Registry, Terms
+from morphnet.rendezvous.relay.cluster import Alone
+from morphnet.rendezvous.relay.registry import Registry, Terms
+from morphnet.rendezvous.relay.shared_cluster import SharedCluster
 from morphnet.roles.certificates.bearers import Bearers
 from morphnet.roles.certificates.publishing import LOOK_EVERY as PRUNE_EVERY
 from morphnet.roles.certificates.publishing import Publisher
@@ -77,7 +77,7 @@ class RelayProcess(Process):
         self._renewal: Renewal | None = None
         self._publisher: Publisher | None = None
         self._bearers: Bearers | None = None
-        self._neighbours: Neighbourhood | None = None
+        self._cluster: SharedCluster | None = None
         self._redis: RedisLink | None = None
 
     def open(self) -> RelayNode:
@@ -129,11 +129,11 @@ class RelayProcess(Process):
         return f"tcp {port}{' for a proxy' if config.proxy else ''}, udp {echo_ports[0]} and {echo_ports[1]}"
 
     def _registry(self, terms: Terms) -> Registry:
-        """With other relays as its neighbours, if there is a Redis to meet them at."""
+        """With other relays as its cluster, if there is a Redis to meet them at."""
         if not self.config.redis_url:
             return Registry(self.reactor, os.urandom, terms, Alone())
         terms = replace(terms, nodes=min(terms.nodes, MOST_GUESTS))
-        neighbours = Neighbourhood(
+        cluster = SharedCluster(
             self.reactor,
             os.urandom,
             self._trusted(),
@@ -141,9 +141,9 @@ class RelayProcess(Process):
             lambda sentence: self._node.tell("neighbours", "", sentence),
             self._lists.part_afar,
         )
-        self._neighbours = neighbours
-        self._redis = RedisLink(self.reactor, redis_url_of(self.config.redis_url), neighbours)
-        return Registry(self.reactor, os.urandom, terms, neighbours)
+        self._cluster = cluster
+        self._redis = RedisLink(self.reactor, redis_url_of(self.config.redis_url), cluster)
+        return Registry(self.reactor, os.urandom, terms, cluster)
 
     def _identity(self) -> Identity:
         """What we show; the CAs of other networks are trusted for their own nodes."""
@@ -224,7 +224,7 @@ class RelayProcess(Process):
         for arrival in arrivals:
             for at in range(0, len(arrival.data), arrival.size):
                 datagram = bytes(arrival.data[at : at + arrival.size])
-                answer = self._node.registry.echo(datagram, arrival.source.host, arrival.source.port)
+                answer = self._node.registry.echo.answer(datagram, arrival.source.host, arrival.source.port)
                 if answer is not None:
                     answers.append(Departure(number, arrival.source, answer, len(answer)))
         if answers:
@@ -296,7 +296,7 @@ class RelayProcess(Process):
         if self._server is not None:
             self._server.end_revoked()
         if latest is not None:
-            registry.neighbours.revoked(network, latest.pem, latest.parts.values())
+            registry.cluster.revoked(network, latest.pem, latest.parts.values())
             self._node.tell("revoked", "", f"{len(serials)} certificate(s) are revoked, {ended} hung up on")
         if self._publisher is not None and network == self._own and self._publisher.is_behind(spreading):
             self.reactor.callLater(0, self._read_records)
@@ -309,8 +309,8 @@ class RelayProcess(Process):
             self._bearers.look(wall)
 
     async def close(self) -> None:
-        if self._neighbours is not None and self._redis is not None:
-            self._neighbours.stop()
+        if self._cluster is not None and self._redis is not None:
+            self._cluster.stop()
             self._redis.stop()
         if self._bearers is not None:
             self._bearers.stop()

@@ -122,11 +122,11 @@ class PartRevoked:
     text: PartText
 
 
-Neighbourly = Beat | Bye | Who | Begin | Told | Here | Left | Prove | Revoked | PartRevoked
-_MESSAGES = Catalogue[Neighbourly]((Beat, Bye, Who, Begin, Told, Here, Left, Prove, Revoked, PartRevoked), LIMIT)
+ClusterMessage = Beat | Bye | Who | Begin | Told | Here | Left | Prove | Revoked | PartRevoked
+_MESSAGES = Catalogue[ClusterMessage]((Beat, Bye, Who, Begin, Told, Here, Left, Prove, Revoked, PartRevoked), LIMIT)
 
 
-def encode(message: Neighbourly) -> bytes:
+def encode(message: ClusterMessage) -> bytes:
     """
     One message.
 
@@ -135,7 +135,7 @@ def encode(message: Neighbourly) -> bytes:
     return _MESSAGES.encode(message)
 
 
-def decode(text: bytes) -> Neighbourly:
+def decode(text: bytes) -> ClusterMessage:
     """
     One message.
 

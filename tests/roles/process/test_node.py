@@ -14,7 +14,7 @@ from morphnet.host.host import Host
 from morphnet.net.pump import Pump
 from morphnet.net.tun import Tun
 from morphnet.ops.verbs import Answer, Verb
-from morphnet.rendezvous.registry import Registry
+from morphnet.rendezvous.relay.registry import Registry
 from morphnet.roles.client.node import ClientNode
 from morphnet.roles.client.uplink_paths import UplinkPaths
 from morphnet.roles.process.node import Node, shown_address

@@ -8,10 +8,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import BugError, MalformedFrame
 from morphnet.wire.messages import cluster as wire
-from morphnet.wire.messages.cluster import Beat, Begin, Bye, Here, Left, Neighbourly, Prove, Revoked, Told, Who
+from morphnet.wire.messages.cluster import Beat, Begin, Bye, ClusterMessage, Here, Left, Prove, Revoked, Told, Who
 from morphnet.wire.messages.relay import DATAGRAMS, MOST_ENVELOPE, address
 
-MESSAGES: tuple[Neighbourly, ...] = (
+MESSAGES: tuple[ClusterMessage, ...] = (
     Beat(1, "0" * 16),
     Bye(wire.BLOCKS - 1),
     Who(7),

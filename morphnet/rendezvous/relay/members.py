@@ -96,7 +96,7 @@ class Freshness:
 
 
 @dataclass(eq=False, slots=True)
-class Guest:
+class Member:
     """A node that is here."""
 
     line: Line

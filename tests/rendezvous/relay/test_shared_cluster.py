@@ -1,4 +1,4 @@
-"""Relays that share their guests, joined in memory."""
+"""Relays that share their members, joined in memory."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import Refused
-from morphnet.rendezvous.neighbourhood import BEAT, LAPSE, PORTION, Neighbourhood
-from morphnet.rendezvous.registry import PROVE_WITHIN, Registry
+from morphnet.rendezvous.relay.registry import PROVE_WITHIN, Registry
+from morphnet.rendezvous.relay.remote import LAPSE
+from morphnet.rendezvous.relay.shared_cluster import BEAT, PORTION, SharedCluster
 from morphnet.rendezvous.rivals import FIRST
 from morphnet.wire.echo import make_request
 from morphnet.wire.messages import cluster as wire
@@ -25,7 +26,7 @@ from morphnet.wire.messages.relay import (
     number_of,
 )
 from tests.fakes_exchange import FakeExchange, Hub
-from tests.rendezvous.case import TERMS, FakeLine
+from tests.rendezvous.relay.case import TERMS, FakeLine
 
 
 class Relay:
@@ -36,7 +37,7 @@ class Relay:
         self.lists: list[tuple[str, str]] = []
         self.parts: list[tuple[str, str]] = []
         self.said: list[str] = []
-        self.neighbours = Neighbourhood(
+        self.cluster = SharedCluster(
             clock,
             chance.randbytes,
             ("home", "other"),
@@ -44,7 +45,7 @@ class Relay:
             self.said.append,
             lambda *told: self.parts.append(told),
         )
-        self.registry = Registry(clock, chance.randbytes, TERMS, self.neighbours)
+        self.registry = Registry(clock, chance.randbytes, TERMS, self.cluster)
 
     def come(self, name: str, *watch: str, network: str = "home", instance: int = 1) -> FakeLine:
         """A node that is in, and has forgotten what it was told."""
@@ -54,20 +55,20 @@ class Relay:
         return line
 
     def number(self, line: FakeLine) -> int:
-        """Of a guest."""
-        return next(each.number for each in self.registry.guests if each.line is line)
+        """Of a member."""
+        return next(each.number for each in self.registry.members if each.line is line)
 
     def counter(self, name: str) -> int:
-        """Of the neighbourhood."""
-        return self.neighbours.counters().get(name, 0)
+        """Of the cluster."""
+        return self.cluster.counters().get(name, 0)
 
 
-class NeighboursTestCase(SynchronousTestCase):
+class ClusterTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.hub = Hub(self.clock)
         self.relays = [Relay(self.clock, seed) for seed in (1, 2, 3)]
-        self.exchanges: list[FakeExchange] = [self.hub.join(relay.neighbours) for relay in self.relays]
+        self.exchanges: list[FakeExchange] = [self.hub.join(relay.cluster) for relay in self.relays]
         self.a, self.b, self.c = self.relays
         self.settle()
 
@@ -99,15 +100,15 @@ class NeighboursTestCase(SynchronousTestCase):
         self.settle()
 
 
-class MeetingTests(NeighboursTestCase):
+class MeetingTests(ClusterTestCase):
     def test_present(self) -> None:
         """Who watches a name hears when it comes to another relay, is mapped there, and goes."""
         anna = self.a.come("anna", "bert")
         bert = self.b.come("bert", "anna")
         number, line = self.b.number(bert), "line 203.0.113.9 50000"
         self.assertEqual(self.news(anna), [Present(number, "bert", f"{1:016x}", (line,))])
-        (guest,) = self.b.registry.guests
-        self.b.registry.echo(make_request(guest.echo_id, guest.echo_key, bytes(8), 0), "198.51.100.7", 4500)
+        (member,) = self.b.registry.members
+        self.b.registry.echo.answer(make_request(member.echo_id, member.echo_key, bytes(8), 0), "198.51.100.7", 4500)
         self.assertEqual(self.news(anna), [Present(number, "bert", f"{1:016x}", (line, "observed 198.51.100.7 4500"))])
         self.b.registry.gone(bert)
         self.assertEqual(self.news(anna), [Absent(number, "bert")])
@@ -132,7 +133,7 @@ class MeetingTests(NeighboursTestCase):
         self.assertEqual([number_of(each) for each in bert.handed], [self.a.number(anna)])
         self.assertEqual([number_of(each) for each in anna.handed], [self.b.number(bert)])
         size = len(bert.handed[0])
-        self.assertEqual([(each.sent, each.received) for each in self.a.registry.guests], [(size, size)])
+        self.assertEqual([(each.sent, each.received) for each in self.a.registry.members], [(size, size)])
         self.assertEqual(self.a.counter("to_neighbours"), 1)
         self.assertEqual(self.a.registry.counts["from_neighbours"], 1)
 
@@ -144,9 +145,9 @@ class MeetingTests(NeighboursTestCase):
         self.send(self.a, anna, self.b.number(bert))
         self.send(self.a, anna, self.b.number(dora))
         self.assertIn(Undelivered(self.b.number(dora), True), self.news(anna))
-        self.b.neighbours.heard(wire.parcel(77, address(self.b.number(bert), DATAGRAMS, b"sealed")))
+        self.b.cluster.heard(wire.parcel(77, address(self.b.number(bert), DATAGRAMS, b"sealed")))
         forged = wire.parcel(self.a.number(anna), address(self.b.number(dora), DATAGRAMS, b"sealed"))
-        self.b.neighbours.heard(forged)
+        self.b.cluster.heard(forged)
         self.assertEqual((bert.handed, dora.handed, self.b.counter("neighbours_strangers")), ([], [], 1))
         self.assertEqual(self.b.registry.counts["dropped_nobody"], 2)
 
@@ -160,7 +161,7 @@ class MeetingTests(NeighboursTestCase):
         self.assertEqual(self.a.registry.counts["dropped_full"], 1)
 
     def test_numbers(self) -> None:
-        """The numbers of a relay's guests are in its block, and no two relays have one."""
+        """The numbers of a relay's members are in its block, and no two relays have one."""
         numbers = [relay.number(relay.come("anna" * turn)) for turn, relay in enumerate(self.relays, 1)]
         self.assertEqual(len({wire.block_of(number) for number in numbers}), 3)
         self.assertEqual({wire.block_of(number) for number in numbers}, set(self.hub.claims))
@@ -168,11 +169,11 @@ class MeetingTests(NeighboursTestCase):
     def test_malformed(self) -> None:
         """What is no message is counted, and no more."""
         for message in (b"", b"\0", b"\0abcd", b"{}", b"[1]", wire.parcel(1, b"abc")):
-            self.a.neighbours.heard(message)
+            self.a.cluster.heard(message)
         self.assertEqual(self.a.counter("neighbours_malformed"), 6)
 
 
-class NameTests(NeighboursTestCase):
+class NameTests(ClusterTestCase):
     def test_other_instance(self) -> None:
         """Another instance of a name that is elsewhere is refused, and that one must show that it lives."""
         anna = self.a.come("anna")
@@ -181,7 +182,7 @@ class NameTests(NeighboursTestCase):
             self.b.come("anna", instance=2)
         self.settle()
         self.assertEqual(caught.exception.reason, FIRST)
-        self.assertEqual((anna.proofs, anna.ended, self.b.registry.guests), ([PROVE_WITHIN], "", []))
+        self.assertEqual((anna.proofs, anna.ended, self.b.registry.members), ([PROVE_WITHIN], "", []))
         self.a.registry.gone(anna)
         self.settle()
         self.b.come("anna", instance=2)
@@ -220,14 +221,14 @@ class NameTests(NeighboursTestCase):
         self.assertEqual((self.names(carl), self.names(dora)), ([("absent", "anna")], [("absent", "anna")]))
 
 
-class LifeTests(NeighboursTestCase):
+class LifeTests(ClusterTestCase):
     def test_killed(self) -> None:
-        """The guests of a relay that is killed are gone within ten seconds."""
+        """The members of a relay that is killed are gone within ten seconds."""
         anna = self.a.come("anna", "bert")
         self.b.come("bert")
         self.assertEqual(self.names(anna), [("present", "bert")])
         self.hub.exchanges.remove(self.exchanges[1])
-        self.b.neighbours._rest()
+        self.b.cluster._rest()
         self.wait(LAPSE - BEAT)
         self.assertEqual(self.names(anna), [])
         self.wait(2 * BEAT)
@@ -238,7 +239,7 @@ class LifeTests(NeighboursTestCase):
         anna = self.a.come("anna", "bert")
         self.b.come("bert")
         self.settle()
-        self.b.neighbours.stop()
+        self.b.cluster.stop()
         self.assertEqual(self.names(anna)[-1], ("absent", "bert"))
 
     def test_away(self) -> None:
@@ -250,7 +251,7 @@ class LifeTests(NeighboursTestCase):
             exchange.close("killed")
         self.news(anna)
         self.assertEqual(
-            (self.a.neighbours.state, self.a.said[-1]), ("alone", "the other relays cannot be reached: killed")
+            (self.a.cluster.state, self.a.said[-1]), ("alone", "the other relays cannot be reached: killed")
         )
         self.send(self.a, anna, self.b.number(bert))
         self.send(self.a, anna, self.a.number(emil))
@@ -258,10 +259,10 @@ class LifeTests(NeighboursTestCase):
         self.b.registry.gone(carl)
         self.b.come("dora")
         for relay in self.relays:
-            self.hub.join(relay.neighbours)
+            self.hub.join(relay.cluster)
         self.assertEqual(sorted(self.names(anna)), [("absent", "carl"), ("present", "dora")])
         self.send(self.a, anna, self.b.number(bert))
-        self.assertEqual((len(bert.handed), self.a.neighbours.state), (1, ""))
+        self.assertEqual((len(bert.handed), self.a.cluster.state), (1, ""))
 
     def test_long_away(self) -> None:
         """Those of others are gone when nothing is heard of them for long, and nothing goes on then."""
@@ -281,12 +282,12 @@ class LifeTests(NeighboursTestCase):
         self.assertEqual([each.closed for each in self.exchanges], ["it hands nothing on"] * 3)
 
     def test_block_lost(self) -> None:
-        """A relay whose block another one has claimed meanwhile takes a new one, and its guests come again."""
+        """A relay whose block another one has claimed meanwhile takes a new one, and its members come again."""
         anna = self.a.come("anna")
         block = wire.block_of(self.a.number(anna))
         self.exchanges[0].close("killed")
         self.hub.claims[block] = "another", self.clock.seconds() + 60.0
-        self.hub.join(self.a.neighbours)
+        self.hub.join(self.a.cluster)
         self.assertEqual((anna.ended, self.a.counter("neighbours_moved")), ("its number is another one's", 1))
         self.assertNotEqual(wire.block_of(self.a.number(self.a.come("anna"))), block)
 
@@ -299,7 +300,7 @@ class LifeTests(NeighboursTestCase):
         self.exchanges[1].close("killed")
         self.wait(LAPSE + 2 * BEAT)
         self.assertEqual(self.b.counter("neighbours_guests"), 0)
-        self.hub.join(self.b.neighbours)
+        self.hub.join(self.b.cluster)
         self.hub.settle()
         self.assertEqual(self.b.counter("neighbours_guests"), PORTION)
         self.wait(0.5)
@@ -314,30 +315,30 @@ class LifeTests(NeighboursTestCase):
             relay.registry.gone(line)
         self.settle()
         for relay in self.relays:
-            self.assertEqual((dict(relay.neighbours._names), relay.counter("neighbours_guests")), ({}, 0))
+            self.assertEqual((dict(relay.cluster._remote._names), relay.counter("neighbours_guests")), ({}, 0))
 
 
-class RevocationTests(NeighboursTestCase):
+class RevocationTests(ClusterTestCase):
     def test_told(self) -> None:
         """A list is told to all other relays, once, and to one that comes later; each checks it for itself."""
-        self.a.neighbours.revoked("home", "CRL", [])
+        self.a.cluster.revoked("home", "CRL", [])
         self.settle()
         self.assertEqual([relay.lists for relay in self.relays], [[], [("home", "CRL")], [("home", "CRL")]])
-        self.b.neighbours.revoked("home", "CRL", [])
+        self.b.cluster.revoked("home", "CRL", [])
         self.settle()
         self.assertEqual((self.a.lists, len(self.c.lists)), ([], 2))
         late = Relay(self.clock, 4)
-        self.hub.join(late.neighbours)
+        self.hub.join(late.cluster)
         self.settle()
         self.assertIn(("home", "CRL"), late.lists)
 
     def test_parts(self) -> None:
         """Parts are told after their list, each once, and all of them to one that comes later."""
-        self.a.neighbours.revoked("home", "CRL", ["1f 1\n"])
-        self.a.neighbours.revoked("home", "NEXT", ["1f 1\n", "2e 2\n"])
+        self.a.cluster.revoked("home", "CRL", ["1f 1\n"])
+        self.a.cluster.revoked("home", "NEXT", ["1f 1\n", "2e 2\n"])
         self.settle()
         self.assertEqual(self.b.parts, [("home", "1f 1\n"), ("home", "2e 2\n")])
         late = Relay(self.clock, 4)
-        self.hub.join(late.neighbours)
+        self.hub.join(late.cluster)
         self.settle()
         self.assertEqual((late.lists, late.parts), ([("home", "NEXT")], self.b.parts))

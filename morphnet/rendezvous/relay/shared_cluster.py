@@ -1,7 +1,7 @@
 """
-Relays that share their guests: who of them lives, who is at which, and what is sent from one to another.
+Relays that share their members: who of them lives, who is at which, and what is sent from one to another.
 
-Each relay has a block of numbers, claimed for as long as it lives, and tells the others of its guests. What they tell
+Each relay has a block of numbers, claimed for as long as it lives, and tells the others of its members. What they tell
 is kept here and nowhere else: a relay that comes, or was away, asks.
 
 Source: docs/protocol section 13.
@@ -9,10 +9,8 @@ Source: docs/protocol section 13.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -20,16 +18,14 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from morphnet.errors import PeerError
-from morphnet.rendezvous.members import Guest
-from morphnet.rendezvous.neighbours import Afar, Home, Neighbours
+from morphnet.rendezvous.relay.cluster import Cluster, Local, RemoteMember
+from morphnet.rendezvous.relay.members import Member
+from morphnet.rendezvous.relay.remote import LAPSE, RemoteMembers
 from morphnet.wire.messages import cluster as wire
 
 BEAT = 2.0  # seconds between signs of life
-LAPSE = 7.0  # seconds without one after which a relay's guests are gone
 LEASE = 10  # seconds for which a block is claimed
-PORTION = 64  # guests that are told of in one go
-MOST_AFAR = 1 << 20  # guests of others that we remember
-MOST_TURNS = 4  # recitals of one relay at once
+PORTION = 64  # members that are told of in one go
 
 
 class Exchange(Protocol):
@@ -56,16 +52,7 @@ class Exchange(Protocol):
         ...
 
 
-@dataclass(eq=False, slots=True)
-class _Relay:
-    """Another relay."""
-
-    beat_at: float  # seconds, when we last heard of it
-    guests: dict[int, Afar] = field(default_factory=dict)  # by number
-    doubted: OrderedDict[int, set[int]] = field(default_factory=OrderedDict)  # by turn: numbers not told of since
-
-
-class Neighbourhood(Neighbours):
+class SharedCluster(Cluster):
     """
     :param entropy: so many random bytes at each call.
     :param networks: all that may meet here.
@@ -74,7 +61,8 @@ class Neighbourhood(Neighbours):
     """
 
     _log = Logger()
-    _home: Home
+    _local: Local
+    _remote: RemoteMembers
 
     def __init__(
         self,
@@ -96,15 +84,12 @@ class Neighbourhood(Neighbours):
         self._joined = self._is_told_away = False
         self._beat: IDelayedCall | None = None
         self._own_at = 0.0  # when our own sign of life last came back
-        self._relays: dict[int, _Relay] = {}  # by block
-        self._names: dict[tuple[str, str], dict[int, Afar]] = defaultdict(
-            dict
-        )  # by (network, name): the latest is last
         self._lists: dict[str, tuple[str, tuple[str, ...]]] = {}  # of what is revoked, and its parts, by network
 
-    def settle(self, home: Home) -> None:
-        """See Neighbours."""
-        self._home = home
+    def settle(self, local: Local) -> None:
+        """See Cluster."""
+        self._local = local
+        self._remote = RemoteMembers(local, self._networks, self._carry, self.counts)
 
     def stop(self) -> None:
         """Say goodbye."""
@@ -158,9 +143,8 @@ class Neighbourhood(Neighbours):
 
     def _beat_on(self) -> None:
         now = self._clock.seconds()
-        for block in [each for each, relay in self._relays.items() if now - relay.beat_at > LAPSE]:
-            self._lose(block)
-        self._beat = self._clock.callLater(BEAT, self._beat_on) if self._joined or self._relays else None
+        self._remote.lose_silent(now)
+        self._beat = self._clock.callLater(BEAT, self._beat_on) if self._joined or self._remote.relays else None
         exchange = self._exchange
         if exchange is None or not self._joined:
             return
@@ -179,13 +163,13 @@ class Neighbourhood(Neighbours):
         self._block = block
 
     def _move(self) -> None:
-        """Another relay has our block: take another one, and have our guests come again, for numbers of that."""
+        """Another relay has our block: take another one, and have our members come again, for numbers of that."""
         self._take_block()
         self.counts["neighbours_moved"] += 1
-        for guest in self._home.guests:
-            self._home.send_away(guest, "its number is another one's")
+        for member in self._local.members:
+            self._local.send_away(member, "its number is another one's")
 
-    def _say(self, channel: str, message: wire.Neighbourly) -> None:
+    def _say(self, channel: str, message: wire.ClusterMessage) -> None:
         if self._exchange is not None and self._joined:
             self._exchange.publish(channel, wire.encode(message))
 
@@ -193,49 +177,46 @@ class Neighbourhood(Neighbours):
 
     @property
     def state(self) -> str:
-        """See Neighbours."""
+        """See Cluster."""
         return "" if self._joined else "alone"
 
     def counters(self) -> dict[str, int]:
-        """See Neighbours."""
-        afar = sum(len(relay.guests) for relay in self._relays.values())
-        return {**self.counts, "neighbours": len(self._relays), "neighbours_guests": afar}
+        """See Cluster."""
+        return {**self.counts, "neighbours": self._remote.relays, "neighbours_guests": len(self._remote)}
 
     def number(self, chance: int) -> int:
-        """See Neighbours."""
+        """See Cluster."""
         return wire.number_in(self._block, chance)
 
     def taken(self, network: str, name: str, instance: str) -> bool:
-        """See Neighbours."""
-        found = self._names.get((network, name), {}).values()
+        """See Cluster."""
+        found = self._remote.all_named(network, name)
         for each in found:
             self._say(wire.channel_of(wire.block_of(each.number)), wire.Prove(each.number))
         return self._joined and any(each.instance != instance for each in found)
 
-    def named(self, network: str, name: str) -> Afar | None:
-        """See Neighbours."""
-        found = self._names.get((network, name))
-        return next(reversed(found.values())) if found else None
+    def named(self, network: str, name: str) -> RemoteMember | None:
+        """See Cluster."""
+        return self._remote.named(network, name)
 
-    def everybody(self, network: str) -> Iterable[Afar]:
-        """See Neighbours."""
-        return [next(reversed(found.values())) for (where, _), found in self._names.items() if where == network]
+    def everybody(self, network: str) -> Iterable[RemoteMember]:
+        """See Cluster."""
+        return self._remote.everybody(network)
 
-    def find(self, number: int) -> Afar | None:
-        """See Neighbours."""
-        relay = self._relays.get(wire.block_of(number))
-        return relay.guests.get(number) if relay is not None else None
+    def find(self, number: int) -> RemoteMember | None:
+        """See Cluster."""
+        return self._remote.find(number)
 
-    def came(self, guest: Guest) -> None:
-        """See Neighbours."""
-        self._say(wire.channel_of_network(guest.network), _here(guest))
+    def came(self, member: Member) -> None:
+        """See Cluster."""
+        self._say(wire.channel_of_network(member.network), _here(member))
 
-    def left(self, guest: Guest) -> None:
-        """See Neighbours."""
-        self._say(wire.channel_of_network(guest.network), wire.Left(guest.number))
+    def left(self, member: Member) -> None:
+        """See Cluster."""
+        self._say(wire.channel_of_network(member.network), wire.Left(member.number))
 
     def revoked(self, network: str, crl: str, parts: Iterable[str]) -> None:
-        """See Neighbours."""
+        """See Cluster."""
         before, told = self._lists.get(network, ("", ()))
         self._lists[network] = crl, tuple(parts)
         if before != crl:
@@ -245,7 +226,7 @@ class Neighbourhood(Neighbours):
                 self._say(wire.EVERY_RELAY, wire.PartRevoked(network, part))
 
     def _carry(self, to: int, envelope: bytes, sender: int) -> bool:
-        """An envelope for a guest of another relay."""
+        """An envelope for a member of another relay."""
         if self._exchange is None or not self._joined:
             self.counts["neighbours_dropped"] += 1
             return False
@@ -256,21 +237,21 @@ class Neighbourhood(Neighbours):
     # -- what we tell of ours ------------------------------------------------------------------------------------------
 
     def _recite(self, channel: str) -> None:
-        """Tell those who hear that channel of all our guests, and what was revoked."""
+        """Tell those who hear that channel of all our members, and what was revoked."""
         self._turn = (self._turn + 1) & 0xFFFFFFFF
         for network, (crl, parts) in self._lists.items():
             self._say(channel, wire.Revoked(network, crl))
             for part in parts:
                 self._say(channel, wire.PartRevoked(network, part))
         self._say(channel, wire.Begin(self._block, self._turn))
-        self._recite_on(self._exchange, channel, self._turn, self._home.guests)
+        self._recite_on(self._exchange, channel, self._turn, self._local.members)
 
-    def _recite_on(self, exchange: Exchange | None, channel: str, turn: int, rest: Sequence[Guest]) -> None:
+    def _recite_on(self, exchange: Exchange | None, channel: str, turn: int, rest: Sequence[Member]) -> None:
         if exchange is not self._exchange:
             return
-        for guest in rest[:PORTION]:
-            if self._home.named(guest.network, guest.name) is guest:
-                self._say(channel, _here(guest))
+        for member in rest[:PORTION]:
+            if self._local.named(member.network, member.name) is member:
+                self._say(channel, _here(member))
         if rest[PORTION:]:
             self._clock.callLater(0.0, self._recite_on, exchange, channel, turn, rest[PORTION:])
         else:
@@ -293,10 +274,10 @@ class Neighbourhood(Neighbours):
         if sender is None:
             self.counts["neighbours_strangers"] += 1
             return
-        shown = self._home.named(sender.network, sender.name) or self.named(sender.network, sender.name) or sender
-        self._home.deliver(sender, shown.number, envelope)
+        shown = self._local.named(sender.network, sender.name) or self.named(sender.network, sender.name) or sender
+        self._local.deliver(sender, shown.number, envelope)
 
-    def _told(self, message: wire.Neighbourly) -> None:
+    def _told(self, message: wire.ClusterMessage) -> None:
         match message:
             case wire.Beat(token=token) if token == self._token:
                 self._own_at = self._clock.seconds()
@@ -306,93 +287,26 @@ class Neighbourhood(Neighbours):
             case wire.PartRevoked():
                 self.told_part(message.network, message.text)
             case wire.Prove():
-                self._home.prove(message.number)
+                self._local.prove(message.number)
             case wire.Here() | wire.Left():
-                if (block := wire.block_of(message.number)) not in (0, self._block):
-                    self._told_of_guest(self._relay(block), message)
+                if wire.block_of(message.number) not in (0, self._block):
+                    self._remote.tell(message, self._clock.seconds())
             case _ if message.block != self._block:
                 self._told_of_relay(message.block, message)
 
-    def _told_of_guest(self, relay: _Relay, message: wire.Here | wire.Left) -> None:
-        for doubted in relay.doubted.values():
-            doubted.discard(message.number)
-        if isinstance(message, wire.Left):
-            self._forget(relay, message.number)
-        elif message.network in self._networks:
-            self._meet(relay, message)
-
     def _told_of_relay(self, block: int, message: wire.Beat | wire.Bye | wire.Who | wire.Begin | wire.Told) -> None:
-        relay = self._relay(block)
+        self._remote.heard(block, self._clock.seconds())
         match message:
             case wire.Bye():
-                self._lose(block)
+                self._remote.lose(block)
             case wire.Who():
                 self._recite(wire.channel_of(block))
             case wire.Begin():
-                relay.doubted[message.turn] = set(relay.guests)
-                if len(relay.doubted) > MOST_TURNS:
-                    relay.doubted.popitem(last=False)
+                self._remote.begin(block, message.turn)
             case wire.Told():
-                for number in relay.doubted.pop(message.turn, ()):
-                    self._forget(relay, number)
-
-    def _relay(self, block: int) -> _Relay:
-        """Whoever says anything lives."""
-        relay = self._relays.setdefault(block, _Relay(0.0))
-        relay.beat_at = self._clock.seconds()
-        return relay
-
-    def _meet(self, relay: _Relay, here: wire.Here) -> None:
-        known = relay.guests.get(here.number)
-        if known is not None and (known.network, known.name, known.instance) != (
-            here.network,
-            here.name,
-            here.instance,
-        ):
-            self._forget(relay, here.number)
-            known = None
-        if known is None and sum(len(each.guests) for each in self._relays.values()) >= MOST_AFAR:
-            self.counts["neighbours_full"] += 1
-            return
-        ours, before = self._home.named(here.network, here.name), self.named(here.network, here.name)
-        if known is None:
-            carry = partial(self._carry, here.number)
-            afar = Afar(here.number, here.network, here.name, here.instance, here.observed, carry)
-            relay.guests[here.number] = self._names[here.network, here.name][here.number] = afar
-            self._settle_names(ours, afar)
-        elif known.observed == here.observed:
-            return
-        else:
-            known.observed = here.observed
-        after = self.named(here.network, here.name)
-        if ours is None and (after is not before or after is known):
-            self._home.announce(before, after)
-
-    def _settle_names(self, ours: Guest | None, afar: Afar) -> None:
-        """Two instances of one name came at once, or while we were apart: the one with the lower number stays."""
-        if ours is not None and ours.instance != afar.instance and afar.number < ours.number:
-            self._home.send_away(ours, "a node of that name is at another relay")
-
-    def _forget(self, relay: _Relay, number: int) -> None:
-        gone = relay.guests.pop(number, None)
-        if gone is None:
-            return
-        key = gone.network, gone.name
-        before = self.named(*key)
-        del self._names[key][number]
-        if not self._names[key]:
-            del self._names[key]
-        after = self.named(*key)
-        if after is not before and self._home.named(*key) is None:
-            self._home.announce(before, after)
-
-    def _lose(self, block: int) -> None:
-        """It is gone, and so are all who were there."""
-        relay = self._relays.pop(block)
-        for number in list(relay.guests):
-            self._forget(relay, number)
+                self._remote.end(block, message.turn)
 
 
-def _here(guest: Guest) -> wire.Here:
-    present = guest.present()
-    return wire.Here(guest.number, guest.network, guest.name, guest.instance, present.observed)
+def _here(member: Member) -> wire.Here:
+    present = member.present()
+    return wire.Here(member.number, member.network, member.name, member.instance, present.observed)

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
 
-from morphnet.errors import MalformedFrame, PeerError, Refused
-from morphnet.rendezvous.members import MOST_NEWS, Guest, Line
-from morphnet.rendezvous.neighbours import Afar, Alone, Neighbours, Somebody
+from morphnet.errors import Refused
+from morphnet.rendezvous.relay.cluster import Alone, AnyMember, Cluster, RemoteMember
+from morphnet.rendezvous.relay.echo import Echo
+from morphnet.rendezvous.relay.members import Line, Member
 from morphnet.rendezvous.rivals import Rivals
-from morphnet.wire import echo
-from morphnet.wire.candidates import SERVER_REFLEXIVE, Candidate
+from morphnet.wire.echo import ID as ECHO_ID
 from morphnet.wire.messages.relay import (
     EVERYBODY,
     Absent,
@@ -33,7 +33,6 @@ from morphnet.wire.messages.relay import (
 from morphnet.wire.messages.revocations import NO_LIST
 
 ECHO_KEY = 32  # bytes
-MOST_SOCKETS = 8  # of one node whose mapping is remembered
 PROVE_WITHIN = 2.0  # seconds that a node has to show life when another one comes with its name
 COME_AGAIN = 3.0  # seconds after which that other one may ask again
 BURST = 0.25  # seconds of its rate that a node may send at once
@@ -64,21 +63,20 @@ class Registry:
         clock: IReactorTime,
         entropy: Callable[[int], bytes],
         terms: Terms,
-        neighbours: Neighbours = Alone(),  # noqa: B008  # it remembers nothing
+        cluster: Cluster = Alone(),  # noqa: B008  # it remembers nothing
     ) -> None:
-        self.terms, self.neighbours = terms, neighbours
+        self.terms, self.cluster = terms, cluster
         self.counts: Counter[str] = Counter()
+        self.echo = Echo(clock, self.counts, self._mapped)
         self.rivals = Rivals()  # names that two machines claim
-        self.usage: dict[tuple[str, str], tuple[int, int]] = {}  # of those who left: (network, name) -> bytes
         self.draining = False
         self._clock, self._entropy = clock, entropy
-        self._guests: dict[int, Guest] = {}
-        self._by_line: dict[Line, Guest] = {}
-        self._by_name: dict[tuple[str, str], Guest] = {}
-        self._by_echo: dict[bytes, Guest] = {}
-        self._watchers: dict[tuple[str, str], set[Guest]] = defaultdict(set)  # (network, name or EVERYBODY)
+        self._members: dict[int, Member] = {}
+        self._by_line: dict[Line, Member] = {}
+        self._by_name: dict[tuple[str, str], Member] = {}
+        self._watchers: dict[tuple[str, str], set[Member]] = defaultdict(set)  # (network, name or EVERYBODY)
         self._revoked: dict[str, tuple[int, frozenset[str]]] = {}  # number of the last list and serials, by network
-        neighbours.settle(self)
+        cluster.settle(self)
 
     # -- coming and going ----------------------------------------------------------------------------------------------
 
@@ -101,20 +99,20 @@ class Registry:
             known.line.end("it has come by another line")
         elif self.draining:
             raise Refused("the relay is being emptied")
-        elif self.neighbours.taken(line.network, line.name, said.instance):
+        elif self.cluster.taken(line.network, line.name, said.instance):
             raise self._taken(line, None)
-        if len(self._guests) >= self.terms.nodes:
+        if len(self._members) >= self.terms.nodes:
             self.counts["refused_full"] += 1
             raise Refused("the relay is full")
         if known is None:
             self.rivals.settled(line.name)
-        guest = self._seat(line, said)
-        line.tell(self._welcome(guest))
-        self._introduce(guest, list(self._visible(guest)))
-        self.announce(self.neighbours.named(guest.network, guest.name), guest)
-        self.neighbours.came(guest)
+        member = self._seat(line, said)
+        line.tell(self._welcome(member))
+        self._introduce(member, list(self._visible(member)))
+        self.announce(self.cluster.named(member.network, member.name), member)
+        self.cluster.came(member)
 
-    def _taken(self, line: Line, known: Guest | None) -> Refused:
+    def _taken(self, line: Line, known: Member | None) -> Refused:
         """Another node has its name, here (`known`) or at another relay: why it is turned away."""
         self.counts["refused_name"] += 1
         turned = self.rivals.turned(line.name, self._clock.seconds())
@@ -122,85 +120,84 @@ class Registry:
             known.line.tell(Notice(turned.reason))
         return Refused(turned.reason)
 
-    def _seat(self, line: Line, said: Register) -> Guest:
+    def _seat(self, line: Line, said: Register) -> Member:
         number = 0
-        while not number or number in self._guests:
-            number = self.neighbours.number(int.from_bytes(self._entropy(4), "big"))
-        guest = Guest(line, number, said.instance, frozenset(said.watch), self._entropy(echo.ID), b"")
-        guest.echo_key, guest.notices = self._entropy(ECHO_KEY), said.notices
-        guest.credit, guest.credited_at = BURST * self.terms.node_rate, self._clock.seconds()
-        self._guests[number] = self._by_line[line] = self._by_name[line.network, line.name] = guest
-        self._by_echo[guest.echo_id] = guest
-        for name in guest.watch:
-            self._watchers[line.network, name].add(guest)
-        return guest
+        while not number or number in self._members:
+            number = self.cluster.number(int.from_bytes(self._entropy(4), "big"))
+        member = Member(line, number, said.instance, frozenset(said.watch), self._entropy(ECHO_ID), b"")
+        member.echo_key, member.notices = self._entropy(ECHO_KEY), said.notices
+        member.credit, member.credited_at = BURST * self.terms.node_rate, self._clock.seconds()
+        self._members[number] = self._by_line[line] = self._by_name[line.network, line.name] = member
+        self.echo.add(member)
+        for name in member.watch:
+            self._watchers[line.network, name].add(member)
+        return member
 
-    def _welcome(self, guest: Guest) -> Registered:
+    def _welcome(self, member: Member) -> Registered:
         ports = self.terms.echo_port, self.terms.second_port
-        secrets = (guest.echo_id.hex(), guest.echo_key.hex()) if ports[0] else ("", "")
-        renews = bool(self.terms.renews) and guest.network == self.terms.renews
-        number = self.list_number(guest.network)
-        return Registered(guest.number, (str(guest.line.observed),), *ports, *secrets, renews, number)
+        secrets = (member.echo_id.hex(), member.echo_key.hex()) if ports[0] else ("", "")
+        renews = bool(self.terms.renews) and member.network == self.terms.renews
+        number = self.list_number(member.network)
+        return Registered(member.number, (str(member.line.observed),), *ports, *secrets, renews, number)
 
     def watch(self, line: Line, names: Iterable[str]) -> None:
         """It wants to know of others."""
-        guest = self._by_line[line]
-        before = set(self._visible(guest))
-        self._unwatch(guest)
-        guest.watch = frozenset(names)
-        for name in guest.watch:
-            self._watchers[guest.network, name].add(guest)
-        self._introduce(guest, [other for other in self._visible(guest) if other not in before])
+        member = self._by_line[line]
+        before = set(self._visible(member))
+        self._unwatch(member)
+        member.watch = frozenset(names)
+        for name in member.watch:
+            self._watchers[member.network, name].add(member)
+        self._introduce(member, [other for other in self._visible(member) if other not in before])
 
-    def _introduce(self, guest: Guest, others: Sequence[Somebody]) -> None:
+    def _introduce(self, member: Member, others: Sequence[AnyMember]) -> None:
         """Tell it who is here, if many then not all at once: the others have their turns in between."""
-        if self._by_line.get(guest.line) is not guest:
+        if self._by_line.get(member.line) is not member:
             return
         for other in others[:PORTION]:
-            if guest.wants(other.name) and self._shown(other.network, other.name) is other:
-                guest.line.tell(other.present())
-        self.charge(guest.line, TELLING * len(others[:PORTION]))
+            if member.wants(other.name) and self._shown(other.network, other.name) is other:
+                member.line.tell(other.present())
+        self.charge(member.line, TELLING * len(others[:PORTION]))
         if others[PORTION:]:
-            self._clock.callLater(0.0, self._introduce, guest, others[PORTION:])
+            self._clock.callLater(0.0, self._introduce, member, others[PORTION:])
 
-    def _unwatch(self, guest: Guest) -> None:
-        for name in guest.watch:
-            watchers = self._watchers[guest.network, name]
-            watchers.discard(guest)
+    def _unwatch(self, member: Member) -> None:
+        for name in member.watch:
+            watchers = self._watchers[member.network, name]
+            watchers.discard(member)
             if not watchers:
-                del self._watchers[guest.network, name]
+                del self._watchers[member.network, name]
 
     def gone(self, line: Line) -> None:
         """Its line has ended; harmless when it is not here."""
-        guest = self._by_line.pop(line, None)
-        if guest is None:
+        member = self._by_line.pop(line, None)
+        if member is None:
             return
-        del self._guests[guest.number], self._by_name[guest.network, guest.name], self._by_echo[guest.echo_id]
-        self._unwatch(guest)
-        sent, received = self.usage.get((guest.network, guest.name), (0, 0))
-        self.usage[guest.network, guest.name] = sent + guest.sent, received + guest.received
-        self.neighbours.left(guest)
-        self.announce(guest, self.neighbours.named(guest.network, guest.name))
+        del self._members[member.number], self._by_name[member.network, member.name]
+        self.echo.remove(member)
+        self._unwatch(member)
+        self.cluster.left(member)
+        self.announce(member, self.cluster.named(member.network, member.name))
 
-    def _visible(self, guest: Guest) -> Iterable[Somebody]:
-        """Those of its network that it wants to know of; of a name, rather the one here than one afar."""
-        if EVERYBODY in guest.watch:
-            shown: dict[str, Somebody] = {each.name: each for each in self.neighbours.everybody(guest.network)}
-            shown |= {each.name: each for each in self._by_name.values() if each.network == guest.network}
-            return [each for each in shown.values() if each is not guest]
-        found = (self._shown(guest.network, name) for name in guest.watch)
-        return [each for each in found if each is not None and each is not guest]
+    def _visible(self, member: Member) -> Iterable[AnyMember]:
+        """Those of its network that it wants to know of; of a name, rather the one here than one remote."""
+        if EVERYBODY in member.watch:
+            shown: dict[str, AnyMember] = {each.name: each for each in self.cluster.everybody(member.network)}
+            shown |= {each.name: each for each in self._by_name.values() if each.network == member.network}
+            return [each for each in shown.values() if each is not member]
+        found = (self._shown(member.network, name) for name in member.watch)
+        return [each for each in found if each is not None and each is not member]
 
-    def _shown(self, network: str, name: str) -> Somebody | None:
-        return self._by_name.get((network, name)) or self.neighbours.named(network, name)
+    def _shown(self, network: str, name: str) -> AnyMember | None:
+        return self._by_name.get((network, name)) or self.cluster.named(network, name)
 
-    def _watching(self, somebody: Somebody) -> Iterable[Guest]:
+    def _watching(self, somebody: AnyMember) -> Iterable[Member]:
         """Those who want to know of it."""
         named = self._watchers.get((somebody.network, somebody.name), set())
         watching = named | self._watchers.get((somebody.network, EVERYBODY), set())
         return [each for each in watching if each.name != somebody.name]
 
-    def announce(self, before: Somebody | None, after: Somebody | None) -> None:
+    def announce(self, before: AnyMember | None, after: AnyMember | None) -> None:
         """Tell those who watch it whom a name stands for now. The same instance has only another number."""
         somebody = after or before
         if somebody is None:
@@ -211,30 +208,35 @@ class Registry:
             if after is not None:
                 watcher.line.tell(after.present())
 
+    def _mapped(self, member: Member) -> None:
+        """The echo has learned of a mapping."""
+        self.announce(None, member)
+        self.cluster.came(member)
+
     # -- what other relays ask -----------------------------------------------------------------------------------------
 
-    def named(self, network: str, name: str) -> Guest | None:
-        """The guest of that name."""
+    def named(self, network: str, name: str) -> Member | None:
+        """The member of that name."""
         return self._by_name.get((network, name))
 
     def prove(self, number: int) -> None:
-        """That guest must show that it lives."""
-        if number in self._guests:
-            self._guests[number].line.prove(PROVE_WITHIN)
+        """That member must show that it lives."""
+        if number in self._members:
+            self._members[number].line.prove(PROVE_WITHIN)
 
-    def send_away(self, guest: Guest, reason: str) -> None:
+    def send_away(self, member: Member, reason: str) -> None:
         """Hang up on it; it may come again."""
-        self.gone(guest.line)
-        guest.line.end(reason)
+        self.gone(member.line)
+        member.line.end(reason)
 
-    def deliver(self, sender: Afar, shown: int, envelope: bytes) -> None:
+    def deliver(self, sender: RemoteMember, shown: int, envelope: bytes) -> None:
         """
-        Hand on an envelope from afar.
+        Hand on an envelope from remote.
 
         :param shown: the number by which those here know who has sent it.
         :raises MalformedFrame: there is nothing in it.
         """
-        to = self._guests.get(number_of(envelope))
+        to = self._members.get(number_of(envelope))
         if to is None or to.network != sender.network or not to.wants(sender.name):
             self.counts["dropped_nobody"] += 1
         elif not to.hand(envelope, shown):
@@ -252,7 +254,7 @@ class Registry:
         :raises MalformedFrame: there is nothing in it.
         """
         sender, number = self._by_line[line], number_of(envelope)
-        to: Somebody | None = self._guests.get(number) or self.neighbours.find(number)
+        to: AnyMember | None = self._members.get(number) or self.cluster.find(number)
         if to is None or to.network != sender.network or not to.wants(sender.name):
             self._astray(sender, envelope)
             return
@@ -265,7 +267,7 @@ class Registry:
         sender.sent += len(envelope)
         to.received += len(envelope)
 
-    def _astray(self, sender: Guest, envelope: bytes) -> None:
+    def _astray(self, sender: Member, envelope: bytes) -> None:
         self.counts["dropped_nobody"] += 1
         if not sender.lost % UNTOLD:
             number = number_of(envelope)
@@ -279,67 +281,28 @@ class Registry:
 
         :param size: bytes; more for what costs more than to hand it on.
         """
-        guest = self._by_line.get(line)
-        if guest is None:
+        member = self._by_line.get(line)
+        if member is None:
             return
         now, rate = self._clock.seconds(), self.terms.node_rate
-        guest.credit = min(BURST * rate, guest.credit + (now - guest.credited_at) * rate) - size
-        guest.credited_at = now
-        if guest.credit < 0:
+        member.credit = min(BURST * rate, member.credit + (now - member.credited_at) * rate) - size
+        member.credited_at = now
+        if member.credit < 0:
             self.counts["paused"] += 1
-            guest.line.pause(max(SHORTEST_PAUSE, -guest.credit / rate))
-
-    # -- the echo ------------------------------------------------------------------------------------------------------
-
-    def echo(self, datagram: bytes, host: str, port: int) -> bytes | None:
-        """
-        A UDP datagram came from there: the answer, or nothing for strangers.
-
-        A mapping that was not known is told to those who watch the node.
-        """
-        try:
-            guest = self._by_echo.get(echo.id_of(datagram))
-            if guest is None:
-                raise MalformedFrame("echo of nobody")
-            asked = echo.read_request(datagram, guest.echo_key)
-        except PeerError:
-            self.counts["echo_strangers"] += 1
-            return None
-        if not guest.fresh.take(asked):  # recorded, and sent again by whoever has seen it
-            self.counts["echo_replays"] += 1
-            return None
-        self.counts["echoes"] += 1
-        place, socket = Candidate(SERVER_REFLEXIVE, host, port), asked.socket
-        if guest.mapped.get(socket) != place and (socket in guest.mapped or len(guest.mapped) < MOST_SOCKETS):
-            guest.mapped[socket] = place
-            if self._is_calm(guest):
-                self.announce(None, guest)
-                self.neighbours.came(guest)
-        return echo.make_answer(guest.echo_id, guest.echo_key, asked.transaction, host, port)
-
-    def _is_calm(self, guest: Guest) -> bool:
-        """Whether others may be told of it once more: some times at once, and once a second in the long run."""
-        now = self._clock.seconds()
-        guest.news = min(MOST_NEWS, guest.news + now - guest.news_at)
-        guest.news_at = now
-        if guest.news < 1.0:
-            self.counts["untold_mappings"] += 1
-            return False
-        guest.news -= 1.0
-        return True
+            member.line.pause(max(SHORTEST_PAUSE, -member.credit / rate))
 
     # -- the operator's ------------------------------------------------------------------------------------------------
 
     @property
-    def guests(self) -> list[Guest]:
+    def members(self) -> list[Member]:
         """Everybody who is here."""
-        return list(self._guests.values())
+        return list(self._members.values())
 
     def drain(self, seconds: float, reason: str) -> None:
         """Ask everybody to use another relay from now on."""
         self.draining = True
-        for guest in self.guests:
-            guest.line.tell(Drain(seconds, reason))
+        for member in self.members:
+            member.line.tell(Drain(seconds, reason))
 
     def revoke(self, network: str, serials: Iterable[str], number: int) -> int:
         """
@@ -349,9 +312,9 @@ class Registry:
         :returns: how many were hung up on.
         """
         self._revoked[network] = number, frozenset(serials)
-        ended = [guest for guest in self.guests if self.is_revoked(guest.network, guest.line.serial)]
-        for guest in ended:
-            self.send_away(guest, "certificate revoked")
+        ended = [member for member in self.members if self.is_revoked(member.network, member.line.serial)]
+        for member in ended:
+            self.send_away(member, "certificate revoked")
         return len(ended)
 
     def is_revoked(self, network: str, serial: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from morphnet.errors import Refused
-from morphnet.rendezvous.registry import PROVE_WITHIN, Registry, Terms
+from morphnet.rendezvous.relay.registry import PROVE_WITHIN, Registry, Terms
 from morphnet.rendezvous.rivals import CLONED, FIRST
 from morphnet.wire.messages.relay import (
     EVERYBODY,
@@ -15,7 +15,7 @@ from morphnet.wire.messages.relay import (
     Registered,
 )
 from morphnet.wire.messages.revocations import NO_LIST
-from tests.rendezvous.case import TERMS, FakeLine, RegistryTestCase
+from tests.rendezvous.relay.case import TERMS, FakeLine, RegistryTestCase
 
 
 class ComingTests(RegistryTestCase):
@@ -24,11 +24,11 @@ class ComingTests(RegistryTestCase):
         line = self.register(FakeLine("laptop"))
         ((answer),) = line.news()
         assert isinstance(answer, Registered)
-        guest = self.guest(line)
-        self.assertEqual((answer.number, answer.observed), (guest.number, ("line 203.0.113.9 50000",)))
+        member = self.member(line)
+        self.assertEqual((answer.number, answer.observed), (member.number, ("line 203.0.113.9 50000",)))
         self.assertEqual((answer.echo_port, answer.second_port), (3478, 3479))
-        self.assertEqual((answer.echo_id, answer.echo_key), (guest.echo_id.hex(), guest.echo_key.hex()))
-        self.assertNotIn(answer.echo_key, repr(guest))
+        self.assertEqual((answer.echo_id, answer.echo_key), (member.echo_id.hex(), member.echo_key.hex()))
+        self.assertNotIn(answer.echo_key, repr(member))
 
     def test_without_echo(self) -> None:
         """A relay without an echo gives no key for it."""
@@ -79,7 +79,7 @@ class ComingTests(RegistryTestCase):
         """A node has the name in its certificate, and no other."""
         line = FakeLine("laptop")
         self.assertRaises(Refused, self.registry.register, line, Register("phone", "0" * 16))
-        self.assertEqual((self.registry.guests, line.told), ([], []))
+        self.assertEqual((self.registry.members, line.told), ([], []))
 
     def test_same_name(self) -> None:
         """Another process with the name of one that is here is refused, and that one must show that it lives."""
@@ -91,7 +91,7 @@ class ComingTests(RegistryTestCase):
             self.register(other, instance=2)
         self.assertEqual(caught.exception.reason, FIRST)
         self.assertEqual((old.proofs, old.ended, other.told, watcher.told), ([PROVE_WITHIN], "", [], []))
-        self.assertEqual([each.line for each in self.registry.guests if each.name == "laptop"], [old])
+        self.assertEqual([each.line for each in self.registry.members if each.name == "laptop"], [old])
         self.registry.gone(old)  # it did not
         self.register(other, instance=2)
         self.assertEqual([type(each) for each in watcher.news()], [Absent, Present])
@@ -152,7 +152,7 @@ class ComingTests(RegistryTestCase):
         registry = Registry(self.clock, lambda size: next(chances) if size == 4 else self.random.randbytes(size), TERMS)
         for name in ("one", "two"):
             registry.register(FakeLine(name), Register(name, "0" * 16))
-        self.assertEqual(sorted(guest.number for guest in registry.guests), [5, 6])
+        self.assertEqual(sorted(member.number for member in registry.members), [5, 6])
 
     def test_nothing_is_kept(self) -> None:
         """When all have gone, nothing is left of them but what they used."""
@@ -160,7 +160,7 @@ class ComingTests(RegistryTestCase):
         self.registry.watch(lines[0], ["other"])
         for line in lines:
             self.registry.gone(line)
-        kept = (self.registry._guests, self.registry._by_line, self.registry._by_name, self.registry._by_echo,
+        kept = (self.registry._members, self.registry._by_line, self.registry._by_name, self.registry.echo._members,
                 dict(self.registry._watchers))  # fmt: skip
         self.assertEqual(kept, ({}, {}, {}, {}, {}))
 
@@ -178,7 +178,7 @@ class OperatorTests(RegistryTestCase):
         self.registry.drain(5.0, "update")
         with self.assertRaises(Refused) as caught:
             self.register(FakeLine("laptop"))
-        self.assertEqual((caught.exception.reason, self.registry.guests), ("the relay is being emptied", []))
+        self.assertEqual((caught.exception.reason, self.registry.members), ("the relay is being emptied", []))
 
     def test_revoke(self) -> None:
         """Who shows a revoked certificate is hung up on, and its watchers hear that it is gone."""
@@ -188,7 +188,7 @@ class OperatorTests(RegistryTestCase):
         self.assertEqual(self.registry.revoke("home", ["laptop", "else"], 3), 1)
         self.assertEqual((laptop.ended, laptop.told), ("certificate revoked", []))
         self.assertEqual(phone.news(), [Absent(number, "laptop")])
-        self.assertEqual([guest.line for guest in self.registry.guests], [phone])
+        self.assertEqual([member.line for member in self.registry.members], [phone])
 
     def test_number_for_the_next(self) -> None:
         """Who comes is told which list of its network the relay has."""

@@ -1,5 +1,5 @@
 """
-What a registry asks of the other relays that share their guests with it, and what they ask of it.
+What a registry asks of the other relays that share their members with it, and what they ask of it.
 
 Source: docs/protocol section 13.
 """
@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from morphnet.rendezvous.members import Guest
+from morphnet.rendezvous.relay.members import Member
 from morphnet.wire.messages.relay import Present
 
 
 @dataclass(eq=False, slots=True)
-class Afar:
-    """A guest of another relay."""
+class RemoteMember:
+    """A member of another relay."""
 
     number: int
     network: str
@@ -39,35 +39,35 @@ class Afar:
         return self.carry(envelope, sender)
 
 
-Somebody = Guest | Afar
+AnyMember = Member | RemoteMember
 
 
-class Home(Protocol):
+class Local(Protocol):
     """What the others ask of a registry."""
 
     @property
-    def guests(self) -> list[Guest]:
+    def members(self) -> list[Member]:
         "Everybody who is here."
 
-    def named(self, network: str, name: str) -> Guest | None:
-        """The guest of that name."""
+    def named(self, network: str, name: str) -> Member | None:
+        """The member of that name."""
         ...
 
     def prove(self, number: int) -> None:
-        """That guest must show that it lives."""
+        """That member must show that it lives."""
         ...
 
-    def send_away(self, guest: Guest, reason: str) -> None:
+    def send_away(self, member: Member, reason: str) -> None:
         """Hang up on it; it may come again."""
         ...
 
-    def announce(self, before: Somebody | None, after: Somebody | None) -> None:
+    def announce(self, before: AnyMember | None, after: AnyMember | None) -> None:
         """Tell those who watch it whom a name stands for now."""
         ...
 
-    def deliver(self, sender: Afar, shown: int, envelope: bytes) -> None:
+    def deliver(self, sender: RemoteMember, shown: int, envelope: bytes) -> None:
         """
-        Hand on an envelope from afar.
+        Hand on an envelope from remote.
 
         :param shown: the number by which those here know who has sent it.
         :raises MalformedFrame: there is nothing in it.
@@ -75,7 +75,7 @@ class Home(Protocol):
         ...
 
 
-class Neighbours(Protocol):
+class Cluster(Protocol):
     """The other relays, as a registry sees them."""
 
     @property
@@ -83,7 +83,7 @@ class Neighbours(Protocol):
         """For people: "" when all is well, or what is not."""
         ...
 
-    def settle(self, home: Home) -> None:
+    def settle(self, local: Local) -> None:
         """Before anything else."""
         ...
 
@@ -93,7 +93,7 @@ class Neighbours(Protocol):
 
     def number(self, chance: int) -> int:
         """
-        A number for a guest that no other relay gives away, or 0.
+        A number for a member that no other relay gives away, or 0.
 
         :param chance: 32 bits of it.
         """
@@ -107,23 +107,23 @@ class Neighbours(Protocol):
         """
         ...
 
-    def named(self, network: str, name: str) -> Afar | None:
+    def named(self, network: str, name: str) -> RemoteMember | None:
         """The latest of that name."""
         ...
 
-    def everybody(self, network: str) -> Iterable[Afar]:
+    def everybody(self, network: str) -> Iterable[RemoteMember]:
         """One for each name."""
         ...
 
-    def find(self, number: int) -> Afar | None:
+    def find(self, number: int) -> RemoteMember | None:
         """Who has that number."""
         ...
 
-    def came(self, guest: Guest) -> None:
-        """A guest is here, or something about it has changed."""
+    def came(self, member: Member) -> None:
+        """A member is here, or something about it has changed."""
         ...
 
-    def left(self, guest: Guest) -> None:
+    def left(self, member: Member) -> None:
         """It is not here any more."""
         ...
 
@@ -132,43 +132,43 @@ class Neighbours(Protocol):
         ...
 
 
-class Alone(Neighbours):
+class Alone(Cluster):
     """There are no others."""
 
     state = ""
 
-    def settle(self, home: Home) -> None:
-        """See Neighbours."""
+    def settle(self, local: Local) -> None:
+        """See Cluster."""
 
     def counters(self) -> dict[str, int]:
-        """See Neighbours."""
+        """See Cluster."""
         return {}
 
     def number(self, chance: int) -> int:
-        """See Neighbours."""
+        """See Cluster."""
         return chance
 
     def taken(self, network: str, name: str, instance: str) -> bool:
-        """See Neighbours."""
+        """See Cluster."""
         return False
 
-    def named(self, network: str, name: str) -> Afar | None:
-        """See Neighbours."""
+    def named(self, network: str, name: str) -> RemoteMember | None:
+        """See Cluster."""
         return None
 
-    def everybody(self, network: str) -> Sequence[Afar]:
-        """See Neighbours."""
+    def everybody(self, network: str) -> Sequence[RemoteMember]:
+        """See Cluster."""
         return ()
 
-    def find(self, number: int) -> Afar | None:
-        """See Neighbours."""
+    def find(self, number: int) -> RemoteMember | None:
+        """See Cluster."""
         return None
 
-    def came(self, guest: Guest) -> None:
-        """See Neighbours."""
+    def came(self, member: Member) -> None:
+        """See Cluster."""
 
-    def left(self, guest: Guest) -> None:
-        """See Neighbours."""
+    def left(self, member: Member) -> None:
+        """See Cluster."""
 
     def revoked(self, network: str, crl: str, parts: Iterable[str]) -> None:
-        """See Neighbours."""
+        """See Cluster."""

@@ -7,8 +7,8 @@ import random
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.rendezvous.members import Guest
-from morphnet.rendezvous.registry import Registry, Terms
+from morphnet.rendezvous.relay.members import Member
+from morphnet.rendezvous.relay.registry import Registry, Terms
 from morphnet.wire.candidates import LINE, Candidate
 from morphnet.wire.messages.relay import (
     DATAGRAMS,
@@ -83,13 +83,13 @@ class RegistryTestCase(SynchronousTestCase):
         line.told.clear()
         return line
 
-    def guest(self, line: FakeLine) -> Guest:
+    def member(self, line: FakeLine) -> Member:
         """What the registry knows of it."""
-        return next(each for each in self.registry.guests if each.line is line)
+        return next(each for each in self.registry.members if each.line is line)
 
     def number(self, line: FakeLine) -> int:
         """Its number."""
-        return self.guest(line).number
+        return self.member(line).number
 
     def send(self, sender: FakeLine, to: int, content: bytes = b"sealed") -> bytes:
         """One envelope."""
