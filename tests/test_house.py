@@ -17,7 +17,6 @@ EXCEPTIONS: dict[str, str] = {
     "net.udp: UdpDoor has more than 300 lines": "sending and receiving are two ideas",
     "net.udp: UdpDoor has more than 25 attributes": "likewise",
     "roles.client.node: ClientNode has more than 300 lines": "the control link is an object of its own",
-    "roles.server.node: ServerNode has more than 300 lines": "likewise",
     "tunnel.path: Path has more than 300 lines": "becomes liveness, delivery and validation",
     "tunnel.path: Path has more than 25 attributes": "likewise",
     "tunnel.session: Session has more than 300 lines": "its identity and its paths are two ideas",

@@ -6,10 +6,9 @@ import dataclasses
 import ipaddress
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from morphnet.config.roles import SCHEDULERS, ServerConfig
 from morphnet.errors import Refused
@@ -21,11 +20,11 @@ from morphnet.net.udp import UdpDoor
 from morphnet.pki.authority import read_description
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.rendezvous.rivals import PROVE_WITHIN, Rivals
-from morphnet.roles.certificates.publishing import Publisher
-from morphnet.roles.certificates.spreading import Spreading
+from morphnet.roles.certificates.renewal import Renewal
 from morphnet.roles.process.node import Node
+from morphnet.roles.server.certificates import Certificates
 from morphnet.roles.server.traffic import Traffic
-from morphnet.store.base import CertificateRecord, Lease, PoolExhausted, Store
+from morphnet.store.base import Lease, PoolExhausted, Store
 from morphnet.tunnel.keyring import GENERATION_STEP
 from morphnet.tunnel.session import Session
 from morphnet.wire.frames import MAX_EPOCH
@@ -42,7 +41,7 @@ from morphnet.wire.messages.control import (
     Signal,
     Welcome,
 )
-from morphnet.wire.messages.revocations import BEFORE, NO_LIST, PartsWanted, Revocations, RevokedPart
+from morphnet.wire.messages.revocations import BEFORE, PartsWanted, Revocations, RevokedPart
 
 FIRST_IDS = 8  # issued ids that a client gets with its welcome
 COME_AGAIN = 10.0  # seconds before its certificate ends at which a client is asked to show another one, if it has one
@@ -58,31 +57,31 @@ def gateway(pool: str) -> str:
     return str(ipaddress.ip_network(pool)[1]) if pool else ""
 
 
-class ServerNode(Node):
-    """
-    Answers `hello` with a lease and keys; what the data plane does afterwards needs nobody here.
+@dataclass(frozen=True)
+class Parts:
+    """What a server is made of, besides its data plane."""
 
-    `revoked` holds the serials that the records say are refused; `reload` reads them again. `spreading` has those of
-    the signed list.
-    """
+    store: Store
+    enrolment: Enrolment
+    certificates: Certificates
+    tun: Tun | None = None
+    udp: Sequence[UdpDoor] = ()
+    addresses: Callable[[], Sequence[str]] = tuple  # of the data plane, for clients to know
+    counters: Callable[[], dict[str, int]] = dict  # of the control port
+    renewal: Renewal | None = None  # of the certificate that is shown there
+
+
+class ServerNode(Node):
+    """Answers `hello` with a lease and keys; what the data plane does afterwards needs nobody here."""
 
     role = "server"
     _log = Logger()
 
-    def __init__(
-        self, config: ServerConfig, pump: Pump, store: Store, enrolment: Enrolment, entropy: Callable[[int], bytes]
-    ) -> None:
+    def __init__(self, config: ServerConfig, pump: Pump, parts: Parts, entropy: Callable[[int], bytes]) -> None:
         super().__init__(config.name, pump)
-        self.config, self.store, self.enrolment = config, store, enrolment
-        self.ca = ""  # the certificate of our CA, PEM
-        self.control_counters: Callable[[], dict[str, int]] = dict  # of the control port
-        self.revoked: set[str] = set()
-        self.addresses: Callable[[], Sequence[str]] = tuple  # of the data plane, for clients to know
-        self.spreading: Spreading | None = None
-        self.publisher: Publisher | None = None
-        self.doors: list[UdpDoor] = []
-        self.tun: Tun | None = None
-        self.traffic = Traffic(self.tunnel, store)
+        self.config, self.certificates, self.renewal = config, parts.certificates, parts.renewal
+        self._parts = parts
+        self.traffic = Traffic(self.tunnel, parts.store)
         self._entropy = entropy
         self._callers: dict[str, Caller] = {}  # by certificate name
         self._groups: dict[str, str] = {}
@@ -92,6 +91,7 @@ class ServerNode(Node):
         self._asked: set[str] = set()  # serials of certificates that end soon, whose clients were asked to come again
         self._leases: dict[str, Lease] = {}
         self._first_epochs: dict[str, int] = {}  # the lowest epoch that a session was given, by its name
+        parts.certificates.follow(self.cut_off)
 
     # -- the office ----------------------------------------------------------------------------------------------------
 
@@ -106,10 +106,10 @@ class ServerNode(Node):
         if caller.name not in self.tunnel.sessions and len(self.tunnel.sessions) >= config.max_sessions:
             raise Refused("the server has no room for another session")
         try:
-            lease = await self.store.lease(caller.name, config.pool4, config.pool6, self._entropy(16))
+            lease = await self._parts.store.lease(caller.name, config.pool4, config.pool6, self._entropy(16))
         except PoolExhausted:
             raise Refused("no inner address is left in the server's pool") from None
-        if caller.peer is not None and self.is_revoked(caller.peer):  # while the store was asked
+        if caller.peer is not None and self.certificates.is_revoked(caller.peer):  # while the store was asked
             raise Refused("certificate revoked")
         session = self._known(caller.name, hello, lease)
         resumed = session is not None
@@ -202,15 +202,15 @@ class ServerNode(Node):
             reorder_ms=tuning.reorder_ms,
             resumed=resumed,
             framing=session.framing.name,
-            addresses=tuple(self.addresses())[:8],
-            revocations=self.spreading.number if self.spreading is not None else NO_LIST,
+            addresses=tuple(self._parts.addresses())[:8],
+            revocations=self.certificates.spreading.number,
             reorder_tcp_ms=tuning.repair_ms,
         )
 
     def welcomed(self, caller: Caller, hello: Hello) -> None:
         """A client is told what is revoked, if it understands."""
-        if self.spreading is not None and hello.revocations != BEFORE:
-            self.spreading.joined(caller, hello.revocations)
+        if hello.revocations != BEFORE:
+            self.certificates.spreading.joined(caller, hello.revocations)
 
     def signal(self, caller: Caller, signal: Signal) -> None:
         """A message of a client that has been welcomed."""
@@ -219,29 +219,28 @@ class ServerNode(Node):
             case Scheduler() if session is not None and signal.name in SCHEDULERS:
                 session.set_scheduler(signal.name)
                 self.tell("scheduler", caller.name, f"the client asked for {signal.name}")
-            case Revocations() | PartsWanted() | RevokedPart() if self.spreading is not None:
-                self.spreading.heard(caller, signal)
+            case Revocations() | PartsWanted() | RevokedPart():
+                self.certificates.spreading.heard(caller, signal)
             case Goodbye() if self._callers.get(caller.name) is caller:
                 self.tell("goodbye", caller.name, signal.reason or "the client says goodbye")
 
     def gone(self, caller: Caller, reason: str) -> None:
         """A control link ended; its session lives on."""
-        if self.spreading is not None:
-            self.spreading.left(caller)
+        self.certificates.spreading.left(caller)
         if self._callers.get(caller.name) is caller:
             del self._callers[caller.name]
             self.tell("control-down", caller.name, f"control link is down: {reason}")
 
     async def join(self, invitation: Peer, csr: str) -> Joined:
         """Have the first certificate of a machine signed, and tell it where machines meet."""
-        certificate = await self.enrolment.join(invitation, csr)
+        certificate = await self._parts.enrolment.join(invitation, csr)
         self.tell("joined", invitation.name, "an invitation was used")
         networks = tuple(pool for pool in (self.config.pool4, self.config.pool6) if pool)
-        return Joined(certificate, self.ca, self.config.relays, networks)
+        return Joined(certificate, self.certificates.ca, self.config.relays, networks)
 
     async def renew(self, present: Peer, csr: str) -> Renewed:
         """Have the next certificate of a machine or relay signed."""
-        return Renewed(await self.enrolment.renew(present, csr), self.ca)
+        return Renewed(await self._parts.enrolment.renew(present, csr), self.certificates.ca)
 
     async def renew_own(self, request: Renew) -> Renewed:
         """The same for the server itself."""
@@ -257,37 +256,10 @@ class ServerNode(Node):
                 self.tunnel.drop_session(session.peer)
                 self.tell("session-gone", session.peer, "nothing was heard of it for too long")
 
-    async def read_revocations(self) -> None:
-        """Learn which certificates are revoked; cut off whoever shows one, and tell others."""
-        records = await self.store.certificates()
-        self._know(records)
-        if self.publisher is not None and self.spreading is not None:
-            await self.publisher.make_known_later(records, self._wall(), self.spreading)
-
-    def look_at_records(self) -> None:
-        """The same, from time to time: what has expired may leave the list."""
-        Deferred.fromCoroutine(self.read_revocations()).addErrback(self._not_read)
-
-    def _know(self, records: Iterable[CertificateRecord]) -> None:
-        self.revoked = {record.serial for record in records if record.revoked_at}
-        self.cut_off()
-
-    def know(self, records: Sequence[CertificateRecord]) -> None:
-        """The records are these at the start."""
-        self._know(records)
-        if self.publisher is not None and self.spreading is not None:
-            self.publisher.make_known(records, self._wall(), self.spreading)
-
-    def listed(self) -> None:
-        """There is another list of what is revoked than before."""
-        self.cut_off()
-        if self.publisher is not None and self.spreading is not None and self.publisher.is_behind(self.spreading):
-            self.look_at_records()
-
     def cut_off(self) -> None:
         """Close the session of each certificate that is revoked, whether its control link is up or not."""
         for name, peer in list(self._shown.items()):
-            if self.is_revoked(peer):
+            if self.certificates.is_revoked(peer):
                 self._close(name, Revoked("this certificate was revoked"), "certificate revoked")
 
     def expire(self) -> None:
@@ -309,14 +281,6 @@ class ServerNode(Node):
         if self.tunnel.drop_session(name):
             self.tell("revoked" if isinstance(last, Revoked) else "expired", name, f"{reason}, session closed")
 
-    def is_revoked(self, peer: Peer) -> bool:
-        """Asked at every handshake."""
-        listed = self.spreading is not None and self.spreading.revoked.is_revoked(peer)
-        return listed or peer.serial in self.revoked
-
-    def _not_read(self, failure: Failure) -> None:
-        self._log.failure("cannot read revocations", failure)
-
     # -- what ops sees -------------------------------------------------------------------------------------------------
 
     def warnings(self) -> tuple[str, ...]:
@@ -325,7 +289,7 @@ class ServerNode(Node):
 
     def reload(self) -> str:
         """Read revocations again."""
-        Deferred.fromCoroutine(self.read_revocations()).addErrback(self._not_read)
+        self.certificates.read()
         if self.renewal is not None:
             self.renewal.read_again()
         return "revocations and the server's certificate are read again"
@@ -347,20 +311,20 @@ class ServerNode(Node):
 
     def offloads(self) -> tuple[str, ...]:
         """TUN's, then UDP's."""
-        return (*(self.tun.offloads if self.tun else ()), *(self.doors[0].offloads() if self.doors else ()))
+        tun, udp = self._parts.tun, self._parts.udp
+        return (*(tun.offloads if tun else ()), *(udp[0].offloads() if udp else ()))
 
     def listening(self) -> tuple[str, ...]:
         """Control and data ports."""
         port = self.config.control_port
-        if self.state == "closed":
-            return ()
         return tuple(f"{host} tcp {port}, udp {self.config.data_port}" for host in self.config.listen)
 
     def door_counters(self) -> Counter[str]:
         """Sums over the sockets and the TUN."""
-        total = Counter[str](self.control_counters())
+        total = Counter[str](self._parts.counters())
         total["no_door"] += self.pump.no_door
-        doors: Iterable[UdpDoor | Tun] = (*self.doors, *((self.tun,) if self.tun else ()))
+        tun = self._parts.tun
+        doors: Iterable[UdpDoor | Tun] = (*self._parts.udp, *((tun,) if tun else ()))
         for door in doors:
             total.update(door.counters())
         return total

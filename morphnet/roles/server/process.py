@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -29,15 +28,16 @@ from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.roles.certificates.bearers import Bearers
 from morphnet.roles.certificates.publishing import LOOK_EVERY as PRUNE_EVERY
 from morphnet.roles.certificates.publishing import Publisher
-from morphnet.roles.certificates.renewal import LOOK_EVERY, AllShow, Renewal, SelfRenewal, identity_of
+from morphnet.roles.certificates.renewal import LOOK_EVERY, AllShow, Renewal, SelfRenewal, Shows, identity_of
 from morphnet.roles.certificates.revoked import Revoked
 from morphnet.roles.certificates.signing import LaterSigner
-from morphnet.roles.certificates.spreading import Spreading
+from morphnet.roles.process.node import Node
 from morphnet.roles.process.process import HostProcess
-from morphnet.roles.server.node import ServerNode, gateway, interface
-from morphnet.store.base import CertificateRecord, Store
+from morphnet.roles.server.certificates import Certificates
+from morphnet.roles.server.closed import ClosedNode
+from morphnet.roles.server.node import Parts, ServerNode, gateway, interface
+from morphnet.store.base import Store
 from morphnet.store.ledger import DATABASE, Ledger, RecordsDamaged, RecordsLost
-from morphnet.store.memory import MemoryStore
 from morphnet.store.sqlite import SqliteStore
 from morphnet.tunnel.tunnel import Tunnel
 
@@ -55,9 +55,10 @@ class ServerProcess(HostProcess):
         super().__init__(config, reactor)
         self.config = config
         self._listening: list[IListeningPort] = []
-        self._closed = False  # for lack of records
+        self._udp: list[UdpDoor] = []
+        self._node: ServerNode | None = None  # None for lack of records
 
-    def open(self) -> ServerNode:
+    def open(self) -> Node:
         config = self.config
         identity = identity_of(config.pki_dir, config.name)
         self._signer = LaterSigner(Signers(config.pki_dir, config.state_dir), self.reactor)
@@ -67,67 +68,78 @@ class ServerProcess(HostProcess):
         except (RecordsLost, RecordsDamaged) as lost:
             return self._stay_closed(str(lost))
         records = ledger.certificates()
-        self._node = node = self._make_node(SqliteStore(ledger, self.reactor))
-        node.ca = identity.ca.decode()
-        self._know_revocations(node, identity, records)
-        self._open_tun(node)
-        for host in config.listen:
-            self._open_udp(host, node)
-        scan = UplinkScan(excluded=(config.tun,))
-        node.addresses = partial(served_addresses, scan, [door.host for door in node.doors])
-        tls = ServerTls(identity, node.is_revoked, config.knock)
-        cure = "the log says why; `morphnet pki renew` renews it now"
-        node.renewal = renewal = Renewal(config.pki_dir, config.name, AllShow(tls, self._bearers), time.time, cure=cure)
+        self._store = store = SqliteStore(ledger, self.reactor)
+        certificates = self._certificates(identity, store)
+        self._bearers = Bearers(config.name, certificates.spreading, self.reactor, self._tell_of_revocations)
+        tls = ServerTls(identity, certificates.is_revoked, config.knock)
+        parts = self._make_parts(store, certificates, AllShow(tls, self._bearers))
+        self._node = node = ServerNode(config, self._pump, parts, os.urandom)
+        self.watch_host(node, config.tun, [pool for pool in (config.pool4, config.pool6) if pool])
+        certificates.know(records)  # before anybody may come in
         limits = replace(LIMITS, connections=min(LIMITS.connections, self.files * 3 // 8))
         self._control = ControlServer(tls, node, self.gate, limits)
-        node.control_counters = lambda: {**self._control.counters(), **self.gate.counters()}
         for host in config.listen:
             self._listen(host)
-        self.every(min(SWEEP_EVERY, max(1.0, config.session_timeout_s)), node.sweep)
-        self.every(ACCOUNT_EVERY, node.traffic.write)
-        self.every(LOOK_EVERY, SelfRenewal(renewal, node.renew_own, node.tell).look, now=True)
-        self.every(EXPIRE_EVERY, self._expire)
-        self.every(PRUNE_EVERY, node.look_at_records)
-        self._bearers.start(config.relays, lambda host: ClientTls(identity, host, node.is_revoked))
+        self._keep_house(node, parts)
+        self._bearers.start(config.relays, lambda host: ClientTls(identity, host, certificates.is_revoked))
         node.state = "serving"
         self._log.info("morph-server {name} is serving", name=config.name)
         return node
 
-    def _make_node(self, store: Store) -> ServerNode:
-        config, self._store = self.config, store
-        lease = partial(store.lease, pool4=config.pool4, pool6=config.pool6)
-        enrolment = Enrolment(self._signer, store, time.time, lambda name: lease(name, fresh_session=os.urandom(16)))
-        return ServerNode(config, self._pump, store, enrolment, os.urandom)
-
-    def _stay_closed(self, sentence: str) -> ServerNode:
-        """
-        Without its records a server lets nobody in: it would not know who was revoked. It stays, and says so, because
-        who looks for the trouble asks `morphnet status`, and an end would only be followed by the next start.
-        """
-        self._closed = True
+    def _stay_closed(self, sentence: str) -> ClosedNode:
+        """Without its records a server lets nobody in."""
         self._log.error("{sentence}", sentence=sentence)
-        self._node = node = self._make_node(MemoryStore())
-        node.state, node.host_warnings = "closed", lambda: (sentence,)
-        return node
+        return ClosedNode(self.config.name, self._pump, sentence)
 
-    def _know_revocations(self, node: ServerNode, identity: Identity, records: Sequence[CertificateRecord]) -> None:
-        """Before anybody may come in."""
+    def _certificates(self, identity: Identity, store: Store) -> Certificates:
         config = self.config
         cas = partial(trusted_cas, config.pki_dir)
-        revoked = Revoked(cas, config.state_dir / "revoked-server.pem")
-        node.spreading = spreading = Spreading(revoked, self.reactor, node.listed)
         sign, later = Signers(config.pki_dir, config.state_dir).sign_revocations, self._signer.later
-        node.publisher = Publisher(config.state_dir, cas, sign, later=later)
-        self._bearers = Bearers(config.name, spreading, self.reactor, partial(node.tell, "revocations", ""))
-        node.know(records)
+        publisher = Publisher(config.state_dir, cas, sign, later=later)
+        revoked = Revoked(cas, config.state_dir / "revoked-server.pem")
+        return Certificates(identity.ca.decode(), store, revoked, publisher, self.reactor)
 
-    def _expire(self) -> None:
-        self._node.expire()
+    def _tell_of_revocations(self, sentence: str) -> None:
+        if self._node is not None:
+            self._node.tell("revocations", "", sentence)
+
+    def _enrolment(self, store: Store) -> Enrolment:
+        config = self.config
+        lease = partial(store.lease, pool4=config.pool4, pool6=config.pool6)
+        return Enrolment(self._signer, store, time.time, lambda name: lease(name, fresh_session=os.urandom(16)))
+
+    def _make_parts(self, store: Store, certificates: Certificates, shows: Shows) -> Parts:
+        config = self.config
+        self._open_tun()
+        for host in config.listen:
+            self._open_udp(host)
+        cure = "the log says why; `morphnet pki renew` renews it now"
+        return Parts(
+            store,
+            self._enrolment(store),
+            certificates,
+            self._tun,
+            self._udp,
+            partial(served_addresses, UplinkScan(excluded=(config.tun,)), [door.host for door in self._udp]),
+            lambda: {**self._control.counters(), **self.gate.counters()},
+            Renewal(config.pki_dir, config.name, shows, time.time, cure=cure),
+        )
+
+    def _keep_house(self, node: ServerNode, parts: Parts) -> None:
+        assert parts.renewal is not None  # we have made it
+        self.every(min(SWEEP_EVERY, max(1.0, self.config.session_timeout_s)), node.sweep)
+        self.every(ACCOUNT_EVERY, node.traffic.write)
+        self.every(LOOK_EVERY, SelfRenewal(parts.renewal, node.renew_own, node.tell).look, now=True)
+        self.every(EXPIRE_EVERY, partial(self._expire, node))
+        self.every(PRUNE_EVERY, node.certificates.read)
+
+    def _expire(self, node: ServerNode) -> None:
+        node.expire()
         self._bearers.look(time.time())
 
-    def _open_tun(self, node: ServerNode) -> None:
+    def _open_tun(self) -> None:
         config = self.config
-        node.tun = self._pump.tun = tun = Tun(self.reactor, config.tun, self._pump.from_tun)
+        self._tun = self._pump.tun = tun = Tun(self.reactor, config.tun, self._pump.from_tun)
         tun.open()
         inner4, inner6 = (interface(gateway(pool), pool) for pool in (config.pool4, config.pool6))
         self.host.server_up(
@@ -142,9 +154,8 @@ class ServerProcess(HostProcess):
                 config.reachable_from,
             )
         )
-        self.watch_host(node, tun.name, [pool for pool in (config.pool4, config.pool6) if pool])
 
-    def _open_udp(self, host: str, node: ServerNode) -> None:
+    def _open_udp(self, host: str) -> None:
         number = self._pump.new_number()
         door = UdpDoor(self.reactor, number, self._pump.from_door, host=host, port=self.config.data_port)
         try:
@@ -153,7 +164,7 @@ class ServerProcess(HostProcess):
             if host == "::" and len(self.config.listen) > 1:  # a host without IPv6
                 return
             raise
-        node.doors.append(door)
+        self._udp.append(door)
         self._pump.attach(door)
 
     def _listen(self, host: str) -> None:
@@ -166,7 +177,7 @@ class ServerProcess(HostProcess):
         self._pump.take_leave()
 
     async def close(self) -> None:
-        if self._closed:
+        if self._node is None:
             self._signer.close()
             return
         self._bearers.stop()
@@ -174,9 +185,8 @@ class ServerProcess(HostProcess):
         await self._control.close()
         await DeferredList(self._node.traffic.write())
         self._pump.stop()
-        for door in self._node.doors:
+        for door in self._udp:
             door.close()
-        if self._node.tun is not None:
-            self._node.tun.close()
+        self._tun.close()
         self._signer.close()
         await self._store.close()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path as FilePath
 from typing import Any, cast
 
+from cryptography.x509 import Certificate
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -16,9 +18,10 @@ from morphnet.net.pump import Pump
 from morphnet.pki.authority import Description
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.rendezvous.rivals import CLONED, FIRST
+from morphnet.roles.certificates.publishing import Publisher
 from morphnet.roles.certificates.revoked import Revoked
-from morphnet.roles.certificates.spreading import Spreading
-from morphnet.roles.server.node import ServerNode
+from morphnet.roles.server.certificates import Certificates
+from morphnet.roles.server.node import Parts, ServerNode
 from morphnet.store.base import Lease
 from morphnet.store.memory import MemoryStore
 from morphnet.tunnel.tunnel import Tunnel
@@ -87,11 +90,20 @@ class SlowStore(MemoryStore):
 class Server:
     """One process; the store outlives it."""
 
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(
+        self,
+        store: MemoryStore,
+        directory: FilePath = FilePath("/nowhere"),
+        cas: Callable[[], Sequence[Certificate]] = list,
+    ) -> None:
         self._drawn = 0
         self.clock = Clock()
         self.pump = Pump(self.clock, Tunnel(server=True, entropy=self.draw), self.clock.seconds)
-        self.node = ServerNode(ServerConfig(name="gw"), self.pump, store, cast(Enrolment, None), self.draw)
+        revoked, publisher = Revoked(cas, directory / "revoked.pem"), Publisher(directory, cas, None)
+        certificates = Certificates("", store, revoked, publisher, self.clock, lambda: NOW)
+        enrolment, addresses = cast(Enrolment, None), ["192.0.2.1", "2001:db8::1"]
+        parts = Parts(store, enrolment, certificates, addresses=lambda: addresses)
+        self.node = ServerNode(ServerConfig(name="gw"), self.pump, parts, self.draw)
 
     def draw(self, count: int) -> bytes:
         """Bytes that were not drawn before, whatever part of them one looks at."""
@@ -132,7 +144,6 @@ class HelloTests(SynchronousTestCase):
 
     def test_addresses(self) -> None:
         """A client is told where the data plane is, so that an uplink of the other family finds it too."""
-        self.server.node.addresses = lambda: ["192.0.2.1", "2001:db8::1"]
         self.assertEqual(self.welcome().addresses, ("192.0.2.1", "2001:db8::1"))
 
     def test_restarted(self) -> None:
@@ -178,8 +189,11 @@ class HelloTests(SynchronousTestCase):
 
     def test_dropped_meanwhile(self) -> None:
         """A session that is dropped while the store is asked is begun anew."""
-        first = self.welcome()
-        self.server.node.store = store = SlowStore()
+        store = SlowStore()
+        self.server = Server(store)
+        welcome = self.server.asked(Hello(name="laptop", session="", epoch=0))
+        store.answer()
+        first = self.successResultOf(welcome)
         asked = self.server.asked(Hello(name="laptop", session=first.session, epoch=first.epoch))
         self.server.node.tunnel.drop_session("laptop")
         store.answer()
@@ -241,12 +255,12 @@ class CertificateTests(SynchronousTestCase):
     """A session lasts no longer than the certificate that began it."""
 
     def setUp(self) -> None:
-        self.server = Server(MemoryStore())
+        self.authority, directory = an_authority(), FilePath(self.mktemp())
+        directory.mkdir()
+        self.server = Server(MemoryStore(), directory, lambda: [self.authority.certificate])
         self.node, self.now = self.server.node, 1000.0
         self.patch(self.node, "_wall", lambda: self.now)
-        self.authority = an_authority()
-        revoked = Revoked(lambda: [self.authority.certificate], FilePath(self.mktemp()))
-        self.node.spreading = Spreading(revoked, self.server.clock, self.node.listed)
+        self.spreading = self.node.certificates.spreading
 
     def come(self, serial: str = "01", not_after: float = 2000.0, revocations: int = 0) -> FakeCaller:
         """A client that was welcomed."""
@@ -292,30 +306,27 @@ class CertificateTests(SynchronousTestCase):
         """Who is in a list is cut off at once, whether the records know of it or not, and is let in no more."""
         caller, signed = self.come(), self.authority.revocations({"1"}, now=NOW)
         other = FakeCaller(serial="1")
-        assert self.node.spreading is not None
         caller.peer = other.peer
         self.node._shown["laptop"] = other.peer
-        self.node.spreading.publish(signed)
+        self.spreading.publish(signed)
         self.assertEqual((caller.closed, self.look(1000)), ("certificate revoked", False))
         asked = Deferred.fromCoroutine(cast(Any, self.node.hello(cast(Caller, other), Hello(name="laptop"))))
         self.failureResultOf(asked, Refused)
 
     def test_told(self) -> None:
         """A client is told the list after its welcome, and each later one; a client of before is told nothing."""
-        assert self.node.spreading is not None
         first, second = (self.authority.revocations({"1f"}, now=NOW + turn) for turn in (0, 1))
-        self.node.spreading.publish(first)
+        self.spreading.publish(first)
         old, new = self.come("01", revocations=BEFORE), self.come("02")
-        self.node.spreading.publish(second)
+        self.spreading.publish(second)
         self.assertEqual((old.told, new.told), ([], [Revocations(first.pem), Revocations(second.pem)]))
         self.node.gone(cast(Caller, new), "lost")
-        self.node.spreading.publish(self.authority.revocations({"1f"}, now=NOW + 2))
+        self.spreading.publish(self.authority.revocations({"1f"}, now=NOW + 2))
         self.assertEqual(len(new.told), 2)
 
     def test_brings(self) -> None:
         """A client may bring a list: a server whose records were lost learns from it."""
-        assert self.node.spreading is not None
         caller = self.come()
         signed = self.authority.revocations({"1f"}, now=NOW)
         self.node.signal(cast(Caller, caller), Revocations(signed.pem))
-        self.assertEqual(self.node.spreading.revoked.serials, {"1f"})
+        self.assertEqual(self.spreading.revoked.serials, {"1f"})
