@@ -54,7 +54,7 @@ class PageTests(SynchronousTestCase):
                 for path in re.findall(r"test: ([\w.]+)", found["measured"]):
                     module, _, case = path.partition(".test_")
                     name, _, case = case.partition(".")
-                    text = (ROOT / f"tests/{module}/test_{name}.py").read_text()
+                    text = (ROOT / f"tests/{module.replace('.', '/')}/test_{name}.py").read_text()
                     self.assertIn(f"class {case}", text, path)
 
 
