@@ -29,7 +29,7 @@ MODULES = (
     "tunnel/outbound.py",
     "tunnel/path.py",
     "tunnel/patience.py",
-    "tunnel/pulse.py",
+    "tunnel/timers.py",
     "tunnel/recovery.py",
     "tunnel/reorder.py",
     "tunnel/replay.py",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from morphnet.tunnel.events import Effects, Event
-from morphnet.tunnel.tunnel import Asker
+from morphnet.tunnel.tunnel import Extension
 from morphnet.wire.batch import Arrival, Departure, Endpoint
 
 DOOR = 1  # the number of every host's one socket
@@ -77,7 +77,7 @@ class Host:
 
     address: Endpoint
     nat: Nat | None
-    askers: dict[bytes, Asker] = field(default_factory=dict)
+    extensions: dict[bytes, Extension] = field(default_factory=dict)
     serve: Callable[[bytes, Endpoint], bytes | None] = lambda datagram, source: None  # what it answers to the rest
     events: list[tuple[float, Event]] = field(default_factory=list)
     heard: list[tuple[float, Endpoint, bytes]] = field(default_factory=list)
@@ -140,10 +140,10 @@ class Street:
     def deliver(self, host: Host, source: Endpoint, datagram: bytes, door: int = DOOR) -> None:
         """A socket has it."""
         host.heard.append((self.now, source, datagram))
-        asker = host.askers.get(datagram[:8])
-        if asker is not None:
+        extension = host.extensions.get(datagram[:8])
+        if extension is not None:
             effects = Effects()
-            asker.received(Arrival(door, source, memoryview(datagram), 0), datagram, self.now, effects)
+            extension.received(Arrival(door, source, memoryview(datagram), 0), datagram, self.now, effects)
             self.carry_out(host, effects)
         elif (answer := host.serve(datagram, source)) is not None:
             self.send(host, source, answer)
@@ -159,8 +159,12 @@ class Street:
         """Let time pass."""
         end = self.now + seconds
         while True:
-            askers = [(asker.due_at(), host, asker) for host in self.hosts.values() for asker in host.askers.values()]
-            due = min((each[0] for each in askers), default=float("inf"))
+            extensions = [
+                (extension.due_at(), host, extension)
+                for host in self.hosts.values()
+                for extension in host.extensions.values()
+            ]
+            due = min((each[0] for each in extensions), default=float("inf"))
             event = self._agenda[0][0] if self._agenda else float("inf")
             if min(due, event) > end:
                 break
@@ -168,9 +172,9 @@ class Street:
             if event <= due:
                 heapq.heappop(self._agenda)[2]()
                 continue
-            for at, host, asker in askers:
+            for at, host, extension in extensions:
                 if at <= self.now:
                     effects = Effects()
-                    asker.tick(self.now, effects)
+                    extension.tick(self.now, effects)
                     self.carry_out(host, effects)
         self.now = end

@@ -21,7 +21,7 @@ from morphnet.lab.vpn import NotInTime, wait_for
 RATE = 50e6  # bit/s of each home
 SWITCH = 1.0  # seconds that the ping may be interrupted when the direct way is closed, figure C3
 MOVE = 0.3  # seconds that it may stand still while everything goes over to a way that is proven already, figure A3
-SEARCH = "[peer.story.addresses_changed('our') for peer in node.mesh.peers.values()]"
+SEARCH = "node.mesh.peers.addresses_changed()"
 
 
 class PeersDemo(Stage):

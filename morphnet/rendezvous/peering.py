@@ -1,5 +1,5 @@
 """
-The life story of one peer, seen from here: met through a relay, then direct, through the relay again when that ends.
+The machine of one peer, seen from here: met through a relay, then direct, through the relay again when that ends.
 A stream, TCP, is better than the relay and no end of the search.
 
 The way through the relay is never given up for the search: what is found is added, and the scheduler moves over.

@@ -19,8 +19,8 @@ from morphnet.tunnel.carrier import Carrier
 from morphnet.tunnel.events import Counts, Effects, Overrun
 from morphnet.tunnel.farewell import take_leave
 from morphnet.tunnel.lateness import Lateness
-from morphnet.tunnel.pulse import due_at, excuse, tick
 from morphnet.tunnel.session import Session
+from morphnet.tunnel.timers import due_at, excuse, tick
 from morphnet.tunnel.trace import departure_line, trace_line
 from morphnet.wire.batch import Arrival, Train
 from morphnet.wire.core import CORE
@@ -33,7 +33,7 @@ DRAWS = 4  # for each new id, before it is no chance any more that all are taken
 IDS_PER_SESSION = 64  # issued ids that one session may hold; the oldest are taken back
 
 
-class Asker(Protocol):
+class Extension(Protocol):
     """Who has datagrams of its own on the doors of the tunnel, by an id that they start with."""
 
     def due_at(self) -> float:
@@ -66,7 +66,7 @@ class Tunnel:
         self.carriers: dict[int, Carrier] = {}  # what there is to know of doors; the others are plain
         self.lateness = Lateness()  # of this process
         self._entropy = entropy
-        self.askers: dict[bytes, Asker] = {}  # by the id that their datagrams start with
+        self.extensions: dict[bytes, Extension] = {}  # by the id that their datagrams start with
         self.default: Session | None = None  # where packets go whose destination is nobody's: a client's server
         self._shown: dict[bytes, tuple[Session, bytes]] = {}  # start of an issued id -> session, issued id
         self._issued: dict[str, list[bytes]] = {}
@@ -145,7 +145,7 @@ class Tunnel:
         known, taken = self._issued[session.peer], list[bytes]()
         for issued in ids:
             entry = self._shown.get(issued[:SHORT_ID])
-            if entry is None and issued[:SHORT_ID] not in self.askers:
+            if entry is None and issued[:SHORT_ID] not in self.extensions:
                 known.append(issued)
                 self._shown[issued[:SHORT_ID]] = session, issued
             elif entry is None or entry[0] is not session or entry[1] != issued:
@@ -158,18 +158,18 @@ class Tunnel:
             self._shown.pop(known.pop(place)[:SHORT_ID], None)
         return taken
 
-    def add_asker(self, asker_id: bytes, asker: Asker) -> bool:
-        """Datagrams that start with that id are the asker's; False when the id is somebody else's."""
-        if asker_id in self.askers or asker_id in self._shown:
+    def add_extension(self, extension_id: bytes, extension: Extension) -> bool:
+        """Datagrams that start with that id are the extension's; False when the id is somebody else's."""
+        if extension_id in self.extensions or extension_id in self._shown:
             self.counts["ids_of_others"] += 1
             return False
-        self.askers[asker_id] = asker
+        self.extensions[extension_id] = extension
         return True
 
-    def drop_asker(self, asker_id: bytes, asker: Asker) -> None:
+    def drop_extension(self, extension_id: bytes, extension: Extension) -> None:
         """They are its no more, if they were."""
-        if self.askers.get(asker_id) is asker:
-            del self.askers[asker_id]
+        if self.extensions.get(extension_id) is extension:
+            del self.extensions[extension_id]
 
     # -- packets -----------------------------------------------------------------------------------------------------
 
@@ -248,9 +248,9 @@ class Tunnel:
         return end
 
     def _ask_or_stranger(self, arrival: Arrival, at: int, size: int, now: float, effects: Effects) -> None:
-        asker = self.askers.get(bytes(arrival.data[at : at + SHORT_ID])) if self.askers else None
-        if asker is not None:
-            asker.received(arrival, bytes(arrival.data[at : at + size]), now, effects)
+        extension = self.extensions.get(bytes(arrival.data[at : at + SHORT_ID])) if self.extensions else None
+        if extension is not None:
+            extension.received(arrival, bytes(arrival.data[at : at + size]), now, effects)
         else:
             self.counts["stranger" if size >= LEAST else "malformed"] += 1
 
@@ -277,8 +277,8 @@ class Tunnel:
         while self._timers and self._timers[0][2].due != self._timers[0][0]:
             heapq.heappop(self._timers)
         due = self._timers[0][0] if self._timers else float("inf")
-        for asker in self.askers.values():
-            due = min(due, asker.due_at())
+        for extension in self.extensions.values():
+            due = min(due, extension.due_at())
         return None if due == float("inf") else due
 
     def take_leave(self, now: float) -> Effects:
@@ -291,8 +291,8 @@ class Tunnel:
     def on_timer(self, now: float) -> Effects:
         """Do what is due."""
         effects, touched = Effects(), list[Session]()
-        for asker in self.askers.values():
-            asker.tick(now, effects)
+        for extension in self.extensions.values():
+            extension.tick(now, effects)
         while True:
             due = self.next_timer()
             if due is None or due > now:

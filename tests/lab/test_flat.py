@@ -25,7 +25,7 @@ SIZES = f"""
 (__import__("gc").collect(), [
     {{name: len(table) for name in (vars(one) if hasattr(one, "__dict__") else dir(one))
      if not name.startswith("__") and isinstance(table := getattr(one, name, None), (dict, list, set))}}
-    for one in (node, node.tunnel, *node.tunnel.sessions.values())
+    for one in (node, getattr(node, "traffic", node), node.tunnel, *node.tunnel.sessions.values())
 ], {{kind: sum(type(one).__name__ == kind for one in __import__("gc").get_objects()) for kind in {OURS}}})[1:]
 """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from morphnet.lab.topologies import Route
-from morphnet.tunnel.pulse import LINGER
+from morphnet.tunnel.timers import LINGER
 from tests.lab.case import rest
 from tests.lab.shortlived import ShortLived
 from tests.lab.village import VillageCase

@@ -10,7 +10,7 @@ VICTIM = "203.0.113.99"  # somebody at the isp who has nothing to do with anybod
 MOST_TO_ANYBODY = 10  # packets, figure D17
 SAY = (
     "[g.line.tell(__import__('morphnet.wire.messages.relay', fromlist=['x']).{message}) "
-    "for g in node.registry.guests if g.name == 'anna' for o in node.registry.guests if o.name == 'bert'] and None"
+    "for g in node.registry.members if g.name == 'anna' for o in node.registry.members if o.name == 'bert'] and None"
 )
 
 

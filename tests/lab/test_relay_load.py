@@ -111,7 +111,7 @@ class ProofTests(VillageCase):
     def test_seen_at_the_relay(self) -> None:
         """While megabytes pass between two machines, nearly nothing passes the relay's own network device."""
         self.be_direct()
-        rest(4.0)  # tunnel.pulse.LINGER, and a bit
+        rest(4.0)  # tunnel.timers.LINGER, and a bit
         fetch = self.fetch("--seconds", "6")
         rest(0.5)
         sniff = self.relay.node.popen([sys.executable, "-c", SNIFF, "5"], stdout=subprocess.PIPE, text=True)

@@ -29,7 +29,7 @@ class SwitchTests(VillageCase):
         """Once the direct way has carried data for a few seconds, the relay carries nothing more."""
         self.be_direct()
         ping = self.ping()
-        rest(4.0)  # tunnel.pulse.LINGER, and a bit
+        rest(4.0)  # tunnel.timers.LINGER, and a bit
         before = self.forwarded()
         rest(5.0)
         self.assertEqual(self.forwarded(), before)

@@ -28,7 +28,7 @@ class Pair:
         entropy = self.street.random.randbytes
         self.checkers = [Checker("phone", CALLER, entropy), Checker("laptop", CALLED, entropy)]
         for host, checker in zip(self.hosts, self.checkers, strict=True):
-            host.askers[CALLER.id] = checker
+            host.extensions[CALLER.id] = checker
 
     def _place(self, kind: Kind, number: int) -> Host:
         if kind is Kind.NONE:

@@ -29,7 +29,7 @@ class EchoTestCase(SynchronousTestCase):
         nat = None if kind is Kind.NONE else self.street.house(kind, "203.0.113.1")
         host = self.street.host("198.51.100.1" if nat is None else "10.0.1.2", nat)
         self.client = ReflexiveClient(RELAY, (3478, 3479), ID, KEY, self.street.random.randbytes)
-        host.askers[ID] = self.client
+        host.extensions[ID] = self.client
         self.client.use({DOOR: False}, self.street.now)
         return host
 

@@ -11,8 +11,8 @@ from morphnet.tunnel.carrier import DIRECT, RELAYED, STREAM, Carrier
 from morphnet.tunnel.events import Effects, PathChanged, PathMoved
 from morphnet.tunnel.lateness import Lateness
 from morphnet.tunnel.path import Path, State
-from morphnet.tunnel.pulse import LINGER, dormant
 from morphnet.tunnel.session import Session
+from morphnet.tunnel.timers import LINGER, dormant
 from morphnet.wire.batch import Departure, Endpoint
 from morphnet.wire.frames import IP
 from tests.simulation import SERVER_END, Link, read

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.tunnel.carrier import STREAM, Carrier
-from morphnet.tunnel.pulse import LINGER
+from morphnet.tunnel.timers import LINGER
 from tests.tunnel.test_ranks import RELAY, WAN, peers
 
 

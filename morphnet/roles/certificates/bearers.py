@@ -23,7 +23,7 @@ INSTANCE = "0" * 16  # who is no guest needs none
 
 
 class _Caller:
-    """Does what the life story of one line decides."""
+    """Does what the machine of one line decides."""
 
     def __init__(self, relay: RelayClient) -> None:
         self._relay = relay
@@ -50,7 +50,7 @@ class Bearers:
 
     def __init__(self, name: str, spreading: Spreading, reactor: Any, told: Callable[[str], None]) -> None:
         self._name, self._spreading, self._reactor, self._told = name, spreading, reactor, told
-        self._stories: dict[RelayClient, Reconnect] = {}
+        self._machines: dict[RelayClient, Reconnect] = {}
 
     def start(self, relays: Sequence[str], tls: Callable[[str], ClientTls]) -> None:
         """
@@ -63,18 +63,18 @@ class Bearers:
             host, port = split_address(place, RELAY_PORT)
             relay = RelayClient(self._reactor, tls(host), Destination(host, port), number, self)
             relay.pq = "allow"  # a proxy may be in front of it, and a list is no secret
-            story = self._stories[relay] = reconnect(_Caller(relay), self._reactor, random.random)
-            story.start()
+            machine = self._machines[relay] = reconnect(_Caller(relay), self._reactor, random.random)
+            machine.start()
 
     def use(self, identity: Identity) -> None:
         """Show another certificate from the next call on."""
-        for relay in self._stories:
+        for relay in self._machines:
             relay.tls.use(identity)
 
     def stop(self) -> None:
         """Hang up."""
-        for story in self._stories.values():
-            story.stop()
+        for machine in self._machines.values():
+            machine.stop()
 
     def look(self, wall: float) -> None:
         """
@@ -82,7 +82,7 @@ class Bearers:
 
         :param wall: Unix seconds.
         """
-        for relay in self._stories:
+        for relay in self._machines:
             peer = relay.peer
             if peer is not None and (peer.not_after <= wall or self._spreading.revoked.is_revoked(peer)):
                 relay.drop("its certificate is not good any more")
@@ -95,23 +95,23 @@ class Bearers:
 
     def registered(self, relay: RelayClient, answer: Registered) -> None:
         """See Listener."""
-        self._stories[relay].opened()
+        self._machines[relay].opened()
         self._told(f"the relay {relay.host} is told what is revoked")
         self._spreading.joined(relay, answer.revocations)
 
     def refused(self, relay: RelayClient, reason: str, retry_after: float | None) -> None:
         """See Listener."""
         self._told(f"the relay {relay.host} does not let us tell it what is revoked: {reason}")
-        self._stories[relay].refused(reason, retry_after)
+        self._machines[relay].refused(reason, retry_after)
 
     def failed(self, relay: RelayClient, reason: str) -> None:
         """See Listener."""
-        self._stories[relay].failed(reason)
+        self._machines[relay].failed(reason)
 
     def lost(self, relay: RelayClient, reason: str) -> None:
         """See Listener."""
         self._spreading.left(relay)
-        self._stories[relay].lost(reason)
+        self._machines[relay].lost(reason)
 
     def said(self, relay: RelayClient, message: Drain | Renewed | Notice | Listing) -> None:
         """See Listener."""

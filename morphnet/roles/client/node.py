@@ -68,7 +68,7 @@ class ClientNode(CertifiedNode):
         super().__init__(config.name, pump)
         self.config, self.host, self.tun, self.uplink_paths = config, host, tun, uplink_paths
         self.uplinks: list[Uplink] = []
-        self.network_changed: Callable[[], None] = lambda: None  # told to the life story of the control link
+        self.network_changed: Callable[[], None] = lambda: None  # told to the machine of the control link
         self._lan: EthernetLan | None = None  # layer 2, if it is wanted
         self._names: PeerNames | None = None  # kept in /etc/hosts
         self.notices = Notices(lambda kind, text: self.tell(kind, "", text), pump.now)

@@ -39,37 +39,37 @@ SEEK_EVERY = 1.0  # seconds
 
 
 class _Ear:
-    """Hears the control link, for the node and for the life story of the link."""
+    """Hears the control link, for the node and for the machine of the link."""
 
     def __init__(self, node: ClientNode) -> None:
         self.node = node
-        self.story: Reconnect | None = None
+        self.machine: Reconnect | None = None
 
     def hello(self) -> Hello:
         return self.node.hello()
 
     def welcomed(self, welcome: Welcome, link: Link) -> None:
         self.node.welcomed(welcome, link)
-        self._story.opened()
+        self._machine.opened()
 
     def refused(self, reason: str, retry_after: float | None) -> None:
         self.node.notices.refused(f"the server refuses us: {reason}")
-        self._story.refused(reason, retry_after)
+        self._machine.refused(reason, retry_after)
 
     def failed(self, reason: str) -> None:
-        self._story.failed(reason)
+        self._machine.failed(reason)
 
     def signal(self, signal: Pushed) -> None:
         self.node.signal(signal)
 
     def lost(self, reason: str) -> None:
         self.node.link_lost(reason)
-        self._story.lost(reason)
+        self._machine.lost(reason)
 
     @property
-    def _story(self) -> Reconnect:
-        assert self.story is not None  # set before the first call
-        return self.story
+    def _machine(self) -> Reconnect:
+        assert self.machine is not None  # set before the first call
+        return self.machine
 
 
 class ClientProcess(HostProcess):
@@ -79,7 +79,7 @@ class ClientProcess(HostProcess):
         super().__init__(config, reactor)
         self.config = config
         self._turn = 0
-        self._story: Reconnect | None = None  # of the control link, if there is a server
+        self._machine: Reconnect | None = None  # of the control link, if there is a server
 
     def open(self) -> ClientNode:
         config = self.config
@@ -113,8 +113,8 @@ class ClientProcess(HostProcess):
         self._watch.start()
         if node.mesh is not None:
             node.mesh.call_relays(partial(self._dial_relay, node, identity, revoked))
-        if self._story is not None:
-            self._story.start()
+        if self._machine is not None:
+            self._machine.start()
         else:
             node.state = "among peers"
         return node
@@ -129,8 +129,8 @@ class ClientProcess(HostProcess):
         ear = _Ear(node)
         to = Destination(host, port, self._sources, self._resolver(node))
         self._client = ControlClient(self.reactor, self._tls, to, ear)
-        self._story = ear.story = reconnect(self, self.reactor, random.random)
-        node.network_changed = self._story.network_changed
+        self._machine = ear.machine = reconnect(self, self.reactor, random.random)
+        node.network_changed = self._machine.network_changed
 
     def _dial_relay(
         self,
@@ -152,7 +152,7 @@ class ClientProcess(HostProcess):
     def _resolver(self, node: ClientNode) -> UplinkResolver:
         return UplinkResolver(self.reactor, self.host.upstream_dns, node.sources, self.reactor.nameResolver)
 
-    # -- what the life story of the control link asks for --------------------------------------------------------------
+    # -- what the machine of the control link asks for --------------------------------------------------------------
 
     def dial(self) -> None:
         """Call the server."""
@@ -177,8 +177,8 @@ class ClientProcess(HostProcess):
         self._pump.take_leave()
 
     async def close(self) -> None:
-        if self._story is not None:
-            self._story.stop()
+        if self._machine is not None:
+            self._machine.stop()
         left = self._node.leave_mesh()
         self._watch.stop()
         self._node.uplink_paths.close()

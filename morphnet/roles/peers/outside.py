@@ -54,7 +54,7 @@ class Outside:
             ports = tuple(port for port in (answer.echo_port, answer.second_port) if port)
             ids = bytes.fromhex(answer.echo_id), bytes.fromhex(answer.echo_key)
             client = self._clients[relay.number] = ReflexiveClient(relay.address, ports, *ids, self._entropy)
-            self._pump.tunnel.add_asker(client.id, client)
+            self._pump.tunnel.add_extension(client.id, client)
             client.use(dict(self._families), self._pump.now())
             self._pump.carry_out(Effects())
 
@@ -63,7 +63,7 @@ class Outside:
         self._relays.pop(relay.number, None)
         client = self._clients.pop(relay.number, None)
         if client is not None:
-            self._pump.tunnel.drop_asker(client.id, client)
+            self._pump.tunnel.drop_extension(client.id, client)
 
     def sockets_are(self, families: Mapping[int, bool]) -> None:
         """

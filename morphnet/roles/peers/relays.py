@@ -73,7 +73,7 @@ class Owner(Protocol):
 
 
 class _Caller:
-    """Does what the life story of the line to one relay decides."""
+    """Does what the machine of the line to one relay decides."""
 
     def __init__(self, relay: RelayClient) -> None:
         self.relay, self.state = relay, "not called yet"
@@ -117,16 +117,16 @@ class Relays:
         for place in places:
             relay = dial(place, self._pump.new_number(), self)
             caller = _Caller(relay)
-            story = reconnect(caller, self._around.clock, random.random)
-            self._lines[relay] = story, caller
+            machine = reconnect(caller, self._around.clock, random.random)
+            self._lines[relay] = machine, caller
             self._pump.attach(relay)
-            story.start()
+            machine.start()
         self.rank()
 
     def stop(self) -> None:
         """Hang up."""
-        for story, _ in self._lines.values():
-            story.stop()
+        for machine, _ in self._lines.values():
+            machine.stop()
 
     # -- which one -----------------------------------------------------------------------------------------------------
 
@@ -158,10 +158,10 @@ class Relays:
     def uplinks_are(self, uplinks: Sequence[Uplink]) -> None:
         """The machine has these uplinks now."""
         here = {address for uplink in uplinks if uplink.up for address in (*uplink.addresses4, *uplink.addresses6)}
-        for relay, (story, _) in self._lines.items():
+        for relay, (machine, _) in self._lines.items():
             if relay.local and relay.local not in here:
                 relay.prove(PROVE_WITHIN)
-            story.network_changed()
+            machine.network_changed()
 
     def hurry(self) -> None:
         """What NATs make of our addresses matters now."""

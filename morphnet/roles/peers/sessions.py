@@ -64,12 +64,12 @@ class Sessions:
     def begin_checks(self, peer: str, keys: ProbeKeys) -> Checker:
         """What looks for direct ways to that peer, and answers when it looks."""
         checker = Checker(peer, keys, self._entropy, self._courtesy)
-        self._pump.tunnel.add_asker(keys.id, checker)
+        self._pump.tunnel.add_extension(keys.id, checker)
         return checker
 
     def end_checks(self, checker: Checker) -> None:
         """Neither any more."""
-        self._pump.tunnel.drop_asker(checker.keys.id, checker)
+        self._pump.tunnel.drop_extension(checker.keys.id, checker)
 
     def uplink_of(self, door: int) -> str:
         """The name of the uplink that a door uses; "" when it is gone."""

@@ -53,7 +53,7 @@ class DirectTestCase(PlaneTestCase):
     @property
     def checker(self) -> Checker:
         """What is searched with."""
-        checker = self.tunnel.askers[self.keys.id]
+        checker = self.tunnel.extensions[self.keys.id]
         assert isinstance(checker, Checker)
         return checker
 
@@ -110,7 +110,7 @@ class LookTests(DirectTestCase):
         self.search.candidates_changed([HERE])
         self.search.sockets_changed([HERE])
         self.assertEqual((self.search.rest(), self.search.paths(), self.guess.begun), (None, [], []))
-        self.assertEqual(self.tunnel.askers, {})
+        self.assertEqual(self.tunnel.extensions, {})
 
     def test_sockets_gone(self) -> None:
         """A path by a socket that is gone is silent at once, and another one is left alone."""

@@ -65,7 +65,7 @@ class OutsideTests(PlaneTestCase):
         self.seen(relay, self.wifi.number, US)
         self.outside.left(relay)
         self.outside.left(relay)
-        self.assertEqual((self.outside.candidates(), self.outside.lines(), self.tunnel.askers), ([], [], {}))
+        self.assertEqual((self.outside.candidates(), self.outside.lines(), self.tunnel.extensions), ([], [], {}))
 
     def test_places(self) -> None:
         """As what we are seen is where we may be reached, from several relays once."""

@@ -209,7 +209,7 @@ class EventTests(PeerTestCase):
         ):
             self.meet(THIS)
             self.happens(event)
-            self.assertEqual((self.peer.session, self.tunnel.sessions, self.tunnel.askers), (None, {}, {}))
+            self.assertEqual((self.peer.session, self.tunnel.sessions, self.tunnel.extensions), (None, {}, {}))
             self.assertEqual(self.peer.words, ())
             self.assertIn(reason, [each.why for each in self.peer.decisions][-1])
             self.assertEqual((self.streams.made.asked[-1], self.met[-1]), ("forget", {}))
@@ -218,7 +218,7 @@ class EventTests(PeerTestCase):
         """A check that was answered leads to a path."""
         self.session.close_path(self.direct.id, self.clock.seconds(), Effects())
         self.happens(Reached(self.other, (Candidate(HOST, "198.51.100.9", 9),)))
-        ((_, checker),) = self.tunnel.askers.items()
+        ((_, checker),) = self.tunnel.extensions.items()
         (way,) = cast(Checker, checker).pairs.values()
         way.rtt = 0.01
         self.happens(WayFound(self.other, way.door, way.remote, way.kind, way.rtt))
@@ -243,6 +243,6 @@ class EventTests(PeerTestCase):
         """After the end nothing is left: no session, no timer of ours, nobody who listens."""
         self.peer.stop()
         self.pump.stop()
-        self.assertEqual((self.tunnel.sessions, self.tunnel.askers), ({}, {}))
+        self.assertEqual((self.tunnel.sessions, self.tunnel.extensions), ({}, {}))
         self.assertEqual(self.streams.made.asked[-1], "stop")
         self.assertEqual([str(call) for call in self.clock.getDelayedCalls()], [])

@@ -49,9 +49,9 @@ class SessionsTests(PlaneTestCase):
         """What checks addresses gets the datagrams that start with its id, as long as there is a session."""
         keys = split_probe_export(bytes(EXPORT_LENGTH), caller=True)
         checker = self.sessions.begin_checks("bert", keys)
-        self.assertIs(self.tunnel.askers[keys.id], checker)
+        self.assertIs(self.tunnel.extensions[keys.id], checker)
         self.sessions.end_checks(checker)
-        self.assertNotIn(keys.id, self.tunnel.askers)
+        self.assertNotIn(keys.id, self.tunnel.extensions)
 
     def test_uplink(self) -> None:
         """The uplink of a door is known as long as the door is there."""

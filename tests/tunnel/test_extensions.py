@@ -17,7 +17,7 @@ from tests.simulation import CLIENT4, SERVER4, SERVER_END, packet
 HERE, THERE = b"askerone", b"askertwo"
 
 
-class FakeAsker:
+class FakeExtension:
     """Wants its turn each `every` seconds, and notes what it got."""
 
     def __init__(self, every: float) -> None:
@@ -26,25 +26,25 @@ class FakeAsker:
         self.heard: list[bytes] = []
 
     def due_at(self) -> float:
-        """See Asker."""
+        """See Extension."""
         return self.next_at
 
     def tick(self, now: float, effects: Effects) -> None:
-        """See Asker."""
+        """See Extension."""
         if self.next_at <= now:
             self.turns.append(now)
             self.next_at = now + self.every
 
     def received(self, arrival: Arrival, datagram: bytes, now: float, effects: Effects) -> None:
-        """See Asker."""
+        """See Extension."""
         self.heard.append(datagram)
 
 
 class TunnelTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.tunnel = Tunnel(server=False, entropy=random.Random(1).randbytes)
-        self.one, self.two = FakeAsker(3.0), FakeAsker(5.0)
-        self.tunnel.askers = {HERE: self.one, THERE: self.two}
+        self.one, self.two = FakeExtension(3.0), FakeExtension(5.0)
+        self.tunnel.extensions = {HERE: self.one, THERE: self.two}
 
     def session(self, peer: str, inner: tuple[bytes, ...] | None, *, server: bool | None = None) -> Session:
         """One with keys, a path and an id."""
@@ -57,7 +57,7 @@ class TunnelTestCase(SynchronousTestCase):
         self.tunnel.from_path([Arrival(1, Endpoint("203.0.113.9", 1), memoryview(data), size)], 0.0)
 
 
-class AskerTests(TunnelTestCase):
+class ExtensionTests(TunnelTestCase):
     def test_by_id(self) -> None:
         """A datagram goes to the one whose id it starts with, also out of the middle of a batch; others to nobody."""
         self.arrive(HERE + bytes(56) + THERE + bytes(56) + b"stranger" + bytes(56) + HERE + b"short", 64)
@@ -66,20 +66,20 @@ class AskerTests(TunnelTestCase):
         self.assertEqual(self.tunnel.counts, {"stranger": 1})
 
     def test_who_was_first(self) -> None:
-        """An id is whose it was first: neither a session nor another asker takes it away."""
+        """An id is whose it was first: neither a session nor another extension takes it away."""
         session = self.session("phone", (SERVER4,))
         own = b"sessions" + bytes(12)
         self.assertEqual(session.learn([HERE + bytes(12), own]), [own])
-        late = FakeAsker(1.0)
-        self.assertFalse(self.tunnel.add_asker(HERE, late))
-        self.assertFalse(self.tunnel.add_asker(own[:8], late))
-        self.tunnel.drop_asker(HERE, late)
+        late = FakeExtension(1.0)
+        self.assertFalse(self.tunnel.add_extension(HERE, late))
+        self.assertFalse(self.tunnel.add_extension(own[:8], late))
+        self.tunnel.drop_extension(HERE, late)
         self.arrive(HERE + bytes(92))
         self.arrive(own + bytes(92))
         self.assertEqual((len(self.one.heard), late.heard), (1, []))
         self.assertEqual((self.tunnel.counts["stranger"], self.tunnel.counts["ids_of_others"]), (0, 2))
-        self.tunnel.drop_asker(HERE, self.one)
-        self.assertTrue(self.tunnel.add_asker(HERE, late))
+        self.tunnel.drop_extension(HERE, self.one)
+        self.assertTrue(self.tunnel.add_extension(HERE, late))
 
     def test_ids_of_another_session(self) -> None:
         """Ids that start like another session's stay its own, also when whoever gave them away is gone."""
@@ -104,7 +104,7 @@ class AskerTests(TunnelTestCase):
 
     def test_nobody(self) -> None:
         """Without any, strangers and nonsense are counted as ever."""
-        self.tunnel.askers.clear()
+        self.tunnel.extensions.clear()
         self.arrive(HERE + bytes(92))
         self.arrive(b"x")
         self.arrive(b"")
@@ -117,9 +117,9 @@ class AskerTests(TunnelTestCase):
                 session = self.session("phone", (SERVER4,))
                 session.open_path(1, SERVER_END, "wan", 30.0, Effects())
                 self.tunnel.poke(session, 30.0)
-            for asker in (self.one, self.two):
-                asker.turns.clear()
-                asker.next_at = 30.0 + asker.every
+            for extension in (self.one, self.two):
+                extension.turns.clear()
+                extension.next_at = 30.0 + extension.every
             now = 30.0
             while now < 60:
                 due = self.tunnel.next_timer()
