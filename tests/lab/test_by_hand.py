@@ -48,7 +48,8 @@ class HandTests(SynchronousTestCase):
         """In a terminal of its own, whose other end is given back: closing that closes the terminal."""
         ours, theirs = pty.openpty()
         config = str(daemon.etc / f"{daemon.role.removeprefix('morph-')}.toml")
-        words = [*before, str(BIN / "twistd"), "-n", daemon.role, "--config", config]
+        # whoever runs the tests under nohup has it ignored, and so would the daemon
+        words = ["env", "--default-signal=HUP", *before, str(BIN / "twistd"), "-n", daemon.role, "--config", config]
         if daemon is self.vpn.server:
             words += ["--dns", WORLD]
         daemon.process = daemon.node.popen(
