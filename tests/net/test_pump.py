@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
 from typing import cast
 
 from twisted.internet.task import Clock
@@ -17,6 +16,7 @@ from morphnet.tunnel.events import Effects, Event, Forgotten, Mapped, Rekeyed
 from morphnet.tunnel.lateness import Lateness
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Departure, Endpoint
+from tests.fakes_door import FakeDoor
 
 
 class FakeTunnel:
@@ -37,18 +37,6 @@ class FakeTunnel:
         if self.due is not None and self.due <= now:
             self.due = None
         return Effects()
-
-
-class FakeDoor:
-    """Keeps what it is to send."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.sent: list[Departure] = []
-
-    def send(self, departures: Sequence[Departure]) -> None:
-        """See DatagramDoor."""
-        self.sent += departures
 
 
 class DoorTests(SynchronousTestCase):

@@ -25,8 +25,9 @@ from morphnet.tunnel.events import Effects
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel
-from morphnet.wire.batch import Departure, Endpoint
+from morphnet.wire.batch import Endpoint
 from morphnet.wire.messages.relay import EVERYBODY
+from tests.fakes_door import FakeDoor
 from tests.fakes_tls import CLIENT, FakeCa
 
 CA = FakeCa()
@@ -220,18 +221,6 @@ class FakePorts:
         """See Ports."""
         if user in self.users:
             self.users.remove(user)
-
-
-class FakeDoor:
-    """Keeps what leaves by it."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.sent: list[Departure] = []
-
-    def send(self, departures: Sequence[Departure]) -> None:
-        """See DatagramDoor."""
-        self.sent += departures
 
 
 class PlaneTestCase(SynchronousTestCase):

@@ -14,7 +14,8 @@ from morphnet.tunnel.path import Path, State
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.candidates import HOST, Candidate
 from morphnet.wire.probes import EXPORT_LENGTH, split_probe_export
-from tests.roles.peers.fakes import FakeDoor, FakePorts, PlaneTestCase
+from tests.fakes_door import FakeDoor
+from tests.roles.peers.fakes import FakePorts, PlaneTestCase
 
 HERE, THERE = Candidate(HOST, "198.51.100.6", 9), Candidate(HOST, "198.51.100.7", 9)
 

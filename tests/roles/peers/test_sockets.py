@@ -14,7 +14,8 @@ from morphnet.roles.peers.sockets import PeerSockets
 from morphnet.tunnel.carrier import DIRECT, Carrier
 from morphnet.wire.batch import Departure
 from morphnet.wire.candidates import HOST, Candidate
-from tests.roles.peers.fakes import FakeDoor, PlaneTestCase
+from tests.fakes_door import FakeDoor
+from tests.roles.peers.fakes import PlaneTestCase
 
 PORT = 41194
 WIFI = Uplink("wifi", 2, True, ("192.168.1.2", "192.168.1.3"), ("fe80::2", "2001:db8::2"), None, None, 1500, 100)

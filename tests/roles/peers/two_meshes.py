@@ -26,7 +26,8 @@ from morphnet.wire.batch import Endpoint
 from morphnet.wire.candidates import STREAM as STREAM_CANDIDATE
 from morphnet.wire.candidates import Candidate
 from tests.fakes_control import FakeNet, address_of
-from tests.roles.peers.fakes import FakeDoor, FakeHistory, identity, surroundings
+from tests.fakes_door import FakeDoor
+from tests.roles.peers.fakes import FakeHistory, identity, surroundings
 
 HOSTS = {"anna": "198.51.100.2", "bert": "198.51.100.6"}
 SECRETS = b"s" * 32, b"c" * 32
