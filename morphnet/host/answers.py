@@ -21,14 +21,14 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from morphnet.host import nft
 from morphnet.host.journal import Change
 from morphnet.host.kernel import Kernel, Missing
-from morphnet.host.look import Look
+from morphnet.host.owntable import OwnTable
 from morphnet.host.routes import BASE, Provider
 from morphnet.host.sysctl import Sysctl
 
@@ -36,11 +36,10 @@ _FORWARDING = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
 
 
 @dataclass(frozen=True, slots=True)
-class AnswersTable:
+class AnswersTable(OwnTable):
     """Our table of that kind."""
 
     kind: ClassVar[str] = "answers-table"
-    lasting: ClassVar[bool] = False
     tun: str
     devices: tuple[str, ...]
     marks: tuple[int, ...]  # of each device
@@ -48,28 +47,10 @@ class AnswersTable:
 
     @property
     def name(self) -> str:
-        """The name of the table."""
         return f"morphnet_{self.tun}_answers"
 
-    @property
-    def place(self) -> Hashable:
-        return self.name
-
-    def prepared(self, kernel: Kernel) -> Self:
-        return self
-
-    def apply(self, kernel: Kernel) -> None:
-        kernel.nft(nft.transaction([*nft.table_anew(self.name), *answer_chains(self)]))
-
-    def undo(self, kernel: Kernel) -> None:
-        kernel.nft(nft.transaction([nft.delete_table(self.name)]))
-
-    def stands(self, look: Look) -> bool:
-        return look.nft_outline(self.name) == nft.made_outline(answer_chains(self), self.name)
-
-    @property
-    def label(self) -> str:
-        return f"the nftables table {self.name}"
+    def made(self) -> list[bytes]:
+        return answer_chains(self)
 
 
 def answer_chains(table: AnswersTable) -> list[bytes]:

@@ -29,15 +29,15 @@ from morphnet.host import nft
 from morphnet.host.journal import Change
 from morphnet.host.kernel import Kernel, Missing
 from morphnet.host.look import Look
+from morphnet.host.owntable import OwnTable
 from morphnet.host.sysctl import Sysctl
 
 
 @dataclass(frozen=True, slots=True)
-class NftTable:
+class NftTable(OwnTable):
     """Our table; which chains it has depends on what is asked for."""
 
     kind: ClassVar[str] = "nft-table"
-    lasting: ClassVar[bool] = False
     tun: str
     pools: tuple[str, ...] = ()  # networks in CIDR notation; none on a client
     nat: bool = False
@@ -48,32 +48,10 @@ class NftTable:
 
     @property
     def name(self) -> str:
-        """The name of the table, its own for each TUN: two of us may live on one machine."""
         return f"morphnet_{self.tun}"
 
-    @property
-    def place(self) -> Hashable:
-        return self.name
-
-    def prepared(self, kernel: Kernel) -> Self:
-        return self
-
-    def apply(self, kernel: Kernel) -> None:
-        kernel.nft(nft.transaction([*nft.table_anew(self.name), *chains(self)]))
-
-    def undo(self, kernel: Kernel) -> None:
-        kernel.nft(nft.transaction([nft.delete_table(self.name)]))
-
-    def stands(self, look: Look) -> bool:
-        return look.nft_outline(self.name) == self.outline()
-
-    def outline(self) -> tuple[nft.Part, ...]:
-        """What the kernel tells of the table while nobody has touched it."""
-        return nft.made_outline(chains(self), self.name)
-
-    @property
-    def label(self) -> str:
-        return f"the nftables table {self.name}"
+    def made(self) -> list[bytes]:
+        return chains(self)
 
 
 def chains(table: NftTable) -> list[bytes]:
