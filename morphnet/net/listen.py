@@ -1,11 +1,11 @@
-"""Listening on one address for TCP."""
+"""Listening on one address, for TCP; and what a machine without IPv6 can do without."""
 
 from __future__ import annotations
 
 import errno
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -20,6 +20,7 @@ from morphnet.net.blocks import Block
 from morphnet.net.gate import Gate
 from morphnet.net.ondevice import bind_to_device
 from morphnet.net.screen import attach, program
+from morphnet.net.udp import UdpDoor
 
 BACKLOG = 512  # connections that the kernel keeps for us
 AT_ONCE = 16  # of them taken in one turn of the loop
@@ -134,6 +135,27 @@ class Listener:
     def _rested(self) -> None:
         self._resting = None
         self._reactor.addReader(self)
+
+
+def dispensable(host: str, hosts: Sequence[str]) -> bool:
+    """Whether a machine without IPv6 can do without listening there: it listens elsewhere too."""
+    return host == "::" and len(hosts) > 1
+
+
+def opens(door: UdpDoor, *, optional: bool) -> bool:
+    """
+    Whether it is open now.
+
+    :param optional: a machine without IPv6 is no reason to fail.
+    :raises HostError: the machine refuses the address or the port.
+    """
+    try:
+        door.open()
+    except HostError:
+        if optional:
+            return False
+        raise
+    return True
 
 
 def listen_tcp(

@@ -10,8 +10,11 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.errors import HostError
 from morphnet.net.gate import Gate
-from morphnet.net.listen import AT_ONCE, REST, Listener
+from morphnet.net.listen import AT_ONCE, REST, Listener, dispensable, opens
+from morphnet.net.udp import UdpDoor
+from tests.net.fakes import FakeReactor, FakeSocket
 
 
 class Loop(Clock):
@@ -131,3 +134,22 @@ class ListenerTests(SynchronousTestCase):
             self.successResultOf(self.listener.stopListening())
         self.assertEqual((self.loop.readers, self.loop.getDelayedCalls(), self.factory.running), ([], [], 0))
         self.assertEqual([made for made in self.kernel.made if made.fileno() >= 0], [])
+
+
+class OptionalTests(SynchronousTestCase):
+    def test_without_ipv6(self) -> None:
+        """A machine without IPv6 can do without listening there, if it listens elsewhere too."""
+        for host, hosts, expected in (
+            ("::", ("0.0.0.0", "::"), True),
+            ("::", ("::",), False),
+            ("10.0.0.1", ("::", "10.0.0.1"), False),
+        ):
+            self.assertIs(dispensable(host, hosts), expected)
+
+    def test_opens(self) -> None:
+        """A door that a machine can do without is none where it is refused; another one's refusal is told."""
+        for host, optional, opened in (("192.0.2.1", False, True), ("example.org", True, False)):
+            door = UdpDoor(FakeReactor(), 3, lambda arrivals: None, host=host)
+            door.make_socket = FakeSocket().as_socket  # type: ignore[method-assign]
+            self.assertIs(opens(door, optional=optional), opened)
+        self.assertRaises(HostError, opens, door, optional=False)

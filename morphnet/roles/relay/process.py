@@ -17,11 +17,11 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 from morphnet.config.redis_url import redis_url_of
 from morphnet.config.roles import RELAY_PORT, RelayConfig
-from morphnet.errors import ConfigError, HostError
+from morphnet.errors import ConfigError
 from morphnet.net.control_server import ControlServer
 from morphnet.net.gate import Gate, OpenGate
 from morphnet.net.limits import LIMITS
-from morphnet.net.listen import listen_shared, listen_tcp
+from morphnet.net.listen import dispensable, listen_shared, listen_tcp, opens
 from morphnet.net.proxied import Proxied
 from morphnet.net.redis_exchange import RedisLink
 from morphnet.net.relay_server import RelayServer
@@ -203,7 +203,7 @@ class RelayProcess(Process):
         return office
 
     def _listen(self, host: str, port: int, factory: IProtocolFactory, gate: Gate, *, shared: bool = False) -> None:
-        optional = host == "::" and len(self.config.listen) > 1
+        optional = dispensable(host, self.config.listen)
         listen = listen_shared if shared else listen_tcp
         listening = listen(gate, host, port, factory, optional=optional)
         if listening is not None:
@@ -211,13 +211,8 @@ class RelayProcess(Process):
 
     def _open_echo(self, host: str, port: int) -> None:
         door = UdpDoor(self.reactor, len(self._doors), partial(self._echo, len(self._doors)), host=host, port=port)
-        try:
-            door.open()
-        except HostError:
-            if host == "::" and len(self.config.listen) > 1:  # a host without IPv6
-                return
-            raise
-        self._doors.append(door)
+        if opens(door, optional=dispensable(host, self.config.listen)):
+            self._doors.append(door)
 
     def _echo(self, number: int, arrivals: Sequence[Arrival]) -> None:
         answers: list[Departure] = []

@@ -12,12 +12,11 @@ from twisted.internet.defer import DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 
 from morphnet.config.roles import ServerConfig
-from morphnet.errors import HostError
 from morphnet.host.host import ServerNetwork
 from morphnet.host.uplinks import UplinkScan, served_addresses
 from morphnet.net.control_server import ControlServer
 from morphnet.net.limits import LIMITS
-from morphnet.net.listen import listen_tcp
+from morphnet.net.listen import dispensable, listen_tcp, opens
 from morphnet.net.pump import Pump, since_boot
 from morphnet.net.tls import ClientTls, Identity, ServerTls
 from morphnet.net.tun import Tun
@@ -158,17 +157,12 @@ class ServerProcess(HostProcess):
     def _open_udp(self, host: str) -> None:
         number = self._pump.new_number()
         door = UdpDoor(self.reactor, number, self._pump.from_door, host=host, port=self.config.data_port)
-        try:
-            door.open()
-        except HostError:
-            if host == "::" and len(self.config.listen) > 1:  # a host without IPv6
-                return
-            raise
-        self._udp.append(door)
-        self._pump.attach(door)
+        if opens(door, optional=dispensable(host, self.config.listen)):
+            self._udp.append(door)
+            self._pump.attach(door)
 
     def _listen(self, host: str) -> None:
-        optional = host == "::" and len(self.config.listen) > 1
+        optional = dispensable(host, self.config.listen)
         listening = listen_tcp(self.gate, host, self.config.control_port, self._control.factory, optional=optional)
         if listening is not None:
             self._listening.append(listening)
