@@ -17,9 +17,12 @@ import socket
 import struct
 import sys
 import time
+from bisect import bisect
+from collections.abc import Iterable
 from typing import Any
 
 TICK = 0.0005  # seconds between bursts of the sender
+FAR = 3  # places: TCP and QUIC take for lost what is displaced by so many. Source: RFC 5681, RFC 9002 section 6.1.1
 ENDS = 10  # END markers sent per flow, since they may be lost too
 END_PATIENCE = 1.0  # seconds after the first END that the receiver waits for what is still under way
 _STAMP = struct.Struct("!4sHHIQ")  # magic, kind, flow, number (or how many were sent), sent at (monotonic ns)
@@ -29,28 +32,55 @@ _FORCED_BUFFER = 33  # SO_RCVBUFFORCE
 _BUFFER = 8 << 20
 
 
+class Order:
+    """
+    By how many places what comes is displaced.
+
+    Source: RFC 4737 section 4.2.1, reordering extent.
+    """
+
+    def __init__(self) -> None:
+        self._places = 0  # that came
+        self._tops: list[int] = []  # numbers that were higher than all before, ascending
+        self._at: list[int] = []  # in which place each of them came
+
+    def add(self, number: int) -> int:
+        """In how many places since the first one that should have come later; 0 when in order."""
+        place, self._places = self._places, self._places + 1
+        if not self._tops or number > self._tops[-1]:
+            self._tops.append(number)
+            self._at.append(place)
+            return 0
+        return place - self._at[bisect(self._tops, number)]
+
+
+def displaced(numbers: Iterable[int]) -> int:
+    """How many of these, in the order in which they came, are displaced by FAR places or more."""
+    order = Order()
+    return sum(order.add(number) >= FAR for number in numbers)
+
+
 class Flow:
     """What arrived of one flow."""
 
     def __init__(self) -> None:
         self.seen = bytearray()
-        self.highest = -1
+        self.highest, self._order = -1, Order()
         self.sent: int | None = None  # told by END
 
     def add(self, number: int) -> int | None:
         """
         Note one datagram.
 
-        :return: how many later ones had arrived before it, 0 when in order; None for a duplicate.
+        :return: by how many places it is displaced, 0 when in order; None for a duplicate.
         """
         if number >= len(self.seen):
             self.seen.extend(bytes(max(4096, number + 1 - len(self.seen))))
         if self.seen[number]:
             return None
         self.seen[number] = 1
-        late = self.highest - number
         self.highest = max(self.highest, number)
-        return max(0, late)
+        return self._order.add(number)
 
     def lost(self) -> int:
         """How many are missing: up to the END, or else up to the highest seen."""
@@ -106,6 +136,7 @@ class Tally:
             "lost": sum(flow.lost() for flow in self.flows.values()),
             "duplicates": self.duplicates,
             "reordered": self.reordered,
+            "displaced": sum(extent >= FAR for extent in self.extents),
             "reorder_extent_p99": _percentile(self.extents, 99),
             "goodput_mbit_s": round(self.bytes * 8e-6 / seconds, 3) if seconds else 0.0,
             "jitter_ms": round(1000 * self.jitter, 3),

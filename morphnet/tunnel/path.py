@@ -24,6 +24,7 @@ from morphnet.wire.notes import MAX_RANGES, Ack
 AMPLIFICATION = 3  # times the bytes received may be sent to an address that has not proved itself
 AHEAD = 0.006  # seconds of its pace that may wait at its bottleneck
 BURST = 3 * 1500  # bytes that may wait there, however slow it is
+FEW, UNKNOWN = 10 * 1500, 0.05  # bytes that any path delivers in its RTT (RFC 6928), which is thought to be so long
 GRAIN = 0.002  # seconds of its pace that are worth a wake-up
 SAMPLE = 0.2  # seconds, and a round trip, that a sample of the rate spans at least
 QUEUE = 0.03  # seconds of waiting in the network, besides what the window provokes, that mean congestion
@@ -68,6 +69,8 @@ class Path:
         self.recovery, self.window = Recovery(), Window()
         self.limited_at = float("-inf")  # when the window, or the pace, last held traffic back
         self.free_at = now  # when what was sent will have passed the bottleneck, as far as its pace is known
+        self.way = 0.0  # seconds that it takes without a queue, as `arrival` found it last
+        self.lands_at = now  # when that will be there at the latest: it delivers what it was seen to, and no more
         self.rtt, self.loss, self.mtu = RttEstimate(), LossMeter(), MtuSearch(ceiling)
         self.seen = ReplayWindow()
         self.unanswered_at: float | None = None  # since when something waits for an Ack, or for more of them
@@ -88,7 +91,7 @@ class Path:
         self.sent_seen: int | None = None  # latest send time in what came: microseconds mod 2**32, the peer's clock
         self.debt = AckDebt()
         self._largest_at, self._largest_echo = 0.0, 0
-        self._rates = RateMeter()
+        self._rates, self._certain = RateMeter(), FEW / UNKNOWN  # bytes a second that it delivers in any case
         self._modelled_at, self._modelled = float("-inf"), Model(0.0, 0.0, 0.0)
         self._crowded_at = now  # when a queue last stood in it, or its rate was not known
 
@@ -128,13 +131,15 @@ class Path:
         """
         Bytes that may be sent: what the window allows, and what makes no long queue at the bottleneck.
 
-        :param best: no other path is better. Then it is not held back while its rate is being found.
+        :param best: no other path is better. Then it is not held back while its rate is being found, and may make up
+            for what it was not given while it was idle: by another one that burst would come late, out of its order.
         """
         window = self.window
         room = (window.size if best or not window.startup else window.modest) + self.lateness.extra - self.in_flight
         if not (best and window.startup):
             pace = self.pace(now)
-            room = min(room, max(BURST, (AHEAD + self.lateness.pause) * pace) + (now - self.free_at) * pace)
+            spent = now - self.free_at if best or now < self.free_at else 0.0
+            room = min(room, max(BURST, (AHEAD + self.lateness.pause) * pace) + spent * pace)
         return int(room)
 
     def takes(self, count: int, size: int, now: float, *, best: bool) -> int:
@@ -193,6 +198,8 @@ class Path:
         self.flights.append(flight)
         self.in_flight += size * count
         self.free_at = (self.free_at if self.free_at > now else now) + total / model.pace
+        least = now + model.base / 2
+        self.lands_at = (self.lands_at if self.lands_at > least else least) + total / self._certain
         self.asked_at = now
         self.unanswered_at = now if self.unanswered_at is None else self.unanswered_at
         if len(self.flights) > MAX_FLIGHTS:
@@ -229,6 +236,10 @@ class Path:
         self.window.acknowledged(size, rate, limited, self.rtt, now)
         self.lateness.extra = self.lateness.known and self.lateness.known * self.window.rate(now)
         self._modelled_at = float("-inf")
+        base = self._modelled.base or UNKNOWN
+        if rate is not None:
+            self._certain = max(self.window.rate(now), FEW / base)
+        self.lands_at = now - late - ack.delay / _MICRO - base / 2 + self.in_flight / self._certain
         if news:
             self.unanswered_at = now if self.flights else None
         return news
@@ -366,6 +377,7 @@ class Path:
         """What is known of it, kept while neither the time nor that changes, since a batch asks often."""
         if self._modelled_at != now:
             self._modelled_at, self._modelled = now, self.window.model(self.rtt, now)
+            self.way = self._modelled.base / 2
         return self._modelled
 
     def relearn(self) -> None:

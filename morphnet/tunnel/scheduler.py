@@ -53,7 +53,8 @@ class Bond:
     Every packet by the path on which it will arrive first: the rates of all add up.
 
     What follows in order waits for what a slower path brings. So one is used when so much waits that by the better ones
-    it would not be there sooner; a sender that fills no more than these is not made to wait.
+    it would not be there sooner; a sender that fills no more than these is not made to wait. Of the slower one it is
+    believed that it delivers what it was seen to deliver: what comes later than the receiver waits comes out of order.
     """
 
     name = "bond"
@@ -73,13 +74,14 @@ class Bond:
         soonest, _, best = arrivals[0]
         offered = [best]
         for arrival, _, path in arrivals[1:]:
+            latest = path.lands_at - now
+            arrival = latest if latest > arrival else arrival  # it may be given more than it is known to deliver
             later = arrival - soonest
-            if later > self._patience.rest - MARGIN and later > self._patience.of(run) - MARGIN:
+            wait = arrival - best.way if path.window.startup else later  # the best one's queue may have gone
+            if wait > self._patience.rest - MARGIN and wait > self._patience.of(run) - MARGIN:
                 break
             self.later = later
-            if later <= CLOSE or (
-                self._worth(offered, later, waiting, now) and arrival <= CROWDED + (path.rtt.base(now) or 0.0) / 2
-            ):
+            if later <= CLOSE or (self._worth(offered, later, waiting, now) and arrival <= CROWDED + path.way):
                 offered.append(path)
         return offered
 

@@ -17,13 +17,13 @@ SECONDS = 12.0  # of a load; the second half counts
 Ways = Sequence[tuple[float, float]]  # (delay in seconds, Mbit/s) of each way
 
 
-def world(ways: Ways) -> World:
+def world(ways: Ways, seed: int = 1) -> World:
     """A tunnel over these ways, idle for a second; with half a millisecond of jitter."""
     share = (OUTER - IP_UDP) / OUTER  # a Link counts UDP payload
     links = [
         (Link(delay, rate * MBIT * share, jitter=0.0005), Link(delay, rate * MBIT * share)) for delay, rate in ways
     ]
-    made = World([(up, down) for down, up in links], Tuning())
+    made = World([(up, down) for down, up in links], Tuning(), seed)
     made.run(1.0)
     return made
 
