@@ -12,6 +12,7 @@ from enum import StrEnum
 from morphnet.tunnel import ackdebt
 from morphnet.tunnel.ackdebt import AckDebt
 from morphnet.tunnel.flight import Flight
+from morphnet.tunnel.landing import Landing
 from morphnet.tunnel.lateness import Lateness, PathLateness
 from morphnet.tunnel.mtu import MtuSearch
 from morphnet.tunnel.recovery import Recovery, acknowledged, sent_at
@@ -24,7 +25,6 @@ from morphnet.wire.notes import MAX_RANGES, Ack
 AMPLIFICATION = 3  # times the bytes received may be sent to an address that has not proved itself
 AHEAD = 0.006  # seconds of its pace that may wait at its bottleneck
 BURST = 3 * 1500  # bytes that may wait there, however slow it is
-FEW, UNKNOWN = 10 * 1500, 0.05  # bytes that any path delivers in its RTT (RFC 6928), which is thought to be so long
 GRAIN = 0.002  # seconds of its pace that are worth a wake-up
 SAMPLE = 0.2  # seconds, and a round trip, that a sample of the rate spans at least
 QUEUE = 0.03  # seconds of waiting in the network, besides what the window provokes, that mean congestion
@@ -66,21 +66,18 @@ class Path:
         self.state, self.since = State.PROBING, now
         self.number, self.acked = 0, -1  # next packet number to use; the highest that the peer has seen
         self.flights, self.in_flight = deque[Flight](), 0  # bytes
-        self.recovery, self.window = Recovery(), Window()
+        self.recovery, self.window, self.landing = Recovery(), Window(), Landing(now)
         self.limited_at = float("-inf")  # when the window, or the pace, last held traffic back
         self.free_at = now  # when what was sent will have passed the bottleneck, as far as its pace is known
-        self.way = 0.0  # seconds that it takes without a queue, as `arrival` found it last
-        self.lands_at = now  # when that will be there at the latest: it delivers what it was seen to, and no more
         self.rtt, self.loss, self.mtu = RttEstimate(), LossMeter(), MtuSearch(ceiling)
         self.seen = ReplayWindow()
         self.unanswered_at: float | None = None  # since when something waits for an Ack, or for more of them
-        self.heard_at = now
+        self.heard_at = self.moved_at = now
         self.asked_at = float("-inf")  # last datagram sent that asks for an answer
         self.probe_at, self.probed = now, -1  # the next probe; the last's number
         self.probes = self.proofs = 0  # unanswered, while silent or probing; answered in a row
         self.validated = False
         self.token = self.answered = b""  # of the challenge under way to `remote`; that made us show another id last
-        self.moved_at = now
         self.falls = 0  # times that it fell silent soon after it had come back
         self.shunned_until = now  # a silent path is not used before, unless there is no other
         self.proof_from = 0  # packet number from which an Ack proves that a silent path lives again
@@ -91,7 +88,7 @@ class Path:
         self.sent_seen: int | None = None  # latest send time in what came: microseconds mod 2**32, the peer's clock
         self.debt = AckDebt()
         self._largest_at, self._largest_echo = 0.0, 0
-        self._rates, self._certain = RateMeter(), FEW / UNKNOWN  # bytes a second that it delivers in any case
+        self._rates = RateMeter()
         self._modelled_at, self._modelled = float("-inf"), Model(0.0, 0.0, 0.0)
         self._crowded_at = now  # when a queue last stood in it, or its rate was not known
 
@@ -192,14 +189,12 @@ class Path:
             self.allowance -= total
         if not asks:
             return None
-        flight = Flight(first, count, size, now)
-        model = self._model(now)
+        flight, model = Flight(first, count, size, now), self._model(now)
         flight.calm = self.in_flight <= model.calm
         self.flights.append(flight)
         self.in_flight += size * count
         self.free_at = (self.free_at if self.free_at > now else now) + total / model.pace
-        least = now + model.base / 2
-        self.lands_at = (self.lands_at if self.lands_at > least else least) + total / self._certain
+        self.landing.sent(total, now)
         self.asked_at = now
         self.unanswered_at = now if self.unanswered_at is None else self.unanswered_at
         if len(self.flights) > MAX_FLIGHTS:
@@ -236,10 +231,8 @@ class Path:
         self.window.acknowledged(size, rate, limited, self.rtt, now)
         self.lateness.extra = self.lateness.known and self.lateness.known * self.window.rate(now)
         self._modelled_at = float("-inf")
-        base = self._modelled.base or UNKNOWN
-        if rate is not None:
-            self._certain = max(self.window.rate(now), FEW / base)
-        self.lands_at = now - late - ack.delay / _MICRO - base / 2 + self.in_flight / self._certain
+        seen = self.window.rate(now) if rate is not None else None
+        self.landing.told(seen, self.in_flight, now - late - ack.delay / _MICRO)
         if news:
             self.unanswered_at = now if self.flights else None
         return news
@@ -377,7 +370,7 @@ class Path:
         """What is known of it, kept while neither the time nor that changes, since a batch asks often."""
         if self._modelled_at != now:
             self._modelled_at, self._modelled = now, self.window.model(self.rtt, now)
-            self.way = self._modelled.base / 2
+            self.landing.way = self._modelled.base / 2
         return self._modelled
 
     def relearn(self) -> None:

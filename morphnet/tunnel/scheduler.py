@@ -74,14 +74,14 @@ class Bond:
         soonest, _, best = arrivals[0]
         offered = [best]
         for arrival, _, path in arrivals[1:]:
-            latest = path.lands_at - now
+            latest = path.landing.at - now
             arrival = latest if latest > arrival else arrival  # it may be given more than it is known to deliver
             later = arrival - soonest
-            wait = arrival - best.way if path.window.startup else later  # the best one's queue may have gone
+            wait = arrival - best.landing.way if path.window.startup else later  # the best one's queue may have gone
             if wait > self._patience.rest - MARGIN and wait > self._patience.of(run) - MARGIN:
                 break
             self.later = later
-            if later <= CLOSE or (self._worth(offered, later, waiting, now) and arrival <= CROWDED + path.way):
+            if later <= CLOSE or (self._worth(offered, later, waiting, now) and arrival <= CROWDED + path.landing.way):
                 offered.append(path)
         return offered
 
