@@ -1,7 +1,7 @@
 """
 When what was sent by one path will be there, if the path delivers what it was seen to, and no more.
 
-The pace of a path is a hope: a path that may be faster is given more, and then its packets come later. Who wants packets
+The pace of a path is a hope: a path that may be faster is given more, and then its packets come later. Who wants them
 in order must not believe it.
 
 Source: docs/protocol section 8.

@@ -23,8 +23,8 @@ from morphnet.wire.batch import Endpoint
 from morphnet.wire.notes import MAX_RANGES, Ack
 
 AMPLIFICATION = 3  # times the bytes received may be sent to an address that has not proved itself
-AHEAD = 0.006  # seconds of its pace that may wait at its bottleneck
 BURST = 3 * 1500  # bytes that may wait there, however slow it is
+MADE_UP = 0.01  # seconds of its pace that it may have more for having been idle
 GRAIN = 0.002  # seconds of its pace that are worth a wake-up
 SAMPLE = 0.2  # seconds, and a round trip, that a sample of the rate spans at least
 QUEUE = 0.03  # seconds of waiting in the network, besides what the window provokes, that mean congestion
@@ -135,8 +135,8 @@ class Path:
         room = (window.size if best or not window.startup else window.modest) + self.lateness.extra - self.in_flight
         if not (best and window.startup):
             pace = self.pace(now)
-            spent = now - self.free_at if best or now < self.free_at else 0.0
-            room = min(room, max(BURST, (AHEAD + self.lateness.pause) * pace) + spent * pace)
+            spent = min(now - self.free_at, MADE_UP if best else 0.0)
+            room = min(room, max(BURST, window.ahead(self.lateness.pause) * pace) + spent * pace)
         return int(room)
 
     def takes(self, count: int, size: int, now: float, *, best: bool) -> int:
@@ -157,11 +157,11 @@ class Path:
 
     def room_at(self, count: int, size: int, now: float) -> float:
         """When it takes some of `count` datagrams of `size` bytes without any news; infinity: not before an Ack."""
-        pace, pause = self.pace(now), self.lateness.pause
+        pace, ahead = self.pace(now), self.window.ahead(self.lateness.pause)
         least = size * min(count, 1 + int(GRAIN * pace / size)) + 1  # fewer would be crumbs
         if self.in_flight and least > self.window.size + self.lateness.extra - self.in_flight:
             return float("inf")
-        return max(now, self.free_at - max(AHEAD + pause, BURST / pace) + max(GRAIN, least / pace))
+        return max(now, self.free_at - max(ahead, BURST / pace) + max(GRAIN, least / pace))
 
     def arrival(self, now: float) -> float:
         """Seconds until a packet handed to it now would arrive: half the lowest RTT, and the queue in front of it."""

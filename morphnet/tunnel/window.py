@@ -33,6 +33,7 @@ TIGHTER, LOOSER, TIGHTEST = 0.7, 0.02, 0.3  # what a queue may be, of CLEAR and 
 RESTLESS, EVEN, RUN = 4.0, 0.001, 1500  # times by which samples differ; seconds, and bytes, that do so anyway
 SPREAD = 4.5  # times the jitter of the RTT: so much later than usual an Ack may come
 LEAST_CLEAR = 0.003  # seconds
+AHEAD = 0.006  # seconds of its pace that may wait at its bottleneck
 AMPLE = 1.25  # times what the pace fills: the window is no bound then
 RUSH = 1.25  # times the window in each RTT, while the rate is not known
 PROBE_EVERY = 10.0  # seconds without a new lowest RTT before the queue is drained to measure it
@@ -91,6 +92,14 @@ class Window:
             pace = NEAR * rate
         pace = max(pace, LEAST / base)
         return Model(base, pace, rate * (rtt.floor(now) or 0.0) / 2)
+
+    def ahead(self, late: float) -> float:
+        """
+        Seconds of its pace that may be given to it at once.
+
+        :param late: seconds by which this process is late: it makes up for them, unless the path loses what it bursts.
+        """
+        return AHEAD + late if self._tight == 1.0 else AHEAD * self._tight
 
     @property
     def searching(self) -> bool:
