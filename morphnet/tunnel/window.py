@@ -161,7 +161,8 @@ class Window:
         self._queue += (rtt.queue - rtt.calm - self._queue) / 8
         rate = self.rate(now)
         grows = rate >= self._best * STARTUP_GROWTH
-        if sampled and self._queue > (self._allowed(floor, rtt) if grows else STANDING):
+        allowed = self._allowed(floor, rtt)
+        if sampled and self._queue > (allowed if grows else max(STANDING, allowed)):
             self.startup, self._searching = False, True  # the rate is found, unless the queue is somebody else's
             self.others.recent = rate
             self.others.ask(rtt, self._signs(rtt.base(now) or floor, floor, limited, rtt), now)
