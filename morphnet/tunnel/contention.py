@@ -15,6 +15,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+from morphnet.tunnel.capacity import Capacity
 from morphnet.tunnel.rtt import RttEstimate, WindowedBest
 
 PATIENCE = 0.3  # seconds, and two round trips, that a queue may stand before it is asked whose it is
@@ -25,8 +26,9 @@ ENOUGH, GIVE_UP = 6, 1.0  # samples that an answer takes; seconds after which th
 LITTLE = 0.25  # times the queue that was asked about: what is left of it now is not why
 FALLS = 0.8  # times the queue: while it becomes less there is no answer yet
 ASK_EVERY = 8.0  # seconds between two questions beside others
+ASK_UNSURE, ASK_SOON = 4.0, 1.0  # the same, while it is only reckoned what the path can deliver, and that badly
+SMALL = 0.3  # of what the path delivers: with less than this in it that cannot be reckoned well
 DOUBT = 4.0  # seconds after an answer that may have been wrong: a queue that stands again needs no question
-MEMORY = 30.0  # seconds for which it is known what a path could deliver
 ALL = 0.85  # of what a path can deliver: who gets more is alone
 SHARE = 0.48  # of it: what we do not go below beside others, who may be one or many
 TOP = 0.55  # of it: what we do not go above while their queue stands
@@ -60,25 +62,35 @@ class Signs(NamedTuple):
     ours: float  # seconds that what we have in flight may take on top
 
 
+class Sample(NamedTuple):
+    """What was seen in a round trip, or a little more."""
+
+    rate: float  # bytes a second that were delivered
+    lost: float  # share of what was sent, 0 .. 1
+    queue: float  # seconds, what is more than it was when we last settled beside others
+    peak: float  # seconds, the longest queue
+    least: float  # seconds, the shortest one
+
+
 class Contention:
     """What the sender of one path knows of others at its bottleneck."""
 
     def __init__(self) -> None:
         self.stage = Stage.ALONE
-        self.capacity = 0.0  # bytes a second that the path delivered at its best
+        self.whole = Capacity()
         self.recent = 0.0  # bytes a second, the latest sample
         self.had = 0.0  # bytes a second that were delivered when it was asked
         self.pace = 0.0  # bytes a second that we may send, beside others
-        self._best = WindowedBest(MEMORY)
         self._stands_since: float | None = None
         self._empty_since: float | None = None
-        self._ask_ends = self._ask_at = 0.0
-        self._before = 0.0  # seconds by which packets were late before others came
+        self._ask_ends = self._ask_at = self._told_at = 0.0  # no answer can come before the last
+        self._before = float("inf")  # seconds by which packets were late before others came
         self._asked = 0.0  # seconds of queue when it was asked
         self._samples: int | None = None  # of the RTT, when there was enough time for it to go
         self._low = 0  # samples in a row that show no queue
         self._left = 0.0  # seconds of it when it was last looked at
         self._doubted_at = self._seen_at = float("-inf")
+        self._over = False  # there is more of a queue than there may be
         self._sampled_at = self._full_at = float("-inf")
         self._top = 0.0  # bytes a second, beside others whose queue stands
         self._got = WindowedBest(1.0)
@@ -86,6 +98,11 @@ class Contention:
         self._borne_at = 0.0  # when no more was lost than others can cause
         self._met = False  # others have been in the way since
         self._crowded = False  # something is lost, and we have had more: it takes no question
+
+    @property
+    def capacity(self) -> float:
+        """Bytes a second that the path delivers to us and others."""
+        return self.whole.rate
 
     def tolerated(self) -> float:
         """The share that may be lost without any queue being to blame; a path that never lost has little of it."""
@@ -101,15 +118,9 @@ class Contention:
         """Whether others are there, or may have been a moment ago."""
         return now - self._seen_at < RECENT
 
-    def sampled(self, rate: float, lost: float, queue: float, peak: float, signs: Signs, now: float) -> None:
-        """
-        There is a new sample of the rate.
-
-        :param rate: bytes a second that were delivered.
-        :param lost: share of what was sent, 0 .. 1.
-        :param queue: seconds, what is more than it was when we last settled beside others.
-        :param peak: seconds, the longest of the queues since the last sample.
-        """
+    def sampled(self, sample: Sample, signs: Signs, now: float) -> None:
+        """There is a new sample of the rate."""
+        rate, lost, queue, peak, least = sample
         passed = min(1.0, now - self._sampled_at)
         self.recent, self._sampled_at = rate, now
         if peak < FLAT:
@@ -121,12 +132,13 @@ class Contention:
             self._full_at, self._met = now, True
         if self.stage is Stage.BESIDE:
             step = MORE * (1.0 if self._met else HASTE) * passed * self.capacity
-            if peak > signs.allowed:  # their queue stands: what we take more, they have less
+            if least > signs.clear:  # their queue stands: what we take more, they have less
                 step = min(step, max(0.0, self._top - self.pace))
             self._adjust(rate, lost, full, step if signs.limited else None, now)
             return
-        self._best.add(rate, now)
-        self.capacity = self._best.best(now) or rate
+        self.whole.seen(rate, now)
+        if signs.limited and rate >= ALL * self.capacity:
+            self.whole.confirm(now)
         less = signs.limited and rate < ALL * self.capacity
         self._crowded = self.stage is Stage.ALONE and lossy and less and queue <= signs.allowed
 
@@ -138,14 +150,13 @@ class Contention:
         """
         if rate >= ALL * self.capacity:
             self._be_alone()
+        self.whole.confirm(now)
         if lost <= RUINED:
             self._borne_at = now
         if now - self._borne_at > LASTING:
-            self._best.clear()
-            self._best.add(max(rate, LESS * self.capacity), now)
+            self.whole.only(max(rate, LESS * self.capacity), now)
         else:
-            self._best.add(max(rate, self.capacity), now)
-        self.capacity = self._best.best(now) or rate
+            self.whole.seen(max(rate, self.capacity), now)
         self._got.add(rate, now)
         useful = min(self.pace, FOLLOWS * (self._got.best(now) or rate))
         if full:
@@ -163,7 +174,9 @@ class Contention:
         queue = rtt.delayed - self._before
         if self.stage is Stage.ASKING:
             self._low = self._low + 1 if rtt.queue - self._before < signs.clear else 0
-            if queue < signs.allowed or self._low >= IN_A_ROW:
+            if now < self._told_at:
+                return
+            if max(queue, rtt.queue - self._before) < signs.allowed or self._low >= IN_A_ROW:
                 rtt.recall(self._before)
                 self._went(signs, now)
             elif now > self._ask_ends + GIVE_UP:
@@ -184,11 +197,10 @@ class Contention:
         """The queue has gone: it was ours, or others were too slow to take what we left."""
         self._be_alone()
         if self.had >= ALL * self.capacity:
+            self.whole.was_ours(now)
             return
         if now < self._ask_ends and self._asked > signs.base:  # so fast only if nobody else feeds it
-            self._best.clear()
-            self._best.add(self.had, now)
-            self.capacity = self.had
+            self.whole.only(self.had, now)
         else:
             self._doubted_at = now
 
@@ -204,11 +216,13 @@ class Contention:
             rtt.settle(now)  # what is left is the path's own
             self._went(signs, now)
         else:
+            took, fell = rtt.smoothed or 0.0, self._asked - queue
+            self.whole.reckon(self.had, SLOWER * self.had, took, fell, rtt.unrest, now)
             self._settle(rtt, now)
 
     def ask(self, rtt: RttEstimate, signs: Signs, now: float) -> None:
         """A queue stands: find out whose it is."""
-        self._before = rtt.calm
+        self._remember(rtt, now)
         self._slow_down(rtt.delayed - rtt.calm, signs, now)
 
     def _look_for_queue(self, rtt: RttEstimate, signs: Signs, now: float) -> None:
@@ -217,7 +231,9 @@ class Contention:
             self._give_way(rtt, now)
             self._met = True
         elif queue <= signs.allowed / 2 or not signs.limited or not self.recent:
-            self._stands_since = None
+            if self._over and signs.limited and self.recent >= ALL * self.capacity:
+                self.whole.was_ours(now)
+            self._stands_since, self._over = None, False
         elif self._stands_since is None:
             self._stands_since = now
         elif now - self._stands_since > (1 if queue > signs.allowed else 3) * PATIENCE + 2 * signs.base:
@@ -225,21 +241,31 @@ class Contention:
                 self._give_way(rtt, now)
             else:
                 self.ask(rtt, signs, now)
+        else:
+            self._over = self._over or queue > signs.allowed
 
     def _slow_down(self, queue: float, signs: Signs, now: float) -> None:
         """For as long as it takes until a queue of ours has gone, and an Ack has told so."""
         self.stage, self._asked, self.had = Stage.ASKING, queue, self.recent
+        self._told_at = now + signs.base
         self._ask_ends = now + min(MOST_OURS, max(queue, signs.ours)) / (1 - SLOWER) + 1.5 * signs.base + 0.02
         self._left, self._samples, self._low = queue, None, 0
 
     def _give_way(self, rtt: RttEstimate, now: float) -> None:
         """Others are there, that is clear without a question."""
-        self._before, self.had = rtt.calm, self.recent
+        self._remember(rtt, now)
+        self.had = self.recent
         self._settle(rtt, now)
+
+    def _remember(self, rtt: RttEstimate, now: float) -> None:
+        """What the path takes before we ask: while it is not known what it delivers, others may be in that already."""
+        self._before = rtt.calm if self.whole.known(now) else min(self._before, rtt.calm)
 
     def _settle(self, rtt: RttEstimate, now: float) -> None:
         """Live with the queue that there is."""
-        self.stage, self._ask_at, self._empty_since = Stage.BESIDE, now + ASK_EVERY, None
+        sure = self.whole.known(now)
+        again = ASK_EVERY if sure else ASK_UNSURE if self.had > SMALL * self.capacity else ASK_SOON
+        self.stage, self._ask_at, self._empty_since = Stage.BESIDE, now + again, None
         self.pace = max(SHARE * self.capacity, self.had)
         self._top = TOP * self.capacity if self.had < ALL * self.capacity else float("inf")  # if it is known at all
         self._crowded = self._met = False

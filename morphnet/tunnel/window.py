@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from morphnet.tunnel.contention import ALL, LESS, LOSSY, SHARE, SLOWER, Contention, Signs, Stage
+from morphnet.tunnel.contention import ALL, LESS, LOSSY, SHARE, SLOWER, Contention, Sample, Signs, Stage
 from morphnet.tunnel.rtt import KNOWN, LONG_KNOWN, MOST_JITTER, RttEstimate, WindowedBest
 
 FLOOR = 16 * 1500  # bytes that are always allowed
@@ -63,7 +63,7 @@ class Window:
         self._gave_up = False  # startup has ended since too much was lost
         self._searching = False  # startup has met a queue, and asks whose it is
         self._sample_arrived = self._sample_lost = 0  # bytes since the last sample of the rate
-        self._peak = 0.0  # seconds, the longest queue since then
+        self._peak, self._least = 0.0, float("inf")  # seconds, the longest and the shortest queue since then
         self._loss = 0.0  # share lost in the last one
         self._growing = False
         self._draining = False  # there is more of a queue than there may be, or half of it is left
@@ -122,7 +122,8 @@ class Window:
         if floor is None or rtt.smoothed is None:
             return
         self._sample_arrived += size
-        self._peak = max(self._peak, rtt.queue - self.others.quiet(rtt))
+        queue = rtt.queue - self.others.quiet(rtt)
+        self._peak, self._least = max(self._peak, queue), min(self._least, queue)
         self._rates.span = max(1.5, 8 * rtt.smoothed)
         saturated = limited or rtt.delayed > QUEUED * floor + SLACK  # a queue in the path shows its rate as well
         if rate is not None and (saturated or rate > self.rate(now)):
@@ -216,8 +217,9 @@ class Window:
         else:
             self._tight = min(1.0, LOOSER + self._tight)
         self._growing = rate > GROWS * others.capacity
-        others.sampled(rate, self._loss, rtt.delayed - rtt.calm, self._peak, signs, now)
-        self._sample_arrived, self._sample_lost, self._peak = 0, 0, 0.0
+        seen = Sample(rate, self._loss, rtt.delayed - rtt.calm, self._peak, self._least)
+        others.sampled(seen, signs, now)
+        self._sample_arrived, self._sample_lost, self._peak, self._least = 0, 0, 0.0, float("inf")
 
     def _drain(self, limited: bool, rtt: RttEstimate, floor: float, now: float) -> None:
         """From time to time the path is nearly emptied, so that its RTT without a queue is seen."""

@@ -14,6 +14,7 @@ from tests.tunnel.scenes import MBIT
 
 OUTER = SEGMENT + 94  # bytes that a full inner packet takes on the wire
 ENOUGH, LEFT = 0.8, 0.5  # of the fair share: what is ours at least, and the others'
+PLAIN_LATE = 0.55  # of it: what a plain stream has that comes to a queue of 2.5 round trips
 ALONE, BESIDE, COUNTED, AGAIN = 4.0, 12.0, 7.0, 3.0  # seconds
 
 
@@ -27,12 +28,31 @@ class Outcome:
     again: float  # share of the wire in the last second, when they had gone
 
 
+def _world(link: Link) -> World:
+    narrow = replace(link, rate=link.rate * (OUTER - IP_UDP) / OUTER, jitter=0.0005)  # a Link counts UDP payload
+    world = World([(narrow, replace(narrow, _law=CoDel()))], Tuning())
+    world.run(1.0)
+    return world
+
+
+def late(link: Link, others: int = 1) -> tuple[float, float]:
+    """Ours comes when others have filled the wire: its share of what is fair, and theirs."""
+    world = _world(link)
+    rivals = [rival(world, 0, up=False, control=Cubic()) for _ in range(others)]
+    world.run(6.0)
+    mine = bulk(world, 1, up=False)
+    world.run(5.0)
+    before = sum(each.arrived for each in mine), sum(each.arrived for each in rivals)
+    world.run(COUNTED)
+    after = sum(each.arrived for each in mine), sum(each.arrived for each in rivals)
+    ours, theirs = [(b - a) * OUTER / COUNTED / link.rate for a, b in zip(before, after, strict=True)]
+    return ours * (others + 1), theirs * (others + 1) / others
+
+
 def beside(link: Link, others: int = 1, *, bbr: bool = False, up: bool = False, streams: int = 1) -> Outcome:
     """Alone, then beside so many plain streams through the same wire, then alone again."""
     rate = link.rate
-    narrow = replace(link, rate=rate * (OUTER - IP_UDP) / OUTER, jitter=0.0005)  # a Link counts UDP payload
-    world = World([(narrow, replace(narrow, _law=CoDel()))], Tuning())
-    world.run(1.0)
+    world = _world(link)
     mine, rivals = bulk(world, streams, up=up), list[Bulk]()
 
     def share(seconds: float) -> tuple[float, float]:
@@ -102,3 +122,10 @@ class BesideTests(SynchronousTestCase):
     def test_four_of_ours(self) -> None:
         """Four streams in the tunnel beside one get no less than one would get, nearly."""
         self._holds(beside(wire(20, 0.04, 1), streams=4), 0.9)
+
+    def test_late(self) -> None:
+        """Who comes when the wire is full has as much after five seconds as a plain stream that comes then, or more."""
+        for queue, enough in ((2.5, PLAIN_LATE), (0.5, ENOUGH)):
+            ours, theirs = late(wire(20, 0.04, queue))
+            self.assertGreaterEqual(ours, enough)
+            self.assertGreaterEqual(theirs, LEFT)

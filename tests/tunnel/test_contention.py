@@ -8,7 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.tunnel.contention import ASK_EVERY, GIVE_UP, GONE, LASTING, LESS, SHARE, Contention, Signs, Stage
+from morphnet.tunnel.capacity import SURE
+from morphnet.tunnel.contention import (
+    ASK_EVERY,
+    ASK_SOON,
+    GIVE_UP,
+    GONE,
+    LASTING,
+    LESS,
+    SHARE,
+    TOP,
+    Contention,
+    Sample,
+    Signs,
+    Stage,
+)
 from morphnet.tunnel.rtt import RttEstimate
 
 RTT, EVERY = 0.04, 0.01  # seconds, without a queue, and between two Acks
@@ -17,13 +31,19 @@ FULL = 1e6  # bytes a second
 
 
 class Sender:
-    """A path's sender that is told what it sees."""
+    """
+    A path's sender that is told what it sees.
 
-    def __init__(self) -> None:
+    :param known: it has had the path for itself, for a while.
+    """
+
+    def __init__(self, known: bool = True) -> None:
         self.others, self.rtt, self.now = Contention(), RttEstimate(), 100.0
         self.limited = True
         self.acks(0.2, 0.0)
         self.sample(FULL, peak=0.0)
+        for _ in range(SURE if known else 0):
+            self.others.whole.was_ours(self.now)
 
     @property
     def signs(self) -> Signs:
@@ -38,7 +58,7 @@ class Sender:
 
     def sample(self, rate: float, lost: float = 0.0, queue: float = 0.0, peak: float = 0.01) -> None:
         """A new sample of the rate."""
-        self.others.sampled(rate, lost, queue, peak, self.signs, self.now)
+        self.others.sampled(Sample(rate, lost, queue, peak, peak / 2), self.signs, self.now)
 
     def ask(self) -> None:
         """A queue of 100 ms stands, until it is asked whose it is."""
@@ -118,6 +138,25 @@ class StageTests(SynchronousTestCase):
                 give(sender)
                 self.assertIs(sender.others.stage, then, (stage, name))
 
+    def test_unsure(self) -> None:
+        """Who has never had the path for itself, and has little of it, asks again soon."""
+        for known, again in ((False, ASK_SOON), (True, ASK_EVERY)):
+            sender = Sender(known)
+            sender.settle()
+            sender.acks(again - 2 * EVERY, 0.1)
+            self.assertIs(sender.others.stage, BESIDE)
+            sender.acks(4 * EVERY, 0.1)
+            self.assertIs(sender.others.stage, ASKING)
+
+    def test_too_soon(self) -> None:
+        """What comes before a round trip is over is no answer."""
+        sender = Sender()
+        sender.ask()
+        sender.acks(RTT - EVERY, 0.0)
+        self.assertIs(sender.others.stage, ASKING)
+        sender.acks(3 * EVERY, 0.0)
+        self.assertIs(sender.others.stage, ALONE)
+
     def test_ours(self) -> None:
         """A queue of ours goes when it is asked about; it is not asked again at once, and nothing is settled."""
         sender = Sender()
@@ -158,6 +197,18 @@ class ShareTests(SynchronousTestCase):
         self.assertTrue(before * 1.1 < more < before * 1.5, (before, more))
         self.sender.rates(0.2, FULL * 0.8, 0.01)
         self.assertAlmostEqual(self.sender.others.pace, max(SHARE * FULL, LESS * more))
+
+    def test_top(self) -> None:
+        """While their queue stands it takes no more than its part; a queue that only comes and goes is none."""
+        sender = Sender()
+        sender.sample(FULL / 2)
+        sender.settle()
+        for _ in range(30):
+            sender.acks(0.2, 0.1)
+            sender.sample(sender.others.pace, peak=0.05)
+        self.assertAlmostEqual(sender.others.pace, TOP * FULL)
+        sender.rates(1.0, FULL * 0.6)
+        self.assertGreater(sender.others.pace, 1.1 * TOP * FULL)
 
     def test_ruined(self) -> None:
         """Others lose much now and then; who loses much all the time sends more than the path can carry."""
