@@ -164,14 +164,15 @@ class Path:
         return max(now, self.free_at - max(ahead, BURST / pace) + max(GRAIN, least / pace))
 
     def arrival(self, now: float) -> float:
-        """Seconds until a packet handed to it now would arrive: half the lowest RTT, and the queue in front of it."""
+        """Seconds until a packet handed to it now would arrive: half the lowest RTT, and a queue; jitter is none."""
         base, queue = self._model(now).base, self.free_at - now
         if self.in_flight:
-            seen = self.rtt.queue - self.rtt.calm
+            shaken = self.window.shaken(self.rtt)
+            seen = self.rtt.queue - self.rtt.calm - shaken
             queue = seen if seen > queue else queue
             if seen > 0.01 and not self.window.startup:  # what is in flight tells it before Acks do
                 rate = self.window.rate(now)
-                queue = max(queue, self.in_flight / rate - base - ackdebt.DELAY) if rate else queue
+                queue = max(queue, self.in_flight / rate - base - shaken - ackdebt.DELAY) if rate else queue
         return base / 2 + queue if queue > 0 else base / 2
 
     def sent(self, count: int, size: int, total: int, now: float, *, asks: bool) -> Flight | None:
@@ -223,12 +224,11 @@ class Path:
         floor = self.rtt.floor(now)
         if self.window.startup or floor is None or self.rtt.queue > 0.25 * floor + QUEUE:
             self._crowded_at = now
-        smoothed = self.rtt.smoothed or 0.0
-        interval = max(SAMPLE, smoothed)
+        interval = max(SAMPLE, smoothed := self.rtt.smoothed or 0.0)
         rate = self._rates.add(ack.received_at, ack.total, interval)
         self.window.lost(lost)
         limited = now - self.limited_at <= smoothed + interval / 4  # still so when what this tells of was sent
-        self.window.acknowledged(size, rate, limited, self.rtt, now)
+        self.window.acknowledged(size, self.in_flight + size, rate, limited, self.rtt, now)
         self.lateness.extra = self.lateness.known and self.lateness.known * self.window.rate(now)
         self._modelled_at = float("-inf")
         seen = self.window.rate(now) if rate is not None else None

@@ -74,15 +74,20 @@ class Bond:
         soonest, _, best = arrivals[0]
         offered = [best]
         for arrival, _, path in arrivals[1:]:
-            latest = path.landing.at - now
+            shaken = path.window.shaken(path.rtt)
+            latest = path.landing.at - now - shaken
             arrival = latest if latest > arrival else arrival  # it may be given more than it is known to deliver
             later = arrival - soonest
             wait = arrival - best.landing.way if path.window.startup else later  # the best one's queue may have gone
             if wait > self._patience.rest - MARGIN and wait > self._patience.of(run) - MARGIN:
                 break
             self.later = later
-            if later <= CLOSE or (self._worth(offered, later, waiting, now) and arrival <= CROWDED + path.landing.way):
+            if later > CLOSE and not self._worth(offered, later, waiting, now):
+                continue
+            if later <= CLOSE or arrival <= CROWDED + shaken + path.landing.way:
                 offered.append(path)
+            else:
+                path.limited_at = now  # what it was seen to deliver holds traffic back
         return offered
 
     @staticmethod

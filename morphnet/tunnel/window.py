@@ -17,6 +17,7 @@ from morphnet.tunnel.rtt import KNOWN, LONG_KNOWN, MOST_JITTER, RttEstimate, Win
 FLOOR = 16 * 1500  # bytes that are always allowed
 FIRST = 64 * 1500  # bytes allowed before anything is known
 MODEST = 10 * 1500  # bytes allowed at first on a path that others are better than. Source: RFC 6928
+USED = 0.5  # of these: who has less in flight does not learn that the path takes more. Source: tcp_is_cwnd_limited
 LEAST = 2 * 1500  # bytes that it is paced to carry in a round trip in any case
 CEILING = 32 << 20  # bytes, whatever is measured
 SLACK = 0.025  # seconds of delivery on top: Acks are up to 10 ms late, and a faster path must show
@@ -110,11 +111,14 @@ class Window:
         """The path is another one now (it moved, or was silent): learn again."""
         self.__init__()  # type: ignore[misc]
 
-    def acknowledged(self, size: int, rate: float | None, limited: bool, rtt: RttEstimate, now: float) -> None:
+    def acknowledged(
+        self, size: int, flown: int, rate: float | None, limited: bool, rtt: RttEstimate, now: float
+    ) -> None:
         """
         Fold in one Ack.
 
         :param size: bytes newly acknowledged.
+        :param flown: bytes that were in flight before.
         :param rate: a new delivery rate sample, if there is one.
         :param limited: the window, not a lack of traffic, held the sender back.
         """
@@ -129,6 +133,8 @@ class Window:
         if rate is not None and (saturated or rate > self.rate(now)):
             self._rates.add(rate, now)
         if self.startup:
+            if flown > self.modest * USED:
+                self.modest = min(CEILING, self.modest + size)
             self._grow(size, rate is not None, limited, rtt, floor, now)
         else:
             self._follow(rate, limited, rtt, floor, now)
@@ -168,7 +174,6 @@ class Window:
             self.others.recent = rate
             self.others.ask(rtt, self._signs(rtt.base(now) or floor, floor, limited, rtt), now)
             return
-        self.modest = min(CEILING, self.modest + size)
         if limited:
             self.size = min(CEILING, self.size + size)
         if not sampled:
@@ -244,5 +249,9 @@ class Window:
 
     def _allowed(self, base: float, rtt: RttEstimate) -> float:
         """Seconds of queue that are none yet."""
+        return self._clear(base) + self.shaken(rtt)
+
+    def shaken(self, rtt: RttEstimate) -> float:
+        """Seconds by which jitter alone makes a packet later than another."""
         run = RUN / self.others.capacity if self.others.capacity else 0.0
-        return self._clear(base) + RESTLESS * max(0.0, rtt.unrest - EVEN - run)
+        return RESTLESS * max(0.0, rtt.unrest - EVEN - run)
