@@ -24,6 +24,7 @@ MOST_OURS = 0.5  # seconds of queue that are thought to be ours at most
 IN_A_ROW = 4  # samples that show it gone: more than jitter does by chance
 ENOUGH, GIVE_UP = 6, 1.0  # samples that an answer takes; seconds after which there is none, since nothing is sent
 LITTLE = 0.25  # times the queue that was asked about: what is left of it now is not why
+ARRIVES = 0.8  # times what is sent meanwhile: if less is delivered, the rate was not the path's any more
 FALLS = 0.8  # times the queue: while it becomes less there is no answer yet
 ASK_EVERY = 8.0  # seconds between two questions beside others
 ASK_UNSURE, ASK_SOON = 4.0, 1.0  # the same, while it is only reckoned what the path can deliver, and that badly
@@ -215,6 +216,8 @@ class Contention:
         elif queue < LITTLE * self._asked:
             rtt.settle(now)  # what is left is the path's own
             self._went(signs, now)
+        elif signs.limited and self.recent < ARRIVES * SLOWER * self.had:
+            self._slow_down(queue, signs, now)  # what was halved is not what the path delivers any more
         else:
             took, fell = rtt.smoothed or 0.0, self._asked - queue
             self.whole.reckon(self.had, SLOWER * self.had, took, fell, rtt.unrest, now)

@@ -175,6 +175,19 @@ class StageTests(SynchronousTestCase):
         self.assertIs(sender.others.stage, ALONE)
         self.assertEqual(sender.others.capacity, FULL / 4)
 
+    def test_narrower_meanwhile(self) -> None:
+        """Half of a rate that the path does not deliver any more is no question: it is asked again."""
+        sender = Sender()
+        sender.ask()
+        sender.acks(0.2, 0.1)
+        sender.sample(FULL / 4, queue=0.1)
+        while sender.others.had == FULL:
+            sender.acks(EVERY, 0.1)
+        self.assertIs(sender.others.stage, ASKING)
+        self.assertEqual(sender.others.had, FULL / 4)
+        sender.acks(0.5, 0.1)
+        self.assertIs(sender.others.stage, BESIDE)
+
 
 class ShareTests(SynchronousTestCase):
     def setUp(self) -> None:
