@@ -167,7 +167,7 @@ class Path:
         """Seconds until a packet handed to it now would arrive: half the lowest RTT, and a queue; jitter is none."""
         base, queue = self._model(now).base, self.free_at - now
         if self.in_flight:
-            shaken = self.window.shaken(self.rtt)
+            shaken = self.window.shaken
             seen = self.rtt.queue - self.rtt.calm - shaken
             queue = seen if seen > queue else queue
             if seen > 0.01 and not self.window.startup:  # what is in flight tells it before Acks do

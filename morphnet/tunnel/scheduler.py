@@ -74,7 +74,7 @@ class Bond:
         soonest, _, best = arrivals[0]
         offered = [best]
         for arrival, _, path in arrivals[1:]:
-            shaken = path.window.shaken(path.rtt)
+            shaken = path.window.shaken
             latest = path.landing.at - now - shaken
             arrival = latest if latest > arrival else arrival  # it may be given more than it is known to deliver
             later = arrival - soonest

@@ -54,6 +54,7 @@ class Window:
     def __init__(self) -> None:
         self.size, self.modest = float(FIRST), float(MODEST)
         self.startup = True
+        self.shaken = 0.0  # seconds by which jitter alone makes a packet later than another
         self._rates = WindowedBest(1.0)
         self._best = 0.0
         self._flat_rounds = 0
@@ -125,6 +126,8 @@ class Window:
         floor = rtt.floor(now)
         if floor is None or rtt.smoothed is None:
             return
+        run = RUN / self.others.capacity if self.others.capacity else 0.0
+        self.shaken = RESTLESS * max(0.0, rtt.unrest - EVEN - run)
         self._sample_arrived += size
         queue = rtt.queue - self.others.quiet(rtt)
         self._peak, self._least = max(self._peak, queue), min(self._least, queue)
@@ -168,7 +171,7 @@ class Window:
         self._queue += (rtt.queue - rtt.calm - self._queue) / 8
         rate = self.rate(now)
         grows = rate >= self._best * STARTUP_GROWTH
-        allowed = self._allowed(floor, rtt)
+        allowed = self._allowed(floor)
         if sampled and self._queue > (allowed if grows else max(STANDING, allowed)):
             self.startup, self._searching = False, True  # the rate is found, unless the queue is somebody else's
             self.others.recent = rate
@@ -241,17 +244,12 @@ class Window:
 
     def _signs(self, base: float, floor: float, limited: bool, rtt: RttEstimate) -> Signs:
         ours = (rtt.smoothed or 0.0) - floor
-        return Signs(base, self._clear(base), self._allowed(base, rtt), limited, ours)
+        return Signs(base, self._clear(base), self._allowed(base), limited, ours)
 
     def _clear(self, base: float) -> float:
         """Seconds of queue that are none yet, on a path without jitter."""
         return max(LEAST_CLEAR, self._tight * (CLEAR * base + CLEAR_BY))
 
-    def _allowed(self, base: float, rtt: RttEstimate) -> float:
+    def _allowed(self, base: float) -> float:
         """Seconds of queue that are none yet."""
-        return self._clear(base) + self.shaken(rtt)
-
-    def shaken(self, rtt: RttEstimate) -> float:
-        """Seconds by which jitter alone makes a packet later than another."""
-        run = RUN / self.others.capacity if self.others.capacity else 0.0
-        return RESTLESS * max(0.0, rtt.unrest - EVEN - run)
+        return self._clear(base) + self.shaken

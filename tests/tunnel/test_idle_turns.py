@@ -13,7 +13,7 @@ from tests.simulation import Link, World
 
 WARM_UP, LOADED = 3.0, 6.0  # seconds
 WAYS = ((60e3, 0.02), (125e3, 0.1), (2.5e6, 0.02), (12.5e6, 0.01))  # bytes a second, and seconds one way
-IN_VAIN, TURNS = 2.0, 600.0  # a second at most: those without work, and all: room is worth one every 2 ms
+IN_VAIN, TURNS = 2.0, 650.0  # a second at most: those without work, and all: room is worth one every 2 ms
 
 
 class Counting:

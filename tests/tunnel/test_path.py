@@ -78,6 +78,7 @@ class QueueTests(SynchronousTestCase):
         path = Path(0, 0, Endpoint("203.0.113.1", 8000), 1440, 0.0)
         for there in (0.0, *[0.0, 0.04] * 50):
             path.rtt.add(0.02, now=0.0, there=round(there * 1e6))
+        path.window.acknowledged(0, 0, None, False, path.rtt, 0.0)
         path.sent(1, 1000, 1000, 0.0, asks=True)
         path.free_at = 0.0
         self.assertAlmostEqual(path.arrival(0.0), 0.01, places=3)

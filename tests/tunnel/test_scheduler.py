@@ -104,9 +104,9 @@ class OrderTests(SynchronousTestCase):
 
     def test_bond_jitter(self) -> None:
         """What jitter makes later is no queue: as much is on its way by such a path as if it came in time."""
-        for unrest, expected in ((0.0, [0]), (0.01, [0, 1])):
+        for shaken, expected in ((0.0, [0]), (0.036, [0, 1])):
             paths = [path_of(0, 0.02), path_of(1, 0.06)]
-            paths[1].landing.at, paths[1].rtt.unrest = 0.09, unrest
+            paths[1].landing.at, paths[1].window.shaken = 0.09, shaken
             order = make_scheduler("bond", Patience(0.2)).order(paths, run_of(1), 1 << 24, 0.0)
             self.assertEqual([path.id for path in order], expected)
 

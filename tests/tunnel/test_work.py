@@ -169,9 +169,9 @@ class WorkTests(SynchronousTestCase):
         if not core.name.startswith("compiled"):
             self.skipTest("no compiled core here")
         self._use(core)
-        self._within(work(1, self._large), sender=80, receiver=93)
+        self._within(work(1, self._large), sender=82, receiver=93)
         self._within(work(2, self._large), sender=111, receiver=96)
-        self._within(work(2, self._large, scheduler="redundant"), sender=134, receiver=200, sends=2.0)
+        self._within(work(2, self._large, scheduler="redundant"), sender=137, receiver=200, sends=2.0)
         self._within(work(1, self._small), sender=33, receiver=33, sends=0.25)
 
     def test_pure(self) -> None:
