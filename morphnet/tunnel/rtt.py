@@ -63,7 +63,7 @@ class RttEstimate:
         took = sample if there is None else lowered(self._took(there), unsure, self._there.best(now))
         self._there.add(took, now)
         queue = took - (self._there.best(now) or 0.0)
-        self.unrest += (abs(queue - self.delayed) - self.unrest) / min(32, 2 + self.samples)
+        self.unrest += (abs(queue - self.queue) - self.unrest) / min(32, 2 + self.samples)
         self.queue = queue
         self.delayed += (self.queue - self.delayed) / 8
         self._level += (self.queue - self._level) / 32
