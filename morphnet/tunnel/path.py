@@ -27,13 +27,13 @@ BURST = 3 * 1500  # bytes that may wait there, however slow it is
 MADE_UP = 0.01  # seconds of its pace that it may have more for having been idle
 GRAIN = 0.002  # seconds of its pace that are worth a wake-up
 SAMPLE = 0.2  # seconds, and a round trip, that a sample of the rate spans at least
+BURSTS = 0.01  # seconds by which samples differ since packets come in bursts; more than that is jitter
 QUEUE = 0.03  # seconds of waiting in the network, besides what the window provokes, that mean congestion
 MAX_FLIGHTS = 65536  # runs in flight that are remembered
 
 SHUNNED, MOST_SHUNNED = 0.05, 20.0  # seconds, doubled with each fall, that a path is not used after it
 PROOFS = 8  # probes in a row that were answered: it is in use again
 FORGIVEN = 30.0  # seconds of use after which its falls are forgotten
-
 _MICRO = 1_000_000
 
 
@@ -167,7 +167,7 @@ class Path:
         """Seconds until a packet handed to it now would arrive: half the lowest RTT, and a queue; jitter is none."""
         base, queue = self._model(now).base, self.free_at - now
         if self.in_flight:
-            shaken = self.window.shaken
+            shaken = self.window.shaken - BURSTS if self.window.shaken > BURSTS else 0.0
             seen = self.rtt.queue - self.rtt.calm - shaken
             queue = seen if seen > queue else queue
             if seen > 0.01 and not self.window.startup:  # what is in flight tells it before Acks do
