@@ -6,12 +6,11 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from ipaddress import ip_address
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
-from morphnet.config.roles import CONTROL_PORT, FRAMINGS, SCHEDULERS, ClientConfig
+from morphnet.config.roles import CONTROL_PORT, SCHEDULERS, ClientConfig
 from morphnet.errors import ConfigError, HostError
 from morphnet.host.host import ClientNetwork, Host
 from morphnet.host.uplinks import Uplink
@@ -26,18 +25,17 @@ from morphnet.roles.client.certified_node import CertifiedNode
 from morphnet.roles.client.inside import by_family, dns_servers, inside
 from morphnet.roles.client.notices import Notices
 from morphnet.roles.client.overlaps import Overlaps
-from morphnet.roles.client.uplink_paths import UplinkPaths
+from morphnet.roles.client.uplink_paths import UplinkPaths, server_hosts
 from morphnet.roles.peers.ethernet import EthernetLan
 from morphnet.roles.peers.mesh import Mesh
 from morphnet.roles.peers.names import PeerNames
-from morphnet.roles.process.agreed import agreed
+from morphnet.roles.process.agreed import agreed, framing_of
 from morphnet.roles.process.node import shown_address
 from morphnet.status import NetcheckStatus, PeerStatus, Pong, RelayStatus
 from morphnet.tunnel.events import Effects, Event, PathChanged
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
 from morphnet.wire.batch import Endpoint
-from morphnet.wire.candidates import is_reachable
 from morphnet.wire.keys import split_export
 from morphnet.wire.messages.control import (
     Drain,
@@ -54,7 +52,6 @@ from morphnet.wire.messages.control import (
 from morphnet.wire.messages.revocations import BEFORE, PartsWanted, Revocations, RevokedPart
 
 PROVE_WITHIN = 2.0  # seconds that a link has to show life when its own address, or every path, is gone
-MOST_SERVER_HOSTS = 8
 
 
 class ClientNode(CertifiedNode):
@@ -64,11 +61,20 @@ class ClientNode(CertifiedNode):
     sections = ("sessions", "relays", "peers")
     _log = Logger()
 
-    def __init__(self, config: ClientConfig, pump: Pump, host: Host, tun: Tun, uplink_paths: UplinkPaths) -> None:
+    def __init__(
+        self,
+        config: ClientConfig,
+        pump: Pump,
+        host: Host,
+        tun: Tun,
+        uplink_paths: UplinkPaths,
+        network_changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """:param network_changed: tells the machine of the control link that a call may come through now."""
         super().__init__(config.name, pump)
         self.config, self.host, self.tun, self.uplink_paths = config, host, tun, uplink_paths
         self.uplinks: list[Uplink] = []
-        self.network_changed: Callable[[], None] = lambda: None  # told to the machine of the control link
+        self._network_changed = network_changed
         self._lan: EthernetLan | None = None  # layer 2, if it is wanted
         self._names: PeerNames | None = None  # kept in /etc/hosts
         self.notices = Notices(lambda kind, text: self.tell(kind, "", text), pump.now)
@@ -105,17 +111,17 @@ class ClientNode(CertifiedNode):
         server = self.config.server_name or self.config.server.rpartition(":")[0] or self.config.server
         session, effects = self._session(), Effects()
         if session is None or session.name != name:
-            session = self.tunnel.add_session(server, name, agreed(self.config.tuning, welcome, _framing(welcome)))
+            session = self.tunnel.add_session(server, name, agreed(self.config.tuning, welcome, framing_of(welcome)))
             self._since[server] = now
         elif not welcome.resumed:
             session.peer_restarted(effects)
-        session.use_framing(_framing(welcome))
+        session.use_framing(framing_of(welcome))
         session.inbound.keys.expect(welcome.rekey_seconds)
         session.be_patient(welcome.reorder_tcp_ms / 1000)
         session.install(*split_export(link.export(name)), welcome.epoch, now)
         self._learn(session, welcome.ids)
         self._apply(welcome, link)
-        self._server_hosts = _server_hosts(link.peer_host, welcome.addresses, self._server_hosts)
+        self._server_hosts = server_hosts(link.peer_host, welcome.addresses, self._server_hosts)
         self.uplink_paths.serve(session, [Endpoint(host, welcome.data_port) for host in self._server_hosts])
         self.tell("control-up", server, "control link is up" if welcome.resumed else "session begins")
         session.greet(self.pump.now(), effects)
@@ -191,7 +197,7 @@ class ClientNode(CertifiedNode):
             return
         if self.link is None:
             if event.now == State.ACTIVE:
-                self.network_changed()
+                self._network_changed()
         elif event.now == State.SILENT and not any(path.usable for path in session.paths.values()):
             self.link.prove(PROVE_WITHIN)
 
@@ -212,7 +218,7 @@ class ClientNode(CertifiedNode):
         ours = {address for uplink in uplinks if uplink.up for address in (*uplink.addresses4, *uplink.addresses6)}
         if self.link is not None and self.link.local_host not in ours:
             self.link.prove(PROVE_WITHIN)
-        self.network_changed()
+        self._network_changed()
 
     def networks_changed(self) -> None:
         """The machine's uplinks are as they were, and other routes are not."""
@@ -384,14 +390,3 @@ class ClientNode(CertifiedNode):
         """Our side of a path."""
         local = self.mesh.local_of(path.door) if self.mesh is not None else None
         return shown_address(Endpoint(*local)) if local is not None else self.uplink_paths.local_of(path)
-
-
-def _server_hosts(called: str, told: Sequence[str], before: Sequence[str]) -> tuple[str, ...]:
-    """Where the server is, the best first: where it answered, what it says of itself, and where it was lately."""
-    usable = [host for host in told if is_reachable(ip_address(host))]
-    return tuple(dict.fromkeys((called, *usable, *before)))[:MOST_SERVER_HOSTS]
-
-
-def _framing(welcome: Welcome) -> str:
-    """The framing that the server chose, if it is one that we know."""
-    return welcome.framing if welcome.framing in FRAMINGS else "seed"

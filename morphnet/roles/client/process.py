@@ -41,9 +41,8 @@ SEEK_EVERY = 1.0  # seconds
 class _Ear:
     """Hears the control link, for the node and for the machine of the link."""
 
-    def __init__(self, node: ClientNode) -> None:
-        self.node = node
-        self.machine: Reconnect | None = None
+    def __init__(self, node: ClientNode, machine: Reconnect) -> None:
+        self.node, self._machine = node, machine
 
     def hello(self) -> Hello:
         return self.node.hello()
@@ -66,11 +65,6 @@ class _Ear:
         self.node.link_lost(reason)
         self._machine.lost(reason)
 
-    @property
-    def _machine(self) -> Reconnect:
-        assert self.machine is not None  # set before the first call
-        return self.machine
-
 
 class ClientProcess(HostProcess):
     """A machine with uplinks: doors first, then the control link, for ever."""
@@ -87,7 +81,9 @@ class ClientProcess(HostProcess):
         self._tun = pump.tun = tun = Tun(self.reactor, config.tun, pump.from_tun)
         tun.open()
         uplink_paths = UplinkPaths(self.reactor, pump, lambda kind, text: self._node.tell(kind, "", text))
-        self._node = node = ClientNode(config, pump, self.host, tun, uplink_paths)
+        machine = self._machine = reconnect(self, self.reactor, random.random) if config.server else None
+        changed = machine.network_changed if machine is not None else lambda: None
+        self._node = node = ClientNode(config, pump, self.host, tun, uplink_paths, changed)
         self.watch_host(node, tun.name)
         identity = partial(identity_of, config.pki_dir, config.name)
         revoked = Revoked(partial(trusted_cas, config.pki_dir), config.state_dir / FILE, node.announced)
@@ -100,8 +96,8 @@ class ClientProcess(HostProcess):
         self.every(LOOK_AT_CERTIFICATES_EVERY, node.look_at_certificates)
         if config.mesh.relays:
             node.join_mesh(Mesh(config, pump, identity, self.reactor, lists, node))
-        if config.server:
-            self._prepare_link(node, revoked)
+        if machine is not None:
+            self._prepare_link(node, revoked, machine)
             self.every(SEEK_EVERY, uplink_paths.seek)
         if config.server or config.mesh.relays:
             cure = f"it renews itself when the server or a relay is reached, or `morphnet invite {config.name}` there"
@@ -113,24 +109,21 @@ class ClientProcess(HostProcess):
         self._watch.start()
         if node.mesh is not None:
             node.mesh.call_relays(partial(self._dial_relay, node, identity, revoked))
-        if self._machine is not None:
-            self._machine.start()
+        if machine is not None:
+            machine.start()
         else:
             node.state = "among peers"
         return node
 
-    def _prepare_link(self, node: ClientNode, revoked: Revoked) -> None:
+    def _prepare_link(self, node: ClientNode, revoked: Revoked, machine: Reconnect) -> None:
         """The control link, as far as it can be made before it is called."""
         config = self.config
         host, port = split_address(config.server, CONTROL_PORT)
         identity = identity_of(config.pki_dir, config.name)
         self._tls = ClientTls(identity, config.server_name or host, revoked.is_revoked)
         node.shows.append(self._tls)
-        ear = _Ear(node)
         to = Destination(host, port, self._sources, self._resolver(node))
-        self._client = ControlClient(self.reactor, self._tls, to, ear)
-        self._machine = ear.machine = reconnect(self, self.reactor, random.random)
-        node.network_changed = self._machine.network_changed
+        self._client = ControlClient(self.reactor, self._tls, to, _Ear(node, machine))
 
     def _dial_relay(
         self,

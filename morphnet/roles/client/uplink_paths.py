@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from twisted.internet.interfaces import IReactorFDSet
 from twisted.logger import Logger
@@ -18,8 +19,10 @@ from morphnet.tunnel.events import Effects
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
 from morphnet.wire.batch import Departure, Endpoint
+from morphnet.wire.candidates import is_reachable
 
 SEEK_AFTER = 3.0  # seconds
+MOST_SERVER_HOSTS = 8
 
 
 @dataclass(slots=True)
@@ -203,3 +206,9 @@ class UplinkPaths:
         for path in session.paths.values() if session else ():
             if path.door == departure.door and path.state is not State.CLOSED:
                 path.mtu.refused(departure.size, self._pump.now())
+
+
+def server_hosts(called: str, told: Sequence[str], before: Sequence[str]) -> tuple[str, ...]:
+    """Where the server is, the best first: where it answered, what it says of itself, and where it was lately."""
+    usable = [host for host in told if is_reachable(ip_address(host))]
+    return tuple(dict.fromkeys((called, *usable, *before)))[:MOST_SERVER_HOSTS]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Protocol
 
-from morphnet.config.roles import Tuning
+from morphnet.config.roles import FRAMINGS, Tuning
+from morphnet.wire.messages.control import Welcome
 
 LEAST_REKEY_SECONDS = 1.0
 LEAST_REKEY_PACKETS = 256
@@ -42,3 +43,8 @@ def agreed(ours: Tuning, theirs: Wishes, framing: str) -> Tuning:
 def heartbeat(ours: float, theirs: float) -> float:
     """Seconds between heartbeats."""
     return min(ours, max(theirs, LEAST_HEARTBEAT))
+
+
+def framing_of(welcome: Welcome) -> str:
+    """The framing that the server chose, if it is one that we know."""
+    return welcome.framing if welcome.framing in FRAMINGS else "seed"

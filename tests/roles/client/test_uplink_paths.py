@@ -10,8 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.host.uplinks import Uplink
-from morphnet.roles.client.node import _server_hosts
-from morphnet.roles.client.uplink_paths import UplinkPaths
+from morphnet.roles.client.uplink_paths import UplinkPaths, server_hosts
 from morphnet.tunnel.path import State
 from morphnet.wire.batch import Endpoint
 
@@ -111,5 +110,5 @@ class ServerHostsTests(SynchronousTestCase):
     def test_order(self) -> None:
         """Where the server answered, what it says of itself, where it was: at most eight."""
         told = ["::1", "0.0.0.0", "224.0.0.1", SIX.host, FOUR.host]
-        self.assertEqual(_server_hosts(FOUR.host, told, [OTHER.host]), (FOUR.host, SIX.host, OTHER.host))
-        self.assertEqual(len(_server_hosts(FOUR.host, [f"192.0.2.{n}" for n in range(20)], ())), 8)
+        self.assertEqual(server_hosts(FOUR.host, told, [OTHER.host]), (FOUR.host, SIX.host, OTHER.host))
+        self.assertEqual(len(server_hosts(FOUR.host, [f"192.0.2.{n}" for n in range(20)], ())), 8)

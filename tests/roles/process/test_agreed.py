@@ -7,7 +7,14 @@ import dataclasses
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.roles import Tuning
-from morphnet.roles.process.agreed import LEAST_HEARTBEAT, LEAST_REKEY_PACKETS, LEAST_REKEY_SECONDS, agreed, heartbeat
+from morphnet.roles.process.agreed import (
+    LEAST_HEARTBEAT,
+    LEAST_REKEY_PACKETS,
+    LEAST_REKEY_SECONDS,
+    agreed,
+    framing_of,
+    heartbeat,
+)
 from tests.wire.messages.test_control import WELCOME
 
 OURS = Tuning()
@@ -33,3 +40,8 @@ class AgreedTests(SynchronousTestCase):
         ours = dataclasses.replace(OURS, rekey_seconds=0.1, rekey_packets=10)
         self.assertEqual(agreed(ours, WELCOME, ours.framing).rekey_packets, 10)
         self.assertEqual(heartbeat(0.1, 5.0), 0.1)
+
+    def test_framing(self) -> None:
+        """What the server chose; one that we do not know is taken for the oldest."""
+        chosen = [framing_of(dataclasses.replace(WELCOME, framing=name)) for name in ("compact", "seed", "newer")]
+        self.assertEqual(chosen, ["compact", "seed", "seed"])
