@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 from morphnet.rendezvous.relay.echo import MOST_SOCKETS
-from morphnet.rendezvous.relay.members import LATE, MOST_NEWS, MOST_RECENT, Freshness
-from morphnet.wire.echo import Asked, Echoed, make_request, read_answer
+from morphnet.rendezvous.relay.members import MOST_NEWS
+from morphnet.wire.echo import Echoed, make_request, read_answer
 from morphnet.wire.messages.relay import Absent, Present
 from tests.rendezvous.relay.case import RegistryTestCase
 
@@ -82,15 +80,6 @@ class EchoTests(RegistryTestCase):
             self.assertEqual((self.watcher.news(), self.registry.counts), ([], {"echo_replays": 198}))
             answers = [self.registry.echo.answer(late, "203.0.113.9", 4500) is not None for _ in range(2)]
             self.assertEqual(answers, [True, False])
-
-    def test_held_back(self) -> None:
-        """One that was held back for long is none any more; without turns, what was long ago is forgotten."""
-        fresh = Freshness()
-        self.assertTrue(fresh.take(Asked(bytes(8), 0, 1 << 40)))
-        self.assertFalse(fresh.take(Asked(bytes(8), 0, (1 << 40) - LATE)))
-        for step in range(3 * MOST_RECENT):
-            self.assertTrue(fresh.take(Asked(sha256(step.to_bytes(8, "big")).digest()[:8], 0, 0)))
-        self.assertEqual(len(fresh._recent), 8 * MOST_RECENT)
 
     def test_strangers(self) -> None:
         """Strangers, forgers and who has gone get no answer, and are counted; nobody is told of them."""
