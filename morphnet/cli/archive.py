@@ -35,7 +35,6 @@ from morphnet.store.ledger import DATABASE
 LIST = "revocations.pem"  # in state_dir: see roles/certificates/publishing
 RECORDS = f"state/{DATABASE}"
 _ABOUT, _VERSION = "backup.json", 1
-_OWN = ("server.toml", "relay.toml", "authorized_keys")
 _NAME = re.compile(
     rf"{re.escape(_ABOUT)}|(server|relay)\.toml|authorized_keys|(pki|ca)/[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}"
     rf"|state/({re.escape(DATABASE)}|{re.escape(LIST)})|signer/{BOOK}"

@@ -11,7 +11,6 @@ from morphnet.host.verdicts import ESTABLISHED, NEW, Probe, Step
 
 _TARGETS = {"ACCEPT": "accept", "DROP": "drop", "REJECT": "drop", "RETURN": "return"}
 _STATES = {"ESTABLISHED": ESTABLISHED, "NEW": NEW}
-_SETTERS = frozenset({"LOG", "NFLOG", "MARK", "CONNMARK", "TCPMSS", "CT", "NOTRACK", "TRACE"})  # they go on
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ Source: docs/protocol section 11.
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -45,7 +45,6 @@ from morphnet.wire.messages.relay import (
     opened,
     unbundle,
 )
-from morphnet.wire.messages.relay import HANDSHAKE as TLS_BYTES
 from morphnet.wire.messages.revocations import Listing, PartsWanted, Revocations, RevokedPart
 
 
@@ -307,11 +306,3 @@ class RelayClient:
         if peer is None or socket is None:
             return False
         return socket.send_binary(address(peer.number, kind, content))
-
-    def hand_shake(self, name: str) -> Callable[[bytes], None]:
-        """What carries bytes of a handshake to a peer."""
-
-        def carry(data: bytes) -> None:
-            self.post(name, TLS_BYTES, data)
-
-        return carry

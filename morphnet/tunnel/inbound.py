@@ -9,8 +9,6 @@ Source: docs/protocol sections 2, 4, 9.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from morphnet.config.roles import Tuning
 from morphnet.errors import Forged, MalformedFrame
 from morphnet.tunnel.ackdebt import DELAY
@@ -260,6 +258,3 @@ class Inbound:
         """Whether each path has brought something that was sent after that time: it keeps its own order."""
         usable = (path.sent_seen for path in self._paths.values() if path.usable)
         return all(seen is not None and not_before(seen, sent_at + 1) for seen in usable)
-
-
-Trace = Callable[[str], None]

@@ -212,7 +212,7 @@ class TrafficTests(RelayTestCase):
 
     def test_handshake(self) -> None:
         """Bytes of a handshake, and the wish for one, reach the peer."""
-        self.laptop.hand_shake("phone")(b"hello")
+        self.laptop.post("phone", HANDSHAKE, b"hello")
         self.laptop.post("phone", CALL, b"")
         self.net.settle()
         self.assertEqual(self.at_phone.heard, [("handshake", "laptop", b"hello"), ("called", "laptop")])
@@ -220,7 +220,7 @@ class TrafficTests(RelayTestCase):
     def test_nobody(self) -> None:
         """What is for nobody is counted, and brings nobody down."""
         self.laptop.send([Departure(7, Endpoint("tv", 0), b"x", 1)])
-        self.laptop.hand_shake("tv")(b"hello")
+        self.laptop.post("tv", HANDSHAKE, b"hello")
         self.assertEqual((self.laptop.sent, self.laptop.refused), (0, 1))
 
     def test_line_full(self) -> None:

@@ -32,7 +32,6 @@ _SIZE = struct.Struct("!H")
 _NAME_OR_ALL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}|\*")
 _PLACE = re.compile(r"[a-z0-9]{1,12} [0-9a-fA-F:.]{2,45} [0-9]{1,5}", re.ASCII)
 _TOKEN = re.compile(r"[0-9a-f]{16}")
-_SECRET = re.compile(r"[0-9a-f]{64}")
 
 Number = Annotated[int, Whole(1, (1 << 32) - 1)]
 Token = Annotated[str, Text(_TOKEN)]
