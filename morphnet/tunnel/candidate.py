@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from morphnet.tunnel.path import AMPLIFICATION
+from morphnet.tunnel.validation import AMPLIFICATION
 from morphnet.wire.batch import Arrival, Train
 from morphnet.wire.frames import Prefix
 from morphnet.wire.notes import TOKEN

@@ -22,9 +22,10 @@ def take_leave(session: Session, now: float, effects: Effects) -> None:
     """Deliver and acknowledge all that this end has."""
     session.inbound.flush(now, effects.delivers)
     session.inbound.reorder.expire(float("inf"), effects.delivers)
-    acks: list[Ack] = [path.make_ack(now) for path in session.paths.values() if path.seen.highest >= 0]
+    heard = [path.received for path in session.paths.values() if path.received.seen.highest >= 0]
+    acks: list[Ack] = [received.make_ack(now) for received in heard]
     for _ in range(_TIMES):
         for path in session.paths.values():
-            if path.usable:
+            if path.life.usable:
                 for ack in acks:
                     session.outbound.say(path, Letter([ack]), now, effects)

@@ -15,8 +15,9 @@ from morphnet.tunnel.ackdebt import DELAY
 from morphnet.tunnel.events import Counts
 from morphnet.tunnel.fragments import Assembly
 from morphnet.tunnel.keyring import ReceiveKeys
-from morphnet.tunnel.path import Path, not_before
+from morphnet.tunnel.path import Path
 from morphnet.tunnel.patience import Patience
+from morphnet.tunnel.received import not_before
 from morphnet.tunnel.recovery import SHARE
 from morphnet.tunnel.reorder import Held, Reorder
 from morphnet.wire.batch import Train
@@ -92,7 +93,7 @@ class Inbound:
 
     def whole(self, prefix: Prefix, path: Path | None) -> Prefix:
         """`prefix` with the packet number that its low bits stand for; what is wrong here will not pass the tag."""
-        near = max(path.seen.highest, 0) if path is not None else 0
+        near = max(path.received.seen.highest, 0) if path is not None else 0
         number = unwrap(prefix.number, near, self.framing.number_bits)
         return prefix if number == prefix.number else prefix._replace(number=number)
 
@@ -105,7 +106,7 @@ class Inbound:
         :returns: `prefix` with its whole epoch besides.
         """
         alone = train.count == 1
-        if path is not None and path.seen.fresh_among(prefix.number, train.count) < train.count:
+        if path is not None and path.received.seen.fresh_among(prefix.number, train.count) < train.count:
             self._counts["replayed"] += alone
             return None
         why = "no_key"
@@ -251,10 +252,11 @@ class Inbound:
 
     def repaired_within(self) -> float:
         """Seconds in which what is lost on any usable path has been sent again and is here."""
-        farthest = max([path.rtt.smoothed or UNKNOWN for path in self._paths.values() if path.usable], default=UNKNOWN)
+        rtts = [path.rtt.smoothed or UNKNOWN for path in self._paths.values() if path.life.usable]
+        farthest = max(rtts, default=UNKNOWN)
         return (1 + SHARE) * farthest + DELAY
 
     def passed(self, sent_at: int) -> bool:
         """Whether each path has brought something that was sent after that time: it keeps its own order."""
-        usable = (path.sent_seen for path in self._paths.values() if path.usable)
+        usable = (path.received.sent_seen for path in self._paths.values() if path.life.usable)
         return all(seen is not None and not_before(seen, sent_at + 1) for seen in usable)

@@ -82,10 +82,10 @@ class Outbound:
         if not self.keys.live:
             return []
         if not self.scheduler.copies:
-            active = [path for path in self.paths.values() if path.state is State.ACTIVE]
+            active = [path for path in self.paths.values() if path.life.state is State.ACTIVE]
             if active:
                 return _best_ranked(active)
-        return _best_ranked([path for path in self.paths.values() if path.usable])
+        return _best_ranked([path for path in self.paths.values() if path.life.usable])
 
     @property
     def waiting(self) -> bool:
@@ -100,8 +100,8 @@ class Outbound:
         least = self.egress.least()
         count, size = least.end - least.start, self.framing.overhead + least.run.bytes_of(1)
         for path in self.paths.values():
-            if path.usable:
-                at = path.room_at(count, size, now)
+            if path.life.usable:
+                at = path.pacer.room_at(count, size, now)
                 due = at if at < due and (at > now or path.id == self._best) else due
         return due
 
@@ -120,29 +120,29 @@ class Outbound:
             self.egress.expire(now - HOLD)
             return
         for path in self.paths.values():
-            if path.recovery.spilt:
+            if path.delivery.recovery.spilt:
                 self._queue_again(self._to_repair(path, paths, now), path)
-        if not self.egress or not any(path.room(now) > 0 for path in paths):
+        if not self.egress or not any(path.pacer.room(now) > 0 for path in paths):
             return  # what is too old is dropped when there is room, not while the path may be about to fall silent
-        waited, rate = now - self._moved_at, max([path.window.rate(now) for path in paths])
+        waited, rate = now - self._moved_at, max([path.pacer.window.rate(now) for path in paths])
         if waited > STALL and (not rate or waited * rate > QUANTUM):
             self.egress.renew(now)
         self._moved_at = now
         blocked: set[int] = set()
         self.egress.late = paths[0].lateness.pause
         self._give_leeway(paths, now)
-        self.egress.searching = any(path.window.searching for path in paths)
+        self.egress.searching = any(path.pacer.window.searching for path in paths)
         for piece in self.egress.take(now, blocked=blocked):
             reached = self._dispatch(piece, now, effects)
             if reached < piece.end:
                 self.egress.put_back(piece, reached, blocked)
-                if not any(path.room(now) > 0 for path in paths):
+                if not any(path.pacer.room(now) > 0 for path in paths):
                     return
 
     def _give_leeway(self, paths: Sequence[Path], now: float) -> None:
         """How long a lane's own packets may keep it waiting: others do not wait for them."""
         rtt = max([path.rtt.smoothed or 0.0 for path in paths])
-        beside = any(path.window.others.seen(now) for path in paths)
+        beside = any(path.pacer.window.others.seen(now) for path in paths)
         self.egress.interval = max(INTERVAL, rtt)
         self.egress.leeway = max(LEEWAY * self.scheduler.later, (OF_RTT_BESIDE if beside else OF_RTT) * rtt)
 
@@ -158,9 +158,9 @@ class Outbound:
             return self._give_copies(order, run, reached, end, now, effects)
         stride = self.framing.overhead + run.bytes_of(1)
         for place, path in enumerate(order):
-            count = path.takes(end - reached, stride, now, best=not place)
+            count = path.pacer.takes(end - reached, stride, now, best=not place)
             if count:
-                first = path.number
+                first = path.delivery.number
                 self.emit(path, run, reached, count, now, effects)
                 if piece.again:
                     _mark_again(path, first, piece)
@@ -172,15 +172,15 @@ class Outbound:
 
     def _give_copies(self, paths: Sequence[Path], run: Run, start: int, end: int, now: float, effects: Effects) -> int:
         """By every path; one that has no room for all of it carries what it can. What only one carried is marked."""
-        first, stride = [path.number for path in paths], self.framing.overhead + run.bytes_of(1)
-        counts = [path.takes(end - start, stride, now, best=True) for path in paths]
+        first, stride = [path.delivery.number for path in paths], self.framing.overhead + run.bytes_of(1)
+        counts = [path.pacer.takes(end - start, stride, now, best=True) for path in paths]
         for path, count in zip(paths, counts, strict=True):
             if count:
                 self.emit(path, run, start, count, now, effects)
         best = max(counts)
         if counts.count(best) == 1:
             farthest = counts.index(best)
-            for flight in reversed(paths[farthest].flights):
+            for flight in reversed(paths[farthest].delivery.flights):
                 if flight.first < first[farthest]:
                     break
                 flight.alone = True
@@ -192,7 +192,7 @@ class Outbound:
         if self.scheduler.copies and others:
             flights = [flight for flight in flights if flight.alone]
             for other in others:
-                for flight in other.flights:
+                for flight in other.delivery.flights:
                     flight.alone = True  # its copy was on `path`
         return self.send_again(flights, path)
 
@@ -201,8 +201,10 @@ class Outbound:
         if run.sequence is None:
             return
         for path in self.paths.values():
-            if path.state is State.STANDBY and now - path.asked_at > SAMPLE_EVERY and path.room(now) > 0:
-                first = path.number
+            if path.life.state is not State.STANDBY or now - path.delivery.asked_at <= SAMPLE_EVERY:
+                continue
+            if path.pacer.room(now) > 0:
+                first = path.delivery.number
                 self.emit(path, run, index, 1, now, effects)
                 _mark_again(path, first, Piece(run, index, index + 1, now, REPAIRS))  # nobody misses it
 
@@ -222,12 +224,13 @@ class Outbound:
 
         :param paths: those that may carry it.
         """
-        lost = path.take_spilt()
+        lost = path.delivery.take_spilt()
         if path.rank != DIRECT:
             return lost
-        if not self.scheduler.ordered or not self.patience.tcp or 2 * path.resent_packets > path.sent_packets:
+        delivery = path.delivery
+        if not self.scheduler.ordered or not self.patience.tcp or 2 * delivery.resent_packets > delivery.sent_packets:
             return []
-        due = now + min([other.arrival(now) for other in paths]) + MARGIN - (path.rtt.base(now) or 0.0) / 2
+        due = now + min([other.pacer.arrival(now) for other in paths]) + MARGIN - (path.rtt.base(now) or 0.0) / 2
         return [flight for flight in lost if flight.run is not None and flight.again < REPAIRS
                 and due <= flight.born + self.patience.of(flight.run)]  # fmt: skip
 
@@ -245,7 +248,7 @@ class Outbound:
                 missing >>= length
                 at += skip + length
                 packets += length
-        path.resent_packets += packets
+        path.delivery.resent_packets += packets
         self._counts["resent"] += packets
         return packets
 
@@ -264,7 +267,7 @@ class Outbound:
         sent_at, epoch = round(now * 1_000_000) & 0xFFFFFFFF, self.keys.epoch
         sequence, flags, place, lane = of
         words = path.shown, kind, sequence, PLAIN, path.id, epoch, flags, sent_at, place, lane
-        return Prefix(*words, self._direction, path.number)
+        return Prefix(*words, self._direction, path.delivery.number)
 
     def emit(self, path: Path, run: Run, start: int, count: int, now: float, effects: Effects) -> None:
         """Seal `count` slices of `run` for `path`."""
@@ -277,11 +280,11 @@ class Outbound:
             for index in range(start, start + count):
                 self._emit_alone(path, run, index, now, effects)
             return
-        most = min(MAX_SEGMENTS, MAX_BATCH // stride)
+        most, flags = min(MAX_SEGMENTS, MAX_BATCH // stride), run.flags | (ORDERED if self.scheduler.ordered else 0)
         while count:
             batch = min(count, most)
             key = self.keys.take(batch, now)
-            of = run.sequence + start, self._order_flag() | run.flags, start, run.lane
+            of = run.sequence + start, flags, start, run.lane
             prefix = self._slice_prefix(path, IP, now, of)
             out = seal_run(self.framing, key, prefix, run, start, batch)
             effects.sends.append(Departure(path.door, path.remote, out, stride))
@@ -292,7 +295,7 @@ class Outbound:
         """One slice in a datagram of its own: compressed, or in pieces because the path is narrow."""
         assert run.sequence is not None
         method, plaintext = compress(run.plaintext(index), self.compression)
-        flags = self._order_flag() | run.slice_flags(index)
+        flags = run.slice_flags(index) | (ORDERED if self.scheduler.ordered else 0)
         room = path.mtu.proven - self.framing.overhead
         try:
             pieces = [plaintext] if len(plaintext) <= room else cut_fragments(plaintext, room)
@@ -313,14 +316,11 @@ class Outbound:
             self._remember(path.sent(1, len(out), len(out), now, asks=True), run, index)
         self._counts["fragmented"] += len(pieces) > 1
 
-    def _order_flag(self) -> int:
-        return ORDERED if self.scheduler.ordered else 0
-
     def _remember(self, flight: Flight | None, run: Run, start: int) -> None:
         """Keep what was sent until it is acknowledged, as far as the bound allows."""
         kept = 0
         for path in self.paths.values():
-            kept += path.in_flight
+            kept += path.delivery.in_flight
         if flight is not None and kept <= self._resend_bytes:
             flight.run, flight.start = run, start
 
@@ -333,7 +333,7 @@ class Outbound:
         overhead = self.framing.overhead
         plaintext = encode_notes(letter.notes, max(0, letter.size - overhead))
         size = len(plaintext) + overhead
-        if (letter.to is None and not path.validated and size > path.allowance) or not self.keys.live:
+        if (letter.to is None and not path.validation.allows(size)) or not self.keys.live:
             return 0
         key = self.keys.take(1, now)
         to = letter.to or Aside(path.door, path.remote, path.shown)
@@ -345,7 +345,7 @@ class Outbound:
 
 def _mark_again(path: Path, first: int, piece: Piece) -> None:
     """What `path` was just given, from packet `first` on, is of a piece that was sent before."""
-    for flight in reversed(path.flights):
+    for flight in reversed(path.delivery.flights):
         if flight.first < first:
             break
         flight.born, flight.again = piece.lost_at, piece.again

@@ -103,6 +103,10 @@ class RttEstimate:
         self._there.clear()
         self._calm, self.queue, self.delayed, self._level = None, 0.0, 0.0, 0.0
 
+    def restart(self) -> None:
+        """The path is another one now, as far as is known: nothing is."""
+        self.__init__()  # type: ignore[misc]
+
     @property
     def calm(self) -> float:
         """Seconds by which a packet is late on its way there without a queue of ours."""

@@ -70,30 +70,31 @@ class Bond:
         self.later = 0.0
         if len(paths) == 1:
             return paths
-        arrivals = sorted([(path.arrival(now), path.id, path) for path in paths])
+        arrivals = sorted([(path.pacer.arrival(now), path.id, path) for path in paths])
         soonest, _, best = arrivals[0]
         offered = [best]
         for arrival, _, path in arrivals[1:]:
-            shaken = path.window.shaken
-            latest = path.landing.at - now - shaken
+            landing, shaken = path.pacer.landing, path.pacer.window.shaken
+            latest = landing.at - now - shaken
             arrival = latest if latest > arrival else arrival  # it may be given more than it is known to deliver
             later = arrival - soonest
-            wait = arrival - best.landing.way if path.window.startup else later  # the best one's queue may have gone
+            # while the rate of this one is sought, the queue of the best one may have gone
+            wait = arrival - best.pacer.landing.way if path.pacer.window.startup else later
             if wait > self._patience.rest - MARGIN and wait > self._patience.of(run) - MARGIN:
                 break
             self.later = later
             if later > CLOSE and not self._worth(offered, later, waiting, now):
                 continue
-            if later <= CLOSE or arrival <= CROWDED + shaken + path.landing.way:
+            if later <= CLOSE or arrival <= CROWDED + shaken + landing.way:
                 offered.append(path)
             else:
-                path.limited_at = now  # what it was seen to deliver holds traffic back
+                path.pacer.limited_at = now  # what it was seen to deliver holds traffic back
         return offered
 
     @staticmethod
     def _worth(better: Sequence[Path], later: float, waiting: int, now: float) -> bool:
         """Whether what waits would be there no sooner by the better paths than by one that is so much later."""
-        return waiting >= later * sum([path.pace(now) for path in better])
+        return waiting >= later * sum([path.pacer.pace(now) for path in better])
 
 
 class Best:
@@ -151,7 +152,7 @@ class Flow:
                 counts[path_id] += 1
 
         def load(path: Path) -> float:
-            return (counts[path.id] + 1) / path.pace(now)
+            return (counts[path.id] + 1) / path.pacer.pace(now)
 
         return min(paths, key=load)
 
@@ -190,9 +191,9 @@ def first_shows(path: Path, others: Iterable[Path]) -> bool:
     Whether a path that answers again must first show that it loses little: it fell silent more than once of late, and
     another one has worked for longer. TCP loses nothing: what is on it works as soon as it answers.
     """
-    if path.rank == STREAM or not path.doubtful:
+    if path.rank == STREAM or not path.life.doubtful:
         return False
-    return any(other.state is State.ACTIVE and other.since < path.since for other in others)
+    return any(other.life.state is State.ACTIVE and other.life.since < path.life.since for other in others)
 
 
 def judge_losses(paths: Sequence[Path], now: float) -> list[Path]:
@@ -201,24 +202,24 @@ def judge_losses(paths: Sequence[Path], now: float) -> list[Path]:
 
     A stream is not judged. What it seems to lose was given to it while it was full, and that is for the window to cure.
     """
-    usable = [path for path in paths if path.usable and path.rank != STREAM]
+    usable = [path for path in paths if path.life.usable and path.rank != STREAM]
     changed = []
     for path in usable:
-        if path.state is State.ACTIVE and path.excused(now):
+        if path.life.state is State.ACTIVE and path.pacer.excused(now):
             path.loss.clear()  # congestion is for the window to cure
     sound = any(not path.mtu.crippled for path in usable)
-    least = min((path.loss.rate() for path in usable if path.state is State.ACTIVE), default=1.0)
+    least = min((path.loss.rate() for path in usable if path.life.state is State.ACTIVE), default=1.0)
     for path in usable:
         loss, packets = path.loss.measured()
         crippled = path.mtu.crippled and sound
-        if path.state is State.ACTIVE and (crippled or (loss > LOSSY and least < loss / 3)):
+        if path.life.state is State.ACTIVE and (crippled or (loss > LOSSY and least < loss / 3)):
             path.enter(State.STANDBY, now)
             changed.append(path)
         elif (
-            path.state is State.STANDBY
+            path.life.state is State.STANDBY
             and not crippled
             and loss < SOUND
-            and now - path.since > (2.0 if packets >= 40 else 5.0)
+            and now - path.life.since > (2.0 if packets >= 40 else 5.0)
         ):
             path.enter(State.ACTIVE, now)
             changed.append(path)

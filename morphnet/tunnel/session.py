@@ -16,7 +16,7 @@ from morphnet.tunnel.events import Counts, Effects, Forgotten, PathChanged, Path
 from morphnet.tunnel.inbound import Inbound
 from morphnet.tunnel.lateness import Lateness
 from morphnet.tunnel.outbound import Aside, Letter, Outbound
-from morphnet.tunnel.path import AMPLIFICATION, Path, State
+from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.scheduler import first_shows, make_scheduler
 from morphnet.tunnel.spares import Spares
 from morphnet.wire.batch import Arrival, Endpoint, Train
@@ -103,7 +103,7 @@ class Session:
         self.inbound.keys.age(now)
         if self.outbound.keys.age(now):
             for path in self.paths.values():
-                if path.usable:
+                if path.life.usable:
                     self.change(path, State.SILENT, now, effects)
             effects.events.append(Forgotten(self.peer))
 
@@ -127,13 +127,13 @@ class Session:
         """Client: ids (20 bytes each) that it may show, known at once; paths that have none begin to show one."""
         self.spares.in_hand.extend(self.learn(ids))
         for path in self.paths.values():
-            if not path.shown and path.state is not State.CLOSED:
+            if not path.shown and path.life.state is not State.CLOSED:
                 self.show_fresh(path)
 
     def greet(self, now: float, effects: Effects) -> None:
         """Client: there are new keys; let the server hear them on every path at once."""
         for path in self.paths.values():
-            if path.state is not State.CLOSED:
+            if path.life.state is not State.CLOSED:
                 self.probe(path, now, effects)
         self.outbound.drain(now, effects)
 
@@ -141,17 +141,17 @@ class Session:
 
     def open_path(self, door: int, remote: Endpoint, uplink: str, now: float, effects: Effects) -> Path:
         """A new uplink is there: start to prove the way over it. A closed path of the same uplink is used again."""
-        old = [path for path in self.paths.values() if path.state is State.CLOSED]
+        old = [path for path in self.paths.values() if path.life.state is State.CLOSED]
         path = next((path for path in old if path.uplink == uplink), None)
         if path is None:
             free = next((i for i in range(256) if i not in self.paths), None)
             if free is None:
-                path = min(old, key=lambda path: path.since)
+                path = min(old, key=lambda path: path.life.since)
             else:
                 path = self.paths[free] = Path(free, door, remote, self._ceiling, now, self._own)
         self._move(path, door, remote, now)
         path.uplink = uplink
-        path.validated = True  # the client chose the address itself
+        path.validation.validated = True  # the client chose the address itself
         self.change(path, State.PROBING, now, effects)
         self.show_fresh(path)
         self.probe(path, now, effects)
@@ -164,14 +164,14 @@ class Session:
         self._move(path, door, remote, now)
         self.show_fresh(path)
         self.outbound.send_again(path.take_flights(), path)
-        path.token = b""
+        path.validation.token = b""
         self.probe(path, now, effects)
         effects.events.append(PathMoved(self.peer, path.id, path.uplink))
         self.outbound.drain(now, effects)
 
     def _move(self, path: Path, door: int, remote: Endpoint, now: float) -> None:
         was, carrier = self.carriers.get(path.door, PLAIN), self.carriers.get(door, PLAIN)
-        alike = path.usable and (door == path.door or (carrier is not PLAIN and carrier == was))
+        alike = path.life.usable and (door == path.door or (carrier is not PLAIN and carrier == was))
         path.moved(door, remote, now, only_ports=alike and remote.host == path.remote.host)
         path.rank = carrier.rank
         if path.rank:
@@ -180,7 +180,7 @@ class Session:
     def close_path(self, path_id: int, now: float, effects: Effects, *, tell: bool = True) -> None:
         """Stop using a path; what was in flight on it goes another way."""
         path = self.paths.get(path_id)
-        if path is None or path.state is State.CLOSED:
+        if path is None or path.life.state is State.CLOSED:
             return
         self.change(path, State.CLOSED, now, effects)
         others = self.outbound.candidates()
@@ -191,7 +191,7 @@ class Session:
     def silence(self, path_id: int, now: float, effects: Effects) -> None:
         """What carries a path is known to be gone: what was in flight on it goes another way at once."""
         path = self.paths.get(path_id)
-        if path is not None and path.usable:
+        if path is not None and path.life.usable:
             self.change(path, State.SILENT, now, effects)
             self.outbound.drain(now, effects)
 
@@ -236,18 +236,18 @@ class Session:
             effects.events.append(Rekeyed(self.peer, prefix.epoch))
             self.outbound.keys.peer_uses(prefix.epoch, now)
         self._locate(path, prefix, train, now, effects)
-        path.seen.add_run(prefix.number, train.count)
+        path.received.seen.add_run(prefix.number, train.count)
         at = now - train.arrival.late
-        path.came(prefix.number + train.count - 1, train.count, train.end - train.at, prefix.sent_at, at)
+        path.received.came(prefix.number + train.count - 1, train.count, train.end - train.at, prefix.sent_at, at)
         self.heard_at = now
         if prefix.type == IP:
             self.inbound.take(prefix, opened, now, effects.delivers)
-            path.owe_ack(train.count, at)
+            path.received.debt.owe(train.count, path.rtt.smoothed, at)
         elif prefix.type in (HEARTBEAT, HANDSHAKE, CONTROL) and isinstance(opened, list):
             self._hear(path, opened[0], train.arrival, now, effects)
         else:
             self.counts["unexpected"] += 1
-        if not path.validated and not path.token:
+        if not path.validation.validated and not path.validation.token:
             self.probe(path, now, effects)
         return True
 
@@ -257,16 +257,16 @@ class Session:
         if arrival.source != path.remote or arrival.door != path.door:
             self._from_elsewhere(path, prefix, train, now, effects)
         else:
-            if not path.validated:
-                path.allowance += AMPLIFICATION * (train.end - train.at)
-            if self.server and prefix.number > path.seen.highest:
+            if not path.validation.validated:
+                path.validation.heard(train.end - train.at)
+            if self.server and prefix.number > path.received.seen.highest:
                 path.shown = prefix.issued
-        if self.server and path.state is State.CLOSED:
+        if self.server and path.life.state is State.CLOSED:
             self.change(path, State.PROBING, now, effects)
 
     def _accept_path(self, path_id: int, arrival: Arrival, now: float) -> Path | None:
         """Server: the first authentic datagram of a path that the client opened."""
-        alive = sum(path.state is not State.CLOSED for path in self.paths.values())
+        alive = sum(path.life.state is not State.CLOSED for path in self.paths.values())
         if not self.server or alive >= MAX_PATHS:
             self.counts["unexpected"] += 1
             return None
@@ -285,20 +285,20 @@ class Session:
         left = path.left == (train.arrival.door, train.arrival.source) and now - path.moved_at < FAREWELL
         if left or not (self.server or self.equals):
             return
-        candidate = self._candidates.heard(prefix, train, newest=prefix.number > path.seen.highest)
+        candidate = self._candidates.heard(prefix, train, newest=prefix.number > path.received.seen.highest)
         if candidate is not None and candidate.due(self.framing.overhead + TOKEN + 1, now):
             candidate.challenged_at = now
             letter = Letter([Challenge(candidate.token)], to=Aside(*candidate.way, candidate.shown))
             candidate.allowance -= self.outbound.say(path, letter, now, effects)
 
     def _hear(self, path: Path, plaintext: bytes, arrival: Arrival, now: float, effects: Effects) -> None:
-        if path.state is State.CLOSED:  # client: the server does not know yet; an answer would keep it going
+        if path.life.state is State.CLOSED:  # client: the server does not know yet; an answer would keep it going
             return
         for note in self._notes(plaintext):
             match note:
                 case Ping():
-                    path.owe_ack(1, now)
-                    path.debt.due = now
+                    path.received.debt.owe(1, path.rtt.smoothed, now)
+                    path.received.debt.due = now
                 case Ack():
                     self._acknowledged(note, arrival.late, now, effects)
                 case Challenge():
@@ -324,29 +324,28 @@ class Session:
 
     def change(self, path: Path, state: State, now: float, effects: Effects, resent: int = 0) -> None:
         """Begin another part of a path's life; leaving the usable states sends its flights another way."""
-        was = path.state
+        was = path.life.state
         if was is state:
             return
-        if path.usable and state in (State.SILENT, State.CLOSED):
+        if path.life.usable and state in (State.SILENT, State.CLOSED):
             others = [other for other in self.outbound.candidates() if other is not path]
             resent += self.outbound.leave(path, others)
-            path.relearn()
+            path.pacer.relearn()
             for other in self.paths.values() if not others else ():
-                other.probe_at = now  # whatever there is, now
+                other.life.probe_at = now  # whatever there is, now
         if was is State.SILENT:
             path.loss.clear()  # what was lost in the silence says nothing about now
         if state is State.PROBING:
-            path.falls = 0  # opened anew
+            path.life.falls = 0  # opened anew
         path.enter(state, now)
         effects.events.append(PathChanged(self.peer, path.id, path.uplink, was, state, resent))
 
     def probe(self, path: Path, now: float, effects: Effects) -> None:
         """Ask for a sign of life, and for a proof of the address while there is none."""
         notes: list[Note] = [Ping()]
-        if path.state is State.PROBING:
-            path.token = path.token or self._entropy(TOKEN)
-            notes.append(Challenge(path.token))
-        self.outbound.say(path, Letter(notes, asks=path.usable), now, effects)
+        if path.life.state is State.PROBING:
+            notes.append(Challenge(path.validation.challenge(self._entropy)))
+        self.outbound.say(path, Letter(notes, asks=path.life.usable), now, effects)
 
     def _notes(self, plaintext: bytes) -> list[Note]:
         try:
@@ -357,10 +356,10 @@ class Session:
 
     def _acknowledged(self, ack: Ack, late: float, now: float, effects: Effects) -> None:
         path = self.paths.get(ack.path)
-        if path is None or path.state is State.CLOSED:
+        if path is None or path.life.state is State.CLOSED:
             return
         probe = path.mtu.probing
-        revived = path.proves_life(ack) and (path.rested(now) or not self.outbound.candidates())
+        revived = path.proves_life(ack) and (path.life.rested(now) or not self.outbound.candidates())
         news = path.acknowledge(ack, now, late)
         if probe >= 0 and any(first <= probe <= last for first, last in ack.ranges):
             path.mtu.acknowledged(probe, now)
@@ -372,9 +371,9 @@ class Session:
 
     def _challenged(self, path: Path, note: Challenge, now: float, effects: Effects) -> None:
         """The peer is not sure where we are: prove it. If we did not move, a NAT moved us: show another id."""
-        settled = now - max(path.since, path.moved_at) > 0.5
-        if not self.server and path.state is State.ACTIVE and settled and path.answered != note.token:
-            path.answered = note.token
+        settled = now - max(path.life.since, path.moved_at) > 0.5
+        if not self.server and path.life.state is State.ACTIVE and settled and path.validation.answered != note.token:
+            path.validation.answered = note.token
             self.show_fresh(path)
             self.counts["rebound"] += 1
         self.outbound.say(path, Letter([Response(note.token), *self.observed(path)]), now, effects)
@@ -384,16 +383,16 @@ class Session:
         candidate = self._candidates.proved(path.id, note.token, arrival)
         if candidate is not None:
             self._move(path, *candidate.way, now)
-            path.validated = True
+            path.validation.validated = True
             if self.server:
                 path.shown = candidate.shown
             resent = self.outbound.send_again(path.take_flights(), path)
             effects.events.append(PathMoved(self.peer, path.id, path.uplink))
             self.change(path, State.ACTIVE, now, effects, resent)
             self.outbound.say(path, Letter(self.observed(path)), now, effects)
-        elif note.token == path.token and (arrival.door, arrival.source) == (path.door, path.remote):
-            path.validated = True
-            if not path.usable:
+        elif note.token == path.validation.token and (arrival.door, arrival.source) == (path.door, path.remote):
+            path.validation.validated = True
+            if not path.life.usable:
                 resent = self.outbound.send_again(path.take_flights(), path)
                 self.change(path, State.ACTIVE, now, effects, resent)
         self.outbound.drain(now, effects)

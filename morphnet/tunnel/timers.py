@@ -35,13 +35,14 @@ def tick(session: Session, now: float, effects: Effects) -> None:
     if session.inbound.keys.due <= now or session.outbound.keys.due <= now:
         session.age_keys(now, effects)
     for path in list(session.paths.values()):
-        if path.state is State.CLOSED:
+        if path.life.state is State.CLOSED:
             continue
-        if path.debt.due is not None and path.debt.due <= now:
-            session.outbound.say(path, Letter([path.make_ack(now)]), now, effects)
-        if path.usable:
+        ack_at = path.received.debt.due
+        if ack_at is not None and ack_at <= now:
+            session.outbound.say(path, Letter([path.received.make_ack(now)]), now, effects)
+        if path.life.usable:
             _watch(session, path, now, effects)
-        elif path.probe_at <= now:
+        elif path.life.probe_at <= now:
             _seek(session, path, now, effects)
     session.inbound.flush(now, effects.delivers)
     session.inbound.reorder.expire(now, effects.delivers)
@@ -53,8 +54,9 @@ def tick(session: Session, now: float, effects: Effects) -> None:
 def excuse(session: Session, late: float, now: float) -> None:
     """We slept `late` seconds through a timer (a busy or a stopped process): no path was silent meanwhile."""
     for path in session.paths.values():
-        if late > LATE and path.unanswered_at is not None:
-            path.unanswered_at = min(now, path.unanswered_at + late)
+        unanswered_at = path.delivery.unanswered_at
+        if late > LATE and unanswered_at is not None:
+            path.delivery.unanswered_at = min(now, unanswered_at + late)
 
 
 def _watch(session: Session, path: Path, now: float, effects: Effects) -> None:
@@ -62,30 +64,31 @@ def _watch(session: Session, path: Path, now: float, effects: Effects) -> None:
     if _gone_at(session, path) <= now:
         session.change(path, State.SILENT, now, effects)
         session.probe(path, now, effects)
-        path.probe_at = now + FIRST_PROBE
+        path.life.probe_at = now + FIRST_PROBE
         return
-    path.expire(now)
+    path.delivery.expire(now)
     if dormant(session, path, now):
         return
-    if path.unanswered_at is not None and path.nudged_at != path.unanswered_at and _nudge_at(path) <= now:
-        path.nudged_at = path.unanswered_at
+    unanswered_at = path.delivery.unanswered_at
+    if unanswered_at is not None and path.life.nudged_at != unanswered_at and _nudge_at(path) <= now:
+        path.life.nudged_at = unanswered_at
         session.outbound.say(path, Letter([Ping()], asks=True), now, effects)
     elif _beat_at(session, path) <= now:  # computed just as in `due_at`: no turn without work
         session.outbound.say(path, Letter([Ping(), *session.observed(path)], asks=True), now, effects)
     size = path.mtu.due(now)
     if size:
-        path.mtu.sent(path.number, size, path.rtt.smoothed or 0.1, now)
-        if path.mtu.probing == path.number:
+        path.mtu.sent(path.delivery.number, size, path.rtt.smoothed or 0.1, now)
+        if path.mtu.probing == path.delivery.number:
             session.outbound.say(path, Letter([Ping()], size=size), now, effects)
 
 
 def _beat_at(session: Session, path: Path) -> float:
     """When an idle path shows that it is there. Of two peers one is enough to keep both NATs awake: the caller."""
-    if path.state is State.STANDBY:  # nothing else may tell that it has become sound
-        return path.asked_at + min(STANDBY_BEAT, session.heartbeat)
+    if path.life.state is State.STANDBY:  # nothing else may tell that it has become sound
+        return path.delivery.asked_at + min(STANDBY_BEAT, session.heartbeat)
     if session.equals and session.server:
-        return max(path.asked_at, path.heard_at) + session.heartbeat
-    return path.asked_at + session.heartbeat
+        return max(path.delivery.asked_at, path.received.heard_at) + session.heartbeat
+    return path.delivery.asked_at + session.heartbeat
 
 
 def dormant(session: Session, path: Path, now: float) -> bool:
@@ -93,7 +96,7 @@ def dormant(session: Session, path: Path, now: float) -> bool:
     if not path.rank:
         return False
     return any(
-        other.rank < path.rank and other.state is State.ACTIVE and now - other.since > LINGER
+        other.rank < path.rank and other.life.state is State.ACTIVE and now - other.life.since > LINGER
         for other in session.paths.values()
     )
 
@@ -105,48 +108,49 @@ def _gone_at(session: Session, path: Path) -> float:
 
     Source: for TCP's least timeout, TCP_RTO_MIN in Linux, include/net/tcp.h; RFC 6298 section 2.
     """
-    limit = path.silence_limit()
-    if path.unanswered_at is None:
+    limit, unanswered_at = path.life.silence_limit(), path.delivery.unanswered_at
+    if unanswered_at is None:
         return float("inf")
     if path.rank != DIRECT:
         limit = max(limit, STREAMED)
-    return path.unanswered_at + (limit if len(session.paths) > 1 else max(limit, ALONE))
+    return unanswered_at + (limit if len(session.paths) > 1 else max(limit, ALONE))
 
 
 def _nudge_at(path: Path) -> float:
     """When a packet without an answer gets a probe behind it, so that one lost packet is no silence."""
-    assert path.unanswered_at is not None
-    return path.unanswered_at + NUDGE * path.silence_limit()
+    assert path.delivery.unanswered_at is not None
+    return path.delivery.unanswered_at + NUDGE * path.life.silence_limit()
 
 
 def _seek(session: Session, path: Path, now: float, effects: Effects) -> None:
     """A path that does not answer: ask again, ever less often, for as long as it exists."""
-    if session.server and now - path.heard_at > LONG_SILENT:
+    if session.server and now - path.received.heard_at > LONG_SILENT:
         session.change(path, State.CLOSED, now, effects)
         return
-    if path.acked < path.probed:
-        path.proofs = 0
+    life = path.life
+    if path.delivery.acked < life.probed:
+        life.proofs = 0
     session.probe(path, now, effects)
-    path.probes, path.probed = path.probes + 1, path.number - 1
-    if path.proofs:  # it answers again: for good?
-        path.probe_at = now + max(PROOF_EVERY, 1.5 * (path.rtt.smoothed or 0.0))
-    elif now - path.since > LONG_SILENT:
-        flows = any(other.usable and other.unanswered_at is not None for other in session.paths.values())
-        path.probe_at = now + (LONG_PROBE if flows else PATIENT_PROBE)
+    life.probes, life.probed = life.probes + 1, path.delivery.number - 1
+    if life.proofs:  # it answers again: for good?
+        life.probe_at = now + max(PROOF_EVERY, 1.5 * (path.rtt.smoothed or 0.0))
+    elif now - life.since > LONG_SILENT:
+        flows = any(other.life.usable and other.delivery.unanswered_at is not None for other in session.paths.values())
+        life.probe_at = now + (LONG_PROBE if flows else PATIENT_PROBE)
     else:
-        path.probe_at = now + min(LAST_PROBE, FIRST_PROBE * 2 ** min(path.probes // 3, 8))
+        life.probe_at = now + min(LAST_PROBE, FIRST_PROBE * 2 ** min(life.probes // 3, 8))
 
 
 def _judge(session: Session, now: float, effects: Effects) -> None:
     session.judged_at = now
     for path in session.paths.values():
-        path.recent_bytes *= 0.95
+        path.delivery.recent_bytes *= 0.95
     for path in judge_losses(list(session.paths.values()), now):
-        was, resent = State.STANDBY if path.state is State.ACTIVE else State.ACTIVE, 0
-        if path.mtu.crippled and path.state is State.STANDBY:  # what is on it is lost
+        was, resent = State.STANDBY if path.life.state is State.ACTIVE else State.ACTIVE, 0
+        if path.mtu.crippled and path.life.state is State.STANDBY:  # what is on it is lost
             others = [other for other in session.outbound.candidates() if other is not path]
             resent = session.outbound.leave(path, others)
-        effects.events.append(PathChanged(session.peer, path.id, path.uplink, was, path.state, resent))
+        effects.events.append(PathChanged(session.peer, path.id, path.uplink, was, path.life.state, resent))
     session.spares.tend(now, effects)
 
 
@@ -155,24 +159,25 @@ def due_at(session: Session, now: float) -> float:
     due, resting = min(session.inbound.reorder.due_at(), session.outbound.room_at(now)), True
     due = min(due, session.inbound.keys.due, session.outbound.keys.due)
     for path in session.paths.values():
-        if path.state is State.CLOSED:
-            resting = resting and path.unanswered_at is None
+        life, unanswered_at, ack_at = path.life, path.delivery.unanswered_at, path.received.debt.due
+        if life.state is State.CLOSED:
+            resting = resting and unanswered_at is None
             continue
-        if path.debt.due is not None and path.debt.due < due:
-            due = path.debt.due
-        if not path.usable:
-            resting = resting and path.unanswered_at is None
-            due = min(due, path.probe_at)
+        if ack_at is not None and ack_at < due:
+            due = ack_at
+        if not life.usable:
+            resting = resting and unanswered_at is None
+            due = min(due, life.probe_at)
             continue
         if dormant(session, path, now):
-            if path.unanswered_at is not None:
+            if unanswered_at is not None:
                 resting, due = False, min(due, _gone_at(session, path))
             continue
         due = min(due, _beat_at(session, path), path.mtu.due_at())
-        if path.unanswered_at is not None:
-            resting, limit = False, path.silence_limit()
-            nudge_at = path.unanswered_at + NUDGE * limit if path.nudged_at != path.unanswered_at else now + 0.05
+        if unanswered_at is not None:
+            resting, limit = False, life.silence_limit()
+            nudge_at = unanswered_at + NUDGE * limit if life.nudged_at != unanswered_at else now + 0.05
             plain = len(session.paths) > 1 and path.rank == DIRECT
-            gone_at = path.unanswered_at + limit if plain else _gone_at(session, path)
+            gone_at = unanswered_at + limit if plain else _gone_at(session, path)
             due = min(due, gone_at, nudge_at)
     return min(due, session.judged_at + (REST_EVERY if resting else LOOK_EVERY))

@@ -52,7 +52,7 @@ def member(data: bytes) -> World:
     world = _settled()
     session = world.client_session
     shown = next(path.shown for path in session.paths.values() if path.shown)
-    number = max(path.number for path in session.paths.values()) + 1000
+    number = max(path.delivery.number for path in session.paths.values()) + 1000
     kinds, at = sorted(TYPES), 0
     while at + _HEAD.size <= len(data):
         kind, flags, lane, path, place, compression, sequence, size = _HEAD.unpack_from(data, at)

@@ -81,7 +81,7 @@ class RoundTripTests(SynchronousTestCase):
         :param left: until what is acknowledged leaves.
         :param peer: until it is read there.
         """
-        number, sent_at = self.path.number, self.now
+        number, sent_at = self.path.delivery.number, self.now
         self.path.sent(1, 1440, 1440, sent_at, asks=True)
         self.own.turned(sent_at, sent_at + left)
         there = sent_at + left + 0.01
@@ -110,7 +110,7 @@ class RoundTripTests(SynchronousTestCase):
     def test_too_much_excused(self) -> None:
         """What left at the beginning of a long turn is not taken for faster than the path ever was."""
         self.round_trip()
-        number, sent_at = self.path.number, self.now
+        number, sent_at = self.path.delivery.number, self.now
         self.path.sent(1, 1440, 1440, sent_at, asks=True)
         self.own.turned(sent_at, sent_at + 0.05)
         echo, came = round(sent_at * 1e6) & 0xFFFFFFFF, round((sent_at + 0.01) * 1e6) & 0xFFFFFFFF
@@ -121,7 +121,7 @@ class RoundTripTests(SynchronousTestCase):
 
     def test_what_the_peer_is_told(self) -> None:
         """An Ack tells when the latest arrived, by the kernel's clock; that we were late is in its delay."""
-        self.path.seen.add_run(7, 1)
-        self.path.came(7, 1, 1440, 5, 99.95)
-        ack = self.path.make_ack(100.0)
+        self.path.received.seen.add_run(7, 1)
+        self.path.received.came(7, 1, 1440, 5, 99.95)
+        ack = self.path.received.make_ack(100.0)
         self.assertEqual((ack.delay, ack.received_at), (50 * MS, round(99.95e6)))

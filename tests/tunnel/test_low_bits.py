@@ -29,11 +29,11 @@ class LowBitsTests(SynchronousTestCase):
         scene = Scene([way(0.02), way(0.03)])
         scene.load(3, 300_000)
         scene.run(1)
-        before = max(path.number for path in scene.client_session.paths.values())
+        before = max(path.delivery.number for path in scene.client_session.paths.values())
         scene.restart_server()
         scene.run(0.2)
         scene.connect(resumed=False)
-        self.assertLess(max(path.number for path in scene.client_session.paths.values()), before)
+        self.assertLess(max(path.delivery.number for path in scene.client_session.paths.values()), before)
         scene.run(3)
         nonces = scene.nonces()
         self.assertGreater(len(nonces), 700)
@@ -44,12 +44,12 @@ class LowBitsTests(SynchronousTestCase):
         """Numbers and sequences pass the turn of their low bits, and nothing is lost there."""
         scene = Scene([way(0.02)])
         for session in (scene.client_session, scene.server_session):
-            session.paths[0].number += (
+            session.paths[0].delivery.number += (
                 1 << 32
             ) - 100  # some were lost, as far as the peer can tell: half a turn at most
-        self.assertEqual(scene.client_session.paths[0].number >> 32, 0)
+        self.assertEqual(scene.client_session.paths[0].delivery.number >> 32, 0)
         for path in (scene.client_session.paths[0], scene.server_session.paths[0]):
-            path.seen.highest = (1 << 32) - 150
+            path.received.seen.highest = (1 << 32) - 150
         sequences = scene.client_session.outbound._sequences
         scene.send(packet(0, flow=7))
         scene.run(0.1)
@@ -59,5 +59,5 @@ class LowBitsTests(SynchronousTestCase):
         scene.stream(300, 0.005, first=1, flow=7)
         scene.run(3)
         self.assertEqual((scene.lost(301), scene.doubled()), (0, 0))
-        self.assertEqual(scene.client_session.paths[0].number >> 32, 1)
+        self.assertEqual(scene.client_session.paths[0].delivery.number >> 32, 1)
         self.assertGreater(sequences[lane], 1 << 24)

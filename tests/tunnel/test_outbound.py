@@ -27,17 +27,16 @@ def outbound(paths: int, **tuning: object) -> Outbound:
     out.keys.install(b"k" * 32, 64, 0.0)
     for number in range(paths):
         path = out.paths[number] = Path(number, number, FAR, 1466, 0.0)
-        path.shown, path.state, path.validated, path.mtu.proven = bytes(20), State.ACTIVE, True, 1466
+        path.shown, path.mtu.proven = bytes(20), 1466
+        path.life.state, path.validation.validated = State.ACTIVE, True
     return out
 
 
 def acknowledge(path: Path, now: float) -> None:
     """All that was sent on `path` has arrived."""
-    if path.number:
-        path.acknowledge(
-            Ack(path.id, path.number - 1, 0, 0, path.number, 0, 0, ((max(0, path.number - 9000), path.number - 1),)),
-            now,
-        )
+    number = path.delivery.number
+    if number:
+        path.acknowledge(Ack(path.id, number - 1, 0, 0, number, 0, 0, ((max(0, number - 9000), number - 1),)), now)
 
 
 class NonceTests(SynchronousTestCase):
@@ -75,7 +74,7 @@ class BoundTests(SynchronousTestCase):
         for number in range(3000):
             out.offer(Run(b"", bytes(1000), 1000, 0, number), 0.0, Effects())
         path = out.paths[0]
-        self.assertLessEqual(sum(f.size for f in path.flights if f.run), 200_000)
+        self.assertLessEqual(sum(f.size for f in path.delivery.flights if f.run), 200_000)
         self.assertLessEqual(out.egress.bytes, 200_000)
         path.enter(State.SILENT, 1.0)
         out.send_again(path.take_flights(), path)
@@ -86,7 +85,7 @@ class BoundTests(SynchronousTestCase):
         """An address that has not proved itself is sent no more than it is allowed."""
         out, effects = outbound(1), Effects()
         path = out.paths[0]
-        path.validated, path.allowance = False, 3 * framing().overhead
+        path.validation.validated, path.validation.allowance = False, 3 * framing().overhead
         while out.say(path, Letter([Challenge(bytes(8))]), 0.0, effects):
             pass
         self.assertLessEqual(sum(len(sent.data) for sent in effects.sends), 3 * framing().overhead)
@@ -156,12 +155,12 @@ class NarrowPathTests(SynchronousTestCase):
     def test_copy_of_none(self) -> None:
         """With `redundant` what only one path carried goes again by one that came back since, once."""
         out, effects = outbound(2, scheduler="redundant"), Effects()
-        out.paths[1].state = State.SILENT
+        out.paths[1].life.state = State.SILENT
         for _ in range(3):
             out.offer(Run(b"", bytes(100), 100, 0, 1), 0.0, effects)
-        out.paths[1].state = State.ACTIVE
+        out.paths[1].life.state = State.ACTIVE
         out.offer(Run(b"", bytes(100), 100, 0, 1), 0.0, effects)
-        self.assertEqual([len(path.flights) for path in out.paths.values()], [4, 1])
+        self.assertEqual([len(path.delivery.flights) for path in out.paths.values()], [4, 1])
         self.assertEqual(out.leave(out.paths[0], [out.paths[1]]), 3)
 
     def test_copies_on_leave(self) -> None:
@@ -181,10 +180,10 @@ class NarrowPathTests(SynchronousTestCase):
             out.offer(Run(b"", bytes(size), size, 0, 1), 0.0, effects)
         out.drain(1.0, effects)
         self.assertTrue(out.egress)
-        path.state = State.SILENT
+        path.life.state = State.SILENT
         out.leave(path, [])
         out.drain(1.1, effects)
-        path.state = State.ACTIVE
+        path.life.state = State.ACTIVE
         out.drain(2.0, effects)
         self.assertEqual(out.egress.age_drops, 0)
 
@@ -196,8 +195,8 @@ class NarrowPathTests(SynchronousTestCase):
             while not out.egress:
                 out.offer(Run(b"", bytes(1000), 1000, 0, 1), 0.0, effects)
             if rate:
-                path.window.startup = False
-                path.window._rates.add(rate, 0.0)
+                path.pacer.window.startup = False
+                path.pacer.window._rates.add(rate, 0.0)
             out.drain(0.0, effects)
             acknowledge(path, 0.5)
             out.drain(0.5, effects)
@@ -209,15 +208,15 @@ class NarrowPathTests(SynchronousTestCase):
         for path, rtt in zip(out.paths.values(), (0.02, 0.08), strict=True):
             path.rtt.add(rtt, now=0.0)
         best, worse = out.paths.values()
-        best.window.startup = worse.window.startup = False
+        best.pacer.window.startup = worse.pacer.window.startup = False
         for path in (best, worse):
-            path.window._rates.add(1e6, 0.0)
+            path.pacer.window._rates.add(1e6, 0.0)
         self.assertEqual(out.room_at(0.0), float("inf"))
         while not out.egress:
             out.offer(Run(b"", bytes(1000), 1000, 0, 1), 0.0, effects)
-        self.assertGreater(worse.room(0.0), 5_000)
+        self.assertGreater(worse.pacer.room(0.0), 5_000)
         self.assertEqual({sent.door for sent in effects.sends}, {0})
-        self.assertEqual(out.room_at(0.0), best.room_at(1, 1000 + out.framing.overhead, 0.0))
+        self.assertEqual(out.room_at(0.0), best.pacer.room_at(1, 1000 + out.framing.overhead, 0.0))
         self.assertGreater(out.room_at(0.0), 0.0)
 
     def test_unlike_widths(self) -> None:

@@ -1,87 +1,85 @@
-"""What a path learns from an Ack."""
+"""What concerns more than one part of a path."""
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.tunnel.path import Path
-from morphnet.tunnel.window import MODEST
+from morphnet.tunnel.path import Path, State
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.notes import Ack
 
 
-class RateTests(SynchronousTestCase):
-    RTT, SIZE = 0.02, 1000
-
-    def setUp(self) -> None:
-        self.path = Path(0, 0, Endpoint("203.0.113.1", 8000), 1440, 0.0)
-        self.total, self.now = 0, 0.0
-
-    def carry(self, seconds: float, every: float, *, limited: bool) -> None:
-        """A datagram each `every` seconds, acknowledged a round trip later, while the window is full or is not."""
-        for _ in range(round(seconds / every)):
-            self.now += every
-            self.path.sent(1, self.SIZE, self.SIZE, self.now, asks=True)
-            if limited:
-                self.path.limited_at = self.now
-            self.total += self.SIZE
-            sent_at, number = round(self.now * 1e6), self.path.number - 1
-            came_at = sent_at + round(self.RTT * 5e5)
-            ack = Ack(0, number, 0, sent_at, number + 1, self.total, came_at, ((0, number),))
-            self.path.acknowledge(ack, self.now + self.RTT)
-
-    def test_little_traffic(self) -> None:
-        """A load that ends, and what trickles after it, say nothing about what the path can bring."""
-        self.path.window.startup = False
-        self.carry(2.0, 0.001, limited=True)
-        self.assertAlmostEqual(self.path.window.rate(self.now) / 1e6, 1.0, places=2)
-        self.carry(30.0, 0.05, limited=False)
-        self.assertAlmostEqual(self.path.window.rate(self.now) / 1e6, 1.0, places=2)
-
-    def test_slower(self) -> None:
-        """A path that got slower while it is full is known to be."""
-        self.path.window.startup = False
-        self.carry(2.0, 0.001, limited=True)
-        self.carry(4.0, 0.004, limited=True)
-        self.assertAlmostEqual(self.path.window.rate(self.now) / 1e6, 0.25, places=2)
+def path_of(state: State = State.ACTIVE) -> Path:
+    """A path whose address is validated, in that state since 1.0."""
+    path = Path(0, 0, Endpoint("203.0.113.1", 8000), 1440, 0.0)
+    path.validation.validated = True
+    path.enter(state, 1.0)
+    return path
 
 
-class StartupTests(SynchronousTestCase):
-    def test_little_in_flight(self) -> None:
-        """Who has little in flight does not learn that the path takes much, however long it goes on."""
-        path, now = Path(0, 0, Endpoint("203.0.113.1", 8000), 1440, 0.0), 0.0
-        for number in range(200):
-            now += 0.02
-            path.sent(1, 1000, 1000, now, asks=True)
-            sent_at = round(now * 1e6)
-            path.acknowledge(Ack(0, number, 0, sent_at, number + 1, 0, sent_at, ((0, number),)), now + 0.02)
-        self.assertEqual(path.window.modest, MODEST)
-        self.assertTrue(path.window.startup)
+class AckTests(SynchronousTestCase):
+    def test_never_sent(self) -> None:
+        """An Ack of what was never sent teaches nothing."""
+        path = path_of()
+        path.sent(1, 1000, 1000, 1.0, asks=True)
+        self.assertEqual(path.acknowledge(Ack(0, 1, 0, 1_000_000, 2, 2000, 0, ((0, 1),)), 1.02), 0)
+        self.assertEqual((path.rtt.smoothed, path.delivery.in_flight), (None, 1000))
+
+    def test_learns(self) -> None:
+        """A new highest number is a sample of the RTT, without what the peer waited; an older one is none."""
+        path = path_of()
+        for _ in range(2):
+            path.sent(1, 1000, 1000, 1.0, asks=True)
+        self.assertEqual(path.acknowledge(Ack(0, 1, 5000, 1_000_000, 1, 1000, 0, ((1, 1),)), 1.025), 1)
+        self.assertAlmostEqual(path.rtt.smoothed or 0.0, 0.02)
+        self.assertEqual(path.acknowledge(Ack(0, 0, 0, 1_000_000, 2, 2000, 0, ((0, 0),)), 1.5), 1)
+        self.assertEqual((path.rtt.samples, path.delivery.in_flight), (1, 0))
+
+    def test_allowance(self) -> None:
+        """What is sent counts against what an address may be sent that is not validated."""
+        path = path_of()
+        path.validation.validated, path.validation.allowance = False, 1500
+        path.sent(1, 1000, 1000, 1.0, asks=False)
+        self.assertEqual((path.validation.allows(500), path.validation.allows(501)), (True, False))
 
 
-class QueueTests(SynchronousTestCase):
-    def test_not_told_yet(self) -> None:
-        """What is in flight tells the queue before Acks do, where one stood already and the rate is known."""
-        for seen, expected in ((0.03, 0.15), (0.005, 0.005)):
-            path = Path(0, 0, Endpoint("203.0.113.1", 8000), 1440, 0.0)
-            path.window.startup = False
-            path.window._rates.add(1e5, 0.0)
-            for there in (0.0, *[seen] * 100):
-                path.rtt.add(0.02, now=0.0, there=round(there * 1e6))
-            for _ in range(18):
-                path.sent(1, 1000, 1000, 0.0, asks=True)
-            path.free_at = 0.0
-            self.assertAlmostEqual(path.arrival(0.0), 0.01 + expected, delta=0.006)
+class LifeTests(SynchronousTestCase):
+    def test_proved(self) -> None:
+        """A silent path lives when something is acknowledged that was sent since; then it is learned anew."""
+        path = path_of()
+        path.sent(3, 1000, 3000, 1.0, asks=True)
+        path.rtt.add(0.02, now=1.0)
+        path.enter(State.SILENT, 2.0)
+        path.sent(1, 100, 100, 2.0, asks=False)
+        old, new, never = (Ack(0, number, 0, 0, 1, 0, 0, ((number, number),)) for number in (2, 3, 4))
+        self.assertEqual([path.proves_life(ack) for ack in (old, never)], [False, False])
+        self.assertEqual(path.rtt.smoothed, 0.02)
+        self.assertTrue(path.proves_life(new))
+        self.assertEqual((path.life.proofs, path.rtt.smoothed), (1, None))
 
-    def test_jitter(self) -> None:
-        """A packet that came late on a path that jitters does not tell when the next one will come."""
-        path = Path(0, 0, Endpoint("203.0.113.1", 8000), 1440, 0.0)
-        for there in (0.0, *[0.0, 0.04] * 50):
-            path.rtt.add(0.02, now=0.0, there=round(there * 1e6))
-        path.window.acknowledged(0, 0, None, False, path.rtt, 0.0)
-        path.sent(1, 1000, 1000, 0.0, asks=True)
-        path.free_at = 0.0
-        self.assertAlmostEqual(path.arrival(0.0), 0.01, places=3)
+    def test_moved(self) -> None:
+        """Another address is another way, of which nothing is known; another port is the same one."""
+        for only_ports in (True, False):
+            path = path_of()
+            path.pacer.window.startup = False
+            path.moved(1, Endpoint("203.0.113.2", 8000), 3.0, only_ports=only_ports)
+            self.assertEqual((path.door, path.moved_at, path.received.heard_at), (1, 3.0, 3.0))
+            self.assertEqual(path.pacer.window.startup, not only_ports)
+
+    def test_counts_anew(self) -> None:
+        """For a peer that never heard of the path, numbers begin again, and nothing is in flight."""
+        path = path_of()
+        path.sent(3, 1000, 3000, 1.0, asks=True)
+        path.count_anew()
+        self.assertEqual((path.delivery.number, path.delivery.acked, path.delivery.in_flight), (0, -1, 0))
+
+    def test_peer_restarted(self) -> None:
+        """A peer that is another process counts from the start: what came before is no replay."""
+        path = path_of()
+        path.shown = bytes(20)
+        path.received.seen.add_run(9, 1)
+        path.peer_restarted()
+        self.assertEqual((path.received.seen.highest, path.shown), (-1, b""))
 
 
 class OverflowTests(SynchronousTestCase):

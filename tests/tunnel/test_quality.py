@@ -170,7 +170,7 @@ class RateStepTests(SynchronousTestCase):
         for _ in range(6):
             scene.run(1)
             self.assertLessEqual(up.free_at - scene.now, 0.1)
-            self.assertLessEqual(abs(path.window.rate(scene.now) - 5 * MBIT), 1 * MBIT)
+            self.assertLessEqual(abs(path.pacer.window.rate(scene.now) - 5 * MBIT), 1 * MBIT)
 
     def test_wider(self) -> None:
         """From 5 to 20 Mbit/s: it is found within 8 s."""

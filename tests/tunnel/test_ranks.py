@@ -298,10 +298,10 @@ class OtherSocketTests(SynchronousTestCase):
             ends = scene.client_session, scene.server_session
             session, since = ends[0 if up else 1], scene.now
             path = next(path for path in session.paths.values() if path.door == WAN)
-            rate, effects = path.window.rate(scene.now), Effects()
+            rate, effects = path.pacer.window.rate(scene.now), Effects()
             scene.addresses[OTHER] = scene.addresses[WAN]._replace(port=4711)
             session.move_path(path.id, OTHER, SERVER_END if up else scene.addresses[OTHER], scene.now, effects)
-            self.assertEqual((path.window.rate(scene.now), path.mtu.proven), (rate, path.mtu.ceiling))
+            self.assertEqual((path.pacer.window.rate(scene.now), path.mtu.proven), (rate, path.mtu.ceiling))
             scene._carry(effects, at_client=up)
             scene.run(6)
             self.assertEqual([each.paths[path.id].door for each in ends], [OTHER, OTHER])
@@ -321,10 +321,10 @@ class StandbyTests(SynchronousTestCase):
             ends = (scene.client_session, scene.client), (scene.server_session, scene.server)
             (session, tunnel), (other, _) = ends if up else ends[::-1]
             path = next(path for path in session.paths.values() if path.door == WAN)
-            arrived = other.paths[path.id].received_packets
+            arrived = other.paths[path.id].received.packets
             path.loss.clear()
-            path.loss.add(path.acked - 200, (arrived - 100) & 0xFFFFFFFF, scene.now - 1.0)
-            path.loss.add(path.acked, arrived, scene.now - 0.5)
+            path.loss.add(path.delivery.acked - 200, (arrived - 100) & 0xFFFFFFFF, scene.now - 1.0)
+            path.loss.add(path.delivery.acked, arrived, scene.now - 0.5)
             self.assertAlmostEqual(path.loss.rate(), 0.5)
             path.enter(State.STANDBY, scene.now)
             tunnel.poke(session, scene.now)

@@ -59,8 +59,8 @@ class Sender:
         """All that the path was given until `at` (a round trip ago) has arrived, but for these packet numbers."""
         path = path or self.path
         at = self.now - RTT if at is None else at
-        sent = [flight for flight in path.flights if flight.at <= at + 1e-9]
-        largest = max([flight.first + flight.count - 1 for flight in sent], default=path.acked)
+        sent = [flight for flight in path.delivery.flights if flight.at <= at + 1e-9]
+        largest = max([flight.first + flight.count - 1 for flight in sent], default=path.delivery.acked)
         newest = max([flight.at for flight in sent], default=at)
         ranges, last = [], largest
         for number in (*sorted((each for each in lost if each < largest), reverse=True), -1):
@@ -101,10 +101,11 @@ class TellingTests(SynchronousTestCase):
         sender = Sender()
         sender.send_each(8)
         sender.now += RTT
-        path, each = sender.path, sender.path.flights[0].size
-        ack = Ack(0, 7, 0, round(path.flights[7].at * 1e6) & 0xFFFFFFFF, 8, 0, 0, ((4, 7), (0, 1)))
-        self.assertEqual(path._settle(ack, sender.now), (6, 6 * each, 2 * each))
-        self.assertEqual(path.in_flight, 0)
+        path, each = sender.path, sender.path.delivery.flights[0].size
+        ack = Ack(0, 7, 0, round(path.delivery.flights[7].at * 1e6) & 0xFFFFFFFF, 8, 0, 0, ((4, 7), (0, 1)))
+        settled = path.delivery.settle(ack, sender.now)
+        self.assertEqual((settled.packets, settled.bytes, settled.lost), (6, 6 * each, 2 * each))
+        self.assertEqual(path.delivery.in_flight, 0)
 
     def test_late_and_not_lost(self) -> None:
         """A path that changes the order is learned: what comes as late as that is not taken for lost again."""
@@ -116,7 +117,7 @@ class TellingTests(SynchronousTestCase):
         sender.acknowledge()  # it comes
         sender.send_each(8)
         sender.now += RTT
-        sender.acknowledge(sender.path.number - 5)
+        sender.acknowledge(sender.path.delivery.number - 5)
         self.assertEqual(sender.again(), [2])
 
     def test_lies(self) -> None:
@@ -149,7 +150,7 @@ class RepairTests(SynchronousTestCase):
                 sender.send_each(10)
                 sender.now += RTT
                 sender.acknowledge(*lost)
-                lost = [flight.first for flight in sender.path.flights if flight.again] or lost
+                lost = [flight.first for flight in sender.path.delivery.flights if flight.again] or lost
             self.assertEqual(sender.again(), [1] * times, wait)
 
     def test_no_more_than_was_sent(self) -> None:
@@ -158,10 +159,10 @@ class RepairTests(SynchronousTestCase):
         for _ in range(200):
             sender.send_each(2)
             sender.now += RTT
-            lost = range(max(0, sender.path.number - 500), sender.path.number - 1)
+            lost = range(max(0, sender.path.delivery.number - 500), sender.path.delivery.number - 1)
             sender.acknowledge(*lost)
-        self.assertGreater(sender.path.resent_packets, 50)
-        self.assertLessEqual(2 * sender.path.resent_packets, sender.path.sent_packets + 64)
+        self.assertGreater(sender.path.delivery.resent_packets, 50)
+        self.assertLessEqual(2 * sender.path.delivery.resent_packets, sender.path.delivery.sent_packets + 64)
 
     def test_of_use(self) -> None:
         """Nothing goes again that would come too late, no bare acknowledgement, and nothing where order is not kept."""
@@ -180,7 +181,7 @@ class RepairTests(SynchronousTestCase):
             sender.now += RTT
             sender.acknowledge(2)
             self.assertEqual(sender.again(), expected, (kind, wait, tuning))
-            self.assertEqual(sender.path.recovery.spilt, [])
+            self.assertEqual(sender.path.delivery.recovery.spilt, [])
 
     def test_without_losses(self) -> None:
         """Without a loss nothing is remembered of it, and nothing goes again."""
@@ -189,4 +190,4 @@ class RepairTests(SynchronousTestCase):
             sender.send_each(4)
             sender.now += RTT
             sender.acknowledge()
-        self.assertEqual((sender.again(), len(sender.path.recovery.doubted)), ([], 0))
+        self.assertEqual((sender.again(), len(sender.path.delivery.recovery.doubted)), ([], 0))

@@ -32,7 +32,7 @@ FAR = Endpoint("203.0.113.1", 8000)
 def path_of(number: int, rtt: float, state: State = State.ACTIVE) -> Path:
     """A path in use whose RTT is known."""
     path = Path(number, number, FAR, 1466, 0.0)
-    path.state, path.validated = state, True
+    path.life.state, path.validation.validated = state, True
     path.rtt.add(rtt, now=0.0)
     return path
 
@@ -45,7 +45,7 @@ def run_of(flow: int, first: bytes = bytes(100)) -> Run:
 def lose(path: Path, share: float, now: float) -> None:
     """The peer's counts say that it loses this share of its packets."""
     path.loss.clear()
-    path.window.startup = False
+    path.pacer.window.startup = False
     for step in range(5):
         path.loss.add(step * 100, round(step * 100 * (1 - share)), now - 0.5 + step * 0.1)
 
@@ -89,7 +89,7 @@ class OrderTests(SynchronousTestCase):
     def test_bond_waits(self) -> None:
         """A slower path is offered when so much waits that by the better one it would be there no sooner."""
         paths, bond = [path_of(0, 0.02), path_of(1, 0.06)], make_scheduler("bond", Patience(0.05))
-        enough = round(0.02 * paths[0].pace(0.0))
+        enough = round(0.02 * paths[0].pacer.pace(0.0))
         for waiting, expected in ((enough // 2, [0]), (enough + 1, [0, 1])):
             self.assertEqual([path.id for path in bond.order(paths, run_of(1), waiting, 0.0)], expected)
             self.assertAlmostEqual(bond.later, 0.02)
@@ -98,7 +98,7 @@ class OrderTests(SynchronousTestCase):
         """Nor is one offered in front of which a queue stands, however much waits."""
         paths = [path_of(0, 0.02), path_of(1, 0.06)]
         for full, expected in ((0.02, [0, 1]), (0.04, [0])):
-            paths[1].free_at = full
+            paths[1].pacer.free_at = full
             order = make_scheduler("bond", Patience(0.2)).order(paths, run_of(1), 1 << 24, 0.0)
             self.assertEqual([path.id for path in order], expected)
 
@@ -106,7 +106,7 @@ class OrderTests(SynchronousTestCase):
         """What jitter makes later is no queue: as much is on its way by such a path as if it came in time."""
         for shaken, expected in ((0.0, [0]), (0.036, [0, 1])):
             paths = [path_of(0, 0.02), path_of(1, 0.06)]
-            paths[1].landing.at, paths[1].window.shaken = 0.09, shaken
+            paths[1].pacer.landing.at, paths[1].pacer.window.shaken = 0.09, shaken
             order = make_scheduler("bond", Patience(0.2)).order(paths, run_of(1), 1 << 24, 0.0)
             self.assertEqual([path.id for path in order], expected)
 
@@ -114,9 +114,9 @@ class OrderTests(SynchronousTestCase):
         """A path that is held back by what it was seen to deliver is known to be, and one that is not needed is not."""
         for waiting, expected in ((1 << 24, 0.0), (100, float("-inf"))):
             paths = [path_of(0, 0.02), path_of(1, 0.06)]
-            paths[1].landing.at = 0.09
+            paths[1].pacer.landing.at = 0.09
             make_scheduler("bond", Patience(0.2)).order(paths, run_of(1), waiting, 0.0)
-            self.assertEqual([path.limited_at for path in paths], [float("-inf"), expected])
+            self.assertEqual([path.pacer.limited_at for path in paths], [float("-inf"), expected])
 
     def test_bond_data_of_tcp(self) -> None:
         """What TCP carries may come by a path as slow as the receiver waits for it; nothing else may."""
@@ -156,7 +156,7 @@ class FlowTests(SynchronousTestCase):
     def test_shared_out(self) -> None:
         """Flows are shared out by what each path can deliver."""
         flow, wide, narrow = Flow(), path_of(0, 0.02), path_of(1, 0.02)
-        wide.window.modest, narrow.window.modest = 300_000, 100_000
+        wide.pacer.window.modest, narrow.pacer.window.modest = 300_000, 100_000
         chosen = Counter(self._choose(flow, [wide, narrow], which) for which in range(200))
         self.assertLess(abs(chosen[0] - 150), 20)
 
@@ -175,10 +175,10 @@ class JudgeTests(SynchronousTestCase):
         """A path that fell silent twice stands by until it has shown that it loses little, or some seconds passed."""
         good, bad = path_of(0, 0.02), path_of(1, 0.02)
         for at in (10.0, 11.0):
-            self.assertFalse(bad.doubtful)
+            self.assertFalse(bad.life.doubtful)
             bad.enter(State.SILENT, at)
             bad.enter(State.ACTIVE, at + 0.5)
-        self.assertTrue(bad.doubtful)
+        self.assertTrue(bad.life.doubtful)
         bad.enter(State.STANDBY, 20.0)
         self.assertEqual(judge_losses([good, bad], 22.5), [])  # nothing is known of it
         self.assertEqual(judge_losses([good, bad], 25.5), [bad])
@@ -232,6 +232,6 @@ class JudgeTests(SynchronousTestCase):
         """What is lost while a queue stands in the path is congestion, and no reason to leave it."""
         good, bad = path_of(0, 0.02), path_of(1, 0.02)
         lose(bad, LOSSY * 2, 10.0)
-        bad._crowded_at = 9.9
+        bad.pacer._crowded_at = 9.9
         self.assertEqual(judge_losses([good, bad], 10.0), [])
         self.assertEqual(bad.loss.rate(), 0.0)

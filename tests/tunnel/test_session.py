@@ -255,7 +255,7 @@ class PathTests(SynchronousTestCase):
         scene.add_uplink(0)
         scene.run(0.5)
         for session in (scene.client_session, scene.server_session):
-            self.assertEqual((session.paths[0].state, session.paths[0].falls), (State.ACTIVE, 0))
+            self.assertEqual((session.paths[0].state, session.paths[0].life.falls), (State.ACTIVE, 0))
 
     def test_closed_in_silence(self) -> None:
         """If nobody told the server that a path is closed it finds out, though the way still works."""

@@ -12,8 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.config.roles import Tuning
 from morphnet.errors import BugError
 from morphnet.tunnel.events import Effects, Overrun, PathMoved
-from morphnet.tunnel.path import AMPLIFICATION
 from morphnet.tunnel.tunnel import Tunnel
+from morphnet.tunnel.validation import AMPLIFICATION
 from morphnet.wire.batch import Arrival, Departure, Endpoint
 from morphnet.wire.frames import HANDSHAKE, SHORT_ID
 from tests.simulation import SERVER_END, framing, packet, read, renumbered
@@ -57,13 +57,13 @@ class ForgeryTests(SynchronousTestCase):
     def test_bits(self) -> None:
         """With any bit of the prefix flipped nothing is delivered, answered or believed (D7)."""
         path = self.scene.server_session.paths[0]
-        before = path.received_packets, path.seen.highest, path.seen.bits
+        before = path.received.packets, path.received.seen.highest, path.received.seen.bits
         for bit in range(8 * framing().prefix):
             bent = bytearray(self.datagram)
             bent[bit // 8] ^= 1 << bit % 8
             effects = arrive(self.scene, bytes(bent), self.source)
             self.assertEqual((effects.delivers, effects.sends, effects.events), ([], [], []), f"bit {bit}")
-        self.assertEqual((path.received_packets, path.seen.highest, path.seen.bits), before)
+        self.assertEqual((path.received.packets, path.received.seen.highest, path.received.seen.bits), before)
         self.assertEqual(len(arrive(self.scene, self.datagram, self.source).delivers), 1)
 
     def test_far_number(self) -> None:
@@ -141,12 +141,12 @@ class ReplayTests(SynchronousTestCase):
         scene.stream(200, 0.005)
         scene.run(3)
         scene.run(1)
-        path, before = scene.server_session.paths[0], scene.server_session.paths[0].received_bytes
+        path, before = scene.server_session.paths[0], scene.server_session.paths[0].received.bytes
         for datagram in wire.caught:
             effects = arrive(scene, datagram)
             self.assertEqual((effects.delivers, effects.sends, effects.events), ([], [], []))
         self.assertEqual(scene.server_session.counts["replayed"], len(wire.caught))
-        self.assertEqual((path.received_bytes, path.debt.due), (before, None))
+        self.assertEqual((path.received.bytes, path.received.debt.due), (before, None))
         self.assertEqual(scene.server_session.paths[0].remote, scene.addresses[0])
         self.assertEqual(set(scene.server_session.paths), {0})
 
@@ -282,7 +282,7 @@ class TimerTests(SynchronousTestCase):
             scene = Scene([way(), way(0.06, loss=0.3)], settle=0.0)
             scene.now = began
             for path in scene.client_session.paths.values():
-                path.probe_at = path.since = path.heard_at = began
+                path.life.probe_at = path.life.since = path.received.heard_at = began
             scene.connect(resumed=True)
             scene.stream(200, 0.013)
             turns, at = 0, 0.0

@@ -39,7 +39,7 @@ def ping(around: Surroundings, peers: PeerTable, sessions: Sessions, name: str, 
     way = ("relay", path.uplink.removeprefix("relay ")) if relayed else ("direct", shown_address(path.remote))
     effects, inner = Effects(), peer.inner
     session.outbound.say(path, Letter([Ping()], asks=True), around.now(), effects)
-    waiting = acknowledged(path, path.number - 1, within, around.clock, around.now)
+    waiting = acknowledged(path, path.delivery.number - 1, within, around.clock, around.now)
     sessions.carry_out(session, effects)
     return waiting.addCallback(lambda rtt: Pong(name, inner, *way, rtt))
 
@@ -53,6 +53,6 @@ def acknowledged(
     :param within: seconds.
     :returns: seconds that it took; None when it did not.
     """
-    waiting = until(lambda: path.acked >= number, within, clock, now)
+    waiting = until(lambda: path.delivery.acked >= number, within, clock, now)
     # the sample of that Ack, without our looking late
     return waiting.addCallback(lambda took: min(took, path.rtt.latest or took) if took is not None else None)

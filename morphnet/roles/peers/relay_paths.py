@@ -30,7 +30,7 @@ class RelayPaths:
             else:
                 for path in session.paths.values():
                     if path.door == relay.number and path.state in (State.SILENT, State.PROBING):
-                        path.probe_at = now
+                        path.life.probe_at = now
         self._sessions.carry_out(session, effects)
 
     def lost(self, session: Session, relay: Line) -> None:

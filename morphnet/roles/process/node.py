@@ -153,7 +153,7 @@ class Node:
 
     def _path_statuses(self, session: Session) -> Iterable[PathStatus]:
         paths = [path for path in session.paths.values() if path.state is not State.CLOSED]
-        total = sum(path.recent_bytes for path in paths) or 1.0
+        total = sum(path.delivery.recent_bytes for path in paths) or 1.0
         for path in paths:
             yield PathStatus(
                 path=path.id,
@@ -166,14 +166,14 @@ class Node:
                 rtt=path.rtt.smoothed,
                 jitter=path.rtt.jitter,
                 loss=path.loss.rate(),
-                rate=path.window.rate(self.pump.now()),
+                rate=path.pacer.window.rate(self.pump.now()),
                 mtu=path.mtu.proven,
-                share=path.recent_bytes / total,
-                sent_packets=path.sent_packets,
-                sent_bytes=path.sent_bytes,
-                received_packets=path.received_packets,
-                received_bytes=path.received_bytes,
-                resent_packets=path.resent_packets,
+                share=path.delivery.recent_bytes / total,
+                sent_packets=path.delivery.sent_packets,
+                sent_bytes=path.delivery.sent_bytes,
+                received_packets=path.received.packets,
+                received_bytes=path.received.bytes,
+                resent_packets=path.delivery.resent_packets,
             )
 
     def happenings(self, after: int) -> list[Happening]:

@@ -52,7 +52,7 @@ class Traffic:
     def _note(self, session: Session) -> None:
         """What a session has carried since the last time."""
         name, paths = session.peer, session.paths.values()
-        total = sum(path.sent_bytes for path in paths), sum(path.received_bytes for path in paths)
+        total = sum(path.delivery.sent_bytes for path in paths), sum(path.received.bytes for path in paths)
         before, self._counted[name] = self._counted.get(name, (0, 0)), total
         sent, received = self._owed.get(name, (0, 0))
         self._owed[name] = sent + total[0] - before[0], received + total[1] - before[1]

@@ -16,11 +16,11 @@ class AcknowledgedTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.path = Path(0, 1, Endpoint("198.51.100.6", 41193), 1400, 0.0)
-        self.path.acked = 6
+        self.path.delivery.acked = 6
         self.waiting: Deferred[float | None] = acknowledged(self.path, 7, 2.0, self.clock, self.clock.seconds)
 
     def _ack(self, number: int, rtt: float) -> None:
-        self.path.acked = number
+        self.path.delivery.acked = number
         self.path.rtt.add(rtt, now=self.clock.seconds())
 
     def test_answered(self) -> None:

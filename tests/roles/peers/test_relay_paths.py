@@ -44,10 +44,10 @@ class CallerTests(RelayPathsTestCase):
         self.paths.keep(self.session)
         path = next(iter(self.session.paths.values()))
         path.enter(State.SILENT, 0.0)
-        path.probe_at = 100.0
+        path.life.probe_at = 100.0
         self.clock.advance(3.0)
         self.paths.keep(self.session)
-        self.assertLess(path.probe_at, 100.0)
+        self.assertLess(path.life.probe_at, 100.0)
 
     def test_lost(self) -> None:
         """A relay that is gone silences its path and leaves the other alone."""

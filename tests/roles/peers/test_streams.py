@@ -252,7 +252,7 @@ class EndTests(StreamsTestCase):
         path = self.udp(self.anna)
         self.net.pass_by(10.0)
         path.enter(State.SILENT, self.net.seconds())
-        path.probe_at = float("inf")
+        path.life.probe_at = float("inf")
         self.net.pass_by(2 * ENOUGH)
         self.assertEqual(self.held(), (1, 1))
 

@@ -43,8 +43,8 @@ class TrafficTests(SynchronousTestCase):
         """So much more on its path."""
         session = self.tunnel.sessions["laptop"]
         path = session.paths.setdefault(0, Path(0, 0, Endpoint("198.51.100.7", 4000), 1440, 0.0))
-        path.sent_bytes += sent
-        path.received_bytes += received
+        path.delivery.sent_bytes += sent
+        path.received.bytes += received
 
     def written(self) -> tuple[int, int] | None:
         """What the store has of it, after another write."""

@@ -1,0 +1,156 @@
+"""
+What was sent by one path and is in flight: what an Ack settles of it, and what is given up as lost.
+
+Source: docs/protocol section 8; RFC 9002 sections 5 and 6.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+from morphnet.tunnel import ackdebt
+from morphnet.tunnel.flight import Flight
+from morphnet.tunnel.mtu import MtuSearch
+from morphnet.tunnel.recovery import Recovery, acknowledged, sent_at
+from morphnet.tunnel.rtt import RttEstimate
+from morphnet.wire.notes import Ack
+
+MAX_FLIGHTS = 65536  # runs in flight that are remembered
+
+
+class Settled(NamedTuple):
+    """What one Ack told."""
+
+    newest: bool  # it tells of a higher number than any Ack before
+    calm: bool  # there was no queue of our making in front of the highest
+    packets: int  # newly acknowledged
+    bytes: int  # likewise
+    lost: int  # bytes given up
+    found: int | None  # bytes that had been given up and arrived all the same; None: it was not looked for
+
+
+class Delivery:
+    """Of one path."""
+
+    def __init__(self, rtt: RttEstimate, mtu: MtuSearch) -> None:
+        """
+        :param rtt: the path's: it says how long an answer may take.
+        :param mtu: told which sizes arrive.
+        """
+        self._rtt, self._mtu = rtt, mtu
+        self.number, self.acked = 0, -1  # next packet number to use; the highest that the peer has seen
+        self.flights, self.in_flight = deque[Flight](), 0  # bytes
+        self.recovery = Recovery()
+        self.asked_at = float("-inf")  # last datagram sent that asks for an answer
+        self.unanswered_at: float | None = None  # since when something waits for an Ack, or for more of them
+        self.sent_packets = self.sent_bytes = self.resent_packets = 0  # ever
+        self.recent_bytes = 0.0  # sent of late, decaying: for `share`
+
+    def sent(self, count: int, size: int, total: int, now: float, *, asks: bool) -> Flight | None:
+        """
+        Number and count `count` datagrams of `size` bytes, `total` together, and keep in flight what asks for an Ack.
+
+        :returns: what is in flight now; None when nothing is.
+        """
+        first = self.number
+        self.number += count
+        self.sent_packets += count
+        self.sent_bytes += total
+        self.recent_bytes += total
+        if not asks:
+            return None
+        flight = Flight(first, count, size, now)
+        self.flights.append(flight)
+        self.in_flight += size * count
+        self.asked_at = now
+        if self.unanswered_at is None:
+            self.unanswered_at = now
+        if len(self.flights) > MAX_FLIGHTS:
+            self.in_flight -= self.flights.popleft().outstanding
+        return flight
+
+    # -- what an Ack settles -----------------------------------------------------------------------------------------
+
+    def settle(self, ack: Ack, now: float) -> Settled:
+        """Cross off what arrived, and give up what later ones have overtaken."""
+        packets = size = lost = 0
+        calm, found = False, None
+        for flight in self.flights:
+            if flight.first + flight.count > ack.largest:
+                calm = flight.calm
+                break
+        kept: list[Flight] = []
+        while self.flights and self.flights[0].first <= ack.largest:
+            flight = self.flights.popleft()
+            before = flight.missing
+            flight.missing &= ~acknowledged(flight, ack.ranges)
+            got = (before ^ flight.missing).bit_count()
+            if got:
+                packets += got
+                size += got * flight.size
+                self._mtu.delivered(flight.size, flight.at)
+            if flight.missing:
+                kept.append(flight)
+            self.in_flight -= got * flight.size
+        if kept or self.recovery.doubted:
+            lost, found = self._judge(kept, ack, now)  # when it is known what arrived that was sent later
+        newest = ack.largest > self.acked
+        if newest:
+            self.acked = ack.largest
+        if packets:
+            self.unanswered_at = now if self.flights else None
+        return Settled(newest, calm, packets, size, lost, found)
+
+    def _judge(self, kept: list[Flight], ack: Ack, now: float) -> tuple[int, int]:
+        """
+        Which of those that later ones have overtaken are lost; the others go on being in flight.
+
+        :returns: bytes that are lost; and bytes found that had been given up.
+        """
+        newest, patience, lost = sent_at(ack, now), self._patience(now), 0
+        overtaken = newest - self.recovery.tolerance(self._rtt.floor(now) or patience, now)
+        for flight in reversed(kept):
+            if now - flight.at >= patience or flight.at <= overtaken:
+                lost += self._lose(flight, now)
+            else:
+                self.flights.appendleft(flight)
+        return lost, self.recovery.learn(ack, newest, patience, now)
+
+    def _lose(self, flight: Flight, now: float) -> int:
+        """It is given up: bytes."""
+        lost = flight.outstanding
+        self.in_flight -= lost
+        self._mtu.lost(flight.size, flight.at, now)
+        self.recovery.give_up(flight)
+        return lost
+
+    def _patience(self, now: float) -> float:
+        """Seconds after which a flight that later ones have overtaken counts as lost in any case."""
+        usual = 1.25 * (self._rtt.smoothed or 0.1) + 2 * self._rtt.variation + ackdebt.DELAY
+        return usual + self.recovery.tolerance(0.0, now)
+
+    # -- without an Ack ----------------------------------------------------------------------------------------------
+
+    def expire(self, now: float) -> None:
+        """Forget flights that later ones have overtaken for good, though no further Ack comes to say so."""
+        limit = now - 2 * self._patience(now)
+        while self.flights and self.flights[0].at < limit and self.flights[0].first < self.acked:
+            self._lose(self.flights.popleft(), now)
+        self.unanswered_at = self.unanswered_at if self.flights else None
+
+    def take_flights(self) -> list[Flight]:
+        """Everything in flight, no longer in flight."""
+        taken = [*self.take_spilt(), *self.flights]
+        self.flights.clear()
+        self.in_flight, self.unanswered_at = 0, None
+        return taken
+
+    def take_spilt(self) -> list[Flight]:
+        """What is to be sent again though the path works."""
+        taken, self.recovery.spilt = self.recovery.spilt, []
+        return taken
+
+    def count_anew(self) -> None:
+        """What is sent counts from the start again."""
+        self.number, self.acked = 0, -1
