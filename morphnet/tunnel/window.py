@@ -11,8 +11,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from morphnet.tunnel.contention import ALL, LESS, LOSSY, SHARE, SLOWER, Contention, Sample, Signs, Stage
+from morphnet.tunnel.contention import Contention, Sample, Signs, Stage
+from morphnet.tunnel.question import SLOWER
 from morphnet.tunnel.rtt import KNOWN, LONG_KNOWN, MOST_JITTER, RttEstimate, WindowedBest
+from morphnet.tunnel.share import ALL, LESS, SHARE
+from morphnet.tunnel.usual_loss import LOSSY
 
 FLOOR = 16 * 1500  # bytes that are always allowed
 FIRST = 64 * 1500  # bytes allowed before anything is known
@@ -83,12 +86,12 @@ class Window:
         elif self.others.stage is Stage.ASKING:
             pace = SLOWER * self.others.had
         elif self.others.stage is Stage.BESIDE:
-            pace = self.others.pace
+            pace = self.others.share.pace
         elif self._loss > LOSSY:
             pace = max(LESS * self.others.recent, SHARE * self.others.capacity)
         elif self._draining:
             pace = TRUST * rate
-        elif (self._growing or rate < ALL * self.others.capacity) and self._loss <= self.others.tolerated():
+        elif (self._growing or rate < ALL * self.others.capacity) and self._loss <= self.others.usual.tolerated():
             pace = HOPE * rate
         else:
             pace = NEAR * rate
@@ -209,7 +212,7 @@ class Window:
                 self._search_on()
                 return
         if others.stage is Stage.BESIDE:  # the pace is what counts
-            self.size = max(others.pace, others.recent) * AMPLE * (floor + rtt.delayed + 2 * SLACK)
+            self.size = max(others.share.pace, others.recent) * AMPLE * (floor + rtt.delayed + 2 * SLACK)
         else:
             self.size = rate * (base + SLACK + min(MOST_JITTER, SPREAD * (rtt.jitter or 0.0)))
         self.size = min(CEILING, max(FLOOR, self.size))
@@ -220,7 +223,7 @@ class Window:
         """There is a new sample of the rate."""
         others = self.others
         self._loss = self._sample_lost / max(1, self._sample_lost + self._sample_arrived)
-        if self._loss > others.tolerated():
+        if self._loss > others.usual.tolerated():
             self._tight = max(TIGHTEST, TIGHTER * self._tight)
         else:
             self._tight = min(1.0, LOOSER + self._tight)

@@ -12,18 +12,15 @@ from morphnet.tunnel.capacity import SURE
 from morphnet.tunnel.contention import (
     ASK_EVERY,
     ASK_SOON,
-    GIVE_UP,
     GONE,
-    LASTING,
-    LESS,
-    SHARE,
-    TOP,
     Contention,
     Sample,
     Signs,
     Stage,
 )
+from morphnet.tunnel.question import GIVE_UP
 from morphnet.tunnel.rtt import RttEstimate
+from morphnet.tunnel.share import LASTING, LESS, SHARE, TOP
 
 RTT, EVERY = 0.04, 0.01  # seconds, without a queue, and between two Acks
 CLEAR = 0.009  # seconds
@@ -198,18 +195,18 @@ class ShareTests(SynchronousTestCase):
     def test_kept(self) -> None:
         """However full it is, the share is kept; what is lost does not lower what is known of the path."""
         self.sender.rates(7.0, FULL / 3, 0.1)
-        self.assertEqual(self.sender.others.pace, SHARE * FULL)
+        self.assertEqual(self.sender.others.share.pace, SHARE * FULL)
         self.assertEqual(self.sender.others.capacity, FULL)
 
     def test_up_and_down(self) -> None:
         """While nobody is in the way it becomes more, and less by a tenth when something is lost."""
         self.sender.rates(0.2, FULL / 2, 0.05)
-        before = self.sender.others.pace
+        before = self.sender.others.share.pace
         self.sender.rates(1.0, FULL * 0.8)
-        more = self.sender.others.pace
+        more = self.sender.others.share.pace
         self.assertTrue(before * 1.1 < more < before * 1.5, (before, more))
         self.sender.rates(0.2, FULL * 0.8, 0.01)
-        self.assertAlmostEqual(self.sender.others.pace, max(SHARE * FULL, LESS * more))
+        self.assertAlmostEqual(self.sender.others.share.pace, max(SHARE * FULL, LESS * more))
 
     def test_top(self) -> None:
         """While their queue stands it takes no more than its part; a queue that only comes and goes is none."""
@@ -218,10 +215,10 @@ class ShareTests(SynchronousTestCase):
         sender.settle()
         for _ in range(30):
             sender.acks(0.2, 0.1)
-            sender.sample(sender.others.pace, peak=0.05)
-        self.assertAlmostEqual(sender.others.pace, TOP * FULL)
+            sender.sample(sender.others.share.pace, peak=0.05)
+        self.assertAlmostEqual(sender.others.share.pace, TOP * FULL)
         sender.rates(1.0, FULL * 0.6)
-        self.assertGreater(sender.others.pace, 1.1 * TOP * FULL)
+        self.assertGreater(sender.others.share.pace, 1.1 * TOP * FULL)
 
     def test_ruined(self) -> None:
         """Others lose much now and then; who loses much all the time sends more than the path can carry."""
@@ -240,7 +237,7 @@ class LossTests(SynchronousTestCase):
         for _ in range(20):
             sender.acks(0.2, 0.0)
             sender.sample(FULL, 0.01, peak=0.001)
-        self.assertGreater(sender.others.tolerated(), 0.02)
+        self.assertGreater(sender.others.usual.tolerated(), 0.02)
         sender.sample(FULL / 2, 0.02)
         sender.acks(EVERY, 0.0)
         self.assertIs(sender.others.stage, ALONE)
@@ -270,5 +267,5 @@ class LossTests(SynchronousTestCase):
             others = sender.others
             self.assertLessEqual(others.capacity, told)
             if others.stage is BESIDE:
-                self.assertGreaterEqual(others.pace, SHARE * others.capacity * 0.999)
-                self.assertLessEqual(others.pace, 1.8 * told)
+                self.assertGreaterEqual(others.share.pace, SHARE * others.capacity * 0.999)
+                self.assertLessEqual(others.share.pace, 1.8 * told)
