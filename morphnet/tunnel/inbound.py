@@ -1,8 +1,14 @@
 """
 The receiving half of a session: from datagrams to packets in order.
 
-Every datagram passes, in this order: form, freshness, key, tag. Only then does it count, and only then may it change
-anything.
+The walk of a datagram, which is that of this file:
+
+1. It shows the low bits of its number: which whole number is that (`whole`)?
+2. Did that number come before? Is there a key for it, and is its tag true (`open`)? Only now it counts, and may change
+   anything.
+3. Has what it carries come before, by another path? It is put together from its pieces, and unpacked (`take`).
+4. Slices of one super packet are joined (`flush`).
+5. The packet waits for those before it, if it must, and is delivered (`_pass_on`).
 
 Source: docs/protocol sections 2, 4, 9.
 """
@@ -91,11 +97,15 @@ class Inbound:
         self.keys = ReceiveKeys(self._tuning.rekey_seconds)
         self._group: _Group | None = None
 
+    # -- 1. its whole number ------------------------------------------------------------------------------------------
+
     def whole(self, prefix: Prefix, path: Path | None) -> Prefix:
         """`prefix` with the packet number that its low bits stand for; what is wrong here will not pass the tag."""
         near = max(path.received.seen.highest, 0) if path is not None else 0
         number = unwrap(prefix.number, near, self.framing.number_bits)
         return prefix if number == prefix.number else prefix._replace(number=number)
+
+    # -- 2. is it authentic? ------------------------------------------------------------------------------------------
 
     def open(self, prefix: Prefix, path: Path | None, train: Train, now: float) -> tuple[Prefix, Opened] | None:
         """
@@ -147,6 +157,8 @@ class Inbound:
         """Whether more was forged than a session may bear."""
         return self.forged >= self._forgery_limit
 
+    # -- 3. is it new? ------------------------------------------------------------------------------------------------
+
     def take(self, prefix: Prefix, opened: Opened, now: float, out: list[bytearray]) -> None:
         """
         Authentic IP datagrams; what may be delivered is appended to `out` here or in `flush`.
@@ -196,6 +208,8 @@ class Inbound:
             self._counts["malformed"] += 1
             return None
 
+    # -- 4. slices become a packet ------------------------------------------------------------------------------------
+
     def _gather(self, prefix: Prefix, sequence: int, piece: bytes | Joined, now: float, out: list[bytearray]) -> None:
         """Add slices to the super packet that is being joined, or begin another."""
         group = self._group
@@ -219,6 +233,23 @@ class Inbound:
             return
         self._pass_on(group, (group.sequence, group.count), made, now, out)
 
+    @staticmethod
+    def _packet(group: _Group) -> tuple[bytearray, bytes]:
+        """
+        What was gathered as a TUN takes it, and its source address.
+
+        :raises MalformedFrame: it is no packet.
+        """
+        if group.flags & SEGMENT:
+            return join(group.pieces, group.first, bool(group.flags & LAST))
+        assert not isinstance(group.pieces[0], Joined)
+        made = CORE.single(group.pieces[0], group.flags)
+        if made is None:
+            raise MalformedFrame("no IP packet")
+        return made
+
+    # -- 5. the packet in its order -----------------------------------------------------------------------------------
+
     def _pass_on(
         self, of: Prefix | _Group, at: tuple[int, int], made: tuple[bytearray, bytes], now: float, out: list[bytearray]
     ) -> None:
@@ -234,21 +265,6 @@ class Inbound:
             return
         held = Held(*at, packet, of.sent_at)
         self.reorder.accept(of.lane, held, bool(of.flags & ORDERED), now, out)
-
-    @staticmethod
-    def _packet(group: _Group) -> tuple[bytearray, bytes]:
-        """
-        What was gathered as a TUN takes it, and its source address.
-
-        :raises MalformedFrame: it is no packet.
-        """
-        if group.flags & SEGMENT:
-            return join(group.pieces, group.first, bool(group.flags & LAST))
-        assert not isinstance(group.pieces[0], Joined)
-        made = CORE.single(group.pieces[0], group.flags)
-        if made is None:
-            raise MalformedFrame("no IP packet")
-        return made
 
     def repaired_within(self) -> float:
         """Seconds in which what is lost on any usable path has been sent again and is here."""

@@ -1,6 +1,14 @@
 """
 The sending half of a session: from runs to sealed datagrams on paths.
 
+The walk of a packet, which is that of this file:
+
+1. It comes as a run of slices (`offer`). If others of its lane wait already, it waits behind them: 4.
+2. The scheduler says by which paths it may go, the pacer of each how much of it (`_dispatch`).
+3. Its slices get numbers, are sealed and leave (`emit`). They are remembered until they are acknowledged.
+4. What finds no room waits in `egress`, until an Ack or time brings some (`drain`).
+5. What was lost, or was in flight on a path that is gone, goes again by another one (`send_again`).
+
 Source: docs/protocol sections 2, 4 and 8.
 """
 
@@ -75,7 +83,17 @@ class Outbound:
         self._sequences: dict[int, int] = {}  # lane -> next sequence
         self._counts = counts
 
-    # -- what goes where -------------------------------------------------------------------------------------------
+    # -- 1. a packet comes from the TUN -------------------------------------------------------------------------------
+
+    def offer(self, run: Run, now: float, effects: Effects) -> None:
+        """Send `run`, or let it wait for room."""
+        done = 0 if self.egress.waits(run.lane) else self._dispatch(Piece(run, 0, run.count), now, effects)
+        if done < run.count:
+            if not self.egress:
+                self._moved_at = now
+            self.egress.put(run, done, now)
+
+    # -- 2. which path takes it ---------------------------------------------------------------------------------------
 
     def candidates(self) -> list[Path]:
         """The paths that traffic may use now: active ones, else those on stand-by."""
@@ -86,65 +104,6 @@ class Outbound:
             if active:
                 return _best_ranked(active)
         return _best_ranked([path for path in self.paths.values() if path.life.usable])
-
-    @property
-    def waiting(self) -> bool:
-        """Whether something waits for room."""
-        return bool(self.egress)
-
-    def room_at(self, now: float) -> float:
-        """When there may be room for what waits: a path that has some was not good enough, unless it is the best."""
-        due = float("inf")
-        if not self.egress:
-            return due
-        least = self.egress.least()
-        count, size = least.end - least.start, self.framing.overhead + least.run.bytes_of(1)
-        for path in self.paths.values():
-            if path.life.usable:
-                at = path.pacer.room_at(count, size, now)
-                due = at if at < due and (at > now or path.id == self._best) else due
-        return due
-
-    def offer(self, run: Run, now: float, effects: Effects) -> None:
-        """Send `run`, or let it wait for room."""
-        done = 0 if self.egress.waits(run.lane) else self._dispatch(Piece(run, 0, run.count), now, effects)
-        if done < run.count:
-            if not self.egress:
-                self._moved_at = now
-            self.egress.put(run, done, now)
-
-    def drain(self, now: float, effects: Effects) -> None:
-        """There may be room again: for what was lost with a path, and for what waits."""
-        paths = self.candidates()
-        if not paths:
-            self.egress.expire(now - HOLD)
-            return
-        for path in self.paths.values():
-            if path.delivery.recovery.spilt:
-                self._queue_again(self._to_repair(path, paths, now), path)
-        if not self.egress or not any(path.pacer.room(now) > 0 for path in paths):
-            return  # what is too old is dropped when there is room, not while the path may be about to fall silent
-        waited, rate = now - self._moved_at, max([path.pacer.window.rate(now) for path in paths])
-        if waited > STALL and (not rate or waited * rate > QUANTUM):
-            self.egress.renew(now)
-        self._moved_at = now
-        blocked: set[int] = set()
-        self.egress.late = paths[0].lateness.pause
-        self._give_leeway(paths, now)
-        self.egress.searching = any(path.pacer.window.searching for path in paths)
-        for piece in self.egress.take(now, blocked=blocked):
-            reached = self._dispatch(piece, now, effects)
-            if reached < piece.end:
-                self.egress.put_back(piece, reached, blocked)
-                if not any(path.pacer.room(now) > 0 for path in paths):
-                    return
-
-    def _give_leeway(self, paths: Sequence[Path], now: float) -> None:
-        """How long a lane's own packets may keep it waiting: others do not wait for them."""
-        rtt = max([path.rtt.smoothed or 0.0 for path in paths])
-        beside = any(path.pacer.window.others.seen(now) for path in paths)
-        self.egress.interval = max(INTERVAL, rtt)
-        self.egress.leeway = max(LEEWAY * self.scheduler.later, (OF_RTT_BESIDE if beside else OF_RTT) * rtt)
 
     def _dispatch(self, piece: Piece, now: float, effects: Effects) -> int:
         """Send its slices as far as there is room: the first one that was not sent."""
@@ -186,16 +145,6 @@ class Outbound:
                 flight.alone = True
         return start + best
 
-    def leave(self, path: Path, others: Sequence[Path]) -> int:
-        """What is in flight on `path` goes by `others`, as far as they have no copy: the number of packets."""
-        flights = path.take_flights()
-        if self.scheduler.copies and others:
-            flights = [flight for flight in flights if flight.alone]
-            for other in others:
-                for flight in other.delivery.flights:
-                    flight.alone = True  # its copy was on `path`
-        return self.send_again(flights, path)
-
     def _sample_standby(self, run: Run, index: int, now: float, effects: Effects) -> None:
         """A copy of a slice that was sent, by each path on stand-by: cheap, and it measures real loss."""
         if run.sequence is None:
@@ -208,66 +157,7 @@ class Outbound:
                 self.emit(path, run, index, 1, now, effects)
                 _mark_again(path, first, Piece(run, index, index + 1, now, REPAIRS))  # nobody misses it
 
-    # -- what was lost with a path -----------------------------------------------------------------------------------
-
-    def send_again(self, flights: Sequence[Flight], path: Path) -> int:
-        """Queue what was in flight on `path` for another one: the number of packets."""
-        packets = self._queue_again(flights, path)
-        if packets:
-            self._moved_at = float("-inf")
-        return packets
-
-    def _to_repair(self, path: Path, paths: Sequence[Path], now: float) -> list[Flight]:
-        """
-        What goes again of that which `path` lost though it works: all that found the queue of a stream full; else what
-        the receiver still waits for when it comes, each slice a few times, and no more than was sent.
-
-        :param paths: those that may carry it.
-        """
-        lost = path.delivery.take_spilt()
-        if path.rank != DIRECT:
-            return lost
-        delivery = path.delivery
-        if not self.scheduler.ordered or not self.patience.tcp or 2 * delivery.resent_packets > delivery.sent_packets:
-            return []
-        due = now + min([other.pacer.arrival(now) for other in paths]) + MARGIN - (path.rtt.base(now) or 0.0) / 2
-        return [flight for flight in lost if flight.run is not None and flight.again < REPAIRS
-                and due <= flight.born + self.patience.of(flight.run)]  # fmt: skip
-
-    def _queue_again(self, flights: Sequence[Flight], path: Path) -> int:
-        packets = 0
-        for flight in flights:
-            run, missing, at = flight.run, flight.missing, flight.start
-            if run is None:
-                continue
-            while missing:
-                skip = (missing & -missing).bit_length() - 1
-                missing >>= skip
-                length = (~missing & (missing + 1)).bit_length() - 1
-                self.egress.put_again(Piece(run, at + skip, at + skip + length, flight.born, flight.again + 1))
-                missing >>= length
-                at += skip + length
-                packets += length
-        path.delivery.resent_packets += packets
-        self._counts["resent"] += packets
-        return packets
-
-    # -- sealing ---------------------------------------------------------------------------------------------------
-
-    def prefix(self, path: Path, kind: int, now: float) -> Prefix:
-        """The prefix of the next datagram on `path`; the key must have been taken before."""
-        return self._slice_prefix(path, kind, now, (0, 0, 0, 0))
-
-    def _slice_prefix(self, path: Path, kind: int, now: float, of: tuple[int, int, int, int]) -> Prefix:
-        """
-        The same for a slice.
-
-        :param of: its sequence, flags, place and lane.
-        """
-        sent_at, epoch = round(now * 1_000_000) & 0xFFFFFFFF, self.keys.epoch
-        sequence, flags, place, lane = of
-        words = path.shown, kind, sequence, PLAIN, path.id, epoch, flags, sent_at, place, lane
-        return Prefix(*words, self._direction, path.delivery.number)
+    # -- 3. it is sealed, and leaves ----------------------------------------------------------------------------------
 
     def emit(self, path: Path, run: Run, start: int, count: int, now: float, effects: Effects) -> None:
         """Seal `count` slices of `run` for `path`."""
@@ -316,6 +206,21 @@ class Outbound:
             self._remember(path.sent(1, len(out), len(out), now, asks=True), run, index)
         self._counts["fragmented"] += len(pieces) > 1
 
+    def prefix(self, path: Path, kind: int, now: float) -> Prefix:
+        """The prefix of the next datagram on `path`; the key must have been taken before."""
+        return self._slice_prefix(path, kind, now, (0, 0, 0, 0))
+
+    def _slice_prefix(self, path: Path, kind: int, now: float, of: tuple[int, int, int, int]) -> Prefix:
+        """
+        The same for a slice.
+
+        :param of: its sequence, flags, place and lane.
+        """
+        sent_at, epoch = round(now * 1_000_000) & 0xFFFFFFFF, self.keys.epoch
+        sequence, flags, place, lane = of
+        words = path.shown, kind, sequence, PLAIN, path.id, epoch, flags, sent_at, place, lane
+        return Prefix(*words, self._direction, path.delivery.number)
+
     def _remember(self, flight: Flight | None, run: Run, start: int) -> None:
         """Keep what was sent until it is acknowledged, as far as the bound allows."""
         kept = 0
@@ -323,6 +228,115 @@ class Outbound:
             kept += path.delivery.in_flight
         if flight is not None and kept <= self._resend_bytes:
             flight.run, flight.start = run, start
+
+    # -- 4. or it waits for room --------------------------------------------------------------------------------------
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something waits for room."""
+        return bool(self.egress)
+
+    def room_at(self, now: float) -> float:
+        """When there may be room for what waits: a path that has some was not good enough, unless it is the best."""
+        due = float("inf")
+        if not self.egress:
+            return due
+        least = self.egress.least()
+        count, size = least.end - least.start, self.framing.overhead + least.run.bytes_of(1)
+        for path in self.paths.values():
+            if path.life.usable:
+                at = path.pacer.room_at(count, size, now)
+                due = at if at < due and (at > now or path.id == self._best) else due
+        return due
+
+    def drain(self, now: float, effects: Effects) -> None:
+        """There may be room again: for what was lost with a path, and for what waits."""
+        paths = self.candidates()
+        if not paths:
+            self.egress.expire(now - HOLD)
+            return
+        for path in self.paths.values():
+            if path.delivery.recovery.spilt:
+                self._queue_again(self._to_repair(path, paths, now), path)
+        if not self.egress or not any(path.pacer.room(now) > 0 for path in paths):
+            return  # what is too old is dropped when there is room, not while the path may be about to fall silent
+        waited, rate = now - self._moved_at, max([path.pacer.window.rate(now) for path in paths])
+        if waited > STALL and (not rate or waited * rate > QUANTUM):
+            self.egress.renew(now)
+        self._moved_at = now
+        blocked: set[int] = set()
+        self.egress.late = paths[0].lateness.pause
+        self._give_leeway(paths, now)
+        self.egress.searching = any(path.pacer.window.searching for path in paths)
+        for piece in self.egress.take(now, blocked=blocked):
+            reached = self._dispatch(piece, now, effects)
+            if reached < piece.end:
+                self.egress.put_back(piece, reached, blocked)
+                if not any(path.pacer.room(now) > 0 for path in paths):
+                    return
+
+    def _give_leeway(self, paths: Sequence[Path], now: float) -> None:
+        """How long a lane's own packets may keep it waiting: others do not wait for them."""
+        rtt = max([path.rtt.smoothed or 0.0 for path in paths])
+        beside = any(path.pacer.window.others.seen(now) for path in paths)
+        self.egress.interval = max(INTERVAL, rtt)
+        self.egress.leeway = max(LEEWAY * self.scheduler.later, (OF_RTT_BESIDE if beside else OF_RTT) * rtt)
+
+    # -- 5. what was lost goes again ----------------------------------------------------------------------------------
+
+    def leave(self, path: Path, others: Sequence[Path]) -> int:
+        """What is in flight on `path` goes by `others`, as far as they have no copy: the number of packets."""
+        flights = path.take_flights()
+        if self.scheduler.copies and others:
+            flights = [flight for flight in flights if flight.alone]
+            for other in others:
+                for flight in other.delivery.flights:
+                    flight.alone = True  # its copy was on `path`
+        return self.send_again(flights, path)
+
+    def send_again(self, flights: Sequence[Flight], path: Path) -> int:
+        """Queue what was in flight on `path` for another one: the number of packets."""
+        packets = self._queue_again(flights, path)
+        if packets:
+            self._moved_at = float("-inf")
+        return packets
+
+    def _to_repair(self, path: Path, paths: Sequence[Path], now: float) -> list[Flight]:
+        """
+        What goes again of that which `path` lost though it works: all that found the queue of a stream full; else what
+        the receiver still waits for when it comes, each slice a few times, and no more than was sent.
+
+        :param paths: those that may carry it.
+        """
+        lost = path.delivery.take_spilt()
+        if path.rank != DIRECT:
+            return lost
+        delivery = path.delivery
+        if not self.scheduler.ordered or not self.patience.tcp or 2 * delivery.resent_packets > delivery.sent_packets:
+            return []
+        due = now + min([other.pacer.arrival(now) for other in paths]) + MARGIN - (path.rtt.base(now) or 0.0) / 2
+        return [flight for flight in lost if flight.run is not None and flight.again < REPAIRS
+                and due <= flight.born + self.patience.of(flight.run)]  # fmt: skip
+
+    def _queue_again(self, flights: Sequence[Flight], path: Path) -> int:
+        packets = 0
+        for flight in flights:
+            run, missing, at = flight.run, flight.missing, flight.start
+            if run is None:
+                continue
+            while missing:
+                skip = (missing & -missing).bit_length() - 1
+                missing >>= skip
+                length = (~missing & (missing + 1)).bit_length() - 1
+                self.egress.put_again(Piece(run, at + skip, at + skip + length, flight.born, flight.again + 1))
+                missing >>= length
+                at += skip + length
+                packets += length
+        path.delivery.resent_packets += packets
+        self._counts["resent"] += packets
+        return packets
+
+    # -- what the two ends tell each other ----------------------------------------------------------------------------
 
     def say(self, path: Path, letter: Letter, now: float, effects: Effects) -> int:
         """
