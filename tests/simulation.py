@@ -18,6 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.roles import Tuning
 from morphnet.tunnel.events import Effects, Event
+from morphnet.tunnel.part import Part
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import VNET_HDR, Arrival, Departure, Endpoint
@@ -150,6 +151,8 @@ def numbers(packets: list[bytes]) -> list[int]:
 class World:
     """A client with uplinks 0 .. n-1 and a server."""
 
+    parts = Part.CLIENT, Part.SERVER  # what they are to one another
+
     def __init__(self, links: list[tuple[Link, Link]], tuning: Tuning | None = None, seed: int = 1) -> None:
         self.now = 1000.0
         self.links = links  # (up, down) of each uplink
@@ -178,11 +181,11 @@ class World:
         self.epoch += 64
         name = b"S" * 16
         if not resumed:
-            opened = self.server.add_session("laptop", name, self.tuning, (CLIENT4,))
+            opened = self.server.add_session("laptop", name, self.tuning, (CLIENT4,), part=self.parts[1])
             opened.inbound.reorder.midway = "gateway" in self.client.sessions
         ids = self.server.issue_ids(self.server_session, 8)
         if "gateway" not in self.client.sessions:
-            self.client.add_session("gateway", name, self.tuning)
+            self.client.add_session("gateway", name, self.tuning, part=self.parts[0])
         elif not resumed:
             self.client_session.peer_restarted(effects)
         self.server_session.install(*secrets, self.epoch, self.now + getattr(self.server, "ahead", 0.0))

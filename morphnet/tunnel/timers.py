@@ -9,6 +9,7 @@ from __future__ import annotations
 from morphnet.tunnel.carrier import DIRECT
 from morphnet.tunnel.events import Effects, PathChanged
 from morphnet.tunnel.outbound import Letter
+from morphnet.tunnel.part import Part
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.scheduler import judge_losses
 from morphnet.tunnel.session import Session
@@ -62,8 +63,8 @@ def excuse(session: Session, late: float, now: float) -> None:
 def _watch(session: Session, path: Path, now: float, effects: Effects) -> None:
     """A path in use: is it still there, and does it carry more?"""
     if _gone_at(session, path) <= now:
-        session.change(path, State.SILENT, now, effects)
-        session.probe(path, now, effects)
+        session.table.change(path, State.SILENT, now, effects)
+        session.table.probe(path, now, effects)
         path.life.probe_at = now + FIRST_PROBE
         return
     path.delivery.expire(now)
@@ -74,7 +75,7 @@ def _watch(session: Session, path: Path, now: float, effects: Effects) -> None:
         path.life.nudged_at = unanswered_at
         session.outbound.say(path, Letter([Ping()], asks=True), now, effects)
     elif _beat_at(session, path) <= now:  # computed just as in `due_at`: no turn without work
-        session.outbound.say(path, Letter([Ping(), *session.observed(path)], asks=True), now, effects)
+        session.outbound.say(path, Letter([Ping(), *session.roaming.observed(path)], asks=True), now, effects)
     size = path.mtu.due(now)
     if size:
         path.mtu.sent(path.delivery.number, size, path.rtt.smoothed or 0.1, now)
@@ -86,7 +87,7 @@ def _beat_at(session: Session, path: Path) -> float:
     """When an idle path shows that it is there. Of two peers one is enough to keep both NATs awake: the caller."""
     if path.life.state is State.STANDBY:  # nothing else may tell that it has become sound
         return path.delivery.asked_at + min(STANDBY_BEAT, session.heartbeat)
-    if session.equals and session.server:
+    if session.part is Part.CALLED:
         return max(path.delivery.asked_at, path.received.heard_at) + session.heartbeat
     return path.delivery.asked_at + session.heartbeat
 
@@ -124,13 +125,13 @@ def _nudge_at(path: Path) -> float:
 
 def _seek(session: Session, path: Path, now: float, effects: Effects) -> None:
     """A path that does not answer: ask again, ever less often, for as long as it exists."""
-    if session.server and now - path.received.heard_at > LONG_SILENT:
-        session.change(path, State.CLOSED, now, effects)
+    if session.follows and now - path.received.heard_at > LONG_SILENT:
+        session.table.change(path, State.CLOSED, now, effects)
         return
     life = path.life
     if path.delivery.acked < life.probed:
         life.proofs = 0
-    session.probe(path, now, effects)
+    session.table.probe(path, now, effects)
     life.probes, life.probed = life.probes + 1, path.delivery.number - 1
     if life.proofs:  # it answers again: for good?
         life.probe_at = now + max(PROOF_EVERY, 1.5 * (path.rtt.smoothed or 0.0))

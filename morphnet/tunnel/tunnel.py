@@ -19,6 +19,8 @@ from morphnet.tunnel.carrier import Carrier
 from morphnet.tunnel.events import Counts, Effects, Overrun
 from morphnet.tunnel.farewell import take_leave
 from morphnet.tunnel.lateness import Lateness
+from morphnet.tunnel.part import Part
+from morphnet.tunnel.pathtable import Shared
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.timers import due_at, excuse, tick
 from morphnet.tunnel.trace import departure_line, trace_line
@@ -65,7 +67,7 @@ class Tunnel:
         )  # told of each that is dropped, whatever the reason
         self.carriers: dict[int, Carrier] = {}  # what there is to know of doors; the others are plain
         self.lateness = Lateness()  # of this process
-        self._entropy = entropy
+        self._entropy, self._shared = entropy, Shared(entropy, self.lateness, self.carriers)
         self.extensions: dict[bytes, Extension] = {}  # by the id that their datagrams start with
         self.default: Session | None = None  # where packets go whose destination is nobody's: a client's server
         self._shown: dict[bytes, tuple[Session, bytes]] = {}  # start of an issued id -> session, issued id
@@ -83,19 +85,19 @@ class Tunnel:
         tuning: Tuning,
         inner: Iterable[bytes] | None = None,
         *,
-        server: bool | None = None,
+        part: Part | None = None,
     ) -> Session:
         """
         A new session, in place of any other with the same peer.
 
         :param inner: addresses (4 or 16 bytes) that packets for this peer carry, and that it alone may send from. None:
             it carries all that is nobody else's, and may send from anywhere.
-        :param server: the part that this end plays; None for the tunnel's own.
+        :param part: the one that this end plays; None for the tunnel's own.
         """
         self.drop_session(peer)
-        part = self.server if server is None else server
-        session = Session(peer, name, tuning, server=part, entropy=self._entropy, own=self.lateness)
-        session.carriers, session.learn = self.carriers, partial(self.learn_ids, session)
+        part = part or (Part.SERVER if self.server else Part.CLIENT)
+        session = Session(peer, name, tuning, part, self._shared)
+        session.learn = partial(self.learn_ids, session)
         self.sessions[peer] = session
         self._issued[peer] = []
         if inner is None:
@@ -267,7 +269,7 @@ class Tunnel:
             self.drop_session(session.peer)
             return
         spares = session.spares
-        if spares.wanted and session.server and session.outbound.candidates():
+        if spares.wanted and session.follows and session.outbound.candidates():
             spares.grant(self.issue_ids(session, spares.wanted), now, effects)
 
     # -- time --------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.roles import Tuning
 from morphnet.tunnel.events import Effects
+from morphnet.tunnel.part import Part
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Arrival, Endpoint
@@ -46,9 +47,9 @@ class TunnelTestCase(SynchronousTestCase):
         self.one, self.two = FakeExtension(3.0), FakeExtension(5.0)
         self.tunnel.extensions = {HERE: self.one, THERE: self.two}
 
-    def session(self, peer: str, inner: tuple[bytes, ...] | None, *, server: bool | None = None) -> Session:
+    def session(self, peer: str, inner: tuple[bytes, ...] | None, *, part: Part | None = None) -> Session:
         """One with keys, a path and an id."""
-        session = self.tunnel.add_session(peer, bytes(16), Tuning(), inner, server=server)
+        session = self.tunnel.add_session(peer, bytes(16), Tuning(), inner, part=part)
         session.install(bytes(32), bytes(32), 1, 0.0)
         return session
 
@@ -144,14 +145,14 @@ class PartTests(TunnelTestCase):
 
     def test_parts(self) -> None:
         """A tunnel's sessions may play either part, each for itself."""
-        parts = {None: TO_CLIENT, False: TO_CLIENT, True: TO_SERVER}
-        for server, inward in parts.items():
-            session = self.session(f"peer {server}", (CLIENT4,), server=server)
-            self.assertEqual((session.server, session.inward), (bool(server), inward))
+        parts = {None: TO_CLIENT, Part.CLIENT: TO_CLIENT, Part.CALLER: TO_CLIENT, Part.CALLED: TO_SERVER}
+        for part, inward in parts.items():
+            session = self.session(f"peer {part}", (CLIENT4,), part=part)
+            self.assertEqual((session.part, session.inward), (part or Part.CLIENT, inward))
 
     def test_where_packets_go(self) -> None:
         """A packet goes to the peer that has its destination, else to the server; without one, to nobody."""
-        phone = self.session("phone", (SERVER4,), server=True)
+        phone = self.session("phone", (SERVER4,), part=Part.CALLED)
         self.tunnel.from_tun([memoryview(packet(1))], 0.0)
         self.tunnel.from_tun([memoryview(packet(2, up=False))], 0.0)
         self.assertEqual((phone.outbound.waiting, self.tunnel.counts["no_session"]), (True, 1))

@@ -6,13 +6,11 @@ from itertools import pairwise
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.config.roles import Tuning
-from morphnet.tunnel.carrier import DIRECT, RELAYED, STREAM, Carrier
-from morphnet.tunnel.events import Effects, PathChanged, PathMoved
-from morphnet.tunnel.lateness import Lateness
-from morphnet.tunnel.path import Path, State
-from morphnet.tunnel.session import Session
-from morphnet.tunnel.timers import LINGER, dormant
+from morphnet.tunnel.carrier import DIRECT, RELAYED, Carrier
+from morphnet.tunnel.events import Effects, PathMoved
+from morphnet.tunnel.part import Part
+from morphnet.tunnel.path import State
+from morphnet.tunnel.timers import LINGER
 from morphnet.wire.batch import Departure, Endpoint
 from morphnet.wire.frames import IP
 from tests.simulation import SERVER_END, Link, read
@@ -25,6 +23,8 @@ ENDS = {True: "client", False: "server"}
 class Peers(Scene):
     """Two peers, by a relay from the start, and directly when `go_direct` was called."""
 
+    parts = Part.CALLER, Part.CALLED
+
     def __init__(self, relay: tuple[Link, Link], *direct: tuple[Link, Link], **tuning: object) -> None:
         self.trail: list[tuple[float, bool, int, bytes]] = []  # when, from the client, by which way, what
         self.there = SERVER_END  # where the called peer is on the direct way
@@ -36,8 +36,6 @@ class Peers(Scene):
             tunnel.carriers[RELAY] = Carrier(RELAYED, "relay")
         self.addresses[RELAY] = Endpoint("laptop", 0)
         super().connect(resumed=resumed)
-        for session in (self.client_session, self.server_session):
-            session.equals = True
 
     def add_uplink(self, uplink: int) -> None:
         if uplink not in self.held:
@@ -74,6 +72,12 @@ class Peers(Scene):
         session = self.client_session if up else self.server_session
         numbers = {path.id for path in session.paths.values() if path.door == door}
         return max(at for at, event in self.changes(ENDS[up]) if event.path in numbers and event.now == State.ACTIVE)
+
+
+class Unequal(Peers):
+    """One end is no peer: it knows its server by one address."""
+
+    parts = Part.CLIENT, Part.SERVER
 
 
 def peers(relay_rtt: float = 0.08, direct_rtt: float = 0.02, **tuning: object) -> Peers:
@@ -257,10 +261,9 @@ class EqualTests(SynchronousTestCase):
 
     def rebind(self, *, equals: bool) -> Peers:
         """The called peer's NAT gives it another port, while both send."""
-        scene = peers()
+        scene = (Peers if equals else Unequal)(way(0.08), way(0.02))
         scene.go_direct()
         scene.run(10)
-        scene.client_session.equals = equals
         scene.both(400, 0.005)
         scene.run(1)
         scene.there = SERVER_END._replace(port=4711)
@@ -330,70 +333,3 @@ class StandbyTests(SynchronousTestCase):
             tunnel.poke(session, scene.now)
             scene.run(20.0)
             self.assertEqual(path.state, State.ACTIVE, f"up {up}")
-
-
-class ChoiceTests(SynchronousTestCase):
-    """Paths that are only looked at."""
-
-    def setUp(self) -> None:
-        self.session = Session("phone", bytes(16), Tuning(), server=False, entropy=bytes, own=Lateness())
-        self.session.install(bytes(32), bytes(32), 1, 0.0)
-        self.session.carriers = {1: Carrier(), 2: Carrier(STREAM), 3: Carrier(RELAYED), 4: Carrier(RELAYED + 1)}
-        for door in self.session.carriers:
-            path = self.session.open_path(door, SERVER_END, "", 0.0, Effects())
-            path.enter(State.ACTIVE, 0.0)
-
-    def path(self, rank: int) -> Path:
-        """The one of that rank."""
-        return next(path for path in self.session.paths.values() if path.rank == rank)
-
-    def candidates(self) -> list[int]:
-        """Ranks of those that traffic may use now."""
-        return [path.rank for path in self.session.outbound.candidates()]
-
-    def test_lowest_rank(self) -> None:
-        """Traffic goes by the lowest rank of which a path works, relays the nearest first."""
-        for rank in (DIRECT, STREAM, RELAYED, RELAYED + 1):
-            self.assertEqual(self.candidates(), [rank])
-            self.path(rank).enter(State.SILENT, 1.0)
-        self.assertEqual(self.candidates(), [])
-
-    def test_stand_by(self) -> None:
-        """A direct path on stand-by, which loses much, leaves the traffic to a relay that works."""
-        self.path(DIRECT).enter(State.STANDBY, 1.0)
-        self.path(STREAM).enter(State.SILENT, 1.0)
-        self.assertEqual(self.candidates(), [RELAYED])
-        for rank in (RELAYED, RELAYED + 1):
-            self.path(rank).enter(State.STANDBY, 1.0)
-        self.assertEqual(self.candidates(), [DIRECT])
-
-    def test_several(self) -> None:
-        """All paths of the lowest rank are used together."""
-        self.session.carriers = {5: Carrier()}
-        self.session.open_path(5, SERVER_END, "", 0.0, Effects()).enter(State.ACTIVE, 0.0)
-        self.assertEqual(self.candidates(), [DIRECT, DIRECT])
-
-    def test_dormant(self) -> None:
-        """A path rests when a better one has been active for a while; a direct one never does."""
-
-        def resting(now: float) -> list[int]:
-            return [path.rank for path in self.session.paths.values() if dormant(self.session, path, now)]
-
-        self.assertEqual(resting(LINGER), [])
-        self.assertEqual(resting(LINGER + 0.1), [STREAM, RELAYED, RELAYED + 1])
-        self.path(DIRECT).enter(State.STANDBY, 10.0)
-        self.assertEqual(resting(20.0), [RELAYED, RELAYED + 1])
-        self.path(STREAM).enter(State.SILENT, 20.0)
-        self.assertEqual(resting(30.0), [RELAYED + 1])
-        self.path(DIRECT).enter(State.ACTIVE, 30.0)
-        self.assertEqual(resting(30.0 + LINGER), [RELAYED + 1])
-        self.assertEqual(resting(30.1 + LINGER), [STREAM, RELAYED, RELAYED + 1])
-
-    def test_silence(self) -> None:
-        """Only what is in use can fall silent by being told so."""
-        effects = Effects()
-        number = self.path(RELAYED).id
-        self.session.silence(number, 1.0, effects)
-        self.session.silence(number, 2.0, effects)
-        self.session.silence(99, 2.0, effects)
-        self.assertEqual([event.now for event in effects.events if isinstance(event, PathChanged)], [State.SILENT])

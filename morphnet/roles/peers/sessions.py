@@ -10,6 +10,7 @@ from morphnet.net.pump import Pump
 from morphnet.traversal.checks import Checker
 from morphnet.traversal.courtesy import Courtesy
 from morphnet.tunnel.events import Effects, Event
+from morphnet.tunnel.part import Part
 from morphnet.tunnel.session import Session
 from morphnet.wire.probes import ProbeKeys
 
@@ -35,8 +36,9 @@ class Sessions:
         :param inner: the peer's addresses inside; packets for them go to it, and may come from it.
         """
         addresses = [ipaddress.ip_address(each).packed for each in inner]
-        session = self._pump.tunnel.add_session(peer, name, tuning, addresses, server=not caller)
-        session.equals, session.heard_at = True, self._pump.now()
+        part = Part.CALLER if caller else Part.CALLED
+        session = self._pump.tunnel.add_session(peer, name, tuning, addresses, part=part)
+        session.heard_at = self._pump.now()
         self._names[peer] = tuple(inner)
         self._met(dict(self._names))
         return session

@@ -259,5 +259,5 @@ class PlaneTestCase(SynchronousTestCase):
         """A path by that door, which works."""
         uplink = self.pump.carrier(door.number).name
         path = session.open_path(door.number, Endpoint(host, 9), uplink, self.clock.seconds(), Effects())
-        session.change(path, state, self.clock.seconds(), Effects())
+        session.table.change(path, state, self.clock.seconds(), Effects())
         return path

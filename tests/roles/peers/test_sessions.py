@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from morphnet.tunnel.events import Effects, Event, Forgotten
+from morphnet.tunnel.part import Part
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.probes import EXPORT_LENGTH, split_probe_export
 from tests.roles.peers.fakes import INNER, STARTED_AT, PlaneTestCase
@@ -15,7 +16,7 @@ class SessionsTests(PlaneTestCase):
         first, second = self.begin(), self.begin()
         self.assertIsNot(first, second)
         self.assertIs(self.tunnel.sessions["bert"], second)
-        self.assertEqual((second.equals, second.heard_at), (True, STARTED_AT + 5.0))
+        self.assertEqual((second.part, second.heard_at), (Part.CALLER, STARTED_AT + 5.0))
 
     def test_met(self) -> None:
         """Who keeps the peers' names hears of each that comes and goes, with the addresses inside."""

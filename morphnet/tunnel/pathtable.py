@@ -1,0 +1,167 @@
+"""
+The paths of one session, and what begins, moves, silences and ends them.
+
+The client (of two peers, the caller) commands; the server follows what authentic datagrams show.
+
+Source: docs/protocol section 7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from morphnet.tunnel.carrier import PLAIN, Carrier
+from morphnet.tunnel.events import Effects, PathChanged, PathMoved
+from morphnet.tunnel.lateness import Lateness
+from morphnet.tunnel.outbound import Letter, Outbound
+from morphnet.tunnel.path import Path, State
+from morphnet.tunnel.spares import Spares
+from morphnet.wire.batch import Arrival, Endpoint
+from morphnet.wire.notes import Challenge, Note, PathClose, Ping
+
+MAX_PATHS = 16  # that are not closed, per session
+
+
+class Shared(NamedTuple):
+    """What all sessions of a process have in common."""
+
+    entropy: Callable[[int], bytes]
+    lateness: Lateness  # of the process
+    carriers: Mapping[int, Carrier]  # doors that are not plain
+
+
+class PathTable:
+    """Of one session."""
+
+    def __init__(self, peer: str, outbound: Outbound, spares: Spares, shared: Shared) -> None:
+        """
+        :param peer: its certificate name, for events.
+        :param outbound: sends for the session; it keeps the paths.
+        :param spares: ids that may be shown.
+        """
+        self.by_id = outbound.paths
+        self._peer, self._outbound, self._spares, self._shared = peer, outbound, spares, shared
+        self._ceiling = 0  # bytes of the largest datagram that is worth a try
+
+    def raise_ceiling(self, size: int) -> None:
+        """No datagram is larger than that from now on: the framing is another one."""
+        self._ceiling = size
+        for path in self.by_id.values():
+            path.mtu.restart(size)
+
+    # -- by command --------------------------------------------------------------------------------------------------
+
+    def open(self, door: int, remote: Endpoint, uplink: str, now: float, effects: Effects) -> Path:
+        """A new uplink is there: start to prove the way over it. A closed path of the same uplink is used again."""
+        old = [path for path in self.by_id.values() if path.life.state is State.CLOSED]
+        path = next((path for path in old if path.uplink == uplink), None)
+        if path is None:
+            free = next((i for i in range(256) if i not in self.by_id), None)
+            path = min(old, key=lambda path: path.life.since) if free is None else self._make(free, door, remote, now)
+        self.place(path, door, remote, now)
+        path.uplink = uplink
+        path.validation.validated = True  # the client chose the address itself
+        self.change(path, State.PROBING, now, effects)
+        self.show_fresh(path)
+        self.probe(path, now, effects)
+        return path
+
+    def move(self, path_id: int, door: int, remote: Endpoint, now: float, effects: Effects) -> None:
+        """This end's address on a path has changed: show another id, prove the new way, send again what hung."""
+        path = self.by_id[path_id]
+        path.left = path.door, path.remote
+        self.place(path, door, remote, now)
+        self.show_fresh(path)
+        self._outbound.send_again(path.take_flights(), path)
+        path.validation.token = b""
+        self.probe(path, now, effects)
+        effects.events.append(PathMoved(self._peer, path.id, path.uplink))
+        self._outbound.drain(now, effects)
+
+    def close(self, path_id: int, now: float, effects: Effects, *, tell: bool = True) -> None:
+        """Stop using a path; what was in flight on it goes another way."""
+        path = self.by_id.get(path_id)
+        if path is None or path.life.state is State.CLOSED:
+            return
+        self.change(path, State.CLOSED, now, effects)
+        others = self._outbound.candidates()
+        if tell and others:
+            self._outbound.say(others[0], Letter([PathClose(path_id)], asks=True), now, effects)
+        self._outbound.drain(now, effects)
+
+    def silence(self, path_id: int, now: float, effects: Effects) -> None:
+        """What carries a path is known to be gone: what was in flight on it goes another way at once."""
+        path = self.by_id.get(path_id)
+        if path is not None and path.life.usable:
+            self.change(path, State.SILENT, now, effects)
+            self._outbound.drain(now, effects)
+
+    def silence_all(self, now: float, effects: Effects) -> None:
+        """There is no key to send with."""
+        for path in self.by_id.values():
+            if path.life.usable:
+                self.change(path, State.SILENT, now, effects)
+
+    # -- as the other end commands -----------------------------------------------------------------------------------
+
+    def accept(self, path_id: int, arrival: Arrival, now: float) -> Path | None:
+        """The first authentic datagram of a path that the other end opened; None when there are too many."""
+        if sum(path.life.state is not State.CLOSED for path in self.by_id.values()) >= MAX_PATHS:
+            return None
+        path = self._make(path_id, arrival.door, arrival.source, now)
+        path.uplink = self._shared.carriers.get(arrival.door, PLAIN).name
+        self.place(path, arrival.door, arrival.source, now)
+        return path
+
+    # -- what both have in common ------------------------------------------------------------------------------------
+
+    def _make(self, path_id: int, door: int, remote: Endpoint, now: float) -> Path:
+        path = self.by_id[path_id] = Path(path_id, door, remote, self._ceiling, now, self._shared.lateness)
+        return path
+
+    def place(self, path: Path, door: int, remote: Endpoint, now: float) -> None:
+        """A path is by that door, to that address, from now on."""
+        carriers = self._shared.carriers
+        was, carrier = carriers.get(path.door, PLAIN), carriers.get(door, PLAIN)
+        alike = path.life.usable and (door == path.door or (carrier is not PLAIN and carrier == was))
+        path.moved(door, remote, now, only_ports=alike and remote.host == path.remote.host)
+        path.rank = carrier.rank
+        if path.rank:
+            path.mtu.trust()  # a stream carries whatever it is given
+
+    def show_fresh(self, path: Path) -> None:
+        """Show an id on `path` that was never shown, if one is in hand."""
+        if self._spares.in_hand:
+            path.shown = self._spares.in_hand.popleft()
+        elif not path.shown:
+            path.shown = next((p.shown for p in self.by_id.values() if p.shown), b"\0" * 20)
+
+    def change(self, path: Path, state: State, now: float, effects: Effects, resent: int = 0) -> None:
+        """
+        Begin another part of a path's life; leaving the usable states sends its flights another way.
+
+        :param resent: packets that were sent another way already.
+        """
+        was = path.life.state
+        if was is state:
+            return
+        if path.life.usable and state in (State.SILENT, State.CLOSED):
+            others = [other for other in self._outbound.candidates() if other is not path]
+            resent += self._outbound.leave(path, others)
+            path.pacer.relearn()
+            for other in self.by_id.values() if not others else ():
+                other.life.probe_at = now  # whatever there is, now
+        if was is State.SILENT:
+            path.loss.clear()  # what was lost in the silence says nothing about now
+        if state is State.PROBING:
+            path.life.falls = 0  # opened anew
+        path.enter(state, now)
+        effects.events.append(PathChanged(self._peer, path.id, path.uplink, was, state, resent))
+
+    def probe(self, path: Path, now: float, effects: Effects) -> None:
+        """Ask for a sign of life, and for a proof of the address while there is none."""
+        notes: list[Note] = [Ping()]
+        if path.life.state is State.PROBING:
+            notes.append(Challenge(path.validation.challenge(self._shared.entropy)))
+        self._outbound.say(path, Letter(notes, asks=path.life.usable), now, effects)
