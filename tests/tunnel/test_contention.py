@@ -163,6 +163,24 @@ class StageTests(SynchronousTestCase):
         self.assertIs(sender.others.stage, ALONE)
         self.assertLess(sender.rtt.calm, 0.001)
 
+    def test_others_went(self) -> None:
+        """What was settled beside others is void when their queue has gone: it was never the path's own."""
+        sender = Sender()
+        sender.settle()
+        while sender.others.stage is BESIDE:
+            sender.acks(EVERY, 0.1)
+        self.assertGreater(sender.rtt.calm, 0.05)
+        while sender.others.stage is ASKING:
+            sender.acks(EVERY, 0.0)
+        self.assertIs(sender.others.stage, ALONE)
+        self.assertLess(sender.rtt.calm, 0.01)
+
+    def test_crowded(self) -> None:
+        """Losses below the best rate say without a question that others are there, and in the way."""
+        sender = Sender()
+        _losing(sender)
+        self.assertEqual((sender.others.stage, sender.others.share.met), (BESIDE, True))
+
     def test_narrower(self) -> None:
         """A long queue that goes at once when we send half is ours, though we once had more: the path is narrower."""
         sender = Sender()

@@ -41,6 +41,7 @@ class DeliveryTests(SynchronousTestCase):
     def test_settled(self) -> None:
         """What arrived is news once; while more is in flight, that is what waits for an answer from now on."""
         self.send(3, 3)
+        self.assertEqual((self.delivery.unanswered_at, self.delivery.asked_at), (1.0, 1.005))
         first, again = (self.delivery.settle(self.ack((0, 2), sent_at=1.0), at) for at in (1.02, 1.03))
         self.assertEqual((first.newest, first.packets, first.bytes, first.lost), (True, 3, 3 * SIZE, 0))
         self.assertEqual((again.newest, again.packets, again.bytes), (False, 0, 0))

@@ -56,7 +56,7 @@ class QuestionTests(SynchronousTestCase):
     def test_falls(self) -> None:
         """While it becomes less it is waited for; a rest that stays is the path's own."""
         began = self.now
-        self.assertIs(self.hear_all(*[max(0.02, 0.1 * 0.95**step) for step in range(80)]), Answer.LITTLE)
+        self.assertIs(self.hear_all(*[max(0.02, 0.1 * 0.97**step) for step in range(80)]), Answer.LITTLE)
         self.assertGreater(self.now, began + 0.3)
 
     def test_no_answer(self) -> None:
