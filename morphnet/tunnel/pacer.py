@@ -15,7 +15,7 @@ from morphnet.tunnel.window import Model, Window
 from morphnet.wire.notes import Ack
 
 BURST = 3 * 1500  # bytes that may wait at the bottleneck, however slow it is
-BURSTS = 0.01  # seconds by which samples differ since packets come in bursts; more than that is jitter
+UNEVEN = 0.01  # seconds by which samples differ since packets come in bursts; more than that is jitter
 MADE_UP = 0.01  # seconds of its pace that it may have more for having been idle
 GRAIN = 0.002  # seconds of its pace that are worth a wake-up
 SAMPLE = 0.2  # seconds, and a round trip, that a sample of the rate spans at least
@@ -103,7 +103,7 @@ class Pacer:
         """Seconds until a packet handed to it now would arrive: half the lowest RTT, and a queue; jitter is none."""
         base, queue, flown = self.model(now).base, self.free_at - now, self._delivery.in_flight
         if flown:
-            shaken = self.window.shaken - BURSTS if self.window.shaken > BURSTS else 0.0
+            shaken = self.window.shaken - UNEVEN if self.window.shaken > UNEVEN else 0.0
             seen = self._rtt.queue - self._rtt.calm - shaken
             queue = seen if seen > queue else queue
             if seen > 0.01 and not self.window.startup:  # what is in flight tells it before Acks do
