@@ -29,6 +29,7 @@ SMALL = 0.3  # of what the path delivers: with less than this in it that cannot 
 DOUBT = 4.0  # seconds after an answer that may have been wrong: a queue that stands again needs no question
 FLAT = 0.003  # seconds of queue, at most, all the time: what is lost then is lost by chance
 GONE = 1.5  # seconds without a queue, and without losses: the others are gone
+LEFT = 0.35  # the same, if their queue was longer than what they leave when they slow down
 RECENT = 3.0  # seconds after which others who were there are forgotten
 
 
@@ -77,6 +78,7 @@ class Contention:
         self._over = False  # there is more of a queue than there may be
         self._crowded = False  # something is lost, and we have had more: it takes no question
         self._empty_since: float | None = None
+        self._stood = 0.0  # seconds of queue that stood of late, smoothed
         self._ask_at = 0.0  # when it may be asked again, beside others
         self._doubted_at = self._seen_at = float("-inf")
 
@@ -127,11 +129,12 @@ class Contention:
             self._listen(queue, rtt, signs, now)
         elif queue > signs.allowed:
             self._empty_since = None
+            self._stood += (queue - self._stood) / 32
             if signs.limited and now > self._ask_at:
                 self._slow_down(queue, signs, now)
         elif self._empty_since is None:
             self._empty_since = now
-        elif now - max(self._empty_since, self.share.full_at) > GONE:
+        elif now - max(self._empty_since, self.share.full_at) > (LEFT if self._stood > signs.base else GONE):
             rtt.recall(self._before)
             self._be_alone()
 
@@ -214,7 +217,7 @@ class Contention:
         """Live with the queue that there is."""
         sure = self.whole.known(now)
         again = ASK_EVERY if sure else ASK_UNSURE if self.had > SMALL * self.capacity else ASK_SOON
-        self.stage, self._ask_at, self._empty_since = Stage.BESIDE, now + again, None
+        self.stage, self._ask_at, self._empty_since, self._stood = Stage.BESIDE, now + again, None, 0.0
         self.share.begin(self.had, now)
         self._crowded = False
         rtt.settle(now)

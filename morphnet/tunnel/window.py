@@ -200,11 +200,12 @@ class Window:
             self._sampled(sample, signs, rtt, now)
         queue = rtt.delayed - rtt.calm
         self._draining = queue > (signs.allowed / 2 if self._draining else signs.allowed)
-        asked = others.stage is Stage.ASKING
+        before = others.stage
         others.look(rtt, signs, now)
-        if asked and others.stage is Stage.ALONE and not self._searching:
-            self._rates.clear()  # what was delivered long ago made the queue
-            self._rates.add(others.had, now)
+        if before is not others.stage is Stage.ALONE and not self._searching:
+            if before is Stage.ASKING:
+                self._rates.clear()  # what was delivered long ago made the queue
+            self._rates.add(others.had if before is Stage.ASKING else ALL * others.capacity, now)
         rtt.remember(KNOWN if others.stage is Stage.ALONE else LONG_KNOWN)
         if others.stage is not Stage.ASKING and self._searching:
             self._searching = False

@@ -13,6 +13,7 @@ from morphnet.tunnel.contention import (
     ASK_EVERY,
     ASK_SOON,
     GONE,
+    LEFT,
     Contention,
     Sample,
     Signs,
@@ -134,6 +135,17 @@ class StageTests(SynchronousTestCase):
                     sender.sample(FULL / 2)
                 give(sender)
                 self.assertIs(sender.others.stage, then, (stage, name))
+
+    def test_left(self) -> None:
+        """When a queue goes that was too long to be drained by slowing down, others are gone; else it takes longer."""
+        for queue, until in ((0.1, LEFT), (0.03, GONE)):
+            sender = Sender()
+            sender.settle()
+            sender.acks(2.0, queue)
+            sender.acks(until, 0.0)
+            self.assertIs(sender.others.stage, BESIDE, queue)
+            sender.acks(0.3, 0.0)
+            self.assertIs(sender.others.stage, ALONE, queue)
 
     def test_unsure(self) -> None:
         """Who has never had the path for itself, and has little of it, asks again soon."""
