@@ -15,7 +15,6 @@ from morphnet.tunnel.window import Model, Window
 from morphnet.wire.notes import Ack
 
 BURST = 3 * 1500  # bytes that may wait at the bottleneck, however slow it is
-UNEVEN = 0.01  # seconds by which samples differ since packets come in bursts; more than that is jitter
 MADE_UP = 0.01  # seconds of its pace that it may have more for having been idle
 GRAIN = 0.002  # seconds of its pace that are worth a wake-up
 SAMPLE = 0.2  # seconds, and a round trip, that a sample of the rate spans at least
@@ -100,15 +99,14 @@ class Pacer:
     # -- when that arrives -------------------------------------------------------------------------------------------
 
     def arrival(self, now: float) -> float:
-        """Seconds until a packet handed to it now would arrive: half the lowest RTT, and a queue; jitter is none."""
+        """Seconds until a packet handed to it now would arrive: half the lowest RTT, and the queue in front of it."""
         base, queue, flown = self.model(now).base, self.free_at - now, self._delivery.in_flight
         if flown:
-            shaken = self.window.shaken - UNEVEN if self.window.shaken > UNEVEN else 0.0
-            seen = self._rtt.queue - self._rtt.calm - shaken
+            seen = self._rtt.queue - self._rtt.calm
             queue = seen if seen > queue else queue
             if seen > 0.01 and not self.window.startup:  # what is in flight tells it before Acks do
                 rate = self.window.rate(now)
-                queue = max(queue, flown / rate - base - shaken - ackdebt.DELAY) if rate else queue
+                queue = max(queue, flown / rate - base - ackdebt.DELAY) if rate else queue
         return base / 2 + queue if queue > 0 else base / 2
 
     # -- what becomes of it ------------------------------------------------------------------------------------------
@@ -142,7 +140,7 @@ class Pacer:
         rate = self._rates.add(ack.received_at, ack.total, interval)
         window.lost(settled.lost)
         limited = now - self.limited_at <= smoothed + interval / 4  # still so when what this tells of was sent
-        window.acknowledged(settled.bytes, flown + settled.bytes, rate, limited, rtt, now)
+        window.acknowledged(settled.bytes, rate, limited, rtt, now)
         self._lateness.extra = self._lateness.known and self._lateness.known * window.rate(now)
         self._model_at = float("-inf")
         seen = window.rate(now) if rate is not None else None

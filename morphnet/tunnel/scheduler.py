@@ -74,8 +74,8 @@ class Bond:
         soonest, _, best = arrivals[0]
         offered = [best]
         for arrival, _, path in arrivals[1:]:
-            landing, shaken = path.pacer.landing, path.pacer.window.shaken
-            latest = landing.at - now - shaken
+            landing = path.pacer.landing
+            latest = landing.at - now
             arrival = latest if latest > arrival else arrival  # it may be given more than it is known to deliver
             later = arrival - soonest
             # while the rate of this one is sought, the queue of the best one may have gone
@@ -83,12 +83,8 @@ class Bond:
             if wait > self._patience.rest - MARGIN and wait > self._patience.of(run) - MARGIN:
                 break
             self.later = later
-            if later > CLOSE and not self._worth(offered, later, waiting, now):
-                continue
-            if later <= CLOSE or arrival <= CROWDED + shaken + landing.way:
+            if later <= CLOSE or (self._worth(offered, later, waiting, now) and arrival <= CROWDED + landing.way):
                 offered.append(path)
-            else:
-                path.pacer.limited_at = now  # what it was seen to deliver holds traffic back
         return offered
 
     @staticmethod

@@ -20,7 +20,6 @@ from morphnet.tunnel.usual_loss import LOSSY
 FLOOR = 16 * 1500  # bytes that are always allowed
 FIRST = 64 * 1500  # bytes allowed before anything is known
 MODEST = 10 * 1500  # bytes allowed at first on a path that others are better than. Source: RFC 6928
-USED = 0.5  # of these: who has less in flight does not learn that the path takes more. Source: tcp_is_cwnd_limited
 LEAST = 2 * 1500  # bytes that it is paced to carry in a round trip in any case
 CEILING = 32 << 20  # bytes, whatever is measured
 SLACK = 0.025  # seconds of delivery on top: Acks are up to 10 ms late, and a faster path must show
@@ -34,7 +33,7 @@ TRUST = 0.95  # times the rate that was seen, while there is a queue: it drains,
 HOPE, NEAR = 1.25, 1.05  # times the rate that was seen: what a path without a queue is given to try; close to its best
 GROWS = 1.03  # times the best that was seen: the path can do more than was known
 TIGHTER, LOOSER, TIGHTEST = 0.7, 0.02, 0.3  # what a queue may be, of CLEAR and CLEAR_BY: after a loss, and without one
-RESTLESS, EVEN, RUN = 4.6, 0.001, 1500  # times by which samples differ; seconds, and bytes, that do so anyway
+RESTLESS, EVEN, RUN = 4.0, 0.001, 1500  # times by which samples differ; seconds, and bytes, that do so anyway
 SPREAD = 4.5  # times the jitter of the RTT: so much later than usual an Ack may come
 LEAST_CLEAR = 0.003  # seconds
 AHEAD = 0.006  # seconds of its pace that may wait at its bottleneck
@@ -115,14 +114,11 @@ class Window:
         """The path is another one now (it moved, or was silent): learn again."""
         self.__init__()  # type: ignore[misc]
 
-    def acknowledged(
-        self, size: int, flown: int, rate: float | None, limited: bool, rtt: RttEstimate, now: float
-    ) -> None:
+    def acknowledged(self, size: int, rate: float | None, limited: bool, rtt: RttEstimate, now: float) -> None:
         """
         Fold in one Ack.
 
         :param size: bytes newly acknowledged.
-        :param flown: bytes that were in flight before.
         :param rate: a new delivery rate sample, if there is one.
         :param limited: the window, not a lack of traffic, held the sender back.
         """
@@ -139,8 +135,6 @@ class Window:
         if rate is not None and (saturated or rate > self.rate(now)):
             self._rates.add(rate, now)
         if self.startup:
-            if flown > self.modest * USED:
-                self.modest = min(CEILING, self.modest + size)
             self._grow(size, rate is not None, limited, rtt, floor, now)
         else:
             self._follow(rate, limited, rtt, floor, now)
@@ -180,6 +174,7 @@ class Window:
             self.others.recent = rate
             self.others.ask(rtt, self._signs(rtt.base(now) or floor, floor, limited, rtt), now)
             return
+        self.modest = min(CEILING, self.modest + size)
         if limited:
             self.size = min(CEILING, self.size + size)
         if not sampled:

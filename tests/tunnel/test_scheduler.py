@@ -102,22 +102,6 @@ class OrderTests(SynchronousTestCase):
             order = make_scheduler("bond", Patience(0.2)).order(paths, run_of(1), 1 << 24, 0.0)
             self.assertEqual([path.id for path in order], expected)
 
-    def test_bond_jitter(self) -> None:
-        """What jitter makes later is no queue: as much is on its way by such a path as if it came in time."""
-        for shaken, expected in ((0.0, [0]), (0.036, [0, 1])):
-            paths = [path_of(0, 0.02), path_of(1, 0.06)]
-            paths[1].pacer.landing.at, paths[1].pacer.window.shaken = 0.09, shaken
-            order = make_scheduler("bond", Patience(0.2)).order(paths, run_of(1), 1 << 24, 0.0)
-            self.assertEqual([path.id for path in order], expected)
-
-    def test_bond_limited(self) -> None:
-        """A path that is held back by what it was seen to deliver is known to be, and one that is not needed is not."""
-        for waiting, expected in ((1 << 24, 0.0), (100, float("-inf"))):
-            paths = [path_of(0, 0.02), path_of(1, 0.06)]
-            paths[1].pacer.landing.at = 0.09
-            make_scheduler("bond", Patience(0.2)).order(paths, run_of(1), waiting, 0.0)
-            self.assertEqual([path.pacer.limited_at for path in paths], [float("-inf"), expected])
-
     def test_bond_data_of_tcp(self) -> None:
         """What TCP carries may come by a path as slow as the receiver waits for it; nothing else may."""
         paths = [path_of(0, 0.02), path_of(1, 0.3)]
