@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast, get_type_hints
 
 from morphnet.config.checks import Check
 from morphnet.config.lines import KeyPath, key_lines
+from morphnet.config.unknown import refuse_unknown
 from morphnet.config.whole import check_whole
 from morphnet.errors import ConfigError
 
@@ -176,27 +177,13 @@ def _take(
         at = (*table, name)
         line = next((lines[at[:n]] for n in range(len(at), 0, -1) if at[:n] in lines), 1)
         where = f"{file}, line {line}: "
+        refuse_unknown(at, known, where, table=True)
         if at in known:
             values[at] = _from_toml(known[at], value, where, file.absolute().parent)
-        elif any(path[: len(at)] == at for path in known):
-            if not isinstance(value, dict):
-                raise ConfigError(f"{where}'{name}' is a table: write [{name}] and its settings below")
+        elif isinstance(value, dict):
             _take(file, value, known, values, lines, at)
         else:
-            raise ConfigError(f"{where}{_unknown(at, known)}")
-
-
-def _unknown(at: KeyPath, known: Mapping[KeyPath, Setting]) -> str:
-    shown, name = json.dumps(".".join(at)[:60])[1:-1], at[-1]
-    for path in known:
-        if path[-1] == name and len(path) > 1:
-            return f"there is no setting '{shown}' here; '{name}' belongs below [{'.'.join(path[:-1])}]"
-        if path == (name,):
-            return f"there is no setting '{shown}'; '{name}' belongs to the top, before the first [table]"
-    here = [path[-1] for path in known if path[:-1] == at[:-1]]
-    here += [path[0] for path in known if len(path) > 1 and len(at) == 1]
-    near = difflib.get_close_matches(name, here, 1)
-    return f"there is no setting '{shown}'" + (f"; did you mean '{near[0]}'?" if near else "")
+            raise ConfigError(f"{where}'{name}' is a table: write [{name}] and its settings below")
 
 
 def _from_toml(setting: Setting, value: Any, where: str, base: Path) -> Any:
@@ -235,9 +222,9 @@ def _checked(setting: Setting, value: Any, said: str) -> Any:
 
 def _typed(known: Mapping[KeyPath, Setting], key: str, typed: str) -> Any:
     """What the operator typed for a setting; relative paths start at the working directory."""
-    setting = known.get(tuple(key.split(".")))
-    if setting is None:
-        raise ConfigError(_unknown(tuple(key.split(".")), known))
+    at = tuple(key.split("."))
+    refuse_unknown(at, known)
+    setting = known[at]
     said = f"option {option_name(setting)}"
     value: Any = typed
     try:
@@ -275,10 +262,9 @@ def render(cls: type[Any], values: Mapping[str, Any], *, intro: str = "") -> str
     :raises ConfigError: a value that `load` would refuse.
     """
     known = {setting.key: setting for setting in settings(cls)}
-    values = _flat(values)
+    values, paths = _flat(values), [setting.path for setting in known.values()]
     for key in values:
-        if key not in known:
-            raise ConfigError(_unknown(tuple(key.split(".")), {each.path: each for each in known.values()}))
+        refuse_unknown(tuple(key.split(".")), paths)
     out = [f"# {line}".rstrip() for line in intro.splitlines()]
     table: KeyPath = ()
     for setting in known.values():
