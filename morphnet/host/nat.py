@@ -6,7 +6,7 @@ The table `inet morphnet_TUN` holds:
     guard    what comes by another device than the TUN reaches no inner address of this machine and shows none as its
              source, whatever the rest of it says; on a server, what comes from the TUN has a source in the pools
     shield   on a server, nobody outside opens a connection to an inner address, but the networks that may
-    clamp    the MSS of TCP through the TUN fits the path
+    clamp    the MSS of TCP through the TUN fits the path: `host/mss`
     nat      with NAT, pool addresses that leave by any other device are masqueraded
 
 Guards come first of all (a raw prerouting chain), so that connection tracking, other rules and sockets never see what
@@ -29,6 +29,7 @@ from morphnet.host import nft
 from morphnet.host.journal import Change
 from morphnet.host.kernel import Kernel, Missing
 from morphnet.host.look import Look
+from morphnet.host.mss import clamp_chain
 from morphnet.host.owntable import OwnTable
 from morphnet.host.sysctl import Sysctl
 
@@ -57,14 +58,13 @@ class NftTable(OwnTable):
 def chains(table: NftTable) -> list[bytes]:
     """All chains and rules of the table."""
     name, tun = table.name, table.tun
-    here, there = nft.device(nft.IIFNAME, tun), nft.device(nft.OIFNAME, tun)
     made: list[bytes] = []
     if guards := _guards(table):
         made.append(nft.add_chain(name, "guard", "filter", nft.PREROUTING, nft.RAW))
         made += [nft.add_rule(name, "guard", each, nft.drop()) for each in guards]
     if table.pools:
         made.append(nft.add_chain(name, "shield", "filter", nft.FORWARD, nft.FILTER))
-        inwards = there + nft.device(nft.IIFNAME, tun, equal=False)
+        inwards = nft.device(nft.OIFNAME, tun) + nft.device(nft.IIFNAME, tun, equal=False)
         inwards += nft.state(nft.ESTABLISHED | nft.RELATED, equal=False)
         for network in table.reachable_from:
             made.append(nft.add_rule(name, "shield", inwards, nft.source(network), nft.came_by_its_way(), nft.accept()))
@@ -74,8 +74,7 @@ def chains(table: NftTable) -> list[bytes]:
         made.append(nft.add_chain(name, "nat", "nat", nft.POSTROUTING, nft.SRCNAT))
         made += [nft.add_rule(name, "nat", outwards, nft.source(pool), nft.masquerade()) for pool in table.pools]
     if table.mss_clamp:
-        made.append(nft.add_chain(name, "clamp", "filter", nft.FORWARD, nft.MANGLE))
-        made += [nft.add_rule(name, "clamp", way, nft.clamp_mss()) for way in (here, there)]
+        made += clamp_chain(name, tun)
     return made
 
 

@@ -139,14 +139,24 @@ def masquerade() -> bytes:
     return _expression("masq")
 
 
-def clamp_mss() -> bytes:
-    """`tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu`: never raises what is smaller already."""
-    syn = meta(L4PROTO, TCP) + _load(_TRANSPORT, 13, 1) + _mask(b"\x06") + _compare(b"\x02", True)
+def tcp_flags(among: int, those: int) -> bytes:
+    """`tcp flags & AMONG == THOSE`, and so TCP alone."""
+    return meta(L4PROTO, TCP) + _load(_TRANSPORT, 13, 1) + _mask(bytes([among])) + _compare(bytes([those]), True)
+
+
+def route_mss() -> bytes:
+    """`rt mtu`: the largest MSS for the way that a packet takes, into the register, as two bytes of the network."""
     mss = _expression("rt", _be32(2, 3), _be32(1, _REGISTER))  # key 3: tcpmss
-    order = _expression("byteorder", _be32(1, _REGISTER), _be32(2, _REGISTER), _be32(3, 1), _be32(4, 2), _be32(5, 2))
-    option = attribute(2, b"\x02") + _be32(3, 2) + _be32(4, 2)  # number 2, and of it 2 bytes from byte 2
+    return mss + _expression(
+        "byteorder", _be32(1, _REGISTER), _be32(2, _REGISTER), _be32(3, 1), _be32(4, 2), _be32(5, 2)
+    )
+
+
+def set_tcp_option(kind: int, offset: int, length: int) -> bytes:
+    """`tcp option KIND FIELD set`, from the register: `length` bytes of that option, from byte `offset` of it."""
+    option = attribute(2, bytes([kind])) + _be32(3, offset) + _be32(4, length)
     tcp_option = _be32(6, 1)
-    return syn + mss + order + _expression("exthdr", _be32(7, _REGISTER), option, tcp_option)
+    return _expression("exthdr", _be32(7, _REGISTER), option, tcp_option)
 
 
 def _message(kind: int, flags: int, family: int, resource: int, body: bytes = b"") -> bytes:
