@@ -8,8 +8,8 @@ from pathlib import Path
 from twisted.internet.task import Clock
 
 from morphnet.pki.authority import Authority
-from morphnet.roles.certificates.revoked import Revoked
-from morphnet.roles.certificates.spreading import Spreading
+from morphnet.roles.certificates.revocation_exchange import RevocationExchange
+from morphnet.roles.certificates.revocation_file import Revoked
 from morphnet.wire.messages import relay
 from morphnet.wire.messages.revocations import BEFORE, Listing, PartsWanted, Revocations, RevokedPart
 
@@ -43,7 +43,7 @@ class Process:
     def start(self) -> None:
         """Begin, or begin again: nobody is connected."""
         revoked = Revoked(lambda: [self.authority.certificate], self.folder / "revoked.pem")
-        self.spreading = Spreading(revoked, self.clock, self._changed)
+        self.exchange = RevocationExchange(revoked, self.clock, self._changed)
 
     def _changed(self) -> None:
         self.changes += 1
@@ -51,7 +51,7 @@ class Process:
     @property
     def serials(self) -> frozenset[str]:
         """What it knows to be revoked."""
-        return self.spreading.revoked.serials
+        return self.exchange.revoked.serials
 
 
 class Wire:
@@ -62,10 +62,10 @@ class Wire:
         self.ends = one, other
         self.links = FakeLink(), FakeLink()  # by which each tells the other
         self._old = old
-        numbers = [each.spreading.number for each in self.ends]
-        one.spreading.joined(self.links[0], BEFORE if old else numbers[1])
+        numbers = [each.exchange.number for each in self.ends]
+        one.exchange.joined(self.links[0], BEFORE if old else numbers[1])
         if not old:
-            other.spreading.joined(self.links[1], numbers[0])
+            other.exchange.joined(self.links[1], numbers[0])
 
     def carry(self) -> bool:
         """Carry over what waits now; whether there was anything."""
@@ -75,13 +75,13 @@ class Wire:
                 message = self.links[here].waiting.popleft()
                 moved = True
                 if not (self._old and there == 1):
-                    self.ends[there].spreading.heard(self.links[there], message)
+                    self.ends[there].exchange.heard(self.links[there], message)
         return moved
 
     def cut(self) -> None:
         """It is gone."""
         for end, link in zip(self.ends, self.links, strict=True):
-            end.spreading.left(link)
+            end.exchange.left(link)
 
 
 def settle(clock: Clock, *wires: Wire) -> None:

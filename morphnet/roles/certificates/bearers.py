@@ -14,7 +14,7 @@ from morphnet.net.relay_client import RelayClient
 from morphnet.net.tls import ClientTls, Identity
 from morphnet.pki.names import split_address
 from morphnet.rendezvous.reconnect import Reconnect, reconnect
-from morphnet.roles.certificates.spreading import Spreading
+from morphnet.roles.certificates.revocation_exchange import RevocationExchange
 from morphnet.wire.batch import Arrival
 from morphnet.wire.messages.relay import Drain, Notice, Present, Register, Registered, Renewed
 from morphnet.wire.messages.revocations import Listing
@@ -48,8 +48,8 @@ class Bearers:
     :param told: hears one sentence when a relay is reached or refuses us.
     """
 
-    def __init__(self, name: str, spreading: Spreading, reactor: Any, told: Callable[[str], None]) -> None:
-        self._name, self._spreading, self._reactor, self._told = name, spreading, reactor, told
+    def __init__(self, name: str, exchange: RevocationExchange, reactor: Any, told: Callable[[str], None]) -> None:
+        self._name, self._exchange, self._reactor, self._told = name, exchange, reactor, told
         self._machines: dict[RelayClient, Reconnect] = {}
 
     def start(self, relays: Sequence[str], tls: Callable[[str], ClientTls]) -> None:
@@ -84,20 +84,20 @@ class Bearers:
         """
         for relay in self._machines:
             peer = relay.peer
-            if peer is not None and (peer.not_after <= wall or self._spreading.revoked.is_revoked(peer)):
+            if peer is not None and (peer.not_after <= wall or self._exchange.revoked.is_revoked(peer)):
                 relay.drop("its certificate is not good any more")
 
     # -- what relays tell ----------------------------------------------------------------------------------------------
 
     def register(self) -> Register:
         """See Listener."""
-        return Register(self._name, INSTANCE, revocations=self._spreading.number)
+        return Register(self._name, INSTANCE, revocations=self._exchange.number)
 
     def registered(self, relay: RelayClient, answer: Registered) -> None:
         """See Listener."""
         self._machines[relay].opened()
         self._told(f"the relay {relay.host} is told what is revoked")
-        self._spreading.joined(relay, answer.revocations)
+        self._exchange.joined(relay, answer.revocations)
 
     def refused(self, relay: RelayClient, reason: str, retry_after: float | None) -> None:
         """See Listener."""
@@ -110,13 +110,13 @@ class Bearers:
 
     def lost(self, relay: RelayClient, reason: str) -> None:
         """See Listener."""
-        self._spreading.left(relay)
+        self._exchange.left(relay)
         self._machines[relay].lost(reason)
 
     def said(self, relay: RelayClient, message: Drain | Renewed | Notice | Listing) -> None:
         """See Listener."""
         if not isinstance(message, Drain | Renewed | Notice):
-            self._spreading.heard(relay, message)
+            self._exchange.heard(relay, message)
 
     def present(self, relay: RelayClient, peer: Present) -> None:
         """See Listener."""

@@ -18,7 +18,7 @@ from morphnet.pki.authority import CLIENT_LIFETIME, DAY, SERVER_LIFETIME
 from morphnet.pki.files import make_directory, write_over
 from morphnet.pki.revocations import Draft, RevocationList, as_text, draft_revocations, from_text
 from morphnet.pki.rotation import announced
-from morphnet.roles.certificates.spreading import Spreading
+from morphnet.roles.certificates.revocation_exchange import RevocationExchange
 from morphnet.store.base import CertificateRecord
 
 LOOK_EVERY = 3600.0  # seconds between looks whether what has expired may leave the list
@@ -111,37 +111,39 @@ class Publisher:
             self._keep(signed)
             return signed
 
-    def make_known(self, records: Iterable[CertificateRecord], now: float, spreading: Spreading) -> None:
+    def make_known(self, records: Iterable[CertificateRecord], now: float, exchange: RevocationExchange) -> None:
         """The same, and spread it. Where that fails the last list is told on, and the operator is told why."""
         try:
-            signed = self.publish(records, now, spreading.revoked.whole)
+            signed = self.publish(records, now, exchange.revoked.whole)
         except MorphnetError as trouble:
             self._failed(trouble)
         else:
-            self._spread(signed, spreading)
+            self._spread(signed, exchange)
 
-    async def make_known_later(self, records: Iterable[CertificateRecord], now: float, spreading: Spreading) -> None:
+    async def make_known_later(
+        self, records: Iterable[CertificateRecord], now: float, exchange: RevocationExchange
+    ) -> None:
         """The same, while the reactor goes on."""
-        heard = spreading.revoked.whole
+        heard = exchange.revoked.whole
         try:
             signed = await self._later(lambda: self.publish(records, now, heard))
         except MorphnetError as trouble:
             self._failed(trouble)
         else:
-            self._spread(signed, spreading)
+            self._spread(signed, exchange)
 
-    def _spread(self, signed: RevocationList | None, spreading: Spreading) -> None:
+    def _spread(self, signed: RevocationList | None, exchange: RevocationExchange) -> None:
         if signed is not None:
             self._number = max(self._number, signed.number)
-            spreading.publish(signed)
+            exchange.publish(signed)
 
     @staticmethod
     def _failed(trouble: MorphnetError) -> None:
         _log.error("what was revoked last is not in the list for others: {trouble}", trouble=str(trouble))
 
-    def is_behind(self, spreading: Spreading) -> bool:
+    def is_behind(self, exchange: RevocationExchange) -> bool:
         """Whether others know a later list of ours than we do: an old copy of our files was put back."""
-        return self._sign is not None and spreading.number > self._number
+        return self._sign is not None and exchange.number > self._number
 
     def _keep(self, signed: RevocationList) -> None:
         try:

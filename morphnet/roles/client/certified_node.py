@@ -12,8 +12,8 @@ from morphnet.net.control_client import Link
 from morphnet.net.pump import Pump
 from morphnet.net.tls import Identity
 from morphnet.roles.certificates.renewal import Shows
+from morphnet.roles.certificates.revocation_exchange import RevocationExchange
 from morphnet.roles.certificates.server_certificate import ServerCertificate
-from morphnet.roles.certificates.spreading import Spreading
 from morphnet.roles.peers.mesh import Mesh
 from morphnet.roles.process.node import Node
 from morphnet.tunnel.session import Session
@@ -31,7 +31,7 @@ class CertifiedNode(Node):
         self.mesh: Mesh | None = None  # the peers, if there shall be any
         self.shows: list[Shows] = []  # our certificate, besides the mesh
         self._turn = 0  # of those who may renew it
-        self.lists: Spreading | None = None  # of what is revoked
+        self.lists: RevocationExchange | None = None  # of what is revoked
         self.server_certificate: ServerCertificate | None = None
 
     def _session(self) -> Session | None:

@@ -23,9 +23,9 @@ from morphnet.pki.files import trusted_cas
 from morphnet.pki.names import split_address
 from morphnet.rendezvous.reconnect import Reconnect, reconnect
 from morphnet.roles.certificates.renewal import LOOK_EVERY, Renewal, identity_of
-from morphnet.roles.certificates.revoked import FILE, Revoked
+from morphnet.roles.certificates.revocation_exchange import RevocationExchange
+from morphnet.roles.certificates.revocation_file import FILE, Revoked
 from morphnet.roles.certificates.server_certificate import ServerCertificate
-from morphnet.roles.certificates.spreading import Spreading
 from morphnet.roles.client.node import ClientNode
 from morphnet.roles.client.uplink_paths import UplinkPaths
 from morphnet.roles.peers.mesh import Mesh
@@ -87,7 +87,7 @@ class ClientProcess(HostProcess):
         self.watch_host(node, tun.name)
         identity = partial(identity_of, config.pki_dir, config.name)
         revoked = Revoked(partial(trusted_cas, config.pki_dir), config.state_dir / FILE, node.announced)
-        node.lists = lists = Spreading(revoked, self.reactor, node.look_at_certificates)
+        node.lists = lists = RevocationExchange(revoked, self.reactor, node.look_at_certificates)
         node.server_certificate = ServerCertificate(
             revoked.is_revoked,
             node.hang_up_on_server,

@@ -17,7 +17,7 @@ from morphnet.net.limits import SourceLimiter
 from morphnet.net.pump import Pump
 from morphnet.net.tls import Identity
 from morphnet.pki.authority import describe
-from morphnet.roles.certificates.spreading import Spreading
+from morphnet.roles.certificates.revocation_exchange import RevocationExchange
 from morphnet.roles.peers import relays
 from morphnet.roles.peers.direct import DirectSearch
 from morphnet.roles.peers.doors import Doors
@@ -86,7 +86,7 @@ class Mesh:
         pump: Pump,
         identity: Callable[[], Identity],
         reactor: Any,
-        lists: Spreading,
+        lists: RevocationExchange,
         owner: Owner,
     ) -> None:
         mesh, entropy = config.mesh, os.urandom

@@ -12,7 +12,7 @@ from morphnet.net.pump import Pump
 from morphnet.net.relay_client import Listener, RelayClient
 from morphnet.net.tls import ClientTls
 from morphnet.rendezvous.reconnect import Reconnect, reconnect
-from morphnet.roles.certificates.spreading import Spreading
+from morphnet.roles.certificates.revocation_exchange import RevocationExchange
 from morphnet.roles.peers.outside import Outside
 from morphnet.roles.peers.surroundings import Line, Surroundings
 from morphnet.roles.process.node import shown_address
@@ -100,7 +100,7 @@ class Relays:
     """
 
     def __init__(
-        self, around: Surroundings, pump: Pump, lists: Spreading, outside: Outside, peers: Peers, owner: Owner
+        self, around: Surroundings, pump: Pump, lists: RevocationExchange, outside: Outside, peers: Peers, owner: Owner
     ) -> None:
         self._around, self._pump, self._lists, self._outside = around, pump, lists, outside
         self._peers, self._owner = peers, owner

@@ -11,8 +11,8 @@ from twisted.internet.interfaces import IReactorTime
 
 from morphnet.net.relay_server import RelayLine
 from morphnet.net.tls import Peer
-from morphnet.roles.certificates.revoked import Revoked
-from morphnet.roles.certificates.spreading import Spreading
+from morphnet.roles.certificates.revocation_exchange import RevocationExchange
+from morphnet.roles.certificates.revocation_file import Revoked
 from morphnet.wire.messages.revocations import BEFORE, Listing, Revocations, RevokedPart
 
 
@@ -37,21 +37,21 @@ class RelayLists:
         cas: Callable[[], Mapping[str, Sequence[x509.Certificate]]],
         state_dir: Path,
         clock: IReactorTime,
-        changed: Callable[[str, Spreading], None],
+        changed: Callable[[str, RevocationExchange], None],
         announced: Callable[[str, Sequence[x509.Certificate]], None] = lambda network, cas: None,
     ) -> None:
         self._cas, self._state_dir, self._clock, self._changed = cas, state_dir, clock, changed
         self._announced = announced
-        self._networks: dict[str, Spreading] = {}
+        self._networks: dict[str, RevocationExchange] = {}
         self._afar = _Afar()
 
-    def of(self, network: str) -> Spreading:
+    def of(self, network: str) -> RevocationExchange:
         """That of one network, which must be one of ours."""
         known = self._networks.get(network)
         if known is None:
             path = self._state_dir / f"revoked-{network}.pem"
             revoked = Revoked(lambda: self._cas()[network], path, partial(self._announced, network))
-            known = Spreading(revoked, self._clock, lambda: self._changed(network, self.of(network)))
+            known = RevocationExchange(revoked, self._clock, lambda: self._changed(network, self.of(network)))
             self._networks[network] = known
             known.joined(self._afar, BEFORE)
         return known

@@ -40,8 +40,8 @@ from morphnet.roles.certificates.bearers import Bearers
 from morphnet.roles.certificates.publishing import LOOK_EVERY as PRUNE_EVERY
 from morphnet.roles.certificates.publishing import Publisher
 from morphnet.roles.certificates.renewal import LOOK_EVERY, AllShow, Renewal, SelfRenewal, identity_of
+from morphnet.roles.certificates.revocation_exchange import RevocationExchange
 from morphnet.roles.certificates.signing import LaterSigner
-from morphnet.roles.certificates.spreading import Spreading
 from morphnet.roles.process.process import Process
 from morphnet.roles.relay.lists import RelayLists
 from morphnet.roles.relay.node import EnrolmentOffice, RelayNode
@@ -248,9 +248,9 @@ class RelayProcess(Process):
         if self._store is not None:
             names = {*names_of(x509.load_pem_x509_certificate(self._identity().certificate)), "localhost"}
             others = [each for each in self.config.announce if split_address(each, RELAY_PORT)[0] not in names]
-            spreading = self._lists.of(self._own)
+            exchange = self._lists.of(self._own)
             told = partial(self._node.tell, "revocations", "")
-            self._bearers = Bearers(self.config.name, spreading, self.reactor, told)
+            self._bearers = Bearers(self.config.name, exchange, self.reactor, told)
             self._shows.add(self._bearers)
             self._bearers.start(others, lambda host: ClientTls(self._identity(), host, self._is_revoked))
 
@@ -274,8 +274,8 @@ class RelayProcess(Process):
 
     async def _make_known_later(self, store: SqliteStore) -> None:
         assert self._publisher is not None  # made before anything else is known
-        records, spreading = await store.certificates(), self._lists.of(self._own)
-        await self._publisher.make_known_later(records, time.time(), spreading)
+        records, exchange = await store.certificates(), self._lists.of(self._own)
+        await self._publisher.make_known_later(records, time.time(), exchange)
 
     def _is_revoked(self, peer: Peer) -> bool:
         return self._lists.is_revoked(peer)
@@ -284,16 +284,16 @@ class RelayProcess(Process):
         """Another relay has brought a list."""
         self._lists.told_afar(network, crl)
 
-    def _revoke(self, network: str, spreading: Spreading) -> None:
+    def _revoke(self, network: str, exchange: RevocationExchange) -> None:
         """There is another list, or more of it: hang up on whoever shows what is revoked, and tell other relays."""
-        registry, serials, latest = self._node.registry, spreading.revoked.serials, spreading.revoked.latest
-        ended = registry.revoke(network, serials, spreading.number)
+        registry, serials, latest = self._node.registry, exchange.revoked.serials, exchange.revoked.latest
+        ended = registry.revoke(network, serials, exchange.number)
         if self._server is not None:
             self._server.end_revoked()
         if latest is not None:
             registry.cluster.revoked(network, latest.pem, latest.parts.values())
             self._node.tell("revoked", "", f"{len(serials)} certificate(s) are revoked, {ended} hung up on")
-        if self._publisher is not None and network == self._own and self._publisher.is_behind(spreading):
+        if self._publisher is not None and network == self._own and self._publisher.is_behind(exchange):
             self.reactor.callLater(0, self._read_records)
 
     def _end_expired(self) -> None:

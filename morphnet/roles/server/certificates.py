@@ -11,8 +11,8 @@ from twisted.logger import Logger
 
 from morphnet.net.tls import Peer
 from morphnet.roles.certificates.publishing import Publisher
-from morphnet.roles.certificates.revoked import Revoked
-from morphnet.roles.certificates.spreading import Spreading
+from morphnet.roles.certificates.revocation_exchange import RevocationExchange
+from morphnet.roles.certificates.revocation_file import Revoked
 from morphnet.store.base import CertificateRecord, Store
 
 
@@ -34,7 +34,7 @@ class Certificates:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.ca = ca
-        self.spreading = Spreading(revoked, clock, self._listed)
+        self.exchange = RevocationExchange(revoked, clock, self._listed)
         self._store, self._publisher, self._wall = store, publisher, wall
         self._recorded: set[str] = set()  # serials
         self._followers: list[Callable[[], None]] = []
@@ -45,12 +45,12 @@ class Certificates:
 
     def is_revoked(self, peer: Peer) -> bool:
         """Asked at every handshake."""
-        return self.spreading.revoked.is_revoked(peer) or peer.serial in self._recorded
+        return self.exchange.revoked.is_revoked(peer) or peer.serial in self._recorded
 
     def know(self, records: Sequence[CertificateRecord]) -> None:
         """The records are these at the start."""
         self._record(records)
-        self._publisher.make_known(records, self._wall(), self.spreading)
+        self._publisher.make_known(records, self._wall(), self.exchange)
 
     def read(self) -> None:
         """Read the records again and tell others; also from time to time: what has expired may leave the list."""
@@ -61,7 +61,7 @@ class Certificates:
     async def _read(self) -> None:
         records = await self._store.certificates()
         self._record(records)
-        await self._publisher.make_known_later(records, self._wall(), self.spreading)
+        await self._publisher.make_known_later(records, self._wall(), self.exchange)
 
     def _record(self, records: Iterable[CertificateRecord]) -> None:
         self._recorded = {record.serial for record in records if record.revoked_at}
@@ -70,7 +70,7 @@ class Certificates:
     def _listed(self) -> None:
         """There is another list of what is revoked than before."""
         self._changed()
-        if self._publisher.is_behind(self.spreading):
+        if self._publisher.is_behind(self.exchange):
             self.read()
 
     def _changed(self) -> None:

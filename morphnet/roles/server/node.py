@@ -203,14 +203,14 @@ class ServerNode(Node):
             resumed=resumed,
             framing=session.framing.name,
             addresses=tuple(self._parts.addresses())[:8],
-            revocations=self.certificates.spreading.number,
+            revocations=self.certificates.exchange.number,
             reorder_tcp_ms=tuning.repair_ms,
         )
 
     def welcomed(self, caller: Caller, hello: Hello) -> None:
         """A client is told what is revoked, if it understands."""
         if hello.revocations != BEFORE:
-            self.certificates.spreading.joined(caller, hello.revocations)
+            self.certificates.exchange.joined(caller, hello.revocations)
 
     def signal(self, caller: Caller, signal: Signal) -> None:
         """A message of a client that has been welcomed."""
@@ -220,13 +220,13 @@ class ServerNode(Node):
                 session.set_scheduler(signal.name)
                 self.tell("scheduler", caller.name, f"the client asked for {signal.name}")
             case Revocations() | PartsWanted() | RevokedPart():
-                self.certificates.spreading.heard(caller, signal)
+                self.certificates.exchange.heard(caller, signal)
             case Goodbye() if self._callers.get(caller.name) is caller:
                 self.tell("goodbye", caller.name, signal.reason or "the client says goodbye")
 
     def gone(self, caller: Caller, reason: str) -> None:
         """A control link ended; its session lives on."""
-        self.certificates.spreading.left(caller)
+        self.certificates.exchange.left(caller)
         if self._callers.get(caller.name) is caller:
             del self._callers[caller.name]
             self.tell("control-down", caller.name, f"control link is down: {reason}")

@@ -28,7 +28,7 @@ from morphnet.roles.certificates.bearers import Bearers
 from morphnet.roles.certificates.publishing import LOOK_EVERY as PRUNE_EVERY
 from morphnet.roles.certificates.publishing import Publisher
 from morphnet.roles.certificates.renewal import LOOK_EVERY, AllShow, Renewal, SelfRenewal, Shows, identity_of
-from morphnet.roles.certificates.revoked import Revoked
+from morphnet.roles.certificates.revocation_file import Revoked
 from morphnet.roles.certificates.signing import LaterSigner
 from morphnet.roles.process.node import Node
 from morphnet.roles.process.process import HostProcess
@@ -69,7 +69,7 @@ class ServerProcess(HostProcess):
         records = ledger.certificates()
         self._store = store = SqliteStore(ledger, self.reactor)
         certificates = self._certificates(identity, store)
-        self._bearers = Bearers(config.name, certificates.spreading, self.reactor, self._tell_of_revocations)
+        self._bearers = Bearers(config.name, certificates.exchange, self.reactor, self._tell_of_revocations)
         tls = ServerTls(identity, certificates.is_revoked, config.knock)
         parts = self._make_parts(store, certificates, AllShow(tls, self._bearers))
         self._node = node = ServerNode(config, self._pump, parts, os.urandom)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from morphnet.net.tls import ClientTls
 from morphnet.roles.certificates.bearers import Bearers
-from morphnet.roles.certificates.revoked import Revoked
-from morphnet.roles.certificates.spreading import Spreading
+from morphnet.roles.certificates.revocation_exchange import RevocationExchange
+from morphnet.roles.certificates.revocation_file import Revoked
 from morphnet.wire.messages.revocations import Revocations
 from tests.fakes_control import SERVER_HOST
 from tests.fakes_pki import NOW, an_authority
@@ -21,11 +21,11 @@ class BearersTests(RelayTestCase):
         super().setUp()
         self.authority = an_authority()
         self.revocations = Revoked(lambda: [self.authority.certificate], Path(self.mktemp()))
-        self.spreading = Spreading(self.revocations, self.net, lambda: None)
-        self.spreading.publish(self.authority.revocations({"1f"}, now=NOW))
+        self.exchange = RevocationExchange(self.revocations, self.net, lambda: None)
+        self.exchange.publish(self.authority.revocations({"1f"}, now=NOW))
         self.said: list[str] = []
         self.gateway = self.ca.identity("gateway", SERVER)
-        self.bearers = Bearers("gateway", self.spreading, self.net, self.said.append)
+        self.bearers = Bearers("gateway", self.exchange, self.net, self.said.append)
 
     def start(self) -> None:
         """Call the relay."""
@@ -41,7 +41,7 @@ class BearersTests(RelayTestCase):
         """The relay is brought the list that we have, and each later one, also after it was restarted."""
         self.start()
         second = self.authority.revocations({"1f", "2e"}, now=NOW + 1)
-        self.spreading.publish(second)
+        self.exchange.publish(second)
         self.net.settle()
         self.assertEqual([each.crl for each in self.brought()][-1], second.pem)
         self.assertEqual(len(self.brought()), 2)

@@ -13,7 +13,7 @@ from morphnet.pki.files import CA, make_directory, trusted_cas, write_certificat
 from morphnet.pki.revocations import as_text
 from morphnet.roles.certificates.publishing import SIGNED, Publisher
 from morphnet.roles.certificates.renewal import Renewal
-from morphnet.roles.certificates.revoked import FILE, Revoked
+from morphnet.roles.certificates.revocation_file import FILE, Revoked
 from tests.fakes_pki import NOW, a_key, an_authority
 
 LATER = NOW + 100 * DAY

@@ -90,11 +90,11 @@ class PublisherTests(SynchronousTestCase):
         clock = Clock()
         process = Process(self.authority, self.dir / "ours", clock)
         lost = self.authority.revocations({"1f": int(NOW)}, now=NOW + 1e6)
-        process.spreading.publish(lost)
-        self.assertTrue(self.publisher.is_behind(process.spreading))
-        self.publisher.make_known([record("2e", NOW)], NOW + 1, process.spreading)
-        self.assertFalse(self.publisher.is_behind(process.spreading))
-        whole = process.spreading.revoked.whole
+        process.exchange.publish(lost)
+        self.assertTrue(self.publisher.is_behind(process.exchange))
+        self.publisher.make_known([record("2e", NOW)], NOW + 1, process.exchange)
+        self.assertFalse(self.publisher.is_behind(process.exchange))
+        whole = process.exchange.revoked.whole
         assert whole is not None
         self.assertEqual((whole.serials, whole.number), ({"1f", "2e"}, lost.number + 1))
 
@@ -107,7 +107,7 @@ class PublisherTests(SynchronousTestCase):
         process = Process(self.authority, self.dir / "ours", Clock())
         publisher = Publisher(self.dir, lambda: [self.authority.certificate], refuse)
         self.assertRaises(ConfigError, publisher.publish, [record("1f", NOW)], NOW)
-        publisher.make_known([record("1f", NOW)], NOW, process.spreading)
+        publisher.make_known([record("1f", NOW)], NOW, process.exchange)
         self.assertEqual(process.serials, frozenset())
 
     def test_cannot_write(self) -> None:

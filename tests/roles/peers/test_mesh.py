@@ -12,7 +12,7 @@ from morphnet.config.roles import ClientConfig, MeshConfig
 from morphnet.errors import ConfigError
 from morphnet.net.pump import Pump
 from morphnet.net.relay_client import Listener, RelayClient
-from morphnet.roles.certificates.spreading import Spreading
+from morphnet.roles.certificates.revocation_exchange import RevocationExchange
 from morphnet.roles.peers.mesh import NEWS_AT_ONCE, Mesh
 from morphnet.roles.peers.sessions import Names
 from morphnet.tunnel.events import Effects, Mapped
@@ -62,7 +62,7 @@ class MeshTests(SynchronousTestCase):
         lists = FakeLists()
         lists.revoked = revoked  # type: ignore[attr-defined]
         ours = identity("anna")
-        self.mesh = Mesh(config, self.pump, lambda: ours, self.net, cast(Spreading, lists), self.owner)
+        self.mesh = Mesh(config, self.pump, lambda: ours, self.net, cast(RevocationExchange, lists), self.owner)
         self.lines: list[PostingRelay] = []
         self.mesh.call_relays(self.dial)
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 from morphnet.host.uplinks import Uplink
 from morphnet.net.relay_client import Listener, RelayClient
 from morphnet.pki.authority import Description
-from morphnet.roles.certificates.spreading import Spreading
+from morphnet.roles.certificates.revocation_exchange import RevocationExchange
 from morphnet.roles.peers.outside import Outside
 from morphnet.roles.peers.relays import MEETINGS_AT_ONCE, Relays
 from morphnet.roles.peers.surroundings import Line
@@ -67,15 +67,15 @@ class FakeLists:
         self.told: list[str] = []
 
     def joined(self, link: object, number: int) -> None:
-        """See Spreading."""
+        """See RevocationExchange."""
         self.told.append(f"joined {number}")
 
     def left(self, link: object) -> None:
-        """See Spreading."""
+        """See RevocationExchange."""
         self.told.append("left")
 
     def heard(self, link: object, message: object) -> None:
-        """See Spreading."""
+        """See RevocationExchange."""
         self.told.append("heard")
 
 
@@ -152,7 +152,7 @@ class RelaysTestCase(PlaneTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.lists, self.outside, self.ears = FakeLists(), FakeOutside(), FakeEars()
-        lists, outside = cast(Spreading, self.lists), cast(Outside, self.outside)
+        lists, outside = cast(RevocationExchange, self.lists), cast(Outside, self.outside)
         self.relays = Relays(self.around, self.pump, lists, outside, self.ears, self.ears)
         self.addCleanup(self.relays.stop)
         self.lines: list[FakeRelay] = []

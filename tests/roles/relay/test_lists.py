@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.pki.authority import Description, network_of
-from morphnet.roles.certificates.spreading import Spreading
+from morphnet.roles.certificates.revocation_exchange import RevocationExchange
 from morphnet.roles.relay.lists import RelayLists
 from morphnet.wire.messages.revocations import Listing, Revocations
 from tests.fakes_pki import NOW, an_authority
@@ -39,9 +39,9 @@ class RelayListsTests(SynchronousTestCase):
         cas = dict(zip(self.networks, ([each.certificate] for each in self.authorities), strict=True))
         return RelayLists(lambda: cas, self.dir, Clock(), self.change)
 
-    def change(self, network: str, spreading: Spreading) -> None:
+    def change(self, network: str, exchange: RevocationExchange) -> None:
         """Remembered."""
-        self.changed.append((network, spreading.revoked.serials))
+        self.changed.append((network, exchange.revoked.serials))
 
     def line(self, network: str) -> Any:
         """A node's, in words."""

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.pki.authority import Description
 from morphnet.pki.revocations import Draft, RevocationList
 from morphnet.roles.certificates.publishing import Publisher
-from morphnet.roles.certificates.revoked import Revoked
+from morphnet.roles.certificates.revocation_file import Revoked
 from morphnet.roles.server.certificates import Certificates
 from morphnet.store.base import CertificateRecord
 from morphnet.store.memory import MemoryStore
@@ -57,7 +57,7 @@ class CertificatesTests(SynchronousTestCase):
         self.certificates.know([self.record("1f", int(NOW)), self.record("2e", 0)])
         self.assertEqual((self.refused("1f"), self.refused("2e")), (True, False))
         self.assertGreater(self.changes, 0)
-        self.assertEqual(self.certificates.spreading.revoked.serials, {"1f"})
+        self.assertEqual(self.certificates.exchange.revoked.serials, {"1f"})
 
     def test_read_again(self) -> None:
         """What is revoked later is refused from the next look on, and is in the next list."""
@@ -73,9 +73,9 @@ class CertificatesTests(SynchronousTestCase):
     def test_listed(self) -> None:
         """What others' list says is refused, though our records know nothing of it, and stays in our next list."""
         self.certificates.know([])
-        self.certificates.spreading.publish(self.authority.revocations({"1f"}, now=NOW))
+        self.certificates.exchange.publish(self.authority.revocations({"1f"}, now=NOW))
         self.assertTrue(self.refused("1f"))
         self.assertGreater(self.changes, 0)
-        last = self.certificates.spreading.revoked.whole
+        last = self.certificates.exchange.revoked.whole
         assert last is not None
         self.assertIn("1f", last.recent)

@@ -19,7 +19,7 @@ from morphnet.pki.authority import Description
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.rendezvous.rivals import CLONED, FIRST
 from morphnet.roles.certificates.publishing import Publisher
-from morphnet.roles.certificates.revoked import Revoked
+from morphnet.roles.certificates.revocation_file import Revoked
 from morphnet.roles.server.certificates import Certificates
 from morphnet.roles.server.node import Parts, ServerNode
 from morphnet.store.base import Lease
@@ -260,7 +260,7 @@ class CertificateTests(SynchronousTestCase):
         self.server = Server(MemoryStore(), directory, lambda: [self.authority.certificate])
         self.node, self.now = self.server.node, 1000.0
         self.patch(self.node, "_wall", lambda: self.now)
-        self.spreading = self.node.certificates.spreading
+        self.exchange = self.node.certificates.exchange
 
     def come(self, serial: str = "01", not_after: float = 2000.0, revocations: int = 0) -> FakeCaller:
         """A client that was welcomed."""
@@ -308,7 +308,7 @@ class CertificateTests(SynchronousTestCase):
         other = FakeCaller(serial="1")
         caller.peer = other.peer
         self.node._shown["laptop"] = other.peer
-        self.spreading.publish(signed)
+        self.exchange.publish(signed)
         self.assertEqual((caller.closed, self.look(1000)), ("certificate revoked", False))
         asked = Deferred.fromCoroutine(cast(Any, self.node.hello(cast(Caller, other), Hello(name="laptop"))))
         self.failureResultOf(asked, Refused)
@@ -316,12 +316,12 @@ class CertificateTests(SynchronousTestCase):
     def test_told(self) -> None:
         """A client is told the list after its welcome, and each later one; a client of before is told nothing."""
         first, second = (self.authority.revocations({"1f"}, now=NOW + turn) for turn in (0, 1))
-        self.spreading.publish(first)
+        self.exchange.publish(first)
         old, new = self.come("01", revocations=BEFORE), self.come("02")
-        self.spreading.publish(second)
+        self.exchange.publish(second)
         self.assertEqual((old.told, new.told), ([], [Revocations(first.pem), Revocations(second.pem)]))
         self.node.gone(cast(Caller, new), "lost")
-        self.spreading.publish(self.authority.revocations({"1f"}, now=NOW + 2))
+        self.exchange.publish(self.authority.revocations({"1f"}, now=NOW + 2))
         self.assertEqual(len(new.told), 2)
 
     def test_brings(self) -> None:
@@ -329,4 +329,4 @@ class CertificateTests(SynchronousTestCase):
         caller = self.come()
         signed = self.authority.revocations({"1f"}, now=NOW)
         self.node.signal(cast(Caller, caller), Revocations(signed.pem))
-        self.assertEqual(self.spreading.revoked.serials, {"1f"})
+        self.assertEqual(self.exchange.revoked.serials, {"1f"})

@@ -1,4 +1,6 @@
-"""How a list of revoked certificates gets everywhere: each process tells it to those whom it is connected with."""
+"""
+Revocations arrive here, and are passed on: each process tells the list to those whom it is connected with.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from twisted.logger import Logger
 
 from morphnet.errors import Refused
 from morphnet.pki.revocations import RevocationList, digest_of
-from morphnet.roles.certificates.revoked import Revoked
+from morphnet.roles.certificates.revocation_file import Revoked
 from morphnet.wire.messages.revocations import (
     BEFORE,
     MOST_WANTED,
@@ -46,7 +48,7 @@ class _End:
     given: set[str] = field(default_factory=set)  # parts that it was given: nobody needs one twice
 
 
-class Spreading:
+class RevocationExchange:
     """
     Tells a list to those who have an older one, once every part of it is here: so whoever hears of a list can get its
     parts where it has heard of it. Nodes of before are told at once.

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import Refused
 from morphnet.pki.revocations import RevocationList
-from morphnet.roles.certificates.revoked import FILE, Revoked
+from morphnet.roles.certificates.revocation_file import FILE, Revoked
 from tests.fakes_pki import NOW, an_authority
 from tests.pki.test_revocations import many
 
