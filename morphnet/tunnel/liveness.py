@@ -1,5 +1,6 @@
 """
-Whether a path is alive: its state, the probes of one that does not answer, and how long one is left alone that fell.
+Whether a path is alive, or dead: when one that does not answer counts as silent, how often it is asked then, when it is
+forgotten, and how long one is left alone that fell.
 
 Source: docs/protocol section 7.
 """
@@ -8,9 +9,19 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from morphnet.tunnel.carrier import DIRECT
 from morphnet.tunnel.lateness import PathLateness
 from morphnet.tunnel.rtt import RttEstimate
 
+ALONE = 0.5  # seconds without a word by the only path there is: the peer may be late, and there is no other to use
+STREAMED = 0.5  # by one on TCP, which waits 0.2 s and a round trip before it sends again what was lost at the end
+NUDGE = 0.45  # share of the silence limit after which a lonely packet gets a probe behind it
+FIRST_PROBE = 0.1  # seconds between the first probes of a silent path; then doubling
+LAST_PROBE = 1.0  # up to this
+PROOF_EVERY = 0.2  # seconds, and 1.5 RTT, between those of one that answers, while it is left alone all the same
+LONG_PROBE, PATIENT_PROBE = 2.0, 3.0  # and this, when it has been silent for long: under traffic, and without
+LONG_SILENT = 60.0  # seconds; a server forgets such a path
+NEVER = float("inf")
 SHUNNED, MOST_SHUNNED = 0.05, 20.0  # seconds, doubled with each fall, that a path is not used after it
 PROOFS = 8  # probes in a row that were answered: it is in use again
 FORGIVEN = 30.0  # seconds of use after which its falls are forgotten
@@ -78,6 +89,8 @@ class Liveness:
         """Whether it has been left alone for long enough since it fell silent, or has answered for a while."""
         return now >= self.shunned_until or self.proofs >= PROOFS
 
+    # -- one that does not answer ------------------------------------------------------------------------------------
+
     def silence_limit(self) -> float:
         """Seconds without news, with something in flight, until it counts as silent: below max(3 RTT, 200 ms), A2."""
         rtt = self._rtt
@@ -85,3 +98,54 @@ class Liveness:
             return 1.0
         likely = 1.5 * rtt.smoothed + 4 * rtt.variation + 0.05
         return min(max(likely, 0.1), max(0.17, 2.5 * rtt.smoothed)) + 2 * self._lateness.known
+
+    def silent_at(self, unanswered_at: float | None, rank: int, alone: bool) -> float:
+        """
+        When it counts as silent, and is used no more: later when it is the only one, for then the peer may be late, and
+        nothing is gained; and when it is on TCP, which mends itself.
+
+        :param unanswered_at: since when something waits for an Ack; None when nothing does.
+        :param rank: of what carries it.
+        :param alone: whether the session has no other path.
+
+        Source: for TCP's least timeout, TCP_RTO_MIN in Linux, include/net/tcp.h; RFC 6298 section 2.
+        """
+        if unanswered_at is None:
+            return NEVER
+        limit = self.silence_limit()
+        if rank != DIRECT and limit < STREAMED:
+            limit = STREAMED
+        if alone and limit < ALONE:
+            limit = ALONE
+        return unanswered_at + limit
+
+    def nudge_at(self, unanswered_at: float) -> float:
+        """When a packet without an answer gets a probe behind it, so that one lost packet is no silence."""
+        return unanswered_at + NUDGE * self.silence_limit()
+
+    def fell_silent(self, now: float) -> None:
+        """It has just been probed for the first time since."""
+        self.probe_at = now + FIRST_PROBE
+
+    def probed_again(self, number: int, acked: int, now: float, *, flows: bool) -> None:
+        """
+        A probe was sent while it does not answer: the next one comes ever later, for as long as the path exists.
+
+        :param number: of the probe's packet.
+        :param acked: the highest number that the peer has seen.
+        :param flows: whether traffic goes by another path.
+        """
+        if acked < self.probed:
+            self.proofs = 0
+        self.probes, self.probed = self.probes + 1, number
+        if self.proofs:  # it answers again: for good?
+            self.probe_at = now + max(PROOF_EVERY, 1.5 * (self._rtt.smoothed or 0.0))
+        elif now - self.since > LONG_SILENT:
+            self.probe_at = now + (LONG_PROBE if flows else PATIENT_PROBE)
+        else:
+            self.probe_at = now + min(LAST_PROBE, FIRST_PROBE * 2 ** min(self.probes // 3, 8))
+
+    @staticmethod
+    def forgotten(heard_at: float, now: float) -> bool:
+        """Whether nothing has come by it, since `heard_at`, for so long that a server forgets it."""
+        return now - heard_at > LONG_SILENT

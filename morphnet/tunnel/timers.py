@@ -1,12 +1,12 @@
 """
-What time does to a session: acknowledgements that are due, probes, heartbeats, paths that fall silent.
+What time does to a session: acknowledgements that are due, probes, heartbeats. Whether a path that does not answer is
+dead, and when it is asked again, `liveness` says.
 
 Source: docs/protocol section 7.
 """
 
 from __future__ import annotations
 
-from morphnet.tunnel.carrier import DIRECT
 from morphnet.tunnel.events import Effects, PathChanged
 from morphnet.tunnel.outbound import Letter
 from morphnet.tunnel.part import Part
@@ -15,20 +15,13 @@ from morphnet.tunnel.scheduler import judge_losses
 from morphnet.tunnel.session import Session
 from morphnet.wire.notes import Ping
 
-NUDGE = 0.45  # share of the silence limit after which a lonely packet gets a probe behind it
-FIRST_PROBE = 0.1  # seconds between the first probes of a silent path; then doubling
-LAST_PROBE = 1.0  # up to this
-PROOF_EVERY = 0.2  # seconds, and 1.5 RTT, between those of one that answers, while it is left alone all the same
-LONG_PROBE, PATIENT_PROBE = 2.0, 3.0  # and this, when it has been silent for long: under traffic, and without
-LONG_SILENT = 60.0  # seconds; a server forgets such a path
 JUDGE_EVERY = 0.25  # seconds between looks at what each path loses, under traffic
 LOOK_EVERY = 1.0  # seconds between two looks at a session at least, while something is in flight
 REST_EVERY = 5.0  # and while nothing is
 STANDBY_BEAT = 1.0  # seconds between pings of a path on stand-by that nobody uses
 LINGER = 3.0  # seconds that a better path must have worked before a worse one is left in peace
+NUDGED_EVERY = 0.05  # between two looks at a path that was asked and has not answered
 LATE = 0.005  # seconds by which a timer may be late before we count as having slept
-ALONE = 0.5  # seconds without a word by the only path there is: the peer may be late, and there is no other to use
-STREAMED = 0.5  # by one on TCP, which waits 0.2 s and a round trip before it sends again what was lost at the end
 
 
 def tick(session: Session, now: float, effects: Effects) -> None:
@@ -62,17 +55,18 @@ def excuse(session: Session, late: float, now: float) -> None:
 
 def _watch(session: Session, path: Path, now: float, effects: Effects) -> None:
     """A path in use: is it still there, and does it carry more?"""
-    if _gone_at(session, path) <= now:
+    life = path.life
+    if life.silent_at(path.delivery.unanswered_at, path.rank, len(session.paths) == 1) <= now:
         session.table.change(path, State.SILENT, now, effects)
         session.table.probe(path, now, effects)
-        path.life.probe_at = now + FIRST_PROBE
+        life.fell_silent(now)
         return
     path.delivery.expire(now)
-    if dormant(session, path, now):
+    if path.rank and dormant(session, path, now):
         return
     unanswered_at = path.delivery.unanswered_at
-    if unanswered_at is not None and path.life.nudged_at != unanswered_at and _nudge_at(path) <= now:
-        path.life.nudged_at = unanswered_at
+    if unanswered_at is not None and life.nudged_at != unanswered_at and life.nudge_at(unanswered_at) <= now:
+        life.nudged_at = unanswered_at
         session.outbound.say(path, Letter([Ping()], asks=True), now, effects)
     elif _beat_at(session, path) <= now:  # computed just as in `due_at`: no turn without work
         session.outbound.say(path, Letter([Ping(), *session.roaming.observed(path)], asks=True), now, effects)
@@ -102,44 +96,14 @@ def dormant(session: Session, path: Path, now: float) -> bool:
     )
 
 
-def _gone_at(session: Session, path: Path) -> float:
-    """
-    When it counts as silent: later when it is the only one, for then the peer may be late, and nothing is gained; and
-    when it is on TCP, which mends itself.
-
-    Source: for TCP's least timeout, TCP_RTO_MIN in Linux, include/net/tcp.h; RFC 6298 section 2.
-    """
-    limit, unanswered_at = path.life.silence_limit(), path.delivery.unanswered_at
-    if unanswered_at is None:
-        return float("inf")
-    if path.rank != DIRECT:
-        limit = max(limit, STREAMED)
-    return unanswered_at + (limit if len(session.paths) > 1 else max(limit, ALONE))
-
-
-def _nudge_at(path: Path) -> float:
-    """When a packet without an answer gets a probe behind it, so that one lost packet is no silence."""
-    assert path.delivery.unanswered_at is not None
-    return path.delivery.unanswered_at + NUDGE * path.life.silence_limit()
-
-
 def _seek(session: Session, path: Path, now: float, effects: Effects) -> None:
     """A path that does not answer: ask again, ever less often, for as long as it exists."""
-    if session.follows and now - path.received.heard_at > LONG_SILENT:
+    if session.follows and path.life.forgotten(path.received.heard_at, now):
         session.table.change(path, State.CLOSED, now, effects)
         return
-    life = path.life
-    if path.delivery.acked < life.probed:
-        life.proofs = 0
+    flows = any(other.life.usable and other.delivery.unanswered_at is not None for other in session.paths.values())
     session.table.probe(path, now, effects)
-    life.probes, life.probed = life.probes + 1, path.delivery.number - 1
-    if life.proofs:  # it answers again: for good?
-        life.probe_at = now + max(PROOF_EVERY, 1.5 * (path.rtt.smoothed or 0.0))
-    elif now - life.since > LONG_SILENT:
-        flows = any(other.life.usable and other.delivery.unanswered_at is not None for other in session.paths.values())
-        life.probe_at = now + (LONG_PROBE if flows else PATIENT_PROBE)
-    else:
-        life.probe_at = now + min(LAST_PROBE, FIRST_PROBE * 2 ** min(life.probes // 3, 8))
+    path.life.probed_again(path.delivery.number - 1, path.delivery.acked, now, flows=flows)
 
 
 def _judge(session: Session, now: float, effects: Effects) -> None:
@@ -159,6 +123,7 @@ def due_at(session: Session, now: float) -> float:
     """When `tick` has something to do."""
     due, resting = min(session.inbound.reorder.due_at(), session.outbound.room_at(now)), True
     due = min(due, session.inbound.keys.due, session.outbound.keys.due)
+    alone = len(session.paths) == 1
     for path in session.paths.values():
         life, unanswered_at, ack_at = path.life, path.delivery.unanswered_at, path.received.debt.due
         if life.state is State.CLOSED:
@@ -170,15 +135,15 @@ def due_at(session: Session, now: float) -> float:
             resting = resting and unanswered_at is None
             due = min(due, life.probe_at)
             continue
-        if dormant(session, path, now):
+        if path.rank and dormant(session, path, now):
             if unanswered_at is not None:
-                resting, due = False, min(due, _gone_at(session, path))
+                resting, due = False, min(due, life.silent_at(unanswered_at, path.rank, alone))
             continue
         due = min(due, _beat_at(session, path), path.mtu.due_at())
         if unanswered_at is not None:
-            resting, limit = False, life.silence_limit()
-            nudge_at = unanswered_at + NUDGE * limit if life.nudged_at != unanswered_at else now + 0.05
-            plain = len(session.paths) > 1 and path.rank == DIRECT
-            gone_at = unanswered_at + limit if plain else _gone_at(session, path)
-            due = min(due, gone_at, nudge_at)
+            resting = False
+            if life.nudged_at != unanswered_at:
+                due = min(due, life.nudge_at(unanswered_at))
+            else:
+                due = min(due, life.silent_at(unanswered_at, path.rank, alone), now + NUDGED_EVERY)
     return min(due, session.judged_at + (REST_EVERY if resting else LOOK_EVERY))

@@ -6,8 +6,24 @@ from itertools import pairwise
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.tunnel.carrier import DIRECT, RELAYED, STREAM
 from morphnet.tunnel.lateness import PathLateness
-from morphnet.tunnel.liveness import FORGIVEN, MOST_SHUNNED, PROOFS, SHUNNED, Liveness, State
+from morphnet.tunnel.liveness import (
+    ALONE,
+    FORGIVEN,
+    LAST_PROBE,
+    LONG_PROBE,
+    LONG_SILENT,
+    MOST_SHUNNED,
+    NEVER,
+    PATIENT_PROBE,
+    PROOF_EVERY,
+    PROOFS,
+    SHUNNED,
+    STREAMED,
+    Liveness,
+    State,
+)
 from morphnet.tunnel.rtt import RttEstimate
 
 
@@ -73,3 +89,53 @@ class LivenessTests(SynchronousTestCase):
         self.assertLess(known, 0.2)
         self.lateness.known = 0.05
         self.assertAlmostEqual(self.life.silence_limit(), known + 0.1)
+
+    def test_silent_at(self) -> None:
+        """The limit after what waits for an Ack, and more for the only path and for one on TCP; else never."""
+        self.rtt.add(0.02, now=0.0)
+        limit = self.life.silence_limit()
+        self.assertEqual(self.life.silent_at(None, DIRECT, alone=True), NEVER)
+        self.assertEqual(self.life.silent_at(7.0, DIRECT, alone=False), 7.0 + limit)
+        self.assertEqual(self.life.silent_at(7.0, DIRECT, alone=True), 7.0 + ALONE)
+        for rank in (STREAM, RELAYED):
+            self.assertEqual(self.life.silent_at(7.0, rank, alone=False), 7.0 + STREAMED)
+        self.lateness.known = 1.0
+        self.assertEqual(self.life.silent_at(7.0, RELAYED, alone=True), 7.0 + self.life.silence_limit())
+        self.assertLess(self.life.nudge_at(7.0), self.life.silent_at(7.0, DIRECT, alone=False))
+
+    def probed(self, seconds: float, **flows: bool) -> list[float]:
+        """It is probed for so long, and does not answer: seconds between the probes."""
+        life, now, waits = self.life, self.life.since, list[float]()
+        while now < life.since + seconds:
+            life.probed_again(len(waits), -1, now, **flows)
+            waits.append(round(life.probe_at - now, 6))
+            now = life.probe_at
+        return waits
+
+    def test_asked(self) -> None:
+        """One that does not answer is asked at once, then ever less often, the least where nothing goes by others."""
+        self.life.enter(State.SILENT, 0, 5.0)
+        self.life.fell_silent(5.0)
+        self.assertEqual(self.life.probe_at, 5.1)
+        for flows, last in ((False, PATIENT_PROBE), (True, LONG_PROBE)):
+            self.life.enter(State.ACTIVE, 0, 5.0)
+            self.life.enter(State.SILENT, 0, 5.0)
+            waits = self.probed(LONG_SILENT + 10.0, flows=flows)
+            self.assertEqual(waits[:8], [0.1, 0.1, 0.2, 0.2, 0.2, 0.4, 0.4, 0.4])
+            self.assertEqual((waits[20], waits[-1]), (LAST_PROBE, last))
+            self.assertEqual(sorted(waits), waits)
+
+    def test_answered(self) -> None:
+        """One that answers again is asked evenly; a probe without an answer takes back what was proved."""
+        self.life.enter(State.SILENT, 0, 5.0)
+        self.life.probed_again(10, 3, 5.0, flows=False)
+        self.life.proofs = 1
+        self.life.probed_again(11, 10, 6.0, flows=False)
+        self.assertEqual((self.life.probe_at, self.life.proofs), (6.0 + PROOF_EVERY, 1))
+        self.life.probed_again(12, 10, 7.0, flows=False)
+        self.assertEqual(self.life.proofs, 0)
+
+    def test_forgotten(self) -> None:
+        """A server forgets a path by which nothing has come for a minute."""
+        self.assertFalse(self.life.forgotten(5.0, 5.0 + LONG_SILENT))
+        self.assertTrue(self.life.forgotten(5.0, 5.1 + LONG_SILENT))
