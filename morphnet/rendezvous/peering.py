@@ -1,6 +1,6 @@
 """
 The machine of one peer, seen from here: met through a relay, then direct, through the relay again when that ends.
-A stream, TCP, is better than the relay and no end of the search.
+A stream, TCP, is better than the relay and no end of the search. When the search is given up, `giving_up` says.
 
 The way through the relay is never given up for the search: what is found is added, and the scheduler moves over.
 
@@ -10,25 +10,13 @@ Source: docs/protocol section 12; figures C1 to C6.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from automat import TypeMachineBuilder
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to wait, all in seconds."""
-
-    greeting: float = 8.0  # for one handshake
-    again: tuple[float, ...] = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # before the next one, after so many that failed
-    search: float = 4.0  # for a direct way, then the relay it is
-    retry: float = 60.0  # until the next search
-    jitter: float = 0.2  # each wait is longer or shorter by at most this share
-
-
-PATIENCE = Patience()
+from morphnet.rendezvous.giving_up import PATIENCE, Attempts, Patience
 
 
 class Hands(Protocol):
@@ -98,37 +86,19 @@ class Peering(Protocol):
 @dataclass
 class _Core:
     hands: Hands
-    clock: IReactorTime
-    chance: Callable[[], float]  # 0 .. 1, evenly
-    patience: Patience
-    failures: int = 0  # handshakes in a row
+    attempts: Attempts
     here: bool = False  # whether a relay has it
     looking: bool = False  # whether a search is under way
-    timer: IDelayedCall | None = field(default=None)
-
-    def wait(self, peer: Peering, seconds: float, *, exactly: bool = False) -> float:
-        """The one timer: a new one replaces the old. Answers with how long it will be."""
-        self.quiet()
-        if not exactly:
-            seconds *= 1.0 + self.patience.jitter * (2.0 * self.chance() - 1.0)
-        self.timer = self.clock.callLater(seconds, peer.wait_ended)
-        return seconds
-
-    def quiet(self) -> None:
-        """No timer."""
-        if self.timer is not None and self.timer.active():
-            self.timer.cancel()
-        self.timer = None
 
     def greet(self, peer: Peering, why: str) -> None:
         """Begin a handshake, for a limited time."""
-        self.wait(peer, self.patience.greeting, exactly=True)
+        self.attempts.begin_handshake(peer.wait_ended)
         self.hands.told("meeting", why)
         self.hands.greet()
 
     def search(self, peer: Peering, why: str, state: str = "searching") -> None:
         """Look for a direct way, for a limited time."""
-        self.wait(peer, self.patience.search, exactly=True)
+        self.attempts.begin_search(peer.wait_ended)
         if why:
             self.hands.told(state, why)
         self.looking = True
@@ -160,7 +130,8 @@ _stopped = _machine.state("stopped")
 
 @_apart.upon(Peering.appeared).to(_meeting)
 def meet(peer: Peering, core: _Core) -> None:
-    core.here, core.failures = True, 0
+    core.here = True
+    core.attempts.forgive()
     core.greet(peer, "it is at a relay")
 
 
@@ -179,16 +150,14 @@ def start_over(peer: Peering, core: _Core) -> None:
 
 @_meeting.upon(Peering.failed).to(_estranged)
 def back_off(peer: Peering, core: _Core, reason: str) -> None:
-    steps = core.patience.again
-    seconds = core.wait(peer, steps[min(core.failures, len(steps) - 1)])
-    core.failures += 1
+    seconds = core.attempts.handshake_failed(peer.wait_ended)
     core.hands.told("estranged", f"no session: {reason}; trying again in {seconds:.1f} s")
 
 
 @_meeting.upon(Peering.wait_ended).to(_estranged)
 def give_up(peer: Peering, core: _Core) -> None:
     core.hands.give_up()
-    back_off(peer, core, f"no answer within {core.patience.greeting:g} s")
+    back_off(peer, core, f"no answer within {core.attempts.patience.greeting:g} s")
 
 
 @_estranged.upon(Peering.wait_ended).to(_meeting)
@@ -200,7 +169,7 @@ def try_again(peer: Peering, core: _Core) -> None:
 @_estranged.upon(Peering.vanished).to(_apart)
 def part(peer: Peering, core: _Core) -> None:
     core.here = False
-    core.quiet()
+    core.attempts.quiet()
     core.hands.give_up()
     core.hands.told("apart", "it has left every relay where we are")
 
@@ -216,15 +185,15 @@ def part(peer: Peering, core: _Core) -> None:
 @_streaming.upon(Peering.established).to(_searching)
 @_direct.upon(Peering.established).to(_searching)
 def begin_search(peer: Peering, core: _Core) -> None:
-    core.failures = 0
+    core.attempts.forgive()
     core.search(peer, "the session is up, through a relay")
 
 
 @_searching.upon(Peering.wait_ended).to(_settled)
 def settle(peer: Peering, core: _Core) -> None:
     core.rest()
-    seconds = core.wait(peer, core.patience.retry)
-    why = f"no direct way is in use after {core.patience.search:g} s of search"
+    seconds = core.attempts.search_given_up(peer.wait_ended)
+    why = f"no direct way is in use after {core.attempts.patience.search:g} s of search"
     core.hands.told("settled", f"{why}; the next search is in {seconds:.0f} s")
 
 
@@ -249,7 +218,7 @@ def go_by_stream(peer: Peering, core: _Core, way: str) -> None:
 def look_for_udp(peer: Peering, core: _Core) -> None:
     if core.looking:
         core.rest()
-        core.wait(peer, core.patience.retry)
+        core.attempts.search_given_up(peer.wait_ended)
     else:
         core.search(peer, "")  # nothing to tell: it is so every minute
 
@@ -268,7 +237,7 @@ def look_for_any(peer: Peering, core: _Core) -> None:
 @_settled.upon(Peering.found).to(_direct)
 @_streaming.upon(Peering.found).to(_direct)
 def go_direct(peer: Peering, core: _Core, way: str) -> None:
-    core.quiet()
+    core.attempts.quiet()
     core.rest()
     core.hands.told("direct", f"{way} works")
 
@@ -285,7 +254,7 @@ def look_around(peer: Peering, core: _Core, whose: str) -> None:
 
 @_direct.upon(Peering.wait_ended).to(_direct)
 def stop_looking(peer: Peering, core: _Core) -> None:
-    core.quiet()
+    core.attempts.quiet()
     core.rest()
 
 
@@ -294,7 +263,7 @@ def stop_looking(peer: Peering, core: _Core) -> None:
 @_streaming.upon(Peering.void).to(_apart)
 @_direct.upon(Peering.void).to(_apart)
 def forget(peer: Peering, core: _Core, reason: str) -> None:
-    core.quiet()
+    core.attempts.quiet()
     core.rest()
     core.hands.told("apart", reason)
 
@@ -307,7 +276,7 @@ def forget(peer: Peering, core: _Core, reason: str) -> None:
 @_meeting.upon(Peering.stop).to(_stopped)
 @_estranged.upon(Peering.stop).to(_stopped)
 def leave(peer: Peering, core: _Core) -> None:
-    core.quiet()
+    core.attempts.quiet()
     core.hands.give_up()
     core.rest()
 
@@ -368,4 +337,4 @@ def peering(hands: Hands, clock: IReactorTime, chance: Callable[[], float], pati
 
     :param chance: a fresh number in 0 .. 1 at each call, for the jitter.
     """
-    return PeeringMachine(_Core(hands, clock, chance, patience))
+    return PeeringMachine(_Core(hands, Attempts(clock, chance, patience)))

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.rendezvous.peering import PATIENCE, Patience, Peering, peering
+from morphnet.rendezvous.giving_up import PATIENCE, Patience
+from morphnet.rendezvous.peering import Peering, peering
 
 
 class FakeHands:

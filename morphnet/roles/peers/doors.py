@@ -12,7 +12,7 @@ from morphnet.roles.peers.sockets import PeerSockets
 
 
 class Doors:
-    """What a search needs of them; it is the `DirectSockets` of direct, and the `Ports` of port_guess."""
+    """What a search needs of them; it is the `DirectSockets` of search, and the `Ports` of port_guess."""
 
     def __init__(self, pump: Pump, sockets: PeerSockets, guesses: GuessSockets, outside: Outside) -> None:
         self._pump, self._sockets, self._guesses, self._outside = pump, sockets, guesses, outside

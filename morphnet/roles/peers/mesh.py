@@ -19,7 +19,6 @@ from morphnet.net.tls import Identity
 from morphnet.pki.authority import describe
 from morphnet.roles.certificates.revocation_exchange import RevocationExchange
 from morphnet.roles.peers import relays
-from morphnet.roles.peers.direct import DirectSearch
 from morphnet.roles.peers.doors import Doors
 from morphnet.roles.peers.guess_sockets import GuessSockets
 from morphnet.roles.peers.netcheck import netcheck
@@ -30,6 +29,7 @@ from morphnet.roles.peers.port_guess import PortGuess
 from morphnet.roles.peers.portmaps import PortMaps
 from morphnet.roles.peers.relays import MOST_RELAYS, Dial, Relays
 from morphnet.roles.peers.rotation import Rotation
+from morphnet.roles.peers.search import DirectSearch
 from morphnet.roles.peers.sessions import Names, Sessions
 from morphnet.roles.peers.sockets import PeerSockets
 from morphnet.roles.peers.statuses import peer_status

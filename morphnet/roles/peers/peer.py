@@ -11,11 +11,11 @@ from morphnet.config.roles import Tuning
 from morphnet.net.limits import TokenBucket
 from morphnet.net.tls import Peer as Certificate
 from morphnet.rendezvous.peering import peering
-from morphnet.roles.peers.direct import DirectSearch
 from morphnet.roles.peers.doubt import Doubt
 from morphnet.roles.peers.handshake import Handshake, Introduced
 from morphnet.roles.peers.reaching import Reachable
 from morphnet.roles.peers.relay_paths import RelayPaths
+from morphnet.roles.peers.search import DirectSearch
 from morphnet.roles.peers.sessions import Sessions
 from morphnet.roles.peers.surroundings import Line, RelaysOfPeers, Surroundings
 from morphnet.roles.peers.whereabouts import Whereabouts

@@ -8,9 +8,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.net.pump import Pump
-from morphnet.roles.peers.direct import DirectSearch
 from morphnet.roles.peers.peer import Peer
 from morphnet.roles.peers.port_guess import PortGuess
+from morphnet.roles.peers.search import DirectSearch
 from morphnet.roles.peers.sessions import Sessions
 from morphnet.traversal.courtesy import Courtesy
 from morphnet.tunnel.carrier import RELAYED, Carrier

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import cast
 
 from morphnet.config.roles import Tuning
-from morphnet.roles.peers.direct import DirectSearch
 from morphnet.roles.peers.doubt import ANSWER_WITHIN, WORKS_WITHIN
 from morphnet.roles.peers.peer import JUST_MADE, NOTHING_TO_TRY, SEARCHES_AT_ONCE, Peer
 from morphnet.roles.peers.port_guess import PortGuess
+from morphnet.roles.peers.search import DirectSearch
 from morphnet.traversal.checks import Checker
 from morphnet.tunnel.carrier import RELAYED, STREAM, Carrier
 from morphnet.tunnel.events import Effects, Event, Forgotten, Overrun, PathChanged, Reached, WayFound

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from morphnet.roles.peers.direct import SETTLE, DirectSearch
 from morphnet.roles.peers.port_guess import PortGuess
+from morphnet.roles.peers.search import SETTLE, DirectSearch
 from morphnet.traversal.checks import Checker
 from morphnet.tunnel.carrier import DIRECT
 from morphnet.tunnel.events import Effects
