@@ -10,7 +10,7 @@ from morphnet.roles.peers.doors import Doors
 from morphnet.roles.peers.relays import Relays, Standing
 from morphnet.roles.peers.sessions import Sessions
 from morphnet.roles.peers.surroundings import Ourselves, Surroundings
-from morphnet.roles.process.node import shown_address
+from morphnet.roles.process.statuses import shown_address
 from morphnet.roles.process.waiting import until
 from morphnet.status import NetcheckStatus, RelayDistance, SocketStatus
 from morphnet.traversal.reflexive import ReflexiveClient

@@ -19,7 +19,7 @@ from morphnet.roles.peers.search import DirectSearch
 from morphnet.roles.peers.sessions import Sessions
 from morphnet.roles.peers.surroundings import Line, RelaysOfPeers, Surroundings
 from morphnet.roles.peers.whereabouts import Whereabouts
-from morphnet.roles.process.node import shown_address
+from morphnet.roles.process.statuses import shown_address
 from morphnet.status import Decision
 from morphnet.tunnel.carrier import DIRECT, STREAM
 from morphnet.tunnel.events import Effects, Event, Forgotten, Overrun, PathChanged, Reached, WayFound

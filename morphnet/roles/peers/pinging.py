@@ -11,7 +11,7 @@ from morphnet.errors import ConfigError
 from morphnet.roles.peers.sessions import Sessions
 from morphnet.roles.peers.surroundings import Surroundings
 from morphnet.roles.peers.table import PeerTable
-from morphnet.roles.process.node import shown_address
+from morphnet.roles.process.statuses import shown_address
 from morphnet.roles.process.waiting import until
 from morphnet.status import Pong
 from morphnet.tunnel.carrier import RELAYED

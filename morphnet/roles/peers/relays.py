@@ -15,7 +15,7 @@ from morphnet.rendezvous.reconnect import Reconnect, reconnect
 from morphnet.roles.certificates.revocation_exchange import RevocationExchange
 from morphnet.roles.peers.outside import Outside
 from morphnet.roles.peers.surroundings import Line, Surroundings
-from morphnet.roles.process.node import shown_address
+from morphnet.roles.process.statuses import shown_address
 from morphnet.status import RelayStatus
 from morphnet.traversal.reflexive import ReflexiveClient
 from morphnet.tunnel.carrier import RELAYED, Carrier

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from morphnet.net.peer_stream import PeerStream
 from morphnet.roles.peers.peer import Peer
 from morphnet.roles.peers.surroundings import Surroundings
-from morphnet.roles.process.node import shown_address
+from morphnet.roles.process.statuses import shown_address
 from morphnet.status import PeerStatus
 from morphnet.tunnel.carrier import DIRECT, RELAYED
 from morphnet.wire.batch import Endpoint

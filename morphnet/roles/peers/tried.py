@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from morphnet.ops.units import delay
-from morphnet.roles.process.node import shown_address
+from morphnet.roles.process.statuses import shown_address
 from morphnet.traversal.checks import Pair
 from morphnet.wire.batch import Endpoint
 

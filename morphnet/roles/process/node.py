@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from morphnet import __version__, compiled
 from morphnet.config.roles import SCHEDULERS
@@ -14,30 +14,15 @@ from morphnet.net.pump import Pump
 from morphnet.ops.history import History
 from morphnet.ops.verbs import NAME, ONE_SESSION, PATH, SESSION, Answer, Verb, seconds
 from morphnet.roles.certificates.renewal import Renewal
-from morphnet.status import (
-    Happening,
-    NodeStatus,
-    PathStatus,
-    PeerStatus,
-    RelayStatus,
-    SessionStatus,
-)
+from morphnet.roles.process.statuses import Statuses, shown_address
+from morphnet.status import Happening, NodeStatus, PeerStatus, RelayStatus
 from morphnet.tunnel.events import Effects, Event, Forgotten, Overrun, PathChanged, PathMoved, Rekeyed
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel
-from morphnet.wire.batch import Endpoint
 from morphnet.wire.core import CORE
 
-
-def shown_address(endpoint: Endpoint) -> str:
-    """The peer's side of an endpoint as a person writes it."""
-    if not endpoint.port:  # through a relay
-        return endpoint.host
-    return f"[{endpoint.host}]:{endpoint.port}" if ":" in endpoint.host else f"{endpoint.host}:{endpoint.port}"
-
-
-STEP = 0.5  # seconds by which a wall clock is set and not led
+__all__ = ["Node", "shown_address"]
 
 
 class Node:
@@ -54,40 +39,32 @@ class Node:
         self.renewal: Renewal | None = None  # of our certificate
         self.state = "starting"
         self._wall = wall
-        self._started_at = pump.now()
-        self._ahead = wall() - pump.now()  # seconds, of the wall clock before the pump's
         self._since: dict[str, float] = {}  # session -> when it began, on the pump's clock
+        self._statuses = Statuses(pump, wall, self._since, self)
         self.host_warnings: Callable[[], tuple[str, ...]] = tuple  # about this machine
         pump.follow(self.told)
 
     # -- seeing ------------------------------------------------------------------------------------------------------
 
     def status(self) -> NodeStatus:
-        """The whole node, now."""
+        """The whole node, now; its sessions and their paths as `statuses` has them."""
         return NodeStatus(
             role=self.role,
             name=self.name,
             version=__version__,
             pid=os.getpid(),
-            started_at=self._dated(self._started_at),
+            started_at=self._statuses.started_at,
             core=CORE.name + (", data plane by mypyc" if compiled.IN_USE else ""),
             offloads=self.offloads(),
             listening=self.listening(),
             state=self.state,
-            sessions=tuple(self._session_status(session) for session in self.tunnel.sessions.values()),
+            sessions=self._statuses.sessions(),
             counters=dict(sorted((self.door_counters() + self.tunnel.counts).items())),
             peers=self.peer_statuses(),
             relays=self.relay_statuses(),
             warnings=self.warnings(),
             sections=self.sections,
         )
-
-    def _dated(self, at: float) -> float:
-        """A moment on the pump's clock in Unix seconds: always the same, until the wall clock is set."""
-        ahead = self._wall() - self.pump.now()
-        if abs(ahead - self._ahead) > STEP:
-            self._ahead = ahead
-        return at + self._ahead
 
     def offloads(self) -> tuple[str, ...]:
         """What the kernel gave us."""
@@ -125,56 +102,6 @@ class Node:
     def local_of(self, path: Path) -> str:
         """Our side of a path, for a person."""
         return path.remote.local
-
-    def _session_status(self, session: Session) -> SessionStatus:
-        control, group = self.control_of(session)
-        counts = Counter(session.counts)
-        egress, reorder = session.outbound.egress, session.inbound.reorder
-        counts.update(
-            queued_bytes=egress.bytes,
-            dropped_queue=egress.codel_drops + egress.overflow_drops + egress.age_drops,
-            gaps=reorder.gaps,
-            late=reorder.late,
-            held_back=reorder.reordered,
-            rekeys=session.outbound.keys.turns,
-        )
-        return SessionStatus(
-            name=session.peer,
-            session=session.name.hex(),
-            since=self._dated(self._since.get(session.peer, self._started_at)),
-            inner=self.inner_of(session),
-            scheduler=session.outbound.scheduler.name,
-            epoch=session.outbound.keys.epoch,
-            control=control,
-            group=group,
-            paths=tuple(self._path_statuses(session)),
-            counters=dict(sorted(counts.items())),
-        )
-
-    def _path_statuses(self, session: Session) -> Iterable[PathStatus]:
-        paths = [path for path in session.paths.values() if path.state is not State.CLOSED]
-        total = sum(path.delivery.recent_bytes for path in paths) or 1.0
-        for path in paths:
-            yield PathStatus(
-                path=path.id,
-                uplink=path.uplink,
-                local=self.local_of(path),
-                seen_as=shown_address(path.seen_as) if path.seen_as else "",
-                remote=shown_address(path.remote),
-                state=path.state,
-                since=self._dated(path.since),
-                rtt=path.rtt.smoothed,
-                jitter=path.rtt.jitter,
-                loss=path.loss.rate(),
-                rate=path.pacer.window.rate(self.pump.now()),
-                mtu=path.mtu.proven,
-                share=path.delivery.recent_bytes / total,
-                sent_packets=path.delivery.sent_packets,
-                sent_bytes=path.delivery.sent_bytes,
-                received_packets=path.received.packets,
-                received_bytes=path.received.bytes,
-                resent_packets=path.delivery.resent_packets,
-            )
 
     def happenings(self, after: int) -> list[Happening]:
         """What happened since number `after`."""

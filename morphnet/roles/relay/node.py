@@ -17,7 +17,7 @@ from morphnet.ops.verbs import Verb, seconds
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.rendezvous.relay.registry import Registry
 from morphnet.roles.certificates.renewal import Renewal
-from morphnet.roles.process.node import shown_address
+from morphnet.roles.process.statuses import shown_address
 from morphnet.status import GuestStatus, Happening, NodeStatus
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.candidates import Candidate

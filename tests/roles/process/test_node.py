@@ -17,11 +17,10 @@ from morphnet.ops.verbs import Answer, Verb
 from morphnet.rendezvous.relay.registry import Registry
 from morphnet.roles.client.node import ClientNode
 from morphnet.roles.client.uplink_paths import UplinkPaths
-from morphnet.roles.process.node import Node, shown_address
+from morphnet.roles.process.node import Node
 from morphnet.roles.relay.node import RelayNode
 from morphnet.tunnel.events import Effects, Forgotten
 from morphnet.tunnel.tunnel import Tunnel
-from morphnet.wire.batch import Endpoint
 
 
 class NodeTestCase(SynchronousTestCase):
@@ -72,10 +71,3 @@ class HistoryTests(NodeTestCase):
         """What the data plane tells is in the history, in words."""
         self.pump.carry_out(Effects(events=[Forgotten("anna")]))
         self.assertEqual([(each.kind, each.session) for each in self.node.happenings(0)], [("keys-forgotten", "anna")])
-
-
-class AddressTests(SynchronousTestCase):
-    def test_shown(self) -> None:
-        """As a person writes it: IPv6 in brackets, and a peer behind a relay by its name alone."""
-        shown = [shown_address(Endpoint(*each)) for each in (("198.51.100.2", 9), ("2001:db8::1", 9), ("bert", 0))]
-        self.assertEqual(shown, ["198.51.100.2:9", "[2001:db8::1]:9", "bert"])
