@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import ipaddress
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -23,12 +22,10 @@ from morphnet.rendezvous.rivals import PROVE_WITHIN, Rivals
 from morphnet.roles.certificates.renewal import Renewal
 from morphnet.roles.process.node import Node
 from morphnet.roles.server.certificates import Certificates
+from morphnet.roles.server.resumption import Resumption
 from morphnet.roles.server.traffic import Traffic
-from morphnet.store.base import Lease, PoolExhausted, Store
-from morphnet.tunnel.keyring import GENERATION_STEP
+from morphnet.store.base import Lease, Store
 from morphnet.tunnel.session import Session
-from morphnet.wire.frames import MAX_EPOCH
-from morphnet.wire.keys import split_export
 from morphnet.wire.messages.control import (
     Goodbye,
     Hello,
@@ -82,15 +79,13 @@ class ServerNode(Node):
         self.config, self.certificates, self.renewal = config, parts.certificates, parts.renewal
         self._parts = parts
         self.traffic = Traffic(self.tunnel, parts.store)
-        self._entropy = entropy
         self._callers: dict[str, Caller] = {}  # by certificate name
         self._groups: dict[str, str] = {}
         self._instances: dict[str, str] = {}  # which process of that name was let in last; "" when it did not say
         self._rivals = Rivals()
         self._shown: dict[str, Peer] = {}  # the certificate that began or resumed a session, by its name
         self._asked: set[str] = set()  # serials of certificates that end soon, whose clients were asked to come again
-        self._leases: dict[str, Lease] = {}
-        self._first_epochs: dict[str, int] = {}  # the lowest epoch that a session was given, by its name
+        self._resumption = Resumption(config, parts.store, self.tunnel, pump.now, entropy)
         parts.certificates.follow(self.cut_off)
 
     # -- the office ----------------------------------------------------------------------------------------------------
@@ -105,55 +100,18 @@ class ServerNode(Node):
         self._only_one(caller, hello)
         if caller.name not in self.tunnel.sessions and len(self.tunnel.sessions) >= config.max_sessions:
             raise Refused("the server has no room for another session")
-        try:
-            lease = await self._parts.store.lease(caller.name, config.pool4, config.pool6, self._entropy(16))
-        except PoolExhausted:
-            raise Refused("no inner address is left in the server's pool") from None
+        lease = await self._resumption.lease(caller.name)
         if caller.peer is not None and self.certificates.is_revoked(caller.peer):  # while the store was asked
             raise Refused("certificate revoked")
-        session = self._known(caller.name, hello, lease)
-        resumed = session is not None
-        if session is None:
-            session = self._open(caller.name, lease, hello)
-            session.inbound.reorder.midway = hello.epoch > 0
+        session, resumed = self._resumption.session(hello, caller.name, lease)
+        if not resumed:
+            self._since[caller.name] = self.pump.now()
         if hello.scheduler in SCHEDULERS:
             session.set_scheduler(hello.scheduler)
         session.be_patient(hello.reorder_tcp_ms / 1000)
-        epoch = self._next_epoch(session, hello.epoch)
-        self._first_epochs[caller.name] = min(epoch, self._first_epochs.get(caller.name, epoch))
-        session.install(*split_export(caller.export(lease.session)), epoch, self.pump.now())
+        epoch = self._resumption.give_keys(session, hello.epoch, caller.export(lease.session))
         self._admit(caller, resumed, hello.instance)
         return self._welcome(session, lease, epoch, resumed)
-
-    def _known(self, name: str, hello: Hello, lease: Lease) -> Session | None:
-        """
-        The session of that name, if the client knows this very one: it has used an epoch of it.
-
-        A client whose welcome was lost on the way has not, and still counts what our predecessor sent.
-        """
-        live = self.tunnel.sessions.get(name)
-        if live is None or hello.session != lease.session.hex():
-            return None
-        return live if self._first_epochs[name] <= hello.epoch else None
-
-    def _open(self, name: str, lease: Lease, hello: Hello) -> Session:
-        inner = [ipaddress.ip_address(address).packed for address in (lease.inner4, lease.inner6) if address]
-        self._leases[name] = lease
-        self._since[name] = self.pump.now()
-        self._first_epochs.pop(name, None)
-        tuning = self.config.tuning
-        if tuning.framing not in hello.framings:
-            tuning = dataclasses.replace(tuning, framing="seed")
-        session = self.tunnel.add_session(name, lease.session, tuning, inner)
-        session.heard_at = self.pump.now()
-        return session
-
-    @staticmethod
-    def _next_epoch(session: Session, theirs: int) -> int:
-        """Above every epoch either end has used, with room for what is under way."""
-        highest = max(session.outbound.keys.epoch, session.inbound.keys.epoch, theirs)
-        following = (highest // GENERATION_STEP + 2) * GENERATION_STEP
-        return following if following < MAX_EPOCH // 2 else GENERATION_STEP
 
     def _only_one(self, caller: Caller, hello: Hello) -> None:
         """:raises RefusedForNow: a machine of this name is here that is not this one."""
@@ -335,5 +293,4 @@ class ServerNode(Node):
 
     def inner_of(self, session: Session) -> tuple[str, ...]:
         """Its inner addresses."""
-        lease = self._leases.get(session.peer)
-        return tuple(address for address in (lease.inner4, lease.inner6) if address) if lease else ()
+        return self._resumption.inner_of(session.peer)
