@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import cast
 
 from OpenSSL import SSL
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IDelayedCall, IHandshakeListener, IPushProducer, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.protocols.tls import TLSMemoryBIOProtocol
@@ -20,6 +19,7 @@ from zope.interface import implementer
 
 from morphnet.errors import MalformedFrame, PeerError, Refused
 from morphnet.net.limits import TokenBucket
+from morphnet.net.sockaddr import host_of
 from morphnet.net.tls import Peer, established, exporter, handshake_trouble
 from morphnet.wire.messages.codec import phrase
 from morphnet.wire.messages.control import Goodbye, Ping, Pong, Signal, SignalReader, encode
@@ -41,13 +41,6 @@ class Pace:
 
 
 PACE = Pace()
-
-
-def host_of(address: object) -> str:
-    """The numeric host of a transport's address, an IPv4-mapped one as IPv4."""
-    if isinstance(address, IPv4Address | IPv6Address):
-        return address.host.removeprefix("::ffff:") if "." in address.host else address.host
-    return ""
 
 
 @implementer(IHandshakeListener, IPushProducer)

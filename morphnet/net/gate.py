@@ -23,8 +23,8 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 from morphnet.net.blocks import Block, Blocks, Loudness
-from morphnet.net.control import host_of
 from morphnet.net.limits import TimeShare
+from morphnet.net.sockaddr import host_of
 from morphnet.net.tlstransport import TlsFactory, TlsTransport
 
 WAITING = 256  # callers that may wait at a time

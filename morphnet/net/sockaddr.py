@@ -1,10 +1,14 @@
-"""An Endpoint as system calls want it: socket addresses, and the control messages that name our own side."""
+"""
+Addresses as system calls want them and as Twisted tells them, and the control messages that name our own side.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import socket
 import struct
+
+from twisted.internet.address import IPv4Address, IPv6Address
 
 from morphnet.wire.batch import Endpoint
 
@@ -62,6 +66,13 @@ def endpoint(address: Address, asked: bytes) -> Endpoint:
     if raw[0] == 0xFE and raw[1] & 0xC0 == 0x80:  # link-local: an address only together with its interface
         local = f"{local}%{interface}"
     return Endpoint(host, address[1], local)
+
+
+def host_of(address: object) -> str:
+    """The numeric host of a transport's address, an IPv4-mapped one as IPv4."""
+    if isinstance(address, IPv4Address | IPv6Address):
+        return address.host.removeprefix("::ffff:") if "." in address.host else address.host
+    return ""
 
 
 def _interface(scope: str) -> int:

@@ -34,7 +34,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from morphnet.errors import PeerError
-from morphnet.net.control import host_of
+from morphnet.net.sockaddr import host_of
 from morphnet.net.turns import Turns
 from morphnet.wire.messages.relay import MOST_ENVELOPE
 

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
-from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
-from twisted.trial.unittest import SynchronousTestCase
-
-from morphnet.net.control import host_of
+from tests.net.test_control_client import ControlTestCase
 
 
-class HostTests(SynchronousTestCase):
-    """The numeric host of an address."""
+class LifeTests(ControlTestCase):
+    """How long a link lives on which nobody says anything."""
 
-    def test_host(self) -> None:
-        """IPv4 and IPv6 as they are, IPv4 on a dual-stack socket as IPv4, anything else as nothing."""
-        self.assertEqual(host_of(IPv4Address("TCP", "192.0.2.1", 1)), "192.0.2.1")
-        self.assertEqual(host_of(IPv6Address("TCP", "2001:db8::1", 1)), "2001:db8::1")
-        self.assertEqual(host_of(IPv6Address("TCP", "::ffff:192.0.2.1", 1)), "192.0.2.1")
-        self.assertEqual(host_of(UNIXAddress("/tmp/x")), "")
-        self.assertEqual(host_of(None), "")
+    def setUp(self) -> None:
+        super().setUp()
+        self.connect()
+        self.listener.heard.clear()
+
+    def test_keepalive(self) -> None:
+        """A link on which nobody says anything lives on."""
+        self.net.pass_by(600, 5)
+        self.assertEqual(self.listener.heard, [])
+        self.assertEqual(self.office.went, [])
+
+    def test_silence(self) -> None:
+        """Both ends notice within 40 s that the other is gone without a word."""
+        pump = self.net.pumps.pop()
+        self.net.advance(15)
+        self.net.advance(24)
+        self.assertEqual(self.listener.heard, [])
+        self.net.advance(1.1)
+        self.assertTrue(pump.clientIO.disconnecting)
+        self.assertTrue(pump.serverIO.disconnecting)
+
+    def test_prove(self) -> None:
+        """A link that is doubted is dropped unless the peer answers in time."""
+        assert self.client.link is not None
+        self.client.link.prove(2.0)
+        self.net.pass_by(3)
+        self.assertEqual(self.listener.heard, [])
+        pump = self.net.pumps.pop()
+        self.client.link.prove(2.0)
+        self.net.advance(1.9)
+        self.assertFalse(pump.clientIO.disconnecting)
+        self.net.advance(0.2)
+        self.assertTrue(pump.clientIO.disconnecting)

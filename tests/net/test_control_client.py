@@ -224,35 +224,6 @@ class UpTests(ControlTestCase):
         self.assertEqual(self.listener.heard, [("lost", "connection lost")])
         self.assertEqual(self.office.went, ["connection lost"])
 
-    def test_keepalive(self) -> None:
-        """A link on which nobody says anything lives on."""
-        self.net.pass_by(600, 5)
-        self.assertEqual(self.listener.heard, [])
-        self.assertEqual(self.office.went, [])
-
-    def test_silence(self) -> None:
-        """Both ends notice within 40 s that the other is gone without a word."""
-        pump = self.net.pumps.pop()
-        self.net.advance(15)
-        self.net.advance(24)
-        self.assertEqual(self.listener.heard, [])
-        self.net.advance(1.1)
-        self.assertTrue(pump.clientIO.disconnecting)
-        self.assertTrue(pump.serverIO.disconnecting)
-
-    def test_prove(self) -> None:
-        """A link that is doubted is dropped unless the peer answers in time."""
-        assert self.client.link is not None
-        self.client.link.prove(2.0)
-        self.net.pass_by(3)
-        self.assertEqual(self.listener.heard, [])
-        pump = self.net.pumps.pop()
-        self.client.link.prove(2.0)
-        self.net.advance(1.9)
-        self.assertFalse(pump.clientIO.disconnecting)
-        self.net.advance(0.2)
-        self.assertTrue(pump.clientIO.disconnecting)
-
 
 class JoinTests(ControlTestCase):
     """An invitation is traded for a certificate."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import socket
 
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.net.sockaddr import IP_PKTINFO, PKTINFO_SPACE, endpoint, sockaddr, source
+from morphnet.net.sockaddr import IP_PKTINFO, PKTINFO_SPACE, endpoint, host_of, sockaddr, source
 from morphnet.wire.batch import Endpoint
 
 LOOPBACK = socket.if_nametoindex("lo")
@@ -41,3 +42,15 @@ class SockaddrTests(SynchronousTestCase):
     def test_link_local_peer(self) -> None:
         """A peer on the link is an address and an interface; without a control message our side is not known."""
         self.assertEqual(endpoint(("fe80::9", 5, 0, 3), b""), Endpoint("fe80::9%3", 5, ""))
+
+
+class HostTests(SynchronousTestCase):
+    """The numeric host of an address."""
+
+    def test_host(self) -> None:
+        """IPv4 and IPv6 as they are, IPv4 on a dual-stack socket as IPv4, anything else as nothing."""
+        self.assertEqual(host_of(IPv4Address("TCP", "192.0.2.1", 1)), "192.0.2.1")
+        self.assertEqual(host_of(IPv6Address("TCP", "2001:db8::1", 1)), "2001:db8::1")
+        self.assertEqual(host_of(IPv6Address("TCP", "::ffff:192.0.2.1", 1)), "192.0.2.1")
+        self.assertEqual(host_of(UNIXAddress("/tmp/x")), "")
+        self.assertEqual(host_of(None), "")
