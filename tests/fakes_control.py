@@ -15,10 +15,10 @@ from twisted.python.failure import Failure
 from twisted.test.iosim import FakeTransport, IOPump
 
 from morphnet.errors import Refused
-from morphnet.net.control_client import Link, Pushed
-from morphnet.net.control_server import Caller, ControlServer
 from morphnet.net.gate import Gate
 from morphnet.net.tls import Peer, ServerTls
+from morphnet.roles.signalling.control_client import Link, Pushed
+from morphnet.roles.signalling.control_server import Caller, ControlServer
 from morphnet.wire.messages.control import Goodbye, Hello, Joined, Renewed, Scheduler, Welcome
 from morphnet.wire.messages.revocations import Listing
 from tests.fakes_tls import CLIENT, SERVER, FakeCa

@@ -33,7 +33,7 @@ _BELOW = frozenset(
         "ops",
     }
 )
-_SHARED = _BELOW | {"roles.process", "roles.certificates"}
+_SHARED = _BELOW | {"roles.process", "roles.certificates", "roles.signalling"}
 
 # What each part may import of ours, besides itself and the foundation. The most specific name counts.
 MAY_IMPORT: dict[str, frozenset[str] | None] = {
@@ -50,9 +50,10 @@ MAY_IMPORT: dict[str, frozenset[str] | None] = {
     "store": frozenset({"store.base"}),
     "net": frozenset({"wire", "tunnel", "tunnel.events", "rendezvous", "store.base", "pki"}),
     "roles": frozenset(),  # a new one comes into this table
+    "roles.signalling": _BELOW,
+    "roles.certificates": _BELOW | {"roles.signalling"},
     "roles.process": _BELOW | {"roles.certificates"},
-    "roles.certificates": _BELOW,
-    "roles.peers": _BELOW | {"roles.process", "roles.certificates"},
+    "roles.peers": _SHARED,
     "roles.client": _SHARED | {"roles.peers"},
     "roles.server": _SHARED,
     "roles.relay": _SHARED,

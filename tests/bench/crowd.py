@@ -31,7 +31,6 @@ from twisted.protocols.basic import LineReceiver
 from morphnet.config.roles import ClientConfig
 from morphnet.host.host import Host
 from morphnet.host.uplinks import Uplink
-from morphnet.net.control_client import ControlClient, Link, Pushed
 from morphnet.net.dial import Destination
 from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump, since_boot
@@ -41,6 +40,7 @@ from morphnet.pki.authority import Authority, as_pem
 from morphnet.pki.files import load_authority
 from morphnet.roles.client.node import ClientNode
 from morphnet.roles.client.uplink_paths import UplinkPaths
+from morphnet.roles.signalling.control_client import ControlClient, Link, Pushed
 from morphnet.tunnel.events import Event
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.ip import UDP

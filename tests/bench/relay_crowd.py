@@ -28,10 +28,10 @@ from twisted.protocols.basic import LineReceiver
 
 from morphnet.net.dial import Destination
 from morphnet.net.ondevice import Source
-from morphnet.net.relay_client import RelayClient
 from morphnet.net.tls import ClientTls, Identity
 from morphnet.pki.authority import Authority, as_pem
 from morphnet.pki.files import load_authority
+from morphnet.roles.signalling.relay_client import RelayClient
 from morphnet.wire.batch import Arrival
 from morphnet.wire.messages.relay import DATAGRAMS, Drain, Notice, Present, Register, Registered, Renewed, bundle
 from morphnet.wire.messages.revocations import Listing

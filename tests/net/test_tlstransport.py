@@ -12,7 +12,7 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 from morphnet.net.limits import LIMITS
 from morphnet.net.tls import ClientTls
-from tests.net.test_control_server import PortTestCase
+from tests.roles.signalling.test_control_server import PortTestCase
 
 
 class GoodbyeTests(PortTestCase):

@@ -10,11 +10,11 @@ from typing import Any
 
 from morphnet.config.roles import RELAY_PORT
 from morphnet.net.dial import Destination
-from morphnet.net.relay_client import RelayClient
 from morphnet.net.tls import ClientTls, Identity
 from morphnet.pki.names import split_address
 from morphnet.rendezvous.reconnect import Reconnect, reconnect
 from morphnet.roles.certificates.revocation_exchange import RevocationExchange
+from morphnet.roles.signalling.relay_client import RelayClient
 from morphnet.wire.batch import Arrival
 from morphnet.wire.messages.relay import Drain, Notice, Present, Register, Registered, Renewed
 from morphnet.wire.messages.revocations import Listing

@@ -8,7 +8,6 @@ from cryptography import x509
 from twisted.logger import Logger
 
 from morphnet.errors import MorphnetError
-from morphnet.net.control_client import Link
 from morphnet.net.pump import Pump
 from morphnet.net.tls import Identity
 from morphnet.roles.certificates.renewal import Shows
@@ -16,6 +15,7 @@ from morphnet.roles.certificates.revocation_exchange import RevocationExchange
 from morphnet.roles.certificates.server_certificate import ServerCertificate
 from morphnet.roles.peers.mesh import Mesh
 from morphnet.roles.process.node import Node
+from morphnet.roles.signalling.control_client import Link
 from morphnet.tunnel.session import Session
 from morphnet.wire.messages.control import Renew
 

@@ -14,7 +14,6 @@ from morphnet.config.roles import CONTROL_PORT, SCHEDULERS, ClientConfig
 from morphnet.errors import ConfigError, HostError
 from morphnet.host.host import ClientNetwork, Host
 from morphnet.host.uplinks import Uplink
-from morphnet.net.control_client import Link
 from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump
 from morphnet.net.tun import Tun
@@ -31,6 +30,7 @@ from morphnet.roles.peers.mesh import Mesh
 from morphnet.roles.peers.names import PeerNames
 from morphnet.roles.process.agreed import agreed, framing_of
 from morphnet.roles.process.node import shown_address
+from morphnet.roles.signalling.control_client import Link
 from morphnet.status import NetcheckStatus, PeerStatus, Pong, RelayStatus
 from morphnet.tunnel.events import Effects, Event, PathChanged
 from morphnet.tunnel.path import Path, State

@@ -11,12 +11,10 @@ from typing import Any
 
 from morphnet.config.roles import CONTROL_PORT, RELAY_PORT, ClientConfig
 from morphnet.host.uplinks import UplinkScan, UplinkWatch
-from morphnet.net.control_client import ControlClient, Link, Pushed
 from morphnet.net.dial import Destination
 from morphnet.net.lookup import UplinkResolver
 from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump, since_boot
-from morphnet.net.relay_client import Listener, RelayClient
 from morphnet.net.tls import ClientTls, Identity
 from morphnet.net.tun import Tun
 from morphnet.pki.files import trusted_cas
@@ -30,6 +28,8 @@ from morphnet.roles.client.node import ClientNode
 from morphnet.roles.client.uplink_paths import UplinkPaths
 from morphnet.roles.peers.mesh import Mesh
 from morphnet.roles.process.process import HostProcess
+from morphnet.roles.signalling.control_client import ControlClient, Link, Pushed
+from morphnet.roles.signalling.relay_client import Listener, RelayClient
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.messages.control import Hello, Welcome
 

@@ -13,7 +13,7 @@ from morphnet.wire.messages.relay import Registered
 
 
 class Relay(Protocol):
-    """One that we have a line to, as its `net.relay_client.RelayClient`."""
+    """One that we have a line to, as its `roles.signalling.relay_client.RelayClient`."""
 
     @property
     def number(self) -> int:

@@ -9,13 +9,13 @@ from typing import Protocol
 from morphnet.host.uplinks import Uplink
 from morphnet.net.limits import SourceLimiter
 from morphnet.net.pump import Pump
-from morphnet.net.relay_client import Listener, RelayClient
 from morphnet.net.tls import ClientTls
 from morphnet.rendezvous.reconnect import Reconnect, reconnect
 from morphnet.roles.certificates.revocation_exchange import RevocationExchange
 from morphnet.roles.peers.outside import Outside
 from morphnet.roles.peers.surroundings import Line, Surroundings
 from morphnet.roles.process.statuses import shown_address
+from morphnet.roles.signalling.relay_client import Listener, RelayClient
 from morphnet.status import RelayStatus
 from morphnet.traversal.reflexive import ReflexiveClient
 from morphnet.tunnel.carrier import RELAYED, Carrier

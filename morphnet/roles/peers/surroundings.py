@@ -75,7 +75,7 @@ class Surroundings:
 
 
 class Line(Protocol):
-    """To one relay, as its `net.relay_client.RelayClient`."""
+    """To one relay, as its `roles.signalling.relay_client.RelayClient`."""
 
     number: int  # among all doors
     host: str  # as it is configured

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from morphnet import __version__
 from morphnet.config.roles import RelayConfig
 from morphnet.errors import Refused
-from morphnet.net.control_server import Caller
 from morphnet.net.pump import since_boot
 from morphnet.net.tls import Peer
 from morphnet.ops.history import History
@@ -18,6 +17,7 @@ from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.rendezvous.relay.registry import Registry
 from morphnet.roles.certificates.renewal import Renewal
 from morphnet.roles.process.statuses import shown_address
+from morphnet.roles.signalling.control_server import Caller
 from morphnet.status import GuestStatus, Happening, NodeStatus
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.candidates import Candidate

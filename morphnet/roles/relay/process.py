@@ -18,7 +18,6 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from morphnet.config.redis_url import redis_url_of
 from morphnet.config.roles import RELAY_PORT, RelayConfig
 from morphnet.errors import ConfigError
-from morphnet.net.control_server import ControlServer
 from morphnet.net.gate import Gate, OpenGate
 from morphnet.net.limits import LIMITS
 from morphnet.net.listen import dispensable, listen_shared, listen_tcp, opens
@@ -46,6 +45,7 @@ from morphnet.roles.process.process import Process
 from morphnet.roles.relay.lists import RelayLists
 from morphnet.roles.relay.node import EnrolmentOffice, RelayNode
 from morphnet.roles.relay.renewal import Afar, Nobody, RelayRenewal, Signatory
+from morphnet.roles.signalling.control_server import ControlServer
 from morphnet.store.base import CertificateRecord
 from morphnet.store.ledger import DATABASE, Ledger, RecordsDamaged, RecordsLost
 from morphnet.store.sqlite import SqliteStore

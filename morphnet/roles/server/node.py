@@ -11,7 +11,6 @@ from twisted.logger import Logger
 
 from morphnet.config.roles import SCHEDULERS, ServerConfig
 from morphnet.errors import Refused
-from morphnet.net.control_server import Caller, RefusedForNow
 from morphnet.net.pump import Pump
 from morphnet.net.tls import Peer
 from morphnet.net.tun import Tun
@@ -24,6 +23,7 @@ from morphnet.roles.process.node import Node
 from morphnet.roles.server.certificates import Certificates
 from morphnet.roles.server.resumption import Resumption
 from morphnet.roles.server.traffic import Traffic
+from morphnet.roles.signalling.control_server import Caller, RefusedForNow
 from morphnet.store.base import Lease, Store
 from morphnet.tunnel.session import Session
 from morphnet.wire.messages.control import (

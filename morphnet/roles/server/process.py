@@ -14,7 +14,6 @@ from twisted.internet.interfaces import IListeningPort
 from morphnet.config.roles import ServerConfig
 from morphnet.host.host import ServerNetwork
 from morphnet.host.uplinks import UplinkScan, served_addresses
-from morphnet.net.control_server import ControlServer
 from morphnet.net.limits import LIMITS
 from morphnet.net.listen import dispensable, listen_tcp, opens
 from morphnet.net.pump import Pump, since_boot
@@ -35,6 +34,7 @@ from morphnet.roles.process.process import HostProcess
 from morphnet.roles.server.certificates import Certificates
 from morphnet.roles.server.closed import ClosedNode
 from morphnet.roles.server.node import Parts, ServerNode, gateway, interface
+from morphnet.roles.signalling.control_server import ControlServer
 from morphnet.store.base import Store
 from morphnet.store.ledger import DATABASE, Ledger, RecordsDamaged, RecordsLost
 from morphnet.store.sqlite import SqliteStore

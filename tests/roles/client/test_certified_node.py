@@ -9,12 +9,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.roles import Tuning
 from morphnet.errors import Refused
-from morphnet.net.control_client import Link
 from morphnet.net.pump import Pump
 from morphnet.net.tls import Identity
 from morphnet.roles.certificates.renewal import Renewal
 from morphnet.roles.client.certified_node import CertifiedNode
 from morphnet.roles.peers.mesh import Mesh
+from morphnet.roles.signalling.control_client import Link
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.messages.control import Renew
 

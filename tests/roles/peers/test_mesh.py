@@ -11,10 +11,10 @@ from txaio.tx import config as autobahn_config
 from morphnet.config.roles import ClientConfig, MeshConfig
 from morphnet.errors import ConfigError
 from morphnet.net.pump import Pump
-from morphnet.net.relay_client import Listener, RelayClient
 from morphnet.roles.certificates.revocation_exchange import RevocationExchange
 from morphnet.roles.peers.mesh import NEWS_AT_ONCE, Mesh
 from morphnet.roles.peers.sessions import Names
+from morphnet.roles.signalling.relay_client import Listener, RelayClient
 from morphnet.tunnel.events import Effects, Mapped
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Endpoint

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from morphnet.host.uplinks import Uplink
-from morphnet.net.relay_client import Listener, RelayClient
 from morphnet.pki.authority import Description
 from morphnet.roles.certificates.revocation_exchange import RevocationExchange
 from morphnet.roles.peers.outside import Outside
 from morphnet.roles.peers.relays import MEETINGS_AT_ONCE, Relays
 from morphnet.roles.peers.surroundings import Line
+from morphnet.roles.signalling.relay_client import Listener, RelayClient
 from morphnet.tunnel.carrier import RELAYED
 from morphnet.wire.batch import Departure
 from morphnet.wire.messages.relay import Drain, Notice, Present, Registered, Renewed

@@ -13,7 +13,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.roles import ServerConfig
 from morphnet.errors import Refused
-from morphnet.net.control_server import Caller, RefusedForNow
 from morphnet.net.pump import Pump
 from morphnet.pki.authority import Description
 from morphnet.rendezvous.enrolment import Enrolment
@@ -22,6 +21,7 @@ from morphnet.roles.certificates.publishing import Publisher
 from morphnet.roles.certificates.revocation_file import Revoked
 from morphnet.roles.server.certificates import Certificates
 from morphnet.roles.server.node import Parts, ServerNode
+from morphnet.roles.signalling.control_server import Caller, RefusedForNow
 from morphnet.store.base import Lease
 from morphnet.store.memory import MemoryStore
 from morphnet.tunnel.tunnel import Tunnel

@@ -9,11 +9,11 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.protocol import Factory, Protocol
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from morphnet.net import relay_client
-from morphnet.net.relay_client import MOST_PEERS
 from morphnet.net.websocket import BACKLOG, BEAT, SILENCE, server_factory
 from morphnet.rendezvous.relay.registry import COME_AGAIN, Terms
 from morphnet.rendezvous.rivals import FIRST
+from morphnet.roles.signalling import relay_client
+from morphnet.roles.signalling.relay_client import MOST_PEERS
 from morphnet.wire.batch import Departure, Endpoint
 from morphnet.wire.messages.relay import (
     CALL,

@@ -15,11 +15,11 @@ from zope.interface import implementer
 
 from morphnet.errors import ConfigError, HostError, MalformedFrame, Refused
 from morphnet.net.admission import Admission
-from morphnet.net.control import PACE, ControlLink, Pace
 from morphnet.net.gate import Gate
 from morphnet.net.limits import LIMITS, Limits
 from morphnet.net.tls import Peer, ServerTls
 from morphnet.pki.authority import read_description
+from morphnet.roles.signalling.control import PACE, ControlLink, Pace
 from morphnet.text import same_name
 from morphnet.wire.messages.codec import phrase
 from morphnet.wire.messages.control import (

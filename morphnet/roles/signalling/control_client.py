@@ -14,10 +14,10 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
 from morphnet.errors import MalformedFrame, PeerError, Refused
-from morphnet.net.control import PACE, ControlLink, Pace
 from morphnet.net.dial import Destination, Dial, Net, phrase_of
 from morphnet.net.tls import ClientTls, Peer, is_certificate_alert
 from morphnet.net.tlstransport import TlsFactory
+from morphnet.roles.signalling.control import PACE, ControlLink, Pace
 from morphnet.wire.messages.control import (
     Drain,
     Goodbye,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.net.test_control_client import ControlTestCase
+from tests.roles.signalling.test_control_client import ControlTestCase
 
 
 class LifeTests(ControlTestCase):

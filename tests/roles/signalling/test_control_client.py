@@ -8,10 +8,10 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import HostError, Refused
-from morphnet.net.control_client import ControlClient, NoLink, TurnedAway, join
-from morphnet.net.control_server import RefusedForNow
 from morphnet.net.dial import Destination, Net
 from morphnet.net.tls import ClientTls, Identity
+from morphnet.roles.signalling.control_client import ControlClient, NoLink, TurnedAway, join
+from morphnet.roles.signalling.control_server import RefusedForNow
 from morphnet.wire.messages.control import Drain, Goodbye, Ids, Joined, Refusal, Renew, Renewed, Revoked, Scheduler
 from tests.fakes_control import CLIENT_HOST, SERVER_HOST, FakeListener, Gateway
 from tests.fakes_tls import CLIENT, INVITE, SERVER, FakeCa, serial_of

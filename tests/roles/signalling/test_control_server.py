@@ -15,12 +15,12 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.test.iosim import FakeTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.net.control_client import ControlClient
-from morphnet.net.control_server import ControlServer
 from morphnet.net.dial import Destination, Net
 from morphnet.net.gate import Gate
 from morphnet.net.limits import Limits
 from morphnet.net.tls import ClientTls, Identity
+from morphnet.roles.signalling.control_client import ControlClient
+from morphnet.roles.signalling.control_server import ControlServer
 from morphnet.wire.messages.control import (
     Drain,
     Hello,
