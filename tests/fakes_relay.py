@@ -16,10 +16,10 @@ from txaio.tx import config as autobahn_config
 from morphnet.net.dial import Destination, Net
 from morphnet.net.gate import Gate
 from morphnet.net.limits import Limits
-from morphnet.net.relay_server import RelayLine, RelayServer
 from morphnet.net.tls import ClientTls, Identity, ServerTls
 from morphnet.net.websocket import SUBPROTOCOL
 from morphnet.rendezvous.relay.registry import Registry, Terms
+from morphnet.roles.relay.lines import RelayLine, RelayServer
 from morphnet.roles.signalling.relay_client import RelayClient
 from morphnet.wire.batch import Arrival
 from morphnet.wire.messages.relay import (

@@ -14,11 +14,11 @@ from morphnet.host import dns, facts, hosts, netlink
 from morphnet.host.host import KINDS
 from morphnet.host.journal import decode_journal, encode_change
 from morphnet.host.routes import Address
-from morphnet.net.proxied import CERTIFICATE, Proxied
 from morphnet.pki import authority, invitation, revocations
 from morphnet.pki.rotation import Authorities
 from morphnet.pki.signer import answer
 from morphnet.pki.signing import Signer
+from morphnet.roles.relay.proxied import CERTIFICATE, Proxied
 from tests import fakes_pki
 from tests.fuzz.target import Target, of_text
 

@@ -10,10 +10,10 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from txaio.tx import config as autobahn_config
 
-from morphnet.net.relay_server import COMINGS_AT_ONCE, REGISTER_WITH
 from morphnet.net.turns import LEAST, MOST_HEADER, MOST_WAITING, TURN
 from morphnet.net.websocket import BACKLOG, SUBPROTOCOL, server_factory
 from morphnet.rendezvous.relay.registry import COME_AGAIN, Terms
+from morphnet.roles.relay.lines import COMINGS_AT_ONCE, REGISTER_WITH
 from morphnet.wire.messages.relay import DATAGRAMS, EVERYBODY, Register, Registered, TurnedAway, Watch, encode
 from tests.fakes_relay import Raw, RelayTestCase
 from tests.net.fakes import FakeOwner

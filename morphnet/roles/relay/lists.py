@@ -9,10 +9,10 @@ from pathlib import Path
 from cryptography import x509
 from twisted.internet.interfaces import IReactorTime
 
-from morphnet.net.relay_server import RelayLine
 from morphnet.net.tls import Peer
 from morphnet.roles.certificates.revocation_exchange import RevocationExchange
 from morphnet.roles.certificates.revocation_file import Revoked
+from morphnet.roles.relay.lines import RelayLine
 from morphnet.wire.messages.revocations import BEFORE, Listing, Revocations, RevokedPart
 
 
@@ -25,7 +25,7 @@ class _Afar:
 
 class RelayLists:
     """
-    See net.relay_server.Lists.
+    The lists of all networks that meet here, as the lines want them.
 
     :param cas: of each network.
     :param changed: a network has another list than before, or more of it.

@@ -21,9 +21,7 @@ from morphnet.errors import ConfigError
 from morphnet.net.gate import Gate, OpenGate
 from morphnet.net.limits import LIMITS
 from morphnet.net.listen import dispensable, listen_shared, listen_tcp, opens
-from morphnet.net.proxied import Proxied
 from morphnet.net.redis_exchange import RedisLink
-from morphnet.net.relay_server import RelayServer
 from morphnet.net.tls import ClientTls, Identity, Peer, ServerTls
 from morphnet.net.udp import UdpDoor
 from morphnet.pki.asking import Signers
@@ -42,8 +40,10 @@ from morphnet.roles.certificates.renewal import LOOK_EVERY, AllShow, Renewal, Se
 from morphnet.roles.certificates.revocation_exchange import RevocationExchange
 from morphnet.roles.certificates.signing import LaterSigner
 from morphnet.roles.process.process import Process
+from morphnet.roles.relay.lines import RelayServer
 from morphnet.roles.relay.lists import RelayLists
 from morphnet.roles.relay.node import EnrolmentOffice, RelayNode
+from morphnet.roles.relay.proxied import Proxied
 from morphnet.roles.relay.renewal import Afar, Nobody, RelayRenewal, Signatory
 from morphnet.roles.signalling.control_server import ControlServer
 from morphnet.store.base import CertificateRecord

@@ -14,10 +14,10 @@ from twisted.python.failure import Failure
 from morphnet.config.roles import CONTROL_PORT
 from morphnet.errors import ConfigError, Refused
 from morphnet.net.dial import Destination
-from morphnet.net.relay_server import RelayLine
 from morphnet.net.tls import ClientTls, Identity, Peer
 from morphnet.pki.authority import read_description
 from morphnet.pki.names import split_address
+from morphnet.roles.relay.lines import RelayLine
 from morphnet.roles.signalling import control_client
 from morphnet.text import same_name
 from morphnet.wire.messages import control, relay

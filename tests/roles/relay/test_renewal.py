@@ -9,9 +9,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import ConfigError, Refused
-from morphnet.net.relay_server import RelayLine
 from morphnet.net.tls import Peer
 from morphnet.pki.authority import as_pem, describe
+from morphnet.roles.relay.lines import RelayLine
 from morphnet.roles.relay.renewal import REST, Nobody, RelayRenewal
 from morphnet.wire.messages.control import Renewed as Signed
 from morphnet.wire.messages.relay import Renew, Renewed

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import Refused
-from morphnet.net.proxied import ADDRESS, CERTIFICATE, LONGEST, UNKNOWN, Proxied
 from morphnet.pki.authority import CLIENT_LIFETIME, as_pem, network_of
+from morphnet.roles.relay.proxied import ADDRESS, CERTIFICATE, LONGEST, UNKNOWN, Proxied
 from tests.fakes_pki import NOW, a_client, a_key, an_authority, an_invitation
 
 

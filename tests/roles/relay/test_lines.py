@@ -11,9 +11,9 @@ from twisted.internet.interfaces import IProtocol
 from twisted.internet.protocol import Protocol
 
 from morphnet.net.limits import Limits
-from morphnet.net.relay_server import REGISTER_WITHIN
 from morphnet.net.websocket import BACKLOG, BEAT, MOST_BACKLOG, SILENCE
 from morphnet.rendezvous.relay.registry import COME_AGAIN, Terms
+from morphnet.roles.relay.lines import REGISTER_WITHIN
 from morphnet.wire.messages.relay import (
     DATAGRAMS,
     MOST_ENVELOPE,
