@@ -12,9 +12,9 @@ from twisted.internet.interfaces import IDelayedCall
 from morphnet.config.roles import FRAMINGS, Tuning
 from morphnet.errors import MalformedFrame
 from morphnet.net.limits import SourceLimiter
-from morphnet.net.peer_tls import Introducer
 from morphnet.net.tls import Peer as Certificate
 from morphnet.net.tls import PeerTls
+from morphnet.roles.peers.peer_tls import Introducer
 from morphnet.roles.peers.surroundings import Line, RelaysOfPeers, Surroundings
 from morphnet.roles.process.agreed import agreed, heartbeat
 from morphnet.tunnel.session import Session
@@ -35,7 +35,7 @@ MOST_RELAYS = 256  # whose handshakes are counted
 
 
 class Introduced(Protocol):
-    """A peer that has shown its certificate, and what only the two ends know: see `net.introducer.Introducer`."""
+    """A peer that has shown its certificate, and what only the two ends know: see `peer_tls.Introducer`."""
 
     @property
     def peer(self) -> Certificate | None:

@@ -8,11 +8,11 @@ from cryptography import x509
 from OpenSSL import SSL, crypto
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.net.peer_tls import Introducer
 from morphnet.net.tls import POST_QUANTUM, Identity
+from morphnet.roles.peers.peer_tls import Introducer
 from morphnet.wire.messages.peer import Introduction, NotNow, encode
 from tests.fakes_tls import CLIENT, INVITE, SERVER, FakeCa, serial_of
-from tests.net.introductions import NAMES, Couple, End, talk
+from tests.roles.peers.introductions import NAMES, Couple, End, talk
 from tests.wire.messages.test_peer import GREETING
 
 

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.net.peer_tls import MOST_BYTES
+from morphnet.roles.peers.peer_tls import MOST_BYTES
 from tests.fakes_tls import CLIENT, SERVER, FakeCa
-from tests.net.introductions import NAMES, Couple, End, Relay, talk
+from tests.roles.peers.introductions import NAMES, Couple, End, Relay, talk
 
 RECORD = b"\x16\x03\x03\x40\x00"  # a TLS record of 16 KiB begins
 _calm = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))

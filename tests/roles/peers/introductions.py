@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable
 
 from morphnet.errors import MalformedFrame
-from morphnet.net.peer_tls import Introducer
 from morphnet.net.tls import Identity, PeerTls
+from morphnet.roles.peers.peer_tls import Introducer
 from morphnet.wire.messages.peer import Established, Greeting, Introduction
 from tests.fakes_tls import CLIENT, FakeCa
 from tests.wire.messages.test_peer import ESTABLISHED, GREETING
