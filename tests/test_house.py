@@ -25,7 +25,7 @@ UNTESTED = frozenset((
     "host.netlink", "host.nft", "host.nftrules", "host.routing", "net.meet_tcp", "net.ondevice",
     "net.ring", "net.tapdevice", "net.udpsocket", "net.websocket", "ops.node", "ops.pipe",
     "ops.rundir", "ops.sockets", "pki.asking", "pki.unreadable",
-    "rights", "roles.certificates.signing", "roles.client.process",
+    "rights", "roles.certificates.signing",
     "roles.peers.ethernet", "roles.process.process", "roles.process.resources",
     "roles.relay.process", "roles.server.process", "store.base", "tap.client", "tap.relay", "tap.server",
     "tunnel.candidate", "tunnel.carrier", "tunnel.events", "tunnel.flight", "tunnel.inbound", "tunnel.patience",

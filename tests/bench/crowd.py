@@ -38,7 +38,8 @@ from morphnet.net.tls import ClientTls, Identity
 from morphnet.net.tun import Tun
 from morphnet.pki.authority import Authority, as_pem
 from morphnet.pki.files import load_authority
-from morphnet.roles.client.node import ClientNode
+from morphnet.roles.client.certified_node import Certificates
+from morphnet.roles.client.node import ClientNode, Parts
 from morphnet.roles.client.uplink_paths import UplinkPaths
 from morphnet.roles.signalling.control_client import ControlClient, Link, Pushed
 from morphnet.tunnel.events import Event
@@ -99,7 +100,8 @@ class Member:
         self.pump.follow(self._told)
         self.pump.tun = self.out = Counter()
         ways = UplinkPaths(reactor, self.pump, lambda kind, text: None)
-        self.node = ClientNode(config, self.pump, cast(Host, NoHost()), cast(Tun, self.out), ways)
+        parts = Parts(cast(Host, NoHost()), cast(Tun, self.out), ways, Certificates())
+        self.node = ClientNode(config, self.pump, parts)
         self.node.uplinks_are([Uplink("wan0", 2, True, (source,), (), "", None, 1500, 100)])
         self.client = ControlClient(reactor, tls, Destination(server, 8443, lambda: [Source("", source)]), self)
         self.active = False

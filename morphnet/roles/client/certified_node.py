@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from cryptography import x509
 from twisted.logger import Logger
@@ -10,7 +11,7 @@ from twisted.logger import Logger
 from morphnet.errors import MorphnetError
 from morphnet.net.pump import Pump
 from morphnet.net.tls import Identity
-from morphnet.roles.certificates.renewal import Shows
+from morphnet.roles.certificates.renewal import Renewal, Shows
 from morphnet.roles.certificates.revocation_exchange import RevocationExchange
 from morphnet.roles.certificates.server_certificate import ServerCertificate
 from morphnet.roles.peers.mesh import Mesh
@@ -20,19 +21,28 @@ from morphnet.tunnel.session import Session
 from morphnet.wire.messages.control import Renew
 
 
+@dataclass(frozen=True)
+class Certificates:
+    """What a client has to do with certificates, its own and those of others."""
+
+    lists: RevocationExchange | None = None  # of what is revoked
+    of_server: ServerCertificate | None = None
+    renewal: Renewal | None = None  # of ours
+    shows: Sequence[Shows] = ()  # ours, besides the lines to relays
+
+
 class CertifiedNode(Node):
     """What a client does about certificates, its own and those of others."""
 
     _log = Logger()
 
-    def __init__(self, name: str, pump: Pump) -> None:
+    def __init__(self, name: str, pump: Pump, certificates: Certificates) -> None:
         super().__init__(name, pump)
+        self.lists, self.server_certificate = certificates.lists, certificates.of_server
+        self.renewal, self._shows = certificates.renewal, certificates.shows
         self.link: Link | None = None  # to the server
         self.mesh: Mesh | None = None  # the peers, if there shall be any
-        self.shows: list[Shows] = []  # our certificate, besides the mesh
-        self._turn = 0  # of those who may renew it
-        self.lists: RevocationExchange | None = None  # of what is revoked
-        self.server_certificate: ServerCertificate | None = None
+        self._turn = 0  # of those who may renew our certificate
 
     def _session(self) -> Session | None:
         """The one with the server."""
@@ -68,7 +78,7 @@ class CertifiedNode(Node):
 
     def use(self, identity: Identity) -> None:
         """Show another certificate from the next handshake on; handshakes with peers look for themselves."""
-        for each in (*self.shows, *(self.mesh.relays.shows() if self.mesh is not None else ())):
+        for each in (*self._shows, *(self.mesh.relays.shows() if self.mesh is not None else ())):
             each.use(identity)
 
     def look_at_certificates(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from twisted.internet.defer import Deferred, succeed
@@ -20,13 +21,13 @@ from morphnet.net.tun import Tun
 from morphnet.ops.verbs import NAME, Answer, Verb, seconds
 from morphnet.ops.why import peer_named
 from morphnet.pki.names import split_address
-from morphnet.roles.client.certified_node import CertifiedNode
+from morphnet.roles.client.certified_node import Certificates, CertifiedNode
 from morphnet.roles.client.inside import by_family, dns_servers, inside
 from morphnet.roles.client.notices import Notices
 from morphnet.roles.client.overlaps import Overlaps
 from morphnet.roles.client.uplink_paths import UplinkPaths, server_hosts
 from morphnet.roles.peers.ethernet import EthernetLan
-from morphnet.roles.peers.mesh import Mesh
+from morphnet.roles.peers.mesh import Mesh, Owner
 from morphnet.roles.peers.names import PeerNames
 from morphnet.roles.process.agreed import agreed, framing_of
 from morphnet.roles.process.node import shown_address
@@ -54,6 +55,18 @@ from morphnet.wire.messages.revocations import BEFORE, PartsWanted, Revocations,
 PROVE_WITHIN = 2.0  # seconds that a link has to show life when its own address, or every path, is gone
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What a client is made of, besides its data plane."""
+
+    host: Host
+    tun: Tun
+    uplink_paths: UplinkPaths
+    certificates: Certificates
+    mesh: Callable[[Owner], Mesh] | None = None  # makes what has to do with peers, if there shall be any
+    network_changed: Callable[[], None] = lambda: None  # for the control link: a call may come through now
+
+
 class ClientNode(CertifiedNode):
     """Follows the control link: keys and addresses come from it, paths are opened, and it may go away again."""
 
@@ -61,20 +74,11 @@ class ClientNode(CertifiedNode):
     sections = ("sessions", "relays", "peers")
     _log = Logger()
 
-    def __init__(
-        self,
-        config: ClientConfig,
-        pump: Pump,
-        host: Host,
-        tun: Tun,
-        uplink_paths: UplinkPaths,
-        network_changed: Callable[[], None] = lambda: None,
-    ) -> None:
-        """:param network_changed: tells the machine of the control link that a call may come through now."""
-        super().__init__(config.name, pump)
-        self.config, self.host, self.tun, self.uplink_paths = config, host, tun, uplink_paths
+    def __init__(self, config: ClientConfig, pump: Pump, parts: Parts) -> None:
+        super().__init__(config.name, pump, parts.certificates)
+        self.config, self.host, self.tun, self.uplink_paths = config, parts.host, parts.tun, parts.uplink_paths
         self.uplinks: list[Uplink] = []
-        self._network_changed = network_changed
+        self._network_changed = parts.network_changed
         self._lan: EthernetLan | None = None  # layer 2, if it is wanted
         self._names: PeerNames | None = None  # kept in /etc/hosts
         self.notices = Notices(lambda kind, text: self.tell(kind, "", text), pump.now)
@@ -84,6 +88,7 @@ class ClientNode(CertifiedNode):
         self._network: ClientNetwork | None = None  # the host, as it was set up last
         self._overlaps = Overlaps(partial(self.tell, "overlap", ""))
         self._server_hosts: tuple[str, ...] = ()
+        self.mesh = parts.mesh(self) if parts.mesh is not None else None
 
     # -- the control link ----------------------------------------------------------------------------------------------
 
@@ -228,13 +233,14 @@ class ClientNode(CertifiedNode):
             self.tell("host-trouble", "", str(problem))
         self._overlaps.look(self.host.networks)
 
-    def join_mesh(self, mesh: Mesh) -> None:
+    def join_mesh(self) -> None:
         """
         Be reachable for the peers.
 
         :raises ConfigError: our certificate does not say who we are among them.
         :raises HostError: the machine refuses the inner addresses.
         """
+        mesh = self._peers()
         inner, networks = mesh.ourselves.inside()
         if not inner:
             named = ", ".join(mesh.config.networks)
@@ -242,7 +248,6 @@ class ClientNode(CertifiedNode):
                 f"the certificate of {self.name} has no inner address in {named}: run `morphnet join` with a new"
                 " invitation, or set [mesh] networks as on the machine where the network was founded"
             )
-        self.mesh = mesh
         self._inner = by_family(inner)
         self._overlaps.inner = tuple(networks)
         mtu = self.config.tuning.mtu

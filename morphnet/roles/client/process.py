@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
+
+from cryptography import x509
 
 from morphnet.config.roles import CONTROL_PORT, RELAY_PORT, ClientConfig
 from morphnet.host.uplinks import UplinkScan, UplinkWatch
@@ -24,9 +26,10 @@ from morphnet.roles.certificates.renewal import LOOK_EVERY, Renewal, identity_of
 from morphnet.roles.certificates.revocation_exchange import RevocationExchange
 from morphnet.roles.certificates.revocation_file import FILE, Revoked
 from morphnet.roles.certificates.server_certificate import ServerCertificate
-from morphnet.roles.client.node import ClientNode
+from morphnet.roles.client.certified_node import Certificates
+from morphnet.roles.client.node import ClientNode, Parts
 from morphnet.roles.client.uplink_paths import UplinkPaths
-from morphnet.roles.peers.mesh import Mesh
+from morphnet.roles.peers.mesh import Mesh, Owner
 from morphnet.roles.process.process import HostProcess
 from morphnet.roles.signalling.control_client import ControlClient, Link, Pushed
 from morphnet.roles.signalling.relay_client import Listener, RelayClient
@@ -73,6 +76,7 @@ class ClientProcess(HostProcess):
         super().__init__(config, reactor)
         self.config = config
         self._turn = 0
+        self._node: ClientNode | None = None  # None until its parts are made
         self._machine: Reconnect | None = None  # of the control link, if there is a server
 
     def open(self) -> ClientNode:
@@ -80,28 +84,24 @@ class ClientProcess(HostProcess):
         self._pump = pump = Pump(self.reactor, Tunnel(server=False, entropy=os.urandom), since_boot)
         self._tun = pump.tun = tun = Tun(self.reactor, config.tun, pump.from_tun)
         tun.open()
-        uplink_paths = UplinkPaths(self.reactor, pump, lambda kind, text: self._node.tell(kind, "", text))
+        uplink_paths = UplinkPaths(self.reactor, pump, self._tell)
         machine = self._machine = reconnect(self, self.reactor, random.random) if config.server else None
         changed = machine.network_changed if machine is not None else lambda: None
-        self._node = node = ClientNode(config, pump, self.host, tun, uplink_paths, changed)
-        self.watch_host(node, tun.name)
         identity = partial(identity_of, config.pki_dir, config.name)
-        revoked = Revoked(partial(trusted_cas, config.pki_dir), config.state_dir / FILE, node.announced)
-        node.lists = lists = RevocationExchange(revoked, self.reactor, node.look_at_certificates)
-        node.server_certificate = ServerCertificate(
-            revoked.is_revoked,
-            node.hang_up_on_server,
-            lambda: node.hang_up_on_server("your certificate ends", session=False),
-        )
+        revoked = Revoked(partial(trusted_cas, config.pki_dir), config.state_dir / FILE, self._announced)
+        lists = RevocationExchange(revoked, self.reactor, self._look_at_certificates)
+        tls = self._tls_with_server(identity, revoked) if config.server else None
+        mesh = partial(self._make_mesh, identity, lists) if config.mesh.relays else None
+        parts = Parts(self.host, tun, uplink_paths, self._certificates(lists, tls), mesh, changed)
+        self._node = node = ClientNode(config, pump, parts)
+        self.watch_host(node, tun.name)
         self.every(LOOK_AT_CERTIFICATES_EVERY, node.look_at_certificates)
-        if config.mesh.relays:
-            node.join_mesh(Mesh(config, pump, identity, self.reactor, lists, node))
-        if machine is not None:
-            self._prepare_link(node, revoked, machine)
+        if node.mesh is not None:
+            node.join_mesh()
+        if machine is not None and tls is not None:
+            self._prepare_link(node, tls, machine)
             self.every(SEEK_EVERY, uplink_paths.seek)
         if config.server or config.mesh.relays:
-            cure = f"it renews itself when the server or a relay is reached, or `morphnet invite {config.name}` there"
-            node.renewal = Renewal(config.pki_dir, config.name, node, time.time, cure=cure)
             self.every(LOOK_EVERY, node.renew_in_time, now=True)
         scan = UplinkScan(config.uplinks, (*config.exclude, tun.name))
         self._watch = UplinkWatch(self.reactor, node.uplinks_are, scan)
@@ -115,15 +115,56 @@ class ClientProcess(HostProcess):
             node.state = "among peers"
         return node
 
-    def _prepare_link(self, node: ClientNode, revoked: Revoked, machine: Reconnect) -> None:
-        """The control link, as far as it can be made before it is called."""
+    def _tls_with_server(self, identity: Callable[[], Identity], revoked: Revoked) -> ClientTls:
+        host, _ = split_address(self.config.server, CONTROL_PORT)
+        return ClientTls(identity(), self.config.server_name or host, revoked.is_revoked)
+
+    def _certificates(self, lists: RevocationExchange, tls: ClientTls | None) -> Certificates:
         config = self.config
-        host, port = split_address(config.server, CONTROL_PORT)
-        identity = identity_of(config.pki_dir, config.name)
-        self._tls = ClientTls(identity, config.server_name or host, revoked.is_revoked)
-        node.shows.append(self._tls)
-        to = Destination(host, port, self._sources, self._resolver(node))
-        self._client = ControlClient(self.reactor, self._tls, to, _Ear(node, machine))
+        of_server = ServerCertificate(
+            lists.revoked.is_revoked,
+            self._leave_server,
+            lambda: self._leave_server("your certificate ends", session=False),
+        )
+        if not config.server and not config.mesh.relays:
+            return Certificates(lists, of_server)
+        cure = f"it renews itself when the server or a relay is reached, or `morphnet invite {config.name}` there"
+        renewal = Renewal(config.pki_dir, config.name, self, time.time, cure=cure)
+        return Certificates(lists, of_server, renewal, (tls,) if tls is not None else ())
+
+    def _make_mesh(self, identity: Callable[[], Identity], lists: RevocationExchange, owner: Owner) -> Mesh:
+        return Mesh(self.config, self._pump, identity, self.reactor, lists, owner)
+
+    # -- what its parts tell the node: they are made before it -------------------------------------------------------
+
+    def _tell(self, kind: str, text: str) -> None:
+        if self._node is not None:
+            self._node.tell(kind, "", text)
+
+    def _announced(self, cas: Sequence[x509.Certificate]) -> None:
+        if self._node is not None:  # what is read at the start was followed when it came
+            self._node.announced(cas)
+
+    def _look_at_certificates(self) -> None:
+        if self._node is not None:
+            self._node.look_at_certificates()
+
+    def _leave_server(self, why: str, *, session: bool = True) -> None:
+        if self._node is not None:
+            self._node.hang_up_on_server(why, session=session)
+
+    def use(self, identity: Identity) -> None:
+        """Show another certificate from the next handshake on."""
+        if self._node is not None:
+            self._node.use(identity)
+
+    # -- the control link, and the lines to relays -------------------------------------------------------------------
+
+    def _prepare_link(self, node: ClientNode, tls: ClientTls, machine: Reconnect) -> None:
+        """The control link, as far as it can be made before it is called."""
+        host, port = split_address(self.config.server, CONTROL_PORT)
+        to = Destination(host, port, partial(self._sources, node), self._resolver(node))
+        self._client = ControlClient(self.reactor, tls, to, _Ear(node, machine))
 
     def _dial_relay(
         self,
@@ -151,9 +192,9 @@ class ClientProcess(HostProcess):
         """Call the server."""
         self._client.connect()
 
-    def _sources(self) -> list[Source]:
+    def _sources(self, node: ClientNode) -> list[Source]:
         """Where to call from, each time beginning with another: one may connect and carry nothing more."""
-        sources = self._node.sources()
+        sources = node.sources()
         first = self._turn % max(1, len(sources))
         self._turn += 1
         return sources[first:] + sources[:first]
@@ -164,7 +205,8 @@ class ClientProcess(HostProcess):
 
     def told(self, state: str) -> None:
         """How it stands, in one phrase."""
-        self._node.state = state
+        if self._node is not None:
+            self._node.state = state
 
     def take_leave(self) -> None:
         self._pump.take_leave()
@@ -172,6 +214,7 @@ class ClientProcess(HostProcess):
     async def close(self) -> None:
         if self._machine is not None:
             self._machine.stop()
+        assert self._node is not None  # only what was opened is closed
         left = self._node.leave_mesh()
         self._watch.stop()
         self._node.uplink_paths.close()

@@ -12,7 +12,7 @@ from morphnet.errors import Refused
 from morphnet.net.pump import Pump
 from morphnet.net.tls import Identity
 from morphnet.roles.certificates.renewal import Renewal
-from morphnet.roles.client.certified_node import CertifiedNode
+from morphnet.roles.client.certified_node import Certificates, CertifiedNode
 from morphnet.roles.peers.mesh import Mesh
 from morphnet.roles.signalling.control_client import Link
 from morphnet.tunnel.tunnel import Tunnel
@@ -110,9 +110,9 @@ class CertifiedNodeTests(SynchronousTestCase):
     def setUp(self) -> None:
         clock = Clock()
         self.pump = Pump(clock, Tunnel(server=False, entropy=bytes), clock.seconds)
-        self.node = CertifiedNode("laptop", self.pump)
-        self.renewal, self.asked = FakeRenewal(), list[str]()
-        self.node.renewal = cast(Renewal, self.renewal)
+        self.renewal, self.server, self.asked = FakeRenewal(), FakeShows(), list[str]()
+        certificates = Certificates(renewal=cast(Renewal, self.renewal), shows=(self.server,))
+        self.node = CertifiedNode("laptop", self.pump, certificates)
         self.mesh, self.link = FakeMesh(self.asked), FakeLink(self.asked)
 
     def connect(self) -> None:
@@ -159,10 +159,9 @@ class CertifiedNodeTests(SynchronousTestCase):
     def test_shown_everywhere(self) -> None:
         """The next certificate is shown to the server and to each relay."""
         self.connect()
-        server, identity = FakeShows(), cast(Identity, object())
-        self.node.shows.append(server)
+        identity = cast(Identity, object())
         self.node.use(identity)
-        self.assertEqual((server.used, self.mesh.relays.line.used), ([identity], [identity]))
+        self.assertEqual((self.server.used, self.mesh.relays.line.used), ([identity], [identity]))
 
     def test_leaves_the_server(self) -> None:
         """The session with the server ends with its link; when it is only called anew the session stays."""

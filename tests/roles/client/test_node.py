@@ -12,7 +12,8 @@ from morphnet.errors import ConfigError
 from morphnet.host.host import Host
 from morphnet.net.pump import Pump
 from morphnet.net.tun import Tun
-from morphnet.roles.client.node import ClientNode
+from morphnet.roles.client.certified_node import Certificates
+from morphnet.roles.client.node import ClientNode, Parts
 from morphnet.roles.client.uplink_paths import UplinkPaths
 from morphnet.roles.peers.mesh import Mesh
 from morphnet.tunnel.tunnel import Tunnel
@@ -31,7 +32,21 @@ class PeersTests(SynchronousTestCase):
     def setUp(self) -> None:
         clock = Clock()
         self.pump = Pump(clock, Tunnel(server=False, entropy=bytes), clock.seconds)
-        self.node = ClientNode(ClientConfig(), self.pump, cast(Host, None), cast(Tun, None), cast(UplinkPaths, None))
+        self.node = self.make()
+
+    def make(self, mesh: FakeMesh | None = None) -> ClientNode:
+        """A client with these peers."""
+        return ClientNode(
+            ClientConfig(),
+            self.pump,
+            Parts(
+                cast(Host, None),
+                cast(Tun, None),
+                cast(UplinkPaths, None),
+                Certificates(),
+                (lambda owner: cast(Mesh, mesh)) if mesh is not None else None,
+            ),
+        )
 
     def ask(self, asked: str, /, **said: Any) -> Any:
         """As the feed and the manhole do."""
@@ -46,7 +61,7 @@ class PeersTests(SynchronousTestCase):
 
     def test_why(self) -> None:
         """Of one peer all that was decided; for a name that is nobody's, a hint."""
-        self.node.mesh = cast(Mesh, FakeMesh())
+        self.node = self.make(FakeMesh())
         self.assertIs(self.successResultOf(self.ask("why", name="nas")), NAS)
         with self.assertRaisesRegex(ConfigError, "did you mean 'nas'"):
             self.ask("why", name="nass")

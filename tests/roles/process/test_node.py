@@ -15,7 +15,8 @@ from morphnet.net.pump import Pump
 from morphnet.net.tun import Tun
 from morphnet.ops.verbs import Answer, Verb
 from morphnet.rendezvous.relay.registry import Registry
-from morphnet.roles.client.node import ClientNode
+from morphnet.roles.client.certified_node import Certificates
+from morphnet.roles.client.node import ClientNode, Parts
 from morphnet.roles.client.uplink_paths import UplinkPaths
 from morphnet.roles.process.node import Node
 from morphnet.roles.relay.node import RelayNode
@@ -38,7 +39,11 @@ class NodeTestCase(SynchronousTestCase):
 class VerbTests(NodeTestCase):
     def test_fit(self) -> None:
         """Each verb's fields are what its call takes: of a server, a client, a relay."""
-        client = ClientNode(ClientConfig(), self.pump, cast(Host, None), cast(Tun, None), cast(UplinkPaths, None))
+        client = ClientNode(
+            ClientConfig(),
+            self.pump,
+            Parts(cast(Host, None), cast(Tun, None), cast(UplinkPaths, None), Certificates()),
+        )
         relay = RelayNode(RelayConfig(name="meet"), cast(Registry, None), now=self.clock.seconds)
         for verbs in (self.node.verbs(), client.verbs(), relay.verbs()):
             self.assertEqual(len({verb.name for verb in verbs}), len(verbs))

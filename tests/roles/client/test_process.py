@@ -1,0 +1,150 @@
+"""What a client opens, and how it is joined: with a server, with peers, with both."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, cast
+
+from morphnet.roles.certificates.revoked import FILE, Revoked
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+from txaio.tx import config as autobahn_config
+
+from morphnet.config.roles import ClientConfig, MeshConfig
+from morphnet.host.host import Host
+from morphnet.net.tls import Identity
+from morphnet.pki.files import CA, make_directory, trusted_cas, write_certificate, write_key
+from morphnet.roles.certificates.renewal import identity_of
+from morphnet.roles.client import process
+from morphnet.roles.client.node import ClientNode
+from tests.fakes_control import FakeNet
+from tests.fakes_pki import a_key, an_authority
+
+PEERS = MeshConfig(("one.example",), networks=("10.99.0.0/24",), hosts=False, streams=False)
+
+
+class FakeTun:
+    """A device that is not there."""
+
+    name, offloads = "morph0", ()
+
+    def __init__(self, *parts: object) -> None:
+        self.is_open = False
+
+    def open(self) -> None:
+        """See Tun."""
+        self.is_open = True
+
+    def close(self) -> None:
+        """See Tun."""
+        self.is_open = False
+
+
+class FakeWatch:
+    """Sees no uplinks."""
+
+    def __init__(self, *parts: object) -> None:
+        self.is_watching = False
+
+    def start(self) -> None:
+        """See UplinkWatch."""
+        self.is_watching = True
+
+    def stop(self) -> None:
+        """See UplinkWatch."""
+        self.is_watching = False
+
+
+class FakeHost:
+    """Remembers what it was asked to be."""
+
+    networks: tuple[str, ...] = ()
+    upstream_dns: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        self.networks_up: list[object] = []
+
+    def client_up(self, network: object) -> None:
+        """See Host."""
+        self.networks_up.append(network)
+
+
+class Opened(process.ClientProcess):
+    """One on a host that nobody else touches."""
+
+    def watch_host(self, *what: object) -> None:
+        """Nobody takes anything from it."""
+
+
+class ClientProcessTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.net, self.folder, self.host = FakeNet(), Path(self.mktemp()), FakeHost()
+        self.patch(autobahn_config, "loop", self.net)
+        self.patch(process, "Tun", FakeTun)
+        self.patch(process, "UplinkWatch", FakeWatch)
+        self.now = time.time()
+        self.authority = an_authority(now=self.now)
+        key = a_key(9)
+        present = self.authority.client(key.public_key(), "anna", now=self.now, addresses=("10.99.0.2",))
+        make_directory(self.folder)
+        write_key(self.folder, "anna", key)
+        write_certificate(self.folder, "anna", present)
+        write_certificate(self.folder, CA, self.authority.certificate)
+
+    def open(self, server: str = "", mesh: MeshConfig | None = None) -> ClientNode:
+        """Start it."""
+        folder = self.folder
+        config = ClientConfig(
+            server=server, name="anna", pki_dir=folder, state_dir=folder, run_dir=folder, mesh=mesh or MeshConfig()
+        )
+        self.process = Opened(config, self.net)
+        self.process.host = cast(Host, self.host)
+        node = self.process.open()
+        self.addCleanup(lambda: Deferred.fromCoroutine(self.process.close()))
+        return node
+
+    def kinds(self, node: ClientNode) -> list[str]:
+        """What was told."""
+        return [each.kind for each in node.happenings(0)]
+
+    def shown_by(self, node: ClientNode) -> list[Identity]:
+        """What its ends of TLS are given to show next."""
+        shown: list[Identity] = []
+        ends: list[Any] = [*node._shows, *(node.mesh.relays.shows() if node.mesh is not None else ())]
+        for end in ends:
+            self.patch(end, "use", shown.append)
+        return shown
+
+    def test_server(self) -> None:
+        """With a server alone: its certificate and ours are looked after, and there are no peers."""
+        node = self.open("gw.example")
+        self.assertIsNone(node.mesh)
+        self.assertIsNotNone(node.renewal)
+        self.assertEqual(self.host.networks_up, [])  # until the server has said hello
+
+    def test_peers(self) -> None:
+        """With peers alone: the host has our inner address at once, and a relay is called."""
+        node = self.open(mesh=PEERS)
+        self.assertEqual((node.state, [each.name for each in node.relay_statuses()]), ("among peers", ["one.example"]))
+        self.assertEqual(len(self.host.networks_up), 1)
+
+    def test_both_show_the_next(self) -> None:
+        """With both: a renewed certificate is shown to the server and to each relay."""
+        node = self.open("gw.example", PEERS)
+        shown, following = self.shown_by(node), identity_of(self.folder, "anna")
+        self.process.use(following)
+        self.assertEqual(shown, [following, following])
+
+    def test_known_before(self) -> None:
+        """The list of a run before is known from the start on, and announces nothing anew; a later one does."""
+        self.authority.announced = (self.authority.certificate,)
+        path = self.folder / FILE
+        Revoked(lambda: trusted_cas(self.folder), path).take(self.authority.revocations({"ab": 1}, now=self.now))
+        node = self.open("gw.example")
+        assert node.lists is not None
+        self.assertEqual((node.lists.revoked.serials, self.kinds(node)), (frozenset({"ab"}), []))
+        other = an_authority(7, now=self.now)
+        self.authority.announced = (other.certificate, self.authority.certificate)
+        node.lists.revoked.take(self.authority.revocations({"ab": 1}, now=self.now + 60))
+        self.assertEqual(self.kinds(node), ["ca"])
