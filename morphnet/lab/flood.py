@@ -124,7 +124,7 @@ def take(port: int) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """See the top of this file."""
+    """Run as the arguments say."""
     parser = argparse.ArgumentParser(prog="flood")
     sides = parser.add_subparsers(dest="side", required=True)
     taking = sides.add_parser("take")

@@ -77,7 +77,7 @@ def made(options: argparse.Namespace) -> socket.socket:
 
 
 def main(arguments: list[str]) -> None:
-    """See the top of this file; runs until it is killed."""
+    """Run until it is killed."""
     parser = argparse.ArgumentParser(prog="streams")
     parser.add_argument("side", choices=("serve", "connect"))
     parser.add_argument("kind", choices=("give", "take"))

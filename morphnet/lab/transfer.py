@@ -285,7 +285,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
 
 
 def main(arguments: list[str]) -> int:
-    """See the top of this file; SIGTERM ends a fetch as `--seconds` would."""
+    """Run as the arguments say; SIGTERM ends a fetch as `--seconds` would."""
     options = _options(arguments)
     if options.command == "serve":
         try:

@@ -266,7 +266,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
 
 
 def main(arguments: list[str]) -> int:
-    """See the top of this file; SIGTERM ends both sides with their final line."""
+    """Run as the arguments say; SIGTERM ends both sides with their final line."""
     options = _options(arguments)
     try:
         program: Any = Receiver(options.host, options.port) if options.command == "receive" else options

@@ -95,7 +95,7 @@ class UplinkResolver:
         addressTypes: Sequence[type[IAddress]] | None = None,
         transportSemantics: str = "TCP",
     ) -> IHostResolution:
-        """See IHostnameResolver."""
+        """Tell the receiver each address of the name (IHostnameResolver)."""
         underway = _Underway(hostName)
         types = [kind for kind, address in _KINDS.items() if addressTypes is None or address in addressTypes]
 

@@ -95,7 +95,7 @@ class OnDevice:
     def connectTCP(
         self, host: str, port: int, factory: ClientFactory, timeout: float = 30, bindAddress: Any = None
     ) -> IConnector:
-        """See IReactorTCP."""
+        """Call from the device, as IReactorTCP says."""
         connector = _Connector(host, port, factory, timeout, bindAddress, self._reactor)
         connector.device = self._device
         connector.connect()

@@ -159,7 +159,7 @@ class StreamPort:
         """:raises MalformedFrame: it is no bundle."""
         stream = self.streams.get(socket)
         if stream is None:
-            raise MalformedFrame("datagrams of nobody")
+            raise MalformedFrame("datagrams on no open stream")
         try:
             data, size = unbundle(memoryview(content))
         except MalformedFrame as trouble:

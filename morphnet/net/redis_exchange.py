@@ -123,13 +123,13 @@ class _Connections(Factory):
 
 
 class RedisExchange:
-    """See Exchange: one pair of connections, both up."""
+    """An Exchange over one pair of connections, both up."""
 
     def __init__(self, link: RedisLink, mouth: _Mouth, ear: _Ear) -> None:
         self._link, self._mouth, self._ear, self._open = link, mouth, ear, True
 
     def claim(self, block: int, token: str, seconds: int) -> Deferred[bool]:
-        """See Exchange."""
+        """Whether that block is ours for so long; it may be so already."""
         return Deferred.fromCoroutine(self._claim(f"morphnet:block:{block}", token, seconds))
 
     async def _claim(self, key: str, token: str, seconds: int) -> bool:
@@ -140,17 +140,17 @@ class RedisExchange:
         return await self._ask("EXPIRE", key, seconds) == 1
 
     def subscribe(self, channels: Sequence[str]) -> Deferred[None]:
-        """See Exchange."""
+        """Hear those channels from now on."""
         subscribing: Deferred[Any] = self._ear.subscribe(list(channels))
         return subscribing.addTimeout(ANSWER_WITHIN, self._link.reactor).addCallback(lambda answer: None)
 
     def publish(self, channel: str, message: bytes) -> None:
-        """See Exchange."""
+        """Tell all who hear that channel. Never dropped: when too much waits, the exchange closes."""
         if self._open and not self._say(channel, message, MOST_BACKLOG):
             self.close("it reads too slowly")
 
     def hand(self, channel: str, message: bytes) -> bool:
-        """See Exchange."""
+        """The same; False when too much waits already, and it was dropped."""
         return self._open and self._say(channel, message, BACKLOG)
 
     def has(self, connection: object) -> bool:
@@ -158,7 +158,7 @@ class RedisExchange:
         return connection in (self._mouth, self._ear)
 
     def close(self, reason: str) -> None:
-        """See Exchange."""
+        """It is of no use: `closed` follows, and another one is opened."""
         if self._open:
             self._open = False
             self._link.renew(reason)

@@ -222,7 +222,7 @@ class _Hidden(_Side):
     allows = False  # let those in as well who ask for no name, as nodes of before do
 
     def use(self, identity: Identity) -> None:
-        """See _Side."""
+        """Show this from the next handshake on."""
         super().use(identity)
         self._front = _bare()
         # Verification goes by what a connection began with.

@@ -74,7 +74,7 @@ class Peering(Protocol):
         "No path by TCP is active any more."
 
     def addresses_changed(self, whose: str) -> None:
-        "Ours or the peer's: what was tried in vain may work now."
+        "Ours or the peer's: what has failed may work now."
 
     def wait_ended(self) -> None:
         "The time has come."

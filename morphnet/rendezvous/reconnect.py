@@ -172,8 +172,8 @@ def wait_after_refusal(link: Reconnect, core: _Core, reason: str, retry_after: f
 
 @_up.upon(Reconnect.lost).to(_waiting)
 def wait_after_loss(link: Reconnect, core: _Core, reason: str) -> None:
-    # A server that opens links and drops them is called ever less often. What was in vain before the link opened says
-    # nothing now, and the tries after this one are dense again: one that is restarted often is found as fast each time.
+    # A server that opens links and drops them is called ever less often. Tries that failed before the link opened say
+    # nothing now, and those after this one are dense again: one that is restarted often is found as fast each time.
     held = core.clock.seconds() - core.up_at
     core.brief = max(0, core.brief + 1 - int(held / core.patience.stable))
     core.tries = core.brief

@@ -192,7 +192,7 @@ class Ledger:
             self._sql.execute("COMMIT")
 
     def lease(self, name: str, pool4: str, pool6: str, fresh_session: bytes) -> Lease:
-        """See Store."""
+        """The lease of `name`, made now if it has none."""
         pools = (Pool(pool4, 4) if pool4 else None, Pool(pool6, 6) if pool6 else None)
         with _sentences(self._path):
             held = self._held(name)
@@ -226,7 +226,7 @@ class Ledger:
         return pool.lowest_free([each for (each,) in rows])
 
     def leases(self) -> list[Lease]:
-        """See Store."""
+        """Every lease."""
         with _sentences(self._path):
             return [_lease(each) for each in self._sql.execute("SELECT name, inner4, inner6, session FROM lease")]
 
@@ -237,24 +237,24 @@ class Ledger:
             self._sql.execute("INSERT INTO lease (name, inner4, inner6, session) VALUES (?, ?, ?, ?)", values)
 
     def release(self, name: str) -> None:
-        """See Store."""
+        """Forget the lease of `name`; its addresses may be given to another."""
         with self._writing():
             self._sql.execute("DELETE FROM lease WHERE name = ?", (name,))
 
     def add_certificate(self, record: CertificateRecord) -> None:
-        """See Store."""
+        """Remember a certificate that was issued."""
         values = (record.serial, record.name, record.kind, record.not_after, record.revoked_at, record.used_at)
         with self._writing():
             self._sql.execute(f"INSERT INTO certificate ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", values)
 
     def certificates(self) -> list[CertificateRecord]:
-        """See Store."""
+        """Every certificate ever issued, oldest first."""
         with _sentences(self._path):
             rows = self._sql.execute(f"SELECT {_COLUMNS} FROM certificate ORDER BY number")
             return [CertificateRecord(*each) for each in rows]
 
     def revoke(self, name: str, now: int) -> list[str]:
-        """See Store."""
+        """Revoke every good certificate of `name`; answers with their serials."""
         with self._writing():
             rows = self._sql.execute(
                 "SELECT serial FROM certificate WHERE name = ? AND revoked_at = 0 ORDER BY number", (name,)
@@ -263,7 +263,7 @@ class Ledger:
         return [serial for (serial,) in rows]
 
     def use_invite(self, serial: str, now: int) -> bool:
-        """See Store."""
+        """Mark an invitation used; False when it is unknown, revoked or used already."""
         with self._writing():
             done = self._sql.execute(
                 "UPDATE certificate SET used_at = ?"
@@ -273,7 +273,7 @@ class Ledger:
         return done.rowcount == 1
 
     def add_traffic(self, name: str, sent: int, received: int) -> None:
-        """See Store."""
+        """Add bytes to the account of `name`."""
         with self._writing():
             self._sql.execute(
                 "INSERT INTO traffic (name, sent, received) VALUES (?, ?, ?) ON CONFLICT (name)"
@@ -282,7 +282,7 @@ class Ledger:
             )
 
     def traffic(self) -> dict[str, tuple[int, int]]:
-        """See Store."""
+        """Bytes sent to and received from each name, ever."""
         with _sentences(self._path):
             return {
                 name: (sent, got) for name, sent, got in self._sql.execute("SELECT name, sent, received FROM traffic")

@@ -15,7 +15,7 @@ _T = TypeVar("_T")
 
 
 class MemoryStore(Store):
-    """See Store. Every Deferred has fired already."""
+    """A Store that forgets everything with the process. Every Deferred has fired already."""
 
     def __init__(self) -> None:
         self._leases: dict[str, Lease] = {}

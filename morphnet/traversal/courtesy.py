@@ -66,7 +66,7 @@ class Courtesy:
         Whether so many packets may go there now.
 
         :param port: one of which a peer itself says that it is there (mapped by its router, or of TCP), else 0. It is
-            not hidden by what was asked in vain at that address before.
+            tried even where that address has not answered before.
         """
         known = self._touch(host, now)
         if known is not None and now < known.known_until:

@@ -202,7 +202,7 @@ class MatrixTests(AcquaintanceTestCase):
 
 class StoryTests(AcquaintanceTestCase):
     def test_whole_life(self) -> None:
-        """Met, direct, lost, in vain, settled, and a minute later direct again."""
+        """Met, direct, lost, not found again, settled, and a minute later direct again."""
         self.happen("appeared", "established", "found", "lost")
         self.assertEqual(self.wait(), 4.0)
         self.assertEqual(self.wait(), 60.0)

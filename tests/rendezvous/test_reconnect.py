@@ -169,7 +169,7 @@ class ReconnectTests(SynchronousTestCase):
             self.assertAlmostEqual(self.wait(), wait)
 
     def test_restarted_again_and_again(self) -> None:
-        """Links that open and soon are lost, with tries in vain between: each time the waits are short again."""
+        """Links that open and soon are lost, with tries between that fail: each time the waits are short again."""
         self.link.start()
         for _ in range(20):
             self.link.opened()

@@ -145,7 +145,7 @@ class QuestionTests(AloneTestCase):
         self.assertEqual({door for door, _, _ in self.checker.pairs}, {2})
 
     def test_peer_gets_through(self) -> None:
-        """A question of the peer from where we ask in vain is answered with a question at once."""
+        """A question of the peer from where we have had no answer is answered with a question at once."""
         self.checker.search(self.now)
         self.run_for(10)
         self.sent()

@@ -36,7 +36,7 @@ class CourtesyTests(SynchronousTestCase):
         self.assertLessEqual(FIRST + 1, 10)  # figure D17, in a minute
 
     def test_ports_by_the_peers_own_word(self) -> None:
-        """A port of which the peer itself says that it is there is asked, though all else was in vain; but few."""
+        """A port of which the peer itself says that it is there is asked, though nothing else was answered; but few."""
         self.taken(HOST, 0.0)
         for port in range(1, MOST_PORTS + 5):
             taken = sum(self.courtesy.take(HOST, 0.0, port=port) for _ in range(100))

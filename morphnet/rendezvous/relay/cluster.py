@@ -138,37 +138,37 @@ class Alone(Cluster):
     state = ""
 
     def settle(self, local: Local) -> None:
-        """See Cluster."""
+        """Before anything else."""
 
     def counters(self) -> dict[str, int]:
-        """See Cluster."""
+        """For the status."""
         return {}
 
     def number(self, chance: int) -> int:
-        """See Cluster."""
+        """A number for a member that no other relay gives away, or 0."""
         return chance
 
     def taken(self, network: str, name: str, instance: str) -> bool:
-        """See Cluster."""
+        """Whether another instance has that name at another relay."""
         return False
 
     def named(self, network: str, name: str) -> RemoteMember | None:
-        """See Cluster."""
+        """The latest of that name."""
         return None
 
     def everybody(self, network: str) -> Sequence[RemoteMember]:
-        """See Cluster."""
+        """One for each name."""
         return ()
 
     def find(self, number: int) -> RemoteMember | None:
-        """See Cluster."""
+        """Who has that number."""
         return None
 
     def came(self, member: Member) -> None:
-        """See Cluster."""
+        """A member is here, or something about it has changed."""
 
     def left(self, member: Member) -> None:
-        """See Cluster."""
+        """It is not here any more."""
 
     def revoked(self, network: str, crl: str, parts: Iterable[str]) -> None:
-        """See Cluster."""
+        """There is a new list of revoked certificates, and so many of its parts as we have."""

@@ -42,7 +42,7 @@ class Echo:
         try:
             member = self._members.get(echo.id_of(datagram))
             if member is None:
-                raise MalformedFrame("echo of nobody")
+                raise MalformedFrame("echo of no member")
             asked = echo.read_request(datagram, member.echo_key)
         except PeerError:
             self._counts["echo_strangers"] += 1

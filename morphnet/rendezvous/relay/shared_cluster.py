@@ -87,7 +87,7 @@ class SharedCluster(Cluster):
         self._lists: dict[str, tuple[str, tuple[str, ...]]] = {}  # of what is revoked, and its parts, by network
 
     def settle(self, local: Local) -> None:
-        """See Cluster."""
+        """Before anything else."""
         self._local = local
         self._remote = RemoteMembers(local, self._networks, self._carry, self.counts)
 
@@ -177,46 +177,46 @@ class SharedCluster(Cluster):
 
     @property
     def state(self) -> str:
-        """See Cluster."""
+        """For people: "" when all is well, or what is not."""
         return "" if self._joined else "alone"
 
     def counters(self) -> dict[str, int]:
-        """See Cluster."""
+        """For the status."""
         return {**self.counts, "neighbours": self._remote.relays, "neighbours_guests": len(self._remote)}
 
     def number(self, chance: int) -> int:
-        """See Cluster."""
+        """A number for a member that no other relay gives away, or 0."""
         return wire.number_in(self._block, chance)
 
     def taken(self, network: str, name: str, instance: str) -> bool:
-        """See Cluster."""
+        """Whether another instance has that name at another relay."""
         found = self._remote.all_named(network, name)
         for each in found:
             self._say(wire.channel_of(wire.block_of(each.number)), wire.Prove(each.number))
         return self._joined and any(each.instance != instance for each in found)
 
     def named(self, network: str, name: str) -> RemoteMember | None:
-        """See Cluster."""
+        """The latest of that name."""
         return self._remote.named(network, name)
 
     def everybody(self, network: str) -> Iterable[RemoteMember]:
-        """See Cluster."""
+        """One for each name."""
         return self._remote.everybody(network)
 
     def find(self, number: int) -> RemoteMember | None:
-        """See Cluster."""
+        """Who has that number."""
         return self._remote.find(number)
 
     def came(self, member: Member) -> None:
-        """See Cluster."""
+        """A member is here, or something about it has changed."""
         self._say(wire.channel_of_network(member.network), _here(member))
 
     def left(self, member: Member) -> None:
-        """See Cluster."""
+        """It is not here any more."""
         self._say(wire.channel_of_network(member.network), wire.Left(member.number))
 
     def revoked(self, network: str, crl: str, parts: Iterable[str]) -> None:
-        """See Cluster."""
+        """There is a new list of revoked certificates, and so many of its parts as we have."""
         before, told = self._lists.get(network, ("", ()))
         self._lists[network] = crl, tuple(parts)
         if before != crl:

@@ -90,45 +90,45 @@ class Bearers:
     # -- what relays tell ----------------------------------------------------------------------------------------------
 
     def register(self) -> Register:
-        """See Listener."""
+        """What to say now."""
         return Register(self._name, INSTANCE, revocations=self._exchange.number)
 
     def registered(self, relay: RelayClient, answer: Registered) -> None:
-        """See Listener."""
+        """The line is up: tell what is revoked."""
         self._machines[relay].opened()
         self._told(f"the relay {relay.host} is told what is revoked")
         self._exchange.joined(relay, answer.revocations)
 
     def refused(self, relay: RelayClient, reason: str, retry_after: float | None) -> None:
-        """See Listener."""
+        """The relay said no."""
         self._told(f"the relay {relay.host} does not let us tell it what is revoked: {reason}")
         self._machines[relay].refused(reason, retry_after)
 
     def failed(self, relay: RelayClient, reason: str) -> None:
-        """See Listener."""
+        """Nobody there, or not the one we wanted."""
         self._machines[relay].failed(reason)
 
     def lost(self, relay: RelayClient, reason: str) -> None:
-        """See Listener."""
+        """A line that was up is not any more."""
         self._exchange.left(relay)
         self._machines[relay].lost(reason)
 
     def said(self, relay: RelayClient, message: Drain | Renewed | Notice | Listing) -> None:
-        """See Listener."""
+        """The relay tells of what is revoked; the rest is for guests."""
         if not isinstance(message, Drain | Renewed | Notice):
             self._exchange.heard(relay, message)
 
     def present(self, relay: RelayClient, peer: Present) -> None:
-        """See Listener."""
+        """Peers are no concern of ours."""
 
     def absent(self, relay: RelayClient, name: str) -> None:
-        """See Listener."""
+        """Nor who of them has gone."""
 
     def handshake(self, relay: RelayClient, name: str, content: bytes) -> None:
-        """See Listener."""
+        """We make no handshakes with them."""
 
     def called(self, relay: RelayClient, name: str) -> None:
-        """See Listener."""
+        """We begin none either."""
 
     def arrived(self, arrivals: Sequence[Arrival]) -> None:
-        """See Listener."""
+        """We have no session that they could be for."""

@@ -59,7 +59,7 @@ class AllShow:
         self._all.append(another)
 
     def use(self, identity: Identity) -> None:
-        """See Shows."""
+        """From the next handshake on."""
         for each in self._all:
             each.use(identity)
 

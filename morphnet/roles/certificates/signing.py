@@ -29,11 +29,11 @@ class LaterSigner:
         self._pool: ThreadPool | None = None  # made when it is needed: a service is made before the fork
 
     async def join(self, invitation_pem: str, csr_pem: str, addresses: Sequence[str]) -> Issued:
-        """See enrolment.Signer."""
+        """The first certificate of the machine that an invitation names."""
         return await self.later(lambda: self._signers.join(invitation_pem, csr_pem, addresses))
 
     async def renew(self, certificate_pem: str, csr_pem: str, addresses: Sequence[str]) -> Issued:
-        """See enrolment.Signer."""
+        """The certificate after that one."""
         return await self.later(lambda: self._signers.renew(certificate_pem, csr_pem, addresses))
 
     def close(self) -> None:

@@ -27,7 +27,7 @@ TICKET = 4  # bytes in front of TLS that tell one handshake from the next
 CALL_AFTER = 1.0  # seconds that the one who is called waits before it asks to be
 HEDGE = 1.5  # seconds for a handshake before another one begins through the next relay
 HANDSHAKE_WITHIN = 10.0  # seconds after which one is over, also where the other end has begun it
-SHUNNED_FOR = 60.0  # seconds for which a relay is tried last after it was in vain
+SHUNNED_FOR = 60.0  # seconds for which a relay is tried last after a handshake over it failed
 FIRST_IDS = 8
 KEEPALIVE = 4.0  # seconds: there are NATs that forget a silent mapping after five; figure C9
 HANDSHAKES, HANDSHAKES_AT_ONCE = 1.0, 5  # a second that begin with one peer because of what one relay tells
@@ -108,7 +108,7 @@ class Handshake:
         self._under_way: dict[int, _Attempt] = {}  # by number of the relay
         self._over_with: deque[bytes] = deque(maxlen=MOST_TICKETS)  # whose late bytes begin nothing
         self._allowances = SourceLimiter(HANDSHAKES, HANDSHAKES_AT_ONCE, MOST_RELAYS)  # by number of the relay
-        self._failed_at: dict[int, float] = {}  # by number of the relay, when it was the last time in vain
+        self._failed_at: dict[int, float] = {}  # by number of the relay: the last handshake that failed
         self._to_try: list[Line] = []
         self._trying: IDelayedCall | None = None  # the next of them
 

@@ -127,7 +127,7 @@ class Node:
                 self.hang_up(event.session, "keys are too old")
             case Overrun():
                 self.tell("session-gone", event.session, f"closed: {event.forged} forged packets")
-                self.hang_up(event.session, "too many forged packets")  # or the client would go on with ids of nobody
+                self.hang_up(event.session, "too many forged packets")  # or the client would use dropped ids
 
     # -- touching ----------------------------------------------------------------------------------------------------
 

@@ -240,7 +240,7 @@ class RelayServer:
         """:raises MalformedFrame: it has not registered, or there is nothing in it."""
         line = self._line(socket)
         if not line.registered or not line.is_guest:
-            raise MalformedFrame("envelope of nobody")
+            raise MalformedFrame("envelope of no guest")
         self.registry.forward(line, content)
 
     def spent(self, socket: Socket, cost: int) -> None:
@@ -270,5 +270,5 @@ class RelayServer:
     def _line(self, socket: Socket) -> RelayLine:
         line = self._lines.get(socket)
         if line is None:
-            raise MalformedFrame("message of nobody")
+            raise MalformedFrame("message on no open line")
         return line

@@ -20,7 +20,7 @@ class _Afar:
     """All other relays of a Redis, as one link: they are told by `changed`, and ask for nothing."""
 
     def tell(self, message: Listing) -> None:
-        """See Link."""
+        """`changed` has told them."""
 
 
 class RelayLists:
@@ -68,17 +68,17 @@ class RelayLists:
     # -- lines ---------------------------------------------------------------------------------------------------------
 
     def joined(self, line: RelayLine, number: int) -> None:
-        """See Lists."""
+        """A line is registered; the number of the list that it has."""
         if line.network in self._cas():
             self.of(line.network).joined(line, number)
 
     def left(self, line: RelayLine) -> None:
-        """See Lists."""
+        """It is gone; harmless when it was not registered."""
         if line.network in self._networks:
             self._networks[line.network].left(line)
 
     def heard(self, line: RelayLine, message: Listing) -> None:
-        """See Lists."""
+        """It has something to say."""
         if line.network in self._networks:
             self._networks[line.network].heard(line, message)
 

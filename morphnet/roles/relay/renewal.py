@@ -50,7 +50,7 @@ class Afar:
         self._identity, self._reactor = identity, reactor
 
     async def renew(self, present: Peer, csr: str) -> control.Renewed:
-        """See Signatory."""
+        """Ask the CA's host for the next one."""
         tls, where = ClientTls(self._identity(), self._host), Destination(self._host, self._port, tuple)
         try:
             return await control_client.renew(self._reactor, tls, where, control.Renew(csr, present.pem))

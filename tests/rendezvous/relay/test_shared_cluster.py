@@ -138,7 +138,7 @@ class MeetingTests(ClusterTestCase):
         self.assertEqual(self.a.registry.counts["from_neighbours"], 1)
 
     def test_not_handed_over(self) -> None:
-        """Nothing passes between networks, nor to who does not watch the sender, nor from a number of nobody."""
+        """Nothing passes between networks, nor to who does not watch the sender, nor from a number without a member."""
         anna, bert = self.a.come("anna", EVERYBODY), self.b.come("bert")
         dora = self.b.come("dora", EVERYBODY, network="other")
         self.settle()

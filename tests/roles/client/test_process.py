@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from typing import Any, cast
 
-from morphnet.roles.certificates.revoked import FILE, Revoked
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from txaio.tx import config as autobahn_config
@@ -16,6 +15,7 @@ from morphnet.host.host import Host
 from morphnet.net.tls import Identity
 from morphnet.pki.files import CA, make_directory, trusted_cas, write_certificate, write_key
 from morphnet.roles.certificates.renewal import identity_of
+from morphnet.roles.certificates.revocation_file import FILE, Revoked
 from morphnet.roles.client import process
 from morphnet.roles.client.node import ClientNode
 from tests.fakes_control import FakeNet

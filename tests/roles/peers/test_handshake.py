@@ -94,7 +94,7 @@ class HandshakeTests(SynchronousTestCase):
         self.assertEqual((self.bert.history.counts["handshake_astray"], self.bert.peer.failed), (1, []))
 
     def test_the_next_relay(self) -> None:
-        """What is not complete soon is begun through the next relay too; later, the one that was in vain is last."""
+        """What is not complete soon is begun through the next relay too; later, the one that failed is last."""
         self.anna.handshake.greet()
         self.clock.advance(HEDGE - 0.1)
         self.assertEqual((len(self.anna.said(0)), self.anna.said(1), self.anna.handshake.busy), (1, [], True))

@@ -116,7 +116,7 @@ class SearchTests(StreamsTestCase):
         self.assertEqual([host for host, _ in self.net.called], [f"203.0.113.{number}" for number in range(6)])
 
     def test_twice(self) -> None:
-        """A search that begins while an attempt is under way in vain leads to another one, after a rest."""
+        """A search that begins while an attempt is under way that will fail leads to another one, after a rest."""
         peer = self.anna.peers["bert"]
         peer.where = [Candidate(STREAM_CANDIDATE, "203.0.113.7", 4711)]
         self.search(self.anna)
