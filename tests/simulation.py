@@ -22,8 +22,8 @@ from morphnet.tunnel.part import Part
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import VNET_HDR, Arrival, Departure, Endpoint
-from morphnet.wire.frames import Prefix
 from morphnet.wire.framing import COMPACT, SEED, Framing
+from morphnet.wire.header import Header
 from morphnet.wire.ip import peek
 
 CLIENT4, SERVER4 = b"\x0a\x49\x00\x02", b"\x0a\x49\x00\x01"
@@ -47,7 +47,7 @@ class SpeaksSeed(SynchronousTestCase):
         super().setUp()
 
 
-def read(datagram: bytes) -> Prefix:
+def read(datagram: bytes) -> Header:
     """What a datagram of a world says; of what the framing shortens, the low bits."""
     whole = datagram[:16] + datagram[18:22] if framing() is SEED else datagram[:8] + bytes(12)
     return framing().unpack(datagram, 0, len(datagram), whole, datagram[39] >> 7 if framing() is SEED else 0)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from morphnet.tunnel.validation import AMPLIFICATION
 from morphnet.wire.batch import Arrival, Train
-from morphnet.wire.frames import Prefix
+from morphnet.wire.header import Header
 from morphnet.wire.notes import TOKEN
 
 RECHALLENGE = 0.1  # seconds between challenges to an address that sends on
@@ -40,20 +40,20 @@ class Candidates:
         self._entropy = entropy
         self._by_path: dict[int, Candidate] = {}
 
-    def heard(self, prefix: Prefix, train: Train, *, newest: bool) -> Candidate | None:
+    def heard(self, header: Header, train: Train, *, newest: bool) -> Candidate | None:
         """
         Authentic datagrams of a path came from elsewhere: that address, unless they are old news.
 
         :param newest: none with a higher number came before. One that was held back, or captured, says nothing about
             where the peer is.
         """
-        arrival, candidate = train.arrival, self._by_path.get(prefix.path)
+        arrival, candidate = train.arrival, self._by_path.get(header.path)
         if candidate is None or candidate.way != (arrival.door, arrival.source):
             if not newest:
                 return None
-            candidate = self._by_path[prefix.path] = Candidate(arrival, self._entropy(TOKEN))
+            candidate = self._by_path[header.path] = Candidate(arrival, self._entropy(TOKEN))
         if newest:
-            candidate.shown = prefix.issued
+            candidate.shown = header.issued
         candidate.allowance += AMPLIFICATION * (train.end - train.at)
         return candidate
 

@@ -29,8 +29,8 @@ from morphnet.tunnel.reorder import Held, Reorder
 from morphnet.wire.batch import Train
 from morphnet.wire.compress import decompress
 from morphnet.wire.core import CORE, Key
-from morphnet.wire.frames import FRAGMENT, IP, LAST, ORDERED, SEGMENT, Prefix, unwrap
 from morphnet.wire.framing import FRAMINGS
+from morphnet.wire.header import FRAGMENT, IP, LAST, ORDERED, SEGMENT, Header, unwrap
 from morphnet.wire.seal import open_each, open_run, open_whole
 from morphnet.wire.segments import Joined, Packets, count_of, join
 
@@ -43,29 +43,29 @@ class _Group:
 
     __slots__ = ("count", "first", "flags", "lane", "path", "pieces", "sent_at", "sequence")
 
-    def __init__(self, prefix: Prefix, sequence: int, piece: bytes | Joined) -> None:
-        self.lane, self.path, self.flags = prefix.lane, prefix.path, prefix.flags
-        self.first = prefix.place
-        self.sent_at = prefix.sent_at
+    def __init__(self, header: Header, sequence: int, piece: bytes | Joined) -> None:
+        self.lane, self.path, self.flags = header.lane, header.path, header.flags
+        self.first = header.place
+        self.sent_at = header.sent_at
         self.sequence = sequence  # of the first, unwrapped
         self.pieces = [piece]
         self.count = count_of(piece)  # slices
 
-    def takes(self, prefix: Prefix, sequence: int, piece: bytes | Joined) -> bool:
+    def takes(self, header: Header, sequence: int, piece: bytes | Joined) -> bool:
         """Whether `piece` is the next slice or slices of the same super packet; then it is added."""
         count = self.count
         if (
-            prefix.flags & SEGMENT
+            header.flags & SEGMENT
             and self.flags & SEGMENT
             and not self.flags & LAST
             and sequence == self.sequence + count
-            and prefix.place == self.first + count
-            and prefix.lane == self.lane
-            and prefix.path == self.path
+            and header.place == self.first + count
+            and header.lane == self.lane
+            and header.path == self.path
         ):
             self.pieces.append(piece)
             self.count += count_of(piece)
-            self.flags |= prefix.flags
+            self.flags |= header.flags
             return True
         return False
 
@@ -99,32 +99,32 @@ class Inbound:
 
     # -- 1. its whole number ------------------------------------------------------------------------------------------
 
-    def whole(self, prefix: Prefix, path: Path | None) -> Prefix:
-        """`prefix` with the packet number that its low bits stand for; what is wrong here will not pass the tag."""
+    def whole(self, header: Header, path: Path | None) -> Header:
+        """`header` with the packet number that its low bits stand for; what is wrong here will not pass the tag."""
         near = max(path.received.seen.highest, 0) if path is not None else 0
-        number = unwrap(prefix.number, near, self.framing.number_bits)
-        return prefix if number == prefix.number else prefix._replace(number=number)
+        number = unwrap(header.number, near, self.framing.number_bits)
+        return header if number == header.number else header._replace(number=number)
 
     # -- 2. is it authentic? ------------------------------------------------------------------------------------------
 
-    def open(self, prefix: Prefix, path: Path | None, train: Train, now: float) -> tuple[Prefix, Opened] | None:
+    def open(self, header: Header, path: Path | None, train: Train, now: float) -> tuple[Header, Opened] | None:
         """
         What a train holds; None when any of it is a replay, forged or under no good key, counted for a train of 1.
 
-        :param prefix: of the first, with its whole packet number.
+        :param header: of the first, with its whole packet number.
         :param path: None when its path id was never seen.
-        :returns: `prefix` with its whole epoch besides.
+        :returns: `header` with its whole epoch besides.
         """
         alone = train.count == 1
-        if path is not None and path.received.seen.fresh_among(prefix.number, train.count) < train.count:
+        if path is not None and path.received.seen.fresh_among(header.number, train.count) < train.count:
             self._counts["replayed"] += alone
             return None
         why = "no_key"
-        for epoch in self.keys.matching(prefix.epoch, self.framing.epoch_bits):
+        for epoch in self.keys.matching(header.epoch, self.framing.epoch_bits):
             key = self.keys.look(epoch, now)
             if key is None:
                 continue
-            each = prefix if epoch == prefix.epoch else prefix._replace(epoch=epoch)
+            each = header if epoch == header.epoch else header._replace(epoch=epoch)
             try:
                 return each, self._opened(key, each, train)
             except Forged:
@@ -134,23 +134,23 @@ class Inbound:
         self._counts[why] += alone
         return None
 
-    def _opened(self, key: Key, prefix: Prefix, train: Train) -> Opened:
+    def _opened(self, key: Key, header: Header, train: Train) -> Opened:
         """
         The train under this key.
 
         :raises Forged: a part of it is not.
         """
         framing, data = self.framing, train.arrival.data[train.at : train.end]
-        if prefix.type == IP and not prefix.flags & (SEGMENT | FRAGMENT) and not prefix.compression:
-            return open_whole(framing, key, prefix, data, train.size)
+        if header.type == IP and not header.flags & (SEGMENT | FRAGMENT) and not header.compression:
+            return open_whole(framing, key, header, data, train.size)
         if train.count > 1:
             bits, count = framing.sequence_bits, train.count
-            fresh = self.reorder.fresh_among(prefix.lane, prefix.sequence, bits, count)
+            fresh = self.reorder.fresh_among(header.lane, header.sequence, bits, count)
             if fresh in (0, count):  # none came before, by another path, or all did: joined where they are opened
-                joined = open_run(framing, key, prefix, data, train.size)
+                joined = open_run(framing, key, header, data, train.size)
                 if joined is not None:
                     return joined
-        return open_each(framing, key, prefix, data, train.size)
+        return open_each(framing, key, header, data, train.size)
 
     @property
     def overrun(self) -> bool:
@@ -159,18 +159,18 @@ class Inbound:
 
     # -- 3. is it new? ------------------------------------------------------------------------------------------------
 
-    def take(self, prefix: Prefix, opened: Opened, now: float, out: list[bytearray]) -> None:
+    def take(self, header: Header, opened: Opened, now: float, out: list[bytearray]) -> None:
         """
         Authentic IP datagrams; what may be delivered is appended to `out` here or in `flush`.
 
-        :param prefix: of the first; the others follow it within one super packet. LAST says whether its last slice is
+        :param header: of the first; the others follow it within one super packet. LAST says whether its last slice is
             the last of them.
         """
-        lane = self.reorder.lane(prefix.lane)
-        sequence = lane.unwrap(prefix.sequence, self.framing.sequence_bits)
+        lane = self.reorder.lane(header.lane)
+        sequence = lane.unwrap(header.sequence, self.framing.sequence_bits)
         if isinstance(opened, Joined):
             if lane.seen.add_run(sequence, opened.count):
-                self._gather(prefix, sequence, opened, now, out)
+                self._gather(header, sequence, opened, now, out)
             else:
                 self._counts["duplicate"] += opened.count
             return
@@ -182,43 +182,43 @@ class Inbound:
                 elif made is None:
                     self._counts["malformed"] += 1
                 else:
-                    self._pass_on(prefix, (sequence + step, 1), made, now, out)
+                    self._pass_on(header, (sequence + step, 1), made, now, out)
             return
         for step, plaintext in enumerate(opened):
             if not lane.seen.fresh(sequence + step):
                 self._counts["duplicate"] += 1
                 continue
-            flags = prefix.flags if step == len(opened) - 1 else prefix.flags & ~LAST
-            each = prefix._replace(place=prefix.place + step, flags=flags)
+            flags = header.flags if step == len(opened) - 1 else header.flags & ~LAST
+            each = header._replace(place=header.place + step, flags=flags)
             whole = self._whole(each, sequence + step, plaintext, now)
             if whole is not None:
                 lane.seen.add(sequence + step)
                 self._gather(each, sequence + step, whole, now, out)
 
-    def _whole(self, prefix: Prefix, sequence: int, plaintext: bytes, now: float) -> bytes | None:
+    def _whole(self, header: Header, sequence: int, plaintext: bytes, now: float) -> bytes | None:
         """The plaintext, put together and unpacked; None when pieces are missing or it is no good (counted)."""
         try:
-            if prefix.flags & FRAGMENT:
-                whole = self.assembly.add(prefix.lane, sequence, plaintext, now)
+            if header.flags & FRAGMENT:
+                whole = self.assembly.add(header.lane, sequence, plaintext, now)
                 if whole is None:
                     return None
                 plaintext = whole
-            return decompress(plaintext, prefix.compression)
+            return decompress(plaintext, header.compression)
         except MalformedFrame:
             self._counts["malformed"] += 1
             return None
 
     # -- 4. slices become a packet ------------------------------------------------------------------------------------
 
-    def _gather(self, prefix: Prefix, sequence: int, piece: bytes | Joined, now: float, out: list[bytearray]) -> None:
+    def _gather(self, header: Header, sequence: int, piece: bytes | Joined, now: float, out: list[bytearray]) -> None:
         """Add slices to the super packet that is being joined, or begin another."""
         group = self._group
         if group is not None:
-            if group.takes(prefix, sequence, piece):
+            if group.takes(header, sequence, piece):
                 return
             self.flush(now, out)
-        self._group = _Group(prefix, sequence, piece)
-        if not prefix.flags & SEGMENT:
+        self._group = _Group(header, sequence, piece)
+        if not header.flags & SEGMENT:
             self.flush(now, out)
 
     def flush(self, now: float, out: list[bytearray]) -> None:
@@ -251,7 +251,7 @@ class Inbound:
     # -- 5. the packet in its order -----------------------------------------------------------------------------------
 
     def _pass_on(
-        self, of: Prefix | _Group, at: tuple[int, int], made: tuple[bytearray, bytes], now: float, out: list[bytearray]
+        self, of: Header | _Group, at: tuple[int, int], made: tuple[bytearray, bytes], now: float, out: list[bytearray]
     ) -> None:
         """
         Put a packet in its order, if its source is one that the peer may use.

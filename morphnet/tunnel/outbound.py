@@ -31,8 +31,8 @@ from morphnet.tunnel.recovery import REPAIRS
 from morphnet.tunnel.scheduler import MARGIN, Scheduler, make_scheduler
 from morphnet.wire.batch import MAX_BATCH, MAX_SEGMENTS, Departure, Endpoint
 from morphnet.wire.compress import NAMES, compress
-from morphnet.wire.frames import FRAGMENT, IP, ORDERED, PLAIN, Prefix
 from morphnet.wire.framing import FRAMINGS
+from morphnet.wire.header import FRAGMENT, IP, ORDERED, PLAIN, Header
 from morphnet.wire.notes import Note, encode_notes, type_of
 from morphnet.wire.seal import seal, seal_run
 from morphnet.wire.segments import Run
@@ -175,8 +175,8 @@ class Outbound:
             batch = min(count, most)
             key = self.keys.take(batch, now)
             of = run.sequence + start, flags, start, run.lane
-            prefix = self._slice_prefix(path, IP, now, of)
-            out = seal_run(self.framing, key, prefix, run, start, batch)
+            header = self._slice_header(path, IP, now, of)
+            out = seal_run(self.framing, key, header, run, start, batch)
             effects.sends.append(Departure(path.door, path.remote, out, stride))
             self._remember(path.sent(batch, stride, len(out), now, asks=True), run, start)
             start, count = start + batch, count - batch
@@ -194,23 +194,23 @@ class Outbound:
             return
         for piece in pieces:
             key = self.keys.take(1, now)
-            prefix = self.prefix(path, IP, now)._replace(
+            header = self.header(path, IP, now)._replace(
                 sequence=run.sequence + index,
                 compression=method,
                 flags=flags | (FRAGMENT if len(pieces) > 1 else 0),
                 place=index,
                 lane=run.lane,
             )
-            out = seal(self.framing, key, prefix, piece)
+            out = seal(self.framing, key, header, piece)
             effects.sends.append(Departure(path.door, path.remote, out, len(out)))
             self._remember(path.sent(1, len(out), len(out), now, asks=True), run, index)
         self._counts["fragmented"] += len(pieces) > 1
 
-    def prefix(self, path: Path, kind: int, now: float) -> Prefix:
-        """The prefix of the next datagram on `path`; the key must have been taken before."""
-        return self._slice_prefix(path, kind, now, (0, 0, 0, 0))
+    def header(self, path: Path, kind: int, now: float) -> Header:
+        """The header of the next datagram on `path`; the key must have been taken before."""
+        return self._slice_header(path, kind, now, (0, 0, 0, 0))
 
-    def _slice_prefix(self, path: Path, kind: int, now: float, of: tuple[int, int, int, int]) -> Prefix:
+    def _slice_header(self, path: Path, kind: int, now: float, of: tuple[int, int, int, int]) -> Header:
         """
         The same for a slice.
 
@@ -219,7 +219,7 @@ class Outbound:
         sent_at, epoch = round(now * 1_000_000) & 0xFFFFFFFF, self.keys.epoch
         sequence, flags, place, lane = of
         words = path.shown, kind, sequence, PLAIN, path.id, epoch, flags, sent_at, place, lane
-        return Prefix(*words, self._direction, path.delivery.number)
+        return Header(*words, self._direction, path.delivery.number)
 
     def _remember(self, flight: Flight | None, run: Run, start: int) -> None:
         """Keep what was sent until it is acknowledged, as far as the bound allows."""
@@ -351,8 +351,8 @@ class Outbound:
             return 0
         key = self.keys.take(1, now)
         to = letter.to or Aside(path.door, path.remote, path.shown)
-        prefix = self.prefix(path, type_of(letter.notes), now)._replace(issued=to.shown)
-        effects.sends.append(Departure(to.door, to.remote, seal(self.framing, key, prefix, plaintext), size))
+        header = self.header(path, type_of(letter.notes), now)._replace(issued=to.shown)
+        effects.sends.append(Departure(to.door, to.remote, seal(self.framing, key, header, plaintext), size))
         path.sent(1, size, size, now, asks=letter.asks)
         return size
 

@@ -19,7 +19,7 @@ from typing import Protocol
 from morphnet.tunnel.patience import Patience
 from morphnet.tunnel.replay import WINDOW, ReplayWindow
 from morphnet.wire.batch import VNET_HDR
-from morphnet.wire.frames import unwrap
+from morphnet.wire.header import unwrap
 from morphnet.wire.ip import tcp_payload
 
 

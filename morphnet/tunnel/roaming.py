@@ -15,7 +15,7 @@ from morphnet.tunnel.part import Part
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.pathtable import PathTable
 from morphnet.wire.batch import Arrival, Train
-from morphnet.wire.frames import Prefix
+from morphnet.wire.header import Header
 from morphnet.wire.notes import TOKEN, Challenge, Note, Response, Seen
 
 FAREWELL = 3.0  # seconds in which what comes by the way that we left does not lead us back to it
@@ -31,12 +31,12 @@ class Roaming:
         self._peer, self._part, self._outbound, self._table = peer, part, outbound, table
         self._candidates = Candidates(entropy)
 
-    def from_elsewhere(self, path: Path, prefix: Prefix, train: Train, now: float, effects: Effects) -> None:
+    def from_elsewhere(self, path: Path, header: Header, train: Train, now: float, effects: Effects) -> None:
         """An authentic datagram came from another address than the path's: challenge that address, move nothing yet."""
         left = path.left == (train.arrival.door, train.arrival.source) and now - path.moved_at < FAREWELL
         if left or self._part is Part.CLIENT:
             return
-        candidate = self._candidates.heard(prefix, train, newest=prefix.number > path.received.seen.highest)
+        candidate = self._candidates.heard(header, train, newest=header.number > path.received.seen.highest)
         if candidate is not None and candidate.due(self._outbound.framing.overhead + TOKEN + 1, now):
             candidate.challenged_at = now
             letter = Letter([Challenge(candidate.token)], to=Aside(*candidate.way, candidate.shown))

@@ -20,8 +20,8 @@ from morphnet.tunnel.roaming import Roaming
 from morphnet.tunnel.scheduler import first_shows, make_scheduler
 from morphnet.tunnel.spares import Spares
 from morphnet.wire.batch import Arrival, Endpoint, Train
-from morphnet.wire.frames import CONTROL, HANDSHAKE, HEARTBEAT, IP, TO_CLIENT, TO_SERVER, Prefix
 from morphnet.wire.framing import FRAMINGS
+from morphnet.wire.header import CONTROL, HANDSHAKE, HEARTBEAT, IP, TO_CLIENT, TO_SERVER, Header
 from morphnet.wire.notes import (
     MAX_IDS,
     Ack,
@@ -165,33 +165,33 @@ class Session:
 
     # -- receiving ---------------------------------------------------------------------------------------------------
 
-    def receive(self, prefix: Prefix, train: Train, now: float, effects: Effects) -> bool:
+    def receive(self, header: Header, train: Train, now: float, effects: Effects) -> bool:
         """
         Datagrams whose ClientID is ours.
 
-        :param prefix: of the first.
+        :param header: of the first.
         :returns: False when one of several is not acceptable: nothing was done then, and each must come on its own.
         """
-        path = self.paths.get(prefix.path)
-        found = self.inbound.open(self.inbound.whole(prefix, path), path, train, now)
+        path = self.paths.get(header.path)
+        found = self.inbound.open(self.inbound.whole(header, path), path, train, now)
         if found is None:
             return train.count == 1
-        prefix, opened = found
-        path = path or self._accept(prefix.path, train.arrival, now)
+        header, opened = found
+        path = path or self._accept(header.path, train.arrival, now)
         if path is None:
             return True
-        if self.inbound.keys.confirm(prefix.epoch, now):
-            effects.events.append(Rekeyed(self.peer, prefix.epoch))
-            self.outbound.keys.peer_uses(prefix.epoch, now)
-        self._locate(path, prefix, train, now, effects)
-        path.received.seen.add_run(prefix.number, train.count)
+        if self.inbound.keys.confirm(header.epoch, now):
+            effects.events.append(Rekeyed(self.peer, header.epoch))
+            self.outbound.keys.peer_uses(header.epoch, now)
+        self._locate(path, header, train, now, effects)
+        path.received.seen.add_run(header.number, train.count)
         at = now - train.arrival.late
-        path.received.came(prefix.number + train.count - 1, train.count, train.end - train.at, prefix.sent_at, at)
+        path.received.came(header.number + train.count - 1, train.count, train.end - train.at, header.sent_at, at)
         self.heard_at = now
-        if prefix.type == IP:
-            self.inbound.take(prefix, opened, now, effects.delivers)
+        if header.type == IP:
+            self.inbound.take(header, opened, now, effects.delivers)
             path.received.debt.owe(train.count, path.rtt.smoothed, at)
-        elif prefix.type in (HEARTBEAT, HANDSHAKE, CONTROL) and isinstance(opened, list):
+        elif header.type in (HEARTBEAT, HANDSHAKE, CONTROL) and isinstance(opened, list):
             self._hear(path, opened[0], train.arrival, now, effects)
         else:
             self.counts["unexpected"] += 1
@@ -199,17 +199,17 @@ class Session:
             self.table.probe(path, now, effects)
         return True
 
-    def _locate(self, path: Path, prefix: Prefix, train: Train, now: float, effects: Effects) -> None:
+    def _locate(self, path: Path, header: Header, train: Train, now: float, effects: Effects) -> None:
         """What the address that authentic datagrams came from says about the path."""
         arrival = train.arrival
         if arrival.source != path.remote or arrival.door != path.door:
             self.counts["elsewhere"] += 1
-            self.roaming.from_elsewhere(path, prefix, train, now, effects)
+            self.roaming.from_elsewhere(path, header, train, now, effects)
         else:
             if not path.validation.validated:
                 path.validation.heard(train.end - train.at)
-            if self.follows and prefix.number > path.received.seen.highest:
-                path.shown = prefix.issued
+            if self.follows and header.number > path.received.seen.highest:
+                path.shown = header.issued
         if self.follows and path.life.state is State.CLOSED:
             self.table.change(path, State.PROBING, now, effects)
 

@@ -26,8 +26,8 @@ from morphnet.tunnel.timers import due_at, excuse, tick
 from morphnet.tunnel.trace import departure_line, trace_line
 from morphnet.wire.batch import Arrival, Train
 from morphnet.wire.core import CORE
-from morphnet.wire.frames import ISSUED, LAST, SHORT_ID
 from morphnet.wire.framing import LEAST, count_following
+from morphnet.wire.header import ISSUED, LAST, SHORT_ID
 from morphnet.wire.segments import Run
 
 REST = 0.001  # seconds between two turns of a session's timer at least: whatever is wrong, it does not spin
@@ -230,19 +230,19 @@ class Tunnel:
         session, issued = entry
         framing, ways = session.framing, (issued, session.inward)
         try:
-            prefix = framing.unpack(arrival.data, at, size, *ways)
+            header = framing.unpack(arrival.data, at, size, *ways)
         except MalformedFrame:
             self.counts["malformed"] += 1
             return end
-        count = count_following(framing, arrival.data, at, size, prefix)
+        count = count_following(framing, arrival.data, at, size, header)
         end = min(at + count * size, len(arrival.data))
         if count > 1 and arrival.data[at + (count - 1) * size + framing.flags_at] & LAST:
-            prefix = prefix._replace(flags=prefix.flags | LAST)
+            header = header._replace(flags=header.flags | LAST)
         effects, touched = out
         touched[session.peer] = session
         if session.trace is not None:
-            session.trace(trace_line("<", prefix, count, end - at))
-        if not session.receive(prefix, Train(arrival, at, size, count, end), now, effects):
+            session.trace(trace_line("<", header, count, end - at))
+        if not session.receive(header, Train(arrival, at, size, count, end), now, effects):
             for step in range(at, end, size):  # something is wrong with one of them: look at each on its own
                 length = min(size, end - step)
                 alone = framing.unpack(arrival.data, step, length, *ways)

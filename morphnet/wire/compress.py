@@ -11,7 +11,7 @@ import zlib
 import zstandard
 
 from morphnet.errors import MalformedFrame
-from morphnet.wire.frames import GZIP, PLAIN, ZSTD
+from morphnet.wire.header import GZIP, PLAIN, ZSTD
 
 MAX_PLAINTEXT = 65535  # bytes that one datagram may unpack to
 NAMES = {"off": PLAIN, "gzip": GZIP, "zstd": ZSTD}

@@ -65,7 +65,7 @@ _CIPHERS = (
 def _right(core: Core) -> bool:
     """Whether `core` gives the bytes of the pure one, and takes them: a library may not be what its name says."""
     secret, nonce, text = bytes(range(32)), bytes(range(12)), bytes(range(256)) * 9
-    front = b"", b"a prefix", b"a prefix", 8
+    front = b"", b"a header", b"a header", 8
     key = core.key(secret)
     for plain in (text, text[:1400], b""):
         sealed = bytearray(key.seal(front, nonce, b"", plain, len(plain) or 1))

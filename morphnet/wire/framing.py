@@ -12,7 +12,7 @@ from typing import Protocol
 from morphnet.errors import MalformedFrame
 from morphnet.wire.batch import MAX_SEGMENTS
 from morphnet.wire.core import CORE
-from morphnet.wire.frames import (
+from morphnet.wire.header import (
     EPOCH_BITS,
     FLAGS,
     FRAGMENT,
@@ -23,7 +23,7 @@ from morphnet.wire.frames import (
     TAG,
     TYPES,
     ZSTD,
-    Prefix,
+    Header,
     nonce_of,
 )
 from morphnet.wire.ip import View
@@ -40,7 +40,7 @@ class Framing(Protocol):
     """Where in a datagram its fields are."""
 
     name: str
-    prefix: int  # bytes in front of the ciphertext
+    header: int  # bytes in front of the ciphertext
     aad: int  # how many of them are additional data, from the first on
     overhead: int  # bytes that a datagram adds to its plaintext
     counting: bytes  # what counts up within a run: see wire/pure.py
@@ -51,7 +51,7 @@ class Framing(Protocol):
     sequence_bits: int
     epoch_bits: int
 
-    def pack(self, prefix: Prefix, plain: int) -> bytes:
+    def pack(self, header: Header, plain: int) -> bytes:
         """
         What stands in front of the ciphertext.
 
@@ -63,9 +63,9 @@ class Framing(Protocol):
         """Make what was packed that of a plaintext of `plain` bytes."""
         ...
 
-    def unpack(self, data: View, at: int, size: int, issued: bytes, direction: int) -> Prefix:
+    def unpack(self, data: View, at: int, size: int, issued: bytes, direction: int) -> Header:
         """
-        Read the prefix of the datagram of `size` bytes that starts at offset `at`.
+        Read the header of the datagram of `size` bytes that starts at offset `at`.
 
         :param issued: the issued id, 20 bytes, that starts with the first SHORT_ID of these bytes.
         :param direction: in which it came.
@@ -78,7 +78,7 @@ class Compact:
     """24 bytes, all of them additional data; the nonce is not on the wire."""
 
     name = "compact"
-    prefix = 24
+    header = 24
     aad = 24
     overhead = 24 + TAG
     flags_at = 8
@@ -90,9 +90,9 @@ class Compact:
     packets: Layout = (_COMPACT_COUNTING, 24, 8, -1, 24, 0)
     _layout = struct.Struct("!8sBBBIHBBBI")
 
-    def pack(self, prefix: Prefix, plain: int) -> bytes:
+    def pack(self, header: Header, plain: int) -> bytes:
         """See Framing."""
-        issued, kind, sequence, compression, path, epoch, flags, sent_at, place, lane, _, number = prefix
+        issued, kind, sequence, compression, path, epoch, flags, sent_at, place, lane, _, number = header
         sequence &= 0xFFFFFF
         return self._layout.pack(
             issued[:SHORT_ID],
@@ -110,25 +110,25 @@ class Compact:
     def resized(self, packed: bytearray, plain: int) -> None:
         """See Framing: the length is that of the datagram."""
 
-    def unpack(self, data: View, at: int, size: int, issued: bytes, direction: int) -> Prefix:
+    def unpack(self, data: View, at: int, size: int, issued: bytes, direction: int) -> Header:
         """See Framing."""
         if size < self.overhead:
             raise MalformedFrame(f"datagram of {size} bytes")
         _, kind, path, epoch, number, high, low, lane, place, sent_at = self._layout.unpack_from(data, at)
         if kind >> 5 not in TYPES or place & 3 > ZSTD:
-            raise MalformedFrame("prefix of no known type")
-        return Prefix(
+            raise MalformedFrame("header of no known type")
+        return Header(
             issued, kind >> 5, high << 8 | low, place & 3, path, epoch, kind & FLAGS, sent_at, place >> 2, lane,
             direction, number,
         )  # fmt: skip
 
 
 class Seed:
-    """ClientID 16, header 22, nonce 12; the first two are additional data."""
+    """ClientID 16, fields 22, nonce 12; the first two are additional data."""
 
     name = "seed"
     version = 1
-    prefix = 50
+    header = 50
     aad = 38
     overhead = 50 + TAG
     flags_at = 31
@@ -142,9 +142,9 @@ class Seed:
     _front = struct.Struct("!16sBB4sIHBBBBIBB")
     _nonce = struct.Struct("!BBHQ")
 
-    def pack(self, prefix: Prefix, plain: int) -> bytes:
+    def pack(self, header: Header, plain: int) -> bytes:
         """See Framing."""
-        issued, kind, sequence, compression, path, epoch, flags, sent_at, place, lane, _, _ = prefix
+        issued, kind, sequence, compression, path, epoch, flags, sent_at, place, lane, _, _ = header
         return self._front.pack(
             issued[:16],
             self.version,
@@ -159,13 +159,13 @@ class Seed:
             sent_at,
             place,
             lane,
-        ) + nonce_of(prefix)
+        ) + nonce_of(header)
 
     def resized(self, packed: bytearray, plain: int) -> None:
         """See Framing."""
         packed[self.length_at : self.length_at + 2] = (plain + _NONCE + TAG).to_bytes(2, "big")
 
-    def unpack(self, data: View, at: int, size: int, issued: bytes, direction: int) -> Prefix:
+    def unpack(self, data: View, at: int, size: int, issued: bytes, direction: int) -> Header:
         """See Framing."""
         if size < self.overhead:
             raise MalformedFrame(f"datagram of {size} bytes")
@@ -181,9 +181,9 @@ class Seed:
             or epoch & 0xFF != low
             or high >> 7 != direction
         ):
-            raise MalformedFrame("prefix contradicts itself")
+            raise MalformedFrame("header contradicts itself")
         epoch |= (high & 0x7F) << 16
-        return Prefix(issued, kind, sequence, compression, path, epoch, flags, sent_at, place, lane, direction, number)
+        return Header(issued, kind, sequence, compression, path, epoch, flags, sent_at, place, lane, direction, number)
 
 
 COMPACT, SEED = Compact(), Seed()
@@ -191,14 +191,14 @@ FRAMINGS: dict[str, Framing] = {framing.name: framing for framing in (COMPACT, S
 
 
 def ending_of(framing: Framing, packed: bytes, plain: int) -> bytes:
-    """`packed`, made the prefix of a super packet's last slice, of `plain` bytes."""
+    """`packed`, made the header of a super packet's last slice, of `plain` bytes."""
     out = bytearray(packed)
     out[framing.flags_at] |= LAST
     framing.resized(out, plain)
     return bytes(out)
 
 
-def count_following(framing: Framing, data: memoryview, at: int, size: int, first: Prefix) -> int:
+def count_following(framing: Framing, data: memoryview, at: int, size: int, first: Header) -> int:
     """
     How many datagrams from offset `at` on carry on what the one there, `first`, began: the same run, path, key and id,
     each number one higher. All but the last are `size` bytes.

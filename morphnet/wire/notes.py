@@ -13,7 +13,7 @@ from ipaddress import ip_address
 
 from morphnet.errors import MalformedFrame
 from morphnet.wire.candidates import KINDS, MOST_CANDIDATES, Candidate, is_reachable
-from morphnet.wire.frames import CONTROL, HANDSHAKE, HEARTBEAT
+from morphnet.wire.header import CONTROL, HANDSHAKE, HEARTBEAT
 from morphnet.wire.ip import View
 
 PADDING, PING, ACK, CHALLENGE, RESPONSE, NEW_IDS, WANT_IDS, PATH_CLOSE, SEEN, REACH = range(10)

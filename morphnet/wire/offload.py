@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 
 from morphnet.errors import MalformedFrame
 from morphnet.wire.batch import MAX_SEGMENTS, VNET_HDR
-from morphnet.wire.frames import PARTIAL, SEGMENT
+from morphnet.wire.header import PARTIAL, SEGMENT
 from morphnet.wire.ip import TCP, UDP, Peek, View, peek
 from morphnet.wire.virtio import (
     GSO_ECN,

@@ -19,7 +19,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from morphnet.errors import Forged, MalformedFrame
-from morphnet.wire.frames import SHORT_ID
+from morphnet.wire.header import SHORT_ID
 
 ASK, ANSWER = 1, 2
 NONCE, TRANSACTION, TAG = 12, 8, 16

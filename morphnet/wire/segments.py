@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from morphnet.errors import MalformedFrame
 from morphnet.wire.batch import VNET_HDR
 from morphnet.wire.core import CORE
-from morphnet.wire.frames import LAST, SEGMENT
+from morphnet.wire.header import LAST, SEGMENT
 from morphnet.wire.ip import View, peek
 from morphnet.wire.offload import slice_size
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from morphnet.lab.udpload import Receiver, Tally, tell
 from morphnet.lab.vpn import last_line
-from morphnet.wire.frames import IP
 from morphnet.wire.framing import COMPACT
+from morphnet.wire.header import IP
 from tests.lab.bonded import Bonded
 
 _RECORD = struct.Struct("=IIII")

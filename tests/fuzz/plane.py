@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from morphnet.wire.batch import Arrival, Endpoint
-from morphnet.wire.frames import TO_SERVER, TYPES, Prefix
+from morphnet.wire.header import TO_SERVER, TYPES, Header
 from morphnet.wire.seal import seal
 from tests.simulation import Link, World, packet
 
@@ -59,12 +59,12 @@ def member(data: bytes) -> World:
         plain = data[at + _HEAD.size : at + _HEAD.size + size]
         at += _HEAD.size + size
         number += 1
-        prefix = Prefix(
+        header = Header(
             shown, kinds[kind % len(kinds)], sequence, compression % 3, path % 3, session.outbound.keys.epoch,
             flags & 0x1F, round(world.now * 1e6) & 0xFFFFFFFF, place & 63, lane, TO_SERVER, number,
         )  # fmt: skip
         key = session.outbound.keys.take(1, world.now)
-        datagram = bytes(seal(session.framing, key, prefix, plain))
+        datagram = bytes(seal(session.framing, key, header, plain))
         world.server.from_path([Arrival(0, world.addresses[0], memoryview(datagram), len(datagram))], world.now)
     world.run(SECONDS)
     assert len(world.server.sessions) == 1

@@ -7,7 +7,7 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
-from morphnet.wire.frames import SHORT_ID
+from morphnet.wire.header import SHORT_ID
 
 _GLOBAL, _RECORD = 24, struct.Struct("=IIII")
 _ETHERNET, _UDP = 14, 17

@@ -32,8 +32,8 @@ from typing import Any
 
 from pyroute2 import IPRoute
 
-from morphnet.wire.frames import HANDSHAKE, ISSUED, TO_SERVER, Prefix
 from morphnet.wire.framing import COMPACT, SEED
+from morphnet.wire.header import HANDSHAKE, ISSUED, TO_SERVER, Header
 
 CROWD = "198.18.0.0/16"
 _IP = struct.Struct("!BBHHHBBH4s4s")
@@ -79,8 +79,8 @@ def shaped(chance: random.Random, size: int) -> bytes:
     """A datagram of the right form, that only lacks an id that somebody knows and a key."""
     framing = chance.choice((COMPACT, SEED))
     path, number = chance.randrange(4), chance.randrange(1 << 32)
-    prefix = Prefix(chance.randbytes(ISSUED), HANDSHAKE, 0, 0, path, 128, 0, 0, 0, 0, TO_SERVER, number)
-    packed = framing.pack(prefix, size - framing.overhead)
+    header = Header(chance.randbytes(ISSUED), HANDSHAKE, 0, 0, path, 128, 0, 0, 0, 0, TO_SERVER, number)
+    packed = framing.pack(header, size - framing.overhead)
     return packed + chance.randbytes(size - len(packed))
 
 
@@ -158,7 +158,7 @@ def forge(options: argparse.Namespace) -> None:
     datagram = seen[_ETHERNET + _IP_HEADER + _UDP.size :]
     number = int.from_bytes(datagram[NUMBER_AT : NUMBER_AT + 4], "big")
     for i in range(options.count):
-        rest = datagram[NUMBER_AT + 4 : COMPACT.prefix] + chance.randbytes(len(datagram) - COMPACT.prefix)
+        rest = datagram[NUMBER_AT + 4 : COMPACT.header] + chance.randbytes(len(datagram) - COMPACT.header)
         made = datagram[:NUMBER_AT] + (number + 1 + i % 4096).to_bytes(4, "big") + rest
         raw.sendto(packet(source, options.host, ports, made), (options.host, 0))
         if i % 50 == 49:

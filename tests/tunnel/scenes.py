@@ -152,7 +152,7 @@ class Scene(World):
         """Under what each datagram that was sent was sealed: direction, path, epoch, number (of two their low bits)."""
         read_all = [(direction, read(datagram)) for pair in self.links
                     for direction, link in enumerate(pair) for datagram in link.log]  # fmt: skip
-        return [(direction, prefix.path, prefix.epoch, prefix.number) for direction, prefix in read_all]
+        return [(direction, header.path, header.epoch, header.number) for direction, header in read_all]
 
     def states(self) -> set[str]:
         """The states that paths are in, at both ends."""

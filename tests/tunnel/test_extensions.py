@@ -12,7 +12,7 @@ from morphnet.tunnel.part import Part
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Arrival, Endpoint
-from morphnet.wire.frames import TO_CLIENT, TO_SERVER
+from morphnet.wire.header import TO_CLIENT, TO_SERVER
 from tests.simulation import CLIENT4, SERVER4, SERVER_END, packet
 
 HERE, THERE = b"askerone", b"askertwo"

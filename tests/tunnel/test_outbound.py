@@ -11,7 +11,7 @@ from morphnet.tunnel.events import Effects
 from morphnet.tunnel.outbound import HOLD, Letter, Outbound
 from morphnet.tunnel.path import Path, State
 from morphnet.wire.batch import VNET_HDR, Endpoint
-from morphnet.wire.frames import FRAGMENT, SEGMENT, TO_SERVER, nonce_of
+from morphnet.wire.header import FRAGMENT, SEGMENT, TO_SERVER, nonce_of
 from morphnet.wire.notes import Ack, Challenge, Ping
 from morphnet.wire.segments import Run
 from tests.simulation import framing, packet, read
@@ -50,8 +50,8 @@ class NonceTests(SynchronousTestCase):
             out.say(out.paths[total % 4], Letter([Ping()]), now, effects)
             for sent in effects.sends:
                 for at in range(0, len(sent.data), sent.size):
-                    prefix = read(bytes(sent.data[at : at + sent.size]))
-                    nonces.add((prefix.path, prefix.epoch, prefix.number))
+                    header = read(bytes(sent.data[at : at + sent.size]))
+                    nonces.add((header.path, header.epoch, header.number))
                     total += 1
             for path in out.paths.values():
                 acknowledge(path, now)
@@ -62,9 +62,9 @@ class NonceTests(SynchronousTestCase):
         """The same packet, copied to each path, goes under nonces that differ by the path id."""
         out, effects = outbound(3, scheduler="redundant"), Effects()
         out.offer(Run(b"", bytes(100), 100, 0, 1), 0.0, effects)
-        prefixes = [read(bytes(sent.data)) for sent in effects.sends]
-        self.assertEqual([(p.path, p.number, p.sequence) for p in prefixes], [(i, 0, 0) for i in range(3)])
-        self.assertEqual([nonce_of(p)[0] for p in prefixes], [0, 1, 2])
+        headers = [read(bytes(sent.data)) for sent in effects.sends]
+        self.assertEqual([(p.path, p.number, p.sequence) for p in headers], [(i, 0, 0) for i in range(3)])
+        self.assertEqual([nonce_of(p)[0] for p in headers], [0, 1, 2])
 
 
 class BoundTests(SynchronousTestCase):

@@ -12,7 +12,7 @@ from morphnet.tunnel.part import Part
 from morphnet.tunnel.path import State
 from morphnet.tunnel.timers import LINGER
 from morphnet.wire.batch import Departure, Endpoint
-from morphnet.wire.frames import IP
+from morphnet.wire.header import IP
 from tests.simulation import SERVER_END, Link, read
 from tests.tunnel.scenes import MBIT, Scene, way
 

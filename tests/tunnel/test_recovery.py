@@ -39,8 +39,8 @@ class Sender:
 
     def _note(self, effects: Effects) -> None:
         for each in effects.sends:
-            prefix = read(bytes(each.data))
-            self.sent.append((prefix.path, prefix.sequence))
+            header = read(bytes(each.data))
+            self.sent.append((header.path, header.sequence))
 
     def send(self, *runs: Run) -> None:
         """These, now."""

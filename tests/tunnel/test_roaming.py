@@ -12,7 +12,7 @@ from morphnet.tunnel.pathtable import PathTable, Shared
 from morphnet.tunnel.roaming import FAREWELL, SETTLED, Roaming
 from morphnet.tunnel.spares import Spares
 from morphnet.wire.batch import Arrival, Endpoint, Train
-from morphnet.wire.frames import IP, PLAIN, TO_SERVER, Prefix
+from morphnet.wire.header import IP, PLAIN, TO_SERVER, Header
 from morphnet.wire.notes import TOKEN, Challenge, Response
 from tests.tunnel.test_outbound import FAR, outbound
 
@@ -34,10 +34,10 @@ class RoamingTestCase(SynchronousTestCase):
 
     def come(self, number: int, source: Endpoint = ELSEWHERE, now: float = 1.0) -> list[Endpoint]:
         """An authentic datagram from another address: where to something is sent."""
-        prefix = Prefix(SHOWN, IP, 0, PLAIN, 0, 64, 0, 0, 0, 0, TO_SERVER, number)
+        header = Header(SHOWN, IP, 0, PLAIN, 0, 64, 0, 0, 0, 0, TO_SERVER, number)
         arrival = Arrival(0, source, memoryview(bytes(1000)), 1000)
         self.effects.sends.clear()
-        self.roaming.from_elsewhere(self.path, prefix, Train(arrival, 0, 1000, 1, 1000), now, self.effects)
+        self.roaming.from_elsewhere(self.path, header, Train(arrival, 0, 1000, 1, 1000), now, self.effects)
         return [each.to for each in self.effects.sends]
 
     def answer(self, token: bytes = b"t" * TOKEN, source: Endpoint = ELSEWHERE) -> None:

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.tunnel.events import Effects, PathMoved, Rekeyed
 from morphnet.tunnel.path import State
-from morphnet.wire.frames import CONTROL, HANDSHAKE, IP, SHORT_ID
+from morphnet.wire.header import CONTROL, HANDSHAKE, IP, SHORT_ID
 from tests.simulation import packet, read
 from tests.tunnel.scenes import Scene, way
 

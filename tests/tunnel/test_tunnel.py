@@ -15,7 +15,7 @@ from morphnet.tunnel.events import Effects, Overrun, PathMoved
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.tunnel.validation import AMPLIFICATION
 from morphnet.wire.batch import Arrival, Departure, Endpoint
-from morphnet.wire.frames import HANDSHAKE, SHORT_ID
+from morphnet.wire.header import HANDSHAKE, SHORT_ID
 from tests.simulation import SERVER_END, framing, packet, read, renumbered
 from tests.tunnel.scenes import Scene, way
 
@@ -55,10 +55,10 @@ class ForgeryTests(SynchronousTestCase):
         self.source = self.scene.addresses[0]
 
     def test_bits(self) -> None:
-        """With any bit of the prefix flipped nothing is delivered, answered or believed (D7)."""
+        """With any bit of the header flipped nothing is delivered, answered or believed (D7)."""
         path = self.scene.server_session.paths[0]
         before = path.received.packets, path.received.seen.highest, path.received.seen.bits
-        for bit in range(8 * framing().prefix):
+        for bit in range(8 * framing().header):
             bent = bytearray(self.datagram)
             bent[bit // 8] ^= 1 << bit % 8
             effects = arrive(self.scene, bytes(bent), self.source)

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import MalformedFrame
 from morphnet.wire.compress import MAX_PLAINTEXT, compress, decompress
-from morphnet.wire.frames import GZIP, PLAIN, ZSTD
+from morphnet.wire.header import GZIP, PLAIN, ZSTD
 
 METHODS = st.sampled_from([PLAIN, GZIP, ZSTD])
 PACKETS = st.one_of(

@@ -23,7 +23,7 @@ TAG = 16
 
 @st.composite
 def layouts(draw: st.DrawFn) -> tuple[bytes, bytes, bytes, int]:
-    """Fields, first prefix, ending prefix, bytes of additional data."""
+    """Fields, first header, ending header, bytes of additional data."""
     size = draw(st.integers(1, 64))
     fields, end = b"", 0
     while end < size and draw(st.booleans()):
@@ -127,13 +127,13 @@ class AgreementTests(SynchronousTestCase):
         some = st.one_of(st.integers(-3, 80), st.sampled_from([-(2**62), 2**62, 65535, 65536, 131071]))
         texts = st.one_of(st.binary(max_size=100), st.sampled_from([bytes(12), bytes(64), bytes(1200), bytes(140000)]))
         fields, first, ending, nonce, head, body = (data.draw(texts) for _ in range(6))
-        aad, size, prefix, flags_at, length_at = (data.draw(some) for _ in range(5))
+        aad, size, header, flags_at, length_at = (data.draw(some) for _ in range(5))
         calls: list[Callable[[Core, Key], object]] = [
             lambda _, key: key.seal((fields, first, ending, aad), nonce, head, body, size),
-            lambda _, key: key.open((prefix, aad), nonce, body),
-            lambda _, key: key.open_run((prefix, aad), nonce, body, size),
-            lambda _, key: key.open_whole((prefix, aad), nonce, body, size, 8),
-            lambda core, _: core.count_following((fields, prefix, flags_at, length_at, aad, 4), body, size, 64),
+            lambda _, key: key.open((header, aad), nonce, body),
+            lambda _, key: key.open_run((header, aad), nonce, body, size),
+            lambda _, key: key.open_whole((header, aad), nonce, body, size, 8),
+            lambda core, _: core.count_following((fields, header, flags_at, length_at, aad, 4), body, size, 64),
         ]
         for call in calls:
             answers = [outcome(lambda c=call, w=words: c(*w)) for words in zip(CORES, KEYS, strict=True)]  # type: ignore[misc]

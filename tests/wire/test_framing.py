@@ -8,7 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import MalformedFrame
 from morphnet.wire.batch import MAX_SEGMENTS
-from morphnet.wire.frames import (
+from morphnet.wire.framing import COMPACT, FRAMINGS, SEED, Framing, count_following
+from morphnet.wire.header import (
     IP,
     LAST,
     MAX_EPOCH,
@@ -19,17 +20,16 @@ from morphnet.wire.frames import (
     TO_CLIENT,
     TYPES,
     ZSTD,
-    Prefix,
+    Header,
     nonce_of,
 )
-from morphnet.wire.framing import COMPACT, FRAMINGS, SEED, Framing, count_following
 
 U8, U16 = st.integers(0, 255), st.integers(0, 0xFFFF)
 ISSUED = bytes(range(0xA0, 0xB0)) + bytes((1, 2, 3, 4))
-PREFIX = Prefix(
+HEADER = Header(
     ISSUED, IP, 0x0A0B0C0D, ZSTD, 7, 0x552345, ORDERED | PARTIAL, 0x11223344, 5, 3, TO_CLIENT, 0x0102030405060708
 )
-VECTORS = {  # PREFIX in front of 8 bytes
+VECTORS = {  # HEADER in front of 8 bytes
     "seed": "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf0101010203040a0b0c0d00240207450911223344050307d523450102030405060708",
     "compact": "a0a1a2a3a4a5a6a7290745050607080b0c0d031611223344",
 }
@@ -37,9 +37,9 @@ framings = st.sampled_from(list(FRAMINGS.values()))
 
 
 @st.composite
-def prefixes(draw: st.DrawFn) -> Prefix:
-    """Prefixes as an honest end makes them."""
-    return Prefix(
+def headers(draw: st.DrawFn) -> Header:
+    """Headers as an honest end makes them."""
+    return Header(
         issued=draw(st.binary(min_size=20, max_size=20)),
         type=draw(st.sampled_from(sorted(TYPES))),
         sequence=draw(st.integers(0, 2**40)),
@@ -55,16 +55,16 @@ def prefixes(draw: st.DrawFn) -> Prefix:
     )
 
 
-def shortened(framing: Framing, prefix: Prefix) -> Prefix:
+def shortened(framing: Framing, header: Header) -> Header:
     """What of it is on the wire."""
-    return prefix._replace(
-        sequence=prefix.sequence & ((1 << framing.sequence_bits) - 1),
-        epoch=prefix.epoch & ((1 << framing.epoch_bits) - 1),
-        number=prefix.number & ((1 << framing.number_bits) - 1),
+    return header._replace(
+        sequence=header.sequence & ((1 << framing.sequence_bits) - 1),
+        epoch=header.epoch & ((1 << framing.epoch_bits) - 1),
+        number=header.number & ((1 << framing.number_bits) - 1),
     )
 
 
-def following(framing: Framing, first: Prefix, count: int, plain: int, last: int) -> bytearray:
+def following(framing: Framing, first: Header, count: int, plain: int, last: int) -> bytearray:
     """`count` datagrams of `plain` bytes inside that carry `first` on; the last says LAST and has `last`."""
     out = bytearray()
     for step in range(count):
@@ -79,57 +79,57 @@ def following(framing: Framing, first: Prefix, count: int, plain: int, last: int
     return out
 
 
-class PrefixTests(SynchronousTestCase):
+class HeaderTests(SynchronousTestCase):
     def test_vectors(self) -> None:
         """The layouts are the ones that docs/protocol section 2 defines, byte for byte."""
         for name, framing in FRAMINGS.items():
-            packed = framing.pack(PREFIX, 8)
+            packed = framing.pack(HEADER, 8)
             self.assertEqual(packed.hex(), VECTORS[name])
-            self.assertEqual(len(packed), framing.prefix)
+            self.assertEqual(len(packed), framing.header)
             read = framing.unpack(packed + bytes(8 + TAG), 0, len(packed) + 8 + TAG, ISSUED, TO_CLIENT)
-            self.assertEqual(read, shortened(framing, PREFIX))
-        self.assertEqual(nonce_of(PREFIX).hex(), VECTORS["seed"][-24:])
+            self.assertEqual(read, shortened(framing, HEADER))
+        self.assertEqual(nonce_of(HEADER).hex(), VECTORS["seed"][-24:])
 
     def test_sizes(self) -> None:
         """A datagram costs 40 bytes, or 66."""
         self.assertEqual((COMPACT.overhead, SEED.overhead), (40, 66))
 
-    @given(framings, prefixes(), st.integers(0, 1400), st.integers(0, 40))
-    def test_round_trip(self, framing: Framing, prefix: Prefix, plain: int, at: int) -> None:
+    @given(framings, headers(), st.integers(0, 1400), st.integers(0, 40))
+    def test_round_trip(self, framing: Framing, header: Header, plain: int, at: int) -> None:
         """What was packed is unpacked, at any offset."""
-        data = bytes(at) + framing.pack(prefix, plain)
-        read = framing.unpack(data, at, framing.overhead + plain, prefix.issued, prefix.direction)
-        self.assertEqual(read, shortened(framing, prefix))
+        data = bytes(at) + framing.pack(header, plain)
+        read = framing.unpack(data, at, framing.overhead + plain, header.issued, header.direction)
+        self.assertEqual(read, shortened(framing, header))
 
     @given(framings, st.binary(max_size=120), st.integers(0, 1), st.booleans())
     def test_junk(self, framing: Framing, junk: bytes, direction: int, likely: bool) -> None:
-        """Arbitrary bytes are a prefix or a MalformedFrame, nothing else."""
+        """Arbitrary bytes are a header or a MalformedFrame, nothing else."""
         data = bytearray(junk)
         if likely and framing is SEED and len(data) > 30:
             data[16:18] = 1, IP
             data[26:28] = (len(data) - SEED.aad).to_bytes(2, "big") if len(data) >= SEED.aad else b"\0\0"
         issued = bytes(data[:16] + data[18:22]).ljust(20, b"\0")
         try:
-            self.assertIsInstance(framing.unpack(data, 0, len(data), issued, direction), Prefix)
+            self.assertIsInstance(framing.unpack(data, 0, len(data), issued, direction), Header)
         except MalformedFrame:
             pass
 
-    @given(prefixes(), st.integers(0, 1400), st.integers(-70, 70).filter(bool))
-    def test_seed_contradicts_itself(self, prefix: Prefix, plain: int, difference: int) -> None:
+    @given(headers(), st.integers(0, 1400), st.integers(-70, 70).filter(bool))
+    def test_seed_contradicts_itself(self, header: Header, plain: int, difference: int) -> None:
         """A seed datagram of another length, id or direction than it says is malformed."""
-        data, size = SEED.pack(prefix, plain) + bytes(plain + 90), SEED.overhead + plain
-        other = bytes((prefix.issued[0] ^ 1,)) + prefix.issued[1:]
+        data, size = SEED.pack(header, plain) + bytes(plain + 90), SEED.overhead + plain
+        other = bytes((header.issued[0] ^ 1,)) + header.issued[1:]
         for length, issued, direction in (
-            (size + difference, prefix.issued, prefix.direction),
-            (size, other, prefix.direction),
-            (size, prefix.issued, 1 - prefix.direction),
+            (size + difference, header.issued, header.direction),
+            (size, other, header.direction),
+            (size, header.issued, 1 - header.direction),
         ):
             with self.assertRaises(MalformedFrame):
                 SEED.unpack(data, 0, length, issued, direction)
 
     def test_no_type(self) -> None:
         """A compact datagram of an unknown type or compression is malformed."""
-        good = bytearray(COMPACT.pack(PREFIX, 8) + bytes(8 + TAG))
+        good = bytearray(COMPACT.pack(HEADER, 8) + bytes(8 + TAG))
         for at, value in ((8, 0), (8, 6 << 5), (8, 7 << 5), (19, 3)):
             bent = bytearray(good)
             bent[at] = value
@@ -138,7 +138,7 @@ class PrefixTests(SynchronousTestCase):
 
 
 class FollowingTests(SynchronousTestCase):
-    FIRST = PREFIX._replace(flags=SEGMENT | ORDERED, place=0, compression=0, number=5)
+    FIRST = HEADER._replace(flags=SEGMENT | ORDERED, place=0, compression=0, number=5)
     PLAIN = 100
 
     @given(framings, st.integers(2, 64), st.integers(0, 100), st.sampled_from([0, 0xFFFFE0, 0xFFFFFFE0]))
@@ -152,9 +152,9 @@ class FollowingTests(SynchronousTestCase):
 
     @given(framings, st.integers(3, 20), st.data())
     def test_first_difference_ends_it(self, framing: Framing, count: int, data: st.DataObject) -> None:
-        """A run ends in front of the first datagram whose prefix differs from what must follow, in whatever byte."""
+        """A run ends in front of the first datagram whose header differs from what must follow, in whatever byte."""
         run = following(framing, self.FIRST, count, self.PLAIN, self.PLAIN)
-        step, byte = data.draw(st.integers(1, count - 1)), data.draw(st.integers(0, framing.prefix - 1))
+        step, byte = data.draw(st.integers(1, count - 1)), data.draw(st.integers(0, framing.header - 1))
         bit = data.draw(st.integers(0, 7))
         if byte == framing.flags_at and 1 << bit == LAST:
             return
@@ -162,8 +162,8 @@ class FollowingTests(SynchronousTestCase):
         run[step * size + byte] ^= 1 << bit
         self.assertEqual(count_following(framing, memoryview(run), 0, size, self.FIRST), step)
 
-    @given(framings, prefixes(), st.integers(0, 100), st.binary(max_size=600))
-    def test_junk_behind(self, framing: Framing, first: Prefix, plain: int, junk: bytes) -> None:
+    @given(framings, headers(), st.integers(0, 100), st.binary(max_size=600))
+    def test_junk_behind(self, framing: Framing, first: Header, plain: int, junk: bytes) -> None:
         """Whatever follows a datagram, the count stays within the arrival."""
         size = framing.overhead + plain
         data = framing.pack(first, plain).ljust(size, b"x") + junk

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import MalformedFrame
 from morphnet.wire.candidates import HOST, KINDS, MAPPED, MOST_CANDIDATES, Candidate, is_reachable
-from morphnet.wire.frames import CONTROL, HANDSHAKE, HEARTBEAT
+from morphnet.wire.header import CONTROL, HANDSHAKE, HEARTBEAT
 from morphnet.wire.notes import (
     MAX_RANGES,
     Ack,

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.wire.batch import MAX_SEGMENTS, VNET_HDR
 from morphnet.wire.core import CORE, PURE, cores
-from morphnet.wire.frames import PARTIAL, SEGMENT
+from morphnet.wire.header import PARTIAL, SEGMENT
 from morphnet.wire.ip import TCP, UDP, peek
 from morphnet.wire.offload import MOST_JOINED, MOST_READS, split
 from morphnet.wire.segments import Run, join

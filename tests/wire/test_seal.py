@@ -12,27 +12,27 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.errors import Forged, MalformedFrame
 from morphnet.wire import pure
 from morphnet.wire.core import Key, cores
-from morphnet.wire.frames import PARTIAL, SEGMENT, Prefix, nonce_of
 from morphnet.wire.framing import FRAMINGS, SEED, Framing
+from morphnet.wire.header import PARTIAL, SEGMENT, Header, nonce_of
 from morphnet.wire.ip import UDP
 from morphnet.wire.seal import open_each, open_run, open_whole, seal, seal_run
 from morphnet.wire.segments import Run, join
-from tests.wire.test_framing import PREFIX, VECTORS, framings, prefixes
+from tests.wire.test_framing import HEADER, VECTORS, framings, headers
 from tests.wire.test_ip import A4
 from tests.wire.test_segments import Naive, cut, single, supers
 
 CORES = list(cores())  # the compiled one with each cipher that this machine has, and the pure one
 KEY = bytes(range(32))
 KEYS = [core.key(KEY) for core in CORES]
-SEALED = {  # PREFIX and b"morphnet", under KEY
+SEALED = {  # HEADER and b"morphnet", under KEY
     "seed": bytes.fromhex(VECTORS["seed"] + "79f96836433da1fecbf3816105a151e84a0d5efb4f7bcc19"),
     "compact": bytes.fromhex(VECTORS["compact"] + "79f96836433da1fed79c9223812a0fb4a2e81482895b4a8f"),
 }
 
 
-def open_datagram(framing: Framing, key: Key, prefix: Prefix, sealed: memoryview) -> bytes:
+def open_datagram(framing: Framing, key: Key, header: Header, sealed: memoryview) -> bytes:
     """The plaintext of one."""
-    (plaintext,) = open_each(framing, key, prefix, sealed, len(sealed))
+    (plaintext,) = open_each(framing, key, header, sealed, len(sealed))
     return plaintext
 
 
@@ -40,15 +40,15 @@ class SealTests(SynchronousTestCase):
     def test_vectors(self) -> None:
         """Frozen datagrams: sealed and opened with their key, byte for byte."""
         for key, (name, framing) in product(KEYS, FRAMINGS.items()):
-            self.assertEqual(seal(framing, key, PREFIX, b"morphnet").hex(), SEALED[name].hex())
-            self.assertEqual(open_datagram(framing, key, PREFIX, memoryview(SEALED[name])), b"morphnet")
+            self.assertEqual(seal(framing, key, HEADER, b"morphnet").hex(), SEALED[name].hex())
+            self.assertEqual(open_datagram(framing, key, HEADER, memoryview(SEALED[name])), b"morphnet")
 
     def test_as_documented(self) -> None:
         """Nonce and additional data are the bytes that docs/protocol section 2 names."""
         sealed = SEALED["seed"]
         self.assertEqual(AESGCM(KEY).decrypt(sealed[38:50], sealed[50:], sealed[:38]), b"morphnet")
         sealed = SEALED["compact"]
-        self.assertEqual(AESGCM(KEY).decrypt(nonce_of(PREFIX), sealed[24:], sealed[:24]), b"morphnet")
+        self.assertEqual(AESGCM(KEY).decrypt(nonce_of(HEADER), sealed[24:], sealed[:24]), b"morphnet")
 
     def test_every_bit_counts(self) -> None:
         """A datagram with any one bit flipped, header, nonce, ciphertext or tag, is not accepted (D7)."""
@@ -57,35 +57,35 @@ class SealTests(SynchronousTestCase):
                 bent = bytearray(SEALED[name])
                 bent[at // 8] ^= 1 << at % 8
                 with self.assertRaises((MalformedFrame, Forged)):
-                    read = framing.unpack(bent, 0, len(bent), PREFIX.issued, PREFIX.direction)
-                    open_datagram(framing, key, read if framing is SEED else PREFIX, memoryview(bent))
+                    read = framing.unpack(bent, 0, len(bent), HEADER.issued, HEADER.direction)
+                    open_datagram(framing, key, read if framing is SEED else HEADER, memoryview(bent))
 
-    @given(framings, prefixes(), st.binary(max_size=2000), st.integers(0, 9))
-    def test_round_trip(self, framing: Framing, prefix: Prefix, plaintext: bytes, at: int) -> None:
+    @given(framings, headers(), st.binary(max_size=2000), st.integers(0, 9))
+    def test_round_trip(self, framing: Framing, header: Header, plaintext: bytes, at: int) -> None:
         """What was sealed opens, at any offset, and costs what its framing says."""
         for key in KEYS:
-            sealed = seal(framing, key, prefix, plaintext)
+            sealed = seal(framing, key, header, plaintext)
             self.assertEqual(len(sealed), len(plaintext) + framing.overhead)
             there = memoryview(bytes(at) + bytes(sealed) + b"tail")
-            self.assertEqual(open_datagram(framing, key, prefix, there[at : at + len(sealed)]), plaintext)
+            self.assertEqual(open_datagram(framing, key, header, there[at : at + len(sealed)]), plaintext)
 
-    @given(framings, st.binary(min_size=66, max_size=300), prefixes())
-    def test_junk(self, framing: Framing, junk: bytes, prefix: Prefix) -> None:
+    @given(framings, st.binary(min_size=66, max_size=300), headers())
+    def test_junk(self, framing: Framing, junk: bytes, header: Header) -> None:
         """Arbitrary bytes are Forged, and nothing else is raised."""
         for key in KEYS:
             with self.assertRaises(Forged):
-                open_datagram(framing, key, prefix, memoryview(junk))
+                open_datagram(framing, key, header, memoryview(junk))
 
 
 class RunTests(SynchronousTestCase):
-    @given(framings, prefixes(), st.integers(1, 50), st.integers(1, 50), st.data())
-    def test_as_one_by_one(self, framing: Framing, prefix: Prefix, size: int, slices: int, data: st.DataObject) -> None:
+    @given(framings, headers(), st.integers(1, 50), st.integers(1, 50), st.data())
+    def test_as_one_by_one(self, framing: Framing, header: Header, size: int, slices: int, data: st.DataObject) -> None:
         """A sealed run is the same bytes as its slices sealed one by one, whatever part of it is asked for."""
         body = bytes(i & 0xFF for i in range(size * slices - data.draw(st.integers(0, size - 1))))
         run = Run(b"the headers", body, size, SEGMENT, 7)
         start = data.draw(st.integers(0, run.count - 1))
         count = data.draw(st.integers(1, run.count - start))
-        first = prefix._replace(place=start, number=5, flags=SEGMENT)
+        first = header._replace(place=start, number=5, flags=SEGMENT)
         expected = bytearray()
         for step in range(count):
             each = first._replace(
@@ -96,17 +96,17 @@ class RunTests(SynchronousTestCase):
         for key in KEYS:
             self.assertEqual(seal_run(framing, key, first, run, start, count), expected)
 
-    def _sealed(self, framing: Framing, prefix: Prefix, naive: Naive) -> tuple[Prefix, Run, bytearray, int]:
-        """The prefix, the run, its datagrams and the bytes of each but the last."""
+    def _sealed(self, framing: Framing, header: Header, naive: Naive) -> tuple[Header, Run, bytearray, int]:
+        """The header, the run, its datagrams and the bytes of each but the last."""
         run = cut(naive.from_kernel())
-        prefix = prefix._replace(place=0, flags=run.flags, number=5)
-        sealed = bytearray(seal_run(framing, KEYS[-1], prefix, run, 0, run.count))
-        return prefix, run, sealed, framing.overhead + run.bytes_of(1)
+        header = header._replace(place=0, flags=run.flags, number=5)
+        sealed = bytearray(seal_run(framing, KEYS[-1], header, run, 0, run.count))
+        return header, run, sealed, framing.overhead + run.bytes_of(1)
 
-    @given(framings, prefixes(), supers(), st.data())
-    def test_open_run(self, framing: Framing, prefix: Prefix, naive: Naive, data: st.DataObject) -> None:
+    @given(framings, headers(), supers(), st.data())
+    def test_open_run(self, framing: Framing, header: Header, naive: Naive, data: st.DataObject) -> None:
         """A run opened at once is what its slices, opened one by one, are joined to, wherever it was divided."""
-        first, run, sealed, stride = self._sealed(framing, prefix, naive)
+        first, run, sealed, stride = self._sealed(framing, header, naive)
         middle = data.draw(st.integers(0, run.count))
         expected = join([run.plaintext(step) for step in range(run.count)], 0, True)
         for key in KEYS:
@@ -119,12 +119,12 @@ class RunTests(SynchronousTestCase):
                     opened.append(open_datagram(framing, key, each, memoryview(part)))
             self.assertEqual(join(opened, 0, True), expected)  # type: ignore[arg-type]
 
-    @given(framings, prefixes(), supers(), st.data())
-    def test_forged_run(self, framing: Framing, prefix: Prefix, naive: Naive, data: st.DataObject) -> None:
+    @given(framings, headers(), supers(), st.data())
+    def test_forged_run(self, framing: Framing, header: Header, naive: Naive, data: st.DataObject) -> None:
         """With one bit flipped anywhere but in a nonce on the wire a run does not open."""
-        first, _, sealed, stride = self._sealed(framing, prefix, naive)
+        first, _, sealed, stride = self._sealed(framing, header, naive)
         at = data.draw(st.integers(0, len(sealed) - 1))
-        if framing.aad <= at % stride < framing.prefix:
+        if framing.aad <= at % stride < framing.header:
             return
         sealed[at] ^= 1 << data.draw(st.integers(0, 7))
         for key in KEYS:
@@ -135,16 +135,16 @@ class RunTests(SynchronousTestCase):
         """Datagrams that follow one another but hold no slices are not joined."""
         run = Run(b"the headers", bytes(100), 10, SEGMENT, 7)
         for key, framing in product(KEYS, FRAMINGS.values()):
-            sealed = seal_run(framing, key, PREFIX, run, 0, run.count)
-            self.assertIsNone(open_run(framing, key, PREFIX, memoryview(sealed), framing.overhead + 21))
+            sealed = seal_run(framing, key, HEADER, run, 0, run.count)
+            self.assertIsNone(open_run(framing, key, HEADER, memoryview(sealed), framing.overhead + 21))
 
-    @given(framings, prefixes(), st.integers(1, 20), st.sampled_from([0, PARTIAL]))
-    def test_open_whole(self, framing: Framing, prefix: Prefix, count: int, partial: int) -> None:
+    @given(framings, headers(), st.integers(1, 20), st.sampled_from([0, PARTIAL]))
+    def test_open_whole(self, framing: Framing, header: Header, count: int, partial: int) -> None:
         """Whole packets that travel as one run come out as each would alone; what is no packet is told apart."""
         packet = Naive(4, UDP, b"payload", 100).on_the_wire()[0]
         bodies = [packet if step % 3 != 1 else bytes(len(packet)) for step in range(count)]
         run = Run(b"", b"".join(bodies), len(packet), partial, 7)
-        first = prefix._replace(flags=partial, number=5)
+        first = header._replace(flags=partial, number=5)
         for key in KEYS:
             sealed = memoryview(bytearray(seal_run(framing, key, first, run, 0, count)))
             made = open_whole(framing, key, first, sealed, framing.overhead + len(packet)).each

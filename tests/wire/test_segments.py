@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.errors import MalformedFrame
 from morphnet.wire.batch import MAX_SEGMENTS, VNET_HDR
 from morphnet.wire.core import CORE
-from morphnet.wire.frames import LAST, PARTIAL, SEGMENT
+from morphnet.wire.header import LAST, PARTIAL, SEGMENT
 from morphnet.wire.ip import TCP, UDP
 from morphnet.wire.offload import slice_size
 from morphnet.wire.segments import Run, join

@@ -22,7 +22,7 @@ from morphnet.store.base import Lease, PoolExhausted, Store
 from morphnet.tunnel.keyring import GENERATION_STEP
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel
-from morphnet.wire.frames import MAX_EPOCH
+from morphnet.wire.header import MAX_EPOCH
 from morphnet.wire.keys import split_export
 from morphnet.wire.messages.control import Hello
 

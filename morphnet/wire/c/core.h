@@ -17,7 +17,7 @@
 
 #pragma GCC visibility push(hidden) /* what files share stays in the module; Python finds PyInit__core all the same */
 
-enum { MOST_PREFIX = 64, MOST_DATAGRAMS = 64, MOST_PLAINTEXT = 65535 };
+enum { MOST_HEADER = 64, MOST_DATAGRAMS = 64, MOST_PLAINTEXT = 65535 };
 
 extern PyObject *Forged; /* morphnet.errors.Forged */
 

@@ -3,42 +3,42 @@
 #include "counting.h"
 #include "packet.h"
 
-int fits(const Py_buffer *fields, Py_ssize_t prefix) {
+int fits(const Py_buffer *fields, Py_ssize_t header) {
     const uint8_t *at = fields->buf;
-    int good = fields->len % 3 == 0 && prefix >= 1 && prefix <= MOST_PREFIX, end = 0;
+    int good = fields->len % 3 == 0 && header >= 1 && header <= MOST_HEADER, end = 0;
     for (Py_ssize_t i = 0; good && i < fields->len; i += 3) {
         good = at[i] >= end && at[i + 1] >= 1 && at[i + 1] <= 8;
         end = at[i] + at[i + 1];
     }
-    return good && end <= prefix;
+    return good && end <= header;
 }
 
-static int starts(const uint8_t *at, const uint8_t *prefix, size_t size, const Py_buffer *fields, Py_ssize_t steps) {
-    uint8_t expected[MOST_PREFIX];
-    memcpy(expected, prefix, size);
+static int starts(const uint8_t *at, const uint8_t *header, size_t size, const Py_buffer *fields, Py_ssize_t steps) {
+    uint8_t expected[MOST_HEADER];
+    memcpy(expected, header, size);
     count_up(expected, fields->buf, fields->len, steps);
     return memcmp(expected, at, size) == 0;
 }
 
 PyObject *count_following(PyObject *self, PyObject *args) {
     Py_buffer fields, data;
-    Py_ssize_t prefix, flags_at, length_at, aad, size, most, count = 1;
+    Py_ssize_t header, flags_at, length_at, aad, size, most, count = 1;
     int last;
-    if (!PyArg_ParseTuple(args, "(y*nnnni)y*nn", &fields, &prefix, &flags_at, &length_at, &aad, &last, &data, &size, &most))
+    if (!PyArg_ParseTuple(args, "(y*nnnni)y*nn", &fields, &header, &flags_at, &length_at, &aad, &last, &data, &size, &most))
         return NULL;
-    int good = fits(&fields, prefix) && size >= prefix + TAG && data.len >= prefix && flags_at >= 0 &&
-               flags_at < prefix && length_at < prefix - 1 && aad >= 0 && aad <= prefix;
-    for (; good && count < most && data.len - count * size >= prefix + TAG; count++) {
+    int good = fits(&fields, header) && size >= header + TAG && data.len >= header && flags_at >= 0 &&
+               flags_at < header && length_at < header - 1 && aad >= 0 && aad <= header;
+    for (; good && count < most && data.len - count * size >= header + TAG; count++) {
         const uint8_t *at = (const uint8_t *)data.buf + count * size;
         Py_ssize_t length = data.len - count * size < size ? data.len - count * size : size;
-        if (length == size && starts(at, data.buf, prefix, &fields, count))
+        if (length == size && starts(at, data.buf, header, &fields, count))
             continue;
-        uint8_t ending[MOST_PREFIX];
-        memcpy(ending, data.buf, prefix);
+        uint8_t ending[MOST_HEADER];
+        memcpy(ending, data.buf, header);
         ending[flags_at] |= last;
         if (length_at >= 0)
             set_word(ending + length_at, length - aad);
-        count += starts(at, ending, prefix, &fields, count);
+        count += starts(at, ending, header, &fields, count);
         break;
     }
     PyBuffer_Release(&fields);

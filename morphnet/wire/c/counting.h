@@ -7,19 +7,19 @@
 
 #include "core.h"
 
-static inline void count_up(uint8_t *prefix, const uint8_t *fields, size_t size, unsigned steps) {
+static inline void count_up(uint8_t *header, const uint8_t *fields, size_t size, unsigned steps) {
     for (const uint8_t *field = fields; field < fields + size; field += 3) {
         uint64_t carry = (uint64_t)field[2] * steps;
         for (int i = field[0] + field[1] - 1; i >= field[0] && carry; i--, carry >>= 8) {
-            carry += prefix[i];
-            prefix[i] = (uint8_t)carry;
+            carry += header[i];
+            header[i] = (uint8_t)carry;
         }
     }
 }
 
 static const uint8_t NUMBER[3] = {4, 8, 1}; /* of a nonce */
 
-int fits(const Py_buffer *fields, Py_ssize_t prefix); /* whether they lie in a prefix of that size, in order */
+int fits(const Py_buffer *fields, Py_ssize_t header); /* whether they lie in a header of that size, in order */
 PyObject *count_following(PyObject *self, PyObject *args);
 
 #endif

@@ -8,23 +8,23 @@ enum { MOST_HEADS = 512 }; /* bytes of headers in front of a slice: longer ones 
 
 typedef struct {
     Py_buffer nonce, data;
-    Py_ssize_t prefix, aad, size;
+    Py_ssize_t header, aad, size;
 } Train;
 
 static int open_at(Key *key, const Train *t, Py_ssize_t i, uint8_t *to) { /* datagram number i */
     const uint8_t *in = (const uint8_t *)t->data.buf + i * t->size;
     Py_ssize_t left = t->data.len - i * t->size;
-    Py_ssize_t plain = (left < t->size ? left : t->size) - t->prefix - TAG;
+    Py_ssize_t plain = (left < t->size ? left : t->size) - t->header - TAG;
     uint8_t nonce[NONCE];
     memcpy(nonce, t->nonce.buf, NONCE);
     count_up(nonce, NUMBER, 3, i);
-    Text sealed = {nonce, in, in + t->prefix, t->aad, plain, to};
-    return key->cipher->open(key->cipher, key->state, &sealed, in + t->prefix + plain);
+    Text sealed = {nonce, in, in + t->header, t->aad, plain, to};
+    return key->cipher->open(key->cipher, key->state, &sealed, in + t->header + plain);
 }
 
 static int open_joined(Key *key, const Train *t, uint8_t *out, size_t *heads) { /* 1, 0 forged, -1 no slices */
     uint8_t end[MOST_HEADS];
-    Py_ssize_t around = t->prefix + TAG, plain = t->size - around, count = (t->data.len - 1) / t->size + 1;
+    Py_ssize_t around = t->header + TAG, plain = t->size - around, count = (t->data.len - 1) / t->size + 1;
     Py_ssize_t last = t->data.len - (count - 1) * t->size - around;
     Look l;
     if (!open_at(key, t, 0, out))
@@ -43,9 +43,9 @@ static int open_joined(Key *key, const Train *t, uint8_t *out, size_t *heads) { 
 }
 
 static int sound(const Train *t, Py_ssize_t least) { /* `least` datagrams or more, or an exception */
-    Py_ssize_t around = t->prefix + TAG;
-    if (t->prefix < 1 || t->prefix > MOST_PREFIX || t->aad < 0 || t->aad > t->prefix || t->nonce.len != NONCE)
-        return refuse("prefix, additional data and nonce do not fit together") != NULL;
+    Py_ssize_t around = t->header + TAG;
+    if (t->header < 1 || t->header > MOST_HEADER || t->aad < 0 || t->aad > t->header || t->nonce.len != NONCE)
+        return refuse("header, additional data and nonce do not fit together") != NULL;
     if (t->size < around || t->size > MOST_PLAINTEXT || t->data.len < around || t->data.len > 2 * MOST_PLAINTEXT)
         return refuse("no datagrams") != NULL;
     Py_ssize_t count = (t->data.len - 1) / t->size + 1;
@@ -56,11 +56,11 @@ static int sound(const Train *t, Py_ssize_t least) { /* `least` datagrams or mor
 
 PyObject *key_open(Key *key, PyObject *args) {
     Train t;
-    if (!PyArg_ParseTuple(args, "(nn)y*y*", &t.prefix, &t.aad, &t.nonce, &t.data))
+    if (!PyArg_ParseTuple(args, "(nn)y*y*", &t.header, &t.aad, &t.nonce, &t.data))
         return NULL;
     PyObject *out = NULL;
     t.size = t.data.len;
-    if (sound(&t, 1) && (out = PyBytes_FromStringAndSize(NULL, t.size - t.prefix - TAG))) {
+    if (sound(&t, 1) && (out = PyBytes_FromStringAndSize(NULL, t.size - t.header - TAG))) {
         if (!begin(key))
             Py_CLEAR(out);
         else {
@@ -78,7 +78,7 @@ PyObject *key_open(Key *key, PyObject *args) {
 }
 
 static PyObject *open_train(Key *key, const Train *t) {
-    Py_ssize_t count = (t->data.len - 1) / t->size + 1, text = t->data.len - count * (t->prefix + TAG);
+    Py_ssize_t count = (t->data.len - 1) / t->size + 1, text = t->data.len - count * (t->header + TAG);
     PyObject *out = PyByteArray_FromStringAndSize(NULL, VNET + text);
     if (!out || !begin(key))
         return Py_XDECREF(out), NULL;
@@ -100,7 +100,7 @@ static PyObject *open_train(Key *key, const Train *t) {
 
 PyObject *key_open_run(Key *key, PyObject *args) {
     Train t;
-    if (!PyArg_ParseTuple(args, "(nn)y*y*n", &t.prefix, &t.aad, &t.nonce, &t.data, &t.size))
+    if (!PyArg_ParseTuple(args, "(nn)y*y*n", &t.header, &t.aad, &t.nonce, &t.data, &t.size))
         return NULL;
     PyObject *answer = sound(&t, 2) ? open_train(key, &t) : NULL;
     PyBuffer_Release(&t.nonce);
@@ -111,12 +111,12 @@ PyObject *key_open_run(Key *key, PyObject *args) {
 PyObject *key_open_whole(Key *key, PyObject *args) {
     Train t;
     int flags, done = 1;
-    if (!PyArg_ParseTuple(args, "(nn)y*y*ni", &t.prefix, &t.aad, &t.nonce, &t.data, &t.size, &flags))
+    if (!PyArg_ParseTuple(args, "(nn)y*y*ni", &t.header, &t.aad, &t.nonce, &t.data, &t.size, &flags))
         return NULL;
     int mine = sound(&t, 1) && begin(key);
     PyObject *out = mine ? PyList_New(0) : NULL;
     for (Py_ssize_t i = 0, at = 0; out && at < t.data.len; i++, at += t.size) {
-        Py_ssize_t size = (t.data.len - at < t.size ? t.data.len - at : t.size) - t.prefix - TAG;
+        Py_ssize_t size = (t.data.len - at < t.size ? t.data.len - at : t.size) - t.header - TAG;
         PyObject *made = PyByteArray_FromStringAndSize(NULL, VNET + size), *each = NULL;
         if (made) {
             uint8_t *to = (uint8_t *)PyByteArray_AS_STRING(made) + VNET;

@@ -11,21 +11,21 @@ typedef struct {
 } Load;
 
 static int seal_all(Key *key, const Load *l, uint8_t *out) {
-    size_t prefix = l->first.len, heads = l->head.len, rest = l->body.len;
+    size_t header = l->first.len, heads = l->head.len, rest = l->body.len;
     const uint8_t *body = l->body.buf;
     for (Py_ssize_t i = 0; i < l->count; i++) {
         size_t slice = i + 1 < l->count ? (size_t)l->size : rest;
-        uint8_t nonce[NONCE], *text = out + prefix;
+        uint8_t nonce[NONCE], *text = out + header;
         memcpy(nonce, l->nonce.buf, NONCE);
         count_up(nonce, NUMBER, 3, i);
-        memcpy(out, i + 1 < l->count ? l->first.buf : l->ending.buf, prefix);
+        memcpy(out, i + 1 < l->count ? l->first.buf : l->ending.buf, header);
         count_up(out, l->fields.buf, l->fields.len, i);
         memcpy(text, l->head.buf, heads);
         memcpy(text + heads, body, slice);
         Text sealed = {nonce, out, text, l->aad, heads + slice, text};
         if (!key->cipher->seal(key->cipher, key->state, &sealed, text + heads + slice))
             return 0;
-        out += prefix + heads + slice + TAG;
+        out += header + heads + slice + TAG;
         body += slice;
         rest -= slice;
     }
@@ -33,15 +33,15 @@ static int seal_all(Key *key, const Load *l, uint8_t *out) {
 }
 
 static PyObject *seal_load(Key *key, Load *l) {
-    Py_ssize_t prefix = l->first.len;
-    if (!fits(&l->fields, prefix) || l->ending.len != prefix || l->aad < 0 || l->aad > prefix || l->nonce.len != NONCE)
-        return refuse("prefix, additional data, fields and nonce do not fit together");
+    Py_ssize_t header = l->first.len;
+    if (!fits(&l->fields, header) || l->ending.len != header || l->aad < 0 || l->aad > header || l->nonce.len != NONCE)
+        return refuse("header, additional data, fields and nonce do not fit together");
     if (l->size < 1 || l->size > MOST_PLAINTEXT || l->head.len > MOST_PLAINTEXT || l->body.len > 2 * MOST_PLAINTEXT)
         return refuse("more than a run holds");
     l->count = l->body.len ? (l->body.len - 1) / l->size + 1 : 1;
     if (l->count > MOST_DATAGRAMS)
         return refuse("more datagrams than a run holds");
-    PyObject *out = PyByteArray_FromStringAndSize(NULL, l->count * (prefix + l->head.len + TAG) + l->body.len);
+    PyObject *out = PyByteArray_FromStringAndSize(NULL, l->count * (header + l->head.len + TAG) + l->body.len);
     if (!out || !begin(key))
         return Py_XDECREF(out), NULL;
     uint8_t *to = (uint8_t *)PyByteArray_AS_STRING(out);

@@ -13,7 +13,7 @@ from morphnet.store.memory import MemoryStore
 from morphnet.tunnel.keyring import GENERATION_STEP
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel
-from morphnet.wire.frames import MAX_EPOCH
+from morphnet.wire.header import MAX_EPOCH
 from morphnet.wire.messages.control import Hello
 
 

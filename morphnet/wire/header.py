@@ -33,9 +33,9 @@ NUMBERS = (1 << 64) - 1  # the highest packet number
 _NONCE = struct.Struct("!BBHQ")
 
 
-class Prefix(NamedTuple):
+class Header(NamedTuple):
     """
-    Checked for form but not yet for truth. Of what a framing shortens (sequence, epoch, number) a prefix that was read
+    Checked for form but not yet for truth. Of what a framing shortens (sequence, epoch, number) a header that was read
     holds the low bits; the receiver knows the others.
     """
 
@@ -53,10 +53,10 @@ class Prefix(NamedTuple):
     number: int  # packet number on this path, u64
 
 
-def nonce_of(prefix: Prefix) -> bytes:
+def nonce_of(header: Header) -> bytes:
     """The 12 bytes that a datagram is sealed under, once under one key; `epoch` and `number` must be whole."""
-    epoch = prefix.epoch
-    return _NONCE.pack(prefix.path, prefix.direction << 7 | epoch >> 16, epoch & 0xFFFF, prefix.number & NUMBERS)
+    epoch = header.epoch
+    return _NONCE.pack(header.path, header.direction << 7 | epoch >> 16, epoch & 0xFFFF, header.number & NUMBERS)
 
 
 def unwrap(value: int, near: int, bits: int) -> int:

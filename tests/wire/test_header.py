@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.wire.frames import unwrap
+from morphnet.wire.header import unwrap
 
 
 class UnwrapTests(SynchronousTestCase):
