@@ -73,7 +73,7 @@ sanitize: ## the tests of the compiled core, with the compiler's checks for memo
 	@.ci/setup dev
 	@.ci/sanitize
 
-fuzz: ## every parser under a fuzzer, MINUTES=1 each; TARGETS="notes signals" for some
+fuzz: ## every parser under a fuzzer, MINUTES=1 each; TARGETS="frames signals" for some
 	@.ci/setup fuzz
 	@$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),1) $(ARGS) $(TARGETS)
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from morphnet.tunnel.validation import AMPLIFICATION
 from morphnet.wire.batch import Arrival, Train
+from morphnet.wire.frames import TOKEN
 from morphnet.wire.header import Header
-from morphnet.wire.notes import TOKEN
 
 RECHALLENGE = 0.1  # seconds between challenges to an address that sends on
 

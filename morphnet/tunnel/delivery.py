@@ -14,7 +14,7 @@ from morphnet.tunnel.flight import Flight
 from morphnet.tunnel.mtu import MtuSearch
 from morphnet.tunnel.recovery import Recovery, acknowledged, sent_at
 from morphnet.tunnel.rtt import RttEstimate
-from morphnet.wire.notes import Ack
+from morphnet.wire.frames import Ack
 
 MAX_FLIGHTS = 65536  # runs in flight that are remembered
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.outbound import Letter
 from morphnet.tunnel.session import Session
-from morphnet.wire.notes import Ack
+from morphnet.wire.frames import Ack
 
 _TIMES = 2
 

@@ -18,7 +18,7 @@ class Flight:
         self.born = at  # seconds: when what it carries was sent for the first time
         self.again = 0  # times that what it carries was sent before
         self.missing = (1 << count) - 1  # bit i: datagram i is not acknowledged
-        self.run: Run | None = None  # what it carried, None for notes
+        self.run: Run | None = None  # what it carried, None for frames
         self.start = 0  # number of the first slice in `run`
         self.calm = False  # there was no queue of our making in front of it
         self.alone = False  # where every path carries copies: no other path may have one of this

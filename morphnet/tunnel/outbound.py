@@ -31,9 +31,9 @@ from morphnet.tunnel.recovery import REPAIRS
 from morphnet.tunnel.scheduler import MARGIN, Scheduler, make_scheduler
 from morphnet.wire.batch import MAX_BATCH, MAX_SEGMENTS, Departure, Endpoint
 from morphnet.wire.compress import NAMES, compress
+from morphnet.wire.frames import Frame, encode_frames, type_of
 from morphnet.wire.framing import FRAMINGS
 from morphnet.wire.header import FRAGMENT, IP, ORDERED, PLAIN, Header
-from morphnet.wire.notes import Note, encode_notes, type_of
 from morphnet.wire.seal import seal, seal_run
 from morphnet.wire.segments import Run
 
@@ -48,9 +48,9 @@ QUEUE_BURST = 4.0  # times `queue_ms`: how long a packet of a burst may wait at 
 
 
 class Letter(NamedTuple):
-    """Notes that go out as one datagram."""
+    """Frames that go out as one datagram."""
 
-    notes: Sequence[Note]
+    frames: Sequence[Frame]
     asks: bool = False  # an Ack is expected, and its absence means something
     size: int = 0  # pad the datagram to this many bytes
     to: Aside | None = None  # not to the path's own address
@@ -340,18 +340,18 @@ class Outbound:
 
     def say(self, path: Path, letter: Letter, now: float, effects: Effects) -> int:
         """
-        Send notes by `path`.
+        Send frames by `path`.
 
         :returns: bytes sent; 0 without a key, or when the address has not proved itself and may not be sent that much.
         """
         overhead = self.framing.overhead
-        plaintext = encode_notes(letter.notes, max(0, letter.size - overhead))
+        plaintext = encode_frames(letter.frames, max(0, letter.size - overhead))
         size = len(plaintext) + overhead
         if (letter.to is None and not path.validation.allows(size)) or not self.keys.live:
             return 0
         key = self.keys.take(1, now)
         to = letter.to or Aside(path.door, path.remote, path.shown)
-        header = self.header(path, type_of(letter.notes), now)._replace(issued=to.shown)
+        header = self.header(path, type_of(letter.frames), now)._replace(issued=to.shown)
         effects.sends.append(Departure(to.door, to.remote, seal(self.framing, key, header, plaintext), size))
         path.sent(1, size, size, now, asks=letter.asks)
         return size

@@ -12,7 +12,7 @@ from morphnet.tunnel.landing import Landing
 from morphnet.tunnel.lateness import PathLateness
 from morphnet.tunnel.rtt import RateMeter, RttEstimate
 from morphnet.tunnel.window import Model, Window
-from morphnet.wire.notes import Ack
+from morphnet.wire.frames import Ack
 
 BURST = 3 * 1500  # bytes that may wait at the bottleneck, however slow it is
 MADE_UP = 0.01  # seconds of its pace that it may have more for having been idle

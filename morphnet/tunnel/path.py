@@ -17,7 +17,7 @@ from morphnet.tunnel.received import Received
 from morphnet.tunnel.rtt import LossMeter, RttEstimate
 from morphnet.tunnel.validation import Validation
 from morphnet.wire.batch import Endpoint
-from morphnet.wire.notes import Ack
+from morphnet.wire.frames import Ack
 
 __all__ = ["Path", "State"]
 

@@ -18,7 +18,7 @@ from morphnet.tunnel.outbound import Letter, Outbound
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.spares import Spares
 from morphnet.wire.batch import Arrival, Endpoint
-from morphnet.wire.notes import Challenge, Note, PathClose, Ping
+from morphnet.wire.frames import Challenge, Frame, PathClose, Ping
 
 MAX_PATHS = 16  # that are not closed, per session
 
@@ -161,7 +161,7 @@ class PathTable:
 
     def probe(self, path: Path, now: float, effects: Effects) -> None:
         """Ask for a sign of life, and for a proof of the address while there is none."""
-        notes: list[Note] = [Ping()]
+        frames: list[Frame] = [Ping()]
         if path.life.state is State.PROBING:
-            notes.append(Challenge(path.validation.challenge(self._shared.entropy)))
-        self._outbound.say(path, Letter(notes, asks=path.life.usable), now, effects)
+            frames.append(Challenge(path.validation.challenge(self._shared.entropy)))
+        self._outbound.say(path, Letter(frames, asks=path.life.usable), now, effects)

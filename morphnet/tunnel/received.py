@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from morphnet.tunnel.ackdebt import AckDebt
 from morphnet.tunnel.replay import WINDOW, ReplayWindow
-from morphnet.wire.notes import MAX_RANGES, Ack
+from morphnet.wire.frames import MAX_RANGES, Ack
 
 _MICRO = 1_000_000
 

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from morphnet.tunnel.flight import Flight
-from morphnet.wire.notes import Ack
+from morphnet.wire.frames import Ack
 
 SHARE, LEAST = 0.125, 0.001  # of the lowest RTT, and seconds: by so much any path may change the order
 REMEMBERED = 64  # runs given up that may yet arrive

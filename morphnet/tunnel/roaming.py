@@ -15,8 +15,8 @@ from morphnet.tunnel.part import Part
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.pathtable import PathTable
 from morphnet.wire.batch import Arrival, Train
+from morphnet.wire.frames import TOKEN, Challenge, Frame, Response, Seen
 from morphnet.wire.header import Header
-from morphnet.wire.notes import TOKEN, Challenge, Note, Response, Seen
 
 FAREWELL = 3.0  # seconds in which what comes by the way that we left does not lead us back to it
 SETTLED = 0.5  # seconds after which a path that we did not move is challenged because a NAT did
@@ -42,19 +42,19 @@ class Roaming:
             letter = Letter([Challenge(candidate.token)], to=Aside(*candidate.way, candidate.shown))
             candidate.allowance -= self._outbound.say(path, letter, now, effects)
 
-    def challenged(self, path: Path, note: Challenge, counts: Counts, now: float, effects: Effects) -> None:
+    def challenged(self, path: Path, frame: Challenge, counts: Counts, now: float, effects: Effects) -> None:
         """The peer is not sure where we are: prove it. If we did not move, a NAT moved us: show another id."""
         settled = now - max(path.life.since, path.moved_at) > SETTLED
-        known = path.validation.answered == note.token
+        known = path.validation.answered == frame.token
         if not self._part.follows and path.life.state is State.ACTIVE and settled and not known:
-            path.validation.answered = note.token
+            path.validation.answered = frame.token
             self._table.show_fresh(path)
             counts["rebound"] += 1
-        self._outbound.say(path, Letter([Response(note.token), *self.observed(path)]), now, effects)
+        self._outbound.say(path, Letter([Response(frame.token), *self.observed(path)]), now, effects)
 
-    def answered(self, path: Path, note: Response, arrival: Arrival, now: float, effects: Effects) -> None:
+    def answered(self, path: Path, frame: Response, arrival: Arrival, now: float, effects: Effects) -> None:
         """A token came back: the address it came from is proved."""
-        candidate = self._candidates.proved(path.id, note.token, arrival)
+        candidate = self._candidates.proved(path.id, frame.token, arrival)
         if candidate is not None:
             self._table.place(path, *candidate.way, now)
             path.validation.validated = True
@@ -64,13 +64,13 @@ class Roaming:
             effects.events.append(PathMoved(self._peer, path.id, path.uplink))
             self._table.change(path, State.ACTIVE, now, effects, resent)
             self._outbound.say(path, Letter(self.observed(path)), now, effects)
-        elif note.token == path.validation.token and (arrival.door, arrival.source) == (path.door, path.remote):
+        elif frame.token == path.validation.token and (arrival.door, arrival.source) == (path.door, path.remote):
             path.validation.validated = True
             if not path.life.usable:
                 resent = self._outbound.send_again(path.take_flights(), path)
                 self._table.change(path, State.ACTIVE, now, effects, resent)
         self._outbound.drain(now, effects)
 
-    def observed(self, path: Path) -> list[Note]:
+    def observed(self, path: Path) -> list[Frame]:
         """What the end that opens cannot know, the address by which it is seen on this path."""
         return [Seen(path.remote.host, path.remote.port)] if self._part.follows and path.remote.port else []

@@ -20,22 +20,22 @@ from morphnet.tunnel.roaming import Roaming
 from morphnet.tunnel.scheduler import first_shows, make_scheduler
 from morphnet.tunnel.spares import Spares
 from morphnet.wire.batch import Arrival, Endpoint, Train
-from morphnet.wire.framing import FRAMINGS
-from morphnet.wire.header import CONTROL, HANDSHAKE, HEARTBEAT, IP, TO_CLIENT, TO_SERVER, Header
-from morphnet.wire.notes import (
+from morphnet.wire.frames import (
     MAX_IDS,
     Ack,
     Challenge,
+    Frame,
     NewIds,
-    Note,
     PathClose,
     Ping,
     Reach,
     Response,
     Seen,
     WantIds,
-    decode_notes,
+    decode_frames,
 )
+from morphnet.wire.framing import FRAMINGS
+from morphnet.wire.header import CONTROL, HANDSHAKE, HEARTBEAT, IP, TO_CLIENT, TO_SERVER, Header
 
 
 class Session:
@@ -223,33 +223,33 @@ class Session:
     def _hear(self, path: Path, plaintext: bytes, arrival: Arrival, now: float, effects: Effects) -> None:
         if path.life.state is State.CLOSED:  # client: the server does not know yet; an answer would keep it going
             return
-        for note in self._notes(plaintext):
-            match note:
+        for frame in self._frames(plaintext):
+            match frame:
                 case Ping():
                     path.received.debt.owe(1, path.rtt.smoothed, now)
                     path.received.debt.due = now
                 case Ack():
-                    self._acknowledged(note, arrival.late, now, effects)
+                    self._acknowledged(frame, arrival.late, now, effects)
                 case Challenge():
-                    self.roaming.challenged(path, note, self.counts, now, effects)
+                    self.roaming.challenged(path, frame, self.counts, now, effects)
                 case Response():
-                    self.roaming.answered(path, note, arrival, now, effects)
+                    self.roaming.answered(path, frame, arrival, now, effects)
                 case NewIds() if not self.follows:
-                    self.add_spares(note.ids)
+                    self.add_spares(frame.ids)
                 case WantIds() if self.follows:
-                    self.spares.wanted = min(MAX_IDS, self.spares.wanted + note.count)
+                    self.spares.wanted = min(MAX_IDS, self.spares.wanted + frame.count)
                 case PathClose() if self.follows:
-                    self.table.close(note.path, now, effects, tell=False)
+                    self.table.close(frame.path, now, effects, tell=False)
                 case Seen() if not self.follows:
-                    path.seen_as = Endpoint(note.host, note.port)
+                    path.seen_as = Endpoint(frame.host, frame.port)
                 case Reach() if self.part.of_peers:
-                    effects.events.append(Reached(self.peer, note.places))
+                    effects.events.append(Reached(self.peer, frame.places))
                 case _:
                     self.counts["unexpected"] += 1
 
-    def _notes(self, plaintext: bytes) -> list[Note]:
+    def _frames(self, plaintext: bytes) -> list[Frame]:
         try:
-            return decode_notes(plaintext)
+            return decode_frames(plaintext)
         except MalformedFrame:
             self.counts["malformed"] += 1
             return []

@@ -10,7 +10,7 @@ from collections import deque
 
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.outbound import Letter, Outbound
-from morphnet.wire.notes import MAX_IDS, NewIds, WantIds
+from morphnet.wire.frames import MAX_IDS, NewIds, WantIds
 
 SPARES = 4  # issued ids that a client keeps in hand; below that it asks for more
 MAX_SPARES = 32  # well below IDS_PER_SESSION: the server still knows every one of them

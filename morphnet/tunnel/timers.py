@@ -13,7 +13,7 @@ from morphnet.tunnel.part import Part
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.scheduler import judge_losses
 from morphnet.tunnel.session import Session
-from morphnet.wire.notes import Ping
+from morphnet.wire.frames import Ping
 
 JUDGE_EVERY = 0.25  # seconds between looks at what each path loses, under traffic
 LOOK_EVERY = 1.0  # seconds between two looks at a session at least, while something is in flight

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from morphnet.wire.notes import TOKEN
+from morphnet.wire.frames import TOKEN
 
 AMPLIFICATION = 3  # times the bytes received may be sent to an address that has not proved itself
 

@@ -10,8 +10,8 @@ from morphnet.wire import (
     compress,
     echo,
     ethernet,
+    frames,
     ip,
-    notes,
     offload,
     portmap,
     probes,
@@ -27,13 +27,13 @@ from tests.fuzz.target import Target
 _ECHO_ID, _ECHO_KEY = bytes(8), bytes(32)
 _PROBE_KEYS = probes.split_probe_export(bytes(probes.EXPORT_LENGTH), caller=True)
 _PROBED = probes.split_probe_export(bytes(probes.EXPORT_LENGTH), caller=False)
-_ALL_NOTES = (
-    notes.Ping(),
-    notes.Challenge(bytes(8)),
-    notes.Response(bytes(8)),
-    notes.NewIds((bytes(20),)),
-    notes.WantIds(3),
-    notes.PathClose(1),
+_ALL_FRAMES = (
+    frames.Ping(),
+    frames.Challenge(bytes(8)),
+    frames.Response(bytes(8)),
+    frames.NewIds((bytes(20),)),
+    frames.WantIds(3),
+    frames.PathClose(1),
 )
 _PACKET4 = plane.packet(1)[VNET_HDR:]
 _PACKET6 = bytes.fromhex("600000000010110020010db8000000000000000000000001") + bytes(16) + bytes(16)
@@ -94,11 +94,11 @@ def _checksum(data: bytes) -> object:
 
 DATAGRAMS = (
     Target(
-        "notes",
-        lambda data: notes.decode_notes(memoryview(data)),
+        "frames",
+        lambda data: frames.decode_frames(memoryview(data)),
         (MalformedFrame,),
-        (notes.encode_notes(_ALL_NOTES), *(notes.encode_notes((each,)) for each in _ALL_NOTES)),
-        ("wire.notes.decode_notes",),
+        (frames.encode_frames(_ALL_FRAMES), *(frames.encode_frames((each,)) for each in _ALL_FRAMES)),
+        ("wire.frames.decode_frames",),
     ),
     Target(
         "framing",

@@ -45,7 +45,7 @@ def stranger(data: bytes) -> World:
 
 def member(data: bytes) -> World:
     """
-    Sealed datagrams of a client that says what it likes: kinds, numbers, lanes, notes, packets.
+    Sealed datagrams of a client that says what it likes: kinds, numbers, lanes, frames, packets.
 
     Whatever comes in, what the server holds for it stays bounded, and its other client does not notice.
     """

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.tunnel.delivery import MAX_FLIGHTS, Delivery
 from morphnet.tunnel.mtu import MtuSearch
 from morphnet.tunnel.rtt import RttEstimate
-from morphnet.wire.notes import Ack
+from morphnet.wire.frames import Ack
 from morphnet.wire.segments import Run
 
 SIZE, RTT = 1000, 0.02  # bytes, seconds

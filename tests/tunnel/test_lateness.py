@@ -8,7 +8,7 @@ from morphnet.tunnel import ackdebt
 from morphnet.tunnel.lateness import MOST, SPAN, TURNS, Lateness, PathLateness, Peak
 from morphnet.tunnel.path import Path
 from morphnet.wire.batch import Endpoint
-from morphnet.wire.notes import Ack
+from morphnet.wire.frames import Ack
 
 MS = 1000  # microseconds
 

@@ -11,8 +11,8 @@ from morphnet.tunnel.events import Effects
 from morphnet.tunnel.outbound import HOLD, Letter, Outbound
 from morphnet.tunnel.path import Path, State
 from morphnet.wire.batch import VNET_HDR, Endpoint
+from morphnet.wire.frames import Ack, Challenge, Ping
 from morphnet.wire.header import FRAGMENT, SEGMENT, TO_SERVER, nonce_of
-from morphnet.wire.notes import Ack, Challenge, Ping
 from morphnet.wire.segments import Run
 from tests.simulation import framing, packet, read
 from tests.tunnel.scenes import MBIT, Scene, way

@@ -8,7 +8,7 @@ from morphnet.tunnel.pacer import BURST, MADE_UP
 from morphnet.tunnel.path import Path
 from morphnet.tunnel.window import FIRST, MODEST
 from morphnet.wire.batch import Endpoint
-from morphnet.wire.notes import Ack
+from morphnet.wire.frames import Ack
 
 
 def known(rate: float = 1e6, rtt: float = 0.02) -> Path:

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.tunnel.path import Path, State
 from morphnet.wire.batch import Endpoint
-from morphnet.wire.notes import Ack
+from morphnet.wire.frames import Ack
 
 
 def path_of(state: State = State.ACTIVE) -> Path:

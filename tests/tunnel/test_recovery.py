@@ -9,7 +9,7 @@ from morphnet.tunnel.outbound import Outbound
 from morphnet.tunnel.path import Path
 from morphnet.tunnel.recovery import REPAIRS, Recovery, sent_at
 from morphnet.wire.batch import VNET_HDR
-from morphnet.wire.notes import Ack
+from morphnet.wire.frames import Ack
 from morphnet.wire.segments import Run
 from tests.inner_tcp import ACK, SEGMENT, packet
 from tests.simulation import read

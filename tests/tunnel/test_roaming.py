@@ -12,8 +12,8 @@ from morphnet.tunnel.pathtable import PathTable, Shared
 from morphnet.tunnel.roaming import FAREWELL, SETTLED, Roaming
 from morphnet.tunnel.spares import Spares
 from morphnet.wire.batch import Arrival, Endpoint, Train
+from morphnet.wire.frames import TOKEN, Challenge, Response
 from morphnet.wire.header import IP, PLAIN, TO_SERVER, Header
-from morphnet.wire.notes import TOKEN, Challenge, Response
 from tests.tunnel.test_outbound import FAR, outbound
 
 ELSEWHERE, THIRD = Endpoint("198.51.100.7", 4711), Endpoint("198.51.100.8", 4711)

@@ -279,7 +279,7 @@ class PathTests(SynchronousTestCase):
         self.assertEqual(scene.lost(100), 0)
 
     def test_types_on_the_wire(self) -> None:
-        """What was asked for in notes is control, what proves is handshake, and packets are IP."""
+        """What was asked for in frames is control, what proves is handshake, and packets are IP."""
         scene = Scene([way()])
         scene.send(packet(1))
         scene.run(10)

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.outbound import Letter
 from morphnet.wire.batch import Arrival
-from morphnet.wire.notes import Challenge, NewIds
+from morphnet.wire.frames import Challenge, NewIds
 from tests.simulation import SERVER_END, Link, World
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.tunnel.validation import AMPLIFICATION, Validation
-from morphnet.wire.notes import TOKEN
+from morphnet.wire.frames import TOKEN
 
 
 class ValidationTests(SynchronousTestCase):

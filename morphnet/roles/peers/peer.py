@@ -27,9 +27,9 @@ from morphnet.tunnel.outbound import Letter
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
 from morphnet.wire.candidates import MOST_CANDIDATES, Candidate
+from morphnet.wire.frames import Reach
 from morphnet.wire.keys import EXPORT_LENGTH, split_export
 from morphnet.wire.messages.relay import Present
-from morphnet.wire.notes import Reach
 from morphnet.wire.probes import EXPORT_LENGTH as PROBE_EXPORT
 from morphnet.wire.probes import split_probe_export
 from morphnet.wire.wordlist import spoken

@@ -18,7 +18,7 @@ from morphnet.tunnel.carrier import RELAYED
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.outbound import Letter
 from morphnet.tunnel.path import Path
-from morphnet.wire.notes import Ping
+from morphnet.wire.frames import Ping
 
 
 def ping(around: Surroundings, peers: PeerTable, sessions: Sessions, name: str, within: float) -> Deferred[Pong]:

@@ -1,5 +1,5 @@
 """
-Notes: what two ends tell each other inside sealed datagrams of type HEARTBEAT, HANDSHAKE and CONTROL.
+Frames: what two ends tell each other inside sealed datagrams of type HEARTBEAT, HANDSHAKE and CONTROL.
 
 Source: docs/protocol section 5.
 """
@@ -20,7 +20,7 @@ PADDING, PING, ACK, CHALLENGE, RESPONSE, NEW_IDS, WANT_IDS, PATH_CLOSE, SEEN, RE
 TOKEN = 8  # bytes of a challenge
 ISSUED = 20  # bytes of an issued id: ClientID and session id
 MAX_RANGES = 32
-MAX_IDS = 16  # in one note
+MAX_IDS = 16  # in one frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Ack:
 
     path: int
     largest: int  # highest packet number received, u64
-    delay: int  # microseconds between its arrival and this note
+    delay: int  # microseconds between its arrival and this frame
     echo: int  # its send time, as in its header
     packets: int  # received on this path, ever, mod 2**32
     total: int  # bytes of UDP payload received on this path, ever, u64
@@ -94,39 +94,37 @@ class Reach:
     places: tuple[Candidate, ...]  # at most MOST_CANDIDATES
 
 
-Note = Ping | Ack | Challenge | Response | NewIds | WantIds | PathClose | Seen | Reach
+Frame = Ping | Ack | Challenge | Response | NewIds | WantIds | PathClose | Seen | Reach
 
 _ACK = struct.Struct("!BQIIIQIB")
 _RANGE = struct.Struct("!HH")
 _PORT = struct.Struct("!H")
 
 
-def _pack(note: Note) -> bytes:
-    match note:
+def _pack(frame: Frame) -> bytes:
+    match frame:
         case Ping():
             return bytes((PING,))
         case Ack():
-            ranges = note.ranges[:MAX_RANGES]
-            head = _ACK.pack(
-                note.path, note.largest, note.delay, note.echo, note.packets, note.total, note.received_at, len(ranges)
-            )
-            spans = b"".join(_RANGE.pack(note.largest - last, note.largest - first) for first, last in ranges)
+            ranges, counts = frame.ranges[:MAX_RANGES], (frame.packets, frame.total, frame.received_at)
+            head = _ACK.pack(frame.path, frame.largest, frame.delay, frame.echo, *counts, len(ranges))
+            spans = b"".join(_RANGE.pack(frame.largest - last, frame.largest - first) for first, last in ranges)
             return bytes((ACK,)) + head + spans
         case Challenge():
-            return bytes((CHALLENGE,)) + note.token
+            return bytes((CHALLENGE,)) + frame.token
         case Response():
-            return bytes((RESPONSE,)) + note.token
+            return bytes((RESPONSE,)) + frame.token
         case NewIds():
-            return bytes((NEW_IDS, len(note.ids))) + b"".join(note.ids)
+            return bytes((NEW_IDS, len(frame.ids))) + b"".join(frame.ids)
         case WantIds():
-            return bytes((WANT_IDS, note.count))
+            return bytes((WANT_IDS, frame.count))
         case PathClose():
-            return bytes((PATH_CLOSE, note.path))
+            return bytes((PATH_CLOSE, frame.path))
         case Seen():
-            return bytes((SEEN,)) + _pack_address(note.host, note.port)
+            return bytes((SEEN,)) + _pack_address(frame.host, frame.port)
         case Reach():
-            packed = (bytes((KINDS.index(each.kind),)) + _pack_address(each.host, each.port) for each in note.places)
-            return bytes((REACH, len(note.places))) + b"".join(packed)
+            packed = (bytes((KINDS.index(each.kind),)) + _pack_address(each.host, each.port) for each in frame.places)
+            return bytes((REACH, len(frame.places))) + b"".join(packed)
 
 
 def _pack_address(host: str, port: int) -> bytes:
@@ -134,17 +132,17 @@ def _pack_address(host: str, port: int) -> bytes:
     return bytes((len(packed),)) + packed + _PORT.pack(port)
 
 
-def type_of(notes: Iterable[Note]) -> int:
-    """The type of the datagram that these notes travel in."""
-    kinds = {type(note) for note in notes}
+def type_of(frames: Iterable[Frame]) -> int:
+    """The type of the datagram that these frames travel in."""
+    kinds = {type(frame) for frame in frames}
     if kinds & {NewIds, WantIds, PathClose, Reach}:
         return CONTROL
     return HANDSHAKE if kinds & {Challenge, Response} else HEARTBEAT
 
 
-def encode_notes(notes: Iterable[Note], size: int = 0) -> bytes:
-    """The notes as one plaintext, padded with zeros to `size` bytes."""
-    return b"".join(map(_pack, notes)).ljust(size, b"\0")
+def encode_frames(frames: Iterable[Frame], size: int = 0) -> bytes:
+    """The frames as one plaintext, padded with zeros to `size` bytes."""
+    return b"".join(map(_pack, frames)).ljust(size, b"\0")
 
 
 def _unpack_ack(data: bytes, at: int) -> tuple[Ack, int]:
@@ -167,7 +165,7 @@ def _unpack_ack(data: bytes, at: int) -> tuple[Ack, int]:
 
 def _take(data: bytes, at: int, size: int) -> bytes:
     if at + size > len(data):
-        raise MalformedFrame("note cut short")
+        raise MalformedFrame("frame cut short")
     return data[at : at + size]
 
 
@@ -200,13 +198,13 @@ def _unpack_reach(data: bytes, at: int) -> tuple[Reach, int]:
     return Reach(tuple(places)), at
 
 
-def decode_notes(plaintext: View) -> list[Note]:
+def decode_frames(plaintext: View) -> list[Frame]:
     """
-    Read every note.
+    Read every frame.
 
-    :raises MalformedFrame: an unknown note, one cut short or one that contradicts itself.
+    :raises MalformedFrame: an unknown frame, one cut short or one that contradicts itself.
     """
-    data, at, notes = bytes(plaintext), 0, list[Note]()
+    data, at, frames = bytes(plaintext), 0, list[Frame]()
     while at < len(data):
         kind, at = data[at], at + 1
         if kind == PADDING:
@@ -214,14 +212,14 @@ def decode_notes(plaintext: View) -> list[Note]:
                 raise MalformedFrame("padding that is not zero")
             break
         try:
-            note, at = _unpack(kind, data, at)
+            frame, at = _unpack(kind, data, at)
         except struct.error as error:
-            raise MalformedFrame("note cut short") from error
-        notes.append(note)
-    return notes
+            raise MalformedFrame("frame cut short") from error
+        frames.append(frame)
+    return frames
 
 
-def _unpack(kind: int, data: bytes, at: int) -> tuple[Note, int]:
+def _unpack(kind: int, data: bytes, at: int) -> tuple[Frame, int]:
     match kind:
         case 1:
             return Ping(), at
@@ -246,4 +244,4 @@ def _unpack(kind: int, data: bytes, at: int) -> tuple[Note, int]:
         case 9:
             return _unpack_reach(data, at)
         case _:
-            raise MalformedFrame(f"unknown note {kind}")
+            raise MalformedFrame(f"unknown frame {kind}")

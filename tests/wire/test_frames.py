@@ -1,4 +1,4 @@
-"""Notes: a vector, round trips, and bytes that are none."""
+"""Frames: a vector, round trips, and bytes that are none."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import MalformedFrame
 from morphnet.wire.candidates import HOST, KINDS, MAPPED, MOST_CANDIDATES, Candidate, is_reachable
-from morphnet.wire.header import CONTROL, HANDSHAKE, HEARTBEAT
-from morphnet.wire.notes import (
+from morphnet.wire.frames import (
     MAX_RANGES,
     Ack,
     Challenge,
+    Frame,
     NewIds,
-    Note,
     PathClose,
     Ping,
     Reach,
     Response,
     Seen,
     WantIds,
-    decode_notes,
-    encode_notes,
+    decode_frames,
+    encode_frames,
     type_of,
 )
+from morphnet.wire.header import CONTROL, HANDSHAKE, HEARTBEAT
 
-ALL: list[Note] = [
+ALL: list[Frame] = [
     Ping(),
     Ack(3, 1000, 2500, 0xDEADBEEF, 998, 123456, 0x01020304, ((990, 1000), (980, 985))),
     Challenge(b"8 bytes!"),
@@ -60,7 +60,7 @@ def acks(draw: st.DrawFn) -> Ack:
     return Ack(draw(U8), largest, draw(U32), draw(U32), draw(U32), draw(U64), draw(U32), ranges)
 
 
-NOTES: st.SearchStrategy[Note] = st.one_of(
+FRAMES: st.SearchStrategy[Frame] = st.one_of(
     st.just(Ping()),
     acks(),
     TOKENS.map(Challenge),
@@ -78,51 +78,51 @@ NOTES: st.SearchStrategy[Note] = st.one_of(
 )
 
 
-class NoteTests(SynchronousTestCase):
+class FrameTests(SynchronousTestCase):
     def test_vector(self) -> None:
         """One of each, frozen."""
-        self.assertEqual(encode_notes(ALL), VECTOR)
-        self.assertEqual(decode_notes(VECTOR), ALL)
+        self.assertEqual(encode_frames(ALL), VECTOR)
+        self.assertEqual(decode_frames(VECTOR), ALL)
 
-    @given(st.lists(NOTES, max_size=6), st.integers(0, 1500))
-    def test_round_trip(self, notes: list[Note], size: int) -> None:
-        """Notes come out as they went in, whatever the padding."""
-        plaintext = encode_notes(notes, size)
+    @given(st.lists(FRAMES, max_size=6), st.integers(0, 1500))
+    def test_round_trip(self, frames: list[Frame], size: int) -> None:
+        """Frames come out as they went in, whatever the padding."""
+        plaintext = encode_frames(frames, size)
         self.assertGreaterEqual(len(plaintext), size)
-        self.assertEqual(decode_notes(plaintext), notes)
+        self.assertEqual(decode_frames(plaintext), frames)
 
     @given(st.one_of(st.binary(max_size=200), st.sampled_from((b"\x02", b"\x09\x02")).flatmap(
         lambda head: st.binary(max_size=60).map(lambda tail: head + tail))))  # fmt: skip
     def test_junk(self, junk: bytes) -> None:
-        """Arbitrary bytes are notes or a MalformedFrame, nothing else."""
+        """Arbitrary bytes are frames or a MalformedFrame, nothing else."""
         try:
-            decode_notes(junk)
+            decode_frames(junk)
         except MalformedFrame:
             pass
 
     @given(st.integers(0, len(VECTOR) - 1), st.integers(0, 7))
     def test_bent(self, byte: int, bit: int) -> None:
-        """A flipped bit gives other notes or a MalformedFrame; never a range that is not in order."""
+        """A flipped bit gives other frames or a MalformedFrame; never a range that is not in order."""
         bent = bytearray(VECTOR)
         bent[byte] ^= 1 << bit
         try:
-            notes = decode_notes(bent)
+            frames = decode_frames(bent)
         except MalformedFrame:
             return
-        for note in notes:
-            if isinstance(note, Ack):
-                ceiling = note.largest + 1
-                for first, last in note.ranges:
+        for frame in frames:
+            if isinstance(frame, Ack):
+                ceiling = frame.largest + 1
+                for first, last in frame.ranges:
                     self.assertTrue(0 <= first <= last < ceiling)
                     ceiling = first
 
     def test_cut_short(self) -> None:
-        """A note without its end is malformed."""
-        for note in ALL[1:]:
-            whole = encode_notes([note])
+        """A frame without its end is malformed."""
+        for frame in ALL[1:]:
+            whole = encode_frames([frame])
             for size in range(1, len(whole)):
                 with self.assertRaises(MalformedFrame):
-                    decode_notes(whole[:size])
+                    decode_frames(whole[:size])
 
     def test_refused(self) -> None:
         """Unknown kinds, numbers out of bounds and padding with something in it are malformed."""
@@ -140,11 +140,11 @@ class NoteTests(SynchronousTestCase):
             b"\x00\x01",
         ):
             with self.assertRaises(MalformedFrame):
-                decode_notes(wrong)
+                decode_frames(wrong)
 
     def test_types(self) -> None:
-        """Notes travel as control, handshake or heartbeat, by the most particular of them."""
-        self.assertEqual([type_of([note]) for note in ALL],
+        """Frames travel as control, handshake or heartbeat, by the most particular of them."""
+        self.assertEqual([type_of([frame]) for frame in ALL],
                          [HEARTBEAT, HEARTBEAT, HANDSHAKE, HANDSHAKE, CONTROL, CONTROL, CONTROL, HEARTBEAT,
                           HEARTBEAT, CONTROL, CONTROL])  # fmt: skip
         self.assertEqual(type_of([Ping(), Challenge(bytes(8))]), HANDSHAKE)
@@ -154,7 +154,7 @@ class NoteTests(SynchronousTestCase):
         good = Candidate(HOST, "10.0.0.7", 4500)
         bad = ("224.0.0.1", "127.0.0.1", "0.0.0.0", "255.255.255.255", "169.254.169.254", "ff02::1", "::1", "::",
                "fe80::1", "::ffff:127.0.0.1")  # fmt: skip
-        note = Reach((*(Candidate(HOST, host, 4500) for host in bad), good, Candidate(HOST, "10.0.0.8", 0)))
-        self.assertEqual(decode_notes(encode_notes([note])), [Reach((good,))])
-        plaintext = encode_notes([Reach((good, good)), Ping()]).replace(b"\0", b"\x63", 1)
-        self.assertEqual(decode_notes(plaintext), [Reach((good,)), Ping()])
+        frame = Reach((*(Candidate(HOST, host, 4500) for host in bad), good, Candidate(HOST, "10.0.0.8", 0)))
+        self.assertEqual(decode_frames(encode_frames([frame])), [Reach((good,))])
+        plaintext = encode_frames([Reach((good, good)), Ping()]).replace(b"\0", b"\x63", 1)
+        self.assertEqual(decode_frames(plaintext), [Reach((good,)), Ping()])
