@@ -51,7 +51,7 @@ MODULES = (
     "tunnel/usual_loss.py",
     "tunnel/validation.py",
     "tunnel/window.py",
-    "wire/framing.py",
+    "wire/formats.py",
     "wire/seal.py",
     "wire/segments.py",
 )  # what every packet passes

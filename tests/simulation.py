@@ -22,7 +22,7 @@ from morphnet.tunnel.part import Part
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import VNET_HDR, Arrival, Departure, Endpoint
-from morphnet.wire.framing import COMPACT, SEED, Framing
+from morphnet.wire.formats import COMPACT, SEED, Format
 from morphnet.wire.header import Header
 from morphnet.wire.ip import peek
 
@@ -30,33 +30,33 @@ CLIENT4, SERVER4 = b"\x0a\x49\x00\x02", b"\x0a\x49\x00\x01"
 SERVER_END = Endpoint("203.0.113.1", 8000)
 
 
-_framings: list[Framing] = [COMPACT]  # the last is the one in use
+_formats: list[Format] = [COMPACT]  # the last is the one in use
 
 
-def framing() -> Framing:
+def used_format() -> Format:
     """The one that worlds speak now."""
-    return _framings[-1]
+    return _formats[-1]
 
 
 class SpeaksSeed(SynchronousTestCase):
-    """A test case, before its other bases, whose worlds speak the framing `seed`."""
+    """A test case, before its other bases, whose worlds speak the format `seed`."""
 
     def setUp(self) -> None:
-        _framings.append(SEED)
-        self.addCleanup(_framings.pop)
+        _formats.append(SEED)
+        self.addCleanup(_formats.pop)
         super().setUp()
 
 
 def read(datagram: bytes) -> Header:
-    """What a datagram of a world says; of what the framing shortens, the low bits."""
-    whole = datagram[:16] + datagram[18:22] if framing() is SEED else datagram[:8] + bytes(12)
-    return framing().unpack(datagram, 0, len(datagram), whole, datagram[39] >> 7 if framing() is SEED else 0)
+    """What a datagram of a world says; of what the format shortens, the low bits."""
+    whole = datagram[:16] + datagram[18:22] if used_format() is SEED else datagram[:8] + bytes(12)
+    return used_format().unpack(datagram, 0, len(datagram), whole, datagram[39] >> 7 if used_format() is SEED else 0)
 
 
 def renumbered(datagram: bytes, number: int) -> bytes:
     """The datagram with another packet number, as somebody writes it who has no key."""
-    out, bits = bytearray(datagram), framing().number_bits
-    at = 42 if framing() is SEED else 11
+    out, bits = bytearray(datagram), used_format().number_bits
+    at = 42 if used_format() is SEED else 11
     out[at : at + bits // 8] = (number & ((1 << bits) - 1)).to_bytes(bits // 8, "big")
     return bytes(out)
 
@@ -156,7 +156,7 @@ class World:
     def __init__(self, links: list[tuple[Link, Link]], tuning: Tuning | None = None, seed: int = 1) -> None:
         self.now = 1000.0
         self.links = links  # (up, down) of each uplink
-        self.tuning = dataclasses.replace(tuning or Tuning(), framing=framing().name)
+        self.tuning = dataclasses.replace(tuning or Tuning(), framing=used_format().name)
         self.random = random.Random(seed)
         self.client = Tunnel(server=False, entropy=self.random.randbytes)
         self.server = Tunnel(server=True, entropy=self.random.randbytes)

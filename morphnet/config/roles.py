@@ -13,7 +13,7 @@ from pathlib import Path
 from morphnet.config import checks
 
 SCHEDULERS = ("bond", "flow", "redundant", "best")
-FRAMINGS = ("compact", "seed")
+FORMATS = ("compact", "seed")
 CONTROL_PORT = 8443  # TCP, TLS 1.3
 DATA_PORT = 8000  # UDP
 RELAY_PORT = 443  # TCP, WebSocket in TLS 1.3: what gets out where nothing else does
@@ -46,7 +46,7 @@ class Tuning:
         default="compact",
         metadata={
             "help": "compact, 40 bytes a datagram, or seed, 66; a peer that knows only the latter gets it",
-            "choices": FRAMINGS,
+            "choices": FORMATS,
         },
     )
     rekey_seconds: float = field(default=120.0, metadata={"help": "a new key at least this often, seconds"})

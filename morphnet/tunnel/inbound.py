@@ -29,7 +29,7 @@ from morphnet.tunnel.reorder import Held, Reorder
 from morphnet.wire.batch import Train
 from morphnet.wire.compress import decompress
 from morphnet.wire.core import CORE, Key
-from morphnet.wire.framing import FRAMINGS
+from morphnet.wire.formats import FORMATS
 from morphnet.wire.header import FRAGMENT, IP, LAST, ORDERED, SEGMENT, Header, unwrap
 from morphnet.wire.seal import open_each, open_run, open_whole
 from morphnet.wire.segments import Joined, Packets, count_of, join
@@ -80,7 +80,7 @@ class Inbound:
         self._paths = paths  # the session's
         self._counts = counts
         self._forgery_limit = tuning.forgery_limit
-        self.framing = FRAMINGS[tuning.framing]
+        self.format = FORMATS[tuning.framing]
         self.forged = 0
         self.sources: frozenset[bytes] | None = None  # inner addresses the peer may send from; None allows any
         self._begin()
@@ -102,7 +102,7 @@ class Inbound:
     def whole(self, header: Header, path: Path | None) -> Header:
         """`header` with the packet number that its low bits stand for; what is wrong here will not pass the tag."""
         near = max(path.received.seen.highest, 0) if path is not None else 0
-        number = unwrap(header.number, near, self.framing.number_bits)
+        number = unwrap(header.number, near, self.format.number_bits)
         return header if number == header.number else header._replace(number=number)
 
     # -- 2. is it authentic? ------------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ class Inbound:
             self._counts["replayed"] += alone
             return None
         why = "no_key"
-        for epoch in self.keys.matching(header.epoch, self.framing.epoch_bits):
+        for epoch in self.keys.matching(header.epoch, self.format.epoch_bits):
             key = self.keys.look(epoch, now)
             if key is None:
                 continue
@@ -140,17 +140,17 @@ class Inbound:
 
         :raises Forged: a part of it is not.
         """
-        framing, data = self.framing, train.arrival.data[train.at : train.end]
+        format, data = self.format, train.arrival.data[train.at : train.end]
         if header.type == IP and not header.flags & (SEGMENT | FRAGMENT) and not header.compression:
-            return open_whole(framing, key, header, data, train.size)
+            return open_whole(format, key, header, data, train.size)
         if train.count > 1:
-            bits, count = framing.sequence_bits, train.count
+            bits, count = format.sequence_bits, train.count
             fresh = self.reorder.fresh_among(header.lane, header.sequence, bits, count)
             if fresh in (0, count):  # none came before, by another path, or all did: joined where they are opened
-                joined = open_run(framing, key, header, data, train.size)
+                joined = open_run(format, key, header, data, train.size)
                 if joined is not None:
                     return joined
-        return open_each(framing, key, header, data, train.size)
+        return open_each(format, key, header, data, train.size)
 
     @property
     def overrun(self) -> bool:
@@ -167,7 +167,7 @@ class Inbound:
             the last of them.
         """
         lane = self.reorder.lane(header.lane)
-        sequence = lane.unwrap(header.sequence, self.framing.sequence_bits)
+        sequence = lane.unwrap(header.sequence, self.format.sequence_bits)
         if isinstance(opened, Joined):
             if lane.seen.add_run(sequence, opened.count):
                 self._gather(header, sequence, opened, now, out)

@@ -31,8 +31,8 @@ from morphnet.tunnel.recovery import REPAIRS
 from morphnet.tunnel.scheduler import MARGIN, Scheduler, make_scheduler
 from morphnet.wire.batch import MAX_BATCH, MAX_SEGMENTS, Departure, Endpoint
 from morphnet.wire.compress import NAMES, compress
+from morphnet.wire.formats import FORMATS
 from morphnet.wire.frames import Frame, encode_frames, type_of
-from morphnet.wire.framing import FRAMINGS
 from morphnet.wire.header import FRAGMENT, IP, ORDERED, PLAIN, Header
 from morphnet.wire.seal import seal, seal_run
 from morphnet.wire.segments import Run
@@ -79,7 +79,7 @@ class Outbound:
         self.compression = NAMES[tuning.compression]
         self._resend_bytes = tuning.resend_bytes if tuning.resend else 0
         self._direction = direction
-        self.framing = FRAMINGS[tuning.framing]
+        self.format = FORMATS[tuning.framing]
         self._sequences: dict[int, int] = {}  # lane -> next sequence
         self._counts = counts
 
@@ -115,7 +115,7 @@ class Outbound:
         self._best = order[0].id
         if self.scheduler.copies:
             return self._give_copies(order, run, reached, end, now, effects)
-        stride = self.framing.overhead + run.bytes_of(1)
+        stride = self.format.overhead + run.bytes_of(1)
         for place, path in enumerate(order):
             count = path.pacer.takes(end - reached, stride, now, best=not place)
             if count:
@@ -131,7 +131,7 @@ class Outbound:
 
     def _give_copies(self, paths: Sequence[Path], run: Run, start: int, end: int, now: float, effects: Effects) -> int:
         """By every path; one that has no room for all of it carries what it can. What only one carried is marked."""
-        first, stride = [path.delivery.number for path in paths], self.framing.overhead + run.bytes_of(1)
+        first, stride = [path.delivery.number for path in paths], self.format.overhead + run.bytes_of(1)
         counts = [path.pacer.takes(end - start, stride, now, best=True) for path in paths]
         for path, count in zip(paths, counts, strict=True):
             if count:
@@ -165,7 +165,7 @@ class Outbound:
             following = self._sequences.get(run.lane, 0)
             run.sequence = following - start
             self._sequences[run.lane] = following + run.count - start
-        stride = self.framing.overhead + run.bytes_of(1)
+        stride = self.format.overhead + run.bytes_of(1)
         if self.compression != PLAIN or stride > path.mtu.proven:
             for index in range(start, start + count):
                 self._emit_alone(path, run, index, now, effects)
@@ -176,7 +176,7 @@ class Outbound:
             key = self.keys.take(batch, now)
             of = run.sequence + start, flags, start, run.lane
             header = self._slice_header(path, IP, now, of)
-            out = seal_run(self.framing, key, header, run, start, batch)
+            out = seal_run(self.format, key, header, run, start, batch)
             effects.sends.append(Departure(path.door, path.remote, out, stride))
             self._remember(path.sent(batch, stride, len(out), now, asks=True), run, start)
             start, count = start + batch, count - batch
@@ -186,7 +186,7 @@ class Outbound:
         assert run.sequence is not None
         method, plaintext = compress(run.plaintext(index), self.compression)
         flags = run.slice_flags(index) | (ORDERED if self.scheduler.ordered else 0)
-        room = path.mtu.proven - self.framing.overhead
+        room = path.mtu.proven - self.format.overhead
         try:
             pieces = [plaintext] if len(plaintext) <= room else cut_fragments(plaintext, room)
         except MalformedFrame:
@@ -201,7 +201,7 @@ class Outbound:
                 place=index,
                 lane=run.lane,
             )
-            out = seal(self.framing, key, header, piece)
+            out = seal(self.format, key, header, piece)
             effects.sends.append(Departure(path.door, path.remote, out, len(out)))
             self._remember(path.sent(1, len(out), len(out), now, asks=True), run, index)
         self._counts["fragmented"] += len(pieces) > 1
@@ -242,7 +242,7 @@ class Outbound:
         if not self.egress:
             return due
         least = self.egress.least()
-        count, size = least.end - least.start, self.framing.overhead + least.run.bytes_of(1)
+        count, size = least.end - least.start, self.format.overhead + least.run.bytes_of(1)
         for path in self.paths.values():
             if path.life.usable:
                 at = path.pacer.room_at(count, size, now)
@@ -344,7 +344,7 @@ class Outbound:
 
         :returns: bytes sent; 0 without a key, or when the address has not proved itself and may not be sent that much.
         """
-        overhead = self.framing.overhead
+        overhead = self.format.overhead
         plaintext = encode_frames(letter.frames, max(0, letter.size - overhead))
         size = len(plaintext) + overhead
         if (letter.to is None and not path.validation.allows(size)) or not self.keys.live:
@@ -352,7 +352,7 @@ class Outbound:
         key = self.keys.take(1, now)
         to = letter.to or Aside(path.door, path.remote, path.shown)
         header = self.header(path, type_of(letter.frames), now)._replace(issued=to.shown)
-        effects.sends.append(Departure(to.door, to.remote, seal(self.framing, key, header, plaintext), size))
+        effects.sends.append(Departure(to.door, to.remote, seal(self.format, key, header, plaintext), size))
         path.sent(1, size, size, now, asks=letter.asks)
         return size
 

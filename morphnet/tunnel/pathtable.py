@@ -45,7 +45,7 @@ class PathTable:
         self._ceiling = 0  # bytes of the largest datagram that is worth a try
 
     def raise_ceiling(self, size: int) -> None:
-        """No datagram is larger than that from now on: the framing is another one."""
+        """No datagram is larger than that from now on: the format is another one."""
         self._ceiling = size
         for path in self.by_id.values():
             path.mtu.restart(size)

@@ -37,7 +37,7 @@ class Roaming:
         if left or self._part is Part.CLIENT:
             return
         candidate = self._candidates.heard(header, train, newest=header.number > path.received.seen.highest)
-        if candidate is not None and candidate.due(self._outbound.framing.overhead + TOKEN + 1, now):
+        if candidate is not None and candidate.due(self._outbound.format.overhead + TOKEN + 1, now):
             candidate.challenged_at = now
             letter = Letter([Challenge(candidate.token)], to=Aside(*candidate.way, candidate.shown))
             candidate.allowance -= self._outbound.say(path, letter, now, effects)

@@ -20,6 +20,7 @@ from morphnet.tunnel.roaming import Roaming
 from morphnet.tunnel.scheduler import first_shows, make_scheduler
 from morphnet.tunnel.spares import Spares
 from morphnet.wire.batch import Arrival, Endpoint, Train
+from morphnet.wire.formats import FORMATS
 from morphnet.wire.frames import (
     MAX_IDS,
     Ack,
@@ -34,7 +35,6 @@ from morphnet.wire.frames import (
     WantIds,
     decode_frames,
 )
-from morphnet.wire.framing import FRAMINGS
 from morphnet.wire.header import CONTROL, HANDSHAKE, HEARTBEAT, IP, TO_CLIENT, TO_SERVER, Header
 
 
@@ -43,7 +43,7 @@ class Session:
 
     def __init__(self, peer: str, name: bytes, tuning: Tuning, part: Part, shared: Shared) -> None:
         self.peer, self.name = peer, name  # certificate name; 16 bytes, the same for ever, never on the wire
-        self.tuning, self.framing = tuning, FRAMINGS[tuning.framing]
+        self.tuning, self.format = tuning, FORMATS[tuning.framing]
         self.part, self.follows = part, part.follows
         self.inward = TO_SERVER if self.follows else TO_CLIENT  # the direction of what comes in
         self.learn: Callable[[Iterable[bytes]], list[bytes]] = list  # names us by ids: those that are nobody else's
@@ -61,15 +61,15 @@ class Session:
         self._anew = False  # the client's server is another process, without our counting
         self._speak(tuning.framing)
 
-    def use_framing(self, name: str) -> None:
-        """Speak that framing from now on."""
-        if self.framing is not FRAMINGS[name]:
+    def use_format(self, name: str) -> None:
+        """Speak that format from now on."""
+        if self.format is not FORMATS[name]:
             self._speak(name)
 
     def _speak(self, name: str) -> None:
-        framing = FRAMINGS[name]
-        self.framing = self.outbound.framing = self.inbound.framing = framing
-        self.table.raise_ceiling(self.tuning.mtu + framing.overhead)
+        format = FORMATS[name]
+        self.format = self.outbound.format = self.inbound.format = format
+        self.table.raise_ceiling(self.tuning.mtu + format.overhead)
 
     # -- keys --------------------------------------------------------------------------------------------------------
 

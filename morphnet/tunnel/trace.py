@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from morphnet.wire.batch import Departure
-from morphnet.wire.framing import Framing
+from morphnet.wire.formats import Format
 from morphnet.wire.header import CARRIED, CONTROL, HANDSHAKE, HEARTBEAT, IP, Header
 
 _KINDS = {IP: "ip", HEARTBEAT: "heartbeat", HANDSHAKE: "handshake", CONTROL: "control", CARRIED: "carried"}
@@ -24,8 +24,8 @@ def trace_line(mark: str, header: Header, count: int, size: int) -> str:
     )
 
 
-def departure_line(departure: Departure, framing: Framing, issued: bytes, direction: int) -> str:
+def departure_line(departure: Departure, format: Format, issued: bytes, direction: int) -> str:
     """The same for what is about to be sent, under that issued id (20 bytes)."""
     size = len(departure.data)
-    header = framing.unpack(departure.data, 0, min(departure.size, size), issued, direction)
+    header = format.unpack(departure.data, 0, min(departure.size, size), issued, direction)
     return trace_line(">", header, -(-size // departure.size), size)

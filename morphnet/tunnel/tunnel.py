@@ -26,7 +26,7 @@ from morphnet.tunnel.timers import due_at, excuse, tick
 from morphnet.tunnel.trace import departure_line, trace_line
 from morphnet.wire.batch import Arrival, Train
 from morphnet.wire.core import CORE
-from morphnet.wire.framing import LEAST, count_following
+from morphnet.wire.formats import LEAST, count_following
 from morphnet.wire.header import ISSUED, LAST, SHORT_ID
 from morphnet.wire.segments import Run
 
@@ -228,15 +228,15 @@ class Tunnel:
             self._ask_or_stranger(arrival, at, size, now, out[0])
             return end
         session, issued = entry
-        framing, ways = session.framing, (issued, session.inward)
+        format, ways = session.format, (issued, session.inward)
         try:
-            header = framing.unpack(arrival.data, at, size, *ways)
+            header = format.unpack(arrival.data, at, size, *ways)
         except MalformedFrame:
             self.counts["malformed"] += 1
             return end
-        count = count_following(framing, arrival.data, at, size, header)
+        count = count_following(format, arrival.data, at, size, header)
         end = min(at + count * size, len(arrival.data))
-        if count > 1 and arrival.data[at + (count - 1) * size + framing.flags_at] & LAST:
+        if count > 1 and arrival.data[at + (count - 1) * size + format.flags_at] & LAST:
             header = header._replace(flags=header.flags | LAST)
         effects, touched = out
         touched[session.peer] = session
@@ -245,7 +245,7 @@ class Tunnel:
         if not session.receive(header, Train(arrival, at, size, count, end), now, effects):
             for step in range(at, end, size):  # something is wrong with one of them: look at each on its own
                 length = min(size, end - step)
-                alone = framing.unpack(arrival.data, step, length, *ways)
+                alone = format.unpack(arrival.data, step, length, *ways)
                 session.receive(alone, Train(arrival, step, length, 1, step + length), now, effects)
         return end
 
@@ -261,7 +261,7 @@ class Tunnel:
         for departure in effects.sends:
             entry = self._shown.get(bytes(departure.data[:SHORT_ID]))
             if entry is not None and entry[0].trace is not None:
-                entry[0].trace(departure_line(departure, entry[0].framing, entry[1], 1 - entry[0].inward))
+                entry[0].trace(departure_line(departure, entry[0].format, entry[1], 1 - entry[0].inward))
 
     def _after(self, session: Session, now: float, effects: Effects) -> None:
         if session.inbound.overrun and session.peer in self.sessions:

@@ -1,5 +1,5 @@
 """
-What a datagram says in front of its ciphertext, whichever framing it travels in.
+What a datagram says in front of its ciphertext, whichever format it travels in.
 
 Source: docs/protocol section 2.
 """
@@ -22,7 +22,7 @@ FLAGS = 0x1F  # all of them
 PLAIN, GZIP, ZSTD = 0, 1, 2  # compression
 
 ISSUED = 20  # bytes of an issued id: ClientID (16) and session id (4)
-SHORT_ID = 8  # bytes that start every datagram, in each framing, and tell sessions apart
+SHORT_ID = 8  # bytes that start every datagram, in each format, and tell sessions apart
 TAG = 16  # bytes
 
 EPOCH_BITS = 23
@@ -35,7 +35,7 @@ _NONCE = struct.Struct("!BBHQ")
 
 class Header(NamedTuple):
     """
-    Checked for form but not yet for truth. Of what a framing shortens (sequence, epoch, number) a header that was read
+    Checked for form but not yet for truth. Of what a format shortens (sequence, epoch, number) a header that was read
     holds the low bits; the receiver knows the others.
     """
 

@@ -7,20 +7,20 @@ Source: docs/protocol sections 2 and 3; NIST SP 800-38D.
 from __future__ import annotations
 
 from morphnet.wire.core import Key
-from morphnet.wire.framing import Framing, ending_of
+from morphnet.wire.formats import Format, ending_of
 from morphnet.wire.header import SEGMENT, Header, nonce_of
 from morphnet.wire.ip import View
 from morphnet.wire.segments import Joined, Packets, Run
 
 
-def seal(framing: Framing, key: Key, header: Header, plaintext: View) -> bytes | bytearray:
+def seal(format: Format, key: Key, header: Header, plaintext: View) -> bytes | bytearray:
     """One datagram."""
     size = len(plaintext)
-    packed = framing.pack(header, size)
-    return key.seal((b"", packed, packed, framing.aad), nonce_of(header), b"", plaintext, size or 1)
+    packed = format.pack(header, size)
+    return key.seal((b"", packed, packed, format.aad), nonce_of(header), b"", plaintext, size or 1)
 
 
-def seal_run(framing: Framing, key: Key, header: Header, run: Run, start: int, count: int) -> bytes | bytearray:
+def seal_run(format: Format, key: Key, header: Header, run: Run, start: int, count: int) -> bytes | bytearray:
     """
     `count` slices of `run` from number `start` on, as datagrams one behind the other, ready for one GSO send.
 
@@ -31,20 +31,20 @@ def seal_run(framing: Framing, key: Key, header: Header, run: Run, start: int, c
     if count < run.count:
         body = memoryview(body)[start * size : (start + count) * size]
     last = heads + len(body) - (count - 1) * size  # bytes
-    first = ending = framing.pack(header, heads + size if count > 1 else last)
+    first = ending = format.pack(header, heads + size if count > 1 else last)
     if header.flags & SEGMENT and start + count == run.count:
-        ending = ending_of(framing, first, last)
-    return key.seal((framing.counting, first, ending, framing.aad), nonce_of(header), run.head, body, size)
+        ending = ending_of(format, first, last)
+    return key.seal((format.counting, first, ending, format.aad), nonce_of(header), run.head, body, size)
 
 
-def open_each(framing: Framing, key: Key, header: Header, data: memoryview, size: int) -> list[bytes]:
+def open_each(format: Format, key: Key, header: Header, data: memoryview, size: int) -> list[bytes]:
     """
     The plaintexts of datagrams of `size` bytes but the last, whose numbers count up.
 
-    :param header: of the first, with everything that the framing shortens.
+    :param header: of the first, with everything that the format shortens.
     :raises Forged: the tag of one of them does not match.
     """
-    form = framing.header, framing.aad
+    form = format.header, format.aad
     if len(data) <= size:
         return [key.open(form, nonce_of(header), data)]
     return [
@@ -53,7 +53,7 @@ def open_each(framing: Framing, key: Key, header: Header, data: memoryview, size
     ]
 
 
-def open_run(framing: Framing, key: Key, header: Header, data: memoryview, size: int) -> Joined | None:
+def open_run(format: Format, key: Key, header: Header, data: memoryview, size: int) -> Joined | None:
     """
     Slices of one super packet, joined; None when their sizes are not those of slices.
 
@@ -61,15 +61,15 @@ def open_run(framing: Framing, key: Key, header: Header, data: memoryview, size:
     :param data: two datagrams or more, of `size` bytes but the last, which carry one another on (`count_following`).
     :raises Forged: the tag of one of them does not match.
     """
-    opened = key.open_run((framing.header, framing.aad), nonce_of(header), data, size)
+    opened = key.open_run((format.header, format.aad), nonce_of(header), data, size)
     return None if opened is None else Joined(*opened, -(-len(data) // size))
 
 
-def open_whole(framing: Framing, key: Key, header: Header, data: memoryview, size: int) -> Packets:
+def open_whole(format: Format, key: Key, header: Header, data: memoryview, size: int) -> Packets:
     """
     Whole packets of equal size, each as a TUN takes it.
 
     :param header: of the first.
     :raises Forged: the tag of one of them does not match.
     """
-    return Packets(key.open_whole((framing.header, framing.aad), nonce_of(header), data, size, header.flags))
+    return Packets(key.open_whole((format.header, format.aad), nonce_of(header), data, size, header.flags))

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from morphnet.lab.udpload import Receiver, Tally, tell
 from morphnet.lab.vpn import last_line
-from morphnet.wire.framing import COMPACT
+from morphnet.wire.formats import COMPACT
 from morphnet.wire.header import IP
 from tests.lab.bonded import Bonded
 

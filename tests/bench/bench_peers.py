@@ -29,7 +29,7 @@ PAIRS = {
     "hard and easy, guessed": Place((Home("hard"), Home())),
     "IPv6": Place((Home("none", v6=True), Home("none", v6=True))),
 }
-ECHO = 84 + 40 + 10  # bytes of an echo, of its framing, and of the envelope around it
+ECHO = 84 + 40 + 10  # bytes of an echo, of its header and tag, and of the envelope around it
 
 
 def least(figure: str, case: str, value: float, unit: str, wanted: float | None = None) -> Measured:

@@ -20,7 +20,7 @@ from morphnet.wire import (
 )
 from morphnet.wire.batch import VNET_HDR
 from morphnet.wire.core import CORE
-from morphnet.wire.framing import COMPACT, SEED
+from morphnet.wire.formats import COMPACT, SEED
 from tests.fuzz import plane
 from tests.fuzz.target import Target
 
@@ -39,11 +39,11 @@ _PACKET4 = plane.packet(1)[VNET_HDR:]
 _PACKET6 = bytes.fromhex("600000000010110020010db8000000000000000000000001") + bytes(16) + bytes(16)
 
 
-def _read_framing(data: bytes) -> object:
+def _read_format(data: bytes) -> object:
     view, issued = memoryview(data), data[:16] + data[18:22]
-    for framing in (COMPACT, SEED):
+    for format in (COMPACT, SEED):
         with contextlib.suppress(MalformedFrame):
-            framing.unpack(view, 0, len(data), issued.ljust(20, b"\0"), 0)
+            format.unpack(view, 0, len(data), issued.ljust(20, b"\0"), 0)
     return CORE.count_following(COMPACT.slices, view, 41, 64) if len(data) >= 41 else None
 
 
@@ -101,11 +101,11 @@ DATAGRAMS = (
         ("wire.frames.decode_frames",),
     ),
     Target(
-        "framing",
-        _read_framing,
+        "formats",
+        _read_format,
         (),
         (bytes(66), bytes(range(120))),
-        ("wire.framing.Compact.unpack", "wire.framing.Seed.unpack"),
+        ("wire.formats.Compact.unpack", "wire.formats.Seed.unpack"),
     ),
     Target(
         "packets", lambda data: ip.peek(memoryview(data)), (MalformedFrame,), (_PACKET4, _PACKET6), ("wire.ip.peek",)

@@ -64,7 +64,7 @@ def member(data: bytes) -> World:
             flags & 0x1F, round(world.now * 1e6) & 0xFFFFFFFF, place & 63, lane, TO_SERVER, number,
         )  # fmt: skip
         key = session.outbound.keys.take(1, world.now)
-        datagram = bytes(seal(session.framing, key, header, plain))
+        datagram = bytes(seal(session.format, key, header, plain))
         world.server.from_path([Arrival(0, world.addresses[0], memoryview(datagram), len(datagram))], world.now)
     world.run(SECONDS)
     assert len(world.server.sessions) == 1

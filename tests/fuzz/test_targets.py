@@ -16,7 +16,7 @@ RAISED = (":raises MalformedFrame", ":raises Forged")
 # Parsers that no row names, each with its reason.
 WITHOUT: dict[str, str] = {
     "tunnel.fragments.cut_fragments": "cuts what is ours",
-    "wire.framing.Framing.unpack": "a Protocol",
+    "wire.formats.Format.unpack": "a Protocol",
 }
 
 

@@ -25,11 +25,11 @@ from morphnet.lab.box import Box, BoxNode
 from morphnet.lab.streams import EVERY
 from morphnet.lab.topologies import SERVER, Uplink, uplinks
 from morphnet.lab.vpn import INNER_SERVER, Daemon, NotInTime, Vpn, json_lines, wait_for
-from morphnet.wire.framing import FRAMINGS
+from morphnet.wire.formats import FORMATS
 
 INNER_MTU = 1400
 INNER_NET = "10.73.0.0/24"
-OVERHEAD = FRAMINGS[Tuning().framing].overhead + 28  # bytes: docs/protocol section 2, and IPv4 with UDP
+OVERHEAD = FORMATS[Tuning().framing].overhead + 28  # bytes: docs/protocol section 2, and IPv4 with UDP
 TCP_PAYLOAD, UDP_PAYLOAD = INNER_MTU - 52, INNER_MTU - 28
 PORT = 5000
 SETTLE = 0.5  # seconds between two loads

@@ -32,7 +32,7 @@ from typing import Any
 
 from pyroute2 import IPRoute
 
-from morphnet.wire.framing import COMPACT, SEED
+from morphnet.wire.formats import COMPACT, SEED
 from morphnet.wire.header import HANDSHAKE, ISSUED, TO_SERVER, Header
 
 CROWD = "198.18.0.0/16"
@@ -42,7 +42,7 @@ _ALL = 0x0300  # ETH_P_ALL, as the kernel wants it
 _IP_HEADER, _ETHERNET = 20, 14
 
 
-NUMBER_AT = 11  # in a datagram of the framing `compact`
+NUMBER_AT = 11  # in a datagram of the format `compact`
 
 
 def say(**values: object) -> None:
@@ -77,10 +77,10 @@ def _udp(ports: tuple[int, int], payload: bytes) -> bytes:
 
 def shaped(chance: random.Random, size: int) -> bytes:
     """A datagram of the right form, that only lacks an id that somebody knows and a key."""
-    framing = chance.choice((COMPACT, SEED))
+    format = chance.choice((COMPACT, SEED))
     path, number = chance.randrange(4), chance.randrange(1 << 32)
     header = Header(chance.randbytes(ISSUED), HANDSHAKE, 0, 0, path, 128, 0, 0, 0, 0, TO_SERVER, number)
-    packed = framing.pack(header, size - framing.overhead)
+    packed = format.pack(header, size - format.overhead)
     return packed + chance.randbytes(size - len(packed))
 
 

@@ -29,7 +29,7 @@ class ForgetfulTests(VillageCase):
         final = ping.end()
         self.none_lost(final)
         self.assertLess(final["longest_gap_ms"], 1000)
-        echo = 84 + 40 + 10  # bytes of one, its framing, and the envelope around it
+        echo = 84 + 40 + 10  # bytes of one, its header and tag, and the envelope around it
         share = (self.forwarded() - before) / (2 * final["sent"] * echo)
         self.assertLess(share * EVERY / 60, 0.02)  # as it would be once a minute
 

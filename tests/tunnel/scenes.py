@@ -11,7 +11,7 @@ from morphnet.config.roles import Tuning
 from morphnet.tunnel.events import Effects, Event, PathChanged
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Arrival, Endpoint
-from tests.simulation import SERVER_END, Link, World, framing, numbers, packet, read
+from tests.simulation import SERVER_END, Link, World, numbers, packet, read, used_format
 
 MBIT = 125_000.0  # bytes a second
 INNER = 1400  # bytes of a full inner packet
@@ -19,7 +19,7 @@ INNER = 1400  # bytes of a full inner packet
 
 def inner_share() -> float:
     """Of the UDP payload that is inner packet."""
-    return INNER / (INNER + framing().overhead)
+    return INNER / (INNER + used_format().overhead)
 
 
 def way(rtt: float = 0.02, mbit: float = 0.0, **more: float) -> tuple[Link, Link]:

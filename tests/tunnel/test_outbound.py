@@ -14,7 +14,7 @@ from morphnet.wire.batch import VNET_HDR, Endpoint
 from morphnet.wire.frames import Ack, Challenge, Ping
 from morphnet.wire.header import FRAGMENT, SEGMENT, TO_SERVER, nonce_of
 from morphnet.wire.segments import Run
-from tests.simulation import framing, packet, read
+from tests.simulation import packet, read, used_format
 from tests.tunnel.scenes import MBIT, Scene, way
 from tests.wire.test_segments import Naive
 
@@ -23,7 +23,7 @@ FAR = Endpoint("203.0.113.1", 8000)
 
 def outbound(paths: int, **tuning: object) -> Outbound:
     """A sending half with keys and some active paths that carry large datagrams."""
-    out = Outbound(Tuning(framing=framing().name, **tuning), TO_SERVER, Counter())  # type: ignore[arg-type]
+    out = Outbound(Tuning(framing=used_format().name, **tuning), TO_SERVER, Counter())  # type: ignore[arg-type]
     out.keys.install(b"k" * 32, 64, 0.0)
     for number in range(paths):
         path = out.paths[number] = Path(number, number, FAR, 1466, 0.0)
@@ -85,17 +85,17 @@ class BoundTests(SynchronousTestCase):
         """An address that has not proved itself is sent no more than it is allowed."""
         out, effects = outbound(1), Effects()
         path = out.paths[0]
-        path.validation.validated, path.validation.allowance = False, 3 * framing().overhead
+        path.validation.validated, path.validation.allowance = False, 3 * used_format().overhead
         while out.say(path, Letter([Challenge(bytes(8))]), 0.0, effects):
             pass
-        self.assertLessEqual(sum(len(sent.data) for sent in effects.sends), 3 * framing().overhead)
+        self.assertLessEqual(sum(len(sent.data) for sent in effects.sends), 3 * used_format().overhead)
 
     def test_too_large_for_pieces(self) -> None:
         """A packet that would take too many pieces is dropped and counted, and holds up none behind it."""
         out, effects = outbound(1), Effects()
         out.offer(Run(b"", bytes(30_000), 30_000, 0, 1), 0.0, effects)
         out.offer(Run(b"", bytes(100), 100, 0, 1), 0.0, effects)
-        self.assertEqual([len(sent.data) for sent in effects.sends], [100 + framing().overhead])
+        self.assertEqual([len(sent.data) for sent in effects.sends], [100 + used_format().overhead])
 
 
 class SuperPacketTests(SynchronousTestCase):
@@ -175,7 +175,7 @@ class NarrowPathTests(SynchronousTestCase):
         """What waits for a path without room gets no older by it: the path may be dead, and others not yet back."""
         out, effects = outbound(1, scheduler="best", queue_ms=50), Effects()
         path = out.paths[0]
-        size = 1000 - framing().overhead
+        size = 1000 - used_format().overhead
         while not out.egress:
             out.offer(Run(b"", bytes(size), size, 0, 1), 0.0, effects)
         out.drain(1.0, effects)
@@ -216,7 +216,7 @@ class NarrowPathTests(SynchronousTestCase):
             out.offer(Run(b"", bytes(1000), 1000, 0, 1), 0.0, effects)
         self.assertGreater(worse.pacer.room(0.0), 5_000)
         self.assertEqual({sent.door for sent in effects.sends}, {0})
-        self.assertEqual(out.room_at(0.0), best.pacer.room_at(1, 1000 + out.framing.overhead, 0.0))
+        self.assertEqual(out.room_at(0.0), best.pacer.room_at(1, 1000 + out.format.overhead, 0.0))
         self.assertGreater(out.room_at(0.0), 0.0)
 
     def test_unlike_widths(self) -> None:

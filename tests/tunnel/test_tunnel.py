@@ -16,7 +16,7 @@ from morphnet.tunnel.tunnel import Tunnel
 from morphnet.tunnel.validation import AMPLIFICATION
 from morphnet.wire.batch import Arrival, Departure, Endpoint
 from morphnet.wire.header import HANDSHAKE, SHORT_ID
-from tests.simulation import SERVER_END, framing, packet, read, renumbered
+from tests.simulation import SERVER_END, packet, read, renumbered, used_format
 from tests.tunnel.scenes import Scene, way
 
 STRANGER = Endpoint("192.0.2.66", 6666)
@@ -58,7 +58,7 @@ class ForgeryTests(SynchronousTestCase):
         """With any bit of the header flipped nothing is delivered, answered or believed (D7)."""
         path = self.scene.server_session.paths[0]
         before = path.received.packets, path.received.seen.highest, path.received.seen.bits
-        for bit in range(8 * framing().header):
+        for bit in range(8 * used_format().header):
             bent = bytearray(self.datagram)
             bent[bit // 8] ^= 1 << bit % 8
             effects = arrive(self.scene, bytes(bent), self.source)
@@ -80,7 +80,7 @@ class ForgeryTests(SynchronousTestCase):
         self.scene.send(packet(5, up=False), up=False)
         self.assertEqual(arrive(self.scene, wire[-1]).delivers, [])
 
-    @settings(suppress_health_check=[HealthCheck.differing_executors])  # it runs for both framings
+    @settings(suppress_health_check=[HealthCheck.differing_executors])  # it runs for both formats
     @given(st.binary(max_size=200), st.booleans())
     def test_junk(self, junk: bytes, known: bool) -> None:
         """Arbitrary bytes are counted and dropped, also behind an id that is known: no answer, no state."""

@@ -18,7 +18,7 @@ from morphnet.config.roles import Tuning
 from morphnet.tunnel import inbound, tunnel
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.tunnel import Tunnel
-from morphnet.wire import framing, keys, segments
+from morphnet.wire import formats, keys, segments
 from morphnet.wire.batch import Arrival, Endpoint
 from morphnet.wire.core import Core, cores
 from morphnet.wire.ip import TCP
@@ -147,7 +147,7 @@ class WorkTests(SynchronousTestCase):
     """Each bound is that of one super packet of 45 datagrams, or of one small packet."""
 
     def _use(self, core: Core) -> None:
-        for module in (framing, keys, segments, inbound, tunnel):
+        for module in (formats, keys, segments, inbound, tunnel):
             self.patch(module, "CORE", core)
 
     def _within(self, got: tuple[float, float, float], sender: float, receiver: float, sends: float = 1.0) -> None:

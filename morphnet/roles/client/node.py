@@ -120,7 +120,7 @@ class ClientNode(CertifiedNode):
             self._since[server] = now
         elif not welcome.resumed:
             session.peer_restarted(effects)
-        session.use_framing(framing_of(welcome))
+        session.use_format(framing_of(welcome))
         session.inbound.keys.expect(welcome.rekey_seconds)
         session.be_patient(welcome.reorder_tcp_ms / 1000)
         session.install(*split_export(link.export(name)), welcome.epoch, now)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall
 
-from morphnet.config.roles import FRAMINGS, Tuning
+from morphnet.config.roles import FORMATS, Tuning
 from morphnet.errors import MalformedFrame
 from morphnet.net.limits import SourceLimiter
 from morphnet.net.tls import Peer as Certificate
@@ -309,7 +309,7 @@ class Handshake:
 
     def _take_over(self, introducer: Introducer, said: Established) -> None:
         """The caller makes the same session."""
-        if said.framing not in FRAMINGS:
+        if said.framing not in FORMATS:
             raise MalformedFrame("framing that we do not know")
         ours = self._ours.tuning
         tuning = agreed(ours, said, said.framing)

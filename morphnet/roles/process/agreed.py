@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Protocol
 
-from morphnet.config.roles import FRAMINGS, Tuning
+from morphnet.config.roles import FORMATS, Tuning
 from morphnet.wire.messages.control import Welcome
 
 LEAST_REKEY_SECONDS = 1.0
@@ -47,4 +47,4 @@ def heartbeat(ours: float, theirs: float) -> float:
 
 def framing_of(welcome: Welcome) -> str:
     """The framing that the server chose, if it is one that we know."""
-    return welcome.framing if welcome.framing in FRAMINGS else "seed"
+    return welcome.framing if welcome.framing in FORMATS else "seed"

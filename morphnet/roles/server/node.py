@@ -159,7 +159,7 @@ class ServerNode(Node):
             heartbeat_s=tuning.heartbeat_s,
             reorder_ms=tuning.reorder_ms,
             resumed=resumed,
-            framing=session.framing.name,
+            framing=session.format.name,
             addresses=tuple(self._parts.addresses())[:8],
             revocations=self.certificates.exchange.number,
             reorder_tcp_ms=tuning.repair_ms,

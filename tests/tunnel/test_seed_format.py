@@ -1,4 +1,4 @@
-"""All that holds of sessions holds in the framing `seed` too."""
+"""All that holds of sessions holds in the format `seed` too."""
 
 from __future__ import annotations
 

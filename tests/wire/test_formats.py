@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import MalformedFrame
 from morphnet.wire.batch import MAX_SEGMENTS
-from morphnet.wire.framing import COMPACT, FRAMINGS, SEED, Framing, count_following
+from morphnet.wire.formats import COMPACT, FORMATS, SEED, Format, count_following
 from morphnet.wire.header import (
     IP,
     LAST,
@@ -33,7 +33,7 @@ VECTORS = {  # HEADER in front of 8 bytes
     "seed": "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf0101010203040a0b0c0d00240207450911223344050307d523450102030405060708",
     "compact": "a0a1a2a3a4a5a6a7290745050607080b0c0d031611223344",
 }
-framings = st.sampled_from(list(FRAMINGS.values()))
+formats = st.sampled_from(list(FORMATS.values()))
 
 
 @st.composite
@@ -55,16 +55,16 @@ def headers(draw: st.DrawFn) -> Header:
     )
 
 
-def shortened(framing: Framing, header: Header) -> Header:
+def shortened(format: Format, header: Header) -> Header:
     """What of it is on the wire."""
     return header._replace(
-        sequence=header.sequence & ((1 << framing.sequence_bits) - 1),
-        epoch=header.epoch & ((1 << framing.epoch_bits) - 1),
-        number=header.number & ((1 << framing.number_bits) - 1),
+        sequence=header.sequence & ((1 << format.sequence_bits) - 1),
+        epoch=header.epoch & ((1 << format.epoch_bits) - 1),
+        number=header.number & ((1 << format.number_bits) - 1),
     )
 
 
-def following(framing: Framing, first: Header, count: int, plain: int, last: int) -> bytearray:
+def following(format: Format, first: Header, count: int, plain: int, last: int) -> bytearray:
     """`count` datagrams of `plain` bytes inside that carry `first` on; the last says LAST and has `last`."""
     out = bytearray()
     for step in range(count):
@@ -75,42 +75,42 @@ def following(framing: Framing, first: Header, count: int, plain: int, last: int
             number=first.number + step,
             flags=first.flags | (LAST if step == count - 1 else 0),
         )
-        out += framing.pack(each, size).ljust(framing.overhead + size, b"x")
+        out += format.pack(each, size).ljust(format.overhead + size, b"x")
     return out
 
 
 class HeaderTests(SynchronousTestCase):
     def test_vectors(self) -> None:
         """The layouts are the ones that docs/protocol section 2 defines, byte for byte."""
-        for name, framing in FRAMINGS.items():
-            packed = framing.pack(HEADER, 8)
+        for name, format in FORMATS.items():
+            packed = format.pack(HEADER, 8)
             self.assertEqual(packed.hex(), VECTORS[name])
-            self.assertEqual(len(packed), framing.header)
-            read = framing.unpack(packed + bytes(8 + TAG), 0, len(packed) + 8 + TAG, ISSUED, TO_CLIENT)
-            self.assertEqual(read, shortened(framing, HEADER))
+            self.assertEqual(len(packed), format.header)
+            read = format.unpack(packed + bytes(8 + TAG), 0, len(packed) + 8 + TAG, ISSUED, TO_CLIENT)
+            self.assertEqual(read, shortened(format, HEADER))
         self.assertEqual(nonce_of(HEADER).hex(), VECTORS["seed"][-24:])
 
     def test_sizes(self) -> None:
         """A datagram costs 40 bytes, or 66."""
         self.assertEqual((COMPACT.overhead, SEED.overhead), (40, 66))
 
-    @given(framings, headers(), st.integers(0, 1400), st.integers(0, 40))
-    def test_round_trip(self, framing: Framing, header: Header, plain: int, at: int) -> None:
+    @given(formats, headers(), st.integers(0, 1400), st.integers(0, 40))
+    def test_round_trip(self, format: Format, header: Header, plain: int, at: int) -> None:
         """What was packed is unpacked, at any offset."""
-        data = bytes(at) + framing.pack(header, plain)
-        read = framing.unpack(data, at, framing.overhead + plain, header.issued, header.direction)
-        self.assertEqual(read, shortened(framing, header))
+        data = bytes(at) + format.pack(header, plain)
+        read = format.unpack(data, at, format.overhead + plain, header.issued, header.direction)
+        self.assertEqual(read, shortened(format, header))
 
-    @given(framings, st.binary(max_size=120), st.integers(0, 1), st.booleans())
-    def test_junk(self, framing: Framing, junk: bytes, direction: int, likely: bool) -> None:
+    @given(formats, st.binary(max_size=120), st.integers(0, 1), st.booleans())
+    def test_junk(self, format: Format, junk: bytes, direction: int, likely: bool) -> None:
         """Arbitrary bytes are a header or a MalformedFrame, nothing else."""
         data = bytearray(junk)
-        if likely and framing is SEED and len(data) > 30:
+        if likely and format is SEED and len(data) > 30:
             data[16:18] = 1, IP
             data[26:28] = (len(data) - SEED.aad).to_bytes(2, "big") if len(data) >= SEED.aad else b"\0\0"
         issued = bytes(data[:16] + data[18:22]).ljust(20, b"\0")
         try:
-            self.assertIsInstance(framing.unpack(data, 0, len(data), issued, direction), Header)
+            self.assertIsInstance(format.unpack(data, 0, len(data), issued, direction), Header)
         except MalformedFrame:
             pass
 
@@ -141,32 +141,32 @@ class FollowingTests(SynchronousTestCase):
     FIRST = HEADER._replace(flags=SEGMENT | ORDERED, place=0, compression=0, number=5)
     PLAIN = 100
 
-    @given(framings, st.integers(2, 64), st.integers(0, 100), st.sampled_from([0, 0xFFFFE0, 0xFFFFFFE0]))
-    def test_whole_run(self, framing: Framing, count: int, last: int, sequence: int) -> None:
+    @given(formats, st.integers(2, 64), st.integers(0, 100), st.sampled_from([0, 0xFFFFE0, 0xFFFFFFE0]))
+    def test_whole_run(self, format: Format, count: int, last: int, sequence: int) -> None:
         """Slices that carry one another on count as one run, up to the last one, across the wrap of the sequence."""
-        first, size = self.FIRST._replace(sequence=sequence), framing.overhead + self.PLAIN
-        run = following(framing, first, count, self.PLAIN, last)
-        self.assertEqual(count_following(framing, memoryview(run), 0, size, first), count)
-        two = following(framing, first, count, self.PLAIN, self.PLAIN) * 2
-        self.assertEqual(count_following(framing, memoryview(two), 0, size, first), count)
+        first, size = self.FIRST._replace(sequence=sequence), format.overhead + self.PLAIN
+        run = following(format, first, count, self.PLAIN, last)
+        self.assertEqual(count_following(format, memoryview(run), 0, size, first), count)
+        two = following(format, first, count, self.PLAIN, self.PLAIN) * 2
+        self.assertEqual(count_following(format, memoryview(two), 0, size, first), count)
 
-    @given(framings, st.integers(3, 20), st.data())
-    def test_first_difference_ends_it(self, framing: Framing, count: int, data: st.DataObject) -> None:
+    @given(formats, st.integers(3, 20), st.data())
+    def test_first_difference_ends_it(self, format: Format, count: int, data: st.DataObject) -> None:
         """A run ends in front of the first datagram whose header differs from what must follow, in whatever byte."""
-        run = following(framing, self.FIRST, count, self.PLAIN, self.PLAIN)
-        step, byte = data.draw(st.integers(1, count - 1)), data.draw(st.integers(0, framing.header - 1))
+        run = following(format, self.FIRST, count, self.PLAIN, self.PLAIN)
+        step, byte = data.draw(st.integers(1, count - 1)), data.draw(st.integers(0, format.header - 1))
         bit = data.draw(st.integers(0, 7))
-        if byte == framing.flags_at and 1 << bit == LAST:
+        if byte == format.flags_at and 1 << bit == LAST:
             return
-        size = framing.overhead + self.PLAIN
+        size = format.overhead + self.PLAIN
         run[step * size + byte] ^= 1 << bit
-        self.assertEqual(count_following(framing, memoryview(run), 0, size, self.FIRST), step)
+        self.assertEqual(count_following(format, memoryview(run), 0, size, self.FIRST), step)
 
-    @given(framings, headers(), st.integers(0, 100), st.binary(max_size=600))
-    def test_junk_behind(self, framing: Framing, first: Header, plain: int, junk: bytes) -> None:
+    @given(formats, headers(), st.integers(0, 100), st.binary(max_size=600))
+    def test_junk_behind(self, format: Format, first: Header, plain: int, junk: bytes) -> None:
         """Whatever follows a datagram, the count stays within the arrival."""
-        size = framing.overhead + plain
-        data = framing.pack(first, plain).ljust(size, b"x") + junk
-        count = count_following(framing, memoryview(data), 0, size, first)
+        size = format.overhead + plain
+        data = format.pack(first, plain).ljust(size, b"x") + junk
+        count = count_following(format, memoryview(data), 0, size, first)
         self.assertLessEqual((count - 1) * size, len(data))
         self.assertLessEqual(count, MAX_SEGMENTS)

@@ -29,14 +29,14 @@ from morphnet.wire.header import (
 from morphnet.wire.ip import View
 from morphnet.wire.pure import Layout
 
-LEAST = 40  # bytes of the shortest datagram in any framing
+LEAST = 40  # bytes of the shortest datagram in any format
 _NONCE = 12  # bytes
 # What counts up within a run, see wire/pure.py.
 _COMPACT_COUNTING = bytes((11, 4, 1, 15, 3, 1, 19, 1, 4))  # number, sequence, place (above two bits of compression)
 _SEED_COUNTING = bytes((22, 4, 1, 36, 1, 1, 42, 8, 1))  # sequence, place, number
 
 
-class Framing(Protocol):
+class Format(Protocol):
     """Where in a datagram its fields are."""
 
     name: str
@@ -91,7 +91,7 @@ class Compact:
     _layout = struct.Struct("!8sBBBIHBBBI")
 
     def pack(self, header: Header, plain: int) -> bytes:
-        """See Framing."""
+        """See Format."""
         issued, kind, sequence, compression, path, epoch, flags, sent_at, place, lane, _, number = header
         sequence &= 0xFFFFFF
         return self._layout.pack(
@@ -108,10 +108,10 @@ class Compact:
         )
 
     def resized(self, packed: bytearray, plain: int) -> None:
-        """See Framing: the length is that of the datagram."""
+        """See Format: the length is that of the datagram."""
 
     def unpack(self, data: View, at: int, size: int, issued: bytes, direction: int) -> Header:
-        """See Framing."""
+        """See Format."""
         if size < self.overhead:
             raise MalformedFrame(f"datagram of {size} bytes")
         _, kind, path, epoch, number, high, low, lane, place, sent_at = self._layout.unpack_from(data, at)
@@ -143,7 +143,7 @@ class Seed:
     _nonce = struct.Struct("!BBHQ")
 
     def pack(self, header: Header, plain: int) -> bytes:
-        """See Framing."""
+        """See Format."""
         issued, kind, sequence, compression, path, epoch, flags, sent_at, place, lane, _, _ = header
         return self._front.pack(
             issued[:16],
@@ -162,11 +162,11 @@ class Seed:
         ) + nonce_of(header)
 
     def resized(self, packed: bytearray, plain: int) -> None:
-        """See Framing."""
+        """See Format."""
         packed[self.length_at : self.length_at + 2] = (plain + _NONCE + TAG).to_bytes(2, "big")
 
     def unpack(self, data: View, at: int, size: int, issued: bytes, direction: int) -> Header:
-        """See Framing."""
+        """See Format."""
         if size < self.overhead:
             raise MalformedFrame(f"datagram of {size} bytes")
         client_id, version, kind, session_id, sequence, length, *rest = self._front.unpack_from(data, at)
@@ -187,27 +187,27 @@ class Seed:
 
 
 COMPACT, SEED = Compact(), Seed()
-FRAMINGS: dict[str, Framing] = {framing.name: framing for framing in (COMPACT, SEED)}  # the best first
+FORMATS: dict[str, Format] = {format.name: format for format in (COMPACT, SEED)}  # the best first
 
 
-def ending_of(framing: Framing, packed: bytes, plain: int) -> bytes:
+def ending_of(format: Format, packed: bytes, plain: int) -> bytes:
     """`packed`, made the header of a super packet's last slice, of `plain` bytes."""
     out = bytearray(packed)
-    out[framing.flags_at] |= LAST
-    framing.resized(out, plain)
+    out[format.flags_at] |= LAST
+    format.resized(out, plain)
     return bytes(out)
 
 
-def count_following(framing: Framing, data: memoryview, at: int, size: int, first: Header) -> int:
+def count_following(format: Format, data: memoryview, at: int, size: int, first: Header) -> int:
     """
     How many datagrams from offset `at` on carry on what the one there, `first`, began: the same run, path, key and id,
     each number one higher. All but the last are `size` bytes.
 
     :returns: 1 or more; the form of those that count was checked.
     """
-    if len(data) - at - size < framing.overhead or first.flags & (LAST | FRAGMENT):
+    if len(data) - at - size < format.overhead or first.flags & (LAST | FRAGMENT):
         return 1
     if first.type != IP or first.compression:
         return 1
-    layout = framing.slices if first.flags & SEGMENT else framing.packets
+    layout = format.slices if first.flags & SEGMENT else format.packets
     return CORE.count_following(layout, data[at:], size, MAX_SEGMENTS - first.place)

@@ -1,9 +1,9 @@
-"""Both ends speak the framing that both know."""
+"""Both ends speak the format that both know."""
 
 from __future__ import annotations
 
 from morphnet.lab.topologies import two_uplinks
-from morphnet.wire.framing import COMPACT, SEED, Framing
+from morphnet.wire.formats import COMPACT, SEED, Format
 from tests.lab.case import DELAYS, LabCase, Plan, rest
 
 INNER = 1400  # bytes
@@ -15,10 +15,10 @@ class CompactTests(LabCase):
     rootless = False  # nothing of it depends on who one is
 
     plan = Plan(topology=lambda: two_uplinks(DELAYS, (50e6, 50e6)))
-    spoken: Framing = COMPACT
+    spoken: Format = COMPACT
 
     def test_spoken(self) -> None:
-        """A transfer is whole, and the largest datagram is an inner packet with what the framing adds."""
+        """A transfer is whole, and the largest datagram is an inner packet with what the format adds."""
         fetch = self.fetch()
         rest(1.0)
         self.unbroken(fetch.end())
