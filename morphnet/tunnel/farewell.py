@@ -11,7 +11,7 @@ Source: docs/protocol section 9.
 from __future__ import annotations
 
 from morphnet.tunnel.events import Effects
-from morphnet.tunnel.outbound import Letter
+from morphnet.tunnel.outbound import ControlPacket
 from morphnet.tunnel.session import Session
 from morphnet.wire.frames import Ack
 
@@ -28,4 +28,4 @@ def take_leave(session: Session, now: float, effects: Effects) -> None:
         for path in session.paths.values():
             if path.life.usable:
                 for ack in acks:
-                    session.outbound.say(path, Letter([ack]), now, effects)
+                    session.outbound.send_frames(path, ControlPacket([ack]), now, effects)

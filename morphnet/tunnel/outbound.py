@@ -47,7 +47,7 @@ LEEWAY = 1.25  # times what must wait before a worse path is used: that much may
 QUEUE_BURST = 4.0  # times `queue_ms`: how long a packet of a burst may wait at all
 
 
-class Letter(NamedTuple):
+class ControlPacket(NamedTuple):
     """Frames that go out as one datagram."""
 
     frames: Sequence[Frame]
@@ -95,7 +95,7 @@ class Outbound:
 
     # -- 2. which path takes it ---------------------------------------------------------------------------------------
 
-    def candidates(self) -> list[Path]:
+    def usable_paths(self) -> list[Path]:
         """The paths that traffic may use now: active ones, else those on stand-by."""
         if not self.keys.live:
             return []
@@ -108,7 +108,7 @@ class Outbound:
     def _dispatch(self, piece: Piece, now: float, effects: Effects) -> int:
         """Send its slices as far as there is room: the first one that was not sent."""
         run, reached, end = piece.run, piece.start, piece.end
-        paths = self.candidates()
+        paths = self.usable_paths()
         if not paths:
             return reached
         order = self.scheduler.order(paths, run, self.egress.bytes + (end - reached) * run.stride, now)
@@ -251,7 +251,7 @@ class Outbound:
 
     def drain(self, now: float, effects: Effects) -> None:
         """There may be room again: for what was lost with a path, and for what waits."""
-        paths = self.candidates()
+        paths = self.usable_paths()
         if not paths:
             self.egress.expire(now - HOLD)
             return
@@ -338,22 +338,22 @@ class Outbound:
 
     # -- what the two ends tell each other ----------------------------------------------------------------------------
 
-    def say(self, path: Path, letter: Letter, now: float, effects: Effects) -> int:
+    def send_frames(self, path: Path, packet: ControlPacket, now: float, effects: Effects) -> int:
         """
         Send frames by `path`.
 
         :returns: bytes sent; 0 without a key, or when the address has not proved itself and may not be sent that much.
         """
         overhead = self.format.overhead
-        plaintext = encode_frames(letter.frames, max(0, letter.size - overhead))
+        plaintext = encode_frames(packet.frames, max(0, packet.size - overhead))
         size = len(plaintext) + overhead
-        if (letter.to is None and not path.validation.allows(size)) or not self.keys.live:
+        if (packet.to is None and not path.validation.allows(size)) or not self.keys.live:
             return 0
         key = self.keys.take(1, now)
-        to = letter.to or Aside(path.door, path.remote, path.shown)
-        header = self.header(path, type_of(letter.frames), now)._replace(issued=to.shown)
+        to = packet.to or Aside(path.door, path.remote, path.shown)
+        header = self.header(path, type_of(packet.frames), now)._replace(issued=to.shown)
         effects.sends.append(Departure(to.door, to.remote, seal(self.format, key, header, plaintext), size))
-        path.sent(1, size, size, now, asks=letter.asks)
+        path.sent(1, size, size, now, asks=packet.asks)
         return size
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from morphnet.tunnel.carrier import PLAIN, Carrier
 from morphnet.tunnel.events import Effects, PathChanged, PathMoved
 from morphnet.tunnel.lateness import Lateness
-from morphnet.tunnel.outbound import Letter, Outbound
+from morphnet.tunnel.outbound import ControlPacket, Outbound
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.spares import Spares
 from morphnet.wire.batch import Arrival, Endpoint
@@ -85,9 +85,9 @@ class PathTable:
         if path is None or path.life.state is State.CLOSED:
             return
         self.change(path, State.CLOSED, now, effects)
-        others = self._outbound.candidates()
+        others = self._outbound.usable_paths()
         if tell and others:
-            self._outbound.say(others[0], Letter([PathClose(path_id)], asks=True), now, effects)
+            self._outbound.send_frames(others[0], ControlPacket([PathClose(path_id)], asks=True), now, effects)
         self._outbound.drain(now, effects)
 
     def silence(self, path_id: int, now: float, effects: Effects) -> None:
@@ -147,7 +147,7 @@ class PathTable:
         if was is state:
             return
         if path.life.usable and state in (State.SILENT, State.CLOSED):
-            others = [other for other in self._outbound.candidates() if other is not path]
+            others = [other for other in self._outbound.usable_paths() if other is not path]
             resent += self._outbound.leave(path, others)
             path.pacer.relearn()
             for other in self.by_id.values() if not others else ():
@@ -164,4 +164,4 @@ class PathTable:
         frames: list[Frame] = [Ping()]
         if path.life.state is State.PROBING:
             frames.append(Challenge(path.validation.challenge(self._shared.entropy)))
-        self._outbound.say(path, Letter(frames, asks=path.life.usable), now, effects)
+        self._outbound.send_frames(path, ControlPacket(frames, asks=path.life.usable), now, effects)

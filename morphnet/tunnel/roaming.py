@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from morphnet.tunnel.candidate import Candidates
 from morphnet.tunnel.events import Counts, Effects, PathMoved
-from morphnet.tunnel.outbound import Aside, Letter, Outbound
+from morphnet.tunnel.outbound import Aside, ControlPacket, Outbound
 from morphnet.tunnel.part import Part
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.pathtable import PathTable
@@ -39,8 +39,8 @@ class Roaming:
         candidate = self._candidates.heard(header, train, newest=header.number > path.received.seen.highest)
         if candidate is not None and candidate.due(self._outbound.format.overhead + TOKEN + 1, now):
             candidate.challenged_at = now
-            letter = Letter([Challenge(candidate.token)], to=Aside(*candidate.way, candidate.shown))
-            candidate.allowance -= self._outbound.say(path, letter, now, effects)
+            packet = ControlPacket([Challenge(candidate.token)], to=Aside(*candidate.way, candidate.shown))
+            candidate.allowance -= self._outbound.send_frames(path, packet, now, effects)
 
     def challenged(self, path: Path, frame: Challenge, counts: Counts, now: float, effects: Effects) -> None:
         """The peer is not sure where we are: prove it. If we did not move, a NAT moved us: show another id."""
@@ -50,7 +50,7 @@ class Roaming:
             path.validation.answered = frame.token
             self._table.show_fresh(path)
             counts["rebound"] += 1
-        self._outbound.say(path, Letter([Response(frame.token), *self.observed(path)]), now, effects)
+        self._outbound.send_frames(path, ControlPacket([Response(frame.token), *self.observed(path)]), now, effects)
 
     def answered(self, path: Path, frame: Response, arrival: Arrival, now: float, effects: Effects) -> None:
         """A token came back: the address it came from is proved."""
@@ -63,7 +63,7 @@ class Roaming:
             resent = self._outbound.send_again(path.take_flights(), path)
             effects.events.append(PathMoved(self._peer, path.id, path.uplink))
             self._table.change(path, State.ACTIVE, now, effects, resent)
-            self._outbound.say(path, Letter(self.observed(path)), now, effects)
+            self._outbound.send_frames(path, ControlPacket(self.observed(path)), now, effects)
         elif frame.token == path.validation.token and (arrival.door, arrival.source) == (path.door, path.remote):
             path.validation.validated = True
             if not path.life.usable:

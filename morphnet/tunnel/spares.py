@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 
 from morphnet.tunnel.events import Effects
-from morphnet.tunnel.outbound import Letter, Outbound
+from morphnet.tunnel.outbound import ControlPacket, Outbound
 from morphnet.wire.frames import MAX_IDS, NewIds, WantIds
 
 SPARES = 4  # issued ids that a client keeps in hand; below that it asks for more
@@ -29,14 +29,14 @@ class Spares:
     def tend(self, now: float, effects: Effects) -> None:
         """Client: ask for more before they run out."""
         if not self._server and len(self.in_hand) < SPARES and now - self._asked_at > ASK_AGAIN:
-            ways = self._outbound.candidates()
+            ways = self._outbound.usable_paths()
             if ways:
                 self._asked_at = now
-                self._outbound.say(ways[0], Letter([WantIds(MAX_IDS // 2)], asks=True), now, effects)
+                self._outbound.send_frames(ways[0], ControlPacket([WantIds(MAX_IDS // 2)], asks=True), now, effects)
 
     def grant(self, ids: list[bytes], now: float, effects: Effects) -> None:
         """Server: hand the client those that it asked for."""
         self.wanted = 0
-        ways = self._outbound.candidates()
+        ways = self._outbound.usable_paths()
         if ways and ids:
-            self._outbound.say(ways[0], Letter([NewIds(tuple(ids))], asks=True), now, effects)
+            self._outbound.send_frames(ways[0], ControlPacket([NewIds(tuple(ids))], asks=True), now, effects)

@@ -8,7 +8,7 @@ Source: docs/protocol section 7.
 from __future__ import annotations
 
 from morphnet.tunnel.events import Effects, PathChanged
-from morphnet.tunnel.outbound import Letter
+from morphnet.tunnel.outbound import ControlPacket
 from morphnet.tunnel.part import Part
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.scheduler import judge_losses
@@ -33,7 +33,7 @@ def tick(session: Session, now: float, effects: Effects) -> None:
             continue
         ack_at = path.received.debt.due
         if ack_at is not None and ack_at <= now:
-            session.outbound.say(path, Letter([path.received.make_ack(now)]), now, effects)
+            session.outbound.send_frames(path, ControlPacket([path.received.make_ack(now)]), now, effects)
         if path.life.usable:
             _watch(session, path, now, effects)
         elif path.life.probe_at <= now:
@@ -69,12 +69,14 @@ def _watch(session: Session, path: Path, now: float, effects: Effects) -> None:
         life.nudged_at = unanswered_at
         session.outbound.say(path, Letter([Ping()], asks=True), now, effects)
     elif _beat_at(session, path) <= now:  # computed just as in `due_at`: no turn without work
-        session.outbound.say(path, Letter([Ping(), *session.roaming.observed(path)], asks=True), now, effects)
+        session.outbound.send_frames(
+            path, ControlPacket([Ping(), *session.roaming.observed(path)], asks=True), now, effects
+        )
     size = path.mtu.due(now)
     if size:
         path.mtu.sent(path.delivery.number, size, path.rtt.smoothed or 0.1, now)
         if path.mtu.probing == path.delivery.number:
-            session.outbound.say(path, Letter([Ping()], size=size), now, effects)
+            session.outbound.send_frames(path, ControlPacket([Ping()], size=size), now, effects)
 
 
 def _beat_at(session: Session, path: Path) -> float:
@@ -113,7 +115,7 @@ def _judge(session: Session, now: float, effects: Effects) -> None:
     for path in judge_losses(list(session.paths.values()), now):
         was, resent = State.STANDBY if path.life.state is State.ACTIVE else State.ACTIVE, 0
         if path.mtu.crippled and path.life.state is State.STANDBY:  # what is on it is lost
-            others = [other for other in session.outbound.candidates() if other is not path]
+            others = [other for other in session.outbound.usable_paths() if other is not path]
             resent = session.outbound.leave(path, others)
         effects.events.append(PathChanged(session.peer, path.id, path.uplink, was, path.life.state, resent))
     session.spares.tend(now, effects)

@@ -269,7 +269,7 @@ class Tunnel:
             self.drop_session(session.peer)
             return
         spares = session.spares
-        if spares.wanted and session.follows and session.outbound.candidates():
+        if spares.wanted and session.follows and session.outbound.usable_paths():
             spares.grant(self.issue_ids(session, spares.wanted), now, effects)
 
     # -- time --------------------------------------------------------------------------------------------------------

@@ -136,7 +136,7 @@ class Member:
     def is_active(self) -> bool:
         """Whether it has a path that works."""
         session = next(iter(self.pump.tunnel.sessions.values()), None)
-        return session is not None and bool(session.outbound.candidates())
+        return session is not None and bool(session.outbound.usable_paths())
 
 
 class Crowd(LineReceiver):

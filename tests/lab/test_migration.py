@@ -80,7 +80,7 @@ class MigrationTests(LabCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         return [bytes.fromhex(each) for each in json.loads(done.stdout)]
 
-    def candidates(self) -> dict[int, tuple[str, str]]:
+    def server_paths(self) -> dict[int, tuple[str, str]]:
         """Where the server's paths lead, and how they are."""
         return {path["path"]: (path["remote"], path["state"]) for path in self.server.session()["paths"]}
 
@@ -126,7 +126,7 @@ class MigrationTests(LabCase):
         """A7: a NAT that maps to other ports costs at most 1 RTT and 100 ms; the id is new after it."""
         with self.no_uplink_but("wan0"):
             self.capture()
-            before_path = self.candidates()
+            before_path = self.server_paths()
             up, down = self.ping(), self.ping_down()
             rest(0.5)
             before = {each.client_id for each in self.seen()}
@@ -137,7 +137,7 @@ class MigrationTests(LabCase):
             after = {each.client_id for each in self.seen()[settled:]}
             self.lost_at_most(up.end(), 12)
             self.lost_at_most(down.end(), 12)
-            self.assertNotEqual(self.candidates(), before_path)
+            self.assertNotEqual(self.server_paths(), before_path)
         self.assertTrue(before and after)
         self.assertEqual(before & after, set())
 
@@ -159,9 +159,9 @@ class MigrationTests(LabCase):
         self.capture()
         self.ping("--count", "30").wait()
         sent = [each.payload for each in self.seen() if each.target == DATA]
-        before, replays = self.candidates(), self.count("replayed")
+        before, replays = self.server_paths(), self.count("replayed")
         self.assertEqual(self.stranger(sent[-30:]), [])
-        self.assertEqual(self.candidates(), before)
+        self.assertEqual(self.server_paths(), before)
         self.assertGreater(self.count("replayed"), replays)
         self.breathes()
 
@@ -177,9 +177,9 @@ class MigrationTests(LabCase):
             bent[chance.randrange(len(bent))] ^= 1 << chance.randrange(8)
             junk.append(bytes(bent))
         junk += [chance.randbytes(chance.randrange(1, 1400)) for _ in range(50)]
-        before = self.candidates()
+        before = self.server_paths()
         self.assertEqual(self.stranger(junk), [])
-        self.assertEqual(self.candidates(), before)
+        self.assertEqual(self.server_paths(), before)
         self.breathes()
 
     def test_stolen_datagrams(self) -> None:
@@ -190,14 +190,14 @@ class MigrationTests(LabCase):
         with self.no_uplink_but("wan0"):
             router, path = self.box.node("nat0"), self.client.paths()["wan0"]["path"]
             self.capture()
-            before = self.candidates()
+            before = self.server_paths()
             self.assertEqual(router.run([sys.executable, "-c", UDP, "add"]).returncode, 0)
             start = len(self.seen())
             self.ping("--count", "20", "--grace", "0.1").wait()
             stolen = [each.payload for each in self.seen()[start:] if each.target == DATA]
             self.assertTrue(stolen)
             answers = self.stranger(stolen)
-            after = self.candidates()
+            after = self.server_paths()
             self.assertEqual(after.keys(), before.keys())
             self.assertEqual(after[path][0], before[path][0])
             router.run([sys.executable, "-c", UDP, "del"])

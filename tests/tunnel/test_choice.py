@@ -32,31 +32,31 @@ class ChoiceTests(SynchronousTestCase):
         """The one of that rank."""
         return next(path for path in self.session.paths.values() if path.rank == rank)
 
-    def candidates(self) -> list[int]:
+    def usable_paths(self) -> list[int]:
         """Ranks of those that traffic may use now."""
-        return [path.rank for path in self.session.outbound.candidates()]
+        return [path.rank for path in self.session.outbound.usable_paths()]
 
     def test_lowest_rank(self) -> None:
         """Traffic goes by the lowest rank of which a path works, relays the nearest first."""
         for rank in (DIRECT, STREAM, RELAYED, RELAYED + 1):
-            self.assertEqual(self.candidates(), [rank])
+            self.assertEqual(self.usable_paths(), [rank])
             self.path(rank).enter(State.SILENT, 1.0)
-        self.assertEqual(self.candidates(), [])
+        self.assertEqual(self.usable_paths(), [])
 
     def test_stand_by(self) -> None:
         """A direct path on stand-by, which loses much, leaves the traffic to a relay that works."""
         self.path(DIRECT).enter(State.STANDBY, 1.0)
         self.path(STREAM).enter(State.SILENT, 1.0)
-        self.assertEqual(self.candidates(), [RELAYED])
+        self.assertEqual(self.usable_paths(), [RELAYED])
         for rank in (RELAYED, RELAYED + 1):
             self.path(rank).enter(State.STANDBY, 1.0)
-        self.assertEqual(self.candidates(), [DIRECT])
+        self.assertEqual(self.usable_paths(), [DIRECT])
 
     def test_several(self) -> None:
         """All paths of the lowest rank are used together."""
         self.carriers.update({5: Carrier()})
         self.session.open_path(5, SERVER_END, "", 0.0, Effects()).enter(State.ACTIVE, 0.0)
-        self.assertEqual(self.candidates(), [DIRECT, DIRECT])
+        self.assertEqual(self.usable_paths(), [DIRECT, DIRECT])
 
     def test_dormant(self) -> None:
         """A path rests when a better one has been active for a while; a direct one never does."""

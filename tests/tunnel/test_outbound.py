@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.roles import Tuning
 from morphnet.tunnel.events import Effects
-from morphnet.tunnel.outbound import HOLD, Letter, Outbound
+from morphnet.tunnel.outbound import HOLD, ControlPacket, Outbound
 from morphnet.tunnel.path import Path, State
 from morphnet.wire.batch import VNET_HDR, Endpoint
 from morphnet.wire.frames import Ack, Challenge, Ping
@@ -47,7 +47,7 @@ class NonceTests(SynchronousTestCase):
             now += 0.001
             effects = Effects()
             out.offer(Run(bytes(40), bytes(44 * 10), 10, SEGMENT, total), now, effects)
-            out.say(out.paths[total % 4], Letter([Ping()]), now, effects)
+            out.send_frames(out.paths[total % 4], ControlPacket([Ping()]), now, effects)
             for sent in effects.sends:
                 for at in range(0, len(sent.data), sent.size):
                     header = read(bytes(sent.data[at : at + sent.size]))
@@ -86,7 +86,7 @@ class BoundTests(SynchronousTestCase):
         out, effects = outbound(1), Effects()
         path = out.paths[0]
         path.validation.validated, path.validation.allowance = False, 3 * used_format().overhead
-        while out.say(path, Letter([Challenge(bytes(8))]), 0.0, effects):
+        while out.send_frames(path, ControlPacket([Challenge(bytes(8))]), 0.0, effects):
             pass
         self.assertLessEqual(sum(len(sent.data) for sent in effects.sends), 3 * used_format().overhead)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.tunnel.events import Effects
-from morphnet.tunnel.outbound import Letter
+from morphnet.tunnel.outbound import ControlPacket
 from morphnet.wire.batch import Arrival
 from morphnet.wire.frames import Challenge, NewIds
 from tests.simulation import SERVER_END, Link, World
@@ -19,8 +19,8 @@ class SparesTests(SynchronousTestCase):
         ours, theirs, effects = world.client_session, world.server_session, Effects()
         ours.spares.in_hand.clear()
         ids = world.server.issue_ids(theirs, 8)
-        for letter in (Letter([NewIds(tuple(ids))], asks=True), Letter([Challenge(b"12345678")])):
-            theirs.outbound.say(theirs.paths[0], letter, world.now, effects)
+        for packet in (ControlPacket([NewIds(tuple(ids))], asks=True), ControlPacket([Challenge(b"12345678")])):
+            theirs.outbound.send_frames(theirs.paths[0], packet, world.now, effects)
         batch = [Arrival(0, SERVER_END, memoryview(each.data), each.size) for each in effects.sends]
         world._carry(world.client.from_path(batch, world.now), at_client=True)
         self.assertIn(ours.paths[0].shown, ids)

@@ -155,7 +155,7 @@ class DeadAtStartTests(SynchronousTestCase):
             scene.run(3.5)
             self.assertLessEqual(scene.at_server[0][0] - 1000.0, 3.0, alive)
             self.assertEqual(scene.lost(300), 0, alive)
-            self.assertEqual(len(scene.client_session.outbound.candidates()), sum(alive))
+            self.assertEqual(len(scene.client_session.outbound.usable_paths()), sum(alive))
             for uplink in range(3):
                 scene.cut(uplink, heal=True)
             scene.run(4)
@@ -169,8 +169,8 @@ class DeadAtStartTests(SynchronousTestCase):
         scene.addresses.append(scene.addresses[0]._replace(host="198.51.100.9"))
         scene.add_uplink(1)
         scene.run(2)
-        self.assertEqual(len(scene.client_session.outbound.candidates()), 2)
-        self.assertEqual(len(scene.server_session.outbound.candidates()), 2)
+        self.assertEqual(len(scene.client_session.outbound.usable_paths()), 2)
+        self.assertEqual(len(scene.server_session.outbound.usable_paths()), 2)
 
 
 class OneWayTests(SynchronousTestCase):

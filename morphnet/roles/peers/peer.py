@@ -23,7 +23,7 @@ from morphnet.roles.process.statuses import shown_address
 from morphnet.status import Decision
 from morphnet.tunnel.carrier import DIRECT, STREAM
 from morphnet.tunnel.events import Effects, Event, Forgotten, Overrun, PathChanged, Reached, WayFound
-from morphnet.tunnel.outbound import Letter
+from morphnet.tunnel.outbound import ControlPacket
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
 from morphnet.wire.candidates import MOST_CANDIDATES, Candidate
@@ -301,9 +301,9 @@ class Peer:
         session, effects = self.session, Effects()
         if session is None:
             return
-        letter = Letter([Reach(tuple(self._around.ourselves.candidates())[:MOST_CANDIDATES])], asks=True)
-        for path in session.outbound.candidates()[:1]:
-            session.outbound.say(path, letter, self._around.now(), effects)
+        packet = ControlPacket([Reach(tuple(self._around.ourselves.candidates())[:MOST_CANDIDATES])], asks=True)
+        for path in session.outbound.usable_paths()[:1]:
+            session.outbound.send_frames(path, packet, self._around.now(), effects)
         self._sessions.carry_out(session, effects)
 
     def rest(self) -> None:

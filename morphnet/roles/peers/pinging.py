@@ -16,7 +16,7 @@ from morphnet.roles.process.waiting import until
 from morphnet.status import Pong
 from morphnet.tunnel.carrier import RELAYED
 from morphnet.tunnel.events import Effects
-from morphnet.tunnel.outbound import Letter
+from morphnet.tunnel.outbound import ControlPacket
 from morphnet.tunnel.path import Path
 from morphnet.wire.frames import Ping
 
@@ -32,13 +32,13 @@ def ping(around: Surroundings, peers: PeerTable, sessions: Sessions, name: str, 
     if peer is None:
         raise ConfigError(f"there is no peer {name!r}: known are {', '.join(peers.names()) or 'none'}")
     session = peer.session
-    path = next(iter(session.outbound.candidates()), None) if session is not None else None
+    path = next(iter(session.outbound.usable_paths()), None) if session is not None else None
     if session is None or path is None:
         return succeed(Pong(name, peer.inner, "none", "", None))
     relayed = path.rank >= RELAYED
     way = ("relay", path.uplink.removeprefix("relay ")) if relayed else ("direct", shown_address(path.remote))
     effects, inner = Effects(), peer.inner
-    session.outbound.say(path, Letter([Ping()], asks=True), around.now(), effects)
+    session.outbound.send_frames(path, ControlPacket([Ping()], asks=True), around.now(), effects)
     waiting = acknowledged(path, path.delivery.number - 1, within, around.clock, around.now)
     sessions.carry_out(session, effects)
     return waiting.addCallback(lambda rtt: Pong(name, inner, *way, rtt))

@@ -25,8 +25,8 @@ def peer_status(
     :param local_of: our address and port at a door.
     :param stream_of: the stream that is a door.
     """
-    candidates = peer.session.outbound.candidates() if peer.session is not None else []
-    used = next(iter(candidates), None)
+    paths = peer.session.outbound.usable_paths() if peer.session is not None else []
+    used = next(iter(paths), None)
     rank = used.rank if used is not None else RELAYED
     stream = stream_of(used.door) if used is not None else None
     local = local_of(used.door) if used is not None else None

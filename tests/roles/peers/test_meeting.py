@@ -126,7 +126,7 @@ class MeetingTestCase(SynchronousTestCase):
         sessions = [end.peer.session for end in (self.anna, self.bert)]
         if None in sessions or len({each.name for each in sessions if each is not None}) != 1:
             return False
-        return all(each.outbound.candidates() for each in sessions if each is not None)
+        return all(each.outbound.usable_paths() for each in sessions if each is not None)
 
     def meet(self) -> None:
         """They do, in time."""
