@@ -28,7 +28,7 @@ UNTESTED = frozenset((
     "rights", "roles.certificates.signing",
     "roles.peers.ethernet", "roles.process.process", "roles.process.resources",
     "roles.relay.process", "roles.server.process", "store.base", "tap.client", "tap.relay", "tap.server",
-    "tunnel.candidate", "tunnel.carrier", "tunnel.events", "tunnel.flight", "tunnel.inbound", "tunnel.patience",
+    "tunnel.carrier", "tunnel.events", "tunnel.flight", "tunnel.inbound", "tunnel.migration", "tunnel.patience",
     "tunnel.trace", "tunnel.window", "wire.batch", "wire.pure", "wire.messages.revocations",
 ))
 # fmt: on

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from morphnet.tunnel.candidate import Candidates
 from morphnet.tunnel.events import Counts, Effects, PathMoved
+from morphnet.tunnel.migration import Migrations
 from morphnet.tunnel.outbound import Aside, ControlPacket, Outbound
 from morphnet.tunnel.part import Part
 from morphnet.tunnel.path import Path, State
@@ -29,18 +29,18 @@ class Roaming:
         self, peer: str, part: Part, outbound: Outbound, table: PathTable, entropy: Callable[[int], bytes]
     ) -> None:
         self._peer, self._part, self._outbound, self._table = peer, part, outbound, table
-        self._candidates = Candidates(entropy)
+        self._migrations = Migrations(entropy)
 
     def from_elsewhere(self, path: Path, header: Header, train: Train, now: float, effects: Effects) -> None:
         """An authentic datagram came from another address than the path's: challenge that address, move nothing yet."""
         left = path.left == (train.arrival.door, train.arrival.source) and now - path.moved_at < FAREWELL
         if left or self._part is Part.CLIENT:
             return
-        candidate = self._candidates.heard(header, train, newest=header.number > path.received.seen.highest)
-        if candidate is not None and candidate.due(self._outbound.format.overhead + TOKEN + 1, now):
-            candidate.challenged_at = now
-            packet = ControlPacket([Challenge(candidate.token)], to=Aside(*candidate.way, candidate.shown))
-            candidate.allowance -= self._outbound.send_frames(path, packet, now, effects)
+        migration = self._migrations.heard(header, train, newest=header.number > path.received.seen.highest)
+        if migration is not None and migration.due(self._outbound.format.overhead + TOKEN + 1, now):
+            migration.challenged_at = now
+            packet = ControlPacket([Challenge(migration.token)], to=Aside(*migration.way, migration.shown))
+            migration.allowance -= self._outbound.send_frames(path, packet, now, effects)
 
     def challenged(self, path: Path, frame: Challenge, counts: Counts, now: float, effects: Effects) -> None:
         """The peer is not sure where we are: prove it. If we did not move, a NAT moved us: show another id."""
@@ -54,12 +54,12 @@ class Roaming:
 
     def answered(self, path: Path, frame: Response, arrival: Arrival, now: float, effects: Effects) -> None:
         """A token came back: the address it came from is proved."""
-        candidate = self._candidates.proved(path.id, frame.token, arrival)
-        if candidate is not None:
-            self._table.place(path, *candidate.way, now)
+        migration = self._migrations.proved(path.id, frame.token, arrival)
+        if migration is not None:
+            self._table.place(path, *migration.way, now)
             path.validation.validated = True
             if self._part.follows:
-                path.shown = candidate.shown
+                path.shown = migration.shown
             resent = self._outbound.send_again(path.take_flights(), path)
             effects.events.append(PathMoved(self._peer, path.id, path.uplink))
             self._table.change(path, State.ACTIVE, now, effects, resent)

@@ -67,7 +67,7 @@ def _watch(session: Session, path: Path, now: float, effects: Effects) -> None:
     unanswered_at = path.delivery.unanswered_at
     if unanswered_at is not None and life.nudged_at != unanswered_at and life.nudge_at(unanswered_at) <= now:
         life.nudged_at = unanswered_at
-        session.outbound.say(path, Letter([Ping()], asks=True), now, effects)
+        session.outbound.send_frames(path, ControlPacket([Ping()], asks=True), now, effects)
     elif _beat_at(session, path) <= now:  # computed just as in `due_at`: no turn without work
         session.outbound.send_frames(
             path, ControlPacket([Ping(), *session.roaming.observed(path)], asks=True), now, effects

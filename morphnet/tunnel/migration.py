@@ -16,8 +16,8 @@ from morphnet.wire.header import Header
 RECHALLENGE = 0.1  # seconds between challenges to an address that sends on
 
 
-class Candidate:
-    """An address from which authentic datagrams of a path came, and that has not proved itself yet."""
+class Migration:
+    """A path's move to an address from which authentic datagrams of it came, and that has not proved itself yet."""
 
     __slots__ = ("allowance", "challenged_at", "shown", "token", "way")
 
@@ -33,33 +33,33 @@ class Candidate:
         return now - self.challenged_at >= RECHALLENGE and self.allowance >= size
 
 
-class Candidates:
+class Migrations:
     """At most one for each path: the latest."""
 
     def __init__(self, entropy: Callable[[int], bytes]) -> None:
         self._entropy = entropy
-        self._by_path: dict[int, Candidate] = {}
+        self._by_path: dict[int, Migration] = {}
 
-    def heard(self, header: Header, train: Train, *, newest: bool) -> Candidate | None:
+    def heard(self, header: Header, train: Train, *, newest: bool) -> Migration | None:
         """
         Authentic datagrams of a path came from elsewhere: that address, unless they are old news.
 
         :param newest: none with a higher number came before. One that was held back, or captured, says nothing about
             where the peer is.
         """
-        arrival, candidate = train.arrival, self._by_path.get(header.path)
-        if candidate is None or candidate.way != (arrival.door, arrival.source):
+        arrival, migration = train.arrival, self._by_path.get(header.path)
+        if migration is None or migration.way != (arrival.door, arrival.source):
             if not newest:
                 return None
-            candidate = self._by_path[header.path] = Candidate(arrival, self._entropy(TOKEN))
+            migration = self._by_path[header.path] = Migration(arrival, self._entropy(TOKEN))
         if newest:
-            candidate.shown = header.issued
-        candidate.allowance += AMPLIFICATION * (train.end - train.at)
-        return candidate
+            migration.shown = header.issued
+        migration.allowance += AMPLIFICATION * (train.end - train.at)
+        return migration
 
-    def proved(self, path_id: int, token: bytes, arrival: Arrival) -> Candidate | None:
-        """A token came back from there: the candidate that it proves, which is none any more."""
-        candidate = self._by_path.get(path_id)
-        if candidate is None or token != candidate.token or (arrival.door, arrival.source) != candidate.way:
+    def proved(self, path_id: int, token: bytes, arrival: Arrival) -> Migration | None:
+        """A token came back from there: the migration that it proves, which is over."""
+        migration = self._by_path.get(path_id)
+        if migration is None or token != migration.token or (arrival.door, arrival.source) != migration.way:
             return None
         return self._by_path.pop(path_id)
