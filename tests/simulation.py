@@ -193,7 +193,7 @@ class World:
         self.server_session.be_patient(self.tuning.repair_ms / 1000)
         self.client_session.be_patient(self.tuning.repair_ms / 1000)
         self.client.learn_ids(self.client_session, ids)
-        self.client_session.add_spares(ids)
+        self.client_session.add_ids(ids)
         self.client_session.greet(self.now, effects)
         self._carry(effects, at_client=True)
         self.client.poke(self.client_session, self.now)

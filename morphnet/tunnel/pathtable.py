@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from morphnet.tunnel.carrier import PLAIN, Carrier
+from morphnet.tunnel.connection_ids import ConnectionIds
 from morphnet.tunnel.events import Effects, PathChanged, PathMoved
 from morphnet.tunnel.lateness import Lateness
 from morphnet.tunnel.outbound import ControlPacket, Outbound
 from morphnet.tunnel.path import Path, State
-from morphnet.tunnel.spares import Spares
 from morphnet.wire.batch import Arrival, Endpoint
 from morphnet.wire.frames import Challenge, Frame, PathClose, Ping
 
@@ -34,14 +34,14 @@ class Shared(NamedTuple):
 class PathTable:
     """Of one session."""
 
-    def __init__(self, peer: str, outbound: Outbound, spares: Spares, shared: Shared) -> None:
+    def __init__(self, peer: str, outbound: Outbound, connection_ids: ConnectionIds, shared: Shared) -> None:
         """
         :param peer: its certificate name, for events.
         :param outbound: sends for the session; it keeps the paths.
-        :param spares: ids that may be shown.
+        :param connection_ids: ids that may be shown.
         """
         self.by_id = outbound.paths
-        self._peer, self._outbound, self._spares, self._shared = peer, outbound, spares, shared
+        self._peer, self._outbound, self._connection_ids, self._shared = peer, outbound, connection_ids, shared
         self._ceiling = 0  # bytes of the largest datagram that is worth a try
 
     def raise_ceiling(self, size: int) -> None:
@@ -132,8 +132,8 @@ class PathTable:
 
     def show_fresh(self, path: Path) -> None:
         """Show an id on `path` that was never shown, if one is in hand."""
-        if self._spares.in_hand:
-            path.shown = self._spares.in_hand.popleft()
+        if self._connection_ids.in_hand:
+            path.shown = self._connection_ids.in_hand.popleft()
         elif not path.shown:
             path.shown = next((p.shown for p in self.by_id.values() if p.shown), b"\0" * 20)
 

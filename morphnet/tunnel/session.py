@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 from morphnet.config.roles import Tuning
 from morphnet.errors import MalformedFrame
+from morphnet.tunnel.connection_ids import ConnectionIds
 from morphnet.tunnel.events import Counts, Effects, Forgotten, Reached, Rekeyed
 from morphnet.tunnel.inbound import Inbound
 from morphnet.tunnel.outbound import Outbound
@@ -18,7 +19,6 @@ from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.pathtable import PathTable, Shared
 from morphnet.tunnel.roaming import Roaming
 from morphnet.tunnel.scheduler import first_shows, make_scheduler
-from morphnet.tunnel.spares import Spares
 from morphnet.wire.batch import Arrival, Endpoint, Train
 from morphnet.wire.formats import FORMATS
 from morphnet.wire.frames import (
@@ -51,8 +51,8 @@ class Session:
         self.outbound = Outbound(tuning, TO_CLIENT if self.follows else TO_SERVER, self.counts)
         self.paths = self.outbound.paths
         self.inbound = Inbound(tuning, self.counts, self.paths)
-        self.spares = Spares(self.outbound, server=self.follows)
-        self.table = PathTable(peer, self.outbound, self.spares, shared)
+        self.connection_ids = ConnectionIds(self.outbound, server=self.follows)
+        self.table = PathTable(peer, self.outbound, self.connection_ids, shared)
         self.roaming = Roaming(peer, part, self.outbound, self.table, shared.entropy)
         self.trace: Callable[[str], None] | None = None
         self.heartbeat = tuning.heartbeat_s * (1.5 if self.follows else 1.0)  # seconds
@@ -111,14 +111,14 @@ class Session:
         """
         self.inbound.restart(effects.delivers)
         self._anew = True
-        self.spares.in_hand.clear()
+        self.connection_ids.in_hand.clear()
         for path in self.paths.values():
             self.outbound.send_again(path.take_flights(), path)
             path.peer_restarted()
 
-    def add_spares(self, ids: Iterable[bytes]) -> None:
+    def add_ids(self, ids: Iterable[bytes]) -> None:
         """Client: ids (20 bytes each) that it may show, known at once; paths that have none begin to show one."""
-        self.spares.in_hand.extend(self.learn(ids))
+        self.connection_ids.in_hand.extend(self.learn(ids))
         for path in self.paths.values():
             if not path.shown and path.life.state is not State.CLOSED:
                 self.table.show_fresh(path)
@@ -235,9 +235,9 @@ class Session:
                 case Response():
                     self.roaming.answered(path, frame, arrival, now, effects)
                 case NewIds() if not self.follows:
-                    self.add_spares(frame.ids)
+                    self.add_ids(frame.ids)
                 case WantIds() if self.follows:
-                    self.spares.wanted = min(MAX_IDS, self.spares.wanted + frame.count)
+                    self.connection_ids.wanted = min(MAX_IDS, self.connection_ids.wanted + frame.count)
                 case PathClose() if self.follows:
                     self.table.close(frame.path, now, effects, tell=False)
                 case Seen() if not self.follows:

@@ -118,7 +118,7 @@ def _judge(session: Session, now: float, effects: Effects) -> None:
             others = [other for other in session.outbound.usable_paths() if other is not path]
             resent = session.outbound.leave(path, others)
         effects.events.append(PathChanged(session.peer, path.id, path.uplink, was, path.life.state, resent))
-    session.spares.tend(now, effects)
+    session.connection_ids.tend(now, effects)
 
 
 def due_at(session: Session, now: float) -> float:

@@ -268,9 +268,9 @@ class Tunnel:
             effects.events.append(Overrun(session.peer, session.inbound.forged))
             self.drop_session(session.peer)
             return
-        spares = session.spares
-        if spares.wanted and session.follows and session.outbound.usable_paths():
-            spares.grant(self.issue_ids(session, spares.wanted), now, effects)
+        ids = session.connection_ids
+        if ids.wanted and session.follows and session.outbound.usable_paths():
+            ids.grant(self.issue_ids(session, ids.wanted), now, effects)
 
     # -- time --------------------------------------------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ def ends() -> tuple[Tunnel, Tunnel]:
     ours.install(*secrets, EPOCH, now)
     theirs.install(*secrets, EPOCH, now)
     client.learn_ids(theirs, ids)
-    theirs.add_spares(ids)
+    theirs.add_ids(ids)
     return client, server
 
 

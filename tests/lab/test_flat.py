@@ -9,7 +9,7 @@ from pathlib import Path
 
 from morphnet.lab.topologies import Route
 from morphnet.lab.vpn import Daemon
-from morphnet.tunnel.spares import MAX_SPARES
+from morphnet.tunnel.connection_ids import MAX_IN_HAND
 from morphnet.tunnel.tunnel import IDS_PER_SESSION
 from tests.lab.case import LabCase, rest
 
@@ -17,7 +17,7 @@ WARM, CYCLES = 3, 12  # each with a control link cut, a session dropped, two mov
 OURS = ("Session", "Path", "UdpDoor", "ServerLink", "ClientLink", "TLSMemoryBIOProtocol", "Connection", "_Race")
 CLIENTS = 1
 # What may vary below these. `_counted` and `_owed` change with each write of traffic.
-BOUNDS = {"_shown": IDS_PER_SESSION, "in_hand": MAX_SPARES, "_timers": 64, "_counted": CLIENTS, "_owed": CLIENTS}
+BOUNDS = {"_shown": IDS_PER_SESSION, "in_hand": MAX_IN_HAND, "_timers": 64, "_counted": CLIENTS, "_owed": CLIENTS}
 
 # In the process: the sizes of its tables, and how many it has of what comes and goes with links, paths and sessions. An
 # object of a compiled class has no __dict__.

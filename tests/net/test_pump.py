@@ -95,7 +95,7 @@ class DoorTests(SynchronousTestCase):
         session = self.tunnel.add_session("bert", b"n" * 16, Tuning(), [])
         session.install(b"a" * 32, b"b" * 32, 1, 0.0)
         ids = self.tunnel.issue_ids(session, 4)
-        session.add_spares(ids)
+        session.add_ids(ids)
         for door in (near, far):
             session.open_path(door.number, Endpoint("bert", 0), "relay", 0.0, Effects())
         self.assertEqual([path.rank for path in session.paths.values()], [RELAYED, RELAYED + 1])

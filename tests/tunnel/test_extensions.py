@@ -87,8 +87,8 @@ class ExtensionTests(TunnelTestCase):
         phone, evil = self.session("phone", (SERVER4,)), self.session("evil", (CLIENT4,))
         ids = [bytes((turn,)) * 20 for turn in range(4)]
         self.assertEqual(phone.learn(ids), ids)
-        evil.add_spares([each[:8] + b"evil" * 3 for each in ids])
-        self.assertEqual((list(evil.spares.in_hand), evil.counts), ([], {"ids_of_others": 4}))
+        evil.add_ids([each[:8] + b"evil" * 3 for each in ids])
+        self.assertEqual((list(evil.connection_ids.in_hand), evil.counts), ([], {"ids_of_others": 4}))
         self.tunnel.drop_session("evil")
         for each in ids:
             self.arrive(each + bytes(80))

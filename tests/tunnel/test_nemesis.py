@@ -73,7 +73,7 @@ class NemesisTests(SynchronousTestCase):
             self.assertLessEqual(session.outbound.egress.bytes, 8 << 20)
             self.assertLessEqual(sum(len(path.delivery.flights) for path in session.paths.values()), 5000)
             self.assertLessEqual(len(session.roaming._migrations._by_path), 3)
-            self.assertLessEqual(len(session.spares.in_hand), 64)
+            self.assertLessEqual(len(session.connection_ids.in_hand), 64)
         for tunnel in (scene.client, scene.server):
             self.assertLessEqual(len(tunnel._shown), 64)
             self.assertLessEqual(len(tunnel._timers), 200)

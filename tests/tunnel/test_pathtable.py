@@ -5,11 +5,11 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.tunnel.carrier import RELAYED, Carrier
+from morphnet.tunnel.connection_ids import ConnectionIds
 from morphnet.tunnel.events import Effects, PathChanged, PathMoved
 from morphnet.tunnel.lateness import Lateness
 from morphnet.tunnel.path import State
 from morphnet.tunnel.pathtable import MAX_PATHS, PathTable, Shared
-from morphnet.tunnel.spares import Spares
 from morphnet.wire.batch import Arrival, Endpoint
 from tests.tunnel.test_outbound import outbound
 
@@ -20,9 +20,9 @@ RELAY = 9  # a door
 class TableTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.outbound, self.effects = outbound(0), Effects()
-        self.spares = Spares(self.outbound, server=False)
+        self.connection_ids = ConnectionIds(self.outbound, server=False)
         shared = Shared(bytes, Lateness(), {RELAY: Carrier(RELAYED, "relay")})
-        self.table = PathTable("gateway", self.outbound, self.spares, shared)
+        self.table = PathTable("gateway", self.outbound, self.connection_ids, shared)
         self.table.raise_ceiling(1440)
 
     def open(self, uplink: str, door: int = 0, *, works: bool = True) -> int:
@@ -42,7 +42,7 @@ class TableTestCase(SynchronousTestCase):
 class CommandTests(TableTestCase):
     def test_open(self) -> None:
         """A path is probed at once, by an id that was never shown, to an address that needs no proof."""
-        self.spares.in_hand.append(b"i" * 20)
+        self.connection_ids.in_hand.append(b"i" * 20)
         path = self.table.by_id[self.open("wan", works=False)]
         self.assertEqual((path.state, path.shown, path.uplink), (State.PROBING, b"i" * 20, "wan"))
         self.assertEqual((path.validation.validated, len(self.effects.sends)), (True, 1))

@@ -131,7 +131,7 @@ class RestartTests(SynchronousTestCase):
         scene.restart_server()
         scene.connect(resumed=False)
         self.assertEqual([bool(path.shown) for path in scene.client_session.paths.values()], [True, False, True])
-        self.assertEqual(len(scene.client_session.spares.in_hand), 6)
+        self.assertEqual(len(scene.client_session.connection_ids.in_hand), 6)
 
     def test_old_life_is_over(self) -> None:
         """What the old server process sent, or was sent, is nothing to the new one."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.tunnel.connection_ids import ConnectionIds
 from morphnet.tunnel.events import Counts, Effects, PathMoved
 from morphnet.tunnel.lateness import Lateness
 from morphnet.tunnel.part import Part
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.pathtable import PathTable, Shared
 from morphnet.tunnel.roaming import FAREWELL, SETTLED, Roaming
-from morphnet.tunnel.spares import Spares
 from morphnet.wire.batch import Arrival, Endpoint, Train
 from morphnet.wire.frames import TOKEN, Challenge, Response
 from morphnet.wire.header import IP, PLAIN, TO_SERVER, Header
@@ -25,9 +25,9 @@ class RoamingTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.outbound, self.effects, self.counts = outbound(1), Effects(), Counts()
-        self.spares = Spares(self.outbound, server=self.part.follows)
+        self.connection_ids = ConnectionIds(self.outbound, server=self.part.follows)
         shared = Shared(lambda count: b"t" * count, Lateness(), {})
-        self.table = PathTable("laptop", self.outbound, self.spares, shared)
+        self.table = PathTable("laptop", self.outbound, self.connection_ids, shared)
         self.table.raise_ceiling(1440)
         self.roaming = Roaming("laptop", self.part, self.outbound, self.table, shared.entropy)
         self.path: Path = self.outbound.paths[0]
@@ -97,7 +97,7 @@ class ClientTests(RoamingTestCase):
 
     def test_rebound(self) -> None:
         """Who did not move shows another id, once for each challenge; who has just moved does not. All are answered."""
-        self.spares.in_hand.extend([b"a" * 20, b"b" * 20])
+        self.connection_ids.in_hand.extend([b"a" * 20, b"b" * 20])
         shown = [
             self.challenge(token, now) for token, now in ((b"1", SETTLED / 2), (b"1", 9.0), (b"1", 9.1), (b"2", 9.2))
         ]

@@ -347,8 +347,8 @@ class IdTests(SynchronousTestCase):
         for _ in range(40):
             scene.connect(resumed=True)
             scene.run(0.2)
-            for spare in scene.client_session.spares.in_hand:
-                self.assertIn(spare[:SHORT_ID], scene.server._shown)
+            for issued in scene.client_session.connection_ids.in_hand:
+                self.assertIn(issued[:SHORT_ID], scene.server._shown)
         self.assertLessEqual(len(scene.server._shown), 64)
         self.assertLessEqual(len(scene.client._shown), 64)
         scene.stream(10, 0.01)

@@ -78,7 +78,7 @@ class Line:
         for end in (behind, session):
             end.install(*secrets, 64, self.now)
         self.client.learn_ids(session, ids)
-        session.add_spares(ids)
+        session.add_ids(ids)
         effects = Effects()
         for number in range(paths):
             session.open_path(number, GATEWAY, f"wan{number}", self.now, effects)

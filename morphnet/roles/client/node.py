@@ -137,7 +137,7 @@ class ClientNode(CertifiedNode):
         self.renew_in_time()
 
     def _learn(self, session: Session, ids: Sequence[str]) -> None:
-        session.add_spares(bytes.fromhex(text) for text in ids)
+        session.add_ids(bytes.fromhex(text) for text in ids)
 
     def _apply(self, welcome: Welcome, link: Link) -> None:
         """Configure the host, if anything differs from what it has."""

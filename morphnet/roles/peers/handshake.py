@@ -317,7 +317,7 @@ class Handshake:
         session = self._listener.make_session(introducer, bytes.fromhex(said.session), tuning)
         session.inbound.keys.expect(said.rekey_seconds)
         session.be_patient(said.reorder_tcp_ms / 1000)
-        session.add_spares(bytes.fromhex(text) for text in said.ids)
+        session.add_ids(bytes.fromhex(text) for text in said.ids)
         self._done(introducer)
         self._listener.met(said.instance, said.places)
 

@@ -252,7 +252,7 @@ class PlaneTestCase(SynchronousTestCase):
         caller = self.around.ourselves.calls(peer)
         session = self.sessions.begin(peer, bytes(16), Tuning(), [INNER[peer]], caller=caller)
         session.install(bytes(32), bytes(32), 1, self.clock.seconds())
-        session.add_spares(self.sessions.issue_ids(session, 8))
+        session.add_ids(self.sessions.issue_ids(session, 8))
         return session
 
     def path(self, session: Session, door: FakeDoor, host: str, state: State = State.ACTIVE) -> Path:

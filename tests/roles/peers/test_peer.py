@@ -49,7 +49,7 @@ class PeerTestCase(PlaneTestCase):
         """A handshake is complete."""
         introduced = FakeIntroduced(self.other)
         session = self.peer.make_session(introduced, bytes(16), Tuning())
-        session.add_spares(self.sessions.issue_ids(session, 8))
+        session.add_ids(self.sessions.issue_ids(session, 8))
         self.peer.met(instance, ())
         return session
 

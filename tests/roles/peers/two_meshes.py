@@ -181,7 +181,7 @@ class StreamsTestCase(SynchronousTestCase):
         calling, called = self.anna.meet("bert", caller=True), self.bert.meet("anna", caller=False)
         ids = self.bert.tunnel.issue_ids(called, 8)
         self.anna.tunnel.learn_ids(calling, ids)
-        calling.add_spares(ids)
+        calling.add_ids(ids)
         for end in (self.anna, self.bert):
             end.streams.sources_are([Source("eth0", HOSTS[end.name])])
 

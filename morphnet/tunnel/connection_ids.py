@@ -12,23 +12,23 @@ from morphnet.tunnel.events import Effects
 from morphnet.tunnel.outbound import ControlPacket, Outbound
 from morphnet.wire.frames import MAX_IDS, NewIds, WantIds
 
-SPARES = 4  # issued ids that a client keeps in hand; below that it asks for more
-MAX_SPARES = 32  # well below IDS_PER_SESSION: the server still knows every one of them
+LEAST_IN_HAND = 4  # issued ids that a client keeps in hand; below that it asks for more
+MAX_IN_HAND = 32  # well below IDS_PER_SESSION: the server still knows every one of them
 ASK_AGAIN = 1.0  # seconds
 
 
-class Spares:
+class ConnectionIds:
     """Ids, 20 bytes each."""
 
     def __init__(self, outbound: Outbound, *, server: bool) -> None:
-        self.in_hand: deque[bytes] = deque(maxlen=MAX_SPARES)  # client: not shown yet
+        self.in_hand: deque[bytes] = deque(maxlen=MAX_IN_HAND)  # client: not shown yet
         self.wanted = 0  # server: how many the client asked for
         self._outbound, self._server = outbound, server
         self._asked_at = float("-inf")
 
     def tend(self, now: float, effects: Effects) -> None:
         """Client: ask for more before they run out."""
-        if not self._server and len(self.in_hand) < SPARES and now - self._asked_at > ASK_AGAIN:
+        if not self._server and len(self.in_hand) < LEAST_IN_HAND and now - self._asked_at > ASK_AGAIN:
             ways = self._outbound.usable_paths()
             if ways:
                 self._asked_at = now

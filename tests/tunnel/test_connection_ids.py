@@ -11,13 +11,13 @@ from morphnet.wire.frames import Challenge, NewIds
 from tests.simulation import SERVER_END, Link, World
 
 
-class SparesTests(SynchronousTestCase):
+class ConnectionIdsTests(SynchronousTestCase):
     def test_known_at_once(self) -> None:
         """New ids, and in the same batch what has the client show one of them: it knows itself by that id."""
         world = World([(Link(), Link())])
         world.run(3.0)
         ours, theirs, effects = world.client_session, world.server_session, Effects()
-        ours.spares.in_hand.clear()
+        ours.connection_ids.in_hand.clear()
         ids = world.server.issue_ids(theirs, 8)
         for packet in (ControlPacket([NewIds(tuple(ids))], asks=True), ControlPacket([Challenge(b"12345678")])):
             theirs.outbound.send_frames(theirs.paths[0], packet, world.now, effects)
