@@ -243,7 +243,7 @@ class Session:
                 case Seen() if not self.follows:
                     path.seen_as = Endpoint(frame.host, frame.port)
                 case Reach() if self.part.of_peers:
-                    effects.events.append(Reached(self.peer, frame.places))
+                    effects.events.append(Reached(self.peer, frame.candidates))
                 case _:
                     self.counts["unexpected"] += 1
 

@@ -91,7 +91,7 @@ class Seen:
 class Reach:
     """Where the sender may be reached: it searches for a direct way, and so shall the receiver."""
 
-    places: tuple[Candidate, ...]  # at most MOST_CANDIDATES
+    candidates: tuple[Candidate, ...]  # at most MOST_CANDIDATES
 
 
 Frame = Ping | Ack | Challenge | Response | NewIds | WantIds | PathClose | Seen | Reach
@@ -123,8 +123,8 @@ def _pack(frame: Frame) -> bytes:
         case Seen():
             return bytes((SEEN,)) + _pack_address(frame.host, frame.port)
         case Reach():
-            packed = (bytes((KINDS.index(each.kind),)) + _pack_address(each.host, each.port) for each in frame.places)
-            return bytes((REACH, len(frame.places))) + b"".join(packed)
+            packed = (bytes((KINDS.index(kind),)) + _pack_address(host, port) for kind, host, port in frame.candidates)
+            return bytes((REACH, len(frame.candidates))) + b"".join(packed)
 
 
 def _pack_address(host: str, port: int) -> bytes:
@@ -188,14 +188,14 @@ def _unpack_address(data: bytes, at: int) -> tuple[str, int, int]:
 def _unpack_reach(data: bytes, at: int) -> tuple[Reach, int]:
     count, at = _take(data, at, 1)[0], at + 1
     if count > MOST_CANDIDATES:
-        raise MalformedFrame("too many places")
-    places = []
+        raise MalformedFrame("too many candidates")
+    candidates = []
     for _ in range(count):
         kind, at = _take(data, at, 1)[0], at + 1
         host, port, at = _unpack_address(data, at)
         if kind < len(KINDS) and port and is_reachable(ip_address(host)):
-            places.append(Candidate(KINDS[kind], host, port))
-    return Reach(tuple(places)), at
+            candidates.append(Candidate(KINDS[kind], host, port))
+    return Reach(tuple(candidates)), at
 
 
 def decode_frames(plaintext: View) -> list[Frame]:

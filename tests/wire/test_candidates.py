@@ -69,7 +69,7 @@ class PlaceTests(SynchronousTestCase):
                 pass
 
     def test_nobody_is_there(self) -> None:
-        """Multicast, broadcast, loopback, link-local and unspecified addresses are no places; nor is port 0."""
+        """Multicast, broadcast, loopback, link-local and unspecified addresses are no candidates; nor is port 0."""
         for host in HOSTILE:
             self.assertFalse(is_reachable(ipaddress.ip_address(host)), host)
             self.assertRaises(MalformedFrame, read_candidate, f"local {host} 4500")
@@ -84,7 +84,7 @@ class PlaceTests(SynchronousTestCase):
             self.assertRaises(MalformedFrame, read_candidate, text)
 
     def test_only_the_good_ones(self) -> None:
-        """Of many the places are taken, once each and in order; what is none does not harm the others."""
+        """Of many the candidates are taken, once each and in order; what is none does not harm the others."""
         texts = ["local 10.0.0.7 1", "satellite 10.0.0.8 1", "local 127.0.0.1 1", "observed 203.0.113.9 2",
                  "local 10.0.0.7 1", ""]  # fmt: skip
         self.assertEqual(

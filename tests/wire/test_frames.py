@@ -74,7 +74,7 @@ FRAMES: st.SearchStrategy[Frame] = st.one_of(
             Candidate, st.sampled_from(KINDS), st.ip_addresses().filter(is_reachable).map(str), st.integers(1, 65535)
         ),
         max_size=MOST_CANDIDATES,
-    ).map(lambda places: Reach(tuple(places))),
+    ).map(lambda candidates: Reach(tuple(candidates))),
 )
 
 
@@ -150,7 +150,7 @@ class FrameTests(SynchronousTestCase):
         self.assertEqual(type_of([Ping(), Challenge(bytes(8))]), HANDSHAKE)
 
     def test_hostile_places(self) -> None:
-        """Of the places that a peer names, those where nobody can be are dropped, and those of a kind to come."""
+        """Of the candidates that a peer names, those where nobody can be are dropped, and those of a kind to come."""
         good = Candidate(HOST, "10.0.0.7", 4500)
         bad = ("224.0.0.1", "127.0.0.1", "0.0.0.0", "255.255.255.255", "169.254.169.254", "ff02::1", "::1", "::",
                "fe80::1", "::ffff:127.0.0.1")  # fmt: skip

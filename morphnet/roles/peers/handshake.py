@@ -67,7 +67,7 @@ class Acquainted(Protocol):
         """Why the session with that process of the peer is not given up for another one; "" if it is."""
         ...
 
-    def met(self, instance: str, places: tuple[str, ...]) -> None:
+    def met(self, instance: str, candidates: tuple[str, ...]) -> None:
         """Both ends have it now."""
         ...
 
@@ -239,9 +239,11 @@ class Handshake:
             self._over(introducer, "its certificate has no inner address of our network: it must join anew")
         elif introducer.caller:
             framings = ("compact", "seed") if ours.tuning.framing == "compact" else ("seed",)
-            places = tuple(map(str, ours.candidates()))
+            candidates = tuple(map(str, ours.candidates()))
             wait = ours.tuning.repair_ms
-            introducer.say(Greeting(ours.name, ours.instance, framings, places, ours.tuning.mtu, reorder_tcp_ms=wait))
+            introducer.say(
+                Greeting(ours.name, ours.instance, framings, candidates, ours.tuning.mtu, reorder_tcp_ms=wait)
+            )
 
     def said(self, introducer: Introducer, message: Introduction) -> None:
         """:raises MalformedFrame: it has no place here."""

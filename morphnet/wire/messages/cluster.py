@@ -18,7 +18,7 @@ from morphnet.errors import MalformedFrame
 from morphnet.wire.fields import Text, Whole
 from morphnet.wire.messages.codec import Catalogue
 from morphnet.wire.messages.control import Name, Pem
-from morphnet.wire.messages.relay import MOST_ENVELOPE, Number, Places, Token, number_of
+from morphnet.wire.messages.relay import MOST_ENVELOPE, Candidates, Number, Token, number_of
 from morphnet.wire.messages.revocations import PartText
 
 LIMIT = 1 << 17  # bytes of one message in JSON: a list of revocations is the longest
@@ -85,7 +85,7 @@ class Here:
     network: Network
     name: Name
     instance: Token
-    observed: Places = ()
+    observed: Candidates = ()
 
 
 @dataclass(frozen=True, slots=True)

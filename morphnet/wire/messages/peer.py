@@ -16,7 +16,7 @@ from morphnet.errors import MalformedFrame
 from morphnet.wire.fields import Real, Several, Text, Whole
 from morphnet.wire.messages.codec import Catalogue
 from morphnet.wire.messages.control import Name, Phrase, Wait, Words
-from morphnet.wire.messages.relay import Places, Token
+from morphnet.wire.messages.relay import Candidates, Token
 
 VERSION = 1
 LIMIT = 1 << 14  # bytes of one message
@@ -33,7 +33,7 @@ class Greeting:
     name: Name  # as in its certificate
     instance: Token  # of its process, as relays tell it
     framings: Words  # the ones it speaks, best first
-    places: Places  # its addresses
+    places: Candidates  # its addresses
     mtu: Annotated[int, Whole(576, 65535)]  # inner, bytes
     version: Annotated[int, Whole(1, 255)] = VERSION
     reorder_tcp_ms: Wait = 0.0  # as in `control.Hello`
@@ -49,7 +49,7 @@ class Established:
     session: Annotated[str, Text(re.compile(r"[0-9a-f]{32}"))]  # its name, hex
     ids: Ids  # the first that the caller may show: ClientID (16 bytes) and session id (4 bytes), hex
     framing: Annotated[str, Text(re.compile(r"[a-z0-9-]{1,32}"))]
-    places: Places
+    places: Candidates
     mtu: Annotated[int, Whole(576, 65535)]  # inner, bytes: the smaller of both
     heartbeat_s: Annotated[float, Real(0.01, 3600.0)]
     rekey_seconds: Annotated[float, Real(0.01, 86400.0)]

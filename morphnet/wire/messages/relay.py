@@ -30,12 +30,12 @@ _NUMBER = struct.Struct("!I")
 _SIZE = struct.Struct("!H")
 
 _NAME_OR_ALL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}|\*")
-_PLACE = re.compile(r"[a-z0-9]{1,12} [0-9a-fA-F:.]{2,45} [0-9]{1,5}", re.ASCII)
+_CANDIDATE = re.compile(r"[a-z0-9]{1,12} [0-9a-fA-F:.]{2,45} [0-9]{1,5}", re.ASCII)
 _TOKEN = re.compile(r"[0-9a-f]{16}")
 
 Number = Annotated[int, Whole(1, (1 << 32) - 1)]
 Token = Annotated[str, Text(_TOKEN)]
-Places = Annotated[tuple[str, ...], Several(Text(_PLACE), 32)]  # see wire/candidates.py
+Candidates = Annotated[tuple[str, ...], Several(Text(_CANDIDATE), 32)]  # see wire/candidates.py
 Port = Annotated[int, Whole(0, 65535)]
 
 
@@ -58,7 +58,7 @@ class Registered:
 
     type: ClassVar[str] = "registered"
     number: Number  # of this connection
-    observed: Places  # where the connection comes from
+    observed: Candidates  # where the connection comes from
     echo_port: Port = 0  # UDP; 0: no echo is to be had
     second_port: Port = 0  # another UDP port, to see whether a NAT maps each destination anew
     echo_id: Annotated[str, Text(re.compile(r"([0-9a-f]{16})?"))] = ""
@@ -92,7 +92,7 @@ class Present:
     number: Number
     name: Name
     instance: Token
-    observed: Places = ()  # where the relay has seen it: its connection, and what its UDP sockets were mapped to
+    observed: Candidates = ()  # where the relay has seen it: its connection, and what its UDP sockets were mapped to
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ class FakePeer:
         """See Acquainted."""
         raise AssertionError("no handshake here comes so far")
 
-    def met(self, instance: str, places: tuple[str, ...]) -> None:
+    def met(self, instance: str, candidates: tuple[str, ...]) -> None:
         """See Acquainted."""
 
     def keeps(self, instance: str) -> str:

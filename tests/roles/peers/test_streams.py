@@ -105,7 +105,7 @@ class SearchTests(StreamsTestCase):
         self.assertEqual(self.net.called, [])
 
     def test_most_calls(self) -> None:
-        """At most six places are called, each 0.2 s after the one before; places of the other family are not."""
+        """At most six candidates are called, each 0.2 s after the one before; those of the other family are not."""
         peer = self.anna.peers["bert"]
         peer.where = [Candidate(STREAM_CANDIDATE, "2001:db8::1", 1)]
         peer.where += [Candidate(STREAM_CANDIDATE, f"203.0.113.{number}", 4711) for number in range(9)]
