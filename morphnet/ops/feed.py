@@ -217,7 +217,7 @@ class FeedService(Service):
     Opens the feed at start (mode 0600) and removes it at stop.
 
     :param reactor: IReactorUNIX and IReactorTime.
-    :param path: of the socket, `run_dir / places.FEED`.
+    :param path: of the socket, `run_dir / rundir.FEED`.
     """
 
     def __init__(self, reactor: Any, path: Path, node: Node) -> None:

@@ -121,7 +121,7 @@ CHANGES: dict[tuple[str, str], tuple[list[str], str, float | None]] = {
 }
 
 
-class AcquaintanceTestCase(SynchronousTestCase):
+class PeeringTestCase(SynchronousTestCase):
     """A peer with even chances: no jitter."""
 
     def setUp(self) -> None:
@@ -161,7 +161,7 @@ class AcquaintanceTestCase(SynchronousTestCase):
         return [state for state, _ in self.hands.told_of]
 
 
-class MatrixTests(AcquaintanceTestCase):
+class MatrixTests(PeeringTestCase):
     def test_matrix(self) -> None:
         """Every input in every state does what the table says, or nothing, and none raises."""
         for state, way in WAYS.items():
@@ -200,7 +200,7 @@ class MatrixTests(AcquaintanceTestCase):
             self.assertEqual((self.fresh(), self.left()), ([], None))
 
 
-class StoryTests(AcquaintanceTestCase):
+class StoryTests(PeeringTestCase):
     def test_whole_life(self) -> None:
         """Met, direct, lost, not found again, settled, and a minute later direct again."""
         self.happen("appeared", "established", "found", "lost")

@@ -293,10 +293,10 @@ class Peer:
             return
         self._search.look(self.candidates())
         self._relays.hurry()
-        self.tell_places()
+        self.tell_candidates()
         self._streams.search()
 
-    def tell_places(self) -> None:
+    def tell_candidates(self) -> None:
         """Tell it where we may be reached now."""
         session, effects = self.session, Effects()
         if session is None:
