@@ -10,11 +10,10 @@ from morphnet.tunnel import ackdebt
 from morphnet.tunnel.delivery import Delivery, Settled
 from morphnet.tunnel.landing import Landing
 from morphnet.tunnel.lateness import PathLateness
-from morphnet.tunnel.rtt import RateMeter, RttEstimate
-from morphnet.tunnel.window import Model, Window
+from morphnet.tunnel.rtt import UNKNOWN, RateMeter, RttEstimate
+from morphnet.tunnel.window import BURST, Model, Window
 from morphnet.wire.frames import Ack
 
-BURST = 3 * 1500  # bytes that may wait at the bottleneck, however slow it is
 MADE_UP = 0.01  # seconds of its pace that it may have more for having been idle
 GRAIN = 0.002  # seconds of its pace that are worth a wake-up
 SAMPLE = 0.2  # seconds, and a round trip, that a sample of the rate spans at least
@@ -93,13 +92,12 @@ class Pacer:
         """What is known of the path, kept while neither the time nor that changes, since a batch asks often."""
         if self._model_at != now:
             self._model_at, self._model = now, self.window.model(self._rtt, now)
-            self.landing.way = self._model.base / 2
         return self._model
 
     # -- when that arrives -------------------------------------------------------------------------------------------
 
     def arrival(self, now: float) -> float:
-        """Seconds until a packet handed to it now would arrive: half the lowest RTT, and the queue in front of it."""
+        """Seconds until a packet handed to it now would arrive: its way there, and the queue in front of it."""
         base, queue, flown = self.model(now).base, self.free_at - now, self._delivery.in_flight
         if flown:
             seen = self._rtt.queue - self._rtt.calm
@@ -107,7 +105,7 @@ class Pacer:
             if seen > 0.01 and not self.window.startup:  # what is in flight tells it before Acks do
                 rate = self.window.rate(now)
                 queue = max(queue, flown / rate - base - ackdebt.DELAY) if rate else queue
-        return base / 2 + queue if queue > 0 else base / 2
+        return self.landing.way + queue if queue > 0 else self.landing.way
 
     # -- what becomes of it ------------------------------------------------------------------------------------------
 
@@ -143,8 +141,11 @@ class Pacer:
         window.acknowledged(settled.bytes, rate, limited, rtt, now)
         self._lateness.extra = self._lateness.known and self._lateness.known * window.rate(now)
         self._model_at = float("-inf")
-        seen = window.rate(now) if rate is not None else None
-        self.landing.told(seen, flown, now - late - ack.delay / _MICRO)
+        if settled.newest:
+            # what a round trip takes longer may be a queue on the way back, where somebody sends to us
+            way, left = (floor or UNKNOWN) / 2, now - late - ack.delay / _MICRO - rtt.latest
+            self.landing.way = way + rtt.calm
+            self.landing.told(window.rate(now) if rate is not None else None, flown, (left, left + way + rtt.queue))
 
     def excused(self, now: float) -> bool:
         """Whether what it seems to lose now may be our own doing: a queue stood in it, or its rate was searched."""

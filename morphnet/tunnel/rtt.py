@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 LONG_KNOWN = 60.0  # seconds, the same while others fill it
+UNKNOWN = 0.05  # seconds that a path is thought to take before it is known
 KNOWN = 10.0  # seconds for which it is believed what the path itself takes
 MOST_JITTER = 0.25  # seconds by which a path without a queue of ours may be thought to exceed its lowest RTT
 

@@ -78,8 +78,9 @@ class Bond:
             latest = landing.at - now
             arrival = latest if latest > arrival else arrival  # it may be given more than it is known to deliver
             later = arrival - soonest
-            # while the rate of this one is sought, the queue of the best one may have gone
-            wait = arrival - best.pacer.landing.way if path.pacer.window.startup else later
+            wait = later
+            if path.pacer.window.startup and best.pacer.window.searching:  # the queue of the best one may soon be gone
+                wait = arrival - best.pacer.landing.way
             if wait > self._patience.rest - MARGIN and wait > self._patience.of(run) - MARGIN:
                 break
             self.later = later

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from morphnet.tunnel.contention import Contention, Sample, Signs, Stage
 from morphnet.tunnel.question import SLOWER
-from morphnet.tunnel.rtt import KNOWN, LONG_KNOWN, MOST_JITTER, RttEstimate, WindowedBest
+from morphnet.tunnel.rtt import KNOWN, LONG_KNOWN, MOST_JITTER, UNKNOWN, RttEstimate, WindowedBest
 from morphnet.tunnel.share import ALL, LESS, SHARE
 from morphnet.tunnel.usual_loss import LOSSY
 
@@ -36,6 +36,7 @@ TIGHTER, LOOSER, TIGHTEST = 0.7, 0.02, 0.3  # what a queue may be, of CLEAR and 
 RESTLESS, EVEN, RUN = 4.0, 0.001, 1500  # times by which samples differ; seconds, and bytes, that do so anyway
 SPREAD = 4.5  # times the jitter of the RTT: so much later than usual an Ack may come
 LEAST_CLEAR = 0.003  # seconds
+BURST = 3 * 1500  # bytes that may wait at the bottleneck, however slow it is
 AHEAD = 0.006  # seconds of its pace that may wait at its bottleneck
 AMPLE = 1.25  # times what the pace fills: the window is no bound then
 RUSH = 1.25  # times the window in each RTT, while the rate is not known
@@ -79,7 +80,7 @@ class Window:
 
     def model(self, rtt: RttEstimate, now: float) -> Model:
         """What is known of the path, which gets more than it was seen to deliver while that makes no queue."""
-        base, rate = rtt.base(now) or 0.05, self.rate(now)
+        base, rate = rtt.base(now) or UNKNOWN, self.rate(now)
         if self.startup or not rate:
             pace = RUSH * self.modest / base
         elif self.others.stage is Stage.ASKING:
@@ -101,9 +102,9 @@ class Window:
         """
         Seconds of its pace that may be given to it at once.
 
-        :param late: seconds by which this process is late: it makes up for them, unless the path loses what it bursts.
+        :param late: seconds by which this process is late: of them it makes up the less, the more it loses in bursts.
         """
-        return AHEAD + late if self._tight == 1.0 else AHEAD * self._tight
+        return (AHEAD + late) * self._tight
 
     @property
     def searching(self) -> bool:
@@ -247,7 +248,9 @@ class Window:
 
     def _clear(self, base: float) -> float:
         """Seconds of queue that are none yet, on a path without jitter."""
-        return max(LEAST_CLEAR, self._tight * (CLEAR * base + CLEAR_BY))
+        capacity = self.others.capacity
+        least = max(LEAST_CLEAR, BURST / capacity) if capacity else LEAST_CLEAR
+        return max(least, self._tight * (CLEAR * base + CLEAR_BY))
 
     def _allowed(self, base: float) -> float:
         """Seconds of queue that are none yet."""

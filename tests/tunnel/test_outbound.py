@@ -207,6 +207,7 @@ class NarrowPathTests(SynchronousTestCase):
         out, effects = outbound(2), Effects()
         for path, rtt in zip(out.paths.values(), (0.02, 0.08), strict=True):
             path.rtt.add(rtt, now=0.0)
+            path.pacer.landing.way = rtt / 2
         best, worse = out.paths.values()
         best.pacer.window.startup = worse.pacer.window.startup = False
         for path in (best, worse):

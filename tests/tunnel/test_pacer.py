@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.tunnel.pacer import BURST, MADE_UP
+from morphnet.tunnel.pacer import MADE_UP
 from morphnet.tunnel.path import Path
-from morphnet.tunnel.window import FIRST, MODEST
+from morphnet.tunnel.window import BURST, FIRST, MODEST
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.frames import Ack
 
@@ -17,6 +17,7 @@ def known(rate: float = 1e6, rtt: float = 0.02) -> Path:
     path.pacer.window.startup = False
     path.pacer.window._rates.add(rate, 0.0)
     path.rtt.add(rtt, now=0.0)
+    path.pacer.landing.way = rtt / 2
     return path
 
 
@@ -98,6 +99,7 @@ class QueueTests(SynchronousTestCase):
         """What is in flight tells the queue before Acks do, where one stood already and the rate is known."""
         for seen, expected in ((0.03, 0.15), (0.005, 0.005)):
             path = Path(0, 0, Endpoint("203.0.113.1", 8000), 1440, 0.0)
+            path.pacer.landing.way = 0.01
             path.pacer.window.startup = False
             path.pacer.window._rates.add(1e5, 0.0)
             for there in (0.0, seen):
@@ -106,3 +108,15 @@ class QueueTests(SynchronousTestCase):
                 path.sent(1, 1000, 1000, 0.0, asks=True)
             path.pacer.free_at = 0.0
             self.assertAlmostEqual(path.pacer.arrival(0.0), 0.01 + expected, places=3)
+
+    def test_queue_on_the_way_back(self) -> None:
+        """What makes only Acks late makes nothing late that is sent."""
+        path = Path(0, 0, Endpoint("203.0.113.1", 8000), 1440, 0.0)
+        for number, back in enumerate((0.01, 0.09, 0.09, 0.09)):
+            now = 0.2 * number
+            path.sent(1, 1000, 1000, now, asks=True)
+            sent, came = round(now * 1e6), round((now + 0.01) * 1e6)
+            ack = Ack(0, number, 0, sent, number + 1, 1000 * (number + 1), came, ((0, number),))
+            path.acknowledge(ack, now + 0.01 + back)
+            self.assertAlmostEqual(path.pacer.arrival(now + 0.01 + back), 0.01, places=3)
+            self.assertAlmostEqual(path.pacer.landing.at, now + 0.01, places=3)

@@ -34,6 +34,7 @@ def path_of(number: int, rtt: float, state: State = State.ACTIVE) -> Path:
     path = Path(number, number, FAR, 1466, 0.0)
     path.life.state, path.validation.validated = state, True
     path.rtt.add(rtt, now=0.0)
+    path.pacer.landing.way = rtt / 2
     return path
 
 
