@@ -40,7 +40,7 @@ class LandingTests(SynchronousTestCase):
         self.assertAlmostEqual(self.landing.at, 0.08 + 2 * 0.02)
 
     def test_nothing_known(self) -> None:
-        """Before anything was measured a few packets take as long as a round trip is thought to be, and the way there."""
+        """Before anything was measured a few packets take as long as a round trip is thought to, and the way there."""
         landing = Landing(1.0)
         landing.sent(FEW, 1.0)
         self.assertAlmostEqual(landing.at, 1.0 + UNKNOWN / 2 + UNKNOWN)
