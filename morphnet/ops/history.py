@@ -31,8 +31,8 @@ class History:
         :param text: one sentence for a person.
         """
         self._last += 1
-        told = printable(text)  # reasons come from peers, and go to terminals and logs
-        happening = Happening(number=self._last, at=self._wall(), kind=kind, session=session, text=told)
+        shown = printable(text)  # reasons come from peers, and go to terminals and logs
+        happening = Happening(number=self._last, at=self._wall(), kind=kind, session=session, text=shown)
         self._recent.append(happening)
         return happening
 

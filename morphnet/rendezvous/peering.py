@@ -38,7 +38,7 @@ class Hands(Protocol):
         """Look no more."""
         ...
 
-    def told(self, state: str, why: str) -> None:
+    def entered(self, state: str, why: str) -> None:
         """How it stands, and what was decided, in words."""
         ...
 
@@ -93,14 +93,14 @@ class _Core:
     def greet(self, peer: Peering, why: str) -> None:
         """Begin a handshake, for a limited time."""
         self.attempts.begin_handshake(peer.wait_ended)
-        self.hands.told("meeting", why)
+        self.hands.entered("meeting", why)
         self.hands.greet()
 
     def search(self, peer: Peering, why: str, state: str = "searching") -> None:
         """Look for a direct way, for a limited time."""
         self.attempts.begin_search(peer.wait_ended)
         if why:
-            self.hands.told(state, why)
+            self.hands.entered(state, why)
         self.looking = True
         self.hands.search()
 
@@ -151,7 +151,7 @@ def start_over(peer: Peering, core: _Core) -> None:
 @_meeting.upon(Peering.failed).to(_estranged)
 def back_off(peer: Peering, core: _Core, reason: str) -> None:
     seconds = core.attempts.handshake_failed(peer.wait_ended)
-    core.hands.told("estranged", f"no session: {reason}; trying again in {seconds:.1f} s")
+    core.hands.entered("estranged", f"no session: {reason}; trying again in {seconds:.1f} s")
 
 
 @_meeting.upon(Peering.wait_ended).to(_estranged)
@@ -171,7 +171,7 @@ def part(peer: Peering, core: _Core) -> None:
     core.here = False
     core.attempts.quiet()
     core.hands.give_up()
-    core.hands.told("apart", "it has left every relay where we are")
+    core.hands.entered("apart", "it has left every relay where we are")
 
 
 # a session, and the search
@@ -194,7 +194,7 @@ def settle(peer: Peering, core: _Core) -> None:
     core.rest()
     seconds = core.attempts.search_given_up(peer.wait_ended)
     why = f"no direct way is in use after {core.attempts.patience.search:g} s of search"
-    core.hands.told("settled", f"{why}; the next search is in {seconds:.0f} s")
+    core.hands.entered("settled", f"{why}; the next search is in {seconds:.0f} s")
 
 
 @_settled.upon(Peering.wait_ended).to(_searching)
@@ -211,7 +211,7 @@ def search_at_once(peer: Peering, core: _Core, whose: str) -> None:
 @_searching.upon(Peering.streamed).to(_streaming)
 @_settled.upon(Peering.streamed).to(_streaming)
 def go_by_stream(peer: Peering, core: _Core, way: str) -> None:
-    core.hands.told("streaming", f"{way} works; UDP is still looked for")  # when it would have been: the timer stays
+    core.hands.entered("streaming", f"{way} works; UDP is still looked for")  # when it would have been: the timer stays
 
 
 @_streaming.upon(Peering.wait_ended).to(_streaming)
@@ -239,7 +239,7 @@ def look_for_any(peer: Peering, core: _Core) -> None:
 def go_direct(peer: Peering, core: _Core, way: str) -> None:
     core.attempts.quiet()
     core.rest()
-    core.hands.told("direct", f"{way} works")
+    core.hands.entered("direct", f"{way} works")
 
 
 @_direct.upon(Peering.lost).to(_searching)
@@ -265,7 +265,7 @@ def stop_looking(peer: Peering, core: _Core) -> None:
 def forget(peer: Peering, core: _Core, reason: str) -> None:
     core.attempts.quiet()
     core.rest()
-    core.hands.told("apart", reason)
+    core.hands.entered("apart", reason)
 
 
 @_searching.upon(Peering.stop).to(_stopped)

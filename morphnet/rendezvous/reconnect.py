@@ -42,7 +42,7 @@ class Dialer(Protocol):
         """End the call or the link; nothing follows."""
         ...
 
-    def told(self, state: str) -> None:
+    def entered(self, state: str) -> None:
         """One phrase for people: "connected", "reconnecting in 3 s: connection refused"."""
         ...
 
@@ -101,7 +101,7 @@ class _Core:
         """Wait about so long, and say why."""
         seconds *= 1.0 + self.patience.jitter * (2.0 * self.chance() - 1.0)
         self.at(seconds, link.wait_ended)
-        self.dialer.told(
+        self.dialer.entered(
             f"{what} in {seconds:.1f} s: {reason}" if seconds < 1 else f"{what} in {seconds:.0f} s: {reason}"
         )
 
@@ -115,7 +115,7 @@ class _Core:
     def attempt(self, link: Reconnect) -> None:
         """Call, for a limited time."""
         self.at(self.patience.attempt, link.wait_ended)
-        self.dialer.told("connecting")
+        self.dialer.entered("connecting")
         self.dialer.dial()
 
 
@@ -149,7 +149,7 @@ def try_at_once(link: Reconnect, core: _Core) -> None:
 def remember_when(link: Reconnect, core: _Core) -> None:
     core.quiet()
     core.up_at = core.clock.seconds()
-    core.dialer.told("connected")
+    core.dialer.entered("connected")
 
 
 @_trying.upon(Reconnect.failed).to(_waiting)
@@ -186,14 +186,14 @@ def wait_after_loss(link: Reconnect, core: _Core, reason: str) -> None:
 def leave(link: Reconnect, core: _Core) -> None:
     core.quiet()
     core.dialer.hang_up()
-    core.dialer.told("stopped")
+    core.dialer.entered("stopped")
 
 
 @_idle.upon(Reconnect.stop).to(_stopped)
 @_waiting.upon(Reconnect.stop).to(_stopped)
 def stop_waiting(link: Reconnect, core: _Core) -> None:
     core.quiet()
-    core.dialer.told("stopped")
+    core.dialer.entered("stopped")
 
 
 @_trying.upon(Reconnect.network_changed).to(_trying)

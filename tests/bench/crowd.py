@@ -97,7 +97,7 @@ class Member:
         self._answered, source = answered, f"198.18.{number // 250}.{number % 250 + 1}"
         config = ClientConfig(server=server, server_name="gw.example", name=name)
         self.pump = Pump(reactor, Tunnel(server=False, entropy=os.urandom), since_boot)
-        self.pump.follow(self._told)
+        self.pump.follow(self._heard)
         self.pump.tun = self.out = Counter()
         ways = UplinkPaths(reactor, self.pump, lambda kind, text: None)
         parts = Parts(cast(Host, NoHost()), cast(Tun, self.out), ways, Certificates())
@@ -130,8 +130,8 @@ class Member:
     def lost(self, reason: str) -> None:
         print(reason, file=sys.stderr)
 
-    def _told(self, event: Event) -> None:
-        self.node.told(event)
+    def _heard(self, event: Event) -> None:
+        self.node.heard(event)
 
     def is_active(self) -> bool:
         """Whether it has a path that works."""

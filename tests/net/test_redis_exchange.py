@@ -106,7 +106,7 @@ class RedisTestCase(SynchronousTestCase):
     def start(self, password: str = PASSWORD) -> None:
         """A relay's link, called for the first time."""
         chance = random.Random(1)
-        self.cluster = SharedCluster(self.reactor, chance.randbytes, ["home"], told=self.said.append)
+        self.cluster = SharedCluster(self.reactor, chance.randbytes, ["home"], tell=self.said.append)
         self.registry = Registry(self.reactor, chance.randbytes, Terms(), self.cluster)
         self.link = RedisLink(self.reactor, redis_url_of(f"redis://:{password}@127.0.0.1"), self.cluster)
         self.link.start()

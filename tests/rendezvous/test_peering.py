@@ -16,7 +16,7 @@ class FakeHands:
 
     def __init__(self) -> None:
         self.done: list[str] = []
-        self.told_of: list[tuple[str, str]] = []
+        self.decided: list[tuple[str, str]] = []
         self.on_greet: Callable[[], None] = lambda: None
 
     def greet(self) -> None:
@@ -36,9 +36,9 @@ class FakeHands:
         """See Hands."""
         self.done.append("rest")
 
-    def told(self, state: str, why: str) -> None:
+    def entered(self, state: str, why: str) -> None:
         """See Hands."""
-        self.told_of.append((state, why))
+        self.decided.append((state, why))
 
 
 INPUTS: dict[str, Callable[[Peering], None]] = {
@@ -158,7 +158,7 @@ class PeeringTestCase(SynchronousTestCase):
 
     def states(self) -> list[str]:
         """The states that were told, in order."""
-        return [state for state, _ in self.hands.told_of]
+        return [state for state, _ in self.hands.decided]
 
 
 class MatrixTests(PeeringTestCase):
@@ -169,7 +169,7 @@ class MatrixTests(PeeringTestCase):
                 self.peer = self.make()
                 self.happen(*way)
                 self.fresh()
-                self.hands.told_of.clear()
+                self.hands.decided.clear()
                 before = self.left()
                 self.happen(name)
                 done, told, left = CHANGES.get((state, name), ([], "", before))
@@ -258,7 +258,7 @@ class StoryTests(PeeringTestCase):
             self.clock.advance(3.9)
         self.assertEqual((self.fresh(), self.left()), (["search"] * 3, 0.1))
         self.peer.addresses_changed("its")
-        self.assertEqual(self.hands.told_of[-1], ("searching", "its addresses have changed"))
+        self.assertEqual(self.hands.decided[-1], ("searching", "its addresses have changed"))
 
     def test_better_way(self) -> None:
         """With new addresses a better way is looked for while the one there is stays in use, for as long as always."""
@@ -279,17 +279,17 @@ class StoryTests(PeeringTestCase):
         self.happen("appeared", "established", "streamed")
         self.assertEqual([self.wait() for _ in range(5)], [4.0, 60.0, 4.0, 60.0, 4.0])
         self.assertEqual(self.fresh(), ["greet", "search", "rest", "search", "rest", "search", "rest"])
-        self.assertEqual(self.hands.told_of[-1], ("streaming", "tcp works; UDP is still looked for"))
+        self.assertEqual(self.hands.decided[-1], ("streaming", "tcp works; UDP is still looked for"))
         self.happen("found", "cut", "streamed")
         self.assertEqual((self.states()[-2:], self.left()), (["streaming", "direct"], None))
 
     def test_stream_cut(self) -> None:
         """When the stream ends another direct way is looked for at once."""
         self.happen("appeared", "established", "streamed", "wait_ended", "cut")
-        self.assertEqual((self.left(), self.hands.told_of[-1]),
+        self.assertEqual((self.left(), self.hands.decided[-1]),
                          (4.0, ("searching", "the stream fell silent; the relay carries on")))  # fmt: skip
         self.happen("streamed", "vanished", "cut")
-        self.assertEqual(self.hands.told_of[-1][1], "the stream fell silent; no relay has it either")
+        self.assertEqual(self.hands.decided[-1][1], "the stream fell silent; no relay has it either")
 
     def test_stream_left(self) -> None:
         """A stream that is there still when UDP ends takes over, and the search goes on."""
@@ -300,14 +300,14 @@ class StoryTests(PeeringTestCase):
     def test_relay_gone(self) -> None:
         """A direct path needs no relay; when it is lost it is said whether one is left."""
         self.happen("appeared", "established", "found", "vanished", "lost")
-        self.assertEqual(self.hands.told_of[-1][1], "the direct path fell silent; no relay has it either")
+        self.assertEqual(self.hands.decided[-1][1], "the direct path fell silent; no relay has it either")
         self.happen("appeared", "found", "lost")
-        self.assertEqual(self.hands.told_of[-1][1], "the direct path fell silent; the relay carries on")
+        self.assertEqual(self.hands.decided[-1][1], "the direct path fell silent; the relay carries on")
 
     def test_it_calls(self) -> None:
         """A peer whose session has ended, and that calls before we do, is met through the relay that it never left."""
         self.happen("appeared", "established", "void", "established", "found", "lost")
-        self.assertEqual(self.hands.told_of[-1][1], "the direct path fell silent; the relay carries on")
+        self.assertEqual(self.hands.decided[-1][1], "the direct path fell silent; the relay carries on")
 
     def test_another_process(self) -> None:
         """A peer that was started anew is met anew."""
@@ -318,9 +318,9 @@ class StoryTests(PeeringTestCase):
     def test_words(self) -> None:
         """What is decided is said in words, with the time until the next step."""
         self.happen("appeared", "failed")
-        self.assertEqual(self.hands.told_of[-1], ("estranged", "no session: not now; trying again in 0.5 s"))
+        self.assertEqual(self.hands.decided[-1], ("estranged", "no session: not now; trying again in 0.5 s"))
         self.happen("established", "wait_ended")
-        self.assertEqual(self.hands.told_of[-1][1],
+        self.assertEqual(self.hands.decided[-1][1],
                          "no direct way is in use after 4 s of search; the next search is in 60 s")  # fmt: skip
 
     def test_fails_at_once(self) -> None:

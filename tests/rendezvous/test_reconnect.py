@@ -27,7 +27,7 @@ class FakeDialer:
         """See Dialer."""
         self.done.append("hang up")
 
-    def told(self, state: str) -> None:
+    def entered(self, state: str) -> None:
         """See Dialer."""
         self.phrases.append(state)
 

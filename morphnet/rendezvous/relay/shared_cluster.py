@@ -70,12 +70,12 @@ class SharedCluster(Cluster):
         entropy: Callable[[int], bytes],
         networks: Iterable[str],
         told_revocations: Callable[[str, str], None] = lambda network, crl: None,
-        told: Callable[[str], None] = lambda sentence: None,
+        tell: Callable[[str], None] = lambda sentence: None,
         told_part: Callable[[str, str], None] = lambda network, text: None,
     ) -> None:
-        """:param told: hears one sentence when the others are found or lost."""
+        """:param tell: hears one sentence when the others are found or lost."""
         self.counts: Counter[str] = Counter()
-        self.told_revocations, self.told_part, self.told = told_revocations, told_part, told
+        self.told_revocations, self.told_part, self.tell = told_revocations, told_part, tell
         self._clock, self._entropy, self._networks = clock, entropy, frozenset(networks)
         self._token = entropy(8).hex()
         self._block, self._turn = 0, 0
@@ -124,14 +124,14 @@ class SharedCluster(Cluster):
         self._rest()
         self._beat = self._clock.callLater(BEAT, self._beat_on)
         self._is_told_away = False
-        self.told("the other relays can be reached")
+        self.tell("the other relays can be reached")
 
     def closed(self, reason: str) -> None:
         """It is gone, or there was none to be had."""
         was_joined, self._exchange, self._joined = self._joined, None, False
         if not self._is_told_away:
             self._is_told_away = True
-            self.told(f"the other relays cannot be reached: {reason}")
+            self.tell(f"the other relays cannot be reached: {reason}")
         if was_joined:
             self._rest()
             self._beat = self._clock.callLater(BEAT, self._beat_on)

@@ -36,7 +36,7 @@ class _Caller:
         """Give up, or end."""
         self._relay.close()
 
-    def told(self, state: str) -> None:
+    def entered(self, state: str) -> None:
         """Nobody asks."""
 
 
@@ -45,11 +45,11 @@ class Bearers:
     Lines that carry lists of revoked certificates, both ways, and nothing else: we are no guest there.
 
     :param name: of our certificate, a server's.
-    :param told: hears one sentence when a relay is reached or refuses us.
+    :param tell: hears one sentence when a relay is reached or refuses us.
     """
 
-    def __init__(self, name: str, exchange: RevocationExchange, reactor: Any, told: Callable[[str], None]) -> None:
-        self._name, self._exchange, self._reactor, self._told = name, exchange, reactor, told
+    def __init__(self, name: str, exchange: RevocationExchange, reactor: Any, tell: Callable[[str], None]) -> None:
+        self._name, self._exchange, self._reactor, self._tell = name, exchange, reactor, tell
         self._machines: dict[RelayClient, Reconnect] = {}
 
     def start(self, relays: Sequence[str], tls: Callable[[str], ClientTls]) -> None:
@@ -96,12 +96,12 @@ class Bearers:
     def registered(self, relay: RelayClient, answer: Registered) -> None:
         """The line is up: tell what is revoked."""
         self._machines[relay].opened()
-        self._told(f"the relay {relay.host} is told what is revoked")
+        self._tell(f"the relay {relay.host} is told what is revoked")
         self._exchange.joined(relay, answer.revocations)
 
     def refused(self, relay: RelayClient, reason: str, retry_after: float | None) -> None:
         """The relay said no."""
-        self._told(f"the relay {relay.host} does not let us tell it what is revoked: {reason}")
+        self._tell(f"the relay {relay.host} does not let us tell it what is revoked: {reason}")
         self._machines[relay].refused(reason, retry_after)
 
     def failed(self, relay: RelayClient, reason: str) -> None:

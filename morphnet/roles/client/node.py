@@ -194,9 +194,9 @@ class ClientNode(CertifiedNode):
         self.link = None
         self.tell("control-down", "", f"control link is down: {reason}")
 
-    def told(self, event: Event) -> None:
+    def heard(self, event: Event) -> None:
         """Paths are a sign for the control link: without any, the server may have moved; with one again, call it."""
-        super().told(event)
+        super().heard(event)
         session = self._session()
         if session is None or not isinstance(event, PathChanged) or event.session != session.peer:
             return

@@ -203,7 +203,7 @@ class ClientProcess(HostProcess):
         """Give up the call, or end the link."""
         self._client.close()
 
-    def told(self, state: str) -> None:
+    def entered(self, state: str) -> None:
         """How it stands, in one phrase."""
         if self._node is not None:
             self._node.state = state

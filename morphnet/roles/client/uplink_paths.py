@@ -38,7 +38,7 @@ class UplinkPaths:
     """
     Opens a socket and a path for each uplink, moves them when its address changes, closes them when it goes.
 
-    :param told: (kind, sentence) for the node's history.
+    :param tell: (kind, sentence) for the node's history.
     :param source: the address that a device would send from to a host, see `source_towards`.
     """
 
@@ -48,10 +48,10 @@ class UplinkPaths:
         self,
         reactor: IReactorFDSet,
         pump: Pump,
-        told: Callable[[str, str], None],
+        tell: Callable[[str, str], None],
         source: Callable[[str, str], str] = source_towards,
     ) -> None:
-        self._reactor, self._pump, self._told, self._source = reactor, pump, told, source
+        self._reactor, self._pump, self._tell, self._source = reactor, pump, tell, source
         self._paths: dict[str, _UplinkPath] = {}  # by uplink name
         self._uplinks: list[Uplink] = []
         self._servers: tuple[Endpoint, ...] = ()  # addresses of the server's data plane, best first
@@ -152,7 +152,7 @@ class UplinkPaths:
                 self._take(name, source, server, session, effects)
             except HostError as problem:
                 self._log.warn("uplink {uplink} cannot be used: {problem}", uplink=name, problem=str(problem))
-                self._told("uplink-unusable", f"uplink {name} cannot be used: {problem}")
+                self._tell("uplink-unusable", f"uplink {name} cannot be used: {problem}")
         self._pump.carry_out(effects)
         self._pump.tunnel.poke(session, self._pump.now())
 

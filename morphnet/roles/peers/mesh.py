@@ -118,7 +118,7 @@ class Mesh:
         self.peers = PeerTable(self.around, self._make_peer, lambda name: self.relays.having(name))
         self.relays = Relays(self.around, pump, lists, self.outside, self.peers, owner)
         self.rotation = Rotation(reactor, self.sockets, self._may_be_replaced, self._doors_at_work, self._rotates)
-        pump.follow(self._told)
+        pump.follow(self._heard)
 
     def _make_peer(self, name: str) -> Peer:
         guess = PortGuess(self.around, name, self.doors, self.courtesy, self.sessions.wake)
@@ -159,7 +159,7 @@ class Mesh:
         self._owner.tell("port-mapping", "", text)
         self.peers.addresses_changed()
 
-    def _told(self, event: Event) -> None:
+    def _heard(self, event: Event) -> None:
         """A relay sees one of our sockets elsewhere. One that does all the time may lie."""
         if isinstance(event, Mapped):
             self.rotation.seen_as(event.door, event.seen)

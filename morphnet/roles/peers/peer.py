@@ -361,7 +361,7 @@ class Peer:
 
     # -- what is told of it --------------------------------------------------------------------------------------------
 
-    def told(self, state: str, why: str) -> None:
+    def entered(self, state: str, why: str) -> None:
         """One decision."""
         if state != self.state:
             self.state, self.since = state, self._around.now()

@@ -86,7 +86,7 @@ class _Caller:
         """Give up, or end."""
         self.relay.close()
 
-    def told(self, state: str) -> None:
+    def entered(self, state: str) -> None:
         """How it stands."""
         self.state = state
 

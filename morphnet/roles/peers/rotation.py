@@ -37,7 +37,7 @@ class Rotation:
 
     :param helps: whether another socket would be of use, by the number of the one there is.
     :param in_use: numbers of the sockets that working paths need.
-    :param told: called with a sentence when such a NAT is found out.
+    :param tell: called with a sentence when such a NAT is found out.
     """
 
     def __init__(
@@ -46,9 +46,9 @@ class Rotation:
         sockets: Sockets,
         helps: Callable[[int], bool],
         in_use: Callable[[], set[int]],
-        told: Callable[[str], None],
+        tell: Callable[[str], None],
     ) -> None:
-        self._clock, self._sockets, self._helps, self._in_use, self._told = clock, sockets, helps, in_use, told
+        self._clock, self._sockets, self._helps, self._in_use, self._tell = clock, sockets, helps, in_use, tell
         self._known: dict[Key, tuple[int, Lifespan]] = {}  # with the number of the socket
         self._timer: IDelayedCall | None = None
         self._leaving: dict[int, IDelayedCall] = {}  # by number
@@ -71,7 +71,7 @@ class Rotation:
                 lifespan.seen_as(seen, self._clock.seconds())
                 if before is None and lifespan.seconds is not None:
                     what = f"the NAT on {uplink} ends a mapping after {lifespan.seconds:.0f} s, however it is used"
-                    self._told(f"{what}: other sockets take over in time")
+                    self._tell(f"{what}: other sockets take over in time")
         self._wait()
 
     def stop(self) -> None:

@@ -42,7 +42,7 @@ class Node:
         self._since: dict[str, float] = {}  # session -> when it began, on the pump's clock
         self._statuses = Statuses(pump, wall, self._since, self)
         self.host_warnings: Callable[[], tuple[str, ...]] = tuple  # about this machine
-        pump.follow(self.told)
+        pump.follow(self.heard)
 
     # -- seeing ------------------------------------------------------------------------------------------------------
 
@@ -111,7 +111,7 @@ class Node:
         """Add one line to the history."""
         self.history.add(kind, session, text)
 
-    def told(self, event: Event) -> None:
+    def heard(self, event: Event) -> None:
         """An event of the data plane, in words."""
         match event:
             case PathChanged():

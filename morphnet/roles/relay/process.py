@@ -249,8 +249,8 @@ class RelayProcess(Process):
             names = {*names_of(x509.load_pem_x509_certificate(self._identity().certificate)), "localhost"}
             others = [each for each in self.config.announce if split_address(each, RELAY_PORT)[0] not in names]
             exchange = self._lists.of(self._own)
-            told = partial(self._node.tell, "revocations", "")
-            self._bearers = Bearers(self.config.name, exchange, self.reactor, told)
+            tell = partial(self._node.tell, "revocations", "")
+            self._bearers = Bearers(self.config.name, exchange, self.reactor, tell)
             self._shows.add(self._bearers)
             self._bearers.start(others, lambda host: ClientTls(self._identity(), host, self._is_revoked))
 
