@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from morphnet.errors import MalformedFrame
 from morphnet.rendezvous.portmapping import PATIENCE, Listener, Patience, Router, Wish, mapping
-from morphnet.wire.portmap import (
+from morphnet.wire.pcp import (
     SUCCESS,
     Answer,
     PcpMapping,

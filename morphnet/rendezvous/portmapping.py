@@ -16,7 +16,7 @@ from typing import Protocol
 from automat import TypeMachineBuilder
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from morphnet.wire.portmap import PMP_ADDRESS_REQUEST, UDP, MapRequest, encode_pcp, encode_pmp
+from morphnet.wire.pcp import PMP_ADDRESS_REQUEST, UDP, MapRequest, encode_pcp, encode_pmp
 
 JITTER = 0.1  # RFC 6887 section 8.1.1: each wait is longer or shorter by at most this share
 

@@ -13,7 +13,7 @@ from morphnet.wire import (
     frames,
     ip,
     offload,
-    portmap,
+    pcp,
     probes,
     segments,
     virtio,
@@ -161,8 +161,8 @@ DATAGRAMS = (
         ("wire.probes.open_probe",),
     ),
     Target(
-        "portmap",
-        portmap.decode_answer,
+        "pcp",
+        pcp.decode_answer,
         (MalformedFrame,),
         (
             bytes.fromhex("0281000000001c2000000001")
@@ -174,7 +174,7 @@ DATAGRAMS = (
             bytes.fromhex("0080000000000001c0000201"),
             bytes.fromhex("00810000000000011234123400001c20"),
         ),
-        ("wire.portmap.decode_answer",),
+        ("wire.pcp.decode_answer",),
     ),
     Target("stranger", plane.stranger, (), plane.STRANGERS, ()),
     Target(

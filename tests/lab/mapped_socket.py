@@ -21,7 +21,7 @@ from twisted.internet.stdio import StandardIO
 from twisted.protocols.basic import LineReceiver
 
 from morphnet.host.uplinks import UplinkScan
-from morphnet.net.portmap import RouterDoor
+from morphnet.net.pcp import RouterDoor
 from morphnet.rendezvous.mappedport import MappedPort
 from morphnet.rendezvous.portmapping import Wish
 

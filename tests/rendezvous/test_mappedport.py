@@ -11,7 +11,7 @@ from morphnet.lab.nft import Mapping
 from morphnet.lab.portmapper import Leases, PortMapper
 from morphnet.rendezvous.mappedport import PCP_DRIFT, PMP_DRIFT, MappedPort, restarted
 from morphnet.rendezvous.portmapping import Wish
-from morphnet.wire.portmap import TCP
+from morphnet.wire.pcp import TCP
 from tests.rendezvous.test_portmapping import FakeListener, FakeRouter
 
 OURS, OUTSIDE = "192.168.1.2", "198.51.100.2"

@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.rendezvous.portmapping import Mapping, Wish, mapping
-from morphnet.wire.portmap import PMP_ADDRESS_REQUEST, MapRequest, encode_pcp, encode_pmp
+from morphnet.wire.pcp import PMP_ADDRESS_REQUEST, MapRequest, encode_pcp, encode_pmp
 
 WISH = Wish("192.168.1.2", 5000, bytes(12))
 OUTSIDE = "198.51.100.2"

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 
 from morphnet.errors import HostError
 from morphnet.host.uplinks import Uplink
-from morphnet.net.portmap import RouterDoor
+from morphnet.net.pcp import RouterDoor
 from morphnet.rendezvous.mappedport import MappedPort
 from morphnet.rendezvous.portmapping import Wish
 from morphnet.wire.candidates import MAPPED, Candidate, is_reachable

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.errors import HostError
 from morphnet.host.uplinks import Uplink
 from morphnet.lab.portmapper import Leases, PortMapper
-from morphnet.net.portmap import RouterDoor
+from morphnet.net.pcp import RouterDoor
 from morphnet.roles.peers.portmaps import GIVING_BACK, PortMaps, is_elsewhere
 from morphnet.wire.candidates import MAPPED, Candidate
 

@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IReactorFDSet
 
 from morphnet.net.udp import UdpDoor
 from morphnet.wire.batch import Arrival, Departure, Endpoint
-from morphnet.wire.portmap import ROUTER_PORT
+from morphnet.wire.pcp import ROUTER_PORT
 
 
 class RouterDoor:

@@ -7,7 +7,7 @@ import socket
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.net.portmap import RouterDoor
+from morphnet.net.pcp import RouterDoor
 from tests.net.fakes import FakeReactor, FakeSocket
 
 GATEWAY = ("192.168.1.1", 5351)

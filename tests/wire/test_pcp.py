@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import BugError, MalformedFrame
 from morphnet.lab.portmapper import Leases, PortMapper
-from morphnet.wire.portmap import (
+from morphnet.wire.pcp import (
     PMP_ADDRESS_REQUEST,
     TCP,
     UDP,
