@@ -18,7 +18,7 @@ from morphnet.errors import ConfigError
 from morphnet.ops import show
 from morphnet.ops.node import Node
 from morphnet.ops.picture import picture_lines
-from morphnet.ops.verbs import Answer, Verb
+from morphnet.ops.verb import Answer, Verb
 from morphnet.status import NodeStatus, PathStatus, SessionStatus
 
 TRACE_LINES = 2000  # of one trace; a busy session would drown the terminal

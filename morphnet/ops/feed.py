@@ -21,7 +21,7 @@ from morphnet.errors import ConfigError, HostError
 from morphnet.ops.node import Node
 from morphnet.ops.request import Request, parse_request
 from morphnet.ops.sockets import listen_private
-from morphnet.ops.verbs import Answer
+from morphnet.ops.verb import Answer
 from morphnet.status import as_json
 
 MAX_LINE = 4096  # bytes of one request

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from morphnet.ops.verbs import Verb
+from morphnet.ops.verb import Verb
 from morphnet.status import Happening, NodeStatus
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from morphnet.errors import ConfigError
-from morphnet.ops.verbs import Answer, Field, Verb
+from morphnet.ops.verb import Answer, Field, Verb
 
 
 def _looks(name: str, help: str, *fields: Field) -> Verb:

@@ -1,97 +1,119 @@
 """
-What can be asked of a running process: it offers one table of verbs, and the feed and the manhole read it.
+Every verb of the feed and of the manhole. A new one is written here, once, and done by a method of the process.
 
-A role writes a verb once, as a `Verb` with what it calls. What takes a `session` names it by the peer's certificate
-name.
+What takes a `session` names it by the peer's certificate name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from enum import Enum
-from typing import Any
+from collections.abc import Callable
+from typing import Protocol
 
-from morphnet.errors import ConfigError
+from twisted.internet.defer import Deferred
 
-_NAMES = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
-
-
-class Answer(Enum):
-    """What comes of a verb."""
-
-    SENTENCE = "one sentence, at once"
-    PICTURE = "a Deferred of one of the pictures in morphnet.status"
-    LINES = "lines of text, given to `sink`; calling what is returned stops them"
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One thing that a verb may be told."""
-
-    name: str
-    default: Any  # str, int, float or bool: of that type are all its values
-    needed: bool = False  # else the default holds
-    least: float = float("-inf")  # of a number
-    most: float = float("inf")
-
-    def checked(self, value: Any) -> Any:
-        """
-        The value, if it is one for this field.
-
-        :raises ConfigError: it is not.
-        """
-        wanted = type(self.default)
-        fits = isinstance(value, (int, float)) if wanted is float else isinstance(value, wanted)
-        if not fits or (isinstance(value, bool) and wanted is not bool):
-            raise ConfigError(f"{self.name!r} must be {_NAMES[wanted]}")
-        if wanted in (int, float):
-            if not self.least <= value <= self.most:  # NaN is refused here too
-                raise ConfigError(f"{self.name!r} must be between {self.least:g} and {self.most:g}")
-            return wanted(value)
-        if self.needed and wanted is str and not value:
-            raise ConfigError(f"{self.name!r} must not be empty")
-        return value
-
-
-@dataclass(frozen=True, slots=True)
-class Verb:
-    """
-    One thing that a process does when it is asked.
-
-    :param call: takes the fields by their names, and `sink` if it answers with lines. It raises ConfigError with one
-        sentence when it is asked for something that is not there.
-    """
-
-    name: str
-    help: str  # one sentence
-    fields: tuple[Field, ...]
-    call: Callable[..., Any]
-    answer: Answer = Answer.SENTENCE
-
-    def filled(self, said: Mapping[str, Any]) -> dict[str, Any]:
-        """
-        What was said, checked, and the defaults of the rest.
-
-        :raises ConfigError: a value is wrong, or one is missing.
-        """
-        found = {}
-        for field in self.fields:
-            if field.name in said:
-                found[field.name] = field.checked(said[field.name])
-            elif field.needed:
-                raise ConfigError(f"{self.name} needs {field.name!r}")
-            else:
-                found[field.name] = field.default
-        return found
-
+from morphnet.ops.verb import Answer, Field, Verb
+from morphnet.status import NetcheckStatus, PeerStatus, Pong
 
 NAME = Field("name", "", needed=True)  # of a scheduler, or of a peer
 PATH = Field("path", 0, needed=True, least=0, most=255)
 SESSION = Field("session", "")  # "" for every one, where that makes sense
 ONE_SESSION = Field("session", "", needed=True)
+DRAIN_SECONDS = 5.0  # that nodes have to go to another relay, if the operator does not say
 
 
 def seconds(default: float, least: float = 0.1) -> Field:
     """How long something takes."""
     return Field("seconds", default, least=least, most=3600)
+
+
+class HasSessions(Protocol):
+    """A process with sessions."""
+
+    def set_scheduler(self, name: str, session: str) -> str:
+        """Spread what this end sends in another way."""
+        ...
+
+    def cut_path(self, path: int, session: str) -> str:
+        """Close a path as if its uplink had gone."""
+        ...
+
+    def restore_path(self, path: int, session: str) -> str:
+        """Open a path again that was cut."""
+        ...
+
+    def rekey(self, session: str) -> str:
+        """Use new keys now."""
+        ...
+
+    def drop_session(self, session: str) -> str:
+        """Forget a session."""
+        ...
+
+    def trace(self, session: str, seconds: float, sink: Callable[[str], None]) -> Callable[[], None]:
+        """Show one session's datagrams; what is returned stops it."""
+        ...
+
+    def reload(self) -> str:
+        """Read again what may have changed on disk."""
+        ...
+
+
+class HasPeers(Protocol):
+    """A process that meets others at relays."""
+
+    def ping(self, name: str, seconds: float) -> Deferred[Pong]:
+        """Ask a peer."""
+        ...
+
+    def why(self, name: str) -> Deferred[PeerStatus]:
+        """What was decided about a peer."""
+        ...
+
+    def netcheck(self) -> Deferred[NetcheckStatus]:
+        """What stands between this machine and the others."""
+        ...
+
+
+class IsRelay(Protocol):
+    """A process at which others meet."""
+
+    def drain(self, seconds: float) -> str:
+        """Have every member go elsewhere."""
+        ...
+
+    def reload(self) -> str:
+        """Read again what may have changed on disk."""
+        ...
+
+
+def of_sessions(node: HasSessions) -> tuple[Verb, ...]:
+    """What is asked of a server and of a client."""
+    trace = "Show one session's datagrams as they come and go, one line for each run of them."
+    return (
+        Verb("scheduler", "Spread packets over the paths in another way.", (NAME, SESSION), node.set_scheduler),
+        Verb("cut", "Close a path, as if its cable had been pulled.", (PATH, SESSION), node.cut_path),
+        Verb("restore", "Open a path again that was cut.", (PATH, SESSION), node.restore_path),
+        Verb("rekey", "Use new keys now, in every session or in one.", (SESSION,), node.rekey),
+        Verb("drop", "Forget a session; its client connects again.", (ONE_SESSION,), node.drop_session),
+        Verb("trace", trace, (SESSION, seconds(10.0)), node.trace, Answer.LINES),
+        Verb("reload", "Read revocations again.", (), node.reload),
+    )
+
+
+def of_peers(node: HasPeers) -> tuple[Verb, ...]:
+    """What is asked of a client about its peers."""
+    picture = Answer.PICTURE
+    return (
+        Verb("ping", "Ask a peer by the way that traffic would take.", (NAME, seconds(10.0)), node.ping, picture),
+        Verb("why", "Tell what was tried and decided about a peer.", (NAME,), node.why, picture),
+        Verb("netcheck", "See what stands between this machine and the others.", (), node.netcheck, picture),
+    )
+
+
+def of_a_relay(node: IsRelay) -> tuple[Verb, ...]:
+    """What is asked of a relay."""
+    drain = "Ask every member to use another relay within so many seconds; who comes later is turned away."
+    return (
+        Verb("drain", drain, (seconds(DRAIN_SECONDS, least=0),), node.drain),
+        Verb("reload", "Read certificates and revocations again.", (), node.reload),
+    )

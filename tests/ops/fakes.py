@@ -8,9 +8,11 @@ from collections.abc import Callable, Sequence
 from twisted.internet.defer import Deferred, succeed
 
 from morphnet.errors import ConfigError
+from morphnet.ops import verbs
 from morphnet.ops.history import History
-from morphnet.ops.verbs import NAME, ONE_SESSION, PATH, SESSION, Answer, Verb, seconds
-from morphnet.status import Happening, NetcheckStatus, NodeStatus, Pong
+from morphnet.ops.verb import Verb
+from morphnet.ops.why import peer_named
+from morphnet.status import Happening, NetcheckStatus, NodeStatus, PeerStatus, Pong
 from tests.ops.pictures import HAPPENINGS, NETCHECK, NODE, NOW
 
 
@@ -40,21 +42,9 @@ class FakeNode:
         return self.history.after(after)
 
     def verbs(self) -> Sequence[Verb]:
-        reload = Verb("reload", "Read revocations again.", (), lambda: self.reload())
         if self.role == "relay":
-            drain = Verb("drain", "Ask every guest to use another relay.", (seconds(5.0, least=0),), self.drain)
-            return (drain, reload)
-        return (
-            Verb("scheduler", "Spread packets in another way.", (NAME, SESSION), self.set_scheduler),
-            Verb("cut", "Close a path, as if its cable had been pulled.", (PATH, SESSION), self.cut_path),
-            Verb("restore", "Open a path again that was cut.", (PATH, SESSION), self.restore_path),
-            Verb("rekey", "Use new keys now.", (SESSION,), self.rekey),
-            Verb("drop", "Forget a session.", (ONE_SESSION,), self.drop_session),
-            Verb("trace", "Show one session's datagrams.", (SESSION, seconds(10.0)), self.trace, Answer.LINES),
-            Verb("ping", "Ask a peer.", (NAME, seconds(10.0)), self.ping, Answer.PICTURE),
-            Verb("netcheck", "See what stands between.", (), self.netcheck, Answer.PICTURE),
-            reload,
-        )
+            return verbs.of_a_relay(self)
+        return (*verbs.of_sessions(self), *verbs.of_peers(self))
 
     def set_scheduler(self, name: str, session: str) -> str:
         self.asked.append(("scheduler", name, session))
@@ -97,6 +87,10 @@ class FakeNode:
             raise ConfigError(f"there is no peer {name!r}: known are nas")
         self.pong = Deferred[Pong](lambda _: self.asked.append(("ping cancelled",)))
         return self.pong
+
+    def why(self, name: str) -> Deferred[PeerStatus]:
+        self.asked.append(("why", name))
+        return succeed(peer_named(self.picture.peers, name))
 
     def netcheck(self) -> Deferred[NetcheckStatus]:
         return succeed(NETCHECK)

@@ -90,7 +90,7 @@ class CommandsTests(SynchronousTestCase):
         self.assertNotIn("drain", self.names)
         self.use(RELAY)
         self.assertIn("anna                61.6 KiB", repr(self.names["guests"]))
-        self.assertTrue(repr(self.names["drain"]).startswith("drain(seconds=5.0): Ask every guest"))
+        self.assertTrue(repr(self.names["drain"]).startswith("drain(seconds=5.0): Ask every member"))
         self.assertEqual(self.node.asked, [])
         self.assertIn("2 node(s)", self.names["drain"]())
         self.names["drain"](0)

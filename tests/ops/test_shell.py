@@ -28,12 +28,20 @@ class Paper:
         self.text += data
 
 
+class Faulty(FakeNode):
+    """A node with a fault."""
+
+    def reload(self) -> str:
+        return str(1 // 0)
+
+
 class InterpreterTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.node = FakeNode()
         self.paper = Paper()
-        words = Commands(self.node, Clock(), lambda: NOW, lambda line: True, colours=False)
-        self.interpreter = Interpreter(self.paper, words)
+        self.interpreter = self._of(FakeNode())
+
+    def _of(self, node: FakeNode) -> Interpreter:
+        return Interpreter(self.paper, Commands(node, Clock(), lambda: NOW, lambda line: True, colours=False))
 
     def _typed(self, *lines: str) -> str:
         self.paper.text = ""
@@ -67,7 +75,7 @@ class InterpreterTests(SynchronousTestCase):
 
     def test_bug(self) -> None:
         """An error of our own keeps its traceback."""
-        self.node.reload = lambda: str(1 // 0)  # type: ignore[method-assign]
+        self.interpreter = self._of(Faulty())
         self.assertIn("Traceback", self._typed("reload()"))
 
     def test_shell_like(self) -> None:

@@ -18,7 +18,8 @@ from morphnet.host.uplinks import Uplink
 from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump
 from morphnet.net.tun import Tun
-from morphnet.ops.verbs import NAME, Answer, Verb, seconds
+from morphnet.ops import verbs
+from morphnet.ops.verb import Verb
 from morphnet.ops.why import peer_named
 from morphnet.pki.names import split_address
 from morphnet.roles.client.certified_node import Certificates, CertifiedNode
@@ -302,13 +303,7 @@ class ClientNode(CertifiedNode):
 
     def verbs(self) -> Sequence[Verb]:
         """What can be asked of it: of every node, and about peers."""
-        picture = Answer.PICTURE
-        return (
-            *super().verbs(),
-            Verb("ping", "Ask a peer by the way that traffic would take.", (NAME, seconds(10.0)), self.ping, picture),
-            Verb("why", "Tell what was tried and decided about a peer.", (NAME,), self.why, picture),
-            Verb("netcheck", "See what stands between this machine and the others.", (), self.netcheck, picture),
-        )
+        return (*super().verbs(), *verbs.of_peers(self))
 
     def _peers(self) -> Mesh:
         """:raises ConfigError: there are none."""

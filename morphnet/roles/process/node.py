@@ -11,8 +11,9 @@ from morphnet import __version__, compiled
 from morphnet.config.roles import SCHEDULERS
 from morphnet.errors import ConfigError
 from morphnet.net.pump import Pump
+from morphnet.ops import verbs
 from morphnet.ops.history import History
-from morphnet.ops.verbs import NAME, ONE_SESSION, PATH, SESSION, Answer, Verb, seconds
+from morphnet.ops.verb import Verb
 from morphnet.roles.certificates.renewal import Renewal
 from morphnet.roles.process.statuses import Statuses, shown_address
 from morphnet.status import Happening, NodeStatus, PeerStatus, RelayStatus
@@ -133,21 +134,7 @@ class Node:
 
     def verbs(self) -> Sequence[Verb]:
         """What can be asked of it."""
-        return (
-            Verb("scheduler", "Spread packets over the paths in another way.", (NAME, SESSION), self.set_scheduler),
-            Verb("cut", "Close a path, as if its cable had been pulled.", (PATH, SESSION), self.cut_path),
-            Verb("restore", "Open a path again that was cut.", (PATH, SESSION), self.restore_path),
-            Verb("rekey", "Use new keys now, in every session or in one.", (SESSION,), self.rekey),
-            Verb("drop", "Forget a session; its client connects again.", (ONE_SESSION,), self.drop_session),
-            Verb(
-                "trace",
-                "Show one session's datagrams as they come and go, one line for each run of them.",
-                (SESSION, seconds(10.0)),
-                self.trace,
-                Answer.LINES,
-            ),
-            Verb("reload", "Read revocations again.", (), self.reload),
-        )
+        return verbs.of_sessions(self)
 
     def sessions_named(self, name: str) -> list[Session]:
         """

@@ -11,8 +11,9 @@ from morphnet.config.roles import RelayConfig
 from morphnet.errors import Refused
 from morphnet.net.pump import since_boot
 from morphnet.net.tls import Peer
+from morphnet.ops import verbs
 from morphnet.ops.history import History
-from morphnet.ops.verbs import Verb, seconds
+from morphnet.ops.verb import Verb
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.rendezvous.relay.registry import Registry
 from morphnet.roles.certificates.renewal import Renewal
@@ -22,8 +23,6 @@ from morphnet.status import GuestStatus, Happening, NodeStatus
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.candidates import Candidate
 from morphnet.wire.messages.control import Hello, Joined, Renewed, Signal, Welcome
-
-DRAIN_SECONDS = 5.0  # that nodes have to go elsewhere, if the operator does not say
 
 
 def _where(candidate: Candidate) -> str:
@@ -90,7 +89,7 @@ class RelayNode:
         """Add one line to the history."""
         self.history.add(kind, session, text)
 
-    def drain(self, seconds: float = DRAIN_SECONDS) -> str:
+    def drain(self, seconds: float) -> str:
         """Ask every node to use another relay; those who register later are turned away."""
         self.registry.drain(seconds, "the operator wants it empty")
         self.state = "draining"
@@ -104,11 +103,7 @@ class RelayNode:
 
     def verbs(self) -> Sequence[Verb]:
         """What can be asked of it."""
-        drain = "Ask every guest to use another relay within so many seconds; who comes later is turned away."
-        return (
-            Verb("drain", drain, (seconds(DRAIN_SECONDS, least=0),), self.drain),
-            Verb("reload", "Read certificates and revocations again.", (), self.reload),
-        )
+        return verbs.of_a_relay(self)
 
 
 class EnrolmentOffice:

@@ -13,7 +13,7 @@ from morphnet.errors import ConfigError
 from morphnet.host.host import Host
 from morphnet.net.pump import Pump
 from morphnet.net.tun import Tun
-from morphnet.ops.verbs import Answer, Verb
+from morphnet.ops.verb import Answer, Verb
 from morphnet.rendezvous.relay.registry import Registry
 from morphnet.roles.client.certified_node import Certificates
 from morphnet.roles.client.node import ClientNode, Parts
