@@ -91,7 +91,7 @@ class Compact:
     _layout = struct.Struct("!8sBBBIHBBBI")
 
     def pack(self, header: Header, plain: int) -> bytes:
-        """See Format."""
+        """24 bytes; the length of the plaintext is not among them."""
         issued, kind, sequence, compression, path, epoch, flags, sent_at, place, lane, _, number = header
         sequence &= 0xFFFFFF
         return self._layout.pack(
@@ -108,10 +108,10 @@ class Compact:
         )
 
     def resized(self, packed: bytearray, plain: int) -> None:
-        """See Format: the length is that of the datagram."""
+        """Nothing to change: the length is that of the datagram."""
 
     def unpack(self, data: View, at: int, size: int, issued: bytes, direction: int) -> Header:
-        """See Format."""
+        """Read the low bits of number, sequence and epoch, as on the wire; the id and the direction are as given."""
         if size < self.overhead:
             raise MalformedFrame(f"datagram of {size} bytes")
         _, kind, path, epoch, number, high, low, lane, place, sent_at = self._layout.unpack_from(data, at)
@@ -143,7 +143,7 @@ class Seed:
     _nonce = struct.Struct("!BBHQ")
 
     def pack(self, header: Header, plain: int) -> bytes:
-        """See Format."""
+        """The fields, with the length of all that follows them, then the nonce."""
         issued, kind, sequence, compression, path, epoch, flags, sent_at, place, lane, _, _ = header
         return self._front.pack(
             issued[:16],
@@ -162,11 +162,11 @@ class Seed:
         ) + nonce_of(header)
 
     def resized(self, packed: bytearray, plain: int) -> None:
-        """See Format."""
+        """Put in the length of what follows the fields: nonce, ciphertext and tag."""
         packed[self.length_at : self.length_at + 2] = (plain + _NONCE + TAG).to_bytes(2, "big")
 
     def unpack(self, data: View, at: int, size: int, issued: bytes, direction: int) -> Header:
-        """See Format."""
+        """Read the fields and the nonce, and check what is known or there twice: id, length, path, epoch, direction."""
         if size < self.overhead:
             raise MalformedFrame(f"datagram of {size} bytes")
         client_id, version, kind, session_id, sequence, length, *rest = self._front.unpack_from(data, at)
