@@ -34,21 +34,20 @@ class FakeRenewal:
         self.reminded = 0
 
     def request(self) -> Renew | None:
-        """See Renewal."""
+        """Ask for a new one while it is due."""
         return REQUEST if self.due else None
 
     def accept(self, certificate: str) -> None:
-        """See Renewal."""
+        """Keep the certificate, or refuse it when the test says that it is not good."""
         if not self.good:
             raise Refused("of another name")
         self.accepted.append(certificate)
 
     def follow(self, cas: object) -> bool:
-        """See Renewal."""
+        """Whether the CAs are others than before: for the test to say."""
         return self.follows
 
     def remind(self) -> None:
-        """See Renewal."""
         self.reminded += 1
 
 
@@ -59,7 +58,6 @@ class FakeShows:
         self.used: list[object] = []
 
     def use(self, identity: object) -> None:
-        """See Shows."""
         self.used.append(identity)
 
 
@@ -71,11 +69,11 @@ class FakeRelays:
         self.line = FakeShows()
 
     def renewing(self) -> list[object]:
-        """See Relays."""
+        """Both only note which of them was asked."""
         return [lambda request: self.asked.append("near"), lambda request: self.asked.append("far")]
 
     def shows(self) -> list[FakeShows]:
-        """See Relays."""
+        """The one line that shows a certificate."""
         return [self.line]
 
 
@@ -87,7 +85,6 @@ class FakeMesh:
         self.looks = 0
 
     def look_at_certificates(self) -> None:
-        """See Mesh."""
         self.looks += 1
 
 
@@ -98,11 +95,10 @@ class FakeLink:
         self.asked, self.closed = asked, ""
 
     def send(self, request: Renew) -> None:
-        """See Link."""
+        """Note that the server was asked."""
         self.asked.append("server")
 
     def close(self, reason: str = "") -> None:
-        """See Link."""
         self.closed = reason
 
 

@@ -24,7 +24,7 @@ class FakeMesh:
     """Two peers."""
 
     def statuses(self) -> tuple[object, ...]:
-        """See Mesh."""
+        """The same two at any time."""
         return (NAS, CARL)
 
 

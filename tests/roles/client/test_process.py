@@ -33,11 +33,9 @@ class FakeTun:
         self.is_open = False
 
     def open(self) -> None:
-        """See Tun."""
         self.is_open = True
 
     def close(self) -> None:
-        """See Tun."""
         self.is_open = False
 
 
@@ -48,11 +46,9 @@ class FakeWatch:
         self.is_watching = False
 
     def start(self) -> None:
-        """See UplinkWatch."""
         self.is_watching = True
 
     def stop(self) -> None:
-        """See UplinkWatch."""
         self.is_watching = False
 
 
@@ -66,7 +62,6 @@ class FakeHost:
         self.networks_up: list[object] = []
 
     def client_up(self, network: object) -> None:
-        """See Host."""
         self.networks_up.append(network)
 
 

@@ -51,7 +51,6 @@ class FakeHistory:
         self.counts: Counter[str] = Counter()
 
     def tell(self, kind: str, session: str, text: str) -> None:
-        """See History."""
         self.lines.append((kind, session, text))
 
     def kinds(self) -> list[str]:
@@ -59,7 +58,6 @@ class FakeHistory:
         return [kind for kind, _, _ in self.lines]
 
     def count(self, what: str) -> None:
-        """See History."""
         self.counts[what] += 1
 
 
@@ -101,7 +99,7 @@ class FakeLine:
         self.posted: list[tuple[str, int, bytes]] = []  # for whom, which kind, and what
 
     def post(self, name: str, kind: int, content: bytes) -> bool:
-        """See Line."""
+        """Keep it; there is always room."""
         self.posted.append((name, kind, content))
         return True
 
@@ -120,15 +118,14 @@ class FakeRelays:
         self.open = True  # whether handshakes may begin
 
     def having(self, name: str) -> list[Line]:
-        """See RelaysOfPeers."""
+        """The same relays for every peer."""
         return self.there
 
     def may_meet(self, line: Line) -> bool:
-        """See RelaysOfPeers."""
+        """At every relay or at none: for the test to say."""
         return self.open
 
     def hurry(self) -> None:
-        """See Relays."""
         self.hurried += 1
 
 
@@ -141,7 +138,7 @@ class FakeIntroduced:
         self.peer = Description(name, "client", f"serial of {name}", 0.0, not_after, (INNER[name],))
 
     def export(self, context: bytes, length: int) -> bytes:
-        """See Introduced."""
+        """As many zeros as asked for, whatever the context."""
         return bytes(length)
 
 
@@ -153,28 +150,24 @@ class FakeReaching:
         self.works = False
 
     def search(self) -> None:
-        """See Reaching."""
         self.asked.append("search")
 
     def path_changed(self, path: Path, state: str) -> None:
-        """See Reaching."""
         self.asked.append(f"path {state}")
 
     def stand_in(self) -> bool:
-        """See Reaching."""
+        """Note it; whether it works is for the test to say."""
         self.asked.append("stand in")
         return self.works
 
     def direct(self) -> None:
-        """See Reaching."""
+        """Read the fields and the nonce, and check what is known or there twice: id, length, path, epoch, direction."""
         self.asked.append("direct")
 
     def forget(self) -> None:
-        """See Reaching."""
         self.asked.append("forget")
 
     def stop(self) -> None:
-        """See Reaching."""
         self.asked.append("stop")
 
 
@@ -185,7 +178,7 @@ class FakeStreams:
         self.made = FakeReaching()
 
     def reaching(self, peer: Reachable) -> FakeReaching:
-        """See Streams."""
+        """The same one for every peer."""
         return self.made
 
 
@@ -200,25 +193,25 @@ class FakePorts:
         self.users: list[str] = []
 
     def has(self, number: int) -> bool:
-        """See DirectSockets."""
+        """Whether the test gave it that socket."""
         return number in self.families
 
     def is_leaving(self, number: int) -> bool:
-        """See DirectSockets."""
+        """Whether the test has put it among those that leave."""
         return number in self.leaving
 
     def varying(self) -> Varying | None:
-        """See Ports."""
+        """The router that varies, if a test has set one."""
         return self.router
 
     def open(self, user: str, uplink: str, address: str) -> list[int]:
-        """See Ports."""
+        """Note who uses them, and give them all; asked for only where the router varies."""
         assert self.router == (uplink, address)
         self.users.append(user)
         return self.many
 
     def release(self, user: str) -> None:
-        """See Ports."""
+        """Strike the user off, if it is there."""
         if user in self.users:
             self.users.remove(user)
 

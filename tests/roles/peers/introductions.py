@@ -32,14 +32,14 @@ class End:
         self.introducer = Introducer(tls, self.out.append, self, caller=caller, pq=pq)
 
     def introduced(self, introducer: Introducer) -> None:
-        """See Listener."""
+        """Note the peer; the caller greets it."""
         assert introducer.peer is not None
         self.peers.append(introducer.peer.name)
         if introducer.caller:
             introducer.say(GREETING)
 
     def said(self, introducer: Introducer, message: Introduction) -> None:
-        """See Listener."""
+        """Make the session: the called end on a Greeting, which it answers, the caller on Established."""
         if not self.peers or not isinstance(message, Established if introducer.caller else Greeting):
             raise MalformedFrame(f"{message.type} out of place")
         self.session = True
@@ -47,7 +47,6 @@ class End:
             introducer.say(ESTABLISHED)
 
     def failed(self, introducer: Introducer, reason: str) -> None:
-        """See Listener."""
         self.reasons.append(reason)
 
     def key(self) -> bytes:

@@ -22,26 +22,22 @@ class FakePeer:
         self.kept = ""
 
     def make_session(self, introduced: Introduced, name: bytes, tuning: Tuning) -> Session:
-        """See Acquainted."""
         raise AssertionError("no handshake here comes so far")
 
     def issue_ids(self, session: Session, number: int) -> list[bytes]:
-        """See Acquainted."""
         raise AssertionError("no handshake here comes so far")
 
     def met(self, instance: str, candidates: tuple[str, ...]) -> None:
-        """See Acquainted."""
+        """Nothing to note: no handshake here comes so far."""
 
     def keeps(self, instance: str) -> str:
-        """See Acquainted."""
+        """The same reason for every process; none until a test sets one."""
         return self.kept
 
     def asked_to_call(self, relay: Line) -> None:
-        """See Acquainted."""
         self.asked.append(relay.number)
 
     def failed_to_meet(self, reason: str) -> None:
-        """See Acquainted."""
         self.failed.append(reason)
 
 

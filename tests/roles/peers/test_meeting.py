@@ -34,12 +34,12 @@ class Line:
         self.turn, self.number, self.host, self._post = turn, number, f"relay{turn}", post
 
     def post(self, name: str, kind: int, content: bytes) -> bool:
-        """See RelayClient."""
+        """Give the relay one envelope; there is always room."""
         self._post(self.turn, kind, content)
         return True
 
     def send(self, departures: Sequence[Departure]) -> None:
-        """See RelayClient."""
+        """Give the relay each departure as an envelope of datagrams."""
         for each in departures:
             self._post(self.turn, DATAGRAMS, bundle(each.data, each.size))
 

@@ -33,7 +33,7 @@ class FakeOwner(FakeEars, FakeHistory):
         self.names: list[Names] = []
 
     def peers_are(self, names: Names) -> None:
-        """See Owner."""
+        """Keep them, the newest last."""
         self.names.append(names)
 
 
@@ -45,7 +45,7 @@ class PostingRelay(FakeRelay):
         self.posted: list[tuple[str, int]] = []
 
     def post(self, name: str, kind: int, content: bytes) -> bool:
-        """See RelayClient."""
+        """Keep for whom it is and of which kind; there is always room."""
         self.posted.append((name, kind))
         return True
 

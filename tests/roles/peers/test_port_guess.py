@@ -28,7 +28,7 @@ class FakeChecker:
         self.extras: list[int] = []
 
     def shoot(self, shots: list[Shot], extras: list[int], now: float) -> None:
-        """See Checker."""
+        """Keep only what was shot last."""
         self.shots, self.extras = shots, list(extras)
 
 

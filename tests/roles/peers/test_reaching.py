@@ -28,10 +28,9 @@ class FakeMeeting:
         self.on = True
 
     def start(self, within: float) -> None:
-        """See Meeting."""
+        """Nothing to do: it is on from the first."""
 
     def stop(self) -> None:
-        """See Meeting."""
         self.on = False
 
 
@@ -45,14 +44,12 @@ class FakeStream:
         return f"tcp {self.number}"
 
     def send(self, departures: Sequence[object]) -> None:
-        """See PeerStream."""
+        """What is sent goes nowhere."""
 
     def prove(self, within: float) -> None:
-        """See PeerStream."""
         self.proving = within
 
     def end(self, reason: str) -> None:
-        """See PeerStream."""
         self.ended = reason
 
     drop = end
@@ -70,15 +67,15 @@ class FakeCaller:
         self.left: list[Reaching] = []
 
     def begin(self) -> float | None:
-        """See Caller."""
+        """For the test to say; PATIENCE until it does."""
         return self.patience
 
     def ways(self, candidates: Sequence[Candidate]) -> list[Way]:
-        """See Caller."""
+        """From one address of ours to each of these."""
         return [Way(HERE, 4711, Endpoint(candidate.host, candidate.port)) for candidate in candidates]
 
     def call(self, way: Way, peer: str) -> Deferred[None] | None:
-        """See Caller."""
+        """Note whom; it ends when the test fires it, or when it is cancelled, which is counted."""
 
         def cancelled(call: Deferred[None]) -> None:
             self.cancelled += 1
@@ -89,20 +86,17 @@ class FakeCaller:
         return call
 
     def meet(self, way: Way, peer: str, *, caller: bool) -> FakeMeeting | None:
-        """See Caller."""
+        """A new one each time; all are kept."""
         self.meetings.append(FakeMeeting())
         return self.meetings[-1]
 
     def attach(self, stream: PeerStream) -> None:
-        """See Caller."""
         self.attached.append(stream.number)
 
     def detach(self, stream: PeerStream) -> None:
-        """See Caller."""
         self.attached.remove(stream.number)
 
     def leave(self, reaching: Reaching) -> None:
-        """See Caller."""
         self.left.append(reaching)
 
 
@@ -117,19 +111,17 @@ class FakePeer:
         self.told: list[str] = []
 
     def candidates(self) -> Sequence[Candidate]:
-        """See Reachable."""
+        """Two on one host, until a test says otherwise."""
         return self.where
 
     def direct_paths(self) -> Sequence[Path]:
-        """See Reachable."""
+        """None, until a test says otherwise."""
         return self.direct
 
     def streamed(self, way: str) -> None:
-        """See Reachable."""
         self.told.append(way)
 
     def cut(self) -> None:
-        """See Reachable."""
         self.told.append("cut")
 
 

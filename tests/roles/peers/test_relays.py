@@ -35,27 +35,22 @@ class FakeRelay:
         self.tls = f"tls of {place}"
 
     def connect(self) -> None:
-        """See RelayClient."""
         self.did.append("connect")
 
     def close(self) -> None:
-        """See RelayClient."""
         self.did.append("close")
 
     def prove(self, within: float) -> None:
-        """See RelayClient."""
         self.did.append("prove")
 
     def drop(self, reason: str) -> None:
-        """See RelayClient."""
         self.did.append("drop")
 
     def renew(self, request: object) -> None:
-        """See RelayClient."""
         self.did.append("renew")
 
     def send(self, departures: Sequence[Departure]) -> None:
-        """See RelayClient."""
+        """What is sent goes nowhere."""
 
 
 class FakeLists:
@@ -67,15 +62,12 @@ class FakeLists:
         self.told: list[str] = []
 
     def joined(self, link: object, number: int) -> None:
-        """See RevocationExchange."""
         self.told.append(f"joined {number}")
 
     def left(self, link: object) -> None:
-        """See RevocationExchange."""
         self.told.append("left")
 
     def heard(self, link: object, message: object) -> None:
-        """See RevocationExchange."""
         self.told.append("heard")
 
 
@@ -88,22 +80,19 @@ class FakeOutside:
         self.hurried = 0
 
     def rtt(self, relay: FakeRelay) -> float | None:
-        """See Outside."""
+        """What the test has set; None for other relays."""
         return self.rtts.get(relay.number)
 
     def joined(self, relay: FakeRelay, answer: Registered) -> None:
-        """See Outside."""
         self.there.append(relay.number)
 
     def left(self, relay: FakeRelay) -> None:
-        """See Outside."""
         self.there.remove(relay.number)
 
     def echo_of(self, relay: FakeRelay) -> None:
-        """See Outside."""
+        """No relay has an echo here."""
 
     def hurry(self) -> None:
-        """See Outside."""
         self.hurried += 1
 
 
@@ -114,35 +103,27 @@ class FakeEars:
         self.heard: list[str] = []
 
     def present(self, relay: Line, said: Present) -> None:
-        """See Peers."""
         self.heard.append(f"present {said.name}")
 
     def absent(self, relay: Line, name: str) -> None:
-        """See Peers."""
         self.heard.append(f"absent {name}")
 
     def handshake(self, relay: Line, name: str, content: bytes) -> None:
-        """See Peers."""
         self.heard.append(f"handshake {name}")
 
     def called(self, relay: Line, name: str) -> None:
-        """See Peers."""
         self.heard.append(f"called {name}")
 
     def relays_changed(self) -> None:
-        """See Peers."""
         self.heard.append("relays changed")
 
     def reached(self) -> None:
-        """See Owner."""
         self.heard.append("reached")
 
     def renewed(self, certificate: str) -> None:
-        """See Owner."""
         self.heard.append(f"renewed {certificate}")
 
     def noticed(self, text: str) -> None:
-        """See Owner."""
         self.heard.append(text)
 
 

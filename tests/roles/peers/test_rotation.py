@@ -20,11 +20,11 @@ class FakeSockets:
         self.current, self.closed, self.refused = {WIFI: 1}, list[int](), False
 
     def numbers(self) -> dict[Key, int]:
-        """See PeerSockets."""
+        """The socket in use now."""
         return self.current
 
     def replace(self, key: Key) -> int | None:
-        """See PeerSockets."""
+        """Put one with the next number in its place; the old number, or None when refused."""
         if self.refused:
             return None
         before = self.current[key]
@@ -33,7 +33,6 @@ class FakeSockets:
         return before
 
     def let_go(self, number: int) -> None:
-        """See PeerSockets."""
         self.closed.append(number)
 
     def changed(self) -> None:

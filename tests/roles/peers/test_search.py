@@ -28,15 +28,13 @@ class FakeGuess:
         self.renewed = self.ended = 0
 
     def begin(self, checker: Checker, candidates: Sequence[Candidate]) -> None:
-        """See PortGuess."""
+        """Keep for which candidates."""
         self.begun.append(candidates)
 
     def renew(self) -> None:
-        """See PortGuess."""
         self.renewed += 1
 
     def end(self) -> None:
-        """See PortGuess."""
         self.ended += 1
 
 

@@ -38,17 +38,16 @@ class FakeUdp(FakeDoor):
         self.made.append(self)
 
     def open(self) -> None:
-        """See UdpDoor."""
+        """Fails as if there were too many files, while `refused`."""
         if self.refused:
             raise HostError("no more files")
         self.open_ = True
 
     def close(self) -> None:
-        """See UdpDoor."""
         self.open_ = False
 
     def counters(self) -> Counter[str]:
-        """See UdpDoor."""
+        """One datagram was sent, and nothing else happened."""
         return Counter(sent=1)
 
 

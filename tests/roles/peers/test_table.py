@@ -27,43 +27,34 @@ class FakePeer:
 
     @property
     def is_proven(self) -> bool:
-        """See Peer."""
+        """Once the test has given it a certificate."""
         return self.certificate is not None
 
     def present(self, relay: Line, said: Present) -> None:
-        """See Peer."""
         self.told.append(f"present {relay.number}")
 
     def absent(self, relay: Line) -> None:
-        """See Peer."""
         self.told.append(f"absent {relay.number}")
 
     def handshake(self, relay: Line, content: bytes) -> None:
-        """See Peer."""
         self.told.append(f"handshake {content!r}")
 
     def called(self, relay: Line) -> None:
-        """See Peer."""
         self.told.append("called")
 
     def keep_relay_paths(self) -> None:
-        """See Peer."""
         self.told.append("relays")
 
     def sockets_changed(self) -> None:
-        """See Peer."""
         self.told.append("sockets")
 
     def addresses_changed(self) -> None:
-        """See Peer."""
         self.told.append("addresses")
 
     def forget(self, reason: str) -> None:
-        """See Peer."""
         self.told.append(reason)
 
     def stop(self) -> None:
-        """See Peer."""
         self.told.append("stop")
 
 

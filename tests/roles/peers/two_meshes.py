@@ -40,11 +40,11 @@ class FakePort:
         self._net, self._host = net, host
 
     def getHost(self) -> Any:
-        """See IListeningPort."""
+        """Port 4711 of its host."""
         return address_of(self._host, 4711)
 
     def stopListening(self) -> None:
-        """See IListeningPort."""
+        """From now on nobody answers at its host."""
         del self._net.servers[self._host]
 
 
@@ -58,11 +58,10 @@ class FakeMeeting:
         self.made.append(self)
 
     def start(self, within: float) -> None:
-        """See MeetTcp."""
+        """It is on until it is stopped, however long that takes."""
         self.on = True
 
     def stop(self) -> None:
-        """See MeetTcp."""
         self.on = False
 
 
@@ -74,11 +73,11 @@ class FakeOutside:
         self.seen: list[tuple[str, Candidate]] = []
 
     def udp_is_blocked(self) -> bool:
-        """See Outside."""
+        """For the test to say."""
         return self.blocked
 
     def lines(self) -> list[tuple[str, Candidate]]:
-        """See Outside."""
+        """What the test has put there; none at first."""
         return self.seen
 
 
@@ -92,20 +91,18 @@ class FakePeer:
         self.told: list[str] = []
 
     def candidates(self) -> Sequence[Candidate]:
-        """See Reachable."""
+        """The port that listens on its host."""
         return self.where
 
     def direct_paths(self) -> list[Path]:
-        """See Reachable."""
+        """The active ones of its session; none without a session."""
         paths = self.session.paths.values() if self.session is not None else ()
         return [path for path in paths if path.rank == DIRECT and path.state is State.ACTIVE]
 
     def streamed(self, way: str) -> None:
-        """See Reachable."""
         self.told.append(way)
 
     def cut(self) -> None:
-        """See Reachable."""
         self.told.append("cut")
 
 

@@ -19,11 +19,11 @@ class FakeReactor:
         self.stopped, self.running = 0, True
 
     def callFromThread(self, what: Callable[[], None]) -> None:
-        """See IReactorFromThreads."""
+        """Do it at once, in this thread."""
         what()
 
     def stop(self) -> None:
-        """See IReactorCore."""
+        """Count it; raises the second time, as a reactor does."""
         if not self.running:
             raise ReactorNotRunning
         self.running = False

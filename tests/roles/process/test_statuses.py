@@ -21,15 +21,15 @@ class FakeRole:
     """Knows of each session and path the same."""
 
     def control_of(self, session: Session) -> tuple[str, str]:
-        """See Role."""
+        """Every session has a control link that is up."""
         return "up", "X25519MLKEM768"
 
     def inner_of(self, session: Session) -> tuple[str, ...]:
-        """See Role."""
+        """Every session has this one address."""
         return ("10.73.0.2",)
 
     def local_of(self, path: Path) -> str:
-        """See Role."""
+        """Every path leaves from here."""
         return "192.0.2.2:8000"
 
 

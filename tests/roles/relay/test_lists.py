@@ -23,7 +23,7 @@ class FakeLine:
         self.network = network
 
     def tell(self, message: Listing) -> None:
-        """See RelayLine."""
+        """Nothing: no test looks at it."""
 
 
 class RelayListsTests(SynchronousTestCase):
