@@ -72,7 +72,7 @@ class BusyWorld(World):
         self._of(client=client).lateness.turned(began, self.now)
 
     def arrive(self, datagram: bytes, door: int, source: Endpoint, *, up: bool, link: Link | None = None) -> None:
-        """See World; a process that is busy reads it in its turn."""
+        """Have it arrive; a process that is busy reads it in its turn."""
         if self.now < self.busy_from:
             super().arrive(datagram, door, source, up=up, link=link)
         elif link is None or not link.dead:
@@ -80,7 +80,7 @@ class BusyWorld(World):
             self._in_turn(not up)
 
     def send(self, plain: bytes, *, up: bool = True) -> None:
-        """See World."""
+        """Hand it in from inside; a process that is busy takes it in its turn."""
         if self.now < self.busy_from:
             super().send(plain, up=up)
         else:
@@ -88,7 +88,7 @@ class BusyWorld(World):
             self._in_turn(up)
 
     def run(self, seconds: float) -> None:
-        """See World; timers of a busy process fire in its turn."""
+        """Let time go by; timers of a busy process fire in its turn."""
         end = self.now + seconds
         while True:
             event = self._agenda[0][0] if self._agenda else float("inf")

@@ -45,7 +45,7 @@ class FakeConnector:
         self.factory.clientConnectionFailed(self, Failure(UserError()))  # type: ignore[arg-type]
 
     def getDestination(self) -> IPv4Address | IPv6Address:
-        """See IConnector."""
+        """Port 8443 of the host that is called."""
         return address_of(self.host, 8443)
 
     def refuse(self) -> None:
@@ -71,7 +71,7 @@ class FakeResolver:
         kinds: Sequence[type] | None = None,
         transport: str = "TCP",
     ) -> None:
-        """See IHostnameResolver."""
+        """Note the kinds, and tell the known addresses of them; while `slow`, once the test calls `lookups`."""
         self.asked.append(kinds)
 
         def answer() -> None:
@@ -105,7 +105,7 @@ class FakeNet(Clock):
     def connectTCP(
         self, host: str, port: int, factory: ClientFactory, timeout: float = 30, bindAddress: object = None
     ) -> FakeConnector:
-        """See IReactorTCP."""
+        """Note the call. In a moment it is refused or accepted; it stays open when nobody answers."""
         connector = FakeConnector(self, host, factory)
         factory.doStart()
         factory.startedConnecting(connector)  # type: ignore[arg-type]
@@ -120,7 +120,7 @@ class FakeNet(Clock):
         return connector
 
     def on_device(self, device: str) -> FakeNet:
-        """See OnDevice; itself, and the device is remembered."""
+        """Itself; the device is remembered."""
         self.devices.append(device)
         return self
 
@@ -181,7 +181,7 @@ class FakeOffice:
         self.renewed: list[tuple[str, str]] = []  # whose, and the request
 
     async def hello(self, caller: Caller, hello: Hello) -> Welcome:
-        """See Office."""
+        """Wait for `hold`, refuse if told to, or else note everything and give WELCOME."""
         if self.hold is not None:
             await self.hold
         self._maybe_refuse()
@@ -191,26 +191,24 @@ class FakeOffice:
         return WELCOME
 
     def welcomed(self, caller: Caller, hello: Hello) -> None:
-        """See Office."""
         self.welcomes.append(hello)
 
     def signal(self, caller: Caller, signal: Scheduler | Goodbye | Listing) -> None:
-        """See Office."""
         self.signals.append(signal)
 
     def gone(self, caller: Caller, reason: str) -> None:
-        """See Office."""
+        """Strike the caller off, and note why."""
         self.callers.remove(caller)
         self.went.append(reason)
 
     async def join(self, invitation: Peer, csr: str) -> Joined:
-        """See Office."""
+        """Note who joins with what, or refuse."""
         self._maybe_refuse()
         self.joined.append((invitation.serial, invitation.name, csr))
         return Joined("CERTIFICATE", "CA")
 
     async def renew(self, present: Peer, csr: str) -> Renewed:
-        """See Office."""
+        """Note who renews with what, or refuse."""
         self._maybe_refuse()
         self.renewed.append((present.name, csr))
         return Renewed("NEXT")
@@ -232,28 +230,24 @@ class FakeListener:
         self.key = b""
 
     def hello(self) -> Hello:
-        """See Listener."""
+        """A Hello of its name."""
         return Hello(name=self.name)
 
     def welcomed(self, welcome: Welcome, link: Link) -> None:
-        """See Listener."""
+        """Keep the link, and the key that it exports for this session."""
         self.heard.append(("welcomed",))
         self.link, self.key = link, link.export(bytes.fromhex(welcome.session))
 
     def refused(self, reason: str, retry_after: float | None) -> None:
-        """See Listener."""
         self.heard.append(("refused", reason, retry_after))
 
     def failed(self, reason: str) -> None:
-        """See Listener."""
         self.heard.append(("failed", reason))
 
     def signal(self, signal: Pushed) -> None:
-        """See Listener."""
         self.heard.append(("signal", signal))
 
     def lost(self, reason: str) -> None:
-        """See Listener."""
         self.heard.append(("lost", reason))
 
 

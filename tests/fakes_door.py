@@ -15,5 +15,4 @@ class FakeDoor:
         self.sent: list[Departure] = []
 
     def send(self, departures: Sequence[Departure]) -> None:
-        """See DatagramDoor."""
         self.sent += departures

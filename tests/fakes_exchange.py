@@ -38,7 +38,7 @@ class Hub:
 
 
 class FakeExchange:
-    """See Exchange."""
+    """An Exchange by way of the hub, which all relays share."""
 
     def __init__(self, hub: Hub, cluster: SharedCluster) -> None:
         self.hub, self.cluster = hub, cluster
@@ -46,7 +46,7 @@ class FakeExchange:
         self.closed = ""
 
     def claim(self, block: int, token: str, seconds: int) -> Deferred[bool]:
-        """See Exchange."""
+        """Claim the block, unless another token holds it and has time left; fails once closed."""
         if self.closed:
             return fail(ConnectionError())
         now = self.hub.clock.seconds()
@@ -57,23 +57,23 @@ class FakeExchange:
         return succeed(True)
 
     def subscribe(self, channels: Sequence[str]) -> Deferred[None]:
-        """See Exchange."""
+        """Hear these channels too, at once."""
         self.channels |= set(channels)
         return succeed(None)
 
     def publish(self, channel: str, message: bytes) -> None:
-        """See Exchange."""
+        """Leave it with the hub until that settles; once closed, drop it."""
         if not self.closed:
             self.hub.waiting.append((channel, message))
 
     def hand(self, channel: str, message: bytes) -> bool:
-        """See Exchange."""
+        """Publish it, unless the hub is full."""
         if not self.hub.full:
             self.publish(channel, message)
         return not self.hub.full
 
     def close(self, reason: str) -> None:
-        """See Exchange."""
+        """Leave the hub, and tell the cluster why."""
         self.closed = reason
         self.hub.exchanges.remove(self)
         self.cluster.closed(reason)

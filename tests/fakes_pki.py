@@ -44,7 +44,7 @@ class LooseBook(Entries):
 
     @contextmanager
     def opened(self) -> Iterator[Entries]:
-        """See Records."""
+        """The book itself: there is nothing to lock or to write."""
         yield self
 
 
@@ -56,10 +56,10 @@ class FakeSigner:
         self.signer = Signer(Authorities(authority), [authority.certificate, *older], self.book, wall)
 
     async def join(self, invitation_pem: str, csr_pem: str, addresses: Sequence[str]) -> Issued:
-        """See enrolment.Signer."""
+        """Have it signed here and now."""
         return self.signer.join(invitation_pem, csr_pem, addresses)
 
     async def renew(self, certificate_pem: str, csr_pem: str, addresses: Sequence[str]) -> Issued:
-        """See enrolment.Signer."""
+        """Count it, and have it signed here and now."""
         self.asked += 1
         return self.signer.renew(certificate_pem, csr_pem, addresses)

@@ -49,47 +49,39 @@ class FakeListener:
         self.arrivals: list[tuple[str, bytes, int]] = []
 
     def register(self) -> Register:
-        """See Listener."""
+        """The same words each time."""
         return self.words
 
     def registered(self, relay: RelayClient, answer: Registered) -> None:
-        """See Listener."""
+        """Note it; what the answer says is not kept."""
         self.heard.append(("registered",))
 
     def refused(self, relay: RelayClient, reason: str, retry_after: float | None) -> None:
-        """See Listener."""
         self.heard.append(("refused", reason, retry_after))
 
     def failed(self, relay: RelayClient, reason: str) -> None:
-        """See Listener."""
         self.heard.append(("failed", reason))
 
     def lost(self, relay: RelayClient, reason: str) -> None:
-        """See Listener."""
         self.heard.append(("lost", reason))
 
     def present(self, relay: RelayClient, peer: Present) -> None:
-        """See Listener."""
         self.heard.append(("present", peer.name))
 
     def absent(self, relay: RelayClient, name: str) -> None:
-        """See Listener."""
         self.heard.append(("absent", name))
 
     def said(self, relay: RelayClient, message: Drain | Renewed | Notice | Listing) -> None:
-        """See Listener."""
         self.heard.append(("said", message))
 
     def handshake(self, relay: RelayClient, name: str, content: bytes) -> None:
-        """See Listener."""
         self.heard.append(("handshake", name, content))
 
     def called(self, relay: RelayClient, name: str) -> None:
-        """See Listener."""
         self.heard.append(("called", name))
 
     def arrived(self, arrivals: Sequence[Arrival]) -> None:
-        """See Listener."""
+        """Keep each as (host, data, size)."""
         self.arrivals += [(each.source.host, bytes(each.data), each.size) for each in arrivals]
 
 
@@ -100,15 +92,12 @@ class FakeLists:
         self.told: list[tuple[object, ...]] = []
 
     def joined(self, line: RelayLine, number: int) -> None:
-        """See Lists."""
         self.told.append(("joined", line.name, number))
 
     def left(self, line: RelayLine) -> None:
-        """See Lists."""
         self.told.append(("left", line.name))
 
     def heard(self, line: RelayLine, message: Listing) -> None:
-        """See Lists."""
         self.told.append(("heard", line.name, message))
 
 

@@ -22,7 +22,7 @@ class FakeLink:
         self.waiting: deque[Listing] = deque()
 
     def tell(self, message: Listing) -> None:
-        """See Link."""
+        """Keep it until it is carried over, if it can be encoded."""
         relay.encode(message)  # raises when it could not be sent
         self.told.append(message)
         self.waiting.append(message)

@@ -108,7 +108,7 @@ class Member:
         self.packet = b""
 
     def hello(self) -> Hello:
-        """See Listener, as for the others."""
+        """What the node says of itself."""
         return self.node.hello()
 
     def welcomed(self, welcome: Welcome, link: Link) -> None:

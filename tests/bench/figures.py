@@ -127,7 +127,7 @@ def run(names: Iterable[str], arguments: Sequence[str]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """See the top of this file."""
+    """Do what the arguments ask for, as the top of this file has it; return the exit status."""
     if arguments == ["check"]:
         rows = [row for page in (PAGE, SPEED) for row in page.read_text().splitlines()]
         short = [row for row in rows if row.startswith("|") and SHORT in row]

@@ -115,7 +115,7 @@ async def take(port: int, host: str) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """See the top of this file; runs until it is killed."""
+    """Give or take, as the arguments say, until it is killed."""
     parser = argparse.ArgumentParser(prog="quic")
     parser.add_argument("kind", choices=("give", "take"))
     parser.add_argument("port", type=int)

@@ -54,7 +54,7 @@ class Node:
         self.messages = self.bytes = 0
 
     def register(self) -> Register:
-        """See Listener, as for the others."""
+        """Its name, a new instance, and whom to watch: the first two watch each other, the others nobody."""
         watch = (f"n{1 - self.number}",) if self.number < 2 else ()
         return Register(f"n{self.number}", os.urandom(8).hex(), watch)
 

@@ -22,11 +22,11 @@ class FakeSysctls:
     writes: int = 0
 
     def sysctl(self, name: str) -> str | None:
-        """See Kernel."""
+        """Its value; None when there is none of that name."""
         return self.values.get(name)
 
     def set_sysctl(self, name: str, value: str) -> None:
-        """See Kernel."""
+        """Set it, and count the write."""
         self.values[name] = value
         self.writes += 1
 

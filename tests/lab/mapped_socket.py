@@ -37,11 +37,9 @@ class Listener:
     """Tells."""
 
     def mapped(self, host: str, port: int) -> None:
-        """See rendezvous.portmapping.Listener."""
         tell(mapped=[host, port])
 
     def unmapped(self, reason: str) -> None:
-        """See rendezvous.portmapping.Listener."""
         tell(unmapped=reason)
 
 
@@ -49,7 +47,7 @@ class Door(RouterDoor):
     """Tells when it is done."""
 
     def done(self) -> None:
-        """See RouterDoor."""
+        """Close, then tell that it is done, and how many datagrams came from strangers."""
         super().done()
         tell(done=True, strangers=self.strangers)
 

@@ -178,23 +178,19 @@ class FakeOwner:
         self.costs: list[int] = []
 
     def connected(self, socket: Socket) -> None:
-        """See Owner."""
         self.socket = socket
 
     def opened(self, socket: Socket) -> None:
-        """See Owner."""
+        """Nothing to note: the socket is known since it was connected."""
 
     def text(self, socket: Socket, text: bytes) -> None:
-        """See Owner."""
         self.said.append(text)
 
     def binary(self, socket: Socket, content: bytes) -> None:
-        """See Owner."""
         self.came.append(content)
 
     def spent(self, socket: Socket, cost: int) -> None:
-        """See Owner."""
         self.costs.append(cost)
 
     def ended(self, socket: Socket, reason: str, failure: object) -> None:
-        """See Owner."""
+        """Nothing: no test looks at it."""

@@ -21,7 +21,7 @@ class FakeGuest:
         self.host, self.dropped, self._case = host, "", case
 
     def drop(self, reason: str) -> None:
-        """See Guest."""
+        """Note why, and tell the admission that it has left."""
         self.dropped = reason
         self._case.admission.left(self)
 

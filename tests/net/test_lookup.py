@@ -33,7 +33,7 @@ class FakePort:
         protocol.makeConnection(cast(IUDPTransport, self))
 
     def write(self, data: bytes, address: tuple[str, int]) -> None:
-        """See IUDPTransport."""
+        """Note the question; a server at that address answers in a moment if it can be reached from here."""
         message = dns.Message()
         message.fromStr(data)
         self.net.asked.append((address[0], self.source, message.queries[0].type))
@@ -49,7 +49,7 @@ class FakePort:
         self.net.callLater(0, self.protocol.datagramReceived, reply.toStr(), address)
 
     def stopListening(self) -> None:
-        """See IListeningPort."""
+        """It is open no more."""
         self.net.open.remove(self)
         self.protocol.doStop()
 
@@ -66,12 +66,12 @@ class FakeUdp(Clock):
         self.devices: list[str] = []  # that sockets were bound to
 
     def on_device(self, device: str) -> FakeUdp:
-        """See OnDevice; itself, and the device is remembered."""
+        """Itself; the device is remembered."""
         self.devices.append(device)
         return self
 
     def listenUDP(self, port: int, protocol: dns.DNSDatagramProtocol, interface: str = "") -> FakePort:
-        """See IReactorUDP."""
+        """A socket at that address, unless the address is gone."""
         if interface in self.gone:
             raise CannotListenError(interface, port, OSError())
         self.open.append(FakePort(self, protocol, interface))
@@ -87,15 +87,15 @@ class Receiver:
         self.done: Deferred[list[str]] = Deferred()
 
     def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
-        """See IResolutionReceiver."""
+        """Nothing to do yet."""
 
     def addressResolved(self, address: IAddress) -> None:
-        """See IResolutionReceiver."""
+        """Keep the host alone."""
         assert isinstance(address, IPv4Address | IPv6Address)
         self.hosts.append(address.host)
 
     def resolutionComplete(self) -> None:
-        """See IResolutionReceiver."""
+        """Fire `done` with all hosts found."""
         self.done.callback(self.hosts)
 
 

@@ -38,15 +38,14 @@ class FakeListener:
         self.reasons: list[str] = []
 
     def opened(self, stream: PeerStream) -> None:
-        """See Listener."""
         self.streams.append(stream)
 
     def arrived(self, arrivals: Sequence[Arrival]) -> None:
-        """See Listener."""
+        """Keep each as (door, host, data, size)."""
         self.arrivals += [(each.door, each.source.host, bytes(each.data), each.size) for each in arrivals]
 
     def lost(self, stream: PeerStream, reason: str) -> None:
-        """See Listener."""
+        """It is open no more; keep why."""
         self.streams.remove(stream)
         self.reasons.append(reason)
 

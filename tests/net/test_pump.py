@@ -28,11 +28,11 @@ class FakeTunnel:
         self.turns: list[float] = []
 
     def next_timer(self) -> float | None:
-        """See Tunnel."""
+        """When the test wants it to be called; None for never."""
         return self.due
 
     def on_timer(self, now: float) -> Effects:
-        """See Tunnel."""
+        """Note when it was called; what was due by then is done."""
         self.turns.append(now)
         if self.due is not None and self.due <= now:
             self.due = None

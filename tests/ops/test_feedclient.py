@@ -20,11 +20,11 @@ class FakeSocket:
         self.received = 0
 
     def settimeout(self, value: float | None, /) -> None:
-        """See socket.socket."""
+        """Remember it; nothing ever times out here."""
         self.limit = value
 
     def recv(self, size: int, /) -> bytes:
-        """See socket.socket."""
+        """The next chunk, after so many seconds; empty when there are no more."""
         self.now += self._seconds
         chunk = next(self._chunks, b"")
         self.received += len(chunk)

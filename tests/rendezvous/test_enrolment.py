@@ -187,7 +187,7 @@ class _SlowStore:
         self.add_certificate = store.add_certificate
 
     def certificates(self) -> Deferred[list[CertificateRecord]]:
-        """See Store."""
+        """All of them, but not before `answer`."""
         return self._waiting.addCallback(lambda _: self._store.certificates())
 
     def answer(self) -> None:

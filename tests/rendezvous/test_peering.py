@@ -20,24 +20,20 @@ class FakeHands:
         self.on_greet: Callable[[], None] = lambda: None
 
     def greet(self) -> None:
-        """See Hands."""
+        """Note it, and let the test react by `on_greet`."""
         self.done.append("greet")
         self.on_greet()
 
     def give_up(self) -> None:
-        """See Hands."""
         self.done.append("give up")
 
     def search(self) -> None:
-        """See Hands."""
         self.done.append("search")
 
     def rest(self) -> None:
-        """See Hands."""
         self.done.append("rest")
 
     def entered(self, state: str, why: str) -> None:
-        """See Hands."""
         self.decided.append((state, why))
 
 

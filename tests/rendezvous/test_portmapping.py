@@ -24,7 +24,7 @@ class FakeRouter:
         self.on_ask: Callable[[bytes], None] = lambda request: None
 
     def ask(self, request: bytes) -> None:
-        """See Router."""
+        """Keep the request, note its protocol and what it is for, and let the test react by `on_ask`."""
         lifetime = request[8:12] if request[0] == 0 else request[4:8]
         word = "address" if request == PMP_ADDRESS_REQUEST else "map" if any(lifetime) else "give back"
         self.asked.append(f"{'pcp' if request[0] == 2 else 'pmp'} {word}")
@@ -32,7 +32,6 @@ class FakeRouter:
         self.on_ask(request)
 
     def done(self) -> None:
-        """See Router."""
         self.asked.append("done")
 
 
@@ -43,11 +42,9 @@ class FakeListener:
         self.told: list[str] = []
 
     def mapped(self, host: str, port: int) -> None:
-        """See Listener."""
         self.told.append(f"{host}:{port}")
 
     def unmapped(self, reason: str) -> None:
-        """See Listener."""
         self.told.append(reason)
 
 

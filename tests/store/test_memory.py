@@ -9,5 +9,4 @@ from tests.store import contract
 
 class MemoryStoreTests(contract.StoreContract):
     def make_store(self) -> Store:
-        """See StoreContract."""
         return MemoryStore()

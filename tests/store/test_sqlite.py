@@ -25,7 +25,7 @@ from tests.store.contract import POOL4, POOL6
 
 class SqliteStoreTests(contract.StoreContract):
     def make_store(self) -> Store:
-        """See StoreContract."""
+        """One in a new file."""
         return SqliteStore(Ledger(Path(self.mktemp()) / "morphnet.db"), reactor)  # type: ignore[arg-type]
 
 

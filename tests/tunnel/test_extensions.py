@@ -27,17 +27,17 @@ class FakeExtension:
         self.heard: list[bytes] = []
 
     def due_at(self) -> float:
-        """See Extension."""
+        """When it wants its next turn."""
         return self.next_at
 
     def tick(self, now: float, effects: Effects) -> None:
-        """See Extension."""
+        """Note the turn if it is due, and wait for the next one."""
         if self.next_at <= now:
             self.turns.append(now)
             self.next_at = now + self.every
 
     def received(self, arrival: Arrival, datagram: bytes, now: float, effects: Effects) -> None:
-        """See Extension."""
+        """Keep the datagram, and send nothing."""
         self.heard.append(datagram)
 
 

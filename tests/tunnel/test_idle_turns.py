@@ -26,7 +26,7 @@ class Counting:
         return getattr(self._tunnel, name)
 
     def on_timer(self, now: float) -> Effects:
-        """See Tunnel."""
+        """Have the tunnel take it; count it, and whether it was in vain."""
         effects = self._tunnel.on_timer(now)
         self.turns += 1
         self.in_vain += not (effects.sends or effects.delivers or effects.events)

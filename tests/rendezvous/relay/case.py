@@ -35,26 +35,23 @@ class FakeLine:
         self.ended = ""
 
     def tell(self, message: RelayMessage) -> None:
-        """See Line."""
+        """Keep it, if it can be encoded."""
         encode(message)  # raises when it could not be sent
         self.told.append(message)
 
     def hand(self, envelope: bytes) -> bool:
-        """See Line."""
+        """Keep it, unless the line is full."""
         if not self.full:
             self.handed.append(envelope)
         return not self.full
 
     def pause(self, seconds: float) -> None:
-        """See Line."""
         self.pauses.append(seconds)
 
     def prove(self, within: float) -> None:
-        """See Line."""
         self.proofs.append(within)
 
     def end(self, reason: str) -> None:
-        """See Line."""
         self.ended = reason
 
     def news(self) -> list[RelayMessage]:

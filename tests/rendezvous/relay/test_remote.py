@@ -25,22 +25,21 @@ class FakeLocal:
         self.sent_away: list[str] = []
 
     def named(self, network: str, name: str) -> Member | None:
-        """See Local."""
+        """The member of that name in that network, if there is one."""
         return next((each for each in self.members if (each.network, each.name) == (network, name)), None)
 
     def prove(self, number: int) -> None:
-        """See Local."""
+        """Nothing: no test looks at it."""
 
     def send_away(self, member: Member, reason: str) -> None:
-        """See Local."""
         self.sent_away.append(member.name)
 
     def announce(self, before: AnyMember | None, after: AnyMember | None) -> None:
-        """See Local."""
+        """Keep both numbers; None for nobody."""
         self.announced.append((before.number if before else None, after.number if after else None))
 
     def deliver(self, sender: RemoteMember, shown: int, envelope: bytes) -> None:
-        """See Local."""
+        """Nothing: no test looks at it."""
 
 
 def here(block: int, name: str, number: int = 1, instance: int = 1, network: str = "home") -> Here:
