@@ -22,6 +22,7 @@ from morphnet.tunnel.part import Part
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import VNET_HDR, Arrival, Departure, Endpoint
+from morphnet.wire.carried import Carried
 from morphnet.wire.formats import COMPACT, SEED, Format
 from morphnet.wire.header import Header
 from morphnet.wire.ip import peek
@@ -160,6 +161,8 @@ class World:
         self.random = random.Random(seed)
         self.client = Tunnel(server=False, entropy=self.random.randbytes)
         self.server = Tunnel(server=True, entropy=self.random.randbytes)
+        self.client.carries = self.server.carries = True
+        self.carried: dict[str, list[Carried]] = {}  # by the session's peer
         self.at_server: list[tuple[float, bytes]] = []
         self.at_client: list[tuple[float, bytes]] = []
         self.events: list[tuple[float, str, Event]] = []
@@ -228,6 +231,8 @@ class World:
             delivered.append((self.now, bytes(plain)))
             if self.on_deliver is not None:
                 self.on_deliver(at_client, bytes(plain))
+        for peer, carried in effects.carried:
+            self.carried.setdefault(peer, []).append(carried)
         self.events += [(self.now, "client" if at_client else "server", event) for event in effects.events]
 
     def post(self, datagram: bytes, departure: Departure, *, up: bool) -> None:
@@ -261,6 +266,11 @@ class World:
         """One packet from inside."""
         tunnel = self.client if up else self.server
         self._carry(tunnel.from_tun([memoryview(plain)], self.now), at_client=up)
+
+    def carry(self, *batch: Carried, up: bool = True) -> None:
+        """Datagrams of programs beside the TUN."""
+        tunnel, peer = (self.client, "gateway") if up else (self.server, "laptop")
+        self._carry(tunnel.from_local(peer, batch, self.now), at_client=up)
 
     def run(self, seconds: float) -> None:
         """Let time pass."""

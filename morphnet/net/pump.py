@@ -19,6 +19,9 @@ from morphnet.tunnel.carrier import PLAIN, Carrier
 from morphnet.tunnel.events import Effects, Event, Mapped
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Arrival, Departure
+from morphnet.wire.carried import Carried
+
+Outlet = Callable[[Sequence[tuple[str, Carried]]], None]  # takes each with its session's peer
 
 LONGEST = 1.0  # seconds between two looks at the time: the reactor's timers stand still while the machine sleeps
 
@@ -55,7 +58,8 @@ class Pump:
     def __init__(self, clock: IReactorTime, tunnel: Tunnel, now: Callable[[], float]) -> None:
         self.tunnel = tunnel
         self.now = now
-        self.tun: PacketDoor | None = None
+        self.tun: PacketDoor | None = None  # where packets go
+        self._outlet: Outlet | None = None  # where carried datagrams go
         self.no_door = 0  # datagrams for a socket that is gone, since start
         self._clock = clock
         self._followers: list[Callable[[Event], None]] = []
@@ -132,6 +136,17 @@ class Pump:
         now = self.now()
         self.carry_out(self.tunnel.from_tun(packets, now), now)
 
+    def carry(self, outlet: Outlet) -> None:
+        """From now on new sessions may bring carried datagrams: `outlet` has them, each with its session."""
+        self.tunnel.carries, self._outlet = True, outlet
+
+    def from_local(self, peer: str, batch: Sequence[Carried]) -> None:
+        """Datagrams of programs here, for the session with that peer."""
+        if self._stopped:
+            return
+        now = self.now()
+        self.carry_out(self.tunnel.from_local(peer, batch, now), now)
+
     def from_door(self, arrivals: Sequence[Arrival]) -> None:
         """A batch from outside."""
         if self._stopped:
@@ -158,6 +173,8 @@ class Pump:
             self.tunnel.lateness.turned(began, self.now())
         if effects.delivers and self.tun is not None:
             self.tun.write(effects.delivers)
+        if effects.carried and self._outlet is not None:
+            self._outlet(effects.carried)
         for event in effects.events:
             self._tell(event)
         self._arm()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from morphnet.wire.batch import Departure, Endpoint
 from morphnet.wire.candidates import Candidate
+from morphnet.wire.carried import Carried
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,8 @@ class Effects:
     """Filled by one call into the data plane, carried out by its caller."""
 
     sends: list[Departure] = field(default_factory=list)
-    delivers: list[bytearray] = field(default_factory=list)  # virtio_net_hdr and packet, each
+    delivers: list[bytearray] = field(default_factory=list)  # for the TUN: virtio_net_hdr and packet, each
+    carried: list[tuple[str, Carried]] = field(default_factory=list)  # for who carries: the session it came by, and it
     events: list[Event] = field(default_factory=list)
 
 

@@ -21,7 +21,7 @@ _TIMES = 2
 def take_leave(session: Session, now: float, effects: Effects) -> None:
     """Deliver and acknowledge all that this end has."""
     session.inbound.flush(now, effects.delivers)
-    session.inbound.reorder.expire(float("inf"), effects.delivers)
+    session.inbound.reorder.expire(float("inf"), effects)
     heard = [path.received for path in session.paths.values() if path.received.seen.highest >= 0]
     acks: list[Ack] = [received.make_ack(now) for received in heard]
     for _ in range(_TIMES):

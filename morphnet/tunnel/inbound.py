@@ -18,7 +18,7 @@ from __future__ import annotations
 from morphnet.config.roles import Tuning
 from morphnet.errors import Forged, MalformedFrame
 from morphnet.tunnel.ackdebt import DELAY
-from morphnet.tunnel.events import Counts
+from morphnet.tunnel.events import Counts, Effects
 from morphnet.tunnel.fragments import Assembly
 from morphnet.tunnel.keyring import ReceiveKeys
 from morphnet.tunnel.path import Path
@@ -27,10 +27,11 @@ from morphnet.tunnel.received import not_before
 from morphnet.tunnel.recovery import SHARE
 from morphnet.tunnel.reorder import Held, Reorder
 from morphnet.wire.batch import Train
+from morphnet.wire.carried import decode_carried
 from morphnet.wire.compress import decompress
 from morphnet.wire.core import CORE, Key
 from morphnet.wire.formats import FORMATS
-from morphnet.wire.header import FRAGMENT, IP, LAST, ORDERED, SEGMENT, Header, unwrap
+from morphnet.wire.header import CARRIED, FRAGMENT, IP, LANES, LAST, ORDERED, SEGMENT, Header, unwrap
 from morphnet.wire.seal import open_each, open_run, open_whole
 from morphnet.wire.segments import Joined, Packets, count_of, join
 
@@ -73,7 +74,9 @@ class _Group:
 class Inbound:
     """Opens what one session receives."""
 
-    def __init__(self, tuning: Tuning, counts: Counts, paths: dict[int, Path]) -> None:
+    def __init__(self, peer: str, tuning: Tuning, counts: Counts, paths: dict[int, Path]) -> None:
+        self._peer = peer
+        self.carries = False  # whether somebody here takes carried datagrams
         self.keys = ReceiveKeys(tuning.rekey_seconds)
         self._tuning = tuning
         self.patience = Patience(tuning.reorder_ms / 1000)  # ours
@@ -85,9 +88,9 @@ class Inbound:
         self.sources: frozenset[bytes] | None = None  # inner addresses the peer may send from; None allows any
         self._begin()
 
-    def restart(self, out: list[bytearray]) -> None:
-        """The peer counts from the start again, a new process with new keys; what was held back goes to `out`."""
-        self.reorder.expire(float("inf"), out)
+    def restart(self, effects: Effects) -> None:
+        """The peer counts from the start again, a new process with new keys; what was held back is delivered."""
+        self.reorder.expire(float("inf"), effects)
         self._begin()
 
     def _begin(self) -> None:
@@ -159,14 +162,16 @@ class Inbound:
 
     # -- 3. is it new? ------------------------------------------------------------------------------------------------
 
-    def take(self, header: Header, opened: Opened, now: float, out: list[bytearray]) -> None:
+    def take(self, header: Header, opened: Opened, now: float, effects: Effects) -> None:
         """
-        Authentic IP datagrams; what may be delivered is appended to `out` here or in `flush`.
+        Authentic datagrams of one kind of payload; what may be delivered is, here or in `flush`.
 
         :param header: of the first; the others follow it within one super packet. LAST says whether its last slice is
             the last of them.
         """
-        lane = self.reorder.lane(header.lane)
+        if header.type == CARRIED:
+            header = header._replace(lane=header.lane + LANES)
+        lane, out = self.reorder.lane(header.lane), effects.delivers
         sequence = lane.unwrap(header.sequence, self.format.sequence_bits)
         if isinstance(opened, Joined):
             if lane.seen.add_run(sequence, opened.count):
@@ -184,6 +189,11 @@ class Inbound:
                 else:
                     self._pass_on(header, (sequence + step, 1), made, now, out)
             return
+        self._take_each(header, sequence, opened, now, effects)
+
+    def _take_each(self, header: Header, sequence: int, opened: list[bytes], now: float, effects: Effects) -> None:
+        """The same for plaintexts of which each is seen to."""
+        lane = self.reorder.lane(header.lane)
         for step, plaintext in enumerate(opened):
             if not lane.seen.fresh(sequence + step):
                 self._counts["duplicate"] += 1
@@ -191,9 +201,13 @@ class Inbound:
             flags = header.flags if step == len(opened) - 1 else header.flags & ~LAST
             each = header._replace(place=header.place + step, flags=flags)
             whole = self._whole(each, sequence + step, plaintext, now)
-            if whole is not None:
-                lane.seen.add(sequence + step)
-                self._gather(each, sequence + step, whole, now, out)
+            if whole is None:
+                continue
+            lane.seen.add(sequence + step)
+            if header.type == CARRIED:
+                self._pass_carried(each, sequence + step, whole, now, effects)
+            else:
+                self._gather(each, sequence + step, whole, now, effects.delivers)
 
     def _whole(self, header: Header, sequence: int, plaintext: bytes, now: float) -> bytes | None:
         """The plaintext, put together and unpacked; None when pieces are missing or it is no good (counted)."""
@@ -263,8 +277,18 @@ class Inbound:
         if self.sources is not None and source not in self.sources:
             self._counts["spoofed"] += 1
             return
-        held = Held(*at, packet, of.sent_at)
+        held = Held(*at, packet, len(packet), of.sent_at)
         self.reorder.accept(of.lane, held, bool(of.flags & ORDERED), now, out)
+
+    def _pass_carried(self, of: Header, sequence: int, whole: bytes, now: float, effects: Effects) -> None:
+        """The same for what is carried: who takes it knows which carries this peer may use."""
+        try:
+            carried = self._peer, decode_carried(whole)
+        except MalformedFrame:
+            self._counts["malformed"] += 1
+            return
+        held = Held(sequence, 1, carried, len(whole), of.sent_at)
+        self.reorder.accept(of.lane, held, bool(of.flags & ORDERED), now, effects.carried)
 
     def repaired_within(self) -> float:
         """Seconds in which what is lost on any usable path has been sent again and is here."""

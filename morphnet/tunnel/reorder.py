@@ -1,7 +1,8 @@
 """
 Putting packets back in order, lane by lane, with a bound on packets, bytes and time.
 
-A lane is 1 of 256 orders in a session; a flow always uses the same. What is missing in one lane never holds another up.
+A lane is 1 of 256 orders in a session, for each kind of payload; a flow always uses the same. What is missing in one
+lane never holds another up.
 Where the sender sends again what was lost, a gap in front of TCP's data waits for that, and one in front of anything
 else if it will come soon enough. Else a gap is given up as soon as every path has brought something that was sent
 after it (each path keeps its own order). In any case it is when a packet behind it has waited long enough. What comes
@@ -14,36 +15,40 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections import deque
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
+from morphnet.tunnel.events import Effects
 from morphnet.tunnel.patience import Patience
 from morphnet.tunnel.replay import WINDOW, ReplayWindow
 from morphnet.wire.batch import VNET_HDR
-from morphnet.wire.header import unwrap
+from morphnet.wire.header import LANES, unwrap
 from morphnet.wire.ip import tcp_payload
 
+T = TypeVar("T")  # a packet for the TUN, or a carried datagram with its session
 
-class Held:
+
+class Held(Generic[T]):
     """Consecutive packets of one lane, joined, that came before their turn."""
 
-    __slots__ = ("count", "first", "packet", "patient", "sent_at", "until", "waits")
+    __slots__ = ("count", "first", "packet", "patient", "sent_at", "size", "until", "waits")
 
-    def __init__(self, first: int, count: int, packet: bytearray, sent_at: int) -> None:
+    def __init__(self, first: int, count: int, packet: T, size: int, sent_at: int) -> None:
         self.first, self.count, self.packet = first, count, packet
+        self.size = size  # bytes
         self.sent_at = sent_at  # microseconds mod 2**32 on the sender's clock
         self.until = 0.0  # seconds: it waits no longer
         self.waits = False  # it is held back
         self.patient = False  # for what is sent again, though every path has brought something later
 
-    def __lt__(self, other: Held) -> bool:
+    def __lt__(self, other: Held[T]) -> bool:
         return self.first < other.first
 
 
-def _first(held: Held) -> int:
+def _first(held: Held[Any]) -> int:
     return held.first
 
 
-def _until(held: Held) -> float:
+def _until(held: Held[Any]) -> float:
     return held.until
 
 
@@ -55,11 +60,13 @@ class Lane:
     def __init__(self) -> None:
         self.seen = ReplayWindow()
         self.expected = -1  # next sequence (unwrapped); -1 until the first packet
-        self.held: list[Held] = []  # in their order
-        self.arrived: deque[Held] = deque()  # the same, and some that wait no more, as they came: TCP's data apart,
-        self.enduring: deque[Held] = deque()  # so that in each of the two those that came first are due first
+        self.held: list[Held[Any]] = []  # in their order
+        # the same, and some that wait no more, as they came: TCP's data apart, so that in each of the two those that
+        # came first are due first
+        self.arrived: deque[Held[Any]] = deque()
+        self.enduring: deque[Held[Any]] = deque()
 
-    def oldest(self) -> Held | None:
+    def oldest(self) -> Held[Any] | None:
         """The one that is due first."""
         for came in (self.arrived, self.enduring):
             while came and not came[0].waits:
@@ -98,7 +105,7 @@ class Reorder:
         self.gaps = self.overflows = self.late = self.reordered = 0  # ever
 
     def lane(self, number: int) -> Lane:
-        """Lane 0 .. 255."""
+        """Lane 0 .. 255 of packets, LANES and so on of what is carried."""
         lane = self._lanes.get(number)
         if lane is None:
             lane = self._lanes[number] = Lane()
@@ -109,7 +116,7 @@ class Reorder:
         lane = self._lanes.get(number)
         return count if lane is None else lane.seen.fresh_among(lane.unwrap(sequence, bits), count)
 
-    def accept(self, number: int, item: Held, ordered: bool, now: float, out: list[bytearray]) -> None:
+    def accept(self, number: int, item: Held[T], ordered: bool, now: float, out: list[T]) -> None:
         """
         One or more fresh consecutive packets of lane `number`; what may be delivered now is appended to `out`.
 
@@ -133,17 +140,17 @@ class Reorder:
         self._let_wait(lane, item, now)
         self._waiting.add(number)
         self.packets += item.count
-        self.bytes += len(item.packet)
+        self.bytes += item.size
         self.reordered += item.count
         self._release(number, lane, now, out)
         if self.packets > self._most_packets or self.bytes > self._most_bytes:
             self.overflows += 1
             self._force(number, lane, out)
 
-    def _let_wait(self, lane: Lane, item: Held, now: float) -> None:
+    def _let_wait(self, lane: Lane, item: Held[T], now: float) -> None:
         """Say how long `item` waits, and for what."""
         item.waits = True
-        payload = tcp_payload(item.packet, VNET_HDR)
+        payload = tcp_payload(item.packet, VNET_HDR) if isinstance(item.packet, bytearray) else None
         if payload and self._patience.tcp:
             item.patient, item.until = True, now + self._patience.longest
             lane.enduring.append(item)
@@ -152,7 +159,7 @@ class Reorder:
         item.until = now + self._patience.rest
         lane.arrived.append(item)
 
-    def _release(self, number: int, lane: Lane, now: float, out: list[bytearray]) -> None:
+    def _release(self, number: int, lane: Lane, now: float, out: list[T]) -> None:
         """Deliver what is in order, and what follows a gap that nobody can fill in order any more."""
         held = lane.held
         while held:
@@ -165,10 +172,10 @@ class Reorder:
         if not held:
             self._at_rest(number, lane)
 
-    def _deliver(self, lane: Lane, item: Held, out: list[bytearray]) -> None:
+    def _deliver(self, lane: Lane, item: Held[T], out: list[T]) -> None:
         item.waits = False
         self.packets -= item.count
-        self.bytes -= len(item.packet)
+        self.bytes -= item.size
         lane.expected = max(lane.expected, item.first + item.count)
         out.append(item.packet)
 
@@ -179,7 +186,7 @@ class Reorder:
         lane.enduring.clear()
         self._waiting.discard(number)
 
-    def _force(self, number: int, lane: Lane, out: list[bytearray]) -> None:
+    def _force(self, number: int, lane: Lane, out: list[T]) -> None:
         """The bound is reached: deliver all that this lane holds."""
         for item in lane.held:
             self._deliver(lane, item, out)
@@ -196,7 +203,7 @@ class Reorder:
                 due = oldest.until
         return due
 
-    def expire(self, now: float, out: list[bytearray]) -> None:
+    def expire(self, now: float, effects: Effects) -> None:
         """
         Deliver what has waited long enough, and all before it.
 
@@ -204,6 +211,7 @@ class Reorder:
         """
         for number in list(self._waiting):
             lane, last = self._lanes[number], -1
+            out: list[Any] = effects.delivers if number < LANES else effects.carried
             while (oldest := lane.oldest()) is not None and oldest.until <= now:
                 oldest.waits = False
                 last = max(last, oldest.first)

@@ -35,7 +35,7 @@ from morphnet.wire.frames import (
     WantIds,
     decode_frames,
 )
-from morphnet.wire.header import CONTROL, HANDSHAKE, HEARTBEAT, IP, TO_CLIENT, TO_SERVER, Header
+from morphnet.wire.header import CARRIED, CONTROL, HANDSHAKE, HEARTBEAT, IP, TO_CLIENT, TO_SERVER, Header
 
 
 class Session:
@@ -50,7 +50,7 @@ class Session:
         self.counts = Counts()
         self.outbound = Outbound(tuning, TO_CLIENT if self.follows else TO_SERVER, self.counts)
         self.paths = self.outbound.paths
-        self.inbound = Inbound(tuning, self.counts, self.paths)
+        self.inbound = Inbound(peer, tuning, self.counts, self.paths)
         self.connection_ids = ConnectionIds(self.outbound, server=self.follows)
         self.table = PathTable(peer, self.outbound, self.connection_ids, shared)
         self.roaming = Roaming(peer, part, self.outbound, self.table, shared.entropy)
@@ -109,7 +109,7 @@ class Session:
         The server is a new process: it counts from the start and knows none of our ids; what it had not acknowledged,
         it may never have had. What it sent and we held back, nobody will send again: that is delivered.
         """
-        self.inbound.restart(effects.delivers)
+        self.inbound.restart(effects)
         self._anew = True
         self.connection_ids.in_hand.clear()
         for path in self.paths.values():
@@ -188,8 +188,8 @@ class Session:
         at = now - train.arrival.late
         path.received.came(header.number + train.count - 1, train.count, train.end - train.at, header.sent_at, at)
         self.heard_at = now
-        if header.type == IP:
-            self.inbound.take(header, opened, now, effects.delivers)
+        if header.type == IP or (header.type == CARRIED and self.inbound.carries):
+            self.inbound.take(header, opened, now, effects)
             path.received.debt.owe(train.count, path.rtt.smoothed, at)
         elif header.type in (HEARTBEAT, HANDSHAKE, CONTROL) and isinstance(opened, list):
             self._hear(path, opened[0], train.arrival, now, effects)

@@ -39,7 +39,7 @@ def tick(session: Session, now: float, effects: Effects) -> None:
         elif path.life.probe_at <= now:
             _seek(session, path, now, effects)
     session.inbound.flush(now, effects.delivers)
-    session.inbound.reorder.expire(now, effects.delivers)
+    session.inbound.reorder.expire(now, effects)
     if now - session.judged_at >= JUDGE_EVERY:
         _judge(session, now, effects)
     session.outbound.drain(now, effects)

@@ -16,7 +16,7 @@ def trace_line(mark: str, header: Header, count: int, size: int) -> str:
     :param mark: ">" for sent, "<" for received.
     :param size: bytes of all `count` datagrams.
     """
-    order = f" lane {header.lane} sequence {header.sequence}" if header.type == IP else ""
+    order = f" lane {header.lane} sequence {header.sequence}" if header.type in (IP, CARRIED) else ""
     many = f" x{count}" if count > 1 else ""
     return (
         f"{mark} path {header.path} {_KINDS[header.type]}{many} number {header.number}"

@@ -25,6 +25,7 @@ from morphnet.tunnel.session import Session
 from morphnet.tunnel.timers import due_at, excuse, tick
 from morphnet.tunnel.trace import departure_line, trace_line
 from morphnet.wire.batch import Arrival, Train
+from morphnet.wire.carried import Carried
 from morphnet.wire.core import CORE
 from morphnet.wire.formats import LEAST, count_following
 from morphnet.wire.header import ISSUED, LAST, SHORT_ID
@@ -67,6 +68,7 @@ class Tunnel:
         )  # told of each that is dropped, whatever the reason
         self.carriers: dict[int, Carrier] = {}  # what there is to know of doors; the others are plain
         self.lateness = Lateness()  # of this process
+        self.carries = False  # whether somebody here takes carried datagrams
         self._entropy, self._shared = entropy, Shared(entropy, self.lateness, self.carriers)
         self.extensions: dict[bytes, Extension] = {}  # by the id that their datagrams start with
         self.default: Session | None = None  # where packets go whose destination is nobody's: a client's server
@@ -98,6 +100,7 @@ class Tunnel:
         part = part or (Part.SERVER if self.server else Part.CLIENT)
         session = Session(peer, name, tuning, part, self._shared)
         session.learn = partial(self.learn_ids, session)
+        session.inbound.carries = self.carries
         self.sessions[peer] = session
         self._issued[peer] = []
         if inner is None:
@@ -194,6 +197,19 @@ class Tunnel:
             session.outbound.offer(Run(*cut[1:]), now, effects)
         self._rearm(touched.values(), now)
         if any(session.trace for session in touched.values()):
+            self._show(effects)
+        return effects
+
+    def from_local(self, peer: str, batch: Sequence[Carried], now: float) -> Effects:
+        """What programs here want carried to the other end of the session with that peer."""
+        effects, session = Effects(), self.sessions.get(peer)
+        if session is None:
+            self.counts["no_session"] += len(batch)
+            return effects
+        for carried in batch:
+            session.outbound.offer(Run.of(carried), now, effects)
+        self._rearm((session,), now)
+        if session.trace:
             self._show(effects)
         return effects
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
+LANES = 256  # flows that share an order, of each kind of payload
+
 IP, HEARTBEAT, HANDSHAKE, CONTROL, CARRIED = 1, 2, 3, 4, 5  # types
 TYPES = frozenset((IP, HEARTBEAT, HANDSHAKE, CONTROL, CARRIED))
 

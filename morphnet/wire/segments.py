@@ -11,15 +11,18 @@ from dataclasses import dataclass
 
 from morphnet.errors import MalformedFrame
 from morphnet.wire.batch import VNET_HDR
+from morphnet.wire.carried import Carried, encode_carried
 from morphnet.wire.core import CORE
-from morphnet.wire.header import LAST, SEGMENT
+from morphnet.wire.header import LANES, LAST, SEGMENT
 from morphnet.wire.ip import View, peek
 from morphnet.wire.offload import slice_size
 
 
 class Run:
     """
-    What was read from a TUN (see `offload.Cut`): `count` plaintexts that differ only in their slice of `body`.
+    What goes to the other end, of one flow: `count` plaintexts that differ only in their slice of `body`.
+
+    It was read from a TUN (see `offload.Cut`), or is a carried datagram: then its lane is LANES or more.
 
     `sequence` is set when the first of them is sent: slice number i then has the sequence `sequence` + i.
     """
@@ -33,10 +36,18 @@ class Run:
         self.count = max(1, -(-len(body) // size))
         self.flags = flags
         self.flow = flow  # u32
-        self.lane = flow & 0xFF  # flows that share an order
+        self.lane = flow % LANES  # flows that share an order
         self.stride = len(head) + min(size, len(body))  # bytes of each plaintext but the last
         self.sequence: int | None = None
         self.queued_at = 0.0
+
+    @classmethod
+    def of(cls, carried: Carried) -> Run:
+        """A carried datagram."""
+        body = encode_carried(carried)
+        run = cls(b"", body, len(body), 0, carried.flow)
+        run.lane += LANES
+        return run
 
     def plaintext(self, index: int) -> bytes:
         """Slice number `index` as it travels."""

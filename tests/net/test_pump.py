@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Sequence
 from typing import cast
 
 from twisted.internet.task import Clock
@@ -16,7 +17,18 @@ from morphnet.tunnel.events import Effects, Event, Forgotten, Mapped, Rekeyed
 from morphnet.tunnel.lateness import Lateness
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Departure, Endpoint
+from morphnet.wire.carried import Carried
 from tests.fakes_door import FakeDoor
+
+
+class FakeTun:
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+
+    def write(self, packets: Sequence[bytes | bytearray | memoryview]) -> None:
+        self.written += map(bytes, packets)
 
 
 class FakeTunnel:
@@ -71,6 +83,24 @@ class DoorTests(SynchronousTestCase):
         one, other = self.attach(), self.attach()
         departure = self.send(other.number)
         self.assertEqual((one.sent, other.sent, self.pump.no_door), ([], [departure], 0))
+
+    def test_inside(self) -> None:
+        """A packet goes to the TUN, what is carried to who carries; who is not there gets nothing."""
+        carried, taken, tun = ("laptop", Carried(1, 2, b"x")), list[object](), FakeTun()
+        effects = Effects(delivers=[bytearray(b"packet")], carried=[carried])
+        self.pump.carry_out(effects)
+        self.pump.tun = tun
+        self.pump.carry(taken.extend)
+        self.pump.carry_out(effects)
+        self.assertEqual((tun.written, taken), ([b"packet"], [carried]))
+        self.assertTrue(self.tunnel.add_session("laptop", b"L" * 16, Tuning()).inbound.carries)
+
+    def test_from_local(self) -> None:
+        """What a program here sends is for one session; after the end nothing is taken in."""
+        for count in (1, 1):
+            self.pump.from_local("nobody", [Carried(1, 2, b"x")])
+            self.assertEqual(self.tunnel.counts["no_session"], count)
+            self.pump.stop()
 
     def test_gone(self) -> None:
         """What would leave by a door that is gone is counted, and nothing is known of the door any more."""

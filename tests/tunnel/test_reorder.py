@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.tunnel.events import Effects
 from morphnet.tunnel.patience import Patience
 from morphnet.tunnel.reorder import Held, Reorder
 from morphnet.wire.batch import VNET_HDR
@@ -57,7 +58,7 @@ class Receiver:
             packet = packet.ljust(VNET_HDR, b"\0") + bytes((0x45, *bytes(8), TCP, *bytes(22), 5 << 4, *bytes(7 + tcp)))
         self.newest[path] = max(self.newest[path], number)
         if self.reorder.lane(lane).seen.add(number):
-            held = Held(number, 1, packet, number)
+            held = Held(number, 1, packet, len(packet), number)
             self.reorder.accept(lane, held, ordered, self.now, out)
         self._took(out)
 
@@ -67,9 +68,9 @@ class Receiver:
         while self.reorder.due_at() <= end:
             due = self.reorder.due_at()
             self.now = max(self.now, due)
-            out = list[bytearray]()
-            self.reorder.expire(self.now, out)
-            self._took(out)
+            effects = Effects()
+            self.reorder.expire(self.now, effects)
+            self._took(effects.delivers)
             assert self.reorder.due_at() > due, "it asks for a moment that has passed"
         self.now = end
 
