@@ -315,7 +315,7 @@ class Outbound:
         delivery = path.delivery
         if not self.scheduler.ordered or not self.patience.tcp or 2 * delivery.resent_packets > delivery.sent_packets:
             return []
-        due = now + min([other.pacer.arrival(now) for other in paths]) + MARGIN - (path.rtt.base(now) or 0.0) / 2
+        due = now + min([other.pacer.arrival(now) for other in paths]) + MARGIN - path.pacer.landing.way
         return [flight for flight in lost if flight.run is not None and flight.again < REPAIRS
                 and due <= flight.born + self.patience.of(flight.run)]  # fmt: skip
 

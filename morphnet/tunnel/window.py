@@ -35,7 +35,7 @@ GROWS = 1.03  # times the best that was seen: the path can do more than was know
 TIGHTER, LOOSER, TIGHTEST = 0.7, 0.02, 0.3  # what a queue may be, of CLEAR and CLEAR_BY: after a loss, and without one
 RESTLESS, EVEN, RUN = 4.0, 0.001, 1500  # times by which samples differ; seconds, and bytes, that do so anyway
 SPREAD = 4.5  # times the jitter of the RTT: so much later than usual an Ack may come
-LEAST_CLEAR = 0.003  # seconds
+LEAST_CLEAR, SLOW_CLEAR = 0.003, 0.006  # seconds; the latter where a burst of ours takes so long
 BURST = 3 * 1500  # bytes that may wait at the bottleneck, however slow it is
 AHEAD = 0.006  # seconds of its pace that may wait at its bottleneck
 AMPLE = 1.25  # times what the pace fills: the window is no bound then
@@ -169,11 +169,11 @@ class Window:
         self._queue += (rtt.queue - rtt.calm - self._queue) / 8
         rate = self.rate(now)
         grows = rate >= self._best * STARTUP_GROWTH
-        allowed = self._allowed(floor)
+        allowed = self._allowed(floor, now)
         if sampled and self._queue > (allowed if grows else max(STANDING, allowed)):
             self.startup, self._searching = False, True  # the rate is found, unless the queue is somebody else's
             self.others.recent = rate
-            self.others.ask(rtt, self._signs(rtt.base(now) or floor, floor, limited, rtt), now)
+            self.others.ask(rtt, self._signs(rtt.base(now) or floor, limited, rtt, now), now)
             return
         self.modest = min(CEILING, self.modest + size)
         if limited:
@@ -191,7 +191,7 @@ class Window:
     def _follow(self, sample: float | None, limited: bool, rtt: RttEstimate, floor: float, now: float) -> None:
         """Steady state: the window is what the model says."""
         rate, others, base = self.rate(now), self.others, rtt.base(now) or floor
-        signs = self._signs(base, floor, limited, rtt)
+        signs = self._signs(base, limited, rtt, now)
         if sample is not None:
             self._sampled(sample, signs, rtt, now)
         queue = rtt.delayed - rtt.calm
@@ -242,16 +242,17 @@ class Window:
         self.startup, self._flat_rounds, self._queue = True, 0, 0.0
         self._arrived = self._lost = 0
 
-    def _signs(self, base: float, floor: float, limited: bool, rtt: RttEstimate) -> Signs:
-        ours = (rtt.smoothed or 0.0) - floor
-        return Signs(base, self._clear(base), self._allowed(base), limited, ours)
+    def _signs(self, base: float, limited: bool, rtt: RttEstimate, now: float) -> Signs:
+        ours = (rtt.smoothed or 0.0) - (rtt.floor(now) or 0.0)
+        return Signs(base, self._clear(base, now), self._allowed(base, now), limited, ours)
 
-    def _clear(self, base: float) -> float:
+    def _clear(self, base: float, now: float) -> float:
         """Seconds of queue that are none yet, on a path without jitter."""
-        capacity = self.others.capacity
-        least = max(LEAST_CLEAR, BURST / capacity) if capacity else LEAST_CLEAR
+        others = self.others
+        alone = others.capacity and (others.whole.known(now) or not others.seen(now))
+        least = max(LEAST_CLEAR, min(SLOW_CLEAR, BURST / others.capacity)) if alone else LEAST_CLEAR
         return max(least, self._tight * (CLEAR * base + CLEAR_BY))
 
-    def _allowed(self, base: float) -> float:
+    def _allowed(self, base: float, now: float) -> float:
         """Seconds of queue that are none yet."""
-        return self._clear(base) + self.shaken
+        return self._clear(base, now) + self.shaken

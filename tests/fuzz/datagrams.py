@@ -7,6 +7,7 @@ import contextlib
 from morphnet.errors import Forged, MalformedFrame
 from morphnet.tunnel import fragments
 from morphnet.wire import (
+    carried,
     compress,
     echo,
     ethernet,
@@ -159,6 +160,13 @@ DATAGRAMS = (
         (MalformedFrame, Forged),
         (probes.seal_probe(_PROBE_KEYS, probes.Probe(probes.ASK, bytes(8), "", 0), bytes(12)),),
         ("wire.probes.open_probe",),
+    ),
+    Target(
+        "carried",
+        carried.decode_carried,
+        (MalformedFrame,),
+        (bytes.fromhex("00010203") + b"wg", bytes(4)),
+        ("wire.carried.decode_carried",),
     ),
     Target(
         "pcp",
