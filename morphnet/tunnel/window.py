@@ -170,7 +170,8 @@ class Window:
         rate = self.rate(now)
         grows = rate >= self._best * STARTUP_GROWTH
         allowed = self._allowed(floor, now)
-        if sampled and self._queue > (allowed if grows else max(STANDING, allowed)):
+        trickles = not limited and rate * (rtt.smoothed or floor) < FLOOR  # no queue is made of what is always allowed
+        if sampled and not trickles and self._queue > (allowed if grows else max(STANDING, allowed)):
             self.startup, self._searching = False, True  # the rate is found, unless the queue is somebody else's
             self.others.recent = rate
             self.others.ask(rtt, self._signs(rtt.base(now) or floor, limited, rtt, now), now)

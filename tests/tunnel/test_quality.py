@@ -44,6 +44,14 @@ class ShareTests(SynchronousTestCase):
         """Three packets are no queue that stands, however long a slow path takes for them: nobody is asked whose."""
         self.assertGreaterEqual(share([way(0.02, 3)], after=3.0), 0.95)
 
+    def test_trickle(self) -> None:
+        """What is far less than a path carries is never held back, however much that jitters."""
+        for seed in (1, 2):
+            scene = Scene([way(0.02, 20, jitter=0.05)], seed=seed)
+            scene.stream(4000, 0.001)
+            scene.run(6)
+            self.assertEqual((scene.lost(4000), scene.client_session.outbound.egress.age_drops), (0, 0), seed)
+
     def test_one_bad(self) -> None:
         """A third path that loses every other packet takes no more than 10 % from the good two (B3)."""
         got = share([way(0.02, 8), way(0.04, 8), way(0.03, 8, loss=0.5)], ceiling=16 * MBIT)
