@@ -42,7 +42,7 @@ class ShareTests(SynchronousTestCase):
 
     def test_slow(self) -> None:
         """Three packets are no queue that stands, however long a slow path takes for them: nobody is asked whose."""
-        self.assertGreaterEqual(share([way(0.02, 3)], after=3.0), 0.95)
+        self.assertGreaterEqual(share([way(0.02, 3), way(0.06, 12)], after=5.0), 0.98)
 
     def test_trickle(self) -> None:
         """What is far less than a path carries is never held back, however much that jitters."""
