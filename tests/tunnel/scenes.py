@@ -9,6 +9,7 @@ from typing import cast
 
 from morphnet.config.roles import Tuning
 from morphnet.tunnel.events import Effects, Event, PathChanged
+from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Arrival, Endpoint
 from tests.simulation import SERVER_END, Link, World, numbers, packet, read, used_format
@@ -125,6 +126,14 @@ class Scene(World):
     def arrived(self, *, up: bool = True) -> list[int]:
         """The numbers of the packets that came out, in that order."""
         return numbers([plain for _, plain in (self.at_server if up else self.at_client)])
+
+    def run_until_held(self, session: Session) -> int:
+        """Let time pass, 0.3 s at most, until packets wait at that end for one that is missing: how many do."""
+        for _ in range(30):
+            self.run(0.01)
+            if session.inbound.reorder.packets:
+                break
+        return session.inbound.reorder.packets
 
     def lost(self, count: int, *, up: bool = True) -> int:
         """How many of the numbers 0 .. `count` - 1 never came out."""

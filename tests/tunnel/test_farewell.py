@@ -49,8 +49,7 @@ class FarewellTests(SynchronousTestCase):
         scene.load(1, 5 * MBIT, flows=1)
         scene.run(0.5)
         scene.cut(1, directions=(0,))
-        scene.run(0.04)
-        held = scene.server_session.inbound.reorder.packets
+        held = scene.run_until_held(scene.server_session)
         self.assertGreater(held, 0)
         before = len(scene.at_server)
         scene.stop_server()

@@ -103,11 +103,7 @@ class RestartTests(SynchronousTestCase):
         scene.load(1, 5 * MBIT, up=False, flows=1)
         scene.run(0.5)
         scene.cut(1, directions=(1,))
-        for _ in range(30):
-            scene.run(0.01)
-            held = scene.client_session.inbound.reorder.packets
-            if held:
-                break
+        held = scene.run_until_held(scene.client_session)
         self.assertGreater(held, 0)
         delivered = len(scene.at_client)
         scene.restart_server()
