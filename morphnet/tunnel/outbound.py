@@ -33,7 +33,7 @@ from morphnet.wire.batch import MAX_BATCH, MAX_SEGMENTS, Departure, Endpoint
 from morphnet.wire.compress import NAMES, compress
 from morphnet.wire.formats import FORMATS
 from morphnet.wire.frames import Frame, encode_frames, type_of
-from morphnet.wire.header import CARRIED, FRAGMENT, IP, LANES, ORDERED, PLAIN, Header
+from morphnet.wire.header import FRAGMENT, LANES, ORDERED, PLAIN, Header
 from morphnet.wire.seal import seal, seal_run
 from morphnet.wire.segments import Run
 
@@ -170,13 +170,12 @@ class Outbound:
             for index in range(start, start + count):
                 self._emit_alone(path, run, index, now, effects)
             return
-        kind = IP if run.lane < LANES else CARRIED
         most, flags = min(MAX_SEGMENTS, MAX_BATCH // stride), run.flags | (ORDERED if self.scheduler.ordered else 0)
         while count:
             batch = min(count, most)
             key = self.keys.take(batch, now)
             of = run.sequence + start, flags, start, run.lane % LANES
-            header = self._slice_header(path, kind, now, of)
+            header = self._slice_header(path, run.kind, now, of)
             out = seal_run(self.format, key, header, run, start, batch)
             effects.sends.append(Departure(path.door, path.remote, out, stride))
             self._remember(path.sent(batch, stride, len(out), now, asks=True), run, start)
@@ -195,7 +194,7 @@ class Outbound:
             return
         for piece in pieces:
             key = self.keys.take(1, now)
-            header = self.header(path, IP if run.lane < LANES else CARRIED, now)._replace(
+            header = self.header(path, run.kind, now)._replace(
                 sequence=run.sequence + index,
                 compression=method,
                 flags=flags | (FRAGMENT if len(pieces) > 1 else 0),

@@ -9,7 +9,7 @@ Source: docs/protocol section 9.
 
 from __future__ import annotations
 
-from morphnet.wire.header import LANES
+from morphnet.wire.header import IP
 from morphnet.wire.ip import tcp_payload
 from morphnet.wire.segments import Run
 
@@ -30,7 +30,7 @@ class Patience:
 
     def of(self, run: Run) -> float:
         """Seconds that what is of `run` is worth waiting for: none for a bare acknowledgement, the next says it all."""
-        if run.lane >= LANES:
+        if run.kind != IP:
             return self.rest
         payload = tcp_payload(run.head or memoryview(run.body)[: run.size])
         if payload is None:

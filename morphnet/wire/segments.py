@@ -13,7 +13,7 @@ from morphnet.errors import MalformedFrame
 from morphnet.wire.batch import VNET_HDR
 from morphnet.wire.carried import Carried, encode_carried
 from morphnet.wire.core import CORE
-from morphnet.wire.header import LANES, LAST, SEGMENT
+from morphnet.wire.header import CARRIED, IP, LANES, LAST, SEGMENT
 from morphnet.wire.ip import View, peek
 from morphnet.wire.offload import slice_size
 
@@ -27,7 +27,7 @@ class Run:
     `sequence` is set when the first of them is sent: slice number i then has the sequence `sequence` + i.
     """
 
-    __slots__ = ("body", "count", "flags", "flow", "head", "lane", "queued_at", "sequence", "size", "stride")
+    __slots__ = ("body", "count", "flags", "flow", "head", "kind", "lane", "queued_at", "sequence", "size", "stride")
 
     def __init__(self, head: bytes, body: bytes, size: int, flags: int, flow: int) -> None:
         self.head = head  # headers shared by all slices; b"" when the slices are whole packets
@@ -36,6 +36,7 @@ class Run:
         self.count = max(1, -(-len(body) // size))
         self.flags = flags
         self.flow = flow  # u32
+        self.kind = IP  # of payload, as a header says it
         self.lane = flow % LANES  # flows that share an order
         self.stride = len(head) + min(size, len(body))  # bytes of each plaintext but the last
         self.sequence: int | None = None
@@ -46,6 +47,7 @@ class Run:
         """A carried datagram."""
         body = encode_carried(carried)
         run = cls(b"", body, len(body), 0, carried.flow)
+        run.kind = CARRIED
         run.lane += LANES
         return run
 
