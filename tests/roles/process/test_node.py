@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import cast
 
 from twisted.internet.task import Clock
@@ -13,7 +12,7 @@ from morphnet.errors import ConfigError
 from morphnet.host.host import Host
 from morphnet.net.pump import Pump
 from morphnet.net.tun import Tun
-from morphnet.ops.verb import Answer, Verb
+from morphnet.ops.verb import Verb
 from morphnet.rendezvous.relay.registry import Registry
 from morphnet.roles.client.certified_node import Certificates
 from morphnet.roles.client.node import ClientNode, Parts
@@ -22,6 +21,7 @@ from morphnet.roles.process.node import Node
 from morphnet.roles.relay.node import RelayNode
 from morphnet.tunnel.events import Effects, Forgotten
 from morphnet.tunnel.tunnel import Tunnel
+from tests.ops.tables import assert_fit
 
 
 class NodeTestCase(SynchronousTestCase):
@@ -46,14 +46,7 @@ class VerbTests(NodeTestCase):
         )
         relay = RelayNode(RelayConfig(name="meet"), cast(Registry, None), now=self.clock.seconds)
         for verbs in (self.node.verbs(), client.verbs(), relay.verbs()):
-            self.assertEqual(len({verb.name for verb in verbs}), len(verbs))
-            for verb in verbs:
-                said = {field.name: field.default for field in verb.fields}
-                more = {"sink": print} if verb.answer is Answer.LINES else {}
-                inspect.signature(verb.call).bind(**said, **more)
-                self.assertTrue(verb.help.endswith("."), verb.name)
-                if verb.answer is Answer.LINES:
-                    self.assertIn("seconds", said)
+            assert_fit(self, verbs)
 
     def test_sessions(self) -> None:
         """What concerns sessions says so when there is none of that name."""
