@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import os
-import stat
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from twisted.logger import Logger
@@ -32,7 +30,6 @@ from morphnet.host.hosts import HOSTS, HostsBlock, hosts_changes
 from morphnet.host.journal import Change, Journal, Mended
 from morphnet.host.kernel import Kernel
 from morphnet.host.linux import LinuxKernel
-from morphnet.host.lock import Lock
 from morphnet.host.nat import Forwarding, NftTable, gateway_changes, only_inside
 from morphnet.host.outside import Network, outside
 from morphnet.host.routes import (
@@ -42,12 +39,15 @@ from morphnet.host.routes import (
     around_tunnel,
     has_ipv6,
     into_tunnel,
+    only_inner,
     provider_changes,
     providers_at,
     routed,
     tun_changes,
 )
 from morphnet.host.routing import Route, Rule
+from morphnet.host.strict import StrictTable, own_networks
+from morphnet.host.syncedfile import SyncedFile
 from morphnet.host.sysctl import Sysctl
 from morphnet.host.uplinks import Uplink, providers_of
 
@@ -60,6 +60,7 @@ _ALL: tuple[type[Change], ...] = (
     Forwarding,
     NftTable,
     AnswersTable,
+    StrictTable,
     Resolved,
     Resolvconf,
     ResolvConf,
@@ -82,6 +83,7 @@ class ClientNetwork:
     mss_clamp: bool = True
     inside: tuple[str, ...] = ()  # inner networks and addresses that are reached through the TUN besides
     local: bool = True  # the local network is reached without the tunnel
+    carries: bool = True  # a path works; else only what has an inner address at either end goes into the tunnel
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,76 +98,6 @@ class ServerNetwork:
     pool6: str
     nat: bool = True
     reachable_from: tuple[str, ...] = ()  # networks outside that may open connections to the pools
-
-
-class SyncedFile:
-    """
-    A file of mode 0600 that is on disk after every write; only one process at a time may have it.
-
-    Its directory may be another user's as well, where a server runs beside us: no link there is followed.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path, self._lock = path, Lock(path)
-
-    def read(self) -> bytes:
-        """
-        All of it, and the lock.
-
-        :raises HostError: another process has it, or it cannot be read.
-        """
-        try:
-            self._lock.hold()
-            return self._content()
-        except OSError as error:
-            raise HostError(f"cannot read {self._path}: {error.strerror}") from error
-
-    def _content(self) -> bytes:
-        try:
-            descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return b""
-        with open(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise HostError(f"{self._path} is no file: remove it")
-            return file.read()
-
-    def append(self, data: bytes) -> None:
-        self._write(self._path, os.O_APPEND, data)
-
-    def replace(self, data: bytes) -> None:
-        fresh = self._path.with_name(self._path.name + ".new")
-        try:
-            with contextlib.suppress(OSError):  # what an earlier run, or somebody else, left there
-                fresh.unlink()
-            self._write(fresh, os.O_EXCL, data)
-        except HostError:
-            with contextlib.suppress(OSError):  # what there is of it would only fill the disk
-                fresh.unlink()
-            raise
-        try:
-            os.rename(fresh, self._path)
-            directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
-        except OSError as error:
-            raise HostError(f"cannot write {self._path}: {error.strerror}") from error
-
-    def close(self) -> None:
-        """Let go of the lock."""
-        self._lock.release()
-
-    def _write(self, path: Path, flags: int, data: bytes) -> None:
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | flags, 0o600)
-            with open(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise HostError(f"cannot write {path}: {error.strerror}") from error
 
 
 def this_world() -> str:
@@ -192,21 +124,39 @@ class Host:
         self._network: ClientNetwork | None = None  # as it was brought up last
         self._inner: list[str] = []  # its addresses, as far as this machine can have them
         self._unguarded: tuple[str, ...] = ()  # devices that have an inner address as well
+        self._strict: StrictTable | None = None  # the kill switch, if one is wanted
         self._uplinks: tuple[str, ...] = ()  # in use, the best first
         self.networks: list[Network] = []  # that are reached without the tunnel
 
-    def recover(self, *, gateway: bool = False) -> int:
+    def recover(self, *, gateway: bool = False, strict: bool = False) -> int:
         """
         Undo what an earlier run left behind, if it was killed; answers with the number of changes.
 
         :param gateway: the nftables table is not undone; `server_up` replaces it in one step. While it were away, what
             comes for a client's connection would be taken for our own, and a TCP reset be the answer.
+        :param strict: nor is the kill switch; `shut` replaces it.
         :raises HostError: another process has the journal.
         """
-        count = self._journal.undo_leftovers({NftTable.kind: "tunnel"} if gateway else {})
+        inherit = {NftTable.kind: "tunnel"} if gateway else {}
+        inherit |= {StrictTable.kind: "strict"} if strict else {}
+        count = self._journal.undo_leftovers(inherit)
         if count:
             self._log.info("undid {count} changes of an earlier run", count=count)
         return count
+
+    def shut(self, table: StrictTable) -> None:
+        """
+        Let nothing of what is to go through the tunnel leave in another way, from now until `down`.
+
+        :raises HostError: the machine refused.
+        """
+        self._strict = table
+        self._journal.settle("strict", [table])
+
+    def open_again(self) -> None:
+        """The operator wants no kill switch any more."""
+        self._strict = None
+        self._journal.settle("strict", [])
 
     def client_up(self, network: ClientNetwork) -> None:
         """
@@ -222,6 +172,8 @@ class Host:
         servers = nameservers(resolv_lines(network.dns))
         into = (*into, *routed(servers, into))  # also where a local network has their addresses
         changes += into_tunnel(network.tun, into, families, has_ipv6(self._kernel), self._base)
+        if not network.carries:
+            changes = only_inner(changes, inner, network.inside, self._base)
         self._network = network
         try:
             self._inner = inner
@@ -231,7 +183,7 @@ class Host:
         except HostError:
             self._journal.undo_group("guard")
             raise
-        dns = dns_changes(self._kernel, network.tun, network.dns)
+        dns = dns_changes(self._kernel, network.tun, network.dns if network.carries else ())
         self._journal.settle("dns", dns, lenient=True)
 
     def server_up(self, network: ServerNetwork) -> None:
@@ -271,6 +223,9 @@ class Host:
         ours |= {network.tun} if network is not None else set()
         found = outside(facts, self._uplinks, self._base, ours)
         self.networks = [each for each in found if network is None or network.local or not each.local]
+        if self._strict is not None:
+            self._strict = replace(self._strict, own=own_networks(found))
+            self._journal.settle("strict", [self._strict], lenient=True)
         placed = self._slots.assign(providers_of(facts, self._uplinks, ours))
         providers = providers_at(placed, facts)
         changes = provider_changes(providers, self.networks, self._inner, v6, self._base)

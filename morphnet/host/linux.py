@@ -26,7 +26,7 @@ from errno import (
     ESRCH,
     EXDEV,
 )
-from ipaddress import ip_interface
+from ipaddress import ip_interface, ip_network
 from pathlib import Path
 from socket import AF_INET, AF_INET6, if_indextoname, if_nametoindex
 from sys import byteorder
@@ -376,7 +376,8 @@ def _rule_words(rule: Rule) -> dict[str, object]:
     if rule.source:
         words |= {"src": rule.source, "src_len": length}
     if rule.destination:
-        words |= {"dst": rule.destination, "dst_len": length}
+        network = ip_network(rule.destination)
+        words |= {"dst": str(network.network_address), "dst_len": network.prefixlen}
     if rule.specific:
         words["suppress_prefixlen"] = 0
     if rule.avoid:

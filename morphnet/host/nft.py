@@ -19,7 +19,7 @@ RAW, MANGLE, FILTER, SRCNAT = -300, -150, 0, 100  # priorities
 PACKET_MARK, IIFNAME, OIFNAME, NFPROTO, L4PROTO = 3, 6, 7, 15, 16  # keys of `meta`
 DIRECTION, CONNECTION_MARK = 1, 3  # keys of `ct`
 ORIGINAL, REPLY = b"\0", b"\1"  # directions
-IPV4, IPV6, TCP = b"\x02", b"\x0a", b"\x06"  # what the last two may be
+IPV4, IPV6, TCP, UDP, ICMP6 = b"\x02", b"\x0a", b"\x06", b"\x11", b"\x3a"  # what the last two may be
 ESTABLISHED, RELATED = 2, 4  # connection states
 _SUBSYSTEM, _INET = 10, 1
 _NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE, _BEGIN, _END = 0, 2, 3, 6, 0x10, 0x11
@@ -157,6 +157,16 @@ def set_tcp_option(kind: int, offset: int, length: int) -> bytes:
     option = attribute(2, bytes([kind])) + _be32(3, offset) + _be32(4, length)
     tcp_option = _be32(6, 1)
     return _expression("exthdr", _be32(7, _REGISTER), option, tcp_option)
+
+
+def udp_ports(source: int, to: int) -> bytes:
+    """`udp sport SOURCE udp dport TO`."""
+    return meta(L4PROTO, UDP) + _load(_TRANSPORT, 0, 4) + _compare(struct.pack("!HH", source, to), True)
+
+
+def icmp6(kind: int) -> bytes:
+    """`icmpv6 type KIND`."""
+    return meta(L4PROTO, ICMP6) + _load(_TRANSPORT, 0, 1) + _compare(bytes([kind]), True)
 
 
 def _message(kind: int, flags: int, family: int, resource: int, body: bytes = b"") -> bytes:

@@ -58,7 +58,7 @@ def rule_of(payload: bytes) -> Rule | None:
         table=_number(found.get(15), table),
         device=found.get(17, b"").rstrip(b"\0").decode(errors="replace"),
         source=_address(found.get(2), family) if from_length else "",
-        destination=_address(found.get(1), family) if to_length else "",
+        destination=_network(found.get(1), family, to_length) if to_length else "",
         specific=_number(found.get(14), _NONE) == 0,
         avoid=0 if avoid == _NONE else avoid,
         mark=_number(found.get(10)),
@@ -77,6 +77,12 @@ def address_of(payload: bytes) -> tuple[int, str] | None:
 
 def _address(packed: bytes | None, family: int) -> str:
     return str(ipaddress.ip_address(packed or bytes(4 if family == socket.AF_INET else 16)))
+
+
+def _network(packed: bytes | None, family: int, length: int) -> str:
+    """With its prefix length, unless it is one address."""
+    address = _address(packed, family)
+    return address if length == (32 if family == socket.AF_INET else 128) else f"{address}/{length}"
 
 
 def _number(value: bytes | None, otherwise: int = 0) -> int:

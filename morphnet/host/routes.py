@@ -18,6 +18,12 @@ Rules, by preference, for IPv4 and IPv6 alike:
     BASE + 3       from SOURCE -> its table: and sockets bound to its address, and answers that have no mark
     BASE + 99      lookup table BASE
 
+While no path works, there are others in the place of the last one, so that this machine is not cut off from the world:
+who has begun inside goes on there, and the inner networks are nowhere else.
+
+    BASE + 97      from an inner address -> table BASE
+    BASE + 98      to an inner network   -> table BASE
+
 No rule and no route is there for the server's address: all our own sockets are bound to their uplinks, and whoever
 could make us call an address of his choice would have all traffic to it in the clear ("ServerIP", CVE-2023-36673).
 
@@ -172,6 +178,26 @@ def into_tunnel(tun: str, prefixes: Sequence[str], families: set[int], v6: bool,
             routes.append(Route(everything, base))
         changes += [*routes, Rule(family, base + 99, base)] if routes else []
     return changes
+
+
+def only_inner(
+    changes: Sequence[Change], inner: Sequence[str], inside: Sequence[str], base: int = BASE
+) -> list[Change]:
+    """
+    The same while no path works: what has an inner address at either end goes into the tunnel, all the rest does not.
+
+    :param changes: what sends into the tunnel.
+    :param inner: our inner addresses, and `inside` the inner networks and addresses of others.
+    """
+    ends = [Rule(family_of(each), base + 97, base, source=each) for each in inner]
+    ends += [Rule(family_of(each), base + 98, base, destination=_plain(each)) for each in inside]
+    return [*(each for each in changes if not isinstance(each, Rule)), *ends]
+
+
+def _plain(network: str) -> str:
+    """As a rule names it: one address has no length."""
+    parsed = ipaddress.ip_network(network, strict=False)
+    return str(parsed.network_address) if parsed.prefixlen == parsed.max_prefixlen else str(parsed)
 
 
 def routed(addresses: Sequence[str], prefixes: Sequence[str]) -> list[str]:

@@ -68,7 +68,7 @@ class Rule:
     table: int
     device: str = ""  # of sockets bound to it; "" for any
     source: str = ""  # an address; "" for any
-    destination: str = ""  # an address; "" for any
+    destination: str = ""  # an address or a network; "" for any
     specific: bool = False  # pass over default routes
     avoid: int = 0  # pass over routes by devices of this group; 0 for none
     mark: int = 0  # of packets that carry it; 0 for any

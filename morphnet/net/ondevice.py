@@ -8,6 +8,7 @@ address is left to the kernel then, which knows what the route to that very dest
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from typing import Any, NamedTuple, cast
 
 from twisted.internet import tcp, udp
@@ -16,6 +17,8 @@ from twisted.internet.interfaces import IConnector, IListeningPort
 from twisted.internet.protocol import ClientFactory, DatagramProtocol
 
 _ANY_PORT = 9  # discard; nothing is ever sent to it
+SO_MARK = 36  # asm-generic/socket.h
+MARK = 0x6D6F7270  # of packets from a socket of ours that is bound to a device: a kill switch knows them by it
 
 
 class Source(NamedTuple):
@@ -27,7 +30,7 @@ class Source(NamedTuple):
 
 def bind_to_device(opened: socket.socket, device: str) -> bool:
     """
-    Whether it could be bound: until Linux 5.7 that needs CAP_NET_RAW.
+    Whether it could be bound: until Linux 5.7 that needs CAP_NET_RAW. Its packets carry MARK, with CAP_NET_ADMIN.
 
     :param device: "" for none, and then the answer is False.
     :raises OSError: there is no such device.
@@ -38,6 +41,8 @@ def bind_to_device(opened: socket.socket, device: str) -> bool:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode() + b"\0")
     except PermissionError:
         return False
+    with suppress(PermissionError):
+        opened.setsockopt(socket.SOL_SOCKET, SO_MARK, MARK)
     return True
 
 

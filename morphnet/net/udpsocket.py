@@ -6,6 +6,7 @@ import errno
 import socket
 
 from morphnet.errors import HostError
+from morphnet.net.ondevice import bind_to_device
 from morphnet.net.sockaddr import IP_PKTINFO, sockaddr
 
 # Numbers that Python's socket module does not name; linux/in.h, linux/in6.h, linux/udp.h, asm-generic/socket.h.
@@ -54,12 +55,11 @@ def bind(opened: socket.socket, host: str, port: int, device: str) -> tuple[str,
     :raises HostError: device, address or port refused.
     """
     try:
-        if device:
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode() + b"\0")
-    except PermissionError:
-        raise HostError(f"cannot bind to {device}: run as root or give CAP_NET_RAW") from None
+        bound = not device or bind_to_device(opened, device)
     except OSError as problem:
         raise HostError(f"cannot bind to {device}: {_said(problem)}") from problem
+    if not bound:
+        raise HostError(f"cannot bind to {device}: run as root or give CAP_NET_RAW")
     where = f"UDP port {port} of {host or '0.0.0.0'}"
     try:
         opened.bind(sockaddr(host, port))

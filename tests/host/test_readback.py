@@ -60,6 +60,8 @@ class RouteTests(SynchronousTestCase):
              + number(13, 7300), Rule(6, 7300, 254, specific=True, avoid=7300)),
             (struct.pack("=BBBBBBBBI", 2, 32, 0, 0, 252, 0, 0, 1, 0) + ours + number(6, 7310) + number(15, 7301)
              + address(1, "203.0.113.1"), Rule(4, 7310, 7301, destination="203.0.113.1")),
+            (struct.pack("=BBBBBBBBI", 2, 24, 0, 0, 252, 0, 0, 1, 0) + ours + number(6, 7398) + number(15, 7300)
+             + address(1, "10.73.0.0"), Rule(4, 7398, 7300, destination="10.73.0.0/24")),
             (struct.pack("=BBBBBBBBI", 2, 0, 0, 0, 252, 0, 0, 1, 0) + ours + number(6, 7301) + number(15, 7301)
              + attribute(17, b"wan\0"), Rule(4, 7301, 7301, device="wan")),
             (struct.pack("=BBBBBBBBI", 2, 0, 0, 0, 252, 0, 0, 1, 0) + ours + number(6, 7303) + number(15, 7301)

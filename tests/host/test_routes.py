@@ -20,6 +20,7 @@ from morphnet.host.routes import (
     around_tunnel,
     has_ipv6,
     into_tunnel,
+    only_inner,
     provider_changes,
     providers_at,
     routed,
@@ -69,6 +70,20 @@ class TunnelTests(SynchronousTestCase):
         """Chosen prefixes are in our table, as networks; those of an absent family are not."""
         changes = into_tunnel("morph0", ["10.1.2.3/16", "fd00::/8"], {4}, True)
         self.assertEqual(changes, [Route("10.1.0.0/16", BASE, "morph0"), Rule(4, BASE + 99, BASE)])
+
+    def test_only_inner(self) -> None:
+        """While no path works the same table is there for what has an inner address at either end, and nobody else."""
+        changes = into_tunnel("morph0", ["default", "10.73.0.0/24"], {4}, True)
+        inner = only_inner(changes, ["10.73.0.2"], ["10.73.0.0/24", "10.73.0.1/32"])
+        self.assertEqual(
+            [each for each in inner if isinstance(each, Rule)],
+            [
+                Rule(4, BASE + 97, BASE, source="10.73.0.2"),
+                Rule(4, BASE + 98, BASE, destination="10.73.0.0/24"),
+                Rule(4, BASE + 98, BASE, destination="10.73.0.1"),
+            ],
+        )
+        self.assertEqual(*([each for each in some if isinstance(each, Route)] for some in (changes, inner)))
 
     def test_routed(self) -> None:
         """What goes into the tunnel, of addresses: by "default" everything, else what lies in a network."""
