@@ -319,6 +319,12 @@ class ClientConfig:
             "choices": ("allow", "deny"),
         },
     )
+    strict: bool = field(
+        default=False,
+        metadata={
+            "help": "let nothing of `routes` leave in another way than through the tunnel, from the start to the stop"
+        },
+    )
     dns: bool = field(
         default=True, metadata={"help": "use the DNS servers that the server names, where all goes through the tunnel"}
     )

@@ -12,8 +12,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from morphnet.config.roles import CONTROL_PORT, SCHEDULERS, ClientConfig
-from morphnet.errors import ConfigError, HostError
-from morphnet.host.host import ClientNetwork, Host
+from morphnet.errors import ConfigError
+from morphnet.host.host import Host
 from morphnet.host.uplinks import Uplink
 from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump
@@ -23,9 +23,8 @@ from morphnet.ops.verb import Verb
 from morphnet.ops.why import peer_named
 from morphnet.pki.names import split_address
 from morphnet.roles.client.certified_node import Certificates, CertifiedNode
-from morphnet.roles.client.inside import by_family, dns_servers, inside
+from morphnet.roles.client.machine import Machine, path_works
 from morphnet.roles.client.notices import Notices
-from morphnet.roles.client.overlaps import Overlaps
 from morphnet.roles.client.uplink_paths import UplinkPaths, server_hosts
 from morphnet.roles.peers.ethernet import EthernetLan
 from morphnet.roles.peers.mesh import Mesh, Owner
@@ -82,16 +81,17 @@ class ClientNode(CertifiedNode):
         self._network_changed = parts.network_changed
         self._lan: EthernetLan | None = None  # layer 2, if it is wanted
         self._names: PeerNames | None = None  # kept in /etc/hosts
-        self.notices = Notices(lambda kind, text: self.tell(kind, "", text), pump.now)
+        self.notices = Notices(self._tell_here, pump.now)
         self._instance = os.urandom(8).hex()  # of this process: a clone of this machine has another
         self._group = ""
-        self._inner: tuple[str, str] = ("", "")
-        self._network: ClientNetwork | None = None  # the host, as it was set up last
-        self._overlaps = Overlaps(partial(self.tell, "overlap", ""))
+        self._machine = Machine(config, self.host, config.tun, self._tell_here, pump.now)
         self._server_hosts: tuple[str, ...] = ()
         self.mesh = parts.mesh(self) if parts.mesh is not None else None
 
     # -- the control link ----------------------------------------------------------------------------------------------
+
+    def _tell_here(self, kind: str, text: str) -> None:
+        self.tell(kind, "", text)
 
     def hello(self) -> Hello:
         """Who we are and where we left off."""
@@ -126,7 +126,8 @@ class ClientNode(CertifiedNode):
         session.be_patient(welcome.reorder_tcp_ms / 1000)
         session.install(*split_export(link.export(name)), welcome.epoch, now)
         self._learn(session, welcome.ids)
-        self._apply(welcome, link)
+        self._machine.paths_of(self._session())
+        self._machine.welcomed(welcome)
         self._server_hosts = server_hosts(link.peer_host, welcome.addresses, self._server_hosts)
         self.uplink_paths.serve(session, [Endpoint(host, welcome.data_port) for host in self._server_hosts])
         self.tell("control-up", server, "control link is up" if welcome.resumed else "session begins")
@@ -139,31 +140,6 @@ class ClientNode(CertifiedNode):
 
     def _learn(self, session: Session, ids: Sequence[str]) -> None:
         session.add_ids(bytes.fromhex(text) for text in ids)
-
-    def _apply(self, welcome: Welcome, link: Link) -> None:
-        """Configure the host, if anything differs from what it has."""
-        config, ours = self.config, inside(welcome, self.config.mesh.networks, self.config.routes)
-        self._inner = by_family(ours.addresses)
-        mtu = min(config.tuning.mtu, welcome.mtu)
-        dns = dns_servers(welcome, config)
-        within = (*ours.networks, *ours.gateways)
-        network = ClientNetwork(
-            self.tun.name, *self._inner, mtu, config.routes, dns, config.mss_clamp, within, config.local == "allow"
-        )
-        self._overlaps.inner = tuple(each for each in (welcome.inner4, welcome.inner6) if each)
-        if network == self._network:
-            return
-        for each in ours.left_out:
-            self.tell("left-out", "", f"{each}, the server's inner network, is not in `routes`: it is not reached")
-        if welcome.dns and not dns and config.dns:
-            self.tell("left-out", "", "the server's DNS servers are not used in a split tunnel, unless by `dns_split`")
-        try:
-            self.host.client_up(network)
-            self._network = network
-            self._overlaps.look(self.host.networks)
-        except HostError as problem:
-            self._log.error("the host could not be configured: {problem}", problem=str(problem))
-            self.tell("host-trouble", "", str(problem))
 
     def signal(self, signal: Signal) -> None:
         """The server pushes something."""
@@ -201,11 +177,16 @@ class ClientNode(CertifiedNode):
         session = self._session()
         if session is None or not isinstance(event, PathChanged) or event.session != session.peer:
             return
+        self.look_at_paths()
         if self.link is None:
             if event.now == State.ACTIVE:
                 self._network_changed()
-        elif event.now == State.SILENT and not any(path.usable for path in session.paths.values()):
+        elif event.now == State.SILENT and not path_works(session):
             self.link.prove(PROVE_WITHIN)
+
+    def look_at_paths(self) -> None:
+        """Whether traffic may go into the tunnel; called now and then as well."""
+        self._machine.paths_of(self._session())
 
     def uplinks_are(self, uplinks: list[Uplink]) -> None:
         """The machine's uplinks changed."""
@@ -213,11 +194,7 @@ class ClientNode(CertifiedNode):
         if names != before:
             self.tell("uplinks", "", f"uplinks: {', '.join(names) or 'none'}")
         self.uplinks = uplinks
-        try:
-            self.host.set_uplinks(uplinks)
-        except HostError as problem:
-            self.tell("host-trouble", "", str(problem))
-        self._overlaps.look(self.host.networks)
+        self._machine.uplinks_are(uplinks)
         self.uplink_paths.uplinks_are(uplinks)
         if self.mesh is not None:
             self.mesh.uplinks_are(uplinks)
@@ -228,11 +205,7 @@ class ClientNode(CertifiedNode):
 
     def networks_changed(self) -> None:
         """The machine's uplinks are as they were, and other routes are not."""
-        try:
-            self.host.keep_outside()
-        except HostError as problem:
-            self.tell("host-trouble", "", str(problem))
-        self._overlaps.look(self.host.networks)
+        self._machine.networks_changed()
 
     def join_mesh(self) -> None:
         """
@@ -249,16 +222,13 @@ class ClientNode(CertifiedNode):
                 f"the certificate of {self.name} has no inner address in {named}: run `morphnet join` with a new"
                 " invitation, or set [mesh] networks as on the machine where the network was founded"
             )
-        self._inner = by_family(inner)
-        self._overlaps.inner = tuple(networks)
-        mtu = self.config.tuning.mtu
-        self.host.client_up(ClientNetwork(self.tun.name, *self._inner, mtu, (), (), False, tuple(networks)))
+        self._machine.among_peers(inner, tuple(networks), self.config.tuning.mtu)
         if mesh.config.hosts:
             self._names = PeerNames(partial(self.host.name_peers, taken=self._called()), mesh.around.clock)
         if mesh.config.ethernet:
             ethernet, bridge = mesh.config.ethernet, mesh.config.bridge
             self._lan = EthernetLan(
-                mesh.around.clock, ethernet, bridge, self._inner[0] or self._inner[1], self.pump.now
+                mesh.around.clock, ethernet, bridge, next(filter(None, self._machine.inner)), self.pump.now
             )
             self._lan.open()
 
@@ -289,9 +259,13 @@ class ClientNode(CertifiedNode):
             self._lan.close()
         return self.mesh.stop() if self.mesh is not None else succeed(None)
 
+    def traffic_goes(self) -> str:
+        """Into the tunnel, past it, or nowhere."""
+        return self._machine.traffic
+
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to."""
-        return (*super().warnings(), *self._overlaps.sentences, *self.notices.warnings())
+        return (*super().warnings(), *self._machine.warnings(), *self.notices.warnings())
 
     def peer_statuses(self) -> tuple[PeerStatus, ...]:
         """The other machines."""
@@ -384,7 +358,7 @@ class ClientNode(CertifiedNode):
         peer = self.mesh.peers.get(session.peer) if self.mesh is not None else None
         if peer is not None and session is peer.session:
             return peer.inner
-        return tuple(address for address in self._inner if address)
+        return tuple(address for address in self._machine.inner if address)
 
     def local_of(self, path: Path) -> str:
         """Our side of a path."""

@@ -12,10 +12,11 @@ from typing import Any
 from cryptography import x509
 
 from morphnet.config.roles import CONTROL_PORT, RELAY_PORT, ClientConfig
+from morphnet.host.strict import StrictTable
 from morphnet.host.uplinks import UplinkScan, UplinkWatch
 from morphnet.net.dial import Destination
 from morphnet.net.lookup import UplinkResolver
-from morphnet.net.ondevice import Source
+from morphnet.net.ondevice import MARK, Source
 from morphnet.net.pump import Pump, since_boot
 from morphnet.net.tls import ClientTls, Identity
 from morphnet.net.tun import Tun
@@ -39,6 +40,7 @@ from morphnet.wire.messages.control import Hello, Welcome
 LOOK_AT_CERTIFICATES_EVERY = 2.0  # seconds between looks whose has expired
 
 SEEK_EVERY = 1.0  # seconds
+LOOK_AT_PATHS_EVERY = 1.0  # seconds between looks whether none has worked for a while
 
 
 class _Ear:
@@ -79,6 +81,17 @@ class ClientProcess(HostProcess):
         self._node: ClientNode | None = None  # None until its parts are made
         self._machine: Reconnect | None = None  # of the control link, if there is a server
 
+    def take_over(self) -> None:
+        """
+        Undo what an earlier run left behind; a kill switch stays shut meanwhile.
+
+        :raises HostError: another process has the journal.
+        """
+        strict = self.config.strict
+        self.host.recover(strict=strict)
+        if strict:
+            self.host.shut(StrictTable(self.config.tun, MARK, self.config.routes))
+
     def open(self) -> ClientNode:
         config = self.config
         self._pump = pump = Pump(self.reactor, Tunnel(server=False, entropy=os.urandom), since_boot)
@@ -101,6 +114,7 @@ class ClientProcess(HostProcess):
         if machine is not None and tls is not None:
             self._prepare_link(node, tls, machine)
             self.every(SEEK_EVERY, uplink_paths.seek)
+            self.every(LOOK_AT_PATHS_EVERY, node.look_at_paths)
         if config.server or config.mesh.relays:
             self.every(LOOK_EVERY, node.renew_in_time, now=True)
         scan = UplinkScan(config.uplinks, (*config.exclude, tun.name))

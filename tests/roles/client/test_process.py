@@ -61,6 +61,12 @@ class FakeHost:
     def __init__(self) -> None:
         self.networks_up: list[object] = []
 
+    def recover(self, *, strict: bool = False) -> None:
+        self.recovered = strict
+
+    def shut(self, table: object) -> None:
+        self.networks_up.append(table)
+
     def client_up(self, network: object) -> None:
         self.networks_up.append(network)
 

@@ -1,0 +1,138 @@
+"""What a client makes of the machine that it runs on: as its server says, as its paths allow, and as its peers are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+
+from twisted.logger import Logger
+
+from morphnet.config.roles import ClientConfig
+from morphnet.errors import HostError
+from morphnet.host.host import ClientNetwork, Host
+from morphnet.host.uplinks import Uplink
+from morphnet.roles.client.carrying import Carrying
+from morphnet.roles.client.inside import by_family, dns_servers, inside
+from morphnet.roles.client.overlaps import Overlaps
+from morphnet.tunnel.session import Session
+from morphnet.wire.messages.control import Welcome
+
+_SENTENCES = {
+    "tunnel": "traffic goes through the tunnel",
+    "outside": "no path works: traffic goes as it does without morphnet",
+    "held": "no path works: nothing leaves this machine (strict)",
+}
+
+
+def path_works(session: Session | None) -> bool:
+    """Whether there is one that traffic may be given to."""
+    return session is not None and any(path.usable for path in session.paths.values())
+
+
+class Machine:
+    """
+    :param tun: the name of our device.
+    :param tell: (kind, sentence) for the node's history.
+    :param now: seconds.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        host: Host,
+        tun: str,
+        tell: Callable[[str, str], None],
+        now: Callable[[], float],
+    ) -> None:
+        self._config, self._host, self._tun, self._tell = config, host, tun, tell
+        self._carrying = Carrying(now, strict=config.strict)
+        self._overlaps = Overlaps(partial(tell, "overlap"))
+        self._network: ClientNetwork | None = None  # as it was set up last
+        self._uplinks = False  # there is one
+        self.inner: tuple[str, str] = ("", "")  # our inner addresses, one of each family; "" for none
+
+    @property
+    def traffic(self) -> str:
+        """Where that goes which is to go through the tunnel, see `NodeStatus`; "" when nothing is."""
+        return self._carrying.traffic if self._config.server and self._config.routes else ""
+
+    def warnings(self) -> tuple[str, ...]:
+        """What is not as it should be here, one sentence each."""
+        return self._overlaps.sentences
+
+    def welcomed(self, welcome: Welcome) -> None:
+        """Make it what the server says, if it is anything else."""
+        config, ours = self._config, inside(welcome, self._config.mesh.networks, self._config.routes)
+        self.inner = by_family(ours.addresses)
+        dns = dns_servers(welcome, config)
+        network = ClientNetwork(
+            self._tun,
+            *self.inner,
+            min(config.tuning.mtu, welcome.mtu),
+            config.routes,
+            dns,
+            config.mss_clamp,
+            (*ours.networks, *ours.gateways),
+            config.local == "allow" and not config.strict,
+            self._carrying.carries,
+        )
+        self._overlaps.inner = tuple(each for each in (welcome.inner4, welcome.inner6) if each)
+        if network == self._network:
+            return
+        for each in ours.left_out:
+            self._tell("left-out", f"{each}, the server's inner network, is not in `routes`: it is not reached")
+        if welcome.dns and not dns and config.dns:
+            self._tell("left-out", "the server's DNS servers are not used in a split tunnel, unless by `dns_split`")
+        self._set_up(network)
+
+    def _set_up(self, network: ClientNetwork) -> None:
+        try:
+            self._host.client_up(network)
+            self._network = network
+            self._overlaps.look(self._host.networks)
+        except HostError as problem:
+            self._log.error("the host could not be configured: {problem}", problem=str(problem))
+            self._tell("host-trouble", str(problem))
+
+    def paths_of(self, session: Session | None) -> None:
+        """
+        Look whether traffic goes into the tunnel now; call when a path changes, and now and then.
+
+        :param session: with the server, if there is one.
+        """
+        if not self._carrying.look(works=path_works(session), uplinks=self._uplinks):
+            return
+        if self._network is not None and self._network.carries is not self._carrying.carries:
+            self._set_up(replace(self._network, carries=self._carrying.carries))
+        if self.traffic:
+            self._tell(f"traffic-{self.traffic}", _SENTENCES[self.traffic])
+
+    def among_peers(self, inner: Sequence[str], networks: Sequence[str], mtu: int) -> None:
+        """
+        Be reachable inside, before any server is.
+
+        :param inner: our inner addresses, and `networks` what they are of.
+        :raises HostError: the machine refuses them.
+        """
+        self.inner = by_family(inner)
+        self._overlaps.inner = tuple(networks)
+        self._host.client_up(ClientNetwork(self._tun, *self.inner, mtu, (), (), False, tuple(networks)))
+
+    def uplinks_are(self, uplinks: Sequence[Uplink]) -> None:
+        """These are there now."""
+        self._uplinks = any(each.up for each in uplinks)
+        self._follow(lambda: self._host.set_uplinks(uplinks))
+
+    def networks_changed(self) -> None:
+        """The uplinks are as they were, and other routes are not."""
+        self._follow(self._host.keep_outside)
+
+    def _follow(self, what: Callable[[], None]) -> None:
+        try:
+            what()
+        except HostError as problem:
+            self._tell("host-trouble", str(problem))
+        self._overlaps.look(self._host.networks)

@@ -1,0 +1,119 @@
+"""What a client asks of its machine, and when."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.config.roles import ClientConfig, Tuning
+from morphnet.errors import HostError
+from morphnet.host.host import ClientNetwork, Host
+from morphnet.host.uplinks import Uplink
+from morphnet.roles.client.carrying import PATIENCE
+from morphnet.roles.client.machine import Machine
+from morphnet.tunnel.events import Effects
+from morphnet.tunnel.path import State
+from morphnet.tunnel.session import Session
+from morphnet.tunnel.tunnel import Tunnel
+from morphnet.wire.batch import Endpoint
+from morphnet.wire.messages.control import Welcome
+
+WAN = Uplink("wan", 2, True, ("192.168.5.2",), (), "192.168.5.1", None, 1500, 100)
+INNER, IDS, DATA_PORT = ("10.73.0.2/24", "", "10.73.0.1", ""), (), 8000
+WELCOME = Welcome(
+    "aa" * 16, *INNER, 1400, ("10.73.0.1",), DATA_PORT, 0, IDS, "bond", "off", 120.0, 4096, 5.0, 50.0
+)  # fmt: skip
+
+
+def session(*, works: bool) -> Session:
+    """With a path that may be used, or has fallen silent."""
+    made = Tunnel(server=False, entropy=bytes).add_session("gw.example", b"1" * 16, Tuning())
+    path = made.open_path(0, Endpoint("203.0.113.1", 8000), "wan", 0.0, Effects())
+    path.enter(State.ACTIVE if works else State.SILENT, 0.0)
+    return made
+
+
+class FakeHost:
+    """Remembers what it was asked to be; `refuses` for a machine that does not let us."""
+
+    networks: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        self.asked: list[ClientNetwork] = []
+        self.refuses = False
+
+    def client_up(self, network: ClientNetwork) -> None:
+        """:raises HostError: it refuses."""
+        if self.refuses:
+            raise HostError("not permitted")
+        self.asked.append(network)
+
+    def set_uplinks(self, uplinks: object) -> None:
+        """As client_up."""
+        if self.refuses:
+            raise HostError("not permitted")
+
+
+class MachineTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock, self.host, self.told = Clock(), FakeHost(), list[str]()
+        self.machine = self.make(ClientConfig(server="gw.example"))
+
+    def make(self, config: ClientConfig) -> Machine:
+        """With one uplink."""
+        host = cast(Host, self.host)
+        machine = Machine(config, host, "morph0", lambda kind, text: self.told.append(kind), self.clock.seconds)
+        machine.uplinks_are([WAN])
+        return machine
+
+    def carried(self) -> list[bool]:
+        """Whether traffic was to go in, each time the host was asked."""
+        return [each.carries for each in self.host.asked]
+
+    def test_path(self) -> None:
+        """Addresses come with the welcome, traffic with the first path, and it goes again a while after the last."""
+        self.machine.welcomed(WELCOME)
+        self.assertEqual((self.machine.inner, self.carried()), (("10.73.0.2", ""), [False]))
+        for works in (False, True, True, False):
+            self.machine.paths_of(session(works=works))
+        self.assertEqual((self.carried(), self.told), ([False, True], ["traffic-tunnel"]))
+        self.clock.advance(PATIENCE)
+        self.machine.paths_of(session(works=False))
+        self.assertEqual(self.carried(), [False, True, False])
+        self.assertEqual((self.told[1:], self.machine.traffic), (["traffic-outside"], "outside"))
+
+    def test_again(self) -> None:
+        """The same welcome while a path works asks nothing new of the host."""
+        self.machine.paths_of(session(works=True))
+        for _ in range(2):
+            self.machine.welcomed(WELCOME)
+        self.assertEqual(self.carried(), [True])
+
+    def test_strict(self) -> None:
+        """A strict one leads everything into the tunnel at once, and not even the local network beside it."""
+        machine = self.make(ClientConfig(server="gw.example", strict=True))
+        machine.welcomed(WELCOME)
+        machine.paths_of(session(works=True))
+        self.clock.advance(PATIENCE)
+        machine.paths_of(None)
+        self.assertEqual([(each.carries, each.local) for each in self.host.asked], [(True, False)])
+        self.assertEqual((machine.traffic, self.told), ("held", ["traffic-tunnel", "traffic-held"]))
+
+    def test_refused(self) -> None:
+        """What the host refuses is told, and asked for again with the next welcome."""
+        self.host.refuses = True
+        self.machine.welcomed(WELCOME)
+        self.machine.uplinks_are([])
+        self.assertEqual(self.told, ["host-trouble", "host-trouble"])
+        self.assertEqual(len(self.flushLoggedErrors()), 0)
+        self.host.refuses = False
+        self.machine.welcomed(WELCOME)
+        self.assertEqual(self.carried(), [False])
+
+    def test_peers(self) -> None:
+        """Among peers alone there is no traffic to speak of."""
+        machine = self.make(ClientConfig())
+        machine.among_peers(("10.73.0.2",), ("10.73.0.0/24",), 1400)
+        self.assertEqual((machine.traffic, self.host.asked[0].inside), ("", ("10.73.0.0/24",)))
