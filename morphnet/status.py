@@ -126,6 +126,9 @@ class NodeStatus:
     relays: tuple[RelayStatus, ...] = ()
     guests: tuple[GuestStatus, ...] = ()
     warnings: tuple[str, ...] = ()  # what its operator should see to, one sentence each
+    traffic: str = ""  # where that goes which is to go through the tunnel: "tunnel", "outside" or "held"; "" for none
+    headline: str = ""  # whether it does what it is there for, or what is in the way, in one sentence
+    well: bool = True  # it does
     sections: tuple[str, ...] = ()  # which of "sessions", "relays", "peers", "guests" such a process has, in this order
 
     def brief(self) -> NodeStatus:

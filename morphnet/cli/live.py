@@ -23,6 +23,8 @@ from morphnet.text import printable
 _STYLES = {"dim": "dim", "bold": "bold", "head": "bold cyan", "good": "green", "calm": "cyan"}
 _STYLES |= {"warn": "yellow", "bad": "bold red", "": ""}
 
+NOT_WELL = 3  # exit code of `status`: it runs, and does not do what it is there for
+
 run_dir_option = click.option(
     "--run-dir", type=click.Path(path_type=Path), envvar="MORPHNET_RUN_DIR", help="Where the process keeps its sockets."
 )
@@ -50,7 +52,11 @@ def rendered(lines: Iterable[show.Line]) -> Text:
 @run_dir_option
 @dir_option
 def status(as_lines: bool, watch: bool, every: float, run_dir: Path | None, place: Place) -> None:
-    """What runs here: sessions, their paths, and how well each of them does."""
+    """
+    What runs here: sessions, their paths, and how well each of them does.
+
+    Exit code: 0 when all is well, 3 when something runs and does not do what it is there for, 1 when nothing answers.
+    """
     feed = feed_of(run_dir, place)
     if not watch:
         node = feedclient.node_status(feedclient.ask(feed, {"ask": "status"}))
@@ -58,7 +64,7 @@ def status(as_lines: bool, watch: bool, every: float, run_dir: Path | None, plac
             click.echo(json.dumps(as_json(node), indent=2))
         else:
             console_of().print(picture(node, time.time()), soft_wrap=True)
-        return
+        raise SystemExit(0 if node.well else NOT_WELL)
     try:
         _watch(feed, every, as_lines)
     except KeyboardInterrupt:

@@ -108,11 +108,13 @@ def head_lines(node: NodeStatus, now: float) -> list[Line]:
             (f"{node.role} ", ""),
             (node.name or "?", "head"),
             ("  ", ""),
-            (node.state, "good" if node.state in _GOOD else "warn"),
+            (node.state, "good" if node.state in _GOOD and node.well else "warn"),
             (f"  up {span(now - node.started_at)}", ""),
             (f"  pid {node.pid}  morphnet {node.version}", "dim"),
         ]
     ]
+    if node.headline not in ("", node.state):
+        lines += labelled("now", node.headline, "good" if node.well else "bad")
     facts = [f"core {node.core}" if node.core else "", " ".join(node.offloads)]
     lines += labelled("kernel", ", ".join(fact for fact in facts if fact), "dim")
     if node.listening:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -11,8 +12,9 @@ from rich.console import Console
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.cli import commands
-from morphnet.cli.live import _draw, picture
-from morphnet.status import as_json
+from morphnet.cli.live import NOT_WELL, _draw, picture
+from morphnet.ops import feedclient
+from morphnet.status import NodeStatus, as_json
 from tests.ops.pictures import NODE, NOW
 from tests.ops.test_show import HEAD, PATHS
 
@@ -56,6 +58,19 @@ class WatchTests(SynchronousTestCase):
         paper = io.StringIO()
         _draw([], Console(file=paper, width=40, height=6, force_terminal=True, legacy_windows=False))
         self.assertNotIn("\n", paper.getvalue().partition("\x1b[?1049l")[2])
+
+
+class ExitTests(SynchronousTestCase):
+    def code(self, node: NodeStatus, *words: str) -> int:
+        """With which `status` ends when that runs here."""
+        self.patch(feedclient, "ask", lambda feed, request: as_json(node))
+        return int(CliRunner().invoke(commands, ["status", "--run-dir", "/nowhere", *words]).exit_code)
+
+    def test_tells(self) -> None:
+        """A script can tell from the exit code whether all is well, however it is shown."""
+        for words in ((), ("--json",)):
+            self.assertEqual(self.code(NODE, *words), 0)
+            self.assertEqual(self.code(replace(NODE, well=False), *words), NOT_WELL)
 
 
 class CommandTests(SynchronousTestCase):

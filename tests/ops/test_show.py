@@ -103,6 +103,14 @@ _paths = st.builds(
 
 
 class ShowTests(SynchronousTestCase):
+    def test_headline(self) -> None:
+        """What is wrong stands in the second line, and in the colour of trouble; "connected" is no good news then."""
+        text = "no data path: UDP 8000 does not get through on wan0"
+        node = dataclasses.replace(NODE, headline=text, well=False)
+        self.assertEqual(plain(node_lines(node, NOW)).splitlines()[1], f"  now     {text}")
+        self.assertIn(f"\x1b[1;31m{text}", ansi(node_lines(node, NOW)))
+        self.assertIn("\x1b[33mconnected", ansi(node_lines(node, NOW)))
+
     def test_whole(self) -> None:
         """The client in the middle of a failover, to the letter."""
         self.assertEqual(plain(node_lines(NODE, NOW)), HEAD + PATHS)

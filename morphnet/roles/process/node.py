@@ -12,6 +12,7 @@ from morphnet.config.roles import SCHEDULERS
 from morphnet.errors import ConfigError
 from morphnet.net.pump import Pump
 from morphnet.ops import verbs
+from morphnet.ops.headline import with_headline
 from morphnet.ops.history import History
 from morphnet.ops.verb import Verb
 from morphnet.roles.certificates.renewal import Renewal
@@ -49,7 +50,7 @@ class Node:
 
     def status(self) -> NodeStatus:
         """The whole node, now; its sessions and their paths as `statuses` has them."""
-        return NodeStatus(
+        picture = NodeStatus(
             role=self.role,
             name=self.name,
             version=__version__,
@@ -64,8 +65,14 @@ class Node:
             peers=self.peer_statuses(),
             relays=self.relay_statuses(),
             warnings=self.warnings(),
+            traffic=self.traffic_goes(),
             sections=self.sections,
         )
+        return with_headline(picture)
+
+    def traffic_goes(self) -> str:
+        """Where that goes which is to go through a tunnel, as NodeStatus has it."""
+        return ""
 
     def offloads(self) -> tuple[str, ...]:
         """What the kernel gave us."""

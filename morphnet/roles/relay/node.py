@@ -12,6 +12,7 @@ from morphnet.errors import Refused
 from morphnet.net.pump import since_boot
 from morphnet.net.tls import Peer
 from morphnet.ops import verbs
+from morphnet.ops.headline import with_headline
 from morphnet.ops.history import History
 from morphnet.ops.verb import Verb
 from morphnet.rendezvous.enrolment import Enrolment
@@ -54,7 +55,7 @@ class RelayNode:
 
     def status(self) -> NodeStatus:
         """The whole relay, now."""
-        return NodeStatus(
+        picture = NodeStatus(
             role=self.role,
             name=self.name,
             version=__version__,
@@ -75,6 +76,7 @@ class RelayNode:
                 for guest in sorted(self.registry.members, key=lambda guest: guest.name)
             ),
         )
+        return with_headline(picture)
 
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to."""

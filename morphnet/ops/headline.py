@@ -1,0 +1,72 @@
+"""One sentence about a running process: does it do what it is there for, and if not, what is in the way?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from morphnet.status import NodeStatus, PathStatus
+
+AMONG_PEERS = "among peers"  # the state of a client without a server
+_WHERE = {"outside": "traffic goes past the tunnel", "held": "nothing leaves this machine (strict)"}
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """In words, and whether all is well."""
+
+    text: str
+    well: bool
+
+
+def with_headline(node: NodeStatus) -> NodeStatus:
+    """The picture of a process, with what it comes to."""
+    found = headline(node)
+    return replace(node, headline=found.text, well=found.well)
+
+
+def headline(node: NodeStatus) -> Headline:
+    """What the facts in a picture come to."""
+    if node.role != "client":
+        return Headline(node.state, node.state.partition(",")[0] in ("serving", "draining"))
+    if node.state == AMONG_PEERS:
+        return _among_peers(node)
+    peers = {peer.name for peer in node.peers}
+    paths = [path for session in node.sessions if session.name not in peers for path in session.paths]
+    usable = [path for path in paths if path.state in ("active", "standby")]
+    troubles = _troubles(path for path in paths if path not in usable)
+    if node.state != "connected":
+        troubles.append(f"control link: {node.state}" if paths else node.state)
+    if usable:
+        by = ", ".join(dict.fromkeys(path.uplink for path in usable))
+        return Headline("; ".join([f"connected by {by}", *troubles]), True)
+    what = "no data path" if paths or node.state == "connected" else "not connected"
+    why = ", ".join(troubles) or "there is no uplink"
+    return Headline("; ".join(filter(None, (f"{what}: {why}", _WHERE.get(node.traffic)))), False)
+
+
+def _among_peers(node: NodeStatus) -> Headline:
+    met = sum(peer.way != "none" for peer in node.peers)
+    if met or any(relay.state == "connected" for relay in node.relays):
+        return Headline(f"among peers: {met} of {len(node.peers)} are met", True)
+    why = node.relays[0].state if node.relays else "none is set"
+    return Headline(f"no relay is reached: {why}", False)
+
+
+def _troubles(paths: Iterable[PathStatus]) -> list[str]:
+    """Why these do not work, each reason once, with the uplinks that it holds for."""
+    by_reason: dict[str, list[str]] = {}
+    for path in paths:
+        by_reason.setdefault(_reason(path), []).append(path.uplink)
+    return [f"{reason} on {_listed(uplinks)}" for reason, uplinks in by_reason.items()]
+
+
+def _reason(path: PathStatus) -> str:
+    port = path.remote.rpartition(":")[2]
+    if path.state == "probing" and not path.received_packets:
+        return f"UDP {port} does not get through" if port.isdigit() else f"{path.remote} is not reached"
+    return "nothing comes back"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(dict.fromkeys(names))
