@@ -20,6 +20,7 @@ _HOMES = {
     "backup": "morphnet.cli.backup:backup",
     "restore": "morphnet.cli.backup:restore",
     "status": "morphnet.cli.live:status",
+    "events": "morphnet.cli.events:events",
     "why": "morphnet.cli.peers:why",
     "ping": "morphnet.cli.peers:ping",
     "netcheck": "morphnet.cli.peers:netcheck",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from morphnet.errors import ConfigError, HostError
-from morphnet.status import NetcheckStatus, NodeStatus, PeerStatus, Pong, from_json
+from morphnet.status import Happening, NetcheckStatus, NodeStatus, PeerStatus, Pong, from_json
 from morphnet.text import printable
 
 PATIENCE = 5.0  # seconds to wait for an answer
@@ -147,6 +147,27 @@ def netcheck_status(answer: Mapping[str, Any]) -> NetcheckStatus:
     :raises HostError: the process is of another version.
     """
     return _picture(NetcheckStatus, answer)
+
+
+def happening(answer: Any) -> Happening:
+    """
+    The Happening that a line of an answer to "happenings" stands for.
+
+    :raises HostError: the process is of another version.
+    """
+    return _picture(Happening, answer)
+
+
+def listed(answer: Mapping[str, Any], name: str) -> list[Any]:
+    """
+    The list of that name in an answer.
+
+    :raises HostError: the process is of another version.
+    """
+    found = answer.get(name)
+    if not isinstance(found, list):
+        raise HostError(OTHER_VERSION)
+    return found
 
 
 def _picture(cls: type[T], answer: Mapping[str, Any]) -> T:

@@ -16,10 +16,16 @@ class History:
     Numbers what happens, and remembers the last REMEMBERED of it.
 
     :param wall: Unix seconds, now.
+    :param said: takes each of them, when it happens.
     """
 
-    def __init__(self, wall: Callable[[], float], remembered: int = REMEMBERED) -> None:
-        self._wall = wall
+    def __init__(
+        self,
+        wall: Callable[[], float],
+        remembered: int = REMEMBERED,
+        said: Callable[[Happening], None] = lambda happening: None,
+    ) -> None:
+        self._wall, self._said = wall, said
         self._recent: deque[Happening] = deque(maxlen=remembered)
         self._last = 0
 
@@ -34,6 +40,7 @@ class History:
         shown = printable(text)  # reasons come from peers, and go to terminals and logs
         happening = Happening(number=self._last, at=self._wall(), kind=kind, session=session, text=shown)
         self._recent.append(happening)
+        self._said(happening)
         return happening
 
     def after(self, number: int) -> list[Happening]:

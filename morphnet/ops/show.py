@@ -8,6 +8,7 @@ Whichever of them does it lets through what is printable alone: names and reason
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -319,6 +320,19 @@ def happening_lines(happenings: Sequence[Happening], now: float) -> list[Line]:
             (each.text, ""),
         ]
         for each in happenings
+    ]
+
+
+def event_line(happening: Happening, when: time.struct_time) -> Line:
+    """
+    One line of what happens, as a log has it.
+
+    :param when: its time, here.
+    """
+    return [
+        (time.strftime("%Y-%m-%d %H:%M:%S", when) + "  ", "dim"),
+        (f"{happening.session}: " if happening.session else "", "head"),
+        (happening.text, ""),
     ]
 
 

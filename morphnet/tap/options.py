@@ -9,7 +9,7 @@ from twisted.python import usage
 
 from morphnet.config.file import Setting, load, option_name, settings
 from morphnet.errors import ConfigError
-from morphnet.tap import pidfile
+from morphnet.tap import logs, pidfile
 
 Config = TypeVar("Config")
 
@@ -59,6 +59,7 @@ class ConfigOptions(usage.Options, Generic[Config]):
         twistd = getattr(self, "parent", None)
         if twistd is not None:
             pidfile.settle(twistd)
+            logs.settle(twistd, as_json=bool(self["log-json"]))
 
 
 def _shown(setting: Setting) -> str:
@@ -72,7 +73,7 @@ def options_for(cls: type[Config], default_file: Path) -> type[ConfigOptions[Con
     """The Options class of a role, for its `tap` module; lists are typed with commas."""
     every = tuple(settings(cls))
     parameters: list[list[Any]] = [["config", "c", None, f"TOML file to read [{default_file}]"]]
-    flags: list[list[Any]] = []
+    flags: list[list[Any]] = [["log-json", None, "log one JSON object a line, for machines"]]
     for setting in every:
         name = option_name(setting).removeprefix("--")
         if setting.kind is bool:

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from twisted.logger import Logger
-
 from morphnet.config.roles import ClientConfig
 from morphnet.errors import HostError
 from morphnet.host.host import ClientNetwork, Host
@@ -19,7 +17,7 @@ from morphnet.tunnel.session import Session
 from morphnet.wire.messages.control import Welcome
 
 _SENTENCES = {
-    "tunnel": "traffic goes through the tunnel",
+    "tunnel": "connected by {by}: traffic goes through the tunnel",
     "outside": "no path works: traffic goes as it does without morphnet",
     "held": "no path works: nothing leaves this machine (strict)",
 }
@@ -30,14 +28,17 @@ def path_works(session: Session | None) -> bool:
     return session is not None and any(path.usable for path in session.paths.values())
 
 
+def _working(session: Session | None) -> str:
+    """The uplinks of these paths."""
+    return ", ".join(path.uplink for path in session.paths.values() if path.usable) if session is not None else ""
+
+
 class Machine:
     """
     :param tun: the name of our device.
     :param tell: (kind, sentence) for the node's history.
     :param now: seconds.
     """
-
-    _log = Logger()
 
     def __init__(
         self,
@@ -94,8 +95,7 @@ class Machine:
             self._network = network
             self._overlaps.look(self._host.networks)
         except HostError as problem:
-            self._log.error("the host could not be configured: {problem}", problem=str(problem))
-            self._tell("host-trouble", str(problem))
+            self._tell("host-trouble", f"the host could not be configured: {problem}")
 
     def paths_of(self, session: Session | None) -> None:
         """
@@ -108,7 +108,7 @@ class Machine:
         if self._network is not None and self._network.carries is not self._carrying.carries:
             self._set_up(replace(self._network, carries=self._carrying.carries))
         if self.traffic:
-            self._tell(f"traffic-{self.traffic}", _SENTENCES[self.traffic])
+            self._tell(f"traffic-{self.traffic}", _SENTENCES[self.traffic].format(by=_working(session)))
 
     def among_peers(self, inner: Sequence[str], networks: Sequence[str], mtu: int) -> None:
         """

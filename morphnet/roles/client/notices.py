@@ -1,10 +1,8 @@
-"""What a server or a relay wants our operator to know: in the history, once in the log, and for a while a warning."""
+"""What a server or a relay wants our operator to know: in the history and the log, and for a while a warning."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-
-from twisted.logger import Logger
 
 LASTS = 90.0  # seconds that it is a warning in our status
 MOST = 8  # sentences at a time
@@ -16,18 +14,14 @@ class Notices:
     :param now: seconds.
     """
 
-    _log = Logger()
-
     def __init__(self, tell: Callable[[str, str], None], now: Callable[[], float]) -> None:
         self._tell, self._now = tell, now
         self._until: dict[str, float] = {}  # of each sentence that counts
-        self._refused = ""  # why we were, the last time
+        self._not_reached = ""  # why, the last time
 
     def take(self, text: str) -> None:
         """Somebody has said this."""
         self._tell("notice", text)
-        if text not in self.warnings():
-            self._log.warn("{text}", text=text)
         self._until.pop(text, None)
         self._until[text] = self._now() + LASTS
         while len(self._until) > MOST:
@@ -36,9 +30,16 @@ class Notices:
     def refused(self, text: str) -> None:
         """Somebody does not let us in."""
         self._tell("refused", text)
-        if text != self._refused:
-            self._log.warn("{text}", text=text)
-        self._refused = text
+
+    def not_reached(self, text: str) -> None:
+        """A call came to nothing. It is called again and again: told once for each reason, until one is answered."""
+        if text != self._not_reached:
+            self._tell("call-failed", text)
+        self._not_reached = text
+
+    def answered(self) -> None:
+        """A call was."""
+        self._not_reached = ""
 
     def warnings(self) -> tuple[str, ...]:
         """What counts now."""

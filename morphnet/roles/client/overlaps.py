@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from twisted.logger import Logger
-
 from morphnet.host.outside import Network, overlapping
 
 
@@ -15,8 +13,6 @@ class Overlaps:
 
     :param tell: takes the sentence, for the history.
     """
-
-    _log = Logger()
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
@@ -29,7 +25,6 @@ class Overlaps:
         self.sentences = tuple(_sentence(*each) for each in overlapping(networks, self.inner))
         for sentence in self.sentences:
             if sentence not in before:
-                self._log.warn("{sentence}", sentence=sentence)
                 self._tell(sentence)
 
 

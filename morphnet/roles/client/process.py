@@ -11,6 +11,7 @@ from typing import Any
 
 from cryptography import x509
 
+from morphnet import __version__
 from morphnet.config.roles import CONTROL_PORT, RELAY_PORT, ClientConfig
 from morphnet.host.strict import StrictTable
 from morphnet.host.uplinks import UplinkScan, UplinkWatch
@@ -53,6 +54,7 @@ class _Ear:
         return self.node.hello()
 
     def welcomed(self, welcome: Welcome, link: Link) -> None:
+        self.node.notices.answered()
         self.node.welcomed(welcome, link)
         self._machine.opened()
 
@@ -61,6 +63,7 @@ class _Ear:
         self._machine.refused(reason, retry_after)
 
     def failed(self, reason: str) -> None:
+        self.node.notices.not_reached(f"{self.node.config.server} is not reached, and called again: {reason}")
         self._machine.failed(reason)
 
     def signal(self, signal: Pushed) -> None:
@@ -127,6 +130,7 @@ class ClientProcess(HostProcess):
             machine.start()
         else:
             node.state = "among peers"
+        self._log.info("morph-client {name} has started, morphnet {version}", name=config.name, version=__version__)
         return node
 
     def _tls_with_server(self, identity: Callable[[], Identity], revoked: Revoked) -> ClientTls:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from twisted.internet.interfaces import IReactorFDSet
-from twisted.logger import Logger
 
 from morphnet.errors import HostError
 from morphnet.host.uplinks import Uplink
@@ -41,8 +40,6 @@ class UplinkPaths:
     :param tell: (kind, sentence) for the node's history.
     :param source: the address that a device would send from to a host, see `source_towards`.
     """
-
-    _log = Logger()
 
     def __init__(
         self,
@@ -151,7 +148,6 @@ class UplinkPaths:
             try:
                 self._take(name, source, server, session, effects)
             except HostError as problem:
-                self._log.warn("uplink {uplink} cannot be used: {problem}", uplink=name, problem=str(problem))
                 self._tell("uplink-unusable", f"uplink {name} cannot be used: {problem}")
         self._pump.carry_out(effects)
         self._pump.tunnel.poke(session, self._pump.now())

@@ -12,6 +12,7 @@ from morphnet.config.roles import SCHEDULERS
 from morphnet.errors import ConfigError
 from morphnet.net.pump import Pump
 from morphnet.ops import verbs
+from morphnet.ops.eventlog import EventLog
 from morphnet.ops.headline import with_headline
 from morphnet.ops.history import History
 from morphnet.ops.verb import Verb
@@ -27,6 +28,21 @@ from morphnet.wire.core import CORE
 __all__ = ["Node", "shown_address"]
 
 
+_STATES = {
+    State.PROBING: "is tried",
+    State.ACTIVE: "works",
+    State.STANDBY: "loses too much: it is used when nothing else works",
+    State.SILENT: "is lost: nothing comes back",
+    State.CLOSED: "is closed",
+}
+
+
+def _words(event: PathChanged) -> str:
+    """What a path does now."""
+    again = event.now == State.ACTIVE and event.was in (State.SILENT, State.STANDBY)
+    return f"{_STATES[State(event.now)]}{' again' if again else ''}"
+
+
 class Node:
     """A running process as `ops` sees it; the two roles add what they alone know."""
 
@@ -37,7 +53,7 @@ class Node:
         self.name = name
         self.pump = pump
         self.tunnel: Tunnel = pump.tunnel
-        self.history = History(wall)
+        self.history = History(wall, said=EventLog(pump.now).say)
         self.renewal: Renewal | None = None  # of our certificate
         self.state = "starting"
         self._wall = wall
@@ -124,8 +140,8 @@ class Node:
         match event:
             case PathChanged():
                 way = f"path {event.path}" + (f" ({event.uplink})" if event.uplink else "")
-                more = f", {event.resent} packets sent again" if event.resent else ""
-                self.tell(f"path-{event.now}", event.session, f"{way} is {event.now}, was {event.was}{more}")
+                more = f"; {event.resent} packets are sent again by another way" if event.resent else ""
+                self.tell(f"path-{event.now}", event.session, f"{way} {_words(event)}{more}")
             case PathMoved():
                 self.tell("path-moved", event.session, f"path {event.path} continues from another address")
             case Rekeyed():

@@ -159,6 +159,7 @@ class Process(MultiService):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
+        self._log.info("stopping")
         for loop in self._loops:
             if loop.running:
                 loop.stop()

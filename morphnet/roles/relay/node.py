@@ -12,6 +12,7 @@ from morphnet.errors import Refused
 from morphnet.net.pump import since_boot
 from morphnet.net.tls import Peer
 from morphnet.ops import verbs
+from morphnet.ops.eventlog import EventLog
 from morphnet.ops.headline import with_headline
 from morphnet.ops.history import History
 from morphnet.ops.verb import Verb
@@ -44,7 +45,7 @@ class RelayNode:
     ) -> None:
         self.config, self.registry = config, registry
         self.name, self.state = config.name, "starting"
-        self.history = History(wall)
+        self.history = History(wall, said=EventLog(now).say)
         self.counters: Callable[[], dict[str, int]] = dict  # of the doors
         self.serves: tuple[str, ...] = ()
         self.troubles: tuple[str, ...] = ()  # since the start, for the operator

@@ -7,8 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from twisted.logger import Logger
-
 from morphnet.config.roles import SCHEDULERS, ServerConfig
 from morphnet.errors import Refused
 from morphnet.net.pump import Pump
@@ -72,7 +70,6 @@ class ServerNode(Node):
     """Answers `hello` with a lease and keys; what the data plane does afterwards needs nobody here."""
 
     role = "server"
-    _log = Logger()
 
     def __init__(self, config: ServerConfig, pump: Pump, parts: Parts, entropy: Callable[[int], bytes]) -> None:
         super().__init__(config.name, pump)
@@ -122,7 +119,6 @@ class ServerNode(Node):
         turned = self._rivals.turned(caller.name, self.pump.now())
         if turned.tell:
             self.tell("rival", caller.name, f"turned away: {turned.reason}")
-            self._log.warn("{name} is turned away: {reason}", name=caller.name, reason=turned.reason)
             here.send(Notice(turned.reason))
         raise RefusedForNow(turned.reason, turned.retry_after)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from twisted.internet.task import Clock
-from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.roles.client.notices import LASTS, MOST, Notices
@@ -16,11 +15,9 @@ class NoticesTests(SynchronousTestCase):
 
     def test_lasts(self) -> None:
         """It is a warning as long as it is said again, and for a while afterwards."""
-        with capturedLogs() as lines:
-            for _ in range(3):
-                self.notices.take("the server says: x")
-                self.clock.advance(LASTS - 1)
-        self.assertEqual([each["text"] for each in lines], ["the server says: x"])
+        for _ in range(3):
+            self.notices.take("the server says: x")
+            self.clock.advance(LASTS - 1)
         self.assertEqual(self.notices.warnings(), ("the server says: x",))
         self.assertEqual(self.told, [("notice", "the server says: x")] * 3)
         self.clock.advance(1)
@@ -31,6 +28,14 @@ class NoticesTests(SynchronousTestCase):
         for number in range(100):
             self.notices.take(str(number))
         self.assertEqual(self.notices.warnings(), tuple(str(number) for number in range(100 - MOST, 100)))
+
+    def test_not_reached(self) -> None:
+        """Calls that fail are told once for each reason, and again when one was answered in between."""
+        for text in ("refused", "refused", "no answer", "no answer"):
+            self.notices.not_reached(text)
+        self.notices.answered()
+        self.notices.not_reached("no answer")
+        self.assertEqual([text for _, text in self.told], ["refused", "no answer", "no answer"])
 
     def test_refused(self) -> None:
         """A refusal is in the history each time, and no warning: the state says it."""
