@@ -1,2 +1,3 @@
 While no path to the server works a client's traffic goes as it did before; `strict = true` holds it back instead. `morphnet status` says in one line what is wrong, and by its exit code.
 The log has one readable line for each thing that happens, and no steps of SSH; `--log-json` makes objects of them, and `morphnet events [--follow]` shows the same.
+A SIGHUP reads the settings again: a client applies at once what it can, and says what needs a restart. A closed terminal still ends a process.

@@ -96,7 +96,7 @@ def of_sessions(node: HasSessions) -> tuple[Verb, ...]:
         Verb("rekey", "Use new keys now, in every session or in one.", (SESSION,), node.rekey),
         Verb("drop", "Forget a session; its client connects again.", (ONE_SESSION,), node.drop_session),
         Verb("trace", trace, (SESSION, seconds(10.0)), node.trace, Answer.LINES),
-        Verb("reload", "Read revocations again.", (), node.reload),
+        Verb("reload", "Read settings and revocations again; tell what needs a restart.", (), node.reload),
     )
 
 

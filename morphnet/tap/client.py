@@ -16,4 +16,4 @@ Options = options_for(ClientConfig, Path("/etc/morphnet/client.toml"))
 
 def makeService(options: ConfigOptions[ClientConfig]) -> IService:
     """Open nothing yet: twistd may still fork."""
-    return ClientProcess(options.config, reactor)
+    return ClientProcess(options.config, reactor, options.read)

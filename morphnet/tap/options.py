@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -18,13 +20,14 @@ class ConfigOptions(usage.Options, Generic[Config]):
     """
     Options of one role: --config FILE, and one option for each setting, which overrides the file.
 
-    After parsing, `config` is the whole configuration.
+    After parsing, `config` is the whole configuration, and `read` reads it again.
     """
 
     config_class: type[Config]
     default_file: Path
     role_settings: tuple[Setting, ...]
     config: Config
+    read: Callable[[], Config]
 
     def overrides(self) -> dict[str, str]:
         """What stood on the command line: "tuning.scheduler" -> typed text."""
@@ -53,7 +56,9 @@ class ConfigOptions(usage.Options, Generic[Config]):
         :raises SystemExit: with one sentence; UsageError would print all options before it.
         """
         try:
-            self.config = load(self.config_class, self.config_file(), self.overrides())
+            file = self.config_file()
+            self.read = partial(load, self.config_class, file.absolute() if file else None, self.overrides())
+            self.config = self.read()
         except ConfigError as error:
             raise SystemExit(f"morphnet: {error}") from None
         twistd = getattr(self, "parent", None)

@@ -16,4 +16,4 @@ Options = options_for(RelayConfig, Path("/etc/morphnet/relay.toml"))
 
 def makeService(options: ConfigOptions[RelayConfig]) -> IService:
     """Open nothing yet: twistd may still fork."""
-    return RelayProcess(options.config, reactor)
+    return RelayProcess(options.config, reactor, options.read)

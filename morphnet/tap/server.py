@@ -16,4 +16,4 @@ Options = options_for(ServerConfig, Path("/etc/morphnet/server.toml"))
 
 def makeService(options: ConfigOptions[ServerConfig]) -> IService:
     """Open nothing yet: twistd may still fork."""
-    return ServerProcess(options.config, reactor)
+    return ServerProcess(options.config, reactor, options.read)

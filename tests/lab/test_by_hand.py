@@ -6,6 +6,7 @@ import os
 import pty
 import signal
 import subprocess
+import time
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -13,7 +14,9 @@ from morphnet.lab.box import Box
 from morphnet.lab.topologies import SERVER, WORLD, two_uplinks
 from morphnet.lab.vpn import BIN, Daemon, Vpn, wait_for
 from tests.lab.case import NOT_HERE
+from tests.lab.street import settle
 
+STOP = 3.0  # seconds that a stop may take
 BEFORE = "nameserver 192.168.1.1\n"
 TOUCHED = "cat /etc/resolv.conf; ip rule; ip -6 rule; ip route; sysctl net.ipv4.ip_forward; nft list ruleset"
 
@@ -60,7 +63,7 @@ class HandTests(SynchronousTestCase):
         return ours
 
     def test_terminal_closed(self) -> None:
-        """A terminal that is closed, or a SIGHUP, ends server and client, and each machine is as it was."""
+        """A terminal that is closed, or Ctrl-C, ends server and client, and each machine is as it was."""
         before = {"gw": self.picture(self.found())}
         os.close(self.start(self.vpn.server))
         self.ended(self.vpn.server)
@@ -68,16 +71,66 @@ class HandTests(SynchronousTestCase):
         self.addCleanup(os.close, self.start(self.vpn.server))
         client = self.vpn.enrol()
         before["laptop"] = self.picture(client)
-        for close in (lambda terminal: os.close(terminal), lambda terminal: self.hang_up(client, terminal)):
+        for close in (lambda terminal: os.close(terminal), lambda terminal: self.interrupt(client, terminal)):
             terminal = self.start(client)
             wait_for("our DNS", lambda: WORLD in self.picture(client))
             close(terminal)
             self.ended(client)
             self.assertEqual(self.picture(client), before["laptop"])
 
-    def hang_up(self, daemon: Daemon, terminal: int) -> None:
+    def interrupt(self, daemon: Daemon, terminal: int) -> None:
         self.addCleanup(os.close, terminal)
-        os.kill(daemon.pid(), signal.SIGHUP)
+        os.write(terminal, b"\x03")
+
+    def test_reload(self) -> None:
+        """A SIGHUP has settings applied that can be, says which need a restart, and ends nobody."""
+        self.addCleanup(os.close, self.start(self.found()))
+        client = self.vpn.enrol()
+        self.addCleanup(os.close, self.start(client))
+        wait_for("our DNS", lambda: WORLD in self.picture(client))
+        before = client.pid()
+        settle(client, (("routes", '["10.99.0.0/24"]'), ("mtu", "1300")))
+        os.kill(before, signal.SIGHUP)
+        wait_for("the routes", lambda: self.way(client) == "wan0")
+        self.assertEqual((client.pid(), list(client.states().values())), (before, ["active"]))
+        os.kill(self.vpn.server.pid(), signal.SIGHUP)
+        told = client.ask({"ask": "reload"})
+        self.assertEqual(told, {"done": "tuning.mtu: restart the process to apply"})
+        self.assertTrue(self.vpn.server.answers())
+
+    def way(self, client: Daemon) -> str:
+        """Where packets to the world leave."""
+        told = client.node.run(["ip", "route", "get", "203.0.113.254"]).stdout.split()
+        return str(told[told.index("dev") + 1])
+
+    def test_stop_with_nobody_there(self) -> None:
+        """A peer that reads nothing, and a name that nobody resolves, hold up no stop; the machine is as it was."""
+        self.addCleanup(os.close, self.start(self.found()))
+        client = self.vpn.enrol()
+        before = self.picture(client)
+        client.start()
+        wait_for("our DNS", lambda: WORLD in self.picture(client))
+        os.kill(client.pid(), signal.SIGSTOP)
+        self.assertLess(self.stopping(self.vpn.server), STOP)
+        os.kill(client.process.pid, signal.SIGCONT)  # type: ignore[union-attr]  # it was started
+        client.stop()
+        self.assertEqual(self.picture(client), before)
+        client.settings["server"] = "nobody.example"
+        client.node.resolv("nameserver 203.0.113.77\n")  # there is nobody
+        before = self.picture(client)
+        client.start()
+        wait_for("a thread asks the C library", lambda: threads(client) > 1, 30.0)
+        self.assertLess(self.stopping(client), STOP)
+        self.assertEqual(self.picture(client), before)
+
+    def stopping(self, daemon: Daemon) -> float:
+        """Seconds from a SIGTERM to the end of the process."""
+        assert daemon.process is not None
+        begun = time.monotonic()
+        os.kill(daemon.pid(), signal.SIGTERM)
+        daemon.process.wait(15)
+        daemon.process = None
+        return time.monotonic() - begun
 
     def ended(self, daemon: Daemon) -> None:
         """It goes by itself, and leaves no file with its number."""
@@ -108,3 +161,8 @@ class HandTests(SynchronousTestCase):
             wait_for("it is gone", lambda: not server.answers())
         self.assertFalse((server.dir / "twistd.pid").exists())
         self.assertEqual((server.dir / "here").read_text().strip(), "1")
+
+
+def threads(daemon: Daemon) -> int:
+    """How many a daemon has."""
+    return len(os.listdir(f"/proc/{daemon.pid()}/task"))

@@ -9,7 +9,9 @@ from functools import partial
 from morphnet.config.roles import ClientConfig
 from morphnet.errors import HostError
 from morphnet.host.host import ClientNetwork, Host
+from morphnet.host.strict import StrictTable
 from morphnet.host.uplinks import Uplink
+from morphnet.net.ondevice import MARK
 from morphnet.roles.client.carrying import Carrying
 from morphnet.roles.client.inside import by_family, dns_servers, inside
 from morphnet.roles.client.overlaps import Overlaps
@@ -21,6 +23,11 @@ _SENTENCES = {
     "outside": "no path works: traffic goes as it does without morphnet",
     "held": "no path works: nothing leaves this machine (strict)",
 }
+
+
+def kill_switch(config: ClientConfig) -> StrictTable:
+    """What lets nothing out but through the tunnel, and what our own sockets send."""
+    return StrictTable(config.tun, MARK, config.routes)
 
 
 def path_works(session: Session | None) -> bool:
@@ -52,6 +59,7 @@ class Machine:
         self._carrying = Carrying(now, strict=config.strict)
         self._overlaps = Overlaps(partial(tell, "overlap"))
         self._network: ClientNetwork | None = None  # as it was set up last
+        self._welcome: Welcome | None = None  # the last one
         self._uplinks = False  # there is one
         self.inner: tuple[str, str] = ("", "")  # our inner addresses, one of each family; "" for none
 
@@ -66,6 +74,7 @@ class Machine:
 
     def welcomed(self, welcome: Welcome) -> None:
         """Make it what the server says, if it is anything else."""
+        self._welcome = welcome
         config, ours = self._config, inside(welcome, self._config.mesh.networks, self._config.routes)
         self.inner = by_family(ours.addresses)
         dns = dns_servers(welcome, config)
@@ -88,6 +97,22 @@ class Machine:
         if welcome.dns and not dns and config.dns:
             self._tell("left-out", "the server's DNS servers are not used in a split tunnel, unless by `dns_split`")
         self._set_up(network)
+
+    def reconfigure(self, config: ClientConfig) -> None:
+        """
+        Make it what these settings say.
+
+        :raises HostError: it refuses the kill switch.
+        """
+        before, self._config = self._config, config
+        self._carrying.strict = config.strict
+        if config.strict and (before.strict, before.routes) != (True, config.routes):
+            self._host.shut(kill_switch(config))
+            self.networks_changed()
+        if self._welcome is not None:
+            self.welcomed(self._welcome)
+        if before.strict and not config.strict:
+            self._host.open_again()
 
     def _set_up(self, network: ClientNetwork) -> None:
         try:

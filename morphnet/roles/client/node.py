@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -25,6 +25,7 @@ from morphnet.pki.names import split_address
 from morphnet.roles.client.certified_node import Certificates, CertifiedNode
 from morphnet.roles.client.machine import Machine, path_works
 from morphnet.roles.client.notices import Notices
+from morphnet.roles.client.reloading import Reloading
 from morphnet.roles.client.uplink_paths import UplinkPaths, server_hosts
 from morphnet.roles.peers.ethernet import EthernetLan
 from morphnet.roles.peers.mesh import Mesh, Owner
@@ -65,6 +66,7 @@ class Parts:
     certificates: Certificates
     mesh: Callable[[Owner], Mesh] | None = None  # makes what has to do with peers, if there shall be any
     network_changed: Callable[[], None] = lambda: None  # for the control link: a call may come through now
+    reloading: Reloading | None = None
 
 
 class ClientNode(CertifiedNode):
@@ -78,20 +80,17 @@ class ClientNode(CertifiedNode):
         super().__init__(config.name, pump, parts.certificates)
         self.config, self.host, self.tun, self.uplink_paths = config, parts.host, parts.tun, parts.uplink_paths
         self.uplinks: list[Uplink] = []
-        self._network_changed = parts.network_changed
+        self._network_changed, self._reloading = parts.network_changed, parts.reloading
         self._lan: EthernetLan | None = None  # layer 2, if it is wanted
         self._names: PeerNames | None = None  # kept in /etc/hosts
-        self.notices = Notices(self._tell_here, pump.now)
+        self.notices = Notices(lambda kind, text: self.tell(kind, "", text), pump.now)
         self._instance = os.urandom(8).hex()  # of this process: a clone of this machine has another
         self._group = ""
-        self._machine = Machine(config, self.host, config.tun, self._tell_here, pump.now)
+        self._machine = Machine(config, self.host, config.tun, self.notices.tell, pump.now)
         self._server_hosts: tuple[str, ...] = ()
         self.mesh = parts.mesh(self) if parts.mesh is not None else None
 
     # -- the control link ----------------------------------------------------------------------------------------------
-
-    def _tell_here(self, kind: str, text: str) -> None:
-        self.tell(kind, "", text)
 
     def hello(self) -> Hello:
         """Who we are and where we left off."""
@@ -125,7 +124,7 @@ class ClientNode(CertifiedNode):
         session.inbound.keys.expect(welcome.rekey_seconds)
         session.be_patient(welcome.reorder_tcp_ms / 1000)
         session.install(*split_export(link.export(name)), welcome.epoch, now)
-        self._learn(session, welcome.ids)
+        _learn(session, welcome.ids)
         self._machine.paths_of(self._session())
         self._machine.welcomed(welcome)
         self._server_hosts = server_hosts(link.peer_host, welcome.addresses, self._server_hosts)
@@ -138,15 +137,12 @@ class ClientNode(CertifiedNode):
             self.lists.joined(link, welcome.revocations)
         self.renew_in_time()
 
-    def _learn(self, session: Session, ids: Sequence[str]) -> None:
-        session.add_ids(bytes.fromhex(text) for text in ids)
-
     def signal(self, signal: Signal) -> None:
         """The server pushes something."""
         session = self._session()
         match signal:
             case Ids() if session is not None:
-                self._learn(session, signal.ids)
+                _learn(session, signal.ids)
             case Scheduler() if session is not None and signal.name in SCHEDULERS:
                 session.set_scheduler(signal.name)
                 self.tell("scheduler", session.peer, f"the server asked for {signal.name}")
@@ -224,7 +220,7 @@ class ClientNode(CertifiedNode):
             )
         self._machine.among_peers(inner, tuple(networks), self.config.tuning.mtu)
         if mesh.config.hosts:
-            self._names = PeerNames(partial(self.host.name_peers, taken=self._called()), mesh.around.clock)
+            self._names = PeerNames(partial(self.host.name_peers, taken=_called(self.config)), mesh.around.clock)
         if mesh.config.ethernet:
             ethernet, bridge = mesh.config.ethernet, mesh.config.bridge
             self._lan = EthernetLan(
@@ -246,10 +242,6 @@ class ClientNode(CertifiedNode):
     def noticed(self, text: str) -> None:
         """A relay has a word for our operator."""
         self.notices.take(text)
-
-    def _called(self) -> list[str]:
-        """The hosts that we call by name: a peer of such a name must not stand in their way."""
-        return [split_address(each, CONTROL_PORT)[0] for each in (self.config.server, *self.config.mesh.relays) if each]
 
     def leave_mesh(self) -> Deferred[None]:
         """Be reachable no more, see `Mesh.stop`; the host has forgotten the peers' names already."""
@@ -315,6 +307,17 @@ class ClientNode(CertifiedNode):
             self.link.send(Scheduler(name))
         return answer
 
+    def reload(self) -> str:
+        """Read the settings again, and live by them as far as that is possible now."""
+        return self._reloading.reload(self) if self._reloading is not None else super().reload()
+
+    def reconfigure(self, config: ClientConfig, keys: Collection[str]) -> None:
+        """Live by these settings."""
+        self.config = config
+        self._machine.reconfigure(config)
+        if "tuning.scheduler" in keys:
+            self.set_scheduler(config.tuning.scheduler)
+
     def cut_path(self, path: int, session: str = "") -> str:
         """Leave the uplink of this path alone until it is restored."""
         known = self._session()
@@ -364,3 +367,13 @@ class ClientNode(CertifiedNode):
         """Our side of a path."""
         local = self.mesh.local_of(path.door) if self.mesh is not None else None
         return shown_address(Endpoint(*local)) if local is not None else self.uplink_paths.local_of(path)
+
+
+def _learn(session: Session, ids: Sequence[str]) -> None:
+    """The server has issued these."""
+    session.add_ids(bytes.fromhex(text) for text in ids)
+
+
+def _called(config: ClientConfig) -> list[str]:
+    """The hosts that we call by name: a peer of such a name must not stand in their way."""
+    return [split_address(each, CONTROL_PORT)[0] for each in (config.server, *config.mesh.relays) if each]

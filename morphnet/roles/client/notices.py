@@ -15,13 +15,13 @@ class Notices:
     """
 
     def __init__(self, tell: Callable[[str, str], None], now: Callable[[], float]) -> None:
-        self._tell, self._now = tell, now
+        self.tell, self._now = tell, now
         self._until: dict[str, float] = {}  # of each sentence that counts
         self._not_reached = ""  # why, the last time
 
     def take(self, text: str) -> None:
         """Somebody has said this."""
-        self._tell("notice", text)
+        self.tell("notice", text)
         self._until.pop(text, None)
         self._until[text] = self._now() + LASTS
         while len(self._until) > MOST:
@@ -29,12 +29,12 @@ class Notices:
 
     def refused(self, text: str) -> None:
         """Somebody does not let us in."""
-        self._tell("refused", text)
+        self.tell("refused", text)
 
     def not_reached(self, text: str) -> None:
         """A call came to nothing. It is called again and again: told once for each reason, until one is answered."""
         if text != self._not_reached:
-            self._tell("call-failed", text)
+            self.tell("call-failed", text)
         self._not_reached = text
 
     def answered(self) -> None:

@@ -13,11 +13,10 @@ from cryptography import x509
 
 from morphnet import __version__
 from morphnet.config.roles import CONTROL_PORT, RELAY_PORT, ClientConfig
-from morphnet.host.strict import StrictTable
 from morphnet.host.uplinks import UplinkScan, UplinkWatch
 from morphnet.net.dial import Destination
 from morphnet.net.lookup import UplinkResolver
-from morphnet.net.ondevice import MARK, Source
+from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump, since_boot
 from morphnet.net.tls import ClientTls, Identity
 from morphnet.net.tun import Tun
@@ -29,7 +28,9 @@ from morphnet.roles.certificates.revocation_exchange import RevocationExchange
 from morphnet.roles.certificates.revocation_file import FILE, Revoked
 from morphnet.roles.certificates.server_certificate import ServerCertificate
 from morphnet.roles.client.certified_node import Certificates
+from morphnet.roles.client.machine import kill_switch
 from morphnet.roles.client.node import ClientNode, Parts
+from morphnet.roles.client.reloading import Reloading
 from morphnet.roles.client.uplink_paths import UplinkPaths
 from morphnet.roles.peers.mesh import Mesh, Owner
 from morphnet.roles.process.process import HostProcess
@@ -77,9 +78,9 @@ class _Ear:
 class ClientProcess(HostProcess):
     """A machine with uplinks: doors first, then the control link, for ever."""
 
-    def __init__(self, config: ClientConfig, reactor: Any) -> None:
-        super().__init__(config, reactor)
-        self.config = config
+    def __init__(self, config: ClientConfig, reactor: Any, read: Callable[[], ClientConfig] | None = None) -> None:
+        super().__init__(config, reactor, read)
+        self.config, self._reloading = config, Reloading(config, read) if read is not None else None
         self._turn = 0
         self._node: ClientNode | None = None  # None until its parts are made
         self._machine: Reconnect | None = None  # of the control link, if there is a server
@@ -93,7 +94,11 @@ class ClientProcess(HostProcess):
         strict = self.config.strict
         self.host.recover(strict=strict)
         if strict:
-            self.host.shut(StrictTable(self.config.tun, MARK, self.config.routes))
+            self.host.shut(kill_switch(self.config))
+
+    def needs_restart(self) -> str:
+        """The node tells it: some settings of a client apply at once."""
+        return ""
 
     def open(self) -> ClientNode:
         config = self.config
@@ -108,7 +113,7 @@ class ClientProcess(HostProcess):
         lists = RevocationExchange(revoked, self.reactor, self._look_at_certificates)
         tls = self._tls_with_server(identity, revoked) if config.server else None
         mesh = partial(self._make_mesh, identity, lists) if config.mesh.relays else None
-        parts = Parts(self.host, tun, uplink_paths, self._certificates(lists, tls), mesh, changed)
+        parts = Parts(self.host, tun, uplink_paths, self._certificates(lists, tls), mesh, changed, self._reloading)
         self._node = node = ClientNode(config, pump, parts)
         self.watch_host(node, tun.name)
         self.every(LOOK_AT_CERTIFICATES_EVERY, node.look_at_certificates)

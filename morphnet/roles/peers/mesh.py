@@ -130,7 +130,7 @@ class Mesh:
         self.relays.start(self.config.relays, dial)
 
     def stop(self) -> Deferred[None]:
-        """Leave everybody; fires when routers have their ports back, or 3 seconds later."""
+        """Leave everybody; fires when routers have their ports back, or 2 seconds later."""
         self.peers.stop()
         self.relays.stop()
         self.rotation.stop()

@@ -23,7 +23,7 @@ from morphnet.rendezvous.mappedport import MappedPort
 from morphnet.rendezvous.portmapping import Wish
 from morphnet.wire.candidates import MAPPED, Candidate, is_reachable
 
-GIVING_BACK = 3.0  # seconds at most; rendezvous/portmapping gives up after 1.9
+GIVING_BACK = 2.0  # seconds at most; rendezvous/portmapping gives up after 1.9
 NONCE = 12  # bytes
 
 

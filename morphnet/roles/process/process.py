@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any, Protocol
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from morphnet.config.changes import changed
 from morphnet.config.roles import ManholeConfig
 from morphnet.errors import HostError, MorphnetError
 from morphnet.host.firewall import Firewall
@@ -29,6 +33,7 @@ from morphnet.roles.process.clock import live_by
 from morphnet.roles.process.node import Node
 from morphnet.roles.process.resources import FILES, allow_files, settle_memory
 from morphnet.roles.process.signals import heed_signals
+from morphnet.roles.process.stopping import last_resort
 
 JOURNAL = "host-journal"  # in state_dir: what must be undone on this host
 
@@ -67,10 +72,15 @@ class Process(MultiService):
     state = "process"  # of what there is one in a state_dir
     gate: Gate  # whom all who call us have to pass; there is one from the start on
 
-    def __init__(self, settings: Settings, reactor: Any) -> None:
+    def __init__(self, settings: Settings, reactor: Any, read: Callable[[], Settings] | None = None) -> None:
+        """
+        :param read: reads the settings again, for a process that is to look what has changed.
+        """
         super().__init__()
         self.reactor = reactor
-        self._settings = settings
+        self._settings, self._read = settings, read
+        self._opened: ops.Node | None = None
+        self._restored = False  # the host is as it was
         self._loops: list[LoopingCall] = []
         self._lock = Lock(settings.state_dir / self.state)
         self.files = FILES  # that we may have open
@@ -106,7 +116,7 @@ class Process(MultiService):
 
     def startService(self) -> None:
         """Start, or end the process with one sentence."""
-        heed_signals(self.reactor)
+        heed_signals(self.reactor, self._reload)
         live_by(self.reactor)  # before anything has been told when
         self.files = allow_files()
         self.gate = Gate(self.reactor, min(WAITING, self.files // 8))
@@ -115,7 +125,7 @@ class Process(MultiService):
             for directory in (self._settings.state_dir, self._settings.run_dir):
                 _make_private(directory)
             self.take_over()
-            node = self.open()
+            node = self._opened = self.open()
             self._open_ops(node)
             super().startService()
         except MorphnetError as problem:
@@ -147,6 +157,22 @@ class Process(MultiService):
             manhole = ManholeService(self.reactor, settings.manhole, settings.run_dir, settings.state_dir, node)
             manhole.setServiceParent(self)
 
+    def _reload(self) -> None:
+        """Somebody wants us to read again what may have changed on disk (SIGHUP)."""
+        if self._opened is None:
+            return  # it is read just now
+        try:
+            for verb in self._opened.verbs():
+                if verb.name == "reload":
+                    self._log.info("reload: {text}", text=verb.call() + self.needs_restart())
+        except MorphnetError as problem:
+            self._log.error("not reloaded: {problem}", problem=str(problem))
+
+    def needs_restart(self) -> str:
+        """Which settings have changed that apply with the next start alone; "" for none."""
+        keys = ", ".join(changed(self._settings, self._read())) if self._read is not None else ""
+        return f"; {keys}: restart the process to apply" if keys else ""
+
     def every(self, seconds: float, what: Callable[[], object], *, now: bool = False) -> None:
         """Do `what` at that interval until the service stops; with `now` also at once."""
         loop = LoopingCall(what)
@@ -160,14 +186,18 @@ class Process(MultiService):
 
     async def _stop(self) -> None:
         self._log.info("stopping")
+        end = partial(last_resort, lambda: self._restored, time.sleep, partial(os._exit, 0))
+        Thread(target=end, name="last resort", daemon=True).start()
         for loop in self._loops:
             if loop.running:
                 loop.stop()
         stopped = super().stopService()
         if stopped is not None:
-            await stopped
+            with suppress(TimeoutError):  # whoever holds a door open, the host is put back
+                await stopped.addTimeout(1.0, self.reactor)
         self.take_leave()  # while what is delivered still finds its way
         self.let_go()  # while the TUN is still there
+        self._restored = True
         await self.close()
 
 
@@ -184,8 +214,8 @@ class HostProcess(Process):
     state = JOURNAL
     gateway = False  # whether connections of others pass through this machine's NAT
 
-    def __init__(self, settings: Settings, reactor: Any) -> None:
-        super().__init__(settings, reactor)
+    def __init__(self, settings: Settings, reactor: Any, read: Callable[[], Settings] | None = None) -> None:
+        super().__init__(settings, reactor, read)
         self.host = Host(settings.state_dir / self.state)
         self._host_watch: HostWatch | None = None
 

@@ -1,18 +1,36 @@
-"""Stopping in order, when somebody wants us to."""
+"""Stopping in order, and reading settings again, when somebody wants us to."""
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from twisted.internet.error import ReactorNotRunning
 
+_TERMINAL = "/dev/tty"  # ours, while there is one
 
-def heed_signals(reactor: Any) -> None:
+
+def has_terminal(path: str = _TERMINAL) -> bool:
+    """Whether this process has a terminal: one that was closed is none."""
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
+def heed_signals(reactor: Any, reload: Callable[[], object], terminal: Callable[[], bool] = has_terminal) -> None:
     """
-    Stop in order when the terminal is closed (SIGHUP), and when told to (SIGTERM) before the reactor runs, which heeds
-    that from then on. Who started us with SIGHUP ignored (nohup) wants us to go on.
+    Stop in order when told to (SIGTERM) before the reactor runs, which heeds that from then on, and when the terminal
+    is closed. That comes as a SIGHUP, and so does the wish of an operator that we read our settings again: it is the
+    terminal if there was one when we started, and there is none any more. Who started us with SIGHUP ignored (nohup)
+    wants us to go on.
+
+    :param reload: reads the settings again.
+    :param terminal: whether there is one.
     """
 
     def stop() -> None:
@@ -22,6 +40,10 @@ def heed_signals(reactor: Any) -> None:
     def told(number: int, frame: object) -> None:
         reactor.callFromThread(stop)
 
-    for number in (signal.SIGHUP, signal.SIGTERM):
+    def hung_up(number: int, frame: object) -> None:
+        reactor.callFromThread(stop if had and not terminal() else reload)
+
+    had = terminal()
+    for number, what in ((signal.SIGHUP, hung_up), (signal.SIGTERM, told)):
         if signal.getsignal(number) == signal.SIG_DFL:
-            signal.signal(number, told)
+            signal.signal(number, what)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -60,8 +60,8 @@ class RelayProcess(Process):
 
     state = "relay-journal"  # it has no journal any more; `morphnet backup` knows by this name whether it runs
 
-    def __init__(self, config: RelayConfig, reactor: Any) -> None:
-        super().__init__(config, reactor)
+    def __init__(self, config: RelayConfig, reactor: Any, read: Callable[[], RelayConfig] | None = None) -> None:
+        super().__init__(config, reactor, read)
         self.config = config
         self._ports: list[IListeningPort] = []
         self._doors: list[UdpDoor] = []
@@ -310,10 +310,7 @@ class RelayProcess(Process):
         if self._bearers is not None:
             self._bearers.stop()
         await DeferredList([maybeDeferred(port.stopListening) for port in self._ports])
-        if self._server is not None:
-            await self._server.close()
-        if self._control is not None:
-            await self._control.close()
+        await DeferredList([each.close() for each in (self._server, self._control) if each is not None])
         for door in self._doors:
             door.close()
         if self._signer is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -50,8 +51,8 @@ class ServerProcess(HostProcess):
 
     gateway = True
 
-    def __init__(self, config: ServerConfig, reactor: Any) -> None:
-        super().__init__(config, reactor)
+    def __init__(self, config: ServerConfig, reactor: Any, read: Callable[[], ServerConfig] | None = None) -> None:
+        super().__init__(config, reactor, read)
         self.config = config
         self._listening: list[IListeningPort] = []
         self._udp: list[UdpDoor] = []

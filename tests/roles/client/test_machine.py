@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.config.roles import ClientConfig, Tuning
 from morphnet.errors import HostError
 from morphnet.host.host import ClientNetwork, Host
+from morphnet.host.strict import StrictTable
 from morphnet.host.uplinks import Uplink
 from morphnet.roles.client.carrying import PATIENCE
 from morphnet.roles.client.machine import Machine
@@ -43,6 +44,16 @@ class FakeHost:
     def __init__(self) -> None:
         self.asked: list[ClientNetwork] = []
         self.refuses = False
+        self.shut_for: list[tuple[str, ...]] = []
+
+    def shut(self, table: StrictTable) -> None:
+        self.shut_for = [table.routes]
+
+    def open_again(self) -> None:
+        self.shut_for = []
+
+    def keep_outside(self) -> None:
+        """Nothing to see."""
 
     def client_up(self, network: ClientNetwork) -> None:
         """:raises HostError: it refuses."""
@@ -100,6 +111,18 @@ class MachineTests(SynchronousTestCase):
         machine.paths_of(None)
         self.assertEqual([(each.carries, each.local) for each in self.host.asked], [(True, False)])
         self.assertEqual((machine.traffic, self.told), ("held", ["traffic-tunnel", "traffic-held"]))
+
+    def test_reconfigured(self) -> None:
+        """Other settings apply at once: routes, and the kill switch, which is shut before and opened after all else."""
+        self.machine.reconfigure(ClientConfig(server="gw.example", dns=False))
+        self.assertEqual(self.host.asked, [])  # no session yet
+        self.machine.welcomed(WELCOME)
+        self.machine.reconfigure(ClientConfig(server="gw.example", routes=("10.0.0.0/8",), strict=True))
+        self.assertEqual(self.host.shut_for, [("10.0.0.0/8",)])
+        last = self.host.asked[-1]
+        self.assertEqual((last.routes, last.local, last.carries), (("10.0.0.0/8",), False, True))
+        self.machine.reconfigure(ClientConfig(server="gw.example"))
+        self.assertEqual((self.host.shut_for, self.carried()), ([], [False, True, False]))
 
     def test_refused(self) -> None:
         """What the host refuses is told, and asked for again with the next welcome."""

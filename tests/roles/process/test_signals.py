@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.error import ReactorNotRunning
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.roles.process.signals import heed_signals
+from morphnet.roles.process.signals import has_terminal, heed_signals
 
 
 class FakeReactor:
@@ -33,21 +33,38 @@ class FakeReactor:
 class SignalTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = FakeReactor()
+        self.terminal, self.reloads = True, list[int]()
         self.set: dict[int, Any] = {}
         self.before: dict[int, Any] = {}
         self.patch(signal, "signal", self.set.__setitem__)
         self.patch(signal, "getsignal", lambda number: self.before.get(number, signal.SIG_DFL))
 
+    def heed(self) -> None:
+        """:ivar terminal: whether there is one."""
+        heed_signals(self.reactor, lambda: self.reloads.append(1), lambda: self.terminal)
+
     def test_stop(self) -> None:
         """The terminal that is closed, and who tells us to, stop the reactor; once more is harmless."""
-        heed_signals(self.reactor)
+        self.heed()
         self.assertEqual(set(self.set), {signal.SIGHUP, signal.SIGTERM})
+        self.terminal = False
         for stop in self.set.values():
             stop(0, None)
-        self.assertEqual(self.reactor.stopped, 1)
+        self.assertEqual((self.reactor.stopped, self.reloads), (1, []))
+
+    def test_reload(self) -> None:
+        """A SIGHUP while the terminal is there, or where there never was one, has settings read again."""
+        for self.terminal in (True, False):
+            self.heed()
+            self.set[signal.SIGHUP](signal.SIGHUP, None)
+        self.assertEqual((self.reactor.stopped, self.reloads), (0, [1, 1]))
+
+    def test_terminal(self) -> None:
+        """One that cannot be opened is none."""
+        self.assertEqual([has_terminal(path) for path in ("/dev/null", "/nowhere")], [True, False])
 
     def test_ignored(self) -> None:
         """Who started us with SIGHUP ignored wants us to go on."""
         self.before[signal.SIGHUP] = signal.SIG_IGN
-        heed_signals(self.reactor)
+        self.heed()
         self.assertEqual(set(self.set), {signal.SIGTERM})

@@ -1,0 +1,59 @@
+"""Settings that apply while a client runs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.config.file import settings
+from morphnet.config.roles import ClientConfig, Tuning
+from morphnet.errors import ConfigError
+from morphnet.roles.client.reloading import LIVE, Reloading
+
+
+class FakeClient:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[ClientConfig, list[str]]] = []
+
+    def reconfigure(self, config: ClientConfig, keys: Collection[str]) -> None:
+        self.told.append((config, list(keys)))
+
+
+class ReloadingTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.before = self.fresh = ClientConfig(server="a")
+        self.client, self.reloading = FakeClient(), Reloading(self.before, lambda: self.fresh)
+
+    def test_applied(self) -> None:
+        """What can be applied is, the rest is named, and named again until there is a restart."""
+        self.fresh = replace(self.before, routes=("10.0.0.0/8",), tuning=Tuning(scheduler="best", mtu=1300))
+        restart = "tuning.mtu: restart the process to apply"
+        self.assertEqual(self.reloading.reload(self.client), f"routes, tuning.scheduler: applied; {restart}")
+        ((config, keys),) = self.client.told
+        self.assertEqual(
+            (config.routes, config.tuning.mtu, keys), (("10.0.0.0/8",), 1400, ["routes", "tuning.scheduler"])
+        )
+        self.assertEqual(self.reloading.reload(self.client), restart)
+        self.assertEqual(len(self.client.told), 1)
+
+    def test_nothing(self) -> None:
+        """Without a change nothing is touched."""
+        self.assertEqual((self.reloading.reload(self.client), self.client.told), ("no setting has changed", []))
+
+    def test_mistake(self) -> None:
+        """A mistake in the file leaves all as it is."""
+
+        def read() -> ClientConfig:
+            raise ConfigError("client.toml, line 3: no")
+
+        reloading = Reloading(self.before, read)
+        self.assertRaises(ConfigError, reloading.reload, self.client)
+        self.assertEqual(self.client.told, [])
+
+    def test_real(self) -> None:
+        """What is said to apply at once is a setting."""
+        self.assertEqual(LIVE - {each.key for each in settings(ClientConfig)}, set())
