@@ -20,6 +20,7 @@ _HOMES = {
     "backup": "morphnet.cli.backup:backup",
     "restore": "morphnet.cli.backup:restore",
     "status": "morphnet.cli.live:status",
+    "reload": "morphnet.cli.live:reload",
     "events": "morphnet.cli.events:events",
     "why": "morphnet.cli.peers:why",
     "ping": "morphnet.cli.peers:ping",

@@ -71,6 +71,14 @@ def status(as_lines: bool, watch: bool, every: float, run_dir: Path | None, plac
         pass  # how one leaves
 
 
+@click.command()
+@run_dir_option
+@dir_option
+def reload(run_dir: Path | None, place: Place) -> None:
+    """Have the process read its settings again: what can be applied is, and what needs a restart is said."""
+    click.echo(printable(str(feedclient.ask(feed_of(run_dir, place), {"ask": "reload"}).get("done", ""))))
+
+
 def _watch(feed: Path, every: float, as_lines: bool) -> None:
     answers = feedclient.follow(feed, {"ask": "watch", "every": every}, timeout=every + feedclient.PATIENCE)
     if as_lines:
@@ -106,4 +114,4 @@ def console_of() -> Console:
     return Console(highlight=False, emoji=False, markup=False)
 
 
-commands: list[click.Command] = [status]
+commands: list[click.Command] = [status, reload]

@@ -73,6 +73,14 @@ class ExitTests(SynchronousTestCase):
             self.assertEqual(self.code(replace(NODE, well=False), *words), NOT_WELL)
 
 
+class ReloadTests(SynchronousTestCase):
+    def test_said(self) -> None:
+        """What the process says of it is said, and shown as text."""
+        self.patch(feedclient, "ask", lambda feed, request: {"done": f"{request['ask']}: \x1b[2Jdone"})
+        ended = CliRunner().invoke(commands, ["reload", "--run-dir", "/nowhere"])
+        self.assertEqual((ended.exit_code, ended.output), (0, "reload: ?[2Jdone\n"))
+
+
 class CommandTests(SynchronousTestCase):
     def _refusal(self, *words: str) -> str:
         ended = CliRunner().invoke(commands, words)
@@ -82,7 +90,15 @@ class CommandTests(SynchronousTestCase):
     def test_nothing_runs(self) -> None:
         """Without a process each command says so in one sentence."""
         nowhere = str(Path("/nowhere"))
-        looks = (["status"], ["status", "--json"], ["status", "--watch"], ["console"], ["console", "paths()"])
+        looks = (
+            ["status"],
+            ["status", "--json"],
+            ["reload"],
+            ["events"],
+            ["status", "--watch"],
+            ["console"],
+            ["console", "paths()"],
+        )
         for words in (*looks, ["why", "nas"], ["ping", "nas"], ["netcheck"]):
             output = self._refusal(words[0], "--run-dir", nowhere, *words[1:])
             self.assertTrue(output.startswith("Error: no morphnet "), output)
