@@ -70,6 +70,8 @@ def super_packet(source: str, destination: str) -> bytes:
 class NoHost:
     """Is asked to change nothing."""
 
+    networks = ()
+
     def client_up(self, network: object) -> None:
         """Nothing."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.lab.box import Box
 from morphnet.lab.topologies import SERVER, two_uplinks
-from morphnet.lab.vpn import Daemon, Vpn, wait_for
+from morphnet.lab.vpn import BIN, Daemon, Vpn, wait_for
 from morphnet.roles.client.carrying import PATIENCE
 from tests.lab.case import NOT_HERE
 
@@ -66,6 +67,35 @@ class NoPathTests(SynchronousTestCase):
         self.assertEqual(self.laptop.run(["cat", "/etc/resolv.conf"]).stdout, DNS)
         self.box.set_nat("nat0", "easy")
         wait_for("it is used again", lambda: self.way() == "morph0")
+
+    def says(self, client: Daemon, *words: str) -> tuple[int, list[str]]:
+        """Exit code and lines of a command."""
+        done = self.laptop.run([str(BIN / "morphnet"), *words, "--dir", str(client.etc)])
+        return done.returncode, done.stdout.splitlines()
+
+    def test_words(self) -> None:
+        """What is wrong is said: by `status` and its exit code, by `events`, and in the log, which has nothing else."""
+        client = self.vpn.enrol(settings={"log_json": True})
+        self.box.set_nat("nat0", "udp_blocked")
+        client.start()
+        self.connected(client)
+        code, lines = self.says(client, "status")
+        self.assertEqual(code, 3)
+        self.assertIn("no data path: UDP 8000 does not get through on wan0;", " ".join(lines[1:3]))
+        self.box.set_nat("nat0", "easy")
+        wait_for("a path", lambda: client.states() == {"wan0": "active"})
+        self.says(client, "console", "paths()")
+        self.vpn.server.stop()
+        wait_for("it is called", lambda: "call-failed" in [each["kind"] for each in client.happenings()])
+        self.assertIn("control link: ", " ".join(self.says(client, "status")[1][1:4]))
+        self.assertIn("is not reached", self.says(client, "events", "--last", "1")[1][0])
+        client.stop()
+        logged = [json.loads(line) for line in client.log.read_text().splitlines()]
+        kinds = [each["kind"] for each in logged if "kind" in each]
+        wanted = ["uplinks", "control-up", "path-active", "traffic-tunnel", "control-down", "call-failed"]
+        self.assertEqual([kind for kind in kinds if kind in wanted], wanted)
+        self.assertEqual({each["source"].partition(".")[0] for each in logged}, {"morphnet"})
+        self.assertEqual([each["text"] for each in logged if "SSH" in each["text"] or "ssh" in each["source"]], [])
 
     def test_strict(self) -> None:
         """With `strict` nothing leaves but to the server: before it is there, with it, and when we are killed."""
