@@ -223,7 +223,7 @@ class Host:
         ours |= {network.tun} if network is not None else set()
         found = outside(facts, self._uplinks, self._base, ours)
         self.networks = [each for each in found if network is None or network.local or not each.local]
-        if self._strict is not None:
+        if self._strict is not None and self._strict.own != own_networks(found):
             self._strict = replace(self._strict, own=own_networks(found))
             self._journal.settle("strict", [self._strict], lenient=True)
         placed = self._slots.assign(providers_of(facts, self._uplinks, ours))
