@@ -127,7 +127,7 @@ class DaemonTests(StreetCase):
             wait_for("it has ended", functools.partial(_gone, pid), 10.0)
             self.assertFalse((daemon.dir / "pid").exists())
             log = (daemon.dir / "twistd.log").read_text()
-            self.assertIn("Server Shut Down", log)
+            self.assertIn("stopped", log)
             self.assertNotIn("Traceback", log)
 
     def test_second_start(self) -> None:

@@ -199,6 +199,7 @@ class Process(MultiService):
         self.let_go()  # while the TUN is still there
         self._restored = True
         await self.close()
+        self._log.info("stopped")
 
 
 def _make_private(directory: Path) -> None:
