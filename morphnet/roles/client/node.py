@@ -18,13 +18,11 @@ from morphnet.host.uplinks import Uplink
 from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump
 from morphnet.net.tun import Tun
-from morphnet.ops import verbs
-from morphnet.ops.verb import Verb
-from morphnet.ops.why import peer_named
 from morphnet.pki.names import split_address
-from morphnet.roles.client.certified_node import Certificates, CertifiedNode
+from morphnet.roles.client.certified_node import Certificates
 from morphnet.roles.client.machine import Machine, path_works
 from morphnet.roles.client.notices import Notices
+from morphnet.roles.client.peered_node import PeeredNode
 from morphnet.roles.client.reloading import Reloading
 from morphnet.roles.client.uplink_paths import UplinkPaths, server_hosts
 from morphnet.roles.peers.ethernet import EthernetLan
@@ -33,7 +31,6 @@ from morphnet.roles.peers.names import PeerNames
 from morphnet.roles.process.agreed import agreed, framing_of
 from morphnet.roles.process.node import shown_address
 from morphnet.roles.signalling.control_client import Link
-from morphnet.status import NetcheckStatus, PeerStatus, Pong, RelayStatus
 from morphnet.tunnel.events import Effects, Event, PathChanged
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
@@ -69,7 +66,7 @@ class Parts:
     reloading: Reloading | None = None
 
 
-class ClientNode(CertifiedNode):
+class ClientNode(PeeredNode):
     """Follows the control link: keys and addresses come from it, paths are opened, and it may go away again."""
 
     role = "client"
@@ -258,36 +255,6 @@ class ClientNode(CertifiedNode):
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to."""
         return (*super().warnings(), *self._machine.warnings(), *self.notices.warnings())
-
-    def peer_statuses(self) -> tuple[PeerStatus, ...]:
-        """The other machines."""
-        return self.mesh.statuses() if self.mesh is not None else ()
-
-    def relay_statuses(self) -> tuple[RelayStatus, ...]:
-        """Where they are met."""
-        return self.mesh.relays.statuses() if self.mesh is not None else ()
-
-    def verbs(self) -> Sequence[Verb]:
-        """What can be asked of it: of every node, and about peers."""
-        return (*super().verbs(), *verbs.of_peers(self))
-
-    def _peers(self) -> Mesh:
-        """:raises ConfigError: there are none."""
-        if self.mesh is None:
-            raise ConfigError("there are no peers here: ask a machine that has [mesh] relays")
-        return self.mesh
-
-    def ping(self, name: str, seconds: float) -> Deferred[Pong]:
-        """One question to a peer."""
-        return self._peers().ping(name, seconds)
-
-    def why(self, name: str) -> Deferred[PeerStatus]:
-        """What was decided about a peer."""
-        return succeed(peer_named(self._peers().statuses(), name))
-
-    def netcheck(self) -> Deferred[NetcheckStatus]:
-        """What stands between us and the others."""
-        return self._peers().netcheck()
 
     def sources(self) -> list[Source]:
         """The uplinks, best first, once for each family: where the control link may start from."""
