@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionRefusedError, UserError
-from twisted.internet.interfaces import IHostnameResolver, IProtocol, IProtocolFactory, IResolutionReceiver
+from twisted.internet.interfaces import IAddress, IHostnameResolver, IProtocol, IProtocolFactory, IResolutionReceiver
 from twisted.internet.protocol import ClientFactory
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -16,6 +17,7 @@ from twisted.test.iosim import FakeTransport, IOPump
 
 from morphnet.errors import Refused
 from morphnet.net.gate import Gate
+from morphnet.net.lookup import Found
 from morphnet.net.tls import Peer, ServerTls
 from morphnet.roles.signalling.control_client import Link, Pushed
 from morphnet.roles.signalling.control_server import Caller, ControlServer
@@ -97,6 +99,7 @@ class FakeNet(Clock):
         self.servers: dict[str, IProtocolFactory] = {}
         self.refusing: set[str] = set()
         self.dead: set[str] = set()  # addresses of ours from which nothing reaches anybody
+        self.portals: dict[str, IProtocolFactory] = {}  # who answers for everybody, by the address of ours
         self.open_calls: list[FakeConnector] = []  # not answered yet
         self.called: list[tuple[str, object]] = []  # host and bind address of every call
         self.devices: list[str] = []  # that sockets were bound to
@@ -113,10 +116,12 @@ class FakeNet(Clock):
         self.called.append((host, bindAddress))
         if isinstance(bindAddress, tuple) and bindAddress[0] in self.dead:
             return connector
+        portal = self.portals.get(bindAddress[0]) if isinstance(bindAddress, tuple) else None
+        server = portal or self.servers.get(host)
         if host in self.refusing:
             self.callLater(0, self._answer, connector, connector.refuse)
-        elif host in self.servers:
-            self.callLater(0, self._answer, connector, lambda: self.accept(connector))
+        elif server is not None:
+            self.callLater(0, self._answer, connector, partial(self.accept, connector, server))
         return connector
 
     def on_device(self, device: str) -> FakeNet:
@@ -128,11 +133,11 @@ class FakeNet(Clock):
         if connector in self.open_calls:
             how()
 
-    def accept(self, connector: FakeConnector) -> None:
-        """The server takes the call."""
+    def accept(self, connector: FakeConnector, called: IProtocolFactory) -> None:
+        """Whoever is called there takes the call."""
         self.open_calls.remove(connector)
         here, there = address_of(CLIENT_HOST, 50000), address_of(connector.host, 8443)
-        server = self.servers[connector.host].buildProtocol(here)
+        server = called.buildProtocol(here)
         client = connector.factory.buildProtocol(there)
         assert client is not None
         client_io = FakeTransport(client, False, here, there)
@@ -162,6 +167,24 @@ class FakeNet(Clock):
             self.advance(min(step, seconds))
             self.settle()
             seconds -= step
+
+
+class FakeNames:
+    """Who knows the server's name: each lookup is answered when a test says so."""
+
+    def __init__(self) -> None:
+        self.lookups: list[tuple[Found, Callable[[], None]]] = []
+
+    def look_up(self, name: str, kinds: Sequence[type[IAddress]], found: Found, done: Callable[[], None]) -> None:
+        self.lookups.append((found, done))
+
+    def tell(self, *hosts: str, device: str) -> None:
+        """The last lookup is answered by one uplink."""
+        self.lookups[-1][0](list(hosts), device)
+
+    def end(self) -> None:
+        """And nobody has more to say."""
+        self.lookups[-1][1]()
 
 
 class FakeOffice:

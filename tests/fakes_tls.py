@@ -26,10 +26,10 @@ def _named(name: str) -> x509.Name:
 class FakeCa:
     """A CA whose certificates may be wrong in any way a test wants."""
 
-    def __init__(self) -> None:
-        self._key = Ed25519PrivateKey.generate()
+    def __init__(self, name: str = "network CA") -> None:
+        self._key, self._name = Ed25519PrivateKey.generate(), name
         self._certificate = (
-            self._builder("network CA", self._key, (-1, 30))
+            self._builder(name, self._key, (-1, 30))
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .sign(self._key, None)
         )
@@ -40,7 +40,7 @@ class FakeCa:
         return (
             x509.CertificateBuilder()
             .subject_name(_named(name))
-            .issuer_name(_named("network CA"))
+            .issuer_name(_named(self._name))
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now + days[0] * _DAY)

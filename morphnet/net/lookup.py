@@ -4,6 +4,9 @@ The server's name, looked up past the tunnel.
 The machine's resolver may have been pointed into the tunnel, which waits for this very lookup. So /etc/hosts is read,
 and then the DNS servers are asked that the machine has without us, by each uplink. Only when none of them knows the
 name is the machine's own resolver asked.
+
+No answer is better than another: each is told with the uplink that it came by, and who of them is right is found by
+calling (`net/dial`).
 """
 
 from __future__ import annotations
@@ -11,10 +14,10 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.error import CannotListenError, DNSLookupError
 from twisted.internet.interfaces import (
     IAddress,
@@ -40,12 +43,27 @@ PATIENCE = (1.0, 2.0)  # seconds for the first question, and for the second when
 MOST_SERVERS, MOST_SOURCES = 4, 4
 _KINDS = {dns.A: IPv4Address, dns.AAAA: IPv6Address}
 
+Found = Callable[[list[str], str], None]
+"""Hosts, and the device by which this was told; "" where that is not known. No hosts: by it nobody knows any."""
+
 
 class UdpNet(Protocol):
     """The reactor, as far as questions need it: IReactorTime and IReactorUDP."""
 
     def callLater(self, delay: float, callable: Callable[..., object], *args: object) -> IDelayedCall: ...
     def listenUDP(self, port: int, protocol: DatagramProtocol, interface: str = "") -> IListeningPort: ...
+
+
+class Names(Protocol):
+    """Who knows the addresses of a server's name."""
+
+    def look_up(self, name: str, kinds: Sequence[type[IAddress]], found: Found, done: Callable[[], None]) -> None:
+        """
+        Ask; `found` is called as answers come, `done` once, after the last.
+
+        :param kinds: IPv4Address, IPv6Address.
+        """
+        ...
 
 
 class _Nobody:
@@ -55,20 +73,42 @@ class _Nobody:
         """Too late, or not for us."""
 
 
-@implementer(IHostResolution)
-class _Underway:
-    """One lookup; it ends by itself after PATIENCE."""
+@implementer(IResolutionReceiver)
+class _Receiver:
+    """Collects what the machine's resolver knows."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, found: Found, done: Callable[[], None]) -> None:
+        self._hosts: list[str] = []
+        self._found, self._done = found, done
 
-    def cancel(self) -> None:
-        """It is let run."""
+    def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
+        """Nothing to remember: a lookup in a thread cannot be cancelled."""
+
+    def addressResolved(self, address: IAddress) -> None:
+        if isinstance(address, IPv4Address | IPv6Address) and address.host not in self._hosts:
+            self._hosts.append(address.host)
+
+    def resolutionComplete(self) -> None:
+        self._found(self._hosts, "")
+        self._done()
 
 
-@implementer(IHostnameResolver)
-class UplinkResolver:
+class MachineNames:
+    """What the machine's own resolver knows, whichever way it asks."""
+
+    def __init__(self, resolver: IHostnameResolver) -> None:
+        self._resolver = resolver
+
+    def look_up(self, name: str, kinds: Sequence[type[IAddress]], found: Found, done: Callable[[], None]) -> None:
+        receiver = cast(IResolutionReceiver, _Receiver(found, done))
+        self._resolver.resolveHostName(receiver, name, 0, list(kinds), "TCP")
+
+
+class UplinkNames:
     """
+    What is known by each uplink: one that lies, as a captive portal does until somebody has signed in, is one of
+    several that are heard.
+
     :param servers: numeric addresses of the DNS servers to ask; more than MOST_SERVERS are not asked.
     :param sources: where to ask from, best first.
     :param machine: asked when all this brought nothing.
@@ -85,54 +125,54 @@ class UplinkResolver:
         on_device: Callable[[Any, str], Any] = OnDevice,
     ) -> None:
         self._net, self._servers, self._sources, self._on_device = net, servers, sources, on_device
-        self._machine, self._hosts = machine, hosts
+        self._machine, self._hosts = MachineNames(machine), hosts
 
-    def resolveHostName(
-        self,
-        resolutionReceiver: IResolutionReceiver,
-        hostName: str,
-        portNumber: int = 0,
-        addressTypes: Sequence[type[IAddress]] | None = None,
-        transportSemantics: str = "TCP",
-    ) -> IHostResolution:
-        """Tell the receiver each address of the name (IHostnameResolver)."""
-        underway = _Underway(hostName)
-        types = [kind for kind, address in _KINDS.items() if addressTypes is None or address in addressTypes]
+    def look_up(self, name: str, kinds: Sequence[type[IAddress]], found: Found, done: Callable[[], None]) -> None:
+        types = [kind for kind, address in _KINDS.items() if address in kinds]
+        asking = Deferred.fromCoroutine(self._find(name, types, found))
 
-        def found(hosts: list[str]) -> None:
-            resolutionReceiver.resolutionBegan(underway)
-            for host in hosts:
-                kind = IPv4Address if is_address4(host) else IPv6Address
-                resolutionReceiver.addressResolved(kind("TCP", host, portNumber))
-            resolutionReceiver.resolutionComplete()
+        def nothing(failure: Failure) -> None:
+            failure.trap(DNSLookupError)
+            self._machine.look_up(name, kinds, found, done)
 
-        def nothing(_: Failure) -> None:
-            self._machine.resolveHostName(resolutionReceiver, hostName, portNumber, addressTypes, transportSemantics)
+        asking.addCallbacks(lambda _: done(), nothing)
 
-        Deferred.fromCoroutine(self._find(hostName, types)).addCallbacks(found, nothing)
-        return underway
-
-    async def _find(self, name: str, types: Sequence[int]) -> list[str]:
+    async def _find(self, name: str, types: Sequence[int], found: Found) -> None:
         """:raises DNSLookupError: nobody knows an address."""
         try:
             wire_name = name.encode("idna")
         except UnicodeError:
             raise DNSLookupError(name) from None
-        kinds = [is_four for is_four, kind in ((True, dns.A), (False, dns.AAAA)) if kind in types]
-        written = [host for host in searchFileForAll(FilePath(self._hosts), wire_name) if is_address4(host) in kinds]
+        fours = [four for four, kind in ((True, dns.A), (False, dns.AAAA)) if kind in types]
+        written = [host for host in searchFileForAll(FilePath(self._hosts), wire_name) if is_address4(host) in fours]
         if written:
-            return written
-        asked = [
-            Deferred.fromCoroutine(self._ask(server, source, wire_name, types)) for server, source in self._pairs()
+            found(written, "")
+            return
+        by_device: dict[str, list[Deferred[object]]] = {}
+        for server, source in self._pairs():
+            asking = self._hear(server, source, wire_name, types, found)
+            by_device.setdefault(source.device, []).append(Deferred.fromCoroutine(asking))
+        told: list[Deferred[object]] = [
+            Deferred.fromCoroutine(self._by(device, asked, found)) for device, asked in by_device.items()
         ]
-        if not asked:
+        if not any(await gatherResults(told)):
             raise DNSLookupError(name)
-        answer = await DeferredList(asked, fireOnOneCallback=True, consumeErrors=True)
-        for each in asked:
-            each.cancel()
-        if not isinstance(answer, tuple):  # a list of failures
-            raise DNSLookupError(name)
-        return answer[0]
+
+    async def _by(self, device: str, asked: Sequence[Deferred[object]], found: Found) -> bool:
+        """Whether anybody knew an address, of those who are asked by one uplink."""
+        known = any(await gatherResults(asked))
+        if not known:
+            found([], device)
+        return known
+
+    async def _hear(self, server: str, source: Source, name: bytes, types: Sequence[int], found: Found) -> bool:
+        """What one server says by one uplink; whether it knew an address."""
+        try:
+            hosts = await self._ask(server, source, name, types)
+        except DNSLookupError:
+            return False
+        found(hosts, source.device)
+        return True
 
     def _pairs(self) -> list[tuple[str, Source]]:
         """Whom to ask, and from where; the kernel chooses for a server on this machine."""

@@ -50,6 +50,7 @@ _VERIFY_TROUBLE = {
     24: "certificate signed by one that is no CA",
     _WRONG_PURPOSE: "certificate of a wrong usage",
 }
+STRANGE = frozenset({_VERIFY_TROUBLE[19], _VERIFY_TROUBLE[7]})  # no CA of ours has signed
 
 
 @dataclass(frozen=True, slots=True)

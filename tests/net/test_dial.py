@@ -11,11 +11,15 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.net.dial import Destination, Dial, Net, phrase_of
+from morphnet.net.dial import PATIENCE, STAGGER, Destination, Dial, Net, phrase_of
+from morphnet.net.lookup import MachineNames
 from morphnet.net.ondevice import Source
-from tests.fakes_control import FakeNet, FakeResolver
+from morphnet.net.proof import NotProven
+from tests.fakes_control import FakeNames, FakeNet, FakeResolver
 
 V4, V6, MOVED = "192.0.2.1", "2001:db8::1", "192.0.2.99"
+PORTAL = "10.0.0.1"
+CAFE, HOME = "198.51.100.7", "198.51.100.8"  # addresses of ours
 
 
 class DialTests(SynchronousTestCase):
@@ -132,7 +136,7 @@ class DialTests(SynchronousTestCase):
         own = FakeResolver()
         own.hosts["gateway.example"] = [MOVED]
         self.dial = Dial(
-            cast(Net, self.net), Destination("gateway.example", 8443, resolver=cast(IHostnameResolver, own))
+            cast(Net, self.net), Destination("gateway.example", 8443, names=MachineNames(cast(IHostnameResolver, own)))
         )
         self.serve(MOVED)
         self.successResultOf(self.call())
@@ -215,3 +219,171 @@ class DialTests(SynchronousTestCase):
         """What people read is short."""
         self.assertEqual(phrase_of(Failure(ConnectionRefusedError())), "connection refused")
         self.assertEqual(phrase_of(Failure(DNSLookupError())), "name has no address")
+
+
+class ProvingTests(SynchronousTestCase):
+    """Two uplinks, and who answers has to prove who it is."""
+
+    def setUp(self) -> None:
+        self.net, self.names = FakeNet(), FakeNames()
+        self.told: list[tuple[str, bool]] = []
+        self.proofs: dict[str, list[Deferred[IProtocol]]] = {}  # by address of the server, each that was asked for
+        self.let_go: list[str] = []  # addresses that were hung up on before they had proved anything
+        self.liars: set[str] = set()  # addresses whose proofs fail at once
+        self.honest: set[str] = set()  # and those that succeed at once; the others take time
+        self.factory = cast(IProtocolFactory, Factory.forProtocol(Protocol))
+        self.net.servers = dict.fromkeys([V4, PORTAL, MOVED], self.factory)
+        sources = [Source("wlan0", CAFE), Source("eth0", HOME)]
+        to = Destination(
+            "gateway.example",
+            8443,
+            lambda: sources,
+            self.names,
+            FakeNet.on_device,
+            lambda *told: self.told.append(told),
+        )
+        self.dial = Dial(cast(Net, self.net), to)
+
+    def prove(self, connected: IProtocol) -> Deferred[IProtocol]:
+        """Proof, or the lack of it, for a connection."""
+        host = connected.transport.getPeer().host  # type: ignore[attr-defined]
+        proof = Deferred[IProtocol](lambda _: self.let_go.append(host))
+        self.proofs.setdefault(host, []).append(proof)
+        if host in self.honest:
+            proof.callback(connected)
+        elif host in self.liars:
+            proof.errback(NotProven("certificate of a foreign CA", True))
+        return proof
+
+    def call(self) -> Deferred[IProtocol]:
+        """One call, nobody has told an address yet."""
+        return self.dial.connect(self.factory, self.prove)
+
+    def tell(self, *hosts: str, device: str) -> None:
+        """A resolver answers, and what follows from it has happened."""
+        self.names.tell(*hosts, device=device)
+        self.net.settle()
+
+    def called(self) -> list[tuple[str, str]]:
+        """Whom, and from which address of ours, in order."""
+        return [(host, cast("tuple[str, int]", bind)[0]) for host, bind in self.net.called]
+
+    def test_first_answer_lies(self) -> None:
+        """The first address that is told does not win when it leads to somebody else, who is told by his uplink."""
+        self.liars, self.honest = {PORTAL}, {V4}
+        calling = self.call()
+        self.tell(PORTAL, device="wlan0")
+        self.assertNoResult(calling)
+        self.tell(V4, device="eth0")
+        self.net.pass_by(STAGGER)
+        self.successResultOf(calling)
+        self.assertEqual(self.called()[0], (PORTAL, CAFE))
+        self.assertEqual(self.called()[-1], (V4, HOME))
+        self.assertEqual((self.told[0], self.told[-1]), (("wlan0", False), ("eth0", True)))
+        self.assertEqual((self.net.open_calls, self.net.getDelayedCalls()), ([], []))
+
+    def test_silent_portal(self) -> None:
+        """One that connects and proves nothing costs a STAGGER, and is hung up on when another has proved itself."""
+        self.honest = {V4}
+        calling = self.call()
+        self.tell(PORTAL, device="wlan0")
+        self.tell(V4, device="eth0")
+        self.assertEqual(self.called(), [(PORTAL, CAFE)])
+        self.net.pass_by(STAGGER)
+        self.successResultOf(calling)
+        self.assertEqual(self.called(), [(PORTAL, CAFE), (V4, HOME)])
+        self.assertEqual(self.let_go, [PORTAL])
+        self.assertEqual(self.told, [("eth0", True)])
+
+    def test_first_proof_wins(self) -> None:
+        """Of two that connect the one that proves itself first wins, whoever was called first; the other is let go."""
+        calling = self.call()
+        self.tell(MOVED, device="wlan0")
+        self.tell(V4, device="eth0")
+        self.net.pass_by(STAGGER)
+        self.proofs[V4][0].callback(connected := cast(IProtocol, Protocol()))
+        self.assertIs(self.successResultOf(calling), connected)
+        self.assertEqual(self.let_go, [MOVED])
+        self.assertEqual(self.net.getDelayedCalls(), [])
+
+    def test_many_lies(self) -> None:
+        """However many addresses one uplink tells, another's is the next to be called."""
+        self.honest = {V4}
+        lies = [f"10.0.0.{n}" for n in range(100)]
+        calling = self.call()
+        self.tell(*lies, device="wlan0")
+        self.tell(V4, device="eth0")
+        self.net.pass_by(STAGGER)
+        self.successResultOf(calling)
+        self.assertEqual(self.called(), [(lies[0], CAFE), (V4, HOME)])
+
+    def test_every_way(self) -> None:
+        """What one uplink tells is called by each: only its resolver may lie, or only the other's be out of order."""
+        self.liars = {PORTAL}
+        self.call()
+        self.tell(PORTAL, device="wlan0")
+        self.tell(V4, device="eth0")
+        self.net.pass_by(2, STAGGER)
+        ways = [(PORTAL, CAFE), (V4, HOME), (PORTAL, HOME), (V4, CAFE)]
+        self.assertEqual(sorted(self.called()), sorted(ways))
+        self.assertEqual(self.called()[0], ways[0])
+
+    def test_slow_resolver(self) -> None:
+        """
+        An uplink whose resolver is slow holds a call that has failed for PATIENCE and no longer; what it tells later is
+        for the next one.
+        """
+        self.liars, self.honest = {PORTAL}, {V4}
+        calling = self.call()
+        self.tell(PORTAL, device="wlan0")
+        self.net.settle()
+        self.assertNoResult(calling)
+        self.net.pass_by(PATIENCE, PATIENCE)
+        self.failureResultOf(calling, NotProven)
+        self.tell(V4, device="eth0")
+        self.assertNotIn((V4, HOME), self.called())
+        calling = self.call()
+        self.tell(PORTAL, device="wlan0")
+        self.net.pass_by(PATIENCE + STAGGER, STAGGER)
+        self.successResultOf(calling)
+        self.assertEqual(self.called()[-1], (V4, HOME))
+
+    def test_lookups_under_way(self) -> None:
+        """While one uplink keeps as many lookups open as may be, a call goes on with what the others have told."""
+        self.liars = {V4}
+        for turn in range(5):
+            calling = self.call()
+            if turn < len(self.names.lookups):
+                self.tell(V4, device="eth0")
+            self.net.pass_by(PATIENCE + 2 * STAGGER, STAGGER)
+            self.failureResultOf(calling, NotProven)
+        self.assertEqual(len(self.names.lookups), 3)
+
+    def test_older_lookup_ends(self) -> None:
+        """A lookup that another call began does not end this one, which has its own."""
+        before = self.call()
+        before.cancel()
+        self.failureResultOf(before, CancelledError)
+        calling = self.call()
+        self.names.lookups[0][1]()
+        self.assertNoResult(calling)
+        self.honest = {V4}
+        self.tell(V4, device="eth0")
+        self.successResultOf(calling)
+
+    def test_nobody_knows(self) -> None:
+        """When by no uplink anybody knows the name, the call fails at once."""
+        calling = self.call()
+        self.tell(device="wlan0")
+        self.tell(device="eth0")
+        self.names.end()
+        self.failureResultOf(calling, DNSLookupError)
+        self.assertEqual(self.net.getDelayedCalls(), [])
+
+    def test_wrong_but_ours(self) -> None:
+        """A server of ours that has not proved enough is no stranger."""
+        calling = self.call()
+        self.tell(V4, device="wlan0")
+        self.proofs[V4][0].errback(NotProven("certificate expired", False))
+        self.assertNoResult(calling)
+        self.assertEqual(self.told, [])

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolution, IResolutionReceiver, IUDPTransport
+from twisted.internet.interfaces import IHostnameResolver, IUDPTransport
 from twisted.internet.task import Clock
 from twisted.names import dns
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 
-from morphnet.net.lookup import PATIENCE, UdpNet, UplinkResolver
+from morphnet.net.lookup import PATIENCE, UdpNet, UplinkNames
 from morphnet.net.ondevice import Source
 from tests.fakes_control import FakeResolver
 
@@ -23,6 +22,8 @@ NAME = "gw.example"
 HOME, CAFE = "192.168.1.2", "192.168.2.2"  # addresses of ours
 NEAR, FAR = "192.168.1.1", "9.9.9.9"  # DNS servers
 V4, V6 = "203.0.113.1", "2001:db8::1"
+PORTAL = "192.168.2.1"
+BOTH = (IPv4Address, IPv6Address)
 
 
 class FakePort:
@@ -78,25 +79,20 @@ class FakeUdp(Clock):
         return self.open[-1]
 
 
-@implementer(IResolutionReceiver)
-class Receiver:
-    """Collects what is found."""
+class Told:
+    """What a lookup finds."""
 
     def __init__(self) -> None:
-        self.hosts: list[str] = []
+        self.by_device: dict[str, list[str]] = {}
         self.done: Deferred[list[str]] = Deferred()
 
-    def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
-        """Nothing to do yet."""
+    def found(self, hosts: list[str], device: str) -> None:
+        """Keep the hosts, each in the order in which it is told."""
+        self.by_device.setdefault(device, []).extend(hosts)
 
-    def addressResolved(self, address: IAddress) -> None:
-        """Keep the host alone."""
-        assert isinstance(address, IPv4Address | IPv6Address)
-        self.hosts.append(address.host)
-
-    def resolutionComplete(self) -> None:
+    def end(self) -> None:
         """Fire `done` with all hosts found."""
-        self.done.callback(self.hosts)
+        self.done.callback([host for hosts in self.by_device.values() for host in hosts])
 
 
 class LookupTests(SynchronousTestCase):
@@ -110,11 +106,10 @@ class LookupTests(SynchronousTestCase):
         """Where to ask from: each address is on a device of its own."""
         return [Source(f"wan{turn}", source) for turn, source in enumerate(self.sources)]
 
-    def ask(self, kinds: list[type] | None = None) -> Deferred[list[str]]:
+    def ask(self, kinds: Sequence[type] = BOTH, name: str = NAME) -> Deferred[list[str]]:
         """One lookup, under way."""
-        receiver = Receiver()
-        make = cast("Callable[..., UplinkResolver]", UplinkResolver)
-        resolver = make(
+        make = cast("Callable[..., UplinkNames]", UplinkNames)
+        names = make(
             cast(UdpNet, self.net),
             lambda: self.servers,
             self.froms,
@@ -122,13 +117,17 @@ class LookupTests(SynchronousTestCase):
             str(self.hosts),
             FakeUdp.on_device,
         )
-        resolver.resolveHostName(cast(IResolutionReceiver, receiver), NAME, 8443, kinds)
+        self.told = told = Told()
+        names.look_up(name, kinds, told.found, told.end)
         self.net.advance(0)
-        return receiver.done
+        return told.done
 
-    def found(self, kinds: list[type] | None = None) -> list[str]:
-        """What one lookup brings; it leaves nothing behind."""
-        hosts = self.successResultOf(self.ask(kinds))
+    def found(self, kinds: Sequence[type] = BOTH, name: str = NAME) -> list[str]:
+        """What one lookup brings once everybody has had time to answer; it leaves nothing behind."""
+        asking = self.ask(kinds, name)
+        for patience in PATIENCE:
+            self.net.advance(patience)
+        hosts = self.successResultOf(asking)
         self.assertEqual((self.net.open, self.net.getDelayedCalls()), ([], []))
         return hosts
 
@@ -137,15 +136,40 @@ class LookupTests(SynchronousTestCase):
         self.net.answers = {(NEAR, HOME): [V4, V6]}
         self.assertEqual(sorted(self.found()), sorted([V4, V6]))
         ways = [(server, source) for server in (NEAR, FAR) for source in (HOME, CAFE)]
-        self.assertEqual(self.net.asked, [(*way, kind) for way in ways for kind in (dns.A, dns.AAAA)])
+        asked = [(*way, kind) for way in ways for kind in (dns.A, dns.AAAA)]
+        self.assertEqual(self.net.asked[: len(asked)], asked)
         self.assertEqual(self.machine.asked, [])
         self.assertEqual(self.net.devices, ["wan0", "wan1", "wan0", "wan1"])
+
+    def test_one_lies(self) -> None:
+        """What is told by one uplink does not end the lookup by another, and each answer is told with its uplink."""
+        self.net.answers = {(NEAR, CAFE): [PORTAL]}
+        asking = self.ask([IPv4Address])
+        self.assertEqual(self.told.by_device, {"wan1": [PORTAL]})
+        self.net.answers[FAR, HOME] = [V4]
+        for patience in PATIENCE:
+            self.assertNoResult(asking)
+            self.net.advance(patience)
+        self.successResultOf(asking)
+        self.assertEqual(self.told.by_device, {"wan1": [PORTAL], "wan0": [V4]})
+
+    def test_told_nothing(self) -> None:
+        """That nobody knows the name by an uplink is told once, when all who are asked by it have spoken."""
+        self.net.answers = {(NEAR, HOME): [V4], (NEAR, CAFE): []}
+        asking = self.ask([IPv4Address])
+        self.assertNotIn("wan1", self.told.by_device)
+        self.net.answers[FAR, CAFE] = []
+        self.net.advance(PATIENCE[0])
+        self.net.advance(0)
+        self.assertEqual(self.told.by_device, {"wan0": [V4], "wan1": []})
+        self.net.advance(PATIENCE[1])
+        self.successResultOf(asking)
 
     def test_same_address_twice(self) -> None:
         """Of two uplinks with one address each is asked by."""
         self.sources = [HOME, HOME]
         self.net.answers = {(NEAR, HOME): [V4]}
-        self.assertEqual(self.found([IPv4Address]), [V4])
+        self.assertEqual(self.found([IPv4Address]), [V4, V4])
         self.assertEqual(self.net.devices, ["wan0", "wan1", "wan0", "wan1"])
 
     def test_kinds(self) -> None:
@@ -166,6 +190,8 @@ class LookupTests(SynchronousTestCase):
         self.assertNoResult(asking)
         self.net.advance(PATIENCE[0])
         self.net.advance(0)
+        self.assertEqual(self.told.by_device, {"wan0": [V4]})
+        self.net.advance(PATIENCE[1])
         self.assertEqual(self.successResultOf(asking), [V4])
         self.assertEqual((self.net.open, self.net.getDelayedCalls()), ([], []))
 
@@ -194,7 +220,7 @@ class LookupTests(SynchronousTestCase):
         self.net.answers = {("127.0.0.53", ""): [V4]}
         self.assertEqual(self.found([IPv4Address]), [V4])
         ways = [("127.0.0.53", ""), ("2620:fe::fe", "2001:db8:1::2"), ("::1", "::")]
-        self.assertEqual([(server, source) for server, source, _ in self.net.asked], ways)
+        self.assertEqual([(server, source) for server, source, _ in self.net.asked][: len(ways)], ways)
 
     def test_address_gone(self) -> None:
         """An address that was ours a moment ago costs nothing."""
@@ -203,11 +229,6 @@ class LookupTests(SynchronousTestCase):
 
     def test_strange_names(self) -> None:
         """A name that no DNS can carry goes to the machine's resolver."""
-        receiver = Receiver()
         self.net.answers = {(NEAR, HOME): [V4]}
-        resolver = UplinkResolver(
-            cast(UdpNet, self.net), lambda: self.servers, self.froms, cast(IHostnameResolver, self.machine)
-        )
-        resolver.resolveHostName(cast(IResolutionReceiver, receiver), "x" * 70 + ".example")
-        self.assertEqual(self.successResultOf(receiver.done), [])
+        self.assertEqual(self.found(name="x" * 70 + ".example"), [])
         self.assertEqual((len(self.machine.asked), self.net.asked), (1, []))

@@ -23,6 +23,7 @@ from morphnet.roles.client.certified_node import Certificates
 from morphnet.roles.client.machine import Machine, path_works
 from morphnet.roles.client.notices import Notices
 from morphnet.roles.client.peered_node import PeeredNode
+from morphnet.roles.client.portals import Portals
 from morphnet.roles.client.reloading import Reloading
 from morphnet.roles.client.uplink_paths import UplinkPaths, server_hosts
 from morphnet.roles.peers.ethernet import EthernetLan
@@ -81,6 +82,7 @@ class ClientNode(PeeredNode):
         self._lan: EthernetLan | None = None  # layer 2, if it is wanted
         self._names: PeerNames | None = None  # kept in /etc/hosts
         self.notices = Notices(lambda kind, text: self.tell(kind, "", text), pump.now)
+        self.portals = Portals(lambda kind, text: self.tell(kind, "", text))
         self._instance = os.urandom(8).hex()  # of this process: a clone of this machine has another
         self._group = ""
         self._machine = Machine(config, self.host, config.tun, self.notices.tell, pump.now)
@@ -171,6 +173,8 @@ class ClientNode(PeeredNode):
         if session is None or not isinstance(event, PathChanged) or event.session != session.peer:
             return
         self.look_at_paths()
+        if event.now == State.ACTIVE:
+            self.portals.works(event.uplink)
         if self.link is None:
             if event.now == State.ACTIVE:
                 self._network_changed()
@@ -188,6 +192,7 @@ class ClientNode(PeeredNode):
             self.tell("uplinks", "", f"uplinks: {', '.join(names) or 'none'}")
         self.uplinks = uplinks
         self._machine.uplinks_are(uplinks)
+        self.portals.uplinks_are(uplinks)
         self.uplink_paths.uplinks_are(uplinks)
         if self.mesh is not None:
             self.mesh.uplinks_are(uplinks)
@@ -254,7 +259,7 @@ class ClientNode(PeeredNode):
 
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to."""
-        return (*super().warnings(), *self._machine.warnings(), *self.notices.warnings())
+        return (*super().warnings(), *self._machine.warnings(), *self.portals.warnings(), *self.notices.warnings())
 
     def sources(self) -> list[Source]:
         """The uplinks, best first, once for each family: where the control link may start from."""

@@ -15,7 +15,7 @@ from morphnet import __version__
 from morphnet.config.roles import CONTROL_PORT, RELAY_PORT, ClientConfig
 from morphnet.host.uplinks import UplinkScan, UplinkWatch
 from morphnet.net.dial import Destination
-from morphnet.net.lookup import UplinkResolver
+from morphnet.net.lookup import UplinkNames
 from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump, since_boot
 from morphnet.net.tls import ClientTls, Identity
@@ -186,7 +186,8 @@ class ClientProcess(HostProcess):
     def _prepare_link(self, node: ClientNode, tls: ClientTls, machine: Reconnect) -> None:
         """The control link, as far as it can be made before it is called."""
         host, port = split_address(self.config.server, CONTROL_PORT)
-        to = Destination(host, port, partial(self._sources, node), self._resolver(node))
+        answered = partial(node.portals.answered, host)
+        to = Destination(host, port, partial(self._sources, node), self._names(node), answered=answered)
         self._client = ControlClient(self.reactor, tls, to, _Ear(node, machine))
 
     def _dial_relay(
@@ -199,15 +200,16 @@ class ClientProcess(HostProcess):
         listener: Listener,
     ) -> RelayClient:
         host, port = split_address(place, RELAY_PORT)
-        destination = Destination(host, port, node.sources, self._resolver(node))
+        answered = partial(node.portals.answered, host)
+        destination = Destination(host, port, node.sources, self._names(node), answered=answered)
         relay = RelayClient(
             self.reactor, ClientTls(identity(), host, revoked.is_revoked), destination, number, listener
         )
         relay.pq = self.config.mesh.relay_pq
         return relay
 
-    def _resolver(self, node: ClientNode) -> UplinkResolver:
-        return UplinkResolver(self.reactor, self.host.upstream_dns, node.sources, self.reactor.nameResolver)
+    def _names(self, node: ClientNode) -> UplinkNames:
+        return UplinkNames(self.reactor, self.host.upstream_dns, node.sources, self.reactor.nameResolver)
 
     # -- what the machine of the control link asks for --------------------------------------------------------------
 

@@ -10,13 +10,12 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IAddress, IProtocolFactory, IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
 from morphnet.errors import MalformedFrame, PeerError, Refused
 from morphnet.net.dial import Destination, Dial, Net, phrase_of
+from morphnet.net.proof import proof_of, proving
 from morphnet.net.tls import ClientTls, Peer, is_certificate_alert
-from morphnet.net.tlstransport import TlsFactory
 from morphnet.roles.signalling.control import PACE, ControlLink, Pace
 from morphnet.wire.messages.control import (
     Drain,
@@ -192,18 +191,18 @@ class _Links(Factory):
 
 async def _call(dial: Dial, tls: ClientTls, clock: IReactorTime, make: Callable[[], ClientLink]) -> ClientLink:
     """
-    A connected link, its handshake under way.
+    A link to one who has proved to be the server, our first message on its way.
 
-    :raises NoLink: nobody there.
+    :raises NoLink: nobody there, or not the one we wanted.
     """
-    factory = TlsFactory(tls, True, cast(IProtocolFactory, _Links(make)), clock)
+    factory = proving(tls, cast(IProtocolFactory, _Links(make)), clock, PACE.handshake_s)
     try:
-        protocol = await dial.connect(cast(IProtocolFactory, factory))
+        protocol = await dial.connect(factory, proof_of)
     except CancelledError:
         raise
     except Exception as trouble:  # whatever the resolver or the kernel says
         raise NoLink(phrase_of(Failure(trouble))) from None
-    return cast(ClientLink, cast(TLSMemoryBIOProtocol, protocol).wrappedProtocol)
+    return cast(ClientLink, protocol)
 
 
 class ControlClient:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -18,8 +18,8 @@ from twisted.python.failure import Failure
 from morphnet.errors import MalformedFrame, Refused
 from morphnet.net.dial import Destination, Dial, Net, phrase_of
 from morphnet.net.limits import TokenBucket
+from morphnet.net.proof import proof_of, proving
 from morphnet.net.tls import ClientTls, Peer, established, handshake_trouble, is_certificate_alert
-from morphnet.net.tlstransport import TlsFactory
 from morphnet.net.websocket import HANDSHAKE, Socket, client_factory
 from morphnet.wire.batch import Arrival, Departure, Endpoint
 from morphnet.wire.messages import control
@@ -126,7 +126,7 @@ class RelayClient:
         self._dial = Dial(net, to, float(HANDSHAKE))
         shown = f"[{to.host}]" if ":" in to.host else to.host
         factory = client_factory(self, f"wss://{shown}:{to.port}/", net)
-        self._factory: Any = TlsFactory(tls, True, factory, self._clock)
+        self._factory = proving(tls, factory, self._clock, HANDSHAKE)
         self._calling: Deferred[None] | None = None
         self._socket: Socket | None = None
 
@@ -140,7 +140,7 @@ class RelayClient:
 
     async def _connect(self) -> None:
         try:
-            await self._dial.connect(self._factory)
+            await self._dial.connect(self._factory, proof_of)
         except CancelledError:
             return
         except Exception as trouble:  # whatever the resolver or the kernel says

@@ -56,7 +56,6 @@ class FakeHost:
     """Remembers what it was asked to be."""
 
     networks: tuple[str, ...] = ()
-    upstream_dns: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self.networks_up: list[object] = []
@@ -69,6 +68,10 @@ class FakeHost:
 
     def client_up(self, network: object) -> None:
         self.networks_up.append(network)
+
+    def upstream_dns(self) -> tuple[str, ...]:
+        """It knows none."""
+        return ()
 
 
 class Opened(process.ClientProcess):

@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import cast
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.internet.protocol import Factory
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import HostError, Refused
 from morphnet.net.dial import Destination, Net
+from morphnet.net.ondevice import Source
 from morphnet.net.tls import ClientTls, Identity
 from morphnet.roles.signalling.control_client import ControlClient, NoLink, TurnedAway, join
 from morphnet.roles.signalling.control_server import RefusedForNow
 from morphnet.wire.messages.control import Drain, Goodbye, Ids, Joined, Refusal, Renew, Renewed, Revoked, Scheduler
-from tests.fakes_control import CLIENT_HOST, SERVER_HOST, FakeListener, Gateway
+from tests.fakes_control import CLIENT_HOST, SERVER_HOST, FakeListener, FakeNames, FakeNet, Gateway
+from tests.fakes_portal import HttpPortal, Portal, SilentPortal
 from tests.fakes_tls import CLIENT, INVITE, SERVER, FakeCa, serial_of
 
 
@@ -157,6 +161,57 @@ class CallTests(ControlTestCase):
         ((outcome, reason),) = self.listener.heard
         self.assertEqual(outcome, "failed")
         self.assertIn(reason, ("hello took too long", "connection lost", "closed by the other side"))
+
+
+class PortalTests(ControlTestCase):
+    """One of two uplinks leads to somebody who answers for everybody."""
+
+    CAFE, HOME = "198.51.100.7", "198.51.100.8"  # addresses of ours
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.told: list[tuple[str, bool]] = []
+        self.sources = [Source("wlan0", self.CAFE), Source("eth0", self.HOME)]
+
+    def start(self, portal: IProtocolFactory, turn: int) -> None:
+        """A client that begins with another uplink each time calls; the server is told wrongly in the cafe."""
+        self.net.portals[self.CAFE] = portal
+        names, sources, first = FakeNames(), self.sources, turn % len(self.sources)
+        to = Destination(
+            "gateway",
+            8443,
+            lambda: sources[first:] + sources[:first],
+            names,
+            FakeNet.on_device,
+            lambda *told: self.told.append(told),
+        )
+        client = ControlClient(cast(Net, self.net), ClientTls(self.gateway.laptop, "gateway"), to, self.listener)
+        client.connect()
+        names.tell("10.0.0.1", device="wlan0")
+        self.net.settle()
+        names.tell(SERVER_HOST, device="eth0")
+        self.net.pass_by(2, 0.25)
+
+    def test_every_start(self) -> None:
+        """Of 12 starts 12 come to the server in 2 s; others in its place see no certificate and are told nothing."""
+        portal = Portal(self.net)
+        others = [cast(IProtocolFactory, Factory.forProtocol(kind)) for kind in (HttpPortal, SilentPortal)]
+        for turn in range(12):
+            self.start([portal.factory, *others][turn % 3], turn)
+        self.assertEqual(self.listener.heard, [("welcomed",)] * 12)
+        self.assertEqual(len(self.office.hellos), 12)
+        self.assertEqual((portal.shown, portal.heard), (set(), b""))
+        self.assertEqual(self.told.count(("eth0", True)), 12)
+        self.assertIn(("wlan0", False), self.told)
+        self.assertNotIn(("wlan0", True), self.told)
+        self.assertNotIn(("eth0", False), self.told)
+
+    def test_portal_alone(self) -> None:
+        """Where there is no other uplink the call fails, and says why."""
+        self.sources.pop()
+        self.start(Portal(self.net).factory, 0)
+        self.assertEqual(self.listener.heard, [("failed", "certificate of a foreign CA")])
+        self.assertEqual(self.told, [("wlan0", False)])
 
 
 class UpTests(ControlTestCase):

@@ -1,0 +1,65 @@
+"""Who answers in the server's place is told, as long as it is so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.host.uplinks import Uplink
+from morphnet.roles.client.portals import Portals
+
+WLAN = Uplink("wlan0", 2, True, ("192.0.2.7",), (), "192.0.2.1", None, 1500, 600)
+CABLE = replace(WLAN, name="eth0", index=3, addresses4=("198.51.100.7",))
+
+
+class PortalsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.told: list[tuple[str, str]] = []
+        self.portals = Portals(lambda kind, text: self.told.append((kind, text)))
+        self.portals.uplinks_are([WLAN, CABLE])
+
+    def meet(self) -> None:
+        """Somebody else answers on the wireless network, each time that it is tried."""
+        for _ in range(3):
+            self.portals.answered("gw.example", "wlan0", False)
+
+    def kinds(self) -> list[str]:
+        """What was told."""
+        return [kind for kind, _ in self.told]
+
+    def test_met(self) -> None:
+        """It is told once, with what to do, and `status` has it."""
+        self.meet()
+        self.assertEqual(self.kinds(), ["portal"])
+        (sentence,) = self.portals.warnings()
+        self.assertEqual(
+            sentence,
+            "wlan0: somebody else answers for gw.example (a captive portal?): open a web page there and sign in",
+        )
+
+    def test_server_answers(self) -> None:
+        """It is over when the server answers by that uplink, by TCP or on a path, and not by another."""
+        for answer in (lambda: self.portals.answered("gw.example", "wlan0", True), lambda: self.portals.works("wlan0")):
+            self.told.clear()
+            self.meet()
+            self.portals.answered("gw.example", "eth0", True)
+            self.portals.works("eth0")
+            self.assertEqual(len(self.portals.warnings()), 1)
+            answer()
+            self.assertEqual((self.portals.warnings(), self.kinds()), ((), ["portal", "portal-gone"]))
+
+    def test_uplink_is_another(self) -> None:
+        """An uplink that goes, or comes to another network, has met nobody yet; one that stays has."""
+        for now in ([CABLE], [replace(WLAN, addresses4=("10.1.1.7",)), CABLE], [replace(WLAN, up=False), CABLE]):
+            self.portals.uplinks_are([WLAN, CABLE])
+            self.meet()
+            self.portals.uplinks_are([WLAN])
+            self.assertEqual(len(self.portals.warnings()), 1)
+            self.portals.uplinks_are(now)
+            self.assertEqual(self.portals.warnings(), ())
+
+    def test_any_uplink(self) -> None:
+        """Where it is not known by which uplink a call went, nobody is warned of one."""
+        self.portals.answered("gw.example", "", False)
+        self.assertEqual((self.told, self.portals.warnings()), ([], ()))
