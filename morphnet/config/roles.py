@@ -291,6 +291,13 @@ class ClientConfig:
     server: str = field(
         default="", metadata={"check": checks.server_or_none, "help": "HOST or HOST:PORT of the server's control link"}
     )
+    servers: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "check": checks.servers,
+            "help": "several instead of one, each as in `server`: the nearest is used, the next when it is gone",
+        },
+    )
     server_name: str = field(
         default="", metadata={"check": checks.name, "help": "name that its certificate must carry; '' for HOST"}
     )
@@ -335,3 +342,7 @@ class ClientConfig:
     tuning: Tuning = field(default_factory=Tuning)
     mesh: MeshConfig = field(default_factory=MeshConfig)
     manhole: ManholeConfig = field(default_factory=ManholeConfig)
+
+    def all_servers(self) -> tuple[str, ...]:
+        """HOST or HOST:PORT of each server that may be called; none where there are only peers."""
+        return self.servers or ((self.server,) if self.server else ())

@@ -10,7 +10,9 @@ from morphnet.config.roles import ClientConfig, RelayConfig, ServerConfig
 
 def check_whole(config: Any) -> tuple[str, str] | None:
     """What is wrong between settings: the key to point at, and the sentence."""
-    if isinstance(config, ClientConfig) and not config.server and not config.mesh.relays:
+    if isinstance(config, ClientConfig) and config.server and config.servers:
+        return "servers", "'server' and 'servers' are both given: write one of them"
+    if isinstance(config, ClientConfig) and not config.all_servers() and not config.mesh.relays:
         return (
             "server",
             "'server' is missing (HOST or HOST:PORT of the server's control link);"

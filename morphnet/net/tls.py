@@ -16,8 +16,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import SSL, crypto
-from service_identity import CertificateError, VerificationError
-from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
@@ -26,10 +24,10 @@ from zope.interface import implementer
 
 from morphnet.errors import ConfigError, Refused
 from morphnet.net.knock import NO_KNOCK, NONCE, goodbye, is_knock, key_of, knock, signer_of
+from morphnet.net.subject import carries
 from morphnet.pki.authority import INVITE_USAGE, Description, describe, network_of
 from morphnet.pki.unreadable import UNREADABLE
 from morphnet.text import same_name
-from morphnet.wire.fields import is_address
 
 POST_QUANTUM = "X25519MLKEM768"  # what both ends offer first, draft-ietf-tls-ecdhe-mlkem
 _LABEL = b"EXPORTER-morphnet-data"
@@ -276,13 +274,15 @@ class ServerTls(_Hidden):
 @implementer(IOpenSSLClientConnectionCreator)
 class ClientTls(_Side):
     """
-    The client's end: insists on one server.
+    The client's end: insists on one server, or on one of several.
 
-    :param server_name: DNS name or IP address that must be in the server's subjectAltName.
+    :param server_name: DNS name or IP address that must be in the server's subjectAltName, or one of `others`.
     """
 
-    def __init__(self, identity: Identity, server_name: str, revoked: Revoked = lambda peer: False) -> None:
-        self._server_name = server_name
+    def __init__(
+        self, identity: Identity, server_name: str, revoked: Revoked = lambda peer: False, others: Iterable[str] = ()
+    ) -> None:
+        self._server_names = (server_name, *others)
         super().__init__(identity, revoked)
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
@@ -293,13 +293,8 @@ class ClientTls(_Side):
         """:raises Refused: no server, or another one."""
         if peer.kind != "server":
             raise Refused(_VERIFY_TROUBLE[_WRONG_PURPOSE])
-        try:
-            if is_address(self._server_name):
-                verify_certificate_ip_address(certificate, self._server_name)
-            else:
-                verify_certificate_hostname(certificate, self._server_name)
-        except (VerificationError, CertificateError):
-            raise Refused("certificate of another name") from None
+        if not any(carries(certificate, name) for name in self._server_names):
+            raise Refused("certificate of another name")
 
 
 @implementer(IOpenSSLServerConnectionCreator, IOpenSSLClientConnectionCreator)

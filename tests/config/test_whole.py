@@ -17,8 +17,16 @@ class WholeTests(SynchronousTestCase):
     def test_client(self) -> None:
         """A client needs a server, or relays."""
         self.assertEqual(self.wrong(ClientConfig()), "server")
-        for config in (ClientConfig(server="h"), ClientConfig(mesh=MeshConfig(relays=("r",)))):
+        for config in (
+            ClientConfig(server="h"),
+            ClientConfig(servers=("a", "b")),
+            ClientConfig(mesh=MeshConfig(relays=("r",))),
+        ):
             self.assertIsNone(self.wrong(config))
+
+    def test_one_or_several(self) -> None:
+        """One server, or several, and not both: whoever adds some to a file that has one is told so."""
+        self.assertEqual(self.wrong(ClientConfig(server="a", servers=("b", "c"))), "servers")
 
     def test_pools(self) -> None:
         """Who joins needs an address of one kind, and IPv6 an MTU that it can have."""

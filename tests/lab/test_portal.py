@@ -45,8 +45,7 @@ class PortalTests(LabCase):
         portal, said = self.tell_names("nat0", PORTAL, "443", "8000", "8443")
         for _ in range(STARTS):
             self.client.start()
-            took = self.until("wan1 is active", lambda: self.state_of("wan1") == "active", WITHIN + MARGIN)
-            print(f"connected {took:.2f} s after the process answered", file=sys.stderr)
+            self.until("wan1 is active", lambda: self.state_of("wan1") == "active", WITHIN + MARGIN)
             self.assertEqual(
                 self.portal_warnings(),
                 [f"wan0: somebody else answers for {NAME} (a captive portal?): open a web page there and sign in"],

@@ -123,6 +123,13 @@ class HandshakeTests(SynchronousTestCase):
         self.revoked.append(serial_of(self.client_identity))
         self.assert_told(self.client_identity, "certificate revoked")
 
+    def test_one_of_several(self) -> None:
+        """A client that may have several servers takes each of them, and nobody else."""
+        for name in ("gateway", "other", "third"):
+            here = ClientTls(self.client_identity, "other", others=("gateway",)).clientConnectionForTLS(NOBODY)
+            there = ServerTls(self.ca.identity(name, SERVER), self.is_revoked).serverConnectionForTLS(NOBODY)
+            self.assertEqual(here in shake(here, there), name == "third", name)
+
     def test_server_revoked(self) -> None:
         """A revoked server is refused by a client that knows of it."""
         client_tls = ClientTls(self.client_identity, "gateway", self.is_revoked)

@@ -66,7 +66,7 @@ class Machine:
     @property
     def traffic(self) -> str:
         """Where that goes which is to go through the tunnel, see `NodeStatus`; "" when nothing is."""
-        return self._carrying.traffic if self._config.server and self._config.routes else ""
+        return self._carrying.traffic if self._config.all_servers() and self._config.routes else ""
 
     def warnings(self) -> tuple[str, ...]:
         """What is not as it should be here, one sentence each."""

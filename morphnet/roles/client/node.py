@@ -75,8 +75,8 @@ class ClientNode(PeeredNode):
     _log = Logger()
 
     def __init__(self, config: ClientConfig, pump: Pump, parts: Parts) -> None:
-        super().__init__(config.name, pump, parts.certificates)
-        self.config, self.host, self.tun, self.uplink_paths = config, parts.host, parts.tun, parts.uplink_paths
+        super().__init__(config, pump, parts.certificates)
+        self.host, self.tun, self.uplink_paths = parts.host, parts.tun, parts.uplink_paths
         self.uplinks: list[Uplink] = []
         self._network_changed, self._reloading = parts.network_changed, parts.reloading
         self._lan: EthernetLan | None = None  # layer 2, if it is wanted
@@ -86,14 +86,13 @@ class ClientNode(PeeredNode):
         self._instance = os.urandom(8).hex()  # of this process: a clone of this machine has another
         self._group = ""
         self._machine = Machine(config, self.host, config.tun, self.notices.tell, pump.now)
-        self._server_hosts: tuple[str, ...] = ()
         self.mesh = parts.mesh(self) if parts.mesh is not None else None
 
     # -- the control link ----------------------------------------------------------------------------------------------
 
     def hello(self) -> Hello:
         """Who we are and where we left off."""
-        session = self._session()
+        session = self._session_there()
         return Hello(
             name=self.config.name,
             session=session.name.hex() if session else "",
@@ -112,8 +111,8 @@ class ClientNode(PeeredNode):
         self.link, self._group = link, link.group
         if self.server_certificate is not None:
             self.server_certificate.shown(link.peer)
-        server = self.config.server_name or self.config.server.rpartition(":")[0] or self.config.server
-        session, effects = self._session(), Effects()
+        self._leave_other()
+        server, session, effects = self._server, self._session(), Effects()
         if session is None or session.name != name:
             session = self.tunnel.add_session(server, name, agreed(self.config.tuning, welcome, framing_of(welcome)))
             self._since[server] = now
@@ -348,4 +347,4 @@ def _learn(session: Session, ids: Sequence[str]) -> None:
 
 def _called(config: ClientConfig) -> list[str]:
     """The hosts that we call by name: a peer of such a name must not stand in their way."""
-    return [split_address(each, CONTROL_PORT)[0] for each in (config.server, *config.mesh.relays) if each]
+    return [split_address(each, CONTROL_PORT)[0] for each in (*config.all_servers(), *config.mesh.relays)]

@@ -10,12 +10,12 @@ from morphnet.errors import ConfigError
 from morphnet.ops import verbs
 from morphnet.ops.verb import Verb
 from morphnet.ops.why import peer_named
-from morphnet.roles.client.certified_node import CertifiedNode
+from morphnet.roles.client.served_node import ServedNode
 from morphnet.roles.peers.mesh import Mesh
 from morphnet.status import NetcheckStatus, PeerStatus, Pong, RelayStatus
 
 
-class PeeredNode(CertifiedNode):
+class PeeredNode(ServedNode):
     """What a client says of its peers, if it has any."""
 
     def peer_statuses(self) -> tuple[PeerStatus, ...]:

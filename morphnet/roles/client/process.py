@@ -31,10 +31,12 @@ from morphnet.roles.client.certified_node import Certificates
 from morphnet.roles.client.machine import kill_switch
 from morphnet.roles.client.node import ClientNode, Parts
 from morphnet.roles.client.reloading import Reloading
+from morphnet.roles.client.servers import Servers
 from morphnet.roles.client.uplink_paths import UplinkPaths
 from morphnet.roles.peers.mesh import Mesh, Owner
 from morphnet.roles.process.process import HostProcess
 from morphnet.roles.signalling.control_client import ControlClient, Link, Pushed
+from morphnet.roles.signalling.control_client import Listener as ControlListener
 from morphnet.roles.signalling.relay_client import Listener, RelayClient
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.messages.control import Hello, Welcome
@@ -54,6 +56,9 @@ class _Ear:
     def hello(self) -> Hello:
         return self.node.hello()
 
+    def stays(self) -> bool:
+        return self.node.is_served()
+
     def welcomed(self, welcome: Welcome, link: Link) -> None:
         self.node.notices.answered()
         self.node.welcomed(welcome, link)
@@ -64,7 +69,8 @@ class _Ear:
         self._machine.refused(reason, retry_after)
 
     def failed(self, reason: str) -> None:
-        self.node.notices.not_reached(f"{self.node.config.server} is not reached, and called again: {reason}")
+        called = " or ".join(self.node.config.all_servers())
+        self.node.notices.not_reached(f"{called} is not reached, and called again: {reason}")
         self._machine.failed(reason)
 
     def signal(self, signal: Pushed) -> None:
@@ -106,12 +112,13 @@ class ClientProcess(HostProcess):
         self._tun = pump.tun = tun = Tun(self.reactor, config.tun, pump.from_tun)
         tun.open()
         uplink_paths = UplinkPaths(self.reactor, pump, self._tell)
-        machine = self._machine = reconnect(self, self.reactor, random.random) if config.server else None
+        servers = config.all_servers()
+        machine = self._machine = reconnect(self, self.reactor, random.random) if servers else None
         changed = machine.network_changed if machine is not None else lambda: None
         identity = partial(identity_of, config.pki_dir, config.name)
         revoked = Revoked(partial(trusted_cas, config.pki_dir), config.state_dir / FILE, self._announced)
         lists = RevocationExchange(revoked, self.reactor, self._look_at_certificates)
-        tls = self._tls_with_server(identity, revoked) if config.server else None
+        tls = self._tls_with_server(identity, revoked) if servers else None
         mesh = partial(self._make_mesh, identity, lists) if config.mesh.relays else None
         parts = Parts(self.host, tun, uplink_paths, self._certificates(lists, tls), mesh, changed, self._reloading)
         self._node = node = ClientNode(config, pump, parts)
@@ -123,7 +130,7 @@ class ClientProcess(HostProcess):
             self._prepare_link(node, tls, machine)
             self.every(SEEK_EVERY, uplink_paths.seek)
             self.every(LOOK_AT_PATHS_EVERY, node.look_at_paths)
-        if config.server or config.mesh.relays:
+        if servers or config.mesh.relays:
             self.every(LOOK_EVERY, node.renew_in_time, now=True)
         scan = UplinkScan(config.uplinks, (*config.exclude, tun.name))
         self._watch = UplinkWatch(self.reactor, node.uplinks_are, scan)
@@ -139,8 +146,9 @@ class ClientProcess(HostProcess):
         return node
 
     def _tls_with_server(self, identity: Callable[[], Identity], revoked: Revoked) -> ClientTls:
-        host, _ = split_address(self.config.server, CONTROL_PORT)
-        return ClientTls(identity(), self.config.server_name or host, revoked.is_revoked)
+        hosts = [split_address(each, CONTROL_PORT)[0] for each in self.config.all_servers()]
+        first, *others = [self.config.server_name] if self.config.server_name else hosts
+        return ClientTls(identity(), first, revoked.is_revoked, others)
 
     def _certificates(self, lists: RevocationExchange, tls: ClientTls | None) -> Certificates:
         config = self.config
@@ -149,7 +157,7 @@ class ClientProcess(HostProcess):
             self._leave_server,
             lambda: self._leave_server("your certificate ends", session=False),
         )
-        if not config.server and not config.mesh.relays:
+        if not config.all_servers() and not config.mesh.relays:
             return Certificates(lists, of_server)
         cure = f"it renews itself when the server or a relay is reached, or `morphnet invite {config.name}` there"
         renewal = Renewal(config.pki_dir, config.name, self, time.time, cure=cure)
@@ -185,10 +193,15 @@ class ClientProcess(HostProcess):
 
     def _prepare_link(self, node: ClientNode, tls: ClientTls, machine: Reconnect) -> None:
         """The control link, as far as it can be made before it is called."""
-        host, port = split_address(self.config.server, CONTROL_PORT)
+        ear = _Ear(node, machine)
+        call = partial(self._server, node, tls)
+        self._client = Servers(self.config.all_servers(), call, ear, self.reactor.seconds, node.spoken_with)
+
+    def _server(self, node: ClientNode, tls: ClientTls, place: str, listener: ControlListener) -> ControlClient:
+        host, port = split_address(place, CONTROL_PORT)
         answered = partial(node.portals.answered, host)
         to = Destination(host, port, partial(self._sources, node), self._names(node), answered=answered)
-        self._client = ControlClient(self.reactor, tls, to, _Ear(node, machine))
+        return ControlClient(self.reactor, tls, to, listener)
 
     def _dial_relay(
         self,
@@ -215,13 +228,13 @@ class ClientProcess(HostProcess):
 
     def dial(self) -> None:
         """Call the server."""
+        self._turn += 1
         self._client.connect()
 
     def _sources(self, node: ClientNode) -> list[Source]:
         """Where to call from, each time beginning with another: one may connect and carry nothing more."""
         sources = node.sources()
-        first = self._turn % max(1, len(sources))
-        self._turn += 1
+        first = (self._turn - 1) % max(1, len(sources))
         return sources[first:] + sources[:first]
 
     def hang_up(self) -> None:

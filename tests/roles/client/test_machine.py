@@ -140,3 +140,7 @@ class MachineTests(SynchronousTestCase):
         machine = self.make(ClientConfig())
         machine.among_peers(("10.73.0.2",), ("10.73.0.0/24",), 1400)
         self.assertEqual((machine.traffic, self.host.asked[0].inside), ("", ("10.73.0.0/24",)))
+
+    def test_several_servers(self) -> None:
+        """With several servers there is traffic as with one."""
+        self.assertEqual(self.make(ClientConfig(servers=("gw1.example", "gw2.example"))).traffic, "outside")

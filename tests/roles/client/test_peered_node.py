@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.config.roles import ClientConfig
 from morphnet.net.pump import Pump
 from morphnet.roles.client.certified_node import Certificates
 from morphnet.roles.client.peered_node import PeeredNode
@@ -43,7 +44,7 @@ class PeeredNodeTests(SynchronousTestCase):
     def setUp(self) -> None:
         clock = Clock()
         pump = Pump(clock, Tunnel(server=False, entropy=bytes), clock.seconds)
-        self.node = PeeredNode("laptop", pump, Certificates())
+        self.node = PeeredNode(ClientConfig(), pump, Certificates())
 
     def test_none(self) -> None:
         """Without peers there is nothing to show, and the words that ask for them are known all the same."""

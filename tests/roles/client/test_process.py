@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from morphnet.config.roles import ClientConfig, MeshConfig
 from morphnet.host.host import Host
 from morphnet.net.tls import Identity
 from morphnet.pki.files import CA, make_directory, trusted_cas, write_certificate, write_key
+from morphnet.rendezvous.reconnect import Reconnect
 from morphnet.roles.certificates.renewal import identity_of
 from morphnet.roles.certificates.revocation_file import FILE, Revoked
 from morphnet.roles.client import process
@@ -72,6 +74,13 @@ class FakeHost:
     def upstream_dns(self) -> tuple[str, ...]:
         """It knows none."""
         return ()
+
+
+class FakeMachine:
+    """Waits, and calls nobody again."""
+
+    def failed(self, reason: str) -> None:
+        """A call has."""
 
 
 class Opened(process.ClientProcess):
@@ -152,3 +161,11 @@ class ClientProcessTests(SynchronousTestCase):
         self.authority.announced = (other.certificate, self.authority.certificate)
         node.lists.revoked.take(self.authority.revocations({"ab": 1}, now=self.now + 60))
         self.assertEqual(self.kinds(node), ["ca"])
+
+    def test_none_reached(self) -> None:
+        """Of several servers all are named when none is reached."""
+        node = self.open("gw.example")
+        node.config = replace(node.config, server="", servers=("gw1.example", "gw2.example"))
+        process._Ear(node, cast(Reconnect, FakeMachine())).failed("no answer")
+        told = node.happenings(0)[-1].text
+        self.assertEqual(told, "gw1.example or gw2.example is not reached, and called again: no answer")

@@ -1,0 +1,46 @@
+"""A node and its server: one of several, it may be, and the session is with that one alone."""
+
+from __future__ import annotations
+
+from morphnet.config.roles import CONTROL_PORT, ClientConfig
+from morphnet.net.pump import Pump
+from morphnet.pki.names import split_address
+from morphnet.roles.client.certified_node import Certificates, CertifiedNode
+from morphnet.roles.client.machine import path_works
+from morphnet.tunnel.session import Session
+
+
+class ServedNode(CertifiedNode):
+    """What a client knows of who its server is."""
+
+    def __init__(self, config: ClientConfig, pump: Pump, certificates: Certificates) -> None:
+        super().__init__(config.name, pump, certificates)
+        self.config = config
+        self._server = ""  # the name of who is spoken with
+        self._server_hosts: tuple[str, ...] = ()  # its addresses, the best first
+
+    def spoken_with(self, place: str) -> None:
+        """
+        The server of this HOST or HOST:PORT has proved itself: what is said from now on is for it.
+
+        It goes by its host where there are several, and else by the name that its certificate must carry.
+        """
+        host, _ = split_address(place, CONTROL_PORT)
+        self._server = host if self.config.servers else self.config.server_name or host
+
+    def is_served(self) -> bool:
+        """Whether a path of the session works."""
+        return path_works(self._session())
+
+    def _session_there(self) -> Session | None:
+        """The session with who is spoken with; one with another server is of no use to it."""
+        session = self._session()
+        return session if session is not None and session.peer == self._server else None
+
+    def _leave_other(self) -> None:
+        """End the session with another server: this one has welcomed us."""
+        other = self._session()
+        if other is not None and other.peer != self._server:
+            self.tell("server", self._server, f"{self._server} is the server now; it was {other.peer}")
+            self.tunnel.drop_session(other.peer)
+            self._server_hosts = ()

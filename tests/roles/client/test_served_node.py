@@ -1,0 +1,48 @@
+"""Who the server is, and that the session is with it."""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.config.roles import ClientConfig, Tuning
+from morphnet.net.pump import Pump
+from morphnet.roles.client.certified_node import Certificates
+from morphnet.roles.client.served_node import ServedNode
+from morphnet.tunnel.tunnel import Tunnel
+
+
+class ServedNodeTests(SynchronousTestCase):
+    def make(self, config: ClientConfig) -> ServedNode:
+        """A node of that configuration."""
+        clock = Clock()
+        return ServedNode(config, Pump(clock, Tunnel(server=False, entropy=bytes), clock.seconds), Certificates())
+
+    def named(self, config: ClientConfig, place: str) -> str:
+        """What the server of that place is called."""
+        node = self.make(config)
+        node.spoken_with(place)
+        return node._server
+
+    def test_name(self) -> None:
+        """One server goes by the name in its certificate, if it is given; of several each by its host."""
+        self.assertEqual(self.named(ClientConfig(server="192.0.2.1:8443", server_name="gw"), "192.0.2.1:8443"), "gw")
+        self.assertEqual(self.named(ClientConfig(server="gw.example"), "gw.example"), "gw.example")
+        several = ClientConfig(servers=("gw1:8000", "gw2"), server_name="gw")
+        self.assertEqual([self.named(several, place) for place in several.servers], ["gw1", "gw2"])
+
+    def test_session_of_another(self) -> None:
+        """A session with one server says nothing to another, and ends when the other has taken us in."""
+        node = self.make(ClientConfig(servers=("gw1", "gw2")))
+        node.spoken_with("gw1")
+        session = node.tunnel.add_session("gw1", bytes(16), Tuning())
+        node._server_hosts = ("192.0.2.1",)
+        node._leave_other()
+        self.assertIs(node._session_there(), session)
+        node.spoken_with("gw2")
+        self.assertIsNone(node._session_there())
+        self.assertIn("gw1", node.tunnel.sessions)  # it may refuse us
+        node._leave_other()
+        self.assertEqual((node.tunnel.sessions, node._server_hosts), ({}, ()))
+        self.assertEqual([each.text for each in node.happenings(0)], ["gw2 is the server now; it was gw1"])
+        self.assertFalse(node.is_served())
