@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from morphnet.lab.topologies import SERVER
+from morphnet.roles.client.looking import LOOK_EVERY
 from tests.lab.case import LabCase, Plan
 
 NAME = "gw.example"
@@ -35,7 +36,7 @@ class PortalTests(LabCase):
     def test_starts(self) -> None:
         """
         Of 12 starts 12 connect; the portal is named in `status`, sees no certificate and is told nothing, and the
-        uplink is used when it is gone.
+        uplink is used when it is gone. One that comes later is named as well.
         """
         self.tell_names("server", SERVER)
         self.box.node("client").hosts({})
@@ -59,3 +60,7 @@ class PortalTests(LabCase):
         self.box.address("nat0", "lan", remove=[f"{SERVER}/32"])
         self.both_active()
         self.assertEqual(self.portal_warnings(), [])
+        self.box.address("nat0", "lan", add=[f"{SERVER}/32"])  # the hour that was paid for is over
+        self.tell_names("nat0", PORTAL, "8443")
+        self.until("the portal is named again", lambda: bool(self.portal_warnings()), 2 * LOOK_EVERY + MARGIN)
+        self.assertEqual(self.client.session()["control"], "up")

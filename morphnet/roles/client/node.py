@@ -172,8 +172,7 @@ class ClientNode(PeeredNode):
         if session is None or not isinstance(event, PathChanged) or event.session != session.peer:
             return
         self.look_at_paths()
-        if event.now == State.ACTIVE:
-            self.portals.works(event.uplink)
+        self.portals.path_is(event.uplink, event.now)
         if self.link is None:
             if event.now == State.ACTIVE:
                 self._network_changed()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from twisted.logger import Logger
-
 from morphnet.host.uplinks import Uplink
+from morphnet.tunnel.path import State
 
 
 class Portals:
@@ -16,11 +15,10 @@ class Portals:
     :param tell: takes a kind and a sentence for the history.
     """
 
-    _log = Logger()
-
     def __init__(self, tell: Callable[[str, str], None]) -> None:
         self._tell = tell
         self._met: dict[str, str] = {}  # the host that was called, by device
+        self._served: set[str] = set()  # devices by which the server has answered
         self._uplinks: dict[str, Uplink] = {}
 
     def answered(self, host: str, device: str, proven: bool) -> None:
@@ -29,27 +27,38 @@ class Portals:
             self.works(device)
         elif device and device not in self._met:
             self._met[device] = host
-            sentence = _sentence(device, host)
-            self._tell("portal", sentence)
-            self._log.warn("{text}", text=sentence)
+            self._served.discard(device)
+            self._tell("portal", _sentence(device, host))
 
     def works(self, device: str) -> None:
         """The server, or somebody else of our network, has answered by this uplink."""
+        self._served.add(device)
         if (host := self._met.pop(device, None)) is not None:
-            sentence = f"{device}: nobody stands between us and {host} any more"
-            self._tell("portal-gone", sentence)
-            self._log.info("{text}", text=sentence)
+            self._tell("portal-gone", f"{device}: nobody stands between us and {host} any more")
+
+    def path_is(self, device: str, state: str) -> None:
+        """A path to the server, by this uplink, is in another state."""
+        if state in (State.ACTIVE, State.STANDBY):
+            self.works(device)
+        elif state == State.SILENT:
+            self._served.discard(device)  # somebody may want to be paid again
 
     def uplinks_are(self, uplinks: Sequence[Uplink]) -> None:
         """What was met on an uplink that is gone, or has other addresses, says nothing of the one that is there now."""
         now = {each.name: each for each in uplinks if each.up}
-        for device in [device for device in self._met if now.get(device) != self._uplinks.get(device)]:
-            del self._met[device]
+        for device in {*self._met, *self._served}:
+            if now.get(device) != self._uplinks.get(device):
+                self._met.pop(device, None)
+                self._served.discard(device)
         self._uplinks = now
 
-    def devices(self) -> tuple[str, ...]:
-        """The uplinks on which somebody else answers."""
-        return tuple(self._met)
+    def unclear(self, idle: Sequence[str]) -> list[str]:
+        """
+        The uplinks to look at: by which somebody else has answered, or nobody yet.
+
+        :param idle: those without a path that works.
+        """
+        return list(dict.fromkeys([*self._met, *(device for device in idle if device not in self._served)]))
 
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to."""

@@ -7,27 +7,33 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from cryptography import x509
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocol, IProtocolFactory
+from twisted.internet.protocol import Factory
 
 from morphnet import __version__
 from morphnet.config.roles import CONTROL_PORT, RELAY_PORT, ClientConfig
 from morphnet.host.uplinks import UplinkScan, UplinkWatch
-from morphnet.net.dial import Destination
+from morphnet.net.dial import Destination, Dial
 from morphnet.net.lookup import UplinkNames
 from morphnet.net.ondevice import Source
+from morphnet.net.proof import proof_of, proving
 from morphnet.net.pump import Pump, since_boot
 from morphnet.net.tls import ClientTls, Identity
 from morphnet.net.tun import Tun
 from morphnet.pki.files import trusted_cas
 from morphnet.pki.names import split_address
 from morphnet.rendezvous.reconnect import Reconnect, reconnect
-from morphnet.roles.certificates.renewal import LOOK_EVERY, Renewal, identity_of
+from morphnet.roles.certificates.renewal import LOOK_EVERY as RENEW_EVERY
+from morphnet.roles.certificates.renewal import Renewal, identity_of
 from morphnet.roles.certificates.revocation_exchange import RevocationExchange
 from morphnet.roles.certificates.revocation_file import FILE, Revoked
 from morphnet.roles.certificates.server_certificate import ServerCertificate
 from morphnet.roles.client.certified_node import Certificates
+from morphnet.roles.client.looking import LOOK_EVERY, Looking, Visitor
 from morphnet.roles.client.machine import kill_switch
 from morphnet.roles.client.node import ClientNode, Parts
 from morphnet.roles.client.reloading import Reloading
@@ -81,6 +87,11 @@ class _Ear:
         self._machine.lost(reason)
 
 
+def _on(device: str, sources: Callable[[], list[Source]]) -> list[Source]:
+    """Those on one device."""
+    return [each for each in sources() if each.device == device]
+
+
 class ClientProcess(HostProcess):
     """A machine with uplinks: doors first, then the control link, for ever."""
 
@@ -90,6 +101,7 @@ class ClientProcess(HostProcess):
         self._turn = 0
         self._node: ClientNode | None = None  # None until its parts are made
         self._machine: Reconnect | None = None  # of the control link, if there is a server
+        self._looking: Looking | None = None  # the same
 
     def take_over(self) -> None:
         """
@@ -130,8 +142,10 @@ class ClientProcess(HostProcess):
             self._prepare_link(node, tls, machine)
             self.every(SEEK_EVERY, uplink_paths.seek)
             self.every(LOOK_AT_PATHS_EVERY, node.look_at_paths)
+            self._looking = self._make_looking(node, tls)
+            self.every(LOOK_EVERY, self._looking.look)
         if servers or config.mesh.relays:
-            self.every(LOOK_EVERY, node.renew_in_time, now=True)
+            self.every(RENEW_EVERY, node.renew_in_time, now=True)
         scan = UplinkScan(config.uplinks, (*config.exclude, tun.name))
         self._watch = UplinkWatch(self.reactor, node.uplinks_are, scan)
         self._watch.networks_changed = node.networks_changed
@@ -203,6 +217,19 @@ class ClientProcess(HostProcess):
         to = Destination(host, port, partial(self._sources, node), self._names(node), answered=answered)
         return ControlClient(self.reactor, tls, to, listener)
 
+    def _make_looking(self, node: ClientNode, tls: ClientTls) -> Looking:
+        """Who answers by uplinks that carry nothing."""
+        host, port = split_address(self.config.all_servers()[0], CONTROL_PORT)
+        visit = proving(tls, cast(IProtocolFactory, Factory.forProtocol(Visitor)), self.reactor, LOOK_EVERY)
+
+        def call(device: str) -> Deferred[IProtocol]:
+            answered = partial(node.portals.answered, host)
+            sources = partial(_on, device, node.sources)
+            to = Destination(host, port, sources, self._names(node, sources), answered=answered)
+            return Dial(self.reactor, to).connect(visit, proof_of)
+
+        return Looking(call, lambda: node.portals.unclear(node.idle_uplinks()))
+
     def _dial_relay(
         self,
         node: ClientNode,
@@ -221,8 +248,9 @@ class ClientProcess(HostProcess):
         relay.pq = self.config.mesh.relay_pq
         return relay
 
-    def _names(self, node: ClientNode) -> UplinkNames:
-        return UplinkNames(self.reactor, self.host.upstream_dns, node.sources, self.reactor.nameResolver)
+    def _names(self, node: ClientNode, sources: Callable[[], list[Source]] | None = None) -> UplinkNames:
+        """:param sources: where to ask from; None is everywhere."""
+        return UplinkNames(self.reactor, self.host.upstream_dns, sources or node.sources, self.reactor.nameResolver)
 
     # -- what the machine of the control link asks for --------------------------------------------------------------
 
@@ -255,6 +283,8 @@ class ClientProcess(HostProcess):
         assert self._node is not None  # only what was opened is closed
         left = self._node.leave_mesh()
         self._watch.stop()
+        if self._looking is not None:
+            self._looking.close()
         self._node.uplink_paths.close()
         self._pump.stop()
         self._tun.close()

@@ -32,6 +32,14 @@ class ServedNode(CertifiedNode):
         """Whether a path of the session works."""
         return path_works(self._session())
 
+    def idle_uplinks(self) -> list[str]:
+        """The uplinks whose paths do not work, while the control link is up: without it, they are all called anyway."""
+        session = self._session()
+        if session is None or self.link is None:
+            return []
+        working = {path.uplink for path in session.paths.values() if path.usable}
+        return [path.uplink for path in session.paths.values() if path.uplink not in working]
+
     def _session_there(self) -> Session | None:
         """The session with who is spoken with; one with another server is of no use to it."""
         session = self._session()

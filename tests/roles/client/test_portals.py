@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.host.uplinks import Uplink
 from morphnet.roles.client.portals import Portals
+from morphnet.tunnel.path import State
 
 WLAN = Uplink("wlan0", 2, True, ("192.0.2.7",), (), "192.0.2.1", None, 1500, 600)
 CABLE = replace(WLAN, name="eth0", index=3, addresses4=("198.51.100.7",))
@@ -40,11 +41,14 @@ class PortalsTests(SynchronousTestCase):
 
     def test_server_answers(self) -> None:
         """It is over when the server answers by that uplink, by TCP or on a path, and not by another."""
-        for answer in (lambda: self.portals.answered("gw.example", "wlan0", True), lambda: self.portals.works("wlan0")):
+        for answer in (
+            lambda: self.portals.answered("gw.example", "wlan0", True),
+            lambda: self.portals.path_is("wlan0", State.ACTIVE),
+        ):
             self.told.clear()
             self.meet()
             self.portals.answered("gw.example", "eth0", True)
-            self.portals.works("eth0")
+            self.portals.path_is("eth0", State.STANDBY)
             self.assertEqual(len(self.portals.warnings()), 1)
             answer()
             self.assertEqual((self.portals.warnings(), self.kinds()), ((), ["portal", "portal-gone"]))
@@ -58,6 +62,20 @@ class PortalsTests(SynchronousTestCase):
             self.assertEqual(len(self.portals.warnings()), 1)
             self.portals.uplinks_are(now)
             self.assertEqual(self.portals.warnings(), ())
+
+    def test_unclear(self) -> None:
+        """Looked at is where somebody else answered, and where nothing works and the server has never answered."""
+        self.assertEqual(self.portals.unclear(["wlan0", "eth0"]), ["wlan0", "eth0"])
+        self.portals.answered("gw.example", "eth0", True)
+        self.assertEqual(self.portals.unclear(["wlan0", "eth0"]), ["wlan0"])
+        self.meet()
+        self.assertEqual(self.portals.unclear([]), ["wlan0"])
+        self.portals.works("wlan0")
+        self.assertEqual(self.portals.unclear(["wlan0", "eth0"]), [])
+        self.portals.uplinks_are([WLAN])
+        self.assertEqual(self.portals.unclear(["wlan0", "eth0"]), ["eth0"])
+        self.portals.path_is("wlan0", State.SILENT)
+        self.assertEqual(self.portals.unclear(["wlan0"]), ["wlan0"])
 
     def test_any_uplink(self) -> None:
         """Where it is not known by which uplink a call went, nobody is warned of one."""

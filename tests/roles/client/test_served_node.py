@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -9,7 +11,11 @@ from morphnet.config.roles import ClientConfig, Tuning
 from morphnet.net.pump import Pump
 from morphnet.roles.client.certified_node import Certificates
 from morphnet.roles.client.served_node import ServedNode
+from morphnet.roles.signalling.control_client import Link
+from morphnet.tunnel.events import Effects
+from morphnet.tunnel.path import State
 from morphnet.tunnel.tunnel import Tunnel
+from morphnet.wire.batch import Endpoint
 
 
 class ServedNodeTests(SynchronousTestCase):
@@ -46,3 +52,17 @@ class ServedNodeTests(SynchronousTestCase):
         self.assertEqual((node.tunnel.sessions, node._server_hosts), ({}, ()))
         self.assertEqual([each.text for each in node.happenings(0)], ["gw2 is the server now; it was gw1"])
         self.assertFalse(node.is_served())
+
+    def test_idle_uplinks(self) -> None:
+        """An uplink is idle when none of its paths works; without a link it is not said, since all are called then."""
+        node = self.make(ClientConfig(server="gw1"))
+        node.spoken_with("gw1")
+        self.assertEqual(node.idle_uplinks(), [])
+        session = node.tunnel.add_session("gw1", bytes(16), Tuning())
+        for door, uplink in enumerate(("wlan0", "wlan0", "eth0", "wwan0")):
+            session.open_path(door, Endpoint("192.0.2.1", 8000), uplink, 0.0, Effects())
+        for path in (1, 2):
+            session.paths[path].enter(State.ACTIVE, 0.0)
+        self.assertEqual((node.idle_uplinks(), node.is_served()), ([], True))
+        node.link = cast(Link, object())
+        self.assertEqual(node.idle_uplinks(), ["wwan0"])
