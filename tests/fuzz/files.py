@@ -18,7 +18,7 @@ from morphnet.pki import authority, invitation, revocations
 from morphnet.pki.rotation import Authorities
 from morphnet.pki.signer import answer
 from morphnet.pki.signing import Signer
-from morphnet.roles.relay.proxied import CERTIFICATE, Proxied
+from morphnet.roles.certificates.proxied import CERTIFICATE, Proxied
 from tests import fakes_pki
 from tests.fuzz.target import Target, of_text
 

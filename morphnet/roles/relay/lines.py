@@ -17,7 +17,7 @@ from morphnet.net.limits import LIMITS, Limits, SourceLimiter
 from morphnet.net.tls import Peer, ServerTls, established, handshake_trouble
 from morphnet.net.websocket import BACKLOG, Socket, server_factory
 from morphnet.rendezvous.relay.registry import COME_AGAIN, Registry
-from morphnet.roles.relay.proxied import Proxied
+from morphnet.roles.certificates.proxied import Proxied
 from morphnet.wire.candidates import LINE, Candidate
 from morphnet.wire.messages.codec import phrase
 from morphnet.wire.messages.relay import (

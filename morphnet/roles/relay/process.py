@@ -34,6 +34,7 @@ from morphnet.rendezvous.relay.cluster import Alone
 from morphnet.rendezvous.relay.registry import Registry, Terms
 from morphnet.rendezvous.relay.shared_cluster import SharedCluster
 from morphnet.roles.certificates.bearers import Bearers
+from morphnet.roles.certificates.proxied import Proxied
 from morphnet.roles.certificates.publishing import LOOK_EVERY as PRUNE_EVERY
 from morphnet.roles.certificates.publishing import Publisher
 from morphnet.roles.certificates.renewal import LOOK_EVERY, AllShow, Renewal, SelfRenewal, identity_of
@@ -43,7 +44,6 @@ from morphnet.roles.process.process import Process
 from morphnet.roles.relay.lines import RelayServer
 from morphnet.roles.relay.lists import RelayLists
 from morphnet.roles.relay.node import EnrolmentOffice, RelayNode
-from morphnet.roles.relay.proxied import Proxied
 from morphnet.roles.relay.renewal import Afar, Nobody, RelayRenewal, Signatory
 from morphnet.roles.signalling.control_server import ControlServer
 from morphnet.store.base import CertificateRecord

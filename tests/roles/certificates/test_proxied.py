@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import Refused
 from morphnet.pki.authority import CLIENT_LIFETIME, as_pem, network_of
-from morphnet.roles.relay.proxied import ADDRESS, CERTIFICATE, LONGEST, UNKNOWN, Proxied
+from morphnet.roles.certificates.proxied import ADDRESS, CERTIFICATE, LONGEST, UNKNOWN, Proxied
 from tests.fakes_pki import NOW, a_client, a_key, an_authority, an_invitation
 
 
