@@ -10,14 +10,15 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.internet.interfaces import IProtocolFactory
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IProtocolFactory
 from twisted.python.failure import Failure
 
 from morphnet.errors import MalformedFrame, Refused
 from morphnet.net.admission import Admission
 from morphnet.net.gate import Gate
 from morphnet.net.limits import Limits
-from morphnet.net.tls import PeersTls, PeerTls, established, handshake_trouble
+from morphnet.net.tls import Peer, PeersTls, established, handshake_trouble
 from morphnet.net.tlstransport import TlsFactory
 from morphnet.net.websocket import Socket, client_factory, server_factory
 from morphnet.wire.batch import Arrival, Departure, Endpoint
@@ -50,12 +51,13 @@ class PeerStream:
 
     :param number: ours of it, among all doors.
     :param peer: whose certificate was shown.
+    :param source: where what comes by it is from, as the data plane is told.
     """
 
-    def __init__(self, number: int, peer: str, socket: Socket) -> None:
-        self.number, self.peer = number, peer
+    def __init__(self, number: int, peer: str, socket: Socket, source: Endpoint) -> None:
+        self.number, self.peer, self.source = number, peer, source
         self.local = Endpoint(socket.local, socket.local_port)
-        self.remote = Endpoint(socket.host, socket.port)
+        self.remote = source if source.port else Endpoint(socket.host, socket.port)
         self.sent = self.received = self.refused = 0  # bundles; those that found it full
         self._socket = socket
 
@@ -84,36 +86,51 @@ class PeerStream:
         self._socket.drop(reason)
 
 
-class StreamPort:
+def by_certificate(socket: Socket, pq: str = "allow") -> Peer:
     """
-    All streams, those that peers open and our own.
+    Whose certificate a socket has shown in its handshake.
 
-    :param tls: knows who may call.
+    :param pq: "allow" where keys that were agreed on elsewhere seal what it carries, see tls.established.
+    :raises Refused: nobody's that may come in.
+    """
+    connection = socket.connection()
+    assert connection is not None  # every factory is behind TLS
+    return established(connection, pq)[0]
+
+
+class Sockets:
+    """
+    WebSockets that carry datagrams: each is a door from when it is known whose it is.
+
     :param number: gives each stream its number, among all doors.
     """
 
+    speaks = SUBPROTOCOL
+
     def __init__(
-        self,
-        tls: PeersTls,
-        listener: Listener,
-        reactor: Any,
-        number: Callable[[], int],
-        limits: Limits = LIMITS,
-        pq: str = "require",
+        self, listener: Listener, reactor: Any, number: Callable[[], int], admission: Admission[Socket]
     ) -> None:
         self.streams: dict[Socket, PeerStream] = {}  # those that are open
-        self._listener, self._reactor, self._number, self._pq = listener, reactor, number, pq
+        self.admission = admission
+        self._listener, self._reactor, self._number = listener, reactor, number
         self._failed = 0  # calls of ours that came to nothing after TCP
-        self.gate = Gate(reactor)  # for whoever calls us
-        self.admission: Admission[Socket] = Admission(self.gate, "streams", limits, OPEN_WITHIN)
-        inner = server_factory(self, reactor, SUBPROTOCOL)
-        self.factory = self.admission.doorway(tls, inner)
-        self.met: IProtocolFactory = TlsFactory(tls, False, inner, reactor)  # for whom we went to meet
 
-    def calling(self, tls: PeerTls, to: Endpoint) -> IProtocolFactory:
-        """For one call."""
+    def recognise(self, socket: Socket) -> tuple[str, Endpoint]:
+        """
+        Whose it is, and where what comes by it is from.
+
+        :raises Refused: nobody's that may come in.
+        """
+        raise NotImplementedError
+
+    def calling(self, tls: IOpenSSLClientConnectionCreator, to: Endpoint, path: str = "/") -> IProtocolFactory:
+        """
+        For one call.
+
+        :param path: that HTTP asks for.
+        """
         shown = f"[{to.host}]" if ":" in to.host else to.host
-        inner = client_factory(self, f"wss://{shown}:{to.port}/", self._reactor, SUBPROTOCOL)
+        inner = client_factory(self, f"wss://{shown}:{to.port}{path}", self._reactor, self.speaks)
         factory: IProtocolFactory = TlsFactory(tls, True, inner, self._reactor)
         return factory
 
@@ -123,14 +140,14 @@ class StreamPort:
             "streams": len(self.streams),
             "streams_failed": self._failed,
             **self.admission.counters(),
-            **self.gate.counters(),
         }
 
-    def close(self, reason: str) -> None:
-        """Hang up on everybody, and let nobody in any more."""
-        self.admission.close()
+    def close(self, reason: str) -> Deferred[None]:
+        """Hang up on everybody, and let nobody in any more; fires when all are gone, soon."""
+        done = self.admission.close()
         for socket in self.admission:
             socket.drop(reason)
+        return done
 
     # what sockets tell
 
@@ -141,18 +158,16 @@ class StreamPort:
     def opened(self, socket: Socket) -> None:
         """It has shown a good certificate, and so have we."""
         self.admission.proven(socket)
-        connection = socket.connection()
-        assert connection is not None  # every factory is behind TLS
         try:
-            peer, _ = established(connection, self._pq)
+            peer, source = self.recognise(socket)
         except Refused as refused:
             socket.drop(refused.reason)
             return
-        stream = self.streams[socket] = PeerStream(self._number(), peer.name, socket)
+        stream = self.streams[socket] = PeerStream(self._number(), peer, socket, source)
         self._listener.opened(stream)
 
     def text(self, socket: Socket, text: bytes) -> None:
-        """:raises MalformedFrame: always: peers have nothing to say here but datagrams."""
+        """:raises MalformedFrame: always: nobody has anything to say here but datagrams."""
         raise MalformedFrame("text on a stream")
 
     def binary(self, socket: Socket, content: bytes) -> None:
@@ -166,7 +181,7 @@ class StreamPort:
             self.admission.complaints.add(str(trouble))
             raise
         stream.received += 1
-        self._listener.arrived([Arrival(stream.number, Endpoint(stream.peer, 0), data, size)])
+        self._listener.arrived([Arrival(stream.number, stream.source, data, size)])
 
     def spent(self, socket: Socket, cost: int) -> None:
         """It has its turns, and nothing is forwarded."""
@@ -182,3 +197,37 @@ class StreamPort:
         else:
             self.admission.refused(why)
         self.admission.left(socket)
+
+
+class StreamPort(Sockets):
+    """
+    All streams of peers, those that they open and our own.
+
+    :param tls: knows who may call.
+    :param number: gives each stream its number, among all doors.
+    """
+
+    def __init__(
+        self,
+        tls: PeersTls,
+        listener: Listener,
+        reactor: Any,
+        number: Callable[[], int],
+        limits: Limits = LIMITS,
+        pq: str = "require",
+    ) -> None:
+        self._pq = pq
+        self.gate = Gate(reactor)  # for whoever calls us
+        super().__init__(listener, reactor, number, Admission(self.gate, "streams", limits, OPEN_WITHIN))
+        inner = server_factory(self, reactor, self.speaks)
+        self.factory = self.admission.doorway(tls, inner)
+        self.met: IProtocolFactory = TlsFactory(tls, False, inner, reactor)  # for whom we went to meet
+
+    def recognise(self, socket: Socket) -> tuple[str, Endpoint]:
+        """:raises Refused: nobody's that may come in."""
+        name = by_certificate(socket, self._pq).name
+        return name, Endpoint(name, 0)
+
+    def counters(self) -> dict[str, int]:
+        """For the node's status."""
+        return {**super().counters(), **self.gate.counters()}

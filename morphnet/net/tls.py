@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from morphnet.errors import ConfigError, Refused
+from morphnet.net.alpn import take_http
 from morphnet.net.knock import NO_KNOCK, NONCE, goodbye, is_knock, key_of, knock, signer_of
 from morphnet.net.subject import carries
 from morphnet.pki.authority import INVITE_USAGE, Description, describe, network_of
@@ -227,6 +228,7 @@ class _Hidden(_Side):
         # Verification goes by what a connection began with.
         self._front.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
         self._front.set_tlsext_servername_callback(self._asked_for)
+        take_http(self._front, self._context)
 
     def _called(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         connection = SSL.Connection(self._front, None)
@@ -354,8 +356,7 @@ def established(connection: SSL.Connection, pq: str = "require") -> tuple[Peer, 
     if outcome.peer is None:
         raise Refused(outcome.trouble or "certificate missing")
     group = cast(_Connection, connection).get_group_name() or "none"
-    # OpenSSL 3.5 and later differ in how they spell it.
-    if pq == "require" and group.upper() != POST_QUANTUM:
+    if pq == "require" and group.upper() != POST_QUANTUM:  # OpenSSL 3.5 and later differ in how they spell it
         raise Refused("key exchange is not post-quantum")
     return outcome.peer, POST_QUANTUM if group.upper() == POST_QUANTUM else group
 

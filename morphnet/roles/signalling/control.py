@@ -197,6 +197,12 @@ class ControlLink(Protocol):
     def stopProducing(self) -> None:
         """The transport is gone; connectionLost tells."""
 
+    def give_up(self) -> None:
+        """The connection is somebody else's from now on: nothing of it is heard any more."""
+        self._ending = True
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+
     # within
 
     def _tls(self) -> TLSMemoryBIOProtocol:

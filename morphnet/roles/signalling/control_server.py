@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import cast
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IAddress, IProtocolFactory
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from morphnet.errors import ConfigError, HostError, MalformedFrame, Refused
 from morphnet.net.admission import Admission
+from morphnet.net.alpn import speaks_http
 from morphnet.net.gate import Gate
 from morphnet.net.limits import LIMITS, Limits
 from morphnet.net.tls import Peer, ServerTls
@@ -37,7 +38,13 @@ from morphnet.wire.messages.control import (
 )
 from morphnet.wire.messages.revocations import Listing
 
+NO_STREAMS = "no streams are taken"
 _SORRY = 5.0  # seconds after which a client may try again when the fault is ours
+
+
+def nobody(host: str) -> Protocol | None:
+    """Who takes streams where none are taken."""
+    return None
 
 
 class RefusedForNow(Refused):
@@ -143,8 +150,8 @@ class ServerLink(ControlLink):
 
     _log = Logger()
 
-    def __init__(self, server: ControlServer, pace: Pace, pq: str) -> None:
-        super().__init__(server.clock, pace, pq)
+    def __init__(self, server: ControlServer, pace: Pace) -> None:
+        super().__init__(server.clock, pace, "require")
         self._server = server
         self._asked: Deferred[None] | None = None  # what the office is busy with for us
         self._welcomed = False
@@ -164,6 +171,24 @@ class ServerLink(ControlLink):
     def connectionMade(self) -> None:
         super().connectionMade()
         self._server.admission.entered(self)
+
+    def handshakeCompleted(self) -> None:
+        if speaks_http(self._connection()):
+            self._make_way()
+        else:
+            super().handshakeCompleted()
+
+    def _make_way(self) -> None:
+        """It is no control link: from here on the connection is another protocol's, or nobody's."""
+        inside = self._server.streams(self.host)
+        if inside is None:
+            self.drop(NO_STREAMS)
+            return
+        self.give_up()
+        self._server.admission.left(self)
+        tls = self._tls()
+        tls.wrappedProtocol = inside
+        inside.makeConnection(tls)
 
     def introduced(self) -> None:
         self._server.admission.proven(self)
@@ -268,8 +293,8 @@ class ServerLink(ControlLink):
 class _Links(Factory):
     noisy = False
 
-    def __init__(self, server: ControlServer, pace: Pace, pq: str) -> None:
-        self._make = lambda: ServerLink(server, pace, pq)
+    def __init__(self, server: ControlServer, pace: Pace) -> None:
+        self._make = lambda: ServerLink(server, pace)
 
     def buildProtocol(self, addr: IAddress | None) -> ServerLink:
         return self._make()
@@ -279,7 +304,7 @@ class ControlServer:
     """
     All callers. `factory` is what an endpoint listens with, several endpoints if need be; they come by the `gate`.
 
-    :param pq: "require" refuses a handshake without ML-KEM, "allow" takes it.
+    :param streams: takes a connection from that address that asks for HTTP inside, or gives None.
     """
 
     def __init__(
@@ -289,11 +314,11 @@ class ControlServer:
         gate: Gate,
         limits: Limits = LIMITS,
         pace: Pace = PACE,
-        pq: str = "require",
+        streams: Callable[[str], Protocol | None] = nobody,
     ) -> None:
-        self.office, self.clock = office, gate.clock
+        self.office, self.clock, self.streams = office, gate.clock, streams
         self.admission: Admission[ServerLink] = Admission(gate, "control", limits)
-        inner = cast(IProtocolFactory, _Links(self, pace, pq))
+        inner = cast(IProtocolFactory, _Links(self, pace))
         self.factory = self.admission.doorway(tls, inner)
 
     def counters(self) -> dict[str, int]:
