@@ -241,6 +241,24 @@ class ServerConfig:
         default=CONTROL_PORT, metadata={"check": checks.port, "help": "TCP port of the control link"}
     )
     data_port: int = field(default=DATA_PORT, metadata={"check": checks.port, "help": "UDP port of the data plane"})
+    streams: bool = field(
+        default=True, metadata={"help": "let clients come by TCP where UDP does not pass, at the control port too"}
+    )
+    stream_port: int = field(
+        default=0,
+        metadata={
+            "least": 0,
+            "check": checks.port_or_any,
+            "help": "one more TCP port for that, and for control links: 443 gets out where little else does; 0: none",
+        },
+    )
+    proxy: bool = field(
+        default=False,
+        metadata={"help": "a web server here speaks TLS on stream_port: serve it on loopback, see docs/operations.md"},
+    )
+    proxy_port: int = field(
+        default=8081, metadata={"check": checks.port, "help": "TCP port on loopback for that web server"}
+    )
     knock: str = field(
         default="require",
         metadata={
@@ -282,6 +300,11 @@ class ServerConfig:
     )
     tuning: Tuning = field(default_factory=Tuning)
     manhole: ManholeConfig = field(default_factory=ManholeConfig)
+
+    def stream_ports(self) -> tuple[int, ...]:
+        """TCP ports where clients may open streams, the one that gets through most places first."""
+        ports = dict.fromkeys(port for port in (self.stream_port, self.control_port) if port)
+        return tuple(ports) if self.streams else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +361,7 @@ class ClientConfig:
     dns_split: bool = field(
         default=False, metadata={"help": "use them with a split tunnel too: they are asked for every name"}
     )
+    streams: bool = field(default=True, metadata={"help": "reach the server by TCP where UDP does not pass"})
     mss_clamp: bool = field(default=True, metadata={"help": "clamp the MSS of TCP that is forwarded into the tunnel"})
     tuning: Tuning = field(default_factory=Tuning)
     mesh: MeshConfig = field(default_factory=MeshConfig)

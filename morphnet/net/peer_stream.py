@@ -129,10 +129,13 @@ class Sockets:
 
         :param path: that HTTP asks for.
         """
-        shown = f"[{to.host}]" if ":" in to.host else to.host
-        inner = client_factory(self, f"wss://{shown}:{to.port}{path}", self._reactor, self.speaks)
-        factory: IProtocolFactory = TlsFactory(tls, True, inner, self._reactor)
+        factory: IProtocolFactory = TlsFactory(tls, True, self.inside(to, path), self._reactor)
         return factory
+
+    def inside(self, to: Endpoint, path: str) -> IProtocolFactory:
+        """The same, for what is within TLS."""
+        shown = f"[{to.host}]" if ":" in to.host else to.host
+        return client_factory(self, f"wss://{shown}:{to.port}{path}", self._reactor, self.speaks)
 
     def counters(self) -> dict[str, int]:
         """For the node's status."""

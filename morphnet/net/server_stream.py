@@ -12,12 +12,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from twisted.internet.interfaces import IProtocolFactory
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IProtocol, IProtocolFactory
 from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
 
 from morphnet.errors import Refused
 from morphnet.net.admission import Admission
-from morphnet.net.peer_stream import Listener, Sockets, by_certificate
+from morphnet.net.peer_stream import OPEN_WITHIN, Listener, Sockets, by_certificate
+from morphnet.net.proof import NotProven, proof_of, proving
 from morphnet.net.tls import Peer
 from morphnet.net.websocket import Socket, server_factory
 from morphnet.wire.batch import Endpoint
@@ -63,6 +66,19 @@ class ClientStreams(Sockets):
     """The client's end: whoever is called must have shown the server's certificate, or TLS has ended it."""
 
     speaks = SUBPROTOCOL
+
+    def calling(self, tls: IOpenSSLClientConnectionCreator, to: Endpoint, path: str = PATH) -> IProtocolFactory:
+        """For one call, which is won when the other end has proved to be the server: see `proof`."""
+        return proving(tls, self.inside(to, path), self._reactor, OPEN_WITHIN)
+
+    def proof(self, connected: IProtocol) -> Deferred[IProtocol]:
+        """What comes of a connection of `calling`, as `net/proof` has it."""
+        return proof_of(connected).addErrback(self._not_proven)
+
+    def _not_proven(self, failure: Failure) -> Failure:
+        if failure.check(NotProven):  # else it was given up
+            self._failed += 1
+        return failure
 
     def recognise(self, socket: Socket) -> tuple[str, Endpoint]:
         """:raises Refused: not the server."""

@@ -63,8 +63,9 @@ def _troubles(paths: Iterable[PathStatus]) -> list[str]:
 
 def _reason(path: PathStatus) -> str:
     port = path.remote.rpartition(":")[2]
+    by = "TCP" if path.uplink.partition(" ")[0] == "tcp" else "UDP"  # see roles/client/streaming
     if path.state == "probing" and not path.received_packets:
-        return f"UDP {port} does not get through" if port.isdigit() else f"{path.remote} is not reached"
+        return f"{by} {port} does not get through" if port.isdigit() else f"{path.remote} is not reached"
     return "nothing comes back"
 
 

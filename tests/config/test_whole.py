@@ -36,3 +36,9 @@ class WholeTests(SynchronousTestCase):
         narrow = Tuning(mtu=1000)
         self.assertEqual(self.wrong(ServerConfig(name="x", tuning=narrow)), "tuning.mtu")
         self.assertIsNone(self.wrong(ServerConfig(name="x", tuning=narrow, pool6="")))
+
+    def test_proxy(self) -> None:
+        """A web server in front needs a port of its own, which clients are told."""
+        self.assertEqual(self.wrong(ServerConfig(name="x", proxy=True)), "stream_port")
+        self.assertEqual(self.wrong(ServerConfig(name="x", proxy=True, stream_port=8443)), "stream_port")
+        self.assertIsNone(self.wrong(ServerConfig(name="x", proxy=True, stream_port=443)))

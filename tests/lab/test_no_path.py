@@ -50,7 +50,7 @@ class NoPathTests(SynchronousTestCase):
 
     def test_udp_blocked(self) -> None:
         """Traffic goes on outside while UDP is blocked, into the tunnel with the first path, and out again later."""
-        client = self.vpn.enrol()
+        client = self.vpn.enrol(settings={"streams": False})
         self.box.set_nat("nat0", "udp_blocked")
         client.start()
         self.connected(client)
@@ -75,7 +75,7 @@ class NoPathTests(SynchronousTestCase):
 
     def test_words(self) -> None:
         """What is wrong is said: by `status` and its exit code, by `events`, and in the log, which has nothing else."""
-        client = self.vpn.enrol(settings={"log_json": True})
+        client = self.vpn.enrol(settings={"log_json": True, "streams": False})
         self.box.set_nat("nat0", "udp_blocked")
         client.start()
         self.connected(client)

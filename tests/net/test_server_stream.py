@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from itertools import count
+from typing import cast
 from urllib.parse import quote
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.interfaces import IProtocol, IProtocolFactory
+from twisted.internet.protocol import Factory
 from twisted.test.iosim import FakeTransport
 from twisted.trial.unittest import SynchronousTestCase
 from txaio.tx import config as autobahn_config
@@ -16,12 +20,14 @@ from morphnet.net.alpn import HttpTls
 from morphnet.net.gate import Gate
 from morphnet.net.limits import Limits
 from morphnet.net.peer_stream import OPEN_WITHIN
-from morphnet.net.server_stream import PATH, SUBPROTOCOL, ClientStreams, ServerStreams
+from morphnet.net.proof import NotProven
+from morphnet.net.server_stream import SUBPROTOCOL, ClientStreams, ServerStreams
 from morphnet.net.tls import ClientTls, Identity, Peer
 from morphnet.net.websocket import Socket, client_factory
 from morphnet.roles.signalling.control_server import NO_STREAMS, ControlServer, nobody
 from morphnet.wire.batch import Departure, Endpoint
 from tests.fakes_control import CLIENT_HOST, SERVER_HOST, Gateway, address_of
+from tests.fakes_portal import Portal, SilentPortal
 from tests.fakes_relay import MANY
 from tests.fakes_tls import INVITE, SERVER
 from tests.net.fakes import FakeOwner
@@ -52,12 +58,47 @@ class ServerStreamTestCase(SynchronousTestCase):
         self.control = ControlServer(self.gateway.tls, self.gateway.office, Gate(self.net), MANY, streams=take)
         self.net.servers[SERVER_HOST] = self.control.factory
 
+    def tls(self, identity: Identity | None = None) -> HttpTls:
+        """Of the laptop, or somebody else."""
+        return HttpTls(ClientTls(identity or self.gateway.laptop, "gateway"))
+
     def call(self, identity: Identity | None = None) -> None:
         """The laptop, or somebody else, calls."""
-        tls = HttpTls(ClientTls(identity or self.gateway.laptop, "gateway"))
-        calling = TCP4ClientEndpoint(self.net, *THERE[:2]).connect(self.calls.calling(tls, THERE, PATH))
+        calling = TCP4ClientEndpoint(self.net, *THERE[:2]).connect(self.calls.calling(self.tls(identity), THERE))
         calling.addErrback(lambda failure: None)
         self.net.settle()
+
+
+class ProvingTests(ServerStreamTestCase):
+    """A call is won by who has proved to be the server."""
+
+    def won(self) -> Deferred[IProtocol]:
+        """What comes of a call."""
+        calling = TCP4ClientEndpoint(self.net, *THERE[:2]).connect(self.calls.calling(self.tls(), THERE))
+        calling.addCallback(self.calls.proof)
+        self.net.settle()
+        return calling
+
+    def test_server(self) -> None:
+        """The server has, before anything is said by HTTP."""
+        self.successResultOf(self.won())
+        self.assertEqual((len(self.here.streams), self.calls.counters()["streams_failed"]), (1, 0))
+
+    def test_stranger(self) -> None:
+        """Somebody else has not: the call has failed, and is counted."""
+        self.net.servers[SERVER_HOST] = Portal(self.net).factory
+        self.failureResultOf(self.won(), NotProven)
+        self.assertEqual((self.here.streams, self.calls.counters()["streams_failed"]), ([], 1))
+
+    def test_given_up(self) -> None:
+        """One that is given up has not failed, and nothing of it is left."""
+        self.net.servers[SERVER_HOST] = cast(IProtocolFactory, Factory.forProtocol(SilentPortal))
+        calling = self.won()
+        calling.cancel()
+        self.net.settle()
+        self.failureResultOf(calling, CancelledError)
+        self.net.pass_by(2 * OPEN_WITHIN)
+        self.assertEqual(self.calls.counters()["streams_failed"], 0)
 
 
 class DirectTests(ServerStreamTestCase):

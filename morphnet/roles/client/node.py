@@ -25,6 +25,7 @@ from morphnet.roles.client.notices import Notices
 from morphnet.roles.client.peered_node import PeeredNode
 from morphnet.roles.client.portals import Portals
 from morphnet.roles.client.reloading import Reloading
+from morphnet.roles.client.streaming import Streaming
 from morphnet.roles.client.uplink_paths import UplinkPaths, server_hosts
 from morphnet.roles.peers.ethernet import EthernetLan
 from morphnet.roles.peers.mesh import Mesh, Owner
@@ -32,6 +33,7 @@ from morphnet.roles.peers.names import PeerNames
 from morphnet.roles.process.agreed import agreed, framing_of
 from morphnet.roles.process.node import shown_address
 from morphnet.roles.signalling.control_client import Link
+from morphnet.tunnel.carrier import DIRECT
 from morphnet.tunnel.events import Effects, Event, PathChanged
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
@@ -62,6 +64,7 @@ class Parts:
     tun: Tun
     uplink_paths: UplinkPaths
     certificates: Certificates
+    streaming: Streaming | None = None  # the server by TCP, if there is one and it shall be
     mesh: Callable[[Owner], Mesh] | None = None  # makes what has to do with peers, if there shall be any
     network_changed: Callable[[], None] = lambda: None  # for the control link: a call may come through now
     reloading: Reloading | None = None
@@ -77,6 +80,7 @@ class ClientNode(PeeredNode):
     def __init__(self, config: ClientConfig, pump: Pump, parts: Parts) -> None:
         super().__init__(config, pump, parts.certificates)
         self.host, self.tun, self.uplink_paths = parts.host, parts.tun, parts.uplink_paths
+        self.streaming = parts.streaming
         self.uplinks: list[Uplink] = []
         self._network_changed, self._reloading = parts.network_changed, parts.reloading
         self._lan: EthernetLan | None = None  # layer 2, if it is wanted
@@ -127,6 +131,8 @@ class ClientNode(PeeredNode):
         self._machine.welcomed(welcome)
         self._server_hosts = server_hosts(link.peer_host, welcome.addresses, self._server_hosts)
         self.uplink_paths.serve(session, [Endpoint(host, welcome.data_port) for host in self._server_hosts])
+        if self.streaming is not None:
+            self.streaming.serve(session, self._server_hosts, welcome.streams)
         self.tell("control-up", server, "control link is up" if welcome.resumed else "session begins")
         session.greet(self.pump.now(), effects)
         self.tunnel.poke(session, now)
@@ -172,7 +178,9 @@ class ClientNode(PeeredNode):
         if session is None or not isinstance(event, PathChanged) or event.session != session.peer:
             return
         self.look_at_paths()
-        self.portals.path_is(event.uplink, event.now)
+        path = session.paths.get(event.path)
+        if path is not None and path.rank == DIRECT:  # what a stream goes by is no uplink's name
+            self.portals.path_is(event.uplink, event.now)
         if self.link is None:
             if event.now == State.ACTIVE:
                 self._network_changed()
@@ -293,12 +301,14 @@ class ClientNode(PeeredNode):
         known = self._session()
         if known is None or path not in known.paths or known.paths[path].state is State.CLOSED:
             raise ConfigError(f"there is no open path {path}")
-        self.uplink_paths.cut(path)
+        if self.streaming is None or not self.streaming.cut(known.paths[path]):
+            self.uplink_paths.cut(path)
         return f"path {path} is closed"
 
     def restore_path(self, path: int, session: str = "") -> str:
         """Use it again."""
-        if not self.uplink_paths.restore(path):
+        streamed = self.streaming is not None and self.streaming.restore(path)
+        if not streamed and not self.uplink_paths.restore(path):
             raise ConfigError(f"path {path} was not cut")
         return f"path {path} is opened again"
 
@@ -314,9 +324,8 @@ class ClientNode(PeeredNode):
     def door_counters(self) -> Counter[str]:
         """Sums over the sockets and the TUN."""
         total = self.uplink_paths.counters() + Counter(self.tun.counters()) + Counter(no_door=self.pump.no_door)
-        total += self._lan.counters() if self._lan is not None else Counter()
-        if self.mesh is not None:
-            total += self.mesh.counters()
+        for part in (self._lan, self.streaming, self.mesh):
+            total += Counter(part.counters()) if part is not None else Counter()
         return total
 
     def control_of(self, session: Session) -> tuple[str, str]:
@@ -336,6 +345,8 @@ class ClientNode(PeeredNode):
     def local_of(self, path: Path) -> str:
         """Our side of a path."""
         local = self.mesh.local_of(path.door) if self.mesh is not None else None
+        if local is None and self.streaming is not None:
+            local = self.streaming.local_of(path.door)
         return shown_address(Endpoint(*local)) if local is not None else self.uplink_paths.local_of(path)
 
 

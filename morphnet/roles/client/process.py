@@ -38,6 +38,7 @@ from morphnet.roles.client.machine import kill_switch
 from morphnet.roles.client.node import ClientNode, Parts
 from morphnet.roles.client.reloading import Reloading
 from morphnet.roles.client.servers import Servers
+from morphnet.roles.client.streaming import Streaming
 from morphnet.roles.client.uplink_paths import UplinkPaths
 from morphnet.roles.peers.mesh import Mesh, Owner
 from morphnet.roles.process.process import HostProcess
@@ -51,6 +52,7 @@ LOOK_AT_CERTIFICATES_EVERY = 2.0  # seconds between looks whose has expired
 
 SEEK_EVERY = 1.0  # seconds
 LOOK_AT_PATHS_EVERY = 1.0  # seconds between looks whether none has worked for a while
+STREAM_EVERY = 0.25  # seconds between looks whether the server is to be reached by TCP
 
 
 class _Ear:
@@ -132,7 +134,8 @@ class ClientProcess(HostProcess):
         lists = RevocationExchange(revoked, self.reactor, self._look_at_certificates)
         tls = self._tls_with_server(identity, revoked) if servers else None
         mesh = partial(self._make_mesh, identity, lists) if config.mesh.relays else None
-        parts = Parts(self.host, tun, uplink_paths, self._certificates(lists, tls), mesh, changed, self._reloading)
+        certificates, streaming = self._certificates(lists, tls), self._make_streaming(tls)
+        parts = Parts(self.host, tun, uplink_paths, certificates, streaming, mesh, changed, self._reloading)
         self._node = node = ClientNode(config, pump, parts)
         self.watch_host(node, tun.name)
         self.every(LOOK_AT_CERTIFICATES_EVERY, node.look_at_certificates)
@@ -140,10 +143,7 @@ class ClientProcess(HostProcess):
             node.join_mesh()
         if machine is not None and tls is not None:
             self._prepare_link(node, tls, machine)
-            self.every(SEEK_EVERY, uplink_paths.seek)
-            self.every(LOOK_AT_PATHS_EVERY, node.look_at_paths)
-            self._looking = self._make_looking(node, tls)
-            self.every(LOOK_EVERY, self._looking.look)
+            self._keep_looking(node, tls)
         if servers or config.mesh.relays:
             self.every(RENEW_EVERY, node.renew_in_time, now=True)
         scan = UplinkScan(config.uplinks, (*config.exclude, tun.name))
@@ -177,6 +177,12 @@ class ClientProcess(HostProcess):
         renewal = Renewal(config.pki_dir, config.name, self, time.time, cure=cure)
         return Certificates(lists, of_server, renewal, (tls,) if tls is not None else ())
 
+    def _make_streaming(self, tls: ClientTls | None) -> Streaming | None:
+        """For where UDP does not pass."""
+        if tls is None or not self.config.streams:
+            return None
+        return Streaming(self.reactor, self._pump, self._tell, tls, self._uplink_sources)
+
     def _make_mesh(self, identity: Callable[[], Identity], lists: RevocationExchange, owner: Owner) -> Mesh:
         return Mesh(self.config, self._pump, identity, self.reactor, lists, owner)
 
@@ -185,6 +191,9 @@ class ClientProcess(HostProcess):
     def _tell(self, kind: str, text: str) -> None:
         if self._node is not None:
             self._node.tell(kind, "", text)
+
+    def _uplink_sources(self) -> list[Source]:
+        return self._node.sources() if self._node is not None else []
 
     def _announced(self, cas: Sequence[x509.Certificate]) -> None:
         if self._node is not None:  # what is read at the start was followed when it came
@@ -216,6 +225,15 @@ class ClientProcess(HostProcess):
         answered = partial(node.portals.answered, host)
         to = Destination(host, port, partial(self._sources, node), self._names(node), answered=answered)
         return ControlClient(self.reactor, tls, to, listener)
+
+    def _keep_looking(self, node: ClientNode, tls: ClientTls) -> None:
+        """What there is to see to, now and then, where there is a server."""
+        self.every(SEEK_EVERY, node.uplink_paths.seek)
+        self.every(LOOK_AT_PATHS_EVERY, node.look_at_paths)
+        self._looking = self._make_looking(node, tls)
+        self.every(LOOK_EVERY, self._looking.look)
+        if node.streaming is not None:
+            self.every(STREAM_EVERY, node.streaming.look)
 
     def _make_looking(self, node: ClientNode, tls: ClientTls) -> Looking:
         """Who answers by uplinks that carry nothing."""
@@ -286,6 +304,8 @@ class ClientProcess(HostProcess):
         if self._looking is not None:
             self._looking.close()
         self._node.uplink_paths.close()
+        if self._node.streaming is not None:
+            self._node.streaming.close()
         self._pump.stop()
         self._tun.close()
         await left

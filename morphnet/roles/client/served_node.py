@@ -7,6 +7,8 @@ from morphnet.net.pump import Pump
 from morphnet.pki.names import split_address
 from morphnet.roles.client.certified_node import Certificates, CertifiedNode
 from morphnet.roles.client.machine import path_works
+from morphnet.tunnel.carrier import DIRECT
+from morphnet.tunnel.path import State
 from morphnet.tunnel.session import Session
 
 
@@ -37,8 +39,9 @@ class ServedNode(CertifiedNode):
         session = self._session()
         if session is None or self.link is None:
             return []
-        working = {path.uplink for path in session.paths.values() if path.usable}
-        return [path.uplink for path in session.paths.values() if path.uplink not in working]
+        plain = [path for path in session.paths.values() if path.rank == DIRECT and path.state is not State.CLOSED]
+        working = {path.uplink for path in plain if path.usable}
+        return [path.uplink for path in plain if path.uplink not in working]
 
     def _session_there(self) -> Session | None:
         """The session with who is spoken with; one with another server is of no use to it."""

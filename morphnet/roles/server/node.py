@@ -159,6 +159,7 @@ class ServerNode(Node):
             addresses=tuple(self._parts.addresses())[:8],
             revocations=self.certificates.exchange.number,
             reorder_tcp_ms=tuning.repair_ms,
+            streams=config.stream_ports(),
         )
 
     def welcomed(self, caller: Caller, hello: Hello) -> None:
@@ -270,8 +271,11 @@ class ServerNode(Node):
 
     def listening(self) -> tuple[str, ...]:
         """Control and data ports."""
-        port = self.config.control_port
-        return tuple(f"{host} tcp {port}, udp {self.config.data_port}" for host in self.config.listen)
+        config = self.config
+        more = f" and {config.stream_port}" if config.stream_port and not config.proxy else ""
+        behind = (f"127.0.0.1 tcp {config.proxy_port} for a web server",) if config.proxy else ()
+        own = (f"{host} tcp {config.control_port}{more}, udp {config.data_port}" for host in config.listen)
+        return (*own, *behind)
 
     def door_counters(self) -> Counter[str]:
         """Sums over the sockets and the TUN."""

@@ -9,22 +9,27 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from cryptography import x509
 from twisted.internet.defer import DeferredList, maybeDeferred
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 from morphnet.config.roles import ServerConfig
 from morphnet.host.host import ServerNetwork
 from morphnet.host.uplinks import UplinkScan, served_addresses
-from morphnet.net.limits import LIMITS
+from morphnet.net.gate import Gate, OpenGate
+from morphnet.net.limits import LIMITS, Limits
 from morphnet.net.listen import dispensable, listen_tcp, opens
 from morphnet.net.pump import Pump, since_boot
 from morphnet.net.tls import ClientTls, Identity, ServerTls
 from morphnet.net.tun import Tun
 from morphnet.net.udp import UdpDoor
 from morphnet.pki.asking import Signers
+from morphnet.pki.authority import network_of
 from morphnet.pki.files import trusted_cas
+from morphnet.pki.trust import networks_of
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.roles.certificates.bearers import Bearers
+from morphnet.roles.certificates.proxied import Proxied
 from morphnet.roles.certificates.publishing import LOOK_EVERY as PRUNE_EVERY
 from morphnet.roles.certificates.publishing import Publisher
 from morphnet.roles.certificates.renewal import LOOK_EVERY, AllShow, Renewal, SelfRenewal, Shows, identity_of
@@ -35,7 +40,8 @@ from morphnet.roles.process.process import HostProcess
 from morphnet.roles.server.certificates import Certificates
 from morphnet.roles.server.closed import ClosedNode
 from morphnet.roles.server.node import Parts, ServerNode, gateway, interface
-from morphnet.roles.signalling.control_server import ControlServer
+from morphnet.roles.server.streams import Streams
+from morphnet.roles.signalling.control_server import ControlServer, nobody
 from morphnet.store.base import Store
 from morphnet.store.ledger import DATABASE, Ledger, RecordsDamaged, RecordsLost
 from morphnet.store.sqlite import SqliteStore
@@ -77,9 +83,10 @@ class ServerProcess(HostProcess):
         self.watch_host(node, config.tun, [pool for pool in (config.pool4, config.pool6) if pool])
         certificates.know(records)  # before anybody may come in
         limits = replace(LIMITS, connections=min(LIMITS.connections, self.files * 3 // 8))
-        self._control = ControlServer(tls, node, self.gate, limits)
-        for host in config.listen:
-            self._listen(host)
+        self._streams = self._make_streams(node, certificates, limits)
+        takes = self._streams.take if config.streams else nobody
+        self._control = ControlServer(tls, node, self.gate, limits, streams=takes)
+        self._open_tcp()
         self._keep_house(node, parts)
         self._bearers.start(config.relays, lambda host: ClientTls(identity, host, certificates.is_revoked))
         node.state = "serving"
@@ -121,7 +128,7 @@ class ServerProcess(HostProcess):
             self._tun,
             self._udp,
             partial(served_addresses, UplinkScan(excluded=(config.tun,)), [door.host for door in self._udp]),
-            lambda: {**self._control.counters(), **self.gate.counters()},
+            lambda: {**self._control.counters(), **self._streams.counters(), **self.gate.counters()},
             Renewal(config.pki_dir, config.name, shows, time.time, cure=cure),
         )
 
@@ -135,6 +142,7 @@ class ServerProcess(HostProcess):
 
     def _expire(self, node: ServerNode) -> None:
         node.expire()
+        self._streams.look()
         self._bearers.look(time.time())
 
     def _open_tun(self) -> None:
@@ -162,9 +170,27 @@ class ServerProcess(HostProcess):
             self._udp.append(door)
             self._pump.attach(door)
 
-    def _listen(self, host: str) -> None:
-        optional = dispensable(host, self.config.listen)
-        listening = listen_tcp(self.gate, host, self.config.control_port, self._control.factory, optional=optional)
+    def _make_streams(self, node: ServerNode, certificates: Certificates, limits: Limits) -> Streams:
+        """For clients whose UDP does not pass."""
+
+        def cas() -> dict[str, list[x509.Certificate]]:
+            trusted = trusted_cas(self.config.pki_dir)
+            return {networks_of(trusted)[network_of(trusted[0])]: trusted}
+
+        fewer = replace(limits, connections=limits.connections // 2)
+        return Streams(self._pump, node.tell, self.gate, fewer, Proxied(cas, certificates.is_revoked, time.time))
+
+    def _open_tcp(self) -> None:
+        """The control port, and where else clients may come by TCP."""
+        config, factory = self.config, self._control.factory
+        for host in config.listen:
+            for port in sorted({config.control_port, *(() if config.proxy else config.stream_ports())}):
+                self._listen(self.gate, host, port, factory)
+        if config.proxy and config.streams:
+            self._listen(OpenGate(self.reactor), "127.0.0.1", config.proxy_port, self._streams.factory)
+
+    def _listen(self, gate: Gate, host: str, port: int, factory: IProtocolFactory) -> None:
+        listening = listen_tcp(gate, host, port, factory, optional=dispensable(host, self.config.listen))
         if listening is not None:
             self._listening.append(listening)
 
@@ -178,6 +204,7 @@ class ServerProcess(HostProcess):
         self._bearers.stop()
         await DeferredList([maybeDeferred(port.stopListening) for port in self._listening])
         await self._control.close()
+        await self._streams.close()
         await DeferredList(self._node.traffic.write())
         self._pump.stop()
         for door in self._udp:

@@ -101,6 +101,7 @@ class Welcome:
     addresses: Annotated[tuple[str, ...], Several(Text(_ADDRESS, is_address), 8)] = ()  # of the server's data plane
     revocations: ListNumber = BEFORE  # of the last list of revoked certificates that the server has
     reorder_tcp_ms: Wait = 0.0  # the server's, as in Hello
+    streams: Annotated[tuple[int, ...], Several(Whole(1, 65535), 8)] = ()  # TCP ports that take streams, best first
 
 
 @dataclass(frozen=True, slots=True)

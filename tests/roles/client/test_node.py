@@ -44,6 +44,7 @@ class PeersTests(SynchronousTestCase):
                 cast(Tun, None),
                 cast(UplinkPaths, None),
                 Certificates(),
+                None,
                 (lambda owner: cast(Mesh, mesh)) if mesh is not None else None,
             ),
         )

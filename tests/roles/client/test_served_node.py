@@ -12,6 +12,7 @@ from morphnet.net.pump import Pump
 from morphnet.roles.client.certified_node import Certificates
 from morphnet.roles.client.served_node import ServedNode
 from morphnet.roles.signalling.control_client import Link
+from morphnet.tunnel.carrier import STREAM, Carrier
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.path import State
 from morphnet.tunnel.tunnel import Tunnel
@@ -66,3 +67,8 @@ class ServedNodeTests(SynchronousTestCase):
         self.assertEqual((node.idle_uplinks(), node.is_served()), ([], True))
         node.link = cast(Link, object())
         self.assertEqual(node.idle_uplinks(), ["wwan0"])
+        node.tunnel.carriers[4] = Carrier(STREAM, "tcp")
+        session.open_path(4, Endpoint("192.0.2.1", 8443), "tcp wwan0", 0.0, Effects())  # no uplink is called so
+        self.assertEqual(node.idle_uplinks(), ["wwan0"])
+        session.close_path(3, 0.0, Effects())  # its uplink is gone
+        self.assertEqual(node.idle_uplinks(), [])

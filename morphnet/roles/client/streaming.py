@@ -1,0 +1,242 @@
+"""
+The server reached by TCP where UDP does not pass: one more path of the session, opened when it is needed.
+
+Of the paths over uplinks none works: the session may be new and nothing has come back by any for PATIENCE, or all that
+worked have fallen silent with data on the way. Then every TCP port of the server that takes streams is called. UDP is
+asked all the while (`tunnel/timers`), and has the traffic again as soon as it answers, being of a better rank; when it
+has worked for ENOUGH the stream is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+
+from morphnet.net.admission import Admission
+from morphnet.net.alpn import HttpTls
+from morphnet.net.dial import Destination, Dial
+from morphnet.net.gate import OpenGate
+from morphnet.net.ondevice import Source
+from morphnet.net.peer_stream import OPEN_WITHIN, PeerStream
+from morphnet.net.pump import Pump
+from morphnet.net.server_stream import ClientStreams
+from morphnet.net.tls import ClientTls
+from morphnet.net.websocket import Socket
+from morphnet.tunnel.carrier import DIRECT, STREAM, Carrier
+from morphnet.tunnel.events import Effects, Event, PathChanged
+from morphnet.tunnel.path import Path, State
+from morphnet.tunnel.session import Session
+from morphnet.wire.batch import Arrival, Endpoint
+
+PATIENCE = 2.0  # seconds that a path over an uplink has from its beginning
+REST, LONGEST_REST = 2.0, 16.0  # seconds between the starts of two attempts; doubling
+CALL_WITHIN = 5.0  # seconds for TCP
+STAGGER = 0.3  # seconds between the starts of two calls of an attempt
+MOST_CALLS = 6  # of one attempt
+ENOUGH = 60.0  # seconds that UDP must have worked before the stream is closed
+PROVE_WITHIN = 2.0  # seconds that the stream has to show life when its path fell silent
+
+
+class Streaming:
+    """
+    At most one stream, and the attempts to open it.
+
+    :param tell: (kind, sentence) for the node's history.
+    :param sources: the uplinks, best first: where a call may start from.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        pump: Pump,
+        tell: Callable[[str, str], None],
+        tls: ClientTls,
+        sources: Callable[[], Sequence[Source]],
+    ) -> None:
+        self._reactor, self._pump, self._tell, self._sources = reactor, pump, tell, sources
+        self._tls = HttpTls(tls)
+        admission: Admission[Socket] = Admission(OpenGate(reactor), "streams", within=OPEN_WITHIN)
+        self.sockets = ClientStreams(self, reactor, pump.new_number, admission)
+        self.session: Session | None = None
+        self._places: tuple[Endpoint, ...] = ()  # where the server takes streams, the likeliest first
+        self._stream: PeerStream | None = None
+        self._path = -1  # the stream's
+        self._cut = False  # the operator does not want it now
+        self._tried_at, self._next_at, self._rest = float("-inf"), float("-inf"), REST
+        self._timers: list[IDelayedCall] = []  # of calls to come
+        self._calls: list[Deferred[Any]] = []
+        self._told = False  # that UDP does not pass, since it last did
+        pump.follow(self.heard)
+
+    # -- what changes --------------------------------------------------------------------------------------------------
+
+    def serve(self, session: Session, hosts: Sequence[str], ports: Sequence[int]) -> None:
+        """Carry `session` to the server at these addresses; none where it takes no streams."""
+        if session is not self.session:
+            self._give_up()  # it may have been with another server
+            self._end("a new session")
+            self.session, self._cut = session, False
+        self._places = tuple(Endpoint(host, port) for host in hosts for port in ports)[:MOST_CALLS]
+        self._hurry()
+        self.look()
+
+    def heard(self, event: Event) -> None:
+        """A path began another part of its life."""
+        if not isinstance(event, PathChanged) or self.session is None or event.session != self.session.peer:
+            return
+        if event.path == self._path:
+            if event.now == State.SILENT and self._stream is not None:  # find out now whether TCP lives
+                self._stream.prove(PROVE_WITHIN)
+            elif event.now == State.ACTIVE:  # not before: a server may take a stream only to close it
+                self._rest = REST
+        self.look()
+
+    def cut(self, path: Path) -> bool:
+        """The operator wants the stream left alone, if that path is its."""
+        if self._stream is None or path.id != self._path:
+            return False
+        self._cut = True
+        self._end("the operator wants it")
+        return True
+
+    def restore(self, path_id: int) -> bool:
+        """The operator wants it back; False when it was not cut."""
+        known = self.session.paths.get(path_id) if self.session is not None else None
+        if not self._cut or known is None or known.rank != STREAM:
+            return False
+        self._cut = False
+        self._hurry()
+        self.look()
+        return True
+
+    def local_of(self, door: int) -> tuple[str, int] | None:
+        """Our address and port at a door, if it is the stream."""
+        return self._stream.local[:2] if self._stream is not None and door == self._stream.number else None
+
+    def counters(self) -> dict[str, int]:
+        """For the node's status."""
+        return self.sockets.counters()
+
+    def close(self) -> None:
+        """Let everything go."""
+        self._give_up()
+        self.session, stream = None, self._stream
+        self._stream = None
+        if stream is not None:
+            self._pump.detach(stream.number)
+        self.sockets.close("we stop")
+
+    # -- whether it is needed ------------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """See to it that there is a stream if one is needed, and none if not; called now and then, and with events."""
+        session, now = self.session, self._pump.now()
+        if session is None or not self._places or self._pump.tunnel.sessions.get(session.peer) is not session:
+            return
+        plain = [path for path in session.paths.values() if path.rank == DIRECT and path.state is not State.CLOSED]
+        if any(path.usable for path in plain):
+            self._told = False
+            self._give_up()
+            since = [path.since for path in plain if path.state is State.ACTIVE]
+            if since and now - min(since) >= ENOUGH:
+                self._end("UDP passes")
+        elif not self._cut and not self._works():
+            if any(path.state is State.PROBING and path.since > self._tried_at for path in plain):
+                self._hurry()  # an uplink is new: what failed before may work by it
+            fails = any(path.state is State.SILENT or now - path.since >= PATIENCE for path in plain)
+            if fails and now >= self._next_at:
+                self._try(now)
+
+    def _works(self) -> bool:
+        path = self.session.paths.get(self._path) if self._stream is not None and self.session is not None else None
+        return path is not None and (path.usable or path.state is State.PROBING)
+
+    def _hurry(self) -> None:
+        self._next_at, self._rest = float("-inf"), REST
+
+    # -- an attempt ----------------------------------------------------------------------------------------------------
+
+    def _try(self, now: float) -> None:
+        self._give_up()  # what is left of the last one
+        self._tried_at = now
+        self._next_at, self._rest = now + self._rest, min(2 * self._rest, LONGEST_REST)
+        if not self._told:
+            self._told = True
+            ports = ", ".join(dict.fromkeys(f"{place.port}" for place in self._places))
+            self._tell("stream-tried", f"UDP does not get through to the server: trying TCP {ports}")
+        later = self._reactor.callLater
+        self._timers = [later(STAGGER * turn, self._call, place) for turn, place in enumerate(self._places)]
+
+    def _call(self, place: Endpoint) -> None:
+        dial = Dial(self._reactor, Destination(place.host, place.port, self._sources), CALL_WITHIN)
+        calling = dial.connect(self.sockets.calling(self._tls, place), self.sockets.proof)
+        self._calls.append(calling)
+
+        def done(_: object) -> None:
+            self._calls.remove(calling)
+
+        calling.addBoth(done)
+
+    def _give_up(self) -> None:
+        """End the attempt under way."""
+        timers, self._timers = self._timers, []
+        for timer in timers:
+            if timer.active():
+                timer.cancel()
+        for call in list(self._calls):
+            call.cancel()
+
+    # -- what comes of it ----------------------------------------------------------------------------------------------
+
+    def opened(self, stream: PeerStream) -> None:
+        """The server has shown who it is, and so have we."""
+        session = self.session
+        if session is None or self._cut or self._works():
+            stream.end("there is one already")
+            return
+        self._give_up()
+        self._end("there is another")
+        self._stream, now, effects = stream, self._pump.now(), Effects()
+        self._pump.attach(stream, Carrier(STREAM, "tcp"))
+        device = next((each.device for each in self._sources() if each.address == stream.local.host), "")
+        path = session.open_path(stream.number, stream.source, f"tcp {device}".strip(), now, effects)
+        self._path = path.id
+        self._tell("stream-up", f"the server is reached by {stream}")
+        self._pump.carry_out(effects)
+        self._pump.tunnel.poke(session, now)
+
+    def arrived(self, arrivals: Sequence[Arrival]) -> None:
+        """Datagrams of the server."""
+        self._pump.from_door(arrivals)
+
+    def lost(self, stream: PeerStream, reason: str) -> None:
+        """It is gone: what was on its way goes another way at once."""
+        if stream is self._stream:
+            self._leave()
+            self._tell("stream-gone", f"{stream} is gone: {reason}")
+            self.look()
+
+    def _end(self, reason: str) -> None:
+        """Close the stream, if there is one."""
+        stream = self._stream
+        if stream is not None:
+            self._leave()
+            self._tell("stream-gone", f"{stream} is closed: {reason}")
+            stream.end(reason)
+
+    def _leave(self) -> None:
+        """Nothing goes by the stream any more."""
+        stream, session, path = self._stream, self.session, self._path
+        self._stream, self._path = None, -1
+        if stream is None:
+            return
+        self._pump.detach(stream.number)
+        if session is not None and self._pump.tunnel.sessions.get(session.peer) is session:
+            now, effects = self._pump.now(), Effects()
+            session.silence(path, now, effects)
+            session.close_path(path, now, effects)
+            self._pump.carry_out(effects)
+            self._pump.tunnel.poke(session, now)

@@ -1,0 +1,157 @@
+"""The server reached by TCP, when UDP does not pass, and left alone when it does."""
+
+from __future__ import annotations
+
+from morphnet.roles.client.streaming import ENOUGH, LONGEST_REST, PATIENCE, REST
+from morphnet.tunnel.events import Effects
+from morphnet.tunnel.path import Path, State
+from morphnet.wire.batch import Endpoint
+from tests.fakes_control import SERVER_HOST
+from tests.fakes_streams import StreamsTestCase
+
+
+class StartTests(StreamsTestCase):
+    def test_udp_passes(self) -> None:
+        """Nobody is called by TCP."""
+        self.start()
+        self.run_for(PATIENCE + 3.0, sending=True)
+        self.assertEqual((self.net.called, self.told), ([], []))
+        self.all_came()
+
+    def test_blocked(self) -> None:
+        """After PATIENCE the session has a path by TCP, and everything goes by it, also what was sent before."""
+        self.start(passes=False)
+        self.run_for(PATIENCE - 0.1, sending=True)
+        self.assertEqual(self.net.called, [])
+        self.run_for(3.0, sending=True)
+        self.run_for(1.0)
+        self.assertEqual(self.told, ["stream-tried", "stream-up"])
+        self.assertEqual((self.stream_paths(self.session), self.stream_paths(self.there)), (["active"], ["active"]))
+        self.all_came()
+
+    def test_not_taken(self) -> None:
+        """A server that takes no streams, as those of before, is not called."""
+        self.start(passes=False, ports=())
+        self.run_for(10.0)
+        self.assertEqual(self.net.called, [])
+
+    def test_each_port(self) -> None:
+        """Every place is called, one after the other, until one has opened; the rest is given up."""
+        there = self.net.servers.pop(SERVER_HOST)
+        self.start(passes=False, ports=(443, 8443, 993))
+        self.run_for(PATIENCE + 0.4)
+        self.assertEqual(len(self.net.open_calls), 2)  # nobody has answered yet
+        self.net.servers[SERVER_HOST] = there
+        self.run_for(1.0)
+        self.assertEqual((len(self.net.called), self.net.open_calls), (3, []))
+        self.assertEqual(self.stream_paths(self.session), ["active"])
+
+    def test_rests(self) -> None:
+        """While nobody answers it tries again, ever less often; a new uplink has it tried at once."""
+        self.net.refusing.add(SERVER_HOST)
+        self.start(passes=False, ports=(443,))
+        self.run_for(PATIENCE + REST + 2 * REST + 1.0)
+        self.assertEqual(len(self.net.called), 3)
+        self.run_for(8 * LONGEST_REST)
+        called = len(self.net.called)
+        self.assertLess(called, 3 + 9)
+        self.plug_another()
+        self.run_for(0.5)
+        self.assertEqual(len(self.net.called), called + 1)
+
+    def plug_another(self) -> Path:
+        """One more uplink."""
+        effects = Effects()
+        path = self.session.open_path(99, Endpoint(SERVER_HOST, 8000), "lte", self.net.seconds(), effects)
+        self.client.carry_out(effects)
+        return path
+
+
+class MiddleTests(StreamsTestCase):
+    def blocked_in_the_middle(self) -> Path:
+        """UDP has worked, and does not any more."""
+        path = self.start()
+        self.run_for(5.0, sending=True)
+        self.allow(False)
+        self.run_for(1.0, sending=True)
+        return path
+
+    def test_falls_silent(self) -> None:
+        """Within a second there is a stream, and no packet is lost, in either direction."""
+        path = self.blocked_in_the_middle()
+        self.assertEqual((path.state, self.stream_paths(self.session)), (State.SILENT, ["active"]))
+        self.run_for(3.0, sending=True)
+        self.run_for(1.0)
+        self.all_came()
+
+    def test_comes_back(self) -> None:
+        """UDP has the traffic again when it answers; the stream stays for a while, and is closed then. None is lost."""
+        path = self.blocked_in_the_middle()
+        self.run_for(3.0, sending=True)
+        self.allow(True)
+        self.run_for(3.0, sending=True)
+        self.assertEqual(path.state, State.ACTIVE)
+        by_udp = path.delivery.sent_packets
+        self.run_for(1.0, sending=True)
+        self.assertGreaterEqual(path.delivery.sent_packets - by_udp, 50)
+        self.assertEqual(self.stream_paths(self.session), ["active"])
+        self.run_for(ENOUGH + 2.0)
+        self.assertEqual((self.stream_paths(self.session), self.stream_paths(self.there)), ([], []))
+        self.assertEqual(self.streams.counters()["streams"], 0)
+        self.all_came()
+
+    def test_stream_lost(self) -> None:
+        """A stream that ends while it is needed is there again, and nothing is lost."""
+        self.blocked_in_the_middle()
+        (there,) = self.streams._direct.streams.values()
+        there.drop("a test")
+        self.run_for(3.0, sending=True)
+        self.run_for(1.0)
+        self.assertEqual((self.told[-2:], self.stream_paths(self.session)), (["stream-gone", "stream-up"], ["active"]))
+        self.all_came()
+
+    def test_stream_mute(self) -> None:
+        """A stream in which nothing arrives any more is replaced by another one."""
+        self.blocked_in_the_middle()
+        self.net.pumps.clear()  # nothing moves on what is open
+        self.run_for(4.0, sending=True)
+        self.assertEqual((self.told.count("stream-up"), self.stream_paths(self.session)), (2, ["active"]))
+
+    def test_cut(self) -> None:
+        """What the operator has cut is not opened again until it is restored."""
+        self.blocked_in_the_middle()
+        path = next(path for path in self.session.paths.values() if path.rank)
+        self.assertFalse(self.streaming.cut(self.session.paths[0]))
+        self.assertTrue(self.streaming.cut(path))
+        self.run_for(10.0)
+        self.assertEqual(self.stream_paths(self.session), [])
+        self.assertTrue(self.streaming.restore(path.id))
+        self.assertFalse(self.streaming.restore(path.id))
+        self.run_for(1.0)
+        self.assertEqual(self.stream_paths(self.session), ["active"])
+
+    def test_local(self) -> None:
+        """Where it starts from is known, and of no other door."""
+        self.blocked_in_the_middle()
+        path = next(path for path in self.session.paths.values() if path.rank)
+        self.assertEqual(self.streaming.local_of(path.door), ("198.51.100.7", 50000))
+        self.assertIsNone(self.streaming.local_of(self.udp.number))
+
+    def test_other_session(self) -> None:
+        """With another session the stream of the one before is closed, and it is looked for anew."""
+        self.blocked_in_the_middle()
+        self.session = self.begin()
+        self.start(passes=False)
+        self.assertEqual(self.told[-1], "stream-gone")
+        self.run_for(PATIENCE + 1.0)
+        self.assertEqual(self.stream_paths(self.session), ["active"])
+
+    def test_close(self) -> None:
+        """When the process ends nothing is left: no stream, no call, no timer."""
+        self.blocked_in_the_middle()
+        self.streaming.close()
+        self.client.stop()
+        self.server.stop()
+        self.run_for(1.0)
+        self.assertEqual(self.streams.counters()["streams"], 0)
+        self.assertEqual(self.stream_paths(self.there), ["silent"])
