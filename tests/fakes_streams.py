@@ -50,12 +50,13 @@ class FakeUdp:
         self.net, self.own, self.here = net, own, here
         self.number = own.new_number()
         self.there: FakeUdp | None = None
-        self.passes = True
+        self.passes, self.loss = True, 0.0  # share of what is sent
+        self._chance = random.Random(2)
 
     def send(self, departures: Sequence[Departure]) -> None:
         """In a moment it is there, or never."""
         for departure in departures:
-            if self.passes and self.there is not None:
+            if self.passes and self.there is not None and self._chance.random() >= self.loss:
                 self.net.callLater(DELAY, self.there.take, self.here, bytes(departure.data), departure.size)
 
     def take(self, source: Endpoint, data: bytes, size: int) -> None:
@@ -114,6 +115,7 @@ class StreamsTestCase(SynchronousTestCase):
         here = FakeUdp(self.net, self.client, Endpoint(CLIENT_HOST, 5000))
         there = FakeUdp(self.net, self.server, Endpoint(SERVER_HOST, 8000))
         here.there, there.there = there, here
+        self.there_udp = there
         self.client.attach(here)
         self.server.attach(there)
         return here

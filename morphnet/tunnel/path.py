@@ -21,6 +21,7 @@ from morphnet.wire.frames import Ack
 
 __all__ = ["Path", "State"]
 
+LOSS_OF = 2.0  # seconds over which it is seen whether a path is of use at all
 _MICRO = 1_000_000
 
 
@@ -37,6 +38,7 @@ class Path:
         self.moved_at = now
         self.seen_as: Endpoint | None = None  # our own address on it as the peer sees it; None until it says
         self.rtt, self.loss, self.mtu, self.lateness = RttEstimate(), LossMeter(), MtuSearch(ceiling), PathLateness(own)
+        self.any_loss = LossMeter(LOSS_OF)  # as `loss`, of which what congestion may explain is forgotten
         self.life = Liveness(self.rtt, self.lateness, now)
         self.validation = Validation()
         self.received = Received(path_id, now)
@@ -96,7 +98,8 @@ class Path:
             if 0 < sample < 60:
                 there, unsure = (ack.received_at - ack.echo) & 0xFFFFFFFF, self.lateness.own.sending(ack.echo)
                 self.rtt.add(sample, now=now, there=there, calm=settled.calm, unsure=unsure)
-        self.loss.add(ack.largest, ack.packets, now)
+        for meter in (self.loss, self.any_loss):
+            meter.add(ack.largest, ack.packets, now)
         self.pacer.acknowledged(ack, settled, now, late)
         return settled.packets
 
@@ -126,7 +129,7 @@ class Path:
         :param only_ports: of the same machines, on the same networks; then it holds. Source: RFC 9000 section 9.4.
         """
         self.door, self.remote, self.seen_as = door, remote, None
-        self.loss.clear()
+        self._forget_losses()
         if not only_ports:
             self.pacer.relearn()
             self.mtu.restart(self.mtu.ceiling)
@@ -136,7 +139,7 @@ class Path:
         """The peer is a new process: it knows no id, counts from the start, by another clock; the way is the same."""
         self.shown = b""
         self.received.restart()
-        self.loss.clear()
+        self._forget_losses()
         self.rtt.other_clock()
         self.pacer.other_clock()
         self.life.forgive()
@@ -147,4 +150,8 @@ class Path:
         self.delivery.count_anew()
         self.life.proof_from = 0
         self.mtu.forget_probe()
+        self._forget_losses()
+
+    def _forget_losses(self) -> None:
         self.loss.clear()
+        self.any_loss.clear()

@@ -28,6 +28,7 @@ CROWDED = 0.03  # seconds of waiting in front of a path that is not the best, fr
 MARGIN = 0.014  # seconds by which a packet may come later than it was expected
 LOSSY = 0.15  # share of packets lost from which a path is on stand-by while a better one exists
 SOUND = 0.05  # share below which it comes back
+POOR = 0.4  # share from which TCP does better, whatever loses it: UDP is held down, or everything is
 
 
 class Scheduler(Protocol):
@@ -198,7 +199,9 @@ def judge_losses(paths: Sequence[Path], now: float) -> list[Path]:
     Move paths between ACTIVE and STANDBY by what they lose; returns those that changed.
 
     A stream is not judged. What it seems to lose was given to it while it was full, and that is for the window to cure.
+    While one works, what is POOR stands by for it; where TCP does not get through either, it falls silent.
     """
+    streamed = any(path.rank == STREAM and path.life.state is State.ACTIVE for path in paths)
     usable = [path for path in paths if path.life.usable and path.rank != STREAM]
     changed = []
     for path in usable:
@@ -209,7 +212,9 @@ def judge_losses(paths: Sequence[Path], now: float) -> list[Path]:
     for path in usable:
         loss, packets = path.loss.measured()
         crippled = path.mtu.crippled and sound
-        if path.life.state is State.ACTIVE and (crippled or (loss > LOSSY and least < loss / 3)):
+        poor = loss > LOSSY and least < loss / 3
+        poor = poor or (streamed and path.rank < STREAM and path.any_loss.rate() > POOR)
+        if path.life.state is State.ACTIVE and (crippled or poor):
             path.enter(State.STANDBY, now)
             changed.append(path)
         elif (

@@ -45,10 +45,11 @@ def run_of(flow: int, first: bytes = bytes(100)) -> Run:
 
 def lose(path: Path, share: float, now: float) -> None:
     """The peer's counts say that it loses this share of its packets."""
-    path.loss.clear()
     path.pacer.window.startup = False
-    for step in range(5):
-        path.loss.add(step * 100, round(step * 100 * (1 - share)), now - 0.5 + step * 0.1)
+    for meter in (path.loss, path.any_loss):
+        meter.clear()
+        for step in range(5):
+            meter.add(step * 100, round(step * 100 * (1 - share)), now - 0.5 + step * 0.1)
 
 
 class OrderTests(SynchronousTestCase):
@@ -182,6 +183,23 @@ class JudgeTests(SynchronousTestCase):
         lose(stream, 0.5, 12.0)
         self.assertEqual(judge_losses([relay, stream], 15.0), [])
         self.assertIs(stream.state, State.ACTIVE)
+
+    def test_poor(self) -> None:
+        """One that loses most of what it is given stands by for a stream that works, and comes back in the end."""
+        for state, judged in ((State.ACTIVE, True), (State.SILENT, False)):
+            direct, stream = path_of(0, 0.02), path_of(1, 0.02)
+            stream.rank = STREAM
+            stream.enter(state, 9.0)
+            lose(direct, 0.3, 10.0)
+            self.assertEqual(judge_losses([direct, stream], 10.0), [])
+            lose(direct, 0.6, 20.0)
+            self.assertEqual(judge_losses([direct, stream], 20.0), [direct] if judged else [])
+        stream = path_of(1, 0.02)
+        stream.rank = STREAM
+        direct.enter(State.STANDBY, 20.0)
+        lose(direct, 0.0, 30.0)
+        self.assertEqual(judge_losses([direct, stream], 30.0), [direct])
+        self.assertIs(direct.state, State.ACTIVE)
 
     def test_lossy(self) -> None:
         """A path that loses much more than the best one stands by, and comes back once it does not."""

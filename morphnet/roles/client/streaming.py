@@ -2,9 +2,9 @@
 The server reached by TCP where UDP does not pass: one more path of the session, opened when it is needed.
 
 Of the paths over uplinks none works: the session may be new and nothing has come back by any for PATIENCE, or all that
-worked have fallen silent with data on the way. Then every TCP port of the server that takes streams is called. UDP is
-asked all the while (`tunnel/timers`), and has the traffic again as soon as it answers, being of a better rank; when it
-has worked for ENOUGH the stream is closed.
+worked have fallen silent with data on the way, or lose most of what they are given. Then every TCP port of the server
+that takes streams is called. UDP is asked all the while (`tunnel/timers`), and has the traffic again as soon as it
+answers, being of a better rank; when it has worked for ENOUGH the stream is closed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from morphnet.net.tls import ClientTls
 from morphnet.net.websocket import Socket
 from morphnet.tunnel.carrier import DIRECT, STREAM, Carrier
 from morphnet.tunnel.events import Effects, Event, PathChanged
-from morphnet.tunnel.path import Path, State
+from morphnet.tunnel.path import LOSS_OF, Path, State
+from morphnet.tunnel.rtt import LossMeter
+from morphnet.tunnel.scheduler import POOR
 from morphnet.tunnel.session import Session
 from morphnet.wire.batch import Arrival, Endpoint
 
@@ -37,7 +39,28 @@ CALL_WITHIN = 5.0  # seconds for TCP
 STAGGER = 0.3  # seconds between the starts of two calls of an attempt
 MOST_CALLS = 6  # of one attempt
 ENOUGH = 60.0  # seconds that UDP must have worked before the stream is closed
-PROVE_WITHIN = 2.0  # seconds that the stream has to show life when its path fell silent
+LOSES_FOR = 1.0  # seconds that a path must have been POOR
+
+
+class Losing:
+    """Which paths lose so much, either way, that a stream does better."""
+
+    def __init__(self) -> None:
+        self._paths: dict[int, tuple[float, LossMeter]] = {}  # since when it is in its state, and what is lost inwards
+        self._poor_since: dict[int, float] = {}
+
+    def look(self, path: Path, now: float) -> bool:
+        """Whether it has been POOR for LOSES_FOR; asked now and then."""
+        since, inwards = self._paths.get(path.id, (float("nan"), LossMeter(LOSS_OF)))
+        if since != path.since:
+            inwards = LossMeter(LOSS_OF)
+            self._paths[path.id] = path.since, inwards
+            self._poor_since.pop(path.id, None)
+        inwards.add(path.received.seen.highest, path.received.packets, now)
+        if max(path.any_loss.rate(), inwards.rate()) <= POOR:
+            self._poor_since.pop(path.id, None)
+            return False
+        return now - self._poor_since.setdefault(path.id, now) >= LOSES_FOR
 
 
 class Streaming:
@@ -68,6 +91,7 @@ class Streaming:
         self._tried_at, self._next_at, self._rest = float("-inf"), float("-inf"), REST
         self._timers: list[IDelayedCall] = []  # of calls to come
         self._calls: list[Deferred[Any]] = []
+        self._losing = Losing()
         self._told = False  # that UDP does not pass, since it last did
         pump.follow(self.heard)
 
@@ -87,11 +111,8 @@ class Streaming:
         """A path began another part of its life."""
         if not isinstance(event, PathChanged) or self.session is None or event.session != self.session.peer:
             return
-        if event.path == self._path:
-            if event.now == State.SILENT and self._stream is not None:  # find out now whether TCP lives
-                self._stream.prove(PROVE_WITHIN)
-            elif event.now == State.ACTIVE:  # not before: a server may take a stream only to close it
-                self._rest = REST
+        if event.path == self._path and event.now == State.ACTIVE:
+            self._rest = REST  # not before: a server may take a stream only to close it
         self.look()
 
     def cut(self, path: Path) -> bool:
@@ -137,22 +158,25 @@ class Streaming:
         if session is None or not self._places or self._pump.tunnel.sessions.get(session.peer) is not session:
             return
         plain = [path for path in session.paths.values() if path.rank == DIRECT and path.state is not State.CLOSED]
-        if any(path.usable for path in plain):
+        if any(path.state is State.ACTIVE and not self._losing.look(path, now) for path in plain):
             self._told = False
             self._give_up()
             since = [path.since for path in plain if path.state is State.ACTIVE]
             if since and now - min(since) >= ENOUGH:
                 self._end("UDP passes")
-        elif not self._cut and not self._works():
+        elif not self._cut and not self._works(now):
             if any(path.state is State.PROBING and path.since > self._tried_at for path in plain):
                 self._hurry()  # an uplink is new: what failed before may work by it
-            fails = any(path.state is State.SILENT or now - path.since >= PATIENCE for path in plain)
+            fails = any(path.state is not State.PROBING or now - path.since >= PATIENCE for path in plain)
             if fails and now >= self._next_at:
                 self._try(now)
 
-    def _works(self) -> bool:
+    def _works(self, now: float) -> bool:
+        """Whether there is a stream, and its path is in use or is about to be."""
         path = self.session.paths.get(self._path) if self._stream is not None and self.session is not None else None
-        return path is not None and (path.usable or path.state is State.PROBING)
+        if path is None:
+            return False
+        return path.usable or (path.state is State.PROBING and now - path.since < PATIENCE)
 
     def _hurry(self) -> None:
         self._next_at, self._rest = float("-inf"), REST
@@ -194,7 +218,7 @@ class Streaming:
     def opened(self, stream: PeerStream) -> None:
         """The server has shown who it is, and so have we."""
         session = self.session
-        if session is None or self._cut or self._works():
+        if session is None or self._cut or self._works(self._pump.now()):
             stream.end("there is one already")
             return
         self._give_up()

@@ -100,6 +100,31 @@ class MiddleTests(StreamsTestCase):
         self.assertEqual(self.streams.counters()["streams"], 0)
         self.all_came()
 
+    def test_loses_most(self) -> None:
+        """UDP that loses 60 % in either direction stands by, and a stream carries, until it does not any more."""
+        for up, down in ((0.6, 0.0), (0.0, 0.6), (0.6, 0.6)):
+            self.setUp()
+            path = self.start()
+            self.run_for(3.0, sending=True)
+            self.udp.loss, self.there_udp.loss = up, down
+            self.run_for(8.0, sending=True)
+            self.assertEqual(self.stream_paths(self.session), ["active"], (up, down))
+            stream = next(path for path in self.session.paths.values() if path.rank)
+            before = stream.delivery.sent_packets + stream.received.packets
+            self.run_for(4.0, sending=True)
+            by_stream = stream.delivery.sent_packets + stream.received.packets - before
+            self.assertGreater(by_stream, 200, (up, down))  # of 400, and Acks
+            self.udp.loss = self.there_udp.loss = 0.0
+            self.run_for(12.0, sending=True)
+            self.assertEqual(path.state, State.ACTIVE, (up, down))
+
+    def test_loses_a_little(self) -> None:
+        """UDP that loses a fifth is used: TCP would do no better."""
+        self.start()
+        self.udp.loss = self.there_udp.loss = 0.2
+        self.run_for(10.0, sending=True)
+        self.assertEqual(self.net.called, [])
+
     def test_stream_lost(self) -> None:
         """A stream that ends while it is needed is there again, and nothing is lost."""
         self.blocked_in_the_middle()
@@ -117,14 +142,27 @@ class MiddleTests(StreamsTestCase):
         self.run_for(4.0, sending=True)
         self.assertEqual((self.told.count("stream-up"), self.stream_paths(self.session)), (2, ["active"]))
 
+    def test_never_answered(self) -> None:
+        """A stream by which nothing ever comes is replaced, too."""
+        take = self.server.from_door
+        self.server.from_door = lambda arrivals: None  # type: ignore[method-assign]
+        self.start(passes=False)
+        self.run_for(PATIENCE + 1.0)
+        self.assertEqual(self.stream_paths(self.session), ["probing"])
+        self.server.from_door = take  # type: ignore[method-assign]
+        self.net.pumps.clear()
+        self.run_for(5.0)
+        self.assertEqual((self.told.count("stream-up"), self.stream_paths(self.session)), (2, ["active"]))
+
     def test_cut(self) -> None:
         """What the operator has cut is not opened again until it is restored."""
         self.blocked_in_the_middle()
         path = next(path for path in self.session.paths.values() if path.rank)
         self.assertFalse(self.streaming.cut(self.session.paths[0]))
         self.assertTrue(self.streaming.cut(path))
+        called = len(self.net.called)
         self.run_for(10.0)
-        self.assertEqual(self.stream_paths(self.session), [])
+        self.assertEqual((self.stream_paths(self.session), len(self.net.called)), ([], called))
         self.assertTrue(self.streaming.restore(path.id))
         self.assertFalse(self.streaming.restore(path.id))
         self.run_for(1.0)
