@@ -105,11 +105,17 @@ class ClientProcessTests(SynchronousTestCase):
         write_certificate(self.folder, "anna", present)
         write_certificate(self.folder, CA, self.authority.certificate)
 
-    def open(self, server: str = "", mesh: MeshConfig | None = None) -> ClientNode:
+    def open(self, server: str = "", mesh: MeshConfig | None = None, *, streams: bool = True) -> ClientNode:
         """Start it."""
         folder = self.folder
         config = ClientConfig(
-            server=server, name="anna", pki_dir=folder, state_dir=folder, run_dir=folder, mesh=mesh or MeshConfig()
+            server=server,
+            name="anna",
+            pki_dir=folder,
+            state_dir=folder,
+            run_dir=folder,
+            mesh=mesh or MeshConfig(),
+            streams=streams,
         )
         self.process = Opened(config, self.net)
         self.process.host = cast(Host, self.host)
@@ -135,6 +141,12 @@ class ClientProcessTests(SynchronousTestCase):
         self.assertIsNone(node.mesh)
         self.assertIsNotNone(node.renewal)
         self.assertEqual(self.host.networks_up, [])  # until the server has said hello
+
+    def test_streams(self) -> None:
+        """The server may be reached by TCP, unless that is turned off; peers alone have no server."""
+        self.assertIsNotNone(self.open("gw.example").streaming)
+        self.assertIsNone(self.open("gw.example", streams=False).streaming)
+        self.assertIsNone(self.open(mesh=PEERS).streaming)
 
     def test_peers(self) -> None:
         """With peers alone: the host has our inner address at once, and a relay is called."""

@@ -138,6 +138,10 @@ class HelloTests(SynchronousTestCase):
             self.assertEqual(welcome.reorder_tcp_ms, 250.0)
             self.assertEqual((session.outbound.patience.tcp, session.inbound.patience.tcp), expected)
 
+    def test_streams(self) -> None:
+        """A client is told where it may come by TCP."""
+        self.assertEqual(self.welcome().streams, (8443,))
+
     def test_addresses(self) -> None:
         """A client is told where the data plane is, so that an uplink of the other family finds it too."""
         self.assertEqual(self.welcome().addresses, ("192.0.2.1", "2001:db8::1"))
