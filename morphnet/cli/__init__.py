@@ -29,21 +29,29 @@ _HOMES = {
     "bench": "morphnet.cli.bench:bench",
 }
 
+LONGEST_HELP = 1000  # characters of the sentence about a command: click cuts it off there
+
 
 class Commands(click.Group):
     """A group whose commands live elsewhere, and whose errors are one sentence and exit code 1."""
 
     def __init__(self, name: str, homes: Mapping[str, str], text: str) -> None:
         super().__init__(name, help=text)
-        self._homes = homes
+        self.homes = homes
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order in which one needs them."""
-        return [name for name in self._homes if self.get_command(ctx, name) is not None]
+        return [name for name in self.homes if self.get_command(ctx, name) is not None]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Each with its first sentence, the whole of it."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.get_short_help_str(LONGEST_HELP)) for name, each in found if each])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, or None when this installation lacks it."""
-        module, _, attribute = self._homes.get(cmd_name, "").partition(":")
+        module, _, attribute = self.homes.get(cmd_name, "").partition(":")
         if not module:
             return None
         try:

@@ -153,7 +153,13 @@ def _tell_founded(place: Place, names: list[str], *, guessed: bool) -> None:
 
 @click.command()
 @click.argument("name")
-@click.option("--days", type=click.FloatRange(0, LONGEST_INVITE, min_open=True), default=INVITE_LIFETIME / DAY)
+@click.option(
+    "--days",
+    type=click.FloatRange(0, LONGEST_INVITE, min_open=True),
+    default=INVITE_LIFETIME / DAY,
+    show_default=True,
+    help="How long it is good.",
+)
 @click.option("--server", "address", metavar="HOST[:PORT]", help="Where the machine shall find this server.")
 @click.option("--file", "file", type=click.Path(path_type=Path), help="Write the invitation to a file.")
 @click.option("--line", "form", flag_value="line", default="line", help="Print it as one line (the default).")

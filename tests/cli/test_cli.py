@@ -28,6 +28,29 @@ def bug() -> None:
     raise BugError("impossible")
 
 
+def everything(command: click.Command) -> list[tuple[list[str], click.Command]]:
+    """A command and all below it, with what is typed for them."""
+    found: list[tuple[list[str], click.Command]] = [([], command)]
+    if isinstance(command, click.Group):
+        with click.Context(command) as context:
+            for name in command.list_commands(context):
+                below = command.get_command(context, name)
+                assert below is not None  # it is listed
+                found += [([name, *words], each) for words, each in everything(below)]
+    return found
+
+
+def is_option(parameter: click.Parameter) -> bool:
+    return isinstance(parameter, click.Option)
+
+
+def first_sentence(command: click.Command) -> str:
+    """What the list of commands says of it: its first paragraph, up to the first stop."""
+    words = (command.help or "").strip().split("\n\n")[0].split()
+    last = next((place for place, word in enumerate(words) if word.endswith(".")), len(words))
+    return " ".join(words[: last + 1])
+
+
 class CommandsTests(SynchronousTestCase):
     def _answer(self, name: str) -> Result:
         homes = {each: f"tests.cli.test_cli:{each}" for each in ("fails", "disk", "bug")} | {"lost": "tests.cli.lost:x"}
@@ -52,12 +75,19 @@ class CommandsTests(SynchronousTestCase):
             self.assertIn(f"\n  {name} ", said)
 
     def test_every_help(self) -> None:
-        """Every command explains itself."""
-        pki = (["pki"], ["pki", "list"], ["pki", "revoke"], ["pki", "renew"])
-        for words in (["init"], ["invite"], ["join"], *pki, ["why"], ["ping"], ["netcheck"]):
-            result = CliRunner().invoke(commands, [*words, "--help"])
+        """Every command explains itself, and every option; at 80 columns no line is cut."""
+        for words, command in everything(commands):
+            result = CliRunner().invoke(commands, [*words, "--help"], terminal_width=80)
             self.assertEqual(result.exit_code, 0)
             self.assertIn("Usage:", result.output)
+            self.assertLessEqual(max(map(len, result.output.splitlines())), 80, words)
+            shown = "".join(result.output.split())
+            said = [command.help or ""] + [str(getattr(each, "help", "")) for each in command.params if is_option(each)]
+            if isinstance(command, Commands):
+                said += [first_sentence(below) for _, below in everything(command)[1:] if below.name in command.homes]
+            for text in said:
+                self.assertTrue(text.strip().endswith("."), (words, text))
+                self.assertIn("".join(text.split()), shown, words)
 
     def test_sentence(self) -> None:
         """What the operator can put right is one sentence and exit code 1."""
