@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from morphnet.config.roles import ServerConfig
+from morphnet.config.whole import NOT_JOINED
 from morphnet.errors import ConfigError
 from morphnet.rights import rights_of
 from morphnet.store.ledger import DATABASE, Ledger
@@ -62,9 +63,33 @@ class Place:
         return Path("/run/morphnet-relay") if self.root == SYSTEM else self.root / "run-relay"
 
     def running(self, file: str) -> Path:
-        """Where a running process keeps `file`: a relay's, if nothing else of ours runs here."""
+        """
+        Where a running process keeps `file`: a relay's, if nothing else of ours runs here.
+
+        :raises ConfigError: nothing does, nor ever can before this machine has joined a network.
+        """
         here, relay = self.run_dir / file, self.relay_run_dir / file
-        return relay if relay.exists() and not here.exists() else here
+        if here.exists():
+            return here
+        if relay.exists():
+            return relay
+        self.check_begun()
+        return here
+
+    def check_begun(self) -> None:
+        """:raises ConfigError: there is no configuration, so this machine has not joined a network, nor founded one."""
+        if self.is_begun():
+            return
+        if self.root != SYSTEM and Place(SYSTEM).is_begun():
+            raise ConfigError(f"there is nothing in {self.root}: use `sudo`, for morphnet is set up in {SYSTEM} here")
+        raise ConfigError(f"{NOT_JOINED} (there is no configuration in {self.root})")
+
+    def is_begun(self) -> bool:
+        """Whether there is a configuration, as far as one may look."""
+        try:
+            return any(file.exists() for file in (self.client_toml, self.server_toml, self.relay_toml))
+        except PermissionError:
+            return True
 
     def settings(self, *, relay: bool = False) -> dict[str, Any]:
         """What every configuration file says of paths; a relay may run beside a server."""

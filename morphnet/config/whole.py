@@ -7,6 +7,11 @@ from typing import Any
 from morphnet.config.checks import LEAST_MTU6
 from morphnet.config.roles import ClientConfig, RelayConfig, ServerConfig
 
+NOT_JOINED = (  # for who has neither configuration nor keys
+    "this machine has not joined a network: on its server `morphnet invite NAME` prints a line, run `morphnet join"
+    " LINE` here"
+)
+
 
 def check_whole(config: Any) -> tuple[str, str] | None:
     """What is wrong between settings: the key to point at, and the sentence."""

@@ -8,10 +8,13 @@ from twisted.application.service import IService
 from twisted.internet import reactor
 
 from morphnet.config.roles import ClientConfig
+from morphnet.config.whole import NOT_JOINED
 from morphnet.roles.client.process import ClientProcess
-from morphnet.tap.options import ConfigOptions, options_for
+from morphnet.tap.options import Begin, ConfigOptions, options_for
 
-Options = options_for(ClientConfig, Path("/etc/morphnet/client.toml"))
+Options = options_for(
+    ClientConfig, Path("/etc/morphnet/client.toml"), Begin(("server", "servers", "mesh.relays"), NOT_JOINED)
+)
 
 
 def makeService(options: ConfigOptions[ClientConfig]) -> IService:

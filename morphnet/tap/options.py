@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -16,6 +17,14 @@ from morphnet.tap import logs, pidfile
 Config = TypeVar("Config")
 
 
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """What a process cannot do without, and how a machine comes by it."""
+
+    needs: tuple[str, ...]  # settings; one of them on the command line is enough to go on without a file
+    how: str  # for who has neither: what to type, in one sentence
+
+
 class ConfigOptions(usage.Options, Generic[Config]):
     """
     Options of one role: --config FILE, and one option for each setting, which overrides the file.
@@ -25,6 +34,7 @@ class ConfigOptions(usage.Options, Generic[Config]):
 
     config_class: type[Config]
     default_file: Path
+    begin: Begin
     role_settings: tuple[Setting, ...]
     config: Config
     read: Callable[[], Config]
@@ -43,6 +53,18 @@ class ConfigOptions(usage.Options, Generic[Config]):
                 typed[setting.key] = self[name]
         return typed
 
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """
+        Read a command line.
+
+        :raises SystemExit: with one sentence; twistd would print all options before a UsageError.
+        """
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as mistake:
+            text = str(mistake).rstrip(".")
+            raise SystemExit(f"morphnet: {text}: see `twistd morph-{self.default_file.stem} --help`") from None
+
     def config_file(self) -> Path | None:
         """The file to read; the default one only when it is there."""
         if self["config"] is not None:
@@ -53,10 +75,12 @@ class ConfigOptions(usage.Options, Generic[Config]):
         """
         Read the file, and see to twistd's own.
 
-        :raises SystemExit: with one sentence; UsageError would print all options before it.
+        :raises SystemExit: with one sentence.
         """
         try:
             file = self.config_file()
+            if file is None and not self.overrides().keys() & set(self.begin.needs):
+                raise ConfigError(f"there is no {self.default_file}: {self.begin.how}")
             self.read = partial(load, self.config_class, file.absolute() if file else None, self.overrides())
             self.config = self.read()
         except ConfigError as error:
@@ -74,8 +98,12 @@ def _shown(setting: Setting) -> str:
     return f"{setting.help} [{default}]" if default not in ("", None) else setting.help
 
 
-def options_for(cls: type[Config], default_file: Path) -> type[ConfigOptions[Config]]:
-    """The Options class of a role, for its `tap` module; lists are typed with commas."""
+def options_for(cls: type[Config], default_file: Path, begin: Begin) -> type[ConfigOptions[Config]]:
+    """
+    The Options class of a role, for its `tap` module; lists are typed with commas.
+
+    :param default_file: its stem is what comes after `morph-` in the name of the command.
+    """
     every = tuple(settings(cls))
     parameters: list[list[Any]] = [["config", "c", None, f"TOML file to read [{default_file}]"]]
     flags: list[list[Any]] = [["log-json", None, "log one JSON object a line, for machines"]]
@@ -94,6 +122,7 @@ def options_for(cls: type[Config], default_file: Path) -> type[ConfigOptions[Con
         "optFlags": flags,
         "config_class": cls,
         "default_file": default_file,
+        "begin": begin,
         "role_settings": every,
         "__doc__": ConfigOptions.__doc__,
     }

@@ -9,9 +9,12 @@ from twisted.internet import reactor
 
 from morphnet.config.roles import RelayConfig
 from morphnet.roles.relay.process import RelayProcess
-from morphnet.tap.options import ConfigOptions, options_for
+from morphnet.tap.options import Begin, ConfigOptions, options_for
 
-Options = options_for(RelayConfig, Path("/etc/morphnet/relay.toml"))
+_BEGIN = Begin(
+    ("name",), "`morphnet pki relay NAME --out DIR` on the server makes all that a relay needs, copy it here"
+)
+Options = options_for(RelayConfig, Path("/etc/morphnet/relay.toml"), _BEGIN)
 
 
 def makeService(options: ConfigOptions[RelayConfig]) -> IService:

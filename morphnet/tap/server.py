@@ -9,9 +9,10 @@ from twisted.internet import reactor
 
 from morphnet.config.roles import ServerConfig
 from morphnet.roles.server.process import ServerProcess
-from morphnet.tap.options import ConfigOptions, options_for
+from morphnet.tap.options import Begin, ConfigOptions, options_for
 
-Options = options_for(ServerConfig, Path("/etc/morphnet/server.toml"))
+_BEGIN = Begin(("name",), "no network was founded here: run `morphnet init`")
+Options = options_for(ServerConfig, Path("/etc/morphnet/server.toml"), _BEGIN)
 
 
 def makeService(options: ConfigOptions[ServerConfig]) -> IService:

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.cli import commands
 from morphnet.cli.live import NOT_WELL, _draw, picture
+from morphnet.config.whole import NOT_JOINED
 from morphnet.ops import feedclient
 from morphnet.status import NodeStatus, as_json
 from tests.ops.pictures import NODE, NOW
@@ -104,3 +105,14 @@ class CommandTests(SynchronousTestCase):
             self.assertTrue(output.startswith("Error: no morphnet "), output)
             self.assertIn(nowhere, output)
             self.assertEqual(output.count("\n"), 1)
+
+    def test_not_joined(self) -> None:
+        """On a machine without configuration each of them says first of all what to type, in one sentence."""
+        place = Path(self.mktemp()).absolute()
+        looks = (["status"], ["reload"], ["events"], ["console"], ["why", "nas"], ["ping", "nas"], ["netcheck"])
+        for words in looks:
+            output = self._refusal(words[0], "--dir", str(place), *words[1:])
+            self.assertEqual(output, f"Error: {NOT_JOINED} (there is no configuration in {place})\n")
+        place.mkdir()
+        (place / "client.toml").touch()
+        self.assertIn("no morphnet is running here", self._refusal("status", "--dir", str(place)))

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from twisted.python import usage
+from twisted.scripts._twistd_unix import ServerOptions
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.roles import ClientConfig, ServerConfig
-from morphnet.tap.options import ConfigOptions, options_for
+from morphnet.tap import client, relay, server
+from morphnet.tap.options import Begin, ConfigOptions, options_for
 
 ABSENT = Path("/nowhere/client.toml")
+BEGIN = Begin(("server", "servers"), "run this first")
+COMMANDS = ("morph-client", "morph-relay", "morph-server")
 
 
 class OptionsTests(SynchronousTestCase):
     def _parse(self, *words: str) -> ConfigOptions[ClientConfig]:
-        options = options_for(ClientConfig, ABSENT)()
+        options = options_for(ClientConfig, ABSENT, BEGIN)()
         options.parseOptions(list(words))
         return options
 
@@ -36,15 +39,64 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(sentence, f"morphnet: {ABSENT}: no such file or directory")
 
     def test_mistakes(self) -> None:
-        """A mistake is one sentence; an unknown option is a usage error."""
-        self.assertIn("'server' is missing", str(self.assertRaises(SystemExit, self._parse)))
+        """A mistake is one sentence."""
+        missing = self.assertRaises(SystemExit, self._parse, "--server", "")
+        self.assertIn("'server' is missing", str(missing))
         both = self.assertRaises(SystemExit, self._parse, "--server", "x", "--dns", "--no-dns")
         self.assertEqual(str(both), "morphnet: --dns and --no-dns contradict each other")
-        self.assertRaises(usage.UsageError, self._parse, "--servr", "x")
+
+    def test_not_begun(self) -> None:
+        """Who has no configuration and types none is told how to come by one, before anything else."""
+        sentence = str(self.assertRaises(SystemExit, self._parse, "--tun", "x"))
+        self.assertEqual(sentence, f"morphnet: there is no {ABSENT}: run this first")
 
     def test_help(self) -> None:
         """Every option says what it is for, and its default."""
-        text = str(options_for(ServerConfig, Path("/etc/morphnet/server.toml"))())
+        text = str(options_for(ServerConfig, Path("/etc/morphnet/server.toml"), BEGIN)())
         self.assertIn("[/etc/morphnet/server.toml]", "".join(text.split()))
         self.assertIn("--control-port=", text)
         self.assertIn("[8443]", text)
+
+
+class TwistdTests(SynchronousTestCase):
+    """The commands as twistd runs them."""
+
+    def _refused(self, *words: str) -> str:
+        """With what twistd ends: it exits with code 1 and says this on stderr, and nothing else, see sys.exit."""
+        ended = self.assertRaises(SystemExit, ServerOptions().parseOptions, ["--nodaemon", *words])
+        self.assertIsInstance(ended.code, str)
+        return str(ended.code)
+
+    def test_mistakes(self) -> None:
+        """Whatever is wrong on the command line is one line, without the list of all options."""
+        folder = str(Path(self.mktemp()).absolute())
+        Path(folder).mkdir()
+        mistakes = {
+            ("--nonsense", "x"): "morphnet: option --nonsense not recognized: see `twistd {} --help`",
+            ("-x",): "morphnet: option -x not recognized: see `twistd {} --help`",
+            ("--name",): "morphnet: option --name requires argument: see `twistd {} --help`",
+            ("--log-json=3",): "morphnet: option --log-json must not have an argument: see `twistd {} --help`",
+            ("stray",): "morphnet: Wrong number of arguments: see `twistd {} --help`",
+            ("--config", "/nowhere/x.toml"): "morphnet: /nowhere/x.toml: no such file or directory",
+            ("--config", folder): f"morphnet: {folder}: is a directory",
+            ("--name", "x", "--manhole-listen", "everywhere"): "morphnet: option --manhole-listen must be ",
+        }
+        for command in COMMANDS:
+            more = ("--server", "x") if command == "morph-client" else ()
+            for words, sentence in mistakes.items():
+                said = self._refused(command, *more, *words)
+                self.assertTrue(said.startswith(sentence.format(command)), said)
+                self.assertEqual(len(said.splitlines()), 1)
+
+    def test_help(self) -> None:
+        """At 80 columns no line about an option is cut: all its words are there, and it has some."""
+        for command, plugin in zip(COMMANDS, (client, relay, server), strict=True):
+            options = plugin.Options()
+            shown = options.getUsage(80)
+            self.assertLessEqual(max(map(len, shown.splitlines())), 80)
+            flat = "".join(shown.split())
+            said = [*((name, text) for name, _, text in options.optFlags)]
+            said += [(name, text) for name, _, _, text in options.optParameters]
+            for name, text in said:
+                self.assertTrue(text and not text.endswith(("...", "…")), (command, name))
+                self.assertIn("".join(text.split()), flat, (command, name))
