@@ -1,9 +1,11 @@
-"""A door of a pump that keeps what leaves by it."""
+"""Doors of a pump that keep what leaves by them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 
+from morphnet.errors import HostError
 from morphnet.wire.batch import Departure
 
 
@@ -16,3 +18,32 @@ class FakeDoor:
 
     def send(self, departures: Sequence[Departure]) -> None:
         self.sent += departures
+
+
+class FakeUdp(FakeDoor):
+    """A UDP socket; each that was made is kept."""
+
+    made: list[FakeUdp]
+    refused = False
+
+    def __init__(
+        self, reactor: object, number: int, received: object, *, host: str, port: int = 0, device: str = ""
+    ) -> None:
+        super().__init__(number)
+        self.host, self.device, self.local = host, device, (host, port or 50000 + number)
+        self.open_ = False
+        self.too_big: Callable[[Departure], None] = lambda departure: None
+        self.made.append(self)
+
+    def open(self) -> None:
+        """Fails as if there were too many files, while `refused`."""
+        if self.refused:
+            raise HostError("no more files")
+        self.open_ = True
+
+    def close(self) -> None:
+        self.open_ = False
+
+    def counters(self) -> Counter[str]:
+        """One datagram was sent, and nothing else happened."""
+        return Counter(sent=1)

@@ -19,7 +19,7 @@ from morphnet.ops import show
 from morphnet.ops.node import Node
 from morphnet.ops.picture import picture_lines
 from morphnet.ops.verb import Answer, Verb
-from morphnet.status import NodeStatus, PathStatus, SessionStatus
+from morphnet.status import NodeStatus, SessionStatus
 
 TRACE_LINES = 2000  # of one trace; a busy session would drown the terminal
 
@@ -210,11 +210,11 @@ class Commands:
     # -- acting -------------------------------------------------------------------------------------------------------
 
     def _do(self, verb: Verb, **said: Any) -> str:
-        """What the process offers. Which path and which session is meant may be said more loosely here."""
+        """What the process offers. Which session is meant may be said more loosely here."""
         names = {field.name for field in verb.fields}
         if "path" in names:
-            chosen = self._one(said.get("session", ""))
-            said = {**said, "path": self._path(said["path"], chosen), "session": chosen.name}
+            known = said.get("session", "") or self._node.status().sessions  # what was cut outlives its session
+            said = {**said, "session": self._one(said.get("session", "")).name if known else ""}
         elif verb.answer is Answer.LINES and "session" in names:
             said = {**said, "session": self._one(said.get("session", "")).name}
         filled = verb.filled(said)
@@ -315,15 +315,6 @@ class Commands:
         if len(chosen) > 1:
             raise ConfigError(f"there are {len(chosen)} sessions: add the name of one, session={chosen[0].name!r}")
         return chosen[0]
-
-    @staticmethod
-    def _path(path: int | str, session: SessionStatus) -> int:
-        if isinstance(path, int):
-            return path
-        found: list[PathStatus] = [each for each in session.paths if each.uplink == path and path]
-        if len(found) != 1:
-            raise ConfigError(f"{len(found) or 'no'} paths use {path!r}: give the number of one, paths() lists them")
-        return found[0].path
 
 
 def _wrapped(title: str, names: Iterable[str]) -> list[show.Line]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from morphnet.errors import ConfigError
 
+LONGEST_NAME = 64  # characters of what is meant by a name instead of a number
 _NAMES = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -29,6 +30,7 @@ class Field:
     needed: bool = False  # else the default holds
     least: float = float("-inf")  # of a number
     most: float = float("inf")
+    or_name: bool = False  # a number that may be said by a name instead, of at most LONGEST_NAME characters
 
     def checked(self, value: Any) -> Any:
         """
@@ -36,10 +38,12 @@ class Field:
 
         :raises ConfigError: it is not.
         """
+        if self.or_name and isinstance(value, str) and 0 < len(value) <= LONGEST_NAME:
+            return value
         wanted = type(self.default)
         fits = isinstance(value, (int, float)) if wanted is float else isinstance(value, wanted)
         if not fits or (isinstance(value, bool) and wanted is not bool):
-            raise ConfigError(f"{self.name!r} must be {_NAMES[wanted]}")
+            raise ConfigError(f"{self.name!r} must be {_NAMES[wanted]}{' or a name' if self.or_name else ''}")
         if wanted in (int, float):
             if not self.least <= value <= self.most:  # NaN is refused here too
                 raise ConfigError(f"{self.name!r} must be between {self.least:g} and {self.most:g}")

@@ -15,7 +15,7 @@ from morphnet.ops.verb import Answer, Field, Verb
 from morphnet.status import NetcheckStatus, PeerStatus, Pong
 
 NAME = Field("name", "", needed=True)  # of a scheduler, or of a peer
-PATH = Field("path", 0, needed=True, least=0, most=255)
+PATH = Field("path", 0, needed=True, least=0, most=255, or_name=True)  # or the name of its uplink
 SESSION = Field("session", "")  # "" for every one, where that makes sense
 ONE_SESSION = Field("session", "", needed=True)
 DRAIN_SECONDS = 5.0  # that nodes have to go to another relay, if the operator does not say
@@ -33,12 +33,12 @@ class HasSessions(Protocol):
         """Spread what this end sends in another way."""
         ...
 
-    def cut_path(self, path: int, session: str) -> str:
-        """Close a path as if its uplink had gone."""
+    def cut_path(self, path: int | str, session: str) -> str:
+        """Close a path, called by its number or its uplink, as if that had gone."""
         ...
 
-    def restore_path(self, path: int, session: str) -> str:
-        """Open a path again that was cut."""
+    def restore_path(self, path: int | str, session: str) -> str:
+        """Open a path again that was cut, called as it was then, whatever has changed meanwhile."""
         ...
 
     def rekey(self, session: str) -> str:
@@ -91,8 +91,13 @@ def of_sessions(node: HasSessions) -> tuple[Verb, ...]:
     trace = "Show one session's datagrams as they come and go, one line for each run of them."
     return (
         Verb("scheduler", "Spread packets over the paths in another way.", (NAME, SESSION), node.set_scheduler),
-        Verb("cut", "Close a path, as if its cable had been pulled.", (PATH, SESSION), node.cut_path),
-        Verb("restore", "Open a path again that was cut.", (PATH, SESSION), node.restore_path),
+        Verb(
+            "cut",
+            "Close a path, by its number or its uplink, as if its cable had been pulled.",
+            (PATH, SESSION),
+            node.cut_path,
+        ),
+        Verb("restore", "Open a path again that was cut, called as it was then.", (PATH, SESSION), node.restore_path),
         Verb("rekey", "Use new keys now, in every session or in one.", (SESSION,), node.rekey),
         Verb("drop", "Forget a session; its client connects again.", (ONE_SESSION,), node.drop_session),
         Verb("trace", trace, (SESSION, seconds(10.0)), node.trace, Answer.LINES),

@@ -52,13 +52,13 @@ class FakeNode:
         self.picture = dataclasses.replace(self.picture, sessions=changed)
         return f"1 session(s) use {name}"
 
-    def cut_path(self, path: int, session: str) -> str:
+    def cut_path(self, path: int | str, session: str) -> str:
         self.asked.append(("cut", path, session))
-        if path not in (0, 1, 2):
+        if path not in (0, 1, 2, "eth0"):
             raise ConfigError(f"no session has an open path {path}")
         return f"path {path} is closed"
 
-    def restore_path(self, path: int, session: str) -> str:
+    def restore_path(self, path: int | str, session: str) -> str:
         self.asked.append(("restore", path, session))
         return f"path {path} is open"
 

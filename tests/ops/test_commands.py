@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -64,14 +65,15 @@ class CommandsTests(SynchronousTestCase):
         self.assertEqual(self.names["cut"](1), "path 1 is closed")
         self.names["cut"]("eth0")
         self.names["restore"](1)
+        self.names["restore"]("eth0")
         self.names["rekey"]()
         self.names["drop"]("gateway.example")
         self.names["scheduler"]("redundant")
         here = "gateway.example"
         self.assertEqual(
             self.node.asked,
-            [("cut", 1, here), ("cut", 2, here), ("restore", 1, here), ("rekey", ""), ("drop", here),
-             ("scheduler", "redundant", "")],
+            [("cut", 1, here), ("cut", "eth0", here), ("restore", 1, here), ("restore", "eth0", here),
+             ("rekey", ""), ("drop", here), ("scheduler", "redundant", "")],
         )  # fmt: skip
 
     def test_peers(self) -> None:
@@ -103,7 +105,8 @@ class CommandsTests(SynchronousTestCase):
         self.assertEqual(self._refusal("cut", 9), "no session has an open path 9")
         self.assertIn("call it as cut(path, session='')", self._refusal("cut"))
         self.assertIn("did you mean 'gateway.example'", self._refusal("paths", "gateway.exmple"))
-        self.assertIn("give the number", self._refusal("cut", "wlan7"))
+        self.assertEqual(self._refusal("cut", "wlan7"), "no session has an open path wlan7")
+        self.assertIn("must be a whole number or a name", self._refusal("cut", ""))
         self.assertIn("takes a number", self._refusal("events", 0))
         self.assertIn("between 0.1 and 3600", self._refusal("trace", seconds=1e9))
         self.assertEqual(self._refusal("drop", ""), "'session' must not be empty")
@@ -114,6 +117,12 @@ class CommandsTests(SynchronousTestCase):
         for word, arguments in (("cut", (0,)), ("restore", (0,)), ("trace", ())):
             self.assertIn("add the name of one", self._refusal(word, *arguments))
         self.assertEqual(self.node.asked, [])
+
+    def test_no_session(self) -> None:
+        """What was cut can be restored while there is no session."""
+        self.use(replace(NODE, sessions=()))
+        self.names["restore"]("eth0")
+        self.assertEqual(self.node.asked, [("restore", "eth0", "")])
 
     def test_trace(self) -> None:
         """Lines arrive while it lasts; `finished` waits for its end."""

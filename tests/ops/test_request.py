@@ -56,8 +56,10 @@ class ParseTests(SynchronousTestCase):
         for line, sentence in {
             '{"ask": "statu"}': "ask 'statu' is unknown; did you mean 'status'?",
             '{"ask": "cut"}': "cut needs 'path'",
-            '{"ask": "cut", "path": "0"}': "'path' must be a whole number",
-            '{"ask": "cut", "path": true}': "'path' must be a whole number",
+            '{"ask": "cut", "path": 0.5}': "'path' must be a whole number or a name",
+            '{"ask": "cut", "path": true}': "'path' must be a whole number or a name",
+            '{"ask": "cut", "path": ""}': "'path' must be a whole number or a name",
+            '{"ask": "watch", "every": "x"}': "'every' must be a number",
             '{"ask": "cut", "path": 256}': "'path' must be between 0 and 255",
             '{"ask": "watch", "evry": 1}': "watch has 'evry' is unknown; did you mean 'every'?",
             '{"ask": "watch", "every": NaN}': "'every' must be between 0.1 and 3600",

@@ -67,7 +67,7 @@ class InterpreterTests(SynchronousTestCase):
             ("1/0", "ZeroDivisionError: division by zero"),
             ("show me", "that is not Python: invalid syntax; try paths() or help"),
             ("'", "that is not Python: "),  # each Python says it in its own words
-            ("cut(node)", "no paths use <tests.ops.fakes.FakeNode"),
+            ("cut(node)", "'path' must be a whole number or a name"),
         ):
             self.assertTrue(self._typed(line).startswith(sentence), self.paper.text)
             self.assertEqual(self.paper.text.count("\n"), 1)

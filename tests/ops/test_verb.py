@@ -18,10 +18,16 @@ class FieldTests(SynchronousTestCase):
     def test_numbers(self) -> None:
         """A number is of its kind and within its bounds; a truth is none."""
         self.assertEqual([PATH.checked(each) for each in (0, 255)], [0, 255])
-        self.refused(PATH, -1, 256, 1.5, True, "0", None)
+        self.refused(PATH, -1, 256, 1.5, True, None)
         self.assertEqual(seconds(10.0).checked(2), 2.0)
         self.refused(seconds(10.0), 0, 3601, float("nan"), True)
         self.assertEqual(seconds(5.0, least=0).checked(0), 0.0)
+
+    def test_or_name(self) -> None:
+        """Where a name stands for a number it is one that is not empty, and not endless."""
+        self.assertEqual(PATH.checked("wan0"), "wan0")
+        self.refused(PATH, "", "x" * 65)
+        self.refused(seconds(10.0), "wan0")
 
     def test_strings(self) -> None:
         """A name that is needed is not empty; one that is not may be."""

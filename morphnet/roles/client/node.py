@@ -31,7 +31,7 @@ from morphnet.roles.peers.ethernet import EthernetLan
 from morphnet.roles.peers.mesh import Mesh, Owner
 from morphnet.roles.peers.names import PeerNames
 from morphnet.roles.process.agreed import agreed, framing_of
-from morphnet.roles.process.node import shown_address
+from morphnet.roles.process.node import open_paths, shown_address
 from morphnet.roles.signalling.control_client import Link
 from morphnet.tunnel.carrier import DIRECT
 from morphnet.tunnel.events import Effects, Event, PathChanged
@@ -296,21 +296,28 @@ class ClientNode(PeeredNode):
         if "tuning.scheduler" in keys:
             self.set_scheduler(config.tuning.scheduler)
 
-    def cut_path(self, path: int, session: str = "") -> str:
+    def cut_path(self, path: int | str, session: str = "") -> str:
         """Leave the uplink of this path alone until it is restored."""
         known = self._session()
-        if known is None or path not in known.paths or known.paths[path].state is State.CLOSED:
+        chosen = next(iter(open_paths(known, path)), None) if known is not None else None
+        if chosen is None:
             raise ConfigError(f"there is no open path {path}")
-        if self.streaming is None or not self.streaming.cut(known.paths[path]):
-            self.uplink_paths.cut(path)
+        if self.streaming is None or not self.streaming.cut(chosen):
+            self.uplink_paths.cut(chosen.id)
         return f"path {path} is closed"
 
-    def restore_path(self, path: int, session: str = "") -> str:
+    def restore_path(self, path: int | str, session: str = "") -> str:
         """Use it again."""
-        streamed = self.streaming is not None and self.streaming.restore(path)
-        if not streamed and not self.uplink_paths.restore(path):
+        if not self.uplink_paths.restore(path) and not self._restore_stream(path):
             raise ConfigError(f"path {path} was not cut")
         return f"path {path} is opened again"
+
+    def _restore_stream(self, called: int | str) -> bool:
+        known = self._session()
+        if self.streaming is None or known is None:
+            return False
+        numbers = [path.id for path in known.paths.values() if called in (path.id, path.uplink)]
+        return any(self.streaming.restore(number) for number in numbers)
 
     def hang_up(self, session: str, reason: str) -> None:
         """The control link is called again, and a new session begins."""

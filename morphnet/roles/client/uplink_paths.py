@@ -39,6 +39,7 @@ class UplinkPaths:
 
     :param tell: (kind, sentence) for the node's history.
     :param source: the address that a device would send from to a host, see `source_towards`.
+    :param door: makes a socket.
     """
 
     def __init__(
@@ -47,12 +48,13 @@ class UplinkPaths:
         pump: Pump,
         tell: Callable[[str, str], None],
         source: Callable[[str, str], str] = source_towards,
+        door: type[UdpDoor] = UdpDoor,
     ) -> None:
-        self._reactor, self._pump, self._tell, self._source = reactor, pump, tell, source
+        self._reactor, self._pump, self._tell, self._source, self._door = reactor, pump, tell, source, door
         self._paths: dict[str, _UplinkPath] = {}  # by uplink name
         self._uplinks: list[Uplink] = []
         self._servers: tuple[Endpoint, ...] = ()  # addresses of the server's data plane, best first
-        self._cut: set[str] = set()  # uplinks that the operator does not want now
+        self._cut: dict[str, int] = {}  # uplinks that the operator does not want now, and the paths that they had
         self._mute: dict[str, set[str]] = {}  # by uplink: addresses of the server that never answered there
         self.session: Session | None = None
 
@@ -106,23 +108,27 @@ class UplinkPaths:
         for uplink in set(self._uplinks) ^ set(uplinks):
             self._mute.pop(uplink.name, None)
         self._uplinks = list(uplinks)
-        self._cut &= {uplink.name for uplink in uplinks}
         self._settle()
 
     def cut(self, path_id: int) -> None:
         """The operator wants the uplink of this path left alone."""
         for name, way in self._paths.items():
             if way.path == path_id:
-                self._cut.add(name)
+                self._cut.pop(name, None)
+                self._cut[name] = path_id
         self._settle()
 
-    def restore(self, path_id: int) -> bool:
-        """The operator wants it back; False when it was not cut."""
-        session = self.session
-        path = session.paths.get(path_id) if session else None
-        if path is None or path.uplink not in self._cut:
+    def restore(self, called: int | str) -> bool:
+        """
+        The operator wants it back; False when it was not cut.
+
+        :param called: the uplink, or the number that its path had then: the uplink may have gone and come back since,
+            and the session may be another one. Of two of that number it is the one that was cut last.
+        """
+        name = next((name for name, number in reversed(self._cut.items()) if called in (name, number)), None)
+        if name is None:
             return False
-        self._cut.discard(path.uplink)
+        del self._cut[name]
         self._settle()
         return True
 
@@ -180,7 +186,7 @@ class UplinkPaths:
             if path.remote != server:
                 session.move_path(way.path, way.door.number, server, now, effects)
             return
-        door = UdpDoor(self._reactor, self._pump.new_number(), self._pump.from_door, host=source, device=name)
+        door = self._door(self._reactor, self._pump.new_number(), self._pump.from_door, host=source, device=name)
         door.open()
         door.too_big = self._too_big
         self._pump.attach(door)

@@ -43,6 +43,13 @@ def _words(event: PathChanged) -> str:
     return f"{_STATES[State(event.now)]}{' again' if again else ''}"
 
 
+def open_paths(session: Session, called: int | str) -> list[Path]:
+    """Those paths of a session that are not closed and have that number, or that uplink."""
+    return [
+        path for path in session.paths.values() if called in (path.id, path.uplink) and path.state is not State.CLOSED
+    ]
+
+
 class Node:
     """A running process as `ops` sees it; the two roles add what they alone know."""
 
@@ -183,19 +190,19 @@ class Node:
             self.tell("scheduler", each.peer, f"scheduler is {name}")
         return f"{len(chosen)} session(s) use {name}"
 
-    def cut_path(self, path: int, session: str = "") -> str:
-        """Close a path as if its uplink had gone."""
+    def cut_path(self, path: int | str, session: str = "") -> str:
+        """Close a path, called by its number or its uplink, as if that had gone."""
         done, effects = 0, Effects()
         for each in self.sessions_named(session):
-            if path in each.paths and each.paths[path].state is not State.CLOSED:
-                each.close_path(path, self.pump.now(), effects)
+            for open_one in open_paths(each, path):
+                each.close_path(open_one.id, self.pump.now(), effects)
                 done += 1
         self.pump.carry_out(effects)
         if not done:
             raise ConfigError(f"no session has an open path {path}")
         return f"path {path} is closed"
 
-    def restore_path(self, path: int, session: str = "") -> str:
+    def restore_path(self, path: int | str, session: str = "") -> str:
         """Open a path again that `cut_path` closed."""
         raise ConfigError("paths are opened by the client: ask there")
 

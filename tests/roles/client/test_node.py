@@ -14,10 +14,14 @@ from morphnet.net.pump import Pump
 from morphnet.net.tun import Tun
 from morphnet.roles.client.certified_node import Certificates
 from morphnet.roles.client.node import ClientNode, Parts
+from morphnet.roles.client.streaming import Streaming
 from morphnet.roles.client.uplink_paths import UplinkPaths
 from morphnet.roles.peers.mesh import Mesh
+from morphnet.tunnel.events import Effects
+from morphnet.tunnel.path import Path
 from morphnet.tunnel.tunnel import Tunnel
 from tests.ops.pictures import CARL, NAS
+from tests.roles.client.test_uplink_paths import FOUR, WAN, PathsTestCase
 
 
 class FakeMesh:
@@ -66,3 +70,57 @@ class PeersTests(SynchronousTestCase):
         self.assertIs(self.successResultOf(self.ask("why", name="nas")), NAS)
         with self.assertRaisesRegex(ConfigError, "did you mean 'nas'"):
             self.ask("why", name="nass")
+
+
+class FakeStreaming:
+    """A stream by one path, that the operator may cut."""
+
+    def __init__(self, number: int) -> None:
+        self.number, self.is_cut = number, False
+
+    def cut(self, path: Path) -> bool:
+        """Whether it is the stream's."""
+        self.is_cut = path.id == self.number
+        return self.is_cut
+
+    def restore(self, number: int) -> bool:
+        """Whether it was cut."""
+        was, self.is_cut = self.is_cut, self.is_cut and number != self.number
+        return was and not self.is_cut
+
+
+class CutTests(PathsTestCase):
+    """Which path is meant."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.uplink_paths.uplinks_are([WAN])
+        stream = self.session.open_path(99, FOUR, "tcp wan", 0.0, Effects())
+        self.streaming = FakeStreaming(stream.id)
+        parts = Parts(
+            cast(Host, None),
+            cast(Tun, None),
+            self.uplink_paths,
+            Certificates(),
+            cast(Streaming, self.streaming),
+        )
+        self.node = ClientNode(ClientConfig(), self.pump, parts)
+
+    def test_uplink(self) -> None:
+        """An uplink is cut and restored by its name, once."""
+        self.assertEqual(self.node.cut_path("wan"), "path wan is closed")
+        self.assertEqual(list(self.used()), ["tcp wan"])
+        self.assertRaisesRegex(ConfigError, "there is no open path wan", self.node.cut_path, "wan")
+        self.assertEqual(self.node.restore_path("wan"), "path wan is opened again")
+        self.assertEqual(sorted(self.used()), ["tcp wan", "wan"])
+        self.assertRaisesRegex(ConfigError, "path wan was not cut", self.node.restore_path, "wan")
+
+    def test_stream(self) -> None:
+        """So is the way by TCP, under the name that `status` shows, or its number."""
+        for called in ("tcp wan", self.streaming.number):
+            self.node.cut_path(called)
+            self.assertTrue(self.streaming.is_cut)
+            self.assertEqual(sorted(self.used()), ["tcp wan", "wan"])  # it is the stream's to close it
+            self.node.restore_path(called)
+            self.assertFalse(self.streaming.is_cut)
+            self.assertRaises(ConfigError, self.node.restore_path, called)

@@ -9,12 +9,18 @@ from typing import Any, cast
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.config.roles import Tuning
 from morphnet.host.uplinks import Uplink
+from morphnet.net.pump import Pump
+from morphnet.net.udp import UdpDoor
 from morphnet.roles.client.uplink_paths import UplinkPaths, server_hosts
 from morphnet.tunnel.path import State
+from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Endpoint
+from tests.fakes_door import FakeUdp
 
 FOUR, SIX, OTHER = Endpoint("203.0.113.1", 8000), Endpoint("2001:db8::1", 8000), Endpoint("192.0.2.1", 8000)
+LTE = Uplink("lte", 3, True, ("10.0.0.3",), (), None, None, 1500, 200)
 WAN = Uplink("wan", 2, True, ("192.168.1.2", "10.0.0.2"), ("2001:db8:1::2",), "192.168.1.1", "fe80::1", 1500, 100)
 
 
@@ -104,6 +110,67 @@ class SeekTests(SynchronousTestCase):
         self.seek(4)
         self.uplink_paths.serve(cast(Any, self.uplink_paths.session), [SIX, FOUR, OTHER])
         self.assertEqual(self.path.remote, SIX)
+
+
+class PathsTestCase(SynchronousTestCase):
+    """A session with the server, and sockets that are none."""
+
+    def setUp(self) -> None:
+        self.clock, FakeUdp.made = Clock(), []
+        self.pump = Pump(self.clock, Tunnel(server=False, entropy=bytes), self.clock.seconds)
+        self.uplink_paths = UplinkPaths(
+            cast(Any, self.clock), self.pump, lambda kind, text: None, lambda *_: "", cast(type[UdpDoor], FakeUdp)
+        )
+        self.serve()
+
+    def serve(self) -> None:
+        """Begin a session."""
+        self.session = self.pump.tunnel.add_session("gateway", b"n" * 16, Tuning())
+        self.session.install(bytes(32), bytes(32), 64, self.clock.seconds())
+        self.uplink_paths.serve(self.session, [FOUR])
+
+    def used(self) -> dict[str, int]:
+        """Uplink and number of each path that is not closed."""
+        return {each.uplink: each.id for each in self.session.paths.values() if each.state is not State.CLOSED}
+
+
+class CutTests(PathsTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.uplink_paths.uplinks_are([WAN, LTE])
+        self.number = self.used()["wan"]
+        self.uplink_paths.cut(self.number)
+
+    def test_left_alone(self) -> None:
+        """Its uplink is not used until it is restored, whatever it does meanwhile."""
+        self.assertEqual(list(self.used()), ["lte"])
+        for uplinks in ([LTE], [replace(WAN, addresses4=("10.9.9.9",)), LTE]):
+            self.uplink_paths.uplinks_are(uplinks)
+            self.assertEqual(list(self.used()), ["lte"])
+
+    def test_restored(self) -> None:
+        """It is called as it was when it was cut: by uplink or number, with another address, in another session."""
+        for by_name in (True, False):
+            called = "wan" if by_name else self.number
+            self.uplink_paths.uplinks_are([LTE])
+            self.serve()
+            self.uplink_paths.uplinks_are([replace(WAN, index=9, addresses4=("10.9.9.9",)), LTE])
+            self.assertEqual(list(self.used()), ["lte"])
+            self.assertTrue(self.uplink_paths.restore(called))
+            self.assertEqual(sorted(self.used()), ["lte", "wan"])
+            self.assertFalse(self.uplink_paths.restore(called))
+            self.number = self.used()["wan"]
+            self.uplink_paths.cut(self.number)
+
+    def test_twice(self) -> None:
+        """A number that two of them had in their time means the one that was cut last."""
+        self.serve()
+        self.uplink_paths.cut(self.used()["lte"])
+        self.assertEqual(self.used(), {})
+        self.uplink_paths.restore(self.number)
+        self.assertEqual(list(self.used()), ["lte"])
+        self.uplink_paths.restore("wan")
+        self.assertEqual(sorted(self.used()), ["lte", "wan"])
 
 
 class ServerHostsTests(SynchronousTestCase):

@@ -11,9 +11,10 @@ from morphnet.roles.peers.outside import Outside
 from morphnet.roles.peers.port_guess import Varying
 from morphnet.roles.peers.sockets import PeerSockets
 from morphnet.wire.messages.relay import Registered
+from tests.fakes_door import FakeUdp
 from tests.roles.peers.fakes import PlaneTestCase
 from tests.roles.peers.test_outside import ELSEWHERE, US, FakeRelay
-from tests.roles.peers.test_sockets import LTE, FakeUdp
+from tests.roles.peers.test_sockets import LTE
 
 
 class DoorsTests(PlaneTestCase):

@@ -9,8 +9,8 @@ from morphnet.net.udp import UdpDoor
 from morphnet.roles.peers.guess_sockets import GuessSockets
 from morphnet.traversal.port_guess import SOCKETS
 from morphnet.tunnel.carrier import DIRECT, PLAIN, Carrier
+from tests.fakes_door import FakeUdp
 from tests.roles.peers.fakes import PlaneTestCase
-from tests.roles.peers.test_sockets import FakeUdp
 
 LTE = Uplink("lte", 3, True, ("10.0.0.2",), (), None, None, 1500, 200)
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
 from typing import Any, cast
 
-from morphnet.errors import HostError
 from morphnet.host.uplinks import Uplink
 from morphnet.net.ondevice import Source
 from morphnet.net.udp import UdpDoor
@@ -14,41 +11,12 @@ from morphnet.roles.peers.sockets import PeerSockets
 from morphnet.tunnel.carrier import DIRECT, Carrier
 from morphnet.wire.batch import Departure
 from morphnet.wire.candidates import HOST, Candidate
-from tests.fakes_door import FakeDoor
+from tests.fakes_door import FakeDoor, FakeUdp
 from tests.roles.peers.fakes import PlaneTestCase
 
 PORT = 41194
 WIFI = Uplink("wifi", 2, True, ("192.168.1.2", "192.168.1.3"), ("fe80::2", "2001:db8::2"), None, None, 1500, 100)
 LTE = Uplink("lte", 3, True, ("10.0.0.2",), (), None, None, 1500, 200)
-
-
-class FakeUdp(FakeDoor):
-    """A UDP socket; each that was made is kept."""
-
-    made: list[FakeUdp]
-    refused = False
-
-    def __init__(
-        self, reactor: object, number: int, received: object, *, host: str, port: int = 0, device: str = ""
-    ) -> None:
-        super().__init__(number)
-        self.host, self.device, self.local = host, device, (host, port or 50000 + number)
-        self.open_ = False
-        self.too_big: Callable[[Departure], None] = lambda departure: None
-        self.made.append(self)
-
-    def open(self) -> None:
-        """Fails as if there were too many files, while `refused`."""
-        if self.refused:
-            raise HostError("no more files")
-        self.open_ = True
-
-    def close(self) -> None:
-        self.open_ = False
-
-    def counters(self) -> Counter[str]:
-        """One datagram was sent, and nothing else happened."""
-        return Counter(sent=1)
 
 
 class SocketsTestCase(PlaneTestCase):
