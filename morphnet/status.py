@@ -15,7 +15,33 @@ LONGEST_TEXT = 2000  # characters of one text of a picture that was read
 _LEAST_REAL, _MOST_REAL = -6e10, 6e10  # in Unix seconds the years 68 and 3871: dates that can be shown
 _MOST_WHOLE = (1 << 63) - 1
 
+# Of what is counted: how much there is now. All else only grows while a process runs, and is missing until it happens.
+LEVELS = frozenset(
+    {
+        "blocks_screened",
+        "callers_waiting",
+        "control_half_open",
+        "control_links",
+        "ethernet_addresses",
+        "lines",
+        "lines_half_open",
+        "neighbours",
+        "neighbours_guests",
+        "queued_bytes",
+        "streams",
+        "streams_half_open",
+        "waiting_bytes",
+    }
+)
+
 T = TypeVar("T")
+
+
+def by_kind(counted: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:
+    """What only grows, and what there is now: each by its name, in order."""
+    names = sorted(counted)
+    grown = {name: counted[name] for name in names if name not in LEVELS}
+    return grown, {name: counted[name] for name in names if name in LEVELS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +80,9 @@ class SessionStatus:
     epoch: int  # key epoch used for sending
     control: str  # "up" or "down"
     group: str  # TLS group of the last control handshake, for example "X25519MLKEM768"
-    paths: tuple[PathStatus, ...]
-    counters: Mapping[str, int] = field(default_factory=dict)
+    paths: tuple[PathStatus, ...]  # those that are not closed
+    counters: Mapping[str, int] = field(default_factory=dict)  # since it began, of paths that are closed too
+    levels: Mapping[str, int] = field(default_factory=dict)  # how much there is now
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +148,7 @@ class NodeStatus:
     listening: tuple[str, ...]
     state: str  # one phrase: "serving", "connected", "reconnecting in 3 s: connection refused"
     sessions: tuple[SessionStatus, ...]
-    counters: Mapping[str, int] = field(default_factory=dict)
+    counters: Mapping[str, int] = field(default_factory=dict)  # of the process since it started, which never fall
     peers: tuple[PeerStatus, ...] = ()
     relays: tuple[RelayStatus, ...] = ()
     guests: tuple[GuestStatus, ...] = ()
@@ -129,6 +156,8 @@ class NodeStatus:
     traffic: str = ""  # where that goes which is to go through the tunnel: "tunnel", "outside" or "held"; "" for none
     headline: str = ""  # whether it does what it is there for, or what is in the way, in one sentence
     well: bool = True  # it does
+    levels: Mapping[str, int] = field(default_factory=dict)  # how much there is now
+    totals: Mapping[str, int] = field(default_factory=dict)  # sums of those of all sessions, ended ones too
     sections: tuple[str, ...] = ()  # which of "sessions", "relays", "peers", "guests" such a process has, in this order
 
     def brief(self) -> NodeStatus:

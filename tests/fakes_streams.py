@@ -53,6 +53,10 @@ class FakeUdp:
         self.passes, self.loss = True, 0.0  # share of what is sent
         self._chance = random.Random(2)
 
+    def counters(self) -> dict[str, int]:
+        """Nothing is counted."""
+        return {}
+
     def send(self, departures: Sequence[Departure]) -> None:
         """In a moment it is there, or never."""
         for departure in departures:

@@ -73,6 +73,10 @@ class PeerStream:
             else:
                 self.refused += 1
 
+    def counters(self) -> dict[str, int]:
+        """What has gone by it."""
+        return {"stream_sent": self.sent, "stream_received": self.received, "stream_refused": self.refused}
+
     def prove(self, within: float) -> None:
         """Drop it unless anything comes within so many seconds."""
         self._socket.prove(within)

@@ -9,12 +9,14 @@ Source: docs/architecture, "A packet".
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from morphnet.status import by_kind
 from morphnet.tunnel.carrier import PLAIN, Carrier
 from morphnet.tunnel.events import Effects, Event, Mapped
 from morphnet.tunnel.tunnel import Tunnel
@@ -41,6 +43,9 @@ class DatagramDoor(Protocol):
     def send(self, departures: Sequence[Departure]) -> None:
         "Send, or count why not."
 
+    def counters(self) -> Mapping[str, int]:
+        "What it has counted, by name: see `status.COUNTERS`."
+
 
 class PacketDoor(Protocol):
     """What the pump needs of a TUN device."""
@@ -61,6 +66,7 @@ class Pump:
         self.tun: PacketDoor | None = None  # where packets go
         self._outlet: Outlet | None = None  # where carried datagrams go
         self.no_door = 0  # datagrams for a socket that is gone, since start
+        self._detached = Counter[str]()  # what doors had counted that are not attached any more
         self._clock = clock
         self._followers: list[Callable[[Event], None]] = []
         self._session_followers: dict[str, Callable[[Event], None]] = {}
@@ -96,8 +102,18 @@ class Pump:
 
     def detach(self, number: int) -> None:
         """That door is closed, or will be: what would leave by it is counted and dropped. Harmless when it is none."""
-        self._doors.pop(number, None)
+        door = self._doors.pop(number, None)
         self.tunnel.carriers.pop(number, None)
+        if door is not None:
+            self._detached.update(by_kind(door.counters())[0])
+
+    def counters(self) -> Counter[str]:
+        """Sums over all doors that there are and have been."""
+        found = Counter[str](self._detached)
+        found["no_door"] += self.no_door
+        for door in self._doors.values():
+            found.update(door.counters())
+        return found
 
     def door(self, number: int) -> DatagramDoor | None:
         """The one of that number, while it is attached."""

@@ -9,7 +9,7 @@ Whichever of them does it lets through what is printable alone: names and reason
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from morphnet.ops.units import amount, delay, part, span, speed
@@ -39,7 +39,9 @@ _GOOD = frozenset({"serving", "connected", "among peers"})
 # Counters that only say that there is traffic, or that all is as it should be; --json has them.
 _ORDINARY = frozenset(
     {f"{way}_{what}" for way in ("read", "written", "send", "receive") for what in ("bytes", "calls", "packets")}
-    | {"sent", "sent_bytes", "received", "received_bytes", "control_links"}
+    | {f"{way}{what}" for way in ("sent", "received") for what in ("", "_bytes", "_packets")}
+    | {f"{by}_{way}" for by in ("relayed", "stream") for way in ("sent", "sent_bytes", "received", "received_bytes")}
+    | {"control_links"}
     | {"lines", "lines_half_open", "forwarded", "forwarded_bytes", "echoes"}
 )
 
@@ -122,17 +124,21 @@ def head_lines(node: NodeStatus, now: float) -> list[Line]:
         lines += labelled("serves", " ".join(node.listening), "")
     for warning in node.warnings:
         lines += labelled("warning", warning, "warn")
-    trouble = {name: count for name, count in node.counters.items() if count and name not in _ORDINARY}
+    trouble = _trouble({**node.counters, **node.levels})
     if trouble:
         lines += labelled("counts", ", ".join(f"{name} {count}" for name, count in trouble.items()), "dim")
     return lines
 
 
+def _trouble(counted: Mapping[str, int]) -> dict[str, int]:
+    return {name: count for name, count in counted.items() if count and name not in _ORDINARY}
+
+
 def session_lines(session: SessionStatus, now: float) -> list[Line]:
     """One session and its paths."""
     up = session.control == "up"
-    received = sum(path.received_bytes for path in session.paths)
-    sent = sum(path.sent_bytes for path in session.paths)
+    received = session.counters.get("received_bytes", sum(path.received_bytes for path in session.paths))
+    sent = session.counters.get("sent_bytes", sum(path.sent_bytes for path in session.paths))
     group = f"TLS 1.3, {session.group}" if session.group else ""
     lines: list[Line] = [
         [
@@ -147,7 +153,7 @@ def session_lines(session: SessionStatus, now: float) -> list[Line]:
     lines.append([_label("control"), (session.control, "good" if up else "warn"), (f"  {group}".rstrip(), "dim")])
     lines[-1].append((f"  key epoch {session.epoch}", "dim"))
     lines.append([_label("data"), (f"{amount(received)} received, {amount(sent)} sent", "")])
-    trouble = {name: count for name, count in session.counters.items() if count}
+    trouble = _trouble({**session.counters, **session.levels})
     if trouble:
         lines += labelled("counts", ", ".join(f"{name} {count}" for name, count in trouble.items()), "dim")
     return lines + (path_lines(session.paths, now) or [[_label("paths"), ("none", "warn")]])

@@ -90,8 +90,10 @@ class Inbound:
 
     def restart(self, effects: Effects) -> None:
         """The peer counts from the start again, a new process with new keys; what was held back is delivered."""
-        self.reorder.expire(float("inf"), effects)
+        before = self.reorder
+        before.expire(float("inf"), effects)
         self._begin()
+        self.reorder.count_on(before)
 
     def _begin(self) -> None:
         tuning = self._tuning

@@ -104,6 +104,11 @@ class Reorder:
         self.packets = self.bytes = 0  # held now
         self.gaps = self.overflows = self.late = self.reordered = 0  # ever
 
+    def count_on(self, before: Reorder) -> None:
+        """It takes the place of that one."""
+        self.gaps, self.overflows = before.gaps, before.overflows
+        self.late, self.reordered = before.late, before.reordered
+
     def lane(self, number: int) -> Lane:
         """Lane 0 .. 255 of packets, LANES and so on of what is carried."""
         lane = self._lanes.get(number)

@@ -23,6 +23,7 @@ from morphnet.tunnel.part import Part
 from morphnet.tunnel.pathtable import Shared
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.timers import due_at, excuse, tick
+from morphnet.tunnel.totals import Totals
 from morphnet.tunnel.trace import departure_line, trace_line
 from morphnet.wire.batch import Arrival, Train
 from morphnet.wire.carried import Carried
@@ -66,6 +67,7 @@ class Tunnel:
         self.ended: Callable[[Session], None] = lambda session: (
             None
         )  # told of each that is dropped, whatever the reason
+        self._totals = Totals()
         self.carriers: dict[int, Carrier] = {}  # what there is to know of doors; the others are plain
         self.lateness = Lateness()  # of this process
         self.carries = False  # whether somebody here takes carried datagrams
@@ -122,8 +124,13 @@ class Tunnel:
         self._inner = {address: owner for address, owner in self._inner.items() if owner is not session}
         self._timers = [entry for entry in self._timers if entry[2] is not session]
         heapq.heapify(self._timers)
+        self._totals.ended(session)
         self.ended(session)
         return True
+
+    def totals(self) -> Counts:
+        """What all sessions have counted since the start, those included that have ended; see `totals`."""
+        return self._totals.of(self.sessions.values())
 
     def issue_ids(self, session: Session, count: int) -> list[bytes]:
         """

@@ -74,6 +74,10 @@ class Whole(DatagramProtocol):
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         self._pump.from_door([Arrival(self.number, Endpoint(addr[0], addr[1]), memoryview(datagram), len(datagram))])
 
+    def counters(self) -> dict[str, int]:
+        """Nothing is counted."""
+        return {}
+
     def send(self, departures: Sequence[Departure]) -> None:
         """Each datagram on its own."""
         write = cast(Any, self.transport).write

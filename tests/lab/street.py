@@ -163,7 +163,8 @@ def descriptors(pid: int) -> int:
 
 def counter(daemon: Daemon, name: str) -> int:
     """One of a node's counters."""
-    return int(daemon.status()["counters"].get(name, 0))
+    status = daemon.status()
+    return int({**status["counters"], **status["levels"]}.get(name, 0))
 
 
 def session_counter(daemon: Daemon, name: str) -> int:

@@ -26,9 +26,9 @@ class EthernetTests(VillageCase):
         for host in ("172.20.0.2", "fd20::2"):
             self.answers(host)
             self.assertEqual(Ping(here, host, "--count", "20", "--size", "1400").wait()["lost"], 0)
-        counters = self.machines["anna"].status()["counters"]
-        self.assertGreaterEqual(counters["ethernet_addresses"], 2)
-        self.assertGreater(counters["frames_written"], 20)
+        status = self.machines["anna"].status()
+        self.assertGreaterEqual(status["levels"]["ethernet_addresses"], 2)
+        self.assertGreater(status["counters"]["frames_written"], 20)
 
     def answers(self, host: str) -> None:
         """Wait until somebody has that address."""

@@ -79,7 +79,7 @@ class FlatTests(LabCase):
 
     def both_up(self) -> bool:
         """Whether both ends have a control link, and the server no other than that one."""
-        links = self.server.status()["counters"].get("control_links")
+        links = self.server.status()["levels"].get("control_links")
         return bool(self.client.session()["control"] == self.server.session()["control"] == "up" and links == 1)
 
     def sizes(self, daemon: Daemon) -> tuple[Counter[str], object]:

@@ -45,7 +45,8 @@ class StrangersTests(VillageCase):
 
     def counter(self, name: str) -> int:
         """Of the relay."""
-        return int(self.relay.status()["counters"].get(name, 0))
+        status = self.relay.status()
+        return int({**status["counters"], **status["levels"]}.get(name, 0))
 
     def test_datagrams(self) -> None:
         """E1: ten thousand datagrams a second at the echo: nobody is answered, memory stays, traffic goes on."""

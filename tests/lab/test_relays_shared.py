@@ -80,7 +80,8 @@ class SharedCase(SynchronousTestCase):
 
     def counter(self, relay: Daemon, name: str) -> int:
         """Of a relay."""
-        return int(relay.status()["counters"].get(name, 0))
+        status = relay.status()
+        return int({**status["counters"], **status["levels"]}.get(name, 0))
 
     def until(self, what: str, holds: Callable[[], bool], within: float = 20.0) -> float:
         """Seconds until it holds; nobody who answers counts as not yet."""

@@ -72,6 +72,16 @@ class DoorTests(SynchronousTestCase):
         self.pump.carry_out(Effects(sends=[departure]))
         return departure
 
+    def test_counters(self) -> None:
+        """What a door had counted stays in the sums when it is detached, once; what waited at it does not."""
+        one, other = self.attach(), self.attach()
+        for number in (one.number, other.number, one.number, one.number):
+            self.send(number)
+        self.assertEqual(self.pump.counters(), {"sent": 4, "waiting_bytes": 2, "no_door": 0})
+        for _ in range(2):
+            self.pump.detach(one.number)
+            self.assertEqual(self.pump.counters(), {"sent": 4, "waiting_bytes": 1, "no_door": 0})
+
     def test_numbers(self) -> None:
         """No two doors ever have the same number, though one is gone."""
         first = self.attach()

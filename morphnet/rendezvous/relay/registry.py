@@ -107,6 +107,8 @@ class Registry:
         if known is None:
             self.rivals.settled(line.name)
         member = self._seat(line, said)
+        if known is not None:
+            member.sent, member.received = known.sent, known.received
         line.tell(self._welcome(member))
         self._introduce(member, list(self._visible(member)))
         self.announce(self.cluster.named(member.network, member.name), member)

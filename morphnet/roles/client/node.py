@@ -329,10 +329,10 @@ class ClientNode(PeeredNode):
         return (*self.tun.offloads, *self.uplink_paths.offloads())
 
     def door_counters(self) -> Counter[str]:
-        """Sums over the sockets and the TUN."""
-        total = self.uplink_paths.counters() + Counter(self.tun.counters()) + Counter(no_door=self.pump.no_door)
-        for part in (self._lan, self.streaming, self.mesh):
-            total += Counter(part.counters()) if part is not None else Counter()
+        """Sums over the doors and the TUN."""
+        total = super().door_counters()
+        for part in (self.tun, self._lan, self.streaming, self.mesh):
+            total.update(part.counters() if part is not None else {})
         return total
 
     def control_of(self, session: Session) -> tuple[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -57,13 +56,6 @@ class UplinkPaths:
         self._cut: dict[str, int] = {}  # uplinks that the operator does not want now, and the paths that they had
         self._mute: dict[str, set[str]] = {}  # by uplink: addresses of the server that never answered there
         self.session: Session | None = None
-
-    def counters(self) -> Counter[str]:
-        """Sums over the sockets."""
-        total = Counter[str]()
-        for way in self._paths.values():
-            total.update(way.door.counters())
-        return total
 
     def offloads(self) -> tuple[str, ...]:
         """What the kernel gave the sockets."""

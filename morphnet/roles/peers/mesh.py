@@ -203,8 +203,8 @@ class Mesh:
         self.relays.look_at_certificates()
 
     def counters(self) -> Counter[str]:
-        """Sums over the sockets and the streams."""
-        return self.sockets.counters() + Counter(self.streams.port.counters())
+        """What no door counts: who comes by streams, and what was only counted."""
+        return Counter({**self.history.counts, **self.streams.port.counters()})
 
     def statuses(self) -> tuple[PeerStatus, ...]:
         """Every peer, now."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 from twisted.internet.interfaces import IReactorFDSet
@@ -42,7 +41,6 @@ class PeerSockets:
         self._reactor, self._pump, self._port, self._changed, self._door = reactor, pump, port, changed, door
         self._doors: dict[tuple[str, str], UdpDoor] = {}  # by uplink and address
         self._leaving: dict[int, UdpDoor] = {}  # those that were replaced, by number
-        self._closed = Counter[str]()  # what those that are gone had counted
 
     @property
     def families(self) -> dict[int, bool]:
@@ -76,13 +74,6 @@ class PeerSockets:
     def sockets(self) -> list[tuple[str, str, int]]:
         """Uplink, address and port of each."""
         return [(uplink, *door.local[:2]) for (uplink, _), door in self._doors.items()]
-
-    def counters(self) -> Counter[str]:
-        """Sums over the sockets."""
-        total = Counter[str](self._closed)
-        for door in self._open_ones():
-            total.update(door.counters())
-        return total
 
     def local_of(self, number: int) -> tuple[str, int] | None:
         """Address and port of one of them."""
@@ -152,7 +143,6 @@ class PeerSockets:
         return True
 
     def _close(self, door: UdpDoor) -> None:
-        self._closed.update(door.counters())
         self._pump.detach(door.number)
         door.close()
 

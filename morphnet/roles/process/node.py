@@ -18,7 +18,7 @@ from morphnet.ops.history import History
 from morphnet.ops.verb import Verb
 from morphnet.roles.certificates.renewal import Renewal
 from morphnet.roles.process.statuses import Statuses, shown_address
-from morphnet.status import Happening, NodeStatus, PeerStatus, RelayStatus
+from morphnet.status import Happening, NodeStatus, PeerStatus, RelayStatus, by_kind
 from morphnet.tunnel.events import Effects, Event, Forgotten, Overrun, PathChanged, PathMoved, Rekeyed
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
@@ -73,6 +73,9 @@ class Node:
 
     def status(self) -> NodeStatus:
         """The whole node, now; its sessions and their paths as `statuses` has them."""
+        counted = self.door_counters()
+        counted.update(self.tunnel.counts)
+        counters, levels = by_kind(counted)
         picture = NodeStatus(
             role=self.role,
             name=self.name,
@@ -84,7 +87,9 @@ class Node:
             listening=self.listening(),
             state=self.state,
             sessions=self._statuses.sessions(),
-            counters=dict(sorted((self.door_counters() + self.tunnel.counts).items())),
+            counters=counters,
+            levels=levels,
+            totals=dict(sorted(self.tunnel.totals().items())),
             peers=self.peer_statuses(),
             relays=self.relay_statuses(),
             warnings=self.warnings(),
@@ -120,7 +125,7 @@ class Node:
 
     def door_counters(self) -> Counter[str]:
         """Sums over the doors."""
-        return Counter()
+        return self.pump.counters()
 
     def control_of(self, session: Session) -> tuple[str, str]:
         """("up" or "down", TLS group of the last handshake)."""

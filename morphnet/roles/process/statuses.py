@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
@@ -10,6 +9,7 @@ from morphnet.net.pump import Pump
 from morphnet.status import PathStatus, SessionStatus
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
+from morphnet.tunnel.totals import total_of
 from morphnet.wire.batch import Endpoint
 
 STEP = 0.5  # seconds by which a wall clock is set and not led
@@ -68,16 +68,6 @@ class Statuses:
 
     def _session(self, session: Session) -> SessionStatus:
         control, group = self._role.control_of(session)
-        counts = Counter(session.counts)
-        egress, reorder = session.outbound.egress, session.inbound.reorder
-        counts.update(
-            queued_bytes=egress.bytes,
-            dropped_queue=egress.codel_drops + egress.overflow_drops + egress.age_drops,
-            gaps=reorder.gaps,
-            late=reorder.late,
-            held_back=reorder.reordered,
-            rekeys=session.outbound.keys.turns,
-        )
         return SessionStatus(
             name=session.peer,
             session=session.name.hex(),
@@ -88,7 +78,8 @@ class Statuses:
             control=control,
             group=group,
             paths=tuple(self._paths(session)),
-            counters=dict(sorted(counts.items())),
+            counters=dict(sorted(total_of(session).items())),
+            levels={"queued_bytes": session.outbound.egress.bytes},
         )
 
     def _paths(self, session: Session) -> Iterable[PathStatus]:

@@ -21,7 +21,7 @@ from morphnet.rendezvous.relay.registry import Registry
 from morphnet.roles.certificates.renewal import Renewal
 from morphnet.roles.process.statuses import shown_address
 from morphnet.roles.signalling.control_server import Caller
-from morphnet.status import GuestStatus, Happening, NodeStatus
+from morphnet.status import GuestStatus, Happening, NodeStatus, by_kind
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.candidates import Candidate
 from morphnet.wire.messages.control import Hello, Joined, Renewed, Signal, Welcome
@@ -56,6 +56,7 @@ class RelayNode:
 
     def status(self) -> NodeStatus:
         """The whole relay, now."""
+        counters, levels = by_kind({**self.counters(), **self.registry.counts, **self.registry.cluster.counters()})
         picture = NodeStatus(
             role=self.role,
             name=self.name,
@@ -67,9 +68,8 @@ class RelayNode:
             listening=self.serves,
             state=", ".join(filter(None, (self.state, self.registry.cluster.state))),
             sessions=(),
-            counters=dict(
-                sorted({**self.counters(), **self.registry.counts, **self.registry.cluster.counters()}.items())
-            ),
+            counters=counters,
+            levels=levels,
             warnings=self.warnings(),
             sections=("guests",),
             guests=tuple(

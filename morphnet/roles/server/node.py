@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from morphnet.config.roles import SCHEDULERS, ServerConfig
@@ -278,13 +278,10 @@ class ServerNode(Node):
         return (*own, *behind)
 
     def door_counters(self) -> Counter[str]:
-        """Sums over the sockets and the TUN."""
-        total = Counter[str](self._parts.counters())
-        total["no_door"] += self.pump.no_door
-        tun = self._parts.tun
-        doors: Iterable[UdpDoor | Tun] = (*self._parts.udp, *((tun,) if tun else ()))
-        for door in doors:
-            total.update(door.counters())
+        """Sums over the doors, the TUN, and who comes in at the control port."""
+        total, tun = super().door_counters(), self._parts.tun
+        total.update(self._parts.counters())
+        total.update(tun.counters() if tun else {})
         return total
 
     def control_of(self, session: Session) -> tuple[str, str]:

@@ -156,6 +156,16 @@ class RelayClient:
         if socket is not None:
             socket.end(reason or "done")
 
+    def counters(self) -> dict[str, int]:
+        """What has gone by it, since the start."""
+        return {
+            "relayed_sent": self.sent,
+            "relayed_sent_bytes": self.sent_bytes,
+            "relayed_received": self.received,
+            "relayed_received_bytes": self.received_bytes,
+            "relayed_refused": self.refused,
+        }
+
     def prove(self, within: float) -> None:
         """Drop the line unless the relay shows life within so many seconds."""
         if self._socket is not None and self.answer is not None:

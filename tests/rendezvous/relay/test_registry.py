@@ -119,12 +119,14 @@ class ComingTests(RegistryTestCase):
         self.assertEqual(old.told, [Notice(CLONED)])
 
     def test_same_process(self) -> None:
-        """The same process by another line takes its place; the old line's end is no news then."""
+        """The same process by another line takes its place and counts on; the old line's end is no news then."""
         watcher = self.come("phone", "laptop")
         old = self.come("laptop")
         watcher.told.clear()
         number = self.number(old)
+        next(each for each in self.registry.members if each.name == "laptop").sent = 7
         new = self.register(FakeLine("laptop", host="198.51.100.4"), "phone")
+        self.assertEqual([each.sent for each in self.registry.members if each.name == "laptop"], [7])
         self.assertEqual((old.ended, old.proofs), ("it has come by another line", []))
         self.assertEqual([type(each) for each in watcher.news()], [Absent, Present])
         self.assertNotEqual(self.number(new), number)

@@ -38,6 +38,10 @@ class Line:
         self._post(self.turn, kind, content)
         return True
 
+    def counters(self) -> dict[str, int]:
+        """Nothing is counted."""
+        return {}
+
     def send(self, departures: Sequence[Departure]) -> None:
         """Give the relay each departure as an envelope of datagrams."""
         for each in departures:
