@@ -135,6 +135,16 @@ class GuestStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class UplinkStatus:
+    """A way out of this machine, also one that is gone."""
+
+    name: str  # of the device
+    state: str  # "up", "unused" (there, and of no use), "cut" (by the operator) or "lost" (not there, or not any more)
+    since: float  # Unix seconds at which `state` began
+    why: str  # one phrase; "" while it is up
+
+
+@dataclass(frozen=True, slots=True)
 class NodeStatus:
     """One process."""
 
@@ -158,6 +168,7 @@ class NodeStatus:
     well: bool = True  # it does
     levels: Mapping[str, int] = field(default_factory=dict)  # how much there is now
     totals: Mapping[str, int] = field(default_factory=dict)  # sums of those of all sessions, ended ones too
+    uplinks: tuple[UplinkStatus, ...] = ()  # of a client: the best first, then those that are lost
     sections: tuple[str, ...] = ()  # which of "sessions", "relays", "peers", "guests" such a process has, in this order
 
     def brief(self) -> NodeStatus:

@@ -140,6 +140,15 @@ def _uplink(link: LinkFact, own: Sequence[str], route4: RouteFact | None, route6
     )
 
 
+def is_there(device: str) -> bool:
+    """Whether there is a device of that name."""
+    try:
+        socket.if_nametoindex(device)
+    except OSError:
+        return False
+    return True
+
+
 class UplinkScan:
     """
     Asks the kernel for the uplinks as they are now; 0.3 ms with a handful of devices.

@@ -122,6 +122,10 @@ def head_lines(node: NodeStatus, now: float) -> list[Line]:
     lines += labelled("kernel", ", ".join(fact for fact in facts if fact), "dim")
     if node.listening:
         lines += labelled("serves", " ".join(node.listening), "")
+    for uplink in node.uplinks:
+        if uplink.state != "up":
+            how = f"{uplink.name} is {uplink.state} for {span(now - uplink.since)}"
+            lines += labelled("uplink", f"{how}: {uplink.why}", "warn")
     for warning in node.warnings:
         lines += labelled("warning", warning, "warn")
     trouble = _trouble({**node.counters, **node.levels})

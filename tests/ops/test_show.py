@@ -21,7 +21,7 @@ from morphnet.ops.show import (
     relay_lines,
     sessions_lines,
 )
-from morphnet.status import PathStatus
+from morphnet.status import PathStatus, UplinkStatus
 from tests.ops.pictures import CARL, GONE, HAPPENINGS, MACHINE, NODE, NOW, RELAY, RELAYS, SERVER, SESSION, WIFI
 
 PATHS = """\
@@ -110,6 +110,16 @@ class ShowTests(SynchronousTestCase):
         self.assertEqual(plain(node_lines(node, NOW)).splitlines()[1], f"  now     {text}")
         self.assertIn(f"\x1b[1;31m{text}", ansi(node_lines(node, NOW)))
         self.assertIn("\x1b[33mconnected", ansi(node_lines(node, NOW)))
+
+    def test_uplinks(self) -> None:
+        """Uplinks that are not used are named, since when and why; those that are used have their paths."""
+        uplinks = (
+            UplinkStatus("eth0", "up", NOW - 9, ""),
+            UplinkStatus("wwan0", "lost", NOW - 125, "there is no such device"),
+        )
+        shown = plain(node_lines(dataclasses.replace(NODE, uplinks=uplinks), NOW))
+        self.assertIn("\n  uplink  wwan0 is lost for 2m 5s: there is no such device\n", shown)
+        self.assertEqual(len(shown.splitlines()), len((HEAD + PATHS).splitlines()) + 1)
 
     def test_whole(self) -> None:
         """The client in the middle of a failover, to the letter."""

@@ -26,6 +26,7 @@ from morphnet.roles.client.peered_node import PeeredNode
 from morphnet.roles.client.portals import Portals
 from morphnet.roles.client.reloading import Reloading
 from morphnet.roles.client.streaming import Streaming
+from morphnet.roles.client.uplink_history import UplinkHistory
 from morphnet.roles.client.uplink_paths import UplinkPaths, server_hosts
 from morphnet.roles.peers.ethernet import EthernetLan
 from morphnet.roles.peers.mesh import Mesh, Owner
@@ -33,6 +34,7 @@ from morphnet.roles.peers.names import PeerNames
 from morphnet.roles.process.agreed import agreed, framing_of
 from morphnet.roles.process.node import open_paths, shown_address
 from morphnet.roles.signalling.control_client import Link
+from morphnet.status import UplinkStatus
 from morphnet.tunnel.carrier import DIRECT
 from morphnet.tunnel.events import Effects, Event, PathChanged
 from morphnet.tunnel.path import Path, State
@@ -82,6 +84,7 @@ class ClientNode(PeeredNode):
         self.host, self.tun, self.uplink_paths = parts.host, parts.tun, parts.uplink_paths
         self.streaming = parts.streaming
         self.uplinks: list[Uplink] = []
+        self._uplink_history = UplinkHistory(config.uplinks, pump.now)
         self._network_changed, self._reloading = parts.network_changed, parts.reloading
         self._lan: EthernetLan | None = None  # layer 2, if it is wanted
         self._names: PeerNames | None = None  # kept in /etc/hosts
@@ -197,6 +200,7 @@ class ClientNode(PeeredNode):
         if names != before:
             self.tell("uplinks", "", f"uplinks: {', '.join(names) or 'none'}")
         self.uplinks = uplinks
+        self._uplink_history.uplinks_are(uplinks)
         self._machine.uplinks_are(uplinks)
         self.portals.uplinks_are(uplinks)
         self.uplink_paths.uplinks_are(uplinks)
@@ -262,6 +266,10 @@ class ClientNode(PeeredNode):
     def traffic_goes(self) -> str:
         """Into the tunnel, past it, or nowhere."""
         return self._machine.traffic
+
+    def uplink_statuses(self) -> tuple[UplinkStatus, ...]:
+        """Those that are there, and what became of the others."""
+        return self._uplink_history.statuses(self.uplink_paths.idle(), self._statuses.dated)
 
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to."""

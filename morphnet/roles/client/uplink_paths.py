@@ -13,6 +13,7 @@ from morphnet.host.uplinks import Uplink
 from morphnet.net.ondevice import source_towards
 from morphnet.net.pump import Pump
 from morphnet.net.udp import UdpDoor
+from morphnet.roles.client.uplink_history import Standing
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
@@ -53,7 +54,8 @@ class UplinkPaths:
         self._paths: dict[str, _UplinkPath] = {}  # by uplink name
         self._uplinks: list[Uplink] = []
         self._servers: tuple[Endpoint, ...] = ()  # addresses of the server's data plane, best first
-        self._cut: dict[str, int] = {}  # uplinks that the operator does not want now, and the paths that they had
+        self._cut: dict[str, tuple[int, float]] = {}  # what the operator does not want now: its path then, and when
+        self._unused: dict[str, Standing] = {}  # uplinks that are there, and why they have no path
         self._mute: dict[str, set[str]] = {}  # by uplink: addresses of the server that never answered there
         self.session: Session | None = None
 
@@ -68,6 +70,14 @@ class UplinkPaths:
             return ""
         host, port = way.door.local[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def idle(self) -> dict[str, Standing]:
+        """The uplinks that are there and not used, and why."""
+        cut = {
+            name: Standing("cut", at, f"by the operator, until `restore('{name}')`")
+            for name, (_, at) in self._cut.items()
+        }
+        return {**self._unused, **cut}
 
     # -- what changes --------------------------------------------------------------------------------------------------
 
@@ -107,7 +117,7 @@ class UplinkPaths:
         for name, way in self._paths.items():
             if way.path == path_id:
                 self._cut.pop(name, None)
-                self._cut[name] = path_id
+                self._cut[name] = path_id, self._pump.now()
         self._settle()
 
     def restore(self, called: int | str) -> bool:
@@ -117,7 +127,7 @@ class UplinkPaths:
         :param called: the uplink, or the number that its path had then: the uplink may have gone and come back since,
             and the session may be another one. Of two of that number it is the one that was cut last.
         """
-        name = next((name for name, number in reversed(self._cut.items()) if called in (name, number)), None)
+        name = next((name for name, (number, _) in reversed(self._cut.items()) if called in (name, number)), None)
         if name is None:
             return False
         del self._cut[name]
@@ -142,11 +152,16 @@ class UplinkPaths:
         chosen = {name: ends for name, uplink in wanted.items() if (ends := self._ends(uplink)) is not None}
         for name in [name for name in self._paths if name not in chosen]:
             self._leave(name, session, effects)
+        unused = dict.fromkeys(wanted.keys() - chosen.keys(), "it has no address of a kind that the server has too")
         for name, (source, server) in chosen.items():
             try:
                 self._take(name, source, server, session, effects)
             except HostError as problem:
                 self._tell("uplink-unusable", f"uplink {name} cannot be used: {problem}")
+                unused[name] = str(problem)
+        before, now = self._unused, self._pump.now()
+        since = {name: before[name].since if name in before else now for name in unused}
+        self._unused = {name: Standing("unused", since[name], why) for name, why in unused.items()}
         self._pump.carry_out(effects)
         self._pump.tunnel.poke(session, self._pump.now())
 

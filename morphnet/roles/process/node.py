@@ -18,7 +18,7 @@ from morphnet.ops.history import History
 from morphnet.ops.verb import Verb
 from morphnet.roles.certificates.renewal import Renewal
 from morphnet.roles.process.statuses import Statuses, shown_address
-from morphnet.status import Happening, NodeStatus, PeerStatus, RelayStatus, by_kind
+from morphnet.status import Happening, NodeStatus, PeerStatus, RelayStatus, UplinkStatus, by_kind
 from morphnet.tunnel.events import Effects, Event, Forgotten, Overrun, PathChanged, PathMoved, Rekeyed
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
@@ -94,6 +94,7 @@ class Node:
             relays=self.relay_statuses(),
             warnings=self.warnings(),
             traffic=self.traffic_goes(),
+            uplinks=self.uplink_statuses(),
             sections=self.sections,
         )
         return with_headline(picture)
@@ -114,6 +115,10 @@ class Node:
         """What the operator should see to, one sentence each."""
         ours = self.renewal.warnings if self.renewal is not None else ()
         return (*ours, *self.host_warnings())
+
+    def uplink_statuses(self) -> tuple[UplinkStatus, ...]:
+        """The ways out of this machine."""
+        return ()
 
     def relay_statuses(self) -> tuple[RelayStatus, ...]:
         """Where they are met."""

@@ -13,6 +13,7 @@ from morphnet.config.roles import Tuning
 from morphnet.host.uplinks import Uplink
 from morphnet.net.pump import Pump
 from morphnet.net.udp import UdpDoor
+from morphnet.roles.client.uplink_history import Standing
 from morphnet.roles.client.uplink_paths import UplinkPaths, server_hosts
 from morphnet.tunnel.path import State
 from morphnet.tunnel.tunnel import Tunnel
@@ -147,6 +148,29 @@ class CutTests(PathsTestCase):
         for uplinks in ([LTE], [replace(WAN, addresses4=("10.9.9.9",)), LTE]):
             self.uplink_paths.uplinks_are(uplinks)
             self.assertEqual(list(self.used()), ["lte"])
+
+    def test_shown(self) -> None:
+        """It is shown as cut, since when and how it is restored, also while there is no path of that name."""
+        self.serve()
+        self.assertEqual(
+            self.uplink_paths.idle(), {"wan": Standing("cut", 0.0, "by the operator, until `restore('wan')`")}
+        )
+        self.uplink_paths.restore("wan")
+        self.assertEqual(self.uplink_paths.idle(), {})
+
+    def test_unused(self) -> None:
+        """So is one that has no address of a kind that the server has too, and one whose socket is refused."""
+        only6 = replace(LTE, name="six", addresses4=(), addresses6=("2001:db8::9",))
+        self.uplink_paths.uplinks_are([only6])
+        self.clock.advance(1.0)
+        self.patch(FakeUdp, "refused", True)
+        for _ in range(2):
+            self.uplink_paths.uplinks_are([only6, LTE])
+            self.clock.advance(1.0)
+        shown = {name: (each.state, each.since, each.why) for name, each in self.uplink_paths.idle().items()}
+        reason = "it has no address of a kind that the server has too"
+        self.assertEqual(shown["six"], ("unused", 0.0, reason))
+        self.assertEqual(shown["lte"], ("unused", 1.0, "no more files"))
 
     def test_restored(self) -> None:
         """It is called as it was when it was cut: by uplink or number, with another address, in another session."""
