@@ -4,3 +4,4 @@ A SIGHUP reads the settings again: a client applies at once what it can, and say
 Several servers: `servers = ["gw1.example", "gw2.example"]` instead of `server`. The nearest is used, the next one when it is gone (3.7 s after `kill -9`), and `morphnet status` shows which.
 Where UDP does not pass, a client reaches its server by TCP: a WebSocket on the control port, on `stream_port` (443) or behind a web server (`proxy = true`); one more path of the same session, given up when UDP passes again.
 `morphnet status` shows uplinks that are lost, cut or of no use, since when and why (`uplinks` in `--json`).
+`morphnet status`, `why` and `netcheck` fit a terminal of less than 80 columns: no word is broken, and columns that have no room are left out.

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from morphnet.cli.layout import Place, dir_option
 from morphnet.errors import HostError
-from morphnet.ops import feedclient, show
+from morphnet.ops import feedclient, page, show
 from morphnet.ops.rundir import FEED
 from morphnet.status import NodeStatus, as_json
 from morphnet.text import printable
@@ -30,16 +30,17 @@ run_dir_option = click.option(
 )
 
 
-def picture(node: NodeStatus, now: float) -> Text:
+def picture(node: NodeStatus, now: float, width: int = page.WIDTH) -> Text:
     """
     A node as `status` shows it.
 
     :param now: Unix seconds.
+    :param width: columns.
     """
-    return rendered(show.node_lines(node, now))
+    return rendered(show.node_lines(node, now, width))
 
 
-def rendered(lines: Iterable[show.Line]) -> Text:
+def rendered(lines: Iterable[page.Line]) -> Text:
     """Lines of `ops` as rich has them."""
     pieces = ([(printable(text), _STYLES[style]) for text, style in line] for line in lines)
     return Text("\n").join(Text.assemble(*each) for each in pieces)
@@ -63,7 +64,8 @@ def status(as_lines: bool, watch: bool, every: float, run_dir: Path | None, plac
         if as_lines:
             click.echo(json.dumps(as_json(node), indent=2))
         else:
-            console_of().print(picture(node, time.time()), soft_wrap=True)
+            console = console_of()
+            console.print(picture(node, time.time(), columns_of(console)), soft_wrap=True)
         raise SystemExit(0 if node.well else NOT_WELL)
     try:
         _watch(feed, every, as_lines)
@@ -95,7 +97,7 @@ def _draw(answers: Iterable[dict[str, Any]], console: Console) -> None:
     try:
         with Live(console=console, auto_refresh=False, screen=console.is_terminal) as live:
             for answer in answers:
-                seen = picture(feedclient.node_status(answer), time.time())
+                seen = picture(feedclient.node_status(answer), time.time(), columns_of(console))
                 shown = seen.copy()
                 shown.no_wrap, shown.overflow = True, "ellipsis"
                 live.update(shown, refresh=True)
@@ -112,6 +114,11 @@ def feed_of(run_dir: Path | None, place: Place) -> Path:
 def console_of() -> Console:
     """Colours on a terminal only (NO_COLOR and TERM=dumb are obeyed); nothing is guessed about the text."""
     return Console(highlight=False, emoji=False, markup=False)
+
+
+def columns_of(console: Console) -> int:
+    """As many as a terminal has, within reason; of a file or a pipe page.WIDTH."""
+    return max(page.LEAST, min(console.width, page.WIDTH)) if console.is_terminal else page.WIDTH
 
 
 commands: list[click.Command] = [status, reload]

@@ -11,9 +11,10 @@ from pathlib import Path
 import click
 
 from morphnet.cli.layout import Place, dir_option
-from morphnet.cli.live import console_of, feed_of, rendered, run_dir_option
+from morphnet.cli.live import columns_of, console_of, feed_of, rendered, run_dir_option
 from morphnet.ops import feedclient
 from morphnet.ops.netcheck import netcheck_lines
+from morphnet.ops.page import fit
 from morphnet.ops.picture import pong_text
 from morphnet.ops.units import delay
 from morphnet.ops.why import why_lines
@@ -34,7 +35,8 @@ def why(peer: str, for_machines: bool, run_dir: Path | None, place: Place) -> No
     if for_machines:
         click.echo(json.dumps(as_json(found), indent=2))
     else:
-        console_of().print(rendered(why_lines(found, time.time())), soft_wrap=True)
+        console = console_of()
+        console.print(rendered(fit(why_lines(found, time.time()), columns_of(console))), soft_wrap=True)
 
 
 @click.command()
@@ -84,7 +86,8 @@ def netcheck(for_machines: bool, run_dir: Path | None, place: Place) -> None:
     if for_machines:
         click.echo(json.dumps(as_json(found), indent=2))
     else:
-        console_of().print(rendered(netcheck_lines(found)), soft_wrap=True)
+        console = console_of()
+        console.print(rendered(fit(netcheck_lines(found), columns_of(console))), soft_wrap=True)
 
 
 commands: list[click.Command] = [why, ping, netcheck]

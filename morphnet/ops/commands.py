@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from morphnet.errors import ConfigError
 from morphnet.ops import show
 from morphnet.ops.node import Node
+from morphnet.ops.page import WIDTH, Line
 from morphnet.ops.picture import picture_lines
 from morphnet.ops.verb import Answer, Verb
 from morphnet.status import NodeStatus, SessionStatus
@@ -137,7 +138,7 @@ class Commands:
         )
 
     @staticmethod
-    def _glance(section: str, node: NodeStatus, now: float) -> list[show.Line]:
+    def _glance(section: str, node: NodeStatus, now: float) -> list[Line]:
         """What is shown of a section on entering: one session in full, else tables of what is of use at once."""
         own = show.own_sessions(node)
         match section:
@@ -163,7 +164,7 @@ class Commands:
 
     def paths(self, session: str = "") -> str:
         """The paths of every session, or of one: state, RTT, jitter, loss, share, rate, MTU, bytes."""
-        lines: list[show.Line] = []
+        lines: list[Line] = []
         for each in self._named(session):
             lines += [[(each.name, "head")], *show.path_lines(each.paths, self._wall())]
         return self._shown(lines or [[("no session", "dim")]])
@@ -201,7 +202,7 @@ class Commands:
             return f"{word.usage}: {word.__doc__}"
         if word is not None:
             return inspect.getdoc(word) or "nothing is written about it"
-        rows: list[show.Line] = []
+        rows: list[Line] = []
         for each in self._commands:
             rows += [[(each.usage, "bold")], [(f"    {each.__doc__}", "")]]
         rows += [[("node", "bold")], [("    The same as objects, for Python: node.status().sessions[0].paths", "")]]
@@ -317,7 +318,7 @@ class Commands:
         return chosen[0]
 
 
-def _wrapped(title: str, names: Iterable[str]) -> list[show.Line]:
+def _wrapped(title: str, names: Iterable[str]) -> list[Line]:
     """Names after a title, on as many lines as they need."""
-    rows = textwrap.wrap("  ".join(names), show.WIDTH - len(title), break_long_words=False)
+    rows = textwrap.wrap("  ".join(names), WIDTH - len(title), break_long_words=False)
     return [[(title if not turn else " " * len(title), "bold"), (row, "")] for turn, row in enumerate(rows)]

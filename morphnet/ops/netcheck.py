@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from morphnet.ops.show import Line, labelled
+from morphnet.ops.page import Line, labelled
 from morphnet.ops.units import delay
 from morphnet.status import NetcheckStatus, RelayDistance, SocketStatus
 

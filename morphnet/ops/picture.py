@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from morphnet.errors import BugError
 from morphnet.ops.netcheck import netcheck_lines
-from morphnet.ops.show import Line
+from morphnet.ops.page import Line
 from morphnet.ops.units import delay
 from morphnet.ops.why import why_lines
 from morphnet.status import NetcheckStatus, PeerStatus, Pong

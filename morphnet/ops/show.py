@@ -1,5 +1,5 @@
 """
-A node's picture as lines of text, 80 columns wide, in the manner of `wg show`.
+A node's picture as lines of text, at most 80 columns wide, in the manner of `wg show`.
 
 A line is a list of pieces, each with the name of its style; `plain` and `ansi` make text of it, and the command line
 makes rich text of it. So the manhole, `morphnet status` and the demo show the same, and the node needs no rich.
@@ -12,14 +12,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from morphnet.ops.page import WIDTH, Line, fit, label, labelled, shortened
 from morphnet.ops.units import amount, delay, part, span, speed
 from morphnet.status import GuestStatus, Happening, NodeStatus, PathStatus, PeerStatus, RelayStatus, SessionStatus
 from morphnet.text import printable
-
-WIDTH = 80
-
-Piece = tuple[str, str]  # text, name of a style in STYLES
-Line = list[Piece]
 
 STYLES = {  # name -> SGR parameters, ECMA-48 section 8.3.117
     "": "",
@@ -45,7 +41,9 @@ _ORDINARY = frozenset(
     | {"lines", "lines_half_open", "forwarded", "forwarded_bytes", "echoes"}
 )
 
-_COLUMNS = (("for", 8), ("rtt", 8), ("jitter", 8), ("loss", 7), ("share", 6), ("rate", 12), ("mtu", 6))
+_COLUMNS = {"for": 8, "rtt": 8, "jitter": 8, "loss": 7, "share": 6, "rate": 12, "mtu": 6}
+_FIRST = ("for", "rtt", "loss", "share", "rate", "mtu", "jitter")  # who has room before whom, where it is narrow
+_BEFORE = 25  # columns in front of them
 
 
 def plain(lines: Iterable[Line]) -> str:
@@ -67,10 +65,11 @@ class Section:
     """
     One kind of thing that a process has, as text.
 
-    `whole` is all of it, `table` one line for each. `none` is what to say when there is nothing, "" for no word.
+    `whole` is all of it, in so many columns, `table` one line for each. `none` is what to say when there is nothing,
+    "" for no word.
     """
 
-    whole: Callable[[NodeStatus, float], list[Line]]
+    whole: Callable[[NodeStatus, float, int], list[Line]]
     table: Callable[[NodeStatus, float], list[Line]]
     none: Callable[[NodeStatus], str]
 
@@ -81,16 +80,18 @@ def sections_of(node: NodeStatus) -> list[str]:
     return [name for name in said if name in SECTIONS]
 
 
-def node_lines(node: NodeStatus, now: float) -> list[Line]:
+def node_lines(node: NodeStatus, now: float, width: int = WIDTH) -> list[Line]:
     """
     Everything: the node, and all of its sections.
 
     :param now: Unix seconds.
+    :param width: columns that there are.
     """
-    lines, sections = head_lines(node, now), [SECTIONS[name] for name in sections_of(node)]
+    lines, sections = head_lines(node, now, width), [SECTIONS[name] for name in sections_of(node)]
     for section in sections:
-        lines += section.whole(node, now)
-    return lines + [line for section in sections if (text := section.none(node)) for line in ([], [(text, "dim")])]
+        lines += section.whole(node, now, width)
+    lines += [line for section in sections if (text := section.none(node)) for line in ([], [(text, "dim")])]
+    return fit(lines, width)
 
 
 def _apart(each: Iterable[list[Line]]) -> list[Line]:
@@ -104,7 +105,7 @@ def own_sessions(node: NodeStatus) -> list[SessionStatus]:
     return [session for session in node.sessions if session.name not in peers]
 
 
-def head_lines(node: NodeStatus, now: float) -> list[Line]:
+def head_lines(node: NodeStatus, now: float, width: int = WIDTH) -> list[Line]:
     """What runs here, in a line or two."""
     lines: list[Line] = [
         [
@@ -117,20 +118,21 @@ def head_lines(node: NodeStatus, now: float) -> list[Line]:
         ]
     ]
     if node.headline not in ("", node.state):
-        lines += labelled("now", node.headline, "good" if node.well else "bad")
+        lines += labelled("now", node.headline, "good" if node.well else "bad", width)
     facts = [f"core {node.core}" if node.core else "", " ".join(node.offloads)]
-    lines += labelled("kernel", ", ".join(fact for fact in facts if fact), "dim")
+    lines += labelled("kernel", ", ".join(fact for fact in facts if fact), "dim", width)
     if node.listening:
-        lines += labelled("serves", " ".join(node.listening), "")
+        lines += labelled("serves", " ".join(node.listening), "", width)
     for uplink in node.uplinks:
         if uplink.state != "up":
-            how = f"{uplink.name} is {uplink.state} for {span(now - uplink.since)}"
-            lines += labelled("uplink", f"{how}: {uplink.why}", "warn")
+            lasts = span(now - uplink.since)
+            when = f"for {lasts}" if uplink.state == "unused" else f"{lasts} ago"
+            lines += labelled("uplink", f"{uplink.name} {uplink.state} {when}: {uplink.why}", "warn", width)
     for warning in node.warnings:
-        lines += labelled("warning", warning, "warn")
+        lines += labelled("warning", warning, "warn", width)
     trouble = _trouble({**node.counters, **node.levels})
     if trouble:
-        lines += labelled("counts", ", ".join(f"{name} {count}" for name, count in trouble.items()), "dim")
+        lines += labelled("counts", ", ".join(f"{name} {count}" for name, count in trouble.items()), "dim", width)
     return lines
 
 
@@ -138,7 +140,7 @@ def _trouble(counted: Mapping[str, int]) -> dict[str, int]:
     return {name: count for name, count in counted.items() if count and name not in _ORDINARY}
 
 
-def session_lines(session: SessionStatus, now: float) -> list[Line]:
+def session_lines(session: SessionStatus, now: float, width: int = WIDTH) -> list[Line]:
     """One session and its paths."""
     up = session.control == "up"
     received = session.counters.get("received_bytes", sum(path.received_bytes for path in session.paths))
@@ -153,14 +155,14 @@ def session_lines(session: SessionStatus, now: float) -> list[Line]:
             (session.scheduler, "bold"),
         ]
     ]
-    lines += labelled("inner", ", ".join(session.inner) or "none", "")
-    lines.append([_label("control"), (session.control, "good" if up else "warn"), (f"  {group}".rstrip(), "dim")])
+    lines += labelled("inner", ", ".join(session.inner) or "none", "", width)
+    lines.append([label("control"), (session.control, "good" if up else "warn"), (f"  {group}".rstrip(), "dim")])
     lines[-1].append((f"  key epoch {session.epoch}", "dim"))
-    lines.append([_label("data"), (f"{amount(received)} received, {amount(sent)} sent", "")])
+    lines.append([label("data"), (f"{amount(received)} received, {amount(sent)} sent", "")])
     trouble = _trouble({**session.counters, **session.levels})
     if trouble:
-        lines += labelled("counts", ", ".join(f"{name} {count}" for name, count in trouble.items()), "dim")
-    return lines + (path_lines(session.paths, now) or [[_label("paths"), ("none", "warn")]])
+        lines += labelled("counts", ", ".join(f"{name} {count}" for name, count in trouble.items()), "dim", width)
+    return lines + (path_lines(session.paths, now, width) or [[label("paths"), ("none", "warn")]])
 
 
 def sessions_lines(sessions: Sequence[SessionStatus], now: float) -> list[Line]:
@@ -172,7 +174,7 @@ def sessions_lines(sessions: Sequence[SessionStatus], now: float) -> list[Line]:
         alive = sum(path.state in ("active", "standby") for path in each.paths)
         lines.append(
             [
-                (f"{_cut(each.name, 21):<22}", "head"),
+                (f"{shortened(each.name, 21):<22}", "head"),
                 (f"{span(now - each.since):>8}  ", ""),
                 (f"{each.control:<8}", "good" if each.control == "up" else "warn"),
                 (f"{each.scheduler:<10}", ""),
@@ -183,23 +185,25 @@ def sessions_lines(sessions: Sequence[SessionStatus], now: float) -> list[Line]:
     return lines
 
 
-def relay_lines(relay: RelayStatus) -> list[Line]:
+def relay_lines(relay: RelayStatus, width: int = WIDTH) -> list[Line]:
     """One relay, as a node sees it."""
     up = relay.state == "connected"
     lines: list[Line] = [[("relay ", ""), (relay.name, "head"), ("  ", "")]]
-    if len(f"relay {relay.name}  {relay.state}") <= WIDTH:
+    if len(f"relay {relay.name}  {relay.state}") <= width:
         lines[0].append((relay.state, "good" if up else "warn"))
     else:
-        lines += labelled("state", relay.state, "good" if up else "warn")
+        lines += labelled("state", relay.state, "good" if up else "warn", width)
     if relay.address:
-        lines += labelled("address", relay.address, "")
-        lines += labelled("peers", str(relay.peers), "")
+        lines += labelled("address", relay.address, "", width)
+        lines += labelled("peers", str(relay.peers), "", width)
     if relay.sent_bytes or relay.received_bytes:
-        lines += labelled("data", f"{amount(relay.received_bytes)} received, {amount(relay.sent_bytes)} sent", "")
+        lines += labelled(
+            "data", f"{amount(relay.received_bytes)} received, {amount(relay.sent_bytes)} sent", "", width
+        )
     return lines
 
 
-def peer_lines(peer: PeerStatus, now: float) -> list[Line]:
+def peer_lines(peer: PeerStatus, now: float, width: int = WIDTH) -> list[Line]:
     """One peer, in a few lines."""
     lines: list[Line] = [
         [
@@ -211,12 +215,12 @@ def peer_lines(peer: PeerStatus, now: float) -> list[Line]:
         ]
     ]
     if peer.inner:
-        lines += labelled("inner", ", ".join(peer.inner), "")
+        lines += labelled("inner", ", ".join(peer.inner), "", width)
     if peer.way == "none":
         why = f": {peer.decisions[-1].why}" if peer.decisions else ""
-        return lines + labelled("way", f"none{why}", "dim" if peer.state == "apart" else "warn")
+        return lines + labelled("way", f"none{why}", "dim" if peer.state == "apart" else "warn", width)
     rtt = f"  rtt {delay(peer.rtt)}" if peer.rtt is not None else ""
-    return lines + labelled(peer.way, f"{way_of(peer)}{rtt}", "")
+    return lines + labelled(peer.way, f"{way_of(peer)}{rtt}", "", width)
 
 
 def way_of(peer: PeerStatus) -> str:
@@ -235,20 +239,20 @@ def peers_lines(peers: Sequence[PeerStatus], now: float) -> list[Line]:
         way = each.remote if each.way == "direct" else f"relay {way_of(each)}" if each.way == "relay" else "none"
         lines.append(
             [
-                (f"{_cut(each.name, 17):<18}", "head"),
-                (f"{_cut(each.state, 10):<11}", _PEER_STATES.get(each.state, "warn")),
+                (f"{shortened(each.name, 17):<18}", "head"),
+                (f"{shortened(each.state, 10):<11}", _PEER_STATES.get(each.state, "warn")),
                 (f"{span(now - each.since):>8}{delay(each.rtt):>9}  ", ""),
-                (_cut(way, WIDTH - 48), "" if each.way != "none" else "dim"),
+                (shortened(way, WIDTH - 48), "" if each.way != "none" else "dim"),
             ]
         )
     return lines
 
 
-def guest_lines(guest: GuestStatus) -> list[Line]:
+def guest_lines(guest: GuestStatus, width: int = WIDTH) -> list[Line]:
     """One node, as a relay sees it."""
     data = f"{amount(guest.sent_bytes)} from it, {amount(guest.received_bytes)} to it"
     lines: list[Line] = [[("guest ", ""), (guest.name, "head")]]
-    return lines + labelled("address", guest.address, "") + labelled("data", data, "")
+    return lines + labelled("address", guest.address, "", width) + labelled("data", data, "", width)
 
 
 def guests_lines(guests: Sequence[GuestStatus]) -> list[Line]:
@@ -258,22 +262,35 @@ def guests_lines(guests: Sequence[GuestStatus]) -> list[Line]:
     lines: list[Line] = [[(f"{'guest':<18}{'from it':>10}{'to it':>10}  address", "dim")]]
     for each in guests:
         data = f"{amount(each.sent_bytes):>10}{amount(each.received_bytes):>10}  "
-        lines.append([(f"{_cut(each.name, 17):<18}", "head"), (data, ""), (_cut(each.address, WIDTH - 40), "")])
+        lines.append(
+            [(f"{shortened(each.name, 17):<18}", "head"), (data, ""), (shortened(each.address, WIDTH - 40), "")]
+        )
     return lines
 
 
-def path_lines(paths: Sequence[PathStatus], now: float) -> list[Line]:
+def path_lines(paths: Sequence[PathStatus], now: float, width: int = WIDTH) -> list[Line]:
     """A small table: two lines for each path."""
     if not paths:
         return []
-    title = f"  {'path':<15}{'state':<8}" + "".join(f"{name:>{width}}" for name, width in _COLUMNS)
+    shown = _columns(width)
+    title = f"  {'path':<15}{'state':<8}" + "".join(f"{name:>{_COLUMNS[name]}}" for name in shown)
     lines: list[Line] = [[(title, "dim")]]
     for each in paths:
-        lines += [_figures(each, now), *_ends(each)]
+        lines += [_figures(each, now, shown), *_ends(each, width)]
     return lines
 
 
-def _figures(path: PathStatus, now: float) -> Line:
+def _columns(width: int) -> list[str]:
+    """Those that there is room for."""
+    room, chosen = width - _BEFORE, set()
+    for name in _FIRST:
+        if _COLUMNS[name] <= room:
+            chosen.add(name)
+            room -= _COLUMNS[name]
+    return [name for name in _COLUMNS if name in chosen]
+
+
+def _figures(path: PathStatus, now: float, shown: Sequence[str]) -> Line:
     alive = path.state in ("active", "standby")
     losing = "" if path.loss < 0.01 else "warn" if path.loss < 0.1 else "bad"
     values = {
@@ -287,16 +304,16 @@ def _figures(path: PathStatus, now: float) -> Line:
     }
     line: Line = [
         (f"  {path.path:>3} ", "bold" if alive else ""),
-        (f"{_cut(path.uplink, 10):<11}", ""),
-        (f"{_cut(path.state, 8):<8}", _STATES.get(path.state, "warn")),
+        (f"{shortened(path.uplink, 10):<11}", ""),
+        (f"{shortened(path.state, 8):<8}", _STATES.get(path.state, "warn")),
     ]
-    for name, width in _COLUMNS:
+    for name in shown:
         text, style = values[name]
-        line += [(" " * max(1, width - len(text)), ""), (text, style)]
+        line += [(" " * max(1, _COLUMNS[name] - len(text)), ""), (text, style)]
     return line
 
 
-def _ends(path: PathStatus) -> list[Line]:
+def _ends(path: PathStatus, width: int) -> list[Line]:
     """Where the path goes, and what it carried; in more lines where one is too short (IPv6)."""
     words = [path.local, f"-> {path.remote}"]
     if path.seen_as not in ("", path.local):
@@ -305,15 +322,15 @@ def _ends(path: PathStatus) -> list[Line]:
     if path.resent_packets:
         what += f", {path.resent_packets} resent"
     where = f"      {' '.join(words)}"
-    if len(where) > WIDTH:
-        return [*([(f"      {word}", "dim")] for word in words[:-1]), *_right(f"      {words[-1]}", what)]
-    return _right(where, what)
+    if len(where) > width:
+        return [*([(f"      {word}", "dim")] for word in words[:-1]), *_right(f"      {words[-1]}", what, width)]
+    return _right(where, what, width)
 
 
-def _right(left: str, right: str) -> list[Line]:
-    gap = WIDTH - len(left) - len(right)
+def _right(left: str, right: str, width: int) -> list[Line]:
+    gap = width - len(left) - len(right)
     if gap < 2:
-        return [[(left, "dim")], [(f"{right:>{WIDTH}}", "dim")]]
+        return [[(left, "dim")], [(f"{right:>{width}}", "dim")]]
     return [[(left + " " * gap + right, "dim")]]
 
 
@@ -346,43 +363,24 @@ def event_line(happening: Happening, when: time.struct_time) -> Line:
     ]
 
 
-def _label(name: str) -> Piece:
-    return f"  {name:<8}", "dim"
-
-
-def labelled(name: str, text: str, style: str) -> list[Line]:
-    """A label and its text, wrapped below itself."""
-    lines: list[Line] = []
-    rest = text
-    while rest:
-        cut = len(rest) if len(rest) <= WIDTH - 10 else max(rest.rfind(" ", 0, WIDTH - 9), 0) or WIDTH - 10
-        lines.append([_label(name if not lines else ""), (rest[:cut].rstrip(), style)])
-        rest = rest[cut:].lstrip()
-    return lines
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
-
-
 SECTIONS = {  # by their names in NodeStatus, in the order in which they are shown
     "sessions": Section(
-        whole=lambda node, now: _apart(session_lines(each, now) for each in own_sessions(node)),
+        whole=lambda node, now, width: _apart(session_lines(each, now, width) for each in own_sessions(node)),
         table=lambda node, now: sessions_lines(node.sessions, now),
         none=lambda node: "no session" if not own_sessions(node) and node.state != "among peers" else "",
     ),
     "relays": Section(
-        whole=lambda node, now: _apart(relay_lines(each) for each in node.relays),
+        whole=lambda node, now, width: _apart(relay_lines(each, width) for each in node.relays),
         table=lambda node, now: _apart(relay_lines(each) for each in node.relays)[1:] or [[("no relay", "dim")]],
         none=lambda node: "",
     ),
     "peers": Section(
-        whole=lambda node, now: _apart(peer_lines(each, now) for each in node.peers),
+        whole=lambda node, now, width: _apart(peer_lines(each, now, width) for each in node.peers),
         table=lambda node, now: peers_lines(node.peers, now),
         none=lambda node: "",
     ),
     "guests": Section(
-        whole=lambda node, now: _apart(guest_lines(each) for each in node.guests),
+        whole=lambda node, now, width: _apart(guest_lines(each, width) for each in node.guests),
         table=lambda node, now: guests_lines(node.guests),
         none=lambda node: "no guest" if not node.guests else "",
     ),

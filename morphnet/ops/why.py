@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from morphnet.errors import ConfigError
-from morphnet.ops.show import WIDTH, Line, way_of
+from morphnet.ops.page import WIDTH, Line
+from morphnet.ops.show import way_of
 from morphnet.ops.units import delay, span
 from morphnet.status import PeerStatus
 

@@ -12,9 +12,11 @@ from rich.console import Console
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.cli import commands
-from morphnet.cli.live import NOT_WELL, _draw, picture
+from morphnet.cli.live import NOT_WELL, _draw, columns_of, picture
 from morphnet.config.whole import NOT_JOINED
 from morphnet.ops import feedclient
+from morphnet.ops.page import LEAST, WIDTH
+from morphnet.ops.show import node_lines, plain
 from morphnet.status import NodeStatus, as_json
 from tests.ops.pictures import NODE, NOW
 from tests.ops.test_show import HEAD, PATHS
@@ -33,6 +35,13 @@ class PictureTests(SynchronousTestCase):
         lines = [line.rstrip() for line in self._printed(terminal=False).splitlines()]
         self.assertEqual("\n".join(lines), HEAD + PATHS)
 
+    def test_columns(self) -> None:
+        """A terminal has the columns that it has, up to 80; a file has 80."""
+        widths = [(30, LEAST), (72, 72), (200, WIDTH)]
+        consoles = [Console(file=io.StringIO(), width=width, force_terminal=True) for width, _ in widths]
+        self.assertEqual([columns_of(each) for each in consoles], [columns for _, columns in widths])
+        self.assertEqual(columns_of(Console(file=io.StringIO(), width=30)), WIDTH)
+
     def test_colours(self) -> None:
         """On a terminal a silent path is red and an active one green."""
         printed = self._printed(terminal=True)
@@ -44,15 +53,16 @@ class WatchTests(SynchronousTestCase):
     def test_own_screen(self) -> None:
         """Pictures come on a screen of their own, cut to its size; the last one stays when that is left."""
         paper = io.StringIO()
-        console = Console(file=paper, width=40, height=6, force_terminal=True, legacy_windows=False)
+        console = Console(file=paper, width=30, height=6, force_terminal=True, legacy_windows=False)
         _draw([as_json(NODE)] * 3, console)
         before, _, after = paper.getvalue().partition("\x1b[?1049l")
         self.assertTrue(before.startswith("\x1b[?1049h"))
         frames = re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", before.rpartition("\x1b[H")[2]).splitlines()
-        self.assertEqual((len(frames), max(map(len, frames))), (6, 40))
+        self.assertEqual((len(frames), max(map(len, frames))), (6, 30))
         self.assertIn("…", frames[0])
         kept = re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", after)
-        self.assertEqual([line.rstrip() for line in kept.split("\n")[-2:]], [PATHS.splitlines()[-1].rstrip(), ""])
+        narrow = plain(node_lines(NODE, NOW, LEAST)).splitlines()
+        self.assertEqual([line.rstrip() for line in kept.split("\n")[-2:]], [narrow[-1], ""])
 
     def test_nothing_seen(self) -> None:
         """A process that is not there leaves no empty picture behind."""

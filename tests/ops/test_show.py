@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.ops.page import LEAST, WIDTH
 from morphnet.ops.show import (
     ansi,
     guests_lines,
@@ -21,7 +23,7 @@ from morphnet.ops.show import (
     relay_lines,
     sessions_lines,
 )
-from morphnet.status import PathStatus, UplinkStatus
+from morphnet.status import NodeStatus, PathStatus, UplinkStatus
 from tests.ops.pictures import CARL, GONE, HAPPENINGS, MACHINE, NODE, NOW, RELAY, RELAYS, SERVER, SESSION, WIFI
 
 PATHS = """\
@@ -89,6 +91,12 @@ guest six
   address [2001:db8:1234:5678:9abc:def0:1234:5678]:51820
   data    0 B from it, 0 B to it"""
 
+LONG = dataclasses.replace(
+    NODE, state="reconnecting in 3 s: connection refused by the server at vpn.example.org",
+    headline="connected by wlp3s0; nothing comes back on enx0c5b8f279a64",
+    uplinks=(UplinkStatus("wwan0", "lost", NOW - 125, "it has no address, or no default route in the main table"),),
+)  # fmt: skip
+
 _paths = st.builds(
     PathStatus,
     path=st.integers(0, 255), uplink=st.text("wlan0:-é", max_size=15), local=st.just("10.0.0.1:1"),
@@ -111,6 +119,29 @@ class ShowTests(SynchronousTestCase):
         self.assertIn(f"\x1b[1;31m{text}", ansi(node_lines(node, NOW)))
         self.assertIn("\x1b[33mconnected", ansi(node_lines(node, NOW)))
 
+    @given(st.integers(LEAST, WIDTH), st.sampled_from([NODE, LONG, SERVER, MACHINE, RELAY]))
+    def test_narrow(self, width: int, node: NodeStatus) -> None:
+        """
+        In a narrow terminal no line is longer than it and, from 60 columns on, no word is cut; columns of the table of
+        paths that find no room are left out, and nothing else is.
+        """
+        wide, narrow = plain(node_lines(node, NOW)), plain(node_lines(node, NOW, width))
+        self.assertLessEqual(max(map(len, narrow.splitlines())), width)
+        if width < 60:
+            return
+        missing = Counter(wide.split()) - Counter(narrow.split())
+        self.assertEqual(Counter(narrow.split()) - Counter(wide.split()), Counter())
+        table = [line for line in wide.splitlines() if "share" in line or re.match(" {2,4}[0-9]+ ", line)]
+        self.assertEqual(missing - Counter(" ".join(table).split()), Counter())
+
+    def test_columns(self) -> None:
+        """The least that is shown of a path is how long, how far and how lossy."""
+        heads = {width: plain(path_lines([WIFI], NOW, width)).splitlines()[0].split()[2:] for width in (48, 60, 72, 80)}
+        self.assertEqual(heads[48], ["for", "rtt", "loss"])
+        self.assertEqual(heads[60], ["for", "rtt", "loss", "share", "mtu"])
+        self.assertEqual(heads[72], ["for", "rtt", "loss", "share", "rate", "mtu"])
+        self.assertEqual(heads[80], ["for", "rtt", "jitter", "loss", "share", "rate", "mtu"])
+
     def test_uplinks(self) -> None:
         """Uplinks that are not used are named, since when and why; those that are used have their paths."""
         uplinks = (
@@ -118,7 +149,7 @@ class ShowTests(SynchronousTestCase):
             UplinkStatus("wwan0", "lost", NOW - 125, "there is no such device"),
         )
         shown = plain(node_lines(dataclasses.replace(NODE, uplinks=uplinks), NOW))
-        self.assertIn("\n  uplink  wwan0 is lost for 2m 5s: there is no such device\n", shown)
+        self.assertIn("\n  uplink  wwan0 lost 2m 5s ago: there is no such device\n", shown)
         self.assertEqual(len(shown.splitlines()), len((HEAD + PATHS).splitlines()) + 1)
 
     def test_whole(self) -> None:
