@@ -61,10 +61,10 @@ class PathStatus:
     rate: float  # bytes a second that the path was seen to deliver; 0 until measured
     mtu: int  # largest UDP payload that was proven to pass, bytes
     share: float  # of the bytes this end sent in the last seconds, 0 .. 1
-    sent_packets: int
-    sent_bytes: int
-    received_packets: int
-    received_bytes: int
+    sent_packets: int  # datagrams, since the session began
+    sent_bytes: int  # of UDP payload
+    received_packets: int  # authentic datagrams
+    received_bytes: int  # of their UDP payload
     resent_packets: int  # moved here because another path fell silent
 
 
@@ -76,9 +76,9 @@ class SessionStatus:
     session: str  # session name, hex; never shown on the wire
     since: float  # Unix seconds
     inner: tuple[str, ...]  # inner addresses of the client, v4 and/or v6
-    scheduler: str  # "bond", "flow", "redundant", "best"
+    scheduler: str  # how packets are spread over the paths: "bond", "flow", "redundant", "best"
     epoch: int  # key epoch used for sending
-    control: str  # "up" or "down"
+    control: str  # its control link: "up" or "down"; "met" with a peer, which has none
     group: str  # TLS group of the last control handshake, for example "X25519MLKEM768"
     paths: tuple[PathStatus, ...]  # those that are not closed
     counters: Mapping[str, int] = field(default_factory=dict)  # since it began, of paths that are closed too
@@ -98,7 +98,7 @@ class Decision:
 class PeerStatus:
     """Another machine of the network, and the way to it."""
 
-    name: str
+    name: str  # its certificate name
     state: str  # "apart", "meeting", "estranged", "searching", "settled", "streaming", "direct"
     since: float  # Unix seconds at which `state` began
     inner: tuple[str, ...]  # its inner addresses; none before it was met
@@ -107,7 +107,7 @@ class PeerStatus:
     remote: str  # the peer's side, or the name of the relay
     rtt: float | None  # seconds, smoothed
     group: str  # TLS group of the handshake with it
-    words: tuple[str, ...]  # to compare aloud
+    words: tuple[str, ...]  # to compare aloud with those at the other end
     decisions: tuple[Decision, ...] = ()  # oldest first
 
 
@@ -115,21 +115,21 @@ class PeerStatus:
 class RelayStatus:
     """A relay, seen from a node."""
 
-    name: str
-    address: str  # while it is reached
-    state: str  # one phrase
+    name: str  # HOST, as in the configuration
+    address: str  # "host:port"; "" while it is not reached
+    state: str  # one phrase: "connected", or why not
     group: str  # TLS group of the line
     peers: int  # that are there and concern us
     sent_bytes: int  # of datagrams through it
-    received_bytes: int
+    received_bytes: int  # likewise
 
 
 @dataclass(frozen=True, slots=True)
 class GuestStatus:
-    """A node, seen from a relay."""
+    """A node, seen from a relay. What a guest has counted begins anew when it comes again; the relay's sums do not."""
 
-    name: str
-    address: str
+    name: str  # its certificate name
+    address: str  # "host:port" that it comes from
     sent_bytes: int  # that it had forwarded
     received_bytes: int  # that were forwarded to it
 
@@ -148,20 +148,20 @@ class UplinkStatus:
 class NodeStatus:
     """One process."""
 
-    role: str  # "server", "client"
+    role: str  # "server", "client", "relay"
     name: str  # own certificate name
-    version: str
-    pid: int
+    version: str  # of morphnet
+    pid: int  # its number on this machine
     started_at: float  # Unix seconds
     core: str  # "pure" or the name of the compiled core
     offloads: tuple[str, ...]  # what this kernel gave us: "tso", "uso", "gso", "gro"; or "no tso" ...
-    listening: tuple[str, ...]
+    listening: tuple[str, ...]  # where it is served, one phrase each
     state: str  # one phrase: "serving", "connected", "reconnecting in 3 s: connection refused"
-    sessions: tuple[SessionStatus, ...]
+    sessions: tuple[SessionStatus, ...]  # with clients, with the server, with peers
     counters: Mapping[str, int] = field(default_factory=dict)  # of the process since it started, which never fall
-    peers: tuple[PeerStatus, ...] = ()
-    relays: tuple[RelayStatus, ...] = ()
-    guests: tuple[GuestStatus, ...] = ()
+    peers: tuple[PeerStatus, ...] = ()  # of a client
+    relays: tuple[RelayStatus, ...] = ()  # of a client, the lines to them
+    guests: tuple[GuestStatus, ...] = ()  # of a relay
     warnings: tuple[str, ...] = ()  # what its operator should see to, one sentence each
     traffic: str = ""  # where that goes which is to go through the tunnel: "tunnel", "outside" or "held"; "" for none
     headline: str = ""  # whether it does what it is there for, or what is in the way, in one sentence
@@ -181,7 +181,7 @@ class NodeStatus:
 class Pong:
     """What came of one ping of a peer."""
 
-    name: str
+    name: str  # the peer's certificate name
     inner: tuple[str, ...]  # its inner addresses
     way: str  # "direct", "relay", "none"
     remote: str  # the peer's address, or the name of the relay
@@ -192,7 +192,7 @@ class Pong:
 class SocketStatus:
     """One of the sockets for direct ways, and what stands in front of it."""
 
-    uplink: str
+    uplink: str  # interface name
     local: str  # "host:port"
     public: str  # as a relay sees it; "" when none does
     nat: str  # "none", "same" or "each" (mapping for every destination), "some", "blocked", "unknown"
@@ -202,10 +202,10 @@ class SocketStatus:
 class RelayDistance:
     """How far a relay is."""
 
-    name: str
+    name: str  # HOST, as in the configuration
     state: str  # one phrase
     rtt: float | None  # seconds over UDP, the least that was seen
-    nearest: bool
+    nearest: bool  # it is the one to take
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +213,8 @@ class NetcheckStatus:
     """What stands between a machine and the others."""
 
     name: str  # own certificate name
-    sockets: tuple[SocketStatus, ...]
-    ipv6: bool
+    sockets: tuple[SocketStatus, ...]  # one for each address of each uplink
+    ipv6: bool  # whether there is any, with a way out
     mapped: tuple[str, ...]  # addresses that routers gave us
     relays: tuple[RelayDistance, ...]  # the nearest first
 

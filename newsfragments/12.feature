@@ -5,3 +5,4 @@ Several servers: `servers = ["gw1.example", "gw2.example"]` instead of `server`.
 Where UDP does not pass, a client reaches its server by TCP: a WebSocket on the control port, on `stream_port` (443) or behind a web server (`proxy = true`); one more path of the same session, given up when UDP passes again.
 `morphnet status` shows uplinks that are lost, cut or of no use, since when and why (`uplinks` in `--json`).
 `morphnet status`, `why` and `netcheck` fit a terminal of less than 80 columns: no word is broken, and columns that have no room are left out.
+What `--json` says is documented and stable: [docs/status.md](docs/status.md) has every name with its type and unit, and a JSON Schema beside it; both are made from the code.
