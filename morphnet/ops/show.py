@@ -276,7 +276,7 @@ def path_lines(paths: Sequence[PathStatus], now: float, width: int = WIDTH) -> l
     title = f"  {'path':<15}{'state':<8}" + "".join(f"{name:>{_COLUMNS[name]}}" for name in shown)
     lines: list[Line] = [[(title, "dim")]]
     for each in paths:
-        lines += [_figures(each, now, shown), *_ends(each, width)]
+        lines += [*_figures(each, now, shown), *_ends(each, width)]
     return lines
 
 
@@ -290,7 +290,8 @@ def _columns(width: int) -> list[str]:
     return [name for name in _COLUMNS if name in chosen]
 
 
-def _figures(path: PathStatus, now: float, shown: Sequence[str]) -> Line:
+def _figures(path: PathStatus, now: float, shown: Sequence[str]) -> list[Line]:
+    """How it does; where its uplink's name is too long for its column, in the line below that."""
     alive = path.state in ("active", "standby")
     losing = "" if path.loss < 0.01 else "warn" if path.loss < 0.1 else "bad"
     values = {
@@ -302,15 +303,16 @@ def _figures(path: PathStatus, now: float, shown: Sequence[str]) -> Line:
         "rate": (speed(path.rate), ""),
         "mtu": (str(path.mtu), ""),
     }
+    number, uplink = (f"  {path.path:>3} ", "bold" if alive else ""), path.uplink
+    above: list[Line] = [[number, (uplink, "")]] if len(uplink) > 10 else []
     line: Line = [
-        (f"  {path.path:>3} ", "bold" if alive else ""),
-        (f"{shortened(path.uplink, 10):<11}", ""),
+        *([(f"{'':<17}", "")] if above else [number, (f"{uplink:<11}", "")]),
         (f"{shortened(path.state, 8):<8}", _STATES.get(path.state, "warn")),
     ]
     for name in shown:
         text, style = values[name]
         line += [(" " * max(1, _COLUMNS[name] - len(text)), ""), (text, style)]
-    return line
+    return [*above, line]
 
 
 def _ends(path: PathStatus, width: int) -> list[Line]:

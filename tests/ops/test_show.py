@@ -30,7 +30,8 @@ PATHS = """\
   path           state        for     rtt  jitter   loss share        rate   mtu
     0 wlp3s0     active    2h 14m 23.1 ms 1.20 ms   0.4%   62% 18.2 Mbit/s  1452
       192.168.1.23:51820 -> 203.0.113.7:8000            rx 1.10 GiB, tx 60.2 MiB
-    1 enx0c5b8f… silent        3s 61.4 ms 14.7 ms    37%    0%           -  1372
+    1 enx0c5b8f279a64
+                 silent        3s 61.4 ms 14.7 ms    37%    0%           -  1372
       10.147.201.118:43117 -> 203.0.113.7:8000
                                                rx 11.7 KiB, tx 800 B, 312 resent
     2 eth0       standby    2d 7h       -       -   0.4%   38% 1.25 Gbit/s 65507
@@ -131,7 +132,7 @@ class ShowTests(SynchronousTestCase):
             return
         missing = Counter(wide.split()) - Counter(narrow.split())
         self.assertEqual(Counter(narrow.split()) - Counter(wide.split()), Counter())
-        table = [line for line in wide.splitlines() if "share" in line or re.match(" {2,4}[0-9]+ ", line)]
+        table = [line for line in wide.splitlines() if "share" in line or re.match(" {2,4}[0-9]+ | {17}[a-z]", line)]
         self.assertEqual(missing - Counter(" ".join(table).split()), Counter())
 
     def test_columns(self) -> None:
