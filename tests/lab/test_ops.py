@@ -76,6 +76,35 @@ class ConsoleTests(StreetCase):
         self.assertEqual(final(echoes, 20.0)["lost"], 0)
         self.assert_quiet(client, server)
 
+    def test_lost(self) -> None:
+        """
+        An uplink without a cable is shown as lost, and one that was cut meanwhile stays cut until its name is told;
+        what its paths and sockets had counted is in the sums all the while.
+        """
+        street = self.shared()
+        client = street.vpn.clients[0]
+
+        def stands() -> tuple[str, str]:
+            (found,) = (each for each in client.status()["uplinks"] if each["name"] == "wan0")
+            return found["state"], found["why"]
+
+        self.assertEqual((street.ping(), stands()), (0, ("up", "")))
+        self._console(client, "cut('wan0')")
+        self.assertEqual(stands(), ("cut", "by the operator, until `restore('wan0')`"))
+        before = client.status()
+        street.box.link_down("client", "wan0")
+        wait_for("it is missed", lambda: stands()[0] == "lost", 3.0)
+        self.assertIn("wan0 lost ", client.morphnet("status", "--dir", str(client.etc)))
+        street.box.link_up("client", "wan0")
+        wait_for("it is back", lambda: stands()[0] == "cut", 5.0)
+        self.assertEqual(list(client.paths()), ["wan1"])
+        self.assertIn("opened", self._console(client, "restore('wan0')"))
+        until_active(client, 3.0, paths=2)
+        after = client.status()
+        for kind in ("counters", "totals"):
+            fallen = {name for name, count in before[kind].items() if after[kind][name] < count}
+            self.assertEqual(fallen, set(), kind)
+
     def test_rekey_drop_trace(self) -> None:
         """New keys at once; a trace shows datagrams of both directions; a dropped session is there again by itself."""
         street = self.shared()
