@@ -39,6 +39,7 @@ Schema](status.schema.json).
 | `morphnet ping PEER --json` | one [Pong](#pong) a line |
 | `morphnet netcheck --json` | one [NetcheckStatus](#netcheckstatus) |
 | `morphnet pki list --json` | a list of objects: `name`, `kind`, `serial` (hex), `expires` (ISO 8601), `state` |
+| `morphnet bench --json` | an object a line: `case`, `unit`, `better`, `tunnel`, `value`, `rounds`, `ratio` (to ours) |
 
 This is what can be relied on:
 
