@@ -6,3 +6,4 @@ Where UDP does not pass, a client reaches its server by TCP: a WebSocket on the 
 `morphnet status` shows uplinks that are lost, cut or of no use, since when and why (`uplinks` in `--json`).
 `morphnet status`, `why` and `netcheck` fit a terminal of less than 80 columns: no word is broken, and columns that have no room are left out.
 What `--json` says is documented and stable: [docs/status.md](docs/status.md) has every name with its type and unit, and a JSON Schema beside it; both are made from the code.
+What needs a restart is said to who has settings read again (`morphnet reload`, the manhole, the feed), by servers and relays too; a server applies `scheduler`, `max_sessions` and `session_timeout_s` while it runs.

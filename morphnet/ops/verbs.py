@@ -120,5 +120,5 @@ def of_a_relay(node: IsRelay) -> tuple[Verb, ...]:
     drain = "Ask every member to use another relay within so many seconds; who comes later is turned away."
     return (
         Verb("drain", drain, (seconds(DRAIN_SECONDS, least=0),), node.drain),
-        Verb("reload", "Read certificates and revocations again.", (), node.reload),
+        Verb("reload", "Read settings and revocations again; tell what needs a restart.", (), node.reload),
     )

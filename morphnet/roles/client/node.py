@@ -24,7 +24,6 @@ from morphnet.roles.client.machine import Machine, path_works
 from morphnet.roles.client.notices import Notices
 from morphnet.roles.client.peered_node import PeeredNode
 from morphnet.roles.client.portals import Portals
-from morphnet.roles.client.reloading import Reloading
 from morphnet.roles.client.streaming import Streaming
 from morphnet.roles.client.uplink_history import UplinkHistory
 from morphnet.roles.client.uplink_paths import UplinkPaths, server_hosts
@@ -33,6 +32,7 @@ from morphnet.roles.peers.mesh import Mesh, Owner
 from morphnet.roles.peers.names import PeerNames
 from morphnet.roles.process.agreed import agreed, framing_of
 from morphnet.roles.process.node import open_paths, shown_address
+from morphnet.roles.process.reloading import Reloading
 from morphnet.roles.signalling.control_client import Link
 from morphnet.status import UplinkStatus
 from morphnet.tunnel.carrier import DIRECT
@@ -55,6 +55,7 @@ from morphnet.wire.messages.control import (
 )
 from morphnet.wire.messages.revocations import BEFORE, PartsWanted, Revocations, RevokedPart
 
+LIVE = frozenset({"routes", "local", "strict", "dns", "dns_split", "mss_clamp", "tuning.scheduler"})
 PROVE_WITHIN = 2.0  # seconds that a link has to show life when its own address, or every path, is gone
 
 
@@ -69,7 +70,7 @@ class Parts:
     streaming: Streaming | None = None  # the server by TCP, if there is one and it shall be
     mesh: Callable[[Owner], Mesh] | None = None  # makes what has to do with peers, if there shall be any
     network_changed: Callable[[], None] = lambda: None  # for the control link: a call may come through now
-    reloading: Reloading | None = None
+    reloading: Reloading[ClientConfig] | None = None
 
 
 class ClientNode(PeeredNode):
@@ -297,12 +298,17 @@ class ClientNode(PeeredNode):
         """Read the settings again, and live by them as far as that is possible now."""
         return self._reloading.reload(self) if self._reloading is not None else super().reload()
 
-    def reconfigure(self, config: ClientConfig, keys: Collection[str]) -> None:
+    def reconfigure(self, config: ClientConfig, keys: Collection[str]) -> str:
         """Live by these settings."""
         self.config = config
         self._machine.reconfigure(config)
-        if "tuning.scheduler" in keys:
-            self.set_scheduler(config.tuning.scheduler)
+        if "tuning.scheduler" not in keys:
+            return ""
+        self.set_scheduler(config.tuning.scheduler)
+        if self.mesh is not None:
+            self.mesh.sessions.begin_with(config.tuning.scheduler)
+        late = config.all_servers() and self.link is None
+        return "to what this machine sends; the server does the same when it is reached" if late else ""
 
     def cut_path(self, path: int | str, session: str = "") -> str:
         """Leave the uplink of this path alone until it is restored."""

@@ -35,8 +35,7 @@ from morphnet.roles.certificates.server_certificate import ServerCertificate
 from morphnet.roles.client.certified_node import Certificates
 from morphnet.roles.client.looking import LOOK_EVERY, Looking, Visitor
 from morphnet.roles.client.machine import kill_switch
-from morphnet.roles.client.node import ClientNode, Parts
-from morphnet.roles.client.reloading import Reloading
+from morphnet.roles.client.node import LIVE, ClientNode, Parts
 from morphnet.roles.client.servers import Servers
 from morphnet.roles.client.streaming import Streaming
 from morphnet.roles.client.uplink_paths import UplinkPaths
@@ -97,9 +96,11 @@ def _on(device: str, sources: Callable[[], list[Source]]) -> list[Source]:
 class ClientProcess(HostProcess):
     """A machine with uplinks: doors first, then the control link, for ever."""
 
+    live = LIVE
+
     def __init__(self, config: ClientConfig, reactor: Any, read: Callable[[], ClientConfig] | None = None) -> None:
         super().__init__(config, reactor, read)
-        self.config, self._reloading = config, Reloading(config, read) if read is not None else None
+        self.config = config
         self._turn = 0
         self._node: ClientNode | None = None  # None until its parts are made
         self._machine: Reconnect | None = None  # of the control link, if there is a server
@@ -116,10 +117,6 @@ class ClientProcess(HostProcess):
         if strict:
             self.host.shut(kill_switch(self.config))
 
-    def needs_restart(self) -> str:
-        """The node tells it: some settings of a client apply at once."""
-        return ""
-
     def open(self) -> ClientNode:
         config = self.config
         self._pump = pump = Pump(self.reactor, Tunnel(server=False, entropy=os.urandom), since_boot)
@@ -135,7 +132,7 @@ class ClientProcess(HostProcess):
         tls = self._tls_with_server(identity, revoked) if servers else None
         mesh = partial(self._make_mesh, identity, lists) if config.mesh.relays else None
         certificates, streaming = self._certificates(lists, tls), self._make_streaming(tls)
-        parts = Parts(self.host, tun, uplink_paths, certificates, streaming, mesh, changed, self._reloading)
+        parts = Parts(self.host, tun, uplink_paths, certificates, streaming, mesh, changed, self.reloading)
         self._node = node = ClientNode(config, pump, parts)
         self.watch_host(node, tun.name)
         self.every(LOOK_AT_CERTIFICATES_EVERY, node.look_at_certificates)

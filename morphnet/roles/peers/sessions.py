@@ -28,6 +28,11 @@ class Sessions:
     ) -> None:
         self._pump, self._entropy, self._courtesy, self._met = pump, entropy, courtesy, met
         self._names: Names = {}
+        self._scheduler = ""  # of sessions that begin from now on; "" for what their tuning says
+
+    def begin_with(self, scheduler: str) -> None:
+        """Have sessions begin with that one from now on, whatever their tuning says."""
+        self._scheduler = scheduler
 
     def begin(self, peer: str, name: bytes, tuning: Tuning, inner: Sequence[str], *, caller: bool) -> Session:
         """
@@ -39,6 +44,8 @@ class Sessions:
         part = Part.CALLER if caller else Part.CALLED
         session = self._pump.tunnel.add_session(peer, name, tuning, addresses, part=part)
         session.heard_at = self._pump.now()
+        if self._scheduler:
+            session.set_scheduler(self._scheduler)
         self._names[peer] = tuple(inner)
         self._met(dict(self._names))
         return session

@@ -17,7 +17,6 @@ from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from morphnet.config.changes import changed
 from morphnet.config.roles import ManholeConfig
 from morphnet.errors import HostError, MorphnetError
 from morphnet.host.firewall import Firewall
@@ -31,6 +30,7 @@ from morphnet.ops.manhole import ManholeService
 from morphnet.ops.rundir import FEED
 from morphnet.roles.process.clock import live_by
 from morphnet.roles.process.node import Node
+from morphnet.roles.process.reloading import Reloading
 from morphnet.roles.process.resources import FILES, allow_files, settle_memory
 from morphnet.roles.process.signals import heed_signals
 from morphnet.roles.process.stopping import last_resort
@@ -70,6 +70,7 @@ class Process(MultiService):
 
     _log = Logger()
     state = "process"  # of what there is one in a state_dir
+    live: frozenset[str] = frozenset()  # settings that apply while it runs
     gate: Gate  # whom all who call us have to pass; there is one from the start on
 
     def __init__(self, settings: Settings, reactor: Any, read: Callable[[], Settings] | None = None) -> None:
@@ -78,7 +79,8 @@ class Process(MultiService):
         """
         super().__init__()
         self.reactor = reactor
-        self._settings, self._read = settings, read
+        self._settings = settings
+        self.reloading: Reloading[Any] | None = Reloading(settings, read, self.live) if read is not None else None
         self._opened: ops.Node | None = None
         self._restored = False  # the host is as it was
         self._loops: list[LoopingCall] = []
@@ -164,14 +166,9 @@ class Process(MultiService):
         try:
             for verb in self._opened.verbs():
                 if verb.name == "reload":
-                    self._log.info("reload: {text}", text=verb.call() + self.needs_restart())
+                    self._log.info("reload: {text}", text=verb.call())
         except MorphnetError as problem:
             self._log.error("not reloaded: {problem}", problem=str(problem))
-
-    def needs_restart(self) -> str:
-        """Which settings have changed that apply with the next start alone; "" for none."""
-        keys = ", ".join(changed(self._settings, self._read())) if self._read is not None else ""
-        return f"; {keys}: restart the process to apply" if keys else ""
 
     def every(self, seconds: float, what: Callable[[], object], *, now: bool = False) -> None:
         """Do `what` at that interval until the service stops; with `now` also at once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from morphnet import __version__
 from morphnet.config.roles import RelayConfig
@@ -19,6 +19,7 @@ from morphnet.ops.verb import Verb
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.rendezvous.relay.registry import Registry
 from morphnet.roles.certificates.renewal import Renewal
+from morphnet.roles.process.reloading import Reloading
 from morphnet.roles.process.statuses import shown_address
 from morphnet.roles.signalling.control_server import Caller
 from morphnet.status import GuestStatus, Happening, NodeStatus, by_kind
@@ -42,6 +43,7 @@ class RelayNode:
         registry: Registry,
         wall: Callable[[], float] = time.time,
         now: Callable[[], float] = since_boot,
+        reloading: Reloading[RelayConfig] | None = None,
     ) -> None:
         self.config, self.registry = config, registry
         self.name, self.state = config.name, "starting"
@@ -51,7 +53,7 @@ class RelayNode:
         self.troubles: tuple[str, ...] = ()  # since the start, for the operator
         self.renewal: Renewal | None = None  # of the relay's certificate
         self.read_again: Callable[[], None] = lambda: None  # certificates and revocations
-        self._wall, self._now = wall, now
+        self._wall, self._now, self._reloading = wall, now, reloading
         self._started_at = now()
 
     def status(self) -> NodeStatus:
@@ -100,9 +102,14 @@ class RelayNode:
         return f"{len(self.registry.members)} node(s) were asked to use another relay"
 
     def reload(self) -> str:
-        """Read certificates and revocations again."""
+        """Read certificates, revocations and settings again."""
         self.read_again()
-        return "certificates and revocations are read again"
+        settings = f"; {self._reloading.reload(self)}" if self._reloading is not None else ""
+        return f"certificates and revocations are read again{settings}"
+
+    def reconfigure(self, config: RelayConfig, keys: Collection[str]) -> str:
+        """Live by these settings: there are none that could be changed."""
+        return ""
 
     def verbs(self) -> Sequence[Verb]:
         """What can be asked of it."""

@@ -88,7 +88,7 @@ class RelayProcess(Process):
         renews = self._own if enrols or config.renew_at else ""
         terms = Terms(config.max_nodes, config.node_rate, config.echo_port, config.echo_port + 1, renews)
         registry = self._registry(terms)
-        self._node = node = RelayNode(config, registry)
+        self._node = node = RelayNode(config, registry, reloading=self.reloading)
         tls = ServerTls(identity, self._is_revoked, config.knock)
         cure = "the log says why it was not renewed"
         self._shows = AllShow(tls)

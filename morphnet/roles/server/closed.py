@@ -19,6 +19,10 @@ class ClosedNode(Node):
         self.state = "closed"
         self._why = why
 
+    def reload(self) -> str:
+        """Records are looked for at the start alone."""
+        return "this server is closed: restart it when its records are back"
+
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to."""
         return (self._why,)

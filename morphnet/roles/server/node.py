@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from morphnet.config.roles import SCHEDULERS, ServerConfig
@@ -18,6 +18,7 @@ from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.rendezvous.rivals import PROVE_WITHIN, Rivals
 from morphnet.roles.certificates.renewal import Renewal
 from morphnet.roles.process.node import Node
+from morphnet.roles.process.reloading import Reloading
 from morphnet.roles.server.certificates import Certificates
 from morphnet.roles.server.resumption import Resumption
 from morphnet.roles.server.traffic import Traffic
@@ -38,6 +39,7 @@ from morphnet.wire.messages.control import (
 )
 from morphnet.wire.messages.revocations import BEFORE, PartsWanted, Revocations, RevokedPart
 
+LIVE = frozenset({"max_sessions", "session_timeout_s", "tuning.scheduler"})
 FIRST_IDS = 8  # issued ids that a client gets with its welcome
 COME_AGAIN = 10.0  # seconds before its certificate ends at which a client is asked to show another one, if it has one
 
@@ -64,6 +66,7 @@ class Parts:
     addresses: Callable[[], Sequence[str]] = tuple  # of the data plane, for clients to know
     counters: Callable[[], dict[str, int]] = dict  # of the control port
     renewal: Renewal | None = None  # of the certificate that is shown there
+    reloading: Reloading[ServerConfig] | None = None
 
 
 class ServerNode(Node):
@@ -243,11 +246,19 @@ class ServerNode(Node):
         return (*super().warnings(), *self._rivals.warnings(self.pump.now()))
 
     def reload(self) -> str:
-        """Read revocations again."""
+        """Read revocations and settings again."""
         self.certificates.read()
         if self.renewal is not None:
             self.renewal.read_again()
-        return "revocations and the server's certificate are read again"
+        settings = f"; {self._parts.reloading.reload(self)}" if self._parts.reloading is not None else ""
+        return f"revocations and the server's certificate are read again{settings}"
+
+    def reconfigure(self, config: ServerConfig, keys: Collection[str]) -> str:
+        """Live by these settings."""
+        self.config = config
+        if "tuning.scheduler" not in keys:
+            return ""
+        return f"{self.set_scheduler(config.tuning.scheduler)}; a client that begins anew brings its own scheduler"
 
     def hang_up(self, session: str, reason: str) -> None:
         """Its client will connect again."""

@@ -39,7 +39,7 @@ from morphnet.roles.process.node import Node
 from morphnet.roles.process.process import HostProcess
 from morphnet.roles.server.certificates import Certificates
 from morphnet.roles.server.closed import ClosedNode
-from morphnet.roles.server.node import Parts, ServerNode, gateway, interface
+from morphnet.roles.server.node import LIVE, Parts, ServerNode, gateway, interface
 from morphnet.roles.server.streams import Streams
 from morphnet.roles.signalling.control_server import ControlServer, nobody
 from morphnet.store.base import Store
@@ -55,7 +55,7 @@ ACCOUNT_EVERY = 30.0  # seconds between writes of traffic
 class ServerProcess(HostProcess):
     """A gateway: TUN and NAT first, then the data plane, and the control link last: who is let in can be served."""
 
-    gateway = True
+    gateway, live = True, LIVE
 
     def __init__(self, config: ServerConfig, reactor: Any, read: Callable[[], ServerConfig] | None = None) -> None:
         super().__init__(config, reactor, read)
@@ -130,6 +130,7 @@ class ServerProcess(HostProcess):
             partial(served_addresses, UplinkScan(excluded=(config.tun,)), [door.host for door in self._udp]),
             lambda: {**self._control.counters(), **self._streams.counters(), **self.gate.counters()},
             Renewal(config.pki_dir, config.name, shows, time.time, cure=cure),
+            self.reloading,
         )
 
     def _keep_house(self, node: ServerNode, parts: Parts) -> None:

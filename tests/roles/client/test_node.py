@@ -7,7 +7,7 @@ from typing import Any, cast
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.config.roles import ClientConfig
+from morphnet.config.roles import ClientConfig, Tuning
 from morphnet.errors import ConfigError
 from morphnet.host.host import Host
 from morphnet.net.pump import Pump
@@ -17,9 +17,11 @@ from morphnet.roles.client.node import ClientNode, Parts
 from morphnet.roles.client.streaming import Streaming
 from morphnet.roles.client.uplink_paths import UplinkPaths
 from morphnet.roles.peers.mesh import Mesh
+from morphnet.roles.signalling.control_client import Link
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.path import Path
 from morphnet.tunnel.tunnel import Tunnel
+from morphnet.wire.messages.control import Scheduler, Signal
 from tests.ops.pictures import CARL, NAS
 from tests.roles.client.test_uplink_paths import FOUR, WAN, PathsTestCase
 
@@ -30,6 +32,16 @@ class FakeMesh:
     def statuses(self) -> tuple[object, ...]:
         """The same two at any time."""
         return (NAS, CARL)
+
+
+class FakeLink:
+    """A control link that is up."""
+
+    def __init__(self) -> None:
+        self.said: list[Signal] = []
+
+    def send(self, signal: Signal) -> None:
+        self.said.append(signal)
 
 
 class PeersTests(SynchronousTestCase):
@@ -52,6 +64,18 @@ class PeersTests(SynchronousTestCase):
                 (lambda owner: cast(Mesh, mesh)) if mesh is not None else None,
             ),
         )
+
+    def test_scheduler(self) -> None:
+        """Another one holds at once for what this machine sends; that the server does not know yet is said."""
+        session = self.pump.tunnel.add_session("gw", bytes(16), Tuning())
+        config = ClientConfig(server="gw", tuning=Tuning(scheduler="redundant"))
+        told = self.node.reconfigure(config, ["tuning.scheduler"])
+        self.assertEqual(session.outbound.scheduler.name, "redundant")
+        self.assertIn("the server does the same when it is reached", told)
+        link = FakeLink()
+        self.node.link = cast(Link, link)
+        self.assertEqual(self.node.reconfigure(config, ["tuning.scheduler"]), "")
+        self.assertEqual(link.said, [Scheduler("redundant")])
 
     def ask(self, asked: str, /, **said: Any) -> Any:
         """As the feed and the manhole do."""

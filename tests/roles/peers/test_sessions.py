@@ -18,6 +18,13 @@ class SessionsTests(PlaneTestCase):
         self.assertIs(self.tunnel.sessions["bert"], second)
         self.assertEqual((second.part, second.heard_at), (Part.CALLER, STARTED_AT + 5.0))
 
+    def test_scheduler(self) -> None:
+        """One that was chosen while the process runs holds for sessions that begin later."""
+        before = self.begin()
+        self.sessions.begin_with("redundant")
+        used = [each.outbound.scheduler.name for each in (before, self.begin())]
+        self.assertEqual(used, ["bond", "redundant"])
+
     def test_met(self) -> None:
         """Who keeps the peers' names hears of each that comes and goes, with the addresses inside."""
         self.begin("bert")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -10,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.config.roles import RelayConfig
 from morphnet.errors import Refused
 from morphnet.rendezvous.relay.registry import Registry
+from morphnet.roles.process.reloading import Reloading
 from morphnet.roles.relay.node import RelayNode
 from morphnet.wire.messages.relay import Drain, Register
 from tests.rendezvous.relay.case import TERMS, FakeLine
@@ -44,6 +46,17 @@ class RelayNodeTests(SynchronousTestCase):
         self.assertEqual([each.seconds for each in line.told if isinstance(each, Drain)], [7.0])
         self.assertRaises(Refused, self.come, "bert")
         self.assertEqual(self.node.status().state, "draining")
+
+    def test_reload(self) -> None:
+        """What was read again is said, and what needs a restart."""
+        read = list[int]()
+        before = RelayConfig(name="meet")
+        reloading = Reloading(before, lambda: replace(before, max_nodes=3, enrol=False))
+        node = RelayNode(before, self.registry, reloading=reloading)
+        node.read_again = lambda: read.append(1)
+        restart = "enrol, max_nodes: restart the process to apply"
+        self.assertEqual(node.reload(), f"certificates and revocations are read again; {restart}")
+        self.assertEqual(read, [1])
 
     def test_troubles(self) -> None:
         """What the operator should see to is in the status."""

@@ -18,3 +18,10 @@ class ClosedNodeTests(SynchronousTestCase):
         status = ClosedNode("gw", pump, "the records are lost").status()
         self.assertEqual((status.role, status.state, status.listening), ("server", "closed", ()))
         self.assertEqual(status.warnings, ("the records are lost",))
+
+    def test_reload(self) -> None:
+        """Whoever has it reload is told that this is not enough."""
+        clock = Clock()
+        pump = Pump(clock, Tunnel(server=True, entropy=bytes), clock.seconds)
+        (reload,) = (verb for verb in ClosedNode("gw", pump, "").verbs() if verb.name == "reload")
+        self.assertIn("restart it when its records are back", reload.call())

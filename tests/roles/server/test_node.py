@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.config.roles import ServerConfig
+from morphnet.config.roles import ServerConfig, Tuning
 from morphnet.errors import Refused
 from morphnet.net.pump import Pump
 from morphnet.pki.authority import Description
@@ -19,13 +20,14 @@ from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.rendezvous.rivals import CLONED, FIRST
 from morphnet.roles.certificates.publishing import Publisher
 from morphnet.roles.certificates.revocation_file import Revoked
+from morphnet.roles.process.reloading import Reloading
 from morphnet.roles.server.certificates import Certificates
-from morphnet.roles.server.node import Parts, ServerNode
+from morphnet.roles.server.node import LIVE, Parts, ServerNode
 from morphnet.roles.signalling.control_server import Caller, RefusedForNow
 from morphnet.store.base import Lease
 from morphnet.store.memory import MemoryStore
 from morphnet.tunnel.tunnel import Tunnel
-from morphnet.wire.messages.control import Hello, Notice, Signal, Welcome
+from morphnet.wire.messages.control import Hello, Notice, Scheduler, Signal, Welcome
 from morphnet.wire.messages.revocations import BEFORE, Listing, Revocations
 from tests.fakes_pki import NOW, an_authority
 
@@ -91,6 +93,7 @@ class Server:
         store: MemoryStore,
         directory: FilePath = FilePath("/nowhere"),
         cas: Callable[[], Sequence[Certificate]] = list,
+        reloading: Reloading[ServerConfig] | None = None,
     ) -> None:
         self._drawn = 0
         self.clock = Clock()
@@ -98,7 +101,7 @@ class Server:
         revoked, publisher = Revoked(cas, directory / "revoked.pem"), Publisher(directory, cas, None)
         certificates = Certificates("", store, revoked, publisher, self.clock, lambda: NOW)
         enrolment, addresses = cast(Enrolment, None), ["192.0.2.1", "2001:db8::1"]
-        parts = Parts(store, enrolment, certificates, addresses=lambda: addresses)
+        parts = Parts(store, enrolment, certificates, addresses=lambda: addresses, reloading=reloading)
         self.node = ServerNode(ServerConfig(name="gw"), self.pump, parts, self.draw)
 
     def draw(self, count: int) -> bytes:
@@ -289,6 +292,19 @@ class CertificateTests(SynchronousTestCase):
         self.node.gone(cast(Caller, new), "lost")
         self.exchange.publish(self.authority.revocations({"1f"}, now=NOW + 2))
         self.assertEqual(len(new.told), 2)
+
+    def test_reload(self) -> None:
+        """Another scheduler holds for every session, at both ends; what needs a restart is said to who asks."""
+        before = ServerConfig(name="gw")
+        fresh = replace(before, nat=False, tuning=Tuning(scheduler="best"))
+        self.server = Server(MemoryStore(), reloading=Reloading(before, lambda: fresh, LIVE))
+        self.node = self.server.node
+        caller = self.come()
+        told = self.node.reload()
+        self.assertIn("tuning.scheduler: applied (1 session(s) use best; ", told)
+        self.assertTrue(told.endswith("; nat: restart the process to apply"), told)
+        self.assertEqual(self.node.tunnel.sessions["laptop"].outbound.scheduler.name, "best")
+        self.assertEqual(caller.said, [Scheduler("best")])
 
     def test_brings(self) -> None:
         """A client may bring a list: a server whose records were lost learns from it."""

@@ -1,4 +1,4 @@
-"""Settings that apply while a client runs."""
+"""Settings that apply while a process runs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from dataclasses import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.file import settings
-from morphnet.config.roles import ClientConfig, Tuning
+from morphnet.config.roles import ClientConfig, ServerConfig, Tuning
 from morphnet.errors import ConfigError
-from morphnet.roles.client.reloading import LIVE, Reloading
+from morphnet.roles.client.node import LIVE
+from morphnet.roles.process.reloading import Reloading
+from morphnet.roles.server.node import LIVE as LIVE_AT_SERVER
 
 
 class FakeClient:
@@ -18,15 +20,17 @@ class FakeClient:
 
     def __init__(self) -> None:
         self.told: list[tuple[ClientConfig, list[str]]] = []
+        self.knows = ""
 
-    def reconfigure(self, config: ClientConfig, keys: Collection[str]) -> None:
+    def reconfigure(self, config: ClientConfig, keys: Collection[str]) -> str:
         self.told.append((config, list(keys)))
+        return self.knows
 
 
 class ReloadingTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.before = self.fresh = ClientConfig(server="a")
-        self.client, self.reloading = FakeClient(), Reloading(self.before, lambda: self.fresh)
+        self.client, self.reloading = FakeClient(), Reloading(self.before, lambda: self.fresh, LIVE)
 
     def test_applied(self) -> None:
         """What can be applied is, the rest is named, and named again until there is a restart."""
@@ -40,6 +44,17 @@ class ReloadingTests(SynchronousTestCase):
         self.assertEqual(self.reloading.reload(self.client), restart)
         self.assertEqual(len(self.client.told), 1)
 
+    def test_known(self) -> None:
+        """What is to be known about it is said with it."""
+        self.fresh, self.client.knows = replace(self.before, tuning=Tuning(scheduler="best")), "one direction"
+        self.assertEqual(self.reloading.reload(self.client), "tuning.scheduler: applied (one direction)")
+
+    def test_none_live(self) -> None:
+        """Of a process that can apply nothing, everything is named."""
+        self.fresh = replace(self.before, routes=("10.0.0.0/8",))
+        told = Reloading(self.before, lambda: self.fresh).reload(self.client)
+        self.assertEqual((told, self.client.told), ("routes: restart the process to apply", []))
+
     def test_nothing(self) -> None:
         """Without a change nothing is touched."""
         self.assertEqual((self.reloading.reload(self.client), self.client.told), ("no setting has changed", []))
@@ -50,10 +65,11 @@ class ReloadingTests(SynchronousTestCase):
         def read() -> ClientConfig:
             raise ConfigError("client.toml, line 3: no")
 
-        reloading = Reloading(self.before, read)
+        reloading = Reloading(self.before, read, LIVE)
         self.assertRaises(ConfigError, reloading.reload, self.client)
         self.assertEqual(self.client.told, [])
 
     def test_real(self) -> None:
         """What is said to apply at once is a setting."""
         self.assertEqual(LIVE - {each.key for each in settings(ClientConfig)}, set())
+        self.assertEqual(LIVE_AT_SERVER - {each.key for each in settings(ServerConfig)}, set())
