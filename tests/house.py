@@ -70,6 +70,7 @@ WHITE = (
     "config.redis_url",
     "config.whole",
     "config.lines",
+    "config.edit",
     "status",
     "text",
 )

@@ -16,6 +16,7 @@ _HOMES = {
     "init": "morphnet.cli.enrol:init",
     "invite": "morphnet.cli.enrol:invite",
     "join": "morphnet.cli.enrol:join",
+    "set": "morphnet.cli.setting:set_",
     "pki": "morphnet.cli.pki:pki",
     "backup": "morphnet.cli.backup:backup",
     "restore": "morphnet.cli.backup:restore",

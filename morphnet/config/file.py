@@ -224,8 +224,16 @@ def _typed(known: Mapping[KeyPath, Setting], key: str, typed: str) -> Any:
     """What the operator typed for a setting; relative paths start at the working directory."""
     at = tuple(key.split("."))
     refuse_unknown(at, known)
-    setting = known[at]
-    said = f"option {option_name(setting)}"
+    return from_words(known[at], typed, f"option {option_name(known[at])}")
+
+
+def from_words(setting: Setting, typed: str, said: str) -> Any:
+    """
+    The value of a setting that an operator typed; a list has commas.
+
+    :param said: how the sentence begins that says what is wrong.
+    :raises ConfigError: it is no value of this setting.
+    """
     value: Any = typed
     try:
         if setting.kind is bool:
@@ -275,7 +283,7 @@ def render(cls: type[Any], values: Mapping[str, Any], *, intro: str = "") -> str
         if setting.key in values:
             _checked(setting, value, f"'{setting.key}'")
         mark = "" if setting.key in values else "#"
-        out += ["", f"# {setting.help}", f"{mark}{setting.path[-1]} = {_toml(value)}"]
+        out += ["", f"# {setting.help}", f"{mark}{setting.path[-1]} = {as_toml(value)}"]
     return "\n".join(out).lstrip("\n") + "\n"
 
 
@@ -286,12 +294,13 @@ def _flat(values: Mapping[str, Any], table: str = "") -> dict[str, Any]:
     return flat
 
 
-def _toml(value: Any) -> str:
+def as_toml(value: Any) -> str:
+    """The value of a setting as it stands in the file."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):
         return repr(value)
     if isinstance(value, (tuple, list)):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
+        return "[" + ", ".join(as_toml(item) for item in value) + "]"
     # A JSON string is a TOML basic string, besides DEL, which TOML wants escaped, and surrogate pairs.
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

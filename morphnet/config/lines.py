@@ -1,9 +1,10 @@
-"""In which line of a TOML file each key stands: what `tomllib` does not tell."""
+"""Where in a TOML file each key, value and table stands: what `tomllib` does not tell."""
 
 from __future__ import annotations
 
 import tomllib
 from bisect import bisect_right
+from typing import NamedTuple
 
 KeyPath = tuple[str, ...]
 
@@ -22,6 +23,20 @@ def key_lines(text: str) -> dict[KeyPath, int]:
     return _Scanner(text).scan()
 
 
+class Places(NamedTuple):
+    """Where things stand in a document, counted in characters."""
+
+    values: dict[KeyPath, tuple[int, int]]  # begin and end of the value of a key that stands in a line of its own
+    tables: list[tuple[KeyPath, int]]  # each [table], in order, and where it begins
+
+
+def places(text: str) -> Places:
+    """:param text: TOML that `tomllib` accepts; of anything else some places may be missing or wrong."""
+    scanner = _Scanner(text)
+    scanner.scan()
+    return Places(scanner.values, scanner.tables)
+
+
 class _Scanner:
     """Walks over a document once; every step goes forward, so it ends."""
 
@@ -30,13 +45,17 @@ class _Scanner:
         self._at = 0
         self._starts = [0] + [i + 1 for i, letter in enumerate(text) if letter == "\n"]
         self._lines: dict[KeyPath, int] = {}
+        self.values: dict[KeyPath, tuple[int, int]] = {}
+        self.tables: list[tuple[KeyPath, int]] = []
 
     def scan(self) -> dict[KeyPath, int]:
         table: KeyPath = ()
         while self._skip(_SPACE):
             if self._peek() == "[":
+                begins = self._at
                 self._at += 2 if self._text.startswith("[[", self._at) else 1
                 table = self._key(())
+                self.tables.append((table, begins))
                 self._to_line_end()
             else:
                 self._pair(table)
@@ -92,7 +111,10 @@ class _Scanner:
         self._skip(_BLANK)
         if self._peek() == "=":
             self._at += 1
+        self._skip(_BLANK)
+        begins = self._at
         self._value(path)
+        self.values.setdefault(path, (begins, self._at))
         if self._at == start:  # nothing that TOML knows
             self._at += 1
 

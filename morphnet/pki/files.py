@@ -82,6 +82,25 @@ def write_over(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     _sync_directory(path.parent)
 
 
+def rewrite(path: Path, content: bytes) -> None:
+    """
+    Replace what is in a file, in one step as `write_over`; its mode and owner stay, and a link to it stays a link.
+
+    :raises OSError: as it says; the file is as it was.
+    """
+    path = path.resolve(strict=True)
+    before, draft = path.stat(), _draft(path, content, 0o600)
+    try:
+        if (before.st_uid, before.st_gid) != (draft.stat().st_uid, draft.stat().st_gid):
+            os.chown(draft, before.st_uid, before.st_gid)
+        draft.chmod(stat.S_IMODE(before.st_mode))
+        draft.replace(path)
+    except OSError:
+        draft.unlink()
+        raise
+    _sync_directory(path.parent)
+
+
 def _draft(path: Path, content: bytes, mode: int) -> Path:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)

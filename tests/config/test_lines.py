@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.config.lines import KeyPath, key_lines
+from morphnet.config.lines import KeyPath, key_lines, places
 from tests.config.test_file import toml_like
 
 DOCUMENT = '''\
@@ -69,6 +69,14 @@ class KeyLinesTests(SynchronousTestCase):
             lines.append(f'"{quoted}" = {value}')
         if len(expected) == len(values):
             self.assertEqual(key_lines("\n".join(lines)), expected)
+
+    def test_places(self) -> None:
+        """A value is found whole, whatever it is made of, and so is where a table begins."""
+        text = 'a = "x # y" # z\n[t]  # b\nlong = [ 1,\n  2 ] # c\nlast = 5 '
+        found = places(text)
+        values = {path: text[begin:end] for path, (begin, end) in found.values.items()}
+        self.assertEqual(values, {("a",): '"x # y"', ("t", "long"): "[ 1,\n  2 ]", ("t", "last"): "5 "})
+        self.assertEqual([(name, text[at:][:3]) for name, at in found.tables], [(("t",), "[t]")])
 
     def test_deep(self) -> None:
         """Brackets without end do not exhaust the stack."""
