@@ -7,3 +7,5 @@ Where UDP does not pass, a client reaches its server by TCP: a WebSocket on the 
 `morphnet status`, `why` and `netcheck` fit a terminal of less than 80 columns: no word is broken, and columns that have no room are left out.
 What `--json` says is documented and stable: [docs/status.md](docs/status.md) has every name with its type and unit, and a JSON Schema beside it; both are made from the code.
 What needs a restart is said to who has settings read again (`morphnet reload`, the manhole, the feed), by servers and relays too; a server applies `scheduler`, `max_sessions` and `session_timeout_s` while it runs.
+`morphnet up`, `down` and `leave`: a service where systemd runs, else a process in the background; `up` waits until it is connected or says what is wrong, `down` stops whatever runs, clears away what was killed and leaves the host as it was.
+`morphnet set scheduler redundant` changes one setting in the file, comments and order kept, and in the process that runs, and says whether it is applied; `morphnet set` lists all of them.

@@ -16,6 +16,8 @@ _HOMES = {
     "init": "morphnet.cli.enrol:init",
     "invite": "morphnet.cli.enrol:invite",
     "join": "morphnet.cli.enrol:join",
+    "up": "morphnet.cli.updown:up",
+    "down": "morphnet.cli.updown:down",
     "set": "morphnet.cli.setting:set_",
     "pki": "morphnet.cli.pki:pki",
     "backup": "morphnet.cli.backup:backup",

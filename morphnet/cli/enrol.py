@@ -140,11 +140,8 @@ def _tell_founded(place: Place, names: list[str], *, guessed: bool) -> None:
     reached = names[1] if len(names) > 1 else names[0]
     how = " (guessed; --address says it better)" if guessed else ""
     click.echo(f"Clients reach it at {reached}{how}, TCP {CONTROL_PORT} and UDP {DATA_PORT}.")
-    config = place.config_option(place.server_toml)
-    click.echo(f"\nNext: twistd -n morph-server{config}")
-    click.echo(
-        f"   or: twistd -n morph-relay{place.config_option(place.relay_toml)}, for machines that meet without a gateway"
-    )
+    click.echo(f"\nNext: morphnet up{place.option()}")
+    click.echo(f"   or: morphnet up relay{place.option()}, for machines that meet without a gateway")
     click.echo(f"      morphnet invite laptop{place.option()}")
 
 
@@ -230,7 +227,7 @@ def join(invitation: str, address: str | None, replace: bool, place: Place) -> N
     click.echo(f"Every setting is in {place.client_toml}.")
     for sentence in networks_told(member.networks, local_networks())[1] if member.relays else ():
         click.echo(f"The server's inner network {sentence}.")
-    click.echo(f"\nNext: twistd -n morph-client{place.config_option(place.client_toml)}")
+    click.echo(f"\nNext: morphnet up{place.option()}")
 
 
 def enter(

@@ -58,7 +58,7 @@ class InitTests(CommandCase):
     def test_says_what_next(self) -> None:
         """The last words are the next commands, ready to be copied."""
         said = self.good("init", "--name", "gw", "--address", "192.0.2.1").stdout
-        self.assertIn(f"Next: twistd -n morph-server --config {self.place.server_toml}\n", said)
+        self.assertIn(f"Next: morphnet up --dir {self.place.root}\n", said)
         self.assertIn(f"morphnet invite laptop --dir {self.place.root}\n", said)
 
     def test_never_over_another(self) -> None:

@@ -1,0 +1,115 @@
+"""A role as a service of systemd, by the units in tap/systemd."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import morphnet
+from morphnet.cli.layout import SYSTEM
+from morphnet.cli.running import Role
+from morphnet.errors import HostError
+
+RUNS = Path("/run/systemd/system")  # sd_booted(3)
+UNITS, USERS = Path("/etc/systemd/system"), Path("/etc/sysusers.d/morphnet.conf")
+PATIENCE = 60.0  # seconds for one command of systemd's
+_HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # from what our units start
+_WRITTEN_FOR = "/opt/morphnet/bin/"
+_SIGNER = ("morph-signer.socket", "morph-signer@.service")
+
+
+def is_for(role: Role) -> bool:
+    """Whether that is how it is to run: systemd runs, and it is the machine's own configuration that the units name."""
+    return role.place.root == SYSTEM and RUNS.is_dir() and shutil.which("systemctl") is not None
+
+
+def start(role: Role) -> None:
+    """
+    Now, and whenever the machine starts.
+
+    :raises HostError: systemd refuses, and why.
+    """
+    unit = unit_of(role)
+    if _ran("systemctl", "cat", unit).returncode:
+        _install(role)
+    _do("systemctl", "enable", "--now", unit)
+
+
+def stop(role: Role) -> bool:
+    """
+    Returns when it has ended; answers with whether it ran, or was to run.
+
+    :raises HostError: systemd refuses, and why.
+    """
+    unit = unit_of(role)
+    words = {_ran("systemctl", ask, unit).stdout.strip() for ask in ("is-active", "is-enabled")}
+    if not words & {"active", "activating", "reloading", "enabled"}:
+        return False
+    _do("systemctl", "disable", "--now", unit)
+    return True
+
+
+def why_not(role: Role) -> str:
+    """What its last try to start said, "" for nothing."""
+    said = _ran("journalctl", "--unit", unit_of(role), "--lines", "30", "--output", "cat").stdout.splitlines()
+    return next((each.removeprefix("morphnet: ") for each in reversed(said) if each.startswith("morphnet: ")), "")
+
+
+def forget(role: Role) -> None:
+    """Remove its unit, if it is as `start` has written it."""
+    file = UNITS / unit_of(role)
+    if file.is_file() and file.read_text() == _text(unit_of(role)):
+        file.unlink()
+        _do("systemctl", "daemon-reload")
+
+
+def unit_of(role: Role) -> str:
+    """Its name."""
+    return f"{role.program}.service"
+
+
+def _install(role: Role) -> None:
+    if any(Path(sys.prefix).is_relative_to(each) for each in _HIDDEN):
+        raise HostError(
+            f"morphnet is in {sys.prefix}, which no service can see: install it in /opt/morphnet, or give --process"
+        )
+    texts = {unit: _text(unit) for unit in (unit_of(role), *(() if role.name == "client" else _SIGNER))}
+    if role.name != "client" and not USERS.exists():
+        USERS.parent.mkdir(exist_ok=True)
+        USERS.write_text(_text("morphnet.sysusers.conf"))
+        _do("systemd-sysusers")
+    for unit, text in texts.items():
+        if not (UNITS / unit).exists():
+            (UNITS / unit).write_text(text)
+    _do("systemctl", "daemon-reload")
+
+
+def _text(name: str) -> str:
+    """A unit as it is written for this installation. Installed they are in share/, in a checkout in tap/."""
+    homes = Path(sys.prefix, "share/morphnet/systemd"), Path(morphnet.__file__).parent.parent / "tap/systemd"
+    for home in homes:
+        if (home / name).is_file():
+            return (home / name).read_text().replace(_WRITTEN_FOR, f"{sys.prefix}/bin/")
+    raise HostError(f"there is no {name} in {homes[0]}: install morphnet anew, or give --process")
+
+
+def _do(*words: str) -> None:
+    done = _ran(*words)
+    if done.returncode:
+        said = done.stderr.strip().splitlines()
+        raise HostError(f"`{' '.join(words)}` failed: {said[-1] if said else done.returncode}")
+
+
+def _ran(*words: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "LC_ALL": "C", "SYSTEMD_PAGER": ""}
+    try:
+        return subprocess.run(
+            words, capture_output=True, text=True, errors="replace", timeout=PATIENCE, env=environment
+        )
+    except FileNotFoundError:
+        return subprocess.CompletedProcess(words, 127, "", f"there is no {words[0]}")
+    except subprocess.TimeoutExpired:
+        raise HostError(f"`{' '.join(words)}` takes longer than {PATIENCE:g} s") from None

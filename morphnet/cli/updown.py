@@ -1,0 +1,136 @@
+"""`morphnet up` and `morphnet down`: this machine's roles, as services where systemd runs, else in the background."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ParamSpec
+
+import click
+
+from morphnet.cli import background, systemd
+from morphnet.cli.layout import Place, dir_option
+from morphnet.cli.live import NOT_WELL
+from morphnet.cli.running import CONFIGS, Role, alone, names_here, role_here
+from morphnet.errors import HostError, MorphnetError
+from morphnet.text import printable
+
+WAIT = 10.0  # seconds for a connection, if the operator does not say
+LOOK_EVERY = 0.1  # seconds
+Said = ParamSpec("Said")
+
+roles_argument = click.argument("roles", nargs=-1, type=click.Choice(list(CONFIGS)))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What has come of one role."""
+
+    text: str
+    code: int = 0  # for the shell
+
+
+@click.command()
+@roles_argument
+@click.option("--wait", type=click.FloatRange(0, 3600), default=WAIT, show_default=True, help="Seconds to wait for it.")
+@click.option("--process", is_flag=True, help="In the background, also where systemd runs.")
+@dir_option
+def up(roles: tuple[str, ...], wait: float, process: bool, place: Place) -> None:
+    """
+    Start what is set up here, and wait until it is connected; it starts with the machine where systemd runs.
+
+    Without ROLES: each whose configuration is here, but a relay beside a server only when it is named.
+
+    Exit code: 0 when all is well, 3 when something runs and does not do what it is there for, 1 when it does not run.
+    """
+    names = list(roles) or _usual(place)
+    outcomes = [_tried(_up, place, each, wait, not process) for each in names]
+    if not roles and "relay" not in names and "relay" in names_here(place):
+        outcomes.append(Outcome("relay is not asked for: `morphnet up relay` starts it as well"))
+    _tell(outcomes)
+
+
+@click.command()
+@roles_argument
+@dir_option
+def down(roles: tuple[str, ...], place: Place) -> None:
+    """
+    Stop what runs here, and wait until this machine is as it was; it stays so when the machine starts anew.
+
+    Without ROLES: all of it. It takes 3 seconds at most, whoever does not answer.
+    """
+    _tell([_tried(_down, place, each) for each in roles or names_here(place)])
+
+
+def _usual(place: Place) -> list[str]:
+    """`morphnet init` writes a relay's configuration beside the server's: two ports of theirs are the same."""
+    names = names_here(place)
+    return [each for each in names if each != "relay" or "server" not in names]
+
+
+def _tell(outcomes: Sequence[Outcome]) -> None:
+    for each in outcomes:
+        click.echo(printable(each.text), err=each.code == 1)
+    codes = {each.code for each in outcomes}
+    raise SystemExit(1 if 1 in codes else max(codes))
+
+
+def _tried(what: Callable[Said, Outcome], *said: Said.args, **more: Said.kwargs) -> Outcome:
+    """What has come of it; one role that fails does not keep the next from its turn."""
+    try:
+        return what(*said, **more)
+    except MorphnetError as trouble:
+        return Outcome(f"Error: {trouble}", 1)
+    except OSError as trouble:
+        return Outcome(f"Error: {trouble.filename or ''}: {trouble.strerror or trouble}", 1)
+
+
+def _up(place: Place, name: str, wait: float, by_systemd: bool) -> Outcome:
+    with alone(place):
+        role = role_here(place, name)
+        ran = bool(role.process())
+        service = by_systemd and systemd.is_for(role)
+        if not ran:
+            (systemd if service else background).start(role)
+    return _connected(role, wait, "was up already" if ran else "is up", service=service and not ran)
+
+
+def _connected(role: Role, wait: float, how: str, *, service: bool) -> Outcome:
+    """Wait for it; or the sentence that says what is wrong."""
+    ends_at = time.monotonic() + wait
+    while True:
+        try:
+            node = role.status()
+        except HostError as trouble:
+            node, why = None, str(trouble)
+        if node is not None and node.role != role.name:
+            raise HostError(f"{role.name}: a {node.role} answers at {role.feed}: give each a run_dir of its own")
+        if node is not None and node.well:
+            return Outcome(f"{role.name} {how}: {node.headline}")
+        if time.monotonic() >= ends_at:
+            break
+        time.sleep(LOOK_EVERY)
+    if node is not None:
+        return Outcome(f"{role.name} {how}: {node.headline}; it goes on trying", NOT_WELL)
+    told = systemd.why_not(role) if service else f"{why}; its log is {role.log}"
+    raise HostError(f"{role.name}: {told or f'see journalctl -u {role.program}'}")
+
+
+def _down(place: Place, name: str) -> Outcome:
+    with alone(place):
+        return stopped(role_here(place, name, lenient=True))
+
+
+def stopped(role: Role) -> Outcome:
+    """
+    It runs no more, and has left nothing behind.
+
+    :raises HostError: it cannot be stopped by us, or its traces cannot be removed.
+    """
+    served = systemd.is_for(role) and systemd.stop(role)
+    ran = background.stop(role) or served
+    left = background.undo(role) if role.name != "relay" else 0
+    background.tidy(role)
+    traces = "; what one that was killed had left on this machine is undone" if left else ""
+    return Outcome(f"{role.name} is down{traces}" if ran else f"{role.name} did not run{traces}")
