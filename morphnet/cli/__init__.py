@@ -29,6 +29,7 @@ _HOMES = {
     "ping": "morphnet.cli.peers:ping",
     "netcheck": "morphnet.cli.peers:netcheck",
     "console": "morphnet.cli.console:console",
+    "leave": "morphnet.cli.leaving:leave",
     "bench": "morphnet.cli.bench:bench",
 }
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 LONGEST_INVITE = 30  # days
 _INTRO = """morphnet {role} {name}
 What begins with "#" is a default, or a comment. The command line overrides this file: `twistd morph-{role} --help`."""
-_NOBODY = b"# OpenSSH public keys that may enter the manhole (`morphnet console`), one a line. None: nobody may.\n"
+NOBODY = b"# OpenSSH public keys that may enter the manhole (`morphnet console`), one a line. None: nobody may.\n"
 
 
 # init
@@ -119,7 +119,7 @@ def _found(place: Place, names: list[str], made: list[Path]) -> None:
     with ledger_in(place.state_dir, new=True) as ledger:
         ledger.add_certificate(CertificateRecord(serial_text(certificate), names[0], "server", ends))
     if not place.authorized_keys.exists():
-        write_new(place.authorized_keys, _NOBODY, mode=0o600)
+        write_new(place.authorized_keys, NOBODY, mode=0o600)
 
 
 def _tell_founded(place: Place, names: list[str], *, guessed: bool) -> None:
@@ -311,4 +311,4 @@ def _write_client_toml(place: Place, invited: Invitation, address: str, member: 
     intro = _INTRO.format(role="client", name=invited.name)
     write_new(place.client_toml, render(ClientConfig, values, intro=intro).encode())
     if not place.authorized_keys.exists():
-        write_new(place.authorized_keys, _NOBODY, mode=0o600)
+        write_new(place.authorized_keys, NOBODY, mode=0o600)
