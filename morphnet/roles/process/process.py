@@ -35,6 +35,7 @@ from morphnet.roles.process.resources import FILES, allow_files, settle_memory
 from morphnet.roles.process.signals import heed_signals
 from morphnet.roles.process.stopping import last_resort
 
+DOORS = 0.5  # seconds for those of `ops` to close; putting the host back may take two more, see `host/linux`
 JOURNAL = "host-journal"  # in state_dir: what must be undone on this host
 
 
@@ -191,11 +192,13 @@ class Process(MultiService):
         stopped = super().stopService()
         if stopped is not None:
             with suppress(TimeoutError):  # whoever holds a door open, the host is put back
-                await stopped.addTimeout(1.0, self.reactor)
-        self.take_leave()  # while what is delivered still finds its way
-        self.let_go()  # while the TUN is still there
-        self._restored = True
-        await self.close()
+                await stopped.addTimeout(DOORS, self.reactor)
+        try:
+            self.take_leave()  # while what is delivered still finds its way
+            self.let_go()  # while the TUN is still there
+        finally:
+            self._restored = True  # or as far as it can be: the rest is in the journal, and nothing else may wait
+            await self.close()
         self._log.info("stopped")
 
 
