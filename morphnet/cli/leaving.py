@@ -28,8 +28,9 @@ _STATE = ("revoked.pem", "host-journal", "host-journal.lock", "manhole_ed25519")
 @dir_option
 def leave(yes: bool, place: Place) -> None:
     """
-    Leave the network: stop the client, and remove its key, its certificate and its configuration.
+    Leave the network: be as before `morphnet join`.
 
+    The client is stopped, and its key, its certificate and its configuration are removed.
     Nobody has a copy of the key: to come back this machine needs a new invitation. The network is not told.
     """
     if "client" not in names_here(place):

@@ -28,9 +28,10 @@ _SECRET = ("redis_url",)  # there may be a password in it
 @dir_option
 def set_(setting: str | None, value: str | None, role: str | None, place: Place) -> None:
     """
-    Change SETTING to VALUE, now if that is possible: `morphnet set scheduler redundant`.
+    Change one setting, now if that is possible.
 
-    A list has commas. Without a VALUE the present one is shown, without a SETTING all of them.
+    As in `morphnet set scheduler redundant`. A list has commas.
+    Without a VALUE the present one is shown, without a SETTING all of them.
     """
     names = [role] if role is not None else names_here(place)
     if setting is None:

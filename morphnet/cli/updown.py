@@ -38,8 +38,9 @@ class Outcome:
 @dir_option
 def up(roles: tuple[str, ...], wait: float, process: bool, place: Place) -> None:
     """
-    Start what is set up here, and wait until it is connected; it starts with the machine where systemd runs.
+    Start what is set up here, and wait until it is connected.
 
+    Where systemd runs it is a service, which starts with the machine; else a process in the background.
     Without ROLES: each whose configuration is here, but a relay beside a server only when it is named.
 
     Exit code: 0 when all is well, 3 when something runs and does not do what it is there for, 1 when it does not run.
@@ -56,9 +57,9 @@ def up(roles: tuple[str, ...], wait: float, process: bool, place: Place) -> None
 @dir_option
 def down(roles: tuple[str, ...], place: Place) -> None:
     """
-    Stop what runs here, and wait until this machine is as it was; it stays so when the machine starts anew.
+    Stop what runs here, and wait until this machine is as it was.
 
-    Without ROLES: all of it. It takes 3 seconds at most, whoever does not answer.
+    It stays so when the machine starts anew. Without ROLES: all of it.
     """
     _tell([_tried(_down, place, each) for each in roles or names_here(place)])
 
