@@ -76,27 +76,28 @@ class StopTests(CommandCase):
         """A process that is taken for the server's."""
         self.init()
         self.role = role_here(self.place, "server")
-        child = subprocess.Popen(words, stdout=subprocess.PIPE)
+        child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.addCleanup(child.wait)
         self.addCleanup(child.kill)
+        for pipe in (child.stdin, child.stdout):
+            assert pipe is not None  # it was asked for
+            self.addCleanup(pipe.close)
         assert child.stdout is not None
-        self.addCleanup(child.stdout.close)
+        child.stdout.readline()
         self.patch(Role, "process", lambda role: child.pid if child.poll() is None else 0)
         return child
 
     def test_stopped(self) -> None:
         """It is asked to end, also one that stands still; nothing that does not run is stopped."""
-        child = self.child("sleep", "60")
+        child = self.child("sh", "-c", "trap 'exit 7' TERM; echo ready; read line")
         child.send_signal(signal.SIGSTOP)
         self.assertTrue(background.stop(self.role))
-        self.assertEqual(child.wait(), -signal.SIGTERM)
+        self.assertEqual(child.wait(), 7)
         self.assertFalse(background.stop(self.role))
 
     def test_deaf(self) -> None:
         """One that does not end when it is asked is ended."""
         child = self.child("sh", "-c", "trap '' TERM; echo ready; exec sleep 60")
-        assert child.stdout is not None
-        child.stdout.readline()
         self.patch(background, "STOP", 0.2)
         self.assertTrue(background.stop(self.role))
         self.assertEqual(child.wait(), -signal.SIGKILL)
