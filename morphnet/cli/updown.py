@@ -14,9 +14,11 @@ from morphnet.cli.layout import Place, dir_option
 from morphnet.cli.live import NOT_WELL
 from morphnet.cli.running import CONFIGS, Role, alone, names_here, role_here
 from morphnet.errors import HostError, MorphnetError
+from morphnet.status import NodeStatus
 from morphnet.text import printable
 
 WAIT = 10.0  # seconds for a connection, if the operator does not say
+SETTLE = 1.0  # seconds that further uplinks have, once one works
 LOOK_EVERY = 0.1  # seconds
 Said = ParamSpec("Said")
 
@@ -99,7 +101,7 @@ def _up(place: Place, name: str, wait: float, by_systemd: bool) -> Outcome:
 
 def _connected(role: Role, wait: float, how: str, *, service: bool) -> Outcome:
     """Wait for it; or the sentence that says what is wrong."""
-    ends_at = time.monotonic() + wait
+    ends_at, well_at = time.monotonic() + wait, float("inf")
     while True:
         try:
             node = role.status()
@@ -107,15 +109,21 @@ def _connected(role: Role, wait: float, how: str, *, service: bool) -> Outcome:
             node, why = None, str(trouble)
         if node is not None and node.role != role.name:
             raise HostError(f"{role.name}: a {node.role} answers at {role.feed}: give each a run_dir of its own")
-        if node is not None and node.well:
+        well_at = min(well_at, time.monotonic()) if node is not None and node.well else float("inf")
+        if node is not None and node.well and (_is_settled(node) or time.monotonic() >= well_at + SETTLE):
             return Outcome(f"{role.name} {how}: {node.headline}")
-        if time.monotonic() >= ends_at:
+        if time.monotonic() >= ends_at and well_at == float("inf"):
             break
         time.sleep(LOOK_EVERY)
     if node is not None:
         return Outcome(f"{role.name} {how}: {node.headline}; it goes on trying", NOT_WELL)
     told = systemd.why_not(role) if service else f"{why}; its log is {role.log}"
     raise HostError(f"{role.name}: {told or f'see journalctl -u {role.program}'}")
+
+
+def _is_settled(node: NodeStatus) -> bool:
+    """Whether every uplink has had its answer: a moment after the first one it is no trouble that others have none."""
+    return all(path.state != "probing" for session in node.sessions for path in session.paths)
 
 
 def _down(place: Place, name: str) -> Outcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from morphnet.cli import background, systemd
+from morphnet.cli import background, systemd, updown
 from morphnet.cli.live import NOT_WELL
 from morphnet.cli.running import Role
 from morphnet.errors import HostError
@@ -42,7 +42,7 @@ class UpDownTests(CommandCase):
         self.init()
         self.runs: set[str] = set()
         self.service, self.left = False, 0
-        self.pictures = [replace(NODE, role="server", headline="serving", well=True)]
+        self.pictures = [replace(NODE, role="server", sessions=(), headline="serving", well=True)]
         self.process, self.systemd = FakeWay(self.runs), FakeWay(self.runs)
         for module, way in ((background, self.process), (systemd, self.systemd)):
             self.patch(module, "start", way.start)
@@ -71,6 +71,17 @@ class UpDownTests(CommandCase):
         self.assertEqual(self.said("up"), (0, ["server is up: serving", relay], ""))
         self.assertEqual(self.said("up"), (0, ["server was up already: serving", relay], ""))
         self.assertEqual((self.process.started, self.systemd.started), (["server"], []))
+
+    def test_settled(self) -> None:
+        """An uplink that has no answer yet, a moment after the first has one, is no trouble; in the end it is."""
+        probing = replace(NODE.sessions[0].paths[0], state="probing")
+        session = replace(NODE.sessions[0], paths=(probing,))
+        early = replace(self.pictures[0], sessions=(session,), headline="connected by a; no UDP on b")
+        self.pictures.insert(0, early)
+        self.assertEqual(self.said("up")[1][0], "server is up: serving")
+        self.pictures = [early]
+        self.patch(updown, "SETTLE", 0.0)
+        self.assertEqual(self.said("up")[1][0], "server was up already: connected by a; no UDP on b")
 
     def test_service(self) -> None:
         """Where systemd runs it is a service, unless a process is wanted."""
