@@ -62,6 +62,11 @@ class Servers:
         self._current: _Server | None = None  # who was spoken with last
         self._lost_at = float("-inf")
 
+    @property
+    def place(self) -> str:
+        """Of who was spoken with last; of the first, while that was nobody."""
+        return (self._current or self._all[0]).place
+
     def connect(self) -> None:
         """Call; the owner hears one outcome."""
         self.close()

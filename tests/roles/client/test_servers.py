@@ -107,6 +107,13 @@ class ServersTests(SynchronousTestCase):
         self.assertEqual((self.called(), self.lines[HERE].said), ([THERE], []))
         self.assertEqual((self.chosen, self.owner.heard), ([THERE], [("welcomed",)]))
 
+    def test_place(self) -> None:
+        """Who was spoken with last is known, also when its link is gone; until then it is the first."""
+        self.assertEqual(self.servers.place, HERE)
+        self.come_to(THERE)
+        self.lose(THERE)
+        self.assertEqual(self.servers.place, THERE)
+
     def test_all_fail(self) -> None:
         """A call has failed when all have; one that fails ends nothing."""
         self.servers.connect()
