@@ -82,12 +82,14 @@ class StreamsTestCase(SynchronousTestCase):
         self.told: list[str] = []  # by the client
         self.told_there: list[str] = []
         self.revoked: set[str] = set()
+        self.sources = [Source("wan", CLIENT_HOST)]
         self.streaming = Streaming(
             self.net,
             self.client,
             lambda kind, text: self.told.append(kind),
             ClientTls(self.ca.identity("laptop", CLIENT), "gateway"),
-            lambda: [Source("", CLIENT_HOST)],
+            lambda: self.sources,
+            FakeNet.on_device,
         )
         self.serve()
         self.session = self.begin()

@@ -131,7 +131,7 @@ class ClientProcess(HostProcess):
         lists = RevocationExchange(revoked, self.reactor, self._look_at_certificates)
         tls = self._tls_with_server(identity, revoked) if servers else None
         mesh = partial(self._make_mesh, identity, lists) if config.mesh.relays else None
-        certificates, streaming = self._certificates(lists, tls), self._make_streaming(tls)
+        certificates, streaming = self._certificates(lists, tls), self._make_streaming(tls, uplink_paths)
         parts = Parts(self.host, tun, uplink_paths, certificates, streaming, mesh, changed, self.reloading)
         self._node = node = ClientNode(config, pump, parts)
         self.watch_host(node, tun.name)
@@ -174,11 +174,15 @@ class ClientProcess(HostProcess):
         renewal = Renewal(config.pki_dir, config.name, self, time.time, cure=cure)
         return Certificates(lists, of_server, renewal, (tls,) if tls is not None else ())
 
-    def _make_streaming(self, tls: ClientTls | None) -> Streaming | None:
+    def _make_streaming(self, tls: ClientTls | None, uplink_paths: UplinkPaths) -> Streaming | None:
         """For where UDP does not pass."""
         if tls is None or not self.config.streams:
             return None
-        return Streaming(self.reactor, self._pump, self._tell, tls, self._uplink_sources)
+
+        def sources() -> list[Source]:
+            return [each for each in self._uplink_sources() if not uplink_paths.is_cut(each.device)]
+
+        return Streaming(self.reactor, self._pump, self._tell, tls, sources)
 
     def _make_mesh(self, identity: Callable[[], Identity], lists: RevocationExchange, owner: Owner) -> Mesh:
         return Mesh(self.config, self._pump, identity, self.reactor, lists, owner)
@@ -233,11 +237,11 @@ class ClientProcess(HostProcess):
             self.every(STREAM_EVERY, node.streaming.look)
 
     def _make_looking(self, node: ClientNode, tls: ClientTls) -> Looking:
-        """Who answers by uplinks that carry nothing."""
-        host, port = split_address(self.config.all_servers()[0], CONTROL_PORT)
+        """Who answers by uplinks that carry nothing, in the place of the server that the session is with."""
         visit = proving(tls, cast(IProtocolFactory, Factory.forProtocol(Visitor)), self.reactor, LOOK_EVERY)
 
         def call(device: str) -> Deferred[IProtocol]:
+            host, port = split_address(self._client.place, CONTROL_PORT)
             answered = partial(node.portals.answered, host)
             sources = partial(_on, device, node.sources)
             to = Destination(host, port, sources, self._names(node, sources), answered=answered)

@@ -1,10 +1,11 @@
 """
 The server reached by TCP where UDP does not pass: one more path of the session, opened when it is needed.
 
-Of the paths over uplinks none works: the session may be new and nothing has come back by any for PATIENCE, or all that
-worked have fallen silent with data on the way, or lose most of what they are given. Then every TCP port of the server
-that takes streams is called. UDP is asked all the while (`tunnel/timers`), and has the traffic again as soon as it
-answers, being of a better rank; when it has worked for ENOUGH the stream is closed.
+Of the paths over uplinks none works: nothing has come back by any for PATIENCE from its beginning, or all that worked
+have fallen silent with data on the way, or lose most of what they are given; or there is none for all that time, though
+there are uplinks. Then every TCP port of the server that takes streams is called. UDP is asked all the while
+(`tunnel/timers`), and has the traffic again as soon as it answers, being of a better rank; when it has worked for
+ENOUGH the stream is closed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from morphnet.net.admission import Admission
 from morphnet.net.alpn import HttpTls
 from morphnet.net.dial import Destination, Dial
 from morphnet.net.gate import OpenGate
-from morphnet.net.ondevice import Source
+from morphnet.net.ondevice import OnDevice, Source
 from morphnet.net.peer_stream import OPEN_WITHIN, PeerStream
 from morphnet.net.pump import Pump
 from morphnet.net.server_stream import ClientStreams
@@ -33,7 +34,8 @@ from morphnet.tunnel.scheduler import POOR
 from morphnet.tunnel.session import Session
 from morphnet.wire.batch import Arrival, Endpoint
 
-PATIENCE = 2.0  # seconds that a path over an uplink has from its beginning
+PATIENCE = 1.0  # seconds that a path over an uplink has from its beginning
+PROVES_WITHIN = 2.0  # seconds that one by TCP has, in which a lost packet is sent again
 REST, LONGEST_REST = 2.0, 16.0  # seconds between the starts of two attempts; doubling
 CALL_WITHIN = 5.0  # seconds for TCP
 STAGGER = 0.3  # seconds between the starts of two calls of an attempt
@@ -68,7 +70,7 @@ class Streaming:
     At most one stream, and the attempts to open it.
 
     :param tell: (kind, sentence) for the node's history.
-    :param sources: the uplinks, best first: where a call may start from.
+    :param sources: the uplinks, best first, that the operator has not cut: where a call may start from.
     """
 
     def __init__(
@@ -78,17 +80,20 @@ class Streaming:
         tell: Callable[[str, str], None],
         tls: ClientTls,
         sources: Callable[[], Sequence[Source]],
+        on_device: Callable[[Any, str], Any] = OnDevice,
     ) -> None:
         self._reactor, self._pump, self._tell, self._sources = reactor, pump, tell, sources
+        self._on_device = on_device  # the reactor's TCP on one device
         self._tls = HttpTls(tls)
         admission: Admission[Socket] = Admission(OpenGate(reactor), "streams", within=OPEN_WITHIN)
         self.sockets = ClientStreams(self, reactor, pump.new_number, admission)
         self.session: Session | None = None
         self._places: tuple[Endpoint, ...] = ()  # where the server takes streams, the likeliest first
         self._stream: PeerStream | None = None
-        self._path = -1  # the stream's
+        self._path, self._device = -1, ""  # the stream's; "" where it is not known
         self._cut = False  # the operator does not want it now
         self._tried_at, self._next_at, self._rest = float("-inf"), float("-inf"), REST
+        self._hoped_at = float("-inf")  # when there was a path over an uplink, or no uplink, the last time
         self._timers: list[IDelayedCall] = []  # of calls to come
         self._calls: list[Deferred[Any]] = []
         self._losing = Losing()
@@ -102,7 +107,7 @@ class Streaming:
         if session is not self.session:
             self._give_up()  # it may have been with another server
             self._end("a new session")
-            self.session, self._cut = session, False
+            self.session, self._cut, self._hoped_at = session, False, self._pump.now()
         self._places = tuple(Endpoint(host, port) for host in hosts for port in ports)[:MOST_CALLS]
         self._hurry()
         self.look()
@@ -158,6 +163,11 @@ class Streaming:
         if session is None or not self._places or self._pump.tunnel.sessions.get(session.peer) is not session:
             return
         plain = [path for path in session.paths.values() if path.rank == DIRECT and path.state is not State.CLOSED]
+        devices = {each.device for each in self._sources()}
+        if self._device and self._device not in devices:
+            self._end(f"{self._device} is gone")
+        if plain or not devices:
+            self._hoped_at = now
         if any(path.state is State.ACTIVE and not self._losing.look(path, now) for path in plain):
             self._told = False
             self._give_up()
@@ -168,7 +178,7 @@ class Streaming:
             if any(path.state is State.PROBING and path.since > self._tried_at for path in plain):
                 self._hurry()  # an uplink is new: what failed before may work by it
             fails = any(path.state is not State.PROBING or now - path.since >= PATIENCE for path in plain)
-            if fails and now >= self._next_at:
+            if devices and now >= self._next_at and (fails or now - self._hoped_at >= PATIENCE):
                 self._try(now)
 
     def _works(self, now: float) -> bool:
@@ -176,7 +186,7 @@ class Streaming:
         path = self.session.paths.get(self._path) if self._stream is not None and self.session is not None else None
         if path is None:
             return False
-        return path.usable or (path.state is State.PROBING and now - path.since < PATIENCE)
+        return path.usable or (path.state is State.PROBING and now - path.since < PROVES_WITHIN)
 
     def _hurry(self) -> None:
         self._next_at, self._rest = float("-inf"), REST
@@ -195,7 +205,8 @@ class Streaming:
         self._timers = [later(STAGGER * turn, self._call, place) for turn, place in enumerate(self._places)]
 
     def _call(self, place: Endpoint) -> None:
-        dial = Dial(self._reactor, Destination(place.host, place.port, self._sources), CALL_WITHIN)
+        to = Destination(place.host, place.port, self._sources, on_device=self._on_device)
+        dial = Dial(self._reactor, to, CALL_WITHIN)
         calling = dial.connect(self.sockets.calling(self._tls, place), self.sockets.proof)
         self._calls.append(calling)
 
@@ -225,8 +236,8 @@ class Streaming:
         self._end("there is another")
         self._stream, now, effects = stream, self._pump.now(), Effects()
         self._pump.attach(stream, Carrier(STREAM, "tcp"))
-        device = next((each.device for each in self._sources() if each.address == stream.local.host), "")
-        path = session.open_path(stream.number, stream.source, f"tcp {device}".strip(), now, effects)
+        self._device = next((each.device for each in self._sources() if each.address == stream.local.host), "")
+        path = session.open_path(stream.number, stream.source, f"tcp {self._device}".strip(), now, effects)
         self._path = path.id
         self._tell("stream-up", f"the server is reached by {stream}")
         self._pump.carry_out(effects)
@@ -254,7 +265,7 @@ class Streaming:
     def _leave(self) -> None:
         """Nothing goes by the stream any more."""
         stream, session, path = self._stream, self.session, self._path
-        self._stream, self._path = None, -1
+        self._stream, self._path, self._device = None, -1, ""
         if stream is None:
             return
         self._pump.detach(stream.number)

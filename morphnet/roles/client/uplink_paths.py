@@ -120,6 +120,10 @@ class UplinkPaths:
                 self._cut[name] = path_id, self._pump.now()
         self._settle()
 
+    def is_cut(self, uplink: str) -> bool:
+        """Whether the operator wants it left alone."""
+        return uplink in self._cut
+
     def restore(self, called: int | str) -> bool:
         """
         The operator wants it back; False when it was not cut.

@@ -13,6 +13,7 @@ from txaio.tx import config as autobahn_config
 
 from morphnet.config.roles import ClientConfig, MeshConfig
 from morphnet.host.host import Host
+from morphnet.host.uplinks import Uplink
 from morphnet.net.tls import Identity
 from morphnet.pki.files import CA, make_directory, trusted_cas, write_certificate, write_key
 from morphnet.rendezvous.reconnect import Reconnect
@@ -105,11 +106,12 @@ class ClientProcessTests(SynchronousTestCase):
         write_certificate(self.folder, "anna", present)
         write_certificate(self.folder, CA, self.authority.certificate)
 
-    def open(self, server: str = "", mesh: MeshConfig | None = None, *, streams: bool = True) -> ClientNode:
-        """Start it."""
+    def open(self, server: str = "", mesh: MeshConfig | None = None, *others: str, streams: bool = True) -> ClientNode:
+        """Start it; with `others`, there are several servers."""
         folder = self.folder
         config = ClientConfig(
-            server=server,
+            server="" if others else server,
+            servers=(server, *others) if others else (),
             name="anna",
             pki_dir=folder,
             state_dir=folder,
@@ -147,6 +149,25 @@ class ClientProcessTests(SynchronousTestCase):
         self.assertIsNotNone(self.open("gw.example").streaming)
         self.assertIsNone(self.open("gw.example", streams=False).streaming)
         self.assertIsNone(self.open(mesh=PEERS).streaming)
+
+    def test_cut(self) -> None:
+        """Nobody is called by TCP over an uplink that the operator has cut."""
+        node = self.open("gw.example")
+        node.uplinks = [Uplink(f"wan{i}", i, True, ("192.168.1.2",), (), None, None, 1500, i) for i in (0, 1)]
+        node.uplink_paths._cut["wan0"] = 0, 0.0
+        assert node.streaming is not None
+        self.assertEqual([each.device for each in node.streaming._sources()], ["wan1"])
+
+    def test_looks_at_the_server_of_now(self) -> None:
+        """By an uplink where a stranger was met the server is called that is spoken with, of several."""
+        node = self.open("198.51.100.1", None, "198.51.100.2")
+        client, looking = self.process._client, self.process._looking
+        assert looking is not None
+        self.net.called.clear()
+        client.proved(client._all[1])
+        node.portals.answered("198.51.100.1", "wan0", proven=False)
+        looking.look()
+        self.assertEqual([host for host, _ in self.net.called], ["198.51.100.2"])
 
     def test_peers(self) -> None:
         """With peers alone: the host has our inner address at once, and a relay is called."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from morphnet.net.ondevice import Source
 from morphnet.roles.client.streaming import ENOUGH, LONGEST_REST, PATIENCE, REST
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.path import Path, State
 from morphnet.wire.batch import Endpoint
-from tests.fakes_control import SERVER_HOST
+from tests.fakes_control import CLIENT_HOST, SERVER_HOST
 from tests.fakes_streams import StreamsTestCase
+from tests.simulation import numbers
 
 
 class StartTests(StreamsTestCase):
@@ -58,6 +60,24 @@ class StartTests(StreamsTestCase):
         self.plug_another()
         self.run_for(0.5)
         self.assertEqual(len(self.net.called), called + 1)
+
+    def test_no_path(self) -> None:
+        """Where an uplink has no path at all, the machine having refused a socket, it is tried by TCP all the same."""
+        self.streaming.serve(self.session, [SERVER_HOST], (443,))
+        self.run_for(PATIENCE - 0.1)
+        self.assertEqual(self.net.called, [])
+        self.run_for(1.0)
+        self.assertEqual(self.stream_paths(self.session), ["active"])
+
+    def test_no_uplink(self) -> None:
+        """Without an uplink, or with none that the operator has not cut, nobody is called, however long that is."""
+        self.sources.clear()
+        self.start(passes=False)
+        self.run_for(LONGEST_REST)
+        self.assertEqual((self.net.called, self.told), ([], []))
+        self.sources.append(Source("wan", CLIENT_HOST))
+        self.run_for(1.0)
+        self.assertEqual((self.net.devices, self.stream_paths(self.session)), (["wan"], ["active"]))
 
     def plug_another(self) -> Path:
         """One more uplink."""
@@ -153,6 +173,31 @@ class MiddleTests(StreamsTestCase):
         self.net.pumps.clear()
         self.run_for(5.0)
         self.assertEqual((self.told.count("stream-up"), self.stream_paths(self.session)), (2, ["active"]))
+
+    def test_all_away(self) -> None:
+        """After all uplinks were away for minutes, as in sleep, TCP is there within seconds; nobody was called."""
+        udp = self.blocked_in_the_middle()
+        self.sources.clear()
+        self.close_path(udp)
+        self.net.pumps.clear()  # what was open leads nowhere
+        self.run_for(0.1)
+        self.assertEqual((self.told[-1], self.stream_paths(self.session)), ("stream-gone", []))
+        called = len(self.net.called)
+        self.run_for(120.0)
+        self.assertEqual(len(self.net.called), called)
+        self.sources.append(Source("wan", CLIENT_HOST))
+        self.start(passes=False)
+        self.run_for(PATIENCE + 1.0)
+        self.assertEqual(self.stream_paths(self.session), ["active"])
+        self.run_for(1.0, sending=True)
+        self.run_for(1.0)
+        self.assertEqual(numbers(self.in_server.came)[-50:], list(range(self.sent - 50, self.sent)))
+
+    def close_path(self, path: Path) -> None:
+        """Its uplink is gone."""
+        effects = Effects()
+        self.session.close_path(path.id, self.net.seconds(), effects)
+        self.client.carry_out(effects)
 
     def test_cut(self) -> None:
         """What the operator has cut is not opened again until it is restored."""
