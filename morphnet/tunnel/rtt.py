@@ -189,11 +189,16 @@ class LossMeter:
         """0 .. 1; 0 while fewer than 20 packets are known of."""
         return self.measured()[0]
 
-    def measured(self) -> tuple[float, int]:
-        """(loss 0 .. 1, packets that it was measured on)."""
-        if len(self._marks) < 2:
+    def measured(self, since: float = float("-inf")) -> tuple[float, int]:
+        """
+        (loss 0 .. 1, packets that it was measured on).
+
+        :param since: leave out what was known before.
+        """
+        marks = [mark for mark in self._marks if mark[0] >= since]
+        if len(marks) < 2:
             return 0.0, 0
-        _, largest0, packets0 = self._marks[0]
+        _, largest0, packets0 = marks[0]
         _, largest1, packets1 = self._marks[-1]
         sent, received = largest1 - largest0, (packets1 - packets0) & 0xFFFFFFFF
         if sent < 20:

@@ -95,6 +95,16 @@ class LossTests(SynchronousTestCase):
             loss.add(10 * step, 250 + 10 * (step - 50), step * 0.1)
         self.assertEqual(loss.rate(), 0.0)
 
+    def test_since(self) -> None:
+        """Of late it may be asked as well: what was lost from then on, and of how many."""
+        loss = LossMeter()
+        for step in range(20):
+            loss.add(10 * step, 10 * step, step * 0.1)
+        for step in range(20, 31):
+            loss.add(10 * step, 200 + 4 * (step - 20), step * 0.1)
+        self.assertEqual(loss.measured(2.5), (0.6, 50))
+        self.assertEqual(loss.measured(3.0)[1], 0)
+
     def test_another_process(self) -> None:
         """A peer that counts from the start again is no loss."""
         loss = LossMeter()

@@ -11,6 +11,7 @@ ENOUGH the stream is closed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import sqrt
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -41,7 +42,9 @@ CALL_WITHIN = 5.0  # seconds for TCP
 STAGGER = 0.3  # seconds between the starts of two calls of an attempt
 MOST_CALLS = 6  # of one attempt
 ENOUGH = 60.0  # seconds that UDP must have worked before the stream is closed
-LOSES_FOR = 1.0  # seconds that a path must have been POOR
+LOSES_OVER, LOSES_FOR = 1.0, 0.6  # seconds over which a path is POOR, and that it must have been so
+UNSURE = 0.5  # divided by the root of how many packets: what chance may add to a loss, so much that it is left alone
+LEAST = 20  # packets that say something
 
 
 class Losing:
@@ -59,10 +62,14 @@ class Losing:
             self._paths[path.id] = path.since, inwards
             self._poor_since.pop(path.id, None)
         inwards.add(path.received.seen.highest, path.received.packets, now)
-        if max(path.any_loss.rate(), inwards.rate()) <= POOR:
+        if not any(_is_poor(*meter.measured(now - LOSES_OVER)) for meter in (path.any_loss, inwards)):
             self._poor_since.pop(path.id, None)
             return False
         return now - self._poor_since.setdefault(path.id, now) >= LOSES_FOR
+
+
+def _is_poor(loss: float, packets: int) -> bool:
+    return packets >= LEAST and loss > POOR + UNSURE / sqrt(packets)
 
 
 class Streaming:

@@ -138,12 +138,24 @@ class MiddleTests(StreamsTestCase):
             self.run_for(12.0, sending=True)
             self.assertEqual(path.state, State.ACTIVE, (up, down))
 
-    def test_loses_a_little(self) -> None:
-        """UDP that loses a fifth is used: TCP would do no better."""
+    def test_loses_most_soon(self) -> None:
+        """What loses 60 % is known for it in two seconds, in which 100 packets were sent, and the stream is there."""
         self.start()
-        self.udp.loss = self.there_udp.loss = 0.2
-        self.run_for(10.0, sending=True)
-        self.assertEqual(self.net.called, [])
+        self.run_for(3.0, sending=True)
+        self.udp.loss = self.there_udp.loss = 0.6
+        self.run_for(2.0, sending=True)
+        self.assertEqual(self.stream_paths(self.session), ["active"])
+
+    def test_loses_a_little(self) -> None:
+        """UDP that loses 30 % for long, or 60 % for 0.7 s now and then, is used: TCP would do no better."""
+        for now_and_then in (False, True):
+            self.setUp()
+            self.start()
+            for turn in range(100):
+                bad = turn % 25 < 7
+                self.udp.loss = self.there_udp.loss = (0.6 if bad else 0.0) if now_and_then else 0.3
+                self.run_for(0.1, sending=True)
+            self.assertEqual(self.net.called, [], now_and_then)
 
     def test_stream_lost(self) -> None:
         """A stream that ends while it is needed is there again, and nothing is lost."""
