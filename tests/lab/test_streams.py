@@ -92,6 +92,18 @@ class OpenTests(VillageCase):
         self.until("they are direct again", lambda: self.all_are("direct"))
 
 
+class StrictTests(VillageCase):
+    """The same homes; on both machines nothing leaves but what morphnet sends."""
+
+    rootless = False
+    place = Place((Home("udp_blocked"), Home("none")), settings=(("strict", True),))
+
+    def test_answers(self) -> None:
+        """Who is called by TCP answers: what it accepts carries the mark of the socket that listens."""
+        self.until("they are direct", lambda: self.all_are("direct"))
+        self.assertEqual(self.ping("--count", "20").wait()["lost"], 0)
+
+
 class BothClosedTests(VillageCase):
     """Two homes whose routers let only answers in, and no UDP."""
 
