@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 from morphnet.lab.topologies import SERVER
 from morphnet.roles.client.looking import LOOK_EVERY
 from tests.lab.case import LabCase, Plan
+from tests.lab.obstacles import portal_at
 
 NAME = "gw.example"
 PORTAL = "192.168.1.1"  # the router on wan0
@@ -23,11 +23,7 @@ class PortalTests(LabCase):
     def tell_names(self, node: str, *words: str) -> tuple[subprocess.Popen[str], Path]:
         """A DNS server, and with ports in `words` a portal: the process, and the file with what it learned."""
         said = self.box.dir / f"{node}.portal"
-        command = [sys.executable, "-m", "tests.lab.portal", *words]
-        with said.open("w") as out:
-            process = self.box.node(node).popen(command, stdout=out, text=True)
-        self.until(f"{node} answers", lambda: "ready" in said.read_text())
-        return process, said
+        return portal_at(self.box.node(node), said, *words), said
 
     def portal_warnings(self) -> list[str]:
         """Those in `status`."""

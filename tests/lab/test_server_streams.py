@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Iterator
-
-from tests.lab.case import LabCase, rest
-
-# In the node `isp`: all UDP outside of the tunnel vanishes, or passes again.
-UDP = """
-import sys
-from pyroute2 import IPRoute
-with IPRoute() as ip:
-    ip.rule(sys.argv[1], priority=10, ip_proto=17, action="blackhole")
-"""
+from morphnet.lab.topologies import SERVER, two_uplinks
+from tests.lab.case import NOT_HERE, LabCase, Plan, rest
+from tests.lab.obstacles import NGINX, nginx_before, without_udp
 
 
-class BlockedTests(LabCase):
+class StreamCase(LabCase):
+    """With what is asked about streams."""
+
+    def stream_is(self) -> str:
+        """State of the client's path by TCP; "" when there is none."""
+        return next((state for uplink, state in self.client.states().items() if uplink.startswith("tcp ")), "")
+
+    def until_stream(self, within: float) -> None:
+        """Wait for it."""
+        self.until("the stream is active", lambda: self.stream_is() == "active", within)
+
+
+class BlockedTests(StreamCase):
     """Two uplinks of 20 Mbit/s, 10 and 30 ms one way."""
 
     alone = True
@@ -31,30 +33,12 @@ class BlockedTests(LabCase):
                 self.client.ask({"ask": "restore", "path": path["path"]})
         self.both_active()
 
-    @contextlib.contextmanager
-    def blocked(self) -> Iterator[None]:
-        """No UDP meanwhile."""
-        isp = self.box.node("isp")
-        for word in ("add", "del"):
-            done = isp.run([sys.executable, "-c", UDP, word])
-            self.assertEqual(done.returncode, 0, done.stderr)
-            if word == "add":
-                try:
-                    yield
-                except BaseException:
-                    isp.run([sys.executable, "-c", UDP, "del"])
-                    raise
-
-    def stream_is(self) -> str:
-        """State of the client's path by TCP; "" when there is none."""
-        return next((state for uplink, state in self.client.states().items() if uplink.startswith("tcp ")), "")
-
     def test_from_the_start(self) -> None:
         """Without UDP the tunnel comes up by TCP and carries traffic both ways, and both ends show it."""
         self.client.stop()
-        with self.blocked():
+        with without_udp(self.box):
             self.client.start()
-            self.until("the stream is active", lambda: self.stream_is() == "active", 8.0)
+            self.until_stream(8.0)
             self.breathes()
             self.assertNotIn("active", [self.state_of(uplink) for uplink in ("wan0", "wan1")])
             theirs = [path for path in self.server.session()["paths"] if path["uplink"] == "tcp"]
@@ -66,8 +50,8 @@ class BlockedTests(LabCase):
         """UDP that ends under a download harms it no more than UDP that comes back: every byte, and no packet lost."""
         ping, fetch = self.ping(), self.fetch()
         rest(1.5)
-        with self.blocked():
-            self.until("the stream is active", lambda: self.stream_is() == "active", 5.0)
+        with without_udp(self.box):
+            self.until_stream(5.0)
             rest(2.0)
             before = self.client.paths()
         self.until("UDP is used again", lambda: self.state_of("wan0") == "active", 10.0)
@@ -76,3 +60,67 @@ class BlockedTests(LabCase):
         self.lost_at_most(ping.end(), 0)
         stream = next(path for name, path in before.items() if name.startswith("tcp "))
         self.assertGreater(stream["received_bytes"], 1 << 20)
+
+    def test_uplinks_away(self) -> None:
+        """When all uplinks were away, as in sleep, and UDP does not pass any more, the tunnel comes back."""
+        fetch = self.fetch()
+        rest(1.0)
+        with without_udp(self.box):
+            for uplink in ("wan0", "wan1"):
+                self.box.link_down("client", uplink)
+            self.until("no path is left", lambda: set(self.client.states().values()) <= {"closed"})
+            for uplink in ("wan0", "wan1"):
+                self.box.link_up("client", uplink)
+            self.until_stream(8.0)
+            self.breathes()
+        self.until("UDP is used again", lambda: self.state_of("wan0") == "active", 10.0)
+        self.unbroken(fetch.end())
+
+
+class NginxTests(StreamCase):
+    """TCP 443 belongs to nginx, and `proxy = true`."""
+
+    skip = NOT_HERE or (None if NGINX.exists() else "no nginx here")
+
+    def test_proxied(self) -> None:
+        """Sessions go on by the web server, both ways and unharmed; the server is told where a client comes from."""
+        self.network.failed = True  # nobody else wants a server with these settings
+        self.server.stop()
+        self.server.settings |= {"stream_port": 443, "proxy": True}
+        self.server.start()
+        self.both_active()
+        with nginx_before(self.server):
+            fetch = self.fetch()
+            with without_udp(self.box):
+                self.until_stream(8.0)
+                self.breathes()
+                (stream,) = (path for name, path in self.client.paths().items() if name.startswith("tcp "))
+                (there,) = (path for path in self.server.session()["paths"] if path["uplink"] == "tcp")
+                self.assertEqual(stream["remote"], f"{SERVER}:443")
+                self.assertRegex(there["remote"], r"^198\.51\.100\.")  # of the client's router
+                rest(2.0)
+            self.until("UDP is used again", lambda: self.state_of("wan0") == "active", 10.0)
+            self.unbroken(fetch.end())
+
+
+class HotelTests(StreamCase):
+    """Nothing gets out but TCP 443, which the gateway has itself."""
+
+    plan = Plan(topology=lambda: two_uplinks((0.010,), (20e6,)))
+
+    def test_web_only(self) -> None:
+        """One gateway by two ports: control link and traffic come by 443, and by UDP when the hotel is left."""
+        self.network.failed = True  # nobody else wants these settings
+        self.client.stop()
+        self.server.stop()
+        self.server.settings["stream_port"] = 443
+        self.server.start()
+        self.client.settings |= {"server": "", "server_name": "", "servers": [SERVER, f"{SERVER}:443"]}
+        self.box.set_nat("nat0", "web_only")
+        self.client.start()
+        self.until_stream(8.0)
+        self.breathes()
+        self.unbroken(self.fetch("--bytes", "2000000").wait())
+        self.box.set_nat("nat0", "easy")
+        self.until("UDP is used", lambda: self.state_of("wan0") == "active", 10.0)
+        self.breathes()
