@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from txaio.tx import config as autobahn_config
 
 from morphnet.config.roles import Tuning
+from morphnet.net.dial import Destination
 from morphnet.net.gate import Gate
 from morphnet.net.limits import Limits
 from morphnet.net.ondevice import Source
@@ -89,12 +90,16 @@ class StreamsTestCase(SynchronousTestCase):
             lambda kind, text: self.told.append(kind),
             ClientTls(self.ca.identity("laptop", CLIENT), "gateway"),
             lambda: self.sources,
-            FakeNet.on_device,
+            self.reach,
         )
         self.serve()
         self.session = self.begin()
         self.udp = self.plug()
         self.sent = 0
+
+    def reach(self, place: Endpoint) -> Destination:
+        """How it is called by TCP."""
+        return Destination(place.host, place.port, lambda: self.sources, on_device=FakeNet.on_device)
 
     def serve(self, limits: Limits = MANY) -> None:
         """The port of the server."""

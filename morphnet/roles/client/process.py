@@ -45,6 +45,7 @@ from morphnet.roles.signalling.control_client import ControlClient, Link, Pushed
 from morphnet.roles.signalling.control_client import Listener as ControlListener
 from morphnet.roles.signalling.relay_client import Listener, RelayClient
 from morphnet.tunnel.tunnel import Tunnel
+from morphnet.wire.batch import Endpoint
 from morphnet.wire.messages.control import Hello, Welcome
 
 LOOK_AT_CERTIFICATES_EVERY = 2.0  # seconds between looks whose has expired
@@ -182,7 +183,10 @@ class ClientProcess(HostProcess):
         def sources() -> list[Source]:
             return [each for each in self._uplink_sources() if not uplink_paths.is_cut(each.device)]
 
-        return Streaming(self.reactor, self._pump, self._tell, tls, sources)
+        def reach(place: Endpoint) -> Destination:
+            return Destination(place.host, place.port, sources, answered=self._answered_by_tcp)
+
+        return Streaming(self.reactor, self._pump, self._tell, tls, sources, reach)
 
     def _make_mesh(self, identity: Callable[[], Identity], lists: RevocationExchange, owner: Owner) -> Mesh:
         return Mesh(self.config, self._pump, identity, self.reactor, lists, owner)
@@ -195,6 +199,12 @@ class ClientProcess(HostProcess):
 
     def _uplink_sources(self) -> list[Source]:
         return self._node.sources() if self._node is not None else []
+
+    def _answered_by_tcp(self, device: str, proven: bool) -> None:
+        """Somebody took a call for a stream. Many a portal answers at 443 alone; with a control link there is none."""
+        node = self._node
+        if node is not None and (proven or node.link is None):
+            node.portals.answered(split_address(self._client.place, CONTROL_PORT)[0], device, proven)
 
     def _announced(self, cas: Sequence[x509.Certificate]) -> None:
         if self._node is not None:  # what is read at the start was followed when it came

@@ -21,7 +21,7 @@ from morphnet.net.admission import Admission
 from morphnet.net.alpn import HttpTls
 from morphnet.net.dial import Destination, Dial
 from morphnet.net.gate import OpenGate
-from morphnet.net.ondevice import OnDevice, Source
+from morphnet.net.ondevice import Source
 from morphnet.net.peer_stream import OPEN_WITHIN, PeerStream
 from morphnet.net.pump import Pump
 from morphnet.net.server_stream import ClientStreams
@@ -78,6 +78,7 @@ class Streaming:
 
     :param tell: (kind, sentence) for the node's history.
     :param sources: the uplinks, best first, that the operator has not cut: where a call may start from.
+    :param reach: how a place is called from there.
     """
 
     def __init__(
@@ -87,10 +88,10 @@ class Streaming:
         tell: Callable[[str, str], None],
         tls: ClientTls,
         sources: Callable[[], Sequence[Source]],
-        on_device: Callable[[Any, str], Any] = OnDevice,
+        reach: Callable[[Endpoint], Destination],
     ) -> None:
         self._reactor, self._pump, self._tell, self._sources = reactor, pump, tell, sources
-        self._on_device = on_device  # the reactor's TCP on one device
+        self._reach = reach
         self._tls = HttpTls(tls)
         admission: Admission[Socket] = Admission(OpenGate(reactor), "streams", within=OPEN_WITHIN)
         self.sockets = ClientStreams(self, reactor, pump.new_number, admission)
@@ -212,8 +213,7 @@ class Streaming:
         self._timers = [later(STAGGER * turn, self._call, place) for turn, place in enumerate(self._places)]
 
     def _call(self, place: Endpoint) -> None:
-        to = Destination(place.host, place.port, self._sources, on_device=self._on_device)
-        dial = Dial(self._reactor, to, CALL_WITHIN)
+        dial = Dial(self._reactor, self._reach(place), CALL_WITHIN)
         calling = dial.connect(self.sockets.calling(self._tls, place), self.sockets.proof)
         self._calls.append(calling)
 

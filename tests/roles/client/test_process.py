@@ -21,6 +21,8 @@ from morphnet.roles.certificates.renewal import identity_of
 from morphnet.roles.certificates.revocation_file import FILE, Revoked
 from morphnet.roles.client import process
 from morphnet.roles.client.node import ClientNode
+from morphnet.roles.signalling.control_client import Link
+from morphnet.wire.batch import Endpoint
 from tests.fakes_control import FakeNet
 from tests.fakes_pki import a_key, an_authority
 
@@ -157,6 +159,20 @@ class ClientProcessTests(SynchronousTestCase):
         node.uplink_paths._cut["wan0"] = 0, 0.0
         assert node.streaming is not None
         self.assertEqual([each.device for each in node.streaming._sources()], ["wan1"])
+
+    def test_portal_at_443(self) -> None:
+        """Who takes a call for a stream in the server's place is named, unless there is a control link."""
+        node = self.open("gw.example")
+        assert node.streaming is not None
+        answered = node.streaming._reach(Endpoint("198.51.100.1", 443)).answered
+        node.link = cast(Link, object())
+        answered("wan0", False)
+        self.assertEqual(node.portals.warnings(), ())
+        node.link = None
+        answered("wan0", False)
+        self.assertIn("wan0: somebody else answers for gw.example", node.portals.warnings()[0])
+        answered("wan0", True)
+        self.assertEqual(node.portals.warnings(), ())
 
     def test_looks_at_the_server_of_now(self) -> None:
         """By an uplink where a stranger was met the server is called that is spoken with, of several."""
