@@ -117,7 +117,7 @@ class Streaming:
             self._end("a new session")
             self.session, self._cut, self._hoped_at = session, False, self._pump.now()
         self._places = tuple(Endpoint(host, port) for host in hosts for port in ports)[:MOST_CALLS]
-        self._hurry()
+        self._next_at, self._rest = self._pump.now() + PATIENCE, REST  # a server that starts anew answers by UDP soon
         self.look()
 
     def heard(self, event: Event) -> None:

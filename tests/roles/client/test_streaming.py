@@ -157,6 +157,19 @@ class MiddleTests(StreamsTestCase):
                 self.run_for(0.1, sending=True)
             self.assertEqual(self.net.called, [], now_and_then)
 
+    def test_server_anew(self) -> None:
+        """A server that was gone and says hello again is not called by TCP before UDP had time to answer."""
+        there = self.net.servers.pop(SERVER_HOST)
+        self.blocked_in_the_middle()
+        self.run_for(1.0, sending=True)
+        called = len(self.net.called)
+        self.net.servers[SERVER_HOST] = there
+        self.streaming.serve(self.session, [SERVER_HOST], (443, 8443))
+        self.run_for(PATIENCE - 0.2)
+        self.assertEqual(len(self.net.called), called)
+        self.run_for(1.0)
+        self.assertEqual(self.stream_paths(self.session), ["active"])
+
     def test_stream_lost(self) -> None:
         """A stream that ends while it is needed is there again, and nothing is lost."""
         self.blocked_in_the_middle()
