@@ -20,13 +20,13 @@ from morphnet.net.pump import Pump
 from morphnet.net.tun import Tun
 from morphnet.pki.names import split_address
 from morphnet.roles.client.certified_node import Certificates
-from morphnet.roles.client.machine import Machine, path_works
+from morphnet.roles.client.machine import Machine
 from morphnet.roles.client.notices import Notices
 from morphnet.roles.client.peered_node import PeeredNode
 from morphnet.roles.client.portals import Portals
 from morphnet.roles.client.streaming import Streaming
 from morphnet.roles.client.uplink_history import UplinkHistory
-from morphnet.roles.client.uplink_paths import UplinkPaths, server_hosts
+from morphnet.roles.client.uplink_paths import UplinkPaths, plain_paths, server_hosts
 from morphnet.roles.peers.ethernet import EthernetLan
 from morphnet.roles.peers.mesh import Mesh, Owner
 from morphnet.roles.peers.names import PeerNames
@@ -176,7 +176,11 @@ class ClientNode(PeeredNode):
         self.tell("control-down", "", f"control link is down: {reason}")
 
     def heard(self, event: Event) -> None:
-        """Paths are a sign for the control link: without any, the server may have moved; with one again, call it."""
+        """
+        Paths are a sign for the control link: without any, the server may have moved; with one again, call it.
+
+        A stream is no such sign: it finds a server that has moved at once, and the link would know it no sooner.
+        """
         super().heard(event)
         session = self._session()
         if session is None or not isinstance(event, PathChanged) or event.session != session.peer:
@@ -188,7 +192,7 @@ class ClientNode(PeeredNode):
         if self.link is None:
             if event.now == State.ACTIVE:
                 self._network_changed()
-        elif event.now == State.SILENT and not path_works(session):
+        elif event.now == State.SILENT and not any(each.usable for each in plain_paths(session)):
             self.link.prove(PROVE_WITHIN)
 
     def look_at_paths(self) -> None:

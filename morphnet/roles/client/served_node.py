@@ -7,8 +7,7 @@ from morphnet.net.pump import Pump
 from morphnet.pki.names import split_address
 from morphnet.roles.client.certified_node import Certificates, CertifiedNode
 from morphnet.roles.client.machine import path_works
-from morphnet.tunnel.carrier import DIRECT
-from morphnet.tunnel.path import State
+from morphnet.roles.client.uplink_paths import plain_paths
 from morphnet.tunnel.session import Session
 
 
@@ -39,7 +38,7 @@ class ServedNode(CertifiedNode):
         session = self._session()
         if session is None or self.link is None:
             return []
-        plain = [path for path in session.paths.values() if path.rank == DIRECT and path.state is not State.CLOSED]
+        plain = plain_paths(session)
         working = {path.uplink for path in plain if path.usable}
         return [path.uplink for path in plain if path.uplink not in working]
 

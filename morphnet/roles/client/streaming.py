@@ -27,7 +27,8 @@ from morphnet.net.pump import Pump
 from morphnet.net.server_stream import ClientStreams
 from morphnet.net.tls import ClientTls
 from morphnet.net.websocket import Socket
-from morphnet.tunnel.carrier import DIRECT, STREAM, Carrier
+from morphnet.roles.client.uplink_paths import plain_paths
+from morphnet.tunnel.carrier import STREAM, Carrier
 from morphnet.tunnel.events import Effects, Event, PathChanged
 from morphnet.tunnel.path import LOSS_OF, Path, State
 from morphnet.tunnel.rtt import LossMeter
@@ -170,7 +171,7 @@ class Streaming:
         session, now = self.session, self._pump.now()
         if session is None or not self._places or self._pump.tunnel.sessions.get(session.peer) is not session:
             return
-        plain = [path for path in session.paths.values() if path.rank == DIRECT and path.state is not State.CLOSED]
+        plain = plain_paths(session)
         devices = {each.device for each in self._sources()}
         if self._device and self._device not in devices:
             self._end(f"{self._device} is gone")

@@ -14,6 +14,7 @@ from morphnet.net.ondevice import source_towards
 from morphnet.net.pump import Pump
 from morphnet.net.udp import UdpDoor
 from morphnet.roles.client.uplink_history import Standing
+from morphnet.tunnel.carrier import DIRECT
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
@@ -22,6 +23,11 @@ from morphnet.wire.candidates import is_reachable
 
 SEEK_AFTER = 3.0  # seconds
 MOST_SERVER_HOSTS = 8
+
+
+def plain_paths(session: Session) -> list[Path]:
+    """Those over an uplink by UDP, but for closed ones."""
+    return [path for path in session.paths.values() if path.rank == DIRECT and path.state is not State.CLOSED]
 
 
 @dataclass(slots=True)

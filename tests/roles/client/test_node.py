@@ -18,8 +18,9 @@ from morphnet.roles.client.streaming import Streaming
 from morphnet.roles.client.uplink_paths import UplinkPaths
 from morphnet.roles.peers.mesh import Mesh
 from morphnet.roles.signalling.control_client import Link
-from morphnet.tunnel.events import Effects
-from morphnet.tunnel.path import Path
+from morphnet.tunnel.carrier import STREAM
+from morphnet.tunnel.events import Effects, PathChanged
+from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.messages.control import Scheduler, Signal
 from tests.ops.pictures import CARL, NAS
@@ -39,9 +40,14 @@ class FakeLink:
 
     def __init__(self) -> None:
         self.said: list[Signal] = []
+        self.proved = 0
 
     def send(self, signal: Signal) -> None:
         self.said.append(signal)
+
+    def prove(self, within: float) -> None:
+        """Hang up unless the server answers."""
+        self.proved += 1
 
 
 class PeersTests(SynchronousTestCase):
@@ -120,6 +126,7 @@ class CutTests(PathsTestCase):
         super().setUp()
         self.uplink_paths.uplinks_are([WAN])
         stream = self.session.open_path(99, FOUR, "tcp wan", 0.0, Effects())
+        stream.rank = STREAM
         self.streaming = FakeStreaming(stream.id)
         parts = Parts(
             cast(Host, None),
@@ -148,3 +155,16 @@ class CutTests(PathsTestCase):
             self.node.restore_path(called)
             self.assertFalse(self.streaming.is_cut)
             self.assertRaises(ConfigError, self.node.restore_path, called)
+
+    def test_server_gone(self) -> None:
+        """When no uplink has a path that works the link must prove itself, though a stream has found the server."""
+        link, at = FakeLink(), self.session.peer
+        self.node.link = cast(Link, link)
+        for path in self.session.paths.values():
+            path.life.enter(State.ACTIVE, 0, 0.0)
+        wan, stream = self.used()["wan"], self.streaming.number
+        self.node.heard(PathChanged(at, stream, "tcp wan", State.ACTIVE, State.SILENT))
+        self.assertEqual(link.proved, 0)
+        self.session.paths[wan].life.enter(State.SILENT, 0, 1.0)
+        self.node.heard(PathChanged(at, wan, "wan", State.ACTIVE, State.SILENT))
+        self.assertEqual(link.proved, 1)
