@@ -42,11 +42,15 @@ class ServerTests(SynchronousTestCase):
 class HeldTests(SynchronousTestCase):
     def test_end(self) -> None:
         """It is told, its end is seen, and then it is told in vain."""
-        child = subprocess.Popen(["sleep", "60"])
-        self.addCleanup(child.wait)
+        child = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.addCleanup(child.communicate)
+        assert child.stdin is not None and child.stdout is not None
+        child.stdin.write(b"here\n")
+        child.stdin.flush()
+        child.stdout.readline()  # before that the kernel may not know its command line
         held = Held(child.pid)
         self.addCleanup(held.close)
-        self.assertEqual(command_of(child.pid), ["sleep", "60"])
+        self.assertEqual(command_of(child.pid), ["cat"])
         self.assertFalse(held.ended(0))
         held.tell(signal.SIGKILL)
         self.assertTrue(held.ended(60))
