@@ -108,12 +108,8 @@ def names_here(place: Place) -> list[str]:
 
     :raises ConfigError: there is none.
     """
-    found = [name for name in CONFIGS if file_of(place, name).exists()]
-    if not found:
-        raise ConfigError(
-            f"nothing is set up in {place.root}: `morphnet init` or `morphnet join` does it, or give --dir"
-        )
-    return found
+    place.check_begun()
+    return [name for name in CONFIGS if file_of(place, name).exists()]
 
 
 def role_here(place: Place, name: str, *, lenient: bool = False) -> Role:

@@ -64,7 +64,7 @@ class LeaveTests(CommandCase):
         said = self.good("leave", "--yes").output
         self.assertIn(f"morphnet pki revoke {self.name}\n", said)
         self.assertEqual((self.place.root.exists(), self.stops), (False, ["client"]))
-        self.assertIn("nothing is set up", self.bad("leave", "--yes"))
+        self.assertIn("has not joined a network", self.bad("leave", "--yes"))
 
     def test_others(self) -> None:
         """What is somebody else's stays: a server here, with its CA and its records, or a file of the operator's."""

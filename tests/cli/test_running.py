@@ -25,7 +25,7 @@ class RunningTests(CommandCase):
 
     def test_here(self) -> None:
         """What is set up is known by its configuration; a mistake in it is told, unless it does not matter."""
-        self.assertIn("nothing is set up", str(self.assertRaises(ConfigError, names_here, self.place)))
+        self.assertIn("has not joined a network", str(self.assertRaises(ConfigError, names_here, self.place)))
         self.init()
         self.assertEqual(names_here(self.place), ["server", "relay"])
         self.assertIn("is no client", str(self.assertRaises(ConfigError, role_here, self.place, "client")))
