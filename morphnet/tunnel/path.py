@@ -129,7 +129,7 @@ class Path:
         :param only_ports: of the same machines, on the same networks; then it holds. Source: RFC 9000 section 9.4.
         """
         self.door, self.remote, self.seen_as = door, remote, None
-        self._forget_losses()
+        self.forget_losses()
         if not only_ports:
             self.pacer.relearn()
             self.mtu.restart(self.mtu.ceiling)
@@ -139,7 +139,7 @@ class Path:
         """The peer is a new process: it knows no id, counts from the start, by another clock; the way is the same."""
         self.shown = b""
         self.received.restart()
-        self._forget_losses()
+        self.forget_losses()
         self.rtt.other_clock()
         self.pacer.other_clock()
         self.life.forgive()
@@ -150,8 +150,9 @@ class Path:
         self.delivery.count_anew()
         self.life.proof_from = 0
         self.mtu.forget_probe()
-        self._forget_losses()
+        self.forget_losses()
 
-    def _forget_losses(self) -> None:
+    def forget_losses(self) -> None:
+        """Begin to measure them anew."""
         self.loss.clear()
         self.any_loss.clear()

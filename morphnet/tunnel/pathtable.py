@@ -153,7 +153,7 @@ class PathTable:
             for other in self.by_id.values() if not others else ():
                 other.life.probe_at = now  # whatever there is, now
         if was is State.SILENT:
-            path.loss.clear()  # what was lost in the silence says nothing about now
+            path.forget_losses()  # what was lost in the silence says nothing about now
         if state is State.PROBING:
             path.life.falls = 0  # opened anew
         path.enter(state, now)

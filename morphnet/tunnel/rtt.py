@@ -195,10 +195,10 @@ class LossMeter:
 
         :param since: leave out what was known before.
         """
-        marks = [mark for mark in self._marks if mark[0] >= since]
-        if len(marks) < 2:
+        first = next((mark for mark in self._marks if mark[0] >= since), None)
+        if first is None:
             return 0.0, 0
-        _, largest0, packets0 = marks[0]
+        _, largest0, packets0 = first
         _, largest1, packets1 = self._marks[-1]
         sent, received = largest1 - largest0, (packets1 - packets0) & 0xFFFFFFFF
         if sent < 20:

@@ -95,6 +95,17 @@ class CommandTests(TableTestCase):
         self.table.silence_all(3.0, self.effects)
         self.assertEqual([each[:2] for each in self.changes()], [(0, State.SILENT), (2, State.SILENT)])
 
+    def test_lost_in_silence(self) -> None:
+        """What was lost in a silence is nothing against a path that works again."""
+        path = self.table.by_id[self.open("wan")]
+        self.table.silence(path.id, 2.0, self.effects)
+        for meter in (path.loss, path.any_loss):
+            meter.add(0, 0, 2.0)
+            meter.add(100, 20, 2.5)
+            self.assertEqual(meter.rate(), 0.8)
+        self.table.change(path, State.ACTIVE, 3.0, self.effects)
+        self.assertEqual((path.loss.rate(), path.any_loss.rate()), (0.0, 0.0))
+
 
 class AcceptTests(TableTestCase):
     def test_accepted(self) -> None:
