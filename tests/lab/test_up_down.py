@@ -79,7 +79,7 @@ class UpDownTests(SynchronousTestCase):
         ping.send_signal(signal.SIGINT)
         final = last_line(ping, 30)
         self.assertEqual(final["lost"], 0, final)
-        self.assertGreater(final["received"], 50)
+        self.assertGreater(final["received"], 10)
         changed = [(old, new) for old, new in zip(lines, file.read_text().splitlines(), strict=True) if old != new]
         self.assertEqual(changed, [('#scheduler = "bond"', 'scheduler = "redundant"')])
         self.assertIn("restart the process", self.says(self.client, "set", "mtu", "1300")[1][1])
