@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from morphnet.errors import ConfigError, HostError
+from morphnet.ops.rundir import is_too_long
 from morphnet.status import Happening, NetcheckStatus, NodeStatus, PeerStatus, Pong, from_json
 from morphnet.text import printable
 
@@ -46,6 +47,9 @@ def follow(path: Path, request: Mapping[str, Any], timeout: float | None = None)
     :param timeout: most seconds for the whole of each answer; None for no limit.
     :raises HostError: and ConfigError, as `ask`.
     """
+    nobody = f"no morphnet is running here (nothing answers at {path})"
+    if is_too_long(path):
+        raise HostError(nobody)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(PATIENCE)
         try:
@@ -54,7 +58,7 @@ def follow(path: Path, request: Mapping[str, Any], timeout: float | None = None)
             for line in _lines(connection, timeout):
                 yield _answer(line)
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
-            raise HostError(f"no morphnet is running here (nothing answers at {path})") from None
+            raise HostError(nobody) from None
         except PermissionError:
             raise HostError(f"{path} may only be used by root or the owner of the process") from None
         except TimeoutError:

@@ -10,6 +10,7 @@ import struct
 from pathlib import Path
 
 from morphnet.errors import HostError
+from morphnet.ops.rundir import is_too_long
 
 _CREDENTIALS = struct.Struct("3i")  # process, user, group; unix(7)
 
@@ -20,6 +21,8 @@ def server_of(path: Path) -> int:
 
     :raises HostError: that is not for us to know.
     """
+    if is_too_long(path):
+        return 0
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:

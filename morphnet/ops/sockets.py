@@ -13,8 +13,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 from morphnet.errors import ConfigError, HostError
-
-LONGEST = 107  # bytes of a unix socket's path, sockaddr_un less its NUL
+from morphnet.ops.rundir import is_too_long
 
 _NOBODY = (errno.ECONNREFUSED, errno.ENOENT)  # a socket that nothing serves, or none at all
 
@@ -34,7 +33,7 @@ def make_way(path: Path, answers: Callable[[Path], bool] = answers) -> None:
     :raises ConfigError: the path is too long for a socket.
     :raises HostError: a living process serves it, something else is there, or the directory cannot be made.
     """
-    if len(os.fsencode(path)) > LONGEST:
+    if is_too_long(path):
         raise ConfigError(f"{path} is too long for a socket: choose a shorter run_dir")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

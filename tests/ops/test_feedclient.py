@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import ConfigError, HostError
-from morphnet.ops.feedclient import LONGEST_ANSWER, OTHER_VERSION, _answer, _lines, node_status, pong
+from morphnet.ops.feedclient import LONGEST_ANSWER, OTHER_VERSION, _answer, _lines, ask, node_status, pong
 
 
 class FakeSocket:
@@ -36,6 +37,11 @@ class FakeSocket:
 
 
 class ReadTests(SynchronousTestCase):
+    def test_nobody(self) -> None:
+        """Where there is no socket, or can be none, no morphnet runs."""
+        for path in (Path(self.mktemp()), Path("/" + "x" * 200)):
+            self.assertIn("no morphnet is running here", str(self.assertRaises(HostError, ask, path, {})))
+
     def test_lines(self) -> None:
         """Lines come whole however they are cut, each with the whole patience."""
         fake = FakeSocket(iter((b"ab", b"c\nd\n", b"", b"")), 0.9)
