@@ -91,7 +91,7 @@ class Server:
     def __init__(
         self,
         store: MemoryStore,
-        directory: FilePath = FilePath("/nowhere"),
+        directory: FilePath = FilePath("/dev/null/nowhere"),
         cas: Callable[[], Sequence[Certificate]] = list,
         reloading: Reloading[ServerConfig] | None = None,
     ) -> None:
@@ -297,7 +297,8 @@ class CertificateTests(SynchronousTestCase):
         """Another scheduler holds for every session, at both ends; what needs a restart is said to who asks."""
         before = ServerConfig(name="gw")
         fresh = replace(before, nat=False, tuning=Tuning(scheduler="best"))
-        self.server = Server(MemoryStore(), reloading=Reloading(before, lambda: fresh, LIVE))
+        directory, reloading = FilePath(self.mktemp()), Reloading(before, lambda: fresh, LIVE)
+        self.server = Server(MemoryStore(), directory, reloading=reloading)
         self.node = self.server.node
         caller = self.come()
         told = self.node.reload()
