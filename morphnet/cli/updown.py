@@ -31,6 +31,7 @@ class Outcome:
 
     text: str
     code: int = 0  # for the shell
+    warnings: tuple[str, ...] = ()  # one sentence each
 
 
 @click.command()
@@ -74,7 +75,8 @@ def _usual(place: Place) -> list[str]:
 
 def _tell(outcomes: Sequence[Outcome]) -> None:
     for each in outcomes:
-        click.echo(printable(each.text), err=each.code == 1)
+        for line in (each.text, *each.warnings):
+            click.echo(printable(line), err=each.code == 1)
     codes = {each.code for each in outcomes}
     raise SystemExit(1 if 1 in codes else max(codes))
 
@@ -116,7 +118,7 @@ def _connected(role: Role, wait: float, how: str, *, service: bool) -> Outcome:
             break
         time.sleep(LOOK_EVERY)
     if node is not None:
-        return Outcome(f"{role.name} {how}: {node.headline}; it goes on trying", NOT_WELL)
+        return Outcome(f"{role.name} {how}: {node.headline}; it goes on trying", NOT_WELL, node.warnings)
     told = systemd.why_not(role) if service else f"{why}; its log is {role.log}"
     raise HostError(f"{role.name}: {told or f'see journalctl -u {role.program}'}")
 

@@ -9,7 +9,7 @@ from morphnet.config.roles import ClientConfig, RelayConfig, ServerConfig
 
 NOT_JOINED = (  # for who has neither configuration nor keys
     "this machine has not joined a network: on its server `morphnet invite NAME` prints a line, run `morphnet join"
-    " LINE` here"
+    " LINE` here; `morphnet init` founds a network"
 )
 
 

@@ -94,10 +94,11 @@ class UpDownTests(CommandCase):
 
     def test_not_well(self) -> None:
         """What is wrong is said in one sentence when the patience ends, and by the exit code; it stays up."""
-        self.pictures = [replace(self.pictures[0], headline="no data path: UDP 8000 does not get through", well=False)]
-        code, (line, _), _ = self.said("up", "--wait", "0")
-        self.assertEqual(code, NOT_WELL)
-        self.assertEqual(line, "server is up: no data path: UDP 8000 does not get through; it goes on trying")
+        trouble, why = "no data path: UDP 8000 does not get through", "wlan0: a captive portal?"
+        self.pictures = [replace(self.pictures[0], well=False, headline=trouble, warnings=(why,))]
+        code, (line, warning, _), _ = self.said("up", "--wait", "0")
+        self.assertEqual((code, warning), (NOT_WELL, why))
+        self.assertEqual(line, f"server is up: {trouble}; it goes on trying")
         self.assertEqual(self.runs, {"server"})
 
     def test_does_not_start(self) -> None:

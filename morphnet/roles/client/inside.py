@@ -54,7 +54,12 @@ def dns_servers(welcome: Welcome, config: ClientConfig) -> tuple[str, ...]:
     They would be asked for every name, also of what is not to go through a split tunnel, and could answer what they
     like: there the operator has to want it.
     """
-    return welcome.dns if config.dns and (_whole(config.routes) or config.dns_split) else ()
+    return welcome.dns if config.dns and (takes_all(config.routes) or config.dns_split) else ()
+
+
+def takes_all(routes: Sequence[str]) -> bool:
+    """Whether all of a family goes into the tunnel, names that are looked up among it."""
+    return bool(_whole(routes))
 
 
 def by_family(addresses: Sequence[str]) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from morphnet.host.strict import StrictTable
 from morphnet.host.uplinks import Uplink
 from morphnet.net.ondevice import MARK
 from morphnet.roles.client.carrying import Carrying
-from morphnet.roles.client.inside import by_family, dns_servers, inside
+from morphnet.roles.client.inside import by_family, dns_servers, inside, takes_all
 from morphnet.roles.client.overlaps import Overlaps
 from morphnet.tunnel.session import Session
 from morphnet.wire.messages.control import Welcome
@@ -23,6 +23,11 @@ _SENTENCES = {
     "outside": "no path works: traffic goes as it does without morphnet",
     "held": "no path works: nothing leaves this machine (strict)",
 }
+
+_NAMELESS = (
+    "strict is on, and the server names no DNS server: one of the local network is not reached, so names may not be"
+    " known; on the gateway, `morphnet set dns ADDRESS` names one"
+)
 
 
 def kill_switch(config: ClientConfig) -> StrictTable:
@@ -70,7 +75,9 @@ class Machine:
 
     def warnings(self) -> tuple[str, ...]:
         """What is not as it should be here, one sentence each."""
-        return self._overlaps.sentences
+        config, welcome = self._config, self._welcome
+        nameless = config.strict and config.dns and welcome is not None and not welcome.dns and takes_all(config.routes)
+        return (*self._overlaps.sentences, *((_NAMELESS,) if nameless else ()))
 
     def welcomed(self, welcome: Welcome) -> None:
         """Make it what the server says, if it is anything else."""

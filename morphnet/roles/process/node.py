@@ -157,7 +157,8 @@ class Node:
         match event:
             case PathChanged():
                 way = f"path {event.path}" + (f" ({event.uplink})" if event.uplink else "")
-                more = f"; {event.resent} packets are sent again by another way" if event.resent else ""
+                what = "packet is" if event.resent == 1 else "packets are"
+                more = f"; {event.resent} {what} sent again by another way" if event.resent else ""
                 self.tell(f"path-{event.now}", event.session, f"{way} {_words(event)}{more}")
             case PathMoved():
                 self.tell("path-moved", event.session, f"path {event.path} continues from another address")

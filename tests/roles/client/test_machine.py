@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 from twisted.internet.task import Clock
@@ -101,6 +102,19 @@ class MachineTests(SynchronousTestCase):
         for _ in range(2):
             self.machine.welcomed(WELCOME)
         self.assertEqual(self.carried(), [True])
+
+    def test_nameless(self) -> None:
+        """The kill switch keeps us from a local DNS server: that is said, if the gateway names none."""
+        for strict, dns, routes, said in (
+            (True, (), ("default",), 1),
+            (False, (), ("default",), 0),
+            (True, ("10.73.0.1",), ("default",), 0),
+            (True, (), ("10.0.0.0/8",), 0),
+        ):
+            machine = self.make(ClientConfig(server="gw.example", strict=strict, routes=routes))
+            self.assertEqual(machine.warnings(), ())
+            machine.welcomed(replace(WELCOME, dns=dns))
+            self.assertEqual(len(machine.warnings()), said)
 
     def test_strict(self) -> None:
         """A strict one leads everything into the tunnel at once, and not even the local network beside it."""
