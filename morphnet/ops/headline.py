@@ -41,7 +41,7 @@ def headline(node: NodeStatus) -> Headline:
         by = ", ".join(dict.fromkeys(path.uplink for path in usable))
         return Headline("; ".join([f"connected by {by}", *troubles]), True)
     what = "no data path" if paths or node.state == "connected" else "not connected"
-    why = ", ".join(troubles) or "there is no uplink"
+    why = "; ".join(troubles) or "there is no uplink"
     return Headline("; ".join(filter(None, (f"{what}: {why}", _WHERE.get(node.traffic)))), False)
 
 

@@ -43,7 +43,7 @@ class HeadlineTests(SynchronousTestCase):
         self.says(client(*mute, traffic="outside"), f"{blocked}; traffic goes past the tunnel", well=False)
         self.says(client(*mute, traffic="held"), f"{blocked}; nothing leaves this machine (strict)", well=False)
         stream = replace(mute[0], uplink="tcp wan0", remote="203.0.113.1:443")
-        both = "UDP 8000 does not get through on wan0, TCP 443 does not get through on tcp wan0"
+        both = "UDP 8000 does not get through on wan0; TCP 443 does not get through on tcp wan0"
         self.says(client(mute[0], stream), f"no data path: {both}", well=False)
         silent = replace(PATH, state="silent")
         self.says(client(silent), "no data path: nothing comes back on wan0", well=False)
