@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.conch.insults.insults import ServerProtocol
 from twisted.internet.task import Clock
@@ -154,10 +154,11 @@ class TerminalTests(SynchronousTestCase):
         self.terminal.connectionLost(None)  # type: ignore[arg-type]
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    @example([b"exit", b"\r"])
     @given(st.lists(st.binary(max_size=5) | st.sampled_from([b"\x1b[A", b"\x1b[D", b"\t", b"\r", b"'", b"(", b"\x7f"])))
     def test_any_keys(self, keys: list[bytes]) -> None:
-        """No keys end the connection by themselves, besides Ctrl-D and Ctrl-backslash."""
+        """No keys end the connection by themselves, besides Ctrl-D, Ctrl-backslash and those of `exit`."""
         self.setUp()
         for key in keys:
             self.server.dataReceived(key.replace(b"\x04", b"").replace(b"\x1c", b""))
-        self.assertFalse(self.screen.disconnecting)
+        self.assertEqual(self.screen.disconnecting, self.terminal.interpreter.left)
