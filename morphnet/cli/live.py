@@ -116,6 +116,12 @@ def console_of() -> Console:
     return Console(highlight=False, emoji=False, markup=False)
 
 
+def print_lines(lines: Iterable[page.Line]) -> None:
+    """Print them, as wide as there is room."""
+    console = console_of()
+    console.print(rendered(page.fit(lines, columns_of(console))), soft_wrap=True)
+
+
 def columns_of(console: Console) -> int:
     """As many as a terminal has, within reason; of a file or a pipe page.WIDTH."""
     return max(page.LEAST, min(console.width, page.WIDTH)) if console.is_terminal else page.WIDTH

@@ -11,10 +11,9 @@ from pathlib import Path
 import click
 
 from morphnet.cli.layout import Place, dir_option
-from morphnet.cli.live import columns_of, console_of, feed_of, rendered, run_dir_option
+from morphnet.cli.live import feed_of, print_lines, run_dir_option
 from morphnet.ops import feedclient
 from morphnet.ops.netcheck import netcheck_lines
-from morphnet.ops.page import fit
 from morphnet.ops.picture import pong_text
 from morphnet.ops.units import delay
 from morphnet.ops.why import why_lines
@@ -35,8 +34,7 @@ def why(peer: str, for_machines: bool, run_dir: Path | None, place: Place) -> No
     if for_machines:
         click.echo(json.dumps(as_json(found), indent=2))
     else:
-        console = console_of()
-        console.print(rendered(fit(why_lines(found, time.time()), columns_of(console))), soft_wrap=True)
+        print_lines(why_lines(found, time.time()))
 
 
 @click.command()
@@ -86,8 +84,7 @@ def netcheck(for_machines: bool, run_dir: Path | None, place: Place) -> None:
     if for_machines:
         click.echo(json.dumps(as_json(found), indent=2))
     else:
-        console = console_of()
-        console.print(rendered(fit(netcheck_lines(found), columns_of(console))), soft_wrap=True)
+        print_lines(netcheck_lines(found))
 
 
 commands: list[click.Command] = [why, ping, netcheck]
