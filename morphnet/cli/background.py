@@ -11,12 +11,11 @@ from pathlib import Path
 
 from morphnet.cli.running import Role
 from morphnet.errors import HostError
-from morphnet.ops.rundir import MANHOLE
+from morphnet.ops.rundir import JOURNAL, MANHOLE
 from morphnet.ops.running import Held, server_of
 
 START = 60.0  # seconds that a start may take
 STOP = 6.0  # seconds that a stop may take: 3, and as many for a machine that is busy
-_JOURNAL = "host-journal"  # see roles/process; relays change nothing on a host
 
 
 def start(role: Role) -> None:
@@ -83,7 +82,7 @@ def undo(role: Role) -> int:
 
     :raises HostError: somebody has the journal, or this user may not.
     """
-    journal = role.config.state_dir / _JOURNAL
+    journal = role.config.state_dir / JOURNAL
     try:
         about = journal.stat()
     except FileNotFoundError:

@@ -15,6 +15,7 @@ from morphnet.cli.archive import LIST, RECORDS, Backup, gather, pack, unpack
 from morphnet.cli.layout import Place, dir_option, ledger_in, load_server, now
 from morphnet.config.roles import ServerConfig
 from morphnet.errors import ConfigError, HostError, Refused
+from morphnet.ops.rundir import JOURNAL
 from morphnet.pki.authority import CLIENT_LIFETIME, serial_text
 from morphnet.pki.book import Book, Entries, signer_directory
 from morphnet.pki.files import CA, make_directory, read_certificate, write_new, write_over
@@ -23,7 +24,7 @@ from morphnet.rights import rights_of
 from morphnet.store.base import CertificateRecord, Lease
 from morphnet.store.ledger import BESIDE, DATABASE, Ledger, RecordsDamaged, RecordsLost
 
-_LOCKS = ("host-journal.lock", "relay-journal.lock")  # in state_dir: a server and a relay hold them while they run
+_LOCKS = (f"{JOURNAL}.lock", "relay-journal.lock")  # in state_dir: a server and a relay hold them while they run
 Summary = tuple[list[CertificateRecord], list[Lease], dict[str, tuple[int, int]]]
 _OPEN = ("pem", "toml")  # ends of files that are no secret
 

@@ -14,13 +14,13 @@ from morphnet.cli.layout import Place, dir_option
 from morphnet.cli.running import Role, alone, file_of, names_here, role_here
 from morphnet.cli.updown import stopped
 from morphnet.errors import ConfigError
-from morphnet.ops.rundir import CONSOLE_KEY, KNOWN_HOSTS, SSH_CONFIG
+from morphnet.ops.rundir import CONSOLE_KEY, HOST_KEY, JOURNAL, KNOWN_HOSTS, REVOKED, SSH_CONFIG
 from morphnet.pki.files import CA, certificate_path, has_authority, key_path
 from morphnet.rights import rights_of
 from morphnet.text import printable
 
-# What a client leaves in its state_dir, see `roles/client`, `roles/process` and `ops/manhole`.
-_STATE = ("revoked.pem", "host-journal", "host-journal.lock", "manhole_ed25519")
+# What a client leaves in its state_dir.
+_STATE = (REVOKED, JOURNAL, f"{JOURNAL}.lock", HOST_KEY)
 
 
 @click.command()

@@ -19,7 +19,6 @@ from zope.interface import implementer
 from morphnet.errors import HostError
 from morphnet.ops.rundir import USER
 
-HOST_KEY = "manhole_ed25519"  # in state_dir
 # What Twisted raises for a text that is no key, or not a whole one.
 _NO_KEY = (BadKeyError, UnsupportedAlgorithm, ValueError, TypeError, LookupError, OverflowError, struct.error)
 MOST = 256 << 10  # bytes of authorized_keys that are read

@@ -33,9 +33,9 @@ from morphnet.config.roles import ManholeConfig
 from morphnet.errors import ConfigError, HostError
 from morphnet.ops import pipe
 from morphnet.ops.commands import Commands
-from morphnet.ops.keys import HOST_KEY, Doorkeeper, load_or_make, write_private
+from morphnet.ops.keys import Doorkeeper, load_or_make, write_private
 from morphnet.ops.node import Node
-from morphnet.ops.rundir import CONSOLE_KEY, KNOWN_HOSTS, MANHOLE, SSH_ALIAS, SSH_CONFIG, USER
+from morphnet.ops.rundir import CONSOLE_KEY, HOST_KEY, KNOWN_HOSTS, MANHOLE, SSH_ALIAS, SSH_CONFIG, USER
 from morphnet.ops.shell import OperatorSession
 from morphnet.ops.sockets import listen_private
 

@@ -13,7 +13,6 @@ from morphnet.net.tls import Peer
 from morphnet.pki.files import make_directory, write_over
 from morphnet.pki.revocations import RevocationList, as_text, digest_of, from_text, list_number, read_revocations
 
-FILE = "revoked.pem"  # in state_dir
 _BEGIN = "-----BEGIN X509 CRL-----"
 
 

@@ -24,13 +24,14 @@ from morphnet.net.proof import proof_of, proving
 from morphnet.net.pump import Pump, since_boot
 from morphnet.net.tls import ClientTls, Identity
 from morphnet.net.tun import Tun
+from morphnet.ops.rundir import REVOKED
 from morphnet.pki.files import trusted_cas
 from morphnet.pki.names import split_address
 from morphnet.rendezvous.reconnect import Reconnect, reconnect
 from morphnet.roles.certificates.renewal import LOOK_EVERY as RENEW_EVERY
 from morphnet.roles.certificates.renewal import Renewal, identity_of
 from morphnet.roles.certificates.revocation_exchange import RevocationExchange
-from morphnet.roles.certificates.revocation_file import FILE, Revoked
+from morphnet.roles.certificates.revocation_file import Revoked
 from morphnet.roles.certificates.server_certificate import ServerCertificate
 from morphnet.roles.client.certified_node import Certificates
 from morphnet.roles.client.looking import LOOK_EVERY, Looking, Visitor
@@ -128,7 +129,7 @@ class ClientProcess(HostProcess):
         machine = self._machine = reconnect(self, self.reactor, random.random) if servers else None
         changed = machine.network_changed if machine is not None else lambda: None
         identity = partial(identity_of, config.pki_dir, config.name)
-        revoked = Revoked(partial(trusted_cas, config.pki_dir), config.state_dir / FILE, self._announced)
+        revoked = Revoked(partial(trusted_cas, config.pki_dir), config.state_dir / REVOKED, self._announced)
         lists = RevocationExchange(revoked, self.reactor, self._look_at_certificates)
         tls = self._tls_with_server(identity, revoked) if servers else None
         mesh = partial(self._make_mesh, identity, lists) if config.mesh.relays else None

@@ -27,7 +27,7 @@ from morphnet.net.gate import WAITING, Gate
 from morphnet.ops import node as ops
 from morphnet.ops.feed import FeedService
 from morphnet.ops.manhole import ManholeService
-from morphnet.ops.rundir import FEED
+from morphnet.ops.rundir import FEED, JOURNAL
 from morphnet.roles.process.clock import live_by
 from morphnet.roles.process.node import Node
 from morphnet.roles.process.reloading import Reloading
@@ -36,7 +36,6 @@ from morphnet.roles.process.signals import heed_signals
 from morphnet.roles.process.stopping import last_resort
 
 DOORS = 0.5  # seconds for those of `ops` to close; putting the host back may take two more, see `host/linux`
-JOURNAL = "host-journal"  # in state_dir: what must be undone on this host
 
 
 class Settings(Protocol):

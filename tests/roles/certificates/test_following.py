@@ -8,12 +8,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import Refused
 from morphnet.net.tls import Identity
+from morphnet.ops.rundir import REVOKED
 from morphnet.pki.authority import DAY, Authority, as_pem, describe, network_of
 from morphnet.pki.files import CA, make_directory, trusted_cas, write_certificate, write_key
 from morphnet.pki.revocations import as_text
 from morphnet.roles.certificates.publishing import SIGNED, Publisher
 from morphnet.roles.certificates.renewal import Renewal
-from morphnet.roles.certificates.revocation_file import FILE, Revoked
+from morphnet.roles.certificates.revocation_file import Revoked
 from tests.fakes_pki import NOW, a_key, an_authority
 
 LATER = NOW + 100 * DAY
@@ -45,7 +46,7 @@ class FollowingTests(SynchronousTestCase):
         write_certificate(self.folder, CA, self.first.certificate)
         self.shown = _Shown()
         self.renewal = Renewal(self.folder, "anna", self.shown, lambda: LATER)
-        self.revoked = Revoked(lambda: trusted_cas(self.folder), self.folder / FILE, self.renewal.follow)
+        self.revoked = Revoked(lambda: trusted_cas(self.folder), self.folder / REVOKED, self.renewal.follow)
 
     def test_publish(self) -> None:
         """A list is signed though nobody more is revoked, once for each change of the CAs."""

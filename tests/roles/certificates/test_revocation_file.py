@@ -7,8 +7,9 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import Refused
+from morphnet.ops.rundir import REVOKED
 from morphnet.pki.revocations import RevocationList
-from morphnet.roles.certificates.revocation_file import FILE, Revoked
+from morphnet.roles.certificates.revocation_file import Revoked
 from tests.fakes_pki import NOW, an_authority
 from tests.pki.test_revocations import many
 
@@ -16,7 +17,7 @@ from tests.pki.test_revocations import many
 class RevokedTests(SynchronousTestCase):
     def setUp(self) -> None:
         """A node that has heard of nothing."""
-        self.authority, self.path = an_authority(), Path(self.mktemp()) / FILE
+        self.authority, self.path = an_authority(), Path(self.mktemp()) / REVOKED
         self.revoked = self.fresh()
 
     def fresh(self) -> Revoked:

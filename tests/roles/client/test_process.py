@@ -15,10 +15,11 @@ from morphnet.config.roles import ClientConfig, MeshConfig
 from morphnet.host.host import Host
 from morphnet.host.uplinks import Uplink
 from morphnet.net.tls import Identity
+from morphnet.ops.rundir import REVOKED
 from morphnet.pki.files import CA, make_directory, trusted_cas, write_certificate, write_key
 from morphnet.rendezvous.reconnect import Reconnect
 from morphnet.roles.certificates.renewal import identity_of
-from morphnet.roles.certificates.revocation_file import FILE, Revoked
+from morphnet.roles.certificates.revocation_file import Revoked
 from morphnet.roles.client import process
 from morphnet.roles.client.node import ClientNode
 from morphnet.roles.signalling.control_client import Link
@@ -201,7 +202,7 @@ class ClientProcessTests(SynchronousTestCase):
     def test_known_before(self) -> None:
         """The list of a run before is known from the start on, and announces nothing anew; a later one does."""
         self.authority.announced = (self.authority.certificate,)
-        path = self.folder / FILE
+        path = self.folder / REVOKED
         Revoked(lambda: trusted_cas(self.folder), path).take(self.authority.revocations({"ab": 1}, now=self.now))
         node = self.open("gw.example")
         assert node.lists is not None
