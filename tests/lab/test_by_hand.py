@@ -7,45 +7,20 @@ import pty
 import signal
 import subprocess
 import time
+from typing import ClassVar
 
-from twisted.trial.unittest import SynchronousTestCase
-
-from morphnet.lab.box import Box
-from morphnet.lab.topologies import SERVER, WORLD, two_uplinks
-from morphnet.lab.vpn import BIN, Daemon, Vpn, wait_for
-from tests.lab.case import NOT_HERE
+from morphnet.lab.topologies import WORLD
+from morphnet.lab.vpn import BIN, Daemon, Settings, wait_for
+from tests.lab.laptop import LaptopCase
 from tests.lab.street import settle
 
 STOP = 3.0  # seconds that a stop may take
-BEFORE = "nameserver 192.168.1.1\n"
-TOUCHED = "cat /etc/resolv.conf; ip rule; ip -6 rule; ip route; sysctl net.ipv4.ip_forward; nft list ruleset"
 
 
-class HandTests(SynchronousTestCase):
+class HandTests(LaptopCase):
     """A server and a client, each started as `morphnet init` and `join` say it."""
 
-    skip = NOT_HERE
-    rootless = False
-    timeout = 120
-
-    def setUp(self) -> None:
-        """:ivar vpn: founded, its server stopped."""
-        self.box = Box(two_uplinks((0.005,), (None,)))
-        self.box.start()
-        self.addCleanup(self.box.stop)
-        self.box.node("client").resolv(BEFORE)
-        self.vpn = Vpn(self.box, SERVER, {"dns": (WORLD,)})
-        self.addCleanup(self.vpn.stop)
-
-    def found(self) -> Daemon:
-        """Make the network: its server, not started."""
-        server = self.vpn.server
-        server.morphnet("init", "--name", "gw.example", "--address", SERVER, "--dir", str(server.etc))
-        return server
-
-    def picture(self, daemon: Daemon) -> str:
-        """What of its machine it changes."""
-        return str(daemon.node.run(["sh", "-c", TOUCHED]).stdout)
+    settings: ClassVar[Settings] = {"dns": (WORLD,)}
 
     def start(self, daemon: Daemon, *before: str) -> int:
         """In a terminal of its own, whose other end is given back: closing that closes the terminal."""
@@ -64,7 +39,7 @@ class HandTests(SynchronousTestCase):
 
     def test_terminal_closed(self) -> None:
         """A terminal that is closed, or Ctrl-C, ends server and client, and each machine is as it was."""
-        before = {"gw": self.picture(self.found())}
+        before = {"gw": self.picture(self.init())}
         os.close(self.start(self.vpn.server))
         self.ended(self.vpn.server)
         self.assertEqual(self.picture(self.vpn.server), before["gw"])
@@ -84,7 +59,7 @@ class HandTests(SynchronousTestCase):
 
     def test_reload(self) -> None:
         """A SIGHUP has settings applied that can be, says which need a restart, and ends nobody."""
-        self.addCleanup(os.close, self.start(self.found()))
+        self.addCleanup(os.close, self.start(self.init()))
         client = self.vpn.enrol()
         self.addCleanup(os.close, self.start(client))
         wait_for("our DNS", lambda: WORLD in self.picture(client))
@@ -105,7 +80,7 @@ class HandTests(SynchronousTestCase):
 
     def test_stop_with_nobody_there(self) -> None:
         """A peer that reads nothing, and a name that nobody resolves, hold up no stop; the machine is as it was."""
-        self.addCleanup(os.close, self.start(self.found()))
+        self.addCleanup(os.close, self.start(self.init()))
         client = self.vpn.enrol()
         before = self.picture(client)
         client.start()
@@ -142,7 +117,7 @@ class HandTests(SynchronousTestCase):
 
     def test_ignored(self) -> None:
         """Under nohup it goes on when the terminal is closed, though nothing can be written there."""
-        os.close(self.start(self.found(), "nohup"))
+        os.close(self.start(self.init(), "nohup"))
         client = self.vpn.enrol()
         client.start()
         wait_for("a path is active", lambda: "active" in client.states().values())
@@ -150,7 +125,7 @@ class HandTests(SynchronousTestCase):
 
     def test_killed_container(self) -> None:
         """The first process of a container that is killed has the same number the next time, and starts again."""
-        server = self.found()
+        server = self.init()
         inside = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c"]
         for more in ("", "", "--pidfile=here", "--pidfile=here"):
             run = f"exec {BIN}/twistd -n {more} morph-server --config {server.etc}/server.toml"

@@ -5,35 +5,24 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import ClassVar
 
-from twisted.trial.unittest import SynchronousTestCase
-
-from morphnet.lab.box import Box
-from morphnet.lab.topologies import SERVER, two_uplinks
-from morphnet.lab.vpn import BIN, Daemon, Vpn, wait_for
+from morphnet.lab.topologies import SERVER
+from morphnet.lab.vpn import BIN, Daemon, Settings, wait_for
 from morphnet.roles.client.carrying import PATIENCE
-from tests.lab.case import NOT_HERE
+from tests.lab.laptop import BEFORE, LaptopCase
 
 OUTSIDE = "203.0.113.254"  # a host of the world: it answers with the tunnel and without
-DNS = "nameserver 192.168.1.1\n"
 
 
-class NoPathTests(SynchronousTestCase):
+class NoPathTests(LaptopCase):
     """A laptop behind a router."""
 
-    skip = NOT_HERE
-    rootless = False
-    timeout = 120
+    settings: ClassVar[Settings] = {"dns": ("10.73.0.1",)}
 
     def setUp(self) -> None:
-        """:ivar vpn: a server that runs."""
-        self.box = Box(two_uplinks((0.005,), (None,)))
-        self.box.start()
-        self.addCleanup(self.box.stop)
-        self.laptop = self.box.node("client")
-        self.laptop.resolv(DNS)
-        self.vpn = Vpn(self.box, SERVER, {"dns": ("10.73.0.1",)})
-        self.addCleanup(self.vpn.stop)
+        """The server runs."""
+        super().setUp()
         self.vpn.found()
 
     def reaches(self, host: str = OUTSIDE, *words: str) -> bool:
@@ -55,7 +44,7 @@ class NoPathTests(SynchronousTestCase):
         client.start()
         self.connected(client)
         self.assertEqual((self.way(), self.reaches(), client.states()), ("wan0", True, {"wan0": "probing"}))
-        self.assertEqual(self.laptop.run(["cat", "/etc/resolv.conf"]).stdout, DNS)
+        self.assertEqual(self.laptop.run(["cat", "/etc/resolv.conf"]).stdout, BEFORE)
         self.box.set_nat("nat0", "easy")
         wait_for("a path", lambda: client.states() == {"wan0": "active"})
         self.assertEqual((self.way(), self.reaches()), ("morph0", True))
@@ -64,7 +53,7 @@ class NoPathTests(SynchronousTestCase):
         self.reaches()  # something asks for an answer
         wait_for("the way out is free", lambda: self.way() == "wan0", PATIENCE + 5)
         self.assertEqual((self.reaches(), self.way("from", "10.73.0.2")), (True, "morph0"))
-        self.assertEqual(self.laptop.run(["cat", "/etc/resolv.conf"]).stdout, DNS)
+        self.assertEqual(self.laptop.run(["cat", "/etc/resolv.conf"]).stdout, BEFORE)
         self.box.set_nat("nat0", "easy")
         wait_for("it is used again", lambda: self.way() == "morph0")
 

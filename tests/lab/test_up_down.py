@@ -9,33 +9,23 @@ import subprocess
 import sys
 from pathlib import Path
 
-from twisted.trial.unittest import SynchronousTestCase
-
-from morphnet.lab.box import Box
-from morphnet.lab.topologies import SERVER, WORLD, two_uplinks
-from morphnet.lab.vpn import BIN, INNER_SERVER, Daemon, Vpn, last_line, wait_for
-from tests.lab.case import NOT_HERE
-from tests.lab.test_by_hand import BEFORE, TOUCHED
+from morphnet.lab.topologies import WORLD
+from morphnet.lab.vpn import BIN, INNER_SERVER, Daemon, last_line, wait_for
+from tests.lab.laptop import LaptopCase
 
 BY_BOTH = "connected by wan0, wan1"
 
 
-class UpDownTests(SynchronousTestCase):
+class UpDownTests(LaptopCase):
     """A laptop with two uplinks, and its gateway."""
 
-    skip = NOT_HERE
-    rootless = False
     timeout = 150
+    delays = (0.005, 0.005)
 
     def setUp(self) -> None:
         """:ivar client: enrolled, its gateway up, nothing of it running."""
-        self.box = Box(two_uplinks((0.005, 0.005), (None, None)))
-        self.box.start()
-        self.addCleanup(self.box.stop)
-        self.box.node("client").resolv(BEFORE)
-        self.vpn = Vpn(self.box, SERVER)
-        self.server = self.vpn.server
-        self.server.morphnet("init", "--name", "gw.example", "--address", SERVER, "--dir", str(self.server.etc))
+        super().setUp()
+        self.server = self.init()
         self.says(self.server, "set", "dns", WORLD)
         self.untouched = {self.server: self.picture(self.server)}
         self.assertEqual(self.says(self.server, "up")[1][0], "server is up: serving")
@@ -48,10 +38,6 @@ class UpDownTests(SynchronousTestCase):
         """Exit code and lines of a command on its machine."""
         done = daemon.node.run([str(BIN / "morphnet"), *words, "--dir", str(daemon.etc)], timeout=90)
         return done.returncode, (done.stdout + done.stderr).splitlines()
-
-    def picture(self, daemon: Daemon) -> str:
-        """What of its machine it changes."""
-        return str(daemon.node.run(["sh", "-c", TOUCHED]).stdout)
 
     def down(self, *lines: str) -> None:
         """The laptop is taken down, and is as it was."""
