@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from morphnet.errors import HostError
 
 FIRST, STEP, MOST = 7300, 100, 20
+NAME = "morphnet-tables"
 
 
 class Base:
@@ -18,14 +19,15 @@ class Base:
     What tells others so is the name of a socket that exists in this network namespace alone, and vanishes with us.
 
     :param used: tables that have routes of ours, or of another of us that was killed: those are left to it.
+    :param name: of the socket, before its number; those with another name are no rivals.
     :raises HostError: all are taken.
     """
 
-    def __init__(self, used: Collection[int] = ()) -> None:
+    def __init__(self, used: Collection[int] = (), name: str = NAME) -> None:
         self._holding = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         for base in _free(used):
             try:
-                self._holding.bind(f"\0morphnet-tables-{base}")
+                self._holding.bind(f"\0{name}-{base}")
             except OSError as taken:
                 if taken.errno == errno.EADDRINUSE:
                     continue

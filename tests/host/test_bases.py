@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Collection
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import HostError
 from morphnet.host.bases import FIRST, MOST, STEP, Base
 
 
+def base(used: Collection[int] = ()) -> Base:
+    """One among those of this process: other tests may run on this machine at the same time."""
+    return Base(used, f"morphnet-test-{os.getpid()}")
+
+
 class BaseTests(SynchronousTestCase):
     def test_two(self) -> None:
         """Each has its own, also beside what another left that was killed; what is let go is free again."""
-        first = Base()
+        first = base()
         self.addCleanup(first.let_go)
-        second = Base({first.number + 3})
+        second = base({first.number + 3})
         self.assertNotEqual(second.number, first.number)
         free = second.number
         second.let_go()
-        avoiding = Base({free})
+        avoiding = base({free})
         self.addCleanup(avoiding.let_go)
         self.assertNotIn(avoiding.number, (first.number, free))
-        again = Base()
+        again = base()
         self.addCleanup(again.let_go)
         self.assertEqual(again.number, free)
 
@@ -30,7 +38,7 @@ class BaseTests(SynchronousTestCase):
 
         def take_all() -> None:
             while True:
-                held.append(Base(range(FIRST, FIRST + STEP * MOST)))
+                held.append(base(range(FIRST, FIRST + STEP * MOST)))
                 self.addCleanup(held[-1].let_go)
 
         self.assertRaises(HostError, take_all)
