@@ -25,7 +25,7 @@ UNTESTED = frozenset((
     "net.ring", "net.tapdevice", "net.udpsocket", "net.websocket", "ops.node", "ops.pipe",
     "ops.rundir", "ops.sockets", "pki.asking", "pki.unreadable",
     "rights", "roles.certificates.signing",
-    "roles.peers.ethernet", "roles.process.process", "roles.process.resources",
+    "roles.peers.ethernet", "roles.process.process",
     "roles.relay.process", "roles.server.process", "store.base", "tap.client", "tap.relay", "tap.server",
     "tunnel.carrier", "tunnel.events", "tunnel.flight", "tunnel.inbound", "tunnel.migration", "tunnel.patience",
     "tunnel.trace", "tunnel.window", "wire.batch", "wire.pure", "wire.messages.revocations",

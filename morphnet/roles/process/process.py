@@ -31,7 +31,7 @@ from morphnet.ops.rundir import FEED, JOURNAL
 from morphnet.roles.process.clock import live_by
 from morphnet.roles.process.node import Node
 from morphnet.roles.process.reloading import Reloading
-from morphnet.roles.process.resources import FILES, allow_files, settle_memory
+from morphnet.roles.process.resources import FILES, allow_files, come_first, settle_memory
 from morphnet.roles.process.signals import heed_signals
 from morphnet.roles.process.stopping import last_resort
 
@@ -70,6 +70,7 @@ class Process(MultiService):
 
     _log = Logger()
     state = "process"  # of what there is one in a state_dir
+    serves_many = False  # others wait while it waits for a processor
     live: frozenset[str] = frozenset()  # settings that apply while it runs
     gate: Gate  # whom all who call us have to pass; there is one from the start on
 
@@ -123,6 +124,8 @@ class Process(MultiService):
         self.files = allow_files()
         self.gate = Gate(self.reactor, min(WAITING, self.files // 8))
         settle_memory()
+        if self.serves_many:
+            come_first()
         try:
             for directory in (self._settings.state_dir, self._settings.run_dir):
                 _make_private(directory)

@@ -1,12 +1,15 @@
-"""What a process asks of the kernel and of the C library for itself: open files, and memory that stays."""
+"""What a process asks of the kernel and of the C library for itself: files, its turn, and memory that stays."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import resource
+from collections.abc import Callable
 
 FILES = 1 << 16  # open files that we want to be allowed, most of them sockets of callers
+FIRST = -10  # the nice value of who serves many
 KEPT = 64 << 20  # bytes that were freed and need not go back to the kernel
 
 
@@ -22,6 +25,28 @@ def allow_files() -> int:
         return wanted
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     return wanted
+
+
+def come_first(
+    get: Callable[[int, int], int] = os.getpriority, set_to: Callable[[int, int, int], None] = os.setpriority
+) -> int:
+    """
+    Have our turn before others on this machine, if we may and whoever started us did not choose another nice value.
+
+    All wait for who serves them. Beside forty clients on the same two processors a server without it ran a quarter of
+    the time, and had four megabytes of datagrams before it; each client then sent, and was answered, packet by packet,
+    and burnt the processors with that: 0.08 Gbit/s together, and 0.8 with it.
+
+    :returns: the nice value that counts.
+    """
+    chosen = get(os.PRIO_PROCESS, 0)
+    if chosen:
+        return chosen
+    try:
+        set_to(os.PRIO_PROCESS, 0, FIRST)
+    except OSError:
+        return chosen
+    return FIRST
 
 
 def settle_memory() -> None:

@@ -58,6 +58,7 @@ EXPIRE_EVERY = 2.0  # seconds between looks whose certificate has expired
 class RelayProcess(Process):
     """A public host where nodes meet."""
 
+    serves_many = True
     state = "relay-journal"  # it has no journal any more; `morphnet backup` knows by this name whether it runs
 
     def __init__(self, config: RelayConfig, reactor: Any, read: Callable[[], RelayConfig] | None = None) -> None:

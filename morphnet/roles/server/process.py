@@ -55,7 +55,7 @@ ACCOUNT_EVERY = 30.0  # seconds between writes of traffic
 class ServerProcess(HostProcess):
     """A gateway: TUN and NAT first, then the data plane, and the control link last: who is let in can be served."""
 
-    gateway, live = True, LIVE
+    gateway, serves_many, live = True, True, LIVE
 
     def __init__(self, config: ServerConfig, reactor: Any, read: Callable[[], ServerConfig] | None = None) -> None:
         super().__init__(config, reactor, read)
