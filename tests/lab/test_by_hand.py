@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from morphnet.lab.topologies import WORLD
 from morphnet.lab.vpn import BIN, Daemon, Settings, wait_for
+from morphnet.roles.process.resources import FIRST
 from tests.lab.laptop import LaptopCase
 from tests.lab.street import settle
 
@@ -52,6 +53,15 @@ class HandTests(LaptopCase):
             close(terminal)
             self.ended(client)
             self.assertEqual(self.picture(client), before["laptop"])
+
+    def test_turn(self) -> None:
+        """A server has its turn before others where it may; a client has its own."""
+        self.addCleanup(os.close, self.start(self.init()))
+        client = self.vpn.enrol()
+        self.addCleanup(os.close, self.start(client))
+        may = not subprocess.run(["nice", "-n", "-1", "true"], capture_output=True, check=True).stderr
+        found = [os.getpriority(os.PRIO_PROCESS, each.pid()) for each in (self.vpn.server, client)]
+        self.assertEqual(found, [FIRST if may else 0, 0])
 
     def interrupt(self, daemon: Daemon, terminal: int) -> None:
         self.addCleanup(os.close, terminal)

@@ -1,0 +1,1 @@
+A server and a relay have their turn before other programs on the machine (nice -15, where they may): forty clients that send at once to a server on the same two processors carry 3.1 Gbit/s together, where it was 0.06.
