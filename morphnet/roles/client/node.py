@@ -93,7 +93,9 @@ class ClientNode(PeeredNode):
         self.portals = Portals(lambda kind, text: self.tell(kind, "", text))
         self._instance = new_instance(config.state_dir)  # a clone of this machine has another
         self._group = ""
-        self._machine = Machine(config, self.host, config.tun, self.notices.tell, pump.now)
+        self._machine = Machine(
+            config, self.host, config.tun, self.notices.tell, pump.now, lambda: self.status().headline
+        )
         self.mesh = parts.mesh(self) if parts.mesh is not None else None
 
     # -- the control link ----------------------------------------------------------------------------------------------
@@ -201,11 +203,9 @@ class ClientNode(PeeredNode):
 
     def uplinks_are(self, uplinks: list[Uplink]) -> None:
         """The machine's uplinks changed."""
-        names, before = ([each.name for each in some if each.up] for some in (uplinks, self.uplinks))
-        if names != before:
+        if (names := self._uplink_history.uplinks_are(uplinks)) is not None:
             self.tell("uplinks", "", f"uplinks: {', '.join(names) or 'none'}")
         self.uplinks = uplinks
-        self._uplink_history.uplinks_are(uplinks)
         self._machine.uplinks_are(uplinks)
         self.portals.uplinks_are(uplinks)
         self.uplink_paths.uplinks_are(uplinks)
