@@ -19,7 +19,7 @@ _QUIET = frozenset({"rekeyed", "path-probing", "path-moved", "mapping-life", "pe
 _ELSEWHERE = frozenset({"host-rival", "firewall", "joined"})
 _TROUBLES = frozenset(
     {"refused", "revoked", "expired", "host-trouble", "notice", "rival", "overlap", "uplink-unusable", "call-failed"}
-    | {"server-left", "traffic-outside", "traffic-held", "keys-forgotten", "relay-refused", "portal"}
+    | {"server-left", "traffic-outside", "traffic-held", "no-path", "keys-forgotten", "relay-refused", "portal"}
 )
 _REPEATED = frozenset({"refused", "notice", "rival", "call-failed", "relay-refused"})  # while nobody sees to it
 SAY_AGAIN = 600.0  # seconds after which one of these is said once more

@@ -2,8 +2,9 @@
 Two machines with one certificate: a disk was cloned, or a backup restored elsewhere.
 
 The one that is there stays, as long as it shows life; the other one is turned away, ever less often, and both are told
-why. Whoever comes is first taken for the same machine, started anew while its old link is not over yet: so the first
-time it only has to wait until the old link has failed to show life.
+why. The same machine that was started anew, as its instance tells, takes over at once: its old link may not be over
+yet. A machine that was itself started anew is not told from another one: the first time it only has to wait until the
+old link has failed to show life.
 """
 
 from __future__ import annotations
@@ -15,10 +16,16 @@ COME_AGAIN = 3.0  # seconds after which that one may ask again, the first times
 SELDOM = 30.0  # the same, at the most
 TELL_EVERY = 10.0  # seconds between two lines about one name
 OVER_AFTER = 3 * SELDOM  # seconds without the other machine, after which there is none
+MACHINE = 8  # the first digits of an instance: of the machine and of the place there that it has its records in
 MOST = 1024  # names that are remembered; the oldest make room
 
 FIRST = "this name is here already: it is asked for a sign of life"
 CLONED = "another machine is here with the same certificate: if one was cloned, let it join anew, by a name of its own"
+
+
+def is_same_machine(one: str, other: str) -> bool:
+    """Whether two instances are of one machine, see `new_instance`."""
+    return bool(one[:MACHINE]) and one[:MACHINE] == other[:MACHINE]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,23 @@ class Rivals:
 
     def __init__(self) -> None:
         self._cases: dict[str, _Case] = {}
+        self._left: dict[str, str] = {}  # the instance that another one of its machine has taken the name over from
+
+    def takes_over(self, name: str, here: str, comes: str) -> bool:
+        """
+        Whether instance `comes` has the name from now on, in the place of `here`: it is itself, or the same machine
+        started anew. One that was taken over from and comes again has never ended: then there are two, as when a
+        running virtual machine was copied.
+        """
+        if here == comes:
+            return True
+        if not is_same_machine(here, comes) or self._left.get(name) == comes:
+            return False
+        self._left.pop(name, None)
+        self._left[name] = here
+        while len(self._left) > MOST:
+            del self._left[next(iter(self._left))]
+        return True
 
     def turned(self, name: str, now: float) -> Turned:
         """A machine came, while another one has its name."""

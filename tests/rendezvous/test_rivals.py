@@ -18,6 +18,21 @@ class RivalsTests(SynchronousTestCase):
         found = self.rivals.turned(name, self.now)
         return found.reason, found.retry_after, found.tell
 
+    def test_same_machine(self) -> None:
+        """Only the next process of its machine takes over from one; who was taken over from does not."""
+        first, second, third, other = ("a" * 8 + "1" * 8, "a" * 8 + "2" * 8, "a" * 8 + "3" * 8, "b" * 16)
+        for here, comes, takes in (
+            (first, first, True),
+            (first, other, False),
+            (first, second, True),
+            (second, first, False),
+            (second, third, True),
+            (third, second, False),
+            (third, "", False),
+        ):
+            self.assertEqual(self.rivals.takes_over("laptop", here, comes), takes, (here, comes))
+        self.assertTrue(self.rivals.takes_over("phone", second, first))
+
     def test_started_anew(self) -> None:
         """Who comes once is told to come again, and nobody is alarmed: its old link may not be over yet."""
         self.assertEqual(self.turned(), (FIRST, COME_AGAIN, False))

@@ -92,7 +92,7 @@ class Registry:
             raise Refused("certificate revoked")
         known = self._by_name.get((line.network, line.name))
         if known is not None:
-            if known.instance != said.instance:
+            if not self.rivals.takes_over(f"{line.network} {line.name}", known.instance, said.instance):
                 known.line.prove(PROVE_WITHIN)  # it may be gone without a word
                 raise self._taken(line, known)
             self.gone(known.line)

@@ -23,7 +23,8 @@ class Carrying:
     def __init__(self, now: Callable[[], float], *, strict: bool) -> None:
         self._now, self.strict = now, strict
         self._works = False
-        self._hoped_at = float("-inf")  # when a path worked last, or there was nothing but to wait for one
+        self._known = False  # whether a path works, or that none does: at first there is hope
+        self._hoped_at = now()  # when a path worked last, or there was nothing but to wait for one
 
     @property
     def carries(self) -> bool:
@@ -37,16 +38,16 @@ class Carrying:
 
     def look(self, *, works: bool, uplinks: bool) -> bool:
         """
-        Whether `traffic` is another now.
+        Whether `traffic` is another now, or stays as it was from the start because none of the first paths works.
 
         :param works: there is a path that traffic may be given to.
         :param uplinks: there is a way out of this machine at all.
         """
-        before, now = self._works, self._now()
+        before, now = (self._works, self._known), self._now()
         if works:
-            self._works = True
+            self._works = self._known = True
         if works or not uplinks:
             self._hoped_at = now
         elif now - self._hoped_at >= PATIENCE:
-            self._works = False
-        return self._works is not before
+            self._works, self._known = False, True
+        return (self._works, self._known) != before

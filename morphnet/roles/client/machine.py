@@ -22,6 +22,7 @@ _SENTENCES = {
     "tunnel": "connected by {by}: traffic goes through the tunnel",
     "outside": "no path works: traffic goes as it does without morphnet",
     "held": "no path works: nothing leaves this machine (strict)",
+    "": "no path works",
 }
 
 _NAMELESS = (
@@ -50,6 +51,7 @@ class Machine:
     :param tun: the name of our device.
     :param tell: (kind, sentence) for the node's history.
     :param now: seconds.
+    :param why: what is in the way while no path works, in a sentence; "" where nobody knows.
     """
 
     def __init__(
@@ -59,8 +61,9 @@ class Machine:
         tun: str,
         tell: Callable[[str, str], None],
         now: Callable[[], float],
+        why: Callable[[], str] = str,
     ) -> None:
-        self._config, self._host, self._tun, self._tell = config, host, tun, tell
+        self._config, self._host, self._tun, self._tell, self._why = config, host, tun, tell, why
         self._carrying = Carrying(now, strict=config.strict)
         self._overlaps = Overlaps(partial(tell, "overlap"))
         self._network: ClientNetwork | None = None  # as it was set up last
@@ -139,8 +142,11 @@ class Machine:
             return
         if self._network is not None and self._network.carries is not self._carrying.carries:
             self._set_up(replace(self._network, carries=self._carrying.carries))
-        if self.traffic:
-            self._tell(f"traffic-{self.traffic}", _SENTENCES[self.traffic].format(by=_working(session)))
+        works = self._carrying.traffic == "tunnel"
+        if self.traffic or not works:
+            sentence = _SENTENCES[self.traffic].format(by=_working(session))
+            kind = f"traffic-{self.traffic}" if self.traffic else "no-path"
+            self._tell(kind, sentence if works else self._why() or sentence)
 
     def among_peers(self, inner: Sequence[str], networks: Sequence[str], mtu: int) -> None:
         """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from morphnet.roles.peers.ethernet import EthernetLan
 from morphnet.roles.peers.mesh import Mesh, Owner
 from morphnet.roles.peers.names import PeerNames
 from morphnet.roles.process.agreed import agreed, framing_of
+from morphnet.roles.process.instance import new_instance
 from morphnet.roles.process.node import open_paths, shown_address
 from morphnet.roles.process.reloading import Reloading
 from morphnet.roles.signalling.control_client import Link
@@ -91,9 +91,11 @@ class ClientNode(PeeredNode):
         self._names: PeerNames | None = None  # kept in /etc/hosts
         self.notices = Notices(lambda kind, text: self.tell(kind, "", text), pump.now)
         self.portals = Portals(lambda kind, text: self.tell(kind, "", text))
-        self._instance = os.urandom(8).hex()  # of this process: a clone of this machine has another
+        self._instance = new_instance(config.state_dir)  # a clone of this machine has another
         self._group = ""
-        self._machine = Machine(config, self.host, config.tun, self.notices.tell, pump.now)
+        self._machine = Machine(
+            config, self.host, config.tun, self.notices.tell, pump.now, lambda: self.status().headline
+        )
         self.mesh = parts.mesh(self) if parts.mesh is not None else None
 
     # -- the control link ----------------------------------------------------------------------------------------------
@@ -201,11 +203,9 @@ class ClientNode(PeeredNode):
 
     def uplinks_are(self, uplinks: list[Uplink]) -> None:
         """The machine's uplinks changed."""
-        names, before = ([each.name for each in some if each.up] for some in (uplinks, self.uplinks))
-        if names != before:
+        if (names := self._uplink_history.uplinks_are(uplinks)) is not None:
             self.tell("uplinks", "", f"uplinks: {', '.join(names) or 'none'}")
         self.uplinks = uplinks
-        self._uplink_history.uplinks_are(uplinks)
         self._machine.uplinks_are(uplinks)
         self.portals.uplinks_are(uplinks)
         self.uplink_paths.uplinks_are(uplinks)

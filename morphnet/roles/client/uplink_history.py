@@ -33,10 +33,16 @@ class UplinkHistory:
         self._named, self._now, self._is_there = named, now, is_there
         self._up: dict[str, Standing] = {}  # in the machine's order
         self._lost: dict[str, Standing] = {}  # the latest last
-        self.uplinks_are(())
+        self._told: list[str] | None = None  # the names of those that were up, the last time
+        self._take(())
 
-    def uplinks_are(self, uplinks: Sequence[Uplink]) -> None:
-        """The machine has these now."""
+    def uplinks_are(self, uplinks: Sequence[Uplink]) -> list[str] | None:
+        """The machine has these now. Answers with the names of those that are up, if they are others than before."""
+        self._take(uplinks)
+        before, self._told = self._told, list(self._up)
+        return self._told if self._told != before else None
+
+    def _take(self, uplinks: Sequence[Uplink]) -> None:
         now, there = self._now(), {uplink.name: uplink for uplink in uplinks}
         up = {name: self._up.get(name, Standing("up", now, "")) for name, uplink in there.items() if uplink.up}
         for name in dict.fromkeys((*self._named, *self._up, *self._lost)):

@@ -36,6 +36,7 @@ from morphnet.roles.peers.statuses import peer_status
 from morphnet.roles.peers.streams import Net, Streams
 from morphnet.roles.peers.surroundings import Ourselves, Surroundings
 from morphnet.roles.peers.table import PeerTable
+from morphnet.roles.process.instance import new_instance
 from morphnet.status import NetcheckStatus, PeerStatus, Pong
 from morphnet.traversal.courtesy import Courtesy
 from morphnet.tunnel.events import Event, Mapped
@@ -98,7 +99,7 @@ class Mesh:
             networks=mesh.networks,
             wanted=mesh.peers,
             tuning=config.tuning,
-            instance=entropy(8).hex(),
+            instance=new_instance(config.state_dir, entropy),
             identity=identity,
             is_revoked=lists.revoked.is_revoked,
             candidates=self.candidates,

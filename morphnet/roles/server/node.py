@@ -116,7 +116,9 @@ class ServerNode(Node):
     def _only_one(self, caller: Caller, hello: Hello) -> None:
         """:raises RefusedForNow: a machine of this name is here that is not this one."""
         here, known = self._callers.get(caller.name), self._instances.get(caller.name, "")
-        if here is None or not known or hello.instance in ("", known):  # a node of before does not say: it takes over
+        if here is None or not known or not hello.instance:  # a node of before does not say: it takes over
+            return
+        if self._rivals.takes_over(caller.name, known, hello.instance):
             return
         here.prove(PROVE_WITHIN)
         turned = self._rivals.turned(caller.name, self.pump.now())

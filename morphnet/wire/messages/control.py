@@ -68,7 +68,7 @@ class Hello:
     compression: Words = ()  # the ones it can undo, best first
     version: Annotated[int, Whole(1, 255)] = VERSION
     framings: Words = ("seed",)  # the ones it speaks, best first; who does not say speaks only that one
-    instance: Annotated[str, Text(re.compile(r"([0-9a-f]{16})?"))] = ""  # another one for every process
+    instance: Annotated[str, Text(re.compile(r"([0-9a-f]{16})?"))] = ""  # the first half is the machine's
     revocations: ListNumber = BEFORE  # of the last list of revoked certificates that it has
     reorder_tcp_ms: Wait = 0.0  # how long it waits for data of TCP that was lost, and it sends such again; 0: neither
 

@@ -45,7 +45,7 @@ class Register:
 
     type: ClassVar[str] = "register"
     name: Name  # as in its certificate
-    instance: Token  # another one for every process
+    instance: Token  # the first half is the machine's
     watch: Annotated[tuple[str, ...], Several(Text(_NAME_OR_ALL), MOST_WATCHED)] = ()  # names, or EVERYBODY
     version: Annotated[int, Whole(1, 255)] = VERSION
     revocations: ListNumber = BEFORE  # of the last list of revoked certificates that it has

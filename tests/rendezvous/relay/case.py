@@ -71,7 +71,7 @@ class RegistryTestCase(SynchronousTestCase):
 
     def register(self, line: FakeLine, *watch: str, instance: int = 1) -> FakeLine:
         """Let a node in that watches those."""
-        self.registry.register(line, Register(line.name, f"{instance:016x}", watch))
+        self.registry.register(line, Register(line.name, f"{instance:08x}{instance:08x}", watch))
         return line
 
     def come(self, name: str, *watch: str, network: str = "home") -> FakeLine:

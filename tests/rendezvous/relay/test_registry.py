@@ -41,10 +41,10 @@ class ComingTests(RegistryTestCase):
         phone, tv = self.come("phone", "laptop"), self.come("tv", "phone")
         tv.told.clear()
         laptop = self.register(FakeLine("laptop"), "phone")
-        self.assertEqual(laptop.news()[1:], [Present(self.number(phone), "phone", f"{1:016x}",
+        self.assertEqual(laptop.news()[1:], [Present(self.number(phone), "phone", f"{1:08x}{1:08x}",
                                                      ("line 203.0.113.9 50000",))])  # fmt: skip
         number = self.number(laptop)
-        self.assertEqual(phone.news(), [Present(number, "laptop", f"{1:016x}", ("line 203.0.113.9 50000",))])
+        self.assertEqual(phone.news(), [Present(number, "laptop", f"{1:08x}{1:08x}", ("line 203.0.113.9 50000",))])
         self.registry.gone(laptop)
         self.assertEqual((phone.news(), tv.news()), ([Absent(number, "laptop")], []))
         self.registry.gone(laptop)
@@ -95,6 +95,17 @@ class ComingTests(RegistryTestCase):
         self.registry.gone(old)  # it did not
         self.register(other, instance=2)
         self.assertEqual([type(each) for each in watcher.news()], [Absent, Present])
+
+    def test_started_anew(self) -> None:
+        """The next process of the same machine takes over at once, and whoever watches knows that it is another one."""
+        watcher = self.come("phone", "laptop")
+        old, other = self.come("laptop"), FakeLine("laptop")
+        watcher.told.clear()
+        self.registry.register(other, Register("laptop", "0" * 7 + "1" + "5" * 8))
+        self.assertEqual((old.ended, old.proofs), ("it has come by another line", []))
+        told = [each.instance for each in watcher.news() if isinstance(each, Present)]
+        self.assertEqual(told, ["00000001" + "5" * 8])
+        self.assertRaises(Refused, self.register, FakeLine("laptop"), instance=1)
 
     def test_clone(self) -> None:
         """One that keeps coming is told that it is a clone, and so is the operator; until it is let in."""

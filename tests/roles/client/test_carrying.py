@@ -21,6 +21,14 @@ class CarryingTests(SynchronousTestCase):
         self.assertEqual((self.one.carries, self.one.traffic), (True, "tunnel"))
         self.assertFalse(self.one.look(works=True, uplinks=True))
 
+    def test_from_the_start(self) -> None:
+        """None that ever works is told as well, once, when there was time for one; and then that one does."""
+        for wait, changed in ((PATIENCE - 1, False), (0.5, False), (0.5, True), (60.0, False)):
+            self.clock.advance(wait)
+            self.assertIs(self.one.look(works=False, uplinks=True), changed)
+        self.assertEqual(self.one.traffic, "outside")
+        self.assertTrue(self.one.look(works=True, uplinks=True))
+
     def test_short_break(self) -> None:
         """A break that is shorter than PATIENCE changes nothing, and the next one counts from its own beginning."""
         for works, wait in ((True, 1.0), (False, PATIENCE - 2), (True, 1.0), (False, PATIENCE - 2)):

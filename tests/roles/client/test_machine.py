@@ -96,6 +96,23 @@ class MachineTests(SynchronousTestCase):
         self.assertEqual(self.carried(), [False, True, False])
         self.assertEqual((self.told[1:], self.machine.traffic), (["traffic-outside"], "outside"))
 
+    def test_never(self) -> None:
+        """When no path works from the start it is told once, in the words that `status` has for it."""
+        texts: list[tuple[str, str]] = []
+        for config, kind in (
+            (ClientConfig(server="gw.example"), "traffic-outside"),
+            (ClientConfig(server="gw.example", strict=True), "traffic-held"),
+            (ClientConfig(server="gw.example", routes=()), "no-path"),
+        ):
+            texts.clear()
+            host, tell = cast(Host, self.host), lambda *said: texts.append(said)
+            machine = Machine(config, host, "morph0", tell, self.clock.seconds, lambda: "not connected: no answer")
+            machine.uplinks_are([WAN])
+            for _ in range(3):
+                machine.paths_of(None)
+                self.clock.advance(PATIENCE)
+            self.assertEqual(texts, [(kind, "not connected: no answer")])
+
     def test_again(self) -> None:
         """The same welcome while a path works asks nothing new of the host."""
         self.machine.paths_of(session(works=True))

@@ -41,6 +41,12 @@ class UplinkHistoryTests(SynchronousTestCase):
         self.have(uplink("wan0"), uplink("wan1"))
         self.assertEqual(self.shown(), [("wan0", "up", 1002.0, ""), ("wan1", "up", 1001.0, "")])
 
+    def test_others(self) -> None:
+        """Whoever tells of them hears when others are up than before, the first time also that there is none."""
+        wan0, wan1 = uplink("wan0"), uplink("wan1")
+        told = [self.history.uplinks_are(each) for each in ((), (), (wan0,), (wan0, uplink("wan1", up=False)), (wan1,))]
+        self.assertEqual(told, [[], None, ["wan0"], None, ["wan1"]])
+
     def test_lost(self) -> None:
         """One that has gone is lost since then, with the reason of today; with its return it is up as any other."""
         self.have(uplink("wan0"), uplink("wan1"))

@@ -212,6 +212,19 @@ class CloneTests(SynchronousTestCase):
         self.assertEqual(self.turned("1" * 16).reason, FIRST)
         self.assertEqual(second.closed, "")
 
+    def test_started_anew(self) -> None:
+        """
+        The next process of the same machine takes over at once; one that was taken over from and comes again lives,
+        and is turned away as any other.
+        """
+        anew = "1" * 8 + "3" * 8
+        second = FakeCaller()
+        self.successResultOf(self.server.asked(Hello(name="laptop", instance=anew), second))
+        self.assertIn("taken over", self.first.closed)
+        self.assertEqual((self.texts(), self.server.node.warnings()), ([], ()))
+        self.assertEqual([self.turned("1" * 16).reason for _ in range(2)], [FIRST, CLONED])
+        self.assertEqual((second.closed, second.asked), ("", 2))
+
     def test_same_process(self) -> None:
         """The same process by another link takes over at once, and so does a node of before, which does not say."""
         for instance in ("1" * 16, "", "3" * 16):
