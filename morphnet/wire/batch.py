@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from morphnet.wire.shapes.shape import Shape
+
 VNET_HDR = 10  # bytes of struct virtio_net_hdr in front of every packet read from or written to a TUN
 MAX_SEGMENTS = 64  # datagrams in one UDP GSO send or GRO receive (kernel: UDP_MAX_SEGMENTS)
 MAX_BATCH = 65507  # bytes in one such send
@@ -26,6 +28,7 @@ class Arrival(NamedTuple):
     data: memoryview  # valid until the callback returns
     size: int  # bytes of each datagram but the last
     late: float = 0.0  # seconds that it waited until now because this process did not run
+    shape: Shape | None = None  # what it was dressed as; None where nothing was taken off
 
 
 @dataclass(frozen=True, slots=True)

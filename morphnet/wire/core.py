@@ -16,6 +16,7 @@ from morphnet.wire import offload, pure
 from morphnet.wire.ip import View
 from morphnet.wire.offload import Cut
 from morphnet.wire.pure import Form, Front, Layout
+from morphnet.wire.shapes import masking
 
 try:
     from morphnet.wire import _core
@@ -43,7 +44,7 @@ class Key(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """One implementation; see wire/pure.py and wire/offload.py for what each function does."""
+    """One implementation; see wire/pure.py, wire/offload.py and wire/shapes/masking.py for what each function does."""
 
     name: str  # as `morphnet status` shows it
     key: Callable[[bytes], Key]  # from 32 bytes
@@ -51,9 +52,13 @@ class Core:
     gather: Callable[[Sequence[View]], Sequence[Cut | None]]
     finish: Callable[[bytearray, int, bool, int], bytes | None]
     single: Callable[[View, int], tuple[bytearray, bytes] | None]
+    mask_samples: Callable[[View, int, int, int], bytes]
+    mask_dress: Callable[[View, int, int, bytes, int], bytes]
+    mask_undress: Callable[[View, int, int, bytes], tuple[bytes, int] | None]
 
 
-PURE = Core("pure", pure.Key, pure.count_following, offload.gather, offload.finish, offload.single)
+_MASKING = masking.samples, masking.dress, masking.undress
+PURE = Core("pure", pure.Key, pure.count_following, offload.gather, offload.finish, offload.single, *_MASKING)
 # What to call it, where it is, and for which processor; the fastest first: 170, 350, 720 ns for 1400 bytes.
 _CIPHERS = (
     ("ipsec-mb, VAES and AVX-512", "libIPSec_MB.so.1", "vaes_avx512"),
@@ -84,7 +89,7 @@ def _right(core: Core) -> bool:
 
 def cores() -> Iterator[Core]:
     """Every implementation that works here, the fastest first; each is looked for when it is asked for."""
-    if _core is not None:
+    if _core is not None and hasattr(_core, "mask_undress"):  # not one that was made of older source
         for name, library, variant in _CIPHERS:
             cipher = _core.load(library, variant)
             if cipher is not None:
@@ -95,6 +100,9 @@ def cores() -> Iterator[Core]:
                     _core.gather,
                     _core.finish,
                     _core.single,
+                    _core.mask_samples,
+                    _core.mask_dress,
+                    _core.mask_undress,
                 )
                 if _right(core):
                     yield core

@@ -1,6 +1,7 @@
 /* The module morphnet.wire._core. */
 #include "counting.h"
 #include "key.h"
+#include "masking.h"
 #include "tun.h"
 
 PyObject *Forged;
@@ -16,6 +17,9 @@ static PyMethodDef functions[] = {
     {"gather", gather, METH_O, NULL},
     {"finish", finish, METH_VARARGS, NULL},
     {"single", single, METH_VARARGS, NULL},
+    {"mask_samples", mask_samples, METH_VARARGS, NULL},
+    {"mask_dress", mask_dress, METH_VARARGS, NULL},
+    {"mask_undress", mask_undress, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -1,0 +1,108 @@
+"""
+The shape `masked`: nothing in a datagram is constant, nor looks like a header, a counter or an id.
+
+The header is hidden as QUIC hides packet numbers: under a mask that a block cipher makes of a sample of the ciphertext.
+Whoever has the network's CA can take the mask off; what is inside is sealed as ever.
+
+Source: docs/protocol section 2.1; RFC 9001 section 5.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import ECB
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from morphnet.wire.batch import MAX_SEGMENTS
+from morphnet.wire.core import CORE
+from morphnet.wire.formats import COMPACT
+from morphnet.wire.header import SHORT_ID
+from morphnet.wire.ip import View
+from morphnet.wire.shapes.masking import BLOCK, MOST_PADDING
+from morphnet.wire.shapes.shape import MASKED
+
+HEADER = COMPACT.header  # bytes that are masked, behind the one that tells of the padding
+FRONT = HEADER + 1
+LEAST = COMPACT.overhead + 1  # bytes of the shortest datagram
+_TO_READ = -(-FRONT // BLOCK)  # blocks of the stream
+_DRAWN = 512  # random bytes that are asked for at once
+
+
+class Masked:
+    """Of one network."""
+
+    name = MASKED
+    least = 1
+
+    def __init__(self, network: bytes, entropy: Callable[[int], bytes]) -> None:
+        """
+        :param network: 32 bytes, the key of the network's knock.
+        :param entropy: for the lengths of padding.
+        """
+        key = HKDFExpand(algorithm=SHA256(), length=32, info=b"morphnet 1 mask").derive(network)
+        # One block after the other, each its own: what it makes of a sample must be the same at both ends.
+        self._cipher = Cipher(AES(key), ECB()).encryptor()
+        self._entropy, self._drawn = entropy, b""
+        self.read = 0  # runs of which the masks were made to read them, since the start
+
+    def dress(self, data: View, size: int, least: int, most: int) -> tuple[View, int]:
+        """The datagrams, each a byte longer and by what is drawn for the run: `least` to `most` bytes, 255 at most."""
+        size = min(size, len(data))
+        padding = least + self._draw(min(most, MOST_PADDING) - least)
+        blocks = -(-(FRONT + padding) // BLOCK)
+        stream = self._cipher.update(CORE.mask_samples(data, size, HEADER, blocks))
+        return CORE.mask_dress(data, size, HEADER, stream, padding), size + 1 + padding
+
+    def reading(self, data: View, size: int) -> MaskedReading | None:
+        """The masks of all these datagrams, with one call of the cipher."""
+        if size < LEAST or not data:
+            return None
+        over = len(data) % size
+        if 0 < over < LEAST:  # nothing of ours ends so
+            data = data[: len(data) - over]
+        if not LEAST <= len(data) <= size * MAX_SEGMENTS:
+            return None
+        self.read += 1
+        return MaskedReading(data, size, self._cipher.update(CORE.mask_samples(data, size, FRONT, _TO_READ)))
+
+    def _draw(self, most: int) -> int:
+        """A number of 0 to `most`, 255 at most, each as likely."""
+        while most > 0:
+            if not self._drawn:
+                self._drawn = self._entropy(_DRAWN)
+            drawn, self._drawn = self._drawn[0], self._drawn[1:]
+            if drawn < 256 - 256 % (most + 1):
+                return drawn % (most + 1)
+        return 0
+
+
+class MaskedReading:
+    """Datagrams with their masks beside them."""
+
+    def __init__(self, data: View, size: int, stream: bytes) -> None:
+        self._data, self._size, self._stream = data, size, stream
+
+    def undress(self, at: int, known: Container[bytes]) -> tuple[bytes, int, int] | None:
+        """As in `Reading`. What shows no known id once its mask is off costs nothing more."""
+        size, mask = self._size, at // self._size * _TO_READ * BLOCK
+        front = _xor(bytes(self._data[at + 1 : at + 1 + SHORT_ID]), self._stream[mask + 1 : mask + 1 + SHORT_ID])
+        if front not in known:
+            return None
+        end = len(self._data)
+        if at + size < end:  # a plain datagram may be the last, when the sender has just taken the mask off
+            last = (end - 1) // size * size
+            end = last if bytes(self._data[last : last + SHORT_ID]) in known else end
+        masks = self._stream[mask : -(-end // size) * _TO_READ * BLOCK]
+        found = CORE.mask_undress(self._data[at:end], size, FRONT, masks)
+        if found is None:
+            return None
+        datagrams, each = found
+        return datagrams, each, min(at + -(-len(datagrams) // each) * size, end)
+
+
+def _xor(one: bytes, other: bytes) -> bytes:
+    return (int.from_bytes(one, "big") ^ int.from_bytes(other, "big")).to_bytes(len(one), "big")

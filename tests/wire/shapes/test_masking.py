@@ -1,0 +1,95 @@
+"""The loops of the mask, in Python and in C: the same bytes, the same refusals; and one vector by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.wire.core import PURE, Core, cores
+from morphnet.wire.shapes import masking
+
+CORES = list(cores())
+
+
+def outcome(call: Callable[[], object]) -> object:
+    """What it returned, or the type of what it raised."""
+    try:
+        return call()
+    except ValueError as error:
+        return type(error)
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> tuple[bytes, int]:
+    """Datagrams of 40 bytes or more, and bytes of each but the last."""
+    size, count = draw(st.integers(40, 90)), draw(st.integers(1, 64))
+    last = draw(st.integers(40, size))
+    return bytes(i * 31 & 0xFF for i in range((count - 1) * size + last)), size
+
+
+class MaskingTests(SynchronousTestCase):
+    @given(runs(), st.integers(0, 255), st.data())
+    def test_round_trip(self, run: tuple[bytes, int], padding: int, chance: st.DataObject) -> None:
+        """Every core dresses a run to the same bytes, each datagram longer by the same; every core gets it back."""
+        data, size = run
+        count, blocks = -(-len(data) // size), -(-(25 + padding) // 16)
+        asked = [core.mask_samples(data, size, 24, blocks) for core in CORES]
+        self.assertEqual(asked, [asked[-1]] * len(CORES))
+        stream = chance.draw(st.binary(min_size=len(asked[0]), max_size=len(asked[0])))
+        dressed = [core.mask_dress(data, size, 24, stream, padding) for core in CORES]
+        self.assertEqual(dressed, [dressed[-1]] * len(CORES))
+        self.assertEqual(len(dressed[0]), len(data) + count * (1 + padding))
+        width = 16 * blocks
+        short = b"".join(stream[at : at + 32] for at in range(0, len(stream), width))
+        for core in CORES:
+            self.assertEqual(core.mask_undress(dressed[0], size + 1 + padding, 25, short), (data, size))
+
+    def test_by_hand(self) -> None:
+        """Each block is asked for under its number; the mask lies over the length of the padding and the header."""
+        header, rest = bytes(range(24)), b"S" * 16 + b"rest"
+        self.assertEqual(PURE.mask_samples(header + rest, 44, 24, 2), b"S" * 16 + b"S" * 15 + bytes((ord("S") ^ 1,)))
+        stream = bytes(range(100, 132))
+        expected = bytes(x ^ y for x, y in zip(b"\x03" + header, stream, strict=False)) + rest + stream[25:28]
+        self.assertEqual(PURE.mask_dress(header + rest, 44, 24, stream, 3), expected)
+
+    @given(runs(), st.binary(min_size=2048, max_size=2048))
+    def test_garbage(self, run: tuple[bytes, int], stream: bytes) -> None:
+        """Whatever came, every core takes as many datagrams of it, from the first on, and they are shorter."""
+        data, size = run[0] + b"x", run[1] + 1
+        data = data[: len(data) - (len(data) % size if 0 < len(data) % size < 41 else 0)]
+        count = -(-len(data) // size)
+        found = [outcome(lambda c=core: c.mask_undress(data, size, 25, stream[: 32 * count])) for core in CORES]  # type: ignore[misc]
+        self.assertEqual(found, [found[-1]] * len(CORES))
+        if isinstance(found[0], tuple):
+            self.assertLess(found[0][1], size)
+
+    def test_other_padding(self) -> None:
+        """What is dressed with more or less padding ends the run, whatever its size."""
+        one, two = bytes(50), bytes(49)
+        stream = bytes(32) * 2
+        dressed = PURE.mask_dress(one, 50, 24, stream[:32], 3) + PURE.mask_dress(two, 49, 24, stream[32:], 4)
+        for core in CORES:
+            self.assertEqual(core.mask_undress(dressed, 54, 25, stream), (one, 50))
+
+    @given(st.data())
+    def test_bad_arguments(self, chance: st.DataObject) -> None:
+        """Whatever the arguments, every core answers the same, or raises the same ValueError."""
+        some = st.one_of(st.integers(-3, 90), st.sampled_from([-(2**62), 2**62, 65535, 65536]))
+        texts = st.one_of(st.binary(max_size=100), st.sampled_from([bytes(64), bytes(1200), bytes(140000)]))
+        data, stream = chance.draw(texts), chance.draw(texts)
+        size, front, number = (chance.draw(some) for _ in range(3))
+        calls: list[Callable[[Core], object]] = [
+            lambda core: core.mask_samples(data, size, front, number),
+            lambda core: core.mask_dress(data, size, front, stream, number),
+            lambda core: core.mask_undress(data, size, front, stream),
+        ]
+        for call in calls:
+            answers = [outcome(lambda c=call, w=core: c(w)) for core in CORES]  # type: ignore[misc]
+            self.assertEqual(answers, [answers[-1]] * len(CORES))
+
+    def test_twin(self) -> None:
+        """The pure core is the module of Python."""
+        self.assertIs(PURE.mask_dress, masking.dress)
