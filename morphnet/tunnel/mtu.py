@@ -1,7 +1,7 @@
 """
 The largest datagram that a path carries, found with probes alone: ICMP is welcome but never needed.
 
-Source: RFC 8899 (DPLPMTUD). Sizes are bytes of UDP payload.
+Source: RFC 8899 (DPLPMTUD). Sizes are bytes of UDP payload, before a shape makes it longer.
 """
 
 from __future__ import annotations
@@ -116,6 +116,13 @@ class MtuSearch:
         if not self._sizes:
             self._settled_at = now
         return True
+
+    def lengthened(self, by: int) -> None:
+        """Each datagram is `by` bytes longer on the way from now on (shorter, if less than 0): try what else passes."""
+        if by:
+            self.proven = min(max(self.proven - by, min(FLOOR, self.ceiling)), self.ceiling)
+            self._sizes = self._candidates()
+            self._tries, self._probe, self._settled_at, self._halving = 0, None, None, False
 
     def trust(self) -> None:
         """What carries this path takes every size."""

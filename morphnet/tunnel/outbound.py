@@ -29,13 +29,14 @@ from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.patience import Patience
 from morphnet.tunnel.recovery import REPAIRS
 from morphnet.tunnel.scheduler import MARGIN, Scheduler, make_scheduler
-from morphnet.wire.batch import MAX_BATCH, MAX_SEGMENTS, Departure, Endpoint
+from morphnet.wire.batch import MAX_BATCH, MAX_SEGMENTS, Endpoint
 from morphnet.wire.compress import NAMES, compress
 from morphnet.wire.formats import FORMATS
 from morphnet.wire.frames import Frame, encode_frames, type_of
 from morphnet.wire.header import FRAGMENT, LANES, ORDERED, PLAIN, Header
 from morphnet.wire.seal import seal, seal_run
 from morphnet.wire.segments import Run
+from morphnet.wire.shapes.masking import MOST_PADDING
 
 HOLD = 15.0  # seconds that packets wait for a path when there is none at all
 STALL = 0.1  # seconds without any room, in which QUANTUM could have gone: no packet gets too old by it
@@ -177,7 +178,7 @@ class Outbound:
             of = run.sequence + start, flags, start, run.lane % LANES
             header = self._slice_header(path, run.kind, now, of)
             out = seal_run(self.format, key, header, run, start, batch)
-            effects.sends.append(Departure(path.door, path.remote, out, stride))
+            effects.sends.append(path.dressed((path.door, path.remote), out, stride))
             self._remember(path.sent(batch, stride, len(out), now, asks=True), run, start)
             start, count = start + batch, count - batch
 
@@ -202,7 +203,7 @@ class Outbound:
                 lane=run.lane % LANES,
             )
             out = seal(self.format, key, header, piece)
-            effects.sends.append(Departure(path.door, path.remote, out, len(out)))
+            effects.sends.append(path.dressed((path.door, path.remote), out, len(out)))
             self._remember(path.sent(1, len(out), len(out), now, asks=True), run, index)
         self._counts["fragmented"] += len(pieces) > 1
 
@@ -352,7 +353,8 @@ class Outbound:
         key = self.keys.take(1, now)
         to = packet.to or Aside(path.door, path.remote, path.shown)
         header = self.header(path, type_of(packet.frames), now)._replace(issued=to.shown)
-        effects.sends.append(Departure(to.door, to.remote, seal(self.format, key, header, plaintext), size))
+        out = seal(self.format, key, header, plaintext)
+        effects.sends.append(path.dressed((to.door, to.remote), out, size, MOST_PADDING))
         path.sent(1, size, size, now, asks=packet.asks)
         return size
 

@@ -11,17 +11,21 @@ from morphnet.tunnel.delivery import Delivery
 from morphnet.tunnel.flight import Flight
 from morphnet.tunnel.lateness import Lateness, PathLateness
 from morphnet.tunnel.liveness import Liveness, State
-from morphnet.tunnel.mtu import MtuSearch
+from morphnet.tunnel.mtu import BASE, MtuSearch
 from morphnet.tunnel.pacer import Pacer
 from morphnet.tunnel.received import Received
 from morphnet.tunnel.rtt import LossMeter, RttEstimate
 from morphnet.tunnel.validation import Validation
-from morphnet.wire.batch import Endpoint
+from morphnet.wire.batch import Departure, Endpoint
 from morphnet.wire.frames import Ack
+from morphnet.wire.ip import View
+from morphnet.wire.shapes.shape import Shape
 
 __all__ = ["Path", "State"]
 
 LOSS_OF = 2.0  # seconds over which it is seen whether a path is of use at all
+SPARE = 15  # bytes of padding at most that a full datagram gets, where it gets any
+PADDING = 63  # and a small one
 _MICRO = 1_000_000
 
 
@@ -44,6 +48,8 @@ class Path:
         self.received = Received(path_id, now)
         self.delivery = Delivery(self.rtt, self.mtu)
         self.pacer = Pacer(self.delivery, self.rtt, self.lateness, now)
+        self.shape: Shape | None = None  # what its datagrams are dressed as
+        self.spare = 0  # bytes of padding that a full one may get; another number on each path
 
     # -- its life, as others ask for it ------------------------------------------------------------------------------
 
@@ -65,6 +71,45 @@ class Path:
     def enter(self, state: State, now: float) -> None:
         """Begin another part of its life."""
         self.life.enter(state, self.delivery.number, now)
+
+    # -- what it wears -----------------------------------------------------------------------------------------------
+
+    @property
+    def overhead(self) -> int:
+        """Bytes that a full datagram is longer on the way."""
+        return self.shape.least + self.spare if self.shape is not None else 0
+
+    def wear(self, shape: Shape | None, spare: int) -> None:
+        """
+        Dress what is sent from now on.
+
+        :param spare: 0 to SPARE.
+        """
+        before = self.overhead
+        self.shape, self.spare = shape, spare if shape is not None else 0
+        self.mtu.lengthened(self.overhead - before)
+
+    def dressed(self, to: tuple[int, Endpoint], data: View, size: int, most: int = PADDING) -> Departure:
+        """
+        Datagrams as they go out by this path.
+
+        :param to: door and address.
+        :param most: bytes of padding that each may get, if there is room.
+        """
+        if self.shape is None:
+            return Departure(*to, data, size)
+        total, least = len(data), 0
+        if total > size:
+            most = self.spare
+        else:
+            most = max(self.spare, min(most, min(BASE, self.mtu.proven) - size))
+            least = self.spare if size > self.mtu.proven else 0  # a probe, of the longest that such a one may become
+        if not self.validation.validated:
+            most = max(0, min(most, self.validation.allowance - total - self.shape.least))
+        out, size = self.shape.dress(data, size, min(least, most), most)
+        if not self.validation.validated:
+            self.validation.allowance -= len(out) - total
+        return Departure(*to, out, size)
 
     # -- sending -----------------------------------------------------------------------------------------------------
 

@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from morphnet.tunnel.carrier import PLAIN, Carrier
+from morphnet.tunnel.carrier import DIRECT, PLAIN, Carrier
 from morphnet.tunnel.connection_ids import ConnectionIds
 from morphnet.tunnel.events import Effects, PathChanged, PathMoved
 from morphnet.tunnel.lateness import Lateness
 from morphnet.tunnel.outbound import ControlPacket, Outbound
-from morphnet.tunnel.path import Path, State
+from morphnet.tunnel.path import SPARE, Path, State
 from morphnet.wire.batch import Arrival, Endpoint
 from morphnet.wire.frames import Challenge, Frame, PathClose, Ping
+from morphnet.wire.shapes.shape import Shape
 
 MAX_PATHS = 16  # that are not closed, per session
 
@@ -43,6 +44,7 @@ class PathTable:
         self.by_id = outbound.paths
         self._peer, self._outbound, self._connection_ids, self._shared = peer, outbound, connection_ids, shared
         self._ceiling = 0  # bytes of the largest datagram that is worth a try
+        self.shape: Shape | None = None  # what paths that this end opens wear, where they need it: not in a stream
 
     def raise_ceiling(self, size: int) -> None:
         """No datagram is larger than that from now on: the format is another one."""
@@ -61,6 +63,7 @@ class PathTable:
             path = min(old, key=lambda path: path.life.since) if free is None else self._make(free, door, remote, now)
         self.place(path, door, remote, now)
         path.uplink = uplink
+        self.wear(path, self.shape)
         path.validation.validated = True  # the client chose the address itself
         self.change(path, State.PROBING, now, effects)
         self.show_fresh(path)
@@ -115,6 +118,12 @@ class PathTable:
         return path
 
     # -- what both have in common ------------------------------------------------------------------------------------
+
+    def wear(self, path: Path, shape: Shape | None) -> None:
+        """Dress what is sent by `path` from now on."""
+        shape = shape if path.rank == DIRECT else None
+        if shape is not path.shape:
+            path.wear(shape, self._shared.entropy(1)[0] % (SPARE + 1) if shape is not None else 0)
 
     def _make(self, path_id: int, door: int, remote: Endpoint, now: float) -> Path:
         path = self.by_id[path_id] = Path(path_id, door, remote, self._ceiling, now, self._shared.lateness)

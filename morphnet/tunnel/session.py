@@ -36,6 +36,7 @@ from morphnet.wire.frames import (
     decode_frames,
 )
 from morphnet.wire.header import CARRIED, CONTROL, HANDSHAKE, HEARTBEAT, IP, TO_CLIENT, TO_SERVER, Header
+from morphnet.wire.shapes.shape import Shape
 
 
 class Session:
@@ -150,6 +151,15 @@ class Session:
 
     # -- how it sends ------------------------------------------------------------------------------------------------
 
+    def wear(self, shape: Shape | None, now: float, effects: Effects) -> None:
+        """Client: dress what goes over uplinks from now on, and let the server see it, who then does the same."""
+        self.table.shape = shape
+        for path in self.paths.values():
+            was = path.shape
+            self.table.wear(path, shape)
+            if path.shape is not was and path.life.state is not State.CLOSED:
+                self.table.probe(path, now, effects)
+
     def be_patient(self, peer: float) -> None:
         """The peer waits `peer` seconds for data of TCP that was lost, and sends again what it lost; 0: neither."""
         ours = self.tuning.repair_ms / 1000
@@ -202,6 +212,8 @@ class Session:
     def _locate(self, path: Path, header: Header, train: Train, now: float, effects: Effects) -> None:
         """What the address that authentic datagrams came from says about the path."""
         arrival = train.arrival
+        if self.follows and header.number > path.received.seen.highest:
+            self.table.wear(path, arrival.shape)  # as the other end does: it knows what passes
         if arrival.source != path.remote or arrival.door != path.door:
             self.counts["elsewhere"] += 1
             self.roaming.from_elsewhere(path, header, train, now, effects)

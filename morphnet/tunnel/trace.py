@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from morphnet.wire.batch import Departure
+from collections.abc import Mapping
+
+from morphnet.tunnel.events import Effects
+from morphnet.tunnel.session import Session
+from morphnet.tunnel.wardrobe import Wardrobe
+from morphnet.wire.batch import Arrival, Departure
 from morphnet.wire.formats import Format
-from morphnet.wire.header import CARRIED, CONTROL, HANDSHAKE, HEARTBEAT, IP, Header
+from morphnet.wire.header import CARRIED, CONTROL, HANDSHAKE, HEARTBEAT, IP, SHORT_ID, Header
 
 _KINDS = {IP: "ip", HEARTBEAT: "heartbeat", HANDSHAKE: "handshake", CONTROL: "control", CARRIED: "carried"}
 
@@ -29,3 +34,24 @@ def departure_line(departure: Departure, format: Format, issued: bytes, directio
     size = len(departure.data)
     header = format.unpack(departure.data, 0, min(departure.size, size), issued, direction)
     return trace_line(">", header, -(-size // departure.size), size)
+
+
+def show(effects: Effects, shown: Mapping[bytes, tuple[Session, bytes]], wardrobe: Wardrobe) -> None:
+    """
+    Tell what is about to be sent to whoever traces its session, as it is without its clothes.
+
+    :param shown: start of an issued id -> session, issued id.
+    """
+    for departure in effects.sends:
+        entry = shown.get(bytes(departure.data[:SHORT_ID]))
+        if entry is None:
+            sent = Arrival(departure.door, departure.to, memoryview(departure.data), departure.size)
+            worn = wardrobe.undress(sent, 0, shown)
+            if worn is None:
+                continue
+            departure = departure._replace(data=worn[0].data, size=worn[0].size)
+            entry = shown[bytes(departure.data[:SHORT_ID])]
+        session, issued = entry
+        if session.trace is not None:
+            session.trace(departure_line(departure, session.format, issued, 1 - session.inward))
+    wardrobe.forget()

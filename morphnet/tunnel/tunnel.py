@@ -24,7 +24,8 @@ from morphnet.tunnel.pathtable import Shared
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.timers import due_at, excuse, tick
 from morphnet.tunnel.totals import Totals
-from morphnet.tunnel.trace import departure_line, trace_line
+from morphnet.tunnel.trace import show, trace_line
+from morphnet.tunnel.wardrobe import Wardrobe
 from morphnet.wire.batch import Arrival, Train
 from morphnet.wire.carried import Carried
 from morphnet.wire.core import CORE
@@ -64,13 +65,12 @@ class Tunnel:
         self.server = server
         self.sessions: dict[str, Session] = {}  # by certificate name
         self.counts: Counts = Counts()
-        self.ended: Callable[[Session], None] = lambda session: (
-            None
-        )  # told of each that is dropped, whatever the reason
+        self.ended: Callable[[Session], None] = lambda session: None  # told of each that is dropped, for any reason
         self._totals = Totals()
         self.carriers: dict[int, Carrier] = {}  # what there is to know of doors; the others are plain
         self.lateness = Lateness()  # of this process
         self.carries = False  # whether somebody here takes carried datagrams
+        self.wardrobe = Wardrobe()  # what datagrams may come dressed as
         self._entropy, self._shared = entropy, Shared(entropy, self.lateness, self.carriers)
         self.extensions: dict[bytes, Extension] = {}  # by the id that their datagrams start with
         self.default: Session | None = None  # where packets go whose destination is nobody's: a client's server
@@ -204,7 +204,7 @@ class Tunnel:
             session.outbound.offer(Run(*cut[1:]), now, effects)
         self._rearm(touched.values(), now)
         if any(session.trace for session in touched.values()):
-            self._show(effects)
+            show(effects, self._shown, self.wardrobe)
         return effects
 
     def from_local(self, peer: str, batch: Sequence[Carried], now: float) -> Effects:
@@ -217,7 +217,7 @@ class Tunnel:
             session.outbound.offer(Run.of(carried), now, effects)
         self._rearm((session,), now)
         if session.trace:
-            self._show(effects)
+            show(effects, self._shown, self.wardrobe)
         return effects
 
     def from_path(self, arrivals: Sequence[Arrival], now: float) -> Effects:
@@ -226,17 +226,21 @@ class Tunnel:
         for arrival in arrivals:
             if arrival.late:
                 self.lateness.woke(arrival.late, now)
-            total, at = len(arrival.data), 0
-            while at < total:
-                size = min(arrival.size, total - at) if arrival.size else total
-                at = self._train(arrival, at, size, now, (effects, touched))
+            self._walk(arrival, now, (effects, touched))
+        self.wardrobe.forget()
         for session in list(touched.values()):
             session.inbound.flush(now, effects.delivers)
             self._after(session, now, effects)
         self._rearm(touched.values(), now)
         if any(session.trace for session in touched.values()):
-            self._show(effects)
+            show(effects, self._shown, self.wardrobe)
         return effects
+
+    def _walk(self, arrival: Arrival, now: float, out: tuple[Effects, dict[str, Session]]) -> None:
+        total, at = len(arrival.data), 0
+        while at < total:
+            size = min(arrival.size, total - at) if arrival.size else total
+            at = self._train(arrival, at, size, now, out)
 
     def _train(self, arrival: Arrival, at: int, size: int, now: float, out: tuple[Effects, dict[str, Session]]) -> int:
         """
@@ -248,8 +252,7 @@ class Tunnel:
         end = at + size
         entry = self._shown.get(bytes(arrival.data[at : at + SHORT_ID])) if size >= LEAST else None
         if entry is None:
-            self._ask_or_stranger(arrival, at, size, now, out[0])
-            return end
+            return self._other(arrival, at, size, now, out)
         session, issued = entry
         format, ways = session.format, (issued, session.inward)
         try:
@@ -272,19 +275,18 @@ class Tunnel:
                 session.receive(alone, Train(arrival, step, length, 1, step + length), now, effects)
         return end
 
-    def _ask_or_stranger(self, arrival: Arrival, at: int, size: int, now: float, effects: Effects) -> None:
+    def _other(self, arrival: Arrival, at: int, size: int, now: float, out: tuple[Effects, dict[str, Session]]) -> int:
+        """What starts with no session's id: an extension's, or dressed as something; else it is a stranger's."""
         extension = self.extensions.get(bytes(arrival.data[at : at + SHORT_ID])) if self.extensions else None
         if extension is not None:
-            extension.received(arrival, bytes(arrival.data[at : at + size]), now, effects)
-        else:
+            extension.received(arrival, bytes(arrival.data[at : at + size]), now, out[0])
+            return at + size
+        worn = self.wardrobe.undress(arrival, at, self._shown)
+        if worn is None:
             self.counts["stranger" if size >= LEAST else "malformed"] += 1
-
-    def _show(self, effects: Effects) -> None:
-        """Tell what is about to be sent to whoever traces its session."""
-        for departure in effects.sends:
-            entry = self._shown.get(bytes(departure.data[:SHORT_ID]))
-            if entry is not None and entry[0].trace is not None:
-                entry[0].trace(departure_line(departure, entry[0].format, entry[1], 1 - entry[0].inward))
+            return at + size
+        self._walk(worn[0], now, out)
+        return worn[1]
 
     def _after(self, session: Session, now: float, effects: Effects) -> None:
         if session.inbound.overrun and session.peer in self.sessions:
@@ -332,7 +334,7 @@ class Tunnel:
             self._after(session, now, effects)
         self._rearm(touched, now, rest=REST)
         if any(session.trace for session in touched):
-            self._show(effects)
+            show(effects, self._shown, self.wardrobe)
         return effects
 
     def poke(self, session: Session, now: float) -> None:

@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorFDSet
 
 from morphnet.errors import HostError
 from morphnet.host.uplinks import Uplink
-from morphnet.net.ondevice import source_towards
+from morphnet.net.ondevice import Source, source_towards
 from morphnet.net.pump import Pump
 from morphnet.net.udp import UdpDoor
 from morphnet.roles.client.uplink_history import Standing
@@ -224,10 +224,20 @@ class UplinkPaths:
         session = self.session
         for path in session.paths.values() if session else ():
             if path.door == departure.door and path.state is not State.CLOSED:
-                path.mtu.refused(departure.size, self._pump.now())
+                path.mtu.refused(departure.size - path.overhead, self._pump.now())
 
 
 def server_hosts(called: str, told: Sequence[str], before: Sequence[str]) -> tuple[str, ...]:
     """Where the server is, the best first: where it answered, what it says of itself, and where it was lately."""
     usable = [host for host in told if is_reachable(ip_address(host))]
     return tuple(dict.fromkeys((called, *usable, *before)))[:MOST_SERVER_HOSTS]
+
+
+def sources_of(uplinks: Sequence[Uplink]) -> list[Source]:
+    """The uplinks that are up, best first, once for each family: where one may call from."""
+    ordered = sorted((uplink for uplink in uplinks if uplink.up), key=lambda uplink: uplink.metric)
+    return [
+        Source(uplink.name, address)
+        for uplink in ordered
+        for address in (*uplink.addresses4[:1], *uplink.addresses6[:1])
+    ]

@@ -151,7 +151,7 @@ class PeerSockets:
         for session in self._pump.tunnel.sessions.values():
             for path in session.paths.values():
                 if (path.door, path.remote) == (departure.door, departure.to) and path.state is not State.CLOSED:
-                    path.mtu.refused(departure.size, self._pump.now())
+                    path.mtu.refused(departure.size - path.overhead, self._pump.now())
 
 
 def _global(addresses: Sequence[str]) -> list[str]:

@@ -1,0 +1,243 @@
+"""Sessions whose datagrams are dressed: what passes, what is seen, who is not heard."""
+
+from __future__ import annotations
+
+import random
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.tunnel.events import Effects
+from morphnet.tunnel.tunnel import Tunnel
+from morphnet.wire.batch import Arrival, Endpoint
+from morphnet.wire.shapes.masked import Masked
+from tests.simulation import SERVER_END, Link, packet
+from tests.tunnel.scenes import Scene, way
+
+STRANGER = Endpoint("192.0.2.66", 6666)
+
+
+class Masks(Scene):
+    """A world whose two ends can undress `masked`; the client begins to wear it when it is told to."""
+
+    def __init__(self, links: list[tuple[Link, Link]], settle: float = 2.0, seed: int = 1, **tuning: object) -> None:
+        super().__init__(links, 0.0, seed, **tuning)
+        self.shape, self.server_shape = (Masked(b"network " * 4, self.random.randbytes) for _ in range(2))
+        self.client.wardrobe.shapes, self.server.wardrobe.shapes = (self.shape,), (self.server_shape,)
+        self.run(settle)
+
+    def wear(self, *, masked: bool = True) -> None:
+        """The client is told to."""
+        effects = Effects()
+        self.client_session.wear(self.shape if masked else None, self.now, effects)
+        self._carry(effects, at_client=True)
+        self.client.poke(self.client_session, self.now)
+
+    def from_stranger(self, data: bytes, size: int = 0) -> int:
+        """Bytes that the server sends, to anybody, because of what a stranger sends."""
+        effects = self.server.from_path([Arrival(0, STRANGER, memoryview(data), size or len(data))], self.now)
+        return sum(len(departure.data) for departure in effects.sends)
+
+    def worn(self) -> set[str]:
+        """What the paths wear, at both ends."""
+        return {
+            path.shape.name if path.shape is not None else "plain"
+            for session in (self.client_session, self.server_session)
+            for path in session.paths.values()
+        }
+
+    def ids(self, tunnel: Tunnel) -> set[bytes]:
+        """What plain datagrams may start with."""
+        return set(tunnel._shown)
+
+    def plain_ones(self) -> list[int]:
+        """How many plain datagrams each uplink has had, up and down together."""
+        ids = self.ids(self.client) | self.ids(self.server)
+        return [sum(each[:8] in ids for link in pair for each in link.log) for pair in self.links]
+
+
+class MaskedTests(SynchronousTestCase):
+    def test_from_the_start(self) -> None:
+        """A session that wears it from its first datagram on shows nothing plain, and carries everything both ways."""
+        scene = Masks([], 0.0)
+        scene.wear()
+        scene.links += [way(0.02, 20), way(0.03, 20)]
+        scene.addresses += [Endpoint(f"198.51.100.{i + 1}", 5000) for i in range(2)]
+        for uplink in range(2):
+            scene.add_uplink(uplink)
+        scene.run(1.0)
+        for up in (True, False):
+            scene.stream(500, 0.002, up=up, size=1400)
+        scene.run(2.0)
+        self.assertEqual((scene.lost(500), scene.lost(500, up=False)), (0, 0))
+        self.assertEqual((scene.worn(), scene.plain_ones()), ({"masked"}, [0, 0]))
+        self.assertEqual(scene.server.counts["stranger"] + scene.client.counts["stranger"], 0)
+
+    def test_switch_under_load(self) -> None:
+        """It is put on and taken off under load, many times: nothing is lost or doubled, and both ends do the same."""
+        scene = Masks([way(0.02, 20), way(0.03, 20)])
+        for up in (True, False):
+            scene.stream(3000, 0.001, up=up, size=1400)
+        for turn in range(6):
+            masked = turn % 2 == 0
+            scene.wear(masked=masked)
+            scene.run(0.45)
+            self.assertEqual(scene.worn(), {"masked" if masked else "plain"})
+        scene.run(2.0)
+        self.assertEqual((scene.lost(3000), scene.lost(3000, up=False)), (0, 0))
+        self.assertEqual((scene.doubled(), scene.doubled(up=False)), (0, 0))
+
+    def test_one_path(self) -> None:
+        """Each path wears what it was told to."""
+        scene = Masks([way(0.02, 20), way(0.02, 20)])
+        scene.client_session.table.wear(scene.client_session.paths[1], scene.shape)
+        before = scene.plain_ones()
+        scene.stream(400, 0.002, size=1400)
+        scene.run(2.0)
+        after = scene.plain_ones()
+        self.assertEqual((scene.lost(400), after[1] - before[1]), (0, 0))
+        self.assertGreater(after[0], before[0])
+
+    def test_late_ones(self) -> None:
+        """What was sent before the change and comes after it does not lead the server back."""
+        scene = Masks([way(0.02)])
+        link = scene.links[0][0]
+        old = link.log[-1]
+        scene.wear()
+        scene.stream(10, 0.01)
+        scene.run(0.5)
+        self.assertEqual(scene.worn(), {"masked"})
+        scene.arrive(old, 0, scene.addresses[0], up=True)
+        self.assertEqual(scene.worn(), {"masked"})
+
+    def test_rebound(self) -> None:
+        """The challenge to a new address wears what came from there: who stands between sees no plain datagram."""
+        scene = Masks([way(0.02)])
+        scene.wear()
+        scene.stream(200, 0.01)
+        scene.run(0.5)
+        before = scene.plain_ones()
+        scene.rebind(0)
+        scene.run(2.5)
+        self.assertEqual((scene.lost(200), scene.plain_ones()), (0, before))
+
+    def test_moved_and_dressed(self) -> None:
+        """A client that puts it on where it has just come, since nothing plain passes there, is answered alike."""
+        scene = Masks([way(0.02)])
+        scene.stream(300, 0.01)
+        scene.run(0.5)
+        scene.wear()
+        scene.rebind(0)
+        before = scene.plain_ones()
+        scene.run(3.5)
+        self.assertEqual((scene.lost(300), scene.plain_ones()), (0, before))
+
+    def test_narrow(self) -> None:
+        """On a path that carries full plain datagrams and not a byte more, nothing is lost when they become longer."""
+        for mtu in (1440, 1448, 1460):
+            scene = Masks([way(0.02, mtu=mtu)])
+            self.assertEqual(scene.client_session.paths[0].mtu.proven, 1440)
+            scene.stream(600, 0.005, size=1400)
+            scene.run(0.5)
+            scene.wear()
+            scene.run(4.0)
+            self.assertEqual((scene.lost(600), scene.worn()), (0, {"masked"}))
+            path = scene.client_session.paths[0]
+            self.assertLessEqual(path.mtu.proven + path.overhead, mtu)
+
+    def test_first_lengths(self) -> None:
+        """The first datagrams of a path have other lengths each time."""
+        up, down = set[int](), set[int]()
+        for seed in range(30):
+            scene = Masks([], 0.0, seed)
+            scene.wear()
+            scene.links.append(way(0.02))
+            scene.addresses.append(Endpoint("198.51.100.1", 5000))
+            scene.add_uplink(0)
+            scene.run(0.03)
+            up.add(len(scene.links[0][0].log[0]))
+            down.add(len(scene.links[0][1].log[0]))
+        self.assertGreater(len(up), 20)
+        self.assertGreater(len(down), 15)
+
+    def test_never_more(self) -> None:
+        """Before its address has proved itself a client gets at most three times what it sent, padding included."""
+        for seed in range(20):
+            scene = Masks([], 0.0, seed)
+            scene.wear()
+            scene.links.append(way(0.02))
+            scene.addresses.append(Endpoint("198.51.100.1", 5000))
+            scene.links[0][1].dead = True
+            scene.add_uplink(0)
+            scene.run(3.0)
+            up, down = (sum(map(len, link.log)) for link in scene.links[0])
+            self.assertLessEqual(down, 3 * up)
+
+
+class StrangerTests(SynchronousTestCase):
+    """Figure D12: who is not of the network gets no byte, and learns nothing."""
+
+    def setUp(self) -> None:
+        self.scene = Masks([way(0.02)])
+        self.scene.wear()
+        self.scene.stream(50, 0.01, size=1400)
+        self.scene.run(1.0)
+        self.log = list(self.scene.links[0][0].log)
+        self.chance = random.Random(9)
+
+    def test_replays(self) -> None:
+        """Whatever was on the wire, from elsewhere: whole, cut short, bent, joined: no byte is answered."""
+        scene, sent = self.scene, 0
+        for each in self.log[-40:]:
+            sent += scene.from_stranger(each)
+            sent += scene.from_stranger(each[: self.chance.randrange(len(each))])
+            at = self.chance.randrange(len(each))
+            sent += scene.from_stranger(each[:at] + bytes((each[at] ^ 0x40,)) + each[at + 1 :])
+            sent += scene.from_stranger(each + bytes(7))
+        self.assertEqual((sent, scene.worn()), (0, {"masked"}))
+
+    def test_wireguard(self) -> None:
+        """So it is with WireGuard's first messages, and with QUIC's, DNS and NTP."""
+        rest = self.chance.randbytes
+        words = (
+            b"\x01\0\0\0" + rest(144),
+            b"\x02\0\0\0" + rest(88),
+            b"\xc0\0\0\0\x01\x08" + rest(1194),
+            b"\x23" + bytes(47),
+        )
+        before = self.scene.server.counts["stranger"]
+        self.assertEqual(sum(self.scene.from_stranger(each) for each in words), 0)
+        self.assertEqual(self.scene.server.counts["stranger"] - before, len(words))
+
+    def test_cost(self) -> None:
+        """A row of garbage is looked at once, all of it together, and none of it is opened."""
+        scene, server = self.scene, self.scene.server_session
+        looked, opened = scene.server_shape.read, server.inbound.forged
+        self.assertEqual(scene.from_stranger(self.chance.randbytes(64 * 1400), 1400), 0)
+        self.assertEqual((scene.server_shape.read - looked, server.inbound.forged - opened), (1, 0))
+
+    def test_plain_costs_nothing(self) -> None:
+        """While everything that comes is plain and known, no mask is made."""
+        scene = Masks([way(0.02)])
+        scene.stream(50, 0.01)
+        scene.run(1.0)
+        self.assertEqual((scene.server_shape.read, scene.shape.read), (0, 0))
+
+    def test_mixed(self) -> None:
+        """In one arrival, plain, dressed and garbage: each is what it is."""
+        scene = Masks([way(0.02)])
+        plain = next(iter(scene.client.from_tun([memoryview(packet(0, 1000))], scene.now).sends))
+        scene.wear()
+        worn = next(iter(scene.client.from_tun([memoryview(packet(1, 1000))], scene.now).sends))
+        size = len(worn.data)
+        row = self.chance.randbytes(size) + bytes(worn.data) + self.chance.randbytes(size) + bytes(plain.data)
+        effects = scene.server.from_path([Arrival(0, scene.addresses[0], memoryview(row), size)], scene.now)
+        self.assertEqual((len(effects.delivers), scene.server.counts["stranger"]), (2, 2))
+        self.assertEqual(plain.to, SERVER_END)
+
+    def test_trace(self) -> None:
+        """Who watches a session sees its datagrams as they are without their clothes."""
+        lines = list[str]()
+        self.scene.client_session.trace = lines.append
+        self.scene.stream(5, 0.01)
+        self.scene.run(0.3)
+        self.assertEqual(sum(line.startswith("> path 0 ip") for line in lines), 5)
