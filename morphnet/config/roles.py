@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from morphnet.config import checks
+from morphnet.config.shapes import SHAPE
 
 SCHEDULERS = ("bond", "flow", "redundant", "best")
 FORMATS = ("compact", "seed")
@@ -361,6 +362,7 @@ class ClientConfig:
     dns_split: bool = field(
         default=False, metadata={"help": "use them with a split tunnel too: they are asked for every name"}
     )
+    shape: str = field(default="plain", metadata=SHAPE)
     streams: bool = field(default=True, metadata={"help": "reach the server by TCP where UDP does not pass"})
     mss_clamp: bool = field(default=True, metadata={"help": "clamp the MSS of TCP that is forwarded into the tunnel"})
     tuning: Tuning = field(default_factory=Tuning)

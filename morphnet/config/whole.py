@@ -23,6 +23,8 @@ def check_whole(config: Any) -> tuple[str, str] | None:
             "'server' is missing (HOST or HOST:PORT of the server's control link);"
             " write it into the configuration file, or give --server, or [mesh] relays for peers alone",
         )
+    if isinstance(config, ClientConfig) and config.shape != "plain" and config.tuning.framing == "seed":
+        return "shape", f"'shape' is {config.shape!r}, which only framing 'compact' can wear: set one of them otherwise"
     if isinstance(config, ServerConfig | RelayConfig):
         if not config.pool4 and not config.pool6:
             return "pool4", "'pool4' and 'pool6' are both empty: clients need an address of one kind"

@@ -323,6 +323,8 @@ def _ends(path: PathStatus, width: int) -> list[Line]:
     what = f"rx {amount(path.received_bytes)}, tx {amount(path.sent_bytes)}"
     if path.resent_packets:
         what += f", {path.resent_packets} resent"
+    if path.shape != "plain":
+        what = f"{path.shape}, {what}"
     where = f"      {' '.join(words)}"
     if len(where) > width:
         return [*([(f"      {word}", "dim")] for word in words[:-1]), *_right(f"      {words[-1]}", what, width)]

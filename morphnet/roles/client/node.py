@@ -23,9 +23,10 @@ from morphnet.roles.client.machine import Machine
 from morphnet.roles.client.notices import Notices
 from morphnet.roles.client.peered_node import PeeredNode
 from morphnet.roles.client.portals import Portals
+from morphnet.roles.client.shapes import Maker, Shapes
 from morphnet.roles.client.streaming import Streaming
 from morphnet.roles.client.uplink_history import UplinkHistory
-from morphnet.roles.client.uplink_paths import UplinkPaths, plain_paths, server_hosts
+from morphnet.roles.client.uplink_paths import UplinkPaths, plain_paths, server_hosts, sources_of
 from morphnet.roles.peers.ethernet import EthernetLan
 from morphnet.roles.peers.mesh import Mesh, Owner
 from morphnet.roles.peers.names import PeerNames
@@ -55,7 +56,7 @@ from morphnet.wire.messages.control import (
 )
 from morphnet.wire.messages.revocations import BEFORE, PartsWanted, Revocations, RevokedPart
 
-LIVE = frozenset({"routes", "local", "strict", "dns", "dns_split", "mss_clamp", "tuning.scheduler"})
+LIVE = frozenset({"shape", "routes", "local", "strict", "dns", "dns_split", "mss_clamp", "tuning.scheduler"})
 PROVE_WITHIN = 2.0  # seconds that a link has to show life when its own address, or every path, is gone
 
 
@@ -71,6 +72,7 @@ class Parts:
     mesh: Callable[[Owner], Mesh] | None = None  # makes what has to do with peers, if there shall be any
     network_changed: Callable[[], None] = lambda: None  # for the control link: a call may come through now
     reloading: Reloading[ClientConfig] | None = None
+    make_shape: Maker = lambda name: None
 
 
 class ClientNode(PeeredNode):
@@ -90,6 +92,7 @@ class ClientNode(PeeredNode):
         self._lan: EthernetLan | None = None  # layer 2, if it is wanted
         self._names: PeerNames | None = None  # kept in /etc/hosts
         self.notices = Notices(lambda kind, text: self.tell(kind, "", text), pump.now)
+        self.shapes = Shapes(config.shape, pump, lambda kind, text: self.tell(kind, "", text), parts.make_shape)
         self.portals = Portals(lambda kind, text: self.tell(kind, "", text))
         self._instance = new_instance(config.state_dir)  # a clone of this machine has another
         self._group = ""
@@ -133,6 +136,7 @@ class ClientNode(PeeredNode):
         session.be_patient(welcome.reorder_tcp_ms / 1000)
         session.install(*split_export(link.export(name)), welcome.epoch, now)
         _learn(session, welcome.ids)
+        self.shapes.welcomed(session, welcome.shapes, effects)
         self._machine.paths_of(self._session())
         self._machine.welcomed(welcome)
         self._server_hosts = server_hosts(link.peer_host, welcome.addresses, self._server_hosts)
@@ -278,16 +282,12 @@ class ClientNode(PeeredNode):
 
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to."""
-        return (*super().warnings(), *self._machine.warnings(), *self.portals.warnings(), *self.notices.warnings())
+        parts = self._machine, self.portals, self.notices, self.shapes
+        return (*super().warnings(), *(sentence for part in parts for sentence in part.warnings()))
 
     def sources(self) -> list[Source]:
         """The uplinks, best first, once for each family: where the control link may start from."""
-        ordered = sorted((uplink for uplink in self.uplinks if uplink.up), key=lambda uplink: uplink.metric)
-        return [
-            Source(uplink.name, address)
-            for uplink in ordered
-            for address in (*uplink.addresses4[:1], *uplink.addresses6[:1])
-        ]
+        return sources_of(self.uplinks)
 
     # -- what ops sees -------------------------------------------------------------------------------------------------
 
@@ -306,13 +306,14 @@ class ClientNode(PeeredNode):
         """Live by these settings."""
         self.config = config
         self._machine.reconfigure(config)
+        known = self.shapes.wish(config.shape) if "shape" in keys else ""
         if "tuning.scheduler" not in keys:
-            return ""
+            return known
         self.set_scheduler(config.tuning.scheduler)
         if self.mesh is not None:
             self.mesh.sessions.begin_with(config.tuning.scheduler)
         late = config.all_servers() and self.link is None
-        return "to what this machine sends; the server does the same when it is reached" if late else ""
+        return "to what this machine sends; the server does the same when it is reached" if late else known
 
     def cut_path(self, path: int | str, session: str = "") -> str:
         """Leave the uplink of this path alone until it is restored."""

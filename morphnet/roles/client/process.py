@@ -41,6 +41,7 @@ from morphnet.roles.client.servers import Servers
 from morphnet.roles.client.streaming import Streaming
 from morphnet.roles.client.uplink_paths import UplinkPaths
 from morphnet.roles.peers.mesh import Mesh, Owner
+from morphnet.roles.process.masks import Masks
 from morphnet.roles.process.process import HostProcess
 from morphnet.roles.signalling.control_client import ControlClient, Link, Pushed
 from morphnet.roles.signalling.control_client import Listener as ControlListener
@@ -48,6 +49,7 @@ from morphnet.roles.signalling.relay_client import Listener, RelayClient
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.messages.control import Hello, Welcome
+from morphnet.wire.shapes.shape import MASKED, Shape
 
 LOOK_AT_CERTIFICATES_EVERY = 2.0  # seconds between looks whose has expired
 
@@ -95,6 +97,14 @@ def _on(device: str, sources: Callable[[], list[Source]]) -> list[Source]:
     return [each for each in sources() if each.device == device]
 
 
+def _mask(masks: Masks | None, identity: Callable[[], Identity], name: str) -> Shape | None:
+    """The mask of our network, looked up anew: it may have another CA."""
+    if masks is None or name != MASKED:
+        return None
+    masks.look()
+    return masks.ours(identity().certificate)
+
+
 class ClientProcess(HostProcess):
     """A machine with uplinks: doors first, then the control link, for ever."""
 
@@ -134,7 +144,9 @@ class ClientProcess(HostProcess):
         tls = self._tls_with_server(identity, revoked) if servers else None
         mesh = partial(self._make_mesh, identity, lists) if config.mesh.relays else None
         certificates, streaming = self._certificates(lists, tls), self._make_streaming(tls, uplink_paths)
-        parts = Parts(self.host, tun, uplink_paths, certificates, streaming, mesh, changed, self.reloading)
+        masks = Masks(pump.tunnel.wardrobe, partial(trusted_cas, config.pki_dir), os.urandom) if servers else None
+        make = partial(_mask, masks, identity)
+        parts = Parts(self.host, tun, uplink_paths, certificates, streaming, mesh, changed, self.reloading, make)
         self._node = node = ClientNode(config, pump, parts)
         self.watch_host(node, tun.name)
         self.every(LOOK_AT_CERTIFICATES_EVERY, node.look_at_certificates)

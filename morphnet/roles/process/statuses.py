@@ -11,6 +11,7 @@ from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.totals import total_of
 from morphnet.wire.batch import Endpoint
+from morphnet.wire.shapes.shape import PLAIN
 
 STEP = 0.5  # seconds by which a wall clock is set and not led
 
@@ -98,11 +99,12 @@ class Statuses:
                 jitter=path.rtt.jitter,
                 loss=path.loss.rate(),
                 rate=path.pacer.window.rate(self._pump.now()),
-                mtu=path.mtu.proven,
+                mtu=path.mtu.proven + path.overhead,
                 share=path.delivery.recent_bytes / total,
                 sent_packets=path.delivery.sent_packets,
                 sent_bytes=path.delivery.sent_bytes,
                 received_packets=path.received.packets,
                 received_bytes=path.received.bytes,
                 resent_packets=path.delivery.resent_packets,
+                shape=path.shape.name if path.shape is not None else PLAIN,
             )

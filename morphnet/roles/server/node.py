@@ -25,6 +25,7 @@ from morphnet.roles.server.traffic import Traffic
 from morphnet.roles.signalling.control_server import Caller, RefusedForNow
 from morphnet.store.base import Lease, Store
 from morphnet.tunnel.session import Session
+from morphnet.wire.formats import COMPACT
 from morphnet.wire.messages.control import (
     Goodbye,
     Hello,
@@ -165,6 +166,9 @@ class ServerNode(Node):
             revocations=self.certificates.exchange.number,
             reorder_tcp_ms=tuning.repair_ms,
             streams=config.stream_ports(),
+            shapes=tuple(dict.fromkeys(shape.name for shape in self.tunnel.wardrobe.shapes))
+            if session.format is COMPACT
+            else (),
         )
 
     def welcomed(self, caller: Caller, hello: Hello) -> None:

@@ -35,6 +35,7 @@ from morphnet.roles.certificates.publishing import Publisher
 from morphnet.roles.certificates.renewal import LOOK_EVERY, AllShow, Renewal, SelfRenewal, Shows, identity_of
 from morphnet.roles.certificates.revocation_file import Revoked
 from morphnet.roles.certificates.signing import LaterSigner
+from morphnet.roles.process.masks import Masks
 from morphnet.roles.process.node import Node
 from morphnet.roles.process.process import HostProcess
 from morphnet.roles.server.certificates import Certificates
@@ -47,6 +48,7 @@ from morphnet.store.ledger import DATABASE, Ledger, RecordsDamaged, RecordsLost
 from morphnet.store.sqlite import SqliteStore
 from morphnet.tunnel.tunnel import Tunnel
 
+LOOK_AT_CAS_EVERY = 5.0  # seconds between looks whom the network trusts
 SWEEP_EVERY = 10.0  # seconds between looks for dead sessions, at most
 EXPIRE_EVERY = 2.0  # seconds between looks whose certificate has expired
 ACCOUNT_EVERY = 30.0  # seconds between writes of traffic
@@ -88,6 +90,8 @@ class ServerProcess(HostProcess):
         self._control = ControlServer(tls, node, self.gate, limits, streams=takes)
         self._open_tcp()
         self._keep_house(node, parts)
+        masks = Masks(self._pump.tunnel.wardrobe, partial(trusted_cas, config.pki_dir), os.urandom)
+        self.every(LOOK_AT_CAS_EVERY, masks.look)
         self._bearers.start(config.relays, lambda host: ClientTls(identity, host, certificates.is_revoked))
         node.state = "serving"
         self._log.info("morph-server {name} is serving", name=config.name)

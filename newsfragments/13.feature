@@ -1,0 +1,1 @@
+`morphnet set shape masked`: what goes over UDP to the server looks like random bytes, without a constant byte or a fixed length; it can be changed while traffic flows, and nobody can link a path by its counters any more. docs/shapes.md says what it hides and what not.
