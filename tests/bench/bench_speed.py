@@ -1,12 +1,13 @@
 """
 The data path where nobody shapes it, and where somebody does.
 
-    python -m tests.bench.bench_speed [paths bond latency] [--rounds 3] [--seconds 4]
+    python -m tests.bench.bench_speed [paths bond latency shapes] [--rounds 3] [--seconds 4]
 
 paths    one TCP stream over 1, 2 and 4 cables, bonded and redundant, in turn: several must not be slower than one
 bond     one TCP stream over two uplinks of 100 Mbit/s, of what the overhead leaves; kernel MPTCP beside it
 latency  an echo beside a full download and a full upload at 100 Mbit/s and 20 ms, through the tunnel and over the bare
          wire, whose queue holds what it holds
+shapes   one TCP stream over one cable, dressed in each shape in turn: what of the plain rate is left
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from collections.abc import Callable, Iterator
 from statistics import fmean, median
 from typing import Any
 
+from morphnet.config.shapes import SHAPES
 from morphnet.lab import gauge
 from morphnet.lab.box import Box
 from morphnet.lab.enter import why_not
 from morphnet.lab.rivals import Ways
 from morphnet.lab.topologies import SERVER, Uplink, cables
-from morphnet.lab.vpn import INNER_SERVER, Vpn, last_line, wait_for
+from morphnet.lab.vpn import INNER_SERVER, Daemon, Vpn, last_line, wait_for
+from morphnet.wire.core import CORE, PURE
 from tests.bench import mptcp
 from tests.bench.measured import CANNOT, Measured, enter_lab, middle, tell
 from tests.lab.bonded import DIRECTIONS, TCP_PAYLOAD, Bonded, ceiling
@@ -35,6 +38,7 @@ MBIT = 1e6
 RATE, DELAY = 100 * MBIT, 0.010  # bit/s, and seconds one way
 RAMP = 4.0  # seconds of a load on two uplinks that are not counted
 OF_THE_CEILING = 98.0  # %
+OF_PLAIN = {"masked": 80.0 if CORE is PURE else 90.0}  # % that a shape leaves at least
 WITHIN = 2.0  # times the echo of the bare wire, idle
 Options = argparse.Namespace
 
@@ -129,7 +133,39 @@ def latency(options: Options) -> Iterator[Measured]:
         yield Measured("latency", case, middle(rounds), "ms", wanted, "less", "bare wire", theirs, told)
 
 
-BENCHES: dict[str, Callable[[Options], Iterator[Measured]]] = {"paths": paths, "bond": bond, "latency": latency}
+def shapes(options: Options) -> Iterator[Measured]:
+    """All in one box, one after the other in each round, so that what the machine does meanwhile is the same to all."""
+    found = defaultdict[tuple[str, str], list[float]](list)
+    with Box(cables(1)) as box:
+        vpn = Vpn(box, SERVER)
+        vpn.found()
+        client = vpn.join(settings={"routes": ["10.73.0.0/24"]})
+        inner = client.session()["inner"][0].partition("/")[0]
+        ways = Ways(inner, INNER_SERVER, (client.pid(), vpn.server.pid()))
+        for shape in [*SHAPES] * options.rounds:
+            client.settings["shape"] = shape
+            client.morphnet("set", "shape", shape, "--dir", str(client.etc))
+            wait_for("both wear it", lambda shape=shape: _worn(client, vpn.server) == {shape})  # type: ignore[misc]
+            for direction in DIRECTIONS:
+                found[shape, direction].append(gauge.bulk(box, ways, direction, options.seconds).rate / 1e9)
+    for shape, least in OF_PLAIN.items():
+        for direction in DIRECTIONS:
+            plain, rounds = found["plain", direction], found[shape, direction]
+            each = tuple(round(100 * ours / theirs, 1) for ours, theirs in zip(rounds, plain, strict=True))
+            case = f"{shape}, TCP {direction}, of plain"
+            yield Measured("shapes", case, middle(each), "%", least, "more", "plain, Gbit/s", middle(plain, 2), each)
+
+
+def _worn(*ends: Daemon) -> set[str]:
+    return {path["shape"] for end in ends for path in end.paths().values()}
+
+
+BENCHES: dict[str, Callable[[Options], Iterator[Measured]]] = {
+    "paths": paths,
+    "bond": bond,
+    "latency": latency,
+    "shapes": shapes,
+}
 
 
 def main() -> int:
