@@ -41,16 +41,15 @@ class Wardrobe:
             found = reading.undress(at - self._began, known)
             if found is not None:
                 datagrams, each, end = found
-                plain = arrival._replace(data=memoryview(datagrams), size=each, shape=shape)
-                return plain, self._began + end
+                door, source, _, _, late, _ = arrival
+                return Arrival(door, source, memoryview(datagrams), each, late, shape), self._began + end
         return None
 
     def _look(self, arrival: Arrival, at: int, size: int) -> None:
         self._arrival, self._began = arrival, at
         self._ends = min(at + size * MAX_SEGMENTS, len(arrival.data))
-        data = arrival.data[at : self._ends]
-        seen = [(shape, shape.reading(data, size)) for shape in self.shapes]
-        self._readings = [(shape, reading) for shape, reading in seen if reading is not None]
+        data = arrival.data[at : self._ends] if at or self._ends < len(arrival.data) else arrival.data
+        self._readings = [(shape, read) for shape in self.shapes if (read := shape.reading(data, size)) is not None]
 
     def forget(self) -> None:
         """What was looked at is handled: its memory is somebody else's now."""

@@ -13,10 +13,12 @@ shapes   one TCP stream over one cable, dressed in each shape in turn: what of t
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
@@ -134,8 +136,11 @@ def latency(options: Options) -> Iterator[Measured]:
 
 
 def shapes(options: Options) -> Iterator[Measured]:
-    """All in one box, one after the other in each round, so that what the machine does meanwhile is the same to all."""
-    found = defaultdict[tuple[str, str], list[float]](list)
+    """
+    All in one box, one after the other in each round, so that what the machine does meanwhile is the same to all; and
+    by the processor time of both ends for each byte, which is the same whatever else the machine does.
+    """
+    found, spent = defaultdict[tuple[str, str], list[float]](list), defaultdict[tuple[str, str], list[float]](list)
     with Box(cables(1)) as box:
         vpn = Vpn(box, SERVER)
         vpn.found()
@@ -147,13 +152,30 @@ def shapes(options: Options) -> Iterator[Measured]:
             client.morphnet("set", "shape", shape, "--dir", str(client.etc))
             wait_for("both wear it", lambda shape=shape: _worn(client, vpn.server) == {shape})  # type: ignore[misc]
             for direction in DIRECTIONS:
+                before = _work(client, vpn.server)
                 found[shape, direction].append(gauge.bulk(box, ways, direction, options.seconds).rate / 1e9)
+                worked, carried = (now - then for now, then in zip(_work(client, vpn.server), before, strict=True))
+                spent[shape, direction].append(worked / carried * 1e9)
     for shape, least in OF_PLAIN.items():
         for direction in DIRECTIONS:
             plain, rounds = found["plain", direction], found[shape, direction]
             each = tuple(round(100 * ours / theirs, 1) for ours, theirs in zip(rounds, plain, strict=True))
-            case = f"{shape}, TCP {direction}, of plain"
-            yield Measured("shapes", case, middle(each), "%", least, "more", "plain, Gbit/s", middle(plain, 2), each)
+            case, rival = f"{shape}, TCP {direction}, of plain", ("plain, Gbit/s", middle(plain, 2))
+            yield Measured("shapes", case, middle([*each]), "%", None, "more", *rival, each)
+            plain, rounds = spent["plain", direction], spent[shape, direction]
+            share = round(100 * median(plain) / median(rounds), 1)
+            case, rival = f"{case}, by processor time", ("plain, s/GB", middle(plain, 3))
+            yield Measured("shapes", case, share, "%", least, "more", *rival, tuple(round(each, 3) for each in rounds))
+
+
+def _work(*ends: Daemon) -> tuple[float, float]:
+    """Seconds of processor time that both have used, and bytes that have come to them."""
+    ticks = 0
+    for end in ends:
+        fields = Path(f"/proc/{end.pid()}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    carried = sum(path["received_bytes"] for end in ends for path in end.paths().values())
+    return ticks / os.sysconf("SC_CLK_TCK"), carried
 
 
 def _worn(*ends: Daemon) -> set[str]:

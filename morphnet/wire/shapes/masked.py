@@ -46,7 +46,7 @@ class Masked:
         key = HKDFExpand(algorithm=SHA256(), length=32, info=b"morphnet 1 mask").derive(network)
         # One block after the other, each its own: what it makes of a sample must be the same at both ends.
         self._cipher = Cipher(AES(key), ECB()).encryptor()
-        self._entropy, self._drawn = entropy, b""
+        self._entropy, self._drawn = entropy, iter(b"")
         self.read = 0  # runs of which the masks were made to read them, since the start
 
     def dress(self, data: View, size: int, least: int, most: int) -> tuple[View, int]:
@@ -72,10 +72,10 @@ class Masked:
     def _draw(self, most: int) -> int:
         """A number of 0 to `most`, 255 at most, each as likely."""
         while most > 0:
-            if not self._drawn:
-                self._drawn = self._entropy(_DRAWN)
-            drawn, self._drawn = self._drawn[0], self._drawn[1:]
-            if drawn < 256 - 256 % (most + 1):
+            drawn = next(self._drawn, None)
+            if drawn is None:
+                self._drawn = iter(self._entropy(_DRAWN))
+            elif drawn < 256 - 256 % (most + 1):
                 return drawn % (most + 1)
         return 0
 

@@ -12,7 +12,8 @@ Source: docs/protocol section 2.1; RFC 9001 section 5.4 for the idea.
 
 from __future__ import annotations
 
-from itertools import chain
+from itertools import chain, repeat
+from struct import iter_unpack, unpack
 
 from morphnet.wire.batch import MAX_SEGMENTS
 from morphnet.wire.ip import View
@@ -20,6 +21,7 @@ from morphnet.wire.ip import View
 BLOCK = 16  # bytes of a sample, and of what the cipher makes of it
 MOST_FRONT, MOST_BLOCKS, MOST_PADDING = 64, 24, 255
 MOST_DATAGRAM = 65535  # bytes
+_NUMBERS = [bytes((*bytes(BLOCK - 1), block)) for block in range(MOST_BLOCKS)]
 
 
 def _count(data: View, size: int, front: int) -> int:
@@ -46,10 +48,9 @@ def samples(data: View, size: int, front: int, blocks: int) -> bytes:
     count = _count(data, size, front)
     if not 1 <= blocks <= MOST_BLOCKS:
         raise ValueError("more blocks than a mask has")
-    places = range(front, count * size, size)
-    rows = b"".join([bytes(data[at : at + BLOCK]) * blocks for at in places])
-    numbers = b"".join([bytes(BLOCK - 1) + bytes((block,)) for block in range(blocks)]) * count
-    return _xor(rows, numbers)
+    found = [sample for _, sample, _ in _cut(data, size, (front, BLOCK))]
+    rows = b"".join(found if blocks == 1 else chain.from_iterable(zip(*repeat(found, blocks), strict=True)))
+    return _xor(rows, b"".join(_NUMBERS[:blocks]) * count)
 
 
 def dress(data: View, size: int, front: int, stream: bytes, padding: int) -> bytes:
@@ -63,13 +64,12 @@ def dress(data: View, size: int, front: int, stream: bytes, padding: int) -> byt
     width, head = len(stream) // count, front + 1
     if not 0 <= padding <= MOST_PADDING or width * count != len(stream) or width < head + padding:
         raise ValueError("a stream of another length")
-    said, rest = bytes((padding,)), bytes(width - head)
-    places = range(0, len(data), size)
-    rows = _xor(b"".join([b"".join((said, data[at : at + front], rest)) for at in places]), stream)
-    heads = [rows[at : at + head] for at in range(0, len(rows), width)]
-    ends = [rows[at : at + padding] for at in range(head, len(rows), width)]
-    bodies = [data[at + front : at + size] for at in places]
-    return b"".join(chain.from_iterable(zip(heads, bodies, ends, strict=True)))
+    between = bytes(width - head) + bytes((padding,))
+    pieces = _cut(data, size, (front, 0))
+    fronts = between.join([piece[0] for piece in pieces])
+    rows = _xor(b"".join((between[-1:], fronts, between[:-1])), stream)
+    masked = _cut(rows, width, (head, padding))
+    return b"".join([part for row, piece in zip(masked, pieces, strict=True) for part in (row[0], piece[2], row[1])])
 
 
 def undress(data: View, size: int, front: int, stream: bytes) -> tuple[bytes, int] | None:
@@ -84,15 +84,33 @@ def undress(data: View, size: int, front: int, stream: bytes) -> tuple[bytes, in
     width, total = len(stream) // count, len(data)
     if width * count != len(stream) or width < front or front < 2:
         raise ValueError("a stream of another length")
-    masked = b"".join([bytes(data[at : at + front]).ljust(width, b"\0") for at in range(0, total, size)])
-    rows = _xor(masked, stream)
-    padding, pieces = rows[0], list[bytes]()
-    for step, at in enumerate(range(0, total, size)):
-        end = min(at + size, total) - padding
-        if rows[step * width] != padding or end - at < front + BLOCK:
-            break
-        pieces += rows[step * width + 1 : step * width + front], bytes(data[at + front : end])
-    return (b"".join(pieces), size - 1 - padding) if pieces else None
+    pieces, rest = _cut(data, size, (front, 0)), bytes(width - front)
+    rows = _xor(rest.join([piece[0] for piece in pieces]) + rest, stream)
+    padding, said, good = rows[0], rows[::width], count
+    if said.count(padding) < count:
+        good = next(step for step, other in enumerate(said) if other != padding)
+    if min(size, total - (good - 1) * size) - padding < front + BLOCK:
+        good -= 1  # the last is too short
+    if good < 1 or size - padding < front + BLOCK:
+        return None
+    heads = [row[1] for row in _cut(rows, width, (1, front - 1))]
+    bodies = [piece[2] for piece in pieces]
+    if padding:
+        bodies = [body[:-padding] for body in bodies]
+    return b"".join(
+        [part for both in zip(heads[:good], bodies[:good], strict=True) for part in both]
+    ), size - 1 - padding
+
+
+def _cut(data: View, size: int, widths: tuple[int, int]) -> list[tuple[bytes, bytes, bytes]]:
+    """Each datagram in three: so many bytes, so many, and the rest."""
+    first, second = widths
+    whole, cut = len(data) // size * size, f"{first}s{second}s"
+    with memoryview(data) as view:
+        found: list[tuple[bytes, bytes, bytes]] = list(iter_unpack(f"{cut}{size - first - second}s", view[:whole]))
+        if whole < len(data):
+            found.append(unpack(f"{cut}{len(data) - whole - first - second}s", view[whole:]))
+    return found
 
 
 def _xor(one: bytes, other: bytes) -> bytes:
