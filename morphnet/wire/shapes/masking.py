@@ -12,7 +12,7 @@ Source: docs/protocol section 2.1; RFC 9001 section 5.4 for the idea.
 
 from __future__ import annotations
 
-from itertools import chain, repeat
+from itertools import chain
 from struct import iter_unpack, unpack
 
 from morphnet.wire.batch import MAX_SEGMENTS
@@ -48,8 +48,12 @@ def samples(data: View, size: int, front: int, blocks: int) -> bytes:
     count = _count(data, size, front)
     if not 1 <= blocks <= MOST_BLOCKS:
         raise ValueError("more blocks than a mask has")
-    found = [sample for _, sample, _ in _cut(data, size, (front, BLOCK))]
-    rows = b"".join(found if blocks == 1 else chain.from_iterable(zip(*repeat(found, blocks), strict=True)))
+    with memoryview(data) as view:
+        whole = len(data) // size * size
+        found = [sample * blocks for (sample,) in iter_unpack(f"{front}x{BLOCK}s{size - front - BLOCK}x", view[:whole])]
+        if whole < len(data):
+            found.append(bytes(view[whole + front : whole + front + BLOCK]) * blocks)
+    rows = b"".join(found)
     return _xor(rows, b"".join(_NUMBERS[:blocks]) * count)
 
 
@@ -68,8 +72,8 @@ def dress(data: View, size: int, front: int, stream: bytes, padding: int) -> byt
     pieces = _cut(data, size, (front, 0))
     fronts = between.join([piece[0] for piece in pieces])
     rows = _xor(b"".join((between[-1:], fronts, between[:-1])), stream)
-    masked = _cut(rows, width, (head, padding))
-    return b"".join([part for row, piece in zip(masked, pieces, strict=True) for part in (row[0], piece[2], row[1])])
+    heads, ends, _ = zip(*_cut(rows, width, (head, padding)), strict=True)
+    return b"".join(chain.from_iterable(zip(heads, [piece[2] for piece in pieces], ends, strict=True)))
 
 
 def undress(data: View, size: int, front: int, stream: bytes) -> tuple[bytes, int] | None:
@@ -93,13 +97,11 @@ def undress(data: View, size: int, front: int, stream: bytes) -> tuple[bytes, in
         good -= 1  # the last is too short
     if good < 1 or size - padding < front + BLOCK:
         return None
-    heads = [row[1] for row in _cut(rows, width, (1, front - 1))]
-    bodies = [piece[2] for piece in pieces]
+    heads = [row[1] for row in _cut(rows, width, (1, front - 1))[:good]]
+    bodies = [piece[2] for piece in pieces[:good]]
     if padding:
         bodies = [body[:-padding] for body in bodies]
-    return b"".join(
-        [part for both in zip(heads[:good], bodies[:good], strict=True) for part in both]
-    ), size - 1 - padding
+    return b"".join(chain.from_iterable(zip(heads, bodies, strict=True))), size - 1 - padding
 
 
 def _cut(data: View, size: int, widths: tuple[int, int]) -> list[tuple[bytes, bytes, bytes]]:
