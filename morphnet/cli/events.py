@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from morphnet.cli.live import console_of, feed_of, rendered, run_dir_option
 from morphnet.errors import HostError
 from morphnet.ops import feedclient, show
 from morphnet.status import Happening, as_json
+
+AGAIN = 0.3  # seconds between looks for the next process
 
 
 @click.command()
@@ -30,17 +33,31 @@ def events(follow: bool, last: int, for_machines: bool, run_dir: Path | None, pl
     The log of the process has the same lines, but for those that only say that all goes on.
     """
     feed = feed_of(run_dir, place)
-    answer = feedclient.ask(feed, {"ask": "happenings"})
-    before = [feedclient.happening(each) for each in feedclient.listed(answer, "happenings")]
+    before = _until_now(feed)
     _show(before[len(before) - min(last, len(before)) :], for_machines=for_machines)
-    if not follow:
-        return
-    after = before[-1].number if before else 0
     try:
-        _show(_following(feed, after), for_machines=for_machines)
+        while follow:
+            with suppress(HostError):  # it was there a moment ago, and has ended
+                _show(_following(feed, before[-1].number if before else 0), for_machines=for_machines)
+            click.echo("the process has ended: waiting for the next one, until Ctrl-C", err=for_machines)
+            before = _of_next(feed)
+            click.echo("it runs again", err=for_machines)
+            _show(before, for_machines=for_machines)
     except KeyboardInterrupt:
-        return  # how one leaves
-    raise HostError("the process has ended")
+        pass  # how one leaves
+
+
+def _until_now(feed: Path) -> list[Happening]:
+    answer = feedclient.ask(feed, {"ask": "happenings"})
+    return [feedclient.happening(each) for each in feedclient.listed(answer, "happenings")]
+
+
+def _of_next(feed: Path) -> list[Happening]:
+    """What has happened to the next process there, as soon as there is one."""
+    while True:
+        with suppress(feedclient.Nobody):
+            return _until_now(feed)
+        time.sleep(AGAIN)
 
 
 def _following(feed: Path, after: int) -> Iterator[Happening]:

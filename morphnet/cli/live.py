@@ -14,9 +14,10 @@ from rich.live import Live
 from rich.text import Text
 
 from morphnet.cli.layout import Place, dir_option
+from morphnet.cli.running import role_here
 from morphnet.errors import HostError
 from morphnet.ops import feedclient, page, show
-from morphnet.ops.rundir import FEED
+from morphnet.ops.rundir import FEED, JOURNAL
 from morphnet.status import NodeStatus, as_json
 from morphnet.text import printable
 
@@ -60,7 +61,7 @@ def status(as_lines: bool, watch: bool, every: float, run_dir: Path | None, plac
     """
     feed = feed_of(run_dir, place)
     if not watch:
-        node = feedclient.node_status(feedclient.ask(feed, {"ask": "status"}))
+        node = _told(feed, place)
         if as_lines:
             click.echo(json.dumps(as_json(node), indent=2))
         else:
@@ -71,6 +72,34 @@ def status(as_lines: bool, watch: bool, every: float, run_dir: Path | None, plac
         _watch(feed, every, as_lines)
     except KeyboardInterrupt:
         pass  # how one leaves
+
+
+def _told(feed: Path, place: Place) -> NodeStatus:
+    """
+    What runs there.
+
+    :raises HostError: nothing does; what a client that was killed has left is part of the sentence.
+    """
+    try:
+        return feedclient.node_status(feedclient.ask(feed, {"ask": "status"}))
+    except feedclient.Nobody as nobody:
+        raise HostError(f"{nobody}{_held_back(place)}") from None
+
+
+def _held_back(place: Place) -> str:
+    """What there is to say of traffic that nobody lets out; "" for nothing."""
+    if not place.client_toml.exists():
+        return ""
+    client = role_here(place, "client", lenient=True)
+    from morphnet.host.leftovers import holds_back  # brings netlink
+
+    if client.process() or not holds_back(client.config.state_dir / JOURNAL):
+        return ""
+    more = place.option()
+    return (
+        "; a client with `strict` was killed, and what was to go through its tunnel is held back, as you wanted:"
+        f" `morphnet up{more}` starts it again, `morphnet down{more}` lets everything out as without morphnet"
+    )
 
 
 @click.command()

@@ -12,6 +12,7 @@ from morphnet.cli.layout import Place, dir_option
 from morphnet.cli.running import CONFIGS, Role, alone, names_here, role_here
 from morphnet.config.edit import with_value
 from morphnet.config.file import Setting, as_toml, from_words, loads, settings
+from morphnet.config.whole import INSTEAD
 from morphnet.errors import ConfigError, HostError
 from morphnet.ops import feedclient
 from morphnet.pki.files import rewrite
@@ -44,7 +45,9 @@ def set_(setting: str | None, value: str | None, role: str | None, place: Place)
         return
     with alone(place):
         changed = _write(found, chosen, value)
-    click.echo(printable(f"{chosen.key} = {_shown(role_here(place, found.name), chosen)} is in {found.file}."))
+    other, now = _other(found, chosen), role_here(place, found.name)
+    instead = f", in place of {other.key} = {_shown(found, other)}" if other is not None and changed else ""
+    click.echo(printable(f"{chosen.key} = {_shown(now, chosen)} is in {found.file}{instead}."))
     click.echo(printable(_apply(found, chosen.key, changed=changed)))
 
 
@@ -110,10 +113,19 @@ def _write(role: Role, setting: Setting, typed: str) -> bool:
     with rights_of(role.place.root):
         before = role.file.read_bytes().decode()
         fresh = with_value(before, setting.path, as_toml(value))
+        other = _other(role, setting)
+        if value and other is not None:
+            fresh = with_value(fresh, other.path, as_toml(other.default))
         loads(CONFIGS[role.name], fresh, role.file)
         if fresh != before:
             rewrite(role.file, fresh.encode())
     return fresh != before
+
+
+def _other(role: Role, setting: Setting) -> Setting | None:
+    """What is given now in the place of that one, and may not be beside it."""
+    other = _called(role.name, INSTEAD.get(setting.key, ""))
+    return other if other is not None and getattr(role.config, other.key) else None
 
 
 def _apply(role: Role, key: str, *, changed: bool) -> str:

@@ -32,6 +32,7 @@ class Outcome:
     text: str
     code: int = 0  # for the shell
     warnings: tuple[str, ...] = ()  # one sentence each
+    news: bool = True  # whether anything was done, or went wrong
 
 
 @click.command()
@@ -49,10 +50,7 @@ def up(roles: tuple[str, ...], wait: float, process: bool, place: Place) -> None
     Exit code: 0 when all is well, 3 when something runs and does not do what it is there for, 1 when it does not run.
     """
     names = list(roles) or _usual(place)
-    outcomes = [_tried(_up, place, each, wait, not process) for each in names]
-    if not roles and "relay" not in names and "relay" in names_here(place):
-        outcomes.append(Outcome("relay is not asked for: `morphnet up relay` starts it as well"))
-    _tell(outcomes)
+    _tell([_tried(_up, place, each, wait, not process) for each in names])
 
 
 @click.command()
@@ -64,7 +62,8 @@ def down(roles: tuple[str, ...], place: Place) -> None:
 
     It stays so when the machine starts anew. Without ROLES: all of it.
     """
-    _tell([_tried(_down, place, each) for each in roles or names_here(place)])
+    outcomes = [_tried(_down, place, each) for each in roles or names_here(place)]
+    _tell(outcomes if roles else [each for each in outcomes if each.news] or outcomes)
 
 
 def _usual(place: Place) -> list[str]:
@@ -144,4 +143,5 @@ def stopped(role: Role) -> Outcome:
     left = background.undo(role) if role.name != "relay" else 0
     background.tidy(role)
     traces = "; what one that was killed had left on this machine is undone" if left else ""
-    return Outcome(f"{role.name} is down{traces}" if ran else f"{role.name} did not run{traces}")
+    how = "is down" if ran else "did not run"
+    return Outcome(f"{role.name} {how}{traces}", news=ran or bool(left))

@@ -13,6 +13,9 @@ NOT_JOINED = (  # for who has neither configuration nor keys
 )
 
 
+INSTEAD = {"server": "servers", "servers": "server"}  # of a client: one or the other
+
+
 def check_whole(config: Any) -> tuple[str, str] | None:
     """What is wrong between settings: the key to point at, and the sentence."""
     if isinstance(config, ClientConfig) and config.server and config.servers:

@@ -24,6 +24,10 @@ _LONGEST_ERROR = 500  # characters
 T = TypeVar("T")
 
 
+class Nobody(HostError):
+    """No morphnet is running there."""
+
+
 def ask(path: Path, request: Mapping[str, Any], timeout: float = PATIENCE) -> dict[str, Any]:
     """
     One request, one answer.
@@ -45,11 +49,11 @@ def follow(path: Path, request: Mapping[str, Any], timeout: float | None = None)
     Whoever answers may be another user, and may mean no good: it gets neither more time nor more memory than this.
 
     :param timeout: most seconds for the whole of each answer; None for no limit.
-    :raises HostError: and ConfigError, as `ask`.
+    :raises HostError: and ConfigError, as `ask`; Nobody where nothing runs.
     """
     nobody = f"no morphnet is running here (nothing answers at {path})"
     if is_too_long(path):
-        raise HostError(nobody)
+        raise Nobody(nobody)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(PATIENCE)
         try:
@@ -58,7 +62,7 @@ def follow(path: Path, request: Mapping[str, Any], timeout: float | None = None)
             for line in _lines(connection, timeout):
                 yield _answer(line)
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
-            raise HostError(nobody) from None
+            raise Nobody(nobody) from None
         except PermissionError:
             raise HostError(f"{path} may only be used by root or the owner of the process") from None
         except TimeoutError:

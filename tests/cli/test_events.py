@@ -9,10 +9,10 @@ from typing import Any
 from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.cli import commands
+from morphnet.cli import commands, events
 from morphnet.errors import HostError
 from morphnet.ops import feedclient
-from morphnet.status import as_json
+from morphnet.status import Happening, as_json
 from tests.ops.pictures import HAPPENINGS
 
 
@@ -39,17 +39,35 @@ class EventsTests(SynchronousTestCase):
         self.assertEqual([json.loads(line) for line in self.run_with("--json")[1]], [*map(as_json, HAPPENINGS)])
 
     def test_follow(self) -> None:
-        """What comes later follows what was there, without a gap; at the end of the process it says so."""
+        """
+        What comes later follows what was there, without a gap. At the end of the process it says so, waits for the next
+        one and goes on with that, from its beginning; Ctrl-C ends it.
+        """
         asked: list[dict[str, Any]] = []
 
         def follow(feed: object, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
             asked.append(request)
             yield as_json(HAPPENINGS[0])
+            if len(asked) == 2:
+                raise HostError("connection reset")
+            if len(asked) == 3:
+                raise KeyboardInterrupt
+
+        answers: list[list[Happening] | None] = [list(HAPPENINGS), None, None, [], list(HAPPENINGS[:2])]
+
+        def ask(feed: object, request: object) -> dict[str, Any]:
+            if (answer := answers.pop(0)) is None:
+                raise feedclient.Nobody("no morphnet is running here")
+            return {"happenings": [as_json(each) for each in answer]}
 
         self.patch(feedclient, "follow", follow)
+        self.patch(feedclient, "ask", ask)
+        self.patch(events, "AGAIN", 0.0)
         code, lines = self.run_with("--follow", "--last", "1")
-        self.assertEqual((code, len(lines), lines[-1]), (1, 3, "Error: the process has ended"))
-        self.assertEqual(asked[0]["after"], HAPPENINGS[-1].number)
+        ended, again = "the process has ended: waiting for the next one, until Ctrl-C", "it runs again"
+        said = [line if line in (ended, again) else "." for line in lines]
+        self.assertEqual((code, said), (0, [".", ".", ended, again, ".", ended, again, ".", ".", "."]))
+        self.assertEqual([each["after"] for each in asked], [HAPPENINGS[-1].number, 0, HAPPENINGS[1].number])
 
     def test_other_version(self) -> None:
         """An answer that is none is a sentence."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +15,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.cli import commands
 from morphnet.cli.live import NOT_WELL, _draw, columns_of, picture
 from morphnet.config.whole import NOT_JOINED
+from morphnet.host.host import this_world
+from morphnet.host.journal import encode_change
+from morphnet.host.strict import StrictTable
 from morphnet.ops import feedclient
 from morphnet.ops.page import LEAST, WIDTH
 from morphnet.ops.show import node_lines, plain
 from morphnet.status import NodeStatus, as_json
+from tests.cli.case import CommandCase
 from tests.ops.pictures import NODE, NOW
 from tests.ops.test_show import HEAD, PATHS
 
@@ -82,6 +87,21 @@ class ExitTests(SynchronousTestCase):
         for words in ((), ("--json",)):
             self.assertEqual(self.code(NODE, *words), 0)
             self.assertEqual(self.code(replace(NODE, well=False), *words), NOT_WELL)
+
+
+class HeldBackTests(CommandCase):
+    def test_killed(self) -> None:
+        """Where a client with a kill switch was killed `status` says why nothing gets out, and what to type."""
+        self.place.root.mkdir()
+        self.place.client_toml.write_text(f'server = "gw.example"\nstate_dir = "{self.place.state_dir}"\n')
+        self.assertNotIn("held back", self.bad("status"))
+        journal = self.place.state_dir / "host-journal"
+        journal.parent.mkdir()
+        begins = json.dumps({"world": this_world()}).encode() + b"\n"
+        journal.write_bytes(begins + encode_change(1, StrictTable("morph0", 7)))
+        said = self.bad("status")
+        self.assertIn("no morphnet is running here", said)
+        self.assertIn(f"`morphnet down --dir {self.place.root}` lets everything out", said)
 
 
 class ReloadTests(SynchronousTestCase):

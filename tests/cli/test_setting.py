@@ -7,7 +7,7 @@ from typing import Any
 from morphnet.cli import setting
 from morphnet.cli.running import Role
 from morphnet.config.file import load
-from morphnet.config.roles import ServerConfig
+from morphnet.config.roles import ClientConfig, ServerConfig
 from morphnet.errors import HostError
 from morphnet.ops import feedclient
 from tests.cli.case import CommandCase
@@ -87,6 +87,21 @@ class SettingTests(CommandCase):
         ):
             self.assertIn(sentence, self.bad("set", *words))
         self.assertEqual(self.place.server_toml.read_bytes(), before)
+
+    def test_instead(self) -> None:
+        """One server gives way to several, and they to one; what is in the file names one of both alone."""
+        file = self.place.client_toml
+        file.write_text('# mine\nserver = "gw.example"  # at home\n')
+        said = self.good("set", "servers", "a.example,b.example:443").output
+        self.assertIn(
+            f'servers = ["a.example", "b.example:443"] is in {file}, in place of server = "gw.example".', said
+        )
+        self.assertEqual(load(ClientConfig, file).all_servers(), ("a.example", "b.example:443"))
+        self.assertIn("# mine\n", file.read_text())
+        self.good("set", "servers", "c.example")
+        self.good("set", "server", "gw.example")
+        self.assertEqual(load(ClientConfig, file).all_servers(), ("gw.example",))
+        self.assertIn("'server' is missing", self.bad("set", "server", ""))
 
     def test_several(self) -> None:
         """Of two roles that have a setting the one that runs is meant, or who is named."""

@@ -278,7 +278,8 @@ class ClientNode(PeeredNode):
 
     def uplink_statuses(self) -> tuple[UplinkStatus, ...]:
         """Those that are there, and what became of the others."""
-        return self._uplink_history.statuses(self.uplink_paths.idle(), self._statuses.dated)
+        stream = self.streaming.idle() if self.streaming is not None else {}
+        return self._uplink_history.statuses({**self.uplink_paths.idle(), **stream}, self._statuses.dated)
 
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to."""
@@ -327,16 +328,10 @@ class ClientNode(PeeredNode):
 
     def restore_path(self, path: int | str, session: str = "") -> str:
         """Use it again."""
-        if not self.uplink_paths.restore(path) and not self._restore_stream(path):
+        stream = self.streaming
+        if not self.uplink_paths.restore(path) and not (stream is not None and stream.restore(path)):
             raise ConfigError(f"path {path} was not cut")
         return f"path {path} is opened again"
-
-    def _restore_stream(self, called: int | str) -> bool:
-        known = self._session()
-        if self.streaming is None or known is None:
-            return False
-        numbers = [path.id for path in known.paths.values() if called in (path.id, path.uplink)]
-        return any(self.streaming.restore(number) for number in numbers)
 
     def hang_up(self, session: str, reason: str) -> None:
         """The control link is called again, and a new session begins."""

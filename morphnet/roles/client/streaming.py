@@ -27,6 +27,7 @@ from morphnet.net.pump import Pump
 from morphnet.net.server_stream import ClientStreams
 from morphnet.net.tls import ClientTls
 from morphnet.net.websocket import Socket
+from morphnet.roles.client.uplink_history import Standing
 from morphnet.roles.client.uplink_paths import plain_paths
 from morphnet.tunnel.carrier import STREAM, Carrier
 from morphnet.tunnel.events import Effects, Event, PathChanged
@@ -100,7 +101,8 @@ class Streaming:
         self._places: tuple[Endpoint, ...] = ()  # where the server takes streams, the likeliest first
         self._stream: PeerStream | None = None
         self._path, self._device = -1, ""  # the stream's; "" where it is not known
-        self._cut = False  # the operator does not want it now
+        self._cut: tuple[int | str, ...] = ()  # number and name of its path then, if the operator does not want it now
+        self._cut_at = float("-inf")
         self._tried_at, self._next_at, self._rest = float("-inf"), float("-inf"), REST
         self._hoped_at = float("-inf")  # when there was a path over an uplink, or no uplink, the last time
         self._timers: list[IDelayedCall] = []  # of calls to come
@@ -116,7 +118,7 @@ class Streaming:
         if session is not self.session:
             self._give_up()  # it may have been with another server
             self._end("a new session")
-            self.session, self._cut, self._hoped_at = session, False, self._pump.now()
+            self.session, self._hoped_at = session, self._pump.now()
         self._places = tuple(Endpoint(host, port) for host in hosts for port in ports)[:MOST_CALLS]
         self._next_at, self._rest = self._pump.now() + PATIENCE, REST  # a server that starts anew answers by UDP soon
         self.look()
@@ -133,19 +135,30 @@ class Streaming:
         """The operator wants the stream left alone, if that path is its."""
         if self._stream is None or path.id != self._path:
             return False
-        self._cut = True
+        self._cut, self._cut_at = (path.id, path.uplink), self._pump.now()
         self._end("the operator wants it")
         return True
 
-    def restore(self, path_id: int) -> bool:
-        """The operator wants it back; False when it was not cut."""
-        known = self.session.paths.get(path_id) if self.session is not None else None
-        if not self._cut or known is None or known.rank != STREAM:
+    def restore(self, called: int | str) -> bool:
+        """
+        The operator wants it back; False when it was not cut.
+
+        :param called: the number or the name that its path had then; the session may be another one since.
+        """
+        if called not in self._cut:
             return False
-        self._cut = False
+        self._cut = ()
         self._hurry()
         self.look()
         return True
+
+    def idle(self) -> dict[str, Standing]:
+        """That it is cut, by the name that its path had, for who looks at the uplinks."""
+        return {
+            name: Standing("cut", self._cut_at, f"by the operator, until `restore('{name}')`")
+            for name in self._cut
+            if isinstance(name, str)
+        }
 
     def local_of(self, door: int) -> tuple[str, int] | None:
         """Our address and port at a door, if it is the stream."""

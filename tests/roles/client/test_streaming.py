@@ -233,8 +233,24 @@ class MiddleTests(StreamsTestCase):
         called = len(self.net.called)
         self.run_for(10.0)
         self.assertEqual((self.stream_paths(self.session), len(self.net.called)), ([], called))
+        self.assertFalse(self.streaming.restore(path.id + 100))
         self.assertTrue(self.streaming.restore(path.id))
         self.assertFalse(self.streaming.restore(path.id))
+        self.run_for(1.0)
+        self.assertEqual(self.stream_paths(self.session), ["active"])
+
+    def test_cut_lasts(self) -> None:
+        """It stays cut in the next session, where the uplinks tell of it, until it is restored by the name it had."""
+        self.blocked_in_the_middle()
+        path = next(path for path in self.session.paths.values() if path.rank)
+        self.streaming.cut(path)
+        self.session = self.begin()
+        self.start(passes=False)
+        self.run_for(PATIENCE + 2.0)
+        self.assertEqual(self.stream_paths(self.session), [])
+        self.assertEqual({name: each.state for name, each in self.streaming.idle().items()}, {path.uplink: "cut"})
+        self.assertTrue(self.streaming.restore(path.uplink))
+        self.assertEqual(self.streaming.idle(), {})
         self.run_for(1.0)
         self.assertEqual(self.stream_paths(self.session), ["active"])
 
