@@ -24,6 +24,7 @@ _BELOW = frozenset(
         "tunnel",
         "tunnel.events",
         "traversal",
+        "legacy",
         "rendezvous",
         "host",
         "net",
@@ -46,6 +47,7 @@ MAY_IMPORT: dict[str, frozenset[str] | None] = {
     "tunnel.events": frozenset({"wire"}),  # what the data plane, and traversal beside it, ask of the world
     "tunnel": frozenset({"wire", "tunnel.events"}),
     "traversal": frozenset({"wire", "tunnel.events"}),
+    "legacy": frozenset({"wire"}),
     "rendezvous": frozenset({"wire", "store.base"}),
     "store": frozenset({"store.base"}),
     "net": frozenset({"wire", "tunnel", "tunnel.events", "rendezvous", "store.base", "pki"}),
@@ -64,6 +66,7 @@ WHITE = (
     "wire",
     "tunnel",
     "traversal",
+    "legacy",
     "errors",
     "config.roles",
     "config.checks",

@@ -1,0 +1,1 @@
+The eleven functions, three templates and sealed messages of the original morphProtocol are read and written byte for byte ([docs/legacy.md](docs/legacy.md)), odd sizes included, which the original spoils.
