@@ -67,26 +67,32 @@ class Obfuscator:
         self._layers, self._padding, self._entropy = parameters.layers, parameters.padding, entropy
         self._functions = Functions(parameters.key, parameters.table, parameters.added)
 
+    @staticmethod
+    def is_body(body: bytes) -> bool:
+        """Whether it has the form of one, which is all that can be asked of it."""
+        return len(body) >= LEAST and body[2] in PADDINGS and len(body) >= HEAD + body[2]
+
     def hide(self, run: bytes, size: int) -> list[bytes]:
         """
-        The bodies of equally long texts: one combination and one pass for all of them, heads and padding for each.
+        The bodies of equally long texts: one combination, one pass and as much padding for all, a head for each.
+
+        So they are equally long too, and leave in one system call.
 
         :param run: the texts, one behind the other.
         :param size: bytes of each, at least 1.
         """
         count = len(run) // size
-        portion = 4 + self._padding  # of chance, for each: which pair (3), how much padding (1), the padding
-        chance = self._entropy(3 + portion * count)
+        chance = self._entropy(4 + (3 + self._padding) * count)
         choices = _choices(self._layers, bool(size % 2))
         index = choices[int.from_bytes(chance[:3], "big") % len(choices)]
+        length = chance[3] % self._padding + 1
         hidden = self._functions.apply(combination(self._layers, index), run, size)
         pairs, bodies = _pairs(self._layers)[index], []
         for number in range(count):
-            drawn = chance[3 + portion * number : 3 + portion * (number + 1)]
-            pair = int.from_bytes(drawn[:3], "big") % (len(pairs) // 2) * 2
-            length = drawn[3] % self._padding + 1
+            at = 4 + (3 + length) * number
+            pair = int.from_bytes(chance[at : at + 3], "big") % (len(pairs) // 2) * 2
             text = hidden[size * number : size * (number + 1)]
-            bodies.append(b"%b%c%b%b" % (pairs[pair : pair + 2], length, text, drawn[4 : 4 + length]))
+            bodies.append(b"%b%c%b%b" % (pairs[pair : pair + 2], length, text, chance[at + 3 : at + 3 + length]))
         return bodies
 
     def show(self, bodies: Sequence[bytes]) -> list[bytes | None]:
@@ -98,7 +104,7 @@ class Obfuscator:
         shown: list[bytes | None] = [None] * len(bodies)
         alike: dict[tuple[int, int], list[int]] = {}
         for number, body in enumerate(bodies):
-            if len(body) < LEAST or body[2] not in PADDINGS or len(body) < HEAD + body[2]:
+            if not self.is_body(body):
                 continue
             index = body[0] * body[1] % COMBINATIONS[self._layers]
             alike.setdefault((index, len(body) - HEAD - body[2]), []).append(number)

@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.errors import MalformedFrame
 from morphnet.legacy.functions import COMBINATIONS, DIVIDE, combination
 from morphnet.legacy.obfuscator import Obfuscator, Parameters
+from tests.lab.original import Original
 from tests.legacy.vectors import VECTORS
 
 PARAMETERS = Parameters(VECTORS["key"], 3, 8, bytes(VECTORS["table"]), VECTORS["randomValue"])
@@ -34,6 +35,17 @@ class BodyTests(SynchronousTestCase):
             self.assertEqual(text.hex(), packet["plain"])
             spoilt += packet["deobf"] != packet["plain"]
         self.assertEqual((len(VECTORS["packets"]), spoilt), (100, 4))
+
+    def test_original(self) -> None:
+        """With the original, which undoes one function wrongly: every size comes whole, in both directions."""
+        for layers in (1, 2, 3, 4):
+            theirs = Original(random.Random(layers), layers=layers)
+            parameters = Parameters(theirs.key, layers, 8, bytes(theirs.table), theirs.added)
+            mine = Obfuscator(parameters, random.Random(layers).randbytes)
+            for size in (*range(1, 40), 92, 149):
+                text = theirs.chance.randbytes(size)
+                self.assertEqual(mine.show([theirs.hide(text)]), [text])
+                self.assertEqual(theirs.show(mine.hide(text, size)[0]), text)
 
     def test_runs(self) -> None:
         """Runs of all sizes come back whole; heads differ, and no odd one has the function that spoils it."""
@@ -63,8 +75,10 @@ class BodyTests(SynchronousTestCase):
 
     def test_padding(self) -> None:
         """There is as much as the session allows, of every length."""
-        bodies = obfuscator(padding=3).hide(b"x" * 600, 1)
-        self.assertEqual({body[2] for body in bodies}, {1, 2, 3})
+        mine = obfuscator(padding=3)
+        runs = [mine.hide(b"x" * 4, 1) for _ in range(100)]
+        self.assertEqual({body[2] for bodies in runs for body in bodies}, {1, 2, 3})
+        self.assertTrue(all(len({len(body) for body in bodies}) == 1 for bodies in runs))
 
     def test_refused(self) -> None:
         """Parameters out of range, and a table that is no permutation."""
@@ -80,7 +94,7 @@ class BodyTests(SynchronousTestCase):
             {"table": bytes(range(255))},
         ):
             with self.assertRaises(MalformedFrame):
-                replace(PARAMETERS, **wrong)  # type: ignore[arg-type]
+                replace(PARAMETERS, **wrong)
 
     @settings(max_examples=60, deadline=None)
     @given(some.binary(max_size=80), some.integers(1, 4))
