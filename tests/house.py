@@ -70,6 +70,7 @@ WHITE = (
     "errors",
     "config.roles",
     "config.checks",
+    "config.legacy",
     "config.redis_url",
     "config.whole",
     "config.lines",
