@@ -1,1 +1,2 @@
 The eleven functions, three templates and sealed messages of the original morphProtocol are read and written byte for byte ([docs/legacy.md](docs/legacy.md)), odd sizes included, which the original spoils.
+Old clients: with `[legacy.morphprotocol] enabled = true` a server takes in unmodified clients of the original morphProtocol, in all three disguises; their sessions move with the first datagram from a new address, and idle ones do not begin anew every 90 s. `legacy = "HOST:PORT:USER"` lets `twistd morph-client` carry WireGuard to a server of the original, without root.
