@@ -84,8 +84,8 @@ class Key:
 
         :raises MalformedFrame: there is none.
         """
-        if len(datagram) > LONGEST:
-            raise MalformedFrame("too long for a message")
+        if len(datagram) > LONGEST or len(datagram) % 4:
+            raise MalformedFrame("not as long as a message")
         sealed = _unbase64(datagram)
         if not sealed or len(sealed) % _BLOCK:
             raise MalformedFrame("no whole blocks")

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from morphnet.errors import MalformedFrame, Refused
+from morphnet.errors import Refused
 from morphnet.legacy.control import FULL, Handshake, Key, read_handshake
 from morphnet.legacy.session import Session, same_place
-from morphnet.legacy.templates import GAME, KCP, QUIC, id_of, read
+from morphnet.legacy.templates import id_of, shown_ids
 from morphnet.wire.batch import Endpoint
 
 SIGN_OF_LIFE = 20.0  # seconds: the original's client begins anew when it heard nothing for 30
@@ -58,13 +58,9 @@ class Office:
 
     def of_data(self, datagram: bytes) -> Session | None:
         """Whose data that is, if it is any: clients may send it to the control port too."""
-        for template in (GAME, QUIC, KCP):
-            try:
-                session = self._shown.get((template, read(template, datagram).id))
-            except MalformedFrame:
-                continue
-            if session is not None:
-                return session
+        for shown in shown_ids(datagram):
+            if shown in self._shown:
+                return self._shown[shown]
         return None
 
     def at(self, source: Endpoint) -> Session | None:

@@ -78,6 +78,13 @@ def id_of(template: int, client: bytes) -> bytes:
     return client[: 8 if template == QUIC else 4]
 
 
+def shown_ids(datagram: bytes) -> tuple[tuple[int, bytes], ...]:
+    """Template and id of all that a datagram may be; cheap, for most of what is asked about is garbage."""
+    if datagram[:4] == _MAGIC:
+        return ((GAME, datagram[4:8]),)
+    return ((QUIC, datagram[1:9]), (KCP, datagram[:4]))
+
+
 def ahead(number: int, before: int) -> int:
     """How far a number is ahead of another, -32768 .. 32767."""
     return (number - before + _SPAN // 2) % _SPAN - _SPAN // 2
