@@ -23,6 +23,7 @@ LEVELS = frozenset(
         "control_half_open",
         "control_links",
         "ethernet_addresses",
+        "legacy_sessions",
         "lines",
         "lines_half_open",
         "neighbours",
@@ -136,6 +137,23 @@ class GuestStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class LegacyStatus:
+    """A client of the original morphProtocol, seen from a server."""
+
+    name: str  # "old-", and the first bytes of its ClientID, hex
+    user: str  # as whom it came, unproved
+    template: str  # what its datagrams look like: "quic", "kcp", "game"
+    layers: int  # of obfuscation, 1 .. 4
+    address: str  # "host:port" where it was last heard
+    port: int  # of ours, UDP
+    since: float  # Unix seconds
+    heard: float  # Unix seconds at which something came of it last
+    moves: int  # to other addresses, since it began
+    sent_bytes: int  # to it, of what its program is given
+    received_bytes: int  # from it, likewise
+
+
+@dataclass(frozen=True, slots=True)
 class UplinkStatus:
     """A way out of this machine, also one that is gone."""
 
@@ -170,7 +188,8 @@ class NodeStatus:
     levels: Mapping[str, int] = field(default_factory=dict)  # how much there is now
     totals: Mapping[str, int] = field(default_factory=dict)  # sums of those of all sessions, ended ones too
     uplinks: tuple[UplinkStatus, ...] = ()  # of a client: the best first, then those that are lost
-    sections: tuple[str, ...] = ()  # which of "sessions", "relays", "peers", "guests" such a process has, in this order
+    legacy: tuple[LegacyStatus, ...] = ()  # of a server: clients of the original morphProtocol
+    sections: tuple[str, ...] = ()  # names of the lists above that such a process has, in order
 
     def brief(self) -> NodeStatus:
         """The same for who looks again and again: of what was decided about each peer the last line alone."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from morphnet.config import checks
+from morphnet.config.legacy import LEGACY_KEY, LEGACY_LISTEN, LEGACY_SERVER, LegacyConfig
 from morphnet.config.shapes import SHAPE
 
 SCHEDULERS = ("bond", "flow", "redundant", "best")
@@ -301,6 +302,7 @@ class ServerConfig:
     )
     tuning: Tuning = field(default_factory=Tuning)
     manhole: ManholeConfig = field(default_factory=ManholeConfig)
+    legacy: LegacyConfig = field(default_factory=LegacyConfig)
 
     def stream_ports(self) -> tuple[int, ...]:
         """TCP ports where clients may open streams, the one that gets through most places first."""
@@ -365,6 +367,9 @@ class ClientConfig:
     shape: str = field(default="plain", metadata=SHAPE)
     streams: bool = field(default=True, metadata={"help": "reach the server by TCP where UDP does not pass"})
     mss_clamp: bool = field(default=True, metadata={"help": "clamp the MSS of TCP that is forwarded into the tunnel"})
+    legacy: str = field(default="", metadata=LEGACY_SERVER)
+    legacy_key: Path = field(default=Path("/etc/morphnet/legacy.key"), metadata=LEGACY_KEY)
+    legacy_listen: str = field(default="127.0.0.1:51821", metadata=LEGACY_LISTEN)
     tuning: Tuning = field(default_factory=Tuning)
     mesh: MeshConfig = field(default_factory=MeshConfig)
     manhole: ManholeConfig = field(default_factory=ManholeConfig)

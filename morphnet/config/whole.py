@@ -18,9 +18,11 @@ INSTEAD = {"server": "servers", "servers": "server"}  # of a client: one or the 
 
 def check_whole(config: Any) -> tuple[str, str] | None:
     """What is wrong between settings: the key to point at, and the sentence."""
+    if isinstance(config, ClientConfig) and config.legacy and (config.all_servers() or config.mesh.relays):
+        return "legacy", "'legacy' stands alone: a client of an original server has no other, and no peers"
     if isinstance(config, ClientConfig) and config.server and config.servers:
         return "servers", "'server' and 'servers' are both given: write one of them"
-    if isinstance(config, ClientConfig) and not config.all_servers() and not config.mesh.relays:
+    if isinstance(config, ClientConfig) and not (config.all_servers() or config.mesh.relays or config.legacy):
         return (
             "server",
             "'server' is missing (HOST or HOST:PORT of the server's control link);"

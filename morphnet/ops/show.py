@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from morphnet.ops.page import WIDTH, Line, fit, label, labelled, shortened
+from morphnet.ops.show_legacy import legacies_lines, legacy_lines
 from morphnet.ops.units import amount, delay, part, span, speed
 from morphnet.status import GuestStatus, Happening, NodeStatus, PathStatus, PeerStatus, RelayStatus, SessionStatus
 from morphnet.text import printable
@@ -37,7 +38,7 @@ _ORDINARY = frozenset(
     {f"{way}_{what}" for way in ("read", "written", "send", "receive") for what in ("bytes", "calls", "packets")}
     | {f"{way}{what}" for way in ("sent", "received") for what in ("", "_bytes", "_packets")}
     | {f"{by}_{way}" for by in ("relayed", "stream") for way in ("sent", "sent_bytes", "received", "received_bytes")}
-    | {"control_links"}
+    | {"control_links", "legacy_sessions"}
     | {"lines", "lines_half_open", "forwarded", "forwarded_bytes", "echoes"}
 )
 
@@ -387,5 +388,10 @@ SECTIONS = {  # by their names in NodeStatus, in the order in which they are sho
         whole=lambda node, now, width: _apart(guest_lines(each, width) for each in node.guests),
         table=lambda node, now: guests_lines(node.guests),
         none=lambda node: "no guest" if not node.guests else "",
+    ),
+    "legacy": Section(
+        whole=lambda node, now, width: _apart(legacy_lines(each, now, width) for each in node.legacy),
+        table=lambda node, now: legacies_lines(node.legacy, now),
+        none=lambda node: "no old client" if not node.legacy else "",
     ),
 }

@@ -9,14 +9,17 @@ from twisted.internet import reactor
 
 from morphnet.config.roles import ClientConfig
 from morphnet.config.whole import NOT_JOINED
+from morphnet.roles.client.legacy import LegacyClientProcess
 from morphnet.roles.client.process import ClientProcess
 from morphnet.tap.options import Begin, ConfigOptions, options_for
 
 Options = options_for(
-    ClientConfig, Path("/etc/morphnet/client.toml"), Begin(("server", "servers", "mesh.relays"), NOT_JOINED)
+    ClientConfig, Path("/etc/morphnet/client.toml"), Begin(("server", "servers", "mesh.relays", "legacy"), NOT_JOINED)
 )
 
 
 def makeService(options: ConfigOptions[ClientConfig]) -> IService:
     """Open nothing yet: twistd may still fork."""
+    if options.config.legacy:
+        return LegacyClientProcess(options.config, reactor, options.read)
     return ClientProcess(options.config, reactor, options.read)

@@ -258,7 +258,7 @@ def _fitting(setting: Setting) -> st.SearchStrategy[Any]:
         return st.just("plain")  # the others do not go with every framing, see `whole`
     if setting.choices:
         return st.sampled_from(setting.choices)
-    if setting.path[-1] in fixed and setting.path[0] != "manhole":
+    if setting.path[-1] in fixed and setting.path[0] not in ("manhole", "legacy"):
         return fixed[setting.path[-1]]
     kinds: dict[Any, st.SearchStrategy[Any]] = {
         bool: st.booleans(),

@@ -20,9 +20,11 @@ from morphnet.roles.certificates.renewal import Renewal
 from morphnet.roles.process.node import Node
 from morphnet.roles.process.reloading import Reloading
 from morphnet.roles.server.certificates import Certificates
+from morphnet.roles.server.old_clients import OldClients
 from morphnet.roles.server.resumption import Resumption
 from morphnet.roles.server.traffic import Traffic
 from morphnet.roles.signalling.control_server import Caller, RefusedForNow
+from morphnet.status import LegacyStatus
 from morphnet.store.base import Lease, Store
 from morphnet.tunnel.session import Session
 from morphnet.wire.formats import COMPACT
@@ -68,6 +70,7 @@ class Parts:
     counters: Callable[[], dict[str, int]] = dict  # of the control port
     renewal: Renewal | None = None  # of the certificate that is shown there
     reloading: Reloading[ServerConfig] | None = None
+    old_clients: OldClients | None = None
 
 
 class ServerNode(Node):
@@ -79,6 +82,8 @@ class ServerNode(Node):
         super().__init__(config.name, pump)
         self.config, self.certificates, self.renewal = config, parts.certificates, parts.renewal
         self._parts = parts
+        if parts.old_clients is not None:
+            self.sections = (*self.sections, "legacy")
         self.traffic = Traffic(self.tunnel, parts.store)
         self._callers: dict[str, Caller] = {}  # by certificate name
         self._groups: dict[str, str] = {}
@@ -292,14 +297,21 @@ class ServerNode(Node):
         more = f" and {config.stream_port}" if config.stream_port and not config.proxy else ""
         behind = (f"127.0.0.1 tcp {config.proxy_port} for a web server",) if config.proxy else ()
         own = (f"{host} tcp {config.control_port}{more}, udp {config.data_port}" for host in config.listen)
-        return (*own, *behind)
+        old = (self._parts.old_clients.listening(),) if self._parts.old_clients is not None else ()
+        return (*own, *behind, *old)
 
     def door_counters(self) -> Counter[str]:
         """Sums over the doors, the TUN, and who comes in at the control port."""
         total, tun = super().door_counters(), self._parts.tun
         total.update(self._parts.counters())
         total.update(tun.counters() if tun else {})
+        total.update(self._parts.old_clients.counters() if self._parts.old_clients is not None else {})
         return total
+
+    def legacy_statuses(self) -> tuple[LegacyStatus, ...]:
+        """Clients of the original."""
+        old = self._parts.old_clients
+        return old.statuses(self._statuses.dated) if old is not None else ()
 
     def control_of(self, session: Session) -> tuple[str, str]:
         """State and TLS group of its control link."""

@@ -41,6 +41,7 @@ from morphnet.roles.process.process import HostProcess
 from morphnet.roles.server.certificates import Certificates
 from morphnet.roles.server.closed import ClosedNode
 from morphnet.roles.server.node import LIVE, Parts, ServerNode, gateway, interface
+from morphnet.roles.server.old_clients import OldClients
 from morphnet.roles.server.streams import Streams
 from morphnet.roles.signalling.control_server import ControlServer, nobody
 from morphnet.store.base import Store
@@ -65,6 +66,7 @@ class ServerProcess(HostProcess):
         self._listening: list[IListeningPort] = []
         self._udp: list[UdpDoor] = []
         self._node: ServerNode | None = None  # None for lack of records
+        self._old_clients: OldClients | None = None  # None where they are not wanted
 
     def open(self) -> Node:
         config = self.config
@@ -110,6 +112,17 @@ class ServerProcess(HostProcess):
         revoked = Revoked(cas, config.state_dir / "revoked-server.pem")
         return Certificates(identity.ca.decode(), store, revoked, publisher, self.reactor)
 
+    def _open_to_old_clients(self) -> OldClients | None:
+        config = self.config.legacy.morphprotocol
+        if not config.enabled:
+            return None
+
+        def tell(kind: str, session: str, sentence: str) -> None:
+            if self._node is not None:
+                self._node.tell(kind, session, sentence)
+
+        return OldClients(config, self.reactor, self._pump.new_number, self._pump.now, tell)
+
     def _tell_of_revocations(self, sentence: str) -> None:
         if self._node is not None:
             self._node.tell("revocations", "", sentence)
@@ -124,6 +137,7 @@ class ServerProcess(HostProcess):
         self._open_tun()
         for host in config.listen:
             self._open_udp(host)
+        self._old_clients = self._open_to_old_clients()
         cure = "the log says why; `morphnet pki renew` renews it now"
         return Parts(
             store,
@@ -135,6 +149,7 @@ class ServerProcess(HostProcess):
             lambda: {**self._control.counters(), **self._streams.counters(), **self.gate.counters()},
             Renewal(config.pki_dir, config.name, shows, time.time, cure=cure),
             self.reloading,
+            self._old_clients,
         )
 
     def _keep_house(self, node: ServerNode, parts: Parts) -> None:
@@ -207,6 +222,8 @@ class ServerProcess(HostProcess):
             self._signer.close()
             return
         self._bearers.stop()
+        if self._old_clients is not None:
+            await self._old_clients.close()
         await DeferredList([maybeDeferred(port.stopListening) for port in self._listening])
         await self._control.close()
         await self._streams.close()

@@ -1,0 +1,79 @@
+"""What a server opens for clients of the original, and how that is joined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from twisted.internet.defer import maybeDeferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import LoopingCall
+
+from morphnet.config.legacy import MorphProtocolConfig, split_place
+from morphnet.net.legacy_health import health_site, listen
+from morphnet.roles.process.legacy_key import read_or_make_key
+from morphnet.roles.server.legacy import SWEEP_EVERY, LegacyServer
+from morphnet.status import LegacyStatus
+
+Tell = Callable[[str, str, str], None]
+
+
+class OldClients:
+    """
+    Opens its ports when made.
+
+    :param number: gives each socket a name.
+    :param now: seconds, never back.
+    :param tell: (kind, session, sentence) for the node's history.
+    """
+
+    def __init__(
+        self,
+        config: MorphProtocolConfig,
+        reactor: Any,
+        number: Callable[[], int],
+        now: Callable[[], float],
+        tell: Tell,
+    ) -> None:
+        """
+        :raises ConfigError: the file of the key holds none.
+        :raises HostError: a port is taken.
+        """
+        self.config = config
+        self._began_at, self._now = now(), now
+        self._server = LegacyServer(config, read_or_make_key(config.key_file), reactor, number, now, tell)
+        self._health: IListeningPort | None = None
+        self._server.open()
+        if config.health:
+            self._health = listen(reactor, *split_place(config.health), health_site(self.health, self.metrics))
+        self._sweeping = LoopingCall(self._server.sweep)
+        self._sweeping.clock = reactor
+        self._sweeping.start(SWEEP_EVERY, now=False)
+
+    def health(self) -> Mapping[str, object]:
+        """That it runs."""
+        return {"status": "ok", "uptime": round(self._now() - self._began_at, 3)}
+
+    def metrics(self) -> Mapping[str, object]:
+        """What it has counted."""
+        return {**self.health(), **self.counters()}
+
+    def counters(self) -> dict[str, int]:
+        """For the node's status."""
+        return self._server.counters()
+
+    def statuses(self, dated: Callable[[float], float]) -> tuple[LegacyStatus, ...]:
+        """:param dated: turns a moment on our clock into Unix seconds."""
+        return self._server.statuses(dated)
+
+    def listening(self) -> str:
+        """Where, for a person."""
+        return f"{self.config.listen} udp {self.config.port} for clients of the original"
+
+    async def close(self) -> None:
+        """End all sessions, and tell their clients."""
+        if self._sweeping.running:
+            self._sweeping.stop()
+        self._server.close()
+        if self._health is not None:
+            await maybeDeferred(self._health.stopListening)
