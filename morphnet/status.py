@@ -145,6 +145,17 @@ class UplinkStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class CarryStatus:
+    """UDP of other programs that is carried: an entry of a client, or a service of a server."""
+
+    service: str  # its name
+    address: str  # "host:port": where a client takes datagrams in, or where the service is
+    users: int  # programs that are remembered
+    sent_bytes: int  # of payload, into the tunnel
+    received_bytes: int  # out of it
+
+
+@dataclass(frozen=True, slots=True)
 class NodeStatus:
     """One process."""
 
@@ -169,7 +180,8 @@ class NodeStatus:
     levels: Mapping[str, int] = field(default_factory=dict)  # how much there is now
     totals: Mapping[str, int] = field(default_factory=dict)  # sums of those of all sessions, ended ones too
     uplinks: tuple[UplinkStatus, ...] = ()  # of a client: the best first, then those that are lost
-    sections: tuple[str, ...] = ()  # which of "sessions", "relays", "peers", "guests" such a process has, in this order
+    sections: tuple[str, ...] = ()  # of "sessions", "carries", "relays", "peers", "guests" what it has, in this order
+    carries: tuple[CarryStatus, ...] = ()  # UDP of other programs, by entry or service
 
     def brief(self) -> NodeStatus:
         """The same for who looks again and again: of what was decided about each peer the last line alone."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from morphnet.ops.page import WIDTH, Line, fit, label, labelled, shortened
+from morphnet.ops.show_carries import carries_lines
 from morphnet.ops.units import amount, delay, part, span, speed
 from morphnet.status import GuestStatus, Happening, NodeStatus, PathStatus, PeerStatus, RelayStatus, SessionStatus
 from morphnet.text import printable
@@ -370,6 +371,11 @@ SECTIONS = {  # by their names in NodeStatus, in the order in which they are sho
         whole=lambda node, now, width: _apart(session_lines(each, now, width) for each in own_sessions(node)),
         table=lambda node, now: sessions_lines(node.sessions, now),
         none=lambda node: "no session" if not own_sessions(node) and node.state != "among peers" else "",
+    ),
+    "carries": Section(
+        whole=lambda node, now, width: carries_lines(node.carries),
+        table=lambda node, now: carries_lines(node.carries),
+        none=lambda node: "",
     ),
     "relays": Section(
         whole=lambda node, now, width: _apart(relay_lines(each, width) for each in node.relays),

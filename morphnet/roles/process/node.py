@@ -18,7 +18,7 @@ from morphnet.ops.history import History
 from morphnet.ops.verb import Verb
 from morphnet.roles.certificates.renewal import Renewal
 from morphnet.roles.process.statuses import Statuses, shown_address
-from morphnet.status import Happening, NodeStatus, PeerStatus, RelayStatus, UplinkStatus, by_kind
+from morphnet.status import CarryStatus, Happening, NodeStatus, PeerStatus, RelayStatus, UplinkStatus, by_kind
 from morphnet.tunnel.events import Effects, Event, Forgotten, Overrun, PathChanged, PathMoved, Rekeyed
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
@@ -96,6 +96,7 @@ class Node:
             traffic=self.traffic_goes(),
             uplinks=self.uplink_statuses(),
             sections=self.sections,
+            carries=self.carry_statuses(),
         )
         return with_headline(picture)
 
@@ -118,6 +119,10 @@ class Node:
 
     def uplink_statuses(self) -> tuple[UplinkStatus, ...]:
         """The ways out of this machine."""
+        return ()
+
+    def carry_statuses(self) -> tuple[CarryStatus, ...]:
+        """UDP of other programs."""
         return ()
 
     def relay_statuses(self) -> tuple[RelayStatus, ...]:

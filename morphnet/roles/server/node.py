@@ -16,6 +16,7 @@ from morphnet.net.udp import UdpDoor
 from morphnet.pki.authority import read_description
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.rendezvous.rivals import PROVE_WITHIN, Rivals
+from morphnet.roles.carry.services import Services
 from morphnet.roles.certificates.renewal import Renewal
 from morphnet.roles.process.node import Node
 from morphnet.roles.process.reloading import Reloading
@@ -23,6 +24,7 @@ from morphnet.roles.server.certificates import Certificates
 from morphnet.roles.server.resumption import Resumption
 from morphnet.roles.server.traffic import Traffic
 from morphnet.roles.signalling.control_server import Caller, RefusedForNow
+from morphnet.status import CarryStatus
 from morphnet.store.base import Lease, Store
 from morphnet.tunnel.session import Session
 from morphnet.wire.messages.control import (
@@ -67,6 +69,7 @@ class Parts:
     counters: Callable[[], dict[str, int]] = dict  # of the control port
     renewal: Renewal | None = None  # of the certificate that is shown there
     reloading: Reloading[ServerConfig] | None = None
+    services: Services | None = None  # what clients may reach by name, if there is anything
 
 
 class ServerNode(Node):
@@ -78,6 +81,8 @@ class ServerNode(Node):
         super().__init__(config.name, pump)
         self.config, self.certificates, self.renewal = config, parts.certificates, parts.renewal
         self._parts = parts
+        if parts.services is not None:
+            self.sections = ("sessions", "carries")
         self.traffic = Traffic(self.tunnel, parts.store)
         self._callers: dict[str, Caller] = {}  # by certificate name
         self._groups: dict[str, str] = {}
@@ -165,6 +170,7 @@ class ServerNode(Node):
             revocations=self.certificates.exchange.number,
             reorder_tcp_ms=tuning.repair_ms,
             streams=config.stream_ports(),
+            services=tuple(each.service for each in self.carry_statuses()),
         )
 
     def welcomed(self, caller: Caller, hello: Hello) -> None:
@@ -295,7 +301,12 @@ class ServerNode(Node):
         total, tun = super().door_counters(), self._parts.tun
         total.update(self._parts.counters())
         total.update(tun.counters() if tun else {})
+        total.update(self._parts.services.counters() if self._parts.services else {})
         return total
+
+    def carry_statuses(self) -> tuple[CarryStatus, ...]:
+        """The services."""
+        return self._parts.services.statuses() if self._parts.services is not None else ()
 
     def control_of(self, session: Session) -> tuple[str, str]:
         """State and TLS group of its control link."""

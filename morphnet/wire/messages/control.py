@@ -102,6 +102,7 @@ class Welcome:
     revocations: ListNumber = BEFORE  # of the last list of revoked certificates that the server has
     reorder_tcp_ms: Wait = 0.0  # the server's, as in Hello
     streams: Annotated[tuple[int, ...], Several(Whole(1, 65535), 8)] = ()  # TCP ports that take streams, best first
+    services: Words = ()  # that may be reached by name, see `config/carry`
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+An existing WireGuard, and any UDP of other programs, is carried to services that the server lists: `[[carry]]` on a client, which needs no TUN device and no root then, `[carry.services]` on the server. See docs/carry.
