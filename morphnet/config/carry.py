@@ -11,7 +11,7 @@ import ipaddress
 import re
 import zlib
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from morphnet.errors import ConfigError
 
@@ -112,7 +112,7 @@ def _collision(names: set[str]) -> str | None:
 
 def entries_of_tables(value: object) -> object:
     """`[[carry]]` tables, or one `[carry]`, with `listen` and `to`, as strings; all else as it is."""
-    tables = value if isinstance(value, list) else [value]
+    tables: list[Any] = value if isinstance(value, list) else [value]
     if tables and all(isinstance(each, dict) and set(each) == {"listen", "to"} for each in tables):
         return [f"{each['listen']}={each['to']}" for each in tables]
     return value

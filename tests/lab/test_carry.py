@@ -15,6 +15,7 @@ from tests.lab.case import LabCase, Ping, Plan, rest
 
 INNER = {"client": "10.9.0.2", "server": "10.9.0.1"}
 MTU = 1420  # as wg-quick has it for a link of 1500
+TABLE = 51820  # and mark, as wg-quick takes them
 LISTEN, SERVICE, NAMES = 51821, 51820, 5353  # UDP ports on loopback
 PROGRAMS = ("wireguard-go", "wg")
 NO_RIGHTS = ("setpriv", "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all")
@@ -122,7 +123,7 @@ class CarryTests(LabCase):
         here.meet(there, "endpoint", f"127.0.0.1:{LISTEN}")
         for name, inner in INNER.items():
             self.box.change(name, [("up", "wg0", MTU), ("add_address", "wg0", f"{inner}/24")])
-        self.wg = here
+        self.wg, self.there = here, there
         self.breathes(INNER["server"])
         self.first = here.handshake_at()
         self.assertGreater(self.first, 0)
@@ -188,6 +189,25 @@ class CarryTests(LabCase):
         self.assertIn("CapEff:\t0000000000000000", told)
         self.breathes(INNER["server"])
         self.assertEqual(self.wg.handshake_at(), self.first)
+
+    def test_default_route(self) -> None:
+        """As wg-quick does for 0.0.0.0/0: all goes into wg0, and the carry, begun anew behind it, is not drawn in."""
+        self.wg.meet(self.there, "allowed-ips", "0.0.0.0/0")
+        self.here.run(["wg", "set", "wg0", "fwmark", str(TABLE)], check=True)
+        rules = (f"not fwmark {TABLE} table {TABLE}", "table main suppress_prefixlength 0")
+        self.ip(f"route add default dev wg0 table {TABLE}")
+        for rule in rules:
+            self.ip(f"rule add {rule}")
+            self.addCleanup(self.ip, f"rule del {rule}")
+        self.assertIn("dev wg0", self.ip("route get 198.18.0.1"))
+        self.client.stop()
+        self.client.start()
+        self.both_active()
+        self.breathes(INNER["server"])
+        self.assertEqual(self.wg.handshake_at(), self.first)
+
+    def ip(self, words: str) -> str:
+        return str(self.here.run(["ip", *words.split()], check=True).stdout)
 
     def test_large(self) -> None:
         """Full packets of 1420 bytes pass links of 1500."""
