@@ -164,6 +164,17 @@ class UplinkStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class CarryStatus:
+    """UDP of other programs that is carried: an entry of a client, or a service of a server."""
+
+    service: str  # its name
+    address: str  # "host:port": where a client takes datagrams in, or where the service is
+    users: int  # programs that are remembered
+    sent_bytes: int  # of payload, into the tunnel
+    received_bytes: int  # out of it
+
+
+@dataclass(frozen=True, slots=True)
 class NodeStatus:
     """One process."""
 
@@ -189,6 +200,7 @@ class NodeStatus:
     totals: Mapping[str, int] = field(default_factory=dict)  # sums of those of all sessions, ended ones too
     uplinks: tuple[UplinkStatus, ...] = ()  # of a client: the best first, then those that are lost
     legacy: tuple[LegacyStatus, ...] = ()  # of a server: clients of the original morphProtocol
+    carries: tuple[CarryStatus, ...] = ()  # UDP of other programs, by entry or service
     sections: tuple[str, ...] = ()  # names of the lists above that such a process has, in order
 
     def brief(self) -> NodeStatus:

@@ -7,7 +7,7 @@ import json
 import math
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
@@ -45,6 +45,7 @@ class Setting:
     choices: tuple[str, ...]
     check: Check | None
     may_be_zero: bool  # a number; all others are greater
+    reads: Callable[[object], object] | None = None  # what else a file may say, as what it stands for
 
     @property
     def key(self) -> str:
@@ -63,7 +64,8 @@ def settings(cls: type[Any], table: KeyPath = ()) -> Iterator[Setting]:
             choices = tuple(each.metadata.get("choices", ()))
             shown = each.metadata.get("help", "")
             check, zero = each.metadata.get("check"), each.metadata.get("least") == 0
-            yield Setting((*table, each.name), kind, _default(each), shown, choices, check, zero)
+            reads = each.metadata.get("reads")
+            yield Setting((*table, each.name), kind, _default(each), shown, choices, check, zero, reads)
 
 
 def _default(each: Field[Any]) -> Any:
@@ -188,6 +190,8 @@ def _take(
 
 def _from_toml(setting: Setting, value: Any, where: str, base: Path) -> Any:
     kind = setting.kind
+    if setting.reads is not None:
+        value = setting.reads(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value) if abs(value) < 1 << 63 else math.inf
     if kind is Path and isinstance(value, str):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from morphnet.config import checks
+from morphnet.config.carry import CarryConfig, entries_of_tables, entries_wrong
 from morphnet.config.legacy import LEGACY_KEY, LEGACY_LISTEN, LEGACY_SERVER, LegacyConfig
 from morphnet.config.shapes import SHAPE
 
@@ -301,6 +302,7 @@ class ServerConfig:
         default=3600.0, metadata={"help": "forget a session silent for this long, seconds"}
     )
     tuning: Tuning = field(default_factory=Tuning)
+    carry: CarryConfig = field(default_factory=CarryConfig)
     manhole: ManholeConfig = field(default_factory=ManholeConfig)
     legacy: LegacyConfig = field(default_factory=LegacyConfig)
 
@@ -333,7 +335,21 @@ class ClientConfig:
     pki_dir: Path = field(
         default=Path("/etc/morphnet/pki"), metadata={"help": "CA certificate, own certificate and key"}
     )
-    tun: str = field(default="morph0", metadata={"check": checks.interface, "help": "name of the TUN device"})
+    tun: str = field(
+        default="morph0",
+        metadata={
+            "check": checks.interface_or_none,
+            "help": "name of the TUN device; '' for none: `carry` alone works, and the machine stays as it is",
+        },
+    )
+    carry: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "check": entries_wrong,
+            "reads": entries_of_tables,
+            "help": "ADDRESS:PORT=SERVICE: UDP from there goes to that service of the server; or [[carry]] listen, to",
+        },
+    )
     uplinks: tuple[str, ...] = field(
         default=(),
         metadata={"check": checks.interfaces, "help": "interfaces to use; none means every one with a way out"},

@@ -30,6 +30,8 @@ def check_whole(config: Any) -> tuple[str, str] | None:
         )
     if isinstance(config, ClientConfig) and config.shape != "plain" and config.tuning.framing == "seed":
         return "shape", f"'shape' is {config.shape!r}, which only framing 'compact' can wear: set one of them otherwise"
+    if isinstance(config, ClientConfig) and not config.tun:
+        return _without_tun(config)
     if isinstance(config, ServerConfig | RelayConfig):
         if not config.pool4 and not config.pool6:
             return "pool4", "'pool4' and 'pool6' are both empty: clients need an address of one kind"
@@ -37,4 +39,14 @@ def check_whole(config: Any) -> tuple[str, str] | None:
             return "stream_port", "'proxy' needs 'stream_port', the TCP port where the web server speaks TLS, like 443"
         if isinstance(config, ServerConfig) and config.pool6 and config.tuning.mtu < LEAST_MTU6:
             return "tuning.mtu", f"'mtu' must be at least {LEAST_MTU6} with IPv6 inside (or set pool6 = '')"
+    return None
+
+
+def _without_tun(config: ClientConfig) -> tuple[str, str] | None:
+    if not config.carry:
+        return "tun", "'tun' is '' and 'carry' is empty: nothing would be carried; write one of them"
+    if config.strict:
+        return "strict", "'strict' needs a TUN device: without one no traffic of this machine goes through the tunnel"
+    if config.mesh.relays:
+        return "mesh.relays", "peers need a TUN device: set 'tun', or leave [mesh] relays empty"
     return None

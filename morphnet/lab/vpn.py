@@ -66,6 +66,7 @@ class Daemon:
         self.dir = Path(node.dir) / name
         self.log = self.dir / "log"
         self.process: subprocess.Popen[str] | None = None
+        self.under: tuple[str, ...] = ()  # a command that it is started by, with its options
 
     @property
     def etc(self) -> Path:
@@ -95,7 +96,7 @@ class Daemon:
         options = ["--config", str(self.etc / f"{role}.toml"), *_typed(self.settings)]
         with self.log.open("a") as log:
             self.process = self.node.popen(
-                [str(BIN / "twistd"), "--nodaemon", "--pidfile=", "--logfile=-", self.role, *options],
+                [*self.under, str(BIN / "twistd"), "--nodaemon", "--pidfile=", "--logfile=-", self.role, *options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

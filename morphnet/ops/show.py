@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from morphnet.ops.page import WIDTH, Line, fit, label, labelled, shortened
+from morphnet.ops.show_carries import carries_lines
+from morphnet.ops.show_guests import guest_lines, guests_lines
 from morphnet.ops.show_legacy import legacies_lines, legacy_lines
 from morphnet.ops.units import amount, delay, part, span, speed
-from morphnet.status import GuestStatus, Happening, NodeStatus, PathStatus, PeerStatus, RelayStatus, SessionStatus
+from morphnet.status import Happening, NodeStatus, PathStatus, PeerStatus, RelayStatus, SessionStatus
 from morphnet.text import printable
 
 STYLES = {  # name -> SGR parameters, ECMA-48 section 8.3.117
@@ -249,26 +251,6 @@ def peers_lines(peers: Sequence[PeerStatus], now: float) -> list[Line]:
     return lines
 
 
-def guest_lines(guest: GuestStatus, width: int = WIDTH) -> list[Line]:
-    """One node, as a relay sees it."""
-    data = f"{amount(guest.sent_bytes)} from it, {amount(guest.received_bytes)} to it"
-    lines: list[Line] = [[("guest ", ""), (guest.name, "head")]]
-    return lines + labelled("address", guest.address, "", width) + labelled("data", data, "", width)
-
-
-def guests_lines(guests: Sequence[GuestStatus]) -> list[Line]:
-    """One line for each guest."""
-    if not guests:
-        return [[("no guest", "dim")]]
-    lines: list[Line] = [[(f"{'guest':<18}{'from it':>10}{'to it':>10}  address", "dim")]]
-    for each in guests:
-        data = f"{amount(each.sent_bytes):>10}{amount(each.received_bytes):>10}  "
-        lines.append(
-            [(f"{shortened(each.name, 17):<18}", "head"), (data, ""), (shortened(each.address, WIDTH - 40), "")]
-        )
-    return lines
-
-
 def path_lines(paths: Sequence[PathStatus], now: float, width: int = WIDTH) -> list[Line]:
     """A small table: two lines for each path."""
     if not paths:
@@ -373,6 +355,11 @@ SECTIONS = {  # by their names in NodeStatus, in the order in which they are sho
         whole=lambda node, now, width: _apart(session_lines(each, now, width) for each in own_sessions(node)),
         table=lambda node, now: sessions_lines(node.sessions, now),
         none=lambda node: "no session" if not own_sessions(node) and node.state != "among peers" else "",
+    ),
+    "carries": Section(
+        whole=lambda node, now, width: carries_lines(node.carries),
+        table=lambda node, now: carries_lines(node.carries),
+        none=lambda node: "",
     ),
     "relays": Section(
         whole=lambda node, now, width: _apart(relay_lines(each, width) for each in node.relays),

@@ -41,6 +41,7 @@ class Plan:
     names: tuple[tuple[str, str], ...] = ()  # in /etc/hosts of every node
     settings: tuple[tuple[str, object], ...] = ()  # of both ends
     client: tuple[tuple[str, object], ...] = ()  # of the client besides
+    server: tuple[tuple[str, object], ...] = ()  # of the server besides
 
 
 class Network:
@@ -55,7 +56,7 @@ class Network:
         try:
             for node in self.box.nodes.values():
                 node.hosts(dict(plan.names))
-            self.vpn = Vpn(self.box, plan.address, dict(plan.settings))
+            self.vpn = Vpn(self.box, plan.address, dict(plan.settings) | dict(plan.server))
             self.vpn.found()
             self.client = self.vpn.enrol(settings=self.client_settings())
             self.client.start()

@@ -13,7 +13,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.ops.page import LEAST, WIDTH
 from morphnet.ops.show import (
     ansi,
-    guests_lines,
     happening_lines,
     node_lines,
     path_lines,
@@ -23,6 +22,7 @@ from morphnet.ops.show import (
     relay_lines,
     sessions_lines,
 )
+from morphnet.ops.show_guests import guests_lines
 from morphnet.status import NodeStatus, PathStatus, UplinkStatus
 from tests.ops.pictures import CARL, GONE, HAPPENINGS, MACHINE, NODE, NOW, RELAY, RELAYS, SERVER, SESSION, WIFI
 

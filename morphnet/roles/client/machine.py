@@ -74,7 +74,8 @@ class Machine:
     @property
     def traffic(self) -> str:
         """Where that goes which is to go through the tunnel, see `NodeStatus`; "" when nothing is."""
-        return self._carrying.traffic if self._config.all_servers() and self._config.routes else ""
+        config = self._config
+        return self._carrying.traffic if config.tun and config.all_servers() and config.routes else ""
 
     def warnings(self) -> tuple[str, ...]:
         """What is not as it should be here, one sentence each."""
@@ -85,6 +86,8 @@ class Machine:
     def welcomed(self, welcome: Welcome) -> None:
         """Make it what the server says, if it is anything else."""
         self._welcome = welcome
+        if not self._config.tun:
+            return  # nothing of this machine is changed
         config, ours = self._config, inside(welcome, self._config.mesh.networks, self._config.routes)
         self.inner = by_family(ours.addresses)
         dns = dns_servers(welcome, config)
@@ -169,6 +172,8 @@ class Machine:
         self._follow(self._host.keep_outside)
 
     def _follow(self, what: Callable[[], None]) -> None:
+        if not self._config.tun:
+            return
         try:
             what()
         except HostError as problem:

@@ -18,6 +18,7 @@ from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump
 from morphnet.net.tun import Tun
 from morphnet.pki.names import split_address
+from morphnet.roles.carry.ports import Ports
 from morphnet.roles.client.certified_node import Certificates
 from morphnet.roles.client.machine import Machine
 from morphnet.roles.client.notices import Notices
@@ -65,7 +66,7 @@ class Parts:
     """What a client is made of, besides its data plane."""
 
     host: Host
-    tun: Tun
+    tun: Tun | None
     uplink_paths: UplinkPaths
     certificates: Certificates
     streaming: Streaming | None = None  # the server by TCP, if there is one and it shall be
@@ -73,6 +74,7 @@ class Parts:
     network_changed: Callable[[], None] = lambda: None  # for the control link: a call may come through now
     reloading: Reloading[ClientConfig] | None = None
     make_shape: Maker = lambda name: None
+    ports: Ports | None = None  # where programs hand in UDP that is carried, if anything is
 
 
 class ClientNode(PeeredNode):
@@ -85,7 +87,7 @@ class ClientNode(PeeredNode):
     def __init__(self, config: ClientConfig, pump: Pump, parts: Parts) -> None:
         super().__init__(config, pump, parts.certificates)
         self.host, self.tun, self.uplink_paths = parts.host, parts.tun, parts.uplink_paths
-        self.streaming = parts.streaming
+        self.streaming, self.ports = parts.streaming, parts.ports
         self.uplinks: list[Uplink] = []
         self._uplink_history = UplinkHistory(config.uplinks, pump.now)
         self._network_changed, self._reloading = parts.network_changed, parts.reloading
@@ -340,12 +342,12 @@ class ClientNode(PeeredNode):
 
     def offloads(self) -> tuple[str, ...]:
         """TUN's, then UDP's."""
-        return (*self.tun.offloads, *self.uplink_paths.offloads())
+        return (*(self.tun.offloads if self.tun is not None else ()), *self.uplink_paths.offloads())
 
     def door_counters(self) -> Counter[str]:
         """Sums over the doors and the TUN."""
         total = super().door_counters()
-        for part in (self.tun, self._lan, self.streaming, self.mesh):
+        for part in (self.tun, self._lan, self.streaming, self.mesh, self.ports):
             total.update(part.counters() if part is not None else {})
         return total
 

@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IProtocol, IProtocolFactory
 from twisted.internet.protocol import Factory
 
 from morphnet import __version__
+from morphnet.config.carry import entry
 from morphnet.config.roles import CONTROL_PORT, RELAY_PORT, ClientConfig
 from morphnet.host.uplinks import UplinkScan, UplinkWatch
 from morphnet.net.dial import Destination, Dial
@@ -28,6 +29,7 @@ from morphnet.ops.rundir import REVOKED
 from morphnet.pki.files import trusted_cas
 from morphnet.pki.names import split_address
 from morphnet.rendezvous.reconnect import Reconnect, reconnect
+from morphnet.roles.carry.ports import Ports
 from morphnet.roles.certificates.renewal import LOOK_EVERY as RENEW_EVERY
 from morphnet.roles.certificates.renewal import Renewal, identity_of
 from morphnet.roles.certificates.revocation_exchange import RevocationExchange
@@ -51,6 +53,7 @@ from morphnet.wire.batch import Endpoint
 from morphnet.wire.messages.control import Hello, Welcome
 from morphnet.wire.shapes.shape import MASKED, Shape
 
+SWEEP_EVERY = 10.0  # seconds between looks for programs that are gone
 LOOK_AT_CERTIFICATES_EVERY = 2.0  # seconds between looks whose has expired
 
 SEEK_EVERY = 1.0  # seconds
@@ -73,6 +76,7 @@ class _Ear:
     def welcomed(self, welcome: Welcome, link: Link) -> None:
         self.node.notices.answered()
         self.node.welcomed(welcome, link)
+        self.node.carrying_is(welcome.services)
         self._machine.opened()
 
     def refused(self, reason: str, retry_after: float | None) -> None:
@@ -114,6 +118,8 @@ class ClientProcess(HostProcess):
         super().__init__(config, reactor, read)
         self.config = config
         self._turn = 0
+        self._tun: Tun | None = None
+        self._ports: Ports | None = None
         self._node: ClientNode | None = None  # None until its parts are made
         self._machine: Reconnect | None = None  # of the control link, if there is a server
         self._looking: Looking | None = None  # the same
@@ -132,8 +138,7 @@ class ClientProcess(HostProcess):
     def open(self) -> ClientNode:
         config = self.config
         self._pump = pump = Pump(self.reactor, Tunnel(server=False, entropy=os.urandom), since_boot)
-        self._tun = pump.tun = tun = Tun(self.reactor, config.tun, pump.from_tun)
-        tun.open()
+        tun = self._open_tun()
         uplink_paths = UplinkPaths(self.reactor, pump, self._tell)
         servers = config.all_servers()
         machine = self._machine = reconnect(self, self.reactor, random.random) if servers else None
@@ -145,10 +150,11 @@ class ClientProcess(HostProcess):
         mesh = partial(self._make_mesh, identity, lists) if config.mesh.relays else None
         certificates, streaming = self._certificates(lists, tls), self._make_streaming(tls, uplink_paths)
         masks = Masks(pump.tunnel.wardrobe, partial(trusted_cas, config.pki_dir), os.urandom) if servers else None
-        make = partial(_mask, masks, identity)
-        parts = Parts(self.host, tun, uplink_paths, certificates, streaming, mesh, changed, self.reloading, make)
+        make, ports, heed = partial(_mask, masks, identity), self._open_ports(), self.reloading
+        parts = Parts(self.host, tun, uplink_paths, certificates, streaming, mesh, changed, heed, make, ports)
         self._node = node = ClientNode(config, pump, parts)
-        self.watch_host(node, tun.name)
+        if tun is not None:
+            self.watch_host(node, tun.name)
         self.every(LOOK_AT_CERTIFICATES_EVERY, node.look_at_certificates)
         if node.mesh is not None:
             node.join_mesh()
@@ -157,7 +163,7 @@ class ClientProcess(HostProcess):
             self._keep_looking(node, tls)
         if servers or config.mesh.relays:
             self.every(RENEW_EVERY, node.renew_in_time, now=True)
-        scan = UplinkScan(config.uplinks, (*config.exclude, tun.name))
+        scan = UplinkScan(config.uplinks, (*config.exclude, *((tun.name,) if tun is not None else ())))
         self._watch = UplinkWatch(self.reactor, node.uplinks_are, scan)
         self._watch.networks_changed = node.networks_changed
         self._watch.start()
@@ -169,6 +175,27 @@ class ClientProcess(HostProcess):
             node.state = "among peers"
         self._log.info("morph-client {name} has started, morphnet {version}", name=config.name, version=__version__)
         return node
+
+    def _open_tun(self) -> Tun | None:
+        """None where there shall be no device: then nothing of this machine is changed."""
+        if not self.config.tun:
+            return None
+        self._tun = self._pump.tun = Tun(self.reactor, self.config.tun, self._pump.from_tun)
+        self._tun.open()
+        return self._tun
+
+    def _open_ports(self) -> Ports | None:
+        """Where programs hand in what is carried; before the first session."""
+        if not self.config.carry:
+            return None
+        entries = [entry(each) for each in self.config.carry]
+        ports = self._ports = Ports(self.reactor, self._pump, entries, self._server_session)
+        ports.open()
+        self.every(SWEEP_EVERY, ports.sweep)
+        return ports
+
+    def _server_session(self) -> str:
+        return self._node.server_session() if self._node is not None else ""
 
     def _tls_with_server(self, identity: Callable[[], Identity], revoked: Revoked) -> ClientTls:
         hosts = [split_address(each, CONTROL_PORT)[0] for each in self.config.all_servers()]
@@ -331,5 +358,8 @@ class ClientProcess(HostProcess):
         if self._node.streaming is not None:
             self._node.streaming.close()
         self._pump.stop()
-        self._tun.close()
+        if self._ports is not None:
+            self._ports.close()
+        if self._tun is not None:
+            self._tun.close()
         await left

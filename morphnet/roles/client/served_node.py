@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from morphnet.config.roles import CONTROL_PORT, ClientConfig
 from morphnet.net.pump import Pump
 from morphnet.pki.names import split_address
+from morphnet.roles.carry.ports import Ports
 from morphnet.roles.client.certified_node import Certificates, CertifiedNode
 from morphnet.roles.client.machine import path_works
 from morphnet.roles.client.uplink_paths import plain_paths
+from morphnet.status import CarryStatus
 from morphnet.tunnel.session import Session
 
 
@@ -19,6 +23,10 @@ class ServedNode(CertifiedNode):
         self.config = config
         self._server = ""  # the name of who is spoken with
         self._server_hosts: tuple[str, ...] = ()  # its addresses, the best first
+        self.ports: Ports | None = None  # where programs hand in UDP that is carried
+        self._nowhere: tuple[str, ...] = ()  # one sentence for each of them that leads nowhere
+        if config.carry:
+            self.sections = ("sessions", "carries", *self.sections[1:])
 
     def spoken_with(self, place: str) -> None:
         """
@@ -32,6 +40,25 @@ class ServedNode(CertifiedNode):
     def is_served(self) -> bool:
         """Whether a path of the session works."""
         return path_works(self._session())
+
+    def server_session(self) -> str:
+        """The name of the session with the server; "" while there is none."""
+        session = self._session()
+        return session.peer if session is not None else ""
+
+    def carrying_is(self, services: Sequence[str]) -> None:
+        """The server knows these services: what is to be carried to another one leads nowhere, and that is said."""
+        self._nowhere = self.ports.missing(services) if self.ports is not None else ()
+        for sentence in self._nowhere:
+            self.tell("carry", "", sentence)
+
+    def warnings(self) -> tuple[str, ...]:
+        """What the operator should see to."""
+        return (*super().warnings(), *self._nowhere)
+
+    def carry_statuses(self) -> tuple[CarryStatus, ...]:
+        """One for each entry."""
+        return self.ports.statuses() if self.ports is not None else ()
 
     def idle_uplinks(self) -> list[str]:
         """The uplinks whose paths do not work, while the control link is up: without it, they are all called anyway."""

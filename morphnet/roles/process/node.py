@@ -18,7 +18,16 @@ from morphnet.ops.history import History
 from morphnet.ops.verb import Verb
 from morphnet.roles.certificates.renewal import Renewal
 from morphnet.roles.process.statuses import Statuses, shown_address
-from morphnet.status import Happening, LegacyStatus, NodeStatus, PeerStatus, RelayStatus, UplinkStatus, by_kind
+from morphnet.status import (
+    CarryStatus,
+    Happening,
+    LegacyStatus,
+    NodeStatus,
+    PeerStatus,
+    RelayStatus,
+    UplinkStatus,
+    by_kind,
+)
 from morphnet.tunnel.events import Effects, Event, Forgotten, Overrun, PathChanged, PathMoved, Rekeyed
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
@@ -97,6 +106,7 @@ class Node:
             uplinks=self.uplink_statuses(),
             legacy=self.legacy_statuses(),
             sections=self.sections,
+            carries=self.carry_statuses(),
         )
         return with_headline(picture)
 
@@ -123,6 +133,10 @@ class Node:
 
     def legacy_statuses(self) -> tuple[LegacyStatus, ...]:
         """Clients of the original."""
+        return ()
+
+    def carry_statuses(self) -> tuple[CarryStatus, ...]:
+        """UDP of other programs."""
         return ()
 
     def relay_statuses(self) -> tuple[RelayStatus, ...]:

@@ -16,6 +16,7 @@ from morphnet.net.udp import UdpDoor
 from morphnet.pki.authority import read_description
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.rendezvous.rivals import PROVE_WITHIN, Rivals
+from morphnet.roles.carry.services import Services
 from morphnet.roles.certificates.renewal import Renewal
 from morphnet.roles.process.node import Node
 from morphnet.roles.process.reloading import Reloading
@@ -24,7 +25,7 @@ from morphnet.roles.server.old_clients import OldClients
 from morphnet.roles.server.resumption import Resumption
 from morphnet.roles.server.traffic import Traffic
 from morphnet.roles.signalling.control_server import Caller, RefusedForNow
-from morphnet.status import LegacyStatus
+from morphnet.status import CarryStatus, LegacyStatus
 from morphnet.store.base import Lease, Store
 from morphnet.tunnel.session import Session
 from morphnet.wire.formats import COMPACT
@@ -71,6 +72,7 @@ class Parts:
     renewal: Renewal | None = None  # of the certificate that is shown there
     reloading: Reloading[ServerConfig] | None = None
     old_clients: OldClients | None = None
+    services: Services | None = None  # what clients may reach by name, if there is anything
 
 
 class ServerNode(Node):
@@ -82,6 +84,8 @@ class ServerNode(Node):
         super().__init__(config.name, pump)
         self.config, self.certificates, self.renewal = config, parts.certificates, parts.renewal
         self._parts = parts
+        if parts.services is not None:
+            self.sections = (*self.sections, "carries")
         if parts.old_clients is not None:
             self.sections = (*self.sections, "legacy")
         self.traffic = Traffic(self.tunnel, parts.store)
@@ -174,6 +178,7 @@ class ServerNode(Node):
             shapes=tuple(dict.fromkeys(shape.name for shape in self.tunnel.wardrobe.shapes))
             if session.format is COMPACT
             else (),
+            services=tuple(each.service for each in self.carry_statuses()),
         )
 
     def welcomed(self, caller: Caller, hello: Hello) -> None:
@@ -306,12 +311,17 @@ class ServerNode(Node):
         total.update(self._parts.counters())
         total.update(tun.counters() if tun else {})
         total.update(self._parts.old_clients.counters() if self._parts.old_clients is not None else {})
+        total.update(self._parts.services.counters() if self._parts.services else {})
         return total
 
     def legacy_statuses(self) -> tuple[LegacyStatus, ...]:
         """Clients of the original."""
         old = self._parts.old_clients
         return old.statuses(self._statuses.dated) if old is not None else ()
+
+    def carry_statuses(self) -> tuple[CarryStatus, ...]:
+        """The services."""
+        return self._parts.services.statuses() if self._parts.services is not None else ()
 
     def control_of(self, session: Session) -> tuple[str, str]:
         """State and TLS group of its control link."""

@@ -13,6 +13,7 @@ from cryptography import x509
 from twisted.internet.defer import DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
+from morphnet.config.carry import service
 from morphnet.config.roles import ServerConfig
 from morphnet.host.host import ServerNetwork
 from morphnet.host.uplinks import UplinkScan, served_addresses
@@ -28,6 +29,7 @@ from morphnet.pki.authority import network_of
 from morphnet.pki.files import trusted_cas
 from morphnet.pki.trust import networks_of
 from morphnet.rendezvous.enrolment import Enrolment
+from morphnet.roles.carry.services import OF_ALL, Services
 from morphnet.roles.certificates.bearers import Bearers
 from morphnet.roles.certificates.proxied import Proxied
 from morphnet.roles.certificates.publishing import LOOK_EVERY as PRUNE_EVERY
@@ -65,6 +67,7 @@ class ServerProcess(HostProcess):
         self.config = config
         self._listening: list[IListeningPort] = []
         self._udp: list[UdpDoor] = []
+        self._services: Services | None = None
         self._node: ServerNode | None = None  # None for lack of records
         self._old_clients: OldClients | None = None  # None where they are not wanted
 
@@ -150,12 +153,24 @@ class ServerProcess(HostProcess):
             Renewal(config.pki_dir, config.name, shows, time.time, cure=cure),
             self.reloading,
             self._old_clients,
+            self._open_services(),
         )
+
+    def _open_services(self) -> Services | None:
+        """What clients may reach by name; before the first session."""
+        if not self.config.carry.services:
+            return None
+        listed = [service(each) for each in self.config.carry.services]
+        services = self._services = Services(self.reactor, self._pump, listed, min(OF_ALL, self.files // 4))
+        services.open()
+        return services
 
     def _keep_house(self, node: ServerNode, parts: Parts) -> None:
         assert parts.renewal is not None  # we have made it
         self.every(min(SWEEP_EVERY, max(1.0, self.config.session_timeout_s)), node.sweep)
         self.every(ACCOUNT_EVERY, node.traffic.write)
+        if parts.services is not None:
+            self.every(SWEEP_EVERY, parts.services.sweep)
         self.every(LOOK_EVERY, SelfRenewal(parts.renewal, node.renew_own, node.tell).look, now=True)
         self.every(EXPIRE_EVERY, partial(self._expire, node))
         self.every(PRUNE_EVERY, node.certificates.read)
@@ -231,6 +246,8 @@ class ServerProcess(HostProcess):
         self._pump.stop()
         for door in self._udp:
             door.close()
+        if self._services is not None:
+            self._services.close()
         self._tun.close()
         self._signer.close()
         await self._store.close()

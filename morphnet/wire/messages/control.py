@@ -103,6 +103,7 @@ class Welcome:
     reorder_tcp_ms: Wait = 0.0  # the server's, as in Hello
     streams: Annotated[tuple[int, ...], Several(Whole(1, 65535), 8)] = ()  # TCP ports that take streams, best first
     shapes: Words = ()  # besides plain: what the client's datagrams may be dressed as
+    services: Words = ()  # that may be reached by name, see `config/carry`
 
 
 @dataclass(frozen=True, slots=True)

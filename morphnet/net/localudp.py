@@ -1,0 +1,135 @@
+"""A UDP socket towards somebody else's program: the port where it hands in datagrams, or one towards a service."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from morphnet.errors import HostError
+from morphnet.net.sockaddr import Address, sockaddr
+from morphnet.net.udpsocket import IP_MTU_DISCOVER, IPV6_MTU_DISCOVER
+
+READS = 64  # most datagrams of one wake-up
+SLOT = 65536  # bytes
+BUFFER = 1 << 20  # bytes of the kernel's buffers, each
+_MAY_FRAGMENT = 0  # IP_PMTUDISC_DONT: a service need not be on this machine, and must never be a black hole
+
+Received = Callable[[Sequence[tuple[bytes, Address]]], None]  # a batch, each with who sent it
+
+
+def make_socket(host: str) -> socket.socket:
+    """
+    A fresh one of the right family.
+
+    :raises HostError: no file is left.
+    """
+    six = ":" in host
+    try:
+        opened = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM)
+    except OSError as problem:
+        raise HostError(f"cannot open a UDP socket: {problem.strerror}") from problem
+    opened.setblocking(False)
+    for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+        opened.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+    level, number = (socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER) if six else (socket.IPPROTO_IP, IP_MTU_DISCOVER)
+    with suppress(OSError):
+        opened.setsockopt(level, number, _MAY_FRAGMENT)
+    return opened
+
+
+@implementer(IReadDescriptor)
+class LocalUdp:
+    """Non-blocking; what the kernel refuses is counted, never raised."""
+
+    def __init__(
+        self, reactor: IReactorFDSet, received: Received, make: Callable[[str], socket.socket] = make_socket
+    ) -> None:
+        """:param make: a socket for a host."""
+        self._reactor, self._received, self._make = reactor, received, make
+        self._socket: socket.socket | None = None
+        self.refused = 0  # datagrams that the kernel did not take, or had no taker for
+
+    def listen(self, host: str, port: int) -> None:
+        """
+        Be there for whoever sends to this address.
+
+        :raises HostError: the machine refuses it.
+        """
+        opened = self._make(host)
+        try:
+            opened.bind(sockaddr(host, port))
+        except OSError as problem:
+            opened.close()
+            raise HostError(f"cannot carry what is sent to UDP port {port} of {host}: {problem.strerror}") from problem
+        self._open(opened)
+
+    def connect(self, host: str, port: int) -> None:
+        """
+        Send to this address alone, and hear nobody else.
+
+        :raises HostError: the machine refuses it.
+        """
+        opened = self._make(host)
+        try:
+            opened.connect(sockaddr(host, port))
+        except OSError as problem:
+            opened.close()
+            raise HostError(f"cannot send to UDP port {port} of {host}: {problem.strerror}") from problem
+        self._open(opened)
+
+    def _open(self, opened: socket.socket) -> None:
+        self._socket = opened
+        self._reactor.addReader(self)
+
+    def send(self, data: bytes, to: Address | None = None) -> None:
+        """:param to: None for who it is connected to."""
+        if self._socket is None:
+            return
+        try:
+            if to is None:
+                self._socket.send(data)
+            else:
+                self._socket.sendto(data, to)
+        except OSError:  # a full buffer, or nobody there: UDP promises nothing
+            self.refused += 1
+
+    def close(self) -> None:
+        """Closing twice does nothing."""
+        if self._socket is not None:
+            self._reactor.removeReader(self)
+            self._socket.close()
+            self._socket = None
+
+    # -- what the reactor calls ----------------------------------------------------------------------------------------
+
+    def doRead(self) -> None:
+        """Hand on what has come."""
+        opened, batch = self._socket, list[tuple[bytes, Address]]()
+        if opened is None:
+            return
+        for _ in range(READS):
+            try:
+                batch.append(opened.recvfrom(SLOT))
+            except BlockingIOError:
+                break
+            except OSError:  # an ICMP error for something that was sent: a service that is not there, or not yet
+                self.refused += 1
+        if batch:
+            self._received(batch)
+
+    def fileno(self) -> int:
+        """-1 once closed."""
+        return self._socket.fileno() if self._socket is not None else -1
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The reactor stops."""
+        self.close()
+
+    def logPrefix(self) -> str:
+        """For the reactor's own log lines."""
+        return "carried"

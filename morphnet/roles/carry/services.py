@@ -1,0 +1,146 @@
+"""The server's end: towards a service each program at the other end has a socket, so that it can tell them apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from twisted.internet.interfaces import IReactorFDSet
+
+from morphnet.config.carry import Place, carry_number
+from morphnet.errors import HostError
+from morphnet.net.localudp import LocalUdp, Received
+from morphnet.net.pump import Pump
+from morphnet.net.sockaddr import Address
+from morphnet.roles.carry.recent import Recent
+from morphnet.status import CarryStatus
+from morphnet.wire.carried import Carried
+
+IDLE = 600.0  # seconds without a word either way, after which a socket is closed
+OF_SESSION = 256  # most sockets of one client
+OF_ALL = 4096
+
+_Which = tuple[int, int]  # carry and program
+
+
+class _Service:
+    """One that is listed."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.sockets = self.sent = self.received = self.sent_bytes = self.received_bytes = 0
+
+
+class Services:
+    """
+    :param listed: what may be reached; nothing else is.
+    :param most: sockets, for all clients together.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorFDSet,
+        pump: Pump,
+        listed: Sequence[Place],
+        most: int = OF_ALL,
+        door: Callable[[IReactorFDSet, Received], LocalUdp] = LocalUdp,
+    ) -> None:
+        self._reactor, self._pump, self._most, self._make_door = reactor, pump, most, door
+        self._services = {carry_number(each.service): _Service(each) for each in listed}
+        self._clients: dict[str, Recent[_Which, LocalUdp]] = {}
+        self._counts = Counter[str]()
+        self._open = 0
+
+    def open(self) -> None:
+        """Take what comes from now on."""
+        self._pump.carry(self.take)
+
+    def close(self) -> None:
+        """Close every socket."""
+        for peer in list(self._clients):
+            self._leave(peer)
+
+    def take(self, batch: Sequence[tuple[str, Carried]]) -> None:
+        """What clients send."""
+        now = self._pump.now()
+        for peer, carried in batch:
+            service = self._services.get(carried.carry)
+            if service is None:
+                self._counts["carried_unlisted"] += 1
+                continue
+            door = self._door(peer, service, carried, now)
+            if door is not None:
+                service.received += 1
+                service.received_bytes += len(carried.data)
+                door.send(carried.data)
+
+    def _door(self, peer: str, service: _Service, carried: Carried, now: float) -> LocalUdp | None:
+        which = carried.carry, carried.local
+        doors = self._clients.get(peer)
+        door = doors.get(which, now) if doors is not None else None
+        if door is not None:
+            return door
+        if doors is None:
+            doors = self._clients[peer] = Recent(OF_SESSION, IDLE, self._forget)
+        if self._open >= self._most and len(doors):
+            doors.drop(next(iter(doors)))  # its own, not another client's
+        if self._open >= self._most:
+            self._counts["carried_full"] += 1
+            return None
+        door = self._make_door(self._reactor, partial(self._answered, peer, service, which))
+        try:
+            door.connect(service.place.host, service.place.port)
+        except HostError:
+            self._counts["carried_full"] += 1
+            return None
+        doors.add(which, door, now)
+        service.sockets += 1
+        self._open += 1
+        return door
+
+    def _answered(self, peer: str, service: _Service, which: _Which, batch: Sequence[tuple[bytes, Address]]) -> None:
+        if (doors := self._clients.get(peer)) is not None:
+            doors.get(which, self._pump.now())  # it is in use
+        service.sent += len(batch)
+        service.sent_bytes += sum(len(data) for data, _ in batch)
+        self._pump.from_local(peer, [Carried(*which, data) for data, _ in batch])
+
+    def _forget(self, which: _Which, door: LocalUdp) -> None:
+        self._counts["carried_refused"] += door.refused
+        self._services[which[0]].sockets -= 1
+        self._open -= 1
+        door.close()
+
+    def _leave(self, peer: str) -> None:
+        doors = self._clients.pop(peer)
+        for which in doors:
+            doors.drop(which)
+
+    def sweep(self) -> None:
+        """Close what is idle, and what is of clients that are gone; called now and then."""
+        for peer, doors in list(self._clients.items()):
+            doors.sweep(self._pump.now())
+            if peer not in self._pump.tunnel.sessions or not len(doors):
+                self._leave(peer)
+
+    def counters(self) -> dict[str, int]:
+        """By name, see `ops/counted`."""
+        return {
+            **self._counts,
+            "carried_sent": sum(each.sent for each in self._services.values()),
+            "carried_received": sum(each.received for each in self._services.values()),
+        }
+
+    def statuses(self) -> tuple[CarryStatus, ...]:
+        """One for each service."""
+        return tuple(
+            CarryStatus(
+                each.place.service,
+                each.place.shown,
+                each.sockets,
+                each.sent_bytes,
+                each.received_bytes,
+            )
+            for each in self._services.values()
+        )

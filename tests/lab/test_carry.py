@@ -1,0 +1,229 @@
+"""Debian's wireguard-go, untouched, over a carry: figure A9."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import ClassVar
+
+from morphnet.lab.box import BoxNode
+from morphnet.lab.topologies import Route
+from morphnet.lab.vpn import wait_for
+from tests.lab.case import LabCase, Ping, Plan, rest
+
+INNER = {"client": "10.9.0.2", "server": "10.9.0.1"}
+MTU = 1420  # as wg-quick has it for a link of 1500
+TABLE = 51820  # and mark, as wg-quick takes them
+LISTEN, SERVICE, NAMES = 51821, 51820, 5353  # UDP ports on loopback
+PROGRAMS = ("wireguard-go", "wg")
+NO_RIGHTS = ("setpriv", "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all")
+
+# Answers every question with the address of who asks, so that each asker knows its own answer; UDP port as argument.
+DNS = """
+import socket, sys
+from twisted.names import dns
+door = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+door.bind(("127.0.0.1", int(sys.argv[1])))
+print("ready", flush=True)
+while True:
+    data, sender = door.recvfrom(4096)
+    asked = dns.Message()
+    asked.fromStr(data)
+    reply = dns.Message(asked.id, answer=True)
+    reply.queries = asked.queries
+    name = asked.queries[0].name.name
+    number = int(name.split(b".")[0])
+    reply.answers.append(dns.RRHeader(name, dns.A, payload=dns.Record_A(f"10.1.0.{number}")))
+    door.sendto(reply.toStr(), sender)
+"""
+
+# Asks from several sockets at once, each for a name of its own; prints how many were told what they had asked for.
+ASK = """
+import socket, sys
+from twisted.names import dns
+askers, right = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(20)], 0
+for number, door in enumerate(askers):
+    question = dns.Message(number)
+    question.addQuery(f"{number}.example", dns.A)
+    door.settimeout(5)
+    door.sendto(question.toStr(), ("127.0.0.1", int(sys.argv[1])))
+for number, door in enumerate(askers):
+    reply = dns.Message()
+    reply.fromStr(door.recv(4096))
+    right += reply.id == number and reply.answers[0].payload.dottedQuad() == f"10.1.0.{number}"
+print(right)
+"""
+
+
+class WireGuard:
+    """One end of wireguard-go."""
+
+    def __init__(self, node: BoxNode, name: str) -> None:
+        self.node, self.name = node, name
+        self._key = Path(node.dir) / "wireguard.key"
+        sockets = Path(node.dir) / "run" / "wireguard"
+        shutil.rmtree(sockets, ignore_errors=True)  # one that was killed leaves its socket
+        sockets.mkdir(parents=True)
+        self._key.touch(0o600)
+        self._key.write_text(self._wg("genkey"))
+        self.public = subprocess.run(
+            ["wg", "pubkey"], input=self._key.read_text(), capture_output=True, text=True, check=True
+        ).stdout.strip()
+        self.process = node.popen(
+            ["wireguard-go", "--foreground", "wg0"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        wait_for("wireguard-go answers", lambda: node.run(["wg", "show", "wg0"]).returncode == 0)
+
+    def _wg(self, *words: str) -> str:
+        return str(self.node.run(["wg", *words], check=True).stdout)
+
+    def meet(self, other: WireGuard, *words: str) -> None:
+        """Know the other end."""
+        allowed = f"{INNER[other.name]}/32"
+        self._wg("set", "wg0", "private-key", str(self._key), "peer", other.public, "allowed-ips", allowed, *words)
+
+    def listen(self, port: int) -> None:
+        """At this UDP port."""
+        self._wg("set", "wg0", "listen-port", str(port))
+
+    def handshake_at(self) -> int:
+        """When the last one ended, Unix seconds; 0 for never."""
+        words = self._wg("show", "wg0", "latest-handshakes").split()
+        return int(words[1]) if words else 0
+
+    def end(self) -> None:
+        """And the device is gone."""
+        self.process.terminate()
+        self.process.wait(10)
+
+
+CARRY = f"127.0.0.1:{LISTEN}=wireguard,127.0.0.1:{NAMES}=dns"
+PLAN = Plan(
+    server=(("carry_services", f"wireguard=127.0.0.1:{SERVICE},dns=127.0.0.1:{NAMES}"),),
+    client=(("tun", ""), ("carry", CARRY)),
+)
+
+
+class CarryTests(LabCase):
+    """A client without a TUN device, with two uplinks; wireguard-go at both ends knows nothing of it."""
+
+    plan: ClassVar[Plan] = PLAN
+    skip = LabCase.skip or next((f"no {each} here" for each in PROGRAMS if shutil.which(each) is None), None)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.octet = 2
+        here, there = (WireGuard(self.box.node(name), name) for name in INNER)
+        for end in (here, there):
+            self.addCleanup(end.end)
+        there.listen(SERVICE)
+        there.meet(here)
+        here.meet(there, "endpoint", f"127.0.0.1:{LISTEN}")
+        for name, inner in INNER.items():
+            self.box.change(name, [("up", "wg0", MTU), ("add_address", "wg0", f"{inner}/24")])
+        self.wg, self.there = here, there
+        self.breathes(INNER["server"])
+        self.first = here.handshake_at()
+        self.assertGreater(self.first, 0)
+
+    def echoes(self, *words: str) -> Ping:
+        return self.ping(*words, host=INNER["server"])
+
+    def nothing_lost(self, ping: Ping, most: int = 0) -> None:
+        """And WireGuard has not noticed: there was no handshake but the first."""
+        rest(1.0)
+        self.lost_at_most(ping.end(), most)
+        self.assertEqual(self.wg.handshake_at(), self.first)
+
+    def test_cuts(self) -> None:
+        """Each uplink in turn is pulled, then swallows everything: no echo is lost, and there is no other handshake."""
+        ping = self.echoes()
+        for uplink in ("wan0", "wan1"):
+            with self.no_uplink_but(uplink):
+                rest(0.5)
+            self.both_active()
+        self.box.wire("wan0").black_hole()
+        rest(2.0)
+        self.box.wire("wan0").heal()
+        self.both_active()
+        self.nothing_lost(ping)
+
+    def test_roaming(self) -> None:
+        """The client's address changes, and both NATs forget: the same."""
+        ping = self.echoes()
+        for octet in (77, 2):
+            was, self.octet = self.octet, octet
+            self.box.address("client", "wan0", remove=[f"192.168.1.{was}/24"])
+            self.box.address("client", "wan0", add=[f"192.168.1.{octet}/24"])
+            self.box.route("client", add=[Route("default", "192.168.1.1", "wan0", 100)])
+            rest(1.0)
+        for nat in ("nat0", "nat1"):
+            self.box.remap_nat(nat)
+        rest(1.5)
+        self.both_active()
+        self.nothing_lost(ping)
+
+    def test_server_restarted(self) -> None:
+        """morph-server is told to end and started again, and is killed: at most the echo in hand, no handshake."""
+        ping = self.echoes()
+        rest(0.5)
+        self.server.stop()
+        self.server.start()
+        self.both_active()
+        rest(1.0)
+        self.server.kill()
+        self.server.start()
+        self.both_active()
+        self.nothing_lost(ping, most=2)
+
+    def test_no_rights(self) -> None:
+        """A client without any privilege carries by both uplinks."""
+        self.client.stop()
+        self.client.under = NO_RIGHTS
+        self.addCleanup(setattr, self.client, "under", ())
+        self.client.start()
+        self.both_active()
+        told = Path(f"/proc/{self.client.pid()}/status").read_text()
+        self.assertIn("CapEff:\t0000000000000000", told)
+        self.breathes(INNER["server"])
+        self.assertEqual(self.wg.handshake_at(), self.first)
+
+    def test_default_route(self) -> None:
+        """As wg-quick does for 0.0.0.0/0: all goes into wg0, and the carry, begun anew behind it, is not drawn in."""
+        self.wg.meet(self.there, "allowed-ips", "0.0.0.0/0")
+        self.here.run(["wg", "set", "wg0", "fwmark", str(TABLE)], check=True)
+        rules = (f"not fwmark {TABLE} table {TABLE}", "table main suppress_prefixlength 0")
+        self.ip(f"route add default dev wg0 table {TABLE}")
+        for rule in rules:
+            self.ip(f"rule add {rule}")
+            self.addCleanup(self.ip, f"rule del {rule}")
+        self.assertIn("dev wg0", self.ip("route get 198.18.0.1"))
+        self.client.stop()
+        self.client.start()
+        self.both_active()
+        self.breathes(INNER["server"])
+        self.assertEqual(self.wg.handshake_at(), self.first)
+
+    def ip(self, words: str) -> str:
+        return str(self.here.run(["ip", *words.split()], check=True).stdout)
+
+    def test_large(self) -> None:
+        """Full packets of 1420 bytes pass links of 1500."""
+        self.assertEqual(self.echoes("--count", "20", "--size", str(MTU - 28)).wait()["lost"], 0)
+
+    def test_names(self) -> None:
+        """Twenty askers at one port are each told what they have asked for."""
+        serving = self.server.node.popen([sys.executable, "-c", DNS, str(NAMES)], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(serving.wait, 10)
+        self.addCleanup(serving.terminate)
+        assert serving.stdout is not None
+        self.addCleanup(serving.stdout.close)
+        serving.stdout.readline()
+        told = self.here.run([sys.executable, "-c", ASK, str(NAMES)], check=True).stdout
+        self.assertEqual(told.strip(), "20")
+        carries = {each["service"]: each for each in self.server.status()["carries"]}
+        self.assertEqual((carries["dns"]["users"], carries["wireguard"]["users"] > 0), (20, True))
+        (dns,) = (each for each in self.client.status()["carries"] if each["service"] == "dns")
+        self.assertEqual((dns["users"], dns["received_bytes"] > 0), (20, True))

@@ -1,0 +1,51 @@
+"""A pump that remembers, and a reactor that has nothing to read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from morphnet.wire.carried import Carried
+
+
+class FakeTunnel:
+    def __init__(self) -> None:
+        self.sessions: dict[str, object] = {}
+
+
+class FakePump:
+    """`given` is what was handed to sessions."""
+
+    def __init__(self) -> None:
+        self.tunnel, self.time = FakeTunnel(), 0.0
+        self.given: list[tuple[str, Carried]] = []
+        self.outlet: Any = None
+
+    def now(self) -> float:
+        return self.time
+
+    def carry(self, outlet: object) -> None:
+        self.outlet = outlet
+
+    def from_local(self, peer: str, batch: Sequence[Carried]) -> None:
+        self.given += [(peer, each) for each in batch]
+
+
+class FakeDoor:
+    """In the place of a LocalUdp."""
+
+    def __init__(self, reactor: object, received: Any) -> None:
+        self.received, self.refused, self.closed = received, 0, False
+        self.sent: list[object] = []
+        self.place: tuple[str, int] = ("", 0)
+
+    def listen(self, host: str, port: int) -> None:
+        self.place = host, port
+
+    connect = listen
+
+    def send(self, data: bytes, to: object = None) -> None:
+        self.sent.append((data, to) if to is not None else data)
+
+    def close(self) -> None:
+        self.closed = True
