@@ -59,6 +59,7 @@ MAY_IMPORT: dict[str, frozenset[str] | None] = {
     "roles.client": _SHARED | {"roles.peers"},
     "roles.server": _SHARED,
     "roles.relay": _SHARED,
+    "roles.upload": _SHARED,
     "tap": EVERYTHING,
     "cli": EVERYTHING,
 }
@@ -74,6 +75,7 @@ WHITE = (
     "config.redis_url",
     "config.whole",
     "config.lines",
+    "config.upload",
     "config.edit",
     "status",
     "text",
