@@ -264,8 +264,9 @@ class Exchange(http.Request):
 
     def hang_up(self) -> None:
         """End the connection at once, without an answer."""
-        if self.channel is not None and not self._lost:
-            self.channel.transport.abortConnection()
+        transport: Any = self.channel.transport if self.channel is not None else None
+        if transport is not None and not self._lost:
+            transport.abortConnection()
         if self._waiting is not None:
             waiting, self._waiting = self._waiting, None
             waiting.errback(Failure(BodyCut()))
@@ -286,8 +287,8 @@ class HttpFactory(Factory):
         self._answer, self._reactor, self._idle = answer, reactor, idle
         self._running: set[Deferred[None]] = set()
 
-    def buildProtocol(self, addr: Any) -> http.HTTPChannel:
-        channel = http.HTTPChannel()
+    def buildProtocol(self, addr: Any) -> Any:
+        channel: Any = http.HTTPChannel()
         channel.requestFactory = Exchange
         channel.callLater = self._reactor.callLater
         channel.timeOut = self._idle

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from twisted.internet import reactor
+from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
 from morphnet.store.base import UploadRecord, Uploads
 from morphnet.store.uploads import MemoryUploads, SqliteUploads, UploadLedger
 
+reactor: Any = _reactor
 ONE = UploadRecord("s/ä b", 10, "image/png", "a@x", 100)
 
 

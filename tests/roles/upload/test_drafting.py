@@ -29,7 +29,7 @@ class DraftTests(SynchronousTestCase):
         self.service = Service(self.mktemp())
         self.target = slot("s/a", 100)
 
-    def patch(self, version: int, at: int, body: bytes, complete: bool | None = True) -> Answer:
+    def append(self, version: int, at: int, body: bytes, complete: bool | None = True) -> Answer:
         kind = "image/png" if 3 <= version <= 5 else "application/partial-upload"
         headers = {**said(version, complete), "Upload-Offset": str(at), "Content-Type": kind}
         return self.service.ask("PATCH", self.target, headers, body)
@@ -48,7 +48,7 @@ class DraftTests(SynchronousTestCase):
             self.assertEqual(head.headers["cache-control"], "no-store")
             flag = ("upload-incomplete", "?1") if version == 3 else ("upload-complete", "?0")
             self.assertEqual(head.headers[flag[0]], flag[1])
-            done = self.patch(version, 40, DATA[40:])
+            done = self.append(version, 40, DATA[40:])
             self.assertEqual((done.status, done.headers["upload-offset"]), (200, "100"))
             self.assertEqual(self.service.stored(f"s/{version}"), DATA)
 
@@ -65,9 +65,9 @@ class DraftTests(SynchronousTestCase):
             headers = {**said(version, False), "Upload-Length": "100"}
             made = self.service.ask("POST", self.target, headers, DATA[:10])
             self.assertEqual((made.status, made.headers["location"]), (201, self.target))
-            part = self.patch(version, 10, DATA[10:20], complete=False)
+            part = self.append(version, 10, DATA[10:20], complete=False)
             self.assertEqual((part.status, part.headers["upload-offset"]), (status, "20"))
-            self.assertEqual(self.patch(version, 20, DATA[20:]).status, 200)
+            self.assertEqual(self.append(version, 20, DATA[20:]).status, 200)
             self.assertEqual(self.service.stored(f"p/{version}"), DATA)
 
     def test_no_flag(self) -> None:
@@ -75,25 +75,25 @@ class DraftTests(SynchronousTestCase):
         for version, complete in ((3, True), (5, True), (6, True), (8, False), (NONE, False)):
             self.target = slot(f"n/{version}", 100)
             self.service.cut_put(self.target, said(version, True), 100, DATA[:40])
-            self.assertEqual(self.patch(version, 40, DATA[40:], None).status, 200 if complete else 400)
+            self.assertEqual(self.append(version, 40, DATA[40:], None).status, 200 if complete else 400)
 
     def test_mismatch(self) -> None:
         """A wrong offset is answered with the right one, for machines too, and nothing is lost."""
         self.service.cut_put(self.target, said(6, True), 100, DATA[:40])
         for at in (0, 39, 41, 99):
-            answer = self.patch(6, at, DATA[at:])
+            answer = self.append(6, at, DATA[at:])
             told = json.loads(answer.body)
             self.assertEqual((answer.status, answer.headers["upload-offset"]), (409, "40"))
             self.assertEqual((told["expected-offset"], told["provided-offset"]), (40, at))
-        self.assertEqual(self.patch(6, 40, DATA[40:]).status, 200)
+        self.assertEqual(self.append(6, 40, DATA[40:]).status, 200)
 
     def test_lengths(self) -> None:
         """A length that contradicts the slot's is refused; from version 8 on an overrun ends the upload."""
         self.service.cut_put(self.target, said(6, True), 100, DATA[:40])
-        self.assertEqual(self.patch(6, 40, DATA[50:]).status, 400)
-        self.assertEqual(self.patch(6, 40, DATA).status, 400)
+        self.assertEqual(self.append(6, 40, DATA[50:]).status, 400)
+        self.assertEqual(self.append(6, 40, DATA).status, 400)
         self.assertEqual(self.service.ask("HEAD", self.target, said(6, None)).headers["upload-offset"], "40")
-        self.assertEqual(self.patch(8, 40, DATA).status, 400)
+        self.assertEqual(self.append(8, 40, DATA).status, 400)
         self.assertEqual(self.service.ask("HEAD", self.target, said(8, None)).status, 404)
 
     def test_wrong(self) -> None:
@@ -113,7 +113,7 @@ class DraftTests(SynchronousTestCase):
         self.assertEqual(self.service.ask("PUT", self.target, said(NONE, True), DATA).status, 201)
         head = self.service.ask("HEAD", self.target, said(9, None))
         self.assertEqual((head.headers["upload-complete"], head.headers["upload-offset"]), ("?1", "100"))
-        self.assertEqual(self.patch(9, 100, b"x").status, 400)
+        self.assertEqual(self.append(9, 100, b"x").status, 400)
         self.assertEqual(self.service.ask("PUT", self.target, said(6, True), DATA).status, 409)
 
     def test_broken_here(self) -> None:
@@ -136,4 +136,4 @@ class DraftTests(SynchronousTestCase):
         self.service.cut_put(self.target, said(6, True), 100, DATA[:40])
         self.assertEqual(self.service.ask("DELETE", self.target, said(6, None)).status, 204)
         self.assertEqual(self.service.ask("HEAD", self.target, said(6, None)).status, 404)
-        self.assertEqual(self.patch(6, 40, DATA[40:]).status, 404)
+        self.assertEqual(self.append(6, 40, DATA[40:]).status, 404)

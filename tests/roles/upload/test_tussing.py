@@ -19,7 +19,7 @@ class TusTests(SynchronousTestCase):
     def create(self) -> Answer:
         return self.service.ask("POST", self.target, {**TUS, "Upload-Length": "100"})
 
-    def patch(self, at: int, body: bytes, **more: str) -> Answer:
+    def append(self, at: int, body: bytes, **more: str) -> Answer:
         headers = {**BODY, "Upload-Offset": str(at), **{name.replace("_", "-"): each for name, each in more.items()}}
         return self.service.ask("PATCH", self.target, headers, body)
 
@@ -30,12 +30,12 @@ class TusTests(SynchronousTestCase):
         """Created, cut in the middle of a PATCH, gone on with from the byte that HEAD tells."""
         made = self.create()
         self.assertEqual((made.status, made.headers["location"]), (201, self.target))
-        self.assertEqual(self.patch(0, DATA[:20]).headers["upload-offset"], "20")
+        self.assertEqual(self.append(0, DATA[:20]).headers["upload-offset"], "20")
         self.service.cut_put(self.target, {**BODY, "Upload-Offset": "20"}, 80, DATA[20:50], "PATCH")
         self.assertEqual(self.offset(), "50")
-        wrong = self.patch(20, DATA[20:])
+        wrong = self.append(20, DATA[20:])
         self.assertEqual((wrong.status, wrong.headers["upload-offset"]), (409, "50"))
-        done = self.patch(50, DATA[50:])
+        done = self.append(50, DATA[50:])
         self.assertEqual((done.status, done.headers["upload-offset"]), (204, "100"))
         self.assertEqual((self.service.stored("s/a"), self.offset()), (DATA, "100"))
 
@@ -47,10 +47,14 @@ class TusTests(SynchronousTestCase):
     def test_checksum(self) -> None:
         """Bytes whose checksum is wrong were never there."""
         self.create()
-        self.assertEqual(self.patch(0, b"hello worle", Upload_Checksum="sha1 Kq5sNclPz7QV2+lfQIuc6R7oRu0=").status, 460)
+        self.assertEqual(
+            self.append(0, b"hello worle", Upload_Checksum="sha1 Kq5sNclPz7QV2+lfQIuc6R7oRu0=").status, 460
+        )
         self.assertEqual(self.offset(), "0")
-        self.assertEqual(self.patch(0, b"hello world", Upload_Checksum="sha1 Kq5sNclPz7QV2+lfQIuc6R7oRu0=").status, 204)
-        self.assertEqual(self.patch(11, b"x", Upload_Checksum="crc32 AAAA").status, 400)
+        self.assertEqual(
+            self.append(0, b"hello world", Upload_Checksum="sha1 Kq5sNclPz7QV2+lfQIuc6R7oRu0=").status, 204
+        )
+        self.assertEqual(self.append(11, b"x", Upload_Checksum="crc32 AAAA").status, 400)
 
     def test_termination(self) -> None:
         """An upload that is ended is unknown, and a file that is whole is not ended."""
@@ -58,7 +62,7 @@ class TusTests(SynchronousTestCase):
         self.assertEqual(self.service.ask("DELETE", self.target, TUS).status, 204)
         self.assertEqual(self.service.ask("HEAD", self.target, TUS).status, 404)
         self.create()
-        self.patch(0, DATA)
+        self.append(0, DATA)
         self.assertEqual(self.service.ask("DELETE", self.target, TUS).status, 404)
         self.assertEqual(self.service.stored("s/a"), DATA)
 
@@ -68,7 +72,7 @@ class TusTests(SynchronousTestCase):
         self.assertEqual(self.service.ask("HEAD", self.target, {"Tus-Resumable": "0.2"}).status, 412)
         self.assertEqual(self.service.ask("PATCH", self.target, {**TUS, "Upload-Offset": "0"}, b"x").status, 415)
         self.assertEqual(self.service.ask("PATCH", self.target, BODY, b"x").status, 400)
-        self.assertEqual(self.patch(0, DATA + b"x").status, 413)
+        self.assertEqual(self.append(0, DATA + b"x").status, 413)
         self.assertEqual(self.service.ask("POST", self.target, {**TUS, "Upload-Length": "99"}).status, 413)
         self.assertEqual(self.offset(), "0")
 
