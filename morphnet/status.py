@@ -31,6 +31,7 @@ LEVELS = frozenset(
         "queued_bytes",
         "streams",
         "streams_half_open",
+        "uploads_running",
         "waiting_bytes",
     }
 )
@@ -178,7 +179,7 @@ class CarryStatus:
 class NodeStatus:
     """One process."""
 
-    role: str  # "server", "client", "relay"
+    role: str  # "server", "client", "relay", "upload"
     name: str  # own certificate name
     version: str  # of morphnet
     pid: int  # its number on this machine

@@ -60,6 +60,7 @@ MAY_IMPORT: dict[str, frozenset[str] | None] = {
     "roles.client": _SHARED | {"roles.peers", "roles.carry"},
     "roles.server": _SHARED | {"roles.carry"},
     "roles.relay": _SHARED,
+    "roles.upload": _SHARED,
     "tap": EVERYTHING,
     "cli": EVERYTHING,
 }
@@ -76,6 +77,7 @@ WHITE = (
     "config.redis_url",
     "config.whole",
     "config.lines",
+    "config.upload",
     "config.edit",
     "status",
     "text",

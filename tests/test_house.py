@@ -26,7 +26,8 @@ UNTESTED = frozenset((
     "ops.rundir", "ops.sockets", "pki.asking", "pki.unreadable",
     "rights", "roles.certificates.signing",
     "roles.peers.ethernet", "roles.process.process",
-    "roles.relay.process", "roles.server.process", "store.base", "tap.client", "tap.relay", "tap.server",
+    "roles.relay.process", "roles.server.process", "roles.upload.process", "store.base",
+    "tap.client", "tap.relay", "tap.server", "tap.upload",
     "tunnel.carrier", "tunnel.events", "tunnel.flight", "tunnel.inbound", "tunnel.migration", "tunnel.patience",
     "tunnel.trace", "tunnel.window", "wire.batch", "wire.pure", "wire.messages.revocations",
 ))

@@ -82,3 +82,48 @@ class Store(Protocol):
     def close(self) -> Deferred[None]:
         """Finish what is being written, then close."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRecord:
+    """One file that is uploaded, or was."""
+
+    path: str  # of its slot, below the base of the service; what it is known by
+    size: int  # bytes
+    kind: str  # media type
+    user: str  # JID; "" where the slot does not tell
+    created_at: int  # Unix seconds
+    completed_at: int = 0  # Unix seconds; 0 while bytes are missing
+    announced: bool = False  # its offset was told to somebody, who may rely on it
+
+
+class Uploads(Protocol):
+    """What is known of uploads, besides their bytes. Writes are durable when the Deferred fires."""
+
+    def find(self, path: str) -> Deferred[UploadRecord | None]:
+        """The one of that path."""
+        ...
+
+    def begin(self, record: UploadRecord) -> Deferred[UploadRecord]:
+        """Remember a new one; answers with the one that is there, if there is one of its path."""
+        ...
+
+    def announce(self, path: str) -> Deferred[None]:
+        """Its offset is told to somebody from now on."""
+        ...
+
+    def complete(self, path: str, now: int) -> Deferred[None]:
+        """All its bytes are there."""
+        ...
+
+    def forget(self, path: str) -> Deferred[None]:
+        """It is gone."""
+        ...
+
+    def older(self, begun: int, completed: int) -> Deferred[list[UploadRecord]]:
+        """Those without all bytes that were created before `begun`, and those that were complete before `completed`."""
+        ...
+
+    def close(self) -> Deferred[None]:
+        """Finish what is being written, then close."""
+        ...

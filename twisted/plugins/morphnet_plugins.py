@@ -22,3 +22,10 @@ client = ServiceMaker(
     "A machine with several uplinks: one tunnel to a morph-server over all of them.",
     "morph-client",
 )
+
+upload = ServiceMaker(
+    "morph-upload",
+    "morphnet.tap.upload",
+    "An upload server for XMPP (XEP-0363), whose uploads go on from the same byte.",
+    "morph-upload",
+)

@@ -1,0 +1,47 @@
+"""The settings of `twistd morph-upload`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from morphnet.config import checks
+from morphnet.config.roles import ManholeConfig
+
+UPLOAD_PORT = 8050  # TCP, HTTP for a proxy
+_BASE = re.compile(r"/(?:[\w.~-]+/)*", re.ASCII)
+
+
+def _base(value: str) -> str | None:
+    return None if _BASE.fullmatch(value) else "must be a path like /upload/, with a slash at both ends"
+
+
+@dataclass(frozen=True, slots=True)
+class UploadConfig:
+    """`twistd morph-upload`."""
+
+    name: str = field(default="upload", metadata={"check": checks.name, "help": "what `morphnet status` calls it"})
+    listen: tuple[str, ...] = field(
+        default=("127.0.0.1",), metadata={"check": checks.some_addresses, "help": "addresses to serve HTTP on"}
+    )
+    port: int = field(default=UPLOAD_PORT, metadata={"check": checks.port, "help": "TCP port for HTTP"})
+    base: str = field(
+        default="/upload/",
+        metadata={"check": _base, "help": "path under which files are, as in the address that the XMPP server gives"},
+    )
+    secret_file: Path = field(
+        default=Path("/etc/morphnet/upload.secret"),
+        metadata={"help": "the secret shared with the XMPP server; further lines are old ones that are still good"},
+    )
+    max_size: int = field(default=1 << 30, metadata={"help": "largest file, bytes"})
+    partial_hours: float = field(
+        default=72.0, metadata={"help": "an upload that nobody went on with for so long is forgotten, hours"}
+    )
+    keep_days: float = field(
+        default=0.0, metadata={"least": 0, "help": "files are deleted after so many days; 0: never"}
+    )
+    idle_s: float = field(default=120.0, metadata={"help": "hang up on a connection silent for so long, seconds"})
+    state_dir: Path = field(default=Path("/var/lib/morphnet-upload"), metadata={"help": "files and their records"})
+    run_dir: Path = field(default=Path("/run/morphnet-upload"), metadata={"help": "sockets of the running process"})
+    manhole: ManholeConfig = field(default_factory=ManholeConfig)

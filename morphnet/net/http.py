@@ -1,0 +1,322 @@
+"""
+HTTP/1.1 whose bodies arrive as they come: Twisted's own server keeps a body until it is whole, and a cut one to
+itself.
+
+A request is an Exchange; what answers it is a coroutine. Nothing of a body is read before that asks for it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from io import BytesIO
+from typing import Any, BinaryIO
+from urllib.parse import parse_qsl, unquote
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web import http
+from zope.interface import implementer
+
+LINGER = 2.0  # seconds that a client who still sends has to read our answer
+PIECE = 1 << 16  # bytes of a file given out at once
+LONGEST_BODY = 1 << 26  # of what is kept in memory, bytes
+
+
+class BodyCut(Exception):
+    """The connection is gone, or another request has taken over; all that came was handed over."""
+
+
+@implementer(IPushProducer)
+class _FileProducer:
+    """Gives out a part of a file, as long as the connection has room."""
+
+    def __init__(self, request: Exchange, file: BinaryIO, length: int) -> None:
+        self._request, self._file, self._left = request, file, length
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        self._paused = False
+        while not self._paused:
+            data = self._file.read(min(PIECE, self._left))
+            self._left -= len(data)
+            if data:
+                self._request.write(data)
+            if not data or not self._left:
+                self._end()
+
+    def _end(self) -> None:
+        self._paused = True
+        self._file.close()
+        self._request.unregisterProducer()
+        if self._left:
+            self._request.hang_up()  # the file is shorter than it was
+        else:
+            self._request.finish_when_read()
+
+    def pauseProducing(self) -> None:
+        self._paused = True
+
+    def stopProducing(self) -> None:
+        self._paused = True
+        self._file.close()
+
+
+class Exchange(http.Request):
+    """One request and its answer."""
+
+    _log = Logger()
+
+    def __init__(self, channel: Any, *arguments: Any, **more: Any) -> None:
+        super().__init__(channel, *arguments, **more)
+        self.content = BytesIO()
+        self.length: int | None = None  # of the body, bytes; None while it comes in chunks
+        self.promised = False  # a 104 was sent: what fails from now on ends the connection
+        self.answered = False
+        self._early: list[bytes] = []  # of the body, before somebody wanted it
+        self._take: Callable[[bytes], None] | None = None
+        self._whole = self._lost = False
+        self._waiting: Deferred[None] | None = None
+        self._lingering: Any = None
+
+    # -- what Twisted calls ----------------------------------------------------------------------------------------
+
+    def gotLength(self, length: int | None) -> None:
+        chunked = self.requestHeaders.hasHeader(b"transfer-encoding")
+        self.length = None if chunked else length or 0
+        self.method, self.uri = self.channel._command, self.channel._path
+        self.clientproto = self.channel._version
+        self._hold()
+        self.channel.factory.begin(self)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        if self.answered:
+            return
+        if self._take is None:
+            self._early.append(data)
+        else:
+            self._give(data)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        self._whole = True
+        if self._lingering is not None:
+            self._end_lingering()
+        elif self._take is not None and self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            waiting.callback(None)
+
+    def connectionLost(self, reason: Failure) -> None:
+        self._lost = True
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
+        super().connectionLost(reason)
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            waiting.errback(Failure(BodyCut()))
+
+    # -- what is asked for -----------------------------------------------------------------------------------------
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Names in lower case; of those that came twice the last."""
+        raw = self.requestHeaders.getAllRawHeaders()
+        return {name.decode("latin-1").lower(): values[-1].decode("utf-8", "replace") for name, values in raw}
+
+    @property
+    def verb(self) -> str:
+        """The method, in upper case."""
+        return str(self.method.decode("latin-1").upper())
+
+    @property
+    def target(self) -> str:
+        """Path and query as they came."""
+        return str(self.uri.decode("latin-1"))
+
+    @property
+    def location(self) -> str:
+        """The decoded path."""
+        return unquote(self.target.partition("?")[0])
+
+    @property
+    def query(self) -> dict[str, str]:
+        """What stands behind the question mark; of names that come twice the first."""
+        pairs = parse_qsl(self.target.partition("?")[2], keep_blank_values=True, max_num_fields=32)
+        return dict(reversed(pairs))
+
+    # -- the body --------------------------------------------------------------------------------------------------
+
+    async def body(self, take: Callable[[bytes], None]) -> None:
+        """
+        Hand over the body, piece by piece, until its end.
+
+        :raises BodyCut: it ended too early.
+        :raises OSError: as `take` does.
+        """
+        self._take = take
+        early, self._early = self._early, []
+        for data in early:
+            take(data)
+        if self._lost:
+            raise BodyCut
+        if self._whole:
+            return
+        self._waiting = Deferred()
+        self._go_on()
+        await self._waiting
+
+    async def short_body(self) -> bytes:
+        """The whole of it, which is not long: LONGEST_BODY at most, see `length`."""
+        pieces: list[bytes] = []
+        await self.body(pieces.append)
+        return b"".join(pieces)
+
+    def _give(self, data: bytes) -> None:
+        assert self._take is not None  # asked by the caller
+        try:
+            self._take(data)
+        except Exception as trouble:  # a full disk, or a turn that is over: the coroutine decides what to answer
+            if self._waiting is not None:
+                waiting, self._waiting = self._waiting, None
+                waiting.errback(Failure(trouble))
+
+    def _hold(self) -> None:
+        if self.channel is not None and self.length != 0:
+            self.channel._networkProducer.pauseProducing()
+
+    def _go_on(self) -> None:
+        if self.channel is not None and not self._lost:
+            self.channel._networkProducer.resumeProducing()
+
+    # -- the answer ------------------------------------------------------------------------------------------------
+
+    def interim(self, headers: Mapping[str, str]) -> None:
+        """Tell where the upload can be resumed: 104."""
+        self.promised = True
+        lines = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
+        self.channel.writeHeaders(b"HTTP/1.1", b"104", b"Upload Resumption Supported", lines)
+
+    def answer(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
+        """The final answer, with a body that is short."""
+        if self.answered or self._lost:
+            return
+        self._begin_answer(status, headers, len(body))
+        if body and self.method != b"HEAD":
+            self.write(body)
+        else:
+            self.write(b"")
+        self._finish_answer()
+
+    def answer_json(self, status: int, headers: Mapping[str, str], value: object, kind: str) -> None:
+        """The same, with a value for machines."""
+        self.answer(status, {**headers, "Content-Type": kind}, json.dumps(value).encode())
+
+    def answer_file(self, status: int, headers: Mapping[str, str], file: BinaryIO, length: int) -> None:
+        """The same, with so many bytes of a file, from where it stands; it is closed in the end."""
+        if self.answered or self._lost:
+            file.close()
+            return
+        self._begin_answer(status, headers, length)
+        if self.method == b"HEAD" or not length:
+            file.close()
+            self.write(b"")
+            self._finish_answer()
+            return
+        producer = _FileProducer(self, file, length)
+        self.registerProducer(producer, True)
+        producer.resumeProducing()
+
+    def _begin_answer(self, status: int, headers: Mapping[str, str], length: int) -> None:
+        self.answered = True
+        self.setResponseCode(status)
+        for name, value in headers.items():
+            self.responseHeaders.setRawHeaders(name.encode(), [value.encode("utf-8", "replace")])
+        if status != 204 and status != 304:
+            self.responseHeaders.setRawHeaders(b"content-length", [str(length).encode()])
+        if not self._whole and self.length != 0:  # more of the body comes, and it is no request
+            self.channel.persistent = False
+            self.responseHeaders.setRawHeaders(b"connection", [b"close"])
+
+    def _finish_answer(self) -> None:
+        if self._whole or self.length == 0:
+            self.finish_when_read()
+            return
+        self._lingering = self.channel.callLater(LINGER, self._end_lingering)
+        self._go_on()
+
+    def finish_when_read(self) -> None:
+        """End the request; its last header may be what is read just now."""
+        if self._whole:
+            self.finish()
+        else:
+            self._lingering = self.channel.callLater(0, self._end_lingering)
+
+    def _end_lingering(self) -> None:
+        if self._lingering is not None and self._lingering.active():
+            self._lingering.cancel()
+        self._lingering = None
+        if not self._lost:
+            self.finish()
+
+    def hang_up(self) -> None:
+        """End the connection at once, without an answer."""
+        transport: Any = self.channel.transport if self.channel is not None else None
+        if transport is not None and not self._lost:
+            transport.abortConnection()
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            waiting.errback(Failure(BodyCut()))
+
+
+class HttpFactory(Factory):
+    """
+    Serves with one coroutine for each request.
+
+    :param answer: answers an exchange; what it raises is a fault of ours.
+    :param reactor: its clock.
+    :param idle: seconds after which a silent connection is closed.
+    """
+
+    _log = Logger()
+
+    def __init__(self, answer: Callable[[Exchange], Coroutine[Any, Any, None]], reactor: Any, idle: float) -> None:
+        self._answer, self._reactor, self._idle = answer, reactor, idle
+        self._running: set[Deferred[None]] = set()
+
+    def buildProtocol(self, addr: Any) -> Any:
+        channel: Any = http.HTTPChannel()
+        channel.requestFactory = Exchange
+        channel.callLater = self._reactor.callLater
+        channel.timeOut = self._idle
+        channel.factory = self
+        return channel
+
+    def log(self, request: object) -> None:
+        """Twisted tells it each request that is done; none is written down."""
+
+    def begin(self, exchange: Exchange) -> None:
+        """Answer this one."""
+        running: Deferred[None] = Deferred.fromCoroutine(self._answered(exchange))
+        self._running.add(running)
+        running.addBoth(lambda _: self._running.discard(running))
+
+    async def _answered(self, exchange: Exchange) -> None:
+        try:
+            await self._answer(exchange)
+        except BodyCut:
+            pass  # its bytes are kept by who took them
+        except Exception:
+            self._log.failure("a request failed")
+            if exchange.promised:
+                exchange.hang_up()  # a 500 would end the upload of a phone for good
+            else:
+                exchange.answer(500, {}, b"something went wrong here\n")
+
+
+def http_date(at: float) -> str:
+    """A time as HTTP writes it."""
+    return time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(at))

@@ -1,0 +1,156 @@
+"""Where requests come in: whose slot is it, and which of three ways to upload does its client speak?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from morphnet.net.http import Exchange
+from morphnet.roles.upload.drafting import Drafting
+from morphnet.roles.upload.giving import Giving
+from morphnet.roles.upload.shelf import Overrun, Shelf
+from morphnet.roles.upload.tussing import Tussing
+from morphnet.roles.upload.visit import CORS, Visit
+from morphnet.store.base import UploadRecord
+from morphnet.wire.messages.upload import drafts, tus
+from morphnet.wire.messages.upload.slots import UNKNOWN, Claim, SlotRefused, verified
+
+LONGEST_PATH = 1024  # characters, decoded
+_LONGEST_KIND = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What holds for every upload."""
+
+    base: str  # path before that of a slot, from slash to slash
+    max_size: int  # bytes
+    kept_for: int  # seconds that an upload is kept without its end
+
+
+class Desk:
+    """
+    Answers every request.
+
+    :param secrets: those shared with the XMPP server that are good now, the one in use first.
+    """
+
+    def __init__(self, rules: Rules, shelf: Shelf, secrets: Callable[[], Sequence[bytes]]) -> None:
+        self._rules, self._shelf, self._secrets = rules, shelf, secrets
+        self._giving, self._tus = Giving(shelf), Tussing(shelf, rules.max_size, rules.kept_for)
+        self._drafts = Drafting(shelf, rules.max_size, rules.kept_for)
+
+    async def answer(self, exchange: Exchange) -> None:
+        """Answer one."""
+        try:
+            await self._route(exchange)
+        except SlotRefused as refused:
+            self._shelf.counts["uploads_refused"] += 1
+            self._refuse(exchange, refused)
+        except ValueError as mistake:
+            self._refuse(exchange, SlotRefused(400, str(mistake)))
+
+    def _refuse(self, exchange: Exchange, refused: SlotRefused) -> None:
+        said = {**CORS, "Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"}
+        if tus.speaks(exchange.headers):
+            said["Tus-Resumable"] = tus.VERSION
+        if refused.status == 401:
+            said["WWW-Authenticate"] = "Bearer"
+        exchange.answer(refused.status, said, f"{refused.reason}\n".encode())
+
+    def _path(self, exchange: Exchange) -> str:
+        location = exchange.location
+        path = location.removeprefix(self._rules.base)
+        if path == location or not path or "\0" in path or len(path) > LONGEST_PATH:
+            raise SlotRefused(404, "nothing is here")
+        return path
+
+    async def _route(self, exchange: Exchange) -> None:
+        headers, verb = exchange.headers, exchange.verb
+        if verb == "POST" and tus.speaks(headers):
+            verb = headers.get("x-http-method-override", verb).upper()
+        if verb == "OPTIONS":
+            exchange.answer(204, {**self._tus.offers(), **self._drafts.offers(headers)})
+            return
+        path = self._path(exchange)
+        record = await self._shelf.find(path)
+        if verb == "GET" or (verb == "HEAD" and not self._asks_for_offset(exchange)):
+            self._giving.give(exchange, record)
+            return
+        if verb not in ("PUT", "POST", "PATCH", "HEAD", "DELETE"):
+            raise SlotRefused(405, "this is not done here")
+        visit = self._visit(exchange, path, record)
+        if verb == "DELETE":
+            await self._delete(visit)
+        elif tus.speaks(headers):
+            await self._tus.answer(visit, verb)
+        elif verb in ("PATCH", "HEAD") or drafts.speaks(headers):
+            await self._drafts.answer(visit, verb)
+        elif verb == "PUT":
+            await self._put(visit)
+        else:
+            raise SlotRefused(405, "this is not done here: PUT the file")
+
+    @staticmethod
+    def _asks_for_offset(exchange: Exchange) -> bool:
+        headers = exchange.headers
+        token = "authorization" in headers or exchange.query.keys() & {"v", "v2", "v3"}
+        return bool(tus.speaks(headers) or drafts.VERSION in headers or token)
+
+    def _visit(self, exchange: Exchange, path: str, record: UploadRecord | None) -> Visit:
+        """:raises SlotRefused: the request holds no slot for this path."""
+        headers = exchange.headers
+        size, kind = self._told_size(exchange), headers.get("content-type", "")
+        if "upload-metadata" in headers:
+            kind = tus.metadata(headers["upload-metadata"]).get("filetype", "")
+        if record is not None:
+            size, kind = record.size, record.kind
+        claim = Claim(exchange.verb, path, exchange.query, headers.get("authorization", ""), size, kind)
+        now = self._shelf.wall()
+        if record is None and exchange.verb not in ("PUT", "POST") and size == UNKNOWN:
+            claim = replace(claim, size=UNKNOWN)
+            if not claim.authorization:
+                raise SlotRefused(404, "no upload has begun here")
+        slot = verified(claim, self._secrets(), now)
+        if record is None and slot.opens_until and slot.opens_until < now:
+            raise SlotRefused(410, "the slot is over: ask for another")
+        whole = slot.size if slot.size != UNKNOWN else size
+        if whole > self._rules.max_size:
+            raise SlotRefused(413, f"files may have {self._rules.max_size} bytes")
+        begins = UploadRecord(path, whole, (slot.kind or kind)[:_LONGEST_KIND], slot.user, int(now))
+        return Visit(exchange, headers, begins, record)
+
+    @staticmethod
+    def _told_size(exchange: Exchange) -> int:
+        headers = exchange.headers
+        length = drafts.number(headers, "upload-length")
+        if length is not None:
+            return length
+        partly = drafts.dialect(headers).complete(headers) is False or tus.speaks(headers)
+        if exchange.verb in ("PUT", "POST") and exchange.length is not None and not partly:
+            return exchange.length
+        return UNKNOWN
+
+    async def _delete(self, visit: Visit) -> None:
+        if visit.record is None or visit.record.completed_at:
+            raise SlotRefused(404, "no upload has begun here")
+        await self._shelf.forget(visit.record)
+        more = {"Tus-Resumable": tus.VERSION} if tus.speaks(visit.headers) else {}
+        visit.exchange.answer(204, {**CORS, **more})
+
+    async def _put(self, visit: Visit) -> None:
+        """The whole file at once; of a cut one the bytes are kept, and it may be put again."""
+        exchange, record = visit.exchange, await visit.begun(self._shelf)
+        if record.completed_at:
+            raise SlotRefused(409, "the file is here already")
+        if "content-range" in visit.headers:
+            raise SlotRefused(400, "a part cannot be PUT: resume with PATCH")
+        if exchange.length is not None and exchange.length != record.size:
+            raise SlotRefused(413, f"the slot is for a file of {record.size} bytes")
+        try:
+            length = await self._shelf.write(exchange, record, 0)
+        except Overrun:
+            raise SlotRefused(413, f"the slot is for a file of {record.size} bytes") from None
+        if length < record.size:
+            raise SlotRefused(400, f"the file has {record.size} bytes: {length} came")
+        exchange.answer(201, CORS)

@@ -1,0 +1,79 @@
+"""The upload server as `ops` sees it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection, Sequence
+
+from morphnet import __version__
+from morphnet.config.upload import UploadConfig
+from morphnet.net.pump import since_boot
+from morphnet.ops.eventlog import EventLog
+from morphnet.ops.headline import with_headline
+from morphnet.ops.history import History
+from morphnet.ops.verb import Verb
+from morphnet.roles.process.reloading import Reloading
+from morphnet.status import Happening, NodeStatus, by_kind
+
+
+class UploadNode:
+    """A running upload server."""
+
+    role = "upload"
+
+    def __init__(
+        self,
+        config: UploadConfig,
+        counters: Callable[[], dict[str, int]],
+        wall: Callable[[], float] = time.time,
+        now: Callable[[], float] = since_boot,
+        reloading: Reloading[UploadConfig] | None = None,
+    ) -> None:
+        self.config, self.name, self.state = config, config.name, "starting"
+        self.history = History(wall, said=EventLog(now).say)
+        self.serves: tuple[str, ...] = ()
+        self.read_again: Callable[[], None] = lambda: None  # the secrets
+        self._counters, self._wall, self._now, self._reloading = counters, wall, now, reloading
+        self._started_at = now()
+
+    def status(self) -> NodeStatus:
+        """The whole server, now."""
+        counters, levels = by_kind(self._counters())
+        picture = NodeStatus(
+            role=self.role,
+            name=self.name,
+            version=__version__,
+            pid=os.getpid(),
+            started_at=self._wall() - (self._now() - self._started_at),
+            core="",
+            offloads=(),
+            listening=self.serves,
+            state=self.state,
+            sessions=(),
+            counters=counters,
+            levels=levels,
+        )
+        return with_headline(picture)
+
+    def happenings(self, after: int) -> list[Happening]:
+        """What happened since number `after`."""
+        return self.history.after(after)
+
+    def tell(self, kind: str, session: str, text: str) -> None:
+        """Add one line to the history."""
+        self.history.add(kind, session, text)
+
+    def reload(self) -> str:
+        """Read secrets and settings again."""
+        self.read_again()
+        settings = f"; {self._reloading.reload(self)}" if self._reloading is not None else ""
+        return f"the secrets are read again{settings}"
+
+    def reconfigure(self, config: UploadConfig, keys: Collection[str]) -> str:
+        """Live by these settings: there are none that could be changed."""
+        return ""
+
+    def verbs(self) -> Sequence[Verb]:
+        """What can be asked of it."""
+        return (Verb("reload", "Read secrets and settings again; tell what needs a restart.", (), self.reload),)

@@ -1,0 +1,80 @@
+"""An upload server: what it opens, and how that is joined."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.threads import deferToThreadPool
+
+from morphnet.config.upload import UploadConfig
+from morphnet.net.gate import OpenGate
+from morphnet.net.http import HttpFactory
+from morphnet.net.listen import dispensable, listen_tcp
+from morphnet.roles.process.process import Process
+from morphnet.roles.upload.desk import Desk, Rules
+from morphnet.roles.upload.node import UploadNode
+from morphnet.roles.upload.secrets import read_secrets
+from morphnet.roles.upload.shelf import Shelf
+from morphnet.store.uploads import DATABASE, SqliteUploads, UploadLedger
+from morphnet.store.vault import Vault
+
+SWEEP_EVERY = 600.0  # seconds between looks for uploads that nobody went on with
+
+
+class UploadProcess(Process):
+    """Takes files with slots, and gives them out."""
+
+    state = "upload"
+
+    def __init__(self, config: UploadConfig, reactor: Any, read: Callable[[], UploadConfig] | None = None) -> None:
+        super().__init__(config, reactor, read)
+        self.config = config
+        self._ports: list[IListeningPort] = []
+        self._uploads: SqliteUploads | None = None
+        self._secrets: tuple[bytes, ...] = ()
+
+    def open(self) -> UploadNode:
+        config = self.config
+        self._read_secrets()
+        self._uploads = uploads = SqliteUploads(UploadLedger(config.state_dir / DATABASE), self.reactor)
+        beside = partial(deferToThreadPool, self.reactor, self.reactor.getThreadPool())
+        shelf = self._shelf = Shelf(uploads, Vault(config.state_dir / "files"), beside, time.time)
+        rules = Rules(config.base, config.max_size, int(config.partial_hours * 3600))
+        desk = Desk(rules, shelf, lambda: self._secrets)
+        factory = HttpFactory(desk.answer, self.reactor, config.idle_s)
+        node = UploadNode(config, self._counters, reloading=self.reloading)
+        node.read_again = self._read_secrets
+        gate = OpenGate(self.reactor)
+        for host in config.listen:
+            port = listen_tcp(gate, host, config.port, factory, optional=dispensable(host, config.listen))
+            if port is not None:
+                self._ports.append(port)
+        node.serves = tuple(f"{host} tcp {config.port}, HTTP" for host in config.listen)
+        self.every(SWEEP_EVERY, self._sweep)
+        node.state = "serving"
+        self._log.info("morph-upload {name} is serving", name=config.name)
+        return node
+
+    def _read_secrets(self) -> None:
+        self._secrets = read_secrets(self.config.secret_file)
+
+    def _counters(self) -> dict[str, int]:
+        counts, turns = self._shelf.counts.copy(), self._shelf.turns
+        counts["uploads_taken_over"] += turns.taken_over
+        counts["uploads_running"] += len(turns)
+        return counts
+
+    def _sweep(self) -> None:
+        kept, partial = self.config.keep_days * 86400.0, self.config.partial_hours * 3600.0
+        sweeping = Deferred.fromCoroutine(self._shelf.sweep(partial, kept))
+        sweeping.addErrback(lambda failure: self._log.failure("cannot sweep", failure))
+
+    async def close(self) -> None:
+        await DeferredList([maybeDeferred(port.stopListening) for port in self._ports])
+        if self._uploads is not None:
+            await self._uploads.close()

@@ -1,0 +1,58 @@
+"""One request that holds a slot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from morphnet.net.http import Exchange
+from morphnet.roles.upload.shelf import Shelf
+from morphnet.store.base import UploadRecord
+from morphnet.wire.messages.upload.slots import UNKNOWN, SlotRefused
+
+CORS: Mapping[str, str] = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, HEAD, PUT, POST, PATCH, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers": (
+        "Authorization, Content-Type, Range, Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata,"
+        " Upload-Checksum, Upload-Complete, Upload-Incomplete, Upload-Draft-Interop-Version, X-HTTP-Method-Override"
+    ),
+    "Access-Control-Expose-Headers": (
+        "Location, ETag, Content-Range, Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Upload-Offset,"
+        " Upload-Length, Upload-Expires, Upload-Complete, Upload-Incomplete, Upload-Limit"
+    ),
+    "Access-Control-Max-Age": "86400",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request, its slot, and what there is of the upload."""
+
+    exchange: Exchange
+    headers: Mapping[str, str]  # names in lower case
+    begins: UploadRecord  # as the slot would have it begin
+    record: UploadRecord | None  # as it stands; None before it has begun
+
+    async def begun(self, shelf: Shelf) -> UploadRecord:
+        """
+        The upload's record, made now if there is none.
+
+        :raises SlotRefused: nobody has told its size.
+        """
+        if self.record is not None:
+            return self.record
+        if self.begins.size == UNKNOWN:
+            raise SlotRefused(411, "the length of the file must be told: Content-Length or Upload-Length")
+        shelf.counts["uploads_begun"] += 1
+        return await shelf.uploads.begin(self.begins)
+
+    def there(self) -> UploadRecord:
+        """
+        The record of an upload that has begun.
+
+        :raises SlotRefused: it has not.
+        """
+        if self.record is None:
+            raise SlotRefused(404, "no upload has begun here")
+        return self.record

@@ -1,0 +1,203 @@
+"""
+What is known of uploads: in SQLite, with one thread that talks to it, and a twin that forgets.
+
+How many bytes of an upload are there is not in here: the length of its file says so (`store/vault`), so that no record
+is written while bytes come in, and none can be wrong about them after a crash.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from twisted.internet.defer import Deferred, execute, fail
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+from morphnet.errors import BugError, ConfigError, HostError
+from morphnet.store.base import UploadRecord, Uploads
+
+DATABASE = "uploads.db"  # its name in state_dir
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS upload (
+    path TEXT PRIMARY KEY,
+    size INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    user TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    completed_at INTEGER NOT NULL DEFAULT 0,
+    announced INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID
+"""
+_COLUMNS = "path, size, kind, user, created_at, completed_at, announced"
+
+_T = TypeVar("_T")
+
+
+def _record(row: tuple[str, int, str, str, int, int, int]) -> UploadRecord:
+    return UploadRecord(*row[:6], announced=bool(row[6]))
+
+
+class UploadLedger:
+    """
+    The records in SQLite, one synchronous call each; for one thread at a time. See `store/base.Uploads`.
+
+    :param path: of the database; made with mode 0600 when it is not there.
+    :raises HostError: it cannot be opened or made.
+    :raises ConfigError: a later version of morphnet made it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            self._sql = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
+            self._sql.execute("PRAGMA journal_mode = WAL")
+            self._sql.execute("PRAGMA synchronous = FULL")
+            (version,) = self._sql.execute("PRAGMA user_version").fetchone()
+            if version > _VERSION:
+                raise ConfigError(f"the database {path} is of a later morphnet: install that one again")
+            self._sql.execute(_SCHEMA)
+            self._sql.execute(f"PRAGMA user_version = {_VERSION}")
+        except (sqlite3.Error, OSError) as trouble:
+            raise HostError(f"the database {path}: {trouble}") from trouble
+
+    def find(self, path: str) -> UploadRecord | None:
+        """The one of that path."""
+        row = self._sql.execute(f"SELECT {_COLUMNS} FROM upload WHERE path = ?", (path,)).fetchone()
+        return _record(row) if row else None
+
+    def begin(self, record: UploadRecord) -> UploadRecord:
+        """Remember a new one; answers with the one that is there."""
+        values = (record.path, record.size, record.kind, record.user, record.created_at, record.completed_at)
+        self._sql.execute(
+            f"INSERT INTO upload ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO NOTHING",
+            (*values, int(record.announced)),
+        )
+        found = self.find(record.path)
+        assert found is not None  # it is there, by us or by somebody
+        return found
+
+    def announce(self, path: str) -> None:
+        """Its offset is told."""
+        self._sql.execute("UPDATE upload SET announced = 1 WHERE path = ? AND announced = 0", (path,))
+
+    def complete(self, path: str, now: int) -> None:
+        """All its bytes are there."""
+        self._sql.execute("UPDATE upload SET completed_at = ? WHERE path = ?", (now, path))
+
+    def forget(self, path: str) -> None:
+        """It is gone."""
+        self._sql.execute("DELETE FROM upload WHERE path = ?", (path,))
+
+    def older(self, begun: int, completed: int) -> list[UploadRecord]:
+        """Those that are over."""
+        rows = self._sql.execute(
+            f"SELECT {_COLUMNS} FROM upload WHERE (completed_at = 0 AND created_at < ?)"
+            " OR (completed_at != 0 AND completed_at < ?)",
+            (begun, completed),
+        )
+        return [_record(each) for each in rows]
+
+    def close(self) -> None:
+        """No call may follow."""
+        self._sql.close()
+
+
+class SqliteUploads(Uploads):
+    """
+    See Uploads. Its thread begins with the first call.
+
+    :param ledger: open; it is ours from now on.
+    :param reactor: answers are given in its thread.
+    """
+
+    def __init__(self, ledger: UploadLedger, reactor: IReactorFromThreads) -> None:
+        self._ledger, self._reactor = ledger, reactor
+        self._pool: ThreadPool | None = None
+        self._closed = False
+
+    def _ask(self, work: Callable[[UploadLedger], _T]) -> Deferred[_T]:
+        if self._closed:
+            return fail(BugError("the store was closed"))
+        if self._pool is None:
+            self._pool = ThreadPool(1, 1, "uploads")
+            self._pool.start()
+        return deferToThreadPool(self._reactor, self._pool, work, self._ledger)
+
+    def find(self, path: str) -> Deferred[UploadRecord | None]:
+        return self._ask(lambda ledger: ledger.find(path))
+
+    def begin(self, record: UploadRecord) -> Deferred[UploadRecord]:
+        return self._ask(lambda ledger: ledger.begin(record))
+
+    def announce(self, path: str) -> Deferred[None]:
+        return self._ask(lambda ledger: ledger.announce(path))
+
+    def complete(self, path: str, now: int) -> Deferred[None]:
+        return self._ask(lambda ledger: ledger.complete(path, now))
+
+    def forget(self, path: str) -> Deferred[None]:
+        return self._ask(lambda ledger: ledger.forget(path))
+
+    def older(self, begun: int, completed: int) -> Deferred[list[UploadRecord]]:
+        return self._ask(lambda ledger: ledger.older(begun, completed))
+
+    async def _close(self, pool: ThreadPool) -> None:
+        try:
+            await deferToThreadPool(self._reactor, pool, self._ledger.close)
+        finally:
+            pool.stop()
+
+    def close(self) -> Deferred[None]:
+        self._closed, pool, self._pool = True, self._pool, None
+        return execute(self._ledger.close) if pool is None else Deferred.fromCoroutine(self._close(pool))
+
+
+class MemoryUploads(Uploads):
+    """Uploads that are forgotten with the process; every Deferred has fired already."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, UploadRecord] = {}
+
+    def find(self, path: str) -> Deferred[UploadRecord | None]:
+        return execute(self._records.get, path)
+
+    def begin(self, record: UploadRecord) -> Deferred[UploadRecord]:
+        return execute(self._records.setdefault, record.path, record)
+
+    def announce(self, path: str) -> Deferred[None]:
+        return execute(self._change, path, announced=True)
+
+    def complete(self, path: str, now: int) -> Deferred[None]:
+        return execute(self._change, path, completed_at=now)
+
+    def _change(self, path: str, *, announced: bool | None = None, completed_at: int | None = None) -> None:
+        if (found := self._records.get(path)) is not None:
+            self._records[path] = replace(
+                found,
+                announced=found.announced if announced is None else announced,
+                completed_at=found.completed_at if completed_at is None else completed_at,
+            )
+
+    def forget(self, path: str) -> Deferred[None]:
+        def drop() -> None:
+            self._records.pop(path, None)
+
+        return execute(drop)
+
+    def older(self, begun: int, completed: int) -> Deferred[list[UploadRecord]]:
+        def over(record: UploadRecord) -> bool:
+            return record.completed_at < completed if record.completed_at else record.created_at < begun
+
+        return execute(lambda: [each for each in self._records.values() if over(each)])
+
+    def close(self) -> Deferred[None]:
+        return execute(lambda: None)

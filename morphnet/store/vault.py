@@ -1,0 +1,132 @@
+"""
+The bytes of uploads: one file each, that grows in one place and appears in another, at once, when it is whole.
+
+A byte that was written outlives the process, whatever ends it. What must outlive a power cut as well is brought to the
+disk by `Partial.sync` before anybody is told of it, and by `Vault.finish` before the file appears.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+PARTIAL, DONE = "partial", "done"  # directories below the vault's
+_PIECE = 1 << 16  # bytes compared at once
+
+
+def _sync_directory(directory: Path) -> None:
+    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+class Partial:
+    """
+    The file of an upload that is not whole.
+
+    :raises OSError: the file cannot be opened or made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self.length = os.fstat(self._file).st_size  # bytes that are there
+
+    def append(self, data: bytes) -> None:
+        """
+        Add bytes behind the last one: all of them, or as many as there is room for.
+
+        :raises OSError: the disk is full, or broken.
+        """
+        rest = memoryview(data)
+        while rest:
+            written = os.pwrite(self._file, rest, self.length)
+            self.length += written
+            rest = rest[written:]
+
+    def agrees(self, data: bytes, at: int) -> int:
+        """How many of these bytes, which are said to be at that place, are the same there."""
+        for start in range(0, len(data), _PIECE):
+            piece = data[start : start + _PIECE]
+            held = os.pread(self._file, len(piece), at + start)
+            if held != piece:
+                same = next((i for i, (a, b) in enumerate(zip(held, piece, strict=False)) if a != b), len(held))
+                return start + same
+        return len(data)
+
+    def cut_to(self, length: int) -> None:
+        """Forget what is behind that; nobody may have been told of it."""
+        os.ftruncate(self._file, length)
+        self.length = length
+
+    def sync(self) -> None:
+        """Bring all of it to the disk."""
+        os.fsync(self._file)
+
+    def close(self) -> None:
+        """Once; the bytes stay."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+class Vault:
+    """
+    The files of all uploads. A path of a slot never becomes a name of a file: its hash does.
+
+    :param directory: made when it is not there.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._partial, self._done = directory / PARTIAL, directory / DONE
+        for each in (directory, self._partial, self._done):
+            each.mkdir(mode=0o700, exist_ok=True)
+
+    @staticmethod
+    def name(path: str) -> str:
+        """What the files of a slot's path are called, hex."""
+        return hashlib.sha256(path.encode("utf-8", "replace")).hexdigest()
+
+    def partial(self, path: str) -> Partial:
+        """Open what there is of an upload, or begin it."""
+        return Partial(self._partial / self.name(path))
+
+    def length(self, path: str) -> int:
+        """Bytes that are there of an upload that is not whole."""
+        try:
+            return (self._partial / self.name(path)).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def touched(self, path: str) -> float:
+        """Unix seconds at which its last byte came; 0 when there is none."""
+        try:
+            return (self._partial / self.name(path)).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
+    def is_whole(self, path: str) -> bool:
+        """Whether the file has appeared."""
+        return (self._done / self.name(path)).exists()
+
+    def finish(self, path: str, partial: Partial) -> None:
+        """Let the file appear: on the disk, under its name, both when this returns."""
+        partial.sync()
+        os.rename(self._partial / self.name(path), self._done / self.name(path))
+        _sync_directory(self._done)
+        _sync_directory(self._partial)
+
+    def open(self, path: str) -> BinaryIO | None:
+        """A file that has appeared, to be read."""
+        try:
+            return (self._done / self.name(path)).open("rb")
+        except FileNotFoundError:
+            return None
+
+    def remove(self, path: str) -> None:
+        """Whatever there is of it."""
+        for place in (self._partial, self._done):
+            (place / self.name(path)).unlink(missing_ok=True)

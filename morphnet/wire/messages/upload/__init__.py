@@ -1,0 +1,1 @@
+"""What uploads say: slots, and the ways to resume."""

@@ -1,0 +1,91 @@
+"""
+The headers of resumable uploads, draft-ietf-httpbis-resumable-upload: what each interop version calls them.
+
+Source: draft-ietf-httpbis-resumable-upload, revisions 01 (interop version 3) to 12 (version 9).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+VERSION = "upload-draft-interop-version"
+KNOWN = (3, 5, 6, 8, 9)  # who names another one, or none, is spoken to as the newest, and gets no 104
+NEWEST = 9
+PARTIAL = "application/partial-upload"
+_PROBLEMS = "https://iana.org/assignments/http-problem-types#"
+_NUMBER = re.compile(r"[0-9]{1,18}")
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One version, as its client understands it."""
+
+    version: int  # NEWEST for who names none
+    named: bool  # the request names this version: it may get 104
+
+    @property
+    def offsets_everywhere(self) -> bool:
+        """Every answer about an upload has its offset."""
+        return self.version <= 6
+
+    def flag(self, complete: bool) -> tuple[str, str]:
+        """The header that tells whether an upload is complete."""
+        if self.version == 3:
+            return "Upload-Incomplete", "?0" if complete else "?1"
+        return "Upload-Complete", "?1" if complete else "?0"
+
+    def complete(self, headers: Mapping[str, str]) -> bool | None:
+        """
+        Whether the request brings the last byte; None when it does not say.
+
+        :raises ValueError: it says something else.
+        """
+        name = "upload-incomplete" if self.version == 3 else "upload-complete"
+        said = headers.get(name)
+        if said is None:
+            return None
+        if said not in ("?0", "?1"):
+            raise ValueError(f"{name} must be ?0 or ?1")
+        return (said == "?1") != (self.version == 3)
+
+    def limit(self, max_size: int, seconds: int | None) -> str:
+        """The header Upload-Limit; `seconds` that the upload is kept for, if that is told."""
+        said = [f"max-size={max_size}", "min-size=0"]
+        if seconds is not None:
+            said.append(f"{'expires' if self.version <= 6 else 'max-age'}={seconds}")
+        return ", ".join(said)
+
+
+def dialect(headers: Mapping[str, str]) -> Dialect:
+    """The version that a request speaks; names of headers in lower case."""
+    said = headers.get(VERSION, "")
+    if _NUMBER.fullmatch(said) and int(said) in KNOWN:
+        return Dialect(int(said), True)
+    return Dialect(NEWEST, False)
+
+
+def speaks(headers: Mapping[str, str]) -> bool:
+    """Whether a request with a body wants to be resumable."""
+    return VERSION in headers or "upload-complete" in headers
+
+
+def number(headers: Mapping[str, str], name: str) -> int | None:
+    """
+    A count of bytes in a header; None when it is not there.
+
+    :raises ValueError: it is no number.
+    """
+    said = headers.get(name)
+    if said is None:
+        return None
+    if not _NUMBER.fullmatch(said):
+        raise ValueError(f"{name} must be a number of bytes")
+    return int(said)
+
+
+def problem(kind: str, **members: int) -> dict[str, object]:
+    """The body of a refusal that clients understand (RFC 9457)."""
+    named = {name.replace("_", "-"): value for name, value in members.items()}
+    return {"type": _PROBLEMS + kind, "title": kind.replace("-", " "), **named}

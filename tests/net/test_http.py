@@ -1,0 +1,87 @@
+"""Bodies as they come, and answers while they come."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.net.http import BodyCut, Exchange
+from tests.fakes_upload import Line, Service
+
+
+class HttpTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.service = Service(self.mktemp())
+        self.pieces: list[bytes] = []
+        self.ended: list[str] = []
+        self.wait: Deferred[None] | None = None
+        self.service.factory._answer = self.answer
+
+    async def answer(self, exchange: Exchange) -> None:
+        if self.wait is not None:
+            await self.wait
+        if exchange.target == "/refuse":
+            exchange.answer(413, {}, b"no")
+            return
+        if exchange.target == "/fail":
+            raise ZeroDivisionError
+        try:
+            await exchange.body(self.pieces.append)
+        except BodyCut:
+            self.ended.append("cut")
+            raise
+        exchange.answer(200, {"X": exchange.query.get("a", "")}, b"done")
+
+    def test_streams(self) -> None:
+        """Each piece is there before the next one comes, and what came before a cut."""
+        line = Line(self.service)
+        line.begin("PUT", "/", {"Content-Length": "10"}, b"abc")
+        self.assertEqual(self.pieces, [b"abc"])
+        line.send(b"def")
+        line.cut()
+        self.assertEqual((self.pieces, self.ended, line.answers()), ([b"abc", b"def"], ["cut"], []))
+
+    def test_waits(self) -> None:
+        """Nothing is read while it is being decided; then all of it is there, also if it was whole long before."""
+        self.wait = Deferred()
+        line = Line(self.service)
+        line.begin("PUT", "/", {"Content-Length": "6"}, b"abc")
+        self.assertEqual((line.transport.producerState, self.pieces), ("paused", []))
+        line.send(b"def")
+        self.wait.callback(None)
+        self.assertEqual((b"".join(self.pieces), [each.status for each in line.answers()]), (b"abcdef", [200]))
+
+    def test_keep_alive(self) -> None:
+        """One connection takes one request after the other, with bodies and without."""
+        line = Line(self.service)
+        for number in range(3):
+            line.begin("PUT", f"/?a={number}", {}, b"x" * number)
+            self.service.clock.advance(0)
+        self.assertEqual([each.headers["x"] for each in line.answers()], ["0", "1", "2"])
+
+    def test_early_answer(self) -> None:
+        """A refusal is there while the client still sends; the rest is no request, and the connection ends."""
+        line = Line(self.service)
+        line.begin("PUT", "/refuse", {"Content-Length": "1000"}, b"abc")
+        (answer,) = line.answers()
+        self.assertEqual((answer.status, answer.headers["connection"]), (413, "close"))
+        line.send(b"GET /x HTTP/1.1\r\n\r\n")
+        self.assertFalse(line.transport.disconnecting)
+        self.service.clock.advance(3)
+        self.assertTrue(line.transport.disconnecting)
+        self.assertEqual(line.answers(), [])
+
+    def test_fault(self) -> None:
+        """A fault of ours is 500, and in the log."""
+        line = Line(self.service)
+        line.begin("PUT", "/fail", {}, b"abc")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.service.clock.advance(3)
+        self.assertEqual([each.status for each in line.answers()], [500])
+
+    def test_idle(self) -> None:
+        """A connection that says nothing is closed."""
+        line = Line(self.service)
+        line.begin("PUT", "/", {"Content-Length": "10"}, b"abc")
+        self.service.clock.advance(61)
+        self.assertTrue(line.transport.disconnecting)

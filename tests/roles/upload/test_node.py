@@ -1,0 +1,27 @@
+"""The upload server's picture."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.config.upload import UploadConfig
+from morphnet.roles.upload.node import UploadNode
+
+
+class UploadNodeTests(SynchronousTestCase):
+    def test_status(self) -> None:
+        """What it has counted, and what runs now; it is well while it serves."""
+        node = UploadNode(UploadConfig(), lambda: {"uploads_running": 2, "uploads_begun": 3}, now=lambda: 1.0)
+        self.assertFalse(node.status().well)
+        node.state = "serving"
+        status = node.status()
+        self.assertEqual((status.role, status.well), ("upload", True))
+        self.assertEqual((status.counters, status.levels), ({"uploads_begun": 3}, {"uploads_running": 2}))
+
+    def test_reload(self) -> None:
+        """It reads the secrets again when it is asked."""
+        node, read = UploadNode(UploadConfig(), dict), list[int]()
+        node.read_again = lambda: read.append(1)
+        (verb,) = node.verbs()
+        self.assertIn("secrets", verb.call())
+        self.assertEqual(read, [1])

@@ -1,0 +1,80 @@
+"""Both stores of uploads keep the same promises; SQLite's outlive it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from twisted.internet import reactor as _reactor
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import TestCase
+
+from morphnet.store.base import UploadRecord, Uploads
+from morphnet.store.uploads import MemoryUploads, SqliteUploads, UploadLedger
+
+reactor: Any = _reactor
+ONE = UploadRecord("s/ä b", 10, "image/png", "a@x", 100)
+
+
+class MemoryUploadsTests(TestCase):
+    """What every store promises."""
+
+    def made(self) -> Uploads:
+        return MemoryUploads()
+
+    def setUp(self) -> None:
+        self.uploads = self.made()
+        self.addCleanup(lambda: self.uploads.close())
+
+    def run_async(self, coroutine: object) -> Deferred[None]:
+        return Deferred.fromCoroutine(coroutine)  # type: ignore[arg-type]
+
+    def test_story(self) -> Deferred[None]:
+        """An upload begins once, is announced, becomes complete, and is forgotten."""
+
+        async def story() -> None:
+            uploads = self.uploads
+            self.assertIsNone(await uploads.find(ONE.path))
+            self.assertEqual(await uploads.begin(ONE), ONE)
+            self.assertEqual(await uploads.begin(UploadRecord(ONE.path, 99, "", "", 1)), ONE)
+            await uploads.announce(ONE.path)
+            await uploads.complete(ONE.path, 200)
+            done = UploadRecord(ONE.path, 10, "image/png", "a@x", 100, 200, announced=True)
+            self.assertEqual(await uploads.find(ONE.path), done)
+            await uploads.forget(ONE.path)
+            self.assertIsNone(await uploads.find(ONE.path))
+
+        return self.run_async(story())
+
+    def test_older(self) -> Deferred[None]:
+        """What is partial is old by its beginning, what is whole by its end."""
+
+        async def story() -> None:
+            for path, begun, ended in (("p1", 10, 0), ("p2", 50, 0), ("w1", 10, 20), ("w2", 10, 90)):
+                await self.uploads.begin(UploadRecord(path, 1, "", "", begun, ended))
+            self.assertEqual(sorted(each.path for each in await self.uploads.older(40, 0)), ["p1"])
+            self.assertEqual(sorted(each.path for each in await self.uploads.older(40, 50)), ["p1", "w1"])
+
+        return self.run_async(story())
+
+
+class SqliteUploadsTests(MemoryUploadsTests):
+    """The same on a disk."""
+
+    path: ClassVar[Path]
+
+    def made(self) -> Uploads:
+        self.file = Path(self.mktemp())
+        return SqliteUploads(UploadLedger(self.file), reactor)
+
+    def test_outlives(self) -> Deferred[None]:
+        """What was told is there for the next process, in a file of our own."""
+
+        async def story() -> None:
+            await self.uploads.begin(ONE)
+            await self.uploads.close()
+            self.assertEqual(self.file.stat().st_mode & 0o777, 0o600)
+            self.uploads = SqliteUploads(UploadLedger(self.file), reactor)
+            self.assertEqual(await self.uploads.find(ONE.path), ONE)
+
+        return self.run_async(story())

@@ -1,0 +1,39 @@
+"""Versions of the draft, as their clients see them."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.wire.messages.upload.drafts import KNOWN, NEWEST, Dialect, dialect, number
+
+
+class DraftTests(SynchronousTestCase):
+    def test_version(self) -> None:
+        """A version that we know is spoken; who names another one, or none, hears the newest, and gets no 104."""
+        for version in KNOWN:
+            self.assertEqual(dialect({"upload-draft-interop-version": str(version)}), Dialect(version, True))
+        for said in ("4", "7", "10", "", "x", "6 ", "9" * 40):
+            self.assertEqual(dialect({"upload-draft-interop-version": said}), Dialect(NEWEST, False))
+
+    def test_polarity(self) -> None:
+        """Version 3 says whether an upload is incomplete, all others whether it is complete."""
+        self.assertEqual(Dialect(3, True).flag(True), ("Upload-Incomplete", "?0"))
+        self.assertEqual(Dialect(6, True).flag(True), ("Upload-Complete", "?1"))
+        self.assertIs(Dialect(3, True).complete({"upload-incomplete": "?1"}), False)
+        self.assertIs(Dialect(5, True).complete({"upload-complete": "?1"}), True)
+        self.assertIsNone(Dialect(5, True).complete({"upload-incomplete": "?1"}))
+        with self.assertRaises(ValueError):
+            Dialect(8, True).complete({"upload-complete": "true"})
+
+    def test_limit(self) -> None:
+        """How long an upload is kept has another name up to version 6."""
+        self.assertEqual(Dialect(6, True).limit(9, 5), "max-size=9, min-size=0, expires=5")
+        self.assertEqual(Dialect(8, True).limit(9, 5), "max-size=9, min-size=0, max-age=5")
+
+    def test_number(self) -> None:
+        """A count of bytes is digits."""
+        self.assertEqual(number({"upload-offset": "007"}, "upload-offset"), 7)
+        self.assertIsNone(number({}, "upload-offset"))
+        for said in ("", "-1", "1.0", "abc", "1" * 30, "१"):
+            with self.assertRaises(ValueError):
+                number({"upload-offset": said}, "upload-offset")
