@@ -64,7 +64,7 @@ class CallTests(RelayTestCase):
 
     def test_refused(self) -> None:
         """What the relay has against a node reaches it, with the time after which to come again."""
-        self.node("laptop", instance=2)
+        self.node("laptop", instance=2 << 32)
         self.assertEqual(self.connect(), [("refused", FIRST, COME_AGAIN)])
         self.assertIsNone(self.relay_client.answer)
         self.net.pass_by(3)
