@@ -27,8 +27,8 @@ class HandTests(LaptopCase):
         """In a terminal of its own, whose other end is given back: closing that closes the terminal."""
         ours, theirs = pty.openpty()
         config = str(daemon.etc / f"{daemon.role.removeprefix('morph-')}.toml")
-        # whoever runs the tests under nohup has it ignored, and so would the daemon
-        words = ["env", "--default-signal=HUP", *before, str(BIN / "twistd"), "-n", daemon.role, "--config", config]
+        # who runs the tests under nohup, or in the background of a script, has these ignored, and so would the daemon
+        words = ["env", "--default-signal=HUP,INT", *before, str(BIN / "twistd"), "-n", daemon.role, "--config", config]
         if daemon is self.vpn.server:
             words += ["--dns", WORLD]
         daemon.process = daemon.node.popen(
