@@ -28,6 +28,7 @@ LEVELS = frozenset(
         "lines_half_open",
         "neighbours",
         "neighbours_guests",
+        "passages",
         "queued_bytes",
         "streams",
         "streams_half_open",

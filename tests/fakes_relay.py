@@ -24,6 +24,7 @@ from morphnet.roles.signalling.relay_client import RelayClient
 from morphnet.wire.batch import Arrival
 from morphnet.wire.messages.relay import (
     EVERYBODY,
+    Asked,
     Drain,
     Notice,
     Present,
@@ -71,7 +72,7 @@ class FakeListener:
     def absent(self, relay: RelayClient, name: str) -> None:
         self.heard.append(("absent", name))
 
-    def said(self, relay: RelayClient, message: Drain | Renewed | Notice | Listing) -> None:
+    def said(self, relay: RelayClient, message: Drain | Renewed | Notice | Asked | Listing) -> None:
         self.heard.append(("said", message))
 
     def handshake(self, relay: RelayClient, name: str, content: bytes) -> None:

@@ -38,6 +38,7 @@ class Turns:
         self._next_turn: IDelayedCall | None = None
         self._resting: IDelayedCall | None = None
         self._held = False  # whether the transport is asked to wait
+        self._stopped = False  # whether nothing is worked off until `go_on`
 
     def read(self, cost: int) -> None:
         """
@@ -57,6 +58,21 @@ class Turns:
             self._resting = self.clock.callLater(seconds, self._rested)
             self._hold()
 
+    def stop(self) -> None:
+        """Work off and read nothing until `go_on`."""
+        self._stopped = True
+        self._hold()
+
+    def go_on(self) -> None:
+        """Undo `stop`; harmless without it."""
+        if self._stopped:
+            self._stopped = False
+            self._yield()
+
+    @property
+    def _rests(self) -> bool:
+        return self._stopped or self._resting is not None
+
     def end_turns(self) -> None:
         """The connection is gone."""
         for timer in (self._next_turn, self._resting):
@@ -67,7 +83,7 @@ class Turns:
 
     def take(self, data: bytes) -> None:
         """Bytes have come."""
-        if self._next_turn is None and self._resting is None:
+        if self._next_turn is None and not self._rests:
             self._dataReceived(data)  # type: ignore[attr-defined]  # Autobahn's; its dataReceived only logs
             return
         self._waiting.append(data)
@@ -84,7 +100,7 @@ class Turns:
             return
         steps = size = 0
         while self.state != WebSocketProtocol.STATE_CLOSED:
-            if self._left <= 0 or self._resting is not None:
+            if self._left <= 0 or self._rests:
                 self._yield()
                 break
             before = len(self.data)
@@ -100,13 +116,13 @@ class Turns:
     # -- turns ---------------------------------------------------------------------------------------------------------
 
     def _yield(self) -> None:
-        if self._next_turn is None and self._resting is None:
+        if self._next_turn is None and not self._rests:
             self._next_turn = self.clock.callLater(0.0, self._go_on)
 
     def _go_on(self) -> None:
         self._next_turn, self._left = None, TURN
         self.consumeData()
-        if self._held and self._next_turn is None and self._resting is None:
+        if self._held and self._next_turn is None and not self._rests:
             self._held = False
             self.transport.resumeProducing()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from autobahn.twisted.websocket import (
@@ -107,6 +107,7 @@ class Socket(Turns):
         self._ending, self._why = False, ""
         self._proof: IDelayedCall | None = None
         self._pong: bytes | None = None  # the last that was asked for while the other end did not read
+        self.drained: Callable[[], None] = lambda: None  # told when what was unread is read
         self.settle_turns()
 
     @property
@@ -134,6 +135,11 @@ class Socket(Turns):
         return True
 
     @property
+    def reads(self) -> bool:
+        """Whether the other end takes what we send, as far as the kernel tells."""
+        return not self._paused
+
+    @property
     def unread(self) -> int:
         """Bytes that wait because the other end does not read."""
         return self._unread
@@ -147,6 +153,16 @@ class Socket(Turns):
         """Read nothing for so long; what comes meanwhile waits at the other end."""
         if not self._ending:
             self.rest(seconds)
+
+    def stop_reading(self) -> None:
+        """Read nothing until `read_on`."""
+        if not self._ending:
+            self.stop()
+
+    def read_on(self) -> None:
+        """Undo it; harmless without."""
+        if not self._ending:
+            self.go_on()
 
     def read(self, cost: int) -> None:
         self.owner.spent(self, cost)
@@ -251,6 +267,7 @@ class Socket(Turns):
         pong, self._pong = self._pong, None
         if pong is not None:
             self.sendPong(pong)  # type: ignore[attr-defined]
+        self.drained()
 
     def stopProducing(self) -> None:
         """The transport is gone; connectionLost tells."""

@@ -41,6 +41,7 @@ _ORDINARY = frozenset(
     | {f"{way}{what}" for way in ("sent", "received") for what in ("", "_bytes", "_packets")}
     | {f"{by}_{way}" for by in ("relayed", "stream") for way in ("sent", "sent_bytes", "received", "received_bytes")}
     | {"control_links", "legacy_sessions"}
+    | {"passages", "passages_joined", "passages_met"}
     | {"lines", "lines_half_open", "forwarded", "forwarded_bytes", "echoes"}
 )
 

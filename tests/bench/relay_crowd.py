@@ -33,7 +33,7 @@ from morphnet.pki.authority import Authority, as_pem
 from morphnet.pki.files import load_authority
 from morphnet.roles.signalling.relay_client import RelayClient
 from morphnet.wire.batch import Arrival
-from morphnet.wire.messages.relay import DATAGRAMS, Drain, Notice, Present, Register, Registered, Renewed, bundle
+from morphnet.wire.messages.relay import DATAGRAMS, Asked, Drain, Notice, Present, Register, Registered, Renewed, bundle
 from morphnet.wire.messages.revocations import Listing
 
 reactor = cast(Any, _reactor)
@@ -79,7 +79,7 @@ class Node:
     def absent(self, relay: RelayClient, name: str) -> None:
         pass
 
-    def said(self, relay: RelayClient, message: Drain | Renewed | Notice | Listing) -> None:
+    def said(self, relay: RelayClient, message: Drain | Renewed | Notice | Asked | Listing) -> None:
         pass
 
     def handshake(self, relay: RelayClient, name: str, content: bytes) -> None:

@@ -21,7 +21,17 @@ from morphnet.traversal.reflexive import ReflexiveClient
 from morphnet.tunnel.carrier import RELAYED, Carrier
 from morphnet.wire.batch import Arrival, Endpoint
 from morphnet.wire.messages.control import Renew
-from morphnet.wire.messages.relay import EVERYBODY, MOST_WATCHED, Drain, Notice, Present, Register, Registered, Renewed
+from morphnet.wire.messages.relay import (
+    EVERYBODY,
+    MOST_WATCHED,
+    Asked,
+    Drain,
+    Notice,
+    Present,
+    Register,
+    Registered,
+    Renewed,
+)
 from morphnet.wire.messages.revocations import Listing
 
 PROVE_WITHIN = 2.0  # seconds that a relay has to show life when our network has changed
@@ -201,7 +211,7 @@ class Relays:
         self._tell("relay-lost", f"relay {relay.host} is lost: {reason}")
         self._lines[relay][0].lost(reason)
 
-    def said(self, relay: RelayClient, message: Drain | Renewed | Notice | Listing) -> None:
+    def said(self, relay: RelayClient, message: Drain | Renewed | Notice | Asked | Listing) -> None:
         """The relay goes away, knows what is revoked, has our next certificate, or a word for our operator."""
         if isinstance(message, Drain):
             self._draining.add(relay)
@@ -212,7 +222,7 @@ class Relays:
             self._owner.renewed(message.certificate)
         elif isinstance(message, Notice):
             self._owner.noticed(f"relay {relay.host} says: {message.reason}")
-        else:
+        elif not isinstance(message, Asked):  # we are no server
             self._lists.heard(relay, message)
 
     def _tell(self, kind: str, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import typing
 from collections.abc import Callable
 
@@ -18,9 +19,12 @@ from morphnet.net.tls import Peer, ServerTls, established, handshake_trouble
 from morphnet.net.websocket import BACKLOG, Socket, server_factory
 from morphnet.rendezvous.relay.registry import COME_AGAIN, Registry
 from morphnet.roles.certificates.proxied import Proxied
+from morphnet.roles.relay.passing import Passing
 from morphnet.wire.candidates import LINE, Candidate
 from morphnet.wire.messages.codec import phrase
 from morphnet.wire.messages.relay import (
+    Meet,
+    Reach,
     Register,
     Registered,
     RelayMessage,
@@ -44,7 +48,7 @@ class RelayLine:
     """One node's connection, as the registry sees it."""
 
     def __init__(self, socket: Socket, peer: Peer, host: str) -> None:
-        self._socket = socket
+        self.socket = socket
         self.peer = peer
         self.name, self.network, self.serial = peer.name, peer.issuer, peer.serial
         self.observed = Candidate(LINE, host, socket.port)
@@ -56,31 +60,31 @@ class RelayLine:
 
     def tell(self, message: RelayMessage) -> None:
         """Send a message."""
-        self._socket.send_text(encode(message))
+        self.socket.send_text(encode(message))
 
     def hand(self, envelope: bytes) -> bool:
         """Send an envelope; False when the line is full, or half of what waits there is of the same sender."""
-        if not self._socket.unread:
+        if not self.socket.unread:
             self._shares.clear()
-            return self._socket.send_binary(envelope)
+            return self.socket.send_binary(envelope)
         sender = number_of(envelope)
         share = self._shares.get(sender, 0) + len(envelope)
-        if share > BACKLOG // 2 or not self._socket.send_binary(envelope):
+        if share > BACKLOG // 2 or not self.socket.send_binary(envelope):
             return False
         self._shares[sender] = share
         return True
 
     def pause(self, seconds: float) -> None:
         """Read nothing more for so long."""
-        self._socket.pause_reading(seconds)
+        self.socket.pause_reading(seconds)
 
     def prove(self, within: float) -> None:
         """End it unless it shows life within so many seconds."""
-        self._socket.prove(within)
+        self.socket.prove(within)
 
     def end(self, reason: str) -> None:
         """Hang up."""
-        self._socket.end(reason)
+        self.socket.end(reason)
 
 
 class Lists(typing.Protocol):
@@ -122,6 +126,7 @@ class RelayServer:
         self.asked_renewal: Callable[[RelayLine, Renew], None] = lambda line, message: None
         self.admission: Admission[Socket] = Admission(gate, "lines", limits)
         self._pq = pq
+        self._passing = Passing(gate.clock, os.urandom, registry.terms.node_rate, limits.sources)
         self._comings = SourceLimiter(COMINGS, COMINGS_AT_ONCE, limits.sources)
         self._lines: dict[Socket, RelayLine] = {}  # of those who have shown a good certificate
         self._proxied = door if isinstance(door, Proxied) else None
@@ -131,7 +136,7 @@ class RelayServer:
 
     def counters(self) -> dict[str, int]:
         """For the node's status."""
-        return {"lines": len(self.admission), **self.admission.counters()}
+        return {"lines": len(self.admission), **self.admission.counters(), **self._passing.counters()}
 
     def close(self, reason: str = "relay stops") -> Deferred[None]:
         """Hang up on everybody; fires when all are gone, soon."""
@@ -179,8 +184,10 @@ class RelayServer:
     def text(self, socket: Socket, text: bytes) -> None:
         """:raises MalformedFrame: what it says has no place here."""
         line, message = self._line(socket), decode(text)
-        if isinstance(message, Register) and not line.registered:
-            self._register(socket, line, message)
+        if self._passing.has(line):
+            raise MalformedFrame(f"{message.type} in a passage")
+        if isinstance(message, Register | Reach | Meet) and not line.registered:
+            self._begin(socket, line, message)
         elif isinstance(message, Watch) and line.registered and line.is_guest:
             self.registry.watch(line, message.names)
         elif isinstance(message, Listing) and line.registered:
@@ -192,24 +199,34 @@ class RelayServer:
         else:
             raise MalformedFrame(f"{message.type} out of place")
 
-    def _register(self, socket: Socket, line: RelayLine, message: Register) -> None:
+    def _begin(self, socket: Socket, line: RelayLine, message: Register | Reach | Meet) -> None:
         try:
-            if not self._comings.admit(f"{line.network} {line.name}", now=self.clock.seconds()):
-                raise Refused("it comes too often")
-            if line.is_guest:
-                self.registry.register(line, message)
+            if not isinstance(message, Register):
+                self._passing.begin(line, message)
             else:
-                self._admit_server(line)
+                self._register(line, message)
         except Refused as refused:
             self.admission.complaints.add(refused.reason)
             line.tell(TurnedAway(phrase(refused.reason), COME_AGAIN))
             socket.end(refused.reason)
             return
-        line.registered = True
         if line.timer is not None:
             line.timer.cancel()
             line.timer = None
-        self._lists.joined(line, message.revocations)
+        if isinstance(message, Register):
+            line.registered = True
+            self._lists.joined(line, message.revocations)
+
+    def _register(self, line: RelayLine, message: Register) -> None:
+        """:raises Refused: it may not come in."""
+        if not self._comings.admit(f"{line.network} {line.name}", now=self.clock.seconds()):
+            raise Refused("it comes too often")
+        if line.is_guest:
+            self.registry.register(line, message)
+        else:
+            self._admit_server(line)
+            if message.passages:
+                self._passing.serve(line)
 
     def _admit_server(self, line: RelayLine) -> None:
         """:raises Refused: its certificate was revoked since the handshake."""
@@ -239,6 +256,9 @@ class RelayServer:
     def binary(self, socket: Socket, content: bytes) -> None:
         """:raises MalformedFrame: it has not registered, or there is nothing in it."""
         line = self._line(socket)
+        if self._passing.has(line):
+            self._passing.carry(line, content)
+            return
         if not line.registered or not line.is_guest:
             raise MalformedFrame("envelope of no guest")
         self.registry.forward(line, content)
@@ -248,7 +268,9 @@ class RelayServer:
         line = self._lines.get(socket)
         if line is None:
             return
-        if line.registered:
+        if self._passing.has(line):
+            self._passing.spent(line, cost)
+        elif line.registered:
             self.registry.charge(line, cost)
         else:
             line.spent += cost
@@ -264,6 +286,7 @@ class RelayServer:
             if line.timer is not None and line.timer.active():
                 line.timer.cancel()
             self.registry.gone(line)
+            self._passing.gone(line)
             self._lists.left(line)
         self.admission.left(socket)
 

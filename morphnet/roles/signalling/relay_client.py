@@ -27,6 +27,7 @@ from morphnet.wire.messages.relay import (
     CALL,
     DATAGRAMS,
     Absent,
+    Asked,
     Drain,
     Notice,
     Present,
@@ -79,7 +80,7 @@ class Listener(typing.Protocol):
         """It is gone."""
         ...
 
-    def said(self, relay: RelayClient, message: Drain | Renewed | Notice | Listing) -> None:
+    def said(self, relay: RelayClient, message: Drain | Renewed | Notice | Asked | Listing) -> None:
         """The relay has something to say."""
         ...
 
@@ -244,7 +245,7 @@ class RelayClient:
                     self._listener.absent(self, message.name)
             case Undelivered():
                 self.refused += 1
-            case Drain() | Renewed() | Notice() | Revocations() | PartsWanted() | RevokedPart():
+            case Drain() | Renewed() | Notice() | Asked() | Revocations() | PartsWanted() | RevokedPart():
                 self._listener.said(self, message)
             case _:
                 raise MalformedFrame(f"{message.type} out of place")

@@ -32,11 +32,14 @@ _SIZE = struct.Struct("!H")
 _NAME_OR_ALL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}|\*")
 _CANDIDATE = re.compile(r"[a-z0-9]{1,12} [0-9a-fA-F:.]{2,45} [0-9]{1,5}", re.ASCII)
 _TOKEN = re.compile(r"[0-9a-f]{16}")
+_PASSAGE = re.compile(r"[0-9a-f]{32}")
+_SERVER = re.compile(r"[A-Za-z0-9:][A-Za-z0-9:._-]{0,252}")
 
 Number = Annotated[int, Whole(1, (1 << 32) - 1)]
 Token = Annotated[str, Text(_TOKEN)]
 Candidates = Annotated[tuple[str, ...], Several(Text(_CANDIDATE), 32)]  # see wire/candidates.py
 Port = Annotated[int, Whole(0, 65535)]
+Passage = Annotated[str, Text(_PASSAGE)]  # nobody guesses it
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Register:
     version: Annotated[int, Whole(1, 255)] = VERSION
     revocations: ListNumber = BEFORE  # of the last list of revoked certificates that it has
     notices: Annotated[bool, Truth()] = False  # whether it knows what a notice is
+    passages: Annotated[bool, Truth()] = False  # of a server: whether it comes to meet a client when it is asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,37 @@ class Undelivered:
     gone: Annotated[bool, Truth()]
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """A client's first message on a connection of its own: it wants a passage to that server."""
+
+    type: ClassVar[str] = "reach"
+    server: Annotated[str, Text(_SERVER)]  # the host that it calls: of several servers the one whose certificate is so
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The relay tells a server, which has registered, that a client waits for it."""
+
+    type: ClassVar[str] = "asked"
+    token: Passage
+
+
+@dataclass(frozen=True, slots=True)
+class Meet:
+    """The server's first message on a new connection: it comes to that client."""
+
+    type: ClassVar[str] = "meet"
+    token: Passage
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The relay tells both: what is in a binary from now on, the other one gets."""
+
+    type: ClassVar[str] = "joined"
+
+
 RelayMessage = (
     Register
     | Registered
@@ -160,11 +195,20 @@ RelayMessage = (
     | Renewed
     | Notice
     | Undelivered
+    | Reach
+    | Asked
+    | Meet
+    | Joined
     | Listing
 )
 _LISTING = (Revocations, PartsWanted, RevokedPart)
+_PASSAGES = (Reach, Asked, Meet, Joined)
 _MESSAGES = Catalogue[RelayMessage](
-    (Register, Registered, TurnedAway, Watch, Present, Absent, Drain, Renew, Renewed, Notice, Undelivered, *_LISTING),
+    (
+        *(Register, Registered, TurnedAway, Watch, Present, Absent, Drain, Renew, Renewed, Notice, Undelivered),
+        *_PASSAGES,
+        *_LISTING,
+    ),
     LIMIT,
 )
 

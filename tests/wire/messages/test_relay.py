@@ -21,9 +21,13 @@ from morphnet.wire.messages.relay import (
     MOST_ENVELOPE,
     MOST_WATCHED,
     Absent,
+    Asked,
     Drain,
+    Joined,
+    Meet,
     Notice,
     Present,
+    Reach,
     Register,
     Registered,
     RelayMessage,
@@ -47,7 +51,7 @@ REGISTER = Register("laptop", "0123456789abcdef", ("phone", EVERYBODY))
 REGISTERED = Registered(7, ("line 203.0.113.9 50000",), 3478, 3479, "01" * 8, "02" * 32, True)
 ALL: dict[RelayMessage, bytes] = {
     REGISTER: b'{"type":"register","name":"laptop","instance":"0123456789abcdef","watch":["phone","*"],"version":1,'
-    b'"revocations":-1,"notices":false}',
+    b'"revocations":-1,"notices":false,"passages":false}',
     Notice("was one cloned?"): b'{"type":"notice","reason":"was one cloned?"}',
     REGISTERED: b'{"type":"registered","number":7,"observed":["line 203.0.113.9 50000"],"echo_port":3478,'
     b'"second_port":3479,"echo_id":"0101010101010101","echo_key":"' + b"02" * 32 + b'","renews":true,"revocations":-1}',
@@ -63,6 +67,10 @@ ALL: dict[RelayMessage, bytes] = {
     PartsWanted(("ab" * 32,)): b'{"type":"revocations-wanted","parts":["' + b"ab" * 32 + b'"]}',
     RevokedPart("1f 1\n"): b'{"type":"revocations-part","text":"1f 1\\n"}',
     Undelivered(8, True): b'{"type":"undelivered","number":8,"gone":true}',
+    Reach("2001:db8::1"): b'{"type":"reach","server":"2001:db8::1"}',
+    Asked("ab" * 16): b'{"type":"asked","token":"' + b"ab" * 16 + b'"}',
+    Meet("ab" * 16): b'{"type":"meet","token":"' + b"ab" * 16 + b'"}',
+    Joined(): b'{"type":"joined"}',
 }
 _calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure
 _SCALAR = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=50) | st.lists(st.text(max_size=9))
@@ -88,6 +96,10 @@ ANY: st.SearchStrategy[RelayMessage] = st.one_of(
     st.builds(PartsWanted, st.lists(st.binary(min_size=32, max_size=32).map(bytes.hex), max_size=3).map(tuple)),
     st.builds(RevokedPart, st.text("09af \n", min_size=1, max_size=100)),
     st.builds(Undelivered, NUMBERS, st.booleans()),
+    st.builds(Reach, NAMES),
+    st.builds(Asked, st.binary(min_size=16, max_size=16).map(bytes.hex)),
+    st.builds(Meet, st.binary(min_size=16, max_size=16).map(bytes.hex)),
+    st.just(Joined()),
 )
 
 

@@ -1,0 +1,118 @@
+"""Who is joined to whom, how many may be, and what ends a passage."""
+
+from __future__ import annotations
+
+import random
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.errors import Refused
+from morphnet.rendezvous.relay import passages
+from morphnet.rendezvous.relay.passages import MOST_OF_ONE, NO_SERVER, WAIT, WHICH_SERVER, Passages
+from morphnet.rendezvous.relay.registry import BURST
+from morphnet.wire.messages.relay import Asked, Joined
+from tests.rendezvous.relay.case import FakeLine
+
+RATE = 1000.0  # bytes a second
+
+
+class PassagesTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.passages = Passages(self.clock, random.Random(1).randbytes, RATE)
+        self.server = FakeLine("gateway")
+        self.passages.serve(self.server)
+
+    def asked(self, client: FakeLine, name: str = "gateway") -> str:
+        """The token that the server is told."""
+        self.passages.reach(client, name)
+        (asked,) = self.server.news()
+        assert isinstance(asked, Asked)
+        return asked.token
+
+    def joined(self) -> tuple[FakeLine, FakeLine]:
+        """A client and the line of a server, joined."""
+        client, server = FakeLine("laptop"), FakeLine("gateway")
+        self.passages.meet(server, self.asked(client))
+        self.assertEqual((client.news(), server.news()), ([Joined()], [Joined()]))
+        return client, server
+
+    def test_joined(self) -> None:
+        """Each is the other's other end, and both are told once."""
+        client, server = self.joined()
+        self.assertIs(self.passages.other(client), server)
+        self.assertIs(self.passages.other(server), client)
+        self.assertEqual(self.passages.counters(), {"passages": 1, "passages_joined": 1, "passages_refused": 0})
+        self.clock.advance(2 * WAIT)
+        self.assertEqual((client.ended, server.ended), ("", ""))
+
+    def test_only_one(self) -> None:
+        """A host that is no name of a certificate is the only server there is."""
+        self.assertTrue(self.asked(FakeLine("laptop"), "203.0.113.1"))
+
+    def test_which(self) -> None:
+        """Of several the one that is named, or none; a server that has gone is none."""
+        other = FakeLine("second")
+        self.passages.serve(other)
+        self.passages.reach(FakeLine("laptop"), "SECOND")
+        self.assertEqual((len(other.news()), self.server.news()), (1, []))
+        self.assertIn(WHICH_SERVER, str(self.assertRaises(Refused, self.passages.reach, FakeLine("phone"), "x")))
+        self.passages.gone(other)
+        self.assertTrue(self.asked(FakeLine("phone"), "x"))
+
+    def test_networks(self) -> None:
+        """Neither a client nor a server of another network comes through, and the token stays good."""
+        stranger = FakeLine("laptop", "office")
+        self.assertIn(NO_SERVER, str(self.assertRaises(Refused, self.passages.reach, stranger, "gateway")))
+        client = FakeLine("laptop")
+        token = self.asked(client)
+        self.assertRaises(Refused, self.passages.meet, FakeLine("gateway", "office"), token)
+        self.passages.meet(FakeLine("gateway"), token)
+        self.assertEqual(client.news(), [Joined()])
+
+    def test_once(self) -> None:
+        """A token is good once, and not for long."""
+        client = FakeLine("laptop")
+        token = self.asked(client)
+        self.passages.meet(FakeLine("gateway"), token)
+        self.assertRaises(Refused, self.passages.meet, FakeLine("gateway"), token)
+        late = FakeLine("phone")
+        token = self.asked(late)
+        self.clock.advance(WAIT)
+        self.assertEqual(late.ended, "the server does not come")
+        self.passages.gone(late)  # as its socket tells
+        self.assertRaises(Refused, self.passages.meet, FakeLine("gateway"), token)
+
+    def test_bounds(self) -> None:
+        """One client has so many, all together so many; what is gone makes room."""
+        held = [FakeLine("laptop") for _ in range(MOST_OF_ONE)]
+        for line in held:
+            self.asked(line)
+        self.assertRaises(Refused, self.passages.reach, FakeLine("laptop"), "gateway")
+        self.passages.gone(held[0])
+        self.asked(FakeLine("laptop"))
+        self.patch(passages, "MOST", MOST_OF_ONE)
+        self.assertRaises(Refused, self.passages.reach, FakeLine("phone"), "gateway")
+
+    def test_end(self) -> None:
+        """With one end the other goes, and nothing is left; the server's own line stays."""
+        for turn in (0, 1):
+            ends = self.joined()
+            self.passages.gone(ends[turn])
+            self.assertEqual(ends[1 - turn].ended, "the other end is gone")
+            self.passages.gone(ends[1 - turn])
+        self.assertEqual((len(self.passages), self.server.ended), (0, ""))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_rate(self) -> None:
+        """All passages of a client have one rate, both ways."""
+        client, server = self.joined()
+        second, _ = self.joined()
+        self.passages.charge(client, int(BURST * RATE))
+        self.passages.charge(server, 100)
+        self.passages.charge(second, 100)
+        self.assertEqual((client.pauses, server.pauses, second.pauses), ([], [0.1], [0.2]))
+        self.clock.advance(0.2)
+        self.passages.charge(server, 0)
+        self.assertEqual(server.pauses, [0.1])
