@@ -16,7 +16,7 @@ from morphnet.rendezvous.reconnect import Reconnect, reconnect
 from morphnet.roles.certificates.revocation_exchange import RevocationExchange
 from morphnet.roles.signalling.relay_client import RelayClient
 from morphnet.wire.batch import Arrival
-from morphnet.wire.messages.relay import Drain, Notice, Present, Register, Registered, Renewed
+from morphnet.wire.messages.relay import Asked, Drain, Notice, Present, Register, Registered, Renewed
 from morphnet.wire.messages.revocations import Listing
 
 INSTANCE = "0" * 16  # who is no guest needs none
@@ -42,7 +42,8 @@ class _Caller:
 
 class Bearers:
     """
-    Lines that carry lists of revoked certificates, both ways, and nothing else: we are no guest there.
+    Lines that carry lists of revoked certificates, both ways, and tell us of clients that wait there, if we go to them:
+    we are no guest there.
 
     :param name: of our certificate, a server's.
     :param tell: hears one sentence when a relay is reached or refuses us.
@@ -51,6 +52,7 @@ class Bearers:
     def __init__(self, name: str, exchange: RevocationExchange, reactor: Any, tell: Callable[[str], None]) -> None:
         self._name, self._exchange, self._reactor, self._tell = name, exchange, reactor, tell
         self._machines: dict[RelayClient, Reconnect] = {}
+        self.meet: Callable[[RelayClient, str], None] | None = None  # goes to a client that waits there, if we do
 
     def start(self, relays: Sequence[str], tls: Callable[[str], ClientTls]) -> None:
         """
@@ -91,7 +93,7 @@ class Bearers:
 
     def register(self) -> Register:
         """What to say now."""
-        return Register(self._name, INSTANCE, revocations=self._exchange.number)
+        return Register(self._name, INSTANCE, revocations=self._exchange.number, passages=self.meet is not None)
 
     def registered(self, relay: RelayClient, answer: Registered) -> None:
         """The line is up: tell what is revoked."""
@@ -113,9 +115,12 @@ class Bearers:
         self._exchange.left(relay)
         self._machines[relay].lost(reason)
 
-    def said(self, relay: RelayClient, message: Drain | Renewed | Notice | Listing) -> None:
-        """The relay tells of what is revoked; the rest is for guests."""
-        if not isinstance(message, Drain | Renewed | Notice):
+    def said(self, relay: RelayClient, message: Drain | Renewed | Notice | Asked | Listing) -> None:
+        """The relay tells of what is revoked, or that a client waits; the rest is for guests."""
+        if isinstance(message, Asked):
+            if self.meet is not None:
+                self.meet(relay, message.token)
+        elif not isinstance(message, Drain | Renewed | Notice):
             self._exchange.heard(relay, message)
 
     def present(self, relay: RelayClient, peer: Present) -> None:

@@ -44,6 +44,7 @@ from morphnet.roles.server.certificates import Certificates
 from morphnet.roles.server.closed import ClosedNode
 from morphnet.roles.server.node import LIVE, Parts, ServerNode, gateway, interface
 from morphnet.roles.server.old_clients import OldClients
+from morphnet.roles.server.passages import Meetings
 from morphnet.roles.server.streams import Streams
 from morphnet.roles.signalling.control_server import ControlServer, nobody
 from morphnet.store.base import Store
@@ -93,6 +94,8 @@ class ServerProcess(HostProcess):
         self._streams = self._make_streams(node, certificates, limits)
         takes = self._streams.take if config.streams else nobody
         self._control = ControlServer(tls, node, self.gate, limits, streams=takes)
+        self._meetings = Meetings(self.reactor, self._control.factory)
+        self._bearers.meet = self._meetings.asked
         self._open_tcp()
         self._keep_house(node, parts)
         masks = Masks(self._pump.tunnel.wardrobe, partial(trusted_cas, config.pki_dir), os.urandom)
@@ -149,7 +152,7 @@ class ServerProcess(HostProcess):
             self._tun,
             self._udp,
             partial(served_addresses, UplinkScan(excluded=(config.tun,)), [door.host for door in self._udp]),
-            lambda: {**self._control.counters(), **self._streams.counters(), **self.gate.counters()},
+            self._counters,
             Renewal(config.pki_dir, config.name, shows, time.time, cure=cure),
             self.reloading,
             self._old_clients,
@@ -164,6 +167,10 @@ class ServerProcess(HostProcess):
         services = self._services = Services(self.reactor, self._pump, listed, min(OF_ALL, self.files // 4))
         services.open()
         return services
+
+    def _counters(self) -> dict[str, int]:
+        parts = self._control, self._streams, self._meetings, self.gate
+        return {name: number for part in parts for name, number in part.counters().items()}
 
     def _keep_house(self, node: ServerNode, parts: Parts) -> None:
         assert parts.renewal is not None  # we have made it
@@ -237,6 +244,7 @@ class ServerProcess(HostProcess):
             self._signer.close()
             return
         self._bearers.stop()
+        self._meetings.close()
         if self._old_clients is not None:
             await self._old_clients.close()
         await DeferredList([maybeDeferred(port.stopListening) for port in self._listening])
