@@ -9,3 +9,4 @@ What `--json` says is documented and stable: [docs/status.md](docs/status.md) ha
 What needs a restart is said to who has settings read again (`morphnet reload`, the manhole, the feed), by servers and relays too; a server applies `scheduler`, `max_sessions` and `session_timeout_s` while it runs.
 `morphnet up`, `down` and `leave`: a service where systemd runs, else a process in the background; `up` waits until it is connected or says what is wrong, `down` stops whatever runs, clears away what was killed and leaves the host as it was.
 `morphnet set scheduler redundant` changes one setting in the file, comments and order kept, and in the process that runs, and says whether it is applied; `morphnet set` lists all of them.
+Where neither UDP nor TCP of the server gets through, a client reaches it through a relay that both know: control link and traffic, TLS from end to end.

@@ -37,9 +37,14 @@ class NoPassage(PeerError):
 
 @implementer(ITransport, IConsumer)
 class PassageTransport:
-    """One end, as a protocol's transport."""
+    """
+    One end, as a protocol's transport.
 
-    def __init__(self, socket: Socket) -> None:
+    :param relay: the host that is called.
+    """
+
+    def __init__(self, socket: Socket, relay: str = "") -> None:
+        self.relay = relay
         self.disconnecting = False
         self._socket = socket
         self._unsent: deque[bytes] = deque()
@@ -138,11 +143,18 @@ class PassageTransport:
             self._producer.resumeProducing()
 
 
+def relay_of(transport: object) -> str:
+    """Through which relay a connection with TLS goes; "" where it goes through none."""
+    below = getattr(transport, "transport", None)
+    return below.relay if isinstance(below, PassageTransport) else ""
+
+
 class _End:
     """Our socket at the relay, from the call to the end of the passage."""
 
-    def __init__(self, first: Reach | Meet, inner: IProtocolFactory, clock: IReactorTime, pq: str) -> None:
-        self._first, self._inner, self._clock, self._pq = first, inner, clock, pq
+    def __init__(self, dial: PassageDial, inner: IProtocolFactory, clock: IReactorTime) -> None:
+        self._first, self._pq, self._relay = dial.first, dial.pq, dial.to.host
+        self._inner, self._clock = inner, clock
         self._socket: Socket | None = None
         self._protocol: IProtocol | None = None
         self._transport: PassageTransport | None = None
@@ -185,7 +197,7 @@ class _End:
 
     def _begin(self, socket: Socket) -> None:
         self._timer.cancel()
-        self._transport = transport = PassageTransport(socket)
+        self._transport = transport = PassageTransport(socket, self._relay)
         self._protocol = protocol = self._inner.buildProtocol(transport.getPeer())
         if protocol is None:
             self._hang_up("there are too many")
@@ -228,8 +240,8 @@ class PassageDial:
     def __init__(
         self, net: Net, tls: ClientTls, to: Destination, first: Reach | Meet, pq: str = "allow", timeout: float = 10.0
     ) -> None:
-        self.to = to
-        self._net, self._tls, self._first, self._pq = net, tls, first, pq
+        self.to, self.first, self.pq = to, first, pq
+        self._net, self._tls = net, tls
         self._dial = Dial(net, to, timeout)
 
     def connect(self, factory: IProtocolFactory, proof: Proof = succeed) -> Deferred[IProtocol]:
@@ -242,7 +254,7 @@ class PassageDial:
 
     async def _connect(self, factory: IProtocolFactory, proof: Proof) -> IProtocol:
         clock = cast(IReactorTime, self._net)
-        end = _End(self._first, factory, clock, self._pq)
+        end = _End(self, factory, clock)
         shown = f"[{self.to.host}]" if ":" in self.to.host else self.to.host
         outer = client_factory(end, f"wss://{shown}:{self.to.port}/", self._net)
         await self._dial.connect(proving(self._tls, outer, clock, HANDSHAKE), proof_of)

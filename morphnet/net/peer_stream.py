@@ -18,6 +18,7 @@ from morphnet.errors import MalformedFrame, Refused
 from morphnet.net.admission import Admission
 from morphnet.net.gate import Gate
 from morphnet.net.limits import Limits
+from morphnet.net.passage import relay_of
 from morphnet.net.tls import Peer, PeersTls, established, handshake_trouble
 from morphnet.net.tlstransport import TlsFactory
 from morphnet.net.websocket import Socket, client_factory, server_factory
@@ -58,10 +59,13 @@ class PeerStream:
         self.number, self.peer, self.source = number, peer, source
         self.local = Endpoint(socket.local, socket.local_port)
         self.remote = source if source.port else Endpoint(socket.host, socket.port)
+        self.relay = relay_of(socket.transport)  # that it goes through, if any
         self.sent = self.received = self.refused = 0  # bundles; those that found it full
         self._socket = socket
 
     def __str__(self) -> str:
+        if self.relay:
+            return f"relay {self.relay}"
         host = f"[{self.remote.host}]" if ":" in self.remote.host else self.remote.host
         return f"tcp {host}:{self.remote.port}"
 

@@ -145,7 +145,8 @@ class ClientNode(PeeredNode):
         self.uplink_paths.serve(session, [Endpoint(host, welcome.data_port) for host in self._server_hosts])
         if self.streaming is not None:
             self.streaming.serve(session, self._server_hosts, welcome.streams)
-        self.tell("control-up", server, "control link is up" if welcome.resumed else "session begins")
+        through = f": the server is reached through the relay {link.relay}" if link.relay else ""
+        self.tell("control-up", server, ("control link is up" if welcome.resumed else "session begins") + through)
         session.greet(self.pump.now(), effects)
         self.tunnel.poke(session, now)
         self.pump.carry_out(effects)

@@ -21,6 +21,7 @@ from morphnet.host.uplinks import UplinkScan, UplinkWatch
 from morphnet.net.dial import Destination, Dial
 from morphnet.net.lookup import UplinkNames
 from morphnet.net.ondevice import Source
+from morphnet.net.passage import PassageDial
 from morphnet.net.proof import proof_of, proving
 from morphnet.net.pump import Pump, since_boot
 from morphnet.net.tls import ClientTls, Identity
@@ -51,6 +52,7 @@ from morphnet.roles.signalling.relay_client import Listener, RelayClient
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.messages.control import Hello, Welcome
+from morphnet.wire.messages.relay import Reach
 from morphnet.wire.shapes.shape import MASKED, Shape
 
 SWEEP_EVERY = 10.0  # seconds between looks for programs that are gone
@@ -198,6 +200,7 @@ class ClientProcess(HostProcess):
         return self._node.server_session() if self._node is not None else ""
 
     def _tls_with_server(self, identity: Callable[[], Identity], revoked: Revoked) -> ClientTls:
+        self._is_revoked = revoked.is_revoked
         hosts = [split_address(each, CONTROL_PORT)[0] for each in self.config.all_servers()]
         first, *others = [self.config.server_name] if self.config.server_name else hosts
         return ClientTls(identity(), first, revoked.is_revoked, others)
@@ -226,7 +229,9 @@ class ClientProcess(HostProcess):
         def reach(place: Endpoint) -> Destination:
             return Destination(place.host, place.port, sources, answered=self._answered_by_tcp)
 
-        return Streaming(self.reactor, self._pump, self._tell, tls, sources, reach)
+        streaming = Streaming(self.reactor, self._pump, self._tell, tls, sources, reach)
+        streaming.passages = lambda: self._passages(self._client.place, sources)
+        return streaming
 
     def _make_mesh(self, identity: Callable[[], Identity], lists: RevocationExchange, owner: Owner) -> Mesh:
         return Mesh(self.config, self._pump, identity, self.reactor, lists, owner)
@@ -275,7 +280,24 @@ class ClientProcess(HostProcess):
         host, port = split_address(place, CONTROL_PORT)
         answered = partial(node.portals.answered, host)
         to = Destination(host, port, partial(self._sources, node), self._names(node), answered=answered)
-        return ControlClient(self.reactor, tls, to, listener)
+        client = ControlClient(self.reactor, tls, to, listener)
+        client.passages = lambda: self._passages(place, node.sources)
+        return client
+
+    def _passages(self, server: str, sources: Callable[[], list[Source]]) -> list[PassageDial]:
+        """How that server is called through relays."""
+        node, config = self._node, self.config
+        if node is None:
+            return []
+        reach = Reach(split_address(server, CONTROL_PORT)[0])
+        found = []
+        for place in config.mesh.relays:
+            host, port = split_address(place, RELAY_PORT)
+            answered = partial(node.portals.answered, host)
+            to = Destination(host, port, sources, self._names(node), answered=answered)
+            tls = ClientTls(identity_of(config.pki_dir, config.name), host, self._is_revoked)
+            found.append(PassageDial(self.reactor, tls, to, reach, config.mesh.relay_pq))
+        return found
 
     def _keep_looking(self, node: ClientNode, tls: ClientTls) -> None:
         """What there is to see to, now and then, where there is a server."""

@@ -5,7 +5,8 @@ Of the paths over uplinks none works: nothing has come back by any for PATIENCE 
 have fallen silent with data on the way, or lose most of what they are given; or there is none for all that time, though
 there are uplinks. Then every TCP port of the server that takes streams is called. UDP is asked all the while
 (`tunnel/timers`), and has the traffic again as soon as it answers, being of a better rank; when it has worked for
-ENOUGH the stream is closed.
+ENOUGH the stream is closed. Where no TCP port of the server is reached either, a stream goes through a relay; the ports
+are called now and then meanwhile.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from morphnet.net.alpn import HttpTls
 from morphnet.net.dial import Destination, Dial
 from morphnet.net.gate import OpenGate
 from morphnet.net.ondevice import Source
+from morphnet.net.passage import PassageDial
 from morphnet.net.peer_stream import OPEN_WITHIN, PeerStream
 from morphnet.net.pump import Pump
 from morphnet.net.server_stream import ClientStreams
@@ -29,7 +31,7 @@ from morphnet.net.tls import ClientTls
 from morphnet.net.websocket import Socket
 from morphnet.roles.client.uplink_history import Standing
 from morphnet.roles.client.uplink_paths import plain_paths
-from morphnet.tunnel.carrier import STREAM, Carrier
+from morphnet.tunnel.carrier import RELAYED, STREAM, Carrier
 from morphnet.tunnel.events import Effects, Event, PathChanged
 from morphnet.tunnel.path import LOSS_OF, Path, State
 from morphnet.tunnel.rtt import LossMeter
@@ -98,6 +100,8 @@ class Streaming:
         admission: Admission[Socket] = Admission(OpenGate(reactor), "streams", within=OPEN_WITHIN)
         self.sockets = ClientStreams(self, reactor, pump.new_number, admission)
         self.session: Session | None = None
+        self.passages: Callable[[], Sequence[PassageDial]] = tuple  # how the server is called through relays
+        self._taken = False  # whether the server takes streams
         self._places: tuple[Endpoint, ...] = ()  # where the server takes streams, the likeliest first
         self._stream: PeerStream | None = None
         self._path, self._device = -1, ""  # the stream's; "" where it is not known
@@ -119,6 +123,7 @@ class Streaming:
             self._give_up()  # it may have been with another server
             self._end("a new session")
             self.session, self._hoped_at = session, self._pump.now()
+        self._taken = bool(ports)
         self._places = tuple(Endpoint(host, port) for host in hosts for port in ports)[:MOST_CALLS]
         self._next_at, self._rest = self._pump.now() + PATIENCE, REST  # a server that starts anew answers by UDP soon
         self.look()
@@ -182,7 +187,7 @@ class Streaming:
     def look(self) -> None:
         """See to it that there is a stream if one is needed, and none if not; called now and then, and with events."""
         session, now = self.session, self._pump.now()
-        if session is None or not self._places or self._pump.tunnel.sessions.get(session.peer) is not session:
+        if session is None or not self._taken or self._pump.tunnel.sessions.get(session.peer) is not session:
             return
         plain = plain_paths(session)
         devices = {each.device for each in self._sources()}
@@ -201,7 +206,13 @@ class Streaming:
                 self._hurry()  # an uplink is new: what failed before may work by it
             fails = any(path.state is not State.PROBING or now - path.since >= PATIENCE for path in plain)
             if devices and now >= self._next_at and (fails or now - self._hoped_at >= PATIENCE):
-                self._try(now)
+                self._try(now, self.passages())
+        elif not self._cut and self._is_relayed and now >= self._next_at:
+            self._try(now)  # directly
+
+    @property
+    def _is_relayed(self) -> bool:
+        return self._stream is not None and bool(self._stream.relay)
 
     def _works(self, now: float) -> bool:
         """Whether there is a stream, and its path is in use or is about to be."""
@@ -215,19 +226,22 @@ class Streaming:
 
     # -- an attempt ----------------------------------------------------------------------------------------------------
 
-    def _try(self, now: float) -> None:
+    def _try(self, now: float, passages: Sequence[PassageDial] = ()) -> None:
         self._give_up()  # what is left of the last one
         self._tried_at = now
         self._next_at, self._rest = now + self._rest, min(2 * self._rest, LONGEST_REST)
         if not self._told:
             self._told = True
             ports = ", ".join(dict.fromkeys(f"{place.port}" for place in self._places))
-            self._tell("stream-tried", f"UDP does not get through to the server: trying TCP {ports}")
+            relays = ", ".join(f"relay {dial.to.host}" for dial in passages)
+            tried = ", ".join(filter(None, (f"TCP {ports}" if ports else "", relays)))
+            self._tell("stream-tried", f"UDP does not get through to the server: trying {tried}")
         later = self._reactor.callLater
-        self._timers = [later(STAGGER * turn, self._call, place) for turn, place in enumerate(self._places)]
+        direct = [(Dial(self._reactor, self._reach(place), CALL_WITHIN), place) for place in self._places]
+        through = [(dial, Endpoint(dial.to.host, dial.to.port)) for dial in passages]
+        self._timers = [later(STAGGER * turn, self._call, *way) for turn, way in enumerate((*direct, *through))]
 
-    def _call(self, place: Endpoint) -> None:
-        dial = Dial(self._reactor, self._reach(place), CALL_WITHIN)
+    def _call(self, dial: Dial | PassageDial, place: Endpoint) -> None:
         calling = dial.connect(self.sockets.calling(self._tls, place), self.sockets.proof)
         self._calls.append(calling)
 
@@ -250,17 +264,19 @@ class Streaming:
     def opened(self, stream: PeerStream) -> None:
         """The server has shown who it is, and so have we."""
         session = self.session
-        if session is None or self._cut or self._works(self._pump.now()):
+        better = self._is_relayed and not stream.relay
+        if session is None or self._cut or (self._works(self._pump.now()) and not better):
             stream.end("there is one already")
             return
         self._give_up()
         self._end("there is another")
         self._stream, now, effects = stream, self._pump.now(), Effects()
-        self._pump.attach(stream, Carrier(STREAM, "tcp"))
+        self._pump.attach(stream, Carrier(RELAYED, str(stream)) if stream.relay else Carrier(STREAM, "tcp"))
         self._device = next((each.device for each in self._sources() if each.address == stream.local.host), "")
-        path = session.open_path(stream.number, stream.source, f"tcp {self._device}".strip(), now, effects)
+        name = str(stream) if stream.relay else f"tcp {self._device}".strip()
+        path = session.open_path(stream.number, stream.source, name, now, effects)
         self._path = path.id
-        self._tell("stream-up", f"the server is reached by {stream}")
+        self._tell("stream-up", f"the server is reached {'through the' if stream.relay else 'by'} {stream}")
         self._pump.carry_out(effects)
         self._pump.tunnel.poke(session, now)
 

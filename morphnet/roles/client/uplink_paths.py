@@ -228,9 +228,9 @@ class UplinkPaths:
 
 
 def server_hosts(called: str, told: Sequence[str], before: Sequence[str]) -> tuple[str, ...]:
-    """Where the server is, the best first: where it answered, what it says of itself, and where it was lately."""
+    """Where the server is, the best first: where it answered (or ""), what it says of itself, where it was lately."""
     usable = [host for host in told if is_reachable(ip_address(host))]
-    return tuple(dict.fromkeys((called, *usable, *before)))[:MOST_SERVER_HOSTS]
+    return tuple(dict.fromkeys(filter(None, (called, *usable, *before))))[:MOST_SERVER_HOSTS]
 
 
 def sources_of(uplinks: Sequence[Uplink]) -> list[Source]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import cast
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -14,9 +15,12 @@ from twisted.python.failure import Failure
 
 from morphnet.errors import MalformedFrame, PeerError, Refused
 from morphnet.net.dial import Destination, Dial, Net, phrase_of
+from morphnet.net.passage import PassageDial, relay_of
 from morphnet.net.proof import proof_of, proving
 from morphnet.net.tls import ClientTls, Peer, is_certificate_alert
 from morphnet.roles.signalling.control import PACE, ControlLink, Pace
+from morphnet.roles.signalling.ways import first_of
+from morphnet.wire.fields import is_address
 from morphnet.wire.messages.control import (
     Drain,
     Goodbye,
@@ -62,7 +66,11 @@ class Link(typing.Protocol):
 
     @property
     def peer_host(self) -> str:
-        "Numeric address of the server: the data plane calls it too."
+        "Numeric address of the server: the data plane calls it too. May be unknown, and empty, behind a relay."
+
+    @property
+    def relay(self) -> str:
+        "Through which relay it goes, if any."
 
     @property
     def local_host(self) -> str:
@@ -126,6 +134,7 @@ class ClientLink(ControlLink):
     def __init__(self, clock: IReactorTime, pace: Pace, pq: str, first: Callable[[], Hello | Join | Renew]) -> None:
         super().__init__(clock, pace, pq)
         self._first = first
+        self.called = ""  # the server's numeric address, if that is what we call
         self._wanted: type[Welcome] | type[Joined] | type[Renewed] = Welcome
         self._up = False
         self.answer: Deferred[Welcome | Joined | Renewed] = Deferred(lambda _: self.drop("given up"))
@@ -134,7 +143,11 @@ class ClientLink(ControlLink):
 
     @property
     def peer_host(self) -> str:
-        return self.host
+        return self.called if self.relay else self.host
+
+    @property
+    def relay(self) -> str:
+        return relay_of(self.transport)
 
     @property
     def local_host(self) -> str:
@@ -189,7 +202,9 @@ class _Links(Factory):
         return self._make()
 
 
-async def _call(dial: Dial, tls: ClientTls, clock: IReactorTime, make: Callable[[], ClientLink]) -> ClientLink:
+async def _call(
+    dial: Dial | PassageDial, tls: ClientTls, clock: IReactorTime, make: Callable[[], ClientLink]
+) -> ClientLink:
     """
     A link to one who has proved to be the server, our first message on its way.
 
@@ -226,6 +241,8 @@ class ControlClient:
         self._clock, self._tls, self._listener = cast(IReactorTime, net), tls, listener
         self._pace, self._pq = pace, pq
         self._dial = Dial(net, destination, pace.handshake_s)
+        self._called = destination.host if is_address(destination.host) else ""
+        self.passages: Callable[[], Sequence[PassageDial]] = tuple  # how the server is called through relays
         self._calling: Deferred[None] | None = None
         self._link: ClientLink | None = None
 
@@ -254,7 +271,8 @@ class ControlClient:
 
     async def _connect(self) -> None:
         try:
-            link = await _call(self._dial, self._tls, self._clock, self._make)
+            dials: list[Dial | PassageDial] = [self._dial, *self.passages()]
+            link = await first_of(self._clock, [partial(self._begin, dial) for dial in dials])
             welcome = await link.answer
         except CancelledError:
             return
@@ -270,8 +288,13 @@ class ControlClient:
             link.pushed, link.lost = self._listener.signal, self._lost
             self._listener.welcomed(welcome, link)
 
+    def _begin(self, dial: Dial | PassageDial) -> Deferred[ClientLink]:
+        return Deferred.fromCoroutine(_call(dial, self._tls, self._clock, self._make))
+
     def _make(self) -> ClientLink:
-        return ClientLink(self._clock, self._pace, self._pq, self._listener.hello)
+        link = ClientLink(self._clock, self._pace, self._pq, self._listener.hello)
+        link.called = self._called
+        return link
 
     def _lost(self, reason: str) -> None:
         self._link = None

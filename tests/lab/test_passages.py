@@ -1,0 +1,67 @@
+"""A server of which neither UDP nor TCP gets through is reached through a relay that both know."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from morphnet.lab.vpn import Daemon
+from tests.lab.case import LabCase, rest
+
+RELAY = "203.0.113.254"  # the isp itself: what it forwards may be dropped, what is for it comes in
+_CUT = (
+    "add table inet passages; add chain inet passages f { type filter hook forward priority 0; };"
+    "add rule inet passages f ip daddr 203.0.113.1 drop; add rule inet passages f ip saddr 203.0.113.1 drop"
+)
+
+
+class PassageTests(LabCase):
+    """Two uplinks of 20 Mbit/s, 10 and 30 ms one way; the relay is where they meet."""
+
+    alone = True
+
+    @contextlib.contextmanager
+    def cut_off(self) -> Iterator[None]:
+        """Nothing passes between the client and the server meanwhile."""
+        isp = self.box.node("isp")
+        isp.run(["nft", _CUT], check=True)
+        try:
+            yield
+        finally:
+            isp.run(["nft", "delete table inet passages"], check=True)
+
+    def meet(self) -> None:
+        """A relay, that both are told of."""
+        self.network.failed = True  # nobody else wants these settings
+        relay = self.relay = Daemon(self.box.node("isp"), "morph-relay", "meet", {})
+        relay.dir.mkdir(parents=True, exist_ok=True)
+        where = "--address", RELAY, "--out", str(relay.etc)
+        self.server.morphnet("pki", "relay", "meet.example", *where, "--dir", str(self.server.etc))
+        self.addCleanup(relay.stop)
+        relay.start()
+        self.client.stop()
+        self.server.stop()
+        self.server.settings["relays"] = (RELAY,)
+        self.client.settings["mesh-relays"] = (RELAY,)
+        self.server.start()
+
+    def by_relay(self) -> bool:
+        """Whether that path is in use."""
+        return self.client.states().get(f"relay {RELAY}") == "active"
+
+    def test_cut_off(self) -> None:
+        """From the start, and again in the middle of a download: not a byte is missing, and direct is used again."""
+        self.meet()
+        with self.cut_off():
+            self.client.start()
+            self.until("the relay's path is active", self.by_relay, 20.0)
+            self.unbroken(self.fetch("--bytes", "2000000").wait())
+        self.until("UDP is used again", lambda: self.state_of("wan0") == "active", 20.0)
+        fetch = self.fetch()
+        rest(1.0)
+        with self.cut_off():
+            self.until("the relay's path is active", self.by_relay, 20.0)
+            rest(3.0)
+        self.until("UDP is used again", lambda: self.state_of("wan0") == "active", 20.0)
+        rest(1.0)
+        self.unbroken(fetch.end())
