@@ -117,7 +117,7 @@ class MessageTests(SynchronousTestCase):
         self.assertEqual(decode(encode(message)), message)
 
     @_calm
-    @given(st.sampled_from(list(ALL)), st.data())
+    @given(st.sampled_from([each for each in ALL if dataclasses.fields(each)]), st.data())
     def test_wrong_values(self, message: RelayMessage, data: st.DataObject) -> None:
         """Any value in any field is taken or a MalformedFrame."""
         name = data.draw(st.sampled_from([each.name for each in dataclasses.fields(message)]))
