@@ -79,6 +79,7 @@ WHITE = (
     "config.lines",
     "config.upload",
     "config.edit",
+    "config.wgquick",
     "status",
     "text",
 )

@@ -29,6 +29,8 @@ _HOMES = {
     "ping": "morphnet.cli.peers:ping",
     "netcheck": "morphnet.cli.peers:netcheck",
     "console": "morphnet.cli.console:console",
+    "wrap": "morphnet.cli.wrap:wrap",
+    "unwrap": "morphnet.cli.wrap:unwrap",
     "leave": "morphnet.cli.leaving:leave",
     "bench": "morphnet.cli.bench:bench",
 }

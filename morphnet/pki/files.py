@@ -68,7 +68,7 @@ def write_new(path: Path, content: bytes, *, mode: int = 0o644) -> None:
         os.link(draft, path)
     finally:
         draft.unlink()
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
 def write_over(path: Path, content: bytes, *, mode: int = 0o644) -> None:
@@ -79,7 +79,7 @@ def write_over(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     except OSError:
         draft.unlink()
         raise
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
 def rewrite(path: Path, content: bytes) -> None:
@@ -98,7 +98,7 @@ def rewrite(path: Path, content: bytes) -> None:
     except OSError:
         draft.unlink()
         raise
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
 def _draft(path: Path, content: bytes, mode: int) -> Path:
@@ -115,7 +115,8 @@ def _draft(path: Path, content: bytes, mode: int) -> Path:
     return draft
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """What was made, renamed or removed in it is on the disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
