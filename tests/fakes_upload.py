@@ -14,12 +14,14 @@ from twisted.python.failure import Failure
 
 from morphnet.net.http import HttpFactory
 from morphnet.roles.upload.desk import Desk, Rules
+from morphnet.roles.upload.secrets import Keys
 from morphnet.roles.upload.shelf import Shelf
 from morphnet.store.uploads import MemoryUploads
 from morphnet.store.vault import Vault
 from morphnet.wire.messages.upload.slots import mac_v1, mac_v2
 
 SECRET = b"secret string"
+TOKEN = b"t" * 32
 NOW = 1_700_000_000.0
 
 
@@ -88,7 +90,7 @@ class Service:
         self.clock, self.now = Clock(), NOW
         self.uploads, self.vault = MemoryUploads(), Vault(Path(directory))
         self.shelf = Shelf(self.uploads, self.vault, execute, lambda: self.now)
-        self.desk = Desk(Rules("/up/", max_size, 3600), self.shelf, lambda: (SECRET,))
+        self.desk = Desk(Rules("/up/", max_size, 3600), self.shelf, Keys((SECRET,), {"bob": TOKEN}).of)
         self.factory = HttpFactory(self.desk.answer, self.clock, 60.0)
 
     def ask(self, verb: str, target: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:

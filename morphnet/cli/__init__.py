@@ -33,6 +33,7 @@ _HOMES = {
     "unwrap": "morphnet.cli.wrap:unwrap",
     "leave": "morphnet.cli.leaving:leave",
     "bench": "morphnet.cli.bench:bench",
+    "upload": "morphnet.cli.upload:upload",
 }
 
 LONGEST_HELP = 1000  # characters of the sentence about a command: click cuts it off there

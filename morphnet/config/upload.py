@@ -34,6 +34,10 @@ class UploadConfig:
         default=Path("/etc/morphnet/upload.secret"),
         metadata={"help": "the secret shared with the XMPP server; further lines are old ones that are still good"},
     )
+    tokens_file: str = field(
+        default="",
+        metadata={"help": "tokens of those who upload without XMPP, `NAME TOKEN` a line; empty: nobody does"},
+    )
     max_size: int = field(default=1 << 30, metadata={"help": "largest file, bytes"})
     partial_hours: float = field(
         default=72.0, metadata={"help": "an upload that nobody went on with for so long is forgotten, hours"}

@@ -32,10 +32,10 @@ class Desk:
     """
     Answers every request.
 
-    :param secrets: those shared with the XMPP server that are good now, the one in use first.
+    :param secrets: those that are good now for a slot at this path, the one in use first.
     """
 
-    def __init__(self, rules: Rules, shelf: Shelf, secrets: Callable[[], Sequence[bytes]]) -> None:
+    def __init__(self, rules: Rules, shelf: Shelf, secrets: Callable[[str], Sequence[bytes]]) -> None:
         self._rules, self._shelf, self._secrets = rules, shelf, secrets
         self._giving, self._tus = Giving(shelf), Tussing(shelf, rules.max_size, rules.kept_for)
         self._drafts = Drafting(shelf, rules.max_size, rules.kept_for)
@@ -111,7 +111,7 @@ class Desk:
             claim = replace(claim, size=UNKNOWN)
             if not claim.authorization:
                 raise SlotRefused(404, "no upload has begun here")
-        slot = verified(claim, self._secrets(), now)
+        slot = verified(claim, self._secrets(path), now)
         if record is None and slot.opens_until and slot.opens_until < now:
             raise SlotRefused(410, "the slot is over: ask for another")
         whole = slot.size if slot.size != UNKNOWN else size

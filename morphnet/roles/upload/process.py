@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
@@ -18,7 +19,7 @@ from morphnet.net.listen import dispensable, listen_tcp
 from morphnet.roles.process.process import Process
 from morphnet.roles.upload.desk import Desk, Rules
 from morphnet.roles.upload.node import UploadNode
-from morphnet.roles.upload.secrets import read_secrets
+from morphnet.roles.upload.secrets import Keys, read_secrets, read_tokens
 from morphnet.roles.upload.shelf import Shelf
 from morphnet.store.uploads import DATABASE, SqliteUploads, UploadLedger
 from morphnet.store.vault import Vault
@@ -36,7 +37,7 @@ class UploadProcess(Process):
         self.config = config
         self._ports: list[IListeningPort] = []
         self._uploads: SqliteUploads | None = None
-        self._secrets: tuple[bytes, ...] = ()
+        self._keys = Keys((), {})
 
     def open(self) -> UploadNode:
         config = self.config
@@ -45,7 +46,7 @@ class UploadProcess(Process):
         beside = partial(deferToThreadPool, self.reactor, self.reactor.getThreadPool())
         shelf = self._shelf = Shelf(uploads, Vault(config.state_dir / "files"), beside, time.time)
         rules = Rules(config.base, config.max_size, int(config.partial_hours * 3600))
-        desk = Desk(rules, shelf, lambda: self._secrets)
+        desk = Desk(rules, shelf, lambda path: self._keys.of(path))
         factory = HttpFactory(desk.answer, self.reactor, config.idle_s)
         node = UploadNode(config, self._counters, reloading=self.reloading)
         node.read_again = self._read_secrets
@@ -61,7 +62,8 @@ class UploadProcess(Process):
         return node
 
     def _read_secrets(self) -> None:
-        self._secrets = read_secrets(self.config.secret_file)
+        tokens = self.config.tokens_file
+        self._keys = Keys(read_secrets(self.config.secret_file), read_tokens(Path(tokens)) if tokens else {})
 
     def _counters(self) -> dict[str, int]:
         counts, turns = self._shelf.counts.copy(), self._shelf.turns

@@ -1,12 +1,17 @@
-"""The secrets that are shared with the XMPP server."""
+"""The secrets that are shared with the XMPP server, and the tokens of those who upload without it."""
 
 from __future__ import annotations
 
+import re
+import secrets
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from morphnet.errors import ConfigError
 
 SHORTEST = 8  # bytes
+FOLDER = "~"  # begins the path of who has a token: ~NAME/...
+_TOKEN = re.compile(r"([a-z0-9][a-z0-9._-]{0,63})\s+([0-9a-f]{64})", re.ASCII)
 
 
 def read_secrets(path: Path) -> tuple[bytes, ...]:
@@ -27,3 +32,45 @@ def read_secrets(path: Path) -> tuple[bytes, ...]:
     if min(map(len, secrets)) < SHORTEST:
         raise ConfigError(f"secret_file: a secret in {path} is shorter than {SHORTEST} bytes")
     return secrets
+
+
+def read_tokens(path: Path) -> dict[str, bytes]:
+    """
+    Name and token of each line. A token is 256 bits, in hex; `#` begins a comment.
+
+    :raises ConfigError: it cannot be read, others may read it, or a line is not one of these; no token is in the text.
+    """
+    try:
+        mode, lines = path.stat().st_mode, path.read_text("utf-8", "replace").splitlines()
+    except OSError as problem:
+        raise ConfigError(f"{path}: {(problem.strerror or str(problem)).lower()}") from None
+    if mode & 0o077:
+        raise ConfigError(f"others may read {path}: chmod 600 it")
+    found: dict[str, bytes] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        matched = _TOKEN.fullmatch(line.strip())
+        if matched is None:
+            raise ConfigError(f"{path}, line {number}: it takes a name and a token of 64 hex digits")
+        if matched[1] in found:
+            raise ConfigError(f"{path}, line {number}: {matched[1]} has a token already")
+        found[matched[1]] = bytes.fromhex(matched[2])
+    if not found:
+        raise ConfigError(f"there is no token in {path}")
+    return found
+
+
+class Keys:
+    """Which secrets may sign a slot for a path: a user's in his folder, those of the network elsewhere."""
+
+    def __init__(self, shared: Sequence[bytes], tokens: Mapping[str, bytes]) -> None:
+        self._shared, self._tokens = tuple(shared), dict(tokens)
+        self._nobodys = secrets.token_bytes(32)  # a name without a token takes the time of one with a token
+
+    def of(self, path: str) -> tuple[bytes, ...]:
+        """Those that are good for a slot at this path."""
+        folder, slash, _ = path.partition("/")
+        if not (self._tokens and slash and folder.startswith(FOLDER)):
+            return self._shared
+        return (self._tokens.get(folder.removeprefix(FOLDER), self._nobodys),)

@@ -7,7 +7,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import ConfigError
-from morphnet.roles.upload.secrets import read_secrets
+from morphnet.roles.upload.secrets import Keys, read_secrets, read_tokens
 
 
 class SecretsTests(SynchronousTestCase):
@@ -30,3 +30,29 @@ class SecretsTests(SynchronousTestCase):
             with self.assertRaisesRegex(ConfigError, why) as caught:
                 read_secrets(self.path)
             self.assertNotIn("long enough", str(caught.exception))
+
+    def test_tokens(self) -> None:
+        """A name and 256 bits a line; whatever is wrong is said without them."""
+        good = "ab" * 32
+        self.path.write_text(f"# people\n\nbob {good}\n")
+        self.path.chmod(0o600)
+        self.assertEqual(read_tokens(self.path), {"bob": b"\xab" * 32})
+        for text, mode, why in (
+            ("", 0o600, "no token"),
+            (f"bob {good[1:]}", 0o600, "line 1"),
+            (f"b/b {good}", 0o600, "line 1"),
+            (f"bob {good}\nbob {good}", 0o600, "line 2"),
+            (f"bob {good}", 0o640, "chmod"),
+        ):
+            self.path.write_text(text)
+            self.path.chmod(mode)
+            with self.assertRaisesRegex(ConfigError, why) as caught:
+                read_tokens(self.path)
+            self.assertNotIn(good[1:], str(caught.exception))
+
+    def test_folders(self) -> None:
+        """A token is good in its own folder and nowhere else, and the shared secret is not good there."""
+        keys = Keys((b"shared",), {"bob": b"b"})
+        self.assertEqual((keys.of("~bob/x/f"), keys.of("s/f"), keys.of("~bob")), ((b"b",), (b"shared",), (b"shared",)))
+        self.assertEqual(len(keys.of("~eve/x/f")[0]), 32)
+        self.assertEqual(Keys((b"shared",), {}).of("~bob/x"), (b"shared",))
