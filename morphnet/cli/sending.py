@@ -82,7 +82,8 @@ class Sending:
     ) -> None:
         self._ask, self._token, self._file, self._size, self._shown = ask, token, file, size, shown
         self._patience, self._furthest, self._most = patience, 0, -1
-        self.pause, self.now = time.sleep, time.monotonic
+        self.pause: Callable[[float], None] = time.sleep
+        self.now = time.monotonic
 
     def run(self) -> None:
         """

@@ -41,22 +41,26 @@ class FlatTests(LabCase):
         self.octet = 2
         for _ in range(WARM):
             self.cycle()
-        before = [self.sizes(each) for each in (self.client, self.server)]
+        before = self.settled()
         for _ in range(CYCLES):
             self.cycle()
-        after = [self.sizes(each) for each in (self.client, self.server)]
-        for _ in range(5):  # something may just be under way
-            if after == before:
-                break
-            rest(1.0)
-            after = [self.sizes(each) for each in (self.client, self.server)]
-        self.assertEqual(after, before)
+        self.assertEqual(self.settled(), before)
 
     def test_clock(self) -> None:
         """Both ends live by the clock that goes on while the machine sleeps."""
         for daemon in (self.client, self.server):
             told = daemon.morphnet("console", "--dir", str(daemon.etc), "node.pump.now.__name__")
             self.assertEqual(ast.literal_eval(told), "since_boot")
+
+    def settled(self) -> list[tuple[Counter[str], object]]:
+        """The sizes of both, once nothing is under way: when they are the same twice, a while apart."""
+        sizes: list[tuple[Counter[str], object]] = []
+        for _ in range(6):
+            before, sizes = sizes, [self.sizes(each) for each in (self.client, self.server)]
+            if sizes == before:
+                break
+            rest(1.5)
+        return sizes
 
     def cycle(self) -> None:
         """All that may happen, once."""
