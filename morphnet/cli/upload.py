@@ -29,7 +29,7 @@ _HASHES = 40  # characters of the bar
     "--token-file",
     type=click.Path(path_type=Path),
     envvar="MORPHNET_UPLOAD_TOKEN_FILE",
-    help="Your line of the server's tokens_file.  [default: ~/.config/morphnet/upload.token]",
+    help="Your line of the server's tokens_file; ~/.config/morphnet/upload.token when none is named.",
 )
 @click.option("--patience", type=click.FloatRange(0), default=86400.0, show_default=True, help="Seconds to try for.")
 def upload(file: Path, to: str, token_file: Path | None, patience: float) -> None:
