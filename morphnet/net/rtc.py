@@ -146,8 +146,17 @@ class RtcDoor:
             channel.close()
 
 
+def plain(offer: str) -> str:
+    """
+    An offer without the names that only its browser's own network can resolve: that would take a second, and nobody
+    needs them, as the browser comes to our addresses itself.
+    """
+    lines = offer.splitlines(keepends=True)
+    return "".join(line for line in lines if not (line.startswith("a=candidate:") and ".local " in line))
+
+
 async def _answered(peer: Any, offer: str) -> str:
-    await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+    await peer.setRemoteDescription(RTCSessionDescription(plain(offer), "offer"))
     if peer.sctp is None:
         raise ValueError("no data channel")
     await peer.setLocalDescription(await peer.createAnswer())

@@ -1,6 +1,6 @@
 // Keeps a session connected: notices that nothing comes any more, and makes the next connection beside the old one.
 
-const PING_EVERY = 500, SILENT_AFTER = 1200; // milliseconds
+const PING_EVERY = 250, SILENT_AFTER = 800; // milliseconds; a false alarm costs one more connection, and nothing else
 const LONGEST_WAIT = 15000;
 
 export class Presence {

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,8 @@ class BrowserTests(HomeCase):
         self.browser.until("seen.split('before-reload').length > 2")
         self.coordinator.kill()
         self.coordinator.start()
+        assert self.home.process is not None  # started
+        self.home.process.send_signal(signal.SIGHUP)  # look at once, and not at the next ping
         wait_for("the home is registered again", lambda: self.coordinator.count("homes") == 1, 60.0)
         self.browser.ask("Page.reload")
         self.browser.until("document.readyState === 'complete' && !window.inside")

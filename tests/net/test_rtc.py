@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.net.rtc import LABEL, Channel
+from morphnet.net.rtc import LABEL, Channel, plain
 
 
 class Emitter:
@@ -26,6 +26,23 @@ class Emitter:
 
     def close(self) -> None:
         self.closed = True
+
+
+class OfferTests(SynchronousTestCase):
+    def test_plain(self) -> None:
+        """Names that nobody here can resolve are left out, addresses stay."""
+        offer = (
+            "v=0\r\na=setup:actpass\r\na=candidate:1 1 udp 2113937151 1d16dfcb.local 37564 typ host\r\n"
+            "a=candidate:2 1 udp 1677729535 198.51.100.10 37564 typ srflx raddr 0.0.0.0 rport 0\r\n"
+        )
+        self.assertEqual(
+            plain(offer).splitlines(),
+            [
+                "v=0",
+                "a=setup:actpass",
+                "a=candidate:2 1 udp 1677729535 198.51.100.10 37564 typ srflx raddr 0.0.0.0 rport 0",
+            ],
+        )
 
 
 class ChannelTests(SynchronousTestCase):
