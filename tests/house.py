@@ -61,8 +61,6 @@ MAY_IMPORT: dict[str, frozenset[str] | None] = {
     "roles.server": _SHARED | {"roles.carry"},
     "roles.relay": _SHARED,
     "roles.upload": _SHARED,
-    "roles.coordinator": _SHARED,
-    "roles.home": _SHARED,
     "tap": EVERYTHING,
     "cli": EVERYTHING,
 }
@@ -80,7 +78,6 @@ WHITE = (
     "config.whole",
     "config.lines",
     "config.upload",
-    "config.home",
     "config.edit",
     "config.wgquick",
     "status",

@@ -1,1 +1,0 @@
-"""The coordinator: introduces browsers to homes, and is out."""

@@ -1,1 +1,0 @@
-"""The home: registers with a coordinator, lets browsers in, and serves them."""

@@ -1,1 +1,0 @@
-"""What homes, coordinators and browsers say to each other."""
