@@ -60,13 +60,7 @@ class LocalUdp:
 
         :raises HostError: the machine refuses it.
         """
-        opened = self._make(host)
-        try:
-            opened.bind(sockaddr(host, port))
-        except OSError as problem:
-            opened.close()
-            raise HostError(f"cannot carry what is sent to UDP port {port} of {host}: {problem.strerror}") from problem
-        self._open(opened)
+        self._open(host, port, lambda opened, here: opened.bind(here), "cannot carry what is sent to")
 
     def connect(self, host: str, port: int) -> None:
         """
@@ -74,15 +68,15 @@ class LocalUdp:
 
         :raises HostError: the machine refuses it.
         """
+        self._open(host, port, lambda opened, there: opened.connect(there), "cannot send to")
+
+    def _open(self, host: str, port: int, settle: Callable[[socket.socket, Address], None], failing: str) -> None:
         opened = self._make(host)
         try:
-            opened.connect(sockaddr(host, port))
+            settle(opened, sockaddr(host, port))
         except OSError as problem:
             opened.close()
-            raise HostError(f"cannot send to UDP port {port} of {host}: {problem.strerror}") from problem
-        self._open(opened)
-
-    def _open(self, opened: socket.socket) -> None:
+            raise HostError(f"{failing} UDP port {port} of {host}: {problem.strerror}") from problem
         self._socket = opened
         self._reactor.addReader(self)
 

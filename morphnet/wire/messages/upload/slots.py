@@ -18,7 +18,6 @@ from typing import Any
 
 from morphnet.errors import Refused
 
-GRACE = 300.0  # seconds that a slot may be used for the first time, where its token does not say
 UNKNOWN = -1  # a size that nobody has told
 LONGEST_TOKEN = 8192  # characters
 _MOST_SIZE = 1 << 62
