@@ -23,6 +23,7 @@ LEVELS = frozenset(
         "control_half_open",
         "control_links",
         "ethernet_addresses",
+        "homes",
         "legacy_sessions",
         "lines",
         "lines_half_open",
@@ -32,7 +33,10 @@ LEVELS = frozenset(
         "queued_bytes",
         "streams",
         "streams_half_open",
+        "terminals",
         "uploads_running",
+        "visits_kept",
+        "visits_linked",
         "waiting_bytes",
     }
 )

@@ -61,6 +61,8 @@ MAY_IMPORT: dict[str, frozenset[str] | None] = {
     "roles.server": _SHARED | {"roles.carry"},
     "roles.relay": _SHARED,
     "roles.upload": _SHARED,
+    "roles.coordinator": _SHARED,
+    "roles.home": _SHARED,
     "tap": EVERYTHING,
     "cli": EVERYTHING,
 }
@@ -78,6 +80,7 @@ WHITE = (
     "config.whole",
     "config.lines",
     "config.upload",
+    "config.home",
     "config.edit",
     "config.wgquick",
     "status",

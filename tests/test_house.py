@@ -26,8 +26,9 @@ UNTESTED = frozenset((
     "ops.rundir", "ops.sockets", "pki.asking", "pki.unreadable",
     "rights", "roles.certificates.signing",
     "roles.peers.ethernet", "roles.process.process",
+    "roles.coordinator.process", "roles.home.process",
     "roles.relay.process", "roles.server.process", "roles.upload.process", "store.base",
-    "tap.client", "tap.relay", "tap.server", "tap.upload",
+    "tap.client", "tap.coordinator", "tap.home", "tap.relay", "tap.server", "tap.upload",
     "tunnel.carrier", "tunnel.events", "tunnel.flight", "tunnel.inbound", "tunnel.migration", "tunnel.patience",
     "tunnel.trace", "tunnel.window", "wire.batch", "wire.pure", "wire.messages.revocations",
 ))

@@ -32,6 +32,8 @@ _HOMES = {
     "wrap": "morphnet.cli.wrap:wrap",
     "unwrap": "morphnet.cli.wrap:unwrap",
     "leave": "morphnet.cli.leaving:leave",
+    "coordinator": "morphnet.cli.coordinator:coordinator",
+    "home": "morphnet.cli.home:home",
     "bench": "morphnet.cli.bench:bench",
     "upload": "morphnet.cli.upload:upload",
 }

@@ -84,7 +84,7 @@ class CommandsTests(SynchronousTestCase):
             shown = "".join(result.output.split())
             said = [command.help or ""] + [str(getattr(each, "help", "")) for each in command.params if is_option(each)]
             if isinstance(command, Commands):
-                said += [first_sentence(below) for _, below in everything(command)[1:] if below.name in command.homes]
+                said += [first_sentence(below) for path, below in everything(command) if len(path) == 1]
             for text in said:
                 self.assertTrue(text.strip().endswith("."), (words, text))
                 self.assertIn("".join(text.split()), shown, words)

@@ -12,13 +12,14 @@ from collections.abc import Iterable
 from morphnet.errors import ConfigError
 from tests.fuzz.datagrams import DATAGRAMS
 from tests.fuzz.files import FILES, SIGNED
+from tests.fuzz.homes import HOMES
 from tests.fuzz.messages import MESSAGES
 from tests.fuzz.target import Target
 
 
 def targets() -> dict[str, Target]:
     """All of them, by name."""
-    return {each.name: each for each in itertools.chain(MESSAGES, DATAGRAMS, FILES, SIGNED)}
+    return {each.name: each for each in itertools.chain(MESSAGES, DATAGRAMS, HOMES, FILES, SIGNED)}
 
 
 def named(names: Iterable[str]) -> list[Target]:

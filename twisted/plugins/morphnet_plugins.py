@@ -29,3 +29,17 @@ upload = ServiceMaker(
     "An upload server for XMPP (XEP-0363), whose uploads go on from the same byte.",
     "morph-upload",
 )
+
+coordinator = ServiceMaker(
+    "morph-coordinator",
+    "morphnet.tap.coordinator",
+    "A public host that introduces browsers to homes, and is out.",
+    "morph-coordinator",
+)
+
+home = ServiceMaker(
+    "morph-home",
+    "morphnet.tap.home",
+    "Files and terminals at home for a browser anywhere, directly.",
+    "morph-home",
+)

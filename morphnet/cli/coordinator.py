@@ -1,0 +1,110 @@
+"""`morphnet coordinator`: make one, and invite homes."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+import click
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from morphnet.cli import Commands
+from morphnet.cli.layout import SYSTEM, Place, dir_option, now
+from morphnet.config.home import HTTPS_PORT, CoordinatorConfig
+from morphnet.errors import ConfigError
+from morphnet.pki.files import make_directory, write_new
+from morphnet.pki.names import checked_host, join_address
+from morphnet.roles.coordinator.invitations import KEY, Invitation, read_key
+from morphnet.store.homes import DATABASE, HomesLedger
+from morphnet.wire.messages.home.calls import to_text
+
+FILE = "coordinator.toml"
+coordinator = Commands(
+    "coordinator",
+    {
+        "init": "morphnet.cli.coordinator:init",
+        "invite": "morphnet.cli.coordinator:invite",
+        "forget": "morphnet.cli.coordinator:forget",
+    },
+    "A public host that introduces browsers to homes.",
+)
+
+
+def _load(place: Place) -> CoordinatorConfig:
+    from morphnet.config.file import load
+
+    file = place.root / FILE
+    if not file.exists():
+        raise ConfigError(f"there is no {file}: run `morphnet coordinator init` here, or give its --dir")
+    return load(CoordinatorConfig, file, {})
+
+
+@click.command()
+@click.option("--certificate", type=click.Path(path_type=Path), help="PEM file with the certificate for the page.")
+@click.option("--key", type=click.Path(path_type=Path), help="PEM file with its key.")
+@click.option("--plain", is_flag=True, help="No TLS here: a proxy on this machine speaks it.")
+@click.option("--port", default=HTTPS_PORT, show_default=True, help="TCP port of the page.")
+@dir_option
+def init(certificate: Path | None, key: Path | None, plain: bool, port: int, place: Place) -> None:
+    """Make a coordinator."""
+    from morphnet.config.file import render
+
+    if not plain and (certificate is None or key is None):
+        raise ConfigError("give --certificate and --key for HTTPS, or --plain behind a proxy that speaks it")
+    file = place.root / FILE
+    if file.exists():
+        raise ConfigError(f"{file} is there already")
+    apart = place.root != SYSTEM
+    state = place.root / "coordinator" if apart else Path("/var/lib/morphnet-coordinator")
+    settings = {
+        "port": port,
+        "plain": plain,
+        "proxy": plain,
+        "listen": ["127.0.0.1"] if plain else ["0.0.0.0", "::"],
+        "state_dir": state,
+        "run_dir": place.root / "run-coordinator" if apart else Path("/run/morphnet-coordinator"),
+        "manhole": {"authorized_keys": place.authorized_keys},
+    }
+    if certificate is not None and key is not None:
+        settings |= {"certificate": certificate.absolute(), "key": key.absolute()}
+    for directory in (place.root, state):
+        make_directory(directory)
+    write_new(state / KEY, to_text(X25519PrivateKey.generate().private_bytes_raw()).encode() + b"\n", mode=0o600)
+    write_new(file, render(CoordinatorConfig, settings, intro="morphnet coordinator").encode())
+    click.echo(f"Made {file}. Start it: twistd -n morph-coordinator{place.config_option(file)}")
+    click.echo(f"  invite a home: morphnet coordinator invite --address PUBLIC-NAME{place.option()}")
+
+
+@click.command()
+@click.option("--address", required=True, help="DNS name or IP address where homes and browsers reach this host.")
+@click.option("--page", help="Address of the page, where it is not https://ADDRESS.")
+@click.option("--days", default=7, show_default=True, help="How long it is good.")
+@dir_option
+def invite(address: str, page: str | None, days: int, place: Place) -> None:
+    """Print a line with which one home may register: it is good once."""
+    config, token = _load(place), secrets.token_urlsafe(24)
+    host = checked_host(address)
+    default = f"https://{host}" if config.port == HTTPS_PORT else f"https://{join_address(host, config.port)}"
+    public = read_key(config.state_dir).public_key().public_bytes_raw()
+    ledger = HomesLedger(config.state_dir / DATABASE)
+    try:
+        ledger.invite(token, int(now()) + days * 86400)
+    finally:
+        ledger.close()
+    line = Invitation(join_address(host, config.home_port), to_text(public), page or default, token).line()
+    click.echo(line)
+
+
+@click.command()
+@click.argument("home")
+@dir_option
+def forget(home: str, place: Place) -> None:
+    """Let HOME (its key, as in its link behind #) register no more."""
+    config = _load(place)
+    ledger = HomesLedger(config.state_dir / DATABASE)
+    try:
+        if not ledger.forget(home):
+            raise ConfigError("that home is not known here")
+    finally:
+        ledger.close()
+    click.echo("It may not register any more; where it is registered now ends with the next start.")

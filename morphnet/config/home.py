@@ -1,0 +1,88 @@
+"""The settings of `twistd morph-coordinator` and `twistd morph-home`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from morphnet.config import checks
+from morphnet.config.roles import ManholeConfig
+
+HTTPS_PORT = 443
+HOME_PORT = 3478  # UDP, for homes and for STUN
+_KEY = re.compile(r"[A-Za-z0-9_-]{43}")
+_ICE = re.compile(r"(stun|turns?):[^\s]{1,300}")
+
+
+def _key(value: str) -> str | None:
+    return None if not value or _KEY.fullmatch(value) else "must be the key that `morphnet coordinator invite` prints"
+
+
+def _ice(value: tuple[str, ...]) -> str | None:
+    return None if all(_ICE.fullmatch(each) for each in value) else "must hold URLs like stun:stun.example.org:3478"
+
+
+@dataclass(frozen=True, slots=True)
+class CoordinatorConfig:
+    """`twistd morph-coordinator`."""
+
+    name: str = field(default="coordinator", metadata={"check": checks.name, "help": "what `morphnet status` calls it"})
+    listen: tuple[str, ...] = field(
+        default=("0.0.0.0", "::"), metadata={"check": checks.some_addresses, "help": "addresses to serve on"}
+    )
+    port: int = field(default=HTTPS_PORT, metadata={"check": checks.port, "help": "TCP port of the page, HTTPS"})
+    home_port: int = field(default=HOME_PORT, metadata={"check": checks.port, "help": "UDP port for homes and STUN"})
+    certificate: str = field(default="", metadata={"help": "PEM file with the certificate of the page and its chain"})
+    key: str = field(default="", metadata={"help": "PEM file with the key of that certificate"})
+    plain: bool = field(
+        default=False,
+        metadata={"help": "serve HTTP without TLS: only for a proxy on this machine that speaks TLS"},
+    )
+    proxy: bool = field(
+        default=False, metadata={"help": "believe the last address in X-Forwarded-For: a proxy writes it"}
+    )
+    open: bool = field(default=False, metadata={"help": "let any home register, without an invitation"})
+    max_homes: int = field(default=100_000, metadata={"help": "homes at once"})
+    idle_s: float = field(default=60.0, metadata={"help": "hang up on a connection silent for so long, seconds"})
+    state_dir: Path = field(
+        default=Path("/var/lib/morphnet-coordinator"), metadata={"help": "its key, and who may come"}
+    )
+    run_dir: Path = field(
+        default=Path("/run/morphnet-coordinator"), metadata={"help": "sockets of the running process"}
+    )
+    manhole: ManholeConfig = field(default_factory=ManholeConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class FilesConfig:
+    """Files for browsers."""
+
+    root: str = field(default="", metadata={"help": "directory whose files browsers may see; '' for none"})
+    writable: bool = field(default=False, metadata={"help": "let browsers upload, rename and delete"})
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalConfig:
+    """Terminals for browsers."""
+
+    enabled: bool = field(default=False, metadata={"help": "let browsers open a login shell"})
+    user: str = field(default="", metadata={"help": "whose shell; '' for that of the process"})
+
+
+@dataclass(frozen=True, slots=True)
+class HomeConfig:
+    """`twistd morph-home`."""
+
+    name: str = field(default="home", metadata={"check": checks.name, "help": "what `morphnet status` calls it"})
+    coordinator: str = field(default="", metadata={"check": checks.server, "help": "HOST:PORT of the coordinator, UDP"})
+    coordinator_key: str = field(default="", metadata={"check": _key, "help": "its public key"})
+    page: str = field(default="", metadata={"help": "address of the page, for the link that is printed"})
+    ice: tuple[str, ...] = field(
+        default=(), metadata={"check": _ice, "help": "STUN servers besides the coordinator, as URLs"}
+    )
+    state_dir: Path = field(default=Path("/var/lib/morphnet-home"), metadata={"help": "key and password"})
+    run_dir: Path = field(default=Path("/run/morphnet-home"), metadata={"help": "sockets of the running process"})
+    files: FilesConfig = field(default_factory=FilesConfig)
+    terminal: TerminalConfig = field(default_factory=TerminalConfig)
+    manhole: ManholeConfig = field(default_factory=ManholeConfig)

@@ -1,0 +1,53 @@
+"""TLS for browsers: a certificate that somebody else has signed, read again when it was renewed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from OpenSSL import SSL
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IProtocolFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from zope.interface import implementer
+
+from morphnet.errors import ConfigError
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class WebTls:
+    """
+    What is shown to browsers.
+
+    :raises ConfigError: the files are not there, or do not belong together.
+    """
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        self._certificate, self._key = certificate, key
+        self._context = self._read()
+
+    def _read(self) -> SSL.Context:
+        context = SSL.Context(SSL.TLS_SERVER_METHOD)
+        context.set_min_proto_version(SSL.TLS1_2_VERSION)
+        context.set_options(SSL.OP_NO_COMPRESSION)
+        try:
+            context.use_certificate_chain_file(str(self._certificate))
+            context.use_privatekey_file(str(self._key))
+            context.check_privatekey()
+        except SSL.Error:
+            raise ConfigError(f"{self._certificate} and {self._key} are no certificate and its key, in PEM") from None
+        return context
+
+    def read_again(self) -> None:
+        """
+        Show the certificate that is there now.
+
+        :raises ConfigError: as before; then the old one stays.
+        """
+        self._context = self._read()
+
+    def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        return SSL.Connection(self._context, None)
+
+    def wrap(self, factory: IProtocolFactory) -> IProtocolFactory:
+        """The factory, in TLS."""
+        wrapped: IProtocolFactory = TLSMemoryBIOFactory(self, False, factory)
+        return wrapped

@@ -1,0 +1,1 @@
+"""The coordinator: introduces browsers to homes, and is out."""

@@ -1,0 +1,94 @@
+"""What browsers are answered: the page, and what their homes say."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+from morphnet.errors import Refused
+from morphnet.net.http import Exchange
+from morphnet.roles.coordinator.calls import Absent, Calls, TooMany
+from morphnet.roles.coordinator.pages import Page
+from morphnet.wire.messages.home.calls import LONGEST_BODY
+
+LONGEST = LONGEST_BODY + 1024  # bytes of a request
+JSON = "application/json"
+_HOME = re.compile(r"[A-Za-z0-9_-]{43}")
+_BODY = re.compile(rf"[A-Za-z0-9_-]{{1,{LONGEST_BODY}}}")
+_NEVER_KEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+class Desk:
+    """
+    Answers HTTP.
+
+    :param pages: by path.
+    :param stun_port: of ours, UDP.
+    :param proxied: whether a proxy tells who calls.
+    """
+
+    def __init__(self, pages: Mapping[str, Page], calls: Calls, stun_port: int, *, proxied: bool) -> None:
+        self._pages, self._calls, self._stun_port, self._proxied = pages, calls, stun_port, proxied
+
+    async def answer(self, exchange: Exchange) -> None:
+        """One request."""
+        path, verb = exchange.location, exchange.verb
+        if path == "/api/call":
+            if verb == "POST":
+                await self._call(exchange)
+            else:
+                exchange.answer(405, {"Allow": "POST"})
+        elif verb not in ("GET", "HEAD"):
+            exchange.answer(405, {"Allow": "GET, HEAD"})
+        elif path == "/api/coordinator":
+            exchange.answer_json(200, _NEVER_KEPT, {"stun": self._stun_port}, JSON)
+        else:
+            self._page(exchange, self._pages.get(path))
+
+    def _page(self, exchange: Exchange, page: Page | None) -> None:
+        if page is None:
+            exchange.answer(404, _NEVER_KEPT, b"there is nothing here\n")
+        elif exchange.headers.get("if-none-match") == page.mark:
+            exchange.answer(304, page.headers)
+        else:
+            exchange.answer(200, page.headers, page.body)
+
+    async def _call(self, exchange: Exchange) -> None:
+        if exchange.length is None or exchange.length > LONGEST:
+            exchange.answer_json(413, _NEVER_KEPT, {"error": "too long"}, JSON)
+            return
+        if exchange.headers.get("content-type") != JSON:  # no page of another site can send that without asking
+            exchange.answer_json(415, _NEVER_KEPT, {"error": "send JSON"}, JSON)
+            return
+        asked = _read(await exchange.short_body())
+        if asked is None:
+            exchange.answer_json(400, _NEVER_KEPT, {"error": "malformed"}, JSON)
+            return
+        try:
+            body = await self._calls.ask(asked[0], self._caller(exchange), asked[1])
+        except TooMany as no:
+            exchange.answer_json(429, {**_NEVER_KEPT, "Retry-After": str(no.wait)}, {"error": no.reason}, JSON)
+        except Absent as no:
+            exchange.answer_json(404, _NEVER_KEPT, {"error": no.reason}, JSON)
+        except Refused as no:
+            exchange.answer_json(503, _NEVER_KEPT, {"error": no.reason}, JSON)
+        else:
+            exchange.answer_json(200, _NEVER_KEPT, {"body": body}, JSON)
+
+    def _caller(self, exchange: Exchange) -> str:
+        if self._proxied:
+            return exchange.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()[:64] or "a proxy"
+        return str(getattr(exchange.channel.getPeer(), "host", ""))
+
+
+def _read(body: bytes) -> tuple[str, str] | None:
+    """Home and body of a call; None when it is none."""
+    try:
+        asked = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    home, said = (asked.get("home"), asked.get("body")) if isinstance(asked, dict) else (None, None)
+    if not isinstance(home, str) or not isinstance(said, str):
+        return None
+    return (home, said) if _HOME.fullmatch(home) and _BODY.fullmatch(said) else None

@@ -1,0 +1,63 @@
+"""UDP at a coordinator: homes, and whoever asks for its address."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from morphnet.net.listen import dispensable, opens
+from morphnet.net.udp import UdpDoor
+from morphnet.rendezvous.home.registry import Registry
+from morphnet.wire import stun
+from morphnet.wire.batch import Arrival, Departure, Endpoint
+from morphnet.wire.messages.home.datagrams import is_ours
+
+
+class HomeDoors:
+    """One door for each address that is served."""
+
+    def __init__(self, reactor: Any, hosts: Sequence[str], port: int, registry: Registry) -> None:
+        """:raises HostError: the machine refuses an address or the port."""
+        self._registry = registry
+        self._doors: dict[int, UdpDoor] = {}
+        self._ways: dict[bool, int] = {}  # by which door IPv6 goes out, and IPv4
+        self.counts: Counter[str] = Counter()
+        registry.send = self._send
+        for number, host in enumerate(hosts):
+            door = UdpDoor(reactor, number, partial(self._received, number), host=host, port=port)
+            if opens(door, optional=dispensable(host, hosts)):
+                self._doors[number] = door
+                self._ways.setdefault(":" in host, number)
+
+    def _received(self, number: int, arrivals: Sequence[Arrival]) -> None:
+        for arrival in arrivals:
+            for at in range(0, len(arrival.data), arrival.size):
+                self._take(number, arrival.source, bytes(arrival.data[at : at + arrival.size]))
+
+    def _take(self, number: int, source: Endpoint, datagram: bytes) -> None:
+        if is_ours(datagram):
+            self._registry.received(source, datagram)
+        elif (answer := stun.answer(datagram, source.host, source.port)) is not None:
+            self.counts["stun_answers"] += 1
+            self._doors[number].send([Departure(number, source, answer, len(answer))])
+        else:
+            self.counts["stranger"] += 1
+
+    def _send(self, where: Endpoint, datagram: bytes) -> None:
+        number = self._ways.get(":" in where.host)
+        if number is not None:
+            self._doors[number].send([Departure(number, where, datagram, len(datagram))])
+
+    def counters(self) -> dict[str, int]:
+        """All of them."""
+        total = self.counts.copy()
+        for door in self._doors.values():
+            total.update(door.counters())
+        return total
+
+    def close(self) -> None:
+        """No more of it."""
+        for door in self._doors.values():
+            door.close()

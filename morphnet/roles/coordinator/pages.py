@@ -1,0 +1,64 @@
+"""The page and what belongs to it: files that come with morphnet, and how browsers are told to treat them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import morphnet
+
+WEB = Path(morphnet.__file__).parent / "web"
+_KINDS = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_COMMON = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
+    "Cache-Control": "no-cache",
+}
+_PAGE = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self';"
+    " frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+# An app has a frame without an origin: nothing of the page is in its reach, and it reaches nobody. xterm.js writes
+# style sheets of its own.
+_APP = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src data:; base-uri 'none';"
+    " form-action 'none'; frame-ancestors 'self'; sandbox allow-scripts"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One file, as it is given out."""
+
+    body: bytes
+    headers: dict[str, str]
+
+    @property
+    def mark(self) -> str:
+        """Another one for another body."""
+        return self.headers["ETag"]
+
+
+def read_pages(root: Path = WEB) -> dict[str, Page]:
+    """All of them, by their path from the root of the site."""
+    found: dict[str, Page] = {}
+    for file in sorted(root.rglob("*")):
+        kind = _KINDS.get(file.suffix)
+        if kind is None or not file.is_file():
+            continue
+        path = "/" + file.relative_to(root).as_posix()
+        body = file.read_bytes()
+        policy = _APP if path.startswith("/app/") else _PAGE
+        mark = f'"{sha256(body).hexdigest()[:32]}"'
+        found[path] = Page(body, {**_COMMON, "Content-Type": kind, "Content-Security-Policy": policy, "ETag": mark})
+    if "/index.html" in found:
+        found["/"] = found.pop("/index.html")
+    return found

@@ -1,0 +1,100 @@
+"""A coordinator: what it opens, and how that is joined."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import DeferredList, maybeDeferred
+from twisted.internet.interfaces import IListeningPort
+
+from morphnet.config.home import CoordinatorConfig
+from morphnet.errors import ConfigError
+from morphnet.net.http import HttpFactory
+from morphnet.net.listen import dispensable, listen_tcp
+from morphnet.net.webtls import WebTls
+from morphnet.rendezvous.home.registry import Registry, place
+from morphnet.roles.coordinator.calls import Calls
+from morphnet.roles.coordinator.desk import Desk
+from morphnet.roles.coordinator.doors import HomeDoors
+from morphnet.roles.coordinator.invitations import Invited, read_key
+from morphnet.roles.coordinator.node import CoordinatorNode
+from morphnet.roles.coordinator.pages import read_pages
+from morphnet.roles.process.process import Process
+from morphnet.store.homes import DATABASE, HomesLedger
+
+EXPIRE_EVERY = 5.0  # seconds
+
+
+class CoordinatorProcess(Process):
+    """Introduces browsers to homes."""
+
+    state = "coordinator"
+    serves_many = True
+
+    def __init__(
+        self, config: CoordinatorConfig, reactor: Any, read: Callable[[], CoordinatorConfig] | None = None
+    ) -> None:
+        super().__init__(config, reactor, read)
+        self.config = config
+        self._ports: list[IListeningPort] = []
+        self._doors: HomeDoors | None = None
+        self._registry: Registry | None = None
+        self._ledger: HomesLedger | None = None
+
+    def open(self) -> CoordinatorNode:
+        config = self.config
+        tls = self._tls()
+        self._ledger = ledger = HomesLedger(config.state_dir / DATABASE)
+        gatekeeper = Invited(ledger, time.time, open_to_all=config.open)
+        key = read_key(config.state_dir)
+        self._registry = registry = Registry(self.reactor, os.urandom, key, gatekeeper, config.max_homes)
+        node = CoordinatorNode(config, registry, self._counters, reloading=self.reloading)
+        registry.came = lambda home, where: node.tell("home", home[:8], f"registered from {place(where)}")
+        registry.gone = lambda home, why: node.tell("home", home[:8], f"gone: {why}")
+        self._calls = calls = Calls(self.reactor, os.urandom, registry)
+        self._doors = HomeDoors(self.reactor, config.listen, config.home_port, registry)
+        desk = Desk(read_pages(), calls, config.home_port, proxied=config.proxy)
+        factory: Any = HttpFactory(desk.answer, self.reactor, config.idle_s)
+        if tls is not None:
+            factory, node.read_again = tls.wrap(factory), tls.read_again
+        for host in config.listen:
+            port = listen_tcp(self.gate, host, config.port, factory, optional=dispensable(host, config.listen))
+            if port is not None:
+                self._ports.append(port)
+        kind = "HTTPS" if tls is not None else "HTTP"
+        node.serves = tuple(f"{host} tcp {config.port} {kind}, udp {config.home_port}" for host in config.listen)
+        self.every(EXPIRE_EVERY, registry.expire)
+        node.state = "serving"
+        self._log.info("morph-coordinator {name} is serving", name=config.name)
+        return node
+
+    def _tls(self) -> WebTls | None:
+        config = self.config
+        if config.plain:
+            return None
+        if not config.certificate or not config.key:
+            raise ConfigError(
+                "'certificate' and 'key' are missing: browsers need HTTPS; with a proxy here that speaks it set 'plain'"
+            )
+        return WebTls(Path(config.certificate), Path(config.key))
+
+    def _counters(self) -> dict[str, int]:
+        total = Counter[str](self.gate.counters())
+        total.update(self._calls.counts)
+        if self._doors is not None:
+            total.update(self._doors.counters())
+        return total
+
+    async def close(self) -> None:
+        await DeferredList([maybeDeferred(port.stopListening) for port in self._ports])
+        if self._registry is not None:
+            self._registry.end()
+        if self._doors is not None:
+            self._doors.close()
+        if self._ledger is not None:
+            self._ledger.close()

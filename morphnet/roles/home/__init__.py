@@ -1,0 +1,1 @@
+"""The home: registers with a coordinator, lets browsers in, and serves them."""

@@ -1,0 +1,110 @@
+"""A home: what it opens, and how that is joined."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from morphnet.config.home import HOME_PORT, HomeConfig
+from morphnet.errors import ConfigError
+from morphnet.net import rtc
+from morphnet.pki.names import split_address
+from morphnet.rendezvous.home.registering import Registering
+from morphnet.roles.home import password
+from morphnet.roles.home.beneath import Beneath
+from morphnet.roles.home.identity import link, name_of, read_keys
+from morphnet.roles.home.line import Line
+from morphnet.roles.home.node import HomeNode
+from morphnet.roles.home.reception import Reception
+from morphnet.roles.home.services.files import Files
+from morphnet.roles.home.services.terminal import Terminals, shell_of
+from morphnet.roles.home.visits import Service, Visits
+from morphnet.roles.process.process import Process
+from morphnet.wire.messages.home.calls import Call
+
+LOOK_UP_EVERY = 15.0  # seconds between questions for the coordinator's address, while we are not registered
+EXPIRE_EVERY = 60.0
+
+
+class HomeProcess(Process):
+    """Serves browsers that a coordinator introduces."""
+
+    state = "home"
+
+    def __init__(self, config: HomeConfig, reactor: Any, read: Callable[[], HomeConfig] | None = None) -> None:
+        super().__init__(config, reactor, read)
+        self.config = config
+        self._services: dict[str, Service] = {}
+        self._line: Line | None = None
+
+    def open(self) -> HomeNode:
+        config = self.config
+        if not rtc.AVAILABLE:
+            raise ConfigError("WebRTC is not installed: pip install 'morphnet[home]'")
+        keys = read_keys(config.state_dir, config.coordinator_key)
+        host, port = split_address(config.coordinator, HOME_PORT)
+        self._rtc = rtc.RtcDoor((f"stun:{host}:{port}", *config.ice), self.reactor)
+        self._open_services()
+        node = HomeNode(config, self._counters, reloading=self.reloading)
+        self._visits = Visits(self.reactor, self._services, lambda session: self._reception.forget(session))
+        self._visits.told = lambda session, text: node.tell("access", session[:8], text)
+        stretched = password.read(config.state_dir)
+        self._reception = Reception(keys.identity, stretched, self.reactor.seconds, self._answer)
+        self._reception.told = lambda kind, text: node.tell(kind, "", text)
+        wall = partial(lambda now: int(now() * 1000), time.time)
+        self._registering = Registering(self.reactor, os.urandom, wall, keys, self._called)
+        self._registering.changed, node.look = node.registered, self._registering.look
+        self._line = Line(self.reactor, host, port, self._registering)
+        node.serves = tuple(sorted(self._services)) or ("nothing: no service is allowed",)
+        self._registering.start()
+        self.every(LOOK_UP_EVERY, self._line.look_up, now=True)
+        self.every(EXPIRE_EVERY, self._visits.expire)
+        if config.page:
+            self._log.info("browsers open {link}", link=link(config.page, name_of(keys.identity)))
+        return node
+
+    def _open_services(self) -> None:
+        files, terminal = self.config.files, self.config.terminal
+        if files.root:
+            later = partial(self.reactor.callLater, 0)
+            self._services["files"] = Files(Beneath(Path(files.root)), later, writable=files.writable)
+        if terminal.enabled:
+            self._services["terminal"] = Terminals(shell_of(self.reactor, terminal.user, os.environ))
+
+    async def _answer(self, session: str, offer: str) -> str:
+        return await self._rtc.answer(offer, self._visits.of(session))
+
+    def _called(self, call: Call) -> None:
+        replying = Deferred.fromCoroutine(self._reply(call))
+        replying.addErrback(lambda failure: self._log.failure("a call was not answered", failure))
+
+    async def _reply(self, call: Call) -> None:
+        self._registering.reply(call.call, await self._reception.reply(call))
+
+    def _counters(self) -> dict[str, int]:
+        counts = Counter(self._registering.counts)
+        counts.update(self._reception.counts)
+        counts.update(self._visits.counts)
+        counts["visits_kept"] += len(self._visits)
+        counts["visits_linked"] += self._visits.linked
+        terminals = self._services.get("terminal")
+        if isinstance(terminals, Terminals):
+            counts["terminals"] += len(terminals.running)
+        return counts
+
+    async def close(self) -> None:
+        if self._line is None:
+            return
+        self._registering.stop()
+        self._visits.end()
+        self._rtc.close()
+        for service in self._services.values():
+            service.close()
+        self._line.close()

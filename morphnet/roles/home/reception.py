@@ -1,0 +1,203 @@
+"""
+Lets browsers in: a password that nobody on the way can guess at, then a data channel that nobody on the way can be.
+
+SPAKE2 gives both ends a key only if the password is the same; offer and answer, with the fingerprints of DTLS in them,
+are sealed with it, and the home signs its part. Whoever was in once comes back, from another network, with that key.
+
+Source: docs/protocol section 16; the PyPI package spake2.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from spake2 import SPAKE2_B
+
+from morphnet.errors import MalformedFrame, PeerError, Refused
+from morphnet.rendezvous.home.guesses import Rates, network_of
+from morphnet.rendezvous.home.streams import read_words
+from morphnet.wire.messages.home.calls import Call, from_text, to_text
+
+TRY_WITHIN = 60.0  # seconds from the first word to the offer
+MOST_TRIES = 64  # on their way at once
+SIGNED = b"morphnet home login\0"  # what the home signs begins with this
+BURST, EACH = 10, 1 / 60  # wrong passwords of one address, and how many more a second
+ALL_BURST, ALL_EACH = 100, 1 / 36  # of all together: some 2400 a day
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What comes of a login: for what browser and home say until there is a channel, 32 bytes each."""
+
+    session: str  # its name, 32 hex digits
+    offer: bytes
+    answer: bytes
+
+    @classmethod
+    def of(cls, shared: bytes) -> Keys:
+        """From the key that SPAKE2 gave."""
+
+        def derive(what: bytes, size: int) -> bytes:
+            return HKDF(SHA256(), size, None, b"morphnet home " + what).derive(shared)
+
+        return cls(derive(b"session", 16).hex(), derive(b"offer", 32), derive(b"answer", 32))
+
+
+def _nonce(number: int) -> bytes:
+    return bytes(4) + number.to_bytes(8, "big")
+
+
+@dataclass(slots=True)
+class _Try:
+    """Somebody who has begun to log in."""
+
+    finish: Callable[[bytes], bytes]
+    first: bytes  # what the browser said
+    began_at: float
+
+
+@dataclass(slots=True)
+class _Known:
+    """Somebody who has logged in."""
+
+    keys: Keys
+    last: int = -1  # number of the last offer
+
+
+class Reception:
+    """
+    Answers calls.
+
+    :param identity: signs for the home.
+    :param password: stretched, see `password`.
+    :param now: seconds, never back.
+    :param answer: takes the session's name and an offer, gives the answer, both as SDP.
+    """
+
+    def __init__(
+        self,
+        identity: Ed25519PrivateKey,
+        password: bytes,
+        now: Callable[[], float],
+        answer: Callable[[str, str], Awaitable[str]],
+    ) -> None:
+        self._identity, self._password, self._now, self._answer = identity, password, now, answer
+        self._home = to_text(identity.public_key().public_bytes_raw())
+        self._tries: dict[str, _Try] = {}
+        self._known: dict[str, _Known] = {}
+        self._wrong, self._all_wrong = Rates(BURST, EACH), Rates(ALL_BURST, ALL_EACH)
+        self.counts: Counter[str] = Counter()
+        self.told: Callable[[str, str], None] = lambda kind, text: None
+
+    async def reply(self, call: Call) -> str:
+        """What the browser is answered: base64url of JSON."""
+        try:
+            said = read_words(from_text(call.body))
+            answer = await self._said(said, call.caller)
+        except Refused as no:
+            answer = {"refused": no.reason}
+        except (PeerError, ValueError):
+            self.counts["logins_malformed"] += 1
+            answer = {"refused": "malformed"}
+        return to_text(json.dumps(answer, separators=(",", ":")).encode())
+
+    async def _said(self, said: dict[str, Any], caller: str) -> dict[str, Any]:
+        if "hello" in said:
+            return self._hello(_bytes(said, "hello"), caller)
+        number, sealed = said.get("number"), _bytes(said, "sealed")
+        if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < 1 << 53:
+            raise MalformedFrame("number")
+        if "try" in said:
+            known = self._prove(str(said["try"]), sealed, caller)
+        else:
+            found = self._known.get(str(said.get("session")))
+            if found is None:
+                raise Refused("unknown session")
+            known = found
+        if number <= known.last or (known.last < 0) != (number == 0):
+            raise Refused("repeated")
+        offer = _open(known.keys.offer, number, sealed)
+        if offer is None:
+            raise Refused("unknown session")
+        known.last = number
+        answer = await self._answer(known.keys.session, offer.decode("utf-8", "replace"))
+        sealed_answer = AESGCM(known.keys.answer).encrypt(_nonce(number), answer.encode(), None)
+        return {"number": number, "sealed": to_text(sealed_answer)}
+
+    # -- logging in ------------------------------------------------------------------------------------------------
+
+    def _hello(self, first: bytes, caller: str) -> dict[str, Any]:
+        """1. the browser's half of SPAKE2; 2. ours, signed."""
+        self._may_try(caller)
+        side: Any = SPAKE2_B(self._password, idA=b"browser", idB=self._home.encode())
+        second: bytes = side.start()
+        name = os.urandom(16).hex()
+        self._forget_tries()
+        self._tries[name] = _Try(side.finish, first, self._now())
+        signature = self._identity.sign(SIGNED + first + second)
+        return {"hello": to_text(second), "signature": to_text(signature), "try": name}
+
+    def _may_try(self, caller: str) -> None:
+        """:raises Refused: too many passwords were wrong."""
+        now = self._now()
+        wait = max(self._wrong.wait(network_of(caller), now), self._all_wrong.wait("", now))
+        if wait:
+            self.counts["logins_delayed"] += 1
+            raise Refused(f"too many wrong passwords: try again in {wait} s")
+
+    def _forget_tries(self) -> None:
+        before = self._now() - TRY_WITHIN
+        for name in [name for name, each in self._tries.items() if each.began_at < before]:
+            del self._tries[name]
+        while len(self._tries) >= MOST_TRIES:
+            del self._tries[next(iter(self._tries))]
+
+    def _prove(self, name: str, sealed: bytes, caller: str) -> _Known:
+        """3. the offer, sealed: whoever can do that knows the password."""
+        attempt = self._tries.pop(name, None)
+        if attempt is None:
+            raise Refused("too late: begin again")
+        self._may_try(caller)
+        try:
+            keys = Keys.of(attempt.finish(attempt.first))
+        except Exception as trouble:  # spake2 raises what it likes of a half that is none
+            raise MalformedFrame("half of SPAKE2") from trouble
+        if _open(keys.offer, 0, sealed) is None:
+            now = self._now()
+            self._wrong.spend(network_of(caller), now)
+            self._all_wrong.spend("", now)
+            self.counts["logins_wrong"] += 1
+            self.told("login", "a wrong password")
+            raise Refused("wrong password")
+        self.counts["logins"] += 1
+        self.told("login", "a browser has logged in")
+        known = self._known[keys.session] = _Known(keys)
+        return known
+
+    def forget(self, session: str) -> None:
+        """That one is over."""
+        self._known.pop(session, None)
+
+
+def _open(key: bytes, number: int, sealed: bytes) -> bytes | None:
+    try:
+        return AESGCM(key).decrypt(_nonce(number), sealed, None)
+    except (InvalidTag, ValueError):
+        return None
+
+
+def _bytes(said: dict[str, Any], name: str) -> bytes:
+    value = said.get(name)
+    if not isinstance(value, str):
+        raise MalformedFrame(name)
+    return from_text(value)

@@ -1,0 +1,1 @@
+"""What a home offers a browser: each is off until it is allowed."""

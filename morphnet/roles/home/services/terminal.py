@@ -1,0 +1,242 @@
+"""
+Terminals: each lives at home, whether somebody looks or not, and several may look at once.
+
+Source: docs/home, Services.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pwd
+import struct
+import termios
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
+
+from morphnet.errors import ConfigError, Refused
+from morphnet.rendezvous.home.streams import Stream
+from morphnet.roles.home.services.files import number, text
+from morphnet.roles.home.services.scrollback import Scrollback
+
+MOST = 16  # terminals at once
+AHEAD = 1 << 20  # bytes that a program may be ahead of whoever looks and has read most
+LARGEST = 1000  # rows or columns
+
+
+class Spawn(Protocol):
+    """Starts a login shell on a terminal."""
+
+    def __call__(self, protocol: ProcessProtocol) -> Any:
+        """Its transport."""
+        ...
+
+
+class Viewer:
+    """A browser that looks at a terminal: an outlet."""
+
+    def __init__(self, stream: Stream, terminal: Terminal, size: tuple[int, int]) -> None:
+        self._stream, self.terminal, self.size = stream, terminal, size
+        self.position = terminal.scrollback.start  # of what it was not told yet
+        stream.say({"at": self.position, "live": terminal.scrollback.end, "name": terminal.name})
+
+    def room(self) -> None:
+        """Tell it more, as far as there is room."""
+        scrollback = self.terminal.scrollback
+        if self.position < scrollback.start and self._stream.window:  # it was away for too long
+            self.position = scrollback.start
+            self._stream.say({"at": self.position, "live": scrollback.end, "name": self.terminal.name})
+        while self._stream.open and self._stream.window and self.position < scrollback.end:
+            data = scrollback.read(self.position, min(self._stream.window, 1 << 16))
+            self.position += len(data)
+            self._stream.write(data)
+        self.terminal.pace()
+
+    def received(self, data: bytes) -> None:
+        """Keys."""
+        self._stream.took(len(data))
+        self.terminal.type(data)
+
+    def said(self, what: dict[str, Any]) -> None:
+        """Its window has another size, or the terminal shall end."""
+        if what.get("end") is True:
+            self.terminal.hang_up()
+            return
+        self.size = size_of(what)
+        self.terminal.resize()
+
+    def ended(self) -> None:
+        """It looks away."""
+        self._stream.end()
+        self.terminal.left(self)
+
+    def gone(self) -> None:
+        """The same."""
+        self.terminal.left(self)
+
+    def over(self) -> None:
+        """The program has ended."""
+        self.room()
+        if self._stream.open:
+            self._stream.say({"over": True})
+            self._stream.end()
+
+
+class Terminal(ProcessProtocol):
+    """A program on a terminal."""
+
+    transport: Any = None  # once it runs: reads, writes and signals
+
+    def __init__(self, name: str, ended: Callable[[Terminal], None]) -> None:
+        self.name, self._ended = name, ended
+        self.scrollback = Scrollback()
+        self.viewers: list[Viewer] = []
+        self._paused = False
+        self._size = (0, 0)
+
+    def outReceived(self, data: bytes) -> None:
+        self.scrollback.add(data)
+        for viewer in list(self.viewers):
+            viewer.room()
+
+    def processEnded(self, reason: Failure) -> None:
+        for viewer in list(self.viewers):
+            viewer.over()
+        self.viewers.clear()
+        self._ended(self)
+
+    def look(self, viewer: Viewer) -> None:
+        """One more looks."""
+        self.viewers.append(viewer)
+        self.resize()
+        viewer.room()
+
+    def left(self, viewer: Viewer) -> None:
+        """One looks no more."""
+        if viewer in self.viewers:
+            self.viewers.remove(viewer)
+            self.resize()
+            self.pace()
+
+    def pace(self) -> None:
+        """The program waits when all who look are far behind; with nobody there it goes on."""
+        furthest = max((viewer.position for viewer in self.viewers), default=self.scrollback.end)
+        behind = self.scrollback.end - furthest > AHEAD
+        if behind != self._paused and self.transport is not None:
+            self._paused = behind
+            if behind:
+                self.transport.pauseProducing()
+            else:
+                self.transport.resumeProducing()
+
+    def type(self, data: bytes) -> None:
+        """Somebody types."""
+        if self.transport is not None:
+            self.transport.write(data)
+
+    def resize(self) -> None:
+        """As large as the smallest window of those who look."""
+        if not self.viewers or self.transport is None:
+            return
+        rows = min(viewer.size[0] for viewer in self.viewers)
+        columns = min(viewer.size[1] for viewer in self.viewers)
+        if (rows, columns) != self._size:
+            self._size = (rows, columns)
+            fcntl.ioctl(self.transport.fileno(), termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def hang_up(self) -> None:
+        """End the program."""
+        if self.transport is not None:
+            try:
+                self.transport.signalProcess("HUP")
+            except ProcessExitedAlready:
+                return
+
+
+def size_of(asked: dict[str, Any]) -> tuple[int, int]:
+    """
+    Rows and columns.
+
+    :raises Refused: there are none.
+    """
+    rows, columns = number(asked, "rows"), number(asked, "columns")
+    if not (0 < rows <= LARGEST and 0 < columns <= LARGEST):
+        raise Refused("a window of that size")
+    return rows, columns
+
+
+class Terminals:
+    """The service of that name."""
+
+    name = "terminal"
+
+    def __init__(self, spawn: Spawn) -> None:
+        self._spawn = spawn
+        self.running: dict[str, Terminal] = {}
+
+    def opened(self, stream: Stream, asked: dict[str, Any]) -> str:
+        """
+        Look at a terminal, which is made when there is none of that name; what was done, in words.
+
+        :raises Refused: there are too many.
+        """
+        name, size = text(asked, "name"), size_of(asked)
+        terminal = self.running.get(name)
+        done = "looks at"
+        if terminal is None:
+            if len(self.running) >= MOST or not name.isprintable() or not 0 < len(name) <= 64:
+                raise Refused("there are as many terminals as there may be")
+            terminal = Terminal(name, self._ended)
+            self._spawn(terminal)
+            self.running[name] = terminal
+            done = "opens"
+        stream.outlet = viewer = Viewer(stream, terminal, size)
+        terminal.look(viewer)
+        return f"{done} terminal {name}"
+
+    def _ended(self, terminal: Terminal) -> None:
+        if self.running.get(terminal.name) is terminal:
+            del self.running[terminal.name]
+
+    def close(self) -> None:
+        """End them all."""
+        for terminal in list(self.running.values()):
+            terminal.hang_up()
+
+
+def shell_of(reactor: Any, user: str, environment: Mapping[str, str]) -> Spawn:
+    """
+    What starts a login shell of this user; "" is ours.
+
+    :raises ConfigError: there is no such user, or we may not be it.
+    """
+    try:
+        entry = pwd.getpwnam(user) if user else pwd.getpwuid(os.getuid())
+    except KeyError:
+        raise ConfigError(f"terminal: there is no user {user}") from None
+    own = entry.pw_uid == os.getuid()
+    if not own and os.getuid() != 0:
+        raise ConfigError(f"terminal: only root can open a shell of {user}; leave 'user' empty for our own")
+    shell = entry.pw_shell or "/bin/sh"
+    kept = {name: environment[name] for name in ("PATH", "LANG", "TZ") if name in environment}
+    env = {
+        **kept,
+        "TERM": "xterm-256color",
+        "COLORTERM": "truecolor",
+        "HOME": entry.pw_dir,
+        "USER": entry.pw_name,
+        "LOGNAME": entry.pw_name,
+        "SHELL": shell,
+    }
+
+    def spawn(protocol: ProcessProtocol) -> Any:
+        name = "-" + shell.rpartition("/")[2]  # a login shell
+        home = entry.pw_dir if os.path.isdir(entry.pw_dir) else "/"
+        who = (None, None) if own else (entry.pw_uid, entry.pw_gid)
+        return reactor.spawnProcess(protocol, shell, [name], env, home, *who, usePTY=True)
+
+    return spawn

@@ -1,0 +1,115 @@
+// Meets the home through the coordinator: the password is proved to the home alone, and what both say after that is
+// sealed, with the fingerprints of the direct connection in it. The coordinator only carries.
+import { verifyAsync } from './vendor/noble-ed25519.js';
+import { fromText, hkdf, join, text, toText, utf8 } from './bytes.js';
+import { begin } from './spake2.js';
+
+const ROUNDS = 600000;
+const GATHER_WITHIN = 2500; // milliseconds for the candidates of an offer
+
+export class Refused extends Error {}
+
+async function call(home, said) {
+  const body = JSON.stringify({ home, body: toText(utf8(JSON.stringify(said))) });
+  const answer = await fetch('/api/call', {
+    method: 'POST', headers: { 'Content-Type': 'application/json' }, body, signal: AbortSignal.timeout(30000),
+  });
+  const told = await answer.json();
+  if (!answer.ok) throw new Refused(told.error);
+  const heard = JSON.parse(text(fromText(told.body)));
+  if (heard.refused) throw new Refused(heard.refused);
+  return heard;
+}
+
+async function stretch(password, home) {
+  const key = await crypto.subtle.importKey('raw', utf8(password), 'PBKDF2', false, ['deriveBits']);
+  const salt = utf8(`morphnet home password\0${home}`);
+  const bits = await crypto.subtle.deriveBits({ name: 'PBKDF2', hash: 'SHA-256', salt, iterations: ROUNDS }, key, 256);
+  return new Uint8Array(bits);
+}
+
+function nonce(number) {
+  const bytes = new Uint8Array(12);
+  new DataView(bytes.buffer).setBigUint64(4, BigInt(number));
+  return bytes;
+}
+
+async function keysOf(shared) {
+  const [session, offer, answer] = await Promise.all([
+    hkdf(shared, 'morphnet home session', 16), hkdf(shared, 'morphnet home offer', 32),
+    hkdf(shared, 'morphnet home answer', 32),
+  ]);
+  const name = Array.from(session, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return {
+    name,
+    offer: await crypto.subtle.importKey('raw', offer, 'AES-GCM', false, ['encrypt']),
+    answer: await crypto.subtle.importKey('raw', answer, 'AES-GCM', false, ['decrypt']),
+  };
+}
+
+async function gathered(peer) {
+  if (peer.iceGatheringState === 'complete') return;
+  await new Promise((done) => {
+    setTimeout(done, GATHER_WITHIN);
+    peer.addEventListener('icegatheringstatechange', () => peer.iceGatheringState === 'complete' && done());
+    peer.addEventListener('icecandidate', (event) => event.candidate?.type === 'srflx' && setTimeout(done, 100));
+  });
+}
+
+export class Introduction {
+  constructor(home) {
+    this.home = home;
+    this.keys = null; // of the session, after a login
+    this.number = 0; // of the next offer
+    this.stun = fetch('/api/coordinator').then((answer) => answer.json()).catch(() => ({}));
+  }
+
+  // A login: the keys of a new session. The home has shown its key, the one in the link.
+  async login(password) {
+    const first = await begin(await stretch(password, this.home), utf8('browser'), utf8(this.home));
+    const heard = await call(this.home, { hello: toText(first.half) });
+    const second = fromText(heard.hello);
+    const signed = join(utf8('morphnet home login\0'), first.half, second);
+    if (!await verifyAsync(fromText(heard.signature), signed, fromText(this.home))) {
+      throw new Refused('Somebody else answers in the name of this home.');
+    }
+    this.keys = await keysOf(await first.finish(second));
+    this.number = 0;
+    return this.connect({ try: heard.try });
+  }
+
+  // Another connection, from wherever we are now: a data channel that is open.
+  async connect(who = { session: this.keys.name }) {
+    const { stun } = await this.stun;
+    const iceServers = stun ? [{ urls: `stun:${location.hostname}:${stun}` }] : [];
+    const peer = new RTCPeerConnection({ iceServers });
+    try {
+      const channel = peer.createDataChannel('morphnet');
+      channel.binaryType = 'arraybuffer';
+      await peer.setLocalDescription(await peer.createOffer());
+      await gathered(peer);
+      const number = this.number++;
+      const offer = utf8(peer.localDescription.sdp);
+      const sealed = new Uint8Array(await crypto.subtle.encrypt({ name: 'AES-GCM', iv: nonce(number) }, this.keys.offer, offer));
+      const heard = await call(this.home, { ...who, number, sealed: toText(sealed) });
+      const how = { name: 'AES-GCM', iv: nonce(number) };
+      const answer = await crypto.subtle.decrypt(how, this.keys.answer, fromText(heard.sealed));
+      await peer.setRemoteDescription({ type: 'answer', sdp: text(new Uint8Array(answer)) });
+      await opened(peer, channel);
+      return { peer, channel };
+    } catch (trouble) {
+      peer.close();
+      throw trouble;
+    }
+  }
+}
+
+function opened(peer, channel) {
+  return new Promise((done, failed) => {
+    setTimeout(() => failed(new Refused('There is no direct way to this home from here.')), 15000);
+    channel.addEventListener('open', done);
+    peer.addEventListener('connectionstatechange', () => {
+      if (peer.connectionState === 'failed') failed(new Refused('There is no direct way to this home from here.'));
+    });
+  });
+}

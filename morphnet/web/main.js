@@ -1,0 +1,78 @@
+// Joins everything on the page.
+import { Files } from './files.js';
+import { Introduction } from './introduction.js';
+import { Presence } from './presence.js';
+import { Session } from './streams.js';
+import { Terminal } from './terminal.js';
+
+const find = (id) => document.getElementById(id);
+const home = location.hash.slice(1);
+
+function state(words, good) {
+  find('state').textContent = words;
+  find('state').toggleAttribute('data-good', Boolean(good));
+}
+
+function services(session) {
+  return new Promise((done, failed) => {
+    const stream = session.open({});
+    stream.onsaid = (words) => done(words.services);
+    stream.onreset = (why) => failed(new Error(why));
+  });
+}
+
+const APPS = {
+  files: (session) => { const files = new Files(session, find('files')); files.show(); return files; },
+  terminal: (session) => new Terminal(session, find('terminal')),
+};
+
+function enter(session, offered) {
+  const opened = {};
+  function show(name) {
+    for (const each of Object.keys(APPS)) {
+      find(each).hidden = each !== name;
+      find(`open-${each}`)?.setAttribute('aria-pressed', String(each === name));
+    }
+    opened[name] ??= APPS[name](session);
+    opened[name].focus?.();
+  }
+  const usable = offered.filter((name) => name in APPS);
+  find('apps').replaceChildren(...usable.map((name) => {
+    const button = Object.assign(document.createElement('button'), { type: 'button', id: `open-${name}` });
+    button.textContent = name[0].toUpperCase() + name.slice(1);
+    button.addEventListener('click', () => show(name));
+    return button;
+  }));
+  find('login').hidden = true;
+  find('apps').hidden = false;
+  if (usable.length) show(usable[0]);
+  return opened;
+}
+
+async function login(event) {
+  event.preventDefault();
+  const introduction = new Introduction(home), session = new Session();
+  find('trouble').textContent = '';
+  find('enter').disabled = true;
+  state('Connecting', false);
+  try {
+    const connection = await introduction.login(find('password').value);
+    find('password').value = '';
+    const presence = new Presence(introduction, session, state);
+    presence.onlost = () => { find('login').hidden = false; };
+    presence.start(connection);
+    const apps = enter(session, await services(session));
+    document.dispatchEvent(new CustomEvent('entered', { detail: { presence, session, apps } }));
+  } catch (trouble) {
+    state('Not connected', false);
+    find('trouble').textContent = trouble.message;
+  }
+  find('enter').disabled = false;
+}
+
+find('which').textContent = home;
+if (!/^[\w-]{43}$/.test(home)) find('trouble').textContent = 'This link is not whole: open the one that your home has printed.';
+else if (!window.isSecureContext) find('trouble').textContent = 'This page needs HTTPS.';
+else find('login').addEventListener('submit', login);
+find('login').addEventListener('submit', (event) => event.preventDefault());
+find('password').focus();

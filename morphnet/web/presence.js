@@ -1,0 +1,61 @@
+// Keeps a session connected: notices that nothing comes any more, and makes the next connection beside the old one.
+
+const PING_EVERY = 250, SILENT_AFTER = 800; // milliseconds; a false alarm costs one more connection, and nothing else
+const LONGEST_WAIT = 15000;
+
+export class Presence {
+  constructor(introduction, session, told) {
+    this.introduction = introduction;
+    this.session = session;
+    this.told = told; // of the state, in words
+    this.peer = null;
+    this.trying = false;
+    this.wait = 0;
+    this.again = 0; // times that a connection was replaced
+  }
+
+  start({ peer, channel }) {
+    this.take(peer, channel);
+    this.timer = setInterval(() => this.look(), PING_EVERY);
+    addEventListener('online', () => this.look(true));
+    navigator.connection?.addEventListener?.('change', () => this.look(true));
+    document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && this.look(true));
+  }
+
+  take(peer, channel) {
+    const before = this.peer;
+    this.peer = peer;
+    this.session.attach(channel);
+    before?.close();
+    this.wait = 0;
+    this.told('Connected directly', true);
+  }
+
+  look(soon = false) {
+    if (soon) this.wait = 0;
+    this.session.ping();
+    if (performance.now() - this.session.heardAt > SILENT_AFTER) this.reconnect();
+  }
+
+  async reconnect() {
+    if (this.trying) return;
+    this.trying = true;
+    this.told('Connecting again', false);
+    try {
+      if (this.wait) await new Promise((done) => { setTimeout(done, this.wait); });
+      const { peer, channel } = await this.introduction.connect();
+      this.again++;
+      this.take(peer, channel);
+    } catch (trouble) {
+      if (trouble.message === 'unknown session') {
+        clearInterval(this.timer);
+        this.told('The home was started anew: log in again', false);
+        this.onlost?.();
+        return;
+      }
+      this.wait = Math.min(this.wait * 2 || 500, LONGEST_WAIT);
+    } finally {
+      this.trying = false;
+    }
+  }
+}

@@ -1,0 +1,1 @@
+"""What homes, coordinators and browsers say to each other."""

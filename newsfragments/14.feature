@@ -1,0 +1,1 @@
+Home in a browser: `twistd morph-coordinator` introduces, `twistd morph-home` serves files and terminals over WebRTC to a page without a build step; a login by SPAKE2 that the coordinator cannot guess at; terminals that live at home; transfers and terminals go on through a change of network. See docs/home.

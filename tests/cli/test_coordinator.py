@@ -1,0 +1,35 @@
+"""`morphnet coordinator`."""
+
+from __future__ import annotations
+
+from morphnet.config.file import load
+from morphnet.config.home import CoordinatorConfig
+from morphnet.roles.coordinator.invitations import Invitation
+from tests.cli.case import CommandCase
+
+
+class CoordinatorTests(CommandCase):
+    def test_init(self) -> None:
+        """It makes a key for its owner alone, and a configuration; not twice."""
+        self.good("coordinator", "init", "--plain", "--port", "8080")
+        config = load(CoordinatorConfig, self.place.root / "coordinator.toml", {})
+        self.assertEqual((config.plain, config.proxy, config.listen, config.port), (True, True, ("127.0.0.1",), 8080))
+        modes = self.modes()
+        self.assertEqual(modes["coordinator/coordinator.key"], "0o600")
+        self.assertIn("already", self.bad("coordinator", "init", "--plain"))
+
+    def test_needs_tls(self) -> None:
+        """Without a certificate nothing is made, unless a proxy was named."""
+        self.assertIn("--certificate", self.bad("coordinator", "init"))
+
+    def test_invite(self) -> None:
+        """A line with all that a home needs, another one each time."""
+        self.assertIn("coordinator init", self.bad("coordinator", "invite", "--address", "c.example"))
+        self.good("coordinator", "init", "--plain")
+        first, second = (
+            Invitation.read(self.good("coordinator", "invite", "--address", "c.example").stdout.strip()) for _ in "12"
+        )
+        self.assertEqual((first.coordinator, first.page), ("c.example:3478", "https://c.example"))
+        self.assertEqual(first.key, second.key)
+        self.assertNotEqual(first.token, second.token)
+        self.assertIn("not known", self.bad("coordinator", "forget", "nobody"))

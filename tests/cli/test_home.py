@@ -1,0 +1,55 @@
+"""`morphnet home`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from morphnet.config.file import load
+from morphnet.config.home import HomeConfig
+from morphnet.roles.coordinator.invitations import Invitation
+from morphnet.roles.home import password
+from morphnet.roles.home.identity import read_keys
+from morphnet.wire.messages.home.calls import to_text
+from tests.cli.case import CommandCase
+
+LINE = Invitation("c.example:3478", to_text(bytes(32)), "https://c.example", "token").line()
+
+
+class HomeTests(CommandCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.password = Path(self.mktemp())
+        self.password.write_text("correct horse\n")
+
+    def init(self) -> None:
+        self.good("home", "init", LINE, "--files", "/srv", "--password-file", str(self.password))
+
+    def test_init(self) -> None:
+        """Keys and password for their owner alone, a configuration, and the link."""
+        self.init()
+        config = load(HomeConfig, self.place.root / "home.toml", {})
+        self.assertEqual((config.files.root, config.files.writable, config.terminal.enabled), ("/srv", False, False))
+        keys = read_keys(config.state_dir, config.coordinator_key)
+        name = to_text(keys.identity.public_key().public_bytes_raw())
+        self.assertEqual((keys.invite, keys.coordinator), ("token", bytes(32)))
+        self.assertEqual(password.read(config.state_dir), password.stretch("correct horse", name))
+        self.assertEqual(self.good("home", "link").stdout, f"https://c.example/#{name}\n")
+        modes = self.modes()
+        self.assertEqual({modes[f"home/{file}"] for file in ("home.key", "invite", "password")}, {"0o600"})
+        self.assertIn("already", self.bad("home", "init", LINE, "--password-file", str(self.password)))
+
+    def test_password(self) -> None:
+        """Another one counts; a short one is refused."""
+        self.init()
+        before = password.read(self.place.root / "home")
+        self.password.write_text("another horse\n")
+        self.good("home", "password", "--password-file", str(self.password))
+        self.assertNotEqual(password.read(self.place.root / "home"), before)
+        self.password.write_text("short\n")
+        self.assertIn("at least", self.bad("home", "password", "--password-file", str(self.password)))
+
+    def test_wrong(self) -> None:
+        """What is no invitation is told, and nothing is made."""
+        self.assertIn("no invitation", self.bad("home", "init", "morphnet1:abc"))
+        self.assertFalse(self.place.root.exists())
+        self.assertIn("home init", self.bad("home", "link"))

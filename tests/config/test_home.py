@@ -1,0 +1,33 @@
+"""Settings of coordinators and homes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.config.file import load, render
+from morphnet.config.home import CoordinatorConfig, HomeConfig
+from morphnet.errors import ConfigError
+
+
+class HomeConfigTests(SynchronousTestCase):
+    def test_files(self) -> None:
+        """What we render is read again."""
+        path = Path(self.mktemp())
+        path.write_text(render(HomeConfig, {"coordinator": "c.example:3478", "files": {"root": "/srv"}}))
+        config = load(HomeConfig, path, {})
+        self.assertEqual((config.coordinator, config.files.root), ("c.example:3478", "/srv"))
+        self.assertEqual(load(CoordinatorConfig, None, {"port": "8443"}).port, 8443)
+
+    def test_nothing_is_allowed(self) -> None:
+        """Each service is off until it is allowed, and a coordinator takes nobody that was not invited."""
+        home = load(HomeConfig, None, {"coordinator": "c.example"})
+        self.assertEqual((home.files.root, home.files.writable, home.terminal.enabled), ("", False, False))
+        self.assertEqual((CoordinatorConfig().open, CoordinatorConfig().plain), (False, False))
+
+    def test_wrong(self) -> None:
+        """One sentence for what cannot be."""
+        for name, wrong in (("coordinator_key", "short"), ("ice", "http://x"), ("coordinator", "a b")):
+            with self.assertRaisesRegex(ConfigError, name.replace("_", "-")):
+                load(HomeConfig, None, {"coordinator": "c.example", name: wrong})

@@ -1,0 +1,144 @@
+"""A real Chromium without a window, driven by its DevTools protocol over two pipes."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import select
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from morphnet.lab.box import BoxNode
+
+CHROMIUM = shutil.which("chromium")
+_FLAGS = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--mute-audio"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--ignore-certificate-errors", "--remote-debugging-pipe", "--window-size=1000,700"),
+)
+
+
+class Trouble(AssertionError):
+    """The page, or the browser, did not do what it was told."""
+
+
+class Chromium:
+    """One browser with one page, in a node of the lab."""
+
+    def __init__(self, node: BoxNode, profile: Path) -> None:
+        profile.mkdir()
+        to, back = profile / "to", profile / "back"
+        os.mkfifo(to)
+        os.mkfifo(back)
+        argv = [str(CHROMIUM), *_FLAGS, f"--user-data-dir={profile}", "about:blank"]
+        # It reads commands from descriptor 3 and writes to 4.
+        shell = ["sh", "-c", f'exec "$@" 3<"{to}" 4>"{back}"', "sh", *argv]
+        self._log = open(profile / "log", "wb")  # noqa: SIM115  # as long as the browser
+        self.process = node.popen(shell, stdout=self._log, stderr=self._log)
+        self._to = os.open(to, os.O_RDWR)  # so that opening waits for nobody
+        self._from = os.open(back, os.O_RDONLY)
+        self._buffer = b""
+        self._number = 0
+        self.console: list[str] = []  # what the page complains of
+        self.requests: list[str] = []  # addresses that it asked for
+        targets = self._ask("Target.getTargets")["targetInfos"]
+        page = next(each["targetId"] for each in targets if each["type"] == "page")
+        self._session = self._ask("Target.attachToTarget", targetId=page, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Network", "Log"):
+            self.ask(f"{domain}.enable")
+
+    def _read(self, until: float) -> dict[str, Any]:
+        while b"\0" not in self._buffer:
+            ready, _, _ = select.select([self._from], [], [], max(0.0, until - time.monotonic()))
+            if not ready:
+                raise Trouble("the browser does not answer")
+            data = os.read(self._from, 1 << 20)
+            if not data:
+                raise Trouble("the browser is gone")
+            self._buffer += data
+        message, self._buffer = self._buffer.split(b"\0", 1)
+        told: dict[str, Any] = json.loads(message)
+        return told
+
+    def _ask(self, method: str, session: str = "", within: float = 30.0, **fields: Any) -> dict[str, Any]:
+        self._number += 1
+        asked = {"id": self._number, "method": method, "params": fields}
+        if session:
+            asked["sessionId"] = session
+        os.write(self._to, json.dumps(asked).encode() + b"\0")
+        until = time.monotonic() + within
+        while True:
+            told = self._read(until)
+            if told.get("id") == self._number:
+                if "error" in told:
+                    raise Trouble(f"{method}: {told['error']}")
+                result: dict[str, Any] = told["result"]
+                return result
+            self._happened(told)
+
+    def _happened(self, told: dict[str, Any]) -> None:
+        fields = told.get("params", {})
+        if told.get("method") == "Runtime.exceptionThrown":
+            self.console.append(json.dumps(fields["exceptionDetails"])[:600])
+        elif told.get("method") == "Log.entryAdded" and fields["entry"]["level"] == "error":
+            self.console.append(f"{fields['entry']['text']} {fields['entry'].get('url', '')}")
+        elif told.get("method") == "Network.requestWillBeSent":
+            self.requests.append(fields["request"]["url"])
+
+    def ask(self, method: str, within: float = 30.0, **fields: Any) -> dict[str, Any]:
+        """One command to the page."""
+        return self._ask(method, self._session, within, **fields)
+
+    def go(self, address: str) -> None:
+        """Open this page."""
+        self.ask("Page.navigate", url=address)
+        self.until("document.readyState === 'complete' && location.href !== 'about:blank'")
+
+    def run(self, script: str, within: float = 30.0) -> Any:
+        """What an expression is, once its promise is kept."""
+        done = self.ask("Runtime.evaluate", within, expression=script, awaitPromise=True, returnByValue=True)
+        if "exceptionDetails" in done:
+            raise Trouble(json.dumps(done["exceptionDetails"])[:800])
+        return done["result"].get("value")
+
+    def until(self, script: str, within: float = 30.0) -> Any:
+        """Wait for an expression to be true; what it is then."""
+        end = time.monotonic() + within
+        while True:
+            found = self.run(script)
+            if found:
+                return found
+            if time.monotonic() > end:
+                raise Trouble(f"not within {within} s: {script}; {self.console[-3:]}")
+            time.sleep(0.05)
+
+    def type(self, text: str) -> None:
+        """Keys, to whatever has the focus."""
+        for line in text.splitlines(keepends=True):
+            if line.rstrip("\n"):
+                self.ask("Input.insertText", text=line.rstrip("\n"))
+            if line.endswith("\n"):
+                for kind in ("keyDown", "keyUp"):
+                    self.ask(
+                        "Input.dispatchKeyEvent",
+                        type=kind,
+                        key="Enter",
+                        code="Enter",
+                        text="\r",
+                        windowsVirtualKeyCode=13,
+                    )
+
+    def picture(self, path: Path) -> None:
+        """What it shows."""
+        path.write_bytes(base64.b64decode(self.ask("Page.captureScreenshot")["data"]))
+
+    def stop(self) -> None:
+        """End it."""
+        self.process.terminate()
+        self.process.wait(10)
+        for pipe in (self._to, self._from):
+            os.close(pipe)
+        self._log.close()

@@ -1,0 +1,73 @@
+"""TLS for browsers."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from OpenSSL import SSL
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.errors import ConfigError
+from morphnet.net.webtls import WebTls
+
+
+def certificate(key: EllipticCurvePrivateKey, name: str) -> bytes:
+    """One that signs itself."""
+    called = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    begins = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    made = x509.CertificateBuilder(called, called, key.public_key(), 1, begins, begins + datetime.timedelta(3650))
+    return made.sign(key, SHA256()).public_bytes(Encoding.PEM)
+
+
+def secret(key: EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+class WebTlsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.key = generate_private_key(SECP256R1())
+        self.files = Path(self.mktemp()), Path(self.mktemp())
+        self.files[0].write_bytes(certificate(self.key, "first"))
+        self.files[1].write_bytes(secret(self.key))
+        self.tls = WebTls(*self.files)
+
+    def shown(self) -> str:
+        """What a client is shown, in memory."""
+        server = self.tls.serverConnectionForTLS(None)  # type: ignore[arg-type]
+        client = SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD), None)
+        server.set_accept_state()
+        client.set_connect_state()
+        for _ in range(4):
+            for one, other in ((client, server), (server, client)):
+                try:
+                    one.do_handshake()
+                except SSL.WantReadError:
+                    pass
+                try:
+                    other.bio_write(one.bio_read(65536))
+                except SSL.WantReadError:
+                    pass
+        found = client.get_peer_certificate()
+        assert found is not None
+        return str(found.get_subject().CN)
+
+    def test_renewed(self) -> None:
+        """A certificate that was renewed is shown from then on; one that is none changes nothing."""
+        self.assertEqual(self.shown(), "first")
+        self.files[0].write_bytes(certificate(self.key, "second"))
+        self.tls.read_again()
+        self.assertEqual(self.shown(), "second")
+        self.files[0].write_bytes(b"")
+        self.assertRaises(ConfigError, self.tls.read_again)
+        self.assertEqual(self.shown(), "second")
+
+    def test_another_key(self) -> None:
+        """A key that does not belong to it is told at the start."""
+        self.files[1].write_bytes(secret(generate_private_key(SECP256R1())))
+        self.assertRaises(ConfigError, WebTls, *self.files)

@@ -1,0 +1,114 @@
+"""What browsers are answered."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.net.http import HttpFactory
+from morphnet.roles.coordinator.calls import Absent, TooMany
+from morphnet.roles.coordinator.desk import LONGEST, Desk
+from morphnet.roles.coordinator.pages import Page
+
+HOME = "h" * 43
+
+
+class Answers:
+    """In the place of Calls."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, str]] = []
+        self.trouble: Exception | None = None
+
+    async def ask(self, home: str, caller: str, body: str) -> str:
+        self.asked.append((home, caller, body))
+        if self.trouble is not None:
+            raise self.trouble
+        return "answer"
+
+
+class DeskTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.calls = Answers()
+        self.desk = self.make(proxied=False)
+
+    def make(self, *, proxied: bool) -> Desk:
+        page = Page(b"<html>", {"ETag": '"mark"', "Content-Type": "text/html"})
+        calls: Any = self.calls
+        return Desk({"/": page}, calls, 3478, proxied=proxied)
+
+    def ask(self, words: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
+        """Status and body of the answer to one request, as "GET /"."""
+        transport = StringTransport()
+        channel = HttpFactory(self.desk.answer, Clock(), 60.0).buildProtocol(None)
+        channel.makeConnection(transport)
+        lines = [
+            f"{words} HTTP/1.1",
+            "Host: x",
+            *(f"{name.replace('_', '-')}: {text}" for name, text in headers.items()),
+        ]
+        if body:
+            lines.append(f"Content-Length: {len(body)}")
+        channel.dataReceived("\r\n".join([*lines, "", ""]).encode() + body)
+        answer, _, rest = transport.value().partition(b"\r\n\r\n")
+        return int(answer.split()[1]), rest
+
+    def call(self, body: object, **headers: str) -> tuple[int, bytes]:
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.ask("POST /api/call", raw, **{"Content_Type": "application/json", **headers})
+
+    def test_page(self) -> None:
+        """The page, once; then only that it is the same."""
+        self.assertEqual(self.ask("GET /"), (200, b"<html>"))
+        self.assertEqual(self.ask("GET /", If_None_Match='"mark"')[0], 304)
+        self.assertEqual(self.ask("GET /../../etc/passwd")[0], 404)
+        self.assertEqual(self.ask("GET /api/coordinator"), (200, b'{"stun": 3478}'))
+        self.assertEqual(self.ask("DELETE /")[0], 405)
+        self.assertEqual(self.ask("GET /api/call")[0], 405)
+
+    def test_call(self) -> None:
+        """What the home answers, and who asked."""
+        self.assertEqual(self.call({"home": HOME, "body": "e30"}), (200, b'{"body": "answer"}'))
+        self.assertEqual(self.calls.asked, [(HOME, "192.168.1.1", "e30")])
+
+    def test_proxy(self) -> None:
+        """Who asked is what a proxy says, only if there is one."""
+        said = "203.0.113.1, 198.51.100.7"
+        self.call({"home": HOME, "body": "e30"}, X_Forwarded_For=said)
+        self.desk = self.make(proxied=True)
+        self.call({"home": HOME, "body": "e30"}, X_Forwarded_For=said)
+        self.assertEqual([caller for _, caller, _ in self.calls.asked], ["192.168.1.1", "198.51.100.7"])
+
+    def test_refused(self) -> None:
+        """Each trouble has its status."""
+        for trouble, status in ((Absent("not here"), 404), (TooMany(7), 429)):
+            self.calls.trouble = trouble
+            self.assertEqual(self.call({"home": HOME, "body": "e30"})[0], status)
+
+    def test_malformed(self) -> None:
+        """What makes no sense reaches no home."""
+        malformed: tuple[object, ...] = (
+            [],
+            {},
+            {"home": HOME},
+            {"home": "x", "body": "e30"},
+            {"home": HOME, "body": "{}"},
+            b"{",
+            b"[" * 9999,
+        )
+        for wrong in malformed:
+            self.assertEqual(self.call(wrong)[0], 400)
+        self.assertEqual(self.call({"home": HOME, "body": "e30"}, Content_Type="text/plain")[0], 415)
+        self.assertEqual(self.call(bytes(LONGEST + 1))[0], 413)
+        self.assertEqual(self.calls.asked, [])
+
+    @given(st.binary(min_size=1, max_size=200))
+    def test_garbage(self, garbage: bytes) -> None:
+        """It is malformed."""
+        self.assertEqual(self.call(garbage)[0], 400)

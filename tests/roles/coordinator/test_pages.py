@@ -1,0 +1,57 @@
+"""The page, as it is given out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.roles.coordinator.pages import WEB, read_pages
+
+AT_FIRST = 200_000  # bytes, before an app is opened
+
+
+class PageTests(SynchronousTestCase):
+    def test_policy(self) -> None:
+        """Every file has a strict policy: nothing inline runs, nothing comes from elsewhere."""
+        pages = read_pages()
+        self.assertIn("/", pages)
+        for path, page in pages.items():
+            policy = page.headers["Content-Security-Policy"]
+            self.assertIn("default-src 'none'; script-src 'self';", policy)
+            self.assertNotIn("unsafe-eval", policy)
+            if not path.startswith("/app/"):
+                self.assertNotIn("unsafe", policy)
+            self.assertEqual(page.headers["X-Content-Type-Options"], "nosniff")
+        self.assertIn("sandbox allow-scripts", pages["/app/terminal.html"].headers["Content-Security-Policy"])
+
+    def test_nothing_inline(self) -> None:
+        """No page has a script, a style or a call of its own in it, which the policy would refuse."""
+        for file in WEB.rglob("*.html"):
+            text = file.read_text()
+            self.assertNotRegex(text, r"<style|\sstyle=|\son\w+=|javascript:|https?://")
+            self.assertEqual(re.findall(r"<script[^>]*>(?!</script>)", text), [])
+
+    def test_no_secret_is_kept(self) -> None:
+        """Our scripts keep nothing in the browser, and build no page out of text."""
+        for file in (*WEB.glob("*.js"), *WEB.glob("app/*.js")):
+            self.assertNotRegex(file.read_text(), r"localStorage|sessionStorage|indexedDB|cookie|innerHTML|\beval\b")
+
+    def test_small(self) -> None:
+        """What is loaded before an app is opened is small."""
+        first = [*WEB.glob("*.*"), WEB / "vendor/noble-ed25519.js"]
+        self.assertLess(sum(file.stat().st_size for file in first), AT_FIRST)
+
+    def test_vendored(self) -> None:
+        """What others wrote is as it came: its hash, package and licence are written down."""
+        sources = json.loads((WEB / "vendor/SOURCES.json").read_text())
+        files = {file.name for file in (WEB / "vendor").iterdir() if file.suffix in (".js", ".css")}
+        self.assertEqual(files, set(sources))
+        for name, source in sources.items():
+            self.assertEqual(hashlib.sha256((WEB / "vendor" / name).read_bytes()).hexdigest(), source["sha256"])
+            self.assertTrue(source["npm_integrity"].startswith("sha512-"))
+        self.assertEqual(
+            {file.stem for file in (WEB / "vendor").glob("*.LICENSE")}, {"noble-ed25519", "xterm", "addon-fit"}
+        )
