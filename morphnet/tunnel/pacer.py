@@ -141,6 +141,8 @@ class Pacer:
         window.acknowledged(settled.bytes, rate, limited, rtt, now)
         self._lateness.extra = self._lateness.known and self._lateness.known * window.rate(now)
         self._model_at = float("-inf")
+        # what is not in flight any more has passed the bottleneck, or never comes there, as what a full stream refused
+        self.free_at = min(self.free_at, now + flown / self.model(now).pace)
         if settled.newest:
             # what a round trip takes longer may be a queue on the way back, where somebody sends to us
             way, left = (floor or UNKNOWN) / 2, now - late - ack.delay / _MICRO - rtt.latest

@@ -43,6 +43,17 @@ class RoomTests(SynchronousTestCase):
         saved = path.pacer.room(later) - path.pacer.room(later, best=False)
         self.assertAlmostEqual(saved, MADE_UP * path.pacer.pace(later), delta=2)
 
+    def test_refused(self) -> None:
+        """What never got to the bottleneck, as a full stream refused it, holds nothing back once it is known."""
+        path = known(rate=1e5)
+        path.sent(300, 1000, 300_000, 0.0, asks=True)
+        path.sent(1, 1000, 1000, 0.5, asks=True)
+        self.assertEqual(path.pacer.takes(1, 1000, 0.6, best=True), 0)
+        path.acknowledge(Ack(0, 300, 0, 500_000, 1, 1000, 510_000, ((300, 300),)), 0.6)
+        self.assertEqual(path.delivery.in_flight, 0)
+        path.sent(1, 1000, 1000, 0.6, asks=True)
+        self.assertGreater(path.pacer.takes(10, 1000, 0.7, best=True), 0)
+
     def test_full(self) -> None:
         """Without room in the window there is none before an Ack; that it held traffic back is remembered."""
         path = known()
