@@ -305,7 +305,8 @@ class Outbound:
     def _to_repair(self, path: Path, paths: Sequence[Path], now: float) -> list[Flight]:
         """
         What goes again of that which `path` lost though it works: all that found the queue of a stream full; else what
-        the receiver still waits for when it comes, each slice a few times, and no more than was sent.
+        the receiver still waits for when it comes, or what got lost when its address changed, each slice a few times,
+        and no more than was sent.
 
         :param paths: those that may carry it.
         """
@@ -316,8 +317,9 @@ class Outbound:
         if not self.scheduler.ordered or not self.patience.tcp or 2 * delivery.resent_packets > delivery.sent_packets:
             return []
         due = now + min([other.pacer.arrival(now) for other in paths]) + MARGIN - path.pacer.landing.way
+        unsettled = now < path.unsettled_until
         return [flight for flight in lost if flight.run is not None and flight.again < REPAIRS
-                and due <= flight.born + self.patience.of(flight.run)]  # fmt: skip
+                and (unsettled or due <= flight.born + self.patience.of(flight.run))]  # fmt: skip
 
     def _queue_again(self, flights: Sequence[Flight], path: Path) -> int:
         packets = 0

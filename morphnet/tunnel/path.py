@@ -23,6 +23,7 @@ from morphnet.wire.shapes.shape import Shape
 
 __all__ = ["Path", "State"]
 
+UNSETTLED = 2.0  # seconds after another address in which what is lost is the doing of the change
 LOSS_OF = 2.0  # seconds over which it is seen whether a path is of use at all
 SPARE = 15  # bytes of padding at most that a full datagram gets, where it gets any
 PADDING = 63  # and a small one
@@ -40,6 +41,7 @@ class Path:
         self.door, self.remote, self.rank = door, remote, 0
         self.left: tuple[int, Endpoint] | None = None  # door and address before we moved it ourselves
         self.moved_at = now
+        self.unsettled_until = now  # it was just moved, maybe by a NAT: what got lost is worth sending late
         self.seen_as: Endpoint | None = None  # our own address on it as the peer sees it; None until it says
         self.rtt, self.loss, self.mtu, self.lateness = RttEstimate(), LossMeter(), MtuSearch(ceiling), PathLateness(own)
         self.any_loss = LossMeter(LOSS_OF)  # as `loss`, of which what congestion may explain is forgotten
@@ -179,6 +181,7 @@ class Path:
             self.pacer.relearn()
             self.mtu.restart(self.mtu.ceiling)
         self.received.heard_at = self.moved_at = now
+        self.unsettled_until = now + UNSETTLED
 
     def peer_restarted(self) -> None:
         """The peer is a new process: it knows no id, counts from the start, by another clock; the way is the same."""

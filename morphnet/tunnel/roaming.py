@@ -12,7 +12,7 @@ from morphnet.tunnel.events import Counts, Effects, PathMoved
 from morphnet.tunnel.migration import Migrations
 from morphnet.tunnel.outbound import Aside, ControlPacket, Outbound
 from morphnet.tunnel.part import Part
-from morphnet.tunnel.path import Path, State
+from morphnet.tunnel.path import UNSETTLED, Path, State
 from morphnet.tunnel.pathtable import PathTable
 from morphnet.wire.batch import Arrival, Train
 from morphnet.wire.frames import TOKEN, Challenge, Frame, Response, Seen
@@ -49,6 +49,7 @@ class Roaming:
         if not self._part.follows and path.life.state is State.ACTIVE and settled and not known:
             path.validation.answered = frame.token
             self._table.show_fresh(path)
+            path.unsettled_until = now + UNSETTLED
             counts["rebound"] += 1
         self._outbound.send_frames(path, ControlPacket([Response(frame.token), *self.observed(path)]), now, effects)
 

@@ -183,6 +183,18 @@ class RepairTests(SynchronousTestCase):
             self.assertEqual(sender.again(), expected, (kind, wait, tuning))
             self.assertEqual(sender.path.delivery.recovery.spilt, [])
 
+    def test_address_changed(self) -> None:
+        """What got lost when a NAT forgot the path goes again, however late: the path carries little besides."""
+        for until, expected in ((0.0, []), (20.0, [2])):
+            sender = Sender(reorder_ms=20)
+            sender.path.unsettled_until = until
+            for _ in range(8):
+                sender.send(segment(tcp=False))
+                sender.now += 0.004
+            sender.now += 1.0
+            sender.acknowledge(2, at=sender.now - 1.0)
+            self.assertEqual(sender.again(), expected)
+
     def test_without_losses(self) -> None:
         """Without a loss nothing is remembered of it, and nothing goes again."""
         sender = Sender()

@@ -8,7 +8,7 @@ from morphnet.tunnel.connection_ids import ConnectionIds
 from morphnet.tunnel.events import Counts, Effects, PathMoved
 from morphnet.tunnel.lateness import Lateness
 from morphnet.tunnel.part import Part
-from morphnet.tunnel.path import Path, State
+from morphnet.tunnel.path import UNSETTLED, Path, State
 from morphnet.tunnel.pathtable import PathTable, Shared
 from morphnet.tunnel.roaming import FAREWELL, SETTLED, Roaming
 from morphnet.wire.batch import Arrival, Endpoint, Train
@@ -103,6 +103,7 @@ class ClientTests(RoamingTestCase):
         ]
         self.assertEqual(shown, [bytes(20), b"a" * 20, b"a" * 20, b"b" * 20])
         self.assertEqual((self.counts["rebound"], len(self.effects.sends)), (2, 4))
+        self.assertEqual(self.path.unsettled_until, 9.2 + UNSETTLED)
 
 
 class CallerTests(RoamingTestCase):
