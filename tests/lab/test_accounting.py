@@ -16,7 +16,7 @@ PORT = 8090
 SIZE = 1028  # bytes of an echo's IP packet
 EVERY = 0.01  # seconds between echoes
 INTERVAL = 10.0  # seconds of traffic that a crash may cost
-KILLS = 3
+KILLS = 2
 SETTINGS = (
     ("accounting_webhook", f"http://127.0.0.1:{PORT}/billing"),
     ("accounting_webhook_every_s", 1),
@@ -99,7 +99,7 @@ class AccountingTests(LabCase):
         self.both_active()
         ping, carried = self.echoes(), [0, 0]
         for turn in range(KILLS):
-            rest(6.0 + turn * 1.7)
+            rest(6.0 + turn * 2.7)
             counted = self.payload()
             self.server.kill()
             before, kept = kept, self.recorded()
@@ -140,24 +140,30 @@ class AccountingTests(LabCase):
         self.until("it has all of before", lambda: self.level() == 0 and self.billed() == self.recorded(), 30.0)
         ping = self.echoes()
         for mode in ("fail", "drop", "hang"):
-            self.mode.write_text(mode)
-            rest(1.5)
+            self.met(mode)
         self.end_receiver()
         rest(1.0)
         self.server.kill()
         self.server.start()
         self.both_active()
-        self.mode.write_text("drop")
         self.receive()
-        rest(2.5)
+        self.met("drop")
         self.mode.write_text("take")
         ping.end()
         self.until("it has all", lambda: self.level() == 0 and self.billed() == self.recorded(), 60.0)
         self.assertEqual(self.there(), 1)
-        modes = Counter(json.loads(line)["mode"] for line in self.journal.read_text().splitlines())
-        self.assertTrue(all(modes[each] for each in ("take", "fail", "drop")), modes)
-        again = len(self.journal.read_text().splitlines()) - len(self.came())
-        self.assertGreater(again, 3)
+        again = len(self.lines()) - len(self.came())
+        self.assertGreaterEqual(again, 4)
+
+    def met(self, mode: str) -> None:
+        """The receiver does that, until something has met it."""
+        before = len(self.lines())
+        self.mode.write_text(mode)
+        self.until(f"something meets {mode!r}", lambda: len(self.lines()) > before)
+
+    def lines(self) -> list[str]:
+        """All that has come, in order."""
+        return self.journal.read_text().splitlines()
 
     def level(self) -> int:
         """Reports that wait."""
