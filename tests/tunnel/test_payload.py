@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.tunnel.totals import payload_of, total_of
-from morphnet.wire.batch import VNET_HDR
+from morphnet.wire.batch import VNET_HDR, Arrival
 from morphnet.wire.carried import Carried
 from tests.simulation import packet
 from tests.tunnel.scenes import Scene, way
@@ -52,6 +52,17 @@ class PayloadTests(SynchronousTestCase):
             scene.send(super_packet(number))
             scene.run(0.5)
         self.assertEqual(self.counted(scene), (5 * (SLICES * (SLICE + HEADERS) - 7), 0))
+
+    def test_joined(self) -> None:
+        """The same where datagrams come in as they left, many at once, and are joined to one packet again."""
+        scene = Scene([way(0.02)])
+        sends = scene.client.from_tun([memoryview(super_packet(0))], scene.now).sends
+        self.assertGreater(max(len(each.data) for each in sends), 10 * SLICE)
+        for each in sends:
+            arrival = Arrival(0, scene.addresses[0], memoryview(bytes(each.data)), each.size)
+            delivered = scene.server.from_path([arrival], scene.now + 0.01).delivers
+            self.assertLess(len(delivered), 3)
+        self.assertEqual(payload_of(scene.server_session)[1], SLICES * (SLICE + HEADERS) - 7)
 
     def test_carried(self) -> None:
         """Of a carried datagram what it holds, large ones and empty ones too."""
