@@ -186,7 +186,10 @@ def openvpn(box: Box, carry: int = 0) -> Ways:
         0: they go straight.
     """
     prints, own = {name: _certificate(Path(box.node(name).dir), name) for name in INNER}, ("--lport", str(PORT))
-    to = {"client": ("--remote", SERVER, str(PORT), *own), "server": ("--remote", CLIENT, str(PORT), *own)}
+    to: dict[str, tuple[str, ...]] = {
+        "client": ("--remote", SERVER, str(PORT), *own),
+        "server": ("--remote", CLIENT, str(PORT), *own),
+    }
     if carry:
         to = {"client": ("--remote", "127.0.0.1", str(carry), "--nobind"), "server": ("--local", "127.0.0.1", *own)}
     processes = []

@@ -135,7 +135,8 @@ def uplinks(options: Options) -> Iterator[Measured]:
 
 def rekey(options: Options) -> Iterator[Measured]:
     """Echoes through the next handshake of WireGuard's."""
-    with Carried(_links()) as tunnel:
+    tunnel = Carried(_links())
+    with tunnel:
         first, begun = tunnel.here.handshake_at(), time.monotonic()
         ping = tunnel.tool("client", "morphnet.lab.ping", INNER["server"], "--seconds", str(REKEY_WITHIN + 10))
         wait_for("the next handshake", lambda: tunnel.here.handshake_at() > first, REKEY_WITHIN, every=0.5)
