@@ -9,7 +9,9 @@ _AMOUNT = re.compile(r"([0-9]{1,15})([kMGT]?)")
 _TIMES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 MOST = 1 << 62  # bytes: what the records can hold
 LONGEST_URL = 1000
-_URL = re.compile(r"https?://(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?(?:/[!$-.0-;=A-Z_a-z~/]*)?")
+_URL = re.compile(
+    r"https?://(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?(?:/[!$-.0-;=A-Z_a-z~/]*)?"
+)
 OLD = "old:"  # in front of the user that a client of the original says it is: no certificate has such a name
 
 
@@ -79,6 +81,11 @@ class AccountingConfig:
     webhook_every_s: float = field(
         default=600.0, metadata={"help": "seconds between reports of traffic to the webhook"}
     )
+
+    def tells_secrets(self) -> bool:
+        """Whether a secret would go over a network in the clear."""
+        near = re.match(r"https:|http://(127\.[0-9.]+|localhost|\[::1\])(?=[:/]|$)", self.webhook)
+        return bool(self.webhook and (self.webhook_key or self.webhook_token_file) and not near)
 
     def limit_of(self, name: str) -> int | None:
         """Bytes that this user may carry in a month; None for no limit."""

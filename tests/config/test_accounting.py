@@ -32,6 +32,15 @@ class AccountingConfigTests(SynchronousTestCase):
         self.assertEqual(told, [10**9, 5 * 10**6, None, 7])
         self.assertIsNone(accounting("").limit_of("laptop"))
 
+    def test_secrets(self) -> None:
+        """A token or a key goes by https, or stays on this machine."""
+        for secret in ("webhook_key = true", 'webhook_token_file = "/etc/token"'):
+            for place in ("http://billing.example", "http://127.0.0.1.example/", "http://localhost.example:80/"):
+                self.assertRaises(ConfigError, accounting, f'webhook = "{place}"\n{secret}')
+                self.assertEqual(accounting(f'webhook = "{place}"').webhook, place)
+            for place in ("https://billing.example/", "http://127.0.0.1:8080/x", "http://localhost", "http://[::1]:80"):
+                self.assertEqual(accounting(f'webhook = "{place}"\n{secret}').webhook, place)
+
     def test_mistakes(self) -> None:
         """Each is one sentence."""
         for text in (

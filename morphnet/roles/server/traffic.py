@@ -104,10 +104,11 @@ class Traffic:
 
     def _failed(self, failure: Failure) -> None:
         """What cannot be written now (a full disk) is owed on, and told of once."""
-        failure.trap(HostError)
         written, self._writing = self._writing, {}
         for name, amount in written.items():
             self.add(name, *amount)
-        if self._trouble != str(failure.value):
+        if failure.check(HostError) is None:
+            self._log.failure("traffic is not written", failure)  # and is tried again: nothing may end the counting
+        elif self._trouble != str(failure.value):
             self._trouble = str(failure.value)
             self._log.error("traffic is not written now: {trouble}", trouble=self._trouble)

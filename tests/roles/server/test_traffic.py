@@ -81,6 +81,16 @@ class TrafficTests(SynchronousTestCase):
         self.assertEqual((self.written(), self.written()), ((31, 3), (31, 3)))
         self.assertEqual(self.traffic.used("laptop"), 34)
 
+    def test_mistake(self) -> None:
+        """Nor does a mistake of ours lose anything, or end the writing."""
+        self.begin()
+        self.carry(10, 1)
+        add, self.store.accounts.add = self.store.accounts.add, None  # type: ignore[assignment, method-assign]
+        self.assertIsNone(self.written())
+        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+        self.store.accounts.add = add  # type: ignore[method-assign]
+        self.assertEqual(self.written(), (10, 1))
+
     def test_slow_disk(self) -> None:
         """What comes while a write is under way goes with the next one; the quota knows all of it meanwhile."""
         self.begin()
