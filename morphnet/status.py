@@ -38,6 +38,7 @@ LEVELS = frozenset(
         "visits_kept",
         "visits_linked",
         "waiting_bytes",
+        "webhook_waiting",
     }
 )
 

@@ -73,6 +73,7 @@ WHITE = (
     "legacy",
     "errors",
     "config.roles",
+    "config.accounting",
     "config.carry",
     "config.checks",
     "config.legacy",

@@ -24,6 +24,7 @@ _HOMES = {
     "restore": "morphnet.cli.backup:restore",
     "status": "morphnet.cli.live:status",
     "reload": "morphnet.cli.live:reload",
+    "traffic": "morphnet.cli.traffic:traffic",
     "events": "morphnet.cli.events:events",
     "why": "morphnet.cli.peers:why",
     "ping": "morphnet.cli.peers:ping",

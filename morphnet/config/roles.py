@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from morphnet.config import checks
+from morphnet.config.accounting import AccountingConfig
 from morphnet.config.carry import CarryConfig, entries_of_tables, entries_wrong
 from morphnet.config.legacy import LEGACY_KEY, LEGACY_LISTEN, LEGACY_SERVER, LegacyConfig
 from morphnet.config.shapes import SHAPE
@@ -305,6 +306,7 @@ class ServerConfig:
     carry: CarryConfig = field(default_factory=CarryConfig)
     manhole: ManholeConfig = field(default_factory=ManholeConfig)
     legacy: LegacyConfig = field(default_factory=LegacyConfig)
+    accounting: AccountingConfig = field(default_factory=AccountingConfig)
 
     def stream_ports(self) -> tuple[int, ...]:
         """TCP ports where clients may open streams, the one that gets through most places first."""

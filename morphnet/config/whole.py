@@ -37,6 +37,11 @@ def check_whole(config: Any) -> tuple[str, str] | None:
             return "pool4", "'pool4' and 'pool6' are both empty: clients need an address of one kind"
         if isinstance(config, ServerConfig) and config.proxy and config.stream_port in (0, config.control_port):
             return "stream_port", "'proxy' needs 'stream_port', the TCP port where the web server speaks TLS, like 443"
+        if isinstance(config, ServerConfig) and config.accounting.tells_secrets():
+            return (
+                "accounting.webhook",
+                "'webhook' would be told secrets in the clear: use https, or one on this machine",
+            )
         if isinstance(config, ServerConfig) and config.pool6 and config.tuning.mtu < LEAST_MTU6:
             return "tuning.mtu", f"'mtu' must be at least {LEAST_MTU6} with IPv6 inside (or set pool6 = '')"
     return None

@@ -67,7 +67,7 @@ def contenders() -> tuple[Contender, ...]:
         Contender("morphnet", (), "", lambda box: _morphnet(box, {})),
         Contender("morphnet, pure", (), "", lambda box: _morphnet(box, PURE)),
         Contender("wireguard-go", ("wireguard-go", "wg"), "wireguard-go wireguard-tools", _wireguard),
-        Contender("OpenVPN", ("openvpn",), "openvpn", _openvpn),
+        Contender("OpenVPN", ("openvpn",), "openvpn", openvpn),
         Contender("nebula", ("nebula", "nebula-cert"), "nebula", _nebula),
         Contender("bare cable", (), "", lambda box: Ways(CLIENT, SERVER, ())),
     )
@@ -178,13 +178,25 @@ def _certificate(directory: Path, name: str) -> str:
     return ":".join(digest[at : at + 2] for at in range(0, len(digest), 2))
 
 
-def _openvpn(box: Box) -> Ways:
-    prints = {name: _certificate(Path(box.node(name).dir), name) for name in INNER}
+def openvpn(box: Box, carry: int = 0) -> Ways:
+    """
+    OpenVPN by UDP.
+
+    :param carry: a port of the client's on loopback, from where its datagrams are brought to the server's PORT there;
+        0: they go straight.
+    """
+    prints, own = {name: _certificate(Path(box.node(name).dir), name) for name in INNER}, ("--lport", str(PORT))
+    to: dict[str, tuple[str, ...]] = {
+        "client": ("--remote", SERVER, str(PORT), *own),
+        "server": ("--remote", CLIENT, str(PORT), *own),
+    }
+    if carry:
+        to = {"client": ("--remote", "127.0.0.1", str(carry), "--nobind"), "server": ("--local", "127.0.0.1", *own)}
     processes = []
-    for name, peer, outside in (("server", "client", CLIENT), ("client", "server", SERVER)):
+    for name, peer in (("server", "client"), ("client", "server")):
         directory = Path(box.node(name).dir)
         words = ["--dev", "tun0", "--dev-type", "tun", "--ifconfig", INNER[name], INNER[peer], "--proto", "udp"]
-        words += ["--remote", outside, str(PORT), "--lport", str(PORT), "--disable-dco", "--dh", "none"]
+        words += [*to[name], "--disable-dco", "--dh", "none"]
         words += ["--cert", str(directory / "openvpn.crt"), "--key", str(directory / "openvpn.key")]
         words += ["--peer-fingerprint", prints[peer], "--data-ciphers", "AES-256-GCM", "--cipher", "AES-256-GCM"]
         words += ["--tls-server" if name == "server" else "--tls-client", "--verb", "3"]

@@ -20,6 +20,7 @@ _ELSEWHERE = frozenset({"host-rival", "firewall", "joined"})
 _TROUBLES = frozenset(
     {"refused", "revoked", "expired", "host-trouble", "notice", "rival", "overlap", "uplink-unusable", "call-failed"}
     | {"server-left", "traffic-outside", "traffic-held", "no-path", "keys-forgotten", "relay-refused", "portal"}
+    | {"quota"}
 )
 _REPEATED = frozenset({"refused", "notice", "rival", "call-failed", "relay-refused"})  # while nobody sees to it
 SAY_AGAIN = 600.0  # seconds after which one of these is said once more

@@ -40,7 +40,7 @@ _ORDINARY = frozenset(
     {f"{way}_{what}" for way in ("read", "written", "send", "receive") for what in ("bytes", "calls", "packets")}
     | {f"{way}{what}" for way in ("sent", "received") for what in ("", "_bytes", "_packets")}
     | {f"{by}_{way}" for by in ("relayed", "stream") for way in ("sent", "sent_bytes", "received", "received_bytes")}
-    | {"control_links", "legacy_sessions"}
+    | {"control_links", "legacy_sessions", "payload_sent", "payload_received", "webhook_taken"}
     | {"passages", "passages_joined", "passages_met"}
     | {"lines", "lines_half_open", "forwarded", "forwarded_bytes", "echoes"}
 )

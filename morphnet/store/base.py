@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,93 @@ class CertificateRecord:
     not_after: int  # Unix seconds
     revoked_at: int = 0  # Unix seconds; 0 while it is good
     used_at: int = 0  # Unix seconds; invitations only
+
+
+Amount = tuple[int, int]  # bytes to a user, and from it
+
+
+class MonthRecord(NamedTuple):
+    """What one user has carried in one month."""
+
+    name: str
+    month: str  # "2026-11", UTC; "" for what was counted before there were months
+    sent: int  # bytes of payload to the user
+    received: int  # bytes from it
+
+
+class Standing(NamedTuple):
+    """What was carried in the month that is counted for now."""
+
+    month: str
+    amounts: Mapping[str, Amount]  # by user
+
+
+class Post(NamedTuple):
+    """Something that a webhook is to be told, once."""
+
+    number: int
+    key: str  # the same however often it is sent
+    kind: str  # "server", "add", "subtract" or "traffic"
+    name: str  # of the server, of a session, or of a user
+    sent: int  # bytes to the user
+    received: int  # bytes from it
+
+
+class Accounts(Protocol):
+    """What each user has carried, by month, and what a webhook is to be told of it. Within one transaction."""
+
+    def standing(self, month: str) -> Standing:
+        """:param month: by the clock; what is counted for already is never left for an earlier one."""
+        ...
+
+    def add(self, month: str, amounts: Mapping[str, Amount], *, report: bool) -> str:
+        """
+        Count what was carried since the last time; answers with the month that it is counted for.
+
+        :param month: as in `standing`.
+        :param report: the webhook is to be told of it.
+        """
+        ...
+
+    def months(self) -> list[MonthRecord]:
+        """All that was counted, by name, the latest month first."""
+        ...
+
+    def fold(self, month: str) -> int:
+        """Count what is in later months for this one: the clock was wrong. How many records that were."""
+        ...
+
+    def announce(self, name: str) -> None:
+        """The webhook is to be told that this server runs, anew, and so has none of the sessions of before."""
+        ...
+
+    def came(self, session: str) -> None:
+        """It is to be told of one session more, unless it is there already."""
+        ...
+
+    def gone(self, sessions: Collection[str]) -> None:
+        """And of those less. What it was not told of yet, it is not told of at all."""
+        ...
+
+    def report(self) -> None:
+        """It is to be told what each user has carried since the last report."""
+        ...
+
+    def next_post(self, besides: Collection[int] = ()) -> Post | None:
+        """
+        The first thing to tell it, which from now on stays as it is; None for nothing.
+
+        :param besides: numbers of those that may wait.
+        """
+        ...
+
+    def taken(self, number: int) -> None:
+        """It has taken this."""
+        ...
+
+    def waiting(self) -> int:
+        """How much there is to tell it."""
+        ...
 
 
 class PoolExhausted(Exception):
@@ -71,12 +161,8 @@ class Store(Protocol):
         """Mark an invitation used; False when it is unknown, revoked or used already."""
         ...
 
-    def add_traffic(self, name: str, sent: int, received: int) -> Deferred[None]:
-        """Add bytes to the account of `name`."""
-        ...
-
-    def traffic(self) -> Deferred[dict[str, tuple[int, int]]]:
-        """Bytes sent to and received from each name, ever."""
+    def account(self, work: Callable[[Accounts], _T]) -> Deferred[_T]:
+        """Have `work` done upon the accounts, all of it or nothing, and answer with what it returns."""
         ...
 
     def close(self) -> Deferred[None]:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from morphnet.errors import BugError, ConfigError, HostError
-from morphnet.store.base import CertificateRecord, Lease
+from morphnet.store.accounts import AccountBook
+from morphnet.store.base import Accounts, Amount, CertificateRecord, Lease
 from morphnet.store.pool import Pool
 
 DATABASE = "morphnet.db"  # its name in state_dir
@@ -32,6 +33,7 @@ _SPOILT_TEXT = (
     "the database {path} is damaged ({trouble}): stop what runs, and put a backup back with `morphnet restore FILE"
     " --replace`"
 )
+_T = TypeVar("_T")
 _COLUMNS = "serial, name, kind, not_after, revoked_at, used_at"
 
 
@@ -42,10 +44,10 @@ def _schema() -> list[str]:
     return [each.read_text("utf-8") for each in files]
 
 
-_SCHEMA = _schema()  # read before root takes another's rights, who may not read where we are installed
+SCHEMA = _schema()  # read before root takes another's rights, who may not read where we are installed
 
 
-def _statements(script: str) -> Iterator[str]:
+def statements(script: str) -> Iterator[str]:
     """The statements of a script, so that they can run inside of one transaction (executescript would end it)."""
     statement = ""
     for line in script.splitlines(keepends=True):
@@ -168,13 +170,13 @@ class Ledger:
             return sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
 
     def _upgrade(self) -> None:
-        schema = _SCHEMA
+        schema = SCHEMA
         with self._writing():
             (version,) = self._sql.execute("PRAGMA user_version").fetchone()
             if version > len(schema):
                 raise ConfigError(f"the database {self._path} is of a later morphnet: install that one again")
             for script in schema[version:]:
-                for statement in _statements(script):
+                for statement in statements(script):
                     self._sql.execute(statement)
             if version < len(schema):
                 self._sql.execute(f"PRAGMA user_version = {len(schema)}")
@@ -272,21 +274,16 @@ class Ledger:
             )
         return done.rowcount == 1
 
-    def add_traffic(self, name: str, sent: int, received: int) -> None:
-        """Add bytes to the account of `name`."""
+    def account(self, work: Callable[[Accounts], _T]) -> _T:
+        """Have `work` done upon the accounts, all of it or nothing."""
         with self._writing():
-            self._sql.execute(
-                "INSERT INTO traffic (name, sent, received) VALUES (?, ?, ?) ON CONFLICT (name)"
-                " DO UPDATE SET sent = sent + excluded.sent, received = received + excluded.received",
-                (name, sent, received),
-            )
+            return work(AccountBook(self._sql))
 
-    def traffic(self) -> dict[str, tuple[int, int]]:
+    def traffic(self) -> dict[str, Amount]:
         """Bytes sent to and received from each name, ever."""
         with _sentences(self._path):
-            return {
-                name: (sent, got) for name, sent, got in self._sql.execute("SELECT name, sent, received FROM traffic")
-            }
+            rows = self._sql.execute("SELECT name, sum(sent), sum(received) FROM month GROUP BY name")
+            return {name: (sent, got) for name, sent, got in rows}
 
     def settle(self) -> None:
         """

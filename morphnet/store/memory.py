@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
 from twisted.internet.defer import Deferred, execute
 
-from morphnet.store.base import CertificateRecord, Lease, Store
+from morphnet.store.accounts import AccountBook
+from morphnet.store.base import Accounts, CertificateRecord, Lease, Store
+from morphnet.store.ledger import SCHEMA
 from morphnet.store.pool import Pool
 
 _T = TypeVar("_T")
+
+
+def accounts_in_memory() -> AccountBook:
+    """Accounts that are forgotten with it: the same SQL, upon a database that is no file."""
+    sql = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    for script in SCHEMA:
+        sql.executescript(script)
+    return AccountBook(sql)
 
 
 class MemoryStore(Store):
@@ -20,7 +31,7 @@ class MemoryStore(Store):
     def __init__(self) -> None:
         self._leases: dict[str, Lease] = {}
         self._certificates: dict[str, CertificateRecord] = {}
-        self._traffic: dict[str, tuple[int, int]] = {}
+        self.accounts = accounts_in_memory()
 
     def lease(self, name: str, pool4: str, pool6: str, fresh_session: bytes) -> Deferred[Lease]:
         def grant() -> Lease:
@@ -69,15 +80,8 @@ class MemoryStore(Store):
 
         return _done(use)
 
-    def add_traffic(self, name: str, sent: int, received: int) -> Deferred[None]:
-        def add() -> None:
-            before = self._traffic.get(name, (0, 0))
-            self._traffic[name] = (before[0] + sent, before[1] + received)
-
-        return _done(add)
-
-    def traffic(self) -> Deferred[dict[str, tuple[int, int]]]:
-        return _done(lambda: dict(self._traffic))
+    def account(self, work: Callable[[Accounts], _T]) -> Deferred[_T]:
+        return _done(lambda: work(self.accounts))
 
     def close(self) -> Deferred[None]:
         return _done(lambda: None)

@@ -11,7 +11,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from morphnet.errors import BugError
-from morphnet.store.base import CertificateRecord, Lease, Store
+from morphnet.store.base import Accounts, CertificateRecord, Lease, Store
 from morphnet.store.ledger import Ledger
 
 _T = TypeVar("_T")
@@ -68,11 +68,8 @@ class SqliteStore(Store):
     def use_invite(self, serial: str, now: int) -> Deferred[bool]:
         return self._ask(lambda ledger: ledger.use_invite(serial, now))
 
-    def add_traffic(self, name: str, sent: int, received: int) -> Deferred[None]:
-        return self._ask(lambda ledger: ledger.add_traffic(name, sent, received))
-
-    def traffic(self) -> Deferred[dict[str, tuple[int, int]]]:
-        return self._ask(Ledger.traffic)
+    def account(self, work: Callable[[Accounts], _T]) -> Deferred[_T]:
+        return self._ask(lambda ledger: ledger.account(work))
 
     async def _close(self, pool: ThreadPool) -> None:
         try:

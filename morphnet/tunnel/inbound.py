@@ -26,7 +26,7 @@ from morphnet.tunnel.patience import Patience
 from morphnet.tunnel.received import not_before
 from morphnet.tunnel.recovery import SHARE
 from morphnet.tunnel.reorder import Held, Reorder
-from morphnet.wire.batch import Train
+from morphnet.wire.batch import VNET_HDR, Train
 from morphnet.wire.carried import decode_carried
 from morphnet.wire.compress import decompress
 from morphnet.wire.core import CORE, Key
@@ -34,6 +34,7 @@ from morphnet.wire.formats import FORMATS
 from morphnet.wire.header import CARRIED, FRAGMENT, IP, LANES, LAST, ORDERED, SEGMENT, Header, unwrap
 from morphnet.wire.seal import open_each, open_run, open_whole
 from morphnet.wire.segments import Joined, Packets, count_of, join
+from morphnet.wire.virtio import VNET
 
 UNKNOWN = 0.1  # seconds, an RTT that was not measured yet
 Opened = Joined | Packets | list[bytes]  # slices joined, whole packets, or each plaintext
@@ -86,6 +87,7 @@ class Inbound:
         self.format = FORMATS[tuning.framing]
         self.forged = 0
         self.sources: frozenset[bytes] | None = None  # inner addresses the peer may send from; None allows any
+        self.payload = 0  # bytes of packets that came, each once; of one that was joined as its parts came
         self._begin()
 
     def restart(self, effects: Effects) -> None:
@@ -279,6 +281,9 @@ class Inbound:
         if self.sources is not None and source not in self.sources:
             self._counts["spoofed"] += 1
             return
+        self.payload += len(packet) - VNET_HDR
+        if at[1] > 1:
+            self.payload += (at[1] - 1) * int(VNET.unpack_from(packet)[2])
         held = Held(*at, packet, len(packet), of.sent_at)
         self.reorder.accept(of.lane, held, bool(of.flags & ORDERED), now, out)
 
@@ -289,6 +294,7 @@ class Inbound:
         except MalformedFrame:
             self._counts["malformed"] += 1
             return
+        self.payload += len(carried[1].data)
         held = Held(sequence, 1, carried, len(whole), of.sent_at)
         self.reorder.accept(of.lane, held, bool(of.flags & ORDERED), now, effects.carried)
 

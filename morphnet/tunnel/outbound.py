@@ -83,6 +83,7 @@ class Outbound:
         self.format = FORMATS[tuning.framing]
         self._sequences: dict[int, int] = {}  # lane -> next sequence
         self._counts = counts
+        self.payload = 0  # bytes of packets that have left, each once however often it was sent
 
     # -- 1. a packet comes from inside --------------------------------------------------------------------------------
 
@@ -108,6 +109,12 @@ class Outbound:
 
     def _dispatch(self, piece: Piece, now: float, effects: Effects) -> int:
         """Send its slices as far as there is room: the first one that was not sent."""
+        reached = self._give(piece, now, effects)
+        if reached > piece.start and not piece.again:
+            self.payload += piece.run.payload_of(piece.start, reached - piece.start)
+        return reached
+
+    def _give(self, piece: Piece, now: float, effects: Effects) -> int:
         run, reached, end = piece.run, piece.start, piece.end
         paths = self.usable_paths()
         if not paths:

@@ -18,6 +18,8 @@ def total_of(session: Session) -> Counts:
         late=reorder.late,
         held_back=reorder.reordered,
         rekeys=session.outbound.keys.turns,
+        payload_sent=session.outbound.payload,
+        payload_received=session.inbound.payload,
     )
     for path in session.paths.values():
         found.update(
@@ -28,6 +30,11 @@ def total_of(session: Session) -> Counts:
             received_bytes=path.received.bytes,
         )
     return found
+
+
+def payload_of(session: Session) -> tuple[int, int]:
+    """Bytes of packets and carried datagrams that it has sent and received, each once."""
+    return session.outbound.payload, session.inbound.payload
 
 
 class Totals:

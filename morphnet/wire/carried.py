@@ -12,6 +12,7 @@ from typing import NamedTuple
 from morphnet.errors import MalformedFrame
 
 _HEAD = struct.Struct("!HH")
+HEAD = _HEAD.size  # bytes in front of what it holds
 MOST = 65_507  # bytes of UDP payload over IPv4
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from morphnet.errors import MalformedFrame
 from morphnet.wire.batch import VNET_HDR
-from morphnet.wire.carried import Carried, encode_carried
+from morphnet.wire.carried import HEAD, Carried, encode_carried
 from morphnet.wire.core import CORE
 from morphnet.wire.header import CARRIED, IP, LANES, LAST, SEGMENT
 from morphnet.wire.ip import View, peek
@@ -58,6 +58,11 @@ class Run:
     def slice_flags(self, index: int) -> int:
         """Flags of that slice."""
         return self.flags | LAST if self.flags & SEGMENT and index == self.count - 1 else self.flags
+
+    def payload_of(self, start: int, count: int) -> int:
+        """Bytes of `count` packets from slice `start` on, each with its headers; of what is carried, what it holds."""
+        body = min((start + count) * self.size, len(self.body)) - start * self.size
+        return count * len(self.head) + body - (HEAD if self.kind == CARRIED else 0)
 
     def bytes_of(self, count: int) -> int:
         """Plaintext bytes of `count` slices, at most."""

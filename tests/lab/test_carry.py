@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import ClassVar
 
-from morphnet.lab.box import BoxNode
 from morphnet.lab.topologies import Route
-from morphnet.lab.vpn import wait_for
 from tests.lab.case import LabCase, Ping, Plan, rest
+from tests.lab.wireguard import INNER, MTU, WireGuard, lacking
 
-INNER = {"client": "10.9.0.2", "server": "10.9.0.1"}
-MTU = 1420  # as wg-quick has it for a link of 1500
 TABLE = 51820  # and mark, as wg-quick takes them
 LISTEN, SERVICE, NAMES = 51821, 51820, 5353  # UDP ports on loopback
-PROGRAMS = ("wireguard-go", "wg")
 NO_RIGHTS = ("setpriv", "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all")
 
 # Answers every question with the address of who asks, so that each asker knows its own answer; UDP port as argument.
@@ -57,48 +52,6 @@ print(right)
 """
 
 
-class WireGuard:
-    """One end of wireguard-go."""
-
-    def __init__(self, node: BoxNode, name: str) -> None:
-        self.node, self.name = node, name
-        self._key = Path(node.dir) / "wireguard.key"
-        sockets = Path(node.dir) / "run" / "wireguard"
-        shutil.rmtree(sockets, ignore_errors=True)  # one that was killed leaves its socket
-        sockets.mkdir(parents=True)
-        self._key.touch(0o600)
-        self._key.write_text(self._wg("genkey"))
-        self.public = subprocess.run(
-            ["wg", "pubkey"], input=self._key.read_text(), capture_output=True, text=True, check=True
-        ).stdout.strip()
-        self.process = node.popen(
-            ["wireguard-go", "--foreground", "wg0"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        wait_for("wireguard-go answers", lambda: node.run(["wg", "show", "wg0"]).returncode == 0)
-
-    def _wg(self, *words: str) -> str:
-        return str(self.node.run(["wg", *words], check=True).stdout)
-
-    def meet(self, other: WireGuard, *words: str) -> None:
-        """Know the other end."""
-        allowed = f"{INNER[other.name]}/32"
-        self._wg("set", "wg0", "private-key", str(self._key), "peer", other.public, "allowed-ips", allowed, *words)
-
-    def listen(self, port: int) -> None:
-        """At this UDP port."""
-        self._wg("set", "wg0", "listen-port", str(port))
-
-    def handshake_at(self) -> int:
-        """When the last one ended, Unix seconds; 0 for never."""
-        words = self._wg("show", "wg0", "latest-handshakes").split()
-        return int(words[1]) if words else 0
-
-    def end(self) -> None:
-        """And the device is gone."""
-        self.process.terminate()
-        self.process.wait(10)
-
-
 CARRY = f"127.0.0.1:{LISTEN}=wireguard,127.0.0.1:{NAMES}=dns"
 PLAN = Plan(
     server=(("carry_services", f"wireguard=127.0.0.1:{SERVICE},dns=127.0.0.1:{NAMES}"),),
@@ -110,7 +63,7 @@ class CarryTests(LabCase):
     """A client without a TUN device, with two uplinks; wireguard-go at both ends knows nothing of it."""
 
     plan: ClassVar[Plan] = PLAN
-    skip = LabCase.skip or next((f"no {each} here" for each in PROGRAMS if shutil.which(each) is None), None)
+    skip = LabCase.skip or lacking("wireguard-go", "wg")
 
     def setUp(self) -> None:
         super().setUp()

@@ -94,7 +94,7 @@ class OldClientTests(LegacyCase):
         return int((status["counters"] | status["levels"]).get(name, 0))
 
     def test_echoes(self) -> None:
-        """Three templates, four layers, odd sizes and large ones: every echo comes back whole. Then health."""
+        """Three templates, four layers, odd sizes and large ones: all comes back whole. Health; what was carried."""
         for template in (1, 2, 3):
             for layers in (1, 2, 3, 4):
                 if (template, layers) == (3, 3):
@@ -112,6 +112,11 @@ class OldClientTests(LegacyCase):
         for page in ("health", "metrics"):
             got = self.there.run(["curl", "-s", f"http://127.0.0.1:{HEALTH}/{page}"])
             self.assertEqual(json.loads(got.stdout)["status"], "ok")
+        self.vpn.server.stop()
+        told = json.loads(self.vpn.server.morphnet("traffic", "--json", "--dir", str(self.vpn.server.etc)))
+        (user,) = told["users"]
+        carried = [sum(each[way] for each in user["months"]) for way in ("sent_bytes", "received_bytes")]
+        self.assertEqual((user["name"], carried), ("old:user-1", [12 * 6 * sum(SIZES)] * 2))
 
     def test_moves(self) -> None:
         """Same id, address change, strangers, a word at the end: the session is one all the time."""

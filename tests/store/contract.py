@@ -8,7 +8,7 @@ from twisted.internet.defer import gatherResults
 from twisted.trial.unittest import TestCase
 
 from morphnet.errors import ConfigError
-from morphnet.store.base import CertificateRecord, PoolExhausted, Store
+from morphnet.store.base import Accounts, CertificateRecord, PoolExhausted, Post, Store
 
 POOL4, POOL6 = "10.73.0.0/24", "fd73::/64"
 NOW = 1_800_000_000  # Unix seconds
@@ -143,9 +143,112 @@ class StoreContract(TestCase):
         for serial in ("1", "2", "3", "4"):
             self.assertFalse(await self.store.use_invite(serial, NOW), serial)
 
-    async def test_traffic(self) -> None:
-        """Bytes add up."""
-        await self.store.add_traffic("a", 1, 2)
-        await self.store.add_traffic("a", 1 << 40, 5)
-        await self.store.add_traffic("b", 0, 1)
-        self.assertEqual(await self.store.traffic(), {"a": ((1 << 40) + 1, 7), "b": (0, 1)})
+
+class AccountsContract(TestCase):
+    """What a store promises of its accounts; see StoreContract."""
+
+    def make_store(self) -> Store:
+        """A new, empty store."""
+        raise NotImplementedError
+
+    def setUp(self) -> None:
+        """Every test has its own store."""
+        self.store = self.make_store()
+        self.addCleanup(self.store.close)
+
+    async def add(self, month: str, report: bool = True, **amounts: tuple[int, int]) -> str:
+        """Count so much."""
+        return await self.store.account(lambda book: book.add(month, amounts, report=report))
+
+    async def months(self) -> list[tuple[str, str, int, int]]:
+        """All that was counted."""
+        return [(*each,) for each in await self.store.account(lambda book: book.months())]
+
+    async def posts(self) -> list[tuple[str, str, int, int]]:
+        """All that is to be told, taken at once."""
+        return [(each.kind, each.name, each.sent, each.received) for each in await self.taken()]
+
+    async def taken(self) -> list[Post]:
+        """The same, whole."""
+
+        def take(book: Accounts) -> list[Post]:
+            found = []
+            while (post := book.next_post()) is not None:
+                found.append(post)
+                book.taken(post.number)
+            return found
+
+        return await self.store.account(take)
+
+    async def test_months(self) -> None:
+        """Bytes add up, each month for itself."""
+        await self.add("2026-11", a=(1, 2), b=(0, 1))
+        await self.add("2026-11", a=(1 << 40, 5))
+        self.assertEqual(await self.add("2026-12", a=(7, 7)), "2026-12")
+        told = [("a", "2026-12", 7, 7), ("a", "2026-11", (1 << 40) + 1, 7), ("b", "2026-11", 0, 1)]
+        self.assertEqual(await self.months(), told)
+        standing = await self.store.account(lambda book: book.standing("2026-12"))
+        self.assertEqual((standing.month, dict(standing.amounts)), ("2026-12", {"a": (7, 7)}))
+
+    async def test_steps_back(self) -> None:
+        """A clock that steps back gives nobody another month; one that was wrong is put right by hand."""
+        await self.add("2026-11", a=(1, 1))
+        await self.add("2099-01", a=(2, 2), b=(3, 3))
+        self.assertEqual(await self.add("1970-01", a=(4, 4)), "2099-01")
+        self.assertEqual((await self.store.account(lambda book: book.standing("2026-11"))).month, "2099-01")
+        self.assertEqual(await self.store.account(lambda book: book.fold("2026-11")), 2)
+        self.assertEqual(await self.months(), [("a", "2026-11", 7, 7), ("b", "2026-11", 3, 3)])
+
+    async def test_never_too_large(self) -> None:
+        """Sums end at what a record holds."""
+        for _ in range(3):
+            await self.add("2026-11", a=((1 << 62), 1))
+        self.assertEqual(await self.months(), [("a", "2026-11", (1 << 63) - 1, 3)])
+
+    async def test_reports(self) -> None:
+        """Each byte is reported once, what was tried stays as it is, and what was not yet tried grows."""
+        await self.add("2026-11", a=(1, 2), b=(5, 5))
+        await self.add("2026-11", report=False, c=(9, 9))
+        await self.store.account(lambda book: book.report())
+        first = await self.store.account(lambda book: book.next_post())
+        assert first is not None
+        await self.add("2026-12", a=(10, 20), b=(50, 50))
+        await self.store.account(lambda book: book.report())
+        await self.store.account(lambda book: book.report())
+        again = await self.store.account(lambda book: book.next_post())
+        self.assertEqual(again, first)
+        other = await self.store.account(lambda book: book.next_post((first.number,)))
+        self.assertEqual((first.name, first.sent), ("a", 1))
+        self.assertEqual(other and (other.name, other.sent), ("b", 55))
+        taken = await self.taken()
+        self.assertEqual([(each.name, each.sent) for each in taken], [("a", 1), ("b", 55), ("a", 10)])
+        self.assertEqual(len({each.key for each in taken}), 3)
+        self.assertEqual(await self.store.account(lambda book: book.waiting()), 0)
+
+    async def test_come_and_go(self) -> None:
+        """A session is told of once each way; what the webhook has not heard of is not told at all."""
+
+        async def do(what: str, session: str) -> None:
+            await self.store.account(
+                lambda book: book.came(session) if what == "came" else book.gone((session, "nobody"))
+            )
+
+        for what in ("came", "gone", "came", "came"):
+            await do(what, "a")
+        self.assertEqual(await self.posts(), [("add", "a", 0, 0)])
+        for what in ("gone", "gone", "came"):
+            await do(what, "a")
+        self.assertEqual(await self.posts(), [])
+        await do("gone", "a")
+        await self.store.account(lambda book: book.next_post())  # it is tried, and not known to have arrived
+        await do("came", "a")
+        self.assertEqual(await self.posts(), [("subtract", "a", 0, 0), ("add", "a", 0, 0)])
+
+    async def test_announced(self) -> None:
+        """A server that begins anew has none of the sessions of before."""
+        await self.store.account(lambda book: book.came("a"))
+        await self.posts()
+        await self.store.account(lambda book: book.came("b"))
+        for _ in range(3):
+            await self.store.account(lambda book: book.announce("gw"))
+        self.assertEqual(await self.posts(), [("subtract", "a", 0, 0), ("server", "gw", 0, 0)])

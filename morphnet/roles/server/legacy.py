@@ -12,18 +12,31 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from morphnet.config.accounting import OLD
 from morphnet.config.legacy import MorphProtocolConfig, split_place
 from morphnet.errors import HostError, MalformedFrame, Refused
-from morphnet.legacy.control import CLOSE, CONNECTED, INACTIVITY, RECONNECTED, Answer, Handshake, Key, write_answer
+from morphnet.legacy.control import (
+    CLOSE,
+    CONNECTED,
+    FULL,
+    INACTIVITY,
+    RECONNECTED,
+    Answer,
+    Handshake,
+    Key,
+    write_answer,
+)
 from morphnet.legacy.office import Office
 from morphnet.legacy.runs import cut, equal_runs, join
 from morphnet.legacy.session import KEEPALIVE, Session
 from morphnet.net.legacy_udp import FragmentingDoor
 from morphnet.net.limits import SourceLimiter
 from morphnet.roles.process.statuses import shown_address
+from morphnet.roles.server.accounting import Meter
 from morphnet.status import LegacyStatus
 from morphnet.wire.batch import Arrival, Departure, Endpoint
 
@@ -31,6 +44,7 @@ HANDSHAKES, HANDSHAKES_EVERY = 10, 60.0  # from one address
 PACKETS = 1000  # a second from one address that has no session there
 SOURCES = 1 << 14  # addresses remembered
 SWEEP_EVERY = 5.0  # seconds
+MOST_USERS, OTHERS = 1024, f"{OLD}*"  # by name while this process runs; all that come after them are counted together
 
 
 class _Place:
@@ -44,32 +58,33 @@ class _Place:
         self.inner.close()
 
 
-class LegacyServer:
-    """
-    :param key: of this server and all its clients.
-    :param number: gives each socket a name.
-    :param now: seconds, never back.
-    :param tell: (kind, session, sentence) for the node's history.
-    """
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What there is around old clients at a server."""
 
-    def __init__(
-        self,
-        config: MorphProtocolConfig,
-        key: Key,
-        reactor: Any,
-        number: Callable[[], int],
-        now: Callable[[], float],
-        tell: Callable[[str, str, str], None],
-    ) -> None:
-        self.config, self._key, self._reactor, self._number, self._now = config, key, reactor, number, now
-        self._tell = tell
+    reactor: Any
+    number: Callable[[], int]  # gives each socket a name
+    now: Callable[[], float]  # seconds, never back
+    tell: Callable[[str, str, str], None]  # (kind, session, sentence) for the node's history
+    meter: Meter
+
+
+class LegacyServer:
+    """:param key: of this server and all its clients."""
+
+    def __init__(self, config: MorphProtocolConfig, key: Key, around: Around) -> None:
+        self.config, self._key, self._reactor, self._number = config, key, around.reactor, around.number
+        self._now, self._tell, self._meter = around.now, around.tell, around.meter
         self._office = Office(key, config.max_sessions, config.timeout_s, os.urandom)
         self._to = Endpoint(*split_place(config.to))
         self._places: dict[bytes, _Place] = {}  # by ClientID
+        self._users: set[str] = set()  # that are counted by their names
         self._handshakes = SourceLimiter(HANDSHAKES / HANDSHAKES_EVERY, HANDSHAKES, SOURCES)
         self._packets = SourceLimiter(float(PACKETS), PACKETS, SOURCES)
         self._counts, self._ended = Counter[str](), Counter[str]()  # here; and by sessions that are over
-        self._control = FragmentingDoor(reactor, number(), self._heard, host=config.listen, port=config.port)
+        self._control = FragmentingDoor(
+            self._reactor, self._number(), self._heard, host=config.listen, port=config.port
+        )
 
     def open(self) -> None:
         """
@@ -116,6 +131,10 @@ class LegacyServer:
         if not self._handshakes.admit(source.host, now=now):
             self._counts["legacy_limited"] += 1
             return
+        if self._meter.refusal(account_of(handshake.user)):
+            self._counts["legacy_spent"] += 1
+            self._say(FULL, source)
+            return
         try:
             session, fresh = self._office.begin(handshake, source, now=now)
         except Refused as refused:
@@ -148,6 +167,7 @@ class LegacyServer:
             self._counts["legacy_full"] += 1
             return False
         self._places[session.handshake.client] = _Place(session, client, inner)
+        self._meter.came(_meant(session))
         self._tell("legacy-up", name, f"an old client has come, as user {session.handshake.user!r}")
         return True
 
@@ -174,6 +194,7 @@ class LegacyServer:
     def _from_client(self, session: Session, source: Endpoint, datagrams: Sequence[bytes], now: float) -> None:
         moves, place = session.moves, self._places[session.handshake.client]
         texts = session.receive(source, datagrams, now=now)
+        self._meter.add(self._user(session), 0, sum(map(len, texts)))
         if session.moves > moves:
             self._tell("legacy-moved", _name(session), "an old client goes on from another address")
         door = place.inner
@@ -185,6 +206,7 @@ class LegacyServer:
                 self._counts["legacy_strangers"] += 1
                 continue
             for run, size in equal_runs(bytes(arrival.data), arrival.size):
+                self._meter.add(self._user(session), len(run), 0)
                 self._to_client(session, run, size)
 
     def _to_client(self, session: Session, run: bytes, size: int) -> None:
@@ -195,6 +217,15 @@ class LegacyServer:
         door = place.client
         door.send([Departure(door.number, session.peer, data, length) for data, length in join(datagrams)])
 
+    def _user(self, session: Session) -> str:
+        """For whom it is counted: any name may be said, so that they are bounded."""
+        name = account_of(session.handshake.user)
+        if name not in self._users:
+            if len(self._users) >= MOST_USERS:
+                return OTHERS
+            self._users.add(name)
+        return name
+
     def _end(self, place: _Place, last: str, why: str) -> None:
         session = place.session
         if last:
@@ -203,13 +234,17 @@ class LegacyServer:
         self._ended.update(session.counts)
         self._office.forget(session)
         self._places.pop(session.handshake.client, None)
+        self._meter.gone(_meant(session))
         self._tell("legacy-gone", _name(session), why)
 
     def sweep(self) -> None:
-        """End what is silent for too long; give those who hear nothing a sign of life."""
+        """End what is silent for too long, or has used up its quota; give those who hear nothing a sign of life."""
         now = self._now()
         for session in self._office.silent(now):
             self._end(self._places[session.handshake.client], INACTIVITY, "nothing was heard of it for too long")
+        for place in list(self._places.values()):
+            if over := self._meter.refusal(account_of(place.session.handshake.user)):
+                self._end(place, FULL, over)
         for session in self._office.waiting(now):
             self._to_client(session, KEEPALIVE, len(KEEPALIVE))
 
@@ -230,6 +265,16 @@ class LegacyServer:
 def _name(session: Session) -> str:
     """For people: not the whole of it, which is a secret of sorts."""
     return f"old-{session.handshake.client[:4].hex()}"
+
+
+def account_of(user: str) -> str:
+    """The name under which that user of the original is counted: JSON may say what is no text."""
+    return OLD + user.encode("utf-8", "replace").decode()
+
+
+def _meant(session: Session) -> str:
+    """The same for whom it has to be one session and no other."""
+    return OLD + session.handshake.client.hex()
 
 
 def _status(place: _Place, dated: Callable[[float], float]) -> LegacyStatus:

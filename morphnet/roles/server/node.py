@@ -20,10 +20,11 @@ from morphnet.roles.carry.services import Services
 from morphnet.roles.certificates.renewal import Renewal
 from morphnet.roles.process.node import Node
 from morphnet.roles.process.reloading import Reloading
+from morphnet.roles.server.accounting import COME_AGAIN as NEXT_MONTH
+from morphnet.roles.server.accounting import Accounting
 from morphnet.roles.server.certificates import Certificates
 from morphnet.roles.server.old_clients import OldClients
 from morphnet.roles.server.resumption import Resumption
-from morphnet.roles.server.traffic import Traffic
 from morphnet.roles.signalling.control_server import Caller, RefusedForNow
 from morphnet.status import CarryStatus, LegacyStatus
 from morphnet.store.base import Lease, Store
@@ -43,7 +44,7 @@ from morphnet.wire.messages.control import (
 )
 from morphnet.wire.messages.revocations import BEFORE, PartsWanted, Revocations, RevokedPart
 
-LIVE = frozenset({"max_sessions", "session_timeout_s", "tuning.scheduler"})
+LIVE = frozenset({"max_sessions", "session_timeout_s", "tuning.scheduler", "accounting.quota", "accounting.quotas"})
 FIRST_IDS = 8  # issued ids that a client gets with its welcome
 COME_AGAIN = 10.0  # seconds before its certificate ends at which a client is asked to show another one, if it has one
 
@@ -65,6 +66,7 @@ class Parts:
     store: Store
     enrolment: Enrolment
     certificates: Certificates
+    accounting: Accounting
     tun: Tun | None = None
     udp: Sequence[UdpDoor] = ()
     addresses: Callable[[], Sequence[str]] = tuple  # of the data plane, for clients to know
@@ -88,7 +90,8 @@ class ServerNode(Node):
             self.sections = (*self.sections, "carries")
         if parts.old_clients is not None:
             self.sections = (*self.sections, "legacy")
-        self.traffic = Traffic(self.tunnel, parts.store)
+        self.accounting = parts.accounting
+        self.accounting.configure(config.accounting)
         self._callers: dict[str, Caller] = {}  # by certificate name
         self._groups: dict[str, str] = {}
         self._instances: dict[str, str] = {}  # which process of that name was let in last; "" when it did not say
@@ -104,10 +107,12 @@ class ServerNode(Node):
         """
         A client connected: give it its addresses, its session and its keys.
 
-        :raises Refused: no room for it, or another machine has its name.
+        :raises Refused: no room for it, its quota is used up, or another machine has its name.
         """
         config = self.config
         self._only_one(caller, hello)
+        if over := self.accounting.refusal(caller.name):
+            raise RefusedForNow(over, NEXT_MONTH)
         if caller.name not in self.tunnel.sessions and len(self.tunnel.sessions) >= config.max_sessions:
             raise Refused("the server has no room for another session")
         lease = await self._resumption.lease(caller.name)
@@ -148,6 +153,7 @@ class ServerNode(Node):
             self._shown[caller.name] = caller.peer
         if before is not None and before is not caller:
             before.close("another link of the same name has taken over")
+        self.accounting.came(caller.name)
         self.tell("session-up", caller.name, "control link is up" if resumed else "session begins")
 
     def _welcome(self, session: Session, lease: Lease, epoch: int, resumed: bool) -> Welcome:
@@ -234,7 +240,7 @@ class ServerNode(Node):
         """Close the session of each certificate that is revoked, whether its control link is up or not."""
         for name, peer in list(self._shown.items()):
             if self.certificates.is_revoked(peer):
-                self._close(name, Revoked("this certificate was revoked"), "certificate revoked")
+                self._close(name, Revoked("this certificate was revoked"), "certificate revoked", kind="revoked")
 
     def expire(self) -> None:
         """Close the session of each certificate that has ended; a client that may have another one is asked for it."""
@@ -242,24 +248,30 @@ class ServerNode(Node):
         for name, peer in list(self._shown.items()):
             caller = self._callers.get(name)
             if peer.not_after <= now:
-                self._close(name, Goodbye("certificate expired"), "certificate expired")
+                self._close(name, Goodbye("certificate expired"), "certificate expired", kind="expired")
             elif peer.not_after - COME_AGAIN <= now and caller is not None and peer.serial not in self._asked:
                 self._asked.add(peer.serial)
                 caller.close("your certificate ends: come with the next one")
 
-    def _close(self, name: str, last: Signal, reason: str) -> None:
+    def cut_off_spent(self) -> None:
+        """Close the session of each client whose quota is used up."""
+        for name in list(self._shown):
+            if over := self.accounting.refusal(name):
+                self._close(name, Goodbye(over), over, kind="quota")
+
+    def _close(self, name: str, last: Signal, reason: str, *, kind: str) -> None:
         self._asked.discard(self._shown.pop(name).serial)
         caller = self._callers.get(name)
         if caller is not None:
             caller.finish(last, reason)
         if self.tunnel.drop_session(name):
-            self.tell("revoked" if isinstance(last, Revoked) else "expired", name, f"{reason}, session closed")
+            self.tell(kind, name, f"{reason}, session closed")
 
     # -- what ops sees -------------------------------------------------------------------------------------------------
 
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to."""
-        return (*super().warnings(), *self._rivals.warnings(self.pump.now()))
+        return (*super().warnings(), *self._rivals.warnings(self.pump.now()), *self.accounting.warnings())
 
     def reload(self) -> str:
         """Read revocations and settings again."""
@@ -272,6 +284,7 @@ class ServerNode(Node):
     def reconfigure(self, config: ServerConfig, keys: Collection[str]) -> str:
         """Live by these settings."""
         self.config = config
+        self.accounting.configure(config.accounting)
         if "tuning.scheduler" not in keys:
             return ""
         return f"{self.set_scheduler(config.tuning.scheduler)}; a client that begins anew brings its own scheduler"
@@ -309,6 +322,7 @@ class ServerNode(Node):
         """Sums over the doors, the TUN, and who comes in at the control port."""
         total, tun = super().door_counters(), self._parts.tun
         total.update(self._parts.counters())
+        total.update(self.accounting.counters())
         total.update(tun.counters() if tun else {})
         total.update(self._parts.old_clients.counters() if self._parts.old_clients is not None else {})
         total.update(self._parts.services.counters() if self._parts.services else {})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.interfaces import IListeningPort
@@ -12,42 +11,27 @@ from twisted.internet.task import LoopingCall
 from morphnet.config.legacy import MorphProtocolConfig, split_place
 from morphnet.net.legacy_health import health_site, listen
 from morphnet.roles.process.legacy_key import read_or_make_key
-from morphnet.roles.server.legacy import SWEEP_EVERY, LegacyServer
+from morphnet.roles.server.legacy import SWEEP_EVERY, Around, LegacyServer
 from morphnet.status import LegacyStatus
-
-Tell = Callable[[str, str, str], None]
 
 
 class OldClients:
-    """
-    Opens its ports when made.
+    """Opens its ports when made."""
 
-    :param number: gives each socket a name.
-    :param now: seconds, never back.
-    :param tell: (kind, session, sentence) for the node's history.
-    """
-
-    def __init__(
-        self,
-        config: MorphProtocolConfig,
-        reactor: Any,
-        number: Callable[[], int],
-        now: Callable[[], float],
-        tell: Tell,
-    ) -> None:
+    def __init__(self, config: MorphProtocolConfig, around: Around) -> None:
         """
         :raises ConfigError: the file of the key holds none.
         :raises HostError: a port is taken.
         """
         self.config = config
-        self._began_at, self._now = now(), now
-        self._server = LegacyServer(config, read_or_make_key(config.key_file), reactor, number, now, tell)
+        self._began_at, self._now = around.now(), around.now
+        self._server = LegacyServer(config, read_or_make_key(config.key_file), around)
         self._health: IListeningPort | None = None
         self._server.open()
         if config.health:
-            self._health = listen(reactor, *split_place(config.health), health_site(self.health, self.metrics))
+            self._health = listen(around.reactor, *split_place(config.health), health_site(self.health, self.metrics))
         self._sweeping = LoopingCall(self._server.sweep)
-        self._sweeping.clock = reactor
+        self._sweeping.clock = around.reactor
         self._sweeping.start(SWEEP_EVERY, now=False)
 
     def health(self) -> Mapping[str, object]:

@@ -24,6 +24,7 @@ from morphnet.net.pump import Pump, since_boot
 from morphnet.net.tls import ClientTls, Identity, ServerTls
 from morphnet.net.tun import Tun
 from morphnet.net.udp import UdpDoor
+from morphnet.net.webhook import Webhook
 from morphnet.pki.asking import Signers
 from morphnet.pki.authority import network_of
 from morphnet.pki.files import trusted_cas
@@ -37,14 +38,19 @@ from morphnet.roles.certificates.publishing import Publisher
 from morphnet.roles.certificates.renewal import LOOK_EVERY, AllShow, Renewal, SelfRenewal, Shows, identity_of
 from morphnet.roles.certificates.revocation_file import Revoked
 from morphnet.roles.certificates.signing import LaterSigner
+from morphnet.roles.process.legacy_key import read_or_make_key
 from morphnet.roles.process.masks import Masks
 from morphnet.roles.process.node import Node
 from morphnet.roles.process.process import HostProcess
+from morphnet.roles.server.accounting import WRITE_EVERY, Accounting, month_of
 from morphnet.roles.server.certificates import Certificates
 from morphnet.roles.server.closed import ClosedNode
+from morphnet.roles.server.legacy import Around
 from morphnet.roles.server.node import LIVE, Parts, ServerNode, gateway, interface
 from morphnet.roles.server.old_clients import OldClients
 from morphnet.roles.server.passages import Meetings
+from morphnet.roles.server.reporting import LOOK_EVERY as REPORT_LOOK_EVERY
+from morphnet.roles.server.reporting import Reporter, read_token
 from morphnet.roles.server.streams import Streams
 from morphnet.roles.signalling.control_server import ControlServer, nobody
 from morphnet.store.base import Store
@@ -55,7 +61,6 @@ from morphnet.tunnel.tunnel import Tunnel
 LOOK_AT_CAS_EVERY = 5.0  # seconds between looks whom the network trusts
 SWEEP_EVERY = 10.0  # seconds between looks for dead sessions, at most
 EXPIRE_EVERY = 2.0  # seconds between looks whose certificate has expired
-ACCOUNT_EVERY = 30.0  # seconds between writes of traffic
 
 
 class ServerProcess(HostProcess):
@@ -82,8 +87,10 @@ class ServerProcess(HostProcess):
         except (RecordsLost, RecordsDamaged) as lost:
             return self._stay_closed(str(lost))
         records = ledger.certificates()
+        standing = ledger.account(lambda book: book.standing(month_of(time.time())))
         self._store = store = SqliteStore(ledger, self.reactor)
         certificates = self._certificates(identity, store)
+        self._accounting = Accounting(self._pump.tunnel, store, time.time, standing, self._reporter(store))
         self._bearers = Bearers(config.name, certificates.exchange, self.reactor, self._tell_of_revocations)
         tls = ServerTls(identity, certificates.is_revoked, config.knock)
         parts = self._make_parts(store, certificates, AllShow(tls, self._bearers))
@@ -127,7 +134,25 @@ class ServerProcess(HostProcess):
             if self._node is not None:
                 self._node.tell(kind, session, sentence)
 
-        return OldClients(config, self.reactor, self._pump.new_number, self._pump.now, tell)
+        around = Around(self.reactor, self._pump.new_number, self._pump.now, tell, self._accounting)
+        return OldClients(config, around)
+
+    def _reporter(self, store: Store) -> Reporter | None:
+        """Who tells the webhook, if there is one."""
+        config, old = self.config.accounting, self.config.legacy.morphprotocol
+        if not config.webhook:
+            return None
+        key = read_or_make_key(old.key_file).text if config.webhook_key and old.enabled else ""
+        addresses = served_addresses(UplinkScan(excluded=(self.config.tun,)), self.config.listen)
+        server = {
+            "name": self.config.name,
+            "ip": next(iter(addresses), "0.0.0.0"),
+            "udpPort": str(old.port if old.enabled else self.config.data_port),
+            "info": key,
+            "status": "running",
+        }
+        door = Webhook(self.reactor, config.webhook, read_token(config.webhook_token_file))
+        return Reporter(store, door, server, self._pump.now)
 
     def _tell_of_revocations(self, sentence: str) -> None:
         if self._node is not None:
@@ -149,6 +174,7 @@ class ServerProcess(HostProcess):
             store,
             self._enrolment(store),
             certificates,
+            self._accounting,
             self._tun,
             self._udp,
             partial(served_addresses, UplinkScan(excluded=(config.tun,)), [door.host for door in self._udp]),
@@ -175,7 +201,10 @@ class ServerProcess(HostProcess):
     def _keep_house(self, node: ServerNode, parts: Parts) -> None:
         assert parts.renewal is not None  # we have made it
         self.every(min(SWEEP_EVERY, max(1.0, self.config.session_timeout_s)), node.sweep)
-        self.every(ACCOUNT_EVERY, node.traffic.write)
+        self.every(WRITE_EVERY, self._accounting.write)
+        self._accounting.announce(self.config.name)
+        self.every(self.config.accounting.webhook_every_s, self._accounting.report)
+        self.every(REPORT_LOOK_EVERY, self._accounting.look)
         if parts.services is not None:
             self.every(SWEEP_EVERY, parts.services.sweep)
         self.every(LOOK_EVERY, SelfRenewal(parts.renewal, node.renew_own, node.tell).look, now=True)
@@ -184,6 +213,7 @@ class ServerProcess(HostProcess):
 
     def _expire(self, node: ServerNode) -> None:
         node.expire()
+        node.cut_off_spent()
         self._streams.look()
         self._bearers.look(time.time())
 
@@ -250,7 +280,7 @@ class ServerProcess(HostProcess):
         await DeferredList([maybeDeferred(port.stopListening) for port in self._listening])
         await self._control.close()
         await self._streams.close()
-        await DeferredList(self._node.traffic.write())
+        await self._accounting.close()
         self._pump.stop()
         for door in self._udp:
             door.close()

@@ -16,8 +16,18 @@ from morphnet.legacy.office import SIGN_OF_LIFE
 from morphnet.legacy.session import KEEPALIVE, Session
 from morphnet.net.legacy_udp import FragmentingDoor
 from morphnet.roles.server import legacy
-from morphnet.roles.server.legacy import HANDSHAKES, PACKETS, LegacyServer
+from morphnet.roles.server.legacy import (
+    HANDSHAKES,
+    MOST_USERS,
+    OTHERS,
+    PACKETS,
+    SWEEP_EVERY,
+    Around,
+    LegacyServer,
+    account_of,
+)
 from morphnet.wire.batch import Arrival, Departure, Endpoint
+from tests.fakes_meter import FakeMeter
 from tests.legacy.test_control import HANDSHAKE, KEY
 from tests.legacy.test_session import AWAY, HOME
 
@@ -67,9 +77,10 @@ class LegacyServerTests(SynchronousTestCase):
         FakeDoor.every.clear()
         numbers = iter(range(1000))
         config = replace(MorphProtocolConfig(enabled=True, max_sessions=3), **settings)
-        self.server = LegacyServer(
-            config, KEY, None, lambda: next(numbers), lambda: self.now, lambda *words: self.told.append(words)
-        )
+        self.meter = FakeMeter()
+        tell = lambda *words: self.told.append(words)  # noqa: E731
+        around = Around(None, lambda: next(numbers), lambda: self.now, tell, self.meter)
+        self.server = LegacyServer(config, KEY, around)
         self.server.open()
         self.control = FakeDoor.every[0]
 
@@ -97,6 +108,41 @@ class LegacyServerTests(SynchronousTestCase):
         ((to, datagram),) = outer.said()
         self.assertEqual((to, client.receive(HOME, [datagram], now=0.0)), (HOME, [b"back"]))
         self.assertEqual(self.server.counters()["legacy_strangers"], 1)
+
+    def test_counted(self) -> None:
+        """What each user's program has sent and received, without disguises; sessions come and go."""
+        self.call()
+        outer, inner = FakeDoor.every[1:]
+        outer.hears(HOME, *self.client().send(b"onetwo", 3, now=0.0, millis=0))
+        inner.hears(INNER, b"back")
+        user = account_of(HANDSHAKE.user)
+        self.assertEqual((self.meter.sent[user], self.meter.received[user]), (4, 6))
+        self.now = SIGN_OF_LIFE + SWEEP_EVERY
+        self.server.sweep()  # gives a sign of life, which nobody pays for
+        self.assertEqual((self.meter.sent[user], len(self.meter.there)), (4, 1))
+        self.server.close()
+        self.assertEqual(self.meter.there, [])
+
+    def test_spent(self) -> None:
+        """A user whose quota is used up is ended, and not taken in again, in the original's words."""
+        self.call()
+        self.meter.spent.add(account_of(HANDSHAKE.user))
+        self.server.sweep()
+        self.assertEqual([KEY.open(each) for _, each in self.control.said()], [FULL])
+        self.assertEqual(self.told[-1][2], "the quota is used up")
+        self.assertEqual((self.call(), self.server.counters()["legacy_sessions"]), (FULL, 0))
+        self.assertEqual((self.server.counters()["legacy_spent"], self.meter.there), (1, []))
+        self.meter.spent.clear()
+        self.assertEqual(read_answer(self.call()).status, "connected")
+
+    def test_users_are_bounded(self) -> None:
+        """Whoever has the key can say any name, also one that is no text: so many are counted by name."""
+        session = self.client(replace(HANDSHAKE, user="\ud800"))
+        self.assertEqual(self.server._user(session), "old:?")
+        for number in range(MOST_USERS):
+            named = self.server._user(self.client(replace(HANDSHAKE, user=str(number))))
+        self.assertEqual(named, OTHERS)
+        self.assertEqual(self.server._user(session), "old:?")
 
     def test_moved(self) -> None:
         """Answers go where the client is now; data may come to the control port as well."""

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.config.accounting import AccountingConfig
 from morphnet.config.roles import ServerConfig, Tuning
 from morphnet.errors import Refused
 from morphnet.net.pump import Pump
@@ -21,6 +22,7 @@ from morphnet.rendezvous.rivals import CLONED, FIRST
 from morphnet.roles.certificates.publishing import Publisher
 from morphnet.roles.certificates.revocation_file import Revoked
 from morphnet.roles.process.reloading import Reloading
+from morphnet.roles.server.accounting import Accounting, month_of
 from morphnet.roles.server.certificates import Certificates
 from morphnet.roles.server.node import LIVE, Parts, ServerNode
 from morphnet.roles.signalling.control_server import Caller, RefusedForNow
@@ -101,7 +103,10 @@ class Server:
         revoked, publisher = Revoked(cas, directory / "revoked.pem"), Publisher(directory, cas, None)
         certificates = Certificates("", store, revoked, publisher, self.clock, lambda: NOW)
         enrolment, addresses = cast(Enrolment, None), ["192.0.2.1", "2001:db8::1"]
-        parts = Parts(store, enrolment, certificates, addresses=lambda: addresses, reloading=reloading)
+        self.wall = NOW
+        standing = store.accounts.standing(month_of(self.wall))
+        self.accounting = Accounting(self.pump.tunnel, store, lambda: self.wall, standing)
+        parts = Parts(store, enrolment, certificates, self.accounting, addresses=lambda: addresses, reloading=reloading)
         self.node = ServerNode(ServerConfig(name="gw"), self.pump, parts, self.draw)
 
     def draw(self, count: int) -> bytes:
@@ -326,3 +331,37 @@ class CertificateTests(SynchronousTestCase):
         signed = self.authority.revocations({"1f"}, now=NOW)
         self.node.signal(cast(Caller, caller), Revocations(signed.pem))
         self.assertEqual(self.exchange.revoked.serials, {"1f"})
+
+
+class QuotaTests(SynchronousTestCase):
+    """Who has used up a quota is ended, and let in again next month."""
+
+    def setUp(self) -> None:
+        self.store = MemoryStore()
+        self.server = Server(self.store)
+        self.node = self.server.node
+        self.node.reconfigure(replace(self.node.config, accounting=AccountingConfig(quota="1k")), {"accounting.quota"})
+        self.caller = FakeCaller()
+
+    def test_spent(self) -> None:
+        """The session is closed, which is told; another hello is refused with the sentence, until the month is over."""
+        self.successResultOf(self.server.asked(Hello(name="laptop"), self.caller))
+        self.node.cut_off_spent()
+        self.assertIn("laptop", self.node.tunnel.sessions)
+        self.node.tunnel.sessions["laptop"].inbound.payload = 1000
+        self.node.cut_off_spent()
+        self.assertEqual((list(self.node.tunnel.sessions), "is used up" in self.caller.closed), ([], True))
+        last = self.node.history.after(0)[-1]
+        self.assertEqual((last.kind, last.session), ("quota", "laptop"))
+        for server in (self.server, self.again()):
+            refused = self.failureResultOf(server.asked(Hello(name="laptop")), RefusedForNow).value
+            self.assertIn("the quota of this month, 1 kB, is used up", refused.reason)
+        self.server.wall += 31 * 86400
+        self.successResultOf(self.server.asked(Hello(name="laptop")))
+
+    def again(self) -> Server:
+        """The next process, with the same records."""
+        self.successResultOf(self.server.accounting.write())
+        server = Server(self.store)
+        server.node.reconfigure(self.node.config, {"accounting.quota"})
+        return server

@@ -12,8 +12,9 @@ from morphnet.config.legacy import MorphProtocolConfig
 from morphnet.legacy.control import INACTIVITY, write_handshake
 from morphnet.roles.process.legacy_key import read_key
 from morphnet.roles.server import legacy
-from morphnet.roles.server.legacy import SWEEP_EVERY
+from morphnet.roles.server.legacy import SWEEP_EVERY, Around
 from morphnet.roles.server.old_clients import OldClients
+from tests.fakes_meter import FakeMeter
 from tests.legacy.test_control import HANDSHAKE
 from tests.legacy.test_session import HOME
 from tests.roles.server.test_legacy import FakeDoor
@@ -27,7 +28,8 @@ class OldClientsTests(SynchronousTestCase):
         clock, numbers = MemoryReactorClock(), iter(range(9))
         path = Path(self.mktemp())
         config = MorphProtocolConfig(enabled=True, key_file=path, timeout_s=30.0, health="127.0.0.1:8080")
-        old = OldClients(config, clock, lambda: next(numbers), clock.seconds, lambda *words: None)
+        around = Around(clock, lambda: next(numbers), clock.seconds, lambda *words: None, FakeMeter())
+        old = OldClients(config, around)
         (control,), key = FakeDoor.every, read_key(path)
         control.hears(HOME, key.seal(write_handshake(HANDSHAKE)))
         self.assertEqual((old.health()["status"], old.metrics()["legacy_sessions"]), ("ok", 1))

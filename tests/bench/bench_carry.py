@@ -1,0 +1,176 @@
+"""
+What it costs Debian's wireguard-go to be carried: throughput beside bare wireguard-go, and over two uplinks.
+
+    python -m tests.bench.bench_carry [path uplinks rekey] [--rounds 3] [--seconds 4]
+
+`path` is one cable as fast as the machine, both tunnels in turn. `uplinks` is two links of 20 Mbit/s (RTT 20 and 30
+ms): carried over both, beside the sum of what the bare one gets on each, alone. `rekey` waits for a handshake in the
+midst of echoes, which WireGuard makes every 120 s, and is only run when it is asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import fmean, median
+
+from morphnet.lab.box import Box
+from morphnet.lab.enter import why_not
+from morphnet.lab.race import COST_DOWN, DOWN, ECHO, UP, Case, race
+from morphnet.lab.rivals import Contender, Ways, contenders
+from morphnet.lab.topologies import SERVER, Uplink
+from morphnet.lab.vpn import Vpn, wait_for
+from tests.bench.measured import CANNOT, Measured, enter_lab, middle, tell
+from tests.lab.bonded import DIRECTIONS, Bonded
+from tests.lab.wireguard import INNER, MTU, WireGuard, lacking
+
+LISTEN, SERVICE = 51821, 51820  # UDP ports
+WRAPPED_MTU = 1340  # as `morphnet wrap` has it
+BARE, CARRIED, FULL = "wireguard-go", "wireguard-go, carried", f"wireguard-go, carried, MTU {MTU}"
+WANTED = 0.9  # of bare wireguard-go
+RATE = 20e6  # bit/s
+REKEY_WITHIN = 135.0  # seconds: REKEY_AFTER_TIME is 120
+Options = argparse.Namespace
+
+
+def carry(box: Box, mtu: int) -> tuple[Vpn, WireGuard, WireGuard]:
+    """A client and a server of ours that carry, and WireGuard at both ends."""
+    vpn = Vpn(box, SERVER, {"carry_services": f"wireguard=127.0.0.1:{SERVICE}"})
+    shutil.rmtree(vpn.server.dir, ignore_errors=True)
+    shutil.rmtree(Path(box.node("client").dir) / "laptop", ignore_errors=True)
+    (Path(vpn.server.node.dir) / "laptop.invite").unlink(missing_ok=True)
+    vpn.found()
+    vpn.join(settings={"tun": "", "carry": f"127.0.0.1:{LISTEN}=wireguard"})
+    return vpn, *wireguards(box, mtu, f"127.0.0.1:{LISTEN}")
+
+
+def wireguards(box: Box, mtu: int, endpoint: str) -> tuple[WireGuard, WireGuard]:
+    """Both ends, which know one another."""
+    here, there = (WireGuard(box.node(name), name) for name in INNER)
+    there.listen(SERVICE)
+    there.meet(here)
+    here.meet(there, "endpoint", endpoint)
+    for name, inner in INNER.items():
+        box.change(name, [("up", "wg0", mtu), ("add_address", "wg0", f"{inner}/24")])
+    words = [sys.executable, "-m", "morphnet.lab.ping", INNER["server"], "--count", "1"]
+    wait_for("WireGuard carries", lambda: '"received": 1' in box.node("client").run(words).stdout)
+    return here, there
+
+
+def carried(mtu: int) -> Callable[[Box], Ways]:
+    """For `race`."""
+
+    def up(box: Box) -> Ways:
+        vpn, *_ = carry(box, mtu)
+        return Ways(INNER["client"], INNER["server"], (vpn.clients[0].pid(), vpn.server.pid()))
+
+    return up
+
+
+def path(options: Options) -> Iterator[Measured]:
+    """One cable."""
+    bare = next(each for each in contenders() if each.name == BARE)
+    runs = [bare, Contender(CARRIED, bare.programs, bare.package, carried(WRAPPED_MTU)),
+            Contender(FULL, bare.programs, bare.package, carried(MTU))]  # fmt: skip
+    found = defaultdict[tuple[Case, str], list[float]](list)
+    for reading in race(runs, ["bulk", "echo"], rounds=options.rounds, seconds=options.seconds):
+        found[reading.case, reading.contender].append(reading.value)
+        print(f"{reading.contender}, {reading.case.name}: {reading.value:.3f} {reading.case.unit}", file=sys.stderr)
+    for case in (DOWN, UP, COST_DOWN, ECHO):
+        theirs = found[case, BARE]
+        for name in (CARRIED, FULL):
+            wanted = round(WANTED * median(theirs), 3) if case in (DOWN, UP) and name == CARRIED else None
+            told = tuple(round(each, 3) for each in found[case, name])
+            value, beside = middle(found[case, name], 3), middle(theirs, 3)
+            yield Measured("carry", f"{name}: {case.name}", value, case.unit, wanted, case.better, BARE, beside, told)
+
+
+class Bare(Bonded):
+    """wireguard-go alone, on one link."""
+
+    def _connect(self) -> None:
+        wireguards(self.box, MTU, f"{SERVER}:{SERVICE}")
+        self.inner_client = INNER["client"]
+
+
+class Carried(Bonded):
+    """wireguard-go over all of them."""
+
+    def _connect(self) -> None:
+        vpn, self.here, _ = carry(self.box, WRAPPED_MTU)
+        self.server, self.client = vpn.server, vpn.clients[0]
+        self.wait_active(self.count)
+        self.inner_client = INNER["client"]
+
+
+def _links() -> list[Uplink]:
+    return [Uplink.like(delay, RATE) for delay in (0.010, 0.015)]
+
+
+def _goodput(tunnel: Bonded, direction: str, seconds: float) -> float:
+    """Mbit/s of four TCP flows, in the second half."""
+    told = tunnel.streams(direction, seconds, 4, INNER["server"])
+    return fmean(told[len(told) // 2 :] or [0.0])
+
+
+def uplinks(options: Options) -> Iterator[Measured]:
+    """Two links, beside the sum of what each gives the bare one."""
+    seconds = max(10.0, options.seconds)
+    alone = defaultdict[str, float](float)
+    for link in _links():
+        with Bare([link]) as tunnel:
+            for direction in DIRECTIONS:
+                alone[direction] += _goodput(tunnel, direction, seconds)
+    with Carried(_links()) as tunnel:
+        for direction in DIRECTIONS:
+            value, beside = round(_goodput(tunnel, direction, seconds), 1), round(alone[direction], 1)
+            case = f"{CARRIED}: 4 TCP {direction}, two uplinks"
+            yield Measured("carry", case, value, "Mbit/s", round(WANTED * beside, 1), "more", f"{BARE}, each", beside)
+
+
+def rekey(options: Options) -> Iterator[Measured]:
+    """Echoes through the next handshake of WireGuard's."""
+    tunnel = Carried(_links())
+    with tunnel:
+        first, begun = tunnel.here.handshake_at(), time.monotonic()
+        ping = tunnel.tool("client", "morphnet.lab.ping", INNER["server"], "--seconds", str(REKEY_WITHIN + 10))
+        wait_for("the next handshake", lambda: tunnel.here.handshake_at() > first, REKEY_WITHIN, every=0.5)
+        after = time.monotonic() - begun
+        time.sleep(3)
+        ping.terminate()
+        said, _ = ping.communicate(timeout=10)
+        lost = int(said.rpartition('"lost": ')[2].partition(",")[0])
+        yield Measured("carry", "seconds until WireGuard's next handshake", round(after), "s")
+        yield Measured("carry", "echoes lost over it", lost, "echoes", 0, "less")
+
+
+RUNS = {"path": path, "uplinks": uplinks, "rekey": rekey}
+
+
+def main() -> int:
+    """Run what was asked for; 1 when a promise was broken."""
+    parser = argparse.ArgumentParser(prog="bench_carry")
+    parser.add_argument("names", nargs="*", metavar="WHAT", help=", ".join(RUNS))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each load of TCP")
+    options = parser.parse_args()
+    unfit = why_not() or lacking("wireguard-go", "wg")
+    if unfit:
+        print(f"bench_carry: {unfit}", file=sys.stderr)
+        return CANNOT
+    enter_lab("tests.bench.bench_carry")
+    broken = 0
+    for name in options.names or ["path", "uplinks"]:
+        for line in RUNS[name](options):
+            tell(line)
+            broken += line.kept is False
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
