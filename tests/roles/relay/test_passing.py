@@ -211,14 +211,42 @@ class PortTests(RelayTestCase):
         self.net.settle()
         self.assertEqual((client.gone, server.gone), (True, True))
 
-    def test_revoked(self) -> None:
-        """A certificate that is revoked, or has expired, ends what it has opened."""
-        client, server = self.joined()
-        network = self.relay._lines[next(iter(self.relay._lines))].network
-        self.registry.revoke(network, [serial_of(self.ca.identity("other", CLIENT))], 1)
+    def serials(self) -> dict[str, list[str]]:
+        """Of the certificates of those who are at the relay, in the order in which they came."""
+        found: dict[str, list[str]] = {}
+        for line in self.relay._lines.values():
+            found.setdefault(line.name, []).append(line.serial)
+        return found
+
+    def revoke(self, *serials: str) -> None:
+        """The relay hears of a list with these."""
+        network = next(iter(self.relay._lines.values())).network
+        self.registry.revoke(network, serials, 1)
         self.relay.end_revoked()
         self.net.settle()
-        self.assertEqual((client.gone, server.gone), (False, False))
+
+    def test_revoked(self) -> None:
+        """A certificate that is revoked ends the passage of who shows it, the client or the server, and no other."""
+        for name in ("laptop", "gateway"):
+            self.serve()
+            client, server = self.joined()
+            self.revoke(serial_of(self.ca.identity("other", CLIENT)))
+            self.assertEqual((client.gone, server.gone), (False, False))
+            self.revoke(self.serials()[name][-1])
+            self.assertEqual((client.gone, server.gone), (True, True), name)
+            self.assertEqual(self.relay.counters()["passages"], 0)
+
+    def test_revoked_while_it_waits(self) -> None:
+        """Whoever is revoked before the other end has come gets no passage, and the token is good for nobody."""
+        line, client = self.gateway(), self.laptop()
+        token = self.token(line)
+        self.revoke(self.serials()["laptop"][-1])
+        self.assertTrue(client.gone)
+        self.assertIn("nobody waits", self.reason(self.gateway(encode(Meet(token)))))
+
+    def test_expired(self) -> None:
+        """A certificate that has expired ends what it has opened."""
+        client, server = self.joined()
         self.relay.end_expired(4e9)
         self.net.settle()
         self.assertEqual((client.gone, server.gone), (True, True))

@@ -1,0 +1,141 @@
+"""The server reached by TCP through a relay, where it is reached neither by UDP nor by TCP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from morphnet.roles.client.streaming import LONGEST_REST, PATIENCE, REST, STAGGER
+from morphnet.tunnel.carrier import RELAYED
+from morphnet.tunnel.path import Path as TunnelPath
+from morphnet.tunnel.path import State
+from tests.fakes_control import SERVER_HOST
+from tests.fakes_passages import RELAY_HOST, MeetingPlace
+from tests.fakes_streams import StreamsTestCase
+from tests.fakes_tls import CLIENT, SERVER
+
+NAME = f"relay {RELAY_HOST}"
+
+
+class RelayedCase(StreamsTestCase):
+    """A relay that both know."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.place = MeetingPlace(self.net, self.ca, Path(self.mktemp()))
+        self.place.serve(self.ca.identity("gateway", SERVER), self.control.factory)
+        self.net.settle()
+        laptop = self.ca.identity("laptop", CLIENT)
+        self.streaming.passages = lambda: [self.place.dial(laptop, sources=self.sources)]
+        self.net.called.clear()
+
+    def tearDown(self) -> None:
+        self.streaming.close()
+        self.place.stop()
+
+    def relayed_paths(self) -> list[TunnelPath]:
+        """Through relays, that are not closed."""
+        return [path for path in self.session.paths.values() if path.rank == RELAYED and path.state != "closed"]
+
+    def called(self) -> list[str]:
+        """Who was called, each time."""
+        return [host for host, _ in self.net.called]
+
+    def relayed(self) -> TunnelPath:
+        """Nothing gets through but to the relay, by which the path goes."""
+        self.net.refusing.add(SERVER_HOST)
+        self.start(passes=False)
+        self.run_for(PATIENCE + 1.5, sending=True)
+        (path,) = self.relayed_paths()
+        return path
+
+
+class RelayedTests(RelayedCase):
+    def test_last(self) -> None:
+        """The relay is called after all ports of the server, and carries what was sent before, both ways."""
+        path = self.relayed()
+        self.assertEqual((path.uplink, path.state), (NAME, State.ACTIVE))
+        self.assertEqual(self.called(), [SERVER_HOST, SERVER_HOST, RELAY_HOST, RELAY_HOST])  # the last by the server
+        self.assertEqual(self.told, ["stream-tried", "stream-up"])
+        self.run_for(1.0)
+        self.all_came()
+
+    def test_not_needed(self) -> None:
+        """While a TCP port of the server answers nobody calls the relay."""
+        self.start(passes=False)
+        self.run_for(PATIENCE + 3.0, sending=True)
+        self.assertEqual((set(self.called()), self.relayed_paths()), ({SERVER_HOST}, []))
+        self.assertEqual(self.stream_paths(self.session), ["active"])
+
+    def test_nobody_there(self) -> None:
+        """A relay without our server costs nothing but the attempts, that come ever less often."""
+        self.place.stop()
+        self.net.settle()
+        self.net.called.clear()
+        self.net.refusing.add(SERVER_HOST)
+        self.start(passes=False)
+        self.run_for(PATIENCE + REST + 2 * REST + 1.0)
+        self.assertEqual((self.called().count(RELAY_HOST), self.relayed_paths()), (3, []))
+        self.assertEqual(self.told, ["stream-tried"])
+
+    def test_direct_tried(self) -> None:
+        """While the stream goes through a relay the server's ports are called now and then, the relay is not."""
+        self.relayed()
+        before = len(self.called())
+        self.run_for(4 * LONGEST_REST)
+        later = self.called()[before:]
+        self.assertEqual(set(later), {SERVER_HOST})
+        self.assertLess(len(later), 2 * 9)
+        self.assertEqual([path.state for path in self.relayed_paths()], [State.ACTIVE])
+
+    def test_no_second(self) -> None:
+        """One that comes through the relay beside one that works is hung up on."""
+        path = self.relayed()
+        ours = self.streaming._stream
+        self.streaming._call(next(iter(self.streaming.passages())), self.streaming._places[0])
+        self.run_for(1.0)
+        self.assertIs(self.streaming._stream, ours)
+        self.assertEqual((self.relayed_paths(), self.streams.counters()["streams"]), ([path], 1))
+
+    def test_udp_back(self) -> None:
+        """UDP has the traffic again when it answers, and no packet is lost."""
+        self.relayed()
+        self.run_for(1.0, sending=True)
+        self.allow(True)
+        self.run_for(4.0, sending=True)
+        (plain,) = (path for path in self.session.paths.values() if not path.rank)
+        by_udp = plain.delivery.sent_packets
+        self.run_for(1.0, sending=True)
+        self.assertGreaterEqual(plain.delivery.sent_packets - by_udp, 50)
+        self.run_for(1.0)
+        self.all_came()
+
+    def test_relay_gone(self) -> None:
+        """A passage that ends while it is needed is opened again, and nothing is lost."""
+        self.relayed()
+        for socket in list(self.place.relay._lines):
+            if self.place.relay._passing.has(self.place.relay._lines[socket]):
+                socket.drop("a test")
+        self.run_for(1.0 + 2 * REST + STAGGER * 3, sending=True)
+        self.run_for(1.0)
+        self.assertEqual([path.state for path in self.relayed_paths()], [State.ACTIVE])
+        self.assertEqual(self.told.count("stream-gone"), 1)
+        self.all_came()
+
+    def test_cut(self) -> None:
+        """The operator cuts it by its name; neither the relay nor the server is called until it is restored."""
+        path = self.relayed()
+        self.assertTrue(self.streaming.cut(path))
+        before = len(self.called())
+        self.run_for(10.0)
+        self.assertEqual((self.relayed_paths(), len(self.called())), ([], before))
+        self.assertTrue(self.streaming.restore(NAME))
+        self.run_for(1.5)
+        self.assertEqual([each.state for each in self.relayed_paths()], [State.ACTIVE])
+
+    def test_uplink_gone(self) -> None:
+        """With the uplink that the relay was called from the stream goes."""
+        self.relayed()
+        self.sources.clear()
+        self.run_for(0.1)
+        self.streaming.look()
+        self.assertEqual((self.relayed_paths(), self.told[-1]), ([], "stream-gone"))
