@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from morphnet.errors import ConfigError
 from morphnet.ops.page import WIDTH, Line
 from morphnet.ops.show import way_of
+from morphnet.ops.show_counts import of_session
 from morphnet.ops.units import delay, span
 from morphnet.status import PeerStatus
 
@@ -31,7 +32,7 @@ def peer_named(peers: Sequence[PeerStatus], name: str) -> PeerStatus:
 
 def why_lines(peer: PeerStatus, now: float) -> list[Line]:
     """
-    The decisions with their times, oldest first, one sentence, and the words to compare.
+    The decisions with their times, oldest first, one sentence, what was counted, and the words to compare.
 
     :param now: Unix seconds.
     """
@@ -46,6 +47,8 @@ def why_lines(peer: PeerStatus, now: float) -> list[Line]:
         lines.append([(f"  {at:%H:%M:%S}  ", "dim"), (f"{each.state:<11}", "bold"), (first, "")])
         lines += [[(" " * _INDENT + text, "")] for text in more]
     lines += [[], *([(text, "")] for text in _wrapped(sentence(peer, now), WIDTH))]
+    counts = of_session(peer.counters)
+    lines += [[], *counts] if counts else []
     if peer.words:
         lines += [[], [("The same words are shown at the other end: compare them aloud.", "dim")]]
         lines.append([(f"  {' '.join(peer.words)}", "bold")])

@@ -25,6 +25,8 @@ peer nas  times are UTC
 nas is reached directly, 192.168.1.23:41193 -> 198.51.100.6:41193, for 2m 5s; a
 round trip takes 42.1 ms.
 
+  counts  forged 12: datagrams whose tag is not true under any key
+
 The same words are shown at the other end: compare them aloud.
   apple river chair moon seven goat"""
 
