@@ -7,12 +7,14 @@ from collections.abc import Iterator
 
 from morphnet.lab.vpn import Daemon
 from tests.lab.case import LabCase, rest
+from tests.lab.obstacles import udp_loses
 
 RELAY = "203.0.113.254"  # the isp itself: what it forwards may be dropped, what is for it comes in
 _CUT = (
     "add table inet passages; add chain inet passages f { type filter hook forward priority 0; };"
     "add rule inet passages f ip daddr 203.0.113.1 drop; add rule inet passages f ip saddr 203.0.113.1 drop"
 )
+_WITHOUT_TCP = _CUT.replace(" drop", " meta l4proto tcp drop")
 
 
 class PassageTests(LabCase):
@@ -21,10 +23,10 @@ class PassageTests(LabCase):
     alone = True
 
     @contextlib.contextmanager
-    def cut_off(self) -> Iterator[None]:
-        """Nothing passes between the client and the server meanwhile."""
+    def cut_off(self, rules: str = _CUT) -> Iterator[None]:
+        """Nothing, or no TCP, passes between the client and the server meanwhile."""
         isp = self.box.node("isp")
-        isp.run(["nft", _CUT], check=True)
+        isp.run(["nft", rules], check=True)
         try:
             yield
         finally:
@@ -49,6 +51,22 @@ class PassageTests(LabCase):
         """Whether that path is in use."""
         return self.client.states().get(f"relay {RELAY}") == "active"
 
+    def uplink_states(self) -> list[str]:
+        """Of the paths by UDP."""
+        return [self.state_of(each) for each in ("wan0", "wan1")]
+
+    def came_in(self, seconds: float) -> tuple[int, int]:
+        """Bytes through the relay and by UDP, in that time."""
+
+        def counted() -> tuple[int, int]:
+            came = {name: int(path["received_bytes"]) for name, path in self.client.paths().items()}
+            return came[f"relay {RELAY}"], came["wan0"] + came["wan1"]
+
+        relayed, plain = counted()
+        rest(seconds)
+        relayed_then, plain_then = counted()
+        return relayed_then - relayed, plain_then - plain
+
     def test_cut_off(self) -> None:
         """From the start, and again in the middle of a download: not a byte is missing, and direct is used again."""
         self.meet()
@@ -65,3 +83,22 @@ class PassageTests(LabCase):
         self.until("UDP is used again", lambda: self.state_of("wan0") == "active", 20.0)
         rest(1.0)
         self.unbroken(fetch.end())
+
+    def test_loses_most(self) -> None:
+        """UDP that loses 60 % in a download stands by for the relay, nothing is missing, and UDP is used again."""
+        self.meet()
+        with self.cut_off(_WITHOUT_TCP):
+            self.client.start()
+            self.until("UDP works", lambda: self.state_of("wan0") == "active", 20.0)
+            fetch = self.fetch()
+            rest(1.0)
+            with udp_loses(self.box, 60):
+                self.until("the relay's path is active", self.by_relay, 20.0)
+                self.until("UDP stands by", lambda: "active" not in self.uplink_states(), 10.0)
+                relayed, plain = self.came_in(3.0)
+                self.assertGreater(relayed, 1 << 20)
+                self.assertLess(plain, relayed / 4)
+            self.until("UDP is used again", lambda: self.uplink_states() == ["active"] * 2, 20.0)
+            relayed, plain = self.came_in(1.0)
+            self.assertLess(relayed, plain / 4)
+            self.unbroken(fetch.end())

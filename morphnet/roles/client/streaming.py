@@ -31,7 +31,7 @@ from morphnet.net.tls import ClientTls
 from morphnet.net.websocket import Socket
 from morphnet.roles.client.uplink_history import Standing
 from morphnet.roles.client.uplink_paths import plain_paths
-from morphnet.tunnel.carrier import RELAYED, STREAM, Carrier
+from morphnet.tunnel.carrier import PASSAGE, STREAM, Carrier
 from morphnet.tunnel.events import Effects, Event, PathChanged
 from morphnet.tunnel.path import LOSS_OF, Path, State
 from morphnet.tunnel.rtt import LossMeter
@@ -45,7 +45,7 @@ REST, LONGEST_REST = 2.0, 16.0  # seconds between the starts of two attempts; do
 CALL_WITHIN = 5.0  # seconds for TCP
 STAGGER = 0.3  # seconds between the starts of two calls of an attempt
 MOST_CALLS = 6  # of one attempt
-ENOUGH = 60.0  # seconds that UDP must have worked before the stream is closed
+STEADY, ENOUGH = 1.0, 60.0  # seconds that UDP must have worked before calls are given up, and the stream is closed
 LOSES_OVER, LOSES_FOR = 1.0, 0.6  # seconds over which a path is POOR, and that it must have been so
 UNSURE = 0.5  # divided by the root of how many packets: what chance may add to a loss, so much that it is left alone
 LEAST = 20  # packets that say something
@@ -195,11 +195,12 @@ class Streaming:
             self._end(f"{self._device} is gone")
         if plain or not devices:
             self._hoped_at = now
-        if any(path.state is State.ACTIVE and not self._losing.look(path, now) for path in plain):
-            self._told = False
-            self._give_up()
-            since = [path.since for path in plain if path.state is State.ACTIVE]
-            if since and now - min(since) >= ENOUGH:
+        working = [path.since for path in plain if path.state is State.ACTIVE and not self._losing.look(path, now)]
+        if working:
+            if now - min(working) >= STEADY:  # what loses most of what it is given answers now and then
+                self._told = False
+                self._give_up()
+            if now - min(working) >= ENOUGH:
                 self._end("UDP passes")
         elif not self._cut and not self._works(now):
             if any(path.state is State.PROBING and path.since > self._tried_at for path in plain):
@@ -271,7 +272,7 @@ class Streaming:
         self._give_up()
         self._end("there is another")
         self._stream, now, effects = stream, self._pump.now(), Effects()
-        self._pump.attach(stream, Carrier(RELAYED, str(stream)) if stream.relay else Carrier(STREAM, "tcp"))
+        self._pump.attach(stream, Carrier(PASSAGE, str(stream)) if stream.relay else Carrier(STREAM, "tcp"))
         self._device = next((each.device for each in self._sources() if each.address == stream.local.host), "")
         name = str(stream) if stream.relay else f"tcp {self._device}".strip()
         path = session.open_path(stream.number, stream.source, name, now, effects)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from morphnet.roles.client.streaming import LONGEST_REST, PATIENCE, REST, STAGGER
-from morphnet.tunnel.carrier import RELAYED
+from morphnet.tunnel.carrier import PASSAGE
 from morphnet.tunnel.path import Path as TunnelPath
 from morphnet.tunnel.path import State
 from tests.fakes_control import SERVER_HOST
@@ -34,7 +34,7 @@ class RelayedCase(StreamsTestCase):
 
     def relayed_paths(self) -> list[TunnelPath]:
         """Through relays, that are not closed."""
-        return [path for path in self.session.paths.values() if path.rank == RELAYED and path.state != "closed"]
+        return [path for path in self.session.paths.values() if path.rank == PASSAGE and path.state != "closed"]
 
     def called(self) -> list[str]:
         """Who was called, each time."""
@@ -108,6 +108,23 @@ class RelayedTests(RelayedCase):
         self.assertGreaterEqual(plain.delivery.sent_packets - by_udp, 50)
         self.run_for(1.0)
         self.all_came()
+
+    def test_loses_most(self) -> None:
+        """UDP that loses 60 % stands by for the relay, as it would for TCP, until it does not any more."""
+        self.net.refusing.add(SERVER_HOST)
+        plain = self.start()
+        self.run_for(3.0, sending=True)
+        self.assertEqual(self.called(), [])
+        self.udp.loss = self.there_udp.loss = 0.6
+        self.run_for(6.0, sending=True)
+        (path,) = self.relayed_paths()
+        self.assertEqual((path.state, plain.state), (State.ACTIVE, State.STANDBY))
+        before = path.delivery.sent_packets + path.received.packets
+        self.run_for(4.0, sending=True)
+        self.assertGreater(path.delivery.sent_packets + path.received.packets - before, 200)  # of 400, and Acks
+        self.udp.loss = self.there_udp.loss = 0.0
+        self.run_for(12.0, sending=True)
+        self.assertEqual(plain.state, State.ACTIVE)
 
     def test_relay_gone(self) -> None:
         """A passage that ends while it is needed is opened again, and nothing is lost."""
