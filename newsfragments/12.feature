@@ -12,3 +12,4 @@ What needs a restart is said to who has settings read again (`morphnet reload`, 
 Where neither UDP nor TCP of the server gets through, a client reaches it through a relay that both know: control link and traffic, TLS from end to end.
 `morphnet status` and `morphnet why` say what each counter means, one line for each that tells of more than traffic: `forged 12: datagrams whose tag is not true under any key`.
 UDP that merely loses (60 %) stands by for a stream through a relay too, as for one by TCP, and is used again when it is sound.
+From a stream through a relay to one by TCP: the new one works before the old one is left (0 echoes lost), and should it carry nothing the old one goes on.

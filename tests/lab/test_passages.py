@@ -11,10 +11,10 @@ from tests.lab.obstacles import udp_loses
 
 RELAY = "203.0.113.254"  # the isp itself: what it forwards may be dropped, what is for it comes in
 _CUT = (
-    "add table inet passages; add chain inet passages f { type filter hook forward priority 0; };"
-    "add rule inet passages f ip daddr 203.0.113.1 drop; add rule inet passages f ip saddr 203.0.113.1 drop"
+    "add table inet no_{what}; add chain inet no_{what} f {{ type filter hook forward priority 0; }};"
+    "add rule inet no_{what} f ip daddr 203.0.113.1 meta l4proto {what} drop;"
+    "add rule inet no_{what} f ip saddr 203.0.113.1 meta l4proto {what} drop"
 )
-_WITHOUT_TCP = _CUT.replace(" drop", " meta l4proto tcp drop")
 
 
 class PassageTests(LabCase):
@@ -23,14 +23,16 @@ class PassageTests(LabCase):
     alone = True
 
     @contextlib.contextmanager
-    def cut_off(self, rules: str = _CUT) -> Iterator[None]:
-        """Nothing, or no TCP, passes between the client and the server meanwhile."""
+    def without(self, *protocols: str) -> Iterator[None]:
+        """Of these nothing passes between the client and the server meanwhile."""
         isp = self.box.node("isp")
-        isp.run(["nft", rules], check=True)
+        for what in protocols:
+            isp.run(["nft", _CUT.format(what=what)], check=True)
         try:
             yield
         finally:
-            isp.run(["nft", "delete table inet passages"], check=True)
+            for what in protocols:
+                isp.run(["nft", f"delete table inet no_{what}"], check=True)
 
     def meet(self) -> None:
         """A relay, that both are told of."""
@@ -70,14 +72,14 @@ class PassageTests(LabCase):
     def test_cut_off(self) -> None:
         """From the start, and again in the middle of a download: not a byte is missing, and direct is used again."""
         self.meet()
-        with self.cut_off():
+        with self.without("udp", "tcp"):
             self.client.start()
             self.until("the relay's path is active", self.by_relay, 20.0)
             self.unbroken(self.fetch("--bytes", "2000000").wait())
         self.until("UDP is used again", lambda: self.state_of("wan0") == "active", 20.0)
         fetch = self.fetch()
         rest(1.0)
-        with self.cut_off():
+        with self.without("udp", "tcp"):
             self.until("the relay's path is active", self.by_relay, 20.0)
             rest(3.0)
         self.until("UDP is used again", lambda: self.state_of("wan0") == "active", 20.0)
@@ -87,7 +89,7 @@ class PassageTests(LabCase):
     def test_loses_most(self) -> None:
         """UDP that loses 60 % in a download stands by for the relay, nothing is missing, and UDP is used again."""
         self.meet()
-        with self.cut_off(_WITHOUT_TCP):
+        with self.without("tcp"):
             self.client.start()
             self.until("UDP works", lambda: self.state_of("wan0") == "active", 20.0)
             fetch = self.fetch()
@@ -102,3 +104,23 @@ class PassageTests(LabCase):
             relayed, plain = self.came_in(1.0)
             self.assertLess(relayed, plain / 4)
             self.unbroken(fetch.end())
+
+    def test_direct_again(self) -> None:
+        """From the relay to TCP, which passes again: that works before the relay is left, and no echo is lost."""
+        self.meet()
+        with self.without("udp"):
+            with self.without("tcp"):
+                self.client.start()
+                self.until("the relay's path is active", self.by_relay, 20.0)
+                ping = self.ping()
+                fetch = self.fetch()
+                rest(1.0)
+            after = self.last_happening(self.client)
+            self.until("TCP is used", lambda: any(each.startswith("tcp ") for each in self.client.states()), 30.0)
+            self.until("the relay is left", lambda: f"relay {RELAY}" not in self.client.states(), 10.0)
+            rest(1.0)
+            self.breathes()
+            self.lost_at_most(ping.end(), 0)
+            self.unbroken(fetch.end())
+        told = [each["kind"] for each in self.client.happenings(after) if each["kind"].startswith("stream-")]
+        self.assertEqual(told, ["stream-up", "stream-gone"])

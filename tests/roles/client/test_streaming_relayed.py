@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from morphnet.roles.client.streaming import LONGEST_REST, PATIENCE, REST, STAGGER
-from morphnet.tunnel.carrier import PASSAGE
+from morphnet.roles.client.streaming import LONGEST_REST, OVERLAP, PATIENCE, PROVES_WITHIN, REST, STAGGER
+from morphnet.tunnel.carrier import PASSAGE, STREAM
 from morphnet.tunnel.path import Path as TunnelPath
 from morphnet.tunnel.path import State
+from morphnet.wire.batch import Arrival
 from tests.fakes_control import SERVER_HOST
 from tests.fakes_passages import RELAY_HOST, MeetingPlace
-from tests.fakes_streams import StreamsTestCase
+from tests.fakes_streams import STEP, StreamsTestCase
 from tests.fakes_tls import CLIENT, SERVER
 
 NAME = f"relay {RELAY_HOST}"
@@ -47,6 +49,92 @@ class RelayedCase(StreamsTestCase):
         self.run_for(PATIENCE + 1.5, sending=True)
         (path,) = self.relayed_paths()
         return path
+
+
+class TakeOverTests(RelayedCase):
+    """A direct stream takes over from one through the relay."""
+
+    def direct(self) -> list[TunnelPath]:
+        """By TCP to the server itself, that are not closed."""
+        return [path for path in self.session.paths.values() if path.rank == STREAM and path.state != "closed"]
+
+    def opens(self) -> tuple[TunnelPath, TunnelPath]:
+        """The server is to be called again, and has just been: both paths."""
+        relayed = self.relayed()
+        self.net.refusing.clear()
+        for _ in range(round(LONGEST_REST / STEP)):
+            self.run_for(STEP, sending=True)
+            if self.direct():
+                break
+        (direct,) = self.direct()
+        return relayed, direct
+
+    def test_make_before_break(self) -> None:
+        """The relay goes on until the direct one has worked for OVERLAP; then it is left, and no packet is lost."""
+        relayed, direct = self.opens()
+        self.assertEqual([path.state for path in self.relayed_paths()], [State.ACTIVE])
+        self.run_for(OVERLAP - 0.5, sending=True)
+        self.assertEqual((relayed.state, direct.state), (State.ACTIVE, State.ACTIVE))
+        by_direct = direct.delivery.sent_packets
+        self.run_for(1.0, sending=True)
+        self.assertGreaterEqual(direct.delivery.sent_packets - by_direct, 50)
+        self.assertEqual((self.relayed_paths(), [path.state for path in self.direct()]), ([], [State.ACTIVE]))
+        self.assertEqual(self.told, ["stream-tried", "stream-up", "stream-up", "stream-gone"])
+        self.run_for(1.0)
+        self.all_came()
+        self.assertEqual(self.streams.counters()["streams"], 1)
+
+    def test_nothing_by_it(self) -> None:
+        """A direct one by which nothing comes back is closed, and the relay has carried all the while."""
+        take, relayed = self.server.from_door, self.relayed()
+        held = {stream.number for stream in self.streams._direct.streams.values()}
+
+        def relay_alone(arrivals: Sequence[Arrival]) -> None:
+            take([each for each in arrivals if each.door in held])
+
+        self.server.from_door = relay_alone  # type: ignore[method-assign]
+        self.net.refusing.clear()
+        self.run_for(REST + PROVES_WITHIN + 3.0, sending=True)
+        self.assertIn("stream-gone", self.told)
+        self.assertEqual((self.relayed_paths(), relayed.state), ([relayed], State.ACTIVE))
+        self.run_for(1.0)
+        self.all_came()
+
+    def test_direct_lost(self) -> None:
+        """One that breaks while it takes over is told as gone, and the relay goes on."""
+        relayed, direct = self.opens()
+        (there,) = (each for each in self.streams._direct.streams.values() if not each.relay)
+        there.drop("a test")
+        self.run_for(0.5, sending=True)
+        self.assertEqual((self.relayed_paths(), direct.state), ([relayed], State.CLOSED))
+        self.run_for(1.0)
+        self.all_came()
+
+    def test_relay_lost(self) -> None:
+        """A relay that is gone in that moment is missed by nobody."""
+        self.opens()
+        (there,) = (each for each in self.streams._direct.streams.values() if each.relay)
+        there.drop("a test")
+        self.run_for(OVERLAP + 1.0, sending=True)
+        self.assertEqual((self.relayed_paths(), [path.state for path in self.direct()]), ([], [State.ACTIVE]))
+        self.run_for(1.0)
+        self.all_came()
+
+    def test_both_end(self) -> None:
+        """What ends the one ends the other: an uplink that is gone, an operator who cuts it, the end of the process."""
+        for end in ("uplink", "cut", "close"):
+            self.setUp()
+            _, direct = self.opens()
+            if end == "uplink":
+                self.sources.clear()
+                self.streaming.look()
+            elif end == "cut":
+                self.assertTrue(self.streaming.cut(direct))
+            else:
+                self.streaming.close()
+            self.run_for(1.0)
+            self.assertEqual((self.streaming._held, self.streams.counters()["streams"]), ([], 0), end)
+            self.tearDown()
 
 
 class RelayedTests(RelayedCase):
@@ -90,10 +178,10 @@ class RelayedTests(RelayedCase):
     def test_no_second(self) -> None:
         """One that comes through the relay beside one that works is hung up on."""
         path = self.relayed()
-        ours = self.streaming._stream
+        ours = self.streaming._open
         self.streaming._call(next(iter(self.streaming.passages())), self.streaming._places[0])
         self.run_for(1.0)
-        self.assertIs(self.streaming._stream, ours)
+        self.assertIs(self.streaming._open, ours)
         self.assertEqual((self.relayed_paths(), self.streams.counters()["streams"]), ([path], 1))
 
     def test_udp_back(self) -> None:
