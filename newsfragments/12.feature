@@ -13,3 +13,4 @@ Where neither UDP nor TCP of the server gets through, a client reaches it throug
 `morphnet status` and `morphnet why` say what each counter means, one line for each that tells of more than traffic: `forged 12: datagrams whose tag is not true under any key`.
 UDP that merely loses (60 %) stands by for a stream through a relay too, as for one by TCP, and is used again when it is sound.
 From a stream through a relay to one by TCP: the new one works before the old one is left (0 echoes lost), and should it carry nothing the old one goes on.
+A client that names its server by address finds it among several at one relay, by the certificate; where that does not tell which, the events say what to set.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from morphnet.lab.topologies import SERVER
 from morphnet.lab.vpn import Daemon
 from tests.lab.case import LabCase, rest
+from tests.lab.gateways import second_gateway
 from tests.lab.obstacles import udp_loses
 
 RELAY = "203.0.113.254"  # the isp itself: what it forwards may be dropped, what is for it comes in
@@ -85,6 +87,20 @@ class PassageTests(LabCase):
         self.until("UDP is used again", lambda: self.state_of("wan0") == "active", 20.0)
         rest(1.0)
         self.unbroken(fetch.end())
+
+    def test_of_two(self) -> None:
+        """A client that calls its server by an address gets that one, though another one came to the relay later."""
+        self.meet()
+        other = second_gateway(self.box, self.server, relays=[RELAY])
+        self.addCleanup(other.stop)
+        other.start()
+        self.until("both are at the relay", lambda: self.relay.status()["levels"]["lines"] == 2)
+        self.client.settings |= {"server": SERVER, "server_name": ""}
+        with self.without("udp", "tcp"):
+            self.client.start()
+            self.until("the relay's path is active", self.by_relay, 20.0)
+            self.breathes()
+        self.assertEqual([each["name"] for each in self.client.status()["sessions"]], [SERVER])
 
     def test_loses_most(self) -> None:
         """UDP that loses 60 % in a download stands by for the relay, nothing is missing, and UDP is used again."""

@@ -19,13 +19,14 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
+from twisted.python.failure import Failure
 
 from morphnet.net.admission import Admission
 from morphnet.net.alpn import HttpTls
 from morphnet.net.dial import Destination, Dial
 from morphnet.net.gate import OpenGate
 from morphnet.net.ondevice import Source
-from morphnet.net.passage import PassageDial
+from morphnet.net.passage import NoPassage, PassageDial
 from morphnet.net.peer_stream import OPEN_WITHIN, PeerStream
 from morphnet.net.pump import Pump
 from morphnet.net.server_stream import ClientStreams
@@ -125,6 +126,7 @@ class Streaming:
         self._calls: list[Deferred[Any]] = []
         self._losing = Losing()
         self._told = False  # that UDP does not pass, since it last did
+        self._whys: set[str] = set()  # what relays have said since then
         pump.follow(self.heard)
 
     # -- what changes --------------------------------------------------------------------------------------------------
@@ -212,6 +214,7 @@ class Streaming:
         if working:
             if now - min(working) >= STEADY:  # what loses most of what it is given answers now and then
                 self._told = False
+                self._whys.clear()
                 self._give_up()
             if now - min(working) >= ENOUGH:
                 self._end("UDP passes")
@@ -276,10 +279,18 @@ class Streaming:
         calling = dial.connect(self.sockets.calling(self._tls, place), self.sockets.proof)
         self._calls.append(calling)
 
-        def done(_: object) -> None:
+        def done(outcome: object) -> None:
             self._calls.remove(calling)
+            if isinstance(outcome, Failure) and outcome.check(NoPassage):
+                self._not_let_through(f"relay {place.host}: {outcome.getErrorMessage()}")
 
         calling.addBoth(done)
+
+    def _not_let_through(self, why: str) -> None:
+        """A relay has said so: once for each reason, until UDP passes."""
+        if why not in self._whys:
+            self._whys.add(why)
+            self._tell("stream-failed", f"the server is not reached through a {why}")
 
     def _give_up(self) -> None:
         """End the attempt under way."""

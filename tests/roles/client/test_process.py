@@ -101,7 +101,7 @@ class ClientProcessTests(SynchronousTestCase):
         self.patch(autobahn_config, "loop", self.net)
         self.patch(process, "Tun", FakeTun)
         self.patch(process, "UplinkWatch", FakeWatch)
-        self.now = time.time()
+        self.now, self.config_more = time.time(), dict[str, Any]()
         self.authority = an_authority(now=self.now)
         key = a_key(9)
         present = self.authority.client(key.public_key(), "anna", now=self.now, addresses=("10.99.0.2",))
@@ -122,6 +122,7 @@ class ClientProcessTests(SynchronousTestCase):
             run_dir=folder,
             mesh=mesh or MeshConfig(),
             streams=streams,
+            **self.config_more,
         )
         self.process = Opened(config, self.net)
         self.process.host = cast(Host, self.host)
@@ -196,6 +197,13 @@ class ClientProcessTests(SynchronousTestCase):
         streams = node.streaming.passages()  # to the server that is spoken with
         self.assertEqual([dial.first for dial in streams], [Reach("gw.example")] * 2)
         self.assertEqual([each.device for each in streams[0].to.sources()], ["wan1"])
+
+    def test_name_of_the_server(self) -> None:
+        """The relay is told what the server's certificate must carry, beside the address that is called."""
+        self.config_more = {"server_name": "gw"}
+        self.open("203.0.113.1:8443", PEERS)
+        (dial,) = self.lines()[0].passages()
+        self.assertEqual(dial.first, Reach("203.0.113.1", "gw"))
 
     def test_no_passages(self) -> None:
         """Without a relay there is none."""

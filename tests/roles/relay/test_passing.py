@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from ipaddress import ip_address
 from typing import cast
 
+from cryptography.x509 import DNSName, IPAddress
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
@@ -186,6 +188,30 @@ class PortTests(RelayTestCase):
         self.assertIn("nobody waits", self.reason(self.gateway(encode(Meet("ab" * 16)))))
         self.assertIn("wrong usage", self.reason(self.laptop(encode(Meet("ab" * 16)))))
         self.assertIn("wrong usage", self.reason(self.gateway(REACH)))
+
+    def test_which(self) -> None:
+        """Of two servers the client's is the one whose certificate carries the address, or the name, that it says."""
+        one = self.ca.identity("gateway", SERVER, names=[DNSName("gateway"), IPAddress(ip_address("192.0.2.1"))])
+        two = self.ca.identity("second", SERVER, names=[DNSName("second"), IPAddress(ip_address("2001:db8::2"))])
+        lines = []
+        for identity, name in ((one, "gateway"), (two, "second")):
+            line = self.raw(identity)
+            line.say(encode(Register(name, "0" * 16, passages=True)))
+            self.net.settle()
+            lines.append(line)
+        for reach, asked in (
+            (Reach("192.0.2.1"), [1, 0]),
+            (Reach("2001:db8::2"), [0, 1]),
+            (Reach("192.0.2.1", "second"), [0, 1]),
+            (Reach("SECOND"), [0, 1]),
+        ):
+            before = [len(line.messages()) for line in lines]
+            self.laptop(encode(reach)).sendClose(1000)
+            self.net.settle()
+            self.assertEqual(
+                [len(line.messages()) for line in lines], [a + b for a, b in zip(before, asked, strict=True)], reach
+            )
+        self.assertIn("set `server_name`", self.reason(self.laptop(encode(Reach("192.0.2.7")))))
 
     def test_flood(self) -> None:
         """A client that asks again and again is turned away without its server being told."""

@@ -10,6 +10,7 @@ from txaio.tx import config as autobahn_config
 from morphnet.errors import Refused
 from morphnet.net.dial import Destination, Net
 from morphnet.net.tls import ClientTls
+from morphnet.rendezvous.relay.passages import NO_SERVER
 from morphnet.roles.signalling.control_client import ControlClient
 from morphnet.roles.signalling.ways import HEAD_START
 from morphnet.wire.messages.control import Goodbye
@@ -97,9 +98,16 @@ class PassageTests(ControlTestCase):
         self.assertEqual(self.place.relay.counters()["passages"], 0)
 
     def test_neither(self) -> None:
-        """When no way leads there it is told why the direct one failed."""
+        """When no way leads there it is told of each why not."""
         self.net.refusing |= {SERVER_HOST, RELAY_HOST}
-        self.assertEqual(self.connect(), [("failed", "connection refused")])
+        told = f"connection refused; relay {RELAY_HOST}: connection refused"
+        self.assertEqual(self.connect(), [("failed", told)])
+        self.place.stop()
+        self.net.refusing.remove(RELAY_HOST)
+        self.net.pass_by(2.0)
+        self.listener.heard.clear()
+        told = f"connection refused; relay {RELAY_HOST}: {NO_SERVER}"
+        self.assertEqual(self.connect(), [("failed", told)])
 
     def test_turned_away(self) -> None:
         """A server that says no is believed, and not asked again through a relay."""
