@@ -118,6 +118,7 @@ class PeerStatus:
     group: str  # TLS group of the handshake with it
     words: tuple[str, ...]  # to compare aloud with those at the other end
     decisions: tuple[Decision, ...] = ()  # oldest first
+    counters: Mapping[str, int] = field(default_factory=dict)  # of the session with it, since that began
 
 
 @dataclass(frozen=True, slots=True)

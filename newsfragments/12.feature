@@ -10,3 +10,7 @@ What needs a restart is said to who has settings read again (`morphnet reload`, 
 `morphnet up`, `down` and `leave`: a service where systemd runs, else a process in the background; `up` waits until it is connected or says what is wrong, `down` stops whatever runs, clears away what was killed and leaves the host as it was.
 `morphnet set scheduler redundant` changes one setting in the file, comments and order kept, and in the process that runs, and says whether it is applied; `morphnet set` lists all of them.
 Where neither UDP nor TCP of the server gets through, a client reaches it through a relay that both know: control link and traffic, TLS from end to end.
+`morphnet status` and `morphnet why` say what each counter means, one line for each that tells of more than traffic: `forged 12: datagrams whose tag is not true under any key`.
+UDP that merely loses (60 %) stands by for a stream through a relay too, as for one by TCP, and is used again when it is sound.
+From a stream through a relay to one by TCP: the new one works before the old one is left (0 echoes lost), and should it carry nothing the old one goes on.
+A client that names its server by address finds it among several at one relay, by the certificate; where that does not tell which, the events say what to set.

@@ -29,7 +29,7 @@ UNTESTED = frozenset((
     "roles.coordinator.process", "roles.home.process",
     "roles.relay.process", "roles.server.process", "roles.upload.process", "store.base",
     "tap.client", "tap.coordinator", "tap.home", "tap.relay", "tap.server", "tap.upload",
-    "tunnel.carrier", "tunnel.events", "tunnel.flight", "tunnel.inbound", "tunnel.migration", "tunnel.patience",
+    "tunnel.events", "tunnel.flight", "tunnel.inbound", "tunnel.migration", "tunnel.patience",
     "tunnel.trace", "tunnel.window", "wire.batch", "wire.pure", "wire.messages.revocations",
 ))
 # fmt: on

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from morphnet.cli.layout import Place, dir_option
-from morphnet.cli.live import feed_of, print_lines, run_dir_option
+from morphnet.cli.live import columns_of, console_of, feed_of, print_lines, run_dir_option
 from morphnet.ops import feedclient
 from morphnet.ops.netcheck import netcheck_lines
 from morphnet.ops.picture import pong_text
@@ -34,7 +34,7 @@ def why(peer: str, for_machines: bool, run_dir: Path | None, place: Place) -> No
     if for_machines:
         click.echo(json.dumps(as_json(found), indent=2))
     else:
-        print_lines(why_lines(found, time.time()))
+        print_lines(why_lines(found, time.time(), columns_of(console_of())))
 
 
 @click.command()

@@ -13,7 +13,7 @@ from collections import deque
 from typing import Any, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IConsumer, IProtocol, IProtocolFactory, IReactorTime, ITransport
 from twisted.python.failure import Failure
@@ -258,10 +258,4 @@ class PassageDial:
         shown = f"[{self.to.host}]" if ":" in self.to.host else self.to.host
         outer = client_factory(end, f"wss://{shown}:{self.to.port}/", self._net)
         await self._dial.connect(proving(self._tls, outer, clock, HANDSHAKE), proof_of)
-        try:
-            protocol = await end.joined
-        except CancelledError:
-            raise
-        except NoPassage as trouble:
-            raise NoPassage(f"relay {self.to.host}: {trouble}") from None
-        return await proof(protocol)
+        return await proof(await end.joined)

@@ -32,15 +32,19 @@ def shortened(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def fit(lines: Iterable[Line], width: int = WIDTH) -> list[Line]:
-    """Those that are too long are wrapped, where there are two spaces if possible; what follows is indented."""
-    return [short for line in lines for short in _wrapped(line, width)]
+def fit(lines: Iterable[Line], width: int = WIDTH, further: int = 0) -> list[Line]:
+    """
+    Those that are too long are wrapped, where there are two spaces if possible; what follows is indented.
+
+    :param further: columns by which it is indented besides.
+    """
+    return [short for line in lines for short in _wrapped(line, width, further)]
 
 
-def _wrapped(line: Line, width: int) -> list[Line]:
+def _wrapped(line: Line, width: int, further: int = 0) -> list[Line]:
     text, styles = "".join(text for text, _ in line), [style for text, style in line for _ in text]
     lead = len(text) - len(text.lstrip())
-    indent = LABEL if line and line[0][1] == "dim" and len(line[0][0]) == LABEL else lead + 2
+    indent = (LABEL if line and line[0][1] == "dim" and len(line[0][0]) == LABEL else lead + 2) + further
     found, at, end = list[Line](), 0, len(text.rstrip())
     while end - at > (room := width - (indent if found else 0)):
         start = at + (0 if found else indent - 1)

@@ -9,9 +9,10 @@ Whichever of them does it lets through what is printable alone: names and reason
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from morphnet.ops import show_counts
 from morphnet.ops.page import WIDTH, Line, fit, label, labelled, shortened
 from morphnet.ops.show_carries import carries_lines
 from morphnet.ops.show_guests import guest_lines, guests_lines
@@ -34,16 +35,6 @@ _STATES = {"active": "good", "standby": "calm", "probing": "warn", "silent": "ba
 _PEER_STATES = {"direct": "good", "streaming": "good", "searching": "calm", "settled": "calm"}
 _PEER_STATES |= {"estranged": "bad", "apart": "dim"}
 _GOOD = frozenset({"serving", "connected", "among peers"})
-
-# Counters that only say that there is traffic, or that all is as it should be; --json has them.
-_ORDINARY = frozenset(
-    {f"{way}_{what}" for way in ("read", "written", "send", "receive") for what in ("bytes", "calls", "packets")}
-    | {f"{way}{what}" for way in ("sent", "received") for what in ("", "_bytes", "_packets")}
-    | {f"{by}_{way}" for by in ("relayed", "stream") for way in ("sent", "sent_bytes", "received", "received_bytes")}
-    | {"control_links", "legacy_sessions", "payload_sent", "payload_received", "webhook_taken"}
-    | {"passages", "passages_joined", "passages_met"}
-    | {"lines", "lines_half_open", "forwarded", "forwarded_bytes", "echoes"}
-)
 
 _COLUMNS = {"for": 8, "rtt": 8, "jitter": 8, "loss": 7, "share": 6, "rate": 12, "mtu": 6}
 _FIRST = ("for", "rtt", "loss", "share", "rate", "mtu", "jitter")  # who has room before whom, where it is narrow
@@ -134,14 +125,7 @@ def head_lines(node: NodeStatus, now: float, width: int = WIDTH) -> list[Line]:
             lines += labelled("uplink", f"{uplink.name} {uplink.state} {when}: {uplink.why}", "warn", width)
     for warning in node.warnings:
         lines += labelled("warning", warning, "warn", width)
-    trouble = _trouble({**node.counters, **node.levels})
-    if trouble:
-        lines += labelled("counts", ", ".join(f"{name} {count}" for name, count in trouble.items()), "dim", width)
-    return lines
-
-
-def _trouble(counted: Mapping[str, int]) -> dict[str, int]:
-    return {name: count for name, count in counted.items() if count and name not in _ORDINARY}
+    return lines + show_counts.of_process({**node.counters, **node.levels}, width)
 
 
 def session_lines(session: SessionStatus, now: float, width: int = WIDTH) -> list[Line]:
@@ -163,9 +147,7 @@ def session_lines(session: SessionStatus, now: float, width: int = WIDTH) -> lis
     lines.append([label("control"), (session.control, "good" if up else "warn"), (f"  {group}".rstrip(), "dim")])
     lines[-1].append((f"  key epoch {session.epoch}", "dim"))
     lines.append([label("data"), (f"{amount(received)} received, {amount(sent)} sent", "")])
-    trouble = _trouble({**session.counters, **session.levels})
-    if trouble:
-        lines += labelled("counts", ", ".join(f"{name} {count}" for name, count in trouble.items()), "dim", width)
+    lines += show_counts.of_session({**session.counters, **session.levels}, width)
     return lines + (path_lines(session.paths, now, width) or [[label("paths"), ("none", "warn")]])
 
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from morphnet.errors import ConfigError
-from morphnet.ops.page import WIDTH, Line
+from morphnet.ops.page import WIDTH, Line, fit
 from morphnet.ops.show import way_of
+from morphnet.ops.show_counts import of_session
 from morphnet.ops.units import delay, span
 from morphnet.status import PeerStatus
 
@@ -29,11 +30,12 @@ def peer_named(peers: Sequence[PeerStatus], name: str) -> PeerStatus:
     raise ConfigError(f"there is no peer {name!r}: {hint}known are {', '.join(sorted(names)) or 'none'}")
 
 
-def why_lines(peer: PeerStatus, now: float) -> list[Line]:
+def why_lines(peer: PeerStatus, now: float, width: int = WIDTH) -> list[Line]:
     """
-    The decisions with their times, oldest first, one sentence, and the words to compare.
+    The decisions with their times, oldest first, one sentence, what was counted, and the words to compare.
 
     :param now: Unix seconds.
+    :param width: columns that there are.
     """
     lines: list[Line] = [[("peer ", ""), (peer.name, "head"), ("  times are UTC", "dim")]]
     day = datetime.fromtimestamp(now, UTC).date()
@@ -42,14 +44,16 @@ def why_lines(peer: PeerStatus, now: float) -> list[Line]:
         if at.date() != day:
             day = at.date()
             lines.append([(f"  {day}", "dim")])
-        first, *more = _wrapped(each.why, WIDTH - _INDENT)
+        first, *more = _wrapped(each.why, width - _INDENT)
         lines.append([(f"  {at:%H:%M:%S}  ", "dim"), (f"{each.state:<11}", "bold"), (first, "")])
         lines += [[(" " * _INDENT + text, "")] for text in more]
-    lines += [[], *([(text, "")] for text in _wrapped(sentence(peer, now), WIDTH))]
+    lines += [[], *([(text, "")] for text in _wrapped(sentence(peer, now), width))]
+    counts = of_session(peer.counters, width)
+    lines += [[], *counts] if counts else []
     if peer.words:
         lines += [[], [("The same words are shown at the other end: compare them aloud.", "dim")]]
         lines.append([(f"  {' '.join(peer.words)}", "bold")])
-    return lines
+    return fit(lines, width)
 
 
 def sentence(peer: PeerStatus, now: float) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-DIRECT, STREAM, RELAYED = 0, 1, 2  # ranks: traffic goes by paths of the lowest one that works
+# Ranks: traffic goes by paths of the lowest one that works. A passage is a stream through a relay.
+DIRECT, STREAM, PASSAGE, RELAYED = 0, 1, 2, 3
 
 
 class Carrier(NamedTuple):
@@ -15,3 +16,8 @@ class Carrier(NamedTuple):
 
 
 PLAIN = Carrier()
+
+
+def is_stream(rank: int) -> bool:
+    """Whether TCP carries it from end to end, and mends what is lost. A relay drops what its lines do not take."""
+    return DIRECT < rank < RELAYED

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Protocol
 
-from morphnet.tunnel.carrier import STREAM
+from morphnet.tunnel.carrier import DIRECT, is_stream
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.patience import Patience
 from morphnet.wire.segments import Run
@@ -187,11 +187,14 @@ def make_scheduler(name: str, patience: Patience) -> Scheduler:
 def first_shows(path: Path, others: Iterable[Path]) -> bool:
     """
     Whether a path that answers again must first show that it loses little: it fell silent more than once of late, and
-    another one has worked for longer. TCP loses nothing: what is on it works as soon as it answers.
+    another one has worked for longer, or is a stream. TCP loses nothing: what is on it works as soon as it answers.
     """
-    if path.rank == STREAM or not path.life.doubtful:
+    if is_stream(path.rank) or not path.life.doubtful:
         return False
-    return any(other.life.state is State.ACTIVE and other.life.since < path.life.since for other in others)
+    return any(
+        other.life.state is State.ACTIVE and (is_stream(other.rank) or other.life.since < path.life.since)
+        for other in others
+    )
 
 
 def judge_losses(paths: Sequence[Path], now: float) -> list[Path]:
@@ -201,8 +204,8 @@ def judge_losses(paths: Sequence[Path], now: float) -> list[Path]:
     A stream is not judged. What it seems to lose was given to it while it was full, and that is for the window to cure.
     While one works, what is POOR stands by for it; where TCP does not get through either, it falls silent.
     """
-    streamed = any(path.rank == STREAM and path.life.state is State.ACTIVE for path in paths)
-    usable = [path for path in paths if path.life.usable and path.rank != STREAM]
+    streamed = any(is_stream(path.rank) and path.life.state is State.ACTIVE for path in paths)
+    usable = [path for path in paths if path.life.usable and not is_stream(path.rank)]
     changed = []
     for path in usable:
         if path.life.state is State.ACTIVE and path.pacer.excused(now):
@@ -213,7 +216,7 @@ def judge_losses(paths: Sequence[Path], now: float) -> list[Path]:
         loss, packets = path.loss.measured()
         crippled = path.mtu.crippled and sound
         poor = loss > LOSSY and least < loss / 3
-        poor = poor or (streamed and path.rank < STREAM and path.any_loss.rate() > POOR)
+        poor = poor or (streamed and path.rank == DIRECT and path.any_loss.rate() > POOR)
         if path.life.state is State.ACTIVE and (crippled or poor):
             path.enter(State.STANDBY, now)
             changed.append(path)

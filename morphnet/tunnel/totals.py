@@ -9,7 +9,7 @@ from morphnet.tunnel.session import Session
 
 
 def total_of(session: Session) -> Counts:
-    """By name, see `status.SESSION_COUNTERS`. Paths that are closed count on: a session forgets none."""
+    """By name, see `ops/counted`. Paths that are closed count on: a session forgets none."""
     egress, reorder = session.outbound.egress, session.inbound.reorder
     found = Counts(session.counts)
     found.update(

@@ -16,6 +16,7 @@ from morphnet.net.dial import Destination, Net
 from morphnet.net.passage import MOST_UNSENT, PIECE, NoPassage, PassageDial, PassageTransport
 from morphnet.net.tls import ClientTls
 from morphnet.net.websocket import Socket
+from morphnet.rendezvous.relay.passages import NOBODY_COMES
 from morphnet.wire.messages.relay import Asked, Meet, Reach, Register, encode
 from tests.fakes_control import SERVER_HOST
 from tests.fakes_relay import RelayTestCase
@@ -177,7 +178,7 @@ class DialTests(RelayTestCase):
         calling = self.call(Reach("gateway"))
         self.assertNoResult(calling)
         self.net.pass_by(6.0)
-        self.assertIn("relay", str(self.failureResultOf(calling, NoPassage).value))
+        self.assertEqual(str(self.failureResultOf(calling, NoPassage).value), NOBODY_COMES)
 
     def test_given_up(self) -> None:
         """A call that is cancelled leaves nothing behind, in either part of it."""

@@ -71,6 +71,7 @@ NAS = PeerStatus(
         ),
         Decision(NOW - 125.0, "direct", "eth0 to 198.51.100.6:41193 works"),
     ),
+    counters={"forged": 12, "rekeys": 2, "sent_bytes": 8_120_000},
 )  # fmt: skip
 CARL = dataclasses.replace(
     NAS, name="carl", state="settled", since=NOW - 61, inner=("10.73.0.4",), way="relay", local="",

@@ -49,7 +49,9 @@ session gateway.example  up 2h 14m  scheduler bond
   inner   10.73.0.2, fd73::2
   control up  TLS 1.3, X25519MLKEM768  key epoch 68
   data    2.20 GiB received, 120 MiB sent
-  counts  late 4, held_back 1210
+  counts  late 4: packets that came after their turn, and were delivered all the
+            same
+          held_back 1210: packets that waited for one before them
 """
 
 AMONG_PEERS = """\
@@ -82,7 +84,7 @@ peer six  direct for 2m 5s
 AT_A_RELAY = """\
 relay meet.example  serving  up 2h 14m  pid 77  morphnet 0.1.0
   serves  0.0.0.0 tcp 443, udp 3478 and 3479, tcp 8443 for invitations
-  counts  dropped_full 1
+  counts  dropped_full 1: envelopes for a node whose line was full
 
 guest anna
   address 198.51.100.2:50111
@@ -180,7 +182,7 @@ class ShowTests(SynchronousTestCase):
         """What only says that there is traffic is not in the way of what says that something is wrong."""
         counters = {"read_bytes": 9, "send_calls": 8, "received": 7, "sent_bytes": 6, "control_links": 5, "stranger": 4}
         shown = plain(node_lines(dataclasses.replace(NODE, counters=counters), NOW))
-        self.assertIn("\n  counts  stranger 4\n", shown)
+        self.assertIn("\n  counts  stranger 4: datagrams that name no session", shown)
         quiet = plain(node_lines(dataclasses.replace(NODE, counters={"sent": 7}, sessions=()), NOW))
         self.assertNotIn("counts", quiet)
 

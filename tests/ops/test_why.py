@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import ConfigError
+from morphnet.ops.page import LEAST, WIDTH
 from morphnet.ops.show import plain
 from morphnet.ops.why import peer_named, sentence, why_lines
-from morphnet.status import Decision
+from morphnet.status import Decision, PeerStatus
 from tests.ops.pictures import CARL, GONE, MACHINE, NAS, NOW
 
 WHY = """\
@@ -24,6 +25,8 @@ peer nas  times are UTC
 
 nas is reached directly, 192.168.1.23:41193 -> 198.51.100.6:41193, for 2m 5s; a
 round trip takes 42.1 ms.
+
+  counts  forged 12: datagrams whose tag is not true under any key
 
 The same words are shown at the other end: compare them aloud.
   apple river chair moon seven goat"""
@@ -56,6 +59,15 @@ class WhyTests(SynchronousTestCase):
         shown = plain(why_lines(peer, NOW))
         self.assertLessEqual(max(map(len, shown.splitlines())), 80)
         self.assertIn("".join(why.split()), "".join(shown.split()))
+
+    @given(st.integers(LEAST, WIDTH), st.sampled_from([NAS, CARL, GONE]))
+    def test_narrow(self, width: int, peer: PeerStatus) -> None:
+        """In a narrow terminal no line is longer than it, no word is left out, and from 60 columns on none is cut."""
+        wide, narrow = plain(why_lines(peer, NOW)), plain(why_lines(peer, NOW, width))
+        self.assertLessEqual(max(map(len, narrow.splitlines())), width)
+        self.assertEqual("".join(narrow.split()), "".join(wide.split()))
+        if width >= 60:
+            self.assertEqual(narrow.split(), wide.split())
 
     def test_unknown(self) -> None:
         """A name that is no peer's is answered with those that are."""

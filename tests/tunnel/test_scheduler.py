@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.tunnel.carrier import RELAYED, STREAM
+from morphnet.tunnel.carrier import DIRECT, PASSAGE, RELAYED, STREAM
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.patience import Patience
 from morphnet.tunnel.scheduler import (
@@ -174,21 +174,40 @@ class JudgeTests(SynchronousTestCase):
 
     def test_stream(self) -> None:
         """What finds a stream full is no loss of the way: it carries on, and so does one that fell silent twice."""
-        relay, stream = path_of(0, 0.02), path_of(1, 0.02)
-        relay.rank, stream.rank = RELAYED, STREAM
-        for at in (10.0, 11.0):
-            stream.enter(State.SILENT, at)
-            self.assertFalse(first_shows(stream, [relay, stream]))
-            stream.enter(State.ACTIVE, at + 0.5)
-        lose(stream, 0.5, 12.0)
-        self.assertEqual(judge_losses([relay, stream], 15.0), [])
-        self.assertIs(stream.state, State.ACTIVE)
+        for rank in (STREAM, PASSAGE):
+            relay, stream = path_of(0, 0.02), path_of(1, 0.02)
+            relay.rank, stream.rank = RELAYED, rank
+            for at in (10.0, 11.0):
+                stream.enter(State.SILENT, at)
+                self.assertFalse(first_shows(stream, [relay, stream]))
+                stream.enter(State.ACTIVE, at + 0.5)
+            lose(stream, 0.5, 12.0)
+            self.assertEqual(judge_losses([relay, stream], 15.0), [])
+            self.assertIs(stream.state, State.ACTIVE)
+
+    def test_first_shows(self) -> None:
+        """One that fell silent twice shows first that it is sound, beside a stream or what has worked for longer."""
+        cases = (DIRECT, 1.0, True), (DIRECT, 20.0, False), (STREAM, 20.0, True), (PASSAGE, 20.0, True)
+        for rank, at, shows in cases:
+            bad, other = path_of(0, 0.02), path_of(1, 0.02)
+            other.rank = rank
+            for turn in (10.0, 11.0):
+                bad.enter(State.SILENT, turn)
+                bad.enter(State.ACTIVE, turn + 0.5)
+            bad.enter(State.SILENT, 12.0)
+            other.enter(State.SILENT, at - 0.5)
+            other.enter(State.ACTIVE, at)
+            self.assertEqual(first_shows(bad, [bad, other]), shows, (rank, at))
 
     def test_poor(self) -> None:
         """One that loses most of what it is given stands by for a stream that works, and comes back in the end."""
-        for state, judged in ((State.ACTIVE, True), (State.SILENT, False)):
+        for state, rank, judged in (
+            (State.ACTIVE, STREAM, True),
+            (State.ACTIVE, PASSAGE, True),
+            (State.SILENT, STREAM, False),
+        ):
             direct, stream = path_of(0, 0.02), path_of(1, 0.02)
-            stream.rank = STREAM
+            stream.rank = rank
             stream.enter(state, 9.0)
             lose(direct, 0.3, 10.0)
             self.assertEqual(judge_losses([direct, stream], 10.0), [])

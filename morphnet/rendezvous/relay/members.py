@@ -37,6 +37,10 @@ class Line(Protocol):
     def observed(self) -> Candidate:
         "Where it comes from."
 
+    def carries(self, host: str) -> bool:
+        """Whether its certificate carries this DNS name or IP address."""
+        ...
+
     def tell(self, message: RelayMessage) -> None:
         """Send a message."""
         ...

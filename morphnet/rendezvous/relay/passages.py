@@ -18,14 +18,16 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from morphnet.errors import Refused
 from morphnet.rendezvous.relay.members import Line
 from morphnet.rendezvous.relay.registry import BURST, SHORTEST_PAUSE
-from morphnet.wire.messages.relay import Asked, Joined
+from morphnet.wire.messages.relay import Asked, Joined, TurnedAway
 
 TOKEN = 16  # bytes
 WAIT = 5.0  # seconds that a client waits for the server to come
 MOST = 512  # passages at once, those that wait as well
 MOST_OF_ONE = 4  # of one client
+NOBODY_COMES = "the server does not come"
 NO_SERVER = "no server of your network is at this relay"
-WHICH_SERVER = "several servers of your network are at this relay, and none of that name"
+WHICH_SERVER = "several servers of your network are at this relay, none of that name or address: set `server_name`"
+AMBIGUOUS = "several servers of your network are at this relay with that name: call one of them by its own"
 
 
 @dataclass(eq=False, slots=True)
@@ -78,15 +80,16 @@ class Passages:
         """A server has registered, and comes when it is asked."""
         self._servers.append(line)
 
-    def reach(self, client: Line, server: str) -> None:
+    def reach(self, client: Line, server: str, name: str = "") -> None:
         """
         A client wants a passage: its server is asked to come.
 
         :param server: the host that the client calls.
+        :param name: that it expects in the server's certificate; "" for that of the host.
         :raises Refused: there is no such server, or there are too many passages.
         """
         try:
-            called = self._called(client.network, server)
+            called = self._called(client.network, server, name)
             held = self._of_client.get((client.network, client.name), [])
             if len(held) >= MOST_OF_ONE:
                 raise Refused("you have too many passages")
@@ -100,18 +103,33 @@ class Passages:
         passage = Passage(client, self._entropy(TOKEN).hex(), purse)
         self._of_client.setdefault((client.network, client.name), []).append(passage)
         self._by_line[client] = self._waiting[passage.token] = passage
-        passage.timer = self._clock.callLater(WAIT, client.end, "the server does not come")
+        passage.timer = self._clock.callLater(WAIT, self._nobody_comes, client)
         called.tell(Asked(passage.token))
 
-    def _called(self, network: str, name: str) -> Line:
-        """The server of that name, or the only one: it proves to the client who it is in any case."""
+    def _called(self, network: str, server: str, name: str) -> Line:
+        """
+        The one whose certificate the client would take, or the only one: it proves to the client who it is in any case.
+
+        Where several carry the name, it is the one that carries the host as well.
+
+        :raises Refused: there is none, or it cannot be told which.
+        """
         here = [line for line in self._servers if line.network == network]
-        named = [line for line in here if line.name.lower() == name.lower()]
         if not here:
             raise Refused(NO_SERVER)
-        if not named and len({line.name for line in here}) > 1:
-            raise Refused(WHICH_SERVER)
-        return (named or here)[-1]  # of several lines of one server, the last is the one that lives
+        for wanted, trouble in ((name or server, WHICH_SERVER), (server, AMBIGUOUS)):
+            if len({line.name for line in here}) == 1:
+                break
+            here = [line for line in here if line.carries(wanted)]
+            if not here:
+                raise Refused(trouble)
+        if len({line.name for line in here}) > 1:
+            raise Refused(AMBIGUOUS)
+        return here[-1]  # of several lines of one server, the last is the one that lives
+
+    def _nobody_comes(self, client: Line) -> None:
+        client.tell(TurnedAway(NOBODY_COMES))
+        client.end(NOBODY_COMES)
 
     def meet(self, server: Line, token: str) -> None:
         """

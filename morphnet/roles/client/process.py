@@ -289,7 +289,7 @@ class ClientProcess(HostProcess):
         node, config = self._node, self.config
         if node is None:
             return []
-        reach = Reach(split_address(server, CONTROL_PORT)[0])
+        reach = Reach(split_address(server, CONTROL_PORT)[0], config.server_name)
         found = []
         for place in config.mesh.relays:
             host, port = split_address(place, RELAY_PORT)

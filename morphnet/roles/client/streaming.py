@@ -6,24 +6,27 @@ have fallen silent with data on the way, or lose most of what they are given; or
 there are uplinks. Then every TCP port of the server that takes streams is called. UDP is asked all the while
 (`tunnel/timers`), and has the traffic again as soon as it answers, being of a better rank; when it has worked for
 ENOUGH the stream is closed. Where no TCP port of the server is reached either, a stream goes through a relay; the ports
-are called now and then meanwhile.
+are called now and then meanwhile. A direct one takes over from that: only when it has carried for OVERLAP the other is
+closed, and should it carry nothing the other goes on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
+from twisted.python.failure import Failure
 
 from morphnet.net.admission import Admission
 from morphnet.net.alpn import HttpTls
 from morphnet.net.dial import Destination, Dial
 from morphnet.net.gate import OpenGate
 from morphnet.net.ondevice import Source
-from morphnet.net.passage import PassageDial
+from morphnet.net.passage import NoPassage, PassageDial
 from morphnet.net.peer_stream import OPEN_WITHIN, PeerStream
 from morphnet.net.pump import Pump
 from morphnet.net.server_stream import ClientStreams
@@ -31,7 +34,7 @@ from morphnet.net.tls import ClientTls
 from morphnet.net.websocket import Socket
 from morphnet.roles.client.uplink_history import Standing
 from morphnet.roles.client.uplink_paths import plain_paths
-from morphnet.tunnel.carrier import RELAYED, STREAM, Carrier
+from morphnet.tunnel.carrier import PASSAGE, STREAM, Carrier
 from morphnet.tunnel.events import Effects, Event, PathChanged
 from morphnet.tunnel.path import LOSS_OF, Path, State
 from morphnet.tunnel.rtt import LossMeter
@@ -45,7 +48,8 @@ REST, LONGEST_REST = 2.0, 16.0  # seconds between the starts of two attempts; do
 CALL_WITHIN = 5.0  # seconds for TCP
 STAGGER = 0.3  # seconds between the starts of two calls of an attempt
 MOST_CALLS = 6  # of one attempt
-ENOUGH = 60.0  # seconds that UDP must have worked before the stream is closed
+STEADY, ENOUGH = 1.0, 60.0  # seconds that UDP must have worked before calls are given up, and the stream is closed
+OVERLAP = 2.0  # seconds that a direct stream must have worked before the one through a relay is closed
 LOSES_OVER, LOSES_FOR = 1.0, 0.6  # seconds over which a path is POOR, and that it must have been so
 UNSURE = 0.5  # divided by the root of how many packets: what chance may add to a loss, so much that it is left alone
 LEAST = 20  # packets that say something
@@ -76,9 +80,18 @@ def _is_poor(loss: float, packets: int) -> bool:
     return packets >= LEAST and loss > POOR + UNSURE / sqrt(packets)
 
 
+@dataclass(slots=True)
+class _Open:
+    """A stream that is open."""
+
+    stream: PeerStream
+    path: int  # number of its path
+    device: str  # that it starts from; "" where it is not known
+
+
 class Streaming:
     """
-    At most one stream, and the attempts to open it.
+    At most one stream, and the attempts to open it; two for the moment in which one takes over from a relayed one.
 
     :param tell: (kind, sentence) for the node's history.
     :param sources: the uplinks, best first, that the operator has not cut: where a call may start from.
@@ -103,8 +116,8 @@ class Streaming:
         self.passages: Callable[[], Sequence[PassageDial]] = tuple  # how the server is called through relays
         self._taken = False  # whether the server takes streams
         self._places: tuple[Endpoint, ...] = ()  # where the server takes streams, the likeliest first
-        self._stream: PeerStream | None = None
-        self._path, self._device = -1, ""  # the stream's; "" where it is not known
+        self._open: _Open | None = None
+        self._before: _Open | None = None  # one through a relay, from which that takes over
         self._cut: tuple[int | str, ...] = ()  # number and name of its path then, if the operator does not want it now
         self._cut_at = float("-inf")
         self._tried_at, self._next_at, self._rest = float("-inf"), float("-inf"), REST
@@ -113,6 +126,7 @@ class Streaming:
         self._calls: list[Deferred[Any]] = []
         self._losing = Losing()
         self._told = False  # that UDP does not pass, since it last did
+        self._whys: set[str] = set()  # what relays have said since then
         pump.follow(self.heard)
 
     # -- what changes --------------------------------------------------------------------------------------------------
@@ -132,13 +146,13 @@ class Streaming:
         """A path began another part of its life."""
         if not isinstance(event, PathChanged) or self.session is None or event.session != self.session.peer:
             return
-        if event.path == self._path and event.now == State.ACTIVE:
+        if self._open is not None and event.path == self._open.path and event.now == State.ACTIVE:
             self._rest = REST  # not before: a server may take a stream only to close it
         self.look()
 
     def cut(self, path: Path) -> bool:
         """The operator wants the stream left alone, if that path is its."""
-        if self._stream is None or path.id != self._path:
+        if path.id not in (held.path for held in self._held):
             return False
         self._cut, self._cut_at = (path.id, path.uplink), self._pump.now()
         self._end("the operator wants it")
@@ -167,7 +181,7 @@ class Streaming:
 
     def local_of(self, door: int) -> tuple[str, int] | None:
         """Our address and port at a door, if it is the stream."""
-        return self._stream.local[:2] if self._stream is not None and door == self._stream.number else None
+        return next((held.stream.local[:2] for held in self._held if held.stream.number == door), None)
 
     def counters(self) -> dict[str, int]:
         """For the node's status."""
@@ -176,10 +190,9 @@ class Streaming:
     def close(self) -> None:
         """Let everything go."""
         self._give_up()
-        self.session, stream = None, self._stream
-        self._stream = None
-        if stream is not None:
-            self._pump.detach(stream.number)
+        held, self._open, self._before, self.session = self._held, None, None, None
+        for each in held:
+            self._pump.detach(each.stream.number)
         self.sockets.close("we stop")
 
     # -- whether it is needed ------------------------------------------------------------------------------------------
@@ -191,15 +204,19 @@ class Streaming:
             return
         plain = plain_paths(session)
         devices = {each.device for each in self._sources()}
-        if self._device and self._device not in devices:
-            self._end(f"{self._device} is gone")
+        for held in self._held:
+            if held.device and held.device not in devices:
+                self._close(held, f"{held.device} is gone")
+        self._settle(now)
         if plain or not devices:
             self._hoped_at = now
-        if any(path.state is State.ACTIVE and not self._losing.look(path, now) for path in plain):
-            self._told = False
-            self._give_up()
-            since = [path.since for path in plain if path.state is State.ACTIVE]
-            if since and now - min(since) >= ENOUGH:
+        working = [path.since for path in plain if path.state is State.ACTIVE and not self._losing.look(path, now)]
+        if working:
+            if now - min(working) >= STEADY:  # what loses most of what it is given answers now and then
+                self._told = False
+                self._whys.clear()
+                self._give_up()
+            if now - min(working) >= ENOUGH:
                 self._end("UDP passes")
         elif not self._cut and not self._works(now):
             if any(path.state is State.PROBING and path.since > self._tried_at for path in plain):
@@ -211,15 +228,32 @@ class Streaming:
             self._try(now)  # directly
 
     @property
+    def _held(self) -> list[_Open]:
+        return [each for each in (self._open, self._before) if each is not None]
+
+    @property
     def _is_relayed(self) -> bool:
-        return self._stream is not None and bool(self._stream.relay)
+        return self._open is not None and bool(self._open.stream.relay)
+
+    def _path(self) -> Path | None:
+        return self.session.paths.get(self._open.path) if self._open is not None and self.session is not None else None
 
     def _works(self, now: float) -> bool:
         """Whether there is a stream, and its path is in use or is about to be."""
-        path = self.session.paths.get(self._path) if self._stream is not None and self.session is not None else None
+        path = self._path()
         if path is None:
             return False
         return path.usable or (path.state is State.PROBING and now - path.since < PROVES_WITHIN)
+
+    def _settle(self, now: float) -> None:
+        """Of a direct stream and the one through a relay before it one remains, when it has shown whether it works."""
+        path = self._path()
+        if self._before is None or path is None:
+            return
+        if not self._works(now):
+            self._close(self._open, "nothing comes back by it")
+        elif path.state is State.ACTIVE and now - path.since >= OVERLAP:
+            self._close(self._before, "there is a direct one")
 
     def _hurry(self) -> None:
         self._next_at, self._rest = float("-inf"), REST
@@ -245,10 +279,18 @@ class Streaming:
         calling = dial.connect(self.sockets.calling(self._tls, place), self.sockets.proof)
         self._calls.append(calling)
 
-        def done(_: object) -> None:
+        def done(outcome: object) -> None:
             self._calls.remove(calling)
+            if isinstance(outcome, Failure) and outcome.check(NoPassage):
+                self._not_let_through(f"relay {place.host}: {outcome.getErrorMessage()}")
 
         calling.addBoth(done)
+
+    def _not_let_through(self, why: str) -> None:
+        """A relay has said so: once for each reason, until UDP passes."""
+        if why not in self._whys:
+            self._whys.add(why)
+            self._tell("stream-failed", f"the server is not reached through a {why}")
 
     def _give_up(self) -> None:
         """End the attempt under way."""
@@ -263,19 +305,21 @@ class Streaming:
 
     def opened(self, stream: PeerStream) -> None:
         """The server has shown who it is, and so have we."""
-        session = self.session
-        better = self._is_relayed and not stream.relay
-        if session is None or self._cut or (self._works(self._pump.now()) and not better):
+        session, now, effects = self.session, self._pump.now(), Effects()
+        works, better = self._works(now), self._is_relayed and not stream.relay
+        if session is None or self._cut or (works and not better):
             stream.end("there is one already")
             return
         self._give_up()
-        self._end("there is another")
-        self._stream, now, effects = stream, self._pump.now(), Effects()
-        self._pump.attach(stream, Carrier(RELAYED, str(stream)) if stream.relay else Carrier(STREAM, "tcp"))
-        self._device = next((each.device for each in self._sources() if each.address == stream.local.host), "")
-        name = str(stream) if stream.relay else f"tcp {self._device}".strip()
+        if works:
+            self._before = self._open
+        else:
+            self._end("there is another")
+        self._pump.attach(stream, Carrier(PASSAGE, str(stream)) if stream.relay else Carrier(STREAM, "tcp"))
+        device = next((each.device for each in self._sources() if each.address == stream.local.host), "")
+        name = str(stream) if stream.relay else f"tcp {device}".strip()
         path = session.open_path(stream.number, stream.source, name, now, effects)
-        self._path = path.id
+        self._open = _Open(stream, path.id, device)
         self._tell("stream-up", f"the server is reached {'through the' if stream.relay else 'by'} {stream}")
         self._pump.carry_out(effects)
         self._pump.tunnel.poke(session, now)
@@ -286,29 +330,33 @@ class Streaming:
 
     def lost(self, stream: PeerStream, reason: str) -> None:
         """It is gone: what was on its way goes another way at once."""
-        if stream is self._stream:
-            self._leave()
-            self._tell("stream-gone", f"{stream} is gone: {reason}")
-            self.look()
+        for held in self._held:
+            if held.stream is stream:
+                self._leave(held)
+                self._tell("stream-gone", f"{stream} is gone: {reason}")
+                self.look()
 
     def _end(self, reason: str) -> None:
-        """Close the stream, if there is one."""
-        stream = self._stream
-        if stream is not None:
-            self._leave()
-            self._tell("stream-gone", f"{stream} is closed: {reason}")
-            stream.end(reason)
+        """Close what there is."""
+        for held in self._held:
+            self._close(held, reason)
 
-    def _leave(self) -> None:
-        """Nothing goes by the stream any more."""
-        stream, session, path = self._stream, self.session, self._path
-        self._stream, self._path, self._device = None, -1, ""
-        if stream is None:
-            return
-        self._pump.detach(stream.number)
+    def _close(self, held: _Open | None, reason: str) -> None:
+        """Close this one, if it is there."""
+        if held is not None:
+            self._leave(held)
+            self._tell("stream-gone", f"{held.stream} is closed: {reason}")
+            held.stream.end(reason)
+
+    def _leave(self, held: _Open) -> None:
+        """Nothing goes by it any more; what is left is the one there is."""
+        left = [each for each in self._held if each is not held]
+        self._open, self._before = (left[0] if left else None), None
+        session = self.session
+        self._pump.detach(held.stream.number)
         if session is not None and self._pump.tunnel.sessions.get(session.peer) is session:
             now, effects = self._pump.now(), Effects()
-            session.silence(path, now, effects)
-            session.close_path(path, now, effects)
+            session.silence(held.path, now, effects)
+            session.close_path(held.path, now, effects)
             self._pump.carry_out(effects)
             self._pump.tunnel.poke(session, now)

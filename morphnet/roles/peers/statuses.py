@@ -10,6 +10,7 @@ from morphnet.roles.peers.surroundings import Surroundings
 from morphnet.roles.process.statuses import shown_address
 from morphnet.status import PeerStatus
 from morphnet.tunnel.carrier import DIRECT, RELAYED
+from morphnet.tunnel.totals import total_of
 from morphnet.wire.batch import Endpoint
 
 
@@ -42,4 +43,5 @@ def peer_status(
         group=peer.group,
         words=peer.words,
         decisions=tuple(peer.decisions),
+        counters=dict(sorted(total_of(peer.session).items())) if peer.session is not None else {},
     )

@@ -6,6 +6,7 @@ import os
 import typing
 from collections.abc import Callable
 
+from cryptography import x509
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IProtocolFactory
 from twisted.logger import Logger
@@ -15,6 +16,7 @@ from morphnet.errors import MalformedFrame, Refused
 from morphnet.net.admission import Admission
 from morphnet.net.gate import Gate
 from morphnet.net.limits import LIMITS, Limits, SourceLimiter
+from morphnet.net.subject import carries
 from morphnet.net.tls import Peer, ServerTls, established, handshake_trouble
 from morphnet.net.websocket import BACKLOG, Socket, server_factory
 from morphnet.rendezvous.relay.registry import COME_AGAIN, Registry
@@ -57,6 +59,13 @@ class RelayLine:
         self.is_guest = peer.kind == "client"  # a server only brings and fetches lists of what is revoked
         self._shares: dict[int, int] = {}  # bytes that wait, by number of the sender
         self.timer: IDelayedCall | None = None
+        self._certificate: x509.Certificate | None = None  # read when it is asked about
+
+    def carries(self, host: str) -> bool:
+        """Whether its certificate carries this DNS name or IP address."""
+        if self._certificate is None:
+            self._certificate = x509.load_pem_x509_certificate(self.peer.pem.encode())
+        return carries(self._certificate, host)
 
     def tell(self, message: RelayMessage) -> None:
         """Send a message."""

@@ -70,7 +70,7 @@ class Passing:
             if isinstance(message, Meet):
                 self._passages.meet(line, message.token)
             elif self._comings.admit(f"{line.network} {line.name}", now=self._clock.seconds()):
-                self._passages.reach(line, message.server)
+                self._passages.reach(line, message.server, message.name)
             else:
                 raise Refused("it comes too often")
         except Refused:

@@ -18,7 +18,7 @@ from morphnet.net.server_stream import ServerStreams
 from morphnet.net.tls import Peer
 from morphnet.net.websocket import Socket
 from morphnet.roles.certificates.proxied import Proxied
-from morphnet.tunnel.carrier import RELAYED, STREAM, Carrier
+from morphnet.tunnel.carrier import PASSAGE, STREAM, Carrier
 from morphnet.tunnel.events import Effects
 from morphnet.wire.batch import Arrival
 
@@ -74,7 +74,7 @@ class Streams:
             idle = (each for each in held.values() if not each.received)
             next(idle, next(iter(held.values()))).drop("made room")
         held[stream.number] = stream
-        self._pump.attach(stream, Carrier(RELAYED, str(stream)) if stream.relay else Carrier(STREAM, "tcp"))
+        self._pump.attach(stream, Carrier(PASSAGE, str(stream)) if stream.relay else Carrier(STREAM, "tcp"))
         self._tell("stream-up", stream.peer, f"it comes by {stream}")
 
     def arrived(self, arrivals: Sequence[Arrival]) -> None:

@@ -245,6 +245,7 @@ class ControlClient:
         self.passages: Callable[[], Sequence[PassageDial]] = tuple  # how the server is called through relays
         self._calling: Deferred[None] | None = None
         self._link: ClientLink | None = None
+        self._troubles: list[str] = []  # why the call came to nothing, by each relay
 
     @property
     def link(self) -> Link | None:
@@ -270,6 +271,7 @@ class ControlClient:
             link.close(reason)
 
     async def _connect(self) -> None:
+        self._troubles.clear()
         try:
             dials: list[Dial | PassageDial] = [self._dial, *self.passages()]
             link = await first_of(self._clock, [partial(self._begin, dial) for dial in dials])
@@ -281,7 +283,7 @@ class ControlClient:
             self._listener.refused(refused.reason, refused.retry_after)
         except NoLink as trouble:
             self._calling = None
-            self._listener.failed(str(trouble))
+            self._listener.failed("; ".join(dict.fromkeys((str(trouble), *self._troubles))))
         else:
             assert isinstance(welcome, Welcome)  # the answer to Hello
             self._calling, self._link = None, link
@@ -289,7 +291,15 @@ class ControlClient:
             self._listener.welcomed(welcome, link)
 
     def _begin(self, dial: Dial | PassageDial) -> Deferred[ClientLink]:
-        return Deferred.fromCoroutine(_call(dial, self._tls, self._clock, self._make))
+        calling = Deferred.fromCoroutine(_call(dial, self._tls, self._clock, self._make))
+        if isinstance(dial, PassageDial):
+            calling.addErrback(self._relay_failed, dial.to.host)
+        return calling
+
+    def _relay_failed(self, failure: Failure, relay: str) -> Failure:
+        if failure.check(NoLink):  # else it was given up
+            self._troubles.append(f"relay {relay}: {failure.getErrorMessage()}")
+        return failure
 
     def _make(self) -> ClientLink:
         link = ClientLink(self._clock, self._pace, self._pq, self._listener.hello)

@@ -34,6 +34,7 @@ _CANDIDATE = re.compile(r"[a-z0-9]{1,12} [0-9a-fA-F:.]{2,45} [0-9]{1,5}", re.ASC
 _TOKEN = re.compile(r"[0-9a-f]{16}")
 _PASSAGE = re.compile(r"[0-9a-f]{32}")
 _SERVER = re.compile(r"[A-Za-z0-9:][A-Za-z0-9:._-]{0,252}")
+_SERVER_OR_NONE = re.compile(rf"({_SERVER.pattern})?")
 
 Number = Annotated[int, Whole(1, (1 << 32) - 1)]
 Token = Annotated[str, Text(_TOKEN)]
@@ -157,7 +158,10 @@ class Reach:
     """A client's first message on a connection of its own: it wants a passage to that server."""
 
     type: ClassVar[str] = "reach"
-    server: Annotated[str, Text(_SERVER)]  # the host that it calls: of several servers the one whose certificate is so
+    server: Annotated[str, Text(_SERVER)]  # the host that it calls, as a name or an address
+    name: Annotated[str, Text(_SERVER_OR_NONE)] = (
+        ""  # that the server's certificate must carry; "" for that of the host
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ class FakeLine:
 
     def __init__(self, name: str, network: str = "home", serial: str = "", host: str = "203.0.113.9") -> None:
         self.name, self.network, self.serial = name, network, serial or name
+        self.also: tuple[str, ...] = ()  # what its certificate carries besides
         self.observed = Candidate(LINE, host, 50000)
         self.told: list[RelayMessage] = []
         self.handed: list[bytes] = []
@@ -33,6 +34,9 @@ class FakeLine:
         self.proofs: list[float] = []
         self.pauses: list[float] = []
         self.ended = ""
+
+    def carries(self, host: str) -> bool:
+        return host.lower() in {each.lower() for each in (self.name, *self.also)}
 
     def tell(self, message: RelayMessage) -> None:
         """Keep it, if it can be encoded."""

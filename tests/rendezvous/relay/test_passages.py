@@ -9,9 +9,17 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import Refused
 from morphnet.rendezvous.relay import passages
-from morphnet.rendezvous.relay.passages import MOST_OF_ONE, NO_SERVER, WAIT, WHICH_SERVER, Passages
+from morphnet.rendezvous.relay.passages import (
+    AMBIGUOUS,
+    MOST_OF_ONE,
+    NO_SERVER,
+    NOBODY_COMES,
+    WAIT,
+    WHICH_SERVER,
+    Passages,
+)
 from morphnet.rendezvous.relay.registry import BURST
-from morphnet.wire.messages.relay import Asked, Joined
+from morphnet.wire.messages.relay import Asked, Joined, TurnedAway
 from tests.rendezvous.relay.case import FakeLine
 
 RATE = 1000.0  # bytes a second
@@ -61,6 +69,51 @@ class PassagesTests(SynchronousTestCase):
         self.passages.gone(other)
         self.assertTrue(self.asked(FakeLine("phone"), "x"))
 
+    def second(self, *also: str) -> FakeLine:
+        """One more server, whose certificate carries these besides its name; the first one's has an address as well."""
+        self.server.also = ("192.0.2.1", "vpn.example")
+        other = FakeLine("second")
+        other.also = also
+        self.passages.serve(other)
+        return other
+
+    def reached(self, other: FakeLine, server: str, name: str = "") -> str:
+        """Who is asked to come to a client, or why nobody is."""
+        client = FakeLine("laptop")
+        try:
+            self.passages.reach(client, server, name)
+        except Refused as refused:
+            return refused.reason
+        finally:
+            self.passages.gone(client)
+        asked = [line.name for line in (self.server, other) if line.news()]
+        return " ".join(asked)
+
+    def test_by_address(self) -> None:
+        """Who calls its server by an address gets the one whose certificate carries that, not the last that came."""
+        other = self.second("192.0.2.2")
+        for server, name in (("192.0.2.1", "gateway"), ("192.0.2.2", "second"), ("vpn.example", "gateway")):
+            self.assertEqual(self.reached(other, server), name)
+        self.assertEqual(self.reached(other, "192.0.2.3"), WHICH_SERVER)
+
+    def test_by_name(self) -> None:
+        """The name that the client expects counts more than the address that it calls: a router may lead from there."""
+        other = self.second("192.0.2.2")
+        self.assertEqual(self.reached(other, "10.0.0.1", "second"), "second")
+        self.assertEqual(self.reached(other, "192.0.2.1", "second"), "second")
+        self.assertEqual(self.reached(other, "192.0.2.1", "third"), WHICH_SERVER)
+
+    def test_ambiguous(self) -> None:
+        """Where several carry the name the address decides; where that does not either, nobody is asked."""
+        other = self.second("vpn.example", "192.0.2.2")
+        self.assertEqual(self.reached(other, "192.0.2.2", "vpn.example"), "second")
+        self.assertEqual(self.reached(other, "192.0.2.1", "vpn.example"), "gateway")
+        self.assertEqual(self.reached(other, "192.0.2.3", "vpn.example"), AMBIGUOUS)
+        self.assertEqual(self.reached(other, "vpn.example"), AMBIGUOUS)
+        again = FakeLine("second")
+        self.passages.serve(again)  # it has called anew, and the relay does not know yet that the first line is dead
+        self.assertEqual(self.reached(again, "x", "second"), "second")
+
     def test_networks(self) -> None:
         """Neither a client nor a server of another network comes through, and the token stays good."""
         stranger = FakeLine("laptop", "office")
@@ -80,7 +133,7 @@ class PassagesTests(SynchronousTestCase):
         late = FakeLine("phone")
         token = self.asked(late)
         self.clock.advance(WAIT)
-        self.assertEqual(late.ended, "the server does not come")
+        self.assertEqual((late.news(), late.ended), ([TurnedAway(NOBODY_COMES)], NOBODY_COMES))
         self.passages.gone(late)  # as its socket tells
         self.assertRaises(Refused, self.passages.meet, FakeLine("gateway"), token)
 

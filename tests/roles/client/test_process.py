@@ -22,8 +22,9 @@ from morphnet.roles.certificates.renewal import identity_of
 from morphnet.roles.certificates.revocation_file import Revoked
 from morphnet.roles.client import process
 from morphnet.roles.client.node import ClientNode
-from morphnet.roles.signalling.control_client import Link
+from morphnet.roles.signalling.control_client import ControlClient, Link
 from morphnet.wire.batch import Endpoint
+from morphnet.wire.messages.relay import Reach
 from tests.fakes_control import FakeNet
 from tests.fakes_pki import a_key, an_authority
 
@@ -100,7 +101,7 @@ class ClientProcessTests(SynchronousTestCase):
         self.patch(autobahn_config, "loop", self.net)
         self.patch(process, "Tun", FakeTun)
         self.patch(process, "UplinkWatch", FakeWatch)
-        self.now = time.time()
+        self.now, self.config_more = time.time(), dict[str, Any]()
         self.authority = an_authority(now=self.now)
         key = a_key(9)
         present = self.authority.client(key.public_key(), "anna", now=self.now, addresses=("10.99.0.2",))
@@ -121,6 +122,7 @@ class ClientProcessTests(SynchronousTestCase):
             run_dir=folder,
             mesh=mesh or MeshConfig(),
             streams=streams,
+            **self.config_more,
         )
         self.process = Opened(config, self.net)
         self.process.host = cast(Host, self.host)
@@ -174,6 +176,47 @@ class ClientProcessTests(SynchronousTestCase):
         self.assertIn("wan0: somebody else answers for gw.example", node.portals.warnings()[0])
         answered("wan0", True)
         self.assertEqual(node.portals.warnings(), ())
+
+    def lines(self) -> list[ControlClient]:
+        """What calls each of the servers."""
+        return cast(list[ControlClient], list(self.process._client._lines.values()))
+
+    def test_passages(self) -> None:
+        """Each relay of `[mesh]` is a way to the server that is called, for the control link and for streams."""
+        mesh = replace(PEERS, relays=("one.example", "two.example:8443"), relay_pq="allow")
+        node = self.open("gw.example:8444", mesh, "gw2.example")
+        node.uplinks = [Uplink(f"wan{i}", i, True, ("192.168.1.2",), (), None, None, 1500, i) for i in (0, 1)]
+        node.uplink_paths._cut["wan0"] = 0, 0.0
+        assert node.streaming is not None
+        first, second = self.lines()
+        self.assertEqual([dial.first for dial in first.passages()], [Reach("gw.example")] * 2)
+        self.assertEqual([dial.first for dial in second.passages()], [Reach("gw2.example")] * 2)
+        places = [(dial.to.host, dial.to.port, dial.pq) for dial in first.passages()]
+        self.assertEqual(places, [("one.example", 443, "allow"), ("two.example", 8443, "allow")])
+        self.assertEqual([each.device for each in first.passages()[0].to.sources()], ["wan0", "wan1"])
+        streams = node.streaming.passages()  # to the server that is spoken with
+        self.assertEqual([dial.first for dial in streams], [Reach("gw.example")] * 2)
+        self.assertEqual([each.device for each in streams[0].to.sources()], ["wan1"])
+
+    def test_name_of_the_server(self) -> None:
+        """The relay is told what the server's certificate must carry, beside the address that is called."""
+        self.config_more = {"server_name": "gw"}
+        self.open("203.0.113.1:8443", PEERS)
+        (dial,) = self.lines()[0].passages()
+        self.assertEqual(dial.first, Reach("203.0.113.1", "gw"))
+
+    def test_no_passages(self) -> None:
+        """Without a relay there is none."""
+        node = self.open("gw.example")
+        assert node.streaming is not None
+        self.assertEqual((list(node.streaming.passages()), self.lines()[0].passages()), ([], []))
+
+    def test_portal_before_a_relay(self) -> None:
+        """Who answers in a relay's place is named as such."""
+        node = self.open("gw.example", PEERS)
+        (dial,) = self.lines()[0].passages()
+        dial.to.answered("wan0", False)
+        self.assertIn("wan0: somebody else answers for one.example", node.portals.warnings()[0])
 
     def test_looks_at_the_server_of_now(self) -> None:
         """By an uplink where a stranger was met the server is called that is spoken with, of several."""

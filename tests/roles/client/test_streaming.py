@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from morphnet.net.ondevice import Source
-from morphnet.roles.client.streaming import ENOUGH, LONGEST_REST, PATIENCE, REST
+from morphnet.roles.client.streaming import ENOUGH, LONGEST_REST, PATIENCE, REST, STEADY
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.path import Path, State
 from morphnet.wire.batch import Endpoint
 from tests.fakes_control import CLIENT_HOST, SERVER_HOST
-from tests.fakes_streams import StreamsTestCase
+from tests.fakes_streams import STEP, StreamsTestCase
 from tests.simulation import numbers
 
 
@@ -119,6 +119,19 @@ class MiddleTests(StreamsTestCase):
         self.assertEqual((self.stream_paths(self.session), self.stream_paths(self.there)), ([], []))
         self.assertEqual(self.streams.counters()["streams"], 0)
         self.all_came()
+
+    def test_works_for_a_moment(self) -> None:
+        """Calls under way are given up when UDP has worked for STEADY, and not when something came by it once."""
+        self.net.servers.pop(SERVER_HOST)
+        path = self.blocked_in_the_middle()
+        self.assertEqual(len(self.net.open_calls), 2)
+        self.allow(True)
+        while path.state is not State.ACTIVE:
+            self.run_for(STEP)
+        self.run_for(STEADY - 0.2)
+        self.assertEqual((path.state, len(self.net.open_calls)), (State.ACTIVE, 2))
+        self.run_for(0.4)
+        self.assertEqual(self.net.open_calls, [])
 
     def test_loses_most(self) -> None:
         """UDP that loses 60 % in either direction stands by, and a stream carries, until it does not any more."""

@@ -32,6 +32,16 @@ class PeerStatusTests(PeerTestCase):
         self.assertEqual((shown.local, shown.remote), ("192.168.1.2:41194", "198.51.100.6:9"))
         self.assertEqual((len(shown.words), len(shown.decisions)), (6, len(self.peer.decisions)))
 
+    def test_counters(self) -> None:
+        """What the session with it has counted, which only grows; nothing without one."""
+        assert self.peer.session is not None
+        before = self.status().counters
+        self.peer.session.counts["forged"] += 12
+        after = self.status().counters
+        self.assertEqual(after, {**before, "forged": 12})
+        self.peer.forget("for this test")
+        self.assertEqual(self.status().counters, {})
+
     def test_since(self) -> None:
         """Since when it is so, by the wall clock."""
         before = self.status().since

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from ipaddress import ip_address
 from typing import cast
 
+from cryptography.x509 import DNSName, IPAddress
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
@@ -187,6 +189,30 @@ class PortTests(RelayTestCase):
         self.assertIn("wrong usage", self.reason(self.laptop(encode(Meet("ab" * 16)))))
         self.assertIn("wrong usage", self.reason(self.gateway(REACH)))
 
+    def test_which(self) -> None:
+        """Of two servers the client's is the one whose certificate carries the address, or the name, that it says."""
+        one = self.ca.identity("gateway", SERVER, names=[DNSName("gateway"), IPAddress(ip_address("192.0.2.1"))])
+        two = self.ca.identity("second", SERVER, names=[DNSName("second"), IPAddress(ip_address("2001:db8::2"))])
+        lines = []
+        for identity, name in ((one, "gateway"), (two, "second")):
+            line = self.raw(identity)
+            line.say(encode(Register(name, "0" * 16, passages=True)))
+            self.net.settle()
+            lines.append(line)
+        for reach, asked in (
+            (Reach("192.0.2.1"), [1, 0]),
+            (Reach("2001:db8::2"), [0, 1]),
+            (Reach("192.0.2.1", "second"), [0, 1]),
+            (Reach("SECOND"), [0, 1]),
+        ):
+            before = [len(line.messages()) for line in lines]
+            self.laptop(encode(reach)).sendClose(1000)
+            self.net.settle()
+            self.assertEqual(
+                [len(line.messages()) for line in lines], [a + b for a, b in zip(before, asked, strict=True)], reach
+            )
+        self.assertIn("set `server_name`", self.reason(self.laptop(encode(Reach("192.0.2.7")))))
+
     def test_flood(self) -> None:
         """A client that asks again and again is turned away without its server being told."""
         line = self.gateway()
@@ -211,14 +237,42 @@ class PortTests(RelayTestCase):
         self.net.settle()
         self.assertEqual((client.gone, server.gone), (True, True))
 
-    def test_revoked(self) -> None:
-        """A certificate that is revoked, or has expired, ends what it has opened."""
-        client, server = self.joined()
-        network = self.relay._lines[next(iter(self.relay._lines))].network
-        self.registry.revoke(network, [serial_of(self.ca.identity("other", CLIENT))], 1)
+    def serials(self) -> dict[str, list[str]]:
+        """Of the certificates of those who are at the relay, in the order in which they came."""
+        found: dict[str, list[str]] = {}
+        for line in self.relay._lines.values():
+            found.setdefault(line.name, []).append(line.serial)
+        return found
+
+    def revoke(self, *serials: str) -> None:
+        """The relay hears of a list with these."""
+        network = next(iter(self.relay._lines.values())).network
+        self.registry.revoke(network, serials, 1)
         self.relay.end_revoked()
         self.net.settle()
-        self.assertEqual((client.gone, server.gone), (False, False))
+
+    def test_revoked(self) -> None:
+        """A certificate that is revoked ends the passage of who shows it, the client or the server, and no other."""
+        for name in ("laptop", "gateway"):
+            self.serve()
+            client, server = self.joined()
+            self.revoke(serial_of(self.ca.identity("other", CLIENT)))
+            self.assertEqual((client.gone, server.gone), (False, False))
+            self.revoke(self.serials()[name][-1])
+            self.assertEqual((client.gone, server.gone), (True, True), name)
+            self.assertEqual(self.relay.counters()["passages"], 0)
+
+    def test_revoked_while_it_waits(self) -> None:
+        """Whoever is revoked before the other end has come gets no passage, and the token is good for nobody."""
+        line, client = self.gateway(), self.laptop()
+        token = self.token(line)
+        self.revoke(self.serials()["laptop"][-1])
+        self.assertTrue(client.gone)
+        self.assertIn("nobody waits", self.reason(self.gateway(encode(Meet(token)))))
+
+    def test_expired(self) -> None:
+        """A certificate that has expired ends what it has opened."""
+        client, server = self.joined()
         self.relay.end_expired(4e9)
         self.net.settle()
         self.assertEqual((client.gone, server.gone), (True, True))
