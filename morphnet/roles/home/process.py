@@ -48,6 +48,8 @@ class HomeProcess(Process):
         config = self.config
         if not rtc.AVAILABLE:
             raise ConfigError("WebRTC is not installed: pip install 'morphnet[home]'")
+        if config.user and os.getuid() == 0 and config.user != "root":
+            raise ConfigError(f"it is to run as {config.user}, not as root: `morphnet up home` does that with systemd")
         keys = read_keys(config.state_dir, config.coordinator_key)
         host, port = split_address(config.coordinator, HOME_PORT)
         self._rtc = rtc.RtcDoor((f"stun:{host}:{port}", *config.ice), self.reactor)
