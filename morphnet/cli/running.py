@@ -7,8 +7,9 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 from morphnet.cli.layout import ALONE, SYSTEM, Place
 from morphnet.config.file import load
@@ -135,11 +136,13 @@ def role_here(place: Place, name: str, *, lenient: bool = False) -> Role:
 
 
 def _without_file(place: Place, name: str) -> Config:
-    config = CONFIGS[name]
+    config: Any = CONFIGS[name]  # their fields differ
     if name in ALONE:
-        return config(run_dir=place.run_of(name), state_dir=place.state_of(name))
-    run_dir = place.relay_run_dir if name == "relay" else place.run_dir
-    return replace(config(run_dir=run_dir, state_dir=place.state_dir), pki_dir=place.pki_dir)
+        found = config(run_dir=place.run_of(name), state_dir=place.state_of(name))
+    else:
+        run_dir = place.relay_run_dir if name == "relay" else place.run_dir
+        found = config(run_dir=run_dir, state_dir=place.state_dir, pki_dir=place.pki_dir)
+    return cast(Config, found)
 
 
 @contextmanager
