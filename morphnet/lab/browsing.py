@@ -107,20 +107,21 @@ class Browsing:
             self._browser.go(self.link)
         return self._browser
 
-    def log_in(self, password: str = PASSWORD) -> None:
-        """Type it and wait for what comes of it; `inside` is then what the page has."""
+    def log_in(self, password: str = PASSWORD) -> str:
+        """Type it and wait for what comes of it: what the page complains of, or ""; `inside` is then what it has."""
         self.browser.run("document.addEventListener('entered', (e) => { window.inside = e.detail; })")
         self.browser.run(
             f"document.getElementById('password').value = {json.dumps(password)};"
             "document.getElementById('trouble').textContent = ''; document.getElementById('enter').click()"
         )
         self.browser.until("window.inside || document.getElementById('trouble').textContent")
+        return str(self.browser.run("document.getElementById('trouble').textContent"))
 
-    def look(self) -> None:
+    def look(self, name: str = "test", rows: int = 24, columns: int = 80) -> None:
         """Look at a terminal: what it says is in `seen`; `keys` types."""
+        asked = json.dumps({"service": "terminal", "name": name, "rows": rows, "columns": columns})
         self.browser.run(
-            "window.seen = ''; window.stream = inside.session.open({service: 'terminal', name: 'test', rows: 24,"
-            " columns: 80}); window.reading = new TextDecoder();"
+            f"window.seen = ''; window.stream = inside.session.open({asked}); window.reading = new TextDecoder();"
             "stream.onbytes = (bytes) => { seen += reading.decode(bytes, {stream: true}); stream.took(bytes.length); };"
             "window.keys = (text) => stream.write(new TextEncoder().encode(text)); 0"
         )
