@@ -37,6 +37,7 @@ LEVELS = frozenset(
         "uploads_running",
         "visits_kept",
         "visits_linked",
+        "visits_unread",
         "waiting_bytes",
         "webhook_waiting",
     }

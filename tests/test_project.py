@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 import morphnet
 from morphnet.config import roles
 from morphnet.config.file import load
+from morphnet.config.home import CoordinatorConfig, HomeConfig
 from morphnet.pki.asking import SOCKET
 from tests.house import ROOT, read_modules
 
@@ -166,16 +167,16 @@ class RecipeTests(SynchronousTestCase):
 
     def test_units_start_plugins(self) -> None:
         """Each unit starts the plugin that it is named after, on the config of its role."""
-        for role in ("server", "client", "relay"):
+        for role in ("server", "client", "relay", "coordinator", "home"):
             command = self._unit(role)["Service"]["ExecStart"].split()
             self.assertIn(f"morph-{role}", _plugins())
             self.assertEqual(command[-3:], [f"morph-{role}", "--config", f"/etc/morphnet/{role}.toml"])
 
     def test_units_are_confined(self) -> None:
         """One capability, no new privileges, a read-only system, no picture of the memory on the disk."""
-        for role in ("server", "client", "relay"):
+        for role in ("server", "client", "relay", "coordinator"):
             service = self._unit(role)["Service"]
-            needed = "CAP_NET_BIND_SERVICE" if role == "relay" else "CAP_NET_ADMIN"
+            needed = "CAP_NET_BIND_SERVICE" if role in ("relay", "coordinator") else "CAP_NET_ADMIN"
             self.assertEqual(service["CapabilityBoundingSet"], needed)
             self.assertEqual(service["NoNewPrivileges"], "yes")
             self.assertEqual(service["ProtectSystem"], "strict")
@@ -208,6 +209,10 @@ class RecipeTests(SynchronousTestCase):
             self.assertEqual(Path("/run", service["RuntimeDirectory"]), defaults.run_dir)
             self.assertEqual(Path("/var/lib", service["StateDirectory"]), defaults.state_dir)
             self.assertEqual(Path("/etc", service["ConfigurationDirectory"]), defaults.pki_dir.parent)
+        for role, config in (("coordinator", CoordinatorConfig()), ("home", HomeConfig())):
+            service = self._unit(role)["Service"]
+            self.assertEqual(Path("/run", service["RuntimeDirectory"]), config.run_dir)
+            self.assertEqual(Path("/var/lib", service["StateDirectory"]), config.state_dir)
 
     def test_examples_name_real_settings(self) -> None:
         """Every key of an example, commented out or not, is a field of its dataclass."""

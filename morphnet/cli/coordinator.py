@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from morphnet.cli import Commands
-from morphnet.cli.layout import SYSTEM, Place, dir_option, now
-from morphnet.config.home import HTTPS_PORT, CoordinatorConfig
+from morphnet.cli.layout import Place, dir_option, now
+from morphnet.config.home import HTTPS_PORT, LENT, CoordinatorConfig
 from morphnet.errors import ConfigError
-from morphnet.pki.files import make_directory, write_new
+from morphnet.pki.files import make_directory, write_new, write_over
 from morphnet.pki.names import checked_host, join_address
+from morphnet.rights import rights_of
 from morphnet.roles.coordinator.invitations import KEY, Invitation, read_key
 from morphnet.store.homes import DATABASE, HomesLedger
 from morphnet.wire.messages.home.calls import to_text
@@ -25,6 +30,7 @@ coordinator = Commands(
         "init": "morphnet.cli.coordinator:init",
         "invite": "morphnet.cli.coordinator:invite",
         "forget": "morphnet.cli.coordinator:forget",
+        "lend": "morphnet.cli.coordinator:lend",
     },
     "A public host that introduces browsers to homes.",
 )
@@ -54,15 +60,14 @@ def init(certificate: Path | None, key: Path | None, plain: bool, port: int, pla
     file = place.root / FILE
     if file.exists():
         raise ConfigError(f"{file} is there already")
-    apart = place.root != SYSTEM
-    state = place.root / "coordinator" if apart else Path("/var/lib/morphnet-coordinator")
+    state = place.state_of("coordinator")
     settings = {
         "port": port,
         "plain": plain,
         "proxy": plain,
         "listen": ["127.0.0.1"] if plain else ["0.0.0.0", "::"],
         "state_dir": state,
-        "run_dir": place.root / "run-coordinator" if apart else Path("/run/morphnet-coordinator"),
+        "run_dir": place.run_of("coordinator"),
         "manhole": {"authorized_keys": place.authorized_keys},
     }
     if certificate is not None and key is not None:
@@ -71,8 +76,9 @@ def init(certificate: Path | None, key: Path | None, plain: bool, port: int, pla
         make_directory(directory)
     write_new(state / KEY, to_text(X25519PrivateKey.generate().private_bytes_raw()).encode() + b"\n", mode=0o600)
     write_new(file, render(CoordinatorConfig, settings, intro="morphnet coordinator").encode())
-    click.echo(f"Made {file}. Start it: twistd -n morph-coordinator{place.config_option(file)}")
-    click.echo(f"  invite a home: morphnet coordinator invite --address PUBLIC-NAME{place.option()}")
+    click.echo(f"Made {file}.\n\nNext:")
+    click.echo(f"  morphnet up coordinator{place.option()}")
+    click.echo(f"  morphnet coordinator invite --address PUBLIC-NAME{place.option()}    a line for a home")
 
 
 @click.command()
@@ -85,12 +91,9 @@ def invite(address: str, page: str | None, days: int, place: Place) -> None:
     config, token = _load(place), secrets.token_urlsafe(24)
     host = checked_host(address)
     default = f"https://{host}" if config.port == HTTPS_PORT else f"https://{join_address(host, config.port)}"
-    public = read_key(config.state_dir).public_key().public_bytes_raw()
-    ledger = HomesLedger(config.state_dir / DATABASE)
-    try:
+    with _ledger_of(config) as ledger:
+        public = read_key(config.state_dir).public_key().public_bytes_raw()
         ledger.invite(token, int(now()) + days * 86400)
-    finally:
-        ledger.close()
     line = Invitation(join_address(host, config.home_port), to_text(public), page or default, token).line()
     click.echo(line)
 
@@ -101,10 +104,42 @@ def invite(address: str, page: str | None, days: int, place: Place) -> None:
 def forget(home: str, place: Place) -> None:
     """Let HOME (its key, as in its link behind #) register no more."""
     config = _load(place)
-    ledger = HomesLedger(config.state_dir / DATABASE)
-    try:
+    with _ledger_of(config) as ledger:
         if not ledger.forget(home):
             raise ConfigError("that home is not known here")
-    finally:
-        ledger.close()
     click.echo("It may not register any more; where it is registered now ends with the next start.")
+
+
+@click.command()
+@click.argument("user")
+@dir_option
+def lend(user: str, place: Place) -> None:
+    """
+    Give the service's USER copies of the page's certificate and key.
+
+    The unit of systemd does it as root, at each start and reload: the files themselves are often root's alone.
+    """
+    config = _load(place)
+    try:
+        who = pwd.getpwnam(user)
+    except KeyError:
+        raise ConfigError(f"there is no user {user} here") from None
+    if not config.certificate:
+        return
+    contents = {name: Path(getattr(config, name)).read_bytes() for name in LENT}
+    with rights_of(config.run_dir):
+        if os.geteuid() != who.pw_uid:
+            raise ConfigError(f"{config.run_dir} does not belong to {user}: systemd makes it")
+        for name, content in contents.items():
+            write_over(config.run_dir / LENT[name], content, mode=0o600)
+
+
+@contextmanager
+def _ledger_of(config: CoordinatorConfig) -> Iterator[HomesLedger]:
+    """Who may come, with the rights of whom it belongs to; the coordinator may run meanwhile."""
+    with rights_of(config.state_dir):
+        ledger = HomesLedger(config.state_dir / DATABASE)
+        try:
+            yield ledger
+        finally:
+            ledger.close()

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from morphnet.cli.layout import Place, dir_option
-from morphnet.cli.live import console_of, feed_of, rendered, run_dir_option
+from morphnet.cli.live import console_of, feed_of, rendered, role_option, run_dir_option
 from morphnet.errors import HostError
 from morphnet.ops import feedclient, show
 from morphnet.status import Happening, as_json
@@ -24,15 +24,16 @@ AGAIN = 0.3  # seconds between looks for the next process
 @click.option("--follow", "-f", is_flag=True, help="Go on, with each one as it happens, until Ctrl-C.")
 @click.option("--last", type=click.IntRange(0), default=50, show_default=True, help="How many to begin with.")
 @click.option("--json", "for_machines", is_flag=True, help="One JSON object a line, for machines.")
+@role_option
 @run_dir_option
 @dir_option
-def events(follow: bool, last: int, for_machines: bool, run_dir: Path | None, place: Place) -> None:
+def events(follow: bool, last: int, for_machines: bool, role: str | None, run_dir: Path | None, place: Place) -> None:
     """
     What has happened: connected, a path lost and why, back, refused, revoked.
 
     The log of the process has the same lines, but for those that only say that all goes on.
     """
-    feed = feed_of(run_dir, place)
+    feed = feed_of(run_dir, place, role)
     before = _until_now(feed)
     _show(before[len(before) - min(last, len(before)) :], for_machines=for_machines)
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from morphnet.cli.layout import SYSTEM, Place, dir_option
 from morphnet.config.home import HomeConfig
 from morphnet.errors import ConfigError
 from morphnet.pki.files import make_directory, write_new, write_over
+from morphnet.rights import rights_of
 from morphnet.roles.coordinator.invitations import Invitation
 from morphnet.roles.home import password as passwords
 from morphnet.roles.home.identity import INVITE, KEY, link, name_of, read_identity
@@ -55,26 +58,27 @@ def _typed(file: Any) -> str:
 @click.option("--files", type=click.Path(path_type=Path), help="Directory whose files browsers may see.")
 @click.option("--write", is_flag=True, help="They may change them as well.")
 @click.option("--terminal", is_flag=True, help="Let browsers open a login shell.")
+@click.option("--user", help="Whose files and shells; as root: who the service runs as. By default who calls sudo.")
 @_password_file
 @dir_option
-def init(line: str, files: Path | None, write: bool, terminal: bool, password_file: Any, place: Place) -> None:
+def init(line: str, user: str | None, password_file: Any, place: Place, **shared: Any) -> None:
     """Make a home with the LINE that `morphnet coordinator invite` printed."""
     from morphnet.config.file import render
 
     invitation, file = Invitation.read(line), place.root / FILE
     if file.exists():
         raise ConfigError(f"{file} is there already")
-    apart = place.root != SYSTEM
-    state = place.root / "home" if apart else Path("/var/lib/morphnet-home")
+    state, user = place.state_of("home"), _user(place, user)
     identity = Ed25519PrivateKey.generate()
     settings = {
         "coordinator": invitation.coordinator,
         "coordinator_key": invitation.key,
         "page": invitation.page,
+        "user": user,
         "state_dir": state,
-        "run_dir": place.root / "run-home" if apart else Path("/run/morphnet-home"),
-        "files": {"root": str(files.absolute()) if files is not None else "", "writable": write},
-        "terminal": {"enabled": terminal},
+        "run_dir": place.run_of("home"),
+        "files": {"root": str(shared["files"].absolute()) if shared["files"] else "", "writable": shared["write"]},
+        "terminal": {"enabled": shared["terminal"]},
         "manhole": {"authorized_keys": place.authorized_keys},
     }
     for directory in (place.root, state):
@@ -83,8 +87,25 @@ def init(line: str, files: Path | None, write: bool, terminal: bool, password_fi
     write_new(state / KEY, to_text(identity.private_bytes_raw()).encode() + b"\n", mode=0o600)
     write_over(state / INVITE, invitation.token.encode() + b"\n", mode=0o600)
     write_new(file, render(HomeConfig, settings, intro="morphnet home").encode())
-    click.echo(f"Made {file}. Start it: twistd -n morph-home{place.config_option(file)}")
+    click.echo(f"Made {file}.\n\nNext:\n  morphnet up home{place.option()}\nand open in any browser:")
     _show(link(invitation.page, name_of(identity)))
+
+
+def _user(place: Place, named: str | None) -> str:
+    """
+    Who the service runs as.
+
+    :raises ConfigError: it would be root, or there is no such user.
+    """
+    user = named or (os.environ.get("SUDO_USER", "") if place.root == SYSTEM else "")
+    if place.root == SYSTEM and user in ("", "root"):
+        raise ConfigError("give --user: whose files and shells browsers get; root's would be too much")
+    if user:
+        try:
+            pwd.getpwnam(user)
+        except KeyError:
+            raise ConfigError(f"there is no user {user} here") from None
+    return user
 
 
 @click.command("link")
@@ -92,7 +113,9 @@ def init(line: str, files: Path | None, write: bool, terminal: bool, password_fi
 def show_link(place: Place) -> None:
     """Print what a browser opens, also as a QR code."""
     config = _load(place)
-    _show(link(config.page, name_of(read_identity(config.state_dir))))
+    with rights_of(config.state_dir):
+        name = name_of(read_identity(config.state_dir))
+    _show(link(config.page, name))
 
 
 def _show(address: str) -> None:
@@ -106,6 +129,7 @@ def _show(address: str) -> None:
 @dir_option
 def password(password_file: Any, place: Place) -> None:
     """Set another password; it counts from the next start."""
-    config = _load(place)
-    passwords.write(config.state_dir, _typed(password_file), name_of(read_identity(config.state_dir)))
+    config, typed = _load(place), _typed(password_file)
+    with rights_of(config.state_dir):
+        passwords.write(config.state_dir, typed, name_of(read_identity(config.state_dir)))
     click.echo("Restart morph-home: the new password counts from then on, and every browser logs in again.")

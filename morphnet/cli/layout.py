@@ -20,6 +20,8 @@ from morphnet.rights import rights_of
 from morphnet.store.ledger import DATABASE, Ledger
 
 SYSTEM = Path("/etc/morphnet")
+NETWORKED = ("client", "server", "relay")  # roles that have a certificate of a network
+ALONE = ("coordinator", "home")  # those that have none
 _LAST_DAY = 253402300799  # Unix seconds: no calendar here goes beyond the year 9999
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -60,21 +62,28 @@ class Place:
 
     @property
     def relay_run_dir(self) -> Path:
-        return Path("/run/morphnet-relay") if self.root == SYSTEM else self.root / "run-relay"
+        return self.run_of("relay")
+
+    def run_of(self, role: str) -> Path:
+        """The run_dir of a role that may run beside others."""
+        return Path(f"/run/morphnet-{role}") if self.root == SYSTEM else self.root / f"run-{role}"
+
+    def state_of(self, role: str) -> Path:
+        """The state_dir of a role that is not of the network: its user is another one."""
+        return Path(f"/var/lib/morphnet-{role}") if self.root == SYSTEM else self.root / role
 
     def running(self, file: str) -> Path:
         """
-        Where a running process keeps `file`: a relay's, if nothing else of ours runs here.
+        Where a running process keeps `file`: that of the first role in the order of `up` that runs here.
 
         :raises ConfigError: nothing does, nor ever can before this machine has joined a network.
         """
-        here, relay = self.run_dir / file, self.relay_run_dir / file
-        if here.exists():
-            return here
-        if relay.exists():
-            return relay
+        places = [self.run_dir / file, *(self.run_of(role) / file for role in ("relay", *ALONE))]
+        for there in places:
+            if there.exists():
+                return there
         self.check_begun()
-        return here
+        return next((self.run_of(role) / file for role in ALONE if self.is_only(role)), places[0])
 
     def check_begun(self) -> None:
         """:raises ConfigError: there is no configuration, so this machine has not joined a network, nor founded one."""
@@ -87,9 +96,14 @@ class Place:
     def is_begun(self) -> bool:
         """Whether there is a configuration, as far as one may look."""
         try:
-            return any(file.exists() for file in (self.client_toml, self.server_toml, self.relay_toml))
+            return any((self.root / f"{role}.toml").exists() for role in (*NETWORKED, *ALONE))
         except PermissionError:
             return True
+
+    def is_only(self, role: str) -> bool:
+        """Whether this machine is that and nothing else."""
+        there = [each for each in (*NETWORKED, *ALONE) if (self.root / f"{each}.toml").exists()]
+        return there == [role]
 
     def settings(self, *, relay: bool = False) -> dict[str, Any]:
         """What every configuration file says of paths; a relay may run beside a server."""

@@ -13,6 +13,7 @@ from morphnet.cli.enrol import NOBODY
 from morphnet.cli.layout import Place, dir_option
 from morphnet.cli.running import Role, alone, file_of, names_here, role_here
 from morphnet.cli.updown import stopped
+from morphnet.config.roles import ClientConfig
 from morphnet.errors import ConfigError
 from morphnet.ops.rundir import CONSOLE_KEY, HOST_KEY, JOURNAL, KNOWN_HOSTS, REVOKED, SSH_CONFIG
 from morphnet.pki.files import CA, certificate_path, has_authority, key_path
@@ -36,7 +37,9 @@ def leave(yes: bool, place: Place) -> None:
     if "client" not in names_here(place):
         raise ConfigError(f"this machine has not joined a network: there is no {file_of(place, 'client')}")
     client = role_here(place, "client")
-    files, name = list(_files(client)), client.config.name
+    config = client.config
+    assert isinstance(config, ClientConfig)  # what the file of a client is
+    files, name = list(_files(client, config)), config.name
     if not yes:
         _ask(files, name)
     with alone(place):
@@ -46,7 +49,6 @@ def leave(yes: bool, place: Place) -> None:
         for file in files:  # the configuration comes last: whoever is interrupted can go on
             with rights_of(file.parent):
                 file.unlink(missing_ok=True)
-        config = client.config
         for directory in (config.run_dir, config.state_dir, config.pki_dir, place.root):
             _remove_empty(directory)
     click.echo(f"This machine is {name} no more. Its certificate is good until somebody revokes it.")
@@ -62,9 +64,9 @@ def _ask(files: list[Path], name: str) -> None:
     click.confirm(f"Leave the network, as {name}?", abort=True)
 
 
-def _files(client: Role) -> Iterator[Path]:
+def _files(client: Role, config: ClientConfig) -> Iterator[Path]:
     """What there is of this membership, and of nothing else in the same directories."""
-    place, config = client.place, client.config
+    place = client.place
     others = [role_here(place, each).config for each in names_here(place) if each != "client"]
     found = [client.log]
     if config.name not in [each.name for each in others]:

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from morphnet.cli.layout import Place, dir_option
-from morphnet.cli.running import role_here
+from morphnet.cli.running import CONFIGS, role_here
 from morphnet.errors import HostError
 from morphnet.ops import feedclient, page, show
 from morphnet.ops.rundir import FEED, JOURNAL
@@ -28,6 +28,10 @@ NOT_WELL = 3  # exit code of `status`: it runs, and does not do what it is there
 
 run_dir_option = click.option(
     "--run-dir", type=click.Path(path_type=Path), envvar="MORPHNET_RUN_DIR", help="Where the process keeps its sockets."
+)
+
+role_option = click.option(
+    "--role", type=click.Choice(list(CONFIGS)), help="Which one is meant, where several roles run on this machine."
 )
 
 
@@ -51,15 +55,16 @@ def rendered(lines: Iterable[page.Line]) -> Text:
 @click.option("--json", "as_lines", is_flag=True, help="One JSON object, for machines; with --watch one a line.")
 @click.option("--watch", is_flag=True, help="Go on, once a second, until Ctrl-C.")
 @click.option("--every", type=click.FloatRange(0.1, 3600), default=1.0, show_default=True, help="Seconds, for --watch.")
+@role_option
 @run_dir_option
 @dir_option
-def status(as_lines: bool, watch: bool, every: float, run_dir: Path | None, place: Place) -> None:
+def status(as_lines: bool, watch: bool, every: float, role: str | None, run_dir: Path | None, place: Place) -> None:
     """
     What runs here: sessions, their paths, and how well each of them does.
 
     Exit code: 0 when all is well, 3 when something runs and does not do what it is there for, 1 when nothing answers.
     """
-    feed = feed_of(run_dir, place)
+    feed = feed_of(run_dir, place, role)
     if not watch:
         node = _told(feed, place)
         if as_lines:
@@ -103,11 +108,12 @@ def _held_back(place: Place) -> str:
 
 
 @click.command()
+@role_option
 @run_dir_option
 @dir_option
-def reload(run_dir: Path | None, place: Place) -> None:
+def reload(role: str | None, run_dir: Path | None, place: Place) -> None:
     """Have the process read its settings again: what can be applied is, and what needs a restart is said."""
-    click.echo(printable(str(feedclient.ask(feed_of(run_dir, place), {"ask": "reload"}).get("done", ""))))
+    click.echo(printable(str(feedclient.ask(feed_of(run_dir, place, role), {"ask": "reload"}).get("done", ""))))
 
 
 def _watch(feed: Path, every: float, as_lines: bool) -> None:
@@ -135,8 +141,10 @@ def _draw(answers: Iterable[dict[str, Any]], console: Console) -> None:
             console.print(seen, soft_wrap=True)
 
 
-def feed_of(run_dir: Path | None, place: Place) -> Path:
+def feed_of(run_dir: Path | None, place: Place, role: str | None = None) -> Path:
     """Where the process that is meant answers."""
+    if role is not None and run_dir is None:
+        return role_here(place, role, lenient=True).feed
     return run_dir / FEED if run_dir else place.running(FEED)
 
 

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
-from morphnet.cli.layout import SYSTEM, Place
+from morphnet.cli.layout import ALONE, SYSTEM, Place
 from morphnet.config.file import load
+from morphnet.config.home import CoordinatorConfig, HomeConfig
 from morphnet.config.roles import ClientConfig, RelayConfig, ServerConfig
 from morphnet.errors import ConfigError, HostError
 from morphnet.ops import feedclient
@@ -19,8 +21,14 @@ from morphnet.ops.rundir import FEED
 from morphnet.ops.running import command_of, server_of
 from morphnet.status import NodeStatus
 
-Config = ClientConfig | ServerConfig | RelayConfig
-CONFIGS: dict[str, type[Config]] = {"client": ClientConfig, "server": ServerConfig, "relay": RelayConfig}
+Config = ClientConfig | ServerConfig | RelayConfig | CoordinatorConfig | HomeConfig
+CONFIGS: dict[str, type[Config]] = {
+    "client": ClientConfig,
+    "server": ServerConfig,
+    "relay": RelayConfig,
+    "coordinator": CoordinatorConfig,
+    "home": HomeConfig,
+}
 PATIENCE = 60.0  # seconds that another command may take in the same directory
 
 
@@ -124,8 +132,17 @@ def role_here(place: Place, name: str, *, lenient: bool = False) -> Role:
     except ConfigError:
         if not lenient:
             raise
-    run_dir = place.relay_run_dir if name == "relay" else place.run_dir
-    return Role(name, place, CONFIGS[name](run_dir=run_dir, state_dir=place.state_dir, pki_dir=place.pki_dir))
+    return Role(name, place, _without_file(place, name))
+
+
+def _without_file(place: Place, name: str) -> Config:
+    config: Any = CONFIGS[name]  # their fields differ
+    if name in ALONE:
+        found = config(run_dir=place.run_of(name), state_dir=place.state_of(name))
+    else:
+        run_dir = place.relay_run_dir if name == "relay" else place.run_dir
+        found = config(run_dir=run_dir, state_dir=place.state_dir, pki_dir=place.pki_dir)
+    return cast(Config, found)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 import morphnet
 from morphnet.cli.layout import SYSTEM
 from morphnet.cli.running import Role
+from morphnet.config.home import HomeConfig
 from morphnet.errors import HostError
 
 RUNS = Path("/run/systemd/system")  # sd_booted(3)
@@ -19,6 +20,9 @@ PATIENCE = 60.0  # seconds for one command of systemd's
 _HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # from what our units start
 _WRITTEN_FOR = "/opt/morphnet/bin/"
 _SIGNER = ("morph-signer.socket", "morph-signer@.service")
+_HAS_USER = ("server", "relay", "coordinator")  # of its own, made for it
+_SIGNS = ("server", "relay")
+_NOBODY = "User=NOBODY\n"  # in a unit that runs as whom its configuration names
 
 
 def is_for(role: Role) -> bool:
@@ -61,7 +65,7 @@ def why_not(role: Role) -> str:
 def forget(role: Role) -> None:
     """Remove its unit, if it is as `start` has written it."""
     file = UNITS / unit_of(role)
-    if file.is_file() and file.read_text() == _text(unit_of(role)):
+    if file.is_file() and file.read_text() == _text_of(role):
         file.unlink()
         _do("systemctl", "daemon-reload")
 
@@ -76,15 +80,26 @@ def _install(role: Role) -> None:
         raise HostError(
             f"morphnet is in {sys.prefix}, which no service can see: install it in /opt/morphnet, or give --process"
         )
-    texts = {unit: _text(unit) for unit in (unit_of(role), *(() if role.name == "client" else _SIGNER))}
-    if role.name != "client" and not USERS.exists():
+    texts = {unit_of(role): _text_of(role)} | {unit: _text(unit) for unit in _SIGNER if role.name in _SIGNS}
+    users = _text("morphnet.sysusers.conf")
+    if role.name in _HAS_USER and not (USERS.exists() and USERS.read_text() == users):
         USERS.parent.mkdir(exist_ok=True)
-        USERS.write_text(_text("morphnet.sysusers.conf"))
+        USERS.write_text(users)
         _do("systemd-sysusers")
     for unit, text in texts.items():
         if not (UNITS / unit).exists():
             (UNITS / unit).write_text(text)
     _do("systemctl", "daemon-reload")
+
+
+def _text_of(role: Role) -> str:
+    text = _text(unit_of(role))
+    if _NOBODY not in text:
+        return text
+    user = role.config.user if isinstance(role.config, HomeConfig) else ""
+    if not user:
+        raise HostError(f"set 'user' in {role.file}: whose files and shells these are, and who the service runs as")
+    return text.replace(_NOBODY, f"User={user}\n")
 
 
 def _text(name: str) -> str:

@@ -11,12 +11,18 @@ from morphnet.config.roles import ManholeConfig
 
 HTTPS_PORT = 443
 HOME_PORT = 3478  # UDP, for homes and for STUN
+LENT = {"certificate": "certificate.pem", "key": "key.pem"}  # copies in run_dir, for a user who may not read the files
 _KEY = re.compile(r"[A-Za-z0-9_-]{43}")
+_USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}\$?")  # as in useradd(8), and with dots
 _ICE = re.compile(r"(stun|turns?):[^\s]{1,300}")
 
 
 def _key(value: str) -> str | None:
     return None if not value or _KEY.fullmatch(value) else "must be the key that `morphnet coordinator invite` prints"
+
+
+def _user(value: str) -> str | None:
+    return None if not value or _USER.fullmatch(value) else "must be the name of a user"
 
 
 def _ice(value: tuple[str, ...]) -> str | None:
@@ -78,6 +84,10 @@ class HomeConfig:
     coordinator: str = field(default="", metadata={"check": checks.server, "help": "HOST:PORT of the coordinator, UDP"})
     coordinator_key: str = field(default="", metadata={"check": _key, "help": "its public key"})
     page: str = field(default="", metadata={"help": "address of the page, for the link that is printed"})
+    user: str = field(
+        default="",
+        metadata={"check": _user, "help": "whose files and shells these are: the service of systemd runs as that user"},
+    )
     ice: tuple[str, ...] = field(
         default=(), metadata={"check": _ice, "help": "STUN servers besides the coordinator, as URLs"}
     )

@@ -165,6 +165,7 @@ OF_PROCESS: Counted = {
     "visits_broken": ("sessions", "that were ended, for their browser broke the rules"),
     "visits_kept": ("sessions", "of browsers, those that are away too"),
     "visits_linked": ("sessions", "whose browser is there"),
+    "visits_unread": ("bytes", "that browsers may not have yet"),
     "visits_resumed": ("times", "that a browser came back to its session"),
     "waiting_bytes": ("bytes", "that wait for a socket"),
     "webhook_failed": ("posts", "to the webhook that it did not answer, or not now"),

@@ -1,6 +1,7 @@
 // The files app: look, download, upload, rename, delete; cut transfers go on from the byte.
+import { begin, hand, offer, onDisk, tidy } from './saving.js';
 
-const LARGE = 64 << 20; // bytes; larger downloads go straight to the disk, where the browser can
+const LARGE = 8 << 20; // bytes; larger downloads go to the disk as they come
 
 export function size(bytes) {
   for (const unit of ['B', 'KiB', 'MiB', 'GiB']) {
@@ -49,17 +50,21 @@ export function upload(session, path, file, progress) {
   });
 }
 
-// Hands the bytes to `write` as they come; resolves with how many there were.
-export function download(session, path, write, progress) {
+// Hands the bytes to `write` as they come; resolves with how many there are then.
+// `from` is what is here already: how many bytes, of which state of the file. When it is another file by now, `again` is told.
+export function download(session, path, write, progress, from = { at: 0, mark: '' }, again = () => {}) {
   return new Promise((done, failed) => {
-    const stream = session.open({ service: 'files', do: 'get', path });
-    let whole = 0, got = 0, writing = Promise.resolve();
-    stream.onsaid = (words) => { whole = words.size; };
+    const stream = session.open({ service: 'files', do: 'get', path, ...from });
+    let whole = 0, got = from.at, writing = Promise.resolve();
+    stream.onsaid = (words) => {
+      whole = words.size;
+      if (words.at !== got) { got = words.at; writing = writing.then(() => again(words.at)); }
+    };
     stream.onbytes = (bytes) => {
-      const kept = bytes.slice();
+      const kept = bytes.slice(), size = kept.length; // whoever takes the bytes may take them away
       writing = writing.then(() => write(kept)).then(() => {
-        got += kept.length;
-        stream.took(kept.length);
+        got += size;
+        stream.took(size);
         progress(got, whole);
       });
       writing.catch((trouble) => { stream.reset(); failed(trouble); });
@@ -85,6 +90,7 @@ export class Files {
       element('th', { scope: 'col', textContent: 'Actions' }));
     const table = element('table', {}, element('thead', {}, head), this.list);
     place.replaceChildren(this.tools, this.bar, this.note, table);
+    tidy().catch(() => {});
     place.addEventListener('dragover', (event) => { event.preventDefault(); place.classList.add('over'); });
     place.addEventListener('dragleave', () => place.classList.remove('over'));
     place.addEventListener('drop', (event) => {
@@ -148,18 +154,24 @@ export class Files {
 
   tell(trouble) { this.note.textContent = `That did not work: ${trouble.message}.`; }
 
+  // A large file goes to the disk as it comes, and on from there after a reload.
+  async save(path, name) {
+    const [{ mark }] = await ask(this.session, { do: 'about', path });
+    const { disk, at } = await begin(path, mark);
+    try {
+      await download(this.session, path, (piece) => disk.write(piece), this.progress(name), { at, mark },
+        (size) => disk.ask('cut', { size }));
+    } finally { await disk.close(); }
+    await hand(disk, name);
+  }
+
   async get(path, name, bytes) {
     try {
-      if (bytes > LARGE && window.showSaveFilePicker) {
-        const file = await (await window.showSaveFilePicker({ suggestedName: name })).createWritable();
-        await download(this.session, path, (piece) => file.write(piece), this.progress(name));
-        await file.close();
-      } else {
+      if (bytes > LARGE && onDisk()) await this.save(path, name);
+      else {
         const pieces = [];
         await download(this.session, path, (piece) => { pieces.push(piece); }, this.progress(name));
-        const address = URL.createObjectURL(new Blob(pieces));
-        element('a', { href: address, download: name }).click();
-        setTimeout(() => URL.revokeObjectURL(address), 60000);
+        offer(name, new Blob(pieces));
       }
       this.note.textContent = `${name} is here.`;
     } catch (trouble) { this.tell(trouble); }

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+from pathlib import Path
+
 from morphnet.config.file import load
-from morphnet.config.home import CoordinatorConfig
+from morphnet.config.home import LENT, CoordinatorConfig
 from morphnet.roles.coordinator.invitations import Invitation
 from tests.cli.case import CommandCase
 
@@ -21,6 +25,23 @@ class CoordinatorTests(CommandCase):
     def test_needs_tls(self) -> None:
         """Without a certificate nothing is made, unless a proxy was named."""
         self.assertIn("--certificate", self.bad("coordinator", "init"))
+
+    def test_lend(self) -> None:
+        """The unit's user is given what root may read, again after a renewal; another's run_dir gets nothing."""
+        me = pwd.getpwuid(os.getuid()).pw_name
+        files = [Path(self.mktemp()).absolute() for _ in "12"]
+        for file in files:
+            file.write_text("first")
+        self.good("coordinator", "init", "--certificate", str(files[0]), "--key", str(files[1]))
+        config = load(CoordinatorConfig, self.place.root / "coordinator.toml", {})
+        config.run_dir.mkdir(mode=0o700)
+        self.good("coordinator", "lend", me)
+        files[1].write_text("renewed")
+        self.good("coordinator", "lend", me)
+        self.assertEqual([(config.run_dir / each).read_text() for each in LENT.values()], ["first", "renewed"])
+        self.assertEqual(self.modes()["run-coordinator/key.pem"], "0o600")
+        other = next(each.pw_name for each in pwd.getpwall() if each.pw_uid != os.getuid())
+        self.assertIn("does not belong", self.bad("coordinator", "lend", other))
 
     def test_invite(self) -> None:
         """A line with all that a home needs, another one each time."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from morphnet.cli import home
+from morphnet.cli.layout import SYSTEM, Place
 from morphnet.config.file import load
 from morphnet.config.home import HomeConfig
+from morphnet.errors import ConfigError
 from morphnet.roles.coordinator.invitations import Invitation
 from morphnet.roles.home import password
 from morphnet.roles.home.identity import read_keys
@@ -47,6 +51,15 @@ class HomeTests(CommandCase):
         self.assertNotEqual(password.read(self.place.root / "home"), before)
         self.password.write_text("short\n")
         self.assertIn("at least", self.bad("home", "password", "--password-file", str(self.password)))
+
+    def test_user(self) -> None:
+        """Who the service shall run as is written down, and is a user of this machine; root's files take a word."""
+        words = ("home", "init", LINE, "--password-file", str(self.password))
+        self.assertIn("no user", self.bad(*words, "--user", "nobody-of-that-name"))
+        self.patch(os, "environ", {**os.environ, "SUDO_USER": "root"})
+        self.assertIn("give --user", str(self.assertRaises(ConfigError, home._user, Place(SYSTEM), None)))
+        self.good(*words, "--user", "root")
+        self.assertEqual(load(HomeConfig, self.place.root / "home.toml", {}).user, "root")
 
     def test_wrong(self) -> None:
         """What is no invitation is told, and nothing is made."""

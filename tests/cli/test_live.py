@@ -104,6 +104,23 @@ class HeldBackTests(CommandCase):
         self.assertIn(f"`morphnet down --dir {self.place.root}` lets everything out", said)
 
 
+class RoleTests(CommandCase):
+    def test_named(self) -> None:
+        """Where several roles run, the one that is named is asked."""
+        self.good("coordinator", "init", "--plain")
+        asked: list[Path] = []
+
+        def ask(feed: Path, request: object) -> dict[str, object]:
+            asked.append(feed)
+            return as_json(NODE) | {"done": ""}
+
+        self.patch(feedclient, "ask", ask)
+        for word in ("status", "reload"):
+            self.good(word, "--role", "coordinator")
+        self.assertEqual(set(asked), {self.place.root / "run-coordinator/feed.sock"})
+        self.assertIn("is no home", self.bad("status", "--role", "home"))
+
+
 class ReloadTests(SynchronousTestCase):
     def test_said(self) -> None:
         """What the process says of it is said, and shown as text."""

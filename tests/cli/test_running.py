@@ -33,6 +33,16 @@ class RunningTests(CommandCase):
         self.assertRaises(ConfigError, role_here, self.place, "relay")
         self.assertEqual(role_here(self.place, "relay", lenient=True).feed.parent, self.place.relay_run_dir)
 
+    def test_without_a_network(self) -> None:
+        """A machine that is only a home, or only a coordinator, has begun, and commands find it."""
+        self.good("coordinator", "init", "--plain")
+        self.assertEqual(names_here(self.place), ["coordinator"])
+        self.assertEqual(self.place.running("feed.sock"), self.place.root / "run-coordinator/feed.sock")
+        before = role_here(self.place, "coordinator")
+        before.file.write_text("port = 0")
+        config = role_here(self.place, "coordinator", lenient=True).config
+        self.assertEqual((config.run_dir, config.state_dir), (before.config.run_dir, before.config.state_dir))
+
     def test_runs(self) -> None:
         """Who answers is taken for the role that its command line names: two may have one run_dir."""
         self.init()

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.cli import systemd
 from morphnet.cli.layout import SYSTEM, Place
 from morphnet.cli.running import Role
+from morphnet.config.home import CoordinatorConfig, HomeConfig
 from morphnet.config.roles import ClientConfig, ServerConfig
 from morphnet.errors import HostError
 from tests.house import ROOT
@@ -88,6 +89,19 @@ class SystemdTests(SynchronousTestCase):
         )
         self.assertIn("ExecStart=/opt/elsewhere/bin/python ", (self.units / "morph-signer@.service").read_text())
 
+    def test_first_start_of_a_home(self) -> None:
+        """A home runs as whom its configuration names, a coordinator as a user of its own; neither signs."""
+        for name, config in (("home", HomeConfig(user="anna")), ("coordinator", CoordinatorConfig())):
+            systemd.start(Role(name, Place(SYSTEM), config))
+        self.assertEqual(sorted(os.listdir(self.units)), ["morph-coordinator.service", "morph-home.service"])
+        self.assertEqual(self.asked().count("systemd-sysusers "), 1)
+        text = (self.units / "morph-home.service").read_text()
+        self.assertIn("User=anna\n", text)
+        self.assertNotIn("User=NOBODY", text)
+        nobody = Role("home", Place(SYSTEM), HomeConfig())
+        (self.units / "morph-home.service").unlink()
+        self.assertIn("set 'user'", str(self.assertRaises(HostError, systemd.start, nobody)))
+
     def test_later_start(self) -> None:
         """A unit that is there, perhaps changed by the operator, is left alone."""
         (self.fake / "cat").touch()
@@ -149,6 +163,8 @@ class UnitTests(SynchronousTestCase):
                 .replace("/opt/morphnet/bin/", "/bin/")
                 .replace("/bin/twistd", "/bin/true")
                 .replace("/bin/python", "/bin/true")
+                .replace("/bin/morphnet", "/bin/true")
+                .replace("User=NOBODY", "User=root")
             )
         units = sorted(str(each) for each in place.glob("morph-*") if "@" not in each.name)
         done = subprocess.run([program, "verify", "--man=no", *units], capture_output=True, text=True, timeout=60)

@@ -162,6 +162,7 @@ class Session:
         self._resumed = False  # on this link, so that items may be sent
         self._sent: deque[bytes] = deque()  # not acknowledged; the first has the number `_first`
         self._first = 0
+        self.kept = 0  # bytes of it
         self._expected = 0  # number of the next item from the browser
         self._acked = 0  # that we told
         self._ack_timer: IDelayedCall | None = None
@@ -204,6 +205,7 @@ class Session:
         """One item, kept until the browser has it."""
         frame = frames.encode(Item(self._first + len(self._sent), stream, kind, payload))
         self._sent.append(frame)
+        self.kept += len(frame)
         if self._resumed and self._link is not None:
             self._link.send(frame)
 
@@ -237,7 +239,7 @@ class Session:
         if not self._first <= number <= self._first + len(self._sent):
             raise MalformedFrame("it has what was not sent")
         for _ in range(number - self._first):
-            self._sent.popleft()
+            self.kept -= len(self._sent.popleft())
         self._first = number
 
     def _take(self, item: Item) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from twisted.internet.defer import DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 
-from morphnet.config.home import CoordinatorConfig
+from morphnet.config.home import LENT, CoordinatorConfig
 from morphnet.errors import ConfigError
 from morphnet.net.http import HttpFactory
 from morphnet.net.listen import dispensable, listen_tcp
@@ -81,6 +81,9 @@ class CoordinatorProcess(Process):
             raise ConfigError(
                 "'certificate' and 'key' are missing: browsers need HTTPS; with a proxy here that speaks it set 'plain'"
             )
+        lent = [config.run_dir / name for name in LENT.values()]
+        if all(file.exists() for file in lent):  # by the unit of systemd, which may read more than we
+            return WebTls(*lent)
         return WebTls(Path(config.certificate), Path(config.key))
 
     def _counters(self) -> dict[str, int]:

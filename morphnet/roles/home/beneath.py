@@ -126,6 +126,21 @@ class Beneath:
             os.close(opened)
         return found
 
+    def has(self, path: str) -> bool:
+        """
+        Whether something is there, a link that leads nowhere too.
+
+        :raises Refused: that is no name.
+        """
+        parent, name = self.directory_of(path)
+        try:
+            os.stat(name, dir_fd=parent, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        finally:
+            os.close(parent)
+        return True
+
     def make_directory(self, path: str) -> None:
         """A new one."""
         parent, name = self.directory_of(path)

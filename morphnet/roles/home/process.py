@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
 
 from morphnet.config.home import HOME_PORT, HomeConfig
 from morphnet.errors import ConfigError
@@ -31,6 +33,7 @@ from morphnet.wire.messages.home.calls import Call
 
 LOOK_UP_EVERY = 15.0  # seconds between questions for the coordinator's address, while we are not registered
 EXPIRE_EVERY = 60.0
+THREADS = 4  # that work for files at once
 
 
 class HomeProcess(Process):
@@ -43,11 +46,14 @@ class HomeProcess(Process):
         self.config = config
         self._services: dict[str, Service] = {}
         self._line: Line | None = None
+        self._threads = ThreadPool(0, THREADS, "files")
 
     def open(self) -> HomeNode:
         config = self.config
         if not rtc.AVAILABLE:
             raise ConfigError("WebRTC is not installed: pip install 'morphnet[home]'")
+        if config.user and os.getuid() == 0 and config.user != "root":
+            raise ConfigError(f"it is to run as {config.user}, not as root: `morphnet up home` does that with systemd")
         keys = read_keys(config.state_dir, config.coordinator_key)
         host, port = split_address(config.coordinator, HOME_PORT)
         self._rtc = rtc.RtcDoor((f"stun:{host}:{port}", *config.ice), self.reactor)
@@ -73,8 +79,10 @@ class HomeProcess(Process):
     def _open_services(self) -> None:
         files, terminal = self.config.files, self.config.terminal
         if files.root:
-            later = partial(self.reactor.callLater, 0)
-            self._services["files"] = Files(Beneath(Path(files.root)), later, writable=files.writable)
+            beneath = Beneath(Path(files.root))
+            self._threads.start()
+            work = partial(deferToThreadPool, self.reactor, self._threads)
+            self._services["files"] = Files(beneath, work, writable=files.writable)
         if terminal.enabled:
             self._services["terminal"] = Terminals(shell_of(self.reactor, terminal.user, os.environ))
 
@@ -93,6 +101,7 @@ class HomeProcess(Process):
         counts.update(self._reception.counts)
         counts.update(self._visits.counts)
         counts["visits_kept"] += len(self._visits)
+        counts["visits_unread"] += self._visits.kept
         counts["visits_linked"] += self._visits.linked
         terminals = self._services.get("terminal")
         if isinstance(terminals, Terminals):
@@ -108,3 +117,5 @@ class HomeProcess(Process):
         for service in self._services.values():
             service.close()
         self._line.close()
+        if self._threads.started:
+            self._threads.stop()

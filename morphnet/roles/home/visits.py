@@ -88,6 +88,11 @@ class Visits:
         """How many browsers are there."""
         return sum(visit.session.linked for visit in self._visits.values())
 
+    @property
+    def kept(self) -> int:
+        """Bytes that browsers may not have yet."""
+        return sum(visit.session.kept for visit in self._visits.values())
+
     def of(self, name: str) -> Visit:
         """
         That session, old or new.

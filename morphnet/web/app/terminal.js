@@ -20,8 +20,10 @@
       });
     }
   });
-  new ResizeObserver(() => fit.fit()).observe(document.getElementById('screen'));
-  fit.fit();
+  const screen = document.getElementById('screen');
+  const refit = () => { if (screen.clientHeight) fit.fit(); }; // not while another app is shown
+  new ResizeObserver(refit).observe(screen);
+  refit();
   tell({ rows: terminal.rows, columns: terminal.cols });
   addEventListener('focus', () => terminal.focus());
   terminal.focus();

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 
 from morphnet.rendezvous.home.streams import Session, Stream
 from morphnet.wire.messages.home import frames
-from morphnet.wire.messages.home.frames import Item, Kind, Resume
+from morphnet.wire.messages.home.frames import Ack, Item, Kind, Resume
 
 
 class Opened:
@@ -31,7 +31,8 @@ class Browser:
 
         self.session = Session(clock, open_it)
         self.reads = True  # else it grants nothing
-        self._number, self._stream = 0, 0
+        self.granted = 0  # bytes that we may say besides the first window
+        self._number, self._stream, self._had = 0, 0, 0
         self._streams: dict[int, Opened] = {}
         self._owed: list[tuple[int, int]] = []  # streams, and the bytes that were read of them
         self._talking = False
@@ -42,6 +43,7 @@ class Browser:
         frame = frames.decode(message)
         if not isinstance(frame, Item):
             return
+        self._had += 1
         stream = self._streams[frame.stream]
         if frame.kind is Kind.BYTES:
             stream.data += frame.payload
@@ -49,6 +51,8 @@ class Browser:
                 self._owed.append((frame.stream, len(frame.payload)))
         elif frame.kind is Kind.SAID:
             stream.said.append(json.loads(frame.payload))
+        elif frame.kind is Kind.CREDIT:
+            self.granted += frames.credited(frame.payload)
         elif frame.kind in (Kind.END, Kind.RESET):
             stream.over = frame.payload.decode()
 
@@ -68,6 +72,10 @@ class Browser:
             (stream, size), self._owed = self._owed[0], self._owed[1:]
             self.item(stream, Kind.CREDIT, frames.credit(size))
             self._talking = False
+
+    def acknowledge(self) -> None:
+        """Say how much of what was said is here."""
+        self.session.received(self, frames.encode(Ack(self._had)))
 
     def open(self, **asked: object) -> Opened:
         """Want something; its stream has the number `last`."""

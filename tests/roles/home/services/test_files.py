@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -18,23 +20,39 @@ from tests.rendezvous.home.browser import Browser
 SIZE = 3 * WINDOW + 17
 
 
-class FilesTests(SynchronousTestCase):
+class FilesCase(SynchronousTestCase):
+    """A directory with a large file, a service for it, and a browser."""
+
     def setUp(self) -> None:
         self.root = Path(self.mktemp())
         self.root.mkdir()
         self.clock = Clock()
+        self.disk: list[tuple[Callable[[], Any], Deferred[Any]]] | None = None  # what a slow one was asked
         self.content = os.urandom(SIZE)
         (self.root / "big").write_bytes(self.content)
         self.files = self.make(writable=True)
         self.browser = Browser(self.clock, self.files.opened)
 
     def make(self, *, writable: bool) -> Files:
-        files = Files(Beneath(self.root), self.later, writable=writable)
+        files = Files(Beneath(self.root), self.work, writable=writable)
         self.addCleanup(files.close)
         return files
 
-    def later(self, what: Callable[[], None]) -> None:
-        self.clock.callLater(0, what)
+    def work(self, what: Callable[[], Any]) -> Deferred[Any]:
+        """A thread, done in no time, or once `disk` is gone through."""
+        if self.disk is None:
+            return maybeDeferred(what)
+        done = Deferred[Any]()
+        self.disk.append((what, done))
+        return done
+
+    def disk_turns(self) -> int:
+        """A slow disk does what it was asked; how many things that was."""
+        assert self.disk is not None  # it is slow
+        asked, self.disk[:] = self.disk[:], []
+        for what, done in asked:
+            maybeDeferred(what).chainDeferred(done)
+        return len(asked)
 
     def turns(self, number: int = 200) -> None:
         for _ in range(number):
@@ -44,6 +62,8 @@ class FilesTests(SynchronousTestCase):
     def parts(self) -> list[str]:
         return [name for name in os.listdir(self.root) if name.startswith(".morphnet-")]
 
+
+class FilesTests(FilesCase):
     def test_list(self) -> None:
         """What is there."""
         (self.root / "d").mkdir()
@@ -64,6 +84,13 @@ class FilesTests(SynchronousTestCase):
         self.turns()
         self.assertEqual((rest.data, rest.said[0]["at"]), (self.content[-5:], SIZE - 5))
         self.assertEqual((len(other.data), other.said[0]["at"]), (SIZE, 0))
+
+    def test_about(self) -> None:
+        """The mark of a file, for who has the beginning of it; a directory has none."""
+        about = self.browser.open(do="about", path="big")
+        whole = self.browser.open(do="get", path="big")
+        self.assertEqual((about.said, about.over), ([{"size": SIZE, "mark": whole.said[0]["mark"]}], ""))
+        self.assertEqual(self.browser.open(do="about", path="").over, "that is no file")
 
     def test_slow_reader(self) -> None:
         """Who does not read gets no more than one window, however large the file is."""

@@ -131,6 +131,34 @@ class Chromium:
                         windowsVirtualKeyCode=13,
                     )
 
+    def click(self, selector: str) -> None:
+        """Press what that selects."""
+        self.until(f"document.querySelector({json.dumps(selector)}) !== null")
+        self.run(f"document.querySelector({json.dumps(selector)}).click()")
+
+    def point(self, selector: str) -> None:
+        """Press the mouse in the middle of what that selects, which has the keyboard then, a frame too."""
+        box = f"JSON.stringify(document.querySelector({json.dumps(selector)}).getBoundingClientRect())"
+        found = json.loads(self.run(box))
+        x, y = found["x"] + found["width"] / 2, found["y"] + found["height"] / 2
+        for kind in ("mousePressed", "mouseReleased"):
+            self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def downloads_to(self, directory: Path) -> None:
+        """Where it puts downloads."""
+        directory.mkdir()
+        self._ask("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(directory))
+
+    def window(self, width: int, height: int, *, phone: bool = False, dark: bool = False) -> None:
+        """Have a window of this size, or be a phone."""
+        scale = 2 if phone else 1
+        self.ask(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=phone
+        )
+        self.ask("Emulation.setTouchEmulationEnabled", enabled=phone)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.ask("Emulation.setEmulatedMedia", features=[scheme])
+
     def picture(self, path: Path) -> None:
         """What it shows."""
         path.write_bytes(base64.b64decode(self.ask("Page.captureScreenshot")["data"]))
