@@ -170,6 +170,7 @@ class UplinkStatus:
     state: str  # "up", "unused" (there, and of no use), "cut" (by the operator) or "lost" (not there, or not any more)
     since: float  # Unix seconds at which `state` began
     why: str  # one phrase; "" while it is up
+    share: str = ""  # what it gets of new flows where they are dealt out, one phrase; "" elsewhere
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ UNTESTED = frozenset((
     "ops.rundir", "ops.sockets", "pki.asking", "pki.unreadable",
     "rights", "roles.certificates.signing",
     "roles.peers.ethernet", "roles.process.process",
-    "roles.coordinator.process", "roles.home.process",
+    "roles.balance.process", "roles.coordinator.process", "roles.home.process",
     "roles.relay.process", "roles.server.process", "roles.upload.process", "store.base",
     "tap.client", "tap.coordinator", "tap.home", "tap.relay", "tap.server", "tap.upload",
     "tunnel.events", "tunnel.flight", "tunnel.inbound", "tunnel.migration", "tunnel.patience",

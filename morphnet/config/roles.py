@@ -12,6 +12,7 @@ from pathlib import Path
 
 from morphnet.config import checks
 from morphnet.config.accounting import AccountingConfig
+from morphnet.config.balance import MODE, BalanceConfig
 from morphnet.config.carry import CarryConfig, entries_of_tables, entries_wrong
 from morphnet.config.legacy import LEGACY_KEY, LEGACY_LISTEN, LEGACY_SERVER, LegacyConfig
 from morphnet.config.shapes import SHAPE
@@ -385,11 +386,13 @@ class ClientConfig:
     shape: str = field(default="plain", metadata=SHAPE)
     streams: bool = field(default=True, metadata={"help": "reach the server by TCP where UDP does not pass"})
     mss_clamp: bool = field(default=True, metadata={"help": "clamp the MSS of TCP that is forwarded into the tunnel"})
+    mode: str = field(default="tunnel", metadata=MODE)
     legacy: str = field(default="", metadata=LEGACY_SERVER)
     legacy_key: Path = field(default=Path("/etc/morphnet/legacy.key"), metadata=LEGACY_KEY)
     legacy_listen: str = field(default="127.0.0.1:51821", metadata=LEGACY_LISTEN)
     tuning: Tuning = field(default_factory=Tuning)
     mesh: MeshConfig = field(default_factory=MeshConfig)
+    balance: BalanceConfig = field(default_factory=BalanceConfig)
     manhole: ManholeConfig = field(default_factory=ManholeConfig)
 
     def all_servers(self) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ INSTEAD = {"server": "servers", "servers": "server"}  # of a client: one or the 
 
 def check_whole(config: Any) -> tuple[str, str] | None:
     """What is wrong between settings: the key to point at, and the sentence."""
+    if isinstance(config, ClientConfig) and config.mode == "balance":
+        return _balancing(config)
     if isinstance(config, ClientConfig) and config.legacy and (config.all_servers() or config.mesh.relays):
         return "legacy", "'legacy' stands alone: a client of an original server has no other, and no peers"
     if isinstance(config, ClientConfig) and config.server and config.servers:
@@ -54,4 +56,10 @@ def _without_tun(config: ClientConfig) -> tuple[str, str] | None:
         return "strict", "'strict' needs a TUN device: without one no traffic of this machine goes through the tunnel"
     if config.mesh.relays:
         return "mesh.relays", "peers need a TUN device: set 'tun', or leave [mesh] relays empty"
+    return None
+
+
+def _balancing(config: ClientConfig) -> tuple[str, str] | None:
+    if config.all_servers() or config.mesh.relays or config.legacy or config.carry:
+        return "mode", "'balance' stands alone: it has no server, no peers and nothing to carry; run a second client"
     return None

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from morphnet.errors import ConfigError, HostError
 from morphnet.host.answers import AnswersTable, answer_changes
 from morphnet.host.bases import Base
+from morphnet.host.dealing import DealingTable
 from morphnet.host.dns import (
     RESOLV_CONF,
     ResolvConf,
@@ -30,6 +31,7 @@ from morphnet.host.hosts import HOSTS, HostsBlock, hosts_changes
 from morphnet.host.journal import Change, Journal, Mended
 from morphnet.host.kernel import Kernel
 from morphnet.host.linux import LinuxKernel
+from morphnet.host.multipath import Multipath
 from morphnet.host.nat import Forwarding, NftTable, gateway_changes, only_inside
 from morphnet.host.outside import Network, outside
 from morphnet.host.routes import (
@@ -65,6 +67,8 @@ _ALL: tuple[type[Change], ...] = (
     Resolvconf,
     ResolvConf,
     HostsBlock,
+    Multipath,
+    DealingTable,
 )
 IPV6_LEAST_MTU = 1280  # bytes, RFC 8200 section 5: the kernel takes IPv6 from a device with less
 KINDS: dict[str, type[Change]] = {each.kind: each for each in _ALL}

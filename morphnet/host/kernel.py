@@ -94,6 +94,14 @@ class Kernel(Protocol):
         """Remove exactly that rule."""
         ...
 
+    def routing(self, message: bytes) -> None:
+        """Send a message to change the routes (see `morphnet.host.multipath`)."""
+        ...
+
+    def routing_dump(self, kind: int, payload: bytes) -> list[bytes]:
+        """The answers to a question for routes; none for a table or a family that is not there."""
+        ...
+
     def facts(self) -> Facts:
         """The devices, addresses and routes that there are."""
         ...

@@ -188,6 +188,17 @@ class LinuxKernel:
         with _told(f"cannot remove policy rule {rule.preference}"):
             self._netlink.rule("del", **_rule_words(rule))
 
+    def routing(self, message: bytes) -> None:
+        with _told("cannot change the routes"):
+            asking = NetlinkSocket(NETLINK_ROUTE)
+            try:
+                asking.transact([message], expected=1)
+            finally:
+                asking.close()
+
+    def routing_dump(self, kind: int, payload: bytes) -> list[bytes]:
+        return self._dump("routes", kind, [payload])
+
     def facts(self) -> Facts:
         with _told("cannot read the devices and routes"):
             return read_facts()

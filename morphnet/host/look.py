@@ -39,6 +39,10 @@ class Look:
             self._routes[route.table] = self._kernel.our_routes(route.table)
         return route in self._routes[route.table]
 
+    def routing(self, kind: int, payload: bytes) -> list[bytes]:
+        """What the kernel answers to a question for routes."""
+        return self._kernel.routing_dump(kind, payload)
+
     def has_rule(self, rule: Rule) -> bool:
         """Whether exactly that policy rule is there."""
         if self._rules is None:

@@ -17,6 +17,7 @@ from morphnet.host.netlink import F_ACK, F_APPEND, F_CREATE, F_REQUEST, NESTED, 
 PREROUTING, FORWARD, OUTPUT, POSTROUTING = 0, 2, 3, 4  # hooks
 RAW, MANGLE, FILTER, SRCNAT = -300, -150, 0, 100  # priorities
 PACKET_MARK, IIFNAME, OIFNAME, NFPROTO, L4PROTO = 3, 6, 7, 15, 16  # keys of `meta`
+_USER = 10  # likewise
 DIRECTION, CONNECTION_MARK = 1, 3  # keys of `ct`
 ORIGINAL, REPLY = b"\0", b"\1"  # directions
 IPV4, IPV6, TCP, UDP, ICMP6 = b"\x02", b"\x0a", b"\x06", b"\x11", b"\x3a"  # what the last two may be
@@ -25,7 +26,7 @@ _SUBSYSTEM, _INET = 10, 1
 _NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE, _BEGIN, _END = 0, 2, 3, 6, 0x10, 0x11
 _GETTABLE, _GETCHAIN, _GETRULE = 1, 4, 7
 _REGISTER, _VERDICT = 1, 0
-_EQUAL, _UNEQUAL = 0, 1
+_EQUAL, _UNEQUAL, _LESS = 0, 1, 2
 _NETWORK, _TRANSPORT = 1, 2  # header that `payload` counts from
 
 
@@ -99,6 +100,30 @@ def came_by_its_way() -> bytes:
     """`fib saddr . iif oif exists`: an answer to the source would leave by the device that the packet came in by."""
     result, flags = _be32(2, 1), _be32(3, 0x1 | 0x8)  # an index; by source address and device
     return _expression("fib", _be32(1, _REGISTER), result, flags) + _compare(bytes(4), False)
+
+
+def user(number: int) -> bytes:
+    """`meta skuid NUMBER`: of packets of this machine's own."""
+    return meta(_USER, struct.pack("=I", number))
+
+
+def port(protocol: bytes, number: int) -> bytes:
+    """`tcp dport NUMBER` or `udp dport NUMBER`."""
+    return meta(L4PROTO, protocol) + _load(_TRANSPORT, 2, 2) + _compare(struct.pack("!H", number), True)
+
+
+def in_turn(parts: int, among: int) -> bytes:
+    """`numgen inc mod AMONG < PARTS`: so many in a row, of every AMONG that come here."""
+    count = _expression("numgen", _be32(1, _REGISTER), _be32(2, among), _be32(3, 0))
+    ordered = _be32(3, 1), _be32(4, 4), _be32(5, 4)  # a count is told as this machine writes numbers
+    swapped = _expression("byteorder", _be32(1, _REGISTER), _be32(2, _REGISTER), *ordered)
+    below = _nest(3, attribute(1, struct.pack("!I", parts)))
+    return count + swapped + _expression("cmp", _be32(1, _REGISTER), _be32(2, _LESS), below)
+
+
+def jump(chain: str) -> bytes:
+    """`jump CHAIN`, in the same table."""
+    return _expression("immediate", _be32(1, _VERDICT), _nest(2, _nest(2, _be32(1, -3), _text(2, chain))))
 
 
 def accept() -> bytes:
@@ -197,6 +222,11 @@ def add_chain(table: str, name: str, kind: str, hook: int, priority: int) -> byt
     """`add chain inet TABLE NAME { type KIND hook HOOK priority PRIORITY; policy accept; }`"""
     hooked = _nest(4, _be32(1, hook), _be32(2, priority))
     return _request(_NEWCHAIN, F_CREATE, _text(1, table) + _text(3, name) + hooked + _be32(5, 1) + _text(7, kind))
+
+
+def add_plain_chain(table: str, name: str) -> bytes:
+    """`add chain inet TABLE NAME`: one that rules jump to."""
+    return _request(_NEWCHAIN, F_CREATE, _text(1, table) + _text(3, name))
 
 
 def add_rule(table: str, chain: str, *expressions: bytes) -> bytes:

@@ -72,13 +72,14 @@ class HostWatch:
         self._said_at = float("-inf")  # likewise
         self._unsaid = set[str]()  # labels
 
-    def start(self, tun: str) -> None:
+    def start(self, tun: str = "") -> None:
         """
         Listen, and look from now on. What the kernel does not tell is found by the regular looks.
 
-        :param tun: our device, which is there.
+        :param tun: our device, which is there; "" for none.
         """
-        ears = [routing_ear((if_nametoindex(tun),), self.look_soon), nft_ear(self._nft, self.look_soon), self._files]
+        devices = (if_nametoindex(tun),) if tun else ()
+        ears = [routing_ear(devices, self.look_soon), nft_ear(self._nft, self.look_soon), self._files]
         for ear in ears:
             try:
                 ear.open()

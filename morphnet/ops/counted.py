@@ -44,6 +44,8 @@ _COMERS = {
 }
 
 OF_PROCESS: Counted = {
+    "balance_changes": ("times", "that an uplink was found to lead out, or not any more"),
+    "balance_resets": ("connections", "of this machine's own that were reset with the uplink that they were on"),
     "blocks_screened": ("blocks", "of addresses of which the kernel keeps most callers away"),
     "callers_turned_away": ("callers", "at the gate, for there were too many"),
     "callers_waiting": ("callers", "at the gate"),

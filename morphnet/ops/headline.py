@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from morphnet.status import NodeStatus, PathStatus
 
 AMONG_PEERS = "among peers"  # the state of a client without a server
+BALANCING = "balancing over"  # of one that deals out flows, and the names of its uplinks
 AT_ORIGINAL = "connected to an original server"  # that of one which has nothing else
 _WHERE = {"outside": "traffic goes past the tunnel", "held": "nothing leaves this machine (strict)"}
 
@@ -30,6 +31,8 @@ def headline(node: NodeStatus) -> Headline:
     """What the facts in a picture come to."""
     if node.role != "client":
         return Headline(node.state, node.state.partition(",")[0] in ("serving", "draining"))
+    if not node.core:
+        return Headline(node.state, node.state.startswith(BALANCING))
     if node.state == AT_ORIGINAL:
         return Headline(node.state, True)
     if node.state == AMONG_PEERS:

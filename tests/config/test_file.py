@@ -254,8 +254,8 @@ def _fitting(setting: Setting) -> st.SearchStrategy[Any]:
         "name": st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=20),
         "tun": st.just("tun9"),
     }
-    if setting.key == "shape":
-        return st.just("plain")  # the others do not go with every framing, see `whole`
+    if setting.key in ("shape", "mode"):
+        return st.just(setting.default)  # the others do not go with every other setting, see `whole`
     if setting.choices:
         return st.sampled_from(setting.choices)
     if setting.path[-1] in fixed and setting.path[0] not in ("manhole", "legacy"):

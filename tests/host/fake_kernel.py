@@ -28,6 +28,7 @@ class FakeKernel:
         self.there = Facts()
         self.said: dict[tuple[str, ...], str] = {}  # what programs print
         self.ran: list[tuple[tuple[str, ...], str]] = []
+        self.routed: list[bytes] = []  # messages about routes
         self.batches: list[Sequence[bytes]] = []
         self.tables: list[tuple[int, bytes]] = []  # what is in nftables: type and payload
         self.calls: list[str] = []  # the names of what changed something, in order
@@ -94,6 +95,13 @@ class FakeKernel:
         if rule not in self.rules:
             raise Missing(str(rule.preference))
         self.rules.remove(rule)
+
+    def routing(self, message: bytes) -> None:
+        self._called("routing")
+        self.routed.append(message)
+
+    def routing_dump(self, kind: int, payload: bytes) -> list[bytes]:
+        return []
 
     def facts(self) -> Facts:
         return self.there

@@ -29,7 +29,6 @@ from morphnet.ops.feed import FeedService
 from morphnet.ops.manhole import ManholeService
 from morphnet.ops.rundir import FEED, JOURNAL
 from morphnet.roles.process.clock import live_by
-from morphnet.roles.process.node import Node
 from morphnet.roles.process.reloading import Reloading
 from morphnet.roles.process.resources import FILES, allow_files, come_first, settle_memory
 from morphnet.roles.process.signals import heed_signals
@@ -54,6 +53,16 @@ class Settings(Protocol):
     @property
     def manhole(self) -> ManholeConfig:
         """The SSH door."""
+        ...
+
+
+class Told(Protocol):
+    """Who shows what somebody else does to this machine."""
+
+    host_warnings: Callable[[], tuple[str, ...]]
+
+    def tell(self, kind: str, session: str, text: str) -> None:
+        """Add one line to the history."""
         ...
 
 
@@ -219,8 +228,12 @@ class HostProcess(Process):
 
     def __init__(self, settings: Settings, reactor: Any, read: Callable[[], Settings] | None = None) -> None:
         super().__init__(settings, reactor, read)
-        self.host = Host(settings.state_dir / self.state)
+        self.host = self.make_host(settings.state_dir / self.state)
         self._host_watch: HostWatch | None = None
+
+    def make_host(self, journal: Path) -> Host:
+        """This machine."""
+        return Host(journal)
 
     def take_over(self) -> None:
         """
@@ -236,11 +249,11 @@ class HostProcess(Process):
             self._host_watch.stop()  # or it would set again what is undone now
         self.host.down()
 
-    def watch_host(self, node: Node, tun: str, pools: Sequence[str] = ()) -> None:
+    def watch_host(self, node: Told, tun: str = "", pools: Sequence[str] = ()) -> None:
         """
         Set again what somebody else takes from this host, until the service stops.
 
-        :param tun: our device.
+        :param tun: our device; "" for none.
         :param pools: what this host forwards packets for: whether its firewall lets them through is looked at as well.
         """
         firewall = Firewall(partial(self.host.obstacles, tun, pools), partial(node.tell, "firewall", ""))

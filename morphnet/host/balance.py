@@ -1,0 +1,196 @@
+"""
+What balancing changes on a machine, behind a few calls; all of it is in the journal of `Host`, and undone as that is.
+
+Tables and rules as `morphnet.host.routes` has them, counted from its BASE:
+
+    BASE           the default route of each family, with a next hop for each uplink that leads out: `host/multipath`
+    BASE + 1 ..    one for each uplink: its own routes, and `throw` for what the machine reaches by another device
+
+    BASE .. +2     sockets bound to an uplink leave by it, and what is marked with its table does
+    BASE + 3       what has its address does; not while it is dead, or a flow of before would go on into nowhere
+    LATE           whatever the machine has a route for but a default route -> main
+    LATE + 1       lookup table BASE
+
+The last two come behind all rules that others have: a VPN that takes everything still does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from morphnet.host.bases import FIRST, STEP
+from morphnet.host.conntrack import Flows
+from morphnet.host.dealing import DealingTable, pin
+from morphnet.host.facts import MAIN, PROTOCOL, UNICAST, Facts
+from morphnet.host.host import Host
+from morphnet.host.journal import Change
+from morphnet.host.kernel import Kernel, Missing
+from morphnet.host.multipath import Multipath, hop
+from morphnet.host.outside import Network
+from morphnet.host.routes import Provider, has_ipv6, provider_changes, providers_at
+from morphnet.host.routing import Rule
+from morphnet.host.sysctl import Sysctl
+from morphnet.host.uplinks import Uplink
+
+LATE = 32700  # of the main table's own rule, 32766, and those that are put before it without a number
+_HASH_PORTS, _LOOSE = "1", "2"  # of the sysctls fib_multipath_hash_policy and rp_filter
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Flows that leave by one uplink as long as it leads out."""
+
+    what: str  # see `morphnet.host.dealing.pin`
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """What each uplink gets of new flows, in parts; whoever is not named gets none, and is dead."""
+
+    parts4: Mapping[str, int]
+    parts6: Mapping[str, int]
+    up4: frozenset[str] = frozenset()  # those that lead out, also where they get no new flows
+    up6: frozenset[str] = frozenset()
+
+    def of(self, family: int) -> Mapping[str, int]:
+        """Of one family."""
+        return self.parts4 if family == 4 else self.parts6
+
+    def up(self, family: int) -> frozenset[str]:
+        """Those that lead out, in one family."""
+        return self.up4 if family == 4 else self.up6
+
+
+class BalanceHost(Host):
+    """This machine, whose flows are dealt out to its uplinks."""
+
+    def __init__(self, journal_path: Path) -> None:
+        super().__init__(journal_path)
+        self._flows = Flows()
+        self._tables: dict[str, int] = {}  # of each uplink that there was, by name
+        self._filters: dict[str, bool] = {}  # whether it had the strict reverse path filter, before us
+
+    def balance(self, uplinks: Sequence[Uplink], shares: Shares, policies: Sequence[Policy] = ()) -> None:
+        """
+        Deal out new flows so from now on; those that there are stay where they are. What fails is logged.
+
+        :param uplinks: all of them, also the dead ones.
+        :raises HostError: the kernel does not tell its routes, or the journal cannot be written.
+        """
+        facts, v6 = self._kernel.facts(), has_ipv6(self._kernel)
+        placed = self._slots.assign(uplinks)
+        providers = providers_at(placed, facts)
+        self._tables |= {each.uplink.name: self._base + 1 + each.slot for each in providers}
+        changes = self._settings([each.uplink.name for each in providers])
+        changes += balance_changes(providers, facts, v6, shares, self._base)
+        changes.append(_table(providers, shares, policies, self._base))
+        self._journal.settle("balance", changes, lenient=True)
+
+    def _settings(self, devices: Sequence[str]) -> list[Change]:
+        """
+        Flows are told apart by their ports; and an answer that comes by an uplink other than the one of the machine's
+        own default route is no martian.
+        """
+        wanted = {f"net/ipv{family}/fib_multipath_hash_policy": _HASH_PORTS for family in (4, 6)}
+        for each in devices:
+            if each not in self._filters:
+                values = [_value(self._kernel, f"net/ipv4/conf/{name}/rp_filter") for name in ("all", each)]
+                self._filters[each] = max(values) == "1"
+            if self._filters[each]:
+                wanted[f"net/ipv4/conf/{each}/rp_filter"] = _LOOSE
+        return [Sysctl(name, value) for name, value in wanted.items() if _value(self._kernel, name)]
+
+    def end_flows(self, device: str, family: int) -> int:
+        """
+        Forget the flows of a dead uplink, and no others; answers with the number of connections of this machine's own
+        that were reset. Call after `balance` without it.
+
+        :raises HostError: the kernel refuses.
+        """
+        if device not in self._tables:
+            return 0
+        own = {address.partition("/")[0] for _, address in self._kernel.all_addresses()}
+        return self._flows.end(family, self._tables[device], own)
+
+
+def balance_changes(providers: Sequence[Provider], facts: Facts, v6: bool, shares: Shares, base: int) -> list[Change]:
+    """Routes and rules."""
+    changes: list[Change] = []
+    elsewhere = _networks(facts)
+    for each in provider_changes(providers, elsewhere, (), v6, base):
+        if not (isinstance(each, Rule) and _is_dead(each, providers, shares, base)):
+            changes.append(each)
+    late = LATE + 2 * ((base - FIRST) // STEP)
+    for family in (4, 6) if v6 else (4,):
+        hops = [_hop(each, family, shares) for each in providers if _gets(each, family, shares)]
+        if hops:
+            changes.append(Multipath(family, base, tuple(sorted(hops))))
+            changes += [Rule(family, late, MAIN, specific=True), Rule(family, late + 1, base)]
+    return changes
+
+
+def _networks(facts: Facts) -> list[Network]:
+    """Whatever the machine has a route for by itself, but for its default routes."""
+    names = {link.index: link.name for link in facts.links}
+    return [
+        Network(each.prefix, names.get(each.index, ""), False)
+        for each in facts.routes
+        if each.prefix and each.table == MAIN and each.protocol != PROTOCOL and each.kind == UNICAST
+    ]
+
+
+def _is_dead(rule: Rule, providers: Sequence[Provider], shares: Shares, base: int) -> bool:
+    """Whether that rule leads flows, and not sockets that are bound, to an uplink which leads nowhere."""
+    if not rule.mark and not rule.source:
+        return False
+    names = {base + 1 + each.slot: each.uplink.name for each in providers}
+    return names.get(rule.table, "") not in shares.up(rule.family)
+
+
+def _gets(provider: Provider, family: int, shares: Shares) -> bool:
+    uplink = provider.uplink
+    gateway = uplink.gateway4 if family == 4 else uplink.gateway6
+    return uplink.up and gateway is not None and uplink.name in shares.of(family)
+
+
+def _hop(provider: Provider, family: int, shares: Shares) -> str:
+    uplink = provider.uplink
+    gateway = uplink.gateway4 if family == 4 else uplink.gateway6
+    return hop(uplink.name, shares.of(family)[uplink.name], gateway or "")
+
+
+def _value(kernel: Kernel, name: str) -> str:
+    try:
+        return kernel.sysctl(name)
+    except Missing:
+        return ""
+
+
+def _table(providers: Sequence[Provider], shares: Shares, policies: Sequence[Policy], base: int) -> DealingTable:
+    there = [each for each in providers if each.uplink.up]
+    marks = {each.uplink.name: base + 1 + each.slot for each in there}
+    pins = [
+        pin(marks[policy.device], family, policy.what)
+        for policy in policies
+        for family in (4, 6)
+        if policy.device in marks and _fits(policy, family) and policy.device in shares.up(family)
+    ]
+    parts = [tuple(shares.of(family).get(name, 0) for name in marks) for family in (4, 6)]
+    return DealingTable(tuple(marks), tuple(marks.values()), parts[0], parts[1], tuple(pins))
+
+
+def _fits(policy: Policy, family: int) -> bool:
+    kind, _, value = policy.what.partition(" ")
+    return kind not in ("to", "from") or (":" in value) == (family == 6)
+
+
+def received_bytes() -> dict[str, int]:
+    """What the kernel has counted of each device since it is there."""
+    found = dict[str, int]()
+    for line in Path("/proc/net/dev").read_text().splitlines()[2:]:
+        name, _, counts = line.partition(":")
+        found[name.strip()] = int(counts.split()[0])
+    return found

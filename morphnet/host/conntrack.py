@@ -1,0 +1,124 @@
+"""
+The flows that the kernel tracks, as far as they carry a mark of ours: which there are, and an end to them.
+
+A flow by a dead uplink is forgotten, so that its next packet begins anew by another one. TCP cannot go on from another
+address: what is this machine's own is reset at once, what is forwarded by its far end.
+
+Source: linux/netfilter/nfnetlink_conntrack.h, linux/inet_diag.h.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from errno import ENOENT, EOPNOTSUPP
+
+from morphnet.errors import HostError
+from morphnet.host.netlink import (
+    F_ACK,
+    F_REQUEST,
+    NETLINK_NETFILTER,
+    NetlinkSocket,
+    attribute,
+    attributes,
+    message,
+)
+
+MOST_SOCKETS = 4096  # that are reset at once
+_SOCK_DIAG, _SOCK_DESTROY = 4, 21  # netlink protocol; message type
+_GET, _DELETE = 1 << 8 | 1, 1 << 8 | 2  # message types
+_ORIGINAL, _MARK, _MARK_MASK = 1, 8, 21  # attributes
+_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+_ANY_STATE, _NO_COOKIE = 0xFFFFFFFF, b"\xff" * 8
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One TCP flow, from who began it."""
+
+    source: str
+    source_port: int
+    to: str
+    to_port: int
+
+
+def _marked(family: int, mark: int) -> bytes:
+    """Version 1 of the header makes the kernel heed the family when flows are forgotten."""
+    head = struct.pack("!BBH", _FAMILIES[family], 1, 0)
+    return head + attribute(_MARK, struct.pack("!I", mark)) + attribute(_MARK_MASK, b"\xff" * 4)
+
+
+def tcp_flow(payload: bytes, mark: int) -> Flow | None:
+    """What the kernel tells of one; None if it is not TCP, or has another mark."""
+    values = attributes(payload[4:])
+    ends = attributes(values.get(_ORIGINAL, b""))
+    addresses, ports = attributes(ends.get(1, b"")), attributes(ends.get(2, b""))
+    if values.get(_MARK) != struct.pack("!I", mark) or ports.get(1) != b"\x06":
+        return None
+    source, to = (addresses.get(four) or addresses.get(six, b"") for four, six in ((1, 3), (2, 4)))
+    numbers = [ports.get(2, b""), ports.get(3, b"")]
+    if len(source) != len(to) or len(source) not in (4, 16) or any(len(each) != 2 for each in numbers):
+        return None
+    kind = socket.AF_INET if len(source) == 4 else socket.AF_INET6
+    first, second = (int.from_bytes(each, "big") for each in numbers)
+    return Flow(socket.inet_ntop(kind, source), first, socket.inet_ntop(kind, to), second)
+
+
+def destroying(flow: Flow) -> bytes:
+    """What makes the kernel reset the socket of this machine that has begun a flow."""
+    kind = socket.AF_INET6 if ":" in flow.source else socket.AF_INET
+    ends = [socket.inet_pton(kind, each).ljust(16, b"\0") for each in (flow.source, flow.to)]
+    place = struct.pack("!HH", flow.source_port, flow.to_port) + b"".join(ends) + bytes(4) + _NO_COOKIE
+    head = struct.pack("=BBBBI", kind, socket.IPPROTO_TCP, 0, 0, _ANY_STATE)
+    return message(_SOCK_DESTROY, F_REQUEST | F_ACK, 1, head + place)
+
+
+class Flows:
+    """The flows of this network namespace."""
+
+    def end(self, family: int, mark: int, own: Collection[str]) -> int:
+        """
+        Forget all flows of one family with that mark, and reset those that are this machine's own; answers with the
+        number of these.
+
+        :param own: addresses of this machine.
+        :raises HostError: the kernel refuses.
+        """
+        try:
+            asking = NetlinkSocket(NETLINK_NETFILTER)
+            try:
+                found = asking.dump(_GET, _marked(family, mark))
+                flows = [each for each in (tcp_flow(payload, mark) for payload in found) if each is not None]
+                count = _reset([each for each in flows if each.source in own][:MOST_SOCKETS])
+                _forget(asking, _marked(family, mark))
+            finally:
+                asking.close()
+        except OSError as error:
+            raise HostError(f"cannot end the flows of a dead uplink: {error.strerror or error}") from error
+        return count
+
+
+def _forget(asking: NetlinkSocket, which: bytes) -> None:
+    try:
+        asking.transact([message(_DELETE, F_REQUEST | F_ACK, 1, which)], expected=1)
+    except OSError as error:
+        if error.errno != ENOENT:  # there is none
+            raise
+
+
+def _reset(flows: Iterable[Flow]) -> int:
+    """A socket that has gone meanwhile is no trouble; a kernel that cannot leaves it to the far end."""
+    asking, count = NetlinkSocket(_SOCK_DIAG), 0
+    try:
+        for flow in flows:
+            try:
+                asking.transact([destroying(flow)], expected=1)
+                count += 1
+            except OSError as error:
+                if error.errno == EOPNOTSUPP:
+                    break
+    finally:
+        asking.close()
+    return count

@@ -1,0 +1,79 @@
+"""What balancing asks of a machine: which routes and rules there are, and which are not."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.host.balance import LATE, Shares, balance_changes
+from morphnet.host.facts import MAIN, Facts, LinkFact, RouteFact
+from morphnet.host.journal import Change
+from morphnet.host.multipath import Multipath
+from morphnet.host.routes import Provider, providers_at
+from morphnet.host.routing import Route, Rule
+from morphnet.host.uplinks import Uplink
+
+FACTS = Facts(
+    links=(
+        LinkFact(2, "wan0", 0x10001, 6, 1500),
+        LinkFact(3, "wan1", 0x10001, 6, 1500),
+        LinkFact(4, "lan", 1, 6, 1500),
+    ),
+    routes=(
+        RouteFact(2, 4, "192.168.1.1", 100, 3),
+        RouteFact(3, 4, "192.168.2.1", 101, 3),
+        RouteFact(3, 6, "fe80::1", 101, 3),
+        RouteFact(2, 4, "", 0, 2, prefix="192.168.1.0/24"),
+        RouteFact(4, 4, "", 0, 2, prefix="10.5.0.0/16"),
+    ),
+)
+WAN0 = Uplink("wan0", 2, True, ("192.168.1.2",), (), "192.168.1.1", None, 1500, 100)
+WAN1 = Uplink("wan1", 3, True, ("192.168.2.2",), ("2001:db8::2",), "192.168.2.1", "fe80::1", 1500, 101)
+BOTH = frozenset({"wan0", "wan1"})
+
+
+def changes(shares: Shares, base: int = 7300) -> list[Change]:
+    """With both uplinks there."""
+    placed: list[Provider] = providers_at([(0, WAN0), (1, WAN1)], FACTS)
+    return balance_changes(placed, FACTS, True, shares, base)
+
+
+class BalanceTests(SynchronousTestCase):
+    def test_both(self) -> None:
+        """One route with both next hops and their weights, each family with its own; what is marked has its table."""
+        found = changes(Shares({"wan0": 3, "wan1": 1}, {"wan1": 1}, BOTH, frozenset({"wan1"})))
+        self.assertIn(Multipath(4, 7300, ("wan0 3 192.168.1.1", "wan1 1 192.168.2.1")), found)
+        self.assertIn(Multipath(6, 7300, ("wan1 1 fe80::1",)), found)
+        self.assertIn(Rule(4, 7302, 7301, mark=7301), found)
+        self.assertIn(Rule(4, LATE, MAIN, specific=True), found)
+        self.assertIn(Rule(4, LATE + 1, 7300), found)
+
+    def test_elsewhere(self) -> None:
+        """What the machine reaches by another device is not in an uplink's table."""
+        found = changes(Shares({"wan0": 1, "wan1": 1}, {}, BOTH))
+        thrown = {(each.prefix, each.table) for each in found if isinstance(each, Route) and each.throw}
+        self.assertLessEqual({("10.5.0.0/16", 7301), ("10.5.0.0/16", 7302), ("192.168.1.0/24", 7302)}, thrown)
+        self.assertNotIn(("192.168.1.0/24", 7301), thrown)
+
+    def test_dead(self) -> None:
+        """A dead uplink has sockets that are bound to it, and nothing else."""
+        found = changes(Shares({"wan1": 1}, {}, frozenset({"wan1"})))
+        self.assertIn(Multipath(4, 7300, ("wan1 1 192.168.2.1",)), found)
+        rules = [each for each in found if isinstance(each, Rule) and 7301 in (each.table, each.mark)]
+        self.assertEqual([(each.device, each.mark, each.source) for each in rules], [("wan0", 0, "")])
+
+    def test_last(self) -> None:
+        """One that is up and gets no new flows keeps those that it has."""
+        found = changes(Shares({"wan0": 1}, {}, BOTH))
+        self.assertIn(Multipath(4, 7300, ("wan0 1 192.168.1.1",)), found)
+        self.assertIn(Rule(4, 7302, 7302, mark=7302), found)
+
+    def test_none(self) -> None:
+        """Where no uplink leads out the machine's own default route is used."""
+        found = changes(Shares({}, {}))
+        self.assertFalse([each for each in found if isinstance(each, Multipath)])
+        self.assertFalse([each for each in found if isinstance(each, Rule) and each.preference >= LATE])
+
+    def test_two_of_us(self) -> None:
+        """The second of us has other rules."""
+        found = changes(Shares({"wan0": 1}, {}, BOTH), 7400)
+        self.assertIn(Rule(4, LATE + 3, 7400), found)

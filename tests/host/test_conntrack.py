@@ -1,0 +1,48 @@
+"""Flows as the kernel tells them, and how it is told to end one; tests/lab/test_balance.py has real ones."""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.host.conntrack import Flow, destroying, tcp_flow
+from morphnet.host.netlink import attribute, messages
+
+
+def told(flow: Flow, mark: int = 7301, protocol: int = 6) -> bytes:
+    """As the kernel does."""
+    six = ":" in flow.source
+    packed = [socket.inet_pton(socket.AF_INET6 if six else socket.AF_INET, each) for each in (flow.source, flow.to)]
+    addresses = attribute(3 if six else 1, packed[0]) + attribute(4 if six else 2, packed[1])
+    ports = attribute(1, bytes([protocol])) + attribute(2, struct.pack("!H", flow.source_port))
+    ports += attribute(3, struct.pack("!H", flow.to_port))
+    ends = attribute(1, addresses) + attribute(2, ports)
+    return bytes(4) + attribute(1, ends) + attribute(8, struct.pack("!I", mark))
+
+
+class FlowTests(SynchronousTestCase):
+    def test_read(self) -> None:
+        """TCP with our mark, of both families; nothing else."""
+        for flow in (Flow("192.0.2.1", 40000, "198.51.100.7", 443), Flow("2001:db8::1", 1, "2001:db8::2", 65535)):
+            self.assertEqual(tcp_flow(told(flow), 7301), flow)
+            self.assertIsNone(tcp_flow(told(flow), 7302))
+            self.assertIsNone(tcp_flow(told(flow, protocol=17), 7301))
+
+    @given(data=st.binary(max_size=120), cut=st.integers(0, 70))
+    def test_garbage(self, data: bytes, cut: int) -> None:
+        """What is torn is no flow."""
+        whole = told(Flow("192.0.2.1", 40000, "198.51.100.7", 443))
+        for each in (data, whole[:cut], whole[:cut] + data):
+            self.assertIn(type(tcp_flow(each, 7301)), (Flow, type(None)))
+
+    def test_destroying(self) -> None:
+        """Ports in the order of the network, both addresses in 16 bytes, any state, no cookie."""
+        ((kind, _, body),) = messages(destroying(Flow("192.0.2.1", 0x1234, "198.51.100.7", 443)))
+        self.assertEqual((kind, body[:2]), (21, b"\x02\x06"))
+        self.assertEqual(body[8:12], b"\x12\x34\x01\xbb")
+        self.assertEqual(body[12:44], bytes([192, 0, 2, 1]) + bytes(12) + bytes([198, 51, 100, 7]) + bytes(12))
+        self.assertEqual(body[44:], bytes(4) + b"\xff" * 8)
