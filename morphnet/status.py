@@ -167,6 +167,7 @@ class UplinkStatus:
     state: str  # "up", "unused" (there, and of no use), "cut" (by the operator) or "lost" (not there, or not any more)
     since: float  # Unix seconds at which `state` began
     why: str  # one phrase; "" while it is up
+    shape: str = ""  # with `shape = "auto"`: what was found to get through there, "none": nothing by UDP
 
 
 @dataclass(frozen=True, slots=True)
