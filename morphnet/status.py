@@ -171,6 +171,7 @@ class UplinkStatus:
     since: float  # Unix seconds at which `state` began
     why: str  # one phrase; "" while it is up
     share: str = ""  # what it gets of new flows where they are dealt out, one phrase; "" elsewhere
+    shape: str = ""  # with `shape = "auto"`: what was found to get through there, "none": nothing by UDP
 
 
 @dataclass(frozen=True, slots=True)

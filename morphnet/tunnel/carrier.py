@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from morphnet.wire.shapes.shape import Shape
+
 # Ranks: traffic goes by paths of the lowest one that works. A passage is a stream through a relay.
 DIRECT, STREAM, PASSAGE, RELAYED = 0, 1, 2, 3
 
@@ -13,6 +15,7 @@ class Carrier(NamedTuple):
 
     rank: int = DIRECT  # RELAYED and above: relays, the nearest first
     name: str = ""  # of the uplink, or of the relay
+    shape: Shape | None = None  # what its paths wear, whatever others do
 
 
 PLAIN = Carrier()

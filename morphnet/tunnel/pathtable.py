@@ -63,7 +63,7 @@ class PathTable:
             path = min(old, key=lambda path: path.life.since) if free is None else self._make(free, door, remote, now)
         self.place(path, door, remote, now)
         path.uplink = uplink
-        self.wear(path, self.shape)
+        self.wear(path, self.chosen(path))
         path.validation.validated = True  # the client chose the address itself
         self.change(path, State.PROBING, now, effects)
         self.show_fresh(path)
@@ -119,6 +119,10 @@ class PathTable:
 
     # -- what both have in common ------------------------------------------------------------------------------------
 
+    def chosen(self, path: Path) -> Shape | None:
+        """What a path that this end has opened shall wear."""
+        return self._shared.carriers.get(path.door, PLAIN).shape or self.shape
+
     def wear(self, path: Path, shape: Shape | None) -> None:
         """Dress what is sent by `path` from now on."""
         shape = shape if path.rank == DIRECT else None
@@ -133,7 +137,7 @@ class PathTable:
         """A path is by that door, to that address, from now on."""
         carriers = self._shared.carriers
         was, carrier = carriers.get(path.door, PLAIN), carriers.get(door, PLAIN)
-        alike = path.life.usable and (door == path.door or (carrier is not PLAIN and carrier == was))
+        alike = path.life.usable and (door == path.door or (carrier.name != "" and carrier == was))
         path.moved(door, remote, now, only_ports=alike and remote.host == path.remote.host)
         path.rank = carrier.rank
         if path.rank:

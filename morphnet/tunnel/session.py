@@ -156,7 +156,7 @@ class Session:
         self.table.shape = shape
         for path in self.paths.values():
             was = path.shape
-            self.table.wear(path, shape)
+            self.table.wear(path, self.table.chosen(path))
             if path.shape is not was and path.life.state is not State.CLOSED:
                 self.table.probe(path, now, effects)
 

@@ -93,9 +93,9 @@ class ClientNode(PeeredNode):
         self._network_changed, self._reloading = parts.network_changed, parts.reloading
         self._lan: EthernetLan | None = None  # layer 2, if it is wanted
         self._names: PeerNames | None = None  # kept in /etc/hosts
-        self.notices = Notices(lambda kind, text: self.tell(kind, "", text), pump.now)
-        self.shapes = Shapes(config.shape, pump, lambda kind, text: self.tell(kind, "", text), parts.make_shape)
-        self.portals = Portals(lambda kind, text: self.tell(kind, "", text))
+        self.notices = Notices(self._told, pump.now)
+        self.shapes = Shapes(config.shape, pump, self._told, parts.make_shape, self.uplink_paths.ladders)
+        self.portals = Portals(self._told)
         self._instance = new_instance(config.state_dir)  # a clone of this machine has another
         self._group = ""
         self._machine = Machine(
@@ -282,7 +282,8 @@ class ClientNode(PeeredNode):
     def uplink_statuses(self) -> tuple[UplinkStatus, ...]:
         """Those that are there, and what became of the others."""
         stream = self.streaming.idle() if self.streaming is not None else {}
-        return self._uplink_history.statuses({**self.uplink_paths.idle(), **stream}, self._statuses.dated)
+        idle = {**self.uplink_paths.idle(), **stream}
+        return self.uplink_paths.ladders.shown(self._uplink_history.statuses(idle, self._statuses.dated))
 
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to."""

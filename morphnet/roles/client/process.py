@@ -37,6 +37,7 @@ from morphnet.roles.certificates.revocation_exchange import RevocationExchange
 from morphnet.roles.certificates.revocation_file import Revoked
 from morphnet.roles.certificates.server_certificate import ServerCertificate
 from morphnet.roles.client.certified_node import Certificates
+from morphnet.roles.client.ladders import Ladders
 from morphnet.roles.client.looking import LOOK_EVERY, Looking, Visitor
 from morphnet.roles.client.machine import kill_switch
 from morphnet.roles.client.node import LIVE, ClientNode, Parts
@@ -49,6 +50,8 @@ from morphnet.roles.process.process import HostProcess
 from morphnet.roles.signalling.control_client import ControlClient, Link, Pushed
 from morphnet.roles.signalling.control_client import Listener as ControlListener
 from morphnet.roles.signalling.relay_client import Listener, RelayClient
+from morphnet.store.networks import FILE as NETWORKS
+from morphnet.store.networks import Networks
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.messages.control import Hello, Welcome
@@ -59,6 +62,7 @@ SWEEP_EVERY = 10.0  # seconds between looks for programs that are gone
 LOOK_AT_CERTIFICATES_EVERY = 2.0  # seconds between looks whose has expired
 
 SEEK_EVERY = 1.0  # seconds
+CLIMB_EVERY = 0.1  # seconds between looks which shapes get through, where that is to be found out
 LOOK_AT_PATHS_EVERY = 1.0  # seconds between looks whether none has worked for a while
 STREAM_EVERY = 0.25  # seconds between looks whether the server is to be reached by TCP
 
@@ -141,7 +145,7 @@ class ClientProcess(HostProcess):
         config = self.config
         self._pump = pump = Pump(self.reactor, Tunnel(server=False, entropy=os.urandom), since_boot)
         tun = self._open_tun()
-        uplink_paths = UplinkPaths(self.reactor, pump, self._tell)
+        uplink_paths = self._make_uplink_paths(pump)
         servers = config.all_servers()
         machine = self._machine = reconnect(self, self.reactor, random.random) if servers else None
         changed = machine.network_changed if machine is not None else lambda: None
@@ -177,6 +181,12 @@ class ClientProcess(HostProcess):
             node.state = "among peers"
         self._log.info("morph-client {name} has started, morphnet {version}", name=config.name, version=__version__)
         return node
+
+    def _make_uplink_paths(self, pump: Pump) -> UplinkPaths:
+        """With what is known of the networks that we were on."""
+        known = Networks(self.config.state_dir / NETWORKS)
+        ladders = Ladders(pump.now, self._tell, known, random.random, self.config.shape_retry_s)
+        return UplinkPaths(self.reactor, pump, self._tell, ladders=ladders)
 
     def _open_tun(self) -> Tun | None:
         """None where there shall be no device: then nothing of this machine is changed."""
@@ -302,6 +312,7 @@ class ClientProcess(HostProcess):
     def _keep_looking(self, node: ClientNode, tls: ClientTls) -> None:
         """What there is to see to, now and then, where there is a server."""
         self.every(SEEK_EVERY, node.uplink_paths.seek)
+        self.every(CLIMB_EVERY, node.uplink_paths.climb)
         self.every(LOOK_AT_PATHS_EVERY, node.look_at_paths)
         self._looking = self._make_looking(node, tls)
         self.every(LOOK_EVERY, self._looking.look)

@@ -37,6 +37,10 @@ class ServedNode(CertifiedNode):
         host, _ = split_address(place, CONTROL_PORT)
         self._server = host if self.config.servers else self.config.server_name or host
 
+    def _told(self, kind: str, text: str) -> None:
+        """What a part of ours tells, of no session."""
+        self.tell(kind, "", text)
+
     def is_served(self) -> bool:
         """Whether a path of the session works."""
         return path_works(self._session())

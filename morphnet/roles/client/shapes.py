@@ -1,10 +1,12 @@
-"""What the client's paths to its server wear: as the operator wishes, where the server knows it."""
+"""What the client's paths to its server wear: as the operator wishes, or the network allows, and the server knows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+from morphnet.config.shapes import AUTO, SHAPES
 from morphnet.net.pump import Pump
+from morphnet.roles.client.ladders import Ladders
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.session import Session
 from morphnet.wire.formats import COMPACT
@@ -19,9 +21,13 @@ class Shapes:
 
     :param wished: as in the settings.
     :param tell: (kind, sentence) for the node's history.
+    :param ladders: find out what gets through; None where there are none.
     """
 
-    def __init__(self, wished: str, pump: Pump, tell: Callable[[str, str], None], make: Maker) -> None:
+    def __init__(
+        self, wished: str, pump: Pump, tell: Callable[[str, str], None], make: Maker, ladders: Ladders | None = None
+    ) -> None:
+        self._ladders = ladders
         self._wished, self._pump, self._tell, self._make = wished, pump, tell, make
         self._known: frozenset[str] = frozenset()  # to the server
         self._session: Session | None = None
@@ -46,11 +52,21 @@ class Shapes:
         """What the operator should see to."""
         return (self._lacking,) if self._lacking else ()
 
+    def _made(self, session: Session, name: str) -> Shape | None:
+        """That shape, where both ends have it."""
+        return self._make(name) if name in self._known and session.format is COMPACT else None
+
+    def _climb(self, session: Session) -> None:
+        if self._ladders is not None:
+            found = {name: self._made(session, name) for name in SHAPES} if self._wished == AUTO else {}
+            self._ladders.climb({name: shape for name, shape in found.items() if name == PLAIN or shape is not None})
+
     def _wear(self, session: Session, effects: Effects) -> None:
         self._lacking, shape = "", None
-        if self._wished != PLAIN:
-            shape = self._make(self._wished) if self._wished in self._known and session.format is COMPACT else None
-        if shape is None and self._wished != PLAIN:
+        self._climb(session)
+        if self._wished not in (PLAIN, AUTO):
+            shape = self._made(session, self._wished)
+        if shape is None and self._wished not in (PLAIN, AUTO):
             self._lacking = f"the server does not know the shape {self._wished!r}: what goes to it is plain"
         if shape is not session.table.shape:
             self._tell("shape", f"what goes to the server is {shape.name if shape is not None else PLAIN}")

@@ -1,4 +1,7 @@
-"""The client's paths over its uplinks: one socket and one path for each, kept in step with what the machine has."""
+"""
+The client's paths over its uplinks: one socket and one path for each, kept in step with what the machine has; and more
+than one where it is being found out which shape gets through, see `ladders`.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,10 @@ from morphnet.host.uplinks import Uplink
 from morphnet.net.ondevice import Source, source_towards
 from morphnet.net.pump import Pump
 from morphnet.net.udp import UdpDoor
+from morphnet.rendezvous.ladder import Seen
+from morphnet.roles.client.ladders import Ladders, Rung
 from morphnet.roles.client.uplink_history import Standing
-from morphnet.tunnel.carrier import DIRECT
+from morphnet.tunnel.carrier import DIRECT, PLAIN, Carrier
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
@@ -37,6 +42,7 @@ class _UplinkPath:
     source: str  # our address on it
     door: UdpDoor
     path: int  # path id
+    began: int = 0  # bytes that had gone by that path before, both ways
 
 
 class UplinkPaths:
@@ -46,6 +52,7 @@ class UplinkPaths:
     :param tell: (kind, sentence) for the node's history.
     :param source: the address that a device would send from to a host, see `source_towards`.
     :param door: makes a socket.
+    :param ladders: which paths each uplink has; without them, one.
     """
 
     def __init__(
@@ -55,9 +62,11 @@ class UplinkPaths:
         tell: Callable[[str, str], None],
         source: Callable[[str, str], str] = source_towards,
         door: type[UdpDoor] = UdpDoor,
+        ladders: Ladders | None = None,
     ) -> None:
         self._reactor, self._pump, self._tell, self._source, self._door = reactor, pump, tell, source, door
-        self._paths: dict[str, _UplinkPath] = {}  # by uplink name
+        self.ladders = ladders or Ladders(pump.now if pump is not None else float, tell)
+        self._paths: dict[Rung, _UplinkPath] = {}
         self._uplinks: list[Uplink] = []
         self._servers: tuple[Endpoint, ...] = ()  # addresses of the server's data plane, best first
         self._cut: dict[str, tuple[int, float]] = {}  # what the operator does not want now: its path then, and when
@@ -104,15 +113,36 @@ class UplinkPaths:
         the uplink or the server's addresses change.
         """
         session, now = self.session, self._pump.now()
-        for name, way in self._paths.items() if session is not None else ():
-            path = session.paths.get(way.path) if session is not None else None
-            if path and path.state is State.PROBING and now - max(path.since, path.moved_at) >= SEEK_AFTER:
+        ways = [(rung.uplink, session.paths.get(way.path)) for rung, way in self._paths.items()] if session else []
+        working = {name for name, path in ways if path and path.state in (State.ACTIVE, State.STANDBY)}
+        for name, path in ways:
+            if (
+                path
+                and name not in working
+                and path.state is State.PROBING
+                and now - max(path.since, path.moved_at) >= SEEK_AFTER
+            ):
                 self._mute.setdefault(name, set()).add(path.remote.host)
         if self._mute:
             self._settle()
 
+    def climb(self) -> None:
+        """See which shapes get through, and have the sockets that follow from it; called several times a second."""
+        session = self.session
+        if session is None or self._pump.tunnel.sessions.get(session.peer) is not session:
+            return
+        seen = dict[Rung, Seen]()
+        for rung, way in self._paths.items():
+            path = session.paths[way.path]
+            carried = path.delivery.sent_bytes + path.received.bytes - way.began
+            seen[rung] = Seen(path.usable, path.since, carried)
+        otherwise = any(path.usable and path.rank != DIRECT for path in session.paths.values())
+        if self.ladders.look(seen, otherwise=otherwise):
+            self._settle()
+
     def uplinks_are(self, uplinks: Sequence[Uplink]) -> None:
         """The machine has these uplinks now."""
+        self.ladders.uplinks_are(uplinks)
         for uplink in set(self._uplinks) ^ set(uplinks):
             self._mute.pop(uplink.name, None)
         self._uplinks = list(uplinks)
@@ -120,7 +150,7 @@ class UplinkPaths:
 
     def cut(self, path_id: int) -> None:
         """The operator wants the uplink of this path left alone."""
-        for name, way in self._paths.items():
+        for (name, _, _), way in self._paths.items():
             if way.path == path_id:
                 self._cut.pop(name, None)
                 self._cut[name] = path_id, self._pump.now()
@@ -160,15 +190,16 @@ class UplinkPaths:
         effects = Effects()
         wanted = {uplink.name: uplink for uplink in self._uplinks if uplink.up and uplink.name not in self._cut}
         chosen = {name: ends for name, uplink in wanted.items() if (ends := self._ends(uplink)) is not None}
-        for name in [name for name in self._paths if name not in chosen]:
-            self._leave(name, session, effects)
+        rungs = [rung for name in chosen for rung in self.ladders.open_on(name)]
+        for rung in [rung for rung in self._paths if rung not in rungs]:
+            self._leave(rung, session, effects)
         unused = dict.fromkeys(wanted.keys() - chosen.keys(), "it has no address of a kind that the server has too")
-        for name, (source, server) in chosen.items():
+        for rung in rungs:
             try:
-                self._take(name, source, server, session, effects)
+                self._take(rung, chosen[rung.uplink], session, effects)
             except HostError as problem:
-                self._tell("uplink-unusable", f"uplink {name} cannot be used: {problem}")
-                unused[name] = str(problem)
+                self._tell("uplink-unusable", f"uplink {rung.uplink} cannot be used: {problem}")
+                unused[rung.uplink] = str(problem)
         before, now = self._unused, self._pump.now()
         since = {name: before[name].since if name in before else now for name in unused}
         self._unused = {name: Standing("unused", since[name], why) for name, why in unused.items()}
@@ -191,13 +222,14 @@ class UplinkPaths:
                     return source, server
         return first
 
-    def _leave(self, name: str, session: Session, effects: Effects) -> None:
-        way = self._paths.pop(name)
+    def _leave(self, rung: Rung, session: Session, effects: Effects) -> None:
+        way = self._paths.pop(rung)
         self._close(way)
         session.close_path(way.path, self._pump.now(), effects)
 
-    def _take(self, name: str, source: str, server: Endpoint, session: Session, effects: Effects) -> None:
-        now, way = self._pump.now(), self._paths.get(name)
+    def _take(self, rung: Rung, ends: tuple[str, Endpoint], session: Session, effects: Effects) -> None:
+        (source, server), name = ends, rung.uplink
+        now, way = self._pump.now(), self._paths.get(rung)
         if way is not None and way.source == source:
             path = session.paths[way.path]
             if path.remote != server:
@@ -206,13 +238,15 @@ class UplinkPaths:
         door = self._door(self._reactor, self._pump.new_number(), self._pump.from_door, host=source, device=name)
         door.open()
         door.too_big = self._too_big
-        self._pump.attach(door)
+        shape = self.ladders.shape(rung)
+        self._pump.attach(door, Carrier(shape=shape) if shape is not None else PLAIN)
         if way is None:
             path = session.open_path(door.number, server, name, now, effects)
-            self._paths[name] = _UplinkPath(source, door, path.id)
+            before = path.delivery.sent_bytes + path.received.bytes
+            self._paths[rung] = _UplinkPath(source, door, path.id, before)
         else:
             self._close(way)
-            self._paths[name] = _UplinkPath(source, door, way.path)
+            self._paths[rung] = _UplinkPath(source, door, way.path, way.began)
             session.move_path(way.path, door.number, server, now, effects)
 
     def _close(self, way: _UplinkPath) -> None:

@@ -64,7 +64,7 @@ class PeersTests(SynchronousTestCase):
             Parts(
                 cast(Host, None),
                 cast(Tun, None),
-                cast(UplinkPaths, None),
+                UplinkPaths(cast(Any, None), self.pump, lambda kind, text: None),
                 Certificates(),
                 None,
                 (lambda owner: cast(Mesh, mesh)) if mesh is not None else None,

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.roles import Tuning
 from morphnet.net.pump import Pump
+from morphnet.roles.client.ladders import Ladders, Rung
 from morphnet.roles.client.shapes import Shapes
 from morphnet.tunnel.carrier import STREAM, Carrier
 from morphnet.tunnel.events import Effects
@@ -72,3 +73,21 @@ class ShapesTests(SynchronousTestCase):
         shapes = self.shapes("plain")
         shapes.welcomed(self.session, ("masked",), Effects())
         self.assertEqual((self.worn(), self.told, shapes.warnings()), ("plain", [], ()))
+
+    def test_auto(self) -> None:
+        """What both ends know is to be found out, the cheapest first; another wish ends that."""
+        ladders = Ladders(lambda: 0.0, lambda kind, text: None)
+        shapes = Shapes("auto", self.pump, lambda kind, text: None, lambda name: self.masked, ladders)
+        for known, open_ones in (((), ["plain"]), (("masked",), ["plain"])):
+            shapes.welcomed(self.session, known, Effects())
+            self.assertEqual([rung.shape for rung in ladders.open_on("wan0")], open_ones)
+            self.assertIs(ladders.shape(Rung("wan0", "masked", 2)), self.masked if known else None)
+        self.assertEqual((self.worn(), shapes.warnings()), ("plain", ()))
+        shapes.wish("masked")
+        self.assertEqual((ladders.open_on("wan0"), self.worn()), ([Rung("wan0")], "masked"))
+
+    def test_own_shape(self) -> None:
+        """A door that is for one shape has it worn, whatever the others wear."""
+        self.pump.tunnel.carriers[1] = Carrier(shape=self.masked)
+        self.shapes("plain").welcomed(self.session, ("masked",), Effects())
+        self.assertEqual((self.worn(), self.worn(1)), ("plain", "masked"))

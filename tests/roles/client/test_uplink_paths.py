@@ -13,11 +13,15 @@ from morphnet.config.roles import Tuning
 from morphnet.host.uplinks import Uplink
 from morphnet.net.pump import Pump
 from morphnet.net.udp import UdpDoor
+from morphnet.rendezvous.ladder import SETTLE, STAGGER
+from morphnet.roles.client.ladders import Ladders, Rung
 from morphnet.roles.client.uplink_history import Standing
-from morphnet.roles.client.uplink_paths import UplinkPaths, server_hosts
-from morphnet.tunnel.path import State
+from morphnet.roles.client.uplink_paths import SEEK_AFTER, UplinkPaths, server_hosts
+from morphnet.tunnel.events import Effects
+from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Endpoint
+from morphnet.wire.shapes.masked import Masked
 from tests.fakes_door import FakeUdp
 
 FOUR, SIX, OTHER = Endpoint("203.0.113.1", 8000), Endpoint("2001:db8::1", 8000), Endpoint("192.0.2.1", 8000)
@@ -73,7 +77,7 @@ class SeekTests(SynchronousTestCase):
         )
         self.uplink_paths._settle = self.settle  # type: ignore[method-assign]
         self.uplink_paths.session = cast(Any, SimpleNamespace(paths={0: self.path}))
-        self.uplink_paths._paths["wan"] = cast(Any, SimpleNamespace(path=0))
+        self.uplink_paths._paths[Rung("wan")] = cast(Any, SimpleNamespace(path=0))
         self.uplink_paths._servers, self.uplink_paths._uplinks = (SIX, FOUR), [WAN]
 
     def settle(self) -> None:
@@ -195,6 +199,72 @@ class CutTests(PathsTestCase):
         self.assertEqual(list(self.used()), ["lte"])
         self.uplink_paths.restore("wan")
         self.assertEqual(sorted(self.used()), ["lte", "wan"])
+
+
+class ClimbTests(PathsTestCase):
+    """Where it is to be found out what gets through."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.masked = Masked(bytes(32), bytes)
+        ladders = Ladders(self.clock.seconds, lambda kind, text: None)
+        ladders.climb({"plain": None, "masked": self.masked})
+        self.uplink_paths = UplinkPaths(
+            cast(Any, self.clock), self.pump, lambda *_: None, lambda *_: "", cast(type[UdpDoor], FakeUdp), ladders
+        )
+        self.serve()
+        self.uplink_paths.uplinks_are([WAN])
+
+    def open_ones(self, seconds: float) -> dict[str, Path]:
+        """The paths after that time, by what they wear."""
+        for _ in range(round(seconds / 0.1)):
+            for path in self.session.paths.values():
+                path.delivery.unanswered_at = None  # what works goes on to
+            self.clock.advance(0.1)
+            self.uplink_paths.climb()
+        paths = [each for each in self.session.paths.values() if each.state is not State.CLOSED]
+        self.assertEqual({each.uplink for each in paths}, {"wan"})
+        return {each.shape.name if each.shape is not None else "plain": each for each in paths}
+
+    def answer(self, path: Path) -> None:
+        """The server does, by this path."""
+        self.session.table.change(path, State.ACTIVE, self.clock.seconds(), Effects())
+
+    def test_one_after_the_other(self) -> None:
+        """Each shape has a socket and a path of its own, from its first datagram on; what works is left, alone."""
+        self.assertEqual(list(self.open_ones(0.0)), ["plain"])
+        found = self.open_ones(STAGGER + 0.1)
+        self.assertEqual(sorted(found), ["masked", "plain"])
+        self.assertNotEqual(found["plain"].door, found["masked"].door)
+        self.answer(found["masked"])
+        self.assertEqual(list(self.open_ones(SETTLE + 0.2)), ["masked"])
+
+    def test_moves(self) -> None:
+        """A path whose uplink has another address goes on by another socket, and wears what it wore."""
+        found = self.open_ones(STAGGER + 0.1)
+        doors = {name: path.door for name, path in found.items()}
+        self.uplink_paths.uplinks_are([replace(WAN, addresses4=("10.9.9.9",), addresses6=())])
+        after = self.open_ones(0.0)
+        self.assertEqual(
+            {name: path.id for name, path in after.items()}, {name: path.id for name, path in found.items()}
+        )
+        self.assertEqual([name for name, path in after.items() if path.door == doors[name]], [])
+
+    def test_cut(self) -> None:
+        """All that an uplink has are cut with it."""
+        self.uplink_paths.cut(self.open_ones(STAGGER + 0.1)["masked"].id)
+        self.assertEqual(self.used(), {})
+        self.assertTrue(self.uplink_paths.restore("wan"))
+        self.assertEqual(sorted(self.open_ones(0.0)), ["masked", "plain"])
+
+    def test_seek(self) -> None:
+        """Where one shape works the others do not have it go to another address of the server."""
+        self.uplink_paths.serve(self.session, [FOUR, OTHER])
+        found = self.open_ones(STAGGER + 0.1)
+        self.answer(found["masked"])
+        self.clock.advance(SEEK_AFTER + 1.0)
+        self.uplink_paths.seek()
+        self.assertEqual({path.remote for path in found.values()}, {FOUR})
 
 
 class ServerHostsTests(SynchronousTestCase):

@@ -1,0 +1,72 @@
+"""What a client has found out about networks it was on: which shape gets through, see docs/shapes, "auto"."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from twisted.logger import Logger
+
+FILE = "networks.json"
+MOST = 64  # networks that are remembered; the one that was used longest ago makes room
+LONGEST = 256  # characters of a name
+
+
+class Networks:
+    """
+    A small file that is written anew when something else is true. What cannot be read in it was never known.
+
+    :param path: of the file, which need not be there.
+    """
+
+    _log = Logger()
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._shapes = _read(path)
+
+    def recall(self, network: str) -> str:
+        """The shape that worked there last; "" where that is not known."""
+        return self._shapes.get(network, "")
+
+    def keep(self, network: str, shape: str) -> None:
+        """That one works there."""
+        if self._shapes.get(network) == shape or max(len(network), len(shape)) > LONGEST:
+            return
+        self._shapes.pop(network, None)
+        self._shapes[network] = shape
+        while len(self._shapes) > MOST:
+            del self._shapes[next(iter(self._shapes))]
+        try:
+            _write(self._path, json.dumps(self._shapes, indent=1).encode())
+        except OSError as trouble:
+            self._log.warn("{path} is not written: {why}", path=str(self._path), why=trouble.strerror or str(trouble))
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            found = json.loads(file.read(MOST * (2 * LONGEST + 16)))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {
+        network: shape
+        for network, shape in list(found.items())[-MOST:]
+        if isinstance(shape, str) and max(len(network), len(shape)) <= LONGEST
+    }
+
+
+def _write(path: Path, data: bytes) -> None:
+    """:raises OSError: the machine refuses."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)  # what an earlier run, or somebody else, left there
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.rename(path)

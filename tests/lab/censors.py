@@ -1,0 +1,55 @@
+"""
+Who looks at what passes, and drops what is not liked: rules at a router between the client and the server.
+
+Each is made of nftables alone, so that it costs the lab nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from morphnet.lab.box import Box
+
+ROUTER = "isp"
+_CHAIN = "add table inet censor; add chain inet censor f { type filter hook forward priority 0; }"
+FREEZE_AT = 20 << 10  # bytes of a flow, both ways
+
+# The bytes of a datagram begin at bit 64 of `th`.
+WITHOUT_UDP = ("meta l4proto udp udp dport != 53 udp sport != 53 counter drop",)
+# A path's number below 16 and a counter that is still low, where ours have them; and WireGuard's four types.
+KNOWN_BYTES = (
+    "meta l4proto udp @th,136,8 < 16 @th,152,16 0 counter drop",
+    "meta l4proto udp @th,64,32 { 0x01000000, 0x02000000, 0x03000000, 0x04000000 } counter drop",
+)
+# A flow passes whose first datagram is a long header of QUIC version 1; no other does.
+ONLY_QUIC = (
+    "meta l4proto udp ct mark 0 @th,64,1 1 @th,65,1 1 @th,72,32 1 ct mark set 1",
+    "meta l4proto udp ct mark 0 counter drop",
+)
+# TLS is told by its first record (16 03), behind a TCP header with time stamps or without.
+FREEZES = (
+    "meta l4proto tcp @th,256,16 0x1603 ct mark set 2",
+    "meta l4proto tcp @th,160,16 0x1603 ct mark set 2",
+    f"ct mark != 2 ct bytes > {FREEZE_AT} counter drop",
+)
+_COUNTS_BYTES = "net.netfilter.nf_conntrack_acct=1"
+
+
+@contextlib.contextmanager
+def censored(box: Box, rules: tuple[str, ...]) -> Iterator[None]:
+    """These rules hold meanwhile."""
+    node = box.node(ROUTER)
+    node.run(["sysctl", "-qw", _COUNTS_BYTES], check=True)
+    lines = "; ".join([_CHAIN, *(f"add rule inet censor f {rule}" for rule in rules)])
+    node.run(["nft", lines], check=True)
+    try:
+        yield
+    finally:
+        node.run(["nft", "delete table inet censor"], check=True)
+
+
+def dropped(box: Box) -> int:
+    """Packets that the rules have dropped since they hold."""
+    listed = box.node(ROUTER).run(["nft", "list", "table", "inet", "censor"], check=True).stdout
+    return sum(int(line.split("packets ")[1].split()[0]) for line in listed.splitlines() if "counter packets" in line)
