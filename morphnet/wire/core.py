@@ -53,8 +53,8 @@ class Core:
     finish: Callable[[bytearray, int, bool, int], bytes | None]
     single: Callable[[View, int], tuple[bytearray, bytes] | None]
     mask_samples: Callable[[View, int, int, int], bytes]
-    mask_dress: Callable[[View, int, int, bytes, int], bytes]
-    mask_undress: Callable[[View, int, int, bytes], tuple[bytes, int] | None]
+    mask_dress: Callable[[View, int, int, bytes, int, bytes], bytes]
+    mask_undress: Callable[[View, int, int, bytes, int], tuple[bytes, int] | None]
 
 
 _MASKING = masking.samples, masking.dress, masking.undress
@@ -89,7 +89,10 @@ def _right(core: Core) -> bool:
 
 def cores() -> Iterator[Core]:
     """Every implementation that works here, the fastest first; each is looked for when it is asked for."""
-    if _core is not None and hasattr(_core, "mask_undress"):  # not one that was made of older source
+    if _core is not None:
+        masks = _MASKING  # of one that was made of older source
+        if hasattr(_core, "mask_off"):
+            masks = _core.mask_samples, _core.mask_on, _core.mask_off
         for name, library, variant in _CIPHERS:
             cipher = _core.load(library, variant)
             if cipher is not None:
@@ -100,9 +103,7 @@ def cores() -> Iterator[Core]:
                     _core.gather,
                     _core.finish,
                     _core.single,
-                    _core.mask_samples,
-                    _core.mask_dress,
-                    _core.mask_undress,
+                    *masks,
                 )
                 if _right(core):
                     yield core

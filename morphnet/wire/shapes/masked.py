@@ -55,7 +55,7 @@ class Masked:
         padding = least + self._draw(min(most, MOST_PADDING) - least)
         blocks = -(-(FRONT + padding) // BLOCK)
         stream = self._cipher.update(CORE.mask_samples(data, size, HEADER, blocks))
-        return CORE.mask_dress(data, size, HEADER, stream, padding), size + 1 + padding
+        return CORE.mask_dress(data, size, HEADER, stream, padding, b""), size + 1 + padding
 
     def reading(self, data: View, size: int) -> MaskedReading | None:
         """The masks of all these datagrams, with one call of the cipher."""
@@ -97,7 +97,7 @@ class MaskedReading:
             last = (end - 1) // size * size
             end = last if bytes(self._data[last : last + SHORT_ID]) in known else end
         masks = self._stream[mask : -(-end // size) * _TO_READ * BLOCK]
-        found = CORE.mask_undress(self._data[at:end], size, FRONT, masks)
+        found = CORE.mask_undress(self._data[at:end], size, FRONT, masks, 0)
         if found is None:
             return None
         datagrams, each = found
