@@ -56,6 +56,8 @@ MODULES = (
     "wire/seal.py",
     "wire/segments.py",
     "wire/shapes/masked.py",
+    "wire/shapes/padding.py",
+    "wire/shapes/quic.py",
 )  # what every packet passes
 
 

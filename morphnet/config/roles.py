@@ -13,7 +13,7 @@ from pathlib import Path
 from morphnet.config import checks
 from morphnet.config.carry import CarryConfig, entries_of_tables, entries_wrong
 from morphnet.config.legacy import LEGACY_KEY, LEGACY_LISTEN, LEGACY_SERVER, LegacyConfig
-from morphnet.config.shapes import SHAPE
+from morphnet.config.shapes import SHAPE, SNI
 
 SCHEDULERS = ("bond", "flow", "redundant", "best")
 FORMATS = ("compact", "seed")
@@ -381,6 +381,7 @@ class ClientConfig:
         default=False, metadata={"help": "use them with a split tunnel too: they are asked for every name"}
     )
     shape: str = field(default="plain", metadata=SHAPE)
+    shape_sni: str = field(default="", metadata=SNI)
     streams: bool = field(default=True, metadata={"help": "reach the server by TCP where UDP does not pass"})
     mss_clamp: bool = field(default=True, metadata={"help": "clamp the MSS of TCP that is forwarded into the tunnel"})
     legacy: str = field(default="", metadata=LEGACY_SERVER)
