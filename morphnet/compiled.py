@@ -15,7 +15,7 @@ import sys
 from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES, ExtensionFileLoader, FileFinder, SourceFileLoader
 from pathlib import Path
 
-PACKAGES = ("tunnel", "wire")
+PACKAGES = ("tunnel", "wire", "wire/shapes")
 SHARED = "tunnel__mypyc"  # the library in which all of them are; each module's own only leads there
 MODULES = (
     "tunnel/capacity.py",
@@ -50,10 +50,14 @@ MODULES = (
     "tunnel/tunnel.py",
     "tunnel/usual_loss.py",
     "tunnel/validation.py",
+    "tunnel/wardrobe.py",
     "tunnel/window.py",
     "wire/formats.py",
     "wire/seal.py",
     "wire/segments.py",
+    "wire/shapes/masked.py",
+    "wire/shapes/padding.py",
+    "wire/shapes/quic.py",
 )  # what every packet passes
 
 

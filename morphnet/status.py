@@ -75,7 +75,7 @@ class PathStatus:
     received_packets: int  # authentic datagrams
     received_bytes: int  # of their UDP payload
     resent_packets: int  # moved here because another path fell silent
-    shape: str = "plain"  # what this end's datagrams look like on it: "plain", "masked"
+    shape: str = "plain"  # what this end's datagrams look like on it: "plain", "masked", "quic"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from morphnet.config.accounting import AccountingConfig
 from morphnet.config.balance import MODE, BalanceConfig
 from morphnet.config.carry import CarryConfig, entries_of_tables, entries_wrong
 from morphnet.config.legacy import LEGACY_KEY, LEGACY_LISTEN, LEGACY_SERVER, LegacyConfig
-from morphnet.config.shapes import SHAPE, SHAPE_RETRY
+from morphnet.config.shapes import SHAPE, SHAPE_RETRY, SNI
 
 SCHEDULERS = ("bond", "flow", "redundant", "best")
 FORMATS = ("compact", "seed")
@@ -385,6 +385,7 @@ class ClientConfig:
     )
     shape: str = field(default="plain", metadata=SHAPE)
     shape_retry_s: float = field(default=600.0, metadata=SHAPE_RETRY)
+    shape_sni: str = field(default="", metadata=SNI)
     streams: bool = field(default=True, metadata={"help": "reach the server by TCP where UDP does not pass"})
     mss_clamp: bool = field(default=True, metadata={"help": "clamp the MSS of TCP that is forwarded into the tunnel"})
     mode: str = field(default="tunnel", metadata=MODE)

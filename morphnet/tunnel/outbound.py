@@ -178,7 +178,10 @@ class Outbound:
             for index in range(start, start + count):
                 self._emit_alone(path, run, index, now, effects)
             return
-        most, flags = min(MAX_SEGMENTS, MAX_BATCH // stride), run.flags | (ORDERED if self.scheduler.ordered else 0)
+        most, flags = (
+            min(MAX_SEGMENTS, MAX_BATCH // (stride + path.overhead)),
+            run.flags | (ORDERED if self.scheduler.ordered else 0),
+        )
         while count:
             batch = min(count, most)
             key = self.keys.take(batch, now)

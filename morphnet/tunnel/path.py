@@ -50,7 +50,8 @@ class Path:
         self.received = Received(path_id, now)
         self.delivery = Delivery(self.rtt, self.mtu)
         self.pacer = Pacer(self.delivery, self.rtt, self.lateness, now)
-        self.shape: Shape | None = None  # what its datagrams are dressed as
+        self.chosen: Shape | None = None  # what its datagrams shall be dressed as
+        self.shape: Shape | None = None  # the flow of that
         self.spare = 0  # bytes of padding that a full one may get; another number on each path
 
     # -- its life, as others ask for it ------------------------------------------------------------------------------
@@ -88,7 +89,8 @@ class Path:
         :param spare: 0 to SPARE.
         """
         before = self.overhead
-        self.shape, self.spare = shape, spare if shape is not None else 0
+        self.chosen, self.shape = shape, shape.flow() if shape is not None else None
+        self.spare = spare if shape is not None else 0
         self.mtu.lengthened(self.overhead - before)
 
     def dressed(self, to: tuple[int, Endpoint], data: View, size: int, most: int = PADDING) -> Departure:
@@ -101,14 +103,16 @@ class Path:
         if self.shape is None:
             return Departure(*to, data, size)
         total, least = len(data), 0
+        room = self.mtu.proven - total
         if total > size:
             most = self.spare
         else:
             most = max(self.spare, min(most, min(BASE, self.mtu.proven) - size))
             least = self.spare if size > self.mtu.proven else 0  # a probe, of the longest that such a one may become
         if not self.validation.validated:
-            most = max(0, min(most, self.validation.allowance - total - self.shape.least))
-        out, size = self.shape.dress(data, size, min(least, most), most)
+            allowed = self.validation.allowance - total
+            room, most = min(room, allowed), max(0, min(most, allowed - self.shape.least))
+        out, size = self.shape.dress(data, size, min(least, most), most, room)
         if not self.validation.validated:
             self.validation.allowance -= len(out) - total
         return Departure(*to, out, size)
@@ -177,6 +181,7 @@ class Path:
         """
         self.door, self.remote, self.seen_as = door, remote, None
         self.forget_losses()
+        self.shape = self.chosen.flow() if self.chosen is not None else None
         if not only_ports:
             self.pacer.relearn()
             self.mtu.restart(self.mtu.ceiling)

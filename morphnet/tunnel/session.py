@@ -219,7 +219,7 @@ class Session:
             self.roaming.from_elsewhere(path, header, train, now, effects)
         else:
             if not path.validation.validated:
-                path.validation.heard(train.end - train.at)
+                path.validation.heard(train.end - train.at + train.count * arrival.taken)
             if self.follows and header.number > path.received.seen.highest:
                 path.shown = header.issued
         if self.follows and path.life.state is State.CLOSED:

@@ -46,7 +46,7 @@ def show(effects: Effects, shown: Mapping[bytes, tuple[Session, bytes]], wardrob
         entry = shown.get(bytes(departure.data[:SHORT_ID]))
         if entry is None:
             sent = Arrival(departure.door, departure.to, memoryview(departure.data), departure.size)
-            worn = wardrobe.undress(sent, 0, shown)
+            worn = wardrobe.undress(sent, 0, shown, ours=True)
             if worn is None:
                 continue
             departure = departure._replace(data=worn[0].data, size=worn[0].size)

@@ -29,6 +29,7 @@ class Arrival(NamedTuple):
     size: int  # bytes of each datagram but the last
     late: float = 0.0  # seconds that it waited until now because this process did not run
     shape: Shape | None = None  # what it was dressed as; None where nothing was taken off
+    taken: int = 0  # bytes of each that were
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ MBIT = 1e6
 RATE, DELAY = 100 * MBIT, 0.010  # bit/s, and seconds one way
 RAMP = 4.0  # seconds of a load on two uplinks that are not counted
 OF_THE_CEILING = 98.0  # %
-OF_PLAIN = {"masked": 80.0 if CORE is PURE else 90.0}  # % that a shape leaves at least
+OF_PLAIN = {"masked": 80.0 if CORE is PURE else 90.0, "quic": 85.0}  # % that a shape leaves at least
 WITHIN = 2.0  # times the echo of the bare wire, idle
 Options = argparse.Namespace
 

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.file import loads
 from morphnet.config.roles import ClientConfig
-from morphnet.config.shapes import SHAPES
+from morphnet.config.shapes import SHAPES, sni_of
 from morphnet.errors import ConfigError
 
 
@@ -31,3 +31,20 @@ class ShapeTests(SynchronousTestCase):
         with self.assertRaises(ConfigError) as refused:
             self.read('shape = "masked"\n[tuning]\nframing = "seed"')
         self.assertIn("compact", str(refused.exception))
+
+    def test_sni(self) -> None:
+        """The name to show is the operator's, else the server's own; an address is none, what is no name is refused."""
+        self.assertEqual(self.read("").shape_sni, "")
+        self.assertEqual(self.read('shape_sni = "www.example.org"').shape_sni, "www.example.org")
+        for wrong in ("192.0.2.1", "a b", "-a.example", "a..example", "x" * 64, "2001:db8::1", "ä.example"):
+            with self.assertRaises(ConfigError) as refused:
+                self.read(f'shape_sni = "{wrong}"')
+            self.assertIn("host name", str(refused.exception))
+        self.assertEqual(sni_of("www.example.org", ["vpn.example"]), "www.example.org")
+        for server, shown in (
+            ("vpn.example:99", "vpn.example"),
+            ("vpn.example", "vpn.example"),
+            ("192.0.2.1:8443", ""),
+        ):
+            self.assertEqual(sni_of("", [server]), shown)
+        self.assertEqual([sni_of("", []), sni_of("", ["[2001:db8::1]:8443"]), sni_of("", ["2001:db8::1"])], [""] * 3)

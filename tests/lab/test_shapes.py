@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from unittest import SkipTest
 
 from morphnet.lab.topologies import SERVER, two_uplinks
 from tests.lab.case import DELAYS, LabCase, Plan, rest
@@ -68,6 +71,19 @@ class Watched(LabCase):
         """As the operator does."""
         return self.client.morphnet("set", "shape", shape, "--dir", str(self.client.etc))
 
+    def stay_strangers(self, seen: Sequence[bytes]) -> None:
+        """Who sends what was seen again, whole and in pieces, and other things, gets no byte, and moves nothing."""
+        self.assertGreater(len(seen), 20)
+        chance = random.Random(4)
+        words = [*seen, *(each[: chance.randrange(1, len(each))] for each in seen)]
+        words += [WIREGUARD + chance.randbytes(144), *(chance.randbytes(chance.randrange(1, 1400)) for _ in range(60))]
+        before = self.server.paths()
+        said = self.box.node("isp").run([sys.executable, "-c", STRANGER, *map(str, DATA)], input=_lines(words))
+        self.assertEqual(json.loads(said.stdout), {"sent": len(words), "answers": 0})
+        after = self.server.paths()
+        self.assertEqual([each["remote"] for each in after.values()], [each["remote"] for each in before.values()])
+        self.breathes()
+
 
 class MaskedTests(Watched):
     plan = Plan(lambda: two_uplinks(DELAYS, (50e6, 50e6)), client=(("shape", "masked"),))
@@ -92,17 +108,7 @@ class MaskedTests(Watched):
         """Replays, pieces, WireGuard's first message and noise get no byte (D12), and move nothing."""
         self.capture()
         self.breathes()
-        seen = [each.payload for each in self.seen() if each.target == DATA][-60:]
-        self.assertGreater(len(seen), 20)
-        chance = random.Random(4)
-        words = [*seen, *(each[: chance.randrange(1, len(each))] for each in seen)]
-        words += [WIREGUARD + chance.randbytes(144), *(chance.randbytes(chance.randrange(1, 1400)) for _ in range(60))]
-        before = self.server.paths()
-        said = self.box.node("isp").run([sys.executable, "-c", STRANGER, *map(str, DATA)], input=_lines(words))
-        self.assertEqual(json.loads(said.stdout), {"sent": len(words), "answers": 0})
-        after = self.server.paths()
-        self.assertEqual([each["remote"] for each in after.values()], [each["remote"] for each in before.values()])
-        self.breathes()
+        self.stay_strangers([each.payload for each in self.seen() if each.target == DATA][-60:])
 
 
 class SwitchTests(Watched):
@@ -111,12 +117,55 @@ class SwitchTests(Watched):
     def test_live(self) -> None:
         """It is put on and taken off while echoes and a transfer pass: none is lost, and the transfer is whole."""
         fetch, ping = self.fetch(), self.ping("--interval", "0.005")
-        for shape in ("masked", "plain", "masked", "plain"):
+        for shape in ("masked", "quic", "plain", "quic", "masked", "plain"):
             self.assertIn("applied", self.set_shape(shape))
             self.until_worn(shape)
             rest(0.4)
         self.unbroken(fetch.end())
         self.lost_at_most(ping.end(), 0)
+
+
+def _tool(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise SkipTest(f"no {name} here")
+    return found
+
+
+class QuicTests(Watched):
+    plan = Plan(lambda: two_uplinks(DELAYS, (50e6, 50e6)), client=(("shape", "quic"), ("shape_sni", "www.example.org")))
+
+    def _seen_by(self, *command: str) -> str:
+        """What a program says of the capture."""
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+    def test_seen(self) -> None:
+        """
+        To tshark and to nDPI a path is QUIC from its first datagram on, with the name that was chosen; a transfer is
+        whole; and strangers get no byte, though they send whole handshakes again.
+        """
+        tshark, ndpi = _tool("tshark"), _tool("ndpiReader")
+        self.until_worn("quic")
+        self.capture()
+        self.client.stop()
+        self.client.start()
+        self.until_worn("quic")
+        fetch = self.fetch()
+        self.unbroken(fetch.end())
+        self.breathes()
+        seen = self.seen()
+        self.assertGreater(len(seen), 500)
+        names = self._seen_by(
+            tshark, "-r", str(self.captured), "-Y", "tls.handshake.type == 1 and quic", "-T", "fields",
+            "-e", "tls.handshake.extensions_server_name", "-e", "tls.handshake.extensions_alpn_str",
+        )  # fmt: skip
+        self.assertEqual(set(names.split("\n")) - {""}, {"www.example.org\th3"})
+        flows = [
+            line for line in self._seen_by(ndpi, "-i", str(self.captured), "-v", "2").splitlines() if ":8000 " in line
+        ]
+        self.assertTrue(any("/QUIC]" in line and "[Hostname/SNI: www.example.org]" in line for line in flows), flows)
+        ours = [each.payload for each in seen if each.target == DATA]
+        self.stay_strangers([*[each for each in ours if each[0] >> 6 == 3][-20:], *ours[-40:]])
 
 
 class ServerOfBeforeTests(Watched):

@@ -10,6 +10,8 @@ from morphnet.tunnel.events import Effects
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Arrival, Endpoint
 from morphnet.wire.shapes.masked import Masked
+from morphnet.wire.shapes.quic import Quic
+from morphnet.wire.shapes.shape import MASKED, QUIC, Shape
 from tests.simulation import SERVER_END, Link, packet
 from tests.tunnel.scenes import Scene, way
 
@@ -17,18 +19,22 @@ STRANGER = Endpoint("192.0.2.66", 6666)
 
 
 class Masks(Scene):
-    """A world whose two ends can undress `masked`; the client begins to wear it when it is told to."""
+    """A world whose two ends can undress both shapes; the client begins to wear one when it is told to."""
 
-    def __init__(self, links: list[tuple[Link, Link]], settle: float = 2.0, seed: int = 1, **tuning: object) -> None:
-        super().__init__(links, 0.0, seed, **tuning)
-        self.shape, self.server_shape = (Masked(b"network " * 4, self.random.randbytes) for _ in range(2))
-        self.client.wardrobe.shapes, self.server.wardrobe.shapes = (self.shape,), (self.server_shape,)
+    def __init__(self, links: list[tuple[Link, Link]], settle: float = 2.0, seed: int = 1, kind: str = MASKED) -> None:
+        super().__init__(links, 0.0, seed)
+        network, entropy = b"network " * 4, self.random.randbytes
+        self.shape, self.server_shape = Masked(network, entropy), Masked(network, entropy)
+        self.quic, self.server_quic = Quic(network, entropy, "www.example.org"), Quic(network, entropy, None)
+        self.client.wardrobe.shapes = self.shape, self.quic
+        self.server.wardrobe.shapes = self.server_shape, self.server_quic
+        self.worn_by_client: Shape = self.shape if kind == MASKED else self.quic
         self.run(settle)
 
-    def wear(self, *, masked: bool = True) -> None:
+    def wear(self, *, dressed: bool = True) -> None:
         """The client is told to."""
         effects = Effects()
-        self.client_session.wear(self.shape if masked else None, self.now, effects)
+        self.client_session.wear(self.worn_by_client if dressed else None, self.now, effects)
         self._carry(effects, at_client=True)
         self.client.poke(self.client_session, self.now)
 
@@ -56,9 +62,15 @@ class Masks(Scene):
 
 
 class MaskedTests(SynchronousTestCase):
+    kind = MASKED
+
+    def world(self, links: list[tuple[Link, Link]], settle: float = 2.0, seed: int = 1) -> Masks:
+        """Whose shape is that of these tests."""
+        return Masks(links, settle, seed, self.kind)
+
     def test_from_the_start(self) -> None:
         """A session that wears it from its first datagram on shows nothing plain, and carries everything both ways."""
-        scene = Masks([], 0.0)
+        scene = self.world([], 0.0)
         scene.wear()
         scene.links += [way(0.02, 20), way(0.03, 20)]
         scene.addresses += [Endpoint(f"198.51.100.{i + 1}", 5000) for i in range(2)]
@@ -69,27 +81,27 @@ class MaskedTests(SynchronousTestCase):
             scene.stream(500, 0.002, up=up, size=1400)
         scene.run(2.0)
         self.assertEqual((scene.lost(500), scene.lost(500, up=False)), (0, 0))
-        self.assertEqual((scene.worn(), scene.plain_ones()), ({"masked"}, [0, 0]))
+        self.assertEqual((scene.worn(), scene.plain_ones()), ({self.kind}, [0, 0]))
         self.assertEqual(scene.server.counts["stranger"] + scene.client.counts["stranger"], 0)
 
     def test_switch_under_load(self) -> None:
         """It is put on and taken off under load, many times: nothing is lost or doubled, and both ends do the same."""
-        scene = Masks([way(0.02, 20), way(0.03, 20)])
+        scene = self.world([way(0.02, 20), way(0.03, 20)])
         for up in (True, False):
             scene.stream(3000, 0.001, up=up, size=1400)
         for turn in range(6):
             masked = turn % 2 == 0
-            scene.wear(masked=masked)
+            scene.wear(dressed=masked)
             scene.run(0.45)
-            self.assertEqual(scene.worn(), {"masked" if masked else "plain"})
+            self.assertEqual(scene.worn(), {self.kind if masked else "plain"})
         scene.run(2.0)
         self.assertEqual((scene.lost(3000), scene.lost(3000, up=False)), (0, 0))
         self.assertEqual((scene.doubled(), scene.doubled(up=False)), (0, 0))
 
     def test_one_path(self) -> None:
         """Each path wears what it was told to."""
-        scene = Masks([way(0.02, 20), way(0.02, 20)])
-        scene.client_session.table.wear(scene.client_session.paths[1], scene.shape)
+        scene = self.world([way(0.02, 20), way(0.02, 20)])
+        scene.client_session.table.wear(scene.client_session.paths[1], scene.worn_by_client)
         before = scene.plain_ones()
         scene.stream(400, 0.002, size=1400)
         scene.run(2.0)
@@ -99,19 +111,19 @@ class MaskedTests(SynchronousTestCase):
 
     def test_late_ones(self) -> None:
         """What was sent before the change and comes after it does not lead the server back."""
-        scene = Masks([way(0.02)])
+        scene = self.world([way(0.02)])
         link = scene.links[0][0]
         old = link.log[-1]
         scene.wear()
         scene.stream(10, 0.01)
         scene.run(0.5)
-        self.assertEqual(scene.worn(), {"masked"})
+        self.assertEqual(scene.worn(), {self.kind})
         scene.arrive(old, 0, scene.addresses[0], up=True)
-        self.assertEqual(scene.worn(), {"masked"})
+        self.assertEqual(scene.worn(), {self.kind})
 
     def test_rebound(self) -> None:
         """The challenge to a new address wears what came from there: who stands between sees no plain datagram."""
-        scene = Masks([way(0.02)])
+        scene = self.world([way(0.02)])
         scene.wear()
         scene.stream(200, 0.01)
         scene.run(0.5)
@@ -122,7 +134,7 @@ class MaskedTests(SynchronousTestCase):
 
     def test_moved_and_dressed(self) -> None:
         """A client that puts it on where it has just come, since nothing plain passes there, is answered alike."""
-        scene = Masks([way(0.02)])
+        scene = self.world([way(0.02)])
         scene.stream(300, 0.01)
         scene.run(0.5)
         scene.wear()
@@ -134,16 +146,31 @@ class MaskedTests(SynchronousTestCase):
     def test_narrow(self) -> None:
         """On a path that carries full plain datagrams and not a byte more, nothing is lost when they become longer."""
         for mtu in (1440, 1448, 1460):
-            scene = Masks([way(0.02, mtu=mtu)])
+            scene = self.world([way(0.02, mtu=mtu)])
             self.assertEqual(scene.client_session.paths[0].mtu.proven, 1440)
             scene.stream(600, 0.005, size=1400)
             scene.run(0.5)
             scene.wear()
             scene.run(4.0)
-            self.assertEqual((scene.lost(600), scene.worn()), (0, {"masked"}))
+            self.assertEqual((scene.lost(600), scene.worn()), (0, {self.kind}))
             path = scene.client_session.paths[0]
             self.assertLessEqual(path.mtu.proven + path.overhead, mtu)
 
+    def test_never_more(self) -> None:
+        """Before its address has proved itself a client gets at most three times what it sent, padding included."""
+        for seed in range(20):
+            scene = self.world([], 0.0, seed)
+            scene.wear()
+            scene.links.append(way(0.02))
+            scene.addresses.append(Endpoint("198.51.100.1", 5000))
+            scene.links[0][1].dead = True
+            scene.add_uplink(0)
+            scene.run(3.0)
+            up, down = (sum(map(len, link.log)) for link in scene.links[0])
+            self.assertLessEqual(down, 3 * up)
+
+
+class LengthTests(SynchronousTestCase):
     def test_first_lengths(self) -> None:
         """The first datagrams of a path have other lengths each time."""
         up, down = set[int](), set[int]()
@@ -159,18 +186,11 @@ class MaskedTests(SynchronousTestCase):
         self.assertGreater(len(up), 20)
         self.assertGreater(len(down), 15)
 
-    def test_never_more(self) -> None:
-        """Before its address has proved itself a client gets at most three times what it sent, padding included."""
-        for seed in range(20):
-            scene = Masks([], 0.0, seed)
-            scene.wear()
-            scene.links.append(way(0.02))
-            scene.addresses.append(Endpoint("198.51.100.1", 5000))
-            scene.links[0][1].dead = True
-            scene.add_uplink(0)
-            scene.run(3.0)
-            up, down = (sum(map(len, link.log)) for link in scene.links[0])
-            self.assertLessEqual(down, 3 * up)
+
+class QuicTests(MaskedTests):
+    """The same in the other shape."""
+
+    kind = QUIC
 
 
 class StrangerTests(SynchronousTestCase):

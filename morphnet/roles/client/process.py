@@ -17,6 +17,7 @@ from twisted.internet.protocol import Factory
 from morphnet import __version__
 from morphnet.config.carry import entry
 from morphnet.config.roles import CONTROL_PORT, RELAY_PORT, ClientConfig
+from morphnet.config.shapes import sni_of
 from morphnet.host.uplinks import UplinkScan, UplinkWatch
 from morphnet.net.dial import Destination, Dial
 from morphnet.net.lookup import UplinkNames
@@ -45,7 +46,7 @@ from morphnet.roles.client.servers import Servers
 from morphnet.roles.client.streaming import Streaming
 from morphnet.roles.client.uplink_paths import UplinkPaths
 from morphnet.roles.peers.mesh import Mesh, Owner
-from morphnet.roles.process.masks import Masks
+from morphnet.roles.process.masks import Masks, all_shapes
 from morphnet.roles.process.process import HostProcess
 from morphnet.roles.signalling.control_client import ControlClient, Link, Pushed
 from morphnet.roles.signalling.control_client import Listener as ControlListener
@@ -53,10 +54,11 @@ from morphnet.roles.signalling.relay_client import Listener, RelayClient
 from morphnet.store.networks import FILE as NETWORKS
 from morphnet.store.networks import Networks
 from morphnet.tunnel.tunnel import Tunnel
+from morphnet.tunnel.wardrobe import Wardrobe
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.messages.control import Hello, Welcome
 from morphnet.wire.messages.relay import Reach
-from morphnet.wire.shapes.shape import MASKED, Shape
+from morphnet.wire.shapes.shape import Shape
 
 SWEEP_EVERY = 10.0  # seconds between looks for programs that are gone
 LOOK_AT_CERTIFICATES_EVERY = 2.0  # seconds between looks whose has expired
@@ -108,11 +110,11 @@ def _on(device: str, sources: Callable[[], list[Source]]) -> list[Source]:
 
 
 def _mask(masks: Masks | None, identity: Callable[[], Identity], name: str) -> Shape | None:
-    """The mask of our network, looked up anew: it may have another CA."""
-    if masks is None or name != MASKED:
+    """The shape of that name in our network, looked up anew: it may have another CA."""
+    if masks is None:
         return None
     masks.look()
-    return masks.ours(identity().certificate)
+    return masks.ours(identity().certificate, name)
 
 
 class ClientProcess(HostProcess):
@@ -155,7 +157,7 @@ class ClientProcess(HostProcess):
         tls = self._tls_with_server(identity, revoked) if servers else None
         mesh = partial(self._make_mesh, identity, lists) if config.mesh.relays else None
         certificates, streaming = self._certificates(lists, tls), self._make_streaming(tls, uplink_paths)
-        masks = Masks(pump.tunnel.wardrobe, partial(trusted_cas, config.pki_dir), os.urandom) if servers else None
+        masks = self._make_masks(pump.tunnel.wardrobe) if servers else None
         make, ports, heed = partial(_mask, masks, identity), self._open_ports(), self.reloading
         parts = Parts(self.host, tun, uplink_paths, certificates, streaming, mesh, changed, heed, make, ports)
         self._node = node = ClientNode(config, pump, parts)
@@ -187,6 +189,11 @@ class ClientProcess(HostProcess):
         known = Networks(self.config.state_dir / NETWORKS)
         ladders = Ladders(pump.now, self._tell, known, random.random, self.config.shape_retry_s)
         return UplinkPaths(self.reactor, pump, self._tell, ladders=ladders)
+
+    def _make_masks(self, wardrobe: Wardrobe) -> Masks:
+        sni = sni_of(self.config.shape_sni, self.config.all_servers())
+        make = partial(all_shapes, entropy=os.urandom, sni=sni)
+        return Masks(wardrobe, partial(trusted_cas, self.config.pki_dir), make)
 
     def _open_tun(self) -> Tun | None:
         """None where there shall be no device: then nothing of this machine is changed."""

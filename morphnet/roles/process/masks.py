@@ -1,8 +1,9 @@
-"""The masks that a network's datagrams may wear, one for each CA that is trusted."""
+"""What a network's datagrams may wear, for each CA that is trusted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 from cryptography import x509
 
@@ -11,17 +12,34 @@ from morphnet.net.knock import key_of, signer_of
 from morphnet.pki.unreadable import UNREADABLE
 from morphnet.tunnel.wardrobe import Wardrobe
 from morphnet.wire.shapes.masked import Masked
+from morphnet.wire.shapes.quic import Quic
+from morphnet.wire.shapes.shape import Shape
+
+Shapes = tuple[Shape, ...]
+
+
+def all_shapes(key: bytes, *, entropy: Callable[[int], bytes], sni: str | None) -> Shapes:
+    """
+    Of one network.
+
+    :param key: of its knock.
+    :param sni: a client's, as in its settings; None at a server.
+    """
+    return Masked(key, entropy), Quic(key, entropy, sni)
 
 
 class Masks:
     """Keeps a wardrobe in step with the CAs; what a mask has begun it goes on with as long as its CA is trusted."""
 
     def __init__(
-        self, wardrobe: Wardrobe, cas: Callable[[], Sequence[x509.Certificate]], entropy: Callable[[int], bytes]
+        self, wardrobe: Wardrobe, cas: Callable[[], Sequence[x509.Certificate]], make: Callable[[bytes], Shapes]
     ) -> None:
-        """:param cas: those that are trusted now; raises ConfigError when they cannot be read."""
-        self._wardrobe, self._cas, self._entropy = wardrobe, cas, entropy
-        self._masks: dict[bytes, Masked] = {}  # by the key of its network's knock
+        """
+        :param cas: those that are trusted now; raises ConfigError when they cannot be read.
+        :param make: shapes from the key of a network's knock.
+        """
+        self._wardrobe, self._cas, self._make = wardrobe, cas, make
+        self._masks: dict[bytes, Shapes] = {}  # by that key
         self.look()
 
     def look(self) -> None:
@@ -30,19 +48,20 @@ class Masks:
             keys = [key_of(each) for each in self._cas()]
         except (ConfigError, *UNREADABLE):
             return
-        self._masks = {key: self._masks.get(key) or Masked(key, self._entropy) for key in keys}
-        masks = tuple(self._masks.values())
-        if masks != self._wardrobe.shapes:
+        self._masks = {key: self._masks.get(key) or self._make(key) for key in keys}
+        masks = tuple(chain.from_iterable(self._masks.values()))
+        if set(masks) != set(self._wardrobe.shapes):
             self._wardrobe.shapes = masks
 
-    def ours(self, certificate: bytes) -> Masked | None:
+    def ours(self, certificate: bytes, name: str) -> Shape | None:
         """
-        The one that whoever is to take our certificate knows.
+        The one of that name that whoever is to take our certificate knows.
 
         :param certificate: ours, PEM.
         """
         try:
             signer = signer_of(x509.load_pem_x509_certificate(certificate), self._cas())
-            return self._masks.get(key_of(signer)) if signer is not None else None
+            shapes = self._masks.get(key_of(signer), ()) if signer is not None else ()
+            return next((shape for shape in shapes if shape.name == name), None)
         except (ConfigError, *UNREADABLE):
             return None

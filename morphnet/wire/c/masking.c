@@ -1,10 +1,10 @@
 /* Masks runs of datagrams, and takes the mask off: wire/shapes/masking.py. */
 #include "masking.h"
 
-enum { BLOCK = 16, MOST_FRONT = 64, MOST_BLOCKS = 24, MOST_PADDING = 255 };
+enum { BLOCK = 16, MOST_FRONT = 64, MOST_BLOCKS = 24, MOST_PADDING = 255, MOST_BEFORE = 32, DRAWN = 0x1f };
 
 typedef struct {
-    Py_buffer data, stream;
+    Py_buffer data, stream, before;
     Py_ssize_t size, front, count, width; /* width: bytes of the stream for each datagram */
 } Run;
 
@@ -55,46 +55,54 @@ PyObject *mask_samples(PyObject *self, PyObject *args) {
 }
 
 static PyObject *dressed(const Run *r, Py_ssize_t padding) {
-    PyObject *out = PyBytes_FromStringAndSize(NULL, r->data.len + r->count * (1 + padding));
+    Py_ssize_t shown = r->before.len;
+    PyObject *out = PyBytes_FromStringAndSize(NULL, r->data.len + r->count * (shown + 1 + padding));
     uint8_t *to = out ? (uint8_t *)PyBytes_AS_STRING(out) : NULL;
     for (Py_ssize_t i = 0; out && i < r->count; i++) {
         const uint8_t *in = (const uint8_t *)r->data.buf + i * r->size;
         const uint8_t *mask = (const uint8_t *)r->stream.buf + i * r->width;
         Py_ssize_t body = length(r, i) - r->front;
-        *to = (uint8_t)padding ^ *mask;
-        mix(to + 1, in, mask + 1, r->front);
-        memcpy(to + 1 + r->front, in + r->front, body);
-        memcpy(to + 1 + r->front + body, mask + 1 + r->front, padding);
-        to += 1 + r->front + body + padding;
+        if (shown) {
+            memcpy(to, r->before.buf, shown);
+            *to ^= *mask & DRAWN;
+        }
+        to += shown;
+        *to++ = (uint8_t)padding ^ mask[shown];
+        mix(to, in, mask + shown + 1, r->front);
+        memcpy(to + r->front, in + r->front, body);
+        to += r->front + body;
+        memcpy(to, mask + r->width - padding, padding);
+        to += padding;
     }
     return out;
 }
 
-PyObject *mask_dress(PyObject *self, PyObject *args) {
+PyObject *mask_on(PyObject *self, PyObject *args) {
     Run r;
     Py_ssize_t padding;
-    if (!PyArg_ParseTuple(args, "y*nny*n", &r.data, &r.size, &r.front, &r.stream, &padding))
+    if (!PyArg_ParseTuple(args, "y*nny*ny*", &r.data, &r.size, &r.front, &r.stream, &padding, &r.before))
         return NULL;
     PyObject *out = NULL;
     if (sound(&r)) {
-        if (padding < 0 || padding > MOST_PADDING)
-            refuse("a stream of another length");
-        else if (wide(&r, r.front + 1 + padding))
+        if (padding < 0 || padding > MOST_PADDING || r.before.len > MOST_BEFORE)
+            refuse("more padding, or more before it, than there may be");
+        else if (wide(&r, r.before.len + 1 + r.front + padding))
             out = dressed(&r, padding);
     }
     PyBuffer_Release(&r.data);
     PyBuffer_Release(&r.stream);
+    PyBuffer_Release(&r.before);
     return out;
 }
 
-static PyObject *undressed(const Run *r) {
+static PyObject *undressed(const Run *r, Py_ssize_t before) { /* front counts what is before it */
     const uint8_t *in = r->data.buf, *mask = r->stream.buf;
-    Py_ssize_t padding = *in ^ *mask, count = 0, total = 0;
+    Py_ssize_t padding = in[before] ^ mask[before], count = 0, total = 0, head = before + 1;
     for (; count < r->count; count++, in += r->size, mask += r->width) {
         Py_ssize_t left = length(r, count) - padding;
-        if ((*in ^ *mask) != padding || left < r->front + BLOCK)
+        if ((in[before] ^ mask[before]) != padding || left < r->front + BLOCK)
             break;
-        total += left - 1;
+        total += left - head;
     }
     if (!count)
         Py_RETURN_NONE;
@@ -103,18 +111,25 @@ static PyObject *undressed(const Run *r) {
     in = r->data.buf, mask = r->stream.buf;
     for (Py_ssize_t i = 0; out && i < count; i++, in += r->size, mask += r->width) {
         Py_ssize_t body = length(r, i) - padding - r->front;
-        mix(to, in + 1, mask + 1, r->front - 1);
-        memcpy(to + r->front - 1, in + r->front, body);
-        to += r->front - 1 + body;
+        mix(to, in + head, mask + head, r->front - head);
+        memcpy(to + r->front - head, in + r->front, body);
+        to += r->front - head + body;
     }
-    return out ? Py_BuildValue("Nn", out, r->size - 1 - padding) : NULL;
+    return out ? Py_BuildValue("Nn", out, r->size - head - padding) : NULL;
 }
 
-PyObject *mask_undress(PyObject *self, PyObject *args) {
+PyObject *mask_off(PyObject *self, PyObject *args) {
     Run r;
-    if (!PyArg_ParseTuple(args, "y*nny*", &r.data, &r.size, &r.front, &r.stream))
+    Py_ssize_t before;
+    if (!PyArg_ParseTuple(args, "y*nny*n", &r.data, &r.size, &r.front, &r.stream, &before))
         return NULL;
-    PyObject *out = sound(&r) && wide(&r, r.front < 2 ? PY_SSIZE_T_MAX : r.front) ? undressed(&r) : NULL;
+    PyObject *out = NULL;
+    if (before < 0 || before > MOST_BEFORE || r.front < 2 || r.front > MOST_FRONT)
+        refuse("front and what is before it do not fit");
+    else {
+        r.front += before;
+        out = sound(&r) && wide(&r, r.front) ? undressed(&r, before) : NULL;
+    }
     PyBuffer_Release(&r.data);
     PyBuffer_Release(&r.stream);
     return out;

@@ -5,7 +5,7 @@
 #include "core.h"
 
 PyObject *mask_samples(PyObject *self, PyObject *args);
-PyObject *mask_dress(PyObject *self, PyObject *args);
-PyObject *mask_undress(PyObject *self, PyObject *args);
+PyObject *mask_on(PyObject *self, PyObject *args);
+PyObject *mask_off(PyObject *self, PyObject *args);
 
 #endif

@@ -18,8 +18,8 @@ static PyMethodDef functions[] = {
     {"finish", finish, METH_VARARGS, NULL},
     {"single", single, METH_VARARGS, NULL},
     {"mask_samples", mask_samples, METH_VARARGS, NULL},
-    {"mask_dress", mask_dress, METH_VARARGS, NULL},
-    {"mask_undress", mask_undress, METH_VARARGS, NULL},
+    {"mask_on", mask_on, METH_VARARGS, NULL},
+    {"mask_off", mask_off, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -22,14 +22,14 @@ from morphnet.wire.core import CORE
 from morphnet.wire.formats import COMPACT
 from morphnet.wire.header import SHORT_ID
 from morphnet.wire.ip import View
-from morphnet.wire.shapes.masking import BLOCK, MOST_PADDING
-from morphnet.wire.shapes.shape import MASKED
+from morphnet.wire.shapes.masking import BLOCK
+from morphnet.wire.shapes.padding import Padding
+from morphnet.wire.shapes.shape import MASKED, Shape
 
 HEADER = COMPACT.header  # bytes that are masked, behind the one that tells of the padding
 FRONT = HEADER + 1
 LEAST = COMPACT.overhead + 1  # bytes of the shortest datagram
 _TO_READ = -(-FRONT // BLOCK)  # blocks of the stream
-_DRAWN = 512  # random bytes that are asked for at once
 
 
 class Masked:
@@ -46,18 +46,22 @@ class Masked:
         key = HKDFExpand(algorithm=SHA256(), length=32, info=b"morphnet 1 mask").derive(network)
         # One block after the other, each its own: what it makes of a sample must be the same at both ends.
         self._cipher = Cipher(AES(key), ECB()).encryptor()
-        self._entropy, self._drawn = entropy, iter(b"")
+        self._padding = Padding(entropy)
         self.read = 0  # runs of which the masks were made to read them, since the start
 
-    def dress(self, data: View, size: int, least: int, most: int) -> tuple[View, int]:
+    def flow(self) -> Masked:
+        """It has no connections."""
+        return self
+
+    def dress(self, data: View, size: int, least: int, most: int, room: int) -> tuple[View, int]:
         """The datagrams, each a byte longer and by what is drawn for the run: `least` to `most` bytes, 255 at most."""
         size = min(size, len(data))
-        padding = least + self._draw(min(most, MOST_PADDING) - least)
+        padding = self._padding.draw(least, most)
         blocks = -(-(FRONT + padding) // BLOCK)
         stream = self._cipher.update(CORE.mask_samples(data, size, HEADER, blocks))
-        return CORE.mask_dress(data, size, HEADER, stream, padding), size + 1 + padding
+        return CORE.mask_dress(data, size, HEADER, stream, padding, b""), size + 1 + padding
 
-    def reading(self, data: View, size: int) -> MaskedReading | None:
+    def reading(self, data: View, size: int, *, ours: bool = False) -> MaskedReading | None:
         """The masks of all these datagrams, with one call of the cipher."""
         if size < LEAST or not data:
             return None
@@ -67,23 +71,14 @@ class Masked:
         if not LEAST <= len(data) <= size * MAX_SEGMENTS:
             return None
         self.read += 1
-        return MaskedReading(data, size, self._cipher.update(CORE.mask_samples(data, size, FRONT, _TO_READ)))
-
-    def _draw(self, most: int) -> int:
-        """A number of 0 to `most`, 255 at most, each as likely."""
-        while most > 0:
-            drawn = next(self._drawn, None)
-            if drawn is None:
-                self._drawn = iter(self._entropy(_DRAWN))
-            elif drawn < 256 - 256 % (most + 1):
-                return drawn % (most + 1)
-        return 0
+        return MaskedReading(self, data, size, self._cipher.update(CORE.mask_samples(data, size, FRONT, _TO_READ)))
 
 
 class MaskedReading:
     """Datagrams with their masks beside them."""
 
-    def __init__(self, data: View, size: int, stream: bytes) -> None:
+    def __init__(self, worn: Masked, data: View, size: int, stream: bytes) -> None:
+        self.worn: Shape = worn
         self._data, self._size, self._stream = data, size, stream
 
     def undress(self, at: int, known: Container[bytes]) -> tuple[bytes, int, int] | None:
@@ -97,7 +92,7 @@ class MaskedReading:
             last = (end - 1) // size * size
             end = last if bytes(self._data[last : last + SHORT_ID]) in known else end
         masks = self._stream[mask : -(-end // size) * _TO_READ * BLOCK]
-        found = CORE.mask_undress(self._data[at:end], size, FRONT, masks)
+        found = CORE.mask_undress(self._data[at:end], size, FRONT, masks, 0)
         if found is None:
             return None
         datagrams, each = found

@@ -6,22 +6,24 @@ Both give the same bytes for the same arguments. What an argument means is the s
 - `data`, `size`: datagrams of `size` bytes one behind the other, the last may be shorter; 64 at most.
 - `front`: bytes of each, from the first on, that are masked; behind them is the sample.
 - `stream`: what the cipher made of the samples, as many blocks for each datagram.
+- `before`: what stands in front of all that in each datagram, as it is but for the low five bits of its first byte.
 
 Source: docs/protocol section 2.1; RFC 9001 section 5.4 for the idea.
 """
 
 from __future__ import annotations
 
-from itertools import chain
-from struct import iter_unpack, unpack
+from functools import lru_cache
+from struct import Struct
 
 from morphnet.wire.batch import MAX_SEGMENTS
 from morphnet.wire.ip import View
 
 BLOCK = 16  # bytes of a sample, and of what the cipher makes of it
-MOST_FRONT, MOST_BLOCKS, MOST_PADDING = 64, 24, 255
+MOST_FRONT, MOST_BLOCKS, MOST_PADDING, MOST_BEFORE = 64, 24, 255, 32
+DRAWN = 0x1F  # bits of the first byte of `before` that are masked
 MOST_DATAGRAM = 65535  # bytes
-_NUMBERS = [bytes((*bytes(BLOCK - 1), block)) for block in range(MOST_BLOCKS)]
+_NUMBERED = [bytes(byte ^ block for byte in range(256)) for block in range(MOST_BLOCKS)]
 
 
 def _count(data: View, size: int, front: int) -> int:
@@ -49,71 +51,103 @@ def samples(data: View, size: int, front: int, blocks: int) -> bytes:
     if not 1 <= blocks <= MOST_BLOCKS:
         raise ValueError("more blocks than a mask has")
     with memoryview(data) as view:
-        whole = len(data) // size * size
-        found = [sample * blocks for (sample,) in iter_unpack(f"{front}x{BLOCK}s{size - front - BLOCK}x", view[:whole])]
-        if whole < len(data):
-            found.append(bytes(view[whole + front : whole + front + BLOCK]) * blocks)
-    rows = b"".join(found)
-    return _xor(rows, b"".join(_NUMBERS[:blocks]) * count)
+        found = list(_cutter(f"{front}x{BLOCK}s{size - front - BLOCK}x", count - 1).unpack_from(view))
+        last = (count - 1) * size + front
+        found.append(bytes(view[last : last + BLOCK]))
+    many = found * blocks
+    for block in range(blocks):
+        many[block::blocks] = found
+    rows = bytearray().join(many)
+    for block in range(1, blocks):
+        at = slice(block * BLOCK + BLOCK - 1, None, blocks * BLOCK)
+        rows[at] = rows[at].translate(_NUMBERED[block])
+    return bytes(rows)
 
 
-def dress(data: View, size: int, front: int, stream: bytes, padding: int) -> bytes:
+def dress(data: View, size: int, front: int, stream: bytes, padding: int, before: bytes) -> bytes:
     """
     Each datagram behind a byte that says how much padding it has, both masked, and the padding behind it.
 
-    :param padding: bytes, the same for all; they are what follows the mask in the stream.
+    :param padding: bytes, the same for all; they are the end of what is in the stream for a datagram.
     :raises ValueError: lengths that do not fit together.
     """
-    count = _count(data, size, front)
-    width, head = len(stream) // count, front + 1
-    if not 0 <= padding <= MOST_PADDING or width * count != len(stream) or width < head + padding:
+    count, shown = _count(data, size, front), len(before)
+    width, head = len(stream) // count, shown + 1 + front
+    if not 0 <= padding <= MOST_PADDING or shown > MOST_BEFORE:
+        raise ValueError("more padding, or more before it, than there may be")
+    if width * count != len(stream) or width < head + padding:
         raise ValueError("a stream of another length")
-    between = bytes(width - head) + bytes((padding,))
-    pieces = _cut(data, size, (front, 0))
-    fronts = between.join([piece[0] for piece in pieces])
-    rows = _xor(b"".join((between[-1:], fronts, between[:-1])), stream)
-    heads, ends, _ = zip(*_cut(rows, width, (head, padding)), strict=True)
-    return b"".join(chain.from_iterable(zip(heads, [piece[2] for piece in pieces], ends, strict=True)))
+    if shown:
+        stream = _and(stream, _kept(shown, width, count))
+    parts = _cut(data, size, count, (front, 0))
+    gap = bytes(width - head)
+    between = b"".join((gap, before, bytes((padding,))))
+    rows = _xor(b"".join((between[len(gap) :], between.join(parts[::2]), gap)), stream)
+    # The padding of one and the head of the next are neighbours: one piece.
+    step = width - padding
+    pieces = _cutter(f"{padding + head}s{step - head}x", count - 1).unpack_from(rows, step)
+    parts[::2] = [rows[:head], *pieces]
+    parts.append(rows[len(rows) - padding :])
+    return b"".join(parts)
 
 
-def undress(data: View, size: int, front: int, stream: bytes) -> tuple[bytes, int] | None:
+def undress(data: View, size: int, front: int, stream: bytes, before: int) -> tuple[bytes, int] | None:
     """
     The datagrams as they were: all from the first on that have as much padding as that one.
 
     :param front: bytes that are masked, with the byte that tells of the padding.
+    :param before: bytes in front of them.
     :returns: the datagrams, and bytes of each but the last; None when the first cannot be what was dressed.
     :raises ValueError: lengths that do not fit together.
     """
-    count = _count(data, size, front)
-    width, total = len(stream) // count, len(data)
-    if width * count != len(stream) or width < front or front < 2:
+    if not 0 <= before <= MOST_BEFORE or not 2 <= front <= MOST_FRONT:
+        raise ValueError("front and what is before it do not fit")
+    head = before + front
+    count = _count(data, size, head)
+    width = len(stream) // count
+    if width * count != len(stream) or width < head:
         raise ValueError("a stream of another length")
-    pieces, rest = _cut(data, size, (front, 0)), bytes(width - front)
-    rows = _xor(rest.join([piece[0] for piece in pieces]) + rest, stream)
-    padding, said, good = rows[0], rows[::width], count
-    if said.count(padding) < count:
-        good = next(step for step, other in enumerate(said) if other != padding)
-    if min(size, total - (good - 1) * size) - padding < front + BLOCK:
-        good -= 1  # the last is too short
-    if good < 1 or size - padding < front + BLOCK:
+    padding = data[before] ^ stream[before]
+    if min(size, len(data)) - padding < head + BLOCK:
         return None
-    heads = [row[1] for row in _cut(rows, width, (1, front - 1))[:good]]
-    bodies = [piece[2] for piece in pieces[:good]]
-    if padding:
-        bodies = [body[:-padding] for body in bodies]
-    return b"".join(chain.from_iterable(zip(heads, bodies, strict=True))), size - 1 - padding
+    last = len(data) - (count - 1) * size
+    if last - padding < head + BLOCK:
+        count, data, stream = count - 1, data[: len(data) - last], stream[:-width]  # the last is too short
+    parts, rest = _cut(data, size, count, (head, padding)), bytes(width - head)
+    rows = _xor(rest.join(parts[::2]) + rest, stream)
+    said = rows[before::width]
+    if said.count(padding) < count:
+        count = next(step for step, other in enumerate(said) if other != padding)
+        del parts[2 * count :]
+    parts[::2] = _cutter(f"{before + 1}x{front - 1}s{width - head}x", count).unpack_from(rows)
+    return b"".join(parts), size - before - 1 - padding
 
 
-def _cut(data: View, size: int, widths: tuple[int, int]) -> list[tuple[bytes, bytes, bytes]]:
-    """Each datagram in three: so many bytes, so many, and the rest."""
-    first, second = widths
-    whole, cut = len(data) // size * size, f"{first}s{second}s"
+def _cut(data: View, size: int, count: int, widths: tuple[int, int]) -> list[bytes]:
+    """Of each datagram so many bytes, and the rest but for so many at its end, all in one row."""
+    first, left = widths
     with memoryview(data) as view:
-        found: list[tuple[bytes, bytes, bytes]] = list(iter_unpack(f"{cut}{size - first - second}s", view[:whole]))
-        if whole < len(data):
-            found.append(unpack(f"{cut}{len(data) - whole - first - second}s", view[whole:]))
-    return found
+        parts = list(_cutter(f"{first}s{size - first - left}s{left}x", count - 1).unpack_from(view))
+        last = (count - 1) * size
+        parts.append(bytes(view[last : last + first]))
+        parts.append(bytes(view[last + first : len(data) - left]))
+    return parts
+
+
+@lru_cache(maxsize=512)
+def _cutter(each: str, count: int) -> Struct:
+    return Struct(each * count)
+
+
+@lru_cache(maxsize=512)
+def _kept(shown: int, width: int, count: int) -> bytes:
+    """What of the stream lies on something: not on what is shown as it is."""
+    return (bytes((DRAWN, *bytes(shown - 1))) + b"\xff" * (width - shown)) * count
 
 
 def _xor(one: bytes, other: bytes) -> bytes:
-    return (int.from_bytes(one, "big") ^ int.from_bytes(other, "big")).to_bytes(len(one), "big")
+    return (int.from_bytes(one, "little") ^ int.from_bytes(other, "little")).to_bytes(len(one), "little")
+
+
+def _and(one: bytes, other: bytes) -> bytes:
+    return (int.from_bytes(one, "little") & int.from_bytes(other, "little")).to_bytes(len(one), "little")

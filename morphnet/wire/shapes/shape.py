@@ -7,11 +7,13 @@ from typing import Protocol
 
 from morphnet.wire.ip import View
 
-PLAIN, MASKED = "plain", "masked"
+PLAIN, MASKED, QUIC = "plain", "masked", "quic"
 
 
 class Reading(Protocol):
     """Datagrams of which a shape has looked at all, once, whatever they turn out to be."""
+
+    worn: Shape  # what those wore that were undressed last: to answer in
 
     def undress(self, at: int, known: Container[bytes]) -> tuple[bytes, int, int] | None:
         """
@@ -25,7 +27,10 @@ class Reading(Protocol):
 
 
 class Shape(Protocol):
-    """Dresses a run of datagrams, and undresses it; the same object for every path that wears it."""
+    """
+    Dresses a run of datagrams, and undresses it. Paths that wear the same have the same object, but where a shape knows
+    connections: then each has one of its own (`flow`).
+    """
 
     @property
     def name(self) -> str:
@@ -35,15 +40,24 @@ class Shape(Protocol):
     def least(self) -> int:
         "Bytes that it adds to each datagram, besides padding."
 
-    def dress(self, data: View, size: int, least: int, most: int) -> tuple[View, int]:
+    def flow(self) -> Shape:
+        """As one path wears it from now on, by which the other end has not been seen to answer yet."""
+        ...
+
+    def dress(self, data: View, size: int, least: int, most: int, room: int) -> tuple[View, int]:
         """
         Datagrams of `size` bytes, the last may be shorter, as they go out, and bytes of each of these but the last.
 
         :param least: bytes of padding that each gets at least.
         :param most: and at most.
+        :param room: bytes that a lone one may become longer by what else stands in front of it.
         """
         ...
 
-    def reading(self, data: View, size: int) -> Reading | None:
-        """Look at what came, 64 datagrams of `size` bytes at most, the last may be shorter; None: none can be ours."""
+    def reading(self, data: View, size: int, *, ours: bool = False) -> Reading | None:
+        """
+        Look at what came, 64 datagrams of `size` bytes at most, the last may be shorter; None: none can be ours.
+
+        :param ours: it did not come: we have sent it.
+        """
         ...

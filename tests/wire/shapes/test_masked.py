@@ -36,7 +36,7 @@ class MaskedTests(SynchronousTestCase):
         for count, last in ((1, 100), (2, 100), (64, 41), (7, 99)):
             run = b"".join(sealed(number) for number in range(count - 1)) + sealed(count, last - 40)[:last]
             size = 100 if count > 1 else last
-            dressed, each = one.dress(run, size, 0, 15)
+            dressed, each = one.dress(run, size, 0, 15, 0)
             self.assertEqual(len(dressed), len(run) + count * (each - size))
             reading = other.reading(memoryview(dressed), each)
             assert reading is not None
@@ -52,7 +52,7 @@ class MaskedTests(SynchronousTestCase):
         alike = compared = 0
         for number in range(10_000):
             plain = sealed(number)
-            came = [bytes(network.dress(plain, len(plain), 0, 63)[0]) for network in networks]
+            came = [bytes(network.dress(plain, len(plain), 0, 63, 0)[0]) for network in networks]
             for values, datagram in zip(seen, came, strict=True):
                 for place, value in zip(values, datagram, strict=False):
                     place.add(value)
@@ -64,13 +64,13 @@ class MaskedTests(SynchronousTestCase):
     def test_lengths(self) -> None:
         """The padding of a run takes every length from the least to the most, and none beside."""
         shape, plain = masked(), sealed(1)
-        sizes = {shape.dress(plain, len(plain), 3, 15)[1] - len(plain) - 1 for _ in range(1000)}
+        sizes = {shape.dress(plain, len(plain), 3, 15, 0)[1] - len(plain) - 1 for _ in range(1000)}
         self.assertEqual(sizes, set(range(3, 16)))
-        self.assertEqual(shape.dress(plain, len(plain), 0, 0)[1], len(plain) + 1)
+        self.assertEqual(shape.dress(plain, len(plain), 0, 0, 0)[1], len(plain) + 1)
 
     def test_another_network(self) -> None:
         """What one network has dressed is nothing to another one."""
-        dressed, size = masked(b"a" * 32).dress(sealed(1), 100, 0, 15)
+        dressed, size = masked(b"a" * 32).dress(sealed(1), 100, 0, 15, 0)
         reading = masked(b"b" * 32).reading(dressed, size)
         assert reading is not None
         self.assertIsNone(reading.undress(0, KNOWN))
@@ -78,7 +78,7 @@ class MaskedTests(SynchronousTestCase):
     def test_among_others(self) -> None:
         """Of a row of which only some is ours, each is found where it is; one look serves for all of them."""
         shape = masked()
-        ours, size = shape.dress(sealed(1), 100, 5, 5)
+        ours, size = shape.dress(sealed(1), 100, 5, 5, 0)
         junk = random.Random(3).randbytes(size)
         reading = shape.reading(junk + bytes(ours) + junk + bytes(ours), size)
         assert reading is not None
@@ -90,7 +90,7 @@ class MaskedTests(SynchronousTestCase):
         """A plain datagram that the kernel has joined to dressed ones is not taken for one of them."""
         shape = masked()
         run = sealed(1) + sealed(2)
-        dressed, size = shape.dress(run, 100, 5, 5)
+        dressed, size = shape.dress(run, 100, 5, 5, 0)
         reading = shape.reading(bytes(dressed) + sealed(3), size)
         assert reading is not None
         self.assertEqual(reading.undress(0, KNOWN), (run, 100, 2 * size))
@@ -108,7 +108,7 @@ class MaskedTests(SynchronousTestCase):
     @given(st.data())
     def test_bent(self, chance: st.DataObject) -> None:
         """With any bytes of it changed or cut off, what is ours comes back changed, or is nothing; nothing raises."""
-        dressed, size = masked().dress(sealed(1), 100, 0, 15)
+        dressed, size = masked().dress(sealed(1), 100, 0, 15, 0)
         bent = bytearray(dressed)
         for _ in range(chance.draw(st.integers(1, 4))):
             bent[chance.draw(st.integers(0, size - 1))] ^= chance.draw(st.integers(1, 255))

@@ -31,37 +31,48 @@ def runs(draw: st.DrawFn) -> tuple[bytes, int]:
 
 
 class MaskingTests(SynchronousTestCase):
-    @given(runs(), st.integers(0, 255), st.data())
-    def test_round_trip(self, run: tuple[bytes, int], padding: int, chance: st.DataObject) -> None:
+    @given(runs(), st.integers(0, 255), st.binary(max_size=12), st.data())
+    def test_round_trip(self, run: tuple[bytes, int], padding: int, before: bytes, chance: st.DataObject) -> None:
         """Every core dresses a run to the same bytes, each datagram longer by the same; every core gets it back."""
         data, size = run
-        count, blocks = -(-len(data) // size), -(-(25 + padding) // 16)
+        count, shown = -(-len(data) // size), len(before)
+        blocks = -(-(shown + 25 + padding) // 16)
         asked = [core.mask_samples(data, size, 24, blocks) for core in CORES]
         self.assertEqual(asked, [asked[-1]] * len(CORES))
         stream = chance.draw(st.binary(min_size=len(asked[0]), max_size=len(asked[0])))
-        dressed = [core.mask_dress(data, size, 24, stream, padding) for core in CORES]
+        dressed = [core.mask_dress(data, size, 24, stream, padding, before) for core in CORES]
         self.assertEqual(dressed, [dressed[-1]] * len(CORES))
-        self.assertEqual(len(dressed[0]), len(data) + count * (1 + padding))
+        self.assertEqual(len(dressed[0]), len(data) + count * (shown + 1 + padding))
         width = 16 * blocks
-        short = b"".join(stream[at : at + 32] for at in range(0, len(stream), width))
+        step, least = size + shown + 1 + padding, 16 * -(-(shown + 25) // 16)
+        short = b"".join(stream[at : at + least] for at in range(0, len(stream), width))
         for core in CORES:
-            self.assertEqual(core.mask_undress(dressed[0], size + 1 + padding, 25, short), (data, size))
+            self.assertEqual(core.mask_undress(dressed[0], step, 25, short, shown), (data, size))
+        for at in range(0, len(dressed[0]) if shown else 0, step):
+            self.assertEqual(dressed[0][at] >> 5, before[0] >> 5)
+            self.assertEqual(dressed[0][at + 1 : at + shown], before[1:])
 
     def test_by_hand(self) -> None:
         """Each block is asked for under its number; the mask lies over the length of the padding and the header."""
         header, rest = bytes(range(24)), b"S" * 16 + b"rest"
         self.assertEqual(PURE.mask_samples(header + rest, 44, 24, 2), b"S" * 16 + b"S" * 15 + bytes((ord("S") ^ 1,)))
         stream = bytes(range(100, 132))
-        expected = bytes(x ^ y for x, y in zip(b"\x03" + header, stream, strict=False)) + rest + stream[25:28]
-        self.assertEqual(PURE.mask_dress(header + rest, 44, 24, stream, 3), expected)
+        expected = bytes(x ^ y for x, y in zip(b"\x03" + header, stream, strict=False)) + rest + stream[-3:]
+        self.assertEqual(PURE.mask_dress(header + rest, 44, 24, stream, 3, b""), expected)
+        shown = bytes((0x40 ^ stream[0] & 0x1F,)) + b"cid"
+        masked = bytes(x ^ y for x, y in zip(b"\x01" + header, stream[4:], strict=False))
+        self.assertEqual(
+            PURE.mask_dress(header + rest, 44, 24, stream, 1, b"@cid"), shown + masked + rest + stream[-1:]
+        )
 
-    @given(runs(), st.binary(min_size=2048, max_size=2048))
-    def test_garbage(self, run: tuple[bytes, int], stream: bytes) -> None:
+    @given(runs(), st.binary(min_size=2048, max_size=2048), st.integers(0, 7))
+    def test_garbage(self, run: tuple[bytes, int], stream: bytes, before: int) -> None:
         """Whatever came, every core takes as many datagrams of it, from the first on, and they are shorter."""
-        data, size = run[0] + b"x", run[1] + 1
-        data = data[: len(data) - (len(data) % size if 0 < len(data) % size < 41 else 0)]
+        data, size = run[0] + b"12345678", run[1] + 8
+        data = data[: len(data) - (len(data) % size if 0 < len(data) % size < 41 + before else 0)]
         count = -(-len(data) // size)
-        found = [outcome(lambda c=core: c.mask_undress(data, size, 25, stream[: 32 * count])) for core in CORES]  # type: ignore[misc]
+        asked = data, size, 25, stream[: 32 * count], before
+        found = [outcome(lambda c=core: c.mask_undress(*asked)) for core in CORES]  # type: ignore[misc]
         self.assertEqual(found, [found[-1]] * len(CORES))
         if isinstance(found[0], tuple):
             self.assertLess(found[0][1], size)
@@ -70,21 +81,21 @@ class MaskingTests(SynchronousTestCase):
         """What is dressed with more or less padding ends the run, whatever its size."""
         one, two = bytes(50), bytes(49)
         stream = bytes(32) * 2
-        dressed = PURE.mask_dress(one, 50, 24, stream[:32], 3) + PURE.mask_dress(two, 49, 24, stream[32:], 4)
+        dressed = PURE.mask_dress(one, 50, 24, stream[:32], 3, b"") + PURE.mask_dress(two, 49, 24, stream[32:], 4, b"")
         for core in CORES:
-            self.assertEqual(core.mask_undress(dressed, 54, 25, stream), (one, 50))
+            self.assertEqual(core.mask_undress(dressed, 54, 25, stream, 0), (one, 50))
 
     @given(st.data())
     def test_bad_arguments(self, chance: st.DataObject) -> None:
         """Whatever the arguments, every core answers the same, or raises the same ValueError."""
         some = st.one_of(st.integers(-3, 90), st.sampled_from([-(2**62), 2**62, 65535, 65536]))
         texts = st.one_of(st.binary(max_size=100), st.sampled_from([bytes(64), bytes(1200), bytes(140000)]))
-        data, stream = chance.draw(texts), chance.draw(texts)
+        data, stream, before = chance.draw(texts), chance.draw(texts), chance.draw(st.binary(max_size=40))
         size, front, number = (chance.draw(some) for _ in range(3))
         calls: list[Callable[[Core], object]] = [
             lambda core: core.mask_samples(data, size, front, number),
-            lambda core: core.mask_dress(data, size, front, stream, number),
-            lambda core: core.mask_undress(data, size, front, stream),
+            lambda core: core.mask_dress(data, size, front, stream, number, before),
+            lambda core: core.mask_undress(data, size, front, stream, number),
         ]
         for call in calls:
             answers = [outcome(lambda c=call, w=core: c(w)) for core in CORES]  # type: ignore[misc]

@@ -1,0 +1,281 @@
+"""
+The shape `quic`: a QUIC connection (version 1) for HTTP/3, to whoever looks on.
+
+The first datagrams of a flow have a handshake in front of what they carry: Initials that everybody can open, with the
+name that the operator chose, and what nobody can open behind. All others have a short header in front of what `masked`
+makes of them. Nothing of the handshake is used, and nobody needs to have seen it: a datagram is undressed by itself.
+
+Source: docs/protocol section 2.2; RFC 9000 section 17; RFC 9001 sections 4.1 and 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import ECB
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from morphnet.wire.batch import MAX_SEGMENTS
+from morphnet.wire.core import CORE
+from morphnet.wire.formats import COMPACT
+from morphnet.wire.header import SHORT_ID
+from morphnet.wire.ip import View
+from morphnet.wire.shapes import hello, longheader
+from morphnet.wire.shapes.longheader import HANDSHAKE, ID, ZERO_RTT, Found, Ids
+from morphnet.wire.shapes.masking import BLOCK
+from morphnet.wire.shapes.padding import Padding
+from morphnet.wire.shapes.shape import QUIC, Shape
+
+HEADER = COMPACT.header
+FRONT = HEADER + 1  # bytes that are masked, with the one that tells of the padding
+INSIDE = COMPACT.overhead + 1  # bytes of the least that is in a packet
+WITH_INITIAL = 1200  # bytes of each datagram that has one; RFC 9000 section 14.1
+MOST_GREETING = 400  # bytes of a datagram that has room beside an Initial, whatever the name in that
+MOST_BESIDE = 63  # bytes of padding of such a one
+TRIES = 4  # datagrams with an Initial that one end sends in one flow
+BETWEEN = 3  # datagrams that a client sends as early data alone before it repeats its Initial
+MOST_FLOWS = 4096  # that are remembered; who is forgotten shows no handshake any more
+SERVER_FINISHES, CLIENT_FINISHES = 190, 74  # bytes of a Handshake packet: EncryptedExtensions and Finished; Finished
+_FIXED, _LONG = b"\x40", 0xC0  # the first two bits of packets with a short header, and with a long one
+_SHORTS = bytes(range(0x40, 0x80))
+
+Entropy = Callable[[int], bytes]
+
+
+class Quic:
+    """
+    Of one network, at one end.
+
+    :param network: 32 bytes, the key of the network's knock.
+    :param sni: at a client the name that is asked for, empty for none; None at a server.
+    """
+
+    name = QUIC
+
+    def __init__(self, network: bytes, entropy: Entropy, sni: str | None) -> None:
+        key = HKDFExpand(algorithm=SHA256(), length=32, info=b"morphnet 1 quic").derive(network)
+        self._cipher = Cipher(AES(key), ECB()).encryptor()
+        self.entropy, self.sni = entropy, sni
+        self.client = sni is not None
+        self.padding = Padding(entropy)
+        self.flows: dict[bytes, QuicFlow] = {}  # by the server's connection id
+        self.nobody = QuicFlow(self, b"", b"")  # a flow whose ids are not ours
+        self.read = 0  # calls of the cipher to read what came, since the start
+
+    @property
+    def least(self) -> int:
+        """Bytes that a datagram with a short header is longer, besides padding: a server's has no connection id."""
+        return 2 + (ID if self.client else 0)
+
+    # -- flows -------------------------------------------------------------------------------------------------------
+
+    def flow(self) -> QuicFlow:
+        """Another connection, from its first datagram on; a server begins none."""
+        if not self.client:
+            return self.nobody
+        first = self._named(self.entropy(ID // 2))
+        return self._remember(QuicFlow(self, self._answer_to(first), first))
+
+    def dress(self, data: View, size: int, least: int, most: int, room: int) -> tuple[View, int]:
+        """As a flow does whose handshake is over."""
+        return self.nobody.dress(data, size, least, most, room)
+
+    def of_initial(self, first: bytes) -> QuicFlow:
+        """Server: the flow whose client has sent its first Initial to that connection id."""
+        if self._named(first[: ID // 2]) != first:
+            return self.nobody
+        answer = self._answer_to(first)
+        return self.flows.get(answer) or self._remember(QuicFlow(self, answer, first))
+
+    def of_id(self, answer: bytes) -> QuicFlow:
+        """The flow with that connection id of the server's."""
+        found = self.flows.get(answer)
+        if found is not None:
+            return found
+        if self.client or self._named(answer[: ID // 2]) != answer:
+            return self.nobody
+        return self._remember(QuicFlow(self, answer, b""))
+
+    def _remember(self, flow: QuicFlow) -> QuicFlow:
+        if len(self.flows) >= MOST_FLOWS:
+            del self.flows[next(iter(self.flows))]
+        self.flows[flow.answer] = flow
+        return flow
+
+    def _named(self, chosen: bytes) -> bytes:
+        """A connection id that only members can tell from a random one: half of it is made from the other half."""
+        return chosen + self._cipher.update(chosen + bytes(BLOCK - len(chosen)))[: ID - len(chosen)]
+
+    def _answer_to(self, first: bytes) -> bytes:
+        """The id that the server has in the flow of that one."""
+        return self._named(self._cipher.update(first + first)[: ID // 2])
+
+    # -- masks -------------------------------------------------------------------------------------------------------
+
+    def cover(self, data: View, size: int, padding: int, before: bytes) -> bytes:
+        """The datagrams, masked behind `before`."""
+        blocks = -(-(len(before) + FRONT + padding) // BLOCK)
+        stream = self._cipher.update(CORE.mask_samples(data, size, HEADER, blocks))
+        return CORE.mask_dress(data, size, HEADER, stream, padding, before)
+
+    def stream(self, data: View, size: int, before: int) -> bytes:
+        """The masks of these datagrams, with one call of the cipher."""
+        self.read += 1
+        return self._cipher.update(CORE.mask_samples(data, size, before + FRONT, -(-(before + FRONT) // BLOCK)))
+
+    def reading(self, data: View, size: int, *, ours: bool = False) -> QuicReading | None:
+        """As in `Shape`."""
+        least = INSIDE + 1 + (ID if self.client is ours else 0)
+        if size < least or not data:
+            return None
+        over = len(data) % size
+        if 0 < over < least:  # nothing of ours ends so
+            data = data[: len(data) - over]
+        return QuicReading(self, data, size, ours=ours) if least <= len(data) <= size * MAX_SEGMENTS else None
+
+
+class QuicFlow:
+    """One connection: what one path wears, from one address to another."""
+
+    name = QUIC
+
+    def __init__(self, quic: Quic, answer: bytes, first: bytes) -> None:
+        """
+        :param answer: the server's connection id.
+        :param first: the one that the first Initial goes to; empty where that is not known.
+        """
+        self._quic, self.answer, self._first = quic, answer, first
+        self._owed = bool(first) and quic.client  # whether the next datagram that has room brings an Initial
+        self._answered = False  # client: whether the server's has come
+        self._number = 0  # of the next Initial
+        self._hello = b""  # the same in all of them
+        self._early = 0  # datagrams that go before it
+        self.least = quic.least
+        self._before = _FIXED + (answer or bytes(ID)) if quic.client else _FIXED
+
+    def flow(self) -> Quic | QuicFlow:
+        """A client begins another one when it sends from elsewhere; a server answers in that in which it was asked."""
+        return self._quic.flow() if self._quic.client else self
+
+    def dress(self, data: View, size: int, least: int, most: int, room: int) -> tuple[View, int]:
+        """As in `Shape`."""
+        size, quic = min(size, len(data)), self._quic
+        if self._owed and len(data) == size <= MOST_GREETING and WITH_INITIAL - size <= room:
+            out = self._greet(data)
+            return out, len(out)
+        padding = quic.padding.draw(least, most)
+        return quic.cover(data, size, padding, self._before), size + self.least + padding
+
+    def reading(self, data: View, size: int, *, ours: bool = False) -> QuicReading | None:
+        """As in `Shape`."""
+        return self._quic.reading(data, size, ours=ours)
+
+    def heard(self, found: Found) -> None:
+        """Perhaps the other end's part of the handshake has come, with a datagram that shows an id of ours."""
+        if not found.initial:
+            return
+        if self._quic.client:
+            self._answered = True
+        owed = self._quic.client or found.zero_rtt
+        self._owed = owed and bool(self._first) and self._number < TRIES
+
+    def _greet(self, data: View) -> bytes:
+        """A datagram with our part of the handshake in front."""
+        quic, entropy = self._quic, self._quic.entropy
+        low = entropy(2)
+        body = quic.cover(data, len(data), quic.padding.draw(0, MOST_BESIDE), b"")
+        if quic.client and not self._answered:
+            ids = Ids(self._first, b"")
+            rest = longheader.protected(ZERO_RTT, ids, low[0], body)
+            self._early = (self._early or BETWEEN + 1) - 1
+            if self._early < BETWEEN:
+                return rest
+            self._hello = self._hello or longheader.crypto(hello.client_hello(quic.sni or "", entropy))
+            frames = self._hello
+        else:
+            ids = Ids(self.answer, b"") if quic.client else Ids(b"", self.answer)
+            finished = entropy(CLIENT_FINISHES if quic.client else SERVER_FINISHES)
+            short = bytes((self._before[0] | low[0] & 0x1F,)) + self._before[1:]
+            rest = longheader.protected(HANDSHAKE, ids, low[1], finished) + short + body
+            frames = longheader.acknowledged(0, 64 + low[1])
+            if not quic.client:
+                self._hello = self._hello or longheader.crypto(hello.server_hello(entropy))
+                frames += self._hello
+        keys = longheader.initial_keys(self._first, "client" if quic.client else "server")
+        number, self._number = self._number, self._number + 1
+        self._owed = quic.client and not self._answered and self._number < TRIES
+        return longheader.seal_initial(keys, ids, number, frames, WITH_INITIAL - len(rest)) + rest
+
+
+class QuicReading:
+    """Datagrams of which some may be ours."""
+
+    def __init__(self, quic: Quic, data: View, size: int, *, ours: bool) -> None:
+        self._quic, self._data, self._size, self._ours = quic, data, size, ours
+        self._before = 1 + ID if quic.client is ours else 1
+        self._stream = b""  # the masks of all, once one of them may have a short header
+        self.worn: Shape = quic.nobody
+
+    def undress(self, at: int, known: Container[bytes]) -> tuple[bytes, int, int] | None:
+        """As in `Reading`. What shows no known id once its mask is off costs nothing more."""
+        kind = self._data[at] & 0xC0 if at < len(self._data) else 0
+        if kind == _FIXED[0]:
+            return self._short(at, known)
+        return self._long(at, known) if kind == _LONG else None
+
+    def _short(self, at: int, known: Container[bytes]) -> tuple[bytes, int, int] | None:
+        """Those that have short headers, one after the other."""
+        data, size, before, quic = self._data, self._size, self._before, self._quic
+        self._stream = self._stream or quic.stream(data, size, before)
+        width = len(self._stream) // -(-len(data) // size)
+        mask = at // size * width
+        if _id(data, at + before, self._stream, mask + before) not in known:
+            return None
+        end = len(data)
+        if at + size < end:
+            others = bytes(data[at:end:size]).lstrip(_SHORTS)
+            end = end if not others else at + (-(-(end - at) // size) - len(others)) * size
+            last = (end - 1) // size * size
+            if last > at and bytes(data[last : last + SHORT_ID]) in known:
+                end = last  # a plain one, when the sender has just taken off what it wore
+        found = CORE.mask_undress(data[at:end], size, FRONT, self._stream[mask : -(-end // size) * width], before)
+        if found is None:
+            return None
+        datagrams, each = found
+        if before > 1 and not self._ours:
+            self.worn = quic.of_id(bytes(data[at + 1 : at + before]))
+        return datagrams, each, min(at + -(-len(datagrams) // each) * size, end)
+
+    def _long(self, at: int, known: Container[bytes]) -> tuple[bytes, int, int] | None:
+        """One that begins with a long header."""
+        datagram, quic = self._data[at : at + self._size], self._quic
+        found = longheader.find(datagram, self._before)
+        if found is None or len(datagram) - found.at < INSIDE:
+            return None
+        inside = datagram[found.at :]
+        stream = quic.stream(inside, len(inside), 0)
+        if _id(inside, 0, stream, 0) not in known:
+            return None
+        undressed = CORE.mask_undress(inside, len(inside), FRONT, stream, 0)
+        if undressed is None:
+            return None
+        if not self._ours:
+            self._hear(found)
+        return *undressed, at + len(datagram)
+
+    def _hear(self, found: Found) -> None:
+        if self._quic.client:
+            flow = self._quic.of_id(found.ids.source)
+        else:
+            flow = self._quic.of_initial(found.ids.to) if found.zero_rtt else self._quic.of_id(found.ids.to)
+            self.worn = flow
+        flow.heard(found)
+
+
+def _id(data: View, at: int, stream: bytes, mask: int) -> bytes:
+    """What a datagram starts with whose mask begins with the byte that tells of the padding."""
+    covered = int.from_bytes(bytes(data[at + 1 : at + 1 + SHORT_ID]), "big")
+    return (covered ^ int.from_bytes(stream[mask + 1 : mask + 1 + SHORT_ID], "big")).to_bytes(SHORT_ID, "big")
