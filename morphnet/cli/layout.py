@@ -43,6 +43,10 @@ class Place:
         return self.root / "client.toml"
 
     @property
+    def upload_toml(self) -> Path:
+        return self.root / "upload.toml"
+
+    @property
     def authorized_keys(self) -> Path:
         return self.root / "authorized_keys"
 
@@ -62,19 +66,27 @@ class Place:
     def relay_run_dir(self) -> Path:
         return Path("/run/morphnet-relay") if self.root == SYSTEM else self.root / "run-relay"
 
+    @property
+    def upload_state_dir(self) -> Path:
+        return Path("/var/lib/morphnet-upload") if self.root == SYSTEM else self.root / "state-upload"
+
+    @property
+    def upload_run_dir(self) -> Path:
+        return Path("/run/morphnet-upload") if self.root == SYSTEM else self.root / "run-upload"
+
     def running(self, file: str) -> Path:
         """
-        Where a running process keeps `file`: a relay's, if nothing else of ours runs here.
+        Where a running process keeps `file`: a relay's or an upload server's, if nothing else of ours runs here.
 
         :raises ConfigError: nothing does, nor ever can before this machine has joined a network.
         """
-        here, relay = self.run_dir / file, self.relay_run_dir / file
-        if here.exists():
-            return here
-        if relay.exists():
-            return relay
+        here = self.run_dir / file
+        for each in (here, self.relay_run_dir / file, self.upload_run_dir / file):
+            if each.exists():
+                return each
         self.check_begun()
-        return here
+        only_upload = self.upload_toml.exists() and not (self.client_toml.exists() or self.server_toml.exists())
+        return self.upload_run_dir / file if only_upload else here
 
     def check_begun(self) -> None:
         """:raises ConfigError: there is no configuration, so this machine has not joined a network, nor founded one."""
@@ -87,7 +99,8 @@ class Place:
     def is_begun(self) -> bool:
         """Whether there is a configuration, as far as one may look."""
         try:
-            return any(file.exists() for file in (self.client_toml, self.server_toml, self.relay_toml))
+            files = (self.client_toml, self.server_toml, self.relay_toml, self.upload_toml)
+            return any(file.exists() for file in files)
         except PermissionError:
             return True
 

@@ -13,6 +13,7 @@ from morphnet.cli.enrol import NOBODY
 from morphnet.cli.layout import Place, dir_option
 from morphnet.cli.running import Role, alone, file_of, names_here, role_here
 from morphnet.cli.updown import stopped
+from morphnet.config.roles import ClientConfig
 from morphnet.errors import ConfigError
 from morphnet.ops.rundir import CONSOLE_KEY, HOST_KEY, JOURNAL, KNOWN_HOSTS, REVOKED, SSH_CONFIG
 from morphnet.pki.files import CA, certificate_path, has_authority, key_path
@@ -46,7 +47,7 @@ def leave(yes: bool, place: Place) -> None:
         for file in files:  # the configuration comes last: whoever is interrupted can go on
             with rights_of(file.parent):
                 file.unlink(missing_ok=True)
-        config = client.config
+        config = _config(client)
         for directory in (config.run_dir, config.state_dir, config.pki_dir, place.root):
             _remove_empty(directory)
     click.echo(f"This machine is {name} no more. Its certificate is good until somebody revokes it.")
@@ -62,10 +63,15 @@ def _ask(files: list[Path], name: str) -> None:
     click.confirm(f"Leave the network, as {name}?", abort=True)
 
 
+def _config(client: Role) -> ClientConfig:
+    assert isinstance(client.config, ClientConfig)  # of that role
+    return client.config
+
+
 def _files(client: Role) -> Iterator[Path]:
     """What there is of this membership, and of nothing else in the same directories."""
-    place, config = client.place, client.config
-    others = [role_here(place, each).config for each in names_here(place) if each != "client"]
+    place, config = client.place, _config(client)
+    others = [role_here(place, each).config for each in names_here(place) if each not in ("client", "upload")]
     found = [client.log]
     if config.name not in [each.name for each in others]:
         found += [key_path(config.pki_dir, config.name), certificate_path(config.pki_dir, config.name)]

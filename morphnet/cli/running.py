@@ -13,14 +13,20 @@ from pathlib import Path
 from morphnet.cli.layout import SYSTEM, Place
 from morphnet.config.file import load
 from morphnet.config.roles import ClientConfig, RelayConfig, ServerConfig
+from morphnet.config.upload import UploadConfig
 from morphnet.errors import ConfigError, HostError
 from morphnet.ops import feedclient
 from morphnet.ops.rundir import FEED
 from morphnet.ops.running import command_of, server_of
 from morphnet.status import NodeStatus
 
-Config = ClientConfig | ServerConfig | RelayConfig
-CONFIGS: dict[str, type[Config]] = {"client": ClientConfig, "server": ServerConfig, "relay": RelayConfig}
+Config = ClientConfig | ServerConfig | RelayConfig | UploadConfig
+CONFIGS: dict[str, type[Config]] = {
+    "client": ClientConfig,
+    "server": ServerConfig,
+    "relay": RelayConfig,
+    "upload": UploadConfig,
+}
 PATIENCE = 60.0  # seconds that another command may take in the same directory
 
 
@@ -41,6 +47,11 @@ class Role:
     def program(self) -> str:
         """What twistd calls it, and so does systemd."""
         return f"morph-{self.name}"
+
+    @property
+    def changes_host(self) -> bool:
+        """Whether it sets routes and the like, which must be undone."""
+        return self.name in ("client", "server")
 
     @property
     def feed(self) -> Path:
@@ -124,8 +135,18 @@ def role_here(place: Place, name: str, *, lenient: bool = False) -> Role:
     except ConfigError:
         if not lenient:
             raise
+    return Role(name, place, _without_file(place, name))
+
+
+def _without_file(place: Place, name: str) -> Config:
+    """As it is where nothing was changed."""
+    if name == "upload":
+        return UploadConfig(run_dir=place.upload_run_dir, state_dir=place.upload_state_dir)
     run_dir = place.relay_run_dir if name == "relay" else place.run_dir
-    return Role(name, place, CONFIGS[name](run_dir=run_dir, state_dir=place.state_dir, pki_dir=place.pki_dir))
+    cls: type[ClientConfig | ServerConfig | RelayConfig] = {
+        "client": ClientConfig, "server": ServerConfig, "relay": RelayConfig
+    }[name]  # fmt: skip
+    return cls(run_dir=run_dir, state_dir=place.state_dir, pki_dir=place.pki_dir)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ PATIENCE = 60.0  # seconds for one command of systemd's
 _HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # from what our units start
 _WRITTEN_FOR = "/opt/morphnet/bin/"
 _SIGNER = ("morph-signer.socket", "morph-signer@.service")
+_SIGNED = ("server", "relay")  # roles that ask it
 
 
 def is_for(role: Role) -> bool:
@@ -76,7 +77,7 @@ def _install(role: Role) -> None:
         raise HostError(
             f"morphnet is in {sys.prefix}, which no service can see: install it in /opt/morphnet, or give --process"
         )
-    texts = {unit: _text(unit) for unit in (unit_of(role), *(() if role.name == "client" else _SIGNER))}
+    texts = {unit: _text(unit) for unit in (unit_of(role), *(_SIGNER if role.name in _SIGNED else ()))}
     if role.name != "client" and not USERS.exists():
         USERS.parent.mkdir(exist_ok=True)
         USERS.write_text(_text("morphnet.sysusers.conf"))

@@ -11,10 +11,16 @@ from morphnet.config.roles import ManholeConfig
 
 UPLOAD_PORT = 8050  # TCP, HTTP for a proxy
 _BASE = re.compile(r"/(?:[\w.~-]+/)*", re.ASCII)
+_URL = re.compile(r"https?://(?:[\w.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?/(?:[\w.~-]+/)*", re.ASCII)
 
 
 def _base(value: str) -> str | None:
     return None if _BASE.fullmatch(value) else "must be a path like /upload/, with a slash at both ends"
+
+
+def _url(value: str) -> str | None:
+    good = not value or _URL.fullmatch(value)
+    return None if good else "must be an address like https://example.org/upload/, with a slash at its end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,10 @@ class UploadConfig:
         default=("127.0.0.1",), metadata={"check": checks.some_addresses, "help": "addresses to serve HTTP on"}
     )
     port: int = field(default=UPLOAD_PORT, metadata={"check": checks.port, "help": "TCP port for HTTP"})
+    url: str = field(
+        default="",
+        metadata={"check": _url, "help": "address under which clients reach `base`, as https://example.org/upload/"},
+    )
     base: str = field(
         default="/upload/",
         metadata={"check": _base, "help": "path under which files are, as in the address that the XMPP server gives"},
