@@ -13,7 +13,7 @@ ENTER := $(BIN)/python -m morphnet.lab.enter --
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-peers test test-pure test-lab test-rootless lint format types bench figures sanitize fuzz setup clean
+.PHONY: help demo demo-peers demo-upload test test-pure test-lab test-rootless lint format types bench figures sanitize fuzz setup clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,10 @@ demo: ## the main job on real traffic, in a network in a box
 demo-peers: ## two homes meet at a relay and reach each other directly, in a network in a box
 	@.ci/setup run
 	@$(ENTER) $(BIN)/python -m morphnet.lab.demo_peers $(ARGS)
+
+demo-upload: ## one upload across five networks and a killed server, beside Prosody's own file share, in the box
+	@.ci/setup run
+	@$(ENTER) $(BIN)/python -m morphnet.lab.demo_upload $(ARGS)
 
 test: ## every test: pure, in the lab, and in the lab without root
 	@.ci/setup dev

@@ -5,8 +5,12 @@ from another address now.
 
 from __future__ import annotations
 
+import errno
+import os
+import select
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
@@ -23,6 +27,43 @@ def source_to(peer: Any, family: int) -> str:
             return str(probe.getsockname()[0])
         except OSError:
             return ""
+
+
+def reach(place: tuple[str, int], timeout: float, *_: object, every: float = EVERY) -> socket.socket:
+    """
+    A connection there, as `socket.create_connection` makes it; but it is given up as well when its network is gone.
+
+    :param place: host and port.
+    :raises OSError: nobody answers there.
+    """
+    trouble: OSError = TimeoutError("nobody answers")
+    for family, kind, protocol, _name, peer in socket.getaddrinfo(*place, type=socket.SOCK_STREAM):
+        line = socket.socket(family, kind, protocol)
+        try:
+            _connect(line, peer, timeout, every)
+            line.settimeout(timeout)
+            return line
+        except OSError as this:
+            trouble = this
+            line.close()
+    raise trouble
+
+
+def _connect(line: socket.socket, peer: Any, timeout: float, every: float) -> None:
+    line.setblocking(False)
+    failed = line.connect_ex(peer)
+    if failed not in (0, errno.EINPROGRESS):
+        raise OSError(failed, os.strerror(failed))
+    own, look = str(line.getsockname()[0]), select.poll()
+    look.register(line, select.POLLOUT)
+    ends = time.monotonic() + timeout
+    while not look.poll(every * 1000):
+        if source_to(peer, line.family) not in ("", own):
+            raise ConnectionAbortedError("the network is another one now")
+        if time.monotonic() > ends:
+            raise TimeoutError("nobody answers")
+    if failed := line.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        raise OSError(failed, os.strerror(failed))
 
 
 class Rerouted:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 from urllib.parse import SplitResult
 
-from morphnet.cli.rerouted import Rerouted
+from morphnet.cli.rerouted import Rerouted, reach
 from morphnet.errors import HostError
 from morphnet.text import printable
 from morphnet.wire.messages.upload import tus
@@ -46,6 +46,7 @@ def over_http(url: SplitResult) -> Ask:
     def ask(verb: str, headers: Mapping[str, str], body: Iterator[bytes], length: int) -> Reply:
         kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
         line = kind(url.hostname or "", url.port, timeout=SILENCE)
+        line._create_connection = reach  # type: ignore[attr-defined]
         try:
             line.putrequest(verb, url.path)
             for name, value in {**headers, "Content-Length": str(length)}.items():

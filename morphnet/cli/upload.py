@@ -75,8 +75,12 @@ def upload(file: Path, to: str, token_file: Path | None, patience: float, as_jso
             unsent.done()
             if (now_is.st_size, now_is.st_mtime_ns) != (is_.st_size, is_.st_mtime_ns):
                 raise HostError(f"{file} changed while it was sent: run it again")
+    click.echo(_told(there.geturl(), sending) if as_json else there.geturl())
+
+
+def _told(link: str, sending: Sending) -> str:
     took = {"sent": sending.sent, "cuts": sending.cuts, "went_back": sending.went_back}
-    click.echo(json.dumps({"link": there.geturl(), **took}) if as_json else there.geturl())
+    return json.dumps({"link": link, **took})
 
 
 def _service(to: str) -> SplitResult:

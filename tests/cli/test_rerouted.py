@@ -7,7 +7,8 @@ import threading
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.cli.rerouted import Rerouted, source_to
+from morphnet.cli import rerouted
+from morphnet.cli.rerouted import Rerouted, reach, source_to
 
 
 class ReroutedTests(SynchronousTestCase):
@@ -41,6 +42,24 @@ class ReroutedTests(SynchronousTestCase):
         self.assertFalse(watched.noticed)
         self.far.sendall(b"x")
         self.assertEqual(self.line.recv(1), b"x")
+
+    def test_reach(self) -> None:
+        """It is connected; a port where nobody listens, an address that never answers, and a network that goes fail."""
+        listening = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listening.close)
+        line = reach(listening.getsockname(), 20.0)
+        self.addCleanup(line.close)
+        self.assertEqual((line.getpeername(), line.gettimeout()), (listening.getsockname(), 20.0))
+        closed = socket.create_server(("127.0.0.1", 0))
+        place = closed.getsockname()
+        closed.close()
+        self.assertRaises(ConnectionRefusedError, reach, place, 20.0)
+        full = socket.create_server(("127.0.0.1", 0), backlog=0)  # the second caller is not answered
+        self.addCleanup(full.close)
+        self.addCleanup(socket.create_connection(full.getsockname()).close)
+        self.assertRaises(TimeoutError, reach, full.getsockname(), 0.01, every=0.001)
+        self.patch(rerouted, "source_to", lambda peer, family: "192.0.2.1")
+        self.assertRaises(ConnectionAbortedError, reach, full.getsockname(), 20.0, every=0.001)
 
     def test_source(self) -> None:
         """The kernel is asked, and sends nothing; without a way there is none."""
