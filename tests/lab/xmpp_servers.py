@@ -15,7 +15,7 @@ from morphnet.lab.vpn import wait_for
 from tests.lab.nginx import listens
 
 PROSODY, EJABBERD = shutil.which("prosody"), shutil.which("ejabberdctl", path="/usr/sbin:/usr/bin")
-XMPP_PORT, PASSWORD = 5222, "pw"
+XMPP_PORT, COMPONENT_PORT, PASSWORD = 5222, 5347, "pw"
 MODULES = "/usr/lib/prosody/modules"  # where Debian has those of prosody-modules
 
 _PROSODY = """
@@ -27,6 +27,7 @@ modules_enabled = {{ "roster", "saslauth", "disco", "ping" }}
 modules_disabled = {{ "s2s", "tls", "http" }}
 interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {port} }}
+component_ports = {{ {components} }}
 http_ports = {{ }}
 https_ports = {{ }}
 authentication = "internal_hashed"
@@ -67,7 +68,9 @@ class Prosody:
         self._node, self._dir, self._hosts = node, Path(node.dir) / "prosody", hosts
         (self._dir / "data").mkdir(parents=True)
         self._config = self._dir / "prosody.cfg.lua"
-        self._config.write_text(_PROSODY.format(dir=self._dir, port=self.port, modules=MODULES) + text)
+        self._config.write_text(
+            _PROSODY.format(dir=self._dir, port=self.port, modules=MODULES, components=COMPONENT_PORT) + text
+        )
         self._process: subprocess.Popen[Any] | None = None
 
     def start(self) -> None:

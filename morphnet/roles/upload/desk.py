@@ -26,6 +26,7 @@ class Rules:
     base: str  # path before that of a slot, from slash to slash
     max_size: int  # bytes
     kept_for: int  # seconds that an upload is kept without its end
+    quota: int = 0  # bytes of all files of one user; 0: no limit
 
 
 class Desk:
@@ -118,7 +119,9 @@ class Desk:
         if whole > self._rules.max_size:
             raise SlotRefused(413, f"files may have {self._rules.max_size} bytes")
         begins = UploadRecord(path, whole, (slot.kind or kind)[:_LONGEST_KIND], slot.user, int(now))
-        return Visit(exchange, headers, begins, record)
+        if slot.keep:
+            begins = replace(begins, lasts_until=int(now) + slot.keep)
+        return Visit(exchange, headers, begins, record, self._rules.quota)
 
     @staticmethod
     def _told_size(exchange: Exchange) -> int:
