@@ -108,6 +108,12 @@ class Service:
         line.cut()
         return line
 
+    def begun_put(self, target: str, size: int, body: bytes) -> Line:
+        """A PUT of so many bytes that goes on."""
+        line = Line(self)
+        line.begin("PUT", target, {"Content-Length": str(size)}, body)
+        return line
+
     def stored(self, path: str) -> bytes | None:
         """A file that has appeared."""
         file = self.vault.open(path)

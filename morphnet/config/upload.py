@@ -92,12 +92,16 @@ class UploadConfig:
     user_quota: int = field(
         default=0, metadata={"least": 0, "help": "bytes that all files of one user may have; 0: no limit"}
     )
+    keep_free: int = field(
+        default=64 << 20, metadata={"least": 0, "help": "bytes of the disk that uploads leave free: 507 then"}
+    )
     partial_hours: float = field(
         default=72.0, metadata={"help": "an upload that nobody went on with for so long is forgotten, hours"}
     )
     keep_days: float = field(
         default=0.0, metadata={"least": 0, "help": "files are deleted after so many days; 0: never"}
     )
+    dedup: bool = field(default=True, metadata={"help": "keep files of the same content once, by hard links"})
     idle_s: float = field(default=120.0, metadata={"help": "hang up on a connection silent for so long, seconds"})
     state_dir: Path = field(default=Path("/var/lib/morphnet-upload"), metadata={"help": "files and their records"})
     run_dir: Path = field(default=Path("/run/morphnet-upload"), metadata={"help": "sockets of the running process"})

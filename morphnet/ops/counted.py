@@ -58,6 +58,7 @@ OF_PROCESS: Counted = {
     "carried_sent": ("datagrams", "of programs or services here that were handed to a session"),
     "carried_unlisted": ("datagrams", "from the other end for what is not listed here, or is forgotten"),
     "control_links": ("links", "to clients, those half in too"),
+    "deduplicated_bytes": ("bytes", "of files that were there already with the same content, and are kept once"),
     "downloaded_bytes": ("bytes", "of files that were asked for"),
     "downloads": ("times", "that a file, or a part of one, was asked for"),
     "dropped_EIO": ("packets", "that the TUN did not take, by the name of the error"),

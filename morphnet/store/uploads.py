@@ -7,6 +7,7 @@ is written while bytes come in, and none can be wrong about them after a crash.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable
@@ -141,7 +142,16 @@ class SqliteUploads(Uploads):
         if self._pool is None:
             self._pool = ThreadPool(1, 1, "uploads")
             self._pool.start()
-        return deferToThreadPool(self._reactor, self._pool, work, self._ledger)
+        return deferToThreadPool(self._reactor, self._pool, self._done, work)
+
+    def _done(self, work: Callable[[UploadLedger], _T]) -> _T:
+        """:raises OSError: there is no room on the disk."""
+        try:
+            return work(self._ledger)
+        except sqlite3.OperationalError as trouble:
+            if trouble.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from trouble
+            raise
 
     def find(self, path: str) -> Deferred[UploadRecord | None]:
         return self._ask(lambda ledger: ledger.find(path))

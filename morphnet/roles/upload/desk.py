@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from morphnet.net.http import Exchange
 from morphnet.roles.upload.drafting import Drafting
 from morphnet.roles.upload.giving import Giving
+from morphnet.roles.upload.sessions import HEADER, QUERY, check_session, described, session_id
 from morphnet.roles.upload.shelf import Overrun, Shelf
 from morphnet.roles.upload.tussing import Tussing
 from morphnet.roles.upload.visit import CORS, Visit
@@ -50,8 +51,14 @@ class Desk:
             self._refuse(exchange, refused)
         except ValueError as mistake:
             self._refuse(exchange, SlotRefused(400, str(mistake)))
+        except OSError as trouble:
+            self._shelf.counts["uploads_without_room"] += 1
+            self._refuse(exchange, SlotRefused(507, f"no room: {(trouble.strerror or 'the disk fails').lower()}"))
 
     def _refuse(self, exchange: Exchange, refused: SlotRefused) -> None:
+        if refused.status >= 500 and exchange.promised:
+            exchange.hang_up()  # its client comes again, until there is room; the status would end its upload for good
+            return
         said = {**CORS, "Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"}
         if tus.speaks(exchange.headers):
             said["Tus-Resumable"] = tus.VERSION
@@ -75,12 +82,17 @@ class Desk:
             return
         path = self._path(exchange)
         record = await self._shelf.find(path)
+        if verb == "GET" and QUERY in exchange.query:
+            self._tell_owner(exchange, path, record)
+            return
         if verb == "GET" or (verb == "HEAD" and not self._asks_for_offset(exchange)):
             self._giving.give(exchange, record)
             return
         if verb not in ("PUT", "POST", "PATCH", "HEAD", "DELETE"):
             raise SlotRefused(405, "this is not done here")
         visit = self._visit(exchange, path, record)
+        if visit.begins.size != UNKNOWN:
+            exchange.tell(HEADER, session_id(self._secrets(path)[0], record or visit.begins))
         if verb == "DELETE":
             await self._delete(visit)
         elif tus.speaks(headers):
@@ -91,6 +103,17 @@ class Desk:
             await self._put(visit)
         else:
             raise SlotRefused(405, "this is not done here: PUT the file")
+
+    def _tell_owner(self, exchange: Exchange, path: str, record: UploadRecord | None) -> None:
+        """How far an upload is; whoever writes just now is left alone."""
+        if record is None:
+            raise SlotRefused(404, "no upload has begun here")
+        self._visit(exchange, path, record)
+        said = exchange.query[QUERY]
+        check_session(said, self._secrets(path), record)
+        offset = record.size if record.completed_at else self._shelf.vault.length(path)
+        headers = {**CORS, "Cache-Control": "no-store"}
+        exchange.answer_json(200, headers, described(said, record, offset), "application/json")
 
     @staticmethod
     def _asks_for_offset(exchange: Exchange) -> bool:

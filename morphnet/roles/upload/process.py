@@ -47,7 +47,9 @@ class UploadProcess(Process):
         self._read_secrets()
         self._uploads = uploads = SqliteUploads(UploadLedger(config.state_dir / DATABASE), self.reactor)
         beside = partial(deferToThreadPool, self.reactor, self.reactor.getThreadPool())
-        shelf = self._shelf = Shelf(uploads, Vault(config.state_dir / "files"), beside, time.time)
+        shelf = self._shelf = Shelf(
+            uploads, Vault(config.state_dir / "files", config.keep_free, once=config.dedup), beside, time.time
+        )
         rules = Rules(config.base, config.max_size, int(config.partial_hours * 3600), config.user_quota)
         desk = Desk(rules, shelf, lambda path: self._keys.of(path))
         factory = HttpFactory(desk.answer, self.reactor, config.idle_s)
@@ -90,6 +92,7 @@ class UploadProcess(Process):
     def _counters(self) -> dict[str, int]:
         counts, turns = self._shelf.counts.copy(), self._shelf.turns
         counts["uploads_taken_over"] += turns.taken_over
+        counts["deduplicated_bytes"] += self._shelf.vault.saved
         counts["uploads_running"] += len(turns)
         return counts
 

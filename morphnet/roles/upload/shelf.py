@@ -173,3 +173,4 @@ class Shelf:
             if not recent:
                 await self.forget(record)
                 self.counts["uploads_expired"] += 1
+        await self._beside(self.vault.forget_unused)

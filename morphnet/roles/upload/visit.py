@@ -19,7 +19,7 @@ CORS: Mapping[str, str] = {
     ),
     "Access-Control-Expose-Headers": (
         "Location, ETag, Content-Range, Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Upload-Offset,"
-        " Upload-Length, Upload-Expires, Upload-Complete, Upload-Incomplete, Upload-Limit"
+        " Upload-Length, Upload-Expires, Upload-Complete, Upload-Incomplete, Upload-Limit, X-Session-ID"
     ),
     "Access-Control-Max-Age": "86400",
 }
