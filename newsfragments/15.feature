@@ -4,3 +4,4 @@ An upload server for XMPP, `twistd morph-upload`: takes the slots of Prosody (v1
 A change of network is noticed by `morphnet upload` within half a second; `make demo-upload` shows one upload across five networks and `kill -9`, beside Prosody's own file share.
 morph-upload as a component of the XMPP server (XEP-0114, XEP-0363 1.2): slots of its own, with quotas (`user_quota`), purposes, `<file-too-large/>` and `<retry/>`.
 An upload has an `X-Session-ID`, by which its owner sees how far it is; files of one content are kept once (`dedup`); `keep_free` bytes of the disk are left to others, 507 then.
+The conformity list of the IETF draft is a test; `Content-Digest` of a body is compared.

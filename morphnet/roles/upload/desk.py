@@ -135,11 +135,18 @@ class Desk:
             claim = replace(claim, size=UNKNOWN)
             if not claim.authorization:
                 raise SlotRefused(404, "no upload has begun here")
-        slot = verified(claim, self._secrets(path), now)
+        try:
+            slot = verified(claim, self._secrets(path), now)
+        except SlotRefused as refused:
+            if refused.status != 413 or not drafts.speaks(headers) or tus.speaks(headers):
+                raise
+            exchange.tell(*drafts.dialect(headers).flag(False))
+            raise SlotRefused(400, refused.reason) from None
         if record is None and slot.opens_until and slot.opens_until < now:
             raise SlotRefused(410, "the slot is over: ask for another")
         whole = slot.size if slot.size != UNKNOWN else size
         if whole > self._rules.max_size:
+            exchange.tell("Upload-Limit", drafts.dialect(headers).limit(self._rules.max_size, None))
             raise SlotRefused(413, f"files may have {self._rules.max_size} bytes")
         begins = UploadRecord(path, whole, (slot.kind or kind)[:_LONGEST_KIND], slot.user, int(now))
         if slot.keep:
