@@ -13,7 +13,7 @@ ENTER := $(BIN)/python -m morphnet.lab.enter --
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-peers demo-home test test-pure test-lab test-rootless lint format types bench figures sanitize fuzz setup clean
+.PHONY: help demo demo-peers demo-home demo-upload test test-pure test-lab test-rootless lint format types bench figures sanitize fuzz setup clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,10 @@ demo-peers: ## two homes meet at a relay and reach each other directly, in a net
 demo-home: ## a browser behind a NAT reaches files and a terminal at home behind another; leaves pictures
 	@.ci/setup dev
 	@$(ENTER) $(BIN)/python -m morphnet.lab.demo_home $(ARGS)
+
+demo-upload: ## one upload across five networks and a killed server, beside Prosody's own file share, in the box
+	@.ci/setup run
+	@$(ENTER) $(BIN)/python -m morphnet.lab.demo_upload $(ARGS)
 
 test: ## every test: pure, in the lab, and in the lab without root
 	@.ci/setup dev

@@ -1,2 +1,7 @@
 An upload server for XMPP, `twistd morph-upload`: takes the slots of Prosody (v1, v2, `http_file_share`) and ejabberd; uploads go on from the same byte by tus 1.0.0, the IETF draft (interop versions 3, 5, 6, 8, 9) or a repeated PUT, across networks and `kill -9`.
 `morphnet upload FILE` sends a file without XMPP, with a token, prints its link, and goes on from the same byte after cuts and reboots.
+`morphnet upload init` makes an upload server and prints what Prosody, ejabberd and nginx need; `morphnet up`, `down`, `status`, `reload`, `set` and `events` know the role; `morphnet upload status`; a unit for systemd.
+A change of network is noticed by `morphnet upload` within half a second; `make demo-upload` shows one upload across five networks and `kill -9`, beside Prosody's own file share.
+morph-upload as a component of the XMPP server (XEP-0114, XEP-0363 1.2): slots of its own, with quotas (`user_quota`), purposes, `<file-too-large/>` and `<retry/>`.
+An upload has an `X-Session-ID`, by which its owner sees how far it is; files of one content are kept once (`dedup`); `keep_free` bytes of the disk are left to others, 507 then.
+The conformity list of the IETF draft is a test; `Content-Digest` of a body is compared.

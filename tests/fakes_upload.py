@@ -86,11 +86,11 @@ class Line:
 class Service:
     """A server, with all that is known of its uploads, and files in a directory."""
 
-    def __init__(self, directory: str, *, max_size: int = 1000) -> None:
+    def __init__(self, directory: str, *, max_size: int = 1000, quota: int = 0) -> None:
         self.clock, self.now = Clock(), NOW
         self.uploads, self.vault = MemoryUploads(), Vault(Path(directory))
         self.shelf = Shelf(self.uploads, self.vault, execute, lambda: self.now)
-        self.desk = Desk(Rules("/up/", max_size, 3600), self.shelf, Keys((SECRET,), {"bob": TOKEN}).of)
+        self.desk = Desk(Rules("/up/", max_size, 3600, quota), self.shelf, Keys((SECRET,), {"bob": TOKEN}).of)
         self.factory = HttpFactory(self.desk.answer, self.clock, 60.0)
 
     def ask(self, verb: str, target: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:
@@ -106,6 +106,12 @@ class Service:
         line = Line(self)
         line.begin(verb, target, {**headers, "Content-Length": str(size)}, body)
         line.cut()
+        return line
+
+    def begun_put(self, target: str, size: int, body: bytes) -> Line:
+        """A PUT of so many bytes that goes on."""
+        line = Line(self)
+        line.begin("PUT", target, {"Content-Length": str(size)}, body)
         return line
 
     def stored(self, path: str) -> bytes | None:

@@ -13,12 +13,15 @@ from twisted.python.reflect import namedAny
 from twisted.trial.unittest import SynchronousTestCase
 
 import morphnet
+from morphnet.cli.layout import SYSTEM
+from morphnet.cli.running import CONFIGS
 from morphnet.config import roles
 from morphnet.config.file import load
-from morphnet.config.home import CoordinatorConfig, HomeConfig
 from morphnet.pki.asking import SOCKET
 from tests.house import ROOT, read_modules
 
+ROLES = tuple(CONFIGS)
+CONFINED = tuple(role for role in ROLES if role != "home")  # a terminal there may do what its user may
 MADE = {".git", ".venv", "build", "__pycache__", ".hypothesis", ".mypy_cache", ".ruff_cache"}
 TEXT = {"", ".py", ".md", ".toml", ".cfg", ".txt", ".tac", ".service", ".conf", ".sh", ".json", ".feature", ".sql"}
 # Directories of one machine only: nothing here may depend on them. Spelled so that this file does not contain them.
@@ -167,17 +170,17 @@ class RecipeTests(SynchronousTestCase):
 
     def test_units_start_plugins(self) -> None:
         """Each unit starts the plugin that it is named after, on the config of its role."""
-        for role in ("server", "client", "relay", "coordinator", "home"):
+        for role in ROLES:
             command = self._unit(role)["Service"]["ExecStart"].split()
             self.assertIn(f"morph-{role}", _plugins())
             self.assertEqual(command[-3:], [f"morph-{role}", "--config", f"/etc/morphnet/{role}.toml"])
 
     def test_units_are_confined(self) -> None:
-        """One capability, no new privileges, a read-only system, no picture of the memory on the disk."""
-        for role in ("server", "client", "relay", "coordinator"):
+        """One capability at most, no new privileges, a read-only system, no picture of the memory on the disk."""
+        needed = {"relay": "CAP_NET_BIND_SERVICE", "coordinator": "CAP_NET_BIND_SERVICE", "upload": ""}
+        for role in CONFINED:
             service = self._unit(role)["Service"]
-            needed = "CAP_NET_BIND_SERVICE" if role in ("relay", "coordinator") else "CAP_NET_ADMIN"
-            self.assertEqual(service["CapabilityBoundingSet"], needed)
+            self.assertEqual(service["CapabilityBoundingSet"], needed.get(role, "CAP_NET_ADMIN"))
             self.assertEqual(service["NoNewPrivileges"], "yes")
             self.assertEqual(service["ProtectSystem"], "strict")
             self.assertEqual(service["Restart"], "always")
@@ -204,32 +207,29 @@ class RecipeTests(SynchronousTestCase):
 
     def test_units_have_our_directories(self) -> None:
         """The directories that systemd makes are the defaults of the config."""
-        for role in ("Server", "Client", "Relay"):
-            service, defaults = self._unit(role.lower())["Service"], getattr(roles, f"{role}Config")()
+        for role in ROLES:
+            service, defaults = self._unit(role)["Service"], CONFIGS[role]()
             self.assertEqual(Path("/run", service["RuntimeDirectory"]), defaults.run_dir)
             self.assertEqual(Path("/var/lib", service["StateDirectory"]), defaults.state_dir)
-            self.assertEqual(Path("/etc", service["ConfigurationDirectory"]), defaults.pki_dir.parent)
-        for role, config in (("coordinator", CoordinatorConfig()), ("home", HomeConfig())):
-            service = self._unit(role)["Service"]
-            self.assertEqual(Path("/run", service["RuntimeDirectory"]), config.run_dir)
-            self.assertEqual(Path("/var/lib", service["StateDirectory"]), config.state_dir)
+            self.assertEqual(Path("/etc", service["ConfigurationDirectory"]), SYSTEM)
 
     def test_examples_name_real_settings(self) -> None:
         """Every key of an example, commented out or not, is a field of its dataclass."""
-        for role in ("server", "client", "relay"):
+        for role in ROLES:
             text = (ROOT / f"tap/{role}.toml").read_text()
             spoken = tomllib.loads(re.sub(r"^# (?=\w+ = )", "", self._first_of_each(text), flags=re.MULTILINE))
-            self._compare(role, spoken, getattr(roles, f"{role.title()}Config")())
+            self._compare(role, spoken, CONFIGS[role]())
 
     def test_examples_load(self) -> None:
         """The program itself takes each example as it is."""
         self.assertEqual(load(roles.ServerConfig, ROOT / "tap/server.toml", {}).name, "gateway.example")
         self.assertEqual(load(roles.ClientConfig, ROOT / "tap/client.toml", {}).server, "gateway.example")
         self.assertEqual(load(roles.RelayConfig, ROOT / "tap/relay.toml", {}).name, "meet.example")
+        self.assertEqual(load(CONFIGS["upload"], ROOT / "tap/upload.toml", {}).name, "upload")
 
     def test_recipes_find_their_module(self) -> None:
         """Plugins and .tac files name modules that have what twistd asks them for."""
-        for role in ("server", "client", "relay"):
+        for role in ROLES:
             module = namedAny(f"morphnet.tap.{role}")
             self.assertTrue(callable(module.makeService) and callable(module.Options))
             recipe = compile((ROOT / f"tap/{role}.tac").read_text(), f"{role}.tac", "exec")

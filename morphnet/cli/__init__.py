@@ -36,7 +36,7 @@ _HOMES = {
     "coordinator": "morphnet.cli.coordinator:coordinator",
     "home": "morphnet.cli.home:home",
     "bench": "morphnet.cli.bench:bench",
-    "upload": "morphnet.cli.upload:upload",
+    "upload": "morphnet.cli.uploads:upload",
 }
 
 LONGEST_HELP = 1000  # characters of the sentence about a command: click cuts it off there

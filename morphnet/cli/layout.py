@@ -21,7 +21,7 @@ from morphnet.store.ledger import DATABASE, Ledger
 
 SYSTEM = Path("/etc/morphnet")
 NETWORKED = ("client", "server", "relay")  # roles that have a certificate of a network
-ALONE = ("coordinator", "home")  # those that have none
+ALONE = ("coordinator", "home", "upload")  # those that have none
 _LAST_DAY = 253402300799  # Unix seconds: no calendar here goes beyond the year 9999
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -43,6 +43,10 @@ class Place:
     @property
     def client_toml(self) -> Path:
         return self.root / "client.toml"
+
+    @property
+    def upload_toml(self) -> Path:
+        return self.root / "upload.toml"
 
     @property
     def authorized_keys(self) -> Path:

@@ -10,7 +10,7 @@ import click
 
 from morphnet.cli import systemd
 from morphnet.cli.enrol import NOBODY
-from morphnet.cli.layout import Place, dir_option
+from morphnet.cli.layout import NETWORKED, Place, dir_option
 from morphnet.cli.running import Role, alone, file_of, names_here, role_here
 from morphnet.cli.updown import stopped
 from morphnet.config.roles import ClientConfig
@@ -67,7 +67,7 @@ def _ask(files: list[Path], name: str) -> None:
 def _files(client: Role, config: ClientConfig) -> Iterator[Path]:
     """What there is of this membership, and of nothing else in the same directories."""
     place = client.place
-    others = [role_here(place, each).config for each in names_here(place) if each != "client"]
+    others = [role_here(place, each).config for each in names_here(place) if each != "client" and each in NETWORKED]
     found = [client.log]
     if config.name not in [each.name for each in others]:
         found += [key_path(config.pki_dir, config.name), certificate_path(config.pki_dir, config.name)]

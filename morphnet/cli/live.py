@@ -68,7 +68,7 @@ def status(as_lines: bool, watch: bool, every: float, role: str | None, run_dir:
     if not watch:
         node = _told(feed, place)
         if as_lines:
-            click.echo(json.dumps(as_json(node), indent=2))
+            print_json(node)
         else:
             console = console_of()
             console.print(picture(node, time.time(), columns_of(console)), soft_wrap=True)
@@ -151,6 +151,11 @@ def feed_of(run_dir: Path | None, place: Place, role: str | None = None) -> Path
 def console_of() -> Console:
     """Colours on a terminal only (NO_COLOR and TERM=dumb are obeyed); nothing is guessed about the text."""
     return Console(highlight=False, emoji=False, markup=False)
+
+
+def print_json(node: NodeStatus) -> None:
+    """A whole picture, for machines."""
+    click.echo(json.dumps(as_json(node), indent=2))
 
 
 def print_lines(lines: Iterable[page.Line]) -> None:

@@ -15,19 +15,21 @@ from morphnet.cli.layout import ALONE, SYSTEM, Place
 from morphnet.config.file import load
 from morphnet.config.home import CoordinatorConfig, HomeConfig
 from morphnet.config.roles import ClientConfig, RelayConfig, ServerConfig
+from morphnet.config.upload import UploadConfig
 from morphnet.errors import ConfigError, HostError
 from morphnet.ops import feedclient
 from morphnet.ops.rundir import FEED
 from morphnet.ops.running import command_of, server_of
 from morphnet.status import NodeStatus
 
-Config = ClientConfig | ServerConfig | RelayConfig | CoordinatorConfig | HomeConfig
+Config = ClientConfig | ServerConfig | RelayConfig | CoordinatorConfig | HomeConfig | UploadConfig
 CONFIGS: dict[str, type[Config]] = {
     "client": ClientConfig,
     "server": ServerConfig,
     "relay": RelayConfig,
     "coordinator": CoordinatorConfig,
     "home": HomeConfig,
+    "upload": UploadConfig,
 }
 PATIENCE = 60.0  # seconds that another command may take in the same directory
 
@@ -49,6 +51,11 @@ class Role:
     def program(self) -> str:
         """What twistd calls it, and so does systemd."""
         return f"morph-{self.name}"
+
+    @property
+    def changes_host(self) -> bool:
+        """Whether it sets routes and the like, which must be undone."""
+        return self.name in ("client", "server")
 
     @property
     def feed(self) -> Path:

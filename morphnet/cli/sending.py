@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 from urllib.parse import SplitResult
 
+from morphnet.cli.rerouted import Rerouted, reach
 from morphnet.errors import HostError
 from morphnet.text import printable
 from morphnet.wire.messages.upload import tus
@@ -45,21 +46,26 @@ def over_http(url: SplitResult) -> Ask:
     def ask(verb: str, headers: Mapping[str, str], body: Iterator[bytes], length: int) -> Reply:
         kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
         line = kind(url.hostname or "", url.port, timeout=SILENCE)
+        line._create_connection = reach  # type: ignore[attr-defined]
         try:
             line.putrequest(verb, url.path)
             for name, value in {**headers, "Content-Length": str(length)}.items():
                 line.putheader(name, value)
             line.endheaders()
-            for block in body:
-                line.send(block)
-            answer = line.getresponse()
-            offset = answer.headers.get("Upload-Offset", "")
-            text = answer.read(500).decode("utf-8", "replace").partition("\n")[0]
-            return Reply(answer.status, int(offset) if offset.isdecimal() else None, printable(text))
+            with Rerouted(line.sock):
+                for block in body:
+                    line.send(block)
+                return _reply(line.getresponse())
         finally:
             line.close()
 
     return ask
+
+
+def _reply(answer: http.client.HTTPResponse) -> Reply:
+    offset = answer.headers.get("Upload-Offset", "")
+    text = answer.read(500).decode("utf-8", "replace").partition("\n")[0]
+    return Reply(answer.status, int(offset) if offset.isdecimal() else None, printable(text))
 
 
 class Sending:
@@ -82,6 +88,7 @@ class Sending:
     ) -> None:
         self._ask, self._token, self._file, self._size, self._shown = ask, token, file, size, shown
         self._patience, self._furthest, self._most = patience, 0, -1
+        self.sent, self.cuts, self.went_back = 0, 0, 0  # bytes; connections lost; offsets below one told before
         self.pause: Callable[[float], None] = time.sleep
         self.now = time.monotonic
 
@@ -99,6 +106,7 @@ class Sending:
             except ssl.SSLCertVerificationError as wrong:
                 raise HostError(f"the server's certificate is not good: {wrong.verify_message}") from None
             except (OSError, http.client.HTTPException) as lost:
+                self.cuts += 1
                 offset, why = self._most, f"the connection was lost: {getattr(lost, 'strerror', None) or lost}"
             if offset >= self._size:
                 return
@@ -117,6 +125,7 @@ class Sending:
             reply = self._said("POST", {"Upload-Length": str(self._size)})
         if reply.status in (200, 201) and reply.offset is not None and reply.offset < self._size:
             at = reply.offset
+            self.went_back += at < self._most
             self._show(at)
             self._most = max(self._most, at)
             headers = {"Upload-Offset": str(at), "Content-Type": tus.OCTETS}
@@ -141,6 +150,7 @@ class Sending:
                 raise HostError("the file became shorter while it was sent")
             yield block
             at += len(block)
+            self.sent += len(block)
             self._show(at)
 
     def _show(self, at: int) -> None:

@@ -20,7 +20,7 @@ PATIENCE = 60.0  # seconds for one command of systemd's
 _HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # from what our units start
 _WRITTEN_FOR = "/opt/morphnet/bin/"
 _SIGNER = ("morph-signer.socket", "morph-signer@.service")
-_HAS_USER = ("server", "relay", "coordinator")  # of its own, made for it
+_HAS_USER = ("server", "relay", "coordinator", "upload")  # of its own, made for it
 _SIGNS = ("server", "relay")
 _NOBODY = "User=NOBODY\n"  # in a unit that runs as whom its configuration names
 

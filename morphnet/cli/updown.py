@@ -140,7 +140,7 @@ def stopped(role: Role) -> Outcome:
     """
     served = systemd.is_for(role) and systemd.stop(role)
     ran = background.stop(role) or served
-    left = background.undo(role) if role.name != "relay" else 0
+    left = background.undo(role) if role.changes_host else 0
     background.tidy(role)
     traces = "; what one that was killed had left on this machine is undone" if left else ""
     how = "is down" if ran else "did not run"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -32,7 +33,10 @@ _HASHES = 40  # characters of the bar
     help="Your line of the server's tokens_file; ~/.config/morphnet/upload.token when none is named.",
 )
 @click.option("--patience", type=click.FloatRange(0), default=86400.0, show_default=True, help="Seconds to try for.")
-def upload(file: Path, to: str, token_file: Path | None, patience: float) -> None:
+@click.option(
+    "--json", "as_json", is_flag=True, help="Lines of JSON: how far it is, at last the link and what it took."
+)
+def upload(file: Path, to: str, token_file: Path | None, patience: float, as_json: bool) -> None:
     """
     Send a file to an upload server, and print its link.
 
@@ -61,16 +65,22 @@ def upload(file: Path, to: str, token_file: Path | None, patience: float) -> Non
                 return "Bearer " + jwt(token, {"sub": name, "slot": slot, "filename": called, "exp": now + _OPENS,
                                                "filesize": is_.st_size, "expires": now + _LASTS})  # fmt: skip
 
-            bar = Bar(is_.st_size, draws=sys.stderr.isatty())
+            bar = Lines(is_.st_size) if as_json else Bar(is_.st_size, draws=sys.stderr.isatty())
+            sending = Sending(over_http(there), authorization, opened, is_.st_size, bar.show, patience)
             try:
-                Sending(over_http(there), authorization, opened, is_.st_size, bar.show, patience).run()
+                sending.run()
             finally:
                 bar.end()
             now_is = os.fstat(opened.fileno())
             unsent.done()
             if (now_is.st_size, now_is.st_mtime_ns) != (is_.st_size, is_.st_mtime_ns):
                 raise HostError(f"{file} changed while it was sent: run it again")
-    click.echo(there.geturl())
+    click.echo(_told(there.geturl(), sending) if as_json else there.geturl())
+
+
+def _told(link: str, sending: Sending) -> str:
+    took = {"sent": sending.sent, "cuts": sending.cuts, "went_back": sending.went_back}
+    return json.dumps({"link": link, **took})
 
 
 def _service(to: str) -> SplitResult:
@@ -117,3 +127,20 @@ class Bar:
         """The line is over."""
         if self._drawn:
             click.echo("", err=True)
+
+
+class Lines:
+    """The same for a program: a line for each hundredth."""
+
+    def __init__(self, size: int) -> None:
+        self._step, self._next = max(size // 100, 1), 0
+
+    def show(self, at: int) -> None:
+        """Print, if it is a hundredth further."""
+        if at >= self._next:
+            self._next = at + self._step
+            click.echo(json.dumps({"at": at}))
+            sys.stdout.flush()
+
+    def end(self) -> None:
+        """The last line is printed by who has the link."""

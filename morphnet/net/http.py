@@ -200,6 +200,10 @@ class Exchange(http.Request):
         lines = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
         self.channel.writeHeaders(b"HTTP/1.1", b"104", b"Upload Resumption Supported", lines)
 
+    def tell(self, name: str, value: str) -> None:
+        """One more header of the final answer."""
+        self.responseHeaders.setRawHeaders(name.encode(), [value.encode("utf-8", "replace")])
+
     def answer(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
         """The final answer, with a body that is short."""
         if self.answered or self._lost:

@@ -181,6 +181,7 @@ class UploadRecord:
     created_at: int  # Unix seconds
     completed_at: int = 0  # Unix seconds; 0 while bytes are missing
     announced: bool = False  # its offset was told to somebody, who may rely on it
+    lasts_until: int = 0  # Unix seconds to which the whole file is kept; 0: as long as all are
 
 
 class Uploads(Protocol):
@@ -206,8 +207,16 @@ class Uploads(Protocol):
         """It is gone."""
         ...
 
-    def older(self, begun: int, completed: int) -> Deferred[list[UploadRecord]]:
-        """Those without all bytes that were created before `begun`, and those that were complete before `completed`."""
+    def used(self, user: str) -> Deferred[int]:
+        """Bytes of all files of that user, those that are not whole by their size."""
+        ...
+
+    def older(self, begun: int, completed: int, now: int) -> Deferred[list[UploadRecord]]:
+        """
+        Those without all bytes that were created before `begun`, and of whole ones those whose time is over.
+
+        :param completed: whole files without a time of their own are over if they were complete before that.
+        """
         ...
 
     def close(self) -> Deferred[None]:

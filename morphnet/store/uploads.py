@@ -7,6 +7,7 @@ is written while bytes come in, and none can be wrong about them after a crash.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable
@@ -24,8 +25,8 @@ from morphnet.errors import BugError, ConfigError, HostError
 from morphnet.store.base import UploadRecord, Uploads
 
 DATABASE = "uploads.db"  # its name in state_dir
-_VERSION = 1
-_SCHEMA = """
+_STEPS = (  # each brings the database from one version to the next
+    """
 CREATE TABLE IF NOT EXISTS upload (
     path TEXT PRIMARY KEY,
     size INTEGER NOT NULL,
@@ -35,14 +36,19 @@ CREATE TABLE IF NOT EXISTS upload (
     completed_at INTEGER NOT NULL DEFAULT 0,
     announced INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID
-"""
-_COLUMNS = "path, size, kind, user, created_at, completed_at, announced"
+""",
+    """
+ALTER TABLE upload ADD COLUMN lasts_until INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX IF NOT EXISTS upload_user ON upload (user);
+""",
+)
+_COLUMNS = "path, size, kind, user, created_at, completed_at, announced, lasts_until"
 
 _T = TypeVar("_T")
 
 
-def _record(row: tuple[str, int, str, str, int, int, int]) -> UploadRecord:
-    return UploadRecord(*row[:6], announced=bool(row[6]))
+def _record(row: tuple[str, int, str, str, int, int, int, int]) -> UploadRecord:
+    return UploadRecord(*row[:6], announced=bool(row[6]), lasts_until=row[7])
 
 
 class UploadLedger:
@@ -62,10 +68,10 @@ class UploadLedger:
             self._sql.execute("PRAGMA journal_mode = WAL")
             self._sql.execute("PRAGMA synchronous = FULL")
             (version,) = self._sql.execute("PRAGMA user_version").fetchone()
-            if version > _VERSION:
+            if version > len(_STEPS):
                 raise ConfigError(f"the database {path} is of a later morphnet: install that one again")
-            self._sql.execute(_SCHEMA)
-            self._sql.execute(f"PRAGMA user_version = {_VERSION}")
+            for number, step in enumerate(_STEPS[version:], version + 1):
+                self._sql.executescript(f"BEGIN; {step}; PRAGMA user_version = {number}; COMMIT")
         except (sqlite3.Error, OSError) as trouble:
             raise HostError(f"the database {path}: {trouble}") from trouble
 
@@ -78,8 +84,8 @@ class UploadLedger:
         """Remember a new one; answers with the one that is there."""
         values = (record.path, record.size, record.kind, record.user, record.created_at, record.completed_at)
         self._sql.execute(
-            f"INSERT INTO upload ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO NOTHING",
-            (*values, int(record.announced)),
+            f"INSERT INTO upload ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO NOTHING",
+            (*values, int(record.announced), record.lasts_until),
         )
         found = self.find(record.path)
         assert found is not None  # it is there, by us or by somebody
@@ -97,12 +103,18 @@ class UploadLedger:
         """It is gone."""
         self._sql.execute("DELETE FROM upload WHERE path = ?", (path,))
 
-    def older(self, begun: int, completed: int) -> list[UploadRecord]:
+    def used(self, user: str) -> int:
+        """Bytes of that user."""
+        (size,) = self._sql.execute("SELECT total(size) FROM upload WHERE user = ?", (user,)).fetchone()
+        return int(size)
+
+    def older(self, begun: int, completed: int, now: int) -> list[UploadRecord]:
         """Those that are over."""
         rows = self._sql.execute(
             f"SELECT {_COLUMNS} FROM upload WHERE (completed_at = 0 AND created_at < ?)"
-            " OR (completed_at != 0 AND completed_at < ?)",
-            (begun, completed),
+            " OR (completed_at != 0 AND lasts_until = 0 AND completed_at < ?)"
+            " OR (completed_at != 0 AND lasts_until != 0 AND lasts_until < ?)",
+            (begun, completed, now),
         )
         return [_record(each) for each in rows]
 
@@ -130,7 +142,16 @@ class SqliteUploads(Uploads):
         if self._pool is None:
             self._pool = ThreadPool(1, 1, "uploads")
             self._pool.start()
-        return deferToThreadPool(self._reactor, self._pool, work, self._ledger)
+        return deferToThreadPool(self._reactor, self._pool, self._done, work)
+
+    def _done(self, work: Callable[[UploadLedger], _T]) -> _T:
+        """:raises OSError: there is no room on the disk."""
+        try:
+            return work(self._ledger)
+        except sqlite3.OperationalError as trouble:
+            if trouble.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from trouble
+            raise
 
     def find(self, path: str) -> Deferred[UploadRecord | None]:
         return self._ask(lambda ledger: ledger.find(path))
@@ -147,8 +168,11 @@ class SqliteUploads(Uploads):
     def forget(self, path: str) -> Deferred[None]:
         return self._ask(lambda ledger: ledger.forget(path))
 
-    def older(self, begun: int, completed: int) -> Deferred[list[UploadRecord]]:
-        return self._ask(lambda ledger: ledger.older(begun, completed))
+    def used(self, user: str) -> Deferred[int]:
+        return self._ask(lambda ledger: ledger.used(user))
+
+    def older(self, begun: int, completed: int, now: int) -> Deferred[list[UploadRecord]]:
+        return self._ask(lambda ledger: ledger.older(begun, completed, now))
 
     async def _close(self, pool: ThreadPool) -> None:
         try:
@@ -193,9 +217,14 @@ class MemoryUploads(Uploads):
 
         return execute(drop)
 
-    def older(self, begun: int, completed: int) -> Deferred[list[UploadRecord]]:
+    def used(self, user: str) -> Deferred[int]:
+        return execute(lambda: sum(each.size for each in self._records.values() if each.user == user))
+
+    def older(self, begun: int, completed: int, now: int) -> Deferred[list[UploadRecord]]:
         def over(record: UploadRecord) -> bool:
-            return record.completed_at < completed if record.completed_at else record.created_at < begun
+            if not record.completed_at:
+                return record.created_at < begun
+            return record.lasts_until < now if record.lasts_until else record.completed_at < completed
 
         return execute(lambda: [each for each in self._records.values() if over(each)])
 

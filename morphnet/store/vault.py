@@ -7,13 +7,16 @@ disk by `Partial.sync` before anybody is told of it, and by `Vault.finish` befor
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-PARTIAL, DONE = "partial", "done"  # directories below the vault's
+PARTIAL, DONE, CONTENT = "partial", "done", "content"  # directories below the vault's
 _PIECE = 1 << 16  # bytes compared at once
+_BLOCK = 1 << 20  # bytes hashed at once: no other thread waits for that
 
 
 def _sync_directory(directory: Path) -> None:
@@ -28,10 +31,12 @@ class Partial:
     """
     The file of an upload that is not whole.
 
+    :param keep_free: bytes of the disk that it leaves to others, the records among them.
     :raises OSError: the file cannot be opened or made.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, keep_free: int = 0) -> None:
+        self._keep_free = keep_free
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         self.length = os.fstat(self._file).st_size  # bytes that are there
 
@@ -42,6 +47,9 @@ class Partial:
         :raises OSError: the disk is full, or broken.
         """
         rest = memoryview(data)
+        about = os.fstatvfs(self._file)
+        if about.f_bavail * about.f_frsize < self._keep_free + len(rest):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         while rest:
             written = os.pwrite(self._file, rest, self.length)
             self.length += written
@@ -62,6 +70,14 @@ class Partial:
         os.ftruncate(self._file, length)
         self.length = length
 
+    def digest(self) -> str:
+        """SHA-256 of all that is there, hex."""
+        found, at = hashlib.sha256(), 0
+        while data := os.pread(self._file, _BLOCK, at):
+            found.update(data)
+            at += len(data)
+        return found.hexdigest()
+
     def sync(self) -> None:
         """Bring all of it to the disk."""
         os.fsync(self._file)
@@ -77,12 +93,18 @@ class Vault:
     """
     The files of all uploads. A path of a slot never becomes a name of a file: its hash does.
 
+    Files of one content are one file with several names (hard links), one of them in `content`, by the content's hash.
+
     :param directory: made when it is not there.
+    :param keep_free: bytes of its disk that no upload takes.
+    :param once: keep what has the same content once.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._partial, self._done = directory / PARTIAL, directory / DONE
-        for each in (directory, self._partial, self._done):
+    def __init__(self, directory: Path, keep_free: int = 0, *, once: bool = True) -> None:
+        self._keep_free, self._once = keep_free, once
+        self.saved = 0  # bytes that did not have to be kept twice, since we began
+        self._partial, self._done, self._content = (directory / each for each in (PARTIAL, DONE, CONTENT))
+        for each in (directory, self._partial, self._done, self._content):
             each.mkdir(mode=0o700, exist_ok=True)
 
     @staticmethod
@@ -92,7 +114,7 @@ class Vault:
 
     def partial(self, path: str) -> Partial:
         """Open what there is of an upload, or begin it."""
-        return Partial(self._partial / self.name(path))
+        return Partial(self._partial / self.name(path), self._keep_free)
 
     def length(self, path: str) -> int:
         """Bytes that are there of an upload that is not whole."""
@@ -115,9 +137,36 @@ class Vault:
     def finish(self, path: str, partial: Partial) -> None:
         """Let the file appear: on the disk, under its name, both when this returns."""
         partial.sync()
-        os.rename(self._partial / self.name(path), self._done / self.name(path))
+        here, there = self._partial / self.name(path), self._done / self.name(path)
+        if self._once and partial.length:
+            self._keep_once(here, partial)
+        os.rename(here, there)
         _sync_directory(self._done)
         _sync_directory(self._partial)
+
+    def _keep_once(self, here: Path, partial: Partial) -> None:
+        """Make it the file that has its content already, or the first that has it."""
+        content, other = self._content / partial.digest(), here.with_name(f"{here.name}.same")
+        other.unlink(missing_ok=True)  # of one that was killed
+        try:
+            os.link(content, other)
+        except FileNotFoundError:
+            with suppress(OSError):  # too many names, or a disk that knows of none: it is kept by itself
+                os.link(here, content)
+            return
+        except OSError:
+            return
+        if other.stat().st_size == partial.length:
+            os.rename(other, here)
+            self.saved += partial.length
+        else:
+            other.unlink()
+
+    def forget_unused(self) -> None:
+        """Let go of contents that no file has any more."""
+        for each in self._content.iterdir():
+            if each.stat().st_nlink == 1:
+                each.unlink(missing_ok=True)
 
     def open(self, path: str) -> BinaryIO | None:
         """A file that has appeared, to be read."""

@@ -48,7 +48,9 @@ class SendingTests(SynchronousTestCase):
     def test_cuts(self) -> None:
         """Each cut is gone on from: no byte is sent to the disk twice, and what is shown never goes back."""
         self.cuts = [10, 0, 300]
-        self.sending().run()
+        sending = self.sending()
+        sending.run()
+        self.assertEqual((sending.cuts, sending.went_back, sending.sent), (3, 0, 4 * len(DATA) - 10 - 10 - 310))
         self.assertEqual(self.service.stored("~bob/1/f"), DATA)
         self.assertEqual(self.service.shelf.counts["uploaded_bytes"], len(DATA))
         self.assertEqual(self.seen, sorted(self.seen))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.config.file import load, render
-from morphnet.config.upload import UPLOAD_PORT, UploadConfig
+from morphnet.config.file import load, loads, render
+from morphnet.config.upload import UPLOAD_PORT, ComponentConfig, UploadConfig
 from morphnet.errors import ConfigError
 
 
@@ -25,3 +26,12 @@ class UploadConfigTests(SynchronousTestCase):
             with self.assertRaisesRegex(ConfigError, "base"):
                 load(UploadConfig, None, {"base": wrong})
         self.assertEqual(load(UploadConfig, None, {"base": "/"}).base, "/")
+
+    def test_component(self) -> None:
+        """Who is served: the domain above, or those that are named; what is no domain or place is refused."""
+        self.assertEqual(ComponentConfig(jid="upload.x.org").served(), ("x.org",))
+        self.assertEqual(ComponentConfig(jid="upload.x.org", hosts=("y.org",)).served(), ("y.org",))
+        for key, wrong in (("jid", "a b"), ("jid", "x/"), ("server", "here"), ("server", "x:0"), ("hosts", ["a@b"])):
+            self.assertRaises(
+                ConfigError, loads, UploadConfig, f"[component]\n{key} = {json.dumps(wrong)}\n", Path("x")
+            )

@@ -18,7 +18,7 @@ from morphnet.lab.topologies import Node, Topology
 from morphnet.lab.vpn import Daemon
 from morphnet.wire.messages.upload.slots import mac_v1
 from tests.lab.case import NOT_HERE
-from tests.lab.xmpp_servers import EJABBERD, PROSODY, Ejabberd, Prosody, by_slixmpp
+from tests.lab.xmpp_servers import EJABBERD, EJABBERD_SLOTS, PROSODY, Ejabberd, Prosody, by_slixmpp, every_slot
 
 SECRET, PORT = "a secret of the lab", 8050
 BASE = f"http://127.0.0.1:{PORT}/upload/"
@@ -96,7 +96,7 @@ class ProsodyTests(UploadCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.prosody = Prosody(self.node, BASE, SECRET)
+        self.prosody = Prosody(self.node, *every_slot(BASE, SECRET))
         self.addCleanup(self.prosody.stop)
         self.prosody.start()
 
@@ -148,7 +148,7 @@ class EjabberdTests(UploadCase):
 
     def test_slots(self) -> None:
         """Files arrive, and their addresses give them; a slot may be resumed by tus."""
-        ejabberd = Ejabberd(self.node, BASE, SECRET)
+        ejabberd = Ejabberd(self.node, EJABBERD_SLOTS.format(base=BASE.rstrip("/"), secret=SECRET))
         ejabberd.start()
         for name, kind in (("näme with space.txt", "text/plain"), ("pic.png", "image/png")):
             file = self.file(name, 100_000)

@@ -6,14 +6,16 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from morphnet.lab.box import BoxNode, environment
 from morphnet.lab.vpn import wait_for
+from tests.lab.nginx import listens
 
 PROSODY, EJABBERD = shutil.which("prosody"), shutil.which("ejabberdctl", path="/usr/sbin:/usr/bin")
-XMPP_PORT, PASSWORD = 5222, "pw"
+XMPP_PORT, COMPONENT_PORT, PASSWORD = 5222, 5347, "pw"
 MODULES = "/usr/lib/prosody/modules"  # where Debian has those of prosody-modules
 
 _PROSODY = """
@@ -25,6 +27,7 @@ modules_enabled = {{ "roster", "saslauth", "disco", "ping" }}
 modules_disabled = {{ "s2s", "tls", "http" }}
 interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {port} }}
+component_ports = {{ {components} }}
 http_ports = {{ }}
 https_ports = {{ }}
 authentication = "internal_hashed"
@@ -40,29 +43,40 @@ Component "up-{name}.localhost" "{module}"
 """
 
 
+def every_slot(base: str, secret: str) -> tuple[str, tuple[str, ...]]:
+    """Settings of Prosody with a host for each kind of slot, and the hosts."""
+    text = ""
+    for name, version in (("v1", "v1"), ("v2", "v2")):
+        text += _HOST.format(name=name, module="http_upload_external")
+        text += f'    http_upload_external_base_url = "{base}"\n    http_upload_external_secret = "{secret}"\n'
+        text += f'    http_upload_external_protocol = "{version}"\n'
+    text += _HOST.format(name="jwt", module="http_file_share")
+    text += f'    http_file_share_base_url = "{base}"\n    http_file_share_secret = "{secret}"\n'
+    return text, ("v1.localhost", "v2.localhost", "jwt.localhost")
+
+
 class Prosody:
-    """One with a host for each kind of slot: v1, v2 and jwt."""
+    """
+    A server with an account `alice` at each host.
+
+    :param text: settings of the hosts and their components.
+    """
 
     port = XMPP_PORT
 
-    def __init__(self, node: BoxNode, base: str, secret: str) -> None:
-        self._node, self._dir = node, Path(node.dir) / "prosody"
+    def __init__(self, node: BoxNode, text: str, hosts: Sequence[str]) -> None:
+        self._node, self._dir, self._hosts = node, Path(node.dir) / "prosody", hosts
         (self._dir / "data").mkdir(parents=True)
         self._config = self._dir / "prosody.cfg.lua"
-        text = _PROSODY.format(dir=self._dir, port=self.port, modules=MODULES)
-        for name, version in (("v1", "v1"), ("v2", "v2")):
-            text += _HOST.format(name=name, module="http_upload_external")
-            text += f'    http_upload_external_base_url = "{base}"\n    http_upload_external_secret = "{secret}"\n'
-            text += f'    http_upload_external_protocol = "{version}"\n'
-        text += _HOST.format(name="jwt", module="http_file_share")
-        text += f'    http_file_share_base_url = "{base}"\n    http_file_share_secret = "{secret}"\n'
-        self._config.write_text(text)
+        self._config.write_text(
+            _PROSODY.format(dir=self._dir, port=self.port, modules=MODULES, components=COMPONENT_PORT) + text
+        )
         self._process: subprocess.Popen[Any] | None = None
 
     def start(self) -> None:
         """Until it answers."""
-        for name in ("v1", "v2", "jwt"):
-            words = ["prosodyctl", "--root", "--config", str(self._config), "register", "alice", f"{name}.localhost"]
+        for host in self._hosts:
+            words = ["prosodyctl", "--root", "--config", str(self._config), "register", "alice", host]
             done = self._node.run([*words, PASSWORD])
             assert not done.returncode, done.stdout + done.stderr
         with (self._dir / "out").open("w") as out:
@@ -88,28 +102,31 @@ acl: {{local: {{user_regexp: ""}}}}
 access_rules: {{c2s: [allow], local: [allow]}}
 modules:
   mod_disco: {{}}
+"""
+EJABBERD_SLOTS = """\
   mod_http_upload:
-    access: local
     put_url: "{base}"
     get_url: "{base}"
     external_secret: "{secret}"
-    max_size: 104857600
 """
 
 
 class Ejabberd:
-    """One with `external_secret`."""
+    """
+    A server with an account `alice` at localhost.
+
+    :param modules: settings below `modules:`.
+    """
 
     port = XMPP_PORT + 1
 
-    def __init__(self, node: BoxNode, base: str, secret: str) -> None:
+    def __init__(self, node: BoxNode, modules: str) -> None:
         self._node, self._dir = node, Path(node.dir) / "ejabberd"
         for name in ("spool", "logs", "conf"):
             (self._dir / name).mkdir(parents=True)
         conf = self._dir / "conf"
         (conf / "ejabberdctl.cfg").write_text("")  # Debian's would name another configuration
-        text = _EJABBERD.format(port=self.port, base=base.rstrip("/"), secret=secret)
-        (conf / "ejabberd.yml").write_text(text)
+        (conf / "ejabberd.yml").write_text(_EJABBERD.format(port=self.port) + modules)
         # Debian's becomes the user ejabberd, who may not see a directory of the lab.
         script = self._dir / "ejabberdctl"
         script.write_text(Path(str(EJABBERD)).read_text().replace("\nINSTALLUSER=ejabberd\n", "\nINSTALLUSER=\n"))
@@ -133,12 +150,6 @@ class Ejabberd:
         wait_for("ejabberd listens", lambda: listens(self._node, self.port), 60.0)
         done = self._node.run([*self._command, "register", "alice", "localhost", PASSWORD], env=self._environment)
         assert not done.returncode, done.stdout + done.stderr
-
-
-def listens(node: BoxNode, port: int) -> bool:
-    """Whether somebody listens there, on loopback."""
-    look = f"import socket; socket.create_connection(('127.0.0.1', {port}), 1)"
-    return node.run([sys.executable, "-c", look]).returncode == 0
 
 
 def by_slixmpp(node: BoxNode, jid: str, port: int, file: Path, kind: str, *more: str) -> dict[str, Any]:

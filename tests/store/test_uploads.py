@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -52,8 +54,29 @@ class MemoryUploadsTests(TestCase):
         async def story() -> None:
             for path, begun, ended in (("p1", 10, 0), ("p2", 50, 0), ("w1", 10, 20), ("w2", 10, 90)):
                 await self.uploads.begin(UploadRecord(path, 1, "", "", begun, ended))
-            self.assertEqual(sorted(each.path for each in await self.uploads.older(40, 0)), ["p1"])
-            self.assertEqual(sorted(each.path for each in await self.uploads.older(40, 50)), ["p1", "w1"])
+            self.assertEqual(sorted(each.path for each in await self.uploads.older(40, 0, 99)), ["p1"])
+            self.assertEqual(sorted(each.path for each in await self.uploads.older(40, 50, 99)), ["p1", "w1"])
+
+        return self.run_async(story())
+
+    def test_lasts(self) -> Deferred[None]:
+        """A file with a time of its own goes then: sooner than others, or later."""
+
+        async def story() -> None:
+            for path, until in (("short", 30), ("long", 1000), ("usual", 0)):
+                await self.uploads.begin(UploadRecord(path, 1, "", "", 10, 20, lasts_until=until))
+            for completed, now, gone in ((0, 20, []), (0, 31, ["short"]), (21, 31, ["short", "usual"])):
+                self.assertEqual(sorted(each.path for each in await self.uploads.older(0, completed, now)), gone)
+
+        return self.run_async(story())
+
+    def test_used(self) -> Deferred[None]:
+        """Whole files and begun ones count, and nobody else's."""
+
+        async def story() -> None:
+            for path, user, ended in (("a", "a@x", 0), ("b", "a@x", 5), ("c", "b@x", 5)):
+                await self.uploads.begin(UploadRecord(path, 100, "", user, 1, ended))
+            self.assertEqual([await self.uploads.used(each) for each in ("a@x", "b@x", "c@x")], [200, 100, 0])
 
         return self.run_async(story())
 
@@ -74,6 +97,20 @@ class SqliteUploadsTests(MemoryUploadsTests):
             await self.uploads.begin(ONE)
             await self.uploads.close()
             self.assertEqual(self.file.stat().st_mode & 0o777, 0o600)
+            self.uploads = SqliteUploads(UploadLedger(self.file), reactor)
+            self.assertEqual(await self.uploads.find(ONE.path), ONE)
+
+        return self.run_async(story())
+
+    def test_of_before(self) -> Deferred[None]:
+        """A database of the first version goes on, with all that is in it."""
+
+        async def story() -> None:
+            await self.uploads.begin(ONE)
+            await self.uploads.close()
+            with closing(sqlite3.connect(self.file)) as sql:
+                sql.executescript("DROP INDEX upload_user; ALTER TABLE upload DROP COLUMN lasts_until")
+                sql.execute("PRAGMA user_version = 1")
             self.uploads = SqliteUploads(UploadLedger(self.file), reactor)
             self.assertEqual(await self.uploads.find(ONE.path), ONE)
 

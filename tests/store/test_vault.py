@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -51,3 +52,49 @@ class VaultTests(SynchronousTestCase):
         names = [each.name for each in (self.directory / "partial").iterdir()]
         self.assertEqual(len(names), 5)
         self.assertTrue(all(len(each) == 64 for each in names))
+
+    def test_keep_free(self) -> None:
+        """What others need of the disk is left to them, before a byte of it is taken."""
+        about = os.statvfs(self.directory)
+        vault = Vault(self.directory, about.f_bavail * about.f_frsize + (1 << 40))
+        partial = vault.partial("a")
+        self.addCleanup(partial.close)
+        self.assertRaises(OSError, partial.append, b"x")
+        self.assertEqual(partial.length, 0)
+
+    def finished(self, path: str, data: bytes) -> None:
+        """A file that has appeared."""
+        partial = self.vault.partial(path)
+        partial.append(data)
+        self.vault.finish(path, partial)
+        partial.close()
+
+    def inode(self, path: str) -> int:
+        """Of a file."""
+        file = self.vault.open(path)
+        assert file is not None
+        with file:
+            return os.fstat(file.fileno()).st_ino
+
+    def test_once(self) -> None:
+        """The same content is one file on the disk: a name that goes leaves the others, the last takes the bytes."""
+        for path in ("a", "b"):
+            self.finished(path, b"x" * 1000)
+        self.finished("c", b"y" * 1000)
+        self.assertEqual((self.inode("a") == self.inode("b"), self.inode("a") == self.inode("c")), (True, False))
+        self.assertEqual(self.vault.saved, 1000)
+        self.vault.remove("a")
+        self.vault.forget_unused()
+        self.finished("d", b"x" * 1000)
+        self.assertEqual(self.inode("b"), self.inode("d"))
+        for path in ("b", "c", "d"):
+            self.vault.remove(path)
+        self.vault.forget_unused()
+        self.assertEqual([each for each in self.directory.rglob("*") if each.is_file()], [])
+
+    def test_not_once(self) -> None:
+        """Where it is not wanted each file is by itself."""
+        self.vault = Vault(self.directory, once=False)
+        for path in ("a", "b"):
+            self.finished(path, b"x" * 1000)
+        self.assertNotEqual(self.inode("a"), self.inode("b"))

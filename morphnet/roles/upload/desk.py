@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from morphnet.net.http import Exchange
 from morphnet.roles.upload.drafting import Drafting
 from morphnet.roles.upload.giving import Giving
+from morphnet.roles.upload.sessions import HEADER, QUERY, check_session, described, session_id
 from morphnet.roles.upload.shelf import Overrun, Shelf
 from morphnet.roles.upload.tussing import Tussing
 from morphnet.roles.upload.visit import CORS, Visit
@@ -26,6 +27,7 @@ class Rules:
     base: str  # path before that of a slot, from slash to slash
     max_size: int  # bytes
     kept_for: int  # seconds that an upload is kept without its end
+    quota: int = 0  # bytes of all files of one user; 0: no limit
 
 
 class Desk:
@@ -49,8 +51,14 @@ class Desk:
             self._refuse(exchange, refused)
         except ValueError as mistake:
             self._refuse(exchange, SlotRefused(400, str(mistake)))
+        except OSError as trouble:
+            self._shelf.counts["uploads_without_room"] += 1
+            self._refuse(exchange, SlotRefused(507, f"no room: {(trouble.strerror or 'the disk fails').lower()}"))
 
     def _refuse(self, exchange: Exchange, refused: SlotRefused) -> None:
+        if refused.status >= 500 and exchange.promised:
+            exchange.hang_up()  # its client comes again, until there is room; the status would end its upload for good
+            return
         said = {**CORS, "Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"}
         if tus.speaks(exchange.headers):
             said["Tus-Resumable"] = tus.VERSION
@@ -74,12 +82,17 @@ class Desk:
             return
         path = self._path(exchange)
         record = await self._shelf.find(path)
+        if verb == "GET" and QUERY in exchange.query:
+            self._tell_owner(exchange, path, record)
+            return
         if verb == "GET" or (verb == "HEAD" and not self._asks_for_offset(exchange)):
             self._giving.give(exchange, record)
             return
         if verb not in ("PUT", "POST", "PATCH", "HEAD", "DELETE"):
             raise SlotRefused(405, "this is not done here")
         visit = self._visit(exchange, path, record)
+        if visit.begins.size != UNKNOWN:
+            exchange.tell(HEADER, session_id(self._secrets(path)[0], record or visit.begins))
         if verb == "DELETE":
             await self._delete(visit)
         elif tus.speaks(headers):
@@ -90,6 +103,17 @@ class Desk:
             await self._put(visit)
         else:
             raise SlotRefused(405, "this is not done here: PUT the file")
+
+    def _tell_owner(self, exchange: Exchange, path: str, record: UploadRecord | None) -> None:
+        """How far an upload is; whoever writes just now is left alone."""
+        if record is None:
+            raise SlotRefused(404, "no upload has begun here")
+        self._visit(exchange, path, record)
+        said = exchange.query[QUERY]
+        check_session(said, self._secrets(path), record)
+        offset = record.size if record.completed_at else self._shelf.vault.length(path)
+        headers = {**CORS, "Cache-Control": "no-store"}
+        exchange.answer_json(200, headers, described(said, record, offset), "application/json")
 
     @staticmethod
     def _asks_for_offset(exchange: Exchange) -> bool:
@@ -111,14 +135,23 @@ class Desk:
             claim = replace(claim, size=UNKNOWN)
             if not claim.authorization:
                 raise SlotRefused(404, "no upload has begun here")
-        slot = verified(claim, self._secrets(path), now)
+        try:
+            slot = verified(claim, self._secrets(path), now)
+        except SlotRefused as refused:
+            if refused.status != 413 or not drafts.speaks(headers) or tus.speaks(headers):
+                raise
+            exchange.tell(*drafts.dialect(headers).flag(False))
+            raise SlotRefused(400, refused.reason) from None
         if record is None and slot.opens_until and slot.opens_until < now:
             raise SlotRefused(410, "the slot is over: ask for another")
         whole = slot.size if slot.size != UNKNOWN else size
         if whole > self._rules.max_size:
+            exchange.tell("Upload-Limit", drafts.dialect(headers).limit(self._rules.max_size, None))
             raise SlotRefused(413, f"files may have {self._rules.max_size} bytes")
         begins = UploadRecord(path, whole, (slot.kind or kind)[:_LONGEST_KIND], slot.user, int(now))
-        return Visit(exchange, headers, begins, record)
+        if slot.keep:
+            begins = replace(begins, lasts_until=int(now) + slot.keep)
+        return Visit(exchange, headers, begins, record, self._rules.quota)
 
     @staticmethod
     def _told_size(exchange: Exchange) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from morphnet.net.http import Exchange
+from morphnet.net.http import LONGEST_BODY, Exchange
 from morphnet.roles.upload.shelf import Overrun, Shelf
 from morphnet.roles.upload.visit import CORS, Visit
 from morphnet.store.base import UploadRecord
@@ -117,7 +117,15 @@ class Drafting:
     async def _body(self, visit: Visit, tongue: Dialect, record: UploadRecord, at: int, complete: bool) -> None:
         exchange, creates = visit.exchange, visit.exchange.verb != "PATCH"
         try:
-            offset = await self._shelf.write(exchange, record, at)
+            if "content-digest" in visit.headers and exchange.length is not None and exchange.length <= LONGEST_BODY:
+                body = await exchange.short_body()
+                if not drafts.agrees(visit.headers, body):
+                    said = self._state(tongue, await self._shelf.offset(record), complete=False)
+                    exchange.answer(400, said, b"the body is not what its Content-Digest says\n")
+                    return
+                offset = await self._shelf.write_bytes(exchange, record, at, body)
+            else:
+                offset = await self._shelf.write(exchange, record, at)
         except Overrun:
             await self._refuse_length(exchange, tongue, record, forget=True)
             return

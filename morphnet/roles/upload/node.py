@@ -36,6 +36,7 @@ class UploadNode:
         self.read_again: Callable[[], None] = lambda: None  # the secrets
         self._counters, self._wall, self._now, self._reloading = counters, wall, now, reloading
         self._started_at = now()
+        self._component: str | None = None  # "" while it is let in, else why it is not; None: there is none
 
     def status(self) -> NodeStatus:
         """The whole server, now."""
@@ -53,8 +54,16 @@ class UploadNode:
             sessions=(),
             counters=counters,
             levels=levels,
+            warnings=(f"no slots by XMPP: {self._component}",) if self._component else (),
         )
         return with_headline(picture)
+
+    def component_is(self, why_not: str) -> None:
+        """Whether the XMPP server lets us be its component: "", or why not."""
+        before, self._component = self._component, why_not
+        if before not in (None, why_not):
+            kind = "component-lost" if why_not else "component-up"
+            self.tell(kind, "", f"no slots by XMPP: {why_not}" if why_not else "the XMPP server lets the component in")
 
     def happenings(self, after: int) -> list[Happening]:
         """What happened since number `after`."""

@@ -13,14 +13,17 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.threads import deferToThreadPool
 
 from morphnet.config.upload import UploadConfig
+from morphnet.errors import ConfigError
 from morphnet.net.gate import OpenGate
 from morphnet.net.http import HttpFactory
 from morphnet.net.listen import dispensable, listen_tcp
+from morphnet.net.xmpp import UploadComponent
 from morphnet.roles.process.process import Process
 from morphnet.roles.upload.desk import Desk, Rules
 from morphnet.roles.upload.node import UploadNode
 from morphnet.roles.upload.secrets import Keys, read_secrets, read_tokens
 from morphnet.roles.upload.shelf import Shelf
+from morphnet.roles.upload.slotting import Allowance, Slotting
 from morphnet.store.uploads import DATABASE, SqliteUploads, UploadLedger
 from morphnet.store.vault import Vault
 
@@ -44,13 +47,16 @@ class UploadProcess(Process):
         self._read_secrets()
         self._uploads = uploads = SqliteUploads(UploadLedger(config.state_dir / DATABASE), self.reactor)
         beside = partial(deferToThreadPool, self.reactor, self.reactor.getThreadPool())
-        shelf = self._shelf = Shelf(uploads, Vault(config.state_dir / "files"), beside, time.time)
-        rules = Rules(config.base, config.max_size, int(config.partial_hours * 3600))
+        shelf = self._shelf = Shelf(
+            uploads, Vault(config.state_dir / "files", config.keep_free, once=config.dedup), beside, time.time
+        )
+        rules = Rules(config.base, config.max_size, int(config.partial_hours * 3600), config.user_quota)
         desk = Desk(rules, shelf, lambda path: self._keys.of(path))
         factory = HttpFactory(desk.answer, self.reactor, config.idle_s)
         node = UploadNode(config, self._counters, reloading=self.reloading)
         node.read_again = self._read_secrets
         gate = OpenGate(self.reactor)
+        self._open_component(node)
         for host in config.listen:
             port = listen_tcp(gate, host, config.port, factory, optional=dispensable(host, config.listen))
             if port is not None:
@@ -61,6 +67,24 @@ class UploadProcess(Process):
         self._log.info("morph-upload {name} is serving", name=config.name)
         return node
 
+    def _open_component(self, node: UploadNode) -> None:
+        """:raises ConfigError: its secret cannot be read, or nobody has said where its slots are."""
+        config = self.config.component
+        if not config.jid:
+            return
+        if not self.config.url:
+            raise ConfigError("component.jid needs url: the address that clients are given")
+        allowance = Allowance(config.served(), self.config.max_size, self.config.user_quota, config.slots_an_hour)
+        shelf = self._shelf
+        slotting = Slotting(
+            self.config.url, allowance, shelf.uploads, lambda: self._keys.shared[0], shelf.wall, shelf.counts
+        )
+        host, _, port = config.server.rpartition(":")
+        (secret,) = read_secrets(config.secret_file, "component.secret_file")[:1]
+        component = UploadComponent(config.jid, secret.decode(), allowance.max_size, slotting.slot, node.component_is)
+        node.component_is("it was not reached yet")
+        component.service(self.reactor, host.strip("[]"), int(port)).setServiceParent(self)
+
     def _read_secrets(self) -> None:
         tokens = self.config.tokens_file
         self._keys = Keys(read_secrets(self.config.secret_file), read_tokens(Path(tokens)) if tokens else {})
@@ -68,6 +92,7 @@ class UploadProcess(Process):
     def _counters(self) -> dict[str, int]:
         counts, turns = self._shelf.counts.copy(), self._shelf.turns
         counts["uploads_taken_over"] += turns.taken_over
+        counts["deduplicated_bytes"] += self._shelf.vault.saved
         counts["uploads_running"] += len(turns)
         return counts
 

@@ -14,23 +14,24 @@ FOLDER = "~"  # begins the path of who has a token: ~NAME/...
 _TOKEN = re.compile(r"([a-z0-9][a-z0-9._-]{0,63})\s+([0-9a-f]{64})", re.ASCII)
 
 
-def read_secrets(path: Path) -> tuple[bytes, ...]:
+def read_secrets(path: Path, setting: str = "secret_file") -> tuple[bytes, ...]:
     """
     One a line, the one in use first; the others are good while it is replaced.
 
+    :param setting: that names the file.
     :raises ConfigError: there is none, or everybody may read it.
     """
     try:
         mode, text = path.stat().st_mode, path.read_bytes()
     except OSError as problem:
-        raise ConfigError(f"secret_file: {path}: {(problem.strerror or str(problem)).lower()}") from None
+        raise ConfigError(f"{setting}: {path}: {(problem.strerror or str(problem)).lower()}") from None
     if mode & 0o007:
-        raise ConfigError(f"secret_file: everybody may read {path}: chmod 600 it")
+        raise ConfigError(f"{setting}: everybody may read {path}: chmod 600 it")
     secrets = tuple(line.strip() for line in text.splitlines() if line.strip())
     if not secrets:
-        raise ConfigError(f"secret_file: there is no secret in {path}")
+        raise ConfigError(f"{setting}: there is no secret in {path}")
     if min(map(len, secrets)) < SHORTEST:
-        raise ConfigError(f"secret_file: a secret in {path} is shorter than {SHORTEST} bytes")
+        raise ConfigError(f"{setting}: a secret in {path} is shorter than {SHORTEST} bytes")
     return secrets
 
 
@@ -65,12 +66,12 @@ class Keys:
     """Which secrets may sign a slot for a path: a user's in his folder, those of the network elsewhere."""
 
     def __init__(self, shared: Sequence[bytes], tokens: Mapping[str, bytes]) -> None:
-        self._shared, self._tokens = tuple(shared), dict(tokens)
+        self.shared, self._tokens = tuple(shared), dict(tokens)
         self._nobodys = secrets.token_bytes(32)  # a name without a token takes the time of one with a token
 
     def of(self, path: str) -> tuple[bytes, ...]:
         """Those that are good for a slot at this path."""
         folder, slash, _ = path.partition("/")
         if not (self._tokens and slash and folder.startswith(FOLDER)):
-            return self._shared
+            return self.shared
         return (self._tokens.get(folder.removeprefix(FOLDER), self._nobodys),)

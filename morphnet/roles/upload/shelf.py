@@ -168,8 +168,9 @@ class Shelf:
         """Let go of what nobody went on with, and of files that are old enough; 0 keeps them for ever."""
         now = self.wall()
         completed = int(now - keep_seconds) if keep_seconds else 0
-        for record in await self.uploads.older(int(now - partial_seconds), completed):
+        for record in await self.uploads.older(int(now - partial_seconds), completed, int(now)):
             recent = not record.completed_at and self.vault.touched(record.path) > now - partial_seconds
             if not recent:
                 await self.forget(record)
                 self.counts["uploads_expired"] += 1
+        await self._beside(self.vault.forget_unused)

@@ -19,7 +19,7 @@ CORS: Mapping[str, str] = {
     ),
     "Access-Control-Expose-Headers": (
         "Location, ETag, Content-Range, Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Upload-Offset,"
-        " Upload-Length, Upload-Expires, Upload-Complete, Upload-Incomplete, Upload-Limit"
+        " Upload-Length, Upload-Expires, Upload-Complete, Upload-Incomplete, Upload-Limit, X-Session-ID"
     ),
     "Access-Control-Max-Age": "86400",
 }
@@ -33,6 +33,7 @@ class Visit:
     headers: Mapping[str, str]  # names in lower case
     begins: UploadRecord  # as the slot would have it begin
     record: UploadRecord | None  # as it stands; None before it has begun
+    quota: int = 0  # bytes of all files of its user; 0: no limit
 
     async def begun(self, shelf: Shelf) -> UploadRecord:
         """
@@ -44,6 +45,11 @@ class Visit:
             return self.record
         if self.begins.size == UNKNOWN:
             raise SlotRefused(411, "the length of the file must be told: Content-Length or Upload-Length")
+        if self.quota and self.begins.user:
+            used = await shelf.uploads.used(self.begins.user)
+            if used + self.begins.size > self.quota:
+                shelf.counts["uploads_over_quota"] += 1
+                raise SlotRefused(413, f"your files take {used} of {self.quota} bytes: there is no room for this one")
         shelf.counts["uploads_begun"] += 1
         return await shelf.uploads.begin(self.begins)
 

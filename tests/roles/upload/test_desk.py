@@ -104,6 +104,23 @@ class DeskTests(SynchronousTestCase):
             self.assertEqual(line.answers()[-1].status, status)
         self.assertEqual(self.service.stored("j/f"), b"12345")
 
+    def test_quota(self) -> None:
+        """Beyond the quota of its user nothing begins, and it is said how much there is; what has begun goes on."""
+        self.service = Service(self.mktemp(), quota=100)
+
+        def put(name: str, size: int, cut: int = 0) -> int:
+            claims = {"sub": "a@x", "exp": NOW + 300, "slot": "q", "filename": name, "filesize": size}
+            headers = {"Authorization": f"Bearer {jwt(SECRET, claims)}"}
+            if cut:
+                self.service.cut_put(f"/up/q/{name}", headers, size, b"x" * cut)
+            self.answer = self.service.ask("PUT", f"/up/q/{name}", headers, b"x" * size)
+            return self.answer.status
+
+        self.assertEqual([put("a", 60, 20), put("b", 41), put("b", 40)], [201, 413, 201])
+        self.assertEqual(put("c", 1), 413)
+        self.assertIn(b"100 of 100 bytes", self.answer.body)
+        self.assertEqual(self.service.shelf.counts["uploads_over_quota"], 2)
+
     def test_forged_tokens(self) -> None:
         """Ten thousand forged slots leave nothing behind."""
         line = Line(self.service)

@@ -18,6 +18,15 @@ class UploadNodeTests(SynchronousTestCase):
         self.assertEqual((status.role, status.well), ("upload", True))
         self.assertEqual((status.counters, status.levels), ({"uploads_begun": 3}, {"uploads_running": 2}))
 
+    def test_component(self) -> None:
+        """That the XMPP server does not let us in is a warning, and a line when it changes."""
+        node = UploadNode(UploadConfig(), dict, now=lambda: 1.0)
+        self.assertEqual(node.status().warnings, ())
+        for said in ("it was not reached yet", "", "", "the connection was lost"):
+            node.component_is(said)
+        self.assertEqual(node.status().warnings, ("no slots by XMPP: the connection was lost",))
+        self.assertEqual([each.kind for each in node.happenings(0)], ["component-up", "component-lost"])
+
     def test_reload(self) -> None:
         """It reads the secrets again when it is asked."""
         node, read = UploadNode(UploadConfig(), dict), list[int]()

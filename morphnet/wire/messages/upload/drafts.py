@@ -6,6 +6,10 @@ Source: draft-ietf-httpbis-resumable-upload, revisions 01 (interop version 3) to
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hashlib
+import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +19,7 @@ KNOWN = (3, 5, 6, 8, 9)  # who names another one, or none, is spoken to as the n
 NEWEST = 9
 PARTIAL = "application/partial-upload"
 _PROBLEMS = "https://iana.org/assignments/http-problem-types#"
+_DIGESTS = {"sha-256": "sha256", "sha-512": "sha512"}
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
@@ -83,6 +88,27 @@ def number(headers: Mapping[str, str], name: str) -> int | None:
     if not _NUMBER.fullmatch(said):
         raise ValueError(f"{name} must be a number of bytes")
     return int(said)
+
+
+def agrees(headers: Mapping[str, str], body: bytes) -> bool:
+    """
+    Whether a body is what its Content-Digest says, if it has one (RFC 9530; sha-256 and sha-512 are looked at).
+
+    :raises ValueError: one of these is no digest.
+    """
+    for each in headers.get("content-digest", "").split(","):
+        name, _, said = each.strip().partition("=")
+        if name.lower() not in _DIGESTS:
+            continue
+        if len(said) < 2 or said[0] + said[-1] != "::":
+            raise ValueError("content-digest must be as sha-256=:...:")
+        try:
+            given = base64.b64decode(said[1:-1], validate=True)
+        except binascii.Error:
+            raise ValueError("content-digest must be as sha-256=:...:") from None
+        if not hmac.compare_digest(given, hashlib.new(_DIGESTS[name.lower()], body).digest()):
+            return False
+    return True
 
 
 def problem(kind: str, **members: int) -> dict[str, object]:

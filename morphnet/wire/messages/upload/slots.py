@@ -21,6 +21,7 @@ from morphnet.errors import Refused
 UNKNOWN = -1  # a size that nobody has told
 LONGEST_TOKEN = 8192  # characters
 _MOST_SIZE = 1 << 62
+_MOST_KEPT = 1 << 40  # seconds
 
 
 class SlotRefused(Refused):
@@ -54,6 +55,7 @@ class Slot:
     opens_until: float  # Unix seconds until which an upload may begin; 0 for no end
     lasts_until: float  # Unix seconds until which it may go on; 0 for no end
     scheme: str  # "v1", "v2", "v3", "jwt"
+    keep: int = 0  # seconds that the whole file is kept; 0: as long as all are
 
 
 def mac_v1(secret: bytes, path: str, size: int) -> str:
@@ -169,8 +171,8 @@ def _jwt(claim: Claim, token: str, secrets: Sequence[bytes], now: float) -> Slot
         said = _read_jwt(token, secrets)
         size, slot, name = said["filesize"], said["slot"], said["filename"]
         exp, user, kind = float(said["exp"]), said.get("sub", ""), said.get("filetype") or ""
-        lasts = float(said.get("expires", 0) or 0)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error):
+        lasts, keep = float(said.get("expires", 0) or 0), int(said.get("keep", 0))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError, binascii.Error):
         raise SlotRefused(401, "the slot's token is not one of this network") from None
     texts = all(isinstance(each, str) for each in (slot, name, user, kind))
     if not texts or not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= _MOST_SIZE:
@@ -181,4 +183,4 @@ def _jwt(claim: Claim, token: str, secrets: Sequence[bytes], now: float) -> Slot
         raise SlotRefused(410, "the slot is over: ask for another")
     if claim.size not in (UNKNOWN, size):
         raise SlotRefused(413, f"the slot is for a file of {size} bytes")
-    return Slot(claim.path, size, user, kind, exp, lasts or exp + 86400.0, "jwt")
+    return Slot(claim.path, size, user, kind, exp, lasts or exp + 86400.0, "jwt", min(max(keep, 0), _MOST_KEPT))

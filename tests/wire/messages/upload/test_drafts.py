@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.wire.messages.upload.drafts import KNOWN, NEWEST, Dialect, dialect, number
+from morphnet.wire.messages.upload.drafts import KNOWN, NEWEST, Dialect, agrees, dialect, number
 
 
 class DraftTests(SynchronousTestCase):
@@ -37,3 +37,12 @@ class DraftTests(SynchronousTestCase):
         for said in ("", "-1", "1.0", "abc", "1" * 30, "१"):
             with self.assertRaises(ValueError):
                 number({"upload-offset": said}, "upload-offset")
+
+    def test_digest(self) -> None:
+        """What is told is compared, what nobody here knows is passed over, what is no digest is refused."""
+        good = "sha-256=:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=:"
+        for said, fits in ((good, True), (f"md5=:AAAA:, {good}", True), (good.replace("u", "v", 1), False), ("", True)):
+            self.assertEqual(agrees({"content-digest": said}, b"abc"), fits, said)
+        self.assertTrue(agrees({}, b"abc"))
+        for wrong in ("sha-256=abc", "sha-256=:*:", "sha-512"):
+            self.assertRaises(ValueError, agrees, {"content-digest": wrong}, b"abc")
