@@ -49,8 +49,8 @@ This is what can be relied on:
 - What stands in `counters` and `totals` never falls while a process runs: what a session, a path, a socket or a peer
   had counted stays in the sums when it ends. A name that is missing was never counted. What goes up and down is in
   `levels`.
-- `counters` of a session begin with it (`since`), and so do those of a peer, which are its session's; those of a process
-  begin with `started_at`; `totals` has the sums over all sessions since then.
+- `counters` of a session begin with it (`since`), and so do those of a peer, which are its session's; those of a
+  process begin with `started_at`; `totals` has the sums over all sessions since then.
 - A field that is marked "may be missing" came later than others: a process of before does not say it.
 
 Exit codes of `morphnet status`: 0, all is well; 3, a process runs and does not do what it is there for; 1, nothing

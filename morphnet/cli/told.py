@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from morphnet.config.roles import RELAY_PORT, MeshConfig
+from morphnet.config.mesh import MeshConfig
+from morphnet.config.roles import RELAY_PORT
 from morphnet.errors import ConfigError
 from morphnet.pki.names import split_address
 

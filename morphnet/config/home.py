@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from morphnet.config import checks
-from morphnet.config.roles import ManholeConfig
+from morphnet.config.manhole import ManholeConfig
 
 HTTPS_PORT = 443
 HOME_PORT = 3478  # UDP, for homes and for STUN

@@ -15,6 +15,8 @@ from morphnet.config.accounting import AccountingConfig
 from morphnet.config.balance import MODE, BalanceConfig
 from morphnet.config.carry import CarryConfig, entries_of_tables, entries_wrong
 from morphnet.config.legacy import LEGACY_KEY, LEGACY_LISTEN, LEGACY_SERVER, LegacyConfig
+from morphnet.config.manhole import ManholeConfig
+from morphnet.config.mesh import MeshConfig
 from morphnet.config.shapes import SHAPE, SHAPE_RETRY, SNI
 
 SCHEDULERS = ("bond", "flow", "redundant", "best")
@@ -73,86 +75,6 @@ class Tuning:
     def repair_ms(self) -> float:
         """Milliseconds that data of TCP waits for what is sent again; 0 when nothing is."""
         return self.reorder_tcp_ms if self.resend else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class ManholeConfig:
-    """The SSH door into the running process."""
-
-    enabled: bool = field(default=True, metadata={"help": "open the manhole"})
-    listen: str = field(
-        default="",
-        metadata={
-            "check": checks.listen,
-            "help": "'' for a unix socket in run_dir alone, or 127.0.0.1:PORT for TCP besides",
-        },
-    )
-    authorized_keys: Path = field(
-        default=Path("/etc/morphnet/authorized_keys"), metadata={"help": "OpenSSH public keys that may enter"}
-    )
-
-    def address(self) -> tuple[str, int] | None:
-        """
-        Address and TCP port of `listen`; None stands for the unix socket.
-
-        :raises ConfigError: it is not ADDRESS:PORT, or it names every network at once.
-        """
-        return checks.read_address(self.listen)
-
-
-@dataclass(frozen=True, slots=True)
-class MeshConfig:
-    """The other machines of the network, met through relays and then reached directly."""
-
-    relays: tuple[str, ...] = field(
-        default=(),
-        metadata={"check": checks.servers, "help": "HOST or HOST:PORT of each relay; none: no peers, only the server"},
-    )
-    relay_pq: str = field(
-        default="require",
-        metadata={
-            "help": "require, or allow relays whose TLS (a proxy's) has no post-quantum group; peers always have",
-            "choices": ("require", "allow"),
-        },
-    )
-    peers: tuple[str, ...] = field(
-        default=("*",), metadata={"check": checks.names, "help": "names of the machines to meet; '*' for all"}
-    )
-    networks: tuple[str, ...] = field(
-        default=("10.73.0.0/24", "fd73::/64"),
-        metadata={"check": checks.prefixes, "help": "the inner networks that peers are in"},
-    )
-    port: int = field(
-        default=0,
-        metadata={
-            "least": 0,
-            "check": checks.port_or_any,
-            "help": "UDP port for direct ways; 0: any, another one on each uplink",
-        },
-    )
-    streams: bool = field(default=True, metadata={"help": "reach peers by TCP where UDP does not pass"})
-    stream_port: int = field(
-        default=0,
-        metadata={
-            "least": 0,
-            "check": checks.port_or_any,
-            "help": "TCP port for that; 0: any, another one on each uplink",
-        },
-    )
-    hosts: bool = field(default=True, metadata={"help": "let this machine know its peers by name (/etc/hosts)"})
-    port_mapping: bool = field(
-        default=True, metadata={"help": "ask the router at home to let peers in (PCP, NAT-PMP); it is not insisted on"}
-    )
-    ethernet: str = field(
-        default="",
-        metadata={
-            "check": checks.interface_or_none,
-            "help": "name of a TAP device that joins local networks (layer 2); '' for none",
-        },
-    )
-    bridge: str = field(
-        default="", metadata={"check": checks.interface_or_none, "help": "bridge to put the TAP device on; '' for none"}
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from morphnet.config import checks
-from morphnet.config.roles import ManholeConfig
+from morphnet.config.manhole import ManholeConfig
 
 UPLOAD_PORT = 8050  # TCP, HTTP for a proxy
 _DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")

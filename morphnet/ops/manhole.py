@@ -29,7 +29,7 @@ from twisted.python.components import registerAdapter
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from morphnet.config.roles import ManholeConfig
+from morphnet.config.manhole import ManholeConfig
 from morphnet.errors import ConfigError, HostError
 from morphnet.ops import pipe
 from morphnet.ops.commands import Commands

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.config.roles import ClientConfig, MeshConfig, RelayConfig, ServerConfig, Tuning
+from morphnet.config.mesh import MeshConfig
+from morphnet.config.roles import ClientConfig, RelayConfig, ServerConfig, Tuning
 from morphnet.config.whole import check_whole
 
 

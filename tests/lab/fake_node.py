@@ -10,7 +10,7 @@ from twisted.application.service import MultiService
 from twisted.internet import reactor
 from twisted.logger import globalLogBeginner, textFileLogObserver
 
-from morphnet.config.roles import ManholeConfig
+from morphnet.config.manhole import ManholeConfig
 from morphnet.ops.feed import FeedService
 from morphnet.ops.manhole import ManholeService
 from morphnet.ops.rundir import FEED

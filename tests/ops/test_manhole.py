@@ -14,7 +14,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.config.roles import ManholeConfig
+from morphnet.config.manhole import ManholeConfig
 from morphnet.errors import ConfigError
 from morphnet.ops.manhole import LOGIN_PATIENCE, MAX_OPERATORS, ManholeFactory, ManholeService, ssh_config
 from tests.ops.fakes import FakeNode

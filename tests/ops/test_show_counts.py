@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -50,5 +52,5 @@ class CountsTests(SynchronousTestCase):
             wide, narrow = plain(shows(counted)), plain(shows(counted, width))
             self.assertLessEqual(max(map(len, narrow.splitlines()), default=0), width)
             self.assertEqual(narrow.split(), wide.split())
-            for name in {name for name in counted if f"{name} " in wide}:
+            for name in {name for name in counted if re.search(rf"(?<!\S){name} \d", wide)}:
                 self.assertIn(meaning(name, known), " ".join(wide.split()))

@@ -46,7 +46,7 @@ from morphnet.roles.client.servers import Servers
 from morphnet.roles.client.streaming import Streaming
 from morphnet.roles.client.uplink_paths import UplinkPaths
 from morphnet.roles.peers.mesh import Mesh, Owner
-from morphnet.roles.process.masks import Masks, all_shapes
+from morphnet.roles.process.masks import Masks, masks_of
 from morphnet.roles.process.process import HostProcess
 from morphnet.roles.signalling.control_client import ControlClient, Link, Pushed
 from morphnet.roles.signalling.control_client import Listener as ControlListener
@@ -54,7 +54,6 @@ from morphnet.roles.signalling.relay_client import Listener, RelayClient
 from morphnet.store.networks import FILE as NETWORKS
 from morphnet.store.networks import Networks
 from morphnet.tunnel.tunnel import Tunnel
-from morphnet.tunnel.wardrobe import Wardrobe
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.messages.control import Hello, Welcome
 from morphnet.wire.messages.relay import Reach
@@ -157,7 +156,8 @@ class ClientProcess(HostProcess):
         tls = self._tls_with_server(identity, revoked) if servers else None
         mesh = partial(self._make_mesh, identity, lists) if config.mesh.relays else None
         certificates, streaming = self._certificates(lists, tls), self._make_streaming(tls, uplink_paths)
-        masks = self._make_masks(pump.tunnel.wardrobe) if servers else None
+        sni = sni_of(config.shape_sni, servers)
+        masks = masks_of(pump.tunnel.wardrobe, config.pki_dir, sni) if servers else None
         make, ports, heed = partial(_mask, masks, identity), self._open_ports(), self.reloading
         parts = Parts(self.host, tun, uplink_paths, certificates, streaming, mesh, changed, heed, make, ports)
         self._node = node = ClientNode(config, pump, parts)
@@ -189,11 +189,6 @@ class ClientProcess(HostProcess):
         known = Networks(self.config.state_dir / NETWORKS)
         ladders = Ladders(pump.now, self._tell, known, random.random, self.config.shape_retry_s)
         return UplinkPaths(self.reactor, pump, self._tell, ladders=ladders)
-
-    def _make_masks(self, wardrobe: Wardrobe) -> Masks:
-        sni = sni_of(self.config.shape_sni, self.config.all_servers())
-        make = partial(all_shapes, entropy=os.urandom, sni=sni)
-        return Masks(wardrobe, partial(trusted_cas, self.config.pki_dir), make)
 
     def _open_tun(self) -> Tun | None:
         """None where there shall be no device: then nothing of this machine is changed."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain
+from pathlib import Path
 
 from cryptography import x509
 
 from morphnet.errors import ConfigError
 from morphnet.net.knock import key_of, signer_of
+from morphnet.pki.files import trusted_cas
 from morphnet.pki.unreadable import UNREADABLE
 from morphnet.tunnel.wardrobe import Wardrobe
 from morphnet.wire.shapes.masked import Masked
@@ -26,6 +30,15 @@ def all_shapes(key: bytes, *, entropy: Callable[[int], bytes], sni: str | None) 
     :param sni: a client's, as in its settings; None at a server.
     """
     return Masked(key, entropy), Quic(key, entropy, sni)
+
+
+def masks_of(wardrobe: Wardrobe, pki_dir: Path, sni: str | None) -> Masks:
+    """
+    For a process whose CAs are in `pki_dir`.
+
+    :param sni: as for `all_shapes`.
+    """
+    return Masks(wardrobe, partial(trusted_cas, pki_dir), partial(all_shapes, entropy=os.urandom, sni=sni))
 
 
 class Masks:

@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from morphnet.config.roles import ManholeConfig
+from morphnet.config.manhole import ManholeConfig
 from morphnet.errors import HostError, MorphnetError
 from morphnet.host.firewall import Firewall
 from morphnet.host.host import Host

@@ -39,7 +39,7 @@ from morphnet.roles.certificates.renewal import LOOK_EVERY, AllShow, Renewal, Se
 from morphnet.roles.certificates.revocation_file import Revoked
 from morphnet.roles.certificates.signing import LaterSigner
 from morphnet.roles.process.legacy_key import read_or_make_key
-from morphnet.roles.process.masks import Masks, all_shapes
+from morphnet.roles.process.masks import masks_of
 from morphnet.roles.process.node import Node
 from morphnet.roles.process.process import HostProcess
 from morphnet.roles.server.accounting import WRITE_EVERY, Accounting, month_of
@@ -105,8 +105,7 @@ class ServerProcess(HostProcess):
         self._bearers.meet = self._meetings.asked
         self._open_tcp()
         self._keep_house(node, parts)
-        make = partial(all_shapes, entropy=os.urandom, sni=None)
-        masks = Masks(self._pump.tunnel.wardrobe, partial(trusted_cas, config.pki_dir), make)
+        masks = masks_of(self._pump.tunnel.wardrobe, config.pki_dir, None)
         self.every(LOOK_AT_CAS_EVERY, masks.look)
         self._bearers.start(config.relays, lambda host: ClientTls(identity, host, certificates.is_revoked))
         node.state = "serving"

@@ -6,7 +6,8 @@ import dataclasses
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.config.roles import ClientConfig, MeshConfig
+from morphnet.config.mesh import MeshConfig
+from morphnet.config.roles import ClientConfig
 from morphnet.roles.client.inside import Inside, dns_servers, inside
 from morphnet.wire.messages.control import Welcome
 from tests.wire.messages.test_control import WELCOME

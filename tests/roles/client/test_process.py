@@ -11,7 +11,8 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from txaio.tx import config as autobahn_config
 
-from morphnet.config.roles import ClientConfig, MeshConfig
+from morphnet.config.mesh import MeshConfig
+from morphnet.config.roles import ClientConfig
 from morphnet.host.host import Host
 from morphnet.host.uplinks import Uplink
 from morphnet.net.tls import Identity

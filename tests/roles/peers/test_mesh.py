@@ -8,7 +8,8 @@ from typing import cast
 from twisted.trial.unittest import SynchronousTestCase
 from txaio.tx import config as autobahn_config
 
-from morphnet.config.roles import ClientConfig, MeshConfig
+from morphnet.config.mesh import MeshConfig
+from morphnet.config.roles import ClientConfig
 from morphnet.errors import ConfigError
 from morphnet.net.pump import Pump
 from morphnet.roles.certificates.revocation_exchange import RevocationExchange

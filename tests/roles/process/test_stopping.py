@@ -8,7 +8,7 @@ from pathlib import Path
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.config.roles import ManholeConfig
+from morphnet.config.manhole import ManholeConfig
 from morphnet.errors import HostError
 from morphnet.roles.process import process
 from morphnet.roles.process.process import Process
