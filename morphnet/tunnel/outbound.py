@@ -147,10 +147,7 @@ class Outbound:
         best = max(counts)
         if counts.count(best) == 1:
             farthest = counts.index(best)
-            for flight in reversed(paths[farthest].delivery.flights):
-                if flight.first < first[farthest]:
-                    break
-                flight.alone = True
+            _mark_alone(paths[farthest], first[farthest])
         return start + best
 
     def _sample_standby(self, run: Run, index: int, now: float, effects: Effects) -> None:
@@ -178,10 +175,8 @@ class Outbound:
             for index in range(start, start + count):
                 self._emit_alone(path, run, index, now, effects)
             return
-        most, flags = (
-            min(MAX_SEGMENTS, MAX_BATCH // (stride + path.overhead)),
-            run.flags | (ORDERED if self.scheduler.ordered else 0),
-        )
+        most = min(MAX_SEGMENTS, MAX_BATCH // (stride + path.overhead))
+        flags = run.flags | (ORDERED if self.scheduler.ordered else 0)
         while count:
             batch = min(count, most)
             key = self.keys.take(batch, now)
@@ -301,8 +296,7 @@ class Outbound:
         if self.scheduler.copies and others:
             flights = [flight for flight in flights if flight.alone]
             for other in others:
-                for flight in other.delivery.flights:
-                    flight.alone = True  # its copy was on `path`
+                _mark_alone(other, 0)  # its copies were on `path`
         return self.send_again(flights, path)
 
     def send_again(self, flights: Sequence[Flight], path: Path) -> int:
@@ -377,6 +371,14 @@ def _mark_again(path: Path, first: int, piece: Piece) -> None:
         if flight.first < first:
             break
         flight.born, flight.again = piece.lost_at, piece.again
+
+
+def _mark_alone(path: Path, first: int) -> None:
+    """What is in flight on `path`, from packet `first` on, has no copy on another one."""
+    for flight in reversed(path.delivery.flights):
+        if flight.first < first:
+            break
+        flight.alone = True
 
 
 def _best_ranked(paths: list[Path]) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import cast
 
 from twisted.internet.task import Clock
@@ -42,7 +43,7 @@ class VerbTests(NodeTestCase):
         client = ClientNode(
             ClientConfig(),
             self.pump,
-            Parts(cast(Host, None), cast(Tun, None), cast(UplinkPaths, None), Certificates()),
+            Parts(cast(Host, None), cast(Tun, None), cast(UplinkPaths, SimpleNamespace(ladders=None)), Certificates()),
         )
         relay = RelayNode(RelayConfig(name="meet"), cast(Registry, None), now=self.clock.seconds)
         for verbs in (self.node.verbs(), client.verbs(), relay.verbs()):
