@@ -83,8 +83,8 @@ def init(name: str | None, addresses: tuple[str, ...], place: Place) -> None:
 def _host_name() -> str:
     try:
         return checked_name(socket.gethostname())
-    except ConfigError:
-        raise ConfigError(f"this host is called {socket.gethostname()!r}, which will not do: give a --name") from None
+    except ConfigError as why:
+        raise ConfigError(f"give a --name, for the name of this host will not do: {why}") from None
 
 
 def _own_addresses() -> list[str]:
