@@ -15,7 +15,7 @@ import segno
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from morphnet.cli.layout import Place, day, dir_option, ledger_in, load_server, moment, now
+from morphnet.cli.layout import SYSTEM, Place, day, dir_option, ledger_in, load_server, moment, now
 from morphnet.cli.told import local_networks, networks_told, relays_told
 from morphnet.config.file import render
 from morphnet.config.roles import CONTROL_PORT, DATA_PORT, ClientConfig, RelayConfig, ServerConfig
@@ -83,8 +83,8 @@ def init(name: str | None, addresses: tuple[str, ...], place: Place) -> None:
 def _host_name() -> str:
     try:
         return checked_name(socket.gethostname())
-    except ConfigError:
-        raise ConfigError(f"this host is called {socket.gethostname()!r}, which will not do: give a --name") from None
+    except ConfigError as why:
+        raise ConfigError(f"give a --name, for the name of this host will not do: {why}") from None
 
 
 def _own_addresses() -> list[str]:
@@ -102,7 +102,8 @@ def _own_addresses() -> list[str]:
 
 def _found(place: Place, names: list[str], made: list[Path]) -> None:
     at = now()
-    make_directory(place.root)
+    if make_directory(place.root) and place.root == SYSTEM:
+        place.root.chmod(0o755)  # a service's user goes through it
     make_directory(place.pki_dir)
     ca_key, key = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
     authority = Authority.found(names[0], ca_key, x509.random_serial_number, now=at)

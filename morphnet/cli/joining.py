@@ -207,6 +207,9 @@ def request_over_network(invitation: Invitation, key: Ed25519PrivateKey, address
     try:
         with _connected(host, port) as connected:
             return request_certificate(invitation, key, _Deadline(connected, ends_at), now=time.time())
+    except socket.gaierror as trouble:
+        hint = "is it the right name, and does a DNS server know it here?"
+        raise HostError(f"cannot find the server {host}: {trouble.strerror}: {hint}") from None
     except OSError as trouble:
         why = trouble.strerror or str(trouble)
         raise HostError(f"cannot reach the server at {shown}: {why}: is it running, and TCP {port} open?") from None

@@ -56,9 +56,14 @@ def stop(role: Role) -> bool:
     return True
 
 
-def why_not(role: Role) -> str:
-    """What its last try to start said, "" for nothing."""
-    said = _ran("journalctl", "--unit", unit_of(role), "--lines", "30", "--output", "cat").stdout.splitlines()
+def why_not(role: Role, since: float) -> str:
+    """
+    What its last try to start said, "" for nothing.
+
+    :param since: Unix seconds; what was in its way before then may be gone.
+    """
+    words = ("--unit", unit_of(role), "--since", f"@{int(since)}", "--lines", "30", "--output", "cat")
+    said = _ran("journalctl", *words).stdout.splitlines()
     return next((each.removeprefix("morphnet: ") for each in reversed(said) if each.startswith("morphnet: ")), "")
 
 

@@ -10,7 +10,7 @@ from typing import ParamSpec
 import click
 
 from morphnet.cli import background, systemd
-from morphnet.cli.layout import Place, dir_option
+from morphnet.cli.layout import Place, dir_option, now
 from morphnet.cli.live import NOT_WELL
 from morphnet.cli.running import CONFIGS, Role, alone, names_here, role_here
 from morphnet.errors import HostError, MorphnetError
@@ -91,17 +91,24 @@ def _tried(what: Callable[Said, Outcome], *said: Said.args, **more: Said.kwargs)
 
 
 def _up(place: Place, name: str, wait: float, by_systemd: bool) -> Outcome:
+    begun = now()
     with alone(place):
         role = role_here(place, name)
         ran = bool(role.process())
         service = by_systemd and systemd.is_for(role)
         if not ran:
             (systemd if service else background).start(role)
-    return _connected(role, wait, "was up already" if ran else "is up", service=service and not ran)
+    return _connected(
+        role, wait, "was up already" if ran else "is up", served_since=begun if service and not ran else None
+    )
 
 
-def _connected(role: Role, wait: float, how: str, *, service: bool) -> Outcome:
-    """Wait for it; or the sentence that says what is wrong."""
+def _connected(role: Role, wait: float, how: str, *, served_since: float | None) -> Outcome:
+    """
+    Wait for it; or the sentence that says what is wrong.
+
+    :param served_since: Unix seconds, when systemd was told to start it; None if that was not for systemd to do.
+    """
     ends_at, well_at = time.monotonic() + wait, float("inf")
     while True:
         try:
@@ -118,8 +125,10 @@ def _connected(role: Role, wait: float, how: str, *, service: bool) -> Outcome:
         time.sleep(LOOK_EVERY)
     if node is not None:
         return Outcome(f"{role.name} {how}: {node.headline}; it goes on trying", NOT_WELL, node.warnings)
-    told = systemd.why_not(role) if service else f"{why}; its log is {role.log}"
-    raise HostError(f"{role.name}: {told or f'see journalctl -u {role.program}'}")
+    if served_since is None:
+        raise HostError(f"{role.name}: {why}; its log is {role.log}")
+    told = systemd.why_not(role, served_since) or f"see journalctl -u {role.program}"
+    raise HostError(f"{role.name}: {told}; systemd tries again, until `morphnet down {role.name}`")
 
 
 def _is_settled(node: NodeStatus) -> bool:

@@ -194,7 +194,8 @@ def _listen(
     except OSError as problem:
         if optional and problem.errno in NO_IPV6:
             return None
-        raise HostError(f"cannot serve on {host} TCP port {port}: {problem.strerror}") from None
+        hint = "; ports below 1024 need root, or CAP_NET_BIND_SERVICE" if problem.errno == errno.EACCES else ""
+        raise HostError(f"cannot serve on {host} TCP port {port}: {problem.strerror}{hint}") from None
     listener.startListening()
     return listener
 

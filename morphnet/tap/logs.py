@@ -1,5 +1,6 @@
 """
 The log of a process: what it says itself, and what Twisted warns of; each a line of text, or with --log-json an object.
+The journal of systemd has the time and the program already: it gets the text alone, and how grave it is.
 
 Twisted tells of every port that is opened and every step of SSH. None of that is for who reads the log of a tunnel.
 """
@@ -7,6 +8,7 @@ Twisted tells of every port that is opened and every step of SSH. None of that i
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, MutableMapping
 from typing import Any
@@ -18,6 +20,7 @@ from zope.interface import implementer
 
 _HUMBLE = ("morphnet.ops.manhole",)  # ours, as Twisted made it: SSH
 _OURS = ("morphnet", "stdout", "stderr")
+_GRAVITIES = {"critical": 2, "error": 3, "warn": 4}  # sd-daemon(3); all else is 6
 _twistd: dict[str, Any] = {}  # its options: it calls what makes the log by a name, without a word of them
 
 
@@ -50,6 +53,31 @@ def as_object(event: LogEvent) -> str:
     return json.dumps(found) + "\n"
 
 
+def for_journal(event: LogEvent) -> str:
+    """
+    Lines that begin with how grave it is: "<4>wan0: no route".
+
+    Source: sd-daemon(3).
+    """
+    level: Any = event.get("log_level", LogLevel.info)
+    failure = event.get("log_failure")
+    text = formatEvent(event) + (f"\n{failure.getTraceback()}" if isinstance(failure, Failure) else "")
+    return "".join(f"<{_GRAVITIES.get(level.name, 6)}>{line}\n" for line in text.splitlines())
+
+
+def is_journal(file: Any) -> bool:
+    """
+    Whether what is written to a file of Python's goes to the journal.
+
+    Source: systemd.exec(5), JOURNAL_STREAM.
+    """
+    try:
+        about = os.fstat(file.fileno())
+    except (AttributeError, OSError, ValueError):  # no file of the system's
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{about.st_dev}:{about.st_ino}"
+
+
 @implementer(ILogObserver)
 class Filtered:
     """Passes on what is for people."""
@@ -76,7 +104,8 @@ def settle(twistd: MutableMapping[str, Any], *, as_json: bool) -> None:
 
 def lines() -> ILogObserver:
     """What twistd calls: lines of text."""
-    return Filtered(_plain())
+    plain = _plain()
+    return Filtered(FileLogObserver(plain._outFile, for_journal) if is_journal(plain._outFile) else plain)
 
 
 def objects() -> ILogObserver:

@@ -79,7 +79,8 @@ class ConfigOptions(usage.Options, Generic[Config]):
         """
         try:
             file = self.config_file()
-            if file is None and not self.overrides().keys() & set(self.begin.needs):
+            named = file == self.default_file and not file.exists()  # as the units of systemd do
+            if named or (file is None and not self.overrides().keys() & set(self.begin.needs)):
                 raise ConfigError(f"there is no {self.default_file}: {self.begin.how}")
             self.read = partial(load, self.config_class, file.absolute() if file else None, self.overrides())
             self.config = self.read()

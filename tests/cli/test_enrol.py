@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 import tomllib
 
@@ -79,6 +80,8 @@ class InitTests(CommandCase):
     def test_wrong_words(self) -> None:
         """A name or an address that is none; a directory that cannot be."""
         self.assertIn("no name for a machine", self.bad("init", "--name", "a/b"))
+        self.patch(socket, "gethostname", lambda: "server")
+        self.assertIn("this host will not do: 'server' is a reserved word", self.bad("init", "--address", "192.0.2.1"))
         self.assertIn("neither a DNS name", self.bad("init", "--name", "gw", "--address", "http://x"))
         self.place.root.write_text("a file")
         self.assertIn(str(self.place.root), self.bad("init", "--name", "gw", "--address", "192.0.2.1"))

@@ -9,8 +9,9 @@ from cryptography import x509
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.cli.joining import _Deadline, request_certificate
-from morphnet.errors import ConfigError
+from morphnet.cli import joining
+from morphnet.cli.joining import _Deadline, request_certificate, request_over_network
+from morphnet.errors import ConfigError, HostError
 from morphnet.pki.authority import Authority, as_pem, check, describe
 from morphnet.pki.invitation import Invitation, decode, encode
 from morphnet.rendezvous.enrolment import Enrolment
@@ -130,6 +131,23 @@ class JoiningTests(SynchronousTestCase):
 
         told = self.assertRaises(ConfigError, request_certificate, self.invitation, KEY, Chatty(), now=self.now)
         self.assertIn("not the server", str(told))
+
+    def test_not_there(self) -> None:
+        """A name that nobody knows, and a server that does not answer, are two sentences."""
+
+        def fails(trouble: OSError) -> str:
+            def connected(host: str, port: int) -> socket.socket:
+                raise trouble
+
+            self.patch(joining, "_connected", connected)
+            return str(self.assertRaises(HostError, request_over_network, self.invitation, KEY, "gw.example"))
+
+        unknown = fails(socket.gaierror(-2, "Name or service not known"))
+        self.assertTrue(unknown.startswith("cannot find the server gw.example: Name or service not known: "), unknown)
+        closed = fails(ConnectionRefusedError(111, "Connection refused"))
+        self.assertTrue(
+            closed.endswith("gw.example:8443: Connection refused: is it running, and TCP 8443 open?"), closed
+        )
 
     def test_deadline(self) -> None:
         """When the time is over nothing is sent any more, and nothing waited for."""

@@ -133,7 +133,8 @@ class SystemdTests(SynchronousTestCase):
     def test_why_not(self) -> None:
         """Of a service that does not come up its own last sentence is told."""
         (self.fake / "--unit").write_text("morphnet: no\nmorphnet: port 8443 is in use\nMain process exited\n")
-        self.assertEqual(systemd.why_not(CLIENT), "port 8443 is in use")
+        self.assertEqual(systemd.why_not(CLIENT, 1000.5), "port 8443 is in use")
+        self.assertIn("--since @1000 ", self.asked()[0])
 
     def test_forget(self) -> None:
         """A unit that nobody has changed goes; another one stays."""

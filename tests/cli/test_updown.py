@@ -12,6 +12,8 @@ from morphnet.status import NodeStatus
 from tests.cli.case import CommandCase
 from tests.ops.pictures import NODE
 
+AGAIN = "systemd tries again, until `morphnet down server`"
+
 
 class FakeWay:
     """One of the two ways in which a role can run; `runs` is what both know."""
@@ -48,7 +50,7 @@ class UpDownTests(CommandCase):
             self.patch(module, "start", way.start)
             self.patch(module, "stop", way.stop)
         self.patch(systemd, "is_for", lambda role: self.service)
-        self.patch(systemd, "why_not", lambda role: "port 8443 is in use")
+        self.patch(systemd, "why_not", lambda role, since: "port 8443 is in use")
         self.patch(background, "undo", lambda role: self.left)
         self.patch(Role, "process", lambda role: int(role.name in self.runs))
         self.patch(Role, "status", lambda role: self.status())
@@ -109,7 +111,7 @@ class UpDownTests(CommandCase):
         """Of a service that never answers its own last sentence is told."""
         self.service, self.pictures = True, []
         code, _, errors = self.said("up", "--wait", "0")
-        self.assertEqual((code, errors), (1, "Error: server: port 8443 is in use\n"))
+        self.assertEqual((code, errors), (1, f"Error: server: port 8443 is in use; {AGAIN}\n"))
 
     def test_another_answers(self) -> None:
         """A process of another role at the same place is not taken for this one."""

@@ -11,8 +11,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import HostError
+from morphnet.net import listen
 from morphnet.net.gate import Gate
-from morphnet.net.listen import AT_ONCE, REST, Listener, dispensable, opens
+from morphnet.net.listen import AT_ONCE, REST, Listener, dispensable, listen_tcp, opens
 from morphnet.net.udp import UdpDoor
 from tests.net.fakes import FakeReactor, FakeSocket
 
@@ -153,3 +154,15 @@ class OptionalTests(SynchronousTestCase):
             door.make_socket = FakeSocket().as_socket  # type: ignore[method-assign]
             self.assertIs(opens(door, optional=optional), opened)
         self.assertRaises(HostError, opens, door, optional=False)
+
+    def test_refused(self) -> None:
+        """Why a port is not for us is told, and of a low one what it takes."""
+        for number, hinted in ((errno.EACCES, True), (errno.EADDRINUSE, False)):
+
+            def refused(*asked: object, number: int = number) -> socket.socket:
+                raise OSError(number, "no")
+
+            self.patch(listen, "_listening", refused)
+            told = str(self.assertRaises(HostError, listen_tcp, cast(Gate, None), "0.0.0.0", 443, cast(Any, None)))
+            self.assertEqual(told.endswith("; ports below 1024 need root, or CAP_NET_BIND_SERVICE"), hinted)
+            self.assertIn("cannot serve on 0.0.0.0 TCP port 443: no", told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.ops.eventlog import EventLog
 from morphnet.status import Happening
-from morphnet.tap.logs import as_object, is_for_people, settle
+from morphnet.tap.logs import as_object, for_journal, is_for_people, is_journal, settle
 
 
 def event(namespace: str, level: LogLevel = LogLevel.info) -> LogEvent:
@@ -55,6 +56,26 @@ class LogTests(SynchronousTestCase):
         text = as_object(lines[0])
         self.assertEqual(text.count("\n"), 1)
         self.assertIn("ZeroDivisionError", json.loads(text)["traceback"])
+
+    def test_journal(self) -> None:
+        """The journal gets the text and how grave it is, each line of a traceback by itself."""
+        self.assertEqual(for_journal(event("morphnet")), "<6>x\n")
+        self.assertEqual(for_journal(event("morphnet", LogLevel.warn)), "<4>x\n")
+        with capturedLogs() as lines:
+            Logger(namespace="morphnet").failure("broken", Failure(ZeroDivisionError("x")))
+        self.flushLoggedErrors(ZeroDivisionError)
+        text = for_journal(lines[0]).splitlines()
+        self.assertEqual({line[:3] for line in text}, {"<2>"})
+        self.assertEqual((text[0], text[-1]), ("<2>broken", "<2>Failure: builtins.ZeroDivisionError: x"))
+
+    def test_is_journal(self) -> None:
+        """It is the journal when systemd has named that very file."""
+        with Path(self.mktemp()).open("w") as file:
+            about = os.fstat(file.fileno())
+            for named, found in ((f"{about.st_dev}:{about.st_ino}", True), ("1:2", False)):
+                self.patch(os, "environ", {"JOURNAL_STREAM": named})
+                self.assertIs(is_journal(file), found)
+        self.assertIs(is_journal(object()), False)
 
     def written(self, options: dict[str, Any], *, as_json: bool) -> str:
         """What is in the log file after three lines."""

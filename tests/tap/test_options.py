@@ -33,10 +33,13 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(config.routes, ("10.0.0.0/8", "default"))
 
     def test_default_file(self) -> None:
-        """The default file may be absent; one that was named may not."""
+        """The default file may be absent; one that was named may not: the default one, with how to begin."""
         self.assertEqual(self._parse("--server", "x").config, ClientConfig(server="x"))
         sentence = str(self.assertRaises(SystemExit, self._parse, "--server", "x", "--config", str(ABSENT)))
-        self.assertEqual(sentence, f"morphnet: {ABSENT}: no such file or directory")
+        self.assertEqual(sentence, f"morphnet: there is no {ABSENT}: run this first")
+        other = ABSENT.with_name("other.toml")
+        sentence = str(self.assertRaises(SystemExit, self._parse, "--server", "x", "--config", str(other)))
+        self.assertEqual(sentence, f"morphnet: {other}: no such file or directory")
 
     def test_mistakes(self) -> None:
         """A mistake is one sentence."""
