@@ -156,8 +156,7 @@ class ClientProcess(HostProcess):
         tls = self._tls_with_server(identity, revoked) if servers else None
         mesh = partial(self._make_mesh, identity, lists) if config.mesh.relays else None
         certificates, streaming = self._certificates(lists, tls), self._make_streaming(tls, uplink_paths)
-        sni = sni_of(config.shape_sni, servers)
-        masks = masks_of(pump.tunnel.wardrobe, config.pki_dir, sni) if servers else None
+        masks = masks_of(pump.tunnel.wardrobe, config.pki_dir, sni_of(config.shape_sni, servers)) if servers else None
         make, ports, heed = partial(_mask, masks, identity), self._open_ports(), self.reloading
         parts = Parts(self.host, tun, uplink_paths, certificates, streaming, mesh, changed, heed, make, ports)
         self._node = node = ClientNode(config, pump, parts)
