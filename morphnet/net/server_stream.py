@@ -48,7 +48,7 @@ class ServerStreams(Sockets):
     ) -> None:
         super().__init__(listener, reactor, number, admission)
         self._who = who
-        self.factory: IProtocolFactory = server_factory(self, reactor, SUBPROTOCOL)
+        self.factory: IProtocolFactory = server_factory(self, reactor, SUBPROTOCOL, self.recognise)
 
     def take(self, host: str) -> Protocol | None:
         """For a connection from there whose handshake is complete; None when there are too many."""

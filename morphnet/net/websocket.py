@@ -33,7 +33,7 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from morphnet.errors import PeerError
+from morphnet.errors import PeerError, Refused
 from morphnet.net.sockaddr import host_of
 from morphnet.net.turns import Turns
 from morphnet.wire.messages.relay import MOST_ENVELOPE
@@ -277,11 +277,16 @@ class ServerSocket(Socket, WebSocketServerProtocol):  # type: ignore[misc]
     """The end that was called."""
 
     def onConnect(self, request: Any) -> str:
-        """Speak our subprotocol; who does not ask for it is no node."""
+        """Speak our subprotocol; who does not ask for it is no node, and a stranger finds nothing here."""
         ours: str = self.factory.protocols[0]
         if ours not in request.protocols:
             raise ConnectionDeny(ConnectionDeny.BAD_REQUEST)
         self.headers = {name.lower(): value for name, value in request.headers.items()}
+        try:
+            self.factory.admit(self)
+        except Refused as refused:
+            self._why = self._why or refused.reason
+            raise ConnectionDeny(ConnectionDeny.NOT_FOUND) from None
         return ours
 
 
@@ -302,8 +307,9 @@ _SHARED = {
 class _Servers(WebSocketServerFactory):  # type: ignore[misc, unused-ignore]
     noisy = False
 
-    def __init__(self, owner: Owner, reactor: Any, speaks: str) -> None:
+    def __init__(self, owner: Owner, reactor: Any, speaks: str, admit: Callable[[Socket], object]) -> None:
         super().__init__(protocols=[speaks], server="", reactor=reactor)
+        self.admit = admit
         self.setProtocolOptions(webStatus=False, **_SHARED)
         self._settled = owner, reactor
 
@@ -329,13 +335,17 @@ class _Clients(WebSocketClientFactory):  # type: ignore[misc, unused-ignore]
         return socket
 
 
-def server_factory(owner: Owner, reactor: Any, speaks: str = SUBPROTOCOL) -> IProtocolFactory:
+def server_factory(
+    owner: Owner, reactor: Any, speaks: str = SUBPROTOCOL, admit: Callable[[Socket], object] = id
+) -> IProtocolFactory:
     """
     Builds a ServerSocket for each connection.
 
     :param speaks: the subprotocol.
+    :param admit: judges by what HTTP says, before it is answered; raises Refused: then it is answered that there is
+        nothing of that name.
     """
-    return cast(IProtocolFactory, _Servers(owner, reactor, speaks))
+    return cast(IProtocolFactory, _Servers(owner, reactor, speaks, admit))
 
 
 def client_factory(owner: Owner, url: str, reactor: Any, speaks: str = SUBPROTOCOL) -> IProtocolFactory:

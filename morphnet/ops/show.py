@@ -123,6 +123,8 @@ def head_lines(node: NodeStatus, now: float, width: int = WIDTH) -> list[Line]:
             lasts = span(now - uplink.since)
             when = f"for {lasts}" if uplink.state == "unused" else f"{lasts} ago"
             lines += labelled("uplink", f"{uplink.name} {uplink.state} {when}: {uplink.why}", "warn", width)
+        elif uplink.shape == "none":
+            lines += labelled("uplink", f"{uplink.name}: no shape of datagrams gets through", "warn", width)
         elif uplink.share:
             lines += labelled("uplink", f"{uplink.name} {uplink.share}", "good", width)
     for warning in node.warnings:

@@ -1,7 +1,8 @@
 """
 Who looks at what passes, and drops what is not liked: rules at a router between the client and the server.
 
-Each is made of nftables alone, so that it costs the lab nothing.
+Each is made of nftables alone, so that it costs the lab nothing. Ports are accepted first: of `dport != 53 sport != 53`
+nft makes one comparison, of both together.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _CHAIN = "add table inet censor; add chain inet censor f { type filter hook forw
 FREEZE_AT = 20 << 10  # bytes of a flow, both ways
 
 # The bytes of a datagram begin at bit 64 of `th`.
-WITHOUT_UDP = ("meta l4proto udp udp dport != 53 udp sport != 53 counter drop",)
+WITHOUT_UDP = ("udp dport 53 accept", "udp sport 53 accept", "meta l4proto udp counter drop")
 # A path's number below 16 and a counter that is still low, where ours have them; and WireGuard's four types.
 KNOWN_BYTES = (
     "meta l4proto udp @th,136,8 < 16 @th,152,16 0 counter drop",
@@ -27,6 +28,8 @@ ONLY_QUIC = (
     "meta l4proto udp ct mark 0 @th,64,1 1 @th,65,1 1 @th,72,32 1 ct mark set 1",
     "meta l4proto udp ct mark 0 counter drop",
 )
+# A hotel.
+ONLY_443 = ("tcp dport 443 accept", "tcp sport 443 accept", "meta l4proto { tcp, udp } counter drop")
 # TLS is told by its first record (16 03), behind a TCP header with time stamps or without.
 FREEZES = (
     "meta l4proto tcp @th,256,16 0x1603 ct mark set 2",

@@ -21,6 +21,7 @@ with IPRoute() as ip:
 _LOSES = "meta l4proto udp numgen random mod 100 < {percent} drop"
 
 NGINX = Path("/usr/sbin/nginx")
+BARE = 444  # the same web server without us
 _NGINX = """
 daemon off; worker_processes 1; pid {place}/nginx.pid; error_log {place}/error.log; user root;
 events {{ }}
@@ -34,7 +35,15 @@ http {{
     ssl_certificate_key {pki}/{name}.key;
     ssl_protocols TLSv1.3;
     ssl_verify_client optional_no_ca;
-    location /morphnet {{
+    root {place}/site;
+    location = /morphnet {{
+      error_page 400 401 403 404 405 408 411 413 418 426 429 500 501 502 503 504 505 = @site;
+      if ($ssl_client_verify = NONE) {{ return 418; }}
+      if ($request_method != GET) {{ return 418; }}
+      if ($http_upgrade != websocket) {{ return 418; }}
+      if ($http_sec_websocket_protocol != morphnet.stream.1) {{ return 418; }}
+      if ($http_content_length$http_transfer_encoding != "") {{ return 418; }}
+      proxy_intercept_errors on;
       proxy_pass http://127.0.0.1:8081;
       proxy_http_version 1.1;
       proxy_read_timeout 120s;
@@ -43,6 +52,15 @@ http {{
       proxy_set_header X-Client-Cert $ssl_client_escaped_cert;
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
     }}
+    location @site {{ }}
+  }}
+  server {{
+    listen {bare} ssl;
+    ssl_certificate {pki}/{name}.pem;
+    ssl_certificate_key {pki}/{name}.key;
+    ssl_protocols TLSv1.3;
+    ssl_verify_client optional_no_ca;
+    root {place}/site;
   }}
 }}
 """
@@ -90,10 +108,14 @@ def portal_at(node: BoxNode, said: Path, *words: str) -> subprocess.Popen[str]:
 
 @contextlib.contextmanager
 def nginx_before(server: Daemon) -> Iterator[None]:
-    """A web server has TCP 443 of the gateway, with its certificate, and hands on what is for it, as in the docs."""
+    """
+    A web server has TCP 443 of the gateway, with its certificate, and hands on what is for it, as in the docs; at BARE
+    it does not.
+    """
     place = server.dir / "nginx"
-    place.mkdir()
-    (place / "conf").write_text(_NGINX.format(place=place, pki=server.etc / "pki", name=SERVER_NAME))
+    (place / "site").mkdir(parents=True)
+    (place / "site" / "index.html").write_text("<p>Bread, baked since 1957.</p>\n")
+    (place / "conf").write_text(_NGINX.format(place=place, pki=server.etc / "pki", name=SERVER_NAME, bare=BARE))
     with (place / "out").open("w") as out:
         process = server.node.popen([str(NGINX), "-c", str(place / "conf")], stdout=out, stderr=out)
     try:

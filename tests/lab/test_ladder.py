@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from morphnet.lab.topologies import two_uplinks
-from tests.lab.case import LabCase, Plan, rest
-from tests.lab.censors import FREEZES, KNOWN_BYTES, ONLY_QUIC, WITHOUT_UDP, censored, dropped
+import json
+import random
+import sys
+
+from morphnet.lab.topologies import SERVER, two_uplinks
+from tests.lab.case import Plan, rest
+from tests.lab.censors import FREEZES, KNOWN_BYTES, ONLY_443, ONLY_QUIC, WITHOUT_UDP, censored, dropped
+from tests.lab.test_shapes import DATA, STRANGER, Watched
 
 TUNNEL_WITHIN, WITHOUT_UDP_WITHIN = 5.0, 3.0  # seconds from the first word with the server
-RETRY = 3.0  # seconds, in the place of ten minutes
+RETRY = 2.0  # seconds, in the place of ten minutes
 UP = "the top of the ladder"
 
 
-class LadderTests(LabCase):
-    """One uplink of 20 Mbit/s, 10 ms one way."""
+class LadderCase(Watched):
+    """One uplink of 20 Mbit/s, 10 ms one way; a gateway by two ports."""
 
     alone = True
-    rootless = False
-    plan = Plan(lambda: two_uplinks((0.010,), (20e6,)), client=(("shape", "auto"), ("shape-retry-s", RETRY)))
+    plan = Plan(
+        lambda: two_uplinks((0.010,), (20e6,)),
+        client=(
+            ("shape", "auto"),
+            ("shape-retry-s", RETRY),
+            ("server", ""),
+            ("server-name", ""),
+            ("servers", (SERVER, f"{SERVER}:443")),
+        ),
+        server=(("stream-port", 443),),
+    )
 
     def open_anew(self) -> None:
         """All is plain again."""
@@ -28,12 +42,18 @@ class LadderTests(LabCase):
         by_udp = {path["shape"] for path in active if path["uplink"] == "wan0"}
         return by_udp or {"stream" for path in active if path["uplink"].startswith("tcp ")}
 
+    def until_used(self, *shapes: str) -> None:
+        """These are in use, in the end."""
+        self.until(f"what is used is {shapes}", lambda: self.in_use() == set(shapes))
+
     def opened_after(self) -> float:
         """Seconds from the first word with the server to a path that works."""
         told = self.client.happenings()
         begun = next(each["at"] for each in told if each["kind"] == "control-up")
         return float(next(each["at"] for each in told if each["kind"] == "path-active") - begun)
 
+
+class CensorTests(LadderCase):
     def gets_through(self, rules: tuple[str, ...], within: float, *ends: str) -> None:
         """
         From the start; again when it begins in the middle; and all is as before when it ends: no packet is lost.
@@ -47,11 +67,11 @@ class LadderTests(LabCase):
             self.assertLess(self.opened_after(), within)
             ping = self.ping()
             self.unbroken(self.fetch("--bytes", "400000").wait())
-            self.until(f"what is used is {ends}", lambda: self.in_use() == set(ends), 12.0)
+            self.until_used(*ends)
             self.assertGreater(dropped(self.box), 0)
         self.until(UP, lambda: self.in_use() == {"plain"}, 6 * RETRY)
         with censored(self.box, rules):
-            self.until(f"what is used is {ends} again", lambda: self.in_use() == set(ends), 20.0)
+            self.until_used(*ends)
             fetch = self.fetch("--bytes", "400000")
         self.until(UP, lambda: self.in_use() == {"plain"}, 6 * RETRY)
         self.unbroken(fetch.wait())
@@ -68,8 +88,40 @@ class LadderTests(LabCase):
 
     def test_only_quic(self) -> None:
         """Whatever does not begin as QUIC is dropped."""
-        self.gets_through(ONLY_QUIC, TUNNEL_WITHIN, "stream")
+        self.gets_through(ONLY_QUIC, TUNNEL_WITHIN, "quic")
 
     def test_freezes(self) -> None:
         """Each flow ends after 20 KB, unless it is TLS: it is no use that a shape passes at first."""
         self.gets_through(FREEZES, TUNNEL_WITHIN, "stream")
+
+    def test_only_443(self) -> None:
+        """Nothing passes but TCP to port 443: the control link comes by it as well."""
+        self.client.stop()
+        with censored(self.box, ONLY_443):
+            self.client.start()
+            self.until_used("stream")
+            self.breathes()
+            self.assertGreater(dropped(self.box), 0)
+        self.until_used("plain")
+        self.breathes()
+
+
+class ProberTests(LadderCase):
+    def test_replays(self) -> None:
+        """Who sends again what he saw, of either shape, whole and in pieces, gets no byte and moves nothing."""
+        ping = self.ping()
+        self.capture()
+        with censored(self.box, KNOWN_BYTES):
+            self.until_used("masked")
+        self.until_used("plain")
+        rest(0.5)
+        chance = random.Random(8)
+        seen = chance.sample([each.payload for each in self.seen() if each.target == DATA], 200)
+        words = [*seen, *(each[: chance.randrange(1, len(each))] for each in seen)]
+        lines = "".join(f"{each.hex()}\n" for each in words)
+        where = {path["path"]: path["remote"] for path in self.server.session()["paths"]}
+        said = self.box.node("isp").run([sys.executable, "-c", STRANGER, *map(str, DATA)], input=lines)
+        self.assertEqual(json.loads(said.stdout), {"sent": 400, "answers": 0})
+        after = {path["path"]: path["remote"] for path in self.server.session()["paths"]}
+        self.assertEqual(after, where)
+        self.lost_at_most(ping.end(), 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import cast
+from typing import Any, cast
 from urllib.parse import quote
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -202,7 +202,8 @@ class ProxiedTests(ServerStreamTestCase):
         self.assertEqual(len(owner.came), 1)
 
     def test_nobody(self) -> None:
-        """One of whom it says nothing is hung up on."""
-        self.come({})
+        """One of whom it says nothing finds nothing: HTTP refuses it, and the web server may put it in other words."""
+        owner = self.come({})
         self.assertEqual(self.there.streams, [])
+        self.assertIn("404", cast(Any, owner.socket).wasNotCleanReason)
         self.assertEqual(self.behind.admission.complaints.counts["certificate missing"], 1)

@@ -148,12 +148,14 @@ class ShowTests(SynchronousTestCase):
     def test_uplinks(self) -> None:
         """Uplinks that are not used are named, since when and why; those that are used have their paths."""
         uplinks = (
-            UplinkStatus("eth0", "up", NOW - 9, ""),
+            UplinkStatus("eth0", "up", NOW - 9, "", shape="masked"),
+            UplinkStatus("wlan0", "up", NOW - 9, "", shape="none"),
             UplinkStatus("wwan0", "lost", NOW - 125, "there is no such device"),
         )
         shown = plain(node_lines(dataclasses.replace(NODE, uplinks=uplinks), NOW))
         self.assertIn("\n  uplink  wwan0 lost 2m 5s ago: there is no such device\n", shown)
-        self.assertEqual(len(shown.splitlines()), len((HEAD + PATHS).splitlines()) + 1)
+        self.assertIn("\n  uplink  wlan0: no shape of datagrams gets through\n", shown)
+        self.assertEqual(len(shown.splitlines()), len((HEAD + PATHS).splitlines()) + 2)
 
     def test_whole(self) -> None:
         """The client in the middle of a failover, to the letter."""
