@@ -27,7 +27,7 @@ class Masks(Scene):
         self.shape, self.server_shape = Masked(network, entropy), Masked(network, entropy)
         self.quic, self.server_quic = Quic(network, entropy, "www.example.org"), Quic(network, entropy, None)
         self.client.wardrobe.shapes = self.shape, self.quic
-        self.of_server = self.server_shape, self.server_quic
+        self.of_server: tuple[Masked | Quic, ...] = self.server_shape, self.server_quic
         self.server.wardrobe.shapes = self.of_server
         self.worn_by_client: Shape = self.shape if kind == MASKED else self.quic
         self.run(settle)
