@@ -103,7 +103,7 @@ class Path:
         if self.shape is None:
             return Departure(*to, data, size)
         total, least = len(data), 0
-        room = self.mtu.proven - total
+        room = self.mtu.proven + self.overhead - total
         if total > size:
             most = self.spare
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 
 from morphnet.errors import Forged, MalformedFrame
 from morphnet.tunnel import fragments
@@ -22,6 +23,8 @@ from morphnet.wire import (
 from morphnet.wire.batch import VNET_HDR
 from morphnet.wire.core import CORE
 from morphnet.wire.formats import COMPACT, SEED
+from morphnet.wire.shapes.masked import Masked
+from morphnet.wire.shapes.quic import Quic
 from tests.fuzz import plane
 from tests.fuzz.target import Target
 
@@ -86,6 +89,33 @@ def _assemble(data: bytes) -> object:
             held.add(piece[0] & 3, piece[0] >> 6, piece[1:], number * 0.3)
         assert held.bytes <= fragments.MAX_BYTES and len(held) <= fragments.MAX_PENDING
     return held
+
+
+class _Any:
+    """Known ids, for a parser that shall read on: all of them."""
+
+    def __contains__(self, item: object) -> bool:
+        return True
+
+
+def _undress(data: bytes) -> object:
+    """A row of datagrams that may be dressed, at either end; what is found is within it, and shorter."""
+    size, row = max(1, int.from_bytes(data[:2], "big")), memoryview(data[2:])
+    for shape in (Masked(bytes(32), bytes), Quic(bytes(32), bytes, ""), Quic(bytes(32), bytes, None)):
+        reading = shape.reading(row, size)
+        for at in range(0, len(row), size) if reading is not None else ():
+            for known in (_Any(), ()):
+                found = reading.undress(at, known) if reading is not None else None
+                assert found is None or (at < found[2] <= len(row) and len(found[0]) < found[2] - at)
+    return None
+
+
+def _dressed() -> Iterator[bytes]:
+    """Three datagrams as a client sends them in each shape, the first of them with what begins a flow, and a run."""
+    for shape in (Masked(bytes(32), bytes), Quic(bytes(32), bytes, "a.example").flow()):
+        for count in (1, 1, 1, 3):
+            out, each = shape.dress(bytes(50) * count, 50, 0, 0, 1500)
+            yield each.to_bytes(2, "big") + bytes(out)
 
 
 def _checksum(data: bytes) -> object:
@@ -184,6 +214,7 @@ DATAGRAMS = (
         ),
         ("wire.pcp.decode_answer",),
     ),
+    Target("shapes", _undress, (), tuple(_dressed()), ("wire.shapes.longheader.find",)),
     Target("stranger", plane.stranger, (), plane.STRANGERS, ()),
     Target(
         "member",

@@ -10,7 +10,7 @@ from morphnet.tunnel.events import Effects
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Arrival, Endpoint
 from morphnet.wire.shapes.masked import Masked
-from morphnet.wire.shapes.quic import Quic
+from morphnet.wire.shapes.quic import WITH_INITIAL, Quic
 from morphnet.wire.shapes.shape import MASKED, QUIC, Shape
 from tests.simulation import SERVER_END, Link, packet
 from tests.tunnel.scenes import Scene, way
@@ -27,7 +27,8 @@ class Masks(Scene):
         self.shape, self.server_shape = Masked(network, entropy), Masked(network, entropy)
         self.quic, self.server_quic = Quic(network, entropy, "www.example.org"), Quic(network, entropy, None)
         self.client.wardrobe.shapes = self.shape, self.quic
-        self.server.wardrobe.shapes = self.server_shape, self.server_quic
+        self.of_server: tuple[Masked | Quic, ...] = self.server_shape, self.server_quic
+        self.server.wardrobe.shapes = self.of_server
         self.worn_by_client: Shape = self.shape if kind == MASKED else self.quic
         self.run(settle)
 
@@ -192,12 +193,34 @@ class QuicTests(MaskedTests):
 
     kind = QUIC
 
+    def test_begins_with_a_handshake(self) -> None:
+        """The first datagram of each path is an Initial, both ways; soon all are short. A move begins another flow."""
+        for seed in range(10):
+            scene = Masks([], 0.0, seed, QUIC)
+            scene.wear()
+            scene.links += [way(0.02, 20), way(0.03, 20)]
+            scene.addresses += [Endpoint(f"198.51.100.{i + 1}", 5000) for i in range(2)]
+            for uplink in range(2):
+                scene.add_uplink(uplink)
+            scene.run(1.0)
+            for up, down in scene.links:
+                for log in (up.log, down.log):
+                    self.assertEqual((len(log[0]), log[0][0] >> 4), (WITH_INITIAL, 0xC), seed)
+                    self.assertLess(sum(each[0] >> 6 == 3 for each in log), 8)
+            self.assertEqual([each[0] >> 6 for link in scene.links[0] for each in link.log[-3:]], [1] * 6)
+            path = scene.client_session.paths[0]
+            flow = path.shape
+            scene.client_session.move_path(0, path.door, path.remote, scene.now, Effects())
+            self.assertIsNot(path.shape, flow)
+
 
 class StrangerTests(SynchronousTestCase):
     """Figure D12: who is not of the network gets no byte, and learns nothing."""
 
+    kind = MASKED
+
     def setUp(self) -> None:
-        self.scene = Masks([way(0.02)])
+        self.scene = Masks([way(0.02)], kind=self.kind)
         self.scene.wear()
         self.scene.stream(50, 0.01, size=1400)
         self.scene.run(1.0)
@@ -213,7 +236,7 @@ class StrangerTests(SynchronousTestCase):
             at = self.chance.randrange(len(each))
             sent += scene.from_stranger(each[:at] + bytes((each[at] ^ 0x40,)) + each[at + 1 :])
             sent += scene.from_stranger(each + bytes(7))
-        self.assertEqual((sent, scene.worn()), (0, {"masked"}))
+        self.assertEqual((sent, scene.worn()), (0, {self.kind}))
 
     def test_wireguard(self) -> None:
         """So it is with WireGuard's first messages, and with QUIC's, DNS and NTP."""
@@ -231,20 +254,21 @@ class StrangerTests(SynchronousTestCase):
     def test_cost(self) -> None:
         """A row of garbage is looked at once, all of it together, and none of it is opened."""
         scene, server = self.scene, self.scene.server_session
-        looked, opened = scene.server_shape.read, server.inbound.forged
+        looked, opened = [shape.read for shape in scene.of_server], server.inbound.forged
         self.assertEqual(scene.from_stranger(self.chance.randbytes(64 * 1400), 1400), 0)
-        self.assertEqual((scene.server_shape.read - looked, server.inbound.forged - opened), (1, 0))
+        self.assertEqual([shape.read - was for shape, was in zip(scene.of_server, looked, strict=True)], [1, 1])
+        self.assertEqual(server.inbound.forged, opened)
 
     def test_plain_costs_nothing(self) -> None:
         """While everything that comes is plain and known, no mask is made."""
         scene = Masks([way(0.02)])
         scene.stream(50, 0.01)
         scene.run(1.0)
-        self.assertEqual((scene.server_shape.read, scene.shape.read), (0, 0))
+        self.assertEqual([shape.read for shape in (*scene.of_server, scene.shape, scene.quic)], [0] * 4)
 
     def test_mixed(self) -> None:
         """In one arrival, plain, dressed and garbage: each is what it is."""
-        scene = Masks([way(0.02)])
+        scene = Masks([way(0.02)], kind=self.kind)
         plain = next(iter(scene.client.from_tun([memoryview(packet(0, 1000))], scene.now).sends))
         scene.wear()
         worn = next(iter(scene.client.from_tun([memoryview(packet(1, 1000))], scene.now).sends))
@@ -261,3 +285,9 @@ class StrangerTests(SynchronousTestCase):
         self.scene.stream(5, 0.01)
         self.scene.run(0.3)
         self.assertEqual(sum(line.startswith("> path 0 ip") for line in lines), 5)
+
+
+class QuicStrangerTests(StrangerTests):
+    """The same, whole handshakes among what is repeated."""
+
+    kind = QUIC

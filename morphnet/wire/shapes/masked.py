@@ -83,6 +83,8 @@ class MaskedReading:
 
     def undress(self, at: int, known: Container[bytes]) -> tuple[bytes, int, int] | None:
         """As in `Reading`. What shows no known id once its mask is off costs nothing more."""
+        if at >= len(self._data):  # behind what can be ours
+            return None
         size, mask = self._size, at // self._size * _TO_READ * BLOCK
         front = _xor(bytes(self._data[at + 1 : at + 1 + SHORT_ID]), self._stream[mask + 1 : mask + 1 + SHORT_ID])
         if front not in known:
