@@ -128,6 +128,11 @@ class Exchange(http.Request):
         return {name.decode("latin-1").lower(): values[-1].decode("utf-8", "replace") for name, values in raw}
 
     @property
+    def peer(self) -> str:
+        """The address of who has called; "" where there is none."""
+        return str(getattr(self.getClientAddress(), "host", ""))
+
+    @property
     def verb(self) -> str:
         """The method, in upper case."""
         return str(self.method.decode("latin-1").upper())
