@@ -77,6 +77,7 @@ class Exchange(http.Request):
         self.length: int | None = None  # of the body, bytes; None while it comes in chunks
         self.promised = False  # a 104 was sent: what fails from now on ends the connection
         self.answered = False
+        self.caller = ""  # the client's address, as who answers has found it
         self._early: list[bytes] = []  # of the body, before somebody wanted it
         self._take: Callable[[bytes], None] | None = None
         self._whole = self._lost = False

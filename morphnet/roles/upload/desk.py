@@ -52,6 +52,7 @@ class Desk:
         try:
             if callers is not None:
                 caller = callers.address(exchange.peer, exchange.headers.get("x-forwarded-for", ""))
+                exchange.caller = caller
                 callers.check(caller)
             await self._route(exchange)
         except TooOften as often:

@@ -55,7 +55,7 @@ class UploadProcess(Process):
         callers = Callers(config.proxies, self.reactor.seconds)
         desk = Desk(rules, shelf, lambda path: self._keys.of(path), callers)
         factory = HttpFactory(desk.answer, self.reactor, config.idle_s)
-        node = UploadNode(config, self._counters, reloading=self.reloading)
+        node = UploadNode(config, self._counters, reloading=self.reloading, uploads=shelf.under_way.statuses)
         node.read_again = self._read_secrets
         gate = OpenGate(self.reactor)
         self._open_component(node)
