@@ -186,6 +186,20 @@ class CarryStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class UploadStatus:
+    """A file that an upload server has not got the whole of."""
+
+    path: str  # of its slot
+    user: str  # JID, or name of a token; "" where the slot does not tell
+    size_bytes: int  # of the whole file
+    stored_bytes: int  # that are there
+    since: float  # Unix seconds at which its first bytes came, of those since the process began
+    address: str  # from which the last ones came
+    moves: int  # to other addresses
+    running: bool  # somebody sends just now
+
+
+@dataclass(frozen=True, slots=True)
 class NodeStatus:
     """One process."""
 
@@ -212,6 +226,7 @@ class NodeStatus:
     uplinks: tuple[UplinkStatus, ...] = ()  # of a client: the best first, then those that are lost
     legacy: tuple[LegacyStatus, ...] = ()  # of a server: clients of the original morphProtocol
     carries: tuple[CarryStatus, ...] = ()  # UDP of other programs, by entry or service
+    uploads: tuple[UploadStatus, ...] = ()  # of an upload server, those under way: at most 100, the latest first
     sections: tuple[str, ...] = ()  # names of the lists above that such a process has, in order
 
     def brief(self) -> NodeStatus:

@@ -5,3 +5,5 @@ A change of network is noticed by `morphnet upload` within half a second; `make 
 morph-upload as a component of the XMPP server (XEP-0114, XEP-0363 1.2): slots of its own, with quotas (`user_quota`), purposes, `<file-too-large/>` and `<retry/>`.
 An upload has an `X-Session-ID`, by which its owner sees how far it is; files of one content are kept once (`dedup`); `keep_free` bytes of the disk are left to others, 507 then.
 The conformity list of the IETF draft is a test; `Content-Digest` of a body is compared.
+Whoever shows too many slots that are none is answered 429 for a while, by address; `proxies` says whose `X-Forwarded-For` is believed.
+`morphnet upload status` shows uploads under way: who, how far, from where, and how often it moved.

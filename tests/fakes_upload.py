@@ -13,6 +13,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from morphnet.net.http import HttpFactory
+from morphnet.roles.upload.callers import Callers
 from morphnet.roles.upload.desk import Desk, Rules
 from morphnet.roles.upload.secrets import Keys
 from morphnet.roles.upload.shelf import Shelf
@@ -86,11 +87,11 @@ class Line:
 class Service:
     """A server, with all that is known of its uploads, and files in a directory."""
 
-    def __init__(self, directory: str, *, max_size: int = 1000, quota: int = 0) -> None:
+    def __init__(self, directory: str, *, max_size: int = 1000, quota: int = 0, callers: Callers | None = None) -> None:
         self.clock, self.now = Clock(), NOW
         self.uploads, self.vault = MemoryUploads(), Vault(Path(directory))
         self.shelf = Shelf(self.uploads, self.vault, execute, lambda: self.now)
-        self.desk = Desk(Rules("/up/", max_size, 3600, quota), self.shelf, Keys((SECRET,), {"bob": TOKEN}).of)
+        self.desk = Desk(Rules("/up/", max_size, 3600, quota), self.shelf, Keys((SECRET,), {"bob": TOKEN}).of, callers)
         self.factory = HttpFactory(self.desk.answer, self.clock, 60.0)
 
     def ask(self, verb: str, target: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:

@@ -95,6 +95,7 @@ def nginx(base: str, port: int) -> str:
         "proxy_http_version 1.1;",
         "proxy_request_buffering off;",
         "client_max_body_size 0;",
+        "proxy_set_header X-Forwarded-For $remote_addr;",
         "proxy_read_timeout 150s;",
         "proxy_send_timeout 150s;",
     )

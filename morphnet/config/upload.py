@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 
 from morphnet.config import checks
@@ -25,6 +26,15 @@ def _domain(value: str) -> str | None:
 
 def _domains(value: tuple[str, ...]) -> str | None:
     return None if all(each and _domain(each) is None for each in value) else "must be domains, as example.org"
+
+
+def _prefixes(value: tuple[str, ...]) -> str | None:
+    try:
+        for each in value:
+            ip_network(each, strict=False)
+    except ValueError:
+        return "must be addresses or prefixes, as 127.0.0.1 or 10.0.0.0/8"
+    return None
 
 
 def _place(value: str) -> str | None:
@@ -100,6 +110,10 @@ class UploadConfig:
     )
     keep_days: float = field(
         default=0.0, metadata={"least": 0, "help": "files are deleted after so many days; 0: never"}
+    )
+    proxies: tuple[str, ...] = field(
+        default=("127.0.0.1", "::1"),
+        metadata={"check": _prefixes, "help": "addresses whose X-Forwarded-For is believed; nobody else's is"},
     )
     dedup: bool = field(default=True, metadata={"help": "keep files of the same content once, by hard links"})
     idle_s: float = field(default=120.0, metadata={"help": "hang up on a connection silent for so long, seconds"})

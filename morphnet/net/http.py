@@ -77,6 +77,7 @@ class Exchange(http.Request):
         self.length: int | None = None  # of the body, bytes; None while it comes in chunks
         self.promised = False  # a 104 was sent: what fails from now on ends the connection
         self.answered = False
+        self.caller = ""  # the client's address, as who answers has found it
         self._early: list[bytes] = []  # of the body, before somebody wanted it
         self._take: Callable[[bytes], None] | None = None
         self._whole = self._lost = False
@@ -126,6 +127,11 @@ class Exchange(http.Request):
         """Names in lower case; of those that came twice the last."""
         raw = self.requestHeaders.getAllRawHeaders()
         return {name.decode("latin-1").lower(): values[-1].decode("utf-8", "replace") for name, values in raw}
+
+    @property
+    def peer(self) -> str:
+        """The address of who has called; "" where there is none."""
+        return str(getattr(self.getClientAddress(), "host", ""))
 
     @property
     def verb(self) -> str:

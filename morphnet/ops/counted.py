@@ -166,6 +166,7 @@ OF_PROCESS: Counted = {
     "uploads_refused": ("requests", "that were answered with a refusal"),
     "uploads_running": ("uploads", "that are written to now"),
     "uploads_taken_over": ("requests", "that were ended because a newer one goes on with their upload"),
+    "uploads_too_often": ("requests", "of who had shown too many slots that are none"),
     "uploads_without_room": ("requests", "for whose bytes the disk had no room"),
     "visits": ("sessions", "of browsers that have begun"),
     "visits_broken": ("sessions", "that were ended, for their browser broke the rules"),

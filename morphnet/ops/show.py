@@ -17,6 +17,7 @@ from morphnet.ops.page import WIDTH, Line, fit, label, labelled, shortened
 from morphnet.ops.show_carries import carries_lines
 from morphnet.ops.show_guests import guest_lines, guests_lines
 from morphnet.ops.show_legacy import legacies_lines, legacy_lines
+from morphnet.ops.show_uploads import uploads_lines
 from morphnet.ops.units import amount, delay, part, span, speed
 from morphnet.status import Happening, NodeStatus, PathStatus, PeerStatus, RelayStatus, SessionStatus
 from morphnet.text import printable
@@ -347,6 +348,11 @@ SECTIONS = {  # by their names in NodeStatus, in the order in which they are sho
         whole=lambda node, now, width: carries_lines(node.carries),
         table=lambda node, now: carries_lines(node.carries),
         none=lambda node: "",
+    ),
+    "uploads": Section(
+        whole=lambda node, now, width: _apart([uploads_lines(node.uploads, now)] if node.uploads else []),
+        table=lambda node, now: uploads_lines(node.uploads, now),
+        none=lambda node: "no upload is under way" if not node.uploads else "",
     ),
     "relays": Section(
         whole=lambda node, now, width: _apart(relay_lines(each, width) for each in node.relays),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from morphnet.net.http import Exchange
+from morphnet.roles.upload.callers import GUESS, Callers, TooOften
 from morphnet.roles.upload.drafting import Drafting
 from morphnet.roles.upload.giving import Giving
 from morphnet.roles.upload.sessions import HEADER, QUERY, check_session, described, session_id
@@ -35,19 +36,33 @@ class Desk:
     Answers every request.
 
     :param secrets: those that are good now for a slot at this path, the one in use first.
+    :param callers: who guesses too often is served no more; None: nobody counts.
     """
 
-    def __init__(self, rules: Rules, shelf: Shelf, secrets: Callable[[str], Sequence[bytes]]) -> None:
-        self._rules, self._shelf, self._secrets = rules, shelf, secrets
+    def __init__(
+        self, rules: Rules, shelf: Shelf, secrets: Callable[[str], Sequence[bytes]], callers: Callers | None = None
+    ) -> None:
+        self._rules, self._shelf, self._secrets, self._callers = rules, shelf, secrets, callers
         self._giving, self._tus = Giving(shelf), Tussing(shelf, rules.max_size, rules.kept_for)
         self._drafts = Drafting(shelf, rules.max_size, rules.kept_for)
 
     async def answer(self, exchange: Exchange) -> None:
         """Answer one."""
+        callers, caller = self._callers, ""
         try:
+            if callers is not None:
+                caller = callers.address(exchange.peer, exchange.headers.get("x-forwarded-for", ""))
+                exchange.caller = caller
+                callers.check(caller)
             await self._route(exchange)
+        except TooOften as often:
+            self._shelf.counts["uploads_too_often"] += 1
+            exchange.tell("Retry-After", str(often.after))
+            self._refuse(exchange, often)
         except SlotRefused as refused:
             self._shelf.counts["uploads_refused"] += 1
+            if callers is not None and refused.status in GUESS:
+                callers.refused(caller)
             self._refuse(exchange, refused)
         except ValueError as mistake:
             self._refuse(exchange, SlotRefused(400, str(mistake)))

@@ -14,7 +14,7 @@ from morphnet.ops.headline import with_headline
 from morphnet.ops.history import History
 from morphnet.ops.verb import Verb
 from morphnet.roles.process.reloading import Reloading
-from morphnet.status import Happening, NodeStatus, by_kind
+from morphnet.status import Happening, NodeStatus, UploadStatus, by_kind
 
 
 class UploadNode:
@@ -29,13 +29,14 @@ class UploadNode:
         wall: Callable[[], float] = time.time,
         now: Callable[[], float] = since_boot,
         reloading: Reloading[UploadConfig] | None = None,
+        uploads: Callable[[], tuple[UploadStatus, ...]] = tuple,
     ) -> None:
         self.config, self.name, self.state = config, config.name, "starting"
         self.history = History(wall, said=EventLog(now).say)
         self.serves: tuple[str, ...] = ()
         self.read_again: Callable[[], None] = lambda: None  # the secrets
         self._counters, self._wall, self._now, self._reloading = counters, wall, now, reloading
-        self._started_at = now()
+        self._started_at, self._uploads = now(), uploads
         self._component: str | None = None  # "" while it is let in, else why it is not; None: there is none
 
     def status(self) -> NodeStatus:
@@ -54,6 +55,8 @@ class UploadNode:
             sessions=(),
             counters=counters,
             levels=levels,
+            uploads=self._uploads(),
+            sections=("uploads",),
             warnings=(f"no slots by XMPP: {self._component}",) if self._component else (),
         )
         return with_headline(picture)

@@ -19,6 +19,7 @@ from morphnet.net.http import HttpFactory
 from morphnet.net.listen import dispensable, listen_tcp
 from morphnet.net.xmpp import UploadComponent
 from morphnet.roles.process.process import Process
+from morphnet.roles.upload.callers import Callers
 from morphnet.roles.upload.desk import Desk, Rules
 from morphnet.roles.upload.node import UploadNode
 from morphnet.roles.upload.secrets import Keys, read_secrets, read_tokens
@@ -51,9 +52,10 @@ class UploadProcess(Process):
             uploads, Vault(config.state_dir / "files", config.keep_free, once=config.dedup), beside, time.time
         )
         rules = Rules(config.base, config.max_size, int(config.partial_hours * 3600), config.user_quota)
-        desk = Desk(rules, shelf, lambda path: self._keys.of(path))
+        callers = Callers(config.proxies, self.reactor.seconds)
+        desk = Desk(rules, shelf, lambda path: self._keys.of(path), callers)
         factory = HttpFactory(desk.answer, self.reactor, config.idle_s)
-        node = UploadNode(config, self._counters, reloading=self.reloading)
+        node = UploadNode(config, self._counters, reloading=self.reloading, uploads=shelf.under_way.statuses)
         node.read_again = self._read_secrets
         gate = OpenGate(self.reactor)
         self._open_component(node)

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 
 from morphnet.net.http import BodyCut, Exchange
 from morphnet.rendezvous.transfer import Turn, Turns
+from morphnet.roles.upload.underway import UnderWay
 from morphnet.store.base import UploadRecord, Uploads
 from morphnet.store.vault import Partial, Vault
 from morphnet.wire.messages.upload.slots import SlotRefused
@@ -64,6 +65,7 @@ class Shelf:
     def __init__(self, uploads: Uploads, vault: Vault, beside: Beside, wall: Callable[[], float]) -> None:
         self.uploads, self.vault, self.turns, self.wall = uploads, vault, Turns(), wall
         self.counts = Counter[str]()
+        self.under_way = UnderWay(vault.length, wall)
         self._beside = beside
         self._finishing: dict[str, list[Deferred[None]]] = {}  # path -> who waits for the end of it
 
@@ -125,6 +127,7 @@ class Shelf:
         body: Callable[[Callable[[bytes], None]], Coroutine[Any, Any, None]],
     ) -> int:
         turn = self.turns.take(record.path, exchange.hang_up)
+        self.under_way.begins(record, exchange.caller)
         partial = self.vault.partial(record.path)
         try:
             await body(_Pen(partial, turn, record, at, self.counts).take)
@@ -145,6 +148,7 @@ class Shelf:
             raise SlotRefused(507, f"no room: {(trouble.strerror or 'the disk fails').lower()}") from None
         finally:
             turn.leave()
+            self.under_way.ends(record.path)
             partial.close()
 
     async def _finish(self, record: UploadRecord, partial: Partial) -> None:
@@ -153,6 +157,7 @@ class Shelf:
             await self._beside(lambda: self.vault.finish(record.path, partial))
             await self.uploads.complete(record.path, int(self.wall()))
             self.counts["uploads_complete"] += 1
+            self.under_way.over(record.path)
         finally:
             del self._finishing[record.path]
             for each in waiting:
@@ -161,6 +166,7 @@ class Shelf:
     async def forget(self, record: UploadRecord) -> None:
         """Have it, and all its bytes, go."""
         self.turns.end(record.path)
+        self.under_way.over(record.path)
         await self.uploads.forget(record.path)
         await self._beside(lambda: self.vault.remove(record.path))
 
