@@ -15,6 +15,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Sequence
+from functools import partial
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -48,7 +49,10 @@ class Crowd:
         self._public = self._key.public_key().public_bytes_raw()
         self.homes = {Endpoint(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}", 4000): self._home() for n in range(number)}
         for where, home in self.homes.items():
-            home.send = lambda datagram, where=where: self.up.append((where, datagram))
+            home.send = partial(self._sent, where)
+
+    def _sent(self, where: Endpoint, datagram: bytes) -> None:
+        self.up.append((where, datagram))
 
     def _home(self) -> Registering:
         keys = HomeKeys(Ed25519PrivateKey.generate(), self._public)
