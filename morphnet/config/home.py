@@ -14,7 +14,8 @@ HOME_PORT = 3478  # UDP, for homes and for STUN
 LENT = {"certificate": "certificate.pem", "key": "key.pem"}  # copies in run_dir, for a user who may not read the files
 _KEY = re.compile(r"[A-Za-z0-9_-]{43}")
 _USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}\$?")  # as in useradd(8), and with dots
-_ICE = re.compile(r"(stun|turns?):[^\s]{1,300}")
+_STUN = re.compile(r"stun:[^\s]{1,300}")
+_TURN = re.compile(r"turns?:[^\s]{1,300}")
 
 
 def _key(value: str) -> str | None:
@@ -26,7 +27,11 @@ def _user(value: str) -> str | None:
 
 
 def _ice(value: tuple[str, ...]) -> str | None:
-    return None if all(_ICE.fullmatch(each) for each in value) else "must hold URLs like stun:stun.example.org:3478"
+    return None if all(_STUN.fullmatch(each) for each in value) else "must hold URLs like stun:stun.example.org:3478"
+
+
+def _turn(value: tuple[str, ...]) -> str | None:
+    return None if all(_TURN.fullmatch(each) for each in value) else "must hold URLs like turn:turn.example.org:3478"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,18 @@ class TerminalConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnConfig:
+    """TURN servers, for browsers whose network lets no UDP out, and pairs of NATs that keep them apart."""
+
+    urls: tuple[str, ...] = field(
+        default=(),
+        metadata={"check": _turn, "help": "TURN servers for browsers, like turn:turn.example.org:443?transport=tcp"},
+    )
+    user: str = field(default="", metadata={"help": "user there; '' for names that end in time (use-auth-secret)"})
+    secret_file: str = field(default="", metadata={"help": "file with the secret, or with that user's password"})
+
+
+@dataclass(frozen=True, slots=True)
 class HomeConfig:
     """`twistd morph-home`."""
 
@@ -95,4 +112,5 @@ class HomeConfig:
     run_dir: Path = field(default=Path("/run/morphnet-home"), metadata={"help": "sockets of the running process"})
     files: FilesConfig = field(default_factory=FilesConfig)
     terminal: TerminalConfig = field(default_factory=TerminalConfig)
+    turn: TurnConfig = field(default_factory=TurnConfig)
     manhole: ManholeConfig = field(default_factory=ManholeConfig)

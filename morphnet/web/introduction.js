@@ -6,8 +6,12 @@ import { begin } from './spake2.js';
 
 const ROUNDS = 600000;
 const GATHER_WITHIN = 2500; // milliseconds for the candidates of an offer
+const DIRECT_WITHIN = 5000, OPEN_WITHIN = 15000; // milliseconds for a channel, where a TURN server is left to try and where not
 
 export class Refused extends Error {}
+class NoWay extends Refused {
+  constructor() { super('There is no way to this home from here.'); }
+}
 
 async function call(home, said) {
   const body = JSON.stringify({ home, body: toText(utf8(JSON.stringify(said))) });
@@ -47,12 +51,13 @@ async function keysOf(shared) {
   };
 }
 
-async function gathered(peer) {
+async function gathered(peer, turn) {
   if (peer.iceGatheringState === 'complete') return;
   await new Promise((done) => {
     setTimeout(done, GATHER_WITHIN);
     peer.addEventListener('icegatheringstatechange', () => peer.iceGatheringState === 'complete' && done());
-    peer.addEventListener('icecandidate', (event) => event.candidate?.type === 'srflx' && setTimeout(done, 100));
+    const enough = turn ? 'relay' : 'srflx';
+    peer.addEventListener('icecandidate', (event) => event.candidate?.type === enough && setTimeout(done, 100));
   });
 }
 
@@ -61,6 +66,7 @@ export class Introduction {
     this.home = home;
     this.keys = null; // of the session, after a login
     this.number = 0; // of the next offer
+    this.turn = []; // servers, as the home has told them
     this.stun = fetch('/api/coordinator').then((answer) => answer.json()).catch(() => ({}));
   }
 
@@ -75,27 +81,35 @@ export class Introduction {
     }
     this.keys = await keysOf(await first.finish(second));
     this.number = 0;
-    return this.connect({ try: heard.try });
+    try {
+      return await this.connect({ try: heard.try });
+    } catch (trouble) {
+      if (!(trouble instanceof NoWay && this.turn.length)) throw trouble;
+      return this.connect(); // the home knows us now, and has told us of a server between
+    }
   }
 
   // Another connection, from wherever we are now: a data channel that is open.
   async connect(who = { session: this.keys.name }) {
     const { stun } = await this.stun;
+    const turn = this.turn.length > 0;
     const iceServers = stun ? [{ urls: `stun:${location.hostname}:${stun}` }] : [];
-    const peer = new RTCPeerConnection({ iceServers });
+    const peer = new RTCPeerConnection({ iceServers: [...iceServers, ...this.turn] });
     try {
       const channel = peer.createDataChannel('morphnet');
       channel.binaryType = 'arraybuffer';
       await peer.setLocalDescription(await peer.createOffer());
-      await gathered(peer);
+      await gathered(peer, turn);
       const number = this.number++;
       const offer = utf8(peer.localDescription.sdp);
       const sealed = new Uint8Array(await crypto.subtle.encrypt({ name: 'AES-GCM', iv: nonce(number) }, this.keys.offer, offer));
       const heard = await call(this.home, { ...who, number, sealed: toText(sealed) });
       const how = { name: 'AES-GCM', iv: nonce(number) };
       const answer = await crypto.subtle.decrypt(how, this.keys.answer, fromText(heard.sealed));
-      await peer.setRemoteDescription({ type: 'answer', sdp: text(new Uint8Array(answer)) });
-      await opened(peer, channel);
+      const told = JSON.parse(text(new Uint8Array(answer)));
+      this.turn = told.turn;
+      await peer.setRemoteDescription({ type: 'answer', sdp: told.sdp });
+      await opened(peer, channel, !turn && this.turn.length ? DIRECT_WITHIN : OPEN_WITHIN);
       return { peer, channel };
     } catch (trouble) {
       peer.close();
@@ -104,12 +118,22 @@ export class Introduction {
   }
 }
 
-function opened(peer, channel) {
+// By which way a connection goes, in words.
+export async function way(peer) {
+  const stats = new Map([...(await peer.getStats()).entries()]);
+  const pair = [...stats.values()].find((each) => each.type === 'candidate-pair' && each.nominated && each.state === 'succeeded');
+  const ends = [stats.get(pair?.localCandidateId), stats.get(pair?.remoteCandidateId)];
+  const relayed = ends.find((each) => each?.candidateType === 'relay');
+  if (relayed) return `Connected by a relay (TURN, ${(relayed.relayProtocol ?? 'udp').toUpperCase()})`;
+  return ends.every((each) => each?.candidateType === 'host') ? 'Connected in one network' : 'Connected directly';
+}
+
+function opened(peer, channel, within) {
   return new Promise((done, failed) => {
-    setTimeout(() => failed(new Refused('There is no direct way to this home from here.')), 15000);
+    setTimeout(() => failed(new NoWay()), within);
     channel.addEventListener('open', done);
     peer.addEventListener('connectionstatechange', () => {
-      if (peer.connectionState === 'failed') failed(new Refused('There is no direct way to this home from here.'));
+      if (peer.connectionState === 'failed') failed(new NoWay());
     });
   });
 }

@@ -1,4 +1,5 @@
 // Keeps a session connected: notices that nothing comes any more, and makes the next connection beside the old one.
+import { way } from './introduction.js';
 
 const PING_EVERY = 250, SILENT_AFTER = 800; // milliseconds; a false alarm costs one more connection, and nothing else
 const LONGEST_WAIT = 15000;
@@ -28,7 +29,8 @@ export class Presence {
     this.session.attach(channel);
     before?.close();
     this.wait = 0;
-    this.told('Connected directly', true);
+    this.told('Connected', true);
+    way(peer).then((words) => peer === this.peer && this.told(words, true));
   }
 
   look(soon = false) {

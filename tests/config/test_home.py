@@ -28,6 +28,11 @@ class HomeConfigTests(SynchronousTestCase):
 
     def test_wrong(self) -> None:
         """One sentence for what cannot be."""
-        for name, wrong in (("coordinator_key", "short"), ("ice", "http://x"), ("coordinator", "a b")):
-            with self.assertRaisesRegex(ConfigError, name.replace("_", "-")):
+        for name, wrong in (
+            ("coordinator_key", "short"),
+            ("ice", "turn:x"),
+            ("coordinator", "a b"),
+            ("turn.urls", "stun:x"),
+        ):
+            with self.assertRaisesRegex(ConfigError, name.replace("_", "-").replace(".", "-")):
                 load(HomeConfig, None, {"coordinator": "c.example", name: wrong})

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import subprocess
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -59,6 +62,39 @@ class BrowserCase(HomeCase):
         self.browser = self.all.browser
 
 
+class TurnTests(HomeCase):
+    """A browser whose network lets no UDP out."""
+
+    skip = MISSING or (None if shutil.which("turnserver") else "no turnserver here (Debian package coturn)")
+
+    def setUp(self) -> None:
+        super().setUp()
+        relay = self.box.node("relay")
+        secret = Path(self.home.node.dir) / "turn-secret"
+        secret.write_text("between you and me\n")
+        words = ["turnserver", "-n", f"--listening-ip={PUBLIC}", f"--relay-ip={PUBLIC}", "--listening-port=3479"]
+        words += ["--no-udp", "--no-tls", "--no-dtls", "--no-cli", "--realm=lab", "--use-auth-secret"]
+        words += ["--static-auth-secret=between you and me", f"--userdb={relay.dir}/turndb", "--log-file=stdout"]
+        words += [f"--pidfile={relay.dir}/turn.pid"]
+        self.turn = relay.popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(self.turn.wait)
+        self.addCleanup(self.turn.kill)
+        url = f"turn:{PUBLIC}:3479?transport=tcp"
+        self.home.settings |= {"turn-urls": url, "turn-secret-file": str(secret)}
+        self.box.set_nat("nat1", "udp_blocked")
+        self.all.start()
+
+    def test_udp_blocked(self) -> None:
+        """By a TURN server over TCP, which the home alone names; the page says so, and the session goes on by it."""
+        self.assertEqual(self.all.log_in(), "")
+        browser = self.all.browser
+        browser.until("document.getElementById('state').textContent === 'Connected by a relay (TURN, TCP)'")
+        self.all.look()
+        browser.run("keys('echo by-$((6*7))\\n')")
+        browser.until("seen.includes('by-42')")
+        self.assertEqual(self.home.count("logins"), 1)
+
+
 class BrowserTests(BrowserCase):
     def test_terminal(self) -> None:
         """
@@ -86,11 +122,16 @@ class BrowserTests(BrowserCase):
         self.assertEqual(self.home.count("logins_wrong"), 1)
 
     def test_lives_at_home(self) -> None:
-        """A reload and a login later a terminal is where it was; a killed coordinator knows its homes again."""
+        """
+        A reload and a login later a terminal is where it was, with 6000 lines of its past; a killed coordinator knows
+        its homes again.
+        """
         self.all.log_in()
         self.all.look()
         self.browser.run("keys('A=kept; echo before-reload\\n')")
         self.browser.until("seen.split('before-reload').length > 2")
+        self.browser.run("keys('seq -f row-%g. 6000\\n')")
+        self.browser.until("seen.includes('row-6000.')")
         self.coordinator.kill()
         self.coordinator.start()
         self.all.look_again()
@@ -101,6 +142,8 @@ class BrowserTests(BrowserCase):
         self.browser.until("seen.includes('before-reload')")
         self.browser.run("keys('echo $A-$((6*7))\\n')")
         self.browser.until("seen.includes('kept-42')")
+        rows = [each for each in self.browser.run("seen").split() if each.startswith("row-") and "%" not in each]
+        self.assertEqual(rows, [f"row-{number}." for number in range(1, 6001)])
         self.assertEqual(self.home.count("terminals"), 1)
 
     def test_files(self) -> None:

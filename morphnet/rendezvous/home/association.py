@@ -7,7 +7,6 @@ Source: docs/protocol section 15.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -45,49 +44,41 @@ class _Partial:
     pieces: dict[int, bytes] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Came:
+    """Messages that the other end has sent."""
+
+    partial: dict[int, _Partial] = field(default_factory=dict)
+    done: set[int] = field(default_factory=set)
+    newest: int = -1  # that is done
+
+
 class Association:
     """
-    One end of it.
+    One end of it. A coordinator has 100,000 of them, most of which say nothing but ping: what belongs to messages is
+    made with the first one.
 
     :param index: its name, 8 bytes.
-    :param send: takes a datagram.
-    :param heard: takes a whole message, once.
     """
 
-    __slots__ = (
-        "_clock",
-        "_done",
-        "_heard",
-        "_highest",
-        "_keys",
-        "_message",
-        "_newest",
-        "_number",
-        "_out",
-        "_partial",
-        "_seen",
-        "_send",
-        "index",
-        "lost",
-    )
+    __slots__ = ("_came", "_clock", "_highest", "_keys", "_message", "_number", "_out", "_seen", "index", "lost")
 
-    def __init__(
-        self,
-        clock: IReactorTime,
-        index: bytes,
-        keys: tuple[bytes, bytes],
-        send: Callable[[bytes], None],
-        heard: Callable[[bytes], None],
-    ) -> None:
+    def __init__(self, clock: IReactorTime, index: bytes, keys: tuple[bytes, bytes]) -> None:
         """:param keys: that we seal with, and that the other end seals with, 32 bytes each."""
-        self._clock, self.index, self._keys, self._send, self._heard = clock, index, keys, send, heard
+        self._clock, self.index, self._keys = clock, index, b"".join(keys)
         self._number = self._message = 0  # the next ones
         self._highest, self._seen = -1, 0  # of what came; bit n of `_seen` is number highest - n
-        self._out: dict[int, _Out] = {}
-        self._partial: dict[int, _Partial] = {}
-        self._done: set[int] = set()
-        self._newest = -1  # message that is done
+        self._out: dict[int, _Out] | None = None
+        self._came: _Came | None = None
         self.lost = 0  # messages that were given up
+
+    def carry(self, datagram: bytes) -> None:
+        """It is to be sent."""
+        raise NotImplementedError
+
+    def heard(self, body: bytes) -> None:
+        """A whole message has come, once."""
+        raise NotImplementedError
 
     # -- receiving -------------------------------------------------------------------------------------------------
 
@@ -100,7 +91,7 @@ class Association:
         behind = self._highest - sealed.number
         if behind >= WINDOW or (behind >= 0 and self._seen >> behind & 1):
             raise Repeated(f"number {sealed.number}")
-        item = parts.decode(datagrams.open_sealed(self._keys[1], sealed))
+        item = parts.decode(datagrams.open_sealed(self._keys[32:], sealed))
         if behind < 0:
             self._seen = (self._seen << -behind | 1) & ((1 << WINDOW) - 1) if behind > -WINDOW else 1
             self._highest = sealed.number
@@ -115,59 +106,61 @@ class Association:
         return item
 
     def _put_together(self, part: parts.Part) -> None:
-        if part.message in self._done or part.message <= self._newest - REMEMBERED:
+        came = self._came = self._came or _Came()
+        if part.message in came.done or part.message <= came.newest - REMEMBERED:
             self.send(parts.Got(part.message, part.at))
             return
-        partial = self._partial.get(part.message)
+        partial = came.partial.get(part.message)
         if partial is None:
-            if len(self._partial) >= MOST_PARTIAL:
-                del self._partial[next(iter(self._partial))]
-            partial = self._partial[part.message] = _Partial(part.count)
+            if len(came.partial) >= MOST_PARTIAL:
+                del came.partial[next(iter(came.partial))]
+            partial = came.partial[part.message] = _Partial(part.count)
         if partial.count != part.count:
             return  # it contradicts itself
         self.send(parts.Got(part.message, part.at))
         partial.pieces[part.at] = part.piece
         if len(partial.pieces) == partial.count:
-            del self._partial[part.message]
-            self._remember(part.message)
-            self._heard(b"".join(partial.pieces[at] for at in range(partial.count)))
-
-    def _remember(self, message: int) -> None:
-        self._done.add(message)
-        self._newest = max(self._newest, message)
-        if len(self._done) > 2 * REMEMBERED:
-            self._done = {each for each in self._done if each > self._newest - REMEMBERED}
+            del came.partial[part.message]
+            _remember(came, part.message)
+            self.heard(b"".join(partial.pieces[at] for at in range(partial.count)))
 
     def _acknowledged(self, got: parts.Got) -> None:
-        out = self._out.get(got.message)
+        out = self._out.get(got.message) if self._out else None
         if out is not None and out.left.pop(got.at, None) is not None and not out.left:
             out.timer.cancel()
-            del self._out[got.message]
+            self._over(got.message)
+
+    def _over(self, message: int) -> None:
+        assert self._out is not None  # it was there
+        del self._out[message]
+        self._out = self._out or None
 
     # -- sending ---------------------------------------------------------------------------------------------------
 
     def send(self, item: parts.Item) -> None:
         """One datagram, which may get lost."""
-        self._send(datagrams.seal(self._keys[0], self.index, self._number, parts.encode(item)))
+        self.carry(datagrams.seal(self._keys[:32], self.index, self._number, parts.encode(item)))
         self._number += 1
 
     def send_message(self, body: bytes) -> bool:
         """A message, until it has arrived; False when too many are on their way."""
-        if len(self._out) >= MOST_OUT:
+        waiting = self._out = self._out or {}
+        if len(waiting) >= MOST_OUT:
             self.lost += 1
             return False
         number, self._message = self._message, self._message + 1
         cut = parts.cut(number, body)
         timer = self._clock.callLater(RESEND_AFTER, self._again, number)
-        self._out[number] = _Out({part.at: part for part in cut}, timer)
+        waiting[number] = _Out({part.at: part for part in cut}, timer)
         for part in cut:
             self.send(part)
         return True
 
     def _again(self, number: int) -> None:
+        assert self._out is not None  # or its timer would have been cancelled
         out = self._out[number]
         if out.tries == TRIES:
-            del self._out[number]
+            self._over(number)
             self.lost += 1
             return
         out.timer = self._clock.callLater(RESEND_AFTER * 2**out.tries, self._again, number)
@@ -177,6 +170,13 @@ class Association:
 
     def end(self) -> None:
         """Nothing is sent any more."""
-        for out in self._out.values():
+        for out in (self._out or {}).values():
             out.timer.cancel()
-        self._out.clear()
+        self._out = None
+
+
+def _remember(came: _Came, message: int) -> None:
+    came.done.add(message)
+    came.newest = max(came.newest, message)
+    if len(came.done) > 2 * REMEMBERED:
+        came.done = {each for each in came.done if each > came.newest - REMEMBERED}

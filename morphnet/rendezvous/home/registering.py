@@ -35,6 +35,22 @@ class HomeKeys:
     invite: str = ""
 
 
+class _ToCoordinator(Association):
+    """Ours with the coordinator."""
+
+    __slots__ = ("_home",)
+
+    def __init__(self, home: Registering, clock: IReactorTime, index: bytes, keys: tuple[bytes, bytes]) -> None:
+        super().__init__(clock, index, keys)
+        self._home = home
+
+    def carry(self, datagram: bytes) -> None:
+        self._home.send(datagram)
+
+    def heard(self, body: bytes) -> None:
+        self._home.message(body)
+
+
 class Registering:
     """
     One home's registration, from start to stop.
@@ -154,7 +170,7 @@ class Registering:
         if self._association is not None:
             self._association.end()
         index = bytes.fromhex(said.index)
-        self._association = Association(self._clock, index, (sending, receiving), self.send, self._message)
+        self._association = _ToCoordinator(self, self._clock, index, (sending, receiving))
         self._keepalive, self.seen_as = float(said.keepalive), said.seen_as
         self._tries = self._pings = 0
         self.counts["home_registrations"] += 1
@@ -188,7 +204,8 @@ class Registering:
             self._tries = 0
             self._hello()
 
-    def _message(self, body: bytes) -> None:
+    def message(self, body: bytes) -> None:
+        """The coordinator has sent one."""
         said = CALLS.decode(body)
         if not isinstance(said, Call):
             raise MalformedFrame("only homes say that")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature
@@ -48,16 +47,40 @@ def place(where: Endpoint) -> str:
     return f"{where.host}:{where.port}"
 
 
-@dataclass(slots=True)
-class Home:
-    """One that is registered, or is about to be."""
+class Home(Association):
+    """
+    One that is registered, or is about to be. There are many: it holds as little as it can.
 
-    key: str  # as in Registration
-    at: int  # likewise
-    where: Endpoint
-    association: Association
-    heard_at: float
-    confirmed: bool = False
+    :param key: as in Registration.
+    :param at: likewise.
+    """
+
+    __slots__ = ("_registry", "_where", "at", "confirmed", "heard_at", "key")
+
+    def __init__(
+        self, registry: Registry, registration: Registration, where: Endpoint, index: bytes, keys: tuple[bytes, bytes]
+    ) -> None:
+        super().__init__(registry.clock, index, keys)
+        self._registry, self.key, self.at = registry, registration.home, registration.at
+        self.where = where
+        self.heard_at = registry.clock.seconds()
+        self.confirmed = False
+
+    @property
+    def where(self) -> Endpoint:
+        """Where it was last heard."""
+        host, port, local = self._where.split(" ")
+        return Endpoint(host, int(port), local)
+
+    @where.setter
+    def where(self, where: Endpoint) -> None:
+        self._where = f"{where.host} {where.port} {where.local}"  # a third of an Endpoint
+
+    def carry(self, datagram: bytes) -> None:
+        self._registry.send(self.where, datagram)
+
+    def heard(self, body: bytes) -> None:
+        self._registry.message(self, body)
 
 
 class Registry:
@@ -77,7 +100,7 @@ class Registry:
         gatekeeper: Gatekeeper,
         most: int,
     ) -> None:
-        self._clock, self._entropy, self._key, self._gatekeeper, self._most = clock, entropy, key, gatekeeper, most
+        self.clock, self._entropy, self._key, self._gatekeeper, self._most = clock, entropy, key, gatekeeper, most
         self._public = key.public_key().public_bytes_raw()
         self._cookies = Cookies(entropy(32))
         self._by_index: dict[bytes, Home] = {}
@@ -102,7 +125,7 @@ class Registry:
     def tell(self, home: str, said: Said) -> bool:
         """Send it a message; False when it is not here, or too much is on its way to it."""
         found = self._homes.get(home)
-        return found is not None and found.association.send_message(CALLS.encode(said))
+        return found is not None and found.send_message(CALLS.encode(said))
 
     def received(self, where: Endpoint, datagram: bytes) -> None:
         """A datagram has come; what is wrong with it is counted, and gets no answer."""
@@ -116,7 +139,7 @@ class Registry:
             self.counts["home_malformed"] += 1
 
     def _take(self, where: Endpoint, message: datagrams.Datagram) -> None:
-        now = self._clock.seconds()
+        now = self.clock.seconds()
         if isinstance(message, datagrams.Hello):
             if message.proof != datagrams.proof(self._public, message.tag):
                 raise Forged("hello")
@@ -163,15 +186,7 @@ class Registry:
         return sending, receiving
 
     def _add(self, registration: Registration, where: Endpoint, index: bytes, keys: tuple[bytes, bytes]) -> None:
-        def send(datagram: bytes) -> None:
-            self.send(home.where, datagram)
-
-        def heard(body: bytes) -> None:
-            self._message(home, body)
-
-        association = Association(self._clock, index, keys, send, heard)
-        now = self._clock.seconds()
-        home = Home(registration.home, registration.at, where, association, now)
+        home = Home(self, registration, where, index, keys)
         self._by_index[index] = home
         self._unconfirmed[index] = None
         if len(self._unconfirmed) > UNCONFIRMED:
@@ -187,7 +202,7 @@ class Registry:
             return
         came_from, home.where = home.where, where  # what is answered at once goes to where it came from
         try:
-            item = home.association.received(sealed)
+            item = home.received(sealed)
         except PeerError:
             home.where = came_from
             raise
@@ -201,39 +216,40 @@ class Registry:
 
     def _confirm(self, home: Home) -> None:
         home.confirmed = True
-        self._unconfirmed.pop(home.association.index, None)
+        self._unconfirmed.pop(home.index, None)
         before = self._homes.get(home.key)
         if before is not None:
-            before.association.end()
-            self._by_index.pop(before.association.index, None)
+            before.end()
+            self._by_index.pop(before.index, None)
         self._homes[home.key] = home
         self.counts["home_registrations"] += 1
         self.came(home.key, home.where)
 
-    def _message(self, home: Home, body: bytes) -> None:
+    def message(self, home: Home, body: bytes) -> None:
+        """A home has sent one."""
         said = CALLS.decode(body)
         if not isinstance(said, Reply):
             raise MalformedFrame("only coordinators say that")
         self.replied(home.key, said)
 
     def _remove(self, home: Home, why: str) -> None:
-        home.association.end()
-        self._by_index.pop(home.association.index, None)
+        home.end()
+        self._by_index.pop(home.index, None)
         if self._homes.get(home.key) is home:
             del self._homes[home.key]
             self.gone(home.key, why)
 
     def expire(self) -> None:
         """Forget those that were silent for too long."""
-        before = self._clock.seconds() - DEAD_AFTER
+        before = self.clock.seconds() - DEAD_AFTER
         for home in [each for each in self._by_index.values() if each.heard_at < before]:
-            self._unconfirmed.pop(home.association.index, None)
+            self._unconfirmed.pop(home.index, None)
             self._remove(home, "it fell silent")
 
     def end(self) -> None:
         """Nothing is sent any more."""
         for home in self._by_index.values():
-            home.association.end()
+            home.end()
 
 
 def _check_signature(registration: Registration, transcript: bytes) -> None:

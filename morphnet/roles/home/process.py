@@ -27,6 +27,7 @@ from morphnet.roles.home.node import HomeNode
 from morphnet.roles.home.reception import Reception
 from morphnet.roles.home.services.files import Files
 from morphnet.roles.home.services.terminal import Terminals, shell_of
+from morphnet.roles.home.turn import TurnServers
 from morphnet.roles.home.visits import Service, Visits
 from morphnet.roles.process.process import Process
 from morphnet.wire.messages.home.calls import Call
@@ -62,7 +63,9 @@ class HomeProcess(Process):
         self._visits = Visits(self.reactor, self._services, lambda session: self._reception.forget(session))
         self._visits.told = lambda session, text: node.tell("access", session[:8], text)
         stretched = password.read(config.state_dir)
-        self._reception = Reception(keys.identity, stretched, self.reactor.seconds, self._answer)
+        servers = TurnServers.read(config.turn)
+        turn = partial(lambda session, now: servers.of_session(session, now()), now=time.time)
+        self._reception = Reception(keys.identity, stretched, self.reactor.seconds, self._answer, turn)
         self._reception.told = lambda kind, text: node.tell(kind, "", text)
         wall = partial(lambda now: int(now() * 1000), time.time)
         self._registering = Registering(self.reactor, os.urandom, wall, keys, self._called)

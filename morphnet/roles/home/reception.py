@@ -82,6 +82,7 @@ class Reception:
     :param password: stretched, see `password`.
     :param now: seconds, never back.
     :param answer: takes the session's name and an offer, gives the answer, both as SDP.
+    :param turn: TURN servers for a session, as RTCPeerConnection takes them.
     """
 
     def __init__(
@@ -90,8 +91,10 @@ class Reception:
         password: bytes,
         now: Callable[[], float],
         answer: Callable[[str, str], Awaitable[str]],
+        turn: Callable[[str], list[dict[str, Any]]] = lambda session: [],
     ) -> None:
         self._identity, self._password, self._now, self._answer = identity, password, now, answer
+        self._turn = turn
         self._home = to_text(identity.public_key().public_bytes_raw())
         self._tries: dict[str, _Try] = {}
         self._known: dict[str, _Known] = {}
@@ -131,7 +134,8 @@ class Reception:
             raise Refused("unknown session")
         known.last = number
         answer = await self._answer(known.keys.session, offer.decode("utf-8", "replace"))
-        sealed_answer = AESGCM(known.keys.answer).encrypt(_nonce(number), answer.encode(), None)
+        told = json.dumps({"sdp": answer, "turn": self._turn(known.keys.session)}, separators=(",", ":"))
+        sealed_answer = AESGCM(known.keys.answer).encrypt(_nonce(number), told.encode(), None)
         return {"number": number, "sealed": to_text(sealed_answer)}
 
     # -- logging in ------------------------------------------------------------------------------------------------

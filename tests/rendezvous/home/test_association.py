@@ -13,14 +13,28 @@ from morphnet.wire.messages.home import datagrams, parts
 from morphnet.wire.messages.home.datagrams import Sealed
 
 
+class End(Association):
+    """One end, and the lists of what it sent and heard."""
+
+    def __init__(self, clock: Clock, keys: tuple[bytes, bytes], wire: list[bytes], heard: list[bytes]) -> None:
+        super().__init__(clock, b"index123", keys)
+        self._wire, self._heard = wire, heard
+
+    def carry(self, datagram: bytes) -> None:
+        self._wire.append(datagram)
+
+    def heard(self, body: bytes) -> None:
+        self._heard.append(body)
+
+
 class AssociationTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.wire: list[bytes] = []
         self.back: list[bytes] = []
         self.heard: list[bytes] = []
-        self.near = Association(self.clock, b"index123", (b"a" * 32, b"b" * 32), self.wire.append, self.heard.append)
-        self.far = Association(self.clock, b"index123", (b"b" * 32, b"a" * 32), self.back.append, self.heard.append)
+        self.near = End(self.clock, (b"a" * 32, b"b" * 32), self.wire, self.heard)
+        self.far = End(self.clock, (b"b" * 32, b"a" * 32), self.back, self.heard)
 
     def opened(self, datagram: bytes) -> Sealed:
         sealed = datagrams.decode(datagram)

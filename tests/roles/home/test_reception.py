@@ -28,7 +28,10 @@ class ReceptionTests(SynchronousTestCase):
         self.home = to_text(self.identity.public_key().public_bytes_raw())
         self.now = 0.0
         self.offers: list[tuple[str, str]] = []
-        self.reception = Reception(self.identity, GOOD, lambda: self.now, self.answer)
+        self.reception = Reception(self.identity, GOOD, lambda: self.now, self.answer, self.turn)
+
+    def turn(self, session: str) -> list[dict[str, Any]]:
+        return [{"urls": ["turn:t"], "username": session}]
 
     async def answer(self, session: str, offer: str) -> str:
         self.offers.append((session, offer))
@@ -67,7 +70,8 @@ class ReceptionTests(SynchronousTestCase):
         keys, heard = self.log_in()
         self.assertEqual(heard["number"], 0)
         answer = AESGCM(keys.answer).decrypt(bytes(12), from_text(heard["sealed"]), None)
-        self.assertEqual((answer, self.offers), (b"answer to offer", [(keys.session, "offer")]))
+        told = {"sdp": "answer to offer", "turn": [{"urls": ["turn:t"], "username": keys.session}]}
+        self.assertEqual((json.loads(answer), self.offers), (told, [(keys.session, "offer")]))
 
     def test_wrong_password(self) -> None:
         """No connection is made for it, and no session."""

@@ -68,6 +68,7 @@ class _Transfer(Quiet):
         self._busy = False
         self.gone()
         failure.trap(OSError)
+        assert isinstance(failure.value, OSError)  # or it would have been raised again
         self._stream.refuse(in_words(failure.value))
 
     def gone(self) -> None:
