@@ -73,6 +73,14 @@ class BalanceHost(Host):
         self._tables: dict[str, int] = {}  # of each uplink that there was, by name
         self._filters: dict[str, bool] = {}  # whether it had the strict reverse path filter, before us
 
+    def claim(self) -> None:
+        """
+        Begin, with nothing dealt out.
+
+        :raises HostError: the machine does not let us.
+        """
+        self._journal.settle("balance", [DealingTable((), (), (), ())])
+
     def balance(self, uplinks: Sequence[Uplink], shares: Shares, policies: Sequence[Policy] = ()) -> None:
         """
         Deal out new flows so from now on; those that there are stay where they are. What fails is logged.
