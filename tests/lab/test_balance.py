@@ -113,8 +113,13 @@ class BalanceTests(SynchronousTestCase):
         here = "".join(f"{each}_dir = '{daemon.etc}/{each}'\n" for each in ("state", "run", "pki"))
         (daemon.etc / "client.toml").write_text(here)
         daemon.start()
-        self.addCleanup(daemon.stop)
+        self.addCleanup(self.end, daemon)
         return daemon
+
+    def end(self, daemon: Daemon) -> None:
+        """Stop it; nothing went wrong in it that nobody had thought of."""
+        daemon.stop()
+        self.assertNotIn("Traceback", daemon.log.read_text())
 
     def until(self, what: str, holds: Callable[[], bool], within: float = WITHIN) -> float:
         """Seconds until it holds."""
@@ -212,15 +217,22 @@ class BalanceTests(SynchronousTestCase):
         self.assertIn("wan0 and wan1 are both seen at", warning)
 
     def test_undone(self) -> None:
-        """After a stop, and after `kill -9` at the next start, the machine is as it was before."""
+        """
+        After a stop, and after `kill -9` at the next start, the machine is as it was before; flows by its own default
+        route go on at the stop, the others end.
+        """
         before = self.shell("client", SHOWN)
         daemon = self.balancing()
         self.all_up(daemon)
         between = self.shell("client", SHOWN)
         self.assertIn("morphnet_balance", between)
         self.assertEqual(between.count("nexthop via 192.168."), 2)
+        flows = self.flows()
+        self.assertEqual(sorted(flows.open(4)), sorted([*SEEN.values()] * 2))
         daemon.stop()
         self.assertEqual(self.shell("client", SHOWN), before)
+        flows.until_reset(2, within=5.0)
+        self.assertEqual(flows.alive(), {SEEN["wan0"]: 2})
         daemon.start()
         self.all_up(daemon)
         daemon.kill()
