@@ -27,6 +27,13 @@ RELAY_PORT = 443  # TCP, WebSocket in TLS 1.3: what gets out where nothing else 
 ECHO_PORT = 3478  # UDP
 
 
+_KNOCK = {
+    "help": "require, or allow callers that do not show they know the CA: nodes of before; they, and everybody"
+    " else, then see our certificate",
+    "choices": ("require", "allow"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Tuning:
     """The data plane's settings, the same on both sides."""
@@ -116,14 +123,7 @@ class RelayConfig:
             " nodes'; not needed where the CA's key is"
         },
     )
-    knock: str = field(
-        default="require",
-        metadata={
-            "help": "require, or allow callers that do not show they know the CA: nodes of before; they, and everybody"
-            " else, then see our certificate",
-            "choices": ("require", "allow"),
-        },
-    )
+    knock: str = field(default="require", metadata=_KNOCK)
     trust: tuple[str, ...] = field(
         default=(), metadata={"help": "files with the CAs of other networks that may meet here, each for itself"}
     )
@@ -186,14 +186,7 @@ class ServerConfig:
     proxy_port: int = field(
         default=8081, metadata={"check": checks.port, "help": "TCP port on loopback for that web server"}
     )
-    knock: str = field(
-        default="require",
-        metadata={
-            "help": "require, or allow callers that do not show they know the CA: nodes of before; they, and everybody"
-            " else, then see our certificate",
-            "choices": ("require", "allow"),
-        },
-    )
+    knock: str = field(default="require", metadata=_KNOCK)
     state_dir: Path = field(default=Path("/var/lib/morphnet"), metadata={"help": "database and journal"})
     run_dir: Path = field(default=Path("/run/morphnet"), metadata={"help": "sockets of the running process"})
     pki_dir: Path = field(default=Path("/etc/morphnet/pki"), metadata={"help": "CA and certificates"})

@@ -16,10 +16,11 @@ The last two come behind all rules that others have: a VPN that takes everything
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from morphnet.errors import HostError
 from morphnet.host.bases import FIRST, STEP
 from morphnet.host.conntrack import Flows
 from morphnet.host.dealing import DealingTable, pin
@@ -73,6 +74,14 @@ class BalanceHost(Host):
         self._tables: dict[str, int] = {}  # of each uplink that there was, by name
         self._filters: dict[str, bool] = {}  # whether it had the strict reverse path filter, before us
 
+    def claim(self) -> None:
+        """
+        Begin, with nothing dealt out.
+
+        :raises HostError: the machine does not let us.
+        """
+        self._journal.settle("balance", [DealingTable((), (), (), ())])
+
     def balance(self, uplinks: Sequence[Uplink], shares: Shares, policies: Sequence[Policy] = ()) -> None:
         """
         Deal out new flows so from now on; those that there are stay where they are. What fails is logged.
@@ -114,6 +123,30 @@ class BalanceHost(Host):
             return 0
         own = {address.partition("/")[0] for _, address in self._kernel.all_addresses()}
         return self._flows.end(family, self._tables[device], own)
+
+    def down(self) -> None:
+        """
+        Undo everything; flows that are on another uplink than that of the machine's own default route would only lose
+        their way now, and are ended.
+        """
+        super().down()
+        try:
+            for device, family in stranded(self._tables, self._kernel.facts()):
+                self.end_flows(device, family)
+        except HostError as problem:
+            self._log.warn("{problem}", problem=str(problem))
+
+
+def stranded(devices: Collection[str], facts: Facts) -> list[tuple[str, int]]:
+    """Those of the devices, in each family, by which the machine's own default route does not lead."""
+    names = {link.index: link.name for link in facts.links}
+    found = []
+    for family in (4, 6):
+        ways = [each for each in facts.routes if each.is_way_out and each.table == MAIN and each.family == family]
+        best = min(ways, key=lambda each: each.metric, default=None)
+        own = names.get(best.index, "") if best is not None else ""
+        found += [(each, family) for each in devices if each != own]
+    return found
 
 
 def balance_changes(providers: Sequence[Provider], facts: Facts, v6: bool, shares: Shares, base: int) -> list[Change]:

@@ -31,7 +31,7 @@ def headline(node: NodeStatus) -> Headline:
     """What the facts in a picture come to."""
     if node.role != "client":
         return Headline(node.state, node.state.partition(",")[0] in ("serving", "draining"))
-    if not node.core:
+    if not node.core:  # no tunnel: it deals out flows
         return Headline(node.state, node.state.startswith(BALANCING))
     if node.state == AT_ORIGINAL:
         return Headline(node.state, True)

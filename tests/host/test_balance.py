@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.host.balance import LATE, Shares, balance_changes
+from morphnet.host.balance import LATE, Shares, balance_changes, stranded
 from morphnet.host.facts import MAIN, Facts, LinkFact, RouteFact
 from morphnet.host.journal import Change
 from morphnet.host.multipath import Multipath
@@ -72,6 +72,11 @@ class BalanceTests(SynchronousTestCase):
         found = changes(Shares({}, {}))
         self.assertFalse([each for each in found if isinstance(each, Multipath)])
         self.assertFalse([each for each in found if isinstance(each, Rule) and each.preference >= LATE])
+
+    def test_stranded(self) -> None:
+        """At the end flows stay that are on the machine's own default route, which is the best of several."""
+        self.assertEqual(stranded(["wan0", "wan1"], FACTS), [("wan1", 4), ("wan0", 6)])
+        self.assertEqual(stranded(["wan0"], Facts()), [("wan0", 4), ("wan0", 6)])
 
     def test_two_of_us(self) -> None:
         """The second of us has other rules."""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from morphnet.lab.box import BoxNode
@@ -22,8 +23,9 @@ QUIET = 1.5  # seconds without a letter: nothing comes by that flow
 class Flows:
     """Those of one process."""
 
-    def __init__(self, node: BoxNode, host: str) -> None:
-        command = [sys.executable, "-m", "tests.lab.balance_flows", host]
+    def __init__(self, node: BoxNode, host: str, under: Sequence[str] = ()) -> None:
+        """:param under: a command that runs them."""
+        command = [*under, sys.executable, "-m", "tests.lab.balance_flows", host]
         pipe = subprocess.PIPE
         self._process: subprocess.Popen[str] = node.popen(command, stdin=pipe, stdout=pipe, text=True)
 
@@ -44,6 +46,10 @@ class Flows:
     def resets(self) -> int:
         """How many were reset."""
         return int(self._ask("resets"))
+
+    def say(self) -> None:
+        """Send a letter by each."""
+        self._ask("say")
 
     def until_reset(self, count: int, within: float) -> None:
         """:raises NotInTime: they are not."""
@@ -97,6 +103,10 @@ class _Inside:
     def resets(self) -> int:
         self._read()
         return self._reset
+
+    def say(self) -> None:
+        for flow in self._flows:
+            flow.send(b"x")
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from twisted.names import dns
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.net.probe import DNS_PORT, PAGE_PATIENCE, WEB_PORT, Prober
+from morphnet.net.probe import DNS_PORT, PAGE_PATIENCE, WEB_PORT, Pings, Prober
 from morphnet.rendezvous.balance import PORTAL, Check, Question, Verdict
 from tests.wire.test_uplink_checks import answer_to
 
@@ -50,6 +50,94 @@ class Net:
 
     def stopListening(self) -> None:
         self.closed = True
+
+
+class FakeSocket:
+    """Brings back what it is told to."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[bytes, tuple[str, int]]] = []
+        self.coming: list[tuple[bytes, tuple[str, int]]] = []
+        self.closed = False
+
+    def fileno(self) -> int:
+        return 7
+
+    def sendto(self, data: bytes, to: tuple[str, int]) -> None:
+        if to[0] == "192.0.2.99":
+            raise OSError
+        self.sent.append((data, to))
+
+    def recvfrom(self, size: int) -> tuple[bytes, tuple[str, int]]:
+        if not self.coming:
+            raise BlockingIOError
+        return self.coming.pop(0)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Readers:
+    """A reactor that has readers."""
+
+    def __init__(self) -> None:
+        self.readers: set[object] = set()
+        self.addReader, self.removeReader = self.readers.add, self.readers.discard
+
+
+class Heard:
+    """The numbers of what was answered and refused; nothing else comes from pings."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, int]] = []
+
+    def answered(self, number: int) -> None:
+        self.heard.append(("answered", number))
+
+    def refused(self, number: int) -> None:
+        self.heard.append(("refused", number))
+
+    def nobody(self, number: int, verdict: Verdict) -> None:
+        raise AssertionError
+
+    def seen_at(self, address: str) -> None:
+        raise AssertionError
+
+
+class PingsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.socket, self.reactor, self.listener = FakeSocket(), Readers(), Heard()
+        made: Any = self.socket
+        self.pings = Pings(self.reactor, 4, self.listener, lambda: made)
+
+    def test_echo(self) -> None:
+        """An echo is answered by who was asked, with its token, once."""
+        self.assertTrue(self.pings.open())
+        self.pings.ask(TARGET, 3)
+        ((asked, to),) = self.socket.sent
+        reply = b"\x45" + bytes(19) + b"\0" + asked[1:]
+        other = ("192.0.2.98", 0)
+        self.socket.coming = [(reply, other), (asked, to), (b"", to), (reply[:-1], to), (reply, to), (reply, to)]
+        self.pings.doRead()
+        self.assertEqual(self.listener.heard, [("answered", 3)])
+
+    def test_refused(self) -> None:
+        """What cannot be sent is refused, and so is all after the end."""
+        self.pings.open()
+        self.pings.ask("192.0.2.99", 1)
+        self.pings.close()
+        self.pings.ask(TARGET, 2)
+        self.pings.doRead()
+        self.assertEqual(self.listener.heard, [("refused", 1), ("refused", 2)])
+        self.assertEqual((self.socket.closed, self.reactor.readers, self.pings.fileno()), (True, set(), -1))
+
+    def test_not_allowed(self) -> None:
+        """Who may have no such socket is told so."""
+
+        def refuse() -> Any:
+            raise PermissionError
+
+        self.assertFalse(Pings(self.reactor, 4, self.listener, refuse).open())
 
 
 class ProberTests(SynchronousTestCase):

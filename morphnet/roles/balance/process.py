@@ -41,6 +41,8 @@ class BalanceProcess(HostProcess):
 
     def open(self) -> BalanceNode:
         config = self.config
+        assert self._host is not None  # made in __init__
+        self._host.claim()
         self._policies = tuple(map(_policy, config.balance.policies))
         self._watching = watching = Watching(self.reactor, config.balance, self._door, self._changed)
         weights = weights_of(config.balance.weights)
