@@ -38,14 +38,14 @@ REKEY_WITHIN = 135.0  # seconds: REKEY_AFTER_TIME is 120
 Options = argparse.Namespace
 
 
-def carry(box: Box, mtu: int) -> tuple[Vpn, WireGuard, WireGuard]:
-    """A client and a server of ours that carry, and WireGuard at both ends."""
+def carry(box: Box, mtu: int, **more: object) -> tuple[Vpn, WireGuard, WireGuard]:
+    """A client and a server of ours that carry, and WireGuard at both ends. `more` is of the client's settings."""
     vpn = Vpn(box, SERVER, {"carry_services": f"wireguard=127.0.0.1:{SERVICE}"})
     shutil.rmtree(vpn.server.dir, ignore_errors=True)
     shutil.rmtree(Path(box.node("client").dir) / "laptop", ignore_errors=True)
     (Path(vpn.server.node.dir) / "laptop.invite").unlink(missing_ok=True)
     vpn.found()
-    vpn.join(settings={"tun": "", "carry": f"127.0.0.1:{LISTEN}=wireguard"})
+    vpn.join(settings={"tun": "", "carry": f"127.0.0.1:{LISTEN}=wireguard", **more})
     return vpn, *wireguards(box, mtu, f"127.0.0.1:{LISTEN}")
 
 
@@ -66,7 +66,7 @@ def carried(mtu: int) -> Callable[[Box], Ways]:
     """For `race`."""
 
     def up(box: Box) -> Ways:
-        vpn, *_ = carry(box, mtu)
+        vpn, *_ = carry(box, mtu, uplinks=["wan0"])
         return Ways(INNER["client"], INNER["server"], (vpn.clients[0].pid(), vpn.server.pid()))
 
     return up
