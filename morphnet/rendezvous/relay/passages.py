@@ -10,7 +10,7 @@ Source: docs/protocol section 11.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -45,6 +45,7 @@ class Passage:
     client: Line
     token: str
     purse: Purse
+    heard_at: float  # from the client, seconds
     server: Line | None = None
     timer: IDelayedCall | None = field(default=None, repr=False)
 
@@ -91,16 +92,16 @@ class Passages:
         try:
             called = self._called(client.network, server, name)
             held = self._of_client.get((client.network, client.name), [])
-            if len(held) >= MOST_OF_ONE:
-                raise Refused("you have too many passages")
-            if len(self) >= MOST:
+            if len(self) >= MOST and len(held) < MOST_OF_ONE:
                 raise Refused("the relay has too many passages")
         except Refused:
             self.counts["passages_refused"] += 1
             raise
         now = self._clock.seconds()
         purse = held[0].purse if held else Purse(BURST * self._rate, now)
-        passage = Passage(client, self._entropy(TOKEN).hex(), purse)
+        if len(held) >= MOST_OF_ONE:
+            self._make_room(held)
+        passage = Passage(client, self._entropy(TOKEN).hex(), purse, now)
         self._of_client.setdefault((client.network, client.name), []).append(passage)
         self._by_line[client] = self._waiting[passage.token] = passage
         passage.timer = self._clock.callLater(WAIT, self._nobody_comes, client)
@@ -126,6 +127,12 @@ class Passages:
         if len({line.name for line in here}) > 1:
             raise Refused(AMBIGUOUS)
         return here[-1]  # of several lines of one server, the last is the one that lives
+
+    def _make_room(self, held: Sequence[Passage]) -> None:
+        """A client that changes networks leaves dead ones behind: the one goes that was not heard from for longest."""
+        client = min(held, key=lambda passage: passage.heard_at).client
+        client.end("made room")
+        self.gone(client)  # at once: TCP learns only later that it is dead
 
     def _nobody_comes(self, client: Line) -> None:
         client.tell(TurnedAway(NOBODY_COMES))
@@ -187,6 +194,8 @@ class Passages:
         if passage is None:
             return
         purse, now = passage.purse, self._clock.seconds()
+        if line is passage.client:
+            passage.heard_at = now
         purse.credit = min(BURST * self._rate, purse.credit + (now - purse.at) * self._rate) - size
         purse.at = now
         if purse.credit < 0:

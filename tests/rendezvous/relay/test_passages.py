@@ -138,15 +138,32 @@ class PassagesTests(SynchronousTestCase):
         self.assertRaises(Refused, self.passages.meet, FakeLine("gateway"), token)
 
     def test_bounds(self) -> None:
-        """One client has so many, all together so many; what is gone makes room."""
-        held = [FakeLine("laptop") for _ in range(MOST_OF_ONE)]
+        """All together have so many; what is gone makes room."""
+        self.patch(passages, "MOST", 2)
+        held = [FakeLine(name) for name in ("laptop", "phone")]
         for line in held:
             self.asked(line)
-        self.assertRaises(Refused, self.passages.reach, FakeLine("laptop"), "gateway")
+        self.assertRaises(Refused, self.passages.reach, FakeLine("tablet"), "gateway")
         self.passages.gone(held[0])
-        self.asked(FakeLine("laptop"))
-        self.patch(passages, "MOST", MOST_OF_ONE)
-        self.assertRaises(Refused, self.passages.reach, FakeLine("phone"), "gateway")
+        self.asked(FakeLine("tablet"))
+
+    def test_too_many(self) -> None:
+        """Of too many of one client the one goes that was not heard from for longest, both ends of it, and no other."""
+        ends = [self.joined() for _ in range(MOST_OF_ONE)]
+        self.clock.advance(1.0)
+        for turn, (client, server) in enumerate(ends):
+            self.passages.charge(server if turn == 2 else client, 1)  # what its server says is no sign of it
+        for limit in (512, MOST_OF_ONE):  # also where there is no room for anybody else
+            self.patch(passages, "MOST", limit)
+            self.clock.advance(1.0)
+            ends.append(self.joined())
+            self.assertEqual(len(self.passages), MOST_OF_ONE)
+        self.assertEqual(ends[2][0].ended, "made room")
+        self.assertEqual(ends[2][1].ended, "the other end is gone")
+        self.assertEqual([bool(client.ended) for client, _ in ends], [True, False, True, False, False, False])
+        for line in ends[2]:
+            self.passages.gone(line)  # as their sockets tell in the end
+        self.assertEqual(len(self.passages), MOST_OF_ONE)
 
     def test_end(self) -> None:
         """With one end the other goes, and nothing is left; the server's own line stays."""
