@@ -109,12 +109,6 @@ class Outbound:
 
     def _dispatch(self, piece: Piece, now: float, effects: Effects) -> int:
         """Send its slices as far as there is room: the first one that was not sent."""
-        reached = self._give(piece, now, effects)
-        if reached > piece.start and not piece.again:
-            self.payload += piece.run.payload_of(piece.start, reached - piece.start)
-        return reached
-
-    def _give(self, piece: Piece, now: float, effects: Effects) -> int:
         run, reached, end = piece.run, piece.start, piece.end
         paths = self.usable_paths()
         if not paths:
@@ -122,19 +116,22 @@ class Outbound:
         order = self.scheduler.order(paths, run, self.egress.bytes + (end - reached) * run.stride, now)
         self._best = order[0].id
         if self.scheduler.copies:
-            return self._give_copies(order, run, reached, end, now, effects)
-        stride = self.format.overhead + run.bytes_of(1)
-        for place, path in enumerate(order):
-            count = path.pacer.takes(end - reached, stride, now, best=not place)
-            if count:
-                first = path.delivery.number
-                self.emit(path, run, reached, count, now, effects)
-                if piece.again:
-                    _mark_again(path, first, piece)
-                reached += count
-            if reached == end:
-                break
-        self._sample_standby(run, end - 1, now, effects)
+            reached = self._give_copies(order, run, reached, end, now, effects)
+        else:
+            stride = self.format.overhead + run.bytes_of(1)
+            for place, path in enumerate(order):
+                count = path.pacer.takes(end - reached, stride, now, best=not place)
+                if count:
+                    first = path.delivery.number
+                    self.emit(path, run, reached, count, now, effects)
+                    if piece.again:
+                        _mark_again(path, first, piece)
+                    reached += count
+                if reached == end:
+                    break
+            self._sample_standby(run, end - 1, now, effects)
+        if reached > piece.start and not piece.again:
+            self.payload += run.payload_of(piece.start, reached - piece.start)
         return reached
 
     def _give_copies(self, paths: Sequence[Path], run: Run, start: int, end: int, now: float, effects: Effects) -> int:

@@ -16,6 +16,7 @@ from morphnet.wire.frames import Ack
 
 MADE_UP = 0.01  # seconds of its pace that it may have more for having been idle
 GRAIN = 0.002  # seconds of its pace that are worth a wake-up
+AHEAD = 0.1  # seconds of its pace that it may in any case be thought to have before it
 SAMPLE = 0.2  # seconds, and a round trip, that a sample of the rate spans at least
 QUEUE = 0.03  # seconds of waiting in the network, besides what the window provokes, that mean congestion
 
@@ -141,8 +142,8 @@ class Pacer:
         window.acknowledged(settled.bytes, rate, limited, rtt, now)
         self._lateness.extra = self._lateness.known and self._lateness.known * window.rate(now)
         self._model_at = float("-inf")
-        # what is not in flight any more has passed the bottleneck, or never comes there, as what a full stream refused
-        self.free_at = min(self.free_at, now + flown / self.model(now).pace)
+        if not window.startup and self.free_at > now + AHEAD:  # what is not in flight is not before the bottleneck
+            self.free_at = min(self.free_at, now + max(AHEAD, flown / self.model(now).pace))
         if settled.newest:
             # what a round trip takes longer may be a queue on the way back, where somebody sends to us
             way, left = (floor or UNKNOWN) / 2, now - late - ack.delay / _MICRO - rtt.latest
