@@ -20,7 +20,7 @@ EXCEPTIONS: dict[str, str] = {
 # Modules without a test of their name: what tries them is elsewhere, mostly in the lab. No new one comes here.
 # fmt: off
 UNTESTED = frozenset((
-    "cli.console", "cli.layout", "cli.relays", "errors", "host.kernel", "host.look",
+    "cli.console", "cli.layout", "errors", "host.kernel", "host.look",
     "host.netlink", "host.nft", "host.nftrules", "host.routing", "net.meet_tcp", "net.ondevice",
     "net.ring", "net.tapdevice", "net.udpsocket", "net.websocket", "ops.node", "ops.pipe",
     "ops.rundir", "ops.sockets", "pki.asking", "pki.unreadable",

@@ -49,7 +49,8 @@ def relay(name: str, addresses: tuple[str, ...], out: Path, place: Place) -> Non
         ledger.add_certificate(CertificateRecord(serial_text(certificate), name, "server", ends))
     own = names_of(read_certificate(config.pki_dir, config.name))
     renew_at = join_address(own[:2][-1], config.control_port)  # the first is what it is called, the next where it is
-    settings = {"name": name, "renew_at": renew_at, **there.settings(relay=True)}
+    within = Place(Path()).settings(relay=True)  # from where the file is: on the other host that is another directory
+    settings = {"name": name, "renew_at": renew_at, **within}
     with rights_of(there.root):
         for directory in (there.root, there.pki_dir):
             make_directory(directory)
@@ -60,5 +61,5 @@ def relay(name: str, addresses: tuple[str, ...], out: Path, place: Place) -> Non
         write_new(there.authorized_keys, b"", mode=0o600)
     reached = names[1] if len(names) > 1 else name
     click.echo(f"Made {there.root} for the relay {name}, good until {day(ends)}: copy it to that host, and")
-    click.echo(f"  there: twistd -n morph-relay --config {there.relay_toml}")
+    click.echo("  there: morphnet up relay --dir DIRECTORY, wherever it is then, but not /etc/morphnet")
     click.echo(f'  on each machine, in client.toml: [mesh] relays = [..., "{reached}"] (TCP {RELAY_PORT})')
