@@ -221,6 +221,9 @@ class FrozenTests(SynchronousTestCase):
         network = Network(most={"plain": 20_000}).run(10.0)
         self.assertEqual(network.stands, (Phase.HOLDING, "masked", ["masked"]))
         self.assertEqual(network.run(EVERY / 2).openings, 3)
+        network.passes = frozenset({"plain", "quic"})
+        self.assertEqual(network.run(5.0).stands, (Phase.HOLDING, "quic", ["quic"]))
+        self.assertEqual(network.openings, 4)
 
     def test_trial_freezes(self) -> None:
         """A trial that is stopped costs nothing: the old one is open all the while."""
