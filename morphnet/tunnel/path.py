@@ -53,6 +53,7 @@ class Path:
         self.chosen: Shape | None = None  # what its datagrams shall be dressed as
         self.shape: Shape | None = None  # the flow of that
         self.spare = 0  # bytes of padding that a full one may get; another number on each path
+        self.overhead = 0  # bytes that a full one is longer on the way
 
     # -- its life, as others ask for it ------------------------------------------------------------------------------
 
@@ -77,11 +78,6 @@ class Path:
 
     # -- what it wears -----------------------------------------------------------------------------------------------
 
-    @property
-    def overhead(self) -> int:
-        """Bytes that a full datagram is longer on the way."""
-        return self.shape.least + self.spare if self.shape is not None else 0
-
     def wear(self, shape: Shape | None, spare: int) -> None:
         """
         Dress what is sent from now on.
@@ -91,6 +87,7 @@ class Path:
         before = self.overhead
         self.chosen, self.shape = shape, shape.flow() if shape is not None else None
         self.spare = spare if shape is not None else 0
+        self.overhead = shape.least + spare if shape is not None else 0
         self.mtu.lengthened(self.overhead - before)
 
     def dressed(self, to: tuple[int, Endpoint], data: View, size: int, most: int = PADDING) -> Departure:
