@@ -7,3 +7,4 @@ An upload has an `X-Session-ID`, by which its owner sees how far it is; files of
 The conformity list of the IETF draft is a test; `Content-Digest` of a body is compared.
 Whoever shows too many slots that are none is answered 429 for a while, by address; `proxies` says whose `X-Forwarded-For` is believed.
 `morphnet upload status` shows uploads under way: who, how far, from where, and how often it moved.
+`morphnet doctor upload URL` uploads through the proxy in front and prints the line to change: size limit, buffering, wrong path, time-outs, methods, CORS, 104; for nginx, Caddy and Apache.

@@ -37,6 +37,7 @@ _HOMES = {
     "home": "morphnet.cli.home:home",
     "bench": "morphnet.cli.bench:bench",
     "upload": "morphnet.cli.uploads:upload",
+    "doctor": "morphnet.cli.doctor:doctor",
 }
 
 LONGEST_HELP = 1000  # characters of the sentence about a command: click cuts it off there

@@ -14,6 +14,7 @@ from morphnet.lab.vpn import wait_for
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin")
 _CONFIG = """
 daemon off;
+user root;
 pid {dir}/pid;
 error_log {dir}/errors;
 events {{ }}

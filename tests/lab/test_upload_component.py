@@ -6,7 +6,7 @@ from pathlib import Path
 
 from morphnet.lab.vpn import wait_for
 from tests.lab.test_upload import BASE, UploadCase
-from tests.lab.xmpp_servers import COMPONENT_PORT, PROSODY, Prosody, by_slixmpp
+from tests.lab.xmpp_servers import COMPONENT_PORT, EJABBERD, PROSODY, Ejabberd, Prosody, by_slixmpp
 
 SECRET = "the secret of a component"
 HOSTS = """
@@ -14,17 +14,11 @@ VirtualHost "localhost"
 Component "upload.localhost"
     component_secret = "%s"
 """
+LISTEN = '  - {port: %d, ip: "127.0.0.1", module: ejabberd_service, hosts: {"upload.localhost": {password: "%s"}}}'
 
 
-class ComponentTests(UploadCase):
-    """Prosody, and morph-upload as its component."""
-
-    skip = UploadCase.skip or (None if PROSODY else "no prosody here")
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.prosody = Prosody(self.node, HOSTS % SECRET, ("localhost",))
-        self.addCleanup(self.prosody.stop)
+class ComponentCase(UploadCase):
+    """morph-upload as a component."""
 
     def again(self) -> None:
         """Start the upload server with the component in its settings."""
@@ -38,23 +32,46 @@ class ComponentTests(UploadCase):
             file.write("".join(f'{name} = "{value}"\n' for name, value in settings.items()))
         self.daemon.start()
 
-    def asks(self, file: Path, kind: str = "image/png") -> dict[str, object]:
+    def asks(self, port: int, file: Path, kind: str = "image/png") -> dict[str, object]:
         """What its client is told: an address, or why not."""
-        return by_slixmpp(self.node, "alice@localhost", self.prosody.port, file, kind, "told")
+        return by_slixmpp(self.node, "alice@localhost", port, file, kind, "told")
+
+
+class EjabberdTests(ComponentCase):
+    """ejabberd, and morph-upload as its component."""
+
+    skip = UploadCase.skip or (None if EJABBERD else "no ejabberd here")
+
+    def test_arrives(self) -> None:
+        """It is let in, and a file arrives."""
+        self.again()
+        ejabberd = Ejabberd(self.node, "", LISTEN % (COMPONENT_PORT, SECRET))
+        ejabberd.start()
+        wait_for("it is let in", lambda: not self.daemon.status()["warnings"])
+        file = self.file("pic.png", 100_000)
+        self.same(str(self.asks(ejabberd.port, file)["url"]), file)
+
+
+class ProsodyTests(ComponentCase):
+    """Prosody, and morph-upload as its component."""
+
+    skip = UploadCase.skip or (None if PROSODY else "no prosody here")
 
     def test_story(self) -> None:
         """Let in as soon as Prosody is there, a file arrives; too large and beyond the quota are refused in words."""
+        prosody = Prosody(self.node, HOSTS % SECRET, ("localhost",))
+        self.addCleanup(prosody.stop)
         self.again()
         self.assertIn("no slots by XMPP", self.daemon.status()["warnings"][0])
-        self.prosody.start()
+        prosody.start()
         wait_for("it is let in", lambda: not self.daemon.status()["warnings"])
         for name in ("näme with space.txt", "pic.png"):
             file = self.file(name, 100_000)
-            self.same(str(self.asks(file)["url"]), file)
-        full = self.asks(self.file("more.bin", 60_000))
+            self.same(str(self.asks(prosody.port, file)["url"]), file)
+        full = self.asks(prosody.port, self.file("more.bin", 60_000))
         self.assertEqual((full["condition"], full["type"]), ("resource-constraint", "cancel"))
         self.assertIn("room for 50000 more", str(full["text"]))
-        large = self.asks(self.file("large.bin", 150_001))
+        large = self.asks(prosody.port, self.file("large.bin", 150_001))
         self.assertEqual((large["condition"], large["max_size"]), ("not-acceptable", "150000"))
         self.assertEqual(self.daemon.counter("uploads_complete"), 2)
         self.assertEqual((self.daemon.counter("slots_given"), self.daemon.counter("slots_refused")), (2, 2))

@@ -96,6 +96,7 @@ hosts: [localhost]
 loglevel: 4
 listen:
   - {{port: {port}, ip: "127.0.0.1", module: ejabberd_c2s, starttls: false, starttls_required: false}}
+{listen}
 auth_method: internal
 auth_password_format: plain
 acl: {{local: {{user_regexp: ""}}}}
@@ -116,17 +117,18 @@ class Ejabberd:
     A server with an account `alice` at localhost.
 
     :param modules: settings below `modules:`.
+    :param listen: one more line below `listen:`.
     """
 
     port = XMPP_PORT + 1
 
-    def __init__(self, node: BoxNode, modules: str) -> None:
+    def __init__(self, node: BoxNode, modules: str, listen: str = "") -> None:
         self._node, self._dir = node, Path(node.dir) / "ejabberd"
         for name in ("spool", "logs", "conf"):
             (self._dir / name).mkdir(parents=True)
         conf = self._dir / "conf"
         (conf / "ejabberdctl.cfg").write_text("")  # Debian's would name another configuration
-        (conf / "ejabberd.yml").write_text(_EJABBERD.format(port=self.port) + modules)
+        (conf / "ejabberd.yml").write_text(_EJABBERD.format(port=self.port, listen=listen) + modules)
         # Debian's becomes the user ejabberd, who may not see a directory of the lab.
         script = self._dir / "ejabberdctl"
         script.write_text(Path(str(EJABBERD)).read_text().replace("\nINSTALLUSER=ejabberd\n", "\nINSTALLUSER=\n"))
