@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from morphnet.errors import MalformedFrame
+from morphnet.net.rtc_costs import LARGEST, Acknowledging
 
 try:
     from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
@@ -26,9 +27,19 @@ LABEL = "morphnet"  # of the one data channel
 OPENS_WITHIN = 30.0  # seconds until a connection that has no channel is given up
 
 
+class FrugalLoop(asyncio.SelectorEventLoop):
+    """An event loop whose sockets for datagrams make room for one datagram."""
+
+    async def create_datagram_endpoint(self, *args: Any, **more: Any) -> tuple[Any, Any]:
+        transport: Any
+        transport, protocol = await super().create_datagram_endpoint(*args, **more)
+        transport.max_size = LARGEST  # asyncio's own has a quarter of a megabyte
+        return transport, protocol
+
+
 def make_loop() -> Any:
     """The event loop that the reactor has to run on, before there is a reactor."""
-    loop = asyncio.new_event_loop()
+    loop = FrugalLoop()
     asyncio.set_event_loop(loop)
     return loop
 
@@ -155,9 +166,14 @@ def plain(offer: str) -> str:
     return "".join(line for line in lines if not (line.startswith("a=candidate:") and ".local " in line))
 
 
+def _later(seconds: float, what: Callable[[], Any]) -> asyncio.TimerHandle:
+    return asyncio.get_running_loop().call_later(seconds, lambda: asyncio.ensure_future(what()))
+
+
 async def _answered(peer: Any, offer: str) -> str:
     await peer.setRemoteDescription(RTCSessionDescription(plain(offer), "offer"))
     if peer.sctp is None:
         raise ValueError("no data channel")
+    Acknowledging(peer.sctp, _later)
     await peer.setLocalDescription(await peer.createAnswer())
     return str(peer.localDescription.sdp)

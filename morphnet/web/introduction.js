@@ -5,6 +5,7 @@ import { fromText, hkdf, join, text, toText, utf8 } from './bytes.js';
 import { begin } from './spake2.js';
 
 const ROUNDS = 600000;
+const ANSWER_WITHIN = 30000, AGAIN_WITHIN = 8000; // milliseconds for an answer of the home: to a login, and to who comes back
 const GATHER_WITHIN = 2500; // milliseconds for the candidates of an offer
 const DIRECT_WITHIN = 5000, OPEN_WITHIN = 15000; // milliseconds for a channel, where a TURN server is left to try and where not
 
@@ -13,10 +14,11 @@ class NoWay extends Refused {
   constructor() { super('There is no way to this home from here.'); }
 }
 
-async function call(home, said) {
+async function call(home, said, given) {
   const body = JSON.stringify({ home, body: toText(utf8(JSON.stringify(said))) });
   const answer = await fetch('/api/call', {
-    method: 'POST', headers: { 'Content-Type': 'application/json' }, body, signal: AbortSignal.timeout(30000),
+    method: 'POST', headers: { 'Content-Type': 'application/json' }, body,
+    signal: given ? AbortSignal.any([given, AbortSignal.timeout(AGAIN_WITHIN)]) : AbortSignal.timeout(ANSWER_WITHIN),
   });
   const told = await answer.json();
   if (!answer.ok) throw new Refused(told.error);
@@ -90,7 +92,9 @@ export class Introduction {
   }
 
   // Another connection, from wherever we are now: a data channel that is open.
-  async connect(who = { session: this.keys.name }) {
+  // `given` ends the attempt: the network is another one meanwhile.
+  async connect(who = { session: this.keys.name }, given = null) {
+    given?.throwIfAborted();
     const { stun } = await this.stun;
     const turn = this.turn.length > 0;
     const iceServers = stun ? [{ urls: `stun:${location.hostname}:${stun}` }] : [];
@@ -100,16 +104,17 @@ export class Introduction {
       channel.binaryType = 'arraybuffer';
       await peer.setLocalDescription(await peer.createOffer());
       await gathered(peer, turn);
+      given?.throwIfAborted();
       const number = this.number++;
       const offer = utf8(peer.localDescription.sdp);
       const sealed = new Uint8Array(await crypto.subtle.encrypt({ name: 'AES-GCM', iv: nonce(number) }, this.keys.offer, offer));
-      const heard = await call(this.home, { ...who, number, sealed: toText(sealed) });
+      const heard = await call(this.home, { ...who, number, sealed: toText(sealed) }, given);
       const how = { name: 'AES-GCM', iv: nonce(number) };
       const answer = await crypto.subtle.decrypt(how, this.keys.answer, fromText(heard.sealed));
       const told = JSON.parse(text(new Uint8Array(answer)));
       this.turn = told.turn;
       await peer.setRemoteDescription({ type: 'answer', sdp: told.sdp });
-      await opened(peer, channel, !turn && this.turn.length ? DIRECT_WITHIN : OPEN_WITHIN);
+      await opened(peer, channel, !turn && this.turn.length ? DIRECT_WITHIN : OPEN_WITHIN, given);
       return { peer, channel };
     } catch (trouble) {
       peer.close();
@@ -128,9 +133,10 @@ export async function way(peer) {
   return ends.every((each) => each?.candidateType === 'host') ? 'Connected in one network' : 'Connected directly';
 }
 
-function opened(peer, channel, within) {
+function opened(peer, channel, within, given) {
   return new Promise((done, failed) => {
     setTimeout(() => failed(new NoWay()), within);
+    given?.addEventListener('abort', () => failed(new NoWay()));
     channel.addEventListener('open', done);
     peer.addEventListener('connectionstatechange', () => {
       if (peer.connectionState === 'failed') failed(new NoWay());

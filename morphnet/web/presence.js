@@ -10,7 +10,7 @@ export class Presence {
     this.session = session;
     this.told = told; // of the state, in words
     this.peer = null;
-    this.trying = false;
+    this.trying = null; // what ends the attempt that is under way
     this.wait = 0;
     this.again = 0; // times that a connection was replaced
   }
@@ -34,18 +34,23 @@ export class Presence {
   }
 
   look(soon = false) {
-    if (soon) this.wait = 0;
+    if (soon) {
+      this.wait = 0;
+      this.trying?.abort(); // it may hang in the network that we had
+    }
     this.session.ping();
     if (performance.now() - this.session.heardAt > SILENT_AFTER) this.reconnect();
   }
 
   async reconnect() {
     if (this.trying) return;
-    this.trying = true;
+    const trying = this.trying = new AbortController();
     this.told('Connecting again', false);
     try {
-      if (this.wait) await new Promise((done) => { setTimeout(done, this.wait); });
-      const { peer, channel } = await this.introduction.connect();
+      if (this.wait) {
+        await new Promise((done) => { setTimeout(done, this.wait); trying.signal.addEventListener('abort', done); });
+      }
+      const { peer, channel } = await this.introduction.connect(undefined, trying.signal);
       this.again++;
       this.take(peer, channel);
     } catch (trouble) {
@@ -55,9 +60,9 @@ export class Presence {
         this.onlost?.();
         return;
       }
-      this.wait = Math.min(this.wait * 2 || 500, LONGEST_WAIT);
+      this.wait = trying.signal.aborted ? 0 : Math.min(this.wait * 2 || 500, LONGEST_WAIT);
     } finally {
-      this.trying = false;
+      this.trying = null;
     }
   }
 }
