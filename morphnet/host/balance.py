@@ -121,20 +121,40 @@ class BalanceHost(Host):
         """
         if device not in self._tables:
             return 0
-        own = {address.partition("/")[0] for _, address in self._kernel.all_addresses()}
-        return self._flows.end(family, self._tables[device], own)
+        own = {address for _, address in self._addresses()}
+        count = self._flows.reset(family, self._tables[device], own)
+        self._flows.forget(family, self._tables[device])
+        return count
+
+    def _addresses(self) -> list[tuple[str, str]]:
+        """Each device with each of its addresses, without prefix lengths."""
+        return [(device, address.partition("/")[0]) for device, address in self._kernel.all_addresses()]
 
     def down(self) -> None:
         """
-        Undo everything; flows that are on another uplink than that of the machine's own default route would only lose
-        their way now, and are ended.
+        Undo everything. Flows that are on another uplink than that of the machine's own default route, or have another
+        address outside than here, would only lose their way: those of this machine are reset, while their far ends can
+        still be told.
         """
-        super().down()
+        lost = list[tuple[str, int]]()
         try:
-            for device, family in stranded(self._tables, self._kernel.facts()):
-                self.end_flows(device, family)
+            lost = stranded(self._tables, self._kernel.facts())
+            self._reset_stranded(lost)
         except HostError as problem:
             self._log.warn("{problem}", problem=str(problem))
+        super().down()
+        try:
+            for device, family in lost:
+                self._flows.forget(family, self._tables[device])
+        except HostError as problem:
+            self._log.warn("{problem}", problem=str(problem))
+
+    def _reset_stranded(self, lost: Collection[tuple[str, int]]) -> None:
+        addresses = self._addresses()
+        for device, table in self._tables.items():
+            for family in (4, 6):
+                strange = {own for name, own in addresses if name != device or (device, family) in lost}
+                self._flows.reset(family, table, strange)
 
 
 def stranded(devices: Collection[str], facts: Facts) -> list[tuple[str, int]]:

