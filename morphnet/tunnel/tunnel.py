@@ -31,7 +31,7 @@ from morphnet.wire.carried import Carried
 from morphnet.wire.core import CORE
 from morphnet.wire.formats import LEAST, count_following
 from morphnet.wire.header import ISSUED, LAST, SHORT_ID
-from morphnet.wire.segments import Run
+from morphnet.wire.segments import Run, together
 
 REST = 0.001  # seconds between two turns of a session's timer at least: whatever is wrong, it does not spin
 DRAWS = 4  # for each new id, before it is no chance any more that all are taken
@@ -213,8 +213,8 @@ class Tunnel:
         if session is None:
             self.counts["no_session"] += len(batch)
             return effects
-        for carried in batch:
-            session.outbound.offer(Run.of(carried), now, effects)
+        for alike in together(batch):
+            session.outbound.offer(Run.of(alike), now, effects)
         self._rearm((session,), now)
         if session.trace:
             show(effects, self._shown, self.wardrobe)

@@ -13,6 +13,7 @@ from morphnet.errors import MalformedFrame
 from morphnet.wire.batch import MAX_SEGMENTS
 from morphnet.wire.core import CORE
 from morphnet.wire.header import (
+    CARRIED,
     EPOCH_BITS,
     FLAGS,
     FRAGMENT,
@@ -207,7 +208,7 @@ def count_following(format: Format, data: memoryview, at: int, size: int, first:
     """
     if len(data) - at - size < format.overhead or first.flags & (LAST | FRAGMENT):
         return 1
-    if first.type != IP or first.compression:
+    if first.type not in (IP, CARRIED) or first.compression:
         return 1
     layout = format.slices if first.flags & SEGMENT else format.packets
     return CORE.count_following(layout, data[at:], size, MAX_SEGMENTS - first.place)

@@ -6,11 +6,11 @@ Source: docs/protocol section 4; what a super packet is, and how one is cut, is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from morphnet.errors import MalformedFrame
-from morphnet.wire.batch import VNET_HDR
+from morphnet.wire.batch import MAX_BATCH, MAX_SEGMENTS, VNET_HDR
 from morphnet.wire.carried import HEAD, Carried, encode_carried
 from morphnet.wire.core import CORE
 from morphnet.wire.header import CARRIED, IP, LANES, LAST, SEGMENT
@@ -43,10 +43,9 @@ class Run:
         self.queued_at = 0.0
 
     @classmethod
-    def of(cls, carried: Carried) -> Run:
-        """A carried datagram."""
-        body = encode_carried(carried)
-        run = cls(b"", body, len(body), 0, carried.flow)
+    def of(cls, batch: Sequence[Carried]) -> Run:
+        """Carried datagrams of one flow and one length, but for the last, which may be shorter: see `together`."""
+        run = cls(b"", b"".join(map(encode_carried, batch)), HEAD + len(batch[0].data), 0, batch[0].flow)
         run.kind = CARRIED
         run.lane += LANES
         return run
@@ -62,11 +61,25 @@ class Run:
     def payload_of(self, start: int, count: int) -> int:
         """Bytes of `count` packets from slice `start` on, each with its headers; of what is carried, what it holds."""
         body = min((start + count) * self.size, len(self.body)) - start * self.size
-        return count * len(self.head) + body - (HEAD if self.kind == CARRIED else 0)
+        return count * len(self.head) + body - (count * HEAD if self.kind == CARRIED else 0)
 
     def bytes_of(self, count: int) -> int:
         """Plaintext bytes of `count` slices, at most."""
         return count * self.stride
+
+
+def together(batch: Sequence[Carried]) -> Iterator[Sequence[Carried]]:
+    """Carried datagrams that follow one another, in pieces that one run can hold."""
+    start = 0
+    for place in range(1, len(batch) + 1):
+        if place < len(batch):
+            first, before, each = batch[start], batch[place - 1], batch[place]
+            room = place - start < MAX_SEGMENTS and (place - start + 1) * (HEAD + len(first.data)) <= MAX_BATCH
+            equal = len(before.data) == len(first.data) >= len(each.data)
+            if room and equal and each.flow == first.flow:
+                continue
+        yield batch[start:place]
+        start = place
 
 
 @dataclass(slots=True)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import random
+from functools import partial
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.tunnel.events import Effects
+from morphnet.tunnel.totals import total_of
+from morphnet.wire.batch import Arrival
 from morphnet.wire.carried import MOST, Carried
 from morphnet.wire.segments import Run
 from tests.simulation import packet
@@ -30,6 +35,50 @@ class CarriedTests(SynchronousTestCase):
                 numbers = [int.from_bytes(each.data[:4], "big") for each in came if each.local == local]
                 self.assertEqual(numbers, sorted(numbers))
             self.assertEqual({(each.carry, len(each.data)) for each in came}, {(7, 1400)})
+
+    def batch(self, count: int) -> list[Carried]:
+        """What two programs have sent since somebody looked: most of one length, some longer, shorter or empty."""
+        chance = random.Random(7)
+        sizes = [chance.choice((1200, 1200, 1200, 1200, 1200, 1201, 60, 4)) for _ in range(count)]
+        return [Carried(7, step // 8 % 2, step.to_bytes(4, "big").ljust(size, b".")) for step, size in enumerate(sizes)]
+
+    def test_together(self) -> None:
+        """What comes at once goes in runs, over a path that is cut too, in every mode; all comes out, one by one."""
+        for scheduler in ("bond", "flow", "redundant", "best"):
+            scene, sent = Scene([way(0.02, 20), way(0.03, 20)], scheduler=scheduler), self.batch(640)
+            for at in range(0, 640, 32):
+                scene.at(scene.now + at / 1000, partial(scene.carry, *sent[at : at + 32]))
+            scene.run(0.3)
+            before = len(scene.carried["laptop"])
+            for local in (0, 1):
+                came = [each for each in scene.carried["laptop"] if each.local == local]
+                if scheduler == "bond":
+                    self.assertEqual(came, [each for each in sent if each.local == local][: len(came)])
+            scene.cut(1)
+            scene.run(4)
+            came, dropped = scene.carried["laptop"], total_of(scene.client_session)["dropped_queue"]
+            self.assertEqual((len(set(came)), len(came)), (640 - dropped, 640 - dropped), scheduler)
+            self.assertLessEqual(dropped, 1)  # by CoDel, when half of the room is gone
+            self.assertGreater(before, 200)
+            self.assertEqual(scene.server.counts["malformed"], 0)
+
+    def test_as_they_left(self) -> None:
+        """Runs that come in as they left are opened at once; one that is forged or comes again takes none with it."""
+        for spoilt in (-1, 0, 3, 15):
+            scene, sent = Scene([way(0.02)]), [Carried(7, 1, bytes([step]) * 900) for step in range(16)]
+            (departure,) = scene.client.from_local("gateway", sent, scene.now).sends
+            data = bytearray(departure.data)
+            if spoilt >= 0:
+                data[spoilt * departure.size + 100] ^= 1
+            arrival = Arrival(0, scene.addresses[0], memoryview(data), departure.size)
+            came = [each for _, each in scene.server.from_path([arrival], scene.now + 0.01).carried]
+            self.assertEqual([each for each in sent if each in came], came)
+            least = sent[:spoilt] if spoilt >= 0 else sent
+            self.assertEqual(came[: len(least)], least)
+            again = scene.server.from_path([arrival], scene.now + 0.02).carried
+            self.assertEqual(again, [])
+            scene.run(1)
+            self.assertEqual(scene.server_session.inbound.forged, 2 * (spoilt >= 0))
 
     def test_lost(self) -> None:
         """What is lost with a path, or on the way, goes again."""
@@ -81,7 +130,7 @@ class CarriedTests(SynchronousTestCase):
     def test_no_head(self) -> None:
         """An authentic one that is none is dropped and counted."""
         scene = Scene([way(0.02)])
-        run, effects = Run.of(Carried(1, 1, b"x")), Effects()
+        run, effects = Run.of([Carried(1, 1, b"x")]), Effects()
         run.body = b"no"
         scene.client_session.outbound.offer(run, scene.now, effects)
         scene._carry(effects, at_client=True)
