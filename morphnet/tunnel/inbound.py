@@ -281,10 +281,11 @@ class Inbound:
         if self.sources is not None and source not in self.sources:
             self._counts["spoofed"] += 1
             return
-        self.payload += len(packet) - VNET_HDR
+        size = len(packet)
+        self.payload += size - VNET_HDR
         if at[1] > 1:
             self.payload += (at[1] - 1) * int(VNET.unpack_from(packet)[2])
-        held = Held(*at, packet, len(packet), of.sent_at)
+        held = Held(*at, packet, size, of.sent_at)
         self.reorder.accept(of.lane, held, bool(of.flags & ORDERED), now, out)
 
     def _pass_carried(self, of: Header, sequence: int, whole: bytes, now: float, effects: Effects) -> None:

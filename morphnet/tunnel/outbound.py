@@ -116,22 +116,23 @@ class Outbound:
         order = self.scheduler.order(paths, run, self.egress.bytes + (end - reached) * run.stride, now)
         self._best = order[0].id
         if self.scheduler.copies:
-            reached = self._give_copies(order, run, reached, end, now, effects)
-        else:
-            stride = self.format.overhead + run.bytes_of(1)
-            for place, path in enumerate(order):
-                count = path.pacer.takes(end - reached, stride, now, best=not place)
-                if count:
-                    first = path.delivery.number
-                    self.emit(path, run, reached, count, now, effects)
-                    if piece.again:
-                        _mark_again(path, first, piece)
-                    reached += count
-                if reached == end:
-                    break
+            reached, order = self._give_copies(order, run, reached, end, now, effects), []
+        stride = self.format.overhead + run.stride
+        for place, path in enumerate(order):
+            count = path.pacer.takes(end - reached, stride, now, best=not place)
+            if count:
+                first = path.delivery.number
+                self.emit(path, run, reached, count, now, effects)
+                if piece.again:
+                    _mark_again(path, first, piece)
+                reached += count
+            if reached == end:
+                break
+        if order:
             self._sample_standby(run, end - 1, now, effects)
-        if reached > piece.start and not piece.again:
-            self.payload += run.payload_of(piece.start, reached - piece.start)
+        if not piece.again:
+            sent = reached - piece.start
+            self.payload += run.payload if sent == run.count else run.payload_of(piece.start, sent) if sent else 0
         return reached
 
     def _give_copies(self, paths: Sequence[Path], run: Run, start: int, end: int, now: float, effects: Effects) -> int:

@@ -27,18 +27,33 @@ class Run:
     `sequence` is set when the first of them is sent: slice number i then has the sequence `sequence` + i.
     """
 
-    __slots__ = ("body", "count", "flags", "flow", "head", "kind", "lane", "queued_at", "sequence", "size", "stride")
+    __slots__ = (
+        "body",
+        "count",
+        "flags",
+        "flow",
+        "head",
+        "kind",
+        "lane",
+        "payload",
+        "queued_at",
+        "sequence",
+        "size",
+        "stride",
+    )
 
     def __init__(self, head: bytes, body: bytes, size: int, flags: int, flow: int) -> None:
         self.head = head  # headers shared by all slices; b"" when the slices are whole packets
         self.body = body
         self.size = size  # bytes of body per slice, the last may be shorter
-        self.count = max(1, -(-len(body) // size))
+        heads, total = len(head), len(body)
+        self.count = -(-total // size) or 1
         self.flags = flags
         self.flow = flow  # u32
         self.kind = IP  # of payload, as a header says it
         self.lane = flow % LANES  # flows that share an order
-        self.stride = len(head) + min(size, len(body))  # bytes of each plaintext but the last
+        self.stride = heads + (size if size < total else total)  # bytes of each plaintext but the last
+        self.payload = self.count * heads + total  # bytes of all its packets, as `payload_of` counts them
         self.sequence: int | None = None
         self.queued_at = 0.0
 
@@ -47,6 +62,7 @@ class Run:
         """Carried datagrams of one flow and one length, but for the last, which may be shorter: see `together`."""
         run = cls(b"", b"".join(map(encode_carried, batch)), HEAD + len(batch[0].data), 0, batch[0].flow)
         run.kind = CARRIED
+        run.payload -= run.count * HEAD
         run.lane += LANES
         return run
 
