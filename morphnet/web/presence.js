@@ -2,7 +2,8 @@
 import { way } from './introduction.js';
 
 const PING_EVERY = 250, SILENT_AFTER = 800; // milliseconds; a false alarm costs one more connection, and nothing else
-const LONGEST_WAIT = 15000;
+const FALSE_ALARM = new Error('the old connection speaks again');
+const LONGEST_WAIT = 15000, LONGEST_PATIENCE = 10000;
 
 export class Presence {
   constructor(introduction, session, told) {
@@ -11,6 +12,8 @@ export class Presence {
     this.told = told; // of the state, in words
     this.peer = null;
     this.trying = null; // what ends the attempt that is under way
+    this.begun = 0; // when that was
+    this.patience = SILENT_AFTER; // more after each false alarm: a slow uplink, a busy machine
     this.wait = 0;
     this.again = 0; // times that a connection was replaced
   }
@@ -29,8 +32,14 @@ export class Presence {
     this.session.attach(channel);
     before?.close();
     this.wait = 0;
+    this.patience = Math.max(SILENT_AFTER, this.patience / 2);
+    this.tell();
+  }
+
+  tell() {
+    const { peer } = this;
     this.told('Connected', true);
-    way(peer).then((words) => peer === this.peer && this.told(words, true));
+    way(peer).then((words) => peer === this.peer && !this.trying && this.told(words, true));
   }
 
   look(soon = false) {
@@ -39,12 +48,21 @@ export class Presence {
       this.trying?.abort(); // it may hang in the network that we had
     }
     this.session.ping();
-    if (performance.now() - this.session.heardAt > SILENT_AFTER) this.reconnect();
+    if (this.trying) this.calm();
+    else if (performance.now() - this.session.heardAt > this.patience) this.reconnect();
+  }
+
+  // The old connection speaks again while the next one is on its way: it was a false alarm.
+  calm() {
+    if (!this.session.channel || this.session.heardAt <= this.begun || this.trying.signal.aborted) return;
+    this.patience = Math.min(this.patience * 2, LONGEST_PATIENCE);
+    this.trying.abort(FALSE_ALARM);
   }
 
   async reconnect() {
     if (this.trying) return;
     const trying = this.trying = new AbortController();
+    this.begun = performance.now();
     this.told('Connecting again', false);
     try {
       if (this.wait) {
@@ -63,6 +81,7 @@ export class Presence {
       this.wait = trying.signal.aborted ? 0 : Math.min(this.wait * 2 || 500, LONGEST_WAIT);
     } finally {
       this.trying = null;
+      if (trying.signal.reason === FALSE_ALARM) this.tell();
     }
   }
 }
