@@ -320,8 +320,7 @@ class Outbound:
             return []
         due = now + min([other.pacer.arrival(now) for other in paths]) + MARGIN - path.pacer.landing.way
         unsettled = now < path.unsettled_until
-        return [flight for flight in lost if flight.run is not None and flight.again < REPAIRS
-                and (unsettled or due <= flight.born + self.patience.of(flight.run))]  # fmt: skip
+        return [flight for flight in lost if _of_use(flight, due, self.patience, unsettled=unsettled)]
 
     def _queue_again(self, flights: Sequence[Flight], path: Path) -> int:
         packets = 0
@@ -361,6 +360,19 @@ class Outbound:
         effects.sends.append(path.dressed((to.door, to.remote), out, size, MOST_PADDING))
         path.sent(1, size, size, now, asks=packet.asks)
         return size
+
+
+def _of_use(flight: Flight, due: float, patience: Patience, *, unsettled: bool) -> bool:
+    """
+    Whether what was lost is worth sending again.
+
+    :param due: seconds: when it would arrive.
+    :param unsettled: an address has just changed. TCP has helped itself when that is over, others have not.
+    """
+    if flight.run is None or flight.again >= REPAIRS:
+        return False
+    wait = patience.of(flight.run)
+    return due <= flight.born + wait or (unsettled and wait == patience.rest)
 
 
 def _mark_again(path: Path, first: int, piece: Piece) -> None:

@@ -184,12 +184,12 @@ class RepairTests(SynchronousTestCase):
             self.assertEqual(sender.path.delivery.recovery.spilt, [])
 
     def test_address_changed(self) -> None:
-        """What got lost when a NAT forgot the path goes again, however late: the path carries little besides."""
-        for until, expected in ((0.0, []), (20.0, [2])):
+        """What got lost when a NAT forgot the path goes again, however late; TCP has helped itself by then."""
+        for until, tcp, expected in ((0.0, False, []), (20.0, False, [2]), (20.0, True, [])):
             sender = Sender(reorder_ms=20)
             sender.path.unsettled_until = until
             for _ in range(8):
-                sender.send(segment(tcp=False))
+                sender.send(segment(tcp=tcp))
                 sender.now += 0.004
             sender.now += 1.0
             sender.acknowledge(2, at=sender.now - 1.0)
