@@ -77,7 +77,7 @@ class Liveness:
         self.shunned_until = now + min(MOST_SHUNNED, SHUNNED * 2 ** min(self.falls, 16))
 
     def forgive(self) -> None:
-        """The peer was silent, not the way to it."""
+        """The peer was silent, not the way to it; or the way is another one now."""
         self.falls, self.shunned_until = 0, float("-inf")
 
     @property

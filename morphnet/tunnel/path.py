@@ -180,6 +180,7 @@ class Path:
         self.forget_losses()
         self.shape = self.chosen.flow() if self.chosen is not None else None
         if not only_ports:
+            self.life.forgive()
             self.pacer.relearn()
             self.mtu.restart(self.mtu.ceiling)
         self.received.heard_at = self.moved_at = now

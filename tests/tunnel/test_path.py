@@ -62,9 +62,11 @@ class LifeTests(SynchronousTestCase):
         for only_ports in (True, False):
             path = path_of()
             path.pacer.window.startup = False
+            path.life.falls = 2
             path.moved(1, Endpoint("203.0.113.2", 8000), 3.0, only_ports=only_ports)
             self.assertEqual((path.door, path.moved_at, path.received.heard_at), (1, 3.0, 3.0))
             self.assertEqual(path.pacer.window.startup, not only_ports)
+            self.assertEqual(path.life.falls, 2 if only_ports else 0)
 
     def test_counts_anew(self) -> None:
         """For a peer that never heard of the path, numbers begin again, and nothing is in flight."""
