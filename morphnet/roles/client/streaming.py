@@ -210,13 +210,14 @@ class Streaming:
         self._settle(now)
         if plain or not devices:
             self._hoped_at = now
-        working = [path.since for path in plain if path.state is State.ACTIVE and not self._losing.look(path, now)]
+        working = [path for path in plain if path.state is State.ACTIVE and not self._losing.look(path, now)]
         if working:
-            if now - min(working) >= STEADY:  # what loses most of what it is given answers now and then
+            # What loses most of what it is given answers now and then.
+            if any(not path.life.falls or now - path.since >= STEADY for path in working):
                 self._told = False
                 self._whys.clear()
                 self._give_up()
-            if now - min(working) >= ENOUGH:
+            if now - min(path.since for path in working) >= ENOUGH:
                 self._end("UDP passes")
         elif not self._cut and not self._works(now):
             if any(path.state is State.PROBING and path.since > self._tried_at for path in plain):

@@ -133,6 +133,17 @@ class MiddleTests(StreamsTestCase):
         self.run_for(0.4)
         self.assertEqual(self.net.open_calls, [])
 
+    def test_works_for_good(self) -> None:
+        """They are given up at once when it was the server that was silent, and not the way to it."""
+        self.net.servers.pop(SERVER_HOST)
+        path = self.blocked_in_the_middle()
+        self.allow(True)
+        path.life.forgive()
+        while path.state is not State.ACTIVE:
+            self.run_for(STEP)
+        self.run_for(0.2)
+        self.assertEqual((path.state, self.net.open_calls), (State.ACTIVE, []))
+
     def test_loses_most(self) -> None:
         """UDP that loses 60 % in either direction stands by, and a stream carries, until it does not any more."""
         for up, down in ((0.6, 0.0), (0.0, 0.6), (0.6, 0.6)):
