@@ -20,6 +20,7 @@ _ADD = (
 )
 _COUNT = _ADD.format(table="month", keys="name, month", marks="?, ?")
 _OWE = _ADD.format(table="unreported", keys="name", marks="?")
+_ABOUT = "kind, CASE kind WHEN 'traffic' THEN name ELSE '' END"  # reports about the same look alike to the webhook
 
 
 class AccountBook(Accounts):
@@ -102,7 +103,7 @@ class AccountBook(Accounts):
         marks = ", ".join("?" * len(besides))
         found = self._sql.execute(
             "SELECT number, key, kind, name, sent, received FROM outbox"
-            f" WHERE number NOT IN ({marks}) ORDER BY number LIMIT 1",
+            f" WHERE ({_ABOUT}) NOT IN (SELECT {_ABOUT} FROM outbox WHERE number IN ({marks})) ORDER BY number LIMIT 1",
             tuple(besides),
         ).fetchone()
         if found is None:

@@ -107,7 +107,7 @@ class Accounts(Protocol):
         """
         The first thing to tell it, which from now on stays as it is; None for nothing.
 
-        :param besides: numbers of those that may wait.
+        :param besides: numbers of those that wait, and with them all of the same kind, of traffic those of that user.
         """
         ...
 

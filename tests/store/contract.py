@@ -225,6 +225,29 @@ class AccountsContract(TestCase):
         self.assertEqual(len({each.key for each in taken}), 3)
         self.assertEqual(await self.store.account(lambda book: book.waiting()), 0)
 
+    async def test_set_aside(self) -> None:
+        """What waits has those wait that are about the same: they are joined, so that they do not become many."""
+        aside = list[int]()
+
+        def tell(book: Accounts) -> None:
+            for session in ("s1", "s2"):
+                book.came(session)
+            book.add("2026-11", {"a": (1, 1), "b": (1, 1)}, report=True)
+            book.report()
+            while post := book.next_post(aside):
+                if post.name == "b":
+                    book.taken(post.number)
+                else:
+                    aside.append(post.number)
+
+        for _ in range(4):
+            await self.store.account(tell)
+            self.assertEqual(len(aside), 2)  # of a, and of sessions
+        self.assertEqual(
+            await self.posts(),
+            [("add", "s1", 0, 0), ("add", "s2", 0, 0), ("traffic", "a", 1, 1), ("traffic", "a", 3, 3)],
+        )
+
     async def test_come_and_go(self) -> None:
         """A session is told of once each way; what the webhook has not heard of is not told at all."""
 

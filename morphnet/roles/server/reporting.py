@@ -23,7 +23,8 @@ from morphnet.store.base import Accounts, Post, Store
 LOOK_EVERY = 1.0  # seconds between looks whether there is something to tell
 FIRST_REST, LONGEST_REST = 1.0, 300.0  # seconds until what did not answer is asked again
 SET_ASIDE = 3600.0  # and for what the other end does not want, while the others go on
-_NOT_NOW = (408, 425, 429)  # of the 4xx those that are about the moment: RFC 9110, RFC 8470, RFC 6585
+MOST_ASIDE = 2000  # beyond that all wait: more than there are users of the original that are counted by name
+_UNWANTED = (400, 409, 410, 413, 415, 422)  # about this one report: RFC 9110; all others are about who sends, or where
 PATHS = {"server": "/server", "add": "/client/add", "subtract": "/client/subtract", "traffic": "/traffic"}
 
 
@@ -123,8 +124,10 @@ class Reporter:
             self._waiting -= 1
             self._rest, self._failing_since, self._trouble = FIRST_REST, None, ""
             return True
-        if status in _NOT_NOW or status >= 500:
+        if status not in _UNWANTED:
             return self._later(f"it answers {status}")
+        if len(self._aside) >= MOST_ASIDE:
+            return self._later(f"it answers {status}, and to {MOST_ASIDE} others too")
         self._counts["webhook_refused"] += 1
         self._aside[post.number] = self._now() + SET_ASIDE
         self._log.error(
@@ -159,8 +162,13 @@ class Reporter:
 
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to."""
-        if self._failing_since is None:
-            return ()
-        minutes = int(self._now() - self._failing_since) // 60
-        since = f"for {minutes} min" if minutes else "just now"
-        return (f"the webhook has taken nothing {since} ({self._trouble}): {self._waiting} reports wait in the store",)
+        found = []
+        if self._failing_since is not None:
+            minutes = int(self._now() - self._failing_since) // 60
+            since, waiting = f"for {minutes} min" if minutes else "just now", self._waiting
+            found.append(
+                f"the webhook has taken nothing {since} ({self._trouble}): {waiting} reports wait in the store"
+            )
+        if count := len(self._aside):
+            found.append(f"the webhook does not want {count} reports: they are set aside, and tried again each hour")
+        return tuple(found)

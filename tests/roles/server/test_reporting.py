@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import ConfigError, HostError
+from morphnet.roles.server import reporting
 from morphnet.roles.server.reporting import FIRST_REST, LONGEST_REST, SET_ASIDE, Posts, Reporter, read_token
 from morphnet.store.memory import MemoryStore
 
@@ -104,6 +105,39 @@ class ReporterTests(SynchronousTestCase):
         self.door.refuses = ""
         self.look_for(int(SET_ASIDE))
         self.assertEqual((len(self.door.got), self.book.waiting()), (3, 0))
+        self.flushLoggedErrors()
+
+    def test_about_all(self) -> None:
+        """A wrong token, a wrong place: that is no report's fault, and each waits as if there had been no answer."""
+        for status in (301, 401, 403, 404, 405, 418, 451):
+            self.store, self.door = MemoryStore(), FakeDoor()
+            self.book, self.door.answers = self.store.accounts, [status] * 3
+            self.make()
+            for _ in range(3):
+                self.owe("a", "b")
+            self.reporter.look()
+            self.assertEqual(len(self.door.got), 1, status)
+            self.assertIn(f"it answers {status}): 2 reports wait", self.reporter.warnings()[0])
+            self.look_for(60)
+            self.assertEqual((len(set(self.door.got)), self.reporter.warnings(), self.book.waiting()), (2, (), 0))
+
+    def test_few_are_set_aside(self) -> None:
+        """The operator is told how many; one user's are one, and beyond a bound all wait."""
+        self.patch(reporting, "MOST_ASIDE", 3)
+        self.door.refuses = "/traffic"
+        for _ in range(5):
+            self.owe("a", "b")
+            self.look_for(1)
+        self.assertIn("does not want 2 reports", self.reporter.warnings()[-1])
+        self.assertEqual((len(self.door.got), self.book.waiting()), (2, 4))
+        self.owe("c", "d", "e")
+        self.look_for(60)
+        self.assertIn("it answers 422, and to 3 others", self.reporter.warnings()[0])
+        self.assertEqual(len(set(self.door.got)), 4)
+        self.assertLess(len(self.door.got), 12)
+        self.door.refuses = ""
+        self.look_for(int(SET_ASIDE) + 300)
+        self.assertEqual((self.book.waiting(), self.reporter.warnings()), (0, ()))
         self.flushLoggedErrors()
 
     def test_next_process(self) -> None:
