@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError, succeed
@@ -9,7 +10,7 @@ from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupErro
 from twisted.internet.interfaces import IConsumer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, RequestTransmissionFailed, ResponseFailed
+from twisted.web.client import Agent, HTTPConnectionPool, RequestTransmissionFailed, ResponseFailed
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
@@ -68,6 +69,27 @@ class _Away(Protocol):
             self._done.callback(None)
 
 
+class _Line(HTTPConnectionPool):
+    """The connection of one request, which can be cut: twisted's own answers cannot do that."""
+
+    def __init__(self, reactor: Any) -> None:
+        super().__init__(reactor, persistent=False)
+        self._made: list[Protocol] = []
+
+    def getConnection(self, key: Any, endpoint: Any) -> Deferred[Any]:
+        return super().getConnection(key, endpoint).addCallback(self._note)
+
+    def _note(self, made: Protocol) -> Protocol:
+        self._made.append(made)
+        return made
+
+    def cut(self) -> None:
+        """Nothing is left of it, also when the other end says no more."""
+        for each in self._made:
+            transport: Any = each.transport
+            transport.abortConnection()
+
+
 class Webhook:
     """
     :param url: what paths are put behind.
@@ -76,7 +98,6 @@ class Webhook:
 
     def __init__(self, reactor: Any, url: str, token: str = "") -> None:
         self._reactor, self._url = reactor, url.rstrip("/")
-        self._agent = Agent(reactor, connectTimeout=WITHIN)
         self._token = token
 
     async def post(self, path: str, body: bytes, key: str) -> int:
@@ -91,14 +112,18 @@ class Webhook:
         if self._token:
             headers.setRawHeaders("Authorization", [self._token])
         url = f"{self._url}{path}".encode("ascii")
+        line = _Line(self._reactor)
         try:
-            asked = self._agent.request(b"POST", url, headers, _Body(body))
+            asked = Agent(self._reactor, connectTimeout=WITHIN, pool=line).request(b"POST", url, headers, _Body(body))
             response = await asked.addTimeout(WITHIN, self._reactor)
             read: Deferred[None] = Deferred()
             response.deliverBody(_Away(read))
-            await read.addTimeout(WITHIN, self._reactor)
+            with suppress(TimeoutError):  # the status is what was asked for, and it is here
+                await read.addTimeout(WITHIN, self._reactor)
         except _TROUBLES as trouble:
             raise HostError(_phrase(trouble)) from None
+        finally:
+            line.cut()
         return int(response.code)
 
 

@@ -57,6 +57,27 @@ class WebhookTests(SynchronousTestCase):
         self.protocol.dataReceived(b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n" + bytes(MOST + 1))
         self.assertTrue(self.wire.disconnecting or self.wire.disconnected)
 
+    def test_hangs(self) -> None:
+        """A body without an end takes nothing from the status, and no connection is left, however it ends."""
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"
+        for said in (head, head + b"half", head + b"whole: ok", b"", b"HTTP/1.1 2"):
+            posted = self.post()
+            wire = self.connect()
+            if said:
+                self.protocol.dataReceived(said)
+            self.reactor.advance(WITHIN + 1)
+            if head in said:
+                self.assertEqual(self.successResultOf(posted), 200)
+            else:
+                self.failureResultOf(posted, HostError)
+            self.assertTrue(wire.disconnected, said)
+        posted = self.post()
+        wire = self.connect()
+        self.protocol.dataReceived(head)
+        posted.cancel()
+        self.failureResultOf(posted, HostError)
+        self.assertTrue(wire.disconnected)
+
     def test_troubles(self) -> None:
         """No connection, no answer, half an answer, rubbish: one short phrase."""
         posted = self.post()
