@@ -131,7 +131,7 @@ class LegacyServer:
         if not self._handshakes.admit(source.host, now=now):
             self._counts["legacy_limited"] += 1
             return
-        if self._meter.refusal(account_of(handshake.user)):
+        if self._meter.refusal(self._charged(handshake.user)):
             self._counts["legacy_spent"] += 1
             self._say(FULL, source)
             return
@@ -219,12 +219,15 @@ class LegacyServer:
 
     def _user(self, session: Session) -> str:
         """For whom it is counted: any name may be said, so that they are bounded."""
-        name = account_of(session.handshake.user)
-        if name not in self._users:
-            if len(self._users) >= MOST_USERS:
-                return OTHERS
+        name = self._charged(session.handshake.user)
+        if name != OTHERS:
             self._users.add(name)
         return name
+
+    def _charged(self, user: str) -> str:
+        """For whom it would be counted."""
+        name = account_of(user)
+        return name if name in self._users or len(self._users) < MOST_USERS else OTHERS
 
     def _end(self, place: _Place, last: str, why: str) -> None:
         session = place.session
@@ -243,7 +246,7 @@ class LegacyServer:
         for session in self._office.silent(now):
             self._end(self._places[session.handshake.client], INACTIVITY, "nothing was heard of it for too long")
         for place in list(self._places.values()):
-            if over := self._meter.refusal(account_of(place.session.handshake.user)):
+            if over := self._meter.refusal(self._charged(place.session.handshake.user)):
                 self._end(place, FULL, over)
         for session in self._office.waiting(now):
             self._to_client(session, KEEPALIVE, len(KEEPALIVE))

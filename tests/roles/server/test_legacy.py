@@ -144,6 +144,22 @@ class LegacyServerTests(SynchronousTestCase):
         self.assertEqual(named, OTHERS)
         self.assertEqual(self.server._user(session), "old:?")
 
+    def test_others_are_spent(self) -> None:
+        """Those beyond them have one quota together, and it ends them, and keeps them out; no other."""
+        self.call()
+        named = FakeDoor.every[1]
+        named.hears(HOME, *self.client().send(b"x", 1, now=0.0, millis=0))
+        self.patch(legacy, "MOST_USERS", 1)
+        other = replace(HANDSHAKE, user="other", client=bytes(16))
+        self.call(AWAY, other)
+        FakeDoor.every[3].hears(AWAY, *self.client(other).send(b"x", 1, now=0.0, millis=0))
+        self.assertEqual(self.meter.received, {account_of(HANDSHAKE.user): 1, OTHERS: 1})
+        self.meter.spent.add(OTHERS)
+        self.assertEqual(self.call(AWAY, replace(other, user="another")), FULL)
+        self.server.sweep()
+        self.assertEqual([to for to, _ in self.control.said()], [AWAY])
+        self.assertEqual((named.is_open, self.server.counters()["legacy_sessions"]), (True, 1))
+
     def test_moved(self) -> None:
         """Answers go where the client is now; data may come to the control port as well."""
         self.call()
