@@ -25,7 +25,7 @@ UNTESTED = frozenset((
     "net.ring", "net.tapdevice", "net.udpsocket", "net.websocket", "ops.node", "ops.pipe",
     "ops.rundir", "ops.sockets", "pki.asking", "pki.unreadable",
     "rights", "roles.certificates.signing",
-    "roles.peers.ethernet", "roles.process.process",
+    "roles.peers.ethernet",
     "roles.balance.process", "roles.coordinator.process", "roles.home.process",
     "roles.relay.process", "roles.server.process", "roles.upload.process", "store.base",
     "tap.client", "tap.coordinator", "tap.home", "tap.relay", "tap.server", "tap.upload",

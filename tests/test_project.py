@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import os
 import re
 import tomllib
 from collections.abc import Iterator
@@ -185,6 +186,12 @@ class RecipeTests(SynchronousTestCase):
             self.assertEqual(service["ProtectSystem"], "strict")
             self.assertEqual(service["Restart"], "always")
             self.assertEqual(service["LimitCORE"], "0")
+
+    def test_mistakes_end_units(self) -> None:
+        """What the operator must change is not started again for ever; all else is."""
+        for role in ROLES:
+            service = self._unit(role)["Service"]
+            self.assertEqual((service["Restart"], service["RestartPreventExitStatus"]), ("always", str(os.EX_CONFIG)))
 
     def test_key_is_apart(self) -> None:
         """The CA's key goes where the service's user cannot read it, and the signer, another user, is given it."""

@@ -67,6 +67,11 @@ def why_not(role: Role, since: float) -> str:
     return next((each.removeprefix("morphnet: ") for each in reversed(said) if each.startswith("morphnet: ")), "")
 
 
+def gave_up(role: Role) -> bool:
+    """Whether it is not started again by itself: something has to be changed first."""
+    return _ran("systemctl", "is-failed", unit_of(role)).stdout.strip() == "failed"
+
+
 def forget(role: Role) -> None:
     """Remove its unit, if it is as `start` has written it."""
     file = UNITS / unit_of(role)

@@ -128,6 +128,8 @@ def _connected(role: Role, wait: float, how: str, *, served_since: float | None)
     if served_since is None:
         raise HostError(f"{role.name}: {why}; its log is {role.log}")
     told = systemd.why_not(role, served_since) or f"see journalctl -u {role.program}"
+    if systemd.gave_up(role):
+        raise HostError(f"{role.name}: {told}; mend that, then `morphnet up {role.name}`")
     raise HostError(f"{role.name}: {told}; systemd tries again, until `morphnet down {role.name}`")
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 from twisted.python import usage
 
@@ -57,13 +59,13 @@ class ConfigOptions(usage.Options, Generic[Config]):
         """
         Read a command line.
 
-        :raises SystemExit: with one sentence; twistd would print all options before a UsageError.
+        :raises SystemExit: after one sentence; twistd would print all options before a UsageError.
         """
         try:
             super().parseOptions(options)
         except usage.UsageError as mistake:
             text = str(mistake).rstrip(".")
-            raise SystemExit(f"morphnet: {text}: see `twistd morph-{self.default_file.stem} --help`") from None
+            _refuse(f"{text}: see `twistd morph-{self.default_file.stem} --help`")
 
     def config_file(self) -> Path | None:
         """The file to read; the default one only when it is there."""
@@ -75,7 +77,7 @@ class ConfigOptions(usage.Options, Generic[Config]):
         """
         Read the file, and see to twistd's own.
 
-        :raises SystemExit: with one sentence.
+        :raises SystemExit: after one sentence.
         """
         try:
             file = self.config_file()
@@ -85,11 +87,21 @@ class ConfigOptions(usage.Options, Generic[Config]):
             self.read = partial(load, self.config_class, file.absolute() if file else None, self.overrides())
             self.config = self.read()
         except ConfigError as error:
-            raise SystemExit(f"morphnet: {error}") from None
+            _refuse(str(error))
         twistd = getattr(self, "parent", None)
         if twistd is not None:
             pidfile.settle(twistd)
             logs.settle(twistd, as_json=bool(self["log-json"]))
+
+
+def _refuse(sentence: str) -> NoReturn:
+    """
+    With a code of its own: the units in tap/systemd do not start again what the operator must change.
+
+    Source: sysexits(3).
+    """
+    sys.stderr.write(f"morphnet: {sentence}\n")
+    raise SystemExit(os.EX_CONFIG) from None
 
 
 def _shown(setting: Setting) -> str:

@@ -136,6 +136,12 @@ class SystemdTests(SynchronousTestCase):
         self.assertEqual(systemd.why_not(CLIENT, 1000.5), "port 8443 is in use")
         self.assertIn("--since @1000 ", self.asked()[0])
 
+    def test_gave_up(self) -> None:
+        """One that waits for its next start has not."""
+        for word, answer in (("activating", False), ("failed", True)):
+            (self.fake / "is-failed").write_text(f"{word}\n")
+            self.assertEqual(systemd.gave_up(CLIENT), answer)
+
     def test_forget(self) -> None:
         """A unit that nobody has changed goes; another one stays."""
         systemd.start(CLIENT)

@@ -43,7 +43,7 @@ class UpDownTests(CommandCase):
         super().setUp()
         self.init()
         self.runs: set[str] = set()
-        self.service, self.left = False, 0
+        self.service, self.gave_up, self.left = False, False, 0
         self.pictures = [replace(NODE, role="server", sessions=(), headline="serving", well=True)]
         self.process, self.systemd = FakeWay(self.runs), FakeWay(self.runs)
         for module, way in ((background, self.process), (systemd, self.systemd)):
@@ -51,6 +51,7 @@ class UpDownTests(CommandCase):
             self.patch(module, "stop", way.stop)
         self.patch(systemd, "is_for", lambda role: self.service)
         self.patch(systemd, "why_not", lambda role, since: "port 8443 is in use")
+        self.patch(systemd, "gave_up", lambda role: self.gave_up)
         self.patch(background, "undo", lambda role: self.left)
         self.patch(Role, "process", lambda role: int(role.name in self.runs))
         self.patch(Role, "status", lambda role: self.status())
@@ -112,6 +113,10 @@ class UpDownTests(CommandCase):
         self.service, self.pictures = True, []
         code, _, errors = self.said("up", "--wait", "0")
         self.assertEqual((code, errors), (1, f"Error: server: port 8443 is in use; {AGAIN}\n"))
+        self.gave_up = True
+        self.runs.clear()
+        again = "mend that, then `morphnet up server`"
+        self.assertEqual(self.said("up", "--wait", "0")[2], f"Error: server: port 8443 is in use; {again}\n")
 
     def test_another_answers(self) -> None:
         """A process of another role at the same place is not taken for this one."""

@@ -180,14 +180,14 @@ class DaemonTests(StreetCase):
         self.assertEqual(street.ping(), 0)
 
     def test_wrong_configuration(self) -> None:
-        """A mistake in the file is one sentence with file and line, and exit code 1, also without -n."""
+        """A mistake in the file is one sentence with file and line, and the exit code for it, also without -n."""
         node = self.shared().box.node("second")
         config = Path(node.dir) / "wrong.toml"
         config.write_text('name = "x"\nlisten = ["nowhere"]\n')
         for words in (["-n"], []):
             command = [TWISTD, *words, f"--pidfile={node.dir}/pid", "morph-server", "--config", str(config)]
             done = node.run(command, cwd=node.dir)
-            self.assertEqual(done.returncode, 1)
+            self.assertEqual(done.returncode, os.EX_CONFIG)
             self.assertIn(f"{config}:2", (done.stdout + done.stderr).replace(", line ", ":").replace(" line ", ":"))
             self._one_sentence(done)
 

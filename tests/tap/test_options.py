@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 
 from twisted.scripts._twistd_unix import ServerOptions
@@ -14,6 +18,14 @@ from morphnet.tap.options import Begin, ConfigOptions, options_for
 ABSENT = Path("/nowhere/client.toml")
 BEGIN = Begin(("server", "servers"), "run this first")
 COMMANDS = ("morph-client", "morph-relay", "morph-server")
+
+
+def refused(test: SynchronousTestCase, what: Callable[..., object], *words: object) -> str:
+    """What is on stderr, and nothing else, when it ends with the code that a unit of systemd's knows."""
+    with redirect_stderr(StringIO()) as said:
+        ended = test.assertRaises(SystemExit, what, *words)
+    test.assertEqual(ended.code, os.EX_CONFIG)
+    return said.getvalue().removesuffix("\n")
 
 
 class OptionsTests(SynchronousTestCase):
@@ -35,22 +47,22 @@ class OptionsTests(SynchronousTestCase):
     def test_default_file(self) -> None:
         """The default file may be absent; one that was named may not: the default one, with how to begin."""
         self.assertEqual(self._parse("--server", "x").config, ClientConfig(server="x"))
-        sentence = str(self.assertRaises(SystemExit, self._parse, "--server", "x", "--config", str(ABSENT)))
+        sentence = refused(self, self._parse, "--server", "x", "--config", str(ABSENT))
         self.assertEqual(sentence, f"morphnet: there is no {ABSENT}: run this first")
         other = ABSENT.with_name("other.toml")
-        sentence = str(self.assertRaises(SystemExit, self._parse, "--server", "x", "--config", str(other)))
+        sentence = refused(self, self._parse, "--server", "x", "--config", str(other))
         self.assertEqual(sentence, f"morphnet: {other}: no such file or directory")
 
     def test_mistakes(self) -> None:
         """A mistake is one sentence."""
-        missing = self.assertRaises(SystemExit, self._parse, "--server", "")
-        self.assertIn("'server' is missing", str(missing))
-        both = self.assertRaises(SystemExit, self._parse, "--server", "x", "--dns", "--no-dns")
-        self.assertEqual(str(both), "morphnet: --dns and --no-dns contradict each other")
+        missing = refused(self, self._parse, "--server", "")
+        self.assertIn("'server' is missing", missing)
+        both = refused(self, self._parse, "--server", "x", "--dns", "--no-dns")
+        self.assertEqual(both, "morphnet: --dns and --no-dns contradict each other")
 
     def test_not_begun(self) -> None:
         """Who has no configuration and types none is told how to come by one, before anything else."""
-        sentence = str(self.assertRaises(SystemExit, self._parse, "--tun", "x"))
+        sentence = refused(self, self._parse, "--tun", "x")
         self.assertEqual(sentence, f"morphnet: there is no {ABSENT}: run this first")
 
     def test_help(self) -> None:
@@ -65,10 +77,8 @@ class TwistdTests(SynchronousTestCase):
     """The commands as twistd runs them."""
 
     def _refused(self, *words: str) -> str:
-        """With what twistd ends: it exits with code 1 and says this on stderr, and nothing else, see sys.exit."""
-        ended = self.assertRaises(SystemExit, ServerOptions().parseOptions, ["--nodaemon", *words])
-        self.assertIsInstance(ended.code, str)
-        return str(ended.code)
+        """With what twistd ends."""
+        return refused(self, ServerOptions().parseOptions, ["--nodaemon", *words])
 
     def test_mistakes(self) -> None:
         """Whatever is wrong on the command line is one line, without the list of all options."""

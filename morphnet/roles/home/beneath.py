@@ -15,7 +15,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from morphnet.errors import ConfigError, Refused
+from morphnet.errors import ConfigError, HostError, Refused
 
 _OPENAT2 = 437  # on every architecture
 _BENEATH, _NO_MAGICLINKS = 0x08, 0x02
@@ -56,14 +56,15 @@ class Beneath:
     """
     One shared directory.
 
-    :raises ConfigError: there is none, or the kernel is too old to keep us in it.
+    :raises HostError: there is none, which may be mounted later.
+    :raises ConfigError: the kernel is too old to keep us in it.
     """
 
     def __init__(self, root: Path) -> None:
         try:
             self._root = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as trouble:
-            raise ConfigError(f"files: {root}: {os.strerror(trouble.errno or 0)}") from None
+            raise HostError(f"files: {root}: {os.strerror(trouble.errno or 0)}") from None
         try:
             os.close(self.open("", os.O_PATH | os.O_DIRECTORY))
         except OSError as trouble:

@@ -18,7 +18,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from morphnet.config.manhole import ManholeConfig
-from morphnet.errors import HostError, MorphnetError
+from morphnet.errors import ConfigError, HostError, MorphnetError
 from morphnet.host.firewall import Firewall
 from morphnet.host.host import Host
 from morphnet.host.lock import Lock
@@ -127,7 +127,7 @@ class Process(MultiService):
         raise NotImplementedError
 
     def startService(self) -> None:
-        """Start, or end the process with one sentence."""
+        """Start, or end the process with one sentence; with a code of its own if the operator must change something."""
         heed_signals(self.reactor, self._reload)
         live_by(self.reactor)  # before anything has been told when
         self.files = allow_files()
@@ -144,21 +144,21 @@ class Process(MultiService):
             super().startService()
         except MorphnetError as problem:
             self.let_go()
-            self._give_up(f"morphnet: {problem}\n")
+            self._give_up(f"morphnet: {problem}\n", os.EX_CONFIG if isinstance(problem, ConfigError) else 1)
         except OSError as problem:  # a full disk, a file that is not what it should be: as the command tells it
             self.let_go()
             where = f"{problem.filename}: " if problem.filename else ""
-            self._give_up(f"morphnet: {where}{problem.strerror or problem}\n")
+            self._give_up(f"morphnet: {where}{problem.strerror or problem}\n", 1)
         except BaseException:  # a Ctrl-C among them: the host is as it was, whatever ended us
             self.let_go()
             raise
         finally:
             os.close(self._terminal)
 
-    def _give_up(self, sentence: str) -> None:
+    def _give_up(self, sentence: str, code: int) -> None:
         os.write(self._terminal, sentence.encode())
         if os.getpid() == self._made_by:
-            raise SystemExit(1)
+            raise SystemExit(code)
         # In the background: twistd's parent waits for an Exception and for nothing else; the log gets the sentence.
         sys.stderr.write(sentence)
         sys.excepthook = lambda *_: None

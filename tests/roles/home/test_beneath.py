@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.errors import ConfigError, Refused
+from morphnet.errors import HostError, Refused
 from morphnet.roles.home.beneath import Beneath, Entry
 
 SECRET = b"of somebody else"
@@ -123,4 +123,4 @@ class BeneathTests(SynchronousTestCase):
 
     def test_no_directory(self) -> None:
         """That is told at the start."""
-        self.assertRaises(ConfigError, Beneath, self.root / "nothing")
+        self.assertRaises(HostError, Beneath, self.root / "nothing")
