@@ -40,7 +40,7 @@ http {{
       error_page 400 401 403 404 405 408 411 413 418 426 429 500 501 502 503 504 505 = @site;
       if ($ssl_client_verify = NONE) {{ return 418; }}
       if ($request_method != GET) {{ return 418; }}
-      if ($http_upgrade != websocket) {{ return 418; }}
+      if ($http_upgrade !~* ^websocket$) {{ return 418; }}
       if ($http_sec_websocket_protocol != morphnet.stream.1) {{ return 418; }}
       if ($http_content_length$http_transfer_encoding != "") {{ return 418; }}
       proxy_intercept_errors on;

@@ -95,6 +95,8 @@ class BehindNginxTests(WebCase):
             with without_udp(self.box):
                 self.until_stream(8.0)
                 self.breathes()
+                (stream,) = (path for name, path in self.client.paths().items() if name.startswith("tcp "))
+                self.assertEqual(stream["remote"], f"{SERVER}:443")
 
 
 class OwnTests(WebCase):
