@@ -12,6 +12,7 @@ export class Presence {
     this.told = told; // of the state, in words
     this.peer = null;
     this.asked = 0; // when the ping went out that nothing has come after
+    this.over = new AbortController(); // our listeners end by it
     this.trying = null; // what ends the attempt that is under way
     this.begun = 0; // when that was
     this.patience = SILENT_AFTER; // more after each false alarm: a slow uplink, a busy machine
@@ -22,9 +23,19 @@ export class Presence {
   start({ peer, channel }) {
     this.take(peer, channel);
     this.timer = setInterval(() => this.look(), PING_EVERY);
-    addEventListener('online', () => this.look(true));
-    navigator.connection?.addEventListener?.('change', () => this.look(true));
-    document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && this.look(true));
+    const { signal } = this.over;
+    addEventListener('online', () => this.look(true), { signal });
+    navigator.connection?.addEventListener?.('change', () => this.look(true), { signal });
+    const seen = () => document.visibilityState === 'visible' && this.look(true);
+    document.addEventListener('visibilitychange', seen, { signal });
+  }
+
+  // Another login takes our place.
+  end() {
+    clearInterval(this.timer);
+    this.over.abort();
+    this.trying?.abort();
+    this.peer?.close();
   }
 
   take(peer, channel) {
@@ -40,7 +51,7 @@ export class Presence {
   tell() {
     const { peer } = this;
     this.told('Connected', true);
-    way(peer).then((words) => peer === this.peer && !this.trying && this.told(words, true));
+    way(peer).then((words) => peer === this.peer && !this.trying && !this.over.signal.aborted && this.told(words, true));
   }
 
   look(soon = false) {
@@ -77,7 +88,7 @@ export class Presence {
       this.take(peer, channel);
     } catch (trouble) {
       if (trouble.message === 'unknown session') {
-        clearInterval(this.timer);
+        this.end();
         this.told('The home was started anew: log in again', false);
         this.onlost?.();
         return;

@@ -1,4 +1,4 @@
-"""The page's presence: when it takes a connection for dead."""
+"""The page's presence: when it takes a connection for dead, and when its own end has come."""
 
 from __future__ import annotations
 
@@ -50,3 +50,23 @@ class PresenceTests(ScriptCase):
             text = f"tick = {tick}; begin(); await pass(3100); there = false; await pass({patience});"
             text += "const soon = attempts; await pass(5000); console.log(JSON.stringify([soon, attempts]))"
             self.assertEqual(self.script(WORLD + text), [1, 1])
+
+    def test_over(self) -> None:
+        """When the home does not know the session any more, nothing is done for it, whatever the browser tells."""
+        text = """
+        const presence = begin();
+        let lost = 0;
+        presence.onlost = () => { lost++; };
+        connect = async () => { throw new Error('unknown session'); };
+        await pass(1000);
+        there = false;
+        await pass(3000);
+        const before = pings;
+        for (let turn = 0; turn < 9; turn++) {
+          dispatchEvent(new Event('online'));
+          document.dispatchEvent(new Event('visibilitychange'));
+          await pass(1000);
+        }
+        console.log(JSON.stringify([lost, attempts, pings - before]));
+        """
+        self.assertEqual(self.script(WORLD + text), [1, 1, 0])
