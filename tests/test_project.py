@@ -193,6 +193,12 @@ class RecipeTests(SynchronousTestCase):
             service = self._unit(role)["Service"]
             self.assertEqual((service["Restart"], service["RestartPreventExitStatus"]), ("always", str(os.EX_CONFIG)))
 
+    def test_terminals_are_logins(self) -> None:
+        """What terminals make has the usual mode, a program that eats the memory ends alone; ours stays closed."""
+        service = self._unit("home")["Service"]
+        self.assertEqual((service["UMask"], service["OOMPolicy"]), ("0022", "continue"))
+        self.assertEqual((service["StateDirectoryMode"], service["RuntimeDirectoryMode"]), ("0700", "0700"))
+
     def test_key_is_apart(self) -> None:
         """The CA's key goes where the service's user cannot read it, and the signer, another user, is given it."""
         signer, users = self._unit("signer@")["Service"], (ROOT / "tap/systemd/morphnet.sysusers.conf").read_text()

@@ -69,7 +69,7 @@ def init(line: str, user: str | None, password_file: Any, place: Place, **shared
     if file.exists():
         raise ConfigError(f"{file} is there already")
     state, user = place.state_of("home"), _user(place, user)
-    identity = Ed25519PrivateKey.generate()
+    identity, typed = Ed25519PrivateKey.generate(), passwords.long_enough(_typed(password_file))
     settings = {
         "coordinator": invitation.coordinator,
         "coordinator_key": invitation.key,
@@ -81,14 +81,27 @@ def init(line: str, user: str | None, password_file: Any, place: Place, **shared
         "terminal": {"enabled": shared["terminal"]},
         "manhole": {"authorized_keys": place.authorized_keys},
     }
-    for directory in (place.root, state):
-        make_directory(directory)
-    passwords.write(state, _typed(password_file), name_of(identity))
-    write_new(state / KEY, to_text(identity.private_bytes_raw()).encode() + b"\n", mode=0o600)
-    write_over(state / INVITE, invitation.token.encode() + b"\n", mode=0o600)
+    make_directory(place.root)
+    _write(state, identity, invitation.token, typed)
     write_new(file, render(HomeConfig, settings, intro="morphnet home").encode())
     click.echo(f"Made {file}.\n\nNext:\n  morphnet up home{place.option()}\nand open in any browser:")
     _show(link(invitation.page, name_of(identity)))
+
+
+def _write(state: Path, identity: Ed25519PrivateKey, invite: str, password: str) -> None:
+    """
+    What a home is known by and lets in with. The service's user may own the place, of an earlier home.
+
+    :raises ConfigError: there is a home's key; nothing was changed.
+    """
+    with rights_of(state):
+        make_directory(state)
+        try:
+            write_new(state / KEY, to_text(identity.private_bytes_raw()).encode() + b"\n", mode=0o600)
+        except FileExistsError:
+            raise ConfigError(f"{state / KEY} is there already: remove it to make another home") from None
+        write_over(state / INVITE, invite.encode() + b"\n", mode=0o600)
+        passwords.write(state, password, name_of(identity))
 
 
 def _user(place: Place, named: str | None) -> str:

@@ -35,12 +35,17 @@ export function upload(session, path, file, progress) {
     async function more() {
       if (reading || at === null) return;
       reading = true;
-      while (stream.open && at < file.size && stream.window > 0) {
-        const piece = new Uint8Array(await file.slice(at, at + Math.min(stream.window, 256 << 10)).arrayBuffer());
-        at += stream.write(piece);
-        progress(at, file.size);
+      try {
+        while (stream.open && at < file.size && stream.window > 0) {
+          const piece = new Uint8Array(await file.slice(at, at + Math.min(stream.window, 256 << 10)).arrayBuffer());
+          at += stream.write(piece);
+          progress(at, file.size);
+        }
+        if (stream.open && at === file.size) { stream.end(); at = null; }
+      } catch (trouble) { // it was moved or changed meanwhile
+        stream.reset();
+        failed(trouble);
       }
-      if (stream.open && at === file.size) { stream.end(); at = null; }
       reading = false;
     }
     stream.onsaid = (words) => { if ('at' in words) { at = words.at; more(); } else result = words; };

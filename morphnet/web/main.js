@@ -52,18 +52,20 @@ function enter(session, offered) {
 async function login(event) {
   event.preventDefault();
   const introduction = new Introduction(home), session = new Session();
+  let presence = null;
   find('trouble').textContent = '';
   find('enter').disabled = true;
   state('Connecting', false);
   try {
     const connection = await introduction.login(find('password').value);
     find('password').value = '';
-    const presence = new Presence(introduction, session, state);
+    presence = new Presence(introduction, session, state);
     presence.onlost = () => { find('login').hidden = false; };
     presence.start(connection);
     const apps = enter(session, await services(session));
     document.dispatchEvent(new CustomEvent('entered', { detail: { presence, session, apps } }));
   } catch (trouble) {
+    presence?.end();
     state('Not connected', false);
     find('trouble').textContent = trouble.message;
   }

@@ -11,6 +11,8 @@ export class Presence {
     this.session = session;
     this.told = told; // of the state, in words
     this.peer = null;
+    this.asked = 0; // when the ping went out that nothing has come after
+    this.over = new AbortController(); // our listeners end by it
     this.trying = null; // what ends the attempt that is under way
     this.begun = 0; // when that was
     this.patience = SILENT_AFTER; // more after each false alarm: a slow uplink, a busy machine
@@ -21,9 +23,19 @@ export class Presence {
   start({ peer, channel }) {
     this.take(peer, channel);
     this.timer = setInterval(() => this.look(), PING_EVERY);
-    addEventListener('online', () => this.look(true));
-    navigator.connection?.addEventListener?.('change', () => this.look(true));
-    document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && this.look(true));
+    const { signal } = this.over;
+    addEventListener('online', () => this.look(true), { signal });
+    navigator.connection?.addEventListener?.('change', () => this.look(true), { signal });
+    const seen = () => document.visibilityState === 'visible' && this.look(true);
+    document.addEventListener('visibilitychange', seen, { signal });
+  }
+
+  // Another login takes our place.
+  end() {
+    clearInterval(this.timer);
+    this.over.abort();
+    this.trying?.abort();
+    this.peer?.close();
   }
 
   take(peer, channel) {
@@ -31,7 +43,7 @@ export class Presence {
     this.peer = peer;
     this.session.attach(channel);
     before?.close();
-    this.wait = 0;
+    this.wait = this.asked = 0;
     this.patience = Math.max(SILENT_AFTER, this.patience / 2);
     this.tell();
   }
@@ -39,7 +51,7 @@ export class Presence {
   tell() {
     const { peer } = this;
     this.told('Connected', true);
-    way(peer).then((words) => peer === this.peer && !this.trying && this.told(words, true));
+    way(peer).then((words) => peer === this.peer && !this.trying && !this.over.signal.aborted && this.told(words, true));
   }
 
   look(soon = false) {
@@ -48,8 +60,11 @@ export class Presence {
       this.trying?.abort(); // it may hang in the network that we had
     }
     this.session.ping();
+    // Silence counts from a ping that nothing came after: in a hidden tab we look once a second, and hear as seldom.
+    const now = performance.now();
     if (this.trying) this.calm();
-    else if (performance.now() - this.session.heardAt > this.patience) this.reconnect();
+    else if (this.session.heardAt >= this.asked) this.asked = now;
+    else if (now - this.asked > this.patience) this.reconnect();
   }
 
   // The old connection speaks again while the next one is on its way: it was a false alarm.
@@ -73,7 +88,7 @@ export class Presence {
       this.take(peer, channel);
     } catch (trouble) {
       if (trouble.message === 'unknown session') {
-        clearInterval(this.timer);
+        this.end();
         this.told('The home was started anew: log in again', false);
         this.onlost?.();
         return;

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from morphnet.cli import home
@@ -41,6 +43,36 @@ class HomeTests(CommandCase):
         modes = self.modes()
         self.assertEqual({modes[f"home/{file}"] for file in ("home.key", "invite", "password")}, {"0o600"})
         self.assertIn("already", self.bad("home", "init", LINE, "--password-file", str(self.password)))
+
+    def test_earlier(self) -> None:
+        """A home's key that is there stays, and so does its password; a short password makes no key."""
+        self.init()
+        state, words = self.place.root / "home", ("home", "init", LINE, "--password-file", str(self.password))
+        before = {file.name: file.read_bytes() for file in state.iterdir()}
+        (self.place.root / "home.toml").unlink()
+        self.password.write_text("another horse\n")
+        self.assertIn("home.key is there already", self.bad(*words))
+        self.assertEqual({file.name: file.read_bytes() for file in state.iterdir()}, before)
+        (state / "home.key").unlink()
+        self.password.write_text("short\n")
+        self.assertIn("at least", self.bad(*words))
+        self.assertFalse((state / "home.key").exists())
+
+    def test_rights(self) -> None:
+        """All that goes into the service's directory is written with the rights of its owner."""
+        within: list[tuple[Path, bool, set[str]]] = []
+
+        @contextmanager
+        def rights_of(directory: Path) -> Iterator[None]:
+            before = directory.exists()
+            yield
+            within.append((directory, before, set(os.listdir(directory))))
+
+        self.patch(home, "rights_of", rights_of)
+        self.init()
+        state = self.place.root / "home"
+        self.assertEqual(within, [(state, False, {"home.key", "invite", "password"})])
+        self.assertEqual(set(os.listdir(state)), within[0][2])
 
     def test_password(self) -> None:
         """Another one counts; a short one is refused."""

@@ -14,15 +14,19 @@ from morphnet.wire import stun
 from morphnet.wire.batch import Arrival, Departure, Endpoint
 from morphnet.wire.messages.home.datagrams import is_ours
 
+_ANY = ("", "0.0.0.0", "::")  # all addresses of the machine; which one was meant the kernel tells
+
 
 class HomeDoors:
-    """One door for each address that is served."""
+    """One door for each address that is served. What is answered leaves by the door that was asked."""
 
     def __init__(self, reactor: Any, hosts: Sequence[str], port: int, registry: Registry) -> None:
         """:raises HostError: the machine refuses an address or the port."""
         self._registry = registry
         self._doors: dict[int, UdpDoor] = {}
-        self._ways: dict[bool, int] = {}  # by which door IPv6 goes out, and IPv4
+        self._bound: dict[str, int] = {}  # doors of one address, by that
+        self._hosts: dict[int, str] = {}  # and the other way round
+        self._ways: dict[bool, int] = {}  # by which door IPv6 goes out, and IPv4, where it is no such address
         self.counts: Counter[str] = Counter()
         registry.send = self._send
         for number, host in enumerate(hosts):
@@ -30,6 +34,8 @@ class HomeDoors:
             if opens(door, optional=dispensable(host, hosts)):
                 self._doors[number] = door
                 self._ways.setdefault(":" in host, number)
+                if host not in _ANY:
+                    self._bound[host], self._hosts[number] = number, host
 
     def _received(self, number: int, arrivals: Sequence[Arrival]) -> None:
         for arrival in arrivals:
@@ -38,7 +44,7 @@ class HomeDoors:
 
     def _take(self, number: int, source: Endpoint, datagram: bytes) -> None:
         if is_ours(datagram):
-            self._registry.received(source, datagram)
+            self._registry.received(source._replace(local=self._hosts.get(number, source.local)), datagram)
         elif (answer := stun.answer(datagram, source.host, source.port)) is not None:
             self.counts["stun_answers"] += 1
             self._doors[number].send([Departure(number, source, answer, len(answer))])
@@ -46,7 +52,7 @@ class HomeDoors:
             self.counts["stranger"] += 1
 
     def _send(self, where: Endpoint, datagram: bytes) -> None:
-        number = self._ways.get(":" in where.host)
+        number = self._bound.get(where.local, self._ways.get(":" in where.host))
         if number is not None:
             self._doors[number].send([Departure(number, where, datagram, len(datagram))])
 

@@ -22,6 +22,7 @@ _COMMON = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
     "Cache-Control": "no-cache",
 }
+_ONLY_TLS = {"Strict-Transport-Security": "max-age=31536000"}
 _PAGE = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self';"
     " frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -47,9 +48,14 @@ class Page:
         return self.headers["ETag"]
 
 
-def read_pages(root: Path = WEB) -> dict[str, Page]:
-    """All of them, by their path from the root of the site."""
+def read_pages(root: Path = WEB, *, tls: bool = False) -> dict[str, Page]:
+    """
+    All of them, by their path from the root of the site.
+
+    :param tls: they are served by HTTPS from here: a browser that was here once comes by nothing else for a year.
+    """
     found: dict[str, Page] = {}
+    common = {**_COMMON, **(_ONLY_TLS if tls else {})}
     for file in sorted(root.rglob("*")):
         kind = _KINDS.get(file.suffix)
         if kind is None or not file.is_file():
@@ -58,7 +64,7 @@ def read_pages(root: Path = WEB) -> dict[str, Page]:
         body = file.read_bytes()
         policy = _APP if path.startswith("/app/") else _PAGE
         mark = f'"{sha256(body).hexdigest()[:32]}"'
-        found[path] = Page(body, {**_COMMON, "Content-Type": kind, "Content-Security-Policy": policy, "ETag": mark})
+        found[path] = Page(body, {**common, "Content-Type": kind, "Content-Security-Policy": policy, "ETag": mark})
     if "/index.html" in found:
         found["/"] = found.pop("/index.html")
     return found

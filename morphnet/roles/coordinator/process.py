@@ -58,7 +58,7 @@ class CoordinatorProcess(Process):
         registry.gone = lambda home, why: node.tell("home", home[:8], f"gone: {why}")
         self._calls = calls = Calls(self.reactor, os.urandom, registry)
         self._doors = HomeDoors(self.reactor, config.listen, config.home_port, registry)
-        desk = Desk(read_pages(), calls, config.home_port, proxied=config.proxy)
+        desk = Desk(read_pages(tls=tls is not None), calls, config.home_port, proxied=config.proxy)
         factory: Any = HttpFactory(desk.answer, self.reactor, config.idle_s)
         if tls is not None:
             factory, node.read_again = tls.wrap(factory), tls.read_again

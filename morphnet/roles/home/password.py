@@ -10,6 +10,7 @@ import hashlib
 from pathlib import Path
 
 from morphnet.errors import ConfigError
+from morphnet.pki.files import write_over
 from morphnet.wire.messages.home.calls import from_text, to_text
 
 ROUNDS = 600_000  # of PBKDF2 with SHA-256, as OWASP has it since 2023
@@ -27,17 +28,25 @@ def stretch(password: str, home: str) -> bytes:
     return hashlib.pbkdf2_hmac("sha256", password.encode(), salt, ROUNDS)
 
 
-def write(directory: Path, password: str, home: str) -> None:
+def long_enough(password: str) -> str:
     """
-    Keep it.
+    The same.
 
     :raises ConfigError: it is too short.
     """
     if len(password) < LEAST:
         raise ConfigError(f"a password has at least {LEAST} characters")
-    file = directory / FILE
-    file.touch(mode=0o600)
-    file.write_text(to_text(stretch(password, home)) + "\n")
+    return password
+
+
+def write(directory: Path, password: str, home: str) -> None:
+    """
+    Keep it, in the place of an older one.
+
+    :raises ConfigError: it is too short.
+    """
+    stretched = stretch(long_enough(password), home)
+    write_over(directory / FILE, to_text(stretched).encode() + b"\n", mode=0o600)
 
 
 def read(directory: Path) -> bytes:

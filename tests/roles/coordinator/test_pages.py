@@ -27,6 +27,12 @@ class PageTests(SynchronousTestCase):
             self.assertEqual(page.headers["X-Content-Type-Options"], "nosniff")
         self.assertIn("sandbox allow-scripts", pages["/app/terminal.html"].headers["Content-Security-Policy"])
 
+    def test_only_tls(self) -> None:
+        """Where we serve HTTPS no browser comes without it again; where a proxy does, that is for the proxy to say."""
+        for tls, policy in ((True, "max-age=31536000"), (False, None)):
+            said = {page.headers.get("Strict-Transport-Security") for page in read_pages(tls=tls).values()}
+            self.assertEqual(said, {policy})
+
     def test_nothing_inline(self) -> None:
         """No page has a script, a style or a call of its own in it, which the policy would refuse."""
         for file in WEB.rglob("*.html"):

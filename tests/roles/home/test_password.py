@@ -25,6 +25,18 @@ class PasswordTests(SynchronousTestCase):
         self.assertEqual(file.stat().st_mode & 0o777, 0o600)
         self.assertNotIn("horse", file.read_text())
 
+    def test_replaced(self) -> None:
+        """Another one takes the place of whatever is there: nothing goes through a link, or is for others to read."""
+        other, file = self.state / "other", self.state / password.FILE
+        other.write_text("of somebody else\n")
+        file.symlink_to("other")
+        password.write(self.state, "correct horse", "home")
+        self.assertEqual(other.read_text(), "of somebody else\n")
+        file.chmod(0o644)
+        password.write(self.state, "another horse", "home")
+        self.assertEqual(password.read(self.state), password.stretch("another horse", "home"))
+        self.assertEqual(file.lstat().st_mode & 0o777, 0o600)
+
     def test_vector(self) -> None:
         """As PBKDF2 of any other make gives it."""
         self.assertEqual(

@@ -44,6 +44,10 @@ def text(asked: dict[str, Any], name: str) -> str:
     value = asked.get(name)
     if not isinstance(value, str) or len(value) > 4096:
         raise Refused(f"{name} is no text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half a character, which JSON lets pass
+        raise Refused(f"{name} is no text") from None
     return value
 
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from morphnet.errors import ConfigError, Refused
@@ -173,6 +174,7 @@ class Terminals:
     """The service of that name."""
 
     name = "terminal"
+    _log = Logger()
 
     def __init__(self, spawn: Spawn) -> None:
         self._spawn = spawn
@@ -182,7 +184,7 @@ class Terminals:
         """
         Look at a terminal, which is made when there is none of that name; what was done, in words.
 
-        :raises Refused: there are too many.
+        :raises Refused: there are too many, or no other can be started.
         """
         name, size = text(asked, "name"), size_of(asked)
         terminal = self.running.get(name)
@@ -191,12 +193,19 @@ class Terminals:
             if len(self.running) >= MOST or not name.isprintable() or not 0 < len(name) <= 64:
                 raise Refused("there are as many terminals as there may be")
             terminal = Terminal(name, self._ended)
-            self._spawn(terminal)
+            self._start(terminal)
             self.running[name] = terminal
             done = "opens"
         stream.outlet = viewer = Viewer(stream, terminal, size)
         terminal.look(viewer)
         return f"{done} terminal {name}"
+
+    def _start(self, terminal: Terminal) -> None:
+        try:
+            self._spawn(terminal)
+        except OSError as trouble:
+            self._log.error("a terminal cannot be started: {why}", why=trouble.strerror or str(trouble))
+            raise Refused("the home cannot start another terminal now") from None
 
     def _ended(self, terminal: Terminal) -> None:
         if self.running.get(terminal.name) is terminal:

@@ -92,6 +92,18 @@ class FilesTests(FilesCase):
         self.assertEqual((about.said, about.over), ([{"size": SIZE, "mark": whole.said[0]["mark"]}], ""))
         self.assertEqual(self.browser.open(do="about", path="").over, "that is no file")
 
+    def test_half_a_character(self) -> None:
+        """Names that no file can have are refused, wherever they are said."""
+        for asked in (
+            {"do": "list", "path": "\ud800"},
+            {"do": "put", "path": "\ud800", "size": 1, "mark": "m"},
+            {"do": "put", "path": "new", "size": 1, "mark": "\ud800"},
+            {"do": "make", "path": "d/\udfff"},
+            {"do": "rename", "path": "big", "to": "\ud800"},
+        ):
+            self.assertIn("is no text", str(self.browser.open(**asked).over))
+        self.assertEqual(os.listdir(self.root), ["big"])
+
     def test_slow_reader(self) -> None:
         """Who does not read gets no more than one window, however large the file is."""
         self.browser.reads = False

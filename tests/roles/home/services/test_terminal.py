@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import pty
@@ -75,6 +76,17 @@ class TerminalTests(SynchronousTestCase):
         self.protocols[0].outReceived(b"file\r\n")
         self.assertEqual((self.shells[0].typed, seen.data), (b"ls\r", b"file\r\n"))
         self.assertEqual(self.shells[0].size(), (24, 80))
+
+    def test_not_started(self) -> None:
+        """Where there is no terminal left the browser is told, and the next one may be opened."""
+        kept, self.terminals._spawn = self.terminals._spawn, self.refuse
+        self.assertEqual(self.look().over, "the home cannot start another terminal now")
+        self.terminals._spawn = kept
+        self.assertIsNone(self.look().over)
+        self.assertEqual(list(self.terminals.running), ["main"])
+
+    def refuse(self, protocol: Any) -> None:
+        raise OSError(errno.ENOSPC, "out of pty devices")
 
     def test_lives_on(self) -> None:
         """With nobody there it goes on; who comes back, in another session, sees the past and then the present."""
