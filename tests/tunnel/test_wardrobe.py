@@ -7,7 +7,9 @@ import random
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.tunnel.events import Effects
+from morphnet.tunnel.migration import RECHALLENGE
 from morphnet.tunnel.tunnel import Tunnel
+from morphnet.tunnel.validation import AMPLIFICATION
 from morphnet.wire.batch import Arrival, Endpoint
 from morphnet.wire.shapes.masked import Masked
 from morphnet.wire.shapes.quic import WITH_INITIAL, Quic
@@ -169,6 +171,45 @@ class MaskedTests(SynchronousTestCase):
             scene.run(3.0)
             up, down = (sum(map(len, link.log)) for link in scene.links[0])
             self.assertLessEqual(down, 3 * up)
+
+    def test_never_more_elsewhere(self) -> None:
+        """So it is with the challenge to an address from which what was held back comes, whatever the path may get."""
+        for seed in range(20):
+            scene = self.world([way(0.02)], seed=seed)
+            scene.wear()
+            scene.run(0.05 * seed)
+            held = list[bytes]()
+            scene.post = lambda datagram, departure, *, up, held=held: held.append(datagram)  # type: ignore[method-assign]
+            for number in range(10):
+                scene.send(packet(number, 40 + 30 * number))
+            challenged = 0
+            for number, datagram in enumerate(held):
+                end, sent = Endpoint("192.0.2.66", 7000 + number), 0
+                for effects in (
+                    scene.server.from_path([Arrival(0, end, memoryview(datagram), len(datagram))], scene.now),
+                    scene.server.on_timer(scene.now),
+                ):
+                    sent += sum(len(each.data) for each in effects.sends if each.to == end)
+                self.assertLessEqual(sent, AMPLIFICATION * len(datagram))
+                challenged += sent > 0
+                scene.now += RECHALLENGE
+            self.assertEqual(challenged, 10)
+
+    def test_challenge_pays(self) -> None:
+        """What a challenge wears counts as sent to the address that it goes to."""
+        scene = self.world([way(0.02)])
+        scene.wear()
+        scene.run(1.0)
+        scene.post = lambda datagram, departure, *, up: held.append(datagram)  # type: ignore[method-assign]
+        held, end, sent = list[bytes](), Endpoint("192.0.2.66", 7000), 0
+        for number in range(30):
+            scene.send(packet(number, 40))
+            arrival = Arrival(0, end, memoryview(held[-1]), len(held[-1]))
+            sent += sum(len(each.data) for each in scene.server.from_path([arrival], scene.now).sends if each.to == end)
+            scene.now += RECHALLENGE
+            self.assertLessEqual(sent, AMPLIFICATION * sum(map(len, held)))
+            migration = scene.server_session.roaming._migrations._by_path[0]
+            self.assertEqual(migration.allowance, AMPLIFICATION * sum(map(len, held)) - sent)
 
 
 class LengthTests(SynchronousTestCase):
