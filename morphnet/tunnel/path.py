@@ -85,10 +85,15 @@ class Path:
         :param spare: 0 to SPARE.
         """
         before = self.overhead
-        self.chosen, self.shape = shape, shape.flow() if shape is not None else None
+        self.chosen = shape
+        self.begin_flow()
         self.spare = spare if shape is not None else 0
         self.overhead = shape.least + spare if shape is not None else 0
         self.mtu.lengthened(self.overhead - before)
+
+    def begin_flow(self) -> None:
+        """What knows connections begins another one with the next datagram."""
+        self.shape = self.chosen.flow() if self.chosen is not None else None
 
     def dressed(
         self, to: tuple[int, Endpoint], data: View, size: int, most: int = PADDING, aside: int | None = None
@@ -182,7 +187,7 @@ class Path:
         """
         self.door, self.remote, self.seen_as = door, remote, None
         self.forget_losses()
-        self.shape = self.chosen.flow() if self.chosen is not None else None
+        self.begin_flow()
         if not only_ports:
             self.life.forgive()
             self.pacer.relearn()

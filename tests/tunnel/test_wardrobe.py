@@ -10,7 +10,7 @@ from morphnet.tunnel.events import Effects
 from morphnet.tunnel.migration import RECHALLENGE
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.tunnel.validation import AMPLIFICATION
-from morphnet.wire.batch import Arrival, Endpoint
+from morphnet.wire.batch import Arrival, Departure, Endpoint
 from morphnet.wire.shapes.masked import Masked
 from morphnet.wire.shapes.quic import WITH_INITIAL, Quic
 from morphnet.wire.shapes.shape import MASKED, QUIC, Shape
@@ -253,6 +253,40 @@ class QuicTests(MaskedTests):
             flow = path.shape
             scene.client_session.move_path(0, path.door, path.remote, scene.now, Effects())
             self.assertIsNot(path.shape, flow)
+
+    def test_forgotten_on_the_way(self) -> None:
+        """
+        Who lets only pass what has begun as QUIC, and forgets what he has seen, stops a path for moments: it falls
+        silent, and begins another connection. In a silence that is nobody's doing it begins one, not many.
+        """
+        scene = Masks([], 0.0, 1, QUIC)
+        scene.wear()
+        scene.links.append(way(0.02))
+        scene.addresses.append(Endpoint("198.51.100.1", 5000))
+        known, seen, passed = [False], list[bytes](), scene.post
+
+        def inspected(datagram: bytes, departure: Departure, *, up: bool) -> None:
+            if up and datagram[0] >> 4 == 0xC:
+                known[0] = True
+                seen.append(datagram[6:14])
+            if known[0]:
+                passed(datagram, departure, up=up)
+
+        scene.post = inspected  # type: ignore[method-assign]
+        scene.add_uplink(0)
+        scene.run(2.0)
+        scene.stream(1500, 0.01)
+        scene.run(5.0)
+        self.assertEqual(scene.states(), {"active"})
+        known[0] = False
+        scene.run(3.0)
+        self.assertEqual((known, scene.states()), ([True], {"active"}))
+        scene.run(15.0)
+        self.assertEqual(scene.lost(1500), 0)
+        seen.clear()
+        scene.cut(0)
+        scene.run(20.0)
+        self.assertEqual(len(set(seen)), 1)
 
 
 class StrangerTests(SynchronousTestCase):
