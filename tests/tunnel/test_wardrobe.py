@@ -254,6 +254,34 @@ class QuicTests(MaskedTests):
             scene.client_session.move_path(0, path.door, path.remote, scene.now, Effects())
             self.assertIsNot(path.shape, flow)
 
+    def test_forgotten_flow(self) -> None:
+        """A server that has forgotten a flow goes on with another object of it; its full datagrams stay as long."""
+        for seed in range(5):
+            scene = Masks([way(0.02)], seed=seed, kind=QUIC)
+            scene.wear()
+            scene.run(2.0)
+            path = scene.server_session.paths[0]
+            flow, before = path.shape, (path.spare, path.overhead, path.mtu.proven)
+            scene.server_quic.flows.clear()
+            scene.stream(5, 0.01)
+            scene.run(0.2)
+            self.assertIsNot(path.shape, flow)
+            self.assertEqual((path.spare, path.overhead, path.mtu.proven), before)
+
+    def test_replays_leave_nothing(self) -> None:
+        """What is not authentic is not remembered, though it was ours once."""
+        scene = Masks([], 0.0, 1, QUIC)
+        scene.wear()
+        scene.links.append(way(0.02))
+        scene.addresses.append(Endpoint("198.51.100.1", 5000))
+        scene.add_uplink(0)
+        scene.run(1.0)
+        self.assertEqual(len(scene.server_quic.flows), 1)
+        scene.server_quic.flows.clear()
+        for each in scene.links[0][0].log:
+            self.assertEqual(scene.from_stranger(each), 0)
+        self.assertEqual(len(scene.server_quic.flows), 0)
+
     def test_forgotten_on_the_way(self) -> None:
         """
         Who lets only pass what has begun as QUIC, and forgets what he has seen, stops a path for moments: it falls

@@ -38,12 +38,13 @@ def sent(shape: Shape, run: bytes, size: int = 100, padding: int = 0) -> tuple[b
 
 
 def come(at: Quic, data: bytes, size: int = 0) -> tuple[bytes, Shape]:
-    """What comes of it there, and what it wore."""
+    """What comes of it there, and what it wore; it is authentic."""
     reading = at.reading(data, size or len(data))
     assert reading is not None
     found = reading.undress(0, KNOWN)
     assert found is not None
     assert found[2] == len(data)
+    reading.worn.proved()
     return found[0], reading.worn
 
 
@@ -199,6 +200,31 @@ class FlowTests(Both):
         for _ in range(MOST_FLOWS + 10):
             self.client.flow()
         self.assertEqual(len(self.client.flows), MOST_FLOWS)
+
+    def test_last_used(self) -> None:
+        """A server forgets the flow that was not used for longest; what is not authentic makes it remember none."""
+        worn = self.shake_hands()
+        known = list(self.server.flows)
+        for number in range(MOST_FLOWS + 10):
+            if number % 100 == 0:
+                self.assertIs(come(self.server, sent(self.flow, sealed(number))[0])[1], worn)
+            come(self.server, sent(self.client.flow(), sealed(number))[0])
+        self.assertEqual(len(self.server.flows), MOST_FLOWS)
+        self.assertIn(known[0], self.server.flows)
+        fresh = server()
+        for number in range(10):
+            for datagram in (sent(self.client.flow(), sealed(number))[0], sent(self.flow, sealed(number))[0]):
+                reading = fresh.reading(datagram, len(datagram))
+                assert reading is not None
+                self.assertIsNotNone(reading.undress(0, KNOWN))
+        self.assertEqual(len(fresh.flows), 0)
+
+    def test_short_one_first(self) -> None:
+        """A server that sees one with a short header before the Initial answers that all the same."""
+        first = sent(self.flow, sealed(0))[0]
+        come(self.server, sent(self.flow, sealed(1, 1000), 2000)[0])
+        _, worn = come(self.server, first)
+        self.assertEqual(sent(worn, sealed(2))[0][0] >> 6, 3)
 
     def test_ours(self) -> None:
         """Each end reads what it has sent itself, for those who watch, and takes nothing from that."""
