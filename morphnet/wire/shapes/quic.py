@@ -35,8 +35,9 @@ INSIDE = COMPACT.overhead + 1  # bytes of the least that is in a packet
 WITH_INITIAL = 1200  # bytes of each datagram that has one; RFC 9000 section 14.1
 MOST_GREETING = 400  # bytes of a datagram that has room beside an Initial, whatever the name in that
 MOST_BESIDE = 63  # bytes of padding of such a one
-TRIES = 4  # datagrams with an Initial that one end sends in one flow
+TRIES = 4  # times that one end answers an Initial in one flow
 BETWEEN = 3  # datagrams that a client sends as early data alone before it repeats its Initial
+SELDOM = 24  # and from the fourth repetition on
 MOST_FLOWS = 4096  # that are remembered; who is forgotten shows no handshake any more
 SERVER_FINISHES, CLIENT_FINISHES = 190, 74  # bytes of a Handshake packet: EncryptedExtensions and Finished; Finished
 _FIXED, _LONG = b"\x40", 0xC0  # the first two bits of packets with a short header, and with a long one
@@ -157,8 +158,9 @@ class QuicFlow:
         self._owed = bool(first) and quic.client  # whether the next datagram that has room brings an Initial
         self._answered = False  # client: whether the server's has come
         self._number = 0  # of the next Initial
+        self._answers = 0  # Initials that were answered with one
         self._hello = b""  # the same in all of them
-        self._early = 0  # datagrams that go before it
+        self._early = 0  # datagrams that go as early data before the next one
         self.least = quic.least
         self._before = _FIXED + (answer or bytes(ID)) if quic.client else _FIXED
 
@@ -191,7 +193,7 @@ class QuicFlow:
         if self._quic.client:
             self._answered = True
         owed = self._quic.client or found.zero_rtt
-        self._owed = owed and bool(self.first) and self._number < TRIES
+        self._owed = owed and bool(self.first) and self._answers < TRIES
 
     def _greet(self, data: View) -> bytes:
         """A datagram with our part of the handshake in front."""
@@ -201,9 +203,10 @@ class QuicFlow:
         if quic.client and not self._answered:
             ids = Ids(self.first, b"")
             rest = longheader.protected(ZERO_RTT, ids, low[0], body)
-            self._early = (self._early or BETWEEN + 1) - 1
-            if self._early < BETWEEN:
+            if self._early:
+                self._early -= 1
                 return rest
+            self._early = BETWEEN if self._number + 1 < TRIES else SELDOM
             self._hello = self._hello or longheader.crypto(hello.client_hello(quic.sni or "", entropy))
             frames = self._hello
         else:
@@ -217,7 +220,8 @@ class QuicFlow:
                 frames += self._hello
         keys = longheader.initial_keys(self.first, "client" if quic.client else "server")
         number, self._number = self._number, self._number + 1
-        self._owed = quic.client and not self._answered and self._number < TRIES
+        self._owed = quic.client and not self._answered
+        self._answers += not self._owed
         return longheader.seal_initial(keys, ids, number, frames, WITH_INITIAL - len(rest)) + rest
 
 

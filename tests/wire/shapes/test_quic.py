@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.wire.shapes import longheader
 from morphnet.wire.shapes.longheader import HANDSHAKE, INITIAL, ZERO_RTT
-from morphnet.wire.shapes.quic import BETWEEN, MOST_FLOWS, MOST_GREETING, TRIES, WITH_INITIAL, Quic, QuicFlow
+from morphnet.wire.shapes.quic import BETWEEN, MOST_FLOWS, MOST_GREETING, SELDOM, TRIES, WITH_INITIAL, Quic, QuicFlow
 from morphnet.wire.shapes.shape import Shape
 from tests.wire.shapes.test_longheader import opened
 from tests.wire.shapes.test_masked import KNOWN, sealed
@@ -112,9 +112,12 @@ class HandshakeTests(Both):
             )
 
     def test_unanswered(self) -> None:
-        """An Initial is repeated, the same one, with early data alone between; in the end the client goes on."""
+        """
+        An Initial is repeated, the same one, with early data alone between, ever more of it, for as long as nobody
+        answers: nothing goes to an id that no server gave. An answer ends that at any time.
+        """
         firsts, hellos = list[tuple[int, ...]](), set[bytes]()
-        for number in range(3 * (BETWEEN + 1) + 1):
+        for number in range(3 * (BETWEEN + 1) + 3 * (SELDOM + 1)):
             datagram, _ = sent(self.flow, sealed(number))
             found = longheader.find(datagram, 9)
             assert found is not None
@@ -122,10 +125,32 @@ class HandshakeTests(Both):
             if found.initial:
                 hellos.add(opened(datagram, found.ids.to)[0][:400])
             self.assertEqual(come(self.server, datagram)[0], sealed(number))
-        turn = [(INITIAL, ZERO_RTT), *[(ZERO_RTT,)] * BETWEEN]
-        self.assertEqual((firsts, len(hellos)), ([*turn * 3, turn[0]], 1))
+        turns = [[(INITIAL, ZERO_RTT), *[(ZERO_RTT,)] * many] for many in (BETWEEN, SELDOM)]
+        self.assertEqual((firsts, len(hellos)), (turns[0] * 3 + turns[1] * 3, 1))
         self.assertEqual(TRIES, 4)
-        self.assertEqual(sent(self.flow, sealed(0))[0][0] >> 6, 1)
+        _, worn = come(self.server, sent(self.flow, sealed(0))[0])
+        come(self.client, sent(worn, sealed(1))[0])
+        found = longheader.find(sent(self.flow, sealed(2))[0], 9)
+        assert found is not None
+        self.assertEqual(found.kinds, (INITIAL, HANDSHAKE))
+        self.assertEqual(sent(self.flow, sealed(3))[0][0] >> 6, 1)
+
+    def test_unanswered_for_weeks(self) -> None:
+        """The numbers of Initials do not end."""
+        self.flow._number = (1 << 16) + 3
+        datagram, _ = sent(self.flow, sealed(0))
+        self.assertEqual((len(datagram), come(self.server, datagram)[0]), (WITH_INITIAL, sealed(0)))
+
+    def test_finishes_are_counted(self) -> None:
+        """A client finishes once for each answer, and no more than that many times, however often one comes."""
+        _, worn = come(self.server, sent(self.flow, sealed(0))[0])
+        answer, long = sent(worn, sealed(1))[0], 0
+        for _ in range(2 * TRIES):
+            come(self.client, answer)
+            kinds = [sent(self.flow, sealed(number))[0][0] >> 6 for number in range(3)]
+            self.assertEqual(kinds[1:], [1, 1])
+            long += kinds[0] == 3
+        self.assertEqual(long, TRIES)
 
     def test_answers_are_counted(self) -> None:
         """A server answers each Initial once, and no more than that many: repeating one leads to nothing."""
