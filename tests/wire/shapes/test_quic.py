@@ -169,7 +169,7 @@ class HandshakeTests(Both):
         self.assertEqual(self.flow.dress(sealed(0), 100, 0, 0, WITH_INITIAL - 101)[0][0] >> 6, 1)
         self.assertEqual(sent(self.flow, sealed(0, MOST_GREETING), 2000)[0][0] >> 6, 1)
         self.assertEqual(sent(self.flow, sealed(0) + sealed(1))[0][0] >> 6, 1)
-        for sni in ("", "a.example", ".".join(["a" * 62] * 4)):
+        for sni in ("", "a.example", ".".join(["a" * 54] * 4)):
             flow = client(sni=sni).flow()
             datagram, _ = sent(flow, sealed(0, MOST_GREETING - 40), 2000)
             self.assertEqual((len(datagram), datagram[0] >> 6), (WITH_INITIAL, 3))
