@@ -19,7 +19,7 @@ SHAPE: dict[str, Any] = {
     "choices": (*SHAPES, AUTO),
 }
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
-LONGEST_NAME = 253
+LONGEST_NAME = 220  # characters: an Initial has no room for more beside 400 bytes and their padding
 
 
 def sni_wrong(value: str) -> str | None:
@@ -27,7 +27,9 @@ def sni_wrong(value: str) -> str | None:
     if not value:
         return None
     named = len(value) <= LONGEST_NAME and all(_LABEL.fullmatch(label) for label in value.split("."))
-    return None if named and not _is_address(value) else "must be a host name, like www.example.org"
+    if named and not _is_address(value):
+        return None
+    return f"must be a host name of at most {LONGEST_NAME} characters, like www.example.org"
 
 
 SNI: dict[str, Any] = {

@@ -24,6 +24,7 @@ LONG_SILENT = 60.0  # seconds; a server forgets such a path
 NEVER = float("inf")
 SHUNNED, MOST_SHUNNED = 0.05, 20.0  # seconds, doubled with each fall, that a path is not used after it
 PROOFS = 8  # probes in a row that were answered: it is in use again
+RENEWED = 1.0  # seconds of silence after which another connection is shown to who may have forgotten the old one
 FORGIVEN = 30.0  # seconds of use after which its falls are forgotten
 
 
@@ -51,6 +52,7 @@ class Liveness:
         self.proof_from = 0  # packet number from which an Ack proves that a silent path lives again
         self.falls = 0  # times that it fell silent soon after it had come back
         self.shunned_until = now  # a silent path is not used before, unless there is no other
+        self.renewed = False  # whether that was done in this silence
         self.nudged_at: float | None = None  # the `unanswered_at` for which a probe was sent already
 
     @property
@@ -68,7 +70,7 @@ class Liveness:
             if state is State.SILENT:
                 self._fell(now)
             self.state, self.since = state, now
-            self.probes, self.probe_at, self.proofs = 0, now, 0
+            self.probes, self.probe_at, self.proofs, self.renewed = 0, now, 0, False
             self.proof_from = number
 
     def _fell(self, now: float) -> None:
@@ -144,6 +146,12 @@ class Liveness:
             self.probe_at = now + (LONG_PROBE if flows else PATIENT_PROBE)
         else:
             self.probe_at = now + min(LAST_PROBE, FIRST_PROBE * 2 ** min(self.probes // 3, 8))
+
+    def renews(self, now: float) -> bool:
+        """Whether it is time for another connection: once in each silence, while no probe was answered."""
+        due = self.state is State.SILENT and not (self.renewed or self.proofs) and now - self.since > RENEWED
+        self.renewed = self.renewed or due
+        return due
 
     @staticmethod
     def forgotten(heard_at: float, now: float) -> bool:

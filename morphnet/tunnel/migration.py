@@ -14,6 +14,7 @@ from morphnet.wire.frames import TOKEN
 from morphnet.wire.header import Header
 
 RECHALLENGE = 0.1  # seconds between challenges to an address that sends on
+CHALLENGES = 4  # for one path in that time, to however many addresses
 
 
 class Migration:
@@ -28,10 +29,6 @@ class Migration:
         self.allowance = 0  # bytes
         self.challenged_at = float("-inf")
 
-    def due(self, size: int, now: float) -> bool:
-        """Whether a challenge of so many bytes may go there now."""
-        return now - self.challenged_at >= RECHALLENGE and self.allowance >= size
-
 
 class Migrations:
     """At most one for each path: the latest."""
@@ -39,6 +36,7 @@ class Migrations:
     def __init__(self, entropy: Callable[[int], bytes]) -> None:
         self._entropy = entropy
         self._by_path: dict[int, Migration] = {}
+        self._challenged: dict[int, list[float]] = {}  # when each path's addresses were, within RECHALLENGE
 
     def heard(self, header: Header, train: Train, *, newest: bool) -> Migration | None:
         """
@@ -54,8 +52,21 @@ class Migrations:
             migration = self._by_path[header.path] = Migration(arrival, self._entropy(TOKEN))
         if newest:
             migration.shown = header.issued
-        migration.allowance += AMPLIFICATION * (train.end - train.at)
+        migration.allowance += AMPLIFICATION * (train.end - train.at + train.count * arrival.taken)
         return migration
+
+    def challenge(self, path_id: int, size: int, now: float) -> bool:
+        """Whether the path's migration is challenged now, with so many bytes: neither it nor the path too often."""
+        migration = self._by_path[path_id]
+        if now - migration.challenged_at < RECHALLENGE or migration.allowance < size:
+            return False
+        recent = [at for at in self._challenged.get(path_id, ()) if now - at < RECHALLENGE]
+        self._challenged[path_id] = recent
+        if len(recent) >= CHALLENGES:
+            return False
+        recent.append(now)
+        migration.challenged_at = now
+        return True
 
     def proved(self, path_id: int, token: bytes, arrival: Arrival) -> Migration | None:
         """A token came back from there: the migration that it proves, which is over."""

@@ -63,6 +63,7 @@ class Aside(NamedTuple):
     door: int
     remote: Endpoint
     shown: bytes  # 20 bytes
+    allowance: int | None = None  # bytes that may go there, with what they wear; None: the path's own says
 
 
 class Outbound:
@@ -351,15 +352,15 @@ class Outbound:
         overhead = self.format.overhead
         plaintext = encode_frames(packet.frames, max(0, packet.size - overhead))
         size = len(plaintext) + overhead
-        if (packet.to is None and not path.validation.allows(size)) or not self.keys.live:
+        if (packet.to is None and not path.validation.allows(size + path.overhead)) or not self.keys.live:
             return 0
         key = self.keys.take(1, now)
         to = packet.to or Aside(path.door, path.remote, path.shown)
         header = self.header(path, type_of(packet.frames), now)._replace(issued=to.shown)
         out = seal(self.format, key, header, plaintext)
-        effects.sends.append(path.dressed((to.door, to.remote), out, size, MOST_PADDING))
+        effects.sends.append(path.dressed((to.door, to.remote), out, size, MOST_PADDING, to.allowance))
         path.sent(1, size, size, now, asks=packet.asks)
-        return size
+        return len(effects.sends[-1].data)
 
 
 def _of_use(flight: Flight, due: float, patience: Patience, *, unsettled: bool) -> bool:

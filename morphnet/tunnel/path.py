@@ -85,17 +85,25 @@ class Path:
         :param spare: 0 to SPARE.
         """
         before = self.overhead
-        self.chosen, self.shape = shape, shape.flow() if shape is not None else None
+        self.chosen = shape
+        self.begin_flow()
         self.spare = spare if shape is not None else 0
         self.overhead = shape.least + spare if shape is not None else 0
         self.mtu.lengthened(self.overhead - before)
 
-    def dressed(self, to: tuple[int, Endpoint], data: View, size: int, most: int = PADDING) -> Departure:
+    def begin_flow(self) -> None:
+        """What knows connections begins another one with the next datagram."""
+        self.shape = self.chosen.flow() if self.chosen is not None else None
+
+    def dressed(
+        self, to: tuple[int, Endpoint], data: View, size: int, most: int = PADDING, aside: int | None = None
+    ) -> Departure:
         """
         Datagrams as they go out by this path.
 
         :param to: door and address.
         :param most: bytes of padding that each may get, if there is room.
+        :param aside: bytes that may go there if that is not the path's own address, and has not proved itself.
         """
         if self.shape is None:
             return Departure(*to, data, size)
@@ -106,11 +114,12 @@ class Path:
         else:
             most = max(self.spare, min(most, min(BASE, self.mtu.proven) - size))
             least = self.spare if size > self.mtu.proven else 0  # a probe, of the longest that such a one may become
-        if not self.validation.validated:
-            allowed = self.validation.allowance - total
+        earning = aside is None and not self.validation.validated
+        if earning or aside is not None:
+            allowed = (self.validation.allowance if aside is None else aside) - total
             room, most = min(room, allowed), max(0, min(most, allowed - self.shape.least))
         out, size = self.shape.dress(data, size, min(least, most), most, room)
-        if not self.validation.validated:
+        if earning:
             self.validation.allowance -= len(out) - total
         return Departure(*to, out, size)
 
@@ -178,7 +187,7 @@ class Path:
         """
         self.door, self.remote, self.seen_as = door, remote, None
         self.forget_losses()
-        self.shape = self.chosen.flow() if self.chosen is not None else None
+        self.begin_flow()
         if not only_ports:
             self.life.forgive()
             self.pacer.relearn()

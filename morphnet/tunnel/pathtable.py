@@ -126,7 +126,12 @@ class PathTable:
     def wear(self, path: Path, shape: Shape | None) -> None:
         """Dress what is sent by `path` from now on."""
         shape = shape if path.rank == DIRECT else None
-        if shape is not path.chosen:
+        before = path.chosen
+        if shape is before:
+            return
+        if shape is not None and before is not None and shape.name == before.name:
+            path.wear(shape, path.spare)  # another connection, by the same way
+        else:
             path.wear(shape, self._shared.entropy(1)[0] % (SPARE + 1) if shape is not None else 0)
 
     def _make(self, path_id: int, door: int, remote: Endpoint, now: float) -> Path:

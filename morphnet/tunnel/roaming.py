@@ -37,9 +37,10 @@ class Roaming:
         if left or self._part is Part.CLIENT:
             return
         migration = self._migrations.heard(header, train, newest=header.number > path.received.seen.highest)
-        if migration is not None and migration.due(self._outbound.format.overhead + TOKEN + 1, now):
-            migration.challenged_at = now
-            packet = ControlPacket([Challenge(migration.token)], to=Aside(*migration.way, migration.shown))
+        size = self._outbound.format.overhead + TOKEN + 1 + path.overhead
+        if migration is not None and self._migrations.challenge(path.id, size, now):
+            to = Aside(*migration.way, migration.shown, migration.allowance)
+            packet = ControlPacket([Challenge(migration.token)], to=to)
             migration.allowance -= self._outbound.send_frames(path, packet, now, effects)
 
     def challenged(self, path: Path, frame: Challenge, counts: Counts, now: float, effects: Effects) -> None:

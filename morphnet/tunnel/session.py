@@ -213,6 +213,8 @@ class Session:
         """What the address that authentic datagrams came from says about the path."""
         arrival = train.arrival
         if self.follows and header.number > path.received.seen.highest:
+            if arrival.shape is not None:
+                arrival.shape.proved()
             self.table.wear(path, arrival.shape)  # as the other end does: it knows what passes
         if arrival.source != path.remote or arrival.door != path.door:
             self.counts["elsewhere"] += 1

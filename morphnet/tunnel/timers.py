@@ -104,6 +104,8 @@ def _seek(session: Session, path: Path, now: float, effects: Effects) -> None:
         session.table.change(path, State.CLOSED, now, effects)
         return
     flows = any(other.life.usable and other.delivery.unanswered_at is not None for other in session.paths.values())
+    if not session.follows and path.life.renews(now):
+        path.begin_flow()
     session.table.probe(path, now, effects)
     path.life.probed_again(path.delivery.number - 1, path.delivery.acked, now, flows=flows)
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import fmean
 
+from morphnet.config.wgquick import OVERHEAD
 from morphnet.lab.box import Box
 from morphnet.lab.enter import why_not
 from morphnet.lab.race import COST_DOWN, DOWN, ECHO, UP, Case, race
@@ -30,7 +31,7 @@ from tests.lab.bonded import DIRECTIONS, Bonded
 from tests.lab.wireguard import INNER, MTU, WireGuard, lacking
 
 LISTEN, SERVICE = 51821, 51820  # UDP ports
-WRAPPED_MTU = 1340  # as `morphnet wrap` has it
+WRAPPED_MTU = 1500 - OVERHEAD  # as `morphnet wrap` has it
 BARE, CARRIED, FULL = "wireguard-go", "wireguard-go, carried", f"wireguard-go, carried, MTU {MTU}"
 WANTED = 0.9  # of bare wireguard-go
 RATE = 20e6  # bit/s

@@ -29,7 +29,7 @@ class WrapTests(CommandCase):
         """Without --apply nothing is changed, and no key is shown."""
         said = self.good("wrap", *self.words).output
         self.assertIn(f"+EndPoint={HERE}", said)
-        self.assertIn("+MTU = 1340", said)
+        self.assertIn("+MTU = 1331", said)
         self.assertIn("carry.services wireguard=127.0.0.1:51820", said)
         self.assertNotIn("c2VjcmV0", said)
         self.untouched()

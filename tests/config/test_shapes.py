@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.file import loads
 from morphnet.config.roles import ClientConfig
-from morphnet.config.shapes import SHAPES, sni_of
+from morphnet.config.shapes import LONGEST_NAME, SHAPES, sni_of
 from morphnet.errors import ConfigError
+from morphnet.wire.shapes.quic import MOST_GREETING, WITH_INITIAL, Quic
 
 
 class ShapeTests(SynchronousTestCase):
@@ -31,6 +33,20 @@ class ShapeTests(SynchronousTestCase):
         with self.assertRaises(ConfigError) as refused:
             self.read('shape = "masked"\n[tuning]\nframing = "seed"')
         self.assertIn("compact", str(refused.exception))
+
+    def test_longest_sni(self) -> None:
+        """Every name that may be set fits into an Initial beside the most that goes with it; others are refused."""
+        longest = ".".join(["a" * 54] * 4) + "b"
+        self.assertEqual(len(longest), LONGEST_NAME)
+        self.assertEqual(self.read(f'shape_sni = "{longest}"').shape_sni, longest)
+        quic = Quic(bytes(32), random.Random(1).randbytes, longest)
+        self.patch(quic.padding, "draw", lambda least, most: most)
+        dressed, size = quic.flow().dress(bytes(MOST_GREETING), MOST_GREETING, 0, 0, WITH_INITIAL)
+        self.assertEqual((len(dressed), size, dressed[0] >> 6), (WITH_INITIAL, WITH_INITIAL, 3))
+        with self.assertRaises(ConfigError) as refused:
+            self.read(f'shape_sni = "{longest}b"')
+        self.assertIn("220", str(refused.exception))
+        self.assertEqual([sni_of("", [longest]), sni_of("", [longest + "b"])], [longest, ""])
 
     def test_sni(self) -> None:
         """The name to show is the operator's, else the server's own; an address is none, what is no name is refused."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import random
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config import wgquick
 from morphnet.errors import ConfigError
+from morphnet.tunnel.path import SPARE
+from morphnet.wire.formats import COMPACT
+from morphnet.wire.shapes.quic import Quic
 
 HERE = "127.0.0.1:51821"
 TEXT = b"""# home
@@ -32,11 +37,11 @@ class WgQuickTests(SynchronousTestCase):
     def test_changed(self) -> None:
         """The endpoint of that peer is another and an MTU is there; comments, FwMark, Table, PostUp and peers stay."""
         want = TEXT.replace(b"[2001:db8::1]:51820", HERE.encode()).replace(
-            b"[Interface]\n", b"[Interface]\nMTU = 1340\n"
+            b"[Interface]\n", b"[Interface]\nMTU = 1331\n"
         )
         self.assertEqual(wgquick.wrapped(TEXT, {"aaa=": HERE}, wgquick.mtu_for(TEXT, 1500)), want)
         ends = TEXT.replace(b"\n", b"\r\n")
-        self.assertEqual(wgquick.wrapped(ends, {"aaa=": HERE}, 1340), want.replace(b"\n", b"\r\n"))
+        self.assertEqual(wgquick.wrapped(ends, {"aaa=": HERE}, 1331), want.replace(b"\n", b"\r\n"))
 
     def test_peers(self) -> None:
         """Those that are called, in whatever case it is written."""
@@ -48,15 +53,21 @@ class WgQuickTests(SynchronousTestCase):
         """One that is small enough stays; what cannot be is refused."""
         small = TEXT.replace(b"[Interface]", b"[Interface]\nMTU = 1300")
         self.assertIsNone(wgquick.mtu_for(small, 1500))
-        self.assertEqual(wgquick.wrapped(small.replace(b"1300", b"1420"), {}, 1340), small.replace(b"1300", b"1340"))
+        self.assertEqual(wgquick.wrapped(small.replace(b"1300", b"1420"), {}, 1331), small.replace(b"1300", b"1331"))
         for text, link in ((TEXT, 1400), (small.replace(b"1300", b"big"), 1500)):
             self.assertRaises(ConfigError, wgquick.mtu_for, text, link)
         self.assertRaises(ConfigError, wgquick.peers, b"hello")
 
+    def test_shapes(self) -> None:
+        """Whatever is worn, a full packet goes out as one datagram; 20 bytes is how fine the search for its size is."""
+        quic = Quic(bytes(32), random.Random(1).randbytes, "www.example.org")
+        longer = 32 + 4 + COMPACT.overhead + quic.least + SPARE + 48
+        self.assertEqual(wgquick.OVERHEAD, longer + 20)
+
     @given(st.one_of(FILES, st.binary()))
     def test_back(self, text: bytes) -> None:
         """Of any file what is kept gives it back, and all lines but of Endpoint and MTU stay, in order."""
-        fresh = wgquick.wrapped(text, {"aaa=": HERE}, 1340)
+        fresh = wgquick.wrapped(text, {"aaa=": HERE}, 1331)
         kept = wgquick.Kept(text, wgquick.digest(fresh), "c", b"\x00", "d")
         self.assertEqual(wgquick.decode_kept(wgquick.encode_kept(kept)), kept)
         self.assertEqual(*(self.others(each) for each in (text, fresh)))

@@ -107,7 +107,7 @@ class WrapTests(LabCase):
         told = self.morphnet("wrap", "wg0", "--apply")
         self.assertNotIn(self.private, told)
         self.assertEqual(re.findall(r"^(?:Endpoint|mtu) ?= ?(.*)$", self.conf.read_text(), re.MULTILINE),
-                         ["1340", "127.0.0.1:51821"])  # fmt: skip
+                         ["1331", "127.0.0.1:51821"])  # fmt: skip
         self.client.stop()
         self.client.start()
         self.both_active()
@@ -145,7 +145,7 @@ class WrapTests(LabCase):
         sent = self.sent_bytes()
         for host in (INNER["server"], FAR):
             self.breathes(host)
-        self.assertEqual(self.ping("--count", "20", "--size", str(1340 - 28), host=FAR).wait()["lost"], 0)
+        self.assertEqual(self.ping("--count", "20", "--size", str(1331 - 28), host=FAR).wait()["lost"], 0)
         self.run_here("ping", "-6", "-c", "3", "-i", "0.2", "-W", "2", FAR6)
         self.assertLess(self.sent_bytes() - sent, 200_000)  # 60 echoes, and what our own ends say: no loop
 

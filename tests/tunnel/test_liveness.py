@@ -19,6 +19,7 @@ from morphnet.tunnel.liveness import (
     PATIENT_PROBE,
     PROOF_EVERY,
     PROOFS,
+    RENEWED,
     SHUNNED,
     STREAMED,
     Liveness,
@@ -54,6 +55,19 @@ class LivenessTests(SynchronousTestCase):
         self.assertEqual(seen, (5.0, 0, 0, 5.0, 41))
         life.enter(State.SILENT, 50, 6.0)
         self.assertEqual((life.since, life.proof_from), (5.0, 41))
+
+    def test_renewed(self) -> None:
+        """After a second of silence another connection is shown, once each time, unless the old one is answered."""
+        life = self.life
+        self.assertFalse(life.renews(99.0))
+        for began in (100.0, 200.0):
+            life.enter(State.SILENT, 7, began)
+            times = (began + RENEWED, began + 1.1 * RENEWED, began + 2 * RENEWED, began + 60)
+            self.assertEqual([life.renews(now) for now in times], [False, True, False, False])
+            life.enter(State.ACTIVE, 7, began + 60)
+        life.enter(State.SILENT, 7, 300.0)
+        life.proofs = 1
+        self.assertFalse(life.renews(302.0))
 
     def test_shunned(self) -> None:
         """Each fall soon after the last doubles the time in which it is left alone, up to a bound."""

@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.tunnel.connection_ids import ConnectionIds
 from morphnet.tunnel.events import Counts, Effects, PathMoved
 from morphnet.tunnel.lateness import Lateness
+from morphnet.tunnel.migration import CHALLENGES, RECHALLENGE
 from morphnet.tunnel.part import Part
 from morphnet.tunnel.path import UNSETTLED, Path, State
 from morphnet.tunnel.pathtable import PathTable, Shared
@@ -70,6 +71,14 @@ class ServerTests(RoamingTestCase):
     def test_not_too_often(self) -> None:
         """An address that sends on is not challenged each time."""
         self.assertEqual([len(self.come(number, now=1.0)) for number in range(4)], [1, 0, 0, 0])
+
+    def test_few_addresses(self) -> None:
+        """However many addresses send of one path, few are challenged at once; a little later the next ones are."""
+        ends = [Endpoint("198.51.100.7", 4711 + step) for step in range(3 * CHALLENGES)]
+        for now in (1.0, 1.0 + RECHALLENGE):
+            sent = [len(self.come(number, end, now)) for number, end in enumerate(ends)]
+            self.assertEqual(sent, [1] * CHALLENGES + [0] * 2 * CHALLENGES)
+            ends.reverse()
 
     def test_own_address(self) -> None:
         """The address of the path itself proves itself too; then traffic may go there."""

@@ -7,8 +7,10 @@ import random
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.tunnel.events import Effects
+from morphnet.tunnel.migration import RECHALLENGE
 from morphnet.tunnel.tunnel import Tunnel
-from morphnet.wire.batch import Arrival, Endpoint
+from morphnet.tunnel.validation import AMPLIFICATION
+from morphnet.wire.batch import Arrival, Departure, Endpoint
 from morphnet.wire.shapes.masked import Masked
 from morphnet.wire.shapes.quic import WITH_INITIAL, Quic
 from morphnet.wire.shapes.shape import MASKED, QUIC, Shape
@@ -170,6 +172,45 @@ class MaskedTests(SynchronousTestCase):
             up, down = (sum(map(len, link.log)) for link in scene.links[0])
             self.assertLessEqual(down, 3 * up)
 
+    def test_never_more_elsewhere(self) -> None:
+        """So it is with the challenge to an address from which what was held back comes, whatever the path may get."""
+        for seed in range(20):
+            scene = self.world([way(0.02)], seed=seed)
+            scene.wear()
+            scene.run(0.05 * seed)
+            held = list[bytes]()
+            scene.post = lambda datagram, departure, *, up, held=held: held.append(datagram)  # type: ignore[method-assign]
+            for number in range(10):
+                scene.send(packet(number, 40 + 30 * number))
+            challenged = 0
+            for number, datagram in enumerate(held):
+                end, sent = Endpoint("192.0.2.66", 7000 + number), 0
+                for effects in (
+                    scene.server.from_path([Arrival(0, end, memoryview(datagram), len(datagram))], scene.now),
+                    scene.server.on_timer(scene.now),
+                ):
+                    sent += sum(len(each.data) for each in effects.sends if each.to == end)
+                self.assertLessEqual(sent, AMPLIFICATION * len(datagram))
+                challenged += sent > 0
+                scene.now += RECHALLENGE
+            self.assertEqual(challenged, 10)
+
+    def test_challenge_pays(self) -> None:
+        """What a challenge wears counts as sent to the address that it goes to."""
+        scene = self.world([way(0.02)])
+        scene.wear()
+        scene.run(1.0)
+        scene.post = lambda datagram, departure, *, up: held.append(datagram)  # type: ignore[method-assign]
+        held, end, sent = list[bytes](), Endpoint("192.0.2.66", 7000), 0
+        for number in range(30):
+            scene.send(packet(number, 40))
+            arrival = Arrival(0, end, memoryview(held[-1]), len(held[-1]))
+            sent += sum(len(each.data) for each in scene.server.from_path([arrival], scene.now).sends if each.to == end)
+            scene.now += RECHALLENGE
+            self.assertLessEqual(sent, AMPLIFICATION * sum(map(len, held)))
+            migration = scene.server_session.roaming._migrations._by_path[0]
+            self.assertEqual(migration.allowance, AMPLIFICATION * sum(map(len, held)) - sent)
+
 
 class LengthTests(SynchronousTestCase):
     def test_first_lengths(self) -> None:
@@ -212,6 +253,68 @@ class QuicTests(MaskedTests):
             flow = path.shape
             scene.client_session.move_path(0, path.door, path.remote, scene.now, Effects())
             self.assertIsNot(path.shape, flow)
+
+    def test_forgotten_flow(self) -> None:
+        """A server that has forgotten a flow goes on with another object of it; its full datagrams stay as long."""
+        for seed in range(5):
+            scene = Masks([way(0.02)], seed=seed, kind=QUIC)
+            scene.wear()
+            scene.run(2.0)
+            path = scene.server_session.paths[0]
+            flow, before = path.shape, (path.spare, path.overhead, path.mtu.proven)
+            scene.server_quic.flows.clear()
+            scene.stream(5, 0.01)
+            scene.run(0.2)
+            self.assertIsNot(path.shape, flow)
+            self.assertEqual((path.spare, path.overhead, path.mtu.proven), before)
+
+    def test_replays_leave_nothing(self) -> None:
+        """What is not authentic is not remembered, though it was ours once."""
+        scene = Masks([], 0.0, 1, QUIC)
+        scene.wear()
+        scene.links.append(way(0.02))
+        scene.addresses.append(Endpoint("198.51.100.1", 5000))
+        scene.add_uplink(0)
+        scene.run(1.0)
+        self.assertEqual(len(scene.server_quic.flows), 1)
+        scene.server_quic.flows.clear()
+        for each in scene.links[0][0].log:
+            self.assertEqual(scene.from_stranger(each), 0)
+        self.assertEqual(len(scene.server_quic.flows), 0)
+
+    def test_forgotten_on_the_way(self) -> None:
+        """
+        Who lets only pass what has begun as QUIC, and forgets what he has seen, stops a path for moments: it falls
+        silent, and begins another connection. In a silence that is nobody's doing it begins one, not many.
+        """
+        scene = Masks([], 0.0, 1, QUIC)
+        scene.wear()
+        scene.links.append(way(0.02))
+        scene.addresses.append(Endpoint("198.51.100.1", 5000))
+        known, seen, passed = [False], list[bytes](), scene.post
+
+        def inspected(datagram: bytes, departure: Departure, *, up: bool) -> None:
+            if up and datagram[0] >> 4 == 0xC:
+                known[0] = True
+                seen.append(datagram[6:14])
+            if known[0]:
+                passed(datagram, departure, up=up)
+
+        scene.post = inspected  # type: ignore[method-assign]
+        scene.add_uplink(0)
+        scene.run(2.0)
+        scene.stream(1500, 0.01)
+        scene.run(5.0)
+        self.assertEqual(scene.states(), {"active"})
+        known[0] = False
+        scene.run(3.0)
+        self.assertEqual((known, scene.states()), ([True], {"active"}))
+        scene.run(15.0)
+        self.assertEqual(scene.lost(1500), 0)
+        seen.clear()
+        scene.cut(0)
+        scene.run(20.0)
+        self.assertEqual(len(set(seen)), 1)
 
 
 class StrangerTests(SynchronousTestCase):

@@ -68,6 +68,7 @@ def seal_initial(keys: tuple[bytes, bytes, bytes], ids: Ids, number: int, frames
     """
     An Initial of exactly that many bytes.
 
+    :param number: of the packet; its low 16 bits travel.
     :param frames: what is in it; PADDING follows.
     :raises ValueError: it does not hold them.
     """
@@ -77,7 +78,7 @@ def seal_initial(keys: tuple[bytes, bytes, bytes], ids: Ids, number: int, frames
     padding = length - _NUMBER - _TAG - len(frames)
     if padding < 0:
         raise ValueError("frames that do not fit")
-    header = front + _length(length) + number.to_bytes(_NUMBER, "big")
+    header = front + _length(length) + (number & 0xFFFF).to_bytes(_NUMBER, "big")
     nonce = (int.from_bytes(iv, "big") ^ number).to_bytes(12, "big")
     sealed = AESGCM(key).encrypt(nonce, frames + bytes(padding), header)
     sample = sealed[4 - _NUMBER : 20 - _NUMBER]

@@ -53,6 +53,9 @@ class Masked:
         """It has no connections."""
         return self
 
+    def proved(self) -> None:
+        """As in `Shape`; there is nothing to remember."""
+
     def dress(self, data: View, size: int, least: int, most: int, room: int) -> tuple[View, int]:
         """The datagrams, each a byte longer and by what is drawn for the run: `least` to `most` bytes, 255 at most."""
         size = min(size, len(data))

@@ -35,8 +35,9 @@ INSIDE = COMPACT.overhead + 1  # bytes of the least that is in a packet
 WITH_INITIAL = 1200  # bytes of each datagram that has one; RFC 9000 section 14.1
 MOST_GREETING = 400  # bytes of a datagram that has room beside an Initial, whatever the name in that
 MOST_BESIDE = 63  # bytes of padding of such a one
-TRIES = 4  # datagrams with an Initial that one end sends in one flow
+TRIES = 4  # times that one end answers an Initial in one flow
 BETWEEN = 3  # datagrams that a client sends as early data alone before it repeats its Initial
+SELDOM = 24  # and from the fourth repetition on
 MOST_FLOWS = 4096  # that are remembered; who is forgotten shows no handshake any more
 SERVER_FINISHES, CLIENT_FINISHES = 190, 74  # bytes of a Handshake packet: EncryptedExtensions and Finished; Finished
 _FIXED, _LONG = b"\x40", 0xC0  # the first two bits of packets with a short header, and with a long one
@@ -61,8 +62,8 @@ class Quic:
         self.entropy, self.sni = entropy, sni
         self.client = sni is not None
         self.padding = Padding(entropy)
-        self.flows: dict[bytes, QuicFlow] = {}  # by the server's connection id
-        self.nobody = QuicFlow(self, b"", b"")  # a flow whose ids are not ours
+        self.flows: dict[bytes, QuicFlow] = {}  # by the server's connection id, the one used last at the end
+        self.nobody = self.latest = QuicFlow(self, b"", b"")  # a flow whose ids are not ours
         self.read = 0  # calls of the cipher to read what came, since the start
 
     @property
@@ -77,7 +78,10 @@ class Quic:
         if not self.client:
             return self.nobody
         first = self._named(self.entropy(ID // 2))
-        return self._remember(QuicFlow(self, self._answer_to(first), first))
+        return self.remember(QuicFlow(self, self._answer_to(first), first))
+
+    def proved(self) -> None:
+        """As in `Shape`."""
 
     def dress(self, data: View, size: int, least: int, most: int, room: int) -> tuple[View, int]:
         """As a flow does whose handshake is over."""
@@ -88,7 +92,8 @@ class Quic:
         if self._named(first[: ID // 2]) != first:
             return self.nobody
         answer = self._answer_to(first)
-        return self.flows.get(answer) or self._remember(QuicFlow(self, answer, first))
+        found = self.flows.get(answer)
+        return found if found is not None and found.first else QuicFlow(self, answer, first)
 
     def of_id(self, answer: bytes) -> QuicFlow:
         """The flow with that connection id of the server's."""
@@ -97,12 +102,14 @@ class Quic:
             return found
         if self.client or self._named(answer[: ID // 2]) != answer:
             return self.nobody
-        return self._remember(QuicFlow(self, answer, b""))
+        return QuicFlow(self, answer, b"")
 
-    def _remember(self, flow: QuicFlow) -> QuicFlow:
+    def remember(self, flow: QuicFlow) -> QuicFlow:
+        """It is the last one that was used; the one that was not for longest is forgotten if there are too many."""
+        self.flows.pop(flow.answer, None)
         if len(self.flows) >= MOST_FLOWS:
             del self.flows[next(iter(self.flows))]
-        self.flows[flow.answer] = flow
+        self.flows[flow.answer] = self.latest = flow
         return flow
 
     def _named(self, chosen: bytes) -> bytes:
@@ -147,18 +154,24 @@ class QuicFlow:
         :param answer: the server's connection id.
         :param first: the one that the first Initial goes to; empty where that is not known.
         """
-        self._quic, self.answer, self._first = quic, answer, first
+        self._quic, self.answer, self.first = quic, answer, first
         self._owed = bool(first) and quic.client  # whether the next datagram that has room brings an Initial
         self._answered = False  # client: whether the server's has come
         self._number = 0  # of the next Initial
+        self._answers = 0  # Initials that were answered with one
         self._hello = b""  # the same in all of them
-        self._early = 0  # datagrams that go before it
+        self._early = 0  # datagrams that go as early data before the next one
         self.least = quic.least
         self._before = _FIXED + (answer or bytes(ID)) if quic.client else _FIXED
 
     def flow(self) -> Quic | QuicFlow:
         """A client begins another one when it sends from elsewhere; a server answers in that in which it was asked."""
         return self._quic.flow() if self._quic.client else self
+
+    def proved(self) -> None:
+        """As in `Shape`: only now it is remembered."""
+        if self.answer and self is not self._quic.latest:
+            self._quic.remember(self)
 
     def dress(self, data: View, size: int, least: int, most: int, room: int) -> tuple[View, int]:
         """As in `Shape`."""
@@ -180,7 +193,7 @@ class QuicFlow:
         if self._quic.client:
             self._answered = True
         owed = self._quic.client or found.zero_rtt
-        self._owed = owed and bool(self._first) and self._number < TRIES
+        self._owed = owed and bool(self.first) and self._answers < TRIES
 
     def _greet(self, data: View) -> bytes:
         """A datagram with our part of the handshake in front."""
@@ -188,11 +201,12 @@ class QuicFlow:
         low = entropy(2)
         body = quic.cover(data, len(data), quic.padding.draw(0, MOST_BESIDE), b"")
         if quic.client and not self._answered:
-            ids = Ids(self._first, b"")
+            ids = Ids(self.first, b"")
             rest = longheader.protected(ZERO_RTT, ids, low[0], body)
-            self._early = (self._early or BETWEEN + 1) - 1
-            if self._early < BETWEEN:
+            if self._early:
+                self._early -= 1
                 return rest
+            self._early = BETWEEN if self._number + 1 < TRIES else SELDOM
             self._hello = self._hello or longheader.crypto(hello.client_hello(quic.sni or "", entropy))
             frames = self._hello
         else:
@@ -204,9 +218,10 @@ class QuicFlow:
             if not quic.client:
                 self._hello = self._hello or longheader.crypto(hello.server_hello(entropy))
                 frames += self._hello
-        keys = longheader.initial_keys(self._first, "client" if quic.client else "server")
+        keys = longheader.initial_keys(self.first, "client" if quic.client else "server")
         number, self._number = self._number, self._number + 1
-        self._owed = quic.client and not self._answered and self._number < TRIES
+        self._owed = quic.client and not self._answered
+        self._answers += not self._owed
         return longheader.seal_initial(keys, ids, number, frames, WITH_INITIAL - len(rest)) + rest
 
 

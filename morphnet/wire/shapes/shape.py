@@ -44,6 +44,9 @@ class Shape(Protocol):
         """As one path wears it from now on, by which the other end has not been seen to answer yet."""
         ...
 
+    def proved(self) -> None:
+        """What was undressed was authentic; nothing may be kept of what was not."""
+
     def dress(self, data: View, size: int, least: int, most: int, room: int) -> tuple[View, int]:
         """
         Datagrams of `size` bytes, the last may be shorter, as they go out, and bytes of each of these but the last.

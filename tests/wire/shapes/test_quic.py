@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.wire.shapes import longheader
 from morphnet.wire.shapes.longheader import HANDSHAKE, INITIAL, ZERO_RTT
-from morphnet.wire.shapes.quic import BETWEEN, MOST_FLOWS, MOST_GREETING, TRIES, WITH_INITIAL, Quic, QuicFlow
+from morphnet.wire.shapes.quic import BETWEEN, MOST_FLOWS, MOST_GREETING, SELDOM, TRIES, WITH_INITIAL, Quic, QuicFlow
 from morphnet.wire.shapes.shape import Shape
 from tests.wire.shapes.test_longheader import opened
 from tests.wire.shapes.test_masked import KNOWN, sealed
@@ -38,12 +38,13 @@ def sent(shape: Shape, run: bytes, size: int = 100, padding: int = 0) -> tuple[b
 
 
 def come(at: Quic, data: bytes, size: int = 0) -> tuple[bytes, Shape]:
-    """What comes of it there, and what it wore."""
+    """What comes of it there, and what it wore; it is authentic."""
     reading = at.reading(data, size or len(data))
     assert reading is not None
     found = reading.undress(0, KNOWN)
     assert found is not None
     assert found[2] == len(data)
+    reading.worn.proved()
     return found[0], reading.worn
 
 
@@ -111,9 +112,12 @@ class HandshakeTests(Both):
             )
 
     def test_unanswered(self) -> None:
-        """An Initial is repeated, the same one, with early data alone between; in the end the client goes on."""
+        """
+        An Initial is repeated, the same one, with early data alone between, ever more of it, for as long as nobody
+        answers: nothing goes to an id that no server gave. An answer ends that at any time.
+        """
         firsts, hellos = list[tuple[int, ...]](), set[bytes]()
-        for number in range(3 * (BETWEEN + 1) + 1):
+        for number in range(3 * (BETWEEN + 1) + 3 * (SELDOM + 1)):
             datagram, _ = sent(self.flow, sealed(number))
             found = longheader.find(datagram, 9)
             assert found is not None
@@ -121,10 +125,32 @@ class HandshakeTests(Both):
             if found.initial:
                 hellos.add(opened(datagram, found.ids.to)[0][:400])
             self.assertEqual(come(self.server, datagram)[0], sealed(number))
-        turn = [(INITIAL, ZERO_RTT), *[(ZERO_RTT,)] * BETWEEN]
-        self.assertEqual((firsts, len(hellos)), ([*turn * 3, turn[0]], 1))
+        turns = [[(INITIAL, ZERO_RTT), *[(ZERO_RTT,)] * many] for many in (BETWEEN, SELDOM)]
+        self.assertEqual((firsts, len(hellos)), (turns[0] * 3 + turns[1] * 3, 1))
         self.assertEqual(TRIES, 4)
-        self.assertEqual(sent(self.flow, sealed(0))[0][0] >> 6, 1)
+        _, worn = come(self.server, sent(self.flow, sealed(0))[0])
+        come(self.client, sent(worn, sealed(1))[0])
+        found = longheader.find(sent(self.flow, sealed(2))[0], 9)
+        assert found is not None
+        self.assertEqual(found.kinds, (INITIAL, HANDSHAKE))
+        self.assertEqual(sent(self.flow, sealed(3))[0][0] >> 6, 1)
+
+    def test_unanswered_for_weeks(self) -> None:
+        """The numbers of Initials do not end."""
+        self.flow._number = (1 << 16) + 3
+        datagram, _ = sent(self.flow, sealed(0))
+        self.assertEqual((len(datagram), come(self.server, datagram)[0]), (WITH_INITIAL, sealed(0)))
+
+    def test_finishes_are_counted(self) -> None:
+        """A client finishes once for each answer, and no more than that many times, however often one comes."""
+        _, worn = come(self.server, sent(self.flow, sealed(0))[0])
+        answer, long = sent(worn, sealed(1))[0], 0
+        for _ in range(2 * TRIES):
+            come(self.client, answer)
+            kinds = [sent(self.flow, sealed(number))[0][0] >> 6 for number in range(3)]
+            self.assertEqual(kinds[1:], [1, 1])
+            long += kinds[0] == 3
+        self.assertEqual(long, TRIES)
 
     def test_answers_are_counted(self) -> None:
         """A server answers each Initial once, and no more than that many: repeating one leads to nothing."""
@@ -143,7 +169,7 @@ class HandshakeTests(Both):
         self.assertEqual(self.flow.dress(sealed(0), 100, 0, 0, WITH_INITIAL - 101)[0][0] >> 6, 1)
         self.assertEqual(sent(self.flow, sealed(0, MOST_GREETING), 2000)[0][0] >> 6, 1)
         self.assertEqual(sent(self.flow, sealed(0) + sealed(1))[0][0] >> 6, 1)
-        for sni in ("", "a.example", ".".join(["a" * 62] * 4)):
+        for sni in ("", "a.example", ".".join(["a" * 54] * 4)):
             flow = client(sni=sni).flow()
             datagram, _ = sent(flow, sealed(0, MOST_GREETING - 40), 2000)
             self.assertEqual((len(datagram), datagram[0] >> 6), (WITH_INITIAL, 3))
@@ -199,6 +225,31 @@ class FlowTests(Both):
         for _ in range(MOST_FLOWS + 10):
             self.client.flow()
         self.assertEqual(len(self.client.flows), MOST_FLOWS)
+
+    def test_last_used(self) -> None:
+        """A server forgets the flow that was not used for longest; what is not authentic makes it remember none."""
+        worn = self.shake_hands()
+        known = list(self.server.flows)
+        for number in range(MOST_FLOWS + 10):
+            if number % 100 == 0:
+                self.assertIs(come(self.server, sent(self.flow, sealed(number))[0])[1], worn)
+            come(self.server, sent(self.client.flow(), sealed(number))[0])
+        self.assertEqual(len(self.server.flows), MOST_FLOWS)
+        self.assertIn(known[0], self.server.flows)
+        fresh = server()
+        for number in range(10):
+            for datagram in (sent(self.client.flow(), sealed(number))[0], sent(self.flow, sealed(number))[0]):
+                reading = fresh.reading(datagram, len(datagram))
+                assert reading is not None
+                self.assertIsNotNone(reading.undress(0, KNOWN))
+        self.assertEqual(len(fresh.flows), 0)
+
+    def test_short_one_first(self) -> None:
+        """A server that sees one with a short header before the Initial answers that all the same."""
+        first = sent(self.flow, sealed(0))[0]
+        come(self.server, sent(self.flow, sealed(1, 1000), 2000)[0])
+        _, worn = come(self.server, first)
+        self.assertEqual(sent(worn, sealed(2))[0][0] >> 6, 3)
 
     def test_ours(self) -> None:
         """Each end reads what it has sent itself, for those who watch, and takes nothing from that."""
