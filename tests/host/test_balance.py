@@ -73,6 +73,13 @@ class BalanceTests(SynchronousTestCase):
         self.assertFalse([each for each in found if isinstance(each, Multipath)])
         self.assertFalse([each for each in found if isinstance(each, Rule) and each.preference >= LATE])
 
+    def test_left_out(self) -> None:
+        """Where others were first, in that family nothing is looked up before the main table but what is marked."""
+        shares = Shares({"wan0": 1}, {"wan1": 1}, BOTH, BOTH, left_out=frozenset({4}))
+        late = [each for each in changes(shares) if isinstance(each, Rule) and each.preference >= LATE]
+        self.assertEqual({each.family for each in late}, {6})
+        self.assertIn(Rule(4, 7302, 7301, mark=7301), changes(shares))
+
     def test_stranded(self) -> None:
         """At the end flows stay that are on the machine's own default route, which is the best of several."""
         self.assertEqual(stranded(["wan0", "wan1"], FACTS), [("wan1", 4), ("wan0", 6)])
