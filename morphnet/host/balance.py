@@ -6,7 +6,8 @@ Tables and rules as `morphnet.host.routes` has them, counted from its BASE:
     BASE           the default route of each family, with a next hop for each uplink that leads out: `host/multipath`
     BASE + 1 ..    one for each uplink: its own routes, and `throw` for what the machine reaches by another device
 
-    BASE .. +2     sockets bound to an uplink leave by it, and what is marked with its table does
+    BASE .. +2     sockets bound to an uplink leave by it, and what is marked with its table does; what
+                   has come in by it also while it is dead
     BASE + 3       what has its address does; not while it is dead, or a flow of before would go on into nowhere
     LATE           whatever the machine has a route for but a default route -> main
     LATE + 1       lookup table BASE
@@ -25,7 +26,7 @@ from pathlib import Path
 from morphnet.errors import HostError
 from morphnet.host.bases import FIRST, STEP
 from morphnet.host.conntrack import Flows
-from morphnet.host.dealing import DealingTable, pin
+from morphnet.host.dealing import CAME_IN, DealingTable, pin
 from morphnet.host.facts import MAIN, PROTOCOL, UNICAST, Facts
 from morphnet.host.host import Host
 from morphnet.host.journal import Change
@@ -190,6 +191,8 @@ def balance_changes(providers: Sequence[Provider], facts: Facts, v6: bool, share
     for each in provider_changes(providers, elsewhere, (), v6, base):
         if not (isinstance(each, Rule) and _is_dead(each, providers, shares, base)):
             changes.append(each)
+        if isinstance(each, Rule) and each.mark:
+            changes.append(replace(each, mark=each.mark | CAME_IN))
     late = _late(base)
     for family in (4, 6) if v6 else (4,):
         hops = [_hop(each, family, shares) for each in providers if _gets(each, family, shares)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.host.balance import LATE, Shares, balance_changes, stranded
+from morphnet.host.dealing import CAME_IN
 from morphnet.host.facts import MAIN, Facts, LinkFact, RouteFact
 from morphnet.host.journal import Change
 from morphnet.host.multipath import Multipath
@@ -55,11 +56,13 @@ class BalanceTests(SynchronousTestCase):
         self.assertNotIn(("192.168.1.0/24", 7301), thrown)
 
     def test_dead(self) -> None:
-        """A dead uplink has sockets that are bound to it, and nothing else."""
+        """A dead uplink has sockets that are bound to it, what came in by it, and nothing else."""
         found = changes(Shares({"wan1": 1}, {}, frozenset({"wan1"})))
         self.assertIn(Multipath(4, 7300, ("wan1 1 192.168.2.1",)), found)
         rules = [each for each in found if isinstance(each, Rule) and 7301 in (each.table, each.mark)]
-        self.assertEqual([(each.device, each.mark, each.source) for each in rules], [("wan0", 0, "")])
+        self.assertEqual(
+            [(each.device, each.mark, each.source) for each in rules], [("wan0", 0, ""), ("", 7301 | CAME_IN, "")]
+        )
 
     def test_last(self) -> None:
         """One that is up and gets no new flows keeps those that it has."""
