@@ -98,7 +98,7 @@ class BalanceHost(Host):
         facts, v6 = self._kernel.facts(), has_ipv6(self._kernel)
         placed = self._slots.assign(uplinks)
         providers = providers_at(placed, facts)
-        self._tables |= {each.uplink.name: self._base + 1 + each.slot for each in providers}
+        self._tables = tables(self._tables, {each.uplink.name: self._base + 1 + each.slot for each in providers})
         changes = self._settings([each.uplink.name for each in providers])
         self.left_out = self.overruled()
         changes += balance_changes(providers, facts, v6, replace(shares, left_out=self.left_out), self._base)
@@ -170,6 +170,11 @@ class BalanceHost(Host):
             for family in (4, 6):
                 strange = {own for name, own in addresses if name != device or (device, family) in lost}
                 self._flows.reset(family, table, strange)
+
+
+def tables(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
+    """The table of each uplink that there was, by name, unless another one has that table now."""
+    return {name: number for name, number in before.items() if number not in now.values()} | dict(now)
 
 
 def stranded(devices: Collection[str], facts: Facts) -> list[tuple[str, int]]:

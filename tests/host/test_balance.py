@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.host.balance import LATE, Shares, balance_changes, stranded
+from morphnet.host.balance import LATE, Shares, balance_changes, stranded, tables
 from morphnet.host.dealing import CAME_IN
 from morphnet.host.facts import MAIN, Facts, LinkFact, RouteFact
 from morphnet.host.journal import Change
@@ -82,6 +82,11 @@ class BalanceTests(SynchronousTestCase):
         late = [each for each in changes(shares) if isinstance(each, Rule) and each.preference >= LATE]
         self.assertEqual({each.family for each in late}, {6})
         self.assertIn(Rule(4, 7302, 7301, mark=7301), changes(shares))
+
+    def test_tables(self) -> None:
+        """Of an uplink that has gone the table is known until another one has it: the flows in it are that one's."""
+        self.assertEqual(tables({"a": 7301, "b": 7302}, {"b": 7302}), {"a": 7301, "b": 7302})
+        self.assertEqual(tables({"a": 7301, "b": 7302}, {"b": 7302, "c": 7301}), {"b": 7302, "c": 7301})
 
     def test_stranded(self) -> None:
         """At the end flows stay that are on the machine's own default route, which is the best of several."""
