@@ -6,36 +6,40 @@ Tables and rules as `morphnet.host.routes` has them, counted from its BASE:
     BASE           the default route of each family, with a next hop for each uplink that leads out: `host/multipath`
     BASE + 1 ..    one for each uplink: its own routes, and `throw` for what the machine reaches by another device
 
-    BASE .. +2     sockets bound to an uplink leave by it, and what is marked with its table does
+    BASE .. +2     sockets bound to an uplink leave by it, and what is marked with its table does; what
+                   has come in by it also while it is dead
     BASE + 3       what has its address does; not while it is dead, or a flow of before would go on into nowhere
     LATE           whatever the machine has a route for but a default route -> main
     LATE + 1       lookup table BASE
 
-The last two come behind all rules that others have: a VPN that takes everything still does.
+The last two come behind the rules that others add after us. Where somebody has rules behind them already (a VPN that
+was up first), the two are left out in that family: a VPN that takes everything still does. What is forwarded for others
+goes by the main table's default route then; flows of this machine that would leave by an uplink are dealt out as ever.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from morphnet.errors import HostError
 from morphnet.host.bases import FIRST, STEP
 from morphnet.host.conntrack import Flows
-from morphnet.host.dealing import DealingTable, pin
+from morphnet.host.dealing import CAME_IN, DealingTable, pin
 from morphnet.host.facts import MAIN, PROTOCOL, UNICAST, Facts
 from morphnet.host.host import Host
 from morphnet.host.journal import Change
 from morphnet.host.kernel import Kernel, Missing
 from morphnet.host.multipath import Multipath, hop
 from morphnet.host.outside import Network
+from morphnet.host.overruled import overruled
 from morphnet.host.routes import Provider, has_ipv6, provider_changes, providers_at
 from morphnet.host.routing import Rule
 from morphnet.host.sysctl import Sysctl
 from morphnet.host.uplinks import Uplink
 
-LATE = 32700  # of the main table's own rule, 32766, and those that are put before it without a number
+LATE = 32700  # before the main table's own rule, and before what others have put there: see `overruled`
 _HASH_PORTS, _LOOSE = "1", "2"  # of the sysctls fib_multipath_hash_policy and rp_filter
 
 
@@ -55,6 +59,7 @@ class Shares:
     parts6: Mapping[str, int]
     up4: frozenset[str] = frozenset()  # those that lead out, also where they get no new flows
     up6: frozenset[str] = frozenset()
+    left_out: frozenset[int] = frozenset()  # families in which rules of others come first
 
     def of(self, family: int) -> Mapping[str, int]:
         """Of one family."""
@@ -72,6 +77,7 @@ class BalanceHost(Host):
         super().__init__(journal_path)
         self._flows = Flows()
         self._tables: dict[str, int] = {}  # of each uplink that there was, by name
+        self.left_out = frozenset[int]()  # families without our late rules, since `balance`
         self._filters: dict[str, bool] = {}  # whether it had the strict reverse path filter, before us
 
     def claim(self) -> None:
@@ -92,9 +98,10 @@ class BalanceHost(Host):
         facts, v6 = self._kernel.facts(), has_ipv6(self._kernel)
         placed = self._slots.assign(uplinks)
         providers = providers_at(placed, facts)
-        self._tables |= {each.uplink.name: self._base + 1 + each.slot for each in providers}
+        self._tables = tables(self._tables, {each.uplink.name: self._base + 1 + each.slot for each in providers})
         changes = self._settings([each.uplink.name for each in providers])
-        changes += balance_changes(providers, facts, v6, shares, self._base)
+        self.left_out = self.overruled()
+        changes += balance_changes(providers, facts, v6, replace(shares, left_out=self.left_out), self._base)
         changes.append(_table(providers, shares, policies, self._base))
         self._journal.settle("balance", changes, lenient=True)
 
@@ -111,6 +118,14 @@ class BalanceHost(Host):
             if self._filters[each]:
                 wanted[f"net/ipv4/conf/{each}/rp_filter"] = _LOOSE
         return [Sysctl(name, value) for name, value in wanted.items() if _value(self._kernel, name)]
+
+    def overruled(self) -> frozenset[int]:
+        """
+        The families in which others have rules now that must come before ours.
+
+        :raises HostError: the kernel does not tell its rules.
+        """
+        return overruled(self._kernel, _late(self._base))
 
     def end_flows(self, device: str, family: int) -> int:
         """
@@ -157,6 +172,11 @@ class BalanceHost(Host):
                 self._flows.reset(family, table, strange)
 
 
+def tables(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
+    """The table of each uplink that there was, by name, unless another one has that table now."""
+    return {name: number for name, number in before.items() if number not in now.values()} | dict(now)
+
+
 def stranded(devices: Collection[str], facts: Facts) -> list[tuple[str, int]]:
     """Those of the devices, in each family, by which the machine's own default route does not lead."""
     names = {link.index: link.name for link in facts.links}
@@ -176,13 +196,21 @@ def balance_changes(providers: Sequence[Provider], facts: Facts, v6: bool, share
     for each in provider_changes(providers, elsewhere, (), v6, base):
         if not (isinstance(each, Rule) and _is_dead(each, providers, shares, base)):
             changes.append(each)
-    late = LATE + 2 * ((base - FIRST) // STEP)
+        if isinstance(each, Rule) and each.mark:
+            changes.append(replace(each, mark=each.mark | CAME_IN))
+    late = _late(base)
     for family in (4, 6) if v6 else (4,):
         hops = [_hop(each, family, shares) for each in providers if _gets(each, family, shares)]
         if hops:
             changes.append(Multipath(family, base, tuple(sorted(hops))))
+        if hops and family not in shares.left_out:
             changes += [Rule(family, late, MAIN, specific=True), Rule(family, late + 1, base)]
     return changes
+
+
+def _late(base: int) -> int:
+    """The preference of the first of the two late rules."""
+    return LATE + 2 * ((base - FIRST) // STEP)
 
 
 def _networks(facts: Facts) -> list[Network]:

@@ -3,8 +3,9 @@ The nftables table `inet morphnet_balance`: which uplink a flow leaves by, and t
 
 A flow carries the number of its uplink's routing table as connection mark, which nobody changes while it lives.
 
-    arrive   what comes by an uplink marks its flow; what others send through this machine gets its flow's mark before
-             its route is looked up, or that of the uplink which a policy names for it
+    arrive   what comes by an uplink marks its flow, with CAME_IN besides if it begins one; what others send through
+             this machine gets its flow's mark before its route is looked up, or that of the uplink which a policy
+             names for it
     leave    so does what this machine sends; a new flow that would leave by any of the uplinks is dealt out
     deal4    the policies first, then each uplink in turn, as many flows in a row as its share says; deal6 likewise.
              A TCP segment that begins nothing is not dealt out: its flow was there before us
@@ -13,6 +14,9 @@ A flow carries the number of its uplink's routing table as connection mark, whic
 
 What others send through this machine is dealt out by the route itself (`morphnet.host.multipath`), as the device by
 which it would leave is not known before. Source: mwan3 does it with iptables; the marks here are whole numbers.
+
+A flow that came in by an uplink stays on it, whether that leads out or not: whoever has come in hears the answer by no
+other. So it has a number of its own, and nothing that ends the flows of a dead uplink touches it.
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ from morphnet.host import nft
 from morphnet.host.owntable import OwnTable
 
 NAME = "morphnet_balance"
+CAME_IN = 1 << 16  # beyond the number of any table of ours
 _FAMILIES = ((4, nft.IPV4), (6, nft.IPV6))
 _NONE = struct.pack("=I", 0)
 _SYN, _SYN_ACK = 0x02, 0x12
@@ -82,9 +87,11 @@ def _arriving(table: DealingTable) -> list[bytes]:
     made, elsewhere = list[bytes](), b""
     for device, mark in zip(table.devices, table.marks, strict=True):
         here = nft.device(nft.IIFNAME, device) + nft.connection(nft.CONNECTION_MARK, _NONE)
+        begins = here + nft.connection(nft.DIRECTION, nft.ORIGINAL)
+        made.append(nft.add_rule(NAME, "arrive", begins, nft.mark_connection(_packed(mark | CAME_IN))))
         made.append(nft.add_rule(NAME, "arrive", here, nft.mark_connection(_packed(mark))))
         elsewhere += nft.device(nft.IIFNAME, device, equal=False)
-    for mark in table.marks:
+    for mark in _kept(table):
         ours = elsewhere + nft.connection(nft.CONNECTION_MARK, _packed(mark)) + _unmarked()
         made.append(nft.add_rule(NAME, "arrive", ours, nft.mark_packet(_packed(mark))))
     begins = elsewhere + nft.connection(nft.DIRECTION, nft.ORIGINAL) + _fresh()
@@ -95,9 +102,14 @@ def _arriving(table: DealingTable) -> list[bytes]:
     return made
 
 
+def _kept(table: DealingTable) -> list[int]:
+    """The numbers of flows that have their way."""
+    return [number for mark in table.marks for number in (mark, mark | CAME_IN)]
+
+
 def _leaving(table: DealingTable) -> list[bytes]:
     made = list[bytes]()
-    for mark in table.marks:
+    for mark in _kept(table):
         ours = nft.connection(nft.CONNECTION_MARK, _packed(mark)) + _unmarked()
         made.append(nft.add_rule(NAME, "leave", ours, nft.mark_packet(_packed(mark))))
     first = nft.connection(nft.DIRECTION, nft.ORIGINAL) + _fresh()

@@ -48,7 +48,7 @@ class Listener(Protocol):
 
 
 class Names(DatagramProtocol):
-    """Questions to name servers: for a name that cannot exist, and for the address that we are seen at."""
+    """Questions to name servers: for a name that nobody has, and for the address that we are seen at."""
 
     noisy = False
 
@@ -57,7 +57,7 @@ class Names(DatagramProtocol):
         self._asked: dict[int, tuple[str, int, bytes]] = {}  # number on the wire -> target, question, token
 
     def ask(self, target: str, question: int) -> None:
-        """For a name that cannot exist."""
+        """For a name that nobody has."""
         number, token = int.from_bytes(self._entropy(2), "big"), self._entropy(checks.TOKEN)
         if not self._send(checks.name_question(number, token), target):
             self._listener.refused(question)

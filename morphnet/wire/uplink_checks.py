@@ -2,9 +2,11 @@
 What an uplink is asked to see whether it leads out: echoes, questions for names, and how a page begins.
 
 An answer proves something only if nobody in between could give it for the target without being asked: an echo brings
-back a token, and a name that cannot exist (`*.invalid`) is denied. A captive portal answers with an address instead.
+back a token, and a name that nobody has is denied. It is a new one under `com` each time, which no resolver on the way
+can deny by itself, as it may what is under `invalid` (RFC 6761 section 6.4), and none has been asked before. A captive
+portal answers with an address instead.
 
-Source: RFC 792, RFC 4443 section 4, RFC 1035 section 4, RFC 6761 section 6.4, RFC 9110 section 15.
+Source: RFC 792, RFC 4443 section 4, RFC 1035 section 4, RFC 9110 section 15.
 """
 
 from __future__ import annotations
@@ -58,13 +60,13 @@ def _checksum(data: bytes) -> int:
 
 
 def name_question(number: int, token: bytes) -> bytes:
-    """Ask for the address of a name that cannot exist."""
+    """Ask for the address of a name that nobody has."""
     return _question(number, _nobody(token), _A, _IN)
 
 
 def _nobody(token: bytes) -> bytes:
     label = b"m" + token.hex().encode()
-    return bytes((len(label),)) + label + b"\x07invalid\0"
+    return bytes((len(label),)) + label + b"\x03com\0"
 
 
 def _question(number: int, name: bytes, kind: int, of: int) -> bytes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.host.balance import LATE, Shares, balance_changes, stranded
+from morphnet.host.balance import LATE, Shares, balance_changes, stranded, tables
+from morphnet.host.dealing import CAME_IN
 from morphnet.host.facts import MAIN, Facts, LinkFact, RouteFact
 from morphnet.host.journal import Change
 from morphnet.host.multipath import Multipath
@@ -55,11 +56,13 @@ class BalanceTests(SynchronousTestCase):
         self.assertNotIn(("192.168.1.0/24", 7301), thrown)
 
     def test_dead(self) -> None:
-        """A dead uplink has sockets that are bound to it, and nothing else."""
+        """A dead uplink has sockets that are bound to it, what came in by it, and nothing else."""
         found = changes(Shares({"wan1": 1}, {}, frozenset({"wan1"})))
         self.assertIn(Multipath(4, 7300, ("wan1 1 192.168.2.1",)), found)
         rules = [each for each in found if isinstance(each, Rule) and 7301 in (each.table, each.mark)]
-        self.assertEqual([(each.device, each.mark, each.source) for each in rules], [("wan0", 0, "")])
+        self.assertEqual(
+            [(each.device, each.mark, each.source) for each in rules], [("wan0", 0, ""), ("", 7301 | CAME_IN, "")]
+        )
 
     def test_last(self) -> None:
         """One that is up and gets no new flows keeps those that it has."""
@@ -72,6 +75,18 @@ class BalanceTests(SynchronousTestCase):
         found = changes(Shares({}, {}))
         self.assertFalse([each for each in found if isinstance(each, Multipath)])
         self.assertFalse([each for each in found if isinstance(each, Rule) and each.preference >= LATE])
+
+    def test_left_out(self) -> None:
+        """Where others were first, in that family nothing is looked up before the main table but what is marked."""
+        shares = Shares({"wan0": 1}, {"wan1": 1}, BOTH, BOTH, left_out=frozenset({4}))
+        late = [each for each in changes(shares) if isinstance(each, Rule) and each.preference >= LATE]
+        self.assertEqual({each.family for each in late}, {6})
+        self.assertIn(Rule(4, 7302, 7301, mark=7301), changes(shares))
+
+    def test_tables(self) -> None:
+        """Of an uplink that has gone the table is known until another one has it: the flows in it are that one's."""
+        self.assertEqual(tables({"a": 7301, "b": 7302}, {"b": 7302}), {"a": 7301, "b": 7302})
+        self.assertEqual(tables({"a": 7301, "b": 7302}, {"b": 7302, "c": 7301}), {"b": 7302, "c": 7301})
 
     def test_stranded(self) -> None:
         """At the end flows stay that are on the machine's own default route, which is the best of several."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import struct
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.host import nft
-from morphnet.host.dealing import NAME, DealingTable, pin
+from morphnet.host.dealing import CAME_IN, NAME, DealingTable, pin
 from morphnet.host.journal import decode_journal, encode_change
 from morphnet.host.look import Look
 from tests.host.fake_kernel import FakeKernel
@@ -23,9 +25,19 @@ class DealingTests(SynchronousTestCase):
         """A rule for each uplink that gets a part, and for each policy where it can hold."""
         self.assertEqual((rules(TABLE, "deal4"), rules(TABLE, "deal6")), (3, 1))
         self.assertEqual((rules(TABLE, "stay"), rules(TABLE, "nat")), (2, 2))
-        self.assertEqual(rules(TABLE, "arrive"), 2 + 2 + 1)
+        self.assertEqual(rules(TABLE, "arrive"), 4 + 4 + 1)
         of_users = DealingTable(("wan0",), (7301,), (1,), (1,), (pin(7301, 4, "user 0"),))
-        self.assertEqual((rules(of_users, "arrive"), rules(of_users, "deal4")), (2, 2))
+        self.assertEqual((rules(of_users, "arrive"), rules(of_users, "deal4")), (4, 2))
+
+    def test_came_in(self) -> None:
+        """What begins at an uplink gets the number of those that came in, before the other could be given."""
+        made = TABLE.made()
+        numbers = [nft.mark_connection(struct.pack("=I", each)) for each in (7301 | CAME_IN, 7301)]
+        places = [next(at for at, rule in enumerate(made) if number in rule) for number in numbers]
+        self.assertEqual(places, sorted(places))
+        self.assertIn(nft.connection(nft.DIRECTION, nft.ORIGINAL), made[places[0]])
+        back = nft.mark_packet(struct.pack("=I", 7301 | CAME_IN))
+        self.assertEqual(sum(back in rule for rule in made), 2)
 
     def test_turns(self) -> None:
         """The first of three to one is asked with `3 of 4`, the last takes what is left."""

@@ -54,6 +54,17 @@ class NameTests(SynchronousTestCase):
         self.assertFalse(checks.denied(answer_to(question, dns.OK, lie), number, token))
         self.assertFalse(checks.denied(answer_to(question, dns.ESERVER), number, token))
 
+    @given(token=TOKENS, other=TOKENS)
+    def test_nobody(self, token: bytes, other: bytes) -> None:
+        """A new name each time, under a real domain: a resolver on the way has to ask others about it."""
+        names = []
+        for each in (token, other):
+            asked = dns.Message()
+            asked.fromStr(checks.name_question(7, each))
+            names.append(asked.queries[0].name.name)
+        self.assertTrue(all(name.endswith(b".com") and name.count(b".") == 1 for name in names))
+        self.assertEqual(names[0] == names[1], token == other)
+
     @given(number=NUMBERS, address=st.ip_addresses())
     def test_who(self, number: int, address: object) -> None:
         """The address that a name server sees us at."""

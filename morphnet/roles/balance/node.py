@@ -47,11 +47,18 @@ class BalanceNode:
         self._uplinks, self._seen_at, self._reloading = uplinks, seen_at, reloading
         self._wall, self._now, self._started_at = wall, now, now()
         self._shared: tuple[str, ...] = ()  # sentences that were told
+        self._left_out = frozenset[int]()
 
     def shares_are(self, parts: Sequence[dict[str, int]]) -> None:
         """What each uplink gets of new flows, one dictionary for each family."""
         names = dict.fromkeys(name for each in parts for name in each)
         self.state = f"{BALANCING} {', '.join(names)}" if names else NONE
+
+    def left_out_are(self, families: frozenset[int]) -> None:
+        """Those in which somebody else has rules that come first; tell what is new about it."""
+        new, self._left_out = families - self._left_out, families
+        for each in sorted(new):
+            self.tell("rules-first", "", _rules_first(each))
 
     def look_at_addresses(self) -> None:
         """Tell what is new about uplinks that are behind one address."""
@@ -85,7 +92,7 @@ class BalanceNode:
             counters=counters,
             levels=levels,
             uplinks=self._uplinks(),
-            warnings=(*self._behind_one(), *self.host_warnings()),
+            warnings=(*self._behind_one(), *map(_rules_first, sorted(self._left_out)), *self.host_warnings()),
             sections=(),
         )
         return with_headline(picture)
@@ -113,3 +120,10 @@ class BalanceNode:
     def verbs(self) -> Sequence[Verb]:
         """What can be asked of it."""
         return (Verb("reload", "Read the settings again; tell what needs a restart.", (), self.reload),)
+
+
+def _rules_first(family: int) -> str:
+    return (
+        f"IPv{family}: somebody else's rules (a VPN's?) were there first and stay first; what this machine forwards is"
+        f" not dealt out: ip -{family} rule"
+    )

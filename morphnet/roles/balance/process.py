@@ -107,11 +107,21 @@ class BalanceProcess(HostProcess):
             self._host.balance(self._uplinks, Shares(parts[0], parts[1], up[0], up[1]), self._policies)
         except HostError as problem:
             self._log.warn("not changed: {problem}", problem=str(problem))
+        self._node.left_out_are(self._host.left_out)
 
     def _look(self) -> None:
         self._node.look_at_addresses()
-        if self._standings.changed():
+        if self._standings.changed() or self._other_rules():
             self._deal()
+
+    def _other_rules(self) -> bool:
+        """Whether somebody has added or removed rules that matter."""
+        assert self._host is not None  # made in __init__
+        try:
+            return self._host.overruled() != self._host.left_out
+        except HostError as problem:
+            self._log.warn("{problem}", problem=str(problem))
+            return False
 
     async def close(self) -> None:
         self._watch.stop()

@@ -25,6 +25,15 @@ class BalanceNodeTests(SynchronousTestCase):
         self.node.shares_are([{}, {}])
         self.assertEqual((self.node.status().headline, self.node.status().well), (NONE, False))
 
+    def test_rules_first(self) -> None:
+        """That rules of others come first is a warning as long as it is so, and told once."""
+        for families in ({4}, {4}, {4, 6}):
+            self.node.left_out_are(frozenset(families))
+        self.assertEqual([each[:5] for each in self.node.status().warnings], ["IPv4:", "IPv6:"])
+        self.assertEqual([each.kind for each in self.node.happenings(0)], ["rules-first"] * 2)
+        self.node.left_out_are(frozenset())
+        self.assertEqual(self.node.status().warnings, ())
+
     def test_shared(self) -> None:
         """Two uplinks at one address are a warning, and told once."""
         self.node.look_at_addresses()
