@@ -16,6 +16,8 @@ from morphnet.store.base import UploadRecord, Uploads
 from morphnet.store.vault import Partial, Vault
 from morphnet.wire.messages.upload.slots import SlotRefused
 
+MOST_KEPT = 1 << 27  # bytes of bodies in memory, of all requests together
+PUT_OFF = 10  # seconds after which who finds no room comes again
 Beside = Callable[[Callable[[], None]], Deferred[None]]
 Body = Callable[[Callable[[bytes], None]], Coroutine[Any, Any, None]]
 Fits = Callable[[bytes], bool]
@@ -74,6 +76,7 @@ class Shelf:
         self.counts = Counter[str]()
         self.under_way = UnderWay(vault.length, wall)
         self._beside = beside
+        self._kept = 0  # bytes of bodies that are in memory, or for which it is kept free
         self._held: dict[str, list[Deferred[None]]] = {}  # path whose files appear or go -> who waits for the end of it
 
     async def find(self, path: str) -> UploadRecord | None:
@@ -139,13 +142,15 @@ class Shelf:
         :raises BodyCut: it ended too early; what came is kept.
         :raises Overrun: there is more of it than the file has.
         :raises Unfit: it is not what it should be.
-        :raises SlotRefused: there is no room, or the bytes contradict those that are there.
+        :raises SlotRefused: there is no room on the disk or in memory, or the bytes contradict those that are there.
         """
         turn = self.turns.take(record.path, exchange.hang_up)
         self.under_way.begins(record, exchange.caller)
         try:
-            body = exchange.body if fits is None else await self._looked_at(exchange, fits)
-            return await self._written(turn, record.path, at, body)
+            if fits is None:
+                return await self._written(turn, record.path, at, exchange.body)
+            with self._in_memory(exchange):
+                return await self._written(turn, record.path, at, await self._looked_at(exchange, fits))
         except Differs:
             raise SlotRefused(409, "these are not the bytes that are there already") from None
         except BodyCut:
@@ -157,6 +162,20 @@ class Shelf:
         finally:
             turn.leave()
             self.under_way.ends(record.path)
+
+    @contextmanager
+    def _in_memory(self, exchange: Exchange) -> Iterator[None]:
+        """:raises SlotRefused: so many bodies are in memory that there is no room for this one."""
+        length = exchange.length or 0
+        if self._kept + length > MOST_KEPT:
+            self.counts["uploads_put_off"] += 1
+            exchange.tell("Retry-After", str(PUT_OFF))
+            raise SlotRefused(503, "too many bodies are being looked at: come again")
+        self._kept += length
+        try:
+            yield
+        finally:
+            self._kept -= length
 
     @staticmethod
     async def _looked_at(exchange: Exchange, fits: Fits) -> Body:

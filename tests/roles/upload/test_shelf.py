@@ -11,6 +11,7 @@ from hashlib import sha1
 from twisted.internet.defer import Deferred, execute
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.roles.upload import shelf
 from morphnet.store.base import UploadRecord
 from morphnet.store.uploads import MemoryUploads
 from morphnet.store.vault import Partial, Vault
@@ -160,6 +161,23 @@ class RaceTests(SynchronousTestCase):
         self.assertTrue(line.aborted)
         line.send(DATA[::-1][50:])
         self.assertEqual((self.service.stored("s/a"), self.service.vault.length("s/a")), (DATA, 0))
+
+    def test_memory(self) -> None:
+        """Bodies that are looked at first have so much memory together, and one a slot; who finds none comes again."""
+        self.patch(shelf, "MOST_KEPT", 250)
+        held = [self.checked(path, DATA) for path in ("s/a", "s/a", "s/b", "s/c")]
+        self.service.clock.advance(3)
+        self.assertEqual([line.aborted for line in held], [True, False, False, False])
+        (off,) = held[-1].answers()
+        self.assertEqual((off.status, off.headers["retry-after"]), (503, "10"))
+        self.assertEqual(self.service.ask("PUT", slot("s/d", 100), {}, DATA).status, 201)
+        held[2].cut()
+        again = self.checked("s/c", DATA)
+        for line in (held[1], again):
+            line.send(DATA[50:])
+            self.service.clock.advance(3)
+            self.assertEqual([each.status for each in line.answers()], [201])
+        self.assertEqual((self.service.shelf._kept, self.service.shelf.counts["uploads_put_off"]), (0, 1))
 
     def test_deleted_meanwhile(self) -> None:
         """What was let go of while its body came leaves no file behind."""
