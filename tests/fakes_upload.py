@@ -87,11 +87,14 @@ class Line:
 class Service:
     """A server, with all that is known of its uploads, and files in a directory."""
 
-    def __init__(self, directory: str, *, max_size: int = 1000, quota: int = 0, callers: Callers | None = None) -> None:
+    def __init__(
+        self, directory: str, *, max_size: int = 1000, quota: int = 0, callers: Callers | None = None, keeps: int = 0
+    ) -> None:
         self.clock, self.now = Clock(), NOW
         self.uploads, self.vault = MemoryUploads(), Vault(Path(directory))
         self.shelf = Shelf(self.uploads, self.vault, execute, lambda: self.now)
-        self.desk = Desk(Rules("/up/", max_size, 3600, quota), self.shelf, Keys((SECRET,), {"bob": TOKEN}).of, callers)
+        rules = Rules("/up/", max_size, 3600, quota, keeps)
+        self.desk = Desk(rules, self.shelf, Keys((SECRET,), {"bob": TOKEN}).of, callers)
         self.factory = HttpFactory(self.desk.answer, self.clock, 60.0)
 
     def ask(self, verb: str, target: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:

@@ -163,6 +163,7 @@ OF_PROCESS: Counted = {
     "uploads_cut": ("requests", "that ended before their last byte, whose bytes are kept"),
     "uploads_expired": ("uploads", "that were let go: nobody went on with them, or they were old enough"),
     "uploads_over_quota": ("requests", "whose user may have no more bytes here"),
+    "uploads_put_off": ("requests", "for whose bodies, to be looked at before they are written, there was no memory"),
     "uploads_refused": ("requests", "that were answered with a refusal"),
     "uploads_running": ("uploads", "that are written to now"),
     "uploads_taken_over": ("requests", "that were ended because a newer one goes on with their upload"),

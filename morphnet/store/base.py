@@ -184,6 +184,18 @@ class UploadRecord:
     lasts_until: int = 0  # Unix seconds to which the whole file is kept; 0: as long as all are
 
 
+class OverQuota(Exception):
+    """
+    There is no room for one more file of its user.
+
+    :ivar used: bytes of those that are there.
+    """
+
+    def __init__(self, used: int) -> None:
+        super().__init__(f"{used} bytes are there")
+        self.used = used
+
+
 class Uploads(Protocol):
     """What is known of uploads, besides their bytes. Writes are durable when the Deferred fires."""
 
@@ -191,8 +203,12 @@ class Uploads(Protocol):
         """The one of that path."""
         ...
 
-    def begin(self, record: UploadRecord) -> Deferred[UploadRecord]:
-        """Remember a new one; answers with the one that is there, if there is one of its path."""
+    def begin(self, record: UploadRecord, quota: int = 0) -> Deferred[UploadRecord]:
+        """
+        Remember a new one; answers with the one that is there, if there is one of its path.
+
+        :param quota: bytes of all files of its user, this one too; 0: no limit. Fails with OverQuota beyond it.
+        """
         ...
 
     def announce(self, path: str) -> Deferred[None]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -22,7 +22,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from morphnet.errors import BugError, ConfigError, HostError
-from morphnet.store.base import UploadRecord, Uploads
+from morphnet.store.base import OverQuota, UploadRecord, Uploads
 
 DATABASE = "uploads.db"  # its name in state_dir
 _STEPS = (  # each brings the database from one version to the next
@@ -80,16 +80,39 @@ class UploadLedger:
         row = self._sql.execute(f"SELECT {_COLUMNS} FROM upload WHERE path = ?", (path,)).fetchone()
         return _record(row) if row else None
 
-    def begin(self, record: UploadRecord) -> UploadRecord:
-        """Remember a new one; answers with the one that is there."""
+    def begin(self, record: UploadRecord, quota: int = 0) -> UploadRecord:
+        """
+        Remember a new one; answers with the one that is there.
+
+        :raises OverQuota: with it its user would have more bytes than that.
+        """
+        with self._transaction():
+            found = self.find(record.path)
+            if found is not None:
+                return found
+            used = self.used(record.user) if quota else 0
+            if quota and used + record.size > quota:
+                raise OverQuota(used)
+            self._insert(record)
+        return record
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._sql.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._sql.execute("COMMIT")
+        except BaseException:
+            if self._sql.in_transaction:  # a full disk has ended it already
+                self._sql.execute("ROLLBACK")
+            raise
+
+    def _insert(self, record: UploadRecord) -> None:
         values = (record.path, record.size, record.kind, record.user, record.created_at, record.completed_at)
         self._sql.execute(
-            f"INSERT INTO upload ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO NOTHING",
+            f"INSERT INTO upload ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (*values, int(record.announced), record.lasts_until),
         )
-        found = self.find(record.path)
-        assert found is not None  # it is there, by us or by somebody
-        return found
 
     def announce(self, path: str) -> None:
         """Its offset is told."""
@@ -156,8 +179,8 @@ class SqliteUploads(Uploads):
     def find(self, path: str) -> Deferred[UploadRecord | None]:
         return self._ask(lambda ledger: ledger.find(path))
 
-    def begin(self, record: UploadRecord) -> Deferred[UploadRecord]:
-        return self._ask(lambda ledger: ledger.begin(record))
+    def begin(self, record: UploadRecord, quota: int = 0) -> Deferred[UploadRecord]:
+        return self._ask(lambda ledger: ledger.begin(record, quota))
 
     def announce(self, path: str) -> Deferred[None]:
         return self._ask(lambda ledger: ledger.announce(path))
@@ -194,8 +217,14 @@ class MemoryUploads(Uploads):
     def find(self, path: str) -> Deferred[UploadRecord | None]:
         return execute(self._records.get, path)
 
-    def begin(self, record: UploadRecord) -> Deferred[UploadRecord]:
-        return execute(self._records.setdefault, record.path, record)
+    def begin(self, record: UploadRecord, quota: int = 0) -> Deferred[UploadRecord]:
+        def begun() -> UploadRecord:
+            used = self._used(record.user)
+            if quota and record.path not in self._records and used + record.size > quota:
+                raise OverQuota(used)
+            return self._records.setdefault(record.path, record)
+
+        return execute(begun)
 
     def announce(self, path: str) -> Deferred[None]:
         return execute(self._change, path, announced=True)
@@ -218,7 +247,10 @@ class MemoryUploads(Uploads):
         return execute(drop)
 
     def used(self, user: str) -> Deferred[int]:
-        return execute(lambda: sum(each.size for each in self._records.values() if each.user == user))
+        return execute(self._used, user)
+
+    def _used(self, user: str) -> int:
+        return sum(each.size for each in self._records.values() if each.user == user)
 
     def older(self, begun: int, completed: int, now: int) -> Deferred[list[UploadRecord]]:
         def over(record: UploadRecord) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 PARTIAL, DONE, CONTENT = "partial", "done", "content"  # directories below the vault's
+_SAME = ".same"  # ends the name of another file's content, while it takes a partial one's place
 _PIECE = 1 << 16  # bytes compared at once
 _BLOCK = 1 << 20  # bytes hashed at once: no other thread waits for that
 
@@ -38,7 +39,11 @@ class Partial:
     def __init__(self, path: Path, keep_free: int = 0) -> None:
         self._keep_free = keep_free
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        self.length = os.fstat(self._file).st_size  # bytes that are there
+        about = os.fstat(self._file)
+        self.length = about.st_size  # bytes that are there
+        if about.st_nlink > 1:
+            self.close()
+            raise OSError(errno.EMLINK, os.strerror(errno.EMLINK))
 
     def append(self, data: bytes) -> None:
         """
@@ -113,7 +118,11 @@ class Vault:
         return hashlib.sha256(path.encode("utf-8", "replace")).hexdigest()
 
     def partial(self, path: str) -> Partial:
-        """Open what there is of an upload, or begin it."""
+        """
+        Open what there is of an upload, or begin it.
+
+        :raises OSError: it cannot be opened, or has other names: what was written to it would be written to others.
+        """
         return Partial(self._partial / self.name(path), self._keep_free)
 
     def length(self, path: str) -> int:
@@ -130,9 +139,24 @@ class Vault:
         except FileNotFoundError:
             return 0.0
 
-    def is_whole(self, path: str) -> bool:
-        """Whether the file has appeared."""
-        return (self._done / self.name(path)).exists()
+    def is_whole(self, path: str, size: int) -> bool:
+        """Whether the file has appeared; one of that size that `finish` was about to rename does so now."""
+        here, there = self._partial / self.name(path), self._done / self.name(path)
+        if there.exists():
+            return True
+        try:
+            about = here.stat()
+        except FileNotFoundError:
+            return False
+        if about.st_nlink == 1 or about.st_size != size:
+            return False
+        self._appear(here, there)  # its content has a second name: it was on the disk
+        return True
+
+    def _appear(self, here: Path, there: Path) -> None:
+        os.rename(here, there)
+        _sync_directory(self._done)
+        _sync_directory(self._partial)
 
     def finish(self, path: str, partial: Partial) -> None:
         """Let the file appear: on the disk, under its name, both when this returns."""
@@ -140,13 +164,11 @@ class Vault:
         here, there = self._partial / self.name(path), self._done / self.name(path)
         if self._once and partial.length:
             self._keep_once(here, partial)
-        os.rename(here, there)
-        _sync_directory(self._done)
-        _sync_directory(self._partial)
+        self._appear(here, there)
 
     def _keep_once(self, here: Path, partial: Partial) -> None:
         """Make it the file that has its content already, or the first that has it."""
-        content, other = self._content / partial.digest(), here.with_name(f"{here.name}.same")
+        content, other = self._content / partial.digest(), here.with_name(f"{here.name}{_SAME}")
         other.unlink(missing_ok=True)  # of one that was killed
         try:
             os.link(content, other)
@@ -179,3 +201,4 @@ class Vault:
         """Whatever there is of it."""
         for place in (self._partial, self._done):
             (place / self.name(path)).unlink(missing_ok=True)
+        (self._partial / f"{self.name(path)}{_SAME}").unlink(missing_ok=True)

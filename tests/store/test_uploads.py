@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from twisted.internet import reactor as _reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.trial.unittest import TestCase
 
 from morphnet.store.base import UploadRecord, Uploads
@@ -77,6 +77,19 @@ class MemoryUploadsTests(TestCase):
             for path, user, ended in (("a", "a@x", 0), ("b", "a@x", 5), ("c", "b@x", 5)):
                 await self.uploads.begin(UploadRecord(path, 100, "", user, 1, ended))
             self.assertEqual([await self.uploads.used(each) for each in ("a@x", "b@x", "c@x")], [200, 100, 0])
+
+        return self.run_async(story())
+
+    def test_quota(self) -> Deferred[None]:
+        """Of those that begin at the same moment no more do than there is room for; what has begun is not refused."""
+
+        async def story() -> None:
+            records = [UploadRecord(f"p{number}", 40, "", "a@x", 1) for number in range(4)]
+            begun = await DeferredList([self.uploads.begin(each, 100) for each in records], consumeErrors=True)
+            self.assertEqual([done for done, _ in begun], [True, True, False, False])
+            self.assertEqual([each.value.used for _, each in begun[2:]], [80, 80])
+            self.assertEqual(await self.uploads.begin(records[0], 10), records[0])
+            self.assertEqual(await self.uploads.used("a@x"), 80)
 
         return self.run_async(story())
 

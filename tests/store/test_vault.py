@@ -39,7 +39,7 @@ class VaultTests(SynchronousTestCase):
         assert file is not None
         with file:
             self.assertEqual(file.read(), b"abc")
-        self.assertTrue(self.vault.is_whole("a"))
+        self.assertTrue(self.vault.is_whole("a", 3))
         self.vault.remove("a")
         self.assertEqual(self.vault.open("a"), None)
 
@@ -98,3 +98,32 @@ class VaultTests(SynchronousTestCase):
         for path in ("a", "b"):
             self.finished(path, b"x" * 1000)
         self.assertNotEqual(self.inode("a"), self.inode("b"))
+
+    def half_finished(self, path: str, data: bytes) -> Path:
+        """As `kill -9` leaves it between the two steps of `finish`; answers with where it is."""
+        partial = self.vault.partial(path)
+        partial.append(data)
+        here = self.directory / "partial" / self.vault.name(path)
+        self.vault._keep_once(here, partial)
+        partial.close()
+        return here
+
+    def test_killed_between(self) -> None:
+        """What has its content's name already is whole, and nobody writes to it: others have that content too."""
+        self.half_finished("a", b"x" * 1000)
+        self.finished("b", b"y")
+        self.half_finished("b2", b"y")
+        for path in ("a", "b2"):
+            self.assertRaises(OSError, self.vault.partial, path)
+        self.assertFalse(self.vault.is_whole("a", 2000))
+        self.assertTrue(Vault(self.directory).is_whole("a", 1000))
+        self.assertTrue(self.vault.is_whole("b2", 1))
+        self.assertEqual((self.vault.length("a"), self.inode("b") == self.inode("b2")), (0, True))
+
+    def test_remove(self) -> None:
+        """Nothing stays of one that was killed while it took the place of the same content."""
+        here = self.half_finished("a", b"x")
+        os.link(here, here.with_name(f"{here.name}.same"))
+        self.vault.remove("a")
+        self.vault.forget_unused()
+        self.assertEqual([each for each in self.directory.rglob("*") if each.is_file()], [])

@@ -9,13 +9,14 @@ from morphnet.net.http import Exchange
 from morphnet.roles.upload.callers import GUESS, Callers, TooOften
 from morphnet.roles.upload.drafting import Drafting
 from morphnet.roles.upload.giving import Giving
+from morphnet.roles.upload.secrets import folder_of
 from morphnet.roles.upload.sessions import HEADER, QUERY, check_session, described, session_id
 from morphnet.roles.upload.shelf import Overrun, Shelf
 from morphnet.roles.upload.tussing import Tussing
 from morphnet.roles.upload.visit import CORS, Visit
 from morphnet.store.base import UploadRecord
 from morphnet.wire.messages.upload import drafts, tus
-from morphnet.wire.messages.upload.slots import UNKNOWN, Claim, SlotRefused, verified
+from morphnet.wire.messages.upload.slots import UNKNOWN, Claim, Slot, SlotRefused, verified
 
 LONGEST_PATH = 1024  # characters, decoded
 _LONGEST_KIND = 200
@@ -29,6 +30,7 @@ class Rules:
     max_size: int  # bytes
     kept_for: int  # seconds that an upload is kept without its end
     quota: int = 0  # bytes of all files of one user; 0: no limit
+    keeps: int = 0  # seconds that a whole file is kept; 0: for ever
 
 
 class Desk:
@@ -163,10 +165,21 @@ class Desk:
         if whole > self._rules.max_size:
             exchange.tell("Upload-Limit", drafts.dialect(headers).limit(self._rules.max_size, None))
             raise SlotRefused(413, f"files may have {self._rules.max_size} bytes")
-        begins = UploadRecord(path, whole, (slot.kind or kind)[:_LONGEST_KIND], slot.user, int(now))
-        if slot.keep:
-            begins = replace(begins, lasts_until=int(now) + slot.keep)
+        user, keep = self._owner(slot)
+        begins = UploadRecord(path, whole, (slot.kind or kind)[:_LONGEST_KIND], user, int(now))
+        if keep:
+            begins = replace(begins, lasts_until=int(now) + keep)
         return Visit(exchange, headers, begins, record, self._rules.quota)
+
+    def _owner(self, slot: Slot) -> tuple[str, int]:
+        """Whose file it is, and for how many seconds it is kept; 0: as long as all are."""
+        folder = folder_of(slot.path)
+        if not folder:
+            return slot.user, slot.keep
+        most = (
+            self._rules.keeps
+        )  # its owner has signed it himself: he may say nothing of others, nor more than holds for all
+        return folder, min(slot.keep, most) if most else slot.keep
 
     @staticmethod
     def _told_size(exchange: Exchange) -> int:
@@ -182,7 +195,8 @@ class Desk:
     async def _delete(self, visit: Visit) -> None:
         if visit.record is None or visit.record.completed_at:
             raise SlotRefused(404, "no upload has begun here")
-        await self._shelf.forget(visit.record)
+        if not await self._shelf.forget(visit.record):
+            raise SlotRefused(404, "no upload has begun here")
         more = {"Tus-Resumable": tus.VERSION} if tus.speaks(visit.headers) else {}
         visit.exchange.answer(204, {**CORS, **more})
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from morphnet.net.http import LONGEST_BODY, Exchange
-from morphnet.roles.upload.shelf import Overrun, Shelf
+from morphnet.roles.upload.shelf import Overrun, Shelf, Unfit
 from morphnet.roles.upload.visit import CORS, Visit
 from morphnet.store.base import UploadRecord
 from morphnet.wire.messages.upload import drafts
@@ -115,17 +116,17 @@ class Drafting:
         exchange.answer_json(400, said, drafts.problem("inconsistent-upload-length"), _PROBLEM)
 
     async def _body(self, visit: Visit, tongue: Dialect, record: UploadRecord, at: int, complete: bool) -> None:
-        exchange, creates = visit.exchange, visit.exchange.verb != "PATCH"
+        exchange, creates, headers = visit.exchange, visit.exchange.verb != "PATCH", visit.headers
+        short = exchange.length is not None and exchange.length <= LONGEST_BODY
+        looked_at = "content-digest" in headers and short
         try:
-            if "content-digest" in visit.headers and exchange.length is not None and exchange.length <= LONGEST_BODY:
-                body = await exchange.short_body()
-                if not drafts.agrees(visit.headers, body):
-                    said = self._state(tongue, await self._shelf.offset(record), complete=False)
-                    exchange.answer(400, said, b"the body is not what its Content-Digest says\n")
-                    return
-                offset = await self._shelf.write_bytes(exchange, record, at, body)
-            else:
-                offset = await self._shelf.write(exchange, record, at)
+            offset = await self._shelf.write(
+                exchange, record, at, partial(drafts.agrees, headers) if looked_at else None
+            )
+        except Unfit:
+            said = self._state(tongue, await self._shelf.offset(record), complete=False)
+            exchange.answer(400, said, b"the body is not what its Content-Digest says\n")
+            return
         except Overrun:
             await self._refuse_length(exchange, tongue, record, forget=True)
             return

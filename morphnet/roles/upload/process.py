@@ -51,7 +51,8 @@ class UploadProcess(Process):
         shelf = self._shelf = Shelf(
             uploads, Vault(config.state_dir / "files", config.keep_free, once=config.dedup), beside, time.time
         )
-        rules = Rules(config.base, config.max_size, int(config.partial_hours * 3600), config.user_quota)
+        part, whole = int(config.partial_hours * 3600), int(config.keep_days * 86400)  # seconds that each is kept
+        rules = Rules(config.base, config.max_size, part, config.user_quota, whole)
         callers = Callers(config.proxies, self.reactor.seconds)
         desk = Desk(rules, shelf, lambda path: self._keys.of(path), callers)
         factory = HttpFactory(desk.answer, self.reactor, config.idle_s)

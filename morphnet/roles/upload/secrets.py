@@ -62,6 +62,12 @@ def read_tokens(path: Path) -> dict[str, bytes]:
     return found
 
 
+def folder_of(path: str) -> str:
+    """The folder of the one user who may sign slots at this path, as ~NAME; "" for all other paths."""
+    folder, slash, _ = path.partition("/")
+    return folder if slash and folder.startswith(FOLDER) else ""
+
+
 class Keys:
     """Which secrets may sign a slot for a path: a user's in his folder, those of the network elsewhere."""
 
@@ -71,7 +77,7 @@ class Keys:
 
     def of(self, path: str) -> tuple[bytes, ...]:
         """Those that are good for a slot at this path."""
-        folder, slash, _ = path.partition("/")
-        if not (self._tokens and slash and folder.startswith(FOLDER)):
+        folder = folder_of(path)
+        if not (self._tokens and folder):
             return self.shared
         return (self._tokens.get(folder.removeprefix(FOLDER), self._nobodys),)

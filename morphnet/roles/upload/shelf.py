@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -15,11 +16,19 @@ from morphnet.store.base import UploadRecord, Uploads
 from morphnet.store.vault import Partial, Vault
 from morphnet.wire.messages.upload.slots import SlotRefused
 
+MOST_KEPT = 1 << 27  # bytes of bodies in memory, of all requests together
+PUT_OFF = 10  # seconds after which who finds no room comes again
 Beside = Callable[[Callable[[], None]], Deferred[None]]
+Body = Callable[[Callable[[bytes], None]], Coroutine[Any, Any, None]]
+Fits = Callable[[bytes], bool]
 
 
 class Overrun(Exception):
     """There are more bytes than the upload has."""
+
+
+class Unfit(Exception):
+    """A body is not what was said of it; nothing of it is kept."""
 
 
 class Differs(Exception):
@@ -67,27 +76,51 @@ class Shelf:
         self.counts = Counter[str]()
         self.under_way = UnderWay(vault.length, wall)
         self._beside = beside
-        self._finishing: dict[str, list[Deferred[None]]] = {}  # path -> who waits for the end of it
+        self._kept = 0  # bytes of bodies that are in memory, or for which it is kept free
+        self._held: dict[str, list[Deferred[None]]] = {}  # path whose files appear or go -> who waits for the end of it
 
     async def find(self, path: str) -> UploadRecord | None:
-        """The record of an upload, complete as soon as its file has appeared."""
-        if path in self._finishing:
-            waiting: Deferred[None] = Deferred()
-            self._finishing[path].append(waiting)
-            await waiting
-        record = await self.uploads.find(path)
-        if record is not None and not record.completed_at and self.vault.is_whole(path):
-            await self.uploads.complete(path, int(self.wall()))  # we were ended between the two
+        """The record of an upload as it is when this returns: complete as soon as its file has appeared."""
+        while True:
+            await self._free(path)
             record = await self.uploads.find(path)
-        return record
+            if path in self._held:
+                continue
+            if record is None or record.completed_at or not self.vault.is_whole(path, record.size):
+                return record
+            await self.uploads.complete(path, int(self.wall()))  # we were ended between the two
+
+    async def _free(self, path: str) -> None:
+        while (waiting := self._held.get(path)) is not None:
+            mine: Deferred[None] = Deferred()
+            waiting.append(mine)
+            await mine
+
+    @contextmanager
+    def _holding(self, path: str) -> Iterator[None]:
+        """Its files appear or go meanwhile: nobody looks at them. Begun in the same step in which it was free."""
+        waiting = self._held[path] = []
+        try:
+            yield
+        finally:
+            del self._held[path]
+            for each in waiting:
+                each.callback(None)
 
     async def offset(self, record: UploadRecord) -> int:
-        """How many bytes are there, for good: whoever writes is ended, and what is told is on the disk."""
+        """
+        How many bytes are there, for good: whoever writes is ended, and what is told is on the disk.
+
+        :raises SlotRefused: it is gone.
+        """
         if record.completed_at:
             return record.size
         self.turns.end(record.path)
         await self.uploads.announce(record.path)
-        return await self._settled(record.path)
+        fresh = await self.find(record.path)
+        if fresh is None:
+            raise SlotRefused(404, "no upload has begun here")
+        return fresh.size if fresh.completed_at else await self._settled(record.path)
 
     async def _settled(self, path: str) -> int:
         if not self.vault.length(path):
@@ -100,44 +133,24 @@ class Shelf:
         finally:
             partial.close()
 
-    async def write(self, exchange: Exchange, record: UploadRecord, at: int) -> int:
+    async def write(self, exchange: Exchange, record: UploadRecord, at: int, fits: Fits | None = None) -> int:
         """
         Write the body of a request, from byte `at` of the file on; those up to the present length are compared.
 
+        :param fits: looks at the whole body before a byte of it is written; the body is not long then.
         :returns: bytes that are there now; all of them: the file has appeared.
         :raises BodyCut: it ended too early; what came is kept.
         :raises Overrun: there is more of it than the file has.
-        :raises SlotRefused: there is no room, or the bytes contradict those that are there.
+        :raises Unfit: it is not what it should be.
+        :raises SlotRefused: there is no room on the disk or in memory, or the bytes contradict those that are there.
         """
-        return await self._written(exchange, record, at, exchange.body)
-
-    async def write_bytes(self, exchange: Exchange, record: UploadRecord, at: int, body: bytes) -> int:
-        """The same with a body that was read, which is right."""
-
-        async def given(take: Callable[[bytes], None]) -> None:
-            take(body)
-
-        return await self._written(exchange, record, at, given)
-
-    async def _written(
-        self,
-        exchange: Exchange,
-        record: UploadRecord,
-        at: int,
-        body: Callable[[Callable[[bytes], None]], Coroutine[Any, Any, None]],
-    ) -> int:
         turn = self.turns.take(record.path, exchange.hang_up)
         self.under_way.begins(record, exchange.caller)
-        partial = self.vault.partial(record.path)
         try:
-            await body(_Pen(partial, turn, record, at, self.counts).take)
-            if not turn.current:
-                raise BodyCut
-            if partial.length >= record.size:
-                await self._finish(record, partial)
-            else:
-                await self._beside(partial.sync)
-            return partial.length
+            if fits is None:
+                return await self._written(turn, record.path, at, exchange.body)
+            with self._in_memory(exchange):
+                return await self._written(turn, record.path, at, await self._looked_at(exchange, fits))
         except Differs:
             raise SlotRefused(409, "these are not the bytes that are there already") from None
         except BodyCut:
@@ -149,26 +162,77 @@ class Shelf:
         finally:
             turn.leave()
             self.under_way.ends(record.path)
+
+    @contextmanager
+    def _in_memory(self, exchange: Exchange) -> Iterator[None]:
+        """:raises SlotRefused: so many bodies are in memory that there is no room for this one."""
+        length = exchange.length or 0
+        if self._kept + length > MOST_KEPT:
+            self.counts["uploads_put_off"] += 1
+            exchange.tell("Retry-After", str(PUT_OFF))
+            raise SlotRefused(503, "too many bodies are being looked at: come again")
+        self._kept += length
+        try:
+            yield
+        finally:
+            self._kept -= length
+
+    @staticmethod
+    async def _looked_at(exchange: Exchange, fits: Fits) -> Body:
+        whole = await exchange.short_body()
+        if not fits(whole):
+            raise Unfit
+
+        async def given(take: Callable[[bytes], None]) -> None:
+            take(whole)
+
+        return given
+
+    async def _written(self, turn: Turn, path: str, at: int, body: Body) -> int:
+        record = await self.find(path)  # what was known before the turn came may be over
+        if not turn.current:
+            raise BodyCut
+        if record is None:
+            raise SlotRefused(404, "no upload has begun here")
+        if record.completed_at:
+            raise SlotRefused(409, "the file is here already")
+        partial = self.vault.partial(path)
+        try:
+            if at > partial.length:
+                raise SlotRefused(409, "there are fewer bytes than that")
+            await body(_Pen(partial, turn, record, at, self.counts).take)
+            if not turn.current:
+                raise BodyCut
+            if partial.length >= record.size:
+                await self._finish(record, partial)
+            else:
+                await self._beside(partial.sync)
+            return partial.length
+        finally:
             partial.close()
 
     async def _finish(self, record: UploadRecord, partial: Partial) -> None:
-        waiting = self._finishing[record.path] = []
-        try:
+        with self._holding(record.path):
             await self._beside(lambda: self.vault.finish(record.path, partial))
             await self.uploads.complete(record.path, int(self.wall()))
             self.counts["uploads_complete"] += 1
             self.under_way.over(record.path)
-        finally:
-            del self._finishing[record.path]
-            for each in waiting:
-                each.callback(None)
 
-    async def forget(self, record: UploadRecord) -> None:
-        """Have it, and all its bytes, go."""
-        self.turns.end(record.path)
-        self.under_way.over(record.path)
-        await self.uploads.forget(record.path)
-        await self._beside(lambda: self.vault.remove(record.path))
+    async def forget(self, record: UploadRecord) -> bool:
+        """
+        Have it, and all its bytes, go.
+
+        :returns: False when it is another one by now, complete or begun anew: it stays.
+        """
+        fresh = await self.find(record.path)
+        if fresh is None or (fresh.created_at, fresh.completed_at) != (record.created_at, record.completed_at):
+            return False
+        with self._holding(record.path):
+            self.turns.end(record.path)
+            self.under_way.over(record.path)
+            await self.uploads.forget(record.path)
+            await self._beside(lambda: self.vault.remove(record.path))
+        return True
 
     async def sweep(self, partial_seconds: float, keep_seconds: float) -> None:
         """Let go of what nobody went on with, and of files that are old enough; 0 keeps them for ever."""

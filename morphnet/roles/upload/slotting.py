@@ -85,9 +85,14 @@ class Slotting:
             again = recent[-allowance.slots_an_hour].at + _WINDOW
             reason = f"{allowance.slots_an_hour} files an hour are taken from each user: try again later"
             raise SlotNotGiven("resource-constraint", "wait", reason, again_at=again)
-        await self._within_quota(request, recent, now)
         slot, name = secrets.token_hex(16), clean_name(request.name)
-        self._remember(request.user, [*recent, _Given(now, request.size, f"{slot}/{name}")])
+        given = _Given(now, request.size, f"{slot}/{name}")
+        self._remember(request.user, [*recent, given])  # before anything is waited for: who asks meanwhile finds it
+        try:
+            await self._within_quota(request, recent, now)
+        except BaseException:
+            self._given[request.user] = [each for each in self._given.get(request.user, ()) if each is not given]
+            raise
         return self._signed(request, slot, name, now)
 
     def _recent(self, user: str, now: float) -> list[_Given]:
@@ -97,13 +102,13 @@ class Slotting:
         quota = self.allowance.quota
         if not quota:
             return
-        used = await self._uploads.used(request.user)
+        waiting = [each for each in recent if each.at > now - OPENS]
+        under_way = sum([each.size for each in waiting if await self._uploads.find(each.path) is None])
+        used = await self._uploads.used(request.user)  # after them: what begins meanwhile counts twice, and not never
         if used + request.size > quota:
             left = max(quota - used, 0)
             reason = f"your files take {used} of {quota} bytes: there is room for {left} more"
             raise SlotNotGiven("resource-constraint", "cancel", reason)
-        waiting = [each for each in recent if each.at > now - OPENS]
-        under_way = sum([each.size for each in waiting if await self._uploads.find(each.path) is None])
         if used + under_way + request.size > quota:
             reason = "there is no room for all the files that you are sending now: try again when they have arrived"
             raise SlotNotGiven("resource-constraint", "wait", reason, again_at=now + OPENS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from morphnet.net.http import LONGEST_BODY, http_date
-from morphnet.roles.upload.shelf import Overrun, Shelf
+from morphnet.roles.upload.shelf import Overrun, Shelf, Unfit
 from morphnet.roles.upload.visit import CORS, Visit
 from morphnet.store.base import UploadRecord
 from morphnet.wire.messages.upload import drafts, tus
@@ -86,15 +86,14 @@ class Tussing:
         exchange = visit.exchange
         if exchange.length is not None and at + exchange.length > record.size:
             raise SlotRefused(413, f"the upload has {record.size} bytes")
+        fits = None
         if "upload-checksum" in visit.headers:
-            checksum = tus.checksum(visit.headers["upload-checksum"])
+            fits = tus.checksum(visit.headers["upload-checksum"]).fits
             if exchange.length is None or exchange.length > LONGEST_BODY:
                 raise SlotRefused(413, f"a body with a checksum may have {LONGEST_BODY} bytes")
-            body = await exchange.short_body()
-            if not checksum.fits(body):
-                raise SlotRefused(tus.MISMATCH, "the checksum is of other bytes")
-            return await self._shelf.write_bytes(exchange, record, at, body)
         try:
-            return await self._shelf.write(exchange, record, at)
+            return await self._shelf.write(exchange, record, at, fits)
+        except Unfit:
+            raise SlotRefused(tus.MISMATCH, "the checksum is of other bytes") from None
         except Overrun:
             raise SlotRefused(413, f"the upload has {record.size} bytes") from None

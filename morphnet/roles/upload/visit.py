@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from morphnet.net.http import Exchange
 from morphnet.roles.upload.shelf import Shelf
-from morphnet.store.base import UploadRecord
+from morphnet.store.base import OverQuota, UploadRecord
 from morphnet.wire.messages.upload.slots import UNKNOWN, SlotRefused
 
 CORS: Mapping[str, str] = {
@@ -39,19 +39,21 @@ class Visit:
         """
         The upload's record, made now if there is none.
 
-        :raises SlotRefused: nobody has told its size.
+        :raises SlotRefused: nobody has told its size, or its user has no room for it.
         """
         if self.record is not None:
             return self.record
         if self.begins.size == UNKNOWN:
             raise SlotRefused(411, "the length of the file must be told: Content-Length or Upload-Length")
-        if self.quota and self.begins.user:
-            used = await shelf.uploads.used(self.begins.user)
-            if used + self.begins.size > self.quota:
-                shelf.counts["uploads_over_quota"] += 1
-                raise SlotRefused(413, f"your files take {used} of {self.quota} bytes: there is no room for this one")
+        quota = self.quota if self.begins.user else 0
+        try:
+            record = await shelf.uploads.begin(self.begins, quota)
+        except OverQuota as over:
+            shelf.counts["uploads_over_quota"] += 1
+            reason = f"your files take {over.used} of {quota} bytes: there is no room for this one"
+            raise SlotRefused(413, reason) from None
         shelf.counts["uploads_begun"] += 1
-        return await shelf.uploads.begin(self.begins)
+        return record
 
     def there(self) -> UploadRecord:
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.wire.messages.upload.slots import jwt
-from tests.fakes_upload import NOW, SECRET, Line, Service, slot, slot2
+from tests.fakes_upload import NOW, SECRET, TOKEN, Line, Service, slot, slot2
 
 DATA = bytes(range(100))
 
@@ -120,6 +120,21 @@ class DeskTests(SynchronousTestCase):
         self.assertEqual(put("c", 1), 413)
         self.assertIn(b"100 of 100 bytes", self.answer.body)
         self.assertEqual(self.service.shelf.counts["uploads_over_quota"], 2)
+
+    def test_own_folder(self) -> None:
+        """A slot that its user has signed himself counts as his, whoever he says he is, and keeps nothing longer."""
+        self.service = Service(self.mktemp(), quota=100, keeps=3600)
+
+        def put(name: str, size: int, **said: object) -> int:
+            claims = {"exp": NOW + 300, "slot": "~bob/1", "filename": name, "filesize": size, **said}
+            headers = {"Authorization": f"Bearer {jwt(TOKEN, claims)}"}
+            return self.service.ask("PUT", f"/up/~bob/1/{name}", headers, b"x" * size).status
+
+        self.assertEqual(put("a", 50, sub="alice@x", keep=1 << 40), 201)
+        self.assertEqual(put("b", 50, sub="", keep=60), 201)
+        self.assertEqual([put("c", 1, sub=sub) for sub in ("alice@x", "", "bob")], [413] * 3)
+        records = [self.service.uploads._records[f"~bob/1/{name}"] for name in "ab"]
+        self.assertEqual([(each.user, each.lasts_until - NOW) for each in records], [("~bob", 3600), ("~bob", 60)])
 
     def test_forged_tokens(self) -> None:
         """Ten thousand forged slots leave nothing behind."""

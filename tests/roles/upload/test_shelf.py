@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import errno
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha1
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, execute
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.store.vault import Partial
-from tests.fakes_upload import NOW, Service, slot
+from morphnet.roles.upload import shelf
+from morphnet.store.base import UploadRecord
+from morphnet.store.uploads import MemoryUploads
+from morphnet.store.vault import Partial, Vault
+from morphnet.wire.messages.upload.slots import SlotRefused
+from tests.fakes_upload import NOW, Line, Service, slot
 
 DATA = bytes(range(100))
 
@@ -65,3 +73,155 @@ class ShelfTests(SynchronousTestCase):
         answer = self.service.ask("PUT", slot("s/a", 100), {}, DATA)
         self.assertEqual((answer.status, self.service.vault.length("s/a")), (507, 30))
         self.assertGreater(NOW, 0)
+
+
+class _SlowUploads(MemoryUploads):
+    """Answers what it is asked when it is told to, one after the other, as a thread does."""
+
+    slow = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked = list[Callable[[], None]]()
+
+    def find(self, path: str) -> Deferred[UploadRecord | None]:
+        if not self.slow:
+            return super().find(path)
+        answer: Deferred[UploadRecord | None] = Deferred()
+        self._asked.append(lambda: answer.callback(self._records.get(path)))
+        return answer
+
+    def go_on(self) -> None:
+        """Answer all that is asked, and what is asked then."""
+        while self._asked:
+            self._asked.pop(0)()
+
+
+class RaceTests(SynchronousTestCase):
+    """Two requests for one slot, of which one has waited for something while the other went on."""
+
+    def setUp(self) -> None:
+        self.service = Service(self.mktemp())
+        self.slow = self.service.shelf.uploads = _SlowUploads()
+        self.work = list[Callable[[], None]]()
+
+    def beside_waits(self) -> None:
+        """Work on the disk is not done before the test does it."""
+
+        def later(work: Callable[[], None]) -> Deferred[None]:
+            done: Deferred[None] = Deferred()
+            self.work.append(lambda: execute(work).chainDeferred(done))
+            return done
+
+        self.service.shelf._beside = later
+
+    def checked(self, path: str, body: bytes) -> Line:
+        """A tus upload whose body is looked at before it is written, of which half has come."""
+        line = Line(self.service)
+        headers = {
+            "Tus-Resumable": "1.0.0",
+            "Upload-Length": "100",
+            "Upload-Checksum": "sha1 " + b64encode(sha1(body).digest()).decode(),
+            "Content-Type": "application/offset+octet-stream",
+            "Content-Length": "100",
+        }
+        line.begin("POST", slot(path, 100), headers, body[:50])
+        return line
+
+    def test_two_puts(self) -> None:
+        """One that waited for the record while the other became complete writes nothing, to nobody's file."""
+        self.service.ask("PUT", slot("s/other", 100), {}, DATA)  # the same content: one file with two names
+        self.slow.slow = True
+        lines = [self.service.begun_put(slot("s/a", 100), 100, body) for body in (DATA, DATA[::-1])]
+        self.slow.go_on()
+        answers = [[each.status for each in line.answers()] for line in lines]
+        self.slow.slow = False
+        self.assertEqual(sorted(answers), [[], [201]])
+        whole = DATA if answers[0] else DATA[::-1]
+        self.assertEqual((self.service.stored("s/a"), self.service.stored("s/other")), (whole, DATA))
+
+    def test_stale(self) -> None:
+        """What was found before somebody else became complete, or let go, is no leave to write."""
+        self.service.ask("PUT", slot("s/other", 100), {}, DATA)
+        self.service.cut_put(slot("s/a", 100), {}, 100, b"")
+        found = self.slow._records["s/a"]
+        self.slow.slow = True
+        exchange = self.service.begun_put(slot("s/b", 100), 100, DATA[::-1])._channel.requests[0]
+        self.slow.slow = False
+        self.service.ask("PUT", slot("s/a", 100), {}, DATA)
+        for record, status in ((found, 409), (replace(found, path="s/gone"), 404)):
+            writing = Deferred.fromCoroutine(self.service.shelf.write(exchange, record, 0))
+            self.assertEqual(self.failureResultOf(writing, SlotRefused).value.status, status)
+        self.assertEqual([self.service.stored(each) for each in ("s/a", "s/other", "s/gone")], [DATA, DATA, None])
+
+    def test_checked_body(self) -> None:
+        """A body that is looked at first has the turn meanwhile: a PUT ends it, and is not overwritten."""
+        line = self.checked("s/a", DATA[::-1])
+        self.assertEqual(self.service.ask("PUT", slot("s/a", 100), {}, DATA).status, 201)
+        self.assertTrue(line.aborted)
+        line.send(DATA[::-1][50:])
+        self.assertEqual((self.service.stored("s/a"), self.service.vault.length("s/a")), (DATA, 0))
+
+    def test_memory(self) -> None:
+        """Bodies that are looked at first have so much memory together, and one a slot; who finds none comes again."""
+        self.patch(shelf, "MOST_KEPT", 250)
+        held = [self.checked(path, DATA) for path in ("s/a", "s/a", "s/b", "s/c")]
+        self.service.clock.advance(3)
+        self.assertEqual([line.aborted for line in held], [True, False, False, False])
+        (off,) = held[-1].answers()
+        self.assertEqual((off.status, off.headers["retry-after"]), (503, "10"))
+        self.assertEqual(self.service.ask("PUT", slot("s/d", 100), {}, DATA).status, 201)
+        held[2].cut()
+        again = self.checked("s/c", DATA)
+        for line in (held[1], again):
+            line.send(DATA[50:])
+            self.service.clock.advance(3)
+            self.assertEqual([each.status for each in line.answers()], [201])
+        self.assertEqual((self.service.shelf._kept, self.service.shelf.counts["uploads_put_off"]), (0, 1))
+
+    def test_deleted_meanwhile(self) -> None:
+        """What was let go of while its body came leaves no file behind."""
+        line = self.checked("s/a", DATA)
+        self.assertEqual(self.service.ask("DELETE", slot("s/a", 100), {"Upload-Length": "100"}).status, 204)
+        line.send(DATA[50:])
+        self.assertEqual((self.service.stored("s/a"), self.service.vault.length("s/a")), (None, 0))
+
+    def test_deleted_as_it_appears(self) -> None:
+        """Whoever lets go of an upload whose file just appears comes too late."""
+        self.beside_waits()
+        line = self.service.begun_put(slot("s/a", 100), 100, DATA[:50])
+        late, self.slow.slow = Line(self.service), True
+        late.begin("DELETE", slot("s/a", 100), {"Upload-Length": "100"})
+        line.send(DATA[50:])
+        self.slow.go_on()
+        self.assertEqual((len(self.work), late.answers()), (1, []))
+        self.work.pop()()
+        self.slow.go_on()
+        self.service.clock.advance(3)
+        self.assertEqual([each.status for each in line.answers() + late.answers()], [201, 404])
+        self.assertEqual(self.service.stored("s/a"), DATA)
+
+    def test_one_finish(self) -> None:
+        """Of those that waited together one makes the file appear; who comes meanwhile waits, and is answered."""
+        self.beside_waits()
+        self.slow.slow = True
+        lines = [self.service.begun_put(slot("s/a", 100), 100, DATA) for _ in range(3)]
+        self.slow.go_on()
+        self.slow.slow = False
+        lines += [self.service.begun_put(slot("s/a", 100), 100, DATA) for _ in range(2)]
+        self.assertEqual(len(self.work), 1)
+        self.work.pop()()
+        self.service.clock.advance(3)
+        self.assertEqual([[each.status for each in line.answers()] for line in lines], [[], [], [201], [409], [409]])
+        self.assertEqual((self.work, len(self.service.shelf.turns)), ([], 0))
+
+    def test_cannot_be_opened(self) -> None:
+        """A file that cannot be opened is 507, and holds nothing."""
+
+        def broken(vault: Vault, path: str) -> Partial:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        self.patch(Vault, "partial", broken)
+        self.assertEqual(self.service.ask("PUT", slot("s/a", 100), {}, DATA).status, 507)
+        (seen,) = self.service.shelf.under_way.statuses()
+        self.assertEqual((len(self.service.shelf.turns), seen.running), (0, False))

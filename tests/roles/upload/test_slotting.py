@@ -81,3 +81,31 @@ class SlottingTests(SynchronousTestCase):
         self.assertEqual((often.condition, often.kind, often.again_at), ("resource-constraint", "wait", NOW + 3600))
         self.service.now = NOW + 3601
         self.ask(replace(ONE, size=1))
+
+    def together(self, request: SlotRequest, times: int) -> list[str]:
+        """What comes of so many requests that come before the store has answered one: a condition, "" for a slot."""
+        uploads, waiting = self.service.uploads, list[Deferred[int]]()
+        used = uploads.used
+
+        def later(user: str) -> Deferred[int]:
+            waiting.append(Deferred())
+            return waiting[-1]
+
+        self.patch(uploads, "used", later)
+        results = [Deferred.fromCoroutine(self.slotting.slot(request)) for _ in range(times)]
+        for each in waiting:
+            used(request.user).chainDeferred(each)
+        self.patch(uploads, "used", used)
+        found = []
+        for each in results:
+            each.addCallbacks(lambda _: "", lambda failure: str(failure.value.condition))
+            found.append(self.successResultOf(each))
+        return found
+
+    def test_together(self) -> None:
+        """Requests that come at once have no more slots than one after the other; a refused one takes nothing."""
+        refused = "resource-constraint"
+        self.assertEqual(self.together(replace(ONE, size=10), 5), ["", "", "", refused, refused])
+        self.service.now += 3601
+        self.assertEqual(self.together(ONE, 3), ["", "", refused])
+        self.ask(replace(ONE, size=200))
