@@ -174,12 +174,13 @@ class MaskedTests(SynchronousTestCase):
 
     def test_never_more_elsewhere(self) -> None:
         """So it is with the challenge to an address from which what was held back comes, whatever the path may get."""
+        held = list[bytes]()
         for seed in range(20):
             scene = self.world([way(0.02)], seed=seed)
             scene.wear()
             scene.run(0.05 * seed)
-            held = list[bytes]()
-            scene.post = lambda datagram, departure, *, up, held=held: held.append(datagram)  # type: ignore[method-assign]
+            held.clear()
+            scene.post = lambda datagram, departure, *, up: held.append(datagram)  # type: ignore[method-assign]
             for number in range(10):
                 scene.send(packet(number, 40 + 30 * number))
             challenged = 0
