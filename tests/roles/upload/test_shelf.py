@@ -117,7 +117,7 @@ class RaceTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.service = Service(self.mktemp())
         self.slow = self.service.shelf.uploads = _SlowUploads()
-        self.work = list[Callable[[], None]]()
+        self.work = list[Callable[[], object]]()
 
     def beside_waits(self) -> None:
         """Work on the disk is not done before the test does it."""
