@@ -218,6 +218,15 @@ class RecipeTests(SynchronousTestCase):
         self.assertIn("Accept=yes\n", listening)
         self.assertEqual(signer["CapabilityBoundingSet"], "")
 
+    def test_users_are_apart(self) -> None:
+        """Who has no part in networks runs as a user of its own, who owns nothing of theirs."""
+        users = (ROOT / "tap/systemd/morphnet.sysusers.conf").read_text()
+        for role in ("coordinator", "upload"):
+            service = self._unit(role)["Service"]
+            self.assertEqual((service["User"], service["Group"]), (f"morphnet-{role}", f"morphnet-{role}"))
+            self.assertIn(f"u morphnet-{role} -", users)
+        self.assertNotIn("chown -h morphnet ", self._unit("upload")["Service"]["ExecStartPre"])
+
     def test_units_have_our_directories(self) -> None:
         """The directories that systemd makes are the defaults of the config."""
         for role in ROLES:

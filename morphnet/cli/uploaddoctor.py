@@ -14,7 +14,14 @@ from morphnet.wire.messages.upload.slots import jwt
 
 PIECE = 300_000  # bytes of a body that are sent before it pauses
 _BODY, _WITHIN = 1_000_000, 5.0  # bytes of the file; seconds in which bytes must get through
+_LONGEST_SIZE = 20  # digits
 ORIGIN = "https://chat.example"
+
+
+def _sentence(body: bytes) -> str:
+    """What an answer says, as it may be shown."""
+    text = body[:200].decode("utf-8", "replace").strip()
+    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +146,10 @@ class UploadDoctor:
 
     def _size(self) -> Finding:
         target, headers = self._slot(_BODY)
-        most = int(self._ask("OPTIONS", target, {}).one("tus-max-size") or 0)
+        said = self._ask("OPTIONS", target, {}).one("tus-max-size")
+        if not (said.isascii() and said.isdigit() and len(said) < _LONGEST_SIZE):
+            return Finding("takes large files", f"somebody has changed Tus-Max-Size: {said[:40]!r}", "cors")
+        most = int(said)
         name = f"takes files of {most / 1e6:.0f} MB"
         target, headers = self._slot(most)
         line = self._call("PUT", target, {**headers, "Content-Length": str(most)}, b"x")
@@ -147,6 +157,9 @@ class UploadDoctor:
             heard = self._final(line, 1.0)
         finally:
             self._end(line, target, headers)
+        if heard.status == 413 and heard.one("access-control-allow-origin"):  # our own: each answer of ours has it
+            why = f"the server itself refuses a file of that size (413): {_sentence(heard.body)}"
+            return Finding(name, why)
         if heard.status == 413:
             return Finding(name, "the proxy refuses what is larger than its own limit (413)", "size")
         return Finding(name)

@@ -6,6 +6,7 @@ Source: XEP-0114 (components), XEP-0363 1.2 (HTTP File Upload), XEP-0030 (discov
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -34,6 +35,12 @@ from morphnet.wire.messages.upload.requests import (
 Give = Callable[[SlotRequest], Coroutine[Any, Any, SlotGiven]]
 _STANZAS, _TEXTS = "urn:ietf:params:xml:ns:xmpp-stanzas", "http://jabber.org/protocol/disco#info"
 _ITEMS, _PING, _FORM = "http://jabber.org/protocol/disco#items", "urn:xmpp:ping", "jabber:x:data"
+LET_IN_WITHIN = 15.0  # seconds from the connection to being let in
+_KEEPALIVE = (  # seconds of silence before a question, and between questions; how many
+    (socket.TCP_KEEPIDLE, 60),
+    (socket.TCP_KEEPINTVL, 15),
+    (socket.TCP_KEEPCNT, 4),
+)
 _MOST_WAITING = 200  # requests that are worked on at once
 
 
@@ -52,14 +59,22 @@ class UploadComponent:
         self._jid, self._max_size, self._give, self._told = jid, max_size, give, told
         self._stream: Any = None
         self._waiting = 0
+        self._clock: Any = None
+        self._timers: dict[Any, Any] = {}  # stream that is not let in yet -> what ends it
         self._factory: Any = componentFactory(jid, secret)
+        self._factory.addBootstrap(xmlstream.STREAM_CONNECTED_EVENT, self._connected)
         self._factory.addBootstrap(xmlstream.STREAM_AUTHD_EVENT, self._let_in)
         self._factory.addBootstrap(xmlstream.INIT_FAILED_EVENT, lambda _: self._told("it refuses the component"))
         self._factory.addBootstrap(xmlstream.STREAM_ERROR_EVENT, self._refused)
         self._factory.addBootstrap(xmlstream.STREAM_END_EVENT, self._lost)
 
+    def use(self, secret: str) -> None:
+        """Be let in by this secret from the next connection on."""
+        self._factory.authenticator.password = secret
+
     def service(self, reactor: Any, host: str, port: int) -> ClientService:
         """What keeps the connection to the server."""
+        self._clock = reactor
         endpoint = HostnameEndpoint(reactor, host.encode(), port, timeout=10.0)
 
         def failed(failure: Any) -> None:
@@ -67,7 +82,25 @@ class UploadComponent:
 
         return ClientService(_Watched(endpoint, failed), self._factory, backoffPolicy(0.5, 15.0), clock=reactor)
 
+    def _connected(self, stream: Any) -> None:
+        def too_slow() -> None:
+            del self._timers[stream]
+            self._told("it does not answer")
+            stream.transport.abortConnection()
+
+        if self._clock is not None:
+            self._timers[stream] = self._clock.callLater(LET_IN_WITHIN, too_slow)
+            stream.addObserver(xmlstream.STREAM_END_EVENT, lambda _: self._in_time(stream))
+
+    def _in_time(self, stream: Any) -> None:
+        if (timer := self._timers.pop(stream, None)) is not None:
+            timer.cancel()
+
     def _let_in(self, stream: Any) -> None:
+        self._in_time(stream)
+        stream.transport.setTcpKeepAlive(True)  # a server that is gone without a word is noticed within two minutes
+        for option, value in _KEEPALIVE:
+            stream.transport.getHandle().setsockopt(socket.IPPROTO_TCP, option, value)
         self._stream = stream
         for kind in ("get", "set"):
             stream.addObserver(f"/iq[@type='{kind}']", self._asked)

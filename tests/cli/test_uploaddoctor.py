@@ -12,6 +12,7 @@ from morphnet.cli.uploaddoctor import REMEDIES, Finding, UploadDoctor
 
 CORS = ("access-control-allow-origin", "*")
 TUS = ("tus-version", "1.0.0")
+SIZE = ("tus-max-size", "5000000")
 
 
 class Proxy:
@@ -26,9 +27,8 @@ class Proxy:
 
     def __call__(self, verb: str, target: str, headers: Mapping[str, str], body: bytes = b"", /) -> Proxy:
         self.begun += (verb == "PUT" and len(body) < int(headers.get("Content-Length", "0"))) - (verb == "DELETE")
-        size = ("tus-max-size", "5000000")
         good = {
-            "OPTIONS": Heard(204, (("server", "nginx"), TUS, CORS, size), b""),
+            "OPTIONS": Heard(204, (("server", "nginx"), TUS, CORS, SIZE), b""),
             "HEAD": Heard(200, (("upload-offset", "300000"),), b""),
             "POST": Heard(201, (), b""),
             "PATCH": Heard(204, (), b""),
@@ -72,8 +72,8 @@ class DoctorTests(SynchronousTestCase):
         for verb, answer, remedies in (
             ("OPTIONS", Heard(502, (), b""), ["pass"]),
             ("OPTIONS", Heard(405, (), b""), ["cors"]),
-            ("OPTIONS", Heard(204, (TUS,), b""), ["cors"]),
-            ("OPTIONS", Heard(204, (TUS, CORS, CORS), b""), ["cors"]),
+            ("OPTIONS", Heard(204, (TUS, SIZE), b""), ["cors"]),
+            ("OPTIONS", Heard(204, (TUS, SIZE, CORS, CORS), b""), ["cors"]),
             ("PUT", Heard(413, (), b""), ["size", "pass"]),
             ("PUT", Heard(404, (), b""), ["pass"]),
             ("GET", Heard(200, (), b"x"), ["pass"]),
@@ -94,6 +94,19 @@ class DoctorTests(SynchronousTestCase):
         self.proxy.instead = {"PUT": Heard(401, (CORS,), b"")}
         (found,) = self.faults()
         self.assertEqual((found.remedy, "is this its secret" in found.fault), ("", True))
+
+    def test_our_limit(self) -> None:
+        """A size that the server itself refuses is not the proxy's fault; its sentence is shown, as text."""
+        self.proxy.instead = {"PUT": Heard(413, (CORS,), b"your files take \x1b[2J9 bytes\n")}
+        found = self.faults()[0]
+        self.assertEqual((found.remedy, "proxy" in found.fault), ("", False))
+        self.assertIn("your files take ?[2J9 bytes", found.fault)
+
+    def test_no_size(self) -> None:
+        """A largest size that is no number is a finding, not a traceback."""
+        for size in ("abc", "", "9" * 5000, "²"):
+            self.proxy.instead = {"OPTIONS": Heard(204, (TUS, CORS, ("tus-max-size", size)), b"")}
+            self.assertEqual(["Tus-Max-Size" in each.fault for each in self.faults()], [True], size)
 
     def test_remedies(self) -> None:
         """Each has its line for every proxy, which can be filled in."""

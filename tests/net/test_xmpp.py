@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.words.protocols.jabber import xmlstream
@@ -20,11 +22,33 @@ ASK = "<iq type='get' id='1' from='a@x/phone' to='up.x'>{}</iq>"
 REQUEST = "<request xmlns='urn:xmpp:http:upload:0' filename='a&amp;b.png' size='{}' content-type='image/png'/>"
 
 
+class _Transport(StringTransport):
+    alive, aborted = False, False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.options = list[tuple[int, int, int]]()
+
+    def getHandle(self) -> _Transport:
+        return self
+
+    def setsockopt(self, level: int, option: int, value: int) -> None:
+        """As of a socket."""
+        self.options.append((level, option, value))
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        self.alive = enabled
+
+    def abortConnection(self) -> None:
+        self.aborted = True
+
+
 class ComponentTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.told, self.asked, self.refusal = list[str](), list[SlotRequest](), None
         self.component = UploadComponent("up.x", "secret", 1000, self.give, self.told.append)
-        self.transport = StringTransport()
+        self.clock, self.transport = Clock(), _Transport()
+        self.component.service(self.clock, "127.0.0.1", 5347)
         self.stream: Any = self.component._factory.buildProtocol(None)
         self.stream.makeConnection(self.transport)
         self.stream.dataReceived(OPEN.encode())
@@ -66,6 +90,31 @@ class ComponentTests(SynchronousTestCase):
         self.assertEqual(self.told, [""])
         self.stream.connectionLost(None)
         self.assertEqual(self.told, ["", "the connection was lost"])
+
+    def test_silent(self) -> None:
+        """Who does not let us in within 15 s is hung up on; who has is looked after by TCP; no timer stays."""
+        self.stream.dataReceived(b"<handshake/>")
+        self.assertEqual((self.transport.alive, self.clock.getDelayedCalls()), (True, []))
+        self.assertIn((socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60), self.transport.options)
+        for ends in (True, False):
+            stream: Any = self.component._factory.buildProtocol(None)
+            transport = _Transport()
+            stream.makeConnection(transport)
+            if ends:
+                stream.connectionLost(None)
+            self.clock.advance(15.0)
+            self.assertEqual((transport.aborted, self.clock.getDelayedCalls()), (not ends, []))
+        self.assertEqual(self.told[-1], "it does not answer")
+
+    def test_another_secret(self) -> None:
+        """The next connection is made with it."""
+        self.component.use("another")
+        self.transport.clear()
+        self.stream = self.component._factory.buildProtocol(None)
+        self.stream.makeConnection(self.transport)
+        self.stream.dataReceived(OPEN.encode())
+        (handshake,) = self.said()
+        self.assertEqual(str(handshake), xmlstream.hashPassword("3BF96D32", "another"))
 
     def test_refused_by_server(self) -> None:
         """A wrong secret is a sentence."""

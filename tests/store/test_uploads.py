@@ -85,7 +85,9 @@ class MemoryUploadsTests(TestCase):
 
         async def story() -> None:
             records = [UploadRecord(f"p{number}", 40, "", "a@x", 1) for number in range(4)]
-            begun = await DeferredList([self.uploads.begin(each, 100) for each in records], consumeErrors=True)
+            begun: list[Any] = await DeferredList(
+                [self.uploads.begin(each, 100) for each in records], consumeErrors=True
+            )
             self.assertEqual([done for done, _ in begun], [True, True, False, False])
             self.assertEqual([each.value.used for _, each in begun[2:]], [80, 80])
             self.assertEqual(await self.uploads.begin(records[0], 10), records[0])

@@ -22,7 +22,7 @@ from morphnet.roles.process.process import Process
 from morphnet.roles.upload.callers import Callers
 from morphnet.roles.upload.desk import Desk, Rules
 from morphnet.roles.upload.node import UploadNode
-from morphnet.roles.upload.secrets import Keys, read_secrets, read_tokens
+from morphnet.roles.upload.secrets import Keys, read_password, read_secrets, read_tokens
 from morphnet.roles.upload.shelf import Shelf
 from morphnet.roles.upload.slotting import Allowance, Slotting
 from morphnet.store.uploads import DATABASE, SqliteUploads, UploadLedger
@@ -42,6 +42,7 @@ class UploadProcess(Process):
         self._ports: list[IListeningPort] = []
         self._uploads: SqliteUploads | None = None
         self._keys = Keys((), {})
+        self._component: UploadComponent | None = None
 
     def open(self) -> UploadNode:
         config = self.config
@@ -83,14 +84,21 @@ class UploadProcess(Process):
             self.config.url, allowance, shelf.uploads, lambda: self._keys.shared[0], shelf.wall, shelf.counts
         )
         host, _, port = config.server.rpartition(":")
-        (secret,) = read_secrets(config.secret_file, "component.secret_file")[:1]
-        component = UploadComponent(config.jid, secret.decode(), allowance.max_size, slotting.slot, node.component_is)
+        component = self._component = UploadComponent(
+            config.jid, self._component_secret(), allowance.max_size, slotting.slot, node.component_is
+        )
         node.component_is("it was not reached yet")
         component.service(self.reactor, host.strip("[]"), int(port)).setServiceParent(self)
 
     def _read_secrets(self) -> None:
         tokens = self.config.tokens_file
-        self._keys = Keys(read_secrets(self.config.secret_file), read_tokens(Path(tokens)) if tokens else {})
+        keys = Keys(read_secrets(self.config.secret_file), read_tokens(Path(tokens)) if tokens else {})
+        if self._component is not None:
+            self._component.use(self._component_secret())
+        self._keys = keys
+
+    def _component_secret(self) -> str:
+        return read_password(self.config.component.secret_file, "component.secret_file")
 
     def _counters(self) -> dict[str, int]:
         counts, turns = self._shelf.counts.copy(), self._shelf.turns

@@ -35,6 +35,19 @@ def read_secrets(path: Path, setting: str = "secret_file") -> tuple[bytes, ...]:
     return secrets
 
 
+def read_password(path: Path, setting: str) -> str:
+    """
+    The first secret of a file, as text.
+
+    :param setting: that names the file.
+    :raises ConfigError: there is none, everybody may read it, or it is no text.
+    """
+    try:
+        return read_secrets(path, setting)[0].decode()
+    except UnicodeDecodeError:
+        raise ConfigError(f"{setting}: the secret in {path} is no text in UTF-8") from None
+
+
 def read_tokens(path: Path) -> dict[str, bytes]:
     """
     Name and token of each line. A token is 256 bits, in hex; `#` begins a comment.

@@ -240,7 +240,6 @@ class Shelf:
         completed = int(now - keep_seconds) if keep_seconds else 0
         for record in await self.uploads.older(int(now - partial_seconds), completed, int(now)):
             recent = not record.completed_at and self.vault.touched(record.path) > now - partial_seconds
-            if not recent:
-                await self.forget(record)
+            if not recent and await self.forget(record):  # it may be whole by now
                 self.counts["uploads_expired"] += 1
         await self._beside(self.vault.forget_unused)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.config.upload import ComponentConfig, UploadConfig
 from morphnet.errors import ConfigError
-from morphnet.roles.upload.secrets import Keys, read_secrets, read_tokens
+from morphnet.net.xmpp import UploadComponent
+from morphnet.roles.upload.process import UploadProcess
+from morphnet.roles.upload.secrets import Keys, read_password, read_secrets, read_tokens
 
 
 class SecretsTests(SynchronousTestCase):
@@ -30,6 +34,31 @@ class SecretsTests(SynchronousTestCase):
             with self.assertRaisesRegex(ConfigError, why) as caught:
                 read_secrets(self.path)
             self.assertNotIn("long enough", str(caught.exception))
+
+    def test_password(self) -> None:
+        """What is no text is a sentence."""
+        self.path.write_bytes("geheim äöü\n".encode())
+        self.path.chmod(0o600)
+        self.assertEqual(read_password(self.path, "x"), "geheim äöü")
+        self.path.write_bytes(b"\xff" * 20)
+        with self.assertRaisesRegex(ConfigError, "x: .* no text in UTF-8"):
+            read_password(self.path, "x")
+
+    def test_component_again(self) -> None:
+        """A reload has the component's secret read, too; a wrong one changes nothing."""
+        component = Path(self.mktemp())
+        for path in (self.path, component):
+            path.write_text("long enough")
+            path.chmod(0o600)
+        config = UploadConfig(secret_file=self.path, component=ComponentConfig(jid="up.x", secret_file=component))
+        process, used = UploadProcess(config, Clock()), list[str]()
+        process._component = UploadComponent("up.x", "before", 1, None, used.append)  # type: ignore[arg-type]
+        self.patch(process._component, "use", used.append)
+        process._read_secrets()
+        self.path.write_text("another one")
+        component.write_bytes(b"\xff" * 20)
+        self.assertRaises(ConfigError, process._read_secrets)
+        self.assertEqual((used, process._keys.shared), (["long enough"], (b"long enough",)))
 
     def test_tokens(self) -> None:
         """A name and 256 bits a line; whatever is wrong is said without them."""

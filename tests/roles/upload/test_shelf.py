@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha1
 
-from twisted.internet.defer import Deferred, execute
+from twisted.internet.defer import Deferred, execute, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.roles.upload import shelf
@@ -42,6 +42,20 @@ class ShelfTests(SynchronousTestCase):
         self.assertEqual(self.service.vault.length("s/part"), 0)
         self.assertEqual(self.service.stored("s/whole"), DATA)
         self.assertEqual(self.service.shelf.counts["uploads_expired"], 1)
+
+    def test_sweep_too_late(self) -> None:
+        """What has become whole, or has gone and begun anew, since the list of what is old was made stays."""
+        for path in ("s/whole", "s/anew"):
+            self.service.cut_put(slot(path, 100), {}, 100, b"")
+        stale = list(self.service.uploads._records.values())
+        self.patch(self.service.uploads, "older", lambda *_: succeed(stale))
+        self.service.ask("PUT", slot("s/whole", 100), {}, DATA)
+        self.service.uploads._records["s/anew"] = replace(stale[1], created_at=int(NOW) + 1)
+        self.service.now = NOW * 2
+        self.sweep()
+        self.assertEqual(self.service.stored("s/whole"), DATA)
+        self.assertEqual(sorted(self.service.uploads._records), ["s/anew", "s/whole"])
+        self.assertEqual(self.service.shelf.counts["uploads_expired"], 0)
 
     def test_appeared_unrecorded(self) -> None:
         """Ended between the file's appearance and its record: the file is complete all the same."""
@@ -103,7 +117,7 @@ class RaceTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.service = Service(self.mktemp())
         self.slow = self.service.shelf.uploads = _SlowUploads()
-        self.work = list[Callable[[], None]]()
+        self.work = list[Callable[[], object]]()
 
     def beside_waits(self) -> None:
         """Work on the disk is not done before the test does it."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.roles.upload.slotting import FOR_EVER, OPENS, Allowance, Slotting
@@ -91,16 +93,17 @@ class SlottingTests(SynchronousTestCase):
             waiting.append(Deferred())
             return waiting[-1]
 
+        def condition(failure: Failure) -> str:
+            return str(getattr(failure.value, "condition", failure))
+
         self.patch(uploads, "used", later)
-        results = [Deferred.fromCoroutine(self.slotting.slot(request)) for _ in range(times)]
+        results: list[Deferred[Any]] = [Deferred.fromCoroutine(self.slotting.slot(request)) for _ in range(times)]
         for each in waiting:
             used(request.user).chainDeferred(each)
         self.patch(uploads, "used", used)
-        found = []
-        for each in results:
-            each.addCallbacks(lambda _: "", lambda failure: str(failure.value.condition))
-            found.append(self.successResultOf(each))
-        return found
+        for slotted in results:
+            slotted.addErrback(condition)
+        return [said if isinstance(said, str) else "" for said in map(self.successResultOf, results)]
 
     def test_together(self) -> None:
         """Requests that come at once have no more slots than one after the other; a refused one takes nothing."""
