@@ -40,9 +40,9 @@ class ShapeTests(SynchronousTestCase):
         self.assertEqual(len(longest), LONGEST_NAME)
         self.assertEqual(self.read(f'shape_sni = "{longest}"').shape_sni, longest)
         quic = Quic(bytes(32), random.Random(1).randbytes, longest)
-        self.patch(quic.padding, "draw", lambda least, most: most)
-        dressed, size = quic.flow().dress(bytes(MOST_GREETING), MOST_GREETING, 0, 0, WITH_INITIAL)
-        self.assertEqual((len(dressed), size, dressed[0] >> 6), (WITH_INITIAL, WITH_INITIAL, 3))
+        for _ in range(500):  # each draws what padding it has
+            dressed, size = quic.flow().dress(bytes(MOST_GREETING), MOST_GREETING, 0, 0, WITH_INITIAL)
+            self.assertEqual((len(dressed), size, dressed[0] >> 6), (WITH_INITIAL, WITH_INITIAL, 3))
         with self.assertRaises(ConfigError) as refused:
             self.read(f'shape_sni = "{longest}b"')
         self.assertIn("220", str(refused.exception))
