@@ -37,6 +37,49 @@ nft add table ip deaf; nft delete table ip deaf; nft add table ip deaf
 nft add chain ip deaf in '{{ type filter hook input priority 0; policy drop; }}'
 nft add rule ip deaf in {but} accept
 """
+VPN = """
+ip link add vpn0 type veth peer name vpn1; ip link set vpn1 up; ip link set vpn0 up; ip addr add 10.7.0.1/24 dev vpn0
+ip route add default via 10.7.0.2 dev vpn0 table 51820
+ip rule add not fwmark 51820 table 51820; ip rule add table main suppress_prefixlength 0
+"""
+NO_VPN = """
+ip link del vpn0 2>&1 || true
+ip rule del table 51820 2>&1 || true; ip rule del table main suppress_prefixlength 0 2>&1 || true
+"""
+WAYS = "ip route get 203.0.113.1; ip route get 203.0.113.1 mark 51820"
+INWARDS = """
+nft add table ip inw; nft add chain ip inw pre '{ type nat hook prerouting priority -100; }'
+nft add rule ip inw pre iifname wan tcp dport 2222 dnat to 192.168.1.2:2222
+nft add chain ip inw f '{ type filter hook forward priority 0; }'
+"""
+FILTERED = "nft add rule ip inw f iifname lan ct direction original drop"
+LISTEN = """
+import socket, threading
+opened = socket.create_server(("", 2222))
+print("ready", flush=True)
+def echo(flow):
+    while data := flow.recv(99):
+        flow.send(data)
+while True:
+    threading.Thread(target=echo, args=(opened.accept()[0],), daemon=True).start()
+"""
+CALL = """
+import socket, sys
+def call():
+    flow = socket.create_connection(("198.51.100.2", 2222), 3)
+    say(flow)
+    return flow
+def say(flow):
+    flow.settimeout(3)
+    flow.send(b"x")
+    assert flow.recv(9) == b"x"
+first = call()
+print("ready", flush=True)
+sys.stdin.readline()
+say(first)
+call()
+print("well", flush=True)
+"""
 NO_IPV6 = "nft add table ip6 x; nft add chain ip6 x f '{ type filter hook forward priority 0; policy drop; }'"
 LAN = """
 sysctl -qw net.ipv4.ip_forward=1
@@ -46,10 +89,10 @@ ip -n lan link set lo up; ip -n lan addr add 10.5.0.2/24 dev eth0; ip -n lan lin
 ip -n lan route add default via 10.5.0.1
 """
 TIDY = {
-    "nat0": "for each in 'ip portal' 'ip6 x'; do nft add table $each; nft delete table $each; done",
+    "nat0": "for each in 'ip portal' 'ip inw' 'ip6 x'; do nft add table $each; nft delete table $each; done",
     "isp": "for each in 'ip cgn' 'ip deaf'; do nft add table $each; nft delete table $each; done",
     "server": "nft add table ip deaf; nft delete table ip deaf; ip addr del 203.0.113.9/24 dev eth0 2>&1 || true",
-    "client": "ip netns del lan 2>&1 || true; sysctl -qw net.ipv4.ip_forward=0",
+    "client": "ip netns del lan 2>&1 || true; sysctl -qw net.ipv4.ip_forward=0" + NO_VPN,
 }
 SHOWN = (  # of routing and nftables, but for what counts
     "ip rule; ip -6 rule; ip route show table all; ip -6 route show table all; nft list ruleset;"
@@ -246,6 +289,40 @@ class BalanceTests(SynchronousTestCase):
         self.assertEqual(re.findall(r"fwmark (?!0x11c8)|327[0-9]{2}:(?!.*lookup (?:main|default))", rules), [])
         daemon.stop()
         self.assertEqual(self.shell("client", SHOWN), before)
+
+    def piped(self, node: str, program: str) -> subprocess.Popen[str]:
+        """That program in a node; it has begun."""
+        pipe = subprocess.PIPE
+        process = self.box.node(node).popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe, text=True)
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        assert process.stdout is not None
+        self.assertEqual(process.stdout.readline(), "ready\n")
+        return process
+
+    def test_came_in(self) -> None:
+        """What came in by an uplink goes on while nothing that we ask by it is answered, and new callers come in."""
+        self.shell("nat0", INWARDS)
+        self.piped("client", LISTEN)
+        daemon = self.balancing()
+        self.all_up(daemon)
+        caller = self.piped("server", CALL)
+        self.shell("nat0", FILTERED)
+        self.until("wan0 is dead", lambda: self.states(daemon)["wan0"] == "lost")
+        self.assertEqual(caller.communicate("go\n")[0], "well\n")
+
+    def test_vpn_first(self) -> None:
+        """A VPN that was up before keeps what it takes, and is told of; when it goes, all is dealt out."""
+        self.shell("client", VPN)
+        before = self.shell("client", WAYS)
+        self.assertIn("vpn0", before)
+        daemon = self.balancing(uplinks=["wan0", "wan1"])
+        self.all_up(daemon)
+        self.assertEqual(self.shell("client", WAYS), before)
+        self.assertTrue(any("IPv4: somebody else" in each for each in daemon.status()["warnings"]))
+        self.shell("client", NO_VPN)
+        self.until("it is over", lambda: daemon.status()["warnings"] == [])
+        self.assertIn("32701:", self.shell("client", "ip rule"))
 
     def test_families(self) -> None:
         """IPv6 dies on one uplink: its IPv6 flows are reset, its IPv4 flows stay; new IPv6 flows go by the other."""
