@@ -69,7 +69,7 @@ class HomeProcess(Process):
         self._reception.told = lambda kind, text: node.tell(kind, "", text)
         wall = partial(lambda now: int(now() * 1000), time.time)
         self._registering = Registering(self.reactor, os.urandom, wall, keys, self._called)
-        self._registering.changed, node.look = node.registered, self._registering.look
+        self._registering.changed, node.read_again = node.registered, self._registering.look
         self._line = Line(self.reactor, host, port, self._registering)
         node.serves = tuple(sorted(self._services)) or ("nothing: no service is allowed",)
         self._registering.start()

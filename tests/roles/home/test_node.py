@@ -23,6 +23,6 @@ class HomeNodeTests(SynchronousTestCase):
     def test_reload(self) -> None:
         """It looks whether it is still registered."""
         node, looked = HomeNode(HomeConfig(), dict), list[int]()
-        node.look = lambda: looked.append(1)
+        node.read_again = lambda: looked.append(1)
         node.verbs()[0].call()
         self.assertEqual(looked, [1])
