@@ -212,8 +212,9 @@ class Streaming:
             self._hoped_at = now
         working = [path for path in plain if path.state is State.ACTIVE and not self._losing.look(path, now)]
         if working:
-            # What loses most of what it is given answers now and then.
-            if any(not path.life.falls or now - path.since >= STEADY for path in working):
+            # What loses most of what it is given answers now and then, and a call through a relay takes longer.
+            hasty = not self.passages()
+            if any(hasty or not path.life.falls or now - path.since >= STEADY for path in working):
                 self._told = False
                 self._whys.clear()
                 self._give_up()

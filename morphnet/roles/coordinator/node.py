@@ -27,6 +27,8 @@ class CoordinatorNode(PlainNode[CoordinatorConfig]):
         """:param counters: of the doors."""
 
         def counted() -> dict[str, int]:
-            return {**counters(), **registry.counts, "homes": registry.counts.get("homes", 0) + len(registry)}
+            counts = {**counters(), **registry.counts}
+            counts["homes"] = len(registry)
+            return counts
 
         super().__init__(config, counted, reloading=reloading)

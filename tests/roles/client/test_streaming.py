@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from morphnet.net.ondevice import Source
+from morphnet.net.passage import PassageDial
 from morphnet.roles.client.streaming import ENOUGH, LONGEST_REST, PATIENCE, REST, STEADY
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.path import Path, State
@@ -121,10 +124,11 @@ class MiddleTests(StreamsTestCase):
         self.all_came()
 
     def test_works_for_a_moment(self) -> None:
-        """Calls under way are given up when UDP has worked for STEADY, and not when something came by it once."""
+        """With a relay calls are given up when UDP has worked for STEADY, and not when something came by it once."""
         self.net.servers.pop(SERVER_HOST)
         path = self.blocked_in_the_middle()
         self.assertEqual(len(self.net.open_calls), 2)
+        self.streaming.passages = lambda: (cast(PassageDial, None),)
         self.allow(True)
         while path.state is not State.ACTIVE:
             self.run_for(STEP)
@@ -134,15 +138,19 @@ class MiddleTests(StreamsTestCase):
         self.assertEqual(self.net.open_calls, [])
 
     def test_works_for_good(self) -> None:
-        """They are given up at once when it was the server that was silent, and not the way to it."""
-        self.net.servers.pop(SERVER_HOST)
-        path = self.blocked_in_the_middle()
-        self.allow(True)
-        path.life.forgive()
-        while path.state is not State.ACTIVE:
-            self.run_for(STEP)
-        self.run_for(0.2)
-        self.assertEqual((path.state, self.net.open_calls), (State.ACTIVE, []))
+        """They are given up at once where there is no relay, or when the server was silent, and not the way to it."""
+        for relay in (False, True):
+            self.setUp()
+            self.net.servers.pop(SERVER_HOST)
+            path = self.blocked_in_the_middle()
+            self.allow(True)
+            if relay:
+                self.streaming.passages = lambda: (cast(PassageDial, None),)
+                path.life.forgive()
+            while path.state is not State.ACTIVE:
+                self.run_for(STEP)
+            self.run_for(0.2)
+            self.assertEqual((path.state, self.net.open_calls), (State.ACTIVE, []), relay)
 
     def test_loses_most(self) -> None:
         """UDP that loses 60 % in either direction stands by, and a stream carries, until it does not any more."""
