@@ -53,6 +53,8 @@ def main() -> int:
         total += _run(run, asked.tests, asked.jobs)
     for skip in total.skips:
         print(f"skipped {skip}")
+    for failure in total.failures:
+        print(f"failed {failure}")
     if total.skipped and os.environ.get("CI"):
         print("in CI no test may skip")
     if not total.passed and not total.failed and not total.skipped:

@@ -14,6 +14,7 @@ _RAN = re.compile(r"^Ran (\d+) tests? in ", re.MULTILINE)
 _RESULT = re.compile(r"^(?:PASSED|FAILED)(?: \((.*)\))?$", re.MULTILINE)
 _SECTION = re.compile(r"^={70,}$", re.MULTILINE)
 _BAD = ("failures", "errors", "unexpectedSuccesses")
+_SKIPS, _FAILURES = ("[SKIPPED]", "[TODO]"), ("[FAIL]", "[ERROR]", "[SUCCESS!?!]")
 _PUT_OFF = ("skips", "expectedFailures")  # an expected failure is a promise put off, as a skip is
 
 
@@ -25,6 +26,7 @@ class Tally:
     failed: int = 0
     skipped: int = 0
     skips: tuple[str, ...] = ()  # "test: reason", one for each
+    failures: tuple[str, ...] = ()  # the same
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(
@@ -32,6 +34,7 @@ class Tally:
             self.failed + other.failed,
             self.skipped + other.skipped,
             self.skips + other.skips,
+            self.failures + other.failures,
         )
 
     def __str__(self) -> str:
@@ -46,7 +49,8 @@ def read_tally(printed: str, exit_code: int) -> Tally:
     """
     ran, results = _RAN.search(printed), list(_RESULT.finditer(printed))
     if ran is None or not results:
-        return Tally(failed=1)
+        last = (printed.strip().splitlines() or ["it said nothing"])[-1]
+        return Tally(failed=1, failures=(f"a run that came to no result: {last}",))
     counts = {"successes": 0}
     for item in filter(None, (results[-1].group(1) or "").split(", ")):
         name, _, number = item.partition("=")
@@ -55,18 +59,24 @@ def read_tally(printed: str, exit_code: int) -> Tally:
     if exit_code != 0 and failed == 0:
         failed = 1
     skipped = sum(counts.get(name, 0) for name in _PUT_OFF)
-    return Tally(counts["successes"], failed, skipped, _read_skips(printed))
+    skips, failures = _read_sections(printed, _SKIPS, first=True), _read_sections(printed, _FAILURES, first=False)
+    return Tally(counts["successes"], failed, skipped, skips, failures)
 
 
-def _read_skips(printed: str) -> tuple[str, ...]:
-    skips: list[str] = []
+def _read_sections(printed: str, heads: tuple[str, ...], *, first: bool) -> tuple[str, ...]:
+    """
+    Each test of these sections, and why: "test: reason".
+
+    :param first: the reason is the first line of a section; else its last one, as a traceback has it.
+    """
+    told: list[str] = []
     for section in _SECTION.split(printed):
         lines = section.strip().splitlines()
-        if not lines or lines[0] not in ("[SKIPPED]", "[TODO]"):
+        if not lines or lines[0] not in heads:
             continue
         # The names come last, after an empty line; the summary of the run may follow them after a line of dashes.
         body = [line for line in lines[1:] if not line.startswith(("Ran ", "PASSED", "FAILED"))]
         names = [line for line in body if re.fullmatch(r"[\w.]+\.\w+", line)]
-        reason = next((line for line in body if line and line not in names), "no reason given")
-        skips.extend(f"{name}: {reason}" for name in names)
-    return tuple(skips)
+        reasons = [line for line in body if line.strip("- ") and line not in names] or ["no reason given"]
+        told.extend(f"{name}: {reasons[0] if first else reasons[-1]}" for name in names)
+    return tuple(told)

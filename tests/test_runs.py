@@ -21,6 +21,8 @@ tests.a.test_b.B.test_d
 {LINE}
 [FAIL]
 Traceback (most recent call last):
+  File "b.py", line 3, in test_e
+twisted.trial.unittest.FailTest: 1 != 2
 
 tests.a.test_b.B.test_e
 -------------------------------------------------------------------------------
@@ -32,9 +34,10 @@ FAILED (skips=2, failures=1, errors=1, successes=3)
 
 class ReadTallyTests(SynchronousTestCase):
     def test_failed_run(self) -> None:
-        """Failures and errors both failed; each skip has its name and its reason."""
+        """Failures and errors both failed; each skip and each failure has its name and its reason."""
         skips = ("tests.a.test_b.B.test_c: no ssh here", "tests.a.test_b.B.test_d: no ssh here")
-        self.assertEqual(read_tally(FAILED, 1), Tally(3, 2, 2, skips))
+        failures = ("tests.a.test_b.B.test_e: twisted.trial.unittest.FailTest: 1 != 2",)
+        self.assertEqual(read_tally(FAILED, 1), Tally(3, 2, 2, skips, failures))
 
     def test_passed_run(self) -> None:
         """A run in which all is well has successes and nothing else."""
@@ -42,7 +45,8 @@ class ReadTallyTests(SynchronousTestCase):
 
     def test_crash(self) -> None:
         """A run that never came to its result failed, whatever it exits with."""
-        self.assertEqual(read_tally("Segmentation fault\n", 0), Tally(failed=1))
+        failures = ("a run that came to no result: Segmentation fault",)
+        self.assertEqual(read_tally("Segmentation fault\n", 0), Tally(failed=1, failures=failures))
 
     def test_bad_exit_code(self) -> None:
         """A bad exit code is never all well."""
