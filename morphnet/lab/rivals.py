@@ -182,8 +182,8 @@ def openvpn(box: Box, carry: int = 0) -> Ways:
     """
     OpenVPN by UDP.
 
-    :param carry: a port of the client's on loopback, from where its datagrams are brought to the server's PORT there;
-        0: they go straight.
+    :param carry: a port of the client's on loopback, from where its datagrams are brought to the server's PORT there,
+        and the client calls before the server is there; 0: they go straight.
     """
     prints, own = {name: _certificate(Path(box.node(name).dir), name) for name in INNER}, ("--lport", str(PORT))
     to: dict[str, tuple[str, ...]] = {
@@ -192,8 +192,9 @@ def openvpn(box: Box, carry: int = 0) -> Ways:
     }
     if carry:
         to = {"client": ("--remote", "127.0.0.1", str(carry), "--nobind"), "server": ("--local", "127.0.0.1", *own)}
-    processes = []
-    for name, peer in (("server", "client"), ("client", "server")):
+    processes, said = {}, Path(box.node("client").dir) / "openvpn.log"
+    for name in ("client", "server") if carry else ("server", "client"):
+        peer = "server" if name == "client" else "client"
         directory = Path(box.node(name).dir)
         words = ["--dev", "tun0", "--dev-type", "tun", "--ifconfig", INNER[name], INNER[peer], "--proto", "udp"]
         words += [*to[name], "--disable-dco", "--dh", "none"]
@@ -201,11 +202,12 @@ def openvpn(box: Box, carry: int = 0) -> Ways:
         words += ["--peer-fingerprint", prints[peer], "--data-ciphers", "AES-256-GCM", "--cipher", "AES-256-GCM"]
         words += ["--tls-server" if name == "server" else "--tls-client", "--verb", "3"]
         with (directory / "openvpn.log").open("w") as log:
-            processes.append(box.node(name).popen([_program("openvpn"), *words], stdout=log, stderr=log))
-    said = Path(box.node("client").dir) / "openvpn.log"
+            processes[name] = box.node(name).popen([_program("openvpn"), *words], stdout=log, stderr=log)
+        if carry and name == "client":
+            wait_for("OpenVPN calls", lambda: "UDPv4 link remote" in said.read_text(), UP_WITHIN)
     wait_for("OpenVPN is up", lambda: "Initialization Sequence Completed" in said.read_text(), UP_WITHIN)
     wait_for("OpenVPN carries", lambda: _reaches(box), UP_WITHIN)
-    return Ways(INNER["client"], INNER["server"], tuple(process.pid for process in reversed(processes)))
+    return Ways(INNER["client"], INNER["server"], (processes["client"].pid, processes["server"].pid))
 
 
 _NEBULA = """

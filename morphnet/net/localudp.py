@@ -121,8 +121,17 @@ class LocalUdp:
         return self._socket.fileno() if self._socket is not None else -1
 
     def connectionLost(self, reason: Failure) -> None:
-        """The reactor stops."""
-        self.close()
+        """
+        The reactor gave us up, for an error that waited on the socket or because `received` raised: go on.
+
+        A service that is not there yet is such an error, and nobody would open another socket for who asks for it.
+        Reading SO_ERROR clears it. At shutdown nobody waits any more.
+        """
+        if self._socket is None:
+            return
+        if self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self.refused += 1
+        self._reactor.addReader(self)
 
     def logPrefix(self) -> str:
         """For the reactor's own log lines."""

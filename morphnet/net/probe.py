@@ -235,7 +235,10 @@ class Pings:
         return "pings"
 
     def connectionLost(self, reason: Failure) -> None:
-        self.close()
+        """The reactor gave us up, for an error that waited on the socket: clear it, and go on."""
+        if self._socket is not None:
+            self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            self._reactor.addReader(self)
 
     def close(self) -> None:
         """No answer is heard after this."""

@@ -34,7 +34,7 @@ class CarriedTests(LabCase):
         self.both_active()
 
     def test_openvpn(self) -> None:
-        """Debian's OpenVPN: no echo is lost, and it does not connect anew."""
+        """Debian's OpenVPN, which calls before its server is there: no echo is lost, and it does not connect anew."""
         if (missing := lacking("openvpn")) is not None:
             self.skipTest(missing)
         before = {name: list(node.started) for name, node in self.box.nodes.items()}

@@ -1,11 +1,18 @@
-"""A socket towards somebody else's program, over a socket in memory; real ones carry in tests/lab/test_carry.py."""
+"""A socket towards somebody else's program: in memory, and a real one towards a program that comes late."""
 
 from __future__ import annotations
 
 import errno
+import socket
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, cast
 
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.error import ConnectionDone
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from morphnet.errors import HostError
 from morphnet.net.localudp import READS, LocalUdp
@@ -22,6 +29,7 @@ class FakeSocket:
         self.sent: list[tuple[bytes, Address | None]] = []
         self.refusal: OSError | None = None
         self.closed = False
+        self.waited = 0  # an error that the kernel keeps for the next call
 
     def _maybe(self) -> None:
         if self.refusal is not None:
@@ -45,6 +53,10 @@ class FakeSocket:
     def send(self, data: bytes) -> None:
         self._maybe()
         self.sent.append((data, None))
+
+    def getsockopt(self, level: int, option: int) -> int:
+        waited, self.waited = self.waited, 0
+        return waited
 
     def fileno(self) -> int:
         return 7
@@ -99,6 +111,14 @@ class LocalUdpTests(SynchronousTestCase):
             other.listen("127.0.0.1", 51821)
         self.assertTrue(self.fake.closed)
 
+    def test_given_up(self) -> None:
+        """The reactor gives up a socket on which an error waits: it is counted, and the socket read again."""
+        self.door.listen("127.0.0.1", 51820)
+        self.reactor.readers.clear()
+        self.fake.waited = errno.ECONNREFUSED
+        self.door.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual((self.reactor.readers, self.door.refused, self.fake.closed), ([self.door], 1, False))
+
     def test_closed(self) -> None:
         """A closed one sends and hears nothing; closing twice does nothing."""
         self.door.listen("127.0.0.1", 51821)
@@ -106,4 +126,38 @@ class LocalUdpTests(SynchronousTestCase):
             self.door.close()
         self.door.send(b"x")
         self.door.doRead()
+        self.door.connectionLost(Failure(ConnectionDone()))
         self.assertEqual((self.fake.sent, self.had, self.reactor.readers, self.door.fileno()), ([], [], [], -1))
+
+
+class RealTests(TestCase):
+    @inlineCallbacks
+    def test_late_service(self) -> Generator[Deferred[Any], Any, None]:
+        """Who sends before the service is there gets its answers once it is, from the same port."""
+        service = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        service.bind(("127.0.0.1", 0))
+        host, port = service.getsockname()
+        service.close()
+        had = list[Any]()
+        door = LocalUdp(cast(Any, reactor), had.extend)
+        door.connect(host, port)
+        self.addCleanup(door.close)
+        yield self._sent_until(door, b"early", lambda: bool(door.refused))
+
+        def echo(batch: Sequence[tuple[bytes, Address]]) -> None:
+            for data, to in batch:
+                later.send(data, to)
+
+        later = LocalUdp(cast(Any, reactor), echo)
+        later.listen(host, port)
+        self.addCleanup(later.close)
+        yield self._sent_until(door, b"late", lambda: bool(had))
+        self.assertEqual(had[:1], [(b"late", (host, port))])
+
+    @inlineCallbacks
+    def _sent_until(self, door: LocalUdp, data: bytes, done: Callable[[], bool]) -> Generator[Deferred[Any], Any, None]:
+        for _ in range(500):
+            if done():
+                break
+            door.send(data)
+            yield deferLater(cast(Any, reactor), 0.01)

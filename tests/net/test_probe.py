@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
-from twisted.internet.error import CannotListenError, ConnectionRefusedError
+from twisted.internet.error import CannotListenError, ConnectionDone, ConnectionRefusedError
 from twisted.internet.protocol import ClientFactory, DatagramProtocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -73,6 +74,9 @@ class FakeSocket:
             raise BlockingIOError
         return self.coming.pop(0)
 
+    def getsockopt(self, level: int, option: int) -> int:
+        return errno.ENETDOWN
+
     def close(self) -> None:
         self.closed = True
 
@@ -130,6 +134,16 @@ class PingsTests(SynchronousTestCase):
         self.pings.doRead()
         self.assertEqual(self.listener.heard, [("refused", 1), ("refused", 2)])
         self.assertEqual((self.socket.closed, self.reactor.readers, self.pings.fileno()), (True, set(), -1))
+
+    def test_given_up(self) -> None:
+        """An error that waits on the socket is not the end of it; after the end nothing is read."""
+        self.pings.open()
+        self.reactor.readers.clear()
+        self.pings.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual((self.reactor.readers, self.socket.closed), ({self.pings}, False))
+        self.pings.close()
+        self.pings.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.reactor.readers, set())
 
     def test_not_allowed(self) -> None:
         """Who may have no such socket is told so."""
