@@ -51,12 +51,17 @@ def touches_routing(kind: int, payload: bytes, devices: Collection[int]) -> bool
     return kind == NEWNETCONF and attributes(payload[4:]).get(1) == _ALL_DEVICES  # forwarding was switched
 
 
+def _ignored(ear: object) -> None:
+    return
+
+
 @implementer(IReadDescriptor)
 class Ear:
     """What all of them have: a descriptor that the reactor waits for. `open` answers with a new one."""
 
     def __init__(self, heard: Callable[[], None]) -> None:
         self.heard = heard
+        self.lost: Callable[[Ear], None] = _ignored  # called when the reactor has given it up; it is closed then
         self._descriptor: socket.socket | int | None = None
 
     def open(self) -> None:
@@ -95,7 +100,11 @@ class Ear:
                 self.heard()  # the kernel had more to say than its buffer held
 
     def connectionLost(self, reason: Failure) -> None:
+        """For an error that waited, or one that was raised while something was read."""
+        was_open = self.fileno() >= 0
         self.close()
+        if was_open:
+            self.lost(self)
 
 
 class NetlinkEar(Ear):

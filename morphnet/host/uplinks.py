@@ -330,7 +330,20 @@ class UplinkWatch:
                     self._look_soon()
 
     def connectionLost(self, reason: Failure) -> None:
-        self.stop()
+        """The reactor gave us up, for an error that waited on the socket: hear on another one, and look."""
+        if self._socket is None:
+            return
+        self._socket.close()
+        self._socket = None
+        try:
+            self._socket = self._open()
+        except HostError as error:
+            self._log.error("changes of the uplinks are not heard of any more: {reason}", reason=str(error))
+            return
+        self._reactor.addReader(self)
+        self.overruns += 1
+        self._routes_lost = True
+        self._look_soon()
 
     def _look_soon(self) -> None:
         """A burst is one change: wait for its end, but not for ever."""

@@ -81,14 +81,25 @@ class HostWatch:
         devices = (if_nametoindex(tun),) if tun else ()
         ears = [routing_ear(devices, self.look_soon), nft_ear(self._nft, self.look_soon), self._files]
         for ear in ears:
-            try:
-                ear.open()
-            except HostError as problem:
-                self._log.warn("looked at every {seconds:.0f} s only: {reason}", seconds=EVERY, reason=str(problem))
-                continue
-            self._ears.append(ear)
-            self._reactor.addReader(ear)
+            ear.lost = self._listen_again
+            self._listen(ear)
         self._look_regularly()
+
+    def _listen(self, ear: Ear) -> None:
+        try:
+            ear.open()
+        except HostError as problem:
+            self._log.warn("looked at every {seconds:.0f} s only: {reason}", seconds=EVERY, reason=str(problem))
+            return
+        self._ears.append(ear)
+        self._reactor.addReader(ear)
+
+    def _listen_again(self, ear: Ear) -> None:
+        """One was given up; what it would have told meanwhile is looked for."""
+        if ear in self._ears:
+            self._ears.remove(ear)
+            self._listen(ear)
+            self.look_soon()
 
     def stop(self) -> None:
         """No look after this."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import HostError
@@ -234,6 +236,18 @@ class WatchTests(SynchronousTestCase):
         self.now = [LTE]
         self.reactor.advance(LONGEST_WAIT)
         self.assertEqual(self.told[1:], [[LTE]])
+
+    def test_given_up(self) -> None:
+        """A socket that the reactor gives up for an error is followed by another one, and a look."""
+        before, self.socket = self.socket, _Socket()
+        self.reactor.readers.clear()
+        self.now = []
+        self.watch.connectionLost(Failure(ConnectionDone()))
+        self.reactor.advance(1)
+        self.assertEqual((before.closed, self.reactor.readers, self.told[1:]), (True, [self.watch], [[]]))
+        self.watch.stop()
+        self.watch.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.reactor.readers, [])
 
     def test_stop(self) -> None:
         """After `stop` it is silent, and holds nothing."""

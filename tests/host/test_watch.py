@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.host.journal import Change, Mended
@@ -38,9 +41,14 @@ class _Host:
 
 
 class _Reactor(Clock):
-    def addReader(self, reader: object) -> None: ...
+    def __init__(self) -> None:
+        super().__init__()
+        self.readers: list[IReadDescriptor] = []  # each as often as it was added
 
-    def removeReader(self, reader: object) -> None: ...
+    def addReader(self, reader: IReadDescriptor) -> None:
+        self.readers.append(reader)
+
+    def removeReader(self, reader: IReadDescriptor) -> None: ...
 
 
 def _as_reactor(reactor: _Reactor) -> WatchReactor:
@@ -127,6 +135,17 @@ class HostWatchTests(SynchronousTestCase):
         self.host.always = False
         self.pass_time(LONGEST_REST)
         self.assertEqual(self.host.gone, [])
+
+    def test_given_up(self) -> None:
+        """An ear that the reactor gives up is opened again, and what it did not tell is looked for."""
+        self.watch.start()
+        self.addCleanup(self.watch.stop)
+        looks, ear = self.host.looks, self.reactor.readers[-1]
+        ear.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.reactor.readers.count(ear), 2)
+        self.assertGreaterEqual(ear.fileno(), 0)
+        self.reactor.advance(QUIET)
+        self.assertEqual(self.host.looks, looks + 1)
 
     def test_stop(self) -> None:
         """After `stop` nothing is looked at, and nothing waits."""
