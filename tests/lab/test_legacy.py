@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -147,8 +148,11 @@ class OldClientTests(LegacyCase):
         self.assertEqual(client("hear", 9.0)["words"], ["inactivity"])
         self.assertEqual(self.counted("legacy_sessions"), 0)
         self.assertEqual(client("handshake")["status"], "connected")
-        spare = [client("handshake")["status"] for _ in range(9)]
-        self.assertEqual((spare[:7], spare[8]), (["reconnected"] * 7, "silence"), spare)  # ten a minute, and not more
+        spare, begun = list[str](), time.monotonic()
+        while "silence" not in spare and len(spare) < 40:
+            spare.append(client("handshake")["status"])
+        self.assertEqual((spare[:7], spare[-1]), (["reconnected"] * 7, "silence"), spare)
+        self.assertLessEqual(len(spare) - 1, 10 + (time.monotonic() - begun) / 6, spare)  # ten a minute, and not more
         self.vpn.server.stop()
         self.assertEqual(client("hear", 0.5)["words"], ["inactivity"])
 
