@@ -92,6 +92,7 @@ class NginxTests(StreamCase):
         self.server.stop()
         self.server.settings |= {"stream_port": 443, "proxy": True}
         self.server.start()
+        self.until("it has heard of the port", lambda: self.client.session()["control"] == "up")
         self.both_active()
         with nginx_before(self.server):
             fetch = self.fetch()

@@ -168,7 +168,7 @@ class GatewayTests(SystemdCase):
                                  "time.sleep(99)' >/dev/null 2>&1 & echo $!")[1][0]  # fmt: skip
         taken = "cannot serve on 0.0.0.0 TCP port 8443: Address already in use"
         again = "systemd tries again, until `morphnet down relay`"
-        self.says(self.gateway, "morphnet up relay --wait 3", f"Error: relay: {taken}; {again}", code=1)
+        self.says(self.gateway, "morphnet up relay --wait 8", f"Error: relay: {taken}; {again}", code=1)
         self.says(self.gateway, "morphnet down relay", "relay is down")
         self.asked(self.gateway, f"kill {holder}")
         self.says(self.gateway, "morphnet up relay", "relay is up: serving")
