@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from morphnet.errors import HostError
+from morphnet.host.adopting import Ends, Ground, is_ours, numbers
 from morphnet.host.bases import FIRST, STEP
 from morphnet.host.conntrack import Flows
 from morphnet.host.dealing import CAME_IN, DealingTable, pin
@@ -98,12 +99,28 @@ class BalanceHost(Host):
         facts, v6 = self._kernel.facts(), has_ipv6(self._kernel)
         placed = self._slots.assign(uplinks)
         providers = providers_at(placed, facts)
+        self.left_out = self.overruled()
+        if providers and not self._tables:
+            self._adopt(providers, facts)
         self._tables = tables(self._tables, {each.uplink.name: self._base + 1 + each.slot for each in providers})
         changes = self._settings([each.uplink.name for each in providers])
-        self.left_out = self.overruled()
         changes += balance_changes(providers, facts, v6, replace(shares, left_out=self.left_out), self._base)
         changes.append(_table(providers, shares, policies, self._base))
         self._journal.settle("balance", changes, lenient=True)
+
+    def _adopt(self, providers: Sequence[Provider], facts: Facts) -> None:
+        """Flows that are there stay where they are."""
+        own = {address for _, address in self._addresses()}
+        ground = ground_of(providers, facts, own, self.left_out, self._base)
+
+        def mark_of(ends: Ends, mark: int) -> int:
+            return ground.mark_of(ends) if is_ours(mark, self._base) else mark
+
+        try:
+            for family in (4, 6):
+                self._flows.mark(family, mark_of)
+        except HostError as problem:
+            self._log.warn("{problem}", problem=str(problem))
 
     def _settings(self, devices: Sequence[str]) -> list[Change]:
         """
@@ -179,14 +196,33 @@ def tables(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
 
 def stranded(devices: Collection[str], facts: Facts) -> list[tuple[str, int]]:
     """Those of the devices, in each family, by which the machine's own default route does not lead."""
-    names = {link.index: link.name for link in facts.links}
-    found = []
+    own = default_devices(facts)
+    return [(each, family) for family in (4, 6) for each in devices if each != own[family]]
+
+
+def default_devices(facts: Facts) -> dict[int, str]:
+    """By family, the device of the machine's own default route; "" where there is none."""
+    names, found = {link.index: link.name for link in facts.links}, dict[int, str]()
     for family in (4, 6):
         ways = [each for each in facts.routes if each.is_way_out and each.table == MAIN and each.family == family]
         best = min(ways, key=lambda each: each.metric, default=None)
-        own = names.get(best.index, "") if best is not None else ""
-        found += [(each, family) for each in devices if each != own]
+        found[family] = names.get(best.index, "") if best is not None else ""
     return found
+
+
+def ground_of(
+    providers: Sequence[Provider], facts: Facts, own: Collection[str], left_out: Collection[int], base: int
+) -> Ground:
+    """
+    What tells by which uplink a flow goes that was there before.
+
+    :param own: all addresses of this machine.
+    :param left_out: families in which rules of others come first: its own default route tells nothing there.
+    """
+    marks = {each.uplink.name: base + 1 + each.slot for each in providers}
+    ways = default_devices(facts)
+    default = {family: marks[name] for family, name in ways.items() if name in marks and family not in left_out}
+    return Ground(numbers(providers, base), own, [each.prefix for each in _networks(facts)], default)
 
 
 def balance_changes(providers: Sequence[Provider], facts: Facts, v6: bool, shares: Shares, base: int) -> list[Change]:

@@ -1,5 +1,5 @@
 """
-The flows that the kernel tracks, as far as they carry a mark of ours: which there are, and an end to them.
+The flows that the kernel tracks: marks of ours for those that were there before us, and an end to those with one.
 
 A flow by a dead uplink is forgotten, so that its next packet begins anew by another one. TCP cannot go on from another
 address: what is this machine's own is reset at once, what is forwarded by its far end.
@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from errno import EOPNOTSUPP
 
 from morphnet.errors import HostError
+from morphnet.host.adopting import Ends
 from morphnet.host.netlink import (
     F_ACK,
     F_REQUEST,
+    NESTED,
     NETLINK_NETFILTER,
     NetlinkSocket,
     attribute,
@@ -29,8 +31,9 @@ from morphnet.host.netlink import (
 
 MOST_SOCKETS = 4096  # that are reset at once
 _SOCK_DIAG, _SOCK_DESTROY = 4, 21  # netlink protocol; message type
-_GET, _DELETE = 1 << 8 | 1, 1 << 8 | 2  # message types
-_ORIGINAL, _MARK, _MARK_MASK = 1, 8, 21  # attributes
+_NEW, _GET, _DELETE = 1 << 8, 1 << 8 | 1, 1 << 8 | 2  # message types
+_ORIGINAL, _REPLY, _MARK, _ZONE, _MARK_MASK = 1, 2, 8, 18, 21  # attributes
+_AT_ONCE = 64  # messages in one datagram
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 _ANY_STATE, _NO_COOKIE = 0xFFFFFFFF, b"\xff" * 8
 
@@ -55,16 +58,41 @@ def tcp_flow(payload: bytes, mark: int) -> Flow | None:
     """What the kernel tells of one; None if it is not TCP, or has another mark."""
     values = attributes(payload[4:])
     ends = attributes(values.get(_ORIGINAL, b""))
-    addresses, ports = attributes(ends.get(1, b"")), attributes(ends.get(2, b""))
+    ports = attributes(ends.get(2, b""))
     if values.get(_MARK) != struct.pack("!I", mark) or ports.get(1) != b"\x06":
         return None
-    source, to = (addresses.get(four) or addresses.get(six, b"") for four, six in ((1, 3), (2, 4)))
+    source, to = _addresses(values.get(_ORIGINAL, b""))
     numbers = [ports.get(2, b""), ports.get(3, b"")]
-    if len(source) != len(to) or len(source) not in (4, 16) or any(len(each) != 2 for each in numbers):
+    if not source or any(len(each) != 2 for each in numbers):
         return None
-    kind = socket.AF_INET if len(source) == 4 else socket.AF_INET6
     first, second = (int.from_bytes(each, "big") for each in numbers)
-    return Flow(socket.inet_ntop(kind, source), first, socket.inet_ntop(kind, to), second)
+    return Flow(source, first, to, second)
+
+
+def marking(payload: bytes, mark_of: Callable[[Ends, int], int]) -> bytes:
+    """What makes the kernel mark a flow as `mark_of` says; nothing if it has that mark, or is torn."""
+    values = attributes(payload[4:])
+    if _ORIGINAL not in values or _REPLY not in values or len(values.get(_MARK, bytes(4))) != 4:
+        return b""
+    before = int.from_bytes(values.get(_MARK, b""), "big")
+    (source, to), (_, back) = (_addresses(values[each]) for each in (_ORIGINAL, _REPLY))
+    mark = mark_of(Ends(source, to, back), before) if source and back else before
+    if mark == before:
+        return b""
+    which = attribute(_ORIGINAL | NESTED, values[_ORIGINAL])
+    which += attribute(_ZONE, values[_ZONE]) if _ZONE in values else b""
+    head = struct.pack("!BBH", payload[0], 0, 0)
+    return message(_NEW, F_REQUEST, 1, head + which + attribute(_MARK, struct.pack("!I", mark)))
+
+
+def _addresses(ends: bytes) -> tuple[str, str]:
+    """From and to, in one direction of a flow; "" if it is torn."""
+    found = attributes(attributes(ends).get(1, b""))
+    source, to = (found.get(four) or found.get(six, b"") for four, six in ((1, 3), (2, 4)))
+    if len(source) != len(to) or len(source) not in (4, 16):
+        return "", ""
+    kind = socket.AF_INET if len(source) == 4 else socket.AF_INET6
+    return socket.inet_ntop(kind, source), socket.inet_ntop(kind, to)
 
 
 def destroying(flow: Flow) -> bytes:
@@ -90,6 +118,21 @@ class Flows:
             found = asking.dump(_GET, _marked(family, mark))
             flows = [each for each in (tcp_flow(payload, mark) for payload in found) if each is not None]
             return _reset([each for each in flows if each.source in own][:MOST_SOCKETS])
+
+    def mark(self, family: int, mark_of: Callable[[Ends, int], int]) -> int:
+        """
+        Mark all flows of one family anew; answers with the number of those that get another mark.
+
+        :param mark_of: the mark of one, by its addresses and the mark that it has.
+        :raises HostError: the kernel refuses.
+        """
+        with _asking("cannot mark the flows that are there") as asking:
+            found = asking.dump(_GET, struct.pack("!BBH", _FAMILIES[family], 0, 0))
+            changes = [each for each in (marking(payload, mark_of) for payload in found) if each]
+            for at in range(0, len(changes), _AT_ONCE):
+                asking.transact(changes[at : at + _AT_ONCE], expected=0)
+                asking.drain()  # some may have ended meanwhile
+            return len(changes)
 
     def forget(self, family: int, mark: int) -> None:
         """

@@ -101,7 +101,10 @@ OF_PROCESS: Counted = {
     "legacy_malformed": ("datagrams", "to the port of an old client that are none of its kind"),
     "legacy_sessions": ("sessions", "of clients of the original"),
     "legacy_spent": ("handshakes", "of users of the original whose quota is used up"),
-    "legacy_strangers": ("datagrams", "to the port for old clients that are no message"),
+    "legacy_strangers": (
+        "datagrams",
+        "to the port for old clients that are no message, or to a client of an old server that are none of its",
+    ),
     "legacy_wrong_id": ("datagrams", "to the port of an old client that show another one's id"),
     "lines": ("lines", "to nodes, those half in too"),
     "logins": ("times", "that a browser has logged in"),

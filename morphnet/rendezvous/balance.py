@@ -8,6 +8,9 @@ that neither one dead target nor one method that is filtered makes an uplink dea
     up       every EVERY one question, in turn. One that is not answered in time makes us ask all at once
     down     of all these none was answered; or a captive portal answers; or there is no carrier
 
+A look that comes LATE tells nothing: the machine slept, or had no time, and what was answered meanwhile may be lost.
+Then the round is void and asked once more, MOST_VOID times in a row.
+
 An uplink that comes back has to answer several rounds in a row, and more of them the more often it has gone of late.
 """
 
@@ -25,6 +28,7 @@ MOST_PATIENCE = 2.0  # seconds, whatever the RTT
 PORTAL_EVERY = 10.0  # seconds between looks for a captive portal, while an uplink is up
 PROOFS, MOST_PROOFS = 3, 30  # rounds that must be answered before one is up again
 CALM = 60.0  # seconds that an uplink must stay up until nobody remembers how often it was down
+LATE, MOST_VOID = 0.5, 3  # seconds after the moment when something should have been answered; rounds
 REMEMBERED = 64  # questions that an answer may still come to
 
 
@@ -90,6 +94,7 @@ class Health:
         self._full = False  # the present round asks everybody
         self._heard = False  # and was answered
         self._due_at = float("-inf")
+        self._voided = 0  # rounds since the last one that told something
         self._portal_at = float("-inf")  # when to look for one again
         self._verdict = Verdict.SILENT
         self._proofs, self._needed = 0, 1
@@ -97,7 +102,12 @@ class Health:
         self._up_at = 0.0
 
     def look(self, now: float) -> list[Question]:
-        """What to ask now. Call at `next_at`, or at any other time."""
+        """
+        What to ask now. Call at `next_at`, or at any other time; after all answers that are there have been told.
+        """
+        if self._is_void(now):
+            self._waited.clear()
+            return self._ask_one(now) if self.state is State.UP and not self._full else self._ask_all(now)
         late = [number for number in self._waited if self._asked[number].until <= now]
         self._waited.difference_update(late)
         if any(self._asked[number].check == self._portal for number in late):
@@ -111,6 +121,13 @@ class Health:
         if self.state is State.UP:
             return self._ask_one(now)
         return self._ask_all(now)
+
+    def _is_void(self, now: float) -> bool:
+        """Whether we look too late to tell if what is waited for was answered."""
+        if not self._waited or now - self.next_at <= LATE:
+            return False
+        self._voided += 1  # not set back by an answer: a portal's may never come
+        return self._voided <= MOST_VOID
 
     @property
     def next_at(self) -> float:
@@ -160,7 +177,7 @@ class Health:
         self._asked.clear()
         self._waited.clear()
         self._full = self._heard = False
-        self._due_at, self._proofs = now, 0
+        self._due_at, self._proofs, self._voided = now, 0, 0
 
     def _ask_one(self, now: float) -> list[Question]:
         self._turn += 1
@@ -200,6 +217,7 @@ class Health:
         if not full and not heard:
             return  # there was none
         self._full = self._heard = False
+        self._voided = 0
         if self.state is State.UP:
             if not heard:
                 self._fall(now, "no target answers")

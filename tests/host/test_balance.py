@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.host.balance import LATE, Shares, balance_changes, stranded, tables
+from morphnet.host.adopting import Ends
+from morphnet.host.balance import LATE, Shares, balance_changes, ground_of, stranded, tables
 from morphnet.host.dealing import CAME_IN
 from morphnet.host.facts import MAIN, Facts, LinkFact, RouteFact
 from morphnet.host.journal import Change
@@ -92,6 +93,16 @@ class BalanceTests(SynchronousTestCase):
         """At the end flows stay that are on the machine's own default route, which is the best of several."""
         self.assertEqual(stranded(["wan0", "wan1"], FACTS), [("wan1", 4), ("wan0", 6)])
         self.assertEqual(stranded(["wan0"], Facts()), [("wan0", 4), ("wan0", 6)])
+
+    def test_ground(self) -> None:
+        """Where addresses tell nothing it is the machine's own default route, unless rules of others are first."""
+        providers = providers_at([(0, WAN1), (1, WAN0)], FACTS)
+        own, inside = ("192.168.1.2", "10.5.0.1"), Ends("10.5.0.2", "198.51.100.7", "10.5.0.2")
+        self.assertEqual(ground_of(providers, FACTS, own, frozenset(), 7300).mark_of(inside), 7302)
+        self.assertEqual(ground_of(providers, FACTS, own, frozenset({4}), 7300).mark_of(inside), 0)
+        ground = ground_of(providers, FACTS, own, frozenset(), 7300)
+        self.assertEqual(ground.mark_of(Ends("10.5.0.2", "10.5.9.9", "10.5.0.2")), 0)
+        self.assertEqual(ground.mark_of(Ends("10.5.0.2", "198.51.100.7", "192.168.2.2")), 7301)
 
     def test_two_of_us(self) -> None:
         """The second of us has other rules."""

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.host.conntrack import Flow, destroying, tcp_flow
-from morphnet.host.netlink import attribute, messages
+from morphnet.host.adopting import Ends
+from morphnet.host.conntrack import Flow, destroying, marking, tcp_flow
+from morphnet.host.netlink import attribute, attributes, messages
 
 
 def told(flow: Flow, mark: int = 7301, protocol: int = 6) -> bytes:
@@ -38,6 +39,33 @@ class FlowTests(SynchronousTestCase):
         whole = told(Flow("192.0.2.1", 40000, "198.51.100.7", 443))
         for each in (data, whole[:cut], whole[:cut] + data):
             self.assertIn(type(tcp_flow(each, 7301)), (Flow, type(None)))
+
+    def test_marking(self) -> None:
+        """A flow is named by its first direction, as the kernel told it; one that has its mark is left alone."""
+        flow, asked = Flow("10.5.0.2", 40000, "198.51.100.7", 443), list[object]()
+        back = attribute(1, attribute(1, socket.inet_aton(flow.to)) + attribute(2, socket.inet_aton("192.0.2.1")))
+
+        def mark_of(ends: Ends, mark: int) -> int:
+            asked.append((ends, mark))
+            return 7302
+
+        payload = told(flow) + attribute(2, back) + attribute(18, b"\0\7")
+        ((kind, _, body),) = messages(marking(payload, mark_of))
+        self.assertEqual((kind, asked), (0x100, [(Ends("10.5.0.2", flow.to, "192.0.2.1"), 7301)]))
+        values, before = attributes(body[4:]), attributes(payload[4:])
+        self.assertEqual([values[each] for each in (1, 18)], [before[each] for each in (1, 18)])
+        self.assertEqual(values[8], struct.pack("!I", 7302))
+        whole = told(flow, mark=7302) + attribute(2, back)
+        for nothing in (whole, b"", payload[:20], told(flow), told(flow) + attribute(2, b"\0")):
+            self.assertEqual(marking(nothing, mark_of), b"")
+
+    @given(data=st.binary(max_size=120), cut=st.integers(0, 90))
+    def test_marking_garbage(self, data: bytes, cut: int) -> None:
+        """What is torn gets no mark, or a whole message."""
+        whole = told(Flow("192.0.2.1", 40000, "198.51.100.7", 443)) + attribute(2, data[:40])
+        for each in (data, whole[:cut], whole[:cut] + data):
+            found = marking(each, lambda ends, mark: 7302)
+            self.assertEqual(len(list(messages(found))), bool(found))
 
     def test_destroying(self) -> None:
         """Ports in the order of the network, both addresses in 16 bytes, any state, no cookie."""

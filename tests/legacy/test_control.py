@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -82,7 +82,6 @@ class KeyTests(SynchronousTestCase):
         for text in ("", ":", "AAAA:AAAA", KEY.text[:-1], "ä:ö", KEY.text + ":"):
             self.assertRaises(MalformedFrame, Key.read, text)
 
-    @settings(max_examples=100, deadline=None)
     @given(some.binary(max_size=200))
     def test_anything(self, datagram: bytes) -> None:
         """Garbage, and garbage in base64."""
@@ -133,7 +132,6 @@ class HandshakeTests(SynchronousTestCase):
             self.assertRaises(MalformedFrame, read_handshake, text)
             self.assertRaises(MalformedFrame, read_answer, text)
 
-    @settings(max_examples=100, deadline=None)
     @given(JSON, some.sampled_from(list(json.loads(write_handshake(HANDSHAKE)))))
     def test_anything(self, value: Any, name: str) -> None:
         """Any JSON, as the whole or as a field."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -96,14 +96,12 @@ class BodyTests(SynchronousTestCase):
             with self.assertRaises(MalformedFrame):
                 replace(PARAMETERS, **wrong)
 
-    @settings(max_examples=60, deadline=None)
     @given(some.binary(max_size=80), some.integers(1, 4))
     def test_anything(self, body: bytes, layers: int) -> None:
         """Whatever comes is a text, or None."""
         (text,) = obfuscator(layers).show([body])
         self.assertTrue(text is None or len(text) == len(body) - 3 - body[2])
 
-    @settings(max_examples=60, deadline=None)
     @given(some.binary(min_size=1, max_size=80), some.integers(1, 4), some.integers(1, 8), some.integers(0, 999))
     def test_back(self, text: bytes, layers: int, padding: int, seed: int) -> None:
         """Whatever is hidden comes back."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -68,7 +68,6 @@ class OfficeTests(SynchronousTestCase):
         self.assertEqual(self.office.waiting(PRESENT + 1), [])
         self.assertEqual((self.office.silent(1200.0), self.office.silent(1201.0)), ([], [session]))
 
-    @settings(max_examples=100, deadline=None)
     @given(some.binary(max_size=60))
     def test_anything(self, datagram: bytes) -> None:
         """Whatever comes to the control port is nobody's data."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -101,7 +101,6 @@ class SessionTests(SynchronousTestCase):
             (self.server.counts["legacy_malformed"], self.server.peer, self.server.heard_at), (5, HOME, 0.0)
         )
 
-    @settings(max_examples=100, deadline=None)
     @given(some.sampled_from((QUIC, KCP, GAME)), some.lists(some.binary(max_size=60), max_size=4), some.booleans())
     def test_anything(self, template: int, datagrams: list[bytes], shown: bool) -> None:
         """Whatever comes raises nothing, with the right id in front or without."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -66,7 +66,6 @@ class TemplateTests(SynchronousTestCase):
         """Numbers are compared around their end."""
         self.assertEqual([ahead(0, 0xFFFF), ahead(0xFFFF, 0), ahead(5, 5), ahead(40000, 0)], [1, -1, 0, 40000 - 65536])
 
-    @settings(max_examples=100, deadline=None)
     @given(some.sampled_from((QUIC, KCP, GAME)), some.binary(max_size=60))
     def test_anything(self, which: int, datagram: bytes) -> None:
         """Whatever comes is read, or refused with the declared error."""

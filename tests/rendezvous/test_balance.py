@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.rendezvous.balance import (
+    LATE,
     MOST_PROOFS,
+    MOST_VOID,
     PATIENCE,
     PORTAL,
     PORTAL_EVERY,
@@ -61,6 +63,10 @@ class Net:
                         self._coming.append((self.now + self.rtt, number, check))
             self.now += TICK
         return self.now - begun
+
+    def lose(self) -> None:
+        """What is under way never comes."""
+        self._coming.clear()
 
     def is_in(self, state: State) -> bool:
         return self.health.state is state
@@ -170,6 +176,42 @@ class HealthTests(SynchronousTestCase):
         self.assertEqual((net.health.state, net.health.why), (State.DOWN, "it has no carrier"))
         net.health.changed(net.now)
         self.assertLessEqual(net.run(10, lambda: net.is_in(State.UP)), PROOFS * 1.5)
+
+    @given(
+        until=st.floats(0, 3), silent=st.booleans(), slept=st.floats(2 * ROUND_PATIENCE + LATE, 1e6), up=st.booleans()
+    )
+    @settings(max_examples=50, deadline=None)
+    def test_slept(self, until: float, silent: bool, slept: float, up: bool) -> None:
+        """While the machine sleeps, whatever was asked before, nothing is found out about an uplink."""
+        net = self.up() if up else Net()
+        net.run(until if up else 0.01)
+        net.answers = lambda check: not silent
+        net.run(1.2 if up else 0.0)  # some are silent, the last before it sleeps
+        before = net.health.state
+        net.lose()
+        net.now += slept
+        net.answers = lambda check: True
+        net.run(8)
+        self.assertEqual((before, net.health.state), (State.UP if up else State.UNTRIED, State.UP))
+        self.assertEqual(net.health.changes, 1)
+
+    @given(late=st.floats(LATE, 60, exclude_min=True))
+    @settings(max_examples=20, deadline=None)
+    def test_always_late(self, late: float) -> None:
+        """Who always looks late finds a dead uplink all the same, some rounds later; and one that leads out again."""
+        net = self.up()
+        looks = 0
+        while net.is_in(State.UP) and looks < 100:
+            net.now, looks = max(net.now, net.health.next_at) + late, looks + 1
+            net.health.look(net.now)
+        self.assertLessEqual(looks, MOST_VOID + 4)
+        self.assertEqual(net.health.why, "no target answers")
+        while not net.is_in(State.UP) and looks < 100:
+            net.now, looks = max(net.now, net.health.next_at) + late, looks + 1
+            for number, check in net.health.look(net.now):
+                if check != NOWHERE:
+                    net.health.answered(number, net.now)
+        self.assertLess(looks, 100)
 
     def test_slow(self) -> None:
         """A satellite is no dead uplink."""

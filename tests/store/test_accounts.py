@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 from twisted.internet import reactor
@@ -14,6 +16,24 @@ from morphnet.store.ledger import SCHEMA, Ledger
 from morphnet.store.memory import MemoryStore
 from morphnet.store.sqlite import SqliteStore
 from tests.store import contract
+
+KILLS = 6
+# Counts and reports until it is killed; says each time how much it has counted, and, less than nothing, what it tells.
+COUNTER = """
+import sys
+from pathlib import Path
+from morphnet.store.ledger import Ledger
+ledger, total = Ledger(Path(sys.argv[1])), 0
+while True:
+    total += 7
+    ledger.account(lambda book: book.add("2026-11", {"laptop": (7, 14)}, report=True))
+    print(total, flush=True)
+    ledger.account(lambda book: book.report())
+    post = ledger.account(lambda book: book.next_post())
+    if total % 3 == 0:
+        print(-post.sent, flush=True)
+        ledger.account(lambda book: book.taken(post.number))
+"""
 
 
 class SqliteAccountsTests(contract.AccountsContract):
@@ -55,3 +75,31 @@ class FileTests(SynchronousTestCase):
 
         self.assertRaises(HostError, ledger.account, half)
         self.assertEqual(ledger.account(lambda book: book.months()), [])
+
+    def test_killed(self) -> None:
+        """`kill -9` at whatever moment leaves all that was counted, and is still to be told what was not taken."""
+        counted = taken = 0
+        for turn in range(KILLS):
+            words = [sys.executable, "-c", COUNTER, str(self.path)]
+            counter = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+            assert counter.stdout is not None  # a pipe was asked for
+            said = [int(counter.stdout.readline()) for _ in range(20 + 7 * turn)]
+            counter.kill()
+            said += [int(line) for line in counter.communicate()[0].splitlines()]
+            least, told = counted + max(said), [-each for each in said if each < 0]
+            counted, waiting = self.standing()
+            self.assertIn(counted, (least, least + 7))  # one may have been counted and not said
+            before, taken = taken, counted - waiting
+            self.assertIn(taken - before, (sum(told), sum(told[:-1])))  # one may have been said and not taken
+
+    def standing(self) -> tuple[int, int]:
+        """Bytes to the laptop that were counted, and those that are still to be told."""
+        ledger = Ledger(self.path)
+        sent, received = ledger.account(lambda book: book.standing("2026-11")).amounts["laptop"]
+        ledger.close()
+        self.assertEqual(received, 2 * sent)
+        owed = "SELECT total(sent) FROM (SELECT sent FROM outbox UNION ALL SELECT sent FROM unreported)"
+        sql = sqlite3.connect(self.path)
+        ((waiting,),) = sql.execute(owed)
+        sql.close()
+        return sent, int(waiting)

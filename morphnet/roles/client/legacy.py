@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -166,6 +167,14 @@ class LegacyNode(Node):
         session = self._link.caller.session
         where = f"by {shown_address(session.peer)} " if session is not None else ""
         return (f"an original server {where}hides WireGuard and does not protect it: see docs/legacy.md",)
+
+    def door_counters(self) -> Counter[str]:
+        """With what did not come from the server, or was none of its."""
+        counted = super().door_counters()
+        counted["legacy_strangers"] += self._link.strangers
+        if self._link.caller.session is not None:
+            counted.update(self._link.caller.session.counts)
+        return counted
 
     def listening(self) -> tuple[str, ...]:
         """Where the local WireGuard finds it."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -44,19 +47,55 @@ class FakeDoor:
 class World:
     """Two uplinks, and a clock."""
 
-    def __init__(self) -> None:
-        self.clock = Clock()
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock()
         self.doors: list[FakeDoor] = []
         self.dead: set[tuple[str, int]] = set()
+        self.lose = 0  # so many questions, of busy doors
         self.changes: list[Change] = []
         self.watching = Watching(self.clock, CONFIG, self.door, self.changes.append)
 
     def door(self, device: str, family: int, listener: Listener) -> FakeDoor:
-        return FakeDoor(self, (device, family), listener)
+        kind = BusyDoor if isinstance(self.clock, BusyReactor) else FakeDoor
+        return kind(self, (device, family), listener)
 
     def run(self, seconds: float) -> None:
         for _ in range(int(seconds * 20)):
             self.clock.advance(0.05)
+
+
+class BusyReactor(Clock):
+    """Runs in one turn what is due at its beginning, and reads what has come after that, as a real one does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrived: list[Callable[[], None]] = []
+
+    def turn(self, seconds: float) -> None:
+        """One that comes so much later than the last."""
+        self.rightNow += seconds
+        arrived, self.arrived = self.arrived, []  # while we were busy
+        for call in [each for each in self.calls if each.getTime() <= self.rightNow]:
+            if call in self.calls:
+                self.calls.remove(call)
+                call.called = 1
+                call.func(*call.args, **call.kw)
+        for answer in arrived:
+            answer()
+
+
+class BusyDoor(FakeDoor):
+    """One whose answers wait until they are read."""
+
+    def ask(self, question: Question) -> None:
+        nobody = question.check.method == PORTAL
+        told = partial(self.listener.nobody, question.number, Verdict.SILENT)
+        answer = told if nobody else partial(self.listener.answered, question.number)
+        assert isinstance(self.world.clock, BusyReactor)
+        if not nobody and self.world.lose:
+            self.world.lose -= 1
+        else:
+            self.world.clock.arrived.append(answer)
 
 
 class WatchingTests(SynchronousTestCase):
@@ -96,6 +135,21 @@ class WatchingTests(SynchronousTestCase):
         self.world.run(5)
         self.assertEqual(self.watching.up(4), ["wan0"])
         self.assertEqual(self.watching.health()["wan1", 4].state, State.DOWN)
+
+    def test_busy(self) -> None:
+        """What has come before anybody looks is an answer in time, however late that is."""
+        clock = BusyReactor()
+        world = World(clock)
+        world.watching.uplinks_are([WAN1])
+        for seconds in (0.6, 0.9, 1.2, 1.45, 2.0, 7.0, 60.0):
+            for _ in range(20):
+                clock.turn(0.1)
+            self.assertEqual(world.lose, 0)
+            world.lose = 1
+            while world.lose or len(clock.arrived) < 4:
+                clock.turn(0.1)  # until all are asked
+            clock.turn(seconds)
+        self.assertEqual([(each.device, each.up) for each in world.changes], [("wan1", True)])
 
     def test_stop(self) -> None:
         """Nothing is left to do."""

@@ -117,4 +117,7 @@ class LegacyLinkTests(SynchronousTestCase):
         status = node.status()
         self.assertEqual((status.state, status.well, status.headline), (AT_ORIGINAL, True, AT_ORIGINAL))
         self.assertIn("does not protect", status.warnings[0])
+        for source in (CONTROL, CONTROL._replace(port=40000), HOME):
+            self.outer.hears(source, b"stray")
+        self.assertEqual([node.status().counters[f"legacy_{name}"] for name in ("strangers", "malformed")], [3, 1])
         self.assertEqual([each.kind for each in node.happenings(0)], ["legacy", "legacy"])

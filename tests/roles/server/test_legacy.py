@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.legacy import MorphProtocolConfig
@@ -28,10 +31,27 @@ from morphnet.roles.server.legacy import (
 )
 from morphnet.wire.batch import Arrival, Departure, Endpoint
 from tests.fakes_meter import FakeMeter
-from tests.legacy.test_control import HANDSHAKE, KEY
+from tests.legacy.test_control import HANDSHAKE, JSON, KEY, changed
 from tests.legacy.test_session import AWAY, HOME
 
 INNER = Endpoint("127.0.0.1", 51820)
+
+
+def _data(client: int, rest: bytes) -> tuple[bytes, bool]:
+    """What shows the id of one of the clients below."""
+    return bytes([client] * 4) + b"\x51\0" + rest, True
+
+
+# Datagrams, each with whether it shows the key, or the id of a session.
+DATAGRAMS = st.one_of(
+    st.binary(max_size=60).map(lambda data: (data, False)),
+    st.integers(0, 4).map(lambda at: (KEY.seal(write_handshake(replace(HANDSHAKE, client=bytes([at] * 16)))), True)),
+    st.tuples(JSON, st.sampled_from(list(json.loads(write_handshake(HANDSHAKE))))).map(
+        lambda field: (KEY.seal(changed(**{field[1]: field[0]})), True)
+    ),
+    st.sampled_from([CLOSE, FULL, INACTIVITY, "", "{", "ä"]).map(lambda word: (KEY.seal(word), True)),
+    st.builds(_data, st.integers(0, 4), st.binary(max_size=60)),
+)
 
 
 class FakeDoor(FragmentingDoor):
@@ -237,6 +257,48 @@ class LegacyServerTests(SynchronousTestCase):
         self.server.sweep()
         self.assertEqual([KEY.open(each) for _, each in self.control.said()], [INACTIVITY])
         self.assertFalse(outer.is_open)
+
+    def test_idle(self) -> None:
+        """
+        An idle client of the original never begins anew: it looks every 90 s whether it heard anything in the last 30;
+        its own heartbeats are 120 s apart, and the server looks every SWEEP_EVERY.
+        """
+        self.call()
+        outer, inner = FakeDoor.every[1:]
+        client, heard = self.client(), 0.0
+        for second in range(2 * 3600):
+            self.now = float(second)
+            if second % 120 == 119:
+                outer.hears(HOME, client.heartbeat(now=self.now, millis=0))
+            if second % int(SWEEP_EVERY) == 3:
+                self.server.sweep()
+            heard = self.now if outer.said() else heard
+            if second % 90 == 89:
+                self.assertLessEqual(self.now - heard, 30.0, second)
+        self.assertEqual((self.server.counters()["legacy_sessions"], inner.said()), (1, []))
+
+    @given(st.lists(st.tuples(st.sampled_from([HOME, AWAY, INNER]), st.integers(0, 8), DATAGRAMS), max_size=25))
+    def test_anything(self, coming: list[tuple[Endpoint, int, tuple[bytes, bool]]]) -> None:
+        """
+        Whatever comes to whichever socket from whomever raises nothing; sessions and their sockets are bounded and
+        belong together; and the control port answers nobody who showed neither the key nor a session's id.
+        """
+        self.make()
+        called = set[Endpoint]()
+        for number, (source, place, (datagram, known)) in enumerate(coming):
+            self.now += number % 7
+            there = [door for door in FakeDoor.every if door.is_open]
+            door = there[place % len(there)]
+            called |= {source} if known else set()
+            door.hears(source, datagram or b"x")
+            if number % 3 == 0:
+                self.server.sweep()
+            sessions = self.server.counters()["legacy_sessions"]
+            self.assertLessEqual(sessions, self.server.config.max_sessions)
+            self.assertEqual(sum(each.is_open for each in FakeDoor.every), 1 + 2 * sessions)
+            self.assertLessEqual({to for to, _ in self.control.said()}, called)
+        self.server.close()
+        self.assertFalse(any(each.is_open for each in FakeDoor.every))
 
     def test_stop(self) -> None:
         """All are told; what they counted stays in the sums."""
