@@ -82,6 +82,7 @@ WHITE = (
     "config.manhole",
     "config.mesh",
     "config.shapes",
+    "config.shared",
     "config.redis_url",
     "config.whole",
     "config.lines",

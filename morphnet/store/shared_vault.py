@@ -1,12 +1,12 @@
 """
 The bytes of uploads in a directory that several processes write to, on one machine or on several.
 
-What is there of an upload is in a directory of its own, whose name ends in a number: the fencing token. Who goes on with
-it renames that directory to the next number, which only one of several can do. From then on every step of who had it
-before fails: those that name the file, since there is none of that name, and each write, since before it the writer
-looks whether the name is there. Look and write are under a lock on the file, that of the kernel: who finds it locked
-after the renaming waits a moment, and if it stays so (a process may be stopped between its look and its write) goes on
-with a copy, so that what the other one writes, whenever it wakes, goes to a file that has no name.
+What is there of an upload is in a directory of its own, which is called by a number: the fencing token. Who goes on
+with it renames that to the next number, which only one of several can do. From then on every step of who had it before
+fails: those that name the file, since there is none of that name, and each write, since before it the writer looks
+whether the name is there. Look and write are under the file's lock. Who finds that locked after the renaming waits a
+moment, and if it stays so (a process may be stopped between its look and its write) goes on with a copy: what the other
+one writes, whenever it wakes, goes to a file that has no name.
 
 Nobody has to be alive, or to agree about the time, for that; Redis only carries the word to who was ended.
 

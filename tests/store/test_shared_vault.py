@@ -106,7 +106,7 @@ class FenceTests(test_vault.VaultCase):
         self.assertFalse(left.exists())
 
     def test_stopped(self) -> None:
-        """A hundred times: a process is stopped at any moment, another finishes, and it wakes: not a byte is its own."""
+        """A process is stopped at any moment, another finishes, and it wakes: of a hundred none writes a byte."""
         number = random.Random(15)
         words = [sys.executable, "-m", "tests.store.fenced_writer", str(self.directory)]
         with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as writer:

@@ -14,11 +14,13 @@ from morphnet.roles.upload.sessions import HEADER, QUERY, check_session, describ
 from morphnet.roles.upload.shelf import Overrun, Shelf
 from morphnet.roles.upload.tussing import Tussing
 from morphnet.roles.upload.visit import CORS, Visit
-from morphnet.store.base import UploadRecord
+from morphnet.store.base import StoreAway, UploadRecord
+from morphnet.store.vault import Taken
 from morphnet.wire.messages.upload import drafts, tus
 from morphnet.wire.messages.upload.slots import UNKNOWN, Claim, Slot, SlotRefused, verified
 
 LONGEST_PATH = 1024  # characters, decoded
+AWAY = 5  # seconds after which who met a store that is away comes again
 _LONGEST_KIND = 200
 
 
@@ -66,6 +68,13 @@ class Desk:
             if callers is not None and refused.status in GUESS:
                 callers.refused(caller)
             self._refuse(exchange, refused)
+        except Taken:
+            self._shelf.counts["uploads_taken_elsewhere"] += 1
+            exchange.hang_up()
+        except StoreAway as away:
+            self._shelf.counts["uploads_store_away"] += 1
+            exchange.tell("Retry-After", str(AWAY))
+            self._refuse(exchange, SlotRefused(503, f"{away}: come again"))
         except ValueError as mistake:
             self._refuse(exchange, SlotRefused(400, str(mistake)))
         except OSError as trouble:

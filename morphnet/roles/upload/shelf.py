@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from morphnet.net.http import BodyCut, Exchange
 from morphnet.rendezvous.transfer import Turn, Turns
+from morphnet.roles.upload.networks import network_of
 from morphnet.roles.upload.underway import UnderWay
-from morphnet.store.base import UploadRecord, Uploads
+from morphnet.store.base import Move, UploadRecord, Uploads
 from morphnet.store.vault import Partial, Vault
 from morphnet.wire.messages.upload.slots import SlotRefused
 
@@ -75,6 +77,7 @@ class Shelf:
         self.uploads, self.vault, self.turns, self.wall = uploads, vault, Turns(), wall
         self.counts = Counter[str]()
         self.under_way = UnderWay(vault.length, wall)
+        self.taken: Callable[[str], None] = lambda path: None  # tells other processes that we go on with it
         self._beside = beside
         self._kept = 0  # bytes of bodies that are in memory, or for which it is kept free
         self._held: dict[str, list[Deferred[None]]] = {}  # path whose files appear or go -> who waits for the end of it
@@ -116,6 +119,7 @@ class Shelf:
         if record.completed_at:
             return record.size
         self.turns.end(record.path)
+        self.taken(record.path)
         await self.uploads.announce(record.path)
         fresh = await self.find(record.path)
         if fresh is None:
@@ -123,15 +127,27 @@ class Shelf:
         return fresh.size if fresh.completed_at else await self._settled(record.path)
 
     async def _settled(self, path: str) -> int:
-        if not self.vault.length(path):
+        if not self.vault.shared and not self.vault.length(path):
             return 0
-        partial = self.vault.partial(path)
+        partial = await self._take(path)
         try:
             length = partial.length
             await self._beside(partial.sync)
             return length
         finally:
             partial.close()
+
+    async def _take(self, path: str) -> Partial:
+        """
+        To write to; from now on no other process does.
+
+        :raises Taken: one was quicker.
+        """
+        if not self.vault.shared:
+            return self.vault.partial(path)
+        took: list[Partial] = []
+        await self._beside(lambda: took.append(self.vault.take(path)))
+        return took[0]
 
     async def write(self, exchange: Exchange, record: UploadRecord, at: int, fits: Fits | None = None) -> int:
         """
@@ -145,7 +161,9 @@ class Shelf:
         :raises SlotRefused: there is no room on the disk or in memory, or the bytes contradict those that are there.
         """
         turn = self.turns.take(record.path, exchange.hang_up)
-        self.under_way.begins(record, exchange.caller)
+        self.taken(record.path)
+        if self.under_way.begins(record, exchange.caller):
+            self._note(record, exchange)
         try:
             if fits is None:
                 return await self._written(turn, record.path, at, exchange.body)
@@ -162,6 +180,16 @@ class Shelf:
         finally:
             turn.leave()
             self.under_way.ends(record.path)
+
+    def _note(self, record: UploadRecord, exchange: Exchange) -> None:
+        """From where it comes now; nobody waits for that."""
+        network = network_of(exchange.caller, exchange.headers.get("user-agent", ""))
+        noting = self.uploads.moved(record.path, Move(int(self.wall()), network, exchange.caller))
+        noting.addErrback(self._not_noted)
+
+    def _not_noted(self, failure: Failure) -> None:
+        failure.trap(OSError)
+        self.counts["uploads_without_room"] += 1
 
     @contextmanager
     def _in_memory(self, exchange: Exchange) -> Iterator[None]:
@@ -196,8 +224,10 @@ class Shelf:
             raise SlotRefused(404, "no upload has begun here")
         if record.completed_at:
             raise SlotRefused(409, "the file is here already")
-        partial = self.vault.partial(path)
+        partial = await self._take(path)
         try:
+            if not turn.current:
+                raise BodyCut
             if at > partial.length:
                 raise SlotRefused(409, "there are fewer bytes than that")
             await body(_Pen(partial, turn, record, at, self.counts).take)
