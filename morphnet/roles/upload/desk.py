@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from morphnet.net.http import Exchange
@@ -10,7 +10,7 @@ from morphnet.roles.upload.callers import GUESS, Callers, TooOften
 from morphnet.roles.upload.drafting import Drafting
 from morphnet.roles.upload.giving import Giving
 from morphnet.roles.upload.secrets import folder_of
-from morphnet.roles.upload.sessions import HEADER, QUERY, check_session, described, session_id
+from morphnet.roles.upload.sessions import HEADER, QUERY, Sessions, check_session, session_id
 from morphnet.roles.upload.shelf import Overrun, Shelf
 from morphnet.roles.upload.tussing import Tussing
 from morphnet.roles.upload.visit import CORS, Visit
@@ -22,6 +22,10 @@ from morphnet.wire.messages.upload.slots import UNKNOWN, Claim, Slot, SlotRefuse
 LONGEST_PATH = 1024  # characters, decoded
 AWAY = 5  # seconds after which who met a store that is away comes again
 _LONGEST_KIND = 200
+
+
+def _uploads(headers: Mapping[str, str]) -> bool:
+    return tus.speaks(headers) or drafts.speaks(headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class Desk:
     ) -> None:
         self._rules, self._shelf, self._secrets, self._callers = rules, shelf, secrets, callers
         self._giving, self._tus = Giving(shelf), Tussing(shelf, rules.max_size, rules.kept_for)
+        self._sessions = Sessions(shelf, secrets)
         self._drafts = Drafting(shelf, rules.max_size, rules.kept_for)
 
     async def answer(self, exchange: Exchange) -> None:
@@ -108,8 +113,8 @@ class Desk:
             return
         path = self._path(exchange)
         record = await self._shelf.find(path)
-        if verb == "GET" and QUERY in exchange.query:
-            self._tell_owner(exchange, path, record)
+        if QUERY in exchange.query and (verb == "GET" or (verb == "POST" and not _uploads(headers))):
+            await self._to_owner(exchange, path, record)
             return
         if verb == "GET" or (verb == "HEAD" and not self._asks_for_offset(exchange)):
             self._giving.give(exchange, record)
@@ -130,16 +135,13 @@ class Desk:
         else:
             raise SlotRefused(405, "this is not done here: PUT the file")
 
-    def _tell_owner(self, exchange: Exchange, path: str, record: UploadRecord | None) -> None:
-        """How far an upload is; whoever writes just now is left alone."""
+    async def _to_owner(self, exchange: Exchange, path: str, record: UploadRecord | None) -> None:
+        """How far an upload is, or a new token; the one that is shown may be over by now, but not forged."""
         if record is None:
             raise SlotRefused(404, "no upload has begun here")
-        self._visit(exchange, path, record)
-        said = exchange.query[QUERY]
-        check_session(said, self._secrets(path), record)
-        offset = record.size if record.completed_at else self._shelf.vault.length(path)
-        headers = {**CORS, "Cache-Control": "no-store"}
-        exchange.answer_json(200, headers, described(said, record, offset), "application/json")
+        self._visit(exchange, path, record, now=float(record.created_at))
+        check_session(exchange.query[QUERY], self._secrets(path), record)
+        await (self._sessions.tell if exchange.verb == "GET" else self._sessions.refresh)(exchange, record)
 
     @staticmethod
     def _asks_for_offset(exchange: Exchange) -> bool:
@@ -147,8 +149,11 @@ class Desk:
         token = "authorization" in headers or exchange.query.keys() & {"v", "v2", "v3"}
         return bool(tus.speaks(headers) or drafts.VERSION in headers or token)
 
-    def _visit(self, exchange: Exchange, path: str, record: UploadRecord | None) -> Visit:
-        """:raises SlotRefused: the request holds no slot for this path."""
+    def _visit(self, exchange: Exchange, path: str, record: UploadRecord | None, *, now: float | None = None) -> Visit:
+        """
+        :param now: when its slot must be good; None: now.
+        :raises SlotRefused: the request holds no slot for this path.
+        """
         headers = exchange.headers
         size, kind = self._told_size(exchange), headers.get("content-type", "")
         if "upload-metadata" in headers:
@@ -156,7 +161,7 @@ class Desk:
         if record is not None:
             size, kind = record.size, record.kind
         claim = Claim(exchange.verb, path, exchange.query, headers.get("authorization", ""), size, kind)
-        now = self._shelf.wall()
+        now = self._shelf.wall() if now is None else now
         if record is None and exchange.verb not in ("PUT", "POST") and size == UNKNOWN:
             claim = replace(claim, size=UNKNOWN)
             if not claim.authorization:

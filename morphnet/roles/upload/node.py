@@ -33,7 +33,7 @@ class UploadNode(PlainNode[UploadConfig]):
         self._component: str | None = None  # "" while it is let in, else why it is not; None: there is none
 
     def picture(self) -> NodeStatus:
-        warnings = (f"no slots by XMPP: {self._component}",) if self._component else ()
+        warnings: tuple[str, ...] = (f"no slots by XMPP: {self._component}",) if self._component else ()
         if self._redis:
             warnings += (f"Redis is away, uploads that began go on, others wait: {self._redis}",)
         return replace(super().picture(), uploads=self._uploads(), sections=("uploads",), warnings=warnings)
