@@ -11,3 +11,4 @@ Whoever shows too many slots that are none is answered 429 for a while, by addre
 Uploads in a directory that several processes write to: who goes on takes a fencing token, and whoever was stopped meanwhile writes not a byte when it wakes.
 Several upload servers with one directory and one Redis (`[shared]`): each goes on with what another began; while Redis is away uploads that began go on.
 The owner of an upload is told from which networks it came, and gets a new token in the place of one that is over: ten times at most, and within 72 hours.
+tus's concatenation: a file may come in parts, at the same time, on one slot.

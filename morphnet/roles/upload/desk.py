@@ -9,6 +9,7 @@ from morphnet.net.http import Exchange
 from morphnet.roles.upload.callers import GUESS, Callers, TooOften
 from morphnet.roles.upload.drafting import Drafting
 from morphnet.roles.upload.giving import Giving
+from morphnet.roles.upload.parting import PART, SIZE, Parting
 from morphnet.roles.upload.secrets import folder_of
 from morphnet.roles.upload.sessions import HEADER, QUERY, Sessions, check_session, session_id
 from morphnet.roles.upload.shelf import Overrun, Shelf
@@ -22,6 +23,10 @@ from morphnet.wire.messages.upload.slots import UNKNOWN, Claim, Slot, SlotRefuse
 LONGEST_PATH = 1024  # characters, decoded
 AWAY = 5  # seconds after which who met a store that is away comes again
 _LONGEST_KIND = 200
+
+
+def _in_parts(exchange: Exchange) -> bool:
+    return PART in exchange.query or "upload-concat" in exchange.headers
 
 
 def _uploads(headers: Mapping[str, str]) -> bool:
@@ -52,6 +57,7 @@ class Desk:
     ) -> None:
         self._rules, self._shelf, self._secrets, self._callers = rules, shelf, secrets, callers
         self._giving, self._tus = Giving(shelf), Tussing(shelf, rules.max_size, rules.kept_for)
+        self._parting = Parting(shelf, self._tus, rules.kept_for)
         self._sessions = Sessions(shelf, secrets)
         self._drafts = Drafting(shelf, rules.max_size, rules.kept_for)
 
@@ -124,7 +130,9 @@ class Desk:
         visit = self._visit(exchange, path, record)
         if visit.begins.size != UNKNOWN:
             exchange.tell(HEADER, session_id(self._secrets(path)[0], record or visit.begins))
-        if verb == "DELETE":
+        if tus.speaks(headers) and _in_parts(exchange):
+            await self._parting.answer(visit, verb)
+        elif verb == "DELETE":
             await self._delete(visit)
         elif tus.speaks(headers):
             await self._tus.answer(visit, verb)
@@ -198,6 +206,9 @@ class Desk:
     @staticmethod
     def _told_size(exchange: Exchange) -> int:
         headers = exchange.headers
+        if _in_parts(exchange):
+            said = exchange.query.get(SIZE, "")
+            return int(said) if said.isascii() and said.isdigit() and len(said) < 19 else UNKNOWN
         length = drafts.number(headers, "upload-length")
         if length is not None:
             return length

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +20,7 @@ from morphnet.store.vault import Partial, Vault
 from morphnet.wire.messages.upload.slots import SlotRefused
 
 MOST_KEPT = 1 << 27  # bytes of bodies in memory, of all requests together
+_PIECE = 1 << 20  # bytes of a part that are copied at once
 PUT_OFF = 10  # seconds after which who finds no room comes again
 Beside = Callable[[Callable[[], None]], Deferred[None]]
 Body = Callable[[Callable[[bytes], None]], Coroutine[Any, Any, None]]
@@ -190,6 +192,30 @@ class Shelf:
     def _not_noted(self, failure: Failure) -> None:
         failure.trap(OSError)
         self.counts["uploads_without_room"] += 1
+
+    async def join(self, exchange: Exchange, record: UploadRecord, parts: Sequence[str]) -> None:
+        """
+        Write the whole files of these paths, one behind the other; the upload is whole then.
+
+        :raises SlotRefused: they contradict the bytes that are there already, or there is no room for them.
+        """
+
+        async def body(take: Callable[[bytes], None]) -> None:
+            for path in parts:
+                if (file := self.vault.open(path)) is None:
+                    raise SlotRefused(409, "a part has gone")
+                with file:
+                    while data := file.read(_PIECE):
+                        await self._beside(functools.partial(take, data))
+
+        turn = self.turns.take(record.path, exchange.hang_up)
+        self.taken(record.path)
+        try:
+            await self._written(turn, record.path, 0, body)
+        except Differs:
+            raise SlotRefused(409, "these are not the bytes that are there already") from None
+        finally:
+            turn.leave()
 
     @contextmanager
     def _in_memory(self, exchange: Exchange) -> Iterator[None]:

@@ -66,7 +66,7 @@ class Tussing:
             if visit.headers.get("content-type") != tus.OCTETS and record.size:
                 raise SlotRefused(415, f"the body must be {tus.OCTETS}")
             offset = await self._write(visit, record, 0)
-        visit.exchange.answer(201, {**self._said(record, offset), "Location": visit.exchange.target})
+        visit.exchange.answer(201, {**self._said(record, offset), "Location": visit.location})
 
     async def _append(self, visit: Visit) -> None:
         if visit.headers.get("content-type") != tus.OCTETS:

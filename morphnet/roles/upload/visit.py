@@ -15,11 +15,11 @@ CORS: Mapping[str, str] = {
     "Access-Control-Allow-Methods": "GET, HEAD, PUT, POST, PATCH, DELETE, OPTIONS",
     "Access-Control-Allow-Headers": (
         "Authorization, Content-Type, Range, Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata,"
-        " Upload-Checksum, Upload-Complete, Upload-Incomplete, Upload-Draft-Interop-Version, X-HTTP-Method-Override"
+        " Upload-Checksum, Upload-Concat, Upload-Complete, Upload-Incomplete, Upload-Draft-Interop-Version, X-HTTP-Method-Override"
     ),
     "Access-Control-Expose-Headers": (
         "Location, ETag, Content-Range, Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Upload-Offset,"
-        " Upload-Length, Upload-Expires, Upload-Complete, Upload-Incomplete, Upload-Limit, X-Session-ID"
+        " Upload-Length, Upload-Expires, Upload-Complete, Upload-Incomplete, Upload-Limit, Upload-Concat, X-Session-ID"
     ),
     "Access-Control-Max-Age": "86400",
 }
@@ -34,6 +34,12 @@ class Visit:
     begins: UploadRecord  # as the slot would have it begin
     record: UploadRecord | None  # as it stands; None before it has begun
     quota: int = 0  # bytes of all files of its user; 0: no limit
+    address: str = ""  # of the upload; "": that of the request
+
+    @property
+    def location(self) -> str:
+        """Where the upload is gone on with."""
+        return self.address or self.exchange.target
 
     async def begun(self, shelf: Shelf) -> UploadRecord:
         """

@@ -69,7 +69,7 @@ class SessionTests(SynchronousTestCase):
         return self.service.ask("POST", f"/up/j/f?session_id={session}", token)
 
     def test_refresh(self) -> None:
-        """A token that is over is exchanged for one that is not, ten times and for 72 hours; the upload goes on by it."""
+        """A token that is over is exchanged for one that is not, ten times; by it the upload goes on."""
         token = self.token()
         self.service.cut_put("/up/j/f", token, 100, DATA[:30])
         told = self.service.ask("HEAD", "/up/j/f", token).headers[HERE]
