@@ -100,6 +100,13 @@ class UploadConfig:
         metadata={"help": "tokens of those who upload without XMPP, `NAME TOKEN` a line; empty: nobody does"},
     )
     max_size: int = field(default=1 << 30, metadata={"help": "largest file, bytes"})
+    max_append: int = field(
+        default=0,
+        metadata={"least": 0, "help": "bytes that one request may add, told to those who speak the draft; 0: no limit"},
+    )
+    min_append: int = field(
+        default=0, metadata={"least": 0, "help": "bytes that one request must add, unless they are the last; 0: any"}
+    )
     user_quota: int = field(
         default=0, metadata={"least": 0, "help": "bytes that all files of one user may have; 0: no limit"}
     )

@@ -170,12 +170,15 @@ class Store(Protocol):
         ...
 
 
+OPEN = -1  # bytes of an upload whose end nobody has told
+
+
 @dataclass(frozen=True, slots=True)
 class UploadRecord:
     """One file that is uploaded, or was."""
 
     path: str  # of its slot, below the base of the service; what it is known by
-    size: int  # bytes
+    size: int  # bytes; OPEN until it is known
     kind: str  # media type
     user: str  # JID; "" where the slot does not tell
     created_at: int  # Unix seconds
@@ -241,6 +244,10 @@ class Uploads(Protocol):
 
     def announce(self, path: str) -> Deferred[None]:
         """Its offset is told to somebody from now on."""
+        ...
+
+    def sized(self, path: str, size: int) -> Deferred[None]:
+        """Its size is known, if it was OPEN."""
         ...
 
     def complete(self, path: str, now: int) -> Deferred[None]:

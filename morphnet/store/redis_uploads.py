@@ -17,7 +17,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
-from morphnet.store.base import MOST_MOVES, Move, OverQuota, StoreAway, UploadRecord, Uploads, UploadSession
+from morphnet.store.base import MOST_MOVES, OPEN, Move, OverQuota, StoreAway, UploadRecord, Uploads, UploadSession
 
 Ask = Callable[..., Awaitable[Any]]  # one command: its answer, or StoreAway
 PREFIX = "morphnet:upload:"  # of each key
@@ -36,12 +36,12 @@ end
 # KEYS: record, moves, begun, whole, lasting, used. ARGV: path, then what differs.
 _BEGIN = f"""{_INDEX}
 if redis.call('EXISTS', KEYS[1]) == 1 then return -1 end
-local quota, size = tonumber(ARGV[2]), tonumber(ARGV[3])
+local quota, size = tonumber(ARGV[2]), math.max(tonumber(ARGV[3]), 0)
 local used = tonumber(redis.call('GET', KEYS[6]) or '0')
 if quota > 0 and used + size > quota then return used end
 redis.call('HSET', KEYS[1], 'size', ARGV[3], 'kind', ARGV[4], 'user', ARGV[5], 'created_at', ARGV[6],
     'completed_at', ARGV[7], 'announced', ARGV[8], 'lasts_until', ARGV[9], 'refreshes', '0')
-redis.call('INCRBY', KEYS[6], ARGV[3])
+redis.call('INCRBY', KEYS[6], size)
 place(ARGV[1], ARGV[7], ARGV[9])
 return -1
 """
@@ -52,11 +52,17 @@ place(ARGV[1], ARGV[2], redis.call('HGET', KEYS[1], 'lasts_until'))
 return 1
 """
 _ANNOUNCE = "if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'announced', '1') end return 1"
+_SIZED = f"""
+if redis.call('HGET', KEYS[1], 'size') ~= '{OPEN}' then return 0 end
+redis.call('HSET', KEYS[1], 'size', ARGV[2])
+redis.call('INCRBY', '{_USED}' .. redis.call('HGET', KEYS[1], 'user'), ARGV[2])
+return 1
+"""
 _FORGET = f"""
 local size, user = redis.call('HGET', KEYS[1], 'size'), redis.call('HGET', KEYS[1], 'user')
 if not size then return 0 end
 local used = '{_USED}' .. user
-if redis.call('DECRBY', used, size) <= 0 then redis.call('DEL', used) end
+if redis.call('DECRBY', used, math.max(tonumber(size), 0)) <= 0 then redis.call('DEL', used) end
 redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('ZREM', KEYS[3], ARGV[1]) redis.call('ZREM', KEYS[4], ARGV[1]) redis.call('ZREM', KEYS[5], ARGV[1])
 return 1
@@ -151,6 +157,14 @@ class RedisUploads(Uploads):
 
     def announce(self, path: str) -> Deferred[None]:
         return Deferred.fromCoroutine(self._change(path, lambda record: replace(record, announced=True)))
+
+    def sized(self, path: str, size: int) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._sized(path, size))
+
+    async def _sized(self, path: str, size: int) -> None:
+        await self._simple(_SIZED, path, size)
+        if (known := self._known.get(path)) is not None and known.size == OPEN:
+            self._remember(replace(known, size=size))
 
     def complete(self, path: str, now: int) -> Deferred[None]:
         return Deferred.fromCoroutine(self._change(path, lambda record: replace(record, completed_at=now)))

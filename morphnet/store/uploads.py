@@ -22,7 +22,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from morphnet.errors import BugError, ConfigError, HostError
-from morphnet.store.base import MOST_MOVES, Move, OverQuota, UploadRecord, Uploads, UploadSession
+from morphnet.store.base import MOST_MOVES, OPEN, Move, OverQuota, UploadRecord, Uploads, UploadSession
 
 DATABASE = "uploads.db"  # its name in state_dir
 _STEPS = (  # each brings the database from one version to the next
@@ -128,6 +128,10 @@ class UploadLedger:
         """Its offset is told."""
         self._sql.execute("UPDATE upload SET announced = 1 WHERE path = ? AND announced = 0", (path,))
 
+    def sized(self, path: str, size: int) -> None:
+        """Its size is known."""
+        self._sql.execute("UPDATE upload SET size = ? WHERE path = ? AND size < 0", (size, path))
+
     def complete(self, path: str, now: int) -> None:
         """All its bytes are there."""
         self._sql.execute("UPDATE upload SET completed_at = ? WHERE path = ?", (now, path))
@@ -166,7 +170,7 @@ class UploadLedger:
 
     def used(self, user: str) -> int:
         """Bytes of that user."""
-        (size,) = self._sql.execute("SELECT total(size) FROM upload WHERE user = ?", (user,)).fetchone()
+        (size,) = self._sql.execute("SELECT total(max(size, 0)) FROM upload WHERE user = ?", (user,)).fetchone()
         return int(size)
 
     def older(self, begun: int, completed: int, now: int) -> list[UploadRecord]:
@@ -223,6 +227,9 @@ class SqliteUploads(Uploads):
     def announce(self, path: str) -> Deferred[None]:
         return self._ask(lambda ledger: ledger.announce(path))
 
+    def sized(self, path: str, size: int) -> Deferred[None]:
+        return self._ask(lambda ledger: ledger.sized(path, size))
+
     def complete(self, path: str, now: int) -> Deferred[None]:
         return self._ask(lambda ledger: ledger.complete(path, now))
 
@@ -277,6 +284,13 @@ class MemoryUploads(Uploads):
     def announce(self, path: str) -> Deferred[None]:
         return execute(self._change, path, announced=True)
 
+    def sized(self, path: str, size: int) -> Deferred[None]:
+        def done() -> None:
+            if (found := self._records.get(path)) is not None and found.size == OPEN:
+                self._records[path] = replace(found, size=size)
+
+        return execute(done)
+
     def complete(self, path: str, now: int) -> Deferred[None]:
         return execute(self._change, path, completed_at=now)
 
@@ -299,7 +313,7 @@ class MemoryUploads(Uploads):
         return execute(self._used, user)
 
     def _used(self, user: str) -> int:
-        return sum(each.size for each in self._records.values() if each.user == user)
+        return sum(max(each.size, 0) for each in self._records.values() if each.user == user)
 
     def older(self, begun: int, completed: int, now: int) -> Deferred[list[UploadRecord]]:
         def over(record: UploadRecord) -> bool:

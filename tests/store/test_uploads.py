@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,7 +12,7 @@ from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.trial.unittest import TestCase
 
-from morphnet.store.base import MOST_MOVES, Move, UploadRecord, Uploads, UploadSession
+from morphnet.store.base import MOST_MOVES, OPEN, Move, UploadRecord, Uploads, UploadSession
 from morphnet.store.uploads import MemoryUploads, SqliteUploads, UploadLedger
 
 reactor: Any = _reactor
@@ -92,6 +93,21 @@ class MemoryUploadsTests(TestCase):
             self.assertEqual([each.value.used for _, each in begun[2:]], [80, 80])
             self.assertEqual(await self.uploads.begin(records[0], 10), records[0])
             self.assertEqual(await self.uploads.used("a@x"), 80)
+
+        return self.run_async(story())
+
+    def test_open(self) -> Deferred[None]:
+        """A size that is told later, once."""
+
+        async def story() -> None:
+            await self.uploads.begin(replace(ONE, size=OPEN))
+            self.assertEqual(await self.uploads.used("a@x"), 0)
+            for size in (10, 11):
+                await self.uploads.sized(ONE.path, size)
+                self.assertEqual(await self.uploads.find(ONE.path), ONE)
+            self.assertEqual(await self.uploads.used("a@x"), 10)
+            await self.uploads.forget(ONE.path)
+            self.assertEqual(await self.uploads.used("a@x"), 0)
 
         return self.run_async(story())
 

@@ -15,9 +15,10 @@ from morphnet.roles.upload.sessions import HEADER, QUERY, Sessions, check_sessio
 from morphnet.roles.upload.shelf import Overrun, Shelf
 from morphnet.roles.upload.tussing import Tussing
 from morphnet.roles.upload.visit import CORS, Visit
-from morphnet.store.base import StoreAway, UploadRecord
+from morphnet.store.base import OPEN, StoreAway, UploadRecord
 from morphnet.store.vault import Taken
 from morphnet.wire.messages.upload import drafts, tus
+from morphnet.wire.messages.upload.drafts import ANY, Appends
 from morphnet.wire.messages.upload.slots import UNKNOWN, Claim, Slot, SlotRefused, verified
 
 LONGEST_PATH = 1024  # characters, decoded
@@ -42,6 +43,7 @@ class Rules:
     kept_for: int  # seconds that an upload is kept without its end
     quota: int = 0  # bytes of all files of one user; 0: no limit
     keeps: int = 0  # seconds that a whole file is kept; 0: for ever
+    appends: Appends = ANY
 
 
 class Desk:
@@ -59,7 +61,8 @@ class Desk:
         self._giving, self._tus = Giving(shelf), Tussing(shelf, rules.max_size, rules.kept_for)
         self._parting = Parting(shelf, self._tus, rules.kept_for)
         self._sessions = Sessions(shelf, secrets)
-        self._drafts = Drafting(shelf, rules.max_size, rules.kept_for)
+        self._drafts = Drafting(shelf, rules.max_size, rules.kept_for, rules.appends)
+        shelf.max_size = rules.max_size
 
     async def answer(self, exchange: Exchange) -> None:
         """Answer one."""
@@ -122,10 +125,11 @@ class Desk:
         if QUERY in exchange.query and (verb == "GET" or (verb == "POST" and not _uploads(headers))):
             await self._to_owner(exchange, path, record)
             return
-        if verb == "GET" or (verb == "HEAD" and not self._asks_for_offset(exchange)):
+        to_resume = self._asks_for_offset(exchange) and (verb == "HEAD" or (record and not record.completed_at))
+        if verb in ("GET", "HEAD") and not to_resume:
             self._giving.give(exchange, record)
             return
-        if verb not in ("PUT", "POST", "PATCH", "HEAD", "DELETE"):
+        if verb not in ("GET", "PUT", "POST", "PATCH", "HEAD", "DELETE"):
             raise SlotRefused(405, "this is not done here")
         visit = self._visit(exchange, path, record)
         if visit.begins.size != UNKNOWN:
@@ -134,9 +138,9 @@ class Desk:
             await self._parting.answer(visit, verb)
         elif verb == "DELETE":
             await self._delete(visit)
-        elif tus.speaks(headers):
+        elif tus.speaks(headers) and verb != "GET":
             await self._tus.answer(visit, verb)
-        elif verb in ("PATCH", "HEAD") or drafts.speaks(headers):
+        elif verb in ("PATCH", "HEAD", "GET") or drafts.speaks(headers):
             await self._drafts.answer(visit, verb)
         elif verb == "PUT":
             await self._put(visit)
@@ -191,7 +195,8 @@ class Desk:
         begins = UploadRecord(path, whole, (slot.kind or kind)[:_LONGEST_KIND], user, int(now))
         if keep:
             begins = replace(begins, lasts_until=int(now) + keep)
-        return Visit(exchange, headers, begins, record, self._rules.quota)
+        may_be_open = slot.scheme == "v3" and drafts.speaks(headers) and not tus.speaks(headers)
+        return Visit(exchange, headers, begins, record, self._rules.quota, may_be_open)
 
     def _owner(self, slot: Slot) -> tuple[str, int]:
         """Whose file it is, and for how many seconds it is kept; 0: as long as all are."""
@@ -228,6 +233,8 @@ class Desk:
     async def _put(self, visit: Visit) -> None:
         """The whole file at once; of a cut one the bytes are kept, and it may be put again."""
         exchange, record = visit.exchange, await visit.begun(self._shelf)
+        if record.size == OPEN:
+            raise SlotRefused(409, "this one goes on with PATCH: its size was not told")
         if record.completed_at:
             raise SlotRefused(409, "the file is here already")
         if "content-range" in visit.headers:

@@ -1,8 +1,8 @@
 """
 tus's concatenation: a file that comes in parts, each an upload of its own, at the same time or one after the other.
 
-A part is at its slot's address with `part=NUMBER` behind it, and the slot is shown for each. Where the slot does not say
-the size of the file (v1, v2), the client does, by `size=BYTES`. All parts together have no more bytes than the file.
+A part is at its slot's address with `part=NUMBER` behind it, and the slot is shown for each. Where the slot does not
+say the size of the file (v1, v2), the client does, by `size=BYTES`. All parts together are not longer than the file.
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ from morphnet.store.redis_uploads import RedisUploads
 from morphnet.store.shared_vault import SharedVault
 from morphnet.store.uploads import DATABASE, SqliteUploads, UploadLedger
 from morphnet.store.vault import Vault
+from morphnet.wire.messages.upload.drafts import Appends
 
 SWEEP_EVERY = 600.0  # seconds between looks for uploads that nobody went on with
 
@@ -57,7 +58,9 @@ class UploadProcess(Process):
         self._read_secrets()
         shelf = self._shelf = self._open_shelf()
         part, whole = int(config.partial_hours * 3600), int(config.keep_days * 86400)  # seconds that each is kept
-        rules = Rules(config.base, config.max_size, part, config.user_quota, whole)
+        rules = Rules(
+            config.base, config.max_size, part, config.user_quota, whole, Appends(config.min_append, config.max_append)
+        )
         callers = Callers(config.proxies, self.reactor.seconds)
         desk = Desk(rules, shelf, lambda path: self._keys.of(path), callers)
         factory = HttpFactory(desk.answer, self.reactor, config.idle_s)

@@ -15,7 +15,7 @@ from itertools import pairwise
 from morphnet.net.http import Exchange
 from morphnet.roles.upload.shelf import Shelf
 from morphnet.roles.upload.visit import CORS
-from morphnet.store.base import UploadRecord, UploadSession
+from morphnet.store.base import OPEN, UploadRecord, UploadSession
 from morphnet.wire.messages.upload.slots import SlotRefused, jwt
 
 HEADER, QUERY = "X-Session-ID", "session_id"
@@ -37,14 +37,20 @@ def check_session(said: str, secrets: Sequence[bytes], record: UploadRecord) -> 
         raise SlotRefused(403, "the session is not that of this upload")
 
 
+def _percent(size: int, offset: int) -> float | None:
+    if size == OPEN:
+        return None
+    return round(100 * offset / size, 2) if size else 100.0
+
+
 def described(said: str, record: UploadRecord, offset: int, session: UploadSession) -> dict[str, object]:
     """What its owner is told."""
     return {
         "session_id": said,
         "filename": record.path.rpartition("/")[2],
-        "total_size": record.size,
+        "total_size": None if record.size == OPEN else record.size,
         "uploaded_bytes": offset,
-        "progress": round(100 * offset / record.size, 2) if record.size else 100.0,
+        "progress": _percent(record.size, offset),
         "completed": bool(record.completed_at),
         "created_at": record.created_at,
         "completed_at": record.completed_at or None,

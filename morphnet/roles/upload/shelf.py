@@ -6,6 +6,7 @@ import functools
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -15,7 +16,7 @@ from morphnet.net.http import BodyCut, Exchange
 from morphnet.rendezvous.transfer import Turn, Turns
 from morphnet.roles.upload.networks import network_of
 from morphnet.roles.upload.underway import UnderWay
-from morphnet.store.base import Move, UploadRecord, Uploads
+from morphnet.store.base import OPEN, Move, UploadRecord, Uploads
 from morphnet.store.vault import Partial, Vault
 from morphnet.wire.messages.upload.slots import SlotRefused
 
@@ -44,12 +45,13 @@ class _Pen:
 
     def __init__(self, partial: Partial, turn: Turn, record: UploadRecord, at: int, counts: Counter[str]) -> None:
         self._partial, self._turn, self._record, self._at, self._counts = partial, turn, record, at, counts
+        self.most = record.size  # bytes that the file may have
 
     def take(self, data: bytes) -> None:
         """The next bytes; those that are there already are compared."""
         if not self._turn.current:
             raise BodyCut
-        if self._at + len(data) > self._record.size:
+        if self._at + len(data) > self.most:
             raise Overrun
         held = min(len(data), self._partial.length - self._at)
         if held > 0:
@@ -80,6 +82,7 @@ class Shelf:
         self.counts = Counter[str]()
         self.under_way = UnderWay(vault.length, wall)
         self.taken: Callable[[str], None] = lambda path: None  # tells other processes that we go on with it
+        self.max_size = 0  # bytes of a file whose size nobody has told
         self._beside = beside
         self._kept = 0  # bytes of bodies that are in memory, or for which it is kept free
         self._held: dict[str, list[Deferred[None]]] = {}  # path whose files appear or go -> who waits for the end of it
@@ -151,10 +154,13 @@ class Shelf:
         await self._beside(lambda: took.append(self.vault.take(path)))
         return took[0]
 
-    async def write(self, exchange: Exchange, record: UploadRecord, at: int, fits: Fits | None = None) -> int:
+    async def write(
+        self, exchange: Exchange, record: UploadRecord, at: int, fits: Fits | None = None, *, ends: bool = False
+    ) -> int:
         """
         Write the body of a request, from byte `at` of the file on; those up to the present length are compared.
 
+        :param ends: where its size is not known, it has no more bytes than these.
         :param fits: looks at the whole body before a byte of it is written; the body is not long then.
         :returns: bytes that are there now; all of them: the file has appeared.
         :raises BodyCut: it ended too early; what came is kept.
@@ -168,9 +174,10 @@ class Shelf:
             self._note(record, exchange)
         try:
             if fits is None:
-                return await self._written(turn, record.path, at, exchange.body)
+                return await self._written(turn, record.path, at, exchange.body, ends=ends)
             with self._in_memory(exchange):
-                return await self._written(turn, record.path, at, await self._looked_at(exchange, fits))
+                body = await self._looked_at(exchange, fits)
+                return await self._written(turn, record.path, at, body, ends=ends)
         except Differs:
             raise SlotRefused(409, "these are not the bytes that are there already") from None
         except BodyCut:
@@ -242,7 +249,7 @@ class Shelf:
 
         return given
 
-    async def _written(self, turn: Turn, path: str, at: int, body: Body) -> int:
+    async def _written(self, turn: Turn, path: str, at: int, body: Body, *, ends: bool = False) -> int:
         record = await self.find(path)  # what was known before the turn came may be over
         if not turn.current:
             raise BodyCut
@@ -256,10 +263,16 @@ class Shelf:
                 raise BodyCut
             if at > partial.length:
                 raise SlotRefused(409, "there are fewer bytes than that")
-            await body(_Pen(partial, turn, record, at, self.counts).take)
+            pen = _Pen(partial, turn, record, at, self.counts)
+            if record.size == OPEN:
+                pen.most = self.max_size
+            await body(pen.take)
             if not turn.current:
                 raise BodyCut
-            if partial.length >= record.size:
+            if record.size == OPEN and ends:
+                record = replace(record, size=partial.length)
+                await self.uploads.sized(path, record.size)
+            if OPEN != record.size <= partial.length:
                 await self._finish(record, partial)
             else:
                 await self._beside(partial.sync)

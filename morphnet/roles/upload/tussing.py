@@ -5,7 +5,7 @@ from __future__ import annotations
 from morphnet.net.http import LONGEST_BODY, http_date
 from morphnet.roles.upload.shelf import Overrun, Shelf, Unfit
 from morphnet.roles.upload.visit import CORS, Visit
-from morphnet.store.base import UploadRecord
+from morphnet.store.base import OPEN, UploadRecord
 from morphnet.wire.messages.upload import drafts, tus
 from morphnet.wire.messages.upload.slots import SlotRefused
 
@@ -40,6 +40,8 @@ class Tussing:
         :raises SlotRefused: it cannot be done.
         :raises ValueError: a header is wrong.
         """
+        if visit.record is not None and visit.record.size == OPEN:
+            raise SlotRefused(409, "the size of this one was not told: it goes on by the other protocol")
         if visit.headers["tus-resumable"] != tus.VERSION:
             visit.exchange.answer(412, {**CORS, "Tus-Version": tus.VERSION})
         elif verb == "POST":

@@ -61,7 +61,7 @@ class UnderWay:
             UploadStatus(
                 path=each.record.path,
                 user=each.record.user,
-                size_bytes=each.record.size,
+                size_bytes=max(each.record.size, 0),
                 stored_bytes=self._length(each.record.path),
                 since=each.since,
                 address=each.address,
