@@ -82,6 +82,7 @@ WHITE = (
     "config.manhole",
     "config.mesh",
     "config.shapes",
+    "config.scan",
     "config.shared",
     "config.redis_url",
     "config.whole",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from morphnet.config import checks
 from morphnet.config.manhole import ManholeConfig
+from morphnet.config.scan import ScanConfig
 from morphnet.config.shared import SharedConfig
 
 UPLOAD_PORT = 8050  # TCP, HTTP for a proxy
@@ -128,5 +129,6 @@ class UploadConfig:
     state_dir: Path = field(default=Path("/var/lib/morphnet-upload"), metadata={"help": "files and their records"})
     run_dir: Path = field(default=Path("/run/morphnet-upload"), metadata={"help": "sockets of the running process"})
     component: ComponentConfig = field(default_factory=ComponentConfig)
+    scan: ScanConfig = field(default_factory=ScanConfig)
     shared: SharedConfig = field(default_factory=SharedConfig)
     manhole: ManholeConfig = field(default_factory=ManholeConfig)

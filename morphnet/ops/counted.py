@@ -163,6 +163,8 @@ OF_PROCESS: Counted = {
     "uploads_complete": ("uploads", "whose file has appeared"),
     "uploads_cut": ("requests", "that ended before their last byte, whose bytes are kept"),
     "uploads_expired": ("uploads", "that were let go: nobody went on with them, or they were old enough"),
+    "uploads_infected": ("uploads", "in which clamd has found something, and that were put aside"),
+    "uploads_not_scanned": ("times", "that clamd did not look at a file"),
     "uploads_over_quota": ("requests", "whose user may have no more bytes here"),
     "uploads_put_off": ("requests", "for whose bodies, to be looked at before they are written, there was no memory"),
     "uploads_refused": ("requests", "that were answered with a refusal"),

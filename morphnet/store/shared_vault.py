@@ -194,6 +194,10 @@ class SharedVault(Vault):
                 raise Taken from None
         self._tidy(partial.path.parent)
 
+    def put_aside(self, path: str, partial: Partial, why: str) -> None:
+        super().put_aside(path, partial, why)
+        self._tidy(partial.path.parent)
+
     def is_whole(self, path: str, size: int) -> bool:
         held = self._held(self._folder(path))
         whole = super().is_whole(path, size)

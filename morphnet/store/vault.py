@@ -10,14 +10,19 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
-PARTIAL, DONE, CONTENT = "partial", "done", "content"  # directories below the vault's
+PARTIAL, DONE, CONTENT, ASIDE = "partial", "done", "content", "aside"  # directories below the vault's
 _SAME = ".same"  # ends the name of another file's content, while it takes a partial one's place
+_WHY = ".why"  # ends the name of a text beside what was put aside
 _PIECE = 1 << 16  # bytes compared at once
 _BLOCK = 1 << 20  # bytes hashed at once: no other thread waits for that
+
+
+_T = TypeVar("_T")
 
 
 class Taken(Exception):
@@ -91,6 +96,10 @@ class Partial:
             at += len(data)
         return found.hexdigest()
 
+    async def seen_by(self, look: Callable[[int], Coroutine[Any, Any, _T]]) -> _T:
+        """What somebody says of it, who is given its descriptor."""
+        return await look(self._file)
+
     def sync(self) -> None:
         """Bring all of it to the disk."""
         os.fsync(self._file)
@@ -119,8 +128,10 @@ class Vault:
         self._keep_free, self._once = keep_free, once
         self.saved = 0  # bytes that did not have to be kept twice, since we began
         self.copied = 0  # bytes that were copied, as somebody who stands still might write to them
-        self._partial, self._done, self._content = (directory / each for each in (PARTIAL, DONE, CONTENT))
-        for each in (directory, self._partial, self._done, self._content):
+        self._partial, self._done, self._content, self._aside = (
+            directory / each for each in (PARTIAL, DONE, CONTENT, ASIDE)
+        )
+        for each in (directory, self._partial, self._done, self._content, self._aside):
             each.mkdir(mode=0o700, exist_ok=True)
 
     @staticmethod
@@ -213,6 +224,28 @@ class Vault:
             self.saved += partial.length
         else:
             other.unlink()
+
+    def put_aside(self, path: str, partial: Partial, why: str) -> None:
+        """
+        Keep it from everybody, for who looks after the server: the file, and beside it a text that says why.
+
+        :raises Taken: another process goes on with it.
+        """
+        aside = self._aside / self.name(path)
+        try:
+            os.rename(partial.path, aside)
+        except FileNotFoundError:
+            raise Taken from None
+        aside.with_suffix(_WHY).write_text(why, "utf-8")
+        sync_directory(self._aside)
+
+    def put_aside_for(self, path: str) -> str | None:
+        """Why what came for that path was put aside, if it was."""
+        aside = self._aside / self.name(path)
+        try:
+            return aside.with_suffix(_WHY).read_text("utf-8", "replace")
+        except FileNotFoundError:
+            return "something" if aside.exists() else None
 
     def forget_unused(self) -> None:
         """Let go of contents that no file has any more."""

@@ -142,6 +142,16 @@ class VaultTests(VaultCase):
         self.assertTrue(self.vault.is_whole("b2", 1))
         self.assertEqual((self.vault.length("a"), self.inode("b") == self.inode("b2")), (0, True))
 
+    def test_aside(self) -> None:
+        """What is put aside is nobody's file, and it is known why, also to the next process."""
+        partial = self.vault.partial("a")
+        partial.append(b"abc")
+        self.assertIsNone(self.vault.put_aside_for("a"))
+        self.vault.put_aside("a", partial, "it is bad")
+        partial.close()
+        self.assertEqual(self.made(self.directory).put_aside_for("a"), "it is bad")
+        self.assertEqual((self.vault.open("a"), self.vault.length("a"), self.names()), (None, 0, []))
+
     def test_remove(self) -> None:
         """Nothing stays of one that was killed while it took the place of the same content."""
         here = self.half_finished("a", b"x")

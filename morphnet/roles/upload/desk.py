@@ -121,6 +121,8 @@ class Desk:
             exchange.answer(204, {**self._tus.offers(), **self._drafts.offers(headers)})
             return
         path = self._path(exchange)
+        if self._shelf.scanning is not None:
+            self._shelf.scanning.check(path, verb)
         record = await self._shelf.find(path)
         if QUERY in exchange.query and (verb == "GET" or (verb == "POST" and not _uploads(headers))):
             await self._to_owner(exchange, path, record)

@@ -53,7 +53,7 @@ class Drafting:
             raise SlotRefused(400, "a HEAD asks for the offset: it has none")
         record = visit.there()
         offset = await self._shelf.offset(record)
-        said = self._state(tongue, offset, complete=bool(record.completed_at))
+        said = self._state(tongue, offset, complete=bool(record.completed_at) or offset == record.size)
         said["Upload-Limit"] = self._limit(tongue)
         if record.size != OPEN:
             said["Upload-Length"] = str(record.size)

@@ -15,6 +15,7 @@ from twisted.internet.threads import deferToThreadPool
 from morphnet.config.redis_url import redis_url_of
 from morphnet.config.upload import UploadConfig
 from morphnet.errors import ConfigError
+from morphnet.net.clamd import Clamd
 from morphnet.net.gate import OpenGate
 from morphnet.net.http import HttpFactory
 from morphnet.net.listen import dispensable, listen_tcp
@@ -24,6 +25,7 @@ from morphnet.roles.process.process import Process
 from morphnet.roles.upload.callers import Callers
 from morphnet.roles.upload.desk import Desk, Rules
 from morphnet.roles.upload.node import UploadNode
+from morphnet.roles.upload.scanning import Scanning
 from morphnet.roles.upload.secrets import Keys, read_password, read_secrets, read_tokens
 from morphnet.roles.upload.sharing import Sharing
 from morphnet.roles.upload.shelf import Shelf
@@ -66,6 +68,10 @@ class UploadProcess(Process):
         factory = HttpFactory(desk.answer, self.reactor, config.idle_s)
         node = UploadNode(config, self._counters, reloading=self.reloading, uploads=shelf.under_way.statuses)
         node.read_again = self._read_secrets
+        if config.scan.clamd:
+            clamd = Clamd(self.reactor, config.scan.clamd, config.scan.within_s)
+            tell = partial(node.tell, "scanned")
+            shelf.scanning = Scanning(clamd.scan, shelf.vault, shelf.counts, tell, required=config.scan.required)
         if self._redis is not None:
             self._is_redis_there = node.redis_is
             self._redis.start()

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from morphnet.net.http import BodyCut, Exchange
 from morphnet.rendezvous.transfer import Turn, Turns
 from morphnet.roles.upload.networks import network_of
+from morphnet.roles.upload.scanning import Scanning
 from morphnet.roles.upload.underway import UnderWay
 from morphnet.store.base import OPEN, Move, UploadRecord, Uploads
 from morphnet.store.vault import Partial, Vault
@@ -82,6 +83,7 @@ class Shelf:
         self.counts = Counter[str]()
         self.under_way = UnderWay(vault.length, wall)
         self.taken: Callable[[str], None] = lambda path: None  # tells other processes that we go on with it
+        self.scanning: Scanning | None = None  # looks at files before they appear
         self.max_size = 0  # bytes of a file whose size nobody has told
         self._beside = beside
         self._kept = 0  # bytes of bodies that are in memory, or for which it is kept free
@@ -129,15 +131,23 @@ class Shelf:
         fresh = await self.find(record.path)
         if fresh is None:
             raise SlotRefused(404, "no upload has begun here")
-        return fresh.size if fresh.completed_at else await self._settled(record.path)
+        return fresh.size if fresh.completed_at else await self._settled(fresh)
 
-    async def _settled(self, path: str) -> int:
+    async def _settled(self, record: UploadRecord) -> int:
+        path = record.path
         if not self.vault.shared and not self.vault.length(path):
             return 0
         partial = await self._take(path)
         try:
             length = partial.length
-            await self._beside(partial.sync)
+            if length != record.size:
+                await self._beside(partial.sync)
+                return length
+            turn = self.turns.take(path, lambda: None)  # whoever wrote its last byte was ended then
+            try:
+                await self._finish(record, partial, turn)
+            finally:
+                turn.leave()
             return length
         finally:
             partial.close()
@@ -273,14 +283,18 @@ class Shelf:
                 record = replace(record, size=partial.length)
                 await self.uploads.sized(path, record.size)
             if OPEN != record.size <= partial.length:
-                await self._finish(record, partial)
+                await self._finish(record, partial, turn)
             else:
                 await self._beside(partial.sync)
             return partial.length
         finally:
             partial.close()
 
-    async def _finish(self, record: UploadRecord, partial: Partial) -> None:
+    async def _finish(self, record: UploadRecord, partial: Partial, turn: Turn) -> None:
+        if self.scanning is not None:
+            await self.scanning.look(record, partial)
+            if not turn.current:
+                raise BodyCut
         with self._holding(record.path):
             await self._beside(lambda: self.vault.finish(record.path, partial))
             await self.uploads.complete(record.path, int(self.wall()))
