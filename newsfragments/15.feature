@@ -8,3 +8,9 @@ The conformity list of the IETF draft is a test; `Content-Digest` of a body is c
 Whoever shows too many slots that are none is answered 429 for a while, by address; `proxies` says whose `X-Forwarded-For` is believed.
 `morphnet upload status` shows uploads under way: who, how far, from where, and how often it moved.
 `morphnet doctor upload URL` uploads through the proxy in front and prints the line to change: size limit, buffering, wrong path, time-outs, methods, CORS, 104; for nginx, Caddy and Apache.
+Uploads in a directory that several processes write to: who goes on takes a fencing token, and whoever was stopped meanwhile writes not a byte when it wakes.
+Several upload servers with one directory and one Redis (`[shared]`): each goes on with what another began; while Redis is away uploads that began go on.
+The owner of an upload is told from which networks it came, and gets a new token in the place of one that is over: ten times at most, and within 72 hours.
+tus's concatenation: a file may come in parts, at the same time, on one slot.
+All 51 behaviours of the draft's conformity list: uploads whose length is told last (with slots that do not cover it), `GET` of an upload that is not whole, `max_append` and `min_append`.
+ClamAV by its daemon (`[scan] clamd`): a file in which it finds something does not appear, is put aside, and its uploader is told.

@@ -19,6 +19,7 @@ from morphnet.roles.upload.secrets import Keys
 from morphnet.roles.upload.shelf import Shelf
 from morphnet.store.uploads import MemoryUploads
 from morphnet.store.vault import Vault
+from morphnet.wire.messages.upload.drafts import ANY, Appends
 from morphnet.wire.messages.upload.slots import mac_v1, mac_v2
 
 SECRET = b"secret string"
@@ -88,12 +89,19 @@ class Service:
     """A server, with all that is known of its uploads, and files in a directory."""
 
     def __init__(
-        self, directory: str, *, max_size: int = 1000, quota: int = 0, callers: Callers | None = None, keeps: int = 0
+        self,
+        directory: str,
+        *,
+        max_size: int = 1000,
+        quota: int = 0,
+        callers: Callers | None = None,
+        keeps: int = 0,
+        appends: Appends = ANY,
     ) -> None:
         self.clock, self.now = Clock(), NOW
         self.uploads, self.vault = MemoryUploads(), Vault(Path(directory))
         self.shelf = Shelf(self.uploads, self.vault, execute, lambda: self.now)
-        rules = Rules("/up/", max_size, 3600, quota, keeps)
+        rules = Rules("/up/", max_size, 3600, quota, keeps, appends)
         self.desk = Desk(rules, self.shelf, Keys((SECRET,), {"bob": TOKEN}).of, callers)
         self.factory = HttpFactory(self.desk.answer, self.clock, 60.0)
 

@@ -82,6 +82,8 @@ WHITE = (
     "config.manhole",
     "config.mesh",
     "config.shapes",
+    "config.scan",
+    "config.shared",
     "config.redis_url",
     "config.whole",
     "config.lines",

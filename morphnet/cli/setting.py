@@ -70,7 +70,7 @@ def _shown(role: Role, setting: Setting) -> str:
     value: Any = role.config
     for name in setting.path:
         value = getattr(value, name)
-    return '"..."' if setting.key in _SECRET and value else as_toml(value)
+    return '"..."' if setting.path[-1] in _SECRET and value else as_toml(value)
 
 
 def _find(place: Place, names: Collection[str], said: str) -> tuple[Role, Setting]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from morphnet.config import checks
 from morphnet.config.manhole import ManholeConfig
+from morphnet.config.scan import ScanConfig
+from morphnet.config.shared import SharedConfig
 
 UPLOAD_PORT = 8050  # TCP, HTTP for a proxy
 _DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
@@ -99,6 +101,13 @@ class UploadConfig:
         metadata={"help": "tokens of those who upload without XMPP, `NAME TOKEN` a line; empty: nobody does"},
     )
     max_size: int = field(default=1 << 30, metadata={"help": "largest file, bytes"})
+    max_append: int = field(
+        default=0,
+        metadata={"least": 0, "help": "bytes that one request may add, told to those who speak the draft; 0: no limit"},
+    )
+    min_append: int = field(
+        default=0, metadata={"least": 0, "help": "bytes that one request must add, unless they are the last; 0: any"}
+    )
     user_quota: int = field(
         default=0, metadata={"least": 0, "help": "bytes that all files of one user may have; 0: no limit"}
     )
@@ -120,4 +129,6 @@ class UploadConfig:
     state_dir: Path = field(default=Path("/var/lib/morphnet-upload"), metadata={"help": "files and their records"})
     run_dir: Path = field(default=Path("/run/morphnet-upload"), metadata={"help": "sockets of the running process"})
     component: ComponentConfig = field(default_factory=ComponentConfig)
+    scan: ScanConfig = field(default_factory=ScanConfig)
+    shared: SharedConfig = field(default_factory=SharedConfig)
     manhole: ManholeConfig = field(default_factory=ManholeConfig)

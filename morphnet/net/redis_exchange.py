@@ -10,9 +10,9 @@ Source: docs/scale; https://redis.io/docs/latest/develop/interact/pubsub/ for SU
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, connectionDone
@@ -23,7 +23,6 @@ from txredisapi import RedisError, RedisProtocol, SubscriberProtocol
 from zope.interface import implementer
 
 from morphnet.config.redis_url import RedisUrl
-from morphnet.rendezvous.relay.shared_cluster import SharedCluster
 from morphnet.text import printable
 
 BACKLOG = 1 << 20  # bytes that may wait for Redis when an envelope comes
@@ -31,6 +30,22 @@ MOST_BACKLOG = 16 << 20  # the same for news
 MOST_UNANSWERED = 16384  # commands
 ANSWER_WITHIN = 5.0  # seconds for a connection, and for a command
 WAITS = (0.2, 0.5, 1.0, 2.0)  # seconds before each try; the last for ever
+
+
+class Hearer(Protocol):
+    """For whom Redis is called."""
+
+    def opened(self, exchange: RedisExchange) -> None:
+        """It is there."""
+        ...
+
+    def closed(self, reason: str) -> None:
+        """It is gone, or was not there to be had."""
+        ...
+
+    def heard(self, message: bytes) -> None:
+        """Something came on a channel that was subscribed to."""
+        ...
 
 
 class RedisAway(Exception):
@@ -184,6 +199,20 @@ class RedisExchange:
         saying.addErrback(self._failed)
         return True
 
+    async def ask(self, *words: object) -> Any:
+        """
+        The answer to one command.
+
+        :raises RedisAway: there is none, or it is that it cannot be done.
+        """
+        try:
+            return await self._ask(*words)
+        except TimeoutError:
+            self.close("it does not answer")
+            raise RedisAway("it does not answer") from None
+        except RedisError as trouble:
+            raise RedisAway(str(trouble)) from None
+
     async def _ask(self, *words: object) -> object:
         asking: Deferred[object] = self._mouth.execute_command(*words)
         return await asking.addTimeout(ANSWER_WITHIN, self._link.reactor)
@@ -199,7 +228,7 @@ class RedisLink:
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, place: RedisUrl, cluster: SharedCluster) -> None:
+    def __init__(self, reactor: Any, place: RedisUrl, cluster: Hearer) -> None:
         self.reactor, self.place, self.cluster = reactor, place, cluster
         self._exchange: RedisExchange | None = None
         self._calling: Deferred[None] | None = None

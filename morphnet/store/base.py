@@ -170,18 +170,45 @@ class Store(Protocol):
         ...
 
 
+OPEN = -1  # bytes of an upload whose end nobody has told
+
+
 @dataclass(frozen=True, slots=True)
 class UploadRecord:
     """One file that is uploaded, or was."""
 
     path: str  # of its slot, below the base of the service; what it is known by
-    size: int  # bytes
+    size: int  # bytes; OPEN until it is known
     kind: str  # media type
     user: str  # JID; "" where the slot does not tell
     created_at: int  # Unix seconds
     completed_at: int = 0  # Unix seconds; 0 while bytes are missing
     announced: bool = False  # its offset was told to somebody, who may rely on it
     lasts_until: int = 0  # Unix seconds to which the whole file is kept; 0: as long as all are
+
+
+MOST_MOVES = 32  # of each upload that are remembered: the last ones
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Who uploads comes from another address than before, or for the first time."""
+
+    at: int  # Unix seconds
+    network: str  # the kind of network, as far as an address tells
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class UploadSession:
+    """What is known of who uploads, besides the file."""
+
+    refreshes: int = 0  # tokens that were given after the first one
+    moves: tuple[Move, ...] = ()  # oldest first
+
+
+class StoreAway(Exception):
+    """What keeps the records cannot be reached now."""
 
 
 class OverQuota(Exception):
@@ -197,7 +224,11 @@ class OverQuota(Exception):
 
 
 class Uploads(Protocol):
-    """What is known of uploads, besides their bytes. Writes are durable when the Deferred fires."""
+    """
+    What is known of uploads, besides their bytes. Writes are durable when the Deferred fires.
+
+    Where it is on another machine everything may fail with StoreAway.
+    """
 
     def find(self, path: str) -> Deferred[UploadRecord | None]:
         """The one of that path."""
@@ -213,6 +244,10 @@ class Uploads(Protocol):
 
     def announce(self, path: str) -> Deferred[None]:
         """Its offset is told to somebody from now on."""
+        ...
+
+    def sized(self, path: str, size: int) -> Deferred[None]:
+        """Its size is known, if it was OPEN."""
         ...
 
     def complete(self, path: str, now: int) -> Deferred[None]:
@@ -233,6 +268,18 @@ class Uploads(Protocol):
 
         :param completed: whole files without a time of their own are over if they were complete before that.
         """
+        ...
+
+    def moved(self, path: str, move: Move) -> Deferred[None]:
+        """Who uploads comes from there now."""
+        ...
+
+    def refresh(self, path: str, most: int) -> Deferred[bool]:
+        """One more token is given; False, and none is, when there were so many already or there is no such upload."""
+        ...
+
+    def session(self, path: str) -> Deferred[UploadSession]:
+        """What is known of who uploads; nothing of one that is not there."""
         ...
 
     def close(self) -> Deferred[None]:

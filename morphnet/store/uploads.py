@@ -22,7 +22,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from morphnet.errors import BugError, ConfigError, HostError
-from morphnet.store.base import OverQuota, UploadRecord, Uploads
+from morphnet.store.base import MOST_MOVES, OPEN, Move, OverQuota, UploadRecord, Uploads, UploadSession
 
 DATABASE = "uploads.db"  # its name in state_dir
 _STEPS = (  # each brings the database from one version to the next
@@ -40,6 +40,16 @@ CREATE TABLE IF NOT EXISTS upload (
     """
 ALTER TABLE upload ADD COLUMN lasts_until INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX IF NOT EXISTS upload_user ON upload (user);
+""",
+    """
+ALTER TABLE upload ADD COLUMN refreshes INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE IF NOT EXISTS move (
+    path TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    network TEXT NOT NULL,
+    address TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS move_path ON move (path);
 """,
 )
 _COLUMNS = "path, size, kind, user, created_at, completed_at, announced, lasts_until"
@@ -118,17 +128,49 @@ class UploadLedger:
         """Its offset is told."""
         self._sql.execute("UPDATE upload SET announced = 1 WHERE path = ? AND announced = 0", (path,))
 
+    def sized(self, path: str, size: int) -> None:
+        """Its size is known."""
+        self._sql.execute("UPDATE upload SET size = ? WHERE path = ? AND size < 0", (size, path))
+
     def complete(self, path: str, now: int) -> None:
         """All its bytes are there."""
         self._sql.execute("UPDATE upload SET completed_at = ? WHERE path = ?", (now, path))
 
     def forget(self, path: str) -> None:
         """It is gone."""
-        self._sql.execute("DELETE FROM upload WHERE path = ?", (path,))
+        with self._transaction():
+            self._sql.execute("DELETE FROM upload WHERE path = ?", (path,))
+            self._sql.execute("DELETE FROM move WHERE path = ?", (path,))
+
+    def moved(self, path: str, move: Move) -> None:
+        """Who uploads comes from there; of many moves the last are kept."""
+        with self._transaction():
+            if self.find(path) is None:
+                return
+            values = (path, move.at, move.network, move.address)
+            self._sql.execute("INSERT INTO move (path, at, network, address) VALUES (?, ?, ?, ?)", values)
+            self._sql.execute(
+                "DELETE FROM move WHERE path = ?1 AND rowid NOT IN"
+                " (SELECT rowid FROM move WHERE path = ?1 ORDER BY rowid DESC LIMIT ?2)",
+                (path, MOST_MOVES),
+            )
+
+    def refresh(self, path: str, most: int) -> bool:
+        """Count one more token."""
+        changed = self._sql.execute(
+            "UPDATE upload SET refreshes = refreshes + 1 WHERE path = ? AND refreshes < ?", (path, most)
+        )
+        return changed.rowcount == 1
+
+    def session(self, path: str) -> UploadSession:
+        """Of who uploads."""
+        row = self._sql.execute("SELECT refreshes FROM upload WHERE path = ?", (path,)).fetchone()
+        moves = self._sql.execute("SELECT at, network, address FROM move WHERE path = ? ORDER BY rowid", (path,))
+        return UploadSession(row[0], tuple(Move(*each) for each in moves)) if row else UploadSession()
 
     def used(self, user: str) -> int:
         """Bytes of that user."""
-        (size,) = self._sql.execute("SELECT total(size) FROM upload WHERE user = ?", (user,)).fetchone()
+        (size,) = self._sql.execute("SELECT total(max(size, 0)) FROM upload WHERE user = ?", (user,)).fetchone()
         return int(size)
 
     def older(self, begun: int, completed: int, now: int) -> list[UploadRecord]:
@@ -185,6 +227,9 @@ class SqliteUploads(Uploads):
     def announce(self, path: str) -> Deferred[None]:
         return self._ask(lambda ledger: ledger.announce(path))
 
+    def sized(self, path: str, size: int) -> Deferred[None]:
+        return self._ask(lambda ledger: ledger.sized(path, size))
+
     def complete(self, path: str, now: int) -> Deferred[None]:
         return self._ask(lambda ledger: ledger.complete(path, now))
 
@@ -196,6 +241,15 @@ class SqliteUploads(Uploads):
 
     def older(self, begun: int, completed: int, now: int) -> Deferred[list[UploadRecord]]:
         return self._ask(lambda ledger: ledger.older(begun, completed, now))
+
+    def moved(self, path: str, move: Move) -> Deferred[None]:
+        return self._ask(lambda ledger: ledger.moved(path, move))
+
+    def refresh(self, path: str, most: int) -> Deferred[bool]:
+        return self._ask(lambda ledger: ledger.refresh(path, most))
+
+    def session(self, path: str) -> Deferred[UploadSession]:
+        return self._ask(lambda ledger: ledger.session(path))
 
     async def _close(self, pool: ThreadPool) -> None:
         try:
@@ -213,6 +267,7 @@ class MemoryUploads(Uploads):
 
     def __init__(self) -> None:
         self._records: dict[str, UploadRecord] = {}
+        self._sessions: dict[str, UploadSession] = {}
 
     def find(self, path: str) -> Deferred[UploadRecord | None]:
         return execute(self._records.get, path)
@@ -229,6 +284,13 @@ class MemoryUploads(Uploads):
     def announce(self, path: str) -> Deferred[None]:
         return execute(self._change, path, announced=True)
 
+    def sized(self, path: str, size: int) -> Deferred[None]:
+        def done() -> None:
+            if (found := self._records.get(path)) is not None and found.size == OPEN:
+                self._records[path] = replace(found, size=size)
+
+        return execute(done)
+
     def complete(self, path: str, now: int) -> Deferred[None]:
         return execute(self._change, path, completed_at=now)
 
@@ -243,6 +305,7 @@ class MemoryUploads(Uploads):
     def forget(self, path: str) -> Deferred[None]:
         def drop() -> None:
             self._records.pop(path, None)
+            self._sessions.pop(path, None)
 
         return execute(drop)
 
@@ -250,7 +313,7 @@ class MemoryUploads(Uploads):
         return execute(self._used, user)
 
     def _used(self, user: str) -> int:
-        return sum(each.size for each in self._records.values() if each.user == user)
+        return sum(max(each.size, 0) for each in self._records.values() if each.user == user)
 
     def older(self, begun: int, completed: int, now: int) -> Deferred[list[UploadRecord]]:
         def over(record: UploadRecord) -> bool:
@@ -259,6 +322,27 @@ class MemoryUploads(Uploads):
             return record.lasts_until < now if record.lasts_until else record.completed_at < completed
 
         return execute(lambda: [each for each in self._records.values() if over(each)])
+
+    def moved(self, path: str, move: Move) -> Deferred[None]:
+        def done() -> None:
+            if path in self._records:
+                before = self._sessions.get(path, UploadSession())
+                self._sessions[path] = replace(before, moves=(*before.moves, move)[-MOST_MOVES:])
+
+        return execute(done)
+
+    def refresh(self, path: str, most: int) -> Deferred[bool]:
+        def done() -> bool:
+            before = self._sessions.get(path, UploadSession())
+            if path not in self._records or before.refreshes >= most:
+                return False
+            self._sessions[path] = replace(before, refreshes=before.refreshes + 1)
+            return True
+
+        return execute(done)
+
+    def session(self, path: str) -> Deferred[UploadSession]:
+        return execute(self._sessions.get, path, UploadSession())
 
     def close(self) -> Deferred[None]:
         return execute(lambda: None)

@@ -10,17 +10,27 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
-PARTIAL, DONE, CONTENT = "partial", "done", "content"  # directories below the vault's
+PARTIAL, DONE, CONTENT, ASIDE = "partial", "done", "content", "aside"  # directories below the vault's
 _SAME = ".same"  # ends the name of another file's content, while it takes a partial one's place
+_WHY = ".why"  # ends the name of a text beside what was put aside
 _PIECE = 1 << 16  # bytes compared at once
 _BLOCK = 1 << 20  # bytes hashed at once: no other thread waits for that
 
 
-def _sync_directory(directory: Path) -> None:
+_T = TypeVar("_T")
+
+
+class Taken(Exception):
+    """Another process goes on with this upload: nothing more is written to it by this one."""
+
+
+def sync_directory(directory: Path) -> None:
+    """Bring the names in it to the disk."""
     opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(opened)
@@ -37,7 +47,7 @@ class Partial:
     """
 
     def __init__(self, path: Path, keep_free: int = 0) -> None:
-        self._keep_free = keep_free
+        self._keep_free, self.path = keep_free, path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         about = os.fstat(self._file)
         self.length = about.st_size  # bytes that are there
@@ -56,9 +66,12 @@ class Partial:
         if about.f_bavail * about.f_frsize < self._keep_free + len(rest):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         while rest:
-            written = os.pwrite(self._file, rest, self.length)
+            written = self._write(rest)
             self.length += written
             rest = rest[written:]
+
+    def _write(self, data: memoryview) -> int:
+        return os.pwrite(self._file, data, self.length)
 
     def agrees(self, data: bytes, at: int) -> int:
         """How many of these bytes, which are said to be at that place, are the same there."""
@@ -83,6 +96,10 @@ class Partial:
             at += len(data)
         return found.hexdigest()
 
+    async def seen_by(self, look: Callable[[int], Coroutine[Any, Any, _T]]) -> _T:
+        """What somebody says of it, who is given its descriptor."""
+        return await look(self._file)
+
     def sync(self) -> None:
         """Bring all of it to the disk."""
         os.fsync(self._file)
@@ -105,11 +122,16 @@ class Vault:
     :param once: keep what has the same content once.
     """
 
+    shared = False  # with other processes
+
     def __init__(self, directory: Path, keep_free: int = 0, *, once: bool = True) -> None:
         self._keep_free, self._once = keep_free, once
         self.saved = 0  # bytes that did not have to be kept twice, since we began
-        self._partial, self._done, self._content = (directory / each for each in (PARTIAL, DONE, CONTENT))
-        for each in (directory, self._partial, self._done, self._content):
+        self.copied = 0  # bytes that were copied, as somebody who stands still might write to them
+        self._partial, self._done, self._content, self._aside = (
+            directory / each for each in (PARTIAL, DONE, CONTENT, ASIDE)
+        )
+        for each in (directory, self._partial, self._done, self._content, self._aside):
             each.mkdir(mode=0o700, exist_ok=True)
 
     @staticmethod
@@ -125,23 +147,35 @@ class Vault:
         """
         return Partial(self._partial / self.name(path), self._keep_free)
 
+    def take(self, path: str) -> Partial:
+        """
+        The same, and from now on nobody else writes to it. It may take a while, in a thread of its own.
+
+        :raises Taken: another process is quicker.
+        """
+        return self.partial(path)
+
+    def _here(self, path: str) -> Path:
+        """Where an upload is that is not whole."""
+        return self._partial / self.name(path)
+
     def length(self, path: str) -> int:
         """Bytes that are there of an upload that is not whole."""
         try:
-            return (self._partial / self.name(path)).stat().st_size
+            return self._here(path).stat().st_size
         except FileNotFoundError:
             return 0
 
     def touched(self, path: str) -> float:
         """Unix seconds at which its last byte came; 0 when there is none."""
         try:
-            return (self._partial / self.name(path)).stat().st_mtime
+            return self._here(path).stat().st_mtime
         except FileNotFoundError:
             return 0.0
 
     def is_whole(self, path: str, size: int) -> bool:
         """Whether the file has appeared; one of that size that `finish` was about to rename does so now."""
-        here, there = self._partial / self.name(path), self._done / self.name(path)
+        here, there = self._here(path), self._done / self.name(path)
         if there.exists():
             return True
         try:
@@ -150,18 +184,25 @@ class Vault:
             return False
         if about.st_nlink == 1 or about.st_size != size:
             return False
-        self._appear(here, there)  # its content has a second name: it was on the disk
+        try:
+            self._appear(here, there)  # its content has a second name: it was on the disk
+        except FileNotFoundError:  # another process has done the same
+            return there.exists()
         return True
 
     def _appear(self, here: Path, there: Path) -> None:
         os.rename(here, there)
-        _sync_directory(self._done)
-        _sync_directory(self._partial)
+        sync_directory(self._done)
+        sync_directory(self._partial)
 
     def finish(self, path: str, partial: Partial) -> None:
-        """Let the file appear: on the disk, under its name, both when this returns."""
+        """
+        Let the file appear: on the disk, under its name, both when this returns.
+
+        :raises Taken: another process goes on with it.
+        """
         partial.sync()
-        here, there = self._partial / self.name(path), self._done / self.name(path)
+        here, there = partial.path, self._done / self.name(path)
         if self._once and partial.length:
             self._keep_once(here, partial)
         self._appear(here, there)
@@ -183,6 +224,28 @@ class Vault:
             self.saved += partial.length
         else:
             other.unlink()
+
+    def put_aside(self, path: str, partial: Partial, why: str) -> None:
+        """
+        Keep it from everybody, for who looks after the server: the file, and beside it a text that says why.
+
+        :raises Taken: another process goes on with it.
+        """
+        aside = self._aside / self.name(path)
+        try:
+            os.rename(partial.path, aside)
+        except FileNotFoundError:
+            raise Taken from None
+        aside.with_suffix(_WHY).write_text(why, "utf-8")
+        sync_directory(self._aside)
+
+    def put_aside_for(self, path: str) -> str | None:
+        """Why what came for that path was put aside, if it was."""
+        aside = self._aside / self.name(path)
+        try:
+            return aside.with_suffix(_WHY).read_text("utf-8", "replace")
+        except FileNotFoundError:
+            return "something" if aside.exists() else None
 
     def forget_unused(self) -> None:
         """Let go of contents that no file has any more."""

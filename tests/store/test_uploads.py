@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,7 +12,7 @@ from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.trial.unittest import TestCase
 
-from morphnet.store.base import UploadRecord, Uploads
+from morphnet.store.base import MOST_MOVES, OPEN, Move, UploadRecord, Uploads, UploadSession
 from morphnet.store.uploads import MemoryUploads, SqliteUploads, UploadLedger
 
 reactor: Any = _reactor
@@ -95,6 +96,42 @@ class MemoryUploadsTests(TestCase):
 
         return self.run_async(story())
 
+    def test_open(self) -> Deferred[None]:
+        """A size that is told later, once."""
+
+        async def story() -> None:
+            await self.uploads.begin(replace(ONE, size=OPEN))
+            self.assertEqual(await self.uploads.used("a@x"), 0)
+            for size in (10, 11):
+                await self.uploads.sized(ONE.path, size)
+                self.assertEqual(await self.uploads.find(ONE.path), ONE)
+            self.assertEqual(await self.uploads.used("a@x"), 10)
+            await self.uploads.forget(ONE.path)
+            self.assertEqual(await self.uploads.used("a@x"), 0)
+
+        return self.run_async(story())
+
+    def test_session(self) -> Deferred[None]:
+        """Of the moves the last are kept; so many tokens are given and no more, also to those who ask together."""
+
+        async def story() -> None:
+            uploads, nothing = self.uploads, UploadSession()
+            await uploads.moved(ONE.path, Move(1, "other", "192.0.2.1"))
+            self.assertEqual((await uploads.session(ONE.path), await uploads.refresh(ONE.path, 3)), (nothing, False))
+            await uploads.begin(ONE)
+            moves = [Move(number, "wifi_private", f"192.168.0.{number}") for number in range(MOST_MOVES + 3)]
+            for each in moves:
+                await uploads.moved(ONE.path, each)
+            given: list[Any] = await DeferredList([uploads.refresh(ONE.path, 3) for _ in range(5)])
+            self.assertEqual([each for _, each in given], [True, True, True, False, False])
+            self.assertEqual(await uploads.session(ONE.path), UploadSession(3, tuple(moves[3:])))
+            self.assertEqual(await uploads.find(ONE.path), ONE)
+            await uploads.forget(ONE.path)
+            await uploads.begin(ONE)
+            self.assertEqual(await uploads.session(ONE.path), nothing)
+
+        return self.run_async(story())
+
 
 class SqliteUploadsTests(MemoryUploadsTests):
     """The same on a disk."""
@@ -124,7 +161,8 @@ class SqliteUploadsTests(MemoryUploadsTests):
             await self.uploads.begin(ONE)
             await self.uploads.close()
             with closing(sqlite3.connect(self.file)) as sql:
-                sql.executescript("DROP INDEX upload_user; ALTER TABLE upload DROP COLUMN lasts_until")
+                sql.executescript("DROP TABLE move; ALTER TABLE upload DROP COLUMN refreshes; DROP INDEX upload_user")
+                sql.execute("ALTER TABLE upload DROP COLUMN lasts_until")
                 sql.execute("PRAGMA user_version = 1")
             self.uploads = SqliteUploads(UploadLedger(self.file), reactor)
             self.assertEqual(await self.uploads.find(ONE.path), ONE)

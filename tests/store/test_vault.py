@@ -7,20 +7,49 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.store.vault import Vault
+from morphnet.store.vault import Taken, Vault
 
 
-class VaultTests(SynchronousTestCase):
+class VaultCase(SynchronousTestCase):
+    """A vault, and what is done with it often."""
+
+    directory: Path
+    vault: Vault
+
+    def finished(self, path: str, data: bytes) -> None:
+        """A file that has appeared."""
+        partial = self.vault.partial(path)
+        partial.append(data)
+        self.vault.finish(path, partial)
+        partial.close()
+
+    def content(self, path: str) -> bytes:
+        """Of a file that has appeared."""
+        file = self.vault.open(path)
+        assert file is not None
+        with file:
+            return file.read()
+
+
+class VaultTests(VaultCase):
     def setUp(self) -> None:
         self.directory = Path(self.mktemp())
-        self.vault = Vault(self.directory)
+        self.vault = self.made(self.directory)
+
+    def made(self, directory: Path, keep_free: int = 0, *, once: bool = True) -> Vault:
+        """The one that is tried."""
+        return Vault(directory, keep_free, once=once)
+
+    def names(self) -> list[str]:
+        """Of the files there are of uploads that are not whole."""
+        return [each.name for each in (self.directory / "partial").iterdir()]
 
     def test_grows(self) -> None:
         """Bytes are added behind those that are there, also by the next process."""
         first = self.vault.partial("a")
         first.append(b"abc")
         first.close()
-        again = Vault(self.directory).partial("a")
+        again = self.made(self.directory).partial("a")
         self.assertEqual(again.length, 3)
         again.append(b"def")
         self.assertEqual([again.agrees(b"abcdef", 0), again.agrees(b"cdX", 2), again.agrees(b"efg", 4)], [6, 2, 2])
@@ -49,25 +78,18 @@ class VaultTests(SynchronousTestCase):
             partial = self.vault.partial(path)
             partial.append(b"x")
             partial.close()
-        names = [each.name for each in (self.directory / "partial").iterdir()]
+        names = self.names()
         self.assertEqual(len(names), 5)
         self.assertTrue(all(len(each) == 64 for each in names))
 
     def test_keep_free(self) -> None:
         """What others need of the disk is left to them, before a byte of it is taken."""
         about = os.statvfs(self.directory)
-        vault = Vault(self.directory, about.f_bavail * about.f_frsize + (1 << 40))
+        vault = self.made(self.directory, about.f_bavail * about.f_frsize + (1 << 40))
         partial = vault.partial("a")
         self.addCleanup(partial.close)
         self.assertRaises(OSError, partial.append, b"x")
         self.assertEqual(partial.length, 0)
-
-    def finished(self, path: str, data: bytes) -> None:
-        """A file that has appeared."""
-        partial = self.vault.partial(path)
-        partial.append(data)
-        self.vault.finish(path, partial)
-        partial.close()
 
     def inode(self, path: str) -> int:
         """Of a file."""
@@ -94,7 +116,7 @@ class VaultTests(SynchronousTestCase):
 
     def test_not_once(self) -> None:
         """Where it is not wanted each file is by itself."""
-        self.vault = Vault(self.directory, once=False)
+        self.vault = self.made(self.directory, once=False)
         for path in ("a", "b"):
             self.finished(path, b"x" * 1000)
         self.assertNotEqual(self.inode("a"), self.inode("b"))
@@ -103,7 +125,7 @@ class VaultTests(SynchronousTestCase):
         """As `kill -9` leaves it between the two steps of `finish`; answers with where it is."""
         partial = self.vault.partial(path)
         partial.append(data)
-        here = self.directory / "partial" / self.vault.name(path)
+        here = partial.path
         self.vault._keep_once(here, partial)
         partial.close()
         return here
@@ -114,11 +136,21 @@ class VaultTests(SynchronousTestCase):
         self.finished("b", b"y")
         self.half_finished("b2", b"y")
         for path in ("a", "b2"):
-            self.assertRaises(OSError, self.vault.partial, path)
+            self.assertRaises((OSError, Taken), self.vault.partial, path)
         self.assertFalse(self.vault.is_whole("a", 2000))
-        self.assertTrue(Vault(self.directory).is_whole("a", 1000))
+        self.assertTrue(self.made(self.directory).is_whole("a", 1000))
         self.assertTrue(self.vault.is_whole("b2", 1))
         self.assertEqual((self.vault.length("a"), self.inode("b") == self.inode("b2")), (0, True))
+
+    def test_aside(self) -> None:
+        """What is put aside is nobody's file, and it is known why, also to the next process."""
+        partial = self.vault.partial("a")
+        partial.append(b"abc")
+        self.assertIsNone(self.vault.put_aside_for("a"))
+        self.vault.put_aside("a", partial, "it is bad")
+        partial.close()
+        self.assertEqual(self.made(self.directory).put_aside_for("a"), "it is bad")
+        self.assertEqual((self.vault.open("a"), self.vault.length("a"), self.names()), (None, 0, []))
 
     def test_remove(self) -> None:
         """Nothing stays of one that was killed while it took the place of the same content."""

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from morphnet.net.http import Exchange
 from morphnet.roles.upload.callers import GUESS, Callers, TooOften
 from morphnet.roles.upload.drafting import Drafting
 from morphnet.roles.upload.giving import Giving
+from morphnet.roles.upload.parting import PART, SIZE, Parting
 from morphnet.roles.upload.secrets import folder_of
-from morphnet.roles.upload.sessions import HEADER, QUERY, check_session, described, session_id
+from morphnet.roles.upload.sessions import HEADER, QUERY, Sessions, check_session, session_id
 from morphnet.roles.upload.shelf import Overrun, Shelf
 from morphnet.roles.upload.tussing import Tussing
 from morphnet.roles.upload.visit import CORS, Visit
-from morphnet.store.base import UploadRecord
+from morphnet.store.base import OPEN, StoreAway, UploadRecord
+from morphnet.store.vault import Taken
 from morphnet.wire.messages.upload import drafts, tus
+from morphnet.wire.messages.upload.drafts import ANY, Appends
 from morphnet.wire.messages.upload.slots import UNKNOWN, Claim, Slot, SlotRefused, verified
 
 LONGEST_PATH = 1024  # characters, decoded
+AWAY = 5  # seconds after which who met a store that is away comes again
 _LONGEST_KIND = 200
+
+
+def _in_parts(exchange: Exchange) -> bool:
+    return PART in exchange.query or "upload-concat" in exchange.headers
+
+
+def _uploads(headers: Mapping[str, str]) -> bool:
+    return tus.speaks(headers) or drafts.speaks(headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,7 @@ class Rules:
     kept_for: int  # seconds that an upload is kept without its end
     quota: int = 0  # bytes of all files of one user; 0: no limit
     keeps: int = 0  # seconds that a whole file is kept; 0: for ever
+    appends: Appends = ANY
 
 
 class Desk:
@@ -46,7 +59,10 @@ class Desk:
     ) -> None:
         self._rules, self._shelf, self._secrets, self._callers = rules, shelf, secrets, callers
         self._giving, self._tus = Giving(shelf), Tussing(shelf, rules.max_size, rules.kept_for)
-        self._drafts = Drafting(shelf, rules.max_size, rules.kept_for)
+        self._parting = Parting(shelf, self._tus, rules.kept_for)
+        self._sessions = Sessions(shelf, secrets)
+        self._drafts = Drafting(shelf, rules.max_size, rules.kept_for, rules.appends)
+        shelf.max_size = rules.max_size
 
     async def answer(self, exchange: Exchange) -> None:
         """Answer one."""
@@ -66,6 +82,13 @@ class Desk:
             if callers is not None and refused.status in GUESS:
                 callers.refused(caller)
             self._refuse(exchange, refused)
+        except Taken:
+            self._shelf.counts["uploads_taken_elsewhere"] += 1
+            exchange.hang_up()
+        except StoreAway as away:
+            self._shelf.counts["uploads_store_away"] += 1
+            exchange.tell("Retry-After", str(AWAY))
+            self._refuse(exchange, SlotRefused(503, f"{away}: come again"))
         except ValueError as mistake:
             self._refuse(exchange, SlotRefused(400, str(mistake)))
         except OSError as trouble:
@@ -98,39 +121,41 @@ class Desk:
             exchange.answer(204, {**self._tus.offers(), **self._drafts.offers(headers)})
             return
         path = self._path(exchange)
+        if self._shelf.scanning is not None:
+            self._shelf.scanning.check(path, verb)
         record = await self._shelf.find(path)
-        if verb == "GET" and QUERY in exchange.query:
-            self._tell_owner(exchange, path, record)
+        if QUERY in exchange.query and (verb == "GET" or (verb == "POST" and not _uploads(headers))):
+            await self._to_owner(exchange, path, record)
             return
-        if verb == "GET" or (verb == "HEAD" and not self._asks_for_offset(exchange)):
+        to_resume = self._asks_for_offset(exchange) and (verb == "HEAD" or (record and not record.completed_at))
+        if verb in ("GET", "HEAD") and not to_resume:
             self._giving.give(exchange, record)
             return
-        if verb not in ("PUT", "POST", "PATCH", "HEAD", "DELETE"):
+        if verb not in ("GET", "PUT", "POST", "PATCH", "HEAD", "DELETE"):
             raise SlotRefused(405, "this is not done here")
         visit = self._visit(exchange, path, record)
         if visit.begins.size != UNKNOWN:
             exchange.tell(HEADER, session_id(self._secrets(path)[0], record or visit.begins))
-        if verb == "DELETE":
+        if tus.speaks(headers) and _in_parts(exchange):
+            await self._parting.answer(visit, verb)
+        elif verb == "DELETE":
             await self._delete(visit)
-        elif tus.speaks(headers):
+        elif tus.speaks(headers) and verb != "GET":
             await self._tus.answer(visit, verb)
-        elif verb in ("PATCH", "HEAD") or drafts.speaks(headers):
+        elif verb in ("PATCH", "HEAD", "GET") or drafts.speaks(headers):
             await self._drafts.answer(visit, verb)
         elif verb == "PUT":
             await self._put(visit)
         else:
             raise SlotRefused(405, "this is not done here: PUT the file")
 
-    def _tell_owner(self, exchange: Exchange, path: str, record: UploadRecord | None) -> None:
-        """How far an upload is; whoever writes just now is left alone."""
+    async def _to_owner(self, exchange: Exchange, path: str, record: UploadRecord | None) -> None:
+        """How far an upload is, or a new token; the one that is shown may be over by now, but not forged."""
         if record is None:
             raise SlotRefused(404, "no upload has begun here")
-        self._visit(exchange, path, record)
-        said = exchange.query[QUERY]
-        check_session(said, self._secrets(path), record)
-        offset = record.size if record.completed_at else self._shelf.vault.length(path)
-        headers = {**CORS, "Cache-Control": "no-store"}
-        exchange.answer_json(200, headers, described(said, record, offset), "application/json")
+        self._visit(exchange, path, record, now=float(record.created_at))
+        check_session(exchange.query[QUERY], self._secrets(path), record)
+        await (self._sessions.tell if exchange.verb == "GET" else self._sessions.refresh)(exchange, record)
 
     @staticmethod
     def _asks_for_offset(exchange: Exchange) -> bool:
@@ -138,8 +163,11 @@ class Desk:
         token = "authorization" in headers or exchange.query.keys() & {"v", "v2", "v3"}
         return bool(tus.speaks(headers) or drafts.VERSION in headers or token)
 
-    def _visit(self, exchange: Exchange, path: str, record: UploadRecord | None) -> Visit:
-        """:raises SlotRefused: the request holds no slot for this path."""
+    def _visit(self, exchange: Exchange, path: str, record: UploadRecord | None, *, now: float | None = None) -> Visit:
+        """
+        :param now: when its slot must be good; None: now.
+        :raises SlotRefused: the request holds no slot for this path.
+        """
         headers = exchange.headers
         size, kind = self._told_size(exchange), headers.get("content-type", "")
         if "upload-metadata" in headers:
@@ -147,7 +175,7 @@ class Desk:
         if record is not None:
             size, kind = record.size, record.kind
         claim = Claim(exchange.verb, path, exchange.query, headers.get("authorization", ""), size, kind)
-        now = self._shelf.wall()
+        now = self._shelf.wall() if now is None else now
         if record is None and exchange.verb not in ("PUT", "POST") and size == UNKNOWN:
             claim = replace(claim, size=UNKNOWN)
             if not claim.authorization:
@@ -169,7 +197,8 @@ class Desk:
         begins = UploadRecord(path, whole, (slot.kind or kind)[:_LONGEST_KIND], user, int(now))
         if keep:
             begins = replace(begins, lasts_until=int(now) + keep)
-        return Visit(exchange, headers, begins, record, self._rules.quota)
+        may_be_open = slot.scheme == "v3" and drafts.speaks(headers) and not tus.speaks(headers)
+        return Visit(exchange, headers, begins, record, self._rules.quota, may_be_open)
 
     def _owner(self, slot: Slot) -> tuple[str, int]:
         """Whose file it is, and for how many seconds it is kept; 0: as long as all are."""
@@ -184,6 +213,9 @@ class Desk:
     @staticmethod
     def _told_size(exchange: Exchange) -> int:
         headers = exchange.headers
+        if _in_parts(exchange):
+            said = exchange.query.get(SIZE, "")
+            return int(said) if said.isascii() and said.isdigit() and len(said) < 19 else UNKNOWN
         length = drafts.number(headers, "upload-length")
         if length is not None:
             return length
@@ -203,6 +235,8 @@ class Desk:
     async def _put(self, visit: Visit) -> None:
         """The whole file at once; of a cut one the bytes are kept, and it may be put again."""
         exchange, record = visit.exchange, await visit.begun(self._shelf)
+        if record.size == OPEN:
+            raise SlotRefused(409, "this one goes on with PATCH: its size was not told")
         if record.completed_at:
             raise SlotRefused(409, "the file is here already")
         if "content-range" in visit.headers:

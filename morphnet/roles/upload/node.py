@@ -29,11 +29,20 @@ class UploadNode(PlainNode[UploadConfig]):
     ) -> None:
         super().__init__(config, counters, now=now, reloading=reloading)
         self._uploads = uploads
+        self._redis: str | None = None  # the same of Redis, where several servers share one
         self._component: str | None = None  # "" while it is let in, else why it is not; None: there is none
 
     def picture(self) -> NodeStatus:
-        warnings = (f"no slots by XMPP: {self._component}",) if self._component else ()
+        warnings: tuple[str, ...] = (f"no slots by XMPP: {self._component}",) if self._component else ()
+        if self._redis:
+            warnings += (f"Redis is away, uploads that began go on, others wait: {self._redis}",)
         return replace(super().picture(), uploads=self._uploads(), sections=("uploads",), warnings=warnings)
+
+    def redis_is(self, why_not: str) -> None:
+        """Whether Redis is there: "", or why not."""
+        before, self._redis = self._redis, why_not
+        if bool(before) != bool(why_not):
+            self.tell("redis-lost" if why_not else "redis-up", "", why_not or "Redis is there again")
 
     def component_is(self, why_not: str) -> None:
         """Whether the XMPP server lets us be its component: "", or why not."""

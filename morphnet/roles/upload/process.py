@@ -12,21 +12,30 @@ from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.threads import deferToThreadPool
 
+from morphnet.config.redis_url import redis_url_of
 from morphnet.config.upload import UploadConfig
 from morphnet.errors import ConfigError
+from morphnet.net.clamd import Clamd
 from morphnet.net.gate import OpenGate
 from morphnet.net.http import HttpFactory
 from morphnet.net.listen import dispensable, listen_tcp
+from morphnet.net.redis_exchange import RedisLink
 from morphnet.net.xmpp import UploadComponent
 from morphnet.roles.process.process import Process
 from morphnet.roles.upload.callers import Callers
 from morphnet.roles.upload.desk import Desk, Rules
 from morphnet.roles.upload.node import UploadNode
+from morphnet.roles.upload.scanning import Scanning
 from morphnet.roles.upload.secrets import Keys, read_password, read_secrets, read_tokens
+from morphnet.roles.upload.sharing import Sharing
 from morphnet.roles.upload.shelf import Shelf
 from morphnet.roles.upload.slotting import Allowance, Slotting
+from morphnet.store.base import Uploads
+from morphnet.store.redis_uploads import RedisUploads
+from morphnet.store.shared_vault import SharedVault
 from morphnet.store.uploads import DATABASE, SqliteUploads, UploadLedger
 from morphnet.store.vault import Vault
+from morphnet.wire.messages.upload.drafts import Appends
 
 SWEEP_EVERY = 600.0  # seconds between looks for uploads that nobody went on with
 
@@ -40,25 +49,32 @@ class UploadProcess(Process):
         super().__init__(config, reactor, read)
         self.config = config
         self._ports: list[IListeningPort] = []
-        self._uploads: SqliteUploads | None = None
+        self._uploads: Uploads | None = None
+        self._redis: RedisLink | None = None
         self._keys = Keys((), {})
         self._component: UploadComponent | None = None
+        self._is_redis_there: Callable[[str], None] = lambda why_not: None
 
     def open(self) -> UploadNode:
         config = self.config
         self._read_secrets()
-        self._uploads = uploads = SqliteUploads(UploadLedger(config.state_dir / DATABASE), self.reactor)
-        beside = partial(deferToThreadPool, self.reactor, self.reactor.getThreadPool())
-        shelf = self._shelf = Shelf(
-            uploads, Vault(config.state_dir / "files", config.keep_free, once=config.dedup), beside, time.time
-        )
+        shelf = self._shelf = self._open_shelf()
         part, whole = int(config.partial_hours * 3600), int(config.keep_days * 86400)  # seconds that each is kept
-        rules = Rules(config.base, config.max_size, part, config.user_quota, whole)
+        rules = Rules(
+            config.base, config.max_size, part, config.user_quota, whole, Appends(config.min_append, config.max_append)
+        )
         callers = Callers(config.proxies, self.reactor.seconds)
         desk = Desk(rules, shelf, lambda path: self._keys.of(path), callers)
         factory = HttpFactory(desk.answer, self.reactor, config.idle_s)
         node = UploadNode(config, self._counters, reloading=self.reloading, uploads=shelf.under_way.statuses)
         node.read_again = self._read_secrets
+        if config.scan.clamd:
+            clamd = Clamd(self.reactor, config.scan.clamd, config.scan.within_s)
+            tell = partial(node.tell, "scanned")
+            shelf.scanning = Scanning(clamd.scan, shelf.vault, shelf.counts, tell, required=config.scan.required)
+        if self._redis is not None:
+            self._is_redis_there = node.redis_is
+            self._redis.start()
         gate = OpenGate(self.reactor)
         self._open_component(node)
         for host in config.listen:
@@ -70,6 +86,22 @@ class UploadProcess(Process):
         node.state = "serving"
         self._log.info("morph-upload {name} is serving", name=config.name)
         return node
+
+    def _open_shelf(self) -> Shelf:
+        """With other servers, if there is a Redis to meet them at."""
+        config, shared = self.config, self.config.shared
+        beside = partial(deferToThreadPool, self.reactor, self.reactor.getThreadPool())
+        files = Path(shared.files) if shared.files else config.state_dir / "files"
+        if not shared.redis_url:
+            self._uploads = SqliteUploads(UploadLedger(config.state_dir / DATABASE), self.reactor)
+            return Shelf(self._uploads, Vault(files, config.keep_free, once=config.dedup), beside, time.time)
+        sharing = Sharing(lambda path: shelf.turns.end(path), lambda why: self._is_redis_there(why))
+        uploads = self._uploads = RedisUploads(sharing.ask)
+        vault = SharedVault(files, config.keep_free, once=config.dedup, patience=shared.patience_s)
+        shelf = Shelf(uploads, vault, beside, time.time)
+        shelf.taken, sharing.catch_up = sharing.taken, uploads.catch_up
+        self._redis = RedisLink(self.reactor, redis_url_of(shared.redis_url), sharing)
+        return shelf
 
     def _open_component(self, node: UploadNode) -> None:
         """:raises ConfigError: its secret cannot be read, or nobody has said where its slots are."""
@@ -105,6 +137,7 @@ class UploadProcess(Process):
         counts["uploads_taken_over"] += turns.taken_over
         counts["deduplicated_bytes"] += self._shelf.vault.saved
         counts["uploads_running"] += len(turns)
+        counts["copied_bytes"] += self._shelf.vault.copied
         return counts
 
     def _sweep(self) -> None:
@@ -114,5 +147,7 @@ class UploadProcess(Process):
 
     async def close(self) -> None:
         await DeferredList([maybeDeferred(port.stopListening) for port in self._ports])
+        if self._redis is not None:
+            self._redis.stop()
         if self._uploads is not None:
             await self._uploads.close()

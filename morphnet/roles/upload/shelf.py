@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from morphnet.net.http import BodyCut, Exchange
 from morphnet.rendezvous.transfer import Turn, Turns
+from morphnet.roles.upload.networks import network_of
+from morphnet.roles.upload.scanning import Scanning
 from morphnet.roles.upload.underway import UnderWay
-from morphnet.store.base import UploadRecord, Uploads
+from morphnet.store.base import OPEN, Move, UploadRecord, Uploads
 from morphnet.store.vault import Partial, Vault
 from morphnet.wire.messages.upload.slots import SlotRefused
 
 MOST_KEPT = 1 << 27  # bytes of bodies in memory, of all requests together
+_PIECE = 1 << 20  # bytes of a part that are copied at once
 PUT_OFF = 10  # seconds after which who finds no room comes again
 Beside = Callable[[Callable[[], None]], Deferred[None]]
 Body = Callable[[Callable[[bytes], None]], Coroutine[Any, Any, None]]
@@ -40,12 +46,13 @@ class _Pen:
 
     def __init__(self, partial: Partial, turn: Turn, record: UploadRecord, at: int, counts: Counter[str]) -> None:
         self._partial, self._turn, self._record, self._at, self._counts = partial, turn, record, at, counts
+        self.most = record.size  # bytes that the file may have
 
     def take(self, data: bytes) -> None:
         """The next bytes; those that are there already are compared."""
         if not self._turn.current:
             raise BodyCut
-        if self._at + len(data) > self._record.size:
+        if self._at + len(data) > self.most:
             raise Overrun
         held = min(len(data), self._partial.length - self._at)
         if held > 0:
@@ -75,6 +82,9 @@ class Shelf:
         self.uploads, self.vault, self.turns, self.wall = uploads, vault, Turns(), wall
         self.counts = Counter[str]()
         self.under_way = UnderWay(vault.length, wall)
+        self.taken: Callable[[str], None] = lambda path: None  # tells other processes that we go on with it
+        self.scanning: Scanning | None = None  # looks at files before they appear
+        self.max_size = 0  # bytes of a file whose size nobody has told
         self._beside = beside
         self._kept = 0  # bytes of bodies that are in memory, or for which it is kept free
         self._held: dict[str, list[Deferred[None]]] = {}  # path whose files appear or go -> who waits for the end of it
@@ -116,27 +126,51 @@ class Shelf:
         if record.completed_at:
             return record.size
         self.turns.end(record.path)
+        self.taken(record.path)
         await self.uploads.announce(record.path)
         fresh = await self.find(record.path)
         if fresh is None:
             raise SlotRefused(404, "no upload has begun here")
-        return fresh.size if fresh.completed_at else await self._settled(record.path)
+        return fresh.size if fresh.completed_at else await self._settled(fresh)
 
-    async def _settled(self, path: str) -> int:
-        if not self.vault.length(path):
+    async def _settled(self, record: UploadRecord) -> int:
+        path = record.path
+        if not self.vault.shared and not self.vault.length(path):
             return 0
-        partial = self.vault.partial(path)
+        partial = await self._take(path)
         try:
             length = partial.length
-            await self._beside(partial.sync)
+            if length != record.size:
+                await self._beside(partial.sync)
+                return length
+            turn = self.turns.take(path, lambda: None)  # whoever wrote its last byte was ended then
+            try:
+                await self._finish(record, partial, turn)
+            finally:
+                turn.leave()
             return length
         finally:
             partial.close()
 
-    async def write(self, exchange: Exchange, record: UploadRecord, at: int, fits: Fits | None = None) -> int:
+    async def _take(self, path: str) -> Partial:
+        """
+        To write to; from now on no other process does.
+
+        :raises Taken: one was quicker.
+        """
+        if not self.vault.shared:
+            return self.vault.partial(path)
+        took: list[Partial] = []
+        await self._beside(lambda: took.append(self.vault.take(path)))
+        return took[0]
+
+    async def write(
+        self, exchange: Exchange, record: UploadRecord, at: int, fits: Fits | None = None, *, ends: bool = False
+    ) -> int:
         """
         Write the body of a request, from byte `at` of the file on; those up to the present length are compared.
 
+        :param ends: where its size is not known, it has no more bytes than these.
         :param fits: looks at the whole body before a byte of it is written; the body is not long then.
         :returns: bytes that are there now; all of them: the file has appeared.
         :raises BodyCut: it ended too early; what came is kept.
@@ -145,12 +179,15 @@ class Shelf:
         :raises SlotRefused: there is no room on the disk or in memory, or the bytes contradict those that are there.
         """
         turn = self.turns.take(record.path, exchange.hang_up)
-        self.under_way.begins(record, exchange.caller)
+        self.taken(record.path)
+        if self.under_way.begins(record, exchange.caller):
+            self._note(record, exchange)
         try:
             if fits is None:
-                return await self._written(turn, record.path, at, exchange.body)
+                return await self._written(turn, record.path, at, exchange.body, ends=ends)
             with self._in_memory(exchange):
-                return await self._written(turn, record.path, at, await self._looked_at(exchange, fits))
+                body = await self._looked_at(exchange, fits)
+                return await self._written(turn, record.path, at, body, ends=ends)
         except Differs:
             raise SlotRefused(409, "these are not the bytes that are there already") from None
         except BodyCut:
@@ -162,6 +199,40 @@ class Shelf:
         finally:
             turn.leave()
             self.under_way.ends(record.path)
+
+    def _note(self, record: UploadRecord, exchange: Exchange) -> None:
+        """From where it comes now; nobody waits for that."""
+        network = network_of(exchange.caller, exchange.headers.get("user-agent", ""))
+        noting = self.uploads.moved(record.path, Move(int(self.wall()), network, exchange.caller))
+        noting.addErrback(self._not_noted)
+
+    def _not_noted(self, failure: Failure) -> None:
+        failure.trap(OSError)
+        self.counts["uploads_without_room"] += 1
+
+    async def join(self, exchange: Exchange, record: UploadRecord, parts: Sequence[str]) -> None:
+        """
+        Write the whole files of these paths, one behind the other; the upload is whole then.
+
+        :raises SlotRefused: they contradict the bytes that are there already, or there is no room for them.
+        """
+
+        async def body(take: Callable[[bytes], None]) -> None:
+            for path in parts:
+                if (file := self.vault.open(path)) is None:
+                    raise SlotRefused(409, "a part has gone")
+                with file:
+                    while data := file.read(_PIECE):
+                        await self._beside(functools.partial(take, data))
+
+        turn = self.turns.take(record.path, exchange.hang_up)
+        self.taken(record.path)
+        try:
+            await self._written(turn, record.path, 0, body)
+        except Differs:
+            raise SlotRefused(409, "these are not the bytes that are there already") from None
+        finally:
+            turn.leave()
 
     @contextmanager
     def _in_memory(self, exchange: Exchange) -> Iterator[None]:
@@ -188,7 +259,7 @@ class Shelf:
 
         return given
 
-    async def _written(self, turn: Turn, path: str, at: int, body: Body) -> int:
+    async def _written(self, turn: Turn, path: str, at: int, body: Body, *, ends: bool = False) -> int:
         record = await self.find(path)  # what was known before the turn came may be over
         if not turn.current:
             raise BodyCut
@@ -196,22 +267,34 @@ class Shelf:
             raise SlotRefused(404, "no upload has begun here")
         if record.completed_at:
             raise SlotRefused(409, "the file is here already")
-        partial = self.vault.partial(path)
+        partial = await self._take(path)
         try:
-            if at > partial.length:
-                raise SlotRefused(409, "there are fewer bytes than that")
-            await body(_Pen(partial, turn, record, at, self.counts).take)
             if not turn.current:
                 raise BodyCut
-            if partial.length >= record.size:
-                await self._finish(record, partial)
+            if at > partial.length:
+                raise SlotRefused(409, "there are fewer bytes than that")
+            pen = _Pen(partial, turn, record, at, self.counts)
+            if record.size == OPEN:
+                pen.most = self.max_size
+            await body(pen.take)
+            if not turn.current:
+                raise BodyCut
+            if record.size == OPEN and ends:
+                record = replace(record, size=partial.length)
+                await self.uploads.sized(path, record.size)
+            if OPEN != record.size <= partial.length:
+                await self._finish(record, partial, turn)
             else:
                 await self._beside(partial.sync)
             return partial.length
         finally:
             partial.close()
 
-    async def _finish(self, record: UploadRecord, partial: Partial) -> None:
+    async def _finish(self, record: UploadRecord, partial: Partial, turn: Turn) -> None:
+        if self.scanning is not None:
+            await self.scanning.look(record, partial)
+            if not turn.current:
+                raise BodyCut
         with self._holding(record.path):
             await self._beside(lambda: self.vault.finish(record.path, partial))
             await self.uploads.complete(record.path, int(self.wall()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from morphnet.net.http import LONGEST_BODY, http_date
 from morphnet.roles.upload.shelf import Overrun, Shelf, Unfit
 from morphnet.roles.upload.visit import CORS, Visit
-from morphnet.store.base import UploadRecord
+from morphnet.store.base import OPEN, UploadRecord
 from morphnet.wire.messages.upload import drafts, tus
 from morphnet.wire.messages.upload.slots import SlotRefused
 
@@ -40,6 +40,8 @@ class Tussing:
         :raises SlotRefused: it cannot be done.
         :raises ValueError: a header is wrong.
         """
+        if visit.record is not None and visit.record.size == OPEN:
+            raise SlotRefused(409, "the size of this one was not told: it goes on by the other protocol")
         if visit.headers["tus-resumable"] != tus.VERSION:
             visit.exchange.answer(412, {**CORS, "Tus-Version": tus.VERSION})
         elif verb == "POST":
@@ -66,7 +68,7 @@ class Tussing:
             if visit.headers.get("content-type") != tus.OCTETS and record.size:
                 raise SlotRefused(415, f"the body must be {tus.OCTETS}")
             offset = await self._write(visit, record, 0)
-        visit.exchange.answer(201, {**self._said(record, offset), "Location": visit.exchange.target})
+        visit.exchange.answer(201, {**self._said(record, offset), "Location": visit.location})
 
     async def _append(self, visit: Visit) -> None:
         if visit.headers.get("content-type") != tus.OCTETS:

@@ -32,15 +32,18 @@ class UnderWay:
         self._length, self._wall = length, wall
         self._seen: OrderedDict[str, _Seen] = OrderedDict()  # by path, those that were gone on with last at the end
 
-    def begins(self, record: UploadRecord, address: str) -> None:
-        """A request sends bytes of it."""
+    def begins(self, record: UploadRecord, address: str) -> bool:
+        """A request sends bytes of it; whether from another address than the one before, or as the first."""
+        is_new = record.path not in self._seen
         seen = self._seen.setdefault(record.path, _Seen(record, self._wall(), address))
-        seen.moves += address != seen.address
+        moved = address != seen.address
+        seen.moves += moved
         seen.address = address
         seen.running += 1
         self._seen.move_to_end(record.path)
         if len(self._seen) > _MOST:
             self._seen.popitem(last=False)
+        return moved or is_new
 
     def ends(self, path: str) -> None:
         """That request does no more."""
@@ -58,7 +61,7 @@ class UnderWay:
             UploadStatus(
                 path=each.record.path,
                 user=each.record.user,
-                size_bytes=each.record.size,
+                size_bytes=max(each.record.size, 0),
                 stored_bytes=self._length(each.record.path),
                 since=each.since,
                 address=each.address,

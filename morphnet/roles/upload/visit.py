@@ -15,11 +15,12 @@ CORS: Mapping[str, str] = {
     "Access-Control-Allow-Methods": "GET, HEAD, PUT, POST, PATCH, DELETE, OPTIONS",
     "Access-Control-Allow-Headers": (
         "Authorization, Content-Type, Range, Tus-Resumable, Upload-Length, Upload-Offset, Upload-Metadata,"
-        " Upload-Checksum, Upload-Complete, Upload-Incomplete, Upload-Draft-Interop-Version, X-HTTP-Method-Override"
+        " Upload-Checksum, Upload-Concat, Upload-Complete, Upload-Incomplete, Upload-Draft-Interop-Version,"
+        " X-HTTP-Method-Override"
     ),
     "Access-Control-Expose-Headers": (
         "Location, ETag, Content-Range, Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Upload-Offset,"
-        " Upload-Length, Upload-Expires, Upload-Complete, Upload-Incomplete, Upload-Limit, X-Session-ID"
+        " Upload-Length, Upload-Expires, Upload-Complete, Upload-Incomplete, Upload-Limit, Upload-Concat, X-Session-ID"
     ),
     "Access-Control-Max-Age": "86400",
 }
@@ -34,6 +35,13 @@ class Visit:
     begins: UploadRecord  # as the slot would have it begin
     record: UploadRecord | None  # as it stands; None before it has begun
     quota: int = 0  # bytes of all files of its user; 0: no limit
+    may_be_open: bool = False  # it may begin before anybody has told its size
+    address: str = ""  # of the upload; "": that of the request
+
+    @property
+    def location(self) -> str:
+        """Where the upload is gone on with."""
+        return self.address or self.exchange.target
 
     async def begun(self, shelf: Shelf) -> UploadRecord:
         """
@@ -43,7 +51,7 @@ class Visit:
         """
         if self.record is not None:
             return self.record
-        if self.begins.size == UNKNOWN:
+        if self.begins.size == UNKNOWN and not self.may_be_open:
             raise SlotRefused(411, "the length of the file must be told: Content-Length or Upload-Length")
         quota = self.quota if self.begins.user else 0
         try:

@@ -27,6 +27,14 @@ class UploadNodeTests(SynchronousTestCase):
         self.assertEqual(node.status().warnings, ("no slots by XMPP: the connection was lost",))
         self.assertEqual([each.kind for each in node.happenings(0)], ["component-up", "component-lost"])
 
+    def test_redis(self) -> None:
+        """That Redis is away is a warning, and a line when it changes."""
+        node = UploadNode(UploadConfig(), dict, now=lambda: 1.0)
+        for said in ("", "gone", "still gone", ""):
+            node.redis_is(said)
+            self.assertEqual(len(node.status().warnings), bool(said))
+        self.assertEqual([each.kind for each in node.happenings(0)], ["redis-lost", "redis-up"])
+
     def test_reload(self) -> None:
         """It reads the secrets again when it is asked."""
         node, read = UploadNode(UploadConfig(), dict), list[int]()

@@ -76,6 +76,17 @@ class ShelfTests(SynchronousTestCase):
         self.assertEqual(self.service.ask("PUT", slot("s/a", 100), {}, DATA).status, 201)
         self.assertEqual(self.service.stored("s/a"), DATA)
 
+    def test_asked_for(self) -> None:
+        """Ended there, who asks by tus or by the draft is told that all is here, and then it is."""
+        for path, headers in (("s/a", {"Tus-Resumable": "1.0.0"}), ("s/b", {"Upload-Draft-Interop-Version": "6"})):
+            self.service.cut_put(slot(path, 100), {}, 100, DATA[:99])
+            partial = self.service.vault.partial(path)
+            partial.append(DATA[99:])
+            partial.close()
+            answer = self.service.ask("HEAD", slot(path, 100), headers)
+            self.assertEqual((answer.headers["upload-offset"], self.service.stored(path)), ("100", DATA))
+            self.assertEqual(answer.headers.get("upload-complete", "?1"), "?1")
+
     def test_disk_full(self) -> None:
         """A full disk is 507, and the bytes that found room are kept."""
 

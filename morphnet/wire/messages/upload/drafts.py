@@ -24,6 +24,17 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
+class Appends:
+    """How many bytes one request may add."""
+
+    least: int = 0  # unless they are the last ones
+    most: int = 0  # 0: no limit
+
+
+ANY = Appends()
+
+
+@dataclass(frozen=True, slots=True)
 class Dialect:
     """One version, as its client understands it."""
 
@@ -55,9 +66,13 @@ class Dialect:
             raise ValueError(f"{name} must be ?0 or ?1")
         return (said == "?1") != (self.version == 3)
 
-    def limit(self, max_size: int, seconds: int | None) -> str:
+    def limit(self, max_size: int, seconds: int | None, appends: Appends | None = None) -> str:
         """The header Upload-Limit; `seconds` that the upload is kept for, if that is told."""
         said = [f"max-size={max_size}", "min-size=0"]
+        if appends is not None and appends.most:
+            said.append(f"max-append-size={appends.most}")
+        if appends is not None and appends.least:
+            said.append(f"min-append-size={appends.least}")
         if seconds is not None:
             said.append(f"{'expires' if self.version <= 6 else 'max-age'}={seconds}")
         return ", ".join(said)

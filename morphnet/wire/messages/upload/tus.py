@@ -2,7 +2,7 @@
 The headers of tus 1.0.0.
 
 Source: https://tus.io/protocols/resumable-upload (core, creation, creation-with-upload, checksum, expiration,
-termination).
+termination, concatenation).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 VERSION = "1.0.0"
-EXTENSIONS = "creation,creation-with-upload,termination,checksum,expiration"
+EXTENSIONS = "creation,creation-with-upload,termination,checksum,expiration,concatenation"
 ALGORITHMS = ("sha1", "sha256", "sha512", "md5")
 OCTETS = "application/offset+octet-stream"
 MISMATCH = 460  # "Checksum Mismatch"
@@ -55,6 +55,20 @@ def checksum(said: str) -> Checksum:
     if len(digest) != _DIGESTS[algorithm]:
         raise ValueError("a digest of another length")
     return Checksum(algorithm, digest)
+
+
+def concatenated(said: str) -> tuple[str, ...] | None:
+    """
+    Read Upload-Concat: the addresses that a final upload is made of; None for one that is a part.
+
+    :raises ValueError: it is neither.
+    """
+    if said == "partial":
+        return None
+    kind, _, addresses = said.partition(";")
+    if kind != "final" or not addresses.split():
+        raise ValueError("Upload-Concat must be partial, or final; with addresses")
+    return tuple(addresses.split())
 
 
 def metadata(said: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.wire.messages.upload.drafts import KNOWN, NEWEST, Dialect, agrees, dialect, number
+from morphnet.wire.messages.upload.drafts import KNOWN, NEWEST, Appends, Dialect, agrees, dialect, number
 
 
 class DraftTests(SynchronousTestCase):
@@ -29,6 +29,8 @@ class DraftTests(SynchronousTestCase):
         """How long an upload is kept has another name up to version 6."""
         self.assertEqual(Dialect(6, True).limit(9, 5), "max-size=9, min-size=0, expires=5")
         self.assertEqual(Dialect(8, True).limit(9, 5), "max-size=9, min-size=0, max-age=5")
+        said = "max-size=9, min-size=0, max-append-size=4, min-append-size=2"
+        self.assertEqual(Dialect(9, True).limit(9, None, Appends(2, 4)), said)
 
     def test_number(self) -> None:
         """A count of bytes is digits."""

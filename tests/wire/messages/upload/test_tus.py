@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.wire.messages.upload import tus
 from morphnet.wire.messages.upload.tus import checksum, metadata
 
 
@@ -26,3 +27,10 @@ class TusTests(SynchronousTestCase):
         self.assertEqual(metadata(said), {"filename": "world_domination_plan.pdf", "is_confidential": ""})
         with self.assertRaises(ValueError):
             metadata("filename !")
+
+    def test_concatenated(self) -> None:
+        """A part, a whole of parts, or nonsense."""
+        self.assertIsNone(tus.concatenated("partial"))
+        self.assertEqual(tus.concatenated("final;/a /b?part=1"), ("/a", "/b?part=1"))
+        for said in ("", "final", "final; ", "partial;/a"):
+            self.assertRaises(ValueError, tus.concatenated, said)

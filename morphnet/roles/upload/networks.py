@@ -1,0 +1,26 @@
+"""From what kind of network somebody comes, as far as an address tells: for who looks, not for who decides."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+_CELLULAR = (ip_network("10.0.0.0/8"), ip_network("100.64.0.0/10"))  # what providers give to phones
+_HOME = ip_network("192.168.0.0/16")
+
+
+def network_of(address: str, agent: str) -> str:
+    """
+    One of cellular_lte, wifi_private, mobile_unknown and wired_ethernet.
+
+    :param agent: the User-Agent.
+    """
+    try:
+        known = ip_address(address)
+    except ValueError:
+        known = None
+    known = getattr(known, "ipv4_mapped", None) or known
+    if known is not None and any(known in each for each in _CELLULAR):
+        return "cellular_lte"
+    if known is not None and known in _HOME:
+        return "wifi_private"
+    return "mobile_unknown" if "Mobile" in agent or "Android" in agent else "wired_ethernet"

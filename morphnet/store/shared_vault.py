@@ -1,0 +1,228 @@
+"""
+The bytes of uploads in a directory that several processes write to, on one machine or on several.
+
+What is there of an upload is in a directory of its own, which is called by a number: the fencing token. Who goes on
+with it renames that to the next number, which only one of several can do. From then on every step of who had it before
+fails: those that name the file, since there is none of that name, and each write, since before it the writer looks
+whether the name is there. Look and write are under the file's lock. Who finds that locked after the renaming waits a
+moment, and if it stays so (a process may be stopped between its look and its write) goes on with a copy: what the other
+one writes, whenever it wakes, goes to a file that has no name.
+
+Nobody has to be alive, or to agree about the time, for that; Redis only carries the word to who was ended.
+
+Source: rename(2), flock(2). The directory must be of a file system where both are the same for all who use it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from morphnet.store.vault import Partial, Taken, Vault, sync_directory
+
+PATIENCE = 0.1  # seconds for who is within a write
+_ENDING = ".d"  # of the directories of uploads
+_DATA, _COPY = "data", "copy"  # files in them
+_TRIES = 50  # as many may take an upload at the same time
+_PAUSE = 0.002  # seconds between looks at a lock
+_LEFT = 86400.0  # seconds after which what was left behind is nobody's
+
+
+class SharedPartial(Partial):
+    """One of those that another process may take."""
+
+    def _write(self, data: memoryview) -> int:
+        with self._fenced():
+            return super()._write(data)
+
+    def cut_to(self, length: int) -> None:
+        with self._fenced():
+            super().cut_to(length)
+
+    def sync(self) -> None:
+        super().sync()
+        self._look()  # what is answered now is true: nobody else has gone on from less
+
+    def _look(self) -> None:
+        if not self.path.exists():
+            raise Taken
+
+    @contextmanager
+    def _fenced(self) -> Iterator[None]:
+        """:raises Taken: it is another's by now."""
+        if not self._locked():
+            raise Taken  # only who takes it locks it
+        try:
+            self._look()
+            yield
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def _locked(self) -> bool:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def alone(self, patience: float) -> bool:
+        """Whether nobody is within a write, after so many seconds at most; what is there is what `length` says then."""
+        for _ in range(max(1, round(patience / _PAUSE))):
+            if self._locked():
+                self.length = os.fstat(self._file).st_size
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+                return True
+            time.sleep(_PAUSE)
+        return False
+
+    def is_at(self, path: Path) -> bool:
+        """Whether that name is this file's."""
+        with suppress(FileNotFoundError):
+            return os.path.samestat(os.fstat(self._file), path.stat())
+        return False
+
+
+class SharedVault(Vault):
+    """
+    A Vault whose directory others use as well.
+
+    :param patience: seconds for who is within a write.
+    """
+
+    shared = True
+
+    def __init__(self, directory: Path, keep_free: int = 0, *, once: bool = True, patience: float = PATIENCE) -> None:
+        super().__init__(directory, keep_free, once=once)
+        self._patience = patience
+
+    def _folder(self, path: str) -> Path:
+        return self._partial / f"{self.name(path)}{_ENDING}"
+
+    @staticmethod
+    def _held(folder: Path) -> Path | None:
+        """The directory in it that has the number of who writes."""
+        with suppress(FileNotFoundError):
+            return folder / max(os.listdir(folder), default="nobody's")
+        return None
+
+    def _here(self, path: str) -> Path:
+        return (self._held(self._folder(path)) or self._partial / "nobody's") / _DATA
+
+    def partial(self, path: str) -> Partial:
+        return self.take(path)
+
+    def take(self, path: str) -> Partial:
+        mine = self._taken(path)
+        partial = self._opened(path, mine)
+        try:
+            if not partial.alone(self._patience):
+                partial.close()
+                self._copy(mine)
+                partial = self._opened(path, mine)
+        except BaseException:
+            partial.close()
+            raise
+        return partial
+
+    def _taken(self, path: str) -> Path:
+        """Rename its directory, or make it: from now on whoever had it before does nothing more."""
+        folder = self._folder(path)
+        for _ in range(_TRIES):
+            held = self._held(folder)
+            if held is None or not held.name[:1].isdigit():
+                self._begin(path, folder)
+                continue
+            number = int(held.name.partition("-")[0]) + 1
+            mine = folder / f"{number:010d}-{secrets.token_hex(8)}"
+            with suppress(FileNotFoundError):
+                os.rename(held, mine)
+                return mine
+        raise Taken
+
+    def _begin(self, path: str, folder: Path) -> None:
+        """Make it, with what there is from when nobody else used this vault."""
+        new = folder.with_name(f"{folder.name}{secrets.token_hex(8)}")
+        first = new / "0000000000-0"
+        first.mkdir(parents=True, mode=0o700)
+        try:
+            os.rename(new, folder)
+        except OSError:  # another one was quicker
+            shutil.rmtree(new, ignore_errors=True)
+            return
+        with suppress(FileNotFoundError):
+            os.rename(self._partial / self.name(path), folder / first.name / _DATA)
+
+    def _opened(self, path: str, mine: Path) -> SharedPartial:
+        try:
+            partial = SharedPartial(mine / _DATA, self._keep_free)
+        except OSError as trouble:
+            if trouble.errno in (errno.ENOENT, errno.EMLINK):  # taken by another, or about to appear
+                raise Taken from None
+            raise
+        if (self._done / self.name(path)).exists():  # whole, since we looked for its record
+            partial.close()
+            self._tidy(mine)
+            raise Taken
+        return partial
+
+    def _copy(self, mine: Path) -> None:
+        here, copy = mine / _DATA, mine / _COPY
+        try:
+            with here.open("rb") as source, copy.open("wb") as target:
+                os.fchmod(target.fileno(), 0o600)
+                shutil.copyfileobj(source, target, 1 << 20)
+                target.flush()
+                os.fsync(target.fileno())
+                self.copied += target.tell()
+            os.rename(copy, here)
+            sync_directory(mine)
+        except FileNotFoundError:
+            raise Taken from None
+
+    def finish(self, path: str, partial: Partial) -> None:
+        try:
+            super().finish(path, partial)
+        except FileNotFoundError:
+            if not isinstance(partial, SharedPartial) or not partial.is_at(self._done / self.name(path)):
+                raise Taken from None
+        self._tidy(partial.path.parent)
+
+    def put_aside(self, path: str, partial: Partial, why: str) -> None:
+        super().put_aside(path, partial, why)
+        self._tidy(partial.path.parent)
+
+    def is_whole(self, path: str, size: int) -> bool:
+        held = self._held(self._folder(path))
+        whole = super().is_whole(path, size)
+        if whole and held is not None:
+            self._tidy(held)
+        return whole
+
+    @staticmethod
+    def _tidy(mine: Path) -> None:
+        """Let go of a directory whose number is still ours, once its file is elsewhere, or gone."""
+        with suppress(FileNotFoundError):
+            for each in os.listdir(mine):
+                (mine / each).unlink(missing_ok=True)
+        with suppress(OSError):  # another has it by now
+            mine.rmdir()
+            mine.parent.rmdir()
+
+    def remove(self, path: str) -> None:
+        if self._held(self._folder(path)) is not None:
+            self._tidy(self._taken(path))
+        super().remove(path)
+
+    def forget_unused(self) -> None:
+        super().forget_unused()
+        before = time.time() - _LEFT
+        for each in self._partial.iterdir():
+            if len(each.name) > len(self.name("")) + len(_ENDING) and each.stat().st_mtime < before:
+                shutil.rmtree(each, ignore_errors=True)  # of who was killed before it had its name

@@ -1,0 +1,106 @@
+"""tus's concatenation on the address of a slot."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.roles.upload.parting import MOST
+from morphnet.wire.messages.upload.slots import jwt
+from tests.fakes_upload import NOW, SECRET, Answer, Service, slot
+
+DATA = bytes(range(100))
+TUS = {"Tus-Resumable": "1.0.0"}
+BODY = {**TUS, "Content-Type": "application/offset+octet-stream"}
+CLAIMS = {"sub": "a@x", "slot": "j", "filename": "f", "filesize": 100, "exp": NOW + 300, "expires": NOW + 3600}
+TOKEN = {"Authorization": f"Bearer {jwt(SECRET, CLAIMS)}"}
+
+
+class PartingTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.service = Service(self.mktemp(), quota=150)
+        self.target, self.token = "/up/j/f", TOKEN
+
+    def ask(self, verb: str, target: str, headers: dict[str, str], body: bytes = b"") -> Answer:
+        return self.service.ask(verb, target, {**self.token, **headers}, body)
+
+    def part(self, length: int) -> Answer:
+        return self.ask("POST", self.target, {**TUS, "Upload-Concat": "partial", "Upload-Length": str(length)})
+
+    def filled(self, start: int, end: int) -> str:
+        """A part that is whole: its address."""
+        where = self.part(end - start).headers["location"]
+        answer = self.ask("PATCH", where, {**BODY, "Upload-Offset": "0"}, DATA[start:end])
+        self.assertEqual((answer.status, answer.headers["upload-concat"]), (204, "partial"))
+        return where
+
+    def join(self, *addresses: str) -> Answer:
+        return self.ask("POST", self.target, {**TUS, "Upload-Concat": f"final;{' '.join(addresses)}"})
+
+    def leftovers(self) -> list[str]:
+        """Records of parts."""
+        return [each for each in self.service.uploads._records if "\0" in each]
+
+    def test_story(self) -> None:
+        """Two parts, one of them cut, become one file in the order that is asked for; nothing is left."""
+        second = self.filled(60, 100)
+        first = self.part(60).headers["location"]
+        self.assertNotEqual(first, second)
+        headers = {**self.token, **BODY, "Upload-Offset": "0"}
+        self.service.cut_put(first, headers, 60, DATA[:20], "PATCH")
+        told = self.ask("HEAD", first, TUS).headers
+        self.assertEqual([told[f"upload-{each}"] for each in ("offset", "length", "concat")], ["20", "60", "partial"])
+        self.assertEqual(self.join(first, second).status, 409)
+        self.assertEqual(self.ask("PATCH", first, {**BODY, "Upload-Offset": "20"}, DATA[20:60]).status, 204)
+        self.assertIsNone(self.service.stored("j/f"))
+        done = self.join(f"https://example.org{first}", second)
+        self.assertEqual((done.status, done.headers["location"]), (201, "/up/j/f"))
+        self.assertEqual((self.service.stored("j/f"), self.leftovers()), (DATA, []))
+        self.assertEqual(self.join(first, second).status, 201)  # its answer was lost
+        self.assertEqual(self.part(1).status, 409)
+
+    def test_size_is_told(self) -> None:
+        """A slot whose signature covers a size that it does not tell: the client says it."""
+        self.token, self.target = {}, slot("s/a", 100)
+        self.assertEqual(self.part(50).status, 411)
+        self.target += "&size=99"
+        self.assertEqual(self.part(50).status, 403)
+        self.target = slot("s/a", 100) + "&size=100"
+        self.assertEqual(self.join(self.filled(0, 50), self.filled(50, 100)).status, 201)
+        self.assertEqual(self.service.stored("s/a"), DATA)
+
+    def test_refused(self) -> None:
+        """More bytes than the slot's, parts of another file, parts that are none, and no slot at all."""
+        first = self.filled(0, 60)
+        self.assertEqual(self.part(41).status, 413)
+        self.assertEqual(self.join(first).status, 413)
+        second = self.filled(60, 100)
+        for target, status in (
+            (second.replace("part=1", "part=7"), 404),
+            (second.replace("part=1", "part=x"), 404),
+            (second.replace("/j/f", "/j/g"), 400),
+        ):
+            self.assertEqual(self.join(first, target).status, status, target)
+        self.assertEqual(self.ask("HEAD", f"{self.target}?part={MOST}", TUS).status, 404)
+        self.assertEqual(self.service.ask("HEAD", first, TUS).status, 401)
+        wrong = self.ask("POST", self.target, {**TUS, "Upload-Concat": "some"})
+        self.assertEqual(wrong.status, 400)
+
+    def test_limits(self) -> None:
+        """There are so many parts and no more; one that is ended makes room; the file counts once for its user."""
+        wheres = [self.part(0 if number else 1).headers["location"] for number in range(MOST)]
+        self.assertEqual(self.part(0).status, 413)
+        self.assertEqual(self.ask("DELETE", wheres[1], TUS).status, 204)
+        self.assertEqual(self.part(0).headers["location"], wheres[1])
+        self.assertEqual(self.successResultOf(self.service.uploads.used("a@x")), 100)
+
+    def test_sweep(self) -> None:
+        """Parts that nobody puts together go in time, whole ones too, though whole files stay."""
+        self.filled(0, 60)
+        self.service.now += 4000
+        self.sweep()
+        self.assertEqual(self.leftovers(), [])
+
+    def sweep(self) -> None:
+        """Look for what is over."""
+        self.successResultOf(Deferred.fromCoroutine(self.service.shelf.sweep(3600.0, 0.0)))

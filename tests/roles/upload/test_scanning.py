@@ -1,0 +1,106 @@
+"""Files in which something is found do not appear."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.net.clamd import ScannerAway
+from morphnet.roles.upload.scanning import Scanning
+from tests.clamav import BAD, NAME, WITHOUT, ClamDaemon
+from tests.fakes_upload import Service, slot
+from tests.upload_nodes import UploadNode
+
+DATA = bytes(range(100))
+TUS = {"Tus-Resumable": "1.0.0"}
+BODY = {**TUS, "Content-Type": "application/offset+octet-stream"}
+
+
+class ScanningTests(SynchronousTestCase):
+    """With a scanner of one's own."""
+
+    def setUp(self) -> None:
+        self.service, self.said, self.told = Service(self.mktemp()), "", list[str]()
+        self.scans(required=True)
+
+    def scans(self, *, required: bool) -> None:
+        """From now on."""
+
+        async def scan(file: int) -> str:
+            if self.said == "away":
+                raise ScannerAway("it is away")
+            return self.said
+
+        shelf = self.service.shelf
+        tell = lambda user, text: self.told.append(text)  # noqa: E731
+        shelf.scanning = Scanning(scan, shelf.vault, shelf.counts, tell, required=required)
+
+    def test_found(self) -> None:
+        """It is put aside, its uploader is told what was found, and nobody else gets it; others are not concerned."""
+        self.said = "Bad\nThing"
+        answer = self.service.ask("PUT", slot("s/a", 100), {}, DATA)
+        self.assertEqual((answer.status, b"in it" in answer.body), (422, True))
+        self.assertNotIn(b"Bad\nThing", answer.body)
+        self.said = ""
+        for verb, target, status in (("PUT", slot("s/a", 100), 422), ("GET", "/up/s/a", 410), ("HEAD", "/up/s/a", 410)):
+            self.assertEqual(self.service.ask(verb, target, {}, DATA if verb == "PUT" else b"").status, status)
+        self.assertEqual(self.service.ask("PUT", slot("s/b", 100), {}, DATA).status, 201)
+        aside = self.service.vault._aside / self.service.vault.name("s/a")
+        self.assertEqual((aside.read_bytes(), self.service.shelf.counts["uploads_infected"]), (DATA, 1))
+        self.assertEqual(len(self.told), 1)
+
+    def test_found_by_other_ways(self) -> None:
+        """The last byte comes by tus or by the draft."""
+        self.said = "Bad.Thing"
+        self.service.ask("POST", slot("s/a", 100), {**TUS, "Upload-Length": "100"})
+        headers = {**BODY, "Upload-Offset": "0"}
+        self.assertEqual(self.service.ask("PATCH", slot("s/a", 100), headers, DATA).status, 422)
+        headers = {"Upload-Complete": "?1", "Upload-Draft-Interop-Version": "6"}
+        self.assertEqual(self.service.ask("PUT", slot("s/b", 100), headers, DATA).status, 422)
+
+    def test_away(self) -> None:
+        """While nobody looks the bytes wait; the next request has them looked at, also one that asks for the offset."""
+        self.said = "away"
+        self.assertEqual(self.service.ask("PUT", slot("s/a", 100), {}, DATA).status, 503)
+        self.assertEqual(self.service.ask("HEAD", slot("s/a", 100), TUS).status, 503)
+        self.assertIsNone(self.service.stored("s/a"))
+        self.said = ""
+        self.assertEqual(self.service.ask("HEAD", slot("s/a", 100), TUS).headers["upload-offset"], "100")
+        self.assertEqual(self.service.stored("s/a"), DATA)
+
+    def test_not_required(self) -> None:
+        """Where nobody has to look, files appear while nobody does, and it is told."""
+        self.scans(required=False)
+        self.said = "away"
+        self.assertEqual(self.service.ask("PUT", slot("s/a", 100), {}, DATA).status, 201)
+        self.assertEqual((len(self.told), self.service.shelf.counts["uploads_not_scanned"]), (1, 1))
+
+
+class ClamAVTests(SynchronousTestCase):
+    """With a real clamd, and a real server."""
+
+    skip = WITHOUT
+    timeout = 120
+
+    def test_story(self) -> None:
+        """What it knows is put aside, what it does not know appears; when it is away uploads wait, and then appear."""
+        daemon = ClamDaemon()
+        self.addCleanup(daemon.end)
+        daemon.start()
+        node = UploadNode(f'[scan]\nclamd = "{daemon.socket}"')
+        self.addCleanup(node.end)
+        node.start()
+        bad, good = b"x" * 100_000 + BAD, b"x" * 100_000 + BAD[1:]
+        status, _, said = node.ask("PUT", node.slot("s/bad", len(bad)), {}, bad)
+        self.assertEqual((status, NAME.encode() in said), (422, True), said)
+        self.assertEqual(node.ask("PUT", node.slot("s/good", len(good)), {}, good)[0], 201)
+        self.assertEqual([node.ask("GET", f"/upload/s/{each}")[0] for each in ("bad", "good")], [410, 200])
+        aside = [each for each in Path(node.directory, "state", "files", "aside").iterdir() if not each.suffix]
+        self.assertEqual([each.read_bytes() for each in aside], [bad])
+        daemon.stop()
+        self.assertEqual(node.ask("PUT", node.slot("s/late", len(good)), {}, good)[0], 503)
+        self.assertEqual(node.ask("GET", "/upload/s/late")[0], 404)
+        daemon.start()
+        self.assertEqual(node.ask("PUT", node.slot("s/late", len(good)), {}, good)[0], 201)
+        self.assertEqual((node.counter("uploads_infected"), node.counter("uploads_not_scanned")), (1, 1))

@@ -1,0 +1,147 @@
+"""What is known of uploads, in a real Redis, also while it is away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet import reactor as _reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import TestCase
+
+from morphnet.config.redis_url import redis_url_of
+from morphnet.net.redis_exchange import RedisLink
+from morphnet.roles.upload.sharing import Sharing
+from morphnet.store.base import StoreAway, UploadRecord, Uploads, UploadSession
+from morphnet.store.redis_uploads import RedisUploads
+from tests.redis_server import WITHOUT, RedisServer
+from tests.store import test_uploads
+
+reactor: Any = _reactor
+ONE = test_uploads.ONE
+
+
+class Joined:
+    """One of several that share a Redis."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self.ended: list[str] = []
+        self.away = "not reached yet"
+        self.sharing = Sharing(self.ended.append, self._is_there)
+        self.uploads = RedisUploads(self.sharing.ask)
+        self.sharing.catch_up = self.uploads.catch_up
+        self.link = RedisLink(reactor, redis_url_of(server.url), self.sharing)
+        self.link.start()
+
+    def _is_there(self, why_not: str) -> None:
+        self.away = why_not
+
+    async def until(self, there: bool) -> None:
+        """Redis is there for us, or away."""
+        while bool(self.away) == there:
+            await deferLater(reactor, 0.01)
+
+
+class RedisUploadsTests(test_uploads.MemoryUploadsTests):
+    """The same promises as of the others."""
+
+    skip = WITHOUT
+    timeout = 60
+
+    def made(self) -> Uploads:
+        self.server = RedisServer()
+        self.addCleanup(self.server.end)
+        self.server.start()
+        self.joined = Joined(self.server)
+        self.addCleanup(self.joined.link.stop)
+        return self.joined.uploads
+
+    def run_async(self, coroutine: object) -> Deferred[None]:
+        async def first() -> None:
+            await self.joined.until(True)
+            await coroutine  # type: ignore[misc]
+
+        return super().run_async(first())
+
+
+class AwayTests(TestCase):
+    skip = WITHOUT
+    timeout = 60
+
+    def setUp(self) -> None:
+        self.server = RedisServer()
+        self.addCleanup(self.server.end)
+        self.server.start()
+
+    def joined(self) -> Joined:
+        """One more."""
+        made = Joined(self.server)
+        self.addCleanup(made.link.stop)
+        return made
+
+    async def refused(self, doing: Deferred[Any]) -> bool:
+        """Whether it is, as Redis is away."""
+        try:
+            await doing
+        except StoreAway:
+            return True
+        return False
+
+    def test_away(self) -> Deferred[None]:
+        """What one has known goes on without Redis, is told to it later, and then the others know of it."""
+
+        async def story() -> None:
+            one, other = self.joined(), self.joined()
+            await one.until(True)
+            await other.until(True)
+            await one.uploads.begin(ONE)
+            self.assertEqual(await other.uploads.find(ONE.path), ONE)
+            self.server.stop()
+            await one.until(False)
+            await one.uploads.announce(ONE.path)
+            await one.uploads.complete(ONE.path, 200)
+            done = UploadRecord(ONE.path, 10, "image/png", "a@x", 100, 200, announced=True)
+            self.assertEqual((await one.uploads.find(ONE.path), one.uploads.owed), (done, 1))
+            for doing in (one.uploads.begin(UploadRecord("n", 1, "", "", 1)), one.uploads.find("n"),
+                          one.uploads.refresh(ONE.path, 3), one.uploads.forget(ONE.path)):  # fmt: skip
+                self.assertTrue(await self.refused(doing))
+            self.server.start()
+            await one.until(True)
+            await other.until(True)
+            self.assertEqual((await other.uploads.find(ONE.path), one.uploads.owed), (done, 0))
+            self.assertEqual([each.path for each in await other.uploads.older(0, 201, 300)], [ONE.path])
+
+        return Deferred.fromCoroutine(story())
+
+    def test_taken(self) -> Deferred[None]:
+        """Who goes on with an upload is heard by the others, and not by itself."""
+
+        async def story() -> None:
+            one, other = self.joined(), self.joined()
+            await one.until(True)
+            await other.until(True)
+            one.sharing.taken("s/ä")
+            while not other.ended:
+                await deferLater(reactor, 0.01)
+            self.assertEqual((one.ended, other.ended), ([], ["s/ä"]))
+
+        return Deferred.fromCoroutine(story())
+
+    def test_counts_of_all(self) -> Deferred[None]:
+        """Quota and tokens are counted over all servers; what is let go by one is so for all."""
+
+        async def story() -> None:
+            one, other = self.joined(), self.joined()
+            await one.until(True)
+            await other.until(True)
+            await one.uploads.begin(ONE)
+            self.assertEqual(await other.uploads.used("a@x"), 10)
+            for each in (one, other):
+                self.assertTrue(await each.uploads.refresh(ONE.path, 2))
+            self.assertFalse(await one.uploads.refresh(ONE.path, 2))
+            await other.uploads.forget(ONE.path)
+            self.assertEqual(await one.uploads.session(ONE.path), UploadSession())
+            self.assertIsNone(await one.uploads.find(ONE.path))
+            self.assertEqual(await one.uploads.used("a@x"), 0)
+
+        return Deferred.fromCoroutine(story())
