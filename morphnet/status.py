@@ -247,6 +247,15 @@ class Pong:
 
 
 @dataclass(frozen=True, slots=True)
+class MoveStatus:
+    """What came of sending homes to another coordinator."""
+
+    to: str  # HOST:PORT of that one
+    moved: tuple[str, ...]  # keys of the homes that are there now
+    stayed: tuple[str, ...]  # "KEY: why" of those that have stayed
+
+
+@dataclass(frozen=True, slots=True)
 class SocketStatus:
     """One of the sockets for direct ways, and what stands in front of it."""
 

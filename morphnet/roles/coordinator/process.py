@@ -6,6 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ from morphnet.roles.coordinator.doors import HomeDoors
 from morphnet.roles.coordinator.invitations import Invited, read_key
 from morphnet.roles.coordinator.node import CoordinatorNode
 from morphnet.roles.coordinator.pages import read_pages
+from morphnet.roles.coordinator.succession import Succession
 from morphnet.roles.process.process import Process
 from morphnet.store.homes import DATABASE, HomesLedger
+from morphnet.wire.batch import Endpoint
 
 EXPIRE_EVERY = 5.0  # seconds
 
@@ -54,14 +57,17 @@ class CoordinatorProcess(Process):
         key = read_key(config.state_dir)
         self._registry = registry = Registry(self.reactor, os.urandom, key, gatekeeper, config.max_homes)
         node = CoordinatorNode(config, registry, self._counters, reloading=self.reloading)
-        registry.came = lambda home, where: node.tell("home", home[:8], f"registered from {place(where)}")
+        self._succession = succession = Succession(self.reactor, registry, config.state_dir, node.tell)
+        node.move, registry.came = succession.move, partial(self._came, node)
         registry.gone = lambda home, why: node.tell("home", home[:8], f"gone: {why}")
         self._calls = calls = Calls(self.reactor, os.urandom, registry)
         self._doors = HomeDoors(self.reactor, config.listen, config.home_port, registry)
         desk = Desk(read_pages(tls=tls is not None), calls, config.home_port, proxied=config.proxy)
+        desk.name(succession.others)
         factory: Any = HttpFactory(desk.answer, self.reactor, config.idle_s)
         if tls is not None:
-            factory, node.read_again = tls.wrap(factory), tls.read_again
+            factory = tls.wrap(factory)
+        node.read_again = partial(self._read_again, desk, tls)
         for host in config.listen:
             port = listen_tcp(self.gate, host, config.port, factory, optional=dispensable(host, config.listen))
             if port is not None:
@@ -72,6 +78,16 @@ class CoordinatorProcess(Process):
         node.state = "serving"
         self._log.info("morph-coordinator {name} is serving", name=config.name)
         return node
+
+    def _came(self, node: CoordinatorNode, home: str, where: Endpoint) -> None:
+        node.tell("home", home[:8], f"registered from {place(where)}")
+        self._succession.came(home)
+
+    def _read_again(self, desk: Desk, tls: WebTls | None) -> None:
+        self._succession.read_again()
+        desk.name(self._succession.others)
+        if tls is not None:
+            tls.read_again()
 
     def _tls(self) -> WebTls | None:
         config = self.config
@@ -96,6 +112,7 @@ class CoordinatorProcess(Process):
     async def close(self) -> None:
         await DeferredList([maybeDeferred(port.stopListening) for port in self._ports])
         if self._registry is not None:
+            self._succession.end()
             self._registry.end()
         if self._doors is not None:
             self._doors.close()
