@@ -23,6 +23,7 @@ LEVELS = frozenset(
         "control_half_open",
         "control_links",
         "ethernet_addresses",
+        "homechannel_servers",
         "homes",
         "legacy_sessions",
         "lines",

@@ -87,6 +87,7 @@ WHITE = (
     "config.lines",
     "config.upload",
     "config.home",
+    "config.homechannel",
     "config.edit",
     "config.wgquick",
     "status",

@@ -87,7 +87,7 @@ class Desk:
             exchange.answer_json(400, _NEVER_KEPT, {"error": "malformed"}, JSON)
             return
         try:
-            body = await self._calls.ask(asked[0], self._caller(exchange), asked[1])
+            body = await self._calls.ask(asked[0], caller_of(exchange, proxied=self._proxied), asked[1])
         except TooMany as no:
             exchange.answer_json(429, {**_NEVER_KEPT, "Retry-After": str(no.wait)}, {"error": no.reason}, JSON)
         except Absent as no:
@@ -97,10 +97,16 @@ class Desk:
         else:
             exchange.answer_json(200, _NEVER_KEPT, {"body": body}, JSON)
 
-    def _caller(self, exchange: Exchange) -> str:
-        if self._proxied:
-            return exchange.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()[:64] or "a proxy"
-        return str(getattr(exchange.channel.getPeer(), "host", ""))
+
+def caller_of(exchange: Exchange, *, proxied: bool) -> str:
+    """
+    The address of who calls.
+
+    :param proxied: a proxy tells it.
+    """
+    if proxied:
+        return exchange.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()[:64] or "a proxy"
+    return str(getattr(exchange.channel.getPeer(), "host", ""))
 
 
 def _read(body: bytes) -> tuple[str, str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,14 @@ from twisted.internet.interfaces import IListeningPort
 
 from morphnet.config.home import LENT, CoordinatorConfig
 from morphnet.errors import ConfigError
-from morphnet.net.http import HttpFactory
+from morphnet.net.http import Exchange, HttpFactory
 from morphnet.net.listen import dispensable, listen_tcp
 from morphnet.net.webtls import WebTls
 from morphnet.rendezvous.home.registry import Registry, place
 from morphnet.roles.coordinator.calls import Calls
 from morphnet.roles.coordinator.desk import Desk
 from morphnet.roles.coordinator.doors import HomeDoors
+from morphnet.roles.coordinator.homechannel import HomeChannel
 from morphnet.roles.coordinator.invitations import Invited, read_key
 from morphnet.roles.coordinator.node import CoordinatorNode
 from morphnet.roles.coordinator.pages import read_pages
@@ -31,6 +32,8 @@ from morphnet.store.homes import DATABASE, HomesLedger
 from morphnet.wire.batch import Endpoint
 
 EXPIRE_EVERY = 5.0  # seconds
+
+Answer = Callable[[Exchange], Coroutine[Any, Any, None]]
 
 
 class CoordinatorProcess(Process):
@@ -61,23 +64,32 @@ class CoordinatorProcess(Process):
         node.move, registry.came = succession.move, partial(self._came, node)
         registry.gone = lambda home, why: node.tell("home", home[:8], f"gone: {why}")
         self._calls = calls = Calls(self.reactor, os.urandom, registry)
-        self._doors = HomeDoors(self.reactor, config.listen, config.home_port, registry)
+        self._old = HomeChannel(self.reactor, config, node.tell) if config.legacy.homechannel.enabled else None
+        self._doors = HomeDoors(self.reactor, config.listen, config.home_port, registry, self._old)
         desk = Desk(read_pages(tls=tls is not None), calls, config.home_port, proxied=config.proxy)
         desk.name(succession.others)
-        factory: Any = HttpFactory(desk.answer, self.reactor, config.idle_s)
-        if tls is not None:
-            factory = tls.wrap(factory)
         node.read_again = partial(self._read_again, desk, tls)
-        for host in config.listen:
-            port = listen_tcp(self.gate, host, config.port, factory, optional=dispensable(host, config.listen))
-            if port is not None:
-                self._ports.append(port)
+        self._serve(config.port, desk.answer, tls)
         kind = "HTTPS" if tls is not None else "HTTP"
         node.serves = tuple(f"{host} tcp {config.port} {kind}, udp {config.home_port}" for host in config.listen)
+        if self._old is not None:
+            self._serve(config.legacy.homechannel.port, self._old.answer, tls)
+            node.serves += (f"HomeChannel on tcp {config.legacy.homechannel.port} {kind}",)
+            self.every(EXPIRE_EVERY, self._old.expire)
         self.every(EXPIRE_EVERY, registry.expire)
         node.state = "serving"
         self._log.info("morph-coordinator {name} is serving", name=config.name)
         return node
+
+    def _serve(self, port: int, answer: Answer, tls: WebTls | None) -> None:
+        factory: Any = HttpFactory(answer, self.reactor, self.config.idle_s)
+        if tls is not None:
+            factory = tls.wrap(factory)
+        for host in self.config.listen:
+            optional = dispensable(host, self.config.listen)
+            listening = listen_tcp(self.gate, host, port, factory, optional=optional)
+            if listening is not None:
+                self._ports.append(listening)
 
     def _came(self, node: CoordinatorNode, home: str, where: Endpoint) -> None:
         node.tell("home", home[:8], f"registered from {place(where)}")
@@ -105,6 +117,8 @@ class CoordinatorProcess(Process):
     def _counters(self) -> dict[str, int]:
         total = Counter[str](self.gate.counters())
         total.update(self._calls.counts)
+        if self._old is not None:
+            total.update(self._old.counters())
         if self._doors is not None:
             total.update(self._doors.counters())
         return total

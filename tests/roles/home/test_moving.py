@@ -3,70 +3,26 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import socket
-import subprocess
-from collections.abc import Sequence
 from pathlib import Path
-from tempfile import mkdtemp
-from typing import Any, cast
 
-from twisted.trial.unittest import SynchronousTestCase
-
-from morphnet.lab.box import BoxNode
 from morphnet.lab.browsing import PASSWORD, HomeDaemon
 from morphnet.lab.vpn import BIN, wait_for
 from morphnet.net import rtc
-
-HOST = "127.0.0.1"
-
-
-class Here:
-    """This machine, in the place of a BoxNode."""
-
-    def __init__(self) -> None:
-        self.dir = mkdtemp()  # short: sockets are in it
-
-    def popen(self, words: Sequence[str], **more: Any) -> subprocess.Popen[str]:
-        return subprocess.Popen(words, text=True, **more)
-
-    def run(self, words: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(words, text=True, capture_output=True, timeout=timeout, check=False)
+from tests.roles.here import HOST, HereCase
 
 
-def free_port(kind: int) -> int:
-    with socket.socket(socket.AF_INET, kind) as door:
-        door.bind((HOST, 0))
-        return int(door.getsockname()[1])
-
-
-class MovingTests(SynchronousTestCase):
+class MovingTests(HereCase):
     skip = None if rtc.AVAILABLE else "no WebRTC here: pip install 'morphnet[home]'"
     timeout = 120
 
     def setUp(self) -> None:
-        self.here, self.pages = Here(), dict[str, str]()
-        self.addCleanup(shutil.rmtree, self.here.dir)
+        super().setUp()
         self.first, self.second = self.coordinator("first"), self.coordinator("second")
-        self.home = self.daemon("morph-home", "home", {})
+        self.home = self.daemon("morph-home", "home")
         secret = Path(self.here.dir) / "secret"
         secret.write_text(PASSWORD + "\n")
         self.home.make("init", self.invite(self.first), "--user", "", "--password-file", str(secret))
-
-    def daemon(self, role: str, name: str, settings: dict[str, object]) -> HomeDaemon:
-        daemon = HomeDaemon(cast("BoxNode", self.here), role, name, settings)
-        self.addCleanup(daemon.stop)
-        return daemon
-
-    def coordinator(self, name: str) -> HomeDaemon:
-        self.pages[name] = f"http://{HOST}:{free_port(socket.SOCK_STREAM)}"
-        daemon = self.daemon("morph-coordinator", name, {})
-        daemon.make("init", "--plain", "--port", self.pages[name].rpartition(":")[2])
-        file = daemon.etc / "coordinator.toml"
-        file.write_text(f"home_port = {free_port(socket.SOCK_DGRAM)}\n{file.read_text()}")
-        daemon.start()
-        return daemon
 
     def invite(self, coordinator: HomeDaemon, *words: str) -> str:
         return coordinator.make("invite", "--address", HOST, "--page", self.pages[coordinator.name], *words)
