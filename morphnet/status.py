@@ -23,6 +23,7 @@ LEVELS = frozenset(
         "control_half_open",
         "control_links",
         "ethernet_addresses",
+        "homechannel_servers",
         "homes",
         "legacy_sessions",
         "lines",
@@ -244,6 +245,15 @@ class Pong:
     way: str  # "direct", "relay", "none"
     remote: str  # the peer's address, or the name of the relay
     rtt: float | None  # seconds; None when nothing came back
+
+
+@dataclass(frozen=True, slots=True)
+class MoveStatus:
+    """What came of sending homes to another coordinator."""
+
+    to: str  # HOST:PORT of that one
+    moved: tuple[str, ...]  # keys of the homes that are there now
+    stayed: tuple[str, ...]  # "KEY: why" of those that have stayed
 
 
 @dataclass(frozen=True, slots=True)

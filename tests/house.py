@@ -89,6 +89,7 @@ WHITE = (
     "config.lines",
     "config.upload",
     "config.home",
+    "config.homechannel",
     "config.edit",
     "config.wgquick",
     "status",

@@ -14,14 +14,22 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from morphnet.cli import Commands
 from morphnet.cli.layout import Place, dir_option, now
+from morphnet.cli.live import feed_of, run_dir_option
 from morphnet.config.home import HTTPS_PORT, LENT, CoordinatorConfig
-from morphnet.errors import ConfigError
+from morphnet.errors import ConfigError, HostError
+from morphnet.ops import feedclient
+from morphnet.ops.picture import move_lines
 from morphnet.pki.files import make_directory, write_new, write_over
 from morphnet.pki.names import checked_host, join_address
 from morphnet.rights import rights_of
-from morphnet.roles.coordinator.invitations import KEY, Invitation, read_key
+from morphnet.roles.coordinator.invitations import KEY, read_key
+from morphnet.roles.coordinator.succession import ANSWER_WITHIN, read_fallbacks
+from morphnet.roles.coordinator.succession import FILE as FALLBACKS
+from morphnet.status import MoveStatus, from_json
 from morphnet.store.homes import DATABASE, HomesLedger
-from morphnet.wire.messages.home.calls import to_text
+from morphnet.text import printable
+from morphnet.wire.messages.home.calls import MOST_FALLBACKS, to_text
+from morphnet.wire.messages.home.invitation import Invitation
 
 FILE = "coordinator.toml"
 coordinator = Commands(
@@ -30,6 +38,8 @@ coordinator = Commands(
         "init": "morphnet.cli.coordinator:init",
         "invite": "morphnet.cli.coordinator:invite",
         "forget": "morphnet.cli.coordinator:forget",
+        "move": "morphnet.cli.coordinator:move",
+        "fallbacks": "morphnet.cli.coordinator:fallbacks",
         "lend": "morphnet.cli.coordinator:lend",
     },
     "A public host that introduces browsers to homes.",
@@ -85,15 +95,16 @@ def init(certificate: Path | None, key: Path | None, plain: bool, port: int, pla
 @click.option("--address", required=True, help="DNS name or IP address where homes and browsers reach this host.")
 @click.option("--page", help="Address of the page, where it is not https://ADDRESS.")
 @click.option("--days", default=7, show_default=True, help="How long it is good.")
+@click.option("--homes", default=1, show_default=True, type=click.IntRange(1, 100_000), help="For how many homes.")
 @dir_option
-def invite(address: str, page: str | None, days: int, place: Place) -> None:
-    """Print a line with which one home may register: it is good once."""
+def invite(address: str, page: str | None, days: int, homes: int, place: Place) -> None:
+    """Print a line with which a home may register: it is good once, or for so many homes."""
     config, token = _load(place), secrets.token_urlsafe(24)
     host = checked_host(address)
     default = f"https://{host}" if config.port == HTTPS_PORT else f"https://{join_address(host, config.port)}"
     with _ledger_of(config) as ledger:
         public = read_key(config.state_dir).public_key().public_bytes_raw()
-        ledger.invite(token, int(now()) + days * 86400)
+        ledger.invite(token, int(now()) + days * 86400, homes)
     line = Invitation(join_address(host, config.home_port), to_text(public), page or default, token).line()
     click.echo(line)
 
@@ -108,6 +119,56 @@ def forget(home: str, place: Place) -> None:
         if not ledger.forget(home):
             raise ConfigError("that home is not known here")
     click.echo("It may not register any more; where it is registered now ends with the next start.")
+
+
+@click.command()
+@click.argument("home")
+@click.argument("line")
+@run_dir_option
+@dir_option
+def move(home: str, line: str, run_dir: Path | None, place: Place) -> None:
+    """
+    Have HOME (its key, or how that begins; or "all") register with another coordinator from now on.
+
+    LINE is what `morphnet coordinator invite` printed there; for several homes with --homes. A home that cannot
+    register there stays here; what browsers have open at a home goes on.
+    """
+    Invitation.read(line)
+    asked = {"ask": "move", "home": home, "to": line}
+    said = feedclient.ask(feed_of(run_dir, place, "coordinator"), asked, ANSWER_WITHIN + feedclient.PATIENCE)
+    try:
+        done = from_json(MoveStatus, said)
+    except (KeyError, TypeError, ValueError):
+        raise HostError(feedclient.OTHER_VERSION) from None
+    for words in move_lines(done):
+        click.echo(printable("".join(text for text, _ in words)))
+    if done.stayed:
+        raise SystemExit(1)
+
+
+@click.command()
+@click.argument("lines", nargs=-1)
+@click.option("--none", is_flag=True, help="There are none any more.")
+@dir_option
+def fallbacks(lines: tuple[str, ...], none: bool, place: Place) -> None:
+    """
+    Name coordinators for homes to use while this one does not answer, best first.
+
+    Each of LINES is what `morphnet coordinator invite --homes` printed there. Without any, print which are named now.
+    """
+    config = _load(place)
+    if lines or none:
+        for line in lines:
+            Invitation.read(line)
+        if len(lines) > MOST_FALLBACKS:
+            raise ConfigError(f"at most {MOST_FALLBACKS} fallbacks can be named")
+        with rights_of(config.state_dir):
+            write_over(config.state_dir / FALLBACKS, "".join(f"{line}\n" for line in lines).encode(), mode=0o600)
+        click.echo(f"Homes are told by:\n  morphnet reload --role coordinator{place.option()}")
+        return
+    with rights_of(config.state_dir):
+        for line in read_fallbacks(config.state_dir):
+            click.echo(Invitation.read(line).coordinator)
 
 
 @click.command()

@@ -18,10 +18,11 @@ from morphnet.config.home import HomeConfig
 from morphnet.errors import ConfigError
 from morphnet.pki.files import make_directory, write_new, write_over
 from morphnet.rights import rights_of
-from morphnet.roles.coordinator.invitations import Invitation
+from morphnet.roles.home import known
 from morphnet.roles.home import password as passwords
 from morphnet.roles.home.identity import INVITE, KEY, link, name_of, read_identity
 from morphnet.wire.messages.home.calls import to_text
+from morphnet.wire.messages.home.invitation import Invitation
 
 FILE = "home.toml"
 home = Commands(
@@ -127,8 +128,8 @@ def show_link(place: Place) -> None:
     """Print what a browser opens, also as a QR code."""
     config = _load(place)
     with rights_of(config.state_dir):
-        name = name_of(read_identity(config.state_dir))
-    _show(link(config.page, name))
+        name, first = name_of(read_identity(config.state_dir)), known.read(config)[0]
+    _show(link(first.page, name))
 
 
 def _show(address: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from morphnet.config import checks
+from morphnet.config.homechannel import OldHomesConfig
 from morphnet.config.manhole import ManholeConfig
 
 HTTPS_PORT = 443
@@ -63,6 +64,7 @@ class CoordinatorConfig:
         default=Path("/run/morphnet-coordinator"), metadata={"help": "sockets of the running process"}
     )
     manhole: ManholeConfig = field(default_factory=ManholeConfig)
+    legacy: OldHomesConfig = field(default_factory=OldHomesConfig)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from morphnet.ops.netcheck import netcheck_lines
 from morphnet.ops.page import Line
 from morphnet.ops.units import delay
 from morphnet.ops.why import why_lines
-from morphnet.status import NetcheckStatus, PeerStatus, Pong
+from morphnet.status import MoveStatus, NetcheckStatus, PeerStatus, Pong
 
 
 def picture_lines(picture: object, now: float) -> list[Line]:
@@ -22,9 +22,19 @@ def picture_lines(picture: object, now: float) -> list[Line]:
             return netcheck_lines(picture)
         case PeerStatus():
             return why_lines(picture, now)
+        case MoveStatus():
+            return move_lines(picture)
         case Pong():
             return [[(pong_text(picture), "")]]
     raise BugError(f"no text for {type(picture).__name__}")
+
+
+def move_lines(move: MoveStatus) -> list[Line]:
+    """What came of a move of homes."""
+    return [
+        [(f"{len(move.moved)} moved to {move.to}", "good" if move.moved else "")],
+        *([(f"stayed: {each}", "warn")] for each in move.stayed),
+    ]
 
 
 def pong_text(pong: Pong, within: float | None = None) -> str:

@@ -12,7 +12,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 
 from morphnet.ops.verb import Answer, Field, Verb
-from morphnet.status import NetcheckStatus, PeerStatus, Pong
+from morphnet.status import MoveStatus, NetcheckStatus, PeerStatus, Pong
 
 NAME = Field("name", "", needed=True)  # of a scheduler, or of a peer
 PATH = Field("path", 0, needed=True, least=0, most=255, or_name=True)  # or the name of its uplink
@@ -86,6 +86,14 @@ class IsRelay(Protocol):
         ...
 
 
+class IsCoordinator(Protocol):
+    """A process that introduces browsers to homes."""
+
+    def move(self, home: str, to: str) -> Deferred[MoveStatus]:
+        """Send a home elsewhere."""
+        ...
+
+
 def of_sessions(node: HasSessions) -> tuple[Verb, ...]:
     """What is asked of a server and of a client."""
     trace = "Show one session's datagrams as they come and go, one line for each run of them."
@@ -122,3 +130,10 @@ def of_a_relay(node: IsRelay) -> tuple[Verb, ...]:
         Verb("drain", drain, (seconds(DRAIN_SECONDS, least=0),), node.drain),
         Verb("reload", "Read settings and revocations again; tell what needs a restart.", (), node.reload),
     )
+
+
+def of_a_coordinator(node: IsCoordinator) -> tuple[Verb, ...]:
+    """What is asked of a coordinator besides `reload`."""
+    move = "Have a home (its key, or 'all') register with another coordinator, of which `to` is an invitation."
+    fields = (Field("home", "", needed=True), Field("to", "", needed=True))
+    return (Verb("move", move, fields, node.move, Answer.PICTURE),)

@@ -11,7 +11,7 @@ from pathlib import Path
 from morphnet.errors import ConfigError, HostError
 
 DATABASE = "homes.db"  # its name in state_dir
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS home (key TEXT PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS invite (token BLOB PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID;
@@ -42,6 +42,8 @@ class HomesLedger:
             if version > _VERSION:
                 raise ConfigError(f"the database {path} is of a later morphnet: install that one again")
             self._sql.executescript(_SCHEMA)
+            if version < 2:
+                self._sql.execute("ALTER TABLE invite ADD COLUMN homes INTEGER NOT NULL DEFAULT 1")
             self._sql.execute(f"PRAGMA user_version = {_VERSION}")
         except (sqlite3.Error, OSError) as trouble:
             raise HostError(f"the database {path}: {trouble}") from trouble
@@ -50,22 +52,25 @@ class HomesLedger:
         """Whether it was invited before."""
         return self._sql.execute("SELECT 1 FROM home WHERE key = ?", (home,)).fetchone() is not None
 
-    def invite(self, token: str, expires: int) -> None:
+    def invite(self, token: str, expires: int, homes: int = 1) -> None:
         """
-        Whoever brings this may register one home.
+        Whoever brings this may register one home, or so many.
 
         :param expires: Unix seconds.
         """
-        self._sql.execute("INSERT OR REPLACE INTO invite VALUES (?, ?)", (_hidden(token), expires))
+        self._sql.execute("INSERT OR REPLACE INTO invite VALUES (?, ?, ?)", (_hidden(token), expires, homes))
 
     def take(self, home: str, token: str, now: int) -> bool:
         """Let this home in for an invitation, which is used up; False when there is none."""
         with self._sql:
             self._sql.execute("BEGIN IMMEDIATE")
-            used = self._sql.execute("DELETE FROM invite WHERE token = ? AND expires > ?", (_hidden(token), now))
+            used = self._sql.execute(
+                "UPDATE invite SET homes = homes - 1 WHERE token = ? AND expires > ? AND homes > 0",
+                (_hidden(token), now),
+            )
             if used.rowcount:
                 self._sql.execute("INSERT OR IGNORE INTO home VALUES (?, ?)", (home, now))
-            self._sql.execute("DELETE FROM invite WHERE expires <= ?", (now,))
+            self._sql.execute("DELETE FROM invite WHERE expires <= ? OR homes < 1", (now,))
             return used.rowcount > 0
 
     def forget(self, home: str) -> bool:

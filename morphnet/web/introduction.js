@@ -14,14 +14,38 @@ class NoWay extends Refused {
   constructor() { super('There is no way to this home from here.'); }
 }
 
+// Where a home can be called: the coordinator that the page is from, then its fallbacks; the one that answered last is
+// asked first.
+const coordinators = [''];
+
+export async function ask(body, given) {
+  let trouble;
+  for (const base of [...coordinators]) {
+    let answer, told;
+    try {
+      answer = await fetch(`${base}/api/call`, {
+        method: 'POST', headers: { 'Content-Type': 'application/json' }, body,
+        signal: given ? AbortSignal.any([given, AbortSignal.timeout(AGAIN_WITHIN)]) : AbortSignal.timeout(ANSWER_WITHIN),
+      });
+      told = await answer.json();
+    } catch (failed) { // it is not there, or says nothing: then the next one may have been told, and is for the next try
+      trouble ??= failed;
+      coordinators.push(coordinators.shift());
+      if (failed.name === 'TimeoutError' || given?.aborted) break;
+      continue;
+    }
+    if (answer.ok) {
+      coordinators.sort((one, other) => (other === base) - (one === base));
+      return told;
+    }
+    trouble = new Refused(told.error);
+    if (answer.status !== 404 && answer.status < 500) break; // 404: the home is at another one
+  }
+  throw trouble;
+}
+
 async function call(home, said, given) {
-  const body = JSON.stringify({ home, body: toText(utf8(JSON.stringify(said))) });
-  const answer = await fetch('/api/call', {
-    method: 'POST', headers: { 'Content-Type': 'application/json' }, body,
-    signal: given ? AbortSignal.any([given, AbortSignal.timeout(AGAIN_WITHIN)]) : AbortSignal.timeout(ANSWER_WITHIN),
-  });
-  const told = await answer.json();
-  if (!answer.ok) throw new Refused(told.error);
+  const told = await ask(JSON.stringify({ home, body: toText(utf8(JSON.stringify(said))) }), given);
   const heard = JSON.parse(text(fromText(told.body)));
   if (heard.refused) throw new Refused(heard.refused);
   return heard;
@@ -70,6 +94,7 @@ export class Introduction {
     this.number = 0; // of the next offer
     this.turn = []; // servers, as the home has told them
     this.stun = fetch('/api/coordinator').then((answer) => answer.json()).catch(() => ({}));
+    this.stun.then(({ others }) => coordinators.push(...(others ?? []).map(({ page }) => new URL(page).origin)));
   }
 
   // A login: the keys of a new session. The home has shown its key, the one in the link.
@@ -95,9 +120,10 @@ export class Introduction {
   // `given` ends the attempt: the network is another one meanwhile.
   async connect(who = { session: this.keys.name }, given = null) {
     given?.throwIfAborted();
-    const { stun } = await this.stun;
+    const { stun, others } = await this.stun;
     const turn = this.turn.length > 0;
-    const iceServers = stun ? [{ urls: `stun:${location.hostname}:${stun}` }] : [];
+    const stuns = [...(stun ? [`stun:${location.hostname}:${stun}`] : []), ...(others ?? []).map((other) => other.stun)];
+    const iceServers = stuns.length ? [{ urls: stuns }] : [];
     const peer = new RTCPeerConnection({ iceServers: [...iceServers, ...this.turn] });
     try {
       const channel = peer.createDataChannel('morphnet');

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from morphnet.config.file import load
 from morphnet.config.home import LENT, CoordinatorConfig
-from morphnet.roles.coordinator.invitations import Invitation
+from morphnet.wire.messages.home.invitation import Invitation
 from tests.cli.case import CommandCase
 
 
@@ -54,3 +54,22 @@ class CoordinatorTests(CommandCase):
         self.assertEqual(first.key, second.key)
         self.assertNotEqual(first.token, second.token)
         self.assertIn("not known", self.bad("coordinator", "forget", "nobody"))
+
+    def test_fallbacks(self) -> None:
+        """They are kept for its owner alone, told of, and taken away; what is no invitation is refused."""
+        self.good("coordinator", "init", "--plain")
+        line = self.good("coordinator", "invite", "--address", "other.example", "--homes", "50").stdout.strip()
+        self.assertIn("no invitation", self.bad("coordinator", "fallbacks", "x"))
+        self.assertIn("at most", self.bad("coordinator", "fallbacks", *[line] * 9))
+        self.assertIn("morphnet reload", self.good("coordinator", "fallbacks", line).stdout)
+        self.assertEqual(self.modes()["coordinator/fallbacks"], "0o600")
+        self.assertEqual(self.good("coordinator", "fallbacks").stdout, "other.example:3478\n")
+        self.good("coordinator", "fallbacks", "--none")
+        self.assertEqual(self.good("coordinator", "fallbacks").stdout, "")
+
+    def test_move(self) -> None:
+        """What is no invitation is refused; where no coordinator runs, that is told."""
+        self.good("coordinator", "init", "--plain")
+        line = self.good("coordinator", "invite", "--address", "other.example").stdout.strip()
+        self.assertIn("no invitation", self.bad("coordinator", "move", "all", "x"))
+        self.assertIn("no morphnet is running", self.bad("coordinator", "move", "all", line))

@@ -12,10 +12,10 @@ from morphnet.cli.layout import SYSTEM, Place
 from morphnet.config.file import load
 from morphnet.config.home import HomeConfig
 from morphnet.errors import ConfigError
-from morphnet.roles.coordinator.invitations import Invitation
-from morphnet.roles.home import password
-from morphnet.roles.home.identity import read_keys
+from morphnet.roles.home import known, password
+from morphnet.roles.home.identity import name_of, read_identity
 from morphnet.wire.messages.home.calls import to_text
+from morphnet.wire.messages.home.invitation import Invitation
 from tests.cli.case import CommandCase
 
 LINE = Invitation("c.example:3478", to_text(bytes(32)), "https://c.example", "token").line()
@@ -35,14 +35,22 @@ class HomeTests(CommandCase):
         self.init()
         config = load(HomeConfig, self.place.root / "home.toml", {})
         self.assertEqual((config.files.root, config.files.writable, config.terminal.enabled), ("/srv", False, False))
-        keys = read_keys(config.state_dir, config.coordinator_key)
-        name = to_text(keys.identity.public_key().public_bytes_raw())
-        self.assertEqual((keys.invite, keys.coordinator), ("token", bytes(32)))
+        name = name_of(read_identity(config.state_dir))
+        (first,) = known.read(config)
+        self.assertEqual((first.token, first.key), ("token", to_text(bytes(32))))
         self.assertEqual(password.read(config.state_dir), password.stretch("correct horse", name))
         self.assertEqual(self.good("home", "link").stdout, f"https://c.example/#{name}\n")
         modes = self.modes()
         self.assertEqual({modes[f"home/{file}"] for file in ("home.key", "invite", "password")}, {"0o600"})
         self.assertIn("already", self.bad("home", "init", LINE, "--password-file", str(self.password)))
+
+    def test_moved(self) -> None:
+        """The link of a home that was moved is that of the coordinator which it is with."""
+        self.init()
+        config = load(HomeConfig, self.place.root / "home.toml", {})
+        other = Invitation("other.example:3478", to_text(b"o" * 32), "https://other.example", "")
+        known.keep(config, (other, *known.read(config)))
+        self.assertTrue(self.good("home", "link").stdout.startswith("https://other.example/#"))
 
     def test_earlier(self) -> None:
         """A home's key that is there stays, and so does its password; a short password makes no key."""

@@ -8,11 +8,22 @@ from twisted.internet.task import Clock
 from morphnet.errors import ConfigError, MalformedFrame, PeerError
 from morphnet.rendezvous.home.registry import Registry
 from morphnet.rendezvous.home.streams import Session, read_words
-from morphnet.roles.coordinator.invitations import Invitation
 from morphnet.wire import noise, stun
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.messages.home import datagrams, frames, parts
-from morphnet.wire.messages.home.calls import CALLS, Accepted, Call, Declined, Registration, Reply, to_text
+from morphnet.wire.messages.home.calls import (
+    CALLS,
+    Accepted,
+    Call,
+    Declined,
+    Fallbacks,
+    Move,
+    Moved,
+    Registration,
+    Reply,
+    to_text,
+)
+from morphnet.wire.messages.home.invitation import Invitation
 from tests.fuzz.target import Target, of_text
 
 _KEY, _EIGHT, _CALL = bytes(32), bytes(8), "0" * 32
@@ -93,6 +104,9 @@ HOMES = (
             CALLS.encode(Declined("no")),
             CALLS.encode(Call(_CALL, "192.0.2.1", "e30")),
             CALLS.encode(Reply(_CALL, "e30")),
+            CALLS.encode(Move(1, "morphnethome1:e30")),
+            CALLS.encode(Moved(1)),
+            CALLS.encode(Fallbacks(("morphnethome1:e30",))),
         ),
     ),
     Target(

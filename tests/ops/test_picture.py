@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.errors import BugError
 from morphnet.ops.picture import picture_lines, pong_text
 from morphnet.ops.show import plain
+from morphnet.status import MoveStatus
 from tests.ops.pictures import MACHINE, NETCHECK, NOW, PONG
 
 
@@ -18,6 +19,8 @@ class PictureTests(SynchronousTestCase):
         self.assertIn("network of", plain(picture_lines(NETCHECK, NOW)))
         self.assertEqual(plain(picture_lines(PONG, NOW)), pong_text(PONG))
         self.assertIn("peer nas", plain(picture_lines(MACHINE.peers[1], NOW)))
+        move = MoveStatus("c.example:3478", ("a",), ("b: full",))
+        self.assertEqual(plain(picture_lines(move, NOW)), "1 moved to c.example:3478\nstayed: b: full")
         self.assertRaises(BugError, picture_lines, "a sentence", NOW)
 
     def test_pong(self) -> None:

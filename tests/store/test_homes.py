@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import ConfigError, HostError
-from morphnet.store.homes import HomesLedger
+from morphnet.store.homes import HomesLedger, _hidden
 
 
 class HomesTests(SynchronousTestCase):
@@ -28,6 +29,20 @@ class HomesTests(SynchronousTestCase):
         self.assertEqual((again.is_known("home"), again.is_known("other")), (True, False))
         self.ledger.invite("late", 100)
         self.assertFalse(self.ledger.take("other", "late", 100))
+
+    def test_several(self) -> None:
+        """One for several homes is good for as many; one that knows the table of before is told how many it is for."""
+        self.ledger.invite("token", 100, 2)
+        self.assertEqual([self.ledger.take(home, "token", 50) for home in "abc"], [True, True, False])
+        old = Path(self.mktemp())
+        with closing(sqlite3.connect(old, isolation_level=None)) as before:
+            before.execute("CREATE TABLE invite (token BLOB PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID")
+            before.execute("INSERT INTO invite VALUES (?, 100)", (_hidden("old"),))
+            before.execute("PRAGMA user_version = 1")
+        for _ in "12":
+            ledger = HomesLedger(old)
+            self.addCleanup(ledger.close)
+        self.assertEqual([ledger.take(home, "old", 50) for home in "ab"], [True, False])
 
     def test_forget(self) -> None:
         """One that was known is not any more."""

@@ -80,6 +80,11 @@ class Association:
         """A whole message has come, once."""
         raise NotImplementedError
 
+    @property
+    def quiet(self) -> bool:
+        """Whether no message is on its way."""
+        return not self._out
+
     # -- receiving -------------------------------------------------------------------------------------------------
 
     def received(self, sealed: Sealed) -> parts.Item:

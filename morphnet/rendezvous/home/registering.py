@@ -16,7 +16,18 @@ from morphnet.errors import Forged, MalformedFrame, PeerError
 from morphnet.rendezvous.home.association import Association
 from morphnet.rendezvous.home.registry import CONTEXT
 from morphnet.wire.messages.home import datagrams, parts
-from morphnet.wire.messages.home.calls import CALLS, Accepted, Call, Declined, Registration, Reply, to_text
+from morphnet.wire.messages.home.calls import (
+    CALLS,
+    Accepted,
+    Call,
+    Declined,
+    Fallbacks,
+    Move,
+    Moved,
+    Registration,
+    Reply,
+    to_text,
+)
 from morphnet.wire.noise import Initiator
 
 ANSWER_AFTER = 1.0  # seconds to wait for an answer before asking again; twice that the next time, and so on
@@ -71,6 +82,7 @@ class Registering:
         self._clock, self._entropy, self._wall, self._keys, self._called = clock, entropy, wall, keys, called
         self.send: Callable[[bytes], None] = lambda datagram: None
         self.changed: Callable[[str], None] = lambda state: None  # told what we are now, in words
+        self.sent_on: Callable[[Move | Fallbacks], None] = lambda said: None  # told of other coordinators
         self.state = "not started"
         self.seen_as = ""  # our address, as the coordinator sees it
         self.counts: Counter[str] = Counter()
@@ -98,9 +110,18 @@ class Registering:
         self.state = "stopped"
 
     def reply(self, call: str, body: str) -> None:
-        """Answer what a browser asked; it is in vain when we are not registered."""
+        """Answer what a browser asked."""
+        self.say(Reply(call, body))
+
+    def say(self, said: Reply | Moved) -> None:
+        """Tell the coordinator something; it is in vain when we are not registered."""
         if self._association is not None:
-            self._association.send_message(CALLS.encode(Reply(call, body)))
+            self._association.send_message(CALLS.encode(said))
+
+    @property
+    def quiet(self) -> bool:
+        """Whether all that we have said has arrived."""
+        return self._association is None or self._association.quiet
 
     def _become(self, state: str) -> None:
         if state != self.state:
@@ -162,8 +183,8 @@ class Registering:
             self._handshake = None  # it is used up; if that was forged, the next attempt has another tag
         said = CALLS.decode(payload)
         if isinstance(said, Declined):
-            self._become(f"refused: {said.reason}")
             self._set_timer(DECLINED_WAIT, self._hello)
+            self._become(f"refused: {said.reason}")
             return
         if not isinstance(said, Accepted):
             raise MalformedFrame("neither accepted nor declined")
@@ -184,8 +205,8 @@ class Registering:
         if self._pings == PINGS:
             self._association.end()
             self._association = None
-            self._become("registering: the coordinator is silent")
             self._hello()
+            self._become("registering: the coordinator is silent")
             return
         self._pings += 1
         self._association.send(parts.Ping(self._pings))
@@ -200,13 +221,16 @@ class Registering:
         """Find out whether we are still registered: the network may have changed, or the machine slept."""
         if self._association is not None and not self._pings:
             self._ping()
-        elif self._association is None and self.state.startswith("registering"):
+        elif self._association is None and self.state.startswith(("registering", "refused")):
             self._tries = 0
             self._hello()
 
     def message(self, body: bytes) -> None:
         """The coordinator has sent one."""
         said = CALLS.decode(body)
-        if not isinstance(said, Call):
+        if isinstance(said, Call):
+            self._called(said)
+        elif isinstance(said, (Move, Fallbacks)):
+            self.sent_on(said)
+        else:
             raise MalformedFrame("only homes say that")
-        self._called(said)

@@ -21,7 +21,7 @@ from morphnet.rendezvous.home.association import Association
 from morphnet.rendezvous.home.cookies import Cookies
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.messages.home import datagrams, parts
-from morphnet.wire.messages.home.calls import CALLS, Accepted, Declined, Registration, Reply, Said, from_text
+from morphnet.wire.messages.home.calls import CALLS, Accepted, Declined, Moved, Registration, Reply, Said, from_text
 from morphnet.wire.noise import Responder
 
 KEEPALIVE = 20  # seconds between a home's pings
@@ -108,6 +108,7 @@ class Registry:
         self._unconfirmed: dict[bytes, None] = {}  # indexes, oldest first
         self.send: Callable[[Endpoint, bytes], None] = lambda where, datagram: None
         self.replied: Callable[[str, Reply], None] = lambda home, reply: None
+        self.moved: Callable[[str, Moved], None] = lambda home, moved: None
         self.came: Callable[[str, Endpoint], None] = lambda home, where: None
         self.gone: Callable[[str, str], None] = lambda home, why: None
         self.counts: Counter[str] = Counter()
@@ -228,9 +229,12 @@ class Registry:
     def message(self, home: Home, body: bytes) -> None:
         """A home has sent one."""
         said = CALLS.decode(body)
-        if not isinstance(said, Reply):
+        if isinstance(said, Reply):
+            self.replied(home.key, said)
+        elif isinstance(said, Moved):
+            self.moved(home.key, said)
+        else:
             raise MalformedFrame("only coordinators say that")
-        self.replied(home.key, said)
 
     def _remove(self, home: Home, why: str) -> None:
         home.end()

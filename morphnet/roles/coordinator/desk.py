@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from morphnet.errors import Refused
 from morphnet.net.http import Exchange
 from morphnet.roles.coordinator.calls import Absent, Calls, TooMany
-from morphnet.roles.coordinator.pages import Page
+from morphnet.roles.coordinator.pages import Page, origin_of
 from morphnet.wire.messages.home.calls import LONGEST_BODY
+from morphnet.wire.messages.home.invitation import Invitation
 
 LONGEST = LONGEST_BODY + 1024  # bytes of a request
 JSON = "application/json"
@@ -29,22 +30,42 @@ class Desk:
     """
 
     def __init__(self, pages: Mapping[str, Page], calls: Calls, stun_port: int, *, proxied: bool) -> None:
-        self._pages, self._calls, self._stun_port, self._proxied = pages, calls, stun_port, proxied
+        self._read, self._calls, self._stun_port, self._proxied = pages, calls, stun_port, proxied
+        self.name(())
+
+    def name(self, others: Sequence[Invitation]) -> None:
+        """Other coordinators: their pages may call here, and ours there."""
+        self._others = [{"page": each.page, "stun": f"stun:{each.coordinator}"} for each in others if each.page]
+        self._origins = frozenset(origin_of(each["page"]) for each in self._others)
+        self._pages = {path: page.calling(self._origins) for path, page in self._read.items()}
 
     async def answer(self, exchange: Exchange) -> None:
         """One request."""
         path, verb = exchange.location, exchange.verb
         if path == "/api/call":
+            self._let_others(exchange)
             if verb == "POST":
                 await self._call(exchange)
+            elif verb == "OPTIONS":
+                exchange.answer(204, _NEVER_KEPT)
             else:
                 exchange.answer(405, {"Allow": "POST"})
         elif verb not in ("GET", "HEAD"):
             exchange.answer(405, {"Allow": "GET, HEAD"})
         elif path == "/api/coordinator":
-            exchange.answer_json(200, _NEVER_KEPT, {"stun": self._stun_port}, JSON)
+            told = {"stun": self._stun_port, "others": self._others}
+            exchange.answer_json(200, _NEVER_KEPT, told, JSON)
         else:
             self._page(exchange, self._pages.get(path))
+
+    def _let_others(self, exchange: Exchange) -> None:
+        """A browser may call from the page of another coordinator, when that one is gone (CORS)."""
+        origin = exchange.headers.get("origin", "")
+        if origin in self._origins:
+            exchange.tell("Access-Control-Allow-Origin", origin)
+            exchange.tell("Access-Control-Allow-Methods", "POST")
+            exchange.tell("Access-Control-Allow-Headers", "Content-Type")
+            exchange.tell("Vary", "Origin")
 
     def _page(self, exchange: Exchange, page: Page | None) -> None:
         if page is None:
@@ -66,7 +87,7 @@ class Desk:
             exchange.answer_json(400, _NEVER_KEPT, {"error": "malformed"}, JSON)
             return
         try:
-            body = await self._calls.ask(asked[0], self._caller(exchange), asked[1])
+            body = await self._calls.ask(asked[0], caller_of(exchange, proxied=self._proxied), asked[1])
         except TooMany as no:
             exchange.answer_json(429, {**_NEVER_KEPT, "Retry-After": str(no.wait)}, {"error": no.reason}, JSON)
         except Absent as no:
@@ -76,10 +97,16 @@ class Desk:
         else:
             exchange.answer_json(200, _NEVER_KEPT, {"body": body}, JSON)
 
-    def _caller(self, exchange: Exchange) -> str:
-        if self._proxied:
-            return exchange.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()[:64] or "a proxy"
-        return str(getattr(exchange.channel.getPeer(), "host", ""))
+
+def caller_of(exchange: Exchange, *, proxied: bool) -> str:
+    """
+    The address of who calls.
+
+    :param proxied: a proxy tells it.
+    """
+    if proxied:
+        return exchange.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()[:64] or "a proxy"
+    return str(getattr(exchange.channel.getPeer(), "host", ""))
 
 
 def _read(body: bytes) -> tuple[str, str] | None:

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from morphnet.legacy.homechannel.datagrams import is_from_server
+from morphnet.net.legacy_udp import FragmentingDoor
 from morphnet.net.listen import dispensable, opens
 from morphnet.net.udp import UdpDoor
 from morphnet.rendezvous.home.registry import Registry
+from morphnet.roles.coordinator.homechannel import HomeChannel
 from morphnet.wire import stun
 from morphnet.wire.batch import Arrival, Departure, Endpoint
 from morphnet.wire.messages.home.datagrams import is_ours
@@ -20,17 +23,25 @@ _ANY = ("", "0.0.0.0", "::")  # all addresses of the machine; which one was mean
 class HomeDoors:
     """One door for each address that is served. What is answered leaves by the door that was asked."""
 
-    def __init__(self, reactor: Any, hosts: Sequence[str], port: int, registry: Registry) -> None:
-        """:raises HostError: the machine refuses an address or the port."""
-        self._registry = registry
+    def __init__(
+        self, reactor: Any, hosts: Sequence[str], port: int, registry: Registry, old: HomeChannel | None = None
+    ) -> None:
+        """
+        :param old: takes what servers of the original HomeChannel send.
+        :raises HostError: the machine refuses an address or the port.
+        """
+        self._registry, self._old = registry, old
         self._doors: dict[int, UdpDoor] = {}
         self._bound: dict[str, int] = {}  # doors of one address, by that
         self._hosts: dict[int, str] = {}  # and the other way round
         self._ways: dict[bool, int] = {}  # by which door IPv6 goes out, and IPv4, where it is no such address
         self.counts: Counter[str] = Counter()
         registry.send = self._send
+        if old is not None:
+            old.servers.send = self._send
+        make = UdpDoor if old is None else FragmentingDoor  # an offer of theirs is longer than a packet
         for number, host in enumerate(hosts):
-            door = UdpDoor(reactor, number, partial(self._received, number), host=host, port=port)
+            door = make(reactor, number, partial(self._received, number), host=host, port=port)
             if opens(door, optional=dispensable(host, hosts)):
                 self._doors[number] = door
                 self._ways.setdefault(":" in host, number)
@@ -43,11 +54,14 @@ class HomeDoors:
                 self._take(number, arrival.source, bytes(arrival.data[at : at + arrival.size]))
 
     def _take(self, number: int, source: Endpoint, datagram: bytes) -> None:
+        place = source._replace(local=self._hosts.get(number, source.local))
         if is_ours(datagram):
-            self._registry.received(source._replace(local=self._hosts.get(number, source.local)), datagram)
+            self._registry.received(place, datagram)
         elif (answer := stun.answer(datagram, source.host, source.port)) is not None:
             self.counts["stun_answers"] += 1
             self._doors[number].send([Departure(number, source, answer, len(answer))])
+        elif self._old is not None and is_from_server(datagram):
+            self._old.received(place, datagram)
         else:
             self.counts["stranger"] += 1
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+from twisted.internet.defer import Deferred
 
 from morphnet.config.home import CoordinatorConfig
+from morphnet.errors import ConfigError
+from morphnet.ops.verb import Verb
+from morphnet.ops.verbs import of_a_coordinator
 from morphnet.rendezvous.home.registry import Registry
 from morphnet.roles.process.plain_node import PlainNode
 from morphnet.roles.process.reloading import Reloading
+from morphnet.status import MoveStatus
 
 
 class CoordinatorNode(PlainNode[CoordinatorConfig]):
-    """A running coordinator. `read_again` reads its certificate."""
+    """A running coordinator. `read_again` reads its certificate and its fallbacks; `move` sends homes elsewhere."""
 
     role = "coordinator"
-    reloads = "Read certificate and settings again; tell what needs a restart."
-    read = "the certificate is read again"
+    reloads = "Read certificate, fallbacks and settings again; tell what needs a restart."
+    read = "certificate and fallbacks are read again"
 
     def __init__(
         self,
@@ -32,3 +38,11 @@ class CoordinatorNode(PlainNode[CoordinatorConfig]):
             return counts
 
         super().__init__(config, counted, reloading=reloading)
+        self.move: Callable[[str, str], Deferred[MoveStatus]] = _nobody
+
+    def verbs(self) -> Sequence[Verb]:
+        return (*super().verbs(), *of_a_coordinator(self))
+
+
+def _nobody(home: str, to: str) -> Deferred[MoveStatus]:
+    raise ConfigError("no home is registered here")

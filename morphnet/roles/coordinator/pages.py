@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import morphnet
 
@@ -22,6 +24,8 @@ _COMMON = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
     "Cache-Control": "no-cache",
 }
+_POLICY = "Content-Security-Policy"
+_CALLS = "connect-src 'self'"
 _ONLY_TLS = {"Strict-Transport-Security": "max-age=31536000"}
 _PAGE = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self';"
@@ -47,10 +51,26 @@ class Page:
         """Another one for another body."""
         return self.headers["ETag"]
 
+    def calling(self, origins: Collection[str]) -> Page:
+        """The same, which may call these as well."""
+        policy = self.headers.get(_POLICY, "")
+        if not origins or _CALLS not in policy:
+            return self
+        allowed = policy.replace(_CALLS, " ".join([_CALLS, *sorted(origins)]))
+        mark = f'"{sha256((self.mark + allowed).encode()).hexdigest()[:32]}"'  # or a browser would keep the old policy
+        return Page(self.body, {**self.headers, _POLICY: allowed, "ETag": mark})
+
+
+def origin_of(address: str) -> str:
+    """What a browser calls the site of a page: https://HOST[:PORT]."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
 
 def read_pages(root: Path = WEB, *, tls: bool = False) -> dict[str, Page]:
     """
     All of them, by their path from the root of the site.
+
 
     :param tls: they are served by HTTPS from here: a browser that was here once comes by nothing else for a year.
     """
@@ -64,7 +84,7 @@ def read_pages(root: Path = WEB, *, tls: bool = False) -> dict[str, Page]:
         body = file.read_bytes()
         policy = _APP if path.startswith("/app/") else _PAGE
         mark = f'"{sha256(body).hexdigest()[:32]}"'
-        found[path] = Page(body, {**common, "Content-Type": kind, "Content-Security-Policy": policy, "ETag": mark})
+        found[path] = Page(body, {**common, "Content-Type": kind, _POLICY: policy, "ETag": mark})
     if "/index.html" in found:
         found["/"] = found.pop("/index.html")
     return found

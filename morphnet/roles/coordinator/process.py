@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,25 @@ from twisted.internet.interfaces import IListeningPort
 
 from morphnet.config.home import LENT, CoordinatorConfig
 from morphnet.errors import ConfigError
-from morphnet.net.http import HttpFactory
+from morphnet.net.http import Exchange, HttpFactory
 from morphnet.net.listen import dispensable, listen_tcp
 from morphnet.net.webtls import WebTls
 from morphnet.rendezvous.home.registry import Registry, place
 from morphnet.roles.coordinator.calls import Calls
 from morphnet.roles.coordinator.desk import Desk
 from morphnet.roles.coordinator.doors import HomeDoors
+from morphnet.roles.coordinator.homechannel import HomeChannel
 from morphnet.roles.coordinator.invitations import Invited, read_key
 from morphnet.roles.coordinator.node import CoordinatorNode
 from morphnet.roles.coordinator.pages import read_pages
+from morphnet.roles.coordinator.succession import Succession
 from morphnet.roles.process.process import Process
 from morphnet.store.homes import DATABASE, HomesLedger
+from morphnet.wire.batch import Endpoint
 
 EXPIRE_EVERY = 5.0  # seconds
+
+Answer = Callable[[Exchange], Coroutine[Any, Any, None]]
 
 
 class CoordinatorProcess(Process):
@@ -54,24 +60,46 @@ class CoordinatorProcess(Process):
         key = read_key(config.state_dir)
         self._registry = registry = Registry(self.reactor, os.urandom, key, gatekeeper, config.max_homes)
         node = CoordinatorNode(config, registry, self._counters, reloading=self.reloading)
-        registry.came = lambda home, where: node.tell("home", home[:8], f"registered from {place(where)}")
+        self._succession = succession = Succession(self.reactor, registry, config.state_dir, node.tell)
+        node.move, registry.came = succession.move, partial(self._came, node)
         registry.gone = lambda home, why: node.tell("home", home[:8], f"gone: {why}")
         self._calls = calls = Calls(self.reactor, os.urandom, registry)
-        self._doors = HomeDoors(self.reactor, config.listen, config.home_port, registry)
+        self._old = HomeChannel(self.reactor, config, node.tell) if config.legacy.homechannel.enabled else None
+        self._doors = HomeDoors(self.reactor, config.listen, config.home_port, registry, self._old)
         desk = Desk(read_pages(tls=tls is not None), calls, config.home_port, proxied=config.proxy)
-        factory: Any = HttpFactory(desk.answer, self.reactor, config.idle_s)
-        if tls is not None:
-            factory, node.read_again = tls.wrap(factory), tls.read_again
-        for host in config.listen:
-            port = listen_tcp(self.gate, host, config.port, factory, optional=dispensable(host, config.listen))
-            if port is not None:
-                self._ports.append(port)
+        desk.name(succession.others)
+        node.read_again = partial(self._read_again, desk, tls)
+        self._serve(config.port, desk.answer, tls)
         kind = "HTTPS" if tls is not None else "HTTP"
         node.serves = tuple(f"{host} tcp {config.port} {kind}, udp {config.home_port}" for host in config.listen)
+        if self._old is not None:
+            self._serve(config.legacy.homechannel.port, self._old.answer, tls)
+            node.serves += (f"HomeChannel on tcp {config.legacy.homechannel.port} {kind}",)
+            self.every(EXPIRE_EVERY, self._old.expire)
         self.every(EXPIRE_EVERY, registry.expire)
         node.state = "serving"
         self._log.info("morph-coordinator {name} is serving", name=config.name)
         return node
+
+    def _serve(self, port: int, answer: Answer, tls: WebTls | None) -> None:
+        factory: Any = HttpFactory(answer, self.reactor, self.config.idle_s)
+        if tls is not None:
+            factory = tls.wrap(factory)
+        for host in self.config.listen:
+            optional = dispensable(host, self.config.listen)
+            listening = listen_tcp(self.gate, host, port, factory, optional=optional)
+            if listening is not None:
+                self._ports.append(listening)
+
+    def _came(self, node: CoordinatorNode, home: str, where: Endpoint) -> None:
+        node.tell("home", home[:8], f"registered from {place(where)}")
+        self._succession.came(home)
+
+    def _read_again(self, desk: Desk, tls: WebTls | None) -> None:
+        self._succession.read_again()
+        desk.name(self._succession.others)
+        if tls is not None:
+            tls.read_again()
 
     def _tls(self) -> WebTls | None:
         config = self.config
@@ -89,6 +117,8 @@ class CoordinatorProcess(Process):
     def _counters(self) -> dict[str, int]:
         total = Counter[str](self.gate.counters())
         total.update(self._calls.counts)
+        if self._old is not None:
+            total.update(self._old.counters())
         if self._doors is not None:
             total.update(self._doors.counters())
         return total
@@ -96,6 +126,7 @@ class CoordinatorProcess(Process):
     async def close(self) -> None:
         await DeferredList([maybeDeferred(port.stopListening) for port in self._ports])
         if self._registry is not None:
+            self._succession.end()
             self._registry.end()
         if self._doors is not None:
             self._doors.close()

@@ -26,7 +26,7 @@ class Line:
     def __init__(
         self, reactor: Any, host: str, port: int, registering: Registering, names: Names | None = None
     ) -> None:
-        self._reactor, self._host, self._port, self._registering = reactor, host, port, registering
+        self._reactor, self._host, self._port, self.registering = reactor, host, port, registering
         self._names = names or MachineNames(reactor.nameResolver)
         self._doors: dict[bool, UdpDoor] = {}  # for IPv6, and for IPv4
         self._to: Endpoint | None = None
@@ -35,7 +35,7 @@ class Line:
 
     def look_up(self) -> None:
         """Ask for the address, once at a time; who is registered stays where that was."""
-        if not self._asking and not self._closed and self._registering.state != "registered":
+        if not self._asking and not self._closed and self.registering.state != "registered":
             self._asking = True
             kinds: list[type[IAddress]] = [IPv4Address, IPv6Address]
             self._names.look_up(self._host, kinds, self._found, self._done)
@@ -45,7 +45,7 @@ class Line:
             if not self._closed and self._has_door(":" in host):
                 first, self._to = self._to is None, Endpoint(host, self._port)
                 if first:
-                    self._registering.look()
+                    self.registering.look()
                 return
 
     def _done(self) -> None:
@@ -64,10 +64,10 @@ class Line:
     def _received(self, arrivals: Sequence[Arrival]) -> None:
         for arrival in arrivals:
             if self._to is None or arrival.source[:2] != self._to[:2]:
-                self._registering.counts["stranger"] += 1
+                self.registering.counts["stranger"] += 1
                 continue
             for at in range(0, len(arrival.data), arrival.size):
-                self._registering.received(bytes(arrival.data[at : at + arrival.size]))
+                self.registering.received(bytes(arrival.data[at : at + arrival.size]))
 
     def _send(self, datagram: bytes) -> None:
         if self._to is not None:

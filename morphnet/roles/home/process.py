@@ -18,10 +18,11 @@ from morphnet.config.home import HOME_PORT, HomeConfig
 from morphnet.errors import ConfigError
 from morphnet.net import rtc
 from morphnet.pki.names import split_address
-from morphnet.rendezvous.home.registering import Registering
-from morphnet.roles.home import password
+from morphnet.rendezvous.home.coordinators import Coordinators, Known
+from morphnet.rendezvous.home.registering import HomeKeys, Registering
+from morphnet.roles.home import known, password
 from morphnet.roles.home.beneath import Beneath
-from morphnet.roles.home.identity import link, name_of, read_keys
+from morphnet.roles.home.identity import link, name_of, read_identity
 from morphnet.roles.home.line import Line
 from morphnet.roles.home.node import HomeNode
 from morphnet.roles.home.reception import Reception
@@ -30,7 +31,8 @@ from morphnet.roles.home.services.terminal import Terminals, shell_of
 from morphnet.roles.home.turn import TurnServers
 from morphnet.roles.home.visits import Service, Visits
 from morphnet.roles.process.process import Process
-from morphnet.wire.messages.home.calls import Call
+from morphnet.wire.messages.home.calls import Call, from_text
+from morphnet.wire.messages.home.invitation import Invitation
 
 LOOK_UP_EVERY = 15.0  # seconds between questions for the coordinator's address, while we are not registered
 EXPIRE_EVERY = 60.0
@@ -46,7 +48,7 @@ class HomeProcess(Process):
         super().__init__(config, reactor, read)
         self.config = config
         self._services: dict[str, Service] = {}
-        self._line: Line | None = None
+        self._coordinators: Coordinators | None = None
         self._threads = ThreadPool(0, THREADS, "files")
 
     def open(self) -> HomeNode:
@@ -55,9 +57,9 @@ class HomeProcess(Process):
             raise ConfigError("WebRTC is not installed: pip install 'morphnet[home]'")
         if config.user and os.getuid() == 0 and config.user != "root":
             raise ConfigError(f"it is to run as {config.user}, not as root: `morphnet up home` does that with systemd")
-        keys = read_keys(config.state_dir, config.coordinator_key)
-        host, port = split_address(config.coordinator, HOME_PORT)
-        self._rtc = rtc.RtcDoor((f"stun:{host}:{port}", *config.ice), self.reactor)
+        self._identity, coordinators = read_identity(config.state_dir), known.read(config)
+        self._ice: list[str] = []
+        self._rtc = rtc.RtcDoor(self._ice, self.reactor)
         self._open_services()
         node = HomeNode(config, self._counters, reloading=self.reloading)
         self._visits = Visits(self.reactor, self._services, lambda session: self._reception.forget(session))
@@ -65,19 +67,40 @@ class HomeProcess(Process):
         stretched = password.read(config.state_dir)
         servers = TurnServers.read(config.turn)
         turn = partial(lambda session, now: servers.of_session(session, now()), now=time.time)
-        self._reception = Reception(keys.identity, stretched, self.reactor.seconds, self._answer, turn)
+        self._reception = Reception(self._identity, stretched, self.reactor.seconds, self._answer, turn)
         self._reception.told = lambda kind, text: node.tell(kind, "", text)
-        wall = partial(lambda now: int(now() * 1000), time.time)
-        self._registering = Registering(self.reactor, os.urandom, wall, keys, self._called)
-        self._registering.changed, node.read_again = node.registered, self._registering.look
-        self._line = Line(self.reactor, host, port, self._registering)
+        self._coordinators = Coordinators(self.reactor, coordinators, self._way, self._keep, known.read_line)
+        self._coordinators.changed, node.read_again = partial(self._changed, node), self._coordinators.look
+        self._coordinators.told = lambda text: node.tell("coordinator", "", text)
+        self._coordinators.in_use = lambda: self._visits.linked > 0
         node.serves = tuple(sorted(self._services)) or ("nothing: no service is allowed",)
-        self._registering.start()
-        self.every(LOOK_UP_EVERY, self._line.look_up, now=True)
+        self._coordinators.start()
+        self.every(LOOK_UP_EVERY, self._coordinators.look_up)
         self.every(EXPIRE_EVERY, self._visits.expire)
-        if config.page:
-            self._log.info("browsers open {link}", link=link(config.page, name_of(keys.identity)))
+        self._tell_link(coordinators[0])
         return node
+
+    def _way(self, to: Invitation) -> Line:
+        """To that coordinator; what browsers ask over it is answered over it."""
+        wall = partial(lambda now: int(now() * 1000), time.time)
+        keys = HomeKeys(self._identity, from_text(to.key), to.token)
+        registering = Registering(self.reactor, os.urandom, wall, keys, lambda call: self._called(registering, call))
+        return Line(self.reactor, *split_address(to.coordinator, HOME_PORT), registering)
+
+    def _keep(self, coordinators: Known) -> None:
+        known.keep(self.config, coordinators)
+        self._tell_link(coordinators[0])
+
+    def _changed(self, node: HomeNode, state: str) -> None:
+        """We are something else to the coordinators; the one that answers is asked for our address, too."""
+        assert self._coordinators is not None  # it has called
+        host, port = split_address(self._coordinators.best.coordinator, HOME_PORT)
+        self._ice[:] = f"stun:{host}:{port}", *self.config.ice
+        node.registered(state)
+
+    def _tell_link(self, first: Invitation) -> None:
+        if first.page:
+            self._log.info("browsers open {link}", link=link(first.page, name_of(self._identity)))
 
     def _open_services(self) -> None:
         files, terminal = self.config.files, self.config.terminal
@@ -92,15 +115,17 @@ class HomeProcess(Process):
     async def _answer(self, session: str, offer: str) -> str:
         return await self._rtc.answer(offer, self._visits.of(session))
 
-    def _called(self, call: Call) -> None:
-        replying = Deferred.fromCoroutine(self._reply(call))
+    def _called(self, registering: Registering, call: Call) -> None:
+        replying = Deferred.fromCoroutine(self._reply(registering, call))
         replying.addErrback(lambda failure: self._log.failure("a call was not answered", failure))
 
-    async def _reply(self, call: Call) -> None:
-        self._registering.reply(call.call, await self._reception.reply(call))
+    async def _reply(self, registering: Registering, call: Call) -> None:
+        registering.reply(call.call, await self._reception.reply(call))
 
     def _counters(self) -> dict[str, int]:
-        counts = Counter(self._registering.counts)
+        counts = Counter[str]()
+        if self._coordinators is not None:
+            counts.update(self._coordinators.counters())
         counts.update(self._reception.counts)
         counts.update(self._visits.counts)
         counts["visits_kept"] += len(self._visits)
@@ -112,13 +137,12 @@ class HomeProcess(Process):
         return counts
 
     async def close(self) -> None:
-        if self._line is None:
+        if self._coordinators is None:
             return
-        self._registering.stop()
+        self._coordinators.stop()
         self._visits.end()
         self._rtc.close()
         for service in self._services.values():
             service.close()
-        self._line.close()
         if self._threads.started:
             self._threads.stop()

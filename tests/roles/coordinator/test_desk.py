@@ -15,6 +15,7 @@ from morphnet.net.http import HttpFactory
 from morphnet.roles.coordinator.calls import Absent, TooMany
 from morphnet.roles.coordinator.desk import LONGEST, Desk
 from morphnet.roles.coordinator.pages import Page
+from morphnet.wire.messages.home.invitation import Invitation
 
 HOME = "h" * 43
 
@@ -56,8 +57,13 @@ class DeskTests(SynchronousTestCase):
         if body:
             lines.append(f"Content-Length: {len(body)}")
         channel.dataReceived("\r\n".join([*lines, "", ""]).encode() + body)
-        answer, _, rest = transport.value().partition(b"\r\n\r\n")
-        return int(answer.split()[1]), rest
+        self.answer, _, rest = transport.value().partition(b"\r\n\r\n")
+        return int(self.answer.split()[1]), rest
+
+    def headers(self, words: str, body: bytes = b"", **headers: str) -> bytes:
+        """Those of the answer."""
+        self.ask(words, body, **headers)
+        return bytes(self.answer)
 
     def call(self, body: object, **headers: str) -> tuple[int, bytes]:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -68,7 +74,7 @@ class DeskTests(SynchronousTestCase):
         self.assertEqual(self.ask("GET /"), (200, b"<html>"))
         self.assertEqual(self.ask("GET /", If_None_Match='"mark"')[0], 304)
         self.assertEqual(self.ask("GET /../../etc/passwd")[0], 404)
-        self.assertEqual(self.ask("GET /api/coordinator"), (200, b'{"stun": 3478}'))
+        self.assertEqual(self.ask("GET /api/coordinator"), (200, b'{"stun": 3478, "others": []}'))
         self.assertEqual(self.ask("DELETE /")[0], 405)
         self.assertEqual(self.ask("GET /api/call")[0], 405)
 
@@ -84,6 +90,19 @@ class DeskTests(SynchronousTestCase):
         self.desk = self.make(proxied=True)
         self.call({"home": HOME, "body": "e30"}, X_Forwarded_For=said)
         self.assertEqual([caller for _, caller, _ in self.calls.asked], ["192.168.1.1", "198.51.100.7"])
+
+    def test_others(self) -> None:
+        """The page of a fallback may call here, and is told that it may; no other page is."""
+        self.desk.name((Invitation("b.example:3478", "", "https://b.example/page", ""),))
+        for origin, allowed in (("https://b.example", True), ("https://c.example", False), ("", False)):
+            headers = self.headers("OPTIONS /api/call", Origin=origin)
+            self.assertEqual(b"Access-Control-Allow-Origin: https://b.example" in headers, allowed)
+            self.assertNotIn(b"-Origin: *", headers)
+        told = [{"page": "https://b.example/page", "stun": "stun:b.example:3478"}]
+        self.assertEqual(json.loads(self.ask("GET /api/coordinator")[1])["others"], told)
+        call = json.dumps({"home": HOME, "body": "e30"}).encode()
+        said = self.headers("POST /api/call", call, Origin="https://b.example", Content_Type="application/json")
+        self.assertIn(b"Access-Control-Allow-Origin: https://b.example", said)
 
     def test_refused(self) -> None:
         """Each trouble has its status."""

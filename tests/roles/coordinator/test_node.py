@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import succeed
+
 from morphnet.config.home import CoordinatorConfig
+from morphnet.errors import ConfigError
 from morphnet.roles.coordinator.node import CoordinatorNode
+from morphnet.status import MoveStatus
+from tests.ops.tables import assert_fit
 from tests.rendezvous.home.case import HomeTestCase
 
 
@@ -24,3 +29,13 @@ class CoordinatorNodeTests(HomeTestCase):
         node.read_again = lambda: read.append(1)
         self.assertIn("certificate", node.verbs()[0].call())
         self.assertEqual(read, [1])
+
+    def test_move(self) -> None:
+        """The verb asks whoever knows how."""
+        node = CoordinatorNode(CoordinatorConfig(), self.registry, dict)
+        verb = next(each for each in node.verbs() if each.name == "move")
+        self.assertRaises(ConfigError, verb.call, home="all", to="x")
+        node.move = lambda home, to: succeed(MoveStatus(to, (home,), ()))
+        verb = next(each for each in node.verbs() if each.name == "move")
+        self.assertEqual(self.successResultOf(verb.call(home="all", to="x")).moved, ("all",))
+        assert_fit(self, node.verbs())

@@ -8,7 +8,7 @@ import re
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.roles.coordinator.pages import WEB, read_pages
+from morphnet.roles.coordinator.pages import WEB, origin_of, read_pages
 
 AT_FIRST = 200_000  # bytes, before an app is opened
 
@@ -26,6 +26,16 @@ class PageTests(SynchronousTestCase):
                 self.assertNotIn("unsafe", policy)
             self.assertEqual(page.headers["X-Content-Type-Options"], "nosniff")
         self.assertIn("sandbox allow-scripts", pages["/app/terminal.html"].headers["Content-Security-Policy"])
+
+    def test_others(self) -> None:
+        """The page may call the fallbacks, and nobody else; an app nobody at all."""
+        origins = [origin_of(each) for each in ("https://B.example/x/y", "http://192.0.2.1:8080")]
+        before, pages = read_pages(), {path: page.calling(origins) for path, page in read_pages().items()}
+        policy = pages["/"].headers["Content-Security-Policy"]
+        self.assertNotEqual(before["/"].mark, pages["/"].mark)
+        self.assertEqual(before["/"].calling(()), before["/"])
+        self.assertIn("; connect-src 'self' http://192.0.2.1:8080 https://b.example;", policy)
+        self.assertNotIn("b.example", pages["/app/terminal.html"].headers["Content-Security-Policy"])
 
     def test_only_tls(self) -> None:
         """Where we serve HTTPS no browser comes without it again; where a proxy does, that is for the proxy to say."""

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from morphnet.wire.fields import Text, Whole
+from morphnet.wire.fields import Several, Text, Whole
 from morphnet.wire.messages.codec import Catalogue
 
 LONGEST_BODY = 48 << 10  # characters of what a browser and a home say at once
@@ -23,6 +23,8 @@ _PRINTABLE = Text(re.compile(r"[ -~]{0,200}"))
 _LETTERS = re.compile(r"[A-Za-z0-9_-]*")
 _CALL = Text(re.compile(r"[0-9a-f]{32}"))
 _BODY = Text(re.compile(rf"[A-Za-z0-9_-]{{0,{LONGEST_BODY}}}"))  # of a meaning that only browser and home know
+_LINE = Text(re.compile(r"morphnethome1:[A-Za-z0-9_-]{1,1200}"))  # an Invitation
+MOST_FALLBACKS = 8
 _INDEX = Text(re.compile(r"[0-9a-f]{16}"))
 _SECONDS = Whole(1, 3600)
 
@@ -91,5 +93,31 @@ class Reply:
     body: Annotated[str, _BODY]
 
 
-Said = Registration | Accepted | Declined | Call | Reply
-CALLS: Catalogue[Said] = Catalogue([Registration, Accepted, Declined, Call, Reply], 64 << 10)
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Another coordinator shall be the home's first one from now on."""
+
+    type: ClassVar[str] = "move"
+    number: Annotated[int, Whole(0, 1 << 53)]
+    to: Annotated[str, _LINE]
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What came of it."""
+
+    type: ClassVar[str] = "moved"
+    number: Annotated[int, Whole(0, 1 << 53)]
+    trouble: Annotated[str, _PRINTABLE] = ""  # why the home stays; "" when it has moved
+
+
+@dataclass(frozen=True, slots=True)
+class Fallbacks:
+    """Where the home is to register while this coordinator does not answer, best first."""
+
+    type: ClassVar[str] = "fallbacks"
+    lines: Annotated[tuple[str, ...], Several(_LINE, MOST_FALLBACKS)]
+
+
+Said = Registration | Accepted | Declined | Call | Reply | Move | Moved | Fallbacks
+CALLS: Catalogue[Said] = Catalogue([Registration, Accepted, Declined, Call, Reply, Move, Moved, Fallbacks], 64 << 10)

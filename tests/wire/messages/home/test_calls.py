@@ -10,15 +10,20 @@ from morphnet.errors import BugError, MalformedFrame
 from morphnet.wire.messages.home.calls import (
     CALLS,
     LONGEST_BODY,
+    MOST_FALLBACKS,
     Accepted,
     Call,
     Declined,
+    Fallbacks,
+    Move,
+    Moved,
     Registration,
     Reply,
     from_text,
     to_text,
 )
 from morphnet.wire.messages.home.parts import MOST_PARTS, PIECE
+from tests.wire.messages.home.test_invitation import GOOD
 
 ID = "0123456789abcdef" * 2
 
@@ -32,6 +37,9 @@ class CallTests(SynchronousTestCase):
             Declined("no"),
             Call(ID, "192.0.2.1", "e30"),
             Reply(ID, "e30"),
+            Move(7, GOOD.line()),
+            Moved(7, "full"),
+            Fallbacks((GOOD.line(),) * MOST_FALLBACKS),
         ):
             self.assertEqual(CALLS.decode(CALLS.encode(said)), said)
 

@@ -1,0 +1,45 @@
+"""Settings for home servers and browser clients of the original HomeChannel, at a coordinator."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from morphnet.config import checks
+
+OLD_PORT = 8443  # TCP, the original's
+_KEY = re.compile(r"[A-Za-z0-9+/]{40,400}={0,2}")
+
+
+def _keys(value: tuple[str, ...]) -> str | None:
+    return None if all(_KEY.fullmatch(each) for each in value) else "must hold public keys of servers, in base64"
+
+
+@dataclass(frozen=True, slots=True)
+class HomeChannelConfig:
+    """The original, at a coordinator."""
+
+    enabled: bool = field(
+        default=False,
+        metadata={
+            "help": "serve home servers and browsers of the original HomeChannel: whoever logs in, and whoever has this"
+            " coordinator, can guess at their passwords"
+        },
+    )
+    port: int = field(
+        default=OLD_PORT, metadata={"check": checks.port, "help": "TCP port for their browsers; as 'plain' says"}
+    )
+    homes: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "check": _keys,
+            "help": "public keys of the servers that may register, in base64; with 'open' all may",
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OldHomesConfig:
+    """What there was before morphnet."""
+
+    homechannel: HomeChannelConfig = field(default_factory=HomeChannelConfig)
