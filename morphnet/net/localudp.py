@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import socket
+import struct
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -12,12 +14,17 @@ from zope.interface import implementer
 
 from morphnet.errors import HostError
 from morphnet.net.sockaddr import Address, sockaddr
-from morphnet.net.udpsocket import IP_MTU_DISCOVER, IPV6_MTU_DISCOVER
+from morphnet.net.udpsocket import IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, UDP_SEGMENT
+from morphnet.wire.batch import MAX_BATCH, MAX_SEGMENTS
 
 READS = 64  # most datagrams of one wake-up
 SLOT = 65536  # bytes
 BUFFER = 1 << 20  # bytes of the kernel's buffers, each
 _MAY_FRAGMENT = 0  # IP_PMTUDISC_DONT: a service need not be on this machine, and must never be a black hole
+
+_CANNOT = frozenset({errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP})  # a kernel without UDP GSO
+_UDP = int(socket.IPPROTO_UDP)
+_PORTION = struct.Struct("=H")
 
 Received = Callable[[Sequence[tuple[bytes, Address]]], None]  # a batch, each with who sent it
 
@@ -52,6 +59,7 @@ class LocalUdp:
         """:param make: a socket for a host."""
         self._reactor, self._received, self._make = reactor, received, make
         self._socket: socket.socket | None = None
+        self._gso = True  # no refusal yet
         self.refused = 0  # datagrams that the kernel did not take, or had no taker for
 
     def listen(self, host: str, port: int) -> None:
@@ -91,6 +99,40 @@ class LocalUdp:
                 self._socket.sendto(data, to)
         except OSError:  # a full buffer, or nobody there: UDP promises nothing
             self.refused += 1
+
+    def send_all(self, batch: Sequence[bytes], to: Address | None = None) -> None:
+        """
+        Several for the same one, in their order; those of one length with one call.
+
+        :param to: as in `send`.
+        """
+        start, total = 0, 0
+        for place, data in enumerate(batch):
+            size = len(batch[start])
+            full = place - start >= MAX_SEGMENTS or total + len(data) > MAX_BATCH
+            if place > start and (full or not data or len(data) > size or len(batch[place - 1]) < size):
+                self._send_run(batch[start:place], to)
+                start, total = place, 0
+            total += len(data)
+        if batch:
+            self._send_run(batch[start:], to)
+
+    def _send_run(self, run: Sequence[bytes], to: Address | None) -> None:
+        """Datagrams of one length but the last, which may be shorter."""
+        if self._socket is None:
+            return
+        if len(run) > 1 and self._gso:
+            portion = [(_UDP, UDP_SEGMENT, _PORTION.pack(len(run[0])))]
+            try:
+                self._socket.sendmsg(run, portion, 0, *(() if to is None else (to,)))
+                return
+            except BlockingIOError:
+                self.refused += len(run)
+                return
+            except OSError as problem:  # of one sent before; or the kernel cannot do that, or not at that length
+                self._gso = problem.errno not in _CANNOT
+        for data in run:
+            self.send(data, to)
 
     def close(self) -> None:
         """Closing twice does nothing."""

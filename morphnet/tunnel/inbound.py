@@ -193,7 +193,25 @@ class Inbound:
                 else:
                     self._pass_on(header, (sequence + step, 1), made, now, out)
             return
-        self._take_each(header, sequence, opened, now, effects)
+        if header.type != CARRIED or not self._take_run(header, sequence, opened, effects):
+            self._take_each(header, sequence, opened, now, effects)
+
+    def _take_run(self, header: Header, sequence: int, opened: list[bytes], effects: Effects) -> bool:
+        """Carried datagrams that are whole, new and in their order, all at once; False for others: nothing is done."""
+        if header.flags & FRAGMENT or header.compression:
+            return False
+        if not self.reorder.follows(header.lane, sequence, len(opened)):
+            return False
+        peer = self._peer
+        for plaintext in opened:
+            try:
+                carried = decode_carried(plaintext)
+            except MalformedFrame:
+                self._counts["malformed"] += 1
+                continue
+            self.payload += len(carried.data)
+            effects.carried.append((peer, carried))
+        return True
 
     def _take_each(self, header: Header, sequence: int, opened: list[bytes], now: float, effects: Effects) -> None:
         """The same for plaintexts of which each is seen to."""

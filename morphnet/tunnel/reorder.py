@@ -121,6 +121,17 @@ class Reorder:
         lane = self._lanes.get(number)
         return count if lane is None else lane.seen.fresh_among(lane.unwrap(sequence, bits), count)
 
+    def follows(self, number: int, sequence: int, count: int) -> bool:
+        """
+        Whether `count` packets of lane `number`, from `sequence` (unwrapped) on, are new and the next in their order,
+        with none waiting for them; then they are delivered, and remembered as such.
+        """
+        lane = self.lane(number)
+        if sequence != lane.expected or lane.held or not lane.seen.add_run(sequence, count):
+            return False
+        lane.expected = sequence + count
+        return True
+
     def accept(self, number: int, item: Held[T], ordered: bool, now: float, out: list[T]) -> None:
         """
         One or more fresh consecutive packets of lane `number`; what may be delivered now is appended to `out`.

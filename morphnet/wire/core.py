@@ -6,7 +6,7 @@ The environment variable MORPHNET_CORE=pure turns the compiled one off; it does 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -25,8 +25,8 @@ except ImportError:
 
 
 Samples = Callable[[View, int, int, int], bytes]
-Dress = Callable[[View, int, int, bytes, int, bytes], bytes]
-Undress = Callable[[View, int, int, bytes, int], tuple[bytes, int] | None]
+Dress = Callable[[View, int, int, bytes, int, bytes], View]
+Undress = Callable[[View, int, int, bytes, tuple[int, int], Container[bytes]], tuple[View, int, int] | None]
 
 
 class Key(Protocol):
@@ -96,8 +96,8 @@ def cores() -> Iterator[Core]:
     """Every implementation that works here, the fastest first; each is looked for when it is asked for."""
     if _core is not None:
         masks = _MASKING  # of one that was made of older source
-        if hasattr(_core, "mask_off"):
-            masks = _core.mask_samples, _core.mask_on, _core.mask_off
+        if hasattr(_core, "mask_undress"):
+            masks = _core.mask_samples, _core.mask_on, _core.mask_undress
         for name, library, variant in _CIPHERS:
             cipher = _core.load(library, variant)
             if cipher is not None:

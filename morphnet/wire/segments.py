@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from morphnet.errors import MalformedFrame
 from morphnet.wire.batch import MAX_BATCH, MAX_SEGMENTS, VNET_HDR
-from morphnet.wire.carried import HEAD, Carried, encode_carried
+from morphnet.wire.carried import HEAD, Carried, encode_alike
 from morphnet.wire.core import CORE
 from morphnet.wire.header import CARRIED, IP, LANES, LAST, SEGMENT
 from morphnet.wire.ip import View, peek
@@ -60,7 +60,7 @@ class Run:
     @classmethod
     def of(cls, batch: Sequence[Carried]) -> Run:
         """Carried datagrams of one flow and one length, but for the last, which may be shorter: see `together`."""
-        run = cls(b"", b"".join(map(encode_carried, batch)), HEAD + len(batch[0].data), 0, batch[0].flow)
+        run = cls(b"", encode_alike(batch), HEAD + len(batch[0].data), 0, batch[0].flow)
         run.kind = CARRIED
         run.payload -= run.count * HEAD
         run.lane += LANES
@@ -86,16 +86,18 @@ class Run:
 
 def together(batch: Sequence[Carried]) -> Iterator[Sequence[Carried]]:
     """Carried datagrams that follow one another, in pieces that one run can hold."""
-    start = 0
-    for place in range(1, len(batch) + 1):
-        if place < len(batch):
-            first, before, each = batch[start], batch[place - 1], batch[place]
-            room = place - start < MAX_SEGMENTS and (place - start + 1) * (HEAD + len(first.data)) <= MAX_BATCH
-            equal = len(before.data) == len(first.data) >= len(each.data)
-            if room and equal and each.flow == first.flow:
-                continue
-        yield batch[start:place]
-        start = place
+    start, flow, size, ends = 0, -1, 0, 0
+    for place, each in enumerate(batch):
+        length = len(each.data)
+        if place >= ends or length > size or each.flow != flow:
+            if place:
+                yield batch[start:place]
+            start, flow, size = place, each.flow, length
+            ends = place + min(MAX_SEGMENTS, max(1, MAX_BATCH // (HEAD + size)))
+        elif length < size:
+            ends = place + 1
+    if batch:
+        yield batch[start:]
 
 
 @dataclass(slots=True)

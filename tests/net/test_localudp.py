@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from morphnet.errors import HostError
 from morphnet.net.localudp import READS, LocalUdp
 from morphnet.net.sockaddr import Address
+from morphnet.wire.batch import MAX_SEGMENTS
 
 PROGRAM = ("127.0.0.1", 5000)
 
@@ -30,6 +32,9 @@ class FakeSocket:
         self.refusal: OSError | None = None
         self.closed = False
         self.waited = 0  # an error that the kernel keeps for the next call
+        self.runs: list[tuple[int, list[bytes]]] = []  # bytes of each but the last
+        self.runs_refused: OSError | None = None
+        self.asked = 0  # to send one
 
     def _maybe(self) -> None:
         if self.refusal is not None:
@@ -57,6 +62,13 @@ class FakeSocket:
     def getsockopt(self, level: int, option: int) -> int:
         waited, self.waited = self.waited, 0
         return waited
+
+    def sendmsg(self, run: list[bytes], portion: list[tuple[int, int, bytes]], flags: int, *to: Address) -> None:
+        self.asked += 1
+        if self.runs_refused is not None:
+            raise self.runs_refused
+        self.runs.append((int.from_bytes(portion[0][2], sys.byteorder), list(run)))
+        self.sent += [(data, to[0] if to else None) for data in run]
 
     def fileno(self) -> int:
         return 7
@@ -92,6 +104,33 @@ class LocalUdpTests(SynchronousTestCase):
         self.door.send(b"c", PROGRAM)
         self.door.send(b"d")
         self.assertEqual(self.fake.sent, [(b"c", PROGRAM), (b"d", None)])
+
+    def test_runs(self) -> None:
+        """Those of one length are sent with one call, the last of them may be shorter; an empty one goes alone."""
+        self.door.listen("127.0.0.1", 51821)
+        words = [b"aaa", b"bbb", b"cc", b"ddd", b"eeee", b"ffff", b"", b"", b"g"]
+        self.door.send_all(words, PROGRAM)
+        self.assertEqual(self.fake.runs, [(3, [b"aaa", b"bbb", b"cc"]), (4, [b"eeee", b"ffff"])])
+        self.assertEqual(self.fake.sent, [(each, PROGRAM) for each in words])
+        self.door.send_all([bytes(9)] * (MAX_SEGMENTS + 1))
+        self.door.send_all([bytes(30000)] * 3)
+        self.assertEqual([len(each) for _, each in self.fake.runs[2:]], [MAX_SEGMENTS, 2])
+        self.assertEqual(self.fake.sent[len(words) :], [(bytes(9), None)] * 65 + [(bytes(30000), None)] * 3)
+
+    def test_runs_refused(self) -> None:
+        """
+        An error of one that was sent before, or a length that no run has, costs no other; a kernel that cannot do it
+        is not asked again; what finds a full buffer is counted.
+        """
+        self.door.listen("127.0.0.1", 51821)
+        for trouble, sent in ((errno.ECONNREFUSED, 2), (errno.EMSGSIZE, 4), (errno.EAGAIN, 4), (errno.EIO, 6)):
+            self.fake.runs_refused = OSError(trouble, "no")
+            self.door.send_all([b"a", b"b"])
+            self.assertEqual(len(self.fake.sent), sent)
+        self.assertEqual((self.door.refused, self.fake.asked), (2, 4))
+        self.fake.runs_refused = None
+        self.door.send_all([b"c", b"d"])
+        self.assertEqual((self.fake.asked, self.fake.sent[-1]), (4, (b"d", None)))
 
     def test_one_turn(self) -> None:
         """Who sends without end does not have the loop for itself."""

@@ -88,6 +88,21 @@ class OrderTests(SynchronousTestCase):
         self.assertEqual(receiver.numbers, list(range(10)))
         self.assertEqual(receiver.reorder.due_at(), float("inf"))
 
+    def test_follows(self) -> None:
+        """A run goes through at once if it is new, the next, and nothing waits; else nothing is remembered of it."""
+        receiver = Receiver()
+        self.assertFalse(receiver.reorder.follows(0, 0, 3))  # who began where is not known yet
+        receiver.bring(0)
+        self.assertTrue(receiver.reorder.follows(0, 1, 4))
+        for first, count in ((1, 4), (4, 2), (6, 2)):  # again, in part, and behind a gap
+            self.assertFalse(receiver.reorder.follows(0, first, count))
+        receiver.bring(6)
+        self.assertFalse(receiver.reorder.follows(0, 5, 1))  # what waits comes right behind it
+        receiver.bring(5)
+        self.assertTrue(receiver.reorder.follows(0, 7, 2))
+        receiver.bring(9)
+        self.assertEqual(receiver.numbers, [0, 5, 6, 9])
+
     def test_two_paths(self) -> None:
         """What two paths bring in their own order comes out in order."""
         receiver = Receiver()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import MalformedFrame
-from morphnet.wire.carried import MOST, Carried, decode_carried, encode_carried
+from morphnet.wire.carried import MOST, Carried, alike, decode_carried, encode_carried
 
 U16 = st.integers(0, 0xFFFF)
 
@@ -21,6 +21,14 @@ class CarriedTests(SynchronousTestCase):
     def test_known(self) -> None:
         """As docs/protocol says it."""
         self.assertEqual(encode_carried(Carried(1, 0x0203, b"wg")), bytes.fromhex("00010203") + b"wg")
+
+    def test_alike(self) -> None:
+        """What follows one another and is of one program is together, whole and in its order."""
+        told = [("a", 1, b"x"), ("a", 1, b""), ("a", 2, b"y"), ("b", 2, b"z"), ("b", 2, b"w"), ("a", 1, b"v")]
+        batch = [(peer, Carried(7, local, data)) for peer, local, data in told]
+        found = [(peer, which[1], datagrams) for (peer, which), datagrams in alike(batch)]
+        self.assertEqual(found, [("a", 1, [b"x", b""]), ("a", 2, [b"y"]), ("b", 2, [b"z", b"w"]), ("a", 1, [b"v"])])
+        self.assertEqual(list(alike([])), [])
 
     def test_malformed(self) -> None:
         """What has no head, or is longer than any datagram, is none."""

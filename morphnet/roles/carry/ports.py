@@ -14,7 +14,7 @@ from morphnet.net.pump import Pump
 from morphnet.net.sockaddr import Address
 from morphnet.roles.carry.recent import Recent
 from morphnet.status import CarryStatus
-from morphnet.wire.carried import Carried
+from morphnet.wire.carried import Carried, Which, alike
 
 IDLE = 600.0  # seconds without a word of a program or for it, after which it is forgotten
 PROGRAMS = 256  # most at one port that are remembered
@@ -97,20 +97,20 @@ class Ports:
     def take(self, batch: Sequence[tuple[str, Carried]]) -> None:
         """What the server answers, for the programs that asked; nobody but the server has a say here."""
         now, server = self._pump.now(), self._server()
-        for peer, carried in batch:
-            port = self._asked_by(carried) if peer == server else None
+        for (peer, which), datagrams in alike(batch):
+            port = self._asked_by(which) if peer == server else None
             if port is None or port.door is None:
-                self._counts["carried_unlisted"] += 1
+                self._counts["carried_unlisted"] += len(datagrams)
                 continue
-            address = port.addresses[carried.local]
+            address = port.addresses[which[1]]
             port.programs.get(address, now)  # it is in use
-            port.received += 1
-            port.received_bytes += len(carried.data)
-            port.door.send(carried.data, address)
+            port.received += len(datagrams)
+            port.received_bytes += sum(map(len, datagrams))
+            port.door.send_all(datagrams, address)
 
-    def _asked_by(self, carried: Carried) -> _Port | None:
+    def _asked_by(self, which: Which) -> _Port | None:
         for port in self._ports:
-            if port.number == carried.carry and carried.local in port.addresses:
+            if port.number == which[0] and which[1] in port.addresses:
                 return port
         return None
 

@@ -15,13 +15,11 @@ from morphnet.net.pump import Pump
 from morphnet.net.sockaddr import Address
 from morphnet.roles.carry.recent import Recent
 from morphnet.status import CarryStatus
-from morphnet.wire.carried import Carried
+from morphnet.wire.carried import Carried, Which, alike
 
 IDLE = 600.0  # seconds without a word either way, after which a socket is closed
 OF_SESSION = 256  # most sockets of one client
 OF_ALL = 4096
-
-_Which = tuple[int, int]  # carry and program
 
 
 class _Service:
@@ -48,7 +46,7 @@ class Services:
     ) -> None:
         self._reactor, self._pump, self._most, self._make_door = reactor, pump, most, door
         self._services = {carry_number(each.service): _Service(each) for each in listed}
-        self._clients: dict[str, Recent[_Which, LocalUdp]] = {}
+        self._clients: dict[str, Recent[Which, LocalUdp]] = {}
         self._counts = Counter[str]()
         self._open = 0
 
@@ -64,19 +62,19 @@ class Services:
     def take(self, batch: Sequence[tuple[str, Carried]]) -> None:
         """What clients send."""
         now = self._pump.now()
-        for peer, carried in batch:
-            service = self._services.get(carried.carry)
+        for (peer, which), datagrams in alike(batch):
+            service = self._services.get(which[0])
             if service is None:
-                self._counts["carried_unlisted"] += 1
+                self._counts["carried_unlisted"] += len(datagrams)
                 continue
-            door = self._door(peer, service, carried, now)
+            door = self._door(peer, service, which, len(datagrams), now)
             if door is not None:
-                service.received += 1
-                service.received_bytes += len(carried.data)
-                door.send(carried.data)
+                service.received += len(datagrams)
+                service.received_bytes += sum(map(len, datagrams))
+                door.send_all(datagrams)
 
-    def _door(self, peer: str, service: _Service, carried: Carried, now: float) -> LocalUdp | None:
-        which = carried.carry, carried.local
+    def _door(self, peer: str, service: _Service, which: Which, count: int, now: float) -> LocalUdp | None:
+        """:param count: datagrams that want it."""
         doors = self._clients.get(peer)
         door = doors.get(which, now) if doors is not None else None
         if door is not None:
@@ -86,27 +84,27 @@ class Services:
         if self._open >= self._most and len(doors):
             doors.drop(next(iter(doors)))  # its own, not another client's
         if self._open >= self._most:
-            self._counts["carried_full"] += 1
+            self._counts["carried_full"] += count
             return None
         door = self._make_door(self._reactor, partial(self._answered, peer, service, which))
         try:
             door.connect(service.place.host, service.place.port)
         except HostError:
-            self._counts["carried_full"] += 1
+            self._counts["carried_full"] += count
             return None
         doors.add(which, door, now)
         service.sockets += 1
         self._open += 1
         return door
 
-    def _answered(self, peer: str, service: _Service, which: _Which, batch: Sequence[tuple[bytes, Address]]) -> None:
+    def _answered(self, peer: str, service: _Service, which: Which, batch: Sequence[tuple[bytes, Address]]) -> None:
         if (doors := self._clients.get(peer)) is not None:
             doors.get(which, self._pump.now())  # it is in use
         service.sent += len(batch)
         service.sent_bytes += sum(len(data) for data, _ in batch)
         self._pump.from_local(peer, [Carried(*which, data) for data, _ in batch])
 
-    def _forget(self, which: _Which, door: LocalUdp) -> None:
+    def _forget(self, which: Which, door: LocalUdp) -> None:
         self._counts["carried_refused"] += door.refused
         self._services[which[0]].sockets -= 1
         self._open -= 1

@@ -2,6 +2,7 @@
 #include "masking.h"
 
 enum { BLOCK = 16, MOST_FRONT = 64, MOST_BLOCKS = 24, MOST_PADDING = 255, MOST_BEFORE = 32, DRAWN = 0x1f };
+enum { SHOWN_ID = 8, LONG_OR_SHORT = 0xc0, SHORT = 0x40 };
 
 typedef struct {
     Py_buffer data, stream, before;
@@ -54,10 +55,38 @@ PyObject *mask_samples(PyObject *self, PyObject *args) {
     return out;
 }
 
+/*
+ * Memory for what is as long as most runs, over and over: to ask for it each time cost as much as all the rest, for the
+ * kernel takes it back and gives it anew. What nobody but us holds on to is free.
+ */
+enum { KEPT = 8, ROOM = 1 << 17, WORTH = 1 << 13 };
+static PyObject *kept[KEPT];
+
+static PyObject *view(PyObject *whole, Py_ssize_t from, Py_ssize_t to) { /* steals `whole` */
+    PyObject *all = PyMemoryView_FromObject(whole), *part = all ? PySequence_GetSlice(all, from, to) : NULL;
+    Py_XDECREF(all);
+    Py_DECREF(whole);
+    return part;
+}
+
+static PyObject *room(Py_ssize_t size, uint8_t **to) { /* bytes, or a view of what is kept */
+    for (int i = 0; size >= WORTH && size <= ROOM && i < KEPT; i++) {
+        if (!kept[i] && !(kept[i] = PyByteArray_FromStringAndSize(NULL, ROOM)))
+            return NULL;
+        if (Py_REFCNT(kept[i]) == 1) {
+            *to = (uint8_t *)PyByteArray_AS_STRING(kept[i]);
+            return view(Py_NewRef(kept[i]), 0, size);
+        }
+    }
+    PyObject *out = PyBytes_FromStringAndSize(NULL, size);
+    *to = out ? (uint8_t *)PyBytes_AS_STRING(out) : NULL;
+    return out;
+}
+
 static PyObject *dressed(const Run *r, Py_ssize_t padding) {
     Py_ssize_t shown = r->before.len;
-    PyObject *out = PyBytes_FromStringAndSize(NULL, r->data.len + r->count * (shown + 1 + padding));
-    uint8_t *to = out ? (uint8_t *)PyBytes_AS_STRING(out) : NULL;
+    uint8_t *to;
+    PyObject *out = room(r->data.len + r->count * (shown + 1 + padding), &to);
     for (Py_ssize_t i = 0; out && i < r->count; i++) {
         const uint8_t *in = (const uint8_t *)r->data.buf + i * r->size;
         const uint8_t *mask = (const uint8_t *)r->stream.buf + i * r->width;
@@ -95,40 +124,79 @@ PyObject *mask_on(PyObject *self, PyObject *args) {
     return out;
 }
 
-static PyObject *undressed(const Run *r, Py_ssize_t before) { /* front counts what is before it */
-    const uint8_t *in = r->data.buf, *mask = r->stream.buf;
-    Py_ssize_t padding = in[before] ^ mask[before], count = 0, total = 0, head = before + 1;
-    for (; count < r->count; count++, in += r->size, mask += r->width) {
-        Py_ssize_t left = length(r, count) - padding;
+static int is_known(PyObject *known, const uint8_t *shown, const uint8_t *mask) { /* -1 with an exception */
+    uint8_t id[SHOWN_ID] = {0};
+    mix(id, shown, mask ? mask : id, SHOWN_ID);
+    PyObject *name = PyBytes_FromStringAndSize((char *)id, SHOWN_ID);
+    int found = name ? PySequence_Contains(known, name) : -1;
+    Py_XDECREF(name);
+    return found;
+}
+
+/* How many datagrams from number `first` on are dressed alike, -1 with an exception; front counts what is before it. */
+static Py_ssize_t alike(const Run *r, Py_ssize_t first, Py_ssize_t before, PyObject *known, Py_ssize_t *total) {
+    const uint8_t *in = (uint8_t *)r->data.buf + first * r->size, *mask = (uint8_t *)r->stream.buf + first * r->width;
+    Py_ssize_t padding = in[before] ^ mask[before], i = first;
+    for (*total = 0; i < r->count; i++, in += r->size, mask += r->width) {
+        Py_ssize_t left = length(r, i) - padding;
         if ((in[before] ^ mask[before]) != padding || left < r->front + BLOCK)
             break;
-        total += left - head;
+        if (i > first && before && (*in & LONG_OR_SHORT) != SHORT)
+            break;
+        *total += left - before - 1;
     }
+    if (i > first + 1) { /* the last may be a plain one, when its sender has just taken the mask off */
+        int plain = is_known(known, in - r->size, NULL);
+        if (plain < 0)
+            return -1;
+        if (plain)
+            *total -= length(r, --i) - padding - before - 1;
+    }
+    return i - first;
+}
+
+static PyObject *undressed(const Run *r, Py_ssize_t at, Py_ssize_t before, PyObject *known, PyObject *from) {
+    const uint8_t *in = (uint8_t *)r->data.buf + at, *mask = (uint8_t *)r->stream.buf + at / r->size * r->width;
+    Py_ssize_t padding = in[before] ^ mask[before], head = before + 1, first = at / r->size, total;
+    int ours = is_known(known, in + head, mask + head);
+    Py_ssize_t count = ours > 0 ? alike(r, first, before, known, &total) : ours;
+    if (count < 0)
+        return NULL;
     if (!count)
         Py_RETURN_NONE;
-    PyObject *out = PyBytes_FromStringAndSize(NULL, total);
-    uint8_t *to = out ? (uint8_t *)PyBytes_AS_STRING(out) : NULL;
-    in = r->data.buf, mask = r->stream.buf;
-    for (Py_ssize_t i = 0; out && i < count; i++, in += r->size, mask += r->width) {
+    int here = PyMemoryView_Check(from) && !r->data.readonly; /* what came is ours to write to: it only gets shorter */
+    PyObject *out = here ? view(Py_NewRef(from), at, at + total) : PyBytes_FromStringAndSize(NULL, total);
+    uint8_t *to = !out ? NULL : here ? (uint8_t *)r->data.buf + at : (uint8_t *)PyBytes_AS_STRING(out);
+    for (Py_ssize_t i = first; out && i < first + count; i++, in += r->size, mask += r->width) {
         Py_ssize_t body = length(r, i) - padding - r->front;
-        mix(to, in + head, mask + head, r->front - head);
-        memcpy(to + r->front - head, in + r->front, body);
+        mix(to, in + head, mask + head, r->front - head); /* forwards, as `to` is never behind `in` */
+        memmove(to + r->front - head, in + r->front, body);
         to += r->front - head + body;
     }
-    return out ? Py_BuildValue("Nn", out, r->size - head - padding) : NULL;
+    Py_ssize_t end = at + count * r->size;
+    return out ? Py_BuildValue("Nnn", out, r->size - head - padding, end < r->data.len ? end : r->data.len) : NULL;
 }
 
 PyObject *mask_off(PyObject *self, PyObject *args) {
     Run r;
-    Py_ssize_t before;
-    if (!PyArg_ParseTuple(args, "y*nny*n", &r.data, &r.size, &r.front, &r.stream, &before))
+    Py_ssize_t at, before;
+    PyObject *from, *known, *out = NULL;
+    if (!PyArg_ParseTuple(args, "Onny*(nn)O", &from, &r.size, &at, &r.stream, &r.front, &before, &known))
         return NULL;
-    PyObject *out = NULL;
-    if (before < 0 || before > MOST_BEFORE || r.front < 2 || r.front > MOST_FRONT)
+    if (PyObject_GetBuffer(from, &r.data, PyBUF_SIMPLE) < 0) {
+        PyBuffer_Release(&r.stream);
+        return NULL;
+    }
+    if (before < 0 || before > MOST_BEFORE || r.front < SHOWN_ID + 1 || r.front > MOST_FRONT)
         refuse("front and what is before it do not fit");
     else {
         r.front += before;
-        out = sound(&r) && wide(&r, r.front) ? undressed(&r, before) : NULL;
+        if (!sound(&r) || !wide(&r, r.front))
+            ;
+        else if (at < 0 || at >= r.count * r.size || at % r.size)
+            refuse("not the beginning of a datagram");
+        else
+            out = undressed(&r, at, before, known, from);
     }
     PyBuffer_Release(&r.data);
     PyBuffer_Release(&r.stream);

@@ -19,7 +19,7 @@ static PyMethodDef functions[] = {
     {"single", single, METH_VARARGS, NULL},
     {"mask_samples", mask_samples, METH_VARARGS, NULL},
     {"mask_on", mask_on, METH_VARARGS, NULL},
-    {"mask_off", mask_off, METH_VARARGS, NULL},
+    {"mask_undress", mask_off, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

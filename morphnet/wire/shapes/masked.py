@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from morphnet.wire.batch import MAX_SEGMENTS
 from morphnet.wire.core import CORE
 from morphnet.wire.formats import COMPACT
-from morphnet.wire.header import SHORT_ID
 from morphnet.wire.ip import View
 from morphnet.wire.shapes.masking import BLOCK
 from morphnet.wire.shapes.padding import Padding
@@ -29,6 +28,7 @@ from morphnet.wire.shapes.shape import MASKED, Shape
 HEADER = COMPACT.header  # bytes that are masked, behind the one that tells of the padding
 FRONT = HEADER + 1
 LEAST = COMPACT.overhead + 1  # bytes of the shortest datagram
+_LAYOUT = FRONT, 0
 _TO_READ = -(-FRONT // BLOCK)  # blocks of the stream
 
 
@@ -84,25 +84,8 @@ class MaskedReading:
         self.worn: Shape = worn
         self._data, self._size, self._stream = data, size, stream
 
-    def undress(self, at: int, known: Container[bytes]) -> tuple[bytes, int, int] | None:
+    def undress(self, at: int, known: Container[bytes]) -> tuple[View, int, int] | None:
         """As in `Reading`. What shows no known id once its mask is off costs nothing more."""
         if at >= len(self._data):  # behind what can be ours
             return None
-        size, mask = self._size, at // self._size * _TO_READ * BLOCK
-        front = _xor(bytes(self._data[at + 1 : at + 1 + SHORT_ID]), self._stream[mask + 1 : mask + 1 + SHORT_ID])
-        if front not in known:
-            return None
-        end = len(self._data)
-        if at + size < end:  # a plain datagram may be the last, when the sender has just taken the mask off
-            last = (end - 1) // size * size
-            end = last if bytes(self._data[last : last + SHORT_ID]) in known else end
-        masks = self._stream[mask : -(-end // size) * _TO_READ * BLOCK]
-        found = CORE.mask_undress(self._data[at:end], size, FRONT, masks, 0)
-        if found is None:
-            return None
-        datagrams, each = found
-        return datagrams, each, min(at + -(-len(datagrams) // each) * size, end)
-
-
-def _xor(one: bytes, other: bytes) -> bytes:
-    return (int.from_bytes(one, "big") ^ int.from_bytes(other, "big")).to_bytes(len(one), "big")
+        return CORE.mask_undress(self._data, self._size, at, self._stream, _LAYOUT, known)

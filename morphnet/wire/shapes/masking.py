@@ -1,7 +1,9 @@
 """
 The loops over the datagrams of a run that is masked, in Python; `wire/c/masking.c` does the same where it was built.
 
-Both give the same bytes for the same arguments. What an argument means is the same everywhere:
+Both give the same bytes for the same arguments; that one gives views of memory that it uses again when nobody has them
+any more, and undresses where the datagrams are, if that can be written to. What an argument means is the same
+everywhere:
 
 - `data`, `size`: datagrams of `size` bytes one behind the other, the last may be shorter; 64 at most.
 - `front`: bytes of each, from the first on, that are masked; behind them is the sample.
@@ -13,6 +15,7 @@ Source: docs/protocol section 2.1; RFC 9001 section 5.4 for the idea.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from functools import lru_cache
 from struct import Struct
 
@@ -21,6 +24,8 @@ from morphnet.wire.ip import View
 
 BLOCK = 16  # bytes of a sample, and of what the cipher makes of it
 MOST_FRONT, MOST_BLOCKS, MOST_PADDING, MOST_BEFORE = 64, 24, 255, 32
+SHOWN_ID = 8  # bytes that every datagram starts with once it is undressed, and by which it is known
+_SHORTS = bytes(range(0x40, 0x80))  # high bits 01
 DRAWN = 0x1F  # bits of the first byte of `before` that are masked
 MOST_DATAGRAM = 65535  # bytes
 _NUMBERED = [bytes(byte ^ block for byte in range(256)) for block in range(MOST_BLOCKS)]
@@ -91,22 +96,54 @@ def dress(data: View, size: int, front: int, stream: bytes, padding: int, before
     return b"".join(parts)
 
 
-def undress(data: View, size: int, front: int, stream: bytes, before: int) -> tuple[bytes, int] | None:
+def undress(
+    data: View, size: int, at: int, stream: bytes, layout: tuple[int, int], known: Container[bytes]
+) -> tuple[bytes, int, int] | None:
     """
-    The datagrams as they were: all from the first on that have as much padding as that one.
+    The datagrams as they were: all from the one at `at` on that have as much padding as that one.
 
-    :param front: bytes that are masked, with the byte that tells of the padding.
-    :param before: bytes in front of them.
-    :returns: the datagrams, and bytes of each but the last; None when the first cannot be what was dressed.
+    :param at: offset of the first.
+    :param stream: for all of `data`.
+    :param layout: bytes that are masked, with the byte that tells of the padding; and bytes in front of them, of which
+        the first has the high bits 01.
+    :param known: what the first may start with, SHOWN_ID bytes. If the last starts so as it came, it is none of them.
+    :returns: the datagrams, bytes of each but the last, and the offset behind what they came in; None when the first
+        cannot be what was dressed.
     :raises ValueError: lengths that do not fit together.
     """
-    if not 0 <= before <= MOST_BEFORE or not 2 <= front <= MOST_FRONT:
+    front, before = layout
+    if not 0 <= before <= MOST_BEFORE or not SHOWN_ID < front <= MOST_FRONT:
         raise ValueError("front and what is before it do not fit")
-    head = before + front
-    count = _count(data, size, head)
+    count = _count(data, size, before + front)
     width = len(stream) // count
-    if width * count != len(stream) or width < head:
+    if width * count != len(stream) or width < before + front:
         raise ValueError("a stream of another length")
+    if not 0 <= at < count * size or at % size:
+        raise ValueError("not the beginning of a datagram")
+    mask, begins = at // size * width, before + 1
+    covered, masks = data[at + begins : at + begins + SHOWN_ID], stream[mask + begins : mask + begins + SHOWN_ID]
+    if _xor(bytes(covered), masks) not in known:
+        return None
+    end = len(data)
+    if before and at + size < end:
+        others = bytes(data[at + size : end : size]).lstrip(_SHORTS)
+        end = end if not others else at + (-(-(end - at) // size) - len(others)) * size
+    found = _bare(data[at:end], size, stream[mask : -(-end // size) * width], layout)
+    if found is None:
+        return None
+    datagrams, each = found
+    end = min(at + -(-len(datagrams) // each) * size, end)
+    last = (end - 1) // size * size
+    if last > at and bytes(data[last : last + SHOWN_ID]) in known:  # its sender has just taken the mask off
+        return datagrams[: (last - at) // size * each], each, last
+    return datagrams, each, end
+
+
+def _bare(data: View, size: int, stream: bytes, layout: tuple[int, int]) -> tuple[bytes, int] | None:
+    """All from the first on that have as much padding as that one, and bytes of each but the last."""
+    front, before = layout
+    head, count = before + front, -(-len(data) // size)
+    width = len(stream) // count
     padding = data[before] ^ stream[before]
     if min(size, len(data)) - padding < head + BLOCK:
         return None

@@ -21,7 +21,6 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from morphnet.wire.batch import MAX_SEGMENTS
 from morphnet.wire.core import CORE
 from morphnet.wire.formats import COMPACT
-from morphnet.wire.header import SHORT_ID
 from morphnet.wire.ip import View
 from morphnet.wire.shapes import hello, longheader
 from morphnet.wire.shapes.longheader import HANDSHAKE, ID, ZERO_RTT, Found, Ids
@@ -41,7 +40,6 @@ SELDOM = 24  # and from the fourth repetition on
 MOST_FLOWS = 4096  # that are remembered; who is forgotten shows no handshake any more
 SERVER_FINISHES, CLIENT_FINISHES = 190, 74  # bytes of a Handshake packet: EncryptedExtensions and Finished; Finished
 _FIXED, _LONG = b"\x40", 0xC0  # the first two bits of packets with a short header, and with a long one
-_SHORTS = bytes(range(0x40, 0x80))
 
 Entropy = Callable[[int], bytes]
 
@@ -122,7 +120,7 @@ class Quic:
 
     # -- masks -------------------------------------------------------------------------------------------------------
 
-    def cover(self, data: View, size: int, padding: int, before: bytes) -> bytes:
+    def cover(self, data: View, size: int, padding: int, before: bytes) -> View:
         """The datagrams, masked behind `before`."""
         blocks = -(-(len(before) + FRONT + padding) // BLOCK)
         stream = self._cipher.update(CORE.mask_samples(data, size, HEADER, blocks))
@@ -199,7 +197,7 @@ class QuicFlow:
         """A datagram with our part of the handshake in front."""
         quic, entropy = self._quic, self._quic.entropy
         low = entropy(2)
-        body = quic.cover(data, len(data), quic.padding.draw(0, MOST_BESIDE), b"")
+        body = bytes(quic.cover(data, len(data), quic.padding.draw(0, MOST_BESIDE), b""))
         if quic.client and not self._answered:
             ids = Ids(self.first, b"")
             rest = longheader.protected(ZERO_RTT, ids, low[0], body)
@@ -234,52 +232,36 @@ class QuicReading:
         self._stream = b""  # the masks of all, once one of them may have a short header
         self.worn: Shape = quic.nobody
 
-    def undress(self, at: int, known: Container[bytes]) -> tuple[bytes, int, int] | None:
+    def undress(self, at: int, known: Container[bytes]) -> tuple[View, int, int] | None:
         """As in `Reading`. What shows no known id once its mask is off costs nothing more."""
         kind = self._data[at] & 0xC0 if at < len(self._data) else 0
         if kind == _FIXED[0]:
             return self._short(at, known)
         return self._long(at, known) if kind == _LONG else None
 
-    def _short(self, at: int, known: Container[bytes]) -> tuple[bytes, int, int] | None:
+    def _short(self, at: int, known: Container[bytes]) -> tuple[View, int, int] | None:
         """Those that have short headers, one after the other."""
-        data, size, before, quic = self._data, self._size, self._before, self._quic
-        self._stream = self._stream or quic.stream(data, size, before)
-        width = len(self._stream) // -(-len(data) // size)
-        mask = at // size * width
-        if _id(data, at + before, self._stream, mask + before) not in known:
-            return None
-        end = len(data)
-        if at + size < end:
-            others = bytes(data[at:end:size]).lstrip(_SHORTS)
-            end = end if not others else at + (-(-(end - at) // size) - len(others)) * size
-            last = (end - 1) // size * size
-            if last > at and bytes(data[last : last + SHORT_ID]) in known:
-                end = last  # a plain one, when the sender has just taken off what it wore
-        found = CORE.mask_undress(data[at:end], size, FRONT, self._stream[mask : -(-end // size) * width], before)
-        if found is None:
-            return None
-        datagrams, each = found
-        if before > 1 and not self._ours:
-            self.worn = quic.of_id(bytes(data[at + 1 : at + before]))
-        return datagrams, each, min(at + -(-len(datagrams) // each) * size, end)
+        quic, before = self._quic, self._before
+        self._stream = self._stream or quic.stream(self._data, self._size, before)
+        asked = bytes(self._data[at + 1 : at + before])
+        found = CORE.mask_undress(self._data, self._size, at, self._stream, (FRONT, before), known)
+        if found is not None and asked and not self._ours:
+            self.worn = quic.of_id(asked)
+        return found
 
-    def _long(self, at: int, known: Container[bytes]) -> tuple[bytes, int, int] | None:
+    def _long(self, at: int, known: Container[bytes]) -> tuple[View, int, int] | None:
         """One that begins with a long header."""
         datagram, quic = self._data[at : at + self._size], self._quic
         found = longheader.find(datagram, self._before)
         if found is None or len(datagram) - found.at < INSIDE:
             return None
         inside = datagram[found.at :]
-        stream = quic.stream(inside, len(inside), 0)
-        if _id(inside, 0, stream, 0) not in known:
-            return None
-        undressed = CORE.mask_undress(inside, len(inside), FRONT, stream, 0)
+        undressed = CORE.mask_undress(inside, len(inside), 0, quic.stream(inside, len(inside), 0), (FRONT, 0), known)
         if undressed is None:
             return None
         if not self._ours:
             self._hear(found)
-        return *undressed, at + len(datagram)
+        return *undressed[:2], at + len(datagram)
 
     def _hear(self, found: Found) -> None:
         if self._quic.client:
@@ -288,9 +270,3 @@ class QuicReading:
             flow = self._quic.of_initial(found.ids.to) if found.zero_rtt else self._quic.of_id(found.ids.to)
             self.worn = flow
         flow.heard(found)
-
-
-def _id(data: View, at: int, stream: bytes, mask: int) -> bytes:
-    """What a datagram starts with whose mask begins with the byte that tells of the padding."""
-    covered = int.from_bytes(bytes(data[at + 1 : at + 1 + SHORT_ID]), "big")
-    return (covered ^ int.from_bytes(stream[mask + 1 : mask + 1 + SHORT_ID], "big")).to_bytes(SHORT_ID, "big")

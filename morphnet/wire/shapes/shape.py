@@ -15,9 +15,10 @@ class Reading(Protocol):
 
     worn: Shape  # what those wore that were undressed last: to answer in
 
-    def undress(self, at: int, known: Container[bytes]) -> tuple[bytes, int, int] | None:
+    def undress(self, at: int, known: Container[bytes]) -> tuple[View, int, int] | None:
         """
-        The datagram at offset `at`, and those behind it that were dressed with it.
+        The datagram at offset `at`, and those behind it that were dressed with it; they may be where they were, at the
+        beginning of what they came in, if that can be written to.
 
         :param known: the ids (SHORT_ID bytes) that a datagram of ours may start with.
         :returns: the datagrams as they were, bytes of each but the last, and the offset behind what they came in; None

@@ -47,5 +47,9 @@ class FakeDoor:
     def send(self, data: bytes, to: object = None) -> None:
         self.sent.append((data, to) if to is not None else data)
 
+    def send_all(self, batch: Sequence[bytes], to: object = None) -> None:
+        for data in batch:
+            self.send(data, to)
+
     def close(self) -> None:
         self.closed = True

@@ -22,6 +22,16 @@ def outcome(call: Callable[[], object]) -> object:
         return type(error)
 
 
+class Known:
+    """Ids of a session: one of so many."""
+
+    def __init__(self, share: int) -> None:
+        self._share = share
+
+    def __contains__(self, shown: object) -> bool:
+        return isinstance(shown, bytes) and not sum(shown) % self._share
+
+
 @st.composite
 def runs(draw: st.DrawFn) -> tuple[bytes, int]:
     """Datagrams of 40 bytes or more, and bytes of each but the last."""
@@ -46,8 +56,15 @@ class MaskingTests(SynchronousTestCase):
         width = 16 * blocks
         step, least = size + shown + 1 + padding, 16 * -(-(shown + 25) // 16)
         short = b"".join(stream[at : at + least] for at in range(0, len(stream), width))
-        for core in CORES:
-            self.assertEqual(core.mask_undress(dressed[0], step, 25, short, shown), (data, size))
+        known, layout = {data[at : at + 8] for at in range(0, len(data), size)}, (25, shown)
+        whole = bytes(dressed[0])
+        if not shown or whole[0] >> 6 == 1:
+            for core in CORES:
+                asked_for = whole, step, 0, short, layout, known
+                self.assertEqual(core.mask_undress(*asked_for), (data, size, len(whole)))
+                written = memoryview(bytearray(whole))
+                self.assertEqual(core.mask_undress(written, *asked_for[1:]), (data, size, len(whole)))
+                self.assertIsNone(core.mask_undress(whole, step, 0, short, layout, ()))
         for at in range(0, len(dressed[0]) if shown else 0, step):
             self.assertEqual(dressed[0][at] >> 5, before[0] >> 5)
             self.assertEqual(dressed[0][at + 1 : at + shown], before[1:])
@@ -65,13 +82,14 @@ class MaskingTests(SynchronousTestCase):
             PURE.mask_dress(header + rest, 44, 24, stream, 1, b"@cid"), shown + masked + rest + stream[-1:]
         )
 
-    @given(runs(), st.binary(min_size=2048, max_size=2048), st.integers(0, 7))
-    def test_garbage(self, run: tuple[bytes, int], stream: bytes, before: int) -> None:
+    @given(runs(), st.binary(min_size=2048, max_size=2048), st.integers(0, 7), st.data())
+    def test_garbage(self, run: tuple[bytes, int], stream: bytes, before: int, chance: st.DataObject) -> None:
         """Whatever came, every core takes as many datagrams of it, from the first on, and they are shorter."""
         data, size = run[0] + b"12345678", run[1] + 8
         data = data[: len(data) - (len(data) % size if 0 < len(data) % size < 41 + before else 0)]
         count = -(-len(data) // size)
-        asked = data, size, 25, stream[: 32 * count], before
+        at = chance.draw(st.integers(0, count - 1)) * size
+        asked = data, size, at, stream[: 32 * count], (25, before), Known(chance.draw(st.integers(1, 7)))
         found = [outcome(lambda c=core: c.mask_undress(*asked)) for core in CORES]  # type: ignore[misc]
         self.assertEqual(found, [found[-1]] * len(CORES))
         if isinstance(found[0], tuple):
@@ -81,9 +99,28 @@ class MaskingTests(SynchronousTestCase):
         """What is dressed with more or less padding ends the run, whatever its size."""
         one, two = bytes(50), bytes(49)
         stream = bytes(32) * 2
-        dressed = PURE.mask_dress(one, 50, 24, stream[:32], 3, b"") + PURE.mask_dress(two, 49, 24, stream[32:], 4, b"")
+        each = PURE.mask_dress(one, 50, 24, stream[:32], 3, b""), PURE.mask_dress(two, 49, 24, stream[32:], 4, b"")
+        dressed = b"".join(each)
         for core in CORES:
-            self.assertEqual(core.mask_undress(dressed, 54, 25, stream, 0), (one, 50))
+            self.assertEqual(core.mask_undress(dressed, 54, 0, stream, (25, 0), {bytes(8)}), (one, 50, 54))
+
+    def test_taken_off(self) -> None:
+        """A plain one at the end is none of them, though its sender drew the same padding by chance."""
+        plain = b"\x05knowns" + bytes(60)
+        stream = bytes(64) + b"\x05" + bytes(31)
+        data = b"".join([*(PURE.mask_dress(bytes(50), 50, 24, bytes(32), 0, b"") for _ in range(2)), plain[:51]])
+        for core in CORES:
+            found = core.mask_undress(data, 51, 0, stream, (25, 0), {bytes(8), plain[:8]})
+            self.assertEqual(found, (bytes(100), 50, 102))
+
+    def test_memory_again(self) -> None:
+        """What is dressed into memory that is used again stays as it is for as long as anybody has it."""
+        runs = [bytes((number,)) * 60000 for number in range(20)]
+        for core in CORES:
+            held = [core.mask_dress(run, 1200, 24, bytes(32) * 50, 0, b"") for run in runs]
+            self.assertEqual([bytes(each[1:1201]) for each in held], [run[:1200] for run in runs])
+            for run in runs:
+                self.assertEqual(bytes(core.mask_dress(run, 1200, 24, bytes(32) * 50, 0, b"")[1:1201]), run[:1200])
 
     @given(st.data())
     def test_bad_arguments(self, chance: st.DataObject) -> None:
@@ -95,7 +132,7 @@ class MaskingTests(SynchronousTestCase):
         calls: list[Callable[[Core], object]] = [
             lambda core: core.mask_samples(data, size, front, number),
             lambda core: core.mask_dress(data, size, front, stream, number, before),
-            lambda core: core.mask_undress(data, size, front, stream, number),
+            lambda core: core.mask_undress(data, size, number, stream, (front, len(before)), Known(2)),
         ]
         for call in calls:
             answers = [outcome(lambda c=call, w=core: c(w)) for core in CORES]  # type: ignore[misc]

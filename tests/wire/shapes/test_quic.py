@@ -45,7 +45,7 @@ def come(at: Quic, data: bytes, size: int = 0) -> tuple[bytes, Shape]:
     assert found is not None
     assert found[2] == len(data)
     reading.worn.proved()
-    return found[0], reading.worn
+    return bytes(found[0]), reading.worn
 
 
 class Both(SynchronousTestCase):
