@@ -37,3 +37,7 @@ class JitteryTests(SynchronousTestCase):
         """
         for seed in (1, 3):
             self.assertGreaterEqual(share(1, 0.05, seed), 0.95, seed)
+
+    def test_two(self) -> None:
+        """Of two that jitter by 100 ms the one that gets what the other leaves is not thought to be slow for that."""
+        self.assertGreaterEqual(share(2, 0.1, 2), 0.5)
