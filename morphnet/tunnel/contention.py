@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from morphnet.tunnel.capacity import Capacity
-from morphnet.tunnel.question import SLOWER, Answer, Question
+from morphnet.tunnel.question import SLOWER, Answer, Question, restless
 from morphnet.tunnel.rtt import RttEstimate
 from morphnet.tunnel.share import ALL, Share
 from morphnet.tunnel.usual_loss import UsualLoss
@@ -49,6 +49,11 @@ class Signs(NamedTuple):
     allowed: float  # the same, of its jitter and queue
     limited: bool  # we hold traffic back
     ours: float  # seconds that what we have in flight may take on top
+
+    @property
+    def restless(self) -> bool:
+        """Whether the path jitters so much that one moment does not tell its queue."""
+        return restless(self.clear, self.allowed)
 
 
 class Sample(NamedTuple):
@@ -107,7 +112,8 @@ class Contention:
         if full:
             self.share.meet(now)
         if self.stage is Stage.BESIDE:
-            step = self.share.step(passed, stands=least > signs.clear) if signs.limited else None
+            stands = least > (signs.allowed if signs.restless else signs.clear)
+            step = self.share.step(passed, stands=stands) if signs.limited else None
             if rate >= ALL * self.capacity:
                 self._be_alone()
             self.share.adjust(rate, lost, step, full=full, now=now)
@@ -174,7 +180,7 @@ class Contention:
         """Is there an answer?"""
         answer = self.question.look(queue, rtt.queue - self._before, signs.clear, signs.allowed, now)
         if answer is Answer.WAIT:
-            answer = self.question.judge(queue, rtt, signs.base, now)
+            answer = self.question.judge(queue, signs.allowed, rtt, signs.base, now)
         if answer is Answer.GONE:
             rtt.recall(self._before)
             self._went(signs, now)
@@ -182,6 +188,8 @@ class Contention:
             self._be_alone()
         elif answer is Answer.LITTLE:
             rtt.settle(now)
+            if signs.restless:
+                self._before = float("inf")  # it is jitter, and nobody was in what we thought that the path takes
             self._went(signs, now)
         elif answer is Answer.STANDS:
             if signs.limited and self.recent < ARRIVES * SLOWER * self.had:

@@ -10,6 +10,7 @@ from morphnet.tunnel import ackdebt
 from morphnet.tunnel.delivery import Delivery, Settled
 from morphnet.tunnel.landing import Landing
 from morphnet.tunnel.lateness import PathLateness
+from morphnet.tunnel.leisure import Leisure
 from morphnet.tunnel.rtt import UNKNOWN, RateMeter, RttEstimate
 from morphnet.tunnel.window import BURST, Model, Window
 from morphnet.wire.frames import Ack
@@ -37,6 +38,7 @@ class Pacer:
         self._rates = RateMeter()
         self._model, self._model_at = Model(0.0, 0.0, 0.0), float("-inf")
         self._crowded_at = now  # when a queue last stood in it, or its rate was not known
+        self._leisure = Leisure()
 
     # -- what it may be given ----------------------------------------------------------------------------------------
 
@@ -64,10 +66,13 @@ class Pacer:
 
         :param best: no other path is better.
         """
+        if now > self._leisure.busy_until and now > self.free_at:
+            self._leisure.wanted(now, self.free_at)
         fitting = self.room(now, best=best) // size
         if fitting >= count:
             return count
         self.limited_at = now
+        self._leisure.refused(now)
         if not self._delivery.in_flight:
             return max(fitting, 1)
         return fitting if fitting * size >= GRAIN * self.model(now).pace else 0
@@ -138,7 +143,10 @@ class Pacer:
         interval = smoothed if smoothed > SAMPLE else SAMPLE
         rate = self._rates.add(ack.received_at, ack.total, interval)
         window.lost(settled.lost)
-        limited = now - self.limited_at <= smoothed + interval / 4  # still so when what this tells of was sent
+        if flown + settled.bytes + settled.lost >= window.size - BURST:
+            self._leisure.refused(now)  # it was full until now
+        idle = rate is not None and self._leisure.sampled(now, self.free_at)
+        limited = not idle and now - self.limited_at <= smoothed + interval / 4  # so when what this tells of was sent
         window.acknowledged(settled.bytes, rate, limited, rtt, now)
         self._lateness.extra = self._lateness.known and self._lateness.known * window.rate(now)
         self._model_at = float("-inf")

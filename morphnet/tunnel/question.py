@@ -17,6 +17,7 @@ MOST_OURS = 0.5  # seconds of queue that are thought to be ours at most
 IN_A_ROW = 4  # samples that show it gone: more than jitter does by chance
 ENOUGH, GIVE_UP = 6, 1.0  # samples that an answer takes; seconds after which there is none, since nothing is sent
 LITTLE = 0.25  # times the queue that was asked about: what is left of it now is not why
+RESTLESS = 2.0  # times what is no queue without jitter: with jitter of more than that one moment tells nothing
 FALLS = 0.8  # times the queue: while it becomes less there is no answer yet
 
 
@@ -28,6 +29,15 @@ class Answer(Enum):
     LITTLE = 2  # hardly anything is left of it, and that is the path's own
     STANDS = 3  # it did not go
     NONE = 4  # and there will be none: too little is sent to tell
+
+
+def restless(clear: float, allowed: float) -> bool:
+    """
+    Whether a path jitters so much that one moment does not tell its queue.
+
+    :param clear: seconds of queue that are none, and `allowed` with jitter.
+    """
+    return allowed > RESTLESS * clear
 
 
 class Question:
@@ -55,7 +65,8 @@ class Question:
 
     def look(self, queue: float, latest: float, clear: float, allowed: float, now: float) -> Answer:
         """
-        An Ack has come: the queue has gone, or there will be no answer; else `judge` tells, when it is time.
+        An Ack has come: the queue has gone, or there will be no answer; else `judge` tells, when it is time. Where it
+        jitters much, one moment without a queue is no answer, and only `judge` has one.
 
         :param queue: seconds that a packet waits, smoothed, and `latest` the last one.
         :param clear: seconds of queue that are none, and `allowed` with jitter.
@@ -63,17 +74,23 @@ class Question:
         self._low = self._low + 1 if latest < clear else 0
         if now < self._told_at:
             return Answer.WAIT
-        if max(queue, latest) < allowed or self._low >= IN_A_ROW:
+        if not restless(clear, allowed) and (max(queue, latest) < allowed or self._low >= IN_A_ROW):
             return Answer.GONE
         return Answer.NONE if now > self._ends + GIVE_UP else Answer.WAIT
 
-    def judge(self, queue: float, rtt: RttEstimate, base: float, now: float) -> Answer:
-        """A queue that `look` saw has not gone: does it stay? Only after a while, and with enough samples."""
+    def judge(self, queue: float, allowed: float, rtt: RttEstimate, base: float, now: float) -> Answer:
+        """
+        A queue that `look` saw has not gone: does it stay? Only after a while, and with enough samples.
+
+        :param allowed: seconds of queue that jitter explains: so much is the path's own.
+        """
         if now <= self._ends:
             return Answer.WAIT
         if self._samples is None:
             self._samples = rtt.samples
         elif rtt.samples - self._samples >= ENOUGH:
+            if queue < allowed:
+                return Answer.LITTLE
             if queue >= FALLS * self._left:
                 return Answer.LITTLE if queue < LITTLE * self.asked else Answer.STANDS
             self._left, self._samples, self._ends = queue, None, now + base + 0.02

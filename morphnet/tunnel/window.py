@@ -132,7 +132,8 @@ class Window:
         queue = rtt.queue - self.others.quiet(rtt)
         self._peak, self._least = max(self._peak, queue), min(self._least, queue)
         self._rates.span = max(1.5, 8 * rtt.smoothed)
-        saturated = limited or rtt.delayed > QUEUED * floor + SLACK  # a queue in the path shows its rate as well
+        jitter = rtt.calm + self.shaken if self.others.stage is Stage.ALONE else 0.0
+        saturated = limited or rtt.delayed - jitter > QUEUED * floor + SLACK  # a queue in it shows its rate as well
         if rate is not None and (saturated or rate > self.rate(now)):
             self._rates.add(rate, now)
         if self.startup:
