@@ -102,6 +102,8 @@ export class Introduction {
     try {
       const channel = peer.createDataChannel('morphnet');
       channel.binaryType = 'arraybuffer';
+      channel.early = []; // what the home says before anybody listens: it may be there before we know
+      channel.onmessage = ({ data }) => channel.early.push(data);
       await peer.setLocalDescription(await peer.createOffer());
       await gathered(peer, turn);
       given?.throwIfAborted();
@@ -138,6 +140,7 @@ function opened(peer, channel, within, given) {
     setTimeout(() => failed(new NoWay()), within);
     given?.addEventListener('abort', () => failed(new NoWay()));
     channel.addEventListener('open', done);
+    if (channel.readyState === 'open') done(); // while the answer was taken
     peer.addEventListener('connectionstatechange', () => {
       if (peer.connectionState === 'failed') failed(new NoWay());
     });

@@ -102,6 +102,7 @@ export class Session {
     channel.onclose = () => { if (channel === this.channel) this.detach(); };
     this.acked = this.expected;
     this.send(numbered(RESUME, this.expected));
+    for (const data of channel.early?.splice(0) ?? []) this.received(new Uint8Array(data));
   }
 
   detach() {
