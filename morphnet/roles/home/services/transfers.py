@@ -19,7 +19,7 @@ from morphnet.rendezvous.home.streams import Stream
 from morphnet.roles.home.beneath import in_words
 from morphnet.wire.messages.home.frames import LONGEST
 
-PIECE = 16 * LONGEST  # bytes that a thread reads at once
+PIECE = 4 * LONGEST  # bytes that a thread reads at once
 Work = Callable[[Callable[[], Any]], "Deferred[Any]"]  # has a thread do something, and tells what came of it
 
 
