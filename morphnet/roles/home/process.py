@@ -16,7 +16,8 @@ from twisted.python.threadpool import ThreadPool
 
 from morphnet.config.home import HOME_PORT, HomeConfig
 from morphnet.errors import ConfigError
-from morphnet.net import rtc
+from morphnet.net import rtc_make
+from morphnet.net.rtc import RtcDoor
 from morphnet.pki.names import split_address
 from morphnet.rendezvous.home.registering import Registering
 from morphnet.roles.home import password
@@ -51,13 +52,15 @@ class HomeProcess(Process):
 
     def open(self) -> HomeNode:
         config = self.config
-        if not rtc.AVAILABLE:
-            raise ConfigError("WebRTC is not installed: pip install 'morphnet[home]'")
+        make = rtc_make.chosen(config.webrtc)
+        if make is None:
+            extra = "wrtc" if config.webrtc == "wrtc" else "home"
+            raise ConfigError(f"WebRTC is not installed: pip install 'morphnet[{extra}]'")
         if config.user and os.getuid() == 0 and config.user != "root":
             raise ConfigError(f"it is to run as {config.user}, not as root: `morphnet up home` does that with systemd")
         keys = read_keys(config.state_dir, config.coordinator_key)
         host, port = split_address(config.coordinator, HOME_PORT)
-        self._rtc = rtc.RtcDoor((f"stun:{host}:{port}", *config.ice), self.reactor)
+        self._rtc = RtcDoor(make, (f"stun:{host}:{port}", *config.ice), self.reactor)
         self._open_services()
         node = HomeNode(config, self._counters, reloading=self.reloading)
         self._visits = Visits(self.reactor, self._services, lambda session: self._reception.forget(session))
@@ -75,6 +78,7 @@ class HomeProcess(Process):
         self._registering.start()
         self.every(LOOK_UP_EVERY, self._line.look_up, now=True)
         self.every(EXPIRE_EVERY, self._visits.expire)
+        self._log.info("WebRTC is made by {make}", make=make)
         if config.page:
             self._log.info("browsers open {link}", link=link(config.page, name_of(keys.identity)))
         return node

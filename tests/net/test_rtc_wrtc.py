@@ -1,0 +1,9 @@
+"""Chrome's own engine."""
+
+from __future__ import annotations
+
+from tests.net import rtc_case
+
+
+class WrtcTests(rtc_case.MakeCase):
+    make = "wrtc"
