@@ -24,6 +24,7 @@ from morphnet.errors import MalformedFrame, PeerError, Refused
 from morphnet.net.rtc_frames import Frames, Kind, encode
 
 ANSWERS_WITHIN = 20.0  # seconds for an answer: STUN servers that are not there take some of them
+READ = 1 << 18  # bytes that are read at once, of messages of up to 60 KiB
 UNABLE = "the home could not answer: try again"
 
 
@@ -55,6 +56,9 @@ class Channel(StreamProtocol):
         self.is_open = False  # so that something can be said
         self.pid = 0  # of the process that holds it; 0 before there is an answer
         self.answered: Deferred[str] = Deferred()  # SDP; or why there is none
+
+    def connectionMade(self) -> None:
+        self._wire.bufferSize = READ
 
     def ask(self, offer: str, ice: Sequence[str]) -> None:
         """Have an offer answered."""

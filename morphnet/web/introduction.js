@@ -53,7 +53,7 @@ async function keysOf(shared) {
   };
 }
 
-async function gathered(peer, turn) {
+export async function gathered(peer, turn) {
   if (peer.iceGatheringState === 'complete') return;
   await new Promise((done) => {
     setTimeout(done, GATHER_WITHIN);
@@ -135,7 +135,7 @@ export async function way(peer) {
   return ends.every((each) => each?.candidateType === 'host') ? 'Connected in one network' : 'Connected directly';
 }
 
-function opened(peer, channel, within, given) {
+export function opened(peer, channel, within, given) {
   return new Promise((done, failed) => {
     setTimeout(() => failed(new NoWay()), within);
     given?.addEventListener('abort', () => failed(new NoWay()));

@@ -16,12 +16,16 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from morphnet.errors import MalformedFrame
+from morphnet.lab.chromium import CHROMIUM
+from morphnet.lab.vpn import wait_for
 from morphnet.net.rtc import Channel, RtcDoor
 from morphnet.net.rtc_make import HIGH, chosen
+from tests.net.rtc_here import HomeHere
 
+SIZE = 16_000_000  # bytes of a file
 ADDRESSES = {ip.ip for each in get_adapters() for ip in each.ips if ip.is_IPv4} - {"127.0.0.1"}
 
 
@@ -207,3 +211,42 @@ class MakeCase(TestCase):
         await browser.ask("answer", sdp=await self.door.answer(offer, home), within=20.0)
         await browser.ask("closed")
         self.assertIsNone(home.channel)
+
+
+class BrowserCase(SynchronousTestCase):
+    """A home with a door of the make of that name, and a real browser."""
+
+    timeout = 120
+    make = ""
+
+    def setUp(self) -> None:
+        if not CHROMIUM:
+            self.skipTest("no chromium here (Debian package chromium)")
+        if not ADDRESSES or chosen(self.make) is None:
+            self.skipTest(f"{self.make} is not installed, or this machine has no address but its loopback's")
+        self.here = HomeHere(self.make, Path(self.mktemp()))
+        self.addCleanup(self.here.stop)
+
+    def killed_in(self, script: str) -> Any:
+        """What comes of a transfer whose connection's process is killed on the way, and the one that they fork from."""
+        self.here.run(f"window.at = 0; window.result = null; {script}.then((sum) => {{ result = sum; }}); 0")
+        self.here.until("at > 2000000")
+        home, spring, holding = self.here.pids
+        os.kill(holding, signal.SIGKILL)
+        os.kill(spring, signal.SIGKILL)
+        self.assertIsNone(self.here.run("result"))
+        self.here.run("connect()")
+        found = self.here.until("result", 60.0)
+        self.assertEqual(self.here.pids[0], home)
+        return found
+
+    def test_killed(self) -> None:
+        """Native code that dies on the way of a file costs a connection: the page makes another, the file goes on."""
+        content = os.urandom(SIZE)
+        (self.here.share / "down").write_bytes(content)
+        self.assertEqual(self.killed_in("down('down')"), hashlib.sha256(content).hexdigest())
+        summed = self.killed_in(f"up('up', {SIZE})")
+        self.assertEqual(hashlib.sha256((self.here.share / "up").read_bytes()).hexdigest(), summed)
+        home, *others = self.here.pids
+        os.kill(home, signal.SIGKILL)
+        wait_for("nothing is left of it", lambda: not any(Path(f"/proc/{pid}").exists() for pid in others))

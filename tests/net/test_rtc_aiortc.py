@@ -17,6 +17,10 @@ class AiortcTests(rtc_case.MakeCase):
     make = "aiortc"
 
 
+class AiortcBrowserTests(rtc_case.BrowserCase):
+    make = "aiortc"
+
+
 class LoopTests(SynchronousTestCase):
     def test_room(self) -> None:
         """A socket for datagrams makes room for one; asyncio is still as it is taken to be here."""

@@ -7,3 +7,7 @@ from tests.net import rtc_case
 
 class WrtcTests(rtc_case.MakeCase):
     make = "wrtc"
+
+
+class WrtcBrowserTests(rtc_case.BrowserCase):
+    make = "wrtc"
