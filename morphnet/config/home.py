@@ -13,6 +13,7 @@ from morphnet.config.manhole import ManholeConfig
 HTTPS_PORT = 443
 HOME_PORT = 3478  # UDP, for homes and for STUN
 LENT = {"certificate": "certificate.pem", "key": "key.pem"}  # copies in run_dir, for a user who may not read the files
+WEBRTC = ("auto", "wrtc", "aiortc")
 _KEY = re.compile(r"[A-Za-z0-9_-]{43}")
 _USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}\$?")  # as in useradd(8), and with dots
 _STUN = re.compile(r"stun:[^\s]{1,300}")
@@ -29,6 +30,10 @@ def _user(value: str) -> str | None:
 
 def _ice(value: tuple[str, ...]) -> str | None:
     return None if all(_STUN.fullmatch(each) for each in value) else "must hold URLs like stun:stun.example.org:3478"
+
+
+def _webrtc(value: str) -> str | None:
+    return None if value in WEBRTC else f"must be one of {', '.join(WEBRTC)}"
 
 
 def _turn(value: tuple[str, ...]) -> str | None:
@@ -109,6 +114,10 @@ class HomeConfig:
     )
     ice: tuple[str, ...] = field(
         default=(), metadata={"check": _ice, "help": "STUN servers besides the coordinator, as URLs"}
+    )
+    webrtc: str = field(
+        default="auto",
+        metadata={"check": _webrtc, "help": "make of WebRTC: wrtc or aiortc; 'auto' for wrtc where it is installed"},
     )
     state_dir: Path = field(default=Path("/var/lib/morphnet-home"), metadata={"help": "key and password"})
     run_dir: Path = field(default=Path("/run/morphnet-home"), metadata={"help": "sockets of the running process"})

@@ -1,47 +1,31 @@
 """
 The WebRTC door: answers the offer of a browser, and hands over the data channel that comes of it.
 
-Here alone is asyncio: aiortc is made for it, so that the process runs on Twisted's reactor for it.
+Each connection is held by a process of its own (`rtc_child`), in one of two makes (`rtc_make`): when its native code
+crashes, or is killed, that browser connects again, and nobody else notices.
 """
 
 from __future__ import annotations
 
-import asyncio
+import json
+import os
+import socket
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory, ProcessProtocol
+from twisted.internet.protocol import Protocol as StreamProtocol
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
-from morphnet.errors import MalformedFrame
-from morphnet.net.rtc_costs import LARGEST, Acknowledging
+from morphnet.errors import MalformedFrame, PeerError, Refused
+from morphnet.net.rtc_frames import Frames, Kind, encode
 
-try:
-    from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
-except ImportError:  # no other process needs it
-    AVAILABLE = False
-else:
-    AVAILABLE = True
-
-LABEL = "morphnet"  # of the one data channel
-OPENS_WITHIN = 30.0  # seconds until a connection that has no channel is given up
-
-
-class FrugalLoop(asyncio.SelectorEventLoop):
-    """An event loop whose sockets for datagrams make room for one datagram."""
-
-    async def create_datagram_endpoint(self, *args: Any, **more: Any) -> tuple[Any, Any]:
-        transport: Any
-        transport, protocol = await super().create_datagram_endpoint(*args, **more)
-        transport.max_size = LARGEST  # asyncio's own has a quarter of a megabyte
-        return transport, protocol
-
-
-def make_loop() -> Any:
-    """The event loop that the reactor has to run on, before there is a reactor."""
-    loop = FrugalLoop()
-    asyncio.set_event_loop(loop)
-    return loop
+ANSWERS_WITHIN = 20.0  # seconds for an answer: STUN servers that are not there take some of them
+READ = 1 << 18  # bytes that are read at once, of messages of up to 60 KiB
+UNABLE = "the home could not answer: try again"
 
 
 class Heard(Protocol):
@@ -60,101 +44,186 @@ class Heard(Protocol):
         ...
 
 
-class Channel:
-    """One connection to a browser and its data channel: a Link."""
+class Channel(StreamProtocol):
+    """One connection to a browser and its data channel, in a process of its own: a Link."""
 
-    def __init__(self, peer: Any, heard: Heard, done: Callable[[Channel], None]) -> None:
-        self._peer, self._heard, self._done = peer, heard, done
-        self._channel: Any = None
+    _log = Logger()
+
+    def __init__(self, heard: Heard, done: Callable[[Channel], None]) -> None:
+        self._heard, self._done = heard, done
+        self._frames = Frames()
         self._over = False
+        self.is_open = False  # so that something can be said
+        self.pid = 0  # of the process that holds it; 0 before there is an answer
+        self.answered: Deferred[str] = Deferred()  # SDP; or why there is none
 
-    def take(self, channel: Any) -> None:
-        """The browser has opened it."""
-        if channel.label != LABEL or self._channel is not None:
-            channel.close()
-            return
-        self._channel = channel
-        channel.on("message", self._message)
-        channel.on("close", self.close)
-        self._heard.opened(self)
+    def connectionMade(self) -> None:
+        self._wire.bufferSize = READ
 
-    def _message(self, data: Any) -> None:
-        if not self._over:
-            self._heard.message(self, data if isinstance(data, bytes) else str(data).encode())
-
-    def changed(self) -> None:
-        """The state of the connection is another one."""
-        if self._peer.connectionState in ("failed", "closed"):
-            self.close()
+    def ask(self, offer: str, ice: Sequence[str]) -> None:
+        """Have an offer answered."""
+        asked = json.dumps({"offer": offer, "ice": list(ice)}).encode()
+        self._wire.writeSequence(encode(Kind.OFFER, asked))
 
     @property
-    def is_open(self) -> bool:
-        """Whether something can be said."""
-        return self._channel is not None and not self._over
+    def _wire(self) -> Any:
+        return self.transport
+
+    def dataReceived(self, data: bytes) -> None:
+        for kind, payload in self._frames.take(data):
+            if self._over:
+                return
+            if kind == Kind.MESSAGE:
+                self._heard.message(self, payload)
+            elif kind == Kind.OPEN:
+                self.is_open = True
+                self._heard.opened(self)
+            elif kind == Kind.ANSWER:
+                said = json.loads(payload)
+                self.pid = said["pid"]
+                self.answered.callback(said["answer"])
+            elif kind == Kind.REFUSED:
+                self._log.debug("no answer to an offer: {why}", why=payload.decode("utf-8", "replace"))
+                self.close(MalformedFrame("an offer that cannot be answered"))
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        self.close()
 
     def send(self, message: bytes) -> None:
         """Say something; nothing happens when it is gone."""
-        if self.is_open and self._channel.readyState == "open":
-            self._channel.send(message)
+        if self.is_open:
+            self._wire.writeSequence(encode(Kind.MESSAGE, message))
+
+    def close(self, why: PeerError | None = None) -> None:
+        """
+        End it.
+
+        :param why: there is no answer.
+        """
+        if self._over:
+            return
+        self._over = True
+        was_open, self.is_open = self.is_open, False
+        self._done(self)
+        self._wire.abortConnection()
+        if not self.answered.called:
+            self.answered.errback(why or Refused(UNABLE))
+        if was_open:
+            self._heard.closed(self)
+
+
+class _Spring(ProcessProtocol):
+    """The process that connections fork from. It may end, and those that are open go on."""
+
+    _log = Logger()
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self.alive = True
+        self.pid = 0
+        self.ended: Deferred[None] = Deferred()  # that one, and all that came of it
+
+    def connectionMade(self) -> None:
+        self.pid = self.transport.pid  # type: ignore[union-attr]
+
+    def childDataReceived(self, childFD: int, data: bytes) -> None:
+        text = data.decode("utf-8", "replace").strip()
+        self._log.warn("WebRTC: {text}", text=text[-2000:])
+
+    def fork(self) -> socket.socket:
+        """
+        Our end of a new process.
+
+        :raises OSError: it has just ended, or no descriptors are left.
+        """
+        ours, theirs = socket.socketpair()
+        with theirs:
+            ours.setblocking(False)
+            try:
+                socket.send_fds(self._control, [b"c"], [theirs.fileno()])
+            except OSError:
+                ours.close()
+                raise
+        return ours
 
     def close(self) -> None:
-        """End it."""
-        if not self._over:
-            self._over = True
-            self._done(self)
-            if self._channel is not None:
-                self._heard.closed(self)
+        """Fork no more: it ends."""
+        self.alive = False
+        self._control.close()
+
+    def processExited(self, reason: Failure) -> None:
+        self.close()
+
+    def processEnded(self, reason: Failure) -> None:
+        self.ended.callback(None)
 
 
 class RtcDoor:
     """
     All connections to browsers.
 
-    :param ice: URLs of STUN and TURN servers.
-    :param clock: a reactor.
+    :param make: its name, which is installed.
+    :param ice: URLs of STUN servers.
     """
 
-    _log = Logger()
-
-    def __init__(self, ice: Sequence[str], clock: Any) -> None:
-        self._ice, self._clock = ice, clock
-        self._open: dict[Channel, Any] = {}  # and its connection
-        self._ending: set[Any] = set()
+    def __init__(self, make: str, ice: Sequence[str], reactor: Any) -> None:
+        self._make, self._ice, self._reactor = make, ice, reactor
+        self._open: set[Channel] = set()
+        self._spring = self._begin()
 
     def __len__(self) -> int:
         return len(self._open)
+
+    @property
+    def pids(self) -> list[int]:
+        """Of the process that connections fork from, and of those that hold one."""
+        return [self._spring.pid, *(channel.pid for channel in self._open if channel.pid)]
+
+    def _begin(self) -> _Spring:
+        control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        control.setblocking(False)
+        spring = _Spring(control)
+        argv = [sys.executable, "-m", "morphnet.net.rtc_child", self._make]
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
+        with theirs:
+            fds: dict[int, int | str] = {0: theirs.fileno(), 1: "r", 2: "r"}
+            self._reactor.spawnProcess(spring, sys.executable, argv, env, childFDs=fds)
+        return spring
+
+    def _connect(self, heard: Heard) -> Channel:
+        if not self._spring.alive:
+            self._spring = self._begin()
+        channel = Channel(heard, self._open.discard)
+        with self._spring.fork() as wire:
+            self._open.add(channel)
+            self._reactor.adoptStreamConnection(wire.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: channel))
+        return channel
 
     async def answer(self, offer: str, heard: Heard) -> str:
         """
         The answer to an offer, both as SDP, with all candidates.
 
         :raises MalformedFrame: it is no offer of a data channel.
+        :raises Refused: nothing is here that could answer it.
         """
-        servers = [RTCIceServer(url) for url in self._ice]
-        peer = RTCPeerConnection(RTCConfiguration(servers))
-        channel = Channel(peer, heard, self._done)
-        self._open[channel] = peer
-        peer.on("datachannel", channel.take)
-        peer.on("connectionstatechange", channel.changed)
         try:
-            said: str = await Deferred.fromFuture(asyncio.ensure_future(_answered(peer, offer)))
-        except Exception as trouble:  # aiortc raises what it likes of an offer that is none
-            self._log.debug("no answer to an offer: {trouble}", trouble=repr(trouble))
-            channel.close()
-            raise MalformedFrame("an offer that cannot be answered") from None
-        self._clock.callLater(OPENS_WITHIN, lambda: None if channel.is_open else channel.close())
-        return said
+            channel = self._connect(heard)
+        except OSError:
+            raise Refused(UNABLE) from None
+        channel.ask(plain(offer), self._ice)
+        late = self._reactor.callLater(ANSWERS_WITHIN, channel.close)
+        try:
+            return await channel.answered
+        finally:
+            if late.active():
+                late.cancel()
 
-    def _done(self, channel: Channel) -> None:
-        peer = self._open.pop(channel)
-        ending = asyncio.ensure_future(peer.close())
-        self._ending.add(ending)
-        ending.add_done_callback(self._ending.discard)
-
-    def close(self) -> None:
-        """End all of them."""
+    def close(self) -> Deferred[None]:
+        """End all of them; fires when their processes have ended."""
         for channel in list(self._open):
             channel.close()
+        self._spring.close()
+        return self._spring.ended
 
 
 def plain(offer: str) -> str:
@@ -164,16 +233,3 @@ def plain(offer: str) -> str:
     """
     lines = offer.splitlines(keepends=True)
     return "".join(line for line in lines if not (line.startswith("a=candidate:") and ".local " in line))
-
-
-def _later(seconds: float, what: Callable[[], Any]) -> asyncio.TimerHandle:
-    return asyncio.get_running_loop().call_later(seconds, lambda: asyncio.ensure_future(what()))
-
-
-async def _answered(peer: Any, offer: str) -> str:
-    await peer.setRemoteDescription(RTCSessionDescription(plain(offer), "offer"))
-    if peer.sctp is None:
-        raise ValueError("no data channel")
-    Acknowledging(peer.sctp, _later)
-    await peer.setLocalDescription(await peer.createAnswer())
-    return str(peer.localDescription.sdp)

@@ -1,16 +1,8 @@
-"""`twistd morph-home`: options, and what they start. WebRTC needs asyncio, so that this process runs on its reactor."""
+"""`twistd morph-home`: options, and what they start."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-
-from twisted.internet import asyncioreactor
-
-from morphnet.net.rtc import make_loop
-
-if "twisted.internet.reactor" not in sys.modules:  # twistd was not told to use another one
-    asyncioreactor.install(make_loop())
 
 from twisted.application.service import IService
 from twisted.internet import reactor
@@ -24,11 +16,5 @@ Options = options_for(HomeConfig, Path("/etc/morphnet/home.toml"), _BEGIN)
 
 
 def makeService(options: ConfigOptions[HomeConfig]) -> IService:
-    """
-    Open nothing yet: twistd may still fork.
-
-    :raises SystemExit: twistd was told to use another reactor.
-    """
-    if not isinstance(reactor, asyncioreactor.AsyncioSelectorReactor):
-        raise SystemExit("morphnet: morph-home needs the reactor asyncio: leave --reactor away")
+    """Open nothing yet: twistd may still fork."""
     return HomeProcess(options.config, reactor, options.read)

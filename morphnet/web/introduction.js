@@ -77,7 +77,7 @@ async function keysOf(shared) {
   };
 }
 
-async function gathered(peer, turn) {
+export async function gathered(peer, turn) {
   if (peer.iceGatheringState === 'complete') return;
   await new Promise((done) => {
     setTimeout(done, GATHER_WITHIN);
@@ -128,6 +128,8 @@ export class Introduction {
     try {
       const channel = peer.createDataChannel('morphnet');
       channel.binaryType = 'arraybuffer';
+      channel.early = []; // what the home says before anybody listens: it may be there before we know
+      channel.onmessage = ({ data }) => channel.early.push(data);
       await peer.setLocalDescription(await peer.createOffer());
       await gathered(peer, turn);
       given?.throwIfAborted();
@@ -159,11 +161,12 @@ export async function way(peer) {
   return ends.every((each) => each?.candidateType === 'host') ? 'Connected in one network' : 'Connected directly';
 }
 
-function opened(peer, channel, within, given) {
+export function opened(peer, channel, within, given) {
   return new Promise((done, failed) => {
     setTimeout(() => failed(new NoWay()), within);
     given?.addEventListener('abort', () => failed(new NoWay()));
     channel.addEventListener('open', done);
+    if (channel.readyState === 'open') done(); // while the answer was taken
     peer.addEventListener('connectionstatechange', () => {
       if (peer.connectionState === 'failed') failed(new NoWay());
     });

@@ -4,7 +4,7 @@ import { join, text, utf8 } from './bytes.js';
 
 const RESUME = 1, ACK = 2, ITEM = 3, PING = 4, PONG = 5;
 const OPEN = 0, BYTES = 1, SAID = 2, CREDIT = 3, END = 4, RESET = 5;
-const WINDOW = 1 << 20, LONGEST = 16 << 10;
+const WINDOW = 1 << 20, LONGEST = 60 << 10;
 
 function numbered(type, number) {
   const frame = new DataView(new ArrayBuffer(9));
@@ -102,6 +102,7 @@ export class Session {
     channel.onclose = () => { if (channel === this.channel) this.detach(); };
     this.acked = this.expected;
     this.send(numbered(RESUME, this.expected));
+    for (const data of channel.early?.splice(0) ?? []) this.received(new Uint8Array(data));
   }
 
   detach() {

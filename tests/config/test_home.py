@@ -31,6 +31,7 @@ class HomeConfigTests(SynchronousTestCase):
         for name, wrong in (
             ("coordinator_key", "short"),
             ("ice", "turn:x"),
+            ("webrtc", "pion"),
             ("coordinator", "a b"),
             ("turn.urls", "stun:x"),
         ):

@@ -14,6 +14,7 @@ from morphnet.lab.box import Box
 from morphnet.lab.browsing import PUBLIC, Browsing, browsing
 from morphnet.lab.chromium import CHROMIUM
 from morphnet.lab.vpn import BIN, wait_for
+from morphnet.wire.messages.home.frames import LONGEST
 from tests.lab.case import NOT_HERE
 
 LARGE = 9_000_000  # bytes, so that it goes to the disk as it comes
@@ -159,7 +160,7 @@ class BrowserTests(BrowserCase):
         self.browser.click(DOWNLOAD)
         self.browser.until("document.querySelector('#files [role=status]').textContent.includes('is here')", 60.0)
         items = self.browser.run("inside.session.expected") - before
-        self.assertLess(items * 16384, LARGE * 0.8)
+        self.assertLess(items * LONGEST, LARGE * 0.8)
         saved = downloads / "large.bin"
         wait_for("the browser has put it down", lambda: saved.exists() and saved.read_bytes() == content)
 

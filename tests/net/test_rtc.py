@@ -1,34 +1,13 @@
-"""The WebRTC door, without a network: what becomes of channels. The lab has real browsers."""
+"""The WebRTC door, as far as it is the same for every make: tests/net/rtc_case has what each of them does."""
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-from typing import Any
+from twisted.internet import reactor
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from twisted.trial.unittest import SynchronousTestCase
-
-from morphnet.net.rtc import LABEL, Channel, FrugalLoop, plain
-from morphnet.net.rtc_costs import LARGEST
-
-
-class Emitter:
-    """A data channel, or a connection, as aiortc has them."""
-
-    def __init__(self, label: str = LABEL) -> None:
-        self.label, self.readyState, self.connectionState = label, "open", "connected"
-        self.on_ = dict[str, Any]()
-        self.sent: list[bytes] = []
-        self.closed = False
-
-    def on(self, event: str, called: Any) -> None:
-        self.on_[event] = called
-
-    def send(self, data: bytes) -> None:
-        self.sent.append(data)
-
-    def close(self) -> None:
-        self.closed = True
+from morphnet.errors import Refused
+from morphnet.net.rtc import RtcDoor, plain
+from tests.net.rtc_case import Home
 
 
 class OfferTests(SynchronousTestCase):
@@ -48,63 +27,13 @@ class OfferTests(SynchronousTestCase):
         )
 
 
-class ChannelTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.heard: list[object] = []
-        self.peer = Emitter()
-        self.channel = Channel(self.peer, self, lambda channel: self.heard.append("done"))
-        self.data = Emitter()
+class RefusedTests(TestCase):
+    """A make that cannot even begin."""
 
-    def opened(self, channel: Channel) -> None:
-        self.heard.append("opened")
-
-    def message(self, channel: Channel, data: bytes) -> None:
-        self.heard.append(data)
-
-    def closed(self, channel: Channel) -> None:
-        self.heard.append("closed")
-
-    def test_life(self) -> None:
-        """It opens, says and hears, and is closed once, whoever closes it."""
-        self.channel.send(b"too early")
-        self.channel.take(self.data)
-        self.data.on_["message"](b"in")
-        self.data.on_["message"]("text")
-        self.channel.send(b"out")
-        self.data.on_["close"]()
-        self.peer.connectionState = "failed"
-        self.channel.changed()
-        self.channel.send(b"too late")
-        self.assertEqual(self.heard, ["opened", b"in", b"text", "done", "closed"])
-        self.assertEqual(self.data.sent, [b"out"])
-
-    def test_others(self) -> None:
-        """A channel of another name, or a second one, is closed at once."""
-        for other in (Emitter("other"), self.data, Emitter()):
-            self.channel.take(other)
-            self.assertEqual(other.closed, other is not self.data)
-        self.assertEqual(self.heard, ["opened"])
-
-    def test_fails(self) -> None:
-        """A connection that fails before there is a channel is given up."""
-        self.peer.connectionState = "failed"
-        self.channel.changed()
-        self.assertEqual(self.heard, ["done"])
-
-
-class LoopTests(SynchronousTestCase):
-    def test_room(self) -> None:
-        """A socket for datagrams makes room for one; asyncio is still as it is taken to be here."""
-
-        class Transport:
-            max_size = 1 << 18
-
-        async def made(*args: object, **more: object) -> tuple[Any, Any]:
-            return Transport(), None
-
-        self.patch(asyncio.SelectorEventLoop, "create_datagram_endpoint", made)
-        loop = FrugalLoop()
-        self.addCleanup(loop.close)
-        transport, _ = loop.run_until_complete(loop.create_datagram_endpoint(lambda: None))
-        self.assertEqual(transport.max_size, LARGEST)
-        self.assertIn("self.max_size", inspect.getsource(asyncio.selector_events._SelectorDatagramTransport))  # type: ignore[attr-defined]
+    async def test_ends_at_once(self) -> None:
+        """Its process ends at once: offers are refused, for a reason that the browser is told."""
+        door = RtcDoor("none", (), reactor)
+        for _ in range(2):
+            with self.assertRaises(Refused):
+                await door.answer("v=0", Home())
+        await door.close()

@@ -16,7 +16,8 @@ from twisted.python.threadpool import ThreadPool
 
 from morphnet.config.home import HOME_PORT, HomeConfig
 from morphnet.errors import ConfigError
-from morphnet.net import rtc
+from morphnet.net import rtc_make
+from morphnet.net.rtc import RtcDoor
 from morphnet.pki.names import split_address
 from morphnet.rendezvous.home.coordinators import Coordinators, Known
 from morphnet.rendezvous.home.registering import HomeKeys, Registering
@@ -53,13 +54,15 @@ class HomeProcess(Process):
 
     def open(self) -> HomeNode:
         config = self.config
-        if not rtc.AVAILABLE:
-            raise ConfigError("WebRTC is not installed: pip install 'morphnet[home]'")
+        make = rtc_make.chosen(config.webrtc)
+        if make is None:
+            extra = "wrtc" if config.webrtc == "wrtc" else "home"
+            raise ConfigError(f"WebRTC is not installed: pip install 'morphnet[{extra}]'")
         if config.user and os.getuid() == 0 and config.user != "root":
             raise ConfigError(f"it is to run as {config.user}, not as root: `morphnet up home` does that with systemd")
         self._identity, coordinators = read_identity(config.state_dir), known.read(config)
         self._ice: list[str] = []
-        self._rtc = rtc.RtcDoor(self._ice, self.reactor)
+        self._rtc = RtcDoor(make, self._ice, self.reactor)
         self._open_services()
         node = HomeNode(config, self._counters, reloading=self.reloading)
         self._visits = Visits(self.reactor, self._services, lambda session: self._reception.forget(session))
@@ -77,6 +80,7 @@ class HomeProcess(Process):
         self._coordinators.start()
         self.every(LOOK_UP_EVERY, self._coordinators.look_up)
         self.every(EXPIRE_EVERY, self._visits.expire)
+        self._log.info("WebRTC is made by {make}", make=make)
         self._tell_link(coordinators[0])
         return node
 

@@ -160,8 +160,8 @@ class StreamTests(SynchronousTestCase):
         """No more is taken than was granted; credit makes room for what we write."""
         self.open()
         self.outlets[0].stream.took = lambda size: None  # type: ignore[method-assign]
-        for _ in range(WINDOW // frames.LONGEST):
-            self.item(1, Kind.BYTES, bytes(frames.LONGEST))
+        for at in range(0, WINDOW, frames.LONGEST):
+            self.item(1, Kind.BYTES, bytes(min(frames.LONGEST, WINDOW - at)))
         self.assertEqual(self.outlets[0].stream.window, 0)
         self.item(1, Kind.CREDIT, frames.credit(10))
         self.assertEqual((self.outlets[0].stream.window, self.outlets[0].words), (10, ["room"]))

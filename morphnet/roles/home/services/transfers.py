@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from morphnet.rendezvous.home.streams import Stream
+from morphnet.rendezvous.home.streams import WINDOW, Stream
 from morphnet.roles.home.beneath import in_words
 from morphnet.wire.messages.home.frames import LONGEST
 
-PIECE = 16 * LONGEST  # bytes that a thread reads at once
+PIECE = 4 * LONGEST  # bytes that a thread reads at once
+ENOUGH = WINDOW // 4  # bytes that a thread writes at once; with fewer on the way the browser goes on by itself
 Work = Callable[[Callable[[], Any]], "Deferred[Any]"]  # has a thread do something, and tells what came of it
 
 
@@ -109,6 +111,7 @@ class Upload(_Transfer):
         self._came, self._size = sizes
         self._whole = whole
         self._waiting: list[bytes] = []
+        self._waits = 0  # bytes of it
         self._ended = False
 
     def received(self, data: bytes) -> None:
@@ -119,6 +122,7 @@ class Upload(_Transfer):
             self._refuse("more bytes than were announced")
             return
         self._waiting.append(data)
+        self._waits += len(data)
         self._go_on()
 
     def ended(self) -> None:
@@ -129,13 +133,23 @@ class Upload(_Transfer):
     def _go_on(self) -> None:
         if self._busy:
             return
-        if self._waiting:
-            waiting, self._waiting = self._waiting, []
+        if self._waits >= ENOUGH or (self._waits and self._ended):
+            waiting, self._waiting, self._waits = self._waiting, [], 0
             self._do(partial(_write, self._file, waiting), self._wrote)
         elif self._ended and self._came < self._size:
             self._refuse("fewer bytes than were announced")
         elif self._ended:
             self._do(self._finish, self._finished)
+
+    def _failed(self, failure: Failure) -> None:
+        self._waiting, self._waits = [], 0  # it would be written where something else belongs
+        super()._failed(failure)
+
+    def gone(self) -> None:
+        if self._waits and not self._busy and not self._over:
+            with suppress(OSError):  # then it comes again
+                _write(self._file, self._waiting)
+        super().gone()
 
     def _wrote(self, size: int) -> None:
         self._stream.took(size)

@@ -14,7 +14,7 @@ from enum import IntEnum
 from morphnet.errors import MalformedFrame
 
 RESUME, ACK, ITEM, PING, PONG = range(1, 6)
-LONGEST = 16 << 10  # bytes of an item's payload
+LONGEST = 60 << 10  # bytes of an item's payload: with its head within the 64 KiB that every make takes in one message
 _NUMBER = struct.Struct("!BQ")  # type, number
 _ITEM = struct.Struct("!BQIB")  # type, number, stream, kind
 _CREDIT = struct.Struct("!I")

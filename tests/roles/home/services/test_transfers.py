@@ -6,6 +6,7 @@ import os
 
 from morphnet.rendezvous.home.streams import WINDOW
 from morphnet.wire.messages.home.frames import Kind, credit
+from tests.rendezvous.home.browser import Browser
 from tests.roles.home.services.test_files import SIZE, FilesCase
 
 LARGE = 24 << 20  # bytes, twenty-four windows
@@ -82,4 +83,29 @@ class TransferTests(FilesCase):
         (_, reading), self.disk[:] = self.disk[0], []
         reading.errback(OSError(5, "Input/output error"))
         self.assertEqual(got.over, "that does not work")
+        self.assertEqual(open_files(), before)
+
+    def test_few_turns(self) -> None:
+        """A thread is asked once for each quarter of a window, not for each piece that comes."""
+        asked, work = list[object](), self.work
+        self.files = self.make(writable=True)
+        self.patch(self.files, "_work", lambda what: (asked.append(what), work(what))[1])
+        put = Browser(self.clock, self.files.opened)
+        opened = put.open(do="put", path="new", size=SIZE, mark="m")
+        put.write(self.content)
+        put.item(put.last, Kind.END)
+        self.assertEqual(opened.over, "")
+        self.assertLessEqual(len(asked), 2 + SIZE * 4 // WINDOW)  # it is opened and it gets its name as well
+
+    def test_disk_fails_up(self) -> None:
+        """After what could not be written nothing is: it would be where something else belongs."""
+        before = open_files()
+        self.disk = []
+        put = self.browser.open(do="put", path="new", size=SIZE, mark="m")
+        self.disk_turns()
+        self.browser.write(self.content[: WINDOW // 2])
+        (_, writing), self.disk[:] = self.disk[0], []
+        writing.errback(OSError(28, "No space left on device"))
+        (part,) = self.parts()
+        self.assertEqual((put.over, (self.root / part).stat().st_size), ("the disk is full", 0))
         self.assertEqual(open_files(), before)
