@@ -1,9 +1,11 @@
 // Joins everything on the page.
+import { Desktop } from './desktop.js';
 import { Files } from './files.js';
 import { Introduction } from './introduction.js';
 import { Presence } from './presence.js';
 import { Session } from './streams.js';
-import { Terminal } from './terminal.js';
+import { Lines, Terminal } from './terminal.js';
+import { Web } from './web.js';
 
 const find = (id) => document.getElementById(id);
 const home = location.hash.slice(1);
@@ -21,9 +23,13 @@ function services(session) {
   });
 }
 
+const TITLES = { files: 'Files', terminal: 'Terminal', vnc: 'Desktop', web: 'Web', tcp: 'Lines' };
 const APPS = {
   files: (session) => { const files = new Files(session, find('files')); files.show(); return files; },
   terminal: (session) => new Terminal(session, find('terminal')),
+  vnc: (session) => new Desktop(session, find('vnc')),
+  web: (session) => new Web(session, find('web')),
+  tcp: (session) => new Lines(session, find('tcp')),
 };
 
 function enter(session, offered) {
@@ -33,19 +39,20 @@ function enter(session, offered) {
       find(each).hidden = each !== name;
       find(`open-${each}`)?.setAttribute('aria-pressed', String(each === name));
     }
+    find(`open-${name}`).scrollIntoView({ block: 'nearest', inline: 'nearest' });
     opened[name] ??= APPS[name](session);
     opened[name].focus?.();
   }
-  const usable = offered.filter((name) => name in APPS);
-  find('apps').replaceChildren(...usable.map((name) => {
+  const names = Object.keys(APPS).filter((name) => offered.includes(name));
+  find('apps').replaceChildren(...names.map((name) => {
     const button = Object.assign(document.createElement('button'), { type: 'button', id: `open-${name}` });
-    button.textContent = name[0].toUpperCase() + name.slice(1);
+    button.textContent = TITLES[name];
     button.addEventListener('click', () => show(name));
     return button;
   }));
   find('login').hidden = true;
   find('apps').hidden = false;
-  if (usable.length) show(usable[0]);
+  if (names.length) show(names[0]);
   return opened;
 }
 

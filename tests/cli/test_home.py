@@ -44,6 +44,15 @@ class HomeTests(CommandCase):
         self.assertEqual({modes[f"home/{file}"] for file in ("home.key", "invite", "password")}, {"0o600"})
         self.assertIn("already", self.bad("home", "init", LINE, "--password-file", str(self.password)))
 
+    def test_services(self) -> None:
+        """What is allowed at once stands in the configuration; what cannot be makes nothing."""
+        words = ("home", "init", LINE, "--password-file", str(self.password))
+        self.assertIn("vnc", self.bad(*words, "--vnc", "nowhere"))
+        self.assertFalse((self.place.root / "home").exists())
+        self.good(*words, "--vnc", "127.0.0.1:5901")
+        config = load(HomeConfig, self.place.root / "home.toml", {})
+        self.assertEqual(config.vnc.server, "127.0.0.1:5901")
+
     def test_earlier(self) -> None:
         """A home's key that is there stays, and so does its password; a short password makes no key."""
         self.init()

@@ -15,6 +15,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from morphnet.config.home import HOME_PORT, HomeConfig
+from morphnet.config.services import named
 from morphnet.errors import ConfigError
 from morphnet.net import rtc
 from morphnet.pki.names import split_address
@@ -26,7 +27,9 @@ from morphnet.roles.home.line import Line
 from morphnet.roles.home.node import HomeNode
 from morphnet.roles.home.reception import Reception
 from morphnet.roles.home.services.files import Files
+from morphnet.roles.home.services.tcp import Tcp, dial_of
 from morphnet.roles.home.services.terminal import Terminals, shell_of
+from morphnet.roles.home.services.web import Web, agent_of
 from morphnet.roles.home.turn import TurnServers
 from morphnet.roles.home.visits import Service, Visits
 from morphnet.roles.process.process import Process
@@ -58,8 +61,8 @@ class HomeProcess(Process):
         keys = read_keys(config.state_dir, config.coordinator_key)
         host, port = split_address(config.coordinator, HOME_PORT)
         self._rtc = rtc.RtcDoor((f"stun:{host}:{port}", *config.ice), self.reactor)
-        self._open_services()
         node = HomeNode(config, self._counters, reloading=self.reloading)
+        self._open_services()
         self._visits = Visits(self.reactor, self._services, lambda session: self._reception.forget(session))
         self._visits.told = lambda session, text: node.tell("access", session[:8], text)
         stretched = password.read(config.state_dir)
@@ -80,6 +83,7 @@ class HomeProcess(Process):
         return node
 
     def _open_services(self) -> None:
+        """All that are allowed."""
         files, terminal = self.config.files, self.config.terminal
         if files.root:
             beneath = Beneath(Path(files.root))
@@ -88,6 +92,13 @@ class HomeProcess(Process):
             self._services["files"] = Files(beneath, work, writable=files.writable)
         if terminal.enabled:
             self._services["terminal"] = Terminals(shell_of(self.reactor, terminal.user, os.environ))
+        dial = dial_of(self.reactor)
+        if self.config.vnc.server:
+            self._services["vnc"] = Tcp("vnc", {"": self.config.vnc.server}, dial)
+        if self.config.tcp.services:
+            self._services["tcp"] = Tcp("tcp", named(self.config.tcp.services), dial)
+        if self.config.web.services:
+            self._services["web"] = Web(named(self.config.web.services), agent_of(self.reactor), self.reactor)
 
     async def _answer(self, session: str, offer: str) -> str:
         return await self._rtc.answer(offer, self._visits.of(session))
