@@ -21,6 +21,7 @@ from morphnet.rights import rights_of
 from morphnet.roles.coordinator.invitations import Invitation
 from morphnet.roles.home import password as passwords
 from morphnet.roles.home.identity import INVITE, KEY, link, name_of, read_identity
+from morphnet.roles.home.passkeys import site
 from morphnet.wire.messages.home.calls import to_text
 
 FILE = "home.toml"
@@ -59,6 +60,7 @@ def _typed(file: Any) -> str:
 @click.option("--write", is_flag=True, help="They may change them as well.")
 @click.option("--terminal", is_flag=True, help="Let browsers open a login shell.")
 @click.option("--vnc", default="", help="HOST:PORT of a VNC server whose desktop browsers may use.")
+@click.option("--passkeys", is_flag=True, help="Let who is logged in add passkeys, and passkeys log in.")
 @click.option("--user", help="Whose files and shells; as root: who the service runs as. By default who calls sudo.")
 @_password_file
 @dir_option
@@ -81,8 +83,11 @@ def init(line: str, user: str | None, password_file: Any, place: Place, **shared
         "files": {"root": str(shared["files"].absolute()) if shared["files"] else "", "writable": shared["write"]},
         "terminal": {"enabled": shared["terminal"]},
         "vnc": {"server": shared["vnc"]},
+        "passkeys": {"enabled": shared["passkeys"]},
         "manhole": {"authorized_keys": place.authorized_keys},
     }
+    if shared["passkeys"]:
+        site(invitation.page)
     text = render(HomeConfig, settings, intro="morphnet home")
     make_directory(place.root)
     _write(state, identity, invitation.token, typed)

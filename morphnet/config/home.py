@@ -8,7 +8,7 @@ from pathlib import Path
 
 from morphnet.config import checks
 from morphnet.config.manhole import ManholeConfig
-from morphnet.config.services import TcpConfig, VncConfig, WebConfig
+from morphnet.config.services import PasskeysConfig, TcpConfig, VncConfig, WebConfig
 
 HTTPS_PORT = 443
 HOME_PORT = 3478  # UDP, for homes and for STUN
@@ -116,5 +116,6 @@ class HomeConfig:
     vnc: VncConfig = field(default_factory=VncConfig)
     tcp: TcpConfig = field(default_factory=TcpConfig)
     web: WebConfig = field(default_factory=WebConfig)
+    passkeys: PasskeysConfig = field(default_factory=PasskeysConfig)
     turn: TurnConfig = field(default_factory=TurnConfig)
     manhole: ManholeConfig = field(default_factory=ManholeConfig)

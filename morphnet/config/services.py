@@ -74,3 +74,10 @@ class WebConfig:
         default=(),
         metadata={"check": _pages, "help": "NAME=URL of each page that browsers may see, all of its host and port"},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeysConfig:
+    """Passkeys, beside the password."""
+
+    enabled: bool = field(default=False, metadata={"help": "let who is logged in add passkeys, and passkeys log in"})

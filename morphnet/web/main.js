@@ -2,6 +2,7 @@
 import { Desktop } from './desktop.js';
 import { Files } from './files.js';
 import { Introduction } from './introduction.js';
+import { Passkeys, usable } from './passkeys.js';
 import { Presence } from './presence.js';
 import { Session } from './streams.js';
 import { Lines, Terminal } from './terminal.js';
@@ -23,13 +24,14 @@ function services(session) {
   });
 }
 
-const TITLES = { files: 'Files', terminal: 'Terminal', vnc: 'Desktop', web: 'Web', tcp: 'Lines' };
+const TITLES = { files: 'Files', terminal: 'Terminal', vnc: 'Desktop', web: 'Web', tcp: 'Lines', passkeys: 'Passkeys' };
 const APPS = {
   files: (session) => { const files = new Files(session, find('files')); files.show(); return files; },
   terminal: (session) => new Terminal(session, find('terminal')),
   vnc: (session) => new Desktop(session, find('vnc')),
   web: (session) => new Web(session, find('web')),
   tcp: (session) => new Lines(session, find('tcp')),
+  passkeys: (session) => new Passkeys(session, find('passkeys'), home),
 };
 
 function enter(session, offered) {
@@ -56,15 +58,14 @@ function enter(session, offered) {
   return opened;
 }
 
-async function login(event) {
-  event.preventDefault();
+async function login(how) {
   const introduction = new Introduction(home), session = new Session();
   let presence = null;
   find('trouble').textContent = '';
-  find('enter').disabled = true;
+  find('enter').disabled = find('passkey').disabled = true;
   state('Connecting', false);
   try {
-    const connection = await introduction.login(find('password').value);
+    const connection = await how(introduction);
     find('password').value = '';
     presence = new Presence(introduction, session, state);
     presence.onlost = () => { find('login').hidden = false; };
@@ -76,12 +77,16 @@ async function login(event) {
     state('Not connected', false);
     find('trouble').textContent = trouble.message;
   }
-  find('enter').disabled = false;
+  find('enter').disabled = find('passkey').disabled = false;
 }
 
 find('which').textContent = home;
 if (!/^[\w-]{43}$/.test(home)) find('trouble').textContent = 'This link is not whole: open the one that your home has printed.';
 else if (!window.isSecureContext) find('trouble').textContent = 'This page needs HTTPS.';
-else find('login').addEventListener('submit', login);
+else {
+  find('login').addEventListener('submit', () => login((introduction) => introduction.login(find('password').value)));
+  find('passkey').addEventListener('click', () => login((introduction) => introduction.loginByPasskey()));
+  find('passkey').hidden = !usable();
+}
 find('login').addEventListener('submit', (event) => event.preventDefault());
 find('password').focus();

@@ -20,6 +20,7 @@ class ServicesConfigTests(SynchronousTestCase):
         """Each is off until it is allowed."""
         home = self.load()
         self.assertEqual((home.vnc.server, home.tcp.services, home.web.services), ("", (), ()))
+        self.assertFalse(home.passkeys.enabled)
 
     def test_places(self) -> None:
         """A host and a port, or the path of a socket."""

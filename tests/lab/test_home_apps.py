@@ -1,4 +1,4 @@
-"""What is served at home besides files and terminals, in a real Chromium, at a desk and on a phone."""
+"""What is served at home besides files and terminals, in a real Chromium, at a desk and on a phone; passkeys."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ COUNT = """(async () => {
 
 
 class AppsCase(HomeCase):
-    """A browser that comes by a name."""
+    """A browser that comes by a name, as passkeys need it."""
 
     skip = MISSING or (None if XVNC else "no Xtigervnc here (Debian package tigervnc-standalone-server)")
     rootless = False
@@ -48,6 +48,7 @@ class AppsCase(HomeCase):
             "vnc-server": f"127.0.0.1:{PORT}",
             "web-services": "router=http://127.0.0.1:8001/panel/",
             "tcp-services": "console=127.0.0.1:8002",
+            "passkeys": True,
         }
 
     def start(self) -> None:
@@ -176,8 +177,8 @@ class AppTests(AppsCase):
 
     def test_screens(self) -> None:
         """
-        The page is small before an app is opened; axe-core finds nothing in login, files, terminal, desktop, and web,
-        at a desk and on a phone, by day and by night; nothing is wider than a phone.
+        The page is small before an app is opened; axe-core finds nothing in login, files, terminal, desktop, web and
+        passkeys, at a desk and on a phone, by day and by night; nothing is wider than a phone.
         """
         self.assertLess(self.browser.received, AT_FIRST)
         self.look_at("login")
@@ -186,7 +187,7 @@ class AppTests(AppsCase):
         self.all.log_in()
         self.browser.until("document.querySelectorAll('#files tbody tr').length === 2")
         self.look_at("files")
-        for app, frame in (("terminal", TERMINAL), ("vnc", VNC), ("web", WEB)):
+        for app, frame in (("terminal", TERMINAL), ("vnc", VNC), ("web", WEB), ("passkeys", "")):
             self.browser.click(f"#open-{app}")
             if frame:
                 self.browser.until("true", frame=frame)
@@ -205,3 +206,59 @@ class AppTests(AppsCase):
         self.all.stop()
         self.box.stop()
         self.assertFalse(tmp.exists())
+
+
+class PasskeyTests(AppsCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.start()
+
+    def test_passkey(self) -> None:
+        """
+        Added by who is logged in, it logs in without a password, after a restart of the home too; the session is one
+        like any other, and survives a change of network; removed, it logs in no more.
+        """
+        browser = self.browser
+        browser.ask("WebAuthn.enable")
+        how = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True}
+        how |= {"isUserVerified": True, "automaticPresenceSimulation": True}
+        device = browser.ask("WebAuthn.addVirtualAuthenticator", options=how)["authenticatorId"]
+        self.all.log_in()
+        browser.click("#open-passkeys")
+        browser.run("window.prompt = () => 'my phone'; window.confirm = () => true; 0")
+        browser.click("#add-passkey")
+        browser.until(
+            "document.querySelector('#passkeys [role=status]').textContent === 'my phone can log in from now on.'"
+        )
+        kept = self.home.etc / "home/passkeys"
+        self.assertEqual(kept.stat().st_mode & 0o777, 0o600)
+        self.assertEqual(len(browser.ask("WebAuthn.getCredentials", authenticatorId=device)["credentials"]), 1)
+        self.reload()
+        self.home.stop()
+        self.home.start()
+        self.all.wait_registered()
+        self.assertEqual(self.by_passkey(), "")
+        self.all.look()
+        self.all.other_network()
+        browser.until("inside.presence.again >= 1")
+        browser.run("keys('echo still-$((6*7))\\n')")
+        browser.until("seen.includes('still-42')")
+        self.assertEqual((self.home.count("logins"), self.home.count("logins_wrong")), (1, 0))
+        browser.click("#open-passkeys")
+        browser.run("window.confirm = () => true; 0")
+        browser.click("#passkeys li button")
+        browser.until("document.querySelector('#passkeys [role=status]').textContent === 'my phone logs in no more.'")
+        self.reload()
+        self.assertEqual(self.by_passkey(), "this passkey is not known here")
+        self.assertEqual((self.home.count("logins_wrong"), self.complaints()), (1, []))
+
+    def reload(self) -> None:
+        self.browser.ask("Page.reload")
+        self.browser.until("document.readyState === 'complete' && !window.inside")
+
+    def by_passkey(self) -> str:
+        """Log in by it; what the page complains of."""
+        self.browser.run("document.addEventListener('entered', (e) => { window.inside = e.detail; })")
+        self.browser.run(f"{FIND} find('trouble').textContent = ''; find('passkey').click()")
+        self.browser.until("window.inside || document.getElementById('trouble').textContent", 60.0)
+        return str(self.browser.run("document.getElementById('trouble').textContent"))

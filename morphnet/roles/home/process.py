@@ -25,8 +25,10 @@ from morphnet.roles.home.beneath import Beneath
 from morphnet.roles.home.identity import link, name_of, read_keys
 from morphnet.roles.home.line import Line
 from morphnet.roles.home.node import HomeNode
+from morphnet.roles.home.passkeys import Passkeys
 from morphnet.roles.home.reception import Reception
 from morphnet.roles.home.services.files import Files
+from morphnet.roles.home.services.passkeys import PasskeyService
 from morphnet.roles.home.services.tcp import Tcp, dial_of
 from morphnet.roles.home.services.terminal import Terminals, shell_of
 from morphnet.roles.home.services.web import Web, agent_of
@@ -62,13 +64,13 @@ class HomeProcess(Process):
         host, port = split_address(config.coordinator, HOME_PORT)
         self._rtc = rtc.RtcDoor((f"stun:{host}:{port}", *config.ice), self.reactor)
         node = HomeNode(config, self._counters, reloading=self.reloading)
-        self._open_services()
+        passkeys = self._open_services(name_of(keys.identity), node)
         self._visits = Visits(self.reactor, self._services, lambda session: self._reception.forget(session))
         self._visits.told = lambda session, text: node.tell("access", session[:8], text)
         stretched = password.read(config.state_dir)
         servers = TurnServers.read(config.turn)
         turn = partial(lambda session, now: servers.of_session(session, now()), now=time.time)
-        self._reception = Reception(keys.identity, stretched, self.reactor.seconds, self._answer, turn)
+        self._reception = Reception(keys.identity, stretched, self.reactor.seconds, self._answer, turn, passkeys)
         self._reception.told = lambda kind, text: node.tell(kind, "", text)
         wall = partial(lambda now: int(now() * 1000), time.time)
         self._registering = Registering(self.reactor, os.urandom, wall, keys, self._called)
@@ -82,8 +84,8 @@ class HomeProcess(Process):
             self._log.info("browsers open {link}", link=link(config.page, name_of(keys.identity)))
         return node
 
-    def _open_services(self) -> None:
-        """All that are allowed."""
+    def _open_services(self, home: str, node: HomeNode) -> Passkeys | None:
+        """All that are allowed; the passkeys, if they are."""
         files, terminal = self.config.files, self.config.terminal
         if files.root:
             beneath = Beneath(Path(files.root))
@@ -99,6 +101,12 @@ class HomeProcess(Process):
             self._services["tcp"] = Tcp("tcp", named(self.config.tcp.services), dial)
         if self.config.web.services:
             self._services["web"] = Web(named(self.config.web.services), agent_of(self.reactor), self.reactor)
+        if not self.config.passkeys.enabled:
+            return None
+        passkeys = Passkeys(self.config.state_dir, self.config.page)
+        passkeys.told = lambda text: node.tell("passkey", "", text)
+        self._services["passkeys"] = PasskeyService(passkeys, home, os.urandom)
+        return passkeys
 
     async def _answer(self, session: str, offer: str) -> str:
         return await self._rtc.answer(offer, self._visits.of(session))
