@@ -195,6 +195,10 @@ class Chromium:
         directory.mkdir()
         self._ask("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(directory))
 
+    def permit(self, name: str, setting: str, origin: str) -> None:
+        """A permission of a site: "granted", "denied" or "prompt"."""
+        self._ask("Browser.setPermission", permission={"name": name}, setting=setting, origin=origin)
+
     def window(self, width: int, height: int, *, phone: bool = False, dark: bool = False) -> None:
         """Have a window of this size, or be a phone."""
         scale = 2 if phone else 1

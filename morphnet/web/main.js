@@ -41,7 +41,6 @@ function enter(session, offered) {
       find(each).hidden = each !== name;
       find(`open-${each}`)?.setAttribute('aria-pressed', String(each === name));
     }
-    find(`open-${name}`).scrollIntoView({ block: 'nearest', inline: 'nearest' });
     opened[name] ??= APPS[name](session);
     opened[name].focus?.();
   }

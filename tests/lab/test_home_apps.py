@@ -262,3 +262,14 @@ class PasskeyTests(AppsCase):
         self.browser.run(f"{FIND} find('trouble').textContent = ''; find('passkey').click()")
         self.browser.until("window.inside || document.getElementById('trouble').textContent", 60.0)
         return str(self.browser.run("document.getElementById('trouble').textContent"))
+
+    def test_local_network(self) -> None:
+        """Whether the browser lets the page into its own network or not: it comes to a home that is elsewhere."""
+        for setting in ("denied", "granted"):
+            for name in ("local-network-access", "local-network", "loopback-network"):
+                self.browser.permit(name, setting, f"https://{SITE}")
+            self.assertEqual(self.all.log_in(), "")
+            self.browser.until("document.getElementById('state').textContent === 'Connected directly'")
+            self.browser.run("window.inside = null; 0")
+            self.reload()
+        self.assertEqual(self.home.count("logins"), 2)
