@@ -80,6 +80,7 @@ WHITE = (
     "config.checks",
     "config.legacy",
     "config.manhole",
+    "config.services",
     "config.mesh",
     "config.shapes",
     "config.scan",

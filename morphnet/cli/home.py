@@ -21,6 +21,7 @@ from morphnet.rights import rights_of
 from morphnet.roles.home import known
 from morphnet.roles.home import password as passwords
 from morphnet.roles.home.identity import INVITE, KEY, link, name_of, read_identity
+from morphnet.roles.home.passkeys import site
 from morphnet.wire.messages.home.calls import to_text
 from morphnet.wire.messages.home.invitation import Invitation
 
@@ -32,7 +33,7 @@ home = Commands(
         "link": "morphnet.cli.home:show_link",
         "password": "morphnet.cli.home:password",
     },
-    "What a browser reaches at home: files and terminals.",
+    "What a browser reaches at home: files, terminals, a desktop, web pages.",
 )
 _password_file = click.option(
     "--password-file", type=click.File(), help="Read the password from there ('-' for stdin); else it is asked for."
@@ -59,6 +60,8 @@ def _typed(file: Any) -> str:
 @click.option("--files", type=click.Path(path_type=Path), help="Directory whose files browsers may see.")
 @click.option("--write", is_flag=True, help="They may change them as well.")
 @click.option("--terminal", is_flag=True, help="Let browsers open a login shell.")
+@click.option("--vnc", default="", help="HOST:PORT of a VNC server whose desktop browsers may use.")
+@click.option("--passkeys", is_flag=True, help="Let who is logged in add passkeys, and passkeys log in.")
 @click.option("--user", help="Whose files and shells; as root: who the service runs as. By default who calls sudo.")
 @_password_file
 @dir_option
@@ -80,11 +83,16 @@ def init(line: str, user: str | None, password_file: Any, place: Place, **shared
         "run_dir": place.run_of("home"),
         "files": {"root": str(shared["files"].absolute()) if shared["files"] else "", "writable": shared["write"]},
         "terminal": {"enabled": shared["terminal"]},
+        "vnc": {"server": shared["vnc"]},
+        "passkeys": {"enabled": shared["passkeys"]},
         "manhole": {"authorized_keys": place.authorized_keys},
     }
+    if shared["passkeys"]:
+        site(invitation.page)
+    text = render(HomeConfig, settings, intro="morphnet home")
     make_directory(place.root)
     _write(state, identity, invitation.token, typed)
-    write_new(file, render(HomeConfig, settings, intro="morphnet home").encode())
+    write_new(file, text.encode())
     click.echo(f"Made {file}.\n\nNext:\n  morphnet up home{place.option()}\nand open in any browser:")
     _show(link(invitation.page, name_of(identity)))
 

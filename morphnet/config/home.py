@@ -9,6 +9,7 @@ from pathlib import Path
 from morphnet.config import checks
 from morphnet.config.homechannel import OldHomesConfig
 from morphnet.config.manhole import ManholeConfig
+from morphnet.config.services import PasskeysConfig, TcpConfig, VncConfig, WebConfig
 
 HTTPS_PORT = 443
 HOME_PORT = 3478  # UDP, for homes and for STUN
@@ -123,5 +124,9 @@ class HomeConfig:
     run_dir: Path = field(default=Path("/run/morphnet-home"), metadata={"help": "sockets of the running process"})
     files: FilesConfig = field(default_factory=FilesConfig)
     terminal: TerminalConfig = field(default_factory=TerminalConfig)
+    vnc: VncConfig = field(default_factory=VncConfig)
+    tcp: TcpConfig = field(default_factory=TcpConfig)
+    web: WebConfig = field(default_factory=WebConfig)
+    passkeys: PasskeysConfig = field(default_factory=PasskeysConfig)
     turn: TurnConfig = field(default_factory=TurnConfig)
     manhole: ManholeConfig = field(default_factory=ManholeConfig)

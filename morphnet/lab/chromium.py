@@ -21,6 +21,9 @@ _FLAGS = (
 )
 
 
+_LISTEN: list[tuple[str, dict[str, Any]]] = [(f"{domain}.enable", {}) for domain in ("Runtime", "Network", "Log")]
+
+
 class Trouble(AssertionError):
     """The page, or the browser, did not do what it was told."""
 
@@ -33,7 +36,8 @@ class Chromium:
         to, back = profile / "to", profile / "back"
         os.mkfifo(to)
         os.mkfifo(back)
-        argv = [str(CHROMIUM), *_FLAGS, f"--user-data-dir={profile}", "about:blank"]
+        (profile / "tmp").mkdir()  # what it leaves behind there goes with the node
+        argv = ["env", f"TMPDIR={profile / 'tmp'}", str(CHROMIUM), *_FLAGS, f"--user-data-dir={profile}", "about:blank"]
         # It reads commands from descriptor 3 and writes to 4.
         shell = ["sh", "-c", f'exec "$@" 3<"{to}" 4>"{back}"', "sh", *argv]
         self._log = open(profile / "log", "wb")  # noqa: SIM115  # as long as the browser
@@ -44,11 +48,16 @@ class Chromium:
         self._number = 0
         self.console: list[str] = []  # what the page complains of
         self.requests: list[str] = []  # addresses that it asked for
+        self._asked: dict[str, str] = {}
+        self.received = 0  # bytes of what it was given for that
+        self._frames: dict[str, str] = {}  # sessions of frames that have no origin, by their targets
+        self._look: list[tuple[str, dict[str, Any]]] = []  # what a frame is told of the window
         targets = self._ask("Target.getTargets")["targetInfos"]
         page = next(each["targetId"] for each in targets if each["type"] == "page")
         self._session = self._ask("Target.attachToTarget", targetId=page, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.ask(f"{domain}.enable")
+        self.ask("Target.setAutoAttach", autoAttach=True, waitForDebuggerOnStart=False, flatten=True)
 
     def _read(self, until: float) -> dict[str, Any]:
         while b"\0" not in self._buffer:
@@ -63,16 +72,20 @@ class Chromium:
         told: dict[str, Any] = json.loads(message)
         return told
 
-    def _ask(self, method: str, session: str = "", within: float = 30.0, **fields: Any) -> dict[str, Any]:
+    def _say(self, method: str, session: str, fields: dict[str, Any]) -> int:
         self._number += 1
         asked = {"id": self._number, "method": method, "params": fields}
         if session:
             asked["sessionId"] = session
         os.write(self._to, json.dumps(asked).encode() + b"\0")
+        return self._number
+
+    def _ask(self, method: str, session: str = "", within: float = 30.0, **fields: Any) -> dict[str, Any]:
+        number = self._say(method, session, fields)
         until = time.monotonic() + within
         while True:
             told = self._read(until)
-            if told.get("id") == self._number:
+            if told.get("id") == number:
                 if "error" in told:
                     raise Trouble(f"{method}: {told['error']}")
                 result: dict[str, Any] = told["result"]
@@ -86,7 +99,18 @@ class Chromium:
         elif told.get("method") == "Log.entryAdded" and fields["entry"]["level"] == "error":
             self.console.append(f"{fields['entry']['text']} {fields['entry'].get('url', '')}")
         elif told.get("method") == "Network.requestWillBeSent":
+            self._asked[fields["requestId"]] = fields["request"]["url"]
             self.requests.append(fields["request"]["url"])
+        elif told.get("method") == "Network.loadingFailed" and fields.get("blockedReason") == "csp":
+            self.requests.remove(self._asked[fields["requestId"]])  # it was never sent
+        elif told.get("method") == "Network.loadingFinished":
+            self.received += int(fields["encodedDataLength"])
+        elif told.get("method") == "Target.attachedToTarget":
+            self._frames[fields["targetInfo"]["targetId"]] = fields["sessionId"]
+            for method, more in [*_LISTEN, *self._look]:
+                self._say(method, fields["sessionId"], more)
+        elif told.get("method") == "Target.detachedFromTarget":
+            self._frames = {name: each for name, each in self._frames.items() if each != fields["sessionId"]}
 
     def ask(self, method: str, within: float = 30.0, **fields: Any) -> dict[str, Any]:
         """One command to the page."""
@@ -97,23 +121,53 @@ class Chromium:
         self.ask("Page.navigate", url=address)
         self.until("document.readyState === 'complete' && location.href !== 'about:blank'")
 
-    def run(self, script: str, within: float = 30.0) -> Any:
-        """What an expression is, once its promise is kept."""
-        done = self.ask("Runtime.evaluate", within, expression=script, awaitPromise=True, returnByValue=True)
+    def _frame(self, path: str) -> str:
+        """The session of the frame that shows what has this path."""
+        for each in self._ask("Target.getTargets")["targetInfos"]:
+            if each["url"].endswith(path) and each["targetId"] in self._frames:
+                return self._frames[each["targetId"]]
+        return ""
+
+    def run(self, script: str, within: float = 30.0, frame: str = "") -> Any:
+        """
+        What an expression is, once its promise is kept.
+
+        :param frame: the path of what a frame shows; the page itself without one.
+        """
+        session = self._frame(frame) if frame else self._session
+        if not session:
+            raise Trouble(f"there is no frame with {frame}")
+        words = {"expression": script, "awaitPromise": True, "returnByValue": True}
+        done = self._ask("Runtime.evaluate", session, within, **words)
         if "exceptionDetails" in done:
             raise Trouble(json.dumps(done["exceptionDetails"])[:800])
         return done["result"].get("value")
 
-    def until(self, script: str, within: float = 30.0) -> Any:
-        """Wait for an expression to be true; what it is then."""
+    def until(self, script: str, within: float = 30.0, frame: str = "") -> Any:
+        """Wait for an expression to be true, in a frame that may not be there yet; what it is then."""
         end = time.monotonic() + within
+        if frame:
+            script = f"document.readyState === 'complete' && ({script})"
         while True:
-            found = self.run(script)
+            found = self.run(script, within, frame) if not frame or self._frame(frame) else None
             if found:
                 return found
             if time.monotonic() > end:
                 raise Trouble(f"not within {within} s: {script}; {self.console[-3:]}")
             time.sleep(0.05)
+
+    def key(self, name: str, code: int = 0, text: str = "") -> None:
+        """
+        One key, to whatever has the focus.
+
+        :param code: of the key on a keyboard of Windows; that of the letter `name` without one.
+        """
+        letter = name if len(name) == 1 else ""
+        words: dict[str, Any] = {"key": name, "code": f"Key{name.upper()}" if letter else name, "text": text or letter}
+        for kind in ("keyDown", "keyUp"):
+            where = code or ord(name.upper())
+            self.ask("Input.dispatchKeyEvent", type=kind, windowsVirtualKeyCode=where, **words)
+            words.pop("text", None)
 
     def type(self, text: str) -> None:
         """Keys, to whatever has the focus."""
@@ -121,15 +175,7 @@ class Chromium:
             if line.rstrip("\n"):
                 self.ask("Input.insertText", text=line.rstrip("\n"))
             if line.endswith("\n"):
-                for kind in ("keyDown", "keyUp"):
-                    self.ask(
-                        "Input.dispatchKeyEvent",
-                        type=kind,
-                        key="Enter",
-                        code="Enter",
-                        text="\r",
-                        windowsVirtualKeyCode=13,
-                    )
+                self.key("Enter", 13, "\r")
 
     def click(self, selector: str) -> None:
         """Press what that selects."""
@@ -149,15 +195,24 @@ class Chromium:
         directory.mkdir()
         self._ask("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(directory))
 
+    def permit(self, name: str, setting: str, origin: str) -> None:
+        """A permission of a site: "granted", "denied" or "prompt"."""
+        self._ask("Browser.setPermission", permission={"name": name}, setting=setting, origin=origin)
+
     def window(self, width: int, height: int, *, phone: bool = False, dark: bool = False) -> None:
         """Have a window of this size, or be a phone."""
         scale = 2 if phone else 1
         self.ask(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=phone
         )
-        self.ask("Emulation.setTouchEmulationEnabled", enabled=phone)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.ask("Emulation.setEmulatedMedia", features=[scheme])
+        self._look = [
+            ("Emulation.setTouchEmulationEnabled", {"enabled": phone}),
+            ("Emulation.setEmulatedMedia", {"features": [scheme]}),
+        ]
+        for session in (self._session, *self._frames.values()):
+            for method, fields in self._look:
+                self._ask(method, session, **fields)
 
     def picture(self, path: Path) -> None:
         """What it shows."""

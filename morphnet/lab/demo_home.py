@@ -13,8 +13,10 @@ import argparse
 import hashlib
 import json
 import os
+import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from rich.console import Console
 from morphnet.lab.box import Box
 from morphnet.lab.browsing import PUBLIC, Browsing, browsing
 from morphnet.lab.chromium import CHROMIUM, Trouble
+from morphnet.lab.desktop import PORT, XVNC, Desktop
 from morphnet.lab.enter import why_not
 from morphnet.lab.vpn import wait_for
 
@@ -45,6 +48,7 @@ class HomeDemo:
         self._pictures, self._size, self._say = pictures, size, say
         self._downloads = Path(box.node("m1").dir) / "downloads"
         self.told: dict[str, Any] = {"pictures": []}
+        self._beside: list[Callable[[], None]] = []  # what ends that stands beside the home
 
     def _make_files(self) -> str:
         """Something to look at, and something large; its SHA-256."""
@@ -63,6 +67,36 @@ class HomeDemo:
                 left -= len(piece)
         return known.hexdigest()
 
+    def _make_services(self) -> None:
+        """A desktop, where there is a VNC server, and a machine's web pages."""
+        node = self.all.home.node
+        words = [sys.executable, "-m", "http.server", "8001", "--bind", "127.0.0.1", "--directory", str(self.all.share)]
+        pages = node.popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._beside.append(pages.terminate)
+        self.all.home.settings["web-services"] = "papers=http://127.0.0.1:8001/"
+        if XVNC:
+            self._beside.append(Desktop(node).stop)
+            self.all.home.settings["vnc-server"] = f"127.0.0.1:{PORT}"
+
+    def stop(self) -> None:
+        """End every process."""
+        self.all.stop()
+        for end in self._beside:
+            end()
+
+    def _apps(self) -> None:
+        """The desktop, and the pages."""
+        browser = self.all.browser
+        if XVNC:
+            self._say("a desktop")
+            browser.click("#open-vnc")
+            browser.until("inside.apps.vnc.shown")
+            self._picture("desktop")
+        self._say("web pages of a machine at home")
+        browser.click("#open-web")
+        browser.until("inside.apps.web.shown?.status === 200")
+        self._picture("web")
+
     def _picture(self, name: str) -> None:
         """Of a desk's window and of a phone."""
         browser = self.all.browser
@@ -78,6 +112,7 @@ class HomeDemo:
         """Everything; what was counted, as JSON values."""
         self._say("a coordinator, a home behind a NAT, and a browser behind another")
         known = self._make_files()
+        self._make_services()
         self.all.start()
         browser = self.all.browser
         browser.downloads_to(self._downloads)
@@ -88,6 +123,7 @@ class HomeDemo:
         browser.until("document.querySelectorAll('#files tbody tr').length === 7")
         self._picture("files")
         self._terminal()
+        self._apps()
         self._download(known)
         self._without_coordinator()
         return self._verdict()
@@ -201,7 +237,7 @@ def main(arguments: list[str]) -> int:
         try:
             told = demo.run()
         finally:
-            demo.all.stop()
+            demo.stop()
     if options.json:
         print(json.dumps(told))
     else:

@@ -2,6 +2,7 @@
 // sealed, with the fingerprints of the direct connection in it. The coordinator only carries.
 import { verifyAsync } from './vendor/noble-ed25519.js';
 import { fromText, hkdf, join, text, toText, utf8 } from './bytes.js';
+import * as passkey from './passkeys.js';
 import { begin } from './spake2.js';
 
 const ROUNDS = 600000;
@@ -99,17 +100,23 @@ export class Introduction {
 
   // A login: the keys of a new session. The home has shown its key, the one in the link.
   async login(password) {
-    const first = await begin(await stretch(password, this.home), utf8('browser'), utf8(this.home));
-    const heard = await call(this.home, { hello: toText(first.half) });
+    return this.meet('hello', 'morphnet home login\0', await begin(await stretch(password, this.home), utf8('browser'), utf8(this.home)));
+  }
+
+  // The same with a passkey, which signs what both have said, and our offer.
+  async loginByPasskey() { return this.meet('passkey', passkey.CONTEXT, await passkey.begin(this.home)); }
+
+  async meet(word, context, first) {
+    const heard = await call(this.home, { [word]: toText(first.half) });
     const second = fromText(heard.hello);
-    const signed = join(utf8('morphnet home login\0'), first.half, second);
+    const signed = join(utf8(context), first.half, second);
     if (!await verifyAsync(fromText(heard.signature), signed, fromText(this.home))) {
       throw new Refused('Somebody else answers in the name of this home.');
     }
     this.keys = await keysOf(await first.finish(second));
     this.number = 0;
     try {
-      return await this.connect({ try: heard.try });
+      return await this.connect({ try: heard.try }, null, first.prove);
     } catch (trouble) {
       if (!(trouble instanceof NoWay && this.turn.length)) throw trouble;
       return this.connect(); // the home knows us now, and has told us of a server between
@@ -117,8 +124,8 @@ export class Introduction {
   }
 
   // Another connection, from wherever we are now: a data channel that is open.
-  // `given` ends the attempt: the network is another one meanwhile.
-  async connect(who = { session: this.keys.name }, given = null) {
+  // `given` ends the attempt: the network is another one meanwhile. `prove` adds to the offer who we are.
+  async connect(who = { session: this.keys.name }, given = null, prove = (sdp) => sdp) {
     given?.throwIfAborted();
     const { stun, others } = await this.stun;
     const turn = this.turn.length > 0;
@@ -134,7 +141,7 @@ export class Introduction {
       await gathered(peer, turn);
       given?.throwIfAborted();
       const number = this.number++;
-      const offer = utf8(peer.localDescription.sdp);
+      const offer = utf8(await prove(peer.localDescription.sdp));
       const sealed = new Uint8Array(await crypto.subtle.encrypt({ name: 'AES-GCM', iv: nonce(number) }, this.keys.offer, offer));
       const heard = await call(this.home, { ...who, number, sealed: toText(sealed) }, given);
       const how = { name: 'AES-GCM', iv: nonce(number) };

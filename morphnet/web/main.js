@@ -1,9 +1,12 @@
 // Joins everything on the page.
+import { Desktop } from './desktop.js';
 import { Files } from './files.js';
 import { Introduction } from './introduction.js';
+import { Passkeys, usable } from './passkeys.js';
 import { Presence } from './presence.js';
 import { Session } from './streams.js';
-import { Terminal } from './terminal.js';
+import { Lines, Terminal } from './terminal.js';
+import { Web } from './web.js';
 
 const find = (id) => document.getElementById(id);
 const home = location.hash.slice(1);
@@ -21,9 +24,14 @@ function services(session) {
   });
 }
 
+const TITLES = { files: 'Files', terminal: 'Terminal', vnc: 'Desktop', web: 'Web', tcp: 'Lines', passkeys: 'Passkeys' };
 const APPS = {
   files: (session) => { const files = new Files(session, find('files')); files.show(); return files; },
   terminal: (session) => new Terminal(session, find('terminal')),
+  vnc: (session) => new Desktop(session, find('vnc')),
+  web: (session) => new Web(session, find('web')),
+  tcp: (session) => new Lines(session, find('tcp')),
+  passkeys: (session) => new Passkeys(session, find('passkeys'), home),
 };
 
 function enter(session, offered) {
@@ -36,28 +44,27 @@ function enter(session, offered) {
     opened[name] ??= APPS[name](session);
     opened[name].focus?.();
   }
-  const usable = offered.filter((name) => name in APPS);
-  find('apps').replaceChildren(...usable.map((name) => {
+  const names = Object.keys(APPS).filter((name) => offered.includes(name));
+  find('apps').replaceChildren(...names.map((name) => {
     const button = Object.assign(document.createElement('button'), { type: 'button', id: `open-${name}` });
-    button.textContent = name[0].toUpperCase() + name.slice(1);
+    button.textContent = TITLES[name];
     button.addEventListener('click', () => show(name));
     return button;
   }));
   find('login').hidden = true;
   find('apps').hidden = false;
-  if (usable.length) show(usable[0]);
+  if (names.length) show(names[0]);
   return opened;
 }
 
-async function login(event) {
-  event.preventDefault();
+async function login(how) {
   const introduction = new Introduction(home), session = new Session();
   let presence = null;
   find('trouble').textContent = '';
-  find('enter').disabled = true;
+  find('enter').disabled = find('passkey').disabled = true;
   state('Connecting', false);
   try {
-    const connection = await introduction.login(find('password').value);
+    const connection = await how(introduction);
     find('password').value = '';
     presence = new Presence(introduction, session, state);
     presence.onlost = () => { find('login').hidden = false; };
@@ -69,12 +76,16 @@ async function login(event) {
     state('Not connected', false);
     find('trouble').textContent = trouble.message;
   }
-  find('enter').disabled = false;
+  find('enter').disabled = find('passkey').disabled = false;
 }
 
 find('which').textContent = home;
 if (!/^[\w-]{43}$/.test(home)) find('trouble').textContent = 'This link is not whole: open the one that your home has printed.';
 else if (!window.isSecureContext) find('trouble').textContent = 'This page needs HTTPS.';
-else find('login').addEventListener('submit', login);
+else {
+  find('login').addEventListener('submit', () => login((introduction) => introduction.login(find('password').value)));
+  find('passkey').addEventListener('click', () => login((introduction) => introduction.loginByPasskey()));
+  find('passkey').hidden = !usable();
+}
 find('login').addEventListener('submit', (event) => event.preventDefault());
 find('password').focus();

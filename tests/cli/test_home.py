@@ -52,6 +52,17 @@ class HomeTests(CommandCase):
         known.keep(config, (other, *known.read(config)))
         self.assertTrue(self.good("home", "link").stdout.startswith("https://other.example/#"))
 
+    def test_services(self) -> None:
+        """What is allowed at once stands in the configuration; what cannot be makes nothing."""
+        words = ("home", "init", LINE, "--password-file", str(self.password))
+        self.assertIn("vnc", self.bad(*words, "--vnc", "nowhere"))
+        address = Invitation("192.0.2.1:3478", to_text(bytes(32)), "https://192.0.2.1", "token").line()
+        self.assertIn("a name", self.bad("home", "init", address, "--passkeys", "--password-file", str(self.password)))
+        self.assertFalse((self.place.root / "home").exists())
+        self.good(*words, "--vnc", "127.0.0.1:5901", "--passkeys")
+        config = load(HomeConfig, self.place.root / "home.toml", {})
+        self.assertEqual((config.vnc.server, config.passkeys.enabled), ("127.0.0.1:5901", True))
+
     def test_earlier(self) -> None:
         """A home's key that is there stays, and so does its password; a short password makes no key."""
         self.init()

@@ -31,12 +31,21 @@ _PAGE = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self';"
     " frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-# An app has a frame without an origin: nothing of the page is in its reach, and it reaches nobody. xterm.js writes
-# style sheets of its own.
+# An app has a frame without an origin: nothing of the page is in its reach, and it reaches nobody. Modules come to it
+# only where everybody may have them: they are no secret.
 _APP = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src data:; base-uri 'none';"
-    " form-action 'none'; frame-ancestors 'self'; sandbox allow-scripts"
+    "default-src 'none'; script-src 'self'; style-src 'self'{styles}; img-src data:{pictures}; base-uri 'none';"
+    " form-action 'none'; frame-ancestors 'self'; sandbox allow-scripts{more}"
 )
+_APPS = {
+    # xterm.js writes style sheets of its own.
+    "/app/terminal.html": _APP.format(styles=" 'unsafe-inline'", pictures="", more=""),
+    "/app/desktop.html": _APP.format(styles="", pictures="", more=""),
+    # Pages of machines at home bring styles and pictures; no script of theirs runs, no form goes anywhere by itself.
+    "/app/web.html": _APP.format(styles=" 'unsafe-inline'", pictures=" blob:", more=" allow-forms"),
+}
+_FOR_APPS = ("/app/", "/vendor/")
+_ANYBODY = {"Access-Control-Allow-Origin": "*"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +91,10 @@ def read_pages(root: Path = WEB, *, tls: bool = False) -> dict[str, Page]:
             continue
         path = "/" + file.relative_to(root).as_posix()
         body = file.read_bytes()
-        policy = _APP if path.startswith("/app/") else _PAGE
-        mark = f'"{sha256(body).hexdigest()[:32]}"'
-        found[path] = Page(body, {**common, "Content-Type": kind, _POLICY: policy, "ETag": mark})
+        headers = {**common, **(_ANYBODY if path.startswith(_FOR_APPS) else {}), "Content-Type": kind}
+        headers[_POLICY] = _APPS.get(path, _PAGE)
+        headers["ETag"] = f'"{sha256(body).hexdigest()[:32]}"'
+        found[path] = Page(body, headers)
     if "/index.html" in found:
         found["/"] = found.pop("/index.html")
     return found

@@ -15,6 +15,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from morphnet.config.home import HOME_PORT, HomeConfig
+from morphnet.config.services import named
 from morphnet.errors import ConfigError
 from morphnet.net import rtc_make
 from morphnet.net.rtc import RtcDoor
@@ -26,9 +27,13 @@ from morphnet.roles.home.beneath import Beneath
 from morphnet.roles.home.identity import link, name_of, read_identity
 from morphnet.roles.home.line import Line
 from morphnet.roles.home.node import HomeNode
+from morphnet.roles.home.passkeys import Passkeys
 from morphnet.roles.home.reception import Reception
 from morphnet.roles.home.services.files import Files
+from morphnet.roles.home.services.passkeys import PasskeyService
+from morphnet.roles.home.services.tcp import Tcp, dial_of
 from morphnet.roles.home.services.terminal import Terminals, shell_of
+from morphnet.roles.home.services.web import Web, agent_of
 from morphnet.roles.home.turn import TurnServers
 from morphnet.roles.home.visits import Service, Visits
 from morphnet.roles.process.process import Process
@@ -63,14 +68,14 @@ class HomeProcess(Process):
         self._identity, coordinators = read_identity(config.state_dir), known.read(config)
         self._ice: list[str] = []
         self._rtc = RtcDoor(make, self._ice, self.reactor)
-        self._open_services()
         node = HomeNode(config, self._counters, reloading=self.reloading)
+        passkeys = self._open_services(name_of(self._identity), node)
         self._visits = Visits(self.reactor, self._services, lambda session: self._reception.forget(session))
         self._visits.told = lambda session, text: node.tell("access", session[:8], text)
         stretched = password.read(config.state_dir)
         servers = TurnServers.read(config.turn)
         turn = partial(lambda session, now: servers.of_session(session, now()), now=time.time)
-        self._reception = Reception(self._identity, stretched, self.reactor.seconds, self._answer, turn)
+        self._reception = Reception(self._identity, stretched, self.reactor.seconds, self._answer, turn, passkeys)
         self._reception.told = lambda kind, text: node.tell(kind, "", text)
         self._coordinators = Coordinators(self.reactor, coordinators, self._way, self._keep, known.read_line)
         self._coordinators.changed, node.read_again = partial(self._changed, node), self._coordinators.look
@@ -106,7 +111,8 @@ class HomeProcess(Process):
         if first.page:
             self._log.info("browsers open {link}", link=link(first.page, name_of(self._identity)))
 
-    def _open_services(self) -> None:
+    def _open_services(self, home: str, node: HomeNode) -> Passkeys | None:
+        """All that are allowed; the passkeys, if they are."""
         files, terminal = self.config.files, self.config.terminal
         if files.root:
             beneath = Beneath(Path(files.root))
@@ -115,6 +121,19 @@ class HomeProcess(Process):
             self._services["files"] = Files(beneath, work, writable=files.writable)
         if terminal.enabled:
             self._services["terminal"] = Terminals(shell_of(self.reactor, terminal.user, os.environ))
+        dial = dial_of(self.reactor)
+        if self.config.vnc.server:
+            self._services["vnc"] = Tcp("vnc", {"": self.config.vnc.server}, dial)
+        if self.config.tcp.services:
+            self._services["tcp"] = Tcp("tcp", named(self.config.tcp.services), dial)
+        if self.config.web.services:
+            self._services["web"] = Web(named(self.config.web.services), agent_of(self.reactor), self.reactor)
+        if not self.config.passkeys.enabled:
+            return None
+        passkeys = Passkeys(self.config.state_dir, self.config.page)
+        passkeys.told = lambda text: node.tell("passkey", "", text)
+        self._services["passkeys"] = PasskeyService(passkeys, home, os.urandom)
+        return passkeys
 
     async def _answer(self, session: str, offer: str) -> str:
         return await self._rtc.answer(offer, self._visits.of(session))

@@ -2,7 +2,8 @@
 Lets browsers in: a password that nobody on the way can guess at, then a data channel that nobody on the way can be.
 
 SPAKE2 gives both ends a key only if the password is the same; offer and answer, with the fingerprints of DTLS in them,
-are sealed with it, and the home signs its part. Whoever was in once comes back, from another network, with that key.
+are sealed with it, and the home signs its part. A passkey does the same with a key that both have agreed on, of which
+it signs the hash. Whoever was in once comes back, from another network, with that key.
 
 Source: docs/protocol section 16; the PyPI package spake2.
 """
@@ -26,6 +27,7 @@ from spake2 import SPAKE2_B
 from morphnet.errors import MalformedFrame, PeerError, Refused
 from morphnet.rendezvous.home.guesses import Rates, network_of
 from morphnet.rendezvous.home.streams import read_words
+from morphnet.roles.home.passkeys import CONTEXT, Passkeys, meet
 from morphnet.wire.messages.home.calls import Call, from_text, to_text
 
 TRY_WITHIN = 60.0  # seconds from the first word to the offer
@@ -61,8 +63,9 @@ def _nonce(number: int) -> bytes:
 class _Try:
     """Somebody who has begun to log in."""
 
-    finish: Callable[[bytes], bytes]
-    first: bytes  # what the browser said
+    keys: Callable[[], Keys]  # those of his session, if he is who he should be
+    offer: Callable[[bytes], str]  # of what he has sealed; raises Refused when there is no proof in it
+    how: str  # he proves it, in words
     began_at: float
 
 
@@ -83,6 +86,7 @@ class Reception:
     :param now: seconds, never back.
     :param answer: takes the session's name and an offer, gives the answer, both as SDP.
     :param turn: TURN servers for a session, as RTCPeerConnection takes them.
+    :param passkeys: that may log in as well; None where none may.
     """
 
     def __init__(
@@ -92,9 +96,10 @@ class Reception:
         now: Callable[[], float],
         answer: Callable[[str, str], Awaitable[str]],
         turn: Callable[[str], list[dict[str, Any]]] = lambda session: [],
+        passkeys: Passkeys | None = None,
     ) -> None:
         self._identity, self._password, self._now, self._answer = identity, password, now, answer
-        self._turn = turn
+        self._turn, self._passkeys = turn, passkeys
         self._home = to_text(identity.public_key().public_bytes_raw())
         self._tries: dict[str, _Try] = {}
         self._known: dict[str, _Known] = {}
@@ -117,26 +122,34 @@ class Reception:
     async def _said(self, said: dict[str, Any], caller: str) -> dict[str, Any]:
         if "hello" in said:
             return self._hello(_bytes(said, "hello"), caller)
+        if "passkey" in said:
+            return self._meet(_bytes(said, "passkey"), caller)
         number, sealed = said.get("number"), _bytes(said, "sealed")
         if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < 1 << 53:
             raise MalformedFrame("number")
         if "try" in said:
-            known = self._prove(str(said["try"]), sealed, caller)
+            known, offer = self._prove(str(said["try"]), sealed, caller)
+            if number != 0:
+                raise Refused("repeated")
         else:
-            found = self._known.get(str(said.get("session")))
-            if found is None:
-                raise Refused("unknown session")
-            known = found
-        if number <= known.last or (known.last < 0) != (number == 0):
+            known, offer = self._again(str(said.get("session")), number, sealed)
+        known.last = number
+        answer = await self._answer(known.keys.session, offer)
+        told = json.dumps({"sdp": answer, "turn": self._turn(known.keys.session)}, separators=(",", ":"))
+        sealed_answer = AESGCM(known.keys.answer).encrypt(_nonce(number), told.encode(), None)
+        return {"number": number, "sealed": to_text(sealed_answer)}
+
+    def _again(self, session: str, number: int, sealed: bytes) -> tuple[_Known, str]:
+        """Somebody comes back: who that is, and his offer."""
+        known = self._known.get(session)
+        if known is None:
+            raise Refused("unknown session")
+        if number <= known.last:
             raise Refused("repeated")
         offer = _open(known.keys.offer, number, sealed)
         if offer is None:
             raise Refused("unknown session")
-        known.last = number
-        answer = await self._answer(known.keys.session, offer.decode("utf-8", "replace"))
-        told = json.dumps({"sdp": answer, "turn": self._turn(known.keys.session)}, separators=(",", ":"))
-        sealed_answer = AESGCM(known.keys.answer).encrypt(_nonce(number), told.encode(), None)
-        return {"number": number, "sealed": to_text(sealed_answer)}
+        return known, offer.decode("utf-8", "replace")
 
     # -- logging in ------------------------------------------------------------------------------------------------
 
@@ -145,11 +158,38 @@ class Reception:
         self._may_try(caller)
         side: Any = SPAKE2_B(self._password, idA=b"browser", idB=self._home.encode())
         second: bytes = side.start()
+
+        def keys() -> Keys:
+            try:
+                return Keys.of(side.finish(first))
+            except Exception as trouble:  # spake2 raises what it likes of a half that is none
+                raise MalformedFrame("half of SPAKE2") from trouble
+
+        attempt = _Try(keys, lambda opened: opened.decode("utf-8", "replace"), "password", self._now())
+        return self._begun(attempt, second, SIGNED + first + second)
+
+    def _meet(self, first: bytes, caller: str) -> dict[str, Any]:
+        """1. the browser's half of a key; 2. ours, signed. What proves who it is comes with the offer."""
+        passkeys = self._passkeys
+        if passkeys is None:
+            raise Refused("passkeys are not used here: log in with the password")
+        self._may_try(caller)
+        second, meeting = meet(first, self._home)
+
+        def offer(opened: bytes) -> str:
+            said = read_words(opened)
+            sdp = str(said.get("offer"))
+            passkeys.prove(meeting.challenge(sdp), said.get("passkey"))
+            return sdp
+
+        attempt = _Try(lambda: Keys.of(meeting.shared), offer, "passkey", self._now())
+        return self._begun(attempt, second, CONTEXT + first + second)
+
+    def _begun(self, attempt: _Try, second: bytes, signed: bytes) -> dict[str, Any]:
         name = os.urandom(16).hex()
         self._forget_tries()
-        self._tries[name] = _Try(side.finish, first, self._now())
-        signature = self._identity.sign(SIGNED + first + second)
-        return {"hello": to_text(second), "signature": to_text(signature), "try": name}
+        self._tries[name] = attempt
+        return {"hello": to_text(second), "signature": to_text(self._identity.sign(signed)), "try": name}
 
     def _may_try(self, caller: str) -> None:
         """:raises Refused: too many passwords were wrong."""
@@ -166,27 +206,29 @@ class Reception:
         while len(self._tries) >= MOST_TRIES:
             del self._tries[next(iter(self._tries))]
 
-    def _prove(self, name: str, sealed: bytes, caller: str) -> _Known:
-        """3. the offer, sealed: whoever can do that knows the password."""
+    def _prove(self, name: str, sealed: bytes, caller: str) -> tuple[_Known, str]:
+        """3. the offer, sealed: whoever can do that knows the password, or has a passkey that has signed for it."""
         attempt = self._tries.pop(name, None)
         if attempt is None:
             raise Refused("too late: begin again")
         self._may_try(caller)
+        keys = attempt.keys()
+        opened = _open(keys.offer, 0, sealed)
         try:
-            keys = Keys.of(attempt.finish(attempt.first))
-        except Exception as trouble:  # spake2 raises what it likes of a half that is none
-            raise MalformedFrame("half of SPAKE2") from trouble
-        if _open(keys.offer, 0, sealed) is None:
+            if opened is None:
+                raise Refused(f"wrong {attempt.how}")
+            offer = attempt.offer(opened)
+        except PeerError:
             now = self._now()
             self._wrong.spend(network_of(caller), now)
             self._all_wrong.spend("", now)
             self.counts["logins_wrong"] += 1
-            self.told("login", "a wrong password")
-            raise Refused("wrong password")
+            self.told("login", f"a wrong {attempt.how}")
+            raise
         self.counts["logins"] += 1
-        self.told("login", "a browser has logged in")
+        self.told("login", f"a browser has logged in with a {attempt.how}")
         known = self._known[keys.session] = _Known(keys)
-        return known
+        return known, offer
 
     def forget(self, session: str) -> None:
         """That one is over."""

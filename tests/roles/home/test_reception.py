@@ -22,7 +22,9 @@ from morphnet.wire.messages.home.calls import Call, from_text, to_text
 GOOD, BAD = b"g" * 32, b"b" * 32  # passwords, stretched
 
 
-class ReceptionTests(SynchronousTestCase):
+class ReceptionCase(SynchronousTestCase):
+    """A home's reception, and what browsers say to it."""
+
     def setUp(self) -> None:
         self.identity = Ed25519PrivateKey.generate()
         self.home = to_text(self.identity.public_key().public_bytes_raw())
@@ -65,6 +67,8 @@ class ReceptionTests(SynchronousTestCase):
         assert not isinstance(begun, str), begun
         return begun[0], self.offer(begun[0], 0, "offer", caller, **{"try": begun[1]})
 
+
+class ReceptionTests(ReceptionCase):
     def test_password(self) -> None:
         """The right one: an answer that only the browser can read."""
         keys, heard = self.log_in()
