@@ -64,11 +64,11 @@ def measure(makes: Sequence[str], rounds: int, size: int) -> Iterator[Measured]:
             for direction, rate, cost in once(make, size):
                 rates[make, direction].append(rate)
                 costs[make, direction].append(cost)
-    for (make, direction), each in rates.items():
-        cost = costs[make, direction]
-        yield Measured("webrtc", f"{make}: {direction}", middle(each), "Mbit/s", FASTEST[make], rounds=tuple(each))
+    for (make, direction), fast in rates.items():
+        cheap = costs[make, direction]
+        yield Measured("webrtc", f"{make}: {direction}", middle(fast), "Mbit/s", FASTEST[make], rounds=tuple(fast))
         yield Measured(
-            "webrtc", f"{make}: processor, {direction}", middle(cost), "s/GB", COSTS, "less", rounds=tuple(cost)
+            "webrtc", f"{make}: processor, {direction}", middle(cheap), "s/GB", COSTS, "less", rounds=tuple(cheap)
         )
 
 

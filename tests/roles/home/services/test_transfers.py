@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from morphnet.rendezvous.home.streams import WINDOW
 from morphnet.wire.messages.home.frames import Kind, credit
@@ -88,8 +89,13 @@ class TransferTests(FilesCase):
     def test_few_turns(self) -> None:
         """A thread is asked once for each quarter of a window, not for each piece that comes."""
         asked, work = list[object](), self.work
+
+        def counted(what: Callable[[], object]) -> object:
+            asked.append(what)
+            return work(what)
+
         self.files = self.make(writable=True)
-        self.patch(self.files, "_work", lambda what: (asked.append(what), work(what))[1])
+        self.patch(self.files, "_work", counted)
         put = Browser(self.clock, self.files.opened)
         opened = put.open(do="put", path="new", size=SIZE, mark="m")
         put.write(self.content)
