@@ -128,8 +128,7 @@ def undress(
     if before and at + size < end:
         others = bytes(data[at + size : end : size]).lstrip(_SHORTS)
         end = end if not others else at + (-(-(end - at) // size) - len(others)) * size
-    found = _bare(data[at:end], size, stream[mask : -(-end // size) * width], layout)
-    if found is None:
+    if (found := _bare(data[at:end], size, stream[mask : -(-end // size) * width], layout)) is None:
         return None
     datagrams, each = found
     end = min(at + -(-len(datagrams) // each) * size, end)
