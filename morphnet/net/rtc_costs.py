@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-# Datagrams that are acknowledged together. Source: RFC 9260 section 6.2, which asks for no fewer; with eight an upload is
-# twenty times slower, as Chromium sends at most four for each acknowledgement.
+# Datagrams that are acknowledged together. Source: RFC 9260 section 6.2, which asks for no fewer; with eight an upload
+# is twenty times slower, as Chromium sends at most four for each acknowledgement.
 EVERY = 2
 LATEST = 0.02  # seconds after which one alone is; RFC 9260 allows 0.2
 LARGEST = 65536  # bytes of a datagram, of room for one: so much is not taken from the system, and given back, each time
