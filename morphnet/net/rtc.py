@@ -25,6 +25,7 @@ from morphnet.net.rtc_frames import Frames, Kind, encode
 
 ANSWERS_WITHIN = 20.0  # seconds for an answer: STUN servers that are not there take some of them
 READ = 1 << 18  # bytes that are read at once, of messages of up to 60 KiB
+MOST = 128  # connections at once, with those that are about to open
 UNABLE = "the home could not answer: try again"
 
 
@@ -206,6 +207,8 @@ class RtcDoor:
         :raises MalformedFrame: it is no offer of a data channel.
         :raises Refused: nothing is here that could answer it.
         """
+        if len(self._open) >= MOST:
+            raise Refused("too many connections")
         try:
             channel = self._connect(heard)
         except OSError:

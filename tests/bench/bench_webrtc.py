@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -36,24 +35,21 @@ def spent(pids: Sequence[int]) -> float:
 
 def once(make: str, size: int) -> Iterator[tuple[str, float, float]]:
     """Direction, Mbit/s and seconds of processor for a gigabyte."""
-    with tempfile.TemporaryDirectory(prefix="morphnet-bench-") as directory:
-        here = HomeHere(make, Path(directory))
-        try:
-            (here.share / "down").write_bytes(os.urandom(1 << 20) * (size >> 20))
-            home, _, holding = here.pids
-            none = "{ let got = 0; await download(session, 'down', (piece) => { got += piece.length; }, () => {}); }"
-            for direction, script in (
-                ("download", none),
-                ("upload", f"await upload(session, 'up', new File([new Uint8Array({size})], 'up'), () => {{}});"),
-            ):
-                before, begun = spent((home, holding)), time.monotonic()
-                here.run(
-                    f"(async () => {{ const {{ upload, download }} = await import('/files.js'); {script} }})()", 900.0
-                )
-                took = time.monotonic() - begun
-                yield direction, size * 8e-6 / took, (spent((home, holding)) - before) / size * 1e9
-        finally:
-            here.stop()
+    here = HomeHere(make)
+    try:
+        (here.share / "down").write_bytes(os.urandom(1 << 20) * (size >> 20))
+        home, _, holding = here.pids
+        none = "{ let got = 0; await download(session, 'down', (piece) => { got += piece.length; }, () => {}); }"
+        for direction, script in (
+            ("download", none),
+            ("upload", f"await upload(session, 'up', new File([new Uint8Array({size})], 'up'), () => {{}});"),
+        ):
+            before, begun = spent((home, holding)), time.monotonic()
+            here.run(f"(async () => {{ const {{ upload, download }} = await import('/files.js'); {script} }})()", 900.0)
+            took = time.monotonic() - begun
+            yield direction, size * 8e-6 / took, (spent((home, holding)) - before) / size * 1e9
+    finally:
+        here.stop()
 
 
 def measure(makes: Sequence[str], rounds: int, size: int) -> Iterator[Measured]:

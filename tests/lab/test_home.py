@@ -27,6 +27,7 @@ class HomeCase(SynchronousTestCase):
 
     skip = MISSING
     timeout = 120
+    webrtc = "auto"
 
     def setUp(self) -> None:
         self.box = Box(browsing())
@@ -35,6 +36,7 @@ class HomeCase(SynchronousTestCase):
         self.all = Browsing(self.box)
         self.addCleanup(self.all.stop)
         self.coordinator, self.home, self.share = self.all.coordinator, self.all.home, self.all.share
+        self.home.settings |= {"webrtc": self.webrtc}
 
 
 class UpTests(HomeCase):
@@ -164,6 +166,8 @@ class BrowserTests(BrowserCase):
         saved = downloads / "large.bin"
         wait_for("the browser has put it down", lambda: saved.exists() and saved.read_bytes() == content)
 
+
+class FilesTests(BrowserCase):
     def test_files(self) -> None:
         """Up and down through a change of network each: the same bytes; nothing was asked of anybody else."""
         content = os.urandom(6_000_000)
@@ -194,3 +198,10 @@ class BrowserTests(BrowserCase):
         self.assertGreaterEqual(self.browser.run("inside.presence.again"), 2)
         self.assertEqual({each.split("/")[2] for each in self.browser.requests if "//" in each}, {PUBLIC})
         self.assertEqual([each for each in self.browser.console if "net::" not in each], [])
+
+
+class AiortcTests(FilesTests):
+    """The same through the make that is not taken by itself."""
+
+    webrtc = "aiortc"
+    rootless = False

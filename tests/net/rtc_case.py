@@ -224,7 +224,7 @@ class BrowserCase(SynchronousTestCase):
             self.skipTest("no chromium here (Debian package chromium)")
         if not ADDRESSES or chosen(self.make) is None:
             self.skipTest(f"{self.make} is not installed, or this machine has no address but its loopback's")
-        self.here = HomeHere(self.make, Path(self.mktemp()))
+        self.here = HomeHere(self.make)
         self.addCleanup(self.here.stop)
 
     def killed_in(self, script: str) -> Any:

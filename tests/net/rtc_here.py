@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -28,12 +28,14 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 from twisted.web.static import Data, File
 
+from morphnet.lab.box import BoxNode
 from morphnet.lab.chromium import Chromium
 from morphnet.net.rtc import RtcDoor
 from morphnet.roles.coordinator.pages import WEB
 from morphnet.roles.home.beneath import Beneath
 from morphnet.roles.home.services.files import Files
 from morphnet.roles.home.visits import Visits
+from tests.roles.here import Here
 
 # What the page does at a login, without one; `connect` goes on over another connection.
 _CONNECT = """
@@ -126,24 +128,17 @@ def serve(make: str, directory: Path) -> None:
     running.run()
 
 
-class _Here:
-    """This machine, as a node of the lab."""
-
-    def popen(self, argv: Sequence[str], **more: Any) -> subprocess.Popen[Any]:
-        """Start a process."""
-        return subprocess.Popen(argv, **more)
-
-
 class HomeHere:
     """
     That home and a browser that is connected to it.
 
-    :param directory: empty; the files are in `share` in it.
+    :ivar share: the directory with its files.
     """
 
-    def __init__(self, make: str, directory: Path) -> None:
-        self.share = directory / "share"
-        self.share.mkdir(parents=True)
+    def __init__(self, make: str) -> None:
+        self._here = Here()
+        self.share = Path(self._here.dir) / "share"
+        self.share.mkdir()
         argv = [sys.executable, "-m", "tests.net.rtc_here", make, str(self.share)]
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         self._home = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=env)
@@ -151,8 +146,7 @@ class HomeHere:
         try:
             assert self._home.stdout is not None
             self._at = f"http://127.0.0.1:{int(self._home.stdout.readline())}"
-            here: Any = _Here()
-            self.browser = Chromium(here, directory / "profile")
+            self.browser = Chromium(cast("BoxNode", self._here), Path(self._here.dir) / "profile")
             self.browser.go(f"{self._at}/blank")
             self.browser.run(_CONNECT, 60.0)
         except BaseException:
@@ -184,6 +178,7 @@ class HomeHere:
         self._home.wait()
         if self._home.stdout is not None:
             self._home.stdout.close()
+        shutil.rmtree(self._here.dir, ignore_errors=True)
 
 
 if __name__ == "__main__":

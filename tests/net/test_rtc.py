@@ -6,6 +6,7 @@ from twisted.internet import reactor
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from morphnet.errors import Refused
+from morphnet.net import rtc
 from morphnet.net.rtc import RtcDoor, plain
 from tests.net.rtc_case import Home
 
@@ -25,6 +26,16 @@ class OfferTests(SynchronousTestCase):
                 "a=candidate:2 1 udp 1677729535 198.51.100.10 37564 typ srflx raddr 0.0.0.0 rport 0",
             ],
         )
+
+
+class MostTests(TestCase):
+    async def test_most(self) -> None:
+        """There is an end to how many processes offers begin."""
+        self.patch(rtc, "MOST", 0)
+        door = RtcDoor("none", (), reactor)
+        with self.assertRaisesRegex(Refused, "too many"):
+            await door.answer("v=0", Home())
+        await door.close()
 
 
 class RefusedTests(TestCase):

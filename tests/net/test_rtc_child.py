@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -9,6 +13,18 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.net.rtc_child import Serving
 from morphnet.net.rtc_frames import Frames, Kind, encode
 from morphnet.net.rtc_make import HIGH
+
+# Serves, and then stands still.
+STUCK = """
+import asyncio, socket, time
+from morphnet.net import rtc_child
+rtc_child.STUCK_AFTER = 1
+async def stuck():
+    serving = asyncio.ensure_future(rtc_child.serve(None, socket.socketpair()[0]))
+    await asyncio.sleep(0.1)
+    time.sleep(20)
+asyncio.run(stuck())
+"""
 
 
 class Wire:
@@ -88,3 +104,10 @@ class ServingTests(SynchronousTestCase):
         self.assertFalse(self.wire.reading)
         self.serving.drained()
         self.assertTrue(self.wire.reading)
+
+    def test_stuck(self) -> None:
+        """A loop that stands still has its process ended by the kernel: native code may hold it for ever."""
+        done = subprocess.run(
+            [sys.executable, "-c", STUCK], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        )
+        self.assertEqual(done.returncode, -signal.SIGALRM)
