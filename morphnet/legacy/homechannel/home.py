@@ -1,9 +1,9 @@
 """
-A home of ours as the original's coordinator and browsers see it: it registers by the original's UDP, and answers offers.
+A home of ours as the original's coordinator and browsers see it: it registers by the original's UDP.
 
-What the original does wrong at this end is done otherwise here: an ERROR, which anybody can send, takes nothing away, as
-the old registration counts until there is a new one; MIGRATE is not believed; a HEARTBEAT that was lost is noticed by an
-offer under the key of before, and sent again; the coordinator has to show its key.
+What the original does wrong at this end is done otherwise here: an ERROR, which anybody can send, takes nothing away,
+as the old registration counts until there is a new one; MIGRATE is not believed; a HEARTBEAT that was lost is noticed
+by an offer under the key of before, and sent again; the coordinator has to show its key.
 
 Source: docs/homechannel section 2.
 """

@@ -11,7 +11,7 @@ from morphnet.legacy.homechannel import keys
 from morphnet.legacy.homechannel.home import REFRESH, SILENT, OldHome
 from morphnet.wire.batch import Endpoint
 from tests.legacy.homechannel.case import ANSWER, OFFER, WALL, Coordinator
-from tests.legacy.homechannel.original import OriginalBrowser, encrypt
+from tests.legacy.homechannel.original import OriginalBrowser, aes_key, encrypt
 
 HERE = Endpoint("192.0.2.7", 4000)
 
@@ -74,7 +74,7 @@ class OldHomeTests(Coordinator):
         self.assertEqual(sum(each[1] == 7 for each in self.up), 4)
 
     def test_lost_heartbeat(self) -> None:
-        """With a coordinator that does not notice either: the next offer is read, answered, and the challenge renewed."""
+        """With a coordinator that does not notice either: the next offer is read, and the challenge renewed."""
         self.runs(5)
         self.loses_up = lambda datagram: datagram[1] == 7
         self.runs(int(REFRESH))
@@ -102,8 +102,8 @@ class OldHomeTests(Coordinator):
         self.runs(5)
         assert self.home._registered is not None
         said = {"type": "migrate", "payload": {"host": "203.0.113.9", "port": 1, "publicKey": self.home.name}}
-        box = encrypt(bytes.fromhex(keys.name_of(self.signers[1]).encode().hex())[:32], said)
-        real = encrypt(__import__("hashlib").sha256(self.home._registered.answer.encode()).digest(), said)
+        box = encrypt(bytes(32), said)
+        real = encrypt(aes_key(self.home._registered.answer), said)
         sent = len(self.up)
         for each in (box, real):
             self.home.received(b"\x01\x09" + each, self.now)

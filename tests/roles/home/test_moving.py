@@ -8,12 +8,12 @@ from pathlib import Path
 
 from morphnet.lab.browsing import PASSWORD, HomeDaemon
 from morphnet.lab.vpn import BIN, wait_for
-from morphnet.net import rtc
+from morphnet.net import rtc_make
 from tests.roles.here import HOST, HereCase
 
 
 class MovingTests(HereCase):
-    skip = None if rtc.AVAILABLE else "no WebRTC here: pip install 'morphnet[home]'"
+    skip = None if rtc_make.chosen("auto") else "no WebRTC here: pip install 'morphnet[home]'"
     timeout = 120
 
     def setUp(self) -> None:
