@@ -147,7 +147,7 @@ IMPURE = frozenset(
 IMPURE_CALLS = frozenset({"open", "print", "input", "exec", "eval"})
 # Methods that ask a clock or an entropy pool, wherever they come from: datetime.now(), AESGCM.generate_key() ...
 IMPURE_METHODS = frozenset({"now", "utcnow", "today", "generate", "generate_key", "urandom", "token_bytes"})
-ASYNCIO_DOORS = frozenset({"net.rtc_child", "net.rtc_aiortc", "net.rtc_wrtc"})
+ASYNCIO_DOORS = frozenset({"net.rtc_child", "net.rtc_aiortc", "net.rtc_wrtc", "net.rtc_homechannel"})
 
 FILE_LINES = 400
 CLASS_LINES = 300

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from morphnet.config import checks
-from morphnet.config.homechannel import OldHomesConfig
+from morphnet.config.homechannel import OldBrowsersConfig, OldHomesConfig
 from morphnet.config.manhole import ManholeConfig
 from morphnet.config.services import PasskeysConfig, TcpConfig, VncConfig, WebConfig
 
@@ -130,3 +130,4 @@ class HomeConfig:
     passkeys: PasskeysConfig = field(default_factory=PasskeysConfig)
     turn: TurnConfig = field(default_factory=TurnConfig)
     manhole: ManholeConfig = field(default_factory=ManholeConfig)
+    legacy: OldBrowsersConfig = field(default_factory=OldBrowsersConfig)

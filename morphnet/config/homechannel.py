@@ -38,6 +38,38 @@ class HomeChannelConfig:
     )
 
 
+def _coordinator_key(value: str) -> str | None:
+    return None if not value or _KEY.fullmatch(value) else "must be the public key of the coordinator, in base64"
+
+
+@dataclass(frozen=True, slots=True)
+class HomeChannelServerConfig:
+    """Browser clients of the original, at a home."""
+
+    enabled: bool = field(
+        default=False,
+        metadata={
+            "help": "let in browsers of the original HomeChannel, with a password that its coordinator, and whoever"
+            " sees one answer to a challenge, can guess at"
+        },
+    )
+    coordinator: str = field(default="", metadata={"check": checks.server, "help": "HOST:PORT of a coordinator, UDP"})
+    coordinator_key: str = field(
+        default="", metadata={"check": _coordinator_key, "help": "its public key: homechannel.pub without armour"}
+    )
+    password_file: str = field(default="", metadata={"help": "file with the password of those browsers"})
+    app: str = field(
+        default="", metadata={"help": "directory of the original's app 'files': manifest.json and its entry"}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OldBrowsersConfig:
+    """What there was before morphnet."""
+
+    homechannel: HomeChannelServerConfig = field(default_factory=HomeChannelServerConfig)
+
+
 @dataclass(frozen=True, slots=True)
 class OldHomesConfig:
     """What there was before morphnet."""

@@ -10,6 +10,7 @@ from enum import IntEnum
 
 from morphnet.errors import MalformedFrame
 
+OPENED, TEXT, BINARY, CLOSED = range(4)  # kinds of messages of one channel of several, see `rtc_homechannel`
 _HEAD = struct.Struct("!IB")  # bytes of the payload, kind
 LONGEST = 1 << 20  # bytes of a payload
 

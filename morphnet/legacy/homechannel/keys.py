@@ -73,6 +73,45 @@ def agree(theirs: bytes, entropy: bytes) -> tuple[bytes, str]:
     raise MalformedFrame("public key of another curve")
 
 
+class Agreement:
+    """
+    Ours, of X25519, where we begin.
+
+    :param entropy: 32 bytes.
+    """
+
+    def __init__(self, entropy: bytes) -> None:
+        self._own = X25519PrivateKey.from_private_bytes(entropy)
+        self.public = der(self._own.public_key())
+
+    def secret(self, theirs: bytes) -> str:
+        """
+        That of both ends, in hex.
+
+        :raises PeerError: it is no key of that kind, or one that hides nothing.
+        """
+        try:
+            key = load_der_public_key(theirs)
+        except (ValueError, UnsupportedAlgorithm):
+            raise MalformedFrame("public key") from None
+        if not isinstance(key, X25519PublicKey):
+            raise MalformedFrame("public key of another curve")
+        try:
+            return self._own.exchange(key).hex()
+        except ValueError:
+            raise Forged("a public key that hides nothing") from None
+
+
+def name_of(identity: SigningKey) -> str:
+    """What browsers know a server by: its public key in base64."""
+    return base64.b64encode(der(identity.public_key())).decode("ascii")
+
+
+def algorithm_of(identity: SigningKey) -> str:
+    """As an answer names it."""
+    return "ed448" if isinstance(identity, Ed448PrivateKey) else "ed25519"
+
+
 def is_p256(key: bytes) -> bool:
     """Whether a public key for an agreement is of the first generation."""
     return len(key) == P256_POINT

@@ -24,9 +24,11 @@ from morphnet.rendezvous.home.coordinators import Coordinators, Known
 from morphnet.rendezvous.home.registering import HomeKeys, Registering
 from morphnet.roles.home import known, password
 from morphnet.roles.home.beneath import Beneath
+from morphnet.roles.home.homechannel import HomeChannelHome
 from morphnet.roles.home.identity import link, name_of, read_identity
 from morphnet.roles.home.line import Line
 from morphnet.roles.home.node import HomeNode
+from morphnet.roles.home.old_files import OldFiles
 from morphnet.roles.home.passkeys import Passkeys
 from morphnet.roles.home.reception import Reception
 from morphnet.roles.home.services.files import Files
@@ -55,6 +57,7 @@ class HomeProcess(Process):
         self.config = config
         self._services: dict[str, Service] = {}
         self._coordinators: Coordinators | None = None
+        self._old: HomeChannelHome | None = None
         self._threads = ThreadPool(0, THREADS, "files")
 
     def open(self) -> HomeNode:
@@ -86,6 +89,7 @@ class HomeProcess(Process):
         self.every(LOOK_UP_EVERY, self._coordinators.look_up)
         self.every(EXPIRE_EVERY, self._visits.expire)
         self._log.info("WebRTC is made by {make}", make=make)
+        self._open_old(node)
         self._tell_link(coordinators[0])
         return node
 
@@ -110,6 +114,19 @@ class HomeProcess(Process):
     def _tell_link(self, first: Invitation) -> None:
         if first.page:
             self._log.info("browsers open {link}", link=link(first.page, name_of(self._identity)))
+
+    def _open_old(self, node: HomeNode) -> None:
+        files = self.config.files
+        if not self.config.legacy.homechannel.enabled:
+            return
+        if not files.root:
+            raise ConfigError("legacy.homechannel: files.root is missing: there is nothing else for its browsers")
+        old_files = OldFiles(Beneath(Path(files.root)), Path(files.root), writable=files.writable)
+        work = partial(deferToThreadPool, self.reactor, self._threads)
+        self._old = HomeChannelHome(self.reactor, self.config, self._identity, old_files, work, node.tell)
+        self._log.info("browsers of the original HomeChannel know us by {key}", key=self._old.name)
+        self.every(LOOK_UP_EVERY, self._old.look_up, now=True)
+        self.every(1.0, self._old.tick)
 
     def _open_services(self, home: str, node: HomeNode) -> Passkeys | None:
         """All that are allowed; the passkeys, if they are."""
@@ -149,6 +166,8 @@ class HomeProcess(Process):
         counts = Counter[str]()
         if self._coordinators is not None:
             counts.update(self._coordinators.counters())
+        if self._old is not None:
+            counts.update(self._old.counters())
         counts.update(self._reception.counts)
         counts.update(self._visits.counts)
         counts["visits_kept"] += len(self._visits)
@@ -165,6 +184,8 @@ class HomeProcess(Process):
         self._coordinators.stop()
         self._visits.end()
         self._rtc.close()
+        if self._old is not None:
+            self._old.close()
         for service in self._services.values():
             service.close()
         if self._threads.started:

@@ -38,7 +38,7 @@ class Coordinator(SynchronousTestCase):
         self.loses: Callable[[bytes], bool] = lambda datagram: False
         self.wires: dict[tuple[str, int], OriginalServer] = {}
         self.ports = itertools.count(5000)
-        self.servers = Servers(os.urandom, lambda: WALL, self.signers, lambda name: name in self.admitted, 3)
+        self.servers = Servers(os.urandom, lambda: WALL, self.signers, lambda name: name in self.admitted, 5)
         self.servers.send = self.to_server
         self.servers.told = lambda name, text: self.told.append(text)
         self.signalling = Signalling(self.servers, os.urandom, lambda: WALL, self.may, self.spend)

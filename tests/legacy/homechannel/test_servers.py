@@ -40,6 +40,16 @@ class ServersTests(Coordinator):
         self.passes(DEAD_AFTER)
         self.assertIsNone(self.browser(server).about())
 
+    def test_five(self) -> None:
+        """Five at once, for an hour: each stays, and is introduced to whom it belongs to."""
+        servers = [self.server() for _ in range(5)]
+        for _ in range(6):
+            self.passes(600, *servers)
+            for server in servers:
+                server.heartbeat()
+                self.assertTrue(self.logs_in(server))
+        self.assertEqual({each.registrations for each in servers}, {1})
+
     def test_lost_heartbeat(self) -> None:
         """
         One lost HEARTBEAT takes the original's server away for good. Here it registers again: with its first PING
@@ -117,8 +127,8 @@ class ServersTests(Coordinator):
         """Who is not admitted is not answered, and told to the operator; nor is one more than there may be."""
         self.assertEqual(self.server(admitted=False).state, "registering")
         self.assertIn("turned away", self.told[-1])
-        states = [self.server().state for _ in range(4)]
-        self.assertEqual(states, ["registered"] * 3 + ["registering"])
+        states = [self.server().state for _ in range(6)]
+        self.assertEqual(states, ["registered"] * 5 + ["registering"])
         self.assertEqual(self.servers.counts["homechannel_refused"], 2)
 
     def test_another_signature(self) -> None:
