@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
+from base64 import b64encode
 from dataclasses import replace
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import DNSLookupError
 from twisted.internet.task import Clock
@@ -22,10 +26,16 @@ from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Endpoint
 from tests.legacy.test_control import KEY
 from tests.legacy.test_session import HOME
-from tests.roles.server.test_legacy import FakeDoor
+from tests.roles.server.test_legacy import DATAGRAMS, FakeDoor
 
 CONTROL = Endpoint("203.0.113.1", 12301)
 PROGRAM = Endpoint("127.0.0.1", 51820)
+SOURCES = (CONTROL, CONTROL._replace(port=40000), CONTROL._replace(port=5), HOME)
+
+
+def answered(port: int, client: bytes) -> bytes:
+    """The server's answer to a client."""
+    return KEY.seal(json.dumps({"port": port, "clientID": b64encode(client).decode(), "status": CONNECTED}))
 
 
 class FakeNet(Clock):
@@ -73,6 +83,21 @@ class LegacyLinkTests(SynchronousTestCase):
         for source in (CONTROL, CONTROL._replace(port=40000), HOME, CONTROL._replace(host="192.0.2.77")):
             self.outer.hears(source, b"stray")
         self.assertEqual((self.link.strangers, self.local.said(), self.link.caller.state), (4, [], "connected"))
+
+    @given(st.lists(st.tuples(st.sampled_from(SOURCES), DATAGRAMS | st.integers(0, 70000)), max_size=20))
+    def test_anything(self, coming: list[tuple[Endpoint, tuple[bytes, bool] | int]]) -> None:
+        """Whatever comes from whomever raises nothing; WireGuard hears nothing but what is from the session's port."""
+        self.setUp()
+        client = self.connect().handshake.client
+        self.local.hears(PROGRAM, b"there")
+        for source, what in coming:
+            place = self.link.caller.session.peer if self.link.caller.session is not None else CONTROL
+            datagram = what[0] or b"x" if isinstance(what, tuple) else answered(what, client)
+            self.outer.hears(source, datagram)
+            if source[:2] != place[:2]:
+                self.assertEqual(self.local.said(), [])
+            self.link.look()
+        self.link.close()
 
     def test_unknown_name(self) -> None:
         """It is looked up again, and said."""
