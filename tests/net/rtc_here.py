@@ -113,8 +113,8 @@ def serve(make: str, directory: Path) -> None:
     """Until it is killed."""
     threads = ThreadPool(0, 4, "files")
     threads.start()
-    files = Files(Beneath(directory), partial(deferToThreadPool, reactor, threads), writable=True)
     running: Any = reactor
+    files = Files(Beneath(directory), partial(deferToThreadPool, running, threads), writable=True)
     door, visits = RtcDoor(make, (), reactor), Visits(running, {"files": files}, lambda session: None)
     File.contentTypes[".js"] = "text/javascript"
     root = File(str(WEB))

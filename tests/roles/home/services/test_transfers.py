@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
 
 from morphnet.rendezvous.home.streams import WINDOW
 from morphnet.wire.messages.home.frames import Kind, credit
@@ -87,9 +91,13 @@ class TransferTests(FilesCase):
 
     def test_few_turns(self) -> None:
         """A thread is asked once for each quarter of a window, not for each piece that comes."""
-        asked, work = list[object](), self.work
-        self.files = self.make(writable=True)
-        self.patch(self.files, "_work", lambda what: (asked.append(what), work(what))[1])
+        asked = list[object]()
+
+        def work(what: Callable[[], Any]) -> Deferred[Any]:
+            asked.append(what)
+            return self.work(what)
+
+        self.patch(self.files, "_work", work)
         put = Browser(self.clock, self.files.opened)
         opened = put.open(do="put", path="new", size=SIZE, mark="m")
         put.write(self.content)
