@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
 
 from morphnet.rendezvous.home.streams import WINDOW
 from morphnet.wire.messages.home.frames import Kind, credit
@@ -88,14 +91,13 @@ class TransferTests(FilesCase):
 
     def test_few_turns(self) -> None:
         """A thread is asked once for each quarter of a window, not for each piece that comes."""
-        asked, work = list[object](), self.work
+        asked = list[object]()
 
-        def counted(what: Callable[[], object]) -> object:
+        def work(what: Callable[[], Any]) -> Deferred[Any]:
             asked.append(what)
-            return work(what)
+            return self.work(what)
 
-        self.files = self.make(writable=True)
-        self.patch(self.files, "_work", counted)
+        self.patch(self.files, "_work", work)
         put = Browser(self.clock, self.files.opened)
         opened = put.open(do="put", path="new", size=SIZE, mark="m")
         put.write(self.content)
