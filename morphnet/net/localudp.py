@@ -7,8 +7,9 @@ import socket
 import struct
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import cast
 
-from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.internet.interfaces import IDelayedCall, IReactorFDSet, IReactorTime, IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -20,6 +21,8 @@ from morphnet.wire.batch import MAX_BATCH, MAX_SEGMENTS
 READS = 64  # most datagrams of one wake-up
 SLOT = 65536  # bytes
 BUFFER = 1 << 20  # bytes of the kernel's buffers, each
+BUSY, SPELL = 16, 0.01  # so many datagrams in so many seconds: whoever sends them is busy
+PAUSE = 0.001  # seconds without a look then: what comes meanwhile goes together, for a fraction of the work
 _MAY_FRAGMENT = 0  # IP_PMTUDISC_DONT: a service need not be on this machine, and must never be a black hole
 
 _CANNOT = frozenset({errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP})  # a kernel without UDP GSO
@@ -58,8 +61,11 @@ class LocalUdp:
     ) -> None:
         """:param make: a socket for a host."""
         self._reactor, self._received, self._make = reactor, received, make
+        self._clock = cast(IReactorTime, reactor)  # any reactor is that too
         self._socket: socket.socket | None = None
         self._gso = True  # no refusal yet
+        self._spell_at, self._came = float("-inf"), 0  # when that began, and datagrams since
+        self._pause: IDelayedCall | None = None
         self.refused = 0  # datagrams that the kernel did not take, or had no taker for
 
     def listen(self, host: str, port: int) -> None:
@@ -137,7 +143,11 @@ class LocalUdp:
     def close(self) -> None:
         """Closing twice does nothing."""
         if self._socket is not None:
-            self._reactor.removeReader(self)
+            if self._pause is not None:
+                self._pause.cancel()
+                self._pause = None
+            else:
+                self._reactor.removeReader(self)
             self._socket.close()
             self._socket = None
 
@@ -157,6 +167,21 @@ class LocalUdp:
                 self.refused += 1
         if batch:
             self._received(batch)
+            self._let_gather(len(batch))
+
+    def _let_gather(self, count: int) -> None:
+        """Leave a busy one alone for a moment, unless so many have come that it takes no more of them together."""
+        now = self._clock.seconds()
+        if now - self._spell_at >= SPELL:
+            self._spell_at, self._came = now, 0
+        self._came += count
+        if self._came >= BUSY and count < READS // 2 and self._socket is not None and self._pause is None:
+            self._reactor.removeReader(self)
+            self._pause = self._clock.callLater(PAUSE, self._look_again)
+
+    def _look_again(self) -> None:
+        self._pause = None
+        self._reactor.addReader(self)
 
     def fileno(self) -> int:
         """-1 once closed."""

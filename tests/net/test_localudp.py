@@ -11,12 +11,12 @@ from typing import Any, cast
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.error import ConnectionDone
-from twisted.internet.task import deferLater
+from twisted.internet.task import Clock, deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from morphnet.errors import HostError
-from morphnet.net.localudp import READS, LocalUdp
+from morphnet.net.localudp import BUSY, PAUSE, READS, SPELL, LocalUdp
 from morphnet.net.sockaddr import Address
 from morphnet.wire.batch import MAX_SEGMENTS
 
@@ -77,8 +77,9 @@ class FakeSocket:
         self.closed = True
 
 
-class FakeReactor:
+class FakeReactor(Clock):
     def __init__(self) -> None:
+        super().__init__()
         self.readers: list[object] = []
 
     def addReader(self, reader: object) -> None:
@@ -138,6 +139,27 @@ class LocalUdpTests(SynchronousTestCase):
         self.fake.inbox = [(b"a", PROGRAM)] * (READS + 1)
         self.door.doRead()
         self.assertEqual((len(self.had[0]), len(self.fake.inbox)), (READS, 1))
+
+    def come(self, count: int) -> bool:
+        """So many have come, and are read; whether it goes on looking."""
+        self.fake.inbox = [(b"a", PROGRAM)] * count
+        self.door.doRead()
+        return self.door in self.reactor.readers
+
+    def test_gathers(self) -> None:
+        """Who sends a lot is left alone for a moment, so that more comes together; who sends little is not."""
+        self.door.listen("127.0.0.1", 51821)
+        for _ in range(3):
+            self.assertTrue(self.come(BUSY - 1))
+            self.reactor.advance(2 * SPELL)
+        self.assertTrue(self.come(BUSY - 1))
+        self.assertFalse(self.come(1))
+        self.reactor.advance(PAUSE)
+        self.assertIn(self.door, self.reactor.readers)
+        self.assertTrue(self.come(READS))  # as many as it takes at once: there may be more
+        self.assertFalse(self.come(1))
+        self.door.close()
+        self.assertEqual((self.reactor.readers, self.reactor.getDelayedCalls()), ([], []))
 
     def test_refused(self) -> None:
         """What the kernel does not take is counted; an address that cannot be had is told, and the socket closed."""
