@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from ipaddress import ip_address
@@ -25,6 +25,7 @@ from fido2.server import Fido2Server
 from fido2.webauthn import (
     AttestedCredentialData,
     AuthenticationResponse,
+    CollectedClientData,
     PublicKeyCredentialRpEntity,
     UserVerificationRequirement,
 )
@@ -100,15 +101,21 @@ class Passkeys:
     All of them.
 
     :param directory: where they are kept.
-    :param page: its address: a passkey is good for this site alone.
+    :param page: its address: a passkey is good for the site that it was made at, and for no other.
+    :param others: addresses of the page at the other coordinators that the home knows now.
     :raises ConfigError: the file is damaged, or there can be none for this page.
     """
 
-    def __init__(self, directory: Path, page: str, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        page: str,
+        now: Callable[[], float] = time.time,
+        others: Callable[[], Iterable[str]] = lambda: (),
+    ) -> None:
         self._file, self._now = directory / FILE, now
-        origin, host = site(page)
-        relying = PublicKeyCredentialRpEntity(name="morphnet home", id=host)
-        self._server = Fido2Server(relying, verify_origin=lambda told: told == origin)
+        site(page)
+        self._pages = lambda: dict.fromkeys((page, *others()))
         self.all = self._read()
         self.told: Callable[[str], None] = lambda text: None  # of each that comes or goes
 
@@ -125,6 +132,23 @@ class Passkeys:
         text = json.dumps([asdict(each) for each in self.all.values()], indent=1)
         write_over(self._file, text.encode() + b"\n", mode=0o600)
 
+    def _server(self, told: object) -> Fido2Server:
+        """
+        What checks it: that of the site which the browser says it is from.
+
+        :raises ValueError: that is none of ours.
+        """
+        client = CollectedClientData(from_text(str(_mapping(_mapping(told).get("response")).get("clientDataJSON"))))
+        for page in self._pages():
+            try:
+                origin, host = site(page)
+            except ConfigError:
+                continue  # no browser takes passkeys there
+            if client.origin == origin:
+                relying = PublicKeyCredentialRpEntity(name="morphnet home", id=host)
+                return Fido2Server(relying, verify_origin=origin.__eq__)
+        raise ValueError("from another site")
+
     def add(self, challenge: bytes, told: object, name: str) -> Passkey:
         """
         Keep one that a browser has just made.
@@ -136,7 +160,7 @@ class Passkeys:
         if len(self.all) >= MOST:
             raise Refused("there are as many passkeys as there may be")
         try:
-            proved = self._server.register_complete(_state(challenge), _mapping(told))
+            proved = self._server(told).register_complete(_state(challenge), _mapping(told))
             credential = proved.credential_data
         except Exception as trouble:  # fido2 raises what it likes of what is none
             raise Refused("this passkey cannot be used here") from trouble
@@ -175,7 +199,7 @@ class Passkeys:
         try:
             said = AuthenticationResponse.from_dict(_mapping(told))
             known = [AttestedCredentialData(from_text(each.key)) for each in self.all.values()]
-            found = self._server.authenticate_complete(_state(challenge), known, said)
+            found = self._server(told).authenticate_complete(_state(challenge), known, said)
             count = said.response.authenticator_data.counter
         except Exception as trouble:  # fido2 raises what it likes of what is none
             raise Refused("this passkey is not known here") from trouble

@@ -68,7 +68,7 @@ class HomeProcess(Process):
             raise ConfigError(f"WebRTC is not installed: pip install 'morphnet[{extra}]'")
         if config.user and os.getuid() == 0 and config.user != "root":
             raise ConfigError(f"it is to run as {config.user}, not as root: `morphnet up home` does that with systemd")
-        self._identity, coordinators = read_identity(config.state_dir), known.read(config)
+        self._identity, self._known = read_identity(config.state_dir), known.read(config)
         self._ice: list[str] = []
         self._rtc = RtcDoor(make, self._ice, self.reactor)
         node = HomeNode(config, self._counters, reloading=self.reloading)
@@ -80,7 +80,7 @@ class HomeProcess(Process):
         turn = partial(lambda session, now: servers.of_session(session, now()), now=time.time)
         self._reception = Reception(self._identity, stretched, self.reactor.seconds, self._answer, turn, passkeys)
         self._reception.told = lambda kind, text: node.tell(kind, "", text)
-        self._coordinators = Coordinators(self.reactor, coordinators, self._way, self._keep, known.read_line)
+        self._coordinators = Coordinators(self.reactor, self._known, self._way, self._keep, known.read_line)
         self._coordinators.changed, node.read_again = partial(self._changed, node), self._coordinators.look
         self._coordinators.told = lambda text: node.tell("coordinator", "", text)
         self._coordinators.in_use = lambda: self._visits.linked > 0
@@ -90,7 +90,7 @@ class HomeProcess(Process):
         self.every(EXPIRE_EVERY, self._visits.expire)
         self._log.info("WebRTC is made by {make}", make=make)
         self._open_old(node)
-        self._tell_link(coordinators[0])
+        self._tell_link(self._known[0])
         return node
 
     def _way(self, to: Invitation) -> Line:
@@ -101,6 +101,7 @@ class HomeProcess(Process):
         return Line(self.reactor, *split_address(to.coordinator, HOME_PORT), registering)
 
     def _keep(self, coordinators: Known) -> None:
+        self._known = coordinators
         known.keep(self.config, coordinators)
         self._tell_link(coordinators[0])
 
@@ -110,6 +111,10 @@ class HomeProcess(Process):
         host, port = split_address(self._coordinators.best.coordinator, HOME_PORT)
         self._ice[:] = f"stun:{host}:{port}", *self.config.ice
         node.registered(state)
+
+    def _pages(self) -> list[str]:
+        """Where browsers may come from."""
+        return [one.page for one in self._known]
 
     def _tell_link(self, first: Invitation) -> None:
         if first.page:
@@ -147,7 +152,7 @@ class HomeProcess(Process):
             self._services["web"] = Web(named(self.config.web.services), agent_of(self.reactor), self.reactor)
         if not self.config.passkeys.enabled:
             return None
-        passkeys = Passkeys(self.config.state_dir, self.config.page)
+        passkeys = Passkeys(self.config.state_dir, self.config.page, time.time, self._pages)
         passkeys.told = lambda text: node.tell("passkey", "", text)
         self._services["passkeys"] = PasskeyService(passkeys, home, os.urandom)
         return passkeys

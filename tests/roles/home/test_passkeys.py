@@ -102,6 +102,20 @@ class PasskeyTests(SynchronousTestCase):
         device.count = 6
         self.assertEqual(self.refused(device), "this passkey has been copied")
 
+    def test_other_coordinator(self) -> None:
+        """At another coordinator that the home knows another passkey is good: each for its own site."""
+        pages = ["https://203.0.113.1", "https://d.example:8443"]
+        self.passkeys = Passkeys(self.directory, "https://c.example", lambda: 1.0, lambda: pages)
+        there, here = Authenticator("https://d.example:8443", "d.example"), self.added()
+        self.passkeys.add(C, there.make(C), "there")
+        for device in (here, there):
+            self.passkeys.prove(C, device.sign(C))
+        there.site = "c.example"
+        self.refused(there)
+        there.site = "d.example"
+        pages.clear()
+        self.refused(there)
+
     def test_most(self) -> None:
         """There is an end to them; names are short, and steer no terminal."""
         for _ in range(MOST):
