@@ -27,7 +27,7 @@ from tests.bench.upload_rivals import SECRET, Nginx, Ours, Prosody, Rival, TusSe
 
 RIVALS: tuple[type[Rival], ...] = (Nginx, Prosody, TusServer)
 NGINX, PROSODY = 0.5, 3.0  # as much of their throughput as was asked for
-MEMORY = 150.0  # MB with 100 files of 1 GB at once
+MEMORY, FEW = 150.0, 100  # MB with so many files at once, however large they are
 MB = 1_000_000
 
 
@@ -67,27 +67,26 @@ def crowds(*, short: bool) -> None:
     """Whether every one of them arrives."""
     cases = (
         ("at once", "together", 1000, MB, 0.0),
-        ("every 10 s another network", "moving", 100, 5 * MB, 10.0 if short else 100.0),
+        ("every 10 s another network", "moving", FEW, 5 * MB, 10.0 if short else 100.0),
         ("cut three times each", "cut", 500, MB, 0.0),
-        ("large ones at once", "together", 100, 20 * MB if short else 1000 * MB, 0.0),
+        ("large ones at once", "together", FEW, 20 * MB if short else 1000 * MB, 0.0),
     )
-    server = Ours()
-    try:
-        server.start()
-        before = most_memory(server.pid)
-        for name, kind, count, size, seconds in cases:
+    for name, kind, count, size, seconds in cases:
+        server = Ours()
+        try:
+            server.start()
+            before = most_memory(server.pid)
             said = crowd(server, kind, count, size, seconds)
-            if kind == "moving" and short:
-                name = name.replace("10 s", "s")
-            label = f"{count} of {size // MB} MB {name}"
+            label = f"{count} of {size // MB} MB {name.replace('10 s', 's') if short else name}"
             tell(Measured("F9", f"{label}: arrived", 100 * said["arrived"] / count, "%", 100.0))
             tell(Measured("F9", f"{label}: offsets that went back", said["went_back"], "", 0.0, "less"))
             tell(Measured("F9", f"{label}: cuts", said["cuts"], ""))
             tell(Measured("F9", f"{label}: another request, p99", said["waits"], "ms"))
-            tell(Measured("F9", f"{label}: most memory", round(most_memory(server.pid), 1), "MB", MEMORY, "less"))
-        tell(Measured("F9", "memory before", round(before, 1), "MB"))
-    finally:
-        server.end()
+            memory = round(most_memory(server.pid), 1)
+            tell(Measured("F9", f"{label}: most memory", memory, "MB", MEMORY if count == FEW else None, "less"))
+            tell(Measured("F9", f"{label}: memory before", round(before, 1), "MB"))
+        finally:
+            server.end()
 
 
 def _file(path: Path, size: int) -> Path:
