@@ -49,7 +49,13 @@ class ChunkingTests(SynchronousTestCase):
         """Begun, one chunk twice, one cut, and the last; the file is at its slot's address."""
         made = json.loads(self.begin().body)
         self.assertEqual((made["chunk_size"], made["total_chunks"], len(made["session_id"])), (30, 4, 64))
-        told = {"success": True, "chunk": 0, "uploaded_bytes": 30, "total_size": 100, "progress": 0.3}
+        told: dict[str, object] = {
+            "success": True,
+            "chunk": 0,
+            "uploaded_bytes": 30,
+            "total_size": 100,
+            "progress": 0.3,
+        }
         self.assertEqual(self.chunk(0), (200, {**told, "completed": False}))
         self.assertEqual(self.chunk(0), (200, {"message": "Chunk already uploaded", "chunk": 0}))
         line = Line(self.service)
