@@ -17,7 +17,7 @@ from morphnet.config.redis_url import redis_url_of
 from morphnet.config.upload import UploadConfig
 from morphnet.errors import ConfigError
 from morphnet.net.clamd import Clamd
-from morphnet.net.gate import OpenGate
+from morphnet.net.gate import Gate, OpenGate
 from morphnet.net.http import Exchange, HttpFactory
 from morphnet.net.listen import dispensable, listen_tcp
 from morphnet.net.redis_exchange import RedisLink
@@ -90,16 +90,19 @@ class UploadProcess(Process):
             port = listen_tcp(gate, host, config.port, factory, optional=dispensable(host, config.listen))
             if port is not None:
                 self._ports.append(port)
-        if config.metrics:
-            host, port = split_place(config.metrics)
-            told = HttpFactory(partial(_tell_metrics, node), self.reactor, config.idle_s)
-            found = listen_tcp(gate, host, port, told)
-            self._ports += [found] if found is not None else []
+        self._open_metrics(node, gate)
         node.serves = tuple(f"{host} tcp {config.port}, HTTP" for host in config.listen)
         self.every(SWEEP_EVERY, self._sweep)
         node.state = "serving"
         self._log.info("morph-upload {name} is serving", name=config.name)
         return node
+
+    def _open_metrics(self, node: UploadNode, gate: Gate) -> None:
+        if self.config.metrics:
+            factory = HttpFactory(partial(_tell_metrics, node), self.reactor, self.config.idle_s)
+            listening = listen_tcp(gate, *split_place(self.config.metrics), factory)
+            if listening is not None:
+                self._ports.append(listening)
 
     def _open_shelf(self) -> Shelf:
         """With other servers, if there is a Redis to meet them at."""
