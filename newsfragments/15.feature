@@ -14,3 +14,5 @@ The owner of an upload is told from which networks it came, and gets a new token
 tus's concatenation: a file may come in parts, at the same time, on one slot.
 All 51 behaviours of the draft's conformity list: uploads whose length is told last (with slots that do not cover it), `GET` of an upload that is not whole, `max_append` and `min_append`.
 ClamAV by its daemon (`[scan] clamd`): a file in which it finds something does not appear, is put aside, and its uploader is told.
+Clients of hmac-file-server may send chunks (`chunked-upload`, `upload-status`), with a slot's token.
+Prometheus: `metrics = "127.0.0.1:PORT"` of an upload server serves `/metrics`.

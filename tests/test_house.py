@@ -27,7 +27,7 @@ UNTESTED = frozenset((
     "rights", "roles.certificates.signing",
     "roles.peers.ethernet",
     "roles.balance.process", "roles.coordinator.process", "roles.home.process",
-    "roles.relay.process", "roles.server.process", "roles.upload.process", "store.base",
+    "roles.relay.process", "roles.server.process", "store.base",
     "tap.client", "tap.coordinator", "tap.home", "tap.relay", "tap.server", "tap.upload",
     "tunnel.events", "tunnel.flight", "tunnel.inbound", "tunnel.migration", "tunnel.patience",
     "tunnel.trace", "tunnel.window", "wire.batch", "wire.pure", "wire.messages.revocations",

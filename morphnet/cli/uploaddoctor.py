@@ -14,6 +14,7 @@ from morphnet.wire.messages.upload.slots import jwt
 
 PIECE = 300_000  # bytes of a body that are sent before it pauses
 _BODY, _WITHIN = 1_000_000, 5.0  # bytes of the file; seconds in which bytes must get through
+_LARGE = 12_000_000  # bytes of a file that is larger than limits usually are
 _LONGEST_SIZE = 20  # digits
 ORIGIN = "https://chat.example"
 
@@ -47,8 +48,8 @@ REMEDIES: Mapping[str, Mapping[str, str]] = {
     },
     "buffer": {
         "nginx": "proxy_request_buffering off; proxy_http_version 1.1;",
-        "Caddy": "# remove `request_buffers` from reverse_proxy",
-        "Apache": "SetEnv proxy-sendcl 1",
+        "Caddy": "# remove `request_buffers` (before 2.7 `buffer_requests`) from reverse_proxy",
+        "Apache": "# remove `SetInputFilter BUFFER`, and what else looks at whole bodies, as mod_security does",
     },
     "time": {
         "nginx": "client_body_timeout 150s; proxy_read_timeout 150s; proxy_send_timeout 150s;",
@@ -67,7 +68,7 @@ REMEDIES: Mapping[str, Mapping[str, str]] = {
     },
     "interim": {
         "nginx": 'proxy_set_header Upload-Draft-Interop-Version "";    # phones arrive, but begin anew after a cut',
-        "Caddy": "# newer than 2.7 lets 104 through",
+        "Caddy": "# 2.6 and later let 104 through",
         "Apache": "RequestHeader unset Upload-Draft-Interop-Version early",
     },
 }
@@ -86,12 +87,13 @@ class UploadDoctor:
     def __init__(self, call: Call, base: str, user: str, key: bytes, silence: float) -> None:
         self._call, self._base, self._user, self._key, self._silence = call, base, user, key, silence
         self.proxy = ""  # what it calls itself
+        self._most = 0  # bytes of a file that the server takes
         self.pause: Callable[[float], None] = time.sleep
 
     def findings(self) -> Iterator[Finding]:
         """One look after the other; the first fault that hides all else ends them."""
         looks: tuple[Callable[[], Finding], ...] = (self._reached, self._size, self._put)
-        for look in (*looks, self._buffering, self._verbs, self._silent, self._cors, self._interim):
+        for look in (*looks, self._large, self._buffering, self._verbs, self._silent, self._cors, self._interim):
             found = self._tried(look)
             yield found
             if found.fault and look in (self._reached, self._put):
@@ -149,7 +151,7 @@ class UploadDoctor:
         said = self._ask("OPTIONS", target, {}).one("tus-max-size")
         if not (said.isascii() and said.isdigit() and len(said) < _LONGEST_SIZE):
             return Finding("takes large files", f"somebody has changed Tus-Max-Size: {said[:40]!r}", "cors")
-        most = int(said)
+        most = self._most = int(said)
         name = f"takes files of {most / 1e6:.0f} MB"
         target, headers = self._slot(most)
         line = self._call("PUT", target, {**headers, "Content-Length": str(most)}, b"x")
@@ -180,6 +182,27 @@ class UploadDoctor:
         if (got.status, got.body) != (206, b"x" * 10):
             return Finding(name, f"GET of a part is answered with {got.status}", "pass")
         return Finding(name)
+
+    def _large(self) -> Finding:
+        """All bytes of it: some proxies do not look at the length that is told, and count."""
+        size = min(_LARGE, self._most)
+        name = f"takes {size / 1e6:.0f} MB indeed"
+        if "nginx" in self.proxy:
+            return Finding(name)  # it looks
+        target, headers = self._slot(size)
+        line, left = self._call("PUT", target, {**headers, "Content-Length": str(size)}), size
+        try:
+            with suppress(OSError):
+                while left:
+                    line.send(b"x" * min(left, PIECE))
+                    left -= min(left, PIECE)
+            heard = self._final(line, 20.0)
+        finally:
+            self._end(line, target, headers)
+        if heard.status == 201:
+            return Finding(name)
+        told = f" with {heard.status}" if heard.status else ""
+        return Finding(name, f"the proxy ends what is larger than its own limit{told}", "size")
 
     def _begun(self, target: str, headers: Mapping[str, str]) -> Line:
         return self._call("PUT", target, {**headers, "Content-Length": str(_BODY)}, b"x" * PIECE)

@@ -8,6 +8,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from morphnet.config import checks
+from morphnet.config.legacy import local_place
 from morphnet.config.manhole import ManholeConfig
 from morphnet.config.scan import ScanConfig
 from morphnet.config.shared import SharedConfig
@@ -128,6 +129,10 @@ class UploadConfig:
     idle_s: float = field(default=120.0, metadata={"help": "hang up on a connection silent for so long, seconds"})
     state_dir: Path = field(default=Path("/var/lib/morphnet-upload"), metadata={"help": "files and their records"})
     run_dir: Path = field(default=Path("/run/morphnet-upload"), metadata={"help": "sockets of the running process"})
+    metrics: str = field(
+        default="",
+        metadata={"check": local_place, "help": "127.0.0.1:PORT on which Prometheus reads /metrics; '' for none"},
+    )
     component: ComponentConfig = field(default_factory=ComponentConfig)
     scan: ScanConfig = field(default_factory=ScanConfig)
     shared: SharedConfig = field(default_factory=SharedConfig)

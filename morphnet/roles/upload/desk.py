@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from morphnet.net.http import Exchange
 from morphnet.roles.upload.callers import GUESS, Callers, TooOften
+from morphnet.roles.upload.chunking import CHUNKED, STATUS, Chunking, is_chunked
+from morphnet.roles.upload.chunking import SIZE as TOTAL
 from morphnet.roles.upload.drafting import Drafting
 from morphnet.roles.upload.giving import Giving
 from morphnet.roles.upload.parting import PART, SIZE, Parting
@@ -19,7 +21,7 @@ from morphnet.store.base import OPEN, StoreAway, UploadRecord
 from morphnet.store.vault import Taken
 from morphnet.wire.messages.upload import drafts, tus
 from morphnet.wire.messages.upload.drafts import ANY, Appends
-from morphnet.wire.messages.upload.slots import UNKNOWN, Claim, Slot, SlotRefused, verified
+from morphnet.wire.messages.upload.slots import UNKNOWN, Claim, Slot, SlotRefused, told_path, verified
 
 LONGEST_PATH = 1024  # characters, decoded
 AWAY = 5  # seconds after which who met a store that is away comes again
@@ -60,6 +62,7 @@ class Desk:
         self._rules, self._shelf, self._secrets, self._callers = rules, shelf, secrets, callers
         self._giving, self._tus = Giving(shelf), Tussing(shelf, rules.max_size, rules.kept_for)
         self._parting = Parting(shelf, self._tus, rules.kept_for)
+        self._chunking = Chunking(shelf)
         self._sessions = Sessions(shelf, secrets)
         self._drafts = Drafting(shelf, rules.max_size, rules.kept_for, rules.appends)
         shelf.max_size = rules.max_size
@@ -109,7 +112,11 @@ class Desk:
     def _path(self, exchange: Exchange) -> str:
         location = exchange.location
         path = location.removeprefix(self._rules.base)
-        if path == location or not path or "\0" in path or len(path) > LONGEST_PATH:
+        if path == location:
+            raise SlotRefused(404, "nothing is here")
+        if path in (CHUNKED, STATUS):
+            path = told_path(exchange.headers.get("authorization", ""))
+        if not path or "\0" in path or len(path) > LONGEST_PATH:
             raise SlotRefused(404, "nothing is here")
         return path
 
@@ -121,9 +128,14 @@ class Desk:
             exchange.answer(204, {**self._tus.offers(), **self._drafts.offers(headers)})
             return
         path = self._path(exchange)
+        said = exchange.location.removeprefix(self._rules.base)
         if self._shelf.scanning is not None:
             self._shelf.scanning.check(path, verb)
         record = await self._shelf.find(path)
+        if said in (CHUNKED, STATUS):
+            visit = self._visit(exchange, path, record)
+            await self._chunking.answer(visit, self._secrets(path), status=said == STATUS)
+            return
         if QUERY in exchange.query and (verb == "GET" or (verb == "POST" and not _uploads(headers))):
             await self._to_owner(exchange, path, record)
             return
@@ -213,6 +225,9 @@ class Desk:
     @staticmethod
     def _told_size(exchange: Exchange) -> int:
         headers = exchange.headers
+        if is_chunked(headers):
+            length = drafts.number(headers, TOTAL)
+            return UNKNOWN if length is None else length
         if _in_parts(exchange):
             said = exchange.query.get(SIZE, "")
             return int(said) if said.isascii() and said.isdigit() and len(said) < 19 else UNKNOWN

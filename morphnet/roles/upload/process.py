@@ -12,15 +12,17 @@ from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.threads import deferToThreadPool
 
+from morphnet.config.legacy import split_place
 from morphnet.config.redis_url import redis_url_of
 from morphnet.config.upload import UploadConfig
 from morphnet.errors import ConfigError
 from morphnet.net.clamd import Clamd
-from morphnet.net.gate import OpenGate
-from morphnet.net.http import HttpFactory
+from morphnet.net.gate import Gate, OpenGate
+from morphnet.net.http import Exchange, HttpFactory
 from morphnet.net.listen import dispensable, listen_tcp
 from morphnet.net.redis_exchange import RedisLink
 from morphnet.net.xmpp import UploadComponent
+from morphnet.ops.metrics import KIND, exposition
 from morphnet.roles.process.process import Process
 from morphnet.roles.upload.callers import Callers
 from morphnet.roles.upload.desk import Desk, Rules
@@ -38,6 +40,13 @@ from morphnet.store.vault import Vault
 from morphnet.wire.messages.upload.drafts import Appends
 
 SWEEP_EVERY = 600.0  # seconds between looks for uploads that nobody went on with
+
+
+async def _tell_metrics(node: UploadNode, exchange: Exchange) -> None:
+    if exchange.location != "/metrics" or exchange.verb not in ("GET", "HEAD"):
+        exchange.answer(404, {"Content-Type": "text/plain"}, b"/metrics is here\n")
+        return
+    exchange.answer(200, {"Content-Type": KIND}, exposition(node.status(), time.time()).encode())
 
 
 class UploadProcess(Process):
@@ -81,11 +90,19 @@ class UploadProcess(Process):
             port = listen_tcp(gate, host, config.port, factory, optional=dispensable(host, config.listen))
             if port is not None:
                 self._ports.append(port)
+        self._open_metrics(node, gate)
         node.serves = tuple(f"{host} tcp {config.port}, HTTP" for host in config.listen)
         self.every(SWEEP_EVERY, self._sweep)
         node.state = "serving"
         self._log.info("morph-upload {name} is serving", name=config.name)
         return node
+
+    def _open_metrics(self, node: UploadNode, gate: Gate) -> None:
+        if self.config.metrics:
+            factory = HttpFactory(partial(_tell_metrics, node), self.reactor, self.config.idle_s)
+            listening = listen_tcp(gate, *split_place(self.config.metrics), factory)
+            if listening is not None:
+                self._ports.append(listening)
 
     def _open_shelf(self) -> Shelf:
         """With other servers, if there is a Redis to meet them at."""

@@ -118,12 +118,14 @@ class DraftTests(SynchronousTestCase):
 
     def test_broken_here(self) -> None:
         """After a 104 a fault of ours ends the connection: a 500 would end the phone's upload for good."""
-        self.service.shelf.vault.finish = lambda path, partial: 1 / 0  # type: ignore[assignment, method-assign]
+        broken = self.patch(self.service.shelf.vault, "finish", lambda path, partial: 1 / 0)
         line = Line(self.service)
         line.begin("PUT", self.target, said(6, True), DATA)
         self.assertEqual(([each.status for each in line.answers()], line.aborted), ([104], True))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        broken.restore()
         self.assertEqual(self.service.ask("HEAD", self.target, said(6, None)).headers["upload-offset"], "100")
+        self.assertEqual(self.service.stored("s/a"), DATA)
 
     def test_options(self) -> None:
         """Limits are told before anything is sent."""

@@ -166,6 +166,23 @@ def _read_jwt(token: str, secrets: Sequence[bytes]) -> dict[str, Any]:
     return claims
 
 
+def told_path(authorization: str) -> str:
+    """
+    For which path a token is, as it says itself: nothing of it is verified yet.
+
+    :raises SlotRefused: it says none.
+    """
+    scheme, _, token = authorization.partition(" ")
+    try:
+        said = json.loads(_padded(token.strip()[:LONGEST_TOKEN].split(".")[1])) if scheme.lower() == "bearer" else {}
+        slot, name = said["slot"], said["filename"]
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError, binascii.Error):
+        raise SlotRefused(401, "this takes a slot's token: Authorization: Bearer") from None
+    if not (isinstance(slot, str) and isinstance(name, str)):
+        raise SlotRefused(401, "the slot's token does not say for what file it is")
+    return f"{slot}/{name}"
+
+
 def _jwt(claim: Claim, token: str, secrets: Sequence[bytes], now: float) -> Slot:
     try:
         said = _read_jwt(token, secrets)

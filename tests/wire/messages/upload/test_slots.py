@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.wire.messages.upload.slots import UNKNOWN, Claim, Slot, SlotRefused, jwt, mac_v1, mac_v2, mac_v3, verified
+from morphnet.wire.messages.upload.slots import (
+    UNKNOWN,
+    Claim,
+    Slot,
+    SlotRefused,
+    jwt,
+    mac_v1,
+    mac_v2,
+    mac_v3,
+    told_path,
+    verified,
+)
 
 SECRET = b"secret string"
 NOW = 1_700_000_000.0
@@ -77,3 +88,12 @@ class SlotTests(SynchronousTestCase):
             "A" * 9000,
         ):
             self.refused(401, "s1/f g.txt", 10, authorization=f"Bearer {token}")
+
+    def test_told_path(self) -> None:
+        """What a token says of its path, whoever has signed it; what says nothing is refused."""
+        self.assertEqual(told_path(f"Bearer {jwt(b'any', CLAIMS)}"), "s1/f g.txt")
+        for said in ("", "Basic x", "Bearer", "Bearer a", "Bearer a.b.c", "Bearer .e30.", "Bearer .W10.", "Bearer .ä.",
+                     f"Bearer {jwt(b'any', {'slot': 1, 'filename': []})}", "Bearer " + "[" * 9000):  # fmt: skip
+            with self.assertRaises(SlotRefused) as caught:
+                told_path(said)
+            self.assertEqual(caught.exception.status, 401)

@@ -1,0 +1,144 @@
+"""
+What the upload server holds out: how fast it is beside others, and whether every one of a crowd arrives.
+
+    python -m tests.bench.bench_upload [--short] [--size MB] [crowd|beside]
+
+`crowd`: 1000 uploads at once, 100 clients that change their network every 10 s, 500 that are cut three times each, 100
+files of 1 GB at once: all arrive, no offset goes back, and memory stays. `beside`: one file of 1 GB after the other, to
+each server in turn. All on loopback, the clients are processes of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+from tests.bench.measured import Measured, middle, tell
+from tests.bench.upload_rivals import SECRET, Nginx, Ours, Prosody, Rival, TusServer, most_memory, processor
+
+RIVALS: tuple[type[Rival], ...] = (Nginx, Prosody, TusServer)
+NGINX, PROSODY = 0.5, 3.0  # as much of their throughput as was asked for
+MEMORY, FEW = 150.0, 100  # MB with so many files at once, however large they are
+MB = 1_000_000
+
+
+class Probe(Thread):
+    """Asks for nothing much, twenty times a second, and sees how long an answer takes."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(daemon=True)
+        self._port, self._over, self.took = port, Event(), list[float]()
+
+    def run(self) -> None:
+        line = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        while not self._over.wait(0.05):
+            begun = time.monotonic()
+            line.request("HEAD", "/upload/nothing/here")
+            line.getresponse().read()
+            self.took.append(time.monotonic() - begun)
+        line.close()
+
+    def end(self) -> float:
+        """Milliseconds in which 99 of 100 answers came."""
+        self._over.set()
+        self.join()
+        return round(1000 * sorted(self.took)[int(len(self.took) * 0.99)], 1) if self.took else 0.0
+
+
+def crowd(server: Ours, kind: str, count: int, size: int, seconds: float = 0.0) -> dict[str, Any]:
+    """One of them: what it has said, and how long others waited meanwhile."""
+    probe = Probe(server.node.port)
+    probe.start()
+    words = [sys.executable, "-m", "tests.bench.upload_crowd", kind, str(server.node.port), SECRET]
+    done = subprocess.run([*words, str(count), str(size), str(seconds)], stdout=subprocess.PIPE, text=True, check=True)
+    return {**json.loads(done.stdout), "waits": probe.end()}
+
+
+def crowds(*, short: bool) -> None:
+    """Whether every one of them arrives."""
+    cases = (
+        ("at once", "together", 1000, MB, 0.0),
+        ("every 10 s another network", "moving", FEW, 5 * MB, 10.0 if short else 100.0),
+        ("cut three times each", "cut", 500, MB, 0.0),
+        ("large ones at once", "together", FEW, 20 * MB if short else 1000 * MB, 0.0),
+    )
+    for name, kind, count, size, seconds in cases:
+        server = Ours()
+        try:
+            server.start()
+            before = most_memory(server.pid)
+            said = crowd(server, kind, count, size, seconds)
+            label = f"{count} of {size // MB} MB {name.replace('10 s', 's') if short else name}"
+            tell(Measured("F9", f"{label}: arrived", 100 * said["arrived"] / count, "%", 100.0))
+            tell(Measured("F9", f"{label}: offsets that went back", said["went_back"], "", 0.0, "less"))
+            tell(Measured("F9", f"{label}: cuts", said["cuts"], ""))
+            tell(Measured("F9", f"{label}: another request, p99", said["waits"], "ms"))
+            memory = round(most_memory(server.pid), 1)
+            tell(Measured("F9", f"{label}: most memory", memory, "MB", MEMORY if count == FEW else None, "less"))
+            tell(Measured("F9", f"{label}: memory before", round(before, 1), "MB"))
+        finally:
+            server.end()
+
+
+def _file(path: Path, size: int) -> Path:
+    """One of random bytes."""
+    with path.open("wb") as target:
+        for _ in range(size // MB):
+            target.write(os.urandom(MB))
+    return path
+
+
+def beside(size: int, *, short: bool) -> None:
+    """How fast it is; `size` in bytes."""
+    rounds = 3 if short else 5
+    with tempfile.TemporaryDirectory() as place:
+        files = {part: _file(Path(place) / f"file{part}", size // part) for part in (1, Prosody.part)}
+        servers: list[Rival] = [Ours()]
+        servers += [each() for each in RIVALS if each.is_here()]
+        rates: dict[str, list[float]] = {each.name: [] for each in servers}
+        costs: dict[str, list[float]] = {each.name: [] for each in servers}
+        try:
+            for each in servers:
+                each.start()
+            for _ in range(rounds):
+                for each in servers:
+                    before = processor(each.pid)
+                    seconds = each.upload(files[each.part])
+                    sent = files[each.part].stat().st_size
+                    rates[each.name].append(sent / MB / seconds)
+                    costs[each.name].append((processor(each.pid) - before) * 1000 * MB / sent)
+        finally:
+            for each in servers:
+                each.end()
+    mine = middle(rates["morphnet"])
+    for name in (each for each in rates if each != "morphnet"):
+        share = {"nginx": NGINX, "prosody": PROSODY}.get(name)
+        its = middle(rates[name])
+        wanted = round(its * share, 1) if share else None
+        told = tuple(round(each, 1) for each in rates["morphnet"])
+        tell(Measured("F12", f"beside {name}", mine, "MB/s", wanted, "more", name, its, told))
+        cost = middle(costs["morphnet"], 2)
+        tell(Measured("F12", f"processor, beside {name}", cost, "s/GB", None, "less", name, middle(costs[name], 2)))
+    if len(rates) == 1:
+        tell(Measured("F12", "alone", mine, "MB/s"))
+
+
+if __name__ == "__main__":
+    PARSER = argparse.ArgumentParser()
+    PARSER.add_argument("--short", action="store_true")
+    PARSER.add_argument("--size", type=int, default=0, help="MB of each file, beside others")
+    PARSER.add_argument("what", nargs="*", default=["crowd", "beside"])
+    GIVEN = PARSER.parse_args()
+    if "crowd" in GIVEN.what:
+        crowds(short=GIVEN.short)
+    if "beside" in GIVEN.what:
+        beside((GIVEN.size or (200 if GIVEN.short else 1000)) * MB, short=GIVEN.short)
