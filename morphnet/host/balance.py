@@ -60,6 +60,8 @@ class Shares:
     parts6: Mapping[str, int]
     up4: frozenset[str] = frozenset()  # those that lead out, also where they get no new flows
     up6: frozenset[str] = frozenset()
+    untried4: frozenset[str] = frozenset()  # of which nothing is known yet: what is on them stays
+    untried6: frozenset[str] = frozenset()
     left_out: frozenset[int] = frozenset()  # families in which rules of others come first
 
     def of(self, family: int) -> Mapping[str, int]:
@@ -69,6 +71,10 @@ class Shares:
     def up(self, family: int) -> frozenset[str]:
         """Those that lead out, in one family."""
         return self.up4 if family == 4 else self.up6
+
+    def kept(self, family: int) -> frozenset[str]:
+        """Those that keep the flows that they have, in one family."""
+        return self.up(family) | (self.untried4 if family == 4 else self.untried6)
 
 
 class BalanceHost(Host):
@@ -264,7 +270,7 @@ def _is_dead(rule: Rule, providers: Sequence[Provider], shares: Shares, base: in
     if not rule.mark and not rule.source:
         return False
     names = {base + 1 + each.slot: each.uplink.name for each in providers}
-    return names.get(rule.table, "") not in shares.up(rule.family)
+    return names.get(rule.table, "") not in shares.kept(rule.family)
 
 
 def _gets(provider: Provider, family: int, shares: Shares) -> bool:

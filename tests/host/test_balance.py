@@ -65,6 +65,13 @@ class BalanceTests(SynchronousTestCase):
             [(each.device, each.mark, each.source) for each in rules], [("wan0", 0, ""), ("", 7301 | CAME_IN, "")]
         )
 
+    def test_untried(self) -> None:
+        """One of which nothing is known yet keeps what is on it, and gets no new flows."""
+        found = changes(Shares({"wan1": 1}, {}, frozenset({"wan1"}), untried4=frozenset({"wan0"})))
+        self.assertIn(Multipath(4, 7300, ("wan1 1 192.168.2.1",)), found)
+        rules = {(each.mark, each.source) for each in found if isinstance(each, Rule) and each.table == 7301}
+        self.assertLessEqual({(7301, ""), (0, "192.168.1.2")}, rules)
+
     def test_last(self) -> None:
         """One that is up and gets no new flows keeps those that it has."""
         found = changes(Shares({"wan0": 1}, {}, BOTH))

@@ -17,6 +17,7 @@ from morphnet.lab.vpn import Daemon, wait_for
 from tests.lab.balance_flows import Flows
 from tests.lab.case import NOT_HERE
 
+SILENT = "no target answers"
 SECOND, SECOND6 = "203.0.113.254", "2001:db8:ffff::fe"  # of the router before the server: other targets
 SEEN = {"wan0": "198.51.100.2", "wan1": "198.51.100.6"}  # at which the world sees each uplink
 WITHIN = 20.0
@@ -285,6 +286,7 @@ class BalanceTests(SynchronousTestCase):
         self.box.wire("wan0").black_hole()
         self.box.wire("wan1").black_hole()
         daemon.start()  # and finds no uplink that leads out: only what comes in by one is kept on it
+        self.until("both are dead", lambda: {each["why"] for each in daemon.status()["uplinks"]} == {SILENT})
         rules = self.shell("client", "ip rule; ip -6 rule | grep -v oif")
         self.assertEqual(re.findall(r"fwmark (?!0x11c8)|327[0-9]{2}:(?!.*lookup (?:main|default))", rules), [])
         daemon.stop()

@@ -87,7 +87,7 @@ class BalanceProcess(HostProcess):
             self._node.tell("uplink-up", "", f"{which}: leads out")
             return
         count = 0
-        if change.was == "up":
+        if change.was != "down":  # flows of before may be on one that was never up
             try:
                 assert self._host is not None  # made in __init__
                 count = self._host.end_flows(change.device, change.family)
@@ -102,9 +102,11 @@ class BalanceProcess(HostProcess):
         assert self._host is not None  # made in __init__
         parts = self._standings.shares()
         up = [frozenset(self._watching.up(family)) for family in (4, 6)]
+        untried = [frozenset(self._watching.untried(family)) for family in (4, 6)]
         self._node.shares_are(parts)
+        shares = Shares(parts[0], parts[1], up[0], up[1], untried[0], untried[1])
         try:
-            self._host.balance(self._uplinks, Shares(parts[0], parts[1], up[0], up[1]), self._policies)
+            self._host.balance(self._uplinks, shares, self._policies)
         except HostError as problem:
             self._log.warn("not changed: {problem}", problem=str(problem))
         self._node.left_out_are(self._host.left_out)

@@ -203,6 +203,10 @@ class Watching:
         """The uplinks that lead out, in the machine's order."""
         return [name for name in self._uplinks if self._is(name, family, State.UP)]
 
+    def untried(self, family: int) -> list[str]:
+        """Those of which nothing is known yet."""
+        return [name for name in self._uplinks if self._is(name, family, State.UNTRIED)]
+
     def _is(self, name: str, family: int, state: State) -> bool:
         watched = self._watched.get((name, family))
         return watched is not None and watched.health.state is state

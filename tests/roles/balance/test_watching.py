@@ -111,6 +111,14 @@ class WatchingTests(SynchronousTestCase):
         self.assertEqual({door.key for door in self.world.doors}, {("wan0", 4), ("wan0", 6), ("wan1", 4)})
         self.assertEqual(self.watching.seen_at(4), {"wan0": "203.0.113.9", "wan1": "203.0.113.9"})
 
+    def test_untried(self) -> None:
+        """Until it has answered, or has not, nothing is known of one that is new."""
+        self.world.dead.add(("wan2", 4))
+        self.watching.uplinks_are([WAN0, WAN1, Uplink("wan2", 4, True, *_rest(WAN1))])
+        self.assertEqual((self.watching.untried(4), self.watching.untried(6)), (["wan2"], []))
+        self.world.run(3)
+        self.assertEqual((self.watching.untried(4), self.watching.up(4)), ([], ["wan0", "wan1"]))
+
     def test_apart(self) -> None:
         """One family may be dead while the other is well."""
         self.world.dead.add(("wan0", 6))
