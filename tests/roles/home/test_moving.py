@@ -5,14 +5,20 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
-from morphnet.lab.browsing import PASSWORD, HomeDaemon
+from morphnet.lab.box import BoxNode
+from morphnet.lab.browsing import PASSWORD, Browsing, HomeDaemon
+from morphnet.lab.chromium import CHROMIUM, Chromium
 from morphnet.lab.vpn import BIN, wait_for
 from morphnet.net.rtc_make import chosen
 from tests.roles.here import HOST, HereCase
 
 
-class MovingTests(HereCase):
+class MovingCase(HereCase):
+    """A home that was made with an invitation of the first of two coordinators; it is not started."""
+
     skip = None if chosen("auto") else "no WebRTC here: pip install 'morphnet[home]'"
     timeout = 120
 
@@ -22,7 +28,8 @@ class MovingTests(HereCase):
         self.home = self.daemon("morph-home", "home")
         secret = Path(self.here.dir) / "secret"
         secret.write_text(PASSWORD + "\n")
-        self.home.make("init", self.invite(self.first), "--user", "", "--password-file", str(secret))
+        words = ("--user", "", "--terminal", "--password-file", str(secret))
+        self.link = self.home.make("init", self.invite(self.first), *words)
 
     def invite(self, coordinator: HomeDaemon, *words: str) -> str:
         return coordinator.make("invite", "--address", HOST, "--page", self.pages[coordinator.name], *words)
@@ -41,11 +48,19 @@ class MovingTests(HereCase):
 
         wait_for(f"the home is at the {coordinator.name} coordinator", there, 60.0)
 
+    def name_each_other(self) -> None:
+        """Each coordinator is a fallback of the other."""
+        for each, other in ((self.first, self.second), (self.second, self.first)):
+            self.assertEqual(self.says(each, "fallbacks", self.invite(other, "--homes", "5"))[0], 0)
+            each.send_signal(signal.SIGHUP)
+
     def look(self) -> None:
         """The home finds out now how its coordinators are."""
         assert self.home.process is not None
         os.kill(self.home.process.pid, signal.SIGHUP)
 
+
+class MovingTests(MovingCase):
     def test_move_and_fall_back(self) -> None:
         """
         A home is moved while it runs; a move to where it is not let in changes nothing. With its coordinator killed it
@@ -72,3 +87,63 @@ class MovingTests(HereCase):
         self.look()
         self.wait_at(self.second)
         self.assertEqual(self.home.count("moves_failed"), 0)
+
+
+class SessionTests(MovingCase):
+    """A session of a browser, in a real Chromium."""
+
+    skip = MovingCase.skip or (None if CHROMIUM else "no chromium here (Debian package chromium)")
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.name_each_other()
+        self.home.start()
+        self.wait_at(self.first)
+        browser = self.browser = Chromium(cast("BoxNode", self.here), Path(self.here.dir) / "profile")
+        self.addCleanup(browser.stop)
+        browser.go(self.link)
+        page: Any = SimpleNamespace(browser=browser)  # in the place of a box with all in it
+        self.assertEqual(Browsing.log_in(page), "")
+        Browsing.look(page)
+
+    def cut(self) -> None:
+        """The connection that the session goes by is gone."""
+        (spring,) = (
+            pid for pid in children(self.home.pid()) if b"rtc_child" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        )
+        (connection,) = children(spring)
+        os.kill(connection, signal.SIGKILL)
+
+    def test_nothing_noticed(self) -> None:
+        """
+        Moved in the middle of a terminal's lines, and cut off after the coordinator was killed that the page is from:
+        each line and each key comes once, and nobody logs in again.
+        """
+        browser = self.browser
+        browser.run("keys('stty -echo; for i in $(seq 300); do echo line-$i.; sleep 0.02; done; cat\\n')")
+        browser.until("seen.includes('line-20.')")
+        code, text = self.says(self.first, "move", "all", self.invite(self.second))
+        self.assertEqual(code, 0, text)
+        self.assertEqual((self.second.count("homes"), browser.run("inside.presence.again")), (1, 0))
+        self.first.kill()
+        self.cut()
+        browser.run("keys('typed-1.\\n')")
+        browser.until("inside.presence.again === 1 && seen.includes('typed-1.')")
+        words = [word for word in browser.run("seen").split() if word.startswith(("line-", "typed-"))]
+        shown = [word for word in words if "$" not in word and word.endswith(".")]
+        self.assertEqual(shown, [*(f"line-{number}." for number in range(1, 301)), "typed-1."])
+        self.assertEqual((self.home.count("logins"), self.second.count("calls")), (1, 1))
+
+    def test_coordinator_dead(self) -> None:
+        """With the only coordinator that knows the home killed, a session that is cut comes back by the fallback."""
+        self.first.kill()
+        self.look()
+        self.cut()
+        self.browser.run("keys('echo back-$((6*7))\\n')")
+        self.browser.until("seen.includes('back-42')", 60.0)
+        self.assertEqual((self.home.count("logins"), self.second.count("calls")), (1, 1))
+
+
+def children(pid: int) -> list[int]:
+    """Processes that this one has made."""
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
