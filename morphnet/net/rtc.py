@@ -55,6 +55,7 @@ class Channel(StreamProtocol):
         self._frames = Frames()
         self._over = False
         self.is_open = False  # so that something can be said
+        self.crashed = False  # its process is gone, and has not said why
         self.pid = 0  # of the process that holds it; 0 before there is an answer
         self.answered: Deferred[str] = Deferred()  # SDP; or why there is none
 
@@ -83,11 +84,16 @@ class Channel(StreamProtocol):
                 said = json.loads(payload)
                 self.pid = said["pid"]
                 self.answered.callback(said["answer"])
+            elif kind == Kind.OVER:
+                self.close()
             elif kind == Kind.REFUSED:
                 self._log.debug("no answer to an offer: {why}", why=payload.decode("utf-8", "replace"))
                 self.close(MalformedFrame("an offer that cannot be answered"))
 
     def connectionLost(self, reason: Failure | None = None) -> None:
+        if not self._over:
+            self._log.warn("the process of a connection to a browser, {pid}, has ended by itself", pid=self.pid)
+            self.crashed = True
         self.close()
 
     def send(self, message: bytes) -> None:
@@ -170,6 +176,7 @@ class RtcDoor:
     def __init__(self, make: str, ice: Sequence[str], reactor: Any) -> None:
         self._make, self._ice, self._reactor = make, ice, reactor
         self._open: set[Channel] = set()
+        self.crashed = 0  # connections, since start
         self._spring = self._begin()
 
     def __len__(self) -> int:
@@ -184,7 +191,7 @@ class RtcDoor:
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         control.setblocking(False)
         spring = _Spring(control)
-        argv = [sys.executable, "-m", "morphnet.net.rtc_child", self._make]
+        argv = [sys.executable, "-P", "-m", "morphnet.net.rtc_child", self._make]
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
         with theirs:
             fds: dict[int, int | str] = {0: theirs.fileno(), 1: "r", 2: "r"}
@@ -194,11 +201,15 @@ class RtcDoor:
     def _connect(self, heard: Heard) -> Channel:
         if not self._spring.alive:
             self._spring = self._begin()
-        channel = Channel(heard, self._open.discard)
+        channel = Channel(heard, self._done)
         with self._spring.fork() as wire:
             self._open.add(channel)
             self._reactor.adoptStreamConnection(wire.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: channel))
         return channel
+
+    def _done(self, channel: Channel) -> None:
+        self._open.discard(channel)
+        self.crashed += channel.crashed
 
     async def answer(self, offer: str, heard: Heard) -> str:
         """

@@ -95,7 +95,8 @@ class Serving(asyncio.Protocol):
         self._wire.resume_reading()
 
     def closed(self) -> None:
-        """It is over: the home sees the end of the socket."""
+        """It is over."""
+        self._tell(Kind.OVER, b"")
         self._wire.close()
 
 

@@ -23,6 +23,7 @@ class Kind(IntEnum):
     REFUSED = 3  # there is none: why, in words
     OPEN = 4  # the data channel is open
     MESSAGE = 5  # both: one of the data channel
+    OVER = 6  # it is over; a socket that ends without has lost its process
 
 
 def encode(kind: Kind, payload: bytes) -> tuple[bytes, bytes]:

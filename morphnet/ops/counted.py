@@ -61,6 +61,7 @@ OF_PROCESS: Counted = {
     "carried_refused": ("datagrams", "that the kernel did not take, or nobody here was there to take"),
     "carried_sent": ("datagrams", "of programs or services here that were handed to a session"),
     "carried_unlisted": ("datagrams", "from the other end for what is not listed here, or is forgotten"),
+    "connections_crashed": ("connections", "to browsers whose process ended by itself; the page makes another"),
     "control_links": ("links", "to clients, those half in too"),
     "copied_bytes": ("bytes", "of uploads that another server stood still in"),
     "coordinators_fallback": ("times", "that a home has turned to a fallback, as no coordinator answered"),

@@ -149,7 +149,7 @@ class MakeCase(TestCase):
         await until(lambda: home.closings)
         home.channel.send(b"too late")
         home.channel.close()
-        self.assertEqual((home.closings, len(self.door)), (1, 0))
+        self.assertEqual((home.closings, len(self.door), self.door.crashed), (1, 0, 0))
 
     async def test_home_ends(self) -> None:
         """The home ends it: the browser hears of it, and its process is gone."""
@@ -185,6 +185,7 @@ class MakeCase(TestCase):
         self.assertEqual(told["sha256"], hashlib.sha256(b"still here").hexdigest())
         _, third, three = await self.connect()
         self.assertEqual((first.closings, second.closings, third.closings, len(self.door)), (1, 0, 0, 2))
+        self.assertEqual(self.door.crashed, 1)
         lines = [line for each in (one, two, three) for line in each.split("\r\n")]
         secrets = [line for line in lines if line.startswith(("a=ice-pwd:", "a=fingerprint:sha-256"))]
         self.assertEqual(len(set(secrets)), len(secrets))

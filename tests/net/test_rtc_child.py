@@ -93,7 +93,7 @@ class ServingTests(SynchronousTestCase):
         self.serving.closed()
         self.serving.message(b"too late")
         self.assertEqual(self.connection.sent, [b"to the browser"])
-        self.assertEqual(self.heard(), [(Kind.OPEN, b""), (Kind.MESSAGE, b"to the home")])
+        self.assertEqual(self.heard(), [(Kind.OPEN, b""), (Kind.MESSAGE, b"to the home"), (Kind.OVER, b"")])
 
     def test_pressure(self) -> None:
         """Where too much waits for the browser the home has to wait, until it does not."""

@@ -174,6 +174,7 @@ class HomeProcess(Process):
         if self._old is not None:
             counts.update(self._old.counters())
         counts.update(self._reception.counts)
+        counts["connections_crashed"] += self._rtc.crashed
         counts.update(self._visits.counts)
         counts["visits_kept"] += len(self._visits)
         counts["visits_unread"] += self._visits.kept
