@@ -1,19 +1,22 @@
 """
 Who looks at what passes, and drops what is not liked: rules at a router between the client and the server.
 
-Each is made of nftables alone, so that it costs the lab nothing. Ports are accepted first: of `dport != 53 sport != 53`
-nft makes one comparison, of both together.
+Each is made of nftables alone, so that it costs the lab nothing, but for the one who reads names, whom nftables needs a
+program for. Ports are accepted first: of `dport != 53 sport != 53` nft makes one comparison, of both together.
 """
 
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 from collections.abc import Iterator
 
 from morphnet.lab.box import Box
 
 ROUTER = "isp"
 _CHAIN = "add table inet censor; add chain inet censor f { type filter hook forward priority 0; }"
+_FLOWS = "add set inet censor flows { type ipv4_addr . inet_service . ipv4_addr . inet_service; }"
 FREEZE_AT = 20 << 10  # bytes of a flow, both ways
 
 # The bytes of a datagram begin at bit 64 of `th`.
@@ -27,6 +30,11 @@ KNOWN_BYTES = (
 ONLY_QUIC = (
     "meta l4proto udp ct mark 0 @th,64,1 1 @th,65,1 1 @th,72,32 1 ct mark set 1",
     "meta l4proto udp ct mark 0 counter drop",
+)
+# Either direction of a flow that is in the set.
+BY_NAME = (
+    "ip saddr . udp sport . ip daddr . udp dport @flows counter drop",
+    "ip daddr . udp dport . ip saddr . udp sport @flows counter drop",
 )
 # A hotel.
 ONLY_443 = ("tcp dport 443 accept", "tcp sport 443 accept", "meta l4proto { tcp, udp } counter drop")
@@ -44,12 +52,29 @@ def censored(box: Box, rules: tuple[str, ...]) -> Iterator[None]:
     """These rules hold meanwhile."""
     node = box.node(ROUTER)
     node.run(["sysctl", "-qw", _COUNTS_BYTES], check=True)
-    lines = "; ".join([_CHAIN, *(f"add rule inet censor f {rule}" for rule in rules)])
+    lines = "; ".join([_CHAIN, _FLOWS, *(f"add rule inet censor f {rule}" for rule in rules)])
     node.run(["nft", lines], check=True)
     try:
         yield
     finally:
         node.run(["nft", "delete table inet censor"], check=True)
+
+
+@contextlib.contextmanager
+def censored_by_name(box: Box, *names: str) -> Iterator[None]:
+    """
+    What is not QUIC is dropped meanwhile, and so is each flow of QUIC that asks for one of these names: all of it but
+    what has passed until the name was read.
+    """
+    reads = [sys.executable, "-m", "tests.lab.name_censor", "censor", *names]
+    with box.node(ROUTER).popen(reads, stdout=subprocess.PIPE, text=True) as censor:
+        assert censor.stdout is not None  # asked for above
+        censor.stdout.readline()  # from now on he misses none
+        try:
+            with censored(box, BY_NAME + ONLY_QUIC):
+                yield
+        finally:
+            censor.terminate()
 
 
 def dropped(box: Box) -> int:

@@ -5,14 +5,26 @@ from __future__ import annotations
 import json
 import random
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from morphnet.lab.topologies import SERVER, two_uplinks
 from tests.lab.case import Plan, rest
-from tests.lab.censors import FREEZES, KNOWN_BYTES, ONLY_443, ONLY_QUIC, WITHOUT_UDP, censored, dropped
+from tests.lab.censors import (
+    FREEZES,
+    KNOWN_BYTES,
+    ONLY_443,
+    ONLY_QUIC,
+    WITHOUT_UDP,
+    censored,
+    censored_by_name,
+    dropped,
+)
 from tests.lab.test_shapes import DATA, STRANGER, Watched
 
 TUNNEL_WITHIN, WITHOUT_UDP_WITHIN = 5.0, 3.0  # seconds from the first word with the server
 RETRY = 2.0  # seconds, in the place of ten minutes
+NAME = "www.example.org"  # that `quic` shows
 UP = "the top of the ladder"
 
 
@@ -25,6 +37,7 @@ class LadderCase(Watched):
         client=(
             ("shape", "auto"),
             ("shape-retry-s", RETRY),
+            ("shape-sni", NAME),
             ("server", ""),
             ("server-name", ""),
             ("servers", (SERVER, f"{SERVER}:443")),
@@ -55,13 +68,17 @@ class LadderCase(Watched):
 
 class CensorTests(LadderCase):
     def gets_through(self, rules: tuple[str, ...], within: float, *ends: str) -> None:
+        """These rules of a censor, see `passes`."""
+        self.passes(lambda: censored(self.box, rules), within, *ends)
+
+    def passes(self, censor: Callable[[], AbstractContextManager[None]], within: float, *ends: str) -> None:
         """
         From the start; again when it begins in the middle; and all is as before when it ends: no packet is lost.
 
         :param ends: what is in use meanwhile, in the end.
         """
         self.client.stop()
-        with censored(self.box, rules):
+        with censor():
             self.client.start()
             self.until("a path works", lambda: self.in_use() != set())
             self.assertLess(self.opened_after(), within)
@@ -70,7 +87,7 @@ class CensorTests(LadderCase):
             self.until_used(*ends)
             self.assertGreater(dropped(self.box), 0)
         self.until(UP, lambda: self.in_use() == {"plain"}, 6 * RETRY)
-        with censored(self.box, rules):
+        with censor():
             self.until_used(*ends)
             fetch = self.fetch("--bytes", "400000")
         self.until(UP, lambda: self.in_use() == {"plain"}, 6 * RETRY)
@@ -89,6 +106,18 @@ class CensorTests(LadderCase):
     def test_only_quic(self) -> None:
         """Whatever does not begin as QUIC is dropped."""
         self.gets_through(ONLY_QUIC, TUNNEL_WITHIN, "quic")
+
+    def test_forbidden_name(self) -> None:
+        """QUIC alone passes, and not with our name: each flow ends when that was read, and the stream carries it."""
+        self.passes(lambda: censored_by_name(self.box, NAME), TUNNEL_WITHIN, "stream")
+
+    def test_other_name(self) -> None:
+        """The same one who has other names on his list: it is quic."""
+        with censored_by_name(self.box, "other.example.org"):
+            self.until_used("quic")
+            self.breathes()
+            self.assertGreater(dropped(self.box), 0)
+        self.until_used("plain")
 
     def test_freezes(self) -> None:
         """Each flow ends after 20 KB, unless it is TLS: it is no use that a shape passes at first."""
