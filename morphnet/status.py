@@ -40,6 +40,7 @@ LEVELS = frozenset(
         "visits_linked",
         "visits_unread",
         "waiting_bytes",
+        "web_callers",
         "webhook_waiting",
     }
 )

@@ -18,6 +18,7 @@ from morphnet.config.legacy import LEGACY_KEY, LEGACY_LISTEN, LEGACY_SERVER, Leg
 from morphnet.config.manhole import ManholeConfig
 from morphnet.config.mesh import MeshConfig
 from morphnet.config.shapes import SHAPE, SHAPE_RETRY, SNI
+from morphnet.config.web import WEB_PORT, WEB_URL
 
 SCHEDULERS = ("bond", "flow", "redundant", "best")
 FORMATS = ("compact", "seed")
@@ -186,6 +187,7 @@ class ServerConfig:
     proxy_port: int = field(
         default=8081, metadata={"check": checks.port, "help": "TCP port on loopback for that web server"}
     )
+    web_port: int = field(default=0, metadata=WEB_PORT)
     knock: str = field(default="require", metadata=_KNOCK)
     state_dir: Path = field(default=Path("/var/lib/morphnet"), metadata={"help": "database and journal"})
     run_dir: Path = field(default=Path("/run/morphnet"), metadata={"help": "sockets of the running process"})
@@ -301,6 +303,7 @@ class ClientConfig:
     shape: str = field(default="plain", metadata=SHAPE)
     shape_retry_s: float = field(default=600.0, metadata=SHAPE_RETRY)
     shape_sni: str = field(default="", metadata=SNI)
+    shape_web: str = field(default="", metadata=WEB_URL)
     streams: bool = field(default=True, metadata={"help": "reach the server by TCP where UDP does not pass"})
     mss_clamp: bool = field(default=True, metadata={"help": "clamp the MSS of TCP that is forwarded into the tunnel"})
     mode: str = field(default="tunnel", metadata=MODE)

@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from morphnet.config.web import WEB
+
 SHAPES = ("plain", "masked", "quic")  # the cheapest first: `auto` tries them in this order
 AUTO = "auto"  # what the network lets through, found out
 SHAPE_RETRY: dict[str, Any] = {
@@ -15,8 +17,8 @@ SHAPE_RETRY: dict[str, Any] = {
 }
 SHAPE: dict[str, Any] = {
     "help": "plain; masked: what goes to the server looks like random bytes; quic: like HTTP/3; auto: the cheapest that"
-    " the network lets through; see docs/shapes.md",
-    "choices": (*SHAPES, AUTO),
+    " the network lets through; web: HTTPS to a web server, and nothing else; see docs/shapes.md",
+    "choices": (*SHAPES, AUTO, WEB),
 }
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 LONGEST_NAME = 220  # characters: an Initial has no room for more beside 400 bytes and their padding

@@ -6,6 +6,7 @@ from typing import Any
 
 from morphnet.config.checks import LEAST_MTU6
 from morphnet.config.roles import ClientConfig, RelayConfig, ServerConfig
+from morphnet.config.web import WEB
 
 NOT_JOINED = (  # for who has neither configuration nor keys
     "this machine has not joined a network: on its server `morphnet invite NAME` prints a line, run `morphnet join"
@@ -30,6 +31,8 @@ def check_whole(config: Any) -> tuple[str, str] | None:
             "'server' is missing (HOST or HOST:PORT of the server's control link);"
             " write it into the configuration file, or give --server, or [mesh] relays for peers alone",
         )
+    if isinstance(config, ClientConfig) and config.shape == WEB and not (config.shape_web and config.streams):
+        return "shape_web", "shape 'web' needs 'shape_web', https://HOST/PATH at the web server, and 'streams'"
     if isinstance(config, ClientConfig) and config.shape != "plain" and config.tuning.framing == "seed":
         return "shape", f"'shape' is {config.shape!r}, which only framing 'compact' can wear: set one of them otherwise"
     if isinstance(config, ClientConfig) and not config.tun:

@@ -156,6 +156,10 @@ class _Side:
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
         self._context, self._networks = context, identity.networks
 
+    def knock(self) -> bytes:
+        """What shows that we belong to the network, to who waits for that; another one each time."""
+        return knock(self._knocks, os.urandom(NONCE))
+
     def judge(self, peer: Peer, certificate: x509.Certificate) -> None:
         """:raises Refused: not for us."""
         raise NotImplementedError
@@ -184,7 +188,7 @@ class _Side:
         """Our end where we call: it knocks. Where nobody waits for that, the name means nothing."""
         connection = SSL.Connection(self._context, None)
         _outcomes[connection] = _Outcome(calls=True)
-        connection.set_tlsext_host_name(knock(self._knocks, os.urandom(NONCE)))
+        connection.set_tlsext_host_name(self.knock())
         connection.set_connect_state()
         return connection
 

@@ -10,6 +10,7 @@ import os
 import socket
 import typing
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, cast
 
 from autobahn.twisted.websocket import (
@@ -323,8 +324,8 @@ class _Servers(WebSocketServerFactory):  # type: ignore[misc, unused-ignore]
 class _Clients(WebSocketClientFactory):  # type: ignore[misc, unused-ignore]
     noisy = False
 
-    def __init__(self, owner: Owner, url: str, reactor: Any, speaks: str) -> None:
-        super().__init__(url, protocols=[speaks], useragent="", reactor=reactor)
+    def __init__(self, owner: Owner, url: str, reactor: Any, speaks: str, headers: Mapping[str, str]) -> None:
+        super().__init__(url, protocols=[speaks], useragent="", headers=dict(headers), reactor=reactor)
         self.setProtocolOptions(**_SHARED)
         self._settled = owner, reactor
 
@@ -348,11 +349,14 @@ def server_factory(
     return cast(IProtocolFactory, _Servers(owner, reactor, speaks, admit))
 
 
-def client_factory(owner: Owner, url: str, reactor: Any, speaks: str = SUBPROTOCOL) -> IProtocolFactory:
+def client_factory(
+    owner: Owner, url: str, reactor: Any, speaks: str = SUBPROTOCOL, headers: Mapping[str, str] = MappingProxyType({})
+) -> IProtocolFactory:
     """
     Builds a ClientSocket.
 
     :param url: "ws://HOST:PORT/", or "wss://..." where TLS is around it: what HTTP says that it wants.
     :param speaks: the subprotocol.
+    :param headers: more of the request.
     """
-    return cast(IProtocolFactory, _Clients(owner, url, reactor, speaks))
+    return cast(IProtocolFactory, _Clients(owner, url, reactor, speaks, headers))

@@ -199,6 +199,8 @@ OF_PROCESS: Counted = {
     "visits_unread": ("bytes", "that browsers may not have yet"),
     "visits_resumed": ("times", "that a browser came back to its session"),
     "waiting_bytes": ("bytes", "that wait for a socket"),
+    "web_callers": ("connections", "of clients by a web server on this machine"),
+    "web_refused": ("connections", "by a web server that are of nobody here, or one too many"),
     "webhook_failed": ("posts", "to the webhook that it did not answer, or not now"),
     "webhook_refused": ("posts", "that it does not want: each is tried again after an hour"),
     "webhook_taken": ("posts", "that it has taken"),

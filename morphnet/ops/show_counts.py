@@ -14,7 +14,7 @@ _ORDINARY = frozenset(
     | {f"{way}{what}" for way in ("sent", "received") for what in ("", "_bytes", "_packets")}
     | {f"{by}_{way}" for by in ("relayed", "stream") for way in ("sent", "sent_bytes", "received", "received_bytes")}
     | {"control_links", "legacy_sessions", "payload_received", "payload_sent", "rekeys", "webhook_taken"}
-    | {"passages", "passages_joined", "passages_met"}
+    | {"passages", "passages_joined", "passages_met", "web_callers"}
     | {"lines", "lines_half_open", "forwarded", "forwarded_bytes", "echoes"}
 )
 _OF_ERRORS = {"dropped_E": "dropped_EIO", "error_E": "error_ENETUNREACH", "frames_E": "frames_EIO"}  # beginning -> name

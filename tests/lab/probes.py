@@ -48,10 +48,12 @@ UPGRADE = (
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 )
 OURS = UPGRADE + "Sec-WebSocket-Protocol: morphnet.stream.1\r\n"
+OURS_BY_WEB = UPGRADE + "Sec-WebSocket-Protocol: morphnet.web.1\r\nCookie: session=aaaa\r\n"
 FIELDS = (
     "",
     UPGRADE,
     OURS,
+    OURS_BY_WEB,
     "Upgrade: h2c\r\nConnection: Upgrade\r\n",
     "Upgrade: websocket\r\n",
     "X-Client-Cert: x\r\n",
@@ -94,6 +96,11 @@ def http(chance: random.Random) -> bytes:
     return chance.choice((whole, whole, whole, whole, whole[: chance.randrange(1, len(whole))], whole + whole))
 
 
+def websocket(chance: random.Random) -> bytes:
+    """What a client of ours would ask for, by somebody who is none."""
+    return f"GET /morphnet HTTP/1.1\r\nHost: x\r\n{chance.choice((OURS, OURS_BY_WEB))}\r\n".encode()
+
+
 def made(number: int, recorded: list[bytes], chance: random.Random) -> list[Probe]:
     """As many of each kind."""
     greeting = hello()
@@ -103,7 +110,7 @@ def made(number: int, recorded: list[bytes], chance: random.Random) -> list[Prob
         lambda: ("HTTP without TLS", False, False, http(chance)),
         lambda: ("HTTP", True, False, http(chance)),
         lambda: ("HTTP of a stranger with a certificate", True, True, http(chance)),
-        lambda: ("WebSocket of a stranger", True, True, f"GET /morphnet HTTP/1.1\r\nHost: x\r\n{OURS}\r\n".encode()),
+        lambda: ("WebSocket of a stranger", True, True, websocket(chance)),
         lambda: ("TLS that breaks off", False, False, greeting[: chance.randrange(1, len(greeting))]),
         lambda: ("TLS", False, False, greeting),
         lambda: ("replay", False, False, chance.choice(recorded)),

@@ -67,6 +67,7 @@ class Ladders:
         self._ladders: dict[str, Ladder] = {}  # by uplink
         self._told: dict[str, str] = {}  # what was said last of each
         self._changed = False  # others are to be tried than before
+        self._closed = False  # nothing shall go by UDP
 
     def climb(self, rungs: Mapping[str, Shape | None]) -> None:
         """
@@ -80,6 +81,11 @@ class Ladders:
             self._told.clear()
             self._changed = True
 
+    def close(self, closed: bool) -> None:
+        """Whether no uplink shall have a path by UDP from now on."""
+        if closed is not self._closed:
+            self._closed, self._changed = closed, True
+
     def uplinks_are(self, uplinks: Sequence[Uplink]) -> None:
         """The machine has these: what is known of one network says nothing of another one."""
         networks = {each.name: _network(each) for each in uplinks if each.up}
@@ -90,6 +96,8 @@ class Ladders:
 
     def open_on(self, uplink: str) -> list[Rung]:
         """The paths that it shall have now."""
+        if self._closed:
+            return []
         if not self._rungs:
             return [Rung(uplink)]
         return [Rung(uplink, *each) for each in self._ladder(uplink).open.items()]

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from morphnet.config.roles import CONTROL_PORT, SCHEDULERS, ClientConfig
+from morphnet.config.web import WEB
 from morphnet.errors import ConfigError
 from morphnet.host.host import Host
 from morphnet.host.uplinks import Uplink
@@ -309,9 +310,11 @@ class ClientNode(PeeredNode):
 
     def reconfigure(self, config: ClientConfig, keys: Collection[str]) -> str:
         """Live by these settings."""
-        self.config = config
         self._machine.reconfigure(config)
+        before, self.config = self.config.shape, config
         known = self.shapes.wish(config.shape) if "shape" in keys else ""
+        if self.streaming is not None and before != config.shape and WEB in (before, config.shape):
+            self.streaming.begin_anew()
         if "tuning.scheduler" not in keys:
             return known
         self.set_scheduler(config.tuning.scheduler)

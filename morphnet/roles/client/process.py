@@ -27,6 +27,7 @@ from morphnet.net.proof import proof_of, proving
 from morphnet.net.pump import Pump, since_boot
 from morphnet.net.tls import ClientTls, Identity
 from morphnet.net.tun import Tun
+from morphnet.net.web import WebDial
 from morphnet.ops.rundir import REVOKED
 from morphnet.pki.files import trusted_cas
 from morphnet.pki.names import split_address
@@ -45,8 +46,9 @@ from morphnet.roles.client.node import LIVE, ClientNode, Parts
 from morphnet.roles.client.servers import Servers
 from morphnet.roles.client.streaming import Streaming
 from morphnet.roles.client.uplink_paths import UplinkPaths
+from morphnet.roles.client.ways import Relays, WebServer
 from morphnet.roles.peers.mesh import Mesh, Owner
-from morphnet.roles.process.masks import Masks, masks_of
+from morphnet.roles.process.masks import look_for, masks_of
 from morphnet.roles.process.process import HostProcess
 from morphnet.roles.signalling.control_client import ControlClient, Link, Pushed
 from morphnet.roles.signalling.control_client import Listener as ControlListener
@@ -56,8 +58,6 @@ from morphnet.store.networks import Networks
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.messages.control import Hello, Welcome
-from morphnet.wire.messages.relay import Reach
-from morphnet.wire.shapes.shape import Shape
 
 SWEEP_EVERY = 10.0  # seconds between looks for programs that are gone
 LOOK_AT_CERTIFICATES_EVERY = 2.0  # seconds between looks whose has expired
@@ -108,14 +108,6 @@ def _on(device: str, sources: Callable[[], list[Source]]) -> list[Source]:
     return [each for each in sources() if each.device == device]
 
 
-def _mask(masks: Masks | None, identity: Callable[[], Identity], name: str) -> Shape | None:
-    """The shape of that name in our network, looked up anew: it may have another CA."""
-    if masks is None:
-        return None
-    masks.look()
-    return masks.ours(identity().certificate, name)
-
-
 class ClientProcess(HostProcess):
     """A machine with uplinks: doors first, then the control link, for ever."""
 
@@ -157,7 +149,7 @@ class ClientProcess(HostProcess):
         mesh = partial(self._make_mesh, identity, lists) if config.mesh.relays else None
         certificates, streaming = self._certificates(lists, tls), self._make_streaming(tls, uplink_paths)
         masks = masks_of(pump.tunnel.wardrobe, config.pki_dir, sni_of(config.shape_sni, servers)) if servers else None
-        make, ports, heed = partial(_mask, masks, identity), self._open_ports(), self.reloading
+        make, ports, heed = partial(look_for, masks, identity), self._open_ports(), self.reloading
         parts = Parts(self.host, tun, uplink_paths, certificates, streaming, mesh, changed, heed, make, ports)
         self._node = node = ClientNode(config, pump, parts)
         if tun is not None:
@@ -242,6 +234,7 @@ class ClientProcess(HostProcess):
 
         streaming = Streaming(self.reactor, self._pump, self._tell, tls, sources, reach)
         streaming.passages = lambda: self._passages(self._client.place, sources)
+        streaming.web = self._web_server(tls, sources)
         return streaming
 
     def _make_mesh(self, identity: Callable[[], Identity], lists: RevocationExchange, owner: Owner) -> Mesh:
@@ -288,27 +281,34 @@ class ClientProcess(HostProcess):
         self._client = Servers(self.config.all_servers(), call, ear, self.reactor.seconds, node.spoken_with)
 
     def _server(self, node: ClientNode, tls: ClientTls, place: str, listener: ControlListener) -> ControlClient:
-        host, port = split_address(place, CONTROL_PORT)
-        answered = partial(node.portals.answered, host)
-        to = Destination(host, port, partial(self._sources, node), self._names(node), answered=answered)
+        to = self._to(*split_address(place, CONTROL_PORT), partial(self._sources, node))
         client = ControlClient(self.reactor, tls, to, listener)
         client.passages = lambda: self._passages(place, node.sources)
+        client.web = self._web_server(tls, node.sources)
         return client
+
+    def _to(self, host: str, port: int, sources: Callable[[], list[Source]]) -> Destination:
+        """How a host is called."""
+        assert self._node is not None  # it is who calls
+        answered = partial(self._node.portals.answered, host)
+        return Destination(host, port, sources, self._names(self._node), answered=answered)
 
     def _passages(self, server: str, sources: Callable[[], list[Source]]) -> list[PassageDial]:
         """How that server is called through relays."""
-        node, config = self._node, self.config
-        if node is None:
-            return []
-        reach = Reach(split_address(server, CONTROL_PORT)[0], config.server_name)
-        found = []
-        for place in config.mesh.relays:
-            host, port = split_address(place, RELAY_PORT)
-            answered = partial(node.portals.answered, host)
-            to = Destination(host, port, sources, self._names(node), answered=answered)
-            tls = ClientTls(identity_of(config.pki_dir, config.name), host, self._is_revoked)
-            found.append(PassageDial(self.reactor, tls, to, reach, config.mesh.relay_pq))
-        return found
+        config = self.config
+
+        def tls(host: str) -> ClientTls:
+            return ClientTls(identity_of(config.pki_dir, config.name), host, self._is_revoked)
+
+        return Relays(self.reactor, config, self._to, tls).passages(server, sources) if self._node is not None else []
+
+    def _web_server(self, tls: ClientTls, sources: Callable[[], list[Source]]) -> Callable[[], WebDial | None]:
+        """How the server is called through a web server, while that is wanted."""
+
+        def config() -> ClientConfig:
+            return self._node.config if self._node is not None else self.config
+
+        return WebServer(self.reactor, config, lambda host, port: self._to(host, port, sources), tls).dial
 
     def _keep_looking(self, node: ClientNode, tls: ClientTls) -> None:
         """What there is to see to, now and then, where there is a server."""
@@ -343,11 +343,8 @@ class ClientProcess(HostProcess):
         listener: Listener,
     ) -> RelayClient:
         host, port = split_address(place, RELAY_PORT)
-        answered = partial(node.portals.answered, host)
-        destination = Destination(host, port, node.sources, self._names(node), answered=answered)
-        relay = RelayClient(
-            self.reactor, ClientTls(identity(), host, revoked.is_revoked), destination, number, listener
-        )
+        tls = ClientTls(identity(), host, revoked.is_revoked)
+        relay = RelayClient(self.reactor, tls, self._to(host, port, node.sources), number, listener)
         relay.pq = self.config.mesh.relay_pq
         return relay
 

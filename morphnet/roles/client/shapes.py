@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from morphnet.config.shapes import AUTO, SHAPES
+from morphnet.config.web import WEB
 from morphnet.net.pump import Pump
 from morphnet.roles.client.ladders import Ladders
 from morphnet.tunnel.events import Effects
@@ -12,6 +13,7 @@ from morphnet.tunnel.session import Session
 from morphnet.wire.formats import COMPACT
 from morphnet.wire.shapes.shape import PLAIN, Shape
 
+_OTHERS = PLAIN, AUTO, WEB  # which are no shape of datagrams
 Maker = Callable[[str], Shape | None]  # a shape by its name; None where it cannot be made
 
 
@@ -60,13 +62,14 @@ class Shapes:
         if self._ladders is not None:
             found = {name: self._made(session, name) for name in SHAPES} if self._wished == AUTO else {}
             self._ladders.climb({name: shape for name, shape in found.items() if name == PLAIN or shape is not None})
+            self._ladders.close(self._wished == WEB)
 
     def _wear(self, session: Session, effects: Effects) -> None:
         self._lacking, shape = "", None
         self._climb(session)
-        if self._wished not in (PLAIN, AUTO):
+        if self._wished not in _OTHERS:
             shape = self._made(session, self._wished)
-        if shape is None and self._wished not in (PLAIN, AUTO):
+        if shape is None and self._wished not in _OTHERS:
             self._lacking = f"the server does not know the shape {self._wished!r}: what goes to it is plain"
         if shape is not session.table.shape:
             self._tell("shape", f"what goes to the server is {shape.name if shape is not None else PLAIN}")

@@ -8,6 +8,8 @@ there are uplinks. Then every TCP port of the server that takes streams is calle
 ENOUGH the stream is closed. Where no TCP port of the server is reached either, a stream goes through a relay; the ports
 are called now and then meanwhile. A direct one takes over from that: only when it has carried for OVERLAP the other is
 closed, and should it carry nothing the other goes on.
+
+Where the operator wants nothing to go but through a web server there are no other paths, and it is what is called.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from morphnet.net.peer_stream import OPEN_WITHIN, PeerStream
 from morphnet.net.pump import Pump
 from morphnet.net.server_stream import ClientStreams
 from morphnet.net.tls import ClientTls
+from morphnet.net.web import NoWay, WebDial
 from morphnet.net.websocket import Socket
 from morphnet.roles.client.uplink_history import Standing
 from morphnet.roles.client.uplink_paths import plain_paths
@@ -114,6 +117,7 @@ class Streaming:
         self.sockets = ClientStreams(self, reactor, pump.new_number, admission)
         self.session: Session | None = None
         self.passages: Callable[[], Sequence[PassageDial]] = tuple  # how the server is called through relays
+        self.web: Callable[[], WebDial | None] = lambda: None  # how it is called through a web server, and not else
         self._taken = False  # whether the server takes streams
         self._places: tuple[Endpoint, ...] = ()  # where the server takes streams, the likeliest first
         self._open: _Open | None = None
@@ -266,6 +270,10 @@ class Streaming:
         self._give_up()  # what is left of the last one
         self._tried_at = now
         self._next_at, self._rest = now + self._rest, min(2 * self._rest, LONGEST_REST)
+        web = self.web()
+        if web is not None:
+            self._call(web, Endpoint(web.to.host, web.to.port))
+            return
         if not self._told:
             self._told = True
             ports = ", ".join(dict.fromkeys(f"{place.port}" for place in self._places))
@@ -277,7 +285,14 @@ class Streaming:
         through = [(dial, Endpoint(dial.to.host, dial.to.port)) for dial in passages]
         self._timers = [later(STAGGER * turn, self._call, *way) for turn, way in enumerate((*direct, *through))]
 
-    def _call(self, dial: Dial | PassageDial, place: Endpoint) -> None:
+    def begin_anew(self) -> None:
+        """The server is to be called in another way, or not in this one any more."""
+        self._give_up()
+        self._end("another way is wanted")
+        self._hurry()
+        self.look()
+
+    def _call(self, dial: Dial | PassageDial | WebDial, place: Endpoint) -> None:
         calling = dial.connect(self.sockets.calling(self._tls, place), self.sockets.proof)
         self._calls.append(calling)
 
@@ -285,6 +300,8 @@ class Streaming:
             self._calls.remove(calling)
             if isinstance(outcome, Failure) and outcome.check(NoPassage):
                 self._not_let_through(f"relay {place.host}: {outcome.getErrorMessage()}")
+            elif isinstance(outcome, Failure) and outcome.check(NoWay):
+                self._not_let_through(f"web server, {outcome.getErrorMessage()}")
 
         calling.addBoth(done)
 

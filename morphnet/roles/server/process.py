@@ -18,12 +18,14 @@ from morphnet.config.roles import ServerConfig
 from morphnet.host.host import ServerNetwork
 from morphnet.host.uplinks import UplinkScan, served_addresses
 from morphnet.net.gate import Gate, OpenGate
+from morphnet.net.knock import is_knock, key_of
 from morphnet.net.limits import LIMITS, Limits
 from morphnet.net.listen import dispensable, listen_tcp, opens
 from morphnet.net.pump import Pump, since_boot
 from morphnet.net.tls import ClientTls, Identity, ServerTls
 from morphnet.net.tun import Tun
 from morphnet.net.udp import UdpDoor
+from morphnet.net.web import WebDoor
 from morphnet.net.webhook import Webhook
 from morphnet.pki.asking import Signers
 from morphnet.pki.authority import network_of
@@ -101,6 +103,7 @@ class ServerProcess(HostProcess):
         self._streams = self._make_streams(node, certificates, limits)
         takes = self._streams.take if config.streams else nobody
         self._control = ControlServer(tls, node, self.gate, limits, streams=takes)
+        self._web = WebDoor(self.reactor, self._control.factory, self._knocks, Proxied.address)
         self._meetings = Meetings(self.reactor, self._control.factory)
         self._bearers.meet = self._meetings.asked
         self._open_tcp()
@@ -195,7 +198,7 @@ class ServerProcess(HostProcess):
         return services
 
     def _counters(self) -> dict[str, int]:
-        parts = self._control, self._streams, self._meetings, self.gate
+        parts = self._control, self._streams, self._meetings, self._web, self.gate
         return {name: number for part in parts for name, number in part.counters().items()}
 
     def _keep_house(self, node: ServerNode, parts: Parts) -> None:
@@ -252,12 +255,18 @@ class ServerProcess(HostProcess):
         fewer = replace(limits, connections=limits.connections // 2)
         return Streams(self._pump, node.tell, self.gate, fewer, Proxied(cas, certificates.is_revoked, time.time))
 
+    def _knocks(self, said: bytes) -> bool:
+        """Whether somebody who says that belongs to the network."""
+        return is_knock(said, [key_of(each) for each in trusted_cas(self.config.pki_dir)])
+
     def _open_tcp(self) -> None:
         """The control port, and where else clients may come by TCP."""
         config, factory = self.config, self._control.factory
         for host in config.listen:
             for port in sorted({config.control_port, *(() if config.proxy else config.stream_ports())}):
                 self._listen(self.gate, host, port, factory)
+        if config.web_port:
+            self._listen(OpenGate(self.reactor), "127.0.0.1", config.web_port, self._web.factory)
         if config.proxy and config.streams:
             self._listen(OpenGate(self.reactor), "127.0.0.1", config.proxy_port, self._streams.factory)
 
@@ -279,6 +288,7 @@ class ServerProcess(HostProcess):
             await self._old_clients.close()
         await DeferredList([maybeDeferred(port.stopListening) for port in self._listening])
         await self._control.close()
+        await self._web.close()
         await self._streams.close()
         await self._accounting.close()
         self._pump.stop()

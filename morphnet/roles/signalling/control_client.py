@@ -18,6 +18,7 @@ from morphnet.net.dial import Destination, Dial, Net, phrase_of
 from morphnet.net.passage import PassageDial, relay_of
 from morphnet.net.proof import proof_of, proving
 from morphnet.net.tls import ClientTls, Peer, is_certificate_alert
+from morphnet.net.web import WebDial
 from morphnet.roles.signalling.control import PACE, ControlLink, Pace
 from morphnet.roles.signalling.ways import first_of
 from morphnet.wire.fields import is_address
@@ -39,6 +40,7 @@ from morphnet.wire.messages.control import (
 )
 from morphnet.wire.messages.revocations import Listing
 
+Way = Dial | PassageDial | WebDial
 # What a server may say after its Welcome.
 Pushed = Ids | Drain | Goodbye | Revoked | Notice | Scheduler | Renewed | Refusal | Listing
 _ANSWERS: dict[type, type[Welcome] | type[Joined] | type[Renewed]] = {Hello: Welcome, Join: Joined, Renew: Renewed}
@@ -202,9 +204,7 @@ class _Links(Factory):
         return self._make()
 
 
-async def _call(
-    dial: Dial | PassageDial, tls: ClientTls, clock: IReactorTime, make: Callable[[], ClientLink]
-) -> ClientLink:
+async def _call(dial: Way, tls: ClientTls, clock: IReactorTime, make: Callable[[], ClientLink]) -> ClientLink:
     """
     A link to one who has proved to be the server, our first message on its way.
 
@@ -243,6 +243,7 @@ class ControlClient:
         self._dial = Dial(net, destination, pace.handshake_s)
         self._called = destination.host if is_address(destination.host) else ""
         self.passages: Callable[[], Sequence[PassageDial]] = tuple  # how the server is called through relays
+        self.web: Callable[[], WebDial | None] = lambda: None  # how it is called through a web server, and not else
         self._calling: Deferred[None] | None = None
         self._link: ClientLink | None = None
         self._troubles: list[str] = []  # why the call came to nothing, by each relay
@@ -273,7 +274,8 @@ class ControlClient:
     async def _connect(self) -> None:
         self._troubles.clear()
         try:
-            dials: list[Dial | PassageDial] = [self._dial, *self.passages()]
+            web = self.web()
+            dials: list[Way] = [web] if web is not None else [self._dial, *self.passages()]
             link = await first_of(self._clock, [partial(self._begin, dial) for dial in dials])
             welcome = await link.answer
         except CancelledError:
@@ -290,7 +292,7 @@ class ControlClient:
             link.pushed, link.lost = self._listener.signal, self._lost
             self._listener.welcomed(welcome, link)
 
-    def _begin(self, dial: Dial | PassageDial) -> Deferred[ClientLink]:
+    def _begin(self, dial: Way) -> Deferred[ClientLink]:
         calling = Deferred.fromCoroutine(_call(dial, self._tls, self._clock, self._make))
         if isinstance(dial, PassageDial):
             calling.addErrback(self._relay_failed, dial.to.host)

@@ -69,6 +69,17 @@ class LaddersTests(SynchronousTestCase):
         self.assertIsNone(self.ladders.shape(Rung("wan")))
         self.assertFalse(self.ladders.look({}, otherwise=False))
 
+    def test_closed(self) -> None:
+        """Where nothing shall go by UDP no uplink has a path, until that is wished for again."""
+        self.ladders.climb({})
+        self.ladders.look({}, otherwise=False)
+        for closed, open_ones in ((True, []), (False, [Rung("wan")])):
+            self.ladders.close(closed)
+            self.assertTrue(self.ladders.look({}, otherwise=False))
+            self.assertEqual(self.ladders.open_on("wan"), open_ones)
+            self.ladders.close(closed)
+            self.assertFalse(self.ladders.look({}, otherwise=False))
+
     def test_each_for_itself(self) -> None:
         """What one uplink stops says nothing of the other; the shape of each path is its rung's."""
         self.passes = {"masked"}

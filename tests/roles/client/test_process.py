@@ -206,6 +206,20 @@ class ClientProcessTests(SynchronousTestCase):
         (dial,) = self.lines()[0].passages()
         self.assertEqual(dial.first, Reach("203.0.113.1", "gw"))
 
+    def test_web(self) -> None:
+        """With the shape `web` the control link and streams both go through the web server, and else neither does."""
+        node = self.open("gw.example")
+        assert node.streaming is not None
+        self.assertEqual([node.streaming.web(), self.lines()[0].web()], [None, None])
+        self.config_more = {"shape": "web", "shape_web": "https://www.example.org/a"}
+        node = self.open("gw.example")
+        assert node.streaming is not None
+        for dial in (node.streaming.web(), self.lines()[0].web()):
+            assert dial is not None
+            self.assertEqual((dial.to.host, dial.to.port), ("www.example.org", 443))
+        node.reconfigure(replace(node.config, shape="plain"), ["shape"])
+        self.assertEqual([node.streaming.web(), self.lines()[0].web()], [None, None])
+
     def test_no_passages(self) -> None:
         """Without a relay there is none."""
         node = self.open("gw.example")

@@ -86,6 +86,15 @@ class ShapesTests(SynchronousTestCase):
         shapes.wish("masked")
         self.assertEqual((ladders.open_on("wan0"), self.worn()), ([Rung("wan0")], "masked"))
 
+    def test_web(self) -> None:
+        """No path by UDP is left, whatever the server knows, and nothing is lacking; another wish brings them back."""
+        ladders = Ladders(lambda: 0.0, lambda kind, text: None)
+        shapes = Shapes("web", self.pump, lambda kind, text: None, lambda name: self.masked, ladders)
+        shapes.welcomed(self.session, ("masked",), Effects())
+        self.assertEqual((ladders.open_on("wan0"), shapes.warnings()), ([], ()))
+        shapes.wish("plain")
+        self.assertEqual(ladders.open_on("wan0"), [Rung("wan0")])
+
     def test_own_shape(self) -> None:
         """A door that is for one shape has it worn, whatever the others wear."""
         self.pump.tunnel.carriers[1] = Carrier(shape=self.masked)

@@ -4,15 +4,35 @@ from __future__ import annotations
 
 from typing import cast
 
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocol, IProtocolFactory
+from twisted.python.failure import Failure
+
+from morphnet.net.dial import Destination, Dial, Net, Proof
 from morphnet.net.ondevice import Source
 from morphnet.net.passage import PassageDial
+from morphnet.net.web import NoWay, WebDial
 from morphnet.roles.client.streaming import ENOUGH, LONGEST_REST, PATIENCE, REST, STEADY
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.path import Path, State
 from morphnet.wire.batch import Endpoint
-from tests.fakes_control import CLIENT_HOST, SERVER_HOST
+from tests.fakes_control import CLIENT_HOST, SERVER_HOST, FakeNet
 from tests.fakes_streams import STEP, StreamsTestCase
 from tests.simulation import numbers
+
+
+class Way:
+    """A web server; it lets through who gets to it."""
+
+    def __init__(self, net: FakeNet, to: Destination) -> None:
+        self.to, self._dial = to, Dial(cast(Net, net), to)
+        net.refusing.add(to.host)
+
+    def connect(self, factory: IProtocolFactory, proof: Proof) -> Deferred[IProtocol]:
+        def failed(failure: Failure) -> Failure:
+            return Failure(NoWay("it is away"))
+
+        return self._dial.connect(factory, proof).addErrback(failed)
 
 
 class StartTests(StreamsTestCase):
@@ -81,6 +101,20 @@ class StartTests(StreamsTestCase):
         self.sources.append(Source("wan", CLIENT_HOST))
         self.run_for(1.0)
         self.assertEqual((self.net.devices, self.stream_paths(self.session)), (["wan"], ["active"]))
+
+    def test_by_a_web_server(self) -> None:
+        """Where it goes through a web server that is called, and no port of the server; when it does not want to, it
+        is told once why."""
+        way = Way(self.net, self.reach(Endpoint("198.51.100.80", 443)))
+        self.streaming.web = lambda: cast(WebDial, way)
+        self.streaming.serve(self.session, [SERVER_HOST], (443, 8443))
+        self.run_for(PATIENCE + REST + 2 * REST + 1.0)
+        self.assertEqual((set(self.net.called), self.told), ({("198.51.100.80", (CLIENT_HOST, 0))}, ["stream-failed"]))
+        self.net.servers["198.51.100.80"] = self.net.servers[SERVER_HOST]
+        self.net.refusing.clear()
+        self.streaming.begin_anew()
+        self.run_for(1.0)
+        self.assertEqual(self.stream_paths(self.session), ["active"])
 
     def plug_another(self) -> Path:
         """One more uplink."""
