@@ -66,15 +66,15 @@ def censored_by_name(box: Box, *names: str) -> Iterator[None]:
     What is not QUIC is dropped meanwhile, and so is each flow of QUIC that asks for one of these names: all of it but
     what has passed until the name was read.
     """
-    with censored(box, BY_NAME + ONLY_QUIC):
-        reads = [sys.executable, "-m", "tests.lab.name_censor", "censor", *names]
-        with box.node(ROUTER).popen(reads, stdout=subprocess.PIPE, text=True) as censor:
-            assert censor.stdout is not None  # asked for above
-            censor.stdout.readline()
-            try:
+    reads = [sys.executable, "-m", "tests.lab.name_censor", "censor", *names]
+    with box.node(ROUTER).popen(reads, stdout=subprocess.PIPE, text=True) as censor:
+        assert censor.stdout is not None  # asked for above
+        censor.stdout.readline()  # from now on he misses none
+        try:
+            with censored(box, BY_NAME + ONLY_QUIC):
                 yield
-            finally:
-                censor.terminate()
+        finally:
+            censor.terminate()
 
 
 def dropped(box: Box) -> int:

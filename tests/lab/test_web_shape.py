@@ -33,6 +33,9 @@ class WebShapeTests(LabCase):
     def open_anew(self) -> None:
         """Each test begins with the start of a client."""
 
+    def schedule(self, name: str) -> None:
+        """There is no session before."""
+
     def streams(self) -> list[str]:
         """The states of the client's paths, which are all by TCP."""
         states = self.client.states()

@@ -104,8 +104,7 @@ def undress(
 
     :param at: offset of the first.
     :param stream: for all of `data`.
-    :param layout: bytes that are masked, with the byte that tells of the padding; and bytes in front of them, of which
-        the first has the high bits 01.
+    :param layout: bytes that are masked, the one that tells of the padding too; and before them, beginning with 01.
     :param known: what the first may start with, SHOWN_ID bytes. If the last starts so as it came, it is none of them.
     :returns: the datagrams, bytes of each but the last, and the offset behind what they came in; None when the first
         cannot be what was dressed.
