@@ -81,7 +81,7 @@ class HomeProcess(Process):
         self._reception = Reception(self._identity, stretched, self.reactor.seconds, self._answer, turn, passkeys)
         self._reception.told = lambda kind, text: node.tell(kind, "", text)
         self._coordinators = Coordinators(self.reactor, self._known, self._way, self._keep, known.read_line)
-        self._coordinators.changed, node.read_again = partial(self._changed, node), self._coordinators.look
+        self._coordinators.changed, node.read_again = node.registered, self._coordinators.look
         self._coordinators.told = lambda text: node.tell("coordinator", "", text)
         self._coordinators.in_use = lambda: self._visits.linked > 0
         node.serves = tuple(sorted(self._services)) or ("nothing: no service is allowed",)
@@ -104,13 +104,6 @@ class HomeProcess(Process):
         self._known = coordinators
         known.keep(self.config, coordinators)
         self._tell_link(coordinators[0])
-
-    def _changed(self, node: HomeNode, state: str) -> None:
-        """We are something else to the coordinators; the one that answers is asked for our address, too."""
-        assert self._coordinators is not None  # it has called
-        host, port = split_address(self._coordinators.best.coordinator, HOME_PORT)
-        self._ice[:] = f"stun:{host}:{port}", *self.config.ice
-        node.registered(state)
 
     def _pages(self) -> list[str]:
         """Where browsers may come from."""
@@ -158,6 +151,9 @@ class HomeProcess(Process):
         return passkeys
 
     async def _answer(self, session: str, offer: str) -> str:
+        assert self._coordinators is not None  # one of them has brought the offer
+        host, port = split_address(self._coordinators.best.coordinator, HOME_PORT)
+        self._ice[:] = f"stun:{host}:{port}", *self.config.ice  # of the one that answers now
         return await self._rtc.answer(offer, self._visits.of(session))
 
     def _called(self, registering: Registering, call: Call) -> None:

@@ -201,7 +201,7 @@ class CoordinatorsTests(SynchronousTestCase):
         self.wait(1.0)
         self.wait(0.1)
         self.assertEqual((self.at(), self.names()), ("b", "ba"))
-        self.assertEqual(self.world.moved, [("a", Moved(1))])
+        self.assertEqual((self.world.moved, self.home.best), ([("a", Moved(1))], self.world.invitation("b")))
         self.assertEqual(self.saved, [(self.world.invitation("b"), self.world.invitation("a"))])
         self.assertEqual(self.states, ["registering", "registered"])
 
