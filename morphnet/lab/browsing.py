@@ -65,8 +65,8 @@ class Browsing:
         self.box = box
         self.coordinator = HomeDaemon(box.node("relay"), "morph-coordinator", "coordinator", {"listen": ["0.0.0.0"]})
         self.home = HomeDaemon(box.node("m0"), "morph-home", "home", {})
-        certificate, key = self._certificate()
-        self.coordinator.make("init", "--certificate", certificate, "--key", key)
+        self._tls = self._certificate()
+        self.coordinator.make("init", *self._tls)
         line = self.coordinator.make("invite", "--address", PUBLIC)
         self.share = Path(self.home.node.dir) / "share"
         self.share.mkdir()
@@ -76,12 +76,22 @@ class Browsing:
         self.link = self.home.make("init", line, *services, "--password-file", str(secret))
         self._browser: Chromium | None = None
 
-    def _certificate(self) -> tuple[str, str]:
+    def _certificate(self) -> tuple[str, ...]:
         files = [str(Path(self.box.node("relay").dir) / name) for name in ("certificate.pem", "key.pem")]
         words = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=c"
         words += f" -addext subjectAltName=IP:{PUBLIC}"
         subprocess.run([*words.split(), "-out", files[0], "-keyout", files[1]], check=True, capture_output=True)
-        return files[0], files[1]
+        return "--certificate", files[0], "--key", files[1]
+
+    def another(self, port: int, home_port: int) -> HomeDaemon:
+        """A second coordinator, at the same address; each is a fallback of the other. It is not started."""
+        second = HomeDaemon(self.coordinator.node, "morph-coordinator", "second", {"listen": ["0.0.0.0"]})
+        second.make("init", *self._tls, "--port", str(port))
+        file = second.etc / "coordinator.toml"
+        file.write_text(f"home_port = {home_port}\n{file.read_text()}")
+        for each, other in ((self.coordinator, second), (second, self.coordinator)):
+            each.make("fallbacks", other.make("invite", "--address", PUBLIC, "--homes", "5"))
+        return second
 
     def start(self) -> None:
         """Coordinator and home, until the home is registered."""

@@ -100,6 +100,39 @@ class TurnTests(HomeCase):
         self.assertEqual(self.home.count("logins"), 1)
 
 
+class MovedTests(HomeCase):
+    """Two coordinators."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.second = self.all.another(8443, 3479)
+        self.addCleanup(self.second.stop)
+        self.second.start()
+        self.all.start()
+
+    def test_moved(self) -> None:
+        """
+        The home is moved in the middle of a terminal's lines, then its first coordinator, which the page is from, is
+        killed and the browser changes its network: each line and each key comes once, and nobody logs in again.
+        """
+        browser = self.all.browser
+        self.all.log_in()
+        self.all.look()
+        browser.run("keys('stty -echo; for i in $(seq 400); do echo line-$i.; sleep 0.02; done; cat\\n')")
+        browser.until("seen.includes('line-20.')")
+        self.coordinator.make("move", "all", self.second.make("invite", "--address", PUBLIC))
+        self.assertEqual((self.second.count("homes"), browser.run("inside.presence.again")), (1, 0))
+        self.coordinator.kill()
+        self.all.other_network()
+        browser.run("keys('typed-1.\\n')")
+        browser.until("inside.presence.again === 1 && seen.includes('typed-1.')")
+        lines = [word for word in browser.run("seen").split() if word.startswith(("line-", "typed-"))]
+        shown = [word for word in lines if "$" not in word and word.endswith(".")]
+        self.assertEqual(shown, [*(f"line-{number}." for number in range(1, 401)), "typed-1."])
+        self.assertEqual(self.home.count("logins"), 1)
+        self.assertEqual(self.second.count("calls"), 1)
+
+
 class BrowserTests(BrowserCase):
     def test_terminal(self) -> None:
         """
