@@ -15,6 +15,7 @@ MEMORY = 30.0  # seconds for which it is known what a path could deliver
 SURE = 3  # queues in a row that were ours: what we get is all that there is
 RECKONED = 50.0  # times what we had, at most
 MOVED = 0.001  # seconds, and the unrest of the samples: by less than this no queue is seen to fall
+TOLD = 2.0  # times that: a fall that says something
 
 
 class Capacity:
@@ -24,6 +25,8 @@ class Capacity:
         self.rate = 0.0
         self._best = WindowedBest(MEMORY)
         self._known_at = float("-inf")
+        self.told = False  # what was reckoned is more than a bound: a queue of others was seen to fall as ours did
+        self._reckoned = 0.0  # bytes a second, the last time; 0 when it is void
         self._ours = 0  # times in a row that a queue was ours
 
     def known(self, now: float) -> bool:
@@ -43,6 +46,7 @@ class Capacity:
     def only(self, rate: float, now: float) -> None:
         """It is no more than that, whatever it once was."""
         self._best.clear()
+        self._reckoned = 0.0
         self.seen(rate, now)
 
     def was_ours(self, now: float) -> None:
@@ -55,12 +59,20 @@ class Capacity:
         """
         A queue is not ours: if it is not known what the path delivers, that is reckoned from what making way did.
 
+        Others do not stand still meanwhile, and may be wrong by as much either way: the mean with what was reckoned
+        before counts, and that alone when the queue did not fall.
+
         :param had: bytes a second that we got, and `sent`: those that we made of it.
         :param took: seconds that a round trip takes now, and `fell`: by how many that is less than before.
         :param unrest: seconds by which one sample differs from the next.
         """
         self._ours = 0
+        told = fell > TOLD * (MOVED + unrest)
+        self.told = told or self.told
         if not self.known(now):
             less = had * (took + max(0.0, fell)) - sent * took  # bytes in flight
-            whole = less / max(fell, MOVED + unrest)
+            whole, before = less / max(fell, MOVED + unrest), self._reckoned
+            if before:
+                whole = (before * whole) ** 0.5 if told else before
             self.only(max(had, min(whole, RECKONED * had)), now)
+            self._reckoned = self.rate

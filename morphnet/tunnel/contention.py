@@ -170,7 +170,7 @@ class Contention:
     def ask(self, rtt: RttEstimate, signs: Signs, now: float) -> None:
         """A queue stands: find out whose it is."""
         self._remember(rtt, now)
-        self._slow_down(rtt.delayed - rtt.calm, signs, now)
+        self._slow_down(rtt.delayed - self._before, signs, now)
 
     def _slow_down(self, queue: float, signs: Signs, now: float) -> None:
         self.stage, self.had = Stage.ASKING, self.recent

@@ -207,7 +207,7 @@ class Window:
         rtt.remember(KNOWN if others.stage is Stage.ALONE else LONG_KNOWN)
         if others.stage is not Stage.ASKING and self._searching:
             self._searching = False
-            if others.stage is Stage.BESIDE:
+            if others.stage is Stage.BESIDE and not others.whole.told:
                 self._search_on()
                 return
         if others.stage is Stage.BESIDE:  # the pace is what counts

@@ -62,9 +62,23 @@ class CapacityTests(SynchronousTestCase):
         capacity.reckon(WHOLE, WHOLE / 2, BASE, -0.02, 0.01, 0.0)
         self.assertLess(capacity.rate, 2 * WHOLE)
         capacity.reckon(WHOLE, WHOLE / 2, 1.0, 0.0, 0.0, 0.0)
-        self.assertEqual(capacity.rate, RECKONED * WHOLE)
+        self.assertLessEqual(capacity.rate, RECKONED * WHOLE)
+        capacity = Capacity()
         capacity.reckon(WHOLE, WHOLE / 2, BASE, 1e9, 0.0, 0.0)
         self.assertAlmostEqual(capacity.rate / WHOLE, 1.0)
+
+    def test_others_move(self) -> None:
+        """They take what we leave, or lose something meanwhile: two reckonings count as their mean, a void one not."""
+        capacity = Capacity()
+        for times in (4.0, 0.25):  # the queue fell less than by our doing, then more
+            fell = 0.01 / times
+            capacity.reckon(WHOLE, 0.5 * WHOLE, 0.02, fell, 0.0, 0.0)
+            self.assertTrue(capacity.told)
+        reckoned = capacity.rate
+        first, second = (WHOLE * (0.02 + fell - 0.01) / fell for fell in (0.0025, 0.04))
+        self.assertAlmostEqual(reckoned, (first * second) ** 0.5)
+        capacity.reckon(WHOLE, 0.5 * WHOLE, 0.02, -0.01, 0.0, 0.0)
+        self.assertEqual(capacity.rate, reckoned)
 
     def test_seen_is_better(self) -> None:
         """What was seen while nobody else was there is not replaced by a guess."""
