@@ -36,7 +36,7 @@ class Desktop:
         directory.mkdir()
         self._log = directory / "log"
         self._told = directory / "told"
-        display = 1000 + os.getpid() % 50_000  # X servers of one machine share a directory of locks
+        display = 1000 + os.getpid() % 20_000  # X servers of one machine share a directory of locks
         how = ["-SecurityTypes", "None"]
         if password:
             file = directory / "password"

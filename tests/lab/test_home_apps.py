@@ -40,7 +40,9 @@ class AppsCase(HomeCase):
     rootless = False
 
     def setUp(self) -> None:
+        self.addCleanup(self.nothing_is_left)  # the last of all
         super().setUp()
+        self.tmp = Path(self.box.node("m1").dir) / "profile/tmp"
         self.box.node("m1").hosts({SITE: PUBLIC})
         self.all.link = self.all.link.replace(PUBLIC, SITE)
         self.home.settings |= {
@@ -54,6 +56,16 @@ class AppsCase(HomeCase):
     def start(self) -> None:
         self.all.start()
         self.browser = self.all.browser
+        self.assertNotEqual(list(self.tmp.glob("org.chromium.*")), [])
+
+    def nothing_is_left(self) -> None:
+        """What the browser has put into the directory for temporary files has gone with its node."""
+        self.assertFalse(self.tmp.exists())
+
+    def permit(self, setting: str) -> None:
+        """Whether the page may speak to the network that the browser is in."""
+        for name in ("local-network-access", "local-network", "loopback-network"):
+            self.browser.permit(name, setting, f"https://{SITE}")
 
     def complaints(self) -> list[str]:
         """What page and frames complain of, besides a change of network, and what is kept from pages of machines."""
@@ -98,13 +110,12 @@ class AppTests(AppsCase):
         return list(found)
 
     def look_at(self, what: str, frame: str = "") -> None:
-        """At a desk and on a phone, by day and by night: nothing is found, and nothing is wider than the screen."""
+        """At a desk by day and on a phone by night: nothing is found, and nothing is wider than the screen."""
         frames = ("", frame) if frame else ("",)
         for phone in (False, True):
-            for dark in (False, True):
-                self.browser.window(*(PHONE if phone else DESK), phone=phone, dark=dark)
-                for each in frames:
-                    self.assertEqual(self.axe(each), [], f"{what} {each}, phone: {phone}, dark: {dark}")
+            self.browser.window(*(PHONE if phone else DESK), phone=phone, dark=phone)
+            for each in frames:
+                self.assertEqual(self.axe(each), [], f"{what} {each}, phone: {phone}")
         for each in frames:
             width = self.browser.run("document.documentElement.scrollWidth", frame=each)
             self.assertLessEqual(width, PHONE[0], f"{what} {each}")
@@ -117,8 +128,9 @@ class AppTests(AppsCase):
     def test_desktop(self) -> None:
         """
         The password of the VNC server is asked for by the frame; what is drawn is shown, clicks and keys arrive,
-        each once, those too that are typed while there is no network.
+        each once, those too that are typed while there is no network. The page may speak to its local network.
         """
+        self.permit("granted")
         self.all.log_in()
         self.browser.click("#open-vnc")
         self.enter_desktop("wrong")
@@ -134,7 +146,7 @@ class AppTests(AppsCase):
         self.browser.key("a")
         self.all.other_network()
         self.browser.key("b")
-        self.browser.until("inside.presence.again >= 1")
+        self.browser.until("inside.presence.again >= 1", 60.0)
         self.browser.key("c")
         wait_for("the desktop has heard it", lambda: "key c" in self.desktop.told())
         told = [each.split(" at ")[0] for each in self.desktop.told() if each != "drawn"]
@@ -146,8 +158,9 @@ class AppTests(AppsCase):
     def test_web(self) -> None:
         """
         A page of a machine: its style and pictures, its forms with a cookie, and nothing that runs or asks anybody
-        else; a console, line by line.
+        else; a console, line by line. The page may not speak to its local network.
         """
+        self.permit("denied")
         self.all.log_in()
         self.browser.click("#open-web")
         self.shows("Router /panel/")
@@ -178,7 +191,7 @@ class AppTests(AppsCase):
     def test_screens(self) -> None:
         """
         The page is small before an app is opened; axe-core finds nothing in login, files, terminal, desktop, web and
-        passkeys, at a desk and on a phone, by day and by night; nothing is wider than a phone.
+        passkeys, at a desk by day and on a phone by night; nothing is wider than a phone.
         """
         self.assertLess(self.browser.received, AT_FIRST)
         self.look_at("login")
@@ -198,14 +211,6 @@ class AppTests(AppsCase):
                 self.browser.until("inside.apps.vnc.shown")
             self.look_at(app, frame)
         self.assertEqual(self.complaints(), [])
-
-    def test_nothing_is_left(self) -> None:
-        """What the browser has put into the directory for temporary files goes with its node."""
-        tmp = Path(self.box.node("m1").dir) / "profile/tmp"
-        self.assertNotEqual(list(tmp.glob("org.chromium.*")), [])
-        self.all.stop()
-        self.box.stop()
-        self.assertFalse(tmp.exists())
 
 
 class PasskeyTests(AppsCase):
@@ -262,14 +267,3 @@ class PasskeyTests(AppsCase):
         self.browser.run(f"{FIND} find('trouble').textContent = ''; find('passkey').click()")
         self.browser.until("window.inside || document.getElementById('trouble').textContent", 60.0)
         return str(self.browser.run("document.getElementById('trouble').textContent"))
-
-    def test_local_network(self) -> None:
-        """Whether the browser lets the page into its own network or not: it comes to a home that is elsewhere."""
-        for setting in ("denied", "granted"):
-            for name in ("local-network-access", "local-network", "loopback-network"):
-                self.browser.permit(name, setting, f"https://{SITE}")
-            self.assertEqual(self.all.log_in(), "")
-            self.browser.until("document.getElementById('state').textContent === 'Connected directly'")
-            self.browser.run("window.inside = null; 0")
-            self.reload()
-        self.assertEqual(self.home.count("logins"), 2)
