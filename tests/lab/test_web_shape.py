@@ -65,7 +65,7 @@ class WebShapeTests(LabCase):
             recorded = sent_to(captured, 443)
             self.assertEqual(len(recorded), 2)  # control link and data
             self.assertTrue(all(each.startswith(HELLO) and NAME.encode() in each[:2000] for each in recorded))
-            self.assertEqual(self.server.status()["counters"]["web_callers"], 2)
+            self.assertEqual(self.server.status()["levels"]["web_callers"], 2)
             self.is_the_site(recorded)
 
     def is_the_site(self, recorded: list[bytes]) -> None:
