@@ -24,6 +24,7 @@ SETTINGS = (
 
 
 class AccountingTests(LabCase):
+    rootless = False
     plan: ClassVar[Plan] = Plan(server=SETTINGS)
 
     def setUp(self) -> None:

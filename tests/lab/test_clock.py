@@ -21,6 +21,7 @@ def stepped(clocks: list[WallClock], ping: Ping) -> int:
 
 
 class GatewayTests(LabCase):
+    rootless = False
     skip = LabCase.skip or NO_FAKETIME or None
     plan = Plan(topology=lambda: two_uplinks((0.01, 0.03)))
 
@@ -44,6 +45,7 @@ class GatewayTests(LabCase):
 
 
 class RelayTests(VillageCase):
+    rootless = False
     skip = VillageCase.skip or NO_FAKETIME or None
     place = Place((Home("hard"), Home("hard")))
 

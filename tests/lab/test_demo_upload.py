@@ -13,6 +13,7 @@ from tests.lab.case import NOT_HERE
 
 
 class DemoUploadTests(SynchronousTestCase):
+    rootless = False
     skip = NOT_HERE
     timeout = 180
 

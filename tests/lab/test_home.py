@@ -25,6 +25,7 @@ MISSING = NOT_HERE or (None if CHROMIUM else "no chromium here (Debian package c
 class HomeCase(SynchronousTestCase):
     """All of it; nothing is started."""
 
+    rootless = False
     skip = MISSING
     timeout = 120
     webrtc = "auto"

@@ -53,6 +53,7 @@ class Talk:
 class LegacyCase(SynchronousTestCase):
     """A client and a server, joined by a cable."""
 
+    rootless = False
     skip = NOT_HERE
     timeout = 120
 

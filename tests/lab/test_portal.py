@@ -18,6 +18,7 @@ STARTS, WITHIN, MARGIN = 12, 3.0, 5.0  # seconds to connect; seconds more, for a
 class PortalTests(LabCase):
     """The server is called by name, wan0 is the better uplink, and leads to the portal."""
 
+    rootless = False
     plan = Plan(address=NAME, names=((NAME, SERVER),))
 
     def tell_names(self, node: str, *words: str) -> tuple[subprocess.Popen[str], Path]:

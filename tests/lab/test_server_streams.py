@@ -10,6 +10,8 @@ from tests.lab.obstacles import NGINX, nginx_before, without_udp
 class StreamCase(LabCase):
     """With what is asked about streams."""
 
+    rootless = False
+
     def stream_is(self) -> str:
         """State of the client's path by TCP; "" when there is none."""
         return next((state for uplink, state in self.client.states().items() if uplink.startswith("tcp ")), "")

@@ -13,6 +13,7 @@ from tests.lab.gateways import SECOND, second_gateway
 class ServersTests(LabCase):
     """The client knows both, and had a session with the first."""
 
+    rootless = False
     plan = Plan(client=(("dns", False),))
 
     def test_next(self) -> None:

@@ -15,6 +15,8 @@ WITHIN = 20.0  # seconds for a clone to be told what it is
 class SplitTests(StreetCase):
     """A split tunnel, and a server that would have more."""
 
+    rootless = False
+
     def test_pool_of_the_world(self) -> None:
         """Whatever the server's pool is: the world, the local network and names are reached as before; routes go in."""
         street = self.own({"pool4": "64.0.0.0/3", "pool6": "2000::/3", "dns": (WORLD,)})
@@ -36,6 +38,8 @@ class SplitTests(StreetCase):
 
 class CloneTests(StreetCase):
     """The disk of a machine was copied to another one."""
+
+    rootless = False
 
     def test_one_works(self) -> None:
         """The one that was there goes on; history, status and log of all three say why the other one does not."""
