@@ -35,5 +35,9 @@ class HostError(MorphnetError):
     """The machine refused something we need (a device, a route, a port); the message says what and why."""
 
 
+class Away(MorphnetError):
+    """What we share with other machines is out of reach for now; the message says why."""
+
+
 class BugError(MorphnetError):
     """A promise inside morphnet was broken: always a traceback."""

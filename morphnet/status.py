@@ -18,6 +18,7 @@ _MOST_WHOLE = (1 << 63) - 1
 # Of what is counted: how much there is now. All else only grows while a process runs, and is missing until it happens.
 LEVELS = frozenset(
     {
+        "between",
         "blocks_screened",
         "callers_waiting",
         "control_half_open",
@@ -38,6 +39,7 @@ LEVELS = frozenset(
         "uploads_running",
         "visits_kept",
         "visits_linked",
+        "visits_relayed",
         "visits_unread",
         "waiting_bytes",
         "web_callers",

@@ -26,7 +26,7 @@ from morphnet.roles.coordinator.invitations import KEY, read_key
 from morphnet.roles.coordinator.succession import ANSWER_WITHIN, read_fallbacks
 from morphnet.roles.coordinator.succession import FILE as FALLBACKS
 from morphnet.status import MoveStatus, from_json
-from morphnet.store.homes import DATABASE, HomesLedger
+from morphnet.store.homes import DATABASE, HomesLedger, hidden
 from morphnet.text import printable
 from morphnet.wire.messages.home.calls import MOST_FALLBACKS, to_text
 from morphnet.wire.messages.home.invitation import Invitation
@@ -104,7 +104,7 @@ def invite(address: str, page: str | None, days: int, homes: int, place: Place) 
     default = f"https://{host}" if config.port == HTTPS_PORT else f"https://{join_address(host, config.port)}"
     with _ledger_of(config) as ledger:
         public = read_key(config.state_dir).public_key().public_bytes_raw()
-        ledger.invite(token, int(now()) + days * 86400, homes)
+        ledger.invite(hidden(token), int(now()) + days * 86400, homes)
     line = Invitation(join_address(host, config.home_port), to_text(public), page or default, token).line()
     click.echo(line)
 
@@ -116,9 +116,12 @@ def forget(home: str, place: Place) -> None:
     """Let HOME (its key, as in its link behind #) register no more."""
     config = _load(place)
     with _ledger_of(config) as ledger:
-        if not ledger.forget(home):
+        if not ledger.forget(home, tell=bool(config.redis_url)) and not config.redis_url:
             raise ConfigError("that home is not known here")
-    click.echo("It may not register any more; where it is registered now ends with the next start.")
+    now_on = (
+        "all coordinators let go of it" if config.redis_url else "where it is registered now ends with the next start"
+    )
+    click.echo(f"It may not register any more; {now_on}.")
 
 
 @click.command()

@@ -63,6 +63,21 @@ class CoordinatorConfig:
     open: bool = field(default=False, metadata={"help": "let any home register, without an invitation"})
     max_homes: int = field(default=100_000, metadata={"help": "homes at once"})
     idle_s: float = field(default=60.0, metadata={"help": "hang up on a connection silent for so long, seconds"})
+    relay_pairs: int = field(
+        default=64,
+        metadata={
+            "help": "browsers at once that may reach their home through here, where nothing else is left; 0 for none"
+        },
+    )
+    relay_rate: float = field(default=2.5e6, metadata={"help": "bytes a second of each of them, both ways together"})
+    redis_url: str = field(
+        default="",
+        repr=False,  # there may be a password in it
+        metadata={
+            "check": checks.redis,
+            "help": "Redis through which the coordinators behind one name share their homes; '' for one alone",
+        },
+    )
     state_dir: Path = field(
         default=Path("/var/lib/morphnet-coordinator"), metadata={"help": "its key, and who may come"}
     )

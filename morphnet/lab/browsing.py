@@ -61,12 +61,13 @@ class Browsing:
     :ivar link: what a browser opens.
     """
 
-    def __init__(self, box: Box) -> None:
+    def __init__(self, box: Box, port: int = 443) -> None:
+        """:param port: of the page."""
         self.box = box
         self.coordinator = HomeDaemon(box.node("relay"), "morph-coordinator", "coordinator", {"listen": ["0.0.0.0"]})
         self.home = HomeDaemon(box.node("m0"), "morph-home", "home", {})
         self._tls = self._certificate()
-        self.coordinator.make("init", *self._tls)
+        self.coordinator.make("init", *self._tls, "--port", str(port))
         line = self.coordinator.make("invite", "--address", PUBLIC)
         self.share = Path(self.home.node.dir) / "share"
         self.share.mkdir()

@@ -15,9 +15,10 @@ from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, unquote
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IProtocolFactory, IPushProducer
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
+from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from twisted.web import http
 from zope.interface import implementer
@@ -29,6 +30,10 @@ LONGEST_BODY = 1 << 26  # of what is kept in memory, bytes
 
 class BodyCut(Exception):
     """The connection is gone, or another request has taken over; all that came was handed over."""
+
+
+class BodySlow(Exception):
+    """It was not whole in time."""
 
 
 @implementer(IPushProducer)
@@ -175,11 +180,28 @@ class Exchange(http.Request):
         self._go_on()
         await self._waiting
 
-    async def short_body(self) -> bytes:
-        """The whole of it, which is not long: LONGEST_BODY at most, see `length`."""
+    async def short_body(self, within: float | None = None) -> bytes:
+        """
+        The whole of it, which is not long: LONGEST_BODY at most, see `length`.
+
+        :param within: seconds.
+        :raises BodyCut: it ended too early.
+        :raises BodySlow: it was not whole in time.
+        """
         pieces: list[bytes] = []
-        await self.body(pieces.append)
+        later: Any = self.channel.callLater
+        timer = later(within, self._too_slow) if within is not None else None
+        try:
+            await self.body(pieces.append)
+        finally:
+            if timer is not None and timer.active():
+                timer.cancel()
         return b"".join(pieces)
+
+    def _too_slow(self) -> None:
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            waiting.errback(Failure(BodySlow()))
 
     def _give(self, data: bytes) -> None:
         assert self._take is not None  # asked by the caller
@@ -271,6 +293,31 @@ class Exchange(http.Request):
         self._lingering = None
         if not self._lost:
             self.finish()
+
+    def hand_over(self, factory: IProtocolFactory) -> None:
+        """The connection goes on with another protocol, which reads this request as its first: a WebSocket."""
+        self.answered = True
+        later: Any = self.channel.callLater
+        later(0, self._handed_over, factory)  # what reads the head is to be done with it
+
+    def _handed_over(self, factory: IProtocolFactory) -> None:
+        channel: Any = self.channel
+        if self._lost or channel is None:
+            return
+        transport = channel.transport
+        channel.setTimeout(None)
+        transport.unregisterProducer()
+        protocol: Any = factory.buildProtocol(transport.getPeer())
+        raw = self.requestHeaders.getAllRawHeaders()
+        head = [b"%s %s HTTP/1.1" % (self.method, self.uri)]
+        head += [name + b": " + value for name, values in raw for value in values]
+        if isinstance(transport, ProtocolWrapper):  # of TLS
+            transport.wrappedProtocol = protocol
+        else:
+            transport.protocol = protocol
+        protocol.makeConnection(transport)
+        protocol.dataReceived(b"\r\n".join([*head, b"", b""]))
+        transport.resumeProducing()
 
     def hang_up(self) -> None:
         """End the connection at once, without an answer."""

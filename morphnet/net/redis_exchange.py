@@ -1,5 +1,6 @@
 """
-Redis as what carries messages between relays: one connection that says, one that hears, both made again for ever.
+Redis as what carries messages between machines of one kind, relays or coordinators: one connection that says, one that
+hears, both made again for ever.
 
 Nothing waits without bound: what Redis does not read in time is dropped if it is an envelope, and ends the connections
 if it is news, which are told anew on the next ones.
@@ -23,6 +24,7 @@ from txredisapi import RedisError, RedisProtocol, SubscriberProtocol
 from zope.interface import implementer
 
 from morphnet.config.redis_url import RedisUrl
+from morphnet.errors import Away
 from morphnet.text import printable
 
 BACKLOG = 1 << 20  # bytes that may wait for Redis when an envelope comes
@@ -48,7 +50,7 @@ class Hearer(Protocol):
         ...
 
 
-class RedisAway(Exception):
+class RedisAway(Away):
     """There is no Redis, or it does not want us; the text says why."""
 
 
@@ -168,6 +170,25 @@ class RedisExchange:
         """The same; False when too much waits already, and it was dropped."""
         return self._open and self._say(channel, message, BACKLOG)
 
+    def ask(self, *words: object) -> Deferred[object]:
+        """What Redis answers to a command; Away when it does not, or too much waits for it already."""
+        return Deferred.fromCoroutine(self._asked(words))
+
+    async def _asked(self, words: tuple[object, ...]) -> object:
+        gauge, size = self._mouth.gauge, sum(len(each) for each in words if isinstance(each, str | bytes))
+        if not self._open:
+            raise RedisAway("Redis is away")
+        if gauge.unsent + size > MOST_BACKLOG or len(self._mouth.replyQueue.waiting) >= MOST_UNANSWERED:
+            raise RedisAway("Redis has too much to do")
+        gauge.add(size)
+        try:
+            return await self._ask(*words)
+        except TimeoutError:
+            self.close("it does not answer")
+            raise RedisAway("Redis does not answer") from None
+        except RedisError as trouble:
+            raise RedisAway(str(trouble)) from trouble
+
     def has(self, connection: object) -> bool:
         """Whether it is one of the two."""
         return connection in (self._mouth, self._ear)
@@ -198,20 +219,6 @@ class RedisExchange:
         saying: Deferred[object] = self._mouth.execute_command("PUBLISH", channel, message)
         saying.addErrback(self._failed)
         return True
-
-    async def ask(self, *words: object) -> Any:
-        """
-        The answer to one command.
-
-        :raises RedisAway: there is none, or it is that it cannot be done.
-        """
-        try:
-            return await self._ask(*words)
-        except TimeoutError:
-            self.close("it does not answer")
-            raise RedisAway("it does not answer") from None
-        except RedisError as trouble:
-            raise RedisAway(str(trouble)) from None
 
     async def _ask(self, *words: object) -> object:
         asking: Deferred[object] = self._mouth.execute_command(*words)

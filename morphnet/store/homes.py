@@ -4,28 +4,75 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterable
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import Protocol
+
+from twisted.internet.defer import Deferred, execute
 
 from morphnet.errors import ConfigError, HostError
 
 DATABASE = "homes.db"  # its name in state_dir
-_VERSION = 2
-_SCHEMA = """
+_STEPS = (  # each brings the database from one version to the next
+    """
 CREATE TABLE IF NOT EXISTS home (key TEXT PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS invite (token BLOB PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID;
-"""
+""",
+    """
+ALTER TABLE invite ADD COLUMN homes INTEGER NOT NULL DEFAULT 1;
+""",
+    """
+ALTER TABLE home ADD COLUMN copied INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE IF NOT EXISTS forgotten (key TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS shared (generation TEXT PRIMARY KEY) WITHOUT ROWID;
+""",
+)
 
 
-def _hidden(token: str) -> bytes:
-    """What is kept of an invitation: whoever reads the file cannot use it."""
+def hidden(token: str) -> bytes:
+    """What is kept of an invitation: whoever reads that cannot use it."""
     return sha256(b"morphnet home invite\0" + token.encode()).digest()
+
+
+class Homes(Protocol):
+    """The homes that may register, and the invitations that are out."""
+
+    def is_known(self, home: str) -> Deferred[bool]:
+        """Whether it was invited before."""
+        ...
+
+    def know(self, home: str, since: int) -> Deferred[None]:
+        """
+        Let it in without an invitation.
+
+        :param since: Unix seconds; what is there already stays.
+        """
+        ...
+
+    def invite(self, token: bytes, expires: int, homes: int = 1) -> Deferred[None]:
+        """
+        Whoever brings this may register one home, or so many.
+
+        :param token: hidden.
+        :param expires: Unix seconds.
+        """
+        ...
+
+    def take(self, home: str, token: bytes, now: int) -> Deferred[bool]:
+        """Let this home in for an invitation, which is used up; False when there is none."""
+        ...
+
+    def forget(self, home: str) -> Deferred[bool]:
+        """It may not register any more; False when it was not known."""
+        ...
 
 
 class HomesLedger:
     """
-    The records.
+    The records in SQLite, one synchronous call each. With a Redis that several coordinators share, it is this one's
+    copy, and holds what is yet to be told the others.
 
     :param path: of the database; made with mode 0600 when it is not there.
     :raises HostError: it cannot be opened or made.
@@ -39,44 +86,140 @@ class HomesLedger:
             self._sql = sqlite3.connect(path, timeout=10.0, isolation_level=None)
             self._sql.execute("PRAGMA journal_mode = WAL")
             (version,) = self._sql.execute("PRAGMA user_version").fetchone()
-            if version > _VERSION:
+            if version > len(_STEPS):
                 raise ConfigError(f"the database {path} is of a later morphnet: install that one again")
-            self._sql.executescript(_SCHEMA)
-            if version < 2:
-                self._sql.execute("ALTER TABLE invite ADD COLUMN homes INTEGER NOT NULL DEFAULT 1")
-            self._sql.execute(f"PRAGMA user_version = {_VERSION}")
+            for number, step in enumerate(_STEPS[version:], version + 1):
+                self._sql.executescript(f"BEGIN; {step}; PRAGMA user_version = {number}; COMMIT")
         except (sqlite3.Error, OSError) as trouble:
             raise HostError(f"the database {path}: {trouble}") from trouble
 
     def is_known(self, home: str) -> bool:
-        """Whether it was invited before."""
+        """See Homes."""
         return self._sql.execute("SELECT 1 FROM home WHERE key = ?", (home,)).fetchone() is not None
 
-    def invite(self, token: str, expires: int, homes: int = 1) -> None:
+    def know(self, home: str, since: int, *, copied: bool = False) -> None:
         """
-        Whoever brings this may register one home, or so many.
+        See Homes.
 
-        :param expires: Unix seconds.
+        :param copied: the others know it.
         """
-        self._sql.execute("INSERT OR REPLACE INTO invite VALUES (?, ?, ?)", (_hidden(token), expires, homes))
+        self._sql.execute("INSERT OR IGNORE INTO home VALUES (?, ?, ?)", (home, since, copied))
 
-    def take(self, home: str, token: str, now: int) -> bool:
-        """Let this home in for an invitation, which is used up; False when there is none."""
+    def invite(self, token: bytes, expires: int, homes: int = 1) -> None:
+        """See Homes."""
+        self._sql.execute("INSERT OR REPLACE INTO invite VALUES (?, ?, ?)", (token, expires, homes))
+
+    def take(self, home: str, token: bytes, now: int) -> bool:
+        """See Homes."""
         with self._sql:
             self._sql.execute("BEGIN IMMEDIATE")
             used = self._sql.execute(
-                "UPDATE invite SET homes = homes - 1 WHERE token = ? AND expires > ? AND homes > 0",
-                (_hidden(token), now),
+                "UPDATE invite SET homes = homes - 1 WHERE token = ? AND expires > ? AND homes > 0", (token, now)
             )
             if used.rowcount:
-                self._sql.execute("INSERT OR IGNORE INTO home VALUES (?, ?)", (home, now))
+                self.know(home, now)
             self._sql.execute("DELETE FROM invite WHERE expires <= ? OR homes < 1", (now,))
             return used.rowcount > 0
 
-    def forget(self, home: str) -> bool:
-        """It may not register any more; False when it was not known."""
+    def forget(self, home: str, *, tell: bool = False) -> bool:
+        """
+        See Homes.
+
+        :param tell: the others are to forget it as well.
+        """
+        if tell:
+            self._sql.execute("INSERT OR IGNORE INTO forgotten VALUES (?)", (home,))
         return self._sql.execute("DELETE FROM home WHERE key = ?", (home,)).rowcount > 0
+
+    def lose_copy(self, home: str) -> None:
+        """The others do not know it any more."""
+        self._sql.execute("DELETE FROM home WHERE key = ? AND copied = 1", (home,))
+
+    # -- what the others do not know yet ----------------------------------------------------------------------------
+
+    def share_with(self, generation: str) -> None:
+        """The others have a store of that name. A new one knows none of our homes, and is to be told of all."""
+        with self._sql:
+            self._sql.execute("BEGIN IMMEDIATE")
+            if self._sql.execute("SELECT 1 FROM shared WHERE generation = ?", (generation,)).fetchone() is None:
+                self._sql.execute("DELETE FROM shared")
+                self._sql.execute("INSERT INTO shared VALUES (?)", (generation,))
+                self._sql.execute("UPDATE home SET copied = 0")
+
+    def not_copied(self) -> list[tuple[str, int]]:
+        """Homes, and since when."""
+        return list(self._sql.execute("SELECT key, since FROM home WHERE copied = 0"))
+
+    def invitations(self) -> list[tuple[bytes, int, int]]:
+        """All, when each expires, and for how many homes it is."""
+        return list(self._sql.execute("SELECT token, expires, homes FROM invite"))
+
+    def forgotten(self) -> list[str]:
+        """Homes."""
+        return [key for (key,) in self._sql.execute("SELECT key FROM forgotten")]
+
+    def copied(self, homes: Iterable[str], invitations: Iterable[bytes], forgotten: Iterable[str]) -> None:
+        """The others know these; invitations are with them alone."""
+        with self._sql:
+            self._sql.execute("BEGIN IMMEDIATE")
+            self._sql.executemany("UPDATE home SET copied = 1 WHERE key = ?", [(each,) for each in homes])
+            self._sql.executemany("DELETE FROM invite WHERE token = ?", [(each,) for each in invitations])
+            self._sql.executemany("DELETE FROM forgotten WHERE key = ?", [(each,) for each in forgotten])
 
     def close(self) -> None:
         """No more of it."""
         self._sql.close()
+
+
+class LedgerHomes(Homes):
+    """Homes upon a ledger; every Deferred has fired already."""
+
+    def __init__(self, ledger: HomesLedger) -> None:
+        self._ledger = ledger
+
+    def is_known(self, home: str) -> Deferred[bool]:
+        return execute(self._ledger.is_known, home)
+
+    def know(self, home: str, since: int) -> Deferred[None]:
+        return execute(self._ledger.know, home, since)
+
+    def invite(self, token: bytes, expires: int, homes: int = 1) -> Deferred[None]:
+        return execute(self._ledger.invite, token, expires, homes)
+
+    def take(self, home: str, token: bytes, now: int) -> Deferred[bool]:
+        return execute(self._ledger.take, home, token, now)
+
+    def forget(self, home: str) -> Deferred[bool]:
+        return execute(self._ledger.forget, home)
+
+
+class MemoryHomes(Homes):
+    """Homes that are forgotten with the process; every Deferred has fired already."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, int] = {}
+        self._invitations: dict[bytes, tuple[int, int]] = {}  # when each expires, and for how many homes it is
+
+    def is_known(self, home: str) -> Deferred[bool]:
+        return execute(self._known.__contains__, home)
+
+    def know(self, home: str, since: int) -> Deferred[None]:
+        return execute(lambda: self._known.setdefault(home, since)).addCallback(lambda _: None)
+
+    def invite(self, token: bytes, expires: int, homes: int = 1) -> Deferred[None]:
+        return execute(self._invitations.__setitem__, token, (expires, homes))
+
+    def take(self, home: str, token: bytes, now: int) -> Deferred[bool]:
+        def taken() -> bool:
+            expires, homes = self._invitations.pop(token, (now, 1))
+            if expires <= now:
+                return False
+            if homes > 1:
+                self._invitations[token] = expires, homes - 1
+            self._known.setdefault(home, now)
+            return True
+
+        return execute(taken)
+
+    def forget(self, home: str) -> Deferred[bool]:
+        return execute(lambda: self._known.pop(home, None) is not None)

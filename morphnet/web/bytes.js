@@ -25,6 +25,6 @@ export const sha256 = async (bytes) => new Uint8Array(await crypto.subtle.digest
 
 export async function hkdf(secret, info, size) {
   const key = await crypto.subtle.importKey('raw', secret, 'HKDF', false, ['deriveBits']);
-  const how = { name: 'HKDF', hash: 'SHA-256', salt: new Uint8Array(0), info: utf8(info) };
+  const how = { name: 'HKDF', hash: 'SHA-256', salt: new Uint8Array(0), info: typeof info === 'string' ? utf8(info) : info };
   return new Uint8Array(await crypto.subtle.deriveBits(how, key, size * 8));
 }

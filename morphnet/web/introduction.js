@@ -2,13 +2,15 @@
 // sealed, with the fingerprints of the direct connection in it. The coordinator only carries.
 import { verifyAsync } from './vendor/noble-ed25519.js';
 import { fromText, hkdf, join, text, toText, utf8 } from './bytes.js';
+import { relayed } from './relayed.js';
 import * as passkey from './passkeys.js';
 import { begin } from './spake2.js';
 
 const ROUNDS = 600000;
 const ANSWER_WITHIN = 30000, AGAIN_WITHIN = 8000; // milliseconds for an answer of the home: to a login, and to who comes back
 const GATHER_WITHIN = 2500; // milliseconds for the candidates of an offer
-const DIRECT_WITHIN = 5000, OPEN_WITHIN = 15000; // milliseconds for a channel, where a TURN server is left to try and where not
+// Milliseconds for a channel: directly, where a TURN server is left to try, and where only the coordinator is; and by a server.
+const DIRECT_WITHIN = 5000, ONLY_WITHIN = 8000, OPEN_WITHIN = 15000;
 
 export class Refused extends Error {}
 class NoWay extends Refused {
@@ -66,13 +68,13 @@ function nonce(number) {
 }
 
 async function keysOf(shared) {
-  const [session, offer, answer] = await Promise.all([
-    hkdf(shared, 'morphnet home session', 16), hkdf(shared, 'morphnet home offer', 32),
-    hkdf(shared, 'morphnet home answer', 32),
+  const [session, offer, answer, up, down] = await Promise.all([
+    hkdf(shared, 'morphnet home session', 16),
+    ...['offer', 'answer', 'relay up', 'relay down'].map((each) => hkdf(shared, `morphnet home ${each}`, 32)),
   ]);
   const name = Array.from(session, (byte) => byte.toString(16).padStart(2, '0')).join('');
   return {
-    name,
+    name, up, down,
     offer: await crypto.subtle.importKey('raw', offer, 'AES-GCM', false, ['encrypt']),
     answer: await crypto.subtle.importKey('raw', answer, 'AES-GCM', false, ['decrypt']),
   };
@@ -118,14 +120,44 @@ export class Introduction {
     try {
       return await this.connect({ try: heard.try }, null, first.prove);
     } catch (trouble) {
-      if (!(trouble instanceof NoWay && this.turn.length)) throw trouble;
-      return this.connect(); // the home knows us now, and has told us of a server between
+      if (!(trouble instanceof NoWay)) throw trouble;
+      return this.turn.length ? this.connect() : this.relay(); // the home knows us now, and of a server between
     }
   }
 
-  // Another connection, from wherever we are now: a data channel that is open.
+  // Another connection, from wherever we are now: a data channel that is open, or what stands for one.
   // `given` ends the attempt: the network is another one meanwhile. `prove` adds to the offer who we are.
   async connect(who = { session: this.keys.name }, given = null, prove = (sdp) => sdp) {
+    try {
+      return await this.direct(who, given, prove);
+    } catch (trouble) {
+      if (!(trouble instanceof NoWay && who.session) || given?.aborted) throw trouble;
+      return this.relay(given);
+    }
+  }
+
+  // Something for the home, sealed; what it answers.
+  async say(who, words, given) {
+    const number = this.number++;
+    const sealed = new Uint8Array(await crypto.subtle.encrypt({ name: 'AES-GCM', iv: nonce(number) }, this.keys.offer, utf8(words)));
+    const heard = await call(this.home, { ...who, number, sealed: toText(sealed) }, given);
+    const how = { name: 'AES-GCM', iv: nonce(number) };
+    const answer = await crypto.subtle.decrypt(how, this.keys.answer, fromText(heard.sealed));
+    return JSON.parse(text(new Uint8Array(answer)));
+  }
+
+  // The last resort: through the coordinator that answers.
+  async relay(given = null) {
+    const ours = crypto.getRandomValues(new Uint8Array(16));
+    const told = await this.say({ session: this.keys.name }, JSON.stringify({ relay: toText(ours) }), given);
+    try {
+      return await relayed(coordinators[0] || location.origin, this.keys, join(ours, fromText(told.relay)), told.call, given);
+    } catch {
+      throw new NoWay();
+    }
+  }
+
+  async direct(who, given = null, prove = (sdp) => sdp) {
     given?.throwIfAborted();
     const { stun, others } = await this.stun;
     const turn = this.turn.length > 0;
@@ -140,16 +172,11 @@ export class Introduction {
       await peer.setLocalDescription(await peer.createOffer());
       await gathered(peer, turn);
       given?.throwIfAborted();
-      const number = this.number++;
-      const offer = utf8(await prove(peer.localDescription.sdp));
-      const sealed = new Uint8Array(await crypto.subtle.encrypt({ name: 'AES-GCM', iv: nonce(number) }, this.keys.offer, offer));
-      const heard = await call(this.home, { ...who, number, sealed: toText(sealed) }, given);
-      const how = { name: 'AES-GCM', iv: nonce(number) };
-      const answer = await crypto.subtle.decrypt(how, this.keys.answer, fromText(heard.sealed));
-      const told = JSON.parse(text(new Uint8Array(answer)));
+      const told = await this.say(who, await prove(peer.localDescription.sdp), given);
       this.turn = told.turn;
       await peer.setRemoteDescription({ type: 'answer', sdp: told.sdp });
-      await opened(peer, channel, !turn && this.turn.length ? DIRECT_WITHIN : OPEN_WITHIN, given);
+      const direct = this.turn.length ? DIRECT_WITHIN : ONLY_WITHIN;
+      await opened(peer, channel, turn ? OPEN_WITHIN : direct, given);
       return { peer, channel };
     } catch (trouble) {
       peer.close();
@@ -160,6 +187,7 @@ export class Introduction {
 
 // By which way a connection goes, in words.
 export async function way(peer) {
+  if (peer.relayed) return 'Connected through the coordinator';
   const stats = new Map([...(await peer.getStats()).entries()]);
   const pair = [...stats.values()].find((each) => each.type === 'candidate-pair' && each.nominated && each.state === 'succeeded');
   const ends = [stats.get(pair?.localCandidateId), stats.get(pair?.remoteCandidateId)];

@@ -3,6 +3,7 @@ import { way } from './introduction.js';
 
 const PING_EVERY = 250, SILENT_AFTER = 800; // milliseconds; a false alarm costs one more connection, and nothing else
 const FALSE_ALARM = new Error('the old connection speaks again');
+const BETTER_EVERY = 60000; // milliseconds between looks for a direct way, while we go through the coordinator
 const LONGEST_WAIT = 15000, LONGEST_PATIENCE = 10000;
 
 export class Presence {
@@ -44,6 +45,7 @@ export class Presence {
     this.session.attach(channel);
     before?.close();
     this.wait = this.asked = 0;
+    this.lookedAt = performance.now();
     this.patience = Math.max(SILENT_AFTER, this.patience / 2);
     this.tell();
   }
@@ -62,6 +64,7 @@ export class Presence {
     this.session.ping();
     // Silence counts from a ping that nothing came after: in a hidden tab we look once a second, and hear as seldom.
     const now = performance.now();
+    if (this.peer.relayed && now - this.lookedAt > BETTER_EVERY) this.better();
     if (this.trying) this.calm();
     else if (this.session.heardAt >= this.asked) this.asked = now;
     else if (now - this.asked > this.patience) this.reconnect();
@@ -74,6 +77,24 @@ export class Presence {
     this.trying.abort(FALSE_ALARM);
   }
 
+  // Beside a connection through the coordinator, which goes on meanwhile.
+  async better() {
+    this.lookedAt = performance.now();
+    const { signal } = this.over;
+    try {
+      const { peer, channel } = await this.introduction.direct({ session: this.introduction.keys.name }, signal);
+      if (signal.aborted) peer.close();
+      else this.take(peer, channel);
+    } catch { /* there is still none */ }
+  }
+
+  // Who had no direct way has none at once, most likely.
+  next(signal) {
+    const { introduction } = this;
+    if (!this.peer.relayed) return introduction.connect(undefined, signal);
+    return introduction.relay(signal).catch(() => introduction.connect(undefined, signal));
+  }
+
   async reconnect() {
     if (this.trying) return;
     const trying = this.trying = new AbortController();
@@ -83,7 +104,7 @@ export class Presence {
       if (this.wait) {
         await new Promise((done) => { setTimeout(done, this.wait); trying.signal.addEventListener('abort', done); });
       }
-      const { peer, channel } = await this.introduction.connect(undefined, trying.signal);
+      const { peer, channel } = await this.next(trying.signal);
       this.again++;
       this.take(peer, channel);
     } catch (trouble) {

@@ -39,11 +39,26 @@ def _shared(mine: X25519PrivateKey, theirs: bytes) -> bytes:
         raise Forged("a public key that hides nothing") from None
 
 
+def _derive(chain: bytes, secret: bytes) -> tuple[bytes, bytes]:
+    start = hmac.digest(chain, secret, "sha256")
+    first = hmac.digest(start, b"\x01", "sha256")
+    return first, hmac.digest(start, first + b"\x02", "sha256")
+
+
+def keys_of(secret: bytes) -> tuple[bytes, bytes]:
+    """
+    What the initiator sends with, and what the responder does.
+
+    :param secret: what a handshake ends with, 32 bytes: who has not the room for both keys keeps this.
+    """
+    return _derive(secret, b"")
+
+
 class _Transcript:
     """Everything said so far (`hash`), and the key that follows from it."""
 
     def __init__(self, prologue: bytes, responder: bytes) -> None:
-        self.hash = self._chain = NAME  # exactly 32 bytes, so it stands for its hash
+        self.hash = self.chain = NAME  # exactly 32 bytes, so it stands for its hash
         self._key = b""
         self._number = 0
         self.mix(prologue)
@@ -52,13 +67,8 @@ class _Transcript:
     def mix(self, said: bytes) -> None:
         self.hash = hashlib.sha256(self.hash + said).digest()
 
-    def _derive(self, secret: bytes) -> tuple[bytes, bytes]:
-        start = hmac.digest(self._chain, secret, "sha256")
-        first = hmac.digest(start, b"\x01", "sha256")
-        return first, hmac.digest(start, first + b"\x02", "sha256")
-
     def mix_key(self, secret: bytes) -> None:
-        self._chain, self._key = self._derive(secret)
+        self.chain, self._key = _derive(self.chain, secret)
         self._number = 0
 
     def seal(self, plain: bytes) -> bytes:
@@ -77,7 +87,7 @@ class _Transcript:
         return plain
 
     def split(self) -> tuple[bytes, bytes]:
-        return self._derive(b"")
+        return keys_of(self.chain)
 
 
 class Initiator:
@@ -146,3 +156,8 @@ class Responder:
         sealed = self._said.seal(payload)
         receiving, sending = self._said.split()
         return public + sealed, sending, receiving
+
+    @property
+    def secret(self) -> bytes:
+        """Both keys follow from it, see `keys_of`; after `answer`."""
+        return self._said.chain

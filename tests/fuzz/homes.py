@@ -35,7 +35,7 @@ _FIRST = noise.Initiator(X25519PrivateKey.from_private_bytes(b"e" * 32), _PUBLIC
 class _Nobody:
     """Takes and lets in nothing."""
 
-    def admit(self, home: str, invite: str) -> None:
+    async def admit(self, home: str, invite: str) -> None:
         """Whoever gets so far had to forge a signature."""
         raise AssertionError("a signature was forged")
 
@@ -54,6 +54,7 @@ def _open_sealed(data: bytes) -> object:
 def _registry(data: bytes) -> None:
     """Whatever a stranger sends, nothing is remembered and only a true HELLO is answered."""
     registry = Registry(Clock(), bytes, _STATIC, _Nobody(), 1)
+    registry._not_admitted = lambda failure: failure.raiseException()  # type: ignore[method-assign]
     answers: list[bytes] = []
     registry.send = lambda where, datagram: answers.append(datagram)
     registry.received(Endpoint("192.0.2.1", 1), data)

@@ -28,13 +28,14 @@ class HomeCase(SynchronousTestCase):
     rootless = False
     skip = MISSING
     timeout = 120
+    port = 443  # of the page
     webrtc = "auto"
 
     def setUp(self) -> None:
         self.box = Box(browsing())
         self.addCleanup(self.box.stop)
         self.box.start()
-        self.all = Browsing(self.box)
+        self.all = Browsing(self.box, self.port)
         self.addCleanup(self.all.stop)
         self.coordinator, self.home, self.share = self.all.coordinator, self.all.home, self.all.share
         self.home.settings |= {"webrtc": self.webrtc}
@@ -132,6 +133,38 @@ class MovedTests(HomeCase):
         self.assertEqual(shown, [*(f"line-{number}." for number in range(1, 401)), "typed-1."])
         self.assertEqual(self.home.count("logins"), 1)
         self.assertEqual(self.second.count("calls"), 1)
+
+
+class RelayedTests(HomeCase):
+    """A browser whose network lets no UDP out, a home that names no TURN server."""
+
+    def test_always_connects(self) -> None:
+        """Through the coordinator, which sees nothing of it: terminal and files work, and go on through a change."""
+        self.home.under = ("env", f"SSL_CERT_FILE={self.box.node('relay').dir}/certificate.pem")
+        for router in ("nat1", "nat2"):
+            self.box.set_nat(router, "udp_blocked")
+        self.all.start()
+        self.assertEqual(self.all.log_in(), "")
+        browser = self.all.browser
+        browser.until("document.getElementById('state').textContent === 'Connected through the coordinator'")
+        self.all.look()
+        browser.run("keys('echo by-$((6*7))\\n')")
+        browser.until("seen.includes('by-42')")
+        content = os.urandom(3_000_000)
+        (self.share / "down.bin").write_bytes(content)
+        self.all.script(
+            "window.pieces = []; window.part = 0; window.got = download(session, 'down.bin', (piece) => {"
+            " pieces.push(piece); }, (at) => { part = at; }); return 0"
+        )
+        browser.until("part > 500000")
+        self.all.other_network()
+        found = self.all.script(
+            "await got; const whole = await new Blob(pieces).arrayBuffer(); const sum = await"
+            " crypto.subtle.digest('SHA-256', whole); return Array.from(new Uint8Array(sum))"
+        )
+        self.assertEqual(bytes(found), hashlib.sha256(content).digest())
+        self.assertEqual(self.home.count("logins"), 1)
+        self.assertEqual(self.coordinator.count("between_pairs"), 2)
 
 
 class BrowserTests(BrowserCase):

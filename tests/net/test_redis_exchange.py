@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.redis_url import redis_url_of
+from morphnet.errors import Away
 from morphnet.net.redis_exchange import ANSWER_WITHIN, BACKLOG, MOST_BACKLOG, WAITS, RedisExchange, RedisLink
 from morphnet.rendezvous.relay.registry import Registry, Terms
 from morphnet.rendezvous.relay.remote import LAPSE
@@ -214,7 +215,38 @@ class JoiningTests(RedisTestCase):
         self.assertEqual((mouth.connected, ear.connected, self.cluster.state), (False, False, "alone"))
 
 
+class AskingTests(RedisTestCase):
+    def test_asked(self) -> None:
+        """A command has its answer; one that Redis refuses, or never answers, is Away, and so is one without Redis."""
+        mouth, _ = self.connect()
+        self.redis.keys[b"x"] = b"y"
+        asked = self.exchange().ask("GET", "x")
+        self.settle()
+        self.assertEqual(self.successResultOf(asked), b"y")
+        refused = self.exchange().ask("AUTH", "wr0ng")
+        self.settle()
+        self.failureResultOf(refused, Away)
+        exchange, self.redis.mute = self.exchange(), True
+        unanswered = exchange.ask("GET", "x")
+        self.reactor.advance(ANSWER_WITHIN)
+        self.failureResultOf(unanswered, Away)
+        self.assertFalse(mouth.connected)
+        self.failureResultOf(exchange.ask("GET", "x"), Away)
+
+
 class BoundTests(RedisTestCase):
+    def test_questions(self) -> None:
+        """Nor do questions wait without bound: one more is refused at once."""
+        mouth, _ = self.connect()
+        assert mouth.producer is not None
+        mouth.producer.pauseProducing()
+        asked = [self.exchange().ask("GET", bytes(1 << 20)) for _ in range((MOST_BACKLOG >> 20) - 1)]
+        self.failureResultOf(self.exchange().ask("GET", bytes(1 << 20)), Away)
+        self.assertNoResult(asked[0])
+        self.link.stop()
+        for each in asked:
+            each.addErrback(lambda failure: None)
+
     def test_envelopes(self) -> None:
         """Of what Redis does not read only so much waits; the rest is dropped."""
         mouth, _ = self.connect()

@@ -3,57 +3,84 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import ConfigError, HostError
-from morphnet.store.homes import HomesLedger, _hidden
+from morphnet.store.homes import Homes, HomesLedger, LedgerHomes, MemoryHomes, hidden
+from tests.store import homes_contract
 
 
-class HomesTests(SynchronousTestCase):
+class MemoryHomesTests(homes_contract.HomesContract):
+    def make_homes(self) -> Homes:
+        return MemoryHomes()
+
+
+class LedgerHomesTests(homes_contract.HomesContract):
+    def make_homes(self) -> Homes:
+        ledger = HomesLedger(Path(self.mktemp()))
+        self.addCleanup(ledger.close)
+        return LedgerHomes(ledger)
+
+
+class HomesLedgerTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.path = Path(self.mktemp())
         self.ledger = HomesLedger(self.path)
         self.addCleanup(self.ledger.close)
 
-    def test_invitation(self) -> None:
-        """It is good once, until it expires; who has used it is known from then on, after a restart too."""
-        self.ledger.invite("token", 100)
-        self.assertFalse(self.ledger.take("home", "another", 50))
-        self.assertTrue(self.ledger.take("home", "token", 50))
-        self.assertFalse(self.ledger.take("other", "token", 50))
+    def test_lasts(self) -> None:
+        """What is known is known after a restart too."""
+        self.ledger.invite(hidden("token"), 100)
+        self.ledger.take("home", hidden("token"), 50)
         again = HomesLedger(self.path)
         self.addCleanup(again.close)
-        self.assertEqual((again.is_known("home"), again.is_known("other")), (True, False))
-        self.ledger.invite("late", 100)
-        self.assertFalse(self.ledger.take("other", "late", 100))
+        self.assertTrue(again.is_known("home"))
 
-    def test_several(self) -> None:
-        """One for several homes is good for as many; one that knows the table of before is told how many it is for."""
-        self.ledger.invite("token", 100, 2)
-        self.assertEqual([self.ledger.take(home, "token", 50) for home in "abc"], [True, True, False])
-        old = Path(self.mktemp())
-        with closing(sqlite3.connect(old, isolation_level=None)) as before:
-            before.execute("CREATE TABLE invite (token BLOB PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID")
-            before.execute("INSERT INTO invite VALUES (?, 100)", (_hidden("old"),))
-            before.execute("PRAGMA user_version = 1")
+    def test_not_told_yet(self) -> None:
+        """What the other coordinators do not know yet is kept until they do; invitations are then with them alone."""
+        self.ledger.know("old", 10)
+        self.ledger.know("theirs", 20, copied=True)
+        self.ledger.invite(hidden("token"), 100, 3)
+        self.ledger.forget("theirs", tell=True)
+        self.ledger.forget("elsewhere", tell=True)
+        told = ["old"], [hidden("token")], ["elsewhere", "theirs"]
+        self.assertEqual(self.ledger.not_copied(), [("old", 10)])
+        self.assertEqual(self.ledger.invitations(), [(hidden("token"), 100, 3)])
+        self.assertEqual(self.ledger.forgotten(), ["elsewhere", "theirs"])
+        self.ledger.copied(*told)
+        self.assertEqual((self.ledger.not_copied(), self.ledger.invitations(), self.ledger.forgotten()), ([], [], []))
+        self.assertTrue(self.ledger.is_known("old"))
+
+    def test_another_store(self) -> None:
+        """A store that knows nothing yet is told of all homes, once."""
+        self.ledger.know("home", 10, copied=True)
+        for generation, copied in (("a", False), ("a", True), ("b", False)):
+            self.ledger.share_with(generation)
+            self.assertEqual(self.ledger.not_copied(), [] if copied else [("home", 10)])
+            self.ledger.copied(["home"], (), ())
+
+    def test_first_version(self) -> None:
+        """The database of the version before is brought up to date, and its homes are told to the others."""
+        path = Path(self.mktemp())
+        sql = sqlite3.connect(path, isolation_level=None)
+        sql.executescript(
+            "CREATE TABLE home (key TEXT PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID;"
+            "CREATE TABLE invite (token BLOB PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID;"
+            "INSERT INTO home VALUES ('home', 5); PRAGMA user_version = 1"
+        )
+        sql.execute("INSERT INTO invite VALUES (?, 100)", (hidden("old"),))
+        sql.close()
         for _ in "12":
-            ledger = HomesLedger(old)
+            ledger = HomesLedger(path)
             self.addCleanup(ledger.close)
-        self.assertEqual([ledger.take(home, "old", 50) for home in "ab"], [True, False])
-
-    def test_forget(self) -> None:
-        """One that was known is not any more."""
-        self.ledger.invite("token", 100)
-        self.ledger.take("home", "token", 50)
-        self.assertEqual((self.ledger.forget("home"), self.ledger.forget("home")), (True, False))
-        self.assertFalse(self.ledger.is_known("home"))
+        self.assertEqual(ledger.invitations(), [(hidden("old"), 100, 1)])
+        self.assertEqual((ledger.is_known("home"), ledger.not_copied()), (True, [("home", 5)]))
 
     def test_nobody_reads_it(self) -> None:
         """The file is for its owner, and holds no invitation that could be used."""
-        self.ledger.invite("a token", 100)
+        self.ledger.invite(hidden("a token"), 100)
         self.ledger.close()
         self.assertEqual(self.path.stat().st_mode & 0o777, 0o600)
         self.assertNotIn(b"a token", self.path.read_bytes())

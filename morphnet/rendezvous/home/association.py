@@ -55,8 +55,7 @@ class _Came:
 
 class Association:
     """
-    One end of it. A coordinator has 100,000 of them, most of which say nothing but ping: what belongs to messages is
-    made with the first one.
+    One end of it. Most say nothing but ping: what belongs to messages is made with the first one.
 
     :param index: its name, 8 bytes.
     """
@@ -71,6 +70,15 @@ class Association:
         self._out: dict[int, _Out] | None = None
         self._came: _Came | None = None
         self.lost = 0  # messages that were given up
+
+    @property
+    def talks(self) -> bool:
+        """Whether there is something of messages to remember."""
+        return self._out is not None or self._came is not None
+
+    def rest(self) -> None:
+        """No message has come for so long that none of them is sent again."""
+        self._came = None
 
     def carry(self, datagram: bytes) -> None:
         """It is to be sent."""

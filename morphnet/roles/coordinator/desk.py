@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+from twisted.internet.interfaces import IProtocolFactory
 
 from morphnet.errors import Refused
-from morphnet.net.http import Exchange
+from morphnet.net.http import BodySlow, Exchange
+from morphnet.roles.coordinator.between import PATH as RELAY
 from morphnet.roles.coordinator.calls import Absent, Calls, TooMany
 from morphnet.roles.coordinator.pages import Page, origin_of
 from morphnet.wire.messages.home.calls import LONGEST_BODY
 from morphnet.wire.messages.home.invitation import Invitation
 
 LONGEST = LONGEST_BODY + 1024  # bytes of a request
+BODY_WITHIN = 20.0  # seconds
 JSON = "application/json"
 _HOME = re.compile(r"[A-Za-z0-9_-]{43}")
 _BODY = re.compile(rf"[A-Za-z0-9_-]{{1,{LONGEST_BODY}}}")
@@ -27,10 +31,20 @@ class Desk:
     :param pages: by path.
     :param stun_port: of ours, UDP.
     :param proxied: whether a proxy tells who calls.
+    :param relay: builds what serves the WebSockets of the last resort; None when there is no room.
     """
 
-    def __init__(self, pages: Mapping[str, Page], calls: Calls, stun_port: int, *, proxied: bool) -> None:
+    def __init__(
+        self,
+        pages: Mapping[str, Page],
+        calls: Calls,
+        stun_port: int,
+        *,
+        proxied: bool,
+        relay: Callable[[], IProtocolFactory | None] = lambda: None,
+    ) -> None:
         self._read, self._calls, self._stun_port, self._proxied = pages, calls, stun_port, proxied
+        self._relay = relay
         self.name(())
 
     def name(self, others: Sequence[Invitation]) -> None:
@@ -50,6 +64,8 @@ class Desk:
                 exchange.answer(204, _NEVER_KEPT)
             else:
                 exchange.answer(405, {"Allow": "POST"})
+        elif path == RELAY and verb == "GET" and exchange.headers.get("upgrade", "").lower() == "websocket":
+            self._hand_over(exchange)
         elif verb not in ("GET", "HEAD"):
             exchange.answer(405, {"Allow": "GET, HEAD"})
         elif path == "/api/coordinator":
@@ -57,6 +73,13 @@ class Desk:
             exchange.answer_json(200, _NEVER_KEPT, told, JSON)
         else:
             self._page(exchange, self._pages.get(path))
+
+    def _hand_over(self, exchange: Exchange) -> None:
+        factory = self._relay()
+        if factory is None or exchange.length:
+            exchange.answer(503, _NEVER_KEPT)
+        else:
+            exchange.hand_over(factory)
 
     def _let_others(self, exchange: Exchange) -> None:
         """A browser may call from the page of another coordinator, when that one is gone (CORS)."""
@@ -82,7 +105,11 @@ class Desk:
         if exchange.headers.get("content-type") != JSON:  # no page of another site can send that without asking
             exchange.answer_json(415, _NEVER_KEPT, {"error": "send JSON"}, JSON)
             return
-        asked = _read(await exchange.short_body())
+        try:
+            asked = _read(await exchange.short_body(BODY_WITHIN))
+        except BodySlow:
+            exchange.answer_json(408, _NEVER_KEPT, {"error": "too slow"}, JSON)
+            return
         if asked is None:
             exchange.answer_json(400, _NEVER_KEPT, {"error": "malformed"}, JSON)
             return

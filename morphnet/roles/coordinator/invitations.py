@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from morphnet.errors import ConfigError, Refused
-from morphnet.store.homes import HomesLedger
+from morphnet.errors import Away, ConfigError, Refused
+from morphnet.store.homes import Homes, HomesLedger, hidden
 from morphnet.wire.messages.home.calls import from_text
 
 KEY = "coordinator.key"  # its name in state_dir
@@ -28,18 +28,65 @@ def read_key(state_dir: Path) -> X25519PrivateKey:
 
 class Invited:
     """
-    A Gatekeeper with a ledger.
+    A Gatekeeper with a store.
 
     :param wall: Unix seconds.
+    :param copy: what this coordinator remembers of a store that may be away.
     :param open_to_all: nobody needs an invitation.
     """
 
-    def __init__(self, ledger: HomesLedger, wall: Callable[[], float], *, open_to_all: bool) -> None:
-        self._ledger, self._wall, self._open = ledger, wall, open_to_all
+    def __init__(
+        self, homes: Homes, wall: Callable[[], float], *, open_to_all: bool, copy: HomesLedger | None = None
+    ) -> None:
+        self._homes, self._wall, self._open, self._copy = homes, wall, open_to_all, copy
 
-    def admit(self, home: str, invite: str) -> None:
-        """:raises Refused: it was not invited."""
-        if self._open or self._ledger.is_known(home):
+    async def admit(self, home: str, invite: str) -> None:
+        """
+        See Gatekeeper. Who is known to the copy is let in while the store is away.
+
+        :raises Refused: it was not invited.
+        :raises Away: whether it was invited cannot be known.
+        """
+        if self._open:
             return
-        if not invite or not self._ledger.take(home, invite, int(self._wall())):
+        now = int(self._wall())
+        try:
+            good = await self._homes.is_known(home)
+            good = good or (bool(invite) and await self._homes.take(home, hidden(invite), now))
+        except Away:
+            if self._copy is None or not self._copy.is_known(home):
+                raise
+            return
+        if self._copy is not None:
+            self._copy.know(home, now, copied=True) if good else self._copy.lose_copy(home)
+        if not good:
             raise Refused("this home is not invited here: `morphnet coordinator invite` prints a line for it")
+
+
+class Outbox:
+    """What this coordinator's ledger holds for all: invitations made here, homes that were known or forgotten here."""
+
+    def __init__(self, ledger: HomesLedger, homes: Homes, forget: Callable[[str], Awaitable[None]]) -> None:
+        """:param forget: has all coordinators let go of a home; Away when they cannot be told."""
+        self._ledger, self._homes, self._forget, self._busy = ledger, homes, forget, False
+
+    async def empty(self) -> None:
+        """Tell the store; what it does not take waits."""
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            for home in self._ledger.forgotten():
+                await self._homes.forget(home)
+                await self._forget(home)
+                self._ledger.copied((), (), [home])
+            for home, since in self._ledger.not_copied():
+                await self._homes.know(home, since)
+                self._ledger.copied([home], (), ())
+            for token, expires, many in self._ledger.invitations():
+                await self._homes.invite(token, expires, many)
+                self._ledger.copied((), [token], ())
+        except Away:
+            return  # another time
+        finally:
+            self._busy = False

@@ -65,7 +65,8 @@ class Page:
         policy = self.headers.get(_POLICY, "")
         if not origins or _CALLS not in policy:
             return self
-        allowed = policy.replace(_CALLS, " ".join([_CALLS, *sorted(origins)]))
+        sockets = [f"ws{each.removeprefix('http')}" for each in origins]  # of the last resort, see between
+        allowed = policy.replace(_CALLS, " ".join([_CALLS, *sorted(origins), *sorted(sockets)]))
         mark = f'"{sha256((self.mark + allowed).encode()).hexdigest()[:32]}"'  # or a browser would keep the old policy
         return Page(self.body, {**self.headers, _POLICY: allowed, "ETag": mark})
 

@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import DeferredList, maybeDeferred
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 from morphnet.config.home import LENT, CoordinatorConfig
+from morphnet.config.redis_url import redis_url_of
 from morphnet.errors import ConfigError
 from morphnet.net.http import Exchange, HttpFactory
 from morphnet.net.listen import dispensable, listen_tcp
+from morphnet.net.websocket import server_factory
 from morphnet.net.webtls import WebTls
-from morphnet.rendezvous.home.registry import Registry, place
+from morphnet.rendezvous.home.registry import KEEPALIVE, Registry, place
+from morphnet.roles.coordinator.between import SPEAKS, Between
 from morphnet.roles.coordinator.calls import Calls
 from morphnet.roles.coordinator.desk import Desk
 from morphnet.roles.coordinator.doors import HomeDoors
@@ -26,9 +29,10 @@ from morphnet.roles.coordinator.homechannel import HomeChannel
 from morphnet.roles.coordinator.invitations import Invited, read_key
 from morphnet.roles.coordinator.node import CoordinatorNode
 from morphnet.roles.coordinator.pages import read_pages
+from morphnet.roles.coordinator.sharing import ALONE, SHARED_KEEPALIVE, TICK_EVERY, Sharing
 from morphnet.roles.coordinator.succession import Succession
 from morphnet.roles.process.process import Process
-from morphnet.store.homes import DATABASE, HomesLedger
+from morphnet.store.homes import DATABASE, HomesLedger, LedgerHomes
 from morphnet.wire.batch import Endpoint
 
 EXPIRE_EVERY = 5.0  # seconds
@@ -51,22 +55,30 @@ class CoordinatorProcess(Process):
         self._doors: HomeDoors | None = None
         self._registry: Registry | None = None
         self._ledger: HomesLedger | None = None
+        self._sharing: Sharing | None = None
+        self._between: Between | None = None
 
     def open(self) -> CoordinatorNode:
         config = self.config
         tls = self._tls()
         self._ledger = ledger = HomesLedger(config.state_dir / DATABASE)
-        gatekeeper = Invited(ledger, time.time, open_to_all=config.open)
         key = read_key(config.state_dir)
-        self._registry = registry = Registry(self.reactor, os.urandom, key, gatekeeper, config.max_homes)
+        if config.redis_url:
+            self._sharing = Sharing(self.reactor, os.urandom, redis_url_of(config.redis_url), key, ledger)
+        sharing = self._sharing
+        homes = LedgerHomes(ledger) if sharing is None else sharing.homes
+        gatekeeper = Invited(homes, time.time, open_to_all=config.open, copy=ledger if sharing else None)
+        keepalive = KEEPALIVE if sharing is None else SHARED_KEEPALIVE
+        self._registry = registry = Registry(self.reactor, os.urandom, key, gatekeeper, config.max_homes, keepalive)
         node = CoordinatorNode(config, registry, self._counters, reloading=self.reloading)
         self._succession = succession = Succession(self.reactor, registry, config.state_dir, node.tell)
         node.move, registry.came = succession.move, partial(self._came, node)
-        registry.gone = lambda home, why: node.tell("home", home[:8], f"gone: {why}")
-        self._calls = calls = Calls(self.reactor, os.urandom, registry)
+        registry.gone = lambda home, at, why: node.tell("home", home[:8], f"gone: {why}")
+        calls = self._join(registry, node)
         self._old = HomeChannel(self.reactor, config, node.tell) if config.legacy.homechannel.enabled else None
         self._doors = HomeDoors(self.reactor, config.listen, config.home_port, registry, self._old)
-        desk = Desk(read_pages(tls=tls is not None), calls, config.home_port, proxied=config.proxy)
+        pages, relay = read_pages(tls=tls is not None), self._relay(calls)
+        desk = Desk(pages, calls, config.home_port, proxied=config.proxy, relay=relay)
         desk.name(succession.others)
         node.read_again = partial(self._read_again, desk, tls)
         self._serve(config.port, desk.answer, tls)
@@ -77,9 +89,27 @@ class CoordinatorProcess(Process):
             node.serves += (f"HomeChannel on tcp {config.legacy.homechannel.port} {kind}",)
             self.every(EXPIRE_EVERY, self._old.expire)
         self.every(EXPIRE_EVERY, registry.expire)
-        node.state = "serving"
+        node.state = "serving" if sharing is None else ALONE
         self._log.info("morph-coordinator {name} is serving", name=config.name)
         return node
+
+    def _join(self, registry: Registry, node: CoordinatorNode) -> Calls:
+        """Calls of browsers, here and with the other coordinators of our name."""
+        sharing = self._sharing
+        elsewhere = sharing.join(registry, node) if sharing is not None else None
+        self._calls = calls = Calls(self.reactor, os.urandom, registry, elsewhere)
+        if sharing is not None:
+            sharing.start(calls.answered)
+            self.every(TICK_EVERY, sharing.tick)
+        return calls
+
+    def _relay(self, calls: Calls) -> Callable[[], IProtocolFactory | None]:
+        """What serves the WebSockets of the last resort, while there is room."""
+        config = self.config
+        self._between = between = Between(self.reactor, config.relay_pairs, config.relay_rate)
+        calls.made = between.made
+        factory = server_factory(between, self.reactor, SPEAKS)
+        return lambda: factory if between.may_come() else None
 
     def _serve(self, port: int, answer: Answer, tls: WebTls | None) -> None:
         factory: Any = HttpFactory(answer, self.reactor, self.config.idle_s)
@@ -117,6 +147,11 @@ class CoordinatorProcess(Process):
     def _counters(self) -> dict[str, int]:
         total = Counter[str](self.gate.counters())
         total.update(self._calls.counts)
+        if self._sharing is not None:
+            total.update(self._sharing.counts)
+        if self._between is not None:
+            total.update(self._between.counts)
+            total["between"] += len(self._between)
         if self._old is not None:
             total.update(self._old.counters())
         if self._doors is not None:
@@ -128,6 +163,10 @@ class CoordinatorProcess(Process):
         if self._registry is not None:
             self._succession.end()
             self._registry.end()
+        if self._sharing is not None:
+            self._sharing.stop()
+        if self._between is not None:
+            self._between.close()
         if self._doors is not None:
             self._doors.close()
         if self._ledger is not None:

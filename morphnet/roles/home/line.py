@@ -41,12 +41,16 @@ class Line:
             self._names.look_up(self._host, kinds, self._found, self._done)
 
     def _found(self, hosts: list[str], by: str) -> None:
-        for host in hosts:
-            if not self._closed and self._has_door(":" in host):
-                first, self._to = self._to is None, Endpoint(host, self._port)
-                if first:
-                    self.registering.look()
-                return
+        """Of several coordinators behind the name one that did not answer is left for the next."""
+        if self._closed:
+            return
+        usable = [host for host in hosts if self._has_door(":" in host)]
+        before = self._to.host if self._to is not None else ""
+        after = usable.index(before) + 1 if before in usable else 0
+        if usable:
+            self._to = Endpoint(usable[after % len(usable)], self._port)
+            if self._to.host != before:
+                self.registering.look()
 
     def _done(self) -> None:
         self._asking = False

@@ -30,7 +30,8 @@ from morphnet.roles.home.line import Line
 from morphnet.roles.home.node import HomeNode
 from morphnet.roles.home.old_files import OldFiles
 from morphnet.roles.home.passkeys import Passkeys
-from morphnet.roles.home.reception import Reception
+from morphnet.roles.home.reception import Keys, Reception
+from morphnet.roles.home.relayed import NONCE, RelayedDoor, Seal
 from morphnet.roles.home.services.files import Files
 from morphnet.roles.home.services.passkeys import PasskeyService
 from morphnet.roles.home.services.tcp import Tcp, dial_of
@@ -58,6 +59,7 @@ class HomeProcess(Process):
         self._services: dict[str, Service] = {}
         self._coordinators: Coordinators | None = None
         self._old: HomeChannelHome | None = None
+        self._pages_of: dict[str, str] = {}  # calls that are being answered, and the page of who passed them on
         self._threads = ThreadPool(0, THREADS, "files")
 
     def open(self) -> HomeNode:
@@ -71,6 +73,7 @@ class HomeProcess(Process):
         self._identity, self._known = read_identity(config.state_dir), known.read(config)
         self._ice: list[str] = []
         self._rtc = RtcDoor(make, self._ice, self.reactor)
+        self._relayed = RelayedDoor(self.reactor)
         node = HomeNode(config, self._counters, reloading=self.reloading)
         passkeys = self._open_services(name_of(self._identity), node)
         self._visits = Visits(self.reactor, self._services, lambda session: self._reception.forget(session))
@@ -79,9 +82,9 @@ class HomeProcess(Process):
         servers = TurnServers.read(config.turn)
         turn = partial(lambda session, now: servers.of_session(session, now()), now=time.time)
         self._reception = Reception(self._identity, stretched, self.reactor.seconds, self._answer, turn, passkeys)
-        self._reception.told = lambda kind, text: node.tell(kind, "", text)
+        self._reception.told, self._reception.relay = lambda kind, text: node.tell(kind, "", text), self._relay
         self._coordinators = Coordinators(self.reactor, self._known, self._way, self._keep, known.read_line)
-        self._coordinators.changed, node.read_again = node.registered, self._coordinators.look
+        self._coordinators.changed, node.read_again = partial(self._changed, node), self._coordinators.look
         self._coordinators.told = lambda text: node.tell("coordinator", "", text)
         self._coordinators.in_use = lambda: self._visits.linked > 0
         node.serves = tuple(sorted(self._services)) or ("nothing: no service is allowed",)
@@ -97,13 +100,22 @@ class HomeProcess(Process):
         """To that coordinator; what browsers ask over it is answered over it."""
         wall = partial(lambda now: int(now() * 1000), time.time)
         keys = HomeKeys(self._identity, from_text(to.key), to.token)
-        registering = Registering(self.reactor, os.urandom, wall, keys, lambda call: self._called(registering, call))
+        registering = Registering(
+            self.reactor, os.urandom, wall, keys, lambda call: self._called(registering, to.page, call)
+        )
         return Line(self.reactor, *split_address(to.coordinator, HOME_PORT), registering)
 
     def _keep(self, coordinators: Known) -> None:
         self._known = coordinators
         known.keep(self.config, coordinators)
         self._tell_link(coordinators[0])
+
+    def _changed(self, node: HomeNode, state: str) -> None:
+        """We are something else to the coordinators."""
+        assert self._coordinators is not None  # it has called
+        node.registered(state)
+        if state.startswith("registering:"):
+            self._coordinators.look_up()  # now: there may be another one behind the name
 
     def _pages(self) -> list[str]:
         """Where browsers may come from."""
@@ -156,12 +168,21 @@ class HomeProcess(Process):
         self._ice[:] = f"stun:{host}:{port}", *self.config.ice  # of the one that answers now
         return await self._rtc.answer(offer, self._visits.of(session))
 
-    def _called(self, registering: Registering, call: Call) -> None:
-        replying = Deferred.fromCoroutine(self._reply(registering, call))
+    def _relay(self, keys: Keys, nonce: bytes, call: str) -> bytes | None:
+        ours, visit = os.urandom(NONCE), self._visits.of(keys.session)
+        sending, receiving = Seal(keys.down, nonce + ours), Seal(keys.up, nonce + ours)
+        return ours if self._relayed.open(self._pages_of.get(call, ""), visit, call, sending, receiving) else None
+
+    def _called(self, registering: Registering, page: str, call: Call) -> None:
+        replying = Deferred.fromCoroutine(self._reply(registering, page, call))
         replying.addErrback(lambda failure: self._log.failure("a call was not answered", failure))
 
-    async def _reply(self, registering: Registering, call: Call) -> None:
-        registering.reply(call.call, await self._reception.reply(call))
+    async def _reply(self, registering: Registering, page: str, call: Call) -> None:
+        self._pages_of[call.call] = page
+        try:
+            registering.reply(call.call, await self._reception.reply(call))
+        finally:
+            del self._pages_of[call.call]
 
     def _counters(self) -> dict[str, int]:
         counts = Counter[str]()
@@ -175,6 +196,7 @@ class HomeProcess(Process):
         counts["visits_kept"] += len(self._visits)
         counts["visits_unread"] += self._visits.kept
         counts["visits_linked"] += self._visits.linked
+        counts["visits_relayed"] += len(self._relayed)
         terminals = self._services.get("terminal")
         if isinstance(terminals, Terminals):
             counts["terminals"] += len(terminals.running)
@@ -186,6 +208,7 @@ class HomeProcess(Process):
         self._coordinators.stop()
         self._visits.end()
         self._rtc.close()
+        self._relayed.close()
         if self._old is not None:
             self._old.close()
         for service in self._services.values():

@@ -28,6 +28,7 @@ from morphnet.errors import MalformedFrame, PeerError, Refused
 from morphnet.rendezvous.home.guesses import Rates, network_of
 from morphnet.rendezvous.home.streams import read_words
 from morphnet.roles.home.passkeys import CONTEXT, Passkeys, meet
+from morphnet.roles.home.relayed import NONCE
 from morphnet.wire.messages.home.calls import Call, from_text, to_text
 
 TRY_WITHIN = 60.0  # seconds from the first word to the offer
@@ -44,6 +45,8 @@ class Keys:
     session: str  # its name, 32 hex digits
     offer: bytes
     answer: bytes
+    up: bytes = b""  # for a link through the coordinator, to the home
+    down: bytes = b""  # and from it
 
     @classmethod
     def of(cls, shared: bytes) -> Keys:
@@ -52,7 +55,8 @@ class Keys:
         def derive(what: bytes, size: int) -> bytes:
             return HKDF(SHA256(), size, None, b"morphnet home " + what).derive(shared)
 
-        return cls(derive(b"session", 16).hex(), derive(b"offer", 32), derive(b"answer", 32))
+        names = b"offer", b"answer", b"relay up", b"relay down"
+        return cls(derive(b"session", 16).hex(), *(derive(name, 32) for name in names))
 
 
 def _nonce(number: int) -> bytes:
@@ -100,6 +104,8 @@ class Reception:
     ) -> None:
         self._identity, self._password, self._now, self._answer = identity, password, now, answer
         self._turn, self._passkeys = turn, passkeys
+        # Waits for a browser at the coordinator: takes its keys, its nonce and the call that asked; gives our nonce.
+        self.relay: Callable[[Keys, bytes, str], bytes | None] = lambda keys, nonce, call: None
         self._home = to_text(identity.public_key().public_bytes_raw())
         self._tries: dict[str, _Try] = {}
         self._known: dict[str, _Known] = {}
@@ -111,7 +117,7 @@ class Reception:
         """What the browser is answered: base64url of JSON."""
         try:
             said = read_words(from_text(call.body))
-            answer = await self._said(said, call.caller)
+            answer = await self._said(said, call)
         except Refused as no:
             answer = {"refused": no.reason}
         except (PeerError, ValueError):
@@ -119,7 +125,8 @@ class Reception:
             answer = {"refused": "malformed"}
         return to_text(json.dumps(answer, separators=(",", ":")).encode())
 
-    async def _said(self, said: dict[str, Any], caller: str) -> dict[str, Any]:
+    async def _said(self, said: dict[str, Any], call: Call) -> dict[str, Any]:
+        caller = call.caller
         if "hello" in said:
             return self._hello(_bytes(said, "hello"), caller)
         if "passkey" in said:
@@ -134,9 +141,13 @@ class Reception:
         else:
             known, offer = self._again(str(said.get("session")), number, sealed)
         known.last = number
-        answer = await self._answer(known.keys.session, offer)
-        told = json.dumps({"sdp": answer, "turn": self._turn(known.keys.session)}, separators=(",", ":"))
-        sealed_answer = AESGCM(known.keys.answer).encrypt(_nonce(number), told.encode(), None)
+        if offer.startswith("{"):
+            told = self._wait_for(known.keys, offer.encode(), call.call)
+        else:
+            answer = await self._answer(known.keys.session, offer)
+            told = {"sdp": answer, "turn": self._turn(known.keys.session)}
+        text = json.dumps(told, separators=(",", ":"))
+        sealed_answer = AESGCM(known.keys.answer).encrypt(_nonce(number), text.encode(), None)
         return {"number": number, "sealed": to_text(sealed_answer)}
 
     def _again(self, session: str, number: int, sealed: bytes) -> tuple[_Known, str]:
@@ -150,6 +161,18 @@ class Reception:
         if offer is None:
             raise Refused("unknown session")
         return known, offer.decode("utf-8", "replace")
+
+    def _wait_for(self, keys: Keys, offer: bytes, call: str) -> dict[str, Any]:
+        """
+        The browser has no other way than through the coordinator.
+
+        :raises Refused: nor has it that.
+        """
+        nonce = _bytes(read_words(offer), "relay")
+        ours = self.relay(keys, nonce, call) if len(nonce) == NONCE else None
+        if ours is None:
+            raise Refused("no relay")
+        return {"relay": to_text(ours), "call": call}
 
     # -- logging in ------------------------------------------------------------------------------------------------
 

@@ -11,8 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from morphnet.errors import PeerError, Refused
-from morphnet.net.rtc import Channel
-from morphnet.rendezvous.home.streams import Session, Stream
+from morphnet.rendezvous.home.streams import Link, Session, Stream
 
 MOST = 32  # sessions at once
 GRACE = 12 * 3600.0  # seconds that one is kept without its browser
@@ -48,18 +47,18 @@ class Visit:
     session: Session
     broken: Callable[[str, str], None]  # told the name of a session whose browser breaks the rules, and how
 
-    def opened(self, channel: Channel) -> None:
+    def opened(self, channel: Link) -> None:
         """Go on over this channel."""
         self.session.attach(channel)
 
-    def message(self, channel: Channel, data: bytes) -> None:
+    def message(self, channel: Link, data: bytes) -> None:
         """The browser said something."""
         try:
             self.session.received(channel, data)
         except PeerError as trouble:
             self.broken(self.name, str(trouble))
 
-    def closed(self, channel: Channel) -> None:
+    def closed(self, channel: Link) -> None:
         """It may come back over another one."""
         self.session.detach(channel)
 

@@ -25,7 +25,7 @@ class Guests:
     def __init__(self) -> None:
         self.invites, self.known = {"come-in"}, set[str]()
 
-    def admit(self, home: str, invite: str) -> None:
+    async def admit(self, home: str, invite: str) -> None:
         if home not in self.known:
             if invite not in self.invites:
                 raise Refused("no invitation")

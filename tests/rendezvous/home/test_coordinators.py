@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
@@ -40,7 +40,7 @@ class World:
         self.ways: list[Road] = []
         self.loses: Callable[[bytes], bool] = lambda datagram: False
 
-    def admit(self, home: str, invite: str, name: str = "") -> None:
+    async def admit(self, home: str, invite: str, name: str = "") -> None:
         if name in self.closed:
             raise Refused("full")
 
@@ -67,7 +67,7 @@ class World:
 
 
 class Guests:
-    def __init__(self, admit: Callable[[str, str], None]) -> None:
+    def __init__(self, admit: Callable[[str, str], Awaitable[None]]) -> None:
         self.admit = admit
 
 

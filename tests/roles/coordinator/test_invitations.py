@@ -4,26 +4,82 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.errors import ConfigError, Refused
-from morphnet.roles.coordinator.invitations import KEY, Invited, read_key
-from morphnet.store.homes import HomesLedger
+from morphnet.errors import Away, ConfigError, Refused
+from morphnet.roles.coordinator.invitations import KEY, Invited, Outbox, read_key
+from morphnet.store.homes import HomesLedger, MemoryHomes, hidden
 from morphnet.wire.messages.home.calls import to_text
 
 
+class Absentee(MemoryHomes):
+    """A store that may be away."""
+
+    away = False
+
+    def is_known(self, home: str) -> Deferred[bool]:
+        return fail(Away("away")) if self.away else super().is_known(home)
+
+    def forget(self, home: str) -> Deferred[bool]:
+        return fail(Away("away")) if self.away else super().forget(home)
+
+
 class InvitationTests(SynchronousTestCase):
-    def test_invited(self) -> None:
-        """Who brings an invitation is let in then and later; an open coordinator asks for none."""
+    def ledger(self) -> HomesLedger:
         ledger = HomesLedger(Path(self.mktemp()))
         self.addCleanup(ledger.close)
-        ledger.invite("token", 100)
-        gatekeeper = Invited(ledger, lambda: 50.0, open_to_all=False)
-        self.assertRaises(Refused, gatekeeper.admit, "home", "")
-        gatekeeper.admit("home", "token")
-        gatekeeper.admit("home", "")
-        self.assertRaises(Refused, gatekeeper.admit, "other", "token")
-        Invited(ledger, lambda: 50.0, open_to_all=True).admit("other", "")
+        return ledger
+
+    def admit(self, gatekeeper: Invited, home: str, invite: str = "") -> Deferred[None]:
+        return Deferred.fromCoroutine(gatekeeper.admit(home, invite))
+
+    def test_invited(self) -> None:
+        """Who brings an invitation is let in then and later; an open coordinator asks for none."""
+        homes = MemoryHomes()
+        homes.invite(hidden("token"), 100)
+        gatekeeper = Invited(homes, lambda: 50.0, open_to_all=False)
+        self.failureResultOf(self.admit(gatekeeper, "home"), Refused)
+        self.successResultOf(self.admit(gatekeeper, "home", "token"))
+        self.successResultOf(self.admit(gatekeeper, "home"))
+        self.failureResultOf(self.admit(gatekeeper, "other", "token"), Refused)
+        self.successResultOf(self.admit(Invited(homes, lambda: 50.0, open_to_all=True), "other"))
+
+    def test_store_away(self) -> None:
+        """Those that were let in here before are let in while the store is away; who was forgotten meanwhile is not."""
+        homes = Absentee()
+        gatekeeper = Invited(homes, lambda: 50.0, open_to_all=False, copy=self.ledger())
+        for home in ("home", "gone"):
+            homes.know(home, 5)
+            self.successResultOf(self.admit(gatekeeper, home))
+        homes.forget("gone")
+        self.failureResultOf(self.admit(gatekeeper, "gone"), Refused)
+        homes.away = True
+        self.successResultOf(self.admit(gatekeeper, "home"))
+        for home in ("gone", "new"):
+            self.failureResultOf(self.admit(gatekeeper, home, "token"), Away)
+
+    def test_outbox(self) -> None:
+        """What was written here while the store was away is told it once it is back."""
+        ledger, homes = self.ledger(), Absentee()
+        homes.know("forgotten", 1)
+        ledger.know("old", 1)
+        ledger.invite(hidden("token"), 100)
+        ledger.forget("forgotten", tell=True)
+        told = list[str]()
+
+        async def forget(home: str) -> None:
+            told.append(home)
+
+        outbox = Outbox(ledger, homes, forget)
+        homes.away = True
+        self.successResultOf(Deferred.fromCoroutine(outbox.empty()))
+        homes.away = False
+        self.successResultOf(Deferred.fromCoroutine(outbox.empty()))
+        known = [self.successResultOf(homes.is_known(each)) for each in ("old", "forgotten")]
+        self.assertEqual((known, self.successResultOf(homes.take("new", hidden("token"), 50))), ([True, False], True))
+        self.assertEqual((ledger.not_copied(), ledger.invitations(), ledger.forgotten()), ([], [], []))
+        self.assertEqual(told, ["forgotten"])
 
     def test_key(self) -> None:
         """It is read, or its absence told."""

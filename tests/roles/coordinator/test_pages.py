@@ -44,7 +44,9 @@ class PageTests(SynchronousTestCase):
         policy = pages["/"].headers["Content-Security-Policy"]
         self.assertNotEqual(before["/"].mark, pages["/"].mark)
         self.assertEqual(before["/"].calling(()), before["/"])
-        self.assertIn("; connect-src 'self' http://192.0.2.1:8080 https://b.example;", policy)
+        self.assertIn(
+            "; connect-src 'self' http://192.0.2.1:8080 https://b.example ws://192.0.2.1:8080 wss://b.example;", policy
+        )
         self.assertNotIn("b.example", pages["/app/terminal.html"].headers["Content-Security-Policy"])
 
     def test_only_tls(self) -> None:

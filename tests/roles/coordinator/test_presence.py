@@ -35,6 +35,27 @@ const begin = () => {
 
 
 class PresenceTests(ScriptCase):
+    def test_better(self) -> None:
+        """Through the coordinator, a direct way is looked for each minute; when it is lost, that is tried first."""
+        text = """
+        const through = () => { const made = connection(); made.peer.relayed = true; return made; };
+        let looked = 0, relays = 0, direct = null;
+        introduction.keys = { name: 'name' };
+        introduction.direct = async () => { looked++; if (!direct) throw new Error('none'); return direct; };
+        introduction.relay = async () => { relays++; there = true; return through(); };
+        const presence = new Presence(introduction, new Session(), () => {});
+        presence.start(through());
+        await pass(130000);
+        const before = [looked, relays, attempts];
+        there = false;
+        await pass(3000);
+        const after = [looked, relays, attempts];
+        direct = connection();
+        await pass(61000);
+        console.log(JSON.stringify([before, after, looked, presence.peer === direct.peer]));
+        """
+        self.assertEqual(self.script(WORLD + "tick = 10;" + text), [[2, 0, 0], [2, 1, 0], 3, True])
+
     def test_hidden(self) -> None:
         """A tab that is not seen runs its timers once a second: a home that answers is not taken for gone."""
         self.assertEqual(

@@ -60,6 +60,13 @@ class LineTests(HomeTestCase):
         self.line.look_up()
         self.assertEqual(len(self.asked), 1)
 
+    def test_several(self) -> None:
+        """Of several addresses one that does not answer is left for the next, in turn."""
+        self.home.start()
+        for host in ("192.0.2.1", "192.0.2.2", "192.0.2.1"):
+            self.line._found(["192.0.2.1", "2001:db8::1", "192.0.2.2"][::2], "")
+            self.assertEqual(self.door.sent[-1].to, Endpoint(host, 3478))
+
     def test_strangers(self) -> None:
         """What comes from elsewhere is not even looked at."""
         self.line._found(["192.0.2.1"], "")

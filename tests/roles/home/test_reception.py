@@ -30,10 +30,17 @@ class ReceptionCase(SynchronousTestCase):
         self.home = to_text(self.identity.public_key().public_bytes_raw())
         self.now = 0.0
         self.offers: list[tuple[str, str]] = []
+        self.relays: list[tuple[str, bytes, str]] = []
+        self.room = True
         self.reception = Reception(self.identity, GOOD, lambda: self.now, self.answer, self.turn)
+        self.reception.relay = self.relay
 
     def turn(self, session: str) -> list[dict[str, Any]]:
         return [{"urls": ["turn:t"], "username": session}]
+
+    def relay(self, keys: Keys, nonce: bytes, call: str) -> bytes | None:
+        self.relays.append((keys.session, nonce, call))
+        return b"o" * 16 if self.room else None
 
     async def answer(self, session: str, offer: str) -> str:
         self.offers.append((session, offer))
@@ -94,6 +101,22 @@ class ReceptionTests(ReceptionCase):
         self.assertIn("sealed", self.offer(keys, 2, "again", session=keys.session))
         self.reception.forget(keys.session)
         self.assertEqual(self.offer(keys, 3, "x", session=keys.session), {"refused": "unknown session"})
+
+    def test_relay(self) -> None:
+        """Who has logged in may ask for a link through the coordinator; who has not, or asks wrongly, may not."""
+        keys, _ = self.log_in()
+        nonce = to_text(b"n" * 16)
+        heard = self.offer(keys, 1, json.dumps({"relay": nonce}), session=keys.session)
+        answer = AESGCM(keys.answer).decrypt((1).to_bytes(12, "big"), from_text(heard["sealed"]), None)
+        self.assertEqual(json.loads(answer), {"relay": to_text(b"o" * 16), "call": "0" * 32})
+        self.assertEqual(self.relays, [(keys.session, b"n" * 16, "0" * 32)])
+        for number, wrong in enumerate(({"relay": "x"}, {"relay": to_text(b"n" * 17)}, {}), 2):
+            self.assertIn("refused", self.offer(keys, number, json.dumps(wrong), session=keys.session))
+        self.room = False
+        refused = self.offer(keys, 9, json.dumps({"relay": nonce}), session=keys.session)
+        self.assertEqual((refused, len(self.relays)), ({"refused": "no relay"}, 2))
+        forged = Keys("f" * 32, b"f" * 32, b"f" * 32)
+        self.assertIn("refused", self.offer(forged, 0, json.dumps({"relay": nonce}), session="f" * 32))
 
     def test_swapped_offer(self) -> None:
         """Whoever carries it cannot put in another offer, with fingerprints of his own."""
