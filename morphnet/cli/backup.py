@@ -14,11 +14,12 @@ import click
 from morphnet.cli.archive import LIST, RECORDS, Backup, gather, pack, unpack
 from morphnet.cli.layout import Place, dir_option, ledger_in, load_server, now
 from morphnet.config.roles import ServerConfig
+from morphnet.durable import make_directory, write_new, write_over
 from morphnet.errors import ConfigError, HostError, Refused
 from morphnet.ops.rundir import JOURNAL
 from morphnet.pki.authority import CLIENT_LIFETIME, serial_text
 from morphnet.pki.book import Book, Entries, signer_directory
-from morphnet.pki.files import CA, make_directory, read_certificate, write_new, write_over
+from morphnet.pki.files import CA, read_certificate
 from morphnet.pki.revocations import from_text
 from morphnet.rights import rights_of
 from morphnet.store.base import CertificateRecord, Lease

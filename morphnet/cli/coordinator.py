@@ -16,10 +16,10 @@ from morphnet.cli import Commands
 from morphnet.cli.layout import Place, dir_option, now
 from morphnet.cli.live import feed_of, run_dir_option
 from morphnet.config.home import HTTPS_PORT, LENT, CoordinatorConfig
+from morphnet.durable import make_directory, write_new, write_over
 from morphnet.errors import ConfigError, HostError
 from morphnet.ops import feedclient
 from morphnet.ops.picture import move_lines
-from morphnet.pki.files import make_directory, write_new, write_over
 from morphnet.pki.names import checked_host, join_address
 from morphnet.rights import rights_of
 from morphnet.roles.coordinator.invitations import KEY, read_key

@@ -19,6 +19,7 @@ from morphnet.cli.layout import SYSTEM, Place, day, dir_option, ledger_in, load_
 from morphnet.cli.told import local_networks, networks_told, relays_told
 from morphnet.config.file import render
 from morphnet.config.roles import CONTROL_PORT, DATA_PORT, ClientConfig, RelayConfig, ServerConfig
+from morphnet.durable import make_directory, write_new
 from morphnet.errors import ConfigError
 from morphnet.pki.authority import DAY, INVITE_LIFETIME, Authority, names_of, serial_text
 from morphnet.pki.files import (
@@ -26,12 +27,10 @@ from morphnet.pki.files import (
     certificate_path,
     has_authority,
     key_path,
-    make_directory,
     read_certificate,
     trusted_cas,
     write_certificate,
     write_key,
-    write_new,
 )
 from morphnet.pki.invitation import LONGEST_LINE, PREFIX, Invitation, decode, encode
 from morphnet.pki.names import checked_host, checked_name, join_address, split_address

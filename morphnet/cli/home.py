@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from morphnet.cli import Commands
 from morphnet.cli.layout import SYSTEM, Place, dir_option
 from morphnet.config.home import HomeConfig
+from morphnet.durable import make_directory, write_new, write_over
 from morphnet.errors import ConfigError
-from morphnet.pki.files import make_directory, write_new, write_over
 from morphnet.rights import rights_of
 from morphnet.roles.home import known
 from morphnet.roles.home import password as passwords

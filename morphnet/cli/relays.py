@@ -9,17 +9,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from morphnet.cli.layout import Place, day, dir_option, ledger_in, load_server, now
 from morphnet.config.roles import RELAY_PORT, RelayConfig
+from morphnet.durable import make_directory, write_new
 from morphnet.errors import ConfigError
 from morphnet.pki.authority import names_of, serial_text
-from morphnet.pki.files import (
-    authority_home,
-    make_directory,
-    read_certificate,
-    trusted_cas,
-    write_certificate,
-    write_key,
-    write_new,
-)
+from morphnet.pki.files import authority_home, read_certificate, trusted_cas, write_certificate, write_key
 from morphnet.pki.names import checked_host, checked_name, join_address
 from morphnet.pki.rotation import load_authorities, write_trusted
 from morphnet.rights import rights_of

@@ -13,9 +13,9 @@ from morphnet.cli.running import CONFIGS, Role, alone, names_here, role_here
 from morphnet.config.edit import with_value
 from morphnet.config.file import Setting, as_toml, from_words, loads, settings
 from morphnet.config.whole import INSTEAD
+from morphnet.durable import rewrite
 from morphnet.errors import ConfigError, HostError
 from morphnet.ops import feedclient
-from morphnet.pki.files import rewrite
 from morphnet.rights import rights_of
 from morphnet.text import printable
 

@@ -14,8 +14,8 @@ from morphnet.cli.live import NOT_WELL, columns_of, console_of, picture, print_j
 from morphnet.cli.running import role_here
 from morphnet.config.file import render
 from morphnet.config.upload import UPLOAD_PORT, UploadConfig
+from morphnet.durable import make_directory, write_new
 from morphnet.errors import ConfigError
-from morphnet.pki.files import make_directory, write_new
 
 SECRET, TOKENS = "upload.secret", "upload.tokens"  # beside upload.toml
 

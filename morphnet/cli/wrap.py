@@ -18,8 +18,8 @@ from morphnet.config.carry import MOST, entry
 from morphnet.config.edit import with_value
 from morphnet.config.file import as_toml, loads
 from morphnet.config.roles import ClientConfig
+from morphnet.durable import rewrite, sync_directory, write_new
 from morphnet.errors import ConfigError
-from morphnet.pki.files import rewrite, sync_directory, write_new
 from morphnet.rights import rights_of
 from morphnet.text import printable
 

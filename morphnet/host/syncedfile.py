@@ -7,6 +7,7 @@ import os
 import stat
 from pathlib import Path
 
+from morphnet.durable import sync_directory
 from morphnet.errors import HostError
 from morphnet.host.lock import Lock
 
@@ -58,11 +59,7 @@ class SyncedFile:
             raise
         try:
             os.rename(fresh, self._path)
-            directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+            sync_directory(self._path.parent)
         except OSError as error:
             raise HostError(f"cannot write {self._path}: {error.strerror}") from error
 

@@ -16,6 +16,7 @@ from twisted.conch.ssh.keys import BadKeyError, Key
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from morphnet.durable import write_over
 from morphnet.errors import HostError
 from morphnet.ops.rundir import USER
 
@@ -48,19 +49,7 @@ def _make(path: Path) -> None:
     private = Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
     )
-    write_private(path, private)
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Put a file there in one step, readable by its owner alone from the first moment."""
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
-    fresh.replace(path)
+    write_over(path, private, mode=0o600)
 
 
 @implementer(IAuthorizedKeysDB)

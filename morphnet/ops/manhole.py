@@ -30,10 +30,11 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from morphnet.config.manhole import ManholeConfig
+from morphnet.durable import write_over
 from morphnet.errors import ConfigError, HostError
 from morphnet.ops import pipe
 from morphnet.ops.commands import Commands
-from morphnet.ops.keys import Doorkeeper, load_or_make, write_private
+from morphnet.ops.keys import Doorkeeper, load_or_make
 from morphnet.ops.node import Node
 from morphnet.ops.rundir import CONSOLE_KEY, HOST_KEY, KNOWN_HOSTS, MANHOLE, SSH_ALIAS, SSH_CONFIG, USER
 from morphnet.ops.shell import OperatorSession
@@ -199,9 +200,9 @@ class ManholeService(Service):
         public = host_key.public().toString("OPENSSH").decode().strip()
         try:
             self._run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_private(known, f"{SSH_ALIAS} {public}\n".encode())
+            write_over(known, f"{SSH_ALIAS} {public}\n".encode(), mode=0o600)
             text = ssh_config(self._address, self._run_dir / MANHOLE, known, self._run_dir / CONSOLE_KEY)
-            write_private(self._run_dir / SSH_CONFIG, text.encode())
+            write_over(self._run_dir / SSH_CONFIG, text.encode(), mode=0o600)
         except OSError as error:
             raise HostError(f"cannot write into {self._run_dir}: {error.strerror}") from error
 

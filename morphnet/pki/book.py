@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from morphnet.durable import make_directory
 from morphnet.errors import HostError
-from morphnet.pki.files import make_directory
 
 FILE = "book"
 JOIN, RENEW, REVOKE, RELEASE = "join", "renew", "revoke", "release"

@@ -20,6 +20,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from morphnet.durable import write_over
 from morphnet.errors import ConfigError, Refused
 from morphnet.pki.authority import DAY, Authority, describe, network_of
 from morphnet.pki.files import (
@@ -31,7 +32,6 @@ from morphnet.pki.files import (
     read_key,
     trusted_cas,
     write_key,
-    write_over,
 )
 from morphnet.pki.trust import bundle, networks_of
 from morphnet.pki.unreadable import UNREADABLE

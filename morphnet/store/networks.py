@@ -8,6 +8,8 @@ from pathlib import Path
 
 from twisted.logger import Logger
 
+from morphnet.durable import write_over
+
 FILE = "networks.json"
 MOST = 64  # networks that are remembered; the one that was used longest ago makes room
 LONGEST = 256  # characters of a name
@@ -39,7 +41,7 @@ class Networks:
         while len(self._shapes) > MOST:
             del self._shapes[next(iter(self._shapes))]
         try:
-            _write(self._path, json.dumps(self._shapes, indent=1).encode())
+            write_over(self._path, json.dumps(self._shapes, indent=1).encode(), mode=0o600)
         except OSError as trouble:
             self._log.warn("{path} is not written: {why}", path=str(self._path), why=trouble.strerror or str(trouble))
 
@@ -58,15 +60,3 @@ def _read(path: Path) -> dict[str, str]:
         for network, shape in list(found.items())[-MOST:]
         if isinstance(shape, str) and max(len(network), len(shape)) <= LONGEST
     }
-
-
-def _write(path: Path, data: bytes) -> None:
-    """:raises OSError: the machine refuses."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)  # what an earlier run, or somebody else, left there
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.rename(path)

@@ -25,7 +25,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from morphnet.store.vault import Partial, Taken, Vault, sync_directory
+from morphnet.durable import sync_directory
+from morphnet.store.vault import Partial, Taken, Vault
 
 PATIENCE = 0.1  # seconds for who is within a write
 _ENDING = ".d"  # of the directories of uploads

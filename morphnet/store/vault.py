@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
+from morphnet.durable import sync_directory
+
 PARTIAL, DONE, CONTENT, ASIDE = "partial", "done", "content", "aside"  # directories below the vault's
 _SAME = ".same"  # ends the name of another file's content, while it takes a partial one's place
 _WHY = ".why"  # ends the name of a text beside what was put aside
@@ -27,15 +29,6 @@ _T = TypeVar("_T")
 
 class Taken(Exception):
     """Another process goes on with this upload: nothing more is written to it by this one."""
-
-
-def sync_directory(directory: Path) -> None:
-    """Bring the names in it to the disk."""
-    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 class Partial:

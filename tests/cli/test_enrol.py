@@ -14,9 +14,10 @@ from morphnet.cli.joining import Membership
 from morphnet.cli.layout import Place
 from morphnet.config.file import load
 from morphnet.config.roles import ClientConfig, ServerConfig
+from morphnet.durable import make_directory
 from morphnet.errors import HostError
 from morphnet.pki.authority import Authority, describe, names_of
-from morphnet.pki.files import load_authority, load_credentials, make_directory, read_certificate
+from morphnet.pki.files import load_authority, load_credentials, read_certificate
 from morphnet.pki.invitation import PREFIX, Invitation, decode
 from tests.cli.case import CommandCase
 

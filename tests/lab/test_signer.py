@@ -12,10 +12,11 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.durable import make_directory
 from morphnet.errors import ConfigError, HostError, Refused
 from morphnet.pki.asking import Signers
 from morphnet.pki.authority import DAY, describe, make_request, read_description
-from morphnet.pki.files import CA, certificate_path, key_path, make_directory, write_certificate, write_key
+from morphnet.pki.files import CA, certificate_path, key_path, write_certificate, write_key
 from morphnet.pki.revocations import draft_revocations, read_revocations
 from tests.fakes_pki import a_key, an_authority, an_invitation
 

@@ -9,19 +9,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.durable import make_directory, write_over
 from morphnet.errors import ConfigError
-from morphnet.pki.files import (
-    CA,
-    key_path,
-    load_authority,
-    load_credentials,
-    make_directory,
-    read_key,
-    write_certificate,
-    write_key,
-    write_new,
-    write_over,
-)
+from morphnet.pki.files import CA, key_path, load_authority, load_credentials, read_key, write_certificate, write_key
 from tests.fakes_pki import NOW, a_client, a_key, an_authority
 
 
@@ -36,13 +26,6 @@ class FileTests(SynchronousTestCase):
         self.addCleanup(os.umask, os.umask(0))
         self.dir = Path(self.mktemp()) / "pki"
         make_directory(self.dir)
-
-    def test_directories(self) -> None:
-        """Whatever is missing on the way is nobody else's to write; what was made is told, to be taken back."""
-        deep = self.dir / "a" / "b"
-        self.assertEqual(make_directory(deep), [deep.parent, deep])
-        self.assertEqual((mode_of(deep.parent), mode_of(deep)), (0o755, 0o700))
-        self.assertEqual(make_directory(deep), [])
 
     def test_no_file(self) -> None:
         """A pipe, a device, a directory or nothing in the place of a file is a sentence, at once, in little memory."""
@@ -74,15 +57,6 @@ class FileTests(SynchronousTestCase):
         self.assertRaises(FileExistsError, write_key, self.dir, CA, a_key(2))
         self.assertEqual(read_key(self.dir, CA).public_key(), a_key(1).public_key())
         self.assertEqual([each.name for each in self.dir.iterdir()], ["ca.key"])
-
-    def test_no_way_through_a_link(self) -> None:
-        """Writing replaces a symbolic link and does not follow it."""
-        victim = self.dir / "victim"
-        write_new(victim, b"precious")
-        (self.dir / "laptop.key").symlink_to(victim)
-        self.assertRaises(FileExistsError, write_new, self.dir / "laptop.key", b"x")
-        write_over(self.dir / "laptop.key", b"y")
-        self.assertEqual(victim.read_bytes(), b"precious")
 
     def test_round_trip(self) -> None:
         """What was written can be used."""

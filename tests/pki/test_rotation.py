@@ -7,9 +7,10 @@ from pathlib import Path
 from cryptography import x509
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.durable import make_directory
 from morphnet.errors import ConfigError, Refused
 from morphnet.pki.authority import CA_LIFETIME, DAY, Authority, describe, make_request, network_of, read_description
-from morphnet.pki.files import CA, key_path, load_authority, make_directory, trusted_cas, write_certificate, write_key
+from morphnet.pki.files import CA, key_path, load_authority, trusted_cas, write_certificate, write_key
 from morphnet.pki.revocations import Draft, read_revocations
 from morphnet.pki.rotation import BEFORE, MARGIN, finish, follow, load_authorities, rotate, write_trusted
 from morphnet.pki.signing import GOOD, Signer

@@ -13,9 +13,9 @@ from cryptography import x509
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 
+from morphnet.durable import make_directory, write_over
 from morphnet.errors import HostError, MorphnetError, Refused
 from morphnet.pki.authority import CLIENT_LIFETIME, DAY, SERVER_LIFETIME
-from morphnet.pki.files import make_directory, write_over
 from morphnet.pki.revocations import Draft, RevocationList, as_text, draft_revocations, from_text
 from morphnet.pki.rotation import announced
 from morphnet.roles.certificates.revocation_exchange import RevocationExchange

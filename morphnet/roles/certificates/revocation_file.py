@@ -8,9 +8,9 @@ from pathlib import Path
 from cryptography import x509
 from twisted.logger import Logger
 
+from morphnet.durable import make_directory, write_over
 from morphnet.errors import Refused
 from morphnet.net.tls import Peer
-from morphnet.pki.files import make_directory, write_over
 from morphnet.pki.revocations import RevocationList, as_text, digest_of, from_text, list_number, read_revocations
 
 _BEGIN = "-----BEGIN X509 CRL-----"

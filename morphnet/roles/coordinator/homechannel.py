@@ -22,12 +22,12 @@ from cryptography.hazmat.primitives.serialization import (
 from twisted.internet.interfaces import IReactorTime
 
 from morphnet.config.home import CoordinatorConfig
+from morphnet.durable import write_new, write_over
 from morphnet.errors import ConfigError, HostError
 from morphnet.legacy.homechannel.keys import SigningKey
 from morphnet.legacy.homechannel.servers import Servers
 from morphnet.legacy.homechannel.signalling import LONGEST, Signalling
 from morphnet.net.http import Exchange
-from morphnet.pki.files import write_new, write_over
 from morphnet.rendezvous.home.guesses import Rates, network_of
 from morphnet.roles.coordinator.desk import JSON, caller_of
 from morphnet.roles.coordinator.pages import WEB

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from morphnet.config.home import HOME_PORT, HomeConfig
+from morphnet.durable import write_over
 from morphnet.errors import ConfigError, HostError
-from morphnet.pki.files import write_over
 from morphnet.pki.names import split_address
 from morphnet.rendezvous.home.coordinators import Known
 from morphnet.roles.home.identity import INVITE

@@ -30,8 +30,8 @@ from fido2.webauthn import (
     UserVerificationRequirement,
 )
 
+from morphnet.durable import write_over
 from morphnet.errors import ConfigError, MalformedFrame, Refused
-from morphnet.pki.files import write_over
 from morphnet.text import printable
 from morphnet.wire.messages.home.calls import from_text, to_text
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from morphnet.durable import write_over
 from morphnet.errors import ConfigError
-from morphnet.pki.files import write_over
 from morphnet.wire.messages.home.calls import from_text, to_text
 
 ROUNDS = 600_000  # of PBKDF2 with SHA-256, as OWASP has it since 2023

@@ -6,9 +6,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from morphnet.durable import write_new
 from morphnet.errors import ConfigError, HostError, MalformedFrame
 from morphnet.legacy.control import Key
-from morphnet.pki.files import write_new
 
 _LONGEST = 4096  # bytes of such a file
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.durable import make_directory
 from morphnet.errors import Refused
 from morphnet.net.tls import Identity
 from morphnet.ops.rundir import REVOKED
 from morphnet.pki.authority import DAY, Authority, as_pem, describe, network_of
-from morphnet.pki.files import CA, make_directory, trusted_cas, write_certificate, write_key
+from morphnet.pki.files import CA, trusted_cas, write_certificate, write_key
 from morphnet.pki.revocations import as_text
 from morphnet.roles.certificates.publishing import SIGNED, Publisher
 from morphnet.roles.certificates.renewal import Renewal

@@ -11,10 +11,11 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from morphnet.durable import make_directory
 from morphnet.errors import ConfigError, HostError, MalformedFrame, Refused
 from morphnet.net.tls import Identity
 from morphnet.pki.authority import CLIENT_LIFETIME, as_pem
-from morphnet.pki.files import CA, make_directory, read_certificate, write_certificate, write_key
+from morphnet.pki.files import CA, read_certificate, write_certificate, write_key
 from morphnet.roles.certificates.renewal import Renewal, SelfRenewal
 from morphnet.wire.messages.control import Renew, Renewed
 from tests.fakes_pki import NOW, FakeSigner, a_key, an_authority

@@ -13,11 +13,12 @@ from txaio.tx import config as autobahn_config
 
 from morphnet.config.mesh import MeshConfig
 from morphnet.config.roles import ClientConfig
+from morphnet.durable import make_directory
 from morphnet.host.host import Host
 from morphnet.host.uplinks import Uplink
 from morphnet.net.tls import Identity
 from morphnet.ops.rundir import REVOKED
-from morphnet.pki.files import CA, make_directory, trusted_cas, write_certificate, write_key
+from morphnet.pki.files import CA, trusted_cas, write_certificate, write_key
 from morphnet.rendezvous.reconnect import Reconnect
 from morphnet.roles.certificates.renewal import identity_of
 from morphnet.roles.certificates.revocation_file import Revoked
