@@ -1,4 +1,4 @@
-"""A real redis-server for tests: on a socket in a directory of its own, with what it knows on the disk."""
+"""A real redis-server for tests, on a socket in a directory of its own."""
 
 from __future__ import annotations
 
@@ -9,14 +9,21 @@ import tempfile
 import time
 from pathlib import Path
 
-REDIS = shutil.which("redis-server")
+# Where there are only the package's tools the same program is there under the name of one; what it does, the name says by
+# which it was started.
+REDIS = shutil.which("redis-server") or shutil.which("redis-check-rdb")
 WITHOUT = None if REDIS else "no redis-server here (Debian package redis-server)"
 
 
 class RedisServer:
-    """One. `start` after `stop` finds all that was there."""
+    """
+    One.
 
-    def __init__(self) -> None:
+    :param keeps: `start` after `stop` finds all that was there.
+    """
+
+    def __init__(self, *, keeps: bool = True) -> None:
+        self._keeps = "yes" if keeps else "no"
         self.directory = Path(tempfile.mkdtemp(prefix="morphnet-redis"))  # short: the path of a socket has 107 bytes
         self.socket = self.directory / "s"
         self.url = f"unix://{self.socket}"
@@ -25,8 +32,11 @@ class RedisServer:
     def start(self) -> None:
         """Until it listens."""
         assert REDIS is not None  # the tests are skipped else
-        words = [REDIS, "--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.directory)]
-        words += ["--appendonly", "yes", "--appendfsync", "always", "--save", "", "--logfile", "log"]
+        program = self.directory / "redis-server"
+        if not program.is_symlink():
+            program.symlink_to(REDIS)
+        words = [str(program), "--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.directory)]
+        words += ["--appendonly", self._keeps, "--appendfsync", "always", "--save", "", "--logfile", "log"]
         self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         for _ in range(500):
             if self.socket.exists():

@@ -12,7 +12,7 @@ from morphnet.errors import Away
 from morphnet.net.redis_exchange import RedisExchange, RedisLink
 from morphnet.store.homes import Homes, hidden
 from morphnet.store.homes_shared import RedisHomes
-from tests.real_redis import MISSING, RealRedis
+from tests.redis_server import WITHOUT, RedisServer
 from tests.store import homes_contract
 
 
@@ -35,12 +35,12 @@ class Asking:
 
 
 class RedisHomesTests(homes_contract.HomesContract):
-    skip = MISSING
+    skip = WITHOUT
     timeout = 30
 
     async def _connect(self) -> None:
-        self.redis = RealRedis()
-        self.addCleanup(self.redis.stop)
+        self.redis = RedisServer(keeps=False)
+        self.addCleanup(self.redis.end)
         self.redis.start()
         self.asking = Asking()
         link = RedisLink(reactor, redis_url_of(self.redis.url), self.asking)
@@ -72,7 +72,7 @@ class RedisHomesTests(homes_contract.HomesContract):
 
     async def test_away(self) -> None:
         """Without it there is no answer, and one sentence says so."""
-        self.redis.kill()
+        self.redis.stop()
         await self.asking.closings
         trouble = await self.assertFailure(self.homes.is_known("home"), Away)
         self.assertIn("away", str(trouble))

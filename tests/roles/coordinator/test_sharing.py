@@ -30,7 +30,7 @@ from morphnet.roles.home.line import Line
 from morphnet.store.homes import DATABASE, HomesLedger
 from morphnet.wire.messages.home.calls import Call, from_text, to_text
 from morphnet.wire.messages.home.invitation import Invitation
-from tests.real_redis import MISSING, RealRedis
+from tests.redis_server import WITHOUT, RedisServer
 
 HOSTS = "127.0.0.1", "127.0.0.2"
 
@@ -57,12 +57,12 @@ def free_port(kind: socket.SocketKind) -> int:
 
 
 class SharingTests(TestCase):
-    skip = MISSING
+    skip = WITHOUT
     timeout = 120
 
     def setUp(self) -> None:
-        self.redis = RealRedis()
-        self.addCleanup(self.redis.stop)
+        self.redis = RedisServer(keeps=False)
+        self.addCleanup(self.redis.end)
         self.redis.start()
         self.tcp, self.udp = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_DGRAM)
         self.root = Path(tempfile.mkdtemp(prefix="sharing-"))
@@ -172,7 +172,7 @@ class SharingTests(TestCase):
         await self.until_answered(1, "a1")
         self.assertEqual(self.daemons[1].count("calls_passed_on"), 1)
 
-        self.redis.kill()
+        self.redis.stop()
         await self.until("both are alone", lambda: {self.state(each) for each in (0, 1)} == {"serving, alone"})
         self.assertEqual(await self.ask(0, "b"), (200, "b-answered"))
         self.assertEqual((await self.ask(1, "c"))[0], 404)
