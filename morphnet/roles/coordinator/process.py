@@ -145,18 +145,18 @@ class CoordinatorProcess(Process):
         return WebTls(Path(config.certificate), Path(config.key))
 
     def _counters(self) -> dict[str, int]:
-        total = Counter[str](self.gate.counters())
-        total.update(self._calls.counts)
+        counts = Counter[str](self.gate.counters())
+        counts.update(self._calls.counts)
         if self._sharing is not None:
-            total.update(self._sharing.counts)
+            counts.update(self._sharing.counts)
         if self._between is not None:
-            total.update(self._between.counts)
-            total["between"] += len(self._between)
+            counts.update(self._between.counts)
+            counts["between"] += len(self._between)
         if self._old is not None:
-            total.update(self._old.counters())
+            counts.update(self._old.counters())
         if self._doors is not None:
-            total.update(self._doors.counters())
-        return total
+            counts.update(self._doors.counters())
+        return counts
 
     async def close(self) -> None:
         await DeferredList([maybeDeferred(port.stopListening) for port in self._ports])
