@@ -9,8 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
-# Where there are only the package's tools the same program is there under the name of one; what it does, the name says by
-# which it was started.
+# Where there are only the package's tools the same program is there under the name of one; what it does, the name says
+# by which it was started.
 REDIS = shutil.which("redis-server") or shutil.which("redis-check-rdb")
 WITHOUT = None if REDIS else "no redis-server here (Debian package redis-server)"
 

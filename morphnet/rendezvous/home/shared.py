@@ -41,8 +41,8 @@ class Shared:
 
     _log = Logger()
 
-    def __init__(self, name: str, key: bytes) -> None:
-        self.name, self._key = name, key
+    def __init__(self, name: str, key: bytes, entropy: Callable[[int], bytes]) -> None:
+        self.name, self._key, self._entropy = name, key, entropy
         self.opens: Callable[[str], None] = lambda generation: None  # another one for a Redis that has forgotten all
         self.closes: Callable[[str], None] = lambda why: None
         self.told: Callable[[bytes], None] = lambda message: None
@@ -66,7 +66,8 @@ class Shared:
     async def _open(self, exchange: Exchange) -> None:
         try:
             await exchange.subscribe([EVERYBODY, CHANNEL + self.name])
-            await exchange.ask("SETNX", KEY, self._key + b" " + self.name.encode())
+            # Drawn each time: the same coordinator may be the first one at the next Redis, too.
+            await exchange.ask("SETNX", KEY, self._key + b" " + self._entropy(8).hex().encode())
             found = await exchange.ask("GET", KEY)
         except Exception as trouble:  # whatever the connection breaks with
             exchange.close(str(trouble) or type(trouble).__name__)

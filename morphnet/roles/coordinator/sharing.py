@@ -47,7 +47,8 @@ class Sharing:
     ) -> None:
         public = key.public_key().public_bytes_raw()
         self._reactor = reactor
-        self._shared = Shared(entropy(8).hex(), sha256(b"morphnet home coordinator" + public).hexdigest().encode())
+        known_by = sha256(b"morphnet home coordinator" + public).hexdigest().encode()
+        self._shared = Shared(entropy(8).hex(), known_by, entropy)
         self.homes = RedisHomes(self._shared.ask)
         self._ledger, self._outbox = ledger, Outbox(ledger, self.homes, self._forget)
         self._link = RedisLink(reactor, place, self._shared)

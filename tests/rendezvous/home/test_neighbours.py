@@ -94,7 +94,7 @@ class NeighboursTests(SynchronousTestCase):
         self.clock, self.redis = Clock(), Leases()
         self.ones: list[tuple[Neighbours, Homes, Shared]] = []
         for _ in range(2):
-            shared, homes = Shared(os.urandom(8).hex(), b"key"), Homes()
+            shared, homes = Shared(os.urandom(8).hex(), b"key", os.urandom), Homes()
             one = Neighbours(self.clock, shared, cast(Any, homes))
             shared.opens = lambda generation, one=one: one.opened()  # type: ignore[misc]
             self.redis.hearers[CHANNEL + shared.name] = shared

@@ -34,10 +34,15 @@ class Redis:
 class SharedTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.redis, self.opened, self.closed = Redis(), list[str](), list[str]()
+        self.drawn = 0
         self.shared = self.make("one", b"key")
 
+    def draw(self, count: int) -> bytes:
+        self.drawn += 1
+        return self.drawn.to_bytes(count, "big")
+
     def make(self, name: str, key: bytes) -> Shared:
-        shared = Shared(name, key)
+        shared = Shared(name, key, self.draw)
         shared.opens = lambda generation: self.opened.append(f"{name} {generation}")
         shared.closes = self.closed.append
         return shared
@@ -46,18 +51,27 @@ class SharedTests(SynchronousTestCase):
         """It is asked while it is there; else each question is refused at once, with the reason."""
         self.failureResultOf(self.shared.ask("GET", "x"), Away)
         self.shared.opened(self.redis)
-        self.assertEqual((self.opened, self.shared.here), (["one one"], True))
-        self.assertEqual(self.successResultOf(self.shared.ask("GET", "x")), b"key one")
+        self.assertEqual((self.opened, self.shared.here), ([f"one {1:016x}"], True))
+        self.assertEqual(self.successResultOf(self.shared.ask("GET", "x")), f"key {1:016x}".encode())
         self.shared.closed("it broke")
         self.assertEqual(str(self.failureResultOf(self.shared.ask("GET", "x"), Away).value), "it broke")
         self.assertEqual((self.closed, self.shared.here), (["it broke"], False))
+
+    def test_empty_again(self) -> None:
+        """A Redis that has forgotten all is another one, also for who was the first at both."""
+        self.shared.opened(self.redis)
+        self.shared.closed("it broke")
+        self.shared.opened(self.redis)
+        self.redis.key = None
+        self.shared.opened(self.redis)
+        self.assertEqual([each == self.opened[0] for each in self.opened], [True, True, False])
 
     def test_another_key(self) -> None:
         """Who has another key than the others is no coordinator of theirs: it is told what to do."""
         self.shared.opened(self.redis)
         other = self.make("two", b"another key")
         other.opened(self.redis)
-        self.assertEqual((self.opened, other.here), (["one one"], False))
+        self.assertEqual((self.opened, other.here), ([f"one {1:016x}"], False))
         self.assertIn("copy coordinator.key", self.closed[0])
 
     def test_breaks(self) -> None:
