@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from morphnet.errors import MalformedFrame, PeerError
+from morphnet.errors import MalformedFrame, PeerError, Refused
 from morphnet.wire.messages.home import frames
 from morphnet.wire.messages.home.frames import Ack, Item, Kind, Ping, Pong, Resume
 
@@ -79,8 +79,15 @@ class Stream:
             self._session.say(self.number, Kind.BYTES, data[at : at + frames.LONGEST])
 
     def say(self, what: dict[str, Any]) -> None:
-        """A few words as JSON."""
-        self._session.say(self.number, Kind.SAID, json.dumps(what, separators=(",", ":")).encode())
+        """
+        A few words as JSON.
+
+        :raises Refused: they are more than one item takes: it would be sent again, and end each channel.
+        """
+        words = json.dumps(what, separators=(",", ":")).encode()
+        if len(words) > frames.LONGEST:
+            raise Refused("that is too long to be told")
+        self._session.say(self.number, Kind.SAID, words)
 
     def end(self) -> None:
         """No more bytes come from here, and none are wanted."""
