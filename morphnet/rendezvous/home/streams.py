@@ -71,6 +71,11 @@ class Stream:
         self._owed = 0  # that were taken and not granted again
         self.open = True
 
+    @property
+    def age(self) -> float:
+        """Seconds since who has opened it logged in."""
+        return self._session.age
+
     def write(self, data: bytes) -> None:
         """Bytes for the browser: `window` of them at the most."""
         assert len(data) <= self.window, "more than there is room for"
@@ -175,8 +180,13 @@ class Session:
         self._ack_timer: IDelayedCall | None = None
         self._streams: dict[int, Stream] = {}
         self._newest = -1  # stream that was ever opened
-        self.heard_at = clock.seconds()
+        self.heard_at = self._began_at = clock.seconds()
         self.repeated = 0  # items that came again
+
+    @property
+    def age(self) -> float:
+        """Seconds since it began, which is with a login; it outlives the channels under it."""
+        return self._clock.seconds() - self._began_at
 
     @property
     def linked(self) -> bool:
