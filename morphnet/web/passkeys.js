@@ -76,7 +76,8 @@ export class Passkeys {
     const add = element('button', { type: 'button', textContent: 'Add a passkey', disabled: !usable() });
     add.id = 'add-passkey';
     add.addEventListener('click', () => this.add());
-    const about = 'A passkey logs in as the password does. Whoever has the device, and may unlock it, is in.';
+    const about = 'A passkey logs in as the password does. Whoever has the device, and may unlock it, is in.'
+      + ' One is added within five minutes of a login.';
     place.replaceChildren(element('h2', { textContent: 'Passkeys' }), element('p', { textContent: about }), this.list, add, this.note);
     this.show();
   }

@@ -16,8 +16,9 @@ export class Web extends Carrier {
     } else if (said.shown) this.shown = said.shown;
   }
 
-  ask({ ask, name, method, path, sent, ...more }) {
-    const stream = this.session.open({ service: 'web', name, method, path, ...more });
+  // Whatever the frame says: this service, and of its words those that a request has.
+  ask({ ask, name, method, path, sent, type, cookie, authorization }) {
+    const stream = this.session.open({ name, method, path, type, cookie, authorization, service: 'web' });
     const pieces = [];
     let told = {}, size = 0;
     stream.onsaid = (words) => { told = words; };

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from morphnet.errors import MalformedFrame, PeerError
+from morphnet.errors import MalformedFrame, PeerError, Refused
 from morphnet.wire.messages.home import frames
 from morphnet.wire.messages.home.frames import Ack, Item, Kind, Ping, Pong, Resume
 
@@ -71,6 +71,11 @@ class Stream:
         self._owed = 0  # that were taken and not granted again
         self.open = True
 
+    @property
+    def age(self) -> float:
+        """Seconds since who has opened it logged in."""
+        return self._session.age
+
     def write(self, data: bytes) -> None:
         """Bytes for the browser: `window` of them at the most."""
         assert len(data) <= self.window, "more than there is room for"
@@ -79,8 +84,15 @@ class Stream:
             self._session.say(self.number, Kind.BYTES, data[at : at + frames.LONGEST])
 
     def say(self, what: dict[str, Any]) -> None:
-        """A few words as JSON."""
-        self._session.say(self.number, Kind.SAID, json.dumps(what, separators=(",", ":")).encode())
+        """
+        A few words as JSON.
+
+        :raises Refused: they are more than one item takes: it would be sent again, and end each channel.
+        """
+        words = json.dumps(what, separators=(",", ":")).encode()
+        if len(words) > frames.LONGEST:
+            raise Refused("that is too long to be told")
+        self._session.say(self.number, Kind.SAID, words)
 
     def end(self) -> None:
         """No more bytes come from here, and none are wanted."""
@@ -168,8 +180,13 @@ class Session:
         self._ack_timer: IDelayedCall | None = None
         self._streams: dict[int, Stream] = {}
         self._newest = -1  # stream that was ever opened
-        self.heard_at = clock.seconds()
+        self.heard_at = self._began_at = clock.seconds()
         self.repeated = 0  # items that came again
+
+    @property
+    def age(self) -> float:
+        """Seconds since it began, which is with a login; it outlives the channels under it."""
+        return self._clock.seconds() - self._began_at
 
     @property
     def linked(self) -> bool:

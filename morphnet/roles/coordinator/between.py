@@ -88,8 +88,9 @@ class Between:
 
         :raises PeerError: that is none.
         """
-        if self._waited(socket) != "":
+        if self._waiting.get(socket, (None, None))[0] != "":  # one that waits goes on until `ended`
             raise MalformedFrame("it has said that already")
+        self._waited(socket)
         call = text.decode("ascii", "replace")
         if self._calls.get(call, float("-inf")) < self._clock.seconds() - GOOD_FOR:
             self.counts["between_refused"] += 1

@@ -32,6 +32,7 @@ from fido2.webauthn import (
 
 from morphnet.durable import write_over
 from morphnet.errors import ConfigError, MalformedFrame, Refused
+from morphnet.roles.home.beneath import in_words
 from morphnet.text import printable
 from morphnet.wire.messages.home.calls import from_text, to_text
 
@@ -39,6 +40,7 @@ FILE = "passkeys"
 MOST = 20
 CONTEXT = b"morphnet home passkey\0"  # what the home signs, and what both hash, begins with this
 LONGEST_NAME = 60
+LONGEST_ID = 1023  # bytes, WebAuthn section 7.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +130,18 @@ class Passkeys:
         except (OSError, ValueError, TypeError, KeyError):
             raise ConfigError(f"{self._file} is damaged: remove it to begin without passkeys") from None
 
-    def _write(self) -> None:
-        text = json.dumps([asdict(each) for each in self.all.values()], indent=1)
-        write_over(self._file, text.encode() + b"\n", mode=0o600)
+    def _keep(self, all_of_them: dict[str, Passkey]) -> None:
+        """
+        From now on it is these: on the disk first.
+
+        :raises Refused: the disk does not take them; it is those from before.
+        """
+        text = json.dumps([asdict(each) for each in all_of_them.values()], indent=1)
+        try:
+            write_over(self._file, text.encode() + b"\n", mode=0o600)
+        except OSError as trouble:
+            raise Refused(f"that cannot be kept: {in_words(trouble)}") from trouble
+        self.all = all_of_them
 
     def _server(self, told: object) -> Fido2Server:
         """
@@ -155,7 +166,7 @@ class Passkeys:
 
         :param challenge: what we have told it for that.
         :param told: the registration, as WebAuthn has it in JSON.
-        :raises Refused: it is none, or there are too many.
+        :raises Refused: it is none, or there are too many, or the disk does not take it.
         """
         if len(self.all) >= MOST:
             raise Refused("there are as many passkeys as there may be")
@@ -164,14 +175,13 @@ class Passkeys:
             credential = proved.credential_data
         except Exception as trouble:  # fido2 raises what it likes of what is none
             raise Refused("this passkey cannot be used here") from trouble
-        if credential is None:
+        if credential is None or len(credential.credential_id) > LONGEST_ID:
             raise Refused("this passkey cannot be used here")
         shown = printable(name)[:LONGEST_NAME].strip() or "passkey"
         made = Passkey(
             to_text(credential.credential_id), to_text(bytes(credential)), shown, proved.counter, int(self._now())
         )
-        self.all[made.id] = made
-        self._write()
+        self._keep({**self.all, made.id: made})
         self.told(f"{made.name} may log in")
         return made
 
@@ -180,12 +190,12 @@ class Passkeys:
         That one logs in no more.
 
         :param name: its id.
-        :raises Refused: there is none of it.
+        :raises Refused: there is none of it, or the disk does not take that.
         """
         if name not in self.all:
             raise Refused("there is no such passkey")
-        gone = self.all.pop(name)
-        self._write()
+        gone = self.all[name]
+        self._keep({each: kept for each, kept in self.all.items() if each != name})
         self.told(f"{gone.name} may log in no more")
         return gone
 
@@ -207,8 +217,13 @@ class Passkeys:
         if (count or passkey.count) and count <= passkey.count:
             raise Refused("this passkey has been copied")
         if count != passkey.count:
-            passkey = self.all[passkey.id] = replace(passkey, count=count)
-            self._write()
+            passkey = replace(passkey, count=count)
+            now = {**self.all, passkey.id: passkey}
+            try:
+                self._keep(now)
+            except Refused as no:  # no reason to keep anybody out: it is known until we end
+                self.all = now
+                self.told(f"the count of {passkey.name}: {no.reason}")
         return passkey
 
 

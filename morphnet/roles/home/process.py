@@ -33,10 +33,11 @@ from morphnet.roles.home.passkeys import Passkeys
 from morphnet.roles.home.reception import Keys, Reception
 from morphnet.roles.home.relayed import NONCE, RelayedDoor, Seal
 from morphnet.roles.home.services.files import Files
+from morphnet.roles.home.services.heads import agent_of
 from morphnet.roles.home.services.passkeys import PasskeyService
 from morphnet.roles.home.services.tcp import Tcp, dial_of
 from morphnet.roles.home.services.terminal import Terminals, shell_of
-from morphnet.roles.home.services.web import Web, agent_of
+from morphnet.roles.home.services.web import Web
 from morphnet.roles.home.turn import TurnServers
 from morphnet.roles.home.visits import Service, Visits
 from morphnet.roles.process.process import Process

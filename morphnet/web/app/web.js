@@ -7,11 +7,12 @@ const NOTHING = 'data:,';
 const AT_ONCE = 6, MOST_TURNS = 8;
 const root = find('page').attachShadow({ mode: 'open' });
 const asked = new Map(), jars = new Map(), known = new Map(), past = [];
-let pages = {}, number = 0, showing = null, pictures = [];
+let pages = {}, number = 0, showing = null, drawn = null, pictures = []; // `drawn` is what is seen, `showing` what comes
 
-function ask(url, how = {}) {
+// Of one page, `name`, all along, whichever is chosen meanwhile: none may have something asked of another.
+function ask(name, url, how = {}) {
   return new Promise((done, failed) => {
-    const more = {}, name = find('pages').value, cookies = [...(jars.get(name) ?? [])];
+    const more = {}, cookies = [...(jars.get(name) ?? [])];
     if (cookies.length) more.cookie = cookies.map((each) => each.join('=')).join('; ');
     if (known.has(name)) more.authorization = known.get(name);
     asked.set(++number, (told) => {
@@ -35,15 +36,15 @@ function keep(name, told) {
   jars.set(name, jar);
 }
 
-const ours = (url) => url.origin === new URL(pages[find('pages').value]).origin;
+const ours = (name, url) => url.origin === new URL(pages[name]).origin;
 
 // An answer, behind all that it is sent on to.
-async function follow(url, how) {
+async function follow(name, url, how) {
   for (let turn = 0; turn < MOST_TURNS; turn++) {
-    const told = await ask(url, how);
+    const told = await ask(name, url, how);
     if (told.location === undefined || told.status < 300 || told.status > 399) return { told, url };
     const next = new URL(told.location, url);
-    if (!ours(next)) throw new Error(`it leads elsewhere: ${next.href}`);
+    if (!ours(name, next)) throw new Error(`it leads elsewhere: ${next.href}`);
     [url, how] = [next, told.status === 307 || told.status === 308 ? how : {}];
   }
   throw new Error('it leads in a circle');
@@ -62,7 +63,13 @@ function picture(told) {
   return address;
 }
 
-function draw(told, url) {
+function put(seen, mine) {
+  drawn = mine;
+  root.replaceChildren(seen);
+}
+
+function draw(told, mine) {
+  const { name, url } = mine;
   const found = new DOMParser().parseFromString(new TextDecoder(/charset=["']?([\w-]+)/i.exec(told.type)?.[1] ?? 'utf-8')
     .decode(told.bytes), 'text/html');
   let base = url;
@@ -80,42 +87,42 @@ function draw(told, url) {
   }
   const page = document.importNode(found.documentElement, true);
   const styles = page.querySelectorAll('style');
-  root.replaceChildren(page);
+  mine.base = base;
+  put(page, mine);
   const at = [...found.querySelectorAll('style')];
-  const mine = () => showing?.url === url;
+  const still = () => showing?.url === url;
   some(sheets, async ([link, style]) => {
     const from = new URL(link.getAttribute('href'), base);
-    if (!ours(from)) return;
-    const answer = await follow(from);
-    if (mine() && answer.told.status === 200) styles[at.indexOf(style)].textContent = new TextDecoder().decode(answer.told.bytes);
+    if (!ours(name, from)) return;
+    const answer = await follow(name, from);
+    if (still() && answer.told.status === 200) styles[at.indexOf(style)].textContent = new TextDecoder().decode(answer.told.bytes);
   });
-  const drawn = page.querySelectorAll('img[src], input[type="image" i][src]');
+  const places = page.querySelectorAll('img[src], input[type="image" i][src]');
   some(images.entries(), async ([number, src]) => {
     const from = new URL(src, base);
-    if (from.protocol === 'data:' || !ours(from)) return;
-    const answer = await follow(from);
-    if (mine() && answer.told.status === 200) drawn[number].src = picture(answer.told);
+    if (from.protocol === 'data:' || !ours(name, from)) return;
+    const answer = await follow(name, from);
+    if (still() && answer.told.status === 200) places[number].src = picture(answer.told);
   });
   find('where').textContent = `${found.title} ${url.pathname}`.trim();
-  return { base, scripts };
+  return scripts;
 }
 
-async function go(url, how, back = false) {
-  const mine = showing = { url, base: url };
+async function go(name, url, how, back = false) {
+  const mine = showing = { name, url, base: url };
+  find('pages').value = name; // a link of what is still seen leads back to where that is from
   find('note').textContent = 'Asking';
   find('login').hidden = true;
   try {
-    const { told, url: last } = await follow(url, how);
+    const { told, url: last } = await follow(name, url, how);
     if (showing !== mine) return;
     for (const each of pictures.splice(0)) URL.revokeObjectURL(each);
-    mine.url = last;
+    mine.url = mine.base = last;
     find('note').textContent = told.status < 400 ? '' : `It answers ${told.status}.`;
     if (told.status === 401 && /^basic\b/i.test(told.asks)) { find('login').hidden = false; find('user').focus(); }
     if (/^text\/html|xhtml/i.test(told.type)) {
-      const { base, scripts } = draw(told, last);
-      mine.base = base;
-      if (scripts) find('note').textContent += ' What this page does by scripts does not run here.';
-    } else show(told, last);
+      if (draw(told, mine)) find('note').textContent += ' What this page does by scripts does not run here.';
+    } else show(told, mine);
     if (!back && !how?.method) past.push(last);
     if (last.hash) root.getElementById(last.hash.slice(1))?.scrollIntoView();
     else find('page').scrollTop = 0;
@@ -125,22 +132,24 @@ async function go(url, how, back = false) {
   }
 }
 
-function show(told, url) {
+function show(told, mine) {
+  const { url } = mine;
   find('where').textContent = url.pathname;
-  if (/^image\//i.test(told.type)) root.replaceChildren(Object.assign(new Image(), { src: picture(told), alt: url.pathname }));
+  if (/^image\//i.test(told.type)) put(Object.assign(new Image(), { src: picture(told), alt: url.pathname }), mine);
   else if (/^text\/|json|xml/i.test(told.type)) {
-    root.replaceChildren(Object.assign(document.createElement('pre'), { textContent: new TextDecoder().decode(told.bytes) }));
+    put(Object.assign(document.createElement('pre'), { textContent: new TextDecoder().decode(told.bytes) }), mine);
   } else {
     tell({ save: told.bytes, name: decodeURIComponent(url.pathname.split('/').at(-1)) || 'file' });
     find('note').textContent = 'It was handed to the browser as a download.';
   }
 }
 
-function lead(link, base) {
+function lead(link) {
+  const { name, base } = drawn;
   let url = null;
   try { url = new URL(link, base); } catch { return; }
   if (url.protocol !== 'http:' && url.protocol !== 'https:') return;
-  if (ours(url)) go(url);
+  if (ours(name, url)) go(name, url);
   else find('note').textContent = `It leads elsewhere: ${url.href}`;
 }
 
@@ -150,31 +159,36 @@ root.addEventListener('click', (event) => {
   event.preventDefault();
   const href = link.getAttribute('href') ?? '';
   if (href.startsWith('#')) root.getElementById(href.slice(1))?.scrollIntoView();
-  else lead(href, showing.base);
+  else lead(href);
 });
 root.addEventListener('submit', (event) => {
   event.preventDefault();
-  const form = event.target, by = event.submitter;
+  const form = event.target, by = event.submitter, { name: page, base } = drawn;
   const sent = new URLSearchParams();
   for (const [name, value] of new FormData(form, by)) if (typeof value === 'string') sent.append(name, value);
-  const url = new URL(by?.getAttribute('formaction') ?? form.getAttribute('action') ?? '', showing.base);
-  if (!ours(url)) { find('note').textContent = `It leads elsewhere: ${url.href}`; return; }
+  const url = new URL(by?.getAttribute('formaction') ?? form.getAttribute('action') ?? '', base);
+  if (!ours(page, url)) { find('note').textContent = `It leads elsewhere: ${url.href}`; return; }
   if ((by?.getAttribute('formmethod') ?? form.getAttribute('method') ?? '').toLowerCase() === 'post') {
-    go(url, { method: 'POST', sent: sent.toString(), type: 'application/x-www-form-urlencoded' });
+    go(page, url, { method: 'POST', sent: sent.toString(), type: 'application/x-www-form-urlencoded' });
   } else {
     url.search = sent.toString();
-    go(url);
+    go(page, url);
   }
 });
 find('back').addEventListener('click', () => {
-  if (past.length > 1) { past.pop(); go(past.at(-1), undefined, true); }
+  if (past.length > 1) { past.pop(); go(showing.name, past.at(-1), undefined, true); }
 });
-find('again').addEventListener('click', () => showing && go(showing.url, undefined, true));
-find('pages').addEventListener('change', () => { past.length = 0; go(new URL(pages[find('pages').value])); });
+find('again').addEventListener('click', () => showing && go(showing.name, showing.url, undefined, true));
+function begin() {
+  const name = find('pages').value;
+  past.length = 0;
+  if (name) go(name, new URL(pages[name]));
+}
+find('pages').addEventListener('change', begin);
 function enter() {
-  known.set(find('pages').value, `Basic ${btoa(String.fromCharCode(...new TextEncoder().encode(`${find('user').value}:${find('password').value}`)))}`);
+  known.set(showing.name, `Basic ${btoa(String.fromCharCode(...new TextEncoder().encode(`${find('user').value}:${find('password').value}`)))}`);
   find('password').value = '';
-  go(showing.url);
+  go(showing.name, showing.url);
 }
 find('enter').addEventListener('click', enter);
 find('login').addEventListener('keydown', (event) => { if (event.key === 'Enter' && event.target.localName === 'input') enter(); });
@@ -184,7 +198,7 @@ addEventListener('message', ({ source, data }) => {
     pages = data.pages;
     find('pages').replaceChildren(...Object.keys(pages).map((name) => new Option(name)));
     find('pages').hidden = find('pages').length < 2;
-    if (find('pages').value) go(new URL(pages[find('pages').value]));
+    begin();
   } else if (asked.has(data.ask)) {
     const done = asked.get(data.ask);
     asked.delete(data.ask);

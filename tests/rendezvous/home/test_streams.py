@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.errors import MalformedFrame, PeerError
+from morphnet.errors import MalformedFrame, PeerError, Refused
 from morphnet.rendezvous.home.streams import MOST_STREAMS, WINDOW, Session, Stream
 from morphnet.wire.messages.home import frames
 from morphnet.wire.messages.home.frames import Ack, Item, Kind, Ping, Pong, Resume
@@ -176,6 +176,14 @@ class StreamTests(SynchronousTestCase):
             self.open(stream)
         self.assertEqual(self.items(self.channel)[-1].payload, b"too many at once")
         self.assertRaises(PeerError, self.open, 2)
+
+    def test_too_long(self) -> None:
+        """Words that no item takes are not said: they would end this channel, and each one after it."""
+        self.open()
+        stream = self.outlets[0].stream
+        stream.say({"x": "x" * (frames.LONGEST - 8)})
+        self.assertRaises(Refused, stream.say, {"x": "x" * (frames.LONGEST - 7)})
+        self.assertEqual([len(item.payload) for item in self.items(self.channel)], [frames.LONGEST])
 
     def test_end(self) -> None:
         """With the session its streams are gone; a reset ends one."""

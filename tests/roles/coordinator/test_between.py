@@ -100,6 +100,20 @@ class BetweenTests(SynchronousTestCase):
         self.assertEqual((one.over, silent.over), ("nobody came",) * 2)
         self.assertEqual((self.between._waiting, self.between._first), ({}, {}))
 
+    def test_says_more(self) -> None:
+        """Who says more while it waits is gone: nobody is joined to it, and no pair is left of it."""
+        self.between.made(CALL)
+        one, other, third = (End(self.between) for _ in range(3))
+        one.say(CALL)
+        self.assertRaises(MalformedFrame, one.say, "x")
+        one.drop("malformed")
+        other.say(CALL)
+        third.say(CALL)
+        self.assertEqual((one.texts, other.texts, third.texts), ([], [GO], [GO]))
+        other.drop("it has left")
+        self.assertEqual((self.between._first, self.between._pairs, self.between._waiting), ({}, {}, {}))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_bounds(self) -> None:
         """So many pairs, ends that wait, and calls that are remembered; not one more."""
         for number in range(2):

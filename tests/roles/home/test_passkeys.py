@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import ConfigError, PeerError, Refused
+from morphnet.roles.home import passkeys
 from morphnet.roles.home.passkeys import CONTEXT, FILE, MOST, Passkeys, meet
 from tests.roles.home.authenticator import Authenticator, Flag
 
@@ -101,6 +103,34 @@ class PasskeyTests(SynchronousTestCase):
         self.passkeys = self.open()
         device.count = 6
         self.assertEqual(self.refused(device), "this passkey has been copied")
+
+    def test_full_disk(self) -> None:
+        """What cannot be kept is refused, and nothing has changed; who is in is in, and his device's count is known."""
+        device, plain = self.added(count=5), self.added()
+        before = [*self.passkeys.all]
+
+        def full(path: Path, content: bytes, *, mode: int) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        self.told.clear()
+        self.patch(passkeys, "write_over", full)
+        for doing in (self.added, lambda: self.passkeys.remove(before[0])):
+            self.assertEqual(str(self.assertRaises(Refused, doing)), "that cannot be kept: the disk is full")
+            self.assertEqual((self.told, [*self.passkeys.all], [*self.open().all]), ([], before, before))
+        self.passkeys.prove(C, plain.sign(C))  # nothing is written
+        self.assertEqual(self.told, [])
+        self.passkeys.prove(C, device.sign(C))
+        self.assertEqual(self.told, ["the count of my phone: that cannot be kept: the disk is full"])
+        device.count = 5
+        self.assertEqual(self.refused(device), "this passkey has been copied")
+
+    def test_long_id(self) -> None:
+        """An id is as long as the standard lets it be, at the most: all of them go into one answer."""
+        device = Authenticator()
+        device.id = bytes(1024)
+        self.assertRaises(Refused, self.passkeys.add, C, device.make(C), "x")
+        device.id = bytes(1023)
+        self.passkeys.add(C, device.make(C), "x")
 
     def test_other_coordinator(self) -> None:
         """At another coordinator that the home knows another passkey is good: each for its own site."""

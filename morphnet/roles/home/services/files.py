@@ -26,6 +26,7 @@ from morphnet.roles.home.beneath import Beneath, in_words
 from morphnet.roles.home.services.transfers import Download, Quiet, Upload, Work
 
 MOST_ENTRIES = 5000  # of a directory
+SAID_AT_ONCE = 32  # of them: in one item also where each character of each name is escaped
 PART = ".morphnet-", ".part"  # how the name of what is not whole yet begins and ends
 _Word = Callable[[Stream, str, dict[str, Any]], Coroutine[Any, Any, None]]
 
@@ -111,8 +112,9 @@ class Files:
     async def _list(self, stream: Stream, path: str, asked: dict[str, Any]) -> None:
         found = await self._work(partial(self._beneath.entries, path, MOST_ENTRIES))
         entries = [each for each in found if not is_part(each.name)]
-        for first in range(0, len(entries), 50):  # what is said at once has an end
-            names = [[each.name, each.directory, each.size, each.modified] for each in entries[first : first + 50]]
+        for first in range(0, len(entries), SAID_AT_ONCE):
+            some = entries[first : first + SAID_AT_ONCE]
+            names = [[each.name, each.directory, each.size, each.modified] for each in some]
             stream.say({"entries": names})
         stream.say({"writable": self._writable, "whole": len(entries) < MOST_ENTRIES})
         stream.end()

@@ -16,6 +16,14 @@ from morphnet.roles.home.passkeys import Passkeys
 from morphnet.roles.home.services.files import text
 from morphnet.wire.messages.home.calls import to_text
 
+ADD_WITHIN = 300.0  # seconds after a login
+
+
+def _may_add(stream: Stream) -> None:
+    """:raises Refused: who looks at an open page may be somebody else than who has logged in there."""
+    if stream.age > ADD_WITHIN:
+        raise Refused(f"log in again first: a passkey is added within {ADD_WITHIN / 60:.0f} minutes of that")
+
 
 class Adding:
     """A browser makes one: an outlet."""
@@ -30,6 +38,7 @@ class Adding:
     def said(self, what: dict[str, Any]) -> None:
         """It is made."""
         try:
+            _may_add(self._stream)
             made = self._passkeys.add(self._challenge, what.get("made"), text(what, "name"))
         except PeerError as no:
             self._stream.refuse(str(no))
@@ -79,6 +88,7 @@ class PasskeyService:
             return f"removes passkey {gone.name}"
         if what != "add":
             raise Refused("no such thing is done with passkeys")
+        _may_add(stream)
         challenge = self._entropy(32)
         stream.outlet = Adding(stream, self._passkeys, challenge)
         stream.say({"challenge": to_text(challenge), "owner": self._owner, "known": list(self._passkeys.all)})

@@ -88,6 +88,8 @@ class Joined(Protocol):
         if not self._down:
             if self._silent:
                 self._stream.end()
+                if self.transport is not None:  # our half is open still, and nobody reads from it any more
+                    cast("ITCPTransport", self.transport).loseConnection()
             elif self.transport is not None:
                 cast("Any", self.transport).resumeProducing()
 

@@ -68,7 +68,10 @@ class _Transfer(Quiet):
 
     def _failed(self, failure: Failure) -> None:
         self._busy = False
-        self.gone()
+        if self._over:  # meanwhile, and it was left to us to close it
+            os.close(self._file)
+        else:
+            self.gone()
         failure.trap(OSError)
         assert isinstance(failure.value, OSError)  # or it would have been raised again
         self._stream.refuse(in_words(failure.value))

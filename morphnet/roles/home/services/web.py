@@ -6,37 +6,40 @@ Source: docs/home, Services; RFC 9110.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IConsumer, IReactorTime
 from twisted.internet.protocol import Protocol
+from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
+from twisted.web.client import ResponseDone
+from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from morphnet.errors import Refused
+from morphnet.errors import PeerError, Refused
 from morphnet.rendezvous.home.streams import WINDOW, Stream
 from morphnet.roles.home.services.files import text
 from morphnet.roles.home.services.tcp import why_not
+from morphnet.wire.messages.home import frames
 
 MOST = 24  # requests at once
 WITHIN = 30.0  # seconds for an answer to begin
 LONGEST = WINDOW  # bytes of what is sent
+MOST_COOKIES = 50  # of one answer
+LONGEST_LOCATION = 4096  # characters
+LONGEST_FIELD = 1024  # characters of another field
 _PATH = re.compile(r"/[\x21-\x7e]{0,4095}")
 _TOLD = re.compile(r"[\x20-\x7e]{0,4096}")
 _SENT = {"type": "Content-Type", "cookie": "Cookie", "authorization": "Authorization"}  # by what the page calls them
-
-
-def agent_of(reactor: Any) -> IAgent:
-    """What asks: keeps its connections for a while, and follows nothing."""
-    return Agent(reactor, connectTimeout=WITHIN / 3, pool=HTTPConnectionPool(reactor))
 
 
 def _origin(url: str) -> tuple[str, str, int]:
@@ -59,7 +62,8 @@ class Body(Protocol):
             self.transport.pauseProducing()  # type: ignore[attr-defined]
 
     def connectionLost(self, reason: Failure = Failure(ResponseDone())) -> None:  # noqa: B008  # as Twisted has it
-        self._done = "" if reason.check(ResponseDone) else "the answer was cut"
+        # PotentialDataLoss: an answer without a length ends with its connection, as those of HTTP/1.0 do.
+        self._done = "" if reason.check(ResponseDone, PotentialDataLoss) else "the answer was cut"
         self.room()
 
     def room(self) -> None:
@@ -91,6 +95,8 @@ class Body(Protocol):
 
 class Request:
     """One request of a browser: an outlet. What is sent with it comes first, as bytes, then the end."""
+
+    _log = Logger()
 
     def __init__(
         self, stream: Stream, ask: Callable[[bytes], Deferred[Any]], url: str, over: Callable[[], None]
@@ -130,18 +136,16 @@ class Request:
         self._over()
 
     def _answered(self, response: IResponse) -> None:
-        def first(name: str) -> str:
-            found = response.headers.getRawHeaders(name.encode()) or [b""]
-            return bytes(found[0]).decode("latin-1")[:4096]
-
-        cookies = response.headers.getRawHeaders(b"set-cookie") or []
-        told: dict[str, Any] = {"status": response.code, "type": first("content-type")}
-        told["cookies"] = [each.decode("latin-1")[:4096] for each in cookies[:50]]
-        told["asks"] = first("www-authenticate")
-        if first("location"):
-            told["location"] = urljoin(self._url, first("location"))
-        self._stream.say(told)
         self._body = Body(self._stream, self._over)
+        try:
+            self._stream.say(_told(response, self._url))
+        except (PeerError, ValueError):
+            self._log.failure("an answer cannot be told")
+            self._stream.refuse("its answer cannot be read")
+            response.deliverBody(self._body)  # else its connection stays
+            self._body.stop()
+            self._over()
+            return
         response.deliverBody(self._body)
 
     def _failed(self, failure: Failure) -> None:
@@ -244,3 +248,26 @@ def _headers(asked: dict[str, Any]) -> Headers:
                 raise Refused(f"{word} is no text")
             headers.addRawHeader(name, value)
     return headers
+
+
+def _told(response: IResponse, url: str) -> dict[str, Any]:
+    """What the page is told of an answer: as much as goes into one item, whatever the machine says."""
+
+    def first(name: str, longest: int) -> str:
+        found = response.headers.getRawHeaders(name.encode()) or [b""]
+        return bytes(found[0]).decode("latin-1")[:longest]
+
+    cookies = list[str]()
+    told: dict[str, Any] = {"status": response.code, "type": first("content-type", LONGEST_FIELD), "cookies": cookies}
+    told["asks"] = first("www-authenticate", LONGEST_FIELD)
+    with suppress(ValueError):  # it leads nowhere: then it is shown as it is
+        if location := first("location", LONGEST_LOCATION):
+            told["location"] = urljoin(url, location)
+    left = frames.LONGEST - len(json.dumps(told))
+    for each in (response.headers.getRawHeaders(b"set-cookie") or [])[:MOST_COOKIES]:
+        cookie = each.decode("latin-1")
+        left -= len(json.dumps(cookie)) + 1
+        if left < 0:
+            break
+        cookies.append(cookie)
+    return told

@@ -73,6 +73,16 @@ class FilesTests(FilesCase):
         self.assertEqual(names, [["big", False, SIZE], ["d", True, names[1][2]]])
         self.assertEqual((listed.said[-1], listed.over), ({"writable": True, "whole": True}, ""))
 
+    def test_list_of_the_longest(self) -> None:
+        """Names that are as long as they may be, and grow sixfold as JSON, are told as any other."""
+        names = [f"{number:02}" + "\1" * 253 for number in range(60)]
+        (self.root / "many").mkdir()
+        for name in names:
+            (self.root / "many" / name).touch()
+        opened = self.browser.open(do="list", path="many")
+        self.assertEqual([entry[0] for said in opened.said[:-1] for entry in said["entries"]], names)
+        self.assertEqual(opened.over, "")
+
     def test_download(self) -> None:
         """All of it; the rest of it; from the beginning when it is another file by now."""
         whole = self.browser.open(do="get", path="big")

@@ -119,6 +119,19 @@ class TcpTests(SynchronousTestCase):
         self.browser.item(self.browser.last, Kind.CREDIT, (100).to_bytes(4, "big"))
         self.assertEqual((opened.over, len(opened.data)), ("", WINDOW + 5))
 
+    def test_service_ends(self) -> None:
+        """A service that says no more is hung up on once the browser has all: nothing of it is kept."""
+        self.browser.reads = False
+        opened, socket = self.join()
+        protocol = self.dialled[0].protocol
+        protocol.dataReceived(bytes(WINDOW + 5))
+        protocol.readConnectionLost()
+        self.assertEqual((opened.over, socket.disconnecting), (None, False))
+        self.browser.item(self.browser.last, Kind.CREDIT, (100).to_bytes(4, "big"))
+        self.assertEqual((opened.over, len(opened.data), socket.disconnecting), ("", WINDOW + 5, True))
+        protocol.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(len(self.tcp), 0)
+
     def test_gone(self) -> None:
         """With the stream the connection goes, also one that is not made yet, or is made too late."""
         _, socket = self.join()

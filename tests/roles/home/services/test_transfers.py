@@ -89,6 +89,20 @@ class TransferTests(FilesCase):
         self.assertEqual(got.over, "that does not work")
         self.assertEqual(open_files(), before)
 
+    def test_disk_fails_later(self) -> None:
+        """The same when nobody waits for it any more."""
+        before = open_files()
+        self.disk = []
+        for asked in ({"do": "get", "path": "big"}, {"do": "put", "path": "new", "size": SIZE, "mark": "m"}):
+            opened = self.browser.open(**asked)
+            self.disk_turns()
+            if asked["do"] == "put":
+                self.browser.write(self.content[: WINDOW // 2])
+            self.browser.item(self.browser.last, Kind.RESET)
+            (_, work), self.disk[:] = self.disk[0], []
+            work.errback(OSError(28, "No space left on device"))
+            self.assertEqual((opened.over, open_files()), (None, before))
+
     def test_few_turns(self) -> None:
         """A thread is asked once for each quarter of a window, not for each piece that comes."""
         asked = list[object]()

@@ -11,10 +11,12 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import ResponseDone
+from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 
 from morphnet.rendezvous.home.streams import WINDOW
-from morphnet.roles.home.services.web import MOST, WITHIN, Web, agent_of
+from morphnet.roles.home.services import web
+from morphnet.roles.home.services.web import MOST, WITHIN, Web
 from morphnet.wire.messages.home.frames import Kind
 from tests.rendezvous.home.browser import Browser, Opened
 
@@ -35,8 +37,8 @@ class Response:
         self.body = protocol
         protocol.makeConnection(self.socket)
 
-    def end(self) -> None:
-        self.body.connectionLost(Failure(ResponseDone()))
+    def end(self, how: type[Exception] = ResponseDone) -> None:
+        self.body.connectionLost(Failure(how()))
 
 
 class Agent:
@@ -123,6 +125,46 @@ class WebTests(SynchronousTestCase):
         self.assertEqual(opened.said[0]["location"], "https://nas.lan:8443/login")
         self.assertEqual((opened.said[0]["cookies"], len(self.agent.asked)), (["s=1; Path=/"], 1))
 
+    def test_leads_nowhere(self) -> None:
+        """An answer that leads to no place at all is shown as it is."""
+        opened, response = self.ask(), Response(302, location="http://[")
+        self.agent.asking[0].callback(response)
+        response.end()
+        self.assertEqual((opened.said[0]["status"], opened.over, len(self.web)), (302, "", 0))
+        self.assertNotIn("location", opened.said[0])
+
+    def test_says_much(self) -> None:
+        """Whatever a machine says of itself fits into an item, or is left out: the session goes on."""
+        much = "\xff" * 16000
+        opened, response = self.ask(), Response(200, content_type=much, www_authenticate=much, location=much)
+        for number in range(99):
+            response.headers.addRawHeader("set-cookie", f"s{number}=" + much[:200])
+        self.agent.asking[0].callback(response)  # a frame that is too long is none for the browser's end
+        response.end()
+        self.assertEqual((len(opened.said), opened.over, len(self.web)), (1, "", 0))
+        cookies = opened.said[0]["cookies"]
+        self.assertTrue(0 < len(cookies) < 50 and all(len(each) > 200 for each in cookies), "whole ones alone")
+
+    def test_cannot_be_told(self) -> None:
+        """An answer of which nothing can be told ends, and makes room for others."""
+
+        def fails(response: object, url: str) -> None:
+            raise ValueError
+
+        self.patch(web, "_told", fails)
+        opened, response = self.ask(), Response(200)
+        self.agent.asking[0].callback(response)
+        self.assertEqual((opened.over, response.socket.producerState), ("its answer cannot be read", "stopped"))
+        self.assertEqual((len(self.web), len(self.flushLoggedErrors(ValueError))), (0, 1))
+
+    def test_without_length(self) -> None:
+        """An answer that ends with its connection, as of HTTP/1.0, is whole."""
+        opened, response = self.ask(), Response(200)
+        self.agent.asking[0].callback(response)
+        response.body.dataReceived(b"<p>")
+        response.end(PotentialDataLoss)
+        self.assertEqual((opened.data, opened.over, len(self.web)), (b"<p>", "", 0))
+
     def test_slow_browser(self) -> None:
         """Who does not read gets one window, and the machine waits."""
         self.browser.reads = False
@@ -167,7 +209,3 @@ class WebTests(SynchronousTestCase):
         self.web.close()
         self.assertEqual((len(self.web), self.agent.cancelled), (0, MOST))
         self.assertEqual(self.browser.open(do="list").said, [{"pages": PAGES}])
-
-    def test_agent(self) -> None:
-        """What asks does so without a reactor of its own."""
-        self.assertTrue(hasattr(agent_of(self.clock), "request"))
