@@ -88,8 +88,10 @@ class Between:
 
         :raises PeerError: that is none.
         """
-        if self._waited(socket) != "":
-            raise MalformedFrame("it has said that already")
+        waits_for, _ = self._waiting.get(socket, (None, None))
+        if waits_for != "":
+            raise MalformedFrame("it has said that already")  # and it still waits, until `ended` takes it from there
+        self._waited(socket)
         call = text.decode("ascii", "replace")
         if self._calls.get(call, float("-inf")) < self._clock.seconds() - GOOD_FOR:
             self.counts["between_refused"] += 1

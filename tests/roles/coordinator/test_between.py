@@ -100,6 +100,22 @@ class BetweenTests(SynchronousTestCase):
         self.assertEqual((one.over, silent.over), ("nobody came",) * 2)
         self.assertEqual((self.between._waiting, self.between._first), ({}, {}))
 
+    def test_says_it_twice(self) -> None:
+        """Who waits and then says more than is asked is dropped, and stands in nobody's way: no pair has a dead end."""
+        for call in (f"{number:032x}" for number in range(3)):
+            self.between.made(call)
+            one, other = End(self.between), End(self.between)
+            one.say(call)
+            self.assertRaises(MalformedFrame, one.say, "x")
+            one.drop("it says what nobody asked for")
+            self.assertEqual(self.between._first, {})
+            other.say(call)
+            self.assertEqual((other.texts, len(self.between)), ([], 0))
+            other.drop("it has left")
+        self.assertEqual((self.between._first, self.between._pairs, self.between._waiting), ({}, {}, {}))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertTrue(self.between.may_come())
+
     def test_bounds(self) -> None:
         """So many pairs, ends that wait, and calls that are remembered; not one more."""
         for number in range(2):
