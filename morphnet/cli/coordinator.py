@@ -104,7 +104,8 @@ def invite(address: str, page: str | None, days: int, homes: int, place: Place) 
     default = f"https://{host}" if config.port == HTTPS_PORT else f"https://{join_address(host, config.port)}"
     with _ledger_of(config) as ledger:
         public = read_key(config.state_dir).public_key().public_bytes_raw()
-        ledger.invite(hidden(token), int(now()) + days * 86400, homes)
+        made = now()
+        ledger.invite(hidden(token), int(made) + days * 86400, homes, int(made * 1000))
     line = Invitation(join_address(host, config.home_port), to_text(public), page or default, token).line()
     click.echo(line)
 
@@ -113,10 +114,10 @@ def invite(address: str, page: str | None, days: int, homes: int, place: Place) 
 @click.argument("home")
 @dir_option
 def forget(home: str, place: Place) -> None:
-    """Let HOME (its key, as in its link behind #) register no more."""
+    """Let HOME (its key, as in its link behind #) register no more, unless it is invited anew."""
     config = _load(place)
     with _ledger_of(config) as ledger:
-        if not ledger.forget(home, tell=bool(config.redis_url)) and not config.redis_url:
+        if not ledger.forget(home, int(now() * 1000), tell=bool(config.redis_url)) and not config.redis_url:
             raise ConfigError("that home is not known here")
     now_on = (
         "all coordinators let go of it" if config.redis_url else "where it is registered now ends with the next start"

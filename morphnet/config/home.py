@@ -66,7 +66,7 @@ class CoordinatorConfig:
     relay_pairs: int = field(
         default=64,
         metadata={
-            "help": "browsers at once that may reach their home through here, where nothing else is left; 0 for none"
+            "help": "browsers at once that reach a home through here, four each, where nothing else is left; 0 for none"
         },
     )
     relay_rate: float = field(default=2.5e6, metadata={"help": "bytes a second of each of them, both ways together"})

@@ -28,6 +28,11 @@ ALTER TABLE home ADD COLUMN copied INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE IF NOT EXISTS forgotten (key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS shared (generation TEXT PRIMARY KEY) WITHOUT ROWID;
 """,
+    """
+ALTER TABLE invite ADD COLUMN made INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE forgotten ADD COLUMN at INTEGER NOT NULL DEFAULT 0;
+UPDATE forgotten SET at = 1000 * CAST(strftime('%s', 'now') AS INTEGER);
+""",
 )
 
 
@@ -51,21 +56,29 @@ class Homes(Protocol):
         """
         ...
 
-    def invite(self, token: bytes, expires: int, homes: int = 1) -> Deferred[None]:
+    def invite(self, token: bytes, expires: int, homes: int = 1, made: int = 0) -> Deferred[None]:
         """
         Whoever brings this may register one home, or so many.
 
         :param token: hidden.
         :param expires: Unix seconds.
+        :param made: Unix milliseconds.
         """
         ...
 
     def take(self, home: str, token: bytes, now: int) -> Deferred[bool]:
-        """Let this home in for an invitation, which is used up; False when there is none."""
+        """
+        Let this home in for an invitation, which is used up; False when there is none, or when the home was forgotten
+        since it was made.
+        """
         ...
 
-    def forget(self, home: str) -> Deferred[bool]:
-        """It may not register any more; False when it was not known."""
+    def forget(self, home: str, at: int) -> Deferred[bool]:
+        """
+        It may not register any more, unless it is invited anew; False when it was not known.
+
+        :param at: Unix milliseconds. No invitation that was made before is good for it.
+        """
         ...
 
 
@@ -105,31 +118,37 @@ class HomesLedger:
         """
         self._sql.execute("INSERT OR IGNORE INTO home VALUES (?, ?, ?)", (home, since, copied))
 
-    def invite(self, token: bytes, expires: int, homes: int = 1) -> None:
+    def invite(self, token: bytes, expires: int, homes: int = 1, made: int = 0) -> None:
         """See Homes."""
-        self._sql.execute("INSERT OR REPLACE INTO invite VALUES (?, ?, ?)", (token, expires, homes))
+        self._sql.execute("INSERT OR REPLACE INTO invite VALUES (?, ?, ?, ?)", (token, expires, homes, made))
 
     def take(self, home: str, token: bytes, now: int) -> bool:
         """See Homes."""
         with self._sql:
             self._sql.execute("BEGIN IMMEDIATE")
             used = self._sql.execute(
-                "UPDATE invite SET homes = homes - 1 WHERE token = ? AND expires > ? AND homes > 0", (token, now)
+                "UPDATE invite SET homes = homes - 1 WHERE token = ? AND expires > ? AND homes > 0"
+                " AND NOT EXISTS (SELECT 1 FROM forgotten WHERE key = ? AND at >= made)",
+                (token, now, home),
             )
             if used.rowcount:
+                self._sql.execute("DELETE FROM forgotten WHERE key = ?", (home,))
                 self.know(home, now)
             self._sql.execute("DELETE FROM invite WHERE expires <= ? OR homes < 1", (now,))
             return used.rowcount > 0
 
-    def forget(self, home: str, *, tell: bool = False) -> bool:
+    def forget(self, home: str, at: int, *, tell: bool = False) -> bool:
         """
         See Homes.
 
-        :param tell: the others are to forget it as well.
+        :param tell: the others are to forget it as well, whether it is known here or not.
         """
-        if tell:
-            self._sql.execute("INSERT OR IGNORE INTO forgotten VALUES (?)", (home,))
-        return self._sql.execute("DELETE FROM home WHERE key = ?", (home,)).rowcount > 0
+        with self._sql:
+            self._sql.execute("BEGIN IMMEDIATE")
+            known = self._sql.execute("DELETE FROM home WHERE key = ?", (home,)).rowcount > 0
+            if known or tell:
+                self._sql.execute("INSERT OR REPLACE INTO forgotten VALUES (?, ?)", (home, at))
+            return known
 
     def lose_copy(self, home: str) -> None:
         """The others do not know it any more."""
@@ -150,13 +169,13 @@ class HomesLedger:
         """Homes, and since when."""
         return list(self._sql.execute("SELECT key, since FROM home WHERE copied = 0"))
 
-    def invitations(self) -> list[tuple[bytes, int, int]]:
-        """All, when each expires, and for how many homes it is."""
-        return list(self._sql.execute("SELECT token, expires, homes FROM invite"))
+    def invitations(self) -> list[tuple[bytes, int, int, int]]:
+        """All, when each expires, for how many homes it is, and when it was made."""
+        return list(self._sql.execute("SELECT token, expires, homes, made FROM invite"))
 
-    def forgotten(self) -> list[str]:
-        """Homes."""
-        return [key for (key,) in self._sql.execute("SELECT key FROM forgotten")]
+    def forgotten(self) -> list[tuple[str, int]]:
+        """Homes, and when."""
+        return list(self._sql.execute("SELECT key, at FROM forgotten"))
 
     def copied(self, homes: Iterable[str], invitations: Iterable[bytes], forgotten: Iterable[str]) -> None:
         """The others know these; invitations are with them alone."""
@@ -183,14 +202,14 @@ class LedgerHomes(Homes):
     def know(self, home: str, since: int) -> Deferred[None]:
         return execute(self._ledger.know, home, since)
 
-    def invite(self, token: bytes, expires: int, homes: int = 1) -> Deferred[None]:
-        return execute(self._ledger.invite, token, expires, homes)
+    def invite(self, token: bytes, expires: int, homes: int = 1, made: int = 0) -> Deferred[None]:
+        return execute(self._ledger.invite, token, expires, homes, made)
 
     def take(self, home: str, token: bytes, now: int) -> Deferred[bool]:
         return execute(self._ledger.take, home, token, now)
 
-    def forget(self, home: str) -> Deferred[bool]:
-        return execute(self._ledger.forget, home)
+    def forget(self, home: str, at: int) -> Deferred[bool]:
+        return execute(self._ledger.forget, home, at)
 
 
 class MemoryHomes(Homes):
@@ -198,7 +217,8 @@ class MemoryHomes(Homes):
 
     def __init__(self) -> None:
         self._known: dict[str, int] = {}
-        self._invitations: dict[bytes, tuple[int, int]] = {}  # when each expires, and for how many homes it is
+        self._forgotten: dict[str, int] = {}
+        self._invitations: dict[bytes, tuple[int, int, int]] = {}  # when each expires, for how many homes, when made
 
     def is_known(self, home: str) -> Deferred[bool]:
         return execute(self._known.__contains__, home)
@@ -206,20 +226,28 @@ class MemoryHomes(Homes):
     def know(self, home: str, since: int) -> Deferred[None]:
         return execute(lambda: self._known.setdefault(home, since)).addCallback(lambda _: None)
 
-    def invite(self, token: bytes, expires: int, homes: int = 1) -> Deferred[None]:
-        return execute(self._invitations.__setitem__, token, (expires, homes))
+    def invite(self, token: bytes, expires: int, homes: int = 1, made: int = 0) -> Deferred[None]:
+        return execute(self._invitations.__setitem__, token, (expires, homes, made))
 
     def take(self, home: str, token: bytes, now: int) -> Deferred[bool]:
         def taken() -> bool:
-            expires, homes = self._invitations.pop(token, (now, 1))
+            expires, homes, made = self._invitations.get(token, (now, 1, 0))
+            if expires > now and self._forgotten.get(home, -1) >= made:
+                return False
+            self._invitations.pop(token, None)
             if expires <= now:
                 return False
             if homes > 1:
-                self._invitations[token] = expires, homes - 1
+                self._invitations[token] = expires, homes - 1, made
+            self._forgotten.pop(home, None)
             self._known.setdefault(home, now)
             return True
 
         return execute(taken)
 
-    def forget(self, home: str) -> Deferred[bool]:
-        return execute(lambda: self._known.pop(home, None) is not None)
+    def forget(self, home: str, at: int) -> Deferred[bool]:
+        def forgot() -> bool:
+            self._forgotten[home] = at
+            return self._known.pop(home, None) is not None
+
+        return execute(forgot)

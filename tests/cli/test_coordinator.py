@@ -8,6 +8,7 @@ from pathlib import Path
 
 from morphnet.config.file import load
 from morphnet.config.home import LENT, CoordinatorConfig
+from morphnet.store.homes import DATABASE, HomesLedger, hidden
 from morphnet.wire.messages.home.invitation import Invitation
 from tests.cli.case import CommandCase
 
@@ -54,6 +55,19 @@ class CoordinatorTests(CommandCase):
         self.assertEqual(first.key, second.key)
         self.assertNotEqual(first.token, second.token)
         self.assertIn("not known", self.bad("coordinator", "forget", "nobody"))
+
+    def test_forget(self) -> None:
+        """A home that was forgotten stays outside, whatever is left of its invitation; a new one lets it in."""
+        self.good("coordinator", "init", "--plain")
+        lines = [self.good("coordinator", "invite", "--address", "c.example", "--homes", "5").stdout.strip()]
+        config = load(CoordinatorConfig, self.place.root / "coordinator.toml", {})
+        ledger = HomesLedger(config.state_dir / DATABASE)
+        self.addCleanup(ledger.close)
+        self.assertTrue(ledger.take("home", hidden(Invitation.read(lines[0]).token), 0))
+        self.assertIn("may not register", self.good("coordinator", "forget", "home").stdout)
+        lines.append(self.good("coordinator", "invite", "--address", "c.example", "--homes", "5").stdout.strip())
+        took = [ledger.take("home", hidden(Invitation.read(line).token), 0) for line in lines]
+        self.assertEqual(took, [False, True])
 
     def test_fallbacks(self) -> None:
         """They are kept for its owner alone, told of, and taken away; what is no invitation is refused."""

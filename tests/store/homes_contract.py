@@ -8,6 +8,7 @@ from twisted.trial.unittest import TestCase
 from morphnet.store.homes import Homes, hidden
 
 NOW = 2_500_000_000  # Unix seconds, far away: a store with a clock of its own drops nothing meanwhile
+AT = NOW * 1000  # Unix milliseconds
 
 
 class HomesContract(TestCase):
@@ -54,5 +55,19 @@ class HomesContract(TestCase):
     async def test_forget(self) -> None:
         """One that was known is not any more."""
         await self.homes.know("home", NOW)
-        self.assertEqual([await self.homes.forget("home"), await self.homes.forget("home")], [True, False])
+        self.assertEqual([await self.homes.forget("home", AT), await self.homes.forget("home", AT)], [True, False])
         self.assertFalse(await self.homes.is_known("home"))
+
+    async def test_stays_forgotten(self) -> None:
+        """Who was forgotten comes back by no invitation of before, and uses none of it up; by a new one it does."""
+        await self.homes.invite(hidden("old"), NOW + 100, 3, AT - 1)
+        self.assertTrue(await self.homes.take("home", hidden("old"), NOW))
+        await self.homes.forget("home", AT)
+        self.assertEqual([await self.homes.take("home", hidden("old"), NOW) for _ in "123"], [False] * 3)
+        self.assertFalse(await self.homes.is_known("home"))
+        self.assertEqual([await self.homes.take(home, hidden("old"), NOW) for home in "abc"], [True, True, False])
+        await self.homes.invite(hidden("new"), NOW + 100, 3, AT + 1)
+        self.assertTrue(await self.homes.take("home", hidden("new"), NOW))
+        self.assertTrue(await self.homes.is_known("home"))
+        await self.homes.invite(hidden("older"), NOW + 100, 1, AT - 2)
+        self.assertTrue(await self.homes.take("home", hidden("older"), NOW), "it was invited anew")

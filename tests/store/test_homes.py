@@ -8,7 +8,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import ConfigError, HostError
-from morphnet.store.homes import Homes, HomesLedger, LedgerHomes, MemoryHomes, hidden
+from morphnet.store.homes import _STEPS, Homes, HomesLedger, LedgerHomes, MemoryHomes, hidden
 from tests.store import homes_contract
 
 
@@ -42,16 +42,21 @@ class HomesLedgerTests(SynchronousTestCase):
         """What the other coordinators do not know yet is kept until they do; invitations are then with them alone."""
         self.ledger.know("old", 10)
         self.ledger.know("theirs", 20, copied=True)
-        self.ledger.invite(hidden("token"), 100, 3)
-        self.ledger.forget("theirs", tell=True)
-        self.ledger.forget("elsewhere", tell=True)
+        self.ledger.invite(hidden("token"), 100, 3, 7)
+        self.ledger.forget("theirs", 8, tell=True)
+        self.ledger.forget("elsewhere", 9, tell=True)
         told = ["old"], [hidden("token")], ["elsewhere", "theirs"]
         self.assertEqual(self.ledger.not_copied(), [("old", 10)])
-        self.assertEqual(self.ledger.invitations(), [(hidden("token"), 100, 3)])
-        self.assertEqual(self.ledger.forgotten(), ["elsewhere", "theirs"])
+        self.assertEqual(self.ledger.invitations(), [(hidden("token"), 100, 3, 7)])
+        self.assertEqual(self.ledger.forgotten(), [("elsewhere", 9), ("theirs", 8)])
         self.ledger.copied(*told)
         self.assertEqual((self.ledger.not_copied(), self.ledger.invitations(), self.ledger.forgotten()), ([], [], []))
         self.assertTrue(self.ledger.is_known("old"))
+
+    def test_nobody_to_forget(self) -> None:
+        """A name that is mistaken leaves nothing behind, unless the others may know it."""
+        self.assertFalse(self.ledger.forget("nobody", 8))
+        self.assertEqual(self.ledger.forgotten(), [])
 
     def test_another_store(self) -> None:
         """A store that knows nothing yet is told of all homes, once."""
@@ -75,8 +80,23 @@ class HomesLedgerTests(SynchronousTestCase):
         for _ in "12":
             ledger = HomesLedger(path)
             self.addCleanup(ledger.close)
-        self.assertEqual(ledger.invitations(), [(hidden("old"), 100, 1)])
+        self.assertEqual(ledger.invitations(), [(hidden("old"), 100, 1, 0)])
         self.assertEqual((ledger.is_known("home"), ledger.not_copied()), (True, [("home", 5)]))
+
+    def test_third_version(self) -> None:
+        """Who was forgotten there, and of whom the others were not told yet, is forgotten as of now."""
+        path = Path(self.mktemp())
+        sql = sqlite3.connect(path, isolation_level=None)
+        for step in _STEPS[:3]:
+            sql.executescript(step)
+        sql.executescript("INSERT INTO forgotten VALUES ('home'); PRAGMA user_version = 3")
+        sql.execute("INSERT INTO invite VALUES (?, ?, 5)", (hidden("old"), 1 << 40))
+        sql.close()
+        ledger = HomesLedger(path)
+        self.addCleanup(ledger.close)
+        ((home, at),) = ledger.forgotten()
+        self.assertEqual((home, at > 1_700_000_000_000), ("home", True))
+        self.assertEqual([ledger.take(each, hidden("old"), 1) for each in ("home", "other")], [False, True])
 
     def test_nobody_reads_it(self) -> None:
         """The file is for its owner, and holds no invitation that could be used."""

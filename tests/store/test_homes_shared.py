@@ -70,6 +70,13 @@ class RedisHomesTests(homes_contract.HomesContract):
         keys = await self.exchange.ask("KEYS", "*")
         self.assertEqual(keys, [f"morphnet:homes:invitation:{hidden('a token').hex()}".encode()])
 
+    async def test_version_before(self) -> None:
+        """An invitation that a coordinator of before has written is good, as one that is older than any forgetting."""
+        await self.exchange.ask("SET", f"morphnet:homes:invitation:{hidden('token').hex()}", f"{homes_contract.NOW} 12")
+        await self.homes.forget("gone", 1)
+        took = [await self.homes.take(home, hidden("token"), homes_contract.NOW - 1) for home in ("gone", "home")]
+        self.assertEqual(took, [False, True])
+
     async def test_away(self) -> None:
         """Without it there is no answer, and one sentence says so."""
         self.redis.stop()

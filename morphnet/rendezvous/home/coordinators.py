@@ -25,6 +25,7 @@ from morphnet.wire.messages.home.invitation import Invitation
 
 PATIENCE = 5.0  # seconds without any registration until the next coordinator is asked as well
 TRIAL = 20.0  # seconds that one has to take us, before we count on it
+LIST_AGAIN = 60.0  # seconds between two lists of fallbacks that count
 AGAIN = 3600.0  # seconds until a fallback that did not is tried again
 REGISTERED = "registered"
 
@@ -47,6 +48,39 @@ class Way(Protocol):
     def close(self) -> None:
         """No more of it."""
         ...
+
+
+class _Lists:
+    """
+    Fallbacks that the first coordinator names. One list counts at once; if it was another than before, those that
+    follow within LIST_AGAIN wait, each in the place of the one before it.
+
+    :param learn: has one count, and says whether that had to be written.
+    """
+
+    def __init__(self, clock: IReactorTime, learn: Callable[[Sequence[Invitation]], bool]) -> None:
+        self._clock, self._learn = clock, learn
+        self._written_at = float("-inf")
+        self._waiting: IDelayedCall | None = None
+
+    def named(self, fallbacks: Sequence[Invitation]) -> None:
+        """Another one."""
+        self.drop()
+        wait = self._written_at + LIST_AGAIN - self._clock.seconds()
+        if wait > 0:
+            self._waiting = self._clock.callLater(wait, self._take, fallbacks)
+        else:
+            self._take(fallbacks)
+
+    def _take(self, fallbacks: Sequence[Invitation]) -> None:
+        if self._learn(fallbacks):
+            self._written_at = self._clock.seconds()
+
+    def drop(self) -> None:
+        """None of what waits will count."""
+        if self._waiting is not None and self._waiting.active():
+            self._waiting.cancel()
+        self._waiting = None
 
 
 class Coordinators:
@@ -72,7 +106,9 @@ class Coordinators:
         self._ways: dict[Place, Way] = {}
         self._trials: dict[Place, tuple[IDelayedCall, Callable[[str], None]]] = {}
         self._rehearse_at: dict[Place, float] = {}  # when a fallback may be tried; those that have taken us: never
-        self._served: set[Place] = set()  # that were the best at some time
+        self._moving: Place | None = None  # of the trials, that of a move
+        self._lists = _Lists(clock, self._learn)
+        self._served: dict[Place, None] = {}  # that were the best at some time, the latest last
         self._timer: IDelayedCall | None = None
         self._state = ""
         self._settling = False
@@ -89,6 +125,7 @@ class Coordinators:
     def stop(self) -> None:
         """Say goodbye everywhere; nothing is sent after that."""
         self._set_timer(None)
+        self._lists.drop()
         for timer, _ in self._trials.values():
             timer.cancel()
         self._trials.clear()
@@ -140,7 +177,7 @@ class Coordinators:
     def _leave(self, place: Place) -> Way:
         """Say goodbye to that one."""
         way = self._ways.pop(place)
-        self._served.discard(place)
+        self._served.pop(place, None)
         way.registering.changed = lambda state: None
         self.counts.update(way.registering.counts)  # what it has counted stays
         way.registering.stop()
@@ -165,7 +202,7 @@ class Coordinators:
         best = next((rank for rank, place in enumerate(ranks) if self._is_registered(place)), None)
         if best is not None:
             self._set_timer(None)
-            self._served.add(ranks[best])
+            self._serves(ranks[best])
         elif self._timer is None and any(place not in self._ways for place in ranks):
             self._set_timer(PATIENCE)
         self._leave_useless(ranks if best is None else ranks[: best + 1])
@@ -173,6 +210,12 @@ class Coordinators:
             self._rehearse()
         self._settling = False
         self._tell(ranks, best)
+
+    def _serves(self, place: Place) -> None:
+        self._served.pop(place, None)
+        self._served[place] = None
+        if len(self._served) > 1 + MOST_FALLBACKS:
+            del self._served[next(iter(self._served))]
 
     def _leave_useless(self, wanted: list[Place]) -> None:
         for place, way in list(self._ways.items()):
@@ -227,7 +270,7 @@ class Coordinators:
             if isinstance(said, Move):
                 self._move(place, said.number, self._read(said.to))
             else:
-                self._learn([self._read(line) for line in said.lines])
+                self._lists.named([self._read(line) for line in said.lines])
         except (ConfigError, HostError) as trouble:
             if isinstance(said, Move):
                 self._answer(place, said.number, str(trouble))
@@ -246,17 +289,23 @@ class Coordinators:
         if _place(to) in self._trials:
             self._answer(place, number, "it is being tried already")
             return
+        if self._moving is not None:
+            self._answer(place, number, "another one is being tried")
+            return
 
         def tried(trouble: str) -> None:
+            self._moving = None
             if not trouble:
                 try:
                     self._know(to, self.known)
+                    self._lists.drop()
                 except HostError as problem:
                     trouble = str(problem)
             self.told(f"not moved to {to.coordinator}: {trouble}" if trouble else f"moved to {to.coordinator}")
             self._answer(place, number, trouble)
             self._settle()
 
+        self._moving = _place(to)
         self._try(to, tried)
 
     def _know(self, first: Invitation, fallbacks: Sequence[Invitation]) -> None:
@@ -269,26 +318,36 @@ class Coordinators:
         if now != self.known:
             self._save(now)
             self.known = now
+            places = set(map(_place, now))
+            self._rehearse_at = {place: at for place, at in self._rehearse_at.items() if place in places}
 
-    def _learn(self, fallbacks: Sequence[Invitation]) -> None:
+    def _learn(self, fallbacks: Sequence[Invitation]) -> bool:
         before = self.known
-        self._know(self.known[0], fallbacks)
+        try:
+            self._know(self.known[0], fallbacks)
+        except HostError as trouble:
+            self.told(str(trouble))
+            return True
         if self.known != before:
             names = ", ".join(each.coordinator for each in self.known[1:])
             self.told(f"fallbacks: {names or 'none'}")
         self._settle()
+        return self.known != before
 
     def _rehearse(self) -> None:
         """See whether the fallbacks take us, while their invitations are good; who has is left again."""
         for each in self.known[1:]:
             place = _place(each)
+            if sum(tried != self._moving for tried in self._trials) >= MOST_FALLBACKS:
+                break  # of fallbacks that are not known any more: their trials end soon
             if self._rehearse_at.get(place, 0.0) <= self._clock.seconds() and place not in self._trials:
                 self._rehearse_at[place] = float("inf")
                 self._try(each, partial(self._rehearsed, each))
 
     def _rehearsed(self, one: Invitation, trouble: str) -> None:
         if trouble:
-            self._rehearse_at[_place(one)] = self._clock.seconds() + AGAIN
+            if _place(one) in map(_place, self.known):
+                self._rehearse_at[_place(one)] = self._clock.seconds() + AGAIN
             self.counts["coordinators_useless"] += 1
             self.told(f"the fallback {one.coordinator} is of no use now: {trouble}")
 

@@ -20,6 +20,7 @@ from morphnet.net.websocket import Socket
 PATH, SPEAKS = "/api/relay", "morphnet.home.1"
 GOOD_FOR = 60.0  # seconds after a call in which it opens one
 WAIT = 15.0  # seconds for the other end, and for the first word
+MOST_OF_HOME = 4  # pairs of one home
 MOST_CALLS = 4096  # that are remembered
 MOST_WAITING = 512  # ends that wait for their other end, or have said nothing yet
 GO = b"go"  # both are here
@@ -30,6 +31,7 @@ REST = 0.05  # seconds ahead of its rate that a pair may be
 class _Pair:
     """Both ends of one."""
 
+    home: str
     ends: tuple[Socket, Socket]
     even_at: float  # when it has carried no more than its rate
 
@@ -44,18 +46,19 @@ class Between:
 
     def __init__(self, clock: IReactorTime, most: int, rate: float) -> None:
         self._clock, self._most, self._rate = clock, most, rate
-        self._calls: dict[str, float] = {}  # and when each was made, oldest first
+        self._calls: dict[str, tuple[float, str]] = {}  # when each was made, and for which home; oldest first
         self._waiting: dict[Socket, tuple[str, IDelayedCall]] = {}  # for which call, "" for none yet
         self._first: dict[str, Socket] = {}  # by call, who came first
         self._pairs: dict[Socket, _Pair] = {}  # each by both its ends
+        self._of: Counter[str] = Counter()  # ends of pairs, by home
         self.counts: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._pairs) // 2
 
-    def made(self, call: str) -> None:
+    def made(self, call: str, home: str) -> None:
         """A home was told it: for a while it opens one."""
-        self._calls[call] = self._clock.seconds()
+        self._calls[call] = self._clock.seconds(), home
         if len(self._calls) > MOST_CALLS:
             del self._calls[next(iter(self._calls))]
 
@@ -88,11 +91,13 @@ class Between:
 
         :raises PeerError: that is none.
         """
-        if self._waiting.get(socket, (None, None))[0] != "":  # one that waits goes on until `ended`
-            raise MalformedFrame("it has said that already")
+        waits_for, _ = self._waiting.get(socket, (None, None))
+        if waits_for != "":
+            raise MalformedFrame("it has said that already")  # and it still waits, until `ended` takes it from there
         self._waited(socket)
         call = text.decode("ascii", "replace")
-        if self._calls.get(call, float("-inf")) < self._clock.seconds() - GOOD_FOR:
+        made_at, home = self._calls.get(call, (float("-inf"), ""))
+        if made_at < self._clock.seconds() - GOOD_FOR:
             self.counts["between_refused"] += 1
             raise Refused("no such call")
         other = self._first.pop(call, None)
@@ -102,11 +107,12 @@ class Between:
             return
         del self._calls[call]
         self._waited(other)
-        if len(self) >= self._most:
+        if len(self) >= self._most or self._of[home] >= 2 * MOST_OF_HOME:
             self.counts["between_refused"] += 1
             other.drop("too many")
             raise Refused("too many")
-        self._pairs[socket] = self._pairs[other] = _Pair((socket, other), self._clock.seconds())
+        self._pairs[socket] = self._pairs[other] = _Pair(home, (socket, other), self._clock.seconds())
+        self._of[home] += 2
         self.counts["between_pairs"] += 1
         for one, two in ((socket, other), (other, socket)):
             one.drained = two.read_on
@@ -144,6 +150,9 @@ class Between:
             del self._first[call]
         pair = self._pairs.pop(socket, None)
         if pair is not None:
+            self._of[pair.home] -= 1
+            if not self._of[pair.home]:
+                del self._of[pair.home]
             pair.ends[pair.ends[0] is socket].end("the other end is gone")
 
     def close(self) -> None:

@@ -91,7 +91,7 @@ class Calls:
         self._of: Counter[tuple[str, ...]] = Counter()  # how many of them, by home, and by home and network
         self._callers, self._homes = Rates(BURST, EACH), Rates(HOME_BURST, HOME_EACH)
         self.counts: Counter[str] = Counter()
-        self.made: Callable[[str], None] = lambda call: None  # told of each call that a home is told
+        self.made: Callable[[str, str], None] = lambda call, home: None  # told of each call that a home is told
         registry.replied = self._replied
 
     async def ask(self, home: str, caller: str, body: str) -> str:
@@ -117,7 +117,7 @@ class Calls:
         self._waiting[call.call] = waiting
         self._count(home, whose, 1)
         timer = self._clock.callLater(ANSWER_WITHIN, self._late, waiting)
-        self.made(call.call)
+        self.made(call.call, home)
         try:
             await self._bring(call, waiting)
             return await waiting.answered

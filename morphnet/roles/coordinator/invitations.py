@@ -76,15 +76,15 @@ class Outbox:
             return
         self._busy = True
         try:
-            for home in self._ledger.forgotten():
-                await self._homes.forget(home)
+            for home, at in self._ledger.forgotten():
+                await self._homes.forget(home, at)
                 await self._forget(home)
                 self._ledger.copied((), (), [home])
             for home, since in self._ledger.not_copied():
                 await self._homes.know(home, since)
                 self._ledger.copied([home], (), ())
-            for token, expires, many in self._ledger.invitations():
-                await self._homes.invite(token, expires, many)
+            for token, expires, many, made in self._ledger.invitations():
+                await self._homes.invite(token, expires, many, made)
                 self._ledger.copied((), [token], ())
         except Away:
             return  # another time

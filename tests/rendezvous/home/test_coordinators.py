@@ -14,12 +14,22 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import HostError, Refused
-from morphnet.rendezvous.home.coordinators import AGAIN, PATIENCE, TRIAL, Coordinators, Known
+from morphnet.rendezvous.home.coordinators import AGAIN, LIST_AGAIN, PATIENCE, TRIAL, Coordinators, Known
 from morphnet.rendezvous.home.registering import PING_AGAIN, PINGS, HomeKeys, Registering
 from morphnet.rendezvous.home.registry import KEEPALIVE, Registry
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.messages.home import datagrams
-from morphnet.wire.messages.home.calls import CALLS, Call, Fallbacks, Move, Moved, Said, from_text, to_text
+from morphnet.wire.messages.home.calls import (
+    CALLS,
+    MOST_FALLBACKS,
+    Call,
+    Fallbacks,
+    Move,
+    Moved,
+    Said,
+    from_text,
+    to_text,
+)
 from morphnet.wire.messages.home.invitation import Invitation
 
 NOTICED = KEEPALIVE + (PINGS + 1) * PING_AGAIN  # seconds until a home knows that its coordinator is silent
@@ -185,12 +195,50 @@ class CoordinatorsTests(SynchronousTestCase):
         self.start("a")
         for names in ("bc", "b", ""):
             self.say("a", Fallbacks(tuple(self.world.invitation(name).line() for name in names)))
-            self.wait(1.0)
+            self.wait(LIST_AGAIN)
             self.assertEqual((self.names(), len(self.saved[-1])), ("a" + names, 1 + len(names)))
         saved = len(self.saved)
         self.say("a", Fallbacks(("morphnethome1:e30",)))
         self.wait(1.0)
         self.assertEqual((self.names(), len(self.saved)), ("a", saved))
+
+    def name(self, *names: str) -> None:
+        """The first coordinator names these."""
+        lines = (replace(self.world.invitation("b"), coordinator=f"{name}:1").line() for name in names)
+        self.world.ways[0].registering.sent_on(Fallbacks(tuple(lines)))
+
+    def test_too_many_lists(self) -> None:
+        """A first coordinator that names others all the time costs few sockets and files; its last list counts."""
+        self.world.dead.add("x")
+        self.start("a")
+        for number in range(100):
+            self.name(*(f"x{number}.{each}.example" for each in range(MOST_FALLBACKS)))
+            self.wait(0.05)
+            self.assertLessEqual(len(self.home.ways), 1 + MOST_FALLBACKS)
+        self.assertEqual((len(self.saved), self.home.known[1].coordinator), (1, "x0.0.example:1"))
+        self.name(*(f"xl{each}.example" for each in range(MOST_FALLBACKS)))
+        self.wait(LIST_AGAIN)
+        self.assertLessEqual(len(self.home.ways), 1 + MOST_FALLBACKS)
+        self.assertEqual([each.coordinator for each in self.home.known[1:]], [f"xl{at}.example:1" for at in range(8)])
+        self.assertEqual((len(self.saved), len(self.home._rehearse_at)), (2, MOST_FALLBACKS))
+
+    def test_list_of_another(self) -> None:
+        """A list that waits is forgotten when the home is moved away from who named it, or stops."""
+        self.world.dead.add("x")
+        self.start("a")
+        self.name("x.example")
+        self.name("y.example")
+        self.move("b")
+        self.wait(LIST_AGAIN + 1)
+        self.assertEqual(self.names(), "bax")
+        self.full = True
+        for _ in "12":
+            self.say("b", Fallbacks((self.world.invitation("c").line(),)))
+            self.wait(1.0)
+        self.assertEqual((self.names(), self.told.count("the disk is full")), ("bax", 1))
+        self.home.stop()
+        self.wait(1.0)
+        self.assertEqual([each for each in self.world.clock.getDelayedCalls() if "_take" in str(each)], [])
 
     # -- moves -----------------------------------------------------------------------------------------------------
 
@@ -237,6 +285,27 @@ class CoordinatorsTests(SynchronousTestCase):
         self.assertEqual(troubles, ["refused: full", late, late, none, "the disk is full"])
         self.assertEqual((self.home.counts["moves_failed"], self.home.counters()["home_registrations"]), (5, 2))
         self.assertEqual(len(self.world.ways), 1)
+
+    def test_too_many_moves(self) -> None:
+        """One at a time; and who moves a home on and on while browsers are here does not fill it with sockets."""
+        self.start("a")
+        self.world.dead.add("x")
+        for number in range(20):
+            line = replace(self.world.invitation("b"), coordinator=f"x{number}.example:1").line()
+            self.world.ways[0].registering.sent_on(Move(number, line))
+        self.wait(1.0)
+        self.assertEqual((len(self.home.ways), self.home.counts["moves_failed"]), (2, 19))
+        self.wait(TRIAL)
+        self.assertEqual((len(self.home.ways), self.home.counts["moves_failed"]), (1, 20))
+        self.home.in_use = lambda: True
+        for number in range(30):
+            line = replace(self.world.invitation("b"), coordinator=f"b{number}.example:1").line()
+            first = self.home._ways[self.home.known[0].coordinator, self.home.known[0].key]
+            first.registering.sent_on(Move(number, line))
+            self.wait(2.0)
+            self.assertEqual(self.home.known[0].coordinator, f"b{number}.example:1")
+        self.wait(30.0)
+        self.assertLessEqual(len(self.home.ways), 1 + MOST_FALLBACKS)
 
     def test_presumed(self) -> None:
         """Nobody but the first coordinator moves a home, or names fallbacks: a fallback does not, while it is used."""

@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import MalformedFrame, Refused
-from morphnet.roles.coordinator.between import GO, GOOD_FOR, MOST_CALLS, MOST_WAITING, WAIT, Between
+from morphnet.roles.coordinator.between import GO, GOOD_FOR, MOST_CALLS, MOST_OF_HOME, MOST_WAITING, WAIT, Between
 
 CALL, RATE = "0" * 32, 1000.0
 
@@ -58,8 +58,8 @@ class BetweenTests(SynchronousTestCase):
         self.clock = Clock()
         self.between = Between(self.clock, 2, RATE)
 
-    def pair(self, call: str = CALL) -> tuple[End, End]:
-        self.between.made(call)
+    def pair(self, call: str = CALL, home: str = "home") -> tuple[End, End]:
+        self.between.made(call, home)
         one, other = End(self.between), End(self.between)
         one.say(call)
         other.say(call)
@@ -85,7 +85,7 @@ class BetweenTests(SynchronousTestCase):
         one, _ = self.pair()
         self.assertRaises(Refused, End(self.between).say, CALL)
         self.assertRaises(MalformedFrame, one.say, CALL)
-        self.between.made("1" * 32)
+        self.between.made("1" * 32, "home")
         self.clock.advance(GOOD_FOR + 1)
         self.assertRaises(Refused, End(self.between).say, "1" * 32)
         stranger = End(self.between)
@@ -93,33 +93,35 @@ class BetweenTests(SynchronousTestCase):
 
     def test_nobody_comes(self) -> None:
         """Who waits in vain, or says nothing, is hung up on."""
-        self.between.made(CALL)
+        self.between.made(CALL, "home")
         one, silent = End(self.between), End(self.between)
         one.say(CALL)
         self.clock.advance(WAIT)
         self.assertEqual((one.over, silent.over), ("nobody came",) * 2)
         self.assertEqual((self.between._waiting, self.between._first), ({}, {}))
 
-    def test_says_more(self) -> None:
-        """Who says more while it waits is gone: nobody is joined to it, and no pair is left of it."""
-        self.between.made(CALL)
-        one, other, third = (End(self.between) for _ in range(3))
-        one.say(CALL)
-        self.assertRaises(MalformedFrame, one.say, "x")
-        one.drop("malformed")
-        other.say(CALL)
-        third.say(CALL)
-        self.assertEqual((one.texts, other.texts, third.texts), ([], [GO], [GO]))
-        other.drop("it has left")
+    def test_says_it_twice(self) -> None:
+        """Who waits and then says more than is asked is dropped, and stands in nobody's way: no pair has a dead end."""
+        for call in (f"{number:032x}" for number in range(3)):
+            self.between.made(call, "home")
+            one, other = End(self.between), End(self.between)
+            one.say(call)
+            self.assertRaises(MalformedFrame, one.say, "x")
+            one.drop("it says what nobody asked for")
+            self.assertEqual(self.between._first, {})
+            other.say(call)
+            self.assertEqual((other.texts, len(self.between)), ([], 0))
+            other.drop("it has left")
         self.assertEqual((self.between._first, self.between._pairs, self.between._waiting), ({}, {}, {}))
         self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertTrue(self.between.may_come())
 
     def test_bounds(self) -> None:
         """So many pairs, ends that wait, and calls that are remembered; not one more."""
         for number in range(2):
             self.pair(f"{number:032x}")
         self.assertFalse(self.between.may_come())
-        self.between.made(CALL)
+        self.between.made(CALL, "home")
         first, second = End(self.between), End(self.between)
         first.say(CALL)
         self.assertRaises(Refused, second.say, CALL)
@@ -130,10 +132,26 @@ class BetweenTests(SynchronousTestCase):
         ends[0].drop("it has left")
         self.assertTrue(other.may_come())
         for number in range(MOST_CALLS + 9):
-            other.made(f"{number:032x}")
+            other.made(f"{number:032x}", "home")
         self.assertEqual(len(other._calls), MOST_CALLS)
         other.close()
         self.assertEqual({end.over for end in ends}, {"it has left", "the coordinator stops"})
+
+    def test_one_home(self) -> None:
+        """No home has more than its part of the pairs: others are for others; one that has ended may be had again."""
+        self.between = Between(self.clock, 64, RATE)
+        pairs = [self.pair(f"{number:032x}") for number in range(MOST_OF_HOME)]
+        self.between.made(CALL[:-1] + "f", "home")
+        first, second = End(self.between), End(self.between)
+        first.say(CALL[:-1] + "f")
+        self.assertRaises(Refused, second.say, CALL[:-1] + "f")
+        self.assertEqual((first.over, len(self.between)), ("too many", MOST_OF_HOME))
+        self.assertEqual(self.pair("1" * 32, "another")[0].texts, [GO])
+        pairs[0][1].drop("it has left")
+        self.assertEqual(self.pair("2" * 32)[0].texts, [GO])
+        self.assertEqual(self.between.counts["between_refused"], 1)
+        self.between.close()
+        self.assertEqual((len(self.between), self.between._of), (0, {}))
 
     def test_does_not_read(self) -> None:
         """Who does not read stops the other; what was on the way all the same ends the link before it fills us."""

@@ -21,8 +21,8 @@ class Absentee(MemoryHomes):
     def is_known(self, home: str) -> Deferred[bool]:
         return fail(Away("away")) if self.away else super().is_known(home)
 
-    def forget(self, home: str) -> Deferred[bool]:
-        return fail(Away("away")) if self.away else super().forget(home)
+    def forget(self, home: str, at: int) -> Deferred[bool]:
+        return fail(Away("away")) if self.away else super().forget(home, at)
 
 
 class InvitationTests(SynchronousTestCase):
@@ -45,6 +45,17 @@ class InvitationTests(SynchronousTestCase):
         self.failureResultOf(self.admit(gatekeeper, "other", "token"), Refused)
         self.successResultOf(self.admit(Invited(homes, lambda: 50.0, open_to_all=True), "other"))
 
+    def test_forgotten(self) -> None:
+        """A home that was forgotten sends its token again, which is good for others: it stays outside all the same."""
+        homes = MemoryHomes()
+        homes.invite(hidden("token"), 100, 5, 40_000)
+        gatekeeper = Invited(homes, lambda: 50.0, open_to_all=False, copy=self.ledger())
+        self.successResultOf(self.admit(gatekeeper, "home", "token"))
+        homes.forget("home", 45_000)
+        for _ in "12":
+            self.failureResultOf(self.admit(gatekeeper, "home", "token"), Refused)
+        self.successResultOf(self.admit(gatekeeper, "other", "token"))
+
     def test_store_away(self) -> None:
         """Those that were let in here before are let in while the store is away; who was forgotten meanwhile is not."""
         homes = Absentee()
@@ -52,7 +63,7 @@ class InvitationTests(SynchronousTestCase):
         for home in ("home", "gone"):
             homes.know(home, 5)
             self.successResultOf(self.admit(gatekeeper, home))
-        homes.forget("gone")
+        homes.forget("gone", 60_000)
         self.failureResultOf(self.admit(gatekeeper, "gone"), Refused)
         homes.away = True
         self.successResultOf(self.admit(gatekeeper, "home"))
@@ -64,8 +75,8 @@ class InvitationTests(SynchronousTestCase):
         ledger, homes = self.ledger(), Absentee()
         homes.know("forgotten", 1)
         ledger.know("old", 1)
-        ledger.invite(hidden("token"), 100)
-        ledger.forget("forgotten", tell=True)
+        ledger.invite(hidden("token"), 100, 3, 50_000)
+        ledger.forget("forgotten", 60_000, tell=True)
         told = list[str]()
 
         async def forget(home: str) -> None:
@@ -78,6 +89,7 @@ class InvitationTests(SynchronousTestCase):
         self.successResultOf(Deferred.fromCoroutine(outbox.empty()))
         known = [self.successResultOf(homes.is_known(each)) for each in ("old", "forgotten")]
         self.assertEqual((known, self.successResultOf(homes.take("new", hidden("token"), 50))), ([True, False], True))
+        self.assertFalse(self.successResultOf(homes.take("forgotten", hidden("token"), 50)))
         self.assertEqual((ledger.not_copied(), ledger.invitations(), ledger.forgotten()), ([], [], []))
         self.assertEqual(told, ["forgotten"])
 

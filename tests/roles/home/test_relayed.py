@@ -86,7 +86,7 @@ class RelayedTests(TestCase):
 
     async def test_both_ways(self) -> None:
         """Eight megabytes each way arrive as they were, in order, and the coordinator sees none of it."""
-        self.between.made(CALL)
+        self.between.made(CALL, "home")
         home, browser = self.open()
         links = [await each.link for each in (home, browser)]
         seen: list[bytes] = []
@@ -113,7 +113,7 @@ class RelayedTests(TestCase):
 
     async def test_one_does_not_read(self) -> None:
         """While a browser reads nothing, no more than so much waits at the coordinator; then all of it arrives."""
-        self.between.made(CALL)
+        self.between.made(CALL, "home")
         home, browser = self.open()
         link, other = await home.link, await browser.link
         sockets = list(self.between._pairs)
@@ -134,7 +134,7 @@ class RelayedTests(TestCase):
 
     async def test_changed_on_the_way(self) -> None:
         """A coordinator that changes a byte ends the link, and nothing of it is heard."""
-        self.between.made(CALL)
+        self.between.made(CALL, "home")
         home, browser = self.open()
         link, _ = await home.link, await browser.link
         binary = self.between.binary
