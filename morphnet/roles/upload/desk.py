@@ -65,7 +65,7 @@ class Desk:
         self._chunking = Chunking(shelf)
         self._sessions = Sessions(shelf, secrets)
         self._drafts = Drafting(shelf, rules.max_size, rules.kept_for, rules.appends)
-        shelf.max_size = rules.max_size
+        shelf.max_size, shelf.quota = rules.max_size, rules.quota
 
     async def answer(self, exchange: Exchange) -> None:
         """Answer one."""

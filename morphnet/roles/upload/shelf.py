@@ -6,7 +6,6 @@ import functools
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -17,7 +16,7 @@ from morphnet.rendezvous.transfer import Turn, Turns
 from morphnet.roles.upload.networks import network_of
 from morphnet.roles.upload.scanning import Scanning
 from morphnet.roles.upload.underway import UnderWay
-from morphnet.store.base import OPEN, Move, UploadRecord, Uploads
+from morphnet.store.base import OPEN, Move, OverQuota, UploadRecord, Uploads
 from morphnet.store.vault import Partial, Vault
 from morphnet.wire.messages.upload.slots import SlotRefused
 
@@ -45,29 +44,30 @@ class _Pen:
     """Writes what one request brings, while it has the turn."""
 
     def __init__(self, partial: Partial, turn: Turn, record: UploadRecord, at: int, counts: Counter[str]) -> None:
-        self._partial, self._turn, self._record, self._at, self._counts = partial, turn, record, at, counts
+        self._partial, self._turn, self._record, self._counts = partial, turn, record, counts
+        self.at = at  # where the next byte goes
         self.most = record.size  # bytes that the file may have
 
     def take(self, data: bytes) -> None:
         """The next bytes; those that are there already are compared."""
         if not self._turn.current:
             raise BodyCut
-        if self._at + len(data) > self.most:
+        if self.at + len(data) > self.most:
             raise Overrun
-        held = min(len(data), self._partial.length - self._at)
+        held = min(len(data), self._partial.length - self.at)
         if held > 0:
-            same = self._partial.agrees(data[:held], self._at)
+            same = self._partial.agrees(data[:held], self.at)
             if same < held:
                 if self._record.announced:
                     raise Differs
-                self._partial.cut_to(self._at + same)  # a plain PUT that begins anew with another content
+                self._partial.cut_to(self.at + same)  # a plain PUT that begins anew with another content
             held = same
         before = self._partial.length
         try:
             self._partial.append(data[max(held, 0) :])
         finally:
             self._counts["uploaded_bytes"] += self._partial.length - before
-        self._at += len(data)
+        self.at += len(data)
 
 
 class Shelf:
@@ -84,7 +84,7 @@ class Shelf:
         self.under_way = UnderWay(vault.length, wall)
         self.taken: Callable[[str], None] = lambda path: None  # tells other processes that we go on with it
         self.scanning: Scanning | None = None  # looks at files before they appear
-        self.max_size = 0  # bytes of a file whose size nobody has told
+        self.max_size = self.quota = 0  # bytes of a file whose size nobody has told, and of all of its user's
         self._beside = beside
         self._kept = 0  # bytes of bodies that are in memory, or for which it is kept free
         self._held: dict[str, list[Deferred[None]]] = {}  # path whose files appear or go -> who waits for the end of it
@@ -200,6 +200,40 @@ class Shelf:
             turn.leave()
             self.under_way.ends(record.path)
 
+    async def told_size(self, exchange: Exchange, record: UploadRecord, size: int) -> UploadRecord:
+        """
+        The size of an upload that began without one is told; nobody writes to it meanwhile.
+
+        :raises Overrun: there are more bytes than that.
+        :raises SlotRefused: no file may have so many, or its user has no room for it.
+        """
+        if size > self.max_size:
+            raise SlotRefused(413, f"files may have {self.max_size} bytes")
+        turn = self.turns.take(record.path, exchange.hang_up)
+        self.taken(record.path)
+        try:
+            there = await self._writable(turn, record.path)
+            partial = await self._take(record.path)
+            partial.close()
+            if not turn.current:
+                raise BodyCut
+            if size < partial.length:
+                raise Overrun
+            return await self._sized(there, size, turn)
+        finally:
+            turn.leave()
+
+    async def _sized(self, record: UploadRecord, size: int, turn: Turn) -> UploadRecord:
+        """Its record, with its size, if there is room for that."""
+        quota = self.quota if record.user else 0
+        try:
+            await self.uploads.sized(record.path, size, quota)
+        except OverQuota as over:
+            self.counts["uploads_over_quota"] += 1
+            reason = f"your files take {over.used} of {quota} bytes: there is no room for this one"
+            raise SlotRefused(413, reason) from None
+        return await self._writable(turn, record.path)
+
     def _note(self, record: UploadRecord, exchange: Exchange) -> None:
         """From where it comes now; nobody waits for that."""
         network = network_of(exchange.caller, exchange.headers.get("user-agent", ""))
@@ -259,14 +293,19 @@ class Shelf:
 
         return given
 
-    async def _written(self, turn: Turn, path: str, at: int, body: Body, *, ends: bool = False) -> int:
-        record = await self.find(path)  # what was known before the turn came may be over
+    async def _writable(self, turn: Turn, path: str) -> UploadRecord:
+        """Its record as it is now: what was known before the turn came may be over."""
+        record = await self.find(path)
         if not turn.current:
             raise BodyCut
         if record is None:
             raise SlotRefused(404, "no upload has begun here")
         if record.completed_at:
             raise SlotRefused(409, "the file is here already")
+        return record
+
+    async def _written(self, turn: Turn, path: str, at: int, body: Body, *, ends: bool = False) -> int:
+        record = await self._writable(turn, path)
         partial = await self._take(path)
         try:
             if not turn.current:
@@ -280,9 +319,12 @@ class Shelf:
             if not turn.current:
                 raise BodyCut
             if record.size == OPEN and ends:
-                record = replace(record, size=partial.length)
-                await self.uploads.sized(path, record.size)
-            if OPEN != record.size <= partial.length:
+                if pen.at < partial.length:
+                    raise SlotRefused(409, "there are more bytes than that already")
+                record = await self._sized(record, partial.length, turn)
+            if OPEN != record.size < partial.length:
+                raise SlotRefused(409, "there are more bytes than the file has")
+            if record.size == partial.length:
                 await self._finish(record, partial, turn)
             else:
                 await self._beside(partial.sync)
