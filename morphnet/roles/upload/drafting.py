@@ -133,7 +133,7 @@ class Drafting:
 
     async def _refuse_length(self, exchange: Exchange, tongue: Dialect, record: UploadRecord, *, forget: bool) -> None:
         if forget and tongue.version >= 8:  # such an upload cannot become right any more
-            await self._shelf.forget(record)
+            await self._shelf.let_go(record)
             offset = 0
         else:
             offset = await self._shelf.offset(record)

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from morphnet.net.http import BodyCut, Exchange
 from morphnet.rendezvous.transfer import Turn, Turns
 from morphnet.roles.upload.networks import network_of
+from morphnet.roles.upload.parts import parts_of
 from morphnet.roles.upload.scanning import Scanning
 from morphnet.roles.upload.underway import UnderWay
 from morphnet.store.base import OPEN, Move, OverQuota, UploadRecord, Uploads
@@ -359,12 +360,20 @@ class Shelf:
             await self._beside(lambda: self.vault.remove(record.path))
         return True
 
+    async def let_go(self, record: UploadRecord) -> bool:
+        """The same, and of one that is not whole all its parts as well."""
+        parts = {} if record.completed_at else await parts_of(self.uploads, record.path)
+        gone = await self.forget(record)
+        for each in parts.values() if gone else ():
+            await self.forget(each)
+        return gone
+
     async def sweep(self, partial_seconds: float, keep_seconds: float) -> None:
         """Let go of what nobody went on with, and of files that are old enough; 0 keeps them for ever."""
         now = self.wall()
         completed = int(now - keep_seconds) if keep_seconds else 0
         for record in await self.uploads.older(int(now - partial_seconds), completed, int(now)):
             recent = not record.completed_at and self.vault.touched(record.path) > now - partial_seconds
-            if not recent and await self.forget(record):  # it may be whole by now
+            if not recent and await self.let_go(record):  # it may be whole by now
                 self.counts["uploads_expired"] += 1
         await self._beside(self.vault.forget_unused)
