@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from morphnet.net.http import BodyCut, Exchange
 from morphnet.rendezvous.transfer import Turn, Turns
 from morphnet.roles.upload.networks import network_of
-from morphnet.roles.upload.parts import parts_of
+from morphnet.roles.upload.parts import parts_of, whole_of
 from morphnet.roles.upload.scanning import Scanning
 from morphnet.roles.upload.underway import UnderWay
 from morphnet.store.base import OPEN, Move, OverQuota, UploadRecord, Uploads
@@ -372,8 +372,19 @@ class Shelf:
         """Let go of what nobody went on with, and of files that are old enough; 0 keeps them for ever."""
         now = self.wall()
         completed = int(now - keep_seconds) if keep_seconds else 0
+        goes_on: dict[str, bool] = {}  # of files, looked for once for all their parts
         for record in await self.uploads.older(int(now - partial_seconds), completed, int(now)):
-            recent = not record.completed_at and self.vault.touched(record.path) > now - partial_seconds
-            if not recent and await self.let_go(record):  # it may be whole by now
+            whole = whole_of(record.path)
+            finished = whole == record.path and bool(record.completed_at)
+            if not finished and whole not in goes_on:
+                goes_on[whole] = await self._last_sign(whole) > now - partial_seconds
+            if (finished or not goes_on[whole]) and await self.let_go(record):  # it may be whole by now
                 self.counts["uploads_expired"] += 1
         await self._beside(self.vault.forget_unused)
+
+    async def _last_sign(self, path: str) -> float:
+        """Unix seconds at which the last byte of a file came, or of one of its parts, or the last of these began."""
+        times = [self.vault.touched(path)]
+        for each in (await parts_of(self.uploads, path)).values():
+            times += each.created_at, each.completed_at, self.vault.touched(each.path)
+        return max(times)

@@ -132,6 +132,30 @@ class PartingTests(SynchronousTestCase):
         self.sweep()
         self.assertEqual(self.leftovers(), [])
 
+    def test_slow(self) -> None:
+        """All parts stay, and the file's record, as long as any of the parts is gone on with."""
+        first, second, third = self.filled(0, 60), self.part(20).headers["location"], self.filled(80, 100)
+        self.service.cut_put(second, {**self.token, **BODY, "Upload-Offset": "0"}, 20, DATA[60:70], "PATCH")
+        self.service.now = self.service.vault.touched("j/f\0001") + 3500
+        self.sweep()
+        self.assertEqual(self.service.shelf.counts["uploads_expired"], 0)
+        self.token = {"Authorization": f"Bearer {jwt(SECRET, {**CLAIMS, 'expires': self.service.now + 60})}"}
+        self.assertEqual(self.ask("PATCH", second, {**BODY, "Upload-Offset": "10"}, DATA[70:80]).status, 204)
+        self.assertEqual(self.join(first, second, third).status, 201)
+        self.assertEqual(self.service.stored("j/f"), DATA)
+
+    def test_last_sign(self) -> None:
+        """A part that has just begun is a sign, and one that has just become whole; then all goes at once."""
+        self.filled(0, 60)
+        for number in range(2):
+            self.service.now += 3500
+            self.sweep()
+            self.assertEqual(len(self.leftovers()), 1 + number)
+            self.part(20)
+        self.service.now += 7500
+        self.sweep()
+        self.assertEqual((self.leftovers(), list(self.service.uploads._records)), ([], []))
+
     def sweep(self) -> None:
         """Look for what is over."""
         self.successResultOf(Deferred.fromCoroutine(self.service.shelf.sweep(3600.0, 0.0)))
