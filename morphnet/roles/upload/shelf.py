@@ -147,6 +147,8 @@ class Shelf:
             turn = self.turns.take(path, lambda: None)  # whoever wrote its last byte was ended then
             try:
                 await self._finish(record, partial, turn)
+            except BodyCut:
+                raise SlotRefused(503, "another request goes on with it: come again") from None
             finally:
                 turn.leave()
             return length
@@ -335,9 +337,7 @@ class Shelf:
 
     async def _finish(self, record: UploadRecord, partial: Partial, turn: Turn) -> None:
         if self.scanning is not None:
-            await self.scanning.look(record, partial)
-            if not turn.current:
-                raise BodyCut
+            await self.scanning.look(record, partial, turn)
         with self._holding(record.path):
             await self._beside(lambda: self.vault.finish(record.path, partial))
             await self.uploads.complete(record.path, int(self.wall()))
