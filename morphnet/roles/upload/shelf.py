@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 from morphnet.net.http import BodyCut, Exchange
 from morphnet.rendezvous.transfer import Turn, Turns
+from morphnet.roles.upload.holding import Holding
 from morphnet.roles.upload.networks import network_of
 from morphnet.roles.upload.parts import parts_of, whole_of
 from morphnet.roles.upload.scanning import Scanning
@@ -88,35 +89,19 @@ class Shelf:
         self.max_size = self.quota = 0  # bytes of a file whose size nobody has told, and of all of its user's
         self._beside = beside
         self._kept = 0  # bytes of bodies that are in memory, or for which it is kept free
-        self._held: dict[str, list[Deferred[None]]] = {}  # path whose files appear or go -> who waits for the end of it
+        self._appearing = Holding()  # paths whose files appear or go: nobody looks at them meanwhile
+        self._pieces = Holding()  # paths to which a thread writes one more piece
 
     async def find(self, path: str) -> UploadRecord | None:
         """The record of an upload as it is when this returns: complete as soon as its file has appeared."""
         while True:
-            await self._free(path)
+            await self._appearing.free(path)
             record = await self.uploads.find(path)
-            if path in self._held:
+            if path in self._appearing:
                 continue
             if record is None or record.completed_at or not self.vault.is_whole(path, record.size):
                 return record
             await self.uploads.complete(path, int(self.wall()))  # we were ended between the two
-
-    async def _free(self, path: str) -> None:
-        while (waiting := self._held.get(path)) is not None:
-            mine: Deferred[None] = Deferred()
-            waiting.append(mine)
-            await mine
-
-    @contextmanager
-    def _holding(self, path: str) -> Iterator[None]:
-        """Its files appear or go meanwhile: nobody looks at them. Begun in the same step in which it was free."""
-        waiting = self._held[path] = []
-        try:
-            yield
-        finally:
-            del self._held[path]
-            for each in waiting:
-                each.callback(None)
 
     async def offset(self, record: UploadRecord) -> int:
         """
@@ -136,6 +121,7 @@ class Shelf:
 
     async def _settled(self, record: UploadRecord) -> int:
         path = record.path
+        await self._pieces.free(path)
         if not self.vault.shared and not self.vault.length(path):
             return 0
         partial = await self._take(path)
@@ -162,6 +148,7 @@ class Shelf:
         :raises Taken: one was quicker.
         """
         if not self.vault.shared:
+            await self._pieces.free(path)  # of one whose turn has ended
             return self.vault.partial(path)
         took: list[Partial] = []
         await self._beside(lambda: took.append(self.vault.take(path)))
@@ -259,8 +246,9 @@ class Shelf:
                 if (file := self.vault.open(path)) is None:
                     raise SlotRefused(409, "a part has gone")
                 with file:
-                    while data := file.read(_PIECE):
-                        await self._beside(functools.partial(take, data))
+                    while turn.current and (data := file.read(_PIECE)):
+                        with self._pieces.held(record.path):
+                            await self._beside(functools.partial(take, data))
 
         turn = self.turns.take(record.path, exchange.hang_up)
         self.taken(record.path)
@@ -338,7 +326,7 @@ class Shelf:
     async def _finish(self, record: UploadRecord, partial: Partial, turn: Turn) -> None:
         if self.scanning is not None:
             await self.scanning.look(record, partial, turn)
-        with self._holding(record.path):
+        with self._appearing.held(record.path):
             await self._beside(lambda: self.vault.finish(record.path, partial))
             await self.uploads.complete(record.path, int(self.wall()))
             self.counts["uploads_complete"] += 1
@@ -353,7 +341,7 @@ class Shelf:
         fresh = await self.find(record.path)
         if fresh is None or (fresh.created_at, fresh.completed_at) != (record.created_at, record.completed_at):
             return False
-        with self._holding(record.path):
+        with self._appearing.held(record.path):
             self.turns.end(record.path)
             self.under_way.over(record.path)
             await self.uploads.forget(record.path)

@@ -6,12 +6,15 @@ import errno
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from hashlib import sha1
 
 from twisted.internet.defer import Deferred, execute, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.net.http import BodyCut, Exchange
 from morphnet.roles.upload import shelf
+from morphnet.roles.upload.parts import part_path
 from morphnet.store.base import UploadRecord
 from morphnet.store.uploads import MemoryUploads
 from morphnet.store.vault import Partial, Vault
@@ -239,6 +242,41 @@ class RaceTests(SynchronousTestCase):
         self.service.clock.advance(3)
         self.assertEqual([[each.status for each in line.answers()] for line in lines], [[], [], [201], [409], [409]])
         self.assertEqual((self.work, len(self.service.shelf.turns)), ([], 0))
+
+    def test_joined_beside(self) -> None:
+        """Who takes the turn of parts that are joined waits for the piece that a thread just writes."""
+        append = Partial.append
+        for path, verb, headers, body in (
+            ("s/a", "HEAD", {"Tus-Resumable": "1.0.0"}, b""),
+            ("s/b", "PUT", {}, DATA[::-1]),
+        ):
+            exchange, parts = self.halves(path)
+            line = Line(self.service)
+
+            def within(partial: Partial, data: bytes, begin: Callable[[], None]) -> None:
+                self.patch(Partial, "append", append)
+                begin()
+                append(partial, data)
+
+            begin = partial(line.begin, verb, slot(path, 100), headers, body)
+            self.patch(Partial, "append", lambda *args, begin=begin: within(*args, begin))
+            joining = Deferred.fromCoroutine(self.service.shelf.join(exchange, self.slow._records[path], parts))
+            self.failureResultOf(joining, BodyCut)
+            (said,) = line.answers(head=verb == "HEAD")
+            self.assertEqual(said.headers.get("upload-offset"), "50" if verb == "HEAD" else None)
+        self.assertEqual((said.status, self.service.stored("s/b")), (201, DATA[::-1]))
+
+    def halves(self, path: str) -> tuple[Exchange, list[str]]:
+        """An upload that has begun: a request for it, and two whole parts."""
+        exchange = self.service.begun_put(slot(path, 100), 100, b"")._channel.requests[0]
+        parts = [part_path(path, number) for number in range(2)]
+        for part, data in zip(parts, (DATA[:50], DATA[50:]), strict=True):
+            self.slow._records[part] = UploadRecord(part, 50, "", "", int(NOW), int(NOW))
+            there = self.service.vault.partial(part)
+            there.append(data)
+            self.service.vault.finish(part, there)
+            there.close()
+        return exchange, parts
 
     def test_cannot_be_opened(self) -> None:
         """A file that cannot be opened is 507, and holds nothing."""
