@@ -132,7 +132,9 @@ class Shelf:
                 return length
             turn = self.turns.take(path, lambda: None)  # whoever wrote its last byte was ended then
             try:
-                await self._finish(record, partial, turn)
+                fresh = await self.find(path)
+                if fresh is None or not fresh.completed_at:
+                    await self._finish(record, partial, turn)
             except BodyCut:
                 raise SlotRefused(503, "another request goes on with it: come again") from None
             finally:
@@ -326,6 +328,7 @@ class Shelf:
     async def _finish(self, record: UploadRecord, partial: Partial, turn: Turn) -> None:
         if self.scanning is not None:
             await self.scanning.look(record, partial, turn)
+        await self._writable(turn, record.path)  # and nobody else has it appear, or go, when this returns
         with self._appearing.held(record.path):
             await self._beside(lambda: self.vault.finish(record.path, partial))
             await self.uploads.complete(record.path, int(self.wall()))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from hashlib import sha1
+from pathlib import Path
 
 from twisted.internet.defer import Deferred, execute, succeed
 from twisted.trial.unittest import SynchronousTestCase
@@ -15,7 +16,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.net.http import BodyCut, Exchange
 from morphnet.roles.upload import shelf
 from morphnet.roles.upload.parts import part_path
+from morphnet.roles.upload.shelf import Beside
 from morphnet.store.base import UploadRecord
+from morphnet.store.shared_vault import SharedVault
 from morphnet.store.uploads import MemoryUploads
 from morphnet.store.vault import Partial, Vault
 from morphnet.wire.messages.upload.slots import SlotRefused
@@ -125,6 +128,17 @@ class _SlowUploads(MemoryUploads):
             self._asked.pop(0)()
 
 
+def later_in(works: list[Callable[[], object]]) -> Beside:
+    """Work on the disk is put there, and not done before the test does it."""
+
+    def later(work: Callable[[], None]) -> Deferred[None]:
+        done: Deferred[None] = Deferred()
+        works.append(lambda: execute(work).chainDeferred(done))
+        return done
+
+    return later
+
+
 class RaceTests(SynchronousTestCase):
     """Two requests for one slot, of which one has waited for something while the other went on."""
 
@@ -136,12 +150,7 @@ class RaceTests(SynchronousTestCase):
     def beside_waits(self) -> None:
         """Work on the disk is not done before the test does it."""
 
-        def later(work: Callable[[], None]) -> Deferred[None]:
-            done: Deferred[None] = Deferred()
-            self.work.append(lambda: execute(work).chainDeferred(done))
-            return done
-
-        self.service.shelf._beside = later
+        self.service.shelf._beside = later_in(self.work)
 
     def checked(self, path: str, body: bytes) -> Line:
         """A tus upload whose body is looked at before it is written, of which half has come."""
@@ -242,6 +251,29 @@ class RaceTests(SynchronousTestCase):
         self.service.clock.advance(3)
         self.assertEqual([[each.status for each in line.answers()] for line in lines], [[], [], [201], [409], [409]])
         self.assertEqual((self.work, len(self.service.shelf.turns)), ([], 0))
+
+    def test_asked_together(self) -> None:
+        """Of many that find all bytes there one has the file appear, though others come while it does; none hangs."""
+        for shared, next_one in ((False, 0), (False, -1), (True, 0), (True, -1)):
+            service = Service(self.mktemp())
+            if shared:
+                service.shelf.vault = service.vault = SharedVault(Path(self.mktemp()))
+            service.cut_put(slot("s/a", 100), {}, 100, DATA[:99])
+            partial = service.vault.partial("s/a")
+            partial.append(DATA[99:])
+            partial.close()
+            work = list[Callable[[], object]]()
+            service.shelf._beside = later_in(work)
+            lines = [Line(service) for _ in range(20)]
+            for line in lines:
+                line.begin("HEAD", slot("s/a", 100), {"Tus-Resumable": "1.0.0"})
+            while work:
+                work.pop(next_one)()
+            service.clock.advance(3)
+            answers = [each.status for line in lines for each in line.answers(head=True)]
+            self.assertEqual(len(answers) + sum(line.aborted for line in lines), 20)
+            self.assertEqual((set(answers) - {200, 503}, service.stored("s/a")), (set(), DATA))
+            self.assertEqual(service.shelf.counts["uploads_complete"], 1)
 
     def test_joined_beside(self) -> None:
         """Who takes the turn of parts that are joined waits for the piece that a thread just writes."""
