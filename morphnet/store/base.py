@@ -246,8 +246,12 @@ class Uploads(Protocol):
         """Its offset is told to somebody from now on."""
         ...
 
-    def sized(self, path: str, size: int) -> Deferred[None]:
-        """Its size is known, if it was OPEN."""
+    def sized(self, path: str, size: int, quota: int = 0) -> Deferred[None]:
+        """
+        Its size is known, if it was OPEN; else nothing changes.
+
+        :param quota: bytes of all files of its user, this one too; 0: no limit. Fails with OverQuota beyond it.
+        """
         ...
 
     def complete(self, path: str, now: int) -> Deferred[None]:

@@ -53,10 +53,13 @@ return 1
 """
 _ANNOUNCE = "if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'announced', '1') end return 1"
 _SIZED = f"""
-if redis.call('HGET', KEYS[1], 'size') ~= '{OPEN}' then return 0 end
+if redis.call('HGET', KEYS[1], 'size') ~= '{OPEN}' then return -1 end
+local key, quota = '{_USED}' .. redis.call('HGET', KEYS[1], 'user'), tonumber(ARGV[3])
+local used = tonumber(redis.call('GET', key) or '0')
+if quota > 0 and used + tonumber(ARGV[2]) > quota then return used end
 redis.call('HSET', KEYS[1], 'size', ARGV[2])
-redis.call('INCRBY', '{_USED}' .. redis.call('HGET', KEYS[1], 'user'), ARGV[2])
-return 1
+redis.call('INCRBY', key, ARGV[2])
+return -1
 """
 _FORGET = f"""
 local size, user = redis.call('HGET', KEYS[1], 'size'), redis.call('HGET', KEYS[1], 'user')
@@ -158,11 +161,13 @@ class RedisUploads(Uploads):
     def announce(self, path: str) -> Deferred[None]:
         return Deferred.fromCoroutine(self._change(path, lambda record: replace(record, announced=True)))
 
-    def sized(self, path: str, size: int) -> Deferred[None]:
-        return Deferred.fromCoroutine(self._sized(path, size))
+    def sized(self, path: str, size: int, quota: int = 0) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._sized(path, size, quota))
 
-    async def _sized(self, path: str, size: int) -> None:
-        await self._simple(_SIZED, path, size)
+    async def _sized(self, path: str, size: int, quota: int) -> None:
+        used = await self._simple(_SIZED, path, size, quota)
+        if used >= 0:
+            raise OverQuota(used)
         if (known := self._known.get(path)) is not None and known.size == OPEN:
             self._remember(replace(known, size=size))
 

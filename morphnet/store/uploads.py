@@ -101,7 +101,7 @@ class UploadLedger:
             if found is not None:
                 return found
             used = self.used(record.user) if quota else 0
-            if quota and used + record.size > quota:
+            if quota and used + max(record.size, 0) > quota:
                 raise OverQuota(used)
             self._insert(record)
         return record
@@ -128,9 +128,20 @@ class UploadLedger:
         """Its offset is told."""
         self._sql.execute("UPDATE upload SET announced = 1 WHERE path = ? AND announced = 0", (path,))
 
-    def sized(self, path: str, size: int) -> None:
-        """Its size is known."""
-        self._sql.execute("UPDATE upload SET size = ? WHERE path = ? AND size < 0", (size, path))
+    def sized(self, path: str, size: int, quota: int = 0) -> None:
+        """
+        Its size is known.
+
+        :raises OverQuota: with it its user would have more bytes than that.
+        """
+        with self._transaction():
+            found = self.find(path)
+            if found is None or found.size != OPEN:
+                return
+            used = self.used(found.user) if quota else 0
+            if quota and used + size > quota:
+                raise OverQuota(used)
+            self._sql.execute("UPDATE upload SET size = ? WHERE path = ?", (size, path))
 
     def complete(self, path: str, now: int) -> None:
         """All its bytes are there."""
@@ -227,8 +238,8 @@ class SqliteUploads(Uploads):
     def announce(self, path: str) -> Deferred[None]:
         return self._ask(lambda ledger: ledger.announce(path))
 
-    def sized(self, path: str, size: int) -> Deferred[None]:
-        return self._ask(lambda ledger: ledger.sized(path, size))
+    def sized(self, path: str, size: int, quota: int = 0) -> Deferred[None]:
+        return self._ask(lambda ledger: ledger.sized(path, size, quota))
 
     def complete(self, path: str, now: int) -> Deferred[None]:
         return self._ask(lambda ledger: ledger.complete(path, now))
@@ -275,7 +286,7 @@ class MemoryUploads(Uploads):
     def begin(self, record: UploadRecord, quota: int = 0) -> Deferred[UploadRecord]:
         def begun() -> UploadRecord:
             used = self._used(record.user)
-            if quota and record.path not in self._records and used + record.size > quota:
+            if quota and record.path not in self._records and used + max(record.size, 0) > quota:
                 raise OverQuota(used)
             return self._records.setdefault(record.path, record)
 
@@ -284,9 +295,12 @@ class MemoryUploads(Uploads):
     def announce(self, path: str) -> Deferred[None]:
         return execute(self._change, path, announced=True)
 
-    def sized(self, path: str, size: int) -> Deferred[None]:
+    def sized(self, path: str, size: int, quota: int = 0) -> Deferred[None]:
         def done() -> None:
             if (found := self._records.get(path)) is not None and found.size == OPEN:
+                used = self._used(found.user)
+                if quota and used + size > quota:
+                    raise OverQuota(used)
                 self._records[path] = replace(found, size=size)
 
         return execute(done)

@@ -12,7 +12,7 @@ from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.trial.unittest import TestCase
 
-from morphnet.store.base import MOST_MOVES, OPEN, Move, UploadRecord, Uploads, UploadSession
+from morphnet.store.base import MOST_MOVES, OPEN, Move, OverQuota, UploadRecord, Uploads, UploadSession
 from morphnet.store.uploads import MemoryUploads, SqliteUploads, UploadLedger
 
 reactor: Any = _reactor
@@ -102,8 +102,12 @@ class MemoryUploadsTests(TestCase):
         async def story() -> None:
             await self.uploads.begin(replace(ONE, size=OPEN))
             self.assertEqual(await self.uploads.used("a@x"), 0)
+            await self.uploads.begin(replace(ONE, path="full", size=95), 95)
+            refused: list[Any] = await DeferredList([self.uploads.sized(ONE.path, 6, 100)], consumeErrors=True)
+            self.assertEqual((type(refused[0][1].value), refused[0][1].value.used), (OverQuota, 95))
+            await self.uploads.forget("full")
             for size in (10, 11):
-                await self.uploads.sized(ONE.path, size)
+                await self.uploads.sized(ONE.path, size, 10)
                 self.assertEqual(await self.uploads.find(ONE.path), ONE)
             self.assertEqual(await self.uploads.used("a@x"), 10)
             await self.uploads.forget(ONE.path)

@@ -65,7 +65,7 @@ class Desk:
         self._chunking = Chunking(shelf)
         self._sessions = Sessions(shelf, secrets)
         self._drafts = Drafting(shelf, rules.max_size, rules.kept_for, rules.appends)
-        shelf.max_size = rules.max_size
+        shelf.max_size, shelf.quota = rules.max_size, rules.quota
 
     async def answer(self, exchange: Exchange) -> None:
         """Answer one."""
@@ -242,7 +242,7 @@ class Desk:
     async def _delete(self, visit: Visit) -> None:
         if visit.record is None or visit.record.completed_at:
             raise SlotRefused(404, "no upload has begun here")
-        if not await self._shelf.forget(visit.record):
+        if not await self._shelf.let_go(visit.record):
             raise SlotRefused(404, "no upload has begun here")
         more = {"Tus-Resumable": tus.VERSION} if tus.speaks(visit.headers) else {}
         visit.exchange.answer(204, {**CORS, **more})

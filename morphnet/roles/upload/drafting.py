@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 
 from morphnet.net.http import LONGEST_BODY, Exchange
@@ -66,8 +65,11 @@ class Drafting:
             raise SlotRefused(400, "an upload begins without Upload-Offset")
         record = await visit.begun(self._shelf)
         if record.size == OPEN and (told := drafts.number(visit.headers, "upload-length")) is not None:
-            await self._shelf.uploads.sized(record.path, told)
-            record = replace(record, size=told)
+            try:
+                record = await self._shelf.told_size(visit.exchange, record, told)
+            except Overrun:
+                await self._refuse_length(visit.exchange, tongue, record, forget=False)
+                return
         if record.completed_at:
             raise SlotRefused(409, "the file is here already")
         exchange = visit.exchange
@@ -131,7 +133,7 @@ class Drafting:
 
     async def _refuse_length(self, exchange: Exchange, tongue: Dialect, record: UploadRecord, *, forget: bool) -> None:
         if forget and tongue.version >= 8:  # such an upload cannot become right any more
-            await self._shelf.forget(record)
+            await self._shelf.let_go(record)
             offset = 0
         else:
             offset = await self._shelf.offset(record)

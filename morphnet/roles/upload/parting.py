@@ -8,10 +8,12 @@ say the size of the file (v1, v2), the client does, by `size=BYTES`. All parts t
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from morphnet.net.http import Exchange
+from morphnet.roles.upload.parts import MOST, part_path, parts_of
 from morphnet.roles.upload.shelf import Shelf
 from morphnet.roles.upload.tussing import Tussing
 from morphnet.roles.upload.visit import CORS, Visit
@@ -20,12 +22,6 @@ from morphnet.wire.messages.upload import drafts, tus
 from morphnet.wire.messages.upload.slots import SlotRefused
 
 PART, SIZE = "part", "size"  # in a query
-MOST = 64  # parts of one file
-
-
-def _path(path: str, number: int) -> str:
-    """What a part is known by; nobody can ask for that path."""
-    return f"{path}\0{number}"
 
 
 class Parting:
@@ -70,18 +66,34 @@ class Parting:
         """:raises SlotRefused: there are too many, or they would be longer than the file."""
         uploads, now = self._shelf.uploads, int(self._shelf.wall())
         own = f"part/{secrets.token_hex(8)}"  # tells it from one that was begun at the same moment
-        total = 0
+        there = await parts_of(uploads, whole.path)
         for number in range(MOST):
-            there = await uploads.find(_path(whole.path, number))
-            if there is None and total + length <= whole.size:
-                mine = UploadRecord(_path(whole.path, number), length, own, "", now, lasts_until=now + self._kept_for)
-                there = await uploads.begin(mine)
-                if there.kind == own:
-                    return number, there
-            if there is None:
-                raise SlotRefused(413, f"all parts together may have {whole.size} bytes")
-            total += there.size
+            if number in there:
+                continue
+            self._check(whole, there, length)
+            mine = UploadRecord(part_path(whole.path, number), length, own, "", now, lasts_until=now + self._kept_for)
+            begun = await uploads.begin(mine)
+            if begun.kind == own:
+                await self._check_again(whole, begun)
+                return number, begun
+            there[number] = begun
         raise SlotRefused(413, f"a file may have {MOST} parts")
+
+    @staticmethod
+    def _check(whole: UploadRecord, there: Mapping[int, UploadRecord], more: int = 0) -> None:
+        if sum(each.size for each in there.values()) + more > whole.size:
+            raise SlotRefused(413, f"all parts together may have {whole.size} bytes")
+
+    async def _check_again(self, whole: UploadRecord, begun: UploadRecord) -> None:
+        """What began at the same moment counts too: of those that are too many none stays."""
+        try:
+            fresh = await self._shelf.find(whole.path)
+            if fresh is None or fresh.created_at != whole.created_at or fresh.completed_at:
+                raise SlotRefused(409, "the file is here already, or was let go of")
+            self._check(whole, await parts_of(self._shelf.uploads, whole.path))
+        except SlotRefused:
+            await self._shelf.forget(begun)
+            raise
 
     @staticmethod
     def _number(said: str) -> int:
@@ -91,7 +103,7 @@ class Parting:
 
     async def _go_on(self, visit: Visit, verb: str) -> None:
         number = self._number(visit.exchange.query.get(PART, ""))
-        part = await self._shelf.find(_path(visit.begins.path, number))
+        part = await self._shelf.find(part_path(visit.begins.path, number))
         if part is None:
             raise SlotRefused(404, "there is no such part")
         visit.exchange.tell("Upload-Concat", "partial")
@@ -111,9 +123,8 @@ class Parting:
             if sum(each.size for each in parts) != whole.size:
                 raise SlotRefused(413, f"the slot is for a file of {whole.size} bytes")
             await self._shelf.join(exchange, whole, [each.path for each in parts])
-            for number in range(MOST):
-                if (part := await self._shelf.find(_path(whole.path, number))) is not None:
-                    await self._shelf.forget(part)
+            for part in (await parts_of(self._shelf.uploads, whole.path)).values():
+                await self._shelf.forget(part)
         exchange.answer(201, {**CORS, "Tus-Resumable": tus.VERSION, "Location": exchange.target})
 
     async def _part(self, exchange: Exchange, whole: UploadRecord, address: str) -> UploadRecord:
@@ -121,7 +132,7 @@ class Parting:
         if unquote(parts.path) != exchange.location:
             raise SlotRefused(400, "a part is of another file")
         number = self._number(parse_qs(parts.query).get(PART, [""])[0])
-        part = await self._shelf.find(_path(whole.path, number))
+        part = await self._shelf.find(part_path(whole.path, number))
         if part is None:
             raise SlotRefused(404, "there is no such part")
         if not part.completed_at:

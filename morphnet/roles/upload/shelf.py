@@ -6,7 +6,6 @@ import functools
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -14,10 +13,12 @@ from twisted.python.failure import Failure
 
 from morphnet.net.http import BodyCut, Exchange
 from morphnet.rendezvous.transfer import Turn, Turns
+from morphnet.roles.upload.holding import Holding
 from morphnet.roles.upload.networks import network_of
+from morphnet.roles.upload.parts import parts_of, whole_of
 from morphnet.roles.upload.scanning import Scanning
 from morphnet.roles.upload.underway import UnderWay
-from morphnet.store.base import OPEN, Move, UploadRecord, Uploads
+from morphnet.store.base import OPEN, Move, OverQuota, UploadRecord, Uploads
 from morphnet.store.vault import Partial, Vault
 from morphnet.wire.messages.upload.slots import SlotRefused
 
@@ -45,29 +46,30 @@ class _Pen:
     """Writes what one request brings, while it has the turn."""
 
     def __init__(self, partial: Partial, turn: Turn, record: UploadRecord, at: int, counts: Counter[str]) -> None:
-        self._partial, self._turn, self._record, self._at, self._counts = partial, turn, record, at, counts
+        self._partial, self._turn, self._record, self._counts = partial, turn, record, counts
+        self.at = at  # where the next byte goes
         self.most = record.size  # bytes that the file may have
 
     def take(self, data: bytes) -> None:
         """The next bytes; those that are there already are compared."""
         if not self._turn.current:
             raise BodyCut
-        if self._at + len(data) > self.most:
+        if self.at + len(data) > self.most:
             raise Overrun
-        held = min(len(data), self._partial.length - self._at)
+        held = min(len(data), self._partial.length - self.at)
         if held > 0:
-            same = self._partial.agrees(data[:held], self._at)
+            same = self._partial.agrees(data[:held], self.at)
             if same < held:
                 if self._record.announced:
                     raise Differs
-                self._partial.cut_to(self._at + same)  # a plain PUT that begins anew with another content
+                self._partial.cut_to(self.at + same)  # a plain PUT that begins anew with another content
             held = same
         before = self._partial.length
         try:
             self._partial.append(data[max(held, 0) :])
         finally:
             self._counts["uploaded_bytes"] += self._partial.length - before
-        self._at += len(data)
+        self.at += len(data)
 
 
 class Shelf:
@@ -84,38 +86,22 @@ class Shelf:
         self.under_way = UnderWay(vault.length, wall)
         self.taken: Callable[[str], None] = lambda path: None  # tells other processes that we go on with it
         self.scanning: Scanning | None = None  # looks at files before they appear
-        self.max_size = 0  # bytes of a file whose size nobody has told
+        self.max_size = self.quota = 0  # bytes of a file whose size nobody has told, and of all of its user's
         self._beside = beside
         self._kept = 0  # bytes of bodies that are in memory, or for which it is kept free
-        self._held: dict[str, list[Deferred[None]]] = {}  # path whose files appear or go -> who waits for the end of it
+        self._appearing = Holding()  # paths whose files appear or go: nobody looks at them meanwhile
+        self._pieces = Holding()  # paths to which a thread writes one more piece
 
     async def find(self, path: str) -> UploadRecord | None:
         """The record of an upload as it is when this returns: complete as soon as its file has appeared."""
         while True:
-            await self._free(path)
+            await self._appearing.free(path)
             record = await self.uploads.find(path)
-            if path in self._held:
+            if path in self._appearing:
                 continue
             if record is None or record.completed_at or not self.vault.is_whole(path, record.size):
                 return record
             await self.uploads.complete(path, int(self.wall()))  # we were ended between the two
-
-    async def _free(self, path: str) -> None:
-        while (waiting := self._held.get(path)) is not None:
-            mine: Deferred[None] = Deferred()
-            waiting.append(mine)
-            await mine
-
-    @contextmanager
-    def _holding(self, path: str) -> Iterator[None]:
-        """Its files appear or go meanwhile: nobody looks at them. Begun in the same step in which it was free."""
-        waiting = self._held[path] = []
-        try:
-            yield
-        finally:
-            del self._held[path]
-            for each in waiting:
-                each.callback(None)
 
     async def offset(self, record: UploadRecord) -> int:
         """
@@ -135,6 +121,7 @@ class Shelf:
 
     async def _settled(self, record: UploadRecord) -> int:
         path = record.path
+        await self._pieces.free(path)
         if not self.vault.shared and not self.vault.length(path):
             return 0
         partial = await self._take(path)
@@ -145,7 +132,11 @@ class Shelf:
                 return length
             turn = self.turns.take(path, lambda: None)  # whoever wrote its last byte was ended then
             try:
-                await self._finish(record, partial, turn)
+                fresh = await self.find(path)
+                if fresh is None or not fresh.completed_at:
+                    await self._finish(record, partial, turn)
+            except BodyCut:
+                raise SlotRefused(503, "another request goes on with it: come again") from None
             finally:
                 turn.leave()
             return length
@@ -159,6 +150,7 @@ class Shelf:
         :raises Taken: one was quicker.
         """
         if not self.vault.shared:
+            await self._pieces.free(path)  # of one whose turn has ended
             return self.vault.partial(path)
         took: list[Partial] = []
         await self._beside(lambda: took.append(self.vault.take(path)))
@@ -200,6 +192,40 @@ class Shelf:
             turn.leave()
             self.under_way.ends(record.path)
 
+    async def told_size(self, exchange: Exchange, record: UploadRecord, size: int) -> UploadRecord:
+        """
+        The size of an upload that began without one is told; nobody writes to it meanwhile.
+
+        :raises Overrun: there are more bytes than that.
+        :raises SlotRefused: no file may have so many, or its user has no room for it.
+        """
+        if size > self.max_size:
+            raise SlotRefused(413, f"files may have {self.max_size} bytes")
+        turn = self.turns.take(record.path, exchange.hang_up)
+        self.taken(record.path)
+        try:
+            there = await self._writable(turn, record.path)
+            partial = await self._take(record.path)
+            partial.close()
+            if not turn.current:
+                raise BodyCut
+            if size < partial.length:
+                raise Overrun
+            return await self._sized(there, size, turn)
+        finally:
+            turn.leave()
+
+    async def _sized(self, record: UploadRecord, size: int, turn: Turn) -> UploadRecord:
+        """Its record, with its size, if there is room for that."""
+        quota = self.quota if record.user else 0
+        try:
+            await self.uploads.sized(record.path, size, quota)
+        except OverQuota as over:
+            self.counts["uploads_over_quota"] += 1
+            reason = f"your files take {over.used} of {quota} bytes: there is no room for this one"
+            raise SlotRefused(413, reason) from None
+        return await self._writable(turn, record.path)
+
     def _note(self, record: UploadRecord, exchange: Exchange) -> None:
         """From where it comes now; nobody waits for that."""
         network = network_of(exchange.caller, exchange.headers.get("user-agent", ""))
@@ -222,8 +248,9 @@ class Shelf:
                 if (file := self.vault.open(path)) is None:
                     raise SlotRefused(409, "a part has gone")
                 with file:
-                    while data := file.read(_PIECE):
-                        await self._beside(functools.partial(take, data))
+                    while turn.current and (data := file.read(_PIECE)):
+                        with self._pieces.held(record.path):
+                            await self._beside(functools.partial(take, data))
 
         turn = self.turns.take(record.path, exchange.hang_up)
         self.taken(record.path)
@@ -259,14 +286,19 @@ class Shelf:
 
         return given
 
-    async def _written(self, turn: Turn, path: str, at: int, body: Body, *, ends: bool = False) -> int:
-        record = await self.find(path)  # what was known before the turn came may be over
+    async def _writable(self, turn: Turn, path: str) -> UploadRecord:
+        """Its record as it is now: what was known before the turn came may be over."""
+        record = await self.find(path)
         if not turn.current:
             raise BodyCut
         if record is None:
             raise SlotRefused(404, "no upload has begun here")
         if record.completed_at:
             raise SlotRefused(409, "the file is here already")
+        return record
+
+    async def _written(self, turn: Turn, path: str, at: int, body: Body, *, ends: bool = False) -> int:
+        record = await self._writable(turn, path)
         partial = await self._take(path)
         try:
             if not turn.current:
@@ -280,9 +312,12 @@ class Shelf:
             if not turn.current:
                 raise BodyCut
             if record.size == OPEN and ends:
-                record = replace(record, size=partial.length)
-                await self.uploads.sized(path, record.size)
-            if OPEN != record.size <= partial.length:
+                if pen.at < partial.length:
+                    raise SlotRefused(409, "there are more bytes than that already")
+                record = await self._sized(record, partial.length, turn)
+            if OPEN != record.size < partial.length:
+                raise SlotRefused(409, "there are more bytes than the file has")
+            if record.size == partial.length:
                 await self._finish(record, partial, turn)
             else:
                 await self._beside(partial.sync)
@@ -292,10 +327,9 @@ class Shelf:
 
     async def _finish(self, record: UploadRecord, partial: Partial, turn: Turn) -> None:
         if self.scanning is not None:
-            await self.scanning.look(record, partial)
-            if not turn.current:
-                raise BodyCut
-        with self._holding(record.path):
+            await self.scanning.look(record, partial, turn)
+        await self._writable(turn, record.path)  # and nobody else has it appear, or go, when this returns
+        with self._appearing.held(record.path):
             await self._beside(lambda: self.vault.finish(record.path, partial))
             await self.uploads.complete(record.path, int(self.wall()))
             self.counts["uploads_complete"] += 1
@@ -310,19 +344,38 @@ class Shelf:
         fresh = await self.find(record.path)
         if fresh is None or (fresh.created_at, fresh.completed_at) != (record.created_at, record.completed_at):
             return False
-        with self._holding(record.path):
+        with self._appearing.held(record.path):
             self.turns.end(record.path)
             self.under_way.over(record.path)
             await self.uploads.forget(record.path)
             await self._beside(lambda: self.vault.remove(record.path))
         return True
 
+    async def let_go(self, record: UploadRecord) -> bool:
+        """The same, and of one that is not whole all its parts as well."""
+        parts = {} if record.completed_at else await parts_of(self.uploads, record.path)
+        gone = await self.forget(record)
+        for each in parts.values() if gone else ():
+            await self.forget(each)
+        return gone
+
     async def sweep(self, partial_seconds: float, keep_seconds: float) -> None:
         """Let go of what nobody went on with, and of files that are old enough; 0 keeps them for ever."""
         now = self.wall()
         completed = int(now - keep_seconds) if keep_seconds else 0
+        goes_on: dict[str, bool] = {}  # of files, looked for once for all their parts
         for record in await self.uploads.older(int(now - partial_seconds), completed, int(now)):
-            recent = not record.completed_at and self.vault.touched(record.path) > now - partial_seconds
-            if not recent and await self.forget(record):  # it may be whole by now
+            whole = whole_of(record.path)
+            finished = whole == record.path and bool(record.completed_at)
+            if not finished and whole not in goes_on:
+                goes_on[whole] = await self._last_sign(whole) > now - partial_seconds
+            if (finished or not goes_on[whole]) and await self.let_go(record):  # it may be whole by now
                 self.counts["uploads_expired"] += 1
         await self._beside(self.vault.forget_unused)
+
+    async def _last_sign(self, path: str) -> float:
+        """Unix seconds at which the last byte of a file came, or of one of its parts, or the last of these began."""
+        times = [self.vault.touched(path)]
+        for each in (await parts_of(self.uploads, path)).values():
+            times += each.created_at, each.completed_at, self.vault.touched(each.path)
+        return max(times)

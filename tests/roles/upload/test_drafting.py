@@ -6,8 +6,10 @@ import json
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.store.base import OPEN, UploadRecord
 from morphnet.wire.messages.upload.drafts import KNOWN
-from tests.fakes_upload import Answer, Line, Service, slot
+from morphnet.wire.messages.upload.slots import mac_v3
+from tests.fakes_upload import NOW, TOKEN, Answer, Line, Service, slot
 
 DATA = bytes(range(100))
 NAME = "Upload-Draft-Interop-Version"
@@ -139,3 +141,50 @@ class DraftTests(SynchronousTestCase):
         self.assertEqual(self.service.ask("DELETE", self.target, said(6, None)).status, 204)
         self.assertEqual(self.service.ask("HEAD", self.target, said(6, None)).status, 404)
         self.assertEqual(self.append(6, 40, DATA[40:]).status, 404)
+
+
+class OpenTests(SynchronousTestCase):
+    """Uploads that begin before their size is known."""
+
+    def setUp(self) -> None:
+        self.service = Service(self.mktemp(), quota=150)
+        expires = str(int(NOW) + 300)
+        self.target = f"/up/~bob/o?v3={mac_v3(TOKEN, 'PUT', '~bob/o', expires)}&expires={expires}"
+
+    def put(self, body: bytes, *, complete: bool, told: int | None = None) -> int:
+        headers = {**said(NONE, complete), **({} if told is None else {"Upload-Length": str(told)})}
+        headers["Transfer-Encoding"] = "chunked"
+        chunks = (f"{len(body):x}\r\n".encode() + body + b"\r\n" if body else b"") + b"0\r\n\r\n"
+        line = Line(self.service)
+        line.send("\r\n".join([f"PUT {self.target} HTTP/1.1", "Host: x"]).encode())
+        line.send("".join(f"\r\n{name}: {value}" for name, value in headers.items()).encode() + b"\r\n\r\n" + chunks)
+        return line.answers()[-1].status
+
+    def size(self) -> int:
+        return self.service.uploads._records["~bob/o"].size
+
+    def test_told_later(self) -> None:
+        """The size that is told when it has begun is one that a file may have, and not less than what is there."""
+        self.assertEqual(self.put(DATA[:50], complete=False), 201)
+        self.assertEqual([self.put(b"", complete=False, told=each) for each in (10**17, 1001, 49)], [413, 413, 400])
+        self.assertEqual((self.size(), self.service.stored("~bob/o")), (OPEN, None))
+        self.assertEqual(self.put(DATA[:60], complete=False, told=100), 201)
+        self.assertEqual(self.put(DATA, complete=True), 201)
+        self.assertEqual(self.service.stored("~bob/o"), DATA)
+
+    def test_quota(self) -> None:
+        """There is room for it among the files of its user, whether the size is told or comes with the end."""
+        self.assertEqual(self.put(DATA[:50], complete=False), 201)
+        self.successResultOf(self.service.uploads.begin(UploadRecord("~bob/x", 60, "", "~bob", int(NOW))))
+        self.assertEqual([self.put(DATA, complete=False, told=100), self.put(DATA, complete=True)], [413, 413])
+        self.assertEqual((self.size(), self.service.stored("~bob/o")), (OPEN, None))
+        self.successResultOf(self.service.uploads.forget("~bob/x"))
+        self.assertEqual(self.put(DATA, complete=True), 201)
+
+    def test_shorter_end(self) -> None:
+        """What ends an upload has all bytes that are there: a file is what was sent, and no more."""
+        self.assertEqual(self.put(DATA[:50], complete=False), 201)
+        self.assertEqual(self.put(DATA[:20], complete=True), 409)
+        self.assertEqual((self.size(), self.service.stored("~bob/o")), (OPEN, None))
+        self.assertEqual(self.put(DATA[:50], complete=True), 201)
+        self.assertEqual(self.service.stored("~bob/o"), DATA[:50])

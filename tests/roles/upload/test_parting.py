@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.roles.upload.parting import MOST
+from morphnet.roles.upload.parts import MOST
+from morphnet.store.base import UploadRecord
 from morphnet.wire.messages.upload.slots import jwt
 from tests.fakes_upload import NOW, SECRET, Answer, Service, slot
 
@@ -94,12 +95,66 @@ class PartingTests(SynchronousTestCase):
         self.assertEqual(self.part(0).headers["location"], wheres[1])
         self.assertEqual(self.successResultOf(self.service.uploads.used("a@x")), 100)
 
+    def test_sum(self) -> None:
+        """The sum is of all parts, those behind a gap too, and of those that begin at the same moment."""
+        wheres = [self.part(1).headers["location"] for _ in range(MOST - 1)]
+        self.assertEqual(self.part(37).status, 201)
+        self.assertEqual(self.ask("DELETE", wheres[-1], TUS).status, 204)
+        self.assertEqual([self.part(each).status for each in (38, 2, 1)], [413, 413, 201])
+        self.assertEqual(sum(self.service.uploads._records[each].size for each in self.leftovers()), 100)
+
+    def test_same_moment(self) -> None:
+        """Of two that are too many together neither stays, though each has seen room for itself."""
+        stale = self.successResultOf(self.service.uploads.find("none"))
+        first = self.part(0).headers["location"]
+        self.assertEqual((self.part(60).status, self.ask("DELETE", first, TUS).status), (201, 204))
+        real, seen = self.service.uploads.find, list[str]()
+
+        def find(path: str) -> Deferred[UploadRecord | None]:
+            seen.append(path)
+            return succeed(stale) if path == "j/f\0001" and seen.count(path) == 1 else real(path)
+
+        self.patch(self.service.uploads, "find", find)
+        self.assertEqual((self.part(41).status, len(self.leftovers())), (413, 1))
+        self.assertEqual(seen.count("j/f\0001"), 2)
+
+    def test_deleted(self) -> None:
+        """With a file that is not whole its parts go."""
+        self.filled(0, 60)
+        self.part(40)
+        self.assertEqual(self.ask("DELETE", self.target, TUS).status, 204)
+        self.assertEqual((self.leftovers(), self.service.vault.open("j/f\0000")), ([], None))
+
     def test_sweep(self) -> None:
         """Parts that nobody puts together go in time, whole ones too, though whole files stay."""
         self.filled(0, 60)
         self.service.now += 4000
         self.sweep()
         self.assertEqual(self.leftovers(), [])
+
+    def test_slow(self) -> None:
+        """All parts stay, and the file's record, as long as any of the parts is gone on with."""
+        first, second, third = self.filled(0, 60), self.part(20).headers["location"], self.filled(80, 100)
+        self.service.cut_put(second, {**self.token, **BODY, "Upload-Offset": "0"}, 20, DATA[60:70], "PATCH")
+        self.service.now = self.service.vault.touched("j/f\0001") + 3500
+        self.sweep()
+        self.assertEqual(self.service.shelf.counts["uploads_expired"], 0)
+        self.token = {"Authorization": f"Bearer {jwt(SECRET, {**CLAIMS, 'expires': self.service.now + 60})}"}
+        self.assertEqual(self.ask("PATCH", second, {**BODY, "Upload-Offset": "10"}, DATA[70:80]).status, 204)
+        self.assertEqual(self.join(first, second, third).status, 201)
+        self.assertEqual(self.service.stored("j/f"), DATA)
+
+    def test_last_sign(self) -> None:
+        """A part that has just begun is a sign, and one that has just become whole; then all goes at once."""
+        self.filled(0, 60)
+        for number in range(2):
+            self.service.now += 3500
+            self.sweep()
+            self.assertEqual(len(self.leftovers()), 1 + number)
+            self.part(20)
+        self.service.now += 7500
+        self.sweep()
+        self.assertEqual((self.leftovers(), list(self.service.uploads._records)), ([], []))
 
     def sweep(self) -> None:
         """Look for what is over."""

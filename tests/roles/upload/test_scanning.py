@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.net.clamd import ScannerAway
+from morphnet.roles.upload import scanning
 from morphnet.roles.upload.scanning import Scanning
 from tests.clamav import BAD, NAME, WITHOUT, ClamDaemon
-from tests.fakes_upload import Service, slot
+from tests.fakes_upload import Line, Service, slot
 from tests.upload_nodes import UploadNode
 
 DATA = bytes(range(100))
@@ -75,6 +78,74 @@ class ScanningTests(SynchronousTestCase):
         self.said = "away"
         self.assertEqual(self.service.ask("PUT", slot("s/a", 100), {}, DATA).status, 201)
         self.assertEqual((len(self.told), self.service.shelf.counts["uploads_not_scanned"]), (1, 1))
+
+
+class SlowScannerTests(SynchronousTestCase):
+    """With one that says something when the test does."""
+
+    def setUp(self) -> None:
+        self.service, self.files = Service(self.mktemp()), list[int]()
+        self.saying = list[Deferred[str]]()
+
+        async def scan(file: int) -> str:
+            self.files.append(file)
+            self.saying.append(Deferred())
+            return await self.saying[-1]
+
+        shelf = self.service.shelf
+        shelf.scanning = Scanning(scan, shelf.vault, shelf.counts, lambda user, text: None, required=True)
+        self.descriptors = len(os.listdir("/proc/self/fd"))
+
+    def head(self, path: str = "s/a") -> Line:
+        line = Line(self.service)
+        line.begin("HEAD", slot(path, 100), TUS)
+        return line
+
+    def test_asked_again(self) -> None:
+        """Who asks again while it is looked at waits for the same look, and gets its file; it takes one descriptor."""
+        self.service.begun_put(slot("s/a", 100), 100, DATA)
+        heads = [self.head() for _ in range(100)]
+        self.assertEqual(len(self.saying), 1)
+        open_now = len(os.listdir("/proc/self/fd"))
+        self.saying[0].callback("")
+        self.assertEqual([line.answers(head=True)[-1].status for line in heads], [503] * 99 + [200])
+        self.assertEqual((self.service.stored("s/a"), len(os.listdir("/proc/self/fd"))), (DATA, self.descriptors))
+        self.assertEqual(open_now - self.descriptors, 2)
+
+    def test_other_content(self) -> None:
+        """What is said of one content holds for no other, though that is as long and came at the same moment."""
+        self.service.begun_put(slot("s/a", 100), 100, DATA)
+        before = os.fstat(self.files[0]).st_mtime_ns + 1
+        partial = self.service.vault.partial("s/a")
+        partial.cut_to(0)
+        partial.append(DATA[::-1])
+        os.utime(partial.path, ns=(before, before))  # within the same tick
+        partial.close()
+        self.assertEqual(self.service.ask("PUT", slot("s/a", 100), {}, DATA[::-1]).status, 503)
+        self.saying[0].callback("")
+        self.assertIsNone(self.service.stored("s/a"))
+        line = self.head()
+        self.saying[1].callback("Bad.Thing")
+        self.assertEqual((line.answers(head=True)[-1].status, self.service.stored("s/a")), (422, None))
+
+    def test_late(self) -> None:
+        """What was found after the turn had ended takes nothing from who goes on."""
+        self.service.begun_put(slot("s/a", 100), 100, DATA)
+        self.service.ask("DELETE", slot("s/a", 100), {"Upload-Length": "100"})
+        self.service.cut_put(slot("s/a", 100), {}, 100, DATA[:50])
+        self.saying[0].callback("Bad.Thing")
+        self.assertEqual(self.service.vault.length("s/a"), 50)
+        self.assertIsNone(self.service.vault.put_aside_for("s/a"))
+
+    def test_many(self) -> None:
+        """So many files are looked at at a time; for others one comes again."""
+        self.patch(scanning, "MOST_LOOKS", 2)
+        lines = [self.service.begun_put(slot(f"s/{number}", 100), 100, DATA) for number in range(3)]
+        self.assertEqual(([each.status for each in lines[2].answers()], len(self.saying)), ([503], 2))
+        self.saying[0].callback("")
+        line = self.head("s/2")
+        self.saying[2].callback("")
+        self.assertEqual((line.answers(head=True)[-1].status, self.service.stored("s/2")), (200, DATA))
 
 
 class ClamAVTests(SynchronousTestCase):

@@ -6,13 +6,19 @@ import errno
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from hashlib import sha1
+from pathlib import Path
 
 from twisted.internet.defer import Deferred, execute, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.net.http import BodyCut, Exchange
 from morphnet.roles.upload import shelf
+from morphnet.roles.upload.parts import part_path
+from morphnet.roles.upload.shelf import Beside
 from morphnet.store.base import UploadRecord
+from morphnet.store.shared_vault import SharedVault
 from morphnet.store.uploads import MemoryUploads
 from morphnet.store.vault import Partial, Vault
 from morphnet.wire.messages.upload.slots import SlotRefused
@@ -122,6 +128,17 @@ class _SlowUploads(MemoryUploads):
             self._asked.pop(0)()
 
 
+def later_in(works: list[Callable[[], object]]) -> Beside:
+    """Work on the disk is put there, and not done before the test does it."""
+
+    def later(work: Callable[[], None]) -> Deferred[None]:
+        done: Deferred[None] = Deferred()
+        works.append(lambda: execute(work).chainDeferred(done))
+        return done
+
+    return later
+
+
 class RaceTests(SynchronousTestCase):
     """Two requests for one slot, of which one has waited for something while the other went on."""
 
@@ -133,12 +150,7 @@ class RaceTests(SynchronousTestCase):
     def beside_waits(self) -> None:
         """Work on the disk is not done before the test does it."""
 
-        def later(work: Callable[[], None]) -> Deferred[None]:
-            done: Deferred[None] = Deferred()
-            self.work.append(lambda: execute(work).chainDeferred(done))
-            return done
-
-        self.service.shelf._beside = later
+        self.service.shelf._beside = later_in(self.work)
 
     def checked(self, path: str, body: bytes) -> Line:
         """A tus upload whose body is looked at before it is written, of which half has come."""
@@ -239,6 +251,64 @@ class RaceTests(SynchronousTestCase):
         self.service.clock.advance(3)
         self.assertEqual([[each.status for each in line.answers()] for line in lines], [[], [], [201], [409], [409]])
         self.assertEqual((self.work, len(self.service.shelf.turns)), ([], 0))
+
+    def test_asked_together(self) -> None:
+        """Of many that find all bytes there one has the file appear, though others come while it does; none hangs."""
+        for shared, next_one in ((False, 0), (False, -1), (True, 0), (True, -1)):
+            service = Service(self.mktemp())
+            if shared:
+                service.shelf.vault = service.vault = SharedVault(Path(self.mktemp()))
+            service.cut_put(slot("s/a", 100), {}, 100, DATA[:99])
+            partial = service.vault.partial("s/a")
+            partial.append(DATA[99:])
+            partial.close()
+            work = list[Callable[[], object]]()
+            service.shelf._beside = later_in(work)
+            lines = [Line(service) for _ in range(20)]
+            for line in lines:
+                line.begin("HEAD", slot("s/a", 100), {"Tus-Resumable": "1.0.0"})
+            while work:
+                work.pop(next_one)()
+            service.clock.advance(3)
+            answers = [each.status for line in lines for each in line.answers(head=True)]
+            self.assertEqual(len(answers) + sum(line.aborted for line in lines), 20)
+            self.assertEqual((set(answers) - {200, 503}, service.stored("s/a")), (set(), DATA))
+            self.assertEqual(service.shelf.counts["uploads_complete"], 1)
+
+    def test_joined_beside(self) -> None:
+        """Who takes the turn of parts that are joined waits for the piece that a thread just writes."""
+        append = Partial.append
+        for path, verb, headers, body in (
+            ("s/a", "HEAD", {"Tus-Resumable": "1.0.0"}, b""),
+            ("s/b", "PUT", {}, DATA[::-1]),
+        ):
+            exchange, parts = self.halves(path)
+            line = Line(self.service)
+
+            def within(partial: Partial, data: bytes, begin: Callable[[], None]) -> None:
+                self.patch(Partial, "append", append)
+                begin()
+                append(partial, data)
+
+            begin = partial(line.begin, verb, slot(path, 100), headers, body)
+            self.patch(Partial, "append", lambda *args, begin=begin: within(*args, begin))
+            joining = Deferred.fromCoroutine(self.service.shelf.join(exchange, self.slow._records[path], parts))
+            self.failureResultOf(joining, BodyCut)
+            (said,) = line.answers(head=verb == "HEAD")
+            self.assertEqual(said.headers.get("upload-offset"), "50" if verb == "HEAD" else None)
+        self.assertEqual((said.status, self.service.stored("s/b")), (201, DATA[::-1]))
+
+    def halves(self, path: str) -> tuple[Exchange, list[str]]:
+        """An upload that has begun: a request for it, and two whole parts."""
+        exchange = self.service.begun_put(slot(path, 100), 100, b"")._channel.requests[0]
+        parts = [part_path(path, number) for number in range(2)]
+        for part, data in zip(parts, (DATA[:50], DATA[50:]), strict=True):
+            self.slow._records[part] = UploadRecord(part, 50, "", "", int(NOW), int(NOW))
+            there = self.service.vault.partial(part)
+            there.append(data)
+            self.service.vault.finish(part, there)
+            there.close()
+        return exchange, parts
 
     def test_cannot_be_opened(self) -> None:
         """A file that cannot be opened is 507, and holds nothing."""
