@@ -46,7 +46,9 @@ place(ARGV[1], ARGV[7], ARGV[9])
 return -1
 """
 _COMPLETE = f"""{_INDEX}
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+local before = redis.call('HGET', KEYS[1], 'completed_at')
+if not before then return 0 end
+if before ~= '0' then return 1 end
 redis.call('HSET', KEYS[1], 'completed_at', ARGV[2])
 place(ARGV[1], ARGV[2], redis.call('HGET', KEYS[1], 'lasts_until'))
 return 1
@@ -61,6 +63,8 @@ return 1
 _FORGET = f"""
 local size, user = redis.call('HGET', KEYS[1], 'size'), redis.call('HGET', KEYS[1], 'user')
 if not size then return 0 end
+if ARGV[2] and (redis.call('HGET', KEYS[1], 'created_at') ~= ARGV[2]
+    or redis.call('HGET', KEYS[1], 'completed_at') ~= ARGV[3]) then return 0 end
 local used = '{_USED}' .. user
 if redis.call('DECRBY', used, math.max(tonumber(size), 0)) <= 0 then redis.call('DEL', used) end
 redis.call('DEL', KEYS[1], KEYS[2])
@@ -202,11 +206,13 @@ class RedisUploads(Uploads):
             if self._owed.get(path) is record:
                 del self._owed[path]
 
-    def forget(self, path: str) -> Deferred[None]:
-        return Deferred.fromCoroutine(self._forget(path))
+    def forget(self, path: str, only: UploadRecord | None = None) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._forget(path, only))
 
-    async def _forget(self, path: str) -> None:
-        await self._simple(_FORGET, path)
+    async def _forget(self, path: str, only: UploadRecord | None) -> None:
+        if (owed := self._owed.get(path)) is not None:
+            await self._tell(owed)
+        await self._simple(_FORGET, path, *(() if only is None else (only.created_at, only.completed_at)))
         self._known.pop(path, None)
         self._owed.pop(path, None)
 

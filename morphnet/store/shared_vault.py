@@ -8,6 +8,9 @@ whether the name is there. Look and write are under the file's lock. Who finds t
 moment, and if it stays so (a process may be stopped between its look and its write) goes on with a copy: what the other
 one writes, whenever it wakes, goes to a file that has no name.
 
+Who lets go of an upload takes it likewise, and moves what has appeared into the directory with its number before it
+erases that: one that wakes late finds no such directory, and leaves alone what has appeared since.
+
 Nobody has to be alive, or to agree about the time, for that; Redis only carries the word to who was ended.
 
 Source: rename(2), flock(2). The directory must be of a file system where both are the same for all who use it.
@@ -30,7 +33,7 @@ from morphnet.store.vault import Partial, Taken, Vault
 
 PATIENCE = 0.1  # seconds for who is within a write
 _ENDING = ".d"  # of the directories of uploads
-_DATA, _COPY = "data", "copy"  # files in them
+_DATA, _COPY, _GONE = "data", "copy", "gone"  # files in them
 _TRIES = 50  # as many may take an upload at the same time
 _PAUSE = 0.002  # seconds between looks at a lock
 _LEFT = 86400.0  # seconds after which what was left behind is nobody's
@@ -115,6 +118,16 @@ class SharedVault(Vault):
 
     def _here(self, path: str) -> Path:
         return (self._held(self._folder(path)) or self._partial / "nobody's") / _DATA
+
+    def _about(self, path: str) -> os.stat_result | None:
+        folder, held = self._folder(path), None
+        for _ in range(_TRIES):  # taken by another between two looks: look at what it has
+            before, held = held, self._held(folder)
+            if held is None or held == before:
+                break
+            with suppress(FileNotFoundError):
+                return (held / _DATA).stat()
+        return None
 
     def partial(self, path: str) -> Partial:
         return self.take(path)
@@ -216,10 +229,22 @@ class SharedVault(Vault):
             mine.rmdir()
             mine.parent.rmdir()
 
-    def remove(self, path: str) -> None:
-        if self._held(self._folder(path)) is not None:
-            self._tidy(self._taken(path))
-        super().remove(path)
+    def seize(self, path: str) -> Path:
+        return self._taken(path)
+
+    def let_go(self, seized: Path | None) -> None:
+        with suppress(OSError):  # there is something of it, or another has it
+            if seized is not None:
+                seized.rmdir()
+                seized.parent.rmdir()
+
+    def remove(self, path: str, seized: Path | None = None) -> None:
+        mine = seized or self._taken(path)
+        with suppress(FileNotFoundError):
+            os.rename(self._done / self.name(path), mine / _GONE)
+        if not mine.exists():
+            raise Taken
+        self._tidy(mine)
 
     def forget_unused(self) -> None:
         super().forget_unused()

@@ -152,19 +152,29 @@ class Vault:
         """Where an upload is that is not whole."""
         return self._partial / self.name(path)
 
+    def _about(self, path: str) -> os.stat_result | None:
+        """Of the file of an upload that is not whole; None when there is none."""
+        try:
+            return self._here(path).stat()
+        except FileNotFoundError:
+            return None
+
     def length(self, path: str) -> int:
         """Bytes that are there of an upload that is not whole."""
-        try:
-            return self._here(path).stat().st_size
-        except FileNotFoundError:
-            return 0
+        about = self._about(path)
+        return 0 if about is None else about.st_size
 
     def touched(self, path: str) -> float:
         """Unix seconds at which its last byte came; 0 when there is none."""
+        about = self._about(path)
+        return 0.0 if about is None else about.st_mtime
+
+    def size(self, path: str) -> int | None:
+        """Bytes of a file that has appeared."""
         try:
-            return self._here(path).stat().st_mtime
+            return (self._done / self.name(path)).stat().st_size
         except FileNotFoundError:
-            return 0.0
+            return None
 
     def is_whole(self, path: str, size: int) -> bool:
         """Whether the file has appeared; one of that size that `finish` was about to rename does so now."""
@@ -253,8 +263,24 @@ class Vault:
         except FileNotFoundError:
             return None
 
-    def remove(self, path: str) -> None:
-        """Whatever there is of it."""
+    def seize(self, path: str) -> Path | None:
+        """
+        Have it, to remove it: whoever writes to it, or lets it appear or go, does nothing more. None where none can.
+
+        :raises Taken: another process is quicker.
+        """
+        return None
+
+    def let_go(self, seized: Path | None) -> None:
+        """It stays."""
+
+    def remove(self, path: str, seized: Path | None = None) -> None:
+        """
+        Whatever there is of it.
+
+        :param seized: what `seize` said, if it was asked.
+        :raises Taken: another process has it by now; nothing of what that one does is touched.
+        """
         for place in (self._partial, self._done):
             (place / self.name(path)).unlink(missing_ok=True)
         (self._partial / f"{self.name(path)}{_SAME}").unlink(missing_ok=True)

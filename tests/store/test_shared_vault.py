@@ -73,6 +73,37 @@ class FenceTests(test_vault.VaultCase):
         self.assertRaises(Taken, self.vault.finish, "a", first)
         self.assertEqual(self.other.length("a"), 1)
 
+    def test_removed_late(self) -> None:
+        """Who had it, to remove it, and woke after another had gone on, removes nothing."""
+        seized = self.vault.seize("a")
+        mine = self.other.take("a")
+        mine.append(b"abc")
+        self.assertRaises(Taken, self.vault.remove, "a", seized)
+        self.other.finish("a", mine)
+        mine.close()
+        self.assertRaises(Taken, self.vault.remove, "a", seized)
+        self.assertEqual(self.content("a"), b"abc")
+        seized = self.vault.seize("a")
+        self.vault.let_go(seized)
+        self.assertEqual(list((self.directory / "partial").iterdir()), [])
+        self.vault.remove("a", self.vault.seize("a"))
+        self.assertIsNone(self.vault.open("a"))
+
+    def test_touched_meanwhile(self) -> None:
+        """Who looks while another takes it sees what is there."""
+        self.vault.take("a").append(b"abc")
+        before, held = self.vault.touched("a"), SharedVault._held
+        late = [self.other]
+
+        def taken_then(folder: Path) -> Path | None:
+            found = held(folder)
+            if late:
+                late.pop().take("a").close()
+            return found
+
+        self.patch(self.vault, "_held", taken_then)
+        self.assertEqual(self.vault.touched("a"), before)
+
     def test_within_a_write(self) -> None:
         """Who stands still between its look and its write writes to what has no name any more."""
         first = cast(SharedPartial, self.vault.take("a"))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -18,7 +19,7 @@ from morphnet.roles.upload.networks import network_of
 from morphnet.roles.upload.scanning import Scanning
 from morphnet.roles.upload.underway import UnderWay
 from morphnet.store.base import OPEN, Move, UploadRecord, Uploads
-from morphnet.store.vault import Partial, Vault
+from morphnet.store.vault import Partial, Taken, Vault
 from morphnet.wire.messages.upload.slots import SlotRefused
 
 MOST_KEPT = 1 << 27  # bytes of bodies in memory, of all requests together
@@ -39,6 +40,11 @@ class Unfit(Exception):
 
 class Differs(Exception):
     """An upload is repeated with other bytes than those that are there, and somebody relies on them."""
+
+
+def _same(found: UploadRecord | None, record: UploadRecord) -> bool:
+    times = (record.created_at, record.completed_at)
+    return found is not None and (found.created_at, found.completed_at) == times
 
 
 class _Pen:
@@ -306,16 +312,29 @@ class Shelf:
         Have it, and all its bytes, go.
 
         :returns: False when it is another one by now, complete or begun anew: it stays.
+        :raises Taken: another process has it.
         """
-        fresh = await self.find(record.path)
-        if fresh is None or (fresh.created_at, fresh.completed_at) != (record.created_at, record.completed_at):
+        if not _same(await self.find(record.path), record):
             return False
         with self._holding(record.path):
             self.turns.end(record.path)
             self.under_way.over(record.path)
-            await self.uploads.forget(record.path)
-            await self._beside(lambda: self.vault.remove(record.path))
+            seized: Path | None = None
+            if self.vault.shared and (seized := await self._seized(record)) is None:
+                return False
+            await self._beside(lambda: self.vault.remove(record.path, seized))
+            await self.uploads.forget(record.path, record)  # after its bytes: without it they would be nobody's
         return True
+
+    async def _seized(self, record: UploadRecord) -> Path | None:
+        """From now on no other process does anything with its bytes; None when it is another one by now."""
+        held: list[Path | None] = []
+        await self._beside(lambda: held.append(self.vault.seize(record.path)))
+        appeared = not record.completed_at and self.vault.size(record.path) is not None
+        if not appeared and _same(await self.uploads.find(record.path), record):
+            return held[0]
+        self.vault.let_go(held[0])
+        return None
 
     async def sweep(self, partial_seconds: float, keep_seconds: float) -> None:
         """Let go of what nobody went on with, and of files that are old enough; 0 keeps them for ever."""
@@ -323,6 +342,7 @@ class Shelf:
         completed = int(now - keep_seconds) if keep_seconds else 0
         for record in await self.uploads.older(int(now - partial_seconds), completed, int(now)):
             recent = not record.completed_at and self.vault.touched(record.path) > now - partial_seconds
-            if not recent and await self.forget(record):  # it may be whole by now
-                self.counts["uploads_expired"] += 1
+            with suppress(Taken):
+                if not recent and await self.forget(record):  # it may be whole by now
+                    self.counts["uploads_expired"] += 1
         await self._beside(self.vault.forget_unused)
