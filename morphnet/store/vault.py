@@ -177,10 +177,10 @@ class Vault:
             return None
 
     def is_whole(self, path: str, size: int) -> bool:
-        """Whether the file has appeared; one of that size that `finish` was about to rename does so now."""
+        """Whether the file of that size has appeared; one that `finish` was about to rename does so now."""
         here, there = self._here(path), self._done / self.name(path)
-        if there.exists():
-            return True
+        if (found := self.size(path)) is not None:
+            return found == size
         try:
             about = here.stat()
         except FileNotFoundError:
@@ -190,7 +190,7 @@ class Vault:
         try:
             self._appear(here, there)  # its content has a second name: it was on the disk
         except FileNotFoundError:  # another process has done the same
-            return there.exists()
+            return self.size(path) == size
         return True
 
     def _appear(self, here: Path, there: Path) -> None:

@@ -102,6 +102,9 @@ class Shelf:
             record = await self.uploads.find(path)
             if path in self._held:
                 continue
+            if record is not None and record.size == OPEN and (size := self.vault.size(path)) is not None:
+                await self.uploads.sized(path, size)  # it was told, and lost: no file appears without
+                continue
             if record is None or record.completed_at or not self.vault.is_whole(path, record.size):
                 return record
             await self.uploads.complete(path, int(self.wall()))  # we were ended between the two

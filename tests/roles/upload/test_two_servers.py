@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from twisted.internet.defer import Deferred, execute, fail
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.store.base import StoreAway, UploadRecord
+from morphnet.store.base import OPEN, StoreAway, UploadRecord
 from morphnet.store.shared_vault import SharedVault
 from morphnet.store.uploads import MemoryUploads
 from tests.fakes_upload import NOW, Service, slot
@@ -105,3 +106,11 @@ class TwoServersTests(SynchronousTestCase):
             self.patch(self.uploads, "forget", forget)
             self.put()
             self.let_go()
+
+    def test_size_lost(self) -> None:
+        """A file that is there has its size, though whoever keeps the record has lost it."""
+        self.put()
+        for completed in (0, int(NOW)):
+            self.uploads._records["s/a"] = replace(self.uploads._records["s/a"], size=OPEN, completed_at=completed)
+            self.assertEqual(self.one.ask("GET", "/up/s/a").body, DATA)
+            self.assertEqual(self.uploads._records["s/a"].size, 100)
