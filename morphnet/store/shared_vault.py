@@ -33,7 +33,8 @@ from morphnet.store.vault import Partial, Taken, Vault
 
 PATIENCE = 0.1  # seconds for who is within a write
 _ENDING = ".d"  # of the directories of uploads
-_DATA, _COPY, _GONE = "data", "copy", "gone"  # files in them
+_DATA, _GONE = "data", "gone"  # files in them
+_COPY = "copy-"  # begins the name of one more, that ends in the number of who makes it
 _TRIES = 50  # as many may take an upload at the same time
 _PAUSE = 0.002  # seconds between looks at a lock
 _LEFT = 86400.0  # seconds after which what was left behind is nobody's
@@ -134,6 +135,7 @@ class SharedVault(Vault):
 
     def take(self, path: str) -> Partial:
         mine = self._taken(path)
+        self._clear(mine)
         partial = self._opened(path, mine)
         try:
             if not partial.alone(self._patience):
@@ -186,10 +188,20 @@ class SharedVault(Vault):
             raise Taken
         return partial
 
-    def _copy(self, mine: Path) -> None:
-        here, copy = mine / _DATA, mine / _COPY
+    @staticmethod
+    def _clear(mine: Path) -> None:
+        """Take away what others left there that were within something: what they write goes nowhere then."""
         try:
-            with here.open("rb") as source, copy.open("wb") as target:
+            for each in os.listdir(mine):
+                if each != _DATA:
+                    (mine / each).unlink(missing_ok=True)
+        except FileNotFoundError:
+            raise Taken from None
+
+    def _copy(self, mine: Path) -> None:
+        here, copy = mine / _DATA, mine / f"{_COPY}{mine.name}"
+        try:
+            with here.open("rb") as source, copy.open("xb") as target:
                 os.fchmod(target.fileno(), 0o600)
                 shutil.copyfileobj(source, target, 1 << 20)
                 target.flush()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
 from morphnet.store.shared_vault import SharedPartial, SharedVault
 from morphnet.store.vault import Taken, Vault
@@ -117,6 +118,27 @@ class FenceTests(test_vault.VaultCase):
         second.append(b"def")
         self.other.finish("a", second)
         self.assertEqual(self.content("a"), b"abcdef")
+
+    def test_within_a_copy(self) -> None:
+        """Who stands still while it copies writes to nothing that another goes on with."""
+        stopped = cast(SharedPartial, self.vault.take("a"))
+        stopped.append(b"abc")
+        fcntl.flock(stopped._file, fcntl.LOCK_EX)
+        copy, late = shutil.copyfileobj, [self.other]
+
+        def stands_still(source: BinaryIO, target: BinaryIO, length: int) -> None:
+            if late:
+                mine = late.pop().take("a")
+                mine.cut_to(0)
+                mine.append(b"other")
+                self.other.finish("a", mine)
+                mine.close()
+            copy(source, target, length)
+
+        self.patch(shutil, "copyfileobj", stands_still)
+        self.assertRaises(Taken, self.vault.take, "a")
+        self.assertEqual(self.content("a"), b"other")
+        self.assertEqual(list((self.directory / "partial").iterdir()), [])
 
     def test_of_before(self) -> None:
         """An upload that began while nobody else used the directory goes on."""
