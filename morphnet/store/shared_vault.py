@@ -34,6 +34,7 @@ from morphnet.store.vault import Partial, Taken, Vault
 PATIENCE = 0.1  # seconds for who is within a write
 _ENDING = ".d"  # of the directories of uploads
 _DATA, _GONE = "data", "gone"  # files in them
+_TOLD = "told"  # another: there once the length of the first was told
 _COPY = "copy-"  # begins the name of one more, that ends in the number of who makes it
 _TRIES = 50  # as many may take an upload at the same time
 _PAUSE = 0.002  # seconds between looks at a lock
@@ -50,6 +51,17 @@ class SharedPartial(Partial):
     def cut_to(self, length: int) -> None:
         with self._fenced():
             super().cut_to(length)
+
+    @property
+    def told(self) -> bool:
+        return self.path.with_name(_TOLD).exists()
+
+    def tell(self) -> None:
+        try:
+            self.path.with_name(_TOLD).touch(0o600)  # where there is no directory of that number it fails
+            sync_directory(self.path.parent)
+        except FileNotFoundError:
+            raise Taken from None
 
     def sync(self) -> None:
         super().sync()
@@ -133,7 +145,7 @@ class SharedVault(Vault):
     def partial(self, path: str) -> Partial:
         return self.take(path)
 
-    def take(self, path: str) -> Partial:
+    def take(self, path: str, *, tell: bool = False) -> Partial:
         mine = self._taken(path)
         self._clear(mine)
         partial = self._opened(path, mine)
@@ -142,6 +154,8 @@ class SharedVault(Vault):
                 partial.close()
                 self._copy(mine)
                 partial = self._opened(path, mine)
+            if tell and not partial.told:
+                partial.tell()
         except BaseException:
             partial.close()
             raise
@@ -193,7 +207,7 @@ class SharedVault(Vault):
         """Take away what others left there that were within something: what they write goes nowhere then."""
         try:
             for each in os.listdir(mine):
-                if each != _DATA:
+                if each not in (_DATA, _TOLD):
                     (mine / each).unlink(missing_ok=True)
         except FileNotFoundError:
             raise Taken from None

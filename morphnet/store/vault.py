@@ -48,6 +48,18 @@ class Partial:
             self.close()
             raise OSError(errno.EMLINK, os.strerror(errno.EMLINK))
 
+    @property
+    def told(self) -> bool:
+        """Whether `tell` was called, by another process perhaps."""
+        return False
+
+    def tell(self) -> None:
+        """
+        Its length is told to somebody from now on, who may rely on it: what is there is only added to.
+
+        :raises Taken: it is another's by now.
+        """
+
     def append(self, data: bytes) -> None:
         """
         Add bytes behind the last one: all of them, or as many as there is room for.
@@ -140,10 +152,11 @@ class Vault:
         """
         return Partial(self._partial / self.name(path), self._keep_free)
 
-    def take(self, path: str) -> Partial:
+    def take(self, path: str, *, tell: bool = False) -> Partial:
         """
         The same, and from now on nobody else writes to it. It may take a while, in a thread of its own.
 
+        :param tell: its length is told to somebody; other processes learn it here, also while the records are away.
         :raises Taken: another process is quicker.
         """
         return self.partial(path)

@@ -146,7 +146,7 @@ class Shelf:
         path = record.path
         if not self.vault.shared and not self.vault.length(path):
             return 0
-        partial = await self._take(path)
+        partial = await self._take(path, tell=True)
         try:
             length = partial.length
             if length != record.size:
@@ -161,16 +161,17 @@ class Shelf:
         finally:
             partial.close()
 
-    async def _take(self, path: str) -> Partial:
+    async def _take(self, path: str, *, tell: bool) -> Partial:
         """
         To write to; from now on no other process does.
 
+        :param tell: its length is told, or was.
         :raises Taken: one was quicker.
         """
         if not self.vault.shared:
             return self.vault.partial(path)
         took: list[Partial] = []
-        await self._beside(lambda: took.append(self.vault.take(path)))
+        await self._beside(lambda: took.append(self.vault.take(path, tell=tell)))
         return took[0]
 
     async def write(
@@ -276,12 +277,13 @@ class Shelf:
             raise SlotRefused(404, "no upload has begun here")
         if record.completed_at:
             raise SlotRefused(409, "the file is here already")
-        partial = await self._take(path)
+        partial = await self._take(path, tell=record.announced)
         try:
             if not turn.current:
                 raise BodyCut
             if at > partial.length:
                 raise SlotRefused(409, "there are fewer bytes than that")
+            record = replace(record, announced=record.announced or partial.told)
             pen = _Pen(partial, turn, record, at, self.counts)
             if record.size == OPEN:
                 pen.most = self.max_size

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from twisted.internet.defer import Deferred, execute, fail
+from twisted.internet.defer import Deferred, execute, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.store.base import OPEN, StoreAway, UploadRecord
 from morphnet.store.shared_vault import SharedVault
 from morphnet.store.uploads import MemoryUploads
+from morphnet.store.vault import Taken
 from tests.fakes_upload import NOW, Service, slot
 
 DATA = bytes(range(100))
@@ -114,3 +115,22 @@ class TwoServersTests(SynchronousTestCase):
             self.uploads._records["s/a"] = replace(self.uploads._records["s/a"], size=OPEN, completed_at=completed)
             self.assertEqual(self.one.ask("GET", "/up/s/a").body, DATA)
             self.assertEqual(self.uploads._records["s/a"].size, 100)
+
+    def test_told_while_away(self) -> None:
+        """An offset that one has told while the records were away binds the other, which has not heard of it."""
+        self.patch(self.uploads, "announce", lambda path: succeed(None))
+        self.one.cut_put(slot("s/a", 100), {}, 100, DATA[:50])
+        answer = self.one.ask("HEAD", slot("s/a", 100), {"Tus-Resumable": "1.0.0"})
+        self.assertEqual(answer.headers["upload-offset"], "50")
+        self.assertEqual(self.two.ask("PUT", slot("s/a", 100), {}, DATA[::-1]).status, 409)
+        self.put()
+        self.wakes()
+
+    def test_told_and_taken(self) -> None:
+        """Who tells it once another has it tells nothing, and binds nobody."""
+        self.one.cut_put(slot("s/a", 100), {}, 100, DATA[::-1][:50])
+        partial = self.one.vault.take("s/a")
+        self.two.vault.take("s/a").close()
+        self.assertRaises(Taken, partial.tell)
+        partial.close()
+        self.put()
