@@ -74,30 +74,33 @@ class SharedPartial(Partial):
     @contextmanager
     def _fenced(self) -> Iterator[None]:
         """:raises Taken: it is another's by now."""
-        if not self._locked():
-            raise Taken  # only who takes it locks it
+        self._look()  # who had it before does not even lock it
+        if not self._locked(PATIENCE):
+            raise Taken
         try:
             self._look()
             yield
         finally:
             fcntl.flock(self._file, fcntl.LOCK_UN)
 
-    def _locked(self) -> bool:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+    def _locked(self, patience: float) -> bool:
+        """Whether it is, after so many seconds at most: who had it before may just find that it has not."""
+        for _ in range(max(1, round(patience / _PAUSE))):
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(_PAUSE)
+            else:
+                return True
+        return False
 
     def alone(self, patience: float) -> bool:
         """Whether nobody is within a write, after so many seconds at most; what is there is what `length` says then."""
-        for _ in range(max(1, round(patience / _PAUSE))):
-            if self._locked():
-                self.length = os.fstat(self._file).st_size
-                fcntl.flock(self._file, fcntl.LOCK_UN)
-                return True
-            time.sleep(_PAUSE)
-        return False
+        if not self._locked(patience):
+            return False
+        self.length = os.fstat(self._file).st_size
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+        return True
 
     def is_at(self, path: Path) -> bool:
         """Whether that name is this file's."""

@@ -119,6 +119,17 @@ class FenceTests(test_vault.VaultCase):
         self.other.finish("a", second)
         self.assertEqual(self.content("a"), b"abcdef")
 
+    def test_lock_of_before(self) -> None:
+        """Who had it before and just looks does not end who has it; who has seen that it is another's locks nothing."""
+        first = cast(SharedPartial, self.vault.take("a"))
+        second = self.other.take("a")
+        fcntl.flock(first._file, fcntl.LOCK_EX)
+        self.patch(time, "sleep", lambda _: fcntl.flock(first._file, fcntl.LOCK_UN))
+        second.append(b"abc")
+        self.patch(first, "_locked", lambda patience: self.fail("it was locked"))
+        self.assertRaises(Taken, first.append, b"x")
+        self.assertEqual(self.vault.length("a"), 3)
+
     def test_within_a_copy(self) -> None:
         """Who stands still while it copies writes to nothing that another goes on with."""
         stopped = cast(SharedPartial, self.vault.take("a"))
