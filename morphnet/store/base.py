@@ -258,8 +258,12 @@ class Uploads(Protocol):
         """All its bytes are there."""
         ...
 
-    def forget(self, path: str) -> Deferred[None]:
-        """It is gone."""
+    def forget(self, path: str, only: UploadRecord | None = None) -> Deferred[None]:
+        """
+        It is gone.
+
+        :param only: nothing is forgotten unless it began, and became complete, when this one did.
+        """
         ...
 
     def used(self, user: str) -> Deferred[int]:

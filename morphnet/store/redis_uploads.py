@@ -4,6 +4,9 @@ What is known of uploads, in a Redis that several processes share.
 While it is away, what this process has known goes on: an upload that it has seen is found, what happens to it is kept
 and told to Redis when it is there again. Nothing new begins meanwhile, and nothing is let go.
 
+A whole file that Redis has lost (it was killed before its disk had it, or is another one now) is told to it anew by a
+server that has known of it, as long as there is the file: who lets go of one removes its bytes before its record.
+
 Source: https://redis.io/docs/latest/commands/ for each command, and EVAL for the steps that nobody comes between.
 """
 
@@ -46,7 +49,10 @@ place(ARGV[1], ARGV[7], ARGV[9])
 return -1
 """
 _COMPLETE = f"""{_INDEX}
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+local before = redis.call('HGET', KEYS[1], 'completed_at')
+if not before then return 0 end
+if before ~= '0' then return 1 end
+if ARGV[3] ~= '0' and redis.call('HGET', KEYS[1], 'created_at') ~= ARGV[3] then return 1 end
 redis.call('HSET', KEYS[1], 'completed_at', ARGV[2])
 place(ARGV[1], ARGV[2], redis.call('HGET', KEYS[1], 'lasts_until'))
 return 1
@@ -64,6 +70,8 @@ return -1
 _FORGET = f"""
 local size, user = redis.call('HGET', KEYS[1], 'size'), redis.call('HGET', KEYS[1], 'user')
 if not size then return 0 end
+if ARGV[2] and (redis.call('HGET', KEYS[1], 'created_at') ~= ARGV[2]
+    or redis.call('HGET', KEYS[1], 'completed_at') ~= ARGV[3]) then return 0 end
 local used = '{_USED}' .. user
 if redis.call('DECRBY', used, math.max(tonumber(size), 0)) <= 0 then redis.call('DEL', used) end
 redis.call('DEL', KEYS[1], KEYS[2])
@@ -104,10 +112,11 @@ class RedisUploads(Uploads):
     See Uploads.
 
     :param ask: gives one command to Redis.
+    :param appeared: whether the whole file of a path is there.
     """
 
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
+    def __init__(self, ask: Ask, appeared: Callable[[str], bool]) -> None:
+        self._ask, self._appeared = ask, appeared
         self._known: OrderedDict[str, UploadRecord] = OrderedDict()  # as they were when Redis was there, and since
         self._owed: dict[str, UploadRecord] = {}  # changes that Redis was not told of
 
@@ -121,6 +130,8 @@ class RedisUploads(Uploads):
             if path not in self._known:
                 raise
             return self._known[path]
+        if record is None and await self._lost(self._owed.get(path) or self._known.get(path)):
+            return await self._find(path)
         if record is None:
             self._known.pop(path, None)
             self._owed.pop(path, None)
@@ -134,6 +145,13 @@ class RedisUploads(Uploads):
         self._remember(record)
         return record
 
+    async def _lost(self, record: UploadRecord | None) -> bool:
+        """Whether Redis has lost the record of a whole file that is here; it has it again then."""
+        if record is None or not record.completed_at or not record.created_at or not self._appeared(record.path):
+            return False
+        await self._put(record, 0)
+        return True
+
     def _remember(self, record: UploadRecord) -> None:
         self._known[record.path] = record
         self._known.move_to_end(record.path)
@@ -144,11 +162,14 @@ class RedisUploads(Uploads):
         return Deferred.fromCoroutine(self._begin(record, quota))
 
     async def _begin(self, record: UploadRecord, quota: int) -> UploadRecord:
-        values = (record.size, record.kind, record.user, record.created_at, record.completed_at)
-        used = await self._step(_BEGIN, record, quota, *values, int(record.announced), record.lasts_until)
+        used = await self._put(record, quota)
         if used >= 0:
             raise OverQuota(used)
         return await self._find(record.path) or record
+
+    async def _put(self, record: UploadRecord, quota: int) -> int:
+        values = (record.size, record.kind, record.user, record.created_at, record.completed_at)
+        return await self._step(_BEGIN, record, quota, *values, int(record.announced), record.lasts_until)
 
     async def _step(self, script: str, record: UploadRecord, *values: object) -> int:
         path = _text(record.path)
@@ -189,7 +210,9 @@ class RedisUploads(Uploads):
         if record.announced:
             await self._simple(_ANNOUNCE, record.path)
         if record.completed_at:
-            await self._simple(_COMPLETE, record.path, record.completed_at)
+            there = await self._simple(_COMPLETE, record.path, record.completed_at, record.created_at)
+            if not there:
+                await self._lost(record)
 
     @property
     def owed(self) -> int:
@@ -207,11 +230,13 @@ class RedisUploads(Uploads):
             if self._owed.get(path) is record:
                 del self._owed[path]
 
-    def forget(self, path: str) -> Deferred[None]:
-        return Deferred.fromCoroutine(self._forget(path))
+    def forget(self, path: str, only: UploadRecord | None = None) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._forget(path, only))
 
-    async def _forget(self, path: str) -> None:
-        await self._simple(_FORGET, path)
+    async def _forget(self, path: str, only: UploadRecord | None) -> None:
+        if (owed := self._owed.get(path)) is not None:
+            await self._tell(owed)
+        await self._simple(_FORGET, path, *(() if only is None else (only.created_at, only.completed_at)))
         self._known.pop(path, None)
         self._owed.pop(path, None)
 

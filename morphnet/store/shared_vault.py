@@ -8,6 +8,9 @@ whether the name is there. Look and write are under the file's lock. Who finds t
 moment, and if it stays so (a process may be stopped between its look and its write) goes on with a copy: what the other
 one writes, whenever it wakes, goes to a file that has no name.
 
+Who lets go of an upload takes it likewise, and moves what has appeared into the directory with its number before it
+erases that: one that wakes late finds no such directory, and leaves alone what has appeared since.
+
 Nobody has to be alive, or to agree about the time, for that; Redis only carries the word to who was ended.
 
 Source: rename(2), flock(2). The directory must be of a file system where both are the same for all who use it.
@@ -30,7 +33,9 @@ from morphnet.store.vault import Partial, Taken, Vault
 
 PATIENCE = 0.1  # seconds for who is within a write
 _ENDING = ".d"  # of the directories of uploads
-_DATA, _COPY = "data", "copy"  # files in them
+_DATA, _GONE = "data", "gone"  # files in them
+_TOLD = "told"  # another: there once the length of the first was told
+_COPY = "copy-"  # begins the name of one more, that ends in the number of who makes it
 _TRIES = 50  # as many may take an upload at the same time
 _PAUSE = 0.002  # seconds between looks at a lock
 _LEFT = 86400.0  # seconds after which what was left behind is nobody's
@@ -47,6 +52,17 @@ class SharedPartial(Partial):
         with self._fenced():
             super().cut_to(length)
 
+    @property
+    def told(self) -> bool:
+        return self.path.with_name(_TOLD).exists()
+
+    def tell(self) -> None:
+        try:
+            self.path.with_name(_TOLD).touch(0o600)  # where there is no directory of that number it fails
+            sync_directory(self.path.parent)
+        except FileNotFoundError:
+            raise Taken from None
+
     def sync(self) -> None:
         super().sync()
         self._look()  # what is answered now is true: nobody else has gone on from less
@@ -58,30 +74,33 @@ class SharedPartial(Partial):
     @contextmanager
     def _fenced(self) -> Iterator[None]:
         """:raises Taken: it is another's by now."""
-        if not self._locked():
-            raise Taken  # only who takes it locks it
+        self._look()  # who had it before does not even lock it
+        if not self._locked(PATIENCE):
+            raise Taken
         try:
             self._look()
             yield
         finally:
             fcntl.flock(self._file, fcntl.LOCK_UN)
 
-    def _locked(self) -> bool:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+    def _locked(self, patience: float) -> bool:
+        """Whether it is, after so many seconds at most: who had it before may just find that it has not."""
+        for _ in range(max(1, round(patience / _PAUSE))):
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(_PAUSE)
+            else:
+                return True
+        return False
 
     def alone(self, patience: float) -> bool:
         """Whether nobody is within a write, after so many seconds at most; what is there is what `length` says then."""
-        for _ in range(max(1, round(patience / _PAUSE))):
-            if self._locked():
-                self.length = os.fstat(self._file).st_size
-                fcntl.flock(self._file, fcntl.LOCK_UN)
-                return True
-            time.sleep(_PAUSE)
-        return False
+        if not self._locked(patience):
+            return False
+        self.length = os.fstat(self._file).st_size
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+        return True
 
     def is_at(self, path: Path) -> bool:
         """Whether that name is this file's."""
@@ -116,17 +135,30 @@ class SharedVault(Vault):
     def _here(self, path: str) -> Path:
         return (self._held(self._folder(path)) or self._partial / "nobody's") / _DATA
 
+    def _about(self, path: str) -> os.stat_result | None:
+        folder, held = self._folder(path), None
+        for _ in range(_TRIES):  # taken by another between two looks: look at what it has
+            before, held = held, self._held(folder)
+            if held is None or held == before:
+                break
+            with suppress(FileNotFoundError):
+                return (held / _DATA).stat()
+        return None
+
     def partial(self, path: str) -> Partial:
         return self.take(path)
 
-    def take(self, path: str) -> Partial:
+    def take(self, path: str, *, tell: bool = False) -> Partial:
         mine = self._taken(path)
+        self._clear(mine)
         partial = self._opened(path, mine)
         try:
             if not partial.alone(self._patience):
                 partial.close()
                 self._copy(mine)
                 partial = self._opened(path, mine)
+            if tell and not partial.told:
+                partial.tell()
         except BaseException:
             partial.close()
             raise
@@ -173,10 +205,20 @@ class SharedVault(Vault):
             raise Taken
         return partial
 
-    def _copy(self, mine: Path) -> None:
-        here, copy = mine / _DATA, mine / _COPY
+    @staticmethod
+    def _clear(mine: Path) -> None:
+        """Take away what others left there that were within something: what they write goes nowhere then."""
         try:
-            with here.open("rb") as source, copy.open("wb") as target:
+            for each in os.listdir(mine):
+                if each not in (_DATA, _TOLD):
+                    (mine / each).unlink(missing_ok=True)
+        except FileNotFoundError:
+            raise Taken from None
+
+    def _copy(self, mine: Path) -> None:
+        here, copy = mine / _DATA, mine / f"{_COPY}{mine.name}"
+        try:
+            with here.open("rb") as source, copy.open("xb") as target:
                 os.fchmod(target.fileno(), 0o600)
                 shutil.copyfileobj(source, target, 1 << 20)
                 target.flush()
@@ -216,10 +258,22 @@ class SharedVault(Vault):
             mine.rmdir()
             mine.parent.rmdir()
 
-    def remove(self, path: str) -> None:
-        if self._held(self._folder(path)) is not None:
-            self._tidy(self._taken(path))
-        super().remove(path)
+    def seize(self, path: str) -> Path:
+        return self._taken(path)
+
+    def let_go(self, seized: Path | None) -> None:
+        with suppress(OSError):  # there is something of it, or another has it
+            if seized is not None:
+                seized.rmdir()
+                seized.parent.rmdir()
+
+    def remove(self, path: str, seized: Path | None = None) -> None:
+        mine = seized or self._taken(path)
+        with suppress(FileNotFoundError):
+            os.rename(self._done / self.name(path), mine / _GONE)
+        if not mine.exists():
+            raise Taken
+        self._tidy(mine)
 
     def forget_unused(self) -> None:
         super().forget_unused()

@@ -61,6 +61,13 @@ def _record(row: tuple[str, int, str, str, int, int, int, int]) -> UploadRecord:
     return UploadRecord(*row[:6], announced=bool(row[6]), lasts_until=row[7])
 
 
+def _is(found: UploadRecord | None, only: UploadRecord | None) -> bool:
+    """Whether it may be forgotten."""
+    if found is None or only is None:
+        return True
+    return (found.created_at, found.completed_at) == (only.created_at, only.completed_at)
+
+
 class UploadLedger:
     """
     The records in SQLite, one synchronous call each; for one thread at a time. See `store/base.Uploads`.
@@ -147,9 +154,11 @@ class UploadLedger:
         """All its bytes are there."""
         self._sql.execute("UPDATE upload SET completed_at = ? WHERE path = ?", (now, path))
 
-    def forget(self, path: str) -> None:
+    def forget(self, path: str, only: UploadRecord | None = None) -> None:
         """It is gone."""
         with self._transaction():
+            if not _is(self.find(path), only):
+                return
             self._sql.execute("DELETE FROM upload WHERE path = ?", (path,))
             self._sql.execute("DELETE FROM move WHERE path = ?", (path,))
 
@@ -244,8 +253,8 @@ class SqliteUploads(Uploads):
     def complete(self, path: str, now: int) -> Deferred[None]:
         return self._ask(lambda ledger: ledger.complete(path, now))
 
-    def forget(self, path: str) -> Deferred[None]:
-        return self._ask(lambda ledger: ledger.forget(path))
+    def forget(self, path: str, only: UploadRecord | None = None) -> Deferred[None]:
+        return self._ask(lambda ledger: ledger.forget(path, only))
 
     def used(self, user: str) -> Deferred[int]:
         return self._ask(lambda ledger: ledger.used(user))
@@ -316,10 +325,11 @@ class MemoryUploads(Uploads):
                 completed_at=found.completed_at if completed_at is None else completed_at,
             )
 
-    def forget(self, path: str) -> Deferred[None]:
+    def forget(self, path: str, only: UploadRecord | None = None) -> Deferred[None]:
         def drop() -> None:
-            self._records.pop(path, None)
-            self._sessions.pop(path, None)
+            if _is(self._records.get(path), only):
+                self._records.pop(path, None)
+                self._sessions.pop(path, None)
 
         return execute(drop)
 

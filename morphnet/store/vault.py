@@ -48,6 +48,18 @@ class Partial:
             self.close()
             raise OSError(errno.EMLINK, os.strerror(errno.EMLINK))
 
+    @property
+    def told(self) -> bool:
+        """Whether `tell` was called, by another process perhaps."""
+        return False
+
+    def tell(self) -> None:
+        """
+        Its length is told to somebody from now on, who may rely on it: what is there is only added to.
+
+        :raises Taken: it is another's by now.
+        """
+
     def append(self, data: bytes) -> None:
         """
         Add bytes behind the last one: all of them, or as many as there is room for.
@@ -140,10 +152,11 @@ class Vault:
         """
         return Partial(self._partial / self.name(path), self._keep_free)
 
-    def take(self, path: str) -> Partial:
+    def take(self, path: str, *, tell: bool = False) -> Partial:
         """
         The same, and from now on nobody else writes to it. It may take a while, in a thread of its own.
 
+        :param tell: its length is told to somebody; other processes learn it here, also while the records are away.
         :raises Taken: another process is quicker.
         """
         return self.partial(path)
@@ -152,25 +165,35 @@ class Vault:
         """Where an upload is that is not whole."""
         return self._partial / self.name(path)
 
+    def _about(self, path: str) -> os.stat_result | None:
+        """Of the file of an upload that is not whole; None when there is none."""
+        try:
+            return self._here(path).stat()
+        except FileNotFoundError:
+            return None
+
     def length(self, path: str) -> int:
         """Bytes that are there of an upload that is not whole."""
-        try:
-            return self._here(path).stat().st_size
-        except FileNotFoundError:
-            return 0
+        about = self._about(path)
+        return 0 if about is None else about.st_size
 
     def touched(self, path: str) -> float:
         """Unix seconds at which its last byte came; 0 when there is none."""
+        about = self._about(path)
+        return 0.0 if about is None else about.st_mtime
+
+    def size(self, path: str) -> int | None:
+        """Bytes of a file that has appeared."""
         try:
-            return self._here(path).stat().st_mtime
+            return (self._done / self.name(path)).stat().st_size
         except FileNotFoundError:
-            return 0.0
+            return None
 
     def is_whole(self, path: str, size: int) -> bool:
-        """Whether the file has appeared; one of that size that `finish` was about to rename does so now."""
+        """Whether the file of that size has appeared; one that `finish` was about to rename does so now."""
         here, there = self._here(path), self._done / self.name(path)
-        if there.exists():
-            return True
+        if (found := self.size(path)) is not None:
+            return found == size
         try:
             about = here.stat()
         except FileNotFoundError:
@@ -180,7 +203,7 @@ class Vault:
         try:
             self._appear(here, there)  # its content has a second name: it was on the disk
         except FileNotFoundError:  # another process has done the same
-            return there.exists()
+            return self.size(path) == size
         return True
 
     def _appear(self, here: Path, there: Path) -> None:
@@ -253,8 +276,24 @@ class Vault:
         except FileNotFoundError:
             return None
 
-    def remove(self, path: str) -> None:
-        """Whatever there is of it."""
+    def seize(self, path: str) -> Path | None:
+        """
+        Have it, to remove it: whoever writes to it, or lets it appear or go, does nothing more. None where none can.
+
+        :raises Taken: another process is quicker.
+        """
+        return None
+
+    def let_go(self, seized: Path | None) -> None:
+        """It stays."""
+
+    def remove(self, path: str, seized: Path | None = None) -> None:
+        """
+        Whatever there is of it.
+
+        :param seized: what `seize` said, if it was asked.
+        :raises Taken: another process has it by now; nothing of what that one does is touched.
+        """
         for place in (self._partial, self._done):
             (place / self.name(path)).unlink(missing_ok=True)
         (self._partial / f"{self.name(path)}{_SAME}").unlink(missing_ok=True)

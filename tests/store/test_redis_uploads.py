@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet import reactor as _reactor
@@ -12,7 +13,7 @@ from twisted.trial.unittest import TestCase
 from morphnet.config.redis_url import redis_url_of
 from morphnet.net.redis_exchange import RedisLink
 from morphnet.roles.upload.sharing import Sharing
-from morphnet.store.base import StoreAway, UploadRecord, Uploads, UploadSession
+from morphnet.store.base import OPEN, StoreAway, UploadRecord, Uploads, UploadSession
 from morphnet.store.redis_uploads import RedisUploads
 from tests.redis_server import WITHOUT, RedisServer
 from tests.store import test_uploads
@@ -28,7 +29,8 @@ class Joined:
         self.ended: list[str] = []
         self.away = "not reached yet"
         self.sharing = Sharing(self.ended.append, self._is_there)
-        self.uploads = RedisUploads(self.sharing.ask)
+        self.files = set[str]()  # paths of whole files that are there
+        self.uploads = RedisUploads(self.sharing.ask, lambda path: path in self.files)
         self.sharing.catch_up = self.uploads.catch_up
         self.link = RedisLink(reactor, redis_url_of(server.url), self.sharing)
         self.link.start()
@@ -110,6 +112,60 @@ class AwayTests(TestCase):
             await other.until(True)
             self.assertEqual((await other.uploads.find(ONE.path), one.uploads.owed), (done, 0))
             self.assertEqual([each.path for each in await other.uploads.older(0, 201, 300)], [ONE.path])
+
+        return Deferred.fromCoroutine(story())
+
+    def test_lost(self) -> Deferred[None]:
+        """A file that became whole is one, though Redis has lost that, or that it began; not one that has gone."""
+        self.server.end()
+        self.server = RedisServer(keeps=False)
+        self.addCleanup(self.server.end)
+        self.server.start()
+
+        async def story() -> None:
+            one = self.joined()
+            one.files = {"away", "told", "size"}
+            await one.until(True)
+            for path in ("away", "told", "gone", "begun"):
+                await one.uploads.begin(replace(ONE, path=path))
+            await one.uploads.begin(replace(ONE, path="size", size=OPEN))
+            await one.uploads.sized("size", 10)
+            await one.uploads.complete("told", 200)
+            self.server.stop()
+            await one.until(False)
+            for path in ("away", "gone", "size"):
+                await one.uploads.complete(path, 200)
+            self.server.start()
+            await one.until(True)
+            other = self.joined()
+            await other.until(True)
+            await one.uploads.find("told")
+            for path in ("away", "told", "size"):
+                self.assertEqual(await other.uploads.find(path), replace(ONE, path=path, completed_at=200))
+            for each in (one, other):
+                self.assertEqual([await each.uploads.find(path) for path in ("gone", "begun")], [None, None])
+            self.assertEqual((one.uploads.owed, await other.uploads.used("a@x")), (0, 30))
+
+        return Deferred.fromCoroutine(story())
+
+    def test_begun_anew(self) -> Deferred[None]:
+        """What became whole on a server that was cut off does not make another whole that has begun there since."""
+
+        async def story() -> None:
+            one, other = self.joined(), self.joined()
+            await one.until(True)
+            await other.until(True)
+            await one.uploads.begin(ONE)
+            one.sharing.closed("cut off")
+            await one.uploads.complete(ONE.path, 200)
+            await other.uploads.forget(ONE.path)
+            anew = await other.uploads.begin(replace(ONE, created_at=150))
+            one.link.stop()
+            again = RedisLink(reactor, redis_url_of(self.server.url), one.sharing)
+            self.addCleanup(again.stop)
+            again.start()
+            await one.until(True)
+            self.assertEqual((await other.uploads.find(ONE.path), one.uploads.owed), (anew, 0))
 
         return Deferred.fromCoroutine(story())
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
 from morphnet.store.shared_vault import SharedPartial, SharedVault
 from morphnet.store.vault import Taken, Vault
@@ -73,6 +74,37 @@ class FenceTests(test_vault.VaultCase):
         self.assertRaises(Taken, self.vault.finish, "a", first)
         self.assertEqual(self.other.length("a"), 1)
 
+    def test_removed_late(self) -> None:
+        """Who had it, to remove it, and woke after another had gone on, removes nothing."""
+        seized = self.vault.seize("a")
+        mine = self.other.take("a")
+        mine.append(b"abc")
+        self.assertRaises(Taken, self.vault.remove, "a", seized)
+        self.other.finish("a", mine)
+        mine.close()
+        self.assertRaises(Taken, self.vault.remove, "a", seized)
+        self.assertEqual(self.content("a"), b"abc")
+        seized = self.vault.seize("a")
+        self.vault.let_go(seized)
+        self.assertEqual(list((self.directory / "partial").iterdir()), [])
+        self.vault.remove("a", self.vault.seize("a"))
+        self.assertIsNone(self.vault.open("a"))
+
+    def test_touched_meanwhile(self) -> None:
+        """Who looks while another takes it sees what is there."""
+        self.vault.take("a").append(b"abc")
+        before, held = self.vault.touched("a"), SharedVault._held
+        late = [self.other]
+
+        def taken_then(folder: Path) -> Path | None:
+            found = held(folder)
+            if late:
+                late.pop().take("a").close()
+            return found
+
+        self.patch(self.vault, "_held", taken_then)
+        self.assertEqual(self.vault.touched("a"), before)
+
     def test_within_a_write(self) -> None:
         """Who stands still between its look and its write writes to what has no name any more."""
         first = cast(SharedPartial, self.vault.take("a"))
@@ -86,6 +118,38 @@ class FenceTests(test_vault.VaultCase):
         second.append(b"def")
         self.other.finish("a", second)
         self.assertEqual(self.content("a"), b"abcdef")
+
+    def test_lock_of_before(self) -> None:
+        """Who had it before and just looks does not end who has it; who has seen that it is another's locks nothing."""
+        first = cast(SharedPartial, self.vault.take("a"))
+        second = self.other.take("a")
+        fcntl.flock(first._file, fcntl.LOCK_EX)
+        self.patch(time, "sleep", lambda _: fcntl.flock(first._file, fcntl.LOCK_UN))
+        second.append(b"abc")
+        self.patch(first, "_locked", lambda patience: self.fail("it was locked"))
+        self.assertRaises(Taken, first.append, b"x")
+        self.assertEqual(self.vault.length("a"), 3)
+
+    def test_within_a_copy(self) -> None:
+        """Who stands still while it copies writes to nothing that another goes on with."""
+        stopped = cast(SharedPartial, self.vault.take("a"))
+        stopped.append(b"abc")
+        fcntl.flock(stopped._file, fcntl.LOCK_EX)
+        copy, late = shutil.copyfileobj, [self.other]
+
+        def stands_still(source: BinaryIO, target: BinaryIO, length: int) -> None:
+            if late:
+                mine = late.pop().take("a")
+                mine.cut_to(0)
+                mine.append(b"other")
+                self.other.finish("a", mine)
+                mine.close()
+            copy(source, target, length)
+
+        self.patch(shutil, "copyfileobj", stands_still)
+        self.assertRaises(Taken, self.vault.take, "a")
+        self.assertEqual(self.content("a"), b"other")
+        self.assertEqual(list((self.directory / "partial").iterdir()), [])
 
     def test_of_before(self) -> None:
         """An upload that began while nobody else used the directory goes on."""

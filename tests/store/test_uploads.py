@@ -44,7 +44,10 @@ class MemoryUploadsTests(TestCase):
             await uploads.complete(ONE.path, 200)
             done = UploadRecord(ONE.path, 10, "image/png", "a@x", 100, 200, announced=True)
             self.assertEqual(await uploads.find(ONE.path), done)
-            await uploads.forget(ONE.path)
+            for other in (ONE, replace(done, created_at=101)):
+                await uploads.forget(ONE.path, other)
+                self.assertEqual(await uploads.find(ONE.path), done)
+            await uploads.forget(ONE.path, done)
             self.assertIsNone(await uploads.find(ONE.path))
 
         return self.run_async(story())

@@ -68,7 +68,7 @@ class VaultTests(VaultCase):
         assert file is not None
         with file:
             self.assertEqual(file.read(), b"abc")
-        self.assertTrue(self.vault.is_whole("a", 3))
+        self.assertEqual([self.vault.is_whole("a", size) for size in (3, 4, -1)], [True, False, False])
         self.vault.remove("a")
         self.assertEqual(self.vault.open("a"), None)
 

@@ -113,8 +113,8 @@ class UploadProcess(Process):
             self._uploads = SqliteUploads(UploadLedger(config.state_dir / DATABASE), self.reactor)
             return Shelf(self._uploads, Vault(files, config.keep_free, once=config.dedup), beside, time.time)
         sharing = Sharing(lambda path: shelf.turns.end(path), lambda why: self._is_redis_there(why))
-        uploads = self._uploads = RedisUploads(sharing.ask)
         vault = SharedVault(files, config.keep_free, once=config.dedup, patience=shared.patience_s)
+        uploads = self._uploads = RedisUploads(sharing.ask, lambda path: vault.size(path) is not None)
         shelf = Shelf(uploads, vault, beside, time.time)
         shelf.taken, sharing.catch_up = sharing.taken, uploads.catch_up
         self._redis = RedisLink(self.reactor, redis_url_of(shared.redis_url), sharing)

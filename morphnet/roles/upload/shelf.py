@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -19,7 +21,7 @@ from morphnet.roles.upload.parts import parts_of, whole_of
 from morphnet.roles.upload.scanning import Scanning
 from morphnet.roles.upload.underway import UnderWay
 from morphnet.store.base import OPEN, Move, OverQuota, UploadRecord, Uploads
-from morphnet.store.vault import Partial, Vault
+from morphnet.store.vault import Partial, Taken, Vault
 from morphnet.wire.messages.upload.slots import SlotRefused
 
 MOST_KEPT = 1 << 27  # bytes of bodies in memory, of all requests together
@@ -40,6 +42,11 @@ class Unfit(Exception):
 
 class Differs(Exception):
     """An upload is repeated with other bytes than those that are there, and somebody relies on them."""
+
+
+def _same(found: UploadRecord | None, record: UploadRecord) -> bool:
+    times = (record.created_at, record.completed_at)
+    return found is not None and (found.created_at, found.completed_at) == times
 
 
 class _Pen:
@@ -99,6 +106,9 @@ class Shelf:
             record = await self.uploads.find(path)
             if path in self._appearing:
                 continue
+            if record is not None and record.size == OPEN and (size := self.vault.size(path)) is not None:
+                await self.uploads.sized(path, size)  # it was told, and lost: no file appears without
+                continue
             if record is None or record.completed_at or not self.vault.is_whole(path, record.size):
                 return record
             await self.uploads.complete(path, int(self.wall()))  # we were ended between the two
@@ -124,7 +134,7 @@ class Shelf:
         await self._pieces.free(path)
         if not self.vault.shared and not self.vault.length(path):
             return 0
-        partial = await self._take(path)
+        partial = await self._take(path, tell=True)
         try:
             length = partial.length
             if length != record.size:
@@ -143,17 +153,18 @@ class Shelf:
         finally:
             partial.close()
 
-    async def _take(self, path: str) -> Partial:
+    async def _take(self, path: str, *, tell: bool) -> Partial:
         """
         To write to; from now on no other process does.
 
+        :param tell: its length is told, or was.
         :raises Taken: one was quicker.
         """
         if not self.vault.shared:
             await self._pieces.free(path)  # of one whose turn has ended
             return self.vault.partial(path)
         took: list[Partial] = []
-        await self._beside(lambda: took.append(self.vault.take(path)))
+        await self._beside(lambda: took.append(self.vault.take(path, tell=tell)))
         return took[0]
 
     async def write(
@@ -299,12 +310,13 @@ class Shelf:
 
     async def _written(self, turn: Turn, path: str, at: int, body: Body, *, ends: bool = False) -> int:
         record = await self._writable(turn, path)
-        partial = await self._take(path)
+        partial = await self._take(path, tell=record.announced)
         try:
             if not turn.current:
                 raise BodyCut
             if at > partial.length:
                 raise SlotRefused(409, "there are fewer bytes than that")
+            record = replace(record, announced=record.announced or partial.told)
             pen = _Pen(partial, turn, record, at, self.counts)
             if record.size == OPEN:
                 pen.most = self.max_size
@@ -340,15 +352,18 @@ class Shelf:
         Have it, and all its bytes, go.
 
         :returns: False when it is another one by now, complete or begun anew: it stays.
+        :raises Taken: another process has it.
         """
-        fresh = await self.find(record.path)
-        if fresh is None or (fresh.created_at, fresh.completed_at) != (record.created_at, record.completed_at):
+        if not _same(await self.find(record.path), record):
             return False
         with self._appearing.held(record.path):
             self.turns.end(record.path)
             self.under_way.over(record.path)
-            await self.uploads.forget(record.path)
-            await self._beside(lambda: self.vault.remove(record.path))
+            seized: Path | None = None
+            if self.vault.shared and (seized := await self._seized(record)) is None:
+                return False
+            await self._beside(lambda: self.vault.remove(record.path, seized))
+            await self.uploads.forget(record.path, record)  # after its bytes: without it they would be nobody's
         return True
 
     async def let_go(self, record: UploadRecord) -> bool:
@@ -358,6 +373,16 @@ class Shelf:
         for each in parts.values() if gone else ():
             await self.forget(each)
         return gone
+
+    async def _seized(self, record: UploadRecord) -> Path | None:
+        """From now on no other process does anything with its bytes; None when it is another one by now."""
+        held: list[Path | None] = []
+        await self._beside(lambda: held.append(self.vault.seize(record.path)))
+        appeared = not record.completed_at and self.vault.size(record.path) is not None
+        if not appeared and _same(await self.uploads.find(record.path), record):
+            return held[0]
+        self.vault.let_go(held[0])
+        return None
 
     async def sweep(self, partial_seconds: float, keep_seconds: float) -> None:
         """Let go of what nobody went on with, and of files that are old enough; 0 keeps them for ever."""
@@ -369,8 +394,9 @@ class Shelf:
             finished = whole == record.path and bool(record.completed_at)
             if not finished and whole not in goes_on:
                 goes_on[whole] = await self._last_sign(whole) > now - partial_seconds
-            if (finished or not goes_on[whole]) and await self.let_go(record):  # it may be whole by now
-                self.counts["uploads_expired"] += 1
+            with suppress(Taken):
+                if (finished or not goes_on[whole]) and await self.let_go(record):  # it may be whole by now
+                    self.counts["uploads_expired"] += 1
         await self._beside(self.vault.forget_unused)
 
     async def _last_sign(self, path: str) -> float:
