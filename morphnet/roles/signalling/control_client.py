@@ -18,7 +18,7 @@ from morphnet.net.dial import Destination, Dial, Net, phrase_of
 from morphnet.net.passage import PassageDial, relay_of
 from morphnet.net.proof import proof_of, proving
 from morphnet.net.tls import ClientTls, Peer, is_certificate_alert
-from morphnet.net.web import WebDial
+from morphnet.net.web import NoWay, WebDial
 from morphnet.roles.signalling.control import PACE, ControlLink, Pace
 from morphnet.roles.signalling.ways import first_of
 from morphnet.wire.fields import is_address
@@ -283,7 +283,7 @@ class ControlClient:
         except TurnedAway as refused:
             self._calling = None
             self._listener.refused(refused.reason, refused.retry_after)
-        except NoLink as trouble:
+        except (NoLink, NoWay) as trouble:
             self._calling = None
             self._listener.failed("; ".join(dict.fromkeys((str(trouble), *self._troubles))))
         else:
