@@ -10,8 +10,6 @@ import ipaddress
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
-import idna
-
 from morphnet.config import checks
 
 WEB = "web"  # the shape
@@ -53,6 +51,8 @@ def _is_right(value: str) -> bool:
 
 def _is_host(name: str) -> bool:
     """Whether it can be asked for in TLS."""
+    import idna  # its tables take some milliseconds
+
     try:
         ipaddress.ip_address(name)
     except ValueError:

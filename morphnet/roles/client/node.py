@@ -315,6 +315,7 @@ class ClientNode(PeeredNode):
         self._machine.reconfigure(config)
         before, self.config = web_way(self.config.shape, self.config.shape_web), config
         known = self.shapes.wish(config.shape) if "shape" in keys else ""
+        self.uplink_paths.climb()
         if self.streaming is not None and before != web_way(config.shape, config.shape_web):
             self.streaming.begin_anew()
         if "tuning.scheduler" not in keys:
