@@ -339,14 +339,14 @@ class UplinkWatch:
         self._socket = None
         self._hear_again()
 
-    def _hear_again(self, told: bool = False) -> None:
+    def _hear_again(self, *, told: bool = False) -> None:
         self._deaf = None
         try:
             self._socket = self._open()
         except HostError as error:
             if not told:
                 self._log.error("changes of the uplinks are not heard of for now: {reason}", reason=str(error))
-            self._deaf = self._reactor.callLater(LONGEST_WAIT, self._hear_again, True)
+            self._deaf = self._reactor.callLater(LONGEST_WAIT, lambda: self._hear_again(told=True))
             return
         self._reactor.addReader(self)
         self.overruns += 1
