@@ -30,7 +30,7 @@ UNTESTED = frozenset((
     "roles.relay.process", "roles.server.process", "store.base",
     "tap.client", "tap.coordinator", "tap.home", "tap.relay", "tap.server", "tap.upload",
     "tunnel.events", "tunnel.flight", "tunnel.inbound", "tunnel.migration", "tunnel.patience",
-    "tunnel.trace", "tunnel.window", "wire.batch", "wire.pure", "wire.messages.revocations",
+    "tunnel.window", "wire.batch", "wire.pure", "wire.messages.revocations",
 ))
 # fmt: on
 

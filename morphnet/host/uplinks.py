@@ -258,6 +258,7 @@ class UplinkWatch:
         self._reactor, self._changed, self._scan, self._open = reactor, changed, scan, open_socket
         self._socket: EventSocket | None = None
         self._pending: IDelayedCall | None = None
+        self._deaf: IDelayedCall | None = None  # while there is no socket: when one is asked for again
         self._first_event_at = 0.0  # the reactor's clock, seconds
         self._routes_lost = self._networks_differ = False
         self.uplinks: list[Uplink] = []
@@ -276,9 +277,10 @@ class UplinkWatch:
 
     def stop(self) -> None:
         """No call of `changed` after this."""
-        if self._pending is not None:
-            self._pending.cancel()
-            self._pending = None
+        for timer in (self._pending, self._deaf):
+            if timer is not None:
+                timer.cancel()
+        self._pending = self._deaf = None
         if self._socket is not None:
             self._reactor.removeReader(self)
             self._socket.close()
@@ -335,10 +337,16 @@ class UplinkWatch:
             return
         self._socket.close()
         self._socket = None
+        self._hear_again()
+
+    def _hear_again(self, *, told: bool = False) -> None:
+        self._deaf = None
         try:
             self._socket = self._open()
         except HostError as error:
-            self._log.error("changes of the uplinks are not heard of any more: {reason}", reason=str(error))
+            if not told:
+                self._log.error("changes of the uplinks are not heard of for now: {reason}", reason=str(error))
+            self._deaf = self._reactor.callLater(LONGEST_WAIT, lambda: self._hear_again(told=True))
             return
         self._reactor.addReader(self)
         self.overruns += 1

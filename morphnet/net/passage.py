@@ -149,6 +149,11 @@ def relay_of(transport: object) -> str:
     return below.relay if isinstance(below, PassageTransport) else ""
 
 
+def is_through(transport: object) -> bool:
+    """Whether the other end of a connection with TLS is not where its TCP ends: a relay is there, or a web server."""
+    return isinstance(getattr(transport, "transport", None), PassageTransport)
+
+
 class _End:
     """Our socket at the relay, from the call to the end of the passage."""
 

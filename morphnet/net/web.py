@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from OpenSSL import SSL
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IProtocol, IProtocolFactory, IReactorTime
 from twisted.internet.ssl import optionsForClientTLS
@@ -161,7 +161,7 @@ class WebDial:
         """
         Call now; may be cancelled. One call at a time.
 
-        Fires with what `proof` makes of the connection; fails with NoWay.
+        Fires with what `proof` makes of the connection; fails with NoWay, or CancelledError.
         """
         return Deferred.fromCoroutine(self._connect(factory, proof))
 
@@ -174,6 +174,8 @@ class WebDial:
         clock = cast(IReactorTime, self._net)
         try:
             reached = await self._dial.connect(TlsFactory(self._tls, True, outer, clock), calls.answer_to)
+        except CancelledError:
+            raise
         except Exception as trouble:  # whatever the resolver, the kernel or OpenSSL says
             raise NoWay(f"{self.to.host} by HTTPS: {phrase_of(Failure(trouble))}") from None
         protocol = calls.begin(cast(Socket, reached), factory)

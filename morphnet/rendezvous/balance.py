@@ -145,7 +145,8 @@ class Health:
         if asked.check.method == "tcp" and self._verdict is not Verdict.SILENT:
             return  # whoever it was
         took = now - asked.at
-        self.rtt = took if self.rtt is None else self.rtt + (took - self.rtt) / 8
+        if took >= 0 and now <= asked.until + LATE:  # else the clock was set back, or the machine slept
+            self.rtt = took if self.rtt is None else self.rtt + (took - self.rtt) / 8
         self._heard = True
         self._waited = {each for each in self._waited if self._asked[each].check == self._portal}
 

@@ -45,7 +45,8 @@ def show(effects: Effects, shown: Mapping[bytes, tuple[Session, bytes]], wardrob
     for departure in effects.sends:
         entry = shown.get(bytes(departure.data[:SHORT_ID]))
         if entry is None:
-            sent = Arrival(departure.door, departure.to, memoryview(departure.data), departure.size)
+            seen = memoryview(departure.data).toreadonly()  # or it would be undressed where it waits to be sent
+            sent = Arrival(departure.door, departure.to, seen, departure.size)
             worn = wardrobe.undress(sent, 0, shown, ours=True)
             if worn is None:
                 continue

@@ -23,7 +23,8 @@ class WebTests(SynchronousTestCase):
         """The port is that of HTTPS where none is given; a path is needed, for the site itself is everybody's."""
         self.assertEqual(web_place(URL), WebPlace("www.example.org", 443, "/a-path"))
         self.assertEqual(web_place("https://[2001:db8::1]:8443/a"), WebPlace("2001:db8::1", 8443, "/a"))
-        self.assertEqual([web_wrong(""), web_wrong(URL)], [None, None])
+        right = ("", URL, "https://192.0.2.1/a", "https://[2001:db8::1]:8443/a", "https://xn--bcher-kva.example/a")
+        self.assertEqual([web_wrong(each) for each in right], [None] * len(right))
 
     def test_wrong(self) -> None:
         """What is no https with a path, or has what a request would not have, is refused."""
@@ -40,6 +41,10 @@ class WebTests(SynchronousTestCase):
             "https://www.example.org/a b",
             "https://www.example.org/a\\r\\nX: y",
             "https://www.example.org/ä",
+            "https://my_host.example/a",
+            "https://-a.example/a",
+            "https://ab--cd.example/a",
+            "https://a..example/a",
         ):
             with self.assertRaises(ConfigError, msg=wrong):
                 self.read(f'shape_web = "{wrong}"')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from typing import Any
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReadDescriptor
@@ -147,10 +148,11 @@ LTE = Uplink("lte", 3, True, ("10.64.0.7",), (), "", None, 1420, 200)
 
 class WatchTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.reactor, self.socket = _Reactor(), _Socket()
+        self.reactor = _Reactor()
+        self.socket: Any = _Socket()
         self.now: list[Uplink] | HostError = [WAN]
         self.told, self.scans = list[list[Uplink]](), 0
-        self.watch = UplinkWatch(self.reactor, self.told.append, self.scan, lambda: self.socket)
+        self.watch = UplinkWatch(self.reactor, self.told.append, self.scan, self.open)
         self.watch.start()
 
     def scan(self) -> list[Uplink]:
@@ -248,6 +250,34 @@ class WatchTests(SynchronousTestCase):
         self.watch.stop()
         self.watch.connectionLost(Failure(ConnectionDone()))
         self.assertEqual(self.reactor.readers, [])
+
+    def test_deaf(self) -> None:
+        """Where there is no other socket for now it asks for one again, and looks as soon as there is."""
+        self.socket = HostError("no more files")
+        self.reactor.readers.clear()
+        self.watch.connectionLost(Failure(ConnectionDone()))
+        self.reactor.advance(10 * LONGEST_WAIT)
+        self.assertEqual((self.reactor.readers, len(self.told)), ([], 1))
+        self.socket, self.now = _Socket(), []
+        self.reactor.pump([LONGEST_WAIT, QUIET])
+        self.assertEqual((self.reactor.readers, self.told[1:]), ([self.watch], [[]]))
+        self.now = [LTE]
+        self.hear(self.event())
+        self.reactor.advance(QUIET)
+        self.assertEqual(self.told[2:], [[LTE]])
+
+    def test_stop_when_deaf(self) -> None:
+        """Stopped meanwhile it asks for none."""
+        self.socket = HostError("no more files")
+        self.watch.connectionLost(Failure(ConnectionDone()))
+        self.watch.stop()
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def open(self) -> Any:
+        """What the kernel gives."""
+        if isinstance(self.socket, HostError):
+            raise self.socket
+        return self.socket
 
     def test_stop(self) -> None:
         """After `stop` it is silent, and holds nothing."""

@@ -195,6 +195,18 @@ class HealthTests(SynchronousTestCase):
         self.assertEqual((before, net.health.state), (State.UP if up else State.UNTRIED, State.UP))
         self.assertEqual(net.health.changes, 1)
 
+    @given(until=st.one_of(st.floats(2 * ROUND_PATIENCE + LATE, 1e6), st.floats(-1e6, -0.001)), up=st.booleans())
+    @settings(max_examples=20, deadline=None)
+    def test_no_time(self, until: float, up: bool) -> None:
+        """What is answered after a sleep, or with the clock set back, does not say how long it took."""
+        net = self.up() if up else Net()
+        before = net.health.rtt, net.health.state
+        net.now = max(net.now, net.health.next_at)
+        numbers = [number for number, check in net.health.look(net.now) if check != NOWHERE]
+        net.health.answered(numbers[0], net.now + until)
+        net.health.look(net.now + until)
+        self.assertEqual((net.health.rtt, net.health.state), before)
+
     @given(late=st.floats(LATE, 60, exclude_min=True))
     @settings(max_examples=20, deadline=None)
     def test_always_late(self, late: float) -> None:

@@ -103,6 +103,8 @@ class Watched:
         self._timer = self._clock.callLater(0, self._look)
 
     def _look(self) -> None:
+        if self._timer is not None and self._timer.active():  # another network, before it was due
+            self._timer.cancel()
         self._timer = None
         now = self._clock.seconds()
         for question in self.health.look(now):

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from morphnet.config.roles import CONTROL_PORT, SCHEDULERS, ClientConfig
-from morphnet.config.web import WEB
+from morphnet.config.web import web_way
 from morphnet.errors import ConfigError
 from morphnet.host.host import Host
 from morphnet.host.uplinks import Uplink
@@ -58,7 +58,9 @@ from morphnet.wire.messages.control import (
 )
 from morphnet.wire.messages.revocations import BEFORE, PartsWanted, Revocations, RevokedPart
 
-LIVE = frozenset({"shape", "routes", "local", "strict", "dns", "dns_split", "mss_clamp", "tuning.scheduler"})
+LIVE = frozenset(
+    {"shape", "shape_web", "routes", "local", "strict", "dns", "dns_split", "mss_clamp", "tuning.scheduler"}
+)
 PROVE_WITHIN = 2.0  # seconds that a link has to show life when its own address, or every path, is gone
 
 
@@ -311,9 +313,10 @@ class ClientNode(PeeredNode):
     def reconfigure(self, config: ClientConfig, keys: Collection[str]) -> str:
         """Live by these settings."""
         self._machine.reconfigure(config)
-        before, self.config = self.config.shape, config
+        before, self.config = web_way(self.config.shape, self.config.shape_web), config
         known = self.shapes.wish(config.shape) if "shape" in keys else ""
-        if self.streaming is not None and before != config.shape and WEB in (before, config.shape):
+        self.uplink_paths.climb()
+        if self.streaming is not None and before != web_way(config.shape, config.shape_web):
             self.streaming.begin_anew()
         if "tuning.scheduler" not in keys:
             return known

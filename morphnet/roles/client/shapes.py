@@ -67,6 +67,8 @@ class Shapes:
     def _wear(self, session: Session, effects: Effects) -> None:
         self._lacking, shape = "", None
         self._climb(session)
+        if self._wished == WEB:
+            return  # its paths are closed soon, and wear until then what they wore
         if self._wished not in _OTHERS:
             shape = self._made(session, self._wished)
         if shape is None and self._wished not in _OTHERS:

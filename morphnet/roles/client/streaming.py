@@ -270,7 +270,11 @@ class Streaming:
         self._give_up()  # what is left of the last one
         self._tried_at = now
         self._next_at, self._rest = now + self._rest, min(2 * self._rest, LONGEST_REST)
-        web = self.web()
+        try:
+            web = self.web()
+        except NoWay as trouble:
+            self._not_let_through(f"web server, {trouble}")
+            return
         if web is not None:
             self._call(web, Endpoint(web.to.host, web.to.port))
             return

@@ -8,12 +8,12 @@ from typing import Protocol
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 
 from morphnet.config.roles import CONTROL_PORT, RELAY_PORT, ClientConfig
-from morphnet.config.web import WEB, web_place
+from morphnet.config.web import web_place, web_way
 from morphnet.net.dial import Destination, Net
 from morphnet.net.ondevice import Source
 from morphnet.net.passage import PassageDial
 from morphnet.net.tls import ClientTls
-from morphnet.net.web import WebDial, public_tls
+from morphnet.net.web import NoWay, WebDial, public_tls
 from morphnet.pki.names import split_address
 from morphnet.wire.messages.relay import Reach
 
@@ -73,13 +73,23 @@ class WebServer:
     ) -> None:
         self._net, self._config, self._to, self._ours, self._public = net, config, to, ours, public
         self._dial: WebDial | None = None
+        self._way = ""  # that it goes
 
     def dial(self) -> WebDial | None:
-        """Always the same: one call at a time."""
+        """
+        Always the same, as long as the address is: one call at a time.
+
+        :raises NoWay: no such host can be asked for.
+        """
         config = self._config()
-        if config.shape != WEB:
+        way = web_way(config.shape, config.shape_web)
+        if not way:
             return None
-        if self._dial is None:
-            host, port, path = web_place(config.shape_web)
-            self._dial = WebDial(self._net, self._public(host), self._to(host, port), path, self._ours.knock)
+        if self._dial is None or way != self._way:
+            host, port, path = web_place(way)
+            try:
+                tls = self._public(host)
+            except ValueError as trouble:
+                raise NoWay(f"{host} by HTTPS: {trouble}") from None
+            self._dial, self._way = WebDial(self._net, tls, self._to(host, port), path, self._ours.knock), way
         return self._dial

@@ -1,4 +1,4 @@
-"""What a network's datagrams may wear, for each CA that is trusted."""
+"""What a network's datagrams may wear, and who knocks as its members do, for each CA that is trusted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from cryptography import x509
 
 from morphnet.errors import ConfigError
-from morphnet.net.knock import key_of, signer_of
+from morphnet.net.knock import is_knock, key_of, signer_of
 from morphnet.net.tls import Identity
 from morphnet.pki.files import trusted_cas
 from morphnet.pki.unreadable import UNREADABLE
@@ -66,6 +66,10 @@ class Masks:
         masks = tuple(chain.from_iterable(self._masks.values()))
         if set(masks) != set(self._wardrobe.shapes):
             self._wardrobe.shapes = masks
+
+    def knows(self, said: bytes) -> bool:
+        """Whether somebody who says that belongs to the network, as it was at the last look."""
+        return is_knock(said, self._masks)
 
     def ours(self, certificate: bytes, name: str) -> Shape | None:
         """

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from typing import Generic, Protocol, TypeVar
 
 from morphnet.config.changes import changed, with_these
+from morphnet.config.whole import check_whole
 
 Config = TypeVar("Config")
 Told = TypeVar("Told", contravariant=True)
@@ -38,9 +39,12 @@ class Reloading(Generic[Config]):
         fresh = self._read()
         keys = list(changed(self._config, fresh))
         live, rest = [key for key in keys if key in self._live], [key for key in keys if key not in self._live]
+        mixed = with_these(self._config, fresh, live)
+        if check_whole(mixed) is not None:  # what can be applied needs what cannot
+            live, rest = [], keys
         words = []
         if live:
-            self._config = with_these(self._config, fresh, live)
+            self._config = mixed
             known = who.reconfigure(self._config, live)
             words.append(f"{', '.join(live)}: applied" + (f" ({known})" if known else ""))
         words += [f"{', '.join(rest)}: restart the process to apply"] if rest else []

@@ -18,7 +18,6 @@ from morphnet.config.roles import ServerConfig
 from morphnet.host.host import ServerNetwork
 from morphnet.host.uplinks import UplinkScan, served_addresses
 from morphnet.net.gate import Gate, OpenGate
-from morphnet.net.knock import is_knock, key_of
 from morphnet.net.limits import LIMITS, Limits
 from morphnet.net.listen import dispensable, listen_tcp, opens
 from morphnet.net.pump import Pump, since_boot
@@ -103,13 +102,13 @@ class ServerProcess(HostProcess):
         self._streams = self._make_streams(node, certificates, limits)
         takes = self._streams.take if config.streams else nobody
         self._control = ControlServer(tls, node, self.gate, limits, streams=takes)
-        self._web = WebDoor(self.reactor, self._control.factory, self._knocks, Proxied.address)
+        masks = masks_of(self._pump.tunnel.wardrobe, config.pki_dir, None)
+        self.every(LOOK_AT_CAS_EVERY, masks.look)
+        self._web = WebDoor(self.reactor, self._control.factory, masks.knows, Proxied.address)
         self._meetings = Meetings(self.reactor, self._control.factory)
         self._bearers.meet = self._meetings.asked
         self._open_tcp()
         self._keep_house(node, parts)
-        masks = masks_of(self._pump.tunnel.wardrobe, config.pki_dir, None)
-        self.every(LOOK_AT_CAS_EVERY, masks.look)
         self._bearers.start(config.relays, lambda host: ClientTls(identity, host, certificates.is_revoked))
         node.state = "serving"
         self._log.info("morph-server {name} is serving", name=config.name)
@@ -254,10 +253,6 @@ class ServerProcess(HostProcess):
 
         fewer = replace(limits, connections=limits.connections // 2)
         return Streams(self._pump, node.tell, self.gate, fewer, Proxied(cas, certificates.is_revoked, time.time))
-
-    def _knocks(self, said: bytes) -> bool:
-        """Whether somebody who says that belongs to the network."""
-        return is_knock(said, [key_of(each) for each in trusted_cas(self.config.pki_dir)])
 
     def _open_tcp(self) -> None:
         """The control port, and where else clients may come by TCP."""

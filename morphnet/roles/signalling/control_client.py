@@ -15,10 +15,10 @@ from twisted.python.failure import Failure
 
 from morphnet.errors import MalformedFrame, PeerError, Refused
 from morphnet.net.dial import Destination, Dial, Net, phrase_of
-from morphnet.net.passage import PassageDial, relay_of
+from morphnet.net.passage import PassageDial, is_through, relay_of
 from morphnet.net.proof import proof_of, proving
 from morphnet.net.tls import ClientTls, Peer, is_certificate_alert
-from morphnet.net.web import WebDial
+from morphnet.net.web import NoWay, WebDial
 from morphnet.roles.signalling.control import PACE, ControlLink, Pace
 from morphnet.roles.signalling.ways import first_of
 from morphnet.wire.fields import is_address
@@ -68,7 +68,7 @@ class Link(typing.Protocol):
 
     @property
     def peer_host(self) -> str:
-        "Numeric address of the server: the data plane calls it too. May be unknown, and empty, behind a relay."
+        "Numeric address of the server: the data plane calls it too. Behind another host it may be unknown, and empty."
 
     @property
     def relay(self) -> str:
@@ -145,7 +145,7 @@ class ClientLink(ControlLink):
 
     @property
     def peer_host(self) -> str:
-        return self.called if self.relay else self.host
+        return self.called if is_through(self.transport) else self.host
 
     @property
     def relay(self) -> str:
@@ -283,7 +283,7 @@ class ControlClient:
         except TurnedAway as refused:
             self._calling = None
             self._listener.refused(refused.reason, refused.retry_after)
-        except NoLink as trouble:
+        except (NoLink, NoWay) as trouble:
             self._calling = None
             self._listener.failed("; ".join(dict.fromkeys((str(trouble), *self._troubles))))
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from twisted.internet.task import Clock
@@ -11,8 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.config.balance import BalanceConfig
 from morphnet.host.uplinks import Uplink
 from morphnet.net.probe import Listener
-from morphnet.rendezvous.balance import PORTAL, Question, State, Verdict
-from morphnet.roles.balance.watching import NO_CARRIER, Change, Watching
+from morphnet.rendezvous.balance import PORTAL, Check, Question, State, Verdict
+from morphnet.roles.balance.watching import NO_CARRIER, Change, Watched, Watching
 
 CONFIG = BalanceConfig(targets=("192.0.2.7", "198.51.100.7", "2001:db8::7", "2001:db8:1::7"))
 WAN0 = Uplink("wan0", 2, True, ("192.168.1.2",), ("2001:db8:2::2",), "192.168.1.1", "fe80::1", 1500, 100)
@@ -136,6 +137,21 @@ class WatchingTests(SynchronousTestCase):
         self.world.run(6)
         self.assertEqual(self.watching.up(4), ["wan0", "wan1"])
         self.assertEqual(len(self.world.doors), count + 1)
+
+    def test_changes_often(self) -> None:
+        """Who is asked has one timer, however often its network is another; who is lost has none."""
+        world, config = World(), replace(CONFIG, portal=False)
+        world.dead.add(("wan0", 4))
+        door = partial(world.door, "wan0", 4)
+        watched = Watched(world.clock, [Check("192.0.2.7", "ping")], config, door, lambda was, health: None)
+        watched.start()
+        for _ in range(5):
+            watched.renew()
+        self.assertEqual(len(world.clock.getDelayedCalls()), 1)
+        world.run(5)
+        self.assertEqual(len(world.clock.getDelayedCalls()), 1)
+        watched.lost(NO_CARRIER)
+        self.assertEqual(world.clock.getDelayedCalls(), [])
 
     def test_gone(self) -> None:
         """A device that is gone is down."""

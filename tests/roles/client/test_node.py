@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 from twisted.internet.task import Clock
@@ -23,6 +24,8 @@ from morphnet.tunnel.events import Effects, PathChanged
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.messages.control import Scheduler, Signal
+from morphnet.wire.shapes.masked import Masked
+from tests.fakes_door import FakeUdp
 from tests.ops.pictures import CARL, NAS
 from tests.roles.client.test_uplink_paths import FOUR, WAN, PathsTestCase
 
@@ -117,6 +120,36 @@ class FakeStreaming:
         """Whether it was cut, and is called so."""
         was, self.is_cut = self.is_cut, self.is_cut and called not in (self.number, "tcp wan")
         return was and not self.is_cut
+
+
+class ShapeTests(PathsTestCase):
+    """What is worn changes while paths are open."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.session.add_ids(bytes((number,)) * 20 for number in range(8))
+        self.uplink_paths.uplinks_are([WAN])
+        masked, config = Masked(bytes(32), bytes), ClientConfig(server="gw", shape="masked")
+        host = cast(Host, None)
+        parts = Parts(host, None, self.uplink_paths, Certificates(), make_shape=lambda name: masked)
+        self.node = ClientNode(config, self.pump, parts)
+        self.node.shapes.welcomed(self.session, ("masked",), Effects())
+
+    def plain_ones(self) -> int:
+        """Datagrams that show an id."""
+        ids = set(self.pump.tunnel._shown)
+        return sum(bytes(each.data[:8]) in ids for door in FakeUdp.made for each in door.sent)
+
+    def test_to_web(self) -> None:
+        """The paths by UDP are closed at once, and nothing plain is sent before."""
+        before = self.plain_ones()
+        self.assertEqual(list(self.used()), ["wan"])
+        config = replace(self.node.config, shape="web", shape_web="https://www.example.org/a")
+        self.assertEqual(self.node.reconfigure(config, ["shape", "shape_web"]), "")
+        self.assertEqual((self.used(), self.plain_ones()), ({}, before))
+        self.node.reconfigure(replace(config, shape="plain"), ["shape"])
+        self.assertEqual(list(self.used()), ["wan"])
+        self.assertGreater(self.plain_ones(), before)
 
 
 class CutTests(PathsTestCase):

@@ -218,6 +218,10 @@ class ClientProcessTests(SynchronousTestCase):
         for dial in (node.streaming.web(), self.lines()[0].web()):
             assert dial is not None
             self.assertEqual((dial.to.host, dial.to.port), ("www.example.org", 443))
+        node.reconfigure(replace(node.config, shape_web="https://other.example/a"), ["shape_web"])
+        for dial in (node.streaming.web(), self.lines()[0].web()):
+            assert dial is not None
+            self.assertEqual(dial.to.host, "other.example")
         node.reconfigure(replace(node.config, shape="plain"), ["shape"])
         self.assertEqual([node.streaming.web(), self.lines()[0].web()], [None, None])
 

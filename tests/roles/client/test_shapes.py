@@ -95,6 +95,13 @@ class ShapesTests(SynchronousTestCase):
         shapes.wish("plain")
         self.assertEqual(ladders.open_on("wan0"), [Rung("wan0")])
 
+    def test_to_web(self) -> None:
+        """Until they are closed, paths wear what they wore: nothing plain is sent on the way to `web`."""
+        shapes = self.shapes()
+        shapes.welcomed(self.session, ("masked",), Effects())
+        path = self.session.open_path(0, GATEWAY, "wan0", 0.0, Effects())
+        self.assertEqual((shapes.wish("web"), path.shape), ("", self.masked))
+
     def test_own_shape(self) -> None:
         """A door that is for one shape has it worn, whatever the others wear."""
         self.pump.tunnel.carriers[1] = Carrier(shape=self.masked)

@@ -116,6 +116,19 @@ class StartTests(StreamsTestCase):
         self.run_for(1.0)
         self.assertEqual(self.stream_paths(self.session), ["active"])
 
+    def test_no_such_web_server(self) -> None:
+        """Where none can be called at all it is told once, and asked for again."""
+        asked = list[float]()
+
+        def web() -> WebDial | None:
+            asked.append(self.net.seconds())
+            raise NoWay("there is no such name")
+
+        self.streaming.web = web
+        self.streaming.serve(self.session, [SERVER_HOST], (443,))
+        self.run_for(PATIENCE + REST + 1.0)
+        self.assertEqual((len(asked), self.told, self.net.called), (2, ["stream-failed"], []))
+
     def plug_another(self) -> Path:
         """One more uplink."""
         effects = Effects()

@@ -13,6 +13,7 @@ from morphnet.config.roles import ClientConfig
 from morphnet.net.dial import Destination, Net
 from morphnet.net.ondevice import Source
 from morphnet.net.tls import ClientTls
+from morphnet.net.web import NoWay
 from morphnet.roles.client.ways import Relays, WebServer
 from morphnet.wire.messages.relay import Reach
 
@@ -43,6 +44,16 @@ class WebServerTests(SynchronousTestCase):
         self.assertIs(web.dial(), dial)
         self.config = replace(CONFIG, shape="quic")
         self.assertIsNone(web.dial())
+        self.config = replace(CONFIG, shape_web="https://other.example/b")
+        other = web.dial()
+        assert other is not None
+        self.assertEqual((other.to.host, other.to.port), ("other.example", 443))
+
+    def test_no_such_host(self) -> None:
+        """A host that no certificate can be of is told as a web server that does not let us through."""
+        self.config = replace(CONFIG, shape_web="https://my_host.example/a")
+        web = WebServer(cast(Net, None), lambda: self.config, Destination, Member())
+        self.assertRaises(NoWay, web.dial)
 
 
 class RelaysTests(SynchronousTestCase):

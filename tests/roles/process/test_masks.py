@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.shapes import SHAPES
 from morphnet.errors import ConfigError
+from morphnet.net.knock import key_of, knock
 from morphnet.roles.process.masks import Masks, all_shapes
 from morphnet.tunnel.wardrobe import Wardrobe
 from morphnet.wire.shapes.masked import Masked
@@ -27,8 +28,8 @@ class MasksTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.old, self.new = an_authority(1), an_authority(2)
         self.cas: list[x509.Certificate] = [self.old.certificate]
-        self.wardrobe = Wardrobe()
-        self.masks = Masks(self.wardrobe, lambda: self.cas, shapes)
+        self.wardrobe, self.looks = Wardrobe(), 0
+        self.masks = Masks(self.wardrobe, self.read, shapes)
 
     def test_two_cas(self) -> None:
         """While the network has two CAs what wears either's mask is taken; that of before stays the same object."""
@@ -42,6 +43,24 @@ class MasksTests(SynchronousTestCase):
         self.cas = [self.new.certificate]
         self.masks.look()
         self.assertEqual(self.wardrobe.shapes, (self.masks.ours(ours, MASKED),))
+
+    def test_knocks(self) -> None:
+        """Whose knock is right is known without a look at the CAs, however many knock; a new CA's after the next."""
+        before, self.looks = knock(key_of(self.old.certificate), bytes(8)), 0
+        after = knock(key_of(self.new.certificate), bytes(8))
+        self.assertEqual(
+            [self.masks.knows(each) for each in (before, after, b"", b"knock")], [True, False, False, False]
+        )
+        self.assertFalse(any(self.masks.knows(b"%032d.net" % number) for number in range(1000)))
+        self.assertEqual(self.looks, 0)
+        self.cas = [self.new.certificate]
+        self.masks.look()
+        self.assertEqual([self.masks.knows(each) for each in (before, after)], [False, True])
+
+    def read(self) -> list[x509.Certificate]:
+        """The CAs."""
+        self.looks += 1
+        return self.cas
 
     def test_unreadable(self) -> None:
         """When the CAs cannot be read, all stays as it is."""

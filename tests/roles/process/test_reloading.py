@@ -44,6 +44,15 @@ class ReloadingTests(SynchronousTestCase):
         self.assertEqual(self.reloading.reload(self.client), restart)
         self.assertEqual(len(self.client.told), 1)
 
+    def test_together(self) -> None:
+        """What would be wrong without a setting that needs a restart waits for that, too."""
+        self.before = replace(self.before, streams=False)
+        self.reloading = Reloading(self.before, lambda: self.fresh, LIVE)
+        self.fresh = replace(self.before, shape="web", shape_web="https://www.example.org/a", streams=True)
+        told = self.reloading.reload(self.client)
+        self.assertEqual(told, "shape, shape_web, streams: restart the process to apply")
+        self.assertEqual(self.client.told, [])
+
     def test_known(self) -> None:
         """What is to be known about it is said with it."""
         self.fresh, self.client.knows = replace(self.before, tuning=Tuning(scheduler="best")), "one direction"
