@@ -216,7 +216,7 @@ class Shelf:
         self.taken(record.path)
         try:
             there = await self._writable(turn, record.path)
-            partial = await self._take(record.path)
+            partial = await self._take(record.path, tell=there.announced)
             partial.close()
             if not turn.current:
                 raise BodyCut

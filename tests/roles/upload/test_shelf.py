@@ -291,7 +291,7 @@ class RaceTests(SynchronousTestCase):
                 append(partial, data)
 
             begin = partial(line.begin, verb, slot(path, 100), headers, body)
-            self.patch(Partial, "append", lambda *args, begin=begin: within(*args, begin))
+            self.patch(Partial, "append", lambda taken, data, begin=begin: within(taken, data, begin))
             joining = Deferred.fromCoroutine(self.service.shelf.join(exchange, self.slow._records[path], parts))
             self.failureResultOf(joining, BodyCut)
             (said,) = line.answers(head=verb == "HEAD")
