@@ -185,15 +185,26 @@ export class Introduction {
   }
 }
 
-// By which way a connection goes, in words.
+const WAY_AGAIN = 200; // milliseconds until the browser may know which way it has chosen, and so many looks
+const WAY_LOOKS = 50;
+
+// By which way a connection goes, in words. A channel may be open before the browser has chosen.
 export async function way(peer) {
   if (peer.relayed) return 'Connected through the coordinator';
-  const stats = new Map([...(await peer.getStats()).entries()]);
-  const pair = [...stats.values()].find((each) => each.type === 'candidate-pair' && each.nominated && each.state === 'succeeded');
-  const ends = [stats.get(pair?.localCandidateId), stats.get(pair?.remoteCandidateId)];
-  const relayed = ends.find((each) => each?.candidateType === 'relay');
-  if (relayed) return `Connected by a relay (TURN, ${(relayed.relayProtocol ?? 'udp').toUpperCase()})`;
-  return ends.every((each) => each?.candidateType === 'host') ? 'Connected in one network' : 'Connected directly';
+  for (let looks = 0; looks < WAY_LOOKS; looks += 1) {
+    const stats = new Map([...(await peer.getStats()).entries()]), all = [...stats.values()];
+    const chosen = all.find((each) => each.type === 'transport')?.selectedCandidatePairId;
+    const pair = stats.get(chosen)
+      ?? all.find((each) => each.type === 'candidate-pair' && each.nominated && each.state === 'succeeded');
+    const ends = [stats.get(pair?.localCandidateId), stats.get(pair?.remoteCandidateId)];
+    if (ends.every((each) => each)) {
+      const relayed = ends.find((each) => each.candidateType === 'relay');
+      if (relayed) return `Connected by a relay (TURN, ${(relayed.relayProtocol ?? 'udp').toUpperCase()})`;
+      return ends.every((each) => each.candidateType === 'host') ? 'Connected in one network' : 'Connected directly';
+    }
+    await new Promise((done) => { setTimeout(done, WAY_AGAIN); });
+  }
+  return 'Connected';
 }
 
 export function opened(peer, channel, within, given) {
