@@ -126,6 +126,14 @@ class _App:
                 await self._dealt(kind, payload)
         finally:
             self._busy = False
+            if self._over:
+                self._drop()
+
+    def _drop(self) -> None:
+        """What was on its way here will not be whole."""
+        upload, self._upload = self._upload, None
+        if upload is not None:
+            upload.drop()
 
     def _let_go(self) -> None:
         if self._held and len(self._waiting) <= MOST_WAITING // 2:
@@ -197,13 +205,12 @@ class _App:
             os.close(opened)
 
     def close(self) -> None:
-        """The browser has gone."""
+        """The browser has gone. A thread that is at work ends first: it has the file of an upload, or opens one."""
         self._over = True
         self._waiting.clear()
         self._let_go()
-        if self._upload is not None:
-            self._upload.drop()
-            self._upload = None
+        if not self._busy:
+            self._drop()
 
 
 class OldVisit:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from morphnet.roles.home.beneath import Beneath
 from morphnet.roles.home.old_files import OldFiles
 from morphnet.roles.home.old_visits import AppFiles, OldVisit
 
+Late = tuple["Deferred[Any]", Callable[..., Any], tuple[Any, ...]]
 MANIFEST = {"name": "files", "version": "1", "description": "", "format": "iife", "entry": "ui.js"}
 
 
@@ -105,9 +107,9 @@ class OldVisitTests(SynchronousTestCase):
         self.assertEqual((done["success"], shown["type"], shown["requestId"]), (True, "upload:done", "r"))
         self.assertEqual((self.root / "up").read_text(), "abcdef")
 
-    def test_slow_disk(self) -> None:
-        """A browser that sends faster than the disk writes is held, and goes on; all arrives in its order."""
-        late: list[tuple[Deferred[Any], Callable[..., Any], tuple[Any, ...]]] = []
+    def make_slow(self) -> list[Late]:
+        """From now on what is done is done when the test says so."""
+        late: list[Late] = []
 
         def later(what: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
             waiting: Deferred[Any] = Deferred()
@@ -115,6 +117,11 @@ class OldVisitTests(SynchronousTestCase):
             return waiting
 
         self.visit._work = later
+        return late
+
+    def test_slow_disk(self) -> None:
+        """A browser that sends faster than the disk writes is held, and goes on; all arrives in its order."""
+        late = self.make_slow()
         self.visit.message(self.wire, bytes((3, OPENED)) + b"files")
         asked = {"requestId": "r", "operation": "writeFile", "params": {"path": "up", "size": 200}}
         frames = [apps.frame(apps.JSON, asked), *(apps.frame(apps.CHUNK, bytes([at])) for at in range(200))]
@@ -167,6 +174,26 @@ class OldVisitTests(SynchronousTestCase):
         self.assertEqual(list(self.root.iterdir()), [])
         self.say(apps.JSON, {"requestId": 1, "operation": "listDirectory", "params": {"path": ""}})
         self.assertEqual(self.came(), [])
+
+    def test_gone_at_work(self) -> None:
+        """A browser that goes while a thread is at work leaves no file, and none is closed in the thread's hands."""
+        late, before = self.make_slow(), len(os.listdir("/proc/self/fd"))
+        asked: dict[str, Any] = {"requestId": "r", "operation": "writeFile", "params": {"path": "up", "size": 6}}
+        for number, frames in enumerate(([], [(apps.CHUNK, b"abc")]), 3):
+            self.visit.message(self.wire, bytes((number, OPENED)) + b"files")
+            for frame in (apps.frame(apps.JSON, asked), *(apps.frame(*each) for each in frames)):
+                self.visit.message(self.wire, bytes((number, BINARY)) + frame)
+            for _ in frames:
+                waiting, what, arguments = late.pop()
+                waiting.callback(what(*arguments))
+            ((waiting, what, arguments),) = late
+            late.clear()
+            self.visit.message(self.wire, bytes((number, CLOSED)))
+            self.assertEqual(len(os.listdir("/proc/self/fd")), before + 2 * len(frames), "the thread has its file")
+            waiting.callback(what(*arguments))
+            self.assertEqual((list(self.root.iterdir()), len(os.listdir("/proc/self/fd"))), ([], before), number)
+        self.visit.closed(self.wire)
+        self.assertEqual((late, self.flushLoggedErrors()), ([], []))
 
     def test_app(self) -> None:
         """The app is read as it comes; what is none is told of."""
