@@ -108,9 +108,8 @@ class _App:
         """
         for kind, payload in apps.frames(message):
             if kind == apps.CANCEL:
-                self._cancelled.add(str(read_object(payload).get("requestId")))
-            else:
-                self._waiting.append((kind, payload))
+                self._cancelled.add(str(read_object(payload).get("requestId")))  # a file that is being read
+            self._waiting.append((kind, payload))
         if len(self._waiting) > MOST_WAITING and not self._held:
             self._held = True
             self._wire.pauseProducing()
@@ -149,13 +148,16 @@ class _App:
                 return
             asked = read_object(payload)
             request = asked.get("requestId")
-            if kind == apps.END:
+            if kind == apps.CANCEL:
+                self._cancel(str(request))
+            elif kind == apps.END:
                 await self._end()
             else:
                 await self._asked(request, asked)
         except Refused as no:
             told = request if request is not None else self._uploading
-            self._upload = None
+            if kind == apps.CHUNK:
+                self._upload = None  # it has dropped itself
             self.tell(apps.JSON, {"requestId": told, "success": False, "error": no.reason})
         except MalformedFrame:
             self.tell(apps.JSON, {"requestId": request, "success": False, "error": "Invalid request"})
@@ -177,6 +179,11 @@ class _App:
         else:
             result = await self._work(self._files.run, str(operation), params)
             self.tell(apps.JSON, {"requestId": request, "success": True, "result": result})
+
+    def _cancel(self, request: str) -> None:
+        self._cancelled.discard(request)
+        if self._upload is not None and str(self._uploading) == request:
+            self._drop()
 
     async def _end(self) -> None:
         upload, request = self._upload, self._uploading

@@ -107,6 +107,32 @@ class OldVisitTests(SynchronousTestCase):
         self.assertEqual((done["success"], shown["type"], shown["requestId"]), (True, "upload:done", "r"))
         self.assertEqual((self.root / "up").read_text(), "abcdef")
 
+    def test_refused_meanwhile(self) -> None:
+        """What else is asked, and refused, while an upload is on its way does not end it, and leaves nothing behind."""
+        before = len(os.listdir("/proc/self/fd"))
+        self.ask("writeFile", path="up", size=3)
+        for number in range(3):
+            self.assertFalse(self.ask("getFileInfo", f"i{number}", path="none")[0][1]["success"])
+            self.assertIn("Another", self.ask("writeFile", f"w{number}", path="up2", size=6)[0][1]["error"])
+        self.say(apps.CHUNK, b"abc")
+        self.say(apps.END, {"requestId": "r"})
+        self.assertEqual([told["requestId"] for _, told in self.came()], ["r", "r"])
+        self.assertEqual([each.name for each in self.root.iterdir()], ["up"])
+        self.assertEqual(len(os.listdir("/proc/self/fd")), before)
+
+    def test_cancelled(self) -> None:
+        """An upload that the browser cancels is gone, and another one may begin; a cancel of something else is none."""
+        self.ask("writeFile", path="up", size=3)
+        self.say(apps.CHUNK, b"ab")
+        self.say(apps.CANCEL, {"requestId": "another"})
+        self.assertEqual(len(list(self.root.iterdir())), 1)
+        self.say(apps.CANCEL, {"requestId": "r"})
+        self.assertEqual(list(self.root.iterdir()), [])
+        self.assertTrue(self.ask("writeFile", path="up", size=1)[0][1]["uploading"])
+        self.say(apps.CHUNK, b"x")
+        self.say(apps.END, {"requestId": "r"})
+        self.assertEqual((self.root / "up").read_text(), "x")
+
     def make_slow(self) -> list[Late]:
         """From now on what is done is done when the test says so."""
         late: list[Late] = []
