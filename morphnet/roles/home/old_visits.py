@@ -108,9 +108,8 @@ class _App:
         """
         for kind, payload in apps.frames(message):
             if kind == apps.CANCEL:
-                self._cancelled.add(str(read_object(payload).get("requestId")))
-            else:
-                self._waiting.append((kind, payload))
+                self._cancelled.add(str(read_object(payload).get("requestId")))  # a file that is being read
+            self._waiting.append((kind, payload))
         if len(self._waiting) > MOST_WAITING and not self._held:
             self._held = True
             self._wire.pauseProducing()
@@ -126,6 +125,14 @@ class _App:
                 await self._dealt(kind, payload)
         finally:
             self._busy = False
+            if self._over:
+                self._drop()
+
+    def _drop(self) -> None:
+        """What was on its way here will not be whole."""
+        upload, self._upload = self._upload, None
+        if upload is not None:
+            upload.drop()
 
     def _let_go(self) -> None:
         if self._held and len(self._waiting) <= MOST_WAITING // 2:
@@ -141,13 +148,16 @@ class _App:
                 return
             asked = read_object(payload)
             request = asked.get("requestId")
-            if kind == apps.END:
+            if kind == apps.CANCEL:
+                self._cancel(str(request))
+            elif kind == apps.END:
                 await self._end()
             else:
                 await self._asked(request, asked)
         except Refused as no:
             told = request if request is not None else self._uploading
-            self._upload = None
+            if kind == apps.CHUNK:
+                self._upload = None  # it has dropped itself
             self.tell(apps.JSON, {"requestId": told, "success": False, "error": no.reason})
         except MalformedFrame:
             self.tell(apps.JSON, {"requestId": request, "success": False, "error": "Invalid request"})
@@ -169,6 +179,11 @@ class _App:
         else:
             result = await self._work(self._files.run, str(operation), params)
             self.tell(apps.JSON, {"requestId": request, "success": True, "result": result})
+
+    def _cancel(self, request: str) -> None:
+        self._cancelled.discard(request)
+        if self._upload is not None and str(self._uploading) == request:
+            self._drop()
 
     async def _end(self) -> None:
         upload, request = self._upload, self._uploading
@@ -197,13 +212,12 @@ class _App:
             os.close(opened)
 
     def close(self) -> None:
-        """The browser has gone."""
+        """The browser has gone. A thread that is at work ends first: it has the file of an upload, or opens one."""
         self._over = True
         self._waiting.clear()
         self._let_go()
-        if self._upload is not None:
-            self._upload.drop()
-            self._upload = None
+        if not self._busy:
+            self._drop()
 
 
 class OldVisit:

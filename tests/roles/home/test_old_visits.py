@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from morphnet.roles.home.beneath import Beneath
 from morphnet.roles.home.old_files import OldFiles
 from morphnet.roles.home.old_visits import AppFiles, OldVisit
 
+Late = tuple["Deferred[Any]", Callable[..., Any], tuple[Any, ...]]
 MANIFEST = {"name": "files", "version": "1", "description": "", "format": "iife", "entry": "ui.js"}
 
 
@@ -105,9 +107,35 @@ class OldVisitTests(SynchronousTestCase):
         self.assertEqual((done["success"], shown["type"], shown["requestId"]), (True, "upload:done", "r"))
         self.assertEqual((self.root / "up").read_text(), "abcdef")
 
-    def test_slow_disk(self) -> None:
-        """A browser that sends faster than the disk writes is held, and goes on; all arrives in its order."""
-        late: list[tuple[Deferred[Any], Callable[..., Any], tuple[Any, ...]]] = []
+    def test_refused_meanwhile(self) -> None:
+        """What else is asked, and refused, while an upload is on its way does not end it, and leaves nothing behind."""
+        before = len(os.listdir("/proc/self/fd"))
+        self.ask("writeFile", path="up", size=3)
+        for number in range(3):
+            self.assertFalse(self.ask("getFileInfo", f"i{number}", path="none")[0][1]["success"])
+            self.assertIn("Another", self.ask("writeFile", f"w{number}", path="up2", size=6)[0][1]["error"])
+        self.say(apps.CHUNK, b"abc")
+        self.say(apps.END, {"requestId": "r"})
+        self.assertEqual([told["requestId"] for _, told in self.came()], ["r", "r"])
+        self.assertEqual([each.name for each in self.root.iterdir()], ["up"])
+        self.assertEqual(len(os.listdir("/proc/self/fd")), before)
+
+    def test_cancelled(self) -> None:
+        """An upload that the browser cancels is gone, and another one may begin; a cancel of something else is none."""
+        self.ask("writeFile", path="up", size=3)
+        self.say(apps.CHUNK, b"ab")
+        self.say(apps.CANCEL, {"requestId": "another"})
+        self.assertEqual(len(list(self.root.iterdir())), 1)
+        self.say(apps.CANCEL, {"requestId": "r"})
+        self.assertEqual(list(self.root.iterdir()), [])
+        self.assertTrue(self.ask("writeFile", path="up", size=1)[0][1]["uploading"])
+        self.say(apps.CHUNK, b"x")
+        self.say(apps.END, {"requestId": "r"})
+        self.assertEqual((self.root / "up").read_text(), "x")
+
+    def make_slow(self) -> list[Late]:
+        """From now on what is done is done when the test says so."""
+        late: list[Late] = []
 
         def later(what: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
             waiting: Deferred[Any] = Deferred()
@@ -115,6 +143,11 @@ class OldVisitTests(SynchronousTestCase):
             return waiting
 
         self.visit._work = later
+        return late
+
+    def test_slow_disk(self) -> None:
+        """A browser that sends faster than the disk writes is held, and goes on; all arrives in its order."""
+        late = self.make_slow()
         self.visit.message(self.wire, bytes((3, OPENED)) + b"files")
         asked = {"requestId": "r", "operation": "writeFile", "params": {"path": "up", "size": 200}}
         frames = [apps.frame(apps.JSON, asked), *(apps.frame(apps.CHUNK, bytes([at])) for at in range(200))]
@@ -167,6 +200,26 @@ class OldVisitTests(SynchronousTestCase):
         self.assertEqual(list(self.root.iterdir()), [])
         self.say(apps.JSON, {"requestId": 1, "operation": "listDirectory", "params": {"path": ""}})
         self.assertEqual(self.came(), [])
+
+    def test_gone_at_work(self) -> None:
+        """A browser that goes while a thread is at work leaves no file, and none is closed in the thread's hands."""
+        late, before = self.make_slow(), len(os.listdir("/proc/self/fd"))
+        asked: dict[str, Any] = {"requestId": "r", "operation": "writeFile", "params": {"path": "up", "size": 6}}
+        for number, frames in enumerate(([], [(apps.CHUNK, b"abc")]), 3):
+            self.visit.message(self.wire, bytes((number, OPENED)) + b"files")
+            for frame in (apps.frame(apps.JSON, asked), *(apps.frame(*each) for each in frames)):
+                self.visit.message(self.wire, bytes((number, BINARY)) + frame)
+            for _ in frames:
+                waiting, what, arguments = late.pop()
+                waiting.callback(what(*arguments))
+            ((waiting, what, arguments),) = late
+            late.clear()
+            self.visit.message(self.wire, bytes((number, CLOSED)))
+            self.assertEqual(len(os.listdir("/proc/self/fd")), before + 2 * len(frames), "the thread has its file")
+            waiting.callback(what(*arguments))
+            self.assertEqual((list(self.root.iterdir()), len(os.listdir("/proc/self/fd"))), ([], before), number)
+        self.visit.closed(self.wire)
+        self.assertEqual((late, self.flushLoggedErrors()), ([], []))
 
     def test_app(self) -> None:
         """The app is read as it comes; what is none is told of."""
