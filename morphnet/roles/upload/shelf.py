@@ -338,7 +338,7 @@ class Shelf:
             partial.close()
 
     async def _finish(self, record: UploadRecord, partial: Partial, turn: Turn) -> None:
-        if self.scanning is not None:
+        if self.scanning is not None and whole_of(record.path) == record.path:  # parts are looked at when joined
             await self.scanning.look(record, partial, turn)
         await self._writable(turn, record.path)  # and nobody else has it appear, or go, when this returns
         with self._appearing.held(record.path):
@@ -398,6 +398,8 @@ class Shelf:
                 if (finished or not goes_on[whole]) and await self.let_go(record):  # it may be whole by now
                     self.counts["uploads_expired"] += 1
         await self._beside(self.vault.forget_unused)
+        if self.scanning is not None:
+            await self._beside(functools.partial(self.scanning.forget_old, now))
 
     async def _last_sign(self, path: str) -> float:
         """Unix seconds at which the last byte of a file came, or of one of its parts, or the last of these began."""
