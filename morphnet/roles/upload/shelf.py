@@ -249,9 +249,9 @@ class Shelf:
 
     async def join(self, exchange: Exchange, record: UploadRecord, parts: Sequence[str]) -> None:
         """
-        Write the whole files of these paths, one behind the other; the upload is whole then.
+        Write the whole files of these paths, one behind the other; the upload is whole when this returns.
 
-        :raises SlotRefused: they contradict the bytes that are there already, or there is no room for them.
+        :raises SlotRefused: they contradict the bytes that are there, are too many or too few, or there is no room.
         """
 
         async def body(take: Callable[[bytes], None]) -> None:
@@ -266,11 +266,15 @@ class Shelf:
         turn = self.turns.take(record.path, exchange.hang_up)
         self.taken(record.path)
         try:
-            await self._written(turn, record.path, 0, body)
+            length = await self._written(turn, record.path, 0, body)
         except Differs:
             raise SlotRefused(409, "these are not the bytes that are there already") from None
+        except Overrun:
+            raise SlotRefused(409, "the parts have more bytes than the file") from None
         finally:
             turn.leave()
+        if length != record.size:
+            raise SlotRefused(409, f"the file has {record.size} bytes, and its parts {length}")
 
     @contextmanager
     def _in_memory(self, exchange: Exchange) -> Iterator[None]:
