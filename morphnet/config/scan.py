@@ -24,4 +24,10 @@ class ScanConfig:
     required: bool = field(
         default=True, metadata={"help": "no file appears that was not scanned: while clamd is away uploads wait"}
     )
+    aside_days: float = field(
+        default=30.0, metadata={"least": 0, "help": "what was put aside is deleted after so many days; 0: never"}
+    )
+    aside_bytes: int = field(
+        default=1 << 30, metadata={"least": 0, "help": "bytes of all that was put aside: the oldest is deleted then"}
+    )
     within_s: float = field(default=120.0, metadata={"least": 1, "help": "time for clamd to look at one file, seconds"})

@@ -252,6 +252,7 @@ class Vault:
             os.rename(partial.path, aside)
         except FileNotFoundError:
             raise Taken from None
+        os.utime(aside)  # from now on its time counts
         aside.with_suffix(_WHY).write_text(why, "utf-8")
         sync_directory(self._aside)
 
@@ -262,6 +263,22 @@ class Vault:
             return aside.with_suffix(_WHY).read_text("utf-8", "replace")
         except FileNotFoundError:
             return "something" if aside.exists() else None
+
+    def forget_aside(self, before: float, most: int) -> None:
+        """
+        Let go of what was put aside before that, Unix seconds; of what is younger stays why, and the youngest bytes.
+
+        :param most: bytes of all that stays.
+        """
+        found = []
+        for each in self._aside.iterdir():
+            with suppress(FileNotFoundError):  # another process does the same
+                found.append((each.stat().st_mtime, each.stat().st_size, each))
+        total = 0
+        for at, size, each in sorted(found, reverse=True):
+            total += size
+            if at < before or (total > most and each.suffix != _WHY):
+                each.unlink(missing_ok=True)
 
     def forget_unused(self) -> None:
         """Let go of contents that no file has any more."""

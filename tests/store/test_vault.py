@@ -152,6 +152,26 @@ class VaultTests(VaultCase):
         self.assertEqual(self.made(self.directory).put_aside_for("a"), "it is bad")
         self.assertEqual((self.vault.open("a"), self.vault.length("a"), self.names()), (None, 0, []))
 
+    def test_aside_limits(self) -> None:
+        """Of what was put aside the youngest stay, so many bytes of them, and of the others why, until they are old."""
+        for number in range(4):
+            partial = self.vault.partial(f"a{number}")
+            partial.append(b"x" * 1000)
+            self.vault.put_aside(f"a{number}", partial, "bad")
+            partial.close()
+            for each in self.directory.glob(f"aside/{self.vault.name(f'a{number}')}*"):
+                os.utime(each, (1000.0 + number, 1000.0 + number))
+        for before, most, files, reasons in (
+            (0.0, 4012, 4, 4),
+            (0.0, 2500, 2, 4),
+            (1001.0, 2500, 2, 3),
+            (2000.0, 9, 0, 0),
+        ):
+            self.vault.forget_aside(before, most)
+            names = sorted(each.suffix for each in self.directory.glob("aside/*"))
+            self.assertEqual(names, [""] * files + [".why"] * reasons)
+        self.assertIsNone(self.vault.put_aside_for("a3"))
+
     def test_remove(self) -> None:
         """Nothing stays of one that was killed while it took the place of the same content."""
         here = self.half_finished("a", b"x")

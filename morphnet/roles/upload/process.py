@@ -27,7 +27,7 @@ from morphnet.roles.process.process import Process
 from morphnet.roles.upload.callers import Callers
 from morphnet.roles.upload.desk import Desk, Rules
 from morphnet.roles.upload.node import UploadNode
-from morphnet.roles.upload.scanning import Scanning
+from morphnet.roles.upload.scanning import Aside, Scanning
 from morphnet.roles.upload.secrets import Keys, read_password, read_secrets, read_tokens
 from morphnet.roles.upload.sharing import Sharing
 from morphnet.roles.upload.shelf import Shelf
@@ -79,8 +79,9 @@ class UploadProcess(Process):
         node.read_again = self._read_secrets
         if config.scan.clamd:
             clamd = Clamd(self.reactor, config.scan.clamd, config.scan.within_s)
-            tell = partial(node.tell, "scanned")
-            shelf.scanning = Scanning(clamd.scan, shelf.vault, shelf.counts, tell, required=config.scan.required)
+            tell, scan = partial(node.tell, "scanned"), config.scan
+            aside = Aside(scan.aside_days * 86400, scan.aside_bytes)
+            shelf.scanning = Scanning(clamd.scan, shelf.vault, shelf.counts, tell, required=scan.required, aside=aside)
         if self._redis is not None:
             self._is_redis_there = node.redis_is
             self._redis.start()

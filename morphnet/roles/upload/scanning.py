@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -20,6 +21,14 @@ from morphnet.wire.messages.upload.slots import SlotRefused
 
 MOST_LOOKS = 100  # files that are looked at, or wait in the scanner's queue, at a time: clamd's own MaxQueue
 _LONGEST = 100  # characters of a name
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """What is kept of files in which something was found."""
+
+    seconds: float = 30 * 86400.0  # 0: for ever
+    most: int = 1 << 30  # bytes of all of them
 
 
 class _Look:
@@ -50,6 +59,9 @@ class _Look:
             self._waiting.callback(result)  # a Failure makes it fail
 
 
+ASIDE = Aside()
+
+
 def _content(file: int) -> tuple[int, ...]:
     """What differs as soon as somebody has written to it, or it is another file."""
     about = os.fstat(file)
@@ -71,8 +83,10 @@ class Scanning:
         tell: Callable[[str, str], None],
         *,
         required: bool,
+        aside: Aside = ASIDE,
     ) -> None:
         self._scan, self._vault, self._counts, self._tell, self._required = scan, vault, counts, tell, required
+        self._aside, self._put = aside, 0  # bytes put aside since somebody looked how many there are
         self._looks: dict[str, _Look] = {}  # by the path of the upload
 
     def check(self, path: str, verb: str) -> None:
@@ -104,8 +118,16 @@ class Scanning:
         if found:
             self._counts["uploads_infected"] += 1
             self._vault.put_aside(record.path, partial, found)
+            self._put += partial.length
+            if self._put > self._aside.most:
+                self.forget_old(0.0)
             self._tell(record.user, f"{found} was in {printable(record.path)}: it was put aside")
             raise _refused(found)
+
+    def forget_old(self, now: float) -> None:
+        """Let go of what was put aside long ago, and of the oldest if there is too much."""
+        self._put = 0
+        self._vault.forget_aside(now - self._aside.seconds if self._aside.seconds else 0.0, self._aside.most)
 
     async def _found(self, path: str, partial: Partial) -> str:
         look = self._looks.get(path)

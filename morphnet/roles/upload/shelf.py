@@ -249,9 +249,9 @@ class Shelf:
 
     async def join(self, exchange: Exchange, record: UploadRecord, parts: Sequence[str]) -> None:
         """
-        Write the whole files of these paths, one behind the other; the upload is whole then.
+        Write the whole files of these paths, one behind the other; the upload is whole when this returns.
 
-        :raises SlotRefused: they contradict the bytes that are there already, or there is no room for them.
+        :raises SlotRefused: they contradict the bytes that are there, are too many or too few, or there is no room.
         """
 
         async def body(take: Callable[[bytes], None]) -> None:
@@ -266,11 +266,15 @@ class Shelf:
         turn = self.turns.take(record.path, exchange.hang_up)
         self.taken(record.path)
         try:
-            await self._written(turn, record.path, 0, body)
+            length = await self._written(turn, record.path, 0, body)
         except Differs:
             raise SlotRefused(409, "these are not the bytes that are there already") from None
+        except Overrun:
+            raise SlotRefused(409, "the parts have more bytes than the file") from None
         finally:
             turn.leave()
+        if length != record.size:
+            raise SlotRefused(409, f"the file has {record.size} bytes, and its parts {length}")
 
     @contextmanager
     def _in_memory(self, exchange: Exchange) -> Iterator[None]:
@@ -338,7 +342,7 @@ class Shelf:
             partial.close()
 
     async def _finish(self, record: UploadRecord, partial: Partial, turn: Turn) -> None:
-        if self.scanning is not None:
+        if self.scanning is not None and whole_of(record.path) == record.path:  # parts are looked at when joined
             await self.scanning.look(record, partial, turn)
         await self._writable(turn, record.path)  # and nobody else has it appear, or go, when this returns
         with self._appearing.held(record.path):
@@ -398,6 +402,8 @@ class Shelf:
                 if (finished or not goes_on[whole]) and await self.let_go(record):  # it may be whole by now
                     self.counts["uploads_expired"] += 1
         await self._beside(self.vault.forget_unused)
+        if self.scanning is not None:
+            await self._beside(functools.partial(self.scanning.forget_old, now))
 
     async def _last_sign(self, path: str) -> float:
         """Unix seconds at which the last byte of a file came, or of one of its parts, or the last of these began."""

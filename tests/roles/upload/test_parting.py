@@ -118,6 +118,15 @@ class PartingTests(SynchronousTestCase):
         self.assertEqual((self.part(41).status, len(self.leftovers())), (413, 1))
         self.assertEqual(seen.count("j/f\0001"), 2)
 
+    def test_other_length(self) -> None:
+        """Parts with fewer bytes than their records say, or more, make no file, and stay."""
+        parts = self.filled(0, 60), self.filled(60, 100)
+        there = self.service.vault._done / self.service.vault.name("j/f\0001")
+        for data in (DATA[60:90], DATA[60:] + b"x"):
+            there.write_bytes(data)
+            self.assertEqual(self.join(*parts).status, 409)
+            self.assertEqual((self.service.stored("j/f"), len(self.leftovers())), (None, 2))
+
     def test_deleted(self) -> None:
         """With a file that is not whole its parts go."""
         self.filled(0, 60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
@@ -10,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.net.clamd import ScannerAway
 from morphnet.roles.upload import scanning
-from morphnet.roles.upload.scanning import Scanning
+from morphnet.roles.upload.scanning import ASIDE, Aside, Scanning
 from tests.clamav import BAD, NAME, WITHOUT, ClamDaemon
 from tests.fakes_upload import Line, Service, slot
 from tests.upload_nodes import UploadNode
@@ -27,7 +28,7 @@ class ScanningTests(SynchronousTestCase):
         self.service, self.said, self.told = Service(self.mktemp()), "", list[str]()
         self.scans(required=True)
 
-    def scans(self, *, required: bool) -> None:
+    def scans(self, *, required: bool, aside: Aside = ASIDE) -> None:
         """From now on."""
 
         async def scan(file: int) -> str:
@@ -37,7 +38,7 @@ class ScanningTests(SynchronousTestCase):
 
         shelf = self.service.shelf
         tell = lambda user, text: self.told.append(text)  # noqa: E731
-        shelf.scanning = Scanning(scan, shelf.vault, shelf.counts, tell, required=required)
+        shelf.scanning = Scanning(scan, shelf.vault, shelf.counts, tell, required=required, aside=aside)
 
     def test_found(self) -> None:
         """It is put aside, its uploader is told what was found, and nobody else gets it; others are not concerned."""
@@ -52,6 +53,37 @@ class ScanningTests(SynchronousTestCase):
         aside = self.service.vault._aside / self.service.vault.name("s/a")
         self.assertEqual((aside.read_bytes(), self.service.shelf.counts["uploads_infected"]), (DATA, 1))
         self.assertEqual(len(self.told), 1)
+
+    def test_parts(self) -> None:
+        """Parts are not looked at, and none is put aside: the file is that they become."""
+        self.said = "Bad.Thing"
+        target = slot("s/a", 100) + "&size=100"
+        for _ in range(3):
+            told = {**TUS, "Upload-Concat": "partial", "Upload-Length": "100"}
+            where = self.service.ask("POST", target, told).headers["location"]
+            self.assertEqual(self.service.ask("PATCH", where, {**BODY, "Upload-Offset": "0"}, DATA).status, 204)
+            self.assertEqual(self.service.ask("DELETE", where, TUS).status, 204)
+        self.assertEqual(self.aside(), [])
+        where = self.service.ask("POST", target, told).headers["location"]
+        self.service.ask("PATCH", where, {**BODY, "Upload-Offset": "0"}, DATA)
+        joined = self.service.ask("POST", target, {**TUS, "Upload-Concat": f"final;{where}"})
+        self.assertEqual((joined.status, self.aside(), self.service.stored("s/a")), (422, [DATA], None))
+
+    def test_aside_limits(self) -> None:
+        """Of what is put aside so many bytes stay at most twice, in the end once, and that for so long."""
+        self.said = "Bad.Thing"
+        self.scans(required=True, aside=Aside(1000.0, 250))
+        for number in range(9):
+            self.service.ask("PUT", slot(f"s/{number}", 100), {}, DATA)
+            self.assertLessEqual(len(self.aside()), 5)
+        for more, files in ((500.0, 2), (1500.0, 0)):
+            self.service.now = time.time() + more
+            self.successResultOf(Deferred.fromCoroutine(self.service.shelf.sweep(3600.0, 0.0)))
+            self.assertEqual(len(self.aside()), files)
+
+    def aside(self) -> list[bytes]:
+        """What was put aside."""
+        return [each.read_bytes() for each in self.service.vault._aside.iterdir() if not each.suffix]
 
     def test_found_by_other_ways(self) -> None:
         """The last byte comes by tus or by the draft."""
