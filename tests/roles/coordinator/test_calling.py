@@ -96,3 +96,27 @@ class IntroductionTests(ScriptCase):
         process.exit();
         """
         self.assertEqual(self.script(HOME + text), [True, True, [1, 3]])
+
+    def test_way(self) -> None:
+        """A channel that is open before the browser has chosen its way is not told of as one that it may not be."""
+        text = """
+        const { way } = await import('./introduction.js');
+        globalThis.setTimeout = (what) => what();
+        const ends = [['a', { candidateType: 'relay', relayProtocol: 'tcp' }], ['b', { candidateType: 'srflx' }]];
+        const pair = { type: 'candidate-pair', localCandidateId: 'a', remoteCandidateId: 'b' };
+        const told = [];
+        for (const last of [
+          [...ends, ['t', { type: 'transport', selectedCandidatePairId: 'p' }], ['p', pair]],
+          [...ends, ['p', { ...pair, nominated: true, state: 'succeeded' }]],
+          [['a', { candidateType: 'host' }], ['b', { candidateType: 'host' }], ['t', { type: 'transport',
+            selectedCandidatePairId: 'p' }], ['p', pair]],
+          [],
+        ]) {
+          let looks = 0;
+          told.push(await way({ getStats: async () => new Map((looks += 1) < 4 ? ends : last) }));
+        }
+        console.log(JSON.stringify(told));
+        process.exit();
+        """
+        relay = "Connected by a relay (TURN, TCP)"
+        self.assertEqual(self.script(text), [relay, relay, "Connected in one network", "Connected"])
