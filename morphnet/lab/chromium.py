@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import select
@@ -14,6 +15,7 @@ from typing import Any
 from morphnet.lab.box import BoxNode
 
 CHROMIUM = shutil.which("chromium")
+POINTS, POINT_WITHIN = 10, 3.0  # times that a frame is clicked, seconds until it has the keyboard
 _FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--mute-audio"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -183,12 +185,21 @@ class Chromium:
         self.run(f"document.querySelector({json.dumps(selector)}).click()")
 
     def point(self, selector: str) -> None:
-        """Press the mouse in the middle of what that selects, which has the keyboard then, a frame too."""
-        box = f"JSON.stringify(document.querySelector({json.dumps(selector)}).getBoundingClientRect())"
-        found = json.loads(self.run(box))
-        x, y = found["x"] + found["width"] / 2, found["y"] + found["height"] / 2
-        for kind in ("mousePressed", "mouseReleased"):
-            self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+        """
+        Press the mouse in the middle of a frame, which has the keyboard then.
+
+        :raises Trouble: it has not.
+        """
+        frame = f"document.querySelector({json.dumps(selector)})"
+        for _ in range(POINTS):
+            found = json.loads(self.run(f"JSON.stringify({frame}.getBoundingClientRect())"))
+            x, y = found["x"] + found["width"] / 2, found["y"] + found["height"] / 2
+            for kind in ("mousePressed", "mouseReleased"):
+                self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+            with contextlib.suppress(Trouble):  # a frame that was not drawn yet is not hit
+                self.until(f"document.activeElement === {frame}", POINT_WITHIN)
+                return
+        raise Trouble(f"{selector} does not take the keyboard")
 
     def downloads_to(self, directory: Path) -> None:
         """Where it puts downloads."""

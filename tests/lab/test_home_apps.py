@@ -176,9 +176,10 @@ class AppTests(AppsCase):
         self.assertEqual(self.in_page("page.getElementById('cookie').textContent"), "saved=name=attic+%26+roof")
         self.browser.click("#open-tcp")
         self.browser.until("inside.apps.tcp.stream?.open === true")
+        self.browser.until(f"{ROWS}.includes('console ready')", frame=TERMINAL)  # before that nobody takes keys
         self.browser.point("#tcp iframe")
         self.browser.type("line one\n")
-        self.browser.until(f"{ROWS}.includes('console ready') && {ROWS}.includes('LINE ONE')", frame=TERMINAL)
+        self.browser.until(f"{ROWS}.includes('LINE ONE')", frame=TERMINAL)
         self.assertEqual((self.complaints(), self.hosts()), ([], {SITE}))
         self.assertEqual(self.browser.run("document.title", frame=WEB), "Web")
 
