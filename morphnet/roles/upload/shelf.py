@@ -380,6 +380,7 @@ class Shelf:
 
     async def _seized(self, record: UploadRecord) -> Path | None:
         """From now on no other process does anything with its bytes; None when it is another one by now."""
+        await self.uploads.used(record.user)  # if the records are away, that is known before its bytes go
         held: list[Path | None] = []
         await self._beside(lambda: held.append(self.vault.seize(record.path)))
         appeared = not record.completed_at and self.vault.size(record.path) is not None
