@@ -18,7 +18,7 @@ from tests.fakes_upload import NOW, Service, slot
 DATA = bytes(range(100))
 
 
-class TwoServersTests(SynchronousTestCase):
+class LettingTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.uploads, self.directory = MemoryUploads(), Path(self.mktemp())
         self.one, self.two = self.made(), self.made()
