@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from morphnet.net.http import BodyCut, Exchange
 from morphnet.rendezvous.transfer import Turn, Turns
 from morphnet.roles.upload.holding import Holding
+from morphnet.roles.upload.letting import Beside, overdue, same, seized
 from morphnet.roles.upload.networks import network_of
 from morphnet.roles.upload.parts import parts_of, whole_of
 from morphnet.roles.upload.scanning import Scanning
@@ -27,7 +27,6 @@ from morphnet.wire.messages.upload.slots import SlotRefused
 MOST_KEPT = 1 << 27  # bytes of bodies in memory, of all requests together
 _PIECE = 1 << 20  # bytes of a part that are copied at once
 PUT_OFF = 10  # seconds after which who finds no room comes again
-Beside = Callable[[Callable[[], None]], Deferred[None]]
 Body = Callable[[Callable[[bytes], None]], Coroutine[Any, Any, None]]
 Fits = Callable[[bytes], bool]
 
@@ -42,11 +41,6 @@ class Unfit(Exception):
 
 class Differs(Exception):
     """An upload is repeated with other bytes than those that are there, and somebody relies on them."""
-
-
-def _same(found: UploadRecord | None, record: UploadRecord) -> bool:
-    times = (record.created_at, record.completed_at)
-    return found is not None and (found.created_at, found.completed_at) == times
 
 
 class _Pen:
@@ -77,6 +71,17 @@ class _Pen:
         finally:
             self._counts["uploaded_bytes"] += self._partial.length - before
         self.at += len(data)
+
+
+async def _looked_at(exchange: Exchange, fits: Fits) -> Body:
+    whole = await exchange.short_body()
+    if not fits(whole):
+        raise Unfit
+
+    async def given(take: Callable[[bytes], None]) -> None:
+        take(whole)
+
+    return given
 
 
 class Shelf:
@@ -189,7 +194,7 @@ class Shelf:
             if fits is None:
                 return await self._written(turn, record.path, at, exchange.body, ends=ends)
             with self._in_memory(exchange):
-                body = await self._looked_at(exchange, fits)
+                body = await _looked_at(exchange, fits)
                 return await self._written(turn, record.path, at, body, ends=ends)
         except Differs:
             raise SlotRefused(409, "these are not the bytes that are there already") from None
@@ -290,17 +295,6 @@ class Shelf:
         finally:
             self._kept -= length
 
-    @staticmethod
-    async def _looked_at(exchange: Exchange, fits: Fits) -> Body:
-        whole = await exchange.short_body()
-        if not fits(whole):
-            raise Unfit
-
-        async def given(take: Callable[[bytes], None]) -> None:
-            take(whole)
-
-        return given
-
     async def _writable(self, turn: Turn, path: str) -> UploadRecord:
         """Its record as it is now: what was known before the turn came may be over."""
         record = await self.find(path)
@@ -358,15 +352,15 @@ class Shelf:
         :returns: False when it is another one by now, complete or begun anew: it stays.
         :raises Taken: another process has it.
         """
-        if not _same(await self.find(record.path), record):
+        if not same(await self.find(record.path), record):
             return False
         with self._appearing.held(record.path):
             self.turns.end(record.path)
             self.under_way.over(record.path)
-            seized: Path | None = None
-            if self.vault.shared and (seized := await self._seized(record)) is None:
+            mine: Path | None = None
+            if self.vault.shared and (mine := await seized(self.uploads, self.vault, self._beside, record)) is None:
                 return False
-            await self._beside(lambda: self.vault.remove(record.path, seized))
+            await self._beside(lambda: self.vault.remove(record.path, mine))
             await self.uploads.forget(record.path, record)  # after its bytes: without it they would be nobody's
         return True
 
@@ -378,36 +372,13 @@ class Shelf:
             await self.forget(each)
         return gone
 
-    async def _seized(self, record: UploadRecord) -> Path | None:
-        """From now on no other process does anything with its bytes; None when it is another one by now."""
-        held: list[Path | None] = []
-        await self._beside(lambda: held.append(self.vault.seize(record.path)))
-        appeared = not record.completed_at and self.vault.size(record.path) is not None
-        if not appeared and _same(await self.uploads.find(record.path), record):
-            return held[0]
-        self.vault.let_go(held[0])
-        return None
-
     async def sweep(self, partial_seconds: float, keep_seconds: float) -> None:
         """Let go of what nobody went on with, and of files that are old enough; 0 keeps them for ever."""
         now = self.wall()
-        completed = int(now - keep_seconds) if keep_seconds else 0
-        goes_on: dict[str, bool] = {}  # of files, looked for once for all their parts
-        for record in await self.uploads.older(int(now - partial_seconds), completed, int(now)):
-            whole = whole_of(record.path)
-            finished = whole == record.path and bool(record.completed_at)
-            if not finished and whole not in goes_on:
-                goes_on[whole] = await self._last_sign(whole) > now - partial_seconds
+        async for record in overdue(self.uploads, self.vault, now, partial_seconds, keep_seconds):
             with suppress(Taken):
-                if (finished or not goes_on[whole]) and await self.let_go(record):  # it may be whole by now
+                if await self.let_go(record):
                     self.counts["uploads_expired"] += 1
         await self._beside(self.vault.forget_unused)
         if self.scanning is not None:
             await self._beside(functools.partial(self.scanning.forget_old, now))
-
-    async def _last_sign(self, path: str) -> float:
-        """Unix seconds at which the last byte of a file came, or of one of its parts, or the last of these began."""
-        times = [self.vault.touched(path)]
-        for each in (await parts_of(self.uploads, path)).values():
-            times += each.created_at, each.completed_at, self.vault.touched(each.path)
-        return max(times)

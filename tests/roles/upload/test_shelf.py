@@ -15,8 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.net.http import BodyCut, Exchange
 from morphnet.roles.upload import shelf
+from morphnet.roles.upload.letting import Beside
 from morphnet.roles.upload.parts import part_path
-from morphnet.roles.upload.shelf import Beside
 from morphnet.store.base import UploadRecord
 from morphnet.store.shared_vault import SharedVault
 from morphnet.store.uploads import MemoryUploads

@@ -18,7 +18,7 @@ from tests.fakes_upload import NOW, Service, slot
 DATA = bytes(range(100))
 
 
-class TwoServersTests(SynchronousTestCase):
+class LettingTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.uploads, self.directory = MemoryUploads(), Path(self.mktemp())
         self.one, self.two = self.made(), self.made()
@@ -134,3 +134,11 @@ class TwoServersTests(SynchronousTestCase):
         self.assertRaises(Taken, partial.tell)
         partial.close()
         self.put()
+
+    def test_not_while_away(self) -> None:
+        """Nothing is let go while the records are away."""
+        self.one.cut_put(slot("s/a", 100), {}, 100, DATA[:50])
+        self.patch(self.uploads, "used", lambda user: fail(StoreAway()))
+        letting = Deferred.fromCoroutine(self.one.shelf.forget(self.uploads._records["s/a"]))
+        self.failureResultOf(letting, StoreAway)
+        self.assertEqual(self.one.vault.length("s/a"), 50)
