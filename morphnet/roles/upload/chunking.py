@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from morphnet.net.http import Exchange
+from morphnet.roles.upload.pen import Overrun
 from morphnet.roles.upload.sessions import QUERY, check_session, session_id
-from morphnet.roles.upload.shelf import Overrun, Shelf
+from morphnet.roles.upload.shelf import Shelf
 from morphnet.roles.upload.visit import CORS, Visit
 from morphnet.store.base import UploadRecord
 from morphnet.wire.messages.upload import drafts

@@ -12,9 +12,10 @@ from morphnet.roles.upload.chunking import SIZE as TOTAL
 from morphnet.roles.upload.drafting import Drafting
 from morphnet.roles.upload.giving import Giving
 from morphnet.roles.upload.parting import PART, SIZE, Parting
+from morphnet.roles.upload.pen import Overrun
 from morphnet.roles.upload.secrets import folder_of
 from morphnet.roles.upload.sessions import HEADER, QUERY, Sessions, check_session, session_id
-from morphnet.roles.upload.shelf import Overrun, Shelf
+from morphnet.roles.upload.shelf import Shelf
 from morphnet.roles.upload.tussing import Tussing
 from morphnet.roles.upload.visit import CORS, Visit
 from morphnet.store.base import OPEN, StoreAway, UploadRecord

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from functools import partial
 
 from morphnet.net.http import LONGEST_BODY, Exchange
-from morphnet.roles.upload.shelf import Overrun, Shelf, Unfit
+from morphnet.roles.upload.checking import Unfit
+from morphnet.roles.upload.pen import Overrun
+from morphnet.roles.upload.shelf import Shelf
 from morphnet.roles.upload.visit import CORS, Visit
 from morphnet.store.base import OPEN, UploadRecord
 from morphnet.wire.messages.upload import drafts

@@ -4,84 +4,29 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from twisted.python.failure import Failure
 
 from morphnet.net.http import BodyCut, Exchange
 from morphnet.rendezvous.transfer import Turn, Turns
+from morphnet.roles.upload.checking import Body, Checking, Fits
+from morphnet.roles.upload.expiry import over
 from morphnet.roles.upload.holding import Holding
-from morphnet.roles.upload.letting import Beside, overdue, same, seized
+from morphnet.roles.upload.letting import Beside, same, seized
 from morphnet.roles.upload.networks import network_of
 from morphnet.roles.upload.parts import parts_of, whole_of
+from morphnet.roles.upload.pen import Differs, Overrun, Pen
 from morphnet.roles.upload.scanning import Scanning
 from morphnet.roles.upload.underway import UnderWay
 from morphnet.store.base import OPEN, Move, OverQuota, UploadRecord, Uploads
 from morphnet.store.vault import Partial, Taken, Vault
 from morphnet.wire.messages.upload.slots import SlotRefused
 
-MOST_KEPT = 1 << 27  # bytes of bodies in memory, of all requests together
 _PIECE = 1 << 20  # bytes of a part that are copied at once
-PUT_OFF = 10  # seconds after which who finds no room comes again
-Body = Callable[[Callable[[bytes], None]], Coroutine[Any, Any, None]]
-Fits = Callable[[bytes], bool]
-
-
-class Overrun(Exception):
-    """There are more bytes than the upload has."""
-
-
-class Unfit(Exception):
-    """A body is not what was said of it; nothing of it is kept."""
-
-
-class Differs(Exception):
-    """An upload is repeated with other bytes than those that are there, and somebody relies on them."""
-
-
-class _Pen:
-    """Writes what one request brings, while it has the turn."""
-
-    def __init__(self, partial: Partial, turn: Turn, record: UploadRecord, at: int, counts: Counter[str]) -> None:
-        self._partial, self._turn, self._record, self._counts = partial, turn, record, counts
-        self.at = at  # where the next byte goes
-        self.most = record.size  # bytes that the file may have
-
-    def take(self, data: bytes) -> None:
-        """The next bytes; those that are there already are compared."""
-        if not self._turn.current:
-            raise BodyCut
-        if self.at + len(data) > self.most:
-            raise Overrun
-        held = min(len(data), self._partial.length - self.at)
-        if held > 0:
-            same = self._partial.agrees(data[:held], self.at)
-            if same < held:
-                if self._record.announced:
-                    raise Differs
-                self._partial.cut_to(self.at + same)  # a plain PUT that begins anew with another content
-            held = same
-        before = self._partial.length
-        try:
-            self._partial.append(data[max(held, 0) :])
-        finally:
-            self._counts["uploaded_bytes"] += self._partial.length - before
-        self.at += len(data)
-
-
-async def _looked_at(exchange: Exchange, fits: Fits) -> Body:
-    whole = await exchange.short_body()
-    if not fits(whole):
-        raise Unfit
-
-    async def given(take: Callable[[bytes], None]) -> None:
-        take(whole)
-
-    return given
 
 
 class Shelf:
@@ -100,7 +45,7 @@ class Shelf:
         self.scanning: Scanning | None = None  # looks at files before they appear
         self.max_size = self.quota = 0  # bytes of a file whose size nobody has told, and of all of its user's
         self._beside = beside
-        self._kept = 0  # bytes of bodies that are in memory, or for which it is kept free
+        self._checking = Checking(self.counts)
         self._appearing = Holding()  # paths whose files appear or go: nobody looks at them meanwhile
         self._pieces = Holding()  # paths to which a thread writes one more piece
 
@@ -193,8 +138,8 @@ class Shelf:
         try:
             if fits is None:
                 return await self._written(turn, record.path, at, exchange.body, ends=ends)
-            with self._in_memory(exchange):
-                body = await _looked_at(exchange, fits)
+            with self._checking.in_memory(exchange):
+                body = await self._checking.looked_at(exchange, fits)
                 return await self._written(turn, record.path, at, body, ends=ends)
         except Differs:
             raise SlotRefused(409, "these are not the bytes that are there already") from None
@@ -281,20 +226,6 @@ class Shelf:
         if length != record.size:
             raise SlotRefused(409, f"the file has {record.size} bytes, and its parts {length}")
 
-    @contextmanager
-    def _in_memory(self, exchange: Exchange) -> Iterator[None]:
-        """:raises SlotRefused: so many bodies are in memory that there is no room for this one."""
-        length = exchange.length or 0
-        if self._kept + length > MOST_KEPT:
-            self.counts["uploads_put_off"] += 1
-            exchange.tell("Retry-After", str(PUT_OFF))
-            raise SlotRefused(503, "too many bodies are being looked at: come again")
-        self._kept += length
-        try:
-            yield
-        finally:
-            self._kept -= length
-
     async def _writable(self, turn: Turn, path: str) -> UploadRecord:
         """Its record as it is now: what was known before the turn came may be over."""
         record = await self.find(path)
@@ -315,7 +246,7 @@ class Shelf:
             if at > partial.length:
                 raise SlotRefused(409, "there are fewer bytes than that")
             record = replace(record, announced=record.announced or partial.told)
-            pen = _Pen(partial, turn, record, at, self.counts)
+            pen = Pen(partial, turn, record, at, self.counts)
             if record.size == OPEN:
                 pen.most = self.max_size
             await body(pen.take)
@@ -375,7 +306,7 @@ class Shelf:
     async def sweep(self, partial_seconds: float, keep_seconds: float) -> None:
         """Let go of what nobody went on with, and of files that are old enough; 0 keeps them for ever."""
         now = self.wall()
-        async for record in overdue(self.uploads, self.vault, now, partial_seconds, keep_seconds):
+        async for record in over(self.uploads, self.vault, now, partial_seconds, keep_seconds):
             with suppress(Taken):
                 if await self.let_go(record):
                     self.counts["uploads_expired"] += 1

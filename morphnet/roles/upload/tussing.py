@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from morphnet.net.http import LONGEST_BODY, http_date
-from morphnet.roles.upload.shelf import Overrun, Shelf, Unfit
+from morphnet.roles.upload.checking import Unfit
+from morphnet.roles.upload.pen import Overrun
+from morphnet.roles.upload.shelf import Shelf
 from morphnet.roles.upload.visit import CORS, Visit
 from morphnet.store.base import OPEN, UploadRecord
 from morphnet.wire.messages.upload import drafts, tus

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, execute, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.net.http import BodyCut, Exchange
-from morphnet.roles.upload import shelf
+from morphnet.roles.upload import checking
 from morphnet.roles.upload.letting import Beside
 from morphnet.roles.upload.parts import part_path
 from morphnet.store.base import UploadRecord
@@ -201,7 +201,7 @@ class RaceTests(SynchronousTestCase):
 
     def test_memory(self) -> None:
         """Bodies that are looked at first have so much memory together, and one a slot; who finds none comes again."""
-        self.patch(shelf, "MOST_KEPT", 250)
+        self.patch(checking, "MOST_KEPT", 250)
         held = [self.checked(path, DATA) for path in ("s/a", "s/a", "s/b", "s/c")]
         self.service.clock.advance(3)
         self.assertEqual([line.aborted for line in held], [True, False, False, False])
@@ -214,7 +214,7 @@ class RaceTests(SynchronousTestCase):
             line.send(DATA[50:])
             self.service.clock.advance(3)
             self.assertEqual([each.status for each in line.answers()], [201])
-        self.assertEqual((self.service.shelf._kept, self.service.shelf.counts["uploads_put_off"]), (0, 1))
+        self.assertEqual((self.service.shelf._checking.kept, self.service.shelf.counts["uploads_put_off"]), (0, 1))
 
     def test_deleted_meanwhile(self) -> None:
         """What was let go of while its body came leaves no file behind."""
