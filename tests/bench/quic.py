@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import datetime
 import json
 import socket
@@ -72,7 +73,9 @@ class _End(QuicConnectionProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """There is a socket."""
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, _FORCED_BUFFER, KEPT)
+        for option in (socket.SO_RCVBUF, _FORCED_BUFFER):
+            with contextlib.suppress(PermissionError):  # who is nobody has what the machine allows
+                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, option, KEPT)
         super().connection_made(transport)
 
 
