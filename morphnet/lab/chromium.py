@@ -108,7 +108,8 @@ class Chromium:
         elif told.get("method") == "Network.loadingFinished":
             self.received += int(fields["encodedDataLength"])
         elif told.get("method") == "Target.attachedToTarget":
-            self._frames[fields["targetInfo"]["targetId"]] = fields["sessionId"]
+            if fields["targetInfo"]["type"] == "iframe":  # a worker has no window
+                self._frames[fields["targetInfo"]["targetId"]] = fields["sessionId"]
             for method, more in [*_LISTEN, *self._look]:
                 self._say(method, fields["sessionId"], more)
         elif told.get("method") == "Target.detachedFromTarget":
