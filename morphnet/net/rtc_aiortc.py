@@ -31,13 +31,12 @@ def _later(seconds: float, what: Callable[[], Any]) -> asyncio.TimerHandle:
     return asyncio.get_running_loop().call_later(seconds, lambda: asyncio.ensure_future(what()))
 
 
-class Connection:
-    """One of them; a Make."""
+class Peer:
+    """A connection without what its channels say; `waiting` and `send` make a Make of it."""
 
     def __init__(self, heard: Heard, ice: Sequence[str]) -> None:
         self._heard = heard
         self._peer: Any = RTCPeerConnection(RTCConfiguration([RTCIceServer(url) for url in ice]))
-        self._channel: Any = None
         self._peer.on("datachannel", self._take)
         self._peer.on("connectionstatechange", self._changed)
 
@@ -45,9 +44,34 @@ class Connection:
         await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         if self._peer.sctp is None:
             raise ValueError("no data channel")
-        Acknowledging(self._peer.sctp, _later)
+        self._agreed()
         await self._peer.setLocalDescription(await self._peer.createAnswer())
         return str(self._peer.localDescription.sdp)
+
+    def _agreed(self) -> None:
+        """The offer is taken, and the answer not made."""
+
+    def _take(self, channel: Any) -> None:
+        """The browser has opened one."""
+        raise NotImplementedError
+
+    def _changed(self) -> None:
+        if self._peer.connectionState in ("failed", "closed"):
+            self._heard.closed()
+
+    async def close(self) -> None:
+        await self._peer.close()
+
+
+class Connection(Peer):
+    """One of them; a Make."""
+
+    def __init__(self, heard: Heard, ice: Sequence[str]) -> None:
+        self._channel: Any = None
+        super().__init__(heard, ice)
+
+    def _agreed(self) -> None:
+        Acknowledging(self._peer.sctp, _later)
 
     def _take(self, channel: Any) -> None:
         if channel.label != LABEL or self._channel is not None:
@@ -63,10 +87,6 @@ class Connection:
     def _message(self, data: Any) -> None:
         self._heard.message(data if isinstance(data, bytes) else str(data).encode())
 
-    def _changed(self) -> None:
-        if self._peer.connectionState in ("failed", "closed"):
-            self._heard.closed()
-
     @property
     def waiting(self) -> int:
         return int(self._channel.bufferedAmount)
@@ -74,6 +94,3 @@ class Connection:
     def send(self, message: bytes) -> None:
         if self._channel is not None and self._channel.readyState == "open":
             self._channel.send(message)
-
-    async def close(self) -> None:
-        await self._peer.close()

@@ -13,8 +13,6 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
-
 from morphnet.net import rtc_aiortc
 from morphnet.net.rtc_frames import BINARY, CLOSED, OPENED, TEXT
 from morphnet.net.rtc_make import LOW, Heard
@@ -27,23 +25,13 @@ def make_loop() -> asyncio.AbstractEventLoop:
     return rtc_aiortc.make_loop()
 
 
-class Connection:
+class Connection(rtc_aiortc.Peer):
     """One of them; a Make."""
 
     def __init__(self, heard: Heard, ice: Sequence[str]) -> None:
-        self._heard = heard
-        self._peer: Any = RTCPeerConnection(RTCConfiguration([RTCIceServer(url) for url in ice]))
         self._channels: dict[int, Any] = {}
         self._next = 0
-        self._peer.on("datachannel", self._take)
-        self._peer.on("connectionstatechange", self._changed)
-
-    async def answer(self, offer: str) -> str:
-        await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
-        if self._peer.sctp is None:
-            raise ValueError("no data channel")
-        await self._peer.setLocalDescription(await self._peer.createAnswer())
-        return str(self._peer.localDescription.sdp)
+        super().__init__(heard, ice)
 
     def _take(self, channel: Any) -> None:
         number, self._next = self._next, self._next + 1
@@ -67,10 +55,6 @@ class Connection:
         if self._channels.pop(number, None) is not None:
             self._heard.message(bytes((number, CLOSED)))
 
-    def _changed(self) -> None:
-        if self._peer.connectionState in ("failed", "closed"):
-            self._heard.closed()
-
     @property
     def waiting(self) -> int:
         return sum(int(each.bufferedAmount) for each in self._channels.values())
@@ -83,6 +67,3 @@ class Connection:
             channel.close()
         elif channel.readyState == "open":
             channel.send(message[2:].decode() if message[1] == TEXT else message[2:])
-
-    async def close(self) -> None:
-        await self._peer.close()
