@@ -16,14 +16,9 @@ from typing import Any
 
 from morphnet.ops import feedclient
 from morphnet.wire.messages.upload.slots import mac_v1
+from tests.ports import free_port
 
 SECRET = "a secret of the tests"
-
-
-def free_port() -> int:
-    """A TCP port that nobody has just now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 class UploadNode:

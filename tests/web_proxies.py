@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.upload_nodes import free_port
+from tests.ports import free_port
 
 _PATH = f"{os.environ['PATH']}:/usr/sbin"
 _MODULES = Path("/usr/lib/apache2/modules")

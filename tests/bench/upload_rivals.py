@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 from morphnet.wire.messages.upload.slots import jwt
-from tests.upload_nodes import SECRET, UploadNode, free_port
+from tests.ports import free_port
+from tests.upload_nodes import SECRET, UploadNode
 
 TUS = Path(".venv/tus-server")  # where `.ci/setup bench` has it
 _TICK = os.sysconf("SC_CLK_TCK")

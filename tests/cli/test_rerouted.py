@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.cli import rerouted
 from morphnet.cli.rerouted import Rerouted, reach, source_to
+from tests.ports import free_port
 
 
 class ReroutedTests(SynchronousTestCase):
@@ -50,10 +51,7 @@ class ReroutedTests(SynchronousTestCase):
         line = reach(listening.getsockname(), 20.0)
         self.addCleanup(line.close)
         self.assertEqual((line.getpeername(), line.gettimeout()), (listening.getsockname(), 20.0))
-        closed = socket.create_server(("127.0.0.1", 0))
-        place = closed.getsockname()
-        closed.close()
-        self.assertRaises(ConnectionRefusedError, reach, place, 20.0)
+        self.assertRaises(ConnectionRefusedError, reach, ("127.0.0.1", free_port()), 20.0)
         full = socket.create_server(("127.0.0.1", 0), backlog=0)  # the second caller is not answered
         self.addCleanup(full.close)
         self.addCleanup(socket.create_connection(full.getsockname()).close)

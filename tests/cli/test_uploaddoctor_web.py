@@ -80,7 +80,7 @@ class WebDoctorTests(SynchronousTestCase):
                 self.assertEqual([each for each in bad if each.remedy], [], name)
                 continue
             self.assertEqual([each.remedy for each in bad], [remedy], (name, findings))
-            self.assertIn(said, bad[0].fault, name)
+            self.assertIn(said, bad[0].fault, (name, findings))
             self.assertTrue(any(each.lower() in proxy.lower() for each in REMEDIES[remedy]), (name, proxy))
 
     def test_caddy(self) -> None:

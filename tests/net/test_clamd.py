@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from morphnet.net.clamd import Clamd, ScannerAway, verdict
 from tests.clamav import BAD, NAME, WITHOUT, ClamDaemon
-from tests.upload_nodes import free_port
+from tests.ports import free_port
 
 reactor: Any = _reactor
 

@@ -18,6 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from morphnet.errors import HostError
 from morphnet.net.localudp import BUSY, PAUSE, READS, SPELL, LocalUdp
 from morphnet.net.sockaddr import Address
+from tests.ports import free_port
 from morphnet.wire.batch import MAX_SEGMENTS
 
 PROGRAM = ("127.0.0.1", 5000)
@@ -195,10 +196,7 @@ class RealTests(TestCase):
     @inlineCallbacks
     def test_late_service(self) -> Generator[Deferred[Any], Any, None]:
         """Who sends before the service is there gets its answers once it is, from the same port."""
-        service = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        service.bind(("127.0.0.1", 0))
-        host, port = service.getsockname()
-        service.close()
+        host, port = "127.0.0.1", free_port()
         had = list[Any]()
         door = LocalUdp(cast(Any, reactor), had.extend)
         door.connect(host, port)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 from collections.abc import Sequence
 from tempfile import mkdtemp
@@ -13,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.lab.box import BoxNode
 from morphnet.lab.browsing import HomeDaemon
+from tests.ports import free_port
 
 HOST = "127.0.0.1"
 
@@ -30,12 +30,6 @@ class Here:
         return subprocess.run(words, text=True, capture_output=True, timeout=timeout, check=False)
 
 
-def free_port(kind: int) -> int:
-    with socket.socket(socket.AF_INET, kind) as door:
-        door.bind((HOST, 0))
-        return int(door.getsockname()[1])
-
-
 class HereCase(SynchronousTestCase):
     """Processes in a directory that is removed in the end, as they are ended."""
 
@@ -50,11 +44,11 @@ class HereCase(SynchronousTestCase):
 
     def coordinator(self, name: str, **settings: object) -> HomeDaemon:
         """One that runs; the address of its page is in `pages`."""
-        self.pages[name] = f"http://{HOST}:{free_port(socket.SOCK_STREAM)}"
+        self.pages[name] = f"http://{HOST}:{free_port()}"
         daemon = self.daemon("morph-coordinator", name, **settings)
         daemon.make("init", "--plain", "--port", self.pages[name].rpartition(":")[2])
         file = daemon.etc / "coordinator.toml"
-        self.udp[name] = free_port(socket.SOCK_DGRAM)
+        self.udp[name] = free_port()
         file.write_text(f"home_port = {self.udp[name]}\n{file.read_text()}")
         daemon.start()
         return daemon

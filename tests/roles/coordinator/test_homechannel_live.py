@@ -13,7 +13,8 @@ from typing import Any
 
 from tests.legacy.homechannel.case import ANSWER, GENERATIONS
 from tests.legacy.homechannel.original import Curves, OriginalBrowser, OriginalServer
-from tests.roles.here import HOST, HereCase, free_port
+from tests.ports import free_port
+from tests.roles.here import HOST, HereCase
 
 # As long as the offers of a browser with many addresses: three packets of an Ethernet.
 OFFER = {"sdp": {"type": "offer", "sdp": "v=0\r\n"}, "candidates": [{"candidate": "c" * 100}] * 30}
@@ -61,7 +62,7 @@ class HomeChannelLiveTests(HereCase):
             each.shown.split("-----")[2].replace("\n", "") if "-" in each.shown else each.shown
             for each in curves.values()
         ]
-        port = free_port(socket.SOCK_STREAM)
+        port = free_port()
         more: dict[str, object] = {"legacy_homechannel_port": port, "legacy_homechannel_homes": keys}
         coordinator = self.coordinator("first", legacy_homechannel=True, **more)
         wires = {}

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import urllib.error
@@ -30,6 +29,7 @@ from morphnet.roles.home.line import Line
 from morphnet.store.homes import DATABASE, HomesLedger
 from morphnet.wire.messages.home.calls import Call, from_text, to_text
 from morphnet.wire.messages.home.invitation import Invitation
+from tests.ports import free_port
 from tests.redis_server import WITHOUT, RedisServer
 
 HOSTS = "127.0.0.1", "127.0.0.2"
@@ -48,14 +48,6 @@ class Here:
         return subprocess.run(words, timeout=timeout, capture_output=True, text=True, check=False)
 
 
-def free_port(kind: socket.SocketKind) -> int:
-    """One that nobody has, at both addresses."""
-    with socket.socket(socket.AF_INET, kind) as first, socket.socket(socket.AF_INET, kind) as second:
-        first.bind((HOSTS[0], 0))
-        second.bind((HOSTS[1], first.getsockname()[1]))
-        return int(first.getsockname()[1])
-
-
 class SharingTests(TestCase):
     skip = WITHOUT
     timeout = 120
@@ -64,7 +56,7 @@ class SharingTests(TestCase):
         self.redis = RedisServer(keeps=False)
         self.addCleanup(self.redis.end)
         self.redis.start()
-        self.tcp, self.udp = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_DGRAM)
+        self.tcp, self.udp = free_port(), free_port()
         self.root = Path(tempfile.mkdtemp(prefix="sharing-"))
         self.addCleanup(shutil.rmtree, self.root)
         self.daemons = [self._coordinator(number) for number in range(2)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import socket
 import sys
 from pathlib import Path
 
@@ -15,7 +14,8 @@ from morphnet.legacy.homechannel.keys import name_of
 from morphnet.net import rtc_make
 from morphnet.roles.home.identity import read_identity
 from tests.legacy.homechannel.browser_client import UPLOAD
-from tests.roles.here import HOST, HereCase, free_port
+from tests.ports import free_port
+from tests.roles.here import HOST, HereCase
 
 MANIFEST = {"name": "files", "version": "1.0.0", "description": "Files", "format": "iife", "entry": "ui.js"}
 
@@ -56,7 +56,7 @@ class HomeChannelHomeTests(HereCase):
 
     def test_browser(self) -> None:
         """It logs in, looks at files, downloads and uploads one, and is told that the upload is done."""
-        content, port, share = os.urandom(300_000), free_port(socket.SOCK_STREAM), self.share
+        content, port, share = os.urandom(300_000), free_port(), self.share
         (share / "down.bin").write_bytes(content)
         (share / "leads-out").symlink_to("/etc")
         name = self.home(port)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.upload_nodes import UploadNode, free_port
+from tests.ports import free_port
+from tests.upload_nodes import UploadNode
 
 
 class ProcessTests(SynchronousTestCase):
