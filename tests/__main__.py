@@ -8,7 +8,8 @@ lab         `tests.lab`, inside the lab's own namespaces: on two processes, each
 rootless    `tests.lab` again as nobody, when root started us: what works for root must work for everyone
             (a test class that says `rootless = False` is left out of this run)
 
-In CI (`CI` is set) a test may not skip.
+In CI (`CI` is set) a test may not skip. There up to three tests of a run that fail run once more by themselves: what
+passes then is told in the last lines as unsteady, which is a fault to find, and refuses nobody's work.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RUNS = ("pure", "source", "lab", "rootless")
 OF_SOURCE = ("tests.tunnel.", "tests.wire.")
 ENTER = (sys.executable, "-m", "morphnet.lab.enter", "--")
+UNSTEADY = 3  # tests of a run
 AS_NOBODY = (str(ROOT / "tests/lab/as_nobody.sh"),)
 
 
@@ -53,6 +55,8 @@ def main() -> int:
         total += _run(run, asked.tests, asked.jobs)
     for skip in total.skips:
         print(f"skipped {skip}")
+    for failure in total.unsteady:
+        print(f"unsteady, passed by itself after {failure}")
     for failure in total.failures:
         print(f"failed {failure}")
     if total.skipped and os.environ.get("CI"):
@@ -91,6 +95,10 @@ def _run(run: str, asked: list[str], jobs: int) -> Tally:
         if alone:
             tally += _trial(run, [each.name for each in alone])
     print(f"tests: {run}: {tally}", flush=True)
+    failed = tally.failed_tests
+    if os.environ.get("CI") and 0 < len(failed) <= UNSTEADY:
+        print(f"tests: {run}, what failed once more", flush=True)
+        tally = tally.once_more(_trial(run, list(failed)))
     return tally
 
 

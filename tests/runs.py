@@ -8,11 +8,12 @@ Source: `twisted.trial.reporter`, `TreeReporter` and `Reporter._printSummary`: o
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _RAN = re.compile(r"^Ran (\d+) tests? in ", re.MULTILINE)
 _RESULT = re.compile(r"^(?:PASSED|FAILED)(?: \((.*)\))?$", re.MULTILINE)
 _SECTION = re.compile(r"^={70,}$", re.MULTILINE)
+_TEST = re.compile(r"tests\.[\w.]+\.[A-Z]\w*\.test_\w+")
 _BAD = ("failures", "errors", "unexpectedSuccesses")
 _SKIPS, _FAILURES = ("[SKIPPED]", "[TODO]"), ("[FAIL]", "[ERROR]", "[SUCCESS!?!]")
 _PUT_OFF = ("skips", "expectedFailures")  # an expected failure is a promise put off, as a skip is
@@ -27,6 +28,7 @@ class Tally:
     skipped: int = 0
     skips: tuple[str, ...] = ()  # "test: reason", one for each
     failures: tuple[str, ...] = ()  # the same
+    unsteady: tuple[str, ...] = ()  # the same, of tests that passed when they ran once more by themselves
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(
@@ -35,7 +37,20 @@ class Tally:
             self.skipped + other.skipped,
             self.skips + other.skips,
             self.failures + other.failures,
+            self.unsteady + other.unsteady,
         )
+
+    @property
+    def failed_tests(self) -> tuple[str, ...]:
+        """Names of what failed; none if something failed that is no test: a module, a whole run."""
+        names = tuple(each.partition(": ")[0] for each in self.failures)
+        return names if len(names) == self.failed and all(_TEST.fullmatch(each) for each in names) else ()
+
+    def once_more(self, again: Tally) -> Tally:
+        """What this run comes to when its failed tests ran again, by themselves, to that end."""
+        if again.failed or again.passed != self.failed:
+            return self
+        return replace(self, passed=self.passed + self.failed, failed=0, failures=(), unsteady=self.failures)
 
     def __str__(self) -> str:
         return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"

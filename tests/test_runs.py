@@ -55,3 +55,15 @@ class ReadTallyTests(SynchronousTestCase):
     def test_sum(self) -> None:
         """The closing line sums the runs."""
         self.assertEqual(str(Tally(3, 2, 2, ("a",)) + Tally(1, 0, 0)), "4 passed, 2 failed, 2 skipped")
+
+    def test_unsteady(self) -> None:
+        """Who passes by itself is counted as passed and named apart; who fails again, or is no test, has failed."""
+        why = "tests.a.test_b.B.test_c: late"
+        once = Tally(passed=5, failed=1, failures=(why,))
+        self.assertEqual(once.failed_tests, ("tests.a.test_b.B.test_c",))
+        self.assertEqual(once.once_more(Tally(passed=1)), Tally(passed=6, unsteady=(why,)))
+        for again in (Tally(failed=1), Tally(), Tally(skipped=1), Tally(passed=1, failed=1)):
+            self.assertEqual(once.once_more(again), once)
+        for failures in ((), ("tests.a.test_b: no such module",), ("a run that came to no result: x",)):
+            self.assertEqual(Tally(failed=1, failures=failures).failed_tests, ())
+        self.assertEqual((once.once_more(Tally(passed=1)) + Tally(passed=1)).unsteady, (why,))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import socket
 import sys
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, cast
@@ -18,8 +17,8 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from morphnet.errors import HostError
 from morphnet.net.localudp import BUSY, PAUSE, READS, SPELL, LocalUdp
 from morphnet.net.sockaddr import Address
-from tests.ports import free_port
 from morphnet.wire.batch import MAX_SEGMENTS
+from tests.ports import free_port
 
 PROGRAM = ("127.0.0.1", 5000)
 
