@@ -52,6 +52,7 @@ class PingTallyTests(SynchronousTestCase):
 
 
 class UdpFlowTests(SynchronousTestCase):
+    rootless = False  # nothing of it depends on who one is
     alone = True
 
     def test_order_loss_and_duplicates(self) -> None:
@@ -71,6 +72,7 @@ class UdpFlowTests(SynchronousTestCase):
 
 
 class TrafficTests(SynchronousTestCase):
+    rootless = False  # nothing of it depends on who one is
     alone = True
     skip = cannot()
 
@@ -148,6 +150,7 @@ class TrafficTests(SynchronousTestCase):
 
 
 class FloodTests(SynchronousTestCase):
+    rootless = False  # nothing of it depends on who one is
     alone = True
     skip = why_not()
 

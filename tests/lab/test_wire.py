@@ -28,6 +28,7 @@ print(door.getsockopt(level, known))
 
 
 class WireTests(SynchronousTestCase):
+    rootless = False  # every other test of that run shows it
     alone = True
     skip = cannot()
 
