@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -46,8 +47,8 @@ LONGEST_HELP = 1000  # characters of the sentence about a command: click cuts it
 class Commands(click.Group):
     """A group whose commands live elsewhere, and whose errors are one sentence and exit code 1."""
 
-    def __init__(self, name: str, homes: Mapping[str, str], text: str) -> None:
-        super().__init__(name, help=text)
+    def __init__(self, name: str, homes: Mapping[str, str], text: str, **more: Any) -> None:
+        super().__init__(name, help=text, **more)
         self.homes = homes
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -2,22 +2,91 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 import click
 
 from morphnet.cli import Commands
-from morphnet.cli.layout import Place, dir_option
+from morphnet.cli.doctoring import machine, network, running, settings, traces
+from morphnet.cli.doctoring.checks import Patient, Result, examine
+from morphnet.cli.layout import Place, dir_option, now
 from morphnet.cli.probing import caller
 from morphnet.cli.running import role_here
 from morphnet.cli.uploaddoctor import REMEDIES, Finding, UploadDoctor
 from morphnet.config.upload import UPLOAD_PORT, UploadConfig
 from morphnet.errors import ConfigError
+from morphnet.host.linux import LinuxKernel
 from morphnet.roles.upload.secrets import FOLDER, read_secrets, read_tokens
 from morphnet.text import printable
 
-doctor = Commands("doctor", {"upload": "morphnet.cli.doctor:upload"}, "Find what is wrong, and the line to change.")
+GROUPS = {  # in the order in which one thing rests on the other
+    "machine": machine.CHECKS,
+    "settings": settings.CHECKS,
+    "traces": traces.CHECKS,
+    "network": network.CHECKS,
+    "running": running.CHECKS,
+}
+_MARKS = {"ok": "ok  ", "bad": "BAD ", "note": "note", "mended": "done", "unknown": "?   "}
+_STYLES = {"ok": "green", "bad": "red", "note": "yellow", "mended": "green", "unknown": "yellow"}
+NOTES = 3  # exit code when all works, and something could be better
+
+
+@click.command()
+@click.option("--fix", is_flag=True, help="Mend what can be mended without harm, and say so.")
+@click.option("--json", "for_machines", is_flag=True, help="One JSON object a line, for machines.")
+@dir_option
+def look(fix: bool, for_machines: bool, place: Place) -> None:
+    """What is wrong with this machine."""
+    if click.get_current_context().invoked_subcommand is not None:
+        return
+    states, group = set[str](), ""
+    for result in _results(place, mend=fix):
+        states.add(result.state)
+        if for_machines:
+            click.echo(json.dumps(asdict(result)))
+            continue
+        if result.group != group:
+            group = result.group
+            click.secho(group, bold=True)
+        _tell(result)
+    raise SystemExit(1 if "bad" in states else NOTES if states & {"note", "unknown"} else 0)
+
+
+def _results(place: Place, *, mend: bool) -> Iterator[Result]:
+    kernel = LinuxKernel()
+    try:
+        patient = Patient(place, kernel, now())
+        for group, checks in GROUPS.items():
+            yield from examine(patient, group, checks, mend=mend)
+    finally:
+        kernel.close()
+
+
+def _tell(result: Result) -> None:
+    mark = click.style(_MARKS[result.state], fg=_STYLES[result.state])
+    click.echo(f"  {mark} {printable(result.text or result.name)}")
+    if result.cure and result.state != "mended":
+        click.echo(printable(f"       {result.cure}"))
+
+
+_TEXT = """
+Find what is wrong: with this machine, or with the proxy in front of an upload server.
+
+Without COMMAND: this machine, its settings, its network and what runs, about forty looks, each with what to do. Exit
+code: 0 when all is well, 3 when it works and could be better, 1 when something is wrong.
+"""
+doctor = Commands(
+    "doctor",
+    {"upload": "morphnet.cli.doctor:upload"},
+    _TEXT,
+    callback=look.callback,
+    params=look.params,
+    invoke_without_command=True,
+)
 
 
 @click.command()

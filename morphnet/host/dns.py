@@ -22,6 +22,11 @@ _RECORDS = ("/run/resolvconf/interface", "/run/resolvconf/interfaces", "/etc/res
 _SIGN = "# made by morphnet; the file that was here comes back when morphnet stops\n"
 
 
+def is_made_by_us(content: str) -> bool:
+    """Whether a resolv.conf begins as those that we make do."""
+    return content.startswith(_SIGN)
+
+
 class Files(Protocol):
     """Whoever can tell what is at a path: the kernel, or a look at it."""
 
@@ -150,7 +155,7 @@ class ResolvConf:
     def is_ours(self, files: Files) -> bool:
         """Whether the file is as we made it: our sign, and no servers but ours."""
         now = files.file(self.path)
-        return now.kind == "file" and now.content.startswith(_SIGN) and nameservers(now.content) == list(self.servers)
+        return now.kind == "file" and is_made_by_us(now.content) and nameservers(now.content) == list(self.servers)
 
     def target(self) -> str:
         """Where the symbolic link that was there leads; "" if there was none."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,11 +12,35 @@ from morphnet.host.host import KINDS, this_world
 from morphnet.host.journal import decode_journal
 from morphnet.host.strict import StrictTable
 
+LONGEST = 16 << 20  # bytes of a journal that are read: one of 512 lines has a hundredth of that
+
+
+def _content(journal: Path) -> bytes:
+    """The directory may be another user's: a pipe there must not keep us waiting, nor a device feed us without end."""
+    with open(os.open(journal, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "no file", str(journal))
+        return file.read(LONGEST)
+
+
+def left_behind(journal: Path, world: Callable[[], str] = this_world) -> list[str]:
+    """
+    What still stands by that journal, by its names for a person; the next start, or `morphnet down`, undoes it.
+
+    :raises OSError: it cannot be read. None at all is no error.
+    """
+    try:
+        written_in, standing = decode_journal(_content(journal), KINDS)
+    except FileNotFoundError:
+        return []
+    here = [each.change for each in standing if each.change.lasting or written_in == world()]
+    return list(dict.fromkeys(change.label for change in here))
+
 
 def holds_back(journal: Path, world: Callable[[], str] = this_world) -> bool:
     """Whether a kill switch stands here by that journal, which says nothing to who may not read it."""
     try:
-        written_in, standing = decode_journal(journal.read_bytes(), KINDS)
+        written_in, standing = decode_journal(_content(journal), KINDS)
     except OSError:
         return False
     return written_in == world() and any(isinstance(each.change, StrictTable) for each in standing)

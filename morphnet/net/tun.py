@@ -106,7 +106,7 @@ class Tun:
         try:
             opened = self.clone()
         except OSError as problem:
-            raise HostError(_unopened(self.path, problem)) from problem
+            raise HostError(unopened(self.path, problem)) from problem
         try:
             self._attach(opened.fileno())
         except BaseException:
@@ -301,7 +301,7 @@ def _bare(packet: Packet) -> Packet:
     return memoryview(whole)[VNET_HDR:]
 
 
-def _unopened(path: str, problem: OSError) -> str:
+def unopened(path: str, problem: OSError) -> str:
     """What the operator reads when the clone device would not open."""
     if problem.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
         return f"there is no {path}: load the kernel module tun, or give the container that device"

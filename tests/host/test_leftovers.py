@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.host.journal import encode_change
-from morphnet.host.leftovers import holds_back
+from morphnet.host.dns import ResolvConf
+from morphnet.host.journal import Change, encode_change
+from morphnet.host.leftovers import holds_back, left_behind
 from morphnet.host.routing import Rule
 from morphnet.host.strict import StrictTable
 
@@ -35,3 +37,24 @@ class HoldsBackTests(SynchronousTestCase):
         """Where there is none, or none for us, nothing is known of it."""
         self.assertFalse(self.held())
         self.assertFalse(holds_back(Path("/nowhere/journal")))
+
+    def test_no_file(self) -> None:
+        """A pipe does not keep us waiting, and a device does not feed us."""
+        pipe = Path(self.mktemp())
+        os.mkfifo(pipe)
+        for each in (pipe, Path("/dev/zero")):
+            self.assertFalse(holds_back(each))
+            self.assertRaises(OSError, left_behind, each)
+
+
+class LeftBehindTests(SynchronousTestCase):
+    def test_named(self) -> None:
+        """What stands, once each; of another boot only what outlives one."""
+        journal = Path(self.mktemp())
+        self.assertEqual(left_behind(journal), [])
+        file = ResolvConf(("9.9.9.9",), before=("file", "", 0o644))
+        changes: list[Change] = [RULE, Rule(6, 7399, 7300), STRICT, file]
+        lines = [encode_change(number, each) for number, each in enumerate(changes)]
+        journal.write_bytes(json.dumps({"world": "boot net"}).encode() + b"\n" + b"".join(lines))
+        self.assertEqual(left_behind(journal, lambda: "boot net"), [RULE.label, STRICT.label, file.label])
+        self.assertEqual(left_behind(journal, lambda: "next net"), [file.label])

@@ -1,0 +1,1 @@
+`morphnet doctor` looks at this machine, its settings, its network, what a killed process has left and what runs, and says what to do about each fault; `--fix` mends what can be mended without harm, `--json` is for machines.
