@@ -13,7 +13,7 @@ ENTER := $(BIN)/python -m morphnet.lab.enter --
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-peers demo-home demo-upload test test-pure test-lab test-rootless lint format types bench figures sanitize fuzz setup clean
+.PHONY: help demo demo-peers demo-home demo-upload test test-pure test-lab test-rootless lint format types bench figures sanitize fuzz wheel deb try-deb setup clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -85,9 +85,18 @@ fuzz: ## every parser under a fuzzer, MINUTES=1 each; TARGETS="frames signals" f
 	@.ci/setup fuzz
 	@$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),1) $(ARGS) $(TARGETS)
 
+wheel: ## a wheel with what is compiled in it, for other machines of this processor: dist/
+	@packaging/wheel
+
+deb: ## a Debian package with all that it needs of PyPI: dist/
+	@packaging/deb
+
+try-deb: ## install that package in a bare Debian, use it, purge it, and see that nothing is left (root)
+	@packaging/try-deb
+
 setup: ## only make .venv
 	@.ci/setup dev
 
 clean: ## remove all that was made
-	@rm -rf .venv .venv.lock build ./*.egg-info morphnet/*.so morphnet/*/*.so .hypothesis .mypy_cache .ruff_cache _trial_temp* twisted/plugins/dropin.cache
+	@rm -rf .venv .venv.lock build dist ./*.egg-info morphnet/*.so morphnet/*/*.so .hypothesis .mypy_cache .ruff_cache _trial_temp* twisted/plugins/dropin.cache
 	@find morphnet tests twisted -name __pycache__ -type d -prune -exec rm -rf {} +

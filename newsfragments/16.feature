@@ -1,1 +1,2 @@
 `morphnet doctor` looks at this machine, its settings, its network, what a killed process has left and what runs, and says what to do about each fault; `--fix` mends what can be mended without harm, `--json` is for machines.
+`make wheel` makes a wheel with what is compiled in it, `make deb` a Debian package with all that it needs of PyPI (units, users, purge); `packaging/Containerfile` makes a container of that.
