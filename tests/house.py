@@ -75,6 +75,7 @@ WHITE = (
     "errors",
     "config.roles",
     "config.accounting",
+    "config.acme",
     "config.balance",
     "config.carry",
     "config.checks",

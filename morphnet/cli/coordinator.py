@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -58,15 +59,16 @@ def _load(place: Place) -> CoordinatorConfig:
 @click.command()
 @click.option("--certificate", type=click.Path(path_type=Path), help="PEM file with the certificate for the page.")
 @click.option("--key", type=click.Path(path_type=Path), help="PEM file with its key.")
+@click.option("--acme", multiple=True, help="DNS name of the page: get a certificate by ACME; may be given again.")
+@click.option("--agree", is_flag=True, help="With --acme: you have read the terms of Let's Encrypt, and agree to them.")
 @click.option("--plain", is_flag=True, help="No TLS here: a proxy on this machine speaks it.")
 @click.option("--port", default=HTTPS_PORT, show_default=True, help="TCP port of the page.")
 @dir_option
-def init(certificate: Path | None, key: Path | None, plain: bool, port: int, place: Place) -> None:
+def init(plain: bool, port: int, place: Place, **tls: Any) -> None:
     """Make a coordinator."""
     from morphnet.config.file import render
 
-    if not plain and (certificate is None or key is None):
-        raise ConfigError("give --certificate and --key for HTTPS, or --plain behind a proxy that speaks it")
+    shown = _shown(plain=plain, **tls)
     file = place.root / FILE
     if file.exists():
         raise ConfigError(f"{file} is there already")
@@ -80,15 +82,38 @@ def init(certificate: Path | None, key: Path | None, plain: bool, port: int, pla
         "run_dir": place.run_of("coordinator"),
         "manhole": {"authorized_keys": place.authorized_keys},
     }
-    if certificate is not None and key is not None:
-        settings |= {"certificate": certificate.absolute(), "key": key.absolute()}
+    text = render(CoordinatorConfig, settings | shown, intro="morphnet coordinator")
     for directory in (place.root, state):
         make_directory(directory)
     write_new(state / KEY, to_text(X25519PrivateKey.generate().private_bytes_raw()).encode() + b"\n", mode=0o600)
-    write_new(file, render(CoordinatorConfig, settings, intro="morphnet coordinator").encode())
+    write_new(file, text.encode())
     click.echo(f"Made {file}.\n\nNext:")
     click.echo(f"  morphnet up coordinator{place.option()}")
     click.echo(f"  morphnet coordinator invite --address PUBLIC-NAME{place.option()}    a line for a home")
+
+
+def _shown(
+    *, plain: bool, certificate: Path | None, key: Path | None, acme: tuple[str, ...], agree: bool
+) -> dict[str, Any]:
+    """
+    Settings of what browsers are shown.
+
+    :raises ConfigError: too little or too much was given.
+    """
+    if acme:
+        if plain or certificate or key:
+            raise ConfigError("--acme stands alone: give no --certificate, --key or --plain with it")
+        if not agree:
+            raise ConfigError("read the terms at https://letsencrypt.org/repository/, and give --agree with --acme")
+        return {"acme": {"names": tuple(each.lower() for each in acme), "terms_agreed": True}}
+    if certificate is not None and key is not None:
+        return {"certificate": certificate.absolute(), "key": key.absolute()}
+    if plain:
+        return {}
+    raise ConfigError(
+        "give --certificate and --key for HTTPS, or --acme NAME to have a certificate got, or --plain behind a proxy"
+        " that speaks it"
+    )
 
 
 @click.command()

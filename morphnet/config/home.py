@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from morphnet.config import checks
+from morphnet.config.acme import AcmeConfig
 from morphnet.config.homechannel import OldBrowsersConfig, OldHomesConfig
 from morphnet.config.manhole import ManholeConfig
 from morphnet.config.services import PasskeysConfig, TcpConfig, VncConfig, WebConfig
@@ -84,6 +85,7 @@ class CoordinatorConfig:
     run_dir: Path = field(
         default=Path("/run/morphnet-coordinator"), metadata={"help": "sockets of the running process"}
     )
+    acme: AcmeConfig = field(default_factory=AcmeConfig)
     manhole: ManholeConfig = field(default_factory=ManholeConfig)
     legacy: OldHomesConfig = field(default_factory=OldHomesConfig)
 

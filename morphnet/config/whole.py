@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from morphnet.config.checks import LEAST_MTU6
+from morphnet.config.home import CoordinatorConfig
 from morphnet.config.roles import ClientConfig, RelayConfig, ServerConfig
 from morphnet.config.web import WEB
 
@@ -49,6 +50,25 @@ def check_whole(config: Any) -> tuple[str, str] | None:
             )
         if isinstance(config, ServerConfig) and config.pool6 and config.tuning.mtu < LEAST_MTU6:
             return "tuning.mtu", f"'mtu' must be at least {LEAST_MTU6} with IPv6 inside (or set pool6 = '')"
+    return _certificate(config) if isinstance(config, CoordinatorConfig) and config.acme.names else None
+
+
+def _certificate(config: CoordinatorConfig) -> tuple[str, str] | None:
+    """Of a coordinator that gets its own."""
+    if config.plain:
+        return "plain", "'plain' and [acme] exclude each other: the proxy that speaks TLS has the certificate"
+    if config.certificate or config.key:
+        return "certificate", "'certificate' and [acme] are both given: write one of them"
+    if config.redis_url:
+        return (
+            "redis_url",
+            "'redis_url' and [acme] exclude each other: the CA would ask any coordinator of that name; get the"
+            " certificate by a challenge in the DNS, and give each 'certificate' and 'key'",
+        )
+    if not config.acme.terms_agreed:
+        return "acme.names", "[acme] needs terms_agreed = true: that you have read the CA's terms, and agree to them"
+    if config.acme.port == config.port:
+        return "acme.port", "'port' of the page and 'port' of [acme] are the same: HTTPS and HTTP need two ports"
     return None
 
 

@@ -6,12 +6,17 @@ Source: docs/home; docs/lab, "Demos".
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import hashlib
 import json
 import signal
 import subprocess
 from pathlib import Path
 from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from morphnet.lab.box import Box
 from morphnet.lab.chromium import Chromium
@@ -84,6 +89,11 @@ class Browsing:
         subprocess.run([*words.split(), "-out", files[0], "-keyout", files[1]], check=True, capture_output=True)
         return "--certificate", files[0], "--key", files[1]
 
+    def _public_key(self) -> str:
+        certificate = x509.load_pem_x509_certificate(Path(self._tls[1]).read_bytes())
+        known = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return base64.b64encode(hashlib.sha256(known).digest()).decode("ascii")
+
     def another(self, port: int, home_port: int) -> HomeDaemon:
         """A second coordinator, at the same address; each is a fallback of the other. It is not started."""
         second = HomeDaemon(self.coordinator.node, "morph-coordinator", "second", {"listen": ["0.0.0.0"]})
@@ -114,7 +124,7 @@ class Browsing:
         """The browser, which has opened the link."""
         if self._browser is None:
             node = self.box.node("m1")
-            self._browser = Chromium(node, Path(node.dir) / "profile")
+            self._browser = Chromium(node, Path(node.dir) / "profile", self._public_key())
             self._browser.go(self.link)
         return self._browser
 

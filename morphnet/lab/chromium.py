@@ -31,15 +31,21 @@ class Trouble(AssertionError):
 
 
 class Chromium:
-    """One browser with one page, in a node of the lab."""
+    """
+    One browser with one page, in a node of the lab.
 
-    def __init__(self, node: BoxNode, profile: Path) -> None:
+    :param trusted: base64 of SHA-256 of a public key (SPKI) that a TURN server's certificate may have: the flag that
+        lets any web server pass does not count for those.
+    """
+
+    def __init__(self, node: BoxNode, profile: Path, trusted: str = "") -> None:
         profile.mkdir()
         to, back = profile / "to", profile / "back"
         os.mkfifo(to)
         os.mkfifo(back)
         (profile / "tmp").mkdir()  # what it leaves behind there goes with the node
-        argv = ["env", f"TMPDIR={profile / 'tmp'}", str(CHROMIUM), *_FLAGS, f"--user-data-dir={profile}", "about:blank"]
+        argv = ["env", f"TMPDIR={profile / 'tmp'}", str(CHROMIUM), *_FLAGS, f"--user-data-dir={profile}"]
+        argv += [f"--ignore-certificate-errors-spki-list={trusted}", "about:blank"] if trusted else ["about:blank"]
         # It reads commands from descriptor 3 and writes to 4.
         shell = ["sh", "-c", f'exec "$@" 3<"{to}" 4>"{back}"', "sh", *argv]
         self._log = open(profile / "log", "wb")  # noqa: SIM115  # as long as the browser

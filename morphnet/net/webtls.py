@@ -20,14 +20,17 @@ class WebTls:
     :raises ConfigError: the files are not there, or do not belong together.
     """
 
-    def __init__(self, certificate: Path, key: Path) -> None:
-        self._certificate, self._key = certificate, key
+    def __init__(self, certificate: Path, key: Path, *, optional: bool = False) -> None:
+        """:param optional: without the files every caller is refused, in TLS, until they are there."""
+        self._certificate, self._key, self._optional = certificate, key, optional
         self._context = self._read()
 
     def _read(self) -> SSL.Context:
         context = SSL.Context(SSL.TLS_SERVER_METHOD)
         context.set_min_proto_version(SSL.TLS1_2_VERSION)
         context.set_options(SSL.OP_NO_COMPRESSION)
+        if self._optional and not self._certificate.exists():
+            return context
         try:
             context.use_certificate_chain_file(str(self._certificate))
             context.use_privatekey_file(str(self._key))

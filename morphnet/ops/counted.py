@@ -67,6 +67,8 @@ OF_PROCESS: Counted = {
     "carried_refused": ("datagrams", "that the kernel did not take, or nobody here was there to take"),
     "carried_sent": ("datagrams", "of programs or services here that were handed to a session"),
     "carried_unlisted": ("datagrams", "from the other end for what is not listed here, or is forgotten"),
+    "certificates": ("certificates", "for its page that a coordinator has got by ACME"),
+    "certificates_failed": ("times", "that a coordinator got no new certificate by ACME"),
     "connections_crashed": ("connections", "to browsers whose process ended by itself; the page makes another"),
     "control_links": ("links", "to clients, those half in too"),
     "copied_bytes": ("bytes", "of uploads that another server stood still in"),

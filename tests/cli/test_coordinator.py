@@ -27,6 +27,18 @@ class CoordinatorTests(CommandCase):
         """Without a certificate nothing is made, unless a proxy was named."""
         self.assertIn("--certificate", self.bad("coordinator", "init"))
 
+    def test_acme(self) -> None:
+        """With --acme its own certificate is got; not without a yes to the terms, and beside nothing else."""
+        for words, said in (
+            (("--acme", "c.example.org"), "--agree"),
+            (("--acme", "c.example.org", "--agree", "--plain"), "stands alone"),
+            (("--acme", "*.example.org", "--agree"), "DNS names"),
+        ):
+            self.assertIn(said, self.bad("coordinator", "init", *words))
+        self.good("coordinator", "init", "--acme", "C.example.org", "--acme", "d.example.org", "--agree")
+        config = load(CoordinatorConfig, self.place.root / "coordinator.toml", {})
+        self.assertEqual(config.acme.names, ("c.example.org", "d.example.org"))
+
     def test_lend(self) -> None:
         """The unit's user is given what root may read, again after a renewal; another's run_dir gets nothing."""
         me = pwd.getpwuid(os.getuid()).pw_name

@@ -73,29 +73,31 @@ class TurnTests(HomeCase):
     """A browser whose network lets no UDP out."""
 
     skip = MISSING or (None if shutil.which("turnserver") else "no turnserver here (Debian package coturn)")
+    port = 8443  # 443 is the TURN server's
 
     def setUp(self) -> None:
         super().setUp()
         relay = self.box.node("relay")
         secret = Path(self.home.node.dir) / "turn-secret"
         secret.write_text("between you and me\n")
-        words = ["turnserver", "-n", f"--listening-ip={PUBLIC}", f"--relay-ip={PUBLIC}", "--listening-port=3479"]
-        words += ["--no-udp", "--no-tls", "--no-dtls", "--no-cli", "--realm=lab", "--use-auth-secret"]
+        words = ["turnserver", "-n", f"--listening-ip={PUBLIC}", f"--relay-ip={PUBLIC}", "--tls-listening-port=443"]
+        words += ["--no-udp", "--no-tcp", "--no-dtls", "--no-cli", "--realm=lab", "--use-auth-secret"]
+        words += [f"--cert={relay.dir}/certificate.pem", f"--pkey={relay.dir}/key.pem"]
         words += ["--static-auth-secret=between you and me", f"--userdb={relay.dir}/turndb", "--log-file=stdout"]
         words += [f"--pidfile={relay.dir}/turn.pid"]
         self.turn = relay.popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.addCleanup(self.turn.wait)
         self.addCleanup(self.turn.kill)
-        url = f"turn:{PUBLIC}:3479?transport=tcp"
+        url = f"turns:{PUBLIC}:443?transport=tcp"
         self.home.settings |= {"turn-urls": url, "turn-secret-file": str(secret)}
         self.box.set_nat("nat1", "udp_blocked")
         self.all.start()
 
     def test_udp_blocked(self) -> None:
-        """By a TURN server over TCP, which the home alone names; the page says so, and the session goes on by it."""
+        """By a TURN server on TCP 443, by TLS; the home alone names it, and the page says that it goes by one."""
         self.assertEqual(self.all.log_in(), "")
         browser = self.all.browser
-        browser.until("document.getElementById('state').textContent === 'Connected by a relay (TURN, TCP)'")
+        browser.until("document.getElementById('state').textContent === 'Connected by a relay (TURN, TLS)'")
         self.all.look()
         browser.run("keys('echo by-$((6*7))\\n')")
         browser.until("seen.includes('by-42')")

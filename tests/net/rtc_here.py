@@ -34,7 +34,8 @@ from morphnet.net.rtc import RtcDoor
 from morphnet.roles.coordinator.pages import WEB
 from morphnet.roles.home.beneath import Beneath
 from morphnet.roles.home.services.files import Files
-from morphnet.roles.home.visits import Visits
+from morphnet.roles.home.services.terminal import Terminals, shell_of
+from morphnet.roles.home.visits import Service, Visits
 from tests.roles.here import Here
 
 # What the page does at a login, without one; `connect` goes on over another connection.
@@ -115,7 +116,8 @@ def serve(make: str, directory: Path) -> None:
     threads.start()
     running: Any = reactor
     files = Files(Beneath(directory), partial(deferToThreadPool, running, threads), writable=True)
-    door, visits = RtcDoor(make, (), reactor), Visits(running, {"files": files}, lambda session: None)
+    services: dict[str, Service] = {"files": files, "terminal": Terminals(shell_of(running, "", os.environ))}
+    door, visits = RtcDoor(make, (), reactor), Visits(running, services, lambda session: None)
     File.contentTypes[".js"] = "text/javascript"
     root = File(str(WEB))
     for name, served in (

@@ -67,6 +67,16 @@ class WebTlsTests(SynchronousTestCase):
         self.assertRaises(ConfigError, self.tls.read_again)
         self.assertEqual(self.shown(), "second")
 
+    def test_none_yet(self) -> None:
+        """Who may be without one refuses all who call, and shows what comes."""
+        self.files[0].rename(later := Path(self.mktemp()))
+        self.assertRaises(ConfigError, WebTls, *self.files)
+        self.tls = WebTls(*self.files, optional=True)
+        self.assertRaises(SSL.Error, self.shown)
+        later.rename(self.files[0])
+        self.tls.read_again()
+        self.assertEqual(self.shown(), "first")
+
     def test_another_key(self) -> None:
         """A key that does not belong to it is told at the start."""
         self.files[1].write_bytes(secret(generate_private_key(SECP256R1())))

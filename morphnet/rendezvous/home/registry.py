@@ -180,11 +180,15 @@ class Registry:
             home.confirmed = True
         return home
 
-    def _rest(self, home: Home) -> None:
-        """It was dealt with: it sleeps, unless there is something of messages to remember."""
+    def _rest(self, home: Home, *, busy: bool = False) -> None:
+        """
+        It was dealt with: it sleeps, unless there is something of messages to remember.
+
+        :param busy: there may be more of them soon; its next ping, or `expire`, lets it sleep.
+        """
         if home.confirmed and home.worn_out:
             self._remove(home, "it has to register again")
-        elif home.confirmed and not home.talks:
+        elif home.confirmed and not busy and not home.talks:
             self._awake.pop(home.slot, None)
             self._sleepers.write(home.slot, home.record())
         else:
@@ -308,9 +312,10 @@ class Registry:
         if isinstance(item, parts.Bye):
             self._remove(home, "it said goodbye")
         else:
-            if not isinstance(item, parts.Ping):
+            busy = not isinstance(item, parts.Ping)  # it has a message, or is about to answer one
+            if busy:
                 home.heard_at = now
-            self._rest(home)
+            self._rest(home, busy=busy)
 
     def _confirm(self, home: Home) -> None:
         self._unconfirmed.pop(home.slot, None)

@@ -13,6 +13,7 @@ from array import array
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from morphnet.rendezvous.home.guesses import four_bytes
 from morphnet.wire.batch import Endpoint
 
 KEY = 32  # bytes
@@ -199,11 +200,13 @@ class Sleepers:
 
 def _packed(host: str) -> bytes | None:
     """16 bytes that stand for this text and no other; None when there are none, as for fe80::1%eth0."""
+    four = four_bytes(host)
+    if four is not None:
+        return _FOUR + four
     try:
-        address = ipaddress.ip_address(host)
+        packed = ipaddress.IPv6Address(host).packed
     except ValueError:
         return None
-    packed = _FOUR + address.packed if address.version == 4 else address.packed
     return packed if _unpacked(packed) == host else None
 
 

@@ -23,6 +23,7 @@ from morphnet.net.webtls import WebTls
 from morphnet.rendezvous.home.registry import KEEPALIVE, Registry, place
 from morphnet.roles.coordinator.between import SPEAKS, Between
 from morphnet.roles.coordinator.calls import Calls
+from morphnet.roles.coordinator.certified import Certified
 from morphnet.roles.coordinator.desk import Desk
 from morphnet.roles.coordinator.doors import HomeDoors
 from morphnet.roles.coordinator.homechannel import HomeChannel
@@ -57,6 +58,7 @@ class CoordinatorProcess(Process):
         self._ledger: HomesLedger | None = None
         self._sharing: Sharing | None = None
         self._between: Between | None = None
+        self._certified: Certified | None = None
 
     def open(self) -> CoordinatorNode:
         config = self.config
@@ -90,6 +92,10 @@ class CoordinatorProcess(Process):
             self.every(EXPIRE_EVERY, self._old.expire)
         self.every(EXPIRE_EVERY, registry.expire)
         node.state = "serving" if sharing is None else ALONE
+        if self._certified is not None:
+            self._serve(config.acme.port, self._certified.door.answer, None)
+            node.serves += (f"HTTP on tcp {config.acme.port}, for the CA",)
+            self._certified.begin(node)
         self._log.info("morph-coordinator {name} is serving", name=config.name)
         return node
 
@@ -130,14 +136,20 @@ class CoordinatorProcess(Process):
         desk.name(self._succession.others)
         if tls is not None:
             tls.read_again()
+        if self._certified is not None:
+            self._certified.renewals.look()
 
     def _tls(self) -> WebTls | None:
         config = self.config
         if config.plain:
             return None
+        if config.acme.names:
+            self._certified = Certified(config, self.reactor)
+            return self._certified.tls
         if not config.certificate or not config.key:
             raise ConfigError(
-                "'certificate' and 'key' are missing: browsers need HTTPS; with a proxy here that speaks it set 'plain'"
+                "'certificate' and 'key' are missing: browsers need HTTPS; let [acme] get a certificate, or set 'plain'"
+                " with a proxy here that speaks it"
             )
         lent = [config.run_dir / name for name in LENT.values()]
         if all(file.exists() for file in lent):  # by the unit of systemd, which may read more than we
@@ -154,6 +166,8 @@ class CoordinatorProcess(Process):
             counts["between"] += len(self._between)
         if self._old is not None:
             counts.update(self._old.counters())
+        if self._certified is not None:
+            counts.update(self._certified.renewals.counts)
         if self._doors is not None:
             counts.update(self._doors.counters())
         return counts
@@ -165,6 +179,8 @@ class CoordinatorProcess(Process):
             self._registry.end()
         if self._sharing is not None:
             self._sharing.stop()
+        if self._certified is not None:
+            self._certified.renewals.stop()
         if self._between is not None:
             self._between.close()
         if self._doors is not None:

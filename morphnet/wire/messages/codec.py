@@ -57,6 +57,10 @@ def _not_a_number(word: str) -> NoReturn:
     raise ValueError(f"{word} is no number")
 
 
+_READER = json.JSONDecoder(parse_constant=_not_a_number)  # made once: `json.loads` and `dumps` would each time
+_WRITER = json.JSONEncoder(separators=(",", ":"))
+
+
 class Catalogue(Generic[M]):
     """
     The messages of one protocol.
@@ -83,7 +87,7 @@ class Catalogue(Generic[M]):
                 values[name] = check.read(getattr(message, name))
             except ValueError as trouble:
                 raise BugError(f"{message.type}: {name}: {trouble}") from None
-        body = json.dumps(values, separators=(",", ":")).encode("ascii")
+        body = _WRITER.encode(values).encode("ascii")
         if len(body) > self._limit:
             raise BugError(f"{message.type} of {len(body)} bytes")
         return body
@@ -97,7 +101,7 @@ class Catalogue(Generic[M]):
         if len(body) > self._limit:
             raise MalformedFrame(f"message of {len(body)} bytes")
         try:
-            read: object = json.loads(body.decode("utf-8"), parse_constant=_not_a_number)
+            read: object = _READER.decode(body.decode("utf-8"))
         except (ValueError, RecursionError):  # the second: a bomb of brackets
             raise MalformedFrame("message that is not JSON") from None
         if not isinstance(read, dict):

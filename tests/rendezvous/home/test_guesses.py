@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.rendezvous.home.guesses import MOST, Rates, network_of
+from morphnet.rendezvous.home.guesses import MOST, Rates, four_bytes, network_of
 
 
 class RateTests(SynchronousTestCase):
@@ -41,4 +41,6 @@ class RateTests(SynchronousTestCase):
         self.assertEqual(network_of("192.0.2.1"), "192.0.2.1")
         self.assertEqual(network_of("::ffff:192.0.2.1"), "192.0.2.1")
         self.assertEqual(network_of("2001:db8::1"), network_of("2001:db8::2:3%eth0"))
-        self.assertEqual(network_of("nobody"), "nobody")
+        for odd in ("nobody", "192.0.2.01", "192.0.2.256", "192.0.2.-1", "192.0.2. 1", "192.0.2"):
+            self.assertEqual((network_of(odd), four_bytes(odd)), (odd, None))
+        self.assertEqual(four_bytes("192.0.2.1"), bytes([192, 0, 2, 1]))

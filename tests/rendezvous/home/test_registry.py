@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from morphnet.rendezvous.home.registry import DEAD_AFTER, UNCONFIRMED
+from morphnet.rendezvous.home.registry import DEAD_AFTER, KEEPALIVE, UNCONFIRMED
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.messages.home import datagrams
 from morphnet.wire.messages.home.calls import Call, Reply
@@ -25,6 +25,21 @@ class RegistryTests(HomeTestCase):
         self.home.reply(CALL.call, "y" * 5000)
         self.wait(0.1)
         self.assertEqual(self.replies, [(self.key, Reply(CALL.call, "y" * 5000))])
+
+    def test_awake(self) -> None:
+        """A home that has acknowledged a call is awake for its answer; one that pings sleeps at once."""
+        self.register()
+        self.home.look()
+        self.wait(0.1)
+        self.assertEqual(len(self.registry._awake), 0)
+        self.registry.tell(self.key, CALL)
+        self.wait(0.1)
+        (awake,) = self.registry._awake.values()
+        self.assertTrue(awake.quiet)
+        self.registry.expire()
+        self.assertEqual(list(self.registry._awake.values()), [awake])
+        self.wait(KEEPALIVE + 1)
+        self.assertEqual((len(self.registry._awake), len(self.registry)), (0, 1))
 
     def test_losses(self) -> None:
         """Every third datagram is lost: still each call is told once."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -133,6 +134,29 @@ class SessionTests(MovingCase):
         shown = [word for word in words if "$" not in word and word.endswith(".")]
         self.assertEqual(shown, [*(f"line-{number}." for number in range(1, 301)), "typed-1."])
         self.assertEqual((self.home.count("logins"), self.second.count("calls")), (1, 1))
+
+    def test_frozen(self) -> None:
+        """
+        A tab that the phone has frozen, and whose connection ends meanwhile: thawed it has each line once, and so has
+        home each key that was typed before.
+        """
+        browser = self.browser
+        browser.run("window.ticks = 0; setInterval(() => { ticks++; }, 20); 0")
+        browser.run("keys('stty -echo; for i in $(seq 150); do echo line-$i.; sleep 0.02; done; cat\\n')")
+        browser.until("seen.includes('line-20.') && ticks > 5")
+        browser.ask("Page.setWebLifecycleState", state="frozen")
+        browser.run("keys('typed-1.\\n')")
+        self.cut()
+        before = browser.run("ticks")
+        time.sleep(3.0)  # in which it would have come back, and the lines are all said
+        self.assertLess(browser.run("ticks") - before, 5)
+        self.assertEqual(browser.run("inside.presence.again"), 0)
+        browser.ask("Page.setWebLifecycleState", state="active")
+        browser.until("inside.presence.again >= 1 && seen.includes('typed-1.')")
+        words = [word for word in browser.run("seen").split() if word.startswith(("line-", "typed-"))]
+        shown = [word for word in words if "$" not in word and word.endswith(".")]
+        self.assertEqual(shown, [*(f"line-{number}." for number in range(1, 151)), "typed-1."])
+        self.assertEqual(self.home.count("logins"), 1)
 
     def test_coordinator_dead(self) -> None:
         """With the only coordinator that knows the home killed, a session that is cut comes back by the fallback."""
