@@ -37,6 +37,7 @@ class Visit:
     quota: int = 0  # bytes of all files of its user; 0: no limit
     may_be_open: bool = False  # it may begin before anybody has told its size
     address: str = ""  # of the upload; "": that of the request
+    once: str = ""  # what its slot is known by, if that is good for the first path alone that it is used at
 
     @property
     def location(self) -> str:
@@ -54,6 +55,7 @@ class Visit:
         if self.begins.size == UNKNOWN and not self.may_be_open:
             raise SlotRefused(411, "the length of the file must be told: Content-Length or Upload-Length")
         quota = self.quota if self.begins.user else 0
+        await self._only_here(shelf)
         try:
             record = await shelf.uploads.begin(self.begins, quota)
         except OverQuota as over:
@@ -62,6 +64,14 @@ class Visit:
             raise SlotRefused(413, reason) from None
         shelf.counts["uploads_begun"] += 1
         return record
+
+    async def _only_here(self, shelf: Shelf) -> None:
+        """:raises SlotRefused: the slot, which covers no more than a name, was used at another path."""
+        if self.once:
+            path = self.begins.path
+            mark = UploadRecord(f"\0{self.once}", 0, path, "", self.begins.created_at)  # nobody can ask for that path
+            if (await shelf.uploads.begin(mark)).kind != path:
+                raise SlotRefused(403, "the slot was used at another address")
 
     def there(self) -> UploadRecord:
         """
