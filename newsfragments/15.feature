@@ -17,3 +17,4 @@ ClamAV by its daemon (`[scan] clamd`): a file in which it finds something does n
 Clients of hmac-file-server may send chunks (`chunked-upload`, `upload-status`), with a slot's token.
 Prometheus: `metrics = "127.0.0.1:PORT"` of an upload server serves `/metrics`.
 The bearers of hmac-file-server's modules for ejabberd that cover name, size, user and expiry are slots; each is good for one address. Its other formats are refused.
+Uploads whose length nobody has told count in `user_quota` as they grow.

@@ -18,7 +18,7 @@ from morphnet.roles.upload.callers import Callers
 from morphnet.roles.upload.desk import Desk, Rules
 from morphnet.roles.upload.secrets import Keys
 from morphnet.roles.upload.shelf import Shelf
-from morphnet.store.uploads import MemoryUploads
+from morphnet.store.memory_uploads import MemoryUploads
 from morphnet.store.vault import Vault
 from morphnet.wire.messages.upload.drafts import ANY, Appends
 from morphnet.wire.messages.upload.slots import mac_bearer, mac_v1, mac_v2

@@ -83,7 +83,8 @@ class Exchange(http.Request):
         self.promised = False  # a 104 was sent: what fails from now on ends the connection
         self.answered = False
         self.caller = ""  # the client's address, as who answers has found it
-        self._early: list[bytes] = []  # of the body, before somebody wanted it
+        self._early: list[bytes] = []  # of the body, not handed over yet
+        self._trouble: Exception = BodyCut()  # what the last `take` has raised
         self._take: Callable[[bytes], None] | None = None
         self._whole = self._lost = False
         self._waiting: Deferred[None] | None = None
@@ -100,14 +101,11 @@ class Exchange(http.Request):
         self.channel.factory.begin(self)
 
     def handleContentChunk(self, data: bytes) -> None:
-        if self.answered:
-            return
-        if self._take is None:
+        if not self.answered:
             self._early.append(data)
-        else:
-            self._give(data)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        self.flush()
         self._whole = True
         if self._lingering is not None:
             self._end_lingering()
@@ -163,15 +161,15 @@ class Exchange(http.Request):
 
     async def body(self, take: Callable[[bytes], None]) -> None:
         """
-        Hand over the body, piece by piece, until its end.
+        Hand over the body, piece by piece, until its end. What comes after `take` has raised waits for another call.
 
         :raises BodyCut: it ended too early.
         :raises OSError: as `take` does.
         """
         self._take = take
-        early, self._early = self._early, []
-        for data in early:
-            take(data)
+        self.flush()
+        if self._take is None:
+            raise self._trouble
         if self._lost:
             raise BodyCut
         if self._whole:
@@ -203,11 +201,17 @@ class Exchange(http.Request):
             waiting, self._waiting = self._waiting, None
             waiting.errback(Failure(BodySlow()))
 
-    def _give(self, data: bytes) -> None:
-        assert self._take is not None  # asked by the caller
+    def flush(self) -> None:
+        """Hand over what has come, in one piece however small its chunks were, if somebody wants it."""
+        if self._take is None or not self._early:
+            return
+        data = self._early[0] if len(self._early) == 1 else b"".join(self._early)
+        self._early.clear()
         try:
             self._take(data)
         except Exception as trouble:  # a full disk, or a turn that is over: the coroutine decides what to answer
+            self._take, self._trouble = None, trouble
+            self._hold()
             if self._waiting is not None:
                 waiting, self._waiting = self._waiting, None
                 waiting.errback(Failure(trouble))
@@ -329,6 +333,15 @@ class Exchange(http.Request):
             waiting.errback(Failure(BodyCut()))
 
 
+class _Channel(http.HTTPChannel):
+    """One connection."""
+
+    def dataReceived(self, data: bytes) -> None:
+        super().dataReceived(data)
+        for request in self.requests[-1:]:
+            request.flush()
+
+
 class HttpFactory(Factory):
     """
     Serves with one coroutine for each request.
@@ -345,7 +358,7 @@ class HttpFactory(Factory):
         self._running: set[Deferred[None]] = set()
 
     def buildProtocol(self, addr: Any) -> Any:
-        channel: Any = http.HTTPChannel()
+        channel: Any = _Channel()
         channel.requestFactory = Exchange
         channel.callLater = self._reactor.callLater
         channel.timeOut = self._idle

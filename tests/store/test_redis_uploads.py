@@ -16,10 +16,10 @@ from morphnet.roles.upload.sharing import Sharing
 from morphnet.store.base import OPEN, StoreAway, UploadRecord, Uploads, UploadSession
 from morphnet.store.redis_uploads import RedisUploads
 from tests.redis_server import WITHOUT, RedisServer
-from tests.store import test_uploads
+from tests.store import test_memory_uploads
 
 reactor: Any = _reactor
-ONE = test_uploads.ONE
+ONE = test_memory_uploads.ONE
 
 
 class Joined:
@@ -44,7 +44,7 @@ class Joined:
             await deferLater(reactor, 0.01)
 
 
-class RedisUploadsTests(test_uploads.MemoryUploadsTests):
+class RedisUploadsTests(test_memory_uploads.MemoryUploadsTests):
     """The same promises as of the others."""
 
     skip = WITHOUT
@@ -112,6 +112,32 @@ class AwayTests(TestCase):
             await other.until(True)
             self.assertEqual((await other.uploads.find(ONE.path), one.uploads.owed), (done, 0))
             self.assertEqual([each.path for each in await other.uploads.older(0, 201, 300)], [ONE.path])
+
+        return Deferred.fromCoroutine(story())
+
+    def test_open(self) -> Deferred[None]:
+        """One without a size grows and gets one while Redis is away, which counts it when it is back."""
+
+        async def story() -> None:
+            one, other = self.joined(), self.joined()
+            await one.until(True)
+            await other.until(True)
+            for path in ("grows", "ends"):
+                await one.uploads.begin(replace(ONE, path=path, size=OPEN))
+            self.server.stop()
+            await one.until(False)
+            self.assertEqual([await one.uploads.grow(path, 1, 50, 10) for path in ("grows", "ends")], [50, 50])
+            await one.uploads.sized("ends", 40, 10)
+            await one.uploads.complete("ends", 200)
+            self.assertTrue(await self.refused(one.uploads.grow("n", 1, 2)))
+            self.assertTrue(await self.refused(one.uploads.sized("n", 1)))
+            self.server.start()
+            await one.until(True)
+            await other.until(True)
+            done = replace(ONE, path="ends", size=40, completed_at=200)
+            self.assertEqual(await other.uploads.find("ends"), done)
+            self.assertEqual(await other.uploads.find("grows"), replace(ONE, path="grows", size=OPEN, room=50))
+            self.assertEqual((one.uploads.owed, await other.uploads.used("a@x")), (0, 90))
 
         return Deferred.fromCoroutine(story())
 

@@ -15,6 +15,7 @@ from morphnet.net.http import BodyCut, Exchange
 from morphnet.rendezvous.transfer import Turn, Turns
 from morphnet.roles.upload.checking import Body, Checking, Fits
 from morphnet.roles.upload.expiry import over
+from morphnet.roles.upload.growing import Growing, no_room
 from morphnet.roles.upload.holding import Holding
 from morphnet.roles.upload.letting import Beside, same, seized
 from morphnet.roles.upload.networks import network_of
@@ -137,10 +138,10 @@ class Shelf:
             self._note(record, exchange)
         try:
             if fits is None:
-                return await self._written(turn, record.path, at, exchange.body, ends=ends)
+                return await self._written(turn, record.path, at, exchange.body, exchange.length, ends=ends)
             with self._checking.in_memory(exchange):
                 body = await self._checking.looked_at(exchange, fits)
-                return await self._written(turn, record.path, at, body, ends=ends)
+                return await self._written(turn, record.path, at, body, exchange.length, ends=ends)
         except Differs:
             raise SlotRefused(409, "these are not the bytes that are there already") from None
         except BodyCut:
@@ -182,9 +183,7 @@ class Shelf:
         try:
             await self.uploads.sized(record.path, size, quota)
         except OverQuota as over:
-            self.counts["uploads_over_quota"] += 1
-            reason = f"your files take {over.used} of {quota} bytes: there is no room for this one"
-            raise SlotRefused(413, reason) from None
+            raise no_room(over, quota, self.counts) from None
         return await self._writable(turn, record.path)
 
     def _note(self, record: UploadRecord, exchange: Exchange) -> None:
@@ -237,7 +236,9 @@ class Shelf:
             raise SlotRefused(409, "the file is here already")
         return record
 
-    async def _written(self, turn: Turn, path: str, at: int, body: Body, *, ends: bool = False) -> int:
+    async def _written(
+        self, turn: Turn, path: str, at: int, body: Body, length: int | None = None, *, ends: bool = False
+    ) -> int:
         record = await self._writable(turn, path)
         partial = await self._take(path, tell=record.announced)
         try:
@@ -249,7 +250,9 @@ class Shelf:
             pen = Pen(partial, turn, record, at, self.counts)
             if record.size == OPEN:
                 pen.most = self.max_size
-            await body(pen.take)
+                await Growing(self.uploads, self.quota, self.counts).write(record, pen, body, length)
+            else:
+                await body(pen.take)
             if not turn.current:
                 raise BodyCut
             if record.size == OPEN and ends:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from morphnet.net.http import Exchange
+from morphnet.roles.upload.growing import no_room
 from morphnet.roles.upload.shelf import Shelf
 from morphnet.store.base import OverQuota, UploadRecord
 from morphnet.wire.messages.upload.slots import UNKNOWN, SlotRefused
@@ -59,9 +60,7 @@ class Visit:
         try:
             record = await shelf.uploads.begin(self.begins, quota)
         except OverQuota as over:
-            shelf.counts["uploads_over_quota"] += 1
-            reason = f"your files take {over.used} of {quota} bytes: there is no room for this one"
-            raise SlotRefused(413, reason) from None
+            raise no_room(over, quota, shelf.counts) from None
         shelf.counts["uploads_begun"] += 1
         return record
 

@@ -179,6 +179,7 @@ class OpenTests(SynchronousTestCase):
         self.successResultOf(self.service.uploads.begin(UploadRecord("~bob/x", 60, "", "~bob", int(NOW))))
         self.assertEqual([self.put(DATA, complete=False, told=100), self.put(DATA, complete=True)], [413, 413])
         self.assertEqual((self.size(), self.service.stored("~bob/o")), (OPEN, None))
+        self.assertEqual(self.service.vault.length("~bob/o"), 90)  # what found room is kept
         self.successResultOf(self.service.uploads.forget("~bob/x"))
         self.assertEqual(self.put(DATA, complete=True), 201)
 

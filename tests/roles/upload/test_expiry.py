@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.roles.upload.expiry import over
 from morphnet.roles.upload.parts import part_path
 from morphnet.store.base import UploadRecord
-from morphnet.store.uploads import MemoryUploads
+from morphnet.store.memory_uploads import MemoryUploads
 from morphnet.store.vault import Vault
 
 

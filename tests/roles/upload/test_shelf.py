@@ -18,8 +18,8 @@ from morphnet.roles.upload import checking
 from morphnet.roles.upload.letting import Beside
 from morphnet.roles.upload.parts import part_path
 from morphnet.store.base import UploadRecord
+from morphnet.store.memory_uploads import MemoryUploads
 from morphnet.store.shared_vault import SharedVault
-from morphnet.store.uploads import MemoryUploads
 from morphnet.store.vault import Partial, Vault
 from morphnet.wire.messages.upload.slots import SlotRefused
 from tests.fakes_upload import NOW, Line, Service, slot
