@@ -18,3 +18,4 @@ Clients of hmac-file-server may send chunks (`chunked-upload`, `upload-status`),
 Prometheus: `metrics = "127.0.0.1:PORT"` of an upload server serves `/metrics`.
 The bearers of hmac-file-server's modules for ejabberd that cover name, size, user and expiry are slots; each is good for one address. Its other formats are refused.
 Uploads whose length nobody has told count in `user_quota` as they grow.
+What several upload servers know is noted beside the bytes too: uploads go on while Redis is away, at each server, and when Redis has forgotten everything and all begin anew.

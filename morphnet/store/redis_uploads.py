@@ -1,11 +1,14 @@
 """
 What is known of uploads, in a Redis that several processes share.
 
-While it is away, what this process has known goes on: an upload that it has seen is found, what happens to it is kept
-and told to Redis when it is there again. Nothing new begins meanwhile, and nothing is let go.
+While it is away, what has begun goes on: an upload that this process has seen, or that is noted beside its bytes, is
+found; what happens to it is kept and told to Redis when it is there again. Nothing new begins meanwhile, and nothing is
+let go.
 
-A whole file that Redis has lost (it was killed before its disk had it, or is another one now) is told to it anew by a
-server that has known of it, as long as there is the file: who lets go of one removes its bytes before its record.
+An upload that Redis has lost (it was killed before its disk had it, or is another one now) is told to it anew by who
+looks for it: whoever writes to one notes what is known of it beside its bytes. Those that nobody looks for are told
+when a server meets a Redis that has lost everything (`restore`). Who lets go of one removes its bytes, and the note
+with them, before its record: so what is noted was not let go.
 
 Source: https://redis.io/docs/latest/commands/ for each command, and EVAL for the steps that nobody comes between.
 """
@@ -13,7 +16,7 @@ Source: https://redis.io/docs/latest/commands/ for each command, and EVAL for th
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -36,6 +39,7 @@ local function place(path, whole, lasts)
     else redis.call('ZADD', KEYS[5], lasts, path) end
 end
 """
+_MARK = f"{PREFIX}told"  # there once all that is noted was told
 # KEYS: record, moves, begun, whole, lasting, used. ARGV: path, then what differs.
 _BEGIN = f"""{_INDEX}
 if redis.call('EXISTS', KEYS[1]) == 1 then return -1 end
@@ -137,10 +141,17 @@ class RedisUploads(Uploads):
 
     :param ask: gives one command to Redis.
     :param appeared: whether the whole file of a path is there.
+    :param noted: what is noted beside the bytes of a path, and of each.
     """
 
-    def __init__(self, ask: Ask, appeared: Callable[[str], bool]) -> None:
-        self._ask, self._appeared = ask, appeared
+    def __init__(
+        self,
+        ask: Ask,
+        appeared: Callable[[str], bool],
+        noted: Callable[[str], UploadRecord | None] = lambda path: None,
+        all_noted: Callable[[], Iterable[UploadRecord]] = tuple,
+    ) -> None:
+        self._ask, self._appeared, self._noted, self._all_noted = ask, appeared, noted, all_noted
         self._known: OrderedDict[str, UploadRecord] = OrderedDict()  # as they were when Redis was there, and since
         self._owed: dict[str, UploadRecord] = {}  # changes that Redis was not told of
 
@@ -151,10 +162,13 @@ class RedisUploads(Uploads):
         try:
             record = _record(path, await self._ask("HMGET", _RECORD + _text(path), *_FIELDS))
         except StoreAway:
-            if path not in self._known:
+            known, noted = self._known.get(path), self._noted(path)
+            found = noted if known is None or (noted is not None and noted.completed_at) else known
+            if found is None:
                 raise
-            return self._known[path]
-        if record is None and await self._lost(self._owed.get(path) or self._known.get(path)):
+            self._remember(found)
+            return found
+        if record is None and await self._lost(path, self._owed.get(path) or self._known.get(path)):
             return await self._find(path)
         if record is None:
             self._known.pop(path, None)
@@ -165,12 +179,28 @@ class RedisUploads(Uploads):
         self._remember(record)
         return record
 
-    async def _lost(self, record: UploadRecord | None) -> bool:
-        """Whether Redis has lost the record of a whole file that is here; it has it again then."""
-        if record is None or not record.completed_at or not record.created_at or not self._appeared(record.path):
+    async def _lost(self, path: str, record: UploadRecord | None) -> bool:
+        """Whether Redis has lost the record of an upload that is here; it has it again then."""
+        if record is None or not record.completed_at or not record.created_at or not self._appeared(path):
+            record = self._noted(path)
+        if record is None:
             return False
         await self._put(record, 0)
         return True
+
+    async def restore(self) -> None:
+        """
+        Tell Redis of all that is noted, if it has lost everything, or never knew it.
+
+        :raises StoreAway: it is away.
+        """
+        if await self._ask("EXISTS", _MARK):
+            return
+        for each in self._all_noted():
+            await self._put(each, 0)
+            if self._noted(each.path) is None and not self._appeared(each.path):  # somebody has let go of it meanwhile
+                await self._forget(each.path, each)
+        await self._ask("SET", _MARK, 1)
 
     def _remember(self, record: UploadRecord) -> None:
         self._known[record.path] = record
@@ -271,7 +301,7 @@ class RedisUploads(Uploads):
         if record.completed_at:
             there = await self._simple(_COMPLETE, record.path, record.completed_at, record.created_at)
             if not there:
-                await self._lost(record)
+                await self._lost(record.path, record)
 
     @property
     def owed(self) -> int:

@@ -30,7 +30,10 @@ class Joined:
         self.away = "not reached yet"
         self.sharing = Sharing(self.ended.append, self._is_there)
         self.files = set[str]()  # paths of whole files that are there
-        self.uploads = RedisUploads(self.sharing.ask, lambda path: path in self.files)
+        self.notes = dict[str, UploadRecord]()  # what is beside the bytes
+        self.uploads = RedisUploads(
+            self.sharing.ask, lambda path: path in self.files, self.notes.get, lambda: list(self.notes.values())
+        )
         self.sharing.catch_up = self.uploads.catch_up
         self.link = RedisLink(reactor, redis_url_of(server.url), self.sharing)
         self.link.start()
@@ -107,6 +110,8 @@ class AwayTests(TestCase):
             for doing in (one.uploads.begin(UploadRecord("n", 1, "", "", 1)), one.uploads.find("n"),
                           one.uploads.refresh(ONE.path, 3), one.uploads.forget(ONE.path)):  # fmt: skip
                 self.assertTrue(await self.refused(doing))
+            other.notes[ONE.path] = replace(done, announced=False)
+            self.assertEqual(await other.uploads.find(ONE.path), other.notes[ONE.path])  # which knew it as begun
             self.server.start()
             await one.until(True)
             await other.until(True)
@@ -171,6 +176,27 @@ class AwayTests(TestCase):
             for each in (one, other):
                 self.assertEqual([await each.uploads.find(path) for path in ("gone", "begun")], [None, None])
             self.assertEqual((one.uploads.owed, await other.uploads.used("a@x")), (0, 30))
+
+        return Deferred.fromCoroutine(story())
+
+    def test_noted(self) -> Deferred[None]:
+        """What is noted beside the bytes is found by who knows nothing, and is told to a Redis that knows nothing."""
+
+        async def story() -> None:
+            one = self.joined()
+            await one.until(True)
+            whole = replace(ONE, path="whole", completed_at=200)
+            self.assertIsNone(await one.uploads.find(ONE.path))
+            one.notes.update({each.path: each for each in (ONE, whole, replace(ONE, path="gone"))})
+            self.assertEqual([await one.uploads.find(each.path) for each in (ONE, whole)], [ONE, whole])
+            await one.uploads.forget("whole")
+            del one.notes["gone"]
+            self.assertEqual(await one.uploads.used("a@x"), 10)
+            await one.uploads.restore()
+            self.assertEqual(await one.uploads.used("a@x"), 20)
+            await one.uploads.forget(ONE.path)
+            await one.uploads.restore()
+            self.assertEqual(await one.uploads.used("a@x"), 10)  # it was told that it has everything
 
         return Deferred.fromCoroutine(story())
 

@@ -35,6 +35,7 @@ from morphnet.roles.upload.slotting import Allowance, Slotting
 from morphnet.store.base import Uploads
 from morphnet.store.redis_uploads import RedisUploads
 from morphnet.store.shared_vault import SharedVault
+from morphnet.store.upload_notes import record_of
 from morphnet.store.uploads import DATABASE, SqliteUploads, UploadLedger
 from morphnet.store.vault import Vault
 from morphnet.wire.messages.upload.drafts import Appends
@@ -115,9 +116,14 @@ class UploadProcess(Process):
             return Shelf(self._uploads, Vault(files, config.keep_free, once=config.dedup), beside, time.time)
         sharing = Sharing(lambda path: shelf.turns.end(path), lambda why: self._is_redis_there(why))
         vault = SharedVault(files, config.keep_free, once=config.dedup, patience=shared.patience_s)
-        uploads = self._uploads = RedisUploads(sharing.ask, lambda path: vault.size(path) is not None)
+        uploads = self._uploads = RedisUploads(
+            sharing.ask,
+            lambda path: vault.size(path) is not None,
+            lambda path: record_of(vault.noted(path)),
+            lambda: filter(None, map(record_of, vault.all_noted())),
+        )
         shelf = Shelf(uploads, vault, beside, time.time)
-        shelf.taken, sharing.catch_up = sharing.taken, uploads.catch_up
+        shelf.taken, sharing.catch_up, sharing.restore = sharing.taken, uploads.catch_up, uploads.restore
         self._redis = RedisLink(self.reactor, redis_url_of(shared.redis_url), sharing)
         return shelf
 

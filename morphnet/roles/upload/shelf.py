@@ -24,6 +24,7 @@ from morphnet.roles.upload.pen import Differs, Overrun, Pen
 from morphnet.roles.upload.scanning import Scanning
 from morphnet.roles.upload.underway import UnderWay
 from morphnet.store.base import OPEN, Move, OverQuota, UploadRecord, Uploads
+from morphnet.store.upload_notes import note_of
 from morphnet.store.vault import Partial, Taken, Vault
 from morphnet.wire.messages.upload.slots import SlotRefused
 
@@ -85,7 +86,7 @@ class Shelf:
         await self._pieces.free(path)
         if not self.vault.shared and not self.vault.length(path):
             return 0
-        partial = await self._take(path, tell=True)
+        partial = await self._take(record, tell=True)
         try:
             length = partial.length
             if length != record.size:
@@ -104,18 +105,19 @@ class Shelf:
         finally:
             partial.close()
 
-    async def _take(self, path: str, *, tell: bool) -> Partial:
+    async def _take(self, record: UploadRecord, *, tell: bool) -> Partial:
         """
         To write to; from now on no other process does.
 
         :param tell: its length is told, or was.
         :raises Taken: one was quicker.
         """
+        path, note = record.path, note_of(record)
         if not self.vault.shared:
             await self._pieces.free(path)  # of one whose turn has ended
             return self.vault.partial(path)
         took: list[Partial] = []
-        await self._beside(lambda: took.append(self.vault.take(path, tell=tell)))
+        await self._beside(lambda: took.append(self.vault.take(path, tell=tell, note=note)))
         return took[0]
 
     async def write(
@@ -167,7 +169,7 @@ class Shelf:
         self.taken(record.path)
         try:
             there = await self._writable(turn, record.path)
-            partial = await self._take(record.path, tell=there.announced)
+            partial = await self._take(there, tell=there.announced)
             partial.close()
             if not turn.current:
                 raise BodyCut
@@ -240,7 +242,7 @@ class Shelf:
         self, turn: Turn, path: str, at: int, body: Body, length: int | None = None, *, ends: bool = False
     ) -> int:
         record = await self._writable(turn, path)
-        partial = await self._take(path, tell=record.announced)
+        partial = await self._take(record, tell=record.announced)
         try:
             if not turn.current:
                 raise BodyCut
@@ -274,8 +276,9 @@ class Shelf:
             await self.scanning.look(record, partial, turn)
         await self._writable(turn, record.path)  # and nobody else has it appear, or go, when this returns
         with self._appearing.held(record.path):
-            await self._beside(lambda: self.vault.finish(record.path, partial))
-            await self.uploads.complete(record.path, int(self.wall()))
+            done = replace(record, completed_at=int(self.wall()))
+            await self._beside(lambda: self.vault.finish(record.path, partial, note_of(done)))
+            await self.uploads.complete(record.path, done.completed_at)
             self.counts["uploads_complete"] += 1
             self.under_way.over(record.path)
 
