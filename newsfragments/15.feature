@@ -19,3 +19,4 @@ Prometheus: `metrics = "127.0.0.1:PORT"` of an upload server serves `/metrics`.
 The bearers of hmac-file-server's modules for ejabberd that cover name, size, user and expiry are slots; each is good for one address. Its other formats are refused.
 Uploads whose length nobody has told count in `user_quota` as they grow.
 What several upload servers know is noted beside the bytes too: uploads go on while Redis is away, at each server, and when Redis has forgotten everything and all begin anew.
+A file that its client calls bytes is shown as the picture, sound or video that it is (puremagic).
