@@ -26,6 +26,7 @@ from zope.interface import implementer
 LINGER = 2.0  # seconds that a client who still sends has to read our answer
 PIECE = 1 << 16  # bytes of a file given out at once
 LONGEST_BODY = 1 << 26  # of what is kept in memory, bytes
+LEAST = 4096  # bytes that a body brings in the seconds in which a connection may be silent, or it is hung up on
 
 
 class BodyCut(Exception):
@@ -81,6 +82,7 @@ class Exchange(http.Request):
         self.content = BytesIO()
         self.length: int | None = None  # of the body, bytes; None while it comes in chunks
         self.promised = False  # a 104 was sent: what fails from now on ends the connection
+        self.begun = False  # its head is read
         self.answered = False
         self.caller = ""  # the client's address, as who answers has found it
         self._early: list[bytes] = []  # of the body, not handed over yet
@@ -97,6 +99,8 @@ class Exchange(http.Request):
         self.length = None if chunked else length or 0
         self.method, self.uri = self.channel._command, self.channel._path
         self.clientproto = self.channel._version
+        self.begun = True
+        self.channel.head_read()
         self._hold()
         self.channel.factory.begin(self)
 
@@ -334,12 +338,36 @@ class Exchange(http.Request):
 
 
 class _Channel(http.HTTPChannel):
-    """One connection."""
+    """One connection. It is not kept by a byte now and then: a head is whole in time, and a body brings LEAST bytes."""
+
+    _came = 0  # bytes since the time began anew in which something has to come
+    _head = False  # some of the head of a request has come, and not all
 
     def dataReceived(self, data: bytes) -> None:
+        self._came += len(data)
         super().dataReceived(data)
         for request in self.requests[-1:]:
             request.flush()
+
+    def resetTimeout(self) -> None:
+        """Something has come."""
+        if self.requests and self.requests[-1].begun:
+            enough = self._came >= LEAST
+        else:
+            enough, self._head = not self._head, True
+        if enough:
+            self._came = 0
+            super().resetTimeout()
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """A head, or a line of it, is longer than any is."""
+        self.transport.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+        self.loseConnection()
+
+    def head_read(self) -> None:
+        """A body comes, if there is one, or the head of another request."""
+        self._head, self._came = False, 0
+        super().resetTimeout()
 
 
 class HttpFactory(Factory):
