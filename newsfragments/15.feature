@@ -20,3 +20,4 @@ The bearers of hmac-file-server's modules for ejabberd that cover name, size, us
 Uploads whose length nobody has told count in `user_quota` as they grow.
 What several upload servers know is noted beside the bytes too: uploads go on while Redis is away, at each server, and when Redis has forgotten everything and all begin anew.
 A file that its client calls bytes is shown as the picture, sound or video that it is (puremagic).
+A clock that is set changes nothing for uploads that have begun; connections that bring a byte now and then are hung up on.

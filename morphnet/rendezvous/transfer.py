@@ -61,5 +61,8 @@ class Turns:
             self.taken_over += 1
             turn.end()
 
+    def __contains__(self, path: object) -> bool:
+        return path in self._turns
+
     def __len__(self) -> int:
         return len(self._turns)

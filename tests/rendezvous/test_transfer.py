@@ -18,6 +18,7 @@ class TurnsTests(SynchronousTestCase):
         first.leave()
         self.assertEqual((ended, first.current, second.current, other.current), (["first"], False, True, True))
         self.assertEqual((len(turns), turns.taken_over), (2, 1))
+        self.assertEqual(["a" in turns, "c" in turns], [True, False])
         second.leave()
         self.assertEqual(len(turns), 1)
 

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from morphnet.net.http import BodyCut, Exchange
 from morphnet.rendezvous.transfer import Turn, Turns
 from morphnet.roles.upload.checking import Body, Checking, Fits
-from morphnet.roles.upload.expiry import over
+from morphnet.roles.upload.expiry import Patience, over
 from morphnet.roles.upload.growing import Growing, no_room
 from morphnet.roles.upload.holding import Holding
 from morphnet.roles.upload.letting import Beside, same, seized
@@ -37,16 +37,24 @@ class Shelf:
 
     :param beside: does work of a slow disk where it holds up nobody.
     :param wall: tells Unix seconds.
+    :param steady: tells seconds that nobody can set; None: the wall clock is never set.
     """
 
-    def __init__(self, uploads: Uploads, vault: Vault, beside: Beside, wall: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        uploads: Uploads,
+        vault: Vault,
+        beside: Beside,
+        wall: Callable[[], float],
+        steady: Callable[[], float] | None = None,
+    ) -> None:
         self.uploads, self.vault, self.turns, self.wall = uploads, vault, Turns(), wall
         self.counts = Counter[str]()
         self.under_way = UnderWay(vault.length, wall)
         self.taken: Callable[[str], None] = lambda path: None  # tells other processes that we go on with it
         self.scanning: Scanning | None = None  # looks at files before they appear
         self.max_size = self.quota = 0  # bytes of a file whose size nobody has told, and of all of its user's
-        self._beside = beside
+        self._beside, self._patience = beside, Patience(wall, steady or wall)
         self._checking = Checking(self.counts)
         self._appearing = Holding()  # paths whose files appear or go: nobody looks at them meanwhile
         self._pieces = Holding()  # paths to which a thread writes one more piece
@@ -311,8 +319,10 @@ class Shelf:
 
     async def sweep(self, partial_seconds: float, keep_seconds: float) -> None:
         """Let go of what nobody went on with, and of files that are old enough; 0 keeps them for ever."""
-        now = self.wall()
+        now = self._patience.now()
         async for record in over(self.uploads, self.vault, now, partial_seconds, keep_seconds):
+            if record.path in self.turns:
+                continue
             with suppress(Taken):
                 if await self.let_go(record):
                     self.counts["uploads_expired"] += 1
