@@ -100,7 +100,8 @@ class Exchange(http.Request):
         self.method, self.uri = self.channel._command, self.channel._path
         self.clientproto = self.channel._version
         self.begun = True
-        self.channel.head_read()
+        channel: Any = self.channel
+        channel.head_read()
         self._hold()
         self.channel.factory.begin(self)
 
@@ -361,7 +362,8 @@ class _Channel(http.HTTPChannel):
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """A head, or a line of it, is longer than any is."""
-        self.transport.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+        transport: Any = self.transport
+        transport.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
         self.loseConnection()
 
     def head_read(self) -> None:

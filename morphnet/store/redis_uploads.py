@@ -239,11 +239,11 @@ class RedisUploads(Uploads):
         try:
             used = await self._simple(_SIZED, path, size, quota)
         except StoreAway:
-            self._owe(path, size=size, room=0)
+            self._owe(path, size, 0)
         else:
             if used >= 0:
                 raise OverQuota(used)
-        self._recall(path, size=size, room=0)
+        self._recall(path, size, 0)
 
     def grow(self, path: str, least: int, most: int, quota: int = 0) -> Deferred[int]:
         return Deferred.fromCoroutine(self._grow(path, least, most, quota))
@@ -254,24 +254,24 @@ class RedisUploads(Uploads):
             done, room = await self._ask("EVAL", _GROW, 1, _RECORD + text, text, least, most, quota)
         except StoreAway:
             room = most  # nobody can tell how much there is: what runs goes on, and counts when Redis is back
-            self._owe(path, room=room)
+            self._owe(path, OPEN, room)
         else:
             if not done:
                 raise OverQuota(room)
-        self._recall(path, room=room)
+        self._recall(path, OPEN, room)
         return int(room)
 
-    def _owe(self, path: str, **changes: int) -> None:
+    def _owe(self, path: str, size: int, room: int) -> None:
         """:raises StoreAway: nothing is known of it."""
         known = self._owed.get(path) or self._known.get(path)
         if known is None:
             raise StoreAway("Redis, which knows of it, is away")
         if known.size == OPEN:
-            self._owed[path] = replace(known, **changes)
+            self._owed[path] = replace(known, size=size, room=room)
 
-    def _recall(self, path: str, **changes: int) -> None:
+    def _recall(self, path: str, size: int, room: int) -> None:
         if (known := self._known.get(path)) is not None and known.size == OPEN:
-            self._remember(replace(known, **changes))
+            self._remember(replace(known, size=size, room=room))
 
     def complete(self, path: str, now: int) -> Deferred[None]:
         return Deferred.fromCoroutine(self._change(path, lambda record: replace(record, completed_at=now)))
