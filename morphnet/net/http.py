@@ -84,6 +84,7 @@ class Exchange(http.Request):
         self.promised = False  # a 104 was sent: what fails from now on ends the connection
         self.begun = False  # its head is read
         self.answered = False
+        self.place: int | None = None  # among all that have come, as who answers counts them
         self.caller = ""  # the client's address, as who answers has found it
         self._early: list[bytes] = []  # of the body, not handed over yet
         self._trouble: Exception = BodyCut()  # what the last `take` has raised

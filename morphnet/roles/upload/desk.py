@@ -129,6 +129,7 @@ class Desk:
             exchange.answer(204, {**self._tus.offers(), **self._drafts.offers(headers)})
             return
         path = self._path(exchange)
+        exchange.place = self._shelf.turns.come()  # before anything is waited for
         said = exchange.location.removeprefix(self._rules.base)
         if self._shelf.scanning is not None:
             self._shelf.scanning.check(path, verb)

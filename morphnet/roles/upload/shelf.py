@@ -73,23 +73,24 @@ class Shelf:
                 return record
             await self.uploads.complete(path, int(self.wall()))  # we were ended between the two
 
-    async def offset(self, record: UploadRecord) -> int:
+    async def offset(self, record: UploadRecord, place: int | None = None) -> int:
         """
         How many bytes are there, for good: whoever writes is ended, and what is told is on the disk.
 
+        :param place: of the request that asks, among all that have come: who came before it writes nothing more.
         :raises SlotRefused: it is gone.
         """
         if record.completed_at:
             return record.size
-        self.turns.end(record.path)
+        self.turns.end(record.path, place)
         self.taken(record.path)
         await self.uploads.announce(record.path)
         fresh = await self.find(record.path)
         if fresh is None:
             raise SlotRefused(404, "no upload has begun here")
-        return fresh.size if fresh.completed_at else await self._settled(fresh)
+        return fresh.size if fresh.completed_at else await self._settled(fresh, place)
 
-    async def _settled(self, record: UploadRecord) -> int:
+    async def _settled(self, record: UploadRecord, place: int | None) -> int:
         path = record.path
         await self._pieces.free(path)
         if not self.vault.shared and not self.vault.length(path):
@@ -100,7 +101,7 @@ class Shelf:
             if length != record.size:
                 await self._beside(partial.sync)
                 return length
-            turn = self.turns.take(path, lambda: None)  # whoever wrote its last byte was ended then
+            turn = self.turns.take(path, lambda: None, place)  # whoever wrote its last byte was ended then
             try:
                 fresh = await self.find(path)
                 if fresh is None or not fresh.completed_at:
@@ -142,7 +143,7 @@ class Shelf:
         :raises Unfit: it is not what it should be.
         :raises SlotRefused: there is no room on the disk or in memory, or the bytes contradict those that are there.
         """
-        turn = self.turns.take(record.path, exchange.hang_up)
+        turn = self.turns.take(record.path, exchange.hang_up, exchange.place)
         self.taken(record.path)
         if self.under_way.begins(record, exchange.caller):
             self._note(record, exchange)
@@ -173,7 +174,7 @@ class Shelf:
         """
         if size > self.max_size:
             raise SlotRefused(413, f"files may have {self.max_size} bytes")
-        turn = self.turns.take(record.path, exchange.hang_up)
+        turn = self.turns.take(record.path, exchange.hang_up, exchange.place)
         self.taken(record.path)
         try:
             there = await self._writable(turn, record.path)
@@ -222,7 +223,7 @@ class Shelf:
                         with self._pieces.held(record.path):
                             await self._beside(functools.partial(take, data))
 
-        turn = self.turns.take(record.path, exchange.hang_up)
+        turn = self.turns.take(record.path, exchange.hang_up, exchange.place)
         self.taken(record.path)
         try:
             length = await self._written(turn, record.path, 0, body)

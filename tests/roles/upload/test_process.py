@@ -7,6 +7,7 @@ import time
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests import upload_cuts
 from tests.ports import free_port
 from tests.upload_floods import token
 from tests.upload_nodes import SECRET, UploadNode
@@ -27,6 +28,15 @@ class ProcessTests(SynchronousTestCase):
         self.assertEqual((status, headers["content-type"].partition(";")[0]), (200, "text/plain"))
         self.assertIn(b'morphnet_uploads_complete_total{role="upload",name="upload"} 1\n', said)
         self.assertEqual(node.ask("GET", "/upload/s/a")[0], 404)
+
+    def test_cuts(self) -> None:
+        """Over 20 cuts at any byte, each time from another address: no offset goes back, nothing old is left open."""
+        node = UploadNode()
+        self.addCleanup(node.end)
+        node.start()
+        sent = upload_cuts.send(node, 8 << 20, 20)
+        self.assertEqual((sent.same, sent.went_back, sent.left_open, len(sent.twice)), (True, 0, 0, 21))
+        self.assertGreaterEqual(node.counter("uploads_taken_over"), 10)
 
     def test_session_outlives(self) -> None:
         """A session outlives its address, its token, the secret and the process: the upload goes on from its byte."""
