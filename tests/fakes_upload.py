@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -98,11 +98,10 @@ class Service:
         callers: Callers | None = None,
         keeps: int = 0,
         appends: Appends = ANY,
-        steady: Callable[[], float] | None = None,
     ) -> None:
         self.clock, self.now = Clock(), NOW
         self.uploads, self.vault = MemoryUploads(), Vault(Path(directory))
-        self.shelf = Shelf(self.uploads, self.vault, execute, lambda: self.now, steady)
+        self.shelf = Shelf(self.uploads, self.vault, execute, lambda: self.now)
         rules = Rules("/up/", max_size, 3600, quota, keeps, appends)
         self.desk = Desk(rules, self.shelf, Keys((SECRET,), {"bob": TOKEN}).of, callers)
         self.factory = HttpFactory(self.desk.answer, self.clock, 60.0)

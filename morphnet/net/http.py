@@ -23,10 +23,11 @@ from twisted.python.failure import Failure
 from twisted.web import http
 from zope.interface import implementer
 
+from morphnet.net.http_channel import Channel
+
 LINGER = 2.0  # seconds that a client who still sends has to read our answer
 PIECE = 1 << 16  # bytes of a file given out at once
 LONGEST_BODY = 1 << 26  # of what is kept in memory, bytes
-LEAST = 4096  # bytes that a body brings in the seconds in which a connection may be silent, or it is hung up on
 
 
 class BodyCut(Exception):
@@ -339,40 +340,6 @@ class Exchange(http.Request):
             waiting.errback(Failure(BodyCut()))
 
 
-class _Channel(http.HTTPChannel):
-    """One connection. It is not kept by a byte now and then: a head is whole in time, and a body brings LEAST bytes."""
-
-    _came = 0  # bytes since the time began anew in which something has to come
-    _head = False  # some of the head of a request has come, and not all
-
-    def dataReceived(self, data: bytes) -> None:
-        self._came += len(data)
-        super().dataReceived(data)
-        for request in self.requests[-1:]:
-            request.flush()
-
-    def resetTimeout(self) -> None:
-        """Something has come."""
-        if self.requests and self.requests[-1].begun:
-            enough = self._came >= LEAST
-        else:
-            enough, self._head = not self._head, True
-        if enough:
-            self._came = 0
-            super().resetTimeout()
-
-    def lineLengthExceeded(self, line: bytes) -> None:
-        """A head, or a line of it, is longer than any is."""
-        transport: Any = self.transport
-        transport.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
-        self.loseConnection()
-
-    def head_read(self) -> None:
-        """A body comes, if there is one, or the head of another request."""
-        self._head, self._came = False, 0
-        super().resetTimeout()
-
-
 class HttpFactory(Factory):
     """
     Serves with one coroutine for each request.
@@ -389,7 +356,7 @@ class HttpFactory(Factory):
         self._running: set[Deferred[None]] = set()
 
     def buildProtocol(self, addr: Any) -> Any:
-        channel: Any = _Channel()
+        channel: Any = Channel()
         channel.requestFactory = Exchange
         channel.callLater = self._reactor.callLater
         channel.timeOut = self._idle

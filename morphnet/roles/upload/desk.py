@@ -119,6 +119,7 @@ class Desk:
             path = told_path(exchange.headers.get("authorization", ""))
         if not path or "\0" in path or len(path) > LONGEST_PATH:
             raise SlotRefused(404, "nothing is here")
+        exchange.place = self._shelf.turns.come()  # before anything is waited for
         return path
 
     async def _route(self, exchange: Exchange) -> None:
@@ -129,7 +130,6 @@ class Desk:
             exchange.answer(204, {**self._tus.offers(), **self._drafts.offers(headers)})
             return
         path = self._path(exchange)
-        exchange.place = self._shelf.turns.come()  # before anything is waited for
         said = exchange.location.removeprefix(self._rules.base)
         if self._shelf.scanning is not None:
             self._shelf.scanning.check(path, verb)

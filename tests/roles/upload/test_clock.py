@@ -8,6 +8,7 @@ import os
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.roles.upload.expiry import Patience
 from morphnet.wire.messages.upload.slots import jwt, mac_v3
 from tests.fakes_upload import NOW, SECRET, Service, bearer, slot
 
@@ -18,7 +19,8 @@ HOUR, DAY = 3600.0, 86400.0
 class ClockTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.steady = 5.0
-        self.service = Service(self.mktemp(), steady=lambda: self.steady)
+        self.service = Service(self.mktemp())
+        self.service.shelf._patience = Patience(lambda: self.service.now, lambda: self.steady)
 
     def passes(self, seconds: float, step: float = 0.0) -> None:
         """Time passes, and the clock is set by so much."""
