@@ -106,6 +106,13 @@ class DeskTests(SynchronousTestCase):
             self.assertEqual(line.answers()[-1].status, status)
         self.assertEqual(self.service.stored("j/f"), b"12345")
 
+    def test_signed_type(self) -> None:
+        """A type that is signed is the file's, whatever its client says when it sends it."""
+        claims = {"exp": NOW + 300, "slot": "j", "filename": "f", "filesize": 5, "filetype": "image/png"}
+        headers = {"Authorization": f"Bearer {jwt(SECRET, claims)}", "Content-Type": "text/html"}
+        self.assertEqual(self.service.ask("PUT", "/up/j/f", headers, b"<html").status, 201)
+        self.assertEqual(self.service.ask("GET", "/up/j/f").headers["content-type"], "image/png")
+
     def test_bearer(self) -> None:
         """A slot of hmac-file-server's modules: cut, gone on with, at one address alone, with no type of its own."""
         until, kind = int(NOW) + 300, {"Content-Type": "text/html"}
