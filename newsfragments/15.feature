@@ -16,3 +16,8 @@ All 51 behaviours of the draft's conformity list: uploads whose length is told l
 ClamAV by its daemon (`[scan] clamd`): a file in which it finds something does not appear, is put aside, and its uploader is told.
 Clients of hmac-file-server may send chunks (`chunked-upload`, `upload-status`), with a slot's token.
 Prometheus: `metrics = "127.0.0.1:PORT"` of an upload server serves `/metrics`.
+The bearers of hmac-file-server's modules for ejabberd that cover name, size, user and expiry are slots; each is good for one address. Its other formats are refused.
+Uploads whose length nobody has told count in `user_quota` as they grow.
+What several upload servers know is noted beside the bytes too: uploads go on while Redis is away, at each server, and when Redis has forgotten everything and all begin anew.
+A file that its client calls bytes is shown as the picture, sound or video that it is (puremagic).
+A clock that is set changes nothing for uploads that have begun; connections that bring a byte now and then are hung up on.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from twisted.internet.defer import execute
 from twisted.internet.error import ConnectionLost
@@ -17,10 +18,10 @@ from morphnet.roles.upload.callers import Callers
 from morphnet.roles.upload.desk import Desk, Rules
 from morphnet.roles.upload.secrets import Keys
 from morphnet.roles.upload.shelf import Shelf
-from morphnet.store.uploads import MemoryUploads
+from morphnet.store.memory_uploads import MemoryUploads
 from morphnet.store.vault import Vault
 from morphnet.wire.messages.upload.drafts import ANY, Appends
-from morphnet.wire.messages.upload.slots import mac_v1, mac_v2
+from morphnet.wire.messages.upload.slots import mac_bearer, mac_v1, mac_v2
 
 SECRET = b"secret string"
 TOKEN = b"t" * 32
@@ -143,3 +144,9 @@ def slot(path: str, size: int) -> str:
 def slot2(path: str, size: int, kind: str) -> str:
     """The same with a type (v2)."""
     return f"/up/{path}?v2={mac_v2(SECRET, path, size, kind)}"
+
+
+def bearer(path: str, size: int, user: str, until: int) -> str:
+    """The same as a module of hmac-file-server says it, with its token in the address alone."""
+    mac = mac_bearer(SECRET, user, path.rpartition("/")[2], size, until - 86400, until, "network_resilient")
+    return f"/up/{path}?token={quote(mac)}&user={user}&expiry={until}&session_id=1f&network_resilience=true"

@@ -33,6 +33,12 @@ class RedisServer(SocketServer):
         words = [str(program), "--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.directory)]
         return [*words, "--appendonly", self._keeps, "--appendfsync", "always", "--save", ""]
 
+    def forget(self) -> None:
+        """Another one in its place, which knows nothing."""
+        self.stop()
+        shutil.rmtree(self.directory / "appendonlydir", ignore_errors=True)
+        self.start()
+
     def stand_still(self, still: bool) -> None:
         """It answers nothing, or does so again."""
         assert self._process is not None

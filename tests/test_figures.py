@@ -19,7 +19,7 @@ OWED = (
     *(f"C{number}" for number in (1, 2, 3, 4, 5, 6, 8, 9)),
     *(f"D{number}" for number in (1, 2, 3, 4, 5, 6, 7, 9, 11, 17, 18)),
     *(f"E{number}" for number in (1, 2, 3, 4, 6, 8)),
-    *(f"F{number}" for number in (5, 6, 9, 11, 12)),
+    *(f"F{number}" for number in range(1, 13)),
     "H6",
     "item 11",
 )

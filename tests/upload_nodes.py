@@ -26,16 +26,22 @@ class UploadNode:
     One process.
 
     :param settings: lines of TOML, beside those that say where it is.
+    :param host: the address that it listens on.
     """
 
-    def __init__(self, settings: str = "") -> None:
+    def __init__(self, settings: str = "", host: str = "127.0.0.1") -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="morphnet-up"))  # short: the path of a socket has 107 bytes
-        self.port = free_port()
+        self.host, self.port = host, free_port()
         secret = self.directory / "secret"
         secret.write_text(f"{SECRET}\n")
         secret.chmod(0o600)
         places = {"secret_file": secret, "state_dir": self.directory / "state", "run_dir": self.directory / "run"}
-        lines = [f"port = {self.port}", *(f'{name} = "{path}"' for name, path in places.items()), settings]
+        lines = [
+            f'listen = ["{host}"]',
+            f"port = {self.port}",
+            *(f'{name} = "{path}"' for name, path in places.items()),
+            settings,
+        ]
         (self.directory / "upload.toml").write_text("\n".join(lines) + "\n")
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -86,7 +92,7 @@ class UploadNode:
         self, verb: str, target: str, headers: Mapping[str, str] | None = None, body: bytes = b""
     ) -> tuple[int, dict[str, str], bytes]:
         """One request on a connection of its own: status, headers with names in lower case, body."""
-        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        line = http.client.HTTPConnection(self.host, self.port, timeout=30)
         try:
             line.request(verb, target, body or None, dict(headers or {}))
             answer = line.getresponse()
@@ -94,8 +100,8 @@ class UploadNode:
         finally:
             line.close()
 
-    def begin(self, verb: str, target: str, size: int, body: bytes, source: str = "127.0.0.1") -> socket.socket:
-        """A request of which this much of the body is sent."""
-        line = socket.create_connection(("127.0.0.1", self.port), timeout=30, source_address=(source, 0))
-        line.sendall(f"{verb} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode() + body)
+    def begin(self, verb: str, target: str, size: int, body: bytes, source: str = "", more: str = "") -> socket.socket:
+        """A request of which this much of the body is sent; `more` are lines of its head."""
+        line = socket.create_connection((self.host, self.port), timeout=30, source_address=(source, 0))
+        line.sendall(f"{verb} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n{more}\r\n".encode() + body)
         return line

@@ -17,7 +17,7 @@ from morphnet.errors import ConfigError, HostError
 from morphnet.roles.upload.secrets import FOLDER, read_tokens
 from morphnet.wire.messages.upload.slots import jwt
 
-_OPENS, _LASTS = 300, 86400  # seconds that a slot is good for, to begin and to go on
+_OPENS, _LASTS = 2 * 86400, 7 * 86400  # seconds that a slot is good for, to begin and to go on, by whichever clock
 _HASHES = 40  # characters of the bar
 
 

@@ -23,6 +23,8 @@ from twisted.python.failure import Failure
 from twisted.web import http
 from zope.interface import implementer
 
+from morphnet.net.http_channel import Channel
+
 LINGER = 2.0  # seconds that a client who still sends has to read our answer
 PIECE = 1 << 16  # bytes of a file given out at once
 LONGEST_BODY = 1 << 26  # of what is kept in memory, bytes
@@ -81,9 +83,12 @@ class Exchange(http.Request):
         self.content = BytesIO()
         self.length: int | None = None  # of the body, bytes; None while it comes in chunks
         self.promised = False  # a 104 was sent: what fails from now on ends the connection
+        self.begun = False  # its head is read
         self.answered = False
+        self.place: int | None = None  # among all that have come, as who answers counts them
         self.caller = ""  # the client's address, as who answers has found it
-        self._early: list[bytes] = []  # of the body, before somebody wanted it
+        self._early: list[bytes] = []  # of the body, not handed over yet
+        self._trouble: Exception = BodyCut()  # what the last `take` has raised
         self._take: Callable[[bytes], None] | None = None
         self._whole = self._lost = False
         self._waiting: Deferred[None] | None = None
@@ -96,18 +101,18 @@ class Exchange(http.Request):
         self.length = None if chunked else length or 0
         self.method, self.uri = self.channel._command, self.channel._path
         self.clientproto = self.channel._version
+        self.begun = True
+        channel: Any = self.channel
+        channel.head_read()
         self._hold()
         self.channel.factory.begin(self)
 
     def handleContentChunk(self, data: bytes) -> None:
-        if self.answered:
-            return
-        if self._take is None:
+        if not self.answered:
             self._early.append(data)
-        else:
-            self._give(data)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        self.flush()
         self._whole = True
         if self._lingering is not None:
             self._end_lingering()
@@ -163,15 +168,15 @@ class Exchange(http.Request):
 
     async def body(self, take: Callable[[bytes], None]) -> None:
         """
-        Hand over the body, piece by piece, until its end.
+        Hand over the body, piece by piece, until its end. What comes after `take` has raised waits for another call.
 
         :raises BodyCut: it ended too early.
         :raises OSError: as `take` does.
         """
         self._take = take
-        early, self._early = self._early, []
-        for data in early:
-            take(data)
+        self.flush()
+        if self._take is None:
+            raise self._trouble
         if self._lost:
             raise BodyCut
         if self._whole:
@@ -203,11 +208,17 @@ class Exchange(http.Request):
             waiting, self._waiting = self._waiting, None
             waiting.errback(Failure(BodySlow()))
 
-    def _give(self, data: bytes) -> None:
-        assert self._take is not None  # asked by the caller
+    def flush(self) -> None:
+        """Hand over what has come, in one piece however small its chunks were, if somebody wants it."""
+        if self._take is None or not self._early:
+            return
+        data = self._early[0] if len(self._early) == 1 else b"".join(self._early)
+        self._early.clear()
         try:
             self._take(data)
         except Exception as trouble:  # a full disk, or a turn that is over: the coroutine decides what to answer
+            self._take, self._trouble = None, trouble
+            self._hold()
             if self._waiting is not None:
                 waiting, self._waiting = self._waiting, None
                 waiting.errback(Failure(trouble))
@@ -345,7 +356,7 @@ class HttpFactory(Factory):
         self._running: set[Deferred[None]] = set()
 
     def buildProtocol(self, addr: Any) -> Any:
-        channel: Any = http.HTTPChannel()
+        channel: Any = Channel()
         channel.requestFactory = Exchange
         channel.callLater = self._reactor.callLater
         channel.timeOut = self._idle

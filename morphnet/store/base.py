@@ -185,6 +185,12 @@ class UploadRecord:
     completed_at: int = 0  # Unix seconds; 0 while bytes are missing
     announced: bool = False  # its offset was told to somebody, who may rely on it
     lasts_until: int = 0  # Unix seconds to which the whole file is kept; 0: as long as all are
+    room: int = 0  # bytes that count as its own while its size is OPEN
+
+    @property
+    def counted(self) -> int:
+        """Bytes that it is of its user's."""
+        return max(self.size, self.room)
 
 
 MOST_MOVES = 32  # of each upload that are remembered: the last ones
@@ -223,6 +229,21 @@ class OverQuota(Exception):
         self.used = used
 
 
+def room_for(record: UploadRecord | None, used: int, least: int, most: int, quota: int) -> int | None:
+    """
+    What `Uploads.grow` has it count as from now on; None when nothing changes.
+
+    :param used: bytes of all files of its user, itself too.
+    :raises OverQuota: there is less room than `least`.
+    """
+    if record is None or record.size != OPEN:
+        return None
+    room = min(most, quota - used + record.room) if quota else most
+    if room < least:
+        raise OverQuota(used)
+    return room
+
+
 class Uploads(Protocol):
     """
     What is known of uploads, besides their bytes. Writes are durable when the Deferred fires.
@@ -254,6 +275,15 @@ class Uploads(Protocol):
         """
         ...
 
+    def grow(self, path: str, least: int, most: int, quota: int = 0) -> Deferred[int]:
+        """
+        Bytes that one whose size is OPEN counts as from now on: as many of `most` as there is room for.
+
+        :param least: that it must have, else nothing changes, and it fails with OverQuota.
+        :returns: them; `most` for one whose size is known, or that is gone: nothing changes then.
+        """
+        ...
+
     def complete(self, path: str, now: int) -> Deferred[None]:
         """All its bytes are there."""
         ...
@@ -267,7 +297,7 @@ class Uploads(Protocol):
         ...
 
     def used(self, user: str) -> Deferred[int]:
-        """Bytes of all files of that user, those that are not whole by their size."""
+        """Bytes of all files of that user, those that are not whole by their size, or by what they count as."""
         ...
 
     def older(self, begun: int, completed: int, now: int) -> Deferred[list[UploadRecord]]:

@@ -11,6 +11,9 @@ one writes, whenever it wakes, goes to a file that has no name.
 Who lets go of an upload takes it likewise, and moves what has appeared into the directory with its number before it
 erases that: one that wakes late finds no such directory, and leaves alone what has appeared since.
 
+What is known of an upload is noted in its directory, and of a whole file beside that, before it appears: whoever has
+lost the records finds them there (`noted`). A note without its bytes is nothing, and goes when they do.
+
 Nobody has to be alive, or to agree about the time, for that; Redis only carries the word to who was ended.
 
 Source: rename(2), flock(2). The directory must be of a file system where both are the same for all who use it.
@@ -29,16 +32,26 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from morphnet.durable import sync_directory
-from morphnet.store.vault import Partial, Taken, Vault
+from morphnet.store.vault import Noted, Partial, Taken, Vault
 
 PATIENCE = 0.1  # seconds for who is within a write
 _ENDING = ".d"  # of the directories of uploads
 _DATA, _GONE = "data", "gone"  # files in them
 _TOLD = "told"  # another: there once the length of the first was told
+_NOTE, _WHOLE = "note", ".note"  # one more, with what is known of it; ends the name of the same beside a whole file
+_DRAFT = "note-"  # begins the name of one that is being written
 _COPY = "copy-"  # begins the name of one more, that ends in the number of who makes it
 _TRIES = 50  # as many may take an upload at the same time
 _PAUSE = 0.002  # seconds between looks at a lock
 _LEFT = 86400.0  # seconds after which what was left behind is nobody's
+
+
+def _content(path: Path) -> bytes:
+    """Of a file; nothing where there is none."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 class SharedPartial(Partial):
@@ -148,11 +161,13 @@ class SharedVault(Vault):
     def partial(self, path: str) -> Partial:
         return self.take(path)
 
-    def take(self, path: str, *, tell: bool = False) -> Partial:
+    def take(self, path: str, *, tell: bool = False, note: bytes = b"") -> Partial:
         mine = self._taken(path)
         self._clear(mine)
         partial = self._opened(path, mine)
         try:
+            if note and _content(mine / _NOTE) != note:
+                self._write_note(mine, note, mine / _NOTE)
             if not partial.alone(self._patience):
                 partial.close()
                 self._copy(mine)
@@ -210,7 +225,7 @@ class SharedVault(Vault):
         """Take away what others left there that were within something: what they write goes nowhere then."""
         try:
             for each in os.listdir(mine):
-                if each not in (_DATA, _TOLD):
+                if each not in (_DATA, _TOLD, _NOTE):
                     (mine / each).unlink(missing_ok=True)
         except FileNotFoundError:
             raise Taken from None
@@ -229,7 +244,45 @@ class SharedVault(Vault):
         except FileNotFoundError:
             raise Taken from None
 
-    def finish(self, path: str, partial: Partial) -> None:
+    @staticmethod
+    def _write_note(mine: Path, note: bytes, place: Path) -> None:
+        """:raises Taken: it is another's by now."""
+        draft = mine / f"{_DRAFT}{secrets.token_hex(8)}"
+        try:
+            with draft.open("xb") as file:
+                os.fchmod(file.fileno(), 0o600)
+                file.write(note)
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(draft, place)
+            sync_directory(place.parent)
+        except FileNotFoundError:
+            raise Taken from None
+
+    def noted(self, path: str) -> Noted | None:
+        return self._noted(self.name(path))
+
+    def _noted(self, name: str) -> Noted | None:
+        done = self._done / name
+        with suppress(FileNotFoundError):
+            size = done.stat().st_size
+            note = _content(done.with_name(f"{name}{_WHOLE}"))
+            return Noted(note, True, size) if note else None
+        held = self._held(self._partial / f"{name}{_ENDING}")
+        note = _content(held / _NOTE) if held is not None else b""
+        return Noted(note, (held / _TOLD).exists(), None) if held is not None and note else None
+
+    def all_noted(self) -> Iterator[Noted]:
+        names = [each.name for each in self._done.iterdir() if each.suffix == _WHOLE]
+        names += [each.name for each in self._partial.iterdir() if each.suffix == _ENDING]
+        for each in names:
+            found = self._noted(each.partition(".")[0])
+            if found is not None:
+                yield found
+
+    def finish(self, path: str, partial: Partial, note: bytes = b"") -> None:
+        if note:
+            self._write_note(partial.path.parent, note, self._done / f"{self.name(path)}{_WHOLE}")
         try:
             super().finish(path, partial)
         except FileNotFoundError:
@@ -273,6 +326,8 @@ class SharedVault(Vault):
             os.rename(self._done / self.name(path), mine / _GONE)
         if not mine.exists():
             raise Taken
+        with suppress(FileNotFoundError):
+            os.rename(self._done / f"{self.name(path)}{_WHOLE}", mine / f"{_DRAFT}{_GONE}")
         self._tidy(mine)
 
     def forget_unused(self) -> None:

@@ -1,5 +1,5 @@
 """
-What is known of uploads: in SQLite, with one thread that talks to it, and a twin that forgets.
+What is known of uploads: in SQLite, with one thread that talks to it. Its twin that forgets is `store/memory_uploads`.
 
 How many bytes of an upload are there is not in here: the length of its file says so (`store/vault`), so that no record
 is written while bytes come in, and none can be wrong about them after a crash.
@@ -12,7 +12,6 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +21,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from morphnet.errors import BugError, ConfigError, HostError
-from morphnet.store.base import MOST_MOVES, OPEN, Move, OverQuota, UploadRecord, Uploads, UploadSession
+from morphnet.store.base import MOST_MOVES, OPEN, Move, OverQuota, UploadRecord, Uploads, UploadSession, room_for
 
 DATABASE = "uploads.db"  # its name in state_dir
 _STEPS = (  # each brings the database from one version to the next
@@ -51,17 +50,18 @@ CREATE TABLE IF NOT EXISTS move (
 );
 CREATE INDEX IF NOT EXISTS move_path ON move (path);
 """,
+    "ALTER TABLE upload ADD COLUMN room INTEGER NOT NULL DEFAULT 0",
 )
-_COLUMNS = "path, size, kind, user, created_at, completed_at, announced, lasts_until"
+_COLUMNS = "path, size, kind, user, created_at, completed_at, announced, lasts_until, room"
 
 _T = TypeVar("_T")
 
 
-def _record(row: tuple[str, int, str, str, int, int, int, int]) -> UploadRecord:
-    return UploadRecord(*row[:6], announced=bool(row[6]), lasts_until=row[7])
+def _record(row: tuple[str, int, str, str, int, int, int, int, int]) -> UploadRecord:
+    return UploadRecord(*row[:6], announced=bool(row[6]), lasts_until=row[7], room=row[8])
 
 
-def _is(found: UploadRecord | None, only: UploadRecord | None) -> bool:
+def is_that(found: UploadRecord | None, only: UploadRecord | None) -> bool:
     """Whether it may be forgotten."""
     if found is None or only is None:
         return True
@@ -127,8 +127,8 @@ class UploadLedger:
     def _insert(self, record: UploadRecord) -> None:
         values = (record.path, record.size, record.kind, record.user, record.created_at, record.completed_at)
         self._sql.execute(
-            f"INSERT INTO upload ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (*values, int(record.announced), record.lasts_until),
+            f"INSERT INTO upload ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*values, int(record.announced), record.lasts_until, record.room),
         )
 
     def announce(self, path: str) -> None:
@@ -146,9 +146,24 @@ class UploadLedger:
             if found is None or found.size != OPEN:
                 return
             used = self.used(found.user) if quota else 0
-            if quota and used + size > quota:
-                raise OverQuota(used)
-            self._sql.execute("UPDATE upload SET size = ? WHERE path = ?", (size, path))
+            if quota and used - found.room + size > quota:
+                raise OverQuota(used - found.room)
+            self._sql.execute("UPDATE upload SET size = ?, room = 0 WHERE path = ?", (size, path))
+
+    def grow(self, path: str, least: int, most: int, quota: int = 0) -> int:
+        """
+        It counts as so much from now on.
+
+        :raises OverQuota: there is no room for the least of it.
+        """
+        with self._transaction():
+            found = self.find(path)
+            used = self.used(found.user) if quota and found is not None else 0
+            room = room_for(found, used, least, most, quota)
+            if room is None:
+                return most
+            self._sql.execute("UPDATE upload SET room = ? WHERE path = ?", (room, path))
+            return room
 
     def complete(self, path: str, now: int) -> None:
         """All its bytes are there."""
@@ -157,7 +172,7 @@ class UploadLedger:
     def forget(self, path: str, only: UploadRecord | None = None) -> None:
         """It is gone."""
         with self._transaction():
-            if not _is(self.find(path), only):
+            if not is_that(self.find(path), only):
                 return
             self._sql.execute("DELETE FROM upload WHERE path = ?", (path,))
             self._sql.execute("DELETE FROM move WHERE path = ?", (path,))
@@ -190,7 +205,7 @@ class UploadLedger:
 
     def used(self, user: str) -> int:
         """Bytes of that user."""
-        (size,) = self._sql.execute("SELECT total(max(size, 0)) FROM upload WHERE user = ?", (user,)).fetchone()
+        (size,) = self._sql.execute("SELECT total(max(size, room)) FROM upload WHERE user = ?", (user,)).fetchone()
         return int(size)
 
     def older(self, begun: int, completed: int, now: int) -> list[UploadRecord]:
@@ -250,6 +265,9 @@ class SqliteUploads(Uploads):
     def sized(self, path: str, size: int, quota: int = 0) -> Deferred[None]:
         return self._ask(lambda ledger: ledger.sized(path, size, quota))
 
+    def grow(self, path: str, least: int, most: int, quota: int = 0) -> Deferred[int]:
+        return self._ask(lambda ledger: ledger.grow(path, least, most, quota))
+
     def complete(self, path: str, now: int) -> Deferred[None]:
         return self._ask(lambda ledger: ledger.complete(path, now))
 
@@ -280,93 +298,3 @@ class SqliteUploads(Uploads):
     def close(self) -> Deferred[None]:
         self._closed, pool, self._pool = True, self._pool, None
         return execute(self._ledger.close) if pool is None else Deferred.fromCoroutine(self._close(pool))
-
-
-class MemoryUploads(Uploads):
-    """Uploads that are forgotten with the process; every Deferred has fired already."""
-
-    def __init__(self) -> None:
-        self._records: dict[str, UploadRecord] = {}
-        self._sessions: dict[str, UploadSession] = {}
-
-    def find(self, path: str) -> Deferred[UploadRecord | None]:
-        return execute(self._records.get, path)
-
-    def begin(self, record: UploadRecord, quota: int = 0) -> Deferred[UploadRecord]:
-        def begun() -> UploadRecord:
-            used = self._used(record.user)
-            if quota and record.path not in self._records and used + max(record.size, 0) > quota:
-                raise OverQuota(used)
-            return self._records.setdefault(record.path, record)
-
-        return execute(begun)
-
-    def announce(self, path: str) -> Deferred[None]:
-        return execute(self._change, path, announced=True)
-
-    def sized(self, path: str, size: int, quota: int = 0) -> Deferred[None]:
-        def done() -> None:
-            if (found := self._records.get(path)) is not None and found.size == OPEN:
-                used = self._used(found.user)
-                if quota and used + size > quota:
-                    raise OverQuota(used)
-                self._records[path] = replace(found, size=size)
-
-        return execute(done)
-
-    def complete(self, path: str, now: int) -> Deferred[None]:
-        return execute(self._change, path, completed_at=now)
-
-    def _change(self, path: str, *, announced: bool | None = None, completed_at: int | None = None) -> None:
-        if (found := self._records.get(path)) is not None:
-            self._records[path] = replace(
-                found,
-                announced=found.announced if announced is None else announced,
-                completed_at=found.completed_at if completed_at is None else completed_at,
-            )
-
-    def forget(self, path: str, only: UploadRecord | None = None) -> Deferred[None]:
-        def drop() -> None:
-            if _is(self._records.get(path), only):
-                self._records.pop(path, None)
-                self._sessions.pop(path, None)
-
-        return execute(drop)
-
-    def used(self, user: str) -> Deferred[int]:
-        return execute(self._used, user)
-
-    def _used(self, user: str) -> int:
-        return sum(max(each.size, 0) for each in self._records.values() if each.user == user)
-
-    def older(self, begun: int, completed: int, now: int) -> Deferred[list[UploadRecord]]:
-        def over(record: UploadRecord) -> bool:
-            if not record.completed_at:
-                return record.created_at < begun
-            return record.lasts_until < now if record.lasts_until else record.completed_at < completed
-
-        return execute(lambda: [each for each in self._records.values() if over(each)])
-
-    def moved(self, path: str, move: Move) -> Deferred[None]:
-        def done() -> None:
-            if path in self._records:
-                before = self._sessions.get(path, UploadSession())
-                self._sessions[path] = replace(before, moves=(*before.moves, move)[-MOST_MOVES:])
-
-        return execute(done)
-
-    def refresh(self, path: str, most: int) -> Deferred[bool]:
-        def done() -> bool:
-            before = self._sessions.get(path, UploadSession())
-            if path not in self._records or before.refreshes >= most:
-                return False
-            self._sessions[path] = replace(before, refreshes=before.refreshes + 1)
-            return True
-
-        return execute(done)
-
-    def session(self, path: str) -> Deferred[UploadSession]:
-        return execute(self._sessions.get, path, UploadSession())
-
-    def close(self) -> Deferred[None]:
-        return execute(lambda: None)

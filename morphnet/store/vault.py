@@ -10,8 +10,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -29,6 +30,15 @@ _T = TypeVar("_T")
 
 class Taken(Exception):
     """Another process goes on with this upload: nothing more is written to it by this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What was noted beside the bytes of an upload."""
+
+    note: bytes
+    told: bool  # its length was told to somebody
+    size: int | None  # bytes of the file that has appeared; None while it is not whole
 
 
 class Partial:
@@ -152,14 +162,23 @@ class Vault:
         """
         return Partial(self._partial / self.name(path), self._keep_free)
 
-    def take(self, path: str, *, tell: bool = False) -> Partial:
+    def take(self, path: str, *, tell: bool = False, note: bytes = b"") -> Partial:
         """
         The same, and from now on nobody else writes to it. It may take a while, in a thread of its own.
 
         :param tell: its length is told to somebody; other processes learn it here, also while the records are away.
+        :param note: what is known of it, to be found beside it when the records are lost.
         :raises Taken: another process is quicker.
         """
         return self.partial(path)
+
+    def noted(self, path: str) -> Noted | None:
+        """What `take`, or `finish`, was given to note of the one that is there, if it keeps notes."""
+        return None
+
+    def all_noted(self) -> Iterator[Noted]:
+        """That of each."""
+        return iter(())
 
     def _here(self, path: str) -> Path:
         """Where an upload is that is not whole."""
@@ -211,10 +230,11 @@ class Vault:
         sync_directory(self._done)
         sync_directory(self._partial)
 
-    def finish(self, path: str, partial: Partial) -> None:
+    def finish(self, path: str, partial: Partial, note: bytes = b"") -> None:
         """
         Let the file appear: on the disk, under its name, both when this returns.
 
+        :param note: what is known of the whole file, to be found beside it when the records are lost.
         :raises Taken: another process goes on with it.
         """
         partial.sync()

@@ -1,11 +1,14 @@
 """
 What the upload server holds out: how fast it is beside others, and whether every one of a crowd arrives.
 
-    python -m tests.bench.bench_upload [--short] [--size MB] [crowd|beside]
+    python -m tests.bench.bench_upload [--short] [--size MB] [--repeats N] [crowd|beside|cuts|kills|hostile]
 
 `crowd`: 1000 uploads at once, 100 clients that change their network every 10 s, 500 that are cut three times each, 100
 files of 1 GB at once: all arrive, no offset goes back, and memory stays. `beside`: one file of 1 GB after the other, to
-each server in turn. All on loopback, the clients are processes of their own.
+each server in turn. `cuts` (F1, F2): 1 GiB, or what `--size` says, over 20 cuts, each time from another address, and
+half of the old connections left half-open. `kills` (F3): the server is killed at any byte, 100 times or as often as
+`--repeats` says. `hostile` (F7): a GB, or what `--size` says, of each thing that nobody sends who means well. All on
+loopback, the clients are processes of their own.
 """
 
 from __future__ import annotations
@@ -22,11 +25,14 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+from tests import upload_cuts, upload_floods
+from tests.bench import upload_kills
 from tests.bench.measured import Measured, middle, tell
 from tests.bench.upload_rivals import SECRET, Nginx, Ours, Prosody, Rival, TusServer, most_memory, processor
 
 RIVALS: tuple[type[Rival], ...] = (Nginx, Prosody, TusServer)
 NGINX, PROSODY = 0.5, 3.0  # as much of their throughput as was asked for
+FLOOD = 12.0  # MB by which memory may grow, whatever comes
 MEMORY, FEW = 150.0, 100  # MB with so many files at once, however large they are
 MB = 1_000_000
 
@@ -132,13 +138,60 @@ def beside(size: int, *, short: bool) -> None:
         tell(Measured("F12", "alone", mine, "MB/s"))
 
 
+def kills(count: int) -> None:
+    """Whether what was told is there after a kill."""
+    found = upload_kills.run(count)
+    label = f"killed {found.repeats} times, of {found.told} offsets: went back"
+    tell(Measured("F3", label, found.went_back, "", 0, "less"))
+    tell(Measured("F3", "files that were not the ones that were sent", found.corrupt, "", 0, "less"))
+    tell(Measured("F3", "sent, but not there", round(found.behind / 1024), "KiB", 8192, "less"))
+
+
+def cuts(size: int) -> None:
+    """What is sent again after a cut."""
+    server = Ours()
+    try:
+        server.start()
+        sent = upload_cuts.send(server.node, size, 20)
+    finally:
+        server.end()
+    tell(Measured("F1", "in buffers of the kernel at one of 20 cuts, sent again", round(max(sent.twice) / 1024), "KiB"))
+    tell(Measured("F1", "offsets that went back", sent.went_back, "", 0, "less"))
+    tell(Measured("F1", "the file is the same", int(sent.same), "", 1))
+    tell(Measured("F2", "offset told, at most after", round(1000 * max(sent.asked), 1), "ms", 100.0, "less"))
+    tell(Measured("F2", "old connections that were left", sent.left_open, "", 0, "less"))
+
+
+def hostile(size: int) -> None:
+    """Whether each has its status, and memory stays."""
+    server = Ours()
+    try:
+        server.start()
+        upload_floods.forged(server.node, 300)
+        before = upload_floods.memory(server.node)
+        for pieces, status in upload_floods.FLOODS:
+            found, sent = upload_floods.flood(server.node, pieces(size))
+            label = f"{pieces.__name__.replace('_', ' ')}, status {found}, {sent // 1000} kB read"
+            grown = (upload_floods.memory(server.node) - before) / 1e6
+            tell(Measured("F7", label, round(grown, 1), "MB more", FLOOD if found == status else -1.0, "less"))
+    finally:
+        server.end()
+
+
 if __name__ == "__main__":
     PARSER = argparse.ArgumentParser()
     PARSER.add_argument("--short", action="store_true")
     PARSER.add_argument("--size", type=int, default=0, help="MB of each file, beside others")
+    PARSER.add_argument("--repeats", type=int, default=0, help="kills")
     PARSER.add_argument("what", nargs="*", default=["crowd", "beside"])
     GIVEN = PARSER.parse_args()
     if "crowd" in GIVEN.what:
         crowds(short=GIVEN.short)
     if "beside" in GIVEN.what:
         beside((GIVEN.size or (200 if GIVEN.short else 1000)) * MB, short=GIVEN.short)
+    if "cuts" in GIVEN.what:
+        cuts(GIVEN.size * MB or ((20 if GIVEN.short else 1024) << 20))
+    if "kills" in GIVEN.what:
+        kills(GIVEN.repeats or (5 if GIVEN.short else 100))
+    if "hostile" in GIVEN.what:
+        hostile((GIVEN.size or (6 if GIVEN.short else 1000)) * MB)

@@ -14,8 +14,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 
-def cut_put(url: str, body: bytes, sent: int, headers: dict[str, str]) -> None:
-    """Send that much of the body, give the server a moment to take it, and reset."""
+def cut_put(url: str, body: bytes, sent: int, headers: dict[str, str]) -> str:
+    """Send that much of the body, give the server a moment to take it, and reset; the head of a 104, if it came."""
     parts = urlsplit(url)
     told = {"Host": parts.netloc, "Content-Length": str(len(body)), **headers}
     lines = [f"PUT {parts.path}{'?' + parts.query if parts.query else ''} HTTP/1.1"]
@@ -30,6 +30,7 @@ def cut_put(url: str, body: bytes, sent: int, headers: dict[str, str]) -> None:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("@ii", 1, 0))
     if said and not said.startswith(b"HTTP/1.1 104"):
         raise SystemExit(said.decode())
+    return said.decode()
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 """
 Clients that resume an upload.
 
-    python -m tests.lab.resuming tus|phone|stubborn URL FILE HEADERS
+    python -m tests.lab.resuming tus|curl|phone3|...|phone9|stubborn URL FILE HEADERS
+    python -m tests.lab.resuming all FILE SLOTS
 
-`tus` is the real tuspy, cut once; `phone` sends the headers of URLSession in iOS 18; `stubborn` resumes for as long as
-it takes, prints a line after each megabyte, and at last how often it was cut and how often an offset went back.
+`tus` is the real tuspy, cut once; `curl` a cut PUT and the real curl, which sends it again; `phone` sends the headers
+of URLSession: 3 those of iOS 17, 5 of iOS 18.0, 6 of 18.1 and later, and those of the drafts since; `all` is one after
+the other, each with a slot of its own. `stubborn` resumes for as long as it takes, prints a line after each megabyte,
+and at last how often it was cut and how often an offset went back.
 """
 
 from __future__ import annotations
@@ -12,14 +15,18 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from tests.lab.cut_put import cut_put
 
-VERSION = {"Upload-Draft-Interop-Version": "6"}
+VERSION = "Upload-Draft-Interop-Version"
+PHONES = (3, 5, 6, 8, 9)  # versions
 PIECE = 1 << 16
 
 
@@ -45,16 +52,37 @@ def by_tus(url: str, file: Path, headers: dict[str, str]) -> None:
     second.upload()
 
 
-def by_phone(url: str, file: Path, headers: dict[str, str]) -> None:
-    """PUT, cut after the 104; HEAD, PATCH with the rest."""
-    data = file.read_bytes()
-    cut_put(url, data, len(data) // 3, {**headers, **VERSION, "Upload-Complete": "?1"})
-    answer = ask(url, "HEAD", {**headers, **VERSION})
-    offset = int(str(answer.getheader("Upload-Offset")))
-    assert (answer.status, answer.getheader("Upload-Complete")) == (204, "?0"), answer.status
+def by_curl(url: str, file: Path, headers: dict[str, str]) -> None:
+    """PUT, cut; curl sends it once more."""
+    cut_put(url, file.read_bytes(), file.stat().st_size // 3, headers)
+    words = ["curl", "-sS", "-w", "%{http_code}", "-T", str(file), url]
+    words += [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
+    said = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True, timeout=30).stdout
+    assert said == "201", said
+
+
+def by_phone(version: int, url: str, file: Path, headers: dict[str, str]) -> None:
+    """PUT, cut after a 104 of its own version; HEAD, PATCH with the rest, at the Location of that."""
+
+    def flag(complete: bool) -> tuple[str, str]:
+        if version == 3:
+            return "Upload-Incomplete", f"?{int(not complete)}"
+        return "Upload-Complete", f"?{int(complete)}"
+
+    data, name = file.read_bytes(), {VERSION: str(version)}
+    app = {**headers, "Content-Type": "application/octet-stream"}  # what the app has told, repeated in each request
+    said = cut_put(url, data, len(data) // 3, {**app, **name, **dict([flag(True)])}).split("\r\n")
+    told = {key.lower(): value for key, value in (line.split(": ", 1) for line in said[1:] if ": " in line)}
+    assert (said[0].split(" ")[1], told[VERSION.lower()]) == ("104", str(version)), said
+    there = urljoin(url, told["location"])
+    answer = ask(there, "HEAD", {**app, **name, "Content-Length": "0"})
+    offset, done = int(str(answer.getheader("Upload-Offset"))), flag(False)
+    assert (answer.status, answer.getheader(done[0])) == (204, done[1]), answer.status
     assert 0 < offset <= len(data) // 3, offset
-    more = {"Upload-Complete": "?1", "Upload-Offset": str(offset), "Content-Type": "application/partial-upload"}
-    answer = ask(url, "PATCH", {**headers, **VERSION, **more}, data[offset:])
+    more = {**dict([flag(True)]), "Upload-Offset": str(offset)}
+    if version >= 6:
+        more["Content-Type"] = "application/partial-upload"
+    answer = ask(there, "PATCH", {**app, **name, **more}, data[offset:])
     assert answer.status == 200, answer.status
 
 
@@ -81,6 +109,14 @@ def stubborn(url: str, file: Path, headers: dict[str, str]) -> None:
     print(json.dumps({"cuts": cuts, "went_back": went_back}))
 
 
+Client = Callable[[str, Path, dict[str, str]], None]
+CLIENTS: dict[str, Client] = {"tus": by_tus, "curl": by_curl, "stubborn": stubborn}
+CLIENTS |= {f"phone{version}": partial(by_phone, version) for version in PHONES}
+CUT = tuple(name for name in CLIENTS if name != "stubborn")
+
 if __name__ == "__main__":
-    clients = {"tus": by_tus, "phone": by_phone, "stubborn": stubborn}
-    clients[sys.argv[1]](sys.argv[2], Path(sys.argv[3]), json.loads(sys.argv[4]))
+    if sys.argv[1] == "all":
+        for client, slot in zip(CUT, json.loads(sys.argv[3]), strict=True):
+            CLIENTS[client](slot["put"], Path(sys.argv[2]), slot["headers"])
+    else:
+        CLIENTS[sys.argv[1]](sys.argv[2], Path(sys.argv[3]), json.loads(sys.argv[4]))

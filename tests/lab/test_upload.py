@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -18,6 +18,7 @@ from morphnet.lab.topologies import Node, Topology
 from morphnet.lab.vpn import Daemon
 from morphnet.wire.messages.upload.slots import mac_v1
 from tests.lab.case import NOT_HERE
+from tests.lab.resuming import CUT
 from tests.lab.xmpp_servers import EJABBERD, EJABBERD_SLOTS, PROSODY, Ejabberd, Prosody, by_slixmpp, every_slot
 
 SECRET, PORT = "a secret of the lab", 8050
@@ -80,6 +81,15 @@ class UploadCase(SynchronousTestCase):
         self.assertEqual(self.curl("-o", str(got), url), "200")
         self.assertEqual(_sum(got), _sum(file))
 
+    def resumed(self, jid: str, port: int, file: Path) -> None:
+        """Each client, with a slot of its own, is cut after a third and goes on as it does by itself."""
+        slots = by_slixmpp(self.node, jid, port, file, "application/octet-stream", str(len(CUT)))["slots"]
+        words = [sys.executable, "-m", "tests.lab.resuming", "all", str(file), json.dumps(slots)]
+        done = self.node.run(words, timeout=60.0)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        for each in slots:
+            self.same(each["get"], file)
+
     def slot(self, path: str, size: int = SIZE) -> str:
         """Where a file may be put."""
         return f"{BASE}{path}?v={mac_v1(SECRET.encode(), path, size)}"
@@ -110,35 +120,11 @@ class ProsodyTests(UploadCase):
         self.assertEqual(self.daemon.counter("uploads_complete"), 6)
 
     def test_resumed(self) -> None:
-        """On slots of each kind: tuspy is cut and goes on, a phone of iOS 18 too; curl repeats its PUT."""
+        """On slots of each kind: tuspy is cut and goes on, phones of each version too; curl repeats its PUT."""
         file = self.file("big.bin")
         for host in ("v1", "jwt"):
-            jid = f"alice@{host}.localhost"
-            for client in ("tus", "phone", "curl"):
-                slot = by_slixmpp(self.node, jid, self.prosody.port, file, "application/octet-stream", "slot")
-                self.resume(client, slot, file)
-                self.same(slot["get"], file)
-        self.assertEqual(self.daemon.counter("uploads_complete"), 6)
-
-    def resume(self, client: str, slot: dict[str, Any], file: Path) -> None:
-        """Cut after a third, from then on as the client does by itself."""
-        headers = [word for name, value in slot["headers"].items() for word in ("-H", f"{name}: {value}")]
-        if client == "curl":
-            words = [sys.executable, "-m", "tests.lab.cut_put", slot["put"], str(file), str(SIZE // 3)]
-            self.assertEqual(self.node.run([*words, json.dumps(slot["headers"])]).returncode, 0)
-            self.assertEqual(self.curl("-T", str(file), *headers, slot["put"]), "201")
-            return
-        words = [
-            sys.executable,
-            "-m",
-            "tests.lab.resuming",
-            client,
-            slot["put"],
-            str(file),
-            json.dumps(slot["headers"]),
-        ]
-        done = self.node.run(words, timeout=60.0)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.resumed(f"alice@{host}.localhost", self.prosody.port, file)
+        self.assertEqual(self.daemon.counter("uploads_complete"), 2 * len(CUT))
 
 
 class EjabberdTests(UploadCase):
@@ -147,18 +133,13 @@ class EjabberdTests(UploadCase):
     skip = NOT_HERE or (None if EJABBERD else "no ejabberd here (Debian package ejabberd)")
 
     def test_slots(self) -> None:
-        """Files arrive, and their addresses give them; a slot may be resumed by tus."""
+        """Files arrive, and their addresses give them; slots are resumed by each client."""
         ejabberd = Ejabberd(self.node, EJABBERD_SLOTS.format(base=BASE.rstrip("/"), secret=SECRET))
         ejabberd.start()
         for name, kind in (("näme with space.txt", "text/plain"), ("pic.png", "image/png")):
             file = self.file(name, 100_000)
             self.same(by_slixmpp(self.node, "alice@localhost", ejabberd.port, file, kind)["url"], file)
-        file = self.file("big.bin")
-        slot = by_slixmpp(self.node, "alice@localhost", ejabberd.port, file, "application/octet-stream", "slot")
-        words = [sys.executable, "-m", "tests.lab.resuming", "tus", slot["put"], str(file), "{}"]
-        done = self.node.run(words, timeout=60.0)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        self.same(slot["get"], file)
+        self.resumed("alice@localhost", ejabberd.port, self.file("big.bin"))
 
 
 class CrashTests(UploadCase):

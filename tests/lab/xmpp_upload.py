@@ -1,9 +1,10 @@
 """
 A real XMPP client, slixmpp, that uploads a file by XEP-0363 as it does for its user, in a process of its own.
 
-    python -m tests.lab.xmpp_upload JID PASSWORD PORT FILE TYPE [slot|told]
+    python -m tests.lab.xmpp_upload JID PASSWORD PORT FILE TYPE [slot|COUNT|told]
 
-It prints one JSON object: with `slot` the slot that it was given, else the address of the file; with `told` why not.
+It prints one JSON object: with `slot` the slot that it was given, or so many of them in `slots`, else the address of
+the file; with `told` why not.
 """
 
 from __future__ import annotations
@@ -39,10 +40,13 @@ async def upload(jid: str, password: str, port: int, file: Path, kind: str, want
         if wanted == "told":
             return await _told(client, file, kind)
         service = await plugin.find_upload_service(client.boundjid.domain)
-        answer = await plugin.request_slot(service["from"], file.name, file.stat().st_size, kind)
-        put = answer["http_upload_slot"]["put"]
-        headers = {each["name"]: each["value"] for each in put["headers"]}
-        return {"put": put["url"], "headers": headers, "get": answer["http_upload_slot"]["get"]["url"]}
+        slots = []
+        for _ in range(int(wanted) if wanted != "slot" else 1):
+            answer = await plugin.request_slot(service["from"], file.name, file.stat().st_size, kind)
+            put = answer["http_upload_slot"]["put"]
+            headers = {each["name"]: each["value"] for each in put["headers"]}
+            slots.append({"put": put["url"], "headers": headers, "get": answer["http_upload_slot"]["get"]["url"]})
+        return slots[0] if wanted == "slot" else {"slots": slots}
     finally:
         await client.disconnect()
 

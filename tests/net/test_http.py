@@ -51,6 +51,47 @@ class HttpTests(SynchronousTestCase):
         self.wait.callback(None)
         self.assertEqual((b"".join(self.pieces), [each.status for each in line.answers()]), (b"abcdef", [200]))
 
+    def test_chunks(self) -> None:
+        """However small the chunks, what comes together is handed over together; a cut in one loses nothing."""
+        line = Line(self.service)
+        line.send(b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 500 + b"2\r\nb")
+        self.assertEqual(self.pieces, [b"a" * 500 + b"b"])
+        line.send(b"b\r\n" + b"1\r\nc\r\n" * 10 + b"0\r\n\r\n")
+        self.assertEqual(self.pieces[1:], [b"b" + b"c" * 10])
+        self.assertEqual([each.status for each in line.answers()], [200])
+
+    def test_taken_in_turns(self) -> None:
+        """What comes after somebody could take no more waits for who asks next, and nothing is read meanwhile."""
+        enough, wait = ZeroDivisionError(), Deferred[None]()
+
+        def take(data: bytes) -> None:
+            self.pieces.append(data)
+            raise enough
+
+        async def answer(exchange: Exchange) -> None:
+            for _ in range(2):
+                try:
+                    await exchange.body(take)
+                except ZeroDivisionError:
+                    pass
+                else:
+                    self.fail("it was not raised")
+            await wait
+            await exchange.body(self.pieces.append)
+            exchange.answer(200, {})
+
+        self.service.factory._answer = answer
+        line = Line(self.service)
+        line.begin("PUT", "/", {"Content-Length": "6"}, b"a")
+        line.send(b"b")
+        self.assertEqual((self.pieces, line.transport.producerState), ([b"a", b"b"], "paused"))
+        line.send(b"cd")
+        self.assertEqual(self.pieces, [b"a", b"b"])
+        wait.callback(None)
+        self.assertEqual((self.pieces[2:], line.transport.producerState), ([b"cd"], "producing"))
+        line.send(b"ef")
+        self.assertEqual((b"".join(self.pieces), [each.status for each in line.answers()]), (b"abcdef", [200]))
+
     def test_keep_alive(self) -> None:
         """One connection takes one request after the other, with bodies and without."""
         line = Line(self.service)

@@ -18,6 +18,7 @@ class TurnsTests(SynchronousTestCase):
         first.leave()
         self.assertEqual((ended, first.current, second.current, other.current), (["first"], False, True, True))
         self.assertEqual((len(turns), turns.taken_over), (2, 1))
+        self.assertEqual(["a" in turns, "c" in turns], [True, False])
         second.leave()
         self.assertEqual(len(turns), 1)
 
@@ -28,3 +29,21 @@ class TurnsTests(SynchronousTestCase):
         turns.end("a")
         turns.end("a")
         self.assertEqual((ended, turn.current, len(turns)), (["a"], False, 0))
+
+    def test_late(self) -> None:
+        """Who has come before, and is only now ready to write, has no turn, and takes nobody's."""
+        turns, ended = Turns(), list[str]()
+        first, second, third = turns.come(), turns.come(), turns.come()
+        newer = turns.take("a", lambda: ended.append("second"), second)
+        older = turns.take("a", lambda: ended.append("first"), first)
+        self.assertEqual((ended, newer.current, older.current), (["first"], True, False))
+        older.leave()
+        self.assertEqual(len(turns), 1)
+        turns.end("a", third)
+        turns.end("a", second)
+        self.assertFalse(turns.take("a", lambda: None, second).current)
+        self.assertTrue(turns.take("a", lambda: None, third).current)
+        turns.come()
+        self.assertTrue(turns.take("b", lambda: None, first).current)
+        turns.end("b")
+        self.assertFalse(turns.take("b", lambda: None, third).current)

@@ -16,10 +16,10 @@ from morphnet.roles.upload.sharing import Sharing
 from morphnet.store.base import OPEN, StoreAway, UploadRecord, Uploads, UploadSession
 from morphnet.store.redis_uploads import RedisUploads
 from tests.redis_server import WITHOUT, RedisServer
-from tests.store import test_uploads
+from tests.store import test_memory_uploads
 
 reactor: Any = _reactor
-ONE = test_uploads.ONE
+ONE = test_memory_uploads.ONE
 
 
 class Joined:
@@ -30,7 +30,10 @@ class Joined:
         self.away = "not reached yet"
         self.sharing = Sharing(self.ended.append, self._is_there)
         self.files = set[str]()  # paths of whole files that are there
-        self.uploads = RedisUploads(self.sharing.ask, lambda path: path in self.files)
+        self.notes = dict[str, UploadRecord]()  # what is beside the bytes
+        self.uploads = RedisUploads(
+            self.sharing.ask, lambda path: path in self.files, self.notes.get, lambda: list(self.notes.values())
+        )
         self.sharing.catch_up = self.uploads.catch_up
         self.link = RedisLink(reactor, redis_url_of(server.url), self.sharing)
         self.link.start()
@@ -44,7 +47,7 @@ class Joined:
             await deferLater(reactor, 0.01)
 
 
-class RedisUploadsTests(test_uploads.MemoryUploadsTests):
+class RedisUploadsTests(test_memory_uploads.MemoryUploadsTests):
     """The same promises as of the others."""
 
     skip = WITHOUT
@@ -107,11 +110,39 @@ class AwayTests(TestCase):
             for doing in (one.uploads.begin(UploadRecord("n", 1, "", "", 1)), one.uploads.find("n"),
                           one.uploads.refresh(ONE.path, 3), one.uploads.forget(ONE.path)):  # fmt: skip
                 self.assertTrue(await self.refused(doing))
+            other.notes[ONE.path] = replace(done, announced=False)
+            self.assertEqual(await other.uploads.find(ONE.path), other.notes[ONE.path])  # which knew it as begun
             self.server.start()
             await one.until(True)
             await other.until(True)
             self.assertEqual((await other.uploads.find(ONE.path), one.uploads.owed), (done, 0))
             self.assertEqual([each.path for each in await other.uploads.older(0, 201, 300)], [ONE.path])
+
+        return Deferred.fromCoroutine(story())
+
+    def test_open(self) -> Deferred[None]:
+        """One without a size grows and gets one while Redis is away, which counts it when it is back."""
+
+        async def story() -> None:
+            one, other = self.joined(), self.joined()
+            await one.until(True)
+            await other.until(True)
+            for path in ("grows", "ends"):
+                await one.uploads.begin(replace(ONE, path=path, size=OPEN))
+            self.server.stop()
+            await one.until(False)
+            self.assertEqual([await one.uploads.grow(path, 1, 50, 10) for path in ("grows", "ends")], [50, 50])
+            await one.uploads.sized("ends", 40, 10)
+            await one.uploads.complete("ends", 200)
+            self.assertTrue(await self.refused(one.uploads.grow("n", 1, 2)))
+            self.assertTrue(await self.refused(one.uploads.sized("n", 1)))
+            self.server.start()
+            await one.until(True)
+            await other.until(True)
+            done = replace(ONE, path="ends", size=40, completed_at=200)
+            self.assertEqual(await other.uploads.find("ends"), done)
+            self.assertEqual(await other.uploads.find("grows"), replace(ONE, path="grows", size=OPEN, room=50))
+            self.assertEqual((one.uploads.owed, await other.uploads.used("a@x")), (0, 90))
 
         return Deferred.fromCoroutine(story())
 
@@ -145,6 +176,27 @@ class AwayTests(TestCase):
             for each in (one, other):
                 self.assertEqual([await each.uploads.find(path) for path in ("gone", "begun")], [None, None])
             self.assertEqual((one.uploads.owed, await other.uploads.used("a@x")), (0, 30))
+
+        return Deferred.fromCoroutine(story())
+
+    def test_noted(self) -> Deferred[None]:
+        """What is noted beside the bytes is found by who knows nothing, and is told to a Redis that knows nothing."""
+
+        async def story() -> None:
+            one = self.joined()
+            await one.until(True)
+            whole = replace(ONE, path="whole", completed_at=200)
+            self.assertIsNone(await one.uploads.find(ONE.path))
+            one.notes.update({each.path: each for each in (ONE, whole, replace(ONE, path="gone"))})
+            self.assertEqual([await one.uploads.find(each.path) for each in (ONE, whole)], [ONE, whole])
+            await one.uploads.forget("whole")
+            del one.notes["gone"]
+            self.assertEqual(await one.uploads.used("a@x"), 10)
+            await one.uploads.restore()
+            self.assertEqual(await one.uploads.used("a@x"), 20)
+            await one.uploads.forget(ONE.path)
+            await one.uploads.restore()
+            self.assertEqual(await one.uploads.used("a@x"), 10)  # it was told that it has everything
 
         return Deferred.fromCoroutine(story())
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from morphnet.store.shared_vault import SharedPartial, SharedVault
-from morphnet.store.vault import Taken, Vault
+from morphnet.store.vault import Noted, Taken, Vault
 from tests.store import test_vault
 from tests.store.fenced_writer import PIECE
 
@@ -118,6 +118,35 @@ class FenceTests(test_vault.VaultCase):
         second.append(b"def")
         self.other.finish("a", second)
         self.assertEqual(self.content("a"), b"abcdef")
+
+    def test_noted(self) -> None:
+        """What is known of an upload is beside it while it grows, as it appears and then, and goes with it."""
+        notes = self.directory / "done"
+        first = self.vault.take("a", note=b"one")
+        first.append(b"abc")
+        self.assertEqual(self.other.noted("a"), Noted(b"one", False, None))
+        second = self.other.take("a", tell=True, note=b"two")
+        self.assertRaises(Taken, self.vault.finish, "a", first, b"late")
+        self.assertEqual([self.vault.noted(each) for each in "ab"], [Noted(b"two", True, None), None])
+        self.vault.take("b", note=b"b")
+        self.other.finish("a", second, b"whole")
+        self.assertEqual(self.vault.noted("a"), Noted(b"whole", True, 3))
+        self.assertEqual(sorted(each.note for each in self.vault.all_noted()), [b"b", b"whole"])
+        self.assertRaises(Taken, self.vault.finish, "a", first, b"late")
+        self.vault.remove("a")
+        self.other.remove("b")
+        left = [*notes.iterdir(), *(self.directory / "partial").iterdir()]
+        self.assertEqual(([*self.vault.all_noted()], left), ([], []))
+
+    def test_noted_before_it_appears(self) -> None:
+        """Killed between the note and the file: the upload is still one that is not whole, with its note."""
+        first = self.vault.take("a", note=b"one")
+        first.append(b"abc")
+        self.patch(self.vault, "_appear", lambda *_: 1 / 0)
+        self.assertRaises(ZeroDivisionError, self.vault.finish, "a", first, b"whole")
+        self.assertEqual(self.other.noted("a"), Noted(b"one", False, None))
+        self.assertTrue(self.other.is_whole("a", 3))
+        self.assertEqual(self.other.noted("a"), Noted(b"whole", True, 3))
 
     def test_lock_of_before(self) -> None:
         """Who had it before and just looks does not end who has it; who has seen that it is another's locks nothing."""

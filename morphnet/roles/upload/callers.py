@@ -46,9 +46,9 @@ class Callers:
         for each in reversed(forwarded.split(",")[-_FORWARDED:]):
             if not self._is_proxy(found) or not each.strip():
                 break
-            if _read(each) is None:
+            if _read(_bare(each)) is None:
                 break
-            found = each.strip()
+            found = _bare(each)
         return found
 
     def _is_proxy(self, address: str) -> bool:
@@ -74,6 +74,14 @@ class Callers:
     def _left(self, block: str) -> float:
         used, at = self._used.get(block, (0.0, 0.0))
         return max(used - (self._now() - at) / EVERY, 0.0)
+
+
+def _bare(said: str) -> str:
+    """An address without the port, and the brackets, with which some proxies write it."""
+    said = said.strip()
+    if said.startswith("["):
+        return said[1:].partition("]")[0]
+    return said.partition(":")[0] if said.count(":") == 1 else said
 
 
 def _read(address: str) -> IPv4Address | IPv6Address | None:

@@ -90,7 +90,7 @@ class Chunking:
     async def _take(self, exchange: Exchange, record: UploadRecord, number: int | None) -> None:
         if number is None:
             raise SlotRefused(400, "X-Chunk-Number is missing")
-        at, there = number * CHUNK, await self._shelf.offset(record)
+        at, there = number * CHUNK, await self._shelf.offset(record, exchange.place)
         end = min(at + CHUNK, record.size)
         if at >= end and record.size:
             raise SlotRefused(400, "there is no such chunk")

@@ -119,6 +119,7 @@ class Desk:
             path = told_path(exchange.headers.get("authorization", ""))
         if not path or "\0" in path or len(path) > LONGEST_PATH:
             raise SlotRefused(404, "nothing is here")
+        exchange.place = self._shelf.turns.come()  # before anything is waited for
         return path
 
     async def _route(self, exchange: Exchange) -> None:
@@ -173,7 +174,7 @@ class Desk:
     @staticmethod
     def _asks_for_offset(exchange: Exchange) -> bool:
         headers = exchange.headers
-        token = "authorization" in headers or exchange.query.keys() & {"v", "v2", "v3"}
+        token = "authorization" in headers or exchange.query.keys() & {"v", "v2", "v3", "token"}
         return bool(tus.speaks(headers) or drafts.VERSION in headers or token)
 
     def _visit(self, exchange: Exchange, path: str, record: UploadRecord | None, *, now: float | None = None) -> Visit:
@@ -200,6 +201,8 @@ class Desk:
                 raise
             exchange.tell(*drafts.dialect(headers).flag(False))
             raise SlotRefused(400, refused.reason) from None
+        if record is not None and slot.once and record.user != slot.user:
+            raise SlotRefused(403, "the slot is for another user's file")
         if record is None and slot.opens_until and slot.opens_until < now:
             raise SlotRefused(410, "the slot is over: ask for another")
         whole = slot.size if slot.size != UNKNOWN else size
@@ -207,11 +210,12 @@ class Desk:
             exchange.tell("Upload-Limit", drafts.dialect(headers).limit(self._rules.max_size, None))
             raise SlotRefused(413, f"files may have {self._rules.max_size} bytes")
         user, keep = self._owner(slot)
-        begins = UploadRecord(path, whole, (slot.kind or kind)[:_LONGEST_KIND], user, int(now))
+        kind = slot.kind or ("" if slot.once else kind)  # of who may choose the path no more is believed than is signed
+        begins = UploadRecord(path, whole, kind[:_LONGEST_KIND], user, int(now))
         if keep:
             begins = replace(begins, lasts_until=int(now) + keep)
         may_be_open = slot.scheme == "v3" and drafts.speaks(headers) and not tus.speaks(headers)
-        return Visit(exchange, headers, begins, record, self._rules.quota, may_be_open)
+        return Visit(exchange, headers, begins, record, self._rules.quota, may_be_open, once=slot.once)
 
     def _owner(self, slot: Slot) -> tuple[str, int]:
         """Whose file it is, and for how many seconds it is kept; 0: as long as all are."""

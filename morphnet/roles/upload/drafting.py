@@ -53,7 +53,7 @@ class Drafting:
         if any(name in visit.headers for name in ("upload-offset", "upload-complete", "upload-incomplete")):
             raise SlotRefused(400, "a HEAD asks for the offset: it has none")
         record = visit.there()
-        offset = await self._shelf.offset(record)
+        offset = await self._shelf.offset(record, visit.exchange.place)
         said = self._state(tongue, offset, complete=bool(record.completed_at) or offset == record.size)
         said["Upload-Limit"] = self._limit(tongue)
         if record.size != OPEN:
@@ -101,7 +101,7 @@ class Drafting:
             said = self._state(tongue, record.size, complete=True)
             exchange.answer_json(400, said, drafts.problem("completed-upload"), _PROBLEM)
             return
-        offset = await self._shelf.offset(record)
+        offset = await self._shelf.offset(record, visit.exchange.place)
         if at != offset:
             said = self._state(tongue, offset, complete=False)
             told = drafts.problem("mismatching-upload-offset", expected_offset=offset, provided_offset=at)
@@ -138,7 +138,7 @@ class Drafting:
             await self._shelf.let_go(record)
             offset = 0
         else:
-            offset = await self._shelf.offset(record)
+            offset = await self._shelf.offset(record, exchange.place)
         said = self._state(tongue, offset, complete=False)
         exchange.answer_json(400, said, drafts.problem("inconsistent-upload-length"), _PROBLEM)
 
@@ -151,7 +151,7 @@ class Drafting:
                 exchange, record, at, partial(drafts.agrees, headers) if looked_at else None, ends=complete
             )
         except Unfit:
-            said = self._state(tongue, await self._shelf.offset(record), complete=False)
+            said = self._state(tongue, await self._shelf.offset(record, exchange.place), complete=False)
             exchange.answer(400, said, b"the body is not what its Content-Digest says\n")
             return
         except Overrun:

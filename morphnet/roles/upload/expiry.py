@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from morphnet.roles.upload.parts import parts_of, whole_of
 from morphnet.store.base import UploadRecord, Uploads
 from morphnet.store.vault import Vault
+
+_STEP = 60.0  # seconds by which a clock is set; what is less is its pace
+_LATEST = 86400.0  # seconds that anything is kept longer for that
+
+
+class Patience:
+    """
+    The time by which uploads are let go: the wall clock's, but what that is set forward by does not make them older.
+
+    :param wall: Unix seconds.
+    :param steady: seconds, which nobody can set.
+    """
+
+    def __init__(self, wall: Callable[[], float], steady: Callable[[], float]) -> None:
+        self._wall, self._steady = wall, steady
+        self._ahead = wall() - steady()
+        self._late = 0.0  # seconds by which the wall clock was set forward, and not back since
+
+    def now(self) -> float:
+        """Unix seconds, of the clock as it was before it was set forward."""
+        wall = self._wall()
+        ahead = wall - self._steady()
+        if abs(step := ahead - self._ahead) > _STEP:
+            self._late = min(max(self._late + step, 0.0), _LATEST)
+        self._ahead = ahead
+        return wall - self._late
 
 
 async def over(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from morphnet.net.http import Exchange, http_date
+from morphnet.roles.upload.kinds import Kinds
 from morphnet.roles.upload.shelf import Shelf
 from morphnet.roles.upload.visit import CORS
 from morphnet.store.base import UploadRecord
@@ -14,7 +15,7 @@ class Giving:
     """Answers GET and HEAD."""
 
     def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
+        self._shelf, self._kinds = shelf, Kinds()
 
     def give(self, exchange: Exchange, record: UploadRecord | None) -> None:
         """
@@ -28,7 +29,7 @@ class Giving:
         headers, etag = exchange.headers, f'"{self._shelf.vault.name(record.path)[:24]}-{record.completed_at:x}"'
         said = {
             **CORS,
-            **serving.shown_as(serving.clean_kind(record.kind), record.path.rpartition("/")[2]),
+            **serving.shown_as(self._kinds.of(etag, record.kind, file), record.path.rpartition("/")[2]),
             "ETag": etag,
             "Last-Modified": http_date(record.completed_at),
             "Cache-Control": "public, max-age=31536000, immutable",

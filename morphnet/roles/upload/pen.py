@@ -18,6 +18,14 @@ class Differs(Exception):
     """An upload is repeated with other bytes than those that are there, and somebody relies on them."""
 
 
+class Brim(Exception):
+    """There is room for no more of an upload than is written now; `rest` is what was not."""
+
+    def __init__(self, rest: bytes) -> None:
+        super().__init__(f"{len(rest)} bytes are left over")
+        self.rest = rest
+
+
 class Pen:
     """Writes what one request brings, while it has the turn."""
 
@@ -25,11 +33,30 @@ class Pen:
         self._partial, self._turn, self._record, self._counts = partial, turn, record, counts
         self.at = at  # where the next byte goes
         self.most = record.size  # bytes that the file may have
+        self.room: int | None = None  # bytes that it may have now, until there is more room; None: as `most`
+
+    @property
+    def length(self) -> int:
+        """Bytes that are there."""
+        return self._partial.length
 
     def take(self, data: bytes) -> None:
-        """The next bytes; those that are there already are compared."""
+        """
+        The next bytes; those that are there already are compared.
+
+        :raises Brim: there is no room for all of them; the others are written.
+        """
         if not self._turn.current:
             raise BodyCut
+        if self.room is not None and self.at + len(data) > min(self.room, self.most):
+            fits = max(min(self.room, self.most) - self.at, 0)
+            if self.at + fits == self.most:
+                raise Overrun
+            self._write(data[:fits])
+            raise Brim(data[fits:])
+        self._write(data)
+
+    def _write(self, data: bytes) -> None:
         if self.at + len(data) > self.most:
             raise Overrun
         held = min(len(data), self._partial.length - self.at)

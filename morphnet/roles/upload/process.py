@@ -20,6 +20,7 @@ from morphnet.net.clamd import Clamd
 from morphnet.net.gate import Gate, OpenGate
 from morphnet.net.http import Exchange, HttpFactory
 from morphnet.net.listen import dispensable, listen_tcp
+from morphnet.net.pump import since_boot
 from morphnet.net.redis_exchange import RedisLink
 from morphnet.net.xmpp import UploadComponent
 from morphnet.ops.metrics import KIND, exposition
@@ -35,6 +36,7 @@ from morphnet.roles.upload.slotting import Allowance, Slotting
 from morphnet.store.base import Uploads
 from morphnet.store.redis_uploads import RedisUploads
 from morphnet.store.shared_vault import SharedVault
+from morphnet.store.upload_notes import record_of
 from morphnet.store.uploads import DATABASE, SqliteUploads, UploadLedger
 from morphnet.store.vault import Vault
 from morphnet.wire.messages.upload.drafts import Appends
@@ -109,15 +111,21 @@ class UploadProcess(Process):
         """With other servers, if there is a Redis to meet them at."""
         config, shared = self.config, self.config.shared
         beside = partial(deferToThreadPool, self.reactor, self.reactor.getThreadPool())
+        clocks = time.time, since_boot
         files = Path(shared.files) if shared.files else config.state_dir / "files"
         if not shared.redis_url:
             self._uploads = SqliteUploads(UploadLedger(config.state_dir / DATABASE), self.reactor)
-            return Shelf(self._uploads, Vault(files, config.keep_free, once=config.dedup), beside, time.time)
+            return Shelf(self._uploads, Vault(files, config.keep_free, once=config.dedup), beside, *clocks)
         sharing = Sharing(lambda path: shelf.turns.end(path), lambda why: self._is_redis_there(why))
         vault = SharedVault(files, config.keep_free, once=config.dedup, patience=shared.patience_s)
-        uploads = self._uploads = RedisUploads(sharing.ask, lambda path: vault.size(path) is not None)
-        shelf = Shelf(uploads, vault, beside, time.time)
-        shelf.taken, sharing.catch_up = sharing.taken, uploads.catch_up
+        uploads = self._uploads = RedisUploads(
+            sharing.ask,
+            lambda path: vault.size(path) is not None,
+            lambda path: record_of(vault.noted(path)),
+            lambda: filter(None, map(record_of, vault.all_noted())),
+        )
+        shelf = Shelf(uploads, vault, beside, *clocks)
+        shelf.taken, sharing.catch_up, sharing.restore = sharing.taken, uploads.catch_up, uploads.restore
         self._redis = RedisLink(self.reactor, redis_url_of(shared.redis_url), sharing)
         return shelf
 

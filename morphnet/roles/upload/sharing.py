@@ -30,6 +30,7 @@ class Sharing:
         self._me = secrets.token_hex(8).encode()
         self._exchange: RedisExchange | None = None
         self.catch_up: Callable[[], Coroutine[Any, Any, None]] | None = None  # to be done when Redis is there again
+        self.restore: Callable[[], Coroutine[Any, Any, None]] | None = None  # and then: what it may have lost
 
     def opened(self, exchange: RedisExchange) -> None:
         """It is there."""
@@ -43,6 +44,8 @@ class Sharing:
             await self.catch_up()
         if self._exchange is exchange:
             self._is_there("")
+        if self.restore is not None:
+            await self.restore()
 
     def closed(self, reason: str) -> None:
         """It is gone."""

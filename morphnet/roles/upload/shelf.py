@@ -14,7 +14,8 @@ from twisted.python.failure import Failure
 from morphnet.net.http import BodyCut, Exchange
 from morphnet.rendezvous.transfer import Turn, Turns
 from morphnet.roles.upload.checking import Body, Checking, Fits
-from morphnet.roles.upload.expiry import over
+from morphnet.roles.upload.expiry import Patience, over
+from morphnet.roles.upload.growing import Growing, no_room
 from morphnet.roles.upload.holding import Holding
 from morphnet.roles.upload.letting import Beside, same, seized
 from morphnet.roles.upload.networks import network_of
@@ -23,6 +24,7 @@ from morphnet.roles.upload.pen import Differs, Overrun, Pen
 from morphnet.roles.upload.scanning import Scanning
 from morphnet.roles.upload.underway import UnderWay
 from morphnet.store.base import OPEN, Move, OverQuota, UploadRecord, Uploads
+from morphnet.store.upload_notes import note_of
 from morphnet.store.vault import Partial, Taken, Vault
 from morphnet.wire.messages.upload.slots import SlotRefused
 
@@ -35,16 +37,24 @@ class Shelf:
 
     :param beside: does work of a slow disk where it holds up nobody.
     :param wall: tells Unix seconds.
+    :param steady: tells seconds that nobody can set; None: the wall clock is never set.
     """
 
-    def __init__(self, uploads: Uploads, vault: Vault, beside: Beside, wall: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        uploads: Uploads,
+        vault: Vault,
+        beside: Beside,
+        wall: Callable[[], float],
+        steady: Callable[[], float] | None = None,
+    ) -> None:
         self.uploads, self.vault, self.turns, self.wall = uploads, vault, Turns(), wall
         self.counts = Counter[str]()
         self.under_way = UnderWay(vault.length, wall)
         self.taken: Callable[[str], None] = lambda path: None  # tells other processes that we go on with it
         self.scanning: Scanning | None = None  # looks at files before they appear
         self.max_size = self.quota = 0  # bytes of a file whose size nobody has told, and of all of its user's
-        self._beside = beside
+        self._beside, self._patience = beside, Patience(wall, steady or wall)
         self._checking = Checking(self.counts)
         self._appearing = Holding()  # paths whose files appear or go: nobody looks at them meanwhile
         self._pieces = Holding()  # paths to which a thread writes one more piece
@@ -63,34 +73,35 @@ class Shelf:
                 return record
             await self.uploads.complete(path, int(self.wall()))  # we were ended between the two
 
-    async def offset(self, record: UploadRecord) -> int:
+    async def offset(self, record: UploadRecord, place: int | None = None) -> int:
         """
         How many bytes are there, for good: whoever writes is ended, and what is told is on the disk.
 
+        :param place: of the request that asks, among all that have come: who came before it writes nothing more.
         :raises SlotRefused: it is gone.
         """
         if record.completed_at:
             return record.size
-        self.turns.end(record.path)
+        self.turns.end(record.path, place)
         self.taken(record.path)
         await self.uploads.announce(record.path)
         fresh = await self.find(record.path)
         if fresh is None:
             raise SlotRefused(404, "no upload has begun here")
-        return fresh.size if fresh.completed_at else await self._settled(fresh)
+        return fresh.size if fresh.completed_at else await self._settled(fresh, place)
 
-    async def _settled(self, record: UploadRecord) -> int:
+    async def _settled(self, record: UploadRecord, place: int | None) -> int:
         path = record.path
         await self._pieces.free(path)
         if not self.vault.shared and not self.vault.length(path):
             return 0
-        partial = await self._take(path, tell=True)
+        partial = await self._take(record, tell=True)
         try:
             length = partial.length
             if length != record.size:
                 await self._beside(partial.sync)
                 return length
-            turn = self.turns.take(path, lambda: None)  # whoever wrote its last byte was ended then
+            turn = self.turns.take(path, lambda: None, place)  # whoever wrote its last byte was ended then
             try:
                 fresh = await self.find(path)
                 if fresh is None or not fresh.completed_at:
@@ -103,18 +114,19 @@ class Shelf:
         finally:
             partial.close()
 
-    async def _take(self, path: str, *, tell: bool) -> Partial:
+    async def _take(self, record: UploadRecord, *, tell: bool) -> Partial:
         """
         To write to; from now on no other process does.
 
         :param tell: its length is told, or was.
         :raises Taken: one was quicker.
         """
+        path, note = record.path, note_of(record)
         if not self.vault.shared:
             await self._pieces.free(path)  # of one whose turn has ended
             return self.vault.partial(path)
         took: list[Partial] = []
-        await self._beside(lambda: took.append(self.vault.take(path, tell=tell)))
+        await self._beside(lambda: took.append(self.vault.take(path, tell=tell, note=note)))
         return took[0]
 
     async def write(
@@ -131,16 +143,16 @@ class Shelf:
         :raises Unfit: it is not what it should be.
         :raises SlotRefused: there is no room on the disk or in memory, or the bytes contradict those that are there.
         """
-        turn = self.turns.take(record.path, exchange.hang_up)
+        turn = self.turns.take(record.path, exchange.hang_up, exchange.place)
         self.taken(record.path)
         if self.under_way.begins(record, exchange.caller):
             self._note(record, exchange)
         try:
             if fits is None:
-                return await self._written(turn, record.path, at, exchange.body, ends=ends)
+                return await self._written(turn, record.path, at, exchange.body, exchange.length, ends=ends)
             with self._checking.in_memory(exchange):
                 body = await self._checking.looked_at(exchange, fits)
-                return await self._written(turn, record.path, at, body, ends=ends)
+                return await self._written(turn, record.path, at, body, exchange.length, ends=ends)
         except Differs:
             raise SlotRefused(409, "these are not the bytes that are there already") from None
         except BodyCut:
@@ -162,11 +174,11 @@ class Shelf:
         """
         if size > self.max_size:
             raise SlotRefused(413, f"files may have {self.max_size} bytes")
-        turn = self.turns.take(record.path, exchange.hang_up)
+        turn = self.turns.take(record.path, exchange.hang_up, exchange.place)
         self.taken(record.path)
         try:
             there = await self._writable(turn, record.path)
-            partial = await self._take(record.path, tell=there.announced)
+            partial = await self._take(there, tell=there.announced)
             partial.close()
             if not turn.current:
                 raise BodyCut
@@ -182,9 +194,7 @@ class Shelf:
         try:
             await self.uploads.sized(record.path, size, quota)
         except OverQuota as over:
-            self.counts["uploads_over_quota"] += 1
-            reason = f"your files take {over.used} of {quota} bytes: there is no room for this one"
-            raise SlotRefused(413, reason) from None
+            raise no_room(over, quota, self.counts) from None
         return await self._writable(turn, record.path)
 
     def _note(self, record: UploadRecord, exchange: Exchange) -> None:
@@ -213,7 +223,7 @@ class Shelf:
                         with self._pieces.held(record.path):
                             await self._beside(functools.partial(take, data))
 
-        turn = self.turns.take(record.path, exchange.hang_up)
+        turn = self.turns.take(record.path, exchange.hang_up, exchange.place)
         self.taken(record.path)
         try:
             length = await self._written(turn, record.path, 0, body)
@@ -237,9 +247,11 @@ class Shelf:
             raise SlotRefused(409, "the file is here already")
         return record
 
-    async def _written(self, turn: Turn, path: str, at: int, body: Body, *, ends: bool = False) -> int:
+    async def _written(
+        self, turn: Turn, path: str, at: int, body: Body, length: int | None = None, *, ends: bool = False
+    ) -> int:
         record = await self._writable(turn, path)
-        partial = await self._take(path, tell=record.announced)
+        partial = await self._take(record, tell=record.announced)
         try:
             if not turn.current:
                 raise BodyCut
@@ -249,7 +261,9 @@ class Shelf:
             pen = Pen(partial, turn, record, at, self.counts)
             if record.size == OPEN:
                 pen.most = self.max_size
-            await body(pen.take)
+                await Growing(self.uploads, self.quota, self.counts).write(record, pen, body, length)
+            else:
+                await body(pen.take)
             if not turn.current:
                 raise BodyCut
             if record.size == OPEN and ends:
@@ -271,8 +285,9 @@ class Shelf:
             await self.scanning.look(record, partial, turn)
         await self._writable(turn, record.path)  # and nobody else has it appear, or go, when this returns
         with self._appearing.held(record.path):
-            await self._beside(lambda: self.vault.finish(record.path, partial))
-            await self.uploads.complete(record.path, int(self.wall()))
+            done = replace(record, completed_at=int(self.wall()))
+            await self._beside(lambda: self.vault.finish(record.path, partial, note_of(done)))
+            await self.uploads.complete(record.path, done.completed_at)
             self.counts["uploads_complete"] += 1
             self.under_way.over(record.path)
 
@@ -305,8 +320,10 @@ class Shelf:
 
     async def sweep(self, partial_seconds: float, keep_seconds: float) -> None:
         """Let go of what nobody went on with, and of files that are old enough; 0 keeps them for ever."""
-        now = self.wall()
+        now = self._patience.now()
         async for record in over(self.uploads, self.vault, now, partial_seconds, keep_seconds):
+            if record.path in self.turns:
+                continue
             with suppress(Taken):
                 if await self.let_go(record):
                     self.counts["uploads_expired"] += 1

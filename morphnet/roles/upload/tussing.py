@@ -50,7 +50,7 @@ class Tussing:
             await self._create(visit)
         elif verb == "HEAD":
             record = visit.there()
-            offset = await self._shelf.offset(record)
+            offset = await self._shelf.offset(record, visit.exchange.place)
             visit.exchange.answer(200, {**self._said(record, offset), "Upload-Length": str(record.size)})
         elif verb == "PATCH":
             await self._append(visit)
@@ -65,7 +65,7 @@ class Tussing:
             raise SlotRefused(409, "the file is here already")
         if length != record.size:
             raise SlotRefused(413, f"the slot is for a file of {record.size} bytes")
-        offset = await self._shelf.offset(record)
+        offset = await self._shelf.offset(record, visit.exchange.place)
         if visit.exchange.length != 0 or not record.size:
             if visit.headers.get("content-type") != tus.OCTETS and record.size:
                 raise SlotRefused(415, f"the body must be {tus.OCTETS}")
@@ -78,7 +78,7 @@ class Tussing:
         record, at = visit.there(), drafts.number(visit.headers, "upload-offset")
         if at is None:
             raise SlotRefused(400, "Upload-Offset is missing")
-        offset = await self._shelf.offset(record)
+        offset = await self._shelf.offset(record, visit.exchange.place)
         if at != offset:
             visit.exchange.answer(409, self._said(record, offset))
             return

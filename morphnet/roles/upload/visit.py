@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from morphnet.net.http import Exchange
+from morphnet.roles.upload.growing import no_room
 from morphnet.roles.upload.shelf import Shelf
 from morphnet.store.base import OverQuota, UploadRecord
 from morphnet.wire.messages.upload.slots import UNKNOWN, SlotRefused
@@ -37,6 +38,7 @@ class Visit:
     quota: int = 0  # bytes of all files of its user; 0: no limit
     may_be_open: bool = False  # it may begin before anybody has told its size
     address: str = ""  # of the upload; "": that of the request
+    once: str = ""  # what its slot is known by, if that is good for the first path alone that it is used at
 
     @property
     def location(self) -> str:
@@ -54,14 +56,21 @@ class Visit:
         if self.begins.size == UNKNOWN and not self.may_be_open:
             raise SlotRefused(411, "the length of the file must be told: Content-Length or Upload-Length")
         quota = self.quota if self.begins.user else 0
+        await self._only_here(shelf)
         try:
             record = await shelf.uploads.begin(self.begins, quota)
         except OverQuota as over:
-            shelf.counts["uploads_over_quota"] += 1
-            reason = f"your files take {over.used} of {quota} bytes: there is no room for this one"
-            raise SlotRefused(413, reason) from None
+            raise no_room(over, quota, shelf.counts) from None
         shelf.counts["uploads_begun"] += 1
         return record
+
+    async def _only_here(self, shelf: Shelf) -> None:
+        """:raises SlotRefused: the slot, which covers no more than a name, was used at another path."""
+        if self.once:
+            path = self.begins.path
+            mark = UploadRecord(f"\0{self.once}", 0, path, "", self.begins.created_at)  # nobody can ask for that path
+            if (await shelf.uploads.begin(mark)).kind != path:
+                raise SlotRefused(403, "the slot was used at another address")
 
     def there(self) -> UploadRecord:
         """

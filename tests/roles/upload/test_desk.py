@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hmac
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.wire.messages.upload.slots import jwt
-from tests.fakes_upload import NOW, SECRET, TOKEN, Line, Service, slot, slot2
+from tests.fakes_upload import NOW, SECRET, TOKEN, Line, Service, bearer, slot, slot2
 
 DATA = bytes(range(100))
 
@@ -103,6 +105,34 @@ class DeskTests(SynchronousTestCase):
             self.service.clock.advance(3)
             self.assertEqual(line.answers()[-1].status, status)
         self.assertEqual(self.service.stored("j/f"), b"12345")
+
+    def test_signed_type(self) -> None:
+        """A type that is signed is the file's, whatever its client says when it sends it."""
+        claims = {"exp": NOW + 300, "slot": "j", "filename": "f", "filesize": 5, "filetype": "image/png"}
+        headers = {"Authorization": f"Bearer {jwt(SECRET, claims)}", "Content-Type": "text/html"}
+        self.assertEqual(self.service.ask("PUT", "/up/j/f", headers, b"<html").status, 201)
+        self.assertEqual(self.service.ask("GET", "/up/j/f").headers["content-type"], "image/png")
+
+    def test_bearer(self) -> None:
+        """A slot of hmac-file-server's modules: cut, gone on with, at one address alone, with no type of its own."""
+        until, kind = int(NOW) + 300, {"Content-Type": "text/html"}
+        target = bearer("s/a", 100, "a@x", until)
+        self.service.cut_put(target, kind, 100, DATA[:40])
+        self.assertEqual(self.service.ask("PUT", bearer("other/a", 100, "a@x", until), kind, DATA).status, 403)
+        self.service.now += 3600
+        self.assertEqual(self.service.ask("HEAD", target, {"Tus-Resumable": "1.0.0"}).headers["upload-offset"], "40")
+        self.assertEqual(self.service.ask("PUT", target, kind, DATA).status, 201)
+        self.assertEqual(self.service.ask("GET", "/up/s/a").headers["content-type"], "application/octet-stream")
+        self.assertEqual(self.service.ask("PUT", target, kind, DATA).status, 409)
+        self.assertEqual(self.service.ask("PUT", bearer("s/b", 100, "a@x", until), kind, DATA).status, 410)
+        self.service.cut_put(slot("s/b", 100), {}, 100, DATA[:40])
+        self.assertEqual(self.service.ask("PUT", bearer("s/b", 100, "a@x", until + 9999), kind, DATA).status, 403)
+
+    def test_x_signature(self) -> None:
+        """A signature that covers a path alone opens nothing."""
+        for verb, path in (("PUT", "/up/s/a"), ("POST", "/up/upload"), ("POST", "/up/chunked-upload")):
+            mac = hmac.new(SECRET, path.encode(), "sha256").hexdigest()
+            self.assertEqual(self.service.ask(verb, path, {"X-Signature": mac}, DATA).status, 401)
 
     def test_quota(self) -> None:
         """Beyond the quota of its user nothing begins, and it is said how much there is; what has begun goes on."""

@@ -121,7 +121,7 @@ class DraftTests(SynchronousTestCase):
 
     def test_broken_here(self) -> None:
         """After a 104 a fault of ours ends the connection: a 500 would end the phone's upload for good."""
-        broken = self.patch(self.service.shelf.vault, "finish", lambda path, partial: 1 / 0)
+        broken = self.patch(self.service.shelf.vault, "finish", lambda *_: 1 / 0)
         line = Line(self.service)
         line.begin("PUT", self.target, said(6, True), DATA)
         self.assertEqual(([each.status for each in line.answers()], line.aborted), ([104], True))
@@ -179,6 +179,7 @@ class OpenTests(SynchronousTestCase):
         self.successResultOf(self.service.uploads.begin(UploadRecord("~bob/x", 60, "", "~bob", int(NOW))))
         self.assertEqual([self.put(DATA, complete=False, told=100), self.put(DATA, complete=True)], [413, 413])
         self.assertEqual((self.size(), self.service.stored("~bob/o")), (OPEN, None))
+        self.assertEqual(self.service.vault.length("~bob/o"), 90)  # what found room is kept
         self.successResultOf(self.service.uploads.forget("~bob/x"))
         self.assertEqual(self.put(DATA, complete=True), 201)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.roles.upload.expiry import over
+from morphnet.roles.upload.expiry import Patience, over
 from morphnet.roles.upload.parts import part_path
 from morphnet.store.base import UploadRecord
-from morphnet.store.uploads import MemoryUploads
+from morphnet.store.memory_uploads import MemoryUploads
 from morphnet.store.vault import Vault
 
 
@@ -50,3 +50,23 @@ class ExpiryTests(SynchronousTestCase):
         self.assertEqual(self.over(1191.0), ["a", first, second])
         self.successResultOf(self.uploads.complete("a", 1060))
         self.assertEqual(self.over(1189.0, 100.0), ["a"])
+
+
+class PatienceTests(SynchronousTestCase):
+    def test_set(self) -> None:
+        """What the clock is set forward by is time that nothing has lived through, up to a day; set back, it is not."""
+        self.wall = self.steady = 1000.0
+        patience = Patience(lambda: self.wall, lambda: self.steady)
+        for passes, step, late in (
+            (600, 0, 0),
+            (600, 30, 0),  # its pace is off
+            (600, 3600, 3600),
+            (600, -3600, 0),
+            (600, -86400, 0),
+            (600, 86400, 86400),
+            (600, 10**9, 86400),  # a machine that had no clock yet
+            (600, -60, 86400),
+        ):
+            self.steady += passes
+            self.wall += passes + step
+            self.assertEqual(self.wall - patience.now(), late, step)

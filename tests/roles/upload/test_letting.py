@@ -10,8 +10,8 @@ from twisted.internet.defer import Deferred, execute, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.store.base import OPEN, StoreAway, UploadRecord
+from morphnet.store.memory_uploads import MemoryUploads
 from morphnet.store.shared_vault import SharedVault
-from morphnet.store.uploads import MemoryUploads
 from morphnet.store.vault import Taken
 from tests.fakes_upload import NOW, Service, slot
 

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.roles.upload.parts import MOST, part_path, parts_of, whole_of
 from morphnet.store.base import UploadRecord
-from morphnet.store.uploads import MemoryUploads
+from morphnet.store.memory_uploads import MemoryUploads
 
 
 class PartsTests(SynchronousTestCase):

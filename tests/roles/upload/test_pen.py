@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.net.http import BodyCut
 from morphnet.rendezvous.transfer import Turns
-from morphnet.roles.upload.pen import Differs, Overrun, Pen
+from morphnet.roles.upload.pen import Brim, Differs, Overrun, Pen
 from morphnet.store.base import UploadRecord
 from morphnet.store.vault import Vault
 
@@ -47,3 +47,17 @@ class PenTests(SynchronousTestCase):
         self.pen(10).take(b"ab")
         self.assertRaises(BodyCut, pen.take, b"xy")
         self.assertEqual(self.partial.length, 12)
+
+    def test_room(self) -> None:
+        """Up to where there is room it is written, and the rest is given back; beyond its length nothing is."""
+        pen = self.pen(8)
+        pen.room = 13
+        rest = self.assertRaises(Brim, pen.take, b"89abcde").rest
+        self.assertEqual((rest, self.partial.length, pen.at), (b"de", 13, 13))
+        pen.room = 15
+        pen.take(rest)
+        self.assertEqual(self.assertRaises(Brim, pen.take, b"f").rest, b"f")
+        pen.room = 99
+        self.assertRaises(Overrun, pen.take, b"fghijk")
+        pen.take(b"fghij")
+        self.assertEqual(self.partial.length, 20)

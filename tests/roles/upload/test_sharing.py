@@ -100,7 +100,7 @@ class SharingTests(SynchronousTestCase):
         return int(words[words.index("wchar:") + 1])
 
     def test_redis_away(self) -> None:
-        """Without Redis uploads that began go on, cut ones too, and the other server knows of them in the end."""
+        """Without Redis uploads that began go on, cut ones too, at both servers, and both give out what is whole."""
         self.begun("s/a")
         half = len(OLD) // 2
         until(self.stored(self.one, "s/a", half))
@@ -122,6 +122,9 @@ class SharingTests(SynchronousTestCase):
             _, headers, _ = self.one.ask("HEAD", target, {"Tus-Resumable": "1.0.0"})
             self.assertEqual(int(headers["upload-offset"]), half if not still else len(OLD))
             if not still:
+                _, headers, _ = self.other.ask("HEAD", target, {"Tus-Resumable": "1.0.0"})
+                self.assertEqual(int(headers["upload-offset"]), half)
+                self.assertEqual(self.other.ask("GET", "/upload/s/b")[2], OLD)
                 self.assertEqual(self.one.ask("PUT", target, {}, OLD)[0], 201)
             status, headers, body = self.one.ask("PUT", self.one.slot("s/new", 1), {}, b"x")
             self.assertEqual((status, headers["retry-after"]), (503, "5"), body)
@@ -130,6 +133,29 @@ class SharingTests(SynchronousTestCase):
         for path in "abc":
             self.assertEqual(self.other.ask("GET", f"/upload/s/{path}")[2], OLD)
         self.assertEqual(self.other.ask("PUT", self.other.slot("s/new", 1), {}, b"x")[0], 201)
+
+    def test_redis_forgets(self) -> None:
+        """Redis has forgotten everything, and both servers begin anew: uploads go on, and files are the same."""
+        half, whole = len(OLD) // 2, self.one.slot("s/whole", len(NEW))
+        self.assertEqual(self.one.ask("PUT", whole, {}, NEW)[0], 201)
+        tag = self.one.ask("HEAD", "/upload/s/whole")[1]["etag"]
+        self.begun("s/a")
+        until(self.stored(self.one, "s/a", half))
+        for each in (self.one, self.other):
+            each.kill()
+        self.redis.forget()
+        for each in (self.one, self.other):
+            each.start()
+            until(lambda each=each: each.status()["warnings"] == [])  # type: ignore[misc]
+        target = self.one.slot("s/a", len(OLD))
+        _, headers, _ = self.other.ask("HEAD", target, {"Tus-Resumable": "1.0.0"})
+        self.assertEqual(int(headers["upload-offset"]), half)
+        self.assertEqual(self.one.ask("PUT", target, {}, OLD)[0], 201)
+        self.assertEqual(self.other.counter("uploaded_bytes") + self.one.counter("uploaded_bytes"), half)
+        status, headers, body = self.other.ask("GET", "/upload/s/whole")
+        self.assertEqual((status, headers["etag"], body), (200, tag, NEW))
+        self.assertEqual(self.other.ask("PUT", whole, {}, NEW)[0], 409)
+        self.assertEqual(self.other.ask("GET", "/upload/s/a")[2], OLD)
 
     def test_session(self) -> None:
         """Who uploads is known to both."""

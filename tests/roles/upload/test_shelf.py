@@ -18,8 +18,8 @@ from morphnet.roles.upload import checking
 from morphnet.roles.upload.letting import Beside
 from morphnet.roles.upload.parts import part_path
 from morphnet.store.base import UploadRecord
+from morphnet.store.memory_uploads import MemoryUploads
 from morphnet.store.shared_vault import SharedVault
-from morphnet.store.uploads import MemoryUploads
 from morphnet.store.vault import Partial, Vault
 from morphnet.wire.messages.upload.slots import SlotRefused
 from tests.fakes_upload import NOW, Line, Service, slot
@@ -186,6 +186,7 @@ class RaceTests(SynchronousTestCase):
         exchange = self.service.begun_put(slot("s/b", 100), 100, DATA[::-1])._channel.requests[0]
         self.slow.slow = False
         self.service.ask("PUT", slot("s/a", 100), {}, DATA)
+        exchange.place = None  # as one that comes now
         for record, status in ((found, 409), (replace(found, path="s/gone"), 404)):
             writing = Deferred.fromCoroutine(self.service.shelf.write(exchange, record, 0))
             self.assertEqual(self.failureResultOf(writing, SlotRefused).value.status, status)

@@ -31,9 +31,14 @@ def clean_kind(said: str) -> str:
     return kind if _KIND.fullmatch(kind) else BINARY
 
 
+def shows(kind: str) -> bool:
+    """Whether a browser may show it in place: it can do nothing."""
+    return _SAFE.fullmatch(kind) is not None
+
+
 def shown_as(kind: str, name: str) -> dict[str, str]:
     """Headers that keep a file from doing anything at its reader's."""
-    safe = _SAFE.fullmatch(kind) is not None
+    safe = shows(kind)
     return {
         "Content-Type": f"{kind}; charset=utf-8" if kind == "text/plain" else kind,
         "Content-Disposition": f"{'inline' if safe else 'attachment'}; filename*=UTF-8''{_encoded(name)}",

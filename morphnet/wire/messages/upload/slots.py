@@ -2,7 +2,8 @@
 Slots: who may put a file of which size at which path, as the XMPP server has signed it.
 
 Source: Prosody's mod_http_upload_external (v1, v2) and mod_http_file_share (JWT), ejabberd's mod_http_upload
-(`external_secret`, which is v1); v3 is the one of hmac-file-server that names its expiry.
+(`external_secret`, which is v1); v3 and the bearer are those of hmac-file-server that name their expiry. What that
+server takes besides (X-Signature, two more bearers) covers a path or a user alone, and is none here.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ UNKNOWN = -1  # a size that nobody has told
 LONGEST_TOKEN = 8192  # characters
 _MOST_SIZE = 1 << 62
 _MOST_KEPT = 1 << 40  # seconds
+_MORE = 86400.0  # seconds that an upload which began in time may go on where its slot does not say
+_BEARERS = (86400, 14400)  # seconds from the making of a bearer to its end, as hmac-file-server's modules set them
+_BEARER_BRIEF = 3600  # the same of the bearer that names its making alone
 
 
 class SlotRefused(Refused):
@@ -54,8 +58,9 @@ class Slot:
     kind: str  # media type that was signed; "" for none
     opens_until: float  # Unix seconds until which an upload may begin; 0 for no end
     lasts_until: float  # Unix seconds until which it may go on; 0 for no end
-    scheme: str  # "v1", "v2", "v3", "jwt"
+    scheme: str  # "v1", "v2", "v3", "jwt", "bearer"
     keep: int = 0  # seconds that the whole file is kept; 0: as long as all are
+    once: str = ""  # what it is known by, if it covers the name alone: it is good for the first path that it is used at
 
 
 def mac_v1(secret: bytes, path: str, size: int) -> str:
@@ -81,10 +86,15 @@ def verified(claim: Claim, secrets: Sequence[bytes], now: float) -> Slot:
     :param now: Unix seconds.
     :raises SlotRefused: it holds none.
     """
+    if any(ord(each) < 32 for text in (claim.path, claim.kind) for each in text):
+        raise SlotRefused(400, "a name or a type holds a control character")  # NUL and LF are what a MAC is joined by
     scheme, _, token = claim.authorization.partition(" ")
+    token = token.strip() if scheme.lower() == "bearer" else ""
+    if {"user", "expiry"} <= claim.query.keys():
+        return _bearer(claim, token or claim.query.get("token", "").replace(" ", "+"), secrets, now)
     if scheme.lower() == "bearer":
-        return _jwt(claim, token.strip(), secrets, now)
-    if "v2" in claim.query:
+        return _jwt(claim, token, secrets, now)
+    if "v2" in claim.query or "token" in claim.query:
         return _v2(claim, secrets)
     if "v3" in claim.query:
         return _v3(claim, secrets, now)
@@ -94,8 +104,12 @@ def verified(claim: Claim, secrets: Sequence[bytes], now: float) -> Slot:
 
 
 def _matches(given: str, expected: Sequence[str]) -> bool:
-    """In the same time for every wrong one, whatever is wrong about it."""
-    shown = given.lower().encode("utf-8", "replace")[:LONGEST_TOKEN]
+    """Hex; in the same time for every wrong one, whatever is wrong about it."""
+    return _same(given.lower(), expected)
+
+
+def _same(given: str, expected: Sequence[str]) -> bool:
+    shown = given.encode("utf-8", "replace")[:LONGEST_TOKEN]
     return sum(hmac.compare_digest(shown, each.encode()) for each in expected) > 0  # all are compared
 
 
@@ -113,20 +127,56 @@ def _v1(claim: Claim, secrets: Sequence[bytes]) -> Slot:
 
 def _v2(claim: Claim, secrets: Sequence[bytes]) -> Slot:
     _sized(claim)
-    if not _matches(claim.query["v2"], [mac_v2(each, claim.path, claim.size, claim.kind) for each in secrets]):
+    given = claim.query.get("v2") or claim.query.get("token", "")
+    if not _matches(given, [mac_v2(each, claim.path, claim.size, claim.kind) for each in secrets]):
         raise SlotRefused(403, "the slot is not for this name, size and type")
     return Slot(claim.path, claim.size, "", claim.kind, 0.0, 0.0, "v2")
 
 
 def _v3(claim: Claim, secrets: Sequence[bytes], now: float) -> Slot:
     expires = claim.query.get("expires", "")
-    if not (expires.isascii() and expires.isdigit() and len(expires) < 16):
+    if not _is_time(expires):
         raise SlotRefused(403, "the slot does not say until when it is good")
     if not _matches(claim.query["v3"], [mac_v3(each, "PUT", claim.path, expires) for each in secrets]):
         raise SlotRefused(403, "the slot is not for this name")
-    if float(expires) < now:
+    return _lasting(Slot(claim.path, UNKNOWN, "", "", float(expires), float(expires) + _MORE, "v3"), now)
+
+
+def _is_time(said: str) -> bool:
+    return said.isascii() and said.isdigit() and len(said) < 16
+
+
+def _lasting(slot: Slot, now: float) -> Slot:
+    if slot.lasts_until < now:
         raise SlotRefused(410, "the slot is over: ask for another")
-    return Slot(claim.path, UNKNOWN, "", "", float(expires), float(expires), "v3")
+    return slot
+
+
+# -- bearer of hmac-file-server ------------------------------------------------------------------------------------
+
+
+def mac_bearer(secret: bytes, *fields: str | int) -> str:
+    """A bearer of that server, base64: user, name, size, and times or a session, as its modules order them."""
+    return base64.b64encode(hmac.new(secret, "\0".join(map(str, fields)).encode(), hashlib.sha256).digest()).decode()
+
+
+def _bearer(claim: Claim, token: str, secrets: Sequence[bytes], now: float) -> Slot:
+    """Those that cover user, name, size and expiry; no two of them can be read as each other, nor as another scheme."""
+    _sized(claim)
+    user, expiry, session = (claim.query.get(each, "") for each in ("user", "expiry", "session_id"))
+    if not _is_time(expiry) or not user or any(ord(each) <= 32 for each in user + session):
+        raise SlotRefused(403, "the slot does not say for whom it is, or until when")
+    slot, _, name = claim.path.rpartition("/")
+    if not slot or "/" in slot:
+        raise SlotRefused(400, "the slot is for another address")
+    until, about = int(expiry), (user, name, claim.size)
+    forms: list[tuple[str | int, ...]] = [(*about, until - each, until, "network_resilient") for each in _BEARERS]
+    forms += [(*about, until, session), (*about, until - _BEARER_BRIEF)]
+    if len(token) > LONGEST_TOKEN or not _same(token, [mac_bearer(key, *each) for key in secrets for each in forms]):
+        raise SlotRefused(403, "the slot is not for this user, name and size")
+    once = hashlib.sha256(token.encode()).hexdigest()
+    found = Slot(claim.path, claim.size, user, "", float(until), float(until) + _MORE, "bearer", once=once)
+    return _lasting(found, now)
 
 
 # -- JWT -----------------------------------------------------------------------------------------------------------
@@ -196,8 +246,8 @@ def _jwt(claim: Claim, token: str, secrets: Sequence[bytes], now: float) -> Slot
         raise SlotRefused(401, "the slot's token does not say for what file it is")
     if claim.path != f"{slot}/{name}":
         raise SlotRefused(400, "the slot is for another address")
-    if lasts and lasts < now:
-        raise SlotRefused(410, "the slot is over: ask for another")
+    keep = min(max(keep, 0), _MOST_KEPT)
+    found = _lasting(Slot(claim.path, size, user, kind, exp, lasts or exp + _MORE, "jwt", keep), now)
     if claim.size not in (UNKNOWN, size):
         raise SlotRefused(413, f"the slot is for a file of {size} bytes")
-    return Slot(claim.path, size, user, kind, exp, lasts or exp + 86400.0, "jwt", min(max(keep, 0), _MOST_KEPT))
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -41,6 +41,7 @@ class ServingTests(SynchronousTestCase):
         for said in ("", "x", "a/b/c", "a/b\r\nX: y", "text/", "é/é"):
             self.assertEqual(clean_kind(said), BINARY)
 
+    @settings(max_examples=500)
     @given(st.text(max_size=80))
     def test_hostile_names(self, name: str) -> None:
         """No name of a file leaves its header."""

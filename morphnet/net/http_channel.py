@@ -1,0 +1,47 @@
+"""A connection of HTTP/1.1 that nobody keeps by a byte now and then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.web import http
+
+LEAST = 4096  # bytes that a body brings in the seconds in which a connection may be silent, or it is hung up on
+
+
+class Channel(http.HTTPChannel):
+    """
+    One connection: a head is whole in the time in which it may be silent, and a body brings LEAST bytes.
+
+    Its requests know whether their head is read (`begun`), and hand over what has come of their body (`flush`).
+    """
+
+    _came = 0  # bytes since the time began anew in which something has to come
+    _head = False  # some of the head of a request has come, and not all
+
+    def dataReceived(self, data: bytes) -> None:
+        self._came += len(data)
+        super().dataReceived(data)
+        for request in self.requests[-1:]:
+            request.flush()
+
+    def resetTimeout(self) -> None:
+        """Something has come."""
+        if self.requests and self.requests[-1].begun:
+            enough = self._came >= LEAST
+        else:
+            enough, self._head = not self._head, True
+        if enough:
+            self._came = 0
+            super().resetTimeout()
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """A head, or a line of it, is longer than any is."""
+        transport: Any = self.transport
+        transport.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+        self.loseConnection()
+
+    def head_read(self) -> None:
+        """A body comes, if there is one, or the head of another request."""
+        self._head, self._came = False, 0
+        super().resetTimeout()
