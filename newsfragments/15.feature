@@ -16,3 +16,4 @@ All 51 behaviours of the draft's conformity list: uploads whose length is told l
 ClamAV by its daemon (`[scan] clamd`): a file in which it finds something does not appear, is put aside, and its uploader is told.
 Clients of hmac-file-server may send chunks (`chunked-upload`, `upload-status`), with a slot's token.
 Prometheus: `metrics = "127.0.0.1:PORT"` of an upload server serves `/metrics`.
+Long bodies are read in larger pieces past the layers that look for requests, and files are given out by the kernel (`sendfile`), without a copy of them in the process; who takes nothing of a file for `idle_s` is hung up on.

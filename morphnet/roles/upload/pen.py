@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from morphnet.net.http import BodyCut
+from morphnet.net.http import BodyCut, Piece
 from morphnet.rendezvous.transfer import Turn
 from morphnet.store.base import UploadRecord
 from morphnet.store.vault import Partial
@@ -26,7 +26,7 @@ class Pen:
         self.at = at  # where the next byte goes
         self.most = record.size  # bytes that the file may have
 
-    def take(self, data: bytes) -> None:
+    def take(self, data: Piece) -> None:
         """The next bytes; those that are there already are compared."""
         if not self._turn.current:
             raise BodyCut

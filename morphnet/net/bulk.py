@@ -1,0 +1,129 @@
+"""
+A TCP connection on which long bodies come, and files go, past the layers that look at every byte.
+
+Twisted's own reads 64 KiB at a time into a new object, and hands each down through what looks for lines and requests
+in it. A body of known length has none: up to its last bytes it is read, in larger pieces, into one buffer for all
+connections, and handed to who takes it. A file is sent by the kernel (sendfile), without a copy of it in this process.
+
+Measured: on two cores, for each GB, 0.6 s of processor time for reading and writing by 64 KiB, 0.4 s by 256 KiB.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Any, Protocol
+
+from twisted.internet import main, tcp
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.python.failure import Failure
+
+PIECE = 1 << 18  # bytes read or sent in one turn of the loop: the others have theirs
+CAN_SEND = hasattr(os, "sendfile")
+_BUFFER = memoryview(bytearray(PIECE))  # of all connections: who is handed a part is done with it when it returns
+_NOT_BY_KERNEL = (errno.EINVAL, errno.ESPIPE, errno.ENOSYS, errno.EOPNOTSUPP, errno.EOVERFLOW)
+
+
+class Inflow(Protocol):
+    """A body that comes."""
+
+    def room(self) -> int:
+        """Bytes of it that may come past the other layers now; 0: what comes is theirs."""
+        ...
+
+    def came(self, data: memoryview) -> None:
+        """Some of these; the buffer is used again when this returns."""
+        ...
+
+
+class Outflow(Protocol):
+    """A part of a file that is sent."""
+
+    at: int  # the next byte of the file
+    left: int  # bytes
+
+    def fileno(self) -> int:
+        """Of the file."""
+        ...
+
+    def sent(self) -> None:
+        """All of it, or as much as the file has."""
+        ...
+
+    def not_by_kernel(self) -> None:
+        """It is of a kind that the kernel does not send by itself; nothing was sent."""
+        ...
+
+
+class BulkServer(tcp.Server):
+    """A connection that was accepted."""
+
+    _inflow: Inflow | None = None
+    _outflow: Outflow | None = None
+
+    @classmethod
+    def adopt(cls, descriptor: int, family: int, factory: IProtocolFactory, reactor: Any) -> None:
+        """The factory talks to it; it works with a copy of the descriptor, as `adoptStreamConnection` does."""
+        cls._fromConnectedSocket(descriptor, family, factory, reactor)
+
+    def take_by(self, inflow: Inflow) -> None:
+        """Ask this one first, from now on."""
+        self._inflow = inflow
+
+    def give(self, outflow: Outflow) -> None:
+        """Send it after what was written before; nobody writes until it is sent."""
+        self._outflow = outflow
+        self.startWriting()
+
+    def doRead(self) -> Any:
+        inflow = self._inflow
+        room = 0 if inflow is None else inflow.room()
+        if inflow is None or room <= 0:
+            return super().doRead()
+        try:
+            count = self.socket.recv_into(_BUFFER, min(room, PIECE))
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError:
+            return main.CONNECTION_LOST
+        if not count:
+            return main.CONNECTION_DONE
+        inflow.came(_BUFFER[:count])
+        return None
+
+    def doWrite(self) -> Any:
+        outflow = self._outflow
+        if outflow is None:
+            return super().doWrite()
+        if self._tempDataLen or self.offset < len(self.dataBuffer):
+            why = super().doWrite()
+            if why is None and self.connected:
+                self.startWriting()  # it has stopped if this was all that it knows of
+            return why
+        return self._send(outflow)
+
+    def _send(self, outflow: Outflow) -> Any:
+        try:
+            count = os.sendfile(self.fileno(), outflow.fileno(), outflow.at, min(outflow.left, PIECE))
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError as trouble:
+            if trouble.errno not in _NOT_BY_KERNEL:
+                return main.CONNECTION_LOST
+            self._end_outflow()
+            outflow.not_by_kernel()
+            return None
+        outflow.at += count
+        outflow.left -= count
+        if not count or not outflow.left:
+            self._end_outflow()
+            outflow.sent()
+        return None
+
+    def _end_outflow(self) -> None:
+        self._outflow = None
+        self.stopWriting()
+
+    def connectionLost(self, reason: Failure) -> None:
+        self._inflow = self._outflow = None
+        super().connectionLost(reason)
