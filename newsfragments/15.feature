@@ -17,3 +17,4 @@ ClamAV by its daemon (`[scan] clamd`): a file in which it finds something does n
 Clients of hmac-file-server may send chunks (`chunked-upload`, `upload-status`), with a slot's token.
 Prometheus: `metrics = "127.0.0.1:PORT"` of an upload server serves `/metrics`.
 Long bodies are read in larger pieces past the layers that look for requests, and files are given out by the kernel (`sendfile`), without a copy of them in the process; who takes nothing of a file for `idle_s` is hung up on.
+morph-upload speaks TLS itself (`[tls] certificate`, `key`): a renewed certificate is shown when its files are there, and at `morphnet reload`, while uploads go on.

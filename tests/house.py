@@ -85,6 +85,7 @@ WHITE = (
     "config.shapes",
     "config.scan",
     "config.shared",
+    "config.uploadtls",
     "config.redis_url",
     "config.whole",
     "config.lines",
