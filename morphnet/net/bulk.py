@@ -12,13 +12,18 @@ from __future__ import annotations
 
 import errno
 import os
+import time
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet import main, tcp
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.python.failure import Failure
 
-PIECE = 1 << 18  # bytes read or sent in one turn of the loop: the others have theirs
+PIECE = 1 << 18  # bytes read or sent at once; fewer, when so many do it that others wait for them:
+TURN = 1 << 22  # bytes of all in one turn of the loop, as long as each has LEAST
+LEAST = 1 << 15
+WINDOW = 0.25  # seconds in which those are counted who move bytes; longer than a turn
 CAN_SEND = hasattr(os, "sendfile")
 _BUFFER = memoryview(bytearray(PIECE))  # of all connections: who is handed a part is done with it when it returns
 _NOT_BY_KERNEL = (errno.EINVAL, errno.ESPIPE, errno.ENOSYS, errno.EOPNOTSUPP, errno.EOVERFLOW)
@@ -55,6 +60,26 @@ class Outflow(Protocol):
         ...
 
 
+class Shares:
+    """How many bytes one connection moves at once, so that a turn of the loop is short: fewer if many move some."""
+
+    def __init__(self, seconds: Callable[[], float]) -> None:
+        self._seconds, self._since = seconds, seconds()
+        self._before, self._now = 0, set[object]()  # that have moved some: how many in the last window, and in this one
+
+    def of(self, connection: object) -> int:
+        """Bytes for this one."""
+        now = self._seconds()
+        if now - self._since > WINDOW:
+            self._since, self._before = now, len(self._now)
+            self._now.clear()
+        self._now.add(connection)
+        return max(LEAST, min(PIECE, TURN // max(self._before, len(self._now))))
+
+
+_SHARES = Shares(time.monotonic)  # of all connections of this process: they have one loop
+
+
 class BulkServer(tcp.Server):
     """A connection that was accepted."""
 
@@ -81,7 +106,7 @@ class BulkServer(tcp.Server):
         if inflow is None or room <= 0:
             return super().doRead()
         try:
-            count = self.socket.recv_into(_BUFFER, min(room, PIECE))
+            count = self.socket.recv_into(_BUFFER, min(room, _SHARES.of(id(self))))
         except (BlockingIOError, InterruptedError):
             return None
         except OSError:
@@ -104,7 +129,7 @@ class BulkServer(tcp.Server):
 
     def _send(self, outflow: Outflow) -> Any:
         try:
-            count = os.sendfile(self.fileno(), outflow.fileno(), outflow.at, min(outflow.left, PIECE))
+            count = os.sendfile(self.fileno(), outflow.fileno(), outflow.at, min(outflow.left, _SHARES.of(id(self))))
         except (BlockingIOError, InterruptedError):
             return None
         except OSError as trouble:

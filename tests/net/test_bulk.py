@@ -15,9 +15,9 @@ from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from morphnet.net.bulk import PIECE
+from morphnet.net.bulk import LEAST, PIECE, TURN, WINDOW, Shares
 from morphnet.net.gate import OpenGate
 from morphnet.net.http import SHORT, BodyCut, Exchange, HttpFactory, Piece
 from morphnet.net.listen import listen_tcp
@@ -45,6 +45,26 @@ class Odd(FileIO):
     def close(self) -> None:
         self.other.close()
         super().close()
+
+
+class SharesTests(SynchronousTestCase):
+    def test_shares(self) -> None:
+        """One alone has a whole piece; of many each has less, but never less than LEAST, until the others rest."""
+        now = 0.0
+        shares = Shares(lambda: now)
+        self.assertEqual([shares.of(1) for _ in range(3)], [PIECE] * 3)
+        for each in range(64):
+            shares.of(each)
+        self.assertEqual(shares.of(1), TURN // 64)
+        now += WINDOW * 1.1
+        self.assertEqual(shares.of(1), TURN // 64)
+        for each in range(1000):
+            shares.of(each)
+        self.assertEqual(shares.of(1), LEAST)
+        for _ in range(2):
+            now += WINDOW * 1.1
+            last = shares.of(1)
+        self.assertEqual(last, PIECE)
 
 
 class BulkTests(TestCase):
