@@ -12,13 +12,19 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet import main, tcp
 from twisted.internet.interfaces import IProtocolFactory
+from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
+
+if sys.platform == "linux":
+    import fcntl
+    import termios
 
 PIECE = 1 << 18  # bytes read or sent at once; fewer, when so many do it that others wait for them:
 TURN = 1 << 22  # bytes of all in one turn of the loop, as long as each has LEAST
@@ -27,6 +33,16 @@ WINDOW = 0.25  # seconds in which those are counted who move bytes; longer than 
 CAN_SEND = hasattr(os, "sendfile")
 _BUFFER = memoryview(bytearray(PIECE))  # of all connections: who is handed a part is done with it when it returns
 _NOT_BY_KERNEL = (errno.EINVAL, errno.ESPIPE, errno.ENOSYS, errno.EOPNOTSUPP, errno.EOVERFLOW)
+
+
+def unread(transport: Any) -> int:
+    """Bytes that the kernel has of what was written, and that the other end has not; 0 where nobody can say."""
+    while isinstance(transport, ProtocolWrapper):  # of TLS
+        transport = transport.transport
+    made = getattr(transport, "socket", None)
+    if sys.platform != "linux" or made is None:
+        return 0
+    return int.from_bytes(fcntl.ioctl(made.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
 class Inflow(Protocol):

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO, Protocol
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
-from morphnet.net.bulk import CAN_SEND, BulkServer
+from morphnet.net.bulk import CAN_SEND, BulkServer, unread
 
 PIECE = 1 << 16  # bytes that go through this process at once
 
@@ -47,7 +47,7 @@ class FileGiving:
         self.at, self.left = file.tell(), length
         self._paused = True
         self._watch: Any = None
-        self._seen = -1  # bytes that were left at the last look
+        self._seen = (-1, 0)  # bytes that were left at the last look, and of the others those that were not taken
 
     def start(self) -> None:
         """From now on."""
@@ -76,10 +76,11 @@ class FileGiving:
 
     def _look(self) -> None:
         """Whether something was taken since the last time."""
-        if self.left == self._seen:
+        seen = self.left, unread(self._request.channel.transport)
+        if seen == self._seen:
             self._request.hang_up()
             return
-        self._seen = self.left
+        self._seen = seen
         self._watch = self._request.channel.callLater(self._patience, self._look)
 
     def _by_ourselves(self) -> None:

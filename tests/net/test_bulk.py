@@ -227,6 +227,22 @@ class BulkTests(TestCase):
         await self._until(lambda: len(self.given) == 2 and self.given[1].closed)
         made.close()
 
+    async def test_very_slow_reader(self) -> None:
+        """One who takes a little is not hung up on, though the kernel has room for nothing more meanwhile."""
+        made = self._call()
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 12)
+        made.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+
+        def slow() -> None:
+            for _ in range(12):
+                time.sleep(PATIENCE / 4)
+                made.recv(1 << 14)
+
+        await self._in_thread(slow)
+        self.assertFalse(self.given[0].closed)
+        made.close()
+        await self._until(lambda: self.given[0].closed)
+
     async def test_gone(self) -> None:
         """A client that leaves takes its file with it."""
         made = self._call()
