@@ -21,3 +21,5 @@ Uploads whose length nobody has told count in `user_quota` as they grow.
 What several upload servers know is noted beside the bytes too: uploads go on while Redis is away, at each server, and when Redis has forgotten everything and all begin anew.
 A file that its client calls bytes is shown as the picture, sound or video that it is (puremagic).
 A clock that is set changes nothing for uploads that have begun; connections that bring a byte now and then are hung up on.
+Long bodies are read in larger pieces past the layers that look for requests, and files are given out by the kernel (`sendfile`), without a copy of them in the process; who takes nothing of a file for `idle_s` is hung up on.
+morph-upload speaks TLS itself (`[tls] certificate`, `key`): a renewed certificate is shown when its files are there, and at `morphnet reload`, while uploads go on.

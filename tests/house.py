@@ -86,6 +86,7 @@ WHITE = (
     "config.shapes",
     "config.scan",
     "config.shared",
+    "config.uploadtls",
     "config.redis_url",
     "config.whole",
     "config.lines",

@@ -45,12 +45,16 @@ class UploadNode:
         (self.directory / "upload.toml").write_text("\n".join(lines) + "\n")
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Until it answers."""
+    def begin_process(self) -> None:
+        """Whatever comes of it."""
         words = [str(Path(sys.executable).with_name("twistd")), "--nodaemon", "--pidfile=", "--logfile=-"]
         words += ["morph-upload", "--config", str(self.directory / "upload.toml")]
         with (self.directory / "log").open("a") as log:
             self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def start(self) -> None:
+        """Until it answers."""
+        self.begin_process()
         for _ in range(600):
             try:
                 self.status()

@@ -12,6 +12,7 @@ from morphnet.config.legacy import local_place
 from morphnet.config.manhole import ManholeConfig
 from morphnet.config.scan import ScanConfig
 from morphnet.config.shared import SharedConfig
+from morphnet.config.uploadtls import UploadTlsConfig
 
 UPLOAD_PORT = 8050  # TCP, HTTP for a proxy
 _DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
@@ -136,4 +137,5 @@ class UploadConfig:
     component: ComponentConfig = field(default_factory=ComponentConfig)
     scan: ScanConfig = field(default_factory=ScanConfig)
     shared: SharedConfig = field(default_factory=SharedConfig)
+    tls: UploadTlsConfig = field(default_factory=UploadTlsConfig)
     manhole: ManholeConfig = field(default_factory=ManholeConfig)

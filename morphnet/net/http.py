@@ -15,19 +15,21 @@ from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, unquote
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IProtocolFactory, IPushProducer
+from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from twisted.web import http
-from zope.interface import implementer
 
+from morphnet.net.bulk import BulkServer
+from morphnet.net.giving import FileGiving
 from morphnet.net.http_channel import Channel
 
 LINGER = 2.0  # seconds that a client who still sends has to read our answer
-PIECE = 1 << 16  # bytes of a file given out at once
+SHORT = 1 << 16  # bytes of a body that are read as they come
 LONGEST_BODY = 1 << 26  # of what is kept in memory, bytes
+Piece = bytes | memoryview
 
 
 class BodyCut(Exception):
@@ -38,39 +40,22 @@ class BodySlow(Exception):
     """It was not whole in time."""
 
 
-@implementer(IPushProducer)
-class _FileProducer:
-    """Gives out a part of a file, as long as the connection has room."""
+class _LongBody:
+    """The body of a request of known length, which comes past what looks for requests; its last bytes do not."""
 
-    def __init__(self, request: Exchange, file: BinaryIO, length: int) -> None:
-        self._request, self._file, self._left = request, file, length
-        self._paused = True
+    def __init__(self, channel: Any, take: Callable[[memoryview], None]) -> None:
+        self._channel, self._take, self._decoder = channel, take, channel._transferDecoder
 
-    def resumeProducing(self) -> None:
-        self._paused = False
-        while not self._paused:
-            data = self._file.read(min(PIECE, self._left))
-            self._left -= len(data)
-            if data:
-                self._request.write(data)
-            if not data or not self._left:
-                self._end()
+    def room(self) -> int:
+        decoder = self._decoder
+        if self._channel._transferDecoder is not decoder or decoder.contentLength <= SHORT:
+            return 0
+        return int(decoder.contentLength) - 1
 
-    def _end(self) -> None:
-        self._paused = True
-        self._file.close()
-        self._request.unregisterProducer()
-        if self._left:
-            self._request.hang_up()  # the file is shorter than it was
-        else:
-            self._request.finish_when_read()
-
-    def pauseProducing(self) -> None:
-        self._paused = True
-
-    def stopProducing(self) -> None:
-        self._paused = True
-        self._file.close()
+    def came(self, data: memoryview) -> None:
+        self._channel.brought(len(data))
+        self._decoder.contentLength -= len(data)
+        self._take(data)
 
 
 class Exchange(http.Request):
@@ -89,7 +74,8 @@ class Exchange(http.Request):
         self.caller = ""  # the client's address, as who answers has found it
         self._early: list[bytes] = []  # of the body, not handed over yet
         self._trouble: Exception = BodyCut()  # what the last `take` has raised
-        self._take: Callable[[bytes], None] | None = None
+        self._take: Callable[[Any], None] | None = None
+        self._file: FileGiving | None = None  # that is being given out
         self._whole = self._lost = False
         self._waiting: Deferred[None] | None = None
         self._lingering: Any = None
@@ -107,9 +93,13 @@ class Exchange(http.Request):
         self._hold()
         self.channel.factory.begin(self)
 
-    def handleContentChunk(self, data: bytes) -> None:
-        if not self.answered:
-            self._early.append(data)
+    def handleContentChunk(self, data: Piece) -> None:
+        if self.answered:
+            return
+        if isinstance(data, memoryview) and self._take is not None and not self._early:
+            self._give(data)  # a part of a buffer that is used again
+        else:
+            self._early.append(bytes(data))  # the channel has it flushed
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         self.flush()
@@ -125,6 +115,8 @@ class Exchange(http.Request):
         if self._lingering is not None:
             self._lingering.cancel()
             self._lingering = None
+        if self._file is not None:
+            self._file.close()
         super().connectionLost(reason)
         if self._waiting is not None:
             waiting, self._waiting = self._waiting, None
@@ -185,6 +177,18 @@ class Exchange(http.Request):
         self._go_on()
         await self._waiting
 
+    async def stream(self, take: Callable[[Piece], None]) -> None:
+        """
+        The same for who is done with each piece when `take` returns: it may be a part of a buffer that is used again.
+
+        :raises BodyCut: it ended too early.
+        :raises OSError: as `take` does.
+        """
+        transport = self.channel.transport if self.channel is not None else None
+        if isinstance(transport, BulkServer) and self.length is not None and self.length > SHORT and not self._whole:
+            transport.take_by(_LongBody(self.channel, self.handleContentChunk))
+        await self.body(take)
+
     async def short_body(self, within: float | None = None) -> bytes:
         """
         The whole of it, which is not long: LONGEST_BODY at most, see `length`.
@@ -214,6 +218,10 @@ class Exchange(http.Request):
             return
         data = self._early[0] if len(self._early) == 1 else b"".join(self._early)
         self._early.clear()
+        self._give(data)
+
+    def _give(self, data: Piece) -> None:
+        assert self._take is not None  # asked by the caller
         try:
             self._take(data)
         except Exception as trouble:  # a full disk, or a turn that is over: the coroutine decides what to answer
@@ -269,9 +277,9 @@ class Exchange(http.Request):
             self.write(b"")
             self._finish_answer()
             return
-        producer = _FileProducer(self, file, length)
-        self.registerProducer(producer, True)
-        producer.resumeProducing()
+        self.write(b"")
+        self._file = FileGiving(self, file, length, self.channel.factory.idle)
+        self._file.start()
 
     def _begin_answer(self, status: int, headers: Mapping[str, str], length: int) -> None:
         self.answered = True
@@ -352,16 +360,20 @@ class HttpFactory(Factory):
     _log = Logger()
 
     def __init__(self, answer: Callable[[Exchange], Coroutine[Any, Any, None]], reactor: Any, idle: float) -> None:
-        self._answer, self._reactor, self._idle = answer, reactor, idle
+        self._answer, self._reactor, self.idle = answer, reactor, idle
         self._running: set[Deferred[None]] = set()
 
     def buildProtocol(self, addr: Any) -> Any:
         channel: Any = Channel()
         channel.requestFactory = Exchange
         channel.callLater = self._reactor.callLater
-        channel.timeOut = self._idle
+        channel.timeOut = self.idle
         channel.factory = self
         return channel
+
+    def adopt(self, descriptor: int, family: int) -> None:
+        """Talk to a connection that was accepted, as one on which long bodies come and files go past most layers."""
+        BulkServer.adopt(descriptor, family, self, self._reactor)
 
     def log(self, request: object) -> None:
         """Twisted tells it each request that is done; none is written down."""

@@ -25,6 +25,11 @@ class Channel(http.HTTPChannel):
         for request in self.requests[-1:]:
             request.flush()
 
+    def brought(self, count: int) -> None:
+        """So many bytes of a body have come past this."""
+        self._came += count
+        self.resetTimeout()
+
     def resetTimeout(self) -> None:
         """Something has come."""
         if self.requests and self.requests[-1].begun:

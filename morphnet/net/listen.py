@@ -6,7 +6,7 @@ import errno
 import socket
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, succeed
@@ -28,6 +28,15 @@ NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 NOTHING_LEFT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 REST = 0.1  # seconds without accepting when there is no file left for another
 _HANG_UP = struct.pack("@ii", 1, 0)  # linger: end at once, with a RST, and keep nothing
+
+
+@runtime_checkable
+class Adopting(Protocol):
+    """A factory with connections of a kind of its own."""
+
+    def adopt(self, descriptor: int, family: int) -> None:
+        """Talk to one that was accepted, with a copy of its descriptor."""
+        ...
 
 
 class _Arrived:
@@ -111,8 +120,11 @@ class Listener:
     def take(self, made: socket.socket) -> None:
         """Have the factory talk to a connection that was let in."""
         try:
-            with made:  # the reactor works with a copy
-                self._reactor.adoptStreamConnection(made.fileno(), made.family, self._factory)
+            with made:  # who talks to it works with a copy
+                if isinstance(self._factory, Adopting):
+                    self._factory.adopt(made.fileno(), made.family)
+                else:
+                    self._reactor.adoptStreamConnection(made.fileno(), made.family, self._factory)
         except OSError as problem:  # it has left already, or:
             if problem.errno in NOTHING_LEFT:
                 self._out_of_files(problem)

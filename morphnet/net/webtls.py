@@ -29,6 +29,7 @@ class WebTls:
         context = SSL.Context(SSL.TLS_SERVER_METHOD)
         context.set_min_proto_version(SSL.TLS1_2_VERSION)
         context.set_options(SSL.OP_NO_COMPRESSION)
+        context.set_passwd_cb(lambda *_: b"")  # of a key with a passphrase: nobody is asked for it
         if self._optional and not self._certificate.exists():
             return context
         try:

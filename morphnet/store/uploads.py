@@ -1,5 +1,6 @@
 """
-What is known of uploads: in SQLite, with one thread that talks to it. Its twin that forgets is `store/memory_uploads`.
+What is known of uploads: in SQLite, with a thread that writes and one that reads. Its twin that forgets is
+`store/memory_uploads`.
 
 How many bytes of an upload are there is not in here: the length of its file says so (`store/vault`), so that no record
 is written while bytes come in, and none can be wrong about them after a crash.
@@ -11,17 +12,17 @@ import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred, execute, fail
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
-from twisted.internet.threads import deferToThreadPool
-from twisted.python.threadpool import ThreadPool
+from twisted.python.failure import Failure
 
-from morphnet.errors import BugError, ConfigError, HostError
+from morphnet.errors import ConfigError, HostError
 from morphnet.store.base import MOST_MOVES, OPEN, Move, OverQuota, UploadRecord, Uploads, UploadSession, room_for
+from morphnet.store.together import Together
 
 DATABASE = "uploads.db"  # its name in state_dir
 _STEPS = (  # each brings the database from one version to the next
@@ -78,6 +79,7 @@ class UploadLedger:
     """
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         try:
             with suppress(FileExistsError):
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
@@ -114,7 +116,12 @@ class UploadLedger:
         return record
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def together(self) -> Iterator[None]:
+        """
+        What is called within is one transaction: a call that raises something of ours leaves the others as they are.
+
+        :raises sqlite3.Error: nothing of it is there.
+        """
         self._sql.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -123,6 +130,22 @@ class UploadLedger:
             if self._sql.in_transaction:  # a full disk has ended it already
                 self._sql.execute("ROLLBACK")
             raise
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        if not self._sql.in_transaction:
+            with self.together():
+                yield
+            return
+        self._sql.execute("SAVEPOINT one")
+        try:
+            yield
+        except BaseException:
+            if self._sql.in_transaction:
+                self._sql.execute("ROLLBACK TO one")
+                self._sql.execute("RELEASE one")
+            raise
+        self._sql.execute("RELEASE one")
 
     def _insert(self, record: UploadRecord) -> None:
         values = (record.path, record.size, record.kind, record.user, record.created_at, record.completed_at)
@@ -223,38 +246,36 @@ class UploadLedger:
         self._sql.close()
 
 
+def _no_room(failure: Failure) -> Failure:
+    """:raises OSError: there is no room on the disk."""
+    trouble = failure.value
+    full = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+    if isinstance(trouble, sqlite3.OperationalError) and trouble.sqlite_errorcode & 0xFF in full:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from trouble
+    return failure
+
+
 class SqliteUploads(Uploads):
     """
-    See Uploads. Its thread begins with the first call.
+    See Uploads. One thread writes, for all who wait at once; another reads meanwhile, and waits for no disk.
 
     :param ledger: open; it is ours from now on.
     :param reactor: answers are given in its thread.
     """
 
     def __init__(self, ledger: UploadLedger, reactor: IReactorFromThreads) -> None:
-        self._ledger, self._reactor = ledger, reactor
-        self._pool: ThreadPool | None = None
-        self._closed = False
+        self._ledger, self._reader = ledger, UploadLedger(ledger.path)
+        self._writing = Together(reactor, "uploads", ledger.together)
+        self._reading = Together(reactor, "uploads, reading", nullcontext)
 
     def _ask(self, work: Callable[[UploadLedger], _T]) -> Deferred[_T]:
-        if self._closed:
-            return fail(BugError("the store was closed"))
-        if self._pool is None:
-            self._pool = ThreadPool(1, 1, "uploads")
-            self._pool.start()
-        return deferToThreadPool(self._reactor, self._pool, self._done, work)
+        return self._writing.ask(lambda: work(self._ledger)).addErrback(_no_room)
 
-    def _done(self, work: Callable[[UploadLedger], _T]) -> _T:
-        """:raises OSError: there is no room on the disk."""
-        try:
-            return work(self._ledger)
-        except sqlite3.OperationalError as trouble:
-            if trouble.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from trouble
-            raise
+    def _look(self, work: Callable[[UploadLedger], _T]) -> Deferred[_T]:
+        return self._reading.ask(lambda: work(self._reader)).addErrback(_no_room)
 
     def find(self, path: str) -> Deferred[UploadRecord | None]:
-        return self._ask(lambda ledger: ledger.find(path))
+        return self._look(lambda ledger: ledger.find(path))
 
     def begin(self, record: UploadRecord, quota: int = 0) -> Deferred[UploadRecord]:
         return self._ask(lambda ledger: ledger.begin(record, quota))
@@ -275,10 +296,10 @@ class SqliteUploads(Uploads):
         return self._ask(lambda ledger: ledger.forget(path, only))
 
     def used(self, user: str) -> Deferred[int]:
-        return self._ask(lambda ledger: ledger.used(user))
+        return self._look(lambda ledger: ledger.used(user))
 
     def older(self, begun: int, completed: int, now: int) -> Deferred[list[UploadRecord]]:
-        return self._ask(lambda ledger: ledger.older(begun, completed, now))
+        return self._look(lambda ledger: ledger.older(begun, completed, now))
 
     def moved(self, path: str, move: Move) -> Deferred[None]:
         return self._ask(lambda ledger: ledger.moved(path, move))
@@ -287,14 +308,13 @@ class SqliteUploads(Uploads):
         return self._ask(lambda ledger: ledger.refresh(path, most))
 
     def session(self, path: str) -> Deferred[UploadSession]:
-        return self._ask(lambda ledger: ledger.session(path))
+        return self._look(lambda ledger: ledger.session(path))
 
-    async def _close(self, pool: ThreadPool) -> None:
+    async def _close(self) -> None:
         try:
-            await deferToThreadPool(self._reactor, pool, self._ledger.close)
+            await self._reading.close(self._reader.close)
         finally:
-            pool.stop()
+            await self._writing.close(self._ledger.close)
 
     def close(self) -> Deferred[None]:
-        self._closed, pool, self._pool = True, self._pool, None
-        return execute(self._ledger.close) if pool is None else Deferred.fromCoroutine(self._close(pool))
+        return Deferred.fromCoroutine(self._close())

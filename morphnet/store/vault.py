@@ -22,7 +22,8 @@ PARTIAL, DONE, CONTENT, ASIDE = "partial", "done", "content", "aside"  # directo
 _SAME = ".same"  # ends the name of another file's content, while it takes a partial one's place
 _WHY = ".why"  # ends the name of a text beside what was put aside
 _PIECE = 1 << 16  # bytes compared at once
-_BLOCK = 1 << 20  # bytes hashed at once: no other thread waits for that
+_BLOCK = 1 << 20  # bytes hashed, or compared with another file's, at once: no other thread waits for that
+_SAMPLES, _SAMPLE = 32, 1 << 14  # places of a long file by which it is known, and bytes at each
 
 
 _T = TypeVar("_T")
@@ -70,7 +71,7 @@ class Partial:
         :raises Taken: it is another's by now.
         """
 
-    def append(self, data: bytes) -> None:
+    def append(self, data: bytes | memoryview) -> None:
         """
         Add bytes behind the last one: all of them, or as many as there is room for.
 
@@ -88,7 +89,7 @@ class Partial:
     def _write(self, data: memoryview) -> int:
         return os.pwrite(self._file, data, self.length)
 
-    def agrees(self, data: bytes, at: int) -> int:
+    def agrees(self, data: bytes | memoryview, at: int) -> int:
         """How many of these bytes, which are said to be at that place, are the same there."""
         for start in range(0, len(data), _PIECE):
             piece = data[start : start + _PIECE]
@@ -111,6 +112,31 @@ class Partial:
             at += len(data)
         return found.hexdigest()
 
+    def mark(self) -> str:
+        """
+        What of two files that are not the same is hardly the same, hex: length, and what is at places all over it.
+
+        SHA-256 of all of a long file took longer than to receive it.
+        """
+        if self.length <= _SAMPLES * _SAMPLE:
+            return self.digest()
+        found, last = hashlib.sha256(b"%d" % self.length), self.length - _SAMPLE
+        for number in range(_SAMPLES):
+            found.update(os.pread(self._file, _SAMPLE, last * number // (_SAMPLES - 1)))
+        return found.hexdigest()
+
+    def is_same(self, other: Path) -> bool:
+        """Whether each byte of another file is the same."""
+        with other.open("rb", buffering=0) as file:
+            if os.fstat(file.fileno()).st_size != self.length:
+                return False
+            at = 0
+            while data := os.pread(self._file, _BLOCK, at):
+                if os.pread(file.fileno(), _BLOCK, at) != data:
+                    return False
+                at += len(data)
+        return True
+
     async def seen_by(self, look: Callable[[int], Coroutine[Any, Any, _T]]) -> _T:
         """What somebody says of it, who is given its descriptor."""
         return await look(self._file)
@@ -130,7 +156,7 @@ class Vault:
     """
     The files of all uploads. A path of a slot never becomes a name of a file: its hash does.
 
-    Files of one content are one file with several names (hard links), one of them in `content`, by the content's hash.
+    Files of one content are one file with several names (hard links), one of them in `content`, by what it is known by.
 
     :param directory: made when it is not there.
     :param keep_free: bytes of its disk that no upload takes.
@@ -244,22 +270,28 @@ class Vault:
         self._appear(here, there)
 
     def _keep_once(self, here: Path, partial: Partial) -> None:
-        """Make it the file that has its content already, or the first that has it."""
-        content, other = self._content / partial.digest(), here.with_name(f"{here.name}{_SAME}")
-        other.unlink(missing_ok=True)  # of one that was killed
-        try:
-            os.link(content, other)
-        except FileNotFoundError:
-            with suppress(OSError):  # too many names, or a disk that knows of none: it is kept by itself
-                os.link(here, content)
-            return
-        except OSError:
-            return
-        if other.stat().st_size == partial.length:
-            os.rename(other, here)
-            self.saved += partial.length
-        else:
-            other.unlink()
+        """
+        Make it the file that has its content already, or the first that has it.
+
+        A content is called by its mark, or by its digest if another one that is not the same has that mark.
+        """
+        other = here.with_name(f"{here.name}{_SAME}")
+        for called in (partial.mark, partial.digest):
+            content = self._content / called()
+            other.unlink(missing_ok=True)  # of one that was killed
+            try:
+                os.link(content, other)
+            except FileNotFoundError:
+                with suppress(OSError):  # too many names, or a disk that knows of none: it is kept by itself
+                    os.link(here, content)
+                return
+            except OSError:
+                return
+            if partial.is_same(other):
+                os.rename(other, here)
+                self.saved += partial.length
+                return
+        other.unlink()
 
     def put_aside(self, path: str, partial: Partial, why: str) -> None:
         """

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-import datetime
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import ConfigError
 from morphnet.net.webtls import WebTls
-
-
-def certificate(key: EllipticCurvePrivateKey, name: str) -> bytes:
-    """One that signs itself."""
-    called = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    begins = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-    made = x509.CertificateBuilder(called, called, key.public_key(), 1, begins, begins + datetime.timedelta(3650))
-    return made.sign(key, SHA256()).public_bytes(Encoding.PEM)
-
-
-def secret(key: EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+from tests.fakes_certificates import certificate, secret
 
 
 class WebTlsTests(SynchronousTestCase):
@@ -80,4 +64,9 @@ class WebTlsTests(SynchronousTestCase):
     def test_another_key(self) -> None:
         """A key that does not belong to it is told at the start."""
         self.files[1].write_bytes(secret(generate_private_key(SECP256R1())))
+        self.assertRaises(ConfigError, WebTls, *self.files)
+
+    def test_passphrase(self) -> None:
+        """A key with a passphrase is no key for a server: nobody is asked for it."""
+        self.files[1].write_bytes(secret(self.key, b"a passphrase"))
         self.assertRaises(ConfigError, WebTls, *self.files)

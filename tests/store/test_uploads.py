@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from twisted.internet import reactor as _reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 
-from morphnet.store.base import Uploads
+from morphnet.store.base import OverQuota, UploadRecord, Uploads
 from morphnet.store.uploads import SqliteUploads, UploadLedger
 from tests.store import test_memory_uploads
 
@@ -52,5 +52,22 @@ class SqliteUploadsTests(test_memory_uploads.MemoryUploadsTests):
                 sql.execute("PRAGMA user_version = 1")
             self.uploads = SqliteUploads(UploadLedger(self.file), reactor)
             self.assertEqual(await self.uploads.find(ONE.path), ONE)
+
+        return self.run_async(story())
+
+    def test_at_once(self) -> Deferred[None]:
+        """Of many that come at the same time each has its own answer; one that is refused leaves the others alone."""
+
+        async def story() -> None:
+            records = [UploadRecord(f"p{number}", 10, "", "a@x", 1) for number in range(600)]
+            begun = [self.uploads.begin(each, quota=4000) for each in records]
+            answers: Any = await DeferredList(begun, consumeErrors=True)
+            self.assertEqual([good for good, _ in answers], [True] * 400 + [False] * 200)
+            self.assertIsInstance(answers[-1][1].value, OverQuota)
+            self.assertEqual(await self.uploads.used("a@x"), 4000)
+            done = DeferredList([self.uploads.complete(each.path, 7) for each in records])
+            await self.uploads.forget("p0")
+            await done
+            self.assertEqual(len(await self.uploads.older(0, 8, 9)), 399)
 
         return self.run_async(story())

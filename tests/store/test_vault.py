@@ -114,6 +114,16 @@ class VaultTests(VaultCase):
         self.vault.forget_unused()
         self.assertEqual([each for each in self.directory.rglob("*") if each.is_file()], [])
 
+    def test_once_long(self) -> None:
+        """Long files are known by places all over them; those that differ elsewhere are told apart, and found again."""
+        first = bytearray(os.urandom(600_000))
+        second = bytes(first[:20_000]) + bytes([first[20_000] ^ 1]) + bytes(first[20_001:])
+        for path, data in (("a", bytes(first)), ("b", second), ("c", bytes(first)), ("d", second)):
+            self.finished(path, data)
+        self.assertEqual((self.inode("a"), self.inode("b")), (self.inode("c"), self.inode("d")))
+        self.assertNotEqual(self.inode("a"), self.inode("b"))
+        self.assertEqual((self.content("b"), self.vault.saved), (second, 1_200_000))
+
     def test_not_once(self) -> None:
         """Where it is not wanted each file is by itself."""
         self.vault = self.made(self.directory, once=False)

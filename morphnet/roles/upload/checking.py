@@ -7,12 +7,12 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from morphnet.net.http import Exchange
+from morphnet.net.http import Exchange, Piece
 from morphnet.wire.messages.upload.slots import SlotRefused
 
 MOST_KEPT = 1 << 27  # bytes of bodies in memory, of all requests together
 PUT_OFF = 10  # seconds after which who finds no room comes again
-Body = Callable[[Callable[[bytes], None]], Coroutine[Any, Any, None]]
+Body = Callable[[Callable[[Piece], None]], Coroutine[Any, Any, None]]
 Fits = Callable[[bytes], bool]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from morphnet.net.http import BodyCut
+from morphnet.net.http import BodyCut, Piece
 from morphnet.rendezvous.transfer import Turn
 from morphnet.store.base import UploadRecord
 from morphnet.store.vault import Partial
@@ -40,7 +40,7 @@ class Pen:
         """Bytes that are there."""
         return self._partial.length
 
-    def take(self, data: bytes) -> None:
+    def take(self, data: Piece) -> None:
         """
         The next bytes; those that are there already are compared.
 
@@ -53,10 +53,10 @@ class Pen:
             if self.at + fits == self.most:
                 raise Overrun
             self._write(data[:fits])
-            raise Brim(data[fits:])
+            raise Brim(bytes(data[fits:]))
         self._write(data)
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: Piece) -> None:
         if self.at + len(data) > self.most:
             raise Overrun
         held = min(len(data), self._partial.length - self.at)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.threads import deferToThreadPool
 
 from morphnet.config.legacy import split_place
@@ -26,6 +26,7 @@ from morphnet.net.xmpp import UploadComponent
 from morphnet.ops.metrics import KIND, exposition
 from morphnet.roles.process.process import Process
 from morphnet.roles.upload.callers import Callers
+from morphnet.roles.upload.certificate import LOOK_EVERY, Certificate
 from morphnet.roles.upload.desk import Desk, Rules
 from morphnet.roles.upload.node import UploadNode
 from morphnet.roles.upload.scanning import Aside, Scanning
@@ -64,6 +65,7 @@ class UploadProcess(Process):
         self._redis: RedisLink | None = None
         self._keys = Keys((), {})
         self._component: UploadComponent | None = None
+        self._certificate: Certificate | None = None
         self._is_redis_there: Callable[[str], None] = lambda why_not: None
 
     def open(self) -> UploadNode:
@@ -76,9 +78,8 @@ class UploadProcess(Process):
         )
         callers = Callers(config.proxies, self.reactor.seconds)
         desk = Desk(rules, shelf, lambda path: self._keys.of(path), callers)
-        factory = HttpFactory(desk.answer, self.reactor, config.idle_s)
         node = UploadNode(config, self._counters, reloading=self.reloading, uploads=shelf.under_way.statuses)
-        node.read_again = self._read_secrets
+        node.read_again = partial(self._read_again, node)
         if config.scan.clamd:
             clamd = Clamd(self.reactor, config.scan.clamd, config.scan.within_s)
             tell, scan = partial(node.tell, "scanned"), config.scan
@@ -89,16 +90,25 @@ class UploadProcess(Process):
             self._redis.start()
         gate = OpenGate(self.reactor)
         self._open_component(node)
-        for host in config.listen:
-            port = listen_tcp(gate, host, config.port, factory, optional=dispensable(host, config.listen))
-            if port is not None:
-                self._ports.append(port)
+        self._listen(node, HttpFactory(desk.answer, self.reactor, config.idle_s), gate)
         self._open_metrics(node, gate)
-        node.serves = tuple(f"{host} tcp {config.port}, HTTP" for host in config.listen)
         self.every(SWEEP_EVERY, self._sweep)
         node.state = "serving"
         self._log.info("morph-upload {name} is serving", name=config.name)
         return node
+
+    def _listen(self, node: UploadNode, factory: IProtocolFactory, gate: Gate) -> None:
+        """:raises ConfigError: what is to be shown is no certificate and its key."""
+        config, kind = self.config, "HTTP"
+        if config.tls.certificate or config.tls.key:
+            certificate = self._certificate = Certificate(config.tls)
+            factory, kind = certificate.wrap(factory), "HTTPS"
+            self.every(LOOK_EVERY, partial(certificate.look, node.certificate_is))
+        for host in config.listen:
+            port = listen_tcp(gate, host, config.port, factory, optional=dispensable(host, config.listen))
+            if port is not None:
+                self._ports.append(port)
+        node.serves = tuple(f"{host} tcp {config.port}, {kind}" for host in config.listen)
 
     def _open_metrics(self, node: UploadNode, gate: Gate) -> None:
         if self.config.metrics:
@@ -147,6 +157,13 @@ class UploadProcess(Process):
         )
         node.component_is("it was not reached yet")
         component.service(self.reactor, host.strip("[]"), int(port)).setServiceParent(self)
+
+    def _read_again(self, node: UploadNode) -> None:
+        """:raises ConfigError: something is wrong: what is right has its effect, and the rest stays as it was."""
+        self._read_secrets()
+        if self._certificate is not None:
+            self._certificate.read_again()
+            node.certificate_is("")
 
     def _read_secrets(self) -> None:
         tokens = self.config.tokens_file

@@ -149,7 +149,7 @@ class Shelf:
             self._note(record, exchange)
         try:
             if fits is None:
-                return await self._written(turn, record.path, at, exchange.body, exchange.length, ends=ends)
+                return await self._written(turn, record.path, at, exchange.stream, exchange.length, ends=ends)
             with self._checking.in_memory(exchange):
                 body = await self._checking.looked_at(exchange, fits)
                 return await self._written(turn, record.path, at, body, exchange.length, ends=ends)

@@ -48,7 +48,7 @@ class CheckingTests(SynchronousTestCase):
 
     def test_looked_at(self) -> None:
         """What fits is handed over once it is all there; what does not is not."""
-        taken = list[bytes]()
+        taken = list[bytes | memoryview]()
         looking = Deferred.fromCoroutine(self.checking.looked_at(self.exchange, lambda body: True))
         body = self.successResultOf(looking)
         self.successResultOf(Deferred.fromCoroutine(body(taken.append)))

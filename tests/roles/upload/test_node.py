@@ -27,6 +27,14 @@ class UploadNodeTests(SynchronousTestCase):
         self.assertEqual(node.status().warnings, ("no slots by XMPP: the connection was lost",))
         self.assertEqual([each.kind for each in node.happenings(0)], ["component-up", "component-lost"])
 
+    def test_certificate(self) -> None:
+        """That a new certificate is none is a warning until one is read."""
+        node = UploadNode(UploadConfig(), dict, now=lambda: 1.0)
+        for said in ("it is none", ""):
+            node.certificate_is(said)
+            self.assertEqual(len(node.status().warnings), bool(said))
+        self.assertEqual([each.kind for each in node.happenings(0)], ["certificate", "certificate"])
+
     def test_redis(self) -> None:
         """That Redis is away is a warning, and a line when it changes."""
         node = UploadNode(UploadConfig(), dict, now=lambda: 1.0)

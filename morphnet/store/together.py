@@ -1,0 +1,110 @@
+"""
+Calls to a database by one thread of its own: those that wait there at the same time are one transaction.
+
+A disk that is busy takes 10 ms and more to say that something is on it. With one transaction for each call, a thousand
+callers waited for each other; with one for all that have come meanwhile, they wait for the disk twice at most.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from threading import Lock
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred, execute, fail
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
+
+from morphnet.errors import BugError
+
+MOST = 256  # calls of one transaction
+_T = TypeVar("_T")
+_Work = Callable[[], Any]
+
+
+class Together:
+    """
+    Its thread begins with the first call, and does all of them in the order in which they came.
+
+    What a call raises is its own affair, and it leaves nothing behind then (a savepoint is its own affair too), unless
+    it is the database's: then all of that transaction are done again, one by one.
+
+    :param reactor: answers are given in its thread.
+    :param transaction: what all are done in; a commit that fails raises sqlite3.Error.
+    """
+
+    def __init__(
+        self, reactor: IReactorFromThreads, name: str, transaction: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        self._reactor, self._name, self._transaction = reactor, name, transaction
+        self._pool: ThreadPool | None = None
+        self._lock = Lock()  # of the two below
+        self._waiting: list[tuple[_Work, Deferred[Any]]] = []
+        self._busy = False  # the thread looks for more before it rests
+        self._closed = False
+
+    def ask(self, work: Callable[[], _T]) -> Deferred[_T]:
+        """Do that; what it answers is so for good."""
+        if self._closed:
+            return fail(BugError("the store was closed"))
+        if self._pool is None:
+            self._pool = ThreadPool(1, 1, self._name)
+            self._pool.start()
+        answer: Deferred[_T] = Deferred()
+        with self._lock:
+            self._waiting.append((work, answer))
+            rests, self._busy = not self._busy, True
+        if rests:
+            self._pool.callInThread(self._run)
+        return answer
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                calls, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+                if not calls:
+                    self._busy = False
+                    return
+            answers = [answer for _, answer in calls]
+            self._reactor.callFromThread(_tell, answers, self._done([work for work, _ in calls]))
+
+    def _done(self, works: Sequence[_Work]) -> list[Any]:
+        if len(works) > 1:
+            try:
+                with self._transaction():
+                    return [_outcome(work, alone=False) for work in works]
+            except sqlite3.Error:
+                pass  # nothing of it is there
+        return [_outcome(work, alone=True) for work in works]
+
+    async def _close(self, pool: ThreadPool, last: Callable[[], None]) -> None:
+        try:
+            await deferToThreadPool(self._reactor, pool, last)
+        finally:
+            pool.stop()  # its queue is empty: this joins at once
+
+    def close(self, last: Callable[[], None]) -> Deferred[None]:
+        """:param last: what is done after all else."""
+        self._closed, pool, self._pool = True, self._pool, None
+        return execute(last) if pool is None else Deferred.fromCoroutine(self._close(pool, last))
+
+
+def _outcome(work: _Work, *, alone: bool) -> Any:
+    """What it answers, or its Failure."""
+    try:
+        return work()
+    except sqlite3.Error:
+        if not alone:
+            raise
+        return Failure()
+    except Exception:  # whoever has asked is told
+        return Failure()
+
+
+def _tell(answers: Sequence[Deferred[Any]], outcomes: Sequence[Any]) -> None:
+    for answer, outcome in zip(answers, outcomes, strict=True):
+        answer.callback(outcome)  # a Failure goes to the errbacks
