@@ -149,15 +149,15 @@ class Inbound:
         """
         format, data = self.format, train.arrival.data[train.at : train.end]
         if header.type == IP and not header.flags & (SEGMENT | FRAGMENT) and not header.compression:
-            return open_whole(format, key, header, data, train.size)
+            return open_whole(format, key, header, data, train.spacing)
         if train.count > 1 and header.type == IP:
             bits, count = format.sequence_bits, train.count
             fresh = self.reorder.fresh_among(header.lane, header.sequence, bits, count)
             if fresh in (0, count):  # none came before, by another path, or all did: joined where they are opened
-                joined = open_run(format, key, header, data, train.size)
+                joined = open_run(format, key, header, data, train.spacing)
                 if joined is not None:
                     return joined
-        return open_each(format, key, header, data, train.size)
+        return open_each(format, key, header, data, train.spacing)
 
     @property
     def overrun(self) -> bool:

@@ -29,7 +29,7 @@ from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.patience import Patience
 from morphnet.tunnel.recovery import REPAIRS
 from morphnet.tunnel.scheduler import MARGIN, Scheduler, make_scheduler
-from morphnet.wire.batch import MAX_BATCH, MAX_SEGMENTS, Endpoint
+from morphnet.wire.batch import MAX_BATCH, MAX_SEGMENTS, Departure, Endpoint
 from morphnet.wire.compress import NAMES, compress
 from morphnet.wire.formats import FORMATS
 from morphnet.wire.frames import Frame, encode_frames, type_of
@@ -181,9 +181,11 @@ class Outbound:
             key = self.keys.take(batch, now)
             of = run.sequence + start, flags, start, run.lane % LANES
             header = self._slice_header(path, run.kind, now, of)
-            out = seal_run(self.format, key, header, run, start, batch)
-            effects.sends.append(path.dressed((path.door, path.remote), out, stride))
-            self._remember(path.sent(batch, stride, len(out), now, asks=True), run, start)
+            to, coat = (path.door, path.remote), path.coat() if batch > 1 else None
+            out = seal_run(self.format, key, header, run, (start, batch), coat)
+            total, longer = len(out), coat.longer if coat else 0
+            effects.sends.append(Departure(*to, out, stride + longer) if coat else path.dressed(to, out, stride))
+            self._remember(path.sent(batch, stride, total - batch * longer, now, asks=True), run, start)
             start, count = start + batch, count - batch
 
     def _emit_alone(self, path: Path, run: Run, index: int, now: float, effects: Effects) -> None:

@@ -19,7 +19,7 @@ from morphnet.tunnel.validation import Validation
 from morphnet.wire.batch import Departure, Endpoint
 from morphnet.wire.frames import Ack
 from morphnet.wire.ip import View
-from morphnet.wire.shapes.shape import Shape
+from morphnet.wire.shapes.shape import Coat, Shape
 
 __all__ = ["Path", "State"]
 
@@ -122,6 +122,10 @@ class Path:
         if earning:
             self.validation.allowance -= len(out) - total
         return Departure(*to, out, size)
+
+    def coat(self) -> Coat | None:
+        """What a run that leaves by this path is masked with while it is sealed; None: `dressed` sees to it."""
+        return self.shape.coat(self.spare) if self.shape is not None and self.validation.validated else None
 
     # -- sending -----------------------------------------------------------------------------------------------------
 

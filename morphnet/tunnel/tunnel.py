@@ -239,8 +239,8 @@ class Tunnel:
     def _walk(self, arrival: Arrival, now: float, out: tuple[Effects, dict[str, Session]]) -> None:
         total, at = len(arrival.data), 0
         while at < total:
-            size = min(arrival.size, total - at) if arrival.size else total
-            at = self._train(arrival, at, size, now, out)
+            size = min(arrival.size - arrival.gap, total - at) if arrival.size else total
+            at = self._train(arrival, at, size, now, out) + arrival.gap
 
     def _train(self, arrival: Arrival, at: int, size: int, now: float, out: tuple[Effects, dict[str, Session]]) -> int:
         """
@@ -260,19 +260,21 @@ class Tunnel:
         except MalformedFrame:
             self.counts["malformed"] += 1
             return end
-        count = count_following(format, arrival.data, at, size, header)
-        end = min(at + count * size, len(arrival.data))
-        if count > 1 and arrival.data[at + (count - 1) * size + format.flags_at] & LAST:
+        step = size + arrival.gap
+        spacing = step, arrival.gap
+        count = count_following(format, arrival.data, at, spacing, header)
+        end = min(at + count * step - arrival.gap, len(arrival.data))
+        if count > 1 and arrival.data[at + (count - 1) * step + format.flags_at] & LAST:
             header = header._replace(flags=header.flags | LAST)
         effects, touched = out
         touched[session.peer] = session
         if session.trace is not None:
-            session.trace(trace_line("<", header, count, end - at))
-        if not session.receive(header, Train(arrival, at, size, count, end), now, effects):
-            for step in range(at, end, size):  # something is wrong with one of them: look at each on its own
-                length = min(size, end - step)
-                alone = format.unpack(arrival.data, step, length, *ways)
-                session.receive(alone, Train(arrival, step, length, 1, step + length), now, effects)
+            session.trace(trace_line("<", header, count, end - at - (count - 1) * arrival.gap))
+        if not session.receive(header, Train(arrival, at, spacing, count, end), now, effects):
+            for each in range(at, end, step):  # something is wrong with one of them: look at each on its own
+                length = min(size, end - each)
+                alone = format.unpack(arrival.data, each, length, *ways)
+                session.receive(alone, Train(arrival, each, (length, 0), 1, each + length), now, effects)
         return end
 
     def _other(self, arrival: Arrival, at: int, size: int, now: float, out: tuple[Effects, dict[str, Session]]) -> int:
