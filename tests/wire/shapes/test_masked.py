@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -14,6 +14,7 @@ from morphnet.wire.header import IP, SHORT_ID, Header
 from morphnet.wire.keys import data_key
 from morphnet.wire.seal import seal
 from morphnet.wire.shapes.masked import LEAST, Masked
+from tests import at_least
 from tests.wire.shapes.test_masking import joined
 
 ID = b"idofours"
@@ -115,7 +116,7 @@ class MaskedTests(SynchronousTestCase):
         assert reading is not None
         self.assertEqual(joined(reading.undress(0, KNOWN)), (run, 100, 2 * size))
 
-    @settings(max_examples=2000)
+    @at_least(2000)
     @given(st.binary(max_size=300), st.integers(1, 300))
     def test_garbage(self, data: bytes, size: int) -> None:
         """Whatever came, nothing raises, and what shows no known id is nothing."""
@@ -125,7 +126,7 @@ class MaskedTests(SynchronousTestCase):
             for at in range(0, len(data) - LEAST + 1, size):
                 self.assertIsNone(reading.undress(at, KNOWN))
 
-    @settings(max_examples=2000)
+    @at_least(2000)
     @given(st.data())
     def test_bent(self, chance: st.DataObject) -> None:
         """With any bytes of it changed or cut off, what is ours comes back changed, or is nothing; nothing raises."""

@@ -6,7 +6,7 @@ import random
 
 from aioquic.buffer import Buffer  # type: ignore[attr-defined]
 from aioquic.tls import pull_client_hello, pull_server_hello
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -16,6 +16,7 @@ from morphnet.wire.shapes import longheader
 from morphnet.wire.shapes.longheader import HANDSHAKE, INITIAL, ZERO_RTT
 from morphnet.wire.shapes.quic import BETWEEN, MOST_FLOWS, MOST_GREETING, SELDOM, TRIES, WITH_INITIAL, Quic, QuicFlow
 from morphnet.wire.shapes.shape import Shape
+from tests import at_least
 from tests.wire.shapes.test_longheader import opened
 from tests.wire.shapes.test_masked import ID as ID_OF_OURS
 from tests.wire.shapes.test_masked import KNOWN, sealed
@@ -317,7 +318,7 @@ class OthersTests(Both):
             self.assertEqual({reading.undress(at, KNOWN) for at in range(0, len(row), 1200)}, {None})
             self.assertLessEqual(self.server.read - looked, most)
 
-    @settings(max_examples=2000)
+    @at_least(2000)
     @given(st.binary(max_size=300), st.integers(1, 300), st.booleans())
     def test_garbage(self, data: bytes, size: int, at_client: bool) -> None:
         """Whatever came, nothing raises, and what shows no known id is nothing."""
@@ -327,7 +328,7 @@ class OthersTests(Both):
             for at in range(0, len(data), size):
                 self.assertIsNone(reading.undress(at, KNOWN))
 
-    @settings(max_examples=2000)
+    @at_least(2000)
     @given(st.data())
     def test_bent(self, chance: st.DataObject) -> None:
         """With any bytes of it changed or cut off, what is ours comes back changed, or is nothing; nothing raises."""
