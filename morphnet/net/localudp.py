@@ -17,6 +17,7 @@ from morphnet.errors import HostError
 from morphnet.net.sockaddr import Address, sockaddr
 from morphnet.net.udpsocket import IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, UDP_SEGMENT
 from morphnet.wire.batch import MAX_BATCH, MAX_SEGMENTS
+from morphnet.wire.carried import even
 
 READS = 64  # most datagrams of one wake-up
 SLOT = 65536  # bytes
@@ -112,6 +113,10 @@ class LocalUdp:
 
         :param to: as in `send`.
         """
+        sizes = list(map(len, batch))
+        if 1 < len(sizes) <= MAX_SEGMENTS and sum(sizes) <= MAX_BATCH and sizes[-1] and even(sizes):
+            self._send_run(batch, to)
+            return
         start, total = 0, 0
         for place, data in enumerate(batch):
             size = len(batch[start])

@@ -27,7 +27,7 @@ from morphnet.tunnel.received import not_before
 from morphnet.tunnel.recovery import SHARE
 from morphnet.tunnel.reorder import Held, Reorder
 from morphnet.wire.batch import VNET_HDR, Train
-from morphnet.wire.carried import decode_carried
+from morphnet.wire.carried import decode_carried, decode_run
 from morphnet.wire.compress import decompress
 from morphnet.wire.core import CORE, Key
 from morphnet.wire.formats import FORMATS
@@ -202,7 +202,11 @@ class Inbound:
             return False
         if not self.reorder.follows(header.lane, sequence, len(opened)):
             return False
-        peer = self._peer
+        run = decode_run(opened) if len(opened) > 1 else None
+        if run is not None:
+            self.payload += sum(map(len, run.datagrams))
+            effects.carried.append((self._peer, run))
+            return True
         for plaintext in opened:
             try:
                 carried = decode_carried(plaintext)
@@ -210,7 +214,7 @@ class Inbound:
                 self._counts["malformed"] += 1
                 continue
             self.payload += len(carried.data)
-            effects.carried.append((peer, carried))
+            effects.carried.append((self._peer, carried))
         return True
 
     def _take_each(self, header: Header, sequence: int, opened: list[bytes], now: float, effects: Effects) -> None:

@@ -27,7 +27,7 @@ from morphnet.tunnel.totals import Totals
 from morphnet.tunnel.trace import show, trace_line
 from morphnet.tunnel.wardrobe import Wardrobe
 from morphnet.wire.batch import Arrival, Train
-from morphnet.wire.carried import Carried
+from morphnet.wire.carried import CarriedRun
 from morphnet.wire.core import CORE
 from morphnet.wire.formats import LEAST, count_following
 from morphnet.wire.header import ISSUED, LAST, SHORT_ID
@@ -207,14 +207,15 @@ class Tunnel:
             show(effects, self._shown, self.wardrobe)
         return effects
 
-    def from_local(self, peer: str, batch: Sequence[Carried], now: float) -> Effects:
+    def from_local(self, peer: str, batch: Sequence[CarriedRun], now: float) -> Effects:
         """What programs here want carried to the other end of the session with that peer."""
         effects, session = Effects(), self.sessions.get(peer)
         if session is None:
-            self.counts["no_session"] += len(batch)
+            self.counts["no_session"] += sum(len(each.datagrams) for each in batch)
             return effects
-        for alike in together(batch):
-            session.outbound.offer(Run.of(alike), now, effects)
+        for each in batch:
+            for run in together(each):
+                session.outbound.offer(Run.of(run), now, effects)
         self._rearm((session,), now)
         if session.trace:
             show(effects, self._shown, self.wardrobe)

@@ -23,7 +23,7 @@ try:
     from morphnet.wire import _core
 except ImportError:
     _core = None  # type: ignore[assignment]
-if _core is not None and not hasattr(_core.Key, "seal_masked"):
+if _core is not None and not hasattr(_core.Key, "open_all"):
     _core = None  # it was made of older source
 
 
@@ -46,6 +46,9 @@ class Key(Protocol):
 
     def open(self, form: Form, nonce: bytes, data: View, /) -> bytes:
         "One datagram."
+
+    def open_all(self, form: Form, nonce: bytes, data: View, size: int, gap: int, /) -> list[bytes]:
+        "Several; all or nothing."
 
     def open_run(self, form: Form, nonce: bytes, data: View, size: int, gap: int, /) -> tuple[bytearray, int] | None:
         "Slices, joined; all or nothing."

@@ -158,6 +158,18 @@ class Key:
         except InvalidTag:
             raise Forged("tag") from None
 
+    def open_all(self, form: Form, nonce: bytes, data: View, size: int, gap: int) -> list[bytes]:
+        """
+        The plaintexts of datagrams whose numbers count up.
+
+        :raises Forged: one of the tags does not match.
+        :raises ValueError: lengths that do not fit together.
+        """
+        count, each = _count_sound(form, nonce, data, size, gap, 1), size - gap
+        with memoryview(data) as sealed:
+            nonces, places = counted(nonce, NUMBER, count), range(0, len(data), size)
+            return [self.open(form, nonce, sealed[at : at + each]) for nonce, at in zip(nonces, places, strict=True)]
+
     def open_run(self, form: Form, nonce: bytes, data: View, size: int, gap: int) -> tuple[bytearray, int] | None:
         """
         Slices of one super packet, joined behind room for a virtio_net_hdr, and the bytes of their headers.
@@ -209,11 +221,7 @@ class Key:
         :raises Forged: one of the tags does not match.
         :raises ValueError: lengths that do not fit together.
         """
-        count, each = _count_sound(form, nonce, data, size, gap, 1), size - gap
-        with memoryview(data) as sealed:
-            nonces, places = counted(nonce, NUMBER, count), range(0, len(data), size)
-            opened = [self.open(form, nonce, sealed[at : at + each]) for nonce, at in zip(nonces, places, strict=True)]
-        return [single(packet, flags) for packet in opened]
+        return [single(packet, flags) for packet in self.open_all(form, nonce, data, size, gap)]
 
 
 def _count_sound(form: Form, nonce: bytes, data: View, size: int, gap: int, least: int) -> int:

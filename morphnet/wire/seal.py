@@ -54,13 +54,10 @@ def open_each(format: Format, key: Key, header: Header, data: memoryview, spacin
     :param header: of the first, with everything that the format shortens.
     :raises Forged: the tag of one of them does not match.
     """
-    form, (size, gap) = (format.header, format.aad), spacing
-    if len(data) <= size - gap:
+    form = format.header, format.aad
+    if len(data) <= spacing[0]:
         return [key.open(form, nonce_of(header), data)]
-    return [
-        key.open(form, nonce_of(header._replace(number=header.number + step)), data[at : at + size - gap])
-        for step, at in enumerate(range(0, len(data), size))
-    ]
+    return key.open_all(form, nonce_of(header), data, *spacing)
 
 
 def open_run(format: Format, key: Key, header: Header, data: memoryview, spacing: Spacing) -> Joined | None:

@@ -31,7 +31,7 @@ from morphnet.tunnel.events import Effects
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Endpoint
-from morphnet.wire.carried import Carried
+from morphnet.wire.carried import Carried, CarriedRun, alike
 from morphnet.wire.core import CORE, PURE
 from morphnet.wire.shapes.masked import Masked
 from morphnet.wire.shapes.quic import Quic
@@ -64,9 +64,10 @@ class Outlet:
         self.count += len(packets)
         self.bytes += sum(map(len, packets))
 
-    def take(self, batch: Sequence[tuple[str, Carried]]) -> None:
-        self.count += len(batch)
-        self.bytes += sum(len(each.data) for _, each in batch)
+    def take(self, batch: Sequence[tuple[str, Carried | CarriedRun]]) -> None:
+        for _, datagrams in alike(batch):
+            self.count += len(datagrams)
+            self.bytes += sum(map(len, datagrams))
 
 
 class Line:

@@ -137,7 +137,7 @@ class AgreementTests(SynchronousTestCase):
                 core.count_following(how, spaced, stride + gap, gap, 64),
                 core.count_following(how, taken, stride, 0, 64),
             )
-            for way in (key.open_run, lambda *words, k=key: k.open_whole(*words, whole)):  # type: ignore[misc]
+            for way in (key.open_run, key.open_all, lambda *words, k=key: k.open_whole(*words, whole)):  # type: ignore[misc]
                 self.assertEqual(
                     outcome(lambda w=way: w((9, 9), nonce, spaced, stride + gap, gap)),  # type: ignore[misc]
                     outcome(lambda w=way: w((9, 9), nonce, taken, stride, 0)),  # type: ignore[misc]
@@ -181,6 +181,7 @@ class AgreementTests(SynchronousTestCase):
                 (fields, first, ending, aad), nonce, head, body, size, Coat(fields, gap, cipher_of)
             ),
             lambda _, key: key.open((header, aad), nonce, body),
+            lambda _, key: key.open_all((header, aad), nonce, body, size, gap),
             lambda _, key: key.open_run((header, aad), nonce, body, size, gap),
             lambda _, key: key.open_whole((header, aad), nonce, body, size, gap, 8),
             lambda core, _: core.count_following((fields, header, flags_at, length_at, aad, 4), body, size, gap, 64),
