@@ -27,7 +27,7 @@ from morphnet.tunnel.received import not_before
 from morphnet.tunnel.recovery import SHARE
 from morphnet.tunnel.reorder import Held, Reorder
 from morphnet.wire.batch import VNET_HDR, Train
-from morphnet.wire.carried import decode_carried, decode_run
+from morphnet.wire.carried import Carried, CarriedRun, decode_carried, decode_run
 from morphnet.wire.compress import decompress
 from morphnet.wire.core import CORE, Key
 from morphnet.wire.formats import FORMATS
@@ -313,11 +313,12 @@ class Inbound:
     def _pass_carried(self, of: Header, sequence: int, whole: bytes, now: float, effects: Effects) -> None:
         """The same for what is carried: who takes it knows which carries this peer may use."""
         try:
-            carried = self._peer, decode_carried(whole)
+            single = decode_carried(whole)
         except MalformedFrame:
             self._counts["malformed"] += 1
             return
-        self.payload += len(carried[1].data)
+        self.payload += len(single.data)
+        carried: tuple[str, Carried | CarriedRun] = self._peer, single
         held = Held(sequence, 1, carried, len(whole), of.sent_at)
         self.reorder.accept(of.lane, held, bool(of.flags & ORDERED), now, effects.carried)
 

@@ -51,7 +51,8 @@ def decode_run(plaintexts: list[bytes]) -> CarriedRun | None:
     datagrams = [each[_HEAD.size :] for each in plaintexts if each[: _HEAD.size] == head]
     if len(datagrams) < len(plaintexts) or len(head) < _HEAD.size or max(map(len, datagrams)) > MOST:
         return None
-    return CarriedRun(*_HEAD.unpack(head), datagrams)
+    carry, local = _HEAD.unpack(head)
+    return CarriedRun(carry, local, datagrams)
 
 
 def decode_carried(plaintext: bytes) -> Carried:

@@ -24,7 +24,7 @@ try:
 except ImportError:
     _core = None  # type: ignore[assignment]
 if _core is not None and not hasattr(_core.Key, "open_all"):
-    _core = None  # it was made of older source
+    _core = None  # type: ignore[assignment]  # it was made of older source
 
 
 Take = Callable[[View, int, Stream, tuple[int, int, int], Container[bytes]], Undressed | None]

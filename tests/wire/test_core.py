@@ -137,7 +137,7 @@ class AgreementTests(SynchronousTestCase):
                 core.count_following(how, spaced, stride + gap, gap, 64),
                 core.count_following(how, taken, stride, 0, 64),
             )
-            for way in (key.open_run, key.open_all, lambda *words, k=key: k.open_whole(*words, whole)):  # type: ignore[misc]
+            for way in (key.open_run, key.open_all, lambda *words, k=key: k.open_whole(*words, whole)):
                 self.assertEqual(
                     outcome(lambda w=way: w((9, 9), nonce, spaced, stride + gap, gap)),  # type: ignore[misc]
                     outcome(lambda w=way: w((9, 9), nonce, taken, stride, 0)),  # type: ignore[misc]

@@ -20,6 +20,7 @@ class FakePump:
     def __init__(self) -> None:
         self.tunnel, self.time = FakeTunnel(), 0.0
         self.given: list[tuple[str, Carried]] = []
+        self.runs = list[list[CarriedRun]]()  # the same, each batch as it came
         self.outlet: Any = None
 
     def now(self) -> float:
@@ -29,6 +30,7 @@ class FakePump:
         self.outlet = outlet
 
     def from_local(self, peer: str, batch: Sequence[CarriedRun]) -> None:
+        self.runs.append(list(batch))
         self.given += [(peer, each) for run in batch for each in singles(run)]
 
 
