@@ -183,9 +183,12 @@ class Outbound:
             header = self._slice_header(path, run.kind, now, of)
             to, coat = (path.door, path.remote), path.coat() if batch > 1 else None
             out = seal_run(self.format, key, header, run, (start, batch), coat)
-            total, longer = len(out), coat.longer if coat else 0
-            effects.sends.append(Departure(*to, out, stride + longer) if coat else path.dressed(to, out, stride))
-            self._remember(path.sent(batch, stride, total - batch * longer, now, asks=True), run, start)
+            longer = 0 if coat is None else coat.longer
+            total = len(out) - batch * longer
+            effects.sends.append(
+                path.dressed(to, out, stride) if coat is None else Departure(*to, out, stride + longer)
+            )
+            self._remember(path.sent(batch, stride, total, now, asks=True), run, start)
             start, count = start + batch, count - batch
 
     def _emit_alone(self, path: Path, run: Run, index: int, now: float, effects: Effects) -> None:

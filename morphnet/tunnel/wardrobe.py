@@ -45,7 +45,7 @@ class Wardrobe:
             if not at and first is self._likeliest and not self._astray and not ours:
                 size = arrival.size or len(arrival.data)
                 if (taken := first.take(arrival.data, size, known)) is not None:
-                    return self._bare(arrival, *taken, size)
+                    return self._bare(arrival, taken[0], taken[1], size)
                 self._astray = True
             self._look(arrival, at, ours)
         elif not self._began <= at < self._ends:

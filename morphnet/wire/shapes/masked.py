@@ -29,7 +29,7 @@ HEADER = COMPACT.header  # bytes that are masked, behind the one that tells of t
 FRONT = HEADER + 1
 LEAST = COMPACT.overhead + 1  # bytes of the shortest datagram
 _LAYOUT = FRONT, 0
-_TAKEN = *_LAYOUT, LEAST
+_TAKEN = FRONT, 0, LEAST
 _TO_READ = -(-FRONT // BLOCK)  # blocks of the stream
 
 
