@@ -29,7 +29,7 @@ from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.patience import Patience
 from morphnet.tunnel.recovery import REPAIRS
 from morphnet.tunnel.scheduler import MARGIN, Scheduler, make_scheduler
-from morphnet.wire.batch import MAX_BATCH, MAX_SEGMENTS, Departure, Endpoint
+from morphnet.wire.batch import MAX_BATCH, MAX_SEGMENTS, Endpoint
 from morphnet.wire.compress import NAMES, compress
 from morphnet.wire.formats import FORMATS
 from morphnet.wire.frames import Frame, encode_frames, type_of
@@ -181,13 +181,10 @@ class Outbound:
             key = self.keys.take(batch, now)
             of = run.sequence + start, flags, start, run.lane % LANES
             header = self._slice_header(path, run.kind, now, of)
-            to, coat = (path.door, path.remote), path.coat() if batch > 1 else None
+            coat = path.coat() if batch > 1 else None
             out = seal_run(self.format, key, header, run, (start, batch), coat)
-            longer = 0 if coat is None else coat.longer
-            total = len(out) - batch * longer
-            effects.sends.append(
-                path.dressed(to, out, stride) if coat is None else Departure(*to, out, stride + longer)
-            )
+            total = len(out) - (0 if coat is None else batch * coat.longer)
+            effects.sends.append(path.leaving(out, stride, coat))
             self._remember(path.sent(batch, stride, total, now, asks=True), run, start)
             start, count = start + batch, count - batch
 
@@ -202,17 +199,14 @@ class Outbound:
         except MalformedFrame:
             self._counts["too_large"] += 1
             return
+        flags |= FRAGMENT if len(pieces) > 1 else 0
         for piece in pieces:
             key = self.keys.take(1, now)
             header = self.header(path, run.kind, now)._replace(
-                sequence=run.sequence + index,
-                compression=method,
-                flags=flags | (FRAGMENT if len(pieces) > 1 else 0),
-                place=index,
-                lane=run.lane % LANES,
+                sequence=run.sequence + index, compression=method, flags=flags, place=index, lane=run.lane % LANES
             )
             out = seal(self.format, key, header, piece)
-            effects.sends.append(path.dressed((path.door, path.remote), out, len(out)))
+            effects.sends.append(path.leaving(out, len(out)))
             self._remember(path.sent(1, len(out), len(out), now, asks=True), run, index)
         self._counts["fragmented"] += len(pieces) > 1
 

@@ -127,6 +127,18 @@ class Path:
         """What a run that leaves by this path is masked with while it is sealed; None: `dressed` sees to it."""
         return self.shape.coat(self.spare) if self.shape is not None and self.validation.validated else None
 
+    def leaving(self, data: View, size: int, coat: Coat | None = None) -> Departure:
+        """
+        Datagrams of `size` bytes on their way to the path's own address.
+
+        :param coat: what they wear already.
+        """
+        if coat is not None:
+            return Departure(self.door, self.remote, data, size + coat.longer)
+        if self.shape is None:  # one call less: most leave so
+            return Departure(self.door, self.remote, data, size)
+        return self.dressed((self.door, self.remote), data, size)
+
     # -- sending -----------------------------------------------------------------------------------------------------
 
     def sent(self, count: int, size: int, total: int, now: float, *, asks: bool) -> Flight | None:

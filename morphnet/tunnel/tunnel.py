@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import chain
 from typing import Protocol
 
 from morphnet.config.roles import Tuning
@@ -213,9 +214,8 @@ class Tunnel:
         if session is None:
             self.counts["no_session"] += sum(len(each.datagrams) for each in batch)
             return effects
-        for each in batch:
-            for run in together(each):
-                session.outbound.offer(Run.of(run), now, effects)
+        for run in chain.from_iterable(map(together, batch)):
+            session.outbound.offer(Run.of(run), now, effects)
         self._rearm((session,), now)
         if session.trace:
             show(effects, self._shown, self.wardrobe)
@@ -261,16 +261,15 @@ class Tunnel:
         except MalformedFrame:
             self.counts["malformed"] += 1
             return end
-        step = size + arrival.gap
-        spacing = step, arrival.gap
+        step, gap = spacing = size + arrival.gap, arrival.gap
         count = count_following(format, arrival.data, at, spacing, header)
-        end = min(at + count * step - arrival.gap, len(arrival.data))
+        end = min(at + count * step - gap, len(arrival.data))
         if count > 1 and arrival.data[at + (count - 1) * step + format.flags_at] & LAST:
             header = header._replace(flags=header.flags | LAST)
         effects, touched = out
         touched[session.peer] = session
         if session.trace is not None:
-            session.trace(trace_line("<", header, count, end - at - (count - 1) * arrival.gap))
+            session.trace(trace_line("<", header, count, end - at - (count - 1) * gap))
         if not session.receive(header, Train(arrival, at, spacing, count, end), now, effects):
             for each in range(at, end, step):  # something is wrong with one of them: look at each on its own
                 length = min(size, end - each)
