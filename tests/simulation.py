@@ -26,6 +26,7 @@ from morphnet.wire.carried import Carried
 from morphnet.wire.formats import COMPACT, SEED, Format
 from morphnet.wire.header import Header
 from morphnet.wire.ip import peek
+from tests.wire.test_carried import runs_of, singles
 
 CLIENT4, SERVER4 = b"\x0a\x49\x00\x02", b"\x0a\x49\x00\x01"
 SERVER_END = Endpoint("203.0.113.1", 8000)
@@ -232,7 +233,7 @@ class World:
             if self.on_deliver is not None:
                 self.on_deliver(at_client, bytes(plain))
         for peer, carried in effects.carried:
-            self.carried.setdefault(peer, []).append(carried)
+            self.carried.setdefault(peer, []).extend(singles(carried))
         self.events += [(self.now, "client" if at_client else "server", event) for event in effects.events]
 
     def post(self, datagram: bytes, departure: Departure, *, up: bool) -> None:
@@ -270,7 +271,7 @@ class World:
     def carry(self, *batch: Carried, up: bool = True) -> None:
         """Datagrams of programs beside the TUN."""
         tunnel, peer = (self.client, "gateway") if up else (self.server, "laptop")
-        self._carry(tunnel.from_local(peer, batch, self.now), at_client=up)
+        self._carry(tunnel.from_local(peer, runs_of(batch), self.now), at_client=up)
 
     def run(self, seconds: float) -> None:
         """Let time pass."""

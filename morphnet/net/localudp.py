@@ -17,6 +17,7 @@ from morphnet.errors import HostError
 from morphnet.net.sockaddr import Address, sockaddr
 from morphnet.net.udpsocket import IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, UDP_SEGMENT
 from morphnet.wire.batch import MAX_BATCH, MAX_SEGMENTS
+from morphnet.wire.carried import even
 
 READS = 64  # most datagrams of one wake-up
 SLOT = 65536  # bytes
@@ -63,6 +64,7 @@ class LocalUdp:
         self._reactor, self._received, self._make = reactor, received, make
         self._clock = cast(IReactorTime, reactor)  # any reactor is that too
         self._socket: socket.socket | None = None
+        self._peer: Address | None = None  # who it is connected to: to ask each time costs a third of a receive
         self._gso = True  # no refusal yet
         self._spell_at, self._came = float("-inf"), 0  # when that began, and datagrams since
         self._pause: IDelayedCall | None = None
@@ -83,6 +85,7 @@ class LocalUdp:
         :raises HostError: the machine refuses it.
         """
         self._open(host, port, lambda opened, there: opened.connect(there), "cannot send to")
+        self._peer = sockaddr(host, port)
 
     def _open(self, host: str, port: int, settle: Callable[[socket.socket, Address], None], failing: str) -> None:
         opened = self._make(host)
@@ -112,6 +115,10 @@ class LocalUdp:
 
         :param to: as in `send`.
         """
+        sizes = list(map(len, batch))
+        if 1 < len(sizes) <= MAX_SEGMENTS and sum(sizes) <= MAX_BATCH and sizes[-1] and even(sizes):
+            self._send_run(batch, to)
+            return
         start, total = 0, 0
         for place, data in enumerate(batch):
             size = len(batch[start])
@@ -155,12 +162,12 @@ class LocalUdp:
 
     def doRead(self) -> None:
         """Hand on what has come."""
-        opened, batch = self._socket, list[tuple[bytes, Address]]()
+        opened, peer, batch = self._socket, self._peer, list[tuple[bytes, Address]]()
         if opened is None:
             return
         for _ in range(READS):
             try:
-                batch.append(opened.recvfrom(SLOT))
+                batch.append(opened.recvfrom(SLOT) if peer is None else (opened.recv(SLOT), peer))
             except BlockingIOError:
                 break
             except OSError:  # an ICMP error for something that was sent: a service that is not there, or not yet

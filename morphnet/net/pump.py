@@ -21,9 +21,9 @@ from morphnet.tunnel.carrier import PLAIN, Carrier
 from morphnet.tunnel.events import Effects, Event, Mapped
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Arrival, Departure
-from morphnet.wire.carried import Carried
+from morphnet.wire.carried import Carried, CarriedRun
 
-Outlet = Callable[[Sequence[tuple[str, Carried]]], None]  # takes each with its session's peer
+Outlet = Callable[[Sequence[tuple[str, Carried | CarriedRun]]], None]  # takes each with its session's peer
 
 LONGEST = 1.0  # seconds between two looks at the time: the reactor's timers stand still while the machine sleeps
 
@@ -156,7 +156,7 @@ class Pump:
         """From now on new sessions may bring carried datagrams: `outlet` has them, each with its session."""
         self.tunnel.carries, self._outlet = True, outlet
 
-    def from_local(self, peer: str, batch: Sequence[Carried]) -> None:
+    def from_local(self, peer: str, batch: Sequence[CarriedRun]) -> None:
         """Datagrams of programs here, for the session with that peer."""
         if self._stopped:
             return

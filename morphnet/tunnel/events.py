@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from morphnet.wire.batch import Departure, Endpoint
 from morphnet.wire.candidates import Candidate
-from morphnet.wire.carried import Carried
+from morphnet.wire.carried import Carried, CarriedRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,8 @@ class Effects:
 
     sends: list[Departure] = field(default_factory=list)
     delivers: list[bytearray] = field(default_factory=list)  # for the TUN: virtio_net_hdr and packet, each
-    carried: list[tuple[str, Carried]] = field(default_factory=list)  # for who carries: the session it came by, and it
+    # For who carries: the session it came by, and it.
+    carried: list[tuple[str, Carried | CarriedRun]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
 

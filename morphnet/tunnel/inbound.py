@@ -27,7 +27,7 @@ from morphnet.tunnel.received import not_before
 from morphnet.tunnel.recovery import SHARE
 from morphnet.tunnel.reorder import Held, Reorder
 from morphnet.wire.batch import VNET_HDR, Train
-from morphnet.wire.carried import decode_carried
+from morphnet.wire.carried import Carried, CarriedRun, decode_carried, decode_run
 from morphnet.wire.compress import decompress
 from morphnet.wire.core import CORE, Key
 from morphnet.wire.formats import FORMATS
@@ -149,15 +149,15 @@ class Inbound:
         """
         format, data = self.format, train.arrival.data[train.at : train.end]
         if header.type == IP and not header.flags & (SEGMENT | FRAGMENT) and not header.compression:
-            return open_whole(format, key, header, data, train.size)
+            return open_whole(format, key, header, data, train.spacing)
         if train.count > 1 and header.type == IP:
             bits, count = format.sequence_bits, train.count
             fresh = self.reorder.fresh_among(header.lane, header.sequence, bits, count)
             if fresh in (0, count):  # none came before, by another path, or all did: joined where they are opened
-                joined = open_run(format, key, header, data, train.size)
+                joined = open_run(format, key, header, data, train.spacing)
                 if joined is not None:
                     return joined
-        return open_each(format, key, header, data, train.size)
+        return open_each(format, key, header, data, train.spacing)
 
     @property
     def overrun(self) -> bool:
@@ -202,7 +202,11 @@ class Inbound:
             return False
         if not self.reorder.follows(header.lane, sequence, len(opened)):
             return False
-        peer = self._peer
+        run = decode_run(opened) if len(opened) > 1 else None
+        if run is not None:
+            self.payload += sum(map(len, run.datagrams))
+            effects.carried.append((self._peer, run))
+            return True
         for plaintext in opened:
             try:
                 carried = decode_carried(plaintext)
@@ -210,7 +214,7 @@ class Inbound:
                 self._counts["malformed"] += 1
                 continue
             self.payload += len(carried.data)
-            effects.carried.append((peer, carried))
+            effects.carried.append((self._peer, carried))
         return True
 
     def _take_each(self, header: Header, sequence: int, opened: list[bytes], now: float, effects: Effects) -> None:
@@ -309,11 +313,12 @@ class Inbound:
     def _pass_carried(self, of: Header, sequence: int, whole: bytes, now: float, effects: Effects) -> None:
         """The same for what is carried: who takes it knows which carries this peer may use."""
         try:
-            carried = self._peer, decode_carried(whole)
+            single = decode_carried(whole)
         except MalformedFrame:
             self._counts["malformed"] += 1
             return
-        self.payload += len(carried[1].data)
+        self.payload += len(single.data)
+        carried: tuple[str, Carried | CarriedRun] = self._peer, single
         held = Held(sequence, 1, carried, len(whole), of.sent_at)
         self.reorder.accept(of.lane, held, bool(of.flags & ORDERED), now, effects.carried)
 

@@ -52,7 +52,7 @@ class Migrations:
             migration = self._by_path[header.path] = Migration(arrival, self._entropy(TOKEN))
         if newest:
             migration.shown = header.issued
-        migration.allowance += AMPLIFICATION * (train.end - train.at + train.count * arrival.taken)
+        migration.allowance += AMPLIFICATION * train.came
         return migration
 
     def challenge(self, path_id: int, size: int, now: float) -> bool:

@@ -181,9 +181,11 @@ class Outbound:
             key = self.keys.take(batch, now)
             of = run.sequence + start, flags, start, run.lane % LANES
             header = self._slice_header(path, run.kind, now, of)
-            out = seal_run(self.format, key, header, run, start, batch)
-            effects.sends.append(path.dressed((path.door, path.remote), out, stride))
-            self._remember(path.sent(batch, stride, len(out), now, asks=True), run, start)
+            coat = path.coat() if batch > 1 else None
+            out = seal_run(self.format, key, header, run, (start, batch), coat)
+            total = len(out) - (0 if coat is None else batch * coat.longer)
+            effects.sends.append(path.leaving(out, stride, coat))
+            self._remember(path.sent(batch, stride, total, now, asks=True), run, start)
             start, count = start + batch, count - batch
 
     def _emit_alone(self, path: Path, run: Run, index: int, now: float, effects: Effects) -> None:
@@ -197,17 +199,14 @@ class Outbound:
         except MalformedFrame:
             self._counts["too_large"] += 1
             return
+        flags |= FRAGMENT if len(pieces) > 1 else 0
         for piece in pieces:
             key = self.keys.take(1, now)
             header = self.header(path, run.kind, now)._replace(
-                sequence=run.sequence + index,
-                compression=method,
-                flags=flags | (FRAGMENT if len(pieces) > 1 else 0),
-                place=index,
-                lane=run.lane % LANES,
+                sequence=run.sequence + index, compression=method, flags=flags, place=index, lane=run.lane % LANES
             )
             out = seal(self.format, key, header, piece)
-            effects.sends.append(path.dressed((path.door, path.remote), out, len(out)))
+            effects.sends.append(path.leaving(out, len(out)))
             self._remember(path.sent(1, len(out), len(out), now, asks=True), run, index)
         self._counts["fragmented"] += len(pieces) > 1
 

@@ -19,7 +19,7 @@ from morphnet.tunnel.validation import Validation
 from morphnet.wire.batch import Departure, Endpoint
 from morphnet.wire.frames import Ack
 from morphnet.wire.ip import View
-from morphnet.wire.shapes.shape import Shape
+from morphnet.wire.shapes.shape import Coat, Shape
 
 __all__ = ["Path", "State"]
 
@@ -122,6 +122,22 @@ class Path:
         if earning:
             self.validation.allowance -= len(out) - total
         return Departure(*to, out, size)
+
+    def coat(self) -> Coat | None:
+        """What a run that leaves by this path is masked with while it is sealed; None: `dressed` sees to it."""
+        return self.shape.coat(self.spare) if self.shape is not None and self.validation.validated else None
+
+    def leaving(self, data: View, size: int, coat: Coat | None = None) -> Departure:
+        """
+        Datagrams of `size` bytes on their way to the path's own address.
+
+        :param coat: what they wear already.
+        """
+        if coat is not None:
+            return Departure(self.door, self.remote, data, size + coat.longer)
+        if self.shape is None:  # one call less: most leave so
+            return Departure(self.door, self.remote, data, size)
+        return self.dressed((self.door, self.remote), data, size)
 
     # -- sending -----------------------------------------------------------------------------------------------------
 

@@ -196,7 +196,7 @@ class Session:
         self._locate(path, header, train, now, effects)
         path.received.seen.add_run(header.number, train.count)
         at = now - train.arrival.late
-        path.received.came(header.number + train.count - 1, train.count, train.end - train.at, header.sent_at, at)
+        path.received.came(header.number + train.count - 1, train.count, train.bytes, header.sent_at, at)
         self.heard_at = now
         if header.type == IP or (header.type == CARRIED and self.inbound.carries):
             self.inbound.take(header, opened, now, effects)
@@ -221,7 +221,7 @@ class Session:
             self.roaming.from_elsewhere(path, header, train, now, effects)
         else:
             if not path.validation.validated:
-                path.validation.heard(train.end - train.at + train.count * arrival.taken)
+                path.validation.heard(train.came)
             if self.follows and header.number > path.received.seen.highest:
                 path.shown = header.issued
         if self.follows and path.life.state is State.CLOSED:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import chain
 from typing import Protocol
 
 from morphnet.config.roles import Tuning
@@ -27,7 +28,7 @@ from morphnet.tunnel.totals import Totals
 from morphnet.tunnel.trace import show, trace_line
 from morphnet.tunnel.wardrobe import Wardrobe
 from morphnet.wire.batch import Arrival, Train
-from morphnet.wire.carried import Carried
+from morphnet.wire.carried import CarriedRun
 from morphnet.wire.core import CORE
 from morphnet.wire.formats import LEAST, count_following
 from morphnet.wire.header import ISSUED, LAST, SHORT_ID
@@ -207,14 +208,14 @@ class Tunnel:
             show(effects, self._shown, self.wardrobe)
         return effects
 
-    def from_local(self, peer: str, batch: Sequence[Carried], now: float) -> Effects:
+    def from_local(self, peer: str, batch: Sequence[CarriedRun], now: float) -> Effects:
         """What programs here want carried to the other end of the session with that peer."""
         effects, session = Effects(), self.sessions.get(peer)
         if session is None:
-            self.counts["no_session"] += len(batch)
+            self.counts["no_session"] += sum(len(each.datagrams) for each in batch)
             return effects
-        for alike in together(batch):
-            session.outbound.offer(Run.of(alike), now, effects)
+        for run in chain.from_iterable(map(together, batch)):
+            session.outbound.offer(Run.of(run), now, effects)
         self._rearm((session,), now)
         if session.trace:
             show(effects, self._shown, self.wardrobe)
@@ -239,8 +240,8 @@ class Tunnel:
     def _walk(self, arrival: Arrival, now: float, out: tuple[Effects, dict[str, Session]]) -> None:
         total, at = len(arrival.data), 0
         while at < total:
-            size = min(arrival.size, total - at) if arrival.size else total
-            at = self._train(arrival, at, size, now, out)
+            size = min(arrival.size - arrival.gap, total - at) if arrival.size else total
+            at = self._train(arrival, at, size, now, out) + arrival.gap
 
     def _train(self, arrival: Arrival, at: int, size: int, now: float, out: tuple[Effects, dict[str, Session]]) -> int:
         """
@@ -260,19 +261,20 @@ class Tunnel:
         except MalformedFrame:
             self.counts["malformed"] += 1
             return end
-        count = count_following(format, arrival.data, at, size, header)
-        end = min(at + count * size, len(arrival.data))
-        if count > 1 and arrival.data[at + (count - 1) * size + format.flags_at] & LAST:
+        step, gap = spacing = size + arrival.gap, arrival.gap
+        count = count_following(format, arrival.data, at, spacing, header)
+        end = min(at + count * step - gap, len(arrival.data))
+        if count > 1 and arrival.data[at + (count - 1) * step + format.flags_at] & LAST:
             header = header._replace(flags=header.flags | LAST)
         effects, touched = out
         touched[session.peer] = session
         if session.trace is not None:
-            session.trace(trace_line("<", header, count, end - at))
-        if not session.receive(header, Train(arrival, at, size, count, end), now, effects):
-            for step in range(at, end, size):  # something is wrong with one of them: look at each on its own
-                length = min(size, end - step)
-                alone = format.unpack(arrival.data, step, length, *ways)
-                session.receive(alone, Train(arrival, step, length, 1, step + length), now, effects)
+            session.trace(trace_line("<", header, count, end - at - (count - 1) * gap))
+        if not session.receive(header, Train(arrival, at, spacing, count, end), now, effects):
+            for each in range(at, end, step):  # something is wrong with one of them: look at each on its own
+                length = min(size, end - each)
+                alone = format.unpack(arrival.data, each, length, *ways)
+                session.receive(alone, Train(arrival, each, (length, 0), 1, each + length), now, effects)
         return end
 
     def _other(self, arrival: Arrival, at: int, size: int, now: float, out: tuple[Effects, dict[str, Session]]) -> int:

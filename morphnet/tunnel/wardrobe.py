@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Container
 
 from morphnet.wire.batch import MAX_SEGMENTS, Arrival
-from morphnet.wire.shapes.shape import Reading, Shape
+from morphnet.wire.shapes.shape import Reading, Shape, Undressed
 
 
 class Wardrobe:
@@ -20,6 +20,7 @@ class Wardrobe:
     def __init__(self) -> None:
         self.shapes: tuple[Shape, ...] = ()  # that what comes may wear
         self._likeliest: Shape | None = None  # what came last
+        self._astray = False  # whether it was tried since, for what did not wear it
         self._arrival: Arrival | None = None  # the one that was looked at last
         self._began = self._ends = 0  # the part of it
         self._readings: list[Reading | None] = []  # of the first of them, as far as they were needed
@@ -39,29 +40,45 @@ class Wardrobe:
         """
         if arrival.shape is not None or not self.shapes:
             return None
-        size = arrival.size or len(arrival.data)
-        if self._arrival is not arrival or not self._began <= at < self._ends:
-            self._look(arrival, at, size)
+        if self._arrival is not arrival:
+            first = self.shapes[0]
+            if not at and first is self._likeliest and not self._astray and not ours:
+                size = arrival.size or len(arrival.data)
+                if (taken := first.take(arrival.data, size, known)) is not None:
+                    return self._bare(arrival, taken[0], taken[1], size)
+                self._astray = True
+            self._look(arrival, at, ours)
+        elif not self._began <= at < self._ends:
+            self._look(arrival, at, ours)
+        at -= self._began
         for place, shape in enumerate(self.shapes):
             if place == len(self._readings):
                 self._readings.append(shape.reading(self._data, self._size, ours=ours))
             reading = self._readings[place]
-            found = reading.undress(at - self._began, known) if reading is not None else None
-            if found is not None and reading is not None:
-                datagrams, each, end = found
-                self._likeliest = shape
-                door, source, _, _, late, _, _ = arrival
-                more = size - each if len(datagrams) > each else end - (at - self._began) - len(datagrams)
-                return Arrival(door, source, memoryview(datagrams), each, late, reading.worn, more), self._began + end
+            if reading is None or (found := reading.undress(at, known)) is None:
+                continue
+            self._likeliest, self._astray = shape, False
+            bare, end = self._bare(arrival, found, reading.worn, self._size, at)
+            return bare, self._began + end
         return None
 
-    def _look(self, arrival: Arrival, at: int, size: int) -> None:
-        first = self._likeliest
-        if first is not self.shapes[0] and first in self.shapes:
-            self.shapes = first, *(shape for shape in self.shapes if shape is not first)
-        self._arrival, self._began, self._size, self._readings = arrival, at, size, []
-        self._ends = min(at + size * MAX_SEGMENTS, len(arrival.data))
-        self._data = arrival.data[at : self._ends] if at or self._ends < len(arrival.data) else arrival.data
+    @staticmethod
+    def _bare(arrival: Arrival, found: Undressed, worn: Shape, size: int, at: int = 0) -> tuple[Arrival, int]:
+        data, each, end, gap = found
+        more = gap or (size - each if len(data) > each else end - at - len(data))
+        return Arrival(arrival.door, arrival.source, data, each, arrival.late, worn, more, gap), end
+
+    def _look(self, arrival: Arrival, at: int, ours: bool) -> None:
+        likely, data = self._likeliest, arrival.data
+        if likely is not self.shapes[0] and likely in self.shapes:
+            self.shapes = likely, *(shape for shape in self.shapes if shape is not likely)
+        total = len(data)
+        self._arrival, self._began, self._ends, self._size = arrival, at, total, arrival.size or total
+        most = self._size * MAX_SEGMENTS
+        if at or total > most:
+            self._ends = min(at + most, total)
+            data = data[at : self._ends]
+        self._data, self._readings = data, [self.shapes[0].reading(data, self._size, ours=ours)]
 
     def forget(self) -> None:
         """What was looked at is handled: its memory is somebody else's now."""

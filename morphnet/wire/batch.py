@@ -11,6 +11,9 @@ VNET_HDR = 10  # bytes of struct virtio_net_hdr in front of every packet read fr
 MAX_SEGMENTS = 64  # datagrams in one UDP GSO send or GRO receive (kernel: UDP_MAX_SEGMENTS)
 MAX_BATCH = 65507  # bytes in one such send
 
+Spacing = tuple[int, int]
+"""Bytes from one datagram to the next, and how many at the end of each but the last are no part of it."""
+
 
 class Endpoint(NamedTuple):
     """Where datagrams come from or go to."""
@@ -21,15 +24,16 @@ class Endpoint(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """One receive: one or more datagrams of equal size, the last may be shorter."""
+    """One receive: one or more datagrams of equal size, the last may be shorter. `gap` as in Spacing."""
 
     door: int  # which socket
     source: Endpoint
     data: memoryview  # valid until the callback returns
-    size: int  # bytes of each datagram but the last
+    size: int  # bytes from one datagram to the next
     late: float = 0.0  # seconds that it waited until now because this process did not run
     shape: Shape | None = None  # what it was dressed as; None where nothing was taken off
     taken: int = 0  # bytes of each that were
+    gap: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +42,19 @@ class Train:
 
     arrival: Arrival
     at: int  # offset of the first
-    size: int  # bytes of each but the last
+    spacing: Spacing
     count: int
     end: int  # offset behind the last
+
+    @property
+    def bytes(self) -> int:
+        """Of all of them, without what they wore."""
+        return self.end - self.at - (self.count - 1) * self.spacing[1]
+
+    @property
+    def came(self) -> int:
+        """The same, with it."""
+        return self.bytes + self.count * self.arrival.taken
 
 
 class Departure(NamedTuple):

@@ -25,10 +25,13 @@ class Carried(NamedTuple):
     local: int  # u16: which of the programs that use it, as the end numbers them where they are
     data: bytes  # at most MOST bytes
 
-    @property
-    def flow(self) -> int:
-        """What is of one flow stays in order."""
-        return self.carry << 16 | self.local
+
+class CarriedRun(NamedTuple):
+    """Several datagrams of one program, in their order; what is of one program stays in order."""
+
+    carry: int  # as in Carried
+    local: int
+    datagrams: list[bytes]  # one at least
 
 
 def encode_carried(carried: Carried) -> bytes:
@@ -36,10 +39,20 @@ def encode_carried(carried: Carried) -> bytes:
     return _HEAD.pack(carried.carry, carried.local) + carried.data
 
 
-def encode_alike(batch: Sequence[Carried]) -> bytes:
-    """Several of one flow, one behind the other."""
-    head = _HEAD.pack(batch[0].carry, batch[0].local)
-    return head + head.join([each.data for each in batch])
+def encode_run(run: CarriedRun) -> bytes:
+    """As they travel, one behind the other."""
+    head = _HEAD.pack(run.carry, run.local)
+    return head + head.join(run.datagrams)
+
+
+def decode_run(plaintexts: list[bytes]) -> CarriedRun | None:
+    """The other way round, where all are of one program; None for others."""
+    head = plaintexts[0][: _HEAD.size]
+    datagrams = [each[_HEAD.size :] for each in plaintexts if each[: _HEAD.size] == head]
+    if len(datagrams) < len(plaintexts) or len(head) < _HEAD.size or max(map(len, datagrams)) > MOST:
+        return None
+    carry, local = _HEAD.unpack(head)
+    return CarriedRun(carry, local, datagrams)
 
 
 def decode_carried(plaintext: bytes) -> Carried:
@@ -54,7 +67,7 @@ def decode_carried(plaintext: bytes) -> Carried:
     return Carried(carry, local, plaintext[_HEAD.size :])
 
 
-def alike(batch: Sequence[tuple[str, Carried]]) -> Iterator[tuple[tuple[str, Which], list[bytes]]]:
+def alike(batch: Sequence[tuple[str, Carried | CarriedRun]]) -> Iterator[tuple[tuple[str, Which], list[bytes]]]:
     """What follows one another in a batch and is of one session and one program there: whose, and what it holds."""
     start, run = ("", (-1, -1)), list[bytes]()
     for peer, carried in batch:
@@ -63,6 +76,14 @@ def alike(batch: Sequence[tuple[str, Carried]]) -> Iterator[tuple[tuple[str, Whi
             yield start, run
             run = []
         start = whose
-        run.append(carried.data)
+        if isinstance(carried, CarriedRun):
+            run += carried.datagrams
+        else:
+            run.append(carried.data)
     if run:
         yield start, run
+
+
+def even(sizes: Sequence[int]) -> bool:
+    """Whether datagrams of these sizes, one at least, are all equally long but for the last, which may be shorter."""
+    return sizes.count(sizes[0]) >= len(sizes) - (sizes[-1] < sizes[0])

@@ -17,16 +17,20 @@ from morphnet.wire.ip import View
 from morphnet.wire.offload import Cut
 from morphnet.wire.pure import Form, Front, Layout
 from morphnet.wire.shapes import masking
+from morphnet.wire.shapes.shape import Coat, Stream, Undressed
 
 try:
     from morphnet.wire import _core
 except ImportError:
     _core = None  # type: ignore[assignment]
+if _core is not None and not hasattr(_core.Key, "open_all"):
+    _core = None  # type: ignore[assignment]  # it was made of older source
 
 
+Take = Callable[[View, int, Stream, tuple[int, int, int], Container[bytes]], Undressed | None]
 Samples = Callable[[View, int, int, int], bytes]
 Dress = Callable[[View, int, int, bytes, int, bytes], View]
-Undress = Callable[[View, int, int, bytes, tuple[int, int], Container[bytes]], tuple[View, int, int] | None]
+Undress = Callable[[View, int, int, bytes, tuple[int, int], Container[bytes]], Undressed | None]
 
 
 class Key(Protocol):
@@ -35,14 +39,22 @@ class Key(Protocol):
     def seal(self, front: Front, nonce: bytes, head: View, body: View, size: int, /) -> bytes | bytearray:
         "A run of datagrams."
 
+    def seal_masked(
+        self, front: Front, nonce: bytes, head: View, body: View, size: int, coat: Coat, /
+    ) -> bytes | bytearray:
+        "The same, masked."
+
     def open(self, form: Form, nonce: bytes, data: View, /) -> bytes:
         "One datagram."
 
-    def open_run(self, form: Form, nonce: bytes, data: View, size: int, /) -> tuple[bytearray, int] | None:
+    def open_all(self, form: Form, nonce: bytes, data: View, size: int, gap: int, /) -> list[bytes]:
+        "Several; all or nothing."
+
+    def open_run(self, form: Form, nonce: bytes, data: View, size: int, gap: int, /) -> tuple[bytearray, int] | None:
         "Slices, joined; all or nothing."
 
     def open_whole(
-        self, form: Form, nonce: bytes, data: View, size: int, flags: int, /
+        self, form: Form, nonce: bytes, data: View, size: int, gap: int, flags: int, /
     ) -> list[tuple[bytearray, bytes] | None]:
         "Whole packets; all or nothing."
 
@@ -53,16 +65,17 @@ class Core:
 
     name: str  # as `morphnet status` shows it
     key: Callable[[bytes], Key]  # from 32 bytes
-    count_following: Callable[[Layout, View, int, int], int]
+    count_following: Callable[[Layout, View, int, int, int], int]
     gather: Callable[[Sequence[View]], Sequence[Cut | None]]
     finish: Callable[[bytearray, int, bool, int], bytes | None]
     single: Callable[[View, int], tuple[bytearray, bytes] | None]
     mask_samples: Samples
     mask_dress: Dress
     mask_undress: Undress
+    mask_take: Take
 
 
-_MASKING: tuple[Samples, Dress, Undress] = masking.samples, masking.dress, masking.undress
+_MASKING = masking.samples, masking.dress, masking.undress, masking.take
 PURE = Core("pure", pure.Key, pure.count_following, offload.gather, offload.finish, offload.single, *_MASKING)
 # What to call it, where it is, and for which processor; the fastest first: 170, 350, 720 ns for 1400 bytes.
 _CIPHERS = (
@@ -95,9 +108,7 @@ def _right(core: Core) -> bool:
 def cores() -> Iterator[Core]:
     """Every implementation that works here, the fastest first; each is looked for when it is asked for."""
     if _core is not None:
-        masks = _MASKING  # of one that was made of older source
-        if hasattr(_core, "mask_undress"):
-            masks = _core.mask_samples, _core.mask_on, _core.mask_undress
+        masks = _core.mask_samples, _core.mask_on, _core.mask_undress, _core.mask_take
         for name, library, variant in _CIPHERS:
             cipher = _core.load(library, variant)
             if cipher is not None:

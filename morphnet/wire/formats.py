@@ -10,7 +10,7 @@ import struct
 from typing import Protocol
 
 from morphnet.errors import MalformedFrame
-from morphnet.wire.batch import MAX_SEGMENTS
+from morphnet.wire.batch import MAX_SEGMENTS, Spacing
 from morphnet.wire.core import CORE
 from morphnet.wire.header import (
     CARRIED,
@@ -199,16 +199,16 @@ def ending_of(format: Format, packed: bytes, plain: int) -> bytes:
     return bytes(out)
 
 
-def count_following(format: Format, data: memoryview, at: int, size: int, first: Header) -> int:
+def count_following(format: Format, data: memoryview, at: int, spacing: Spacing, first: Header) -> int:
     """
     How many datagrams from offset `at` on carry on what the one there, `first`, began: the same run, path, key and id,
-    each number one higher. All but the last are `size` bytes.
+    each number one higher. All but the last are equally long.
 
     :returns: 1 or more; the form of those that count was checked.
     """
-    if len(data) - at - size < format.overhead or first.flags & (LAST | FRAGMENT):
+    if len(data) - at - spacing[0] < format.overhead or first.flags & (LAST | FRAGMENT):
         return 1
     if first.type not in (IP, CARRIED) or first.compression:
         return 1
     layout = format.slices if first.flags & SEGMENT else format.packets
-    return CORE.count_following(layout, data[at:], size, MAX_SEGMENTS - first.place)
+    return CORE.count_following(layout, data[at:], *spacing, MAX_SEGMENTS - first.place)

@@ -8,6 +8,7 @@ Both give the same bytes for the same arguments. What an argument means is the s
 - `first`, `ending`: the header of the first datagram, and the one that the last has instead before it is counted up.
 - `aad`: how many bytes of the header are additional data.
 - `nonce`: 12 bytes, of the first; the last 8 count up by one.
+- `size`, `gap`: bytes from one datagram to the next, and how many at the end of each but the last are no part of it.
 
 Source: docs/protocol section 2. On CPython 3.11 one encryption of 1400 bytes takes 0.8 microseconds, 0.6 of them to get
 into the library and out; all else together takes 0.4 a datagram.
@@ -16,7 +17,9 @@ into the library and out; all else together takes 0.4 a datagram.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from itertools import chain, repeat
+from operator import itemgetter
 from typing import Literal
 
 from cryptography.exceptions import InvalidTag
@@ -26,11 +29,14 @@ from morphnet.errors import Forged
 from morphnet.wire.batch import MAX_SEGMENTS, VNET_HDR
 from morphnet.wire.ip import View
 from morphnet.wire.offload import headers_of_slice, single
+from morphnet.wire.shapes.masking import BLOCK, MOST_BEFORE, MOST_PADDING, clothes, spread
+from morphnet.wire.shapes.shape import Coat
 
 TAG, NONCE = 16, 12  # bytes
 MOST_HEADER, MOST_PLAINTEXT = 64, 65535  # bytes
 NUMBER = bytes((4, 8, 1))  # what counts up in a nonce
 
+_SAMPLE: Callable[[bytes], bytes] = itemgetter(slice(BLOCK))
 _BIG: Literal["big"] = "big"
 
 Front = tuple[bytes, bytes, bytes, int]  # fields, first, ending, aad
@@ -92,6 +98,34 @@ class Key:
 
         :raises ValueError: lengths that do not fit together, or more than 64 slices.
         """
+        headers, sealed = self._sealed(front, nonce, head, body, size)
+        return b"".join(chain.from_iterable(zip(headers, sealed, strict=True)))
+
+    def seal_masked(
+        self, front: Front, nonce: bytes, head: View, body: View, size: int, coat: Coat
+    ) -> bytes | bytearray:
+        """
+        The same, and masked: what `masking.dress` makes of it, each header and no more of a datagram below the mask.
+
+        :raises ValueError: as `seal`, or a coat that does not fit.
+        """
+        before, padding, cipher = coat
+        if not 0 <= padding <= MOST_PADDING or len(before) > MOST_BEFORE:
+            raise ValueError("more padding, or more before it, than there may be")
+        headers, sealed = self._sealed(front, nonce, head, body, size)
+        blocks = -(-(coat.longer + len(headers[0])) // BLOCK)
+        stream = cipher(spread(list(map(_SAMPLE, sealed)), blocks))
+        if len(stream) != len(sealed) * blocks * BLOCK:
+            raise ValueError("a stream of another length")
+        pieces = clothes(headers, stream, padding, before)
+        return b"".join((*chain.from_iterable(zip(pieces, sealed, strict=False)), pieces[-1]))
+
+    def _sealed(self, front: Front, nonce: bytes, head: View, body: View, size: int) -> tuple[list[bytes], list[bytes]]:
+        """
+        Each header, and the ciphertext with its tag.
+
+        :raises ValueError: as `seal`.
+        """
         fields, first, ending, aad = front
         header, total = len(first), len(body)
         if not _fitting(fields, header) or len(ending) != header or not 0 <= aad <= header or len(nonce) != NONCE:
@@ -101,16 +135,14 @@ class Key:
         count = max(1, -(-total // size))
         if count > MAX_SEGMENTS:
             raise ValueError("more datagrams than a run holds")
-        encrypt, head = self._aes.encrypt, bytes(head)
         if count == 1:
-            text = head + body if head else bytes(body)
-            return ending + encrypt(nonce, text, ending[:aad])
-        headers = counted(first, fields, count)
+            text = bytes(head) + body if head else bytes(body)
+            return [ending], [self._aes.encrypt(nonce, text, ending[:aad])]
+        headers, head = counted(first, fields, count), bytes(head)
         headers[-1] = counted_one(ending, fields, count - 1)
         known = headers if aad == header else [each[:aad] for each in headers]
-        texts = [head + body[low : low + size] for low in range(0, total, size)] or [head]
-        sealed = map(encrypt, counted(nonce, NUMBER, count), texts, known)
-        return b"".join(chain.from_iterable(zip(headers, sealed, strict=True)))
+        texts = [head + body[low : low + size] for low in range(0, total, size)]
+        return headers, list(map(self._aes.encrypt, counted(nonce, NUMBER, count), texts, known))
 
     def open(self, form: Form, nonce: bytes, data: View) -> bytes:
         """
@@ -120,13 +152,25 @@ class Key:
         :raises ValueError: lengths that do not fit together.
         """
         header, aad = form
-        _count_sound(form, nonce, data, len(data), 1)
+        _count_sound(form, nonce, data, len(data), 0, 1)
         try:
             return self._aes.decrypt(nonce, data[header:], data[:aad])
         except InvalidTag:
             raise Forged("tag") from None
 
-    def open_run(self, form: Form, nonce: bytes, data: View, size: int) -> tuple[bytearray, int] | None:
+    def open_all(self, form: Form, nonce: bytes, data: View, size: int, gap: int) -> list[bytes]:
+        """
+        The plaintexts of datagrams whose numbers count up.
+
+        :raises Forged: one of the tags does not match.
+        :raises ValueError: lengths that do not fit together.
+        """
+        count, each = _count_sound(form, nonce, data, size, gap, 1), size - gap
+        with memoryview(data) as sealed:
+            nonces, places = counted(nonce, NUMBER, count), range(0, len(data), size)
+            return [self.open(form, nonce, sealed[at : at + each]) for nonce, at in zip(nonces, places, strict=True)]
+
+    def open_run(self, form: Form, nonce: bytes, data: View, size: int, gap: int) -> tuple[bytearray, int] | None:
         """
         Slices of one super packet, joined behind room for a virtio_net_hdr, and the bytes of their headers.
 
@@ -139,20 +183,21 @@ class Key:
         :raises ValueError: lengths that do not fit together.
         """
         header, aad = form
-        count = _count_sound(form, nonce, data, size, 2)
-        total, plain = len(data), size - header - TAG
-        last = total - (count - 1) * size - header - TAG
+        count = _count_sound(form, nonce, data, size, gap, 2)
+        each = size - gap
+        total, plain = len(data), each - header - TAG
+        last = min(total - (count - 1) * size, each) - header - TAG
         decrypt = self._aes.decrypt_into
         with memoryview(data) as sealed:
-            first = self.open(form, nonce, sealed[:size])
+            first = self.open(form, nonce, sealed[:each])
             heads = headers_of_slice(first)
             if not heads or last < heads:
                 return None
             step = plain - heads
-            out = bytearray(VNET_HDR + total - count * (header + TAG) - (count - 1) * heads)
+            out = bytearray(VNET_HDR + (count - 1) * step + last)
             with memoryview(out) as room:
                 places = range((count - 1) * size, 0, -size)
-                texts = [sealed[at + header : at + size] for at in places]
+                texts = [sealed[at + header : at + each] for at in places]
                 known = [sealed[at : at + aad] for at in places]
                 top = VNET_HDR + (count - 1) * step
                 rooms = [room[top - back : top - back + plain] for back in range(0, (count - 1) * step, step)]
@@ -166,7 +211,7 @@ class Key:
         return out, heads
 
     def open_whole(
-        self, form: Form, nonce: bytes, data: View, size: int, flags: int
+        self, form: Form, nonce: bytes, data: View, size: int, gap: int, flags: int
     ) -> list[tuple[bytearray, bytes] | None]:
         """
         Whole packets, each as `offload.single` makes it.
@@ -176,14 +221,10 @@ class Key:
         :raises Forged: one of the tags does not match.
         :raises ValueError: lengths that do not fit together.
         """
-        count = _count_sound(form, nonce, data, size, 1)
-        with memoryview(data) as sealed:
-            nonces, places = counted(nonce, NUMBER, count), range(0, len(data), size)
-            each = [self.open(form, nonce, sealed[at : at + size]) for nonce, at in zip(nonces, places, strict=True)]
-        return [single(packet, flags) for packet in each]
+        return [single(packet, flags) for packet in self.open_all(form, nonce, data, size, gap)]
 
 
-def _count_sound(form: Form, nonce: bytes, data: View, size: int, least: int) -> int:
+def _count_sound(form: Form, nonce: bytes, data: View, size: int, gap: int, least: int) -> int:
     """
     How many datagrams `data` is.
 
@@ -193,7 +234,7 @@ def _count_sound(form: Form, nonce: bytes, data: View, size: int, least: int) ->
     around, total = header + TAG, len(data)
     if not 1 <= header <= MOST_HEADER or not 0 <= aad <= header or len(nonce) != NONCE:
         raise ValueError("header, additional data and nonce do not fit together")
-    if not around <= size <= MOST_PLAINTEXT or not around <= total <= 2 * MOST_PLAINTEXT:
+    if not 0 <= gap <= size - around or size > MOST_PLAINTEXT or not around <= total <= 2 * MOST_PLAINTEXT:
         raise ValueError("no datagrams")
     count = -(-total // size)
     if not least <= count <= MAX_SEGMENTS or total - (count - 1) * size < around:
@@ -201,7 +242,7 @@ def _count_sound(form: Form, nonce: bytes, data: View, size: int, least: int) ->
     return count
 
 
-def count_following(layout: Layout, data: View, size: int, most: int) -> int:
+def count_following(layout: Layout, data: View, size: int, gap: int, most: int) -> int:
     """
     How many datagrams of `data`, of `size` bytes but the last, have the header of the first, counted up: at least 1.
 
@@ -213,16 +254,16 @@ def count_following(layout: Layout, data: View, size: int, most: int) -> int:
     fields, header, flags_at, length_at, aad, last = layout
     if not (
         _fitting(fields, header)
-        and size >= header + TAG
+        and 0 <= gap <= size - header - TAG
         and len(data) >= header
         and 0 <= flags_at < header
         and length_at < header - 1
         and 0 <= aad <= header
     ):
         raise ValueError("layout and size do not fit together")
-    total = len(data)
+    total, each = len(data), size - gap
     most = max(1, min(most, -(-(total - header - TAG + 1) // size)))
-    whole = min(most, total // size)
+    whole = min(most, (total + gap) // size)
     there = [bytes(data[at : at + header]) for at in range(0, most * size, size)]
     expected = counted(there[0], fields, most)
     if there[1:whole] == expected[1:whole]:
@@ -233,7 +274,7 @@ def count_following(layout: Layout, data: View, size: int, most: int) -> int:
         ending = bytearray(there[0])
         ending[flags_at] |= last
         if length_at >= 0:
-            length = min(size, total - count * size) - aad
+            length = min(each, total - count * size) - aad
             ending[length_at : length_at + 2] = (length & 0xFFFF).to_bytes(2, "big")
         count += there[count] == counted_one(bytes(ending), fields, count)
     return count

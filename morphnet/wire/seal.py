@@ -6,11 +6,13 @@ Source: docs/protocol sections 2 and 3; NIST SP 800-38D.
 
 from __future__ import annotations
 
+from morphnet.wire.batch import Spacing
 from morphnet.wire.core import Key
 from morphnet.wire.formats import Format, ending_of
 from morphnet.wire.header import SEGMENT, Header, nonce_of
 from morphnet.wire.ip import View
 from morphnet.wire.segments import Joined, Packets, Run
+from morphnet.wire.shapes.shape import Coat
 
 
 def seal(format: Format, key: Key, header: Header, plaintext: View) -> bytes | bytearray:
@@ -20,13 +22,18 @@ def seal(format: Format, key: Key, header: Header, plaintext: View) -> bytes | b
     return key.seal((b"", packed, packed, format.aad), nonce_of(header), b"", plaintext, size or 1)
 
 
-def seal_run(format: Format, key: Key, header: Header, run: Run, start: int, count: int) -> bytes | bytearray:
+def seal_run(
+    format: Format, key: Key, header: Header, run: Run, part: tuple[int, int], coat: Coat | None = None
+) -> bytes | bytearray:
     """
-    `count` slices of `run` from number `start` on, as datagrams one behind the other, ready for one GSO send.
+    Slices of `run` as datagrams one behind the other, ready for one GSO send.
 
+    :param part: from which slice on, and how many.
+    :param coat: what they are masked with besides.
     :param header: of the first, with the flags of the run; sequence, place and packet number count up from it.
     """
     body: View = run.body
+    start, count = part
     size, heads = run.size, len(run.head)
     if count < run.count:
         body = memoryview(body)[start * size : (start + count) * size]
@@ -34,42 +41,42 @@ def seal_run(format: Format, key: Key, header: Header, run: Run, start: int, cou
     first = ending = format.pack(header, heads + size if count > 1 else last)
     if header.flags & SEGMENT and start + count == run.count:
         ending = ending_of(format, first, last)
-    return key.seal((format.counting, first, ending, format.aad), nonce_of(header), run.head, body, size)
+    front = format.counting, first, ending, format.aad
+    if coat is not None:
+        return key.seal_masked(front, nonce_of(header), run.head, body, size, coat)
+    return key.seal(front, nonce_of(header), run.head, body, size)
 
 
-def open_each(format: Format, key: Key, header: Header, data: memoryview, size: int) -> list[bytes]:
+def open_each(format: Format, key: Key, header: Header, data: memoryview, spacing: Spacing) -> list[bytes]:
     """
-    The plaintexts of datagrams of `size` bytes but the last, whose numbers count up.
+    The plaintexts of datagrams whose numbers count up.
 
     :param header: of the first, with everything that the format shortens.
     :raises Forged: the tag of one of them does not match.
     """
     form = format.header, format.aad
-    if len(data) <= size:
+    if len(data) <= spacing[0]:
         return [key.open(form, nonce_of(header), data)]
-    return [
-        key.open(form, nonce_of(header._replace(number=header.number + step)), data[at : at + size])
-        for step, at in enumerate(range(0, len(data), size))
-    ]
+    return key.open_all(form, nonce_of(header), data, *spacing)
 
 
-def open_run(format: Format, key: Key, header: Header, data: memoryview, size: int) -> Joined | None:
+def open_run(format: Format, key: Key, header: Header, data: memoryview, spacing: Spacing) -> Joined | None:
     """
     Slices of one super packet, joined; None when their sizes are not those of slices.
 
     :param header: of the first.
-    :param data: two datagrams or more, of `size` bytes but the last, which carry one another on (`count_following`).
+    :param data: two datagrams or more, which carry one another on (`count_following`).
     :raises Forged: the tag of one of them does not match.
     """
-    opened = key.open_run((format.header, format.aad), nonce_of(header), data, size)
-    return None if opened is None else Joined(*opened, -(-len(data) // size))
+    opened = key.open_run((format.header, format.aad), nonce_of(header), data, *spacing)
+    return None if opened is None else Joined(*opened, -(-len(data) // spacing[0]))
 
 
-def open_whole(format: Format, key: Key, header: Header, data: memoryview, size: int) -> Packets:
+def open_whole(format: Format, key: Key, header: Header, data: memoryview, spacing: Spacing) -> Packets:
     """
     Whole packets of equal size, each as a TUN takes it.
 
     :param header: of the first.
     :raises Forged: the tag of one of them does not match.
     """
-    return Packets(key.open_whole((format.header, format.aad), nonce_of(header), data, size, header.flags))
+    return Packets(key.open_whole((format.header, format.aad), nonce_of(header), data, *spacing, header.flags))

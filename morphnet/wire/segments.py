@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from morphnet.errors import MalformedFrame
 from morphnet.wire.batch import MAX_BATCH, MAX_SEGMENTS, VNET_HDR
-from morphnet.wire.carried import HEAD, Carried, encode_alike
+from morphnet.wire.carried import HEAD, CarriedRun, encode_run, even
 from morphnet.wire.core import CORE
 from morphnet.wire.header import CARRIED, IP, LANES, LAST, SEGMENT
 from morphnet.wire.ip import View, peek
@@ -58,9 +58,10 @@ class Run:
         self.queued_at = 0.0
 
     @classmethod
-    def of(cls, batch: Sequence[Carried]) -> Run:
-        """Carried datagrams of one flow and one length, but for the last, which may be shorter: see `together`."""
-        run = cls(b"", encode_alike(batch), HEAD + len(batch[0].data), 0, batch[0].flow)
+    def of(cls, carried: CarriedRun) -> Run:
+        """Carried datagrams of one length, but for the last, which may be shorter: see `together`."""
+        flow = carried.carry << 16 | carried.local
+        run = cls(b"", encode_run(carried), HEAD + len(carried.datagrams[0]), 0, flow)
         run.kind = CARRIED
         run.payload -= run.count * HEAD
         run.lane += LANES
@@ -84,20 +85,26 @@ class Run:
         return count * self.stride
 
 
-def together(batch: Sequence[Carried]) -> Iterator[Sequence[Carried]]:
-    """Carried datagrams that follow one another, in pieces that one run can hold."""
-    start, flow, size, ends = 0, -1, 0, 0
-    for place, each in enumerate(batch):
-        length = len(each.data)
-        if place >= ends or length > size or each.flow != flow:
-            if place:
-                yield batch[start:place]
-            start, flow, size = place, each.flow, length
-            ends = place + min(MAX_SEGMENTS, max(1, MAX_BATCH // (HEAD + size)))
-        elif length < size:
+def together(run: CarriedRun) -> Iterator[CarriedRun]:
+    """In pieces that one run can hold."""
+    carry, local, datagrams = run
+    sizes = list(map(len, datagrams))
+    if len(sizes) <= most_of(sizes[0]) and even(sizes):
+        yield run
+        return
+    start, ends = 0, most_of(sizes[0])
+    for place, length in enumerate(sizes):
+        if place >= ends or length > sizes[start]:
+            yield CarriedRun(carry, local, datagrams[start:place])
+            start, ends = place, place + most_of(length)
+        elif length < sizes[start]:
             ends = place + 1
-    if batch:
-        yield batch[start:]
+    yield CarriedRun(carry, local, datagrams[start:])
+
+
+def most_of(size: int) -> int:
+    """How many carried datagrams of that many bytes one run can hold."""
+    return min(MAX_SEGMENTS, max(1, MAX_BATCH // (HEAD + size)))
 
 
 @dataclass(slots=True)

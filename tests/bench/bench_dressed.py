@@ -4,9 +4,10 @@ What shapes cost, in one process and without a lab: two data planes that talk ov
     python -m tests.bench.bench_dressed [--rounds 60] [--packets 40]
 
 One TCP stream in super packets, as a TUN gives them, goes from one to the other in each shape in turn, again and again;
-what counts is the processor time of all of it, the kernel's included, in the best quarter of the rounds: others use the
-machine too, which only ever adds. TUN devices, the reactor and the TCP of who sends are not in it, so that what a shape
-adds weighs more here than in `bench_speed shapes`.
+what counts is the processor time of all of it, the kernel's included, beside that of plain right before: others use the
+machine too, and whatever they do to a round they do to its neighbour; the middle one of all these shares is told. TUN
+devices, the reactor and the TCP of who sends are not in it, so that what a shape adds weighs more here than in
+`bench_speed shapes`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Sequence
-from statistics import quantiles
+from statistics import median
 from typing import Any, cast
 
 from twisted.internet.interfaces import IReactorFDSet
@@ -31,7 +32,7 @@ from morphnet.tunnel.events import Effects
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Endpoint
-from morphnet.wire.carried import Carried
+from morphnet.wire.carried import Carried, CarriedRun, alike
 from morphnet.wire.core import CORE, PURE
 from morphnet.wire.shapes.masked import Masked
 from morphnet.wire.shapes.quic import Quic
@@ -64,9 +65,10 @@ class Outlet:
         self.count += len(packets)
         self.bytes += sum(map(len, packets))
 
-    def take(self, batch: Sequence[tuple[str, Carried]]) -> None:
-        self.count += len(batch)
-        self.bytes += sum(len(each.data) for _, each in batch)
+    def take(self, batch: Sequence[tuple[str, Carried | CarriedRun]]) -> None:
+        for _, datagrams in alike(batch):
+            self.count += len(datagrams)
+            self.bytes += sum(map(len, datagrams))
 
 
 class Line:
@@ -165,10 +167,10 @@ def main() -> int:
     options = parser.parse_args()
     print(f"bench_dressed: {CORE.name}", file=sys.stderr)
     found, broken = shapes(options), 0
-    costs = {shape: quantiles(rounds)[0] for shape, rounds in found.items()}
+    plain = found["plain"]
     for shape, least in OF_PLAIN.items():
-        share, each = 100 * costs["plain"] / costs[shape], tuple(round(cost, 2) for cost in found[shape])
-        rival = "plain, ns/byte", round(costs["plain"], 3)
+        share = median(100 * one / other for one, other in zip(plain, found[shape], strict=True))
+        rival, each = ("plain, ns/byte", round(median(plain), 3)), tuple(round(cost, 2) for cost in found[shape])
         measured = Measured("dressed", f"{shape}, of plain", round(share, 1), "%", least, "more", *rival, each)
         tell(measured)
         broken += measured.kept is False

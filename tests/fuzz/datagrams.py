@@ -48,7 +48,7 @@ def _read_format(data: bytes) -> object:
     for format in (COMPACT, SEED):
         with contextlib.suppress(MalformedFrame):
             format.unpack(view, 0, len(data), issued.ljust(20, b"\0"), 0)
-    return CORE.count_following(COMPACT.slices, view, 41, 64) if len(data) >= 41 else None
+    return CORE.count_following(COMPACT.slices, view, 41, 0, 64) if len(data) >= 41 else None
 
 
 def _read_tun(data: bytes) -> object:

@@ -51,6 +51,9 @@ class FakeSocket:
             raise found
         return found
 
+    def recv(self, size: int) -> bytes:
+        return self.recvfrom(size)[0]
+
     def sendto(self, data: bytes, to: Address) -> None:
         self._maybe()
         self.sent.append((data, to))

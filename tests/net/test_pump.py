@@ -17,7 +17,7 @@ from morphnet.tunnel.events import Effects, Event, Forgotten, Mapped, Rekeyed
 from morphnet.tunnel.lateness import Lateness
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Departure, Endpoint
-from morphnet.wire.carried import Carried
+from morphnet.wire.carried import Carried, CarriedRun
 from tests.fakes_door import FakeDoor
 
 
@@ -108,7 +108,7 @@ class DoorTests(SynchronousTestCase):
     def test_from_local(self) -> None:
         """What a program here sends is for one session; after the end nothing is taken in."""
         for count in (1, 1):
-            self.pump.from_local("nobody", [Carried(1, 2, b"x")])
+            self.pump.from_local("nobody", [CarriedRun(1, 2, [b"x"])])
             self.assertEqual(self.tunnel.counts["no_session"], count)
             self.pump.stop()
 

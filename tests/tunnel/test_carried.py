@@ -10,10 +10,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.totals import total_of
 from morphnet.wire.batch import Arrival
-from morphnet.wire.carried import MOST, Carried
+from morphnet.wire.carried import MOST, Carried, CarriedRun
 from morphnet.wire.segments import Run
 from tests.simulation import packet
 from tests.tunnel.scenes import Scene, way
+from tests.wire.test_carried import runs_of, singles
 
 
 class CarriedTests(SynchronousTestCase):
@@ -66,12 +67,13 @@ class CarriedTests(SynchronousTestCase):
         """Runs that come in as they left are opened at once; one that is forged or comes again takes none with it."""
         for spoilt in (-1, 0, 3, 15):
             scene, sent = Scene([way(0.02)]), [Carried(7, 1, bytes([step]) * 900) for step in range(16)]
-            (departure,) = scene.client.from_local("gateway", sent, scene.now).sends
+            (departure,) = scene.client.from_local("gateway", runs_of(sent), scene.now).sends
             data = bytearray(departure.data)
             if spoilt >= 0:
                 data[spoilt * departure.size + 100] ^= 1
             arrival = Arrival(0, scene.addresses[0], memoryview(data), departure.size)
-            came = [each for _, each in scene.server.from_path([arrival], scene.now + 0.01).carried]
+            carried = scene.server.from_path([arrival], scene.now + 0.01).carried
+            came = [each for _, run in carried for each in singles(run)]
             self.assertEqual([each for each in sent if each in came], came)
             least = sent[:spoilt] if spoilt >= 0 else sent
             self.assertEqual(came[: len(least)], least)
@@ -124,13 +126,13 @@ class CarriedTests(SynchronousTestCase):
         scene.run(1)
         self.assertEqual(scene.carried, {})
         self.assertEqual(scene.server_session.counts["unexpected"], 1)
-        effects = scene.client.from_local("nobody", [Carried(1, 1, b"x")], scene.now)
+        effects = scene.client.from_local("nobody", [CarriedRun(1, 1, [b"x"])], scene.now)
         self.assertEqual((effects.sends, scene.client.counts["no_session"]), ([], 1))
 
     def test_no_head(self) -> None:
         """An authentic one that is none is dropped and counted."""
         scene = Scene([way(0.02)])
-        run, effects = Run.of([Carried(1, 1, b"x")]), Effects()
+        run, effects = Run.of(CarriedRun(1, 1, [b"x"])), Effects()
         run.body = b"no"
         scene.client_session.outbound.offer(run, scene.now, effects)
         scene._carry(effects, at_client=True)

@@ -38,7 +38,7 @@ class RoamingTestCase(SynchronousTestCase):
         header = Header(SHOWN, IP, 0, PLAIN, 0, 64, 0, 0, 0, 0, TO_SERVER, number)
         arrival = Arrival(0, source, memoryview(bytes(1000)), 1000)
         self.effects.sends.clear()
-        self.roaming.from_elsewhere(self.path, header, Train(arrival, 0, 1000, 1, 1000), now, self.effects)
+        self.roaming.from_elsewhere(self.path, header, Train(arrival, 0, (1000, 0), 1, 1000), now, self.effects)
         return [each.to for each in self.effects.sends]
 
     def answer(self, token: bytes = b"t" * TOKEN, source: Endpoint = ELSEWHERE) -> None:

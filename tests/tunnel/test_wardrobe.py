@@ -356,11 +356,14 @@ class StrangerTests(SynchronousTestCase):
         self.assertEqual(self.scene.server.counts["stranger"] - before, len(words))
 
     def test_cost(self) -> None:
-        """A row of garbage is looked at once, all of it together, and none of it is opened."""
+        """Rows of garbage are looked at once each, all of it together, and none of it is opened."""
         scene, server = self.scene, self.scene.server_session
-        looked, opened = [shape.read for shape in scene.of_server], server.inbound.forged
-        self.assertEqual(scene.from_stranger(self.chance.randbytes(64 * 1400), 1400), 0)
-        self.assertEqual([shape.read - was for shape, was in zip(scene.of_server, looked, strict=True)], [1, 1])
+        opened = server.inbound.forged
+        for most in (2, 1, 1):  # the first such row is tried in what came last as well
+            looked = [shape.read for shape in scene.of_server]
+            self.assertEqual(scene.from_stranger(self.chance.randbytes(64 * 1400), 1400), 0)
+            reads = sorted(shape.read - was for shape, was in zip(scene.of_server, looked, strict=True))
+            self.assertLessEqual(reads, [1, most])
         self.assertEqual(server.inbound.forged, opened)
 
     def test_plain_costs_nothing(self) -> None:

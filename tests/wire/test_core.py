@@ -13,6 +13,8 @@ from morphnet.errors import Forged
 from morphnet.wire import core as chosen
 from morphnet.wire.batch import VNET_HDR
 from morphnet.wire.core import PURE, Core, Key, cores
+from morphnet.wire.shapes.shape import Coat
+from tests.wire.shapes.test_masking import cipher_of
 from tests.wire.test_segments import Naive, cut, supers
 
 CORES = list(cores())
@@ -87,14 +89,59 @@ class AgreementTests(SynchronousTestCase):
         sealed = data.draw(st.sampled_from(KEYS)).seal(layout, nonce, run.head, run.body, run.size)
         form, stride = (len(first), aad), len(first) + run.stride + TAG
         expected = bytes(VNET_HDR) + run.head + run.body, len(run.head)
-        self.assertEqual([key.open_run(form, nonce, sealed, stride) for key in KEYS], [expected] * len(KEYS))
+        self.assertEqual([key.open_run(form, nonce, sealed, stride, 0) for key in KEYS], [expected] * len(KEYS))
         at = data.draw(st.integers(0, 8 * len(sealed) - 1))
         bent = bytearray(sealed)
         bent[at // 8] ^= 1 << at % 8
         unsealed = aad <= (at // 8) % stride < len(first)
         for key in KEYS:
-            opened = outcome(lambda k=key: k.open_run(form, nonce, bent, stride))  # type: ignore[misc]
+            opened = outcome(lambda k=key: k.open_run(form, nonce, bent, stride, 0))  # type: ignore[misc]
             self.assertEqual(opened, expected if unsealed else Forged)
+
+    @given(layouts(), nonces, runs(), st.integers(0, 255), st.binary(max_size=32))
+    def test_seal_masked(
+        self,
+        layout: tuple[bytes, bytes, bytes, int],
+        nonce: bytes,
+        run: tuple[bytes, bytes, int],
+        more: int,
+        shown: bytes,
+    ) -> None:
+        """Every core seals and masks a run at once to what it is when it is masked afterwards."""
+        head, body, size = run
+        front, count = len(layout[1]), max(1, -(-len(body) // size))
+        sealed = KEYS[-1].seal(layout, nonce, *run)
+        stride = min(len(sealed), front + len(head) + size + TAG)
+        blocks = -(-(len(shown) + 1 + front + more) // 16)
+        stream = cipher_of(PURE.mask_samples(sealed, stride, front, blocks))
+        expected = PURE.mask_dress(sealed, stride, front, stream, more, shown)
+        coat = Coat(shown, more, cipher_of)
+        self.assertEqual(len(expected), len(sealed) + count * coat.longer)
+        for key in KEYS:
+            self.assertEqual(key.seal_masked(layout, nonce, *run, coat), expected)
+
+    @given(nonces, supers(), st.integers(0, 300), st.integers(0, 1), st.data())
+    def test_gaps(self, nonce: bytes, naive: Naive, gap: int, whole: int, data: st.DataObject) -> None:
+        """Datagrams with something between them are counted and opened as without; a bent one is forged."""
+        fields, header, run = bytes((3, 4, 1)), bytes(range(9)), cut(naive.from_kernel())
+        stride = len(header) + run.stride + TAG
+        sealed = KEYS[-1].seal((fields, header, header, 9), nonce, run.head, run.body, run.size)
+        rows = [sealed[at : at + stride] for at in range(0, len(sealed), stride)]
+        spaced = bytearray(bytes(i & 0xFF for i in range(gap)).join(rows))
+        if data.draw(st.booleans()):
+            spaced[data.draw(st.integers(0, len(spaced) - 1))] ^= 1
+        taken = b"".join(bytes(spaced[at : at + stride]) for at in range(0, len(spaced), stride + gap))
+        how = fields, 9, 8, -1, 9, 0
+        for core, key in zip(CORES, KEYS, strict=True):
+            self.assertEqual(
+                core.count_following(how, spaced, stride + gap, gap, 64),
+                core.count_following(how, taken, stride, 0, 64),
+            )
+            for way in (key.open_run, key.open_all, lambda *words, k=key: k.open_whole(*words, whole)):
+                self.assertEqual(
+                    outcome(lambda w=way: w((9, 9), nonce, spaced, stride + gap, gap)),  # type: ignore[misc]
+                    outcome(lambda w=way: w((9, 9), nonce, taken, stride, 0)),  # type: ignore[misc]
+                )
 
     @given(layouts(), st.integers(1, 64), st.integers(0, 40), st.integers(0, 70), st.data())
     def test_count(
@@ -117,7 +164,7 @@ class AgreementTests(SynchronousTestCase):
             at = data.draw(st.integers(0, 8 * len(row) - 1))
             row[at // 8] ^= 1 << at % 8
         how = fields, len(first), flags_at, length_at, aad, last
-        counts = [core.count_following(how, row, size, most) for core in CORES]
+        counts = [core.count_following(how, row, size, 0, most) for core in CORES]
         self.assertEqual(counts, [counts[-1]] * len(CORES))
         self.assertLessEqual((counts[0] - 1) * size, len(row))
 
@@ -127,13 +174,17 @@ class AgreementTests(SynchronousTestCase):
         some = st.one_of(st.integers(-3, 80), st.sampled_from([-(2**62), 2**62, 65535, 65536, 131071]))
         texts = st.one_of(st.binary(max_size=100), st.sampled_from([bytes(12), bytes(64), bytes(1200), bytes(140000)]))
         fields, first, ending, nonce, head, body = (data.draw(texts) for _ in range(6))
-        aad, size, header, flags_at, length_at = (data.draw(some) for _ in range(5))
+        aad, size, header, flags_at, length_at, gap = (data.draw(some) for _ in range(6))
         calls: list[Callable[[Core, Key], object]] = [
             lambda _, key: key.seal((fields, first, ending, aad), nonce, head, body, size),
+            lambda _, key: key.seal_masked(
+                (fields, first, ending, aad), nonce, head, body, size, Coat(fields, gap, cipher_of)
+            ),
             lambda _, key: key.open((header, aad), nonce, body),
-            lambda _, key: key.open_run((header, aad), nonce, body, size),
-            lambda _, key: key.open_whole((header, aad), nonce, body, size, 8),
-            lambda core, _: core.count_following((fields, header, flags_at, length_at, aad, 4), body, size, 64),
+            lambda _, key: key.open_all((header, aad), nonce, body, size, gap),
+            lambda _, key: key.open_run((header, aad), nonce, body, size, gap),
+            lambda _, key: key.open_whole((header, aad), nonce, body, size, gap, 8),
+            lambda core, _: core.count_following((fields, header, flags_at, length_at, aad, 4), body, size, gap, 64),
         ]
         for call in calls:
             answers = [outcome(lambda c=call, w=words: c(*w)) for words in zip(CORES, KEYS, strict=True)]  # type: ignore[misc]

@@ -146,9 +146,9 @@ class FollowingTests(SynchronousTestCase):
         """Slices that carry one another on count as one run, up to the last one, across the wrap of the sequence."""
         first, size = self.FIRST._replace(sequence=sequence), format.overhead + self.PLAIN
         run = following(format, first, count, self.PLAIN, last)
-        self.assertEqual(count_following(format, memoryview(run), 0, size, first), count)
+        self.assertEqual(count_following(format, memoryview(run), 0, (size, 0), first), count)
         two = following(format, first, count, self.PLAIN, self.PLAIN) * 2
-        self.assertEqual(count_following(format, memoryview(two), 0, size, first), count)
+        self.assertEqual(count_following(format, memoryview(two), 0, (size, 0), first), count)
 
     @given(formats, st.integers(3, 20), st.data())
     def test_first_difference_ends_it(self, format: Format, count: int, data: st.DataObject) -> None:
@@ -160,13 +160,13 @@ class FollowingTests(SynchronousTestCase):
             return
         size = format.overhead + self.PLAIN
         run[step * size + byte] ^= 1 << bit
-        self.assertEqual(count_following(format, memoryview(run), 0, size, self.FIRST), step)
+        self.assertEqual(count_following(format, memoryview(run), 0, (size, 0), self.FIRST), step)
 
     @given(formats, headers(), st.integers(0, 100), st.binary(max_size=600))
     def test_junk_behind(self, format: Format, first: Header, plain: int, junk: bytes) -> None:
         """Whatever follows a datagram, the count stays within the arrival."""
         size = format.overhead + plain
         data = format.pack(first, plain).ljust(size, b"x") + junk
-        count = count_following(format, memoryview(data), 0, size, first)
+        count = count_following(format, memoryview(data), 0, (size, 0), first)
         self.assertLessEqual((count - 1) * size, len(data))
         self.assertLessEqual(count, MAX_SEGMENTS)

@@ -32,7 +32,7 @@ SEALED = {  # HEADER and b"morphnet", under KEY
 
 def open_datagram(format: Format, key: Key, header: Header, sealed: memoryview) -> bytes:
     """The plaintext of one."""
-    (plaintext,) = open_each(format, key, header, sealed, len(sealed))
+    (plaintext,) = open_each(format, key, header, sealed, (len(sealed), 0))
     return plaintext
 
 
@@ -94,13 +94,13 @@ class RunTests(SynchronousTestCase):
             )  # fmt: skip
             expected += seal(format, pure.Key(KEY), each, run.plaintext(start + step))
         for key in KEYS:
-            self.assertEqual(seal_run(format, key, first, run, start, count), expected)
+            self.assertEqual(seal_run(format, key, first, run, (start, count)), expected)
 
     def _sealed(self, format: Format, header: Header, naive: Naive) -> tuple[Header, Run, bytearray, int]:
         """The header, the run, its datagrams and the bytes of each but the last."""
         run = cut(naive.from_kernel())
         header = header._replace(place=0, flags=run.flags, number=5)
-        sealed = bytearray(seal_run(format, KEYS[-1], header, run, 0, run.count))
+        sealed = bytearray(seal_run(format, KEYS[-1], header, run, (0, run.count)))
         return header, run, sealed, format.overhead + run.bytes_of(1)
 
     @given(formats, headers(), supers(), st.data())
@@ -114,7 +114,7 @@ class RunTests(SynchronousTestCase):
             for start, part in ((0, sealed[: middle * stride]), (middle, sealed[middle * stride :])):
                 each = first._replace(number=5 + start)
                 if len(part) > stride:
-                    opened.append(open_run(format, key, each, memoryview(part), stride))
+                    opened.append(open_run(format, key, each, memoryview(part), (stride, 0)))
                 elif part:
                     opened.append(open_datagram(format, key, each, memoryview(part)))
             self.assertEqual(join(opened, 0, True), expected)  # type: ignore[arg-type]
@@ -129,14 +129,14 @@ class RunTests(SynchronousTestCase):
         sealed[at] ^= 1 << data.draw(st.integers(0, 7))
         for key in KEYS:
             with self.assertRaises(Forged):
-                open_run(format, key, first, memoryview(sealed), stride)
+                open_run(format, key, first, memoryview(sealed), (stride, 0))
 
     def test_no_slices(self) -> None:
         """Datagrams that follow one another but hold no slices are not joined."""
         run = Run(b"the headers", bytes(100), 10, SEGMENT, 7)
         for key, format in product(KEYS, FORMATS.values()):
-            sealed = seal_run(format, key, HEADER, run, 0, run.count)
-            self.assertIsNone(open_run(format, key, HEADER, memoryview(sealed), format.overhead + 21))
+            sealed = seal_run(format, key, HEADER, run, (0, run.count))
+            self.assertIsNone(open_run(format, key, HEADER, memoryview(sealed), (format.overhead + 21, 0)))
 
     @given(formats, headers(), st.integers(1, 20), st.sampled_from([0, PARTIAL]))
     def test_open_whole(self, format: Format, header: Header, count: int, partial: int) -> None:
@@ -146,12 +146,12 @@ class RunTests(SynchronousTestCase):
         run = Run(b"", b"".join(bodies), len(packet), partial, 7)
         first = header._replace(flags=partial, number=5)
         for key in KEYS:
-            sealed = memoryview(bytearray(seal_run(format, key, first, run, 0, count)))
-            made = open_whole(format, key, first, sealed, format.overhead + len(packet)).each
+            sealed = memoryview(bytearray(seal_run(format, key, first, run, (0, count))))
+            made = open_whole(format, key, first, sealed, (format.overhead + len(packet), 0)).each
             self.assertEqual([each is None for each in made], [step % 3 == 1 for step in range(count)])
             for each in made:
                 if each is not None:
                     self.assertEqual((bytes(each[0]), each[1]), (single(packet, partial), A4))
             sealed[-1] ^= 1
             with self.assertRaises(Forged):
-                open_whole(format, key, first, sealed, format.overhead + len(packet))
+                open_whole(format, key, first, sealed, (format.overhead + len(packet), 0))

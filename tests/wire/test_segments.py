@@ -11,12 +11,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import MalformedFrame
 from morphnet.wire.batch import MAX_SEGMENTS, VNET_HDR
-from morphnet.wire.carried import Carried, encode_carried
+from morphnet.wire.carried import Carried, CarriedRun, encode_carried
 from morphnet.wire.core import CORE
 from morphnet.wire.header import LAST, PARTIAL, SEGMENT
 from morphnet.wire.ip import TCP, UDP
 from morphnet.wire.offload import slice_size
 from morphnet.wire.segments import Run, join, together
+from tests.wire.test_carried import runs_of, singles
 from tests.wire.test_ip import A4, A6, B4, B6
 from tests.wire.test_virtio import naive_sum, pseudo_header
 
@@ -252,17 +253,17 @@ class TogetherTests(SynchronousTestCase):
     def test_pieces(self, told: list[tuple[int, int]]) -> None:
         """Nothing is lost or moved; each piece is a run, whose slices are what travels."""
         batch = [Carried(3, local, bytes([step % 251]) * size) for step, (local, size) in enumerate(told)]
-        pieces = list(together(batch))
-        self.assertEqual([each for piece in pieces for each in piece], batch)
+        pieces = [piece for each in runs_of(batch) for piece in together(each)]
+        self.assertEqual([each for piece in pieces for each in singles(piece)], batch)
         for piece in pieces:
-            run = Run.of(piece)
-            self.assertEqual([run.plaintext(index) for index in range(run.count)], [encode_carried(e) for e in piece])
-            self.assertEqual(run.payload_of(0, run.count), sum(len(each.data) for each in piece))
-            self.assertEqual(len({each.flow for each in piece}), 1)
+            run, each = Run.of(piece), singles(piece)
+            self.assertEqual([run.plaintext(index) for index in range(run.count)], list(map(encode_carried, each)))
+            self.assertEqual(run.payload_of(0, run.count), sum(map(len, piece.datagrams)))
+            self.assertEqual(run.flow, piece.carry << 16 | piece.local)
             self.assertLessEqual(run.count, MAX_SEGMENTS)
 
     def test_as_many_as_fit(self) -> None:
         """Equal ones go together, and a shorter one ends a run."""
         sizes = [900] * 70 + [900, 10, 900, 901]
-        pieces = list(together([Carried(1, 1, bytes(size)) for size in sizes]))
-        self.assertEqual([len(piece) for piece in pieces], [64, 8, 1, 1])
+        pieces = list(together(CarriedRun(1, 1, [bytes(size) for size in sizes])))
+        self.assertEqual([len(piece.datagrams) for piece in pieces], [64, 8, 1, 1])

@@ -14,7 +14,7 @@ from morphnet.net.pump import Pump
 from morphnet.net.sockaddr import Address
 from morphnet.roles.carry.recent import Recent
 from morphnet.status import CarryStatus
-from morphnet.wire.carried import Carried, Which, alike
+from morphnet.wire.carried import Carried, CarriedRun, Which, alike
 
 IDLE = 600.0  # seconds without a word of a program or for it, after which it is forgotten
 PROGRAMS = 256  # most at one port that are remembered
@@ -71,15 +71,18 @@ class Ports:
         if not server:  # before the first session: what it is for would be stale by then
             self._counts["carried_early"] += len(batch)
             return
-        carried = []
+        runs, last, run = list[CarriedRun](), None, list[bytes]()
         for data, address in batch:
-            local = port.programs.get(address, now)
-            if local is None:
-                local = self._number(port, address, now)
-            carried.append(Carried(port.number, local, data))
+            if address != last:
+                local = port.programs.get(address, now)
+                if local is None:
+                    local = self._number(port, address, now)
+                last, run = address, []
+                runs.append(CarriedRun(port.number, local, run))
+            run.append(data)
             port.sent_bytes += len(data)
         port.sent += len(batch)
-        self._pump.from_local(server, carried)
+        self._pump.from_local(server, runs)
 
     def _number(self, port: _Port, address: Address, now: float) -> int:
         """
@@ -94,7 +97,7 @@ class Ports:
         port.addresses[local] = address
         return local
 
-    def take(self, batch: Sequence[tuple[str, Carried]]) -> None:
+    def take(self, batch: Sequence[tuple[str, Carried | CarriedRun]]) -> None:
         """What the server answers, for the programs that asked; nobody but the server has a say here."""
         now, server = self._pump.now(), self._server()
         for (peer, which), datagrams in alike(batch):

@@ -15,7 +15,7 @@ from morphnet.net.pump import Pump
 from morphnet.net.sockaddr import Address
 from morphnet.roles.carry.recent import Recent
 from morphnet.status import CarryStatus
-from morphnet.wire.carried import Carried, Which, alike
+from morphnet.wire.carried import Carried, CarriedRun, Which, alike
 
 IDLE = 600.0  # seconds without a word either way, after which a socket is closed
 OF_SESSION = 256  # most sockets of one client
@@ -59,7 +59,7 @@ class Services:
         for peer in list(self._clients):
             self._leave(peer)
 
-    def take(self, batch: Sequence[tuple[str, Carried]]) -> None:
+    def take(self, batch: Sequence[tuple[str, Carried | CarriedRun]]) -> None:
         """What clients send."""
         now = self._pump.now()
         for (peer, which), datagrams in alike(batch):
@@ -101,8 +101,9 @@ class Services:
         if (doors := self._clients.get(peer)) is not None:
             doors.get(which, self._pump.now())  # it is in use
         service.sent += len(batch)
-        service.sent_bytes += sum(len(data) for data, _ in batch)
-        self._pump.from_local(peer, [Carried(*which, data) for data, _ in batch])
+        run = CarriedRun(*which, [data for data, _ in batch])
+        service.sent_bytes += sum(map(len, run.datagrams))
+        self._pump.from_local(peer, [run])
 
     def _forget(self, which: Which, door: LocalUdp) -> None:
         self._counts["carried_refused"] += door.refused

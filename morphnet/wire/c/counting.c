@@ -22,16 +22,16 @@ static int starts(const uint8_t *at, const uint8_t *header, size_t size, const P
 
 PyObject *count_following(PyObject *self, PyObject *args) {
     Py_buffer fields, data;
-    Py_ssize_t header, flags_at, length_at, aad, size, most, count = 1;
+    Py_ssize_t header, flags_at, length_at, aad, size, gap, most, count = 1;
     int last;
-    if (!PyArg_ParseTuple(args, "(y*nnnni)y*nn", &fields, &header, &flags_at, &length_at, &aad, &last, &data, &size, &most))
+    if (!PyArg_ParseTuple(args, "(y*nnnni)y*nnn", &fields, &header, &flags_at, &length_at, &aad, &last, &data, &size, &gap, &most))
         return NULL;
-    int good = fits(&fields, header) && size >= header + TAG && data.len >= header && flags_at >= 0 &&
+    int good = fits(&fields, header) && gap >= 0 && gap <= size && size - gap >= header + TAG && data.len >= header && flags_at >= 0 &&
                flags_at < header && length_at < header - 1 && aad >= 0 && aad <= header;
     for (; good && count < most && data.len - count * size >= header + TAG; count++) {
         const uint8_t *at = (const uint8_t *)data.buf + count * size;
-        Py_ssize_t length = data.len - count * size < size ? data.len - count * size : size;
-        if (length == size && starts(at, data.buf, header, &fields, count))
+        Py_ssize_t left = data.len - count * size, whole = size - gap, length = left < whole ? left : whole;
+        if (length == whole && starts(at, data.buf, header, &fields, count))
             continue;
         uint8_t ending[MOST_HEADER];
         memcpy(ending, data.buf, header);

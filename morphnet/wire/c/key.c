@@ -36,7 +36,9 @@ int begin(Key *key) {
 
 static PyMethodDef key_methods[] = {
     {"seal", (PyCFunction)key_seal, METH_VARARGS, NULL},
+    {"seal_masked", (PyCFunction)key_seal_masked, METH_VARARGS, NULL},
     {"open", (PyCFunction)key_open, METH_VARARGS, NULL},
+    {"open_all", (PyCFunction)key_open_all, METH_VARARGS, NULL},
     {"open_run", (PyCFunction)key_open_run, METH_VARARGS, NULL},
     {"open_whole", (PyCFunction)key_open_whole, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},

@@ -14,7 +14,9 @@ typedef struct {
 
 int begin(Key *key); /* take it for this thread, or raise */
 PyObject *key_seal(Key *key, PyObject *args);
+PyObject *key_seal_masked(Key *key, PyObject *args);
 PyObject *key_open(Key *key, PyObject *args);
+PyObject *key_open_all(Key *key, PyObject *args);
 PyObject *key_open_run(Key *key, PyObject *args);
 PyObject *key_open_whole(Key *key, PyObject *args);
 extern PyTypeObject KeyType;

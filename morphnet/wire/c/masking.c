@@ -35,6 +35,13 @@ static void mix(uint8_t *to, const uint8_t *one, const uint8_t *other, Py_ssize_
         to[i] = one[i] ^ other[i];
 }
 
+static void spread(uint8_t *to, const uint8_t *sample, Py_ssize_t blocks) { /* the sample, once for each block */
+    for (Py_ssize_t block = 0; block < blocks; block++, to += BLOCK) {
+        memcpy(to, sample, BLOCK);
+        to[BLOCK - 1] ^= (uint8_t)block;
+    }
+}
+
 PyObject *mask_samples(PyObject *self, PyObject *args) {
     Run r;
     Py_ssize_t blocks;
@@ -46,11 +53,8 @@ PyObject *mask_samples(PyObject *self, PyObject *args) {
     else if (!PyErr_Occurred())
         out = PyBytes_FromStringAndSize(NULL, r.count * blocks * BLOCK);
     uint8_t *to = out ? (uint8_t *)PyBytes_AS_STRING(out) : NULL;
-    for (Py_ssize_t i = 0; out && i < r.count; i++)
-        for (Py_ssize_t block = 0; block < blocks; block++, to += BLOCK) {
-            memcpy(to, (const uint8_t *)r.data.buf + i * r.size + r.front, BLOCK);
-            to[BLOCK - 1] ^= (uint8_t)block;
-        }
+    for (Py_ssize_t i = 0; out && i < r.count; i++, to += blocks * BLOCK)
+        spread(to, (const uint8_t *)r.data.buf + i * r.size + r.front, blocks);
     PyBuffer_Release(&r.data);
     return out;
 }
@@ -124,6 +128,44 @@ PyObject *mask_on(PyObject *self, PyObject *args) {
     return out;
 }
 
+/* What the cipher makes of the samples, the first of which is here, and each other a step behind the one before. */
+static PyObject *stream_of(PyObject *cipher, const uint8_t *at, Py_ssize_t count, Py_ssize_t step, Py_ssize_t blocks) {
+    PyObject *asked = PyBytes_FromStringAndSize(NULL, count * blocks * BLOCK);
+    for (Py_ssize_t i = 0; asked && i < count; i++)
+        spread((uint8_t *)PyBytes_AS_STRING(asked) + i * blocks * BLOCK, at + i * step, blocks);
+    PyObject *made = asked ? PyObject_CallOneArg(cipher, asked) : NULL;
+    Py_XDECREF(asked);
+    if (made && (!PyBytes_Check(made) || PyBytes_GET_SIZE(made) != count * blocks * BLOCK)) {
+        Py_CLEAR(made);
+        refuse("a stream of another length");
+    }
+    return made;
+}
+
+int coat_sound(const Coat *c) {
+    if (c->padding < 0 || c->padding > MOST_PADDING || c->lead - 1 > MOST_BEFORE)
+        return refuse("more padding, or more before it, than there may be") != NULL;
+    return 1;
+}
+
+int put_on(const Coat *c, uint8_t *to, Py_ssize_t total, Py_ssize_t step, Py_ssize_t front) {
+    Py_ssize_t count = (total - 1) / step + 1, shown = c->lead - 1;
+    Py_ssize_t width = (c->lead + front + c->padding + BLOCK - 1) / BLOCK * BLOCK;
+    PyObject *made = stream_of(c->cipher, to + c->lead + front, count, step, width / BLOCK);
+    const uint8_t *mask = made ? (uint8_t *)PyBytes_AS_STRING(made) : NULL;
+    for (Py_ssize_t i = 0; made && i < count; i++, to += step, total -= step, mask += width) {
+        if (shown) {
+            memcpy(to, c->before, shown);
+            *to ^= *mask & DRAWN;
+        }
+        to[shown] = (uint8_t)c->padding ^ mask[shown];
+        mix(to + c->lead, to + c->lead, mask + c->lead, front);
+        memcpy(to + (total < step ? total : step) - c->padding, mask + width - c->padding, c->padding);
+    }
+    Py_XDECREF(made);
+    return made != NULL;
+}
+
 static int is_known(PyObject *known, const uint8_t *shown, const uint8_t *mask) { /* -1 with an exception */
     uint8_t id[SHOWN_ID] = {0};
     mix(id, shown, mask ? mask : id, SHOWN_ID);
@@ -164,17 +206,61 @@ static PyObject *undressed(const Run *r, Py_ssize_t at, Py_ssize_t before, PyObj
         return NULL;
     if (!count)
         Py_RETURN_NONE;
-    int here = PyMemoryView_Check(from) && !r->data.readonly; /* what came is ours to write to: it only gets shorter */
-    PyObject *out = here ? view(Py_NewRef(from), at, at + total) : PyBytes_FromStringAndSize(NULL, total);
-    uint8_t *to = !out ? NULL : here ? (uint8_t *)r->data.buf + at : (uint8_t *)PyBytes_AS_STRING(out);
+    Py_ssize_t end = at + count * r->size;
+    if (end > r->data.len)
+        end = r->data.len;
+    if (PyMemoryView_Check(from) && !r->data.readonly) { /* what came is ours to write to: nothing moves */
+        uint8_t *to = (uint8_t *)r->data.buf + at + head;
+        for (Py_ssize_t i = 0; i < count; i++, to += r->size, mask += r->width)
+            mix(to, to, mask + head, r->front - head);
+        PyObject *part = PySequence_GetSlice(from, at + head, end - padding);
+        return part ? Py_BuildValue("Nnnn", part, count > 1 ? r->size : end - at - head - padding, end,
+                                    count > 1 ? head + padding : 0) : NULL;
+    }
+    PyObject *out = PyBytes_FromStringAndSize(NULL, total);
+    uint8_t *to = out ? (uint8_t *)PyBytes_AS_STRING(out) : NULL;
     for (Py_ssize_t i = first; out && i < first + count; i++, in += r->size, mask += r->width) {
         Py_ssize_t body = length(r, i) - padding - r->front;
-        mix(to, in + head, mask + head, r->front - head); /* forwards, as `to` is never behind `in` */
-        memmove(to + r->front - head, in + r->front, body);
+        mix(to, in + head, mask + head, r->front - head);
+        memcpy(to + r->front - head, in + r->front, body);
         to += r->front - head + body;
     }
-    Py_ssize_t end = at + count * r->size;
-    return out ? Py_BuildValue("Nnn", out, r->size - head - padding, end < r->data.len ? end : r->data.len) : NULL;
+    PyObject *seen = out ? PyMemoryView_FromObject(out) : NULL;
+    Py_XDECREF(out);
+    return seen ? Py_BuildValue("Nnnn", seen, r->size - head - padding, end, (Py_ssize_t)0) : NULL;
+}
+
+PyObject *mask_take(PyObject *self, PyObject *args) {
+    Run r = {0};
+    Py_ssize_t before, least;
+    PyObject *from, *cipher, *known, *out = NULL;
+    if (!PyArg_ParseTuple(args, "OnO(nnn)O", &from, &r.size, &cipher, &r.front, &before, &least, &known) ||
+        PyObject_GetBuffer(from, &r.data, PyBUF_SIMPLE) < 0)
+        return NULL;
+    if (before < 0 || before > MOST_BEFORE || r.front < SHOWN_ID + 1 || r.front > MOST_FRONT ||
+        least < before + r.front + BLOCK || r.size > MOST_PLAINTEXT)
+        refuse("front and what is before it do not fit");
+    else {
+        Py_ssize_t over = r.size >= least ? r.data.len % r.size : 0;
+        r.front += before;
+        if (over < least)
+            r.data.len -= over; /* nothing of ours ends so; the buffer is released by what it holds, not by its length */
+        if (r.size < least || r.data.len < least || r.data.len > r.size * MOST_DATAGRAMS)
+            out = Py_NewRef(Py_None);
+        else if (sound(&r)) {
+            Py_ssize_t blocks = (r.front + BLOCK - 1) / BLOCK;
+            PyObject *made = stream_of(cipher, (uint8_t *)r.data.buf + r.front, r.count, r.size, blocks);
+            if (made) {
+                r.stream.buf = PyBytes_AS_STRING(made);
+                r.stream.len = PyBytes_GET_SIZE(made);
+                r.width = blocks * BLOCK;
+                out = undressed(&r, 0, before, known, from);
+                Py_DECREF(made);
+            }
+        }
+    }
+    PyBuffer_Release(&r.data);
+    return out;
 }
 
 PyObject *mask_off(PyObject *self, PyObject *args) {

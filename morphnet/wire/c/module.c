@@ -20,6 +20,7 @@ static PyMethodDef functions[] = {
     {"mask_samples", mask_samples, METH_VARARGS, NULL},
     {"mask_on", mask_on, METH_VARARGS, NULL},
     {"mask_undress", mask_off, METH_VARARGS, NULL},
+    {"mask_take", mask_take, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -8,13 +8,17 @@ enum { MOST_HEADS = 512 }; /* bytes of headers in front of a slice: longer ones 
 
 typedef struct {
     Py_buffer nonce, data;
-    Py_ssize_t header, aad, size;
+    Py_ssize_t header, aad, size, gap; /* size: from one to the next; gap: bytes at the end of that which are no part */
 } Train;
+
+static Py_ssize_t plain_of(const Train *t, Py_ssize_t i) { /* bytes that datagram number i holds */
+    Py_ssize_t left = t->data.len - i * t->size, whole = t->size - t->gap;
+    return (left < whole ? left : whole) - t->header - TAG;
+}
 
 static int open_at(Key *key, const Train *t, Py_ssize_t i, uint8_t *to) { /* datagram number i */
     const uint8_t *in = (const uint8_t *)t->data.buf + i * t->size;
-    Py_ssize_t left = t->data.len - i * t->size;
-    Py_ssize_t plain = (left < t->size ? left : t->size) - t->header - TAG;
+    Py_ssize_t plain = plain_of(t, i);
     uint8_t nonce[NONCE];
     memcpy(nonce, t->nonce.buf, NONCE);
     count_up(nonce, NUMBER, 3, i);
@@ -24,8 +28,7 @@ static int open_at(Key *key, const Train *t, Py_ssize_t i, uint8_t *to) { /* dat
 
 static int open_joined(Key *key, const Train *t, uint8_t *out, size_t *heads) { /* 1, 0 forged, -1 no slices */
     uint8_t end[MOST_HEADS];
-    Py_ssize_t around = t->header + TAG, plain = t->size - around, count = (t->data.len - 1) / t->size + 1;
-    Py_ssize_t last = t->data.len - (count - 1) * t->size - around;
+    Py_ssize_t count = (t->data.len - 1) / t->size + 1, plain = plain_of(t, 0), last = plain_of(t, count - 1);
     Look l;
     if (!open_at(key, t, 0, out))
         return 0;
@@ -46,7 +49,7 @@ static int sound(const Train *t, Py_ssize_t least) { /* `least` datagrams or mor
     Py_ssize_t around = t->header + TAG;
     if (t->header < 1 || t->header > MOST_HEADER || t->aad < 0 || t->aad > t->header || t->nonce.len != NONCE)
         return refuse("header, additional data and nonce do not fit together") != NULL;
-    if (t->size < around || t->size > MOST_PLAINTEXT || t->data.len < around || t->data.len > 2 * MOST_PLAINTEXT)
+    if (t->gap < 0 || t->gap > t->size || t->size - t->gap < around || t->size > MOST_PLAINTEXT || t->data.len < around || t->data.len > 2 * MOST_PLAINTEXT)
         return refuse("no datagrams") != NULL;
     Py_ssize_t count = (t->data.len - 1) / t->size + 1;
     if (count < least || count > MOST_DATAGRAMS || t->data.len - (count - 1) * t->size < around)
@@ -60,6 +63,7 @@ PyObject *key_open(Key *key, PyObject *args) {
         return NULL;
     PyObject *out = NULL;
     t.size = t.data.len;
+    t.gap = 0;
     if (sound(&t, 1) && (out = PyBytes_FromStringAndSize(NULL, t.size - t.header - TAG))) {
         if (!begin(key))
             Py_CLEAR(out);
@@ -77,8 +81,32 @@ PyObject *key_open(Key *key, PyObject *args) {
     return out;
 }
 
+PyObject *key_open_all(Key *key, PyObject *args) {
+    Train t;
+    int done = 1;
+    if (!PyArg_ParseTuple(args, "(nn)y*y*nn", &t.header, &t.aad, &t.nonce, &t.data, &t.size, &t.gap))
+        return NULL;
+    int mine = sound(&t, 1) && begin(key);
+    Py_ssize_t count = mine ? (t.data.len - 1) / t.size + 1 : 0;
+    PyObject *out = mine ? PyList_New(count) : NULL;
+    for (Py_ssize_t i = 0; out && i < count; i++) {
+        PyObject *each = PyBytes_FromStringAndSize(NULL, plain_of(&t, i));
+        if (each)
+            PyList_SET_ITEM(out, i, each);
+        if (!each || !(done = open_at(key, &t, i, (uint8_t *)PyBytes_AS_STRING(each))))
+            Py_CLEAR(out);
+    }
+    if (mine)
+        key->busy = 0;
+    if (!done)
+        PyErr_SetString(Forged, "tag");
+    PyBuffer_Release(&t.nonce);
+    PyBuffer_Release(&t.data);
+    return out;
+}
+
 static PyObject *open_train(Key *key, const Train *t) {
-    Py_ssize_t count = (t->data.len - 1) / t->size + 1, text = t->data.len - count * (t->header + TAG);
+    Py_ssize_t count = (t->data.len - 1) / t->size + 1, text = (count - 1) * plain_of(t, 0) + plain_of(t, count - 1);
     PyObject *out = PyByteArray_FromStringAndSize(NULL, VNET + text);
     if (!out || !begin(key))
         return Py_XDECREF(out), NULL;
@@ -100,7 +128,7 @@ static PyObject *open_train(Key *key, const Train *t) {
 
 PyObject *key_open_run(Key *key, PyObject *args) {
     Train t;
-    if (!PyArg_ParseTuple(args, "(nn)y*y*n", &t.header, &t.aad, &t.nonce, &t.data, &t.size))
+    if (!PyArg_ParseTuple(args, "(nn)y*y*nn", &t.header, &t.aad, &t.nonce, &t.data, &t.size, &t.gap))
         return NULL;
     PyObject *answer = sound(&t, 2) ? open_train(key, &t) : NULL;
     PyBuffer_Release(&t.nonce);
@@ -111,12 +139,12 @@ PyObject *key_open_run(Key *key, PyObject *args) {
 PyObject *key_open_whole(Key *key, PyObject *args) {
     Train t;
     int flags, done = 1;
-    if (!PyArg_ParseTuple(args, "(nn)y*y*ni", &t.header, &t.aad, &t.nonce, &t.data, &t.size, &flags))
+    if (!PyArg_ParseTuple(args, "(nn)y*y*nni", &t.header, &t.aad, &t.nonce, &t.data, &t.size, &t.gap, &flags))
         return NULL;
     int mine = sound(&t, 1) && begin(key);
     PyObject *out = mine ? PyList_New(0) : NULL;
     for (Py_ssize_t i = 0, at = 0; out && at < t.data.len; i++, at += t.size) {
-        Py_ssize_t size = (t.data.len - at < t.size ? t.data.len - at : t.size) - t.header - TAG;
+        Py_ssize_t size = plain_of(&t, i);
         PyObject *made = PyByteArray_FromStringAndSize(NULL, VNET + size), *each = NULL;
         if (made) {
             uint8_t *to = (uint8_t *)PyByteArray_AS_STRING(made) + VNET;

@@ -23,12 +23,13 @@ from morphnet.wire.formats import COMPACT
 from morphnet.wire.ip import View
 from morphnet.wire.shapes.masking import BLOCK
 from morphnet.wire.shapes.padding import Padding
-from morphnet.wire.shapes.shape import MASKED, Shape
+from morphnet.wire.shapes.shape import MASKED, Coat, Shape, Undressed
 
 HEADER = COMPACT.header  # bytes that are masked, behind the one that tells of the padding
 FRONT = HEADER + 1
 LEAST = COMPACT.overhead + 1  # bytes of the shortest datagram
 _LAYOUT = FRONT, 0
+_TAKEN = FRONT, 0, LEAST
 _TO_READ = -(-FRONT // BLOCK)  # blocks of the stream
 
 
@@ -64,14 +65,26 @@ class Masked:
         stream = self._cipher.update(CORE.mask_samples(data, size, HEADER, blocks))
         return CORE.mask_dress(data, size, HEADER, stream, padding, b""), size + 1 + padding
 
+    def coat(self, most: int) -> Coat:
+        """As in `Shape`."""
+        return Coat(b"", self._padding.draw(0, most), self._cipher.update)
+
+    def take(self, data: View, size: int, known: Container[bytes]) -> tuple[Undressed, Shape] | None:
+        """As in `Shape`."""
+        self.read += 1
+        found = CORE.mask_take(data, size, self._cipher.update, _TAKEN, known)
+        return (found, self) if found is not None else None
+
     def reading(self, data: View, size: int, *, ours: bool = False) -> MaskedReading | None:
         """The masks of all these datagrams, with one call of the cipher."""
-        if size < LEAST or not data:
+        if size < LEAST:
             return None
-        over = len(data) % size
+        total = len(data)
+        over = total % size
         if 0 < over < LEAST:  # nothing of ours ends so
-            data = data[: len(data) - over]
-        if not LEAST <= len(data) <= size * MAX_SEGMENTS:
+            total -= over
+            data = data[:total]
+        if not LEAST <= total <= size * MAX_SEGMENTS:
             return None
         self.read += 1
         return MaskedReading(self, data, size, self._cipher.update(CORE.mask_samples(data, size, FRONT, _TO_READ)))
@@ -80,11 +93,13 @@ class Masked:
 class MaskedReading:
     """Datagrams with their masks beside them."""
 
+    __slots__ = "_data", "_size", "_stream", "worn"
+
     def __init__(self, worn: Masked, data: View, size: int, stream: bytes) -> None:
         self.worn: Shape = worn
         self._data, self._size, self._stream = data, size, stream
 
-    def undress(self, at: int, known: Container[bytes]) -> tuple[View, int, int] | None:
+    def undress(self, at: int, known: Container[bytes]) -> Undressed | None:
         """As in `Reading`. What shows no known id once its mask is off costs nothing more."""
         if at >= len(self._data):  # behind what can be ours
             return None

@@ -2,7 +2,7 @@
 The loops over the datagrams of a run that is masked, in Python; `wire/c/masking.c` does the same where it was built.
 
 Both give the same bytes for the same arguments; that one gives views of memory that it uses again when nobody has them
-any more, and undresses where the datagrams are, if that can be written to. What an argument means is the same
+any more. Both undress where the datagrams are, if that can be written to. What an argument means is the same
 everywhere:
 
 - `data`, `size`: datagrams of `size` bytes one behind the other, the last may be shorter; 64 at most.
@@ -15,12 +15,14 @@ Source: docs/protocol section 2.1; RFC 9001 section 5.4 for the idea.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections import deque
+from collections.abc import Container, Sequence
 from functools import lru_cache
 from struct import Struct
 
 from morphnet.wire.batch import MAX_SEGMENTS
 from morphnet.wire.ip import View
+from morphnet.wire.shapes.shape import Stream, Undressed
 
 BLOCK = 16  # bytes of a sample, and of what the cipher makes of it
 MOST_FRONT, MOST_BLOCKS, MOST_PADDING, MOST_BEFORE = 64, 24, 255, 32
@@ -28,7 +30,6 @@ SHOWN_ID = 8  # bytes that every datagram starts with once it is undressed, and 
 _SHORTS = bytes(range(0x40, 0x80))  # high bits 01
 DRAWN = 0x1F  # bits of the first byte of `before` that are masked
 MOST_DATAGRAM = 65535  # bytes
-_NUMBERED = [bytes(byte ^ block for byte in range(256)) for block in range(MOST_BLOCKS)]
 
 
 def _count(data: View, size: int, front: int) -> int:
@@ -55,18 +56,21 @@ def samples(data: View, size: int, front: int, blocks: int) -> bytes:
     count = _count(data, size, front)
     if not 1 <= blocks <= MOST_BLOCKS:
         raise ValueError("more blocks than a mask has")
-    with memoryview(data) as view:
-        found = list(_cutter(f"{front}x{BLOCK}s{size - front - BLOCK}x", count - 1).unpack_from(view))
-        last = (count - 1) * size + front
-        found.append(bytes(view[last : last + BLOCK]))
+    return spread(_column(data, size, (front, BLOCK), count), blocks)
+
+
+def spread(found: list[bytes], blocks: int) -> bytes:
+    """The same of samples that are cut out."""
     many = found * blocks
     for block in range(blocks):
         many[block::blocks] = found
-    rows = bytearray().join(many)
-    for block in range(1, blocks):
-        at = slice(block * BLOCK + BLOCK - 1, None, blocks * BLOCK)
-        rows[at] = rows[at].translate(_NUMBERED[block])
-    return bytes(rows)
+    return _xor(b"".join(many), _numbered(blocks, len(found)))
+
+
+@lru_cache(maxsize=512)
+def _numbered(blocks: int, count: int) -> bytes:
+    """The number of each block in its last byte."""
+    return b"".join([block.to_bytes(BLOCK, "big") for block in range(blocks)]) * count
 
 
 def dress(data: View, size: int, front: int, stream: bytes, padding: int, before: bytes) -> bytes:
@@ -77,28 +81,40 @@ def dress(data: View, size: int, front: int, stream: bytes, padding: int, before
     :raises ValueError: lengths that do not fit together.
     """
     count, shown = _count(data, size, front), len(before)
-    width, head = len(stream) // count, shown + 1 + front
+    width = len(stream) // count
     if not 0 <= padding <= MOST_PADDING or shown > MOST_BEFORE:
         raise ValueError("more padding, or more before it, than there may be")
-    if width * count != len(stream) or width < head + padding:
+    if width * count != len(stream) or width < shown + 1 + front + padding:
         raise ValueError("a stream of another length")
+    parts = _cut(data, size, count, (front, 0))
+    pieces = clothes(parts[::2], stream, padding, before)
+    parts[::2] = pieces[:-1]
+    parts.append(pieces[-1])
+    return b"".join(parts)
+
+
+def clothes(heads: Sequence[bytes], stream: bytes, padding: int, before: bytes) -> list[bytes]:
+    """
+    What is put around the rest of each datagram: the first piece, then as many.
+
+    :param heads: what is masked of each, of equal length.
+    """
+    count, shown = len(heads), len(before)
+    width, head = len(stream) // count, shown + 1 + len(heads[0])
     if shown:
         stream = _and(stream, _kept(shown, width, count))
-    parts = _cut(data, size, count, (front, 0))
     gap = bytes(width - head)
     between = b"".join((gap, before, bytes((padding,))))
-    rows = _xor(b"".join((between[len(gap) :], between.join(parts[::2]), gap)), stream)
+    rows = _xor(b"".join((between[len(gap) :], between.join(heads), gap)), stream)
     # The padding of one and the head of the next are neighbours: one piece.
     step = width - padding
     pieces = _cutter(f"{padding + head}s{step - head}x", count - 1).unpack_from(rows, step)
-    parts[::2] = [rows[:head], *pieces]
-    parts.append(rows[len(rows) - padding :])
-    return b"".join(parts)
+    return [rows[:head], *pieces, rows[len(rows) - padding :]]
 
 
 def undress(
     data: View, size: int, at: int, stream: bytes, layout: tuple[int, int], known: Container[bytes]
-) -> tuple[bytes, int, int] | None:
+) -> Undressed | None:
     """
     The datagrams as they were: all from the one at `at` on that have as much padding as that one.
 
@@ -106,8 +122,8 @@ def undress(
     :param stream: for all of `data`.
     :param layout: bytes that are masked, the one that tells of the padding too; and before them, beginning with 01.
     :param known: what the first may start with, SHOWN_ID bytes. If the last starts so as it came, it is none of them.
-    :returns: the datagrams, bytes of each but the last, and the offset behind what they came in; None when the first
-        cannot be what was dressed.
+    :returns: the datagrams, bytes from one to the next, the offset behind what they came in, and how many bytes at the
+        end of each but the last are no part of it; None when the first cannot be what was dressed.
     :raises ValueError: lengths that do not fit together.
     """
     front, before = layout
@@ -119,43 +135,106 @@ def undress(
         raise ValueError("a stream of another length")
     if not 0 <= at < count * size or at % size:
         raise ValueError("not the beginning of a datagram")
-    mask, begins = at // size * width, before + 1
-    covered, masks = data[at + begins : at + begins + SHOWN_ID], stream[mask + begins : mask + begins + SHOWN_ID]
-    if _xor(bytes(covered), masks) not in known:
+    return _undress(data, (at, size), stream, (front, before, width), known)
+
+
+def take(
+    data: View, size: int, cipher: Stream, layout: tuple[int, int, int], known: Container[bytes]
+) -> Undressed | None:
+    """
+    The first of what came, and those that were dressed with it: samples, stream and `undress` in one.
+
+    :param layout: as there, and the least bytes that a datagram has; a shorter one at the end is none.
+    :raises ValueError: lengths that do not fit together.
+    """
+    front, before, least = layout
+    if not 0 <= before <= MOST_BEFORE or not SHOWN_ID < front <= MOST_FRONT:
+        raise ValueError("front and what is before it do not fit")
+    if least < before + front + BLOCK or size > MOST_DATAGRAM:
+        raise ValueError("front and what is before it do not fit")
+    total = len(data)
+    over = total % size if size >= least else 0
+    if 0 < over < least:
+        total -= over
+        data = data[:total]
+    if size < least or not least <= total <= size * MAX_SEGMENTS:
         return None
-    end = len(data)
+    count, blocks = -(-total // size), -(-(before + front) // BLOCK)
+    stream = cipher(spread(_column(data, size, (before + front, BLOCK), count), blocks))
+    if len(stream) != count * blocks * BLOCK:
+        raise ValueError("a stream of another length")
+    return _undress(data, (0, size), stream, (front, before, blocks * BLOCK), known)
+
+
+def _undress(
+    data: View, where: tuple[int, int], stream: bytes, layout: tuple[int, int, int], known: Container[bytes]
+) -> Undressed | None:
+    """
+    :param where: offset of the first, and bytes of each but the last.
+    :param layout: bytes that are masked, those before them, and of the stream for each.
+    """
+    (at, size), (front, before, width) = where, layout
+    mask, begins, end = at // size * width, before + 1, len(data)
+    covered, masks = data[at + begins : at + begins + SHOWN_ID], stream[mask + begins : mask + begins + SHOWN_ID]
+    if _xor(covered, masks) not in known:
+        return None
     if before and at + size < end:
         others = bytes(data[at + size : end : size]).lstrip(_SHORTS)
         end = end if not others else at + (-(-(end - at) // size) - len(others)) * size
-    if (found := _bare(data[at:end], size, stream[mask : -(-end // size) * width], layout)) is None:
+    part = data[at:end]
+    total = end - at
+    count = -(-total // size)
+    masks = b"".join(_cutter(f"{before}x{front}s{width - before - front}x", count).unpack_from(stream, mask))
+    rows = _xor(b"".join(_column(part, size, (before, front), count)), masks)
+    padding, count = _alike(rows[::front], total, size, before + front + BLOCK)
+    if not count:
         return None
-    datagrams, each = found
-    end = min(at + -(-len(datagrams) // each) * size, end)
-    last = (end - 1) // size * size
-    if last > at and bytes(data[last : last + SHOWN_ID]) in known:  # its sender has just taken the mask off
-        return datagrams[: (last - at) // size * each], each, last
-    return datagrams, each, end
+    end = at + min(count * size, total)
+    if count > 1:
+        last = at + (count - 1) * size
+        if bytes(data[last : last + SHOWN_ID]) in known:  # its sender has just taken the mask off
+            count, end = count - 1, last
+    pieces = _cutter(f"1x{front - 1}s", count).unpack_from(rows)
+    if isinstance(part, memoryview) and not part.readonly:  # nothing moves
+        deque(map(part.__setitem__, _places(begins, front - 1, size, count), pieces), maxlen=0)
+        found = part[begins : end - at - padding]
+        return (found, size, end, begins + padding) if count > 1 else (found, len(found), end, 0)
+    parts = _cut(part[: end - at], size, count, (before + front, padding))
+    parts[::2] = pieces
+    return memoryview(b"".join(parts)), size - begins - padding, end, 0
 
 
-def _bare(data: View, size: int, stream: bytes, layout: tuple[int, int]) -> tuple[bytes, int] | None:
-    """All from the first on that have as much padding as that one, and bytes of each but the last."""
-    front, before = layout
-    head, count = before + front, -(-len(data) // size)
-    width = len(stream) // count
-    padding = data[before] ^ stream[before]
-    if min(size, len(data)) - padding < head + BLOCK:
-        return None
-    last = len(data) - (count - 1) * size
-    if last - padding < head + BLOCK:
-        count, data, stream = count - 1, data[: len(data) - last], stream[:-width]  # the last is too short
-    parts, rest = _cut(data, size, count, (head, padding)), bytes(width - head)
-    rows = _xor(rest.join(parts[::2]) + rest, stream)
-    said = rows[before::width]
-    if said.count(padding) < count:
+def _alike(said: bytes, total: int, size: int, least: int) -> tuple[int, int]:
+    """
+    How much padding the first one has, and how many have as much, with room for it.
+
+    :param said: for each how much it has.
+    :param least: bytes of the least besides.
+    """
+    padding, count = said[0], len(said)
+    if total - (count - 1) * size - padding < least:
+        count -= 1  # the last is too short
+    if not count or size - padding < least:
+        return padding, 0
+    if said.count(padding, 0, count) < count:
         count = next(step for step, other in enumerate(said) if other != padding)
-        del parts[2 * count :]
-    parts[::2] = _cutter(f"{before + 1}x{front - 1}s{width - head}x", count).unpack_from(rows)
-    return b"".join(parts), size - before - 1 - padding
+    return padding, count
+
+
+@lru_cache(maxsize=128)
+def _places(first: int, length: int, step: int, count: int) -> list[slice]:
+    """So many pieces of that length."""
+    return [slice(at, at + length) for at in range(first, first + count * step, step)]
+
+
+def _column(data: View, size: int, where: tuple[int, int], count: int) -> list[bytes]:
+    """The same bytes of each datagram, from an offset on so many."""
+    at, length = where
+    with memoryview(data) as view:
+        found = list(_cutter(f"{at}x{length}s{size - at - length}x", count - 1).unpack_from(view))
+        last = (count - 1) * size + at
+        found.append(bytes(view[last : last + length]))
+    return found
 
 
 def _cut(data: View, size: int, count: int, widths: tuple[int, int]) -> list[bytes]:
@@ -180,7 +259,7 @@ def _kept(shown: int, width: int, count: int) -> bytes:
     return (bytes((DRAWN, *bytes(shown - 1))) + b"\xff" * (width - shown)) * count
 
 
-def _xor(one: bytes, other: bytes) -> bytes:
+def _xor(one: View, other: bytes) -> bytes:
     return (int.from_bytes(one, "little") ^ int.from_bytes(other, "little")).to_bytes(len(one), "little")
 
 

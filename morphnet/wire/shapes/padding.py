@@ -13,15 +13,24 @@ class Padding:
     """Draws it."""
 
     def __init__(self, entropy: Callable[[int], bytes]) -> None:
-        self._entropy, self._drawn = entropy, iter(b"")
+        self._entropy = entropy
+        self._span, self._drawn = 0, iter(list[int]())  # drawn already: 0 to so many bytes, each as likely
 
     def draw(self, least: int, most: int) -> int:
         """`least` to `most` bytes, 255 at most, each as likely."""
-        span = min(most, MOST_PADDING) - least
-        while span > 0:
-            drawn = next(self._drawn, None)
-            if drawn is None:
-                self._drawn = iter(self._entropy(_DRAWN))
-            elif drawn < 256 - 256 % (span + 1):
-                return least + drawn % (span + 1)
-        return least
+        span = (most if most < MOST_PADDING else MOST_PADDING) - least
+        if span <= 0:
+            return least
+        if span == self._span:
+            for drawn in self._drawn:
+                return least + drawn
+        return least + self._draw_many(span)
+
+    def _draw_many(self, span: int) -> int:
+        """One, and others of the same span for the next calls."""
+        each, found = span + 1, list[int]()
+        fair = 256 - 256 % each
+        while not found:
+            found = [drawn % each for drawn in self._entropy(_DRAWN) if drawn < fair]
+        self._span, self._drawn = span, iter(found)
+        return next(self._drawn)

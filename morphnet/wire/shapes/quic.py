@@ -26,7 +26,7 @@ from morphnet.wire.shapes import hello, longheader
 from morphnet.wire.shapes.longheader import HANDSHAKE, ID, ZERO_RTT, Found, Ids
 from morphnet.wire.shapes.masking import BLOCK
 from morphnet.wire.shapes.padding import Padding
-from morphnet.wire.shapes.shape import QUIC, Shape
+from morphnet.wire.shapes.shape import QUIC, Coat, Shape, Undressed
 
 HEADER = COMPACT.header
 FRONT = HEADER + 1  # bytes that are masked, with the one that tells of the padding
@@ -40,6 +40,9 @@ SELDOM = 24  # and from the fourth repetition on
 MOST_FLOWS = 4096  # that are remembered; who is forgotten shows no handshake any more
 SERVER_FINISHES, CLIENT_FINISHES = 190, 74  # bytes of a Handshake packet: EncryptedExtensions and Finished; Finished
 _FIXED, _LONG = b"\x40", 0xC0  # the first two bits of packets with a short header, and with a long one
+
+# What a server takes, and a client: bytes that are masked, those before them, and of the least datagram.
+_TAKEN = (FRONT, 1 + ID, INSIDE + 1 + ID), (FRONT, 1, INSIDE + 1)
 
 Entropy = Callable[[int], bytes]
 
@@ -56,7 +59,7 @@ class Quic:
 
     def __init__(self, network: bytes, entropy: Entropy, sni: str | None) -> None:
         key = HKDFExpand(algorithm=SHA256(), length=32, info=b"morphnet 1 quic").derive(network)
-        self._cipher = Cipher(AES(key), ECB()).encryptor()
+        self.cipher = Cipher(AES(key), ECB()).encryptor()
         self.entropy, self.sni = entropy, sni
         self.client = sni is not None
         self.padding = Padding(entropy)
@@ -85,6 +88,10 @@ class Quic:
         """As a flow does whose handshake is over."""
         return self.nobody.dress(data, size, least, most, room)
 
+    def coat(self, most: int) -> Coat:
+        """The same."""
+        return self.nobody.coat(most)
+
     def of_initial(self, first: bytes) -> QuicFlow:
         """Server: the flow whose client has sent its first Initial to that connection id."""
         if self._named(first[: ID // 2]) != first:
@@ -112,34 +119,47 @@ class Quic:
 
     def _named(self, chosen: bytes) -> bytes:
         """A connection id that only members can tell from a random one: half of it is made from the other half."""
-        return chosen + self._cipher.update(chosen + bytes(BLOCK - len(chosen)))[: ID - len(chosen)]
+        return chosen + self.cipher.update(chosen + bytes(BLOCK - len(chosen)))[: ID - len(chosen)]
 
     def _answer_to(self, first: bytes) -> bytes:
         """The id that the server has in the flow of that one."""
-        return self._named(self._cipher.update(first + first)[: ID // 2])
+        return self._named(self.cipher.update(first + first)[: ID // 2])
 
     # -- masks -------------------------------------------------------------------------------------------------------
 
     def cover(self, data: View, size: int, padding: int, before: bytes) -> View:
         """The datagrams, masked behind `before`."""
         blocks = -(-(len(before) + FRONT + padding) // BLOCK)
-        stream = self._cipher.update(CORE.mask_samples(data, size, HEADER, blocks))
+        stream = self.cipher.update(CORE.mask_samples(data, size, HEADER, blocks))
         return CORE.mask_dress(data, size, HEADER, stream, padding, before)
 
     def stream(self, data: View, size: int, before: int) -> bytes:
         """The masks of these datagrams, with one call of the cipher."""
         self.read += 1
-        return self._cipher.update(CORE.mask_samples(data, size, before + FRONT, -(-(before + FRONT) // BLOCK)))
+        return self.cipher.update(CORE.mask_samples(data, size, before + FRONT, -(-(before + FRONT) // BLOCK)))
+
+    def take(self, data: View, size: int, known: Container[bytes]) -> tuple[Undressed, Shape] | None:
+        """As in `Shape`: short headers."""
+        if not data or data[0] & 0xC0 != _FIXED[0]:
+            return None
+        self.read += 1
+        layout = _TAKEN[self.client]
+        found = CORE.mask_take(data, size, self.cipher.update, layout, known)
+        if found is None:
+            return None
+        return found, self.nobody if self.client else self.of_id(bytes(data[1 : 1 + ID]))
 
     def reading(self, data: View, size: int, *, ours: bool = False) -> QuicReading | None:
         """As in `Shape`."""
         least = INSIDE + 1 + (ID if self.client is ours else 0)
-        if size < least or not data:
+        if size < least:
             return None
-        over = len(data) % size
+        total = len(data)
+        over = total % size
         if 0 < over < least:  # nothing of ours ends so
-            data = data[: len(data) - over]
-        return QuicReading(self, data, size, ours=ours) if least <= len(data) <= size * MAX_SEGMENTS else None
+            total -= over
+            data = data[:total]
+        return QuicReading(self, data, size, ours=ours) if least <= total <= size * MAX_SEGMENTS else None
 
 
 class QuicFlow:
@@ -179,6 +199,14 @@ class QuicFlow:
             return out, len(out)
         padding = quic.padding.draw(least, most)
         return quic.cover(data, size, padding, self._before), size + self.least + padding
+
+    def coat(self, most: int) -> Coat:
+        """As in `Shape`: a run has no handshake in front."""
+        return Coat(self._before, self._quic.padding.draw(0, most), self._quic.cipher.update)
+
+    def take(self, data: View, size: int, known: Container[bytes]) -> tuple[Undressed, Shape] | None:
+        """As in `Shape`."""
+        return self._quic.take(data, size, known)
 
     def reading(self, data: View, size: int, *, ours: bool = False) -> QuicReading | None:
         """As in `Shape`."""
@@ -226,20 +254,22 @@ class QuicFlow:
 class QuicReading:
     """Datagrams of which some may be ours."""
 
+    __slots__ = "_before", "_data", "_ours", "_quic", "_size", "_stream", "worn"
+
     def __init__(self, quic: Quic, data: View, size: int, *, ours: bool) -> None:
         self._quic, self._data, self._size, self._ours = quic, data, size, ours
         self._before = 1 + ID if quic.client is ours else 1
         self._stream = b""  # the masks of all, once one of them may have a short header
         self.worn: Shape = quic.nobody
 
-    def undress(self, at: int, known: Container[bytes]) -> tuple[View, int, int] | None:
+    def undress(self, at: int, known: Container[bytes]) -> Undressed | None:
         """As in `Reading`. What shows no known id once its mask is off costs nothing more."""
         kind = self._data[at] & 0xC0 if at < len(self._data) else 0
         if kind == _FIXED[0]:
             return self._short(at, known)
         return self._long(at, known) if kind == _LONG else None
 
-    def _short(self, at: int, known: Container[bytes]) -> tuple[View, int, int] | None:
+    def _short(self, at: int, known: Container[bytes]) -> Undressed | None:
         """Those that have short headers, one after the other."""
         quic, before = self._quic, self._before
         self._stream = self._stream or quic.stream(self._data, self._size, before)
@@ -249,7 +279,7 @@ class QuicReading:
             self.worn = quic.of_id(asked)
         return found
 
-    def _long(self, at: int, known: Container[bytes]) -> tuple[View, int, int] | None:
+    def _long(self, at: int, known: Container[bytes]) -> Undressed | None:
         """One that begins with a long header."""
         datagram, quic = self._data[at : at + self._size], self._quic
         found = longheader.find(datagram, self._before)
@@ -261,7 +291,7 @@ class QuicReading:
             return None
         if not self._ours:
             self._hear(found)
-        return *undressed[:2], at + len(datagram)
+        return *undressed[:2], at + len(datagram), 0
 
     def _hear(self, found: Found) -> None:
         if self._quic.client:

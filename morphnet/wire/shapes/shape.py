@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
-from typing import Protocol
+from collections.abc import Callable, Container
+from typing import NamedTuple, Protocol
 
 from morphnet.wire.ip import View
 
 PLAIN, MASKED, QUIC = "plain", "masked", "quic"
+
+
+Stream = Callable[[bytes], bytes]  # the cipher: makes as much of samples
+Undressed = tuple[memoryview, int, int, int]
+"""Datagrams, bytes from one to the next, the offset behind what they came in, and the gap: see `batch.Spacing`."""
+
+
+class Coat(NamedTuple):
+    """What a run is masked with while it is sealed."""
+
+    before: bytes
+    padding: int  # bytes behind each
+    cipher: Stream
+
+    @property
+    def longer(self) -> int:
+        """Bytes that each datagram gets."""
+        return len(self.before) + 1 + self.padding
 
 
 class Reading(Protocol):
@@ -15,14 +33,13 @@ class Reading(Protocol):
 
     worn: Shape  # what those wore that were undressed last: to answer in
 
-    def undress(self, at: int, known: Container[bytes]) -> tuple[View, int, int] | None:
+    def undress(self, at: int, known: Container[bytes]) -> Undressed | None:
         """
-        The datagram at offset `at`, and those behind it that were dressed with it; they may be where they were, at the
-        beginning of what they came in, if that can be written to.
+        The datagram at offset `at`, and those behind it that were dressed with it; they are where they were, with gaps
+        between them, if that can be written to.
 
         :param known: the ids (SHORT_ID bytes) that a datagram of ours may start with.
-        :returns: the datagrams as they were, bytes of each but the last, and the offset behind what they came in; None
-            when the one at `at` is none of ours.
+        :returns: as `masking.undress`; None when the one at `at` is none of ours.
         """
         ...
 
@@ -55,6 +72,21 @@ class Shape(Protocol):
         :param least: bytes of padding that each gets at least.
         :param most: and at most.
         :param room: bytes that a lone one may become longer by what else stands in front of it.
+        """
+        ...
+
+    def coat(self, most: int) -> Coat:
+        """
+        The same for a run that is yet to be sealed: two datagrams at least.
+
+        :param most: bytes of padding that each may get.
+        """
+        ...
+
+    def take(self, data: View, size: int, known: Container[bytes]) -> tuple[Undressed, Shape] | None:
+        """
+        The first of these datagrams and those that belong to it at once, and what they wore; as `reading` and `undress`
+        do it, but that nothing is kept for others. None: look closer.
         """
         ...
 

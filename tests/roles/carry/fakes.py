@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from morphnet.wire.carried import Carried
+from morphnet.wire.carried import Carried, CarriedRun
+from tests.wire.test_carried import singles
 
 
 class FakeTunnel:
@@ -19,6 +20,7 @@ class FakePump:
     def __init__(self) -> None:
         self.tunnel, self.time = FakeTunnel(), 0.0
         self.given: list[tuple[str, Carried]] = []
+        self.runs = list[list[CarriedRun]]()  # the same, each batch as it came
         self.outlet: Any = None
 
     def now(self) -> float:
@@ -27,8 +29,9 @@ class FakePump:
     def carry(self, outlet: object) -> None:
         self.outlet = outlet
 
-    def from_local(self, peer: str, batch: Sequence[Carried]) -> None:
-        self.given += [(peer, each) for each in batch]
+    def from_local(self, peer: str, batch: Sequence[CarriedRun]) -> None:
+        self.runs.append(list(batch))
+        self.given += [(peer, each) for run in batch for each in singles(run)]
 
 
 class FakeDoor:

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.config.carry import carry_number, entry
 from morphnet.net.pump import Pump
 from morphnet.roles.carry.ports import IDLE, PROGRAMS, Ports
-from morphnet.wire.carried import Carried
+from morphnet.wire.carried import Carried, CarriedRun
 from tests.roles.carry.fakes import FakeDoor, FakePump
 
 WG, DNS = carry_number("wireguard"), carry_number("dns")
@@ -34,6 +34,16 @@ class PortsTests(SynchronousTestCase):
         self.pump.outlet([("gw", Carried(WG, 5001, b"B")), ("gw", Carried(WG, 5000, b"A"))])
         self.assertEqual(self.doors[0].sent, [(b"B", TWO), (b"A", ONE)])
         self.assertEqual([each.users for each in self.ports.statuses()], [2, 0])
+
+    def test_runs(self) -> None:
+        """What one program has sent at once is handed on as one, and so is what comes for it."""
+        self.doors[0].received([(b"a", ONE), (b"b", ONE), (b"", ONE), (b"c", TWO), (b"d", ONE)])
+        runs = [CarriedRun(WG, 5000, [b"a", b"b", b""]), CarriedRun(WG, 5001, [b"c"]), CarriedRun(WG, 5000, [b"d"])]
+        self.assertEqual(self.pump.runs, [runs])
+        self.assertEqual((self.ports.counters()["carried_sent"], self.ports.statuses()[0].sent_bytes), (5, 4))
+        self.pump.outlet([("gw", CarriedRun(WG, 5000, [b"A", b"BB"]))])
+        self.assertEqual(self.doors[0].sent, [(b"A", ONE), (b"BB", ONE)])
+        self.assertEqual((self.ports.counters()["carried_received"], self.ports.statuses()[0].received_bytes), (2, 3))
 
     def test_not_asked(self) -> None:
         """What nobody asked for, or a peer that is not the server sends, goes to nobody."""

@@ -7,12 +7,13 @@ import random
 from aioquic.buffer import Buffer  # type: ignore[attr-defined]
 from aioquic.quic.crypto import CryptoPair
 from aioquic.quic.packet import pull_quic_header
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.wire.shapes import longheader
 from morphnet.wire.shapes.longheader import HANDSHAKE, INITIAL, ZERO_RTT, Ids
+from tests import at_least
 
 FIRST, ANSWER = bytes.fromhex("8394c8f03e515708"), b"answers!"
 
@@ -88,7 +89,7 @@ class FindTests(SynchronousTestCase):
         for cut in range(len(whole)):
             self.assertIsNone(longheader.find(whole[:cut], 9))
 
-    @settings(max_examples=3000)
+    @at_least(3000)
     @given(st.binary(max_size=80), st.sampled_from((b"", b"\xc1\0\0\0\1", b"\xd0\0\0\0\1", b"\xc0\0\0\0\1\x08")))
     def test_garbage(self, rest: bytes, start: bytes) -> None:
         """Whatever came, nothing raises, and what is found lies within it."""
@@ -97,7 +98,7 @@ class FindTests(SynchronousTestCase):
             if found is not None:
                 self.assertLess(found.at, len(start + rest))
 
-    @settings(max_examples=2000)
+    @at_least(2000)
     @given(st.data())
     def test_bent(self, chance: st.DataObject) -> None:
         """So it is with what was ours until somebody changed it."""

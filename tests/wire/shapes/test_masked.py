@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.wire.core import CORE
 from morphnet.wire.formats import COMPACT
 from morphnet.wire.header import IP, SHORT_ID, Header
 from morphnet.wire.keys import data_key
 from morphnet.wire.seal import seal
 from morphnet.wire.shapes.masked import LEAST, Masked
+from tests import at_least
+from tests.wire.shapes.test_masking import joined
 
 ID = b"idofours"
 KNOWN = frozenset({ID})
@@ -40,7 +43,25 @@ class MaskedTests(SynchronousTestCase):
             self.assertEqual(len(dressed), len(run) + count * (each - size))
             reading = other.reading(memoryview(dressed), each)
             assert reading is not None
-            self.assertEqual(reading.undress(0, KNOWN), (run, size, len(dressed)))
+            self.assertEqual(joined(reading.undress(0, KNOWN)), (run, size, len(dressed)))
+
+    def test_at_once(self) -> None:
+        """A run that is masked while it is sealed, and one that is taken at once, are what they are step by step."""
+        shape, key, text = masked(), CORE.key(bytes(32)), bytes(range(200)) * 3
+        front = COMPACT.counting, ID + bytes(16), ID + bytes(16), 24
+        run = bytes(key.seal(front, bytes(12), b"head", text, 100))
+        coat = shape.coat(15)
+        dressed = bytes(key.seal_masked(front, bytes(12), b"head", text, 100, coat))
+        size = 100 + 4 + 40 + coat.longer
+        reading = shape.reading(dressed, size)
+        assert reading is not None
+        self.assertEqual(joined(reading.undress(0, KNOWN)), (run, 144, len(dressed)))
+        for came in (dressed, memoryview(bytearray(dressed))):
+            taken = shape.take(came, size, KNOWN)
+            assert taken is not None
+            self.assertEqual((joined(taken[0]), taken[1]), ((run, 144, len(dressed)), shape))
+        self.assertIsNone(shape.take(dressed[1:], size, KNOWN))
+        self.assertEqual({shape.coat(3).padding for _ in range(100)}, {0, 1, 2, 3})
 
     def test_no_constant_byte(self) -> None:
         """
@@ -83,7 +104,7 @@ class MaskedTests(SynchronousTestCase):
         reading = shape.reading(junk + bytes(ours) + junk + bytes(ours), size)
         assert reading is not None
         found = [reading.undress(at, KNOWN) for at in range(0, 4 * size, size)]
-        self.assertEqual(found, [None, (sealed(1), 100, 2 * size), None, (sealed(1), 100, 4 * size)])
+        self.assertEqual(found, [None, (sealed(1), 100, 2 * size, 0), None, (sealed(1), 100, 4 * size, 0)])
         self.assertEqual(shape.read, 1)
 
     def test_plain_at_the_end(self) -> None:
@@ -93,18 +114,19 @@ class MaskedTests(SynchronousTestCase):
         dressed, size = shape.dress(run, 100, 5, 5, 0)
         reading = shape.reading(bytes(dressed) + sealed(3), size)
         assert reading is not None
-        self.assertEqual(reading.undress(0, KNOWN), (run, 100, 2 * size))
+        self.assertEqual(joined(reading.undress(0, KNOWN)), (run, 100, 2 * size))
 
-    @settings(max_examples=2000)
+    @at_least(2000)
     @given(st.binary(max_size=300), st.integers(1, 300))
     def test_garbage(self, data: bytes, size: int) -> None:
         """Whatever came, nothing raises, and what shows no known id is nothing."""
+        self.assertIsNone(masked().take(data, size, KNOWN))
         reading = masked().reading(data, size)
         if reading is not None:
             for at in range(0, len(data) - LEAST + 1, size):
                 self.assertIsNone(reading.undress(at, KNOWN))
 
-    @settings(max_examples=2000)
+    @at_least(2000)
     @given(st.data())
     def test_bent(self, chance: st.DataObject) -> None:
         """With any bytes of it changed or cut off, what is ours comes back changed, or is nothing; nothing raises."""
@@ -113,7 +135,9 @@ class MaskedTests(SynchronousTestCase):
         for _ in range(chance.draw(st.integers(1, 4))):
             bent[chance.draw(st.integers(0, size - 1))] ^= chance.draw(st.integers(1, 255))
         del bent[chance.draw(st.integers(SHORT_ID, size)) :]
-        reading = masked().reading(bent, len(bent))
+        reading = masked().reading(bytes(bent), len(bent))
         found = reading.undress(0, KNOWN) if reading is not None else None
+        taken = masked().take(bytes(bent), len(bent), KNOWN)
+        self.assertEqual(taken[0] if taken is not None else None, found)
         if found is not None:
             self.assertEqual((found[2], len(found[0])), (len(bent), found[1]))

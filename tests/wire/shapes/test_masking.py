@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import shake_256
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.wire.core import PURE, Core, cores
 from morphnet.wire.shapes import masking
+from morphnet.wire.shapes.shape import Undressed
 
 CORES = list(cores())
 
@@ -20,6 +22,19 @@ def outcome(call: Callable[[], object]) -> object:
         return call()
     except ValueError as error:
         return type(error)
+
+
+def joined(found: Undressed | None) -> tuple[bytes, int, int]:
+    """The datagrams without what is between them, bytes of each but the last, the offset behind what they came in."""
+    assert found is not None
+    data, size, end, gap = found
+    return b"".join(data[at : at + size - gap] for at in range(0, len(data), size)), size - gap, end
+
+
+def cipher_of(samples: bytes) -> bytes:
+    """As good as any: what it makes of a block depends on that alone."""
+    blocks = (samples[at : at + 16] for at in range(0, len(samples), 16))
+    return b"".join(shake_256(block).digest(16) for block in blocks)
 
 
 class Known:
@@ -61,13 +76,41 @@ class MaskingTests(SynchronousTestCase):
         if not shown or whole[0] >> 6 == 1:
             for core in CORES:
                 asked_for = whole, step, 0, short, layout, known
-                self.assertEqual(core.mask_undress(*asked_for), (data, size, len(whole)))
-                written = memoryview(bytearray(whole))
-                self.assertEqual(core.mask_undress(written, *asked_for[1:]), (data, size, len(whole)))
+                self.assertEqual(core.mask_undress(*asked_for), (data, size, len(whole), 0))
+                written = bytearray(whole)
+                here = core.mask_undress(memoryview(written), *asked_for[1:])
+                self.assertEqual(joined(here), (data, size if count > 1 else len(data), len(whole)))
+                assert here is not None
+                self.assertIs(here[0].obj, written)
                 self.assertIsNone(core.mask_undress(whole, step, 0, short, layout, ()))
         for at in range(0, len(dressed[0]) if shown else 0, step):
             self.assertEqual(dressed[0][at] >> 5, before[0] >> 5)
             self.assertEqual(dressed[0][at + 1 : at + shown], before[1:])
+
+    @given(runs(), st.integers(0, 255), st.binary(max_size=12), st.integers(0, 40), st.integers(1, 3))
+    def test_take(self, run: tuple[bytes, int], padding: int, before: bytes, more: int, share: int) -> None:
+        """Samples, stream and mask at once give what they give one after the other, in every core."""
+        data, size = run
+        before = bytes((0x40, *before[1:])) if before else b""
+        front, begins = 25 + len(before), 1 + len(before)
+        asked = PURE.mask_samples(data, size, 24, -(-(24 + begins + padding) // 16))
+        dressed = bytes(PURE.mask_dress(data, size, 24, cipher_of(asked), padding, before)) + bytes(more)
+        step, known = size + begins + padding, Known(share)
+        known_to_be = {data[:8]} if share < 3 else known
+        layout, least = (25, len(before)), front + 16
+        over = len(dressed) % step
+        row = dressed[: len(dressed) - over] if over < least else dressed
+        expected: object = None
+        if least <= len(row) <= 64 * step:
+            stream = cipher_of(PURE.mask_samples(row, step, front, -(-front // 16)))
+            expected = outcome(lambda: PURE.mask_undress(row, step, 0, stream, layout, known_to_be))
+        for core in CORES:
+            for came in (dressed, memoryview(bytearray(dressed))):
+                found = core.mask_take(came, step, cipher_of, (*layout, least), known_to_be)
+                if expected is None:
+                    self.assertIsNone(found)
+                else:
+                    self.assertEqual(joined(found)[::2], joined(expected)[::2])  # type: ignore[arg-type]
 
     def test_by_hand(self) -> None:
         """Each block is asked for under its number; the mask lies over the length of the padding and the header."""
@@ -92,8 +135,14 @@ class MaskingTests(SynchronousTestCase):
         asked = data, size, at, stream[: 32 * count], (25, before), Known(chance.draw(st.integers(1, 7)))
         found = [outcome(lambda c=core: c.mask_undress(*asked)) for core in CORES]  # type: ignore[misc]
         self.assertEqual(found, [found[-1]] * len(CORES))
+        here = [
+            outcome(lambda c=core: c.mask_undress(memoryview(bytearray(data)), *asked[1:]))  # type: ignore[misc]
+            for core in CORES
+        ]
+        self.assertEqual(here, [here[-1]] * len(CORES))
         if isinstance(found[0], tuple):
             self.assertLess(found[0][1], size)
+            self.assertEqual(joined(here[0])[::2], joined(found[0])[::2])  # type: ignore[arg-type]
 
     def test_other_padding(self) -> None:
         """What is dressed with more or less padding ends the run, whatever its size."""
@@ -102,7 +151,7 @@ class MaskingTests(SynchronousTestCase):
         each = PURE.mask_dress(one, 50, 24, stream[:32], 3, b""), PURE.mask_dress(two, 49, 24, stream[32:], 4, b"")
         dressed = b"".join(each)
         for core in CORES:
-            self.assertEqual(core.mask_undress(dressed, 54, 0, stream, (25, 0), {bytes(8)}), (one, 50, 54))
+            self.assertEqual(core.mask_undress(dressed, 54, 0, stream, (25, 0), {bytes(8)}), (one, 50, 54, 0))
 
     def test_taken_off(self) -> None:
         """A plain one at the end is none of them, though its sender drew the same padding by chance."""
@@ -111,7 +160,7 @@ class MaskingTests(SynchronousTestCase):
         data = b"".join([*(PURE.mask_dress(bytes(50), 50, 24, bytes(32), 0, b"") for _ in range(2)), plain[:51]])
         for core in CORES:
             found = core.mask_undress(data, 51, 0, stream, (25, 0), {bytes(8), plain[:8]})
-            self.assertEqual(found, (bytes(100), 50, 102))
+            self.assertEqual(found, (bytes(100), 50, 102, 0))
 
     def test_memory_again(self) -> None:
         """What is dressed into memory that is used again stays as it is for as long as anybody has it."""
@@ -133,6 +182,8 @@ class MaskingTests(SynchronousTestCase):
             lambda core: core.mask_samples(data, size, front, number),
             lambda core: core.mask_dress(data, size, front, stream, number, before),
             lambda core: core.mask_undress(data, size, number, stream, (front, len(before)), Known(2)),
+            lambda core: core.mask_take(data, size, cipher_of, (front, len(before), number), Known(2)),
+            lambda core: core.mask_take(data, size, lambda asked: asked[:-1], (25, 0, 41), Known(2)),
         ]
         for call in calls:
             answers = [outcome(lambda c=call, w=core: c(w)) for core in CORES]  # type: ignore[misc]

@@ -6,16 +6,21 @@ import random
 
 from aioquic.buffer import Buffer  # type: ignore[attr-defined]
 from aioquic.tls import pull_client_hello, pull_server_hello
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.wire.core import CORE
+from morphnet.wire.formats import COMPACT
 from morphnet.wire.shapes import longheader
 from morphnet.wire.shapes.longheader import HANDSHAKE, INITIAL, ZERO_RTT
 from morphnet.wire.shapes.quic import BETWEEN, MOST_FLOWS, MOST_GREETING, SELDOM, TRIES, WITH_INITIAL, Quic, QuicFlow
 from morphnet.wire.shapes.shape import Shape
+from tests import at_least
 from tests.wire.shapes.test_longheader import opened
+from tests.wire.shapes.test_masked import ID as ID_OF_OURS
 from tests.wire.shapes.test_masked import KNOWN, sealed
+from tests.wire.shapes.test_masking import joined
 
 NAME = "www.example.org"
 BIG = 64000
@@ -258,7 +263,7 @@ class FlowTests(Both):
             datagram, _ = sent(shape, sealed(4))
             reading = end.reading(datagram, len(datagram), ours=True)
             assert reading is not None
-            self.assertEqual(reading.undress(0, KNOWN), (sealed(4), 100, len(datagram)))
+            self.assertEqual(reading.undress(0, KNOWN), (sealed(4), 100, len(datagram), 0))
         self.assertEqual(len(self.server.flows), 1)
 
 
@@ -282,8 +287,25 @@ class OthersTests(Both):
         assert reading is not None
         found = [reading.undress(at * size, KNOWN) for at in (0, 1, 3, 4, 6)]
         whole = sealed(1, 1150) + sealed(2, 1150), 1190
-        self.assertEqual(found, [None, (*whole, 3 * size), (sealed(3), 100, 4 * size), (*whole, 6 * size), None])
+        expected = [None, (*whole, 3 * size, 0), (sealed(3), 100, 4 * size, 0), (*whole, 6 * size, 0), None]
+        self.assertEqual(found, expected)
         self.assertEqual(self.server.read - looked, 2)
+
+    def test_at_once(self) -> None:
+        """A run that is masked while it is sealed, and one that is taken at once; and what to answer in."""
+        self.shake_hands()
+        key, text = CORE.key(bytes(32)), bytes(range(200)) * 3
+        front = COMPACT.counting, ID_OF_OURS + bytes(16), ID_OF_OURS + bytes(16), 24
+        run = bytes(key.seal(front, bytes(12), b"", text, 100))
+        for by, to, worn in ((self.flow, self.server, self.server.latest), (self.server.latest, self.client, None)):
+            coat = by.coat(15)
+            dressed = bytes(key.seal_masked(front, bytes(12), b"", text, 100, coat))
+            self.assertEqual(come(to, dressed, 140 + coat.longer)[0], run)
+            taken = by.take(dressed, 140 + coat.longer, KNOWN), to.take(dressed, 140 + coat.longer, KNOWN)
+            self.assertIsNone(taken[0])
+            assert taken[1] is not None
+            self.assertEqual(joined(taken[1][0]), (run, 140, len(dressed)))
+            self.assertIs(taken[1][1], worn or to.nobody)
 
     def test_cost(self) -> None:
         """A row of garbage takes one call of the cipher, and what has not the outside of such a packet none."""
@@ -296,16 +318,17 @@ class OthersTests(Both):
             self.assertEqual({reading.undress(at, KNOWN) for at in range(0, len(row), 1200)}, {None})
             self.assertLessEqual(self.server.read - looked, most)
 
-    @settings(max_examples=2000)
+    @at_least(2000)
     @given(st.binary(max_size=300), st.integers(1, 300), st.booleans())
     def test_garbage(self, data: bytes, size: int, at_client: bool) -> None:
         """Whatever came, nothing raises, and what shows no known id is nothing."""
+        self.assertIsNone((client() if at_client else server()).take(data, size, KNOWN))
         reading = (client() if at_client else server()).reading(data, size)
         if reading is not None:
             for at in range(0, len(data), size):
                 self.assertIsNone(reading.undress(at, KNOWN))
 
-    @settings(max_examples=2000)
+    @at_least(2000)
     @given(st.data())
     def test_bent(self, chance: st.DataObject) -> None:
         """With any bytes of it changed or cut off, what is ours comes back changed, or is nothing; nothing raises."""
