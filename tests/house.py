@@ -82,6 +82,7 @@ WHITE = (
     "config.manhole",
     "config.services",
     "config.mesh",
+    "config.networks",
     "config.shapes",
     "config.scan",
     "config.shared",

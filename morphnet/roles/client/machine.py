@@ -12,11 +12,13 @@ from morphnet.host.host import ClientNetwork, Host
 from morphnet.host.strict import StrictTable
 from morphnet.host.uplinks import Uplink
 from morphnet.net.ondevice import MARK
+from morphnet.roles.client.beyond import Beyond
 from morphnet.roles.client.carrying import Carrying
 from morphnet.roles.client.inside import by_family, dns_servers, inside, takes_all
 from morphnet.roles.client.overlaps import Overlaps
 from morphnet.tunnel.session import Session
 from morphnet.wire.messages.control import Welcome
+from morphnet.wire.messages.networks import Networks
 
 _SENTENCES = {
     "tunnel": "connected by {by}: traffic goes through the tunnel",
@@ -69,6 +71,8 @@ class Machine:
         self._network: ClientNetwork | None = None  # as it was set up last
         self._welcome: Welcome | None = None  # the last one
         self._uplinks = False  # there is one
+        self.beyond = Beyond()  # networks behind clients
+        self._behind: tuple[tuple[str, ...], bool, bool] = (), False, False  # what `behind_are` was told last
         self.inner: tuple[str, str] = ("", "")  # our inner addresses, one of each family; "" for none
 
     @property
@@ -81,7 +85,8 @@ class Machine:
         """What is not as it should be here, one sentence each."""
         config, welcome = self._config, self._welcome
         nameless = config.strict and config.dns and welcome is not None and not welcome.dns and takes_all(config.routes)
-        return (*self._overlaps.sentences, *((_NAMELESS,) if nameless else ()))
+        own = *self._overlaps.sentences, *self.beyond.warnings(config)
+        return (*own, *((_NAMELESS,) if nameless else ()))
 
     def welcomed(self, welcome: Welcome) -> None:
         """Make it what the server says, if it is anything else."""
@@ -91,6 +96,7 @@ class Machine:
         config, ours = self._config, inside(welcome, self._config.mesh.networks, self._config.routes)
         self.inner = by_family(ours.addresses)
         dns = dns_servers(welcome, config)
+        self.beyond.look(config, self._host.networks)
         network = ClientNetwork(
             self._tun,
             *self.inner,
@@ -98,18 +104,37 @@ class Machine:
             config.routes,
             dns,
             config.mss_clamp,
-            (*ours.networks, *ours.gateways),
+            (*ours.networks, *ours.gateways, *self.beyond.reached),
             config.local == "allow" and not config.strict,
             self._carrying.carries,
         )
         self._overlaps.inner = tuple(each for each in (welcome.inner4, welcome.inner6) if each)
         if network == self._network:
+            self._lead_behind()
             return
         for each in ours.left_out:
             self._tell("left-out", f"{each}, the server's inner network, is not in `routes`: it is not reached")
         if welcome.dns and not dns and config.dns:
             self._tell("left-out", "the server's DNS servers are not used in a split tunnel, unless by `dns_split`")
         self._set_up(network)
+        self._lead_behind()
+
+    def networks_are(self, said: Networks) -> None:
+        """The server tells of networks behind clients."""
+        self.beyond.said = said
+        if self._welcome is not None:
+            self.welcomed(self._welcome)
+
+    def _lead_behind(self) -> None:
+        """Be the way to the networks behind this machine."""
+        said = self.beyond.carried(self._config), self.beyond.said.forwarded, self._config.advertise_routed
+        if said == self._behind:
+            return
+        try:
+            self._host.behind_are(said[0], called=said[1], routed=said[2])
+            self._behind = said
+        except HostError as problem:
+            self._tell("host-trouble", f"networks behind this machine could not be set up: {problem}")
 
     def reconfigure(self, config: ClientConfig) -> None:
         """
@@ -179,3 +204,5 @@ class Machine:
         except HostError as problem:
             self._tell("host-trouble", str(problem))
         self._overlaps.look(self._host.networks)
+        if self._welcome is not None and self.beyond.said.reach:
+            self.welcomed(self._welcome)  # what is reached here is not reached behind others, and the reverse

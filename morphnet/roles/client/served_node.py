@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from morphnet.config.roles import CONTROL_PORT, ClientConfig
+from morphnet.host.uplinks import Uplink
+from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump
 from morphnet.pki.names import split_address
 from morphnet.roles.carry.ports import Ports
 from morphnet.roles.client.certified_node import Certificates, CertifiedNode
-from morphnet.roles.client.machine import path_works
-from morphnet.roles.client.uplink_paths import plain_paths
-from morphnet.status import CarryStatus
+from morphnet.roles.client.machine import Machine, path_works
+from morphnet.roles.client.uplink_paths import plain_paths, sources_of
+from morphnet.status import CarryStatus, NetworkStatus
 from morphnet.tunnel.session import Session
+from morphnet.wire.messages.networks import Advertise, Networks
 
 
 class ServedNode(CertifiedNode):
@@ -24,6 +27,8 @@ class ServedNode(CertifiedNode):
         self._server = ""  # the name of who is spoken with
         self._server_hosts: tuple[str, ...] = ()  # its addresses, the best first
         self.ports: Ports | None = None  # where programs hand in UDP that is carried
+        self.uplinks: list[Uplink] = []
+        self._beyond: Machine | None = None  # who knows of networks behind clients, once the server has told
         self._nowhere: tuple[str, ...] = ()  # one sentence for each of them that leads nowhere
         if config.carry:
             self.sections = ("sessions", "carries", *self.sections[1:])
@@ -59,6 +64,26 @@ class ServedNode(CertifiedNode):
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to."""
         return (*super().warnings(), *self._nowhere)
+
+    def sources(self) -> list[Source]:
+        """The uplinks, best first, once for each family: where the control link may start from."""
+        return sources_of(self.uplinks)
+
+    def _networks_are(self, machine: Machine, said: Networks) -> None:
+        """The server tells of networks behind clients."""
+        self._beyond = machine
+        if "networks" not in self.sections:
+            self.sections = (*self.sections, "networks")
+        machine.networks_are(said)
+
+    def _advertise(self, config: ClientConfig, keys: Collection[str]) -> None:
+        """Tell a server that understands which networks are behind us, if they are others now."""
+        if "advertise" in keys and self.link is not None and self._beyond is not None:
+            self.link.send(Advertise(config.advertise))
+
+    def network_statuses(self) -> tuple[NetworkStatus, ...]:
+        """Behind us, and behind others."""
+        return self._beyond.beyond.statuses(self.config) if self._beyond is not None else ()
 
     def carry_statuses(self) -> tuple[CarryStatus, ...]:
         """One for each entry."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -21,6 +22,7 @@ from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.messages.control import Welcome
+from morphnet.wire.messages.networks import Networks
 
 WAN = Uplink("wan", 2, True, ("192.168.5.2",), (), "192.168.5.1", None, 1500, 100)
 INNER, IDS, DATA_PORT = ("10.73.0.2/24", "", "10.73.0.1", ""), (), 8000
@@ -45,6 +47,7 @@ class FakeHost:
     def __init__(self) -> None:
         self.asked: list[ClientNetwork] = []
         self.refuses = False
+        self.behind: list[tuple[tuple[str, ...], bool, bool]] = []
         self.shut_for: list[tuple[str, ...]] = []
 
     def shut(self, table: StrictTable) -> None:
@@ -55,6 +58,9 @@ class FakeHost:
 
     def keep_outside(self) -> None:
         """Nothing to see."""
+
+    def behind_are(self, networks: Sequence[str], *, called: bool, routed: bool) -> None:
+        self.behind.append((tuple(networks), called, routed))
 
     def client_up(self, network: ClientNetwork) -> None:
         """:raises HostError: it refuses."""
@@ -175,3 +181,16 @@ class MachineTests(SynchronousTestCase):
     def test_several_servers(self) -> None:
         """With several servers there is traffic as with one."""
         self.assertEqual(self.make(ClientConfig(servers=("gw1.example", "gw2.example"))).traffic, "outside")
+
+    def test_networks(self) -> None:
+        """What is behind it is led to, what is behind others goes into the tunnel; each once, until it is not."""
+        self.machine = self.make(ClientConfig(server="gw.example", advertise=("192.168.7.0/24",)))
+        self.machine.welcomed(WELCOME)
+        said = Networks(carried=("192.168.7.0/24", "10.9.0.0/16"), reach=("10.5.0.0/16",))
+        for _ in range(2):
+            self.machine.networks_are(said)
+        self.assertEqual(self.host.behind, [(("192.168.7.0/24",), False, False)])
+        self.assertEqual(["10.5.0.0/16" in each.inside for each in self.host.asked], [False, True])
+        self.machine.networks_are(Networks(forwarded=True))
+        self.assertEqual(self.host.behind[-1], ((), True, False))
+        self.assertNotIn("10.5.0.0/16", self.host.asked[-1].inside)
