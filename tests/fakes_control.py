@@ -197,7 +197,7 @@ class FakeOffice:
         self.hold: Deferred[None] | None = None  # hello waits for it
         self.callers: list[Caller] = []
         self.hellos: list[Hello] = []
-        self.signals: list[Scheduler | Goodbye | Listing] = []
+        self.signals: list[Scheduler | Goodbye | Listing | Advertise] = []
         self.welcomes: list[Hello] = []
         self.went: list[str] = []
         self.keys: list[bytes] = []

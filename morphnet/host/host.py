@@ -34,7 +34,7 @@ from morphnet.host.kernel import Kernel
 from morphnet.host.linux import LinuxKernel
 from morphnet.host.multipath import Multipath
 from morphnet.host.nat import Forwarding, NftTable, gateway_changes, only_inside
-from morphnet.host.outside import Network, elsewhere, outside
+from morphnet.host.outside import Network, elsewhere, outside, within
 from morphnet.host.passing import Passing, passing_behind, passing_of_gateway
 from morphnet.host.routes import (
     Address,
@@ -137,6 +137,7 @@ class Host:
         self._strict: StrictTable | None = None  # the kill switch, if one is wanted
         self._uplinks: tuple[str, ...] = ()  # in use, the best first
         self.networks: list[Network] = []  # that are reached without the tunnel
+        self._behind: tuple[str, ...] = ()  # networks that are reached through this client
         self._passing: tuple[Passing, ...] = ()  # what is forwarded here besides, that a firewall may stop
 
     def recover(self, *, gateway: bool = False, strict: bool = False) -> int:
@@ -231,13 +232,13 @@ class Host:
         :param routed: the networks know the way back.
         :raises HostError: the machine refused; nothing of this call is left then.
         """
-        changes: list[Change] = []
-        if self._network is not None and (networks or called):
-            tun = self._network.tun
-            changes = behind_changes(self._kernel, tun, self._inner, networks, routed, self._base)
-            self._passing = passing_behind(tun, networks)
+        tun = self._network.tun if self._network is not None else ""
+        wanted = tun and (networks or called)
+        self._behind, self._passing = tuple(networks), passing_behind(tun, networks)
+        inner = self._inner
+        changes = behind_changes(self._kernel, tun, inner, networks, routed, self._base) if wanted else []
         self._journal.settle("behind", changes)
-        self.keep_outside()  # what is forwarded is answered where it came in
+        self.keep_outside()  # what is forwarded is answered where it came in, and a network led to is reached here
 
     def elsewhere(self, tun: str) -> list[Network]:
         """
@@ -268,9 +269,12 @@ class Host:
         ours = {each.device for each in self._journal.standing if isinstance(each, LinkUp)}
         ours |= {network.tun} if network is not None else set()
         found = outside(facts, self._uplinks, self._base, ours)
-        self.networks = [each for each in found if network is None or network.local or not each.local]
-        if self._strict is not None and self._strict.own != own_networks(found):
-            self._strict = replace(self._strict, own=own_networks(found))
+        near = {each for each in found if each.local and within(each.prefix, self._behind)}  # led to: no longer strange
+        allowed = network is None or network.local
+        self.networks = [each for each in found if allowed or each in near or not each.local]
+        own = own_networks(replace(each, local=each.local and each not in near) for each in found)
+        if self._strict is not None and self._strict.own != own:
+            self._strict = replace(self._strict, own=own)
             self._journal.settle("strict", [self._strict], lenient=True)
         placed = self._slots.assign(providers_of(facts, self._uplinks, ours))
         providers = providers_at(placed, facts)

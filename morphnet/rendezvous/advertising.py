@@ -69,6 +69,11 @@ class Advertised:
         """Those that offer something."""
         return tuple(self._offers)
 
+    @property
+    def offered(self) -> frozenset[str]:
+        """The networks that anybody offers."""
+        return frozenset(network for networks in self._offers.values() for network in networks)
+
     def standings(self, own: Collection[Own], away: Collection[str] = ()) -> list[Standing]:
         """
         How it stands with each, by client.

@@ -10,13 +10,14 @@ from typing import ClassVar
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.lab.box import Box, BoxNode
-from morphnet.lab.topologies import SERVER, WORLD, Cable, End, Node, Route, Topology
+from morphnet.lab.topologies import SERVER, WORLD, Cable, End, Nat, Node, Route, Topology
 from morphnet.lab.vpn import Daemon, Settings, Vpn, wait_for
 from tests.lab.case import NOT_HERE
 from tests.lab.laptop import TOUCHED
 
 LAN, PRINTER = "192.168.7.0/24", "192.168.7.5"
 LAN6, PRINTER6 = "fd07::/64", "fd07::5"
+HOME, GATE = "192.168.5.0/24", "192.168.5.1"  # the network that the desk is on itself, and its router
 OUTSIDE = "203.0.113.254"  # a stranger in the world: the isp
 
 # Says whom it was called by, once for each call; port as argument.
@@ -48,12 +49,13 @@ except OSError as trouble:
 
 
 def office() -> Topology:
-    """A laptop with a printer behind it, a desk elsewhere, and a gateway with a network of its own."""
+    """A laptop with a printer behind it, a desk behind a router, and a gateway with a network of its own."""
     return Topology(
         "office",
         (
             Node("client", routes=(Route("default", "198.51.100.1"),)),
-            Node("desk", routes=(Route("default", "198.51.100.5"),)),
+            Node("desk", routes=(Route("default", GATE),)),
+            Node("router", True, (Route("default", "198.51.100.5"),)),
             Node("isp", True),
             Node("server", routes=(Route("default", OUTSIDE),)),
             Node("world", routes=(Route("192.168.0.0/16", "10.99.0.1"), Route("10.73.0.0/24", "10.99.0.1"))),
@@ -61,7 +63,8 @@ def office() -> Topology:
         ),
         (
             Cable(End("client", "wan0", ("198.51.100.2/30",)), End("isp", "home0", ("198.51.100.1/30",))),
-            Cable(End("desk", "wan0", ("198.51.100.6/30",)), End("isp", "home1", ("198.51.100.5/30",))),
+            Cable(End("desk", "wan0", ("192.168.5.2/24",)), End("router", "lan", (f"{GATE}/24",))),
+            Cable(End("router", "wan", ("198.51.100.6/30",)), End("isp", "home1", ("198.51.100.5/30",))),
             Cable(End("server", "eth0", (f"{SERVER}/24",)), End("isp", "hosting", (f"{OUTSIDE}/24",))),
             Cable(End("server", "eth1", ("10.99.0.1/24",)), End("world", "eth0", (f"{WORLD}/24",))),
             Cable(
@@ -69,11 +72,12 @@ def office() -> Topology:
                 End("printer", "eth0", (f"{PRINTER}/24", f"{PRINTER6}/64")),
             ),
         ),
+        nats=(Nat("router", "lan", "wan"),),
     )
 
 
 class NetworksTests(SynchronousTestCase):
-    """A laptop in front of a printer, by a split tunnel; a desk elsewhere sends everything through its own."""
+    """A laptop in front of a printer, by a split tunnel; a desk lets nothing out but through its own."""
 
     skip = NOT_HERE
     rootless = False
@@ -90,7 +94,7 @@ class NetworksTests(SynchronousTestCase):
         self.vpn.found()
         self.before = self.picture(self.box.node("client"))
         self.laptop = self.vpn.join(settings=self.split)
-        self.desk = self.vpn.join("desk", "desk", {"advertise": (LAN, "10.99.0.0/25")})
+        self.desk = self.vpn.join("desk", "desk", {"advertise": (LAN, HOME, "10.99.0.0/25"), "strict": True})
 
     def picture(self, node: BoxNode) -> str:
         return str(node.run(["sh", "-c", TOUCHED]).stdout)
@@ -138,14 +142,15 @@ class NetworksTests(SynchronousTestCase):
                 ours = "fd07::1" if address == PRINTER6 else "192.168.7.1"  # so the printer needs no way back
                 self.assertEqual(self.seen(node, address), ours, node)
         wait_for("the desk knows", lambda: self.states(self.desk).get(("", LAN)) == "used")
-        self.assertTrue(self.in_vain("isp", PRINTER))
         self.standby()
+        self.own_network()
         self.routes("revoke", "laptop", LAN6)
         self.assertEqual(
             (self.in_vain("desk", PRINTER6), self.states(self.vpn.server)["laptop", LAN6]), (True, "asked")
         )
         wait_for("the desk knows", lambda: ("", LAN6) not in self.states(self.desk))
         self.spoofed()
+        self.ports()
         self.laptop.stop()
         self.assertEqual(self.picture(self.laptop.node), self.before)
         wait_for("the desk takes over", lambda: self.states(self.vpn.server)["desk", LAN] == "used")
@@ -157,6 +162,12 @@ class NetworksTests(SynchronousTestCase):
         wait_for("it is told", lambda: any("stands by" in each for each in self.desk.status()["warnings"]))
         (said,) = (each for each in self.desk.status()["warnings"] if each.startswith("10.99.0.0/25"))
         self.assertIn("overlaps 10.99.0.0/24, which the gateway reaches by eth1", said)
+
+    def own_network(self) -> None:
+        """The desk leads to the network that it is on itself, though it shuns that for itself."""
+        self.serve("router", 9100)
+        self.routes("approve", "desk", HOME)
+        self.assertEqual([self.seen(node, GATE) for node in ("server", "world")], ["192.168.5.2"] * 2)
 
     def spoofed(self) -> None:
         """What the laptop sends from an address that is nobody's, or was approved before, is dropped and counted."""
@@ -175,7 +186,7 @@ class NetworksTests(SynchronousTestCase):
         self.assertFalse(answered("fd07::1", "fd73::1"))
         self.assertGreaterEqual(counted() - before, 2)
 
-    def test_ports(self) -> None:
+    def ports(self) -> None:
         """A port of the gateway leads to a laptop with a split tunnel, which sees the caller's own address."""
         self.serve("client", 80)
         self.assertEqual(self.seen("isp", SERVER, 8080), OUTSIDE)

@@ -10,6 +10,7 @@ from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump
 from morphnet.pki.names import split_address
 from morphnet.roles.carry.ports import Ports
+from morphnet.roles.client.beyond import Beyond
 from morphnet.roles.client.certified_node import Certificates, CertifiedNode
 from morphnet.roles.client.machine import Machine, path_works
 from morphnet.roles.client.uplink_paths import plain_paths, sources_of
@@ -32,6 +33,8 @@ class ServedNode(CertifiedNode):
         self._nowhere: tuple[str, ...] = ()  # one sentence for each of them that leads nowhere
         if config.carry:
             self.sections = ("sessions", "carries", *self.sections[1:])
+        if config.advertise:
+            self.sections = (*self.sections, "networks")
 
     def spoken_with(self, place: str) -> None:
         """
@@ -83,7 +86,8 @@ class ServedNode(CertifiedNode):
 
     def network_statuses(self) -> tuple[NetworkStatus, ...]:
         """Behind us, and behind others."""
-        return self._beyond.beyond.statuses(self.config) if self._beyond is not None else ()
+        beyond = self._beyond.beyond if self._beyond is not None else Beyond()
+        return beyond.statuses(self.config)
 
     def carry_statuses(self) -> tuple[CarryStatus, ...]:
         """One for each entry."""
@@ -109,4 +113,6 @@ class ServedNode(CertifiedNode):
         if other is not None and other.peer != self._server:
             self.tell("server", self._server, f"{self._server} is the server now; it was {other.peer}")
             self.tunnel.drop_session(other.peer)
+            if self._beyond is not None:
+                self._beyond.networks_are(Networks())  # the other one says what it knows
             self._server_hosts = ()

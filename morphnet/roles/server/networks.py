@@ -8,7 +8,8 @@ client that understands is told. All of that follows at once when an offer, an a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+import ipaddress
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,6 +23,7 @@ from morphnet.rendezvous.advertising import REFUSED, STANDBY, Advertised, Own, S
 from morphnet.roles.signalling.control_server import Caller
 from morphnet.status import NetworksStatus, NetworkStatus
 from morphnet.store.base import Approval, Lease, Store
+from morphnet.tunnel.behind import Behind
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.messages.codec import phrase
 from morphnet.wire.messages.control import Hello
@@ -168,7 +170,17 @@ class NetworksBehind:
             elsewhere = self._around.ground.elsewhere()
         except HostError:
             return pools  # it is asked again soon
-        return [*pools, *(Own(each.prefix, f"which the gateway reaches by {each.device}") for each in elsewhere)]
+        reached = (Own(each.prefix, f"which the gateway reaches by {each.device}") for each in elsewhere)
+        return [*pools, *reached, *self._callers()]
+
+    def _callers(self) -> Iterator[Own]:
+        """Addresses from which clients come: what we send to them must not be led into the tunnel that it carries."""
+        offered = Behind[str]()
+        offered.are((each, (each,)) for each in self._advertised.offered)
+        for name, session in self._around.tunnel.sessions.items():
+            for host in {path.remote.host for path in session.paths.values()}:
+                if offered.owner(_packed(host)):
+                    yield Own(host, f"from which {name} comes")
 
     def _lead_in(self, behind: tuple[str, ...]) -> None:
         forwards = self._forwards()
@@ -241,6 +253,14 @@ class NetworksBehind:
             *refused,
             *(f"port {each.shown} {self._unknown(each)}: {each.client}" for each in ports),
         )
+
+
+def _packed(host: str) -> bytes:
+    """Of an address; nothing of a way that has none."""
+    try:
+        return ipaddress.ip_address(host).packed
+    except ValueError:
+        return b""
 
 
 def _advice(standing: Standing) -> str:

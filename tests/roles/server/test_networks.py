@@ -15,7 +15,9 @@ from morphnet.roles.server.networks import AWAY, Around, NetworksBehind
 from morphnet.roles.signalling.control_server import Caller
 from morphnet.store.base import Lease
 from morphnet.store.memory import MemoryStore
+from morphnet.tunnel.events import Effects
 from morphnet.tunnel.tunnel import Tunnel
+from morphnet.wire.batch import Endpoint
 from morphnet.wire.messages.control import Hello
 from morphnet.wire.messages.networks import Networks
 from tests.roles.server.test_node import FakeCaller
@@ -107,6 +109,15 @@ class NetworksBehindTests(SynchronousTestCase):
         self.assertIn("refused by the gateway: it overlaps 192.168.1.0/24, which the gateway reaches by eth1", said[1])
         self.assertIn("10.73.0.0/25 of laptop overlaps 10.73.0.0/24, the inner network", self.networks.warnings())
         self.assertEqual(self.ground.led, [])
+
+    def test_callers(self) -> None:
+        """Where a client comes from is behind nobody: what is sent to it would be led into its own tunnel."""
+        self.come("laptop", "198.51.100.0/24")
+        path = self.tunnel.sessions["laptop"].open_path(0, Endpoint("198.51.100.7", 4711), "", 0.0, Effects())
+        self.assertEqual(self.approve(("laptop", "198.51.100.0/24")), {("laptop", "198.51.100.0/24"): "refused"})
+        (said,) = self.networks.warnings()
+        self.assertIn("overlaps 198.51.100.7, from which laptop comes", said)
+        self.assertEqual(path.remote.host, "198.51.100.7")
 
     def test_takes_over(self) -> None:
         """The second stands by, and has it when the first was not heard of for a while, or said goodbye."""
