@@ -89,6 +89,26 @@ def forwards_of_tables(value: object) -> object:
     return value
 
 
+def through(text: str) -> tuple[str, str]:
+    """
+    :param text: PEER=NETWORK.
+    :raises ConfigError: it is none.
+    """
+    peer, _, network = text.partition("=")
+    if not peer or checks.networks((network,)) or "/" not in network or unfit(network):
+        raise ConfigError(f"must hold entries like home=192.168.7.0/24, not {text[:80]!r}")
+    return peer, network
+
+
+def through_wrong(value: tuple[str, ...]) -> str | None:
+    """What is wrong with networks that are reached through peers."""
+    try:
+        networks = [through(each)[1] for each in value]
+    except ConfigError as wrong:
+        return str(wrong)
+    return "has one network twice" if len(set(networks)) < len(networks) else None
+
+
 FORWARD = {
     "check": forwards_wrong,
     "reads": forwards_of_tables,
@@ -99,6 +119,15 @@ ADVERTISE = {
     "help": "networks behind this machine that others shall reach through it, once they are approved on the gateway",
 }
 ADVERTISE_ROUTED = {"help": "leave the others' addresses as they are there: it must have a route back to this machine"}
+THROUGH = {
+    "check": through_wrong,
+    "help": "PEER=NETWORK: a network behind a peer that advertises it, like home=192.168.7.0/24",
+}
+EXIT = {
+    "check": checks.name,
+    "help": "a peer through which everything goes to the world, while it is there; '' for none",
+}
+EXIT_FOR = {"check": checks.names, "help": "peers that may reach the world, and our networks, through this machine"}
 ACCEPT_NETWORKS = {
     "help": "send through the tunnel also what is not in `routes`, if it is a network behind another client that is"
     " approved on the gateway"

@@ -32,6 +32,8 @@ def check_whole(config: Any) -> tuple[str, str] | None:
             "'server' is missing (HOST or HOST:PORT of the server's control link);"
             " write it into the configuration file, or give --server, or [mesh] relays for peers alone",
         )
+    if isinstance(config, ClientConfig) and config.mesh.exit and config.all_servers():
+        return "mesh.exit", "'exit' is for a machine without a server: all would go to two places"
     if isinstance(config, ClientConfig) and config.shape == WEB and not (config.shape_web and config.streams):
         return "shape_web", "shape 'web' needs 'shape_web', https://HOST/PATH at the web server, and 'streams'"
     if isinstance(config, ClientConfig) and config.shape != "plain" and config.tuning.framing == "seed":

@@ -6,8 +6,8 @@ The table `inet morphnet_TUN_behind` holds:
     arrive    what begins a connection out of the tunnel has the connection marked; an answer to it gets the mark before
               its route is looked up, and a rule by that mark sends it back into the tunnel, whatever `routes` says
     leave     so do answers of this machine's own: to whom a port of the server leads, with the caller's own address
-    through   out of the tunnel nothing is forwarded but to these networks; and unless they are routed, nobody there
-              begins a connection into the tunnel
+    through   out of the tunnel nothing is forwarded but to these networks, and what peers send whose exit this is;
+              unless they are routed, nobody there begins a connection into the tunnel
     nat       what goes there has this machine's address, so that nothing there needs a route back; not if it is routed
 
 Turning forwarding on lets the kernel forward between the machine's other devices as well; that remains for its own
@@ -17,7 +17,7 @@ firewall to say.
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -35,6 +35,16 @@ BACK = 70  # our table of the way back, and its mark, counted from the first of 
 
 
 @dataclass(frozen=True, slots=True)
+class Behind:
+    """What a client is a way to; nothing, and all is as without morphnet."""
+
+    networks: tuple[str, ...] = ()  # in CIDR notation
+    called: bool = False  # itself, by way of the server's ports
+    routed: bool = False  # the networks know the way back
+    exits: tuple[str, ...] = ()  # the world, for peers that have these inner addresses
+
+
+@dataclass(frozen=True, slots=True)
 class BehindTable(OwnTable):
     """Our table of that kind."""
 
@@ -43,13 +53,14 @@ class BehindTable(OwnTable):
     mark: int  # of connections that began out of the tunnel
     networks: tuple[str, ...] = ()  # behind this machine, in CIDR notation; none: it is only called itself
     routed: bool = False  # they know the way back
+    exits: tuple[str, ...] = ()  # inner addresses that may go everywhere through this machine
 
     @property
     def name(self) -> str:
         return f"morphnet_{self.tun}_behind"
 
     def made(self) -> list[bytes]:
-        return [*_marking(self), *(_through(self) if self.networks else ())]
+        return [*_marking(self), *(_through(self) if self.networks or self.exits else ())]
 
 
 def _marking(table: BehindTable) -> list[bytes]:
@@ -71,30 +82,29 @@ def _through(table: BehindTable) -> list[bytes]:
     made = [nft.add_chain(name, "through", "filter", nft.FORWARD, nft.FILTER)]
     made.append(nft.add_rule(name, "through", goes_on, nft.accept()))
     made += [nft.add_rule(name, "through", out, nft.destination(each), nft.accept()) for each in table.networks]
+    made += [nft.add_rule(name, "through", out, nft.source(each), nft.accept()) for each in table.exits]
     made.append(nft.add_rule(name, "through", out, nft.drop()))
+    ours = nft.connection(nft.CONNECTION_MARK, struct.pack("=I", table.mark))
+    made.append(nft.add_chain(name, "nat", "nat", nft.POSTROUTING, nft.SRCNAT))
+    made += [nft.add_rule(name, "nat", ours, nft.source(each), nft.masquerade()) for each in table.exits]
     if table.routed:
         return made
     made += [nft.add_rule(name, "through", into, nft.source(each), nft.drop()) for each in table.networks]
-    made.append(nft.add_chain(name, "nat", "nat", nft.POSTROUTING, nft.SRCNAT))
-    ours = nft.connection(nft.CONNECTION_MARK, struct.pack("=I", table.mark))
     made += [nft.add_rule(name, "nat", ours, nft.destination(each), nft.masquerade()) for each in table.networks]
     return made
 
 
-def behind_changes(
-    kernel: Kernel, tun: str, inner: Collection[str], networks: Sequence[str], routed: bool, base: int = BASE
-) -> list[Change]:
+def behind_changes(kernel: Kernel, table: BehindTable, inner: Collection[str], base: int = BASE) -> list[Change]:
     """
     What a client needs that networks are behind, or that is called by way of the server's ports.
 
     :param inner: its inner addresses.
-    :param networks: those in use, in CIDR notation.
     """
-    mark, families = base + BACK, sorted({family_of(each) for each in inner})
-    changes: list[Change] = [BehindTable(tun, mark, tuple(networks), routed)]
+    tun, mark, families = table.tun, table.mark, sorted({family_of(each) for each in inner})
+    changes: list[Change] = [table]
     for family in families:
         changes.append(Route("0.0.0.0/0" if family == 4 else "::/0", mark, tun))
         changes.append(Rule(family, base + 2, mark, mark=mark))
     if 4 in families and is_strict(kernel, tun):
         changes.append(Sysctl(f"net/ipv4/conf/{tun}/rp_filter", "2"))  # what comes may be from anywhere
-    return changes + forwarding_changes(kernel, {family_of(each) for each in networks})
+    return changes + forwarding_changes(kernel, {family_of(each) for each in (*table.networks, *table.exits)})

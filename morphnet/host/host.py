@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from morphnet.errors import ConfigError, HostError
 from morphnet.host.answers import AnswersTable, answer_changes
 from morphnet.host.bases import Base
-from morphnet.host.behind import BehindTable, behind_changes
+from morphnet.host.behind import BACK, Behind, BehindTable, behind_changes
 from morphnet.host.dealing import DealingTable
 from morphnet.host.dns import (
     RESOLV_CONF,
@@ -224,19 +224,18 @@ class Host:
         self._passing = passing_of_gateway(network.tun, network.forwards)
         self._journal.settle("tunnel", changes)
 
-    def behind_are(self, networks: Sequence[str], *, called: bool, routed: bool) -> None:
+    def behind_are(self, behind: Behind) -> None:
         """
         Let these networks be reached through this client, and answers to what comes out of the tunnel go back by it.
 
-        :param called: it is called itself, by way of the server's ports. Neither, and all is as without morphnet.
-        :param routed: the networks know the way back.
         :raises HostError: the machine refused; nothing of this call is left then.
         """
         tun = self._network.tun if self._network is not None else ""
-        wanted = tun and (networks or called)
-        self._behind, self._passing = tuple(networks), passing_behind(tun, networks)
-        inner = self._inner
-        changes = behind_changes(self._kernel, tun, inner, networks, routed, self._base) if wanted else []
+        self._behind, self._passing = behind.networks, passing_behind(tun, behind.networks)
+        changes: list[Change] = []
+        if tun and behind != Behind(routed=behind.routed):
+            table = BehindTable(tun, self._base + BACK, behind.networks, behind.routed, behind.exits)
+            changes = behind_changes(self._kernel, table, self._inner, self._base)
         self._journal.settle("behind", changes)
         self.keep_outside()  # what is forwarded is answered where it came in, and a network led to is reached here
 

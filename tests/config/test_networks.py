@@ -7,7 +7,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.file import loads
-from morphnet.config.networks import Forward, advertise_wrong, forward, forwards_wrong, unfit
+from morphnet.config.networks import Forward, advertise_wrong, forward, forwards_wrong, through_wrong, unfit
 from morphnet.config.roles import ClientConfig, ServerConfig
 from morphnet.errors import ConfigError
 
@@ -33,6 +33,28 @@ class AdvertiseTests(SynchronousTestCase):
         with self.assertRaisesRegex(ConfigError, "need a TUN device"):
             text = 'server = "gw"\ntun = ""\ncarry = ["127.0.0.1:5=x"]\nadvertise = ["192.168.7.0/24"]\n'
             loads(ClientConfig, text, Path("client.toml"))
+
+
+class ThroughTests(SynchronousTestCase):
+    def test_wrong(self) -> None:
+        """A peer and a network; neither the world, nor one network twice."""
+        self.assertIsNone(through_wrong(("home=192.168.7.0/24", "work=fd07::/64")))
+        for each in (
+            "home",
+            "=192.168.7.0/24",
+            "home=192.168.7.1/24",
+            "home=default",
+            "home=0.0.0.0/0",
+            "home=10.0.0.1",
+        ):
+            self.assertIn("home=192.168.7.0/24", str(through_wrong((each,))), each)
+        self.assertEqual(through_wrong(("a=10.0.0.0/8", "b=10.0.0.0/8")), "has one network twice")
+
+    def test_exit(self) -> None:
+        """An exit is for a machine without a server."""
+        with self.assertRaisesRegex(ConfigError, "'exit' is for a machine without a server"):
+            loads(ClientConfig, 'server = "gw"\n[mesh]\nrelays = ["meet"]\nexit = "home"\n', Path("client.toml"))
+        loads(ClientConfig, '[mesh]\nrelays = ["meet"]\nexit = "home"\n', Path("client.toml"))
 
 
 class ForwardTests(SynchronousTestCase):

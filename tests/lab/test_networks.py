@@ -10,6 +10,8 @@ from typing import ClassVar
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.lab.box import Box, BoxNode
+from morphnet.lab.homes import Home, homes
+from morphnet.lab.meeting import Meeting
 from morphnet.lab.topologies import SERVER, WORLD, Cable, End, Nat, Node, Route, Topology
 from morphnet.lab.vpn import Daemon, Settings, Vpn, wait_for
 from tests.lab.case import NOT_HERE
@@ -18,6 +20,8 @@ from tests.lab.laptop import TOUCHED
 LAN, PRINTER = "192.168.7.0/24", "192.168.7.5"
 LAN6, PRINTER6 = "fd07::/64", "fd07::5"
 HOME, GATE = "192.168.5.0/24", "192.168.5.1"  # the network that the desk is on itself, and its router
+NEXT_TO_BERT = "192.168.2.0/24"
+BACKBONE = "203.0.113.2"  # of homes: the isp
 OUTSIDE = "203.0.113.254"  # a stranger in the world: the isp
 
 # Says whom it was called by, once for each call; port as argument.
@@ -76,12 +80,32 @@ def office() -> Topology:
     )
 
 
-class NetworksTests(SynchronousTestCase):
-    """A laptop in front of a printer, by a split tunnel; a desk lets nothing out but through its own."""
+class BoxCase(SynchronousTestCase):
+    """Somebody who serves, and somebody who calls."""
 
     skip = NOT_HERE
     rootless = False
     timeout = 120
+    box: Box
+
+    def serve(self, node: str, port: int) -> None:
+        words = [sys.executable, "-c", SERVICE, str(port)]
+        serving = self.box.node(node).popen(words, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(serving.wait, 10)
+        self.addCleanup(serving.terminate)
+        assert serving.stdout is not None
+        self.addCleanup(serving.stdout.close)
+        serving.stdout.readline()
+
+    def seen(self, node: str, address: str, port: int = 9100, patience: float = 3.0) -> str:
+        """As whom that node is seen there; "nobody..." when nothing answers."""
+        words = [sys.executable, "-c", CALL, address, str(port), str(patience)]
+        return str(self.box.node(node).run(words).stdout).strip()
+
+
+class NetworksTests(BoxCase):
+    """A laptop in front of a printer, by a split tunnel; a desk lets nothing out but through its own."""
+
     server: ClassVar[Settings] = {"reachable_from": ("10.99.0.0/24",), "forward": ("8080/tcp=laptop:80",)}
     split: ClassVar[Settings] = {"routes": ("10.73.0.0/24", "fd73::/64"), "advertise": (LAN, LAN6)}
 
@@ -105,20 +129,6 @@ class NetworksTests(SynchronousTestCase):
 
     def states(self, daemon: Daemon) -> dict[tuple[str, str], str]:
         return {(each["client"], each["network"]): each["state"] for each in daemon.status()["networks"]}
-
-    def serve(self, node: str, port: int) -> None:
-        words = [sys.executable, "-c", SERVICE, str(port)]
-        serving = self.box.node(node).popen(words, stdout=subprocess.PIPE, text=True)
-        self.addCleanup(serving.wait, 10)
-        self.addCleanup(serving.terminate)
-        assert serving.stdout is not None
-        self.addCleanup(serving.stdout.close)
-        serving.stdout.readline()
-
-    def seen(self, node: str, address: str, port: int = 9100, patience: float = 3.0) -> str:
-        """As whom that node is seen there; "nobody..." when nothing answers."""
-        words = [sys.executable, "-c", CALL, address, str(port), str(patience)]
-        return str(self.box.node(node).run(words).stdout).strip()
 
     def in_vain(self, node: str, address: str) -> bool:
         return self.seen(node, address, patience=0.4).startswith("nobody")
@@ -213,3 +223,34 @@ class NetworksTests(SynchronousTestCase):
         self.assertEqual(self.states(self.vpn.server)["laptop", LAN], "idle")
         self.laptop.stop()
         self.assertEqual(self.picture(self.laptop.node), self.before)
+
+
+class PeersTests(BoxCase):
+    """Two homes behind routers and no gateway: a peer is a way to the network that it is on, and to the world."""
+
+    def test_exit(self) -> None:
+        """By bert's router anna reaches what bert is next to, and the world, for as long as bert is there."""
+        self.box = Box(homes((Home(), Home())))
+        self.box.start()
+        self.addCleanup(self.box.stop)
+        meeting = Meeting(self.box)
+        self.addCleanup(meeting.stop)
+        meeting.found()
+        wanted = {"mesh-exit": "bert", "mesh-through": f"bert={NEXT_TO_BERT}"}
+        anna = meeting.join("m0", "anna", wanted)
+        self.serve("nat1", 9100)
+        self.serve("isp", 9100)
+        before = str(self.box.node("m1").run(["sh", "-c", TOUCHED]).stdout)
+        self.assertEqual(self.seen("m0", BACKBONE), "198.51.100.2")  # anna's own router
+        bert = meeting.join("m1", "bert", {"mesh-exit-for": "anna", "advertise": NEXT_TO_BERT})
+        meeting.wait_met(("anna", "bert"))
+        used = {("bert", "default"): "used", ("bert", NEXT_TO_BERT): "used"}
+        wait_for(
+            "anna knows", lambda: {(e["client"], e["network"]): e["state"] for e in anna.status()["networks"]} == used
+        )
+        self.assertEqual(self.seen("m0", "192.168.2.1"), "192.168.2.2")  # bert's address there
+        self.assertEqual(self.seen("m0", BACKBONE), "198.51.100.6")  # bert's router
+        self.assertTrue(meeting.ways("anna", "bert"))
+        bert.stop()
+        self.assertEqual(str(bert.node.run(["sh", "-c", TOUCHED]).stdout), before)
+        wait_for("anna is by herself", lambda: self.seen("m0", BACKBONE, patience=1.0) == "198.51.100.2")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from morphnet.config.roles import ClientConfig
 from morphnet.errors import HostError
+from morphnet.host.behind import Behind
 from morphnet.host.host import ClientNetwork, Host
 from morphnet.host.strict import StrictTable
 from morphnet.host.uplinks import Uplink
@@ -69,10 +70,12 @@ class Machine:
         self._carrying = Carrying(now, strict=config.strict)
         self._overlaps = Overlaps(partial(tell, "overlap"))
         self._network: ClientNetwork | None = None  # as it was set up last
+        self._among_network: ClientNetwork | None = None  # the same without a server
         self._welcome: Welcome | None = None  # the last one
         self._uplinks = False  # there is one
         self.beyond = Beyond()  # networks behind clients
-        self._behind: tuple[tuple[str, ...], bool, bool] = (), False, False  # what `behind_are` was told last
+        self._behind = Behind()  # what this machine is a way to
+        self._among: Callable[[], None] = lambda: None  # sets up what there is without a server
         self.inner: tuple[str, str] = ("", "")  # our inner addresses, one of each family; "" for none
 
     @property
@@ -104,7 +107,7 @@ class Machine:
             config.routes,
             dns,
             config.mss_clamp,
-            (*ours.networks, *ours.gateways, *self.beyond.reached),
+            (*ours.networks, *ours.gateways, *self.beyond.reached, *self.beyond.through(config)),
             config.local == "allow" and not config.strict,
             self._carrying.carries,
         )
@@ -127,12 +130,13 @@ class Machine:
 
     def _lead_behind(self) -> None:
         """Be the way to the networks behind this machine."""
-        said = self.beyond.carried(self._config), self.beyond.said.forwarded, self._config.advertise_routed
-        if said == self._behind:
+        config, beyond = self._config, self.beyond
+        behind = Behind(beyond.carried(config), beyond.said.forwarded, config.advertise_routed, beyond.exits(config))
+        if behind == self._behind:
             return
         try:
-            self._host.behind_are(said[0], called=said[1], routed=said[2])
-            self._behind = said
+            self._host.behind_are(behind)
+            self._behind = behind
         except HostError as problem:
             self._tell("host-trouble", f"networks behind this machine could not be set up: {problem}")
 
@@ -185,7 +189,28 @@ class Machine:
         """
         self.inner = by_family(inner)
         self._overlaps.inner = tuple(networks)
-        self._host.client_up(ClientNetwork(self._tun, *self.inner, mtu, (), (), False, tuple(networks)))
+        self._among = partial(self._set_up_among, mtu, tuple(networks))
+        self._among()
+
+    def _set_up_among(self, mtu: int, networks: tuple[str, ...]) -> None:
+        routes = ("default",) if self.beyond.leads_out(self._config) else ()
+        inside = (*networks, *self.beyond.through(self._config))
+        network = ClientNetwork(self._tun, *self.inner, mtu, routes, (), bool(routes), inside)
+        if network != self._among_network:
+            self._host.client_up(network)
+            self._among_network = network
+
+    def peers_are(self, names: Mapping[str, Sequence[str]]) -> None:
+        """With these peers there is a session: some may be a way to networks, or to the world."""
+        self.beyond.peers = {name: tuple(inner) for name, inner in names.items()}
+        try:
+            if self._welcome is not None:
+                self.welcomed(self._welcome)
+            else:
+                self._among()
+                self._lead_behind()
+        except HostError as problem:
+            self._tell("host-trouble", f"the host could not be configured: {problem}")
 
     def uplinks_are(self, uplinks: Sequence[Uplink]) -> None:
         """These are there now."""

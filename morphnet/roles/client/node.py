@@ -265,6 +265,7 @@ class ClientNode(PeeredNode):
             self._names.are(names)
         if self._lan is not None:
             self._lan.peers_are(names)
+        self._peers_lead(self._machine, names)
 
     def reached(self) -> None:
         """A relay is: it may renew our certificate."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from morphnet.config.roles import CONTROL_PORT, ClientConfig
 from morphnet.host.uplinks import Uplink
@@ -12,6 +12,7 @@ from morphnet.pki.names import split_address
 from morphnet.roles.carry.ports import Ports
 from morphnet.roles.client.beyond import Beyond
 from morphnet.roles.client.certified_node import Certificates, CertifiedNode
+from morphnet.roles.client.leading import Leading
 from morphnet.roles.client.machine import Machine, path_works
 from morphnet.roles.client.uplink_paths import plain_paths, sources_of
 from morphnet.status import CarryStatus, NetworkStatus
@@ -29,11 +30,12 @@ class ServedNode(CertifiedNode):
         self._server_hosts: tuple[str, ...] = ()  # its addresses, the best first
         self.ports: Ports | None = None  # where programs hand in UDP that is carried
         self.uplinks: list[Uplink] = []
+        self._leading = Leading(pump.now)
         self._beyond: Machine | None = None  # who knows of networks behind clients, once the server has told
         self._nowhere: tuple[str, ...] = ()  # one sentence for each of them that leads nowhere
         if config.carry:
             self.sections = ("sessions", "carries", *self.sections[1:])
-        if config.advertise:
+        if config.advertise or config.mesh.through or config.mesh.exit:
             self.sections = (*self.sections, "networks")
 
     def spoken_with(self, place: str) -> None:
@@ -78,6 +80,27 @@ class ServedNode(CertifiedNode):
         if "networks" not in self.sections:
             self.sections = (*self.sections, "networks")
         machine.networks_are(said)
+
+    def _peers_lead(self, machine: Machine, names: Mapping[str, Sequence[str]]) -> None:
+        """With these peers there is a session: what is behind some of them is reached, as the operator has named it."""
+        self._beyond = machine
+        self._leading.are(names)
+        self.look_at_peers(anew=True)
+
+    def look_at_peers(self, *, anew: bool = False) -> None:
+        """Whether those that lead somewhere are there; called now and then as well."""
+        machine, sessions, mesh = self._beyond, self.tunnel.sessions, self.mesh
+        if machine is None or mesh is None:
+            return
+        relays = mesh.relays
+        lead = self._leading.look(lambda name: path_works(sessions.get(name)), lambda name: bool(relays.having(name)))
+        if lead == machine.beyond.peers and not anew:
+            return
+        machine.peers_are(lead)
+        behind = machine.beyond.behind_peers(self.config)
+        for peer in self._leading.names.keys() & sessions.keys():
+            sessions[peer].inbound.networks.are([(True, behind.get(peer, ()))])
+        self.tunnel.behind.are((sessions[peer], networks) for peer, networks in behind.items() if peer in sessions)
 
     def _advertise(self, config: ClientConfig, keys: Collection[str]) -> None:
         """Tell a server that understands which networks are behind us, if they are others now."""

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.config.mesh import MeshConfig
 from morphnet.config.roles import ClientConfig
 from morphnet.host.outside import Network
-from morphnet.roles.client.beyond import Beyond
+from morphnet.roles.client.beyond import WORLD, Beyond
 from morphnet.wire.messages.networks import Networks
 
 LAN = "192.168.7.0/24"
@@ -53,3 +54,19 @@ class BeyondTests(SynchronousTestCase):
         found = [(each.state, each.why) for each in self.beyond.statuses(config)]
         self.assertEqual(found[:2], [("used", ""), ("asked", "stands by while laptop has it")])
         self.assertEqual(found[2], ("asked", "the gateway has not answered"))
+
+    def test_peers(self) -> None:
+        """A peer leads to what the operator has named, and to the world if it is the exit, while it is there."""
+        mesh = MeshConfig(("meet",), through=(f"home={LAN}", "other=10.5.0.0/16"), exit="home", exit_for=("phone",))
+        config = replace(CONFIG, server="", mesh=mesh, advertise=("10.7.0.0/16",))
+        self.assertEqual((self.beyond.through(config), self.beyond.leads_out(config)), ((), False))
+        self.beyond.peers = {"home": ("10.73.0.3",), "phone": ("10.73.0.4", "fd73::4")}
+        self.assertEqual((self.beyond.through(config), self.beyond.leads_out(config)), ((LAN,), True))
+        self.assertEqual(self.beyond.behind_peers(config), {"home": (*WORLD, LAN), "phone": ()})
+        self.assertEqual(self.beyond.exits(config), ("10.73.0.4", "fd73::4"))
+        self.assertEqual(self.beyond.carried(config), ("10.7.0.0/16",))  # no gateway has to approve it
+        states = {(each.client, each.network): each.state for each in self.beyond.statuses(config)}
+        self.assertEqual(states["other", "10.5.0.0/16"], "standby")
+        self.assertEqual((states["home", "default"], states["home", LAN]), ("used", "used"))
+        every = replace(config, mesh=replace(mesh, exit_for=("*",)))
+        self.assertEqual(len(self.beyond.exits(every)), 3)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.config.mesh import MeshConfig
 from morphnet.config.roles import ClientConfig, Tuning
 from morphnet.errors import HostError
+from morphnet.host.behind import Behind
 from morphnet.host.host import ClientNetwork, Host
 from morphnet.host.strict import StrictTable
 from morphnet.host.uplinks import Uplink
@@ -47,7 +48,7 @@ class FakeHost:
     def __init__(self) -> None:
         self.asked: list[ClientNetwork] = []
         self.refuses = False
-        self.behind: list[tuple[tuple[str, ...], bool, bool]] = []
+        self.behind: list[Behind] = []
         self.shut_for: list[tuple[str, ...]] = []
 
     def shut(self, table: StrictTable) -> None:
@@ -59,8 +60,8 @@ class FakeHost:
     def keep_outside(self) -> None:
         """Nothing to see."""
 
-    def behind_are(self, networks: Sequence[str], *, called: bool, routed: bool) -> None:
-        self.behind.append((tuple(networks), called, routed))
+    def behind_are(self, behind: Behind) -> None:
+        self.behind.append(behind)
 
     def client_up(self, network: ClientNetwork) -> None:
         """:raises HostError: it refuses."""
@@ -189,8 +190,18 @@ class MachineTests(SynchronousTestCase):
         said = Networks(carried=("192.168.7.0/24", "10.9.0.0/16"), reach=("10.5.0.0/16",))
         for _ in range(2):
             self.machine.networks_are(said)
-        self.assertEqual(self.host.behind, [(("192.168.7.0/24",), False, False)])
+        self.assertEqual(self.host.behind, [Behind(("192.168.7.0/24",))])
         self.assertEqual(["10.5.0.0/16" in each.inside for each in self.host.asked], [False, True])
         self.machine.networks_are(Networks(forwarded=True))
-        self.assertEqual(self.host.behind[-1], ((), True, False))
+        self.assertEqual(self.host.behind[-1], Behind(called=True))
         self.assertNotIn("10.5.0.0/16", self.host.asked[-1].inside)
+
+    def test_exit(self) -> None:
+        """Without a server everything goes into the tunnel while the exit is there, and only then."""
+        mesh = MeshConfig(("meet",), exit="home", exit_for=("phone",))
+        self.machine = self.make(ClientConfig(mesh=mesh))
+        self.machine.among_peers(("10.73.0.2",), ("10.73.0.0/24",), 1400)
+        for names in ({}, {"home": ("10.73.0.3",)}, {"home": ("10.73.0.3",), "phone": ("10.73.0.4",)}, {}):
+            self.machine.peers_are(names)
+        self.assertEqual([each.routes for each in self.host.asked], [(), ("default",), ()])
+        self.assertEqual(self.host.behind, [Behind(exits=("10.73.0.4",)), Behind()])
