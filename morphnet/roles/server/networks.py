@@ -84,6 +84,7 @@ class NetworksBehind:
         self._standings: list[Standing] = []  # as they were last
         self._hearing: dict[str, Caller] = {}  # clients that understand, by name
         self._told: dict[str, Networks] = {}  # what each was told last
+        self._heeded_at = float("-inf")  # when a client's change of mind was heeded at once
         self._leaving: set[str] = set()  # clients that have said goodbye, and did not come again
         self._inner: dict[str, tuple[str, ...]] = {}  # inner addresses, by client
         self._led: tuple[tuple[str, ...], tuple[str, ...]] = (), ()  # what leads into the tunnel now
@@ -113,9 +114,12 @@ class NetworksBehind:
             self._inform(caller.name)
 
     def offers(self, name: str, networks: Sequence[str]) -> None:
-        """A client offers others from now on."""
+        """A client offers others from now on. Who changes its mind all the time waits for the next regular look."""
         self._advertised.offers(name, networks)
-        self.look()
+        now = self._around.now()
+        if now - self._heeded_at >= READ_EVERY:
+            self._heeded_at = now
+            self.look()
 
     def said_goodbye(self, name: str) -> None:
         """A client ends, or calls anew: what it has behind it stays, unless another waits for it."""

@@ -154,6 +154,16 @@ class NetworksBehindTests(SynchronousTestCase):
         self.networks.offers("laptop", [OTHER])
         self.assertEqual((self.whose("192.168.7.5"), self.whose("10.5.6.7")), ("", "laptop"))
 
+    def test_change_of_mind(self) -> None:
+        """One that offers something else all the time is heeded once, and then with every regular look."""
+        laptop = self.come("laptop")
+        for number in range(100):
+            self.networks.offers("laptop", [f"10.5.{number}.0/24"])
+        self.assertEqual(len(laptop.said), 2)
+        self.approve()
+        self.assertEqual(len(laptop.said), 3)
+        self.assertIn("10.5.99.0/24", cast(Networks, laptop.said[-1]).refused[0])
+
     def test_ports(self) -> None:
         """A port leads to the addresses that a client has, it is told, and one to nobody is a warning."""
         self.networks = self.make(FORWARD)
