@@ -190,6 +190,16 @@ class CarryStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkStatus:
+    """A network behind a client, or a port of the server that leads to one."""
+
+    network: str  # in CIDR notation; of a port "443/tcp"
+    client: str  # its certificate name; on a client "" for one behind others
+    state: str  # "used", "standby", "asked", "refused", "idle" (approved, not offered), "forwarded"
+    why: str  # one phrase; "" while it is used
+
+
+@dataclass(frozen=True, slots=True)
 class UploadStatus:
     """A file that an upload server has not got the whole of."""
 
@@ -231,12 +241,20 @@ class NodeStatus:
     legacy: tuple[LegacyStatus, ...] = ()  # of a server: clients of the original morphProtocol
     carries: tuple[CarryStatus, ...] = ()  # UDP of other programs, by entry or service
     uploads: tuple[UploadStatus, ...] = ()  # of an upload server, those under way: at most 100, the latest first
+    networks: tuple[NetworkStatus, ...] = ()  # behind clients, and ports that lead to them
     sections: tuple[str, ...] = ()  # names of the lists above that such a process has, in order
 
     def brief(self) -> NodeStatus:
         """The same for who looks again and again: of what was decided about each peer the last line alone."""
         peers = tuple(dataclasses.replace(peer, decisions=peer.decisions[-1:]) for peer in self.peers)
         return dataclasses.replace(self, peers=peers)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworksStatus:
+    """The networks behind clients, as a server has them."""
+
+    networks: tuple[NetworkStatus, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,7 @@ WHITE = (
     "config.manhole",
     "config.services",
     "config.mesh",
+    "config.networks",
     "config.shapes",
     "config.scan",
     "config.shared",

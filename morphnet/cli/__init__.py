@@ -26,6 +26,7 @@ _HOMES = {
     "status": "morphnet.cli.live:status",
     "reload": "morphnet.cli.live:reload",
     "traffic": "morphnet.cli.traffic:traffic",
+    "routes": "morphnet.cli.routes:routes",
     "events": "morphnet.cli.events:events",
     "why": "morphnet.cli.peers:why",
     "ping": "morphnet.cli.peers:ping",

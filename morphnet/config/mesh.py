@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from morphnet.config import checks
+from morphnet.config.networks import EXIT, EXIT_FOR, THROUGH
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,9 @@ class MeshConfig:
         default=("10.73.0.0/24", "fd73::/64"),
         metadata={"check": checks.prefixes, "help": "the inner networks that peers are in"},
     )
+    through: tuple[str, ...] = field(default=(), metadata=THROUGH)
+    exit: str = field(default="", metadata=EXIT)
+    exit_for: tuple[str, ...] = field(default=(), metadata=EXIT_FOR)
     port: int = field(
         default=0,
         metadata={

@@ -17,6 +17,7 @@ from morphnet.config.carry import CarryConfig, entries_of_tables, entries_wrong
 from morphnet.config.legacy import LEGACY_KEY, LEGACY_LISTEN, LEGACY_SERVER, LegacyConfig
 from morphnet.config.manhole import ManholeConfig
 from morphnet.config.mesh import MeshConfig
+from morphnet.config.networks import ACCEPT_NETWORKS, ADVERTISE, ADVERTISE_ROUTED, FORWARD
 from morphnet.config.shapes import SHAPE, SHAPE_RETRY, SNI
 from morphnet.config.web import WEB_PORT, WEB_URL
 
@@ -209,6 +210,7 @@ class ServerConfig:
             "help": "networks outside whose machines may open connections to clients; none: nobody",
         },
     )
+    forward: tuple[str, ...] = field(default=(), metadata=FORWARD)
     dns: tuple[str, ...] = field(
         default=(), metadata={"check": checks.addresses, "help": "DNS servers that clients shall use"}
     )
@@ -294,6 +296,9 @@ class ClientConfig:
             "help": "let nothing of `routes` leave in another way than through the tunnel, from the start to the stop"
         },
     )
+    advertise: tuple[str, ...] = field(default=(), metadata=ADVERTISE)
+    advertise_routed: bool = field(default=False, metadata=ADVERTISE_ROUTED)
+    accept_networks: bool = field(default=False, metadata=ACCEPT_NETWORKS)
     dns: bool = field(
         default=True, metadata={"help": "use the DNS servers that the server names, where all goes through the tunnel"}
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from morphnet.config.checks import LEAST_MTU6
 from morphnet.config.home import CoordinatorConfig
+from morphnet.config.networks import forward
 from morphnet.config.roles import ClientConfig, RelayConfig, ServerConfig
 from morphnet.config.web import WEB
 
@@ -32,6 +33,8 @@ def check_whole(config: Any) -> tuple[str, str] | None:
             "'server' is missing (HOST or HOST:PORT of the server's control link);"
             " write it into the configuration file, or give --server, or [mesh] relays for peers alone",
         )
+    if isinstance(config, ClientConfig) and config.mesh.exit and config.all_servers():
+        return "mesh.exit", "'exit' is for a machine without a server: all would go to two places"
     if isinstance(config, ClientConfig) and config.shape == WEB and not (config.shape_web and config.streams):
         return "shape_web", "shape 'web' needs 'shape_web', https://HOST/PATH at the web server, and 'streams'"
     if isinstance(config, ClientConfig) and config.shape != "plain" and config.tuning.framing == "seed":
@@ -43,6 +46,8 @@ def check_whole(config: Any) -> tuple[str, str] | None:
             return "pool4", "'pool4' and 'pool6' are both empty: clients need an address of one kind"
         if isinstance(config, ServerConfig) and config.proxy and config.stream_port in (0, config.control_port):
             return "stream_port", "'proxy' needs 'stream_port', the TCP port where the web server speaks TLS, like 443"
+        if isinstance(config, ServerConfig) and (taken := _own_port(config)):
+            return "forward", f"'forward' has {taken}, a port that this server serves itself: take another one"
         if isinstance(config, ServerConfig) and config.accounting.tells_secrets():
             return (
                 "accounting.webhook",
@@ -77,9 +82,18 @@ def _without_tun(config: ClientConfig) -> tuple[str, str] | None:
         return "tun", "'tun' is '' and 'carry' is empty: nothing would be carried; write one of them"
     if config.strict:
         return "strict", "'strict' needs a TUN device: without one no traffic of this machine goes through the tunnel"
+    if config.advertise:
+        return "advertise", "networks behind this machine need a TUN device: set 'tun', or leave 'advertise' empty"
     if config.mesh.relays:
         return "mesh.relays", "peers need a TUN device: set 'tun', or leave [mesh] relays empty"
     return None
+
+
+def _own_port(config: ServerConfig) -> str:
+    """A forwarded port that is ours; "" for none."""
+    own = {("tcp", config.control_port), ("tcp", config.stream_port), ("udp", config.data_port)}
+    own.add(("udp", config.legacy.morphprotocol.port) if config.legacy.morphprotocol.enabled else ("udp", 0))
+    return next((each.shown for each in map(forward, config.forward) if each[:2] in own), "")
 
 
 def _balancing(config: ClientConfig) -> tuple[str, str] | None:

@@ -87,14 +87,18 @@ def answer_changes(
     if not up or not (unclear or any(_value(kernel, each) == "1" for each in _FORWARDING)):
         return []
     names = tuple(each.uplink.name for each in up)
-    strict = [each.uplink for each in up if _is_strict(kernel, each.uplink.name)]
+    strict = [each.uplink for each in up if is_strict(kernel, each.uplink.name)]
     heed: list[Change] = [Sysctl(f"net/ipv4/conf/{each.name}/src_valid_mark", "1") for each in strict]
     own = tuple(f"{each.name} {address}" for each in strict for address in each.addresses4)
     return [*heed, AnswersTable(tun, names, tuple(base + 1 + each.slot for each in up), own)]
 
 
-def _is_strict(kernel: Kernel, device: str) -> bool:
-    """The stronger of the two settings counts. Source: IN_DEV_RPFILTER in linux/inetdevice.h."""
+def is_strict(kernel: Kernel, device: str) -> bool:
+    """
+    Whether its reverse path filter is in the strict form: the stronger of the two settings counts.
+
+    Source: IN_DEV_RPFILTER in linux/inetdevice.h.
+    """
     return max(_value(kernel, f"net/ipv4/conf/{each}/rp_filter") for each in ("all", device)) == "1"
 
 

@@ -18,10 +18,10 @@ from morphnet.errors import HostError
 from morphnet.host import nftrules, xtables
 from morphnet.host.kernel import Kernel
 from morphnet.host.nftrules import BaseChain
+from morphnet.host.passing import WORLD, Passing
 from morphnet.host.verdicts import ESTABLISHED, NEW, Probe, judge
 
 LEGACY = {4: ("iptables-legacy", "/proc/net/ip_tables_names"), 6: ("ip6tables-legacy", "/proc/net/ip6_tables_names")}
-_WORLD = {4: "198.51.100.1", 6: "2001:db8::1"}  # any address outside: those for documentation, RFC 5737, RFC 3849
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +31,21 @@ class Obstacle:
     family: int  # 4 or 6
     where: str  # the chain, for a person
     cure: str  # what to run
+    what: str = ""  # that is dropped; "" for what clients send to the world
 
 
 def sentence(obstacles: Sequence[Obstacle]) -> str:
     """What the operator is told of them; "" for none."""
     if not obstacles:
         return ""
-    where = " and ".join(dict.fromkeys(f"{each.where} for IPv{each.family}" for each in obstacles))
+    said = list[str]()
+    for what in dict.fromkeys(each.what for each in obstacles):
+        these = [each for each in obstacles if each.what == what]
+        where = " and ".join(dict.fromkeys(f"{each.where} for IPv{each.family}" for each in these))
+        known = f"drops {what} ({where})" if what else f"drops what it forwards for clients ({where})"
+        said.append(known if what else f"{known}: they reach this server, and nothing beyond it")
     cures = " && ".join(dict.fromkeys(each.cure for each in obstacles))
-    return (
-        f"this machine's own firewall drops what it forwards for clients ({where}): they reach this server, and nothing"
-        f" beyond it; let it pass with: {cures}"
-    )
+    return f"this machine's own firewall {', and '.join(said)}; let it pass with: {cures}"
 
 
 def probes(tun: str, pools: Sequence[str], way_to: Callable[[str], str]) -> list[tuple[Probe, Probe]]:
@@ -54,30 +57,35 @@ def probes(tun: str, pools: Sequence[str], way_to: Callable[[str], str]) -> list
     found = []
     for pool in pools:
         network = ipaddress.ip_network(pool)
-        client, world = str(network[2]), _WORLD[network.version]
+        client, world = str(network[2]), WORLD[network.version]
         way = way_to(world)
         there = Probe(tun, way, client, world, NEW)
         found.append((there, Probe(way, tun, world, client, ESTABLISHED)))
     return found
 
 
-def obstacles(kernel: Kernel, tun: str, pools: Sequence[str]) -> list[Obstacle]:
+def obstacles(kernel: Kernel, tun: str, pools: Sequence[str], passing: Sequence[Passing] = ()) -> list[Obstacle]:
     """
     All chains that surely drop what is forwarded for clients.
 
+    :param passing: what else is forwarded.
     :raises HostError: the kernel does not tell.
     """
+    asked = [("", *each) for each in probes(tun, pools, kernel.way_to)]
+    asked += [(each.what, *each.probes(kernel.way_to)) for each in passing]
+    if not asked:
+        return []
     found: list[Obstacle] = []
     chains, names = nftrules.forward_chains(kernel.nft_dump)
-    for there, back in probes(tun, pools, kernel.way_to):
+    for what, there, back in asked:
         for base in (each for each in chains if not each.table.startswith("morphnet_")):
             if base.family not in (1, 2 if there.family == 4 else 10):
                 continue
             steps = [nftrules.steps(kernel.nft_dump, base, probe) for probe in (there, back)]
             if any(judge(each, base.name, base.policy) == "drop" for each in steps):
                 where = f"nftables {nftrules.FAMILIES[base.family]} {base.table} {base.name}"
-                found.append(Obstacle(there.family, where, _cure(base, names[base.family, base.table], tun)))
-        found += _legacy(kernel, there, back)
+                found.append(Obstacle(there.family, where, _cure(base, names[base.family, base.table], tun), what))
+        found += _legacy(kernel, tun, there, back, what)
     return found
 
 
@@ -98,7 +106,7 @@ def _insert(tool: str, docker: bool, tun: str) -> str:
     return f"{tool} -I {chain} -i {tun} -j ACCEPT && {tool} -I {chain} -o {tun} -j ACCEPT"
 
 
-def _legacy(kernel: Kernel, there: Probe, back: Probe) -> Iterator[Obstacle]:
+def _legacy(kernel: Kernel, tun: str, there: Probe, back: Probe, what: str) -> Iterator[Obstacle]:
     """The tables of old, which nftables does not tell of; they are asked for only where there are some."""
     tool, names = LEGACY[there.family]
     if "filter" not in kernel.file(names).content.split() or not kernel.has_tool(tool):
@@ -106,12 +114,12 @@ def _legacy(kernel: Kernel, there: Probe, back: Probe) -> Iterator[Obstacle]:
     table = xtables.listing(kernel.ask([tool, "-S"]))
     policy = table.policies.get("FORWARD", "accept")
     if any(judge(xtables.steps(table, each), "FORWARD", policy) == "drop" for each in (there, back)):
-        chains, tun = table.rules, there.arrives
+        chains = table.rules
         if any(name.startswith(("ufw-", "ufw6-")) for name in chains):
             cure = f"ufw route allow in on {tun} && ufw route allow out on {tun}"
         else:
             cure = _insert(tool, "DOCKER-USER" in chains, tun)
-        yield Obstacle(there.family, f"{tool} FORWARD", cure)
+        yield Obstacle(there.family, f"{tool} FORWARD", cure, what)
 
 
 class Firewall:

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from morphnet.errors import ConfigError, HostError
 from morphnet.host.answers import AnswersTable, answer_changes
 from morphnet.host.bases import Base
+from morphnet.host.behind import BACK, Behind, BehindTable, behind_changes
 from morphnet.host.dealing import DealingTable
 from morphnet.host.dns import (
     RESOLV_CONF,
@@ -33,12 +34,14 @@ from morphnet.host.kernel import Kernel
 from morphnet.host.linux import LinuxKernel
 from morphnet.host.multipath import Multipath
 from morphnet.host.nat import Forwarding, NftTable, gateway_changes, only_inside
-from morphnet.host.outside import Network, outside
+from morphnet.host.outside import Network, elsewhere, outside, within
+from morphnet.host.passing import Passing, passing_behind, passing_of_gateway
 from morphnet.host.routes import (
     Address,
     LinkUp,
     Slots,
     around_tunnel,
+    family_of,
     has_ipv6,
     into_tunnel,
     only_inner,
@@ -63,6 +66,7 @@ _ALL: tuple[type[Change], ...] = (
     NftTable,
     AnswersTable,
     StrictTable,
+    BehindTable,
     Resolved,
     Resolvconf,
     ResolvConf,
@@ -102,6 +106,8 @@ class ServerNetwork:
     pool6: str
     nat: bool = True
     reachable_from: tuple[str, ...] = ()  # networks outside that may open connections to the pools
+    behind: tuple[str, ...] = ()  # networks behind clients
+    forwards: tuple[str, ...] = ()  # ports that lead to clients, see `morphnet.host.nat`
 
 
 def this_world() -> str:
@@ -131,6 +137,8 @@ class Host:
         self._strict: StrictTable | None = None  # the kill switch, if one is wanted
         self._uplinks: tuple[str, ...] = ()  # in use, the best first
         self.networks: list[Network] = []  # that are reached without the tunnel
+        self._behind: tuple[str, ...] = ()  # networks that are reached through this client
+        self._passing: tuple[Passing, ...] = ()  # what is forwarded here besides, that a firewall may stop
 
     def recover(self, *, gateway: bool = False, strict: bool = False) -> int:
         """
@@ -198,12 +206,46 @@ class Host:
         """
         inner = self._usable(network)
         pools = [each for each in (network.pool4, network.pool6) if each]
-        changes = tun_changes(network.tun, network.mtu, inner, has_ipv6(self._kernel, network.tun), self._base)
-        own = self._only_inside(network.tun, [each.partition("/")[0] for each in inner])
-        inside, reachable_from = self._only_inside(network.tun, pools), network.reachable_from
-        table = NftTable(network.tun, tuple(pools), network.nat, own=own, inside=inside, reachable_from=reachable_from)
+        v6, families = has_ipv6(self._kernel, network.tun), {family_of(each) for each in inner}
+        behind = tuple(each for each in network.behind if family_of(each) in families)
+        changes = tun_changes(network.tun, network.mtu, inner, v6, self._base)
+        changes += into_tunnel(network.tun, behind, families, v6, self._base)
+        table = NftTable(
+            network.tun,
+            tuple(pools),
+            network.nat,
+            own=self._only_inside(network.tun, [each.partition("/")[0] for each in inner]),
+            inside=self._only_inside(network.tun, [*pools, *behind]),
+            reachable_from=network.reachable_from,
+            behind=behind,
+            forwards=network.forwards,
+        )
         changes += gateway_changes(self._kernel, table)
+        self._passing = passing_of_gateway(network.tun, network.forwards)
         self._journal.settle("tunnel", changes)
+
+    def behind_are(self, behind: Behind) -> None:
+        """
+        Let these networks be reached through this client, and answers to what comes out of the tunnel go back by it.
+
+        :raises HostError: the machine refused; nothing of this call is left then.
+        """
+        tun = self._network.tun if self._network is not None else ""
+        self._behind, self._passing = behind.networks, passing_behind(tun, behind.networks)
+        changes: list[Change] = []
+        if tun and behind != Behind(routed=behind.routed):
+            table = BehindTable(tun, self._base + BACK, behind.networks, behind.routed, behind.exits)
+            changes = behind_changes(self._kernel, table, self._inner, self._base)
+        self._journal.settle("behind", changes)
+        self.keep_outside()  # what is forwarded is answered where it came in, and a network led to is reached here
+
+    def elsewhere(self, tun: str) -> list[Network]:
+        """
+        The networks that this machine reaches by other devices than the TUN, those beyond a way out not among them.
+
+        :raises HostError: the kernel does not tell.
+        """
+        return elsewhere(self._kernel.facts(), tun)
 
     def set_uplinks(self, uplinks: Sequence[Uplink]) -> None:
         """
@@ -226,9 +268,12 @@ class Host:
         ours = {each.device for each in self._journal.standing if isinstance(each, LinkUp)}
         ours |= {network.tun} if network is not None else set()
         found = outside(facts, self._uplinks, self._base, ours)
-        self.networks = [each for each in found if network is None or network.local or not each.local]
-        if self._strict is not None and self._strict.own != own_networks(found):
-            self._strict = replace(self._strict, own=own_networks(found))
+        near = {each for each in found if each.local and within(each.prefix, self._behind)}  # led to: no longer strange
+        allowed = network is None or network.local
+        self.networks = [each for each in found if allowed or each in near or not each.local]
+        own = own_networks(replace(each, local=each.local and each not in near) for each in found)
+        if self._strict is not None and self._strict.own != own:
+            self._strict = replace(self._strict, own=own)
             self._journal.settle("strict", [self._strict], lenient=True)
         placed = self._slots.assign(providers_of(facts, self._uplinks, ours))
         providers = providers_at(placed, facts)
@@ -271,7 +316,7 @@ class Host:
 
         :raises HostError: the kernel does not tell.
         """
-        return obstacles(self._kernel, tun, pools)
+        return obstacles(self._kernel, tun, pools, self._passing)
 
     def upstream_dns(self) -> list[str]:
         """The DNS servers that the machine had without us."""

@@ -8,6 +8,9 @@ The table `inet morphnet_TUN` holds:
     shield   on a server, nobody outside opens a connection to an inner address, but the networks that may
     clamp    the MSS of TCP through the TUN fits the path: `host/mss`
     nat      with NAT, pool addresses that leave by any other device are masqueraded
+    redirect on a server, ports that lead to clients: a connection to one of them goes there, with its source as it is
+
+Networks behind clients (`roles/server/networks`) are treated as the pools are.
 
 Guards come first of all (a raw prerouting chain), so that connection tracking, other rules and sockets never see what
 they drop. Source: CVE-2019-14899; wg-quick(8) has a like rule.
@@ -21,7 +24,7 @@ remains for its own firewall to say.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
@@ -46,6 +49,8 @@ class NftTable(OwnTable):
     own: tuple[str, ...] = ()  # addresses of this machine that are reached by the TUN alone
     inside: tuple[str, ...] = ()  # addresses and networks that come as a source by the TUN alone
     reachable_from: tuple[str, ...] = ()  # networks outside that may open connections to the pools
+    behind: tuple[str, ...] = ()  # networks behind clients, in CIDR notation
+    forwards: tuple[str, ...] = ()  # "PROTOCOL PORT ADDRESS PORT": ports of this machine, and where they lead
 
     @property
     def name(self) -> str:
@@ -61,20 +66,43 @@ def chains(table: NftTable) -> list[bytes]:
     made: list[bytes] = []
     if guards := _guards(table):
         made.append(nft.add_chain(name, "guard", "filter", nft.PREROUTING, nft.RAW))
+        here = nft.device(nft.IIFNAME, tun)
+        made += [nft.add_rule(name, "guard", here, nft.source(each), nft.accept()) for each in table.behind]
         made += [nft.add_rule(name, "guard", each, nft.drop()) for each in guards]
     if table.pools:
         made.append(nft.add_chain(name, "shield", "filter", nft.FORWARD, nft.FILTER))
         inwards = nft.device(nft.OIFNAME, tun) + nft.device(nft.IIFNAME, tun, equal=False)
         inwards += nft.state(nft.ESTABLISHED | nft.RELATED, equal=False)
+        for protocol, _, address, number in _forwards(table):
+            called = nft.destination(address) + nft.port(protocol, number) + nft.was_redirected()
+            made.append(nft.add_rule(name, "shield", inwards, called, nft.accept()))
         for network in table.reachable_from:
             made.append(nft.add_rule(name, "shield", inwards, nft.source(network), nft.came_by_its_way(), nft.accept()))
         made.append(nft.add_rule(name, "shield", inwards, nft.drop()))
     if table.nat:
         outwards = nft.device(nft.OIFNAME, tun, equal=False)
         made.append(nft.add_chain(name, "nat", "nat", nft.POSTROUTING, nft.SRCNAT))
-        made += [nft.add_rule(name, "nat", outwards, nft.source(pool), nft.masquerade()) for pool in table.pools]
+        inside = (*table.pools, *table.behind)
+        made += [nft.add_rule(name, "nat", outwards, nft.source(each), nft.masquerade()) for each in inside]
+    if table.forwards:
+        made += _redirects(table)
     if table.mss_clamp:
         made += clamp_chain(name, tun)
+    return made
+
+
+def _forwards(table: NftTable) -> list[tuple[bytes, int, str, int]]:
+    """Protocol, port of this machine, address and port."""
+    split = (each.split() for each in table.forwards)
+    return [(_PROTOCOLS[protocol], int(here), to, int(there)) for protocol, here, to, there in split]
+
+
+def _redirects(table: NftTable) -> list[bytes]:
+    made = [nft.add_chain(table.name, "redirect", "nat", nft.PREROUTING, nft.DSTNAT)]
+    for protocol, number, address, there in _forwards(table):
+        family = nft.meta(nft.NFPROTO, nft.IPV6 if ":" in address else nft.IPV4)
+        called = family + nft.for_this_machine() + nft.port(protocol, number)
+        made.append(nft.add_rule(table.name, "redirect", called, nft.redirect(address, there)))
     return made
 
 
@@ -93,6 +121,7 @@ def _guards(table: NftTable) -> list[bytes]:
     return dropped
 
 
+_PROTOCOLS = {"tcp": nft.TCP, "udp": nft.UDP}
 _SWITCH = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
 
 
@@ -147,17 +176,26 @@ class Forwarding:
 
 def gateway_changes(kernel: Kernel, table: NftTable) -> list[Change]:
     """
-    What a server needs; without NAT the guards alone, and forwarding stays as its owner has it. Guards come first, so
+    What a server needs; without NAT the guards alone, and forwarding stays as its owner has it, unless networks are
+    behind clients or ports lead to them. Guards come first, so
     that there is no moment without them.
+    """
+    families = {6 if ":" in pool else 4 for pool in table.pools}
+    forwards = table.nat or table.behind or table.forwards
+    return [table, *(forwarding_changes(kernel, families) if forwards else ())]
+
+
+def forwarding_changes(kernel: Kernel, families: Collection[int]) -> list[Change]:
+    """
+    Forwarding for these families, 4 and 6.
 
     Forwarding IPv6 makes the kernel forget the default routes that it learned from router advertisements, unless
     `accept_ra` is 2 before.
     """
-    families = {6 if ":" in pool else 4 for pool in table.pools}
-    changes: list[Change] = [table]
-    if table.nat and 4 in families:
+    changes: list[Change] = []
+    if 4 in families:
         changes.append(Forwarding(4))
-    if table.nat and 6 in families:
+    if 6 in families:
         learned = [f"net/ipv6/conf/{device}/accept_ra" for device in kernel.router_advertised()]
         changes += [Sysctl(name, "2") for name in learned if kernel.sysctl(name) in ("1", "2")]
         changes.append(Forwarding(6))

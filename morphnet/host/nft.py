@@ -15,17 +15,18 @@ from hashlib import blake2s
 from morphnet.host.netlink import F_ACK, F_APPEND, F_CREATE, F_REQUEST, NESTED, attribute, attributes, message, messages
 
 PREROUTING, FORWARD, OUTPUT, POSTROUTING = 0, 2, 3, 4  # hooks
-RAW, MANGLE, FILTER, SRCNAT = -300, -150, 0, 100  # priorities
+RAW, MANGLE, DSTNAT, FILTER, SRCNAT = -300, -150, -100, 0, 100  # priorities
 PACKET_MARK, IIFNAME, OIFNAME, NFPROTO, L4PROTO = 3, 6, 7, 15, 16  # keys of `meta`
 _USER = 10  # likewise
 DIRECTION, CONNECTION_MARK = 1, 3  # keys of `ct`
 ORIGINAL, REPLY = b"\0", b"\1"  # directions
 IPV4, IPV6, TCP, UDP, ICMP6 = b"\x02", b"\x0a", b"\x06", b"\x11", b"\x3a"  # what the last two may be
 ESTABLISHED, RELATED = 2, 4  # connection states
+REDIRECTED = 0x20  # of the status of a connection: its destination was changed
 _SUBSYSTEM, _INET = 10, 1
 _NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE, _BEGIN, _END = 0, 2, 3, 6, 0x10, 0x11
 _GETTABLE, _GETCHAIN, _GETRULE = 1, 4, 7
-_REGISTER, _VERDICT = 1, 0
+_REGISTER, _SECOND, _VERDICT = 1, 2, 0
 _EQUAL, _UNEQUAL, _LESS = 0, 1, 2
 _NETWORK, _TRANSPORT = 1, 2  # header that `payload` counts from
 
@@ -102,6 +103,26 @@ def came_by_its_way() -> bytes:
     return _expression("fib", _be32(1, _REGISTER), result, flags) + _compare(bytes(4), False)
 
 
+def for_this_machine() -> bytes:
+    """`fib daddr type local`."""
+    result, flags = _be32(2, 3), _be32(3, 0x2)  # the kind of address; of the destination
+    return _expression("fib", _be32(1, _REGISTER), result, flags) + _compare(struct.pack("=I", 2), True)
+
+
+def was_redirected() -> bytes:
+    """`ct status dnat`."""
+    load = _expression("ct", _be32(2, 2), _be32(1, _REGISTER))
+    return load + _mask(struct.pack("=I", REDIRECTED)) + _compare(bytes(4), False)
+
+
+def redirect(address: str, number: int) -> bytes:
+    """`dnat to ADDRESS:NUMBER`."""
+    to = ipaddress.ip_address(address)
+    family = 2 if to.version == 4 else 10
+    there = _immediate(to.packed) + _immediate(struct.pack("!H", number), _SECOND)
+    return there + _expression("nat", _be32(1, 1), _be32(2, family), _be32(3, _REGISTER), _be32(5, _SECOND))
+
+
 def user(number: int) -> bytes:
     """`meta skuid NUMBER`: of packets of this machine's own."""
     return meta(_USER, struct.pack("=I", number))
@@ -146,8 +167,8 @@ def mark_packet(mark: bytes) -> bytes:
     return _immediate(mark) + _expression("meta", _be32(2, PACKET_MARK), _be32(3, _REGISTER))
 
 
-def _immediate(value: bytes) -> bytes:
-    return _expression("immediate", _be32(1, _REGISTER), _nest(2, attribute(1, value)))
+def _immediate(value: bytes, register: int = _REGISTER) -> bytes:
+    return _expression("immediate", _be32(1, register), _nest(2, attribute(1, value)))
 
 
 def drop() -> bytes:

@@ -115,7 +115,7 @@ class _Reader:
     def _loaded(self, name: str, data: dict[int, bytes]) -> Value:
         probe, key = self._probe, _number(data.get(2))
         if name == "ct":
-            return {0: struct.pack("=I", probe.state), 2: bytes(4)}.get(key)
+            return {0: struct.pack("=I", probe.state), 2: struct.pack("=I", probe.status)}.get(key)
         if name == "payload":
             return self._header_part(_number(data.get(2)), _number(data.get(3)), _number(data.get(4)))
         family = 2 if probe.family == 4 else 10

@@ -79,6 +79,17 @@ def outside(facts: Facts, uplinks: Collection[str], base: int, ours: Collection[
     return list(found.values())
 
 
+def elsewhere(facts: Facts, tun: str) -> list[Network]:
+    """The networks that are reached by other devices than `tun`: on them, and by routes; ways out are none."""
+    names = {link.index: link.name for link in facts.links}
+    found = dict.fromkeys(
+        Network(each.prefix, names.get(each.index, ""), False)
+        for each in facts.routes
+        if each.prefix and each.kind == UNICAST and each.protocol != PROTOCOL and names.get(each.index) != tun
+    )
+    return [each for each in found if _network(each.prefix).prefixlen >= _SHORT]
+
+
 def _of_another(route: RouteFact, base: int) -> bool:
     """Whether another of us sends that into its tunnel; the rest of its tables is copied from the machine's."""
     return route.kind == UNICAST and not base <= route.table < base + STEP and route.table % STEP == 0

@@ -24,6 +24,7 @@ class Probe:
     source: str  # its addresses
     to: str
     state: int  # of its connection
+    status: int = 0  # likewise, as `ct status` has it
 
     @property
     def family(self) -> int:

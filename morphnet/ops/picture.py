@@ -5,9 +5,10 @@ from __future__ import annotations
 from morphnet.errors import BugError
 from morphnet.ops.netcheck import netcheck_lines
 from morphnet.ops.page import Line
+from morphnet.ops.show_networks import networks_lines
 from morphnet.ops.units import delay
 from morphnet.ops.why import why_lines
-from morphnet.status import MoveStatus, NetcheckStatus, PeerStatus, Pong
+from morphnet.status import MoveStatus, NetcheckStatus, NetworksStatus, PeerStatus, Pong
 
 
 def picture_lines(picture: object, now: float) -> list[Line]:
@@ -22,6 +23,8 @@ def picture_lines(picture: object, now: float) -> list[Line]:
             return netcheck_lines(picture)
         case PeerStatus():
             return why_lines(picture, now)
+        case NetworksStatus():
+            return networks_lines(picture.networks) or [[("no network is behind a client", "dim")]]
         case MoveStatus():
             return move_lines(picture)
         case Pong():

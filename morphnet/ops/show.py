@@ -17,6 +17,7 @@ from morphnet.ops.page import WIDTH, Line, fit, label, labelled, shortened
 from morphnet.ops.show_carries import carries_lines
 from morphnet.ops.show_guests import guest_lines, guests_lines
 from morphnet.ops.show_legacy import legacies_lines, legacy_lines
+from morphnet.ops.show_networks import networks_lines
 from morphnet.ops.show_uploads import uploads_lines
 from morphnet.ops.units import amount, delay, part, span, speed
 from morphnet.status import Happening, NodeStatus, PathStatus, PeerStatus, RelayStatus, SessionStatus
@@ -347,6 +348,11 @@ SECTIONS = {  # by their names in NodeStatus, in the order in which they are sho
     "carries": Section(
         whole=lambda node, now, width: carries_lines(node.carries),
         table=lambda node, now: carries_lines(node.carries),
+        none=lambda node: "",
+    ),
+    "networks": Section(
+        whole=lambda node, now, width: _apart([networks_lines(node.networks)] if node.networks else []),
+        table=lambda node, now: networks_lines(node.networks),
         none=lambda node: "",
     ),
     "uploads": Section(

@@ -12,7 +12,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 
 from morphnet.ops.verb import Answer, Field, Verb
-from morphnet.status import MoveStatus, NetcheckStatus, PeerStatus, Pong
+from morphnet.status import MoveStatus, NetcheckStatus, NetworksStatus, PeerStatus, Pong
 
 NAME = Field("name", "", needed=True)  # of a scheduler, or of a peer
 PATH = Field("path", 0, needed=True, least=0, most=255, or_name=True)  # or the name of its uplink
@@ -55,6 +55,14 @@ class HasSessions(Protocol):
 
     def reload(self) -> str:
         """Read again what may have changed on disk."""
+        ...
+
+
+class HasNetworks(Protocol):
+    """Who knows of networks behind clients."""
+
+    def read(self) -> Deferred[NetworksStatus]:
+        """Look what is approved now."""
         ...
 
 
@@ -111,6 +119,12 @@ def of_sessions(node: HasSessions) -> tuple[Verb, ...]:
         Verb("trace", trace, (SESSION, seconds(10.0)), node.trace, Answer.LINES),
         Verb("reload", "Read settings and revocations again; tell what needs a restart.", (), node.reload),
     )
+
+
+def of_a_server(networks: HasNetworks) -> tuple[Verb, ...]:
+    """What is asked of a server about networks behind its clients."""
+    read = "Look which networks behind clients are approved now, and tell how it stands with each."
+    return (Verb("networks", read, (), networks.read, Answer.PICTURE),)
 
 
 def of_peers(node: HasPeers) -> tuple[Verb, ...]:

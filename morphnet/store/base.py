@@ -33,6 +33,7 @@ class CertificateRecord:
     used_at: int = 0  # Unix seconds; invitations only
 
 
+Approval = tuple[str, str]  # a client's name, and a network behind it in CIDR notation
 Amount = tuple[int, int]  # bytes to a user, and from it
 
 
@@ -159,6 +160,10 @@ class Store(Protocol):
 
     def use_invite(self, serial: str, now: int) -> Deferred[bool]:
         """Mark an invitation used; False when it is unknown, revoked or used already."""
+        ...
+
+    def approved(self) -> Deferred[list[Approval]]:
+        """The networks behind clients that the operator has approved."""
         ...
 
     def account(self, work: Callable[[Accounts], _T]) -> Deferred[_T]:

@@ -17,7 +17,7 @@ from typing import ClassVar, TypeVar
 
 from morphnet.errors import BugError, ConfigError, HostError
 from morphnet.store.accounts import AccountBook
-from morphnet.store.base import Accounts, Amount, CertificateRecord, Lease
+from morphnet.store.base import Accounts, Amount, Approval, CertificateRecord, Lease
 from morphnet.store.pool import Pool
 
 DATABASE = "morphnet.db"  # its name in state_dir
@@ -273,6 +273,24 @@ class Ledger:
                 (now, serial, now),
             )
         return done.rowcount == 1
+
+    def approve(self, name: str, network: str) -> bool:
+        """That network may be behind that client; False when it could be already."""
+        with self._writing():
+            done = self._sql.execute("INSERT OR IGNORE INTO network (name, prefix) VALUES (?, ?)", (name, network))
+        return done.rowcount == 1
+
+    def disapprove(self, name: str, network: str) -> bool:
+        """It may not any more; False when it could not before."""
+        with self._writing():
+            done = self._sql.execute("DELETE FROM network WHERE name = ? AND prefix = ?", (name, network))
+        return done.rowcount == 1
+
+    def approved(self) -> list[Approval]:
+        """The networks that may be behind clients."""
+        with _sentences(self._path):
+            rows = self._sql.execute("SELECT name, prefix FROM network ORDER BY name, prefix")
+            return [(name, prefix) for name, prefix in rows]
 
     def account(self, work: Callable[[Accounts], _T]) -> _T:
         """Have `work` done upon the accounts, all of it or nothing."""

@@ -10,7 +10,7 @@ from typing import TypeVar
 from twisted.internet.defer import Deferred, execute
 
 from morphnet.store.accounts import AccountBook
-from morphnet.store.base import Accounts, CertificateRecord, Lease, Store
+from morphnet.store.base import Accounts, Approval, CertificateRecord, Lease, Store
 from morphnet.store.ledger import SCHEMA
 from morphnet.store.pool import Pool
 
@@ -32,6 +32,7 @@ class MemoryStore(Store):
         self._leases: dict[str, Lease] = {}
         self._certificates: dict[str, CertificateRecord] = {}
         self.accounts = accounts_in_memory()
+        self.approvals: set[Approval] = set()
 
     def lease(self, name: str, pool4: str, pool6: str, fresh_session: bytes) -> Deferred[Lease]:
         def grant() -> Lease:
@@ -79,6 +80,9 @@ class MemoryStore(Store):
             return True
 
         return _done(use)
+
+    def approved(self) -> Deferred[list[Approval]]:
+        return _done(lambda: sorted(self.approvals))
 
     def account(self, work: Callable[[Accounts], _T]) -> Deferred[_T]:
         return _done(lambda: work(self.accounts))

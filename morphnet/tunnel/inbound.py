@@ -18,6 +18,7 @@ from __future__ import annotations
 from morphnet.config.roles import Tuning
 from morphnet.errors import Forged, MalformedFrame
 from morphnet.tunnel.ackdebt import DELAY
+from morphnet.tunnel.behind import Behind
 from morphnet.tunnel.events import Counts, Effects
 from morphnet.tunnel.fragments import Assembly
 from morphnet.tunnel.keyring import ReceiveKeys
@@ -87,6 +88,7 @@ class Inbound:
         self.format = FORMATS[tuning.framing]
         self.forged = 0
         self.sources: frozenset[bytes] | None = None  # inner addresses the peer may send from; None allows any
+        self.networks: Behind[bool] = Behind()  # that it may send from besides
         self.payload = 0  # bytes of packets that came, each once; of one that was joined as its parts came
         self._begin()
 
@@ -300,7 +302,7 @@ class Inbound:
         :param made: the packet, and its source address.
         """
         packet, source = made
-        if self.sources is not None and source not in self.sources:
+        if self.sources is not None and source not in self.sources and not self.networks.owner(source):
             self._counts["spoofed"] += 1
             return
         size = len(packet)

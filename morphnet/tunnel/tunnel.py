@@ -16,6 +16,7 @@ from typing import Protocol
 
 from morphnet.config.roles import Tuning
 from morphnet.errors import BugError, MalformedFrame
+from morphnet.tunnel.behind import Behind
 from morphnet.tunnel.carrier import Carrier
 from morphnet.tunnel.events import Counts, Effects, Overrun
 from morphnet.tunnel.farewell import take_leave
@@ -78,6 +79,7 @@ class Tunnel:
         self._shown: dict[bytes, tuple[Session, bytes]] = {}  # start of an issued id -> session, issued id
         self._issued: dict[str, list[bytes]] = {}
         self._inner: dict[bytes, Session] = {}  # inner address -> session
+        self.behind: Behind[Session] = Behind()  # networks, likewise
         self._timers: list[tuple[float, int, Session]] = []
         self._ticket = 0
 
@@ -120,9 +122,9 @@ class Tunnel:
             return False
         for issued in self._issued.pop(peer):
             self._shown.pop(issued[:SHORT_ID], None)
-        if self.default is session:
-            self.default = None
+        self.default = None if self.default is session else self.default
         self._inner = {address: owner for address, owner in self._inner.items() if owner is not session}
+        self.behind.forget(session)
         self._timers = [entry for entry in self._timers if entry[2] is not session]
         heapq.heapify(self._timers)
         self._totals.ended(session)
@@ -197,7 +199,7 @@ class Tunnel:
             if cut is None:
                 self.counts["malformed"] += 1
                 continue
-            session = self._inner.get(cut[0]) or self.default
+            session = self._inner.get(cut[0]) or self.behind.owner(cut[0]) or self.default
             if session is None:
                 self.counts["no_session"] += 1
                 continue

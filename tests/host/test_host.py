@@ -18,7 +18,7 @@ class HostTests(SynchronousTestCase):
     def test_kinds(self) -> None:
         """Every kind of change has a name of its own in the journal."""
         expected = (
-            "address answers-table dealing-table forwarding hosts link multipath nft-table resolv-conf resolvconf"
-            " resolved route rule strict-table sysctl"
+            "address answers-table behind-table dealing-table forwarding hosts link multipath nft-table resolv-conf"
+            " resolvconf resolved route rule strict-table sysctl"
         )
         self.assertEqual(sorted(KINDS), expected.split())

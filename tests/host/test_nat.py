@@ -32,6 +32,26 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(chain_names(NftTable("morph0", POOLS, False)), ["guard", "shield", "clamp"])
         self.assertEqual(chain_names(NftTable("morph0", mss_clamp=False, own=("10.73.0.2",))), ["guard"])
 
+    def test_behind(self) -> None:
+        """A network behind a client is a source before the rest is dropped, and translated as the pools are."""
+        plain, table = (NftTable("morph0", POOLS, True, behind=behind) for behind in ((), ("192.168.7.0/24",)))
+        source = nft.device(nft.IIFNAME, "morph0") + nft.source("192.168.7.0/24")
+        first = next(body for kind, _, body in messages(b"".join(chains(table))) if kind & 0xFF == 6)
+        self.assertIn(source + nft.accept(), first)
+        rules = [sum(part[0] == "rule" for part in each.outline()) for each in (plain, table)]
+        self.assertEqual(rules[1] - rules[0], 2)
+
+    def test_forwards(self) -> None:
+        """A port leads to an address of its family, by a chain of its own, and through the shield there alone."""
+        forwards = ("tcp 443 10.73.0.2 8443", "udp 53 fd73::2 53")
+        table = NftTable("morph0", POOLS, True, forwards=forwards)
+        self.assertEqual(chain_names(table), ["guard", "shield", "nat", "redirect", "clamp"])
+        made = b"".join(chains(table))
+        four = nft.meta(nft.NFPROTO, nft.IPV4) + nft.for_this_machine() + nft.port(nft.TCP, 443)
+        self.assertIn(four + nft.redirect("10.73.0.2", 8443), made)
+        through = nft.destination("fd73::2") + nft.port(nft.UDP, 53) + nft.was_redirected() + nft.accept()
+        self.assertIn(through, made)
+
     def test_only_inside(self) -> None:
         """Where another device has an address in an inner network, that one is not guarded, and the device is named."""
         kernel = FakeKernel()

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -188,6 +189,16 @@ class LedgerTests(SynchronousTestCase):
         self.path.write_bytes(b"not a database at all" * 100)
         self.assertIn("morphnet.db", str(self.assertRaises(HostError, Ledger, self.path)))
         self.assertRaises(HostError, Ledger, self.path / "below a file")
+
+    def test_approvals(self) -> None:
+        """Networks that are approved, each for one client, are there after a start, and each once."""
+        with closing(Ledger(self.path)) as ledger:
+            asked = (("laptop", "192.168.7.0/24"), ("desk", "192.168.7.0/24"), ("laptop", "fd07::/64"))
+            self.assertEqual([ledger.approve(*each) for each in (*asked, asked[0])], [True, True, True, False])
+        with closing(Ledger(self.path)) as ledger:
+            self.assertEqual(ledger.approved(), sorted(asked))
+            self.assertEqual([ledger.disapprove(*asked[0]) for _ in range(2)], [True, False])
+            self.assertEqual(ledger.approved(), sorted(asked[1:]))
 
     def test_collision_is_impossible(self) -> None:
         """The table itself refuses one address for two names."""

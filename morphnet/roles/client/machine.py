@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from morphnet.config.roles import ClientConfig
 from morphnet.errors import HostError
+from morphnet.host.behind import Behind
 from morphnet.host.host import ClientNetwork, Host
 from morphnet.host.strict import StrictTable
 from morphnet.host.uplinks import Uplink
 from morphnet.net.ondevice import MARK
+from morphnet.roles.client.beyond import Beyond
 from morphnet.roles.client.carrying import Carrying
 from morphnet.roles.client.inside import by_family, dns_servers, inside, takes_all
 from morphnet.roles.client.overlaps import Overlaps
 from morphnet.tunnel.session import Session
 from morphnet.wire.messages.control import Welcome
+from morphnet.wire.messages.networks import Networks
 
 _SENTENCES = {
     "tunnel": "connected by {by}: traffic goes through the tunnel",
@@ -67,8 +70,12 @@ class Machine:
         self._carrying = Carrying(now, strict=config.strict)
         self._overlaps = Overlaps(partial(tell, "overlap"))
         self._network: ClientNetwork | None = None  # as it was set up last
+        self._among_network: ClientNetwork | None = None  # the same without a server
         self._welcome: Welcome | None = None  # the last one
         self._uplinks = False  # there is one
+        self.beyond = Beyond()  # networks behind clients
+        self._behind = Behind()  # what this machine is a way to
+        self._among: Callable[[], None] = lambda: None  # sets up what there is without a server
         self.inner: tuple[str, str] = ("", "")  # our inner addresses, one of each family; "" for none
 
     @property
@@ -81,7 +88,8 @@ class Machine:
         """What is not as it should be here, one sentence each."""
         config, welcome = self._config, self._welcome
         nameless = config.strict and config.dns and welcome is not None and not welcome.dns and takes_all(config.routes)
-        return (*self._overlaps.sentences, *((_NAMELESS,) if nameless else ()))
+        own = *self._overlaps.sentences, *self.beyond.warnings(config)
+        return (*own, *((_NAMELESS,) if nameless else ()))
 
     def welcomed(self, welcome: Welcome) -> None:
         """Make it what the server says, if it is anything else."""
@@ -91,6 +99,7 @@ class Machine:
         config, ours = self._config, inside(welcome, self._config.mesh.networks, self._config.routes)
         self.inner = by_family(ours.addresses)
         dns = dns_servers(welcome, config)
+        self.beyond.look(config, self._host.networks)
         network = ClientNetwork(
             self._tun,
             *self.inner,
@@ -98,18 +107,38 @@ class Machine:
             config.routes,
             dns,
             config.mss_clamp,
-            (*ours.networks, *ours.gateways),
+            (*ours.networks, *ours.gateways, *self.beyond.reached, *self.beyond.through(config)),
             config.local == "allow" and not config.strict,
             self._carrying.carries,
         )
         self._overlaps.inner = tuple(each for each in (welcome.inner4, welcome.inner6) if each)
         if network == self._network:
+            self._lead_behind()
             return
         for each in ours.left_out:
             self._tell("left-out", f"{each}, the server's inner network, is not in `routes`: it is not reached")
         if welcome.dns and not dns and config.dns:
             self._tell("left-out", "the server's DNS servers are not used in a split tunnel, unless by `dns_split`")
         self._set_up(network)
+        self._lead_behind()
+
+    def networks_are(self, said: Networks) -> None:
+        """The server tells of networks behind clients."""
+        self.beyond.said = said
+        if self._welcome is not None:
+            self.welcomed(self._welcome)
+
+    def _lead_behind(self) -> None:
+        """Be the way to the networks behind this machine."""
+        config, beyond = self._config, self.beyond
+        behind = Behind(beyond.carried(config), beyond.said.forwarded, config.advertise_routed, beyond.exits(config))
+        if behind == self._behind:
+            return
+        try:
+            self._host.behind_are(behind)
+            self._behind = behind
+        except HostError as problem:
+            self._tell("host-trouble", f"networks behind this machine could not be set up: {problem}")
 
     def reconfigure(self, config: ClientConfig) -> None:
         """
@@ -160,7 +189,28 @@ class Machine:
         """
         self.inner = by_family(inner)
         self._overlaps.inner = tuple(networks)
-        self._host.client_up(ClientNetwork(self._tun, *self.inner, mtu, (), (), False, tuple(networks)))
+        self._among = partial(self._set_up_among, mtu, tuple(networks))
+        self._among()
+
+    def _set_up_among(self, mtu: int, networks: tuple[str, ...]) -> None:
+        routes = ("default",) if self.beyond.leads_out(self._config) else ()
+        inside = (*networks, *self.beyond.through(self._config))
+        network = ClientNetwork(self._tun, *self.inner, mtu, routes, (), bool(routes), inside)
+        if network != self._among_network:
+            self._host.client_up(network)
+            self._among_network = network
+
+    def peers_are(self, names: Mapping[str, Sequence[str]]) -> None:
+        """With these peers there is a session: some may be a way to networks, or to the world."""
+        self.beyond.peers = {name: tuple(inner) for name, inner in names.items()}
+        try:
+            if self._welcome is not None:
+                self.welcomed(self._welcome)
+            else:
+                self._among()
+                self._lead_behind()
+        except HostError as problem:
+            self._tell("host-trouble", f"the host could not be configured: {problem}")
 
     def uplinks_are(self, uplinks: Sequence[Uplink]) -> None:
         """These are there now."""
@@ -179,3 +229,5 @@ class Machine:
         except HostError as problem:
             self._tell("host-trouble", str(problem))
         self._overlaps.look(self._host.networks)
+        if self._welcome is not None and self.beyond.said.reach:
+            self.welcomed(self._welcome)  # what is reached here is not reached behind others, and the reverse

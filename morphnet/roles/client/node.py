@@ -15,7 +15,6 @@ from morphnet.config.web import web_way
 from morphnet.errors import ConfigError
 from morphnet.host.host import Host
 from morphnet.host.uplinks import Uplink
-from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump
 from morphnet.net.tun import Tun
 from morphnet.pki.names import split_address
@@ -28,7 +27,7 @@ from morphnet.roles.client.portals import Portals
 from morphnet.roles.client.shapes import Maker, Shapes
 from morphnet.roles.client.streaming import Streaming
 from morphnet.roles.client.uplink_history import UplinkHistory
-from morphnet.roles.client.uplink_paths import UplinkPaths, plain_paths, server_hosts, sources_of
+from morphnet.roles.client.uplink_paths import UplinkPaths, plain_paths, server_hosts
 from morphnet.roles.peers.ethernet import EthernetLan
 from morphnet.roles.peers.mesh import Mesh, Owner
 from morphnet.roles.peers.names import PeerNames
@@ -56,10 +55,12 @@ from morphnet.wire.messages.control import (
     Signal,
     Welcome,
 )
+from morphnet.wire.messages.networks import Networks
 from morphnet.wire.messages.revocations import BEFORE, PartsWanted, Revocations, RevokedPart
 
 LIVE = frozenset(
-    {"shape", "shape_web", "routes", "local", "strict", "dns", "dns_split", "mss_clamp", "tuning.scheduler"}
+    {"advertise", "advertise_routed", "accept_networks", "shape", "shape_web", "tuning.scheduler"}
+    | {"routes", "local", "strict", "dns", "dns_split", "mss_clamp"}
 )
 PROVE_WITHIN = 2.0  # seconds that a link has to show life when its own address, or every path, is gone
 
@@ -91,7 +92,6 @@ class ClientNode(PeeredNode):
         super().__init__(config, pump, parts.certificates)
         self.host, self.tun, self.uplink_paths = parts.host, parts.tun, parts.uplink_paths
         self.streaming, self.ports = parts.streaming, parts.ports
-        self.uplinks: list[Uplink] = []
         self._uplink_history = UplinkHistory(config.uplinks, pump.now)
         self._network_changed, self._reloading = parts.network_changed, parts.reloading
         self._lan: EthernetLan | None = None  # layer 2, if it is wanted
@@ -121,6 +121,8 @@ class ClientNode(PeeredNode):
             instance=self._instance,
             revocations=self.lists.number if self.lists is not None else BEFORE,
             reorder_tcp_ms=self.config.tuning.repair_ms,
+            advertise=self.config.advertise,
+            networks=True,
         )
 
     def welcomed(self, welcome: Welcome, link: Link) -> None:
@@ -175,6 +177,8 @@ class ClientNode(PeeredNode):
             case Revocations() | PartsWanted() | RevokedPart():
                 if self.lists is not None and self.link is not None:
                     self.lists.heard(self.link, signal)
+            case Networks():
+                self._networks_are(self._machine, signal)
             case Drain():
                 self.tell("drain", "", f"the server goes away in {signal.seconds:.0f} s: {signal.reason}")
             case Goodbye():
@@ -261,6 +265,7 @@ class ClientNode(PeeredNode):
             self._names.are(names)
         if self._lan is not None:
             self._lan.peers_are(names)
+        self._peers_lead(self._machine, names)
 
     def reached(self) -> None:
         """A relay is: it may renew our certificate."""
@@ -293,10 +298,6 @@ class ClientNode(PeeredNode):
         parts = self._machine, self.portals, self.notices, self.shapes
         return (*super().warnings(), *(sentence for part in parts for sentence in part.warnings()))
 
-    def sources(self) -> list[Source]:
-        """The uplinks, best first, once for each family: where the control link may start from."""
-        return sources_of(self.uplinks)
-
     # -- what ops sees -------------------------------------------------------------------------------------------------
 
     def set_scheduler(self, name: str, session: str = "") -> str:
@@ -313,6 +314,7 @@ class ClientNode(PeeredNode):
     def reconfigure(self, config: ClientConfig, keys: Collection[str]) -> str:
         """Live by these settings."""
         self._machine.reconfigure(config)
+        self._advertise(config, keys)
         before, self.config = web_way(self.config.shape, self.config.shape_web), config
         known = self.shapes.wish(config.shape) if "shape" in keys else ""
         self.uplink_paths.climb()

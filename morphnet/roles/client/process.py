@@ -137,8 +137,7 @@ class ClientProcess(HostProcess):
     def open(self) -> ClientNode:
         config = self.config
         self._pump = pump = Pump(self.reactor, Tunnel(server=False, entropy=os.urandom), since_boot)
-        tun = self._open_tun()
-        uplink_paths = self._make_uplink_paths(pump)
+        tun, uplink_paths = self._open_tun(), self._make_uplink_paths(pump)
         servers = config.all_servers()
         machine = self._machine = reconnect(self, self.reactor, random.random) if servers else None
         changed = machine.network_changed if machine is not None else lambda: None
@@ -168,6 +167,7 @@ class ClientProcess(HostProcess):
         self._watch.start()
         if node.mesh is not None:
             node.mesh.call_relays(partial(self._dial_relay, node, identity, revoked))
+            self.every(LOOK_AT_PATHS_EVERY, node.look_at_peers)
         if machine is not None:
             machine.start()
         else:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from morphnet.config.roles import CONTROL_PORT, ClientConfig
+from morphnet.host.uplinks import Uplink
+from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump
 from morphnet.pki.names import split_address
 from morphnet.roles.carry.ports import Ports
+from morphnet.roles.client.beyond import Beyond
 from morphnet.roles.client.certified_node import Certificates, CertifiedNode
-from morphnet.roles.client.machine import path_works
-from morphnet.roles.client.uplink_paths import plain_paths
-from morphnet.status import CarryStatus
+from morphnet.roles.client.leading import Leading
+from morphnet.roles.client.machine import Machine, path_works
+from morphnet.roles.client.uplink_paths import plain_paths, sources_of
+from morphnet.status import CarryStatus, NetworkStatus
 from morphnet.tunnel.session import Session
+from morphnet.wire.messages.networks import Advertise, Networks
 
 
 class ServedNode(CertifiedNode):
@@ -24,9 +29,14 @@ class ServedNode(CertifiedNode):
         self._server = ""  # the name of who is spoken with
         self._server_hosts: tuple[str, ...] = ()  # its addresses, the best first
         self.ports: Ports | None = None  # where programs hand in UDP that is carried
+        self.uplinks: list[Uplink] = []
+        self._leading = Leading(pump.now)
+        self._beyond: Machine | None = None  # who knows of networks behind clients, once the server has told
         self._nowhere: tuple[str, ...] = ()  # one sentence for each of them that leads nowhere
         if config.carry:
             self.sections = ("sessions", "carries", *self.sections[1:])
+        if config.advertise or config.mesh.through or config.mesh.exit:
+            self.sections = (*self.sections, "networks")
 
     def spoken_with(self, place: str) -> None:
         """
@@ -60,6 +70,48 @@ class ServedNode(CertifiedNode):
         """What the operator should see to."""
         return (*super().warnings(), *self._nowhere)
 
+    def sources(self) -> list[Source]:
+        """The uplinks, best first, once for each family: where the control link may start from."""
+        return sources_of(self.uplinks)
+
+    def _networks_are(self, machine: Machine, said: Networks) -> None:
+        """The server tells of networks behind clients."""
+        self._beyond = machine
+        if "networks" not in self.sections:
+            self.sections = (*self.sections, "networks")
+        machine.networks_are(said)
+
+    def _peers_lead(self, machine: Machine, names: Mapping[str, Sequence[str]]) -> None:
+        """With these peers there is a session: what is behind some of them is reached, as the operator has named it."""
+        self._beyond = machine
+        self._leading.are(names)
+        self.look_at_peers(anew=True)
+
+    def look_at_peers(self, *, anew: bool = False) -> None:
+        """Whether those that lead somewhere are there; called now and then as well."""
+        machine, sessions, mesh = self._beyond, self.tunnel.sessions, self.mesh
+        if machine is None or mesh is None:
+            return
+        relays = mesh.relays
+        lead = self._leading.look(lambda name: path_works(sessions.get(name)), lambda name: bool(relays.having(name)))
+        if lead == machine.beyond.peers and not anew:
+            return
+        machine.peers_are(lead)
+        behind = machine.beyond.behind_peers(self.config)
+        for peer in self._leading.names.keys() & sessions.keys():
+            sessions[peer].inbound.networks.are([(True, behind.get(peer, ()))])
+        self.tunnel.behind.are((sessions[peer], networks) for peer, networks in behind.items() if peer in sessions)
+
+    def _advertise(self, config: ClientConfig, keys: Collection[str]) -> None:
+        """Tell a server that understands which networks are behind us, if they are others now."""
+        if "advertise" in keys and self.link is not None and self._beyond is not None:
+            self.link.send(Advertise(config.advertise))
+
+    def network_statuses(self) -> tuple[NetworkStatus, ...]:
+        """Behind us, and behind others."""
+        beyond = self._beyond.beyond if self._beyond is not None else Beyond()
+        return beyond.statuses(self.config)
+
     def carry_statuses(self) -> tuple[CarryStatus, ...]:
         """One for each entry."""
         return self.ports.statuses() if self.ports is not None else ()
@@ -84,4 +136,6 @@ class ServedNode(CertifiedNode):
         if other is not None and other.peer != self._server:
             self.tell("server", self._server, f"{self._server} is the server now; it was {other.peer}")
             self.tunnel.drop_session(other.peer)
+            if self._beyond is not None:
+                self._beyond.networks_are(Networks())  # the other one says what it knows
             self._server_hosts = ()

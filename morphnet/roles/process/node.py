@@ -22,6 +22,7 @@ from morphnet.status import (
     CarryStatus,
     Happening,
     LegacyStatus,
+    NetworkStatus,
     NodeStatus,
     PeerStatus,
     RelayStatus,
@@ -107,6 +108,7 @@ class Node:
             legacy=self.legacy_statuses(),
             sections=self.sections,
             carries=self.carry_statuses(),
+            networks=self.network_statuses(),
         )
         return with_headline(picture)
 
@@ -137,6 +139,10 @@ class Node:
 
     def carry_statuses(self) -> tuple[CarryStatus, ...]:
         """UDP of other programs."""
+        return ()
+
+    def network_statuses(self) -> tuple[NetworkStatus, ...]:
+        """Networks behind clients."""
         return ()
 
     def relay_statuses(self) -> tuple[RelayStatus, ...]:

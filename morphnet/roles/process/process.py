@@ -257,7 +257,8 @@ class HostProcess(Process):
         :param pools: what this host forwards packets for: whether its firewall lets them through is looked at as well.
         """
         firewall = Firewall(partial(self.host.obstacles, tun, pools), partial(node.tell, "firewall", ""))
-        look = firewall.look if pools else lambda: None
-        watch = self._host_watch = HostWatch(self.reactor, self.host, partial(node.tell, "host-rival", ""), look)
+        watch = self._host_watch = HostWatch(
+            self.reactor, self.host, partial(node.tell, "host-rival", ""), firewall.look
+        )
         node.host_warnings = lambda: (*filter(None, (firewall.warning,)), *watch.warnings())
         watch.start(tun)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from morphnet.config.roles import SCHEDULERS, ServerConfig
 from morphnet.errors import Refused
@@ -13,6 +13,8 @@ from morphnet.net.pump import Pump
 from morphnet.net.tls import Peer
 from morphnet.net.tun import Tun
 from morphnet.net.udp import UdpDoor
+from morphnet.ops.verb import Verb
+from morphnet.ops.verbs import of_a_server
 from morphnet.pki.authority import read_description
 from morphnet.rendezvous.enrolment import Enrolment
 from morphnet.rendezvous.rivals import PROVE_WITHIN, Rivals
@@ -23,10 +25,11 @@ from morphnet.roles.process.reloading import Reloading
 from morphnet.roles.server.accounting import COME_AGAIN as NEXT_MONTH
 from morphnet.roles.server.accounting import Accounting
 from morphnet.roles.server.certificates import Certificates
+from morphnet.roles.server.networks import Around, Ground, NetworksBehind, NoGround
 from morphnet.roles.server.old_clients import OldClients
 from morphnet.roles.server.resumption import Resumption
 from morphnet.roles.signalling.control_server import Caller, RefusedForNow
-from morphnet.status import CarryStatus, LegacyStatus
+from morphnet.status import CarryStatus, LegacyStatus, NetworkStatus
 from morphnet.store.base import Lease, Store
 from morphnet.tunnel.session import Session
 from morphnet.wire.formats import COMPACT
@@ -42,9 +45,12 @@ from morphnet.wire.messages.control import (
     Signal,
     Welcome,
 )
+from morphnet.wire.messages.networks import Advertise
 from morphnet.wire.messages.revocations import BEFORE, PartsWanted, Revocations, RevokedPart
 
-LIVE = frozenset({"max_sessions", "session_timeout_s", "tuning.scheduler", "accounting.quota", "accounting.quotas"})
+LIVE = frozenset(
+    {"max_sessions", "session_timeout_s", "tuning.scheduler", "accounting.quota", "accounting.quotas", "forward"}
+)
 FIRST_IDS = 8  # issued ids that a client gets with its welcome
 COME_AGAIN = 10.0  # seconds before its certificate ends at which a client is asked to show another one, if it has one
 
@@ -74,6 +80,7 @@ class Parts:
     renewal: Renewal | None = None  # of the certificate that is shown there
     reloading: Reloading[ServerConfig] | None = None
     old_clients: OldClients | None = None
+    ground: Ground = field(default_factory=NoGround)  # the machine, for networks behind clients
     services: Services | None = None  # what clients may reach by name, if there is anything
 
 
@@ -98,6 +105,8 @@ class ServerNode(Node):
         self._rivals = Rivals()
         self._shown: dict[str, Peer] = {}  # the certificate that began or resumed a session, by its name
         self._asked: set[str] = set()  # serials of certificates that end soon, whose clients were asked to come again
+        self.networks = NetworksBehind(config, Around(self.tunnel, parts.store, parts.ground, pump.now, self.tell))
+        self.sections = (*self.sections, "networks")
         self._resumption = Resumption(config, parts.store, self.tunnel, pump.now, entropy)
         parts.certificates.follow(self.cut_off)
 
@@ -124,6 +133,7 @@ class ServerNode(Node):
         if hello.scheduler in SCHEDULERS:
             session.set_scheduler(hello.scheduler)
         session.be_patient(hello.reorder_tcp_ms / 1000)
+        self.networks.came(caller.name, hello, lease)
         epoch = self._resumption.give_keys(session, hello.epoch, caller.export(lease.session))
         self._admit(caller, resumed, hello.instance)
         return self._welcome(session, lease, epoch, resumed)
@@ -191,6 +201,7 @@ class ServerNode(Node):
         """A client is told what is revoked, if it understands."""
         if hello.revocations != BEFORE:
             self.certificates.exchange.joined(caller, hello.revocations)
+        self.networks.welcomed(caller, hello)
 
     def signal(self, caller: Caller, signal: Signal) -> None:
         """A message of a client that has been welcomed."""
@@ -201,12 +212,16 @@ class ServerNode(Node):
                 self.tell("scheduler", caller.name, f"the client asked for {signal.name}")
             case Revocations() | PartsWanted() | RevokedPart():
                 self.certificates.exchange.heard(caller, signal)
+            case Advertise():
+                self.networks.offers(caller.name, signal.networks)
             case Goodbye() if self._callers.get(caller.name) is caller:
+                self.networks.said_goodbye(caller.name)
                 self.tell("goodbye", caller.name, signal.reason or "the client says goodbye")
 
     def gone(self, caller: Caller, reason: str) -> None:
         """A control link ended; its session lives on."""
         self.certificates.exchange.left(caller)
+        self.networks.left(caller)
         if self._callers.get(caller.name) is caller:
             del self._callers[caller.name]
             self.tell("control-down", caller.name, f"control link is down: {reason}")
@@ -271,7 +286,12 @@ class ServerNode(Node):
 
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to."""
-        return (*super().warnings(), *self._rivals.warnings(self.pump.now()), *self.accounting.warnings())
+        return (
+            *super().warnings(),
+            *self._rivals.warnings(self.pump.now()),
+            *self.accounting.warnings(),
+            *self.networks.warnings(),
+        )
 
     def reload(self) -> str:
         """Read revocations and settings again."""
@@ -285,6 +305,7 @@ class ServerNode(Node):
         """Live by these settings."""
         self.config = config
         self.accounting.configure(config.accounting)
+        self.networks.reconfigure(config)
         if "tuning.scheduler" not in keys:
             return ""
         return f"{self.set_scheduler(config.tuning.scheduler)}; a client that begins anew brings its own scheduler"
@@ -336,6 +357,14 @@ class ServerNode(Node):
     def carry_statuses(self) -> tuple[CarryStatus, ...]:
         """The services."""
         return self._parts.services.statuses() if self._parts.services is not None else ()
+
+    def network_statuses(self) -> tuple[NetworkStatus, ...]:
+        """Those behind clients, and ports that lead to clients."""
+        return self.networks.statuses()
+
+    def verbs(self) -> Sequence[Verb]:
+        """What can be asked of it."""
+        return (*super().verbs(), *of_a_server(self.networks))
 
     def control_of(self, session: Session) -> tuple[str, str]:
         """State and TLS group of its control link."""

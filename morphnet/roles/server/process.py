@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from morphnet.config.carry import service
 from morphnet.config.roles import ServerConfig
 from morphnet.host.host import ServerNetwork
+from morphnet.host.outside import Network
 from morphnet.host.uplinks import UplinkScan, served_addresses
 from morphnet.net.gate import Gate, OpenGate
 from morphnet.net.limits import LIMITS, Limits
@@ -47,6 +48,7 @@ from morphnet.roles.server.accounting import WRITE_EVERY, Accounting, month_of
 from morphnet.roles.server.certificates import Certificates
 from morphnet.roles.server.closed import ClosedNode
 from morphnet.roles.server.legacy import Around
+from morphnet.roles.server.networks import READ_EVERY as NETWORKS_EVERY
 from morphnet.roles.server.node import LIVE, Parts, ServerNode, gateway, interface
 from morphnet.roles.server.old_clients import OldClients
 from morphnet.roles.server.passages import Meetings
@@ -87,7 +89,7 @@ class ServerProcess(HostProcess):
             ledger = Ledger.of_network(config.state_dir / DATABASE)
         except (RecordsLost, RecordsDamaged) as lost:
             return self._stay_closed(str(lost))
-        records = ledger.certificates()
+        records, approved, leases = ledger.certificates(), ledger.approved(), ledger.leases()
         standing = ledger.account(lambda book: book.standing(month_of(time.time())))
         self._store = store = SqliteStore(ledger, self.reactor)
         certificates = self._certificates(identity, store)
@@ -98,6 +100,7 @@ class ServerProcess(HostProcess):
         self._node = node = ServerNode(config, self._pump, parts, os.urandom)
         self.watch_host(node, config.tun, [pool for pool in (config.pool4, config.pool6) if pool])
         certificates.know(records)  # before anybody may come in
+        node.networks.begin(approved, leases)
         limits = replace(LIMITS, connections=min(LIMITS.connections, self.files * 3 // 8))
         self._streams = self._make_streams(node, certificates, limits)
         takes = self._streams.take if config.streams else nobody
@@ -184,6 +187,7 @@ class ServerProcess(HostProcess):
             Renewal(config.pki_dir, config.name, shows, time.time, cure=cure),
             self.reloading,
             self._old_clients,
+            self,
             self._open_services(),
         )
 
@@ -212,6 +216,7 @@ class ServerProcess(HostProcess):
         self.every(LOOK_EVERY, SelfRenewal(parts.renewal, node.renew_own, node.tell).look, now=True)
         self.every(EXPIRE_EVERY, partial(self._expire, node))
         self.every(PRUNE_EVERY, node.certificates.read)
+        self.every(NETWORKS_EVERY, node.networks.read)
 
     def _expire(self, node: ServerNode) -> None:
         node.expire()
@@ -224,18 +229,29 @@ class ServerProcess(HostProcess):
         self._tun = self._pump.tun = tun = Tun(self.reactor, config.tun, self._pump.from_tun)
         tun.open()
         inner4, inner6 = (interface(gateway(pool), pool) for pool in (config.pool4, config.pool6))
-        self.host.server_up(
-            ServerNetwork(
-                tun.name,
-                inner4,
-                inner6,
-                config.tuning.mtu,
-                config.pool4,
-                config.pool6,
-                config.nat,
-                config.reachable_from,
-            )
+        self._network = ServerNetwork(
+            tun.name,
+            inner4,
+            inner6,
+            config.tuning.mtu,
+            config.pool4,
+            config.pool6,
+            config.nat,
+            config.reachable_from,
         )
+        self.host.server_up(self._network)
+
+    def lead_in(self, behind: Sequence[str], forwards: Sequence[str]) -> None:
+        """
+        Let these networks behind clients, and ports, lead into the tunnel.
+
+        :raises HostError: the machine refuses; then it is as it was before.
+        """
+        self.host.server_up(replace(self._network, behind=tuple(behind), forwards=tuple(forwards)))
+
+    def elsewhere(self) -> list[Network]:
+        """The networks that this machine reaches without the tunnel."""
+        return self.host.elsewhere(self._network.tun)
 
     def _open_udp(self, host: str) -> None:
         number = self._pump.new_number()

@@ -38,11 +38,12 @@ from morphnet.wire.messages.control import (
     Signal,
     Welcome,
 )
+from morphnet.wire.messages.networks import Networks
 from morphnet.wire.messages.revocations import Listing
 
 Way = Dial | PassageDial | WebDial
 # What a server may say after its Welcome.
-Pushed = Ids | Drain | Goodbye | Revoked | Notice | Scheduler | Renewed | Refusal | Listing
+Pushed = Ids | Drain | Goodbye | Revoked | Notice | Scheduler | Renewed | Refusal | Listing | Networks
 _ANSWERS: dict[type, type[Welcome] | type[Joined] | type[Renewed]] = {Hello: Welcome, Join: Joined, Renew: Renewed}
 _NOT_OURS = "the server does not accept our certificate"
 

@@ -31,6 +31,7 @@ from morphnet.wire.fields import (
     is_network,
 )
 from morphnet.wire.messages.codec import Catalogue
+from morphnet.wire.messages.networks import Advertise, Networks, Offered
 from morphnet.wire.messages.revocations import BEFORE, ListNumber, PartsWanted, Revocations, RevokedPart
 
 VERSION = 1  # of this protocol, told in Hello
@@ -71,6 +72,8 @@ class Hello:
     instance: Annotated[str, Text(re.compile(r"([0-9a-f]{16})?"))] = ""  # the first half is the machine's
     revocations: ListNumber = BEFORE  # of the last list of revoked certificates that it has
     reorder_tcp_ms: Wait = 0.0  # how long it waits for data of TCP that was lost, and it sends such again; 0: neither
+    advertise: Offered = ()  # networks behind it
+    networks: Annotated[bool, Truth()] = False  # it understands Networks
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +240,8 @@ Signal = (
     | Revocations
     | PartsWanted
     | RevokedPart
+    | Advertise
+    | Networks
 )
 _MESSAGES = Catalogue[Signal](
     (
@@ -258,6 +263,8 @@ _MESSAGES = Catalogue[Signal](
         Revocations,
         PartsWanted,
         RevokedPart,
+        Advertise,
+        Networks,
     ),
     LIMIT,
 )

@@ -8,8 +8,10 @@ from typing import cast
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.config.mesh import MeshConfig
 from morphnet.config.roles import ClientConfig, Tuning
 from morphnet.errors import HostError
+from morphnet.host.behind import Behind
 from morphnet.host.host import ClientNetwork, Host
 from morphnet.host.strict import StrictTable
 from morphnet.host.uplinks import Uplink
@@ -21,6 +23,7 @@ from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.messages.control import Welcome
+from morphnet.wire.messages.networks import Networks
 
 WAN = Uplink("wan", 2, True, ("192.168.5.2",), (), "192.168.5.1", None, 1500, 100)
 INNER, IDS, DATA_PORT = ("10.73.0.2/24", "", "10.73.0.1", ""), (), 8000
@@ -45,6 +48,7 @@ class FakeHost:
     def __init__(self) -> None:
         self.asked: list[ClientNetwork] = []
         self.refuses = False
+        self.behind: list[Behind] = []
         self.shut_for: list[tuple[str, ...]] = []
 
     def shut(self, table: StrictTable) -> None:
@@ -55,6 +59,9 @@ class FakeHost:
 
     def keep_outside(self) -> None:
         """Nothing to see."""
+
+    def behind_are(self, behind: Behind) -> None:
+        self.behind.append(behind)
 
     def client_up(self, network: ClientNetwork) -> None:
         """:raises HostError: it refuses."""
@@ -175,3 +182,26 @@ class MachineTests(SynchronousTestCase):
     def test_several_servers(self) -> None:
         """With several servers there is traffic as with one."""
         self.assertEqual(self.make(ClientConfig(servers=("gw1.example", "gw2.example"))).traffic, "outside")
+
+    def test_networks(self) -> None:
+        """What is behind it is led to, what is behind others goes into the tunnel; each once, until it is not."""
+        self.machine = self.make(ClientConfig(server="gw.example", advertise=("192.168.7.0/24",)))
+        self.machine.welcomed(WELCOME)
+        said = Networks(carried=("192.168.7.0/24", "10.9.0.0/16"), reach=("10.5.0.0/16",))
+        for _ in range(2):
+            self.machine.networks_are(said)
+        self.assertEqual(self.host.behind, [Behind(("192.168.7.0/24",))])
+        self.assertEqual(["10.5.0.0/16" in each.inside for each in self.host.asked], [False, True])
+        self.machine.networks_are(Networks(forwarded=True))
+        self.assertEqual(self.host.behind[-1], Behind(called=True))
+        self.assertNotIn("10.5.0.0/16", self.host.asked[-1].inside)
+
+    def test_exit(self) -> None:
+        """Without a server everything goes into the tunnel while the exit is there, and only then."""
+        mesh = MeshConfig(("meet",), exit="home", exit_for=("phone",))
+        self.machine = self.make(ClientConfig(mesh=mesh))
+        self.machine.among_peers(("10.73.0.2",), ("10.73.0.0/24",), 1400)
+        for names in ({}, {"home": ("10.73.0.3",)}, {"home": ("10.73.0.3",), "phone": ("10.73.0.4",)}, {}):
+            self.machine.peers_are(names)
+        self.assertEqual([each.routes for each in self.host.asked], [(), ("default",), ()])
+        self.assertEqual(self.host.behind, [Behind(exits=("10.73.0.4",)), Behind()])

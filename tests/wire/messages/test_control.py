@@ -37,6 +37,7 @@ from morphnet.wire.messages.control import (
     decode,
     encode,
 )
+from morphnet.wire.messages.networks import Advertise, Networks
 from morphnet.wire.messages.revocations import PartsWanted, Revocations, RevokedPart
 
 WELCOME = Welcome(
@@ -73,6 +74,12 @@ _ids = st.lists(st.binary(min_size=20, max_size=20).map(bytes.hex), max_size=4).
 _word = st.from_regex(r"[a-z0-9-]{1,32}", fullmatch=True)
 _pem = st.text("AZaz09+/=\n- ", min_size=1, max_size=100)
 _seconds = st.floats(0, 86400)
+_prefix = st.builds(
+    lambda address, off: str(ipaddress.ip_network(f"{address}/{address.max_prefixlen - off}", strict=False)),
+    st.ip_addresses(),
+    st.integers(0, 32),
+)
+_prefixes = st.lists(_prefix, max_size=4).map(tuple)
 ANY: st.SearchStrategy[Signal] = st.one_of(
     st.builds(
         Hello,
@@ -81,6 +88,8 @@ ANY: st.SearchStrategy[Signal] = st.one_of(
         epoch=st.integers(0, (1 << 23) - 1),
         scheduler=_word,
         compression=st.lists(_word, max_size=4).map(tuple),
+        advertise=_prefixes,
+        networks=st.booleans(),
     ),
     st.builds(
         lambda mtu, epoch, ids, v4, v6: dataclasses.replace(
@@ -107,6 +116,8 @@ ANY: st.SearchStrategy[Signal] = st.one_of(
     st.builds(Revocations, _pem),
     st.builds(PartsWanted, st.lists(st.binary(min_size=32, max_size=32).map(bytes.hex), max_size=3).map(tuple)),
     st.builds(RevokedPart, st.text("09af \n", min_size=1, max_size=100)),
+    st.builds(Advertise, _prefixes),
+    st.builds(Networks, _prefixes, st.lists(_phrase, max_size=3).map(tuple), _prefixes, st.booleans()),
 )
 
 

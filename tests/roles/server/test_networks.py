@@ -1,0 +1,188 @@
+"""Networks behind clients, and ports that lead to them, on a data plane in memory and a machine that remembers."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import cast
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.config.roles import ServerConfig, Tuning
+from morphnet.errors import HostError
+from morphnet.host.outside import Network
+from morphnet.roles.server.networks import AWAY, Around, NetworksBehind
+from morphnet.roles.signalling.control_server import Caller
+from morphnet.store.base import Lease
+from morphnet.store.memory import MemoryStore
+from morphnet.tunnel.events import Effects
+from morphnet.tunnel.tunnel import Tunnel
+from morphnet.wire.batch import Endpoint
+from morphnet.wire.messages.control import Hello
+from morphnet.wire.messages.networks import Networks
+from tests.roles.server.test_node import FakeCaller
+
+LAN, OTHER = "192.168.7.0/24", "10.5.0.0/16"
+FORWARD = ServerConfig(name="gw", forward=("443/tcp=laptop:8443", "53/udp=ghost:53"))
+
+
+class FakeGround:
+    """A machine with one network of its own."""
+
+    def __init__(self) -> None:
+        self.led: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+        self.refuses = False
+
+    def lead_in(self, behind: Sequence[str], forwards: Sequence[str]) -> None:
+        if self.refuses:
+            raise HostError("not permitted")
+        self.led.append((tuple(behind), tuple(forwards)))
+
+    def elsewhere(self) -> list[Network]:
+        return [Network("192.168.1.0/24", "eth1", False)]
+
+
+class NetworksBehindTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.now, self.ground, self.store = 100.0, FakeGround(), MemoryStore()
+        self.tunnel = Tunnel(server=True, entropy=lambda size: bytes(range(size)))
+        self.told: list[tuple[str, str]] = []
+        self.networks = self.make(ServerConfig(name="gw"))
+
+    def make(self, config: ServerConfig) -> NetworksBehind:
+        tell = lambda kind, session, text: self.told.append((kind, session))  # noqa: E731
+        return NetworksBehind(config, Around(self.tunnel, self.store, self.ground, lambda: self.now, tell))
+
+    def come(self, name: str, *advertise: str, understands: bool = True) -> FakeCaller:
+        """A client is let in, and welcomed."""
+        number = len(self.tunnel.sessions) + 2
+        lease = Lease(name, f"10.73.0.{number}", "", bytes([number]) * 16)
+        inner = [ipaddress.ip_address(lease.inner4).packed]
+        self.tunnel.add_session(name, lease.session, Tuning(), inner).heard_at = self.now
+        caller, hello = FakeCaller(name), Hello(name=name, advertise=advertise, networks=understands)
+        self.networks.came(name, hello, lease)
+        self.networks.welcomed(cast(Caller, caller), hello)
+        return caller
+
+    def approve(self, *pairs: tuple[str, str]) -> dict[tuple[str, str], str]:
+        """These and no others are, from now on: how it stands then."""
+        self.store.approvals = set(pairs)
+        told = self.successResultOf(self.networks.read())
+        return {(each.client, each.network): each.state for each in told.networks}
+
+    def whose(self, address: str) -> str:
+        session = self.tunnel.behind.owner(ipaddress.ip_address(address).packed)
+        return session.peer if session is not None else ""
+
+    def test_approved(self) -> None:
+        """It is told what to do; then packets go there, it may send from there, and the others are told."""
+        laptop, desk = self.come("laptop", LAN), self.come("desk")
+        old = self.come("old", understands=False)
+        (first,) = cast(list[Networks], laptop.said)
+        self.assertIn(f"`morphnet routes approve laptop {LAN}`", first.refused[0])
+        self.assertEqual((self.whose("192.168.7.5"), desk.said), ("", [Networks()]))
+        self.assertEqual(self.approve(("laptop", LAN)), {("laptop", LAN): "used"})
+        self.assertEqual(self.whose("192.168.7.5"), "laptop")
+        sources = {name: session.inbound.networks for name, session in self.tunnel.sessions.items()}
+        printer = ipaddress.ip_address("192.168.7.5").packed
+        self.assertEqual([sources[name].owner(printer) for name in ("laptop", "desk")], [True, None])
+        self.assertEqual((laptop.said[-1], desk.said[-1]), (Networks(carried=(LAN,)), Networks(reach=(LAN,))))
+        self.assertEqual((old.said, self.ground.led), ([], [((LAN,), ())]))
+        self.approve()
+        self.assertEqual((self.whose("192.168.7.5"), desk.said[-1]), ("", Networks()))
+        self.assertIsNone(sources["laptop"].owner(printer))
+
+    def test_quiet(self) -> None:
+        """What has not changed is not said again, and the machine is left alone."""
+        laptop = self.come("laptop", LAN)
+        for _ in range(3):
+            self.approve(("laptop", LAN))
+        self.assertEqual((len(laptop.said), len(self.ground.led)), (2, 1))
+        self.assertEqual(self.told, [("network-asked", "laptop"), ("network-used", "laptop")])
+
+    def test_refused(self) -> None:
+        """What is in the pool, or reached by the gateway itself, is refused, and both operators read why."""
+        laptop = self.come("laptop", "192.168.0.0/16", "10.73.0.0/25")
+        states = self.approve(("laptop", "192.168.0.0/16"), ("laptop", "10.73.0.0/25"))
+        self.assertEqual(set(states.values()), {"refused"})
+        said = cast(Networks, laptop.said[-1]).refused
+        self.assertIn("refused by the gateway: it overlaps 192.168.1.0/24, which the gateway reaches by eth1", said[1])
+        self.assertIn("10.73.0.0/25 of laptop overlaps 10.73.0.0/24, the inner network", self.networks.warnings())
+        self.assertEqual(self.ground.led, [])
+
+    def test_callers(self) -> None:
+        """Where a client comes from is behind nobody: what is sent to it would be led into its own tunnel."""
+        self.come("laptop", "198.51.100.0/24")
+        path = self.tunnel.sessions["laptop"].open_path(0, Endpoint("198.51.100.7", 4711), "", 0.0, Effects())
+        self.assertEqual(self.approve(("laptop", "198.51.100.0/24")), {("laptop", "198.51.100.0/24"): "refused"})
+        (said,) = self.networks.warnings()
+        self.assertIn("overlaps 198.51.100.7, from which laptop comes", said)
+        self.assertEqual(path.remote.host, "198.51.100.7")
+
+    def test_takes_over(self) -> None:
+        """The second stands by, and has it when the first was not heard of for a while, or said goodbye."""
+        self.store.approvals = {("laptop", LAN), ("desk", LAN)}
+        self.come("laptop", LAN)
+        desk = self.come("desk", LAN)
+        self.approve(("laptop", LAN), ("desk", LAN))
+        self.assertEqual(self.whose("192.168.7.5"), "laptop")
+        self.assertIn("stands by while laptop has", cast(Networks, desk.said[-1]).refused[0])
+        self.now += AWAY + 1
+        self.tunnel.sessions["desk"].heard_at = self.now
+        self.networks.look()
+        self.assertEqual(self.whose("192.168.7.5"), "desk")
+        self.tunnel.sessions["laptop"].heard_at = self.now
+        self.networks.look()
+        self.assertEqual(self.whose("192.168.7.5"), "desk")  # who has it keeps it
+        self.networks.said_goodbye("desk")
+        self.assertEqual(self.whose("192.168.7.5"), "laptop")
+
+    def test_session_gone(self) -> None:
+        """With its session goes what is behind it; a goodbye alone changes nothing while nobody waits."""
+        self.come("laptop", LAN)
+        self.approve(("laptop", LAN))
+        self.networks.said_goodbye("laptop")
+        self.assertEqual(self.whose("192.168.7.5"), "laptop")
+        self.tunnel.drop_session("laptop")
+        self.networks.look()
+        self.assertEqual(self.ground.led[-1], ((), ()))
+
+    def test_offers_anew(self) -> None:
+        """A client that offers something else is reached there at once, if that is approved."""
+        self.come("laptop", LAN)
+        self.approve(("laptop", LAN), ("laptop", OTHER))
+        self.networks.offers("laptop", [OTHER])
+        self.assertEqual((self.whose("192.168.7.5"), self.whose("10.5.6.7")), ("", "laptop"))
+
+    def test_change_of_mind(self) -> None:
+        """One that offers something else all the time is heeded once, and then with every regular look."""
+        laptop = self.come("laptop")
+        for number in range(100):
+            self.networks.offers("laptop", [f"10.5.{number}.0/24"])
+        self.assertEqual(len(laptop.said), 2)
+        self.approve()
+        self.assertEqual(len(laptop.said), 3)
+        self.assertIn("10.5.99.0/24", cast(Networks, laptop.said[-1]).refused[0])
+
+    def test_ports(self) -> None:
+        """A port leads to the addresses that a client has, it is told, and one to nobody is a warning."""
+        self.networks = self.make(FORWARD)
+        self.networks.begin([], [Lease("laptop", "10.73.0.9", "fd73::9", bytes(16))])
+        self.assertEqual(self.ground.led[-1], ((), ("tcp 443 10.73.0.9 8443", "tcp 443 fd73::9 8443")))
+        self.assertEqual(self.networks.warnings(), ("port 53/udp leads to a client that nobody knows here: ghost",))
+        self.assertTrue(cast(Networks, self.come("ghost").said[-1]).forwarded)
+        self.assertEqual((self.ground.led[-1][1][-1], self.networks.warnings()), ("udp 53 10.73.0.2 53", ()))
+        self.networks.reconfigure(ServerConfig(name="gw"))
+        self.assertEqual(self.ground.led[-1], ((), ()))
+
+    def test_refusing_machine(self) -> None:
+        """A machine that does not let us is told once, warned of, and asked again."""
+        self.ground.refuses = True
+        self.come("laptop", LAN)
+        self.approve(("laptop", LAN))
+        self.networks.look()
+        self.assertEqual([kind for kind, _ in self.told].count("host-trouble"), 1)
+        self.assertIn("not permitted", self.networks.warnings()[0])
+        self.ground.refuses = False
+        self.networks.look()
+        self.assertEqual((self.ground.led, self.networks.warnings()), ([((LAN,), ())], ()))
