@@ -23,6 +23,7 @@ from morphnet.roles.signalling.control_client import Link, Pushed
 from morphnet.roles.signalling.control_server import Caller, ControlServer
 from morphnet.wire.messages.control import Goodbye, Hello, Joined, Renewed, Scheduler, Welcome
 from morphnet.wire.messages.revocations import Listing
+from morphnet.wire.messages.terms import PathTerms
 from tests.fakes_tls import CLIENT, SERVER, FakeCa
 from tests.wire.messages.test_control import WELCOME
 
@@ -196,7 +197,7 @@ class FakeOffice:
         self.hold: Deferred[None] | None = None  # hello waits for it
         self.callers: list[Caller] = []
         self.hellos: list[Hello] = []
-        self.signals: list[Scheduler | Goodbye | Listing] = []
+        self.signals: list[Scheduler | PathTerms | Goodbye | Listing] = []
         self.welcomes: list[Hello] = []
         self.went: list[str] = []
         self.keys: list[bytes] = []
@@ -216,7 +217,7 @@ class FakeOffice:
     def welcomed(self, caller: Caller, hello: Hello) -> None:
         self.welcomes.append(hello)
 
-    def signal(self, caller: Caller, signal: Scheduler | Goodbye | Listing) -> None:
+    def signal(self, caller: Caller, signal: Scheduler | PathTerms | Goodbye | Listing) -> None:
         self.signals.append(signal)
 
     def gone(self, caller: Caller, reason: str) -> None:

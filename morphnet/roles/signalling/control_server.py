@@ -37,6 +37,7 @@ from morphnet.wire.messages.control import (
     Welcome,
 )
 from morphnet.wire.messages.revocations import Listing
+from morphnet.wire.messages.terms import PathTerms
 
 NO_STREAMS = "no streams are taken"
 _SORRY = 5.0  # seconds after which a client may try again when the fault is ours
@@ -120,7 +121,7 @@ class Office(typing.Protocol):
         """The caller has been sent the Welcome that `hello` gave; what is sent from now on comes after it."""
         ...
 
-    def signal(self, caller: Caller, signal: Scheduler | Goodbye | Listing) -> None:
+    def signal(self, caller: Caller, signal: Scheduler | PathTerms | Goodbye | Listing) -> None:
         """A caller who was welcomed says something."""
         ...
 
@@ -197,7 +198,7 @@ class ServerLink(ControlLink):
         self.finish(Refusal(phrase(reason)), reason)
 
     def received(self, signal: Signal) -> None:
-        if self._welcomed and isinstance(signal, Scheduler | Listing):
+        if self._welcomed and isinstance(signal, Scheduler | PathTerms | Listing):
             self._server.office.signal(self, signal)
         elif self._welcomed and isinstance(signal, Goodbye):
             self._server.office.signal(self, signal)

@@ -32,6 +32,7 @@ from morphnet.wire.fields import (
 )
 from morphnet.wire.messages.codec import Catalogue
 from morphnet.wire.messages.revocations import BEFORE, ListNumber, PartsWanted, Revocations, RevokedPart
+from morphnet.wire.messages.terms import PathTerms
 
 VERSION = 1  # of this protocol, told in Hello
 LIMIT = 1 << 16  # bytes of one message, its length prefix not counted
@@ -71,6 +72,7 @@ class Hello:
     instance: Annotated[str, Text(re.compile(r"([0-9a-f]{16})?"))] = ""  # the first half is the machine's
     revocations: ListNumber = BEFORE  # of the last list of revoked certificates that it has
     reorder_tcp_ms: Wait = 0.0  # how long it waits for data of TCP that was lost, and it sends such again; 0: neither
+    terms: Annotated[bool, Truth()] = False  # it tells on which terms paths may be used, if the server understands
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ class Welcome:
     streams: Annotated[tuple[int, ...], Several(Whole(1, 65535), 8)] = ()  # TCP ports that take streams, best first
     shapes: Words = ()  # besides plain: what the client's datagrams may be dressed as
     services: Words = ()  # that may be reached by name, see `config/carry`
+    terms: Annotated[bool, Truth()] = False  # the server heeds PathTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +240,7 @@ Signal = (
     | Revocations
     | PartsWanted
     | RevokedPart
+    | PathTerms
 )
 _MESSAGES = Catalogue[Signal](
     (
@@ -258,6 +262,7 @@ _MESSAGES = Catalogue[Signal](
         Revocations,
         PartsWanted,
         RevokedPart,
+        PathTerms,
     ),
     LIMIT,
 )
