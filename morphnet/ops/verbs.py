@@ -74,6 +74,14 @@ class HasPeers(Protocol):
         ...
 
 
+class HasUplinks(Protocol):
+    """A process that knows how its uplinks are to be used."""
+
+    def use_uplink(self, name: str, use: str) -> str:
+        """Use one in another way from now on."""
+        ...
+
+
 class IsRelay(Protocol):
     """A process at which others meet."""
 
@@ -111,6 +119,13 @@ def of_sessions(node: HasSessions) -> tuple[Verb, ...]:
         Verb("trace", trace, (SESSION, seconds(10.0)), node.trace, Answer.LINES),
         Verb("reload", "Read settings and revocations again; tell what needs a restart.", (), node.reload),
     )
+
+
+def of_uplinks(node: HasUplinks) -> tuple[Verb, ...]:
+    """What is asked of a client about its ways out."""
+    use = "Use an uplink as normal, metered, backup, last or never; as `default` says; or `recount` what it carries."
+    fields = (Field("name", "", needed=True), Field("use", "", needed=True))
+    return (Verb("uplink", use, fields, node.use_uplink),)
 
 
 def of_peers(node: HasPeers) -> tuple[Verb, ...]:
