@@ -1,2 +1,3 @@
 `morphnet doctor` looks at this machine, its settings, its network, what a killed process has left and what runs, and says what to do about each fault; `--fix` mends what can be mended without harm, `--json` is for machines.
 `make wheel` makes a wheel with what is compiled in it, `make deb` a Debian package with all that it needs of PyPI (units, users, purge); `packaging/Containerfile` makes a container of that.
+Uplinks with a policy, `[uplinks.NAME]` (NAME may be a pattern): `backup`, `metered`, `priority`, a monthly `cap`, `rate` up and down, `never`; both ends heed it, a reload or `morphnet uplink wwan0 backup` changes it while everything runs.

@@ -25,6 +25,7 @@ _HOMES = {
     "restore": "morphnet.cli.backup:restore",
     "status": "morphnet.cli.live:status",
     "reload": "morphnet.cli.live:reload",
+    "uplink": "morphnet.cli.uplink:uplink",
     "traffic": "morphnet.cli.traffic:traffic",
     "events": "morphnet.cli.events:events",
     "why": "morphnet.cli.peers:why",

@@ -18,6 +18,7 @@ from morphnet.net.pump import Pump
 from morphnet.net.udp import UdpDoor
 from morphnet.rendezvous.ladder import Seen
 from morphnet.roles.client.ladders import Ladders, Rung
+from morphnet.roles.client.meter import Meter, of_door
 from morphnet.roles.client.uplink_history import Standing
 from morphnet.tunnel.carrier import DIRECT, PLAIN, Carrier
 from morphnet.tunnel.events import Effects
@@ -33,6 +34,12 @@ MOST_SERVER_HOSTS = 8
 def plain_paths(session: Session) -> list[Path]:
     """Those over an uplink by UDP, but for closed ones."""
     return [path for path in session.paths.values() if path.rank == DIRECT and path.state is not State.CLOSED]
+
+
+def first_level(paths: list[Path]) -> list[Path]:
+    """Those by the uplinks that are to be used first, whether they work or not."""
+    least = min((path.terms.level for path in paths), default=0)
+    return [path for path in paths if path.terms.level == least]
 
 
 @dataclass(slots=True)
@@ -73,6 +80,8 @@ class UplinkPaths:
         self._unused: dict[str, Standing] = {}  # uplinks that are there, and why they have no path
         self._mute: dict[str, set[str]] = {}  # by uplink: addresses of the server that never answered there
         self.session: Session | None = None
+        self.meter = Meter()
+        self.settled: Callable[[], None] = lambda: None  # called when paths were opened or closed
 
     def offloads(self) -> tuple[str, ...]:
         """What the kernel gave the sockets."""
@@ -203,6 +212,7 @@ class UplinkPaths:
         before, now = self._unused, self._pump.now()
         since = {name: before[name].since if name in before else now for name in unused}
         self._unused = {name: Standing("unused", since[name], why) for name, why in unused.items()}
+        self.settled()
         self._pump.carry_out(effects)
         self._pump.tunnel.poke(session, self._pump.now())
 
@@ -238,6 +248,7 @@ class UplinkPaths:
         door = self._door(self._reactor, self._pump.new_number(), self._pump.from_door, host=source, device=name)
         door.open()
         door.too_big = self._too_big
+        self.meter.attach(door.number, name, of_door(door))
         shape = self.ladders.shape(rung)
         self._pump.attach(door, Carrier(shape=shape) if shape is not None else PLAIN)
         if way is None:
@@ -251,6 +262,7 @@ class UplinkPaths:
 
     def _close(self, way: _UplinkPath) -> None:
         self._pump.detach(way.door.number)
+        self.meter.detach(way.door.number)
         way.door.close()
 
     def _too_big(self, departure: Departure) -> None:
