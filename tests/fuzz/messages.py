@@ -20,6 +20,7 @@ _SIGNALS: tuple[control.Signal, ...] = (
     control.Drain(3.0, "restart"),
     control.Goodbye("enough"),
     control.Scheduler("redundant"),
+    control.PathTerms(("0 10 0 0", "1 210 1 1000000")),
 )
 _RELAYED: tuple[relay.RelayMessage, ...] = (
     relay.Register("anna", "01" * 8, ("bert", "*")),
