@@ -221,6 +221,7 @@ class ClientNode(PolicedNode):
         self.uplink_paths.uplinks_are(uplinks)
         if self.mesh is not None:
             self.mesh.uplinks_are(uplinks)
+            self.mesh.relays.shun(self.shunned())
         ours = {address for uplink in uplinks if uplink.up for address in (*uplink.addresses4, *uplink.addresses6)}
         if self.link is not None and self.link.local_host in self.shunned():
             self.link.close("its uplink is to be left alone")
@@ -286,7 +287,7 @@ class ClientNode(PolicedNode):
 
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to."""
-        parts = self._machine, self.portals, self.notices, self.shapes, self.policies
+        parts = self._machine, self.portals, self.notices, self.shapes
         return (*super().warnings(), *(sentence for part in parts for sentence in part.warnings()))
 
     # -- what ops sees -------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from morphnet.config.roles import ClientConfig
 from morphnet.host.uplinks import Uplink
@@ -12,7 +13,7 @@ from morphnet.net.pump import Pump
 from morphnet.ops import verbs
 from morphnet.ops.verb import Verb
 from morphnet.roles.client.certified_node import Certificates
-from morphnet.roles.client.meter import of_stream
+from morphnet.roles.client.meter import Meter, of_stream
 from morphnet.roles.client.peered_node import PeeredNode
 from morphnet.roles.client.policies import Policies
 from morphnet.roles.client.streaming import Streaming
@@ -30,7 +31,8 @@ class PolicedNode(PeeredNode):
 
     def __init__(self, config: ClientConfig, pump: Pump, certificates: Certificates, policies: Policies) -> None:
         super().__init__(config, pump, certificates)
-        self.policies = policies
+        self.policies, self.meter = policies, Meter(self._device_at)
+        pump.watch_doors(self.meter)
         self.uplinks: list[Uplink] = []  # those that may be used
         self._there: list[Uplink] = []  # all of them
         self._uplink_history = UplinkHistory(config.uplinks, pump.now)
@@ -66,6 +68,10 @@ class PolicedNode(PeeredNode):
         never = [each for each in self._there if each.name in self._never_since]
         return {address for each in never for address in (*each.addresses4, *each.addresses6)}
 
+    def _device_at(self, address: str) -> str:
+        """The uplink that has that address."""
+        return next((each.name for each in self._there if address in (*each.addresses4, *each.addresses6)), "")
+
     def sources(self) -> list[Source]:
         """The uplinks, those that are to be used first before others, once for each family: where to call from."""
         found = sources_of(self.uplinks)
@@ -94,12 +100,10 @@ class PolicedNode(PeeredNode):
         session = self._session()
         if session is None or not isinstance(event, PathChanged) or event.session != session.peer:
             return
-        path, meter = session.paths[event.path], self.uplink_paths.meter
+        path = session.paths[event.path]
         if path.rank and event.now == State.ACTIVE:
-            meter.attach(path.door, self._device_of(path), of_stream(path))
+            self.meter.attach(path.door, partial(self._device_of, path), of_stream(path))
             self.treat_paths()
-        elif path.rank and event.now == State.CLOSED:
-            meter.detach(path.door)
 
     # -- how each may be used ----------------------------------------------------------------------------------------
 
@@ -120,7 +124,7 @@ class PolicedNode(PeeredNode):
 
     def count_carried(self) -> None:
         """Count what each uplink has carried; called every second or so."""
-        if self.policies.carried(self.uplink_paths.meter.take()):
+        if self.policies.carried(self.meter.take()):
             self.policies_changed()
 
     def server_heeds(self, link: Link | None) -> None:
@@ -155,6 +159,12 @@ class PolicedNode(PeeredNode):
             idle[name] = Standing("never", since, self.policies.use(name).why or "as the settings say")
         shown = self.uplink_paths.ladders.shown(self._uplink_history.statuses(idle, self._statuses.dated))
         return tuple(map(self._with_use, shown))
+
+    def warnings(self) -> tuple[str, ...]:
+        """What the operator should see to."""
+        unheeded = self.policies.any and self.link is not None and self._heeding is None
+        old = "the server is one of before, which sends by all uplinks, backup and metered ones too"
+        return (*super().warnings(), *self.policies.warnings(), *((old,) if unheeded else ()))
 
     def _with_use(self, uplink: UplinkStatus) -> UplinkStatus:
         use = self.policies.use(uplink.name)

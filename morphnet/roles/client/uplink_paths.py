@@ -18,7 +18,6 @@ from morphnet.net.pump import Pump
 from morphnet.net.udp import UdpDoor
 from morphnet.rendezvous.ladder import Seen
 from morphnet.roles.client.ladders import Ladders, Rung
-from morphnet.roles.client.meter import Meter, of_door
 from morphnet.roles.client.uplink_history import Standing
 from morphnet.tunnel.carrier import DIRECT, PLAIN, Carrier
 from morphnet.tunnel.events import Effects
@@ -80,7 +79,6 @@ class UplinkPaths:
         self._unused: dict[str, Standing] = {}  # uplinks that are there, and why they have no path
         self._mute: dict[str, set[str]] = {}  # by uplink: addresses of the server that never answered there
         self.session: Session | None = None
-        self.meter = Meter()
         self.settled: Callable[[], None] = lambda: None  # called when paths were opened or closed
 
     def offloads(self) -> tuple[str, ...]:
@@ -248,7 +246,6 @@ class UplinkPaths:
         door = self._door(self._reactor, self._pump.new_number(), self._pump.from_door, host=source, device=name)
         door.open()
         door.too_big = self._too_big
-        self.meter.attach(door.number, name, of_door(door))
         shape = self.ladders.shape(rung)
         self._pump.attach(door, Carrier(shape=shape) if shape is not None else PLAIN)
         if way is None:
@@ -262,7 +259,6 @@ class UplinkPaths:
 
     def _close(self, way: _UplinkPath) -> None:
         self._pump.detach(way.door.number)
-        self.meter.detach(way.door.number)
         way.door.close()
 
     def _too_big(self, departure: Departure) -> None:

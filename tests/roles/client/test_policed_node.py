@@ -15,12 +15,15 @@ from morphnet.roles.client.certified_node import Certificates
 from morphnet.roles.client.node import ClientNode, Parts
 from morphnet.roles.client.policed_node import PolicedNode
 from morphnet.roles.client.policies import Policies
+from morphnet.roles.client.streaming import Streaming
 from morphnet.roles.signalling.control_client import Link
-from morphnet.tunnel.path import State
+from morphnet.tunnel.carrier import STREAM, Carrier
+from morphnet.tunnel.events import Effects
+from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.terms import BACKUP, FREE, METERED, Terms
 from morphnet.wire.messages.control import Signal
 from morphnet.wire.messages.terms import PathTerms
-from tests.roles.client.test_uplink_paths import LTE, WAN, PathsTestCase
+from tests.roles.client.test_uplink_paths import FOUR, LTE, WAN, PathsTestCase
 
 
 class FakeLink:
@@ -42,7 +45,7 @@ class Policed(PolicedNode):
         self.uplink_paths.uplinks_are(self.allowed(uplinks))
 
 
-class PolicedTests(PathsTestCase):
+class PolicedCase(PathsTestCase):
     """Two uplinks, without a control link at first."""
 
     def make(self, *texts: str) -> None:
@@ -67,6 +70,8 @@ class PolicedTests(PathsTestCase):
         self.node.server_heeds(cast(Link, self.link))
         self.node.treat_paths()
 
+
+class PolicedTests(PolicedCase):
     def test_plain(self) -> None:
         """Without any policy nothing is told, and all paths are alike."""
         self.make()
@@ -88,6 +93,16 @@ class PolicedTests(PathsTestCase):
         self.assertEqual(len(self.told()), 2)
         self.heed()
         self.assertEqual(self.told()[2:], [("0 10 0 0", "1 210 0 2000000")])
+
+    def test_old_server(self) -> None:
+        """A server that does not heed terms is warned of, and told nothing."""
+        self.make("lte backup")
+        self.node.link = cast(Link, self.link)
+        self.node.server_heeds(None)
+        self.node.treat_paths()
+        self.assertEqual((self.told(), len(self.node.warnings())), ([], 1))
+        self.heed()
+        self.assertEqual(self.node.warnings(), ())
 
     def test_no_policy_any_more(self) -> None:
         """When the last policy goes, the server is told that, too."""
@@ -127,13 +142,40 @@ class PolicedTests(PathsTestCase):
     def test_cap(self) -> None:
         """What the sockets have carried is counted, and at the cap the path is for the last resort."""
         self.make("lte cap=1MB")
-        self.uplink_paths.meter.attach(99, "lte", iter([0, 400_000, 1_200_000, 1_200_000]).__next__)
+        self.node.meter.attach(99, lambda: "lte", iter([0, 400_000, 1_200_000, 1_200_000]).__next__)
         for level in (10, 310):
             self.node.count_carried()
             self.assertEqual(self.terms()["lte"].level, level)
         (shown,) = [each for each in self.node.uplink_statuses() if each.name == "lte"]
         self.assertEqual((shown.use, shown.cap_bytes), ("last", 1_000_000))
         self.assertGreaterEqual(shown.carried_bytes, 1_200_000)
+
+
+class FakeStreaming:
+    """By TCP over `lte`."""
+
+    def device_of(self, path: Path) -> str:
+        """Of the one path that is a stream's."""
+        return "lte" if path.rank else ""
+
+
+class StreamTests(PolicedCase):
+    """A path by TCP besides."""
+
+    def test_stream(self) -> None:
+        """It has the terms of its uplink as soon as it works, is told, and is counted."""
+        self.make("lte backup cap=1GB")
+        self.node.streaming = cast(Streaming, FakeStreaming())
+        self.heed()
+        self.pump.tunnel.carriers[50] = Carrier(STREAM, "tcp")
+        path = self.session.open_path(50, FOUR, "tcp lte", 0.0, Effects())
+        effects = Effects()
+        self.session.table.change(path, State.ACTIVE, 0.0, effects)
+        self.pump.carry_out(effects)
+        self.assertEqual((path.terms.level, self.told()[-1][-1]), (BACKUP + 10, "2 210 0 0"))
+        path.received.bytes += 5000
+        self.node.count_carried()
+        self.assertGreaterEqual(self.node.policies.records.counts["lte"].octets, 5000)
 
 
 class ClientTests(PathsTestCase):
