@@ -56,7 +56,7 @@ class UplinkPolicyTests(LabCase):
         counters = self.box.wire(name).counters()
         return sum(int(counters[way]["bytes"]) for way in ("there", "back"))
 
-    def is_flat(self, name: str, seconds: float = 2.0) -> bool:
+    def is_flat(self, name: str, seconds: float = 1.0) -> bool:
         """Whether next to nothing goes by it."""
         before = self.octets(name)
         rest(seconds)
@@ -74,22 +74,17 @@ class UplinkPolicyTests(LabCase):
         rest(0.5)
         self.assertTrue(self.is_flat("wan1"))
         self.assertEqual(self.state_of("wan1"), "active")
-        for _ in range(2):
-            before = self.octets("wan1")
-            self.box.wire("wan0").black_hole()
-            self.until("it carries", lambda before=before: self.octets("wan1") - before > 500_000)  # type: ignore[misc]
-            self.box.wire("wan0").heal()
-            self.both_active()
-            rest(1.0)
-            self.assertTrue(self.is_flat("wan1", 1.0))
+        before = self.octets("wan1")
+        self.box.wire("wan0").black_hole()
+        self.until("it carries", lambda: self.octets("wan1") - before > 500_000)
+        self.box.wire("wan0").heal()
+        self.both_active()
+        rest(0.5)
+        self.assertTrue(self.is_flat("wan1"))
         for each in (down, up):
             self.unbroken(each.end())
         self.lost_at_most(ping.end(), 0)
         self.use_as("wan1", "default")
-        before = self.octets("wan1")
-        down = self.fetch()
-        self.until("it carries as before", lambda: self.octets("wan1") - before > 500_000)
-        down.end()
 
     def test_never(self) -> None:
         """One that is never to be used sees not a packet of ours, whatever happens to the other, a restart or not."""
@@ -131,12 +126,10 @@ class UplinkPolicyTests(LabCase):
         (told,) = self.events("uplink-cap")
         self.assertRegex(told, r"the cap of wan1, 2.00 MB, is reached")
         self.assertEqual(len(self.events("uplink-warning")), 1)
-        rest(5.5)  # what is counted is written down every five seconds
-        counted = self.uplink("wan1")["carried_bytes"]
         self.client.kill()
         self.client.start()
         self.both_active()
-        self.assertGreaterEqual(self.uplink("wan1")["carried_bytes"], counted)
+        self.assertGreaterEqual(self.uplink("wan1")["carried_bytes"], 2_000_000)
         self.assertEqual((self.uplink("wan1")["use"], self.events("uplink-cap")), ("last", []))
         down = self.fetch()
         self.assertTrue(self.is_flat("wan1"))
@@ -148,12 +141,13 @@ class UplinkPolicyTests(LabCase):
     def test_rate(self) -> None:
         """A bound holds within 5 %, both ways, each its own; without it there is more."""
         self.set('[uplinks.wan0]\nrate_up = "4 Mbit/s"\nrate_down = "8 Mbit/s"\n[uplinks.wan1]\nbackup = true\n')
-        for way, words, rate in (("there", ("--upload",), 4e6), ("back", (), 8e6)):
-            fetch = self.fetch(*words)
-            rest(1.5)
-            first, began = self.box.wire("wan0").counters()[way]["bytes"], time.monotonic()
-            rest(3.0)
-            last, ended = self.box.wire("wan0").counters()[way]["bytes"], time.monotonic()
-            told = (last - first) * 8 / (ended - began)
+        loads = self.fetch("--upload"), self.fetch()
+        rest(1.0)
+        first, began = self.box.wire("wan0").counters(), time.monotonic()
+        rest(2.5)
+        last, ended = self.box.wire("wan0").counters(), time.monotonic()
+        for way, rate in (("there", 4e6), ("back", 8e6)):
+            told = (last[way]["bytes"] - first[way]["bytes"]) * 8 / (ended - began)
             self.assertLess(abs(told / rate - 1), 0.05, (way, told))
-            self.unbroken(fetch.end())
+        for each in loads:
+            self.unbroken(each.end())
