@@ -45,7 +45,7 @@ class UplinkPolicyTests(LabCase):
 
     def use_as(self, uplink: str, use: str) -> str:
         """As an operator says it."""
-        return self.client.morphnet("uplink", uplink, use, "--dir", str(self.client.etc))
+        return str(self.client.ask({"ask": "uplink", "name": uplink, "use": use})["done"])
 
     def uplink(self, name: str) -> dict[str, Any]:
         """What `status` says of it."""
@@ -68,7 +68,8 @@ class UplinkPolicyTests(LabCase):
 
     def test_backup(self) -> None:
         """A backup carries nothing, either way, until the other one is dead, and gives back: no packet is lost."""
-        self.assertIn("backup", self.use_as("wan1", "backup"))
+        said = self.client.morphnet("uplink", "wan1", "backup", "--dir", str(self.client.etc))
+        self.assertEqual(said, "uplink wan1 is backup now\n")
         rest(0.5)
         ping, down, up = self.ping(), self.fetch(), self.fetch("--upload")
         rest(0.5)
@@ -102,7 +103,7 @@ class UplinkPolicyTests(LabCase):
         self.until("it works again", lambda: self.client.states() == {"wan1": "active"})
         self.breathes()
         self.box.wire("wan1").black_hole()
-        rest(2.0)
+        rest(1.0)
         self.box.wire("wan1").heal()
         self.until("it works again", lambda: self.client.states() == {"wan1": "active"})
         self.box.wire("wan0").counters()
@@ -125,7 +126,6 @@ class UplinkPolicyTests(LabCase):
         self.lost_at_most(ping.end(), 0)
         (told,) = self.events("uplink-cap")
         self.assertRegex(told, r"the cap of wan1, 2.00 MB, is reached")
-        self.assertEqual(len(self.events("uplink-warning")), 1)
         self.client.kill()
         self.client.start()
         self.both_active()
