@@ -115,7 +115,7 @@ class PolicedNode(PeeredNode):
         """
         answer = self.policies.say(name, use)
         self.policies_changed()
-        return answer
+        return answer if any(each.name == name for each in self._there) else f"{answer}; there is no such uplink here"
 
     def policies_changed(self) -> None:
         """Live by what holds of each uplink now."""

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from morphnet.config.checks import interface
 from morphnet.config.uplinks import UplinkPolicy, policy_for
 from morphnet.errors import ConfigError
 from morphnet.ops.units import volume
@@ -135,8 +136,10 @@ class Policies:
         """
         The operator has said how it is to be used; what holds now, in words.
 
-        :raises ConfigError: there is no such word.
+        :raises ConfigError: there is no such word, or no device can be called so.
         """
+        if wrong := interface(uplink):
+            raise ConfigError(f"an uplink {wrong}")
         if word not in WORDS:
             raise ConfigError(f"an uplink cannot be {word[:20]!r}: say one of {', '.join(WORDS)}")
         if word == "recount":

@@ -88,6 +88,7 @@ class PolicedTests(PolicedCase):
         self.assertIn("uplink lte is metered now", self.node.use_uplink("lte", "metered"))
         self.assertEqual(self.told()[1:], [("0 10 0 0", "1 110 1 2000000")])
         self.assertEqual(self.terms()["lte"].level, METERED + 10)
+        self.assertIn("; there is no such uplink here", self.node.use_uplink("ltf", "default"))
         self.node.server_heeds(None)
         self.node.use_uplink("lte", "default")
         self.assertEqual(len(self.told()), 2)

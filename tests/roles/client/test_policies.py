@@ -72,6 +72,8 @@ class UseTests(PolicyCase):
         self.assertEqual(self.made("a backup").terms("a"), Terms(BACKUP + 10))
         with self.assertRaisesRegex(ConfigError, "say one of normal, metered"):
             found.say("a", "fast")
+        with self.assertRaisesRegex(ConfigError, "must be the name of an interface"):
+            found.say("a/b", "never")
 
 
 class CapTests(PolicyCase):
