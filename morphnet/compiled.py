@@ -19,6 +19,7 @@ PACKAGES = ("tunnel", "wire", "wire/shapes")
 SHARED = "tunnel__mypyc"  # the library in which all of them are; each module's own only leads there
 MODULES = (
     "tunnel/capacity.py",
+    "tunnel/choice.py",
     "tunnel/contention.py",
     "tunnel/delivery.py",
     "tunnel/egress.py",
@@ -47,6 +48,7 @@ MODULES = (
     "tunnel/scheduler.py",
     "tunnel/session.py",
     "tunnel/share.py",
+    "tunnel/terms.py",
     "tunnel/tunnel.py",
     "tunnel/usual_loss.py",
     "tunnel/validation.py",

@@ -171,11 +171,19 @@ class UplinkStatus:
     """A way out of this machine, also one that is gone."""
 
     name: str  # of the device
-    state: str  # "up", "unused" (there, and of no use), "cut" (by the operator) or "lost" (not there, or not any more)
+    state: str  # "up", "unused" (there, and of no use), "cut" (by the operator), "never" (left alone) or "lost"
     since: float  # Unix seconds at which `state` began
     why: str  # one phrase; "" while it is up
     share: str = ""  # what it gets of new flows where they are dealt out, one phrase; "" elsewhere
     shape: str = ""  # with `shape = "auto"`: what was found to get through there, "none": nothing by UDP
+    use: str = "normal"  # "normal", "metered", "backup", "last" (nothing else works) or "never": who carries first
+    use_why: str = ""  # who wants it so: "by the operator", or its cap; "" for the settings
+    priority: int = 10  # among those of one use: the least carries
+    cap_bytes: int = 0  # that it may carry in a month, both ways; 0 for no cap
+    carried_bytes: int = 0  # that it has carried since `carried_since`, where there is a cap
+    carried_since: str = ""  # the day on which this month began, as in 2026-11-01 (UTC)
+    rate_up: float = 0.0  # bytes a second that are sent by it at most; 0 for no bound
+    rate_down: float = 0.0  # and that the server sends
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ _HOMES = {
     "restore": "morphnet.cli.backup:restore",
     "status": "morphnet.cli.live:status",
     "reload": "morphnet.cli.live:reload",
+    "uplink": "morphnet.cli.uplink:uplink",
     "traffic": "morphnet.cli.traffic:traffic",
     "routes": "morphnet.cli.routes:routes",
     "events": "morphnet.cli.events:events",

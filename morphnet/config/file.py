@@ -46,6 +46,7 @@ class Setting:
     check: Check | None
     may_be_zero: bool  # a number; all others are greater
     reads: Callable[[object], object] | None = None  # what else a file may say, as what it stands for
+    tables: KeyPath | None = None  # the setting that is meant by tables of this name
 
     @property
     def key(self) -> str:
@@ -65,7 +66,8 @@ def settings(cls: type[Any], table: KeyPath = ()) -> Iterator[Setting]:
             shown = each.metadata.get("help", "")
             check, zero = each.metadata.get("check"), each.metadata.get("least") == 0
             reads = each.metadata.get("reads")
-            yield Setting((*table, each.name), kind, _default(each), shown, choices, check, zero, reads)
+            tables = each.metadata.get("tables")
+            yield Setting((*table, each.name), kind, _default(each), shown, choices, check, zero, reads, tables)
 
 
 def _default(each: Field[Any]) -> Any:
@@ -181,6 +183,7 @@ def _take(
         where = f"{file}, line {line}: "
         refuse_unknown(at, known, where, table=True)
         if at in known:
+            at = (known[at].tables or at) if isinstance(value, dict) else at
             values[at] = _from_toml(known[at], value, where, file.absolute().parent)
         elif isinstance(value, dict):
             _take(file, value, known, values, lines, at)

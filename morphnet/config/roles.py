@@ -19,6 +19,7 @@ from morphnet.config.manhole import ManholeConfig
 from morphnet.config.mesh import MeshConfig
 from morphnet.config.networks import ACCEPT_NETWORKS, ADVERTISE, ADVERTISE_ROUTED, FORWARD
 from morphnet.config.shapes import SHAPE, SHAPE_RETRY, SNI
+from morphnet.config.uplinks import POLICIES, UplinkPolicy, policy
 from morphnet.config.web import WEB_PORT, WEB_URL
 
 SCHEDULERS = ("bond", "flow", "redundant", "best")
@@ -274,8 +275,13 @@ class ClientConfig:
     )
     uplinks: tuple[str, ...] = field(
         default=(),
-        metadata={"check": checks.interfaces, "help": "interfaces to use; none means every one with a way out"},
+        metadata={
+            "check": checks.interfaces,
+            "help": "interfaces to use; none means every one with a way out",
+            "tables": ("uplink_policies",),
+        },
     )
+    uplink_policies: tuple[str, ...] = field(default=(), metadata=POLICIES)
     exclude: tuple[str, ...] = field(
         default=(), metadata={"check": checks.interfaces, "help": "interfaces never to use"}
     )
@@ -319,6 +325,10 @@ class ClientConfig:
     mesh: MeshConfig = field(default_factory=MeshConfig)
     balance: BalanceConfig = field(default_factory=BalanceConfig)
     manhole: ManholeConfig = field(default_factory=ManholeConfig)
+
+    def policies(self) -> tuple[UplinkPolicy, ...]:
+        """How uplinks may be used, as [uplinks.NAME] says."""
+        return tuple(map(policy, self.uplink_policies))
 
     def all_servers(self) -> tuple[str, ...]:
         """HOST or HOST:PORT of each server that may be called; none where there are only peers."""

@@ -47,6 +47,16 @@ class DatagramDoor(Protocol):
         "What it has counted, by name: see `status.COUNTERS`."
 
 
+class DoorWatch(Protocol):
+    """Who wants to know which doors there are."""
+
+    def opened(self, door: DatagramDoor) -> None:
+        "Datagrams may leave by it from now on."
+
+    def closed(self, number: int) -> None:
+        "No longer; it may have been none."
+
+
 class PacketDoor(Protocol):
     """What the pump needs of a TUN device."""
 
@@ -69,6 +79,7 @@ class Pump:
         self._detached = Counter[str]()  # what doors had counted that are not attached any more
         self._clock = clock
         self._followers: list[Callable[[Event], None]] = []
+        self._watches: list[DoorWatch] = []
         self._session_followers: dict[str, Callable[[Event], None]] = {}
         self._doors: dict[int, DatagramDoor] = {}
         self._numbers = count()
@@ -89,6 +100,8 @@ class Pump:
         :param carrier: what is known of what carries them.
         """
         self._doors[door.number] = door
+        for watch in self._watches:
+            watch.opened(door)
         if carrier is not PLAIN:
             self.tunnel.carriers[door.number] = carrier
 
@@ -102,6 +115,8 @@ class Pump:
 
     def detach(self, number: int) -> None:
         """That door is closed, or will be: what would leave by it is counted and dropped. Harmless when it is none."""
+        for watch in self._watches:
+            watch.closed(number)
         door = self._doors.pop(number, None)
         self.tunnel.carriers.pop(number, None)
         if door is not None:
@@ -114,6 +129,12 @@ class Pump:
         for door in self._doors.values():
             found.update(door.counters())
         return found
+
+    def watch_doors(self, watch: DoorWatch) -> None:
+        """Let it know of every door, of those that there are at once."""
+        self._watches.append(watch)
+        for door in self._doors.values():
+            watch.opened(door)
 
     def door(self, number: int) -> DatagramDoor | None:
         """The one of that number, while it is attached."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from morphnet.status import NodeStatus, PathStatus
+from morphnet.ops.show_uplinks import PRIORITY
+from morphnet.status import NodeStatus, PathStatus, UplinkStatus
 
 AMONG_PEERS = "among peers"  # the state of a client without a server
+_USES = ("normal", "metered", "backup", "last", "never")  # as in UplinkStatus, the first carries
 BALANCING = "balancing over"  # of one that deals out flows, and the names of its uplinks
 AT_ORIGINAL = "connected to an original server"  # that of one which has nothing else
 _WHERE = {"outside": "traffic goes past the tunnel", "held": "nothing leaves this machine (strict)"}
@@ -44,7 +46,7 @@ def headline(node: NodeStatus) -> Headline:
     if node.state != "connected":
         troubles.append(f"control link: {node.state}" if paths else node.state)
     if usable:
-        by = ", ".join(dict.fromkeys(path.uplink for path in usable))
+        by = _carrying(usable, node.uplinks)
         return Headline("; ".join([f"connected by {by}", *troubles]), True)
     what = "no data path" if paths or node.state == "connected" else "not connected"
     why = "; ".join(troubles) or "there is no uplink"
@@ -57,6 +59,16 @@ def _among_peers(node: NodeStatus) -> Headline:
         return Headline(f"among peers: {met} of {len(node.peers)} are met", True)
     why = node.relays[0].state if node.relays else "none is set"
     return Headline(f"no relay is reached: {why}", False)
+
+
+def _carrying(paths: Iterable[PathStatus], uplinks: Iterable[UplinkStatus]) -> str:
+    """Those that are to be used first, and, in brackets, those that work and wait for that to end."""
+    places = {each.name: (_USES.index(each.use), each.priority) for each in uplinks if each.use in _USES}
+    names = {path.uplink: places.get(path.uplink.removeprefix("tcp "), (0, PRIORITY)) for path in paths}
+    plain = not places or len(set(places.values())) == 1
+    first = [name for name, place in names.items() if plain or place == min(names.values())]
+    rest = [name for name in names if name not in first]
+    return _listed(first) + (f" ({_listed(rest)} in reserve)" if rest else "")
 
 
 def _troubles(paths: Iterable[PathStatus]) -> list[str]:

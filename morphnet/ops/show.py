@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from morphnet.ops import show_counts
+from morphnet.ops import show_counts, show_uplinks
 from morphnet.ops.page import WIDTH, Line, fit, label, labelled, shortened
 from morphnet.ops.show_carries import carries_lines
 from morphnet.ops.show_guests import guest_lines, guests_lines
@@ -129,6 +129,8 @@ def head_lines(node: NodeStatus, now: float, width: int = WIDTH) -> list[Line]:
             lines += labelled("uplink", f"{uplink.name}: no shape of datagrams gets through", "warn", width)
         elif uplink.share:
             lines += labelled("uplink", f"{uplink.name} {uplink.share}", "good", width)
+        if used := show_uplinks.use_of(uplink):
+            lines += labelled("uplink", f"{uplink.name}: {used}", "", width)
     for warning in node.warnings:
         lines += labelled("warning", warning, "warn", width)
     return lines + show_counts.of_process({**node.counters, **node.levels}, width)

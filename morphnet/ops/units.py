@@ -21,6 +21,13 @@ def amount(octets: float) -> str:
     return f"{octets:.0f} B" if not power else f"{digits(octets)} {_BYTES[power]}"
 
 
+def volume(octets: float) -> str:
+    """Bytes as networks sell them, in thousands: "0 B", "20.0 GB"."""
+    units = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+    power, unit = next((each for each in units if octets >= each[0]), (1.0, "B"))
+    return f"{digits(octets / power)} {unit}" if power > 1 else f"{octets:.0f} B"
+
+
 def speed(octets: float) -> str:
     """Bytes a second, in bits as networks are sold: "18.2 Mbit/s"; "-" when not measured."""
     if octets <= 0:

@@ -82,6 +82,14 @@ class HasPeers(Protocol):
         ...
 
 
+class HasUplinks(Protocol):
+    """A process that knows how its uplinks are to be used."""
+
+    def use_uplink(self, name: str, use: str) -> str:
+        """Use one in another way from now on."""
+        ...
+
+
 class IsRelay(Protocol):
     """A process at which others meet."""
 
@@ -125,6 +133,13 @@ def of_a_server(networks: HasNetworks) -> tuple[Verb, ...]:
     """What is asked of a server about networks behind its clients."""
     read = "Look which networks behind clients are approved now, and tell how it stands with each."
     return (Verb("networks", read, (), networks.read, Answer.PICTURE),)
+
+
+def of_uplinks(node: HasUplinks) -> tuple[Verb, ...]:
+    """What is asked of a client about its ways out."""
+    use = "Use an uplink as normal, metered, backup, last or never; as `default` says; or `recount` what it carries."
+    fields = (Field("name", "", needed=True), Field("use", "", needed=True))
+    return (Verb("uplink", use, fields, node.use_uplink),)
 
 
 def of_peers(node: HasPeers) -> tuple[Verb, ...]:

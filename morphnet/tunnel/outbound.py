@@ -20,6 +20,7 @@ from typing import NamedTuple
 from morphnet.config.roles import Tuning
 from morphnet.errors import MalformedFrame
 from morphnet.tunnel.carrier import DIRECT
+from morphnet.tunnel.choice import paths_in_use
 from morphnet.tunnel.egress import INTERVAL, QUANTUM, Egress, Piece
 from morphnet.tunnel.events import Counts, Effects
 from morphnet.tunnel.flight import Flight
@@ -102,11 +103,7 @@ class Outbound:
         """The paths that traffic may use now: active ones, else those on stand-by."""
         if not self.keys.live:
             return []
-        if not self.scheduler.copies:
-            active = [path for path in self.paths.values() if path.life.state is State.ACTIVE]
-            if active:
-                return _best_ranked(active)
-        return _best_ranked([path for path in self.paths.values() if path.life.usable])
+        return paths_in_use(self.paths.values(), copies=self.scheduler.copies)
 
     def _dispatch(self, piece: Piece, now: float, effects: Effects) -> int:
         """Send its slices as far as there is room: the first one that was not sent."""
@@ -130,7 +127,7 @@ class Outbound:
             if reached == end:
                 break
         if order:
-            self._sample_standby(run, end - 1, now, effects)
+            self._sample_standby(run, end - 1, order[0].terms.level, now, effects)
         if not piece.again:
             sent = reached - piece.start
             self.payload += run.payload if sent == run.count else run.payload_of(piece.start, sent) if sent else 0
@@ -149,12 +146,18 @@ class Outbound:
             _mark_alone(paths[farthest], first[farthest])
         return start + best
 
-    def _sample_standby(self, run: Run, index: int, now: float, effects: Effects) -> None:
-        """A copy of a slice that was sent, by each path on stand-by: cheap, and it measures real loss."""
+    def _sample_standby(self, run: Run, index: int, level: int, now: float, effects: Effects) -> None:
+        """
+        A copy of a slice that was sent, by each path on stand-by: cheap, and it measures real loss.
+
+        :param level: of what carries the traffic: who is of a higher one waits for that to fail.
+        """
         if run.sequence is None:
             return
         for path in self.paths.values():
             if path.life.state is not State.STANDBY or now - path.delivery.asked_at <= SAMPLE_EVERY:
+                continue
+            if path.terms.metered or path.terms.level > level:
                 continue
             if path.pacer.room(now) > 0:
                 first = path.delivery.number
@@ -389,11 +392,3 @@ def _mark_alone(path: Path, first: int) -> None:
         if flight.first < first:
             break
         flight.alone = True
-
-
-def _best_ranked(paths: list[Path]) -> list[Path]:
-    """Those of the lowest rank: a relay carries nothing while there is a direct path."""
-    if len(paths) < 2:
-        return paths
-    best = min([path.rank for path in paths])
-    return [path for path in paths if path.rank == best]

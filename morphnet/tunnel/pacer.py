@@ -12,6 +12,7 @@ from morphnet.tunnel.landing import Landing
 from morphnet.tunnel.lateness import PathLateness
 from morphnet.tunnel.leisure import Leisure
 from morphnet.tunnel.rtt import UNKNOWN, RateMeter, RttEstimate
+from morphnet.tunnel.terms import ENDLESS, Bound
 from morphnet.tunnel.window import BURST, Model, Window
 from morphnet.wire.frames import Ack
 
@@ -33,6 +34,7 @@ class Pacer:
         """
         self._delivery, self._rtt, self._lateness = delivery, rtt, lateness
         self.window, self.landing = Window(), Landing(now)
+        self.bound = Bound()  # what the owner of its uplink lets it have
         self.limited_at = float("-inf")  # when the window, or the pace, last held traffic back
         self.free_at = now  # when what was sent will have passed the bottleneck, as far as its pace is known
         self._rates = RateMeter()
@@ -56,7 +58,7 @@ class Pacer:
             pace = self.model(now).pace
             spent = min(now - self.free_at, MADE_UP if best else 0.0)
             room = min(room, max(BURST, window.ahead(lateness.pause) * pace) + spent * pace)
-        return int(room)
+        return int(room if self.bound.rate == ENDLESS else min(room, self.bound.room(now)))
 
     def takes(self, count: int, size: int, now: float, *, best: bool) -> int:
         """
@@ -74,7 +76,7 @@ class Pacer:
         self.limited_at = now
         self._leisure.refused(now)
         if not self._delivery.in_flight:
-            return max(fitting, 1)
+            return max(fitting, 1) if self.bound.rate == ENDLESS or self.bound.room(now) > 0 else 0
         return fitting if fitting * size >= GRAIN * self.model(now).pace else 0
 
     def room_at(self, count: int, size: int, now: float) -> float:
@@ -84,7 +86,8 @@ class Pacer:
         flown = self._delivery.in_flight
         if flown and least > self.window.size + self._lateness.extra - flown:
             return float("inf")
-        return max(now, self.free_at - max(ahead, BURST / pace) + max(GRAIN, least / pace))
+        at = max(now, self.free_at - max(ahead, BURST / pace) + max(GRAIN, least / pace))
+        return at if self.bound.rate == ENDLESS else max(at, self.bound.room_at(least, now))
 
     def pace(self, now: float) -> float:
         """
@@ -98,7 +101,14 @@ class Pacer:
         """What is known of the path, kept while neither the time nor that changes, since a batch asks often."""
         if self._model_at != now:
             self._model_at, self._model = now, self.window.model(self._rtt, now)
+            if self.bound.rate < self._model.pace:
+                self._model = self._model._replace(pace=self.bound.rate)
         return self._model
+
+    def bind(self, rate: float) -> None:
+        """It may be given no more than so many bytes a second."""
+        self.bound.set(rate)
+        self._model_at = float("-inf")
 
     # -- when that arrives -------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from morphnet.tunnel.mtu import BASE, MtuSearch
 from morphnet.tunnel.pacer import Pacer
 from morphnet.tunnel.received import Received
 from morphnet.tunnel.rtt import LossMeter, RttEstimate
+from morphnet.tunnel.terms import ENDLESS, FREE, Terms
 from morphnet.tunnel.validation import Validation
 from morphnet.wire.batch import Departure, Endpoint
 from morphnet.wire.frames import Ack
@@ -27,6 +28,7 @@ UNSETTLED = 2.0  # seconds after another address in which what is lost is the do
 LOSS_OF = 2.0  # seconds over which it is seen whether a path is of use at all
 SPARE = 15  # bytes of padding at most that a full datagram gets, where it gets any
 PADDING = 63  # and a small one
+IPV4, IPV6 = 28, 48  # bytes of headers that IP and UDP put before each
 _MICRO = 1_000_000
 
 
@@ -39,6 +41,7 @@ class Path:
         self.id = path_id
         self.uplink, self.shown = "", b""  # its name; the issued id (20 bytes) that datagrams on this path carry
         self.door, self.remote, self.rank = door, remote, 0
+        self.terms = FREE  # on which it may be used
         self.left: tuple[int, Endpoint] | None = None  # door and address before we moved it ourselves
         self.moved_at = now
         self.unsettled_until = now  # it was just moved, maybe by a NAT: what got lost is worth sending late
@@ -75,6 +78,16 @@ class Path:
     def enter(self, state: State, now: float) -> None:
         """Begin another part of its life."""
         self.life.enter(state, self.delivery.number, now)
+
+    def treat(self, terms: Terms) -> None:
+        """Use it on these terms from now on."""
+        self.terms = terms
+        self.pacer.bind(terms.rate)
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Its place among others: traffic goes by those with the lowest."""
+        return self.terms.level, self.rank
 
     # -- what it wears -----------------------------------------------------------------------------------------------
 
@@ -151,6 +164,9 @@ class Path:
         flight = self.delivery.sent(count, size, total, now, asks=asks)
         if not self.validation.validated:
             self.validation.allowance -= total
+        if self.pacer.bound.rate != ENDLESS:
+            more = self.overhead + (IPV6 if ":" in self.remote.host else IPV4)
+            self.pacer.bound.sent(total + count * more, now)
         if flight is not None:
             flight.calm = self.pacer.sent(total, flown, now)
         return flight

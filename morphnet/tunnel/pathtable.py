@@ -17,6 +17,7 @@ from morphnet.tunnel.events import Effects, PathChanged, PathMoved
 from morphnet.tunnel.lateness import Lateness
 from morphnet.tunnel.outbound import ControlPacket, Outbound
 from morphnet.tunnel.path import SPARE, Path, State
+from morphnet.tunnel.terms import FREE, UNTOLD, Terms
 from morphnet.wire.batch import Arrival, Endpoint
 from morphnet.wire.frames import Challenge, Frame, PathClose, Ping
 from morphnet.wire.shapes.shape import Shape
@@ -45,6 +46,8 @@ class PathTable:
         self._peer, self._outbound, self._connection_ids, self._shared = peer, outbound, connection_ids, shared
         self._ceiling = 0  # bytes of the largest datagram that is worth a try
         self.shape: Shape | None = None  # what paths that this end opens wear, where they need it: not in a stream
+        self._terms: Mapping[int, Terms] = {}  # by path id
+        self._otherwise = FREE  # those of the others
 
     def raise_ceiling(self, size: int) -> None:
         """No datagram is larger than that from now on: the format is another one."""
@@ -117,6 +120,23 @@ class PathTable:
         self.place(path, arrival.door, arrival.source, now)
         return path
 
+    # -- on which terms ----------------------------------------------------------------------------------------------
+
+    def treat(self, terms: Mapping[int, Terms], otherwise: Terms = FREE) -> None:
+        """
+        Use paths on these terms from now on, those that will be opened too.
+
+        :param terms: by path id.
+        :param otherwise: of all that are not named.
+        """
+        self._terms, self._otherwise = dict(terms), otherwise
+        for path in self.by_id.values():
+            path.treat(self._terms.get(path.id, otherwise))
+
+    def expect_terms(self) -> None:
+        """The other end has terms, and tells them soon: what is not told yet is hardly used."""
+        self.treat(self._terms, UNTOLD)
+
     # -- what both have in common ------------------------------------------------------------------------------------
 
     def chosen(self, path: Path) -> Shape | None:
@@ -136,6 +156,7 @@ class PathTable:
 
     def _make(self, path_id: int, door: int, remote: Endpoint, now: float) -> Path:
         path = self.by_id[path_id] = Path(path_id, door, remote, self._ceiling, now, self._shared.lateness)
+        path.treat(self._terms.get(path_id, self._otherwise))
         return path
 
     def place(self, path: Path, door: int, remote: Endpoint, now: float) -> None:

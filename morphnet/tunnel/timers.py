@@ -13,6 +13,7 @@ from morphnet.tunnel.part import Part
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.scheduler import judge_losses
 from morphnet.tunnel.session import Session
+from morphnet.tunnel.terms import SPARSE
 from morphnet.wire.frames import Ping
 
 JUDGE_EVERY = 0.25  # seconds between looks at what each path loses, under traffic
@@ -72,7 +73,7 @@ def _watch(session: Session, path: Path, now: float, effects: Effects) -> None:
         session.outbound.send_frames(
             path, ControlPacket([Ping(), *session.roaming.observed(path)], asks=True), now, effects
         )
-    size = path.mtu.due(now)
+    size = path.mtu.due(now) if not path.terms.metered or _carries(session, path) else 0
     if size:
         path.mtu.sent(path.delivery.number, size, path.rtt.smoothed or 0.1, now)
         if path.mtu.probing == path.delivery.number:
@@ -81,11 +82,17 @@ def _watch(session: Session, path: Path, now: float, effects: Effects) -> None:
 
 def _beat_at(session: Session, path: Path) -> float:
     """When an idle path shows that it is there. Of two peers one is enough to keep both NATs awake: the caller."""
-    if path.life.state is State.STANDBY:  # nothing else may tell that it has become sound
-        return path.delivery.asked_at + min(STANDBY_BEAT, session.heartbeat)
+    beat = max(SPARSE, session.heartbeat) if path.terms.metered else session.heartbeat
+    if path.life.state is State.STANDBY and not path.terms.metered:  # nothing else may tell that it has become sound
+        return path.delivery.asked_at + min(STANDBY_BEAT, beat)
     if session.part is Part.CALLED:
-        return max(path.delivery.asked_at, path.received.heard_at) + session.heartbeat
-    return path.delivery.asked_at + session.heartbeat
+        return max(path.delivery.asked_at, path.received.heard_at) + beat
+    return path.delivery.asked_at + beat
+
+
+def _carries(session: Session, path: Path) -> bool:
+    """Whether traffic goes by it now: only then a metered one is asked how large a datagram it takes."""
+    return path in session.outbound.usable_paths()
 
 
 def dormant(session: Session, path: Path, now: float) -> bool:
@@ -93,7 +100,7 @@ def dormant(session: Session, path: Path, now: float) -> bool:
     if not path.rank:
         return False
     return any(
-        other.rank < path.rank and other.life.state is State.ACTIVE and now - other.life.since > LINGER
+        other.place < path.place and other.life.state is State.ACTIVE and now - other.life.since > LINGER
         for other in session.paths.values()
     )
 
@@ -108,6 +115,9 @@ def _seek(session: Session, path: Path, now: float, effects: Effects) -> None:
         path.begin_flow()
     session.table.probe(path, now, effects)
     path.life.probed_again(path.delivery.number - 1, path.delivery.acked, now, flows=flows)
+    costly = path.terms.metered and path.life.state is State.SILENT and not path.life.proofs
+    if costly and session.outbound.usable_paths():  # it is not needed now
+        path.life.probe_at = max(path.life.probe_at, now + SPARSE)
 
 
 def _judge(session: Session, now: float, effects: Effects) -> None:
@@ -143,7 +153,9 @@ def due_at(session: Session, now: float) -> float:
             if unanswered_at is not None:
                 resting, due = False, min(due, life.silent_at(unanswered_at, path.rank, alone))
             continue
-        due = min(due, _beat_at(session, path), path.mtu.due_at())
+        due = min(due, _beat_at(session, path))
+        if not path.terms.metered or _carries(session, path):
+            due = min(due, path.mtu.due_at())
         if unanswered_at is not None:
             resting = False
             if life.nudged_at != unanswered_at:

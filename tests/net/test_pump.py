@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.roles import Tuning
-from morphnet.net.pump import LONGEST, Pump, since_boot
+from morphnet.net.pump import LONGEST, DatagramDoor, Pump, since_boot
 from morphnet.tunnel.carrier import PLAIN, RELAYED, STREAM, Carrier
 from morphnet.tunnel.events import Effects, Event, Forgotten, Mapped, Rekeyed
 from morphnet.tunnel.lateness import Lateness
@@ -29,6 +29,21 @@ class FakeTun:
 
     def write(self, packets: Sequence[bytes | bytearray | memoryview]) -> None:
         self.written += map(bytes, packets)
+
+
+class FakeWatch:
+    """Knows which doors there are."""
+
+    def __init__(self) -> None:
+        self.open: list[int] = []
+
+    def opened(self, door: DatagramDoor) -> None:
+        """One more."""
+        self.open.append(door.number)
+
+    def closed(self, number: int) -> None:
+        """One less."""
+        self.open.remove(number)
 
 
 class FakeTunnel:
@@ -71,6 +86,15 @@ class DoorTests(SynchronousTestCase):
         departure = Departure(number, Endpoint("192.0.2.1", 1), b"x", 1)
         self.pump.carry_out(Effects(sends=[departure]))
         return departure
+
+    def test_watched(self) -> None:
+        """Who wants to know of doors learns of those that there are, and of those that come and go."""
+        watch, first = FakeWatch(), self.attach()
+        self.pump.watch_doors(watch)
+        second = self.attach()
+        self.assertEqual(watch.open, [first.number, second.number])
+        self.pump.detach(first.number)
+        self.assertEqual(watch.open, [second.number])
 
     def test_counters(self) -> None:
         """What a door had counted stays in the sums when it is detached, once; what waited at it does not."""

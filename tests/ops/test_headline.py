@@ -7,7 +7,7 @@ from dataclasses import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.ops.headline import headline, with_headline
-from morphnet.status import NodeStatus, PathStatus, RelayStatus, SessionStatus
+from morphnet.status import NodeStatus, PathStatus, RelayStatus, SessionStatus, UplinkStatus
 
 PATH = PathStatus(
     0, "wan0", "192.168.1.2:4000", "", "203.0.113.1:8000", "active", 0.0, None, None, 0.0, 0.0, 1200, 1.0, 5, 500, 5,
@@ -35,6 +35,20 @@ class HeadlineTests(SynchronousTestCase):
         waits = "reconnecting in 3 s: connection refused"
         self.says(client(PATH, lte), "connected by wan0; nothing comes back on lte", well=True)
         self.says(client(PATH, state=waits), f"connected by wan0; control link: {waits}", well=True)
+
+    def test_reserve(self) -> None:
+        """What works and waits for others to fail is told apart, also when it is a stream."""
+        paths = [replace(PATH, uplink=name) for name in ("wan0", "tcp lte", "lte", "eth0")]
+        uplinks = [UplinkStatus(name, "up", 0.0, "") for name in ("wan0", "lte", "eth0")]
+        self.says(replace(client(*paths), uplinks=tuple(uplinks)), "connected by wan0, tcp lte, lte, eth0", well=True)
+        uplinks[1] = replace(uplinks[1], use="backup")
+        node = replace(client(*paths), uplinks=tuple(uplinks))
+        self.says(node, "connected by wan0, eth0 (tcp lte, lte in reserve)", well=True)
+        uplinks[0] = replace(uplinks[0], priority=5)
+        node = replace(client(*paths), uplinks=tuple(uplinks))
+        self.says(node, "connected by wan0 (tcp lte, lte, eth0 in reserve)", well=True)
+        node = replace(client(*paths[1:3]), uplinks=tuple(uplinks))
+        self.says(node, "connected by tcp lte, lte", well=True)
 
     def test_no_path(self) -> None:
         """UDP that does not get through is told from a path that fell silent; and where traffic goes meanwhile."""

@@ -16,6 +16,7 @@ from morphnet.host.balance import BalanceHost, Policy, Shares, received_bytes
 from morphnet.host.uplinks import Uplink, UplinkScan, UplinkWatch
 from morphnet.net.ondevice import OnDevice
 from morphnet.net.probe import Listener, Pings, Prober, ping_socket
+from morphnet.roles.balance.allowed import allowed
 from morphnet.roles.balance.node import BalanceNode
 from morphnet.roles.balance.standing import Standings
 from morphnet.roles.balance.watching import Change, Watching
@@ -34,6 +35,7 @@ class BalanceProcess(HostProcess):
         self.config = config
         self._uplinks: list[Uplink] = []
         self._policies: tuple[Policy, ...] = ()
+        self._last = list(config.balance.last)  # uplinks to use only while no other leads out
 
     def make_host(self, journal: Path) -> BalanceHost:
         self._host = BalanceHost(journal)
@@ -46,7 +48,7 @@ class BalanceProcess(HostProcess):
         self._policies = tuple(map(_policy, config.balance.policies))
         self._watching = watching = Watching(self.reactor, config.balance, self._door, self._changed)
         weights = weights_of(config.balance.weights)
-        self._standings = Standings(watching, weights, config.balance.last, self.reactor.seconds)
+        self._standings = Standings(watching, weights, self._last, self.reactor.seconds)
         self._node = node = BalanceNode(config, self._standings.statuses, self._seen_at, self.reloading)
         self._standings.dated = node.dated
         self.watch_host(node)
@@ -73,7 +75,8 @@ class BalanceProcess(HostProcess):
     # -- what happens
 
     def _uplinks_are(self, uplinks: list[Uplink]) -> None:
-        """The machine has these now."""
+        """The machine has these now, of which some may be to be left alone."""
+        uplinks, self._last[:] = allowed(self.config, uplinks)
         self._uplinks = uplinks
         self._watching.uplinks_are(uplinks)
         self._deal()

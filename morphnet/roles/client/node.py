@@ -22,11 +22,11 @@ from morphnet.roles.carry.ports import Ports
 from morphnet.roles.client.certified_node import Certificates
 from morphnet.roles.client.machine import Machine
 from morphnet.roles.client.notices import Notices
-from morphnet.roles.client.peered_node import PeeredNode
+from morphnet.roles.client.policed_node import PolicedNode
+from morphnet.roles.client.policies import Policies
 from morphnet.roles.client.portals import Portals
 from morphnet.roles.client.shapes import Maker, Shapes
 from morphnet.roles.client.streaming import Streaming
-from morphnet.roles.client.uplink_history import UplinkHistory
 from morphnet.roles.client.uplink_paths import UplinkPaths, plain_paths, server_hosts
 from morphnet.roles.peers.ethernet import EthernetLan
 from morphnet.roles.peers.mesh import Mesh, Owner
@@ -36,7 +36,6 @@ from morphnet.roles.process.instance import new_instance
 from morphnet.roles.process.node import open_paths, shown_address
 from morphnet.roles.process.reloading import Reloading
 from morphnet.roles.signalling.control_client import Link
-from morphnet.status import UplinkStatus
 from morphnet.tunnel.carrier import DIRECT
 from morphnet.tunnel.events import Effects, Event, PathChanged
 from morphnet.tunnel.path import Path, State
@@ -60,7 +59,7 @@ from morphnet.wire.messages.revocations import BEFORE, PartsWanted, Revocations,
 
 LIVE = frozenset(
     {"advertise", "advertise_routed", "accept_networks", "shape", "shape_web", "tuning.scheduler"}
-    | {"routes", "local", "strict", "dns", "dns_split", "mss_clamp"}
+    | {"routes", "local", "strict", "dns", "dns_split", "mss_clamp", "uplink_policies"}
 )
 PROVE_WITHIN = 2.0  # seconds that a link has to show life when its own address, or every path, is gone
 
@@ -79,9 +78,10 @@ class Parts:
     reloading: Reloading[ClientConfig] | None = None
     make_shape: Maker = lambda name: None
     ports: Ports | None = None  # where programs hand in UDP that is carried, if anything is
+    policies: Policies | None = None  # None: those of the settings, and nothing is remembered
 
 
-class ClientNode(PeeredNode):
+class ClientNode(PolicedNode):
     """Follows the control link: keys and addresses come from it, paths are opened, and it may go away again."""
 
     role = "client"
@@ -89,10 +89,9 @@ class ClientNode(PeeredNode):
     _log = Logger()
 
     def __init__(self, config: ClientConfig, pump: Pump, parts: Parts) -> None:
-        super().__init__(config, pump, parts.certificates)
-        self.host, self.tun, self.uplink_paths = parts.host, parts.tun, parts.uplink_paths
-        self.streaming, self.ports = parts.streaming, parts.ports
-        self._uplink_history = UplinkHistory(config.uplinks, pump.now)
+        super().__init__(config, pump, parts.certificates, parts.policies or Policies(config.policies()))
+        self.host, self.tun, self.ports = parts.host, parts.tun, parts.ports
+        self.by_ways(parts.uplink_paths, parts.streaming)
         self._network_changed, self._reloading = parts.network_changed, parts.reloading
         self._lan: EthernetLan | None = None  # layer 2, if it is wanted
         self._names: PeerNames | None = None  # kept in /etc/hosts
@@ -123,12 +122,14 @@ class ClientNode(PeeredNode):
             reorder_tcp_ms=self.config.tuning.repair_ms,
             advertise=self.config.advertise,
             networks=True,
+            terms=self.policies.any,
         )
 
     def welcomed(self, welcome: Welcome, link: Link) -> None:
         """The server knows us: take its keys and addresses into use."""
         now, name = self.pump.now(), bytes.fromhex(welcome.session)
         self.link, self._group = link, link.group
+        self.server_heeds(link if welcome.terms else None)
         if self.server_certificate is not None:
             self.server_certificate.shown(link.peer)
         self._leave_other()
@@ -155,6 +156,7 @@ class ClientNode(PeeredNode):
         session.greet(self.pump.now(), effects)
         self.tunnel.poke(session, now)
         self.pump.carry_out(effects)
+        self.treat_paths()
         if self.lists is not None and welcome.revocations != BEFORE:
             self.lists.joined(link, welcome.revocations)
         self.renew_in_time()
@@ -189,6 +191,7 @@ class ClientNode(PeeredNode):
         if self.lists is not None and self.link is not None:
             self.lists.left(self.link)
         self.link = None
+        self.server_heeds(None)
         self.tell("control-down", "", f"control link is down: {reason}")
 
     def heard(self, event: Event) -> None:
@@ -216,17 +219,18 @@ class ClientNode(PeeredNode):
         self._machine.paths_of(self._session())
 
     def uplinks_are(self, uplinks: list[Uplink]) -> None:
-        """The machine's uplinks changed."""
-        if (names := self._uplink_history.uplinks_are(uplinks)) is not None:
-            self.tell("uplinks", "", f"uplinks: {', '.join(names) or 'none'}")
-        self.uplinks = uplinks
+        """The machine's uplinks changed, or which of them are to be left alone."""
+        uplinks = self.allowed(uplinks)
         self._machine.uplinks_are(uplinks)
         self.portals.uplinks_are(uplinks)
         self.uplink_paths.uplinks_are(uplinks)
         if self.mesh is not None:
             self.mesh.uplinks_are(uplinks)
+            self.mesh.relays.shun(self.shunned())
         ours = {address for uplink in uplinks if uplink.up for address in (*uplink.addresses4, *uplink.addresses6)}
-        if self.link is not None and self.link.local_host not in ours:
+        if self.link is not None and self.link.local_host in self.shunned():
+            self.link.close("its uplink is to be left alone")
+        elif self.link is not None and self.link.local_host not in ours:
             self.link.prove(PROVE_WITHIN)
         self._network_changed()
 
@@ -287,12 +291,6 @@ class ClientNode(PeeredNode):
         """Into the tunnel, past it, or nowhere."""
         return self._machine.traffic
 
-    def uplink_statuses(self) -> tuple[UplinkStatus, ...]:
-        """Those that are there, and what became of the others."""
-        stream = self.streaming.idle() if self.streaming is not None else {}
-        idle = {**self.uplink_paths.idle(), **stream}
-        return self.uplink_paths.ladders.shown(self._uplink_history.statuses(idle, self._statuses.dated))
-
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to."""
         parts = self._machine, self.portals, self.notices, self.shapes
@@ -316,6 +314,9 @@ class ClientNode(PeeredNode):
         self._machine.reconfigure(config)
         self._advertise(config, keys)
         before, self.config = web_way(self.config.shape, self.config.shape_web), config
+        if "uplink_policies" in keys:
+            self.policies.configure(config.policies())
+            self.policies_changed()
         known = self.shapes.wish(config.shape) if "shape" in keys else ""
         self.uplink_paths.climb()
         if self.streaming is not None and before != web_way(config.shape, config.shape_web):

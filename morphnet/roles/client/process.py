@@ -6,6 +6,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -39,10 +40,12 @@ from morphnet.roles.certificates.revocation_exchange import RevocationExchange
 from morphnet.roles.certificates.revocation_file import Revoked
 from morphnet.roles.certificates.server_certificate import ServerCertificate
 from morphnet.roles.client.certified_node import Certificates
+from morphnet.roles.client.ear import Ear
 from morphnet.roles.client.ladders import Ladders
 from morphnet.roles.client.looking import LOOK_EVERY, Looking, Visitor
 from morphnet.roles.client.machine import kill_switch
 from morphnet.roles.client.node import LIVE, ClientNode, Parts
+from morphnet.roles.client.policies import Policies
 from morphnet.roles.client.servers import Servers
 from morphnet.roles.client.streaming import Streaming
 from morphnet.roles.client.uplink_paths import UplinkPaths
@@ -50,14 +53,15 @@ from morphnet.roles.client.ways import Relays, WebServer
 from morphnet.roles.peers.mesh import Mesh, Owner
 from morphnet.roles.process.masks import look_for, masks_of
 from morphnet.roles.process.process import HostProcess
-from morphnet.roles.signalling.control_client import ControlClient, Link, Pushed
+from morphnet.roles.signalling.control_client import ControlClient
 from morphnet.roles.signalling.control_client import Listener as ControlListener
 from morphnet.roles.signalling.relay_client import Listener, RelayClient
 from morphnet.store.networks import FILE as NETWORKS
 from morphnet.store.networks import Networks
+from morphnet.store.uplinks import FILE as UPLINKS
+from morphnet.store.uplinks import UplinkRecords
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Endpoint
-from morphnet.wire.messages.control import Hello, Welcome
 
 SWEEP_EVERY = 10.0  # seconds between looks for programs that are gone
 LOOK_AT_CERTIFICATES_EVERY = 2.0  # seconds between looks whose has expired
@@ -65,42 +69,9 @@ LOOK_AT_CERTIFICATES_EVERY = 2.0  # seconds between looks whose has expired
 SEEK_EVERY = 1.0  # seconds
 CLIMB_EVERY = 0.1  # seconds between looks which shapes get through, where that is to be found out
 LOOK_AT_PATHS_EVERY = 1.0  # seconds between looks whether none has worked for a while
+COUNT_EVERY = 0.5  # seconds between looks at what each uplink has carried
+KEEP_EVERY = 5.0  # seconds after which that outlives a `kill -9`
 STREAM_EVERY = 0.25  # seconds between looks whether the server is to be reached by TCP
-
-
-class _Ear:
-    """Hears the control link, for the node and for the machine of the link."""
-
-    def __init__(self, node: ClientNode, machine: Reconnect) -> None:
-        self.node, self._machine = node, machine
-
-    def hello(self) -> Hello:
-        return self.node.hello()
-
-    def stays(self) -> bool:
-        return self.node.is_served()
-
-    def welcomed(self, welcome: Welcome, link: Link) -> None:
-        self.node.notices.answered()
-        self.node.welcomed(welcome, link)
-        self.node.carrying_is(welcome.services)
-        self._machine.opened()
-
-    def refused(self, reason: str, retry_after: float | None) -> None:
-        self.node.notices.refused(f"the server refuses us: {reason}")
-        self._machine.refused(reason, retry_after)
-
-    def failed(self, reason: str) -> None:
-        called = " or ".join(self.node.config.all_servers())
-        self.node.notices.not_reached(f"{called} is not reached, and called again: {reason}")
-        self._machine.failed(reason)
-
-    def signal(self, signal: Pushed) -> None:
-        self.node.signal(signal)
-
-    def lost(self, reason: str) -> None:
-        self.node.link_lost(reason)
-        self._machine.lost(reason)
 
 
 def _on(device: str, sources: Callable[[], list[Source]]) -> list[Source]:
@@ -150,7 +121,7 @@ class ClientProcess(HostProcess):
         masks = masks_of(pump.tunnel.wardrobe, config.pki_dir, sni_of(config.shape_sni, servers)) if servers else None
         make, ports, heed = partial(look_for, masks, identity), self._open_ports(), self.reloading
         parts = Parts(self.host, tun, uplink_paths, certificates, streaming, mesh, changed, heed, make, ports)
-        self._node = node = ClientNode(config, pump, parts)
+        self._node = node = ClientNode(config, pump, replace(parts, policies=self._make_policies()))
         if tun is not None:
             self.watch_host(node, tun.name)
         self.every(LOOK_AT_CERTIFICATES_EVERY, node.look_at_certificates)
@@ -180,6 +151,10 @@ class ClientProcess(HostProcess):
         known = Networks(self.config.state_dir / NETWORKS)
         ladders = Ladders(pump.now, self._tell, known, random.random, self.config.shape_retry_s)
         return UplinkPaths(self.reactor, pump, self._tell, ladders=ladders)
+
+    def _make_policies(self) -> Policies:
+        """With what is remembered of our uplinks."""
+        return Policies(self.config.policies(), UplinkRecords(self.config.state_dir / UPLINKS), self._tell)
 
     def _open_tun(self) -> Tun | None:
         """None where there shall be no device: then nothing of this machine is changed."""
@@ -227,7 +202,8 @@ class ClientProcess(HostProcess):
             return None
 
         def sources() -> list[Source]:
-            return [each for each in self._uplink_sources() if not uplink_paths.is_cut(each.device)]
+            found = self._node.stream_sources() if self._node is not None else []
+            return [each for each in found if not uplink_paths.is_cut(each.device)]
 
         def reach(place: Endpoint) -> Destination:
             return Destination(place.host, place.port, sources, answered=self._answered_by_tcp)
@@ -276,7 +252,7 @@ class ClientProcess(HostProcess):
 
     def _prepare_link(self, node: ClientNode, tls: ClientTls, machine: Reconnect) -> None:
         """The control link, as far as it can be made before it is called."""
-        ear = _Ear(node, machine)
+        ear = Ear(node, machine)
         call = partial(self._server, node, tls)
         self._client = Servers(self.config.all_servers(), call, ear, self.reactor.seconds, node.spoken_with)
 
@@ -314,6 +290,8 @@ class ClientProcess(HostProcess):
         """What there is to see to, now and then, where there is a server."""
         self.every(SEEK_EVERY, node.uplink_paths.seek)
         self.every(CLIMB_EVERY, node.uplink_paths.climb)
+        self.every(COUNT_EVERY, node.count_carried)
+        self.every(KEEP_EVERY, node.policies.records.save)
         self.every(LOOK_AT_PATHS_EVERY, node.look_at_paths)
         self._looking = self._make_looking(node, tls)
         self.every(LOOK_EVERY, self._looking.look)
@@ -386,6 +364,8 @@ class ClientProcess(HostProcess):
         if self._looking is not None:
             self._looking.close()
         self._node.uplink_paths.close()
+        self._node.count_carried()
+        self._node.policies.records.save()
         if self._node.streaming is not None:
             self._node.streaming.close()
         self._pump.stop()

@@ -36,7 +36,7 @@ from morphnet.net.tls import ClientTls
 from morphnet.net.web import NoWay, WebDial
 from morphnet.net.websocket import Socket
 from morphnet.roles.client.uplink_history import Standing
-from morphnet.roles.client.uplink_paths import plain_paths
+from morphnet.roles.client.uplink_paths import first_level, plain_paths
 from morphnet.tunnel.carrier import PASSAGE, STREAM, Carrier
 from morphnet.tunnel.events import Effects, Event, PathChanged
 from morphnet.tunnel.path import LOSS_OF, Path, State
@@ -183,6 +183,10 @@ class Streaming:
             if isinstance(name, str)
         }
 
+    def device_of(self, path: Path) -> str:
+        """The device that a path of ours goes by; "" where it is not known, or no stream's."""
+        return next((held.device for held in self._held if held.path == path.id), "")
+
     def local_of(self, door: int) -> tuple[str, int] | None:
         """Our address and port at a door, if it is the stream."""
         return next((held.stream.local[:2] for held in self._held if held.stream.number == door), None)
@@ -206,7 +210,7 @@ class Streaming:
         session, now = self.session, self._pump.now()
         if session is None or not self._taken or self._pump.tunnel.sessions.get(session.peer) is not session:
             return
-        plain = plain_paths(session)
+        plain = first_level(plain_paths(session))
         devices = {each.device for each in self._sources()}
         for held in self._held:
             if held.device and held.device not in devices:

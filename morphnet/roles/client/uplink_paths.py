@@ -35,6 +35,12 @@ def plain_paths(session: Session) -> list[Path]:
     return [path for path in session.paths.values() if path.rank == DIRECT and path.state is not State.CLOSED]
 
 
+def first_level(paths: list[Path]) -> list[Path]:
+    """Those by the uplinks that are to be used first, whether they work or not."""
+    least = min((path.terms.level for path in paths), default=0)
+    return [path for path in paths if path.terms.level == least]
+
+
 @dataclass(slots=True)
 class _UplinkPath:
     """An uplink in use."""
@@ -73,6 +79,7 @@ class UplinkPaths:
         self._unused: dict[str, Standing] = {}  # uplinks that are there, and why they have no path
         self._mute: dict[str, set[str]] = {}  # by uplink: addresses of the server that never answered there
         self.session: Session | None = None
+        self.settled: Callable[[], None] = lambda: None  # called when paths were opened or closed
 
     def offloads(self) -> tuple[str, ...]:
         """What the kernel gave the sockets."""
@@ -203,6 +210,7 @@ class UplinkPaths:
         before, now = self._unused, self._pump.now()
         since = {name: before[name].since if name in before else now for name in unused}
         self._unused = {name: Standing("unused", since[name], why) for name, why in unused.items()}
+        self.settled()
         self._pump.carry_out(effects)
         self._pump.tunnel.poke(session, self._pump.now())
 

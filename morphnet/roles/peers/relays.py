@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
 from morphnet.host.uplinks import Uplink
@@ -172,6 +172,12 @@ class Relays:
             if relay.local and relay.local not in here:
                 relay.prove(PROVE_WITHIN)
             machine.network_changed()
+
+    def shun(self, addresses: Collection[str]) -> None:
+        """Nothing may go from these addresses of ours any more: hang up at once, and call from others."""
+        for relay in self._lines:
+            if relay.local in addresses:
+                relay.drop("its uplink is to be left alone")
 
     def hurry(self) -> None:
         """What NATs make of our addresses matters now."""

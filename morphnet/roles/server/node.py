@@ -28,10 +28,12 @@ from morphnet.roles.server.certificates import Certificates
 from morphnet.roles.server.networks import Around, Ground, NetworksBehind, NoGround
 from morphnet.roles.server.old_clients import OldClients
 from morphnet.roles.server.resumption import Resumption
+from morphnet.roles.server.terms import terms_told
 from morphnet.roles.signalling.control_server import Caller, RefusedForNow
 from morphnet.status import CarryStatus, LegacyStatus, NetworkStatus
 from morphnet.store.base import Lease, Store
 from morphnet.tunnel.session import Session
+from morphnet.tunnel.terms import UNTOLD
 from morphnet.wire.formats import COMPACT
 from morphnet.wire.messages.control import (
     Goodbye,
@@ -47,6 +49,7 @@ from morphnet.wire.messages.control import (
 )
 from morphnet.wire.messages.networks import Advertise
 from morphnet.wire.messages.revocations import BEFORE, PartsWanted, Revocations, RevokedPart
+from morphnet.wire.messages.terms import PathTerms
 
 LIVE = frozenset(
     {"max_sessions", "session_timeout_s", "tuning.scheduler", "accounting.quota", "accounting.quotas", "forward"}
@@ -134,6 +137,8 @@ class ServerNode(Node):
             session.set_scheduler(hello.scheduler)
         session.be_patient(hello.reorder_tcp_ms / 1000)
         self.networks.came(caller.name, hello, lease)
+        if hello.terms:
+            session.table.expect_terms()
         epoch = self._resumption.give_keys(session, hello.epoch, caller.export(lease.session))
         self._admit(caller, resumed, hello.instance)
         return self._welcome(session, lease, epoch, resumed)
@@ -195,6 +200,7 @@ class ServerNode(Node):
             if session.format is COMPACT
             else (),
             services=tuple(each.service for each in self.carry_statuses()),
+            terms=True,
         )
 
     def welcomed(self, caller: Caller, hello: Hello) -> None:
@@ -210,6 +216,9 @@ class ServerNode(Node):
             case Scheduler() if session is not None and signal.name in SCHEDULERS:
                 session.set_scheduler(signal.name)
                 self.tell("scheduler", caller.name, f"the client asked for {signal.name}")
+            case PathTerms() if session is not None:
+                session.table.treat(terms_told(signal), UNTOLD)
+                self.tunnel.poke(session, self.pump.now())
             case Revocations() | PartsWanted() | RevokedPart():
                 self.certificates.exchange.heard(caller, signal)
             case Advertise():

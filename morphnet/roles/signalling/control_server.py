@@ -38,6 +38,7 @@ from morphnet.wire.messages.control import (
 )
 from morphnet.wire.messages.networks import Advertise
 from morphnet.wire.messages.revocations import Listing
+from morphnet.wire.messages.terms import PathTerms
 
 NO_STREAMS = "no streams are taken"
 _SORRY = 5.0  # seconds after which a client may try again when the fault is ours
@@ -121,7 +122,7 @@ class Office(typing.Protocol):
         """The caller has been sent the Welcome that `hello` gave; what is sent from now on comes after it."""
         ...
 
-    def signal(self, caller: Caller, signal: Scheduler | Goodbye | Listing | Advertise) -> None:
+    def signal(self, caller: Caller, signal: Scheduler | PathTerms | Goodbye | Listing | Advertise) -> None:
         """A caller who was welcomed says something."""
         ...
 
@@ -198,7 +199,7 @@ class ServerLink(ControlLink):
         self.finish(Refusal(phrase(reason)), reason)
 
     def received(self, signal: Signal) -> None:
-        if self._welcomed and isinstance(signal, Scheduler | Listing | Advertise):
+        if self._welcomed and isinstance(signal, Scheduler | PathTerms | Listing | Advertise):
             self._server.office.signal(self, signal)
         elif self._welcomed and isinstance(signal, Goodbye):
             self._server.office.signal(self, signal)

@@ -33,6 +33,7 @@ from morphnet.wire.fields import (
 from morphnet.wire.messages.codec import Catalogue
 from morphnet.wire.messages.networks import Advertise, Networks, Offered
 from morphnet.wire.messages.revocations import BEFORE, ListNumber, PartsWanted, Revocations, RevokedPart
+from morphnet.wire.messages.terms import PathTerms
 
 VERSION = 1  # of this protocol, told in Hello
 LIMIT = 1 << 16  # bytes of one message, its length prefix not counted
@@ -74,6 +75,7 @@ class Hello:
     reorder_tcp_ms: Wait = 0.0  # how long it waits for data of TCP that was lost, and it sends such again; 0: neither
     advertise: Offered = ()  # networks behind it
     networks: Annotated[bool, Truth()] = False  # it understands Networks
+    terms: Annotated[bool, Truth()] = False  # it tells on which terms paths may be used, if the server understands
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ class Welcome:
     streams: Annotated[tuple[int, ...], Several(Whole(1, 65535), 8)] = ()  # TCP ports that take streams, best first
     shapes: Words = ()  # besides plain: what the client's datagrams may be dressed as
     services: Words = ()  # that may be reached by name, see `config/carry`
+    terms: Annotated[bool, Truth()] = False  # the server heeds PathTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +245,7 @@ Signal = (
     | RevokedPart
     | Advertise
     | Networks
+    | PathTerms
 )
 _MESSAGES = Catalogue[Signal](
     (
@@ -265,6 +269,7 @@ _MESSAGES = Catalogue[Signal](
         RevokedPart,
         Advertise,
         Networks,
+        PathTerms,
     ),
     LIMIT,
 )

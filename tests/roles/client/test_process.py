@@ -23,6 +23,7 @@ from morphnet.rendezvous.reconnect import Reconnect
 from morphnet.roles.certificates.renewal import identity_of
 from morphnet.roles.certificates.revocation_file import Revoked
 from morphnet.roles.client import process
+from morphnet.roles.client.ear import Ear
 from morphnet.roles.client.node import ClientNode
 from morphnet.roles.signalling.control_client import ControlClient, Link
 from morphnet.wire.batch import Endpoint
@@ -279,6 +280,6 @@ class ClientProcessTests(SynchronousTestCase):
         """Of several servers all are named when none is reached."""
         node = self.open("gw.example")
         node.config = replace(node.config, server="", servers=("gw1.example", "gw2.example"))
-        process._Ear(node, cast(Reconnect, FakeMachine())).failed("no answer")
+        Ear(node, cast(Reconnect, FakeMachine())).failed("no answer")
         told = node.happenings(0)[-1].text
         self.assertEqual(told, "gw1.example or gw2.example is not reached, and called again: no answer")

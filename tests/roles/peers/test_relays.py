@@ -193,6 +193,12 @@ class LineTests(RelaysTestCase):
         self.relays.uplinks_are([WIFI])
         self.assertEqual(["prove" in relay.did for relay in self.lines], [False, True])
 
+    def test_shunned(self) -> None:
+        """A line from an address that is to be left alone is hung up."""
+        self.two.local = "10.0.0.9"
+        self.relays.shun({"10.0.0.9"})
+        self.assertEqual(["drop" in relay.did for relay in self.lines], [False, True])
+
 
 class NearnessTests(RelaysTestCase):
     def setUp(self) -> None:

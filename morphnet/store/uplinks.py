@@ -1,0 +1,106 @@
+"""What a client remembers of its uplinks: how the operator wants them used, and what each has carried since when."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from twisted.logger import Logger
+
+from morphnet.durable import write_over
+
+FILE = "uplinks.json"
+MOST = 64  # uplinks that are remembered; the one that was counted longest ago makes room
+_LONGEST = 64  # characters of a name, a word or a date
+_SIZE = 1 << 16  # bytes of a file
+
+
+@dataclass(slots=True)
+class Count:
+    """Of one uplink."""
+
+    begins: str  # the day on which the count began, as in 2026-11-01
+    octets: int = 0  # that it carried since then, both ways
+    told: int = 0  # percent of its cap of which the operator was told since then
+
+
+class UplinkRecords:
+    """
+    A small file, written whole. What cannot be read in it was never known.
+
+    :param path: of the file, which need not be there; None: nothing outlives the process.
+    """
+
+    _log = Logger()
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self.words: dict[str, str] = {}  # uplink -> how the operator wants it used
+        self.counts: dict[str, Count] = {}
+        self._written: object = None
+        if path is not None:
+            self._read(path)
+
+    def wish(self, uplink: str, word: str) -> None:
+        """The operator wants it used like this; "": as the settings say."""
+        self.words.pop(uplink, None)
+        if word:
+            self.words[uplink] = word
+        self.save()
+
+    def count(self, uplink: str, begins: str) -> Count:
+        """The count that began on that day, or later: a clock that is wrong starts none anew."""
+        found = self.counts.pop(uplink, None)
+        if found is None or found.begins < begins:
+            found = Count(begins)
+        self.counts[uplink] = found
+        while len(self.counts) > MOST:
+            del self.counts[next(iter(self.counts))]
+        return found
+
+    def save(self) -> None:
+        """Write it down, if something is new."""
+        now = {"words": self.words, "counts": {name: asdict(each) for name, each in self.counts.items()}}
+        text = json.dumps(now, indent=1)
+        if self._path is None or text == self._written:
+            return
+        try:
+            write_over(self._path, text.encode(), mode=0o600)
+            self._written = text
+        except OSError as trouble:
+            self._log.warn("{path} is not written: {why}", path=str(self._path), why=trouble.strerror or str(trouble))
+
+    def _read(self, path: Path) -> None:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            with open(descriptor, "rb") as file:
+                found = json.loads(file.read(_SIZE))
+        except (OSError, ValueError, RecursionError):
+            return
+        words, counts = (_table(found, name) for name in ("words", "counts"))
+        self.words = {name: word for name, word in words.items() if _is_short(name) and _is_short(word)}
+        for name, each in counts.items():
+            if _is_short(name) and (count := _count(each)) is not None:
+                self.counts[name] = count
+
+
+def _table(found: object, name: str) -> dict[str, Any]:
+    table = found.get(name) if isinstance(found, dict) else None
+    return dict(list(table.items())[-MOST:]) if isinstance(table, dict) else {}
+
+
+def _is_short(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= _LONGEST
+
+
+def _count(found: object) -> Count | None:
+    if not isinstance(found, dict):
+        return None
+    begins, numbers = found.get("begins"), [found.get("octets"), found.get("told")]
+    if not isinstance(begins, str) or not _is_short(begins):
+        return None
+    octets, told = (each if type(each) is int and 0 <= each < 1 << 62 else -1 for each in numbers)
+    return Count(begins, octets, told) if octets >= 0 and told >= 0 else None

@@ -1,0 +1,62 @@
+"""What is remembered of uplinks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.store.uplinks import MOST, Count, UplinkRecords
+
+
+class RecordTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.path = Path(self.mktemp())
+
+    def test_again(self) -> None:
+        """Words and counts are there for the next process; nobody else reads them."""
+        records = UplinkRecords(self.path)
+        records.wish("wwan0", "backup")
+        count = records.count("wwan0", "2026-11-01")
+        count.octets, count.told = 17, 80
+        records.save()
+        again = UplinkRecords(self.path)
+        self.assertEqual((again.words, again.counts), ({"wwan0": "backup"}, {"wwan0": Count("2026-11-01", 17, 80)}))
+        self.assertEqual(self.path.stat().st_mode & 0o777, 0o600)
+        again.wish("wwan0", "")
+        self.assertEqual(UplinkRecords(self.path).words, {})
+
+    def test_months(self) -> None:
+        """A later month begins at 0; an earlier one is a clock that is wrong, and changes nothing."""
+        records = UplinkRecords()
+        records.count("a", "2026-11-01").octets = 5
+        self.assertEqual(records.count("a", "1970-01-01").octets, 5)
+        self.assertEqual(records.count("a", "2026-12-01").octets, 0)
+
+    def test_bounded(self) -> None:
+        """Of too many uplinks the one that was counted longest ago is forgotten."""
+        records = UplinkRecords()
+        for number in range(MOST):
+            records.count(f"w{number}", "2026-11-01")
+        records.count("w0", "2026-11-01")
+        records.count("new", "2026-11-01")
+        self.assertEqual(("w0" in records.counts, "w1" in records.counts, len(records.counts)), (True, False, MOST))
+
+    def test_nonsense(self) -> None:
+        """What cannot be read was never known; what else is in the file is."""
+        for text in ("", "[]", '{"words": 3, "counts": [1]}', "{" * 100_000):
+            self.path.write_text(text)
+            records = UplinkRecords(self.path)
+            self.assertEqual((records.words, records.counts), ({}, {}), text[:20])
+        counts = {"a": {"begins": "2026-11-01", "octets": 3, "told": 0}, "b": {"begins": "x" * 999}, "c": 5}
+        counts |= {"d": {"begins": "2026-11-01", "octets": -3, "told": 0}, "e": {"begins": "x", "octets": True}}
+        self.path.write_text(json.dumps({"words": {"a": 5, "b": "never", "x" * 99: "never"}, "counts": counts}))
+        records = UplinkRecords(self.path)
+        self.assertEqual((records.words, list(records.counts)), ({"b": "never"}, ["a"]))
+
+    def test_unwritable(self) -> None:
+        """A disk that takes nothing is told of, and no more."""
+        records = UplinkRecords(self.path / "nowhere" / "file")
+        records.wish("a", "never")
+        self.assertEqual(records.words, {"a": "never"})
