@@ -24,10 +24,9 @@ from twisted.web import http
 
 from morphnet.net.bulk import BulkServer
 from morphnet.net.giving import FileGiving
-from morphnet.net.http_channel import Channel
+from morphnet.net.http_channel import SHORT, Channel, LongBody
 
 LINGER = 2.0  # seconds that a client who still sends has to read our answer
-SHORT = 1 << 16  # bytes of a body that are read as they come
 LONGEST_BODY = 1 << 26  # of what is kept in memory, bytes
 Piece = bytes | memoryview
 
@@ -38,24 +37,6 @@ class BodyCut(Exception):
 
 class BodySlow(Exception):
     """It was not whole in time."""
-
-
-class _LongBody:
-    """The body of a request of known length, which comes past what looks for requests; its last bytes do not."""
-
-    def __init__(self, channel: Any, take: Callable[[memoryview], None]) -> None:
-        self._channel, self._take, self._decoder = channel, take, channel._transferDecoder
-
-    def room(self) -> int:
-        decoder = self._decoder
-        if self._channel._transferDecoder is not decoder or decoder.contentLength <= SHORT:
-            return 0
-        return int(decoder.contentLength) - 1
-
-    def came(self, data: memoryview) -> None:
-        self._channel.brought(len(data))
-        self._decoder.contentLength -= len(data)
-        self._take(data)
 
 
 class Exchange(http.Request):
@@ -186,7 +167,7 @@ class Exchange(http.Request):
         """
         transport = self.channel.transport if self.channel is not None else None
         if isinstance(transport, BulkServer) and self.length is not None and self.length > SHORT and not self._whole:
-            transport.take_by(_LongBody(self.channel, self.handleContentChunk))
+            transport.take_by(LongBody(self.channel, self.handleContentChunk))
         await self.body(take)
 
     async def short_body(self, within: float | None = None) -> bytes:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.web import http
 
+SHORT = 1 << 16  # bytes of a body that are read as they come
 LEAST = 4096  # bytes that a body brings in the seconds in which a connection may be silent, or it is hung up on
 
 
@@ -50,3 +52,21 @@ class Channel(http.HTTPChannel):
         """A body comes, if there is one, or the head of another request."""
         self._head, self._came = False, 0
         super().resetTimeout()
+
+
+class LongBody:
+    """The body of a request of known length, which comes past what looks for requests; its last bytes do not."""
+
+    def __init__(self, channel: Any, take: Callable[[memoryview], None]) -> None:
+        self._channel, self._take, self._decoder = channel, take, channel._transferDecoder
+
+    def room(self) -> int:
+        decoder = self._decoder
+        if self._channel._transferDecoder is not decoder or decoder.contentLength <= SHORT:
+            return 0
+        return int(decoder.contentLength) - 1
+
+    def came(self, data: memoryview) -> None:
+        self._channel.brought(len(data))
+        self._decoder.contentLength -= len(data)
+        self._take(data)

@@ -64,7 +64,7 @@ class Tunnel:
     """
 
     def __init__(self, *, server: bool, entropy: Callable[[int], bytes]) -> None:
-        self.server = server
+        self.part = Part.SERVER if server else Part.CLIENT
         self.sessions: dict[str, Session] = {}  # by certificate name
         self.counts: Counts = Counts()
         self.ended: Callable[[Session], None] = lambda session: None  # told of each that is dropped, for any reason
@@ -102,8 +102,7 @@ class Tunnel:
         :param part: the one that this end plays; None for the tunnel's own.
         """
         self.drop_session(peer)
-        part = part or (Part.SERVER if self.server else Part.CLIENT)
-        session = Session(peer, name, tuning, part, self._shared)
+        session = Session(peer, name, tuning, part or self.part, self._shared)
         session.learn = partial(self.learn_ids, session)
         session.inbound.carries = self.carries
         self.sessions[peer] = session

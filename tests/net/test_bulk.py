@@ -19,7 +19,8 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from morphnet.net.bulk import LEAST, PIECE, TURN, WINDOW, Shares
 from morphnet.net.gate import OpenGate
-from morphnet.net.http import SHORT, BodyCut, Exchange, HttpFactory, Piece
+from morphnet.net.http import BodyCut, Exchange, HttpFactory, Piece
+from morphnet.net.http_channel import SHORT
 from morphnet.net.listen import listen_tcp
 
 PATIENCE = 0.4  # seconds

@@ -314,9 +314,7 @@ class ClientNode(PolicedNode):
         self._machine.reconfigure(config)
         self._advertise(config, keys)
         before, self.config = web_way(self.config.shape, self.config.shape_web), config
-        if "uplink_policies" in keys:
-            self.policies.configure(config.policies())
-            self.policies_changed()
+        self.police(config, keys)
         known = self.shapes.wish(config.shape) if "shape" in keys else ""
         self.uplink_paths.climb()
         if self.streaming is not None and before != web_way(config.shape, config.shape_web):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -116,6 +116,12 @@ class PolicedNode(PeeredNode):
         answer = self.policies.say(name, use)
         self.policies_changed()
         return answer if any(each.name == name for each in self._there) else f"{answer}; there is no such uplink here"
+
+    def police(self, config: ClientConfig, keys: Collection[str]) -> None:
+        """Live by what these settings say of uplinks, if that has changed."""
+        if "uplink_policies" in keys:
+            self.policies.configure(config.policies())
+            self.policies_changed()
 
     def policies_changed(self) -> None:
         """Live by what holds of each uplink now."""
