@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import ClassVar
 
 from morphnet.lab.topologies import Route
+from morphnet.lab.vpn import Daemon
 from tests.lab.case import LabCase, Ping, Plan, rest
+from tests.lab.users import only_one
 from tests.lab.wireguard import INNER, MTU, WireGuard, lacking
 
 TABLE = 51820  # and mark, as wg-quick takes them
-LISTEN, SERVICE, NAMES = 51821, 51820, 5353  # UDP ports on loopback
+LISTEN, SERVICE, NAMES, MORE_NAMES = 51821, 51820, 5353, 5354  # UDP ports on loopback
+NOBODY = 65534
+AS_NOBODY = (str(Path(__file__).with_name("as_nobody.sh")),)
 NO_RIGHTS = ("setpriv", "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all")
 
 # Answers every question with the address of who asks, so that each asker knows its own answer; UDP port as argument.
@@ -59,10 +67,33 @@ PLAN = Plan(
 )
 
 
-class CarryTests(LabCase):
-    """A client without a TUN device, with two uplinks; wireguard-go at both ends knows nothing of it."""
+class CarryCase(LabCase):
+    """A client that carries to a name server, which tells who asks what was asked."""
 
     plan: ClassVar[Plan] = PLAN
+
+    def serve_names(self) -> None:
+        """At the server's own port."""
+        serving = self.server.node.popen([sys.executable, "-c", DNS, str(NAMES)], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(serving.wait, 10)
+        self.addCleanup(serving.terminate)
+        assert serving.stdout is not None
+        self.addCleanup(serving.stdout.close)
+        serving.stdout.readline()
+
+    def asking(self, port: int) -> subprocess.Popen[str]:
+        """Twenty askers at that port of the client's; it says how many were told what they had asked for."""
+        asking: subprocess.Popen[str] = self.here.popen(
+            [sys.executable, "-c", ASK, str(port)], stdout=subprocess.PIPE, text=True
+        )
+        self.addCleanup(asking.wait)
+        self.addCleanup(asking.kill)
+        return asking
+
+
+class CarryTests(CarryCase):
+    """A client without a TUN device, with two uplinks; wireguard-go at both ends knows nothing of it."""
+
     skip = LabCase.skip or lacking("wireguard-go", "wg")
 
     def setUp(self) -> None:
@@ -168,15 +199,72 @@ class CarryTests(LabCase):
 
     def test_names(self) -> None:
         """Twenty askers at one port are each told what they have asked for."""
-        serving = self.server.node.popen([sys.executable, "-c", DNS, str(NAMES)], stdout=subprocess.PIPE, text=True)
-        self.addCleanup(serving.wait, 10)
-        self.addCleanup(serving.terminate)
-        assert serving.stdout is not None
-        self.addCleanup(serving.stdout.close)
-        serving.stdout.readline()
-        told = self.here.run([sys.executable, "-c", ASK, str(NAMES)], check=True).stdout
-        self.assertEqual(told.strip(), "20")
+        self.serve_names()
+        self.assertEqual(self.asking(NAMES).communicate()[0], "20\n")
         carries = {each["service"]: each for each in self.server.status()["carries"]}
         self.assertEqual((carries["dns"]["users"], carries["wireguard"]["users"] > 0), (20, True))
         (dns,) = (each for each in self.client.status()["carries"] if each["service"] == "dns")
         self.assertEqual((dns["users"], dns["received_bytes"] > 0), (20, True))
+
+
+class OrdinaryTests(CarryCase):
+    """A client that is somebody else's, or has a tunnel as well."""
+
+    rootless = False  # it takes two users
+    skip = LabCase.skip or only_one()
+
+    def test_ordinary_user(self) -> None:
+        """A user without any privilege or TUN device has three carries at once by both uplinks, and changes nothing."""
+        before = self.here.run(["sh", "-c", "ip link; ip rule; ip route show table all"]).stdout
+        self.client.stop()
+        self.addCleanup(self.client.start)
+        self.client = self.ordinary()
+        self.both_active()
+        pid = self.client.pid()
+        told = Path(f"/proc/{pid}/status").read_text()
+        self.assertIn(f"Uid:\t{NOBODY}\t{NOBODY}\t{NOBODY}\t{NOBODY}", told)
+        self.assertIn("CapPrm:\t0000000000000000", told)
+        self.assertNotIn("/dev/net/tun", {os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir()})
+        self.serve_names()
+        asking = [self.asking(port) for port in (NAMES, MORE_NAMES, LISTEN)]
+        self.assertEqual([each.communicate()[0] for each in asking], ["20\n"] * 3)
+        users = {each["address"]: each["users"] for each in self.client.status()["carries"]}
+        self.assertEqual(list(users.values()), [20, 20, 20], users)
+        self.assertEqual(self.here.run(["sh", "-c", "ip link; ip rule; ip route show table all"]).stdout, before)
+
+    def ordinary(self) -> Daemon:
+        """The same client, of another user from now on."""
+        place = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, place)
+        here = Daemon(self.here, "morph-client", "laptop", self.client.settings)
+        here.settings["carry"] = ",".join(f"127.0.0.1:{port}=dns" for port in (NAMES, MORE_NAMES, LISTEN))
+        here.dir, here.log, here.under = place / "laptop", place / "log", AS_NOBODY
+        shutil.copytree(self.client.etc, here.etc, ignore=shutil.ignore_patterns("*.sock"))
+        toml = here.etc / "client.toml"
+        toml.write_text(toml.read_text().replace(str(self.client.etc), str(here.etc)))
+        for each in (place, *place.rglob("*")):
+            os.chown(each, NOBODY, NOBODY)
+        here.start()
+        self.addCleanup(self.end, here)
+        return here
+
+    def end(self, daemon: Daemon) -> None:
+        """The shell that it is under waits for it."""
+        assert daemon.process is not None
+        os.kill(daemon.pid(), signal.SIGTERM)
+        daemon.process.wait(15)
+        self.assertNotIn("Traceback", daemon.log.read_text())
+
+    def test_beside_a_tunnel(self) -> None:
+        """Echoes pass by the TUN while names are asked for by a carry."""
+        self.client.stop()
+        without = self.client.settings.pop("tun")
+        self.client.start()
+        self.addCleanup(self.client.start)
+        self.addCleanup(self.client.settings.update, tun=without)
+        self.addCleanup(self.client.stop)
+        self.both_active()
+        self.serve_names()
+        ping = self.ping()
+        self.assertEqual(self.asking(NAMES).communicate()[0], "20\n")
+        self.lost_at_most(ping.end(), 0)
