@@ -8,18 +8,25 @@ import signal
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+from morphnet.config.wgquick import OVERHEAD
 from morphnet.lab.topologies import Route
 from morphnet.lab.vpn import Daemon
 from tests.lab.case import LabCase, Ping, Plan, rest
+from tests.lab.pcap import Packet, packets
 from tests.lab.users import only_one
 from tests.lab.wireguard import INNER, MTU, WireGuard, lacking
 
 TABLE = 51820  # and mark, as wg-quick takes them
 LISTEN, SERVICE, NAMES, MORE_NAMES = 51821, 51820, 5353, 5354  # UDP ports on loopback
 NOBODY = 65534
+ECHOES = 20
+FULL = 1472  # bytes of UDP payload that a link of 1500 takes by IPv4
+FINE = 40  # bytes: how fine the search for the largest datagram goes, and some
+LARGE = 300  # bytes: no heartbeat, and no acknowledgement
 AS_NOBODY = (str(Path(__file__).with_name("as_nobody.sh")),)
 NO_RIGHTS = ("setpriv", "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all")
 
@@ -194,8 +201,35 @@ class CarryTests(CarryCase):
         return str(self.here.run(["ip", *words.split()], check=True).stdout)
 
     def test_large(self) -> None:
-        """Full packets of 1420 bytes pass links of 1500."""
-        self.assertEqual(self.echoes("--count", "20", "--size", str(MTU - 28)).wait()["lost"], 0)
+        """
+        Full packets of 1420 bytes pass links of 1500, each as two datagrams of ours, of which IP cuts none; with the
+        MTU of `morphnet wrap` each is one.
+        """
+        for end in (self.client, self.server):
+            self.until("the largest datagram is found", partial(self.carries_full, end))
+        for mtu, parts in ((MTU, 2), (1500 - OVERHEAD, 1)):
+            self.box.change("client", [("up", "wg0", mtu)])
+            found = self.passing(mtu)
+            large, wanted = [each for each in found if each.size > LARGE], 2 * ECHOES * parts
+            self.assertTrue(wanted <= len(large) <= wanted * 1.25, found)  # one that is late is sent again
+            self.assertEqual([each for each in found if each.fragment or each.size > 1500], [])
+
+    def carries_full(self, end: Daemon) -> bool:
+        """Whether each path takes what a link of 1500 does."""
+        return all(FULL - FINE < path["mtu"] <= FULL for path in end.paths().values())
+
+    def passing(self, mtu: int) -> list[Packet]:
+        """What is on both wires while ECHOES as large as that pass."""
+        wires = {self.box.wire(name): Path(self.box.dir) / f"{name}.pcap" for name in ("wan0", "wan1")}
+        for wire, captured in wires.items():
+            wire.capture(str(captured))
+            self.addCleanup(captured.unlink, missing_ok=True)
+        try:
+            self.assertEqual(self.echoes("--count", str(ECHOES), "--size", str(mtu - 28)).wait()["lost"], 0)
+        finally:
+            for wire in wires:
+                wire.capture(None)
+        return [each for captured in wires.values() for each in packets(captured)]
 
     def test_names(self) -> None:
         """Twenty askers at one port are each told what they have asked for."""
