@@ -47,6 +47,7 @@ from morphnet.host.uplinks import Uplink
 MADE = (Route, Rule, Sysctl, Multipath, DealingTable)  # kinds of change
 _GROUP = "balance"  # of all of them
 LATE = 32700  # before the main table's own rule, and before what others have put there: see `overruled`
+_KEPT = "net/netfilter/nf_conntrack_tcp_timeout_established"  # seconds
 _HASH_PORTS, _LOOSE = "1", "2"  # of the sysctls fib_multipath_hash_policy and rp_filter
 
 
@@ -149,7 +150,7 @@ class BalanceHost(Host):
         try:
             for family in (4, 6):
                 self._flows.mark(family, mark_of)
-                self._untracked |= set(self._flows.untracked(family, ground.is_outside))
+            self._untracked = frozenset(self._without_flow(ground))
         except HostError as problem:
             self._log.warn("{problem}", problem=str(problem))
 
@@ -198,8 +199,12 @@ class BalanceHost(Host):
         """
         if self._ground is None:
             return 0
-        found = [each for family in (4, 6) for each in self._flows.untracked(family, self._ground.is_outside)]
-        return self._flows.end(each for each in found if each not in self._untracked)
+        return self._flows.end(each for each in self._without_flow(self._ground) if each not in self._untracked)
+
+    def _without_flow(self, ground: Ground) -> list[Flow]:
+        """The connections of this machine to the world that have none."""
+        kept = float(_value(self._kernel, _KEPT) or 0)
+        return [each for family in (4, 6) for each in self._flows.untracked(family, ground.is_outside, kept)]
 
     def _addresses(self) -> list[tuple[str, str]]:
         """Each device with each of its addresses, without prefix lengths."""

@@ -5,7 +5,8 @@ A flow by a dead uplink is forgotten, so that its next packet begins anew by ano
 address: what is this machine's own is reset at once, what is forwarded by its far end.
 
 The kernel itself forgets what it has translated on a device that goes down, and nothing tells which flows those were:
-who only listens would wait for ever. Their sockets are found as those that have no flow any more.
+who only listens would wait for ever. Their sockets are found as those that have no flow any more, though they were not
+idle for so long that it would have ended by itself.
 
 Source: linux/netfilter/nfnetlink_conntrack.h, linux/inet_diag.h.
 """
@@ -34,7 +35,10 @@ from morphnet.host.netlink import (
 
 MOST_SOCKETS = 4096  # that are reset at once
 _SOCK_DIAG, _BY_FAMILY, _SOCK_DESTROY = 4, 20, 21  # netlink protocol; message types
-_LIVING = 1 << 1 | 1 << 8  # states of a TCP socket: ESTABLISHED, CLOSE_WAIT
+_ESTABLISHED = 1 << 1  # of the states of a TCP socket
+_INFO = 2  # attribute, and the bit that asks for it: struct tcp_info
+_SOCKET_SIZE = 72  # bytes before the attributes
+_QUIET = struct.Struct("=44xI4xII")  # of it: milliseconds since data was sent, since some came, and since an ACK did
 _SOCKET = struct.Struct("!B3xHH16s16s")  # how one is told: family, ports and addresses of both ends
 _MAPPED = bytes(10) + b"\xff\xff"  # before an IPv4 address in one of IPv6
 _NEW, _GET, _DELETE = 1 << 8, 1 << 8 | 1, 1 << 8 | 2  # message types
@@ -90,6 +94,12 @@ def socket_flow(payload: bytes) -> Flow | None:
     at = 0 if kind == socket.AF_INET else len(_MAPPED)
     ends = [socket.inet_ntop(socket.AF_INET, each[at : at + 4]) for each in (source, to)]
     return Flow(ends[0], port, ends[1], to_port)
+
+
+def idle_of(payload: bytes) -> float:
+    """Seconds since that socket sent or heard something; infinite if the kernel does not tell."""
+    told = attributes(payload[_SOCKET_SIZE:]).get(_INFO, b"")
+    return min(_QUIET.unpack_from(told)) / 1000 if len(told) >= _QUIET.size else float("inf")
 
 
 def looking_up(flow: Flow) -> bytes:
@@ -152,16 +162,18 @@ class Flows:
             flows = [each for each in (tcp_flow(payload, mark) for payload in found) if each is not None]
             return _reset([each for each in flows if each.source in own][:MOST_SOCKETS])
 
-    def untracked(self, family: int, is_outside: Callable[[str], bool]) -> list[Flow]:
+    def untracked(self, family: int, is_outside: Callable[[str], bool], kept: float) -> list[Flow]:
         """
         The TCP connections of this machine that have no flow, of one family.
 
         :param is_outside: whether an address of a far end matters.
+        :param kept: seconds for which the kernel keeps the flow of one that is idle; who is so for longer is left out.
         :raises HostError: the kernel does not tell.
         """
         with _asking("cannot look at the connections of this machine", _SOCK_DIAG) as asking:
             kinds = (socket.AF_INET, socket.AF_INET6) if family == 4 else (socket.AF_INET6,)  # may speak IPv4 too
-            told = [each for kind in kinds for each in asking.dump(_BY_FAMILY, _living(kind))]
+            told = [each for kind in kinds for each in asking.dump(_BY_FAMILY, _established(kind))]
+            told = [each for each in told if idle_of(each) < kept]
         flows = [each for each in map(socket_flow, told) if each is not None and (":" in each.to) == (family == 6)]
         with _asking("cannot look up the flows of this machine") as asking:
             far = [each for each in flows if is_outside(each.to)][:MOST_SOCKETS]
@@ -200,8 +212,8 @@ class Flows:
             asking.transact([message(_DELETE, F_REQUEST | F_ACK, 1, _marked(family, mark))], expected=1)
 
 
-def _living(kind: int) -> bytes:
-    return struct.pack("=BBxxI48x", kind, socket.IPPROTO_TCP, _LIVING)
+def _established(kind: int) -> bytes:
+    return struct.pack("=BBBxI48x", kind, socket.IPPROTO_TCP, 1 << _INFO - 1, _ESTABLISHED)
 
 
 def _is_tracked(asking: NetlinkSocket, flow: Flow) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.host.adopting import Ends
-from morphnet.host.conntrack import Flow, destroying, looking_up, marking, socket_flow, tcp_flow
+from morphnet.host.conntrack import Flow, destroying, idle_of, looking_up, marking, socket_flow, tcp_flow
 from morphnet.host.netlink import attribute, attributes, messages
 
 
@@ -76,6 +76,14 @@ class FlowTests(SynchronousTestCase):
             told = struct.pack("!B3xHH16s16s", kind, flow.source_port, flow.to_port, *ends)
             self.assertEqual(socket_flow(told + bytes(32)), flow)
             self.assertIsNone(socket_flow(told[:-1]))
+
+    def test_idle(self) -> None:
+        """Since whatever was last, as `struct tcp_info` has it; for ever if nothing is told."""
+        sent, acknowledged, came, heard = 7_000, 1, 9_000, 2_500
+        info = bytes(44) + struct.pack("=IIII", sent, acknowledged, came, heard) + bytes(100)
+        self.assertEqual(idle_of(bytes(72) + attribute(2, info)), 2.5)
+        for torn in (bytes(72), bytes(10), bytes(72) + attribute(2, info[:50])):
+            self.assertEqual(idle_of(torn), float("inf"))
 
     def test_looking_up(self) -> None:
         """It is named as the kernel itself names it, and the kernel is to say so if there is none."""
