@@ -182,7 +182,8 @@ def handshakes(tunnel: Bare | Carried, events: Iterator[None]) -> tuple[int, int
 
 def rekey(options: Options) -> Iterator[Measured]:
     """Its handshakes, whatever happens to the links."""
-    with Bare(_links()[:1]) as bare, Carried(_links()) as tunnel, ThreadPoolExecutor(1) as beside:
+    bare, tunnel = Bare(_links()[:1]), Carried(_links())
+    with bare, tunnel, ThreadPoolExecutor(1) as beside:
         undisturbed = beside.submit(handshakes, bare, iter(()))
         count, happened, lost = handshakes(tunnel, shaken(tunnel))
         alone, *_ = undisturbed.result()
