@@ -44,7 +44,8 @@ def sightings(path: Path) -> list[Sighting]:
 def packets(path: Path) -> list[Packet]:
     """All IPv4 packets of such a file, in order."""
     found = [frame[_ETHERNET:] for _, frame in _frames(path) if frame[12:14] == b"\x08\x00"]
-    return [Packet(*_LENGTH.unpack_from(each, 2), bool(_LENGTH.unpack_from(each, 6)[0] & _CUT)) for each in found]
+    sizes = ((_LENGTH.unpack_from(each, 2)[0], _LENGTH.unpack_from(each, 6)[0]) for each in found)
+    return [Packet(size, bool(cut & _CUT)) for size, cut in sizes]
 
 
 def _frames(path: Path) -> Iterator[tuple[float, bytes]]:

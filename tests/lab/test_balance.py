@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
 
 from morphnet.lab.topologies import SERVER, SERVER6
+from morphnet.roles.balance.process import BalanceProcess
 from tests.lab.balance_case import LAN, LAN_NODE, NO_VPN, SECOND, SEEN, BalanceCase, world
 
 SILENT = "no target answers"
@@ -67,6 +69,14 @@ call()
 print("well", flush=True)
 """
 NO_IPV6 = "nft add table ip6 x; nft add chain ip6 x f '{ type filter hook forward priority 0; policy drop; }'"
+RECOVER = """
+import sys
+from pathlib import Path
+from morphnet.host.host import Host
+host = Host(Path(sys.argv[1]))
+assert host.recover() > 10
+host.down()
+"""  # what a client does first that does not balance
 SHOWN = (  # of routing and nftables, but for what counts
     "ip rule; ip -6 rule; ip route show table all; ip -6 route show table all; nft list ruleset;"
     " cat /proc/sys/net/ipv4/fib_multipath_hash_policy /proc/sys/net/ipv4/conf/*/rp_filter"
@@ -99,8 +109,8 @@ class BalanceTests(BalanceCase):
 
     def test_undone(self) -> None:
         """
-        After a stop, and after `kill -9` at the next start, the machine is as it was before; at the stop flows go on
-        by its own default route or are reset, and none hangs.
+        After a stop, and after `kill -9` when it is started in another mode, the machine is as it was before; at the
+        stop flows go on by its own default route or are reset, and none hangs.
         """
         before = self.shell("client", SHOWN)
         daemon = self.balancing()
@@ -125,8 +135,10 @@ class BalanceTests(BalanceCase):
         self.until("both are dead", lambda: {each["why"] for each in daemon.status()["uplinks"]} == {SILENT})
         rules = self.shell("client", "ip rule; ip -6 rule | grep -v oif")
         self.assertEqual(re.findall(r"fwmark (?!0x11c8)|327[0-9]{2}:(?!.*lookup (?:main|default))", rules), [])
-        daemon.stop()
-        self.assertEqual(self.shell("client", SHOWN), before)
+        daemon.kill()
+        self.assertNotEqual(self.shell("client", SHOWN), before)
+        done = self.here.run([sys.executable, "-c", RECOVER, str(daemon.etc / "state" / BalanceProcess.state)])
+        self.assertEqual((done.returncode, self.shell("client", SHOWN)), (0, before), done.stderr)
 
 
 class DoubtTests(BalanceCase):
