@@ -68,6 +68,7 @@ def world(box: Box, node: str, *words: str) -> subprocess.Popen[str]:
 class BalanceCase(SynchronousTestCase):
     """A client with two uplinks behind NATs, and a world with name servers and a TCP service."""
 
+    rootless = False  # what it sets on a host, `test_host` sets there too
     skip = NOT_HERE
     timeout = 120
 

@@ -21,8 +21,6 @@ WIDE, NARROW = 16e6, 4e6  # bit/s
 class SharesTests(BalanceCase):
     """Who gets what."""
 
-    rootless = False  # nothing of it depends on who one is
-
     def test_measured(self) -> None:
         """Without weights the wider uplink gets more as soon as both have carried something, as `status` says."""
         for name, rate in (("wan0", WIDE), ("wan1", NARROW)):
