@@ -23,7 +23,7 @@ from tests.lab.wireguard import INNER, MTU, WireGuard, lacking
 TABLE = 51820  # and mark, as wg-quick takes them
 LISTEN, SERVICE, NAMES, MORE_NAMES = 51821, 51820, 5353, 5354  # UDP ports on loopback
 NOBODY = 65534
-ECHOES = 20
+ECHOES, NARROW = 20, 1280
 FULL = 1472  # bytes of UDP payload that a link of 1500 takes by IPv4
 FINE = 40  # bytes: how fine the search for the largest datagram goes, and some
 LARGE = 300  # bytes: no heartbeat, and no acknowledgement
@@ -201,6 +201,20 @@ class CarryTests(CarryCase):
             large, wanted = [each for each in found if each.size > LARGE], 2 * ECHOES * parts
             self.assertTrue(wanted <= len(large) <= wanted * 1.25, found)  # one that is late is sent again
             self.assertEqual([each for each in found if each.fragment or each.size > 1500], [])
+
+    def test_narrow(self) -> None:
+        """When both links begin to swallow what is larger than 1280 bytes, full packets soon come again."""
+        full = str(1500 - OVERHEAD - 28)
+        self.box.change("client", [("up", "wg0", 1500 - OVERHEAD)])
+        ping, wires = self.echoes("--size", full), [self.box.wire(name) for name in ("wan0", "wan1")]
+        for wire in wires:
+            wire.both(mtu=NARROW)
+            self.addCleanup(wire.both, mtu=None)
+        rest(2.5)
+        ping.end()
+        self.assertTrue(all(wire.counters()["there"]["dropped_mtu"] for wire in wires))
+        self.assertEqual(self.echoes("--count", "50", "--size", full).wait()["lost"], 0)
+        self.assertEqual(self.wg.handshake_at(), self.first)
 
     def carries_full(self, end: Daemon) -> bool:
         """Whether each path takes what a link of 1500 does."""
