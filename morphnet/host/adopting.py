@@ -60,7 +60,11 @@ class Ground:
 
     def _is_far(self, text: str) -> bool:
         """Whether a default route leads there, and ours is the one that is used."""
-        if not text or not self._default_of(text):
+        return bool(text and self._default_of(text)) and self.is_outside(text)
+
+    def is_outside(self, text: str) -> bool:
+        """Whether nothing but a default route leads to that address."""
+        if text in self._own:
             return False
         address = ipaddress.ip_address(text)
         if address.is_loopback or address.is_multicast or address.is_link_local or address.is_unspecified:

@@ -12,6 +12,9 @@ Tables and rules as `morphnet.host.routes` has them, counted from its BASE:
     LATE           whatever the machine has a route for but a default route -> main
     LATE + 1       lookup table BASE
 
+What an earlier one of us left that was killed stands until it is known what shall be instead, and each uplink keeps its
+table: flows lose their way for no moment. It is undone at once where there is nothing to balance any more.
+
 The last two come behind the rules that others add after us. Where somebody has rules behind them already (a VPN that
 was up first), the two are left out in that family: a VPN that takes everything still does. What is forwarded for others
 goes by the main table's default route then; flows of this machine that would leave by an uplink are dealt out as ever.
@@ -19,14 +22,15 @@ goes by the main table's default route then; flows of this machine that would le
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from morphnet.errors import HostError
 from morphnet.host.adopting import Ends, Ground, is_ours, numbers
 from morphnet.host.bases import FIRST, STEP
-from morphnet.host.conntrack import Flows
+from morphnet.host.conntrack import Flow, Flows
 from morphnet.host.dealing import CAME_IN, DealingTable, pin
 from morphnet.host.facts import MAIN, PROTOCOL, UNICAST, Facts
 from morphnet.host.host import Host
@@ -35,12 +39,15 @@ from morphnet.host.kernel import Kernel, Missing
 from morphnet.host.multipath import Multipath, hop
 from morphnet.host.outside import Network
 from morphnet.host.overruled import overruled
-from morphnet.host.routes import Provider, has_ipv6, provider_changes, providers_at
-from morphnet.host.routing import Rule
+from morphnet.host.routes import UPLINK_LIMIT, Provider, has_ipv6, provider_changes, providers_at
+from morphnet.host.routing import Route, Rule
 from morphnet.host.sysctl import Sysctl
 from morphnet.host.uplinks import Uplink
 
+MADE = (Route, Rule, Sysctl, Multipath, DealingTable)  # kinds of change
+_GROUP = "balance"  # of all of them
 LATE = 32700  # before the main table's own rule, and before what others have put there: see `overruled`
+_KEPT = "net/netfilter/nf_conntrack_tcp_timeout_established"  # seconds
 _HASH_PORTS, _LOOSE = "1", "2"  # of the sysctls fib_multipath_hash_policy and rp_filter
 
 
@@ -80,20 +87,34 @@ class Shares:
 class BalanceHost(Host):
     """This machine, whose flows are dealt out to its uplinks."""
 
+    inherited: ClassVar[Mapping[str, str]] = dict.fromkeys((each.kind for each in MADE), _GROUP)
+
     def __init__(self, journal_path: Path) -> None:
         super().__init__(journal_path)
         self._flows = Flows()
+        self._untracked = frozenset[Flow]()  # connections of before the start without a flow: nothing is known of them
+        self._ground: Ground | None = None
+        self._kept: dict[str, int] = {}  # the table that each uplink had in an earlier run, by name
         self._tables: dict[str, int] = {}  # of each uplink that there was, by name
         self.left_out = frozenset[int]()  # families without our late rules, since `balance`
         self._filters: dict[str, bool] = {}  # whether it had the strict reverse path filter, before us
 
     def claim(self) -> None:
         """
-        Begin, with nothing dealt out.
+        Begin, with what an earlier run has dealt out, or with nothing dealt out.
 
         :raises HostError: the machine does not let us.
         """
-        self._journal.settle("balance", [DealingTable((), (), (), ())])
+        left = self._journal.standing
+        dealt = [each for each in left if isinstance(each, DealingTable)]
+        if not dealt:  # nothing, or what a tunnel has left
+            self._journal.settle(_GROUP, [DealingTable((), (), (), ())])
+            return
+        for each in dealt:
+            each.apply(self._kernel)
+        self._kept = tables_of(left, self._base)
+        self._slots.keep({name: table - self._base - 1 for name, table in self._kept.items()})
+        self._filters = dict.fromkeys(loosened(left), True)
 
     def balance(self, uplinks: Sequence[Uplink], shares: Shares, policies: Sequence[Policy] = ()) -> None:
         """
@@ -106,25 +127,30 @@ class BalanceHost(Host):
         placed = self._slots.assign(uplinks)
         providers = providers_at(placed, facts)
         self.left_out = self.overruled()
+        own = {address for _, address in self._addresses()}
+        self._ground = ground = ground_of(providers, facts, own, self.left_out, self._base)
         if providers and not self._tables:
-            self._adopt(providers, facts)
+            self._adopt(providers, ground)
         self._tables = tables(self._tables, {each.uplink.name: self._base + 1 + each.slot for each in providers})
         changes = self._settings([each.uplink.name for each in providers])
         changes += balance_changes(providers, facts, v6, replace(shares, left_out=self.left_out), self._base)
         changes.append(_table(providers, shares, policies, self._base))
-        self._journal.settle("balance", changes, lenient=True)
+        self._journal.settle(_GROUP, changes, lenient=True)
 
-    def _adopt(self, providers: Sequence[Provider], facts: Facts) -> None:
+    def _adopt(self, providers: Sequence[Provider], ground: Ground) -> None:
         """Flows that are there stay where they are."""
-        own = {address for _, address in self._addresses()}
-        ground = ground_of(providers, facts, own, self.left_out, self._base)
+        now = {each.uplink.name: self._base + 1 + each.slot for each in providers}
+        right = {table for name, table in self._kept.items() if now.get(name) == table}
 
         def mark_of(ends: Ends, mark: int) -> int:
-            return ground.mark_of(ends) if is_ours(mark, self._base) else mark
+            if mark & ~CAME_IN in right or not is_ours(mark, self._base):
+                return mark
+            return ground.mark_of(ends)
 
         try:
             for family in (4, 6):
                 self._flows.mark(family, mark_of)
+            self._untracked = frozenset(self._without_flow(ground))
         except HostError as problem:
             self._log.warn("{problem}", problem=str(problem))
 
@@ -164,6 +190,22 @@ class BalanceHost(Host):
         self._flows.forget(family, self._tables[device])
         return count
 
+    def end_forgotten(self) -> int:
+        """
+        Reset the connections of this machine to the world whose flow the kernel has forgotten, as it does when a device
+        goes down; answers with their number. Call after `balance`, when uplinks are others now.
+
+        :raises HostError: the kernel refuses.
+        """
+        if self._ground is None:
+            return 0
+        return self._flows.end(each for each in self._without_flow(self._ground) if each not in self._untracked)
+
+    def _without_flow(self, ground: Ground) -> list[Flow]:
+        """The connections of this machine to the world that have none."""
+        kept = float(_value(self._kernel, _KEPT) or 0)
+        return [each for family in (4, 6) for each in self._flows.untracked(family, ground.is_outside, kept)]
+
     def _addresses(self) -> list[tuple[str, str]]:
         """Each device with each of its addresses, without prefix lengths."""
         return [(device, address.partition("/")[0]) for device, address in self._kernel.all_addresses()]
@@ -198,6 +240,18 @@ class BalanceHost(Host):
 def tables(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
     """The table of each uplink that there was, by name, unless another one has that table now."""
     return {name: number for name, number in before.items() if number not in now.values()} | dict(now)
+
+
+def tables_of(changes: Iterable[Change], base: int) -> dict[str, int]:
+    """The table of each uplink, by name, as the rules say that an earlier run has left."""
+    rules = [each for each in changes if isinstance(each, Rule) and each.device]
+    return {each.device: each.table for each in rules if base < each.table <= base + UPLINK_LIMIT}
+
+
+def loosened(changes: Iterable[Change]) -> list[str]:
+    """The devices whose reverse path filter an earlier run has made loose."""
+    names = [each.name.split("/") for each in changes if isinstance(each, Sysctl)]
+    return [each[3] for each in names if each[1:3] == ["ipv4", "conf"] and each[-1] == "rp_filter"]
 
 
 def stranded(devices: Collection[str], facts: Facts) -> list[tuple[str, int]]:

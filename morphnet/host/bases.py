@@ -19,13 +19,14 @@ class Base:
     What tells others so is the name of a socket that exists in this network namespace alone, and vanishes with us.
 
     :param used: tables that have routes of ours, or of another of us that was killed: those are left to it.
+    :param mine: those of them that this one has left itself.
     :param name: of the socket, before its number; those with another name are no rivals.
     :raises HostError: all are taken.
     """
 
-    def __init__(self, used: Collection[int] = (), name: str = NAME) -> None:
+    def __init__(self, used: Collection[int] = (), name: str = NAME, mine: Collection[int] = ()) -> None:
         self._holding = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        for base in _free(used):
+        for base in _free(used, mine):
             try:
                 self._holding.bind(f"\0{name}-{base}")
             except OSError as taken:
@@ -41,7 +42,11 @@ class Base:
         self._holding.close()
 
 
-def _free(used: Collection[int]) -> Iterator[int]:
-    """Those without routes first."""
+def _free(used: Collection[int], mine: Collection[int]) -> Iterator[int]:
+    """Our own of before first, then those without routes."""
+
+    def has(base: int, tables: Collection[int]) -> bool:
+        return any(base <= table < base + STEP for table in tables)
+
     bases = range(FIRST, FIRST + STEP * MOST, STEP)
-    return iter(sorted(bases, key=lambda base: any(base <= table < base + STEP for table in used)))
+    return iter(sorted(bases, key=lambda base: (not has(base, mine), has(base, used))))

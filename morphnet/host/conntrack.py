@@ -4,6 +4,10 @@ The flows that the kernel tracks: marks of ours for those that were there before
 A flow by a dead uplink is forgotten, so that its next packet begins anew by another one. TCP cannot go on from another
 address: what is this machine's own is reset at once, what is forwarded by its far end.
 
+The kernel itself forgets what it has translated on a device that goes down, and nothing tells which flows those were:
+who only listens would wait for ever. Their sockets are found as those that have no flow any more, though they were not
+idle for so long that it would have ended by itself.
+
 Source: linux/netfilter/nfnetlink_conntrack.h, linux/inet_diag.h.
 """
 
@@ -30,7 +34,13 @@ from morphnet.host.netlink import (
 )
 
 MOST_SOCKETS = 4096  # that are reset at once
-_SOCK_DIAG, _SOCK_DESTROY = 4, 21  # netlink protocol; message type
+_SOCK_DIAG, _BY_FAMILY, _SOCK_DESTROY = 4, 20, 21  # netlink protocol; message types
+_ESTABLISHED = 1 << 1  # of the states of a TCP socket
+_INFO = 2  # attribute, and the bit that asks for it: struct tcp_info
+_SOCKET_SIZE = 72  # bytes before the attributes
+_QUIET = struct.Struct("=44xI4xII")  # of it: milliseconds since data was sent, since some came, and since an ACK did
+_SOCKET = struct.Struct("!B3xHH16s16s")  # how one is told: family, ports and addresses of both ends
+_MAPPED = bytes(10) + b"\xff\xff"  # before an IPv4 address in one of IPv6
 _NEW, _GET, _DELETE = 1 << 8, 1 << 8 | 1, 1 << 8 | 2  # message types
 _ORIGINAL, _REPLY, _MARK, _ZONE, _MARK_MASK = 1, 2, 8, 18, 21  # attributes
 _AT_ONCE = 64  # messages in one datagram
@@ -46,6 +56,11 @@ class Flow:
     source_port: int
     to: str
     to_port: int
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """Both addresses."""
+        return self.source, self.to
 
 
 def _marked(family: int, mark: int) -> bytes:
@@ -67,6 +82,34 @@ def tcp_flow(payload: bytes, mark: int) -> Flow | None:
         return None
     first, second = (int.from_bytes(each, "big") for each in numbers)
     return Flow(source, first, to, second)
+
+
+def socket_flow(payload: bytes) -> Flow | None:
+    """The TCP socket that the kernel tells of, as a flow that it has begun; None if it is torn."""
+    if len(payload) < _SOCKET.size:
+        return None
+    kind, port, to_port, source, to = _SOCKET.unpack_from(payload)
+    if kind == socket.AF_INET6 and not to.startswith(_MAPPED):
+        return Flow(socket.inet_ntop(kind, source), port, socket.inet_ntop(kind, to), to_port)
+    at = 0 if kind == socket.AF_INET else len(_MAPPED)
+    ends = [socket.inet_ntop(socket.AF_INET, each[at : at + 4]) for each in (source, to)]
+    return Flow(ends[0], port, ends[1], to_port)
+
+
+def idle_of(payload: bytes) -> float:
+    """Seconds since that socket sent or heard something; infinite if the kernel does not tell."""
+    told = attributes(payload[_SOCKET_SIZE:]).get(_INFO, b"")
+    return min(_QUIET.unpack_from(told)) / 1000 if len(told) >= _QUIET.size else float("inf")
+
+
+def looking_up(flow: Flow) -> bytes:
+    """What makes the kernel tell of a flow by one of its directions, or that there is none."""
+    kind, types = (socket.AF_INET6, (3, 4)) if ":" in flow.source else (socket.AF_INET, (1, 2))
+    ends = [attribute(which, socket.inet_pton(kind, each)) for which, each in zip(types, flow.ends, strict=True)]
+    ports = struct.pack("!H", flow.source_port), struct.pack("!H", flow.to_port)
+    numbers = attribute(1, bytes([socket.IPPROTO_TCP])) + attribute(2, ports[0]) + attribute(3, ports[1])
+    both = attribute(1 | NESTED, b"".join(ends)) + attribute(2 | NESTED, numbers)
+    return message(_GET, F_REQUEST | F_ACK, 1, struct.pack("!BBH", kind, 0, 0) + attribute(_ORIGINAL | NESTED, both))
 
 
 def marking(payload: bytes, mark_of: Callable[[Ends, int], int]) -> bytes:
@@ -119,6 +162,31 @@ class Flows:
             flows = [each for each in (tcp_flow(payload, mark) for payload in found) if each is not None]
             return _reset([each for each in flows if each.source in own][:MOST_SOCKETS])
 
+    def untracked(self, family: int, is_outside: Callable[[str], bool], kept: float) -> list[Flow]:
+        """
+        The TCP connections of this machine that have no flow, of one family.
+
+        :param is_outside: whether an address of a far end matters.
+        :param kept: seconds for which the kernel keeps the flow of one that is idle; who is so for longer is left out.
+        :raises HostError: the kernel does not tell.
+        """
+        with _asking("cannot look at the connections of this machine", _SOCK_DIAG) as asking:
+            kinds = (socket.AF_INET, socket.AF_INET6) if family == 4 else (socket.AF_INET6,)  # may speak IPv4 too
+            told = [each for kind in kinds for each in asking.dump(_BY_FAMILY, _established(kind))]
+            told = [each for each in told if idle_of(each) < kept]
+        flows = [each for each in map(socket_flow, told) if each is not None and (":" in each.to) == (family == 6)]
+        with _asking("cannot look up the flows of this machine") as asking:
+            far = [each for each in flows if is_outside(each.to)][:MOST_SOCKETS]
+            return [each for each in far if not _is_tracked(asking, each)]
+
+    def end(self, flows: Iterable[Flow]) -> int:
+        """
+        Reset these connections of this machine; answers with how many there were.
+
+        :raises HostError: the kernel refuses.
+        """
+        return _reset(flows)
+
     def mark(self, family: int, mark_of: Callable[[Ends, int], int]) -> int:
         """
         Mark all flows of one family anew; answers with the number of those that get another mark.
@@ -144,10 +212,22 @@ class Flows:
             asking.transact([message(_DELETE, F_REQUEST | F_ACK, 1, _marked(family, mark))], expected=1)
 
 
-@contextmanager
-def _asking(what: str) -> Iterator[NetlinkSocket]:
+def _established(kind: int) -> bytes:
+    return struct.pack("=BBBxI48x", kind, socket.IPPROTO_TCP, 1 << _INFO - 1, _ESTABLISHED)
+
+
+def _is_tracked(asking: NetlinkSocket, flow: Flow) -> bool:
     try:
-        asking = NetlinkSocket(NETLINK_NETFILTER)
+        asking.transact([looking_up(flow)], expected=1)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+@contextmanager
+def _asking(what: str, protocol: int = NETLINK_NETFILTER) -> Iterator[NetlinkSocket]:
+    try:
+        asking = NetlinkSocket(protocol)
         try:
             yield asking
         finally:

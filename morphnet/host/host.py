@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from twisted.logger import Logger
 
@@ -123,6 +124,7 @@ class Host:
     :param journal_path: where changes are written down; one per service.
     """
 
+    inherited: ClassVar[Mapping[str, str]] = {}  # kinds of change that `recover` keeps, and the group of each
     _log = Logger()
 
     def __init__(self, journal_path: Path) -> None:
@@ -149,7 +151,8 @@ class Host:
         :param strict: nor is the kill switch; `shut` replaces it.
         :raises HostError: another process has the journal.
         """
-        inherit = {NftTable.kind: "tunnel"} if gateway else {}
+        inherit = dict(self.inherited)
+        inherit |= {NftTable.kind: "tunnel"} if gateway else {}
         inherit |= {StrictTable.kind: "strict"} if strict else {}
         count = self._journal.undo_leftovers(inherit)
         if count:
@@ -336,7 +339,9 @@ class Host:
     def _base(self) -> int:
         """Our first routing table and rule preference, see `morphnet.host.routes`."""
         if self._claim is None:
-            self._claim = Base({each.table for each in self._kernel.facts().routes if each.protocol == PROTOCOL})
+            used = {each.table for each in self._kernel.facts().routes if each.protocol == PROTOCOL}
+            mine = {each.table for each in self._journal.standing if isinstance(each, Route)}
+            self._claim = Base(used, mine=mine)
         return self._claim.number
 
     def _guard(self, network: ClientNetwork) -> list[Change]:

@@ -37,7 +37,7 @@ other family at once). Asking for "0.0.0.0/0" alone leaves IPv6 as it was.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
@@ -296,6 +296,10 @@ class Slots:
 
     def __init__(self) -> None:
         self._slots: dict[str, int] = {}
+
+    def keep(self, slots: Mapping[str, int]) -> None:
+        """Those that uplinks had before, by name."""
+        self._slots = dict(slots)
 
     def assign(self, uplinks: Sequence[Uplink]) -> list[tuple[int, Uplink]]:
         """Each uplink with its slot; those beyond UPLINK_LIMIT are left out."""

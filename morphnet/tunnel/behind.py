@@ -30,7 +30,7 @@ class Behind(Generic[T]):
 
     def __init__(self) -> None:
         self._owners: dict[Prefix, T] = {}
-        self._masks: list[Mask] = []  # that there are, the longest prefix first
+        self.masks: list[Mask] = []  # that there are, the longest prefix first; empty: nobody has any
 
     def are(self, networks: Iterable[tuple[T, Iterable[str]]]) -> None:
         """
@@ -50,7 +50,7 @@ class Behind(Generic[T]):
 
     def _have(self, owners: dict[Prefix, T]) -> None:
         self._owners = owners
-        self._masks = sorted({prefix[:2] for prefix in owners}, key=lambda mask: mask[1])
+        self.masks = sorted({prefix[:2] for prefix in owners}, key=lambda mask: mask[1])
 
     def owner(self, address: bytes) -> T | None:
         """
@@ -58,7 +58,7 @@ class Behind(Generic[T]):
 
         :param address: 4 or 16 bytes.
         """
-        for size, rest in self._masks:
+        for size, rest in self.masks:
             if size == len(address):
                 found = self._owners.get((size, rest, int.from_bytes(address, "big") >> rest))
                 if found is not None:

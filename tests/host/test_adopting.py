@@ -56,6 +56,13 @@ class GroundTests(SynchronousTestCase):
         ):
             self.assertEqual(GROUND.mark_of(Ends(source, to, back)), 0, (source, to, back))
 
+    def test_outside(self) -> None:
+        """What nothing but a default route leads to, whether there is one or not."""
+        for ground in (GROUND, Ground(AT, OWN, NETWORKS, {})):
+            self.assertTrue(all(map(ground.is_outside, (FAR, FAR6))))
+            inside = (INSIDE, "192.168.1.9", "10.7.0.1", "127.0.0.9", "224.0.0.1", "fe80::1", "::1", "2001:db8:5::9")
+            self.assertEqual([each for each in inside if ground.is_outside(each)], [])
+
     def test_no_default(self) -> None:
         """Where none of them has the machine's own default route, only addresses tell."""
         ground = Ground(AT, OWN, NETWORKS, {})

@@ -5,13 +5,14 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.host.adopting import Ends
-from morphnet.host.balance import LATE, Shares, balance_changes, ground_of, stranded, tables
+from morphnet.host.balance import LATE, Shares, balance_changes, ground_of, loosened, stranded, tables, tables_of
 from morphnet.host.dealing import CAME_IN
 from morphnet.host.facts import MAIN, Facts, LinkFact, RouteFact
 from morphnet.host.journal import Change
 from morphnet.host.multipath import Multipath
 from morphnet.host.routes import Provider, providers_at
 from morphnet.host.routing import Route, Rule
+from morphnet.host.sysctl import Sysctl
 from morphnet.host.uplinks import Uplink
 
 FACTS = Facts(
@@ -95,6 +96,14 @@ class BalanceTests(SynchronousTestCase):
         """Of an uplink that has gone the table is known until another one has it: the flows in it are that one's."""
         self.assertEqual(tables({"a": 7301, "b": 7302}, {"b": 7302}), {"a": 7301, "b": 7302})
         self.assertEqual(tables({"a": 7301, "b": 7302}, {"b": 7302, "c": 7301}), {"b": 7302, "c": 7301})
+
+    def test_left_by_an_earlier_run(self) -> None:
+        """Which table each uplink had, and whose reverse path filter was strict; nothing of what a tunnel has left."""
+        left = changes(Shares({"wan0": 1, "wan1": 1}, {}, BOTH), 7400)
+        self.assertEqual(tables_of(left, 7400), {"wan0": 7401, "wan1": 7402})
+        self.assertEqual(tables_of(left, 7300), {})
+        names = ("net/ipv4/fib_multipath_hash_policy", "net/ipv4/conf/wan1/rp_filter", "net/ipv6/conf/wan0/forwarding")
+        self.assertEqual(loosened([*left, *(Sysctl(name, "2") for name in names)]), ["wan1"])
 
     def test_stranded(self) -> None:
         """At the end flows stay that are on the machine's own default route, which is the best of several."""

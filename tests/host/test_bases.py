@@ -11,9 +11,9 @@ from morphnet.errors import HostError
 from morphnet.host.bases import FIRST, MOST, STEP, Base
 
 
-def base(used: Collection[int] = ()) -> Base:
+def base(used: Collection[int] = (), mine: Collection[int] = ()) -> Base:
     """One among those of this process: other tests may run on this machine at the same time."""
-    return Base(used, f"morphnet-test-{os.getpid()}")
+    return Base(used, f"morphnet-test-{os.getpid()}", mine)
 
 
 class BaseTests(SynchronousTestCase):
@@ -31,6 +31,16 @@ class BaseTests(SynchronousTestCase):
         again = base()
         self.addCleanup(again.let_go)
         self.assertEqual(again.number, free)
+
+    def test_mine(self) -> None:
+        """Who was killed has again what it had, unless somebody else has it by now."""
+        left = {FIRST + STEP + 2}
+        again = base({FIRST + 1, *left}, left)
+        self.addCleanup(again.let_go)
+        self.assertEqual(again.number, FIRST + STEP)
+        other = base({FIRST + 1, *left}, left)
+        self.addCleanup(other.let_go)
+        self.assertEqual(other.number, FIRST + 2 * STEP)
 
     def test_all_taken(self) -> None:
         """There is an end to it; what another left is taken when there is nothing else."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.host.adopting import Ends
-from morphnet.host.conntrack import Flow, destroying, marking, tcp_flow
+from morphnet.host.conntrack import Flow, destroying, idle_of, looking_up, marking, socket_flow, tcp_flow
 from morphnet.host.netlink import attribute, attributes, messages
 
 
@@ -66,6 +66,31 @@ class FlowTests(SynchronousTestCase):
         for each in (data, whole[:cut], whole[:cut] + data):
             found = marking(each, lambda ends, mark: 7302)
             self.assertEqual(len(list(messages(found))), bool(found))
+
+    def test_socket(self) -> None:
+        """A socket of either family, also one of IPv6 that speaks IPv4; what is torn is none."""
+        four, six = Flow("192.0.2.1", 40000, "198.51.100.7", 443), Flow("2001:db8::1", 1, "2001:db8::2", 65535)
+        for flow, kind, mapped in ((four, 2, False), (four, 10, True), (six, 10, False)):
+            ends = [socket.inet_pton(socket.AF_INET6, each) for each in flow.ends] if flow is six else []
+            ends = ends or [bytes(10 * mapped) + b"\xff\xff" * mapped + socket.inet_aton(each) for each in flow.ends]
+            told = struct.pack("!B3xHH16s16s", kind, flow.source_port, flow.to_port, *ends)
+            self.assertEqual(socket_flow(told + bytes(32)), flow)
+            self.assertIsNone(socket_flow(told[:-1]))
+
+    def test_idle(self) -> None:
+        """Since whatever was last, as `struct tcp_info` has it; for ever if nothing is told."""
+        sent, acknowledged, came, heard = 7_000, 1, 9_000, 2_500
+        info = bytes(44) + struct.pack("=IIII", sent, acknowledged, came, heard) + bytes(100)
+        self.assertEqual(idle_of(bytes(72) + attribute(2, info)), 2.5)
+        for torn in (bytes(72), bytes(10), bytes(72) + attribute(2, info[:50])):
+            self.assertEqual(idle_of(torn), float("inf"))
+
+    def test_looking_up(self) -> None:
+        """It is named as the kernel itself names it, and the kernel is to say so if there is none."""
+        for flow in (Flow("192.0.2.1", 40000, "198.51.100.7", 443), Flow("2001:db8::1", 1, "2001:db8::2", 65535)):
+            ((kind, _, body),) = messages(looking_up(flow))
+            self.assertEqual(kind, 0x101)
+            self.assertEqual(tcp_flow(body + attribute(8, struct.pack("!I", 7301)), 7301), flow)
 
     def test_destroying(self) -> None:
         """Ports in the order of the network, both addresses in 16 bytes, any state, no cookie."""

@@ -215,6 +215,8 @@ class ProviderTests(SynchronousTestCase):
         self.assertEqual(slots.assign([LTE]), [(1, LTE)])
         new = replace(WAN, name="eth9")
         self.assertEqual(slots.assign([new, LTE]), [(0, new), (1, LTE)])
+        slots.keep({WAN.name: 1, "gone": 0})
+        self.assertEqual(slots.assign([LTE, WAN]), [(0, LTE), (1, WAN)])
 
     def test_too_many(self) -> None:
         """There are UPLINK_LIMIT tables; uplinks beyond are left out."""

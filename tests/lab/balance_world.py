@@ -1,9 +1,10 @@
 """
 The world that test_balance has its uplinks lead to: `python -m tests.lab.balance_world`.
 
-A name server that knows no name and tells who asks; TCP at FLOWS, where each caller is told the address that he is
-seen at, and then a letter every TICK until one of both ends; UDP there, where each datagram is answered with that
-address. With `portal` the name server lies, and a page is handed out at port 80 instead.
+A name server that knows no name and tells who asks; TCP at FLOWS and OTHERS, where each caller is told the address that
+he is seen at, and then a letter every TICK until one of both ends; UDP at FLOWS, where each datagram is answered with
+that address; TCP at BULK, where each caller is sent a lot as fast as it goes. With `portal` the name server lies, and a
+page is handed out at port 80 instead.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import DatagramProtocol, Factory, Protocol
 from twisted.names import dns
 
-FLOWS, TICK = 5000, 0.1
+FLOWS, OTHERS, BULK, TICK = 5000, 5001, 5002, 0.1
+LOT = 1 << 24  # bytes
 PAGE = b"HTTP/1.1 302 Found\r\nLocation: http://login.example/\r\nContent-Length: 0\r\n\r\n"
 reactor = cast(Any, _reactor)
 
@@ -69,6 +71,13 @@ class Drip(Protocol):
             self._next.cancel()
 
 
+class Bulk(Protocol):
+    """A lot."""
+
+    def connectionMade(self) -> None:
+        self.transport.write(bytes(LOT))  # type: ignore[union-attr]
+
+
 class Page(Protocol):
     """What a portal says."""
 
@@ -82,7 +91,8 @@ def main() -> None:
     reactor.listenUDP(53, Names(lies=portal), interface="::")
     reactor.listenTCP(80, Factory.forProtocol(Page), interface="::")
     if not portal:
-        reactor.listenTCP(FLOWS, Factory.forProtocol(Drip), interface="::")
+        for port, kind in ((FLOWS, Drip), (OTHERS, Drip), (BULK, Bulk)):
+            reactor.listenTCP(port, Factory.forProtocol(kind), interface="::")
         reactor.listenUDP(FLOWS, Echo(), interface="::")
         reactor.listenTCP(443, Factory.forProtocol(Protocol), interface="::")
     print("ready", flush=True)

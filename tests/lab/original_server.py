@@ -1,5 +1,6 @@
 """
 A server of the original with an echo in place of WireGuard, faults and all: it answers where the handshake came from.
+Before it does, STRAYS come from both its ports, each of which would end the original's client.
 
     python -m tests.lab.original_server PORT KEYFILE
 
@@ -15,6 +16,8 @@ import socket
 import sys
 
 from tests.lab.original import Original, Sealer
+
+STRAYS = (b"stray", b"QUJD", b"A" * 24, bytes(1400), b"{}")
 
 
 class Served:
@@ -60,6 +63,9 @@ def main(port: str, key_file: str) -> None:
             session.at = source
             if not known:
                 session.original.take(found)
+            for stray in STRAYS:
+                control.sendto(stray, source)
+                session.socket.sendto(stray, source)
             answer = {"port": session.socket.getsockname()[1], "clientID": name}
             answer["status"] = "reconnected" if known else "connected"
             control.sendto(sealer.seal(json.dumps(answer)), source)

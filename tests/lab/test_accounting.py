@@ -171,7 +171,11 @@ class AccountingTests(LabCase):
         return int(self.server.status()["levels"].get("webhook_waiting", 0))
 
     def test_quota(self) -> None:
-        """When it is used up the session ends with an event, and the client is told why it is refused; then more."""
+        """
+        When it is used up the session ends with an event, and the client is told why it is refused; then more. The
+        receiver has had all four calls by then.
+        """
+        self.until("it is told that the session is there", lambda: self.level() == 0 and self.there() == 1)
         used = sum(self.recorded())
         toml = self.server.etc / "server.toml"
         limit = used + 300_000
@@ -181,6 +185,9 @@ class AccountingTests(LabCase):
         self.until("it is over", lambda: "quota" in {each["kind"] for each in self.server.happenings(last)}, 30.0)
         self.until("the client says why", lambda: "is used up" in str(self.client.status()), 10.0)
         self.assertEqual(self.server.session(), {})
+        self.until("it is told that it is over", lambda: self.there() == 0)
+        calls = {each["path"].removeprefix("/billing") for each in self.came()}
+        self.assertEqual(calls, {"/server", "/client/add", "/client/subtract", "/traffic"})
         ping.end()
         self.until("it is written", lambda: limit <= sum(self.recorded()) < limit + 4 * 200 * SIZE, 10.0)
         self.set_quota(None)

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+from morphnet.config.wgquick import OVERHEAD
 from morphnet.lab.topologies import Route
+from morphnet.lab.vpn import Daemon
 from tests.lab.case import LabCase, Ping, Plan, rest
+from tests.lab.pcap import Packet, packets
+from tests.lab.users import only_one
 from tests.lab.wireguard import INNER, MTU, WireGuard, lacking
 
 TABLE = 51820  # and mark, as wg-quick takes them
-LISTEN, SERVICE, NAMES = 51821, 51820, 5353  # UDP ports on loopback
-NO_RIGHTS = ("setpriv", "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all")
+LISTEN, SERVICE, NAMES, MORE_NAMES = 51821, 51820, 5353, 5354  # UDP ports on loopback
+NOBODY = 65534
+ECHOES, NARROW = 20, 1280
+FULL = 1472  # bytes of UDP payload that a link of 1500 takes by IPv4
+FINE = 40  # bytes: how fine the search for the largest datagram goes, and some
+LARGE = 300  # bytes: no heartbeat, and no acknowledgement
+AS_NOBODY = (str(Path(__file__).with_name("as_nobody.sh")),)
 
 # Answers every question with the address of who asks, so that each asker knows its own answer; UDP port as argument.
 DNS = """
@@ -59,10 +73,34 @@ PLAN = Plan(
 )
 
 
-class CarryTests(LabCase):
-    """A client without a TUN device, with two uplinks; wireguard-go at both ends knows nothing of it."""
+class CarryCase(LabCase):
+    """A client that carries to a name server, which tells who asks what was asked."""
 
     plan: ClassVar[Plan] = PLAN
+
+    def serve_names(self) -> None:
+        """At the server's own port."""
+        serving = self.server.node.popen([sys.executable, "-c", DNS, str(NAMES)], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(serving.wait, 10)
+        self.addCleanup(serving.terminate)
+        assert serving.stdout is not None
+        self.addCleanup(serving.stdout.close)
+        serving.stdout.readline()
+
+    def asking(self, port: int) -> subprocess.Popen[str]:
+        """Twenty askers at that port of the client's; it says how many were told what they had asked for."""
+        asking: subprocess.Popen[str] = self.here.popen(
+            [sys.executable, "-c", ASK, str(port)], stdout=subprocess.PIPE, text=True
+        )
+        self.addCleanup(asking.wait)
+        self.addCleanup(asking.kill)
+        return asking
+
+
+class CarryTests(CarryCase):
+    """A client without a TUN device, with two uplinks; wireguard-go at both ends knows nothing of it."""
+
+    rootless = False  # what ordinary users can is shown below
     skip = LabCase.skip or lacking("wireguard-go", "wg")
 
     def setUp(self) -> None:
@@ -131,18 +169,6 @@ class CarryTests(LabCase):
         self.both_active()
         self.nothing_lost(ping, most=2)
 
-    def test_no_rights(self) -> None:
-        """A client without any privilege carries by both uplinks."""
-        self.client.stop()
-        self.client.under = NO_RIGHTS
-        self.addCleanup(setattr, self.client, "under", ())
-        self.client.start()
-        self.both_active()
-        told = Path(f"/proc/{self.client.pid()}/status").read_text()
-        self.assertIn("CapEff:\t0000000000000000", told)
-        self.breathes(INNER["server"])
-        self.assertEqual(self.wg.handshake_at(), self.first)
-
     def test_default_route(self) -> None:
         """As wg-quick does for 0.0.0.0/0: all goes into wg0, and the carry, begun anew behind it, is not drawn in."""
         self.wg.meet(self.there, "allowed-ips", "0.0.0.0/0")
@@ -163,20 +189,118 @@ class CarryTests(LabCase):
         return str(self.here.run(["ip", *words.split()], check=True).stdout)
 
     def test_large(self) -> None:
-        """Full packets of 1420 bytes pass links of 1500."""
-        self.assertEqual(self.echoes("--count", "20", "--size", str(MTU - 28)).wait()["lost"], 0)
+        """
+        Full packets of 1420 bytes pass links of 1500, each as two datagrams of ours, of which IP cuts none; with the
+        MTU of `morphnet wrap` each is one.
+        """
+        for end in (self.client, self.server):
+            self.until("the largest datagram is found", partial(self.carries_full, end))
+        for mtu, parts in ((MTU, 2), (1500 - OVERHEAD, 1)):
+            self.box.change("client", [("up", "wg0", mtu)])
+            found = self.passing(mtu)
+            large, wanted = [each for each in found if each.size > LARGE], 2 * ECHOES * parts
+            self.assertTrue(wanted <= len(large) <= wanted * 1.25, found)  # one that is late is sent again
+            self.assertEqual([each for each in found if each.fragment or each.size > 1500], [])
+
+    def test_narrow(self) -> None:
+        """When both links begin to swallow what is larger than 1280 bytes, full packets soon come again."""
+        full = str(1500 - OVERHEAD - 28)
+        self.box.change("client", [("up", "wg0", 1500 - OVERHEAD)])
+        ping, wires = self.echoes("--size", full), [self.box.wire(name) for name in ("wan0", "wan1")]
+        for wire in wires:
+            wire.both(mtu=NARROW)
+            self.addCleanup(wire.both, mtu=None)
+        rest(2.5)
+        ping.end()
+        self.assertTrue(all(wire.counters()["there"]["dropped_mtu"] for wire in wires))
+        self.assertEqual(self.echoes("--count", "50", "--size", full).wait()["lost"], 0)
+        self.assertEqual(self.wg.handshake_at(), self.first)
+
+    def carries_full(self, end: Daemon) -> bool:
+        """Whether each path takes what a link of 1500 does."""
+        return all(FULL - FINE < path["mtu"] <= FULL for path in end.paths().values())
+
+    def passing(self, mtu: int) -> list[Packet]:
+        """What is on both wires while ECHOES as large as that pass."""
+        wires = {self.box.wire(name): Path(self.box.dir) / f"{name}.pcap" for name in ("wan0", "wan1")}
+        for wire, captured in wires.items():
+            wire.capture(str(captured))
+            self.addCleanup(captured.unlink, missing_ok=True)
+        try:
+            self.assertEqual(self.echoes("--count", str(ECHOES), "--size", str(mtu - 28)).wait()["lost"], 0)
+        finally:
+            for wire in wires:
+                wire.capture(None)
+        return [each for captured in wires.values() for each in packets(captured)]
 
     def test_names(self) -> None:
         """Twenty askers at one port are each told what they have asked for."""
-        serving = self.server.node.popen([sys.executable, "-c", DNS, str(NAMES)], stdout=subprocess.PIPE, text=True)
-        self.addCleanup(serving.wait, 10)
-        self.addCleanup(serving.terminate)
-        assert serving.stdout is not None
-        self.addCleanup(serving.stdout.close)
-        serving.stdout.readline()
-        told = self.here.run([sys.executable, "-c", ASK, str(NAMES)], check=True).stdout
-        self.assertEqual(told.strip(), "20")
+        self.serve_names()
+        self.assertEqual(self.asking(NAMES).communicate()[0], "20\n")
         carries = {each["service"]: each for each in self.server.status()["carries"]}
         self.assertEqual((carries["dns"]["users"], carries["wireguard"]["users"] > 0), (20, True))
         (dns,) = (each for each in self.client.status()["carries"] if each["service"] == "dns")
         self.assertEqual((dns["users"], dns["received_bytes"] > 0), (20, True))
+
+
+class OrdinaryTests(CarryCase):
+    """A client that is somebody else's, or has a tunnel as well."""
+
+    rootless = False  # it takes two users
+    skip = LabCase.skip or only_one()
+
+    def test_ordinary_user(self) -> None:
+        """A user without any privilege or TUN device has three carries at once by both uplinks, and changes nothing."""
+        before = self.here.run(["sh", "-c", "ip link; ip rule; ip route show table all"]).stdout
+        self.client.stop()
+        self.addCleanup(self.client.start)
+        self.client = self.ordinary()
+        self.both_active()
+        pid = self.client.pid()
+        told = Path(f"/proc/{pid}/status").read_text()
+        self.assertIn(f"Uid:\t{NOBODY}\t{NOBODY}\t{NOBODY}\t{NOBODY}", told)
+        self.assertIn("CapPrm:\t0000000000000000", told)
+        self.assertNotIn("/dev/net/tun", {os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir()})
+        self.serve_names()
+        asking = [self.asking(port) for port in (NAMES, MORE_NAMES, LISTEN)]
+        self.assertEqual([each.communicate()[0] for each in asking], ["20\n"] * 3)
+        users = {each["address"]: each["users"] for each in self.client.status()["carries"]}
+        self.assertEqual(list(users.values()), [20, 20, 20], users)
+        self.assertEqual(self.here.run(["sh", "-c", "ip link; ip rule; ip route show table all"]).stdout, before)
+
+    def ordinary(self) -> Daemon:
+        """The same client, of another user from now on."""
+        place = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, place)
+        here = Daemon(self.here, "morph-client", "laptop", self.client.settings)
+        here.settings["carry"] = ",".join(f"127.0.0.1:{port}=dns" for port in (NAMES, MORE_NAMES, LISTEN))
+        here.dir, here.log, here.under = place / "laptop", place / "log", AS_NOBODY
+        shutil.copytree(self.client.etc, here.etc, ignore=shutil.ignore_patterns("*.sock"))
+        toml = here.etc / "client.toml"
+        toml.write_text(toml.read_text().replace(str(self.client.etc), str(here.etc)))
+        for each in (place, *place.rglob("*")):
+            os.chown(each, NOBODY, NOBODY)
+        here.start()
+        self.addCleanup(self.end, here)
+        return here
+
+    def end(self, daemon: Daemon) -> None:
+        """The shell that it is under waits for it."""
+        assert daemon.process is not None
+        os.kill(daemon.pid(), signal.SIGTERM)
+        daemon.process.wait(15)
+        self.assertNotIn("Traceback", daemon.log.read_text())
+
+    def test_beside_a_tunnel(self) -> None:
+        """Echoes pass by the TUN while names are asked for by a carry."""
+        self.client.stop()
+        without = self.client.settings.pop("tun")
+        self.client.start()
+        self.addCleanup(self.client.start)
+        self.addCleanup(self.client.settings.update, tun=without)
+        self.addCleanup(self.client.stop)
+        self.both_active()
+        self.serve_names()
+        ping = self.ping()
+        self.assertEqual(self.asking(NAMES).communicate()[0], "20\n")
+        self.lost_at_most(ping.end(), 0)

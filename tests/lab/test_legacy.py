@@ -17,6 +17,7 @@ from morphnet.lab.topologies import SERVER, direct
 from morphnet.lab.vpn import BIN, Daemon, Vpn, wait_for
 from tests.lab.case import NOT_HERE
 from tests.lab.original_client import PORT, SIZES
+from tests.lab.original_server import STRAYS
 
 LISTEN = 51821  # where our client has the local WireGuard's endpoint
 HEALTH = 8080
@@ -173,7 +174,7 @@ class OldServerTests(LegacyCase):
         wait_for(what, tried)
 
     def test_echoes(self) -> None:
-        """It connects without root's rights on anything, every size comes back, a stray datagram harms nothing."""
+        """It connects without root's rights on anything, every size comes back, stray datagrams harm nothing."""
         self.key.write_text("A" * 43 + "=:" + "A" * 22 + "==\n")
         server = self.talk(self.there, "tests.lab.original_server", PORT, self.key)
         client = Daemon(self.here, "morph-client", "laptop", {})
@@ -190,6 +191,7 @@ class OldServerTests(LegacyCase):
         self.assertNotIn("morph0", devices)
         asked = self.here.run([sys.executable, "-m", "tests.lab.asking", str(LISTEN), *map(str, SIZES * 6)], timeout=60)
         self.assertEqual(asked.stdout.split(), [str(6 * len(SIZES)), "0"], asked.stderr)
+        self.assertGreaterEqual(client.status()["counters"]["legacy_strangers"], 2 * len(STRAYS))
         said = self.here.run([str(BIN / "morphnet"), "status", "--run-dir", str(client.run_dir)]).stdout
         self.assertIn("connected to an original server", said)
         client.stop()

@@ -17,18 +17,9 @@ from morphnet.errors import ConfigError, HostError
 from morphnet.lab.vpn import BIN
 from morphnet.rights import rights_of
 from morphnet.store.ledger import Ledger
+from tests.lab.users import only_one
 
 PARTS = ("morphnet.db", "morphnet.db-wal", "morphnet.db-shm", "morphnet.db-journal")
-
-
-def _why_not() -> str | None:
-    """One line when we cannot be two users here."""
-    if os.geteuid() != 0:
-        return "only root can be somebody else"
-    with open("/proc/self/uid_map", encoding="ascii") as numbers:
-        if int(numbers.readline().split()[2]) < 1 << 16:
-            return "this user namespace has one user"
-    return None
 
 
 def _everything(place: Path) -> dict[str, tuple[int, int, int]]:
@@ -44,7 +35,7 @@ class RightsCase(SynchronousTestCase):
     """A place of root's, one of the service's user, and one that only root may enter."""
 
     rootless = False
-    skip = _why_not()
+    skip = only_one()
 
     def setUp(self) -> None:
         """:ivar state: belongs to the service's user."""

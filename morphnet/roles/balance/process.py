@@ -80,6 +80,11 @@ class BalanceProcess(HostProcess):
         self._uplinks = uplinks
         self._watching.uplinks_are(uplinks)
         self._deal()
+        try:
+            assert self._host is not None  # made in __init__
+            self._node.counts["balance_resets"] += self._host.end_forgotten()
+        except HostError as problem:
+            self._log.warn("{problem}", problem=str(problem))
 
     def _changed(self, change: Change) -> None:
         """First new flows go elsewhere, then those of a dead uplink are ended: they begin anew elsewhere."""
