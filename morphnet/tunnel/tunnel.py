@@ -198,7 +198,7 @@ class Tunnel:
             if cut is None:
                 self.counts["malformed"] += 1
                 continue
-            session = self._inner.get(cut[0]) or (self.behind.owner(cut[0]) if self.behind.masks else None) or self.default
+            session = self._inner.get(cut[0]) or (self.behind.masks and self.behind.owner(cut[0])) or self.default
             if session is None:
                 self.counts["no_session"] += 1
                 continue

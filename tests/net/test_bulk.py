@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from morphnet.net.bulk import LEAST, PIECE, TURN, WINDOW, Shares
+from morphnet.net.bulk import LEAST, PIECE, TURN, WINDOW, BulkServer, Shares
 from morphnet.net.gate import OpenGate
 from morphnet.net.http import BodyCut, Exchange, HttpFactory, Piece
 from morphnet.net.http_channel import SHORT
@@ -88,7 +89,19 @@ class BulkTests(TestCase):
         port = listen_tcp(OpenGate(cast(Any, reactor)), "127.0.0.1", 0, factory)
         assert port is not None
         self.addCleanup(port.stopListening)
+        self.addCleanup(lambda: Deferred.fromCoroutine(self._until_left()))
         self.port = cast(Any, port.getHost()).port
+
+    @staticmethod
+    async def _until_left() -> None:
+        """The server has seen that every client is gone."""
+        from twisted.internet import reactor
+
+        running = cast(Any, reactor)
+        for _ in range(500):
+            if not any(isinstance(each, BulkServer) for each in (*running.getReaders(), *running.getWriters())):
+                return
+            await deferLater(running, 0.01)
 
     async def answer(self, exchange: Exchange) -> None:
         if exchange.verb == "PUT":
