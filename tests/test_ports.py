@@ -11,7 +11,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests import ports
 from tests.ports import free_port
 
-_TEN = "from tests.ports import free_port; print(*(free_port() for _ in range(10)), flush=True); input()"
+_TEN = """
+import sys
+from tests.ports import free_port
+print(*(free_port() for _ in range(10)), flush=True)
+sys.stdin.read()
+"""
 
 
 class PortTests(SynchronousTestCase):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from dataclasses import replace
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import cast
 
 from morphnet.cli.doctoring.checks import Check, Fault, Patient, examine
+from morphnet.cli.layout import Place
 from morphnet.cli.running import Role
 from morphnet.errors import HostError
 from morphnet.host.kernel import Kernel
@@ -25,6 +29,8 @@ class PatientCase(CommandCase):
         :ivar pictures: what they say of themselves, by name.
         """
         super().setUp()
+        self.place = Place(Path(mkdtemp()))  # short: a socket is in it
+        self.addCleanup(shutil.rmtree, self.place.root)
         self.init()
         self.kernel = FakeKernel()
         self.kernel.values |= {"net/core/rmem_max": "9999999", "net/core/wmem_max": "9999999"}

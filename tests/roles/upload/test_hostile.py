@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.parse import quote
 
@@ -106,9 +107,10 @@ class Ipv6Tests(SynchronousTestCase):
         self.assertTrue(link.startswith(f"{base}~bob/"), done.stderr)
         self.assertEqual(node.ask("GET", f"/upload/{link.removeprefix(base)}")[2], b"x" * 1000)
         target, addresses = node.slot("s/a", 3), ("2001:db8::7", "[2001:db8::8]:4711", "192.0.2.9:80", "2001:db8::9")
-        for each in addresses[:3]:
+        for moves, each in enumerate(addresses[:3]):
             with node.begin("PUT", target, 3, b"a", more=f"X-Forwarded-For: {each}\r\n"):
-                pass
+                while not any(one["stored_bytes"] and one["moves"] == moves for one in node.status()["uploads"]):
+                    time.sleep(0.01)
             said = node.ask("HEAD", target, {"Upload-Draft-Interop-Version": "6"})[1]
         node.ask("PUT", target, {"X-Forwarded-For": addresses[3]}, b"abc")
         told = json.loads(node.ask("GET", f"{target}&session_id={said['x-session-id']}")[2])
