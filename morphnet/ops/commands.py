@@ -106,12 +106,8 @@ class Commands:
         self._switch = verbs.pop("scheduler", None)  # without a name the word of that name only looks
         looks: list[Callable[..., str]] = [self.status]
         for section in show.sections_of(node.status()):
-            looks += {
-                "sessions": [self.sessions, self.paths, self.scheduler],
-                "relays": [self.relays],
-                "peers": [self.peers],
-                "guests": [self.guests],
-            }[section]
+            looks += [self.sessions, self.paths, self.scheduler] if section == "sessions" else [getattr(self, section)]
+            verbs.pop(section, None)  # the same, asked by a program
         self._asks = [Command.of(look) for look in (*looks, self.events, self.help)]
         self._acts = [Command.of_verb(verb, partial(self._do, verb)) for verb in verbs.values()]
         self._commands = self._asks + self._acts
@@ -176,6 +172,22 @@ class Commands:
     def relays(self) -> str:
         """Each relay: how it stands, its address, and what went through it."""
         return self._table("relays")
+
+    def networks(self) -> str:
+        """Networks behind clients, and ports that lead to them: whose, and how each stands."""
+        return self._table("networks")
+
+    def carries(self) -> str:
+        """UDP of other programs that is carried: by which entry or service, for how many, how much."""
+        return self._table("carries")
+
+    def uploads(self) -> str:
+        """Files that are not whole yet: whose, how much is there, from where."""
+        return self._table("uploads")
+
+    def legacy(self) -> str:
+        """Clients of the original morphProtocol: who, from where, how much."""
+        return self._table("legacy")
 
     def guests(self) -> str:
         """One line for each node that is here: what came from it, what went to it, its address."""

@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import ConfigError
+from morphnet.ops import show
 from morphnet.ops.commands import TRACE_LINES, Command, Commands
 from morphnet.ops.picture import pong_text
 from morphnet.status import NodeStatus
@@ -35,6 +36,13 @@ class CommandsTests(SynchronousTestCase):
 
     def _refusal(self, word: str, *args: object, **kwargs: object) -> str:
         return str(self.assertRaises(ConfigError, self.names[word], *args, **kwargs))
+
+    def test_sections(self) -> None:
+        """Whatever a process has, it can be looked at by a word of that name."""
+        for section in show.SECTIONS:
+            self.use(replace(NODE, sections=(section,)))
+            self.assertIsInstance(self.names[section](), str)
+            self.assertIn(section, repr(self.words.greeting()))
 
     def test_docstrings(self) -> None:
         """Every word has a docstring, and help() lists every word with it."""
