@@ -9,8 +9,6 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from twisted.python.failure import Failure
-
 from morphnet.net.http import BodyCut, Exchange
 from morphnet.rendezvous.transfer import Turn, Turns
 from morphnet.roles.upload.checking import Body, Checking, Fits
@@ -18,12 +16,12 @@ from morphnet.roles.upload.expiry import Patience, over
 from morphnet.roles.upload.growing import Growing, no_room
 from morphnet.roles.upload.holding import Holding
 from morphnet.roles.upload.letting import Beside, same, seized
-from morphnet.roles.upload.networks import network_of
+from morphnet.roles.upload.networks import note_move
 from morphnet.roles.upload.parts import parts_of, whole_of
 from morphnet.roles.upload.pen import Differs, Overrun, Pen
 from morphnet.roles.upload.scanning import Scanning
 from morphnet.roles.upload.underway import UnderWay
-from morphnet.store.base import OPEN, Move, OverQuota, UploadRecord, Uploads
+from morphnet.store.base import OPEN, OverQuota, UploadRecord, Uploads
 from morphnet.store.upload_notes import note_of
 from morphnet.store.vault import Partial, Taken, Vault
 from morphnet.wire.messages.upload.slots import SlotRefused
@@ -56,7 +54,7 @@ class Shelf:
         self.max_size = self.quota = 0  # bytes of a file whose size nobody has told, and of all of its user's
         self._beside, self._patience = beside, Patience(wall, steady or wall)
         self._checking = Checking(self.counts)
-        self._appearing = Holding()  # paths whose files appear or go: nobody looks at them meanwhile
+        self._appearing = Holding()  # paths whose files appear or go, or whose records change: nobody looks meanwhile
         self._pieces = Holding()  # paths to which a thread writes one more piece
 
     async def find(self, path: str) -> UploadRecord | None:
@@ -82,10 +80,13 @@ class Shelf:
         """
         if record.completed_at:
             return record.size
-        self.turns.end(record.path, place)
-        self.taken(record.path)
-        await self.uploads.announce(record.path)
-        fresh = await self.find(record.path)
+        path = record.path
+        await self._appearing.free(path)
+        self.turns.end(path, place)
+        self.taken(path)
+        with self._appearing.held(path):  # or who takes the turn now would find that nobody was told
+            await self.uploads.announce(path)
+        fresh = await self.find(path)
         if fresh is None:
             raise SlotRefused(404, "no upload has begun here")
         return fresh.size if fresh.completed_at else await self._settled(fresh, place)
@@ -146,7 +147,7 @@ class Shelf:
         turn = self.turns.take(record.path, exchange.hang_up, exchange.place)
         self.taken(record.path)
         if self.under_way.begins(record, exchange.caller):
-            self._note(record, exchange)
+            note_move(self.uploads, record.path, exchange, int(self.wall()), self.counts)
         try:
             if fits is None:
                 return await self._written(turn, record.path, at, exchange.stream, exchange.length, ends=ends)
@@ -191,21 +192,15 @@ class Shelf:
     async def _sized(self, record: UploadRecord, size: int, turn: Turn) -> UploadRecord:
         """Its record, with its size, if there is room for that."""
         quota = self.quota if record.user else 0
+        await self._appearing.free(record.path)
+        if not turn.current:
+            raise BodyCut
         try:
-            await self.uploads.sized(record.path, size, quota)
+            with self._appearing.held(record.path):
+                await self.uploads.sized(record.path, size, quota)
         except OverQuota as over:
             raise no_room(over, quota, self.counts) from None
         return await self._writable(turn, record.path)
-
-    def _note(self, record: UploadRecord, exchange: Exchange) -> None:
-        """From where it comes now; nobody waits for that."""
-        network = network_of(exchange.caller, exchange.headers.get("user-agent", ""))
-        noting = self.uploads.moved(record.path, Move(int(self.wall()), network, exchange.caller))
-        noting.addErrback(self._not_noted)
-
-    def _not_noted(self, failure: Failure) -> None:
-        failure.trap(OSError)
-        self.counts["uploads_without_room"] += 1
 
     async def join(self, exchange: Exchange, record: UploadRecord, parts: Sequence[str]) -> None:
         """

@@ -152,14 +152,20 @@ class OpenTests(SynchronousTestCase):
         expires = str(int(NOW) + 300)
         self.target = f"/up/~bob/o?v3={mac_v3(TOKEN, 'PUT', '~bob/o', expires)}&expires={expires}"
 
-    def put(self, body: bytes, *, complete: bool, told: int | None = None) -> int:
+    def begun(self, body: bytes, *, complete: bool, told: int | None = None) -> Line:
         headers = {**said(NONE, complete), **({} if told is None else {"Upload-Length": str(told)})}
         headers["Transfer-Encoding"] = "chunked"
         chunks = (f"{len(body):x}\r\n".encode() + body + b"\r\n" if body else b"") + b"0\r\n\r\n"
         line = Line(self.service)
         line.send("\r\n".join([f"PUT {self.target} HTTP/1.1", "Host: x"]).encode())
         line.send("".join(f"\r\n{name}: {value}" for name, value in headers.items()).encode() + b"\r\n\r\n" + chunks)
-        return 0 if line.aborted else line.answers()[-1].status
+        return line
+
+    def put(self, body: bytes, *, complete: bool, told: int | None = None) -> int:
+        """Its final status; 0: there is none yet, or never."""
+        line = self.begun(body, complete=complete, told=told)
+        answers = line.answers()
+        return answers[-1].status if answers and not line.aborted else 0
 
     def size(self) -> int:
         return self.service.uploads._records["~bob/o"].size
@@ -187,16 +193,30 @@ class OpenTests(SynchronousTestCase):
         """What is let go of while its size is written down leaves no file behind."""
         self.assertEqual(self.put(DATA[:50], complete=False), 201)
         uploads, shelf, sized = self.service.uploads, self.service.shelf, self.service.uploads.sized
+        going = list[Deferred[bool]]()
 
         def slow(path: str, size: int, quota: int = 0) -> Deferred[None]:
             done = sized(path, size, quota)
-            self.assertTrue(self.successResultOf(Deferred.fromCoroutine(shelf.let_go(uploads._records[path]))))
+            going.append(Deferred.fromCoroutine(shelf.let_go(uploads._records[path])))
             return done
 
         self.patch(uploads, "sized", slow)
         self.assertEqual((self.put(DATA, complete=True), uploads._records), (0, {}))
+        self.assertEqual([self.successResultOf(each) for each in going], [True])
         self.assertEqual((self.service.stored("~bob/o"), self.service.vault.length("~bob/o")), (None, 0))
         self.assertEqual((shelf.counts["uploads_cut"], shelf.counts["uploads_without_room"]), (1, 0))
+
+    def test_told_meanwhile(self) -> None:
+        """Who goes on while the size is written down knows it: more bytes than that are refused as always."""
+        self.assertEqual(self.put(DATA[:50], complete=False), 201)
+        written, sized = Deferred[None](), self.service.uploads.sized
+        self.patch(self.service.uploads, "sized", lambda *told: written.addCallback(lambda _: sized(*told)))
+        self.assertEqual(self.put(b"", complete=False, told=60), 0)
+        later = self.begun(DATA, complete=False)
+        written.callback(None)
+        self.service.clock.advance(3)
+        self.assertEqual([each.status for each in later.answers()], [400])
+        self.assertEqual((self.service.uploads._records, self.service.vault.length("~bob/o")), ({}, 0))
 
     def test_shorter_end(self) -> None:
         """What ends an upload has all bytes that are there: a file is what was sent, and no more."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+
+from twisted.internet.defer import fail
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.roles.upload.networks import network_of
+from tests.fakes_upload import Service, slot
 
 
 class NetworksTests(SynchronousTestCase):
@@ -20,3 +24,10 @@ class NetworksTests(SynchronousTestCase):
             ("nonsense", "Mobile", "mobile_unknown"),
         ):
             self.assertEqual(network_of(address, agent), network, address)
+
+    def test_not_noted(self) -> None:
+        """A disk without room for that is counted, and hinders no upload."""
+        service = Service(self.mktemp())
+        self.patch(service.uploads, "moved", lambda *_: fail(OSError(errno.ENOSPC, "No space left on device")))
+        self.assertEqual(service.ask("PUT", slot("s/a", 3), {}, b"abc").status, 201)
+        self.assertEqual(service.shelf.counts["uploads_without_room"], 1)

@@ -192,6 +192,19 @@ class RaceTests(SynchronousTestCase):
             self.assertEqual(self.failureResultOf(writing, SlotRefused).value.status, status)
         self.assertEqual([self.service.stored(each) for each in ("s/a", "s/other", "s/gone")], [DATA, DATA, None])
 
+    def test_told_and_put_anew(self) -> None:
+        """Who puts anew while an offset is told takes nothing of it back."""
+        self.service.cut_put(slot("s/a", 100), {}, 100, DATA[:50])
+        asks, announced, announce = Line(self.service), Deferred[None](), self.slow.announce
+        self.patch(self.slow, "announce", lambda path: announced.addCallback(lambda _: announce(path)))
+        asks.begin("HEAD", slot("s/a", 100), {"Tus-Resumable": "1.0.0"})
+        puts = self.service.begun_put(slot("s/a", 100), 100, DATA[::-1][:10])
+        announced.callback(None)
+        self.service.clock.advance(3)
+        (told,), (refused,) = asks.answers(head=True), puts.answers()
+        self.assertEqual((told.headers["upload-offset"], refused.status), ("50", 409))
+        self.assertEqual(self.service.vault.length("s/a"), 50)
+
     def test_checked_body(self) -> None:
         """A body that is looked at first has the turn meanwhile: a PUT ends it, and is not overwritten."""
         line = self.checked("s/a", DATA[::-1])
