@@ -62,6 +62,16 @@ class Line:
         """Bytes of the client."""
         self._channel.dataReceived(data)
 
+    def takes_no_more(self) -> None:
+        """There is no room for what is written after the next thing."""
+        write = self.transport.write
+
+        def full(data: bytes) -> None:
+            write(data)
+            self._channel.pauseProducing()
+
+        self.transport.write = full  # type: ignore[method-assign]
+
     def begin(self, verb: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> None:
         """A request; the length of its body is told unless `headers` do it."""
         told = {"Host": "x", "Content-Length": str(len(body)), **headers}

@@ -98,6 +98,7 @@ def nginx(base: str, port: int) -> str:
         "proxy_set_header X-Forwarded-For $remote_addr;",
         "proxy_read_timeout 150s;",
         "proxy_send_timeout 150s;",
+        "proxy_max_temp_file_size 0;",
     )
     return f"location {base} {{\n" + "".join(f"    {each}\n" for each in lines) + "}\n"
 

@@ -53,6 +53,7 @@ class Exchange(http.Request):
         self.answered = False
         self.place: int | None = None  # among all that have come, as who answers counts them
         self.caller = ""  # the client's address, as who answers has found it
+        self.patience: float | None = None  # seconds, see FileGiving; None: as long as it may be silent
         self._early: list[bytes] = []  # of the body, not handed over yet
         self._trouble: Exception = BodyCut()  # what the last `take` has raised
         self._take: Callable[[Any], None] | None = None
@@ -259,7 +260,7 @@ class Exchange(http.Request):
             self._finish_answer()
             return
         self.write(b"")
-        self._file = FileGiving(self, file, length, self.channel.factory.idle)
+        self._file = FileGiving(self, file, length, self.patience or self.channel.factory.idle)
         self._file.start()
 
     def _begin_answer(self, status: int, headers: Mapping[str, str], length: int) -> None:

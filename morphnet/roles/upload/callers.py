@@ -44,14 +44,15 @@ class Callers:
         """
         found = peer
         for each in reversed(forwarded.split(",")[-_FORWARDED:]):
-            if not self._is_proxy(found) or not each.strip():
+            if not self.is_proxy(found) or not each.strip():
                 break
             if _read(_bare(each)) is None:
                 break
             found = _bare(each)
         return found
 
-    def _is_proxy(self, address: str) -> bool:
+    def is_proxy(self, address: str) -> bool:
+        """Whether its word is taken."""
         known = _read(address)
         return known is not None and any(known in each for each in self._proxies)
 
@@ -63,7 +64,7 @@ class Callers:
 
     def refused(self, address: str) -> None:
         """It has shown a slot that is none."""
-        if self._is_proxy(address):
+        if self.is_proxy(address):
             return
         block = _block(address)
         self._used[block] = (min(self._left(block) + 1, GUESSES), self._now())

@@ -10,7 +10,7 @@ from morphnet.roles.upload.callers import GUESS, Callers, TooOften
 from morphnet.roles.upload.chunking import CHUNKED, STATUS, Chunking, is_chunked
 from morphnet.roles.upload.chunking import SIZE as TOTAL
 from morphnet.roles.upload.drafting import Drafting
-from morphnet.roles.upload.giving import Giving
+from morphnet.roles.upload.giving import PROXYS_PATIENCE, Giving
 from morphnet.roles.upload.parting import PART, SIZE, Parting
 from morphnet.roles.upload.pen import Overrun
 from morphnet.roles.upload.secrets import folder_of
@@ -75,6 +75,8 @@ class Desk:
             if callers is not None:
                 caller = callers.address(exchange.peer, exchange.headers.get("x-forwarded-for", ""))
                 exchange.caller = caller
+                if callers.is_proxy(exchange.peer):
+                    exchange.patience = PROXYS_PATIENCE
                 callers.check(caller)
             await self._route(exchange)
         except TooOften as often:

@@ -10,6 +10,10 @@ from morphnet.store.base import UploadRecord
 from morphnet.wire.messages.upload import serving
 from morphnet.wire.messages.upload.slots import SlotRefused
 
+# Seconds in which a proxy takes something of a file. One that has enough of it on its own disk takes nothing more until
+# its client has had that (nginx: 1 GB), which a slow one has in hours; of clients it is the judge itself.
+PROXYS_PATIENCE = 6 * 3600.0
+
 
 class Giving:
     """Answers GET and HEAD."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.fakes_upload import Service, slot
+from morphnet.roles.upload.callers import Callers
+from morphnet.roles.upload.giving import PROXYS_PATIENCE
+from tests.fakes_upload import Line, Service, slot
 
 DATA = bytes(range(100))
 
@@ -41,3 +43,18 @@ class GivingTests(SynchronousTestCase):
         self.service.cut_put(slot("s/b", 100), {}, 100, DATA[:50])
         for path in ("s/b", "s/c", "../uploads.db", "s/a.html/"):
             self.assertEqual(self.service.ask("GET", f"/up/{path}").status, 404)
+
+    def test_patience(self) -> None:
+        """Who takes nothing for long is hung up on; a proxy may have enough to give for hours."""
+        for proxies, patience in ((("192.168.0.0/16",), PROXYS_PATIENCE), ((), 60.0)):
+            service = Service(self.mktemp(), max_size=200_000, callers=Callers(proxies, lambda: 0.0))
+            service.ask("PUT", slot("s/a", 200_000), {}, bytes(200_000))
+            line = Line(service)
+            line.takes_no_more()
+            line.begin("GET", "/up/s/a", {})
+            self.assertLess(len(line.transport.value()), 100_000)
+            service.clock.advance(patience)  # the first look sees what was taken
+            service.clock.advance(patience - 1.0)
+            self.assertFalse(line.aborted)
+            service.clock.advance(1.0)
+            self.assertTrue(line.aborted)
