@@ -31,7 +31,7 @@ class Growing:
 
     async def write(self, record: UploadRecord, pen: Pen, body: Body, length: int | None) -> None:
         """
-        Write a body, in the room that there is for it.
+        Write a body, in the room that there is for it. It counts as all of that until it is settled.
 
         :param length: of the body, bytes, if it is known: it is not begun if there is no room for all of it.
         :raises SlotRefused: there is no more room; what had some is kept.
@@ -40,15 +40,21 @@ class Growing:
             await body(pen.take)
             return
         path = record.path
-        try:
-            await self._ask(path, pen, min(length or 0, pen.most - pen.at))
-            rest = await self._taken(pen, body)
-            while rest:
-                await self._ask(path, pen, 1)
-                rest = await self._taken(pen, body, rest)
-        finally:
+        await self._ask(path, pen, min(length or 0, pen.most - pen.at))
+        rest = await self._taken(pen, body)
+        while rest:
+            await self._ask(path, pen, 1)
+            rest = await self._taken(pen, body, rest)
+
+    async def settle(self, record: UploadRecord, length: int) -> None:
+        """
+        Nobody writes to it now: it counts as what is there.
+
+        :param length: bytes.
+        """
+        if self._quota and record.user:
             with suppress(StoreAway):
-                await self._uploads.grow(path, pen.length, pen.length)
+                await self._uploads.grow(record.path, length, length)
 
     @staticmethod
     async def _taken(pen: Pen, body: Body, rest: bytes = b"") -> bytes:

@@ -17,7 +17,7 @@ from morphnet.roles.upload.growing import Growing, no_room
 from morphnet.roles.upload.holding import Holding
 from morphnet.roles.upload.letting import Beside, same, seized
 from morphnet.roles.upload.networks import note_move
-from morphnet.roles.upload.parts import parts_of, whole_of
+from morphnet.roles.upload.parts import joined, parts_of, whole_of
 from morphnet.roles.upload.pen import Differs, Overrun, Pen
 from morphnet.roles.upload.scanning import Scanning
 from morphnet.roles.upload.underway import UnderWay
@@ -25,8 +25,6 @@ from morphnet.store.base import OPEN, OverQuota, UploadRecord, Uploads
 from morphnet.store.upload_notes import note_of
 from morphnet.store.vault import Partial, Taken, Vault
 from morphnet.wire.messages.upload.slots import SlotRefused
-
-_PIECE = 1 << 20  # bytes of a part that are copied at once
 
 
 class Shelf:
@@ -142,7 +140,8 @@ class Shelf:
         :raises BodyCut: it ended too early; what came is kept.
         :raises Overrun: there is more of it than the file has.
         :raises Unfit: it is not what it should be.
-        :raises SlotRefused: there is no room on the disk or in memory, or the bytes contradict those that are there.
+        :raises SlotRefused: there is no room in memory, or the bytes contradict those that are there.
+        :raises OSError: there is no room on the disk.
         """
         turn = self.turns.take(record.path, exchange.hang_up, exchange.place)
         self.taken(record.path)
@@ -159,12 +158,19 @@ class Shelf:
         except BodyCut:
             self.counts["uploads_cut"] += 1
             raise
-        except OSError as trouble:
-            self.counts["uploads_without_room"] += 1
-            raise SlotRefused(507, f"no room: {(trouble.strerror or 'the disk fails').lower()}") from None
+        except Taken:
+            turn.end()
+            raise
         finally:
-            turn.leave()
             self.under_way.ends(record.path)
+            await self._leave(turn, record)
+
+    async def _leave(self, turn: Turn, record: UploadRecord) -> None:
+        """Who took over, here or elsewhere, has room of its own by now: only the last one settles what it counts as."""
+        mine = turn.current or not self.vault.shared
+        turn.leave()
+        if record.size == OPEN and mine and record.path not in self.turns:
+            await Growing(self.uploads, self.quota, self.counts).settle(record, self.vault.length(record.path))
 
     async def told_size(self, exchange: Exchange, record: UploadRecord, size: int) -> UploadRecord:
         """
@@ -187,7 +193,7 @@ class Shelf:
                 raise Overrun
             return await self._sized(there, size, turn)
         finally:
-            turn.leave()
+            await self._leave(turn, record)
 
     async def _sized(self, record: UploadRecord, size: int, turn: Turn) -> UploadRecord:
         """Its record, with its size, if there is room for that."""
@@ -209,19 +215,14 @@ class Shelf:
         :raises SlotRefused: they contradict the bytes that are there, are too many or too few, or there is no room.
         """
 
-        async def body(take: Callable[[bytes], None]) -> None:
-            for path in parts:
-                if (file := self.vault.open(path)) is None:
-                    raise SlotRefused(409, "a part has gone")
-                with file:
-                    while turn.current and (data := file.read(_PIECE)):
-                        with self._pieces.held(record.path):
-                            await self._beside(functools.partial(take, data))
+        async def written(work: Callable[[], None]) -> None:
+            with self._pieces.held(record.path):
+                await self._beside(work)
 
         turn = self.turns.take(record.path, exchange.hang_up, exchange.place)
         self.taken(record.path)
         try:
-            length = await self._written(turn, record.path, 0, body)
+            length = await self._written(turn, record.path, 0, joined(self.vault, parts, turn, written))
         except Differs:
             raise SlotRefused(409, "these are not the bytes that are there already") from None
         except Overrun:

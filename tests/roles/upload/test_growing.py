@@ -83,6 +83,37 @@ class GrowingTests(SynchronousTestCase):
         self.assertTrue(self.successResultOf(Deferred.fromCoroutine(self.service.shelf.let_go(record))))
         self.assertEqual(self.used(), 0)
 
+    def test_taken_over(self) -> None:
+        """Who takes over while room is asked for keeps what it gets; the last one, whatever it does, settles it."""
+        asked, grow = list[Deferred[None]](), self.service.uploads.grow
+
+        def slow(path: str, least: int, most: int, quota: int = 0) -> Deferred[int]:
+            asked.append(Deferred())
+            return asked[-1].addCallback(lambda _: grow(path, least, most, quota))
+
+        self.patch(self.service.uploads, "grow", slow)
+        self.begun("a").send(b"5\r\n01234\r\n")
+        later = Line(self.service)
+        later.begin("PUT", self.target("a"), {"Upload-Complete": "?0", "Content-Length": "70"}, b"01234")
+        self.assertEqual(len(asked), 2)
+        while asked:
+            asked.pop(0).callback(None)
+        self.assertEqual((later.aborted, self.service.vault.length("~bob/a")), (False, 5))
+        self.assertGreaterEqual(self.used(), 70)
+        last = Line(self.service)
+        last.begin("PUT", self.target("a"), {"Upload-Complete": "?0", "Content-Length": "200"})
+        while asked:
+            asked.pop(0).callback(None)
+        self.assertEqual((self.statuses(last), later.aborted, self.used()), ([413], True, 5))
+
+    def test_asked_for(self) -> None:
+        """One that was ended by who asked how far it is counts as that."""
+        line = self.begun("a")
+        line.send(b"5\r\n01234\r\n")
+        headers = {"Upload-Draft-Interop-Version": "6"}
+        self.assertEqual(self.service.ask("HEAD", self.target("a"), headers).headers["upload-offset"], "5")
+        self.assertEqual((line.aborted, self.used()), (True, 5))
+
     def test_slow_records(self) -> None:
         """Nothing is read while room is asked for, and nothing is lost; while the records are away it is put off."""
         uploads, asked, grow = self.service.uploads, list[Deferred[None]](), self.service.uploads.grow
