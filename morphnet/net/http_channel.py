@@ -20,8 +20,11 @@ class Channel(http.HTTPChannel):
 
     _came = 0  # bytes since the time began anew in which something has to come
     _head = False  # some of the head of a request has come, and not all
+    _over = False  # all is said; what still comes (in TLS it does) is part of no request
 
     def dataReceived(self, data: bytes) -> None:
+        if self._over:
+            return
         self._came += len(data)
         super().dataReceived(data)
         for request in self.requests[-1:]:
@@ -41,6 +44,11 @@ class Channel(http.HTTPChannel):
         if enough:
             self._came = 0
             super().resetTimeout()
+
+    def loseConnection(self) -> None:
+        """End it as soon as all is written."""
+        self._over = True
+        super().loseConnection()
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """A head, or a line of it, is longer than any is."""

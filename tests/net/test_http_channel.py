@@ -45,6 +45,29 @@ class ChannelTests(SynchronousTestCase):
             self.assertEqual(self.drip(line, piece, 5.0), took)
         self.assertEqual(len(b"".join(self.pieces)), 12 * 300 + 1000 * 400)
 
+    def test_answered(self) -> None:
+        """What comes after the end, as it does in TLS until the other side has heard of that, is no trouble."""
+        for head in (
+            b"PUT /a HTTP/1.1\r\nContent-Length: 5000\r\n\r\n",
+            b"PUT /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1388\r\n",
+            b"GET / HTTP/1.1\r\nX: " + b"x" * 20_000,
+            b"nonsense\r\n",
+        ):
+            self.service.factory._answer = self.refuse
+            line = Line(self.service)
+            line.send(head)
+            self.service.clock.advance(3.0)
+            self.assertEqual(
+                ([each.status // 100 for each in line.answers()], line.transport.disconnecting), ([4], True)
+            )
+            for _ in range(2):
+                line.send(b"x" * 5000 + b"\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n")
+            self.service.clock.advance(3.0)
+            self.assertEqual(line.answers(), [])
+
+    async def refuse(self, exchange: Exchange) -> None:
+        exchange.answer(413, {}, b"no")
+
     def test_long_head(self) -> None:
         """A header without an end is 400."""
         line = Line(self.service)
