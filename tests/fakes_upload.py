@@ -72,6 +72,10 @@ class Line:
 
         self.transport.write = full  # type: ignore[method-assign]
 
+    def goes_on(self) -> None:
+        """There is room again."""
+        self._channel.resumeProducing()
+
     def begin(self, verb: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> None:
         """A request; the length of its body is told unless `headers` do it."""
         told = {"Host": "x", "Content-Length": str(len(body)), **headers}

@@ -58,3 +58,18 @@ class GivingTests(SynchronousTestCase):
             self.assertFalse(line.aborted)
             service.clock.advance(1.0)
             self.assertTrue(line.aborted)
+
+    def test_body_to_come(self) -> None:
+        """Who has announced a body, and takes the file instead of sending it, is not hung up on meanwhile."""
+        service = Service(self.mktemp(), max_size=400_000)
+        service.ask("PUT", slot("s/a", 400_000), {}, bytes(400_000))
+        line = Line(service)
+        line.takes_no_more()
+        line.begin("GET", "/up/s/a", {"Content-Length": "10"})
+        for _ in range(5):
+            service.clock.advance(40.0)
+            line.goes_on()
+        self.assertEqual((line.aborted, line.transport.disconnecting), (False, False))
+        line.goes_on()
+        service.clock.advance(0)
+        self.assertEqual((len(line.answers()[0].body), line.transport.disconnecting), (400_000, True))
