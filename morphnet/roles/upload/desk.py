@@ -217,7 +217,8 @@ class Desk:
         if keep:
             begins = replace(begins, lasts_until=int(now) + keep)
         may_be_open = slot.scheme == "v3" and drafts.speaks(headers) and not tus.speaks(headers)
-        return Visit(exchange, headers, begins, record, self._rules.quota, may_be_open, once=slot.once)
+        visit = Visit(exchange, headers, begins, record, self._rules.quota, may_be_open)
+        return replace(visit, once=slot.once, once_until=int(slot.lasts_until))
 
     def _owner(self, slot: Slot) -> tuple[str, int]:
         """Whose file it is, and for how many seconds it is kept; 0: as long as all are."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from morphnet.net.http import Exchange
 from morphnet.roles.upload.growing import no_room
@@ -39,6 +39,7 @@ class Visit:
     may_be_open: bool = False  # it may begin before anybody has told its size
     address: str = ""  # of the upload; "": that of the request
     once: str = ""  # what its slot is known by, if that is good for the first path alone that it is used at
+    once_until: int = 0  # Unix seconds for which that is remembered: it is over then
 
     @property
     def location(self) -> str:
@@ -68,7 +69,8 @@ class Visit:
         """:raises SlotRefused: the slot, which covers no more than a name, was used at another path."""
         if self.once:
             path = self.begins.path
-            mark = UploadRecord(f"\0{self.once}", 0, path, "", self.begins.created_at)  # nobody can ask for that path
+            about = UploadRecord(f"\0{self.once}", 0, path, "", self.begins.created_at)  # nobody can ask for that path
+            mark = replace(about, completed_at=1, lasts_until=self.once_until)  # as a whole file it stays until then
             if (await shelf.uploads.begin(mark)).kind != path:
                 raise SlotRefused(403, "the slot was used at another address")
 

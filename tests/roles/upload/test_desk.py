@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.wire.messages.upload.slots import jwt
@@ -127,6 +128,16 @@ class DeskTests(SynchronousTestCase):
         self.assertEqual(self.service.ask("PUT", bearer("s/b", 100, "a@x", until), kind, DATA).status, 410)
         self.service.cut_put(slot("s/b", 100), {}, 100, DATA[:40])
         self.assertEqual(self.service.ask("PUT", bearer("s/b", 100, "a@x", until + 9999), kind, DATA).status, 403)
+
+    def test_bearer_later(self) -> None:
+        """It has its one address as long as it is good, however soon uploads are forgotten, and no longer."""
+        until = int(NOW) + 86400
+        self.assertEqual(self.service.ask("PUT", bearer("s/a", 100, "a@x", until), {}, DATA).status, 201)
+        for hours, status, known in ((23, 403, 2), (26, 410, 2), (49, 410, 1)):
+            self.service.now = NOW + hours * 3600.0
+            self.successResultOf(Deferred.fromCoroutine(self.service.shelf.sweep(3600.0, 0.0)))
+            self.assertEqual(self.service.ask("PUT", bearer("b/a", 100, "a@x", until), {}, DATA).status, status)
+            self.assertEqual(len(self.service.uploads._records), known)
 
     def test_x_signature(self) -> None:
         """A signature that covers a path alone opens nothing."""
