@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 from morphnet.config.home import LENT, CoordinatorConfig
 from morphnet.config.redis_url import redis_url_of
-from morphnet.errors import ConfigError
+from morphnet.errors import ConfigError, HostError
 from morphnet.net.http import Exchange, HttpFactory
 from morphnet.net.listen import dispensable, listen_tcp
 from morphnet.net.websocket import server_factory
@@ -93,9 +93,7 @@ class CoordinatorProcess(Process):
         self.every(EXPIRE_EVERY, registry.expire)
         node.state = "serving" if sharing is None else ALONE
         if self._certified is not None:
-            self._serve(config.acme.port, self._certified.door.answer, None)
-            node.serves += (f"HTTP on tcp {config.acme.port}, for the CA",)
-            self._certified.begin(node)
+            self._certified.begin(node, partial(self._open_to_ca, self._certified.door.answer, node))
         self._log.info("morph-coordinator {name} is serving", name=config.name)
         return node
 
@@ -126,6 +124,18 @@ class CoordinatorProcess(Process):
             listening = listen_tcp(self.gate, host, port, factory, optional=optional)
             if listening is not None:
                 self._ports.append(listening)
+
+    def _open_to_ca(self, answer: Answer, node: CoordinatorNode) -> None:
+        """:raises HostError: the port is another's; nothing of it is open then."""
+        before, port = len(self._ports), self.config.acme.port
+        try:
+            self._serve(port, answer, None)
+        except HostError:
+            for each in self._ports[before:]:
+                each.stopListening()
+            del self._ports[before:]
+            raise
+        node.serves += (f"HTTP on tcp {port}, for the CA",)
 
     def _came(self, node: CoordinatorNode, home: str, where: Endpoint) -> None:
         node.tell("home", home[:8], f"registered from {place(where)}")

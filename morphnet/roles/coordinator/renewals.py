@@ -68,6 +68,7 @@ class Renewals:
     :param wall: Unix seconds.
     :param file: see FILE.
     :param ask: gets another one.
+    :ivar looks: is called each time before it looks.
     :ivar shown: is called when there is another one in the file.
     :ivar said: is told what hinders it, "" for nothing any more.
     """
@@ -81,6 +82,7 @@ class Renewals:
         self._timer: IDelayedCall | None = None
         self._asking = self._stopped = False
         self._pause = FIRST_PAUSE
+        self.looks: Callable[[], None] = lambda: None
         self.shown: Callable[[], None] = lambda: None
         self.said: Callable[[str], None] = lambda text: None
         self.counts: Counter[str] = Counter()
@@ -101,6 +103,7 @@ class Renewals:
         self._timer = None
         if self._asking or self._stopped:
             return
+        self.looks()
         left = self._left()
         if left > 0:
             self._later(min(left, LOOK_EVERY))

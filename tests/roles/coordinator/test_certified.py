@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
+import time
+import tomllib
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from twisted.internet.task import Clock
 
 from morphnet.config.acme import AcmeConfig
 from morphnet.config.home import CoordinatorConfig
-from morphnet.errors import ConfigError
+from morphnet.durable import make_directory
+from morphnet.errors import ConfigError, HostError, PeerError
 from morphnet.lab.browsing import HomeDaemon
 from morphnet.lab.vpn import wait_for
 from morphnet.roles.coordinator.certified import Certified
 from morphnet.roles.coordinator.node import CoordinatorNode
+from morphnet.roles.coordinator.renewals import LOOK_EVERY, place_of
+from tests.fakes_certificates import secret
 from tests.pebble import WITHOUT, Pebble
 from tests.ports import free_port
 from tests.rendezvous.home.case import HomeTestCase
+from tests.roles.coordinator.test_renewals import made
 from tests.roles.here import HOST, HereCase
 
 NAME = "home.example.org"
+TAKEN = "cannot serve on 0.0.0.0 TCP port 80: Address already in use"
 LASTS = 6  # seconds of a certificate
+
+
+def good() -> bytes:
+    """A certificate and its key that nobody renews today."""
+    key = generate_private_key(SECP256R1())
+    return secret(key) + made(time.time() - 86400.0, names=(NAME,), key=key)
 
 
 class CertifiedTests(HereCase):
@@ -87,6 +102,19 @@ class CertifiedTests(HereCase):
         self.assertNotEqual(first, second)
         self.assertEqual(self.asked(before, "/")[0], 200)
 
+    def test_port_taken(self) -> None:
+        """Port 80 is another's: the certificate that is there is shown, and the status says what hinders another."""
+        self.addCleanup(socket.create_server((HOST, self.http)).close)
+        settings = tomllib.loads((self.mine.etc / "coordinator.toml").read_text())
+        place = place_of(Path(settings["state_dir"]), self.ca.url)
+        make_directory(place)
+        (place / "tls.pem").write_bytes(good())
+        self.mine.start()
+        wait_for("it is told", lambda: f"TCP port {self.http}: Address" in self.mine.status()["state"])
+        called, _ = self.call()
+        self.addCleanup(called.close)
+        self.assertEqual(self.asked(called, "/")[0], 200)
+
 
 class _Nowhere(Clock):
     """A reactor that no thread gets through to."""
@@ -98,12 +126,29 @@ class _Nowhere(Clock):
 class StateTests(HomeTestCase):
     """What the node says, whatever the CA does."""
 
+    there = b""  # in its file
+    closed = False  # somebody else has its port
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.clock = _Nowhere()
+        self.opened = 0
+
+    def open(self) -> None:
+        if self.closed:
+            raise HostError(TAKEN)
+        self.opened += 1
+
     def begun(self, **asked: Any) -> CoordinatorNode:
         acme = AcmeConfig(names=(NAME,), terms_agreed=True, directory="https://127.0.0.1:9/dir", **asked)
         config = CoordinatorConfig(acme=acme, state_dir=Path(self.mktemp()))
-        certified = Certified(config, _Nowhere())
+        if self.there:
+            place = place_of(config.state_dir, acme.directory)
+            make_directory(place)
+            (place / "tls.pem").write_bytes(self.there)
+        self.certified = certified = Certified(config, self.clock)
         node = CoordinatorNode(config, self.registry, dict)
-        certified.begin(node)
+        certified.begin(node, self.open)
         self.addCleanup(certified.renewals.stop)
         self.said = certified.renewals.said
         return node
@@ -122,3 +167,34 @@ class StateTests(HomeTestCase):
         """A file that is not there is told at the start."""
         trouble = self.assertRaises(ConfigError, self.begun, ca_file="/nowhere/ca.pem")
         self.assertIn("/nowhere/ca.pem: No such file", str(trouble))
+
+    def test_port_taken(self) -> None:
+        """With a certificate it serves, and tries the port again each time that it looks; else it does not start."""
+        self.closed = True
+        self.assertRaises(HostError, self.begun)
+        self.there = good()
+        node = self.begun()
+        self.assertEqual(node.state, f"serving, but no new certificate: {TAKEN}")
+        self.clock.advance(LOOK_EVERY)
+        self.assertEqual((self.opened, len(node.happenings(0))), (0, 1))
+        self.closed = False
+        self.clock.advance(LOOK_EVERY)
+        self.assertEqual((self.opened, node.state), (1, "serving"))
+        self.clock.advance(LOOK_EVERY)
+        self.assertEqual(self.opened, 1)
+
+    def test_nothing_for_renewal(self) -> None:
+        """With a certificate it serves also without what it would ask for another one with; that is told."""
+        self.there = good()
+        node = self.begun(ca_file="/nowhere/ca.pem")
+        self.assertIn("serving, but no new certificate: 'ca_file' of [acme]", node.state)
+        self.failureResultOf(self.certified.renewals._ask(), PeerError)
+
+    def test_broken(self) -> None:
+        """A file that is no certificate and its key is put aside, and another one asked for."""
+        for broken in (b"nothing", good()[300:], secret(generate_private_key(SECP256R1())) + good()):
+            self.there = broken
+            node = self.begun()
+            self.assertEqual(node.state, "getting a certificate")
+            (place,) = self.certified.renewals._file.parent.parent.glob("acme-*")
+            self.assertEqual(sorted(each.name for each in place.iterdir()), ["account.pem", "tls.broken"])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey as Key
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet.defer import Deferred
@@ -20,9 +21,9 @@ DAY = 86400.0
 NAMES = ("home.example.org",)
 
 
-def made(begins: float, days: int = 90, names: tuple[str, ...] = NAMES) -> bytes:
+def made(begins: float, days: int = 90, names: tuple[str, ...] = NAMES, key: Key | None = None) -> bytes:
     """A certificate for these names."""
-    key, nobody = generate_private_key(SECP256R1()), x509.Name([])
+    key, nobody = key or generate_private_key(SECP256R1()), x509.Name([])
     first = datetime.datetime.fromtimestamp(begins, datetime.UTC)
     begun = x509.CertificateBuilder(nobody, nobody, key.public_key(), 1, first, first + datetime.timedelta(days))
     alternative = x509.SubjectAlternativeName([x509.DNSName(each) for each in names])
