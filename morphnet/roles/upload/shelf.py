@@ -59,8 +59,9 @@ class Shelf:
         """The record of an upload as it is when this returns: complete as soon as its file has appeared."""
         while True:
             await self._appearing.free(path)
-            record = await self.uploads.find(path)
-            if path in self._appearing:
+            with self._appearing.look(path) as look:
+                record = await self.uploads.find(path)
+            if look.stale:
                 continue
             if record is not None and record.size == OPEN and (size := self.vault.size(path)) is not None:
                 await self.uploads.sized(path, size)  # it was told, and lost: no file appears without

@@ -35,3 +35,14 @@ class HoldingTests(SynchronousTestCase):
         self.assertEqual((gone_on, "a" in holding), (["first", "second"], False))
         for each in waiting:
             self.successResultOf(each)
+
+    def test_look(self) -> None:
+        """What was seen while something was under way is stale, also if that is over by the time; others' is not."""
+        holding = Holding()
+        with holding.look("a") as before, holding.look("b") as other:
+            with holding.held("a"), holding.look("a") as meanwhile:
+                pass
+            with holding.look("a") as after:
+                pass
+        self.assertEqual([each.stale for each in (before, meanwhile, after, other)], [True, False, False, False])
+        self.assertEqual(holding._looks, {})

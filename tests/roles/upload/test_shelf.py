@@ -205,6 +205,23 @@ class RaceTests(SynchronousTestCase):
         self.assertEqual((told.headers["upload-offset"], refused.status), ("50", 409))
         self.assertEqual(self.service.vault.length("s/a"), 50)
 
+    def test_told_late(self) -> None:
+        """A record that was let go of before anybody was told what was found is gone, and so are its bytes."""
+        self.service.cut_put(slot("s/a", 100), {}, 100, DATA[:50])
+        find, told = self.slow.find, Deferred[None]()
+
+        def late(path: str) -> Deferred[UploadRecord | None]:
+            self.patch(self.slow, "find", find)
+            found = self.successResultOf(find(path))
+            return told.addCallback(lambda _: found)
+
+        self.patch(self.slow, "find", late)
+        finding = Deferred.fromCoroutine(self.service.shelf.find("s/a"))
+        letting = Deferred.fromCoroutine(self.service.shelf.let_go(self.slow._records["s/a"]))
+        self.assertTrue(self.successResultOf(letting))
+        told.callback(None)
+        self.assertIsNone(self.successResultOf(finding))
+
     def test_checked_body(self) -> None:
         """A body that is looked at first has the turn meanwhile: a PUT ends it, and is not overwritten."""
         line = self.checked("s/a", DATA[::-1])
