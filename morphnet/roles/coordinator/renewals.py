@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cryptography import x509
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -20,6 +20,7 @@ FILE = "tls.pem"  # key, certificate and its chain: one file, so that they alway
 ACCOUNT = "account.pem"
 USED_UP = 2 / 3  # of its life, when another one is asked for: 30 days before the end of 90
 FIRST_PAUSE, LONGEST_PAUSE = 300.0, 6 * 3600.0  # seconds between two tries that fail; CAs allow five in an hour
+ASKING = 900.0  # seconds that a CA has for all of it: it may send a byte now and then for ever
 LOOK_EVERY = 6 * 3600.0  # seconds, at most: a clock may be set
 
 Ask = Callable[[], Deferred[bytes]]
@@ -81,6 +82,7 @@ class Renewals:
         self._clock, self._wall, self._file, self._names, self._ask = clock, wall, file, names, ask
         self._timer: IDelayedCall | None = None
         self._asking = self._stopped = False
+        self._asked: Deferred[None] = succeed(None)
         self._pause = FIRST_PAUSE
         self.looks: Callable[[], None] = lambda: None
         self.shown: Callable[[], None] = lambda: None
@@ -109,11 +111,13 @@ class Renewals:
             self._later(min(left, LOOK_EVERY))
             return
         self._asking = True
-        self._ask().addCallbacks(self._got, self._failed).addErrback(self._failed)
+        asked = self._ask().addTimeout(ASKING, self._clock, self._slow)
+        self._asked = asked.addCallbacks(self._got, self._failed).addErrback(self._failed)
 
     def stop(self) -> None:
         """No more of it."""
         self._stopped = True
+        self._asked.cancel()
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
 
@@ -122,6 +126,10 @@ class Renewals:
             return due(self._file.read_bytes(), self._names, self._wall())
         except (OSError, ValueError, x509.ExtensionNotFound):
             return 0.0
+
+    @staticmethod
+    def _slow(found: object, seconds: float) -> Failure:
+        return Failure(PeerError(f"the CA was not ready within {seconds:.0f} s"))
 
     def _later(self, seconds: float) -> None:
         self._timer = self._clock.callLater(seconds, self.look)

@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import PeerError
-from morphnet.roles.coordinator.renewals import FIRST_PAUSE, LONGEST_PAUSE, Renewals, account_of, due, place_of
+from morphnet.roles.coordinator.renewals import ASKING, FIRST_PAUSE, LONGEST_PAUSE, Renewals, account_of, due, place_of
 
 DAY = 86400.0
 NAMES = ("home.example.org",)
@@ -64,7 +64,9 @@ class RenewalsTests(SynchronousTestCase):
         self.assertEqual((self.shown, self.said, self.file.stat().st_mode & 0o777), (1, [""], 0o600))
         self.days(59)
         self.assertEqual(len(self.asked), 1)
-        self.days(2)
+        last = self.clock.seconds() + 2 * DAY
+        while len(self.asked) == 1 and self.clock.seconds() < last:
+            self.clock.advance(DAY / 8)
         self.assertEqual(len(self.asked), 2)
         renewed = made(self.clock.seconds())
         self.asked[1].callback(renewed)
@@ -117,6 +119,19 @@ class RenewalsTests(SynchronousTestCase):
         self.clock.advance(FIRST_PAUSE - 1)
         self.assertEqual(len(self.asked), 1)
 
+    def test_no_end(self) -> None:
+        """A CA that never comes to an end is asked again; what it says later changes nothing."""
+        renewals = self.begin()
+        self.clock.advance(ASKING)
+        self.assertEqual(self.said, ["the CA was not ready within 900 s"])
+        self.asked[0].callback(made(self.clock.seconds()))
+        self.assertEqual((self.shown, self.file.exists()), (0, False))
+        self.clock.advance(FIRST_PAUSE)
+        self.asked[1].callback(made(self.clock.seconds()))
+        self.assertEqual((self.shown, self.said[1:], renewals.good), (1, [""], True))
+        self.clock.advance(ASKING)
+        self.assertEqual(renewals.counts["certificates_failed"], 1)
+
     def test_fault(self) -> None:
         """What nobody foresaw is logged, and told; a disk that is full is told."""
         self.begin()
@@ -132,6 +147,7 @@ class RenewalsTests(SynchronousTestCase):
         """After the end nothing happens, whatever was on its way."""
         renewals = self.begin()
         renewals.stop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
         self.asked[0].callback(made(self.clock.seconds()))
         renewals.look()
         self.assertEqual((self.clock.getDelayedCalls(), self.shown, self.file.exists()), ([], 0, False))
