@@ -117,6 +117,8 @@ class Pacer:
         base, queue, flown = self.model(now).base, self.free_at - now, self._delivery.in_flight
         if flown:
             seen = self._rtt.queue - self._rtt.calm
+            if self.window.shaken and not self._delivery.recovery.overtakes(now):
+                seen -= self.window.shaken  # jitter is no queue that the next packet meets
             queue = seen if seen > queue else queue
             if seen > 0.01 and not self.window.startup:  # what is in flight tells it before Acks do
                 rate = self.window.rate(now)

@@ -41,6 +41,10 @@ class Recovery:
         usual = max(LEAST, SHARE * floor)
         return usual if now - self._late_at > FORGET else max(usual, self._late)
 
+    def overtakes(self, now: float) -> bool:
+        """Whether one came of late that others had overtaken by more than any path may do."""
+        return self._late > 0.0 and now - self._late_at <= FORGET
+
     def give_up(self, flight: Flight) -> None:
         """It is lost, as it seems."""
         if flight.run is not None:

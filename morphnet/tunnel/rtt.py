@@ -62,7 +62,10 @@ class RttEstimate:
             self.jitter = (self.jitter or 0.0) + (abs(sample - self.latest) - (self.jitter or 0.0)) / 16
         self.latest = sample
         took = sample if there is None else lowered(self._took(there), unsure, self._there.best(now))
+        before = self._there.best(now)
         self._there.add(took, now)
+        if before is not None and took < before:
+            self._reckon_from(before - took)
         queue = took - (self._there.best(now) or 0.0)
         self.unrest += (abs(queue - self.queue) - self.unrest) / min(32, 2 + self.samples)
         self.queue = queue
@@ -91,6 +94,14 @@ class RttEstimate:
         """It takes no more without a queue than it once did: what was settled since is void."""
         if self._calm is not None and self._calm > seconds:
             self._calm, self._level, self._quiet = seconds, seconds, None
+
+    def _reckon_from(self, lower: float) -> None:
+        """The fastest was so many seconds faster than was known: all others were later by that."""
+        self.queue += lower
+        self.delayed += lower
+        self._level += lower
+        if self._calm is not None:
+            self._calm += lower
 
     def _took(self, there: int) -> float:
         """Seconds, from a zero of its own."""

@@ -43,6 +43,16 @@ class RoomTests(SynchronousTestCase):
         saved = path.pacer.room(later) - path.pacer.room(later, best=False)
         self.assertAlmostEqual(saved, MADE_UP * path.pacer.pace(later), delta=2)
 
+    def test_jitter(self) -> None:
+        """One packet that jitter made late does not make the next one late, where they keep their order."""
+        path, steady = known(), known()
+        for each in (path, steady):
+            each.sent(1, 1000, 1000, 0.0, asks=True)
+            each.rtt.queue = 0.03
+        path.pacer.window.shaken = 0.04
+        self.assertLess(path.pacer.arrival(0.0), 0.02)
+        self.assertAlmostEqual(steady.pacer.arrival(0.0), 0.04)
+
     def test_refused(self) -> None:
         """What never got to the bottleneck, as a full stream refused it, holds nothing back once it is known."""
         path = known(rate=1e5)

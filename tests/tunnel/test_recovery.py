@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.outbound import Outbound
 from morphnet.tunnel.path import Path
-from morphnet.tunnel.recovery import REPAIRS, Recovery, sent_at
+from morphnet.tunnel.recovery import FORGET, REPAIRS, Recovery, sent_at
 from morphnet.wire.batch import VNET_HDR
 from morphnet.wire.frames import Ack
 from morphnet.wire.segments import Run
@@ -114,7 +114,11 @@ class TellingTests(SynchronousTestCase):
         sender.now += RTT
         sender.acknowledge(2)
         self.assertEqual(sender.again(), [2])
+        recovery = sender.path.delivery.recovery
+        self.assertFalse(recovery.overtakes(sender.now))
         sender.acknowledge()  # it comes
+        self.assertTrue(recovery.overtakes(sender.now))
+        self.assertFalse(recovery.overtakes(sender.now + FORGET + 1))
         sender.send_each(8)
         sender.now += RTT
         sender.acknowledge(sender.path.delivery.number - 5)

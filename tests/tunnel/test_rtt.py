@@ -32,6 +32,16 @@ class RttTests(SynchronousTestCase):
         rtt.add(0.06, now=2.2, there=(zero + 10_000) % 2**32)
         self.assertAlmostEqual(rtt.queue, 0.01)
 
+    def test_faster_than_known(self) -> None:
+        """What was late against the fastest is so by more when a faster one comes: a path that jitters begins slow."""
+        rtt = RttEstimate()
+        for took in (0.09, 0.1):
+            rtt.add(0.2, now=0.0, there=round(took * 1e6), calm=True)
+        before = rtt.calm, rtt.delayed
+        rtt.add(0.2, now=0.1, there=60_000)
+        self.assertApproximates(rtt.calm, before[0] + 0.03, 0.001)
+        self.assertAlmostEqual(rtt.delayed, (before[1] + 0.03) * 7 / 8)
+
     def test_other_clock(self) -> None:
         """A peer whose clock is another one begins without a queue."""
         rtt = RttEstimate()
