@@ -30,6 +30,13 @@ def unfit(network: str) -> str:
     return ""
 
 
+def overlaps(one: str, other: str) -> bool:
+    """Whether two networks have an address in common."""
+    first: Any = ipaddress.ip_network(one, strict=False)  # of either family, for which typeshed has no one name
+    second: Any = ipaddress.ip_network(other, strict=False)
+    return bool(first.version == second.version and first.overlaps(second))
+
+
 def advertise_wrong(value: tuple[str, ...]) -> str | None:
     """What is wrong with networks that a client offers."""
     if wrong := checks.networks(value):

@@ -56,6 +56,14 @@ class ThroughTests(SynchronousTestCase):
             loads(ClientConfig, 'server = "gw"\n[mesh]\nrelays = ["meet"]\nexit = "home"\n', Path("client.toml"))
         loads(ClientConfig, '[mesh]\nrelays = ["meet"]\nexit = "home"\n', Path("client.toml"))
 
+    def test_through_inner(self) -> None:
+        """A peer is no way to addresses of other peers."""
+        mesh = '[mesh]\nrelays = ["meet"]\nthrough = ["home={}"]\n'
+        for network in ("10.73.0.0/28", "10.0.0.0/8", "fd73::5/128"):
+            with self.assertRaisesRegex(ConfigError, "overlaps .*, the peers' own addresses"):
+                loads(ClientConfig, mesh.format(network), Path("client.toml"))
+        loads(ClientConfig, mesh.format("192.168.7.0/24"), Path("client.toml"))
+
 
 class ForwardTests(SynchronousTestCase):
     def server(self, text: str) -> ServerConfig:

@@ -98,9 +98,11 @@ class ServedNode(CertifiedNode):
             return
         machine.peers_are(lead)
         behind = machine.beyond.behind_peers(self.config)
+        inner = self.config.mesh.networks if any(behind.values()) else ()  # an address there is of a certificate alone
         for peer in self._leading.names.keys() & sessions.keys():
-            sessions[peer].inbound.networks.are([(True, behind.get(peer, ()))])
-        self.tunnel.behind.are((sessions[peer], networks) for peer, networks in behind.items() if peer in sessions)
+            sessions[peer].inbound.networks.are([(None, inner), (True, behind.get(peer, ()))])
+        led = ((sessions[peer], networks) for peer, networks in behind.items() if peer in sessions)
+        self.tunnel.behind.are([(None, inner), *led])
 
     def _advertise(self, config: ClientConfig, keys: Collection[str]) -> None:
         """Tell a server that understands which networks are behind us, if they are others now."""
