@@ -177,7 +177,7 @@ class Host:
         """
         Bring up the TUN (which must exist), and send traffic into it. Call again when anything about it differs.
 
-        :raises HostError: the machine refused; nothing of this call is left then, except DNS, which may fail alone.
+        :raises HostError: the machine refused; it is as before this call then, except DNS, which may fail alone.
         """
         check_routes(network.routes)
         inner = [each.partition("/")[0] for each in self._usable(network)]
@@ -189,6 +189,7 @@ class Host:
         changes += into_tunnel(network.tun, into, families, has_ipv6(self._kernel), self._base)
         if not network.carries:
             changes = only_inner(changes, inner, network.inside, self._base)
+        before = self._network, self._inner
         self._network = network
         try:
             self._inner = inner
@@ -196,7 +197,11 @@ class Host:
             self.keep_outside()
             self._journal.settle("tunnel", changes)
         except HostError:
-            self._journal.undo_group("guard")
+            self._network, self._inner = before
+            if self._network is None:
+                self._journal.undo_group("guard")
+            else:
+                self._journal.settle("guard", self._guard(self._network), lenient=True)
             raise
         dns = dns_changes(self._kernel, network.tun, network.dns if network.carries else ())
         self._journal.settle("dns", dns, lenient=True)
@@ -205,7 +210,7 @@ class Host:
         """
         Bring up the TUN (which must exist), and with `nat` make this machine a gateway.
 
-        :raises HostError: the machine refused; nothing of this call is left then.
+        :raises HostError: the machine refused; it is as before this call then.
         """
         inner = self._usable(network)
         pools = [each for each in (network.pool4, network.pool6) if each]
@@ -224,8 +229,8 @@ class Host:
             forwards=network.forwards,
         )
         changes += gateway_changes(self._kernel, table)
-        self._passing = passing_of_gateway(network.tun, network.forwards)
         self._journal.settle("tunnel", changes)
+        self._passing = passing_of_gateway(network.tun, network.forwards)
 
     def behind_are(self, behind: Behind) -> None:
         """

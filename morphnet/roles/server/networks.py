@@ -29,6 +29,7 @@ from morphnet.wire.messages.codec import phrase
 from morphnet.wire.messages.control import Hello
 from morphnet.wire.messages.networks import MOST_OFFERED, MOST_REACHED, Networks
 
+AGAIN_AFTER = 30.0  # seconds until a machine is asked once more for what it has refused
 READ_EVERY = 2.0  # seconds between looks what is approved
 AWAY = 15.0  # seconds without a datagram after which another client may take a network over: three heartbeats
 
@@ -88,6 +89,10 @@ class NetworksBehind:
         self._leaving: set[str] = set()  # clients that have said goodbye, and did not come again
         self._inner: dict[str, tuple[str, ...]] = {}  # inner addresses, by client
         self._led: tuple[tuple[str, ...], tuple[str, ...]] = (), ()  # what leads into the tunnel now
+        self._refused: tuple[tuple[str, ...], tuple[str, ...]] | None = (
+            None  # what the machine did not let us, and when
+        )
+        self._refused_at = 0.0
         self._troubles: tuple[str, ...] = ()
 
     # -- what happens --------------------------------------------------------------------------------------------------
@@ -187,18 +192,22 @@ class NetworksBehind:
                     yield Own(host, f"from which {name} comes")
 
     def _lead_in(self, behind: tuple[str, ...]) -> None:
-        forwards = self._forwards()
-        if (behind, forwards) == self._led:
+        wanted, now = (behind, self._forwards()), self._around.now()
+        if wanted == self._led:
+            self._refused, self._troubles = None, ()
+            return
+        if wanted == self._refused and now - self._refused_at < AGAIN_AFTER:
             return
         try:
-            self._around.ground.lead_in(behind, forwards)
+            self._around.ground.lead_in(*wanted)
         except HostError as problem:
+            self._refused, self._refused_at = wanted, now
             trouble = f"networks behind clients, or ports that lead to them, could not be set up: {problem}"
             if trouble not in self._troubles:
                 self._around.tell("host-trouble", "", trouble)
             self._troubles = (trouble,)
         else:
-            self._led, self._troubles = (behind, forwards), ()
+            self._led, self._refused, self._troubles = wanted, None, ()
 
     def _forwards(self) -> tuple[str, ...]:
         """As `host/nat` has them."""

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.config.roles import ServerConfig, Tuning
 from morphnet.errors import HostError
 from morphnet.host.outside import Network
-from morphnet.roles.server.networks import AWAY, Around, NetworksBehind
+from morphnet.roles.server.networks import AGAIN_AFTER, AWAY, Around, NetworksBehind
 from morphnet.roles.signalling.control_server import Caller
 from morphnet.store.base import Lease
 from morphnet.store.memory import MemoryStore
@@ -31,9 +31,10 @@ class FakeGround:
 
     def __init__(self) -> None:
         self.led: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
-        self.refuses = False
+        self.refuses, self.asked = False, 0
 
     def lead_in(self, behind: Sequence[str], forwards: Sequence[str]) -> None:
+        self.asked += 1
         if self.refuses:
             raise HostError("not permitted")
         self.led.append((tuple(behind), tuple(forwards)))
@@ -176,13 +177,15 @@ class NetworksBehindTests(SynchronousTestCase):
         self.assertEqual(self.ground.led[-1], ((), ()))
 
     def test_refusing_machine(self) -> None:
-        """A machine that does not let us is told once, warned of, and asked again."""
+        """A machine that does not let us is told once, warned of, and asked again after a while."""
         self.ground.refuses = True
         self.come("laptop", LAN)
         self.approve(("laptop", LAN))
         self.networks.look()
         self.assertEqual([kind for kind, _ in self.told].count("host-trouble"), 1)
         self.assertIn("not permitted", self.networks.warnings()[0])
+        self.assertEqual(self.ground.asked, 1)
         self.ground.refuses = False
+        self.now += AGAIN_AFTER
         self.networks.look()
         self.assertEqual((self.ground.led, self.networks.warnings()), ([((LAN,), ())], ()))
