@@ -88,6 +88,7 @@ class NetworksBehind:
         self._heeded_at = float("-inf")  # when a client's change of mind was heeded at once
         self._leaving: set[str] = set()  # clients that have said goodbye, and did not come again
         self._inner: dict[str, tuple[str, ...]] = {}  # inner addresses, by client
+        self._holders: dict[str, str] = {}  # the reverse
         self._led: tuple[tuple[str, ...], tuple[str, ...]] = (), ()  # what leads into the tunnel now
         self._refused: tuple[tuple[str, ...], tuple[str, ...]] | None = (
             None  # what the machine did not let us, and when
@@ -100,8 +101,7 @@ class NetworksBehind:
     def begin(self, approved: Iterable[Approval], leases: Iterable[Lease]) -> None:
         """What the records say at the start."""
         self._advertised.approved = frozenset(approved)
-        for lease in leases:
-            self._leased(lease)
+        self._all_leased(leases)
         self.look()
 
     def came(self, name: str, hello: Hello, lease: Lease) -> None:
@@ -148,6 +148,8 @@ class NetworksBehind:
     async def _read(self) -> NetworksStatus:
         try:
             self._advertised.approved = frozenset(await self._around.store.approved())
+            if self._config.forward:
+                self._all_leased(await self._around.store.leases())
         except HostError:
             pass  # they are read again soon
         self.look()
@@ -217,8 +219,17 @@ class NetworksBehind:
             for address in self._inner.get(each.client, ())
         )
 
+    def _all_leased(self, leases: Iterable[Lease]) -> None:
+        self._inner, self._holders = {}, {}
+        for lease in leases:
+            self._leased(lease)
+
     def _leased(self, lease: Lease) -> None:
         self._inner[lease.name] = tuple(each for each in (lease.inner4, lease.inner6) if each)
+        for address in self._inner[lease.name]:
+            before, self._holders[address] = self._holders.get(address, lease.name), lease.name
+            if before != lease.name:
+                self._inner.pop(before, None)  # it was released
 
     def _inform(self, name: str) -> None:
         """Tell a client how it stands, if it is anything else than before."""

@@ -176,6 +176,21 @@ class NetworksBehindTests(SynchronousTestCase):
         self.networks.reconfigure(ServerConfig(name="gw"))
         self.assertEqual(self.ground.led[-1], ((), ()))
 
+    def test_released(self) -> None:
+        """A port leads nowhere when its client's address was released, whoever gets that address then."""
+        self.networks = self.make(FORWARD)
+        for name in ("laptop", "ghost"):
+            self.store.lease(name, "10.73.0.0/24", "", bytes(16))
+        self.networks.begin([], self.successResultOf(self.store.leases()))
+        self.assertEqual(len(self.ground.led[-1][1]), 2)
+        self.come("stranger")  # with laptop's address
+        self.assertEqual(self.ground.led[-1][1], ("udp 53 10.73.0.3 53",))
+        self.assertIn("443/tcp leads to a client that nobody knows here: laptop", self.networks.warnings()[0])
+        self.successResultOf(self.store.release("ghost"))
+        self.successResultOf(self.store.release("laptop"))
+        self.approve()
+        self.assertEqual(self.ground.led[-1], ((), ()))
+
     def test_refusing_machine(self) -> None:
         """A machine that does not let us is told once, warned of, and asked again after a while."""
         self.ground.refuses = True
