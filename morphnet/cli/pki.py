@@ -122,7 +122,7 @@ def _print_table(records: list[CertificateRecord], at: float) -> None:
 @click.command()
 @click.argument("name")
 @click.option(
-    "--release", is_flag=True, help="Also give its inner addresses back to the pool, and approve no network behind it."
+    "--release", is_flag=True, help="Give its inner addresses back to the pool as well, and forget its networks."
 )
 @dir_option
 def revoke(name: str, release: bool, place: Place) -> None:

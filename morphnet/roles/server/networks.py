@@ -87,6 +87,7 @@ class NetworksBehind:
         self._told: dict[str, Networks] = {}  # what each was told last
         self._heeded_at = float("-inf")  # when a client's change of mind was heeded at once
         self._leaving: set[str] = set()  # clients that have said goodbye, and did not come again
+        self._hosts: dict[str, str] = {}  # where control links come from, by client
         self._inner: dict[str, tuple[str, ...]] = {}  # inner addresses, by client
         self._holders: dict[str, str] = {}  # the reverse
         self._led: tuple[tuple[str, ...], tuple[str, ...]] = (), ()  # what leads into the tunnel now
@@ -104,9 +105,14 @@ class NetworksBehind:
         self._all_leased(leases)
         self.look()
 
-    def came(self, name: str, hello: Hello, lease: Lease) -> None:
-        """A client is let in; its session is there."""
+    def came(self, name: str, hello: Hello, lease: Lease, host: str) -> None:
+        """
+        A client is let in; its session is there.
+
+        :param host: the address that its control link comes from; that counts until the session ends.
+        """
         self._leased(lease)
+        self._hosts[name] = host
         self._leaving.discard(name)
         self._advertised.offers(name, hello.advertise)
         self.look()
@@ -163,6 +169,7 @@ class NetworksBehind:
         for name in self._advertised.clients:
             if name not in tunnel.sessions:
                 self._advertised.offers(name, ())
+        self._hosts = {name: host for name, host in self._hosts.items() if name in tunnel.sessions}
         away = {name for name, session in tunnel.sessions.items() if now - session.heard_at > AWAY} | self._leaving
         before, self._standings = self._standings, self._advertised.standings(self._own(), away)
         used = used_of(self._standings)
@@ -189,7 +196,7 @@ class NetworksBehind:
         offered = Behind[str]()
         offered.are((each, (each,)) for each in self._advertised.offered)
         for name, session in self._around.tunnel.sessions.items():
-            for host in {path.remote.host for path in session.paths.values()}:
+            for host in {self._hosts.get(name, ""), *(path.remote.host for path in session.paths.values())}:
                 if offered.owner(_packed(host)):
                     yield Own(host, f"from which {name} comes")
 

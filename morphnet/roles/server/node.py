@@ -136,7 +136,7 @@ class ServerNode(Node):
         if hello.scheduler in SCHEDULERS:
             session.set_scheduler(hello.scheduler)
         session.be_patient(hello.reorder_tcp_ms / 1000)
-        self.networks.came(caller.name, hello, lease)
+        self.networks.came(caller.name, hello, lease, caller.host)
         if hello.terms:
             session.table.expect_terms()
         epoch = self._resumption.give_keys(session, hello.epoch, caller.export(lease.session))

@@ -54,14 +54,14 @@ class NetworksBehindTests(SynchronousTestCase):
         tell = lambda kind, session, text: self.told.append((kind, session))  # noqa: E731
         return NetworksBehind(config, Around(self.tunnel, self.store, self.ground, lambda: self.now, tell))
 
-    def come(self, name: str, *advertise: str, understands: bool = True) -> FakeCaller:
+    def come(self, name: str, *advertise: str, understands: bool = True, host: str = "") -> FakeCaller:
         """A client is let in, and welcomed."""
         number = len(self.tunnel.sessions) + 2
         lease = Lease(name, f"10.73.0.{number}", "", bytes([number]) * 16)
         inner = [ipaddress.ip_address(lease.inner4).packed]
         self.tunnel.add_session(name, lease.session, Tuning(), inner).heard_at = self.now
         caller, hello = FakeCaller(name), Hello(name=name, advertise=advertise, networks=understands)
-        self.networks.came(name, hello, lease)
+        self.networks.came(name, hello, lease, host)
         self.networks.welcomed(cast(Caller, caller), hello)
         return caller
 
@@ -119,6 +119,18 @@ class NetworksBehindTests(SynchronousTestCase):
         (said,) = self.networks.warnings()
         self.assertIn("overlaps 198.51.100.7, from which laptop comes", said)
         self.assertEqual(path.remote.host, "198.51.100.7")
+
+    def test_control_link(self) -> None:
+        """So is where its control link comes from: no path would ever come, were that led into the tunnel first."""
+        self.store.approvals = {("box", "2001:db8:7::/48"), ("laptop", LAN)}
+        self.approve(*self.store.approvals)
+        self.come("box", "2001:db8:7::/48", host="2001:db8:7::10")
+        self.come("laptop", LAN, host="strange")
+        self.assertEqual(self.ground.led, [((LAN,), ())])
+        self.assertIn("overlaps 2001:db8:7::10, from which box comes", self.networks.warnings()[0])
+        self.networks.look()
+        self.come("box", "2001:db8:7::/48", host="198.51.100.7")  # from elsewhere now
+        self.assertEqual(self.ground.led[-1], (("2001:db8:7::/48", LAN), ()))
 
     def test_takes_over(self) -> None:
         """The second stands by, and has it when the first was not heard of for a while, or said goodbye."""
