@@ -24,6 +24,7 @@ from morphnet.roles.signalling.control_server import Caller
 from morphnet.status import NetworksStatus, NetworkStatus
 from morphnet.store.base import Approval, Lease, Store
 from morphnet.tunnel.behind import Behind
+from morphnet.tunnel.path import State
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.messages.codec import phrase
 from morphnet.wire.messages.control import Hello
@@ -196,7 +197,10 @@ class NetworksBehind:
         offered = Behind[str]()
         offered.are((each, (each,)) for each in self._advertised.offered)
         for name, session in self._around.tunnel.sessions.items():
-            for host in {self._hosts.get(name, ""), *(path.remote.host for path in session.paths.values())}:
+            proven = [
+                each for each in session.paths.values() if each.validation.validated and each.state != State.CLOSED
+            ]
+            for host in {self._hosts.get(name, ""), *(each.remote.host for each in proven)}:
                 if offered.owner(_packed(host)):
                     yield Own(host, f"from which {name} comes")
 

@@ -17,7 +17,7 @@ from morphnet.store.base import Lease
 from morphnet.store.memory import MemoryStore
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.tunnel import Tunnel
-from morphnet.wire.batch import Endpoint
+from morphnet.wire.batch import Arrival, Endpoint
 from morphnet.wire.messages.control import Hello
 from morphnet.wire.messages.networks import Networks
 from tests.roles.server.test_node import FakeCaller
@@ -119,6 +119,20 @@ class NetworksBehindTests(SynchronousTestCase):
         (said,) = self.networks.warnings()
         self.assertIn("overlaps 198.51.100.7, from which laptop comes", said)
         self.assertEqual(path.remote.host, "198.51.100.7")
+
+    def test_unproven(self) -> None:
+        """Where a path seems to come from, or came from once, keeps nobody's network from being used."""
+        self.come("mallory")
+        session = self.tunnel.sessions["mallory"]
+        forged = Arrival(0, Endpoint("192.168.7.9", 5), memoryview(b""), 0)
+        path = session.table.accept(3, forged, self.now)
+        assert path is not None
+        self.come("laptop", LAN)
+        self.assertEqual(self.approve(("laptop", LAN)), {("laptop", LAN): "used"})
+        path.validation.validated = True
+        self.assertEqual(self.approve(("laptop", LAN)), {("laptop", LAN): "refused"})
+        session.close_path(3, self.now, Effects())
+        self.assertEqual(self.approve(("laptop", LAN)), {("laptop", LAN): "used"})
 
     def test_control_link(self) -> None:
         """So is where its control link comes from: no path would ever come, were that led into the tunnel first."""
