@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from morphnet.config import checks
@@ -15,6 +16,7 @@ EXAMPLE = "443/tcp=laptop:443"
 _FORWARD = re.compile(r"([0-9]{1,5})/(tcp|udp)=([A-Za-z0-9][A-Za-z0-9._-]{0,252}):([0-9]{1,5})")
 
 
+@lru_cache(4096)
 def unfit(network: str) -> str:
     """
     Why that can be behind no machine; "" when it can.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -15,6 +16,7 @@ Mask = tuple[int, int]  # bytes of an address, bits behind the prefix
 Prefix = tuple[int, int, int]  # the same, and the bits of the prefix as a number
 
 
+@lru_cache(4096)
 def prefix_of(network: str) -> Prefix:
     """
     :param network: in CIDR notation.

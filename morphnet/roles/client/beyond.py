@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from morphnet.config.networks import through, unfit
 from morphnet.config.roles import ClientConfig
 from morphnet.host.outside import Network, within
-from morphnet.rendezvous.advertising import Own, overlap
+from morphnet.rendezvous.owned import Own, Owned
 from morphnet.status import NetworkStatus
 from morphnet.wire.messages.networks import Networks
 
@@ -37,12 +37,12 @@ class Beyond:
         """
         named = [each for route in config.routes for each in _EVERYTHING.get(route, (route,))]
         named += config.mesh.networks
-        near = [Own(each.prefix, each.device) for each in here]
+        near = Owned(Own(each.prefix, each.device) for each in here)
         self._left, reached = {}, list[str]()
         for network in dict.fromkeys(self.said.reach):
             if unfit(network):
                 continue
-            if other := overlap(network, near):
+            if other := near.overlap(network):
                 self._left[network] = f"overlaps {other.network}, which is reached by {other.what or 'no device'}"
             elif config.accept_networks or within(network, named):
                 reached.append(network)

@@ -9,7 +9,7 @@ client that understands is told. All of that follows at once when an offer, an a
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,7 +19,8 @@ from morphnet.config.networks import Forward, forward
 from morphnet.config.roles import ServerConfig
 from morphnet.errors import HostError
 from morphnet.host.outside import Network
-from morphnet.rendezvous.advertising import REFUSED, STANDBY, Advertised, Own, Standing, reached_by, used_of
+from morphnet.rendezvous.advertising import REFUSED, STANDBY, Advertised, Standing, reached_by, used_of
+from morphnet.rendezvous.owned import Own, Owned
 from morphnet.roles.signalling.control_server import Caller
 from morphnet.status import NetworksStatus, NetworkStatus
 from morphnet.store.base import Approval, Lease, Store
@@ -31,6 +32,7 @@ from morphnet.wire.messages.control import Hello
 from morphnet.wire.messages.networks import MOST_OFFERED, MOST_REACHED, Networks
 
 AGAIN_AFTER = 30.0  # seconds until a machine is asked once more for what it has refused
+LOOK_AFTER = 0.2  # seconds from one look to the next, however many come and go meanwhile
 READ_EVERY = 2.0  # seconds between looks what is approved
 AWAY = 15.0  # seconds without a datagram after which another client may take a network over: three heartbeats
 
@@ -75,6 +77,7 @@ class Around:
     ground: Ground
     now: Callable[[], float]  # the data plane's clock
     tell: Callable[[str, str, str], None]  # kind, client, sentence: for the history
+    later: Callable[[float, Callable[[], None]], object]  # call that after so many seconds
 
 
 class NetworksBehind:
@@ -84,6 +87,12 @@ class NetworksBehind:
         self._config, self._around = config, around
         self._advertised = Advertised()
         self._standings: list[Standing] = []  # as they were last
+        self._of: dict[str, list[Standing]] = {}  # the same by client
+        self._ports = tuple(map(forward, config.forward))
+        self._looked_at = float("-inf")
+        self._look_is_due = False  # one was asked for, and comes soon
+        self._reached = Owned()  # what is the gateway's, as the kernel said last
+        self._reached_at = float("-inf")
         self._hearing: dict[str, Caller] = {}  # clients that understand, by name
         self._told: dict[str, Networks] = {}  # what each was told last
         self._heeded_at = float("-inf")  # when a client's change of mind was heeded at once
@@ -116,7 +125,7 @@ class NetworksBehind:
         self._hosts[name] = host
         self._leaving.discard(name)
         self._advertised.offers(name, hello.advertise)
-        self.look()
+        self._look_soon()
 
     def welcomed(self, caller: Caller, hello: Hello) -> None:
         """And knows it."""
@@ -136,7 +145,7 @@ class NetworksBehind:
     def said_goodbye(self, name: str) -> None:
         """A client ends, or calls anew: what it has behind it stays, unless another waits for it."""
         self._leaving.add(name)
-        self.look()
+        self._look_soon()
 
     def left(self, caller: Caller) -> None:
         """Its control link is gone, and the session goes on."""
@@ -145,7 +154,7 @@ class NetworksBehind:
 
     def reconfigure(self, config: ServerConfig) -> None:
         """Live by these settings."""
-        self._config = config
+        self._config, self._ports = config, tuple(map(forward, config.forward))
         self.look()
 
     def read(self) -> Deferred[NetworksStatus]:
@@ -159,20 +168,38 @@ class NetworksBehind:
                 self._all_leased(await self._around.store.leases())
         except HostError:
             pass  # they are read again soon
+        self._reached_at = float("-inf")
         self.look()
         return NetworksStatus(self.statuses())
 
     # -- what comes of it ----------------------------------------------------------------------------------------------
 
+    def _look_soon(self) -> None:
+        """At once, but not again and again where many come together, as they do after a restart."""
+        wait = self._looked_at + LOOK_AFTER - self._around.now()
+        if wait <= 0:
+            self.look()
+        elif not self._look_is_due:
+            self._look_is_due = True
+            self._around.later(wait, self._look_late)
+
+    def _look_late(self) -> None:
+        if self._look_is_due:
+            self.look()
+
     def look(self) -> None:
         """See who has what now, and make it so."""
         tunnel, now = self._around.tunnel, self._around.now()
+        self._looked_at, self._look_is_due = now, False
         for name in self._advertised.clients:
             if name not in tunnel.sessions:
                 self._advertised.offers(name, ())
         self._hosts = {name: host for name, host in self._hosts.items() if name in tunnel.sessions}
         away = {name for name, session in tunnel.sessions.items() if now - session.heard_at > AWAY} | self._leaving
         before, self._standings = self._standings, self._advertised.standings(self._own(), away)
+        self._of = {}
+        for each in self._standings:
+            self._of.setdefault(each.client, []).append(each)
         used = used_of(self._standings)
         for name, session in tunnel.sessions.items():
             session.inbound.networks.are([(True, used.get(name, ()))])
@@ -182,15 +209,20 @@ class NetworksBehind:
         for name in self._hearing:
             self._inform(name)
 
-    def _own(self) -> Collection[Own]:
+    def _own(self) -> Sequence[Owned]:
+        now = self._around.now()
+        if now - self._reached_at >= READ_EVERY:
+            self._reached, self._reached_at = self._reaches(), now
+        return self._reached, Owned(self._callers())
+
+    def _reaches(self) -> Owned:
         config = self._config
         pools = [Own(each, "the inner network") for each in (config.pool4, config.pool6) if each]
         try:
             elsewhere = self._around.ground.elsewhere()
         except HostError:
-            return pools  # it is asked again soon
-        reached = (Own(each.prefix, f"which the gateway reaches by {each.device}") for each in elsewhere)
-        return [*pools, *reached, *self._callers()]
+            return Owned(pools)  # it is asked again soon
+        return Owned([*pools, *(Own(each.prefix, f"which the gateway reaches by {each.device}") for each in elsewhere)])
 
     def _callers(self) -> Iterator[Own]:
         """Addresses from which clients come: what we send to them must not be led into the tunnel that it carries."""
@@ -226,7 +258,7 @@ class NetworksBehind:
         """As `host/nat` has them."""
         return tuple(
             f"{each.protocol} {each.listen} {address} {each.port}"
-            for each in map(forward, self._config.forward)
+            for each in self._ports
             for address in self._inner.get(each.client, ())
         )
 
@@ -244,12 +276,12 @@ class NetworksBehind:
 
     def _inform(self, name: str) -> None:
         """Tell a client how it stands, if it is anything else than before."""
-        own = [each for each in self._standings if each.client == name and each.state != "idle"]
+        own = [each for each in self._of.get(name, ()) if each.state != "idle"]
         said = Networks(
             used_of(own).get(name, ()),
             tuple(phrase(_advice(each)) for each in own if each.why)[:MOST_OFFERED],
             reached_by(name, self._standings)[:MOST_REACHED],
-            any(each.client == name for each in map(forward, self._config.forward)),
+            any(each.client == name for each in self._ports),
         )
         if self._told.get(name) != said:
             self._told[name] = said
@@ -268,7 +300,7 @@ class NetworksBehind:
     def statuses(self) -> tuple[NetworkStatus, ...]:
         """Networks, then ports."""
         found = [NetworkStatus(each.network, each.client, each.state, each.why) for each in self._standings]
-        return (*found, *(self._status_of(each) for each in map(forward, self._config.forward)))
+        return (*found, *(self._status_of(each) for each in self._ports))
 
     def _status_of(self, port: Forward) -> NetworkStatus:
         why = self._unknown(port)
@@ -281,7 +313,7 @@ class NetworksBehind:
 
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to."""
-        ports = (each for each in map(forward, self._config.forward) if self._unknown(each))
+        ports = (each for each in self._ports if self._unknown(each))
         refused = (f"{each.network} of {each.client} {each.why}" for each in self._standings if each.state == REFUSED)
         return (
             *self._troubles,

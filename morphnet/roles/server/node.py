@@ -108,7 +108,8 @@ class ServerNode(Node):
         self._rivals = Rivals()
         self._shown: dict[str, Peer] = {}  # the certificate that began or resumed a session, by its name
         self._asked: set[str] = set()  # serials of certificates that end soon, whose clients were asked to come again
-        self.networks = NetworksBehind(config, Around(self.tunnel, parts.store, parts.ground, pump.now, self.tell))
+        around = Around(self.tunnel, parts.store, parts.ground, pump.now, self.tell, pump.later)
+        self.networks = NetworksBehind(config, around)
         self.sections = (*self.sections, "networks")
         self._resumption = Resumption(config, parts.store, self.tunnel, pump.now, entropy)
         parts.certificates.follow(self.cut_off)

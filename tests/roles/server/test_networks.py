@@ -6,12 +6,13 @@ import ipaddress
 from collections.abc import Sequence
 from typing import cast
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.roles import ServerConfig, Tuning
 from morphnet.errors import HostError
 from morphnet.host.outside import Network
-from morphnet.roles.server.networks import AGAIN_AFTER, AWAY, Around, NetworksBehind
+from morphnet.roles.server.networks import AGAIN_AFTER, AWAY, LOOK_AFTER, Around, NetworksBehind
 from morphnet.roles.signalling.control_server import Caller
 from morphnet.store.base import Lease
 from morphnet.store.memory import MemoryStore
@@ -31,7 +32,7 @@ class FakeGround:
 
     def __init__(self) -> None:
         self.led: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
-        self.refuses, self.asked = False, 0
+        self.refuses, self.asked, self.dumps = False, 0, 0
 
     def lead_in(self, behind: Sequence[str], forwards: Sequence[str]) -> None:
         self.asked += 1
@@ -40,19 +41,25 @@ class FakeGround:
         self.led.append((tuple(behind), tuple(forwards)))
 
     def elsewhere(self) -> list[Network]:
+        self.dumps += 1
         return [Network("192.168.1.0/24", "eth1", False)]
 
 
 class NetworksBehindTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.now, self.ground, self.store = 100.0, FakeGround(), MemoryStore()
+        self.clock, self.ground, self.store = Clock(), FakeGround(), MemoryStore()
         self.tunnel = Tunnel(server=True, entropy=lambda size: bytes(range(size)))
         self.told: list[tuple[str, str]] = []
         self.networks = self.make(ServerConfig(name="gw"))
 
     def make(self, config: ServerConfig) -> NetworksBehind:
         tell = lambda kind, session, text: self.told.append((kind, session))  # noqa: E731
-        return NetworksBehind(config, Around(self.tunnel, self.store, self.ground, lambda: self.now, tell))
+        around = Around(self.tunnel, self.store, self.ground, self.clock.seconds, tell, self.clock.callLater)
+        return NetworksBehind(config, around)
+
+    @property
+    def now(self) -> float:
+        return self.clock.seconds()
 
     def come(self, name: str, *advertise: str, understands: bool = True, host: str = "") -> FakeCaller:
         """A client is let in, and welcomed."""
@@ -63,6 +70,7 @@ class NetworksBehindTests(SynchronousTestCase):
         caller, hello = FakeCaller(name), Hello(name=name, advertise=advertise, networks=understands)
         self.networks.came(name, hello, lease, host)
         self.networks.welcomed(cast(Caller, caller), hello)
+        self.clock.advance(LOOK_AFTER)
         return caller
 
     def approve(self, *pairs: tuple[str, str]) -> dict[tuple[str, str], str]:
@@ -154,7 +162,7 @@ class NetworksBehindTests(SynchronousTestCase):
         self.approve(("laptop", LAN), ("desk", LAN))
         self.assertEqual(self.whose("192.168.7.5"), "laptop")
         self.assertIn("stands by while laptop has", cast(Networks, desk.said[-1]).refused[0])
-        self.now += AWAY + 1
+        self.clock.advance(AWAY + 1)
         self.tunnel.sessions["desk"].heard_at = self.now
         self.networks.look()
         self.assertEqual(self.whose("192.168.7.5"), "desk")
@@ -162,6 +170,7 @@ class NetworksBehindTests(SynchronousTestCase):
         self.networks.look()
         self.assertEqual(self.whose("192.168.7.5"), "desk")  # who has it keeps it
         self.networks.said_goodbye("desk")
+        self.clock.advance(LOOK_AFTER)
         self.assertEqual(self.whose("192.168.7.5"), "laptop")
 
     def test_session_gone(self) -> None:
@@ -169,6 +178,7 @@ class NetworksBehindTests(SynchronousTestCase):
         self.come("laptop", LAN)
         self.approve(("laptop", LAN))
         self.networks.said_goodbye("laptop")
+        self.clock.advance(LOOK_AFTER)
         self.assertEqual(self.whose("192.168.7.5"), "laptop")
         self.tunnel.drop_session("laptop")
         self.networks.look()
@@ -180,6 +190,22 @@ class NetworksBehindTests(SynchronousTestCase):
         self.approve(("laptop", LAN), ("laptop", OTHER))
         self.networks.offers("laptop", [OTHER])
         self.assertEqual((self.whose("192.168.7.5"), self.whose("10.5.6.7")), ("", "laptop"))
+
+    def test_many_come(self) -> None:
+        """Many that come and go together are looked at together, and the kernel is asked once."""
+        looks, advance = list[float](), self.clock.advance
+        standings = self.networks._advertised.standings
+        self.networks._advertised.standings = lambda *around: looks.append(self.now) or standings(*around)  # type: ignore[method-assign, func-returns-value]
+        self.patch(self.clock, "advance", lambda seconds: None)  # all in one moment
+        for number in range(50):
+            self.come(f"c{number}", f"10.5.{number}.0/24")
+            self.networks.said_goodbye(f"c{number}")
+        self.assertEqual((len(looks), self.ground.dumps), (1, 1))
+        advance(LOOK_AFTER)
+        self.assertEqual((len(looks), self.ground.dumps), (2, 1))
+        self.assertEqual(len(self.networks.statuses()), 50)
+        advance(10.0)
+        self.assertEqual(len(looks), 2)
 
     def test_change_of_mind(self) -> None:
         """One that offers something else all the time is heeded once, and then with every regular look."""
@@ -227,6 +253,6 @@ class NetworksBehindTests(SynchronousTestCase):
         self.assertIn("not permitted", self.networks.warnings()[0])
         self.assertEqual(self.ground.asked, 1)
         self.ground.refuses = False
-        self.now += AGAIN_AFTER
+        self.clock.advance(AGAIN_AFTER)
         self.networks.look()
         self.assertEqual((self.ground.led, self.networks.warnings()), ([((LAN,), ())], ()))
