@@ -138,6 +138,6 @@ EXIT = {
 }
 EXIT_FOR = {"check": checks.names, "help": "peers that may reach the world, and our networks, through this machine"}
 ACCEPT_NETWORKS = {
-    "help": "send through the tunnel also what is not in `routes`, if it is a network behind another client that is"
-    " approved on the gateway"
+    "help": "send through the tunnel also what is not in `routes`, if it is a private network behind another client"
+    " that is approved on the gateway"
 }

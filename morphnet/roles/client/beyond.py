@@ -2,7 +2,8 @@
 Networks behind clients, as one of these clients has them: its own, and those that it reaches behind others.
 
 The gateway's word makes no route by itself, see `inside`: what it names must lie in what the operator named, or he has
-said that all of it is wanted (`accept_networks`). What the machine reaches by itself stays as it is.
+said that all of it is wanted that is private (`accept_networks`): nobody's word draws the world in. What the machine
+reaches by itself stays as it is.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from morphnet.status import NetworkStatus
 from morphnet.wire.messages.networks import Networks
 
 WORLD = ("0.0.0.0/0", "::/0")
+PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")  # RFC 1918, RFC 4193
 _EVERYTHING = {"default": ("0.0.0.0/0", "::/0")}
 
 
@@ -44,8 +46,10 @@ class Beyond:
                 continue
             if other := near.overlap(network):
                 self._left[network] = f"overlaps {other.network}, which is reached by {other.what or 'no device'}"
-            elif config.accept_networks or within(network, named):
+            elif within(network, named) or (config.accept_networks and within(network, PRIVATE)):
                 reached.append(network)
+            elif config.accept_networks:
+                self._left[network] = "is not private, and not in `routes`"
             else:
                 self._left[network] = "is not in `routes`: `morphnet set accept_networks yes` takes it"
         self.reached = tuple(reached)
