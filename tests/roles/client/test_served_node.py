@@ -23,6 +23,7 @@ from morphnet.tunnel.events import Effects
 from morphnet.tunnel.path import State
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Endpoint
+from morphnet.wire.messages.networks import Advertise, Networks
 
 CALL = bytes.fromhex("4500001c000040004011000010490002") + bytes((10, 73, 0, 5)) + bytes(8)  # UDP for a peer
 
@@ -65,6 +66,23 @@ class ServedNodeTests(SynchronousTestCase):
         self.assertEqual((node.tunnel.sessions, node._server_hosts), ({}, ()))
         self.assertEqual([each.text for each in node.happenings(0)], ["gw2 is the server now; it was gw1"])
         self.assertFalse(node.is_served())
+
+    def test_advertises(self) -> None:
+        """A server is told what is behind us when that changes, if it is one that has told us of networks itself."""
+        node, said = self.make(ClientConfig(server="gw1")), list[object]()
+        machine = cast(Machine, SimpleNamespace(beyond=Beyond(), networks_are=lambda said: None))
+        node.link = cast(Link, SimpleNamespace(send=said.append))
+        config = ClientConfig(server="gw1", advertise=("192.168.7.0/24",))
+        node._beyond = machine  # as peers make it
+        node._leave_other()
+        node._advertise(config, {"advertise"})
+        self.assertEqual(said, [])
+        node._networks_are(machine, Networks())
+        node._advertise(config, {"advertise"})
+        self.assertEqual(said, [Advertise(("192.168.7.0/24",))])
+        node._leave_other()  # an older one has welcomed us
+        node._advertise(config, {"advertise"})
+        self.assertEqual(len(said), 1)
 
     def test_exit_and_peers(self) -> None:
         """The exit is a way to the world, and to no peer: it may not send as one, nor gets what is for one."""
