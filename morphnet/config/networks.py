@@ -32,6 +32,19 @@ def unfit(network: str) -> str:
     return ""
 
 
+def written(network: str) -> str:
+    """A network as everybody writes it, so that two that are the same are the same text; what is none as it is."""
+    try:
+        return str(ipaddress.ip_network(network))
+    except ValueError:
+        return network
+
+
+def all_written(value: object) -> object:
+    """The same for a list."""
+    return [written(each) if isinstance(each, str) else each for each in value] if isinstance(value, list) else value
+
+
 def overlaps(one: str, other: str) -> bool:
     """Whether two networks have an address in common."""
     first: Any = ipaddress.ip_network(one, strict=False)  # of either family, for which typeshed has no one name
@@ -106,7 +119,7 @@ def through(text: str) -> tuple[str, str]:
     peer, _, network = text.partition("=")
     if not peer or checks.networks((network,)) or "/" not in network or unfit(network):
         raise ConfigError(f"must hold entries like home=192.168.7.0/24, not {text[:80]!r}")
-    return peer, network
+    return peer, written(network)
 
 
 def through_wrong(value: tuple[str, ...]) -> str | None:
@@ -125,6 +138,7 @@ FORWARD = {
 }
 ADVERTISE = {
     "check": advertise_wrong,
+    "reads": all_written,
     "help": "networks behind this machine that others shall reach through it, once they are approved on the gateway",
 }
 ADVERTISE_ROUTED = {"help": "leave the others' addresses as they are there: it must have a route back to this machine"}

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from morphnet.config.networks import unfit
+from morphnet.config.networks import unfit, written
 from morphnet.rendezvous.owned import Own, Owned, Span, span_of
 
 USED, STANDBY, ASKED, REFUSED, IDLE = "used", "standby", "asked", "refused", "idle"
@@ -41,7 +41,7 @@ class Advertised:
     def offers(self, client: str, networks: Sequence[str]) -> None:
         """That client offers these and no others; nothing when it has gone."""
         if networks:
-            self._offers[client] = tuple(dict.fromkeys(networks))
+            self._offers[client] = tuple(dict.fromkeys(map(written, networks)))
         else:
             self._offers.pop(client, None)
 

@@ -58,6 +58,12 @@ class AdvertisedTests(SynchronousTestCase):
         self.advertised.offers("laptop", [])
         self.assertEqual(self.states(), {("laptop", LAN): IDLE})
 
+    def test_written_otherwise(self) -> None:
+        """A network is the same however its client writes it."""
+        self.advertised.offers("laptop", ["FD07::/64", "192.168.7.9", "172.16.0.0/255.240.0.0", "fd07:0::/64"])
+        self.approve(*(("laptop", each) for each in ("fd07::/64", "192.168.7.9/32", "172.16.0.0/12")))
+        self.assertEqual(list(self.states().values()), [USED] * 3)
+
     def test_refused(self) -> None:
         """What the gateway has itself, what is all the world, and what is no network of a machine's, is refused."""
         offered = ["10.73.0.128/25", "10.0.0.0/8", "0.0.0.0/0", "127.0.0.0/8", "fe80::/64", "ff00::/8", "::/0"]

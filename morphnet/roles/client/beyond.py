@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from morphnet.config.networks import through, unfit
+from morphnet.config.networks import through, unfit, written
 from morphnet.config.roles import ClientConfig
 from morphnet.host.outside import Network, within
 from morphnet.rendezvous.owned import Own, Owned
@@ -57,8 +57,8 @@ class Beyond:
     def carried(self, config: ClientConfig) -> tuple[str, ...]:
         """Our own that are in use: never one that the operator did not name; without a gateway, all that he did."""
         if not config.all_servers():
-            return config.advertise
-        return tuple(each for each in self.said.carried if each in config.advertise)
+            return _own(config)
+        return tuple(each for each in self.said.carried if each in _own(config))
 
     def leads_out(self, config: ClientConfig) -> bool:
         """Whether everything goes through a peer."""
@@ -85,7 +85,7 @@ class Beyond:
 
     def statuses(self, config: ClientConfig) -> tuple[NetworkStatus, ...]:
         """Our own, then those of others."""
-        own = [NetworkStatus(each, config.name, *self._state(config, each)) for each in config.advertise]
+        own = [NetworkStatus(each, config.name, *self._state(config, each)) for each in _own(config)]
         others = [NetworkStatus(each, "", "used", "") for each in self.reached]
         others += [self._by_peer(peer, network) for peer, network in map(through, config.mesh.through)]
         others += [self._by_peer(config.mesh.exit, "default")] if config.mesh.exit else []
@@ -104,5 +104,10 @@ class Beyond:
     def warnings(self, config: ClientConfig) -> tuple[str, ...]:
         """What the operator should see to."""
         overlapping = (f"{each} {why}" for each, why in self._left.items() if why.startswith("overlaps"))
-        ours = (each for each in self.said.refused if each.partition(" ")[0] in config.advertise)
+        ours = (each for each in self.said.refused if each.partition(" ")[0] in _own(config))
         return (*ours, *(f"a network behind another machine is not reached: {each}" for each in overlapping))
+
+
+def _own(config: ClientConfig) -> tuple[str, ...]:
+    """What is behind this machine, as the gateway writes it."""
+    return tuple(map(written, config.advertise))

@@ -65,6 +65,13 @@ class BeyondTests(SynchronousTestCase):
         self.assertEqual(found[:2], [("used", ""), ("asked", "stands by while laptop has it")])
         self.assertEqual(found[2], ("asked", "the gateway has not answered"))
 
+    def test_own_written_otherwise(self) -> None:
+        """Our own is the same however the operator has written it."""
+        config = replace(CONFIG, advertise=("FD07:0::/64",))
+        self.beyond.said = Networks(carried=("fd07::/64",))
+        self.assertEqual(self.beyond.carried(config), ("fd07::/64",))
+        self.assertEqual(self.beyond.statuses(config)[0].state, "used")
+
     def test_peers(self) -> None:
         """A peer leads to what the operator has named, and to the world if it is the exit, while it is there."""
         mesh = MeshConfig(("meet",), through=(f"home={LAN}", "other=10.5.0.0/16"), exit="home", exit_for=("phone",))
