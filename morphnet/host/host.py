@@ -253,7 +253,7 @@ class Host:
 
         :raises HostError: the kernel does not tell.
         """
-        return elsewhere(self._kernel.facts(), tun)
+        return elsewhere(self._kernel.facts(), tun, self._base)
 
     def set_uplinks(self, uplinks: Sequence[Uplink]) -> None:
         """

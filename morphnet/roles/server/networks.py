@@ -33,6 +33,7 @@ from morphnet.wire.messages.networks import MOST_OFFERED, MOST_REACHED, Networks
 
 AGAIN_AFTER = 30.0  # seconds until a machine is asked once more for what it has refused
 LOOK_AFTER = 0.2  # seconds from one look to the next, however many come and go meanwhile
+_UNTOLD = "and the kernel has not told yet what the gateway reaches by itself"
 READ_EVERY = 2.0  # seconds between looks what is approved
 AWAY = 15.0  # seconds without a datagram after which another client may take a network over: three heartbeats
 
@@ -91,7 +92,7 @@ class NetworksBehind:
         self._ports = tuple(map(forward, config.forward))
         self._looked_at = float("-inf")
         self._look_is_due = False  # one was asked for, and comes soon
-        self._reached = Owned()  # what is the gateway's, as the kernel said last
+        self._reached = Owned(Own(each, _UNTOLD) for each in ("0.0.0.0/0", "::/0"))  # the gateway's own, as said last
         self._reached_at = float("-inf")
         self._hearing: dict[str, Caller] = {}  # clients that understand, by name
         self._told: dict[str, Networks] = {}  # what each was told last
@@ -221,7 +222,7 @@ class NetworksBehind:
         try:
             elsewhere = self._around.ground.elsewhere()
         except HostError:
-            return Owned(pools)  # it is asked again soon
+            return self._reached  # it is asked again soon
         return Owned([*pools, *(Own(each.prefix, f"which the gateway reaches by {each.device}") for each in elsewhere)])
 
     def _callers(self) -> Iterator[Own]:

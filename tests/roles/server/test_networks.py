@@ -32,7 +32,7 @@ class FakeGround:
 
     def __init__(self) -> None:
         self.led: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
-        self.refuses, self.asked, self.dumps = False, 0, 0
+        self.refuses, self.silent, self.asked, self.dumps = False, False, 0, 0
 
     def lead_in(self, behind: Sequence[str], forwards: Sequence[str]) -> None:
         self.asked += 1
@@ -42,6 +42,8 @@ class FakeGround:
 
     def elsewhere(self) -> list[Network]:
         self.dumps += 1
+        if self.silent:
+            raise HostError("interrupted")
         return [Network("192.168.1.0/24", "eth1", False)]
 
 
@@ -227,6 +229,20 @@ class NetworksBehindTests(SynchronousTestCase):
         self.assertEqual((self.ground.led[-1][1][-1], self.networks.warnings()), ("udp 53 10.73.0.2 53", ()))
         self.networks.reconfigure(ServerConfig(name="gw"))
         self.assertEqual(self.ground.led[-1], ((), ()))
+
+    def test_silent_kernel(self) -> None:
+        """While the kernel does not tell what the gateway reaches, what it told last holds; before that, nothing is."""
+        self.store.approvals = {("laptop", LAN), ("desk", "192.168.1.0/24")}
+        self.ground.silent = True
+        self.come("laptop", LAN)
+        self.assertEqual(set(self.approve(*self.store.approvals).values()), {"refused", "idle"})
+        self.assertIn("the kernel has not told yet", self.networks.warnings()[0])
+        self.ground.silent = False
+        self.come("desk", "192.168.1.0/24")
+        expected = {("laptop", LAN): "used", ("desk", "192.168.1.0/24"): "refused"}
+        self.assertEqual(self.approve(*self.store.approvals), expected)
+        self.ground.silent = True
+        self.assertEqual(self.approve(*self.store.approvals), expected)
 
     def test_released(self) -> None:
         """A port leads nowhere when its client's address was released, whoever gets that address then."""
