@@ -135,6 +135,7 @@ class Host:
         self._slots = Slots()
         self._network: ClientNetwork | None = None  # as it was brought up last
         self._inner: list[str] = []  # its addresses, as far as this machine can have them
+        self.families: frozenset[int] = frozenset()  # 4 and 6: those that a server has inside, as far as it can
         self._unguarded: tuple[str, ...] = ()  # devices that have an inner address as well
         self._strict: StrictTable | None = None  # the kill switch, if one is wanted
         self._uplinks: tuple[str, ...] = ()  # in use, the best first
@@ -214,7 +215,8 @@ class Host:
         """
         inner = self._usable(network)
         pools = [each for each in (network.pool4, network.pool6) if each]
-        v6, families = has_ipv6(self._kernel, network.tun), {family_of(each) for each in inner}
+        v6 = has_ipv6(self._kernel, network.tun)
+        self.families = families = frozenset(map(family_of, inner))
         behind = tuple(each for each in network.behind if family_of(each) in families)
         changes = tun_changes(network.tun, network.mtu, inner, v6, self._base)
         changes += into_tunnel(network.tun, behind, families, v6, self._base)

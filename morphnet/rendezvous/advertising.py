@@ -35,6 +35,7 @@ class Advertised:
 
     def __init__(self) -> None:
         self.approved: frozenset[tuple[str, str]] = frozenset()  # client, network
+        self.families: frozenset[int] = frozenset((4, 6))  # that the gateway has inside
         self._offers: dict[str, tuple[str, ...]] = {}  # by client, in the order in which they came
         self._used: list[tuple[str, str]] = []  # those that were in use the last time
 
@@ -83,6 +84,8 @@ class Advertised:
     def _standing(self, client: str, network: str, own: Sequence[Owned], taken: Owned) -> Standing:
         if why := unfit(network):
             return Standing(client, network, REFUSED, why)
+        if (family := span_of(network)[0]) not in self.families:
+            return Standing(client, network, REFUSED, f"is IPv{family}, which the gateway does not have inside")
         if other := next((found for each in own if (found := each.overlap(network))), None):
             return Standing(client, network, REFUSED, f"overlaps {other.network}, {other.what}")
         if (client, network) not in self.approved:

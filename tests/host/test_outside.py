@@ -116,7 +116,7 @@ class OutsideTests(SynchronousTestCase):
         self.assertEqual(self.kept(by(BRIDGE, "10.73.0.0/24", 73, table=BASE + 101)), [])
 
     def test_elsewhere(self) -> None:
-        """What other devices reach, by whoever's routes, another of us included; not what this TUN does, nor a way out."""
+        """What other devices reach, by whoever's routes, another of us included; no ways out, and not our TUN."""
         routes = (
             OUT,
             by(WAN, "192.168.1.0/24", BY_KERNEL),

@@ -73,6 +73,14 @@ class AdvertisedTests(SynchronousTestCase):
         self.assertIn("10.73.0.128/25 overlaps 10.73.0.0/24, the inner network", self.why())
         self.assertIn("0.0.0.0/0 is too large: /8 is the most", self.why())
 
+    def test_other_family(self) -> None:
+        """What the gateway could lead nowhere is refused, and not said to be reached."""
+        self.advertised.offers("laptop", [LAN, "fd07::/64"])
+        self.approve(("laptop", LAN), ("laptop", "fd07::/64"))
+        self.advertised.families = frozenset((4,))
+        self.assertEqual(self.states(), {("laptop", LAN): USED, ("laptop", "fd07::/64"): REFUSED})
+        self.assertEqual(self.why(), ["fd07::/64 is IPv6, which the gateway does not have inside"])
+
     def test_takes_over(self) -> None:
         """The first to come has it; the second stands by, takes over when that is away, and keeps it then."""
         self.approve(("first", LAN), ("second", "192.168.0.0/16"))

@@ -9,7 +9,7 @@ client that understands is told. All of that follows at once when an offer, an a
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -49,6 +49,11 @@ class Ground(Protocol):
         """
         ...
 
+    @property
+    def families(self) -> Collection[int]:
+        """4 and 6: those that it has inside. What is of the other one can be led nowhere."""
+        ...
+
     def elsewhere(self) -> list[Network]:
         """
         The networks that it reaches without the tunnel.
@@ -63,6 +68,8 @@ class NoGround:
 
     def lead_in(self, behind: Sequence[str], forwards: Sequence[str]) -> None:
         """Nothing does."""
+
+    families = (4, 6)
 
     def elsewhere(self) -> list[Network]:
         """There are none."""
@@ -197,6 +204,7 @@ class NetworksBehind:
                 self._advertised.offers(name, ())
         self._hosts = {name: host for name, host in self._hosts.items() if name in tunnel.sessions}
         away = {name for name, session in tunnel.sessions.items() if now - session.heard_at > AWAY} | self._leaving
+        self._advertised.families = frozenset(self._around.ground.families)
         before, self._standings = self._standings, self._advertised.standings(self._own(), away)
         self._of = {}
         for each in self._standings:

@@ -32,6 +32,7 @@ class FakeGround:
 
     def __init__(self) -> None:
         self.led: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+        self.families: tuple[int, ...] = (4, 6)
         self.refuses, self.silent, self.asked, self.dumps = False, False, 0, 0
 
     def lead_in(self, behind: Sequence[str], forwards: Sequence[str]) -> None:
@@ -243,6 +244,13 @@ class NetworksBehindTests(SynchronousTestCase):
         self.assertEqual(self.approve(*self.store.approvals), expected)
         self.ground.silent = True
         self.assertEqual(self.approve(*self.store.approvals), expected)
+
+    def test_other_family(self) -> None:
+        """A gateway without IPv6 inside does not say that it reaches any."""
+        self.ground.families = (4,)
+        self.come("laptop", "fd07::/64", LAN)
+        states = self.approve(("laptop", "fd07::/64"), ("laptop", LAN))
+        self.assertEqual(states, {("laptop", "fd07::/64"): "refused", ("laptop", LAN): "used"})
 
     def test_released(self) -> None:
         """A port leads nowhere when its client's address was released, whoever gets that address then."""
