@@ -102,6 +102,8 @@ def _without_tun(config: ClientConfig) -> tuple[str, str] | None:
 def _own_port(config: ServerConfig) -> str:
     """A forwarded port that is ours; "" for none."""
     own = {("tcp", config.control_port), ("tcp", config.stream_port), ("udp", config.data_port)}
+    door = config.manhole.address() if config.manhole.enabled else None
+    own.add(("tcp", door[1] if door is not None else 0))
     own.add(("udp", config.legacy.morphprotocol.port) if config.legacy.morphprotocol.enabled else ("udp", 0))
     return next((each.shown for each in map(forward, config.forward) if each[:2] in own), "")
 

@@ -216,7 +216,8 @@ class Host:
         inner = self._usable(network)
         pools = [each for each in (network.pool4, network.pool6) if each]
         v6 = has_ipv6(self._kernel, network.tun)
-        self.families = families = frozenset(map(family_of, inner))
+        families = set(map(family_of, inner))
+        self.families = frozenset(families)
         behind = tuple(each for each in network.behind if family_of(each) in families)
         changes = tun_changes(network.tun, network.mtu, inner, v6, self._base)
         changes += into_tunnel(network.tun, behind, families, v6, self._base)

@@ -109,4 +109,8 @@ class ForwardTests(SynchronousTestCase):
         for port in ("8443/tcp", "8000/udp"):
             with self.assertRaisesRegex(ConfigError, f"'forward' has {port}, a port that this server serves itself"):
                 self.server(f'forward = ["{port}=laptop:1"]\n')
+        manhole = 'forward = ["2222/tcp=laptop:22"]\n[manhole]\nlisten = "192.0.2.1:2222"\n'
+        with self.assertRaisesRegex(ConfigError, "'forward' has 2222/tcp"):
+            self.server(manhole)
+        self.server(f"{manhole}enabled = false\n")
         self.assertEqual(self.server('forward = ["8000/tcp=laptop:1"]\n').forward, ("8000/tcp=laptop:1",))

@@ -19,7 +19,7 @@ from morphnet.config.networks import Forward, forward
 from morphnet.config.roles import ServerConfig
 from morphnet.errors import HostError
 from morphnet.host.outside import Network
-from morphnet.rendezvous.advertising import REFUSED, STANDBY, Advertised, Standing, reached_by, used_of
+from morphnet.rendezvous.advertising import REFUSED, STANDBY, USED, Advertised, Standing, reached_by, used_of
 from morphnet.rendezvous.owned import Own, Owned
 from morphnet.roles.signalling.control_server import Caller
 from morphnet.status import NetworksStatus, NetworkStatus
@@ -320,12 +320,19 @@ class NetworksBehind:
     def _unknown(self, port: Forward) -> str:
         return "" if port.client in self._inner else "leads to a client that nobody knows here"
 
+    def _cut(self) -> Iterator[str]:
+        many = sum(each.state == USED for each in self._standings)
+        own = [sum(each.state == USED for each in self._of.get(name, ())) for name in self._hearing]
+        if many - min(own, default=many) > MOST_REACHED:
+            yield f"{many} networks are behind clients, and a client is told of {MOST_REACHED} at most: approve fewer"
+
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to."""
         ports = (each for each in self._ports if self._unknown(each))
         refused = (f"{each.network} of {each.client} {each.why}" for each in self._standings if each.state == REFUSED)
         return (
             *self._troubles,
+            *self._cut(),
             *refused,
             *(f"port {each.shown} {self._unknown(each)}: {each.client}" for each in ports),
         )

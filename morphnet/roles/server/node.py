@@ -211,8 +211,8 @@ class ServerNode(Node):
         self.networks.welcomed(caller, hello)
 
     def signal(self, caller: Caller, signal: Signal) -> None:
-        """A message of a client that has been welcomed."""
-        session = self.tunnel.sessions.get(caller.name)
+        """A message of a client that has been welcomed; an old link of it says nothing of the session any more."""
+        session = self.tunnel.sessions.get(caller.name) if (here := self._callers.get(caller.name) is caller) else None
         match signal:
             case Scheduler() if session is not None and signal.name in SCHEDULERS:
                 session.set_scheduler(signal.name)
@@ -222,9 +222,9 @@ class ServerNode(Node):
                 self.tunnel.poke(session, self.pump.now())
             case Revocations() | PartsWanted() | RevokedPart():
                 self.certificates.exchange.heard(caller, signal)
-            case Advertise():
+            case Advertise() if here:
                 self.networks.offers(caller.name, signal.networks)
-            case Goodbye() if self._callers.get(caller.name) is caller:
+            case Goodbye() if here:
                 self.networks.said_goodbye(caller.name)
                 self.tell("goodbye", caller.name, signal.reason or "the client says goodbye")
 

@@ -20,7 +20,7 @@ from morphnet.tunnel.events import Effects
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Arrival, Endpoint
 from morphnet.wire.messages.control import Hello
-from morphnet.wire.messages.networks import Networks
+from morphnet.wire.messages.networks import MOST_REACHED, Networks
 from tests.roles.server.test_node import FakeCaller
 
 LAN, OTHER = "192.168.7.0/24", "10.5.0.0/16"
@@ -252,12 +252,26 @@ class NetworksBehindTests(SynchronousTestCase):
         states = self.approve(("laptop", "fd07::/64"), ("laptop", LAN))
         self.assertEqual(states, {("laptop", "fd07::/64"): "refused", ("laptop", LAN): "used"})
 
+    def test_more_than_can_be_told(self) -> None:
+        """What a client is not told of, for there are too many, is a warning."""
+        networks = [f"10.{number // 200}.{number % 200}.0/24" for number in range(MOST_REACHED + 2)]
+        offers = [(f"c{number // 16}", network) for number, network in enumerate(networks)]
+        for name in dict.fromkeys(name for name, _ in offers):
+            self.come(name, *(network for of, network in offers if of == name))
+        self.approve(*offers)
+        self.assertEqual(self.networks.warnings(), ())  # each has some itself
+        desk = self.come("desk")
+        (said,) = self.networks.warnings()
+        self.assertIn("258 networks are behind clients, and a client is told of 256 at most", said)
+        self.assertEqual(len(cast(Networks, desk.said[-1]).reach), MOST_REACHED)
+
     def test_released(self) -> None:
         """A port leads nowhere when its client's address was released, whoever gets that address then."""
         self.networks = self.make(FORWARD)
         for name in ("laptop", "ghost"):
             self.store.lease(name, "10.73.0.0/24", "", bytes(16))
-        self.networks.begin([], self.successResultOf(self.store.leases()))
+        leases: list[Lease] = self.successResultOf(self.store.leases())
+        self.networks.begin([], leases)
         self.assertEqual(len(self.ground.led[-1][1]), 2)
         self.come("stranger")  # with laptop's address
         self.assertEqual(self.ground.led[-1][1], ("udp 53 10.73.0.3 53",))
