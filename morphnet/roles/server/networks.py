@@ -140,7 +140,8 @@ class NetworksBehind:
         self._told.pop(caller.name, None)
         if hello.networks:
             self._hearing[caller.name] = caller
-            self._inform(caller.name)
+            if not self._look_is_due:  # which tells everybody: what it offers is not known to be in use before
+                self._inform(caller.name)
 
     def offers(self, name: str, networks: Sequence[str]) -> None:
         """A client offers others from now on. Who changes its mind all the time waits for the next regular look."""

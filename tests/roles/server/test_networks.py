@@ -200,11 +200,13 @@ class NetworksBehindTests(SynchronousTestCase):
         standings = self.networks._advertised.standings
         self.networks._advertised.standings = lambda *around: looks.append(self.now) or standings(*around)  # type: ignore[method-assign, func-returns-value]
         self.patch(self.clock, "advance", lambda seconds: None)  # all in one moment
+        callers = list[FakeCaller]()
         for number in range(50):
-            self.come(f"c{number}", f"10.5.{number}.0/24")
+            callers.append(self.come(f"c{number}", f"10.5.{number}.0/24"))
             self.networks.said_goodbye(f"c{number}")
         self.assertEqual((len(looks), self.ground.dumps), (1, 1))
         advance(LOOK_AFTER)
+        self.assertEqual({len(each.said) for each in callers}, {1})  # nobody was told first that it carries nothing
         self.assertEqual((len(looks), self.ground.dumps), (2, 1))
         self.assertEqual(len(self.networks.statuses()), 50)
         advance(10.0)
