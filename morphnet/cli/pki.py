@@ -121,7 +121,9 @@ def _print_table(records: list[CertificateRecord], at: float) -> None:
 
 @click.command()
 @click.argument("name")
-@click.option("--release", is_flag=True, help="Also give its inner addresses back to the pool.")
+@click.option(
+    "--release", is_flag=True, help="Give its inner addresses back to the pool as well, and forget its networks."
+)
 @dir_option
 def revoke(name: str, release: bool, place: Place) -> None:
     """Revoke every certificate and open invitation of NAME, now."""

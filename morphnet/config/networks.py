@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from morphnet.config import checks
@@ -15,6 +16,7 @@ EXAMPLE = "443/tcp=laptop:443"
 _FORWARD = re.compile(r"([0-9]{1,5})/(tcp|udp)=([A-Za-z0-9][A-Za-z0-9._-]{0,252}):([0-9]{1,5})")
 
 
+@lru_cache(4096)
 def unfit(network: str) -> str:
     """
     Why that can be behind no machine; "" when it can.
@@ -28,6 +30,26 @@ def unfit(network: str) -> str:
     if address.is_loopback or address.is_multicast or address.is_link_local or address.is_unspecified:
         return "has no addresses that can be behind a machine"
     return ""
+
+
+def written(network: str) -> str:
+    """A network as everybody writes it, so that two that are the same are the same text; what is none as it is."""
+    try:
+        return str(ipaddress.ip_network(network))
+    except ValueError:
+        return network
+
+
+def all_written(value: object) -> object:
+    """The same for a list."""
+    return [written(each) if isinstance(each, str) else each for each in value] if isinstance(value, list) else value
+
+
+def overlaps(one: str, other: str) -> bool:
+    """Whether two networks have an address in common."""
+    first: Any = ipaddress.ip_network(one, strict=False)  # of either family, for which typeshed has no one name
+    second: Any = ipaddress.ip_network(other, strict=False)
+    return bool(first.version == second.version and first.overlaps(second))
 
 
 def advertise_wrong(value: tuple[str, ...]) -> str | None:
@@ -97,7 +119,7 @@ def through(text: str) -> tuple[str, str]:
     peer, _, network = text.partition("=")
     if not peer or checks.networks((network,)) or "/" not in network or unfit(network):
         raise ConfigError(f"must hold entries like home=192.168.7.0/24, not {text[:80]!r}")
-    return peer, network
+    return peer, written(network)
 
 
 def through_wrong(value: tuple[str, ...]) -> str | None:
@@ -116,6 +138,7 @@ FORWARD = {
 }
 ADVERTISE = {
     "check": advertise_wrong,
+    "reads": all_written,
     "help": "networks behind this machine that others shall reach through it, once they are approved on the gateway",
 }
 ADVERTISE_ROUTED = {"help": "leave the others' addresses as they are there: it must have a route back to this machine"}
@@ -129,6 +152,6 @@ EXIT = {
 }
 EXIT_FOR = {"check": checks.names, "help": "peers that may reach the world, and our networks, through this machine"}
 ACCEPT_NETWORKS = {
-    "help": "send through the tunnel also what is not in `routes`, if it is a network behind another client that is"
-    " approved on the gateway"
+    "help": "send through the tunnel also what is not in `routes`, if it is a private network behind another client"
+    " that is approved on the gateway"
 }

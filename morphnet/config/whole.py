@@ -6,7 +6,7 @@ from typing import Any
 
 from morphnet.config.checks import LEAST_MTU6
 from morphnet.config.home import CoordinatorConfig
-from morphnet.config.networks import forward
+from morphnet.config.networks import forward, overlaps, through
 from morphnet.config.roles import ClientConfig, RelayConfig, ServerConfig
 from morphnet.config.web import WEB
 
@@ -33,8 +33,8 @@ def check_whole(config: Any) -> tuple[str, str] | None:
             "'server' is missing (HOST or HOST:PORT of the server's control link);"
             " write it into the configuration file, or give --server, or [mesh] relays for peers alone",
         )
-    if isinstance(config, ClientConfig) and config.mesh.exit and config.all_servers():
-        return "mesh.exit", "'exit' is for a machine without a server: all would go to two places"
+    if isinstance(config, ClientConfig) and (wrong := _by_peers(config)):
+        return wrong
     if isinstance(config, ClientConfig) and config.shape == WEB and not (config.shape_web and config.streams):
         return "shape_web", "shape 'web' needs 'shape_web', https://HOST/PATH at the web server, and 'streams'"
     if isinstance(config, ClientConfig) and config.shape != "plain" and config.tuning.framing == "seed":
@@ -56,6 +56,16 @@ def check_whole(config: Any) -> tuple[str, str] | None:
         if isinstance(config, ServerConfig) and config.pool6 and config.tuning.mtu < LEAST_MTU6:
             return "tuning.mtu", f"'mtu' must be at least {LEAST_MTU6} with IPv6 inside (or set pool6 = '')"
     return _certificate(config) if isinstance(config, CoordinatorConfig) and config.acme.names else None
+
+
+def _by_peers(config: ClientConfig) -> tuple[str, str] | None:
+    """What peers are to be a way to."""
+    if config.mesh.exit and config.all_servers():
+        return "mesh.exit", "'exit' is for a machine without a server: all would go to two places"
+    for _, network in map(through, config.mesh.through):
+        if other := next((each for each in config.mesh.networks if overlaps(each, network)), ""):
+            return "mesh.through", f"'through' has {network}, which overlaps {other}, the peers' own addresses"
+    return None
 
 
 def _certificate(config: CoordinatorConfig) -> tuple[str, str] | None:
@@ -92,6 +102,8 @@ def _without_tun(config: ClientConfig) -> tuple[str, str] | None:
 def _own_port(config: ServerConfig) -> str:
     """A forwarded port that is ours; "" for none."""
     own = {("tcp", config.control_port), ("tcp", config.stream_port), ("udp", config.data_port)}
+    door = config.manhole.address() if config.manhole.enabled else None
+    own.add(("tcp", door[1] if door is not None else 0))
     own.add(("udp", config.legacy.morphprotocol.port) if config.legacy.morphprotocol.enabled else ("udp", 0))
     return next((each.shown for each in map(forward, config.forward) if each[:2] in own), "")
 

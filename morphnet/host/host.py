@@ -135,6 +135,7 @@ class Host:
         self._slots = Slots()
         self._network: ClientNetwork | None = None  # as it was brought up last
         self._inner: list[str] = []  # its addresses, as far as this machine can have them
+        self.families: frozenset[int] = frozenset()  # 4 and 6: those that a server has inside, as far as it can
         self._unguarded: tuple[str, ...] = ()  # devices that have an inner address as well
         self._strict: StrictTable | None = None  # the kill switch, if one is wanted
         self._uplinks: tuple[str, ...] = ()  # in use, the best first
@@ -177,7 +178,7 @@ class Host:
         """
         Bring up the TUN (which must exist), and send traffic into it. Call again when anything about it differs.
 
-        :raises HostError: the machine refused; nothing of this call is left then, except DNS, which may fail alone.
+        :raises HostError: the machine refused; it is as before this call then, except DNS, which may fail alone.
         """
         check_routes(network.routes)
         inner = [each.partition("/")[0] for each in self._usable(network)]
@@ -189,6 +190,7 @@ class Host:
         changes += into_tunnel(network.tun, into, families, has_ipv6(self._kernel), self._base)
         if not network.carries:
             changes = only_inner(changes, inner, network.inside, self._base)
+        before = self._network, self._inner
         self._network = network
         try:
             self._inner = inner
@@ -196,7 +198,11 @@ class Host:
             self.keep_outside()
             self._journal.settle("tunnel", changes)
         except HostError:
-            self._journal.undo_group("guard")
+            self._network, self._inner = before
+            if self._network is None:
+                self._journal.undo_group("guard")
+            else:
+                self._journal.settle("guard", self._guard(self._network), lenient=True)
             raise
         dns = dns_changes(self._kernel, network.tun, network.dns if network.carries else ())
         self._journal.settle("dns", dns, lenient=True)
@@ -205,11 +211,13 @@ class Host:
         """
         Bring up the TUN (which must exist), and with `nat` make this machine a gateway.
 
-        :raises HostError: the machine refused; nothing of this call is left then.
+        :raises HostError: the machine refused; it is as before this call then.
         """
         inner = self._usable(network)
         pools = [each for each in (network.pool4, network.pool6) if each]
-        v6, families = has_ipv6(self._kernel, network.tun), {family_of(each) for each in inner}
+        v6 = has_ipv6(self._kernel, network.tun)
+        families = set(map(family_of, inner))
+        self.families = frozenset(families)
         behind = tuple(each for each in network.behind if family_of(each) in families)
         changes = tun_changes(network.tun, network.mtu, inner, v6, self._base)
         changes += into_tunnel(network.tun, behind, families, v6, self._base)
@@ -224,8 +232,8 @@ class Host:
             forwards=network.forwards,
         )
         changes += gateway_changes(self._kernel, table)
-        self._passing = passing_of_gateway(network.tun, network.forwards)
         self._journal.settle("tunnel", changes)
+        self._passing = passing_of_gateway(network.tun, network.forwards)
 
     def behind_are(self, behind: Behind) -> None:
         """
@@ -248,7 +256,7 @@ class Host:
 
         :raises HostError: the kernel does not tell.
         """
-        return elsewhere(self._kernel.facts(), tun)
+        return elsewhere(self._kernel.facts(), tun, self._base)
 
     def set_uplinks(self, uplinks: Sequence[Uplink]) -> None:
         """

@@ -103,6 +103,11 @@ def encode_change(number: int, change: Change) -> bytes:
     return json.dumps({"n": number, "kind": change.kind, "fields": values}).encode() + b"\n"
 
 
+def _about(entry: Entry) -> Hashable:
+    """Two entries of one group that are about the same do not stand together: the later has replaced the earlier."""
+    return entry.change.kind, entry.change.place
+
+
 def _undone(numbers: Sequence[int]) -> bytes:
     return json.dumps({"undone": list(numbers)}).encode() + b"\n"
 
@@ -186,14 +191,19 @@ class Journal:
 
         What was made earlier and does not stand any more is made again: the kernel drops routes by itself when a link
         goes down. New comes before old is undone, so that nothing is without a way in between; where both are
-        about the same place (one table, one device), new simply replaces old.
+        about the same place (one table, one device), new simply replaces old; what replaces another and fails leaves
+        that other one there.
 
         :param lenient: pass over a change that fails, instead of taking back what is new in this call and raising.
         :raises HostError: a change failed.
         """
         self.undo_leftovers()
         known = {each.change: each for each in self._entries if each.group == group}
+        standing = {each.number: each for each in self._entries}
         made, look = self._begin(group, [each for each in wanted if each not in known]), Look(self._kernel)
+        struck = standing.keys() - {each.number for each in self._entries}
+        replaced = {_about(standing[number]): standing[number].change for number in struck}
+        back = set[Change]()  # what stands again
         self._unwanted -= {known[each].number for each in wanted if each in known}
         for change in wanted:
             entry = known.get(change) or made[change]
@@ -205,16 +215,16 @@ class Journal:
                 self._apply(entry)
             except HostError as error:
                 if not lenient:
-                    self._undo(list(made.values()))
+                    self._take_back(list(made.values()), replaced)
                     raise
                 self._log.warn("not changed: {reason}", reason=str(error))
-                self._undo([entry])
-        keep = set(wanted)
+                back |= self._take_back([entry], replaced)
+        keep = {*wanted, *back}
         self._undo([each for each in self._entries if each.group == group and each.change not in keep])
 
     def _begin(self, group: str, changes: Sequence[Change]) -> dict[Change, Entry]:
         """Write down what is about to be made, and strike what it replaces: that is never undone, only replaced."""
-        old = {(each.change.kind, each.change.place): each for each in self._entries if each.group == group}
+        old = {_about(each): each for each in self._entries if each.group == group}
         made, struck = dict[Change, Entry](), list[int]()
         for change in changes:
             fresh = change.prepared(self._kernel)
@@ -234,6 +244,32 @@ class Journal:
                 self._entries = before  # nothing of it was made
                 raise
         return made
+
+    def _take_back(self, entries: Sequence[Entry], replaced: Mapping[Hashable, Change]) -> set[Change]:
+        """
+        Undo what a call began that failed, but put back what was there before it; answers with that.
+
+        :param replaced: by kind and place.
+        """
+        self._undo([each for each in entries if _about(each) not in replaced])
+        back = {
+            each.number: replace(each, change=replaced[_about(each)]) for each in entries if _about(each) in replaced
+        }
+        if not back:
+            return set()
+        self._entries = [back.get(each.number, each) for each in self._entries]
+        try:
+            self._write([encode_change(each.number, each.change) for each in back.values()])
+        except HostError as error:  # what undoes it is the same thing in the same place
+            self._log.error("not written down: {reason}", reason=str(error))
+        look = Look(self._kernel)
+        for entry in back.values():
+            try:
+                if not entry.change.stands(look):
+                    self._apply(entry)
+            except HostError as error:
+                self._log.error("not put back: {reason}", reason=str(error))
+        return {each.change for each in back.values()}
 
     def mend(self, spare: Callable[[Change], bool]) -> list[Mended]:
         """

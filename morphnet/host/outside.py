@@ -79,13 +79,21 @@ def outside(facts: Facts, uplinks: Collection[str], base: int, ours: Collection[
     return list(found.values())
 
 
-def elsewhere(facts: Facts, tun: str) -> list[Network]:
-    """The networks that are reached by other devices than `tun`: on them, and by routes; ways out are none."""
+def elsewhere(facts: Facts, tun: str, base: int) -> list[Network]:
+    """
+    The networks that are reached by other devices than `tun`: on them, by routes, and by another of us; ways out are
+    none.
+
+    :param base: as for `outside`.
+    """
     names = {link.index: link.name for link in facts.links}
     found = dict.fromkeys(
         Network(each.prefix, names.get(each.index, ""), False)
         for each in facts.routes
-        if each.prefix and each.kind == UNICAST and each.protocol != PROTOCOL and names.get(each.index) != tun
+        if each.prefix
+        and each.kind == UNICAST
+        and (each.protocol != PROTOCOL or _of_another(each, base))
+        and names.get(each.index) != tun
     )
     return [each for each in found if _network(each.prefix).prefixlen >= _SHORT]
 

@@ -86,6 +86,7 @@ class Pump:
         self._timer: IDelayedCall | None = None
         self._timer_at = float("inf")  # on `now`
         self._stopped = False
+        self._calls: list[IDelayedCall] = []  # that others asked for
 
     # -- doors ---------------------------------------------------------------------------------------------------------
 
@@ -242,9 +243,17 @@ class Pump:
             self._stopped = True
             self.carry_out(self.tunnel.take_leave(self.now()))
 
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call that then, unless all has stopped by then."""
+        self._calls = [each for each in self._calls if each.active()]
+        self._calls.append(self._clock.callLater(seconds, call))
+
     def stop(self) -> None:
         """No timer any more."""
         self._stopped = True
+        for each in self._calls:
+            if each.active():
+                each.cancel()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

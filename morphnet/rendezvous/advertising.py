@@ -11,12 +11,11 @@ Pure, so that the same offers give the same answer.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from morphnet.config.networks import unfit
+from morphnet.config.networks import unfit, written
+from morphnet.rendezvous.owned import Own, Owned, Span, span_of
 
 USED, STANDBY, ASKED, REFUSED, IDLE = "used", "standby", "asked", "refused", "idle"
 
@@ -31,36 +30,19 @@ class Standing:
     why: str = ""  # one sentence, to be read after the network; "" while it is in use
 
 
-@dataclass(frozen=True, slots=True)
-class Own:
-    """A network that is not a client's to offer."""
-
-    network: str
-    what: str  # how it is the gateway's, to be read after the network
-
-
-def overlap(network: str, others: Iterable[Own]) -> Own | None:
-    """The first of these that has some of the same addresses."""
-    parsed: Any = ipaddress.ip_network(network)  # of either family, for which typeshed has no one name
-    for each in others:
-        other: Any = ipaddress.ip_network(each.network, strict=False)
-        if other.version == parsed.version and other.overlaps(parsed):
-            return each
-    return None
-
-
 class Advertised:
     """What clients offer, what is approved, and who has what."""
 
     def __init__(self) -> None:
         self.approved: frozenset[tuple[str, str]] = frozenset()  # client, network
+        self.families: frozenset[int] = frozenset((4, 6))  # that the gateway has inside
         self._offers: dict[str, tuple[str, ...]] = {}  # by client, in the order in which they came
         self._used: list[tuple[str, str]] = []  # those that were in use the last time
 
     def offers(self, client: str, networks: Sequence[str]) -> None:
         """That client offers these and no others; nothing when it has gone."""
         if networks:
-            self._offers[client] = tuple(dict.fromkeys(networks))
+            self._offers[client] = tuple(dict.fromkeys(map(written, networks)))
         else:
             self._offers.pop(client, None)
 
@@ -74,7 +56,7 @@ class Advertised:
         """The networks that anybody offers."""
         return frozenset(network for networks in self._offers.values() for network in networks)
 
-    def standings(self, own: Collection[Own], away: Collection[str] = ()) -> list[Standing]:
+    def standings(self, own: Sequence[Owned], away: Collection[str] = ()) -> list[Standing]:
         """
         How it stands with each, by client.
 
@@ -82,15 +64,15 @@ class Advertised:
         :param away: clients that were not heard of for a while: others may take their place.
         """
         offered = [(client, network) for client, networks in self._offers.items() for network in networks]
-        before = [each for each in self._used if each in offered]
-        rest = [each for each in offered if each not in before]
-        in_turn = sorted([*before, *rest], key=lambda each: each[0] in away)
+        still = set(offered)
+        before = [each for each in self._used if each in still]
+        in_turn = sorted(dict.fromkeys([*before, *offered]), key=lambda each: each[0] in away)
         found: dict[tuple[str, str], Standing] = {}
-        taken = list[Own]()
+        taken = Owned()
         for client, network in in_turn:
             standing = found[client, network] = self._standing(client, network, own, taken)
             if standing.state == USED:
-                taken.append(Own(network, client))
+                taken.add(Own(network, client))
         self._used = [each for each in in_turn if found[each].state == USED]
         idle = [
             Standing(client, network, IDLE, "is approved, and its client does not offer it now")
@@ -99,17 +81,19 @@ class Advertised:
         ]
         return sorted([*found.values(), *idle], key=lambda each: (each.client, _order(each.network)))
 
-    def _standing(self, client: str, network: str, own: Iterable[Own], taken: Sequence[Own]) -> Standing:
+    def _standing(self, client: str, network: str, own: Sequence[Owned], taken: Owned) -> Standing:
         if why := unfit(network):
             return Standing(client, network, REFUSED, why)
-        if other := overlap(network, own):
+        if (family := span_of(network)[0]) not in self.families:
+            return Standing(client, network, REFUSED, f"is IPv{family}, which the gateway does not have inside")
+        if other := next((found for each in own if (found := each.overlap(network))), None):
             return Standing(client, network, REFUSED, f"overlaps {other.network}, {other.what}")
         if (client, network) not in self.approved:
             return Standing(client, network, ASKED, "is not approved")
-        same = [each for each in taken if each.what == client]
-        if other := overlap(network, same):
-            return Standing(client, network, REFUSED, f"overlaps {other.network}, which the same client offers")
-        if other := overlap(network, taken):
+        others = sorted(taken.overlapping(network), key=lambda each: each.what != client)
+        if others and others[0].what == client:
+            return Standing(client, network, REFUSED, f"overlaps {others[0].network}, which the same client offers")
+        for other in others:
             return Standing(client, network, STANDBY, f"stands by while {other.what} has {other.network} behind it")
         return Standing(client, network, USED)
 
@@ -128,6 +112,6 @@ def used_of(standings: Iterable[Standing]) -> Mapping[str, tuple[str, ...]]:
     return found
 
 
-def _order(network: str) -> tuple[int, int, int]:
-    parsed = ipaddress.ip_network(network)
-    return parsed.version, int(parsed.network_address), parsed.prefixlen
+def _order(network: str) -> Span:
+    version, first, bits = span_of(network)
+    return version, first, -bits

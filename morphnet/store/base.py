@@ -143,7 +143,7 @@ class Store(Protocol):
         ...
 
     def release(self, name: str) -> Deferred[None]:
-        """Forget the lease of `name`; its addresses may be given to another."""
+        """Forget the lease of `name`; its addresses may be given to another. No network is approved for it then."""
         ...
 
     def add_certificate(self, record: CertificateRecord) -> Deferred[None]:

@@ -239,9 +239,10 @@ class Ledger:
             self._sql.execute("INSERT INTO lease (name, inner4, inner6, session) VALUES (?, ?, ?, ?)", values)
 
     def release(self, name: str) -> None:
-        """Forget the lease of `name`; its addresses may be given to another."""
+        """Forget the lease of `name`; its addresses may be given to another. No network is approved for it then."""
         with self._writing():
             self._sql.execute("DELETE FROM lease WHERE name = ?", (name,))
+            self._sql.execute("DELETE FROM network WHERE name = ?", (name,))
 
     def add_certificate(self, record: CertificateRecord) -> None:
         """Remember a certificate that was issued."""

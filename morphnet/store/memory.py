@@ -51,6 +51,7 @@ class MemoryStore(Store):
     def release(self, name: str) -> Deferred[None]:
         def forget() -> None:
             self._leases.pop(name, None)
+            self.approvals = {each for each in self.approvals if each[0] != name}
 
         return _done(forget)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -15,6 +16,7 @@ Mask = tuple[int, int]  # bytes of an address, bits behind the prefix
 Prefix = tuple[int, int, int]  # the same, and the bits of the prefix as a number
 
 
+@lru_cache(4096)
 def prefix_of(network: str) -> Prefix:
     """
     :param network: in CIDR notation.
@@ -29,16 +31,16 @@ class Behind(Generic[T]):
     """Who has which network behind it. The longest prefix decides; of two that are the same, who is named first."""
 
     def __init__(self) -> None:
-        self._owners: dict[Prefix, T] = {}
+        self._owners: dict[Prefix, T | None] = {}
         self.masks: list[Mask] = []  # that there are, the longest prefix first; empty: nobody has any
 
-    def are(self, networks: Iterable[tuple[T, Iterable[str]]]) -> None:
+    def are(self, networks: Iterable[tuple[T | None, Iterable[str]]]) -> None:
         """
         These are there from now on, and no others.
 
-        :param networks: in CIDR notation, by who has them.
+        :param networks: in CIDR notation, by who has them; those of None are nobody's, whoever has a larger one.
         """
-        owners: dict[Prefix, T] = {}
+        owners: dict[Prefix, T | None] = {}
         for owner, prefixes in networks:
             for prefix in map(prefix_of, prefixes):
                 owners.setdefault(prefix, owner)
@@ -48,7 +50,7 @@ class Behind(Generic[T]):
         """That one has none any more."""
         self._have({prefix: one for prefix, one in self._owners.items() if one is not owner})
 
-    def _have(self, owners: dict[Prefix, T]) -> None:
+    def _have(self, owners: dict[Prefix, T | None]) -> None:
         self._owners = owners
         self.masks = sorted({prefix[:2] for prefix in owners}, key=lambda mask: mask[1])
 
@@ -60,7 +62,7 @@ class Behind(Generic[T]):
         """
         for size, rest in self.masks:
             if size == len(address):
-                found = self._owners.get((size, rest, int.from_bytes(address, "big") >> rest))
-                if found is not None:
-                    return found
+                prefix = size, rest, int.from_bytes(address, "big") >> rest
+                if prefix in self._owners:
+                    return self._owners[prefix]
         return None

@@ -28,6 +28,14 @@ class AdvertiseTests(SynchronousTestCase):
         self.assertIsNotNone(advertise_wrong(tuple(f"10.0.{n}.0/24" for n in range(17))))
         self.assertEqual(unfit("0.0.0.0/0"), "is too large: /8 is the most")
 
+    def test_written(self) -> None:
+        """However they are written, they are kept in one way: what is approved on the gateway is compared with that."""
+        text = 'server = "gw"\nadvertise = ["FD07:0::/64", "192.168.7.9", "10.0.0.0/255.0.0.0"]\n'
+        found = loads(ClientConfig, text, Path("client.toml")).advertise
+        self.assertEqual(found, ("fd07::/64", "192.168.7.9/32", "10.0.0.0/8"))
+        with self.assertRaisesRegex(ConfigError, "advertise"):
+            loads(ClientConfig, 'server = "gw"\nadvertise = ["192.168.7.9/24"]\n', Path("client.toml"))
+
     def test_without_tun(self) -> None:
         """It needs a TUN device."""
         with self.assertRaisesRegex(ConfigError, "need a TUN device"):
@@ -37,7 +45,8 @@ class AdvertiseTests(SynchronousTestCase):
 
 class ThroughTests(SynchronousTestCase):
     def test_wrong(self) -> None:
-        """A peer and a network; neither the world, nor one network twice."""
+        """A peer and a network; neither the world, nor one network twice, however it is written."""
+        self.assertIn("twice", str(through_wrong(("home=fd07::/64", "work=FD07:0::/64"))))
         self.assertIsNone(through_wrong(("home=192.168.7.0/24", "work=fd07::/64")))
         for each in (
             "home",
@@ -55,6 +64,14 @@ class ThroughTests(SynchronousTestCase):
         with self.assertRaisesRegex(ConfigError, "'exit' is for a machine without a server"):
             loads(ClientConfig, 'server = "gw"\n[mesh]\nrelays = ["meet"]\nexit = "home"\n', Path("client.toml"))
         loads(ClientConfig, '[mesh]\nrelays = ["meet"]\nexit = "home"\n', Path("client.toml"))
+
+    def test_through_inner(self) -> None:
+        """A peer is no way to addresses of other peers."""
+        mesh = '[mesh]\nrelays = ["meet"]\nthrough = ["home={}"]\n'
+        for network in ("10.73.0.0/28", "10.0.0.0/8", "fd73::5/128"):
+            with self.assertRaisesRegex(ConfigError, "overlaps .*, the peers' own addresses"):
+                loads(ClientConfig, mesh.format(network), Path("client.toml"))
+        loads(ClientConfig, mesh.format("192.168.7.0/24"), Path("client.toml"))
 
 
 class ForwardTests(SynchronousTestCase):
@@ -92,4 +109,8 @@ class ForwardTests(SynchronousTestCase):
         for port in ("8443/tcp", "8000/udp"):
             with self.assertRaisesRegex(ConfigError, f"'forward' has {port}, a port that this server serves itself"):
                 self.server(f'forward = ["{port}=laptop:1"]\n')
+        manhole = 'forward = ["2222/tcp=laptop:22"]\n[manhole]\nlisten = "192.0.2.1:2222"\n'
+        with self.assertRaisesRegex(ConfigError, "'forward' has 2222/tcp"):
+            self.server(manhole)
+        self.server(f"{manhole}enabled = false\n")
         self.assertEqual(self.server('forward = ["8000/tcp=laptop:1"]\n').forward, ("8000/tcp=laptop:1",))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -141,6 +142,35 @@ class JournalTests(SynchronousTestCase):
         self.kernel.refuse = {"add_rule"}
         self.assertRaises(HostError, self.journal.settle, "tunnel", WANTED)
         self.assertEqual((self.kernel.routes, self.kernel.addresses, self.journal.standing), (set(), set(), []))
+
+    def test_failure_of_a_successor(self) -> None:
+        """What was to replace another and fails, itself or by what comes with it, leaves that one there."""
+        before = NftTable("morph0", ("10.73.0.0/24",))
+        wider = replace(before, behind=("192.168.7.0/24",))
+        for refused, lenient in (("add_route", False), ("nft", False), ("nft", True)):
+            self.journal.settle("tunnel", [before])
+            tables, self.kernel.refuse = list(self.kernel.tables), {refused}
+            if lenient:
+                self.journal.settle("tunnel", [wider], lenient=True)
+            else:
+                self.assertRaises(HostError, self.journal.settle, "tunnel", [wider, ROUTE])
+            self.assertEqual((self.kernel.tables, self.journal.standing), (tables, [before]))
+            self.assertEqual([each.change for each in decode_journal(self.file.data, KINDS)[1]], [before])
+            self.kernel.refuse = set()
+            self.journal.settle("tunnel", [wider, ROUTE])
+            self.assertEqual((self.journal.mend(lambda change: False), self.kernel.routes), ([], {ROUTE}))
+        self.journal.undo_all()
+        self.assertEqual((self.kernel.tables, self.kernel.routes), ([], set()))
+
+    def test_failure_puts_back(self) -> None:
+        """A successor that was made, before what came with it failed, is replaced by what was there before it."""
+        before = self.kernel.link("morph0")
+        self.journal.settle("tunnel", [LinkUp("morph0", 1400, 7300)])
+        self.kernel.refuse = {"add_rule"}
+        self.assertRaises(HostError, self.journal.settle, "tunnel", [LinkUp("morph0", 1300, 7300), RULE])
+        self.assertEqual((self.kernel.link("morph0").mtu, len(self.journal.standing)), (1400, 1))
+        self.open().undo_leftovers()
+        self.assertEqual(self.kernel.link("morph0"), before)
 
     def test_lenient(self) -> None:
         """Leniently, what fails is passed over, and tried again the next time."""

@@ -10,6 +10,7 @@ from morphnet.host.facts import (
     BY_KERNEL,
     IFF_LOWER_UP,
     IFF_UP,
+    PROTOCOL,
     THROW,
     UNREACHABLE,
     AddressFact,
@@ -17,7 +18,7 @@ from morphnet.host.facts import (
     LinkFact,
     RouteFact,
 )
-from morphnet.host.outside import Network, outside, overlapping, within
+from morphnet.host.outside import Network, elsewhere, outside, overlapping, within
 from morphnet.host.routes import BASE
 
 ETHERNET, POINT_TO_POINT = IFF_UP | IFF_LOWER_UP | 0x2, IFF_UP | IFF_LOWER_UP
@@ -113,6 +114,21 @@ class OutsideTests(SynchronousTestCase):
         self.assertEqual(self.kept(by(OTHER_VPN, "10.74.0.0/24", 73, table=BASE + 100)), ["10.74.0.0/24"])
         self.assertEqual(self.kept(by(0, "10.73.0.0/24", 73, table=BASE + 100, kind=THROW)), [])
         self.assertEqual(self.kept(by(BRIDGE, "10.73.0.0/24", 73, table=BASE + 101)), [])
+
+    def test_elsewhere(self) -> None:
+        """What other devices reach, by whoever's routes, another of us included; no ways out, and not our TUN."""
+        routes = (
+            OUT,
+            by(WAN, "192.168.1.0/24", BY_KERNEL),
+            by(BRIDGE, "10.5.0.0/16", STATIC, "192.168.1.9"),
+            by(WAN, "0.0.0.0/1", STATIC),
+            by(OURS, "10.73.0.0/24", BY_KERNEL),
+            by(OURS, "192.168.7.0/24", PROTOCOL, table=BASE),
+            by(OTHER_VPN, "10.74.0.0/24", PROTOCOL, table=BASE + 100),
+            by(BRIDGE, "10.75.0.0/24", PROTOCOL, table=BASE + 101),
+        )
+        found = [each.prefix for each in elsewhere(Facts(LINKS, (), routes), "morph0", BASE)]
+        self.assertEqual(found, ["192.168.1.0/24", "10.5.0.0/16", "10.74.0.0/24"])
 
     def test_named(self) -> None:
         """A device that is used as an uplink leads out by definition."""

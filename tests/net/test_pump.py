@@ -250,6 +250,17 @@ class PumpTests(SynchronousTestCase):
         self.arm(0.5)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_later(self) -> None:
+        """What others want to be called for is called, each when it is due, unless the pump has stopped."""
+        called: list[int] = []
+        for seconds in (1, 2, 3):
+            self.pump.later(float(seconds), lambda seconds=seconds: called.append(seconds))  # type: ignore[misc]
+        self.clock.advance(1)
+        self.clock.advance(1)
+        self.pump.stop()
+        self.clock.advance(1)
+        self.assertEqual((called, self.clock.getDelayedCalls()), ([1, 2], []))
+
     def test_long_turn(self) -> None:
         """The data plane is told when a turn that sent something took long."""
         began = self.now()

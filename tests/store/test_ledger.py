@@ -199,6 +199,8 @@ class LedgerTests(SynchronousTestCase):
             self.assertEqual(ledger.approved(), sorted(asked))
             self.assertEqual([ledger.disapprove(*asked[0]) for _ in range(2)], [True, False])
             self.assertEqual(ledger.approved(), sorted(asked[1:]))
+            ledger.release("laptop")  # who gets the name later has nothing behind it
+            self.assertEqual(ledger.approved(), [asked[1]])
 
     def test_collision_is_impossible(self) -> None:
         """The table itself refuses one address for two names."""

@@ -41,6 +41,14 @@ class BehindTests(SynchronousTestCase):
         behind.are([])
         self.assertIsNone(behind.owner(_packed("192.168.7.9")))
 
+    def test_nobodys(self) -> None:
+        """What is nobody's is not found behind who has a larger network, nor behind who is named later."""
+        behind = Behind[str]()
+        behind.are([(None, ["10.73.0.0/24"]), ("home", ["0.0.0.0/0", "10.73.0.0/24"])])
+        self.assertEqual([behind.owner(_packed(each)) for each in ("10.73.0.5", "10.74.0.5")], [None, "home"])
+        behind.forget("home")
+        self.assertIsNone(behind.owner(_packed("10.74.0.5")))
+
     def test_passed_on(self) -> None:
         """What one had is another's at once, in whatever order they are named."""
         for names in ("ab", "ba"):

@@ -2,21 +2,23 @@
 Networks behind clients, as one of these clients has them: its own, and those that it reaches behind others.
 
 The gateway's word makes no route by itself, see `inside`: what it names must lie in what the operator named, or he has
-said that all of it is wanted (`accept_networks`). What the machine reaches by itself stays as it is.
+said that all of it is wanted that is private (`accept_networks`): nobody's word draws the world in. What the machine
+reaches by itself stays as it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from morphnet.config.networks import through, unfit
+from morphnet.config.networks import through, unfit, written
 from morphnet.config.roles import ClientConfig
 from morphnet.host.outside import Network, within
-from morphnet.rendezvous.advertising import Own, overlap
+from morphnet.rendezvous.owned import Own, Owned
 from morphnet.status import NetworkStatus
 from morphnet.wire.messages.networks import Networks
 
 WORLD = ("0.0.0.0/0", "::/0")
+PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")  # RFC 1918, RFC 4193
 _EVERYTHING = {"default": ("0.0.0.0/0", "::/0")}
 
 
@@ -37,15 +39,17 @@ class Beyond:
         """
         named = [each for route in config.routes for each in _EVERYTHING.get(route, (route,))]
         named += config.mesh.networks
-        near = [Own(each.prefix, each.device) for each in here]
+        near = Owned(Own(each.prefix, each.device) for each in here)
         self._left, reached = {}, list[str]()
         for network in dict.fromkeys(self.said.reach):
             if unfit(network):
                 continue
-            if other := overlap(network, near):
+            if other := near.overlap(network):
                 self._left[network] = f"overlaps {other.network}, which is reached by {other.what or 'no device'}"
-            elif config.accept_networks or within(network, named):
+            elif within(network, named) or (config.accept_networks and within(network, PRIVATE)):
                 reached.append(network)
+            elif config.accept_networks:
+                self._left[network] = "is not private, and not in `routes`"
             else:
                 self._left[network] = "is not in `routes`: `morphnet set accept_networks yes` takes it"
         self.reached = tuple(reached)
@@ -53,8 +57,8 @@ class Beyond:
     def carried(self, config: ClientConfig) -> tuple[str, ...]:
         """Our own that are in use: never one that the operator did not name; without a gateway, all that he did."""
         if not config.all_servers():
-            return config.advertise
-        return tuple(each for each in self.said.carried if each in config.advertise)
+            return _own(config)
+        return tuple(each for each in self.said.carried if each in _own(config))
 
     def leads_out(self, config: ClientConfig) -> bool:
         """Whether everything goes through a peer."""
@@ -81,7 +85,7 @@ class Beyond:
 
     def statuses(self, config: ClientConfig) -> tuple[NetworkStatus, ...]:
         """Our own, then those of others."""
-        own = [NetworkStatus(each, config.name, *self._state(config, each)) for each in config.advertise]
+        own = [NetworkStatus(each, config.name, *self._state(config, each)) for each in _own(config)]
         others = [NetworkStatus(each, "", "used", "") for each in self.reached]
         others += [self._by_peer(peer, network) for peer, network in map(through, config.mesh.through)]
         others += [self._by_peer(config.mesh.exit, "default")] if config.mesh.exit else []
@@ -100,5 +104,10 @@ class Beyond:
     def warnings(self, config: ClientConfig) -> tuple[str, ...]:
         """What the operator should see to."""
         overlapping = (f"{each} {why}" for each, why in self._left.items() if why.startswith("overlaps"))
-        ours = (each for each in self.said.refused if each.partition(" ")[0] in config.advertise)
+        ours = (each for each in self.said.refused if each.partition(" ")[0] in _own(config))
         return (*ours, *(f"a network behind another machine is not reached: {each}" for each in overlapping))
+
+
+def _own(config: ClientConfig) -> tuple[str, ...]:
+    """What is behind this machine, as the gateway writes it."""
+    return tuple(map(written, config.advertise))

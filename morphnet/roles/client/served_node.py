@@ -14,6 +14,7 @@ from morphnet.roles.client.beyond import Beyond
 from morphnet.roles.client.certified_node import Certificates, CertifiedNode
 from morphnet.roles.client.leading import Leading
 from morphnet.roles.client.machine import Machine, path_works
+from morphnet.roles.client.told_networks import ToldNetworks
 from morphnet.roles.client.uplink_paths import plain_paths, sources_of
 from morphnet.status import CarryStatus, NetworkStatus
 from morphnet.tunnel.session import Session
@@ -31,7 +32,8 @@ class ServedNode(CertifiedNode):
         self.ports: Ports | None = None  # where programs hand in UDP that is carried
         self.uplinks: list[Uplink] = []
         self._leading = Leading(pump.now)
-        self._beyond: Machine | None = None  # who knows of networks behind clients, once the server has told
+        self._beyond: Machine | None = None  # who knows of networks behind clients and peers, once there are any
+        self._told_of = ToldNetworks(pump.now, pump.later, self._heed_networks)  # by the server
         self._nowhere: tuple[str, ...] = ()  # one sentence for each of them that leads nowhere
         if config.carry:
             self.sections = ("sessions", "carries", *self.sections[1:])
@@ -79,7 +81,11 @@ class ServedNode(CertifiedNode):
         self._beyond = machine
         if "networks" not in self.sections:
             self.sections = (*self.sections, "networks")
-        machine.networks_are(said)
+        self._told_of.are(said)
+
+    def _heed_networks(self, said: Networks) -> None:
+        if self._beyond is not None:
+            self._beyond.networks_are(said)
 
     def _peers_lead(self, machine: Machine, names: Mapping[str, Sequence[str]]) -> None:
         """With these peers there is a session: what is behind some of them is reached, as the operator has named it."""
@@ -98,13 +104,15 @@ class ServedNode(CertifiedNode):
             return
         machine.peers_are(lead)
         behind = machine.beyond.behind_peers(self.config)
+        inner = self.config.mesh.networks if any(behind.values()) else ()  # an address there is of a certificate alone
         for peer in self._leading.names.keys() & sessions.keys():
-            sessions[peer].inbound.networks.are([(True, behind.get(peer, ()))])
-        self.tunnel.behind.are((sessions[peer], networks) for peer, networks in behind.items() if peer in sessions)
+            sessions[peer].inbound.networks.are([(None, inner), (True, behind.get(peer, ()))])
+        led = ((sessions[peer], networks) for peer, networks in behind.items() if peer in sessions)
+        self.tunnel.behind.are([(None, inner), *led])
 
     def _advertise(self, config: ClientConfig, keys: Collection[str]) -> None:
         """Tell a server that understands which networks are behind us, if they are others now."""
-        if "advertise" in keys and self.link is not None and self._beyond is not None:
+        if "advertise" in keys and self.link is not None and self._told_of.told:
             self.link.send(Advertise(config.advertise))
 
     def network_statuses(self) -> tuple[NetworkStatus, ...]:
@@ -132,10 +140,10 @@ class ServedNode(CertifiedNode):
 
     def _leave_other(self) -> None:
         """End the session with another server: this one has welcomed us."""
+        self._told_of.welcomed()
         other = self._session()
         if other is not None and other.peer != self._server:
             self.tell("server", self._server, f"{self._server} is the server now; it was {other.peer}")
             self.tunnel.drop_session(other.peer)
-            if self._beyond is not None:
-                self._beyond.networks_are(Networks())  # the other one says what it knows
+            self._told_of.forget()  # this one says what it knows
             self._server_hosts = ()

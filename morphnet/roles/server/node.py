@@ -108,7 +108,8 @@ class ServerNode(Node):
         self._rivals = Rivals()
         self._shown: dict[str, Peer] = {}  # the certificate that began or resumed a session, by its name
         self._asked: set[str] = set()  # serials of certificates that end soon, whose clients were asked to come again
-        self.networks = NetworksBehind(config, Around(self.tunnel, parts.store, parts.ground, pump.now, self.tell))
+        around = Around(self.tunnel, parts.store, parts.ground, pump.now, self.tell, pump.later)
+        self.networks = NetworksBehind(config, around)
         self.sections = (*self.sections, "networks")
         self._resumption = Resumption(config, parts.store, self.tunnel, pump.now, entropy)
         parts.certificates.follow(self.cut_off)
@@ -136,7 +137,7 @@ class ServerNode(Node):
         if hello.scheduler in SCHEDULERS:
             session.set_scheduler(hello.scheduler)
         session.be_patient(hello.reorder_tcp_ms / 1000)
-        self.networks.came(caller.name, hello, lease)
+        self.networks.came(caller.name, hello, lease, caller.host)
         if hello.terms:
             session.table.expect_terms()
         epoch = self._resumption.give_keys(session, hello.epoch, caller.export(lease.session))
@@ -210,8 +211,8 @@ class ServerNode(Node):
         self.networks.welcomed(caller, hello)
 
     def signal(self, caller: Caller, signal: Signal) -> None:
-        """A message of a client that has been welcomed."""
-        session = self.tunnel.sessions.get(caller.name)
+        """A message of a client that has been welcomed; an old link of it says nothing of the session any more."""
+        session = self.tunnel.sessions.get(caller.name) if (here := self._callers.get(caller.name) is caller) else None
         match signal:
             case Scheduler() if session is not None and signal.name in SCHEDULERS:
                 session.set_scheduler(signal.name)
@@ -221,9 +222,9 @@ class ServerNode(Node):
                 self.tunnel.poke(session, self.pump.now())
             case Revocations() | PartsWanted() | RevokedPart():
                 self.certificates.exchange.heard(caller, signal)
-            case Advertise():
+            case Advertise() if here:
                 self.networks.offers(caller.name, signal.networks)
-            case Goodbye() if self._callers.get(caller.name) is caller:
+            case Goodbye() if here:
                 self.networks.said_goodbye(caller.name)
                 self.tell("goodbye", caller.name, signal.reason or "the client says goodbye")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -248,6 +248,11 @@ class ServerProcess(HostProcess):
         :raises HostError: the machine refuses; then it is as it was before.
         """
         self.host.server_up(replace(self._network, behind=tuple(behind), forwards=tuple(forwards)))
+
+    @property
+    def families(self) -> Collection[int]:
+        """4 and 6, as far as this machine has them inside."""
+        return self.host.families
 
     def elsewhere(self) -> list[Network]:
         """The networks that this machine reaches without the tunnel."""

@@ -36,6 +36,16 @@ class BeyondTests(SynchronousTestCase):
         self.assertEqual(self.reached(replace(CONFIG, routes=("default",))), (LAN, "fd07::/64"))
         self.assertEqual(self.reached(replace(CONFIG, accept_networks=True)), (LAN, "fd07::/64"))
 
+    def test_public(self) -> None:
+        """By the gateway's word alone no public address goes into the tunnel: the operator names those."""
+        world = tuple(f"{number}.0.0.0/8" for number in range(1, 224) if number not in (10, 127))
+        self.beyond.said = Networks(reach=(*world, "10.0.0.0/8", "2001:db8:7::/48", "2000::/16", "192.0.0.0/8"))
+        config = replace(CONFIG, accept_networks=True)
+        self.assertEqual(self.reached(config), ("10.0.0.0/8",))
+        self.assertIn("is not private, and not in `routes`", self.beyond.statuses(config)[-1].why)
+        config = replace(config, routes=("2001:db8::/32",))
+        self.assertEqual(self.reached(config), ("10.0.0.0/8", "2001:db8:7::/48"))
+
     def test_never(self) -> None:
         """All the world, or what the machine reaches by itself, is never taken; the latter is said."""
         config = replace(CONFIG, accept_networks=True)
@@ -54,6 +64,13 @@ class BeyondTests(SynchronousTestCase):
         found = [(each.state, each.why) for each in self.beyond.statuses(config)]
         self.assertEqual(found[:2], [("used", ""), ("asked", "stands by while laptop has it")])
         self.assertEqual(found[2], ("asked", "the gateway has not answered"))
+
+    def test_own_written_otherwise(self) -> None:
+        """Our own is the same however the operator has written it."""
+        config = replace(CONFIG, advertise=("FD07:0::/64",))
+        self.beyond.said = Networks(carried=("fd07::/64",))
+        self.assertEqual(self.beyond.carried(config), ("fd07::/64",))
+        self.assertEqual(self.beyond.statuses(config)[0].state, "used")
 
     def test_peers(self) -> None:
         """A peer leads to what the operator has named, and to the world if it is the exit, while it is there."""

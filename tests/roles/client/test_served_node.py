@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import ipaddress
+from types import SimpleNamespace
 from typing import cast
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.config.mesh import MeshConfig
 from morphnet.config.roles import ClientConfig, Tuning
 from morphnet.net.pump import Pump
+from morphnet.roles.client.beyond import Beyond
 from morphnet.roles.client.certified_node import Certificates
+from morphnet.roles.client.machine import Machine
 from morphnet.roles.client.served_node import ServedNode
+from morphnet.roles.peers.mesh import Mesh
 from morphnet.roles.signalling.control_client import Link
 from morphnet.tunnel.carrier import STREAM, Carrier
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.path import State
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Endpoint
+from morphnet.wire.messages.networks import Advertise, Networks
+
+CALL = bytes.fromhex("4500001c000040004011000010490002") + bytes((10, 73, 0, 5)) + bytes(8)  # UDP for a peer
+
+
+def _packed(address: str) -> bytes:
+    return ipaddress.ip_address(address).packed
 
 
 class ServedNodeTests(SynchronousTestCase):
@@ -53,6 +66,40 @@ class ServedNodeTests(SynchronousTestCase):
         self.assertEqual((node.tunnel.sessions, node._server_hosts), ({}, ()))
         self.assertEqual([each.text for each in node.happenings(0)], ["gw2 is the server now; it was gw1"])
         self.assertFalse(node.is_served())
+
+    def test_advertises(self) -> None:
+        """A server is told what is behind us when that changes, if it is one that has told us of networks itself."""
+        node, said = self.make(ClientConfig(server="gw1")), list[object]()
+        machine = cast(Machine, SimpleNamespace(beyond=Beyond(), networks_are=lambda said: None))
+        node.link = cast(Link, SimpleNamespace(send=said.append))
+        config = ClientConfig(server="gw1", advertise=("192.168.7.0/24",))
+        node._beyond = machine  # as peers make it
+        node._leave_other()
+        node._advertise(config, {"advertise"})
+        self.assertEqual(said, [])
+        node._networks_are(machine, Networks())
+        node._advertise(config, {"advertise"})
+        self.assertEqual(said, [Advertise(("192.168.7.0/24",))])
+        node._leave_other()  # an older one has welcomed us
+        node._advertise(config, {"advertise"})
+        self.assertEqual(len(said), 1)
+
+    def test_exit_and_peers(self) -> None:
+        """The exit is a way to the world, and to no peer: it may not send as one, nor gets what is for one."""
+        mesh = MeshConfig(("meet",), exit="home", through=("home=192.168.7.0/24",))
+        node = self.make(ClientConfig(mesh=mesh))
+        node.mesh = cast(Mesh, SimpleNamespace(relays=SimpleNamespace(having=lambda name: [])))
+        home = node.tunnel.add_session("home", bytes(16), Tuning(), [_packed("10.73.0.3")])
+        home.open_path(0, Endpoint("192.0.2.1", 8000), "wan", 0.0, Effects()).enter(State.ACTIVE, 0.0)
+        beyond = Beyond()
+        machine = SimpleNamespace(beyond=beyond, peers_are=lambda names: setattr(beyond, "peers", names))
+        node._peers_lead(cast(Machine, machine), {"home": ("10.73.0.3",)})
+        for address, leads in (("10.73.0.5", False), ("fd73::5", False), ("198.51.100.1", True), ("192.168.7.1", True)):
+            self.assertEqual(node.tunnel.behind.owner(_packed(address)), home if leads else None)
+            self.assertEqual(bool(home.inbound.networks.owner(_packed(address))), leads)
+        packet = memoryview(b"\0" * 10 + CALL).toreadonly()
+        node.tunnel.from_tun([packet], 0.0)
+        self.assertEqual(node.tunnel.counts["no_session"], 1)
 
     def test_idle_uplinks(self) -> None:
         """An uplink is idle when none of its paths works; without a link it is not said, since all are called then."""

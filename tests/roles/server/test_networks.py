@@ -6,20 +6,21 @@ import ipaddress
 from collections.abc import Sequence
 from typing import cast
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.roles import ServerConfig, Tuning
 from morphnet.errors import HostError
 from morphnet.host.outside import Network
-from morphnet.roles.server.networks import AWAY, Around, NetworksBehind
+from morphnet.roles.server.networks import AGAIN_AFTER, AWAY, LOOK_AFTER, Around, NetworksBehind
 from morphnet.roles.signalling.control_server import Caller
 from morphnet.store.base import Lease
 from morphnet.store.memory import MemoryStore
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.tunnel import Tunnel
-from morphnet.wire.batch import Endpoint
+from morphnet.wire.batch import Arrival, Endpoint
 from morphnet.wire.messages.control import Hello
-from morphnet.wire.messages.networks import Networks
+from morphnet.wire.messages.networks import MOST_REACHED, Networks
 from tests.roles.server.test_node import FakeCaller
 
 LAN, OTHER = "192.168.7.0/24", "10.5.0.0/16"
@@ -31,37 +32,48 @@ class FakeGround:
 
     def __init__(self) -> None:
         self.led: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
-        self.refuses = False
+        self.families: tuple[int, ...] = (4, 6)
+        self.refuses, self.silent, self.asked, self.dumps = False, False, 0, 0
 
     def lead_in(self, behind: Sequence[str], forwards: Sequence[str]) -> None:
+        self.asked += 1
         if self.refuses:
             raise HostError("not permitted")
         self.led.append((tuple(behind), tuple(forwards)))
 
     def elsewhere(self) -> list[Network]:
+        self.dumps += 1
+        if self.silent:
+            raise HostError("interrupted")
         return [Network("192.168.1.0/24", "eth1", False)]
 
 
 class NetworksBehindTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.now, self.ground, self.store = 100.0, FakeGround(), MemoryStore()
+        self.clock, self.ground, self.store = Clock(), FakeGround(), MemoryStore()
         self.tunnel = Tunnel(server=True, entropy=lambda size: bytes(range(size)))
         self.told: list[tuple[str, str]] = []
         self.networks = self.make(ServerConfig(name="gw"))
 
     def make(self, config: ServerConfig) -> NetworksBehind:
         tell = lambda kind, session, text: self.told.append((kind, session))  # noqa: E731
-        return NetworksBehind(config, Around(self.tunnel, self.store, self.ground, lambda: self.now, tell))
+        around = Around(self.tunnel, self.store, self.ground, self.clock.seconds, tell, self.clock.callLater)
+        return NetworksBehind(config, around)
 
-    def come(self, name: str, *advertise: str, understands: bool = True) -> FakeCaller:
+    @property
+    def now(self) -> float:
+        return self.clock.seconds()
+
+    def come(self, name: str, *advertise: str, understands: bool = True, host: str = "") -> FakeCaller:
         """A client is let in, and welcomed."""
         number = len(self.tunnel.sessions) + 2
         lease = Lease(name, f"10.73.0.{number}", "", bytes([number]) * 16)
         inner = [ipaddress.ip_address(lease.inner4).packed]
         self.tunnel.add_session(name, lease.session, Tuning(), inner).heard_at = self.now
         caller, hello = FakeCaller(name), Hello(name=name, advertise=advertise, networks=understands)
-        self.networks.came(name, hello, lease)
+        self.networks.came(name, hello, lease, host)
         self.networks.welcomed(cast(Caller, caller), hello)
+        self.clock.advance(LOOK_AFTER)
         return caller
 
     def approve(self, *pairs: tuple[str, str]) -> dict[tuple[str, str], str]:
@@ -119,6 +131,32 @@ class NetworksBehindTests(SynchronousTestCase):
         self.assertIn("overlaps 198.51.100.7, from which laptop comes", said)
         self.assertEqual(path.remote.host, "198.51.100.7")
 
+    def test_unproven(self) -> None:
+        """Where a path seems to come from, or came from once, keeps nobody's network from being used."""
+        self.come("mallory")
+        session = self.tunnel.sessions["mallory"]
+        forged = Arrival(0, Endpoint("192.168.7.9", 5), memoryview(b""), 0)
+        path = session.table.accept(3, forged, self.now)
+        assert path is not None
+        self.come("laptop", LAN)
+        self.assertEqual(self.approve(("laptop", LAN)), {("laptop", LAN): "used"})
+        path.validation.validated = True
+        self.assertEqual(self.approve(("laptop", LAN)), {("laptop", LAN): "refused"})
+        session.close_path(3, self.now, Effects())
+        self.assertEqual(self.approve(("laptop", LAN)), {("laptop", LAN): "used"})
+
+    def test_control_link(self) -> None:
+        """So is where its control link comes from: no path would ever come, were that led into the tunnel first."""
+        self.store.approvals = {("box", "2001:db8:7::/48"), ("laptop", LAN)}
+        self.approve(*self.store.approvals)
+        self.come("box", "2001:db8:7::/48", host="2001:db8:7::10")
+        self.come("laptop", LAN, host="strange")
+        self.assertEqual(self.ground.led, [((LAN,), ())])
+        self.assertIn("overlaps 2001:db8:7::10, from which box comes", self.networks.warnings()[0])
+        self.networks.look()
+        self.come("box", "2001:db8:7::/48", host="198.51.100.7")  # from elsewhere now
+        self.assertEqual(self.ground.led[-1], (("2001:db8:7::/48", LAN), ()))
+
     def test_takes_over(self) -> None:
         """The second stands by, and has it when the first was not heard of for a while, or said goodbye."""
         self.store.approvals = {("laptop", LAN), ("desk", LAN)}
@@ -127,7 +165,7 @@ class NetworksBehindTests(SynchronousTestCase):
         self.approve(("laptop", LAN), ("desk", LAN))
         self.assertEqual(self.whose("192.168.7.5"), "laptop")
         self.assertIn("stands by while laptop has", cast(Networks, desk.said[-1]).refused[0])
-        self.now += AWAY + 1
+        self.clock.advance(AWAY + 1)
         self.tunnel.sessions["desk"].heard_at = self.now
         self.networks.look()
         self.assertEqual(self.whose("192.168.7.5"), "desk")
@@ -135,6 +173,7 @@ class NetworksBehindTests(SynchronousTestCase):
         self.networks.look()
         self.assertEqual(self.whose("192.168.7.5"), "desk")  # who has it keeps it
         self.networks.said_goodbye("desk")
+        self.clock.advance(LOOK_AFTER)
         self.assertEqual(self.whose("192.168.7.5"), "laptop")
 
     def test_session_gone(self) -> None:
@@ -142,6 +181,7 @@ class NetworksBehindTests(SynchronousTestCase):
         self.come("laptop", LAN)
         self.approve(("laptop", LAN))
         self.networks.said_goodbye("laptop")
+        self.clock.advance(LOOK_AFTER)
         self.assertEqual(self.whose("192.168.7.5"), "laptop")
         self.tunnel.drop_session("laptop")
         self.networks.look()
@@ -153,6 +193,24 @@ class NetworksBehindTests(SynchronousTestCase):
         self.approve(("laptop", LAN), ("laptop", OTHER))
         self.networks.offers("laptop", [OTHER])
         self.assertEqual((self.whose("192.168.7.5"), self.whose("10.5.6.7")), ("", "laptop"))
+
+    def test_many_come(self) -> None:
+        """Many that come and go together are looked at together, and the kernel is asked once."""
+        looks, advance = list[float](), self.clock.advance
+        standings = self.networks._advertised.standings
+        self.networks._advertised.standings = lambda *around: looks.append(self.now) or standings(*around)  # type: ignore[method-assign, func-returns-value]
+        self.patch(self.clock, "advance", lambda seconds: None)  # all in one moment
+        callers = list[FakeCaller]()
+        for number in range(50):
+            callers.append(self.come(f"c{number}", f"10.5.{number}.0/24"))
+            self.networks.said_goodbye(f"c{number}")
+        self.assertEqual((len(looks), self.ground.dumps), (1, 1))
+        advance(LOOK_AFTER)
+        self.assertEqual({len(each.said) for each in callers}, {1})  # nobody was told first that it carries nothing
+        self.assertEqual((len(looks), self.ground.dumps), (2, 1))
+        self.assertEqual(len(self.networks.statuses()), 50)
+        advance(10.0)
+        self.assertEqual(len(looks), 2)
 
     def test_change_of_mind(self) -> None:
         """One that offers something else all the time is heeded once, and then with every regular look."""
@@ -175,14 +233,66 @@ class NetworksBehindTests(SynchronousTestCase):
         self.networks.reconfigure(ServerConfig(name="gw"))
         self.assertEqual(self.ground.led[-1], ((), ()))
 
+    def test_silent_kernel(self) -> None:
+        """While the kernel does not tell what the gateway reaches, what it told last holds; before that, nothing is."""
+        self.store.approvals = {("laptop", LAN), ("desk", "192.168.1.0/24")}
+        self.ground.silent = True
+        self.come("laptop", LAN)
+        self.assertEqual(set(self.approve(*self.store.approvals).values()), {"refused", "idle"})
+        self.assertIn("the kernel has not told yet", self.networks.warnings()[0])
+        self.ground.silent = False
+        self.come("desk", "192.168.1.0/24")
+        expected = {("laptop", LAN): "used", ("desk", "192.168.1.0/24"): "refused"}
+        self.assertEqual(self.approve(*self.store.approvals), expected)
+        self.ground.silent = True
+        self.assertEqual(self.approve(*self.store.approvals), expected)
+
+    def test_other_family(self) -> None:
+        """A gateway without IPv6 inside does not say that it reaches any."""
+        self.ground.families = (4,)
+        self.come("laptop", "fd07::/64", LAN)
+        states = self.approve(("laptop", "fd07::/64"), ("laptop", LAN))
+        self.assertEqual(states, {("laptop", "fd07::/64"): "refused", ("laptop", LAN): "used"})
+
+    def test_more_than_can_be_told(self) -> None:
+        """What a client is not told of, for there are too many, is a warning."""
+        networks = [f"10.{number // 200}.{number % 200}.0/24" for number in range(MOST_REACHED + 2)]
+        offers = [(f"c{number // 16}", network) for number, network in enumerate(networks)]
+        for name in dict.fromkeys(name for name, _ in offers):
+            self.come(name, *(network for of, network in offers if of == name))
+        self.approve(*offers)
+        self.assertEqual(self.networks.warnings(), ())  # each has some itself
+        desk = self.come("desk")
+        (said,) = self.networks.warnings()
+        self.assertIn("258 networks are behind clients, and a client is told of 256 at most", said)
+        self.assertEqual(len(cast(Networks, desk.said[-1]).reach), MOST_REACHED)
+
+    def test_released(self) -> None:
+        """A port leads nowhere when its client's address was released, whoever gets that address then."""
+        self.networks = self.make(FORWARD)
+        for name in ("laptop", "ghost"):
+            self.store.lease(name, "10.73.0.0/24", "", bytes(16))
+        leases: list[Lease] = self.successResultOf(self.store.leases())
+        self.networks.begin([], leases)
+        self.assertEqual(len(self.ground.led[-1][1]), 2)
+        self.come("stranger")  # with laptop's address
+        self.assertEqual(self.ground.led[-1][1], ("udp 53 10.73.0.3 53",))
+        self.assertIn("443/tcp leads to a client that nobody knows here: laptop", self.networks.warnings()[0])
+        self.successResultOf(self.store.release("ghost"))
+        self.successResultOf(self.store.release("laptop"))
+        self.approve()
+        self.assertEqual(self.ground.led[-1], ((), ()))
+
     def test_refusing_machine(self) -> None:
-        """A machine that does not let us is told once, warned of, and asked again."""
+        """A machine that does not let us is told once, warned of, and asked again after a while."""
         self.ground.refuses = True
         self.come("laptop", LAN)
         self.approve(("laptop", LAN))
         self.networks.look()
         self.assertEqual([kind for kind, _ in self.told].count("host-trouble"), 1)
         self.assertIn("not permitted", self.networks.warnings()[0])
+        self.assertEqual(self.ground.asked, 1)
         self.ground.refuses = False
+        self.clock.advance(AGAIN_AFTER)
         self.networks.look()
         self.assertEqual((self.ground.led, self.networks.warnings()), ([((LAN,), ())], ()))

@@ -29,8 +29,10 @@ from morphnet.roles.signalling.control_server import Caller, RefusedForNow
 from morphnet.store.base import Lease
 from morphnet.store.memory import MemoryStore
 from morphnet.tunnel.tunnel import Tunnel
-from morphnet.wire.messages.control import Hello, Notice, Scheduler, Signal, Welcome
+from morphnet.wire.messages.control import Goodbye, Hello, Notice, Scheduler, Signal, Welcome
+from morphnet.wire.messages.networks import Advertise
 from morphnet.wire.messages.revocations import BEFORE, Listing, Revocations
+from morphnet.wire.messages.terms import PathTerms
 from tests.fakes_pki import NOW, an_authority
 
 
@@ -324,6 +326,25 @@ class CertificateTests(SynchronousTestCase):
         self.assertTrue(told.endswith("; nat: restart the process to apply"), told)
         self.assertEqual(self.node.tunnel.sessions["laptop"].outbound.scheduler.name, "best")
         self.assertEqual(caller.said, [Scheduler("best")])
+
+    def test_old_link(self) -> None:
+        """What still comes by a link in whose place there is another one changes nothing."""
+        old = self.come()
+        new = self.come()
+        said: list[Signal] = [
+            Scheduler("best"),
+            Advertise(("192.168.7.0/24",)),
+            Goodbye("done"),
+            PathTerms(("0 0 1 0",)),
+        ]
+        session = self.node.tunnel.sessions["laptop"]
+        before, counted = session.outbound.scheduler.name, len(self.node.happenings(0))
+        for signal in said:
+            self.node.signal(cast(Caller, old), signal)
+        self.assertEqual((session.outbound.scheduler.name, len(self.node.happenings(0))), (before, counted))
+        self.assertEqual((self.node.networks.statuses(), session.table._terms), ((), {}))
+        self.node.signal(cast(Caller, new), said[0])
+        self.assertEqual(session.outbound.scheduler.name, "best")
 
     def test_brings(self) -> None:
         """A client may bring a list: a server whose records were lost learns from it."""
