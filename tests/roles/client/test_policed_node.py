@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 from twisted.internet.task import Clock
@@ -113,6 +114,19 @@ class PolicedTests(PolicedCase):
         self.node.use_uplink("lte", "default")
         self.assertEqual(self.told(), [("0 10 0 0", "1 210 0 0"), ("0 10 0 0", "1 10 0 0")])
 
+    def test_taken_back(self) -> None:
+        """Policies that go are not in force any more, whether the server heeds terms, or is not there to be told."""
+        plain = [("0 10 0 0", "1 10 0 0")]
+        for heeded, told in ((False, []), (True, [("0 210 0 1000", "1 210 0 1000")])):
+            self.make("* backup rate=8kbit/s")
+            if heeded:
+                self.heed()
+            self.node.server_heeds(None)
+            self.node.police(replace(self.node.config, uplink_policies=()), ["uplink_policies"])
+            self.assertEqual((set(self.terms().values()), self.told()), ({Terms(10)}, told))
+            self.heed()
+            self.assertEqual((self.told(), self.node.has_terms), (told + plain, True))
+
     def test_never(self) -> None:
         """One that is to be left alone has no path, nothing is called by it, and `status` says so; and back."""
         self.make("lte never")
@@ -192,6 +206,8 @@ class ClientTests(PathsTestCase):
         node.reconfigure(fresh, ["uplink_policies"])
         self.assertEqual(node.policies.use("lte").kind, "backup")
         self.assertTrue(node.hello().terms)
+        node.reconfigure(config, ["uplink_policies"])
+        self.assertTrue(node.hello().terms)  # the server has some that it is to forget
 
 
 class FakeHost:
