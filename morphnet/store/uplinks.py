@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -13,8 +14,9 @@ from twisted.logger import Logger
 from morphnet.durable import write_over
 
 FILE = "uplinks.json"
-MOST = 64  # uplinks that are remembered; the one that was counted longest ago makes room
-_LONGEST = 64  # characters of a name, a word or a date
+MOST = 64  # uplinks that are remembered; the one that has carried least makes room
+MONTH = datetime.timedelta(days=31)  # the longest; two that follow each other begin at most so far apart
+_LONGEST = 64  # characters of a name or a word
 _SIZE = 1 << 16  # bytes of a file
 
 
@@ -52,14 +54,31 @@ class UplinkRecords:
         self.save()
 
     def count(self, uplink: str, begins: str) -> Count:
-        """The count that began on that day, or later: a clock that is wrong starts none anew."""
-        found = self.counts.pop(uplink, None)
-        if found is None or found.begins < begins:
-            found = Count(begins)
-        self.counts[uplink] = found
-        while len(self.counts) > MOST:
-            del self.counts[next(iter(self.counts))]
+        """
+        What it has carried in the month that began on that day by the clock; what has carried nothing is not kept.
+
+        A clock that is set back starts no month anew.
+        """
+        found = self.counts.get(uplink)
+        if found is None:
+            return Count(begins)
+        if found.begins < begins:
+            found.begins, found.octets, found.told = begins, 0, 0
         return found
+
+    def add(self, uplink: str, begins: str, octets: int) -> Count:
+        """It has carried so many more, more than 0, in the month that began on that day."""
+        found = self.counts[uplink] = self.count(uplink, begins)
+        found.octets += octets
+        while len(self.counts) > MOST:
+            others = [name for name in self.counts if name != uplink]
+            del self.counts[min(others, key=lambda name: self._worth(name, begins))]
+        return found
+
+    def _worth(self, uplink: str, begins: str) -> tuple[bool, int]:
+        """The less, the less is lost if its count is forgotten: that of a month that has ended first."""
+        found = self.counts[uplink]
+        return _between(found.begins, begins) < MONTH, found.octets
 
     def save(self) -> None:
         """Write it down, if something is new."""
@@ -99,8 +118,20 @@ def _is_short(value: object) -> bool:
 def _count(found: object) -> Count | None:
     if not isinstance(found, dict):
         return None
-    begins, numbers = found.get("begins"), [found.get("octets"), found.get("told")]
-    if not isinstance(begins, str) or not _is_short(begins):
-        return None
+    begins = _day(found.get("begins"))
+    numbers = [found.get("octets"), found.get("told")]
     octets, told = (each if type(each) is int and 0 <= each < 1 << 62 else -1 for each in numbers)
-    return Count(begins, octets, told) if octets >= 0 and told >= 0 else None
+    return Count(begins, octets, told) if begins and octets >= 0 and told >= 0 else None
+
+
+def _day(found: object) -> str:
+    """As in 2026-11-01; "" for what is none."""
+    try:
+        return datetime.date.fromisoformat(found).isoformat() if isinstance(found, str) else ""
+    except ValueError:
+        return ""
+
+
+def _between(day: str, later: str) -> datetime.timedelta:
+    begin, end = map(datetime.date.fromisoformat, (day, later))
+    return end - begin

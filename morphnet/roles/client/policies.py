@@ -113,8 +113,12 @@ class Policies:
 
     def count(self, uplink: str, policy: UplinkPolicy) -> Count:
         """What it has carried since its month began."""
+        return self.records.count(uplink, self._month(policy))
+
+    def _month(self, policy: UplinkPolicy) -> str:
+        """The day on which this one began."""
         today = datetime.datetime.fromtimestamp(self._wall(), datetime.UTC).date()
-        return self.records.count(uplink, begins_on(today, policy.cap_day).isoformat())
+        return begins_on(today, policy.cap_day).isoformat()
 
     def is_never(self, uplink: str) -> bool:
         """Whether it is to be left alone."""
@@ -159,7 +163,7 @@ class Policies:
 
         :returns: whether one may be used in another way now.
         """
-        for uplink in {*amounts, *self.records.counts}:
+        for uplink in dict.fromkeys((*self.records.counts, *amounts)):
             policy = policy_for(uplink, self._policies)
             if policy.cap:
                 self._add(uplink, policy, amounts.get(uplink, 0))
@@ -174,8 +178,7 @@ class Policies:
         return frozenset(uplink for uplink in counted if self._is_spent(uplink, policy_for(uplink, self._policies)))
 
     def _add(self, uplink: str, policy: UplinkPolicy, octets: int) -> None:
-        count = self.count(uplink, policy)
-        count.octets += octets
+        count = self.records.add(uplink, self._month(policy), octets) if octets else self.count(uplink, policy)
         percent = 100 * count.octets // policy.cap
         due = FULL if percent >= FULL else WARNED if percent >= WARNED else 0
         if due <= count.told:

@@ -119,6 +119,15 @@ class CapTests(PolicyCase):
         self.assertEqual((found.use("a").kind, found.warnings()), ("normal", ()))
         self.assertIn("does not hold it back", self.told[-1][1])
 
+    def test_many(self) -> None:
+        """However many devices come and go that a pattern is about, one that carries is not forgotten."""
+        found = self.made("* cap=1GB")
+        found.carried({"a": 900_000_000})
+        for number in range(200):
+            found.use(f"usb{number}")
+            found.carried({"a": 0, f"usb{number}": 1})
+        self.assertEqual(found.records.counts["a"].octets, 900_000_000)
+
     def test_settings(self) -> None:
         """Another cap holds at once."""
         found = self.made("a cap=1MB")
