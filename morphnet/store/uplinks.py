@@ -27,6 +27,7 @@ class Count:
     begins: str  # the day on which the count began, as in 2026-11-01
     octets: int = 0  # that it carried since then, both ways
     told: int = 0  # percent of its cap of which the operator was told since then
+    ahead: str = ""  # the last day on which it had begun before the clock was set back by more than a month
 
 
 class UplinkRecords:
@@ -57,13 +58,18 @@ class UplinkRecords:
         """
         What it has carried in the month that began on that day by the clock; what has carried nothing is not kept.
 
-        A clock that is set back starts no month anew.
+        A clock that is set back starts no month anew, and one that was wrong keeps none from ever ending.
         """
         found = self.counts.get(uplink)
         if found is None:
             return Count(begins)
-        if found.begins < begins:
-            found.begins, found.octets, found.told = begins, 0, 0
+        if found.begins < begins and (begins > found.ahead or _between(found.begins, begins) <= MONTH):
+            found.octets = found.told = 0
+            found.begins, found.ahead = begins, found.ahead if found.ahead > begins else ""
+        elif found.begins < begins:  # it was set back, and is right again
+            found.begins = begins
+        elif _between(begins, found.begins) > MONTH:  # it is wrong now, or was when this one began
+            found.begins, found.ahead = begins, max(found.ahead, found.begins)
         return found
 
     def add(self, uplink: str, begins: str, octets: int) -> Count:
@@ -118,10 +124,10 @@ def _is_short(value: object) -> bool:
 def _count(found: object) -> Count | None:
     if not isinstance(found, dict):
         return None
-    begins = _day(found.get("begins"))
+    begins, ahead = _day(found.get("begins")), _day(found.get("ahead"))
     numbers = [found.get("octets"), found.get("told")]
     octets, told = (each if type(each) is int and 0 <= each < 1 << 62 else -1 for each in numbers)
-    return Count(begins, octets, told) if begins and octets >= 0 and told >= 0 else None
+    return Count(begins, octets, told, ahead) if begins and octets >= 0 and told >= 0 else None
 
 
 def _day(found: object) -> str:

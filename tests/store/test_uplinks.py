@@ -34,6 +34,20 @@ class RecordTests(SynchronousTestCase):
             self.assertEqual(records.count("a", begins).octets, 5)
         self.assertEqual(records.count("a", "2026-12-01"), Count("2026-12-01"))
 
+    def test_wrong_once(self) -> None:
+        """A clock that was far ahead once keeps no month from ending; what was counted since goes on meanwhile."""
+        records = UplinkRecords(self.path)
+        records.add("a", "2026-11-01", 5)
+        records.add("a", "2036-01-01", 7)
+        self.assertEqual(records.count("a", "2026-11-01"), Count("2026-11-01", 7, ahead="2036-01-01"))
+        records.save()
+        records = UplinkRecords(self.path)
+        self.assertEqual(records.count("a", "2027-03-01").octets, 7)  # no month that follows: it may be wrong as well
+        for begins in ("2027-04-01", "2027-05-01"):
+            self.assertEqual(records.count("a", begins).octets, 0)
+            records.add("a", begins, 3)
+        self.assertEqual(records.count("a", "2036-02-01"), Count("2036-02-01"))
+
     def test_looked_at(self) -> None:
         """To look at what an uplink has carried keeps nothing, and takes no room from others."""
         records = UplinkRecords()

@@ -119,6 +119,17 @@ class CapTests(PolicyCase):
         self.assertEqual((found.use("a").kind, found.warnings()), ("normal", ()))
         self.assertIn("does not hold it back", self.told[-1][1])
 
+    def test_clock_ahead(self) -> None:
+        """When a clock was years ahead for a moment, months end as ever all the same."""
+        found = self.made("a cap=1MB")
+        self.now = unix("2036-01-02")
+        found.carried({"a": 2_000_000})
+        self.now = unix("2026-11-20")
+        self.assertEqual((found.carried({}), found.use("a").kind), (False, "last"))
+        self.assertIn("until 2026-12-01", found.warnings()[0])
+        self.now = unix("2026-12-01")
+        self.assertEqual((found.carried({}), found.use("a").kind), (True, "normal"))
+
     def test_many(self) -> None:
         """However many devices come and go that a pattern is about, one that carries is not forgotten."""
         found = self.made("* cap=1GB")
