@@ -32,7 +32,7 @@ class Count:
 
 class UplinkRecords:
     """
-    A small file, written whole. What cannot be read in it was never known.
+    A small file, written whole. What cannot be read in it was never known; of a whole file that is told.
 
     :param path: of the file, which need not be there; None: nothing outlives the process.
     """
@@ -99,12 +99,20 @@ class UplinkRecords:
             self._log.warn("{path} is not written: {why}", path=str(self._path), why=trouble.strerror or str(trouble))
 
     def _read(self, path: Path) -> None:
+        found, why = None, "it is damaged"
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             with open(descriptor, "rb") as file:
                 found = json.loads(file.read(_SIZE))
-        except (OSError, ValueError, RecursionError):
+        except FileNotFoundError:
             return
+        except OSError as trouble:
+            why = trouble.strerror or str(trouble)
+        except (ValueError, RecursionError):
+            pass
+        if not isinstance(found, dict):
+            text = "{path} is not read, {why}: what was said of uplinks, and what they have carried, is forgotten"
+            self._log.warn(text, path=str(path), why=why)
         words, counts = (_table(found, name) for name in ("words", "counts"))
         self.words = {name: word for name, word in words.items() if _is_short(name) and _is_short(word)}
         for name, each in counts.items():

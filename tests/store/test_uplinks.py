@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.store.uplinks import MOST, Count, UplinkRecords
@@ -82,6 +83,21 @@ class RecordTests(SynchronousTestCase):
         self.path.write_text(json.dumps({"words": {"a": 5, "b": "never", "x" * 99: "never"}, "counts": counts}))
         records = UplinkRecords(self.path)
         self.assertEqual((records.words, list(records.counts)), ({"b": "never"}, ["a"]))
+
+    def test_unreadable(self) -> None:
+        """A file that is there and cannot be read is told of in the log; none, or a sound one, is not."""
+        texts: tuple[str | None, ...] = (None, '{"words": {}}', '{"words": {"a": "nev', "[]")
+        for text, said in zip(texts, (0, 0, 1, 1), strict=True):
+            if text is not None:
+                self.path.write_text(text)
+            with capturedLogs() as lines:
+                UplinkRecords(self.path)
+            self.assertEqual([line["path"] for line in lines], [str(self.path)] * said, text)
+        self.path.unlink()
+        self.path.symlink_to("elsewhere")
+        with capturedLogs() as lines:
+            UplinkRecords(self.path)
+        self.assertIn("symbolic links: what was said of uplinks", str(formatEvent(lines[0])))
 
     def test_unwritable(self) -> None:
         """A disk that takes nothing is told of, and no more."""
