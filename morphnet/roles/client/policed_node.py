@@ -182,6 +182,7 @@ class PolicedNode(PeeredNode):
             uplink,
             use=use.kind,
             use_why=use.why,
+            metered=use.metered,
             priority=policy.priority,
             cap_bytes=policy.cap,
             carried_bytes=count.octets if count is not None else 0,

@@ -1,9 +1,10 @@
 """
 How each uplink may be used now: by the settings, by what the operator said since, and by what it has carried.
 
-The kinds, from the first that carries to the last: normal, metered, backup, last; and never. Within a kind the least
-priority comes first. What the operator says (`morphnet uplink`) holds until he says `default`, a restart or not. A cap
-that is reached holds whatever he says, until the count begins anew.
+The kinds, from the first that carries to the last: normal, metered, backup, last; and never. Backups and last ones may
+be metered as well, and come after those of their kind that are not. Then the least priority comes first. What the
+operator says (`morphnet uplink`) holds until he says `default`, a restart or not. A cap that is reached holds whatever
+he says, until the count begins anew.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from morphnet.tunnel.terms import BACKUP, ENDLESS, LAST, METERED, Terms
 from morphnet.wire.messages.terms import Told
 
 NORMAL = "normal"
-BEGINS = {NORMAL: 0, "metered": METERED, "backup": BACKUP, "last": LAST, "never": LAST}  # the levels of each kind
+BEGINS = {NORMAL: 0, "metered": 0, "backup": BACKUP, "last": LAST, "never": LAST}  # the levels of each kind
 WORDS = (*BEGINS, "default", "recount")  # that the operator may say of an uplink
 WARNED, FULL = 80, 100  # percent of a cap
 
@@ -40,7 +41,7 @@ class Use(NamedTuple):
     @property
     def level(self) -> int:
         """As in Terms."""
-        return BEGINS[self.kind] + self.policy.priority
+        return BEGINS[self.kind] + METERED * self.metered + self.policy.priority
 
     @property
     def is_plain(self) -> bool:

@@ -21,7 +21,7 @@ from morphnet.roles.signalling.control_client import Link
 from morphnet.tunnel.carrier import STREAM, Carrier
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.path import Path, State
-from morphnet.tunnel.terms import BACKUP, FREE, METERED, Terms
+from morphnet.tunnel.terms import BACKUP, FREE, LAST, METERED, Terms
 from morphnet.wire.messages.control import Signal
 from morphnet.wire.messages.terms import PathTerms
 from tests.roles.client.test_uplink_paths import FOUR, LTE, WAN, PathsTestCase
@@ -158,11 +158,11 @@ class PolicedTests(PolicedCase):
         """What the sockets have carried is counted, and at the cap the path is for the last resort."""
         self.make("lte cap=1MB")
         self.node.meter.attach(99, lambda: "lte", iter([0, 400_000, 1_200_000, 1_200_000]).__next__)
-        for level in (10, 310):
+        for level in (10, LAST + METERED + 10):
             self.node.count_carried()
             self.assertEqual(self.terms()["lte"].level, level)
         (shown,) = [each for each in self.node.uplink_statuses() if each.name == "lte"]
-        self.assertEqual((shown.use, shown.cap_bytes), ("last", 1_000_000))
+        self.assertEqual((shown.use, shown.metered, shown.cap_bytes), ("last", True, 1_000_000))
         self.assertGreaterEqual(shown.carried_bytes, 1_200_000)
 
 
