@@ -178,7 +178,8 @@ class UplinkStatus:
     shape: str = ""  # with `shape = "auto"`: what was found to get through there, "none": nothing by UDP
     use: str = "normal"  # "normal", "metered", "backup", "last" (nothing else works) or "never": who carries first
     use_why: str = ""  # who wants it so: "by the operator", or its cap; "" for the settings
-    priority: int = 10  # among those of one use: the least carries
+    metered: bool = False  # each byte costs: it comes after those of its use that are not
+    priority: int = 10  # among those of one use, metered or not: the least carries
     cap_bytes: int = 0  # that it may carry in a month, both ways; 0 for no cap
     carried_bytes: int = 0  # that it has carried since `carried_since`, where there is a cap
     carried_since: str = ""  # the day on which this month began, as in 2026-11-01 (UTC)

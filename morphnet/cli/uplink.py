@@ -35,7 +35,7 @@ def uplink(name: str | None, use: str | None, run_dir: Path | None, place: Place
 
     As in `morphnet uplink wwan0 backup`. It holds until you say `default`, which is what the settings say, also through
     a restart. `backup` carries only while no other works, `last` only if nothing else does at all, `metered` after
-    those that are not, `never` is left alone; `recount` counts what it carries, for its cap, from 0.
+    those that are not, before backups, `never` is left alone; `recount` counts what it carries, for its cap, from 0.
     """
     feed = feed_of(run_dir, place, None if run_dir is not None else "client")
     if use is not None and name is not None:

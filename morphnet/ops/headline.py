@@ -63,8 +63,8 @@ def _among_peers(node: NodeStatus) -> Headline:
 
 def _carrying(paths: Iterable[PathStatus], uplinks: Iterable[UplinkStatus]) -> str:
     """Those that are to be used first, and, in brackets, those that work and wait for that to end."""
-    places = {each.name: (_USES.index(each.use), each.priority) for each in uplinks if each.use in _USES}
-    names = {path.uplink: places.get(path.uplink.removeprefix("tcp "), (0, PRIORITY)) for path in paths}
+    places = {each.name: (_USES.index(each.use), each.metered, each.priority) for each in uplinks if each.use in _USES}
+    names = {path.uplink: places.get(path.uplink.removeprefix("tcp "), (0, False, PRIORITY)) for path in paths}
     plain = not places or len(set(places.values())) == 1
     first = [name for name, place in names.items() if plain or place == min(names.values())]
     rest = [name for name in names if name not in first]

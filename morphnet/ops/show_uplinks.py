@@ -13,6 +13,8 @@ def use_of(uplink: UplinkStatus) -> str:
     words = []
     if uplink.use != "normal" and uplink.state != "never":
         words.append(f"{uplink.use} ({uplink.use_why})" if uplink.use_why else uplink.use)
+    if uplink.metered and uplink.use in ("backup", "last"):
+        words.append("metered")
     if uplink.priority != PRIORITY:
         words.append(f"priority {uplink.priority}")
     if uplink.cap_bytes:

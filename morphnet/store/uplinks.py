@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -13,8 +14,9 @@ from twisted.logger import Logger
 from morphnet.durable import write_over
 
 FILE = "uplinks.json"
-MOST = 64  # uplinks that are remembered; the one that was counted longest ago makes room
-_LONGEST = 64  # characters of a name, a word or a date
+MOST = 64  # uplinks that are remembered; the one that has carried least makes room
+MONTH = datetime.timedelta(days=31)  # the longest; two that follow each other begin at most so far apart
+_LONGEST = 64  # characters of a name or a word
 _SIZE = 1 << 16  # bytes of a file
 
 
@@ -25,11 +27,12 @@ class Count:
     begins: str  # the day on which the count began, as in 2026-11-01
     octets: int = 0  # that it carried since then, both ways
     told: int = 0  # percent of its cap of which the operator was told since then
+    ahead: str = ""  # the last day on which it had begun before the clock was set back by more than a month
 
 
 class UplinkRecords:
     """
-    A small file, written whole. What cannot be read in it was never known.
+    A small file, written whole. What cannot be read in it was never known; of a whole file that is told.
 
     :param path: of the file, which need not be there; None: nothing outlives the process.
     """
@@ -52,14 +55,36 @@ class UplinkRecords:
         self.save()
 
     def count(self, uplink: str, begins: str) -> Count:
-        """The count that began on that day, or later: a clock that is wrong starts none anew."""
-        found = self.counts.pop(uplink, None)
-        if found is None or found.begins < begins:
-            found = Count(begins)
-        self.counts[uplink] = found
-        while len(self.counts) > MOST:
-            del self.counts[next(iter(self.counts))]
+        """
+        What it has carried in the month that began on that day by the clock; what has carried nothing is not kept.
+
+        A clock that is set back starts no month anew, and one that was wrong keeps none from ever ending.
+        """
+        found = self.counts.get(uplink)
+        if found is None:
+            return Count(begins)
+        if found.begins < begins and (begins > found.ahead or _between(found.begins, begins) <= MONTH):
+            found.octets = found.told = 0
+            found.begins, found.ahead = begins, found.ahead if found.ahead > begins else ""
+        elif found.begins < begins:  # it was set back, and is right again
+            found.begins = begins
+        elif _between(begins, found.begins) > MONTH:  # it is wrong now, or was when this one began
+            found.begins, found.ahead = begins, max(found.ahead, found.begins)
         return found
+
+    def add(self, uplink: str, begins: str, octets: int) -> Count:
+        """It has carried so many more, more than 0, in the month that began on that day."""
+        found = self.counts[uplink] = self.count(uplink, begins)
+        found.octets += octets
+        while len(self.counts) > MOST:
+            others = [name for name in self.counts if name != uplink]
+            del self.counts[min(others, key=lambda name: self._worth(name, begins))]
+        return found
+
+    def _worth(self, uplink: str, begins: str) -> tuple[bool, int]:
+        """The less, the less is lost if its count is forgotten: that of a month that has ended first."""
+        found = self.counts[uplink]
+        return _between(found.begins, begins) < MONTH, found.octets
 
     def save(self) -> None:
         """Write it down, if something is new."""
@@ -74,12 +99,20 @@ class UplinkRecords:
             self._log.warn("{path} is not written: {why}", path=str(self._path), why=trouble.strerror or str(trouble))
 
     def _read(self, path: Path) -> None:
+        found, why = None, "it is damaged"
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             with open(descriptor, "rb") as file:
                 found = json.loads(file.read(_SIZE))
-        except (OSError, ValueError, RecursionError):
+        except FileNotFoundError:
             return
+        except OSError as trouble:
+            why = trouble.strerror or str(trouble)
+        except (ValueError, RecursionError):
+            pass
+        if not isinstance(found, dict):
+            text = "{path} is not read, {why}: what was said of uplinks, and what they have carried, is forgotten"
+            self._log.warn(text, path=str(path), why=why)
         words, counts = (_table(found, name) for name in ("words", "counts"))
         self.words = {name: word for name, word in words.items() if _is_short(name) and _is_short(word)}
         for name, each in counts.items():
@@ -99,8 +132,20 @@ def _is_short(value: object) -> bool:
 def _count(found: object) -> Count | None:
     if not isinstance(found, dict):
         return None
-    begins, numbers = found.get("begins"), [found.get("octets"), found.get("told")]
-    if not isinstance(begins, str) or not _is_short(begins):
-        return None
+    begins, ahead = _day(found.get("begins")), _day(found.get("ahead"))
+    numbers = [found.get("octets"), found.get("told")]
     octets, told = (each if type(each) is int and 0 <= each < 1 << 62 else -1 for each in numbers)
-    return Count(begins, octets, told) if octets >= 0 and told >= 0 else None
+    return Count(begins, octets, told, ahead) if begins and octets >= 0 and told >= 0 else None
+
+
+def _day(found: object) -> str:
+    """As in 2026-11-01; "" for what is none."""
+    try:
+        return datetime.date.fromisoformat(found).isoformat() if isinstance(found, str) else ""
+    except ValueError:
+        return ""
+
+
+def _between(day: str, later: str) -> datetime.timedelta:
+    begin, end = map(datetime.date.fromisoformat, (day, later))
+    return end - begin

@@ -14,14 +14,24 @@ def paths_in_use(paths: Collection[Path], *, copies: bool) -> list[Path]:
 
     :param copies: each packet goes by all of them, and what loses much helps too; where bytes cost, one is enough.
     """
-    states = (State.ACTIVE, State.STANDBY) if copies else (State.ACTIVE,)
-    found = _first_placed([path for path in paths if path.life.state in states])
-    if copies:
-        return [min(found, key=_rtt)] if found and found[0].terms.metered else found
-    if found and found[0].terms.level < LAST:
-        return found
-    lossy = _first_placed([path for path in paths if path.life.usable])
-    return lossy if not found or lossy[0].terms.level < LAST else found
+    found = _first_placed([path for path in paths if path.life.state is State.ACTIVE])
+    if not found or found[0].terms.level >= LAST:
+        lossy = _first_placed([path for path in paths if path.life.usable])
+        found = lossy if not found or lossy[0].terms.level < LAST else found
+    for path in paths if copies and found else ():
+        if path.terms.metered or path.life.state is State.STANDBY:
+            return _with_copies(found, paths)
+    return found
+
+
+def _with_copies(found: list[Path], paths: Collection[Path]) -> list[Path]:
+    """Those that are not metered, or one of them if all are; and besides what loses much and would come before them."""
+    last = found[0].place
+    carrying = [path for path in found if not path.terms.metered] or [min(found, key=_rtt)]
+    for path in paths:
+        if path.life.state is State.STANDBY and not path.terms.metered and path not in carrying and path.place <= last:
+            carrying.append(path)
+    return carrying
 
 
 def _first_placed(paths: list[Path]) -> list[Path]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-LEVELS = 100  # of each kind of use: so many priorities, the least first
-METERED, BACKUP, LAST = LEVELS, 2 * LEVELS, 3 * LEVELS  # where the levels of each begin; below METERED: normal
-MOST = 4 * LEVELS - 1
+LEVELS = 100  # so many priorities, the least first
+METERED = LEVELS  # that is added where each byte costs: within each of the kinds these come last
+BACKUP, LAST = 2 * LEVELS, 4 * LEVELS  # where the levels of each kind begin; below BACKUP: normal
+MOST = 6 * LEVELS - 1
 SPARSE = 25.0  # seconds between heartbeats of a metered path: NATs keep a mapping for 30 s at least. Source: RFC 4787
 HELD = 0.01  # seconds of the bound that may go at once
 LEAST_HELD = 2 * 1500  # bytes of that at least

@@ -49,6 +49,9 @@ class HeadlineTests(SynchronousTestCase):
         self.says(node, "connected by wan0 (tcp lte, lte, eth0 in reserve)", well=True)
         node = replace(client(*paths[1:3]), uplinks=tuple(uplinks))
         self.says(node, "connected by tcp lte, lte", well=True)
+        uplinks[2] = replace(uplinks[2], use="backup", metered=True, priority=0)
+        node = replace(client(*paths[2:]), uplinks=tuple(uplinks))
+        self.says(node, "connected by lte (eth0 in reserve)", well=True)
 
     def test_no_path(self) -> None:
         """UDP that does not get through is told from a path that fell silent; and where traffic goes meanwhile."""

@@ -20,6 +20,8 @@ class UseTests(SynchronousTestCase):
     def test_words(self) -> None:
         """How it is used and who says so, its priority, its cap and its bounds."""
         self.assertEqual(use_of(replace(PLAIN, use="backup", use_why="by the operator")), "backup (by the operator)")
+        self.assertEqual(use_of(replace(PLAIN, use="backup", metered=True)), "backup, metered")
+        self.assertEqual(use_of(replace(PLAIN, use="metered", metered=True)), "metered")
         cap = replace(PLAIN, cap_bytes=20 * 10**9, carried_bytes=5 * 10**9, carried_since="2026-11-01", priority=3)
         self.assertEqual(use_of(cap), "priority 3, 5.00 GB of 20.0 GB (25%) since 2026-11-01")
         bounds = replace(PLAIN, rate_up=1e6, rate_down=2e6)

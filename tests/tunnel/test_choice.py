@@ -12,6 +12,7 @@ from morphnet.tunnel.part import Part
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.pathtable import Shared
 from morphnet.tunnel.session import Session
+from morphnet.tunnel.terms import BACKUP, FREE, LAST, METERED, Terms
 from morphnet.tunnel.timers import LINGER, dormant
 from tests.simulation import SERVER_END
 
@@ -57,6 +58,45 @@ class ChoiceTests(SynchronousTestCase):
         self.carriers.update({5: Carrier()})
         self.session.open_path(5, SERVER_END, "", 0.0, Effects()).enter(State.ACTIVE, 0.0)
         self.assertEqual(self.usable_paths(), [DIRECT, DIRECT])
+
+    def choose(self, *states: tuple[State, Terms], rank: int = DIRECT) -> list[int]:
+        """Which of these paths a redundant scheduler uses, by their places in this call; the first has that rank."""
+        self.session.set_scheduler("redundant")
+        for path in list(self.session.paths.values()):
+            self.session.close_path(path.id, 0.0, Effects())
+        numbers = []
+        for place, (state, terms) in enumerate(states):
+            door = 10 + place
+            self.carriers[door] = Carrier(DIRECT if place else rank)
+            path = self.session.open_path(door, SERVER_END, f"w{place}", 0.0, Effects())
+            path.treat(terms)
+            path.enter(state, 0.0)
+            path.rtt.add(0.1 / (place + 1), now=0.0)
+            numbers.append(path.id)
+        return [numbers.index(path.id) for path in self.session.outbound.usable_paths()]
+
+    def test_copies(self) -> None:
+        """No copy goes where bytes cost: not beside a free path of any level, nor by a second one that is metered."""
+        active, lossy = State.ACTIVE, State.STANDBY
+        free, dear = Terms(BACKUP), Terms(BACKUP, metered=True)
+        self.assertEqual(self.choose((active, free), (active, free)), [0, 1])
+        self.assertEqual(self.choose((active, free), (active, dear)), [0])
+        self.assertEqual(self.choose((active, dear), (active, dear)), [1])
+        self.assertEqual(self.choose((active, dear), (lossy, dear)), [0])
+        self.assertEqual(self.choose((lossy, dear), (lossy, dear)), [1])
+        self.assertEqual(self.choose((active, dear), (lossy, free)), [0, 1])
+        self.assertEqual(self.choose((lossy, Terms(METERED, metered=True)), (active, free)), [1])
+
+    def test_copies_of_the_lossy(self) -> None:
+        """What loses much helps, and is not alone while another works, of its level or of a higher one."""
+        active, lossy = State.ACTIVE, State.STANDBY
+        self.assertEqual(self.choose((active, FREE), (lossy, FREE)), [0, 1])
+        self.assertEqual(self.choose((lossy, FREE), (active, Terms(BACKUP))), [1, 0])
+        self.assertEqual(self.choose((active, FREE), (lossy, Terms(BACKUP))), [0])
+        self.assertEqual(self.choose((lossy, FREE), (active, Terms(LAST))), [0])
+        self.assertEqual(self.choose((active, FREE), (lossy, FREE), rank=RELAYED), [0, 1])
+        self.assertEqual(self.choose((lossy, FREE), (lossy, FREE)), [0, 1])
+        self.assertEqual(self.choose((lossy, Terms(LAST)), (active, Terms(LAST))), [1, 0])
 
     def test_dormant(self) -> None:
         """A path rests when a better one has been active for a while; a direct one never does."""

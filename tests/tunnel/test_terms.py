@@ -109,6 +109,14 @@ class MeteredTests(SynchronousTestCase):
             self.assertEqual(sum(carried), COUNT)
             self.assertEqual(len(scene.at_server), COUNT)
 
+    def test_lossy(self) -> None:
+        """Of two of which one is enough it is the one that loses little, though the other is quicker."""
+        scene = world(dict.fromkeys((0, 1), Terms(METERED, metered=True)), scheduler="redundant")
+        scene.client_session.paths[0].enter(State.STANDBY, scene.now)
+        scene.stream(100, EVERY, up=True)
+        scene.run(1.0)
+        self.assertEqual([packets_on(up) for up, _ in scene.links], [0, 100])
+
 
 class LastTests(SynchronousTestCase):
     def test_after_the_lossy(self) -> None:

@@ -122,7 +122,7 @@ class ClientNode(PolicedNode):
             reorder_tcp_ms=self.config.tuning.repair_ms,
             advertise=self.config.advertise,
             networks=True,
-            terms=self.policies.any,
+            terms=self.has_terms,
         )
 
     def welcomed(self, welcome: Welcome, link: Link) -> None:

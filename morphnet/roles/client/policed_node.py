@@ -37,6 +37,7 @@ class PolicedNode(PeeredNode):
         self._there: list[Uplink] = []  # all of them
         self._uplink_history = UplinkHistory(config.uplinks, pump.now)
         self._never_since: dict[str, float] = {}
+        self.has_terms = policies.any  # from the first policy on: only other terms take its terms back
         self._heeding: Link | None = None  # the control link, if the server heeds what it is told of paths
         self._told_terms: PathTerms | None = None  # that it was told last
 
@@ -125,6 +126,7 @@ class PolicedNode(PeeredNode):
 
     def policies_changed(self) -> None:
         """Live by what holds of each uplink now."""
+        self.has_terms = self.has_terms or self.policies.any
         self.uplinks_are(self._there)
         self.treat_paths()
 
@@ -140,7 +142,7 @@ class PolicedNode(PeeredNode):
     def treat_paths(self) -> None:
         """Use each path of the session with the server as its uplink may be used, and have the server do the same."""
         session = self._session()
-        if session is None or not (self.policies.any or self._told_terms is not None):
+        if session is None or not self.has_terms:
             return
         devices = {path.id: self._device_of(path) for path in session.paths.values() if path.state is not State.CLOSED}
         session.table.treat({path: self.policies.terms(device) for path, device in devices.items()})
@@ -180,6 +182,7 @@ class PolicedNode(PeeredNode):
             uplink,
             use=use.kind,
             use_why=use.why,
+            metered=use.metered,
             priority=policy.priority,
             cap_bytes=policy.cap,
             carried_bytes=count.octets if count is not None else 0,

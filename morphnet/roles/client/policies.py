@@ -1,9 +1,10 @@
 """
 How each uplink may be used now: by the settings, by what the operator said since, and by what it has carried.
 
-The kinds, from the first that carries to the last: normal, metered, backup, last; and never. Within a kind the least
-priority comes first. What the operator says (`morphnet uplink`) holds until he says `default`, a restart or not. A cap
-that is reached holds whatever he says, until the count begins anew.
+The kinds, from the first that carries to the last: normal, metered, backup, last; and never. Backups and last ones may
+be metered as well, and come after those of their kind that are not. Then the least priority comes first. What the
+operator says (`morphnet uplink`) holds until he says `default`, a restart or not. A cap that is reached holds whatever
+he says, until the count begins anew.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from morphnet.tunnel.terms import BACKUP, ENDLESS, LAST, METERED, Terms
 from morphnet.wire.messages.terms import Told
 
 NORMAL = "normal"
-BEGINS = {NORMAL: 0, "metered": METERED, "backup": BACKUP, "last": LAST, "never": LAST}  # the levels of each kind
+BEGINS = {NORMAL: 0, "metered": 0, "backup": BACKUP, "last": LAST, "never": LAST}  # the levels of each kind
 WORDS = (*BEGINS, "default", "recount")  # that the operator may say of an uplink
 WARNED, FULL = 80, 100  # percent of a cap
 
@@ -40,7 +41,7 @@ class Use(NamedTuple):
     @property
     def level(self) -> int:
         """As in Terms."""
-        return BEGINS[self.kind] + self.policy.priority
+        return BEGINS[self.kind] + METERED * self.metered + self.policy.priority
 
     @property
     def is_plain(self) -> bool:
@@ -113,8 +114,12 @@ class Policies:
 
     def count(self, uplink: str, policy: UplinkPolicy) -> Count:
         """What it has carried since its month began."""
+        return self.records.count(uplink, self._month(policy))
+
+    def _month(self, policy: UplinkPolicy) -> str:
+        """The day on which this one began."""
         today = datetime.datetime.fromtimestamp(self._wall(), datetime.UTC).date()
-        return self.records.count(uplink, begins_on(today, policy.cap_day).isoformat())
+        return begins_on(today, policy.cap_day).isoformat()
 
     def is_never(self, uplink: str) -> bool:
         """Whether it is to be left alone."""
@@ -159,7 +164,7 @@ class Policies:
 
         :returns: whether one may be used in another way now.
         """
-        for uplink in {*amounts, *self.records.counts}:
+        for uplink in dict.fromkeys((*self.records.counts, *amounts)):
             policy = policy_for(uplink, self._policies)
             if policy.cap:
                 self._add(uplink, policy, amounts.get(uplink, 0))
@@ -174,8 +179,7 @@ class Policies:
         return frozenset(uplink for uplink in counted if self._is_spent(uplink, policy_for(uplink, self._policies)))
 
     def _add(self, uplink: str, policy: UplinkPolicy, octets: int) -> None:
-        count = self.count(uplink, policy)
-        count.octets += octets
+        count = self.records.add(uplink, self._month(policy), octets) if octets else self.count(uplink, policy)
         percent = 100 * count.octets // policy.cap
         due = FULL if percent >= FULL else WARNED if percent >= WARNED else 0
         if due <= count.told:

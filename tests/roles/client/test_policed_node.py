@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 from twisted.internet.task import Clock
@@ -20,7 +21,7 @@ from morphnet.roles.signalling.control_client import Link
 from morphnet.tunnel.carrier import STREAM, Carrier
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.path import Path, State
-from morphnet.tunnel.terms import BACKUP, FREE, METERED, Terms
+from morphnet.tunnel.terms import BACKUP, FREE, LAST, METERED, Terms
 from morphnet.wire.messages.control import Signal
 from morphnet.wire.messages.terms import PathTerms
 from tests.roles.client.test_uplink_paths import FOUR, LTE, WAN, PathsTestCase
@@ -113,6 +114,19 @@ class PolicedTests(PolicedCase):
         self.node.use_uplink("lte", "default")
         self.assertEqual(self.told(), [("0 10 0 0", "1 210 0 0"), ("0 10 0 0", "1 10 0 0")])
 
+    def test_taken_back(self) -> None:
+        """Policies that go are not in force any more, whether the server heeds terms, or is not there to be told."""
+        plain = [("0 10 0 0", "1 10 0 0")]
+        for heeded, told in ((False, []), (True, [("0 210 0 1000", "1 210 0 1000")])):
+            self.make("* backup rate=8kbit/s")
+            if heeded:
+                self.heed()
+            self.node.server_heeds(None)
+            self.node.police(replace(self.node.config, uplink_policies=()), ["uplink_policies"])
+            self.assertEqual((set(self.terms().values()), self.told()), ({Terms(10)}, told))
+            self.heed()
+            self.assertEqual((self.told(), self.node.has_terms), (told + plain, True))
+
     def test_never(self) -> None:
         """One that is to be left alone has no path, nothing is called by it, and `status` says so; and back."""
         self.make("lte never")
@@ -144,11 +158,11 @@ class PolicedTests(PolicedCase):
         """What the sockets have carried is counted, and at the cap the path is for the last resort."""
         self.make("lte cap=1MB")
         self.node.meter.attach(99, lambda: "lte", iter([0, 400_000, 1_200_000, 1_200_000]).__next__)
-        for level in (10, 310):
+        for level in (10, LAST + METERED + 10):
             self.node.count_carried()
             self.assertEqual(self.terms()["lte"].level, level)
         (shown,) = [each for each in self.node.uplink_statuses() if each.name == "lte"]
-        self.assertEqual((shown.use, shown.cap_bytes), ("last", 1_000_000))
+        self.assertEqual((shown.use, shown.metered, shown.cap_bytes), ("last", True, 1_000_000))
         self.assertGreaterEqual(shown.carried_bytes, 1_200_000)
 
 
@@ -192,6 +206,8 @@ class ClientTests(PathsTestCase):
         node.reconfigure(fresh, ["uplink_policies"])
         self.assertEqual(node.policies.use("lte").kind, "backup")
         self.assertTrue(node.hello().terms)
+        node.reconfigure(config, ["uplink_policies"])
+        self.assertTrue(node.hello().terms)  # the server has some that it is to forget
 
 
 class FakeHost:

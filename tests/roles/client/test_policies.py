@@ -41,15 +41,21 @@ class PolicyCase(SynchronousTestCase):
 
 class UseTests(PolicyCase):
     def test_levels(self) -> None:
-        """Normal ones carry first, then metered ones, then backups; within each the least priority."""
-        found = self.made("b backup", "m metered", "mb metered backup priority=3", "first priority=0")
+        """Normal ones carry first, then metered ones, backups, metered backups; within each the least priority."""
+        found = self.made("b backup priority=99", "m metered", "mb metered backup priority=0", "first priority=0")
+        of_mb = Terms(BACKUP + METERED, True)
         self.assertEqual(
             [found.terms(name) for name in ("first", "other", "m", "b", "mb")],
-            [Terms(0), Terms(10), Terms(METERED + 10, True), Terms(BACKUP + 10), Terms(BACKUP + 3, True)],
+            [Terms(0), Terms(10), Terms(METERED + 10, True), Terms(BACKUP + 99), of_mb],
         )
         self.assertTrue(found.any)
         self.assertFalse(self.made().any)
         self.assertLess(FREE.level, METERED)
+        found.say("b", "last")
+        self.assertEqual(found.terms("b"), Terms(LAST + 99))
+        self.assertGreater(found.terms("b"), of_mb)
+        found.say("mb", "last")
+        self.assertGreater(found.terms("mb"), found.terms("b"))
 
     def test_rates(self) -> None:
         """Our bound is for what we send, the other one is told to the server."""
@@ -63,7 +69,7 @@ class UseTests(PolicyCase):
         self.assertIn("uplink a is normal now", found.say("a", "normal"))
         self.assertEqual(found.terms("a"), Terms(10))
         self.assertEqual(self.made("a backup metered").use("a").why, "by the operator")
-        for word, terms in (("metered", Terms(METERED + 10, True)), ("backup", Terms(BACKUP + 10, True))):
+        for word, terms in (("metered", Terms(METERED + 10, True)), ("backup", Terms(BACKUP + METERED + 10, True))):
             found.say("a", word)
             self.assertEqual(found.terms("a"), terms)
         found.say("a", "never")
@@ -87,7 +93,7 @@ class CapTests(PolicyCase):
         self.assertTrue(found.carried({"a": 200_000}))
         self.assertEqual(self.kinds(), ["uplink-warning", "uplink-cap"])
         self.assertIn("1.00 MB, is reached: it is used only when nothing else works until 2026-12-05", self.told[1][1])
-        self.assertEqual((found.use("a").kind, found.terms("a")), ("last", Terms(LAST + 10, True)))
+        self.assertEqual((found.use("a").kind, found.terms("a")), ("last", Terms(LAST + METERED + 10, True)))
         again = self.made("a cap=1MB cap_day=5")
         self.assertEqual((again.use("a").kind, again.carried({"a": 5})), ("last", False))
         self.assertEqual(len(self.told), 2)
@@ -118,6 +124,26 @@ class CapTests(PolicyCase):
         self.assertTrue(found.carried({}))
         self.assertEqual((found.use("a").kind, found.warnings()), ("normal", ()))
         self.assertIn("does not hold it back", self.told[-1][1])
+
+    def test_clock_ahead(self) -> None:
+        """When a clock was years ahead for a moment, months end as ever all the same."""
+        found = self.made("a cap=1MB")
+        self.now = unix("2036-01-02")
+        found.carried({"a": 2_000_000})
+        self.now = unix("2026-11-20")
+        self.assertEqual((found.carried({}), found.use("a").kind), (False, "last"))
+        self.assertIn("until 2026-12-01", found.warnings()[0])
+        self.now = unix("2026-12-01")
+        self.assertEqual((found.carried({}), found.use("a").kind), (True, "normal"))
+
+    def test_many(self) -> None:
+        """However many devices come and go that a pattern is about, one that carries is not forgotten."""
+        found = self.made("* cap=1GB")
+        found.carried({"a": 900_000_000})
+        for number in range(200):
+            found.use(f"usb{number}")
+            found.carried({"a": 0, f"usb{number}": 1})
+        self.assertEqual(found.records.counts["a"].octets, 900_000_000)
 
     def test_settings(self) -> None:
         """Another cap holds at once."""
