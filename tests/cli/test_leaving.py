@@ -41,7 +41,15 @@ class LeaveTests(CommandCase):
         for directory, files in (
             (
                 place.state_dir,
-                ("revoked.pem", "host-journal", "host-journal.lock", "manhole_ed25519", "morph-client.log"),
+                (
+                    "revoked.pem",
+                    "host-journal",
+                    "host-journal.lock",
+                    "manhole_ed25519",
+                    "morph-client.log",
+                    "networks.json",
+                    "uplinks.json",
+                ),
             ),
             (place.run_dir, ("console_ed25519", "manhole.known_hosts", "manhole.ssh_config")),
         ):
