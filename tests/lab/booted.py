@@ -27,7 +27,7 @@ _SHELL = {
     "SYSTEMD_PAGER": "",
 }
 _TOUCHED = (
-    "cat /etc/resolv.conf /etc/hosts; ip -br link; ip rule; ip -6 rule; ip route show table all; ip -6 route;"
+    "cat /etc/resolv.conf /etc/hosts; ip -br link | sort; ip rule; ip -6 rule; ip route show table all; ip -6 route;"
     "nft list ruleset;"
     "cd /proc/sys/net/ipv4; grep . ip_forward conf/*/rp_filter conf/*/forwarding"
 )
