@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from morphnet.host.host import KINDS, this_world
-from morphnet.host.journal import decode_journal
+from morphnet.host.journal import Change, decode_journal
 from morphnet.host.strict import StrictTable
 
 LONGEST = 16 << 20  # bytes of a journal that are read: one of 512 lines has a hundredth of that
@@ -23,6 +23,12 @@ def _content(journal: Path) -> bytes:
         return file.read(LONGEST)
 
 
+def _standing(journal: Path, world: Callable[[], str]) -> list[Change]:
+    """The changes by that journal that are on this machine still: of another boot those that outlive one."""
+    written_in, standing = decode_journal(_content(journal), KINDS)
+    return [each.change for each in standing if each.change.lasting or written_in == world()]
+
+
 def left_behind(journal: Path, world: Callable[[], str] = this_world) -> list[str]:
     """
     What still stands by that journal, by its names for a person; the next start, or `morphnet down`, undoes it.
@@ -30,17 +36,15 @@ def left_behind(journal: Path, world: Callable[[], str] = this_world) -> list[st
     :raises OSError: it cannot be read. None at all is no error.
     """
     try:
-        written_in, standing = decode_journal(_content(journal), KINDS)
+        here = _standing(journal, world)
     except FileNotFoundError:
         return []
-    here = [each.change for each in standing if each.change.lasting or written_in == world()]
     return list(dict.fromkeys(change.label for change in here))
 
 
 def holds_back(journal: Path, world: Callable[[], str] = this_world) -> bool:
     """Whether a kill switch stands here by that journal, which says nothing to who may not read it."""
     try:
-        written_in, standing = decode_journal(_content(journal), KINDS)
+        return any(isinstance(change, StrictTable) for change in _standing(journal, world))
     except OSError:
         return False
-    return written_in == world() and any(isinstance(each.change, StrictTable) for each in standing)

@@ -92,7 +92,7 @@ def examine(patient: Patient, group: str, checks: Sequence[Check], *, mend: bool
     """
     Make these looks, one after the other.
 
-    :param mend: what can be mended is, and then looked at once more.
+    :param mend: what can be mended is.
     """
     names = {*(each.name for each in patient.roles), *patient.mistaken}
     for check in checks:

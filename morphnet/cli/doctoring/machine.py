@@ -93,7 +93,7 @@ def buffers(patient: Patient) -> Iterable[Fault]:
 def files(_patient: Patient) -> Iterable[Fault]:
     """Callers have a file each."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard not in (resource.RLIM_INFINITY,) and hard < LEAST_FILES:
+    if hard != resource.RLIM_INFINITY and hard < LEAST_FILES:
         yield Fault(f"a process may have {hard} open files: callers alone use that up", f"ulimit -Hn {LEAST_FILES}")
 
 

@@ -127,7 +127,7 @@ def alike(patient: Patient) -> Iterable[Fault]:
         near = outside(patient.facts, names, 0, {config.tun})
         for network, inner in overlapping(near, filter(None, (config.pool4, config.pool6))):
             text = f"the network {network.prefix} at {network.device} has addresses of the inner one, {inner}"
-            yield Fault(text, "choose another: pool4, pool6 in server.toml", grave=True)
+            yield Fault(text, "choose another: pool4, pool6 in server.toml")
 
 
 def firewall(patient: Patient) -> Iterable[Fault]:

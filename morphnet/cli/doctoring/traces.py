@@ -22,17 +22,20 @@ def host(patient: Patient) -> Iterable[Fault]:
     for role in patient.of("client", "server"):
         if patient.runs(role):
             continue
-        journal, cure = role.config.state_dir / JOURNAL, f"morphnet down {role.name}{patient.place.option()}"
-        mend = partial(_undo, role)
-        if holds_back(journal):
+        cure, mend = f"morphnet down {role.name}{patient.place.option()}", partial(_undo, role)
+        if holds_back(role.config.state_dir / JOURNAL):
             text = f"a {role.name} that was killed has left its kill switch: nothing leaves this machine"
             yield Fault(text, f"{cure} (or `morphnet up {role.name}`, which goes on with it)", mend=mend)
             continue
-        left = left_behind(journal)
-        if left:
+        if left := _left(role):
             more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
             text = f"a {role.name} that was killed has left {', '.join(left[:_NAMED])}{more}"
             yield Fault(text, cure, mend=mend)
+
+
+def _left(role: Role) -> list[str]:
+    """What its journal says that stands."""
+    return left_behind(role.config.state_dir / JOURNAL)
 
 
 def _undo(role: Role) -> None:
@@ -44,7 +47,7 @@ def _undo(role: Role) -> None:
 def rules(patient: Patient) -> Iterable[Fault]:
     """No rule of ours stands without a process, or a journal, that knows of it."""
     standing = patient.kernel.our_rules()
-    known = any(left_behind(each.config.state_dir / JOURNAL) for each in patient.of("client", "server"))
+    known = any(map(_left, patient.of("client", "server")))
     if standing and not known and not running_programs("morph-client", "morph-server"):
         text = f"{len(standing)} policy rules of ours stand, and nothing of morphnet runs"
 
@@ -58,7 +61,7 @@ def rules(patient: Patient) -> Iterable[Fault]:
 def names(patient: Patient) -> Iterable[Fault]:
     """resolv.conf is not ours while nobody runs who made it."""
     ours = is_made_by_us(patient.kernel.file(RESOLV_CONF).content)
-    known = any(left_behind(each.config.state_dir / JOURNAL) for each in patient.of("client"))
+    known = any(map(_left, patient.of("client")))
     if ours and not known and not running_programs("morph-client"):
         cure = f"write the name server of your network there: echo nameserver ADDRESS > {RESOLV_CONF}"
         yield Fault(f"{RESOLV_CONF} was made by morphnet, and nothing of it runs", cure)
