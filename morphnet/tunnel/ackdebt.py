@@ -8,7 +8,7 @@ from __future__ import annotations
 
 EVERY = 64  # datagrams at the most between two Acks
 SPACING = 0.004  # seconds between two Acks at least: at 7 Gbit/s 64 datagrams come every 100 microseconds
-DELAY = 0.010  # seconds at the most, and a quarter of the RTT
+DELAY = 0.010  # seconds at the most, and a quarter of the RTT; no less than SPACING: an answer goes before its Ack
 
 
 class AckDebt:
@@ -25,7 +25,7 @@ class AckDebt:
             due = max(now, self._told_at + SPACING)
             self.due = due if self.due is None else min(due, self.due)
         elif self.due is None:
-            self.due = max(now + min(DELAY, (smoothed or 0.04) / 4), self._told_at + SPACING)
+            self.due = now + min(DELAY, max(SPACING, (smoothed or 0.04) / 4))
 
     def paid(self, now: float) -> None:
         """The peer was told everything."""

@@ -19,9 +19,12 @@ class AckDebtTests(SynchronousTestCase):
         self.assertEqual(self.debt.due, 1.001)
 
     def test_near(self) -> None:
-        """A peer that is near is told within a part of its round trip."""
-        self.debt.owe(1, 0.004, 1.0)
-        self.assertEqual(self.debt.due, 1.001)
+        """A peer is told within a part of its round trip; one that is very near, not before an answer can have gone."""
+        self.debt.owe(1, 0.020, 1.0)
+        self.assertEqual(self.debt.due, 1.005)
+        self.debt.paid(2.0)
+        self.debt.owe(1, 0.0005, 2.0)
+        self.assertEqual(self.debt.due, 2.0 + SPACING)
 
     def test_spacing(self) -> None:
         """However many come, and however near the peer is, Acks keep a distance, and none is put off again."""
@@ -31,5 +34,5 @@ class AckDebtTests(SynchronousTestCase):
             self.debt.owe(EVERY, 0.0001, 1.0 + step / 10_000)
             self.assertEqual(self.debt.due, 1.0 + SPACING)
         self.debt.paid(1.0 + SPACING)
-        self.debt.owe(1, 0.0001, 1.0021)
+        self.debt.owe(1, 0.0001, 1.0 + SPACING)
         self.assertEqual(self.debt.due, 1.0 + 2 * SPACING)
