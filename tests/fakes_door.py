@@ -12,6 +12,8 @@ from morphnet.wire.batch import Departure
 class FakeDoor:
     """Keeps what leaves by it."""
 
+    quick = False
+
     def __init__(self, number: int) -> None:
         self.number = number
         self.sent: list[Departure] = []

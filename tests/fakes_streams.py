@@ -43,6 +43,9 @@ class FakeTun:
     def write(self, packets: Sequence[bytes | bytearray | memoryview]) -> None:
         self.came += [bytes(each) for each in packets]
 
+    def doRead(self) -> None:
+        """Nobody answers."""
+
 
 class FakeUdp:
     """A UDP socket whose datagrams reach the other pump while `passes`."""

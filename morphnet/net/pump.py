@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from morphnet.status import by_kind
 from morphnet.tunnel.carrier import PLAIN, Carrier
 from morphnet.tunnel.events import Effects, Event, Mapped
+from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Arrival, Departure
 from morphnet.wire.carried import Carried, CarriedRun
@@ -63,6 +64,9 @@ class PacketDoor(Protocol):
     def write(self, packets: Sequence[bytes | bytearray | memoryview]) -> None:
         "Write, or count why not."
 
+    def doRead(self) -> object:
+        "Hand over what can be read, if there is something."
+
 
 class Pump:
     """
@@ -77,6 +81,8 @@ class Pump:
         self._outlet: Outlet | None = None  # where carried datagrams go
         self.no_door = 0  # datagrams for a socket that is gone, since start
         self._detached = Counter[str]()  # what doors had counted that are not attached any more
+        self._left = False  # something has, while the data plane went on
+        tunnel.leave = self._leave
         self._clock = clock
         self._followers: list[Callable[[Event], None]] = []
         self._watches: list[DoorWatch] = []
@@ -192,6 +198,21 @@ class Pump:
         now = self.now()
         self.carry_out(self.tunnel.from_path(arrivals, now), now)
 
+    def trace(self, session: Session, line: Callable[[str], None] | None) -> None:
+        """Have a line for each run of datagrams of that session, or no more; nothing leaves before it was seen."""
+        session.trace = line
+        traced = any(each.trace for each in self.tunnel.sessions.values())
+        self.tunnel.leave = None if traced else self._leave
+
+    def _leave(self, departure: Departure) -> bool:
+        """Send at once by a door that does nothing else meanwhile; by others only when the data plane has finished."""
+        door = self._doors.get(departure.door)
+        if door is None or not getattr(door, "quick", False):
+            return False
+        door.send((departure,))
+        self._left = True
+        return True
+
     def carry_out(self, effects: Effects, began: float | None = None) -> None:
         """
         Send, deliver and tell what a call into the data plane asked for.
@@ -207,14 +228,17 @@ class Pump:
                 self.no_door += len(departures)
             else:
                 door.send(departures)
-        if began is not None and by_door:
+        if began is not None and (by_door or self._left):
             self.tunnel.lateness.turned(began, self.now())
+        self._left = False
         if effects.delivers and self.tun is not None:
             self.tun.write(effects.delivers)
         if effects.carried and self._outlet is not None:
             self._outlet(effects.carried)
         for event in effects.events:
             self._tell(event)
+        if len(effects.delivers) == 1 and self.tun is not None:
+            self.tun.doRead()  # this machine's answer to a packet that came alone is often there, without another turn
         self._arm()
 
     def _arm(self) -> None:

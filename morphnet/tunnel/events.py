@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from morphnet.wire.batch import Departure, Endpoint
@@ -87,13 +88,23 @@ Event = PathChanged | PathMoved | Rekeyed | Overrun | Forgotten | WayFound | Map
 
 @dataclass(slots=True)
 class Effects:
-    """Filled by one call into the data plane, carried out by its caller."""
+    """
+    Filled by one call into the data plane, carried out by its caller.
 
-    sends: list[Departure] = field(default_factory=list)
+    :ivar leave: takes what is to be sent while the call goes on, or answers False; None: nobody does.
+    """
+
+    sends: list[Departure] = field(default_factory=list)  # what has not left
     delivers: list[bytearray] = field(default_factory=list)  # for the TUN: virtio_net_hdr and packet, each
     # For who carries: the session it came by, and it.
     carried: list[tuple[str, Carried | CarriedRun]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    leave: Callable[[Departure], bool] | None = None
+
+    def send(self, departure: Departure) -> None:
+        """At once, if somebody takes it: what is remembered of it can be done behind it."""
+        if self.leave is None or not self.leave(departure):
+            self.sends.append(departure)
 
 
 Counts = Counter[str]

@@ -187,7 +187,7 @@ class Outbound:
             coat = path.coat() if batch > 1 else None
             out = seal_run(self.format, key, header, run, (start, batch), coat)
             total = len(out) - (0 if coat is None else batch * coat.longer)
-            effects.sends.append(path.leaving(out, stride, coat))
+            effects.send(path.leaving(out, stride, coat))
             self._remember(path.sent(batch, stride, total, now, asks=True), run, start)
             start, count = start + batch, count - batch
 
@@ -209,7 +209,7 @@ class Outbound:
                 sequence=run.sequence + index, compression=method, flags=flags, place=index, lane=run.lane % LANES
             )
             out = seal(self.format, key, header, piece)
-            effects.sends.append(path.leaving(out, len(out)))
+            effects.send(path.leaving(out, len(out)))
             self._remember(path.sent(1, len(out), len(out), now, asks=True), run, index)
         self._counts["fragmented"] += len(pieces) > 1
 
@@ -360,9 +360,10 @@ class Outbound:
         to = packet.to or Aside(path.door, path.remote, path.shown)
         header = self.header(path, type_of(packet.frames), now)._replace(issued=to.shown)
         out = seal(self.format, key, header, plaintext)
-        effects.sends.append(path.dressed((to.door, to.remote), out, size, MOST_PADDING, to.allowance))
+        departure = path.dressed((to.door, to.remote), out, size, MOST_PADDING, to.allowance)
+        effects.send(departure)
         path.sent(1, size, size, now, asks=packet.asks)
-        return len(effects.sends[-1].data)
+        return len(departure.data)
 
 
 def _of_use(flight: Flight, due: float, patience: Patience, *, unsettled: bool) -> bool:

@@ -28,7 +28,7 @@ from morphnet.tunnel.timers import due_at, excuse, tick
 from morphnet.tunnel.totals import Totals
 from morphnet.tunnel.trace import show, trace_line
 from morphnet.tunnel.wardrobe import Wardrobe
-from morphnet.wire.batch import Arrival, Train
+from morphnet.wire.batch import Arrival, Departure, Train
 from morphnet.wire.carried import CarriedRun
 from morphnet.wire.core import CORE
 from morphnet.wire.formats import LEAST, count_following
@@ -63,12 +63,14 @@ class Tunnel:
     :param server: the part that this end plays in sessions that do not say otherwise.
     """
 
+    leave: Callable[[Departure], bool] | None = None  # see Effects
+
     def __init__(self, *, server: bool, entropy: Callable[[int], bytes]) -> None:
         self.part = Part.SERVER if server else Part.CLIENT
         self.sessions: dict[str, Session] = {}  # by certificate name
         self.counts: Counts = Counts()
         self.ended: Callable[[Session], None] = lambda session: None  # told of each that is dropped, for any reason
-        self._totals = Totals()
+        self._totals, self._ticket = Totals(), 0
         self.carriers: dict[int, Carrier] = {}  # what there is to know of doors; the others are plain
         self.lateness = Lateness()  # of this process
         self.carries = False  # whether somebody here takes carried datagrams
@@ -81,7 +83,6 @@ class Tunnel:
         self._inner: dict[bytes, Session] = {}  # inner address -> session
         self.behind: Behind[Session] = Behind()  # networks, likewise
         self._timers: list[tuple[float, int, Session]] = []
-        self._ticket = 0
 
     # -- sessions ----------------------------------------------------------------------------------------------------
 
@@ -193,7 +194,7 @@ class Tunnel:
 
         :param batch: each with its virtio_net_hdr in front.
         """
-        effects, touched = Effects(), dict[str, Session]()
+        effects, touched = Effects(leave=self.leave), dict[str, Session]()
         for cut in CORE.gather(batch):
             if cut is None:
                 self.counts["malformed"] += 1
@@ -211,7 +212,7 @@ class Tunnel:
 
     def from_local(self, peer: str, batch: Sequence[CarriedRun], now: float) -> Effects:
         """What programs here want carried to the other end of the session with that peer."""
-        effects, session = Effects(), self.sessions.get(peer)
+        effects, session = Effects(leave=self.leave), self.sessions.get(peer)
         if session is None:
             self.counts["no_session"] += sum(len(each.datagrams) for each in batch)
             return effects
@@ -224,7 +225,7 @@ class Tunnel:
 
     def from_path(self, arrivals: Sequence[Arrival], now: float) -> Effects:
         """Datagrams from outside."""
-        effects, touched = Effects(), dict[str, Session]()
+        effects, touched = Effects(leave=self.leave), dict[str, Session]()
         for arrival in arrivals:
             if arrival.late:
                 self.lateness.woke(arrival.late, now)
@@ -267,15 +268,14 @@ class Tunnel:
         end = min(at + count * step - gap, len(arrival.data))
         if count > 1 and arrival.data[at + (count - 1) * step + format.flags_at] & LAST:
             header = header._replace(flags=header.flags | LAST)
-        effects, touched = out
-        touched[session.peer] = session
+        out[1][session.peer] = session
         if session.trace is not None:
             session.trace(trace_line("<", header, count, end - at - (count - 1) * gap))
-        if not session.receive(header, Train(arrival, at, spacing, count, end), now, effects):
+        if not session.receive(header, Train(arrival, at, spacing, count, end), now, out[0]):
             for each in range(at, end, step):  # something is wrong with one of them: look at each on its own
                 length = min(size, end - each)
                 alone = format.unpack(arrival.data, each, length, *ways)
-                session.receive(alone, Train(arrival, each, (length, 0), 1, each + length), now, effects)
+                session.receive(alone, Train(arrival, each, (length, 0), 1, each + length), now, out[0])
         return end
 
     def _other(self, arrival: Arrival, at: int, size: int, now: float, out: tuple[Effects, dict[str, Session]]) -> int:
@@ -320,7 +320,7 @@ class Tunnel:
 
     def on_timer(self, now: float) -> Effects:
         """Do what is due."""
-        effects, touched = Effects(), list[Session]()
+        effects, touched = Effects(leave=self.leave), list[Session]()
         for extension in self.extensions.values():
             extension.tick(now, effects)
         while True:

@@ -65,6 +65,9 @@ class Outlet:
         self.count += len(packets)
         self.bytes += sum(map(len, packets))
 
+    def doRead(self) -> None:
+        """Nobody answers."""
+
     def take(self, batch: Sequence[tuple[str, Carried | CarriedRun]]) -> None:
         for _, datagrams in alike(batch):
             self.count += len(datagrams)

@@ -91,6 +91,9 @@ class Counter:
         """They came."""
         self.packets += len(packets)
 
+    def doRead(self) -> None:
+        """Nobody answers."""
+
 
 class Member:
     """One client; its control link's listener."""

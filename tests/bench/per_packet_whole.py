@@ -71,6 +71,9 @@ class Whole(DatagramProtocol):
         """One from the TUN."""
         self._pump.from_tun([memoryview(_EMPTY + packet)])
 
+    def doRead(self) -> None:
+        """Only the reactor reads."""
+
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         self._pump.from_door([Arrival(self.number, Endpoint(addr[0], addr[1]), memoryview(datagram), len(datagram))])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from twisted.internet.task import Clock
@@ -26,9 +26,13 @@ class FakeTun:
 
     def __init__(self) -> None:
         self.written: list[bytes] = []
+        self.answers: Callable[[], None] = lambda: None
 
     def write(self, packets: Sequence[bytes | bytearray | memoryview]) -> None:
         self.written += map(bytes, packets)
+
+    def doRead(self) -> None:
+        self.answers()
 
 
 class FakeWatch:
@@ -87,6 +91,21 @@ class DoorTests(SynchronousTestCase):
         self.pump.carry_out(Effects(sends=[departure]))
         return departure
 
+    def test_leaves_at_once(self) -> None:
+        """By a socket, while the data plane goes on; by other doors, and while somebody traces, when it has ended."""
+        doors = usual, quick = self.attach(), self.attach()
+        quick.quick = True
+        session, now = self.tunnel.add_session("laptop", b"L" * 16, Tuning()), self.pump.now()
+        for line, seen in ((None, True), (lambda text: None, False), (None, True)):
+            self.pump.trace(session, line)
+            effects = Effects(leave=self.tunnel.leave)
+            for door in doors:
+                door.sent.clear()
+                effects.send(Departure(door.number, Endpoint("192.0.2.1", 1), b"x", 1))
+            self.assertEqual([len(door.sent) for door in doors], [0, int(seen)])
+            self.pump.carry_out(effects, now)
+            self.assertEqual([len(door.sent) for door in doors], [1, 1])
+
     def test_watched(self) -> None:
         """Who wants to know of doors learns of those that there are, and of those that come and go."""
         watch, first = FakeWatch(), self.attach()
@@ -128,6 +147,15 @@ class DoorTests(SynchronousTestCase):
         self.pump.carry_out(effects)
         self.assertEqual((tun.written, taken), ([b"packet"], [carried]))
         self.assertTrue(self.tunnel.add_session("laptop", b"L" * 16, Tuning()).inbound.carries)
+
+    def test_answered(self) -> None:
+        """Behind a packet that was written alone its answer is read in the same turn; behind several nobody looks."""
+        asked: list[int] = []
+        self.pump.tun = tun = FakeTun()
+        tun.answers = lambda: asked.append(len(tun.written))
+        for packets in ([bytearray(b"one")], [], [bytearray(b"two"), bytearray(b"three")]):
+            self.pump.carry_out(Effects(delivers=packets))
+        self.assertEqual(asked, [1])
 
     def test_from_local(self) -> None:
         """What a program here sends is for one session; after the end nothing is taken in."""

@@ -126,6 +126,13 @@ class ReadTests(TunTests):
         counters = self.tun.counters()
         self.assertEqual((counters["read_packets"], counters["read_bytes"], counters["error_EIO"]), (5, 350, 1))
 
+    def test_alone(self) -> None:
+        """Where one came alone, the next first one is handed over by itself, before the others are read."""
+        for many in (1, 3, 2):
+            self.tun.file.inbox.extend([PLAIN + bytes(60)] * many)
+            self.tun.doRead()
+        self.assertEqual([len(batch) for batch in self.batches], [1, 1, 2, 2])
+
     def test_budget(self) -> None:
         """A wake-up ends after READS reads, or BUDGET bytes."""
         self.tun.file.inbox.extend([b"x" * 70] * (READS + 1))

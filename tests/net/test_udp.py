@@ -109,6 +109,14 @@ class ReceiveTests(DoorTests):
         self.assertEqual(self.batches, [expected])
         self.assertEqual((self.door.received, self.door.received_bytes), (4, 3200))
 
+    def test_alone(self) -> None:
+        """Where one came alone, the next first one is handed over by itself, before the others are received."""
+        for many in (1, 3, 2):
+            for _ in range(many):
+                self.arrive(b"x")
+            self.door.doRead()
+        self.assertEqual([len(batch) for batch in self.batches], [1, 1, 2, 2])
+
     def test_late(self) -> None:
         """What waited with the kernel until we ran is told, and is not taken for an address that was asked."""
         waits: list[float] = []

@@ -267,14 +267,14 @@ class Node:
 
         def line(text: str) -> None:
             if self.pump.now() > ends_at:
-                chosen.trace = None
+                self.pump.trace(chosen, None)
             else:
                 sink(text)
 
         def stop() -> None:
-            chosen.trace = None
+            self.pump.trace(chosen, None)
 
-        chosen.trace = line
+        self.pump.trace(chosen, line)
         return stop
 
     def reload(self) -> str:

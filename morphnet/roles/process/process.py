@@ -24,6 +24,7 @@ from morphnet.host.host import Host
 from morphnet.host.lock import Lock
 from morphnet.host.watch import HostWatch
 from morphnet.net.gate import WAITING, Gate
+from morphnet.net.quickwait import shorten_wait
 from morphnet.ops import node as ops
 from morphnet.ops.feed import FeedService
 from morphnet.ops.manhole import ManholeService
@@ -130,6 +131,7 @@ class Process(MultiService):
         """Start, or end the process with one sentence; with a code of its own if the operator must change something."""
         heed_signals(self.reactor, self._reload)
         live_by(self.reactor)  # before anything has been told when
+        shorten_wait(self.reactor)
         self.files = allow_files()
         self.gate = Gate(self.reactor, min(WAITING, self.files // 8))
         settle_memory()
