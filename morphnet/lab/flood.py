@@ -3,7 +3,7 @@ UDP packets, many a second: one side sends them at a rate, the other counts them
 cost little beside what is measured; each packet enters a tunnel on its own, without the kernel's segmentation.
 
     python -m morphnet.lab.flood take PORT
-    python -m morphnet.lab.flood give HOST PORT --size BYTES --rate PACKETS --seconds S
+    python -m morphnet.lab.flood give HOST PORT --size BYTES --rate PACKETS --seconds S [--flows N]
 
 `give` ends with a line that tells how many it sent, and in which time; `take` tells how many came, a line every
 EVERY seconds.
@@ -18,9 +18,12 @@ import ctypes
 import errno
 import json
 import os
+import resource
 import socket
 import sys
 import time
+from contextlib import suppress
+from itertools import cycle
 
 BATCH = 32  # packets in one system call
 EVERY = 0.1  # seconds
@@ -103,6 +106,32 @@ def give(host: str, port: int, size: int, rate: float, seconds: float) -> None:
     print(json.dumps({"sent": sent, "seconds": time.monotonic() - began}), flush=True)
 
 
+def give_by_many(host: str, port: int, size: int, rate: float, seconds: float, flows: int) -> None:
+    """
+    The same as so many flows in turn, each from a port of its own: a system call for each packet.
+
+    :raises OSError: fewer files may be open here.
+    """
+    limit = max(flows + 64, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, max(limit, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
+    doors = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(flows)]
+    for door in doors:
+        door.connect((host, port))
+        door.setblocking(False)
+    payload, sent, turns = bytes(size), 0, cycle([door.send for door in doors])
+    began = time.monotonic()
+    while (passed := time.monotonic() - began) < seconds:
+        due = int(passed * rate) + 1 - sent
+        if due < min(BATCH, rate / 2000):
+            time.sleep(min(BATCH / rate, 0.0005))
+            continue
+        for _ in range(min(due, BATCH)):
+            with suppress(BlockingIOError, ConnectionRefusedError):
+                next(turns)(payload)
+                sent += 1
+    print(json.dumps({"sent": sent, "seconds": time.monotonic() - began}), flush=True)
+
+
 def take(port: int) -> None:
     """Count, until killed."""
     door = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -135,9 +164,12 @@ def main(arguments: list[str]) -> None:
     giving.add_argument("--size", type=int, default=1200)
     giving.add_argument("--rate", type=float, default=1000.0)
     giving.add_argument("--seconds", type=float, default=2.0)
+    giving.add_argument("--flows", type=int, default=1)
     options = parser.parse_args(arguments)
     if options.side == "take":
         take(options.port)
+    elif options.flows > 1:
+        give_by_many(options.host, options.port, options.size, options.rate, options.seconds, options.flows)
     else:
         give(options.host, options.port, options.size, options.rate, options.seconds)
 

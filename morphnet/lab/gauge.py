@@ -95,13 +95,28 @@ def bulk(box: Box, ways: Ways, direction: str, seconds: float, count: int = 1) -
     return Bulk(rate, worked / (rate * passed / 8e9))
 
 
-def _loss(box: Box, ways: Ways, size: int, rate: float, seconds: float) -> tuple[float, float]:
-    """(share lost, packets a second that arrived) at a rate, from the client to the server."""
+def offered(box: Box, ways: Ways, size: int, rate: float, seconds: float, flows: int = 1) -> tuple[float, float]:
+    """
+    (share lost, packets a second that arrived) at a rate, from the client to the server.
+
+    :param flows: among which packets take turns; one flow is sent many a system call, several are not.
+    """
     port = str(next(_ports))
     taking = _tool(box, "server", "flood", "take", port)
     assert taking.stdout is not None
     taking.stdout.readline()
-    words = (ways.server, port, "--size", str(size), "--rate", str(rate), "--seconds", str(seconds))
+    words = (
+        ways.server,
+        port,
+        "--size",
+        str(size),
+        "--rate",
+        str(rate),
+        "--seconds",
+        str(seconds),
+        "--flows",
+        str(flows),
+    )
     giving = _tool(box, "client", "flood", "give", *words)
     said, _ = giving.communicate()
     sent = json.loads(said)
@@ -120,12 +135,12 @@ def packets(box: Box, ways: Ways, size: int, seconds: float = 1.0) -> float:
 
     :param size: bytes of UDP payload.
     """
-    _, arrived = _loss(box, ways, size, FLOOD, seconds)
+    _, arrived = offered(box, ways, size, FLOOD, seconds)
     low, high, best = arrived / 4, min(FLOOD, 2 * arrived), 0.0
     for _ in range(STEPS):
         rate = sqrt(low * high)
         for _ in range(2):
-            lost, arrived = _loss(box, ways, size, rate, seconds)
+            lost, arrived = offered(box, ways, size, rate, seconds)
             if lost <= LOSS:
                 break
         if lost <= LOSS:

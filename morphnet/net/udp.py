@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor, IWriteDe
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from morphnet.net.joining import joined
 from morphnet.net.ring import ring
 from morphnet.net.sockaddr import PKTINFO_SPACE, Address, Ancillary, endpoint, sockaddr, source
 from morphnet.net.stamps import SCM_TIMESTAMPNS, STAMP_SPACE, Stamps, ask_for_stamps
@@ -227,7 +228,7 @@ class UdpDoor:
 
     def send(self, departures: Sequence[Departure]) -> None:
         """Send each run with as few system calls as the kernel allows; the data is free again on return."""
-        for departure in departures:
+        for departure in departures if len(departures) == 1 else joined(departures):
             if self._socket is None:
                 self.refused += _datagrams(departure)
                 continue

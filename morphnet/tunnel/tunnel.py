@@ -194,7 +194,7 @@ class Tunnel:
 
         :param batch: each with its virtio_net_hdr in front.
         """
-        effects, touched = Effects(leave=self.leave), dict[str, Session]()
+        effects, touched = _effects(self.leave, batch), dict[str, Session]()
         for cut in CORE.gather(batch):
             if cut is None:
                 self.counts["malformed"] += 1
@@ -212,7 +212,7 @@ class Tunnel:
 
     def from_local(self, peer: str, batch: Sequence[CarriedRun], now: float) -> Effects:
         """What programs here want carried to the other end of the session with that peer."""
-        effects, session = Effects(leave=self.leave), self.sessions.get(peer)
+        effects, session = _effects(self.leave, batch), self.sessions.get(peer)
         if session is None:
             self.counts["no_session"] += sum(len(each.datagrams) for each in batch)
             return effects
@@ -225,7 +225,7 @@ class Tunnel:
 
     def from_path(self, arrivals: Sequence[Arrival], now: float) -> Effects:
         """Datagrams from outside."""
-        effects, touched = Effects(leave=self.leave), dict[str, Session]()
+        effects, touched = _effects(self.leave, arrivals), dict[str, Session]()
         for arrival in arrivals:
             if arrival.late:
                 self.lateness.woke(arrival.late, now)
@@ -320,7 +320,7 @@ class Tunnel:
 
     def on_timer(self, now: float) -> Effects:
         """Do what is due."""
-        effects, touched = Effects(leave=self.leave), list[Session]()
+        effects, touched = Effects(), list[Session]()
         for extension in self.extensions.values():
             extension.tick(now, effects)
         while True:
@@ -356,3 +356,8 @@ class Tunnel:
         if len(self._timers) > 64 + 8 * len(self.sessions):  # most are out of date: keep the ones that hold
             self._timers = [(each.due, place, each) for place, each in enumerate(self.sessions.values())]
             heapq.heapify(self._timers)
+
+
+def _effects(leave: Callable[[Departure], bool] | None, batch: Sequence[object]) -> Effects:
+    """What comes alone leaves at once; what is sent of several may be sent together."""
+    return Effects(leave=leave if len(batch) == 1 else None)

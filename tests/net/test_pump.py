@@ -93,8 +93,8 @@ class DoorTests(SynchronousTestCase):
 
     def test_leaves_at_once(self) -> None:
         """By a socket, while the data plane goes on; by other doors, and while somebody traces, when it has ended."""
-        doors = usual, quick = self.attach(), self.attach()
-        quick.quick = True
+        doors = [self.attach(), self.attach()]
+        doors[1].quick = True
         session, now = self.tunnel.add_session("laptop", b"L" * 16, Tuning()), self.pump.now()
         for line, seen in ((None, True), (lambda text: None, False), (None, True)):
             self.pump.trace(session, line)

@@ -245,14 +245,14 @@ class SendTests(DoorTests):
         """What a full buffer left over, and all that comes after, leaves in order at the next writable event."""
         buffer = bytearray(b"a" * 3000)
         self.fake.refusals.append(errno.EAGAIN)
-        self.door.send([Departure(3, TO, memoryview(buffer), 1000), Departure(3, TO, b"b", 1)])
+        self.door.send([Departure(3, TO, memoryview(buffer), 1000), Departure(3, TO, b"b" * 1001, 1001)])
         buffer[:] = b"!" * 3000
         self.assertEqual((self.fake.sent, self.reactor.writers), ([], {self.door}))
         self.fake.refusals.append(errno.EAGAIN)
         self.door.doWrite()
         self.assertEqual((self.fake.sent, self.reactor.writers), ([], {self.door}))
         self.door.doWrite()
-        self.assertEqual(self.datagrams(), [b"a" * 3000, b"b"])
+        self.assertEqual(self.datagrams(), [b"a" * 3000, b"b" * 1001])
         self.assertEqual((self.reactor.writers, self.door.counters()["waiting_bytes"]), (set(), 0))
 
     def test_waits_in_the_middle_of_a_run(self) -> None:

@@ -171,7 +171,7 @@ class WorkTests(SynchronousTestCase):
         self._use(core)
         self._within(work(1, self._large), sender=82, receiver=93)
         self._within(work(2, self._large), sender=111, receiver=96)
-        self._within(work(2, self._large, scheduler="redundant"), sender=140.5, receiver=200, sends=2.0)
+        self._within(work(2, self._large, scheduler="redundant"), sender=141, receiver=200, sends=2.0)
         self._within(work(1, self._small), sender=33, receiver=34, sends=0.25)
 
     def test_pure(self) -> None:
@@ -179,5 +179,5 @@ class WorkTests(SynchronousTestCase):
         *_, core = cores()
         self._use(core)
         self._within(work(1, self._large), sender=147, receiver=187)
-        self._within(work(2, self._large), sender=175.5, receiver=190)
+        self._within(work(2, self._large), sender=176, receiver=190)
         self._within(work(1, self._small), sender=67, receiver=54, sends=0.25)
