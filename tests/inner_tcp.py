@@ -24,6 +24,7 @@ IP_UDP = 28  # bytes that a Link does not count
 BETA, CUBIC = 0.7, 0.4
 FIRST_WINDOW = 10.0  # segments
 HYSTART_FROM = 16  # segments
+UNTRIED = 0.05  # times the window in a round trip: so much Linux grows at least, until something was lost
 HYSTART_SAMPLES = 8
 LEAST_RTO = 0.2  # seconds
 _ACK_BIT, _FLOW_AT = 1 << 47, 48
@@ -83,8 +84,8 @@ class Cubic:
 
     pace: float | None = None
 
-    def __init__(self) -> None:
-        self.window, self.threshold = FIRST_WINDOW, float("inf")
+    def __init__(self, untried: float = 0.0) -> None:
+        self.window, self.threshold, self._untried = FIRST_WINDOW, float("inf"), untried
         self.slow_start_ended: float | None = None  # seconds
         self._least = float("inf")  # RTT, seconds
         self._round_end, self._round_least, self._samples = -1, float("inf"), 0
@@ -109,7 +110,8 @@ class Cubic:
         target = self._origin + CUBIC * (now - self._epoch + self._least - self._k) ** 3
         target = min(target, 1.5 * self.window)
         self._reno += 3 * (1 - BETA) / (1 + BETA) * count / self.window
-        self.window += max(0.0, max(target, self._reno) - self.window) * count / self.window
+        step = max(0.0, max(target, self._reno) - self.window) / self.window
+        self.window += max(step, 0.0 if self._most else self._untried) * count
 
     def _look(self, rtt: float | None, una: int, following: int, now: float) -> None:
         """HyStart: leave slow start when the round takes longer than it should."""
@@ -356,7 +358,7 @@ class Bulk:
         self._carry(segment, SEGMENT, True)
 
 
-def bulk(world: World, flows: int, *, up: bool, first: int = 1) -> list[Bulk]:
+def bulk(world: World, flows: int, *, up: bool, first: int = 1, untried: float = 0.0) -> list[Bulk]:
     """So many connections through the tunnel, begun; the world tells them what comes out."""
 
     def inside(flow: int) -> Callable[[int, int, bool], None]:
@@ -365,7 +367,7 @@ def bulk(world: World, flows: int, *, up: bool, first: int = 1) -> list[Bulk]:
 
         return carry
 
-    connections = {first + number: Bulk(world, inside(first + number)) for number in range(flows)}
+    connections = {first + each: Bulk(world, inside(first + each), Cubic(untried)) for each in range(flows)}
 
     def told(_: bool, plain: bytes) -> None:
         number = number_in(plain)

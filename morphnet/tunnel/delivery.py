@@ -42,6 +42,9 @@ class Delivery:
         self.number, self.acked = 0, -1  # next packet number to use; the highest that the peer has seen
         self.flights, self.in_flight = deque[Flight](), 0  # bytes
         self.recovery = Recovery()
+        self.overdue_at = float("inf")  # when what later ones have overtaken is lost, if no Ack tells of it before
+        self._took = 0.0  # seconds from when the newest that arrived was sent until its Ack came
+        self._untold = 0  # bytes given up since the last Ack
         self.asked_at = float("-inf")  # last datagram sent that asks for an answer
         self.unanswered_at: float | None = None  # since when something waits for an Ack, or for more of them
         self.sent_packets = self.sent_bytes = self.resent_packets = 0  # ever
@@ -93,29 +96,42 @@ class Delivery:
             if flight.missing:
                 kept.append(flight)
             self.in_flight -= got * flight.size
-        if kept or self.recovery.doubted:
-            lost, found = self._judge(kept, ack, now)  # when it is known what arrived that was sent later
         newest = ack.largest > self.acked
         if newest:
-            self.acked = ack.largest
+            self.acked, self._took = ack.largest, now - sent_at(ack, now)
+        self._untold, lost = 0, self._untold
+        if kept or self.recovery.doubted:
+            lost += self._judge(kept, now)  # when it is known what arrived that was sent later
+            found = self.recovery.learn(ack, self._took, self._patience(now), now)
         if packets:
             self.unanswered_at = now if self.flights else None
         return Settled(newest, calm, packets, size, lost, found)
 
-    def _judge(self, kept: list[Flight], ack: Ack, now: float) -> tuple[int, int]:
+    def _judge(self, kept: list[Flight], now: float) -> int:
         """
         Which of those that later ones have overtaken are lost; the others go on being in flight.
 
-        :returns: bytes that are lost; and bytes found that had been given up.
+        :returns: bytes that are lost.
         """
-        newest, patience, lost = sent_at(ack, now), self._patience(now), 0
-        overtaken = newest - self.recovery.tolerance(self._rtt.floor(now) or patience, now)
+        lost, limits = 0, self._limits(now)
         for flight in reversed(kept):
-            if now - flight.at >= patience or flight.at <= overtaken:
+            if now >= self._lost_at(flight, limits):
                 lost += self._lose(flight, now)
             else:
                 self.flights.appendleft(flight)
-        return lost, self.recovery.learn(ack, newest, patience, now)
+        self.overdue_at = self._lost_at(self.flights[0], limits) if self.flights else float("inf")
+        return lost
+
+    def _limits(self, now: float) -> tuple[float, float]:
+        """Seconds after which a flight is lost that later ones have overtaken; and one of which some have arrived."""
+        patience = self._patience(now)
+        return min(patience, self._took + self.recovery.tolerance(self._rtt.floor(now) or patience, now)), patience
+
+    def _lost_at(self, flight: Flight, limits: tuple[float, float]) -> float:
+        """When `flight` is lost. Of one sent at once the last may be on their way long after the first have arrived."""
+        if flight.first > self.acked:
+            return float("inf")
+        return flight.at + limits[flight.first + flight.count > self.acked + 1]
 
     def _lose(self, flight: Flight, now: float) -> int:
         """It is given up: bytes."""
@@ -133,10 +149,13 @@ class Delivery:
     # -- without an Ack ----------------------------------------------------------------------------------------------
 
     def expire(self, now: float) -> None:
-        """Forget flights that later ones have overtaken for good, though no further Ack comes to say so."""
-        limit = now - 2 * self._patience(now)
-        while self.flights and self.flights[0].at < limit and self.flights[0].first < self.acked:
-            self._lose(self.flights.popleft(), now)
+        """Give up what later ones have overtaken for long enough, though no further Ack has come to say so."""
+        if now < self.overdue_at:
+            return
+        limits = self._limits(now)
+        while self.flights and now >= self._lost_at(self.flights[0], limits):
+            self._untold += self._lose(self.flights.popleft(), now)
+        self.overdue_at = self._lost_at(self.flights[0], limits) if self.flights else float("inf")
         self.unanswered_at = self.unanswered_at if self.flights else None
 
     def take_flights(self) -> list[Flight]:

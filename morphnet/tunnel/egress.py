@@ -27,6 +27,7 @@ class Piece(NamedTuple):
     end: int
     lost_at: float = -1.0  # seconds: when it was first sent, by a path that lost it; negative when it was not
     again: int = 0  # times that it was sent before
+    twice: bool = False  # it goes by two datagrams now: there is no time to lose one
 
     @property
     def weight(self) -> int:

@@ -19,7 +19,6 @@ from typing import NamedTuple
 
 from morphnet.config.roles import Tuning
 from morphnet.errors import MalformedFrame
-from morphnet.tunnel.carrier import DIRECT
 from morphnet.tunnel.choice import paths_in_use
 from morphnet.tunnel.egress import INTERVAL, QUANTUM, Egress, Piece
 from morphnet.tunnel.events import Counts, Effects
@@ -29,7 +28,8 @@ from morphnet.tunnel.keyring import SendKeys
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.patience import Patience
 from morphnet.tunnel.recovery import REPAIRS
-from morphnet.tunnel.scheduler import MARGIN, Scheduler, make_scheduler
+from morphnet.tunnel.repair import Repair, lost_by_chance
+from morphnet.tunnel.scheduler import Scheduler, make_scheduler
 from morphnet.wire.batch import MAX_BATCH, MAX_SEGMENTS, Endpoint
 from morphnet.wire.compress import NAMES, compress
 from morphnet.wire.formats import FORMATS
@@ -43,7 +43,7 @@ HOLD = 15.0  # seconds that packets wait for a path when there is none at all
 STALL = 0.1  # seconds without any room, in which QUANTUM could have gone: no packet gets too old by it
 SAMPLE_EVERY = 0.04  # seconds between the copies that show whether a path on stand-by has become sound
 OF_RTT = 0.3  # of the RTT that may wait of one lane: one TCP flow that is slowed down then leaves the path full
-OF_RTT_BESIDE = 1.0  # and beside others, who make it longer faster than TCP can grow
+OF_RTT_LONG = 1.0  # and beside others, who make it longer faster than TCP can grow; and where a repair lets a burst go
 QUEUE_SHARE = 0.4  # of `queue_ms`: the standing queue that CoDel lets be
 LEEWAY = 1.25  # times what must wait before a worse path is used: that much may
 QUEUE_BURST = 4.0  # times `queue_ms`: how long a packet of a burst may wait at all
@@ -73,6 +73,7 @@ class Outbound:
     def __init__(self, tuning: Tuning, direction: int, counts: Counts) -> None:
         self.keys = SendKeys(tuning.rekey_seconds, tuning.rekey_packets)
         self.patience = Patience(tuning.reorder_ms / 1000)  # the peer's
+        self.repair = Repair(self.patience)
         self.scheduler: Scheduler = make_scheduler(tuning.scheduler, self.patience)
         wait = tuning.queue_ms / 1000
         self.egress = Egress(wait * QUEUE_SHARE, wait * QUEUE_BURST, tuning.resend_bytes)
@@ -123,6 +124,8 @@ class Outbound:
                 self.emit(path, run, reached, count, now, effects)
                 if piece.again:
                     _mark_again(path, first, piece)
+                if piece.twice:
+                    self._copy(path, run, reached, count, now, effects)
                 reached += count
             if reached == end:
                 break
@@ -160,9 +163,13 @@ class Outbound:
             if path.terms.metered or path.terms.level > level:
                 continue
             if path.pacer.room(now) > 0:
-                first = path.delivery.number
-                self.emit(path, run, index, 1, now, effects)
-                _mark_again(path, first, Piece(run, index, index + 1, now, REPAIRS))  # nobody misses it
+                self._copy(path, run, index, 1, now, effects)
+
+    def _copy(self, path: Path, run: Run, start: int, count: int, now: float, effects: Effects) -> None:
+        """Send what has just left once more; nobody misses that."""
+        first = path.delivery.number
+        self.emit(path, run, start, count, now, effects)
+        _mark_again(path, first, Piece(run, start, start + count, now, REPAIRS))
 
     # -- 3. it is sealed, and leaves ----------------------------------------------------------------------------------
 
@@ -264,7 +271,8 @@ class Outbound:
             return
         for path in self.paths.values():
             if path.delivery.recovery.spilt:
-                self._queue_again(self._to_repair(path, paths, now), path)
+                lost = self.repair.wanted(path, paths, now, ordered=self.scheduler.ordered)
+                self._queue_again(lost, path, twice=lost_by_chance(path))
         if not self.egress or not any(path.pacer.room(now) > 0 for path in paths):
             return  # what is too old is dropped when there is room, not while the path may be about to fall silent
         waited, rate = now - self._moved_at, max([path.pacer.window.rate(now) for path in paths])
@@ -285,9 +293,9 @@ class Outbound:
     def _give_leeway(self, paths: Sequence[Path], now: float) -> None:
         """How long a lane's own packets may keep it waiting: others do not wait for them."""
         rtt = max([path.rtt.smoothed or 0.0 for path in paths])
-        beside = any(path.pacer.window.others.seen(now) for path in paths)
+        long = self.repair.lately(rtt, now) or any(path.pacer.window.others.seen(now) for path in paths)
         self.egress.interval = max(INTERVAL, rtt)
-        self.egress.leeway = max(LEEWAY * self.scheduler.later, (OF_RTT_BESIDE if beside else OF_RTT) * rtt)
+        self.egress.leeway = max(LEEWAY * self.scheduler.later, (OF_RTT_LONG if long else OF_RTT) * rtt)
 
     # -- 5. what was lost goes again ----------------------------------------------------------------------------------
 
@@ -307,25 +315,7 @@ class Outbound:
             self._moved_at = float("-inf")
         return packets
 
-    def _to_repair(self, path: Path, paths: Sequence[Path], now: float) -> list[Flight]:
-        """
-        What goes again of that which `path` lost though it works: all that found the queue of a stream full; else what
-        the receiver still waits for when it comes, or what got lost when its address changed, each slice a few times,
-        and no more than was sent.
-
-        :param paths: those that may carry it.
-        """
-        lost = path.delivery.take_spilt()
-        if path.rank != DIRECT:
-            return lost
-        delivery = path.delivery
-        if not self.scheduler.ordered or not self.patience.tcp or 2 * delivery.resent_packets > delivery.sent_packets:
-            return []
-        due = now + min([other.pacer.arrival(now) for other in paths]) + MARGIN - path.pacer.landing.way
-        unsettled = now < path.unsettled_until
-        return [flight for flight in lost if _of_use(flight, due, self.patience, unsettled=unsettled)]
-
-    def _queue_again(self, flights: Sequence[Flight], path: Path) -> int:
+    def _queue_again(self, flights: Sequence[Flight], path: Path, *, twice: bool = False) -> int:
         packets = 0
         for flight in flights:
             run, missing, at = flight.run, flight.missing, flight.start
@@ -335,7 +325,7 @@ class Outbound:
                 skip = (missing & -missing).bit_length() - 1
                 missing >>= skip
                 length = (~missing & (missing + 1)).bit_length() - 1
-                self.egress.put_again(Piece(run, at + skip, at + skip + length, flight.born, flight.again + 1))
+                self.egress.put_again(Piece(run, at + skip, at + skip + length, flight.born, flight.again + 1, twice))
                 missing >>= length
                 at += skip + length
                 packets += length
@@ -364,19 +354,6 @@ class Outbound:
         effects.send(departure)
         path.sent(1, size, size, now, asks=packet.asks)
         return len(departure.data)
-
-
-def _of_use(flight: Flight, due: float, patience: Patience, *, unsettled: bool) -> bool:
-    """
-    Whether what was lost is worth sending again.
-
-    :param due: seconds: when it would arrive.
-    :param unsettled: an address has just changed. TCP has helped itself when that is over, others have not.
-    """
-    if flight.run is None or flight.again >= REPAIRS:
-        return False
-    wait = patience.of(flight.run)
-    return due <= flight.born + wait or (unsettled and wait == patience.rest)
 
 
 def _mark_again(path: Path, first: int, piece: Piece) -> None:

@@ -125,6 +125,10 @@ class Pacer:
                 queue = max(queue, flown / rate - base - ackdebt.DELAY) if rate else queue
         return self.landing.way + queue if queue > 0 else self.landing.way
 
+    def soonest(self, now: float) -> float:
+        """The same at best: while its rate is being found, only the queue that was seen is sure to be there."""
+        return self.landing.way + max(0.0, self._rtt.queue) if self.window.startup else self.arrival(now)
+
     # -- what becomes of it ------------------------------------------------------------------------------------------
 
     def sent(self, total: int, flown: int, now: float) -> bool:
@@ -162,13 +166,13 @@ class Pacer:
         window.acknowledged(settled.bytes, rate, limited, rtt, now)
         self._lateness.extra = self._lateness.known and self._lateness.known * window.rate(now)
         self._model_at = float("-inf")
-        if not window.startup and self.free_at > now + AHEAD:  # what is not in flight is not before the bottleneck
+        if self.free_at > now + AHEAD:  # what is not in flight is not before the bottleneck
             self.free_at = min(self.free_at, now + max(AHEAD, flown / self.model(now).pace))
         if settled.newest:
             # what a round trip takes longer may be a queue on the way back, where somebody sends to us
             way, left = (floor or UNKNOWN) / 2, now - late - ack.delay / _MICRO - rtt.latest
             self.landing.way = way + rtt.calm
-            self.landing.told(window.rate(now) if rate is not None else None, flown, (left, left + way + rtt.queue))
+            self.landing.told(window.believed(now) if rate is not None else None, flown, (left, left + way + rtt.queue))
 
     def excused(self, now: float) -> bool:
         """Whether what it seems to lose now may be our own doing: a queue stood in it, or its rate was searched."""

@@ -53,11 +53,11 @@ class Recovery:
             if len(self.doubted) > REMEMBERED:
                 self.doubted.popleft()
 
-    def learn(self, ack: Ack, newest: float, most: float, now: float) -> int:
+    def learn(self, ack: Ack, took: float, most: float, now: float) -> int:
         """
         What was given up and arrived all the same: the path changes the order by more than was thought.
 
-        :param newest: when the newest that `ack` tells of was sent.
+        :param took: seconds from when the newest that arrived was sent until its Ack came.
         :param most: seconds that are believed at most.
         :returns: bytes of them.
         """
@@ -69,7 +69,7 @@ class Recovery:
             if got:
                 flight.missing &= ~got
                 found += got.bit_count() * flight.size
-                self._late, self._late_at = min(most, max(self._late, 1.25 * (newest - flight.at))), now
+                self._late, self._late_at = min(most, max(self._late, 1.25 * (now - took - flight.at))), now
         return found
 
 

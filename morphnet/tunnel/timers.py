@@ -52,6 +52,8 @@ def excuse(session: Session, late: float, now: float) -> None:
         unanswered_at = path.delivery.unanswered_at
         if late > LATE and unanswered_at is not None:
             path.delivery.unanswered_at = min(now, unanswered_at + late)
+        if late > LATE:  # what says that something has arrived may wait to be read
+            path.delivery.overdue_at = max(path.delivery.overdue_at, now + LATE)
 
 
 def _watch(session: Session, path: Path, now: float, effects: Effects) -> None:
@@ -157,7 +159,7 @@ def due_at(session: Session, now: float) -> float:
         if not path.terms.metered or _carries(session, path):
             due = min(due, path.mtu.due_at())
         if unanswered_at is not None:
-            resting = False
+            resting, due = False, min(due, path.delivery.overdue_at)
             if life.nudged_at != unanswered_at:
                 due = min(due, life.nudge_at(unanswered_at))
             else:

@@ -39,6 +39,7 @@ LEAST_CLEAR, SLOW_CLEAR = 0.003, 0.006  # seconds; the latter where a burst of o
 BURST = 3 * 1500  # bytes that may wait at the bottleneck, however slow it is
 AHEAD = 0.006  # seconds of its pace that may wait at its bottleneck
 AMPLE = 1.25  # times what the pace fills: the window is no bound then
+UNSEEN = 2.0  # times the rate that was seen: so much more in each round trip finds it, as a slow start does
 RUSH = 1.25  # times the window in each RTT, while the rate is not known
 PROBE_EVERY = 10.0  # seconds without a new lowest RTT before the queue is drained to measure it
 
@@ -77,6 +78,14 @@ class Window:
     def rate(self, now: float) -> float:
         """Bytes a second that the path was seen to deliver of late; 0 until measured."""
         return self._rates.best(now) or 0.0
+
+    def believed(self, now: float) -> float:
+        """
+        Bytes a second that it delivers: while its rate is being found, and neither a queue shows nor jitter hides one,
+        twice what was seen.
+        """
+        hopes = self.startup and self._queue + self.shaken < STANDING
+        return self.rate(now) * (UNSEEN if hopes else 1.0)
 
     def model(self, rtt: RttEstimate, now: float) -> Model:
         """What is known of the path, which gets more than it was seen to deliver while that makes no queue."""

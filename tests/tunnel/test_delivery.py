@@ -77,13 +77,39 @@ class DeliveryTests(SynchronousTestCase):
         self.assertEqual(self.delivery.take_spilt(), [])
 
     def test_expired(self) -> None:
-        """What later ones have overtaken for good is forgotten without another Ack; what nothing overtook is not."""
-        self.send(2)
-        self.delivery.expire(10.0)
-        self.assertEqual(len(self.delivery.flights), 1)
-        self.delivery.acked = 5
-        self.delivery.expire(10.0)
-        self.assertEqual((len(self.delivery.flights), self.delivery.in_flight), (0, 0))
+        """
+        What was sent with something that arrived is lost a little later than it should have come, without another Ack;
+        what nothing overtook is not. The next Ack's account has it.
+        """
+        for _ in range(4):
+            self.delivery.sent(1, SIZE, SIZE, 1.0, asks=True)
+        self.delivery.settle(self.ack((2, 2), sent_at=1.0), 1.0 + RTT)
+        self.assertAlmostEqual(self.delivery.overdue_at, 1.0 + 1.125 * RTT)
+        self.delivery.expire(1.0 + 1.12 * RTT)
+        self.assertEqual(len(self.delivery.flights), 3)
+        self.delivery.expire(1.0 + 1.13 * RTT)
+        self.assertEqual([flight.first for flight in self.delivery.flights], [3])
+        self.assertEqual(self.delivery.overdue_at, float("inf"))
+        told = [self.delivery.settle(self.ack((2, last), sent_at=1.0), 1.03).lost for last in (3, 3)]
+        self.assertEqual(told, [2 * SIZE, 0])
+
+    def test_under_way(self) -> None:
+        """Of what was sent at once, the last may come long after the first: that is not overdue."""
+        self.delivery.sent(9, SIZE, 9 * SIZE, 1.0, asks=True)
+        self.delivery.settle(self.ack((0, 3), sent_at=1.0), 1.0 + RTT)
+        self.delivery.expire(1.0 + 2 * RTT)
+        self.assertEqual(self.delivery.in_flight, 5 * SIZE)
+
+    def test_order_learned(self) -> None:
+        """What was given up so and comes all the same was not lost: the next is waited for as long as it took."""
+        self.delivery.sent(1, SIZE, SIZE, 1.0, asks=True)
+        self.delivery.sent(1, SIZE, SIZE, 1.0, asks=True)
+        self.delivery.flights[0].run = Run(b"", bytes(SIZE), SIZE, 0, 1)
+        self.delivery.settle(self.ack((1, 1), sent_at=1.0), 1.0 + RTT)
+        self.delivery.expire(1.0 + 1.5 * RTT)
+        found = self.delivery.settle(self.ack((0, 1), sent_at=1.0), 1.0 + 1.8 * RTT).found
+        self.assertEqual(found, SIZE)
+        self.assertAlmostEqual(self.delivery.recovery.tolerance(RTT, 1.1), 1.25 * 0.8 * RTT)
 
     def test_bounded(self) -> None:
         """So many runs are remembered and no more, whatever the peer does not acknowledge."""

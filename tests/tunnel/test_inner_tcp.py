@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.roles import Tuning
-from tests.inner_tcp import SEGMENT, bulk
+from tests.inner_tcp import SEGMENT, UNTRIED, bulk
 from tests.simulation import Link, World
 
 OUTER, IP_UDP, PAYLOAD = SEGMENT + 94, 28, SEGMENT - 52  # bytes
@@ -74,3 +74,21 @@ class InnerTcpTests(SynchronousTestCase):
         """One flow over unlike ways gets no less than over the wider one alone (B8)."""
         for ways in ([(0.01, 10), (0.15, 10)], [(0.01, 10), (0.1, 1)]):
             self.assertGreaterEqual(share(world(ways), 10, 1), 0.95, ways)
+
+    def test_wide_and_far(self) -> None:
+        """What is wide and far is found as soon as it is needed: 20 Mbit/s at 100 ms and 2 at 10 give 80 % in 8 s."""
+        made = world([(0.05, 20), (0.005, 2)])
+        (connection,) = bulk(made, 1, up=False, untried=UNTRIED)
+        made.run(8.0)
+        self.assertGreaterEqual(connection.arrived * OUTER / 8.0, 0.8 * 22 * MBIT)
+
+    def test_lossy_and_far(self) -> None:
+        """
+        One packet in a hundred is lost on a way of 100 ms: 75 % of it, where TCP without a tunnel has a tenth.
+
+        Each loss is mended in one more round trip, and the burst that this lets go is not taken for too much.
+        """
+        made = world([(0.05, 20)])
+        for link in made.links[0]:
+            link.loss = 0.01
+        self.assertGreaterEqual(share(made, 20, 1), 0.75)

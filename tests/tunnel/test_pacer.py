@@ -53,6 +53,23 @@ class RoomTests(SynchronousTestCase):
         self.assertLess(path.pacer.arrival(0.0), 0.02)
         self.assertAlmostEqual(steady.pacer.arrival(0.0), 0.04)
 
+    def test_found(self) -> None:
+        """
+        While its rate is being found, twice what was seen is believed, unless a queue shows or jitter may hide one; and
+        what was given to it at a pace that is a guess makes nothing late that is not seen to be.
+        """
+        path = known()
+        window = path.pacer.window
+        self.assertEqual(window.believed(0.0), 1e6)
+        window.startup = True
+        self.assertEqual(window.believed(0.0), 2e6)
+        path.pacer.free_at = 0.5
+        path.rtt.queue = 0.002
+        self.assertAlmostEqual(path.pacer.soonest(0.0), 0.012)
+        self.assertGreater(path.pacer.arrival(0.0), 0.5)
+        window.shaken = 0.02
+        self.assertEqual(window.believed(0.0), 1e6)
+
     def test_refused(self) -> None:
         """What never got to the bottleneck, as a full stream refused it, holds nothing back once it is known."""
         path = known(rate=1e5)
