@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorFDSet
 
 from morphnet.config.carry import Place, carry_number
 from morphnet.errors import HostError
+from morphnet.net.inbox import Inboxes
 from morphnet.net.localudp import LocalUdp, Received
 from morphnet.net.pump import Pump
 from morphnet.net.sockaddr import Address
@@ -42,12 +43,12 @@ class Services:
         pump: Pump,
         listed: Sequence[Place],
         most: int = OF_ALL,
-        door: Callable[[IReactorFDSet, Received], LocalUdp] = LocalUdp,
+        door: Callable[[IReactorFDSet, Received, Inboxes], LocalUdp] = LocalUdp,
     ) -> None:
         self._reactor, self._pump, self._most, self._make_door = reactor, pump, most, door
         self._services = {carry_number(each.service): _Service(each) for each in listed}
         self._clients: dict[str, Recent[Which, LocalUdp]] = {}
-        self._counts = Counter[str]()
+        self._counts, self._inboxes = Counter[str](), Inboxes()
         self._open = 0
 
     def open(self) -> None:
@@ -58,6 +59,7 @@ class Services:
         """Close every socket."""
         for peer in list(self._clients):
             self._leave(peer)
+        self._inboxes.close()
 
     def take(self, batch: Sequence[tuple[str, Carried | CarriedRun]]) -> None:
         """What clients send."""
@@ -86,7 +88,7 @@ class Services:
         if self._open >= self._most:
             self._counts["carried_full"] += count
             return None
-        door = self._make_door(self._reactor, partial(self._answered, peer, service, which))
+        door = self._make_door(self._reactor, partial(self._answered, peer, service, which), self._inboxes)
         try:
             door.connect(service.place.host, service.place.port)
         except HostError:

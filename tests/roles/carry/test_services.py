@@ -27,8 +27,8 @@ class ServicesTests(SynchronousTestCase):
         services.open()
         return services
 
-    def door(self, reactor: object, received: Any) -> Any:
-        self.doors.append(FakeDoor(reactor, received))
+    def door(self, reactor: object, received: Any, inboxes: object) -> Any:
+        self.doors.append(FakeDoor(reactor, received, inboxes))
         return self.doors[-1]
 
     def standing(self) -> int:
