@@ -311,7 +311,7 @@ class Outbound:
         """
         What goes again of that which `path` lost though it works: all that found the queue of a stream full; else what
         the receiver still waits for when it comes, or what got lost when its address changed, each slice a few times,
-        and no more than was sent.
+        and no more than was sent; and what was too long.
 
         :param paths: those that may carry it.
         """
@@ -320,10 +320,13 @@ class Outbound:
             return lost
         delivery = path.delivery
         if not self.scheduler.ordered or not self.patience.tcp or 2 * delivery.resent_packets > delivery.sent_packets:
-            return []
+            return delivery.too_long(lost)
         due = now + min([other.pacer.arrival(now) for other in paths]) + MARGIN - path.pacer.landing.way
         unsettled = now < path.unsettled_until
-        return [flight for flight in lost if _of_use(flight, due, self.patience, unsettled=unsettled)]
+        again, rest = list[Flight](), list[Flight]()
+        for flight in lost:
+            (again if _of_use(flight, due, self.patience, unsettled=unsettled) else rest).append(flight)
+        return [*again, *delivery.too_long(rest)]
 
     def _queue_again(self, flights: Sequence[Flight], path: Path) -> int:
         packets = 0
