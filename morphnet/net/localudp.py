@@ -7,6 +7,7 @@ import socket
 import struct
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import cast
 
 from twisted.internet.interfaces import IDelayedCall, IReactorFDSet, IReactorTime, IReadDescriptor
@@ -14,6 +15,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from morphnet.errors import HostError
+from morphnet.net.inbox import Inboxes
+from morphnet.net.portions import Portions
 from morphnet.net.sockaddr import Address, sockaddr
 from morphnet.net.udpsocket import IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, UDP_SEGMENT
 from morphnet.wire.batch import MAX_BATCH, MAX_SEGMENTS
@@ -21,6 +24,7 @@ from morphnet.wire.carried import even
 
 READS = 64  # most datagrams of one wake-up
 SLOT = 65536  # bytes
+KNOWN = 256  # most programs of whose buffers is known
 BUFFER = 1 << 20  # bytes of the kernel's buffers, each
 BUSY, SPELL = 16, 0.01  # so many datagrams in so many seconds: whoever sends them is busy
 PAUSE = 0.001  # seconds without a look then: what comes meanwhile goes together, for a fraction of the work
@@ -58,9 +62,16 @@ class LocalUdp:
     """Non-blocking; what the kernel refuses is counted, never raised."""
 
     def __init__(
-        self, reactor: IReactorFDSet, received: Received, make: Callable[[str], socket.socket] = make_socket
+        self,
+        reactor: IReactorFDSet,
+        received: Received,
+        inboxes: Inboxes,
+        make: Callable[[str], socket.socket] = make_socket,
     ) -> None:
-        """:param make: a socket for a host."""
+        """
+        :param inboxes: for all of the process.
+        :param make: a socket for a host.
+        """
         self._reactor, self._received, self._make = reactor, received, make
         self._clock = cast(IReactorTime, reactor)  # any reactor is that too
         self._socket: socket.socket | None = None
@@ -68,6 +79,8 @@ class LocalUdp:
         self._gso = True  # no refusal yet
         self._spell_at, self._came = float("-inf"), 0  # when that began, and datagrams since
         self._pause: IDelayedCall | None = None
+        self._inboxes = inboxes
+        self._portions = dict[Address | None, Portions | None]()  # None for what is on another machine
         self.refused = 0  # datagrams that the kernel did not take, or had no taker for
 
     def listen(self, host: str, port: int) -> None:
@@ -111,10 +124,36 @@ class LocalUdp:
 
     def send_all(self, batch: Sequence[bytes], to: Address | None = None) -> None:
         """
-        Several for the same one, in their order; those of one length with one call.
+        Several for the same one, in their order, as fast as it takes them if it is on this machine.
 
         :param to: as in `send`.
         """
+        try:
+            portions = self._portions[to]
+        except KeyError:
+            portions = self._meet(to)
+        if portions is None:
+            self._send_now(batch, to)
+        else:
+            self.refused += portions.put(batch)
+
+    def _meet(self, to: Address | None) -> Portions | None:
+        """One that is on this machine has the address that is ours on the way to it; None for any other."""
+        if len(self._portions) >= KNOWN:
+            self._portions = {address: each for address, each in self._portions.items() if each}
+        there = to or self._peer
+        if self._socket is None or there is None:
+            return None
+        here = self._socket.getsockname()
+        found = None
+        if here[0] == there[0]:
+            taken = partial(self._inboxes.taken, here, there)
+            found = Portions(self._clock, lambda run: self._send_now(run, to), taken)
+        self._portions[to] = found
+        return found
+
+    def _send_now(self, batch: Sequence[bytes], to: Address | None) -> None:
+        """Those of one length with one call."""
         sizes = list(map(len, batch))
         if 1 < len(sizes) <= MAX_SEGMENTS and sum(sizes) <= MAX_BATCH and sizes[-1] and even(sizes):
             self._send_run(batch, to)
@@ -155,6 +194,10 @@ class LocalUdp:
                 self._pause = None
             else:
                 self._reactor.removeReader(self)
+            for each in self._portions.values():
+                if each is not None:
+                    each.close()
+            self._portions.clear()
             self._socket.close()
             self._socket = None
 
@@ -162,9 +205,31 @@ class LocalUdp:
 
     def doRead(self) -> None:
         """Hand on what has come."""
+        batch = self._receive()
+        if batch and self._pause is None and self._is_busy(len(batch)):
+            self._reactor.removeReader(self)
+            self._pause = self._clock.callLater(PAUSE, self._look_again)
+        if batch:
+            self._received(batch)
+
+    def _look_again(self) -> None:
+        """
+        By the clock alone, as long as it is worth while.
+
+        To have the reactor wait for it in between costs a turn of the loop and two system calls each time.
+        """
+        self._pause, batch = None, self._receive()
+        if batch and self._is_busy(len(batch)):
+            self._pause = self._clock.callLater(PAUSE, self._look_again)
+        else:
+            self._reactor.addReader(self)
+        if batch:
+            self._received(batch)
+
+    def _receive(self) -> list[tuple[bytes, Address]]:
         opened, peer, batch = self._socket, self._peer, list[tuple[bytes, Address]]()
         if opened is None:
-            return
+            return batch
         for _ in range(READS):
             try:
                 batch.append(opened.recvfrom(SLOT) if peer is None else (opened.recv(SLOT), peer))
@@ -172,23 +237,15 @@ class LocalUdp:
                 break
             except OSError:  # an ICMP error for something that was sent: a service that is not there, or not yet
                 self.refused += 1
-        if batch:
-            self._received(batch)
-            self._let_gather(len(batch))
+        return batch
 
-    def _let_gather(self, count: int) -> None:
-        """Leave a busy one alone for a moment, unless so many have come that it takes no more of them together."""
+    def _is_busy(self, count: int) -> bool:
+        """Whether more come together if it is left alone for a moment: not if so many have come that more could not."""
         now = self._clock.seconds()
         if now - self._spell_at >= SPELL:
             self._spell_at, self._came = now, 0
         self._came += count
-        if self._came >= BUSY and count < READS // 2 and self._socket is not None and self._pause is None:
-            self._reactor.removeReader(self)
-            self._pause = self._clock.callLater(PAUSE, self._look_again)
-
-    def _look_again(self) -> None:
-        self._pause = None
-        self._reactor.addReader(self)
+        return self._came >= BUSY and count < READS // 2
 
     def fileno(self) -> int:
         """-1 once closed."""

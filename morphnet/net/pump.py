@@ -91,7 +91,7 @@ class Pump:
         self._numbers = count()
         self._timer: IDelayedCall | None = None
         self._timer_at = float("inf")  # on `now`
-        self._stopped = False
+        self._deaf = self._stopped = False
         self._calls: list[IDelayedCall] = []  # that others asked for
 
     # -- doors ---------------------------------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ class Pump:
 
     def from_tun(self, packets: Sequence[memoryview]) -> None:
         """A batch from inside."""
-        if self._stopped:
+        if self._deaf:
             return
         now = self.now()
         self.carry_out(self.tunnel.from_tun(packets, now), now)
@@ -193,7 +193,7 @@ class Pump:
 
     def from_door(self, arrivals: Sequence[Arrival]) -> None:
         """A batch from outside."""
-        if self._stopped:
+        if self._deaf:
             return  # it is not acknowledged: the peer sends it again, to who comes after us
         now = self.now()
         self.carry_out(self.tunnel.from_path(arrivals, now), now)
@@ -262,9 +262,13 @@ class Pump:
         self.carry_out(self.tunnel.on_timer(now), now)
 
     def take_leave(self) -> None:
-        """Nothing is taken in any more; what was taken in is delivered and acknowledged. While the doors are open."""
-        if not self._stopped:
-            self._stopped = True
+        """
+        Nothing is taken in from doors and the TUN any more; what was taken in is delivered and acknowledged.
+
+        While the doors are open. What programs here answer to that may still leave, until `stop`.
+        """
+        if not self._deaf:
+            self._deaf = True
             self.carry_out(self.tunnel.take_leave(self.now()))
 
     def later(self, seconds: float, call: Callable[[], None]) -> None:
@@ -274,7 +278,7 @@ class Pump:
 
     def stop(self) -> None:
         """No timer any more."""
-        self._stopped = True
+        self._deaf = self._stopped = True
         for each in self._calls:
             if each.active():
                 each.cancel()

@@ -7,12 +7,13 @@ Source: docs/protocol section 8; RFC 9002 sections 5 and 6.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from morphnet.tunnel import ackdebt
 from morphnet.tunnel.flight import Flight
 from morphnet.tunnel.mtu import MtuSearch
-from morphnet.tunnel.recovery import Recovery, acknowledged, sent_at
+from morphnet.tunnel.recovery import REMEMBERED, REPAIRS, Recovery, acknowledged, sent_at
 from morphnet.tunnel.rtt import RttEstimate
 from morphnet.wire.frames import Ack
 
@@ -169,6 +170,18 @@ class Delivery:
         """What is to be sent again though the path works."""
         taken, self.recovery.spilt = self.recovery.spilt, []
         return taken
+
+    def too_long(self, lost: Sequence[Flight]) -> list[Flight]:
+        """
+        What the path carries no more, as is known by now: it was never a question of room, and goes again in pieces.
+
+        What may turn out to be so is kept until it is known.
+        :param lost: what nothing else is to become of.
+        """
+        known = [each for each in lost if each.size > self._mtu.proven and each.run and each.again < REPAIRS]
+        doubtful = [each for each in lost if each.run and self._mtu.suspects(each.size, each.at)]
+        self.recovery.spilt += [each for each in doubtful if each not in known][-REMEMBERED:]
+        return known
 
     def count_anew(self) -> None:
         """What is sent counts from the start again."""

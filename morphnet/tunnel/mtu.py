@@ -146,6 +146,10 @@ class MtuSearch:
         """Bytes of what may arrive where the proven size does not."""
         return BASE if self.proven > BASE else FLOOR
 
+    def suspects(self, size: int, sent_at: float) -> bool:
+        """Whether one of that size that was lost may have been too long, though that is not believed yet."""
+        return size > self._small() and sent_at > self._passed_at and not self._doubted
+
     def lost(self, size: int, sent_at: float, now: float) -> bool:
         """One was lost though later ones arrived; True when the proven size was given up."""
         if size <= self._small() or self._doubted or sent_at <= self._passed_at:

@@ -32,7 +32,7 @@ class Repair:
         """
         What goes again of that which `path` lost though it works: all that found the queue of a stream full; else what
         the receiver still waits for when it comes, or what got lost when its address changed, each slice a few times,
-        and no more than was sent.
+        and no more than was sent; and what was too long.
 
         :param paths: those that may carry it.
         :param ordered: the receiver puts packets back in order.
@@ -41,13 +41,15 @@ class Repair:
         if path.rank != DIRECT:
             return lost
         if not ordered or not self._patience.tcp or 2 * delivery.resent_packets > delivery.sent_packets:
-            return []
+            return delivery.too_long(lost)
         due = now + min([other.pacer.soonest(now) for other in paths]) + MARGIN - path.pacer.landing.way
         unsettled = now < path.unsettled_until
-        wanted = [flight for flight in lost if _of_use(flight, due, self._patience, unsettled=unsettled)]
+        wanted, rest = list[Flight](), list[Flight]()
+        for flight in lost:
+            (wanted if _of_use(flight, due, self._patience, unsettled=unsettled) else rest).append(flight)
         if wanted:
             self._at = now
-        return wanted
+        return [*wanted, *delivery.too_long(rest)]
 
     def lately(self, rtt: float, now: float) -> bool:
         """

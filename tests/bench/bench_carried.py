@@ -21,6 +21,7 @@ from typing import cast
 from twisted.internet.interfaces import IReactorFDSet
 
 from morphnet.config.carry import Place
+from morphnet.net.inbox import Inboxes
 from morphnet.net.localudp import LocalUdp, Received
 from morphnet.roles.carry.ports import Ports
 from morphnet.roles.carry.services import Services
@@ -66,8 +67,8 @@ class Way:
         self.ports.open()
         self.services.open()
 
-    def _door(self, reactor: IReactorFDSet, received: Received) -> LocalUdp:
-        self.doors.append(LocalUdp(reactor, received))
+    def _door(self, reactor: IReactorFDSet, received: Received, inboxes: Inboxes) -> LocalUdp:
+        self.doors.append(LocalUdp(reactor, received, inboxes))
         return self.doors[-1]
 
     def send(self, count: int) -> tuple[float, int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import socket
 import sys
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, cast
@@ -15,12 +17,14 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from morphnet.errors import HostError
+from morphnet.net.inbox import Inboxes
 from morphnet.net.localudp import BUSY, PAUSE, READS, SPELL, LocalUdp
 from morphnet.net.sockaddr import Address
 from morphnet.wire.batch import MAX_SEGMENTS
 from tests.ports import free_port
 
 PROGRAM = ("127.0.0.1", 5000)
+BURST = 200  # datagrams
 
 
 class FakeSocket:
@@ -42,6 +46,9 @@ class FakeSocket:
 
     def bind(self, address: Address) -> None:
         self._maybe()
+
+    def getsockname(self) -> Address:
+        return ("192.0.2.1", 51821)
 
     def recvfrom(self, size: int) -> tuple[bytes, Address]:
         if not self.inbox:
@@ -95,7 +102,7 @@ class FakeReactor(Clock):
 class LocalUdpTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor, self.fake, self.had = FakeReactor(), FakeSocket(), list[Any]()
-        self.door = LocalUdp(cast(Any, self.reactor), self.had.append, lambda host: cast(Any, self.fake))
+        self.door = LocalUdp(cast(Any, self.reactor), self.had.append, Inboxes(), lambda host: cast(Any, self.fake))
 
     def test_in_and_out(self) -> None:
         """What has come is handed on in batches; an error between is counted."""
@@ -161,6 +168,14 @@ class LocalUdpTests(SynchronousTestCase):
         self.assertIn(self.door, self.reactor.readers)
         self.assertTrue(self.come(READS))  # as many as it takes at once: there may be more
         self.assertFalse(self.come(1))
+        for _ in range(int(SPELL / PAUSE) - 2):
+            self.fake.inbox = [(b"a", PROGRAM)] * 2
+            self.reactor.advance(PAUSE)
+            self.assertEqual((self.fake.inbox, self.reactor.readers, len(self.had[-1])), ([], [], 2))
+        self.fake.inbox = [(b"a", PROGRAM)] * READS
+        self.reactor.advance(PAUSE)
+        self.assertEqual((self.fake.inbox, self.reactor.readers), ([], [self.door]))
+        self.assertFalse(self.come(1))
         self.door.close()
         self.assertEqual((self.reactor.readers, self.reactor.getDelayedCalls()), ([], []))
 
@@ -170,7 +185,7 @@ class LocalUdpTests(SynchronousTestCase):
         self.fake.refusal = OSError(errno.ECONNREFUSED, "Connection refused")
         self.door.send(b"c", PROGRAM)
         self.assertEqual(self.door.refused, 1)
-        other = LocalUdp(cast(Any, self.reactor), self.had.append, lambda host: cast(Any, self.fake))
+        other = LocalUdp(cast(Any, self.reactor), self.had.append, Inboxes(), lambda host: cast(Any, self.fake))
         with self.assertRaisesRegex(HostError, "UDP port 51821 of 127.0.0.1: Connection refused"):
             other.listen("127.0.0.1", 51821)
         self.assertTrue(self.fake.closed)
@@ -195,12 +210,16 @@ class LocalUdpTests(SynchronousTestCase):
 
 
 class RealTests(TestCase):
+    def setUp(self) -> None:
+        self.inboxes = Inboxes()
+        self.addCleanup(self.inboxes.close)
+
     @inlineCallbacks
     def test_late_service(self) -> Generator[Deferred[Any], Any, None]:
         """Who sends before the service is there gets its answers once it is, from the same port."""
         host, port = "127.0.0.1", free_port()
         had = list[Any]()
-        door = LocalUdp(cast(Any, reactor), had.extend)
+        door = LocalUdp(cast(Any, reactor), had.extend, self.inboxes)
         door.connect(host, port)
         self.addCleanup(door.close)
         yield self._sent_until(door, b"early", lambda: bool(door.refused))
@@ -209,11 +228,34 @@ class RealTests(TestCase):
             for data, to in batch:
                 later.send(data, to)
 
-        later = LocalUdp(cast(Any, reactor), echo)
+        later = LocalUdp(cast(Any, reactor), echo, self.inboxes)
         later.listen(host, port)
         self.addCleanup(later.close)
         yield self._sent_until(door, b"late", lambda: bool(had))
         self.assertEqual(had[:1], [(b"late", (host, port))])
+
+    @inlineCallbacks
+    def test_slow_program(self) -> Generator[Deferred[Any], Any, None]:
+        """A program that reads slowly has all of what comes in bursts, which its buffer would not hold."""
+        program = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(program.close)
+        program.bind(("127.0.0.1", 0))
+        program.setblocking(False)
+        program.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        door, had = LocalUdp(cast(Any, reactor), lambda batch: None, self.inboxes), list[bytes]()
+        door.listen("127.0.0.1", free_port())
+        self.addCleanup(door.close)
+        whole = [number.to_bytes(4, "big") * 340 for number in range(4 * BURST)]
+        for at in range(0, len(whole), BURST):
+            door.send_all(whole[at : at + BURST], program.getsockname())
+            for _ in range(1000):
+                with contextlib.suppress(BlockingIOError):
+                    for _ in range(20):
+                        had.append(program.recv(2000))
+                if len(had) == at + BURST:
+                    break
+                yield deferLater(cast(Any, reactor), 0.001)
+        self.assertEqual((had == whole, door.refused), (True, 0))
 
     @inlineCallbacks
     def _sent_until(self, door: LocalUdp, data: bytes, done: Callable[[], bool]) -> Generator[Deferred[Any], Any, None]:

@@ -164,6 +164,22 @@ class DoorTests(SynchronousTestCase):
             self.assertEqual(self.tunnel.counts["no_session"], count)
             self.pump.stop()
 
+    def test_leaving(self) -> None:
+        """Once it has taken leave nothing comes in by doors or the TUN, and what programs here say still leaves."""
+        had, other = list[object](), FakeTunnel()
+        other.take_leave = lambda now: had.append("leave") or Effects()  # type: ignore[attr-defined]
+        for name in ("from_tun", "from_path", "from_local"):
+            setattr(other, name, lambda *_, name=name: had.append(name) or Effects())
+        pump = Pump(self.clock, cast(Tunnel, other), self.clock.seconds)
+        for _ in range(2):
+            pump.take_leave()
+            pump.from_tun([])
+            pump.from_door([])
+            pump.from_local("laptop", [])
+        pump.stop()
+        pump.from_local("laptop", [])
+        self.assertEqual(had, ["leave", "from_local", "from_local"])
+
     def test_gone(self) -> None:
         """What would leave by a door that is gone is counted, and nothing is known of the door any more."""
         door = self.attach(Carrier(STREAM, "tcp"))

@@ -37,6 +37,20 @@ class CarriedTests(SynchronousTestCase):
                 self.assertEqual(numbers, sorted(numbers))
             self.assertEqual({(each.carry, len(each.data)) for each in came}, {(7, 1400)})
 
+    def test_narrow(self) -> None:
+        """Full datagrams, 100 a second each way, while both links begin to swallow what is large: all come."""
+        for rtt in (0.002, 0.01):
+            scene = Scene([way(rtt, 20), way(1.5 * rtt, 20)], settle=4.0)
+            for up in (True, False):
+                self.numbered(scene, 400, 0.01, up=up)
+            scene.run(1)
+            for link in (link for pair in scene.links for link in pair):
+                link.mtu = 1252
+            scene.run(6)
+            for came in scene.carried.values():
+                self.assertEqual(len({each.data for each in came}), 400)
+                self.assertEqual(len(came), 400)
+
     def batch(self, count: int) -> list[Carried]:
         """What two programs have sent since somebody looked: most of one length, some longer, shorter or empty."""
         chance = random.Random(7)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.tunnel.delivery import MAX_FLIGHTS, Delivery
-from morphnet.tunnel.mtu import MtuSearch
+from morphnet.tunnel.flight import Flight
+from morphnet.tunnel.mtu import BLACK_HOLE, MtuSearch
+from morphnet.tunnel.recovery import REPAIRS
 from morphnet.tunnel.rtt import RttEstimate
 from morphnet.wire.frames import Ack
 from morphnet.wire.segments import Run
@@ -75,6 +77,31 @@ class DeliveryTests(SynchronousTestCase):
         self.assertEqual([flight.first for flight in self.delivery.take_flights()], [0, 2])
         self.assertEqual((self.delivery.in_flight, self.delivery.unanswered_at), (0, None))
         self.assertEqual(self.delivery.take_spilt(), [])
+
+    def test_too_long(self) -> None:
+        """What may have been too long is kept until it is known: then it goes again, unless another one passed."""
+        large = 1440
+        for passes in (False, True):
+            self.setUp()
+            mtu, lost = MtuSearch(large), list[Flight]()
+            mtu.trust()
+            delivery = Delivery(RttEstimate(), mtu)
+            for number in range(BLACK_HOLE):
+                flight = delivery.sent(1, large, large, float(number), asks=True)
+                assert flight is not None
+                flight.run = Run(b"", bytes(large), large, 0, 1)
+                lost.append(flight)
+                mtu.lost(large, flight.at, float(number))
+                if number + 1 < BLACK_HOLE:
+                    self.assertEqual(delivery.too_long([*delivery.take_spilt(), flight]), [])
+                    self.assertEqual(delivery.recovery.spilt, lost)
+                if passes and number == BLACK_HOLE - 2:
+                    mtu.delivered(large, number + 0.5)
+            wanted = [] if passes else lost
+            self.assertEqual(delivery.too_long([*delivery.take_spilt(), lost[-1]]), wanted)
+            self.assertEqual(delivery.recovery.spilt, lost[-1:] if passes else [])
+            lost[0].again = REPAIRS
+            self.assertEqual(delivery.too_long(lost), wanted[1:])
 
     def test_expired(self) -> None:
         """

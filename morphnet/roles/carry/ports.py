@@ -9,6 +9,7 @@ from functools import partial
 from twisted.internet.interfaces import IReactorFDSet
 
 from morphnet.config.carry import Place, carry_number
+from morphnet.net.inbox import Inboxes
 from morphnet.net.localudp import LocalUdp, Received
 from morphnet.net.pump import Pump
 from morphnet.net.sockaddr import Address
@@ -46,9 +47,10 @@ class Ports:
         pump: Pump,
         entries: Sequence[Place],
         server: Callable[[], str],
-        door: Callable[[IReactorFDSet, Received], LocalUdp] = LocalUdp,
+        door: Callable[[IReactorFDSet, Received, Inboxes], LocalUdp] = LocalUdp,
     ) -> None:
         self._reactor, self._pump, self._server, self._door = reactor, pump, server, door
+        self._inboxes = Inboxes()
         self._ports = [_Port(each, carry_number(each.service)) for each in entries]
         self._counts = Counter[str]()
 
@@ -56,7 +58,7 @@ class Ports:
         """:raises HostError: a port cannot be had."""
         self._pump.carry(self.take)
         for port in self._ports:
-            door = self._door(self._reactor, partial(self._from_programs, port))
+            door = self._door(self._reactor, partial(self._from_programs, port), self._inboxes)
             door.listen(port.place.host, port.place.port)
             port.door = door
 
@@ -65,6 +67,7 @@ class Ports:
         for port in self._ports:
             if port.door is not None:
                 port.door.close()
+        self._inboxes.close()
 
     def _from_programs(self, port: _Port, batch: Sequence[tuple[bytes, Address]]) -> None:
         now, server = self._pump.now(), self._server()

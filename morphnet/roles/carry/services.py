@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import cast
 
-from twisted.internet.interfaces import IReactorFDSet
+from twisted.internet.interfaces import IReactorFDSet, IReactorTime
+from twisted.internet.task import deferLater
 
 from morphnet.config.carry import Place, carry_number
 from morphnet.errors import HostError
+from morphnet.net.inbox import Inboxes
 from morphnet.net.localudp import LocalUdp, Received
 from morphnet.net.pump import Pump
 from morphnet.net.sockaddr import Address
@@ -20,6 +23,7 @@ from morphnet.wire.carried import Carried, CarriedRun, Which, alike
 IDLE = 600.0  # seconds without a word either way, after which a socket is closed
 OF_SESSION = 256  # most sockets of one client
 OF_ALL = 4096
+QUIET, LOOKS = 0.01, 10  # seconds without an answer after which none is waited for at the end; most such times
 
 
 class _Service:
@@ -42,22 +46,32 @@ class Services:
         pump: Pump,
         listed: Sequence[Place],
         most: int = OF_ALL,
-        door: Callable[[IReactorFDSet, Received], LocalUdp] = LocalUdp,
+        door: Callable[[IReactorFDSet, Received, Inboxes], LocalUdp] = LocalUdp,
     ) -> None:
         self._reactor, self._pump, self._most, self._make_door = reactor, pump, most, door
         self._services = {carry_number(each.service): _Service(each) for each in listed}
         self._clients: dict[str, Recent[Which, LocalUdp]] = {}
-        self._counts = Counter[str]()
-        self._open = 0
+        self._counts, self._inboxes = Counter[str](), Inboxes()
+        self._clock = cast(IReactorTime, reactor)  # any reactor is that too
+        self._open = self._answers = 0
 
     def open(self) -> None:
         """Take what comes from now on."""
         self._pump.carry(self.take)
 
+    async def last_answers(self) -> None:
+        """At the end of this process: let leave what services say to that which they were just handed."""
+        for _ in range(LOOKS if self._open else 0):
+            before = self._answers
+            await deferLater(self._clock, QUIET)
+            if self._answers == before:
+                break
+
     def close(self) -> None:
         """Close every socket."""
         for peer in list(self._clients):
             self._leave(peer)
+        self._inboxes.close()
 
     def take(self, batch: Sequence[tuple[str, Carried | CarriedRun]]) -> None:
         """What clients send."""
@@ -86,7 +100,7 @@ class Services:
         if self._open >= self._most:
             self._counts["carried_full"] += count
             return None
-        door = self._make_door(self._reactor, partial(self._answered, peer, service, which))
+        door = self._make_door(self._reactor, partial(self._answered, peer, service, which), self._inboxes)
         try:
             door.connect(service.place.host, service.place.port)
         except HostError:
@@ -100,6 +114,7 @@ class Services:
     def _answered(self, peer: str, service: _Service, which: Which, batch: Sequence[tuple[bytes, Address]]) -> None:
         if (doors := self._clients.get(peer)) is not None:
             doors.get(which, self._pump.now())  # it is in use
+        self._answers += 1
         service.sent += len(batch)
         run = CarriedRun(*which, [data for data, _ in batch])
         service.sent_bytes += sum(map(len, run.datagrams))

@@ -298,6 +298,9 @@ class ServerProcess(HostProcess):
         if self._node is None:
             self._signer.close()
             return
+        if self._services is not None:
+            await self._services.last_answers()
+        self._pump.stop()
         self._bearers.stop()
         self._meetings.close()
         if self._old_clients is not None:
@@ -307,7 +310,6 @@ class ServerProcess(HostProcess):
         await self._web.close()
         await self._streams.close()
         await self._accounting.close()
-        self._pump.stop()
         for door in self._udp:
             door.close()
         if self._services is not None:

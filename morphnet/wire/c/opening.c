@@ -81,28 +81,53 @@ PyObject *key_open(Key *key, PyObject *args) {
     return out;
 }
 
-PyObject *key_open_all(Key *key, PyObject *args) {
-    Train t;
-    int done = 1;
-    if (!PyArg_ParseTuple(args, "(nn)y*y*nn", &t.header, &t.aad, &t.nonce, &t.data, &t.size, &t.gap))
+/* Datagram number i: bytes, or a super packet with these flags. NULL with *forged set, or with an exception. */
+static PyObject *open_one(Key *key, const Train *t, Py_ssize_t i, const int *flags, int *forged) {
+    Py_ssize_t size = plain_of(t, i);
+    PyObject *made = flags ? PyByteArray_FromStringAndSize(NULL, VNET + size) : PyBytes_FromStringAndSize(NULL, size);
+    if (!made)
         return NULL;
-    int mine = sound(&t, 1) && begin(key);
-    Py_ssize_t count = mine ? (t.data.len - 1) / t.size + 1 : 0;
+    uint8_t *to = (uint8_t *)(flags ? PyByteArray_AS_STRING(made) + VNET : PyBytes_AS_STRING(made));
+    if (open_at(key, t, i, to))
+        return flags ? whole(to, size, *flags, made) : made;
+    *forged = 1;
+    Py_DECREF(made);
+    return NULL;
+}
+
+static PyObject *open_each(Key *key, Train *t, const int *flags) { /* all, or none; the train is released */
+    int forged = 0, mine = sound(t, 1) && begin(key);
+    Py_ssize_t count = mine ? (t->data.len - 1) / t->size + 1 : 0;
     PyObject *out = mine ? PyList_New(count) : NULL;
     for (Py_ssize_t i = 0; out && i < count; i++) {
-        PyObject *each = PyBytes_FromStringAndSize(NULL, plain_of(&t, i));
+        PyObject *each = open_one(key, t, i, flags, &forged);
         if (each)
             PyList_SET_ITEM(out, i, each);
-        if (!each || !(done = open_at(key, &t, i, (uint8_t *)PyBytes_AS_STRING(each))))
+        else
             Py_CLEAR(out);
     }
     if (mine)
         key->busy = 0;
-    if (!done)
+    if (forged)
         PyErr_SetString(Forged, "tag");
-    PyBuffer_Release(&t.nonce);
-    PyBuffer_Release(&t.data);
+    PyBuffer_Release(&t->nonce);
+    PyBuffer_Release(&t->data);
     return out;
+}
+
+PyObject *key_open_all(Key *key, PyObject *args) {
+    Train t;
+    if (!PyArg_ParseTuple(args, "(nn)y*y*nn", &t.header, &t.aad, &t.nonce, &t.data, &t.size, &t.gap))
+        return NULL;
+    return open_each(key, &t, NULL);
+}
+
+PyObject *key_open_whole(Key *key, PyObject *args) {
+    Train t;
+    int flags;
+    if (!PyArg_ParseTuple(args, "(nn)y*y*nni", &t.header, &t.aad, &t.nonce, &t.data, &t.size, &t.gap, &flags))
+        return NULL;
+    return open_each(key, &t, &flags);
 }
 
 static PyObject *open_train(Key *key, const Train *t) {
@@ -134,34 +159,4 @@ PyObject *key_open_run(Key *key, PyObject *args) {
     PyBuffer_Release(&t.nonce);
     PyBuffer_Release(&t.data);
     return answer;
-}
-
-PyObject *key_open_whole(Key *key, PyObject *args) {
-    Train t;
-    int flags, done = 1;
-    if (!PyArg_ParseTuple(args, "(nn)y*y*nni", &t.header, &t.aad, &t.nonce, &t.data, &t.size, &t.gap, &flags))
-        return NULL;
-    int mine = sound(&t, 1) && begin(key);
-    PyObject *out = mine ? PyList_New(0) : NULL;
-    for (Py_ssize_t i = 0, at = 0; out && at < t.data.len; i++, at += t.size) {
-        Py_ssize_t size = plain_of(&t, i);
-        PyObject *made = PyByteArray_FromStringAndSize(NULL, VNET + size), *each = NULL;
-        if (made) {
-            uint8_t *to = (uint8_t *)PyByteArray_AS_STRING(made) + VNET;
-            if ((done = open_at(key, &t, i, to)))
-                each = whole(to, size, flags, made);
-            else
-                Py_DECREF(made);
-        }
-        if (!each || PyList_Append(out, each) < 0)
-            Py_CLEAR(out);
-        Py_XDECREF(each);
-    }
-    if (mine)
-        key->busy = 0;
-    if (!done)
-        PyErr_SetString(Forged, "tag");
-    PyBuffer_Release(&t.nonce);
-    PyBuffer_Release(&t.data);
-    return out;
 }

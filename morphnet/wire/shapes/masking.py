@@ -159,7 +159,7 @@ def take(
         data = data[:total]
     if size < least or not least <= total <= size * MAX_SEGMENTS:
         return None
-    count, blocks = -(-total // size), -(-(before + front) // BLOCK)
+    count, blocks = _count(data, size, before + front), -(-(before + front) // BLOCK)
     stream = cipher(spread(_column(data, size, (before + front, BLOCK), count), blocks))
     if len(stream) != count * blocks * BLOCK:
         raise ValueError("a stream of another length")

@@ -37,7 +37,7 @@ class FakePump:
 class FakeDoor:
     """In the place of a LocalUdp."""
 
-    def __init__(self, reactor: object, received: Any) -> None:
+    def __init__(self, reactor: object, received: Any, inboxes: object) -> None:
         self.received, self.refused, self.closed = received, 0, False
         self.sent: list[object] = []
         self.place: tuple[str, int] = ("", 0)

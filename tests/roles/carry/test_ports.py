@@ -23,8 +23,8 @@ class PortsTests(SynchronousTestCase):
         self.ports = Ports(cast(Any, None), cast(Pump, self.pump), entries, lambda: self.server, self.door)
         self.ports.open()
 
-    def door(self, reactor: object, received: Any) -> Any:
-        self.doors.append(FakeDoor(reactor, received))
+    def door(self, reactor: object, received: Any, inboxes: object) -> Any:
+        self.doors.append(FakeDoor(reactor, received, inboxes))
         return self.doors[-1]
 
     def test_answered(self) -> None:

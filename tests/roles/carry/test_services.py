@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.carry import carry_number, service
 from morphnet.net.pump import Pump
-from morphnet.roles.carry.services import IDLE, OF_SESSION, Services
+from morphnet.roles.carry.services import IDLE, LOOKS, OF_SESSION, QUIET, Services
 from morphnet.wire.carried import Carried
 from tests.roles.carry.fakes import FakeDoor, FakePump
 
@@ -17,18 +19,18 @@ WG = carry_number("wireguard")
 
 class ServicesTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.pump, self.doors = FakePump(), list[FakeDoor]()
+        self.pump, self.doors, self.clock = FakePump(), list[FakeDoor](), Clock()
         self.pump.tunnel.sessions = {"laptop": object(), "phone": object()}
         self.services = self.make(100_000)
 
     def make(self, most: int) -> Services:
         listed = [service("wireguard=127.0.0.1:51820")]
-        services = Services(cast(Any, None), cast(Pump, self.pump), listed, most, self.door)
+        services = Services(cast(Any, self.clock), cast(Pump, self.pump), listed, most, self.door)
         services.open()
         return services
 
-    def door(self, reactor: object, received: Any) -> Any:
-        self.doors.append(FakeDoor(reactor, received))
+    def door(self, reactor: object, received: Any, inboxes: object) -> Any:
+        self.doors.append(FakeDoor(reactor, received, inboxes))
         return self.doors[-1]
 
     def standing(self) -> int:
@@ -72,3 +74,25 @@ class ServicesTests(SynchronousTestCase):
         self.pump.tunnel.sessions.clear()
         self.services.sweep()
         self.assertEqual((self.standing(), self.services.statuses()[0].users), (0, 0))
+
+    def last_answers(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self.services.last_answers())
+
+    def test_last_answers(self) -> None:
+        """At the end answers are waited for as long as some come, and not for long; without a socket not at all."""
+        self.successResultOf(self.last_answers())
+        self.pump.outlet([("laptop", Carried(WG, 1, b"a"))])
+        ended = self.last_answers()
+        for _ in range(2):
+            self.doors[0].received([(b"A", ("127.0.0.1", 51820))])
+            self.assertNoResult(ended)
+            self.clock.advance(QUIET)
+        self.clock.advance(QUIET)
+        self.successResultOf(ended)
+        ended = self.last_answers()
+        for _ in range(LOOKS):
+            self.assertNoResult(ended)
+            self.doors[0].received([(b"A", ("127.0.0.1", 51820))])
+            self.clock.advance(QUIET)
+        self.successResultOf(ended)
+        self.assertEqual(len(self.pump.given), 2 + LOOKS)

@@ -189,6 +189,13 @@ class MaskingTests(SynchronousTestCase):
             answers = [outcome(lambda c=call, w=core: c(w)) for core in CORES]  # type: ignore[misc]
             self.assertEqual(answers, [answers[-1]] * len(CORES))
 
+    def test_too_much_in_front(self) -> None:
+        """More in front, with what is before it, than a mask is for is refused by every core."""
+        for size in (200, 65535):
+            for core in CORES:
+                with self.assertRaises(ValueError):
+                    core.mask_take(bytes(2 * size), size, cipher_of, (64, 5, 100), Known(2))
+
     def test_twin(self) -> None:
         """The pure core is the module of Python."""
         self.assertIs(PURE.mask_dress, masking.dress)
