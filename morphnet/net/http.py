@@ -22,7 +22,7 @@ from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from twisted.web import http
 
-from morphnet.net.bulk import BulkServer
+from morphnet.net.bulk import BulkServer, Slices
 from morphnet.net.giving import FileGiving
 from morphnet.net.http_channel import SHORT, Channel, LongBody
 
@@ -345,6 +345,7 @@ class HttpFactory(Factory):
     def __init__(self, answer: Callable[[Exchange], Coroutine[Any, Any, None]], reactor: Any, idle: float) -> None:
         self._answer, self._reactor, self.idle = answer, reactor, idle
         self._running: set[Deferred[None]] = set()
+        self._slices = Slices(reactor)
 
     def buildProtocol(self, addr: Any) -> Any:
         channel: Any = Channel()
@@ -356,7 +357,7 @@ class HttpFactory(Factory):
 
     def adopt(self, descriptor: int, family: int) -> None:
         """Talk to a connection that was accepted, as one on which long bodies come and files go past most layers."""
-        BulkServer.adopt(descriptor, family, self, self._reactor)
+        BulkServer.adopt(descriptor, family, self, self._reactor, self._slices)
 
     def log(self, request: object) -> None:
         """Twisted tells it each request that is done; none is written down."""

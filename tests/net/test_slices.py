@@ -1,0 +1,83 @@
+"""What is done in which turn of the loop, with a clock of the test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.net.slices import MOST, SLICE, Slice
+
+
+class Loop:
+    """What is to be called later is called in the next turn."""
+
+    def __init__(self) -> None:
+        self.calls: list[Callable[[], None]] = []
+
+    def callLater(self, delay: float, call: Callable[[], None]) -> Any:
+        assert not delay
+        self.calls.append(call)
+        return call
+
+    def turn(self) -> None:
+        """One of them."""
+        calls, self.calls = self.calls, []
+        for call in calls:
+            call()
+
+
+class SliceTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.loop, self.now = Loop(), 0.0
+        self.slice = Slice(cast(Any, self.loop), lambda: self.now)
+        self.done: list[str] = []
+
+    def move(self, name: str, part: float) -> None:
+        """Something that takes so much of a slice, in this turn or when it is let in; it waits as a connection does."""
+        if self.slice.is_over:
+            self.slice.wait(lambda: self.moved(name, part))
+        else:
+            self.moved(name, part)
+
+    def moved(self, name: str, part: float) -> None:
+        with self.slice.used():
+            self.now += part * SLICE
+            self.done.append(name)
+
+    def turn(self) -> str:
+        """Who had this turn."""
+        self.done.clear()
+        self.loop.turn()
+        return "".join(self.done)
+
+    def test_over(self) -> None:
+        """Those that fit have this turn, the others the next ones, in the order in which they came."""
+        for name in "abcdefgh":
+            self.move(name, 0.4)
+        self.assertEqual("".join(self.done), "abc")
+        self.assertEqual([self.turn() for _ in range(4)], ["de", "fg", "h", ""])
+
+    def test_behind(self) -> None:
+        """Who comes while others wait, and there is nothing left, is behind them; who has a turn does not lose it."""
+        for name in "abcd":
+            self.move(name, 1.0)
+        self.assertEqual(self.turn(), "b")
+        self.move("e", 1.0)
+        self.assertEqual([self.turn() for _ in range(4)], ["c", "d", "e", ""])
+
+    def test_slow(self) -> None:
+        """Where each takes longer than a slice, there is one in a turn."""
+        for name in "abc":
+            self.move(name, 20.0)
+        self.assertEqual([self.turn() for _ in range(3)], ["b", "c", ""])
+
+    def test_quick(self) -> None:
+        """However little each takes, MOST that have waited are let in for one turn; nobody asks for turns at rest."""
+        self.moved("a", 1.0)
+        for _ in range(1 + 2 * MOST):
+            self.move("b", 0.0)
+        self.assertEqual(len(self.turn()), 1)  # the first of them is measured by what was before
+        self.assertEqual([len(self.turn()) for _ in range(3)], [MOST, MOST, 0])
+        self.assertEqual(self.loop.calls, [])
