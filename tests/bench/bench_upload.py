@@ -1,13 +1,14 @@
 """
 What the upload server holds out: how fast it is beside others, and whether every one of a crowd arrives.
 
-    python -m tests.bench.bench_upload [--short] [--size MB] [--repeats N] [crowd|beside|cuts|kills|hostile]
+    python -m tests.bench.bench_upload [--short] [--size MB] [--repeats N] [crowd|beside|cuts|kills|hostile|many]
 
 `crowd`: 1000 uploads at once, 100 clients that change their network every 10 s, 500 that are cut three times each, 100
 files of 1 GB at once: all arrive, no offset goes back, and memory stays. `beside`: one file of 1 GB after the other, to
 each server in turn. `cuts` (F1, F2): 1 GiB, or what `--size` says, over 20 cuts, each time from another address, and
 half of the old connections left half-open. `kills` (F3): the server is killed at any byte, 100 times or as often as
-`--repeats` says. `hostile` (F7): a GB, or what `--size` says, of each thing that nobody sends who means well. All on
+`--repeats` says. `many` (F9): `--files` of 1 GB, or `--size`, at once, `--rate` MB/s together, on a disk that need not
+have room for them. `hostile` (F7): a GB, or what `--size` says, of each thing that nobody sends who means well. All on
 loopback, the clients are processes of their own.
 """
 
@@ -28,6 +29,7 @@ from typing import Any
 from tests import upload_cuts, upload_floods
 from tests.bench import upload_kills
 from tests.bench.measured import Measured, middle, tell
+from tests.bench.upload_many import KEPT, Warden, send
 from tests.bench.upload_rivals import SECRET, Nginx, Ours, Prosody, Rival, TusServer, most_memory, processor
 
 RIVALS: tuple[type[Rival], ...] = (Nginx, Prosody, TusServer)
@@ -98,6 +100,27 @@ def crowds(*, short: bool) -> None:
             tell(Measured("F9", f"{label}: most memory", memory, "MB", MEMORY if count == FEW else None, "less"))
         finally:
             server.end()
+
+
+def many(count: int, size: int, rate: int) -> None:
+    """What memory that takes, from the first byte to the last; `size` in bytes, `rate` in bytes a second."""
+    server = Ours()
+    try:
+        server.start()
+        warden = Warden(server.node.directory / "state" / "files", server.pid, count, size)
+        warden.start()
+        send(server.node.port, SECRET, count, size, rate)
+        found = warden.end()
+        label = f"{count} of {size // MB} MB at once, {rate // MB} MB/s"
+        tell(Measured("F9", f"{label}: arrived", 100 * found.whole / count, "%", 100.0))
+        tell(Measured("F9", f"{label}: of {KEPT} that were looked at the same", found.same, "", KEPT))
+        tell(Measured("F9", f"{label}: most memory", round(most_memory(server.pid), 1), "MB", MEMORY, "less"))
+        tell(Measured("F9", f"{label}: room on the disk, at most", round(found.most_room / MB), "MB"))
+        for tenth in (1, 5, 9):
+            at, memory = found.memory[len(found.memory) * tenth // 10]
+            tell(Measured("F9", f"{label}: memory after {at:.0f} s", round(memory, 1), "MB", MEMORY, "less"))
+    finally:
+        server.end()
 
 
 def _file(path: Path, size: int) -> Path:
@@ -188,6 +211,8 @@ if __name__ == "__main__":
     PARSER.add_argument("--short", action="store_true")
     PARSER.add_argument("--size", type=int, default=0, help="MB of each file, beside others")
     PARSER.add_argument("--repeats", type=int, default=0, help="kills")
+    PARSER.add_argument("--files", type=int, default=100, help="many")
+    PARSER.add_argument("--rate", type=int, default=100, help="MB/s of many")
     PARSER.add_argument("what", nargs="*", default=["crowd", "beside"])
     GIVEN = PARSER.parse_args()
     if "crowd" in GIVEN.what:
@@ -198,5 +223,7 @@ if __name__ == "__main__":
         cuts(GIVEN.size * MB or ((20 if GIVEN.short else 1024) << 20))
     if "kills" in GIVEN.what:
         kills(GIVEN.repeats or (5 if GIVEN.short else 100))
+    if "many" in GIVEN.what:
+        many(3 if GIVEN.short else GIVEN.files, (GIVEN.size or 1000) * MB, GIVEN.rate * MB)
     if "hostile" in GIVEN.what:
         hostile((GIVEN.size or (6 if GIVEN.short else 1000)) * MB)
