@@ -22,7 +22,7 @@ from twisted.internet.interfaces import IProtocolFactory, IReactorTime
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 
-from morphnet.net.slices import Slice
+from morphnet.net.slices import SLICE, Slice
 
 if sys.platform == "linux":
     import fcntl
@@ -105,7 +105,7 @@ class Slices:
     """What connections have of a turn of the loop: one for what asks for little, one for bodies and files."""
 
     def __init__(self, clock: IReactorTime) -> None:
-        self.short, self.long = Slice(clock), Slice(clock)
+        self.short, self.long = Slice(clock, 2 * SLICE), Slice(clock)
 
 
 class BulkServer(tcp.Server):

@@ -15,7 +15,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
-SLICE = 0.005  # seconds
+SLICE = 0.004  # seconds
 MOST = 64  # who waited, let in for one turn
 
 
@@ -23,11 +23,14 @@ class Slice:
     """
     Who comes when it is used up waits for a later turn, behind those who wait already.
 
+    :param size: seconds.
     :param seconds: tells how long something takes.
     """
 
-    def __init__(self, clock: IReactorTime, seconds: Callable[[], float] = time.perf_counter) -> None:
-        self._clock, self._seconds = clock, seconds
+    def __init__(
+        self, clock: IReactorTime, size: float = SLICE, seconds: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._clock, self._size, self._seconds = clock, size, seconds
         self._waiting = deque[Callable[[], None]]()
         self._used, self._moves = 0.0, 0  # seconds, and how often, since the last turn that was counted
         self._next: Any = None  # the timer of the next one
@@ -35,7 +38,7 @@ class Slice:
     @property
     def is_over(self) -> bool:
         """Whether there is nothing left of it in this turn."""
-        return self._used >= SLICE
+        return self._used >= self._size
 
     @contextmanager
     def used(self) -> Iterator[None]:
@@ -62,7 +65,7 @@ class Slice:
         """As many as fit into a slice, if each takes as long as those of the last one did."""
         each, self._next = self._used / max(self._moves, 1), None
         self._used, self._moves = 0.0, 0
-        fit = MOST if each * MOST <= SLICE else max(int(SLICE / each), 1)
+        fit = MOST if each * MOST <= self._size else max(int(self._size / each), 1)
         for _ in range(min(fit, len(self._waiting))):
             self._waiting.popleft()()
         if self._waiting:

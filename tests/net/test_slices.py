@@ -31,7 +31,7 @@ class Loop:
 class SliceTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.loop, self.now = Loop(), 0.0
-        self.slice = Slice(cast(Any, self.loop), lambda: self.now)
+        self.slice = Slice(cast(Any, self.loop), seconds=lambda: self.now)
         self.done: list[str] = []
 
     def move(self, name: str, part: float) -> None:
