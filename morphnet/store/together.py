@@ -24,9 +24,7 @@ from twisted.python.threadpool import ThreadPool
 from morphnet.errors import BugError
 
 MOST = 256  # calls of one transaction
-SLICE = (
-    0.005  # seconds of a turn of the reactor in which those are told who have asked: each goes on with its work then
-)
+SLICE = 0.003  # seconds of a turn of the reactor in which answers are told: who has asked goes on with its work then
 _T = TypeVar("_T")
 _Work = Callable[[], Any]
 
