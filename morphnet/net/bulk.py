@@ -15,7 +15,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from twisted.internet import main, tcp
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime
@@ -104,26 +104,30 @@ _SHARES = Shares(time.monotonic)  # of all connections of this process: they hav
 class Slices:
     """What connections have of a turn of the loop: one for what asks for little, one for bodies and files."""
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, reactor: Any) -> None:
+        self.reactor, clock = reactor, cast(IReactorTime, reactor)
         self.short, self.long = Slice(clock, 2 * SLICE), Slice(clock)
 
 
 class BulkServer(tcp.Server):
     """A connection that was accepted."""
 
-    bufferSize = HEAD
     _inflow: Inflow | None = None
     _outflow: Outflow | None = None
     _slices: Slices
     _reads_later = _writes_later = False  # it waits for a turn; whoever stops it takes it out of that
-    _let_in = False  # it has waited, and has this turn
+    _let_in = False  # it has waited, and nothing has come of it yet
 
     @classmethod
-    def adopt(cls, descriptor: int, family: int, factory: IProtocolFactory, reactor: Any, slices: Slices) -> None:
-        """The factory talks to it; it works with a copy of the descriptor, as `adoptStreamConnection` does."""
-        made = cls._fromConnectedSocket(descriptor, family, factory, reactor)
+    def adopt(cls, descriptor: int, family: int, factory: IProtocolFactory, slices: Slices, head: int = HEAD) -> None:
+        """
+        The factory talks to it; it works with a copy of the descriptor, as `adoptStreamConnection` does.
+
+        :param head: bytes that are read at once of what is no long body, or may be one that nobody here can tell.
+        """
+        made = cls._fromConnectedSocket(descriptor, family, factory, slices.reactor)
         if made is not None:
-            made._slices = slices
+            made._slices, made.bufferSize = slices, head
 
     def take_by(self, inflow: Inflow) -> None:
         """Ask this one first, from now on."""
@@ -156,10 +160,10 @@ class BulkServer(tcp.Server):
         inflow = self._inflow
         room = 0 if inflow is None else inflow.room()
         part = self._slices.long if room > 0 else self._slices.short
-        if part.is_over and not self._let_in:
+        if part.is_over:
             self.stopReading()
             self._reads_later = True
-            part.wait(self._go_on_reading)
+            part.wait(self._go_on_reading, again=self._let_in)
             return None
         self._let_in = False
         with part.used():
@@ -187,10 +191,10 @@ class BulkServer(tcp.Server):
                 self.startWriting()  # it has stopped if this was all that it knows of
             return why
         part = self._slices.long
-        if part.is_over and not self._let_in:
+        if part.is_over:
             self.stopWriting()
             self._writes_later = True
-            part.wait(self._go_on_writing)
+            part.wait(self._go_on_writing, again=self._let_in)
             return None
         self._let_in = False
         with part.used():

@@ -32,6 +32,7 @@ class Slice:
     ) -> None:
         self._clock, self._size, self._seconds = clock, size, seconds
         self._waiting = deque[Callable[[], None]]()
+        self._first = deque[Callable[[], None]]()  # were let in, and came too late in that turn
         self._used, self._moves = 0.0, 0  # seconds, and how often, since the last turn that was counted
         self._next: Any = None  # the timer of the next one
 
@@ -52,9 +53,13 @@ class Slice:
             if self.is_over:
                 self._ask()
 
-    def wait(self, go_on: Callable[[], None]) -> None:
-        """Call that in a later turn: what it does, or has done in that turn, is done however long it takes."""
-        self._waiting.append(go_on)
+    def wait(self, go_on: Callable[[], None], *, again: bool = False) -> None:
+        """
+        Call that in a later turn, to let somebody in.
+
+        :param again: who was let in already, and came when it was used up: it is before those who were not.
+        """
+        (self._first if again else self._waiting).append(go_on)
         self._ask()
 
     def _ask(self) -> None:
@@ -66,7 +71,7 @@ class Slice:
         each, self._next = self._used / max(self._moves, 1), None
         self._used, self._moves = 0.0, 0
         fit = MOST if each * MOST <= self._size else max(int(self._size / each), 1)
-        for _ in range(min(fit, len(self._waiting))):
-            self._waiting.popleft()()
-        if self._waiting:
+        for _ in range(min(fit, len(self._first) + len(self._waiting))):
+            (self._first or self._waiting).popleft()()
+        if self._first or self._waiting:
             self._ask()

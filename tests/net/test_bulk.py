@@ -28,7 +28,7 @@ from morphnet.net.listen import listen_tcp
 from morphnet.net.slices import SLICE
 
 PATIENCE = 0.4  # seconds
-MOST_PIECES = 2 * (4 + 1) + 2 * (8 + 1)  # in a turn, if each takes a quarter of a slice, and heads have two slices
+MOST_PIECES = (4 + 1) + (8 + 1)  # in a turn, if each takes a quarter of a slice, and heads have two slices
 
 
 class Unread(FileIO):

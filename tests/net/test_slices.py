@@ -34,10 +34,10 @@ class SliceTests(SynchronousTestCase):
         self.slice = Slice(cast(Any, self.loop), seconds=lambda: self.now)
         self.done: list[str] = []
 
-    def move(self, name: str, part: float) -> None:
-        """Something that takes so much of a slice, in this turn or when it is let in; it waits as a connection does."""
+    def move(self, name: str, part: float, *, again: bool = False) -> None:
+        """Something that takes so much of a slice, in this turn or a later one; it waits as a connection does."""
         if self.slice.is_over:
-            self.slice.wait(lambda: self.moved(name, part))
+            self.slice.wait(lambda: self.move(name, part, again=True), again=again)
         else:
             self.moved(name, part)
 
@@ -72,6 +72,15 @@ class SliceTests(SynchronousTestCase):
         for name in "abc":
             self.move(name, 20.0)
         self.assertEqual([self.turn() for _ in range(3)], ["b", "c", ""])
+
+    def test_too_late(self) -> None:
+        """Who was let in, and finds nothing left as another took longer, is before those who were not, in order."""
+        self.moved("a", 1.0)
+        for name, part in (("b", 0.0), ("c", 0.0), ("d", 3.0), ("e", 0.4), ("f", 0.4), ("g", 0.4)):
+            self.move(name, part)
+        self.assertEqual([self.turn() for _ in range(2)], ["b", "cd"])  # by what `b` took all were let in
+        self.move("h", 0.0)
+        self.assertEqual([self.turn() for _ in range(4)], ["e", "fg", "h", ""])
 
     def test_quick(self) -> None:
         """However little each takes, MOST that have waited are let in for one turn; nobody asks for turns at rest."""
