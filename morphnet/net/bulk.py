@@ -160,7 +160,7 @@ class BulkServer(tcp.Server):
         inflow = self._inflow
         room = 0 if inflow is None else inflow.room()
         part = self._slices.long if room > 0 else self._slices.short
-        if part.is_over:
+        if not part.is_open(let_in=self._let_in):
             self.stopReading()
             self._reads_later = True
             part.wait(self._go_on_reading, again=self._let_in)
@@ -191,7 +191,7 @@ class BulkServer(tcp.Server):
                 self.startWriting()  # it has stopped if this was all that it knows of
             return why
         part = self._slices.long
-        if part.is_over:
+        if not part.is_open(let_in=self._let_in):
             self.stopWriting()
             self._writes_later = True
             part.wait(self._go_on_writing, again=self._let_in)

@@ -41,6 +41,14 @@ class Slice:
         """Whether there is nothing left of it in this turn."""
         return self._used >= self._size
 
+    def is_open(self, *, let_in: bool) -> bool:
+        """
+        Whether somebody has it now.
+
+        :param let_in: who has waited; nobody else overtakes those who wait.
+        """
+        return not self.is_over and (let_in or not (self._first or self._waiting))
+
     @contextmanager
     def used(self) -> Iterator[None]:
         """Something is done that counts."""

@@ -36,7 +36,7 @@ class SliceTests(SynchronousTestCase):
 
     def move(self, name: str, part: float, *, again: bool = False) -> None:
         """Something that takes so much of a slice, in this turn or a later one; it waits as a connection does."""
-        if self.slice.is_over:
+        if not self.slice.is_open(let_in=again):
             self.slice.wait(lambda: self.move(name, part, again=True), again=again)
         else:
             self.moved(name, part)
@@ -66,6 +66,15 @@ class SliceTests(SynchronousTestCase):
         self.assertEqual(self.turn(), "b")
         self.move("e", 1.0)
         self.assertEqual([self.turn() for _ in range(4)], ["c", "d", "e", ""])
+
+    def test_newcomers(self) -> None:
+        """Nobody overtakes those who wait, though there is something left in the turn."""
+        for name in "abcd":
+            self.move(name, 0.7)
+        self.assertEqual("".join(self.done), "ab")
+        self.assertEqual(self.turn(), "c")
+        self.move("e", 0.0)  # 0.3 are left
+        self.assertEqual([self.turn() for _ in range(3)], ["d", "e", ""])
 
     def test_slow(self) -> None:
         """Where each takes longer than a slice, there is one in a turn."""
