@@ -18,6 +18,7 @@ from morphnet.roles.upload.callers import Callers
 from morphnet.roles.upload.desk import Desk, Rules
 from morphnet.roles.upload.secrets import Keys
 from morphnet.roles.upload.shelf import Shelf
+from morphnet.store.base import Uploads
 from morphnet.store.memory_uploads import MemoryUploads
 from morphnet.store.vault import Vault
 from morphnet.wire.messages.upload.drafts import ANY, Appends
@@ -114,11 +115,16 @@ class Service:
         appends: Appends = ANY,
     ) -> None:
         self.clock, self.now = Clock(), NOW
-        self.uploads, self.vault = MemoryUploads(), Vault(Path(directory))
-        self.shelf = Shelf(self.uploads, self.vault, execute, lambda: self.now)
+        self.uploads = MemoryUploads()
+        known, self.vault = self.stores(Path(directory))
+        self.shelf = Shelf(known, self.vault, execute, lambda: self.now)
         rules = Rules("/up/", max_size, 3600, quota, keeps, appends)
         self.desk = Desk(rules, self.shelf, Keys((SECRET,), {"bob": TOKEN}).of, callers)
         self.factory = HttpFactory(self.desk.answer, self.clock, 60.0)
+
+    def stores(self, directory: Path) -> tuple[Uploads, Vault]:
+        """What is known, and the bytes."""
+        return self.uploads, Vault(directory)
 
     def ask(self, verb: str, target: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:
         """One request on a connection of its own: its final answer."""

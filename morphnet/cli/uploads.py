@@ -23,12 +23,14 @@ PROSODY = """\
 Component "upload.{host}" "http_file_share"
     http_file_share_base_url = "{url}"
     http_file_share_secret = "{secret}"
+    http_file_share_size_limit = {most}
 """
 EJABBERD = """\
   mod_http_upload:
     put_url: "{url}"
     get_url: "{url}"
     external_secret: "{secret}"
+    max_size: {most}
 """
 
 
@@ -81,10 +83,12 @@ def init(url: str, port: int, place: Place) -> None:
 
 
 def _tell_next(place: Place, url: str, secret: str, port: int) -> None:
-    host = urlsplit(url).hostname or ""
+    host, most = urlsplit(url).hostname or "", UploadConfig().max_size  # they would refuse more than 10 and 100 MB
+    prosody = PROSODY.format(host=host, url=url, secret=secret, most=most)
+    ejabberd = EJABBERD.format(url=url.rstrip("/"), secret=secret, most=most)
     click.echo(f"Made {place.upload_toml} and {place.root / SECRET}. Start it: morphnet up upload{place.option()}")
-    click.echo(f"\nProsody, at the end of prosody.cfg.lua:\n\n{PROSODY.format(host=host, url=url, secret=secret)}")
-    click.echo(f"or ejabberd, below `modules:`\n\n{EJABBERD.format(url=url.rstrip('/'), secret=secret)}")
+    click.echo(f"\nProsody, at the end of prosody.cfg.lua:\n\n{prosody}")
+    click.echo(f"or ejabberd, below `modules:`\n\n{ejabberd}")
     click.echo(f"and nginx, in the server of {host}:\n\n{nginx(urlsplit(url).path, port)}", nl=False)
 
 

@@ -15,20 +15,25 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from twisted.internet import main, tcp
-from twisted.internet.interfaces import IProtocolFactory
+from twisted.internet.interfaces import IProtocolFactory, IReactorTime
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
+
+from morphnet.net.slices import SLICE, Slice
 
 if sys.platform == "linux":
     import fcntl
     import termios
 
 PIECE = 1 << 18  # bytes read or sent at once; fewer, when so many do it that others wait for them:
+HEAD = (
+    1 << 14
+)  # bytes read at once of what may be a head; what comes with it of a body is in memory until somebody takes it
 TURN = 1 << 22  # bytes of all in one turn of the loop, as long as each has LEAST
-LEAST = 1 << 15
+LEAST = 1 << 16
 WINDOW = 0.25  # seconds in which those are counted who move bytes; longer than a turn
 CAN_SEND = hasattr(os, "sendfile")
 _BUFFER = memoryview(bytearray(PIECE))  # of all connections: who is handed a part is done with it when it returns
@@ -96,16 +101,33 @@ class Shares:
 _SHARES = Shares(time.monotonic)  # of all connections of this process: they have one loop
 
 
+class Slices:
+    """What connections have of a turn of the loop: one for what asks for little, one for bodies and files."""
+
+    def __init__(self, reactor: Any) -> None:
+        self.reactor, clock = reactor, cast(IReactorTime, reactor)
+        self.short, self.long = Slice(clock, 2 * SLICE), Slice(clock)
+
+
 class BulkServer(tcp.Server):
     """A connection that was accepted."""
 
     _inflow: Inflow | None = None
     _outflow: Outflow | None = None
+    _slices: Slices
+    _reads_later = _writes_later = False  # it waits for a turn; whoever stops it takes it out of that
+    _let_in = False  # it has waited, and nothing has come of it yet
 
     @classmethod
-    def adopt(cls, descriptor: int, family: int, factory: IProtocolFactory, reactor: Any) -> None:
-        """The factory talks to it; it works with a copy of the descriptor, as `adoptStreamConnection` does."""
-        cls._fromConnectedSocket(descriptor, family, factory, reactor)
+    def adopt(cls, descriptor: int, family: int, factory: IProtocolFactory, slices: Slices, head: int = HEAD) -> None:
+        """
+        The factory talks to it; it works with a copy of the descriptor, as `adoptStreamConnection` does.
+
+        :param head: bytes that are read at once of what is no long body, or may be one that nobody here can tell.
+        """
+        made = cls._fromConnectedSocket(descriptor, family, factory, slices.reactor)
+        if made is not None:
+            made._slices, made.bufferSize = slices, head
 
     def take_by(self, inflow: Inflow) -> None:
         """Ask this one first, from now on."""
@@ -116,11 +138,38 @@ class BulkServer(tcp.Server):
         self._outflow = outflow
         self.startWriting()
 
+    def stopReading(self) -> None:
+        self._reads_later = False
+        super().stopReading()
+
+    def stopWriting(self) -> None:
+        self._writes_later = False
+        super().stopWriting()
+
+    def _go_on_reading(self) -> None:
+        if self._reads_later:
+            self._reads_later, self._let_in = False, True
+            self.startReading()
+
+    def _go_on_writing(self) -> None:
+        if self._writes_later:
+            self._writes_later, self._let_in = False, True
+            self.startWriting()
+
     def doRead(self) -> Any:
         inflow = self._inflow
         room = 0 if inflow is None else inflow.room()
-        if inflow is None or room <= 0:
-            return super().doRead()
+        part = self._slices.long if room > 0 else self._slices.short
+        if not part.is_open(let_in=self._let_in):
+            self.stopReading()
+            self._reads_later = True
+            part.wait(self._go_on_reading, again=self._let_in)
+            return None
+        self._let_in = False
+        with part.used():
+            return super().doRead() if inflow is None or room <= 0 else self._read(inflow, room)
+
+    def _read(self, inflow: Inflow, room: int) -> Any:
         try:
             count = self.socket.recv_into(_BUFFER, min(room, _SHARES.of(id(self))))
         except (BlockingIOError, InterruptedError):
@@ -141,7 +190,15 @@ class BulkServer(tcp.Server):
             if why is None and self.connected:
                 self.startWriting()  # it has stopped if this was all that it knows of
             return why
-        return self._send(outflow)
+        part = self._slices.long
+        if not part.is_open(let_in=self._let_in):
+            self.stopWriting()
+            self._writes_later = True
+            part.wait(self._go_on_writing, again=self._let_in)
+            return None
+        self._let_in = False
+        with part.used():
+            return self._send(outflow)
 
     def _send(self, outflow: Outflow) -> Any:
         try:

@@ -22,7 +22,7 @@ from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from twisted.web import http
 
-from morphnet.net.bulk import BulkServer
+from morphnet.net.bulk import LEAST, BulkServer, Slices
 from morphnet.net.giving import FileGiving
 from morphnet.net.http_channel import SHORT, Channel, LongBody
 
@@ -345,6 +345,7 @@ class HttpFactory(Factory):
     def __init__(self, answer: Callable[[Exchange], Coroutine[Any, Any, None]], reactor: Any, idle: float) -> None:
         self._answer, self._reactor, self.idle = answer, reactor, idle
         self._running: set[Deferred[None]] = set()
+        self._slices = Slices(reactor)
 
     def buildProtocol(self, addr: Any) -> Any:
         channel: Any = Channel()
@@ -354,9 +355,16 @@ class HttpFactory(Factory):
         channel.factory = self
         return channel
 
-    def adopt(self, descriptor: int, family: int) -> None:
-        """Talk to a connection that was accepted, as one on which long bodies come and files go past most layers."""
-        BulkServer.adopt(descriptor, family, self, self._reactor)
+    def adopt(self, descriptor: int, family: int, in_tls: IProtocolFactory | None = None) -> None:
+        """
+        Talk to a connection that was accepted, as one on which long bodies come and files go past most layers.
+
+        :param in_tls: this factory in TLS, which talks to it: it has its turns as the others do, and no more.
+        """
+        if in_tls is None:
+            BulkServer.adopt(descriptor, family, self, self._slices)
+        else:
+            BulkServer.adopt(descriptor, family, in_tls, self._slices, LEAST)
 
     def log(self, request: object) -> None:
         """Twisted tells it each request that is done; none is written down."""

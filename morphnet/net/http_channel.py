@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.web import http
 
-SHORT = 1 << 16  # bytes of a body that are read as they come
+SHORT = 1 << 14  # bytes of a body that are read as they come
 LEAST = 4096  # bytes that a body brings in the seconds in which a connection may be silent, or it is hung up on
 
 

@@ -10,6 +10,15 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 from morphnet.errors import ConfigError
+from morphnet.net.http import HttpFactory
+
+
+class _Adopting(TLSMemoryBIOFactory):
+    """One with connections of its own kind."""
+
+    def adopt(self, descriptor: int, family: int) -> None:
+        """Talk to one that was accepted."""
+        self.wrappedFactory.adopt(descriptor, family, self)
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -53,5 +62,6 @@ class WebTls:
 
     def wrap(self, factory: IProtocolFactory) -> IProtocolFactory:
         """The factory, in TLS."""
-        wrapped: IProtocolFactory = TLSMemoryBIOFactory(self, False, factory)
+        kind = _Adopting if isinstance(factory, HttpFactory) else TLSMemoryBIOFactory
+        wrapped: IProtocolFactory = kind(self, False, factory)
         return wrapped

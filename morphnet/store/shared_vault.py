@@ -209,7 +209,7 @@ class SharedVault(Vault):
 
     def _opened(self, path: str, mine: Path) -> SharedPartial:
         try:
-            partial = SharedPartial(mine / _DATA, self._keep_free)
+            partial = SharedPartial(mine / _DATA, self._room)
         except OSError as trouble:
             if trouble.errno in (errno.ENOENT, errno.EMLINK):  # taken by another, or about to appear
                 raise Taken from None

@@ -8,7 +8,9 @@ callers waited for each other; with one for all that have come meanwhile, they w
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from threading import Lock
 from typing import Any, TypeVar
@@ -22,6 +24,7 @@ from twisted.python.threadpool import ThreadPool
 from morphnet.errors import BugError
 
 MOST = 256  # calls of one transaction
+SLICE = 0.003  # seconds of a turn of the reactor in which answers are told: who has asked goes on with its work then
 _T = TypeVar("_T")
 _Work = Callable[[], Any]
 
@@ -33,12 +36,17 @@ class Together:
     What a call raises is its own affair, and it leaves nothing behind then (a savepoint is its own affair too), unless
     it is the database's: then all of that transaction are done again, one by one.
 
-    :param reactor: answers are given in its thread.
+    :param reactor: answers are given in its thread, in their order, and as many in one turn as SLICE has room for.
     :param transaction: what all are done in; a commit that fails raises sqlite3.Error.
+    :param seconds: tells how long something takes.
     """
 
     def __init__(
-        self, reactor: IReactorFromThreads, name: str, transaction: Callable[[], AbstractContextManager[None]]
+        self,
+        reactor: IReactorFromThreads,
+        name: str,
+        transaction: Callable[[], AbstractContextManager[None]],
+        seconds: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._reactor, self._name, self._transaction = reactor, name, transaction
         self._pool: ThreadPool | None = None
@@ -46,6 +54,8 @@ class Together:
         self._waiting: list[tuple[_Work, Deferred[Any]]] = []
         self._busy = False  # the thread looks for more before it rests
         self._closed = False
+        self._seconds, self._telling = seconds, False
+        self._answers = deque[tuple[Deferred[Any], Any]]()  # that are there, and nobody has been told
 
     def ask(self, work: Callable[[], _T]) -> Deferred[_T]:
         """Do that; what it answers is so for good."""
@@ -70,7 +80,8 @@ class Together:
                     self._busy = False
                     return
             answers = [answer for _, answer in calls]
-            self._reactor.callFromThread(_tell, answers, self._done([work for work, _ in calls]))
+            outcomes = self._done([work for work, _ in calls])
+            self._reactor.callFromThread(self._answered, list(zip(answers, outcomes, strict=True)))
 
     def _done(self, works: Sequence[_Work]) -> list[Any]:
         if len(works) > 1:
@@ -81,10 +92,28 @@ class Together:
                 pass  # nothing of it is there
         return [_outcome(work, alone=True) for work in works]
 
+    def _answered(self, answers: Iterable[tuple[Deferred[Any], Any]]) -> None:
+        self._answers.extend(answers)
+        if not self._telling:
+            self._tell()
+
+    def _tell(self) -> None:
+        ends = self._seconds() + SLICE
+        self._telling = True
+        while self._answers:
+            answer, outcome = self._answers.popleft()
+            answer.callback(outcome)  # a Failure goes to the errbacks
+            if self._seconds() >= ends and self._answers:
+                self._reactor.callFromThread(self._tell)  # in the next turn
+                return
+        self._telling = False
+
     async def _close(self, pool: ThreadPool, last: Callable[[], None]) -> None:
         try:
             await deferToThreadPool(self._reactor, pool, last)
         finally:
+            while self._answers:
+                self._tell()
             pool.stop()  # its queue is empty: this joins at once
 
     def close(self, last: Callable[[], None]) -> Deferred[None]:
@@ -103,8 +132,3 @@ def _outcome(work: _Work, *, alone: bool) -> Any:
         return Failure()
     except Exception:  # whoever has asked is told
         return Failure()
-
-
-def _tell(answers: Sequence[Deferred[Any]], outcomes: Sequence[Any]) -> None:
-    for answer, outcome in zip(answers, outcomes, strict=True):
-        answer.callback(outcome)  # a Failure goes to the errbacks

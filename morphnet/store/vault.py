@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from morphnet.durable import sync_directory
+from morphnet.store.room import Room
 
 PARTIAL, DONE, CONTENT, ASIDE = "partial", "done", "content", "aside"  # directories below the vault's
 _SAME = ".same"  # ends the name of another file's content, while it takes a partial one's place
@@ -46,12 +47,12 @@ class Partial:
     """
     The file of an upload that is not whole.
 
-    :param keep_free: bytes of the disk that it leaves to others, the records among them.
+    :param room: of its disk, which leaves some to others, the records among them.
     :raises OSError: the file cannot be opened or made.
     """
 
-    def __init__(self, path: Path, keep_free: int = 0) -> None:
-        self._keep_free, self.path = keep_free, path
+    def __init__(self, path: Path, room: Room) -> None:
+        self._room, self.path = room, path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         about = os.fstat(self._file)
         self.length = about.st_size  # bytes that are there
@@ -78,9 +79,7 @@ class Partial:
         :raises OSError: the disk is full, or broken.
         """
         rest = memoryview(data)
-        about = os.fstatvfs(self._file)
-        if about.f_bavail * about.f_frsize < self._keep_free + len(rest):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._room.take(self._file, len(rest))
         while rest:
             written = self._write(rest)
             self.length += written
@@ -166,7 +165,7 @@ class Vault:
     shared = False  # with other processes
 
     def __init__(self, directory: Path, keep_free: int = 0, *, once: bool = True) -> None:
-        self._keep_free, self._once = keep_free, once
+        self._room, self._once = Room(keep_free), once
         self.saved = 0  # bytes that did not have to be kept twice, since we began
         self.copied = 0  # bytes that were copied, as somebody who stands still might write to them
         self._partial, self._done, self._content, self._aside = (
@@ -186,7 +185,7 @@ class Vault:
 
         :raises OSError: it cannot be opened, or has other names: what was written to it would be written to others.
         """
-        return Partial(self._partial / self.name(path), self._keep_free)
+        return Partial(self._partial / self.name(path), self._room)
 
     def take(self, path: str, *, tell: bool = False, note: bytes = b"") -> Partial:
         """

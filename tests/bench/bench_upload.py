@@ -1,20 +1,20 @@
 """
 What the upload server holds out: how fast it is beside others, and whether every one of a crowd arrives.
 
-    python -m tests.bench.bench_upload [--short] [--size MB] [--repeats N] [crowd|beside|cuts|kills|hostile]
+    python -m tests.bench.bench_upload [--short] [--size MB] [--repeats N] [crowd|beside|cuts|kills|hostile|many]
 
 `crowd`: 1000 uploads at once, 100 clients that change their network every 10 s, 500 that are cut three times each, 100
 files of 1 GB at once: all arrive, no offset goes back, and memory stays. `beside`: one file of 1 GB after the other, to
 each server in turn. `cuts` (F1, F2): 1 GiB, or what `--size` says, over 20 cuts, each time from another address, and
 half of the old connections left half-open. `kills` (F3): the server is killed at any byte, 100 times or as often as
-`--repeats` says. `hostile` (F7): a GB, or what `--size` says, of each thing that nobody sends who means well. All on
+`--repeats` says. `many` (F9): `--files` of 1 GB, or `--size`, at once, `--rate` MB/s together, on a disk that need not
+have room for them. `hostile` (F7): a GB, or what `--size` says, of each thing that nobody sends who means well. All on
 loopback, the clients are processes of their own.
 """
 
 from __future__ import annotations
 
 import argparse
-import http.client
 import json
 import os
 import subprocess
@@ -22,56 +22,44 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 from tests import upload_cuts, upload_floods
 from tests.bench import upload_kills
 from tests.bench.measured import Measured, middle, tell
-from tests.bench.upload_rivals import SECRET, Nginx, Ours, Prosody, Rival, TusServer, most_memory, processor
+from tests.bench.upload_many import KEPT, Warden, send
+from tests.bench.upload_probes import Asks, Probe, TakesOver, waited_for_processor
+from tests.bench.upload_rivals import SECRET, SETTINGS, Nginx, Ours, Prosody, Rival, TusServer, most_memory, processor
+from tests.ports import free_port
 
 RIVALS: tuple[type[Rival], ...] = (Nginx, Prosody, TusServer)
 NGINX, PROSODY = 0.5, 3.0  # as much of their throughput as was asked for
 FLOOD = 12.0  # MB by which memory may grow, whatever comes
+WAITS = {  # what is asked for, as it is called, and ms that it may take
+    "waits": ("another request", None),  # which waits for the records, and behind others
+    "loop": ("its loop", 50.0),  # at a port where nobody else asks
+    "taken": ("a hung connection is ended after", 100.0),
+}
 MEMORY, FEW = 150.0, 100  # MB with so many files at once, however large they are
 MB = 1_000_000
 
 
-class Probe(Thread):
+def crowd(server: Ours, quiet: int, kind: str, count: int, size: int, seconds: float = 0.0) -> dict[str, Any]:
     """
-    Asks for nothing much, twenty times a second, and sees how long an answer takes.
+    One of them: what it has said, and how long others waited meanwhile.
 
-    :param target: what is asked for: what the records are asked for, or what its loop answers by itself.
+    :param quiet: a port of the server where nobody else asks.
     """
-
-    def __init__(self, port: int, target: str) -> None:
-        super().__init__(daemon=True)
-        self._port, self._target, self._over, self.took = port, target, Event(), list[float]()
-
-    def run(self) -> None:
-        line = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
-        while not self._over.wait(0.05):
-            begun = time.monotonic()
-            line.request("HEAD", self._target)
-            line.getresponse().read()
-            self.took.append(time.monotonic() - begun)
-        line.close()
-
-    def end(self) -> float:
-        """Milliseconds in which 99 of 100 answers came."""
-        self._over.set()
-        self.join()
-        return round(1000 * sorted(self.took)[int(len(self.took) * 0.99)], 1) if self.took else 0.0
-
-
-def crowd(server: Ours, kind: str, count: int, size: int, seconds: float = 0.0) -> dict[str, Any]:
-    """One of them: what it has said, and how long others waited meanwhile."""
-    probes = {"waits": Probe(server.node.port, "/upload/nothing/here"), "loop": Probe(server.node.port, "/nothing")}
+    pid, port = server.pid, server.node.port
+    probes: dict[str, Probe] = {"waits": Asks(pid, port, "/upload/nothing/here"), "loop": Asks(pid, quiet, "/nothing")}
+    probes["taken"] = TakesOver(pid, server.node)
+    waited, begun = waited_for_processor(server.pid), time.monotonic()
     for probe in probes.values():
         probe.start()
     words = [sys.executable, "-m", "tests.bench.upload_crowd", kind, str(server.node.port), SECRET]
     done = subprocess.run([*words, str(count), str(size), str(seconds)], stdout=subprocess.PIPE, text=True, check=True)
-    return {**json.loads(done.stdout), **{name: probe.end() for name, probe in probes.items()}}
+    share = 100 * (waited_for_processor(server.pid) - waited) / (time.monotonic() - begun)
+    return {**json.loads(done.stdout), **{name: probe.end() for name, probe in probes.items()}, "late": round(share)}
 
 
 def crowds(*, short: bool) -> None:
@@ -83,21 +71,46 @@ def crowds(*, short: bool) -> None:
         ("large ones at once", "together", FEW, 20 * MB if short else 1000 * MB, 0.0),
     )
     for name, kind, count, size, seconds in cases:
-        server = Ours()
+        quiet = free_port()
+        server = Ours(f'{SETTINGS}metrics = "127.0.0.1:{quiet}"\n')
         try:
             server.start()
-            said = crowd(server, kind, count, size, seconds)
+            said = crowd(server, quiet, kind, count, size, seconds)
             label = f"{count} of {size // MB} MB {name.replace('10 s', 's') if short else name}"
             tell(Measured("F9", f"{label}: arrived", 100 * said["arrived"] / count, "%", 100.0))
             tell(Measured("F9", f"{label}: offsets that went back", said["went_back"], "", 0.0, "less"))
             if kind != "together":
                 tell(Measured("F9", f"{label}: cuts", said["cuts"], ""))
-            tell(Measured("F9", f"{label}: another request, p99", said["waits"], "ms"))
-            tell(Measured("F9", f"{label}: its loop, p99", said["loop"], "ms"))
+            for what, (name, most) in WAITS.items():
+                whole, alone = said[what]
+                tell(Measured("F9", f"{label}: {name}, p99", whole, "ms"))
+                tell(Measured("F9", f"{label}: {name}, p99, without waits for a processor", alone, "ms", most, "less"))
+            tell(Measured("F9", f"{label}: it was ready, and had no processor", said["late"], "% of the time"))
             memory = round(most_memory(server.pid), 1)
             tell(Measured("F9", f"{label}: most memory", memory, "MB", MEMORY if count == FEW else None, "less"))
         finally:
             server.end()
+
+
+def many(count: int, size: int, rate: int) -> None:
+    """What memory that takes, from the first byte to the last; `size` in bytes, `rate` in bytes a second."""
+    server = Ours()
+    try:
+        server.start()
+        warden = Warden(server.node.directory / "state" / "files", server.pid, count, size)
+        warden.start()
+        send(server.node.port, SECRET, count, size, rate)
+        found = warden.end()
+        label = f"{count} of {size // MB} MB at once, {rate // MB} MB/s"
+        tell(Measured("F9", f"{label}: arrived", 100 * found.whole / count, "%", 100.0))
+        tell(Measured("F9", f"{label}: of {KEPT} that were looked at the same", found.same, "", KEPT))
+        tell(Measured("F9", f"{label}: most memory", round(most_memory(server.pid), 1), "MB", MEMORY, "less"))
+        tell(Measured("F9", f"{label}: room on the disk, at most", round(found.most_room / MB), "MB"))
+        for tenth in (1, 5, 9):
+            at, memory = found.memory[len(found.memory) * tenth // 10]
+            tell(Measured("F9", f"{label}: memory after {at:.0f} s", round(memory, 1), "MB", MEMORY, "less"))
+    finally:
+        server.end()
 
 
 def _file(path: Path, size: int) -> Path:
@@ -188,6 +201,8 @@ if __name__ == "__main__":
     PARSER.add_argument("--short", action="store_true")
     PARSER.add_argument("--size", type=int, default=0, help="MB of each file, beside others")
     PARSER.add_argument("--repeats", type=int, default=0, help="kills")
+    PARSER.add_argument("--files", type=int, default=100, help="many")
+    PARSER.add_argument("--rate", type=int, default=100, help="MB/s of many")
     PARSER.add_argument("what", nargs="*", default=["crowd", "beside"])
     GIVEN = PARSER.parse_args()
     if "crowd" in GIVEN.what:
@@ -198,5 +213,7 @@ if __name__ == "__main__":
         cuts(GIVEN.size * MB or ((20 if GIVEN.short else 1024) << 20))
     if "kills" in GIVEN.what:
         kills(GIVEN.repeats or (5 if GIVEN.short else 100))
+    if "many" in GIVEN.what:
+        many(3 if GIVEN.short else GIVEN.files, (GIVEN.size or 1000) * MB, GIVEN.rate * MB)
     if "hostile" in GIVEN.what:
         hostile((GIVEN.size or (6 if GIVEN.short else 1000)) * MB)

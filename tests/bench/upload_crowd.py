@@ -1,11 +1,12 @@
 """
 Many clients of one upload server, from many addresses of loopback.
 
-    python -m tests.bench.upload_crowd together|moving|cut PORT SECRET COUNT SIZE [SECONDS]
+    python -m tests.bench.upload_crowd together|moving|cut|steady PORT SECRET COUNT SIZE [SECONDS]
 
 `together`: all have sent half before any sends the rest. `moving`: each sends steadily for SECONDS and comes from
-another address every tenth of that. `cut`: each is cut three times, at any byte. All go on by tus, and read their file
-at last. One line of JSON: how many arrived with the right bytes, how often an offset went back, how long it took.
+another address every tenth of that. `cut`: each is cut three times, at any byte. `steady`: each sends for SECONDS, on
+one connection. All go on by tus, and read their file at last, but those that are steady. One line of JSON: how many
+arrived with the right bytes, how often an offset went back, how long it took.
 """
 
 from __future__ import annotations
@@ -37,6 +38,11 @@ class Cut(Exception):
     """By us, or by the server."""
 
 
+def pattern(number: int, size: int) -> bytes:
+    """What the file of that client, of so many bytes, is again and again."""
+    return random.Random(number).randbytes(64 if size >= LARGE else 1 << 16)
+
+
 class Client:
     """One upload."""
 
@@ -45,7 +51,7 @@ class Client:
         path = f"crowd/{time.time_ns()}-{number}"
         self._get, size = f"/upload/{path}", crowd.size
         self._target = f"{self._get}?v={mac_v1(crowd.secret, path, size)}"
-        self._data = self._chance.randbytes(64) * 1024 if size >= LARGE else self._chance.randbytes(1 << 16)
+        self._data = pattern(number, size) * (1024 if size >= LARGE else 1)
         self._offset = self.went_back = self.cuts = 0
         self._address = "127.0.0.1"
 
@@ -101,7 +107,8 @@ class Client:
 
     async def _send(self, until: int, rate: float, seconds: float) -> None:
         """Bytes up to that one, so many a second; cut when it was so long, or there."""
-        size, ends = self._crowd.size, time.monotonic() + seconds
+        size, begun = self._crowd.size, time.monotonic()
+        ends = begun + seconds
         async with self._line() as (reader, writer):
             writer.write(self._head("PATCH", size - self._offset, {**BODY, "Upload-Offset": str(self._offset)}))
             at = self._offset
@@ -111,7 +118,7 @@ class Client:
                 await writer.drain()
                 at += len(piece)
                 if rate:
-                    await asyncio.sleep(len(piece) / rate)
+                    await asyncio.sleep(max(begun + (at - self._offset) / rate - time.monotonic(), 0.0))
             if at < until or until < size:
                 await asyncio.sleep(0.01)
                 raise Cut
@@ -137,6 +144,11 @@ class Client:
             status, _ = await self._answer(reader)
             if status != 204:
                 raise Cut(f"{status}")
+
+    async def steady(self, seconds: float) -> None:
+        """All of it, in about that time."""
+        await self._find()
+        await self._send(self._crowd.size, self._crowd.size / seconds, float("inf"))
 
     async def again_and_again(self, kind: str, seconds: float) -> None:
         """Until it is whole."""
@@ -192,7 +204,12 @@ class Crowd:
 
     async def _one(self, client: Client, kind: str, seconds: float) -> bool:
         try:
-            await (client.together() if kind == "together" else client.again_and_again(kind, seconds))
+            if kind == "together":
+                await client.together()
+            elif kind == "steady":
+                await client.steady(seconds)
+            else:
+                await client.again_and_again(kind, seconds)
             return True
         except (Cut, OSError, TimeoutError, asyncio.IncompleteReadError) as trouble:
             sys.stderr.write(f"{type(trouble).__name__} {trouble}\n")
@@ -206,7 +223,8 @@ class Crowd:
         count, begun = self.count, time.monotonic()
         done = await asyncio.gather(*(self._one(each, kind, seconds) for each in clients))
         took = time.monotonic() - begun
-        right = [await client.is_right() for client, sent in zip(clients, done, strict=True) if sent]
+        looked = kind != "steady"
+        right = [not looked or await client.is_right() for client, sent in zip(clients, done, strict=True) if sent]
         return {
             "count": count,
             "arrived": sum(right),

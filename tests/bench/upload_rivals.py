@@ -16,6 +16,7 @@ from morphnet.wire.messages.upload.slots import jwt
 from tests.ports import free_port
 from tests.upload_nodes import SECRET, UploadNode
 
+SETTINGS = "max_size = 10000000000\n"  # of ours
 TUS = Path(".venv/tus-server")  # where `.ci/setup bench` has it
 _TICK = os.sysconf("SC_CLK_TCK")
 _NGINX = """
@@ -160,7 +161,7 @@ class Ours(Rival):
 
     name = "morphnet"
 
-    def __init__(self, settings: str = "max_size = 10000000000\n") -> None:
+    def __init__(self, settings: str = SETTINGS) -> None:
         super().__init__()
         self.node = UploadNode(settings)
 
@@ -217,4 +218,4 @@ def most_memory(pid: int) -> float:
     return int(line.split()[1]) * 1024 / 1e6
 
 
-__all__ = ["SECRET", "Nginx", "Ours", "Prosody", "Rival", "TusServer", "most_memory", "processor"]
+__all__ = ["SECRET", "SETTINGS", "Nginx", "Ours", "Prosody", "Rival", "TusServer", "most_memory", "processor"]

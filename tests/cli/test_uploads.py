@@ -27,6 +27,8 @@ class UploadsTests(CommandCase):
         self.assertEqual(config.secret_file.stat().st_mode & 0o777, 0o600)
         self.assertEqual((said.count(secret.decode()), len(secret)), (2, 64))
         self.assertIn('Component "upload.example.org" "http_file_share"', said)
+        for limit in ("http_file_share_size_limit = ", "max_size: "):  # their own are smaller than ours
+            self.assertIn(f"    {limit}{config.max_size}\n", said)
         self.assertIn(nginx("/files/up/", 8051), said)
         self.assertIn("there already", self.bad("upload", "init", "--url", "https://example.org/up/"))
 

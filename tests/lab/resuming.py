@@ -1,13 +1,13 @@
 """
 Clients that resume an upload.
 
-    python -m tests.lab.resuming tus|curl|phone3|...|phone9|stubborn URL FILE HEADERS
+    python -m tests.lab.resuming tus|tusjs|curl|phone3|...|phone9|stubborn URL FILE HEADERS
     python -m tests.lab.resuming all FILE SLOTS
 
-`tus` is the real tuspy, cut once; `curl` a cut PUT and the real curl, which sends it again; `phone` sends the headers
-of URLSession: 3 those of iOS 17, 5 of iOS 18.0, 6 of 18.1 and later, and those of the drafts since; `all` is one after
-the other, each with a slot of its own. `stubborn` resumes for as long as it takes, prints a line after each megabyte,
-and at last how often it was cut and how often an offset went back.
+`tus` is the real tuspy, cut once; `tusjs` the real tus-js-client, in node, in the same way; `curl` a cut PUT and the
+real curl, which sends it again; `phone` sends the headers of URLSession: 3 those of iOS 17, 5 of iOS 18.0, 6 of 18.1 or
+later, and those of the drafts since; `all` is one after the other, each with a slot of its own. `stubborn` resumes as
+long as it takes, prints a line after each megabyte, and at last how often it was cut and an offset went back.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
+from tests import tus_js
 from tests.lab.cut_put import cut_put
 
 VERSION = "Upload-Draft-Interop-Version"
@@ -50,6 +51,12 @@ def by_tus(url: str, file: Path, headers: dict[str, str]) -> None:
     second = client.uploader(str(file), chunk_size=1_000_000, url=first.url)
     assert second.offset == 600_000, second.offset
     second.upload()
+
+
+def by_tus_js(url: str, file: Path, headers: dict[str, str]) -> None:
+    """tus-js-client, which is aborted after its first piece; another one of it goes on."""
+    words = tus_js.words("tus-v1", 1, url, file, headers, cut=True)
+    subprocess.run(words, stdout=subprocess.DEVNULL, check=True, timeout=30)
 
 
 def by_curl(url: str, file: Path, headers: dict[str, str]) -> None:
@@ -111,6 +118,7 @@ def stubborn(url: str, file: Path, headers: dict[str, str]) -> None:
 
 Client = Callable[[str, Path, dict[str, str]], None]
 CLIENTS: dict[str, Client] = {"tus": by_tus, "curl": by_curl, "stubborn": stubborn}
+CLIENTS |= {"tusjs": by_tus_js} if tus_js.HERE else {}
 CLIENTS |= {f"phone{version}": partial(by_phone, version) for version in PHONES}
 CUT = tuple(name for name in CLIENTS if name != "stubborn")
 

@@ -100,7 +100,7 @@ def _sum(path: Path) -> str:
 
 
 class ProsodyTests(UploadCase):
-    """Slots of a real Prosody, used by a real slixmpp, tuspy and curl."""
+    """Slots of a real Prosody, used by a real slixmpp, tuspy, tus-js-client and curl."""
 
     skip = NOT_HERE or (None if PROSODY else "no prosody here (Debian packages prosody, prosody-modules)")
 
@@ -120,7 +120,7 @@ class ProsodyTests(UploadCase):
         self.assertEqual(self.daemon.counter("uploads_complete"), 6)
 
     def test_resumed(self) -> None:
-        """On slots of each kind: tuspy is cut and goes on, phones of each version too; curl repeats its PUT."""
+        """On slots of each kind: tuspy, tus-js-client, phones of each version are cut and go on; curl repeats PUT."""
         file = self.file("big.bin")
         for host in ("v1", "jwt"):
             self.resumed(f"alice@{host}.localhost", self.prosody.port, file)

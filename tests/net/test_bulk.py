@@ -11,8 +11,10 @@ import time
 from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
+from threading import Event
 from typing import Any, cast
 
+from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
@@ -23,8 +25,10 @@ from morphnet.net.gate import OpenGate
 from morphnet.net.http import BodyCut, Exchange, HttpFactory, Piece
 from morphnet.net.http_channel import SHORT
 from morphnet.net.listen import listen_tcp
+from morphnet.net.slices import SLICE
 
 PATIENCE = 0.4  # seconds
+MOST_PIECES = (4 + 1) + (8 + 1)  # in a turn, if each takes a quarter of a slice, and heads have two slices
 
 
 class Unread(FileIO):
@@ -76,7 +80,8 @@ class BulkTests(TestCase):
         from twisted.internet import reactor
 
         self.bodies: list[bytes] = []
-        self.longest = 0
+        self.longest = self.pieces = 0  # bytes, and how many came
+        self.each: Callable[[], None] = lambda: None  # done for each of them
         self.given: list[FileIO] = []
         self.made: Callable[[Path], FileIO] = Unread
         self.hold: Deferred[None] | None = None
@@ -85,8 +90,8 @@ class BulkTests(TestCase):
         os.write(handle, self.data)
         os.close(handle)
         self.addCleanup(self.file.unlink)
-        factory = HttpFactory(self.answer, reactor, PATIENCE)
-        port = listen_tcp(OpenGate(cast(Any, reactor)), "127.0.0.1", 0, factory)
+        self.factory = HttpFactory(self.answer, reactor, PATIENCE)
+        port = listen_tcp(OpenGate(cast(Any, reactor)), "127.0.0.1", 0, self.factory)
         assert port is not None
         self.addCleanup(port.stopListening)
         self.addCleanup(lambda: Deferred.fromCoroutine(self._until_left()))
@@ -117,6 +122,8 @@ class BulkTests(TestCase):
         pieces: list[bytes] = []
 
         def take(data: Piece) -> None:
+            self.each()
+            self.pieces += 1
             self.longest = max(self.longest, len(data))
             if exchange.target == "/fail" and sum(map(len, pieces)) > 1_000_000:
                 raise OSError("full")
@@ -256,6 +263,38 @@ class BulkTests(TestCase):
         self.assertFalse(self.given[0].closed)
         made.close()
         await self._until(lambda: self.given[0].closed)
+
+    async def test_turns(self) -> None:
+        """However many send at once: in a turn of the loop as many move bytes as there is time for, and all end."""
+        data, count = random.Random(4).randbytes(300_000), 40
+        self.each = lambda: time.sleep(SLICE / 4)  # a disk that is busy
+        self.factory.idle = 30.0
+        turns, ending = [0], Event()
+        running = cast(Any, _reactor)
+
+        def turn() -> None:
+            turns.append(self.pieces)
+            self.pieces = 0
+            if not ending.is_set():
+                running.callLater(0, turn)
+
+        def client() -> list[int]:
+            calls = [self._call() for _ in range(count)]
+            for each in calls:
+                each.sendall(f"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data)
+            found = []
+            for each in calls:
+                with each, each.makefile("rb") as line:
+                    found.append(self._status(line))
+            return found
+
+        turn()
+        try:
+            self.assertEqual(await self._in_thread(client), [201] * count)
+        finally:
+            ending.set()
+        self.assertTrue(self.bodies == [data] * count)
+        self.assertLessEqual(max(turns), MOST_PIECES)
 
     async def test_gone(self) -> None:
         """A client that leaves takes its file with it."""

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import pairwise
 from threading import Event
 from typing import Any
 
@@ -14,7 +15,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.trial.unittest import TestCase
 
 from morphnet.errors import BugError
-from morphnet.store.together import MOST, Together
+from morphnet.store.together import MOST, SLICE, Together
 
 reactor: Any = _reactor
 
@@ -22,8 +23,8 @@ reactor: Any = _reactor
 class TogetherTests(TestCase):
     def setUp(self) -> None:
         self.said: list[str] = []
-        self.breaks = False
-        self.together = Together(reactor, "tests", self.transaction)
+        self.breaks, self.now = False, 0.0
+        self.together = Together(reactor, "tests", self.transaction, lambda: self.now)
         self.go = Event()
         self.keep()
         self.addCleanup(lambda: self.together.close(lambda: None))
@@ -74,6 +75,27 @@ class TogetherTests(TestCase):
         """A transaction has no more than MOST of them."""
         self.assertEqual(len(await self.asked("a" * (2 * MOST + 1))), 2 * MOST + 1)
         self.assertEqual((self.said.count("begin"), self.said.count("a")), (2, 2 * MOST + 1))
+
+    async def test_slices(self) -> None:
+        """Those who are told something go on with their work: as many in a turn of the reactor as there is time for."""
+        told, turns = list[int](), list[int]()
+
+        def turn() -> None:
+            turns.append(len(told))
+            watch[0] = reactor.callLater(0, turn)
+
+        def tell(_: object) -> None:
+            told.append(len(told))
+            self.now += SLICE * 0.4
+
+        watch = [reactor.callLater(0, turn)]
+        asked = [self.together.ask(partial(self.work, "a")).addCallback(tell) for _ in range(30)]
+        waiting: Deferred[Any] = DeferredList(asked)
+        self.go.set()
+        await waiting
+        watch[0].cancel()
+        steps = [after - before for before, after in pairwise(turns)]
+        self.assertEqual((max(steps), told), (3, list(range(30))))
 
     async def test_database_fails(self) -> None:
         """When the database fails within, or at the end, each is done by itself, and knows what became of it."""

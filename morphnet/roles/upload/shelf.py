@@ -21,7 +21,7 @@ from morphnet.roles.upload.parts import joined, parts_of, whole_of
 from morphnet.roles.upload.pen import Differs, Overrun, Pen
 from morphnet.roles.upload.scanning import Scanning
 from morphnet.roles.upload.underway import UnderWay
-from morphnet.store.base import OPEN, OverQuota, UploadRecord, Uploads
+from morphnet.store.base import OPEN, OverQuota, StoreAway, UploadRecord, Uploads
 from morphnet.store.upload_notes import note_of
 from morphnet.store.vault import Partial, Taken, Vault
 from morphnet.wire.messages.upload.slots import SlotRefused
@@ -318,12 +318,11 @@ class Shelf:
     async def sweep(self, partial_seconds: float, keep_seconds: float) -> None:
         """Let go of what nobody went on with, and of files that are old enough; 0 keeps them for ever."""
         now = self._patience.now()
-        async for record in over(self.uploads, self.vault, now, partial_seconds, keep_seconds):
-            if record.path in self.turns:
-                continue
-            with suppress(Taken):
-                if await self.let_go(record):
-                    self.counts["uploads_expired"] += 1
-        await self._beside(self.vault.forget_unused)
+        with suppress(StoreAway):  # all stays then until another look
+            async for record in over(self.uploads, self.vault, now, partial_seconds, keep_seconds):
+                with suppress(Taken):
+                    if record.path not in self.turns and await self.let_go(record):
+                        self.counts["uploads_expired"] += 1
+            await self._beside(self.vault.forget_unused)
         if self.scanning is not None:
             await self._beside(functools.partial(self.scanning.forget_old, now))

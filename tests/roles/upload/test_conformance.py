@@ -55,7 +55,7 @@ class Upload:
 
     def head(self, **more: str) -> Answer:
         """How far it is."""
-        return self.ask("HEAD", {"Upload-Draft-Interop-Version": "9", **_named(more)})
+        return self.ask("HEAD", _named(more))
 
     def stored(self) -> bytes | None:
         """The file, when it has appeared."""
@@ -139,18 +139,31 @@ def _parallel(upload: Upload) -> bool:
     return sum(each in (200, 204) for each in won) <= 1 and _is(upload.head(), 200, 204)
 
 
-def _during(upload: Upload, verb: str) -> tuple[Answer, Line]:
+def _deleted_during(upload: Upload) -> bool:
+    """DELETE ends a PATCH, and the upload is gone (45)."""
     headers = {**PARTIAL, "Upload-Offset": "0", "Upload-Complete": "?0"}
     line = _begun(upload).line("PATCH", headers, 64, DATA[:32])
-    return (upload.head() if verb == "HEAD" else upload.ask(verb, {})), line
+    return _is(upload.ask("DELETE", {}), 200, 204) and line.aborted and _gone(upload.head())
 
 
 def _head_during(upload: Upload) -> bool:
-    """What HEAD tells is what is gone on from: nobody else writes then (44, with the bytes that are there)."""
-    told, line = _during(upload, "HEAD")
-    offset = int(told.headers["upload-offset"])
-    line.send(DATA[32:64])
-    return _is(upload.append(offset, DATA[offset:], "?1"), 200, 204, upload_complete="?1")
+    """
+    HEAD tells none of the bytes of a PATCH that has just begun, or all if they have come (44); of those that had come
+    of one that hangs, what can be gone on from: nobody else writes then.
+    """
+    headers = {**PARTIAL, "Upload-Offset": "0", "Upload-Complete": "?0"}
+    begun = _begun(upload).line("PATCH", headers, 64, b"")
+    told = [upload.head().headers["upload-offset"]]
+    whole = upload.line("PATCH", headers, 64, DATA[:64])
+    told.append(upload.head().headers["upload-offset"])
+    more = {**headers, "Upload-Offset": "64"}
+    hangs = upload.line("PATCH", more, 32, DATA[64:80])
+    told.append(upload.head().headers["upload-offset"])
+    for line, rest in ((begun, DATA[:64]), (hangs, DATA[80:96])):
+        line.send(rest)
+    if ([each.status for each in whole.answers()], told, hangs.aborted) != ([204], ["0", "64", "80"], True):
+        return False
+    return _is(upload.append(80, DATA[80:], "?1"), 200, 204, upload_complete="?1") and upload.stored() == DATA
 
 
 def _exact(upload: Upload) -> bool:
@@ -195,6 +208,7 @@ def _limits(answer: Answer) -> bool:
 
 
 LIMIT, WHERE = "upload-limit", "location"
+_OPEN = {"upload_complete": "?0", "cache_control": "no-store"}
 ROWS: Mapping[int, Callable[[Upload], bool]] = {
     1: lambda u: _is(_begun(u).ask("PATCH", {**PARTIAL, "Upload-Offset": "abc", "Upload-Complete": "?0"}), 400, 409),
     2: _stale,
@@ -210,7 +224,7 @@ ROWS: Mapping[int, Callable[[Upload], bool]] = {
     11: lambda u: _is(_begun(u).append(0, DATA[:32], Upload_Length="50"), 400, upload_complete="?0"),
     12: _promised,
     13: lambda u: _is(_begun(u, DATA[:32]).head(), 200, 204, upload_length="100"),
-    14: lambda u: _is(_begun(u).head(), 200, 204, upload_offset="0", upload_complete="?0", cache_control="no-store"),
+    14: lambda u: _is(a := _begun(u).head(), 200, 204, upload_offset="0", **_OPEN) and _has(a, LIMIT),
     16: lambda u: _is(_begun(u).head(Upload_Offset="0"), 400),
     17: lambda u: _is(_begun(u).head(Upload_Complete="?0"), 400),
     18: _appended,
@@ -240,7 +254,7 @@ ROWS: Mapping[int, Callable[[Upload], bool]] = {
     42: lambda u: _usable(u, Upload.head),
     43: lambda u: _usable(u, lambda upload: upload.append(7, b"x")),
     44: _head_during,
-    45: lambda u: _is(_during(u, "DELETE")[0], 200, 204) and _gone(u.head()),
+    45: _deleted_during,
     46: lambda u: _is(_begun(u, DATA[:32]).append(32, DATA[32:], "?1"), 200, 204, upload_complete="?1"),
     47: lambda u: _is(_begun(u).append(0, DATA[:32]), 200, 204, upload_offset="32"),
     48: lambda u: _is(u.create(DATA, "?1"), 200, 201, upload_complete="?1"),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -12,17 +10,14 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.wire.messages.upload.slots import jwt
+from tests import tus_js
 from tests.upload_nodes import SECRET, UploadNode
 
-ROOT = Path(__file__).resolve().parents[3]
-MODULES = ROOT / ".venv" / "tus-client"
-SCRIPT = Path(__file__).with_name("tus_client.mjs")
-HERE = shutil.which("node") is not None and (MODULES / "node_modules" / "tus-js-client").exists()
 SIZE = 1_000_001
 
 
 class TusJsTests(SynchronousTestCase):
-    skip = None if HERE else "no tus-js-client here (npm, by .ci/setup)"
+    skip = tus_js.WITHOUT
     timeout = 120
 
     def test_protocols(self) -> None:
@@ -41,8 +36,8 @@ class TusJsTests(SynchronousTestCase):
             claims = {"sub": "a@x", "slot": slot, "filename": "f", "filesize": SIZE, "exp": now + 300}
             headers = {"Authorization": f"Bearer {jwt(SECRET.encode(), claims)}"}
             url = f"http://127.0.0.1:{node.port}/upload/{slot}/f"
-            words = [str(MODULES), protocol, str(parts), str(cut), url, str(file), json.dumps(headers)]
-            done = subprocess.run(["node", str(SCRIPT), *words], capture_output=True, text=True, timeout=60)
+            words = tus_js.words(protocol, parts, url, file, headers, cut=bool(cut))
+            done = subprocess.run(words, capture_output=True, text=True, timeout=60)
             self.assertEqual(done.returncode, 0, (protocol, parts, cut, done.stderr[-2000:]))
             self.assertEqual(node.ask("GET", f"/upload/{slot}/f")[2], data, (protocol, parts, cut))
         self.assertEqual(node.counter("uploads_complete"), 7 + 3)  # the parts are files until they are put together

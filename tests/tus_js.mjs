@@ -1,4 +1,4 @@
-// The real tus-js-client: node tus_client.mjs MODULES PROTOCOL PARTS CUT URL FILE HEADERS
+// The real tus-js-client: node tus_js.mjs MODULES PROTOCOL PARTS CUT URL FILE HEADERS
 // Uploads FILE to URL in PARTS at a time; with CUT it is aborted after its first chunk, and another upload goes on.
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
