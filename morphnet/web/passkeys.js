@@ -1,6 +1,7 @@
 // Passkeys: a second way in. What one signs is the hash of what browser and home have said to each other, and of our
 // offer, so that it is good for this connection alone.
 import { fromText, join, sha256, toText, utf8 } from './bytes.js';
+import { element } from './elements.js';
 
 export const CONTEXT = 'morphnet home passkey\0';
 const CURVE = { name: 'ECDH', namedCurve: 'P-256' };
@@ -58,12 +59,6 @@ async function make({ challenge, owner, known }, home) {
       attestationObject: toText(new Uint8Array(made.response.attestationObject)),
     },
   };
-}
-
-function element(name, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
 }
 
 // For who is logged in.

@@ -41,6 +41,10 @@ _APPS = {
     # xterm.js writes style sheets of its own.
     "/app/terminal.html": _APP.format(styles=" 'unsafe-inline'", pictures="", more=""),
     "/app/desktop.html": _APP.format(styles="", pictures="", more=""),
+    # Files: pictures, sound and films as the page hands them over.
+    "/app/preview.html": _APP.format(styles="", pictures=" blob:", more="").replace(
+        "; base", "; media-src blob:; base"
+    ),
     # Pages of machines at home bring styles and pictures; no script of theirs runs, no form goes anywhere by itself.
     "/app/web.html": _APP.format(styles=" 'unsafe-inline'", pictures=" blob:", more=" allow-forms"),
 }
