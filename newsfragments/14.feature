@@ -6,3 +6,4 @@ Home in a browser: `twistd morph-coordinator` introduces, `twistd morph-home` se
 A coordinator gets its own certificate and renews it, by ACME (HTTP-01): `morphnet coordinator init --acme NAME --agree`, `[acme]`; any CA by its directory. Who comes by HTTP is sent to the page. See docs/home, "Its certificate".
 A coordinator passes on 12 400 calls a second on one core (7000 before): see docs/scale, section 6.
 The files app shows pictures, sounds, films, PDF and text, each in a frame of its own in which nothing of it runs.
+Terminals can log in to another machine by the user's own `ssh`, to known host keys alone: `[terminal] ssh`, `morphnet home init --ssh`.

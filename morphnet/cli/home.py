@@ -60,6 +60,7 @@ def _typed(file: Any) -> str:
 @click.option("--files", type=click.Path(path_type=Path), help="Directory whose files browsers may see.")
 @click.option("--write", is_flag=True, help="They may change them as well.")
 @click.option("--terminal", is_flag=True, help="Let browsers open a login shell.")
+@click.option("--ssh", default="", help="USER@HOST[:PORT] that terminals log in to, in the place of a shell here.")
 @click.option("--vnc", default="", help="HOST:PORT of a VNC server whose desktop browsers may use.")
 @click.option("--passkeys", is_flag=True, help="Let who is logged in add passkeys, and passkeys log in.")
 @click.option("--user", help="Whose files and shells; as root: who the service runs as. By default who calls sudo.")
@@ -82,7 +83,7 @@ def init(line: str, user: str | None, password_file: Any, place: Place, **shared
         "state_dir": state,
         "run_dir": place.run_of("home"),
         "files": {"root": str(shared["files"].absolute()) if shared["files"] else "", "writable": shared["write"]},
-        "terminal": {"enabled": shared["terminal"]},
+        "terminal": {"enabled": shared["terminal"] or bool(shared["ssh"]), "ssh": shared["ssh"]},
         "vnc": {"server": shared["vnc"]},
         "passkeys": {"enabled": shared["passkeys"]},
         "manhole": {"authorized_keys": place.authorized_keys},

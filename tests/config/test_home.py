@@ -26,6 +26,12 @@ class HomeConfigTests(SynchronousTestCase):
         self.assertEqual((home.files.root, home.files.writable, home.terminal.enabled), ("", False, False))
         self.assertEqual((CoordinatorConfig().open, CoordinatorConfig().plain), (False, False))
 
+    def test_ssh(self) -> None:
+        """Where a terminal logs in: names, addresses, and ports."""
+        for good in ("anna@nas", "anna@nas.lan:2222", "anna@192.0.2.1", "a.b-c@[fd00::1]:22", "anna@[fd00::1]"):
+            home = load(HomeConfig, None, {"coordinator": "c.example", "terminal.ssh": good})
+            self.assertEqual(home.terminal.ssh, good)
+
     def test_wrong(self) -> None:
         """One sentence for what cannot be."""
         for name, wrong in (
@@ -34,6 +40,11 @@ class HomeConfigTests(SynchronousTestCase):
             ("webrtc", "pion"),
             ("coordinator", "a b"),
             ("turn.urls", "stun:x"),
+            ("terminal.ssh", "nas.lan"),
+            ("terminal.ssh", "-oProxyCommand=x@nas.lan"),
+            ("terminal.ssh", "anna@-oProxyCommand=x"),
+            ("terminal.ssh", "anna@nas.lan:0"),
+            ("terminal.ssh", "anna@nas.lan -v"),
         ):
             with self.assertRaisesRegex(ConfigError, name.replace("_", "-").replace(".", "-")):
                 load(HomeConfig, None, {"coordinator": "c.example", name: wrong})

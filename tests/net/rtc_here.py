@@ -34,7 +34,8 @@ from morphnet.net.rtc import RtcDoor
 from morphnet.roles.coordinator.pages import Page, read_pages
 from morphnet.roles.home.beneath import Beneath
 from morphnet.roles.home.services.files import Files
-from morphnet.roles.home.services.terminal import Terminals, shell_of
+from morphnet.roles.home.services.shells import shell_of
+from morphnet.roles.home.services.terminal import Terminals
 from morphnet.roles.home.visits import Service, Visits
 from tests.roles.here import Here
 

@@ -7,11 +7,9 @@ Source: docs/home, Services.
 from __future__ import annotations
 
 import fcntl
-import os
-import pwd
 import struct
 import termios
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet.error import ProcessExitedAlready
@@ -19,7 +17,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from morphnet.errors import ConfigError, Refused
+from morphnet.errors import Refused
 from morphnet.rendezvous.home.streams import Stream
 from morphnet.roles.home.services.files import number, text
 from morphnet.roles.home.services.scrollback import Scrollback
@@ -30,7 +28,7 @@ LARGEST = 1000  # rows or columns
 
 
 class Spawn(Protocol):
-    """Starts a login shell on a terminal."""
+    """Starts a login shell, or whatever is in its place, on a terminal."""
 
     def __call__(self, protocol: ProcessProtocol) -> Any:
         """Its transport."""
@@ -215,37 +213,3 @@ class Terminals:
         """End them all."""
         for terminal in list(self.running.values()):
             terminal.hang_up()
-
-
-def shell_of(reactor: Any, user: str, environment: Mapping[str, str]) -> Spawn:
-    """
-    What starts a login shell of this user; "" is ours.
-
-    :raises ConfigError: there is no such user, or we may not be it.
-    """
-    try:
-        entry = pwd.getpwnam(user) if user else pwd.getpwuid(os.getuid())
-    except KeyError:
-        raise ConfigError(f"terminal: there is no user {user}") from None
-    own = entry.pw_uid == os.getuid()
-    if not own and os.getuid() != 0:
-        raise ConfigError(f"terminal: only root can open a shell of {user}; leave 'user' empty for our own")
-    shell = entry.pw_shell or "/bin/sh"
-    kept = {name: environment[name] for name in ("PATH", "LANG", "TZ") if name in environment}
-    env = {
-        **kept,
-        "TERM": "xterm-256color",
-        "COLORTERM": "truecolor",
-        "HOME": entry.pw_dir,
-        "USER": entry.pw_name,
-        "LOGNAME": entry.pw_name,
-        "SHELL": shell,
-    }
-
-    def spawn(protocol: ProcessProtocol) -> Any:
-        name = "-" + shell.rpartition("/")[2]  # a login shell
-        home = entry.pw_dir if os.path.isdir(entry.pw_dir) else "/"
-        who = (None, None) if own else (entry.pw_uid, entry.pw_gid)
-        return reactor.spawnProcess(protocol, shell, [name], env, home, *who, usePTY=True)
-
-    return spawn

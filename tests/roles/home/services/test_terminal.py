@@ -13,10 +13,9 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.errors import ConfigError
 from morphnet.rendezvous.home.streams import WINDOW
 from morphnet.roles.home.services.scrollback import KEPT
-from morphnet.roles.home.services.terminal import AHEAD, MOST, Terminals, shell_of
+from morphnet.roles.home.services.terminal import AHEAD, MOST, Terminals
 from morphnet.wire.messages.home.frames import Kind
 from tests.rendezvous.home.browser import Browser, Opened
 
@@ -167,18 +166,3 @@ class TerminalTests(SynchronousTestCase):
         for number in range(MOST + 1):
             last = self.look(name=str(number))
         self.assertEqual((len(self.shells), last.over), (MOST, "there are as many terminals as there may be"))
-
-    def test_whose_shell(self) -> None:
-        """Of nobody there is none, and only what a shell needs is handed to it."""
-        self.assertRaises(ConfigError, shell_of, None, "nobody-of-this-name", {})
-        started: list[Any] = []
-
-        class Reactor:
-            def spawnProcess(self, *words: Any, **more: Any) -> None:
-                started.append((words, more))
-
-        shell_of(Reactor(), "", {"PATH": "/bin", "SECRET": "x"})(self)  # type: ignore[arg-type]
-        (_, _, name, env, *_), more = started[0]
-        self.assertTrue(name[0].startswith("-"))
-        self.assertEqual((env["PATH"], env["TERM"], more), ("/bin", "xterm-256color", {"usePTY": True}))
-        self.assertNotIn("SECRET", env)
