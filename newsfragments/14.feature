@@ -7,3 +7,4 @@ A coordinator gets its own certificate and renews it, by ACME (HTTP-01): `morphn
 A coordinator passes on 12 400 calls a second on one core (7000 before): see docs/scale, section 6.
 The files app shows pictures, sounds, films, PDF and text, each in a frame of its own in which nothing of it runs.
 Terminals can log in to another machine by the user's own `ssh`, to known host keys alone: `[terminal] ssh`, `morphnet home init --ssh`.
+The page of a home from one's own machine, so that a coordinator cannot take a password: `morphnet home page LINK`, and `pages` on the coordinator. `morphnet coordinator check URL` compares what is served with the installation.

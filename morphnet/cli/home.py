@@ -32,6 +32,7 @@ home = Commands(
         "init": "morphnet.cli.home:init",
         "link": "morphnet.cli.home:show_link",
         "password": "morphnet.cli.home:password",
+        "page": "morphnet.cli.page:serve",
     },
     "What a browser reaches at home: files, terminals, a desktop, web pages.",
 )
@@ -40,7 +41,12 @@ _password_file = click.option(
 )
 
 
-def _load(place: Place) -> HomeConfig:
+def load_home(place: Place) -> HomeConfig:
+    """
+    The settings of the home there.
+
+    :raises ConfigError: there is none.
+    """
     from morphnet.config.file import load
 
     file = place.root / FILE
@@ -135,7 +141,7 @@ def _user(place: Place, named: str | None) -> str:
 @dir_option
 def show_link(place: Place) -> None:
     """Print what a browser opens, also as a QR code."""
-    config = _load(place)
+    config = load_home(place)
     with rights_of(config.state_dir):
         name, first = name_of(read_identity(config.state_dir)), known.read(config)[0]
     _show(link(first.page, name))
@@ -152,7 +158,7 @@ def _show(address: str) -> None:
 @dir_option
 def password(password_file: Any, place: Place) -> None:
     """Set another password; it counts from the next start."""
-    config, typed = _load(place), _typed(password_file)
+    config, typed = load_home(place), _typed(password_file)
     with rights_of(config.state_dir):
         passwords.write(config.state_dir, typed, name_of(read_identity(config.state_dir)))
     click.echo("Restart morph-home: the new password counts from then on, and every browser logs in again.")

@@ -17,6 +17,7 @@ HOME_PORT = 3478  # UDP, for homes and for STUN
 LENT = {"certificate": "certificate.pem", "key": "key.pem"}  # copies in run_dir, for a user who may not read the files
 WEBRTC = ("auto", "wrtc", "aiortc")
 _KEY = re.compile(r"[A-Za-z0-9_-]{43}")
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]{1,253}(:[0-9]{1,5})?|https?://\[[0-9a-f:.]{2,45}\](:[0-9]{1,5})?")
 _USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}\$?")  # as in useradd(8), and with dots
 _SSH = re.compile(
     r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\$?@"
@@ -39,6 +40,11 @@ def _ssh(value: str) -> str | None:
     found = _SSH.fullmatch(value)
     good = not value or (found is not None and 0 < int(found["port"] or 22) < 65536)
     return None if good else "must be USER@HOST or USER@HOST:PORT, as anna@nas.lan"
+
+
+def _origins(value: tuple[str, ...]) -> str | None:
+    good = all(_ORIGIN.fullmatch(each) for each in value)
+    return None if good else "must hold sites as browsers name them, like https://page.example or http://127.0.0.1:8090"
 
 
 def _ice(value: tuple[str, ...]) -> str | None:
@@ -75,6 +81,13 @@ class CoordinatorConfig:
     open: bool = field(default=False, metadata={"help": "let any home register, without an invitation"})
     max_homes: int = field(default=100_000, metadata={"help": "homes at once"})
     idle_s: float = field(default=60.0, metadata={"help": "hang up on a connection silent for so long, seconds"})
+    pages: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "check": _origins,
+            "help": "sites whose pages may call homes through here as well: where `morphnet home page` serves one",
+        },
+    )
     relay_pairs: int = field(
         default=64,
         metadata={

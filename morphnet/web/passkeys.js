@@ -2,13 +2,14 @@
 // offer, so that it is good for this connection alone.
 import { fromText, join, sha256, toText, utf8 } from './bytes.js';
 import { element } from './elements.js';
+import { named } from './named.js';
 
 export const CONTEXT = 'morphnet home passkey\0';
 const CURVE = { name: 'ECDH', namedCurve: 'P-256' };
 const ALGORITHMS = [-8, -7, -257]; // EdDSA, ES256, RS256
 
-// No browser takes passkeys for an address.
-export const usable = () => Boolean(globalThis.PublicKeyCredential) && !/^[\d.]+$|:/.test(location.hostname);
+// No browser takes passkeys for an address, and no home those of a page that is not its coordinator's.
+export const usable = () => Boolean(globalThis.PublicKeyCredential) && !named.length && !/^[\d.]+$|:/.test(location.hostname);
 
 async function sign(challenge) {
   const made = await navigator.credentials.get({
