@@ -125,7 +125,7 @@ class PreviewTests(SynchronousTestCase):
         """Press a key that ends the frame, which has the keyboard: it may not be there when the key is let go."""
         self.browser.ask("Page.bringToFront")
         self.browser.until("document.hasFocus()", 10.0, FRAME)
-        words = {"key": name, "code": name, "windowsVirtualKeyCode": code}
+        words: dict[str, Any] = {"key": name, "code": name, "windowsVirtualKeyCode": code}
         self.browser.ask("Input.dispatchKeyEvent", type="keyDown", **words)
 
     def note(self, name: str) -> str:

@@ -24,6 +24,8 @@ from morphnet.roles.home.services.scrollback import Scrollback
 
 MOST = 16  # terminals at once
 AHEAD = 1 << 20  # bytes that a program may be ahead of whoever looks and has read most
+ASLEEP_AFTER = 60.0  # seconds of silence of a browser, after which no program waits for it
+PACE_EVERY = 10.0  # seconds between looks at who is asleep
 LARGEST = 1000  # rows or columns
 
 
@@ -42,6 +44,11 @@ class Viewer:
         self._stream, self.terminal, self.size = stream, terminal, size
         self.position = terminal.scrollback.start  # of what it was not told yet
         stream.say({"at": self.position, "live": terminal.scrollback.end, "name": terminal.name})
+
+    @property
+    def asleep(self) -> bool:
+        """Its browser says nothing any more: it may come back."""
+        return self._stream.silent > ASLEEP_AFTER
 
     def room(self) -> None:
         """Tell it more, as far as there is room."""
@@ -122,8 +129,9 @@ class Terminal(ProcessProtocol):
             self.pace()
 
     def pace(self) -> None:
-        """The program waits when all who look are far behind; with nobody there it goes on."""
-        furthest = max((viewer.position for viewer in self.viewers), default=self.scrollback.end)
+        """The program waits when all who look are far behind; with nobody there, or all asleep, it goes on."""
+        awake = (viewer.position for viewer in self.viewers if not viewer.asleep)
+        furthest = max(awake, default=self.scrollback.end)
         behind = self.scrollback.end - furthest > AHEAD
         if behind != self._paused and self.transport is not None:
             self._paused = behind
@@ -204,6 +212,11 @@ class Terminals:
         except OSError as trouble:
             self._log.error("a terminal cannot be started: {why}", why=trouble.strerror or str(trouble))
             raise Refused("the home cannot start another terminal now") from None
+
+    def pace(self) -> None:
+        """Have programs go on whose last viewer has fallen asleep."""
+        for terminal in self.running.values():
+            terminal.pace()
 
     def _ended(self, terminal: Terminal) -> None:
         if self.running.get(terminal.name) is terminal:

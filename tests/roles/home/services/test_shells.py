@@ -112,7 +112,7 @@ class SshTests(TestCase):
     async def until(self, seen: Opened, word: bytes) -> None:
         while word not in seen.data:
             self.assertIsNone(seen.over, seen.data)
-            await deferLater(reactor, 0.02)  # type: ignore[arg-type]
+            await deferLater(reactor, 0.02)
 
     async def test_logs_in(self) -> None:
         """It is a shell there, of this size, which hears of another one, and whose end is told."""
@@ -127,7 +127,7 @@ class SshTests(TestCase):
         self.assertNotIn(b"Supported escape", seen.data)
         browser.write(b"exit\r")
         while seen.over is None:
-            await deferLater(reactor, 0.02)  # type: ignore[arg-type]
+            await deferLater(reactor, 0.02)
         self.assertEqual((seen.said[-1], seen.over), ({"over": True}, ""))
 
     async def test_strangers(self) -> None:
@@ -137,7 +137,7 @@ class SshTests(TestCase):
             before = self.known.read_text()
             _, seen = self.look()
             while seen.over is None:
-                await deferLater(reactor, 0.02)  # type: ignore[arg-type]
+                await deferLater(reactor, 0.02)
             self.assertIn(b"Host key verification failed", seen.data)
             self.assertNotIn(b"continue connecting", seen.data)
             self.assertEqual(self.known.read_text(), before)
