@@ -41,6 +41,7 @@ coordinator = Commands(
         "forget": "morphnet.cli.coordinator:forget",
         "move": "morphnet.cli.coordinator:move",
         "fallbacks": "morphnet.cli.coordinator:fallbacks",
+        "check": "morphnet.cli.page:check",
         "lend": "morphnet.cli.coordinator:lend",
     },
     "A public host that introduces browsers to homes.",

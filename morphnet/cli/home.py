@@ -32,6 +32,7 @@ home = Commands(
         "init": "morphnet.cli.home:init",
         "link": "morphnet.cli.home:show_link",
         "password": "morphnet.cli.home:password",
+        "page": "morphnet.cli.page:serve",
     },
     "What a browser reaches at home: files, terminals, a desktop, web pages.",
 )
@@ -40,7 +41,12 @@ _password_file = click.option(
 )
 
 
-def _load(place: Place) -> HomeConfig:
+def load_home(place: Place) -> HomeConfig:
+    """
+    The settings of the home there.
+
+    :raises ConfigError: there is none.
+    """
     from morphnet.config.file import load
 
     file = place.root / FILE
@@ -60,6 +66,7 @@ def _typed(file: Any) -> str:
 @click.option("--files", type=click.Path(path_type=Path), help="Directory whose files browsers may see.")
 @click.option("--write", is_flag=True, help="They may change them as well.")
 @click.option("--terminal", is_flag=True, help="Let browsers open a login shell.")
+@click.option("--ssh", default="", help="USER@HOST[:PORT] that terminals log in to, in the place of a shell here.")
 @click.option("--vnc", default="", help="HOST:PORT of a VNC server whose desktop browsers may use.")
 @click.option("--passkeys", is_flag=True, help="Let who is logged in add passkeys, and passkeys log in.")
 @click.option("--user", help="Whose files and shells; as root: who the service runs as. By default who calls sudo.")
@@ -82,7 +89,7 @@ def init(line: str, user: str | None, password_file: Any, place: Place, **shared
         "state_dir": state,
         "run_dir": place.run_of("home"),
         "files": {"root": str(shared["files"].absolute()) if shared["files"] else "", "writable": shared["write"]},
-        "terminal": {"enabled": shared["terminal"]},
+        "terminal": {"enabled": shared["terminal"] or bool(shared["ssh"]), "ssh": shared["ssh"]},
         "vnc": {"server": shared["vnc"]},
         "passkeys": {"enabled": shared["passkeys"]},
         "manhole": {"authorized_keys": place.authorized_keys},
@@ -134,7 +141,7 @@ def _user(place: Place, named: str | None) -> str:
 @dir_option
 def show_link(place: Place) -> None:
     """Print what a browser opens, also as a QR code."""
-    config = _load(place)
+    config = load_home(place)
     with rights_of(config.state_dir):
         name, first = name_of(read_identity(config.state_dir)), known.read(config)[0]
     _show(link(first.page, name))
@@ -151,7 +158,7 @@ def _show(address: str) -> None:
 @dir_option
 def password(password_file: Any, place: Place) -> None:
     """Set another password; it counts from the next start."""
-    config, typed = _load(place), _typed(password_file)
+    config, typed = load_home(place), _typed(password_file)
     with rights_of(config.state_dir):
         passwords.write(config.state_dir, typed, name_of(read_identity(config.state_dir)))
     click.echo("Restart morph-home: the new password counts from then on, and every browser logs in again.")

@@ -17,7 +17,13 @@ HOME_PORT = 3478  # UDP, for homes and for STUN
 LENT = {"certificate": "certificate.pem", "key": "key.pem"}  # copies in run_dir, for a user who may not read the files
 WEBRTC = ("auto", "wrtc", "aiortc")
 _KEY = re.compile(r"[A-Za-z0-9_-]{43}")
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]{1,253}(:[0-9]{1,5})?|https?://\[[0-9a-f:.]{2,45}\](:[0-9]{1,5})?")
 _USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}\$?")  # as in useradd(8), and with dots
+_SSH = re.compile(
+    r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\$?@"
+    r"(?:[A-Za-z0-9][A-Za-z0-9.-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])"
+    r"(?::(?P<port>[0-9]{1,5}))?"
+)
 _STUN = re.compile(r"stun:[^\s]{1,300}")
 _TURN = re.compile(r"turns?:[^\s]{1,300}")
 
@@ -28,6 +34,17 @@ def _key(value: str) -> str | None:
 
 def _user(value: str) -> str | None:
     return None if not value or _USER.fullmatch(value) else "must be the name of a user"
+
+
+def _ssh(value: str) -> str | None:
+    found = _SSH.fullmatch(value)
+    good = not value or (found is not None and 0 < int(found["port"] or 22) < 65536)
+    return None if good else "must be USER@HOST or USER@HOST:PORT, as anna@nas.lan"
+
+
+def _origins(value: tuple[str, ...]) -> str | None:
+    good = all(_ORIGIN.fullmatch(each) for each in value)
+    return None if good else "must hold sites as browsers name them, like https://page.example or http://127.0.0.1:8090"
 
 
 def _ice(value: tuple[str, ...]) -> str | None:
@@ -64,6 +81,13 @@ class CoordinatorConfig:
     open: bool = field(default=False, metadata={"help": "let any home register, without an invitation"})
     max_homes: int = field(default=100_000, metadata={"help": "homes at once"})
     idle_s: float = field(default=60.0, metadata={"help": "hang up on a connection silent for so long, seconds"})
+    pages: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "check": _origins,
+            "help": "sites whose pages may call homes through here as well: where `morphnet home page` serves one",
+        },
+    )
     relay_pairs: int = field(
         default=64,
         metadata={
@@ -104,6 +128,13 @@ class TerminalConfig:
 
     enabled: bool = field(default=False, metadata={"help": "let browsers open a login shell"})
     user: str = field(default="", metadata={"help": "whose shell; '' for that of the process"})
+    ssh: str = field(
+        default="",
+        metadata={
+            "check": _ssh,
+            "help": "USER@HOST[:PORT] to log in to by that user's ssh, in the place of a shell here; '' for none",
+        },
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,7 @@ class Browsing:
     def script(self, text: str, within: float = 60.0) -> Any:
         """An async function's body, with the page's own modules."""
         return self.browser.run(
-            "(async () => { const {upload, download} = await import('/files.js'); const session = inside.session;"
+            "(async () => { const {upload, download} = await import('/transfers.js'); const session = inside.session;"
             f"{text} }})()",
             within,
         )

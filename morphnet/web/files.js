@@ -1,83 +1,10 @@
-// The files app: look, download, upload, rename, delete; cut transfers go on from the byte.
-import { begin, hand, offer, onDisk, tidy } from './saving.js';
+// The files app: look, preview, download, upload, rename, delete; cut transfers go on from the byte.
+import { element, size } from './elements.js';
+import { Preview, kindOf } from './preview.js';
+import { begin, kept, offer, onDisk, tidy } from './saving.js';
+import { ask, download, upload } from './transfers.js';
 
 const LARGE = 8 << 20; // bytes; larger downloads go to the disk as they come
-
-export function size(bytes) {
-  for (const unit of ['B', 'KiB', 'MiB', 'GiB']) {
-    if (bytes < 1024 || unit === 'GiB') return `${bytes < 10 && unit !== 'B' ? bytes.toFixed(1) : Math.round(bytes)} ${unit}`;
-    bytes /= 1024;
-  }
-  return '';
-}
-
-function element(name, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
-}
-
-// What a service says until it ends.
-export function ask(session, asked) {
-  return new Promise((done, failed) => {
-    const stream = session.open({ service: 'files', ...asked }), said = [];
-    stream.onsaid = (words) => said.push(words);
-    stream.onend = () => done(said);
-    stream.onreset = (why) => failed(new Error(why));
-  });
-}
-
-export function upload(session, path, file, progress) {
-  return new Promise((done, failed) => {
-    const mark = String(file.lastModified ?? 0);
-    const stream = session.open({ service: 'files', do: 'put', path, size: file.size, mark });
-    let at = null, reading = false, result = null;
-    async function more() {
-      if (reading || at === null) return;
-      reading = true;
-      try {
-        while (stream.open && at < file.size && stream.window > 0) {
-          const piece = new Uint8Array(await file.slice(at, at + Math.min(stream.window, 256 << 10)).arrayBuffer());
-          at += stream.write(piece);
-          progress(at, file.size);
-        }
-        if (stream.open && at === file.size) { stream.end(); at = null; }
-      } catch (trouble) { // it was moved or changed meanwhile
-        stream.reset();
-        failed(trouble);
-      }
-      reading = false;
-    }
-    stream.onsaid = (words) => { if ('at' in words) { at = words.at; more(); } else result = words; };
-    stream.onroom = more;
-    stream.onend = () => done(result);
-    stream.onreset = (why) => failed(new Error(why));
-  });
-}
-
-// Hands the bytes to `write` as they come; resolves with how many there are then.
-// `from` is what is here already: how many bytes, of which state of the file. When it is another file by now, `again` is told.
-export function download(session, path, write, progress, from = { at: 0, mark: '' }, again = () => {}) {
-  return new Promise((done, failed) => {
-    const stream = session.open({ service: 'files', do: 'get', path, ...from });
-    let whole = 0, got = from.at, writing = Promise.resolve();
-    stream.onsaid = (words) => {
-      whole = words.size;
-      if (words.at !== got) { got = words.at; writing = writing.then(() => again(words.at)); }
-    };
-    stream.onbytes = (bytes) => {
-      const kept = bytes.slice(), size = kept.length; // whoever takes the bytes may take them away
-      writing = writing.then(() => write(kept)).then(() => {
-        got += size;
-        stream.took(size);
-        progress(got, whole);
-      });
-      writing.catch((trouble) => { stream.reset(); failed(trouble); });
-    };
-    stream.onend = () => writing.then(() => (got === whole ? done(got) : failed(new Error('it has changed meanwhile'))));
-    stream.onreset = (why) => failed(new Error(why));
-  });
-}
 
 export class Files {
   constructor(session, place) {
@@ -126,13 +53,16 @@ export class Files {
       this.tools.append(chosen, this.button('Upload', () => chosen.click()), this.button('New folder', () => this.make()));
     }
     entries.sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
+    this.seen = entries.filter(([name, directory]) => !directory && kindOf(name) !== null);
     this.list.replaceChildren(...entries.map((entry) => this.row(...entry)));
   }
 
   row(name, directory, bytes, modified) {
     const path = this.path ? `${this.path}/${name}` : name;
-    const open = () => (directory ? this.show(path) : this.get(path, name, bytes));
+    const seen = !directory && kindOf(name) !== null, get = () => this.get(path, name, bytes);
+    const open = () => (directory ? this.show(path) : seen ? this.preview(name) : get());
     const actions = element('td');
+    if (!directory) actions.append(this.button('Download', get, 'plain wide', `Download ${name}`));
     if (this.writable) {
       actions.append(this.button('Rename', () => this.rename(path, name), 'plain', `Rename ${name}`),
         this.button('Delete', () => this.remove(path, name), 'plain', `Delete ${name}`));
@@ -159,29 +89,32 @@ export class Files {
 
   tell(trouble) { this.note.textContent = `That did not work: ${trouble.message}.`; }
 
-  // A large file goes to the disk as it comes, and on from there after a reload.
-  async save(path, name) {
+  // All of a file, and what forgets it: a large one goes to the disk as it comes, and on from there after a reload.
+  async whole(path, bytes, progress, stop) {
+    if (bytes <= LARGE || !onDisk()) {
+      const pieces = [];
+      await download(this.session, path, (piece) => { pieces.push(piece); }, progress, { stop });
+      return { blob: new Blob(pieces), forget: () => {} };
+    }
     const [{ mark }] = await ask(this.session, { do: 'about', path });
     const { disk, at } = await begin(path, mark);
     try {
-      await download(this.session, path, (piece) => disk.write(piece), this.progress(name), { at, mark },
-        (size) => disk.ask('cut', { size }));
+      const again = (size) => disk.ask('cut', { size });
+      await download(this.session, path, (piece) => disk.write(piece), progress, { at, mark, again, stop });
     } finally { await disk.close(); }
-    await hand(disk, name);
+    return kept(disk);
   }
 
   async get(path, name, bytes) {
     try {
-      if (bytes > LARGE && onDisk()) await this.save(path, name);
-      else {
-        const pieces = [];
-        await download(this.session, path, (piece) => { pieces.push(piece); }, this.progress(name));
-        offer(name, new Blob(pieces));
-      }
+      const { blob, forget } = await this.whole(path, bytes, this.progress(name));
+      offer(name, blob, forget);
       this.note.textContent = `${name} is here.`;
     } catch (trouble) { this.tell(trouble); }
     this.bar.hidden = true;
   }
+
+  preview(name) { new Preview(this, this.seen.findIndex((entry) => entry[0] === name)); }
 
   async put(files) {
     for (const file of files) {

@@ -2,6 +2,7 @@
 // sealed, with the fingerprints of the direct connection in it. The coordinator only carries.
 import { verifyAsync } from './vendor/noble-ed25519.js';
 import { fromText, hkdf, join, text, toText, utf8 } from './bytes.js';
+import { named } from './named.js';
 import { relayed } from './relayed.js';
 import * as passkey from './passkeys.js';
 import { begin } from './spake2.js';
@@ -17,9 +18,9 @@ class NoWay extends Refused {
   constructor() { super('There is no way to this home from here.'); }
 }
 
-// Where a home can be called: the coordinator that the page is from, then its fallbacks; the one that answered last is
-// asked first.
-const coordinators = [''];
+// Where a home can be called: the coordinator that the page is from, or those that it names, then its fallbacks; the one
+// that answered last is asked first.
+const coordinators = named.length ? [...named] : [''];
 
 export async function ask(body, given) {
   let trouble;
@@ -96,8 +97,13 @@ export class Introduction {
     this.keys = null; // of the session, after a login
     this.number = 0; // of the next offer
     this.turn = []; // servers, as the home has told them
-    this.stun = fetch('/api/coordinator').then((answer) => answer.json()).catch(() => ({}));
-    this.stun.then(({ others }) => coordinators.push(...(others ?? []).map(({ page }) => new URL(page).origin)));
+    this.stun = Promise.any(coordinators.map(async (base) => ({
+      ...await (await fetch(`${base}/api/coordinator`)).json(), base,
+    }))).catch(() => ({}));
+    this.stun.then(({ others }) => {
+      const pages = (others ?? []).map(({ page }) => new URL(page).origin);
+      coordinators.push(...pages.filter((page) => !coordinators.includes(page)));
+    });
   }
 
   // A login: the keys of a new session. The home has shown its key, the one in the link.
@@ -159,9 +165,10 @@ export class Introduction {
 
   async direct(who, given = null, prove = (sdp) => sdp) {
     given?.throwIfAborted();
-    const { stun, others } = await this.stun;
+    const { stun, base, others } = await this.stun;
+    const host = base ? new URL(base).hostname : location.hostname;
     const turn = this.turn.length > 0;
-    const stuns = [...(stun ? [`stun:${location.hostname}:${stun}`] : []), ...(others ?? []).map((other) => other.stun)];
+    const stuns = [...(stun ? [`stun:${host}:${stun}`] : []), ...(others ?? []).map((other) => other.stun)];
     const iceServers = stuns.length ? [{ urls: stuns }] : [];
     const peer = new RTCPeerConnection({ iceServers: [...iceServers, ...this.turn] });
     try {

@@ -1,13 +1,15 @@
 // Passkeys: a second way in. What one signs is the hash of what browser and home have said to each other, and of our
 // offer, so that it is good for this connection alone.
 import { fromText, join, sha256, toText, utf8 } from './bytes.js';
+import { element } from './elements.js';
+import { named } from './named.js';
 
 export const CONTEXT = 'morphnet home passkey\0';
 const CURVE = { name: 'ECDH', namedCurve: 'P-256' };
 const ALGORITHMS = [-8, -7, -257]; // EdDSA, ES256, RS256
 
-// No browser takes passkeys for an address.
-export const usable = () => Boolean(globalThis.PublicKeyCredential) && !/^[\d.]+$|:/.test(location.hostname);
+// No browser takes passkeys for an address, and no home those of a page that is not its coordinator's.
+export const usable = () => Boolean(globalThis.PublicKeyCredential) && !named.length && !/^[\d.]+$|:/.test(location.hostname);
 
 async function sign(challenge) {
   const made = await navigator.credentials.get({
@@ -58,12 +60,6 @@ async function make({ challenge, owner, known }, home) {
       attestationObject: toText(new Uint8Array(made.response.attestationObject)),
     },
   };
-}
-
-function element(name, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
 }
 
 // For who is logged in.

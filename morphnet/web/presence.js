@@ -16,9 +16,12 @@ export class Presence {
     this.over = new AbortController(); // our listeners end by it
     this.trying = null; // what ends the attempt that is under way
     this.begun = 0; // when that was
+    this.lastLook = 0; // when that was
     this.patience = SILENT_AFTER; // more after each false alarm: a slow uplink, a busy machine
     this.wait = 0;
     this.again = 0; // times that a connection was replaced
+    this.unheard = 0; // looks since anything was heard
+    this.gaps = []; // those looks, of each time that a connection was replaced: four are a second
   }
 
   start({ peer, channel }) {
@@ -62,8 +65,10 @@ export class Presence {
       this.trying?.abort(); // it may hang in the network that we had
     }
     this.session.ping();
+    this.unheard = this.session.heardAt > this.lastLook ? 0 : this.unheard + 1;
+    this.lastLook = performance.now();
     // Silence counts from a ping that nothing came after: in a hidden tab we look once a second, and hear as seldom.
-    const now = performance.now();
+    const now = this.lastLook;
     if (this.peer.relayed && now - this.lookedAt > BETTER_EVERY) this.better();
     if (this.trying) this.calm();
     else if (this.session.heardAt >= this.asked) this.asked = now;
@@ -106,6 +111,7 @@ export class Presence {
       }
       const { peer, channel } = await this.next(trying.signal);
       this.again++;
+      this.gaps.push(this.unheard);
       this.take(peer, channel);
     } catch (trouble) {
       if (trouble.message === 'unknown session') {

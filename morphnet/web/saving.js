@@ -51,11 +51,11 @@ export function offer(name, blob, forget = () => {}) {
   setTimeout(() => { URL.revokeObjectURL(address); forget(); }, 60000 + blob.size / COPY * 1000);
 }
 
-// The browser's own download begins: it copies the file.
-export async function hand(disk, name) {
+// What was put there, whole, and what forgets it.
+export async function kept(disk) {
   const root = await navigator.storage.getDirectory();
-  const file = await (await root.getFileHandle(disk.name)).getFile();
-  offer(name, file, () => root.removeEntry(disk.name).catch(() => {}));
+  const blob = await (await root.getFileHandle(disk.name)).getFile();
+  return { blob, forget: () => root.removeEntry(disk.name).catch(() => {}) };
 }
 
 // Files of downloads that nobody came back for.

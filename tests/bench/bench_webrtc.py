@@ -45,7 +45,9 @@ def once(make: str, size: int) -> Iterator[tuple[str, float, float]]:
             ("upload", f"await upload(session, 'up', new File([new Uint8Array({size})], 'up'), () => {{}});"),
         ):
             before, begun = spent((home, holding)), time.monotonic()
-            here.run(f"(async () => {{ const {{ upload, download }} = await import('/files.js'); {script} }})()", 900.0)
+            here.run(
+                f"(async () => {{ const {{ upload, download }} = await import('/transfers.js'); {script} }})()", 900.0
+            )
             took = time.monotonic() - begun
             yield direction, size * 8e-6 / took, (spent((home, holding)) - before) / size * 1e9
     finally:

@@ -56,6 +56,7 @@ class HomeTests(CommandCase):
         """What is allowed at once stands in the configuration; what cannot be makes nothing."""
         words = ("home", "init", LINE, "--password-file", str(self.password))
         self.assertIn("vnc", self.bad(*words, "--vnc", "nowhere"))
+        self.assertIn("terminal.ssh", self.bad(*words, "--ssh", "nas.lan"))
         address = Invitation("192.0.2.1:3478", to_text(bytes(32)), "https://192.0.2.1", "token").line()
         self.assertIn("a name", self.bad("home", "init", address, "--passkeys", "--password-file", str(self.password)))
         self.assertFalse((self.place.root / "home").exists())

@@ -26,6 +26,19 @@ class HomeConfigTests(SynchronousTestCase):
         self.assertEqual((home.files.root, home.files.writable, home.terminal.enabled), ("", False, False))
         self.assertEqual((CoordinatorConfig().open, CoordinatorConfig().plain), (False, False))
 
+    def test_pages(self) -> None:
+        """Sites, and no addresses of pages."""
+        good = ["http://127.0.0.1:8090", "https://page.example", "http://[::1]:8090"]
+        self.assertEqual(load(CoordinatorConfig, None, {"pages": ",".join(good)}).pages, tuple(good))
+        for wrong in ("https://page.example/", "page.example", "*", "null"):
+            self.assertRaisesRegex(ConfigError, "pages", load, CoordinatorConfig, None, {"pages": wrong})
+
+    def test_ssh(self) -> None:
+        """Where a terminal logs in: names, addresses, and ports."""
+        for good in ("anna@nas", "anna@nas.lan:2222", "anna@192.0.2.1", "a.b-c@[fd00::1]:22", "anna@[fd00::1]"):
+            home = load(HomeConfig, None, {"coordinator": "c.example", "terminal.ssh": good})
+            self.assertEqual(home.terminal.ssh, good)
+
     def test_wrong(self) -> None:
         """One sentence for what cannot be."""
         for name, wrong in (
@@ -34,6 +47,11 @@ class HomeConfigTests(SynchronousTestCase):
             ("webrtc", "pion"),
             ("coordinator", "a b"),
             ("turn.urls", "stun:x"),
+            ("terminal.ssh", "nas.lan"),
+            ("terminal.ssh", "-oProxyCommand=x@nas.lan"),
+            ("terminal.ssh", "anna@-oProxyCommand=x"),
+            ("terminal.ssh", "anna@nas.lan:0"),
+            ("terminal.ssh", "anna@nas.lan -v"),
         ):
             with self.assertRaisesRegex(ConfigError, name.replace("_", "-").replace(".", "-")):
                 load(HomeConfig, None, {"coordinator": "c.example", name: wrong})

@@ -26,22 +26,23 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
-from twisted.web.static import Data, File
+from twisted.web.static import Data
 
 from morphnet.lab.box import BoxNode
 from morphnet.lab.chromium import Chromium
 from morphnet.net.rtc import RtcDoor
-from morphnet.roles.coordinator.pages import WEB
+from morphnet.roles.coordinator.pages import Page, read_pages
 from morphnet.roles.home.beneath import Beneath
 from morphnet.roles.home.services.files import Files
-from morphnet.roles.home.services.terminal import Terminals, shell_of
+from morphnet.roles.home.services.shells import shell_of
+from morphnet.roles.home.services.terminal import Terminals
 from morphnet.roles.home.visits import Service, Visits
 from tests.roles.here import Here
 
 # What the page does at a login, without one; `connect` goes on over another connection.
 _CONNECT = """
 (async () => {
-  const { Session } = await import('/streams.js'), { upload, download } = await import('/files.js');
+  const { Session } = await import('/streams.js'), { upload, download } = await import('/transfers.js');
   const { gathered, opened } = await import('/introduction.js');
   window.session = new Session();
   window.connect = async () => {
@@ -99,6 +100,34 @@ class _Offer(Resource):
         return NOT_DONE_YET
 
 
+class _Pages(Resource):
+    """All that a coordinator gives out, with what it tells browsers of it."""
+
+    isLeaf = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pages: dict[str, Page] = read_pages()
+
+    def render_GET(self, request: Any) -> bytes:
+        page = self._pages.get(request.path.decode())
+        if page is None:
+            request.setResponseCode(404)
+            return b""
+        for name, value in page.headers.items():
+            request.setHeader(name, value)
+        return page.body
+
+
+class _Root(Resource):
+    def __init__(self) -> None:
+        super().__init__()
+        self._pages = _Pages()
+
+    def getChild(self, path: bytes, request: Any) -> Resource:
+        return self._pages
+
+
 class _Pids(Resource):
     isLeaf = True
 
@@ -118,8 +147,7 @@ def serve(make: str, directory: Path) -> None:
     files = Files(Beneath(directory), partial(deferToThreadPool, running, threads), writable=True)
     services: dict[str, Service] = {"files": files, "terminal": Terminals(shell_of(running, "", os.environ))}
     door, visits = RtcDoor(make, (), reactor), Visits(running, services, lambda session: None)
-    File.contentTypes[".js"] = "text/javascript"
-    root = File(str(WEB))
+    root = _Root()
     for name, served in (
         (b"offer", _Offer(door, visits)),
         (b"pids", _Pids(door)),
@@ -137,7 +165,8 @@ class HomeHere:
     :ivar share: the directory with its files.
     """
 
-    def __init__(self, make: str) -> None:
+    def __init__(self, make: str, page: str = "/blank") -> None:
+        """:param page: `/` for the one that a coordinator gives out, with its policy."""
         self._here = Here()
         self.share = Path(self._here.dir) / "share"
         self.share.mkdir()
@@ -149,7 +178,7 @@ class HomeHere:
             assert self._home.stdout is not None
             self._at = f"http://127.0.0.1:{int(self._home.stdout.readline())}"
             self.browser = Chromium(cast("BoxNode", self._here), Path(self._here.dir) / "profile")
-            self.browser.go(f"{self._at}/blank")
+            self.browser.go(f"{self._at}{page}")
             self.browser.run(_CONNECT, 60.0)
         except BaseException:
             self.stop()

@@ -76,6 +76,11 @@ class Stream:
         """Seconds since who has opened it logged in."""
         return self._session.age
 
+    @property
+    def silent(self) -> float:
+        """Seconds since its browser said anything; who looks says something each second."""
+        return self._session.silent
+
     def write(self, data: bytes) -> None:
         """Bytes for the browser: `window` of them at the most."""
         assert len(data) <= self.window, "more than there is room for"
@@ -187,6 +192,11 @@ class Session:
     def age(self) -> float:
         """Seconds since it began, which is with a login; it outlives the channels under it."""
         return self._clock.seconds() - self._began_at
+
+    @property
+    def silent(self) -> float:
+        """Seconds since the browser said anything."""
+        return self._clock.seconds() - self.heard_at
 
     @property
     def linked(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from twisted.internet.interfaces import IProtocolFactory
 
@@ -31,6 +31,7 @@ class Desk:
     :param pages: by path.
     :param stun_port: of ours, UDP.
     :param proxied: whether a proxy tells who calls.
+    :param welcome: origins of pages that none of us serves, which may call as well.
     :param relay: builds what serves the WebSockets of the last resort; None when there is no room.
     """
 
@@ -41,10 +42,11 @@ class Desk:
         stun_port: int,
         *,
         proxied: bool,
+        welcome: Collection[str] = (),
         relay: Callable[[], IProtocolFactory | None] = lambda: None,
     ) -> None:
         self._read, self._calls, self._stun_port, self._proxied = pages, calls, stun_port, proxied
-        self._relay = relay
+        self._relay, self._welcome = relay, frozenset(welcome)
         self.name(())
 
     def name(self, others: Sequence[Invitation]) -> None:
@@ -69,6 +71,7 @@ class Desk:
         elif verb not in ("GET", "HEAD"):
             exchange.answer(405, {"Allow": "GET, HEAD"})
         elif path == "/api/coordinator":
+            self._let_others(exchange)
             told = {"stun": self._stun_port, "others": self._others}
             exchange.answer_json(200, _NEVER_KEPT, told, JSON)
         else:
@@ -82,9 +85,12 @@ class Desk:
             exchange.hand_over(factory)
 
     def _let_others(self, exchange: Exchange) -> None:
-        """A browser may call from the page of another coordinator, when that one is gone (CORS)."""
+        """
+        A browser may call from the page of another coordinator, when that one is gone, and from pages that the operator
+        has named (CORS).
+        """
         origin = exchange.headers.get("origin", "")
-        if origin in self._origins:
+        if origin in self._origins or origin in self._welcome:
             exchange.tell("Access-Control-Allow-Origin", origin)
             exchange.tell("Access-Control-Allow-Methods", "POST")
             exchange.tell("Access-Control-Allow-Headers", "Content-Type")

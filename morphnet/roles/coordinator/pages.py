@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from html import escape
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -41,6 +42,10 @@ _APPS = {
     # xterm.js writes style sheets of its own.
     "/app/terminal.html": _APP.format(styles=" 'unsafe-inline'", pictures="", more=""),
     "/app/desktop.html": _APP.format(styles="", pictures="", more=""),
+    # Files: pictures, sound and films as the page hands them over.
+    "/app/preview.html": _APP.format(styles="", pictures=" blob:", more="").replace(
+        "; base", "; media-src blob:; base"
+    ),
     # Pages of machines at home bring styles and pictures; no script of theirs runs, no form goes anywhere by itself.
     "/app/web.html": _APP.format(styles=" 'unsafe-inline'", pictures=" blob:", more=" allow-forms"),
 }
@@ -98,4 +103,18 @@ def read_pages(root: Path = WEB, *, tls: bool = False) -> dict[str, Page]:
         found[path] = Page(body, headers)
     if "/index.html" in found:
         found["/"] = found.pop("/index.html")
+    return found
+
+
+def own_pages(coordinators: Sequence[str]) -> dict[str, Page]:
+    """
+    The same for another server than a coordinator: the page names those that it calls, and is given nothing by them.
+
+    :param coordinators: addresses of their pages, best first.
+    """
+    origins = list(dict.fromkeys(origin_of(each) for each in coordinators))
+    found = {path: page.calling(origins) for path, page in read_pages().items()}
+    first, name = found["/"], f'<meta name="coordinators" content="{escape(" ".join(origins))}">\n'
+    body = first.body.replace(b"<title>", name.encode() + b"<title>", 1)
+    found["/"] = Page(body, {**first.headers, "ETag": f'"{sha256(body).hexdigest()[:32]}"'})
     return found

@@ -80,7 +80,7 @@ class CoordinatorProcess(Process):
         self._old = HomeChannel(self.reactor, config, node.tell) if config.legacy.homechannel.enabled else None
         self._doors = HomeDoors(self.reactor, config.listen, config.home_port, registry, self._old)
         pages, relay = read_pages(tls=tls is not None), self._relay(calls)
-        desk = Desk(pages, calls, config.home_port, proxied=config.proxy, relay=relay)
+        desk = Desk(pages, calls, config.home_port, proxied=config.proxy, welcome=config.pages, relay=relay)
         desk.name(succession.others)
         node.read_again = partial(self._read_again, desk, tls)
         self._serve(config.port, desk.answer, tls)

@@ -35,8 +35,9 @@ from morphnet.roles.home.relayed import NONCE, RelayedDoor, Seal
 from morphnet.roles.home.services.files import Files
 from morphnet.roles.home.services.heads import agent_of
 from morphnet.roles.home.services.passkeys import PasskeyService
+from morphnet.roles.home.services.shells import shell_of, ssh_of
 from morphnet.roles.home.services.tcp import Tcp, dial_of
-from morphnet.roles.home.services.terminal import Terminals, shell_of
+from morphnet.roles.home.services.terminal import PACE_EVERY, Terminals
 from morphnet.roles.home.services.web import Web
 from morphnet.roles.home.turn import TurnServers
 from morphnet.roles.home.visits import Service, Visits
@@ -148,7 +149,10 @@ class HomeProcess(Process):
             work = partial(deferToThreadPool, self.reactor, self._threads)
             self._services["files"] = Files(beneath, work, writable=files.writable)
         if terminal.enabled:
-            self._services["terminal"] = Terminals(shell_of(self.reactor, terminal.user, os.environ))
+            who = self.reactor, terminal.user, os.environ
+            terminals = Terminals(ssh_of(*who, terminal.ssh) if terminal.ssh else shell_of(*who))
+            self._services["terminal"] = terminals
+            self.every(PACE_EVERY, terminals.pace)
         dial = dial_of(self.reactor)
         if self.config.vnc.server:
             self._services["vnc"] = Tcp("vnc", {"": self.config.vnc.server}, dial)

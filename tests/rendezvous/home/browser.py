@@ -59,6 +59,16 @@ class Browser:
     def close(self) -> None:
         """It does not mind."""
 
+    def leave(self) -> None:
+        """Be gone, without a word."""
+        self.session.detach(self)
+
+    def come_back(self) -> None:
+        """Go on over another channel, with what is here."""
+        self.session.attach(self)
+        self.session.received(self, frames.encode(Resume(self._had)))
+        self.read()
+
     def item(self, stream: int, kind: Kind, payload: bytes = b"") -> None:
         """Say something."""
         number, self._number = self._number, self._number + 1

@@ -104,6 +104,17 @@ class DeskTests(SynchronousTestCase):
         said = self.headers("POST /api/call", call, Origin="https://b.example", Content_Type="application/json")
         self.assertIn(b"Access-Control-Allow-Origin: https://b.example", said)
 
+    def test_welcome(self) -> None:
+        """A page that the operator has named may call and ask for the coordinator, and comes into nobody's policy."""
+        calls: Any = self.calls
+        page = Page(b"<html>", {"ETag": '"mark"', "Content-Security-Policy": "connect-src 'self'"})
+        self.desk = Desk({"/": page}, calls, 3478, proxied=False, welcome=("http://127.0.0.1:8090",))
+        for origin, allowed in (("http://127.0.0.1:8090", True), ("http://127.0.0.1:8091", False)):
+            for words in ("OPTIONS /api/call", "GET /api/coordinator"):
+                said = self.headers(words, Origin=origin)
+                self.assertEqual(b"Access-Control-Allow-Origin: http://127.0.0.1:8090" in said, allowed)
+        self.assertNotIn(b"127.0.0.1", self.headers("GET /"))
+
     def test_refused(self) -> None:
         """Each trouble has its status."""
         for trouble, status in ((Absent("not here"), 404), (TooMany(7), 429)):

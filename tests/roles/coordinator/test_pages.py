@@ -8,7 +8,7 @@ import re
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.roles.coordinator.pages import WEB, origin_of, read_pages
+from morphnet.roles.coordinator.pages import WEB, origin_of, own_pages, read_pages
 from tests.house import ROOT
 
 AT_FIRST = 200_000  # bytes, before an app is opened
@@ -48,6 +48,17 @@ class PageTests(SynchronousTestCase):
             "; connect-src 'self' http://192.0.2.1:8080 https://b.example ws://192.0.2.1:8080 wss://b.example;", policy
         )
         self.assertNotIn("b.example", pages["/app/terminal.html"].headers["Content-Security-Policy"])
+
+    def test_own(self) -> None:
+        """A page of one's own names its coordinators, may call them, and is else the same."""
+        theirs, ours = read_pages(), own_pages(["https://B.example/x", "https://b.example", 'http://192.0.2.1:80"80'])
+        self.assertIn(
+            b'<meta name="coordinators" content="https://b.example http://192.0.2.1:80&quot;80">', ours["/"].body
+        )
+        self.assertIn("connect-src 'self' http://192.0.2.1", ours["/"].headers["Content-Security-Policy"])
+        self.assertNotEqual(ours["/"].mark, theirs["/"].mark)
+        changed = [path for path, page in theirs.items() if ours[path].body != page.body]
+        self.assertEqual(changed, ["/"])
 
     def test_only_tls(self) -> None:
         """Where we serve HTTPS no browser comes without it again; where a proxy does, that is for the proxy to say."""

@@ -72,6 +72,26 @@ class PresenceTests(ScriptCase):
             text += "const soon = attempts; await pass(5000); console.log(JSON.stringify([soon, attempts]))"
             self.assertEqual(self.script(WORLD + text), [1, 1])
 
+    def test_record(self) -> None:
+        """Looks at silence are counted, four a second: eight, for a connection that takes 0.6 s (G1)."""
+        text = """
+        tick = 10;
+        const presence = begin();
+        connect = async () => {
+          await new Promise((done) => { setTimeout(done, 600); });
+          there = true;
+          return connection();
+        };
+        await pass(5050);
+        const before = [...presence.gaps, presence.unheard];
+        there = false;
+        await pass(5000);
+        console.log(JSON.stringify([before, presence.gaps, presence.unheard]));
+        """
+        before, gaps, after = self.script(WORLD + text)
+        self.assertEqual((before, len(gaps), after), ([0], 1, 0))
+        self.assertIn(gaps[0], range(5, 9))
+
     def test_over(self) -> None:
         """When the home does not know the session any more, nothing is done for it, whatever the browser tells."""
         text = """

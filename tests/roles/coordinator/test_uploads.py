@@ -10,7 +10,7 @@ class UploadTests(ScriptCase):
         """A file that is gone meanwhile fails, the home is told, and the next one has its turn."""
         text = """
         const { Session } = await import('./streams.js');
-        const { upload } = await import('./files.js');
+        const { upload } = await import('./transfers.js');
         const session = new Session(), told = [];
         const arrayBuffer = async () => { throw new Error('moved'); };
         const gone = { size: 9, slice: () => ({ arrayBuffer }) };

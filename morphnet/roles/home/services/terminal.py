@@ -7,11 +7,9 @@ Source: docs/home, Services.
 from __future__ import annotations
 
 import fcntl
-import os
-import pwd
 import struct
 import termios
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet.error import ProcessExitedAlready
@@ -19,18 +17,20 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from morphnet.errors import ConfigError, Refused
+from morphnet.errors import Refused
 from morphnet.rendezvous.home.streams import Stream
 from morphnet.roles.home.services.files import number, text
 from morphnet.roles.home.services.scrollback import Scrollback
 
 MOST = 16  # terminals at once
 AHEAD = 1 << 20  # bytes that a program may be ahead of whoever looks and has read most
+ASLEEP_AFTER = 60.0  # seconds of silence of a browser, after which no program waits for it
+PACE_EVERY = 10.0  # seconds between looks at who is asleep
 LARGEST = 1000  # rows or columns
 
 
 class Spawn(Protocol):
-    """Starts a login shell on a terminal."""
+    """Starts a login shell, or whatever is in its place, on a terminal."""
 
     def __call__(self, protocol: ProcessProtocol) -> Any:
         """Its transport."""
@@ -44,6 +44,11 @@ class Viewer:
         self._stream, self.terminal, self.size = stream, terminal, size
         self.position = terminal.scrollback.start  # of what it was not told yet
         stream.say({"at": self.position, "live": terminal.scrollback.end, "name": terminal.name})
+
+    @property
+    def asleep(self) -> bool:
+        """Its browser says nothing any more: it may come back."""
+        return self._stream.silent > ASLEEP_AFTER
 
     def room(self) -> None:
         """Tell it more, as far as there is room."""
@@ -124,8 +129,9 @@ class Terminal(ProcessProtocol):
             self.pace()
 
     def pace(self) -> None:
-        """The program waits when all who look are far behind; with nobody there it goes on."""
-        furthest = max((viewer.position for viewer in self.viewers), default=self.scrollback.end)
+        """The program waits when all who look are far behind; with nobody there, or all asleep, it goes on."""
+        awake = (viewer.position for viewer in self.viewers if not viewer.asleep)
+        furthest = max(awake, default=self.scrollback.end)
         behind = self.scrollback.end - furthest > AHEAD
         if behind != self._paused and self.transport is not None:
             self._paused = behind
@@ -207,6 +213,11 @@ class Terminals:
             self._log.error("a terminal cannot be started: {why}", why=trouble.strerror or str(trouble))
             raise Refused("the home cannot start another terminal now") from None
 
+    def pace(self) -> None:
+        """Have programs go on whose last viewer has fallen asleep."""
+        for terminal in self.running.values():
+            terminal.pace()
+
     def _ended(self, terminal: Terminal) -> None:
         if self.running.get(terminal.name) is terminal:
             del self.running[terminal.name]
@@ -215,37 +226,3 @@ class Terminals:
         """End them all."""
         for terminal in list(self.running.values()):
             terminal.hang_up()
-
-
-def shell_of(reactor: Any, user: str, environment: Mapping[str, str]) -> Spawn:
-    """
-    What starts a login shell of this user; "" is ours.
-
-    :raises ConfigError: there is no such user, or we may not be it.
-    """
-    try:
-        entry = pwd.getpwnam(user) if user else pwd.getpwuid(os.getuid())
-    except KeyError:
-        raise ConfigError(f"terminal: there is no user {user}") from None
-    own = entry.pw_uid == os.getuid()
-    if not own and os.getuid() != 0:
-        raise ConfigError(f"terminal: only root can open a shell of {user}; leave 'user' empty for our own")
-    shell = entry.pw_shell or "/bin/sh"
-    kept = {name: environment[name] for name in ("PATH", "LANG", "TZ") if name in environment}
-    env = {
-        **kept,
-        "TERM": "xterm-256color",
-        "COLORTERM": "truecolor",
-        "HOME": entry.pw_dir,
-        "USER": entry.pw_name,
-        "LOGNAME": entry.pw_name,
-        "SHELL": shell,
-    }
-
-    def spawn(protocol: ProcessProtocol) -> Any:
-        name = "-" + shell.rpartition("/")[2]  # a login shell
-        home = entry.pw_dir if os.path.isdir(entry.pw_dir) else "/"
-        who = (None, None) if own else (entry.pw_uid, entry.pw_gid)
-        return reactor.spawnProcess(protocol, shell, [name], env, home, *who, usePTY=True)
-
-    return spawn

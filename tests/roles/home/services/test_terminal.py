@@ -13,10 +13,10 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.errors import ConfigError
 from morphnet.rendezvous.home.streams import WINDOW
 from morphnet.roles.home.services.scrollback import KEPT
-from morphnet.roles.home.services.terminal import AHEAD, MOST, Terminals, shell_of
+from morphnet.roles.home.services.terminal import AHEAD, ASLEEP_AFTER, MOST, PACE_EVERY, Terminals
+from morphnet.roles.home.visits import GRACE
 from morphnet.wire.messages.home.frames import Kind
 from tests.rendezvous.home.browser import Browser, Opened
 
@@ -101,6 +101,52 @@ class TerminalTests(SynchronousTestCase):
         self.assertEqual(seen.said, [{"at": 0, "live": 17, "name": "main"}])
         self.assertEqual((len(self.shells), self.shells[0].signals), (1, []))
 
+    def test_half_a_day(self) -> None:
+        """
+        A browser that is gone without a word holds up its program for a minute, and not for the half day that its
+        session is kept. Who comes then sees 5000 lines of the past, whole, each once, and the present.
+        """
+        seen = self.look()
+        self.browser.leave()
+        shell, protocol, said = self.shells[0], self.protocols[0], 0
+        waited, end = 0.0, self.clock.seconds() + GRACE
+        while self.clock.seconds() < end:
+            for _ in range(40):
+                if not shell.paused:
+                    protocol.outReceived(b"row %06d %s\r\n" % (said, b"x" * 700))
+                    said += 1
+            waited += PACE_EVERY if shell.paused else 0
+            self.clock.advance(PACE_EVERY)
+            self.terminals.pace()
+        self.assertLessEqual(waited, ASLEEP_AFTER + PACE_EVERY)
+        self.assertGreater(said, 160_000)
+        self.assertEqual(seen.over, None)
+        self.browser.session.end()  # as the home does it, then
+        self.assertEqual((list(self.terminals.running), shell.signals), (["main"], []))
+        again = self.look(Browser(self.clock, self.terminals.opened))
+        rows = [int(row.split()[1]) for row in again.data.decode().splitlines()]
+        self.assertGreaterEqual(len(rows), 5000)
+        self.assertEqual(rows, list(range(said - len(rows), said)))
+        protocol.outReceived(b"now")
+        self.assertTrue(again.data.endswith(b"now"))
+
+    def test_sleeper_comes_back(self) -> None:
+        """Who was not waited for goes on in its own session, where the past begins, and is waited for again."""
+        seen = self.look()
+        self.browser.leave()
+        self.clock.advance(ASLEEP_AFTER + 1)
+        for number in range(8000):
+            self.protocols[0].outReceived(b"row %06d %s\r\n" % (number, b"x" * 1000))
+        self.assertFalse(self.shells[0].paused)
+        self.browser.come_back()
+        self.assertEqual(len(seen.said), 2)
+        past = seen.data[-(seen.said[1]["live"] - seen.said[1]["at"]) :]
+        self.assertEqual(int(past.split(b"\r\n")[-2].split()[1]), 7999)
+        self.browser.reads = False
+        for _ in range(3000):
+            self.protocols[0].outReceived(b"y" * 1000)
+        self.assertTrue(self.shells[0].paused)
+
     def test_several(self) -> None:
         """Two see the same, and the terminal is as large as the smaller window."""
         other = Browser(self.clock, self.terminals.opened)
@@ -167,18 +213,3 @@ class TerminalTests(SynchronousTestCase):
         for number in range(MOST + 1):
             last = self.look(name=str(number))
         self.assertEqual((len(self.shells), last.over), (MOST, "there are as many terminals as there may be"))
-
-    def test_whose_shell(self) -> None:
-        """Of nobody there is none, and only what a shell needs is handed to it."""
-        self.assertRaises(ConfigError, shell_of, None, "nobody-of-this-name", {})
-        started: list[Any] = []
-
-        class Reactor:
-            def spawnProcess(self, *words: Any, **more: Any) -> None:
-                started.append((words, more))
-
-        shell_of(Reactor(), "", {"PATH": "/bin", "SECRET": "x"})(self)  # type: ignore[arg-type]
-        (_, _, name, env, *_), more = started[0]
-        self.assertTrue(name[0].startswith("-"))
-        self.assertEqual((env["PATH"], env["TERM"], more), ("/bin", "xterm-256color", {"usePTY": True}))
-        self.assertNotIn("SECRET", env)
