@@ -87,7 +87,8 @@ def read_published(home: Path) -> bytes:
     path = home / FILE
     try:
         packed = path.read_bytes()
-        unpack(packed)
+        if packed:  # systemd's units want a file that is there
+            unpack(packed)
     except FileNotFoundError:
         return b""
     except OSError as trouble:
