@@ -44,6 +44,11 @@ def is_public(address: bytes) -> bool:
     return not any(found.version == each.version and found in each for each in _NOT_WORLD)
 
 
+def called(name: str) -> tuple[str, ...]:
+    """What rules may call a machine: one whose name is a word here they cannot, or it would be taken for that."""
+    return () if name in WORDS else (name,)
+
+
 class Who(NamedTuple):
     """One end of a packet."""
 

@@ -124,11 +124,12 @@ class Guard:
             else:
                 protocol, flow = -1, b""
             verdict = judged.get((protocol, flow))
-            if verdict == ANSWERS and protocol == TCP and len(packet) > flags_at:
-                passes = _answers(packet[flags_at]) or self._passes(packet, now)
-            else:
-                passes = verdict == ALLOWED or self._passes(packet, now)
-            if passes:
+            known = (
+                verdict == ALLOWED
+                or (verdict == ANSWERS and protocol == TCP and len(packet) > flags_at and _answers(packet[flags_at]))
+                or (verdict == ANSWERS and protocol == UDP and self._was_asked((UDP, _reversed(flow)), now))
+            )
+            if known or self._passes(packet, now):
                 kept.append(packet)
         return kept
 
@@ -152,7 +153,11 @@ class Guard:
             return verdict == ALLOWED
         if looked.protocol == TCP:
             return _answers(packet[looked.transport + 13])
-        at = self._sent.get((looked.protocol, looked.answered))
+        return self._was_asked((looked.protocol, looked.answered), now)
+
+    def _was_asked(self, flow: Flow, now: float) -> bool:
+        """Whether something of that flow has gone out not long ago."""
+        at = self._sent.get(flow)
         return at is not None and now - at < AGE
 
     def _verdict(self, looked: Inner) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping, Sequence
 
-from morphnet.config.policy import GATEWAY
+from morphnet.config.policy import GATEWAY, called
 from morphnet.net.tls import Peer
 from morphnet.roles.process.access import Access
 from morphnet.tunnel.places import OURSELVES, PEERS, TOLD
@@ -26,8 +26,8 @@ class ClientAccess(Access):
     def welcomed(self, welcome: Welcome, server: Peer | None) -> None:
         """The gateway has given us addresses."""
         prefixed = [each for each in (welcome.inner4, welcome.inner6) if each]
-        ours = {each.partition("/")[0]: (self.name,) for each in prefixed}
-        named = (GATEWAY,) if server is None else (GATEWAY, server.name)
+        ours = {each.partition("/")[0]: called(self.name) for each in prefixed}
+        named = (GATEWAY,) if server is None else (GATEWAY, *called(server.name))
         gateways = {each: named for each in (welcome.gateway4, welcome.gateway6) if each}
         self._inside = {**gateways, **ours}, tuple(str(ipaddress.ip_interface(each).network) for each in prefixed)
         self._ourselves()
@@ -44,13 +44,13 @@ class ClientAccess(Access):
         :param networks: that they are in.
         :param names: their addresses, as their certificates say.
         """
-        self._among = {each: (self.name,) for each in ours if each}, tuple(networks)
+        self._among = {each: called(self.name) for each in ours if each}, tuple(networks)
         self._ourselves()
-        self.places.are(PEERS, {address: (name,) for name, addresses in names.items() for address in addresses})
+        self.places.are(PEERS, {address: called(name) for name, addresses in names.items() for address in addresses})
 
     def told(self, said: Holders) -> None:
         """The gateway tells whose addresses are."""
-        fresh = {address: (name,) for address, _, name in (each.partition(" ") for each in said.holders)}
+        fresh = {address: called(name) for address, _, name in (each.partition(" ") for each in said.holders)}
         if not said.more:
             self._holders = fresh
         elif len(self._holders) + len(fresh) <= MOST:

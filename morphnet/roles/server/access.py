@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterable
 
-from morphnet.config.policy import GATEWAY
+from morphnet.config.policy import GATEWAY, called
 from morphnet.config.roles import ServerConfig
 from morphnet.net.pump import Pump
 from morphnet.roles.process.access import Access
@@ -28,14 +28,14 @@ class ServerAccess(Access):
         self._told: tuple[Holders, ...] = ()  # what each of them was told last
         super().__init__(pump, certificates.exchange.revoked, tell)
         pools = [pool for pool in (config.pool4, config.pool6) if pool]
-        ours = {str(ipaddress.ip_network(pool)[1]): (GATEWAY, config.name) for pool in pools}
+        ours = {str(ipaddress.ip_network(pool)[1]): (GATEWAY, *called(config.name)) for pool in pools}
         self.places.are(OURSELVES, ours, pools)
         certificates.follow(self.look)
 
     def begin(self, leases: Iterable[Lease]) -> None:
         """What the records say at the start."""
         self._addresses = {each.name: _addresses(each) for each in leases}
-        named = {address: (name,) for name, addresses in self._addresses.items() for address in addresses}
+        named = {address: called(name) for name, addresses in self._addresses.items() for address in addresses}
         self.places.are(TOLD, named)
         self.changed()
 
@@ -44,7 +44,7 @@ class ServerAccess(Access):
         if self._addresses.get(lease.name) == _addresses(lease):
             return
         self._addresses[lease.name] = _addresses(lease)
-        self.places.add(TOLD, _addresses(lease), (lease.name,))
+        self.places.add(TOLD, _addresses(lease), called(lease.name))
         if lease.name in self.named:
             self.changed()
 

@@ -46,6 +46,8 @@ class ClientAccessTests(SynchronousTestCase):
         self.assertEqual(found, [("gateway", "vpn.example"), ("laptop",), ("home",), ("desk",)])
         self.access.told(Holders(("10.73.0.5 nas",), more=True))
         self.assertEqual(self.names("10.73.0.4", "10.73.0.5"), [("desk",), ("nas",)])
+        self.access.told(Holders(("10.73.0.6 gateway", "10.73.0.7 world"), more=True))
+        self.assertEqual(self.names("10.73.0.6", "10.73.0.7"), [(), ()])
         for turn in range(MOST // MOST_HOLDERS + 1):
             several = (f"10.{each}.{turn}.1 x" for each in range(MOST_HOLDERS))
             self.access.told(Holders(tuple(several), more=True))

@@ -43,7 +43,7 @@ class ServerAccessTests(SynchronousTestCase):
         self.addCleanup(pump.stop)
         config = ServerConfig(name="gw", pool4="10.73.0.0/24", pool6="fd73::/64")
         self.access = ServerAccess(config, pump, self.certificates, lambda *line: None)
-        self.access.begin([lease("laptop", 2), lease("phone", 4)])
+        self.access.begin([lease("laptop", 2), lease("phone", 4), lease("gateway", 6)])
         self.callers = {name: FakeCaller(name) for name in ("laptop", "phone", "old")}
         for name, caller in self.callers.items():
             self.access.welcomed(caller, Hello(name=name, holders=name != "old"))
@@ -63,8 +63,10 @@ class ServerAccessTests(SynchronousTestCase):
 
     def test_places(self) -> None:
         """Addresses are those of leases, and the gateway's own."""
-        found = [self.names(each) for each in ("10.73.0.1", "fd73::1", "fd73::2", "10.73.0.4", "10.73.0.9")]
-        self.assertEqual(found, [("gateway", "gw")] * 2 + [("laptop",), ("phone",), ()])
+        found = [
+            self.names(each) for each in ("10.73.0.1", "fd73::1", "fd73::2", "10.73.0.4", "10.73.0.9", "10.73.0.6")
+        ]
+        self.assertEqual(found, [("gateway", "gw")] * 2 + [("laptop",), ("phone",), (), ()])
 
     def test_told(self) -> None:
         """Clients that understand hear of the machines that the policy names, and of no others, when that changes."""
