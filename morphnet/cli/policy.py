@@ -97,9 +97,18 @@ def _machines(config: ServerConfig) -> _Machines:
 
 
 def _known(config: ServerConfig | ClientConfig, file: str) -> Published | None:
-    """What a process here has heard and kept."""
+    """
+    What a process here has heard and kept.
+
+    :raises OSError: it may not be read by this user, so nobody knows.
+    """
+    path = config.state_dir / file
     with rights_of(config.state_dir):
-        return Revoked(partial(trusted_cas, config.pki_dir), config.state_dir / file).policy
+        try:
+            path.open("rb").close()
+        except FileNotFoundError:
+            return None
+        return Revoked(partial(trusted_cas, config.pki_dir), path).policy
 
 
 def _published(config: ServerConfig) -> Published | None:
@@ -168,6 +177,8 @@ def test(source: str, target: str, port: str, in_force: bool, place: Place) -> N
     if rules.is_open:
         click.echo(f"yes: {_EMPTY[0].lower()}{_EMPTY[1:]}")
         return
+    if not machines.addresses and any(each.address for text in (source, target) for each in machines.who(text)):
+        click.echo("note: whose an address is, is known where the CA is: ask about names here", err=True)
     ends = [(one, other) for one in machines.who(source) for other in machines.who(target)]
     asked: dict[str, list[tuple[int, int]]] = {}
     for protocol, number in asked_ports(port):

@@ -8,6 +8,7 @@ import shutil
 from click.testing import Result
 
 from morphnet.cli.layout import Place
+from morphnet.ops.rundir import REVOKED
 from morphnet.pki.files import trusted_cas
 from morphnet.pki.policy import FILE, sequence_of
 from morphnet.pki.revocations import from_text
@@ -117,5 +118,19 @@ class PolicyTests(CommandCase):
         self.assertGreater(self.sequence(), last)
 
     def test_elsewhere(self) -> None:
-        """Where nothing was set up there is nothing to ask."""
-        self.assertTrue(self.bad("policy", "show", place=Place(self.place.root / "other")))
+        """A client answers by what it has heard, names alone; where nothing was set up there is nothing to ask."""
+        other = Place(self.place.root / "other")
+        self.assertTrue(self.bad("policy", "show", place=other))
+        self.good("policy", "publish")
+        for each in (other.root, other.state_dir, other.pki_dir):
+            each.mkdir(0o755)
+        shutil.copy(self.place.pki_dir / "ca.pem", other.pki_dir)
+        text = f'name = "laptop"\nserver = "gw"\npki_dir = "{other.pki_dir}"\nstate_dir = "{other.state_dir}"\n'
+        other.client_toml.write_text(text)
+        self.assertIn("everybody may everything", self.good("policy", "show", place=other).stdout)
+        shutil.copy(self.place.state_dir / SIGNED, other.state_dir / REVOKED)
+        self.assertIn(
+            "yes (22/tcp): rule 1", self.good("policy", "test", "laptop", "home", "22/tcp", place=other).stdout
+        )
+        asked = self.run_command("policy", "test", "10.73.0.2", "home", "22/tcp", place=other)
+        self.assertEqual((asked.exit_code, "ask about names here" in asked.stderr), (3, True))
