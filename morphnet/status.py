@@ -9,6 +9,7 @@ from dataclasses import MISSING, dataclass, field
 from functools import cache
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+from morphnet.policystatus import PolicyStatus
 from morphnet.text import printable
 
 LONGEST_TEXT = 2000  # characters of one text of a picture that was read
@@ -251,6 +252,7 @@ class NodeStatus:
     carries: tuple[CarryStatus, ...] = ()  # UDP of other programs, by entry or service
     uploads: tuple[UploadStatus, ...] = ()  # of an upload server, those under way: at most 100, the latest first
     networks: tuple[NetworkStatus, ...] = ()  # behind clients, and ports that lead to them
+    policy: PolicyStatus | None = None  # of a server and a client: the network's, if there is one
     sections: tuple[str, ...] = ()  # names of the lists above that such a process has, in order
 
     def brief(self) -> NodeStatus:

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FOUNDATION = frozenset({"errors", "config", "status", "text", "compiled", "rights", "durable"})
+FOUNDATION = frozenset({"errors", "config", "status", "policystatus", "text", "compiled", "rights", "durable"})
 EVERYTHING = None
 
 # Under all roles, and what roles share.
@@ -84,6 +84,7 @@ WHITE = (
     "config.services",
     "config.mesh",
     "config.networks",
+    "config.policy",
     "config.shapes",
     "config.scan",
     "config.shared",
@@ -280,9 +281,8 @@ def _impure_calls(module: Module, colour: str) -> Iterator[str]:
 
 def check_reactor(modules: dict[str, Module]) -> Iterator[str]:
     """Only `tap` imports the reactor; only the WebRTC door's own process imports asyncio."""
-    ours = frozenset(modules)
     for module in modules.values():
-        for line, name in imports(module, ours):
+        for line, name in imports(module, frozenset(modules)):
             if name.startswith("twisted.internet.reactor") and not module.within("tap"):
                 yield f"{module.name}:{line}: only tap imports the reactor"
             if name.partition(".")[0] == "asyncio" and module.name not in ASYNCIO_DOORS:

@@ -205,6 +205,8 @@ class RecipeTests(SynchronousTestCase):
         for role in ("server", "relay"):
             unit = self._unit(role)
             self.assertIn("mv pki/ca.key ca", unit["Service"]["ExecStartPre"])
+            for file in ("ca-before.key", "policy.published"):  # systemd hands the signer no file that is not there
+                self.assertIn(f"|| : > ca/{file};", unit["Service"]["ExecStartPre"])
             self.assertIn("morph-signer.socket", unit["Unit"]["Wants"])
             self.assertNotEqual(unit["Service"]["User"], signer["User"])
             self.assertIn(f"u {unit['Service']['User']} -", users)

@@ -21,6 +21,7 @@ _HOMES = {
     "down": "morphnet.cli.updown:down",
     "set": "morphnet.cli.setting:set_",
     "pki": "morphnet.cli.pki:pki",
+    "policy": "morphnet.cli.policy:policy",
     "backup": "morphnet.cli.backup:backup",
     "restore": "morphnet.cli.backup:restore",
     "status": "morphnet.cli.live:status",

@@ -36,7 +36,7 @@ LIST = "revocations.pem"  # in state_dir: see roles/certificates/publishing
 RECORDS = f"state/{DATABASE}"
 _ABOUT, _VERSION = "backup.json", 1
 _NAME = re.compile(
-    rf"{re.escape(_ABOUT)}|(server|relay)\.toml|authorized_keys|(pki|ca)/[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}"
+    rf"{re.escape(_ABOUT)}|(server|relay|policy)\.toml|authorized_keys|(pki|ca)/[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}"
     rf"|state/({re.escape(DATABASE)}|{re.escape(LIST)})|signer/{BOOK}"
 )
 _NEEDED = frozenset({_ABOUT, "server.toml", f"pki/{CA}.pem", RECORDS})

@@ -211,10 +211,11 @@ def _revoke_all(config: ServerConfig, name: str, *, release: bool) -> tuple[list
     return serials, records
 
 
-def publish(config: ServerConfig, records: list[CertificateRecord]) -> None:
+def publish(config: ServerConfig, records: list[CertificateRecord], policy: bytes = b"") -> None:
     """
     Sign the list of all that is revoked, for the processes here to tell everybody.
 
+    :param policy: that is to be in it, as the CA's signer has it by now.
     :raises ConfigError: the CA is not here, or not good now.
     :raises HostError: the list cannot be written.
     """
@@ -224,7 +225,8 @@ def publish(config: ServerConfig, records: list[CertificateRecord]) -> None:
     signers = Signers(config.pki_dir, config.state_dir)
     rights = partial(rights_of, config.state_dir)
     cas = trusted_cas(config.pki_dir)
-    Publisher(config.state_dir, lambda: cas, signers.sign_revocations, rights).publish(records, now())
+    publisher = Publisher(config.state_dir, lambda: cas, signers.sign_revocations, rights)
+    publisher.publish(records, now(), policy=policy)
 
 
 def tell(config: ServerConfig, place: Place) -> list[str]:

@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from morphnet.status import by_kind
 from morphnet.tunnel.carrier import PLAIN, Carrier
 from morphnet.tunnel.events import Effects, Event, Mapped
+from morphnet.tunnel.guard import Guard
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Arrival, Departure
@@ -78,6 +79,7 @@ class Pump:
         self.tunnel = tunnel
         self.now = now
         self.tun: PacketDoor | None = None  # where packets go
+        self.guard: Guard | None = None  # says which of them may; None where the network has no policy
         self._outlet: Outlet | None = None  # where carried datagrams go
         self.no_door = 0  # datagrams for a socket that is gone, since start
         self._detached = Counter[str]()  # what doors had counted that are not attached any more
@@ -178,6 +180,8 @@ class Pump:
         if self._deaf:
             return
         now = self.now()
+        if self.guard is not None:
+            self.guard.sent(packets, now)
         self.carry_out(self.tunnel.from_tun(packets, now), now)
 
     def carry(self, outlet: Outlet) -> None:
@@ -232,7 +236,9 @@ class Pump:
             self.tunnel.lateness.turned(began, self.now())
         self._left = False
         if effects.delivers and self.tun is not None:
-            self.tun.write(effects.delivers)
+            let_in = effects.delivers if self.guard is None else self.guard.admit(effects.delivers, self.now())
+            if let_in:
+                self.tun.write(let_in)
         if effects.carried and self._outlet is not None:
             self._outlet(effects.carried)
         for event in effects.events:

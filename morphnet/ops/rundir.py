@@ -18,6 +18,7 @@ USER = "morph"  # the only name that may enter there
 JOURNAL = "host-journal"  # what must be undone on this host; a lock of the same name and ".lock" besides
 HOST_KEY = "manhole_ed25519"
 REVOKED = "revoked.pem"
+REVOKED_SERVER = "revoked-server.pem"  # the same of a server
 
 _LONGEST = 107  # bytes of a unix socket's path, sockaddr_un less its NUL
 

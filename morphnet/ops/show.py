@@ -18,6 +18,7 @@ from morphnet.ops.show_carries import carries_lines
 from morphnet.ops.show_guests import guest_lines, guests_lines
 from morphnet.ops.show_legacy import legacies_lines, legacy_lines
 from morphnet.ops.show_networks import networks_lines
+from morphnet.ops.show_policy import policy_lines
 from morphnet.ops.show_uploads import uploads_lines
 from morphnet.ops.units import amount, delay, part, span, speed
 from morphnet.status import Happening, NodeStatus, PathStatus, PeerStatus, RelayStatus, SessionStatus
@@ -131,6 +132,7 @@ def head_lines(node: NodeStatus, now: float, width: int = WIDTH) -> list[Line]:
             lines += labelled("uplink", f"{uplink.name} {uplink.share}", "good", width)
         if used := show_uplinks.use_of(uplink):
             lines += labelled("uplink", f"{uplink.name}: {used}", "", width)
+    lines += policy_lines(node.policy, width)
     for warning in node.warnings:
         lines += labelled("warning", warning, "warn", width)
     return lines + show_counts.of_process({**node.counters, **node.levels}, width)

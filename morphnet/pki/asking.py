@@ -15,7 +15,7 @@ from morphnet.errors import ConfigError, HostError, Refused
 from morphnet.pki.authority import Issued, read_description
 from morphnet.pki.book import signer_directory
 from morphnet.pki.files import CA, authority_home, key_path
-from morphnet.pki.revocations import Draft, RevocationList, list_announces
+from morphnet.pki.revocations import Draft, RevocationList, list_announces, list_policy
 from morphnet.pki.signer import LIFETIME
 
 SOCKET = Path("/run/morphnet-signer.sock")  # of tap/systemd/morph-signer.socket
@@ -49,9 +49,10 @@ class Signers:
     def sign_revocations(self, draft: Draft) -> RevocationList:
         """The same; what the CA's book knows to be revoked is in the list in any case."""
         told = {"number": draft.number, "at": draft.at, "recent": dict(draft.recent), "parts": dict(draft.parts)}
-        answer = self._ask({"ask": "revocations", **told})
+        answer = self._ask({"ask": "revocations", "vouched": draft.vouched, **told})
         crl, parts = answer["crl"], answer["parts"]
-        return RevocationList(draft.number, crl, answer["recent"], tuple(parts), parts, list_announces(crl))
+        cas, policy = list_announces(crl), list_policy(crl)
+        return RevocationList(draft.number, crl, answer["recent"], tuple(parts), parts, cas, policy)
 
     def _certificate(self, verb: str, shown: str, csr: str, addresses: Sequence[str]) -> Issued:
         answer = self._ask({"ask": verb, "shown": shown, "csr": csr, "addresses": list(addresses)})

@@ -1,9 +1,9 @@
 """
 The list of revoked certificates of one network, signed by its CA, as it is passed on and kept.
 
-The list itself is a CRL and holds what was revoked last, so much as one message carries. What does not fit is in parts:
-texts whose digests are in the list, so that its one signature vouches for them. A part stays as it is when more is
-revoked: who has it need not get it again.
+It carries the network's policy besides, if there is one. The list itself is a CRL and holds what was revoked last, so
+much as one message carries. What does not fit is in parts: texts whose digests are in the list, so that its one
+signature vouches for them. A part stays as it is when more is revoked: who has it need not get it again.
 
 Source: RFC 5280 section 5; docs/protocol section 14.
 """
@@ -27,6 +27,7 @@ LIFETIME = 3650 * 86400  # seconds: a list is replaced by the next one, whenever
 LONGEST = 1 << 15  # characters of a list: what nodes of before take
 CAS = x509.ObjectIdentifier("1.3.6.1.4.1.65535.73.4")  # extension: CAs in DER, each behind its length (u16)
 PARTS = x509.ObjectIdentifier("1.3.6.1.4.1.65535.73.2")  # extension: SHA-256 of each part, one behind the other
+POLICY = x509.ObjectIdentifier("1.3.6.1.4.1.65535.73.5")  # extension: the network's policy, see pki/policy
 RECENT = 512  # certificates in the list itself
 PART = 1024  # certificates in one part; some 53 KB of text
 MOST_PARTS = 600  # all that fit into a list with some certificates of its own
@@ -51,6 +52,7 @@ class RevocationList:
     digests: tuple[str, ...] = ()  # of all its parts, hex
     parts: Mapping[str, str] = field(default_factory=dict)  # those that are there: digest -> text
     cas: tuple[x509.Certificate, ...] = ()  # all that the network trusts, the newest first; none: as before
+    policy: bytes = b""  # as pki/policy packs it; nobody has looked at it
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -90,6 +92,8 @@ class Draft:
     at: float  # Unix seconds
     recent: Mapping[str, int]
     parts: Mapping[str, str]
+    policy: bytes = b""  # for the list to tell: the CA's signer says which
+    vouched: str = ""  # a signed list whose policy the signer takes where it is later than its own
 
 
 def digest_of(part: str) -> str:
@@ -97,7 +101,9 @@ def digest_of(part: str) -> str:
     return hashlib.sha256(part.encode("ascii", "replace")).hexdigest()
 
 
-def draft_revocations(revoked: Mapping[str, int], before: RevocationList | None, *, now: float) -> Draft:
+def draft_revocations(
+    revoked: Mapping[str, int], before: RevocationList | None, *, now: float, policy: bytes = b""
+) -> Draft:
     """
     The next list.
 
@@ -114,21 +120,24 @@ def draft_revocations(revoked: Mapping[str, int], before: RevocationList | None,
         for digest, text in (before.parts if before is not None else {}).items()
         if 2 * sum(serial in revoked for serial, _ in _read_part(text)) >= text.count("\n")
     }
+    taken = len(policy) * 4 // 3
+    most = MOST_PARTS - -(-taken // _DIGEST_TEXT)
+    kept = dict(list(kept.items())[-most:])
     settled = {serial for text in kept.values() for serial, _ in _read_part(text)}
     rest = sorted((at, serial) for serial, at in revoked.items() if serial not in settled)
-    if len(rest) > _room(len(kept)):
-        newest = _room(len(kept)) // 2
+    if len(rest) > _room(len(kept), taken):
+        newest = _room(len(kept), taken) // 2
         sealed, rest = rest[:-newest], rest[-newest:]
-        kept = _seal(kept, sealed)
-    return Draft(number, now, {serial: at for at, serial in rest}, kept)
+        kept = _seal(kept, sealed, most)
+    return Draft(number, now, {serial: at for at, serial in rest}, kept, policy)
 
 
-def _room(parts: int) -> int:
-    """Certificates that the list itself may hold beside so many digests."""
-    return min(RECENT, (LONGEST - _FRAME - _DIGEST_TEXT * parts) // _ENTRY)
+def _room(parts: int, taken: int) -> int:
+    """Certificates that the list itself may hold beside so many digests, and other characters."""
+    return max(2, min(RECENT, (LONGEST - _FRAME - taken - _DIGEST_TEXT * parts) // _ENTRY))
 
 
-def _seal(kept: dict[str, str], sealed: Sequence[tuple[int, str]]) -> dict[str, str]:
+def _seal(kept: dict[str, str], sealed: Sequence[tuple[int, str]], most: int) -> dict[str, str]:
     """Parts with these certificates as well. One part that has room is filled up first, the others stay as they are."""
     for digest, text in kept.items():
         if text.count("\n") < PART:
@@ -137,7 +146,7 @@ def _seal(kept: dict[str, str], sealed: Sequence[tuple[int, str]]) -> dict[str, 
             break
     texts = (_part(sealed[start : start + PART]) for start in range(0, len(sealed), PART))
     kept = {**kept, **{digest_of(text): text for text in texts}}
-    return dict(list(kept.items())[-MOST_PARTS:])
+    return dict(list(kept.items())[-most:])
 
 
 def _part(entries: Sequence[tuple[int, str]]) -> str:
@@ -176,11 +185,13 @@ def sign_revocations(
         ders = (each.public_bytes(Encoding.DER) for each in cas)
         packed = b"".join(_LENGTH.pack(len(der)) + der for der in ders)
         builder = builder.add_extension(x509.UnrecognizedExtension(CAS, packed), critical=False)
+    if draft.policy:
+        builder = builder.add_extension(x509.UnrecognizedExtension(POLICY, draft.policy), critical=False)
     for serial, when in sorted(draft.recent.items()):
         entry = x509.RevokedCertificateBuilder().serial_number(int(serial, 16))
         builder = builder.add_revoked_certificate(entry.revocation_date(datetime.fromtimestamp(when, UTC)).build())
     pem = builder.sign(key, None).public_bytes(Encoding.PEM).decode("ascii")
-    return RevocationList(draft.number, pem, draft.recent, digests, draft.parts, tuple(cas))
+    return RevocationList(draft.number, pem, draft.recent, digests, draft.parts, tuple(cas), draft.policy)
 
 
 def list_number(pem: str) -> int:
@@ -212,7 +223,8 @@ def read_revocations(pem: str, *cas: x509.Certificate) -> RevocationList:
         raise Refused("list of revocations of a foreign CA")
     try:
         recent = {format(each.serial_number, "x"): int(each.revocation_date_utc.timestamp()) for each in found}
-        return RevocationList(number, pem, recent, _digests(found.extensions), cas=_cas(found.extensions))
+        cas_told, policy = _cas(found.extensions), _value(found.extensions, POLICY)
+        return RevocationList(number, pem, recent, _digests(found.extensions), cas=cas_told, policy=policy)
     except UNREADABLE:
         raise Refused(_NOT_READ) from None
 
@@ -225,6 +237,18 @@ def list_announces(pem: str) -> tuple[x509.Certificate, ...]:
     """
     try:
         return _cas(_load(pem).extensions)
+    except UNREADABLE:
+        raise Refused(_NOT_READ) from None
+
+
+def list_policy(pem: str) -> bytes:
+    """
+    The policy in a list that nobody has checked, packed; b"" for none.
+
+    :raises Refused: it is no list.
+    """
+    try:
+        return _value(_load(pem).extensions, POLICY)
     except UNREADABLE:
         raise Refused(_NOT_READ) from None
 
@@ -245,24 +269,26 @@ def _number(found: x509.CertificateRevocationList) -> int:
         raise Refused(_NOT_READ) from None
 
 
-def _digests(extensions: x509.Extensions) -> tuple[str, ...]:
+def _value(extensions: x509.Extensions, of: x509.ObjectIdentifier) -> bytes:
     for each in extensions:
-        if each.oid == PARTS and isinstance(each.value, x509.UnrecognizedExtension):
-            joined = each.value.value.hex()
-            return tuple(joined[start : start + 2 * _DIGEST] for start in range(0, len(joined), 2 * _DIGEST))
-    return ()
+        if each.oid == of and isinstance(each.value, x509.UnrecognizedExtension):
+            return each.value.value
+    return b""
+
+
+def _digests(extensions: x509.Extensions) -> tuple[str, ...]:
+    joined = _value(extensions, PARTS).hex()
+    return tuple(joined[start : start + 2 * _DIGEST] for start in range(0, len(joined), 2 * _DIGEST))
 
 
 def _cas(extensions: x509.Extensions) -> tuple[x509.Certificate, ...]:
     """:raises ValueError: they do not parse."""
     found: list[x509.Certificate] = []
-    for each in extensions:
-        if each.oid == CAS and isinstance(each.value, x509.UnrecognizedExtension):
-            packed = each.value.value
-            while packed:
-                size = int.from_bytes(packed[: _LENGTH.size], "big")
-                found.append(x509.load_der_x509_certificate(packed[_LENGTH.size : _LENGTH.size + size]))
-                packed = packed[_LENGTH.size + size :]
+    packed = _value(extensions, CAS)
+    while packed:
+        size = int.from_bytes(packed[: _LENGTH.size], "big")
+        found.append(x509.load_der_x509_certificate(packed[_LENGTH.size : _LENGTH.size + size]))
+        packed = packed[_LENGTH.size + size :]
     return tuple(found)
 
 

@@ -7,7 +7,7 @@ behind which systemd starts one (tap/systemd/morph-signer.socket).
 
     {"ask": "join", "shown": PEM, "csr": PEM, "addresses": [...]}       -> {"certificate": PEM}
     {"ask": "renew", "shown": PEM, "csr": PEM, "addresses": [...]}      -> {"certificate": PEM}
-    {"ask": "revocations", "number": N, "at": S, "recent": {...}, "parts": {...}}  -> {"crl": PEM, ...}
+    {"ask": "revocations", "number": N, "at": S, "recent": {...}, "parts": {...}, "vouched": PEM}  -> {"crl": PEM, ...}
 
 Each may be answered by {"refused": REASON}, what was asked is wrong, or {"trouble": SENTENCE}, for the operator.
 """
@@ -25,6 +25,7 @@ from typing import Any
 from morphnet.errors import MorphnetError, Refused
 from morphnet.pki.book import Book
 from morphnet.pki.files import trusted_cas
+from morphnet.pki.policy import read_published
 from morphnet.pki.revocations import Draft
 from morphnet.pki.rotation import load_authorities
 from morphnet.pki.signing import Signer
@@ -61,7 +62,8 @@ def _act(asked: Mapping[str, Any], signer: Signer) -> dict[str, Any]:
         case "revocations":
             recent = {_text(serial): int(_moment(at)) for serial, at in _table(asked["recent"]).items()}
             parts = {_text(digest): _text(part) for digest, part in _table(asked["parts"]).items()}
-            signed = signer.revocations(Draft(int(asked["number"]), _moment(asked["at"]), recent, parts))
+            number, at, vouched = int(asked["number"]), _moment(asked["at"]), _text(asked.get("vouched", ""))
+            signed = signer.revocations(Draft(number, at, recent, parts, vouched=vouched))
             return {"crl": signed.pem, "recent": dict(signed.recent), "parts": dict(signed.parts)}
     raise Refused("request for something else")
 
@@ -95,7 +97,8 @@ def main(words: Sequence[str]) -> None:
     home, book = (Path(each) for each in words)
 
     def signer() -> Signer:
-        return Signer(load_authorities(home, now=time.time()), trusted_cas(home), Book(book), time.time)
+        authorities, policy = load_authorities(home, now=time.time()), read_published(home)
+        return Signer(authorities, trusted_cas(home), Book(book), time.time, policy)
 
     request = sys.stdin.buffer.readline(LONGEST)
     sys.stdout.write(json.dumps(answer(request, signer)) + "\n")

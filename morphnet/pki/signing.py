@@ -31,7 +31,8 @@ from morphnet.pki.authority import (
     serial_text,
 )
 from morphnet.pki.book import JOIN, RENEW, REVOKE, Entries, Entry
-from morphnet.pki.revocations import Draft, RevocationList, draft_revocations
+from morphnet.pki.policy import latest
+from morphnet.pki.revocations import Draft, RevocationList, draft_revocations, read_revocations
 from morphnet.pki.rotation import Authorities
 from morphnet.pki.trust import check_among
 from morphnet.pki.unreadable import UNREADABLE
@@ -66,12 +67,19 @@ class Signer:
     """
     :param cas: all of the network: what they have signed may be renewed.
     :param wall: Unix seconds, now.
+    :param policy: that was published last, as pki/policy packs it; b"" for none.
     """
 
     def __init__(
-        self, authorities: Authorities, cas: Sequence[x509.Certificate], book: Records, wall: Callable[[], float]
+        self,
+        authorities: Authorities,
+        cas: Sequence[x509.Certificate],
+        book: Records,
+        wall: Callable[[], float],
+        policy: bytes = b"",
     ) -> None:
         self._authorities, self._cas, self._book, self._wall = authorities, cas, book, wall
+        self._policy = policy
 
     def join(self, invitation_pem: str, csr_pem: str, addresses: Sequence[str] = ()) -> Issued:
         """
@@ -120,7 +128,8 @@ class Signer:
     def revocations(self, draft: Draft) -> RevocationList:
         """
         The list as it was drafted. What the book knows to be revoked is put in where it is left out, until it has ended
-        anyhow; what is new the book learns: nobody who asks can take a revocation back.
+        anyhow; what is new the book learns: nobody who asks can take a revocation back. Nor can they change the policy:
+        it is the one that was published, or a later one that a list of ours vouches for.
         """
         now, asked = self._wall(), RevocationList(draft.number, "", draft.recent, tuple(draft.parts), draft.parts)
         listed = asked.entries
@@ -128,12 +137,19 @@ class Signer:
             left_out = {
                 serial: at for serial, at in book.revoked.items() if serial not in listed and at + REMEMBERED > now
             }
-            if left_out:
-                filled = draft_revocations({**listed, **left_out}, asked, now=now)
+            policy = self._latest_policy(draft.vouched)
+            if left_out or policy:
+                filled = draft_revocations({**listed, **left_out}, asked, now=now, policy=policy)
                 draft = replace(filled, number=draft.number, at=draft.at)
-            signed = self._authorities.known.sign_revocations(draft)
+            signed = self._authorities.known.sign_revocations(replace(draft, policy=policy))
             book.add(*(Entry(at, REVOKE, "-", serial) for serial, at in listed.items() if serial not in book.revoked))
             return signed
+
+    def _latest_policy(self, vouched: str) -> bytes:
+        """
+        :raises Refused: what vouches for one is not signed by us.
+        """
+        return latest([self._policy, read_revocations(vouched, *self._cas).policy if vouched else b""])
 
     def _check_due(self, present: x509.Certificate, authority: Authority, before: Sequence[Entry]) -> None:
         """:raises Refused: nobody needs another certificate yet."""

@@ -215,6 +215,7 @@ DATAGRAMS = (
         ("wire.pcp.decode_answer",),
     ),
     Target("shapes", _undress, (), tuple(_dressed()), ("wire.shapes.longheader.find",)),
+    Target("guard", plane.guard, (), plane.GUARDED, ()),
     Target("stranger", plane.stranger, (), plane.STRANGERS, ()),
     Target(
         "member",

@@ -6,6 +6,7 @@ import contextlib
 import json
 from pathlib import Path
 
+from morphnet.config import policy
 from morphnet.config.file import loads
 from morphnet.config.lines import key_lines
 from morphnet.config.roles import ClientConfig, RelayConfig, ServerConfig
@@ -15,6 +16,7 @@ from morphnet.host.host import KINDS
 from morphnet.host.journal import decode_journal, encode_change
 from morphnet.host.routes import Address
 from morphnet.pki import authority, invitation, revocations
+from morphnet.pki import policy as signed_policy
 from morphnet.pki.rotation import Authorities
 from morphnet.pki.signer import answer
 from morphnet.pki.signing import Signer
@@ -74,6 +76,23 @@ def _ask_signer(data: bytes) -> object:
 _INVITED = authority.as_pem(fakes_pki.an_invitation(_NETWORK).certificate).decode()
 _JOIN = {"ask": "join", "shown": _INVITED, "csr": _REQUEST.decode(), "addresses": ["10.73.0.9"]}
 _REVOKE = {"ask": "revocations", "number": 7, "at": fakes_pki.NOW, "recent": {"ab12": 7}, "parts": {}}
+_POLICY = """
+[groups]
+admins = ["laptop"]
+[[allow]]
+from = ["@admins", "10.0.0.0/8", "fd00::/8"]
+to = ["home", "world", "gateway"]
+ports = ["22/tcp", "443", "1-9/udp", "icmp"]
+"""
+
+
+def _read_policy(data: bytes) -> object:
+    """What was read is signed as it was read, and judges whoever comes."""
+    found = policy.from_toml(data.decode("utf-8", "surrogateescape"))
+    assert policy.from_text(found.as_text()) == found
+    ends = policy.Who(("laptop",), bytes((10, 0, 0, 1))), policy.Who((), bytes(16))
+    return [found.allows(one, other, protocol, 22) for one in ends for other in ends for protocol in (1, 6, 17)]
+
 
 SIGNED = (
     Target("signer", _ask_signer, (), tuple(json.dumps(each).encode() for each in (_JOIN, _REVOKE))),
@@ -95,6 +114,12 @@ SIGNED = (
         (Refused,),
         (revocations.as_text(_LISTED).encode(),),
     ),
+    Target(
+        "policy_signed",
+        signed_policy.unpack,
+        (Refused,),
+        (signed_policy.pack(signed_policy.Published(7, policy.from_toml(_POLICY))),),
+    ),
     Target("csr", of_text(authority.requested_key), (Refused,), (_REQUEST,), ()),
     Target(
         "certificates",
@@ -106,6 +131,7 @@ SIGNED = (
 
 FILES = (
     Target("config", _read_config, (), (b'[mesh]\npeers = ["*"]\n', b'name = "x"\n[manhole]\nenabled = true'), ()),
+    Target("policy", _read_policy, (ConfigError,), (_POLICY.encode(), b"allow = []"), ()),
     Target("journal", _read_journal, (), (_JOURNAL, _JOURNAL + b'{"undone": [1]}\n'), ()),
     Target(
         "resolv_conf",

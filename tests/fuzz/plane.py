@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import struct
 
-from morphnet.wire.batch import Arrival, Endpoint
+from morphnet.config.policy import from_toml
+from morphnet.tunnel.guard import Guard
+from morphnet.tunnel.places import TOLD, Places
+from morphnet.wire.batch import VNET_HDR, Arrival, Endpoint
 from morphnet.wire.header import TO_SERVER, TYPES, Header
+from morphnet.wire.inner import ERROR, LATER, Inner, look
+from morphnet.wire.ip import TCP
 from morphnet.wire.seal import seal
 from tests.simulation import Link, World, packet
+from tests.tunnel.test_guard import HOME, HOME6, LAPTOP, LAPTOP6, icmp, tcp, udp
 
-__all__ = ["MEMBERS", "STRANGERS", "member", "packet", "stranger"]
+__all__ = ["GUARDED", "MEMBERS", "STRANGERS", "guard", "member", "packet", "stranger"]
 
 SECONDS = 2.0  # that pass after the last datagram
+_POLICY = '[[allow]]\nfrom = "laptop"\nto = "home"\nports = "22"'
 _HEAD = struct.Struct("!BBBBBBHB")  # of one datagram of a member's: kind, flags, lane, path, place and more, plain size
 
 
@@ -41,6 +48,29 @@ def stranger(data: bytes) -> World:
     world.run(SECONDS)
     assert len(world.at_server) == before
     return world
+
+
+def guard(data: bytes) -> Guard:
+    """
+    Packets of a member, one behind the other, each behind its length (a byte): against a policy that allows one port.
+
+    What passes is of that port, or an error about it, and the flags of its TCP, or what was sent, say so.
+    """
+    places = Places()
+    places.are(TOLD, {"10.73.0.2": ("laptop",), "10.73.0.3": ("home",), "fd73::2": ("laptop",), "fd73::3": ("home",)})
+    made, at = Guard(from_toml(_POLICY), places, lambda refused: None), 0
+    while at < len(data):
+        packet = bytearray(VNET_HDR) + data[at + 1 : at + 1 + data[at]]
+        at += 1 + data[at]
+        packet += bytes(max(0, VNET_HDR + 20 - len(packet)))  # the tunnel delivers nothing shorter
+        if made.admit([packet], 1.0):
+            seen = look(packet, VNET_HDR)
+            assert isinstance(seen, Inner), "what cannot be told has passed"
+            assert seen.part == LATER or seen.kind == ERROR or 22 in (seen.from_port, seen.to_port), "another port"
+            begins = seen.protocol == TCP and seen.part != LATER and packet[seen.transport + 13] & 0x12 == 0x02
+            assert seen.to_port == 22 or not begins, "a connection the other way"
+        made.sent([memoryview(packet)], 1.0)
+    return made
 
 
 def member(data: bytes) -> World:
@@ -77,6 +107,18 @@ def _one(kind: int, plain: bytes, *, flags: int = 0, sequence: int = 0) -> bytes
 
 _INNER = packet(7)[10:]
 STRANGERS = (bytes((0x40,)) + bytes(64), bytes((0x80 | 48,)) + bytes(range(96)))
+GUARDED = tuple(
+    b"".join(bytes((len(each) - VNET_HDR,)) + each[VNET_HDR:] for each in several)
+    for several in (
+        (tcp(LAPTOP, HOME, (9, 22)), tcp(HOME, LAPTOP, (22, 9), 16), tcp(LAPTOP6, HOME6, (9, 80))),
+        (
+            udp(LAPTOP, HOME, (9, 22), fragment=0x2000),
+            udp(LAPTOP, HOME, (9, 22), fragment=200),
+            udp(HOME, LAPTOP, (22, 9)),
+        ),
+        (icmp(HOME, LAPTOP, 3, bytes(4) + udp(LAPTOP, HOME, (9, 22))[VNET_HDR:]), udp(LAPTOP, HOME, (9, 22), words=2)),
+    )
+)
 MEMBERS = (
     _one(0, _INNER, flags=1, sequence=3) + _one(0, _INNER, flags=1, sequence=2),
     _one(1, b"") + _one(2, b"\0" * 9),

@@ -77,6 +77,24 @@ class RevocationTests(SynchronousTestCase):
         """How one machine reaches another."""
         return next((str(each["way"]) for each in at.status()["peers"] if each["name"] == of), "")
 
+    def obey(self) -> None:
+        """Peers judge what comes from each other by the network's policy: who receives it, by certificates."""
+        where = {peer["name"]: peer["inner"][0] for each in (self.anna, self.bert) for peer in each.status()["peers"]}
+        (self.server.etc / "policy.toml").write_text('[[allow]]\nfrom = "anna"\nto = "bert"\nports = "icmp"\n')
+        self.server.morphnet("policy", "publish", "--dir", str(self.server.etc))
+        self.until(
+            "both have it", *(lambda each=each: bool(each.status()["policy"]) for each in (self.anna, self.bert))
+        )
+        ping = ("ping", "-n", "-c1", "-W1")
+        found = [
+            each.node.run([*ping, where[other]]).returncode
+            for each, other in ((self.anna, "bert"), (self.bert, "anna"))
+        ]
+        (refused,) = self.anna.status()["policy"]["refused"]
+        self.assertEqual(
+            (found, refused["source"], refused["target"], refused["what"]), ([0, 1], "bert", "anna", "icmp")
+        )
+
     def revoke_many(self) -> None:
         """In the records, long ago; the server does not know yet."""
         now = int(time.time())
@@ -90,6 +108,7 @@ class RevocationTests(SynchronousTestCase):
         for each in (self.anna, self.bert):
             each.start()
         self.until("they meet", lambda: self.way(self.anna, "bert") == "direct", lambda: len(self.guests()) == 2)
+        self.obey()
         self.revoke_many()
         self.server.morphnet("pki", "revoke", "old1", "--dir", str(self.server.etc))
         self.server.morphnet("pki", "revoke", "bert", "--dir", str(self.server.etc))

@@ -6,8 +6,9 @@ import fcntl
 import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from cryptography import x509
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -16,6 +17,7 @@ from twisted.logger import Logger
 from morphnet.durable import make_directory, write_over
 from morphnet.errors import HostError, MorphnetError, Refused
 from morphnet.pki.authority import CLIENT_LIFETIME, DAY, SERVER_LIFETIME
+from morphnet.pki.policy import latest, sequence_of
 from morphnet.pki.revocations import Draft, RevocationList, as_text, draft_revocations, from_text
 from morphnet.pki.rotation import announced
 from morphnet.roles.certificates.revocation_exchange import RevocationExchange
@@ -81,7 +83,12 @@ class Publisher:
         return None
 
     def publish(
-        self, records: Iterable[CertificateRecord], now: float, heard: RevocationList | None = None
+        self,
+        records: Iterable[CertificateRecord],
+        now: float,
+        heard: RevocationList | None = None,
+        vouched: RevocationList | None = None,
+        policy: bytes = b"",
     ) -> RevocationList | None:
         """
         The list as it should be now: the last one if it says all there is to say, else a new one; None for none at all.
@@ -90,6 +97,8 @@ class Publisher:
 
         :param heard: the latest list of ours that others have, if it may be later than the one that is kept here.
         :param now: Unix seconds.
+        :param vouched: a list that has the latest policy that others know; it may be an older list.
+        :param policy: one that the CA's signer has by now, for the list to tell.
         :raises ConfigError: the CA cannot sign now; or HostError, or Refused.
         :raises HostError: the list cannot be kept.
         """
@@ -99,14 +108,17 @@ class Publisher:
                 last = heard
             if self._sign is None:
                 return last
-            draft = draft_revocations(_still(records, last, now), last, now=now)
-            wanted = announced(self._cas())
-            if last is None and not draft.recent and not wanted:
+            having = max((each for each in (vouched, last) if each is not None), key=_sequence, default=None)
+            policy = latest([policy, having.policy if having is not None else b""])
+            draft = draft_revocations(_still(records, last, now), last, now=now, policy=policy)
+            told = _Told(draft.recent, tuple(draft.parts), announced(self._cas()), policy)
+            if last is None and not draft.recent and not told.cas and not policy:
                 return None
-            if last is not None and last is kept and _same(last, draft.recent, tuple(draft.parts), wanted):
+            if last is not None and last is kept and _told_by(last) == told:
                 return last
-            signed = self._sign(draft)
-            if last is not None and last is kept and _same(last, signed.recent, signed.digests, signed.cas):
+            vouching = having.pem if having is not None and having.policy else ""
+            signed = self._sign(replace(draft, vouched=vouching))
+            if last is not None and last is kept and _told_by(last) == _told_by(signed):
                 return last  # the CA knows better than we what may leave the list
             self._keep(signed)
             return signed
@@ -114,7 +126,7 @@ class Publisher:
     def make_known(self, records: Iterable[CertificateRecord], now: float, exchange: RevocationExchange) -> None:
         """The same, and spread it. Where that fails the last list is told on, and the operator is told why."""
         try:
-            signed = self.publish(records, now, exchange.revoked.whole)
+            signed = self.publish(records, now, exchange.revoked.whole, exchange.revoked.vouching)
         except MorphnetError as trouble:
             self._failed(trouble)
         else:
@@ -124,9 +136,9 @@ class Publisher:
         self, records: Iterable[CertificateRecord], now: float, exchange: RevocationExchange
     ) -> None:
         """The same, while the reactor goes on."""
-        heard = exchange.revoked.whole
+        heard, vouching = exchange.revoked.whole, exchange.revoked.vouching
         try:
-            signed = await self._later(lambda: self.publish(records, now, heard))
+            signed = await self._later(lambda: self.publish(records, now, heard, vouching))
         except MorphnetError as trouble:
             self._failed(trouble)
         else:
@@ -168,10 +180,21 @@ class Publisher:
             os.close(directory)
 
 
-def _same(
-    last: RevocationList, recent: Mapping[str, int], digests: tuple[str, ...], cas: tuple[x509.Certificate, ...]
-) -> bool:
-    return (last.recent, last.digests, last.cas) == (recent, digests, cas)
+class _Told(NamedTuple):
+    """What a list says."""
+
+    recent: Mapping[str, int]
+    digests: tuple[str, ...]
+    cas: tuple[x509.Certificate, ...]
+    policy: bytes
+
+
+def _told_by(one: RevocationList) -> _Told:
+    return _Told(one.recent, one.digests, one.cas, one.policy)
+
+
+def _sequence(one: RevocationList) -> int:
+    return sequence_of(one.policy)
 
 
 def _still(records: Iterable[CertificateRecord], last: RevocationList | None, now: float) -> dict[str, int]:

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from morphnet.durable import make_directory, write_over
 from morphnet.errors import Refused
 from morphnet.net.tls import Peer
+from morphnet.pki.policy import Published, sequence_of, unpack
 from morphnet.pki.revocations import RevocationList, as_text, digest_of, from_text, list_number, read_revocations
 
 _BEGIN = "-----BEGIN X509 CRL-----"
@@ -38,6 +39,9 @@ class Revoked:
         self._whole: RevocationList | None = None
         self._coming: RevocationList | None = None  # a later one that lacks parts
         self.serials: frozenset[str] = frozenset()  # of what is revoked, hex
+        self.vouching: RevocationList | None = None  # the list that the policy is from: a later one may lack it
+        self.policy: Published | None = None  # the latest that we could read
+        self.unread = ""  # why a later one could not be
         self._read()
 
     @property
@@ -101,8 +105,24 @@ class Revoked:
         self._whole, self._coming = (self._whole, found) if found.missing else (found, None)
         known = (each.serials for each in (self._whole, self._coming) if each is not None)
         self.serials = frozenset[str]().union(*known)
+        self._take_policy(found)
         if found.cas:
             self._announced(found.cas)
+
+    def _take_policy(self, found: RevocationList) -> None:
+        """Never an earlier one than we have, and none that we do not understand."""
+        if self.vouching is not None and found.policy == self.vouching.policy:
+            self.vouching = found  # signed by a CA that may be there for longer
+            return
+        sequence = sequence_of(found.policy)
+        if not found.policy or (sequence and self.policy is not None and sequence <= self.policy.sequence):
+            return
+        try:
+            self.policy, self.vouching, self.unread = unpack(found.policy), found, ""
+        except Refused as refused:
+            if refused.reason != self.unread:
+                self._log.error("the network's new policy is not used: {reason}", reason=refused.reason)
+            self.unread = refused.reason
 
     # -- on disk -------------------------------------------------------------------------------------------------------
 
@@ -125,7 +145,8 @@ class Revoked:
                 )
 
     def _write(self) -> None:
-        text = "\n".join(as_text(each) for each in (self._whole, self._coming) if each is not None)
+        lists = [each for each in (self.vouching, self._whole, self._coming) if each is not None]
+        text = "\n".join({each.pem: as_text(each) for each in lists}.values())
         try:
             make_directory(self._path.parent)
             write_over(self._path, text.encode("ascii"), mode=0o600)

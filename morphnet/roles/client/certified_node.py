@@ -10,15 +10,16 @@ from twisted.logger import Logger
 
 from morphnet.errors import MorphnetError
 from morphnet.net.pump import Pump
-from morphnet.net.tls import Identity
+from morphnet.net.tls import Identity, Peer
 from morphnet.roles.certificates.renewal import Renewal, Shows
 from morphnet.roles.certificates.revocation_exchange import RevocationExchange
 from morphnet.roles.certificates.server_certificate import ServerCertificate
+from morphnet.roles.client.access import ClientAccess
 from morphnet.roles.peers.mesh import Mesh
 from morphnet.roles.process.node import Node
 from morphnet.roles.signalling.control_client import Link
 from morphnet.tunnel.session import Session
-from morphnet.wire.messages.control import Renew
+from morphnet.wire.messages.control import Renew, Welcome
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class CertifiedNode(Node):
         self.renewal, self._shows = certificates.renewal, certificates.shows
         self.link: Link | None = None  # to the server
         self.mesh: Mesh | None = None  # the peers, if there shall be any
+        self.access: ClientAccess = ClientAccess(pump, self.lists.revoked if self.lists else None, self.tell)
+        self.access.name = name
         self._turn = 0  # of those who may renew our certificate
 
     def _session(self) -> Session | None:
@@ -81,8 +84,15 @@ class CertifiedNode(Node):
         for each in (*self._shows, *(self.mesh.relays.shows() if self.mesh is not None else ())):
             each.use(identity)
 
+    def meets(self, welcome: Welcome, server: Peer | None) -> None:
+        """The server has shown this certificate, and welcomes us."""
+        if self.server_certificate is not None:
+            self.server_certificate.shown(server)
+        self.access.welcomed(welcome, server)
+
     def look_at_certificates(self) -> None:
-        """Leave everybody whose certificate is revoked or has expired by now."""
+        """Leave everybody whose certificate is revoked or has expired by now, and live by the last policy."""
+        self.access.look()
         if self.mesh is not None:
             self.mesh.look_at_certificates()
         if self.server_certificate is not None:

@@ -42,6 +42,7 @@ from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.keys import split_export
+from morphnet.wire.messages.access import Holders
 from morphnet.wire.messages.control import (
     Drain,
     Goodbye,
@@ -122,6 +123,7 @@ class ClientNode(PolicedNode):
             reorder_tcp_ms=self.config.tuning.repair_ms,
             advertise=self.config.advertise,
             networks=True,
+            holders=True,
             terms=self.has_terms,
         )
 
@@ -130,8 +132,7 @@ class ClientNode(PolicedNode):
         now, name = self.pump.now(), bytes.fromhex(welcome.session)
         self.link, self._group = link, link.group
         self.server_heeds(link if welcome.terms else None)
-        if self.server_certificate is not None:
-            self.server_certificate.shown(link.peer)
+        self.meets(welcome, link.peer)
         self._leave_other()
         server, session, effects = self._server, self._session(), Effects()
         if session is None or session.name != name:
@@ -179,7 +180,7 @@ class ClientNode(PolicedNode):
             case Revocations() | PartsWanted() | RevokedPart():
                 if self.lists is not None and self.link is not None:
                     self.lists.heard(self.link, signal)
-            case Networks():
+            case Networks() | Holders():
                 self._networks_are(self._machine, signal)
             case Drain():
                 self.tell("drain", "", f"the server goes away in {signal.seconds:.0f} s: {signal.reason}")

@@ -18,6 +18,7 @@ from morphnet.roles.client.told_networks import ToldNetworks
 from morphnet.roles.client.uplink_paths import plain_paths, sources_of
 from morphnet.status import CarryStatus, NetworkStatus
 from morphnet.tunnel.session import Session
+from morphnet.wire.messages.access import Holders
 from morphnet.wire.messages.networks import Advertise, Networks
 
 
@@ -76,8 +77,11 @@ class ServedNode(CertifiedNode):
         """The uplinks, best first, once for each family: where the control link may start from."""
         return sources_of(self.uplinks)
 
-    def _networks_are(self, machine: Machine, said: Networks) -> None:
-        """The server tells of networks behind clients."""
+    def _networks_are(self, machine: Machine, said: Networks | Holders) -> None:
+        """The server tells of networks behind clients, or of who they are."""
+        if isinstance(said, Holders):
+            self.access.told(said)
+            return
         self._beyond = machine
         if "networks" not in self.sections:
             self.sections = (*self.sections, "networks")
@@ -90,6 +94,7 @@ class ServedNode(CertifiedNode):
     def _peers_lead(self, machine: Machine, names: Mapping[str, Sequence[str]]) -> None:
         """With these peers there is a session: what is behind some of them is reached, as the operator has named it."""
         self._beyond = machine
+        self.access.peers_are(machine.inner, self.config.mesh.networks, names)
         self._leading.are(names)
         self.look_at_peers(anew=True)
 

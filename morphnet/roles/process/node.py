@@ -17,6 +17,7 @@ from morphnet.ops.headline import with_headline
 from morphnet.ops.history import History
 from morphnet.ops.verb import Verb
 from morphnet.roles.certificates.renewal import Renewal
+from morphnet.roles.process.access import Access
 from morphnet.roles.process.statuses import Statuses, shown_address
 from morphnet.status import (
     CarryStatus,
@@ -72,6 +73,7 @@ class Node:
         self.tunnel: Tunnel = pump.tunnel
         self.history = History(wall, said=EventLog(pump.now).say)
         self.renewal: Renewal | None = None  # of our certificate
+        self.access: Access | None = None  # the network's policy, where there can be one
         self.state = "starting"
         self._wall = wall
         self._since: dict[str, float] = {}  # session -> when it began, on the pump's clock
@@ -85,6 +87,7 @@ class Node:
         """The whole node, now; its sessions and their paths as `statuses` has them."""
         counted = self.door_counters()
         counted.update(self.tunnel.counts)
+        counted.update(self.access.counters() if self.access is not None else {})
         counters, levels = by_kind(counted)
         picture = NodeStatus(
             role=self.role,
@@ -109,6 +112,7 @@ class Node:
             sections=self.sections,
             carries=self.carry_statuses(),
             networks=self.network_statuses(),
+            policy=self.access.status() if self.access is not None else None,
         )
         return with_headline(picture)
 
@@ -127,7 +131,8 @@ class Node:
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to, one sentence each."""
         ours = self.renewal.warnings if self.renewal is not None else ()
-        return (*ours, *self.host_warnings())
+        policy = self.access.warnings() if self.access is not None else ()
+        return (*ours, *policy, *self.host_warnings())
 
     def uplink_statuses(self) -> tuple[UplinkStatus, ...]:
         """The ways out of this machine."""

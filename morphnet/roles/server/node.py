@@ -22,6 +22,7 @@ from morphnet.roles.carry.services import Services
 from morphnet.roles.certificates.renewal import Renewal
 from morphnet.roles.process.node import Node
 from morphnet.roles.process.reloading import Reloading
+from morphnet.roles.server.access import ServerAccess
 from morphnet.roles.server.accounting import COME_AGAIN as NEXT_MONTH
 from morphnet.roles.server.accounting import Accounting
 from morphnet.roles.server.certificates import Certificates
@@ -113,6 +114,7 @@ class ServerNode(Node):
         self.sections = (*self.sections, "networks")
         self._resumption = Resumption(config, parts.store, self.tunnel, pump.now, entropy)
         parts.certificates.follow(self.cut_off)
+        self.access: ServerAccess = ServerAccess(config, pump, parts.certificates, self.tell)
 
     # -- the office ----------------------------------------------------------------------------------------------------
 
@@ -138,6 +140,7 @@ class ServerNode(Node):
             session.set_scheduler(hello.scheduler)
         session.be_patient(hello.reorder_tcp_ms / 1000)
         self.networks.came(caller.name, hello, lease, caller.host)
+        self.access.leased(lease)
         if hello.terms:
             session.table.expect_terms()
         epoch = self._resumption.give_keys(session, hello.epoch, caller.export(lease.session))
@@ -209,6 +212,7 @@ class ServerNode(Node):
         if hello.revocations != BEFORE:
             self.certificates.exchange.joined(caller, hello.revocations)
         self.networks.welcomed(caller, hello)
+        self.access.welcomed(caller, hello)
 
     def signal(self, caller: Caller, signal: Signal) -> None:
         """A message of a client that has been welcomed; an old link of it says nothing of the session any more."""
@@ -232,6 +236,7 @@ class ServerNode(Node):
         """A control link ended; its session lives on."""
         self.certificates.exchange.left(caller)
         self.networks.left(caller)
+        self.access.left(caller)
         if self._callers.get(caller.name) is caller:
             del self._callers[caller.name]
             self.tell("control-down", caller.name, f"control link is down: {reason}")

@@ -27,6 +27,7 @@ from morphnet.net.tun import Tun
 from morphnet.net.udp import UdpDoor
 from morphnet.net.web import WebDoor
 from morphnet.net.webhook import Webhook
+from morphnet.ops.rundir import REVOKED_SERVER
 from morphnet.pki.asking import Signers
 from morphnet.pki.authority import network_of
 from morphnet.pki.files import trusted_cas
@@ -101,6 +102,7 @@ class ServerProcess(HostProcess):
         self.watch_host(node, config.tun, [pool for pool in (config.pool4, config.pool6) if pool])
         certificates.know(records)  # before anybody may come in
         node.networks.begin(approved, leases)
+        node.access.begin(leases)
         limits = replace(LIMITS, connections=min(LIMITS.connections, self.files * 3 // 8))
         self._streams = self._make_streams(node, certificates, limits)
         takes = self._streams.take if config.streams else nobody
@@ -127,7 +129,7 @@ class ServerProcess(HostProcess):
         cas = partial(trusted_cas, config.pki_dir)
         sign, later = Signers(config.pki_dir, config.state_dir).sign_revocations, self._signer.later
         publisher = Publisher(config.state_dir, cas, sign, later=later)
-        revoked = Revoked(cas, config.state_dir / "revoked-server.pem")
+        revoked = Revoked(cas, config.state_dir / REVOKED_SERVER)
         return Certificates(identity.ca.decode(), store, revoked, publisher, self.reactor)
 
     def _open_to_old_clients(self) -> OldClients | None:

@@ -22,6 +22,7 @@ from morphnet.net.web import NoWay, WebDial
 from morphnet.roles.signalling.control import PACE, ControlLink, Pace
 from morphnet.roles.signalling.ways import first_of
 from morphnet.wire.fields import is_address
+from morphnet.wire.messages.access import Holders
 from morphnet.wire.messages.control import (
     Drain,
     Goodbye,
@@ -43,7 +44,7 @@ from morphnet.wire.messages.revocations import Listing
 
 Way = Dial | PassageDial | WebDial
 # What a server may say after its Welcome.
-Pushed = Ids | Drain | Goodbye | Revoked | Notice | Scheduler | Renewed | Refusal | Listing | Networks
+Pushed = Ids | Drain | Goodbye | Revoked | Notice | Scheduler | Renewed | Refusal | Listing | Networks | Holders
 _ANSWERS: dict[type, type[Welcome] | type[Joined] | type[Renewed]] = {Hello: Welcome, Join: Joined, Renew: Renewed}
 _NOT_OURS = "the server does not accept our certificate"
 

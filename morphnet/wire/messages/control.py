@@ -30,6 +30,7 @@ from morphnet.wire.fields import (
     is_interface6,
     is_network,
 )
+from morphnet.wire.messages.access import Holders
 from morphnet.wire.messages.codec import Catalogue
 from morphnet.wire.messages.networks import Advertise, Networks, Offered
 from morphnet.wire.messages.revocations import BEFORE, ListNumber, PartsWanted, Revocations, RevokedPart
@@ -75,6 +76,7 @@ class Hello:
     reorder_tcp_ms: Wait = 0.0  # how long it waits for data of TCP that was lost, and it sends such again; 0: neither
     advertise: Offered = ()  # networks behind it
     networks: Annotated[bool, Truth()] = False  # it understands Networks
+    holders: Annotated[bool, Truth()] = False  # it understands Holders
     terms: Annotated[bool, Truth()] = False  # it tells on which terms paths may be used, if the server understands
 
 
@@ -246,6 +248,7 @@ Signal = (
     | Advertise
     | Networks
     | PathTerms
+    | Holders
 )
 _MESSAGES = Catalogue[Signal](
     (
@@ -270,6 +273,7 @@ _MESSAGES = Catalogue[Signal](
         Advertise,
         Networks,
         PathTerms,
+        Holders,
     ),
     LIMIT,
 )

@@ -9,11 +9,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import ConfigError, HostError
 from morphnet.pki.authority import DAY
-from morphnet.pki.revocations import Draft, RevocationList
+from morphnet.pki.revocations import Draft, RevocationList, draft_revocations
 from morphnet.roles.certificates.publishing import KEPT, SIGNED, Publisher
 from morphnet.store.base import CertificateRecord
 from tests.fakes_pki import NOW, an_authority
 from tests.fakes_revoking import Process
+from tests.pki.test_policy import packed
 
 
 def record(serial: str, revoked_at: float = 0, not_after: float = NOW + DAY) -> CertificateRecord:
@@ -35,6 +36,7 @@ class PublisherTests(SynchronousTestCase):
     def sign(self, draft: Draft) -> RevocationList:
         """Counted."""
         self.signatures += 1
+        self.vouched = draft.vouched
         return self.authority.sign_revocations(draft)
 
     def publish(self, *records: CertificateRecord, now: float = NOW) -> RevocationList:
@@ -47,6 +49,22 @@ class PublisherTests(SynchronousTestCase):
         """Where nothing was revoked there is no list, and none is signed."""
         self.assertIsNone(self.publisher.publish([record("1f")], NOW))
         self.assertEqual((self.signatures, (self.dir / SIGNED).exists()), (0, False))
+
+    def test_policy(self) -> None:
+        """A list is signed for a new policy, once; it stays in every later one, and what others have heard as well."""
+        first = self.publisher.publish([], NOW, policy=packed(5))
+        assert first is not None
+        self.assertEqual((first.policy, self.publisher.publish([], NOW + 1), self.signatures), (packed(5), first, 1))
+        second = self.publish(record("1f", NOW), now=NOW + 1)
+        self.assertEqual((second.policy, self.vouched), (packed(5), first.pem))
+        process = Process(self.authority, self.dir / "p", Clock())
+        later = self.authority.sign_revocations(draft_revocations({}, None, now=NOW, policy=packed(9)))
+        process.exchange.publish(later)
+        process.exchange.publish(second)
+        self.publisher.make_known([record("1f", NOW)], NOW + 2, process.exchange)
+        last = self.publisher.last()
+        assert last is not None
+        self.assertEqual((last.policy, self.vouched, last.serials), (packed(9), later.pem, {"1f"}))
 
     def test_once(self) -> None:
         """A list is signed when there is something new to tell; the next process finds what one has signed."""

@@ -8,9 +8,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import Refused
 from morphnet.ops.rundir import REVOKED
-from morphnet.pki.revocations import RevocationList
+from morphnet.pki.revocations import RevocationList, draft_revocations
 from morphnet.roles.certificates.revocation_file import Revoked
 from tests.fakes_pki import NOW, an_authority
+from tests.pki.test_policy import packed
 from tests.pki.test_revocations import many
 
 
@@ -34,6 +35,28 @@ class RevokedTests(SynchronousTestCase):
         self.assertTrue(self.revoked.learn(self.signed({"1f": 1}).pem))
         self.assertEqual(self.fresh().serials, {"1f"})
         self.assertEqual(self.path.stat().st_mode & 0o777, 0o600)
+
+    def with_policy(self, sequence: int, after: float) -> RevocationList:
+        """A list with a policy, if the sequence is not 0; below 0 one that nobody understands."""
+        policy = packed(sequence) if sequence > 0 else b"\2junk" * 9 if sequence else b""
+        return self.authority.sign_revocations(draft_revocations({}, None, now=NOW + after, policy=policy))
+
+    def test_policy(self) -> None:
+        """A policy never goes back, nor away, whatever later lists say, also over restarts."""
+        for after, (sequence, expected) in enumerate([(0, 0), (5, 5), (7, 7), (6, 7), (0, 7), (-1, 7), (8, 8), (0, 8)]):
+            self.assertTrue(self.revoked.learn(self.with_policy(sequence, after).pem))
+            for each in (self.revoked, self.fresh()):
+                self.assertEqual(each.policy.sequence if each.policy is not None else 0, expected)
+            self.assertEqual(bool(self.revoked.unread), sequence < 0)
+        self.flushLoggedErrors()
+
+    def test_vouching(self) -> None:
+        """Of two lists with the same policy the later one is kept: its CA may be there for longer."""
+        lists = [self.with_policy(5, after) for after in (0, 1)]
+        for each in lists:
+            self.revoked.learn(each.pem)
+        assert self.revoked.vouching is not None
+        self.assertEqual((self.revoked.vouching.pem, self.path.read_text().count("BEGIN")), (lists[1].pem, 1))
 
     def test_older(self) -> None:
         """Nobody can take anything back with an older list."""

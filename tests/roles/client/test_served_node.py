@@ -93,7 +93,9 @@ class ServedNodeTests(SynchronousTestCase):
         home.open_path(0, Endpoint("192.0.2.1", 8000), "wan", 0.0, Effects()).enter(State.ACTIVE, 0.0)
         beyond = Beyond()
         machine = SimpleNamespace(beyond=beyond, peers_are=lambda names: setattr(beyond, "peers", names))
+        machine.inner = ("10.73.0.2", "")
         node._peers_lead(cast(Machine, machine), {"home": ("10.73.0.3",)})
+        self.assertEqual(node.access.places.who(_packed("10.73.0.3")).names, ("home",))
         for address, leads in (("10.73.0.5", False), ("fd73::5", False), ("198.51.100.1", True), ("192.168.7.1", True)):
             self.assertEqual(node.tunnel.behind.owner(_packed(address)), home if leads else None)
             self.assertEqual(bool(home.inbound.networks.owner(_packed(address))), leads)

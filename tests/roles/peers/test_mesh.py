@@ -55,16 +55,22 @@ class MeshTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.net, self.owner = FakeNet(), FakeOwner()
         self.patch(autobahn_config, "loop", self.net)
+        self.lines: list[PostingRelay] = []
+        self.begin()
+
+    def begin(self, *wanted: str) -> None:
+        """A machine that wants these, or everybody."""
         self.pump = Pump(self.net, Tunnel(server=False, entropy=bytes), self.net.seconds)
         config = ClientConfig(
-            name="anna", mesh=MeshConfig(("one.example", "two.example"), networks=NETWORKS, streams=False)
+            name="anna",
+            mesh=MeshConfig(("one.example", "two.example"), networks=NETWORKS, streams=False, peers=wanted or ("*",)),
         )
         revoked = SimpleNamespace(is_revoked=lambda certificate: False)
         lists = FakeLists()
         lists.revoked = revoked  # type: ignore[attr-defined]
         ours = identity("anna")
         self.mesh = Mesh(config, self.pump, lambda: ours, self.net, cast(RevocationExchange, lists), self.owner)
-        self.lines: list[PostingRelay] = []
+        self.lines.clear()
         self.mesh.call_relays(self.dial)
 
     def dial(self, place: str, number: int, listener: Listener) -> RelayClient:
@@ -93,6 +99,16 @@ class MeshTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(self.mesh.ping("bert", 1.0)).way, "none")
         with self.assertRaisesRegex(ConfigError, "known are bert"):
             self.mesh.ping("carl", 1.0)
+
+    def test_unnamed(self) -> None:
+        """Whom [mesh] peers does not name gets no session, nor a word, whatever a relay says and hands on."""
+        self.begin("carl")
+        self.appears()
+        line = cast(RelayClient, self.lines[0])
+        self.mesh.relays.handshake(line, "bert", b"\x16\x03\x01\0\x05hello")
+        self.mesh.relays.called(line, "bert")
+        self.net.pump([0.5] * 10)
+        self.assertEqual((self.lines[0].posted, self.mesh.statuses(), self.pump.tunnel.sessions), ([], (), {}))
 
     def test_netcheck(self) -> None:
         """What stands between us and others is told, the relays among it."""

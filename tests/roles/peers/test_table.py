@@ -87,6 +87,14 @@ class WantedTests(TableTestCase):
         self.present("bert", "mallory", "carl", "dora", "anna")
         self.assertEqual((self.table.names(), self.history.counts["unwanted_peers"]), (["bert", "carl"], 2))
 
+    def test_no_word_of_it(self) -> None:
+        """Nor does a handshake of its, or its call, begin anything: there is nobody who could get a session."""
+        for _ in range(2):
+            self.present("mallory")
+            self.table.handshake(self.line, "mallory", b"hello")
+            self.table.called(self.line, "mallory")
+        self.assertEqual((self.table.names(), self.made), ([], {}))
+
     def test_once(self) -> None:
         """A peer is made once, however many relays have it."""
         self.present("bert", "bert")
