@@ -96,7 +96,8 @@ class Naming:
     def __init__(
         self, zone: Zone | None, domains: Mapping[str, Sequence[str]], rest: Callable[[], Sequence[str]]
     ) -> None:
-        self.zone, self.domains, self._rest = zone, dict(domains), rest
+        self.zone, self._rest = zone, rest
+        self.domains: Mapping[str, Sequence[str]] = dict(domains)
 
     def where(self, name: str) -> Known | Ask:
         """:param name: as in `Zone.look`."""

@@ -118,6 +118,7 @@ class Mesh:
         self.streams = Streams(self.around, net, pump, self.sessions, self.courtesy, self.outside)
         self.peers = PeerTable(self.around, self._make_peer, lambda name: self.relays.having(name))
         self.relays = Relays(self.around, pump, lists, self.outside, self.peers, owner)
+        self._dial: Dial | None = None  # calls a relay; None before we go anywhere
         self.rotation = Rotation(reactor, self.sockets, self._may_be_replaced, self._doors_at_work, self._rotates)
         pump.follow(self._heard)
 
@@ -128,7 +129,13 @@ class Mesh:
 
     def call_relays(self, dial: Dial) -> None:
         """Go where the peers are met."""
-        self.relays.start(self.config.relays, dial)
+        self._dial = dial
+        self.relays_are(())
+
+    def relays_are(self, told: Sequence[str]) -> None:
+        """The network has these relays now: those that the settings do not name are called too."""
+        if self._dial is not None:
+            self.relays.start((*self.config.relays, *told), self._dial)
 
     def stop(self) -> Deferred[None]:
         """Leave everybody; fires when routers have their ports back, or 2 seconds later."""

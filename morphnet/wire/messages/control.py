@@ -30,6 +30,7 @@ from morphnet.wire.fields import (
     is_interface6,
     is_network,
 )
+from morphnet.wire.messages.advice import Advice, Domains, Places
 from morphnet.wire.messages.codec import Catalogue
 from morphnet.wire.messages.networks import Advertise, Networks, Offered
 from morphnet.wire.messages.revocations import BEFORE, ListNumber, PartsWanted, Revocations, RevokedPart
@@ -76,6 +77,7 @@ class Hello:
     advertise: Offered = ()  # networks behind it
     networks: Annotated[bool, Truth()] = False  # it understands Networks
     terms: Annotated[bool, Truth()] = False  # it tells on which terms paths may be used, if the server understands
+    advice: Annotated[bool, Truth()] = False  # it understands Advice
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,9 @@ class Welcome:
     shapes: Words = ()  # besides plain: what the client's datagrams may be dressed as
     services: Words = ()  # that may be reached by name, see `config/carry`
     terms: Annotated[bool, Truth()] = False  # the server heeds PathTerms
+    names: Annotated[bool, Truth()] = False  # these three as in Advice
+    domains: Domains = ()
+    relays: Places = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +251,7 @@ Signal = (
     | Advertise
     | Networks
     | PathTerms
+    | Advice
 )
 _MESSAGES = Catalogue[Signal](
     (
@@ -270,6 +276,7 @@ _MESSAGES = Catalogue[Signal](
         Advertise,
         Networks,
         PathTerms,
+        Advice,
     ),
     LIMIT,
 )

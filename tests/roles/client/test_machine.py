@@ -44,6 +44,7 @@ class FakeHost:
     """Remembers what it was asked to be; `refuses` for a machine that does not let us."""
 
     networks: tuple[str, ...] = ()
+    manner = "file"  # what names are asked by
 
     def __init__(self) -> None:
         self.asked: list[ClientNetwork] = []
@@ -56,6 +57,9 @@ class FakeHost:
 
     def open_again(self) -> None:
         self.shut_for = []
+
+    def asks_by(self) -> str:
+        return self.manner
 
     def keep_outside(self) -> None:
         """Nothing to see."""

@@ -77,7 +77,7 @@ class ServedNodeTests(SynchronousTestCase):
         node._leave_other()
         node._advertise(config, {"advertise"})
         self.assertEqual(said, [])
-        node._networks_are(machine, Networks())
+        node._server_tells(machine, Networks())
         node._advertise(config, {"advertise"})
         self.assertEqual(said, [Advertise(("192.168.7.0/24",))])
         node._leave_other()  # an older one has welcomed us
