@@ -11,7 +11,7 @@ put back at the end, unless somebody has changed it since.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol, Self
 
@@ -24,11 +24,20 @@ RESOLV_CONF = "/etc/resolv.conf"
 RESOLVED_UPSTREAM = "/run/systemd/resolve/resolv.conf"  # there while systemd-resolved runs; names the real servers
 _RECORDS = ("/run/resolvconf/interface", "/run/resolvconf/interfaces", "/etc/resolvconf/run/interface")
 _SIGN = "# made by morphnet; the file that was here comes back when morphnet stops\n"
+_BENEATH = "# which asks for all other names at "
 
 
 def is_made_by_us(content: str) -> bool:
     """Whether a resolv.conf begins as those that we make do."""
     return content.startswith(_SIGN)
+
+
+def asked_beneath(content: str) -> list[str]:
+    """The servers that our own server on this machine asks for names of the world, by a resolv.conf that we made."""
+    if not is_made_by_us(content):
+        return []
+    lines = [line.removeprefix(_BENEATH) for line in content.splitlines() if line.startswith(_BENEATH)]
+    return nameservers(resolv_lines(word for line in lines for word in line.split()))
 
 
 class Files(Protocol):
@@ -135,7 +144,7 @@ class ResolvConf:
             return self  # it is what the link leads to that has changed
         was = kernel.file(self.path)
         if _SIGN in was.content:  # ours, or somebody wrote into it
-            was = replace(was, content=_without_search(was.content.replace(_SIGN, "")))
+            was = replace(was, content=_without_marks(was.content.replace(_SIGN, "")))
         if self.before is not None and was.kind == "file":
             was = replace(was, content=self._without_ours(was.content, self._text_before(kernel)))
         return replace(self, before=(was.kind, was.content, was.mode))
@@ -164,7 +173,9 @@ class ResolvConf:
             searched = [line.split()[1:] for line in rest if _is_search(line)]  # the last of such lines counts
             rest = [line for line in rest if not _is_search(line)]
             rest.append(" ".join(["search", DOMAIN, *(searched[-1] if searched else ())]))
-        return _SIGN + "".join(f"{line}\n" for line in rest) + resolv_lines(self.servers)
+        text = _SIGN + "".join(f"{line}\n" for line in rest) + resolv_lines(self.servers)
+        beneath = nameservers(self._text_before(files)) if all(map(_is_here, self.servers)) else ()
+        return text + (f"{_BENEATH}{' '.join(beneath)}\n" if beneath else "")
 
     def is_ours(self, files: Files) -> bool:
         """Whether the file is as we made it: our sign, and no servers but ours."""
@@ -187,13 +198,13 @@ class ResolvConf:
         """
         if not set(self.servers) <= set(nameservers(text)):
             return text
-        kept = [line for line in _without_search(text).splitlines() if not set(nameservers(line)) & set(self.servers)]
+        kept = [line for line in _without_marks(text).splitlines() if not set(nameservers(line)) & set(self.servers)]
         if not nameservers("\n".join(kept)):
             kept += [line for line in earlier.splitlines() if _is_server(line)]
         return "".join(f"{line}\n" for line in kept)
 
 
-def resolv_lines(servers: Sequence[str]) -> str:
+def resolv_lines(servers: Iterable[str]) -> str:
     """The servers in the manner of resolv.conf."""
     return "".join(f"nameserver {each}\n" for each in servers)
 
@@ -202,17 +213,21 @@ def _is_server(line: str) -> bool:
     return line.split()[:1] == ["nameserver"]
 
 
+def _is_here(server: str) -> bool:
+    return ipaddress.ip_address(server).is_loopback
+
+
 def _is_search(line: str) -> bool:
     return line.split()[:1] in (["search"], ["domain"])
 
 
-def _without_search(text: str) -> str:
-    """A resolv.conf that was made from ours, without the network's domain."""
+def _without_marks(text: str) -> str:
+    """A resolv.conf that was made from ours, without what we have written besides servers."""
     lines = []
     for line in text.splitlines():
         words = line.split()
         if words[:2] != ["search", DOMAIN]:
-            lines.append(line)
+            lines += [] if line.startswith(_BENEATH) else [line]
         elif words[2:]:
             lines.append(" ".join(["search", *words[2:]]))
     return "".join(f"{line}\n" for line in lines)

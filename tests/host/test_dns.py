@@ -13,6 +13,7 @@ from morphnet.host.dns import (
     Resolvconf,
     Resolved,
     Wish,
+    asked_beneath,
     dns_changes,
     files_of,
     nameservers,
@@ -106,6 +107,22 @@ class DnsTests(SynchronousTestCase):
         self.assertEqual(self.kernel.file(RESOLV_CONF).content.count("search morph"), 1)
         again.undo(self.kernel)
         back = "options edns0\nsearch hotel.example corp.example\noptions rotate\nnameserver 192.168.1.1\n"
+        self.assertEqual(self.kernel.file(RESOLV_CONF).content, back)
+
+    def test_beneath(self) -> None:
+        """With our own server in the file it is to be read whom that asks for the rest; nobody else's word counts."""
+        change = ResolvConf(("127.0.0.73",), search=True).prepared(self.kernel)
+        change.apply(self.kernel)
+        text = self.kernel.file(RESOLV_CONF).content
+        self.assertEqual((nameservers(text), asked_beneath(text)), (["127.0.0.73"], ["192.168.1.1"]))
+        self.assertEqual(asked_beneath(text.partition("\n")[2]), [])
+        self.assertTrue(change.stands(Look(self.kernel)))
+        self.kernel.files[RESOLV_CONF] = FileState("file", text + "options rotate\n")
+        again = change.prepared(self.kernel)
+        again.apply(self.kernel)
+        self.assertEqual(asked_beneath(self.kernel.file(RESOLV_CONF).content), ["192.168.1.1"])
+        again.undo(self.kernel)
+        back = "search lan\noptions rotate\nnameserver 192.168.1.1\n"
         self.assertEqual(self.kernel.file(RESOLV_CONF).content, back)
 
     def test_resolvconf(self) -> None:
