@@ -74,6 +74,19 @@ def answering(*hosts: str, ttl: int = 60, code: int = dns.OK, cut: bool = False,
     return answer
 
 
+def starting(soa: dns.Record_SOA) -> Server:
+    """One that has a zone: it says where that starts."""
+
+    def answer(asked: dns.Message) -> bytes:
+        query = asked.queries[0]
+        reply = dns.Message(asked.id, answer=1, maxSize=0)
+        reply.queries = [query]
+        reply.answers = [cast(Any, dns.RRHeader(query.name.name, dns.SOA, dns.IN, 30, soa))]
+        return bytes(reply.toStr())
+
+    return answer
+
+
 class MemoryUdp:
     """A socket, connected or not."""
 

@@ -170,6 +170,8 @@ class Machine:
     def _lead_behind(self) -> None:
         """Be the way to the networks behind this machine."""
         config, beyond = self._config, self.beyond
+        named = {**beyond.peers, config.name: tuple(filter(None, self.inner))}
+        self.stub.exits.answer(self.inner, beyond.exits(config), named)
         behind = Behind(beyond.carried(config), beyond.said.forwarded, config.advertise_routed, beyond.exits(config))
         if behind == self._behind:
             return
@@ -232,9 +234,12 @@ class Machine:
         self._among()
 
     def _set_up_among(self, mtu: int, networks: tuple[str, ...]) -> None:
-        routes = ("default",) if self.beyond.leads_out(self._config) else ()
+        out = self._config.mesh.exit if self.beyond.leads_out(self._config) else ""
+        self.stub.exits.prove(self.beyond.peers.get(out, ()), lambda: self._follow(self._among))
+        names = self.stub.exits.proven
+        routes, wish = (("default",) if out else ()), Wish(names, bool(names))
         inside = (*networks, *self.beyond.through(self._config))
-        network = ClientNetwork(self._tun, *self.inner, mtu, routes, Wish(), bool(routes), inside)
+        network = ClientNetwork(self._tun, *self.inner, mtu, routes, wish, bool(routes), inside)
         if network != self._among_network:
             self._host.client_up(network)
             self._among_network = network

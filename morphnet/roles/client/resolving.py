@@ -10,10 +10,11 @@ is named there, which asks the gateway for those names, and the machine's own se
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, DeferredList
 
 from morphnet.config.names import ALL, is_domain
 from morphnet.config.roles import ClientConfig
@@ -21,6 +22,7 @@ from morphnet.host.dns import Wish
 from morphnet.net.nameserver import NameServer
 from morphnet.net.upstream import Upstream
 from morphnet.rendezvous.naming import Naming, reverse_zones
+from morphnet.roles.client.exitnames import ExitNames
 from morphnet.roles.client.inside import Inside, dns_servers, takes_all
 from morphnet.text import DOMAIN
 from morphnet.wire.messages.control import Welcome
@@ -55,8 +57,36 @@ def taken(welcome: Welcome, config: ClientConfig) -> list[str]:
     return [each for each in welcome.domains if is_domain(each) and (ALL in wanted or each in wanted)]
 
 
+class Exits(Protocol):
+    """Names by way of an exit, see `exitnames`."""
+
+    proven: tuple[str, ...]
+
+    def answer(self, inner: Sequence[str], allowed: Sequence[str], peers: Mapping[str, Sequence[str]]) -> None:
+        """Answer these."""
+        ...
+
+    def prove(self, servers: Sequence[str], then: Callable[[], None]) -> None:
+        """See whether an exit answers."""
+        ...
+
+
+class NoExits:
+    """There are none."""
+
+    proven: tuple[str, ...] = ()
+
+    def answer(self, inner: Sequence[str], allowed: Sequence[str], peers: Mapping[str, Sequence[str]]) -> None:
+        """Nobody is answered."""
+
+    def prove(self, servers: Sequence[str], then: Callable[[], None]) -> None:
+        """Nobody answers."""
+
+
 class Stubs(Protocol):
-    """Who opens our own server on this machine."""
+    """Who opens our own servers on this machine."""
+
+    exits: Exits
 
     def serve(self, domains: Sequence[str], servers: Sequence[str]) -> str:
         """
@@ -74,6 +104,9 @@ class Stubs(Protocol):
 class NoStub:
     """There is none."""
 
+    def __init__(self) -> None:
+        self.exits: Exits = NoExits()
+
     def serve(self, domains: Sequence[str], servers: Sequence[str]) -> str:
         """It is nowhere."""
         return ""
@@ -89,10 +122,13 @@ class Stub:
 
     :param net: the reactor.
     :param own: the DNS servers that the machine has without us.
+    :param networks: the inner networks of peers.
     """
 
-    def __init__(self, net: Any, own: Callable[[], Sequence[str]]) -> None:
+    def __init__(self, net: Any, own: Callable[[], Sequence[str]], networks: Sequence[str] = ()) -> None:
         self._net, self._own = net, own
+        self._exits = ExitNames(net, self._others, networks)
+        self.exits: Exits = self._exits
         self._server: NameServer | None = None
 
     def serve(self, domains: Sequence[str], servers: Sequence[str]) -> str:
@@ -111,12 +147,14 @@ class Stub:
 
     def counters(self) -> dict[str, int]:
         """Questions."""
-        return self._server.counters() if self._server is not None else {}
+        own = Counter(self._server.counters() if self._server is not None else {})
+        return dict(own + Counter(self._exits.counters()))
 
     def close(self) -> Deferred[Any]:
         """Answer nobody any more."""
         server, self._server = self._server, None
-        return server.close() if server is not None else succeed(None)
+        ended = [self._exits.close(), *([server.close()] if server is not None else [])]
+        return DeferredList(ended)
 
 
 def _fits(host: str) -> bool:
