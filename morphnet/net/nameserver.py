@@ -16,10 +16,11 @@ from typing import Any, cast
 
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IAddress, ITCPTransport
+from twisted.internet.interfaces import IAddress, IProducer, IPushProducer, ITCPTransport
 from twisted.internet.protocol import DatagramProtocol, ServerFactory
 from twisted.names import dns
 from twisted.protocols.basic import Int16StringReceiver
+from zope.interface import implementer
 
 from morphnet.errors import HostError
 from morphnet.net.dnsmessage import PORT, Answer, Asked, answer_bytes, asked_in, is_refused, own_answer
@@ -172,8 +173,9 @@ class _Streams(ServerFactory):
         return _Stream(self._server, host)
 
 
+@implementer(IPushProducer)
 class _Stream(Int16StringReceiver):
-    """Questions by TCP, each with its length in front."""
+    """Questions by TCP, each with its length in front. Who asks on without reading the answers is hung up on."""
 
     MAX_LENGTH = LONGEST_QUESTION
 
@@ -181,8 +183,10 @@ class _Stream(Int16StringReceiver):
         self._server, self._host = server, host
         self._timer: Any = None
         self._waiting = 0  # questions without an answer
+        self._unread = False  # many of the answers are
 
     def connectionMade(self) -> None:
+        cast(ITCPTransport, self.transport).registerProducer(cast(IProducer, self), True)
         self._server.streams[self._host] += 1
         self._server.open.add(self)
         self._heard()
@@ -198,7 +202,7 @@ class _Stream(Int16StringReceiver):
     def stringReceived(self, string: bytes) -> None:
         self._heard()
         self._waiting += 1
-        admitted = self._waiting <= MOST_AT_ONCE and self._server.admits(self._host)
+        admitted = not self._unread and self._waiting <= MOST_AT_ONCE and self._server.admits(self._host)
         if not admitted or not self._server.asked(self._host, string, self._reply, stream=True):
             self.abort()
 
@@ -210,6 +214,17 @@ class _Stream(Int16StringReceiver):
         self._waiting -= 1
         if self in self._server.open:
             self.sendString(data)
+
+    def pauseProducing(self) -> None:
+        """What was sent is not read."""
+        self._unread = True
+
+    def resumeProducing(self) -> None:
+        """It is."""
+        self._unread = False
+
+    def stopProducing(self) -> None:
+        """Nobody is there any more."""
 
     def lengthLimitExceeded(self, length: int) -> None:
         self.abort()

@@ -106,6 +106,21 @@ class NameServerTests(SynchronousTestCase):
         self.net.advance(5)
         self.assertEqual(self.server.open, set())
 
+    def test_reads_nothing(self) -> None:
+        """Who asks on without reading the answers is hung up on; who reads them in the end is answered."""
+        data = question("laptop.morph")
+        framed = struct.pack("!H", len(data)) + data
+        protocol, transport = self.call()
+        protocol.dataReceived(framed)
+        self.assertIs(transport.producer, protocol)
+        protocol.pauseProducing()
+        protocol.resumeProducing()
+        protocol.dataReceived(framed)
+        self.assertFalse(transport.disconnected)
+        protocol.pauseProducing()
+        protocol.dataReceived(framed)
+        self.assertTrue(transport.disconnected)
+
     def test_streams_of_one(self) -> None:
         """One member has a few connections, and a place is free when one ends."""
         made = [self.call() for _ in range(MOST_STREAMS_OF_ONE)]

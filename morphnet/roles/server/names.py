@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 from morphnet.config.names import by_domain
 from morphnet.config.roles import ServerConfig
 from morphnet.errors import HostError
-from morphnet.net.dnsmessage import unfit_outside
+from morphnet.net.dnsmessage import PORT, unfit_outside
 from morphnet.net.nameserver import NameServer
 from morphnet.net.upstream import Upstream
 from morphnet.rendezvous.naming import GATEWAY, Naming, Zone, inner, is_good
@@ -171,6 +171,10 @@ class Names:
 
     # -- what ops sees -------------------------------------------------------------------------------------------------
 
+    def listening(self) -> tuple[str, ...]:
+        """Where names are answered."""
+        return tuple(f"{host} tcp, udp {PORT} for names" for host in self._own) if self._serves else ()
+
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to."""
         return self._troubles
@@ -196,6 +200,10 @@ class NoNames:
 
     def reconfigure(self, config: ServerConfig) -> None:
         """They change nothing."""
+
+    def listening(self) -> tuple[str, ...]:
+        """Nowhere."""
+        return ()
 
     def warnings(self) -> tuple[str, ...]:
         """None."""

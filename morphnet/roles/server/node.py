@@ -353,7 +353,7 @@ class ServerNode(Node):
         behind = (f"127.0.0.1 tcp {config.proxy_port} for a web server",) if config.proxy else ()
         own = (f"{host} tcp {config.control_port}{more}, udp {config.data_port}" for host in config.listen)
         old = (self._parts.old_clients.listening(),) if self._parts.old_clients is not None else ()
-        return (*own, *behind, *old)
+        return (*own, *behind, *old, *self._names.listening())
 
     def door_counters(self) -> Counter[str]:
         """Sums over the doors, the TUN, and who comes in at the control port."""

@@ -80,6 +80,7 @@ class NamesTests(SynchronousTestCase):
         names = self.begin()
         self.net.servers |= {"9.9.9.9": answering("192.0.2.1"), "10.0.0.53": answering("10.0.0.80")}
         self.assertEqual([each.interface for each in self.net.udp], list(OWN))
+        self.assertEqual(names.listening()[0], "10.73.0.1 tcp, udp 53 for names")
         self.assertEqual(self.ask("laptop.morph"), (dns.OK, ["10.73.0.2"]))
         self.assertEqual(self.ask("pc.home.morph", dns.AAAA), (dns.OK, ["fd73::3"]))
         for name in ("gateway.morph", "vpn", "VPN.morph"):
@@ -174,4 +175,6 @@ class NamesTests(SynchronousTestCase):
     def test_nobody(self) -> None:
         """A server without names says nothing of them."""
         nobody = NoNames()
-        self.assertEqual((nobody.advice, nobody.warnings(), nobody.counters()), (Advice(), (), {}))
+        self.assertEqual(
+            (nobody.advice, nobody.listening(), nobody.warnings(), nobody.counters()), (Advice(), (), (), {})
+        )
