@@ -83,7 +83,7 @@ class Names:
     def begin(self, leases: Iterable[Lease]) -> None:
         """Answer from now on, with what the records say; where that cannot be, clients do as they did before."""
         self._leases = {each.name: each for each in leases}
-        if self._config.names.serve:
+        if self._config.names.serve and not set(self._own) & set(self._config.dns):  # somebody else shall answer there
             try:
                 for host in self._own:
                     self._server.listen(host)

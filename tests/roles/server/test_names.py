@@ -136,6 +136,8 @@ class NamesTests(SynchronousTestCase):
         """Where nobody answers, clients are told the servers themselves."""
         names = self.begin(replace(CONFIG, dns=("1.1.1.1",), names=NamesConfig(serve=False)))
         self.assertEqual((names.advice, self.net.udp), (Advice(("1.1.1.1",)), []))
+        names = self.begin(replace(CONFIG, dns=OWN[:1]))  # a dnsmasq, it may be
+        self.assertEqual((names.advice, self.net.udp), (Advice(OWN[:1]), []))
 
     def test_taken(self) -> None:
         """Another program has the port: that is said, and clients do as they did before."""
