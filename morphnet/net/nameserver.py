@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IAddress, IProducer, IPushProducer, ITCPTransport
+from twisted.internet.interfaces import IAddress, IConsumer, IProducer, IPushProducer, ITCPTransport
 from twisted.internet.protocol import DatagramProtocol, ServerFactory
 from twisted.names import dns
 from twisted.protocols.basic import Int16StringReceiver
@@ -186,7 +186,7 @@ class _Stream(Int16StringReceiver):
         self._unread = False  # many of the answers are
 
     def connectionMade(self) -> None:
-        cast(ITCPTransport, self.transport).registerProducer(cast(IProducer, self), True)
+        cast(IConsumer, self.transport).registerProducer(cast(IProducer, self), True)
         self._server.streams[self._host] += 1
         self._server.open.add(self)
         self._heard()
