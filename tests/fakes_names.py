@@ -128,6 +128,7 @@ class MemoryTcp:
     def __init__(self, net: MemoryNet, port: int, factory: Any, interface: str) -> None:
         self.port, self.factory, self.interface, self.open = port, factory, interface, True
         self._net = net
+        self.protocol: Any = None  # of a call
 
     def stopListening(self) -> Deferred[None]:
         self.open = False
@@ -175,6 +176,7 @@ class MemoryNet(Clock):
             return call
         protocol, transport = factory.buildProtocol(None), StringTransport()
         protocol.makeConnection(transport)
+        call.protocol = protocol
         asked = read(transport.value()[2:])
         self.asked.append((f"tcp {host}", asked))
         reply = server(asked)

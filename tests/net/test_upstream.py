@@ -143,6 +143,20 @@ class UpstreamTests(SynchronousTestCase):
         self.assertEqual([to for to, _ in self.net.asked], ["9.9.9.9", "8.8.8.8", "tcp 8.8.8.8"])
         self.assertEqual(self.net.getDelayedCalls(), [])
 
+    def test_late(self) -> None:
+        """What becomes of a connection to one server, when the next has been asked, says nothing of that one."""
+        self.net.servers["9.9.9.9"], self.net.by_tcp["9.9.9.9"] = answering(cut=True), lambda asked: None
+        answer = self.ask()
+        self.net.advance(0.02)
+        self.net.advance(PATIENCE)
+        self.assertEqual(self.net.open_sockets()[-1].to, ("8.8.8.8", 53))
+        self.net.tcp[-1].protocol.connectionLost()
+        self.net.advance(0.1)
+        self.net.open_sockets()[-1].protocol.datagramReceived(
+            answering("192.0.2.1")(self.net.asked[-1][1]), ("8.8.8.8", 53)
+        )
+        self.assertEqual((self.hosts(answer), len(self.net.asked)), ((dns.OK, ["192.0.2.1"]), 3))
+
     def test_endless(self) -> None:
         """A server whose answer by TCP is cut as well is not asked for ever."""
         self.net.servers["9.9.9.9"] = self.net.by_tcp["9.9.9.9"] = answering(cut=True)
