@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 
+DOMAIN = "morph"  # under which every machine of a network has its name
 LONGEST_NAME = 63  # characters of a machine's name; it is a common name (at most 64) and may be one DNS label
 
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"

@@ -178,7 +178,11 @@ class RecipeTests(SynchronousTestCase):
 
     def test_units_are_confined(self) -> None:
         """Few capabilities, no new privileges, a read-only system, no picture of the memory on the disk."""
-        needed = {"client": "CAP_NET_ADMIN", "server": "CAP_NET_ADMIN CAP_NET_BIND_SERVICE", "upload": ""}
+        needed = {
+            "client": "CAP_NET_ADMIN CAP_NET_BIND_SERVICE",
+            "server": "CAP_NET_ADMIN CAP_NET_BIND_SERVICE",
+            "upload": "",
+        }
         for role in CONFINED:
             service = self._unit(role)["Service"]
             self.assertEqual(service["CapabilityBoundingSet"], needed.get(role, "CAP_NET_BIND_SERVICE"))

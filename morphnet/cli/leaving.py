@@ -19,11 +19,12 @@ from morphnet.ops.rundir import CONSOLE_KEY, HOST_KEY, JOURNAL, KNOWN_HOSTS, REV
 from morphnet.pki.files import CA, certificate_path, has_authority, key_path
 from morphnet.rights import rights_of
 from morphnet.store.networks import FILE as NETWORKS
+from morphnet.store.relays import FILE as RELAYS
 from morphnet.store.uplinks import FILE as UPLINKS
 from morphnet.text import printable
 
 # What a client leaves in its state_dir.
-_STATE = (REVOKED, JOURNAL, f"{JOURNAL}.lock", HOST_KEY, NETWORKS, UPLINKS)
+_STATE = (REVOKED, JOURNAL, f"{JOURNAL}.lock", HOST_KEY, NETWORKS, RELAYS, UPLINKS)
 
 
 @click.command()

@@ -17,6 +17,7 @@ from morphnet.config.carry import CarryConfig, entries_of_tables, entries_wrong
 from morphnet.config.legacy import LEGACY_KEY, LEGACY_LISTEN, LEGACY_SERVER, LegacyConfig
 from morphnet.config.manhole import ManholeConfig
 from morphnet.config.mesh import MeshConfig
+from morphnet.config.names import AskedNames, NamesConfig
 from morphnet.config.networks import ACCEPT_NETWORKS, ADVERTISE, ADVERTISE_ROUTED, FORWARD
 from morphnet.config.shapes import SHAPE, SHAPE_RETRY, SNI
 from morphnet.config.uplinks import POLICIES, UplinkPolicy, policy
@@ -213,7 +214,12 @@ class ServerConfig:
     )
     forward: tuple[str, ...] = field(default=(), metadata=FORWARD)
     dns: tuple[str, ...] = field(
-        default=(), metadata={"check": checks.addresses, "help": "DNS servers that clients shall use"}
+        default=(),
+        metadata={
+            "check": checks.addresses,
+            "help": "DNS servers for clients: this gateway asks them in their place, or with names.serve = false tells"
+            " them; none: those of this machine",
+        },
     )
     relays: tuple[str, ...] = field(
         default=(),
@@ -227,6 +233,7 @@ class ServerConfig:
     carry: CarryConfig = field(default_factory=CarryConfig)
     manhole: ManholeConfig = field(default_factory=ManholeConfig)
     legacy: LegacyConfig = field(default_factory=LegacyConfig)
+    names: NamesConfig = field(default_factory=NamesConfig)
     accounting: AccountingConfig = field(default_factory=AccountingConfig)
 
     def stream_ports(self) -> tuple[int, ...]:
@@ -323,6 +330,7 @@ class ClientConfig:
     legacy_listen: str = field(default="127.0.0.1:51821", metadata=LEGACY_LISTEN)
     tuning: Tuning = field(default_factory=Tuning)
     mesh: MeshConfig = field(default_factory=MeshConfig)
+    names: AskedNames = field(default_factory=AskedNames)
     balance: BalanceConfig = field(default_factory=BalanceConfig)
     manhole: ManholeConfig = field(default_factory=ManholeConfig)
 

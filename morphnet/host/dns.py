@@ -1,6 +1,9 @@
 """
 The DNS servers that the server names, made the machine's own: by systemd-resolved, by resolvconf, or in resolv.conf.
 
+They are asked for every name, or for those of some domains alone. The latter systemd-resolved can do; resolv.conf knows
+no domains: there a small server on this machine (a stub) is asked for all, which knows whom to ask for what.
+
 With systemd-resolved and resolvconf the settings hang on the TUN; a resolv.conf of our own is replaced in one step and
 put back at the end, unless somebody has changed it since.
 """
@@ -8,23 +11,33 @@ put back at the end, unless somebody has changed it since.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol, Self
 
 from morphnet.host.journal import Change
 from morphnet.host.kernel import FileState, Kernel, Missing
 from morphnet.host.look import Look
+from morphnet.text import DOMAIN, is_dns_name
 
 RESOLV_CONF = "/etc/resolv.conf"
 RESOLVED_UPSTREAM = "/run/systemd/resolve/resolv.conf"  # there while systemd-resolved runs; names the real servers
 _RECORDS = ("/run/resolvconf/interface", "/run/resolvconf/interfaces", "/etc/resolvconf/run/interface")
 _SIGN = "# made by morphnet; the file that was here comes back when morphnet stops\n"
+_BENEATH = "# which asks for all other names at "
 
 
 def is_made_by_us(content: str) -> bool:
     """Whether a resolv.conf begins as those that we make do."""
     return content.startswith(_SIGN)
+
+
+def asked_beneath(content: str) -> list[str]:
+    """The servers that our own server on this machine asks for names of the world, by a resolv.conf that we made."""
+    if not is_made_by_us(content):
+        return []
+    lines = [line.removeprefix(_BENEATH) for line in content.splitlines() if line.startswith(_BENEATH)]
+    return nameservers(resolv_lines(word for line in lines for word in line.split()))
 
 
 class Files(Protocol):
@@ -37,12 +50,13 @@ class Files(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """All names are asked through the TUN, by systemd-resolved."""
+    """All names, or those of some domains, are asked through the TUN, by systemd-resolved."""
 
     kind: ClassVar[str] = "resolved"
     lasting: ClassVar[bool] = False
     device: str
     servers: tuple[str, ...]
+    domains: tuple[str, ...] = ("~.",)  # in resolvectl's manner: with "~" names are not completed by it
 
     @property
     def place(self) -> Hashable:
@@ -53,7 +67,9 @@ class Resolved:
 
     def apply(self, kernel: Kernel) -> None:
         kernel.run(["resolvectl", "dns", self.device, *self.servers])
-        kernel.run(["resolvectl", "domain", self.device, "~."])
+        kernel.run(["resolvectl", "domain", self.device, *self.domains])
+        if "~." not in self.domains:
+            kernel.run(["resolvectl", "default-route", self.device, "no"])
 
     def undo(self, kernel: Kernel) -> None:
         kernel.link(self.device)  # Missing: resolved has forgotten it together with the device
@@ -76,6 +92,7 @@ class Resolvconf:
     lasting: ClassVar[bool] = True  # some keep their records on disk
     device: str
     servers: tuple[str, ...]
+    search: bool = False  # names are completed by the network's domain
 
     @property
     def place(self) -> Hashable:
@@ -85,8 +102,9 @@ class Resolvconf:
         return self
 
     def apply(self, kernel: Kernel) -> None:
+        text = (f"search {DOMAIN}\n" if self.search else "") + resolv_lines(self.servers)
         # "tun." puts it in front with Debian's resolvconf, which goes by names and passes over -m and -x.
-        kernel.run(["resolvconf", "-a", f"tun.{self.device}", "-m", "0", "-x"], resolv_lines(self.servers))
+        kernel.run(["resolvconf", "-a", f"tun.{self.device}", "-m", "0", "-x"], text)
 
     def undo(self, kernel: Kernel) -> None:
         kernel.run(["resolvconf", "-d", f"tun.{self.device}", "-f"])
@@ -115,6 +133,7 @@ class ResolvConf:
     servers: tuple[str, ...]
     path: str = RESOLV_CONF
     before: tuple[str, str, int] | None = field(default=None, compare=False)  # the fields of FileState
+    search: bool = False  # names are completed by the network's domain, before all others
 
     @property
     def place(self) -> Hashable:
@@ -125,7 +144,7 @@ class ResolvConf:
             return self  # it is what the link leads to that has changed
         was = kernel.file(self.path)
         if _SIGN in was.content:  # ours, or somebody wrote into it
-            was = replace(was, content=was.content.replace(_SIGN, ""))
+            was = replace(was, content=_without_marks(was.content.replace(_SIGN, "")))
         if self.before is not None and was.kind == "file":
             was = replace(was, content=self._without_ours(was.content, self._text_before(kernel)))
         return replace(self, before=(was.kind, was.content, was.mode))
@@ -150,7 +169,13 @@ class ResolvConf:
     def text(self, files: Files) -> str:
         """What the file shall be."""
         rest = [line for line in self._text_before(files).splitlines() if not _is_server(line)]
-        return _SIGN + "".join(f"{line}\n" for line in rest) + resolv_lines(self.servers)
+        if self.search:
+            searched = [line.split()[1:] for line in rest if _is_search(line)]  # the last of such lines counts
+            rest = [line for line in rest if not _is_search(line)]
+            rest.append(" ".join(["search", DOMAIN, *(searched[-1] if searched else ())]))
+        text = _SIGN + "".join(f"{line}\n" for line in rest) + resolv_lines(self.servers)
+        beneath = nameservers(self._text_before(files)) if all(map(_is_here, self.servers)) else ()
+        return text + (f"{_BENEATH}{' '.join(beneath)}\n" if beneath else "")
 
     def is_ours(self, files: Files) -> bool:
         """Whether the file is as we made it: our sign, and no servers but ours."""
@@ -173,19 +198,39 @@ class ResolvConf:
         """
         if not set(self.servers) <= set(nameservers(text)):
             return text
-        kept = [line for line in text.splitlines() if not set(nameservers(line)) & set(self.servers)]
+        kept = [line for line in _without_marks(text).splitlines() if not set(nameservers(line)) & set(self.servers)]
         if not nameservers("\n".join(kept)):
             kept += [line for line in earlier.splitlines() if _is_server(line)]
         return "".join(f"{line}\n" for line in kept)
 
 
-def resolv_lines(servers: Sequence[str]) -> str:
+def resolv_lines(servers: Iterable[str]) -> str:
     """The servers in the manner of resolv.conf."""
     return "".join(f"nameserver {each}\n" for each in servers)
 
 
 def _is_server(line: str) -> bool:
     return line.split()[:1] == ["nameserver"]
+
+
+def _is_here(server: str) -> bool:
+    return ipaddress.ip_address(server).is_loopback
+
+
+def _is_search(line: str) -> bool:
+    return line.split()[:1] in (["search"], ["domain"])
+
+
+def _without_marks(text: str) -> str:
+    """A resolv.conf that was made from ours, without what we have written besides servers."""
+    lines = []
+    for line in text.splitlines():
+        words = line.split()
+        if words[:2] != ["search", DOMAIN]:
+            lines += [] if line.startswith(_BENEATH) else [line]
+        elif words[2:]:
+            lines.append(" ".join(["search", *words[2:]]))
+    return "".join(f"{line}\n" for line in lines)
 
 
 def nameservers(text: str) -> list[str]:
@@ -202,20 +247,43 @@ def nameservers(text: str) -> list[str]:
     return found
 
 
-def dns_changes(kernel: Kernel, tun: str, servers: Sequence[str]) -> list[Change]:
-    """
-    What makes `servers` the ones to ask, in the way that this machine understands; nothing for no servers.
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Who shall be asked for names."""
 
-    Words that are no addresses are left out: they come from the other side of the tunnel.
-    """
-    good = tuple(nameservers(resolv_lines(servers)))
-    if not good:
-        return []
+    servers: tuple[str, ...] = ()  # nobody else than now, if there are none
+    search: bool = False  # names are completed by the network's domain
+    domains: tuple[str, ...] = ()  # only names under these are asked of them; none: every name
+    stub: str = ""  # the address of our own server on this machine, which knows that; "": there is none
+
+
+def manner(kernel: Kernel) -> str:
+    """What names are asked by on this machine: "resolved", "resolvconf", or "file"."""
     if kernel.has_tool("resolvectl") and kernel.file(RESOLVED_UPSTREAM).kind != "none":
-        return [Resolved(tun, good)]
-    if kernel.has_tool("resolvconf"):
-        return [Resolvconf(tun, good)]
-    return [ResolvConf(good)]
+        return "resolved"
+    return "resolvconf" if kernel.has_tool("resolvconf") else "file"
+
+
+def dns_changes(kernel: Kernel, tun: str, wish: Wish) -> list[Change]:
+    """
+    What makes it so, in the way that this machine understands; nothing for no servers, or where it cannot be.
+
+    Words that are no addresses, or no domains, are left out: they come from the other side of the tunnel.
+    """
+    good = tuple(nameservers(resolv_lines(wish.servers)))
+    domains = tuple(each for each in wish.domains if is_dns_name(each.replace("_", "x")))
+    if not good or domains != wish.domains:
+        return []
+    match manner(kernel):
+        case "resolved":
+            own = (DOMAIN,) if wish.search else ()
+            routed = tuple(f"~{each}" for each in domains if each not in own)
+            return [Resolved(tun, good, (*own, *(routed or ("~.",))))]
+        case "resolvconf" if not domains:
+            return [Resolvconf(tun, good, wish.search)]
+        case "file" if not domains or wish.stub:
+            return [ResolvConf((wish.stub,) if domains else good, search=wish.search)]
+    return []
 
 
 def files_of(changes: Sequence[Change]) -> set[str]:

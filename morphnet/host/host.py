@@ -21,8 +21,10 @@ from morphnet.host.dns import (
     ResolvConf,
     Resolvconf,
     Resolved,
+    Wish,
     dns_changes,
     files_of,
+    manner,
     nameservers,
     resolv_lines,
     upstream_servers,
@@ -79,6 +81,9 @@ IPV6_LEAST_MTU = 1280  # bytes, RFC 8200 section 5: the kernel takes IPv6 from a
 KINDS: dict[str, type[Change]] = {each.kind: each for each in _ALL}
 
 
+ASK_NOBODY = Wish()
+
+
 @dataclass(frozen=True, slots=True)
 class ClientNetwork:
     """What a client's machine shall look like while its session is up."""
@@ -88,7 +93,7 @@ class ClientNetwork:
     inner6: str
     mtu: int  # of the TUN, bytes
     routes: tuple[str, ...] = ("default",)  # see `morphnet.host.routes`
-    dns: tuple[str, ...] = ()  # servers to ask; none to leave the machine's own
+    dns: Wish = ASK_NOBODY  # who is asked for names
     mss_clamp: bool = True
     inside: tuple[str, ...] = ()  # inner networks and addresses that are reached through the TUN besides
     local: bool = True  # the local network is reached without the tunnel
@@ -185,7 +190,7 @@ class Host:
         families = {6 if ":" in each else 4 for each in inner}
         changes = tun_changes(network.tun, network.mtu, inner, has_ipv6(self._kernel, network.tun), self._base)
         into = (*network.routes, *network.inside)
-        servers = nameservers(resolv_lines(network.dns))
+        servers = nameservers(resolv_lines(network.dns.servers))
         into = (*into, *routed(servers, into))  # also where a local network has their addresses
         changes += into_tunnel(network.tun, into, families, has_ipv6(self._kernel), self._base)
         if not network.carries:
@@ -204,7 +209,7 @@ class Host:
             else:
                 self._journal.settle("guard", self._guard(self._network), lenient=True)
             raise
-        dns = dns_changes(self._kernel, network.tun, network.dns if network.carries else ())
+        dns = dns_changes(self._kernel, network.tun, network.dns if network.carries else ASK_NOBODY)
         self._journal.settle("dns", dns, lenient=True)
 
     def server_up(self, network: ServerNetwork) -> None:
@@ -328,6 +333,10 @@ class Host:
         :raises HostError: the kernel does not tell.
         """
         return obstacles(self._kernel, tun, pools, self._passing)
+
+    def asks_by(self) -> str:
+        """What names are asked by on this machine, see `morphnet.host.dns`."""
+        return manner(self._kernel)
 
     def upstream_dns(self) -> list[str]:
         """The DNS servers that the machine had without us."""

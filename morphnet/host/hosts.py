@@ -4,6 +4,8 @@ Names of peers in /etc/hosts, in a block between two lines of ours; everything a
     # morphnet begin
     10.73.0.3 bert
     fd73::3 bert
+    10.73.0.3 bert.morph
+    fd73::3 bert.morph
     # morphnet end
 
 There is no lock for that file that others would know: who writes it in the very moment between our reading and our
@@ -22,7 +24,7 @@ from morphnet.errors import HostError
 from morphnet.host.journal import Change
 from morphnet.host.kernel import FileState, Kernel
 from morphnet.host.look import Look
-from morphnet.text import is_machine, is_number, is_occupied
+from morphnet.text import DOMAIN, is_machine, is_number, is_occupied
 
 HOSTS = "/etc/hosts"
 BEGIN, END = "# morphnet begin", "# morphnet end"
@@ -157,7 +159,8 @@ def hosts_changes(names: Mapping[str, Sequence[str]], taken: Collection[str] = (
     ours, lines = {each.lower() for each in taken}, list[str]()
     good = (each for each in sorted(names) if _is_good(each) and each not in ours)
     for name in [*good][:MOST_NAMES]:
-        lines += [f"{address} {name}" for address in _addresses(names[name])[:MOST_ADDRESSES]]
+        addresses = _addresses(names[name])[:MOST_ADDRESSES]
+        lines += [f"{address} {each}" for each in (name, f"{name}.{DOMAIN}") for address in addresses]
     return [HostsBlock(tuple(lines))] if lines else []
 
 

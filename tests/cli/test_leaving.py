@@ -48,6 +48,7 @@ class LeaveTests(CommandCase):
                     "manhole_ed25519",
                     "morph-client.log",
                     "networks.json",
+                    "relays.json",
                     "uplinks.json",
                 ),
             ),

@@ -8,6 +8,7 @@ from morphnet.errors import ConfigError, MalformedFrame
 from morphnet.ops.request import parse_request
 from morphnet.wire import candidates
 from morphnet.wire.messages import cluster, control, peer, relay
+from morphnet.wire.messages.advice import Advice
 from morphnet.wire.messages.terms import PathTerms
 from tests.fuzz.target import Reads, Target, of_text
 from tests.ops.fakes import FakeNode
@@ -21,6 +22,7 @@ _SIGNALS: tuple[control.Signal, ...] = (
     control.Drain(3.0, "restart"),
     control.Goodbye("enough"),
     control.Scheduler("redundant"),
+    Advice(("10.73.0.1",), True, ("corp.example",), ("relay.example",)),
     PathTerms(("0 10 0 0", "1 210 1 1000000")),
 )
 _RELAYED: tuple[relay.RelayMessage, ...] = (

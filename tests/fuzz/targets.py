@@ -14,12 +14,13 @@ from tests.fuzz.datagrams import DATAGRAMS
 from tests.fuzz.files import FILES, SIGNED
 from tests.fuzz.homes import HOMES
 from tests.fuzz.messages import MESSAGES
+from tests.fuzz.names import NAMES
 from tests.fuzz.target import Target
 
 
 def targets() -> dict[str, Target]:
     """All of them, by name."""
-    return {each.name: each for each in itertools.chain(MESSAGES, DATAGRAMS, HOMES, FILES, SIGNED)}
+    return {each.name: each for each in itertools.chain(MESSAGES, DATAGRAMS, NAMES, HOMES, FILES, SIGNED)}
 
 
 def named(names: Iterable[str]) -> list[Target]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.host.dns import (
@@ -10,6 +12,8 @@ from morphnet.host.dns import (
     ResolvConf,
     Resolvconf,
     Resolved,
+    Wish,
+    asked_beneath,
     dns_changes,
     files_of,
     nameservers,
@@ -35,21 +39,23 @@ class DnsTests(SynchronousTestCase):
 
     def test_which_way(self) -> None:
         """systemd-resolved only where it runs, else resolvconf, else the file."""
-        self.assertEqual(dns_changes(self.kernel, "morph0", ["10.73.0.1"]), [ResolvConf(("10.73.0.1",))])
+        self.assertEqual(dns_changes(self.kernel, "morph0", Wish(("10.73.0.1",))), [ResolvConf(("10.73.0.1",))])
         self.kernel.tools = {"resolvectl", "resolvconf"}
-        self.assertEqual(dns_changes(self.kernel, "morph0", ["10.73.0.1"]), [Resolvconf("morph0", ("10.73.0.1",))])
+        self.assertEqual(
+            dns_changes(self.kernel, "morph0", Wish(("10.73.0.1",))), [Resolvconf("morph0", ("10.73.0.1",))]
+        )
         self.kernel.files[RESOLVED_UPSTREAM] = FileState("file", "")
-        self.assertEqual(dns_changes(self.kernel, "morph0", ["10.73.0.1"]), [Resolved("morph0", ("10.73.0.1",))])
+        self.assertEqual(dns_changes(self.kernel, "morph0", Wish(("10.73.0.1",))), [Resolved("morph0", ("10.73.0.1",))])
 
     def test_from_the_peer(self) -> None:
         """What the other side sends and is no address gets nowhere near a file or a command line."""
         evil = ["8.8.8.8\nnameserver 6.6.6.6", "--help", "", "1.2.3.4 x", "8.8.4.4"]
-        (change,) = dns_changes(self.kernel, "morph0", evil)
+        (change,) = dns_changes(self.kernel, "morph0", Wish(tuple(evil)))
         self.assertIsInstance(change, ResolvConf)
         assert isinstance(change, ResolvConf)
         for word in ("--help", "x", "\n"):
             self.assertNotIn(word, "".join(change.servers))
-        self.assertEqual(dns_changes(self.kernel, "morph0", ["--help"]), [])
+        self.assertEqual(dns_changes(self.kernel, "morph0", Wish(("--help",))), [])
 
     def test_resolved(self) -> None:
         """All names go to the TUN's servers, and the device's settings are reverted while it is there."""
@@ -65,6 +71,59 @@ class DnsTests(SynchronousTestCase):
         self.assertEqual(commands, expected)
         self.kernel.links.clear()
         self.assertRaises(Missing, change.undo, self.kernel)
+
+    def test_split(self) -> None:
+        """Some names alone: by systemd-resolved, or by our own server in resolv.conf; resolvconf cannot."""
+        wish = Wish(("10.73.0.1",), True, ("morph", "0.73.10.in-addr.arpa", "corp.example"), "127.0.0.73")
+        (change,) = dns_changes(self.kernel, "morph0", wish)
+        self.assertEqual(change, ResolvConf(("127.0.0.73",), search=True))
+        self.assertEqual(dns_changes(self.kernel, "morph0", replace(wish, stub="")), [])
+        self.kernel.tools = {"resolvectl", "resolvconf"}
+        self.assertEqual(dns_changes(self.kernel, "morph0", wish), [])
+        self.kernel.files[RESOLVED_UPSTREAM] = FileState("file", "")
+        (change,) = dns_changes(self.kernel, "morph0", wish)
+        change.apply(self.kernel)
+        expected = [
+            "resolvectl dns morph0 10.73.0.1",
+            "resolvectl domain morph0 morph ~0.73.10.in-addr.arpa ~corp.example",
+            "resolvectl default-route morph0 no",
+        ]
+        self.assertEqual([" ".join(words) for words, _ in self.kernel.ran], expected)
+        self.assertEqual(dns_changes(self.kernel, "morph0", replace(wish, domains=("-x; y",))), [])
+        (whole,) = dns_changes(self.kernel, "morph0", replace(wish, domains=()))
+        self.assertEqual(whole, Resolved("morph0", ("10.73.0.1",), ("morph", "~.")))
+
+    def test_search(self) -> None:
+        """Names are completed by the network's domain first; every other line is as it was, and it comes back whole."""
+        old = "domain lan\nsearch hotel.example corp.example\nnameserver 192.168.1.1\noptions edns0\n"
+        self.kernel.files[RESOLV_CONF] = FileState("file", old)
+        change = ResolvConf(("10.73.0.1",), search=True).prepared(self.kernel)
+        change.apply(self.kernel)
+        _, *lines = self.kernel.file(RESOLV_CONF).content.splitlines()
+        self.assertEqual(lines, ["options edns0", "search morph hotel.example corp.example", "nameserver 10.73.0.1"])
+        self.kernel.files[RESOLV_CONF] = FileState("file", change.text(self.kernel) + "options rotate\n")
+        again = change.prepared(self.kernel)
+        again.apply(self.kernel)
+        self.assertEqual(self.kernel.file(RESOLV_CONF).content.count("search morph"), 1)
+        again.undo(self.kernel)
+        back = "options edns0\nsearch hotel.example corp.example\noptions rotate\nnameserver 192.168.1.1\n"
+        self.assertEqual(self.kernel.file(RESOLV_CONF).content, back)
+
+    def test_beneath(self) -> None:
+        """With our own server in the file it is to be read whom that asks for the rest; nobody else's word counts."""
+        change = ResolvConf(("127.0.0.73",), search=True).prepared(self.kernel)
+        change.apply(self.kernel)
+        text = self.kernel.file(RESOLV_CONF).content
+        self.assertEqual((nameservers(text), asked_beneath(text)), (["127.0.0.73"], ["192.168.1.1"]))
+        self.assertEqual(asked_beneath(text.partition("\n")[2]), [])
+        self.assertTrue(change.stands(Look(self.kernel)))
+        self.kernel.files[RESOLV_CONF] = FileState("file", text + "options rotate\n")
+        again = change.prepared(self.kernel)
+        again.apply(self.kernel)
+        self.assertEqual(asked_beneath(self.kernel.file(RESOLV_CONF).content), ["192.168.1.1"])
+        again.undo(self.kernel)
+        back = "search lan\noptions rotate\nnameserver 192.168.1.1\n"
+        self.assertEqual(self.kernel.file(RESOLV_CONF).content, back)
 
     def test_resolvconf(self) -> None:
         """The servers go in by standard input, under a name that sorts first."""

@@ -15,6 +15,7 @@ from tests.host.fake_kernel import FakeFile, FakeKernel
 
 OLD = "127.0.0.1 localhost\r\n\n# a comment\n192.168.1.9\tNas nas.lan # the old one"
 BERT = "10.73.0.3 bert"
+BOTH = f"{BERT}\n{BERT}.morph"  # as a peer gets them
 BLOCK = f"{BEGIN}\n{BERT}\n{END}\n"
 LINES = st.sampled_from(("1.2.3.4 carl", BERT, BEGIN, END, "# \x85", "", "\udcff\r", f"{BEGIN} ", f"x {END}"))
 TEXTS = st.builds(lambda lines, end: "\n".join(lines) + end, st.lists(LINES, max_size=8), st.sampled_from(("", "\n")))
@@ -70,6 +71,11 @@ class BlockTests(SynchronousTestCase):
         self.assertEqual(with_block(once, [], opened=not without.endswith("\n")), without)
 
 
+def both(name: str, *addresses: str) -> tuple[str, ...]:
+    """The lines of a machine: each address by its name alone, then by that under the network's domain."""
+    return tuple(f"{address} {each}" for each in (name, f"{name}.morph") for address in addresses)
+
+
 class WishTests(SynchronousTestCase):
     """What comes from peers."""
 
@@ -79,7 +85,7 @@ class WishTests(SynchronousTestCase):
     def test_sorted(self) -> None:
         """A line for each address, by name, so that the order in which peers come writes nothing anew."""
         names = {"nas": ("10.73.0.4",), "bert": ("10.73.0.3", "fd73::3")}
-        self.assertEqual(self.lines(names), (BERT, "fd73::3 bert", "10.73.0.4 nas"))
+        self.assertEqual(self.lines(names), (*both("bert", "10.73.0.3", "fd73::3"), *both("nas", "10.73.0.4")))
         self.assertEqual(hosts_changes({}), [])
 
     def test_hostile(self) -> None:
@@ -102,7 +108,9 @@ class WishTests(SynchronousTestCase):
             "a\x1b",
         )
         self.assertEqual(self.lines(dict.fromkeys(evil, good)), ())
-        self.assertEqual(self.lines({"a": ("10.73.0.3 x", "", "fe80::1%x\n1.2.3.4 google", "nas")}), ("fe80::1 a",))
+        self.assertEqual(
+            self.lines({"a": ("10.73.0.3 x", "", "fe80::1%x\n1.2.3.4 google", "nas")}), both("a", "fe80::1")
+        )
 
     def test_not_the_worlds(self) -> None:
         """No peer is a site of the world, an address in any spelling, or what every machine knows or asks for."""
@@ -125,14 +133,14 @@ class WishTests(SynchronousTestCase):
         names = {"gateway": ("10.73.0.3",), "laptop": ("10.73.0.4",), "nas": ("10.73.0.5",)}
         (change,) = hosts_changes(names, ("Gateway", "laptop"))
         assert isinstance(change, HostsBlock)
-        self.assertEqual(change.lines, ("10.73.0.5 nas",))
+        self.assertEqual(change.lines, both("nas", "10.73.0.5"))
 
     def test_bounded(self) -> None:
         """Neither many peers nor many addresses make a long file."""
         many = {f"m{i:04}": tuple(f"10.73.0.{j}" for j in range(20)) for i in range(1000)}
         lines = self.lines(many)
-        self.assertEqual(len(lines), 4 * MOST_NAMES)
-        self.assertTrue(lines[-1].endswith(" m0255"))
+        self.assertEqual(len(lines), 2 * 4 * MOST_NAMES)
+        self.assertTrue(lines[-1].endswith(" m0255.morph"))
 
 
 class ChangeTests(SynchronousTestCase):
@@ -158,7 +166,8 @@ class ChangeTests(SynchronousTestCase):
         """Peers come and go; at the end the file is as it was."""
         self.settle(bert="10.73.0.3")
         self.settle(bert="10.73.0.3", nas="10.73.0.9", dora="10.73.0.4")
-        self.assertEqual(self.content, f"{OLD}\n{BEGIN}\n{BERT}\n10.73.0.4 dora\n{END}\n")
+        dora = "\n".join(both("dora", "10.73.0.4"))
+        self.assertEqual(self.content, f"{OLD}\n{BEGIN}\n{BOTH}\n{dora}\n10.73.0.9 nas.morph\n{END}\n")
         self.settle(dora="10.73.0.4")
         self.settle()
         self.assertEqual(self.kernel.file(HOSTS), FileState("file", OLD, 0o640))
@@ -171,7 +180,7 @@ class ChangeTests(SynchronousTestCase):
         for text in (OLD, ours.replace(END, ""), "127.0.0.1 localhost\n", ""):
             self.kernel.files[HOSTS] = FileState("file", text, 0o640)
             self.assertEqual(len(self.journal.mend(lambda change: False)), 1, text)
-            self.assertIn(f"{BEGIN}\n{BERT}\n{END}\n", self.content)
+            self.assertIn(f"{BEGIN}\n{BOTH}\n{END}\n", self.content)
         self.kernel.files[HOSTS] = FileState("file", ours.replace(BERT, "10.74.0.9 boss"), 0o640)
         self.assertEqual(self.journal.mend(lambda change: False), [])
 
@@ -205,7 +214,7 @@ class ChangeTests(SynchronousTestCase):
         """Where there was none there is none again, unless somebody else has made use of it."""
         del self.kernel.files[HOSTS]
         self.settle(bert="10.73.0.3")
-        self.assertEqual(self.content, BLOCK)
+        self.assertEqual(self.content, BLOCK.replace(BERT, BOTH))
         self.settle()
         self.assertEqual(self.kernel.file(HOSTS).kind, "none")
         self.settle(bert="10.73.0.3")

@@ -22,6 +22,7 @@ from typing import Any
 from pyroute2 import IPRoute
 
 from morphnet.errors import HostError
+from morphnet.host.dns import Wish
 from morphnet.host.host import ClientNetwork, Host, ServerNetwork
 from morphnet.host.linux import LinuxKernel
 from morphnet.host.uplinks import Uplink, UplinkScan, UplinkWatch
@@ -34,7 +35,7 @@ from tests.lab.host_routes import address_inside_too, own_table, strange_routes,
 
 SERVER = "203.0.113.1"
 PARENT_MAC = b"\x02\0\0\0\0\x09"
-CLIENT = ClientNetwork("morph0", "10.73.0.2/24", "fd73::2/64", 1400, ("default", "10.99.0.0/16"), ("10.73.0.1",))
+CLIENT = ClientNetwork("morph0", "10.73.0.2/24", "fd73::2/64", 1400, ("default", "10.99.0.0/16"), Wish(("10.73.0.1",)))
 GATEWAY = ServerNetwork("morph0", "10.73.0.1/24", "fd73::1/64", 1400, "10.73.0.0/24", "fd73::/64")
 
 
@@ -148,7 +149,7 @@ def stopped(place: Path) -> Seen:
         refused = ""
     except HostError as error:
         refused = str(error)
-    host.client_up(ClientNetwork("morph0", "10.73.0.3/24", "fd73::3", 1200, ("10.0.0.0/8",), (), False))
+    host.client_up(ClientNetwork("morph0", "10.73.0.3/24", "fd73::3", 1200, ("10.0.0.0/8",), Wish(), False))
     second = snapshot()
     host.set_uplinks([])
     host.down()

@@ -16,7 +16,7 @@ from morphnet.host.linux import LinuxKernel
 from tests.lab.host_machine import Seen, machine
 
 PORT, QUIET = 4000, 0.2  # seconds until nothing more comes
-CLIENT = ClientNetwork("morph0", "10.73.0.2", "fd73::2", 1400, ("10.73.0.0/24", "fd73::/64"), (), mss_clamp=False)
+CLIENT = ClientNetwork("morph0", "10.73.0.2", "fd73::2", 1400, ("10.73.0.0/24", "fd73::/64"), mss_clamp=False)
 GATEWAY = ServerNetwork("morph0", "10.73.0.1/24", "fd73::1/64", 1400, "10.73.0.0/24", "fd73::/64")
 # A neighbour's own, the machine's own, inner ones (ours, the gateway's, somebody's), of the world, of no network.
 SOURCES = ("192.168.5.77", "192.168.5.2", "10.73.0.2", "10.73.0.1", "10.73.0.9", "8.8.8.8", "127.0.0.1")

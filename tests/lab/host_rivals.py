@@ -12,13 +12,14 @@ from typing import Any
 
 from pyroute2 import IPRoute
 
+from morphnet.host.dns import Wish
 from morphnet.host.host import ClientNetwork, Host, ServerNetwork
 from morphnet.host.linux import LinuxKernel
 from morphnet.host.uplinks import UplinkScan, UplinkWatch
 from morphnet.host.watch import LONGEST_WAIT, HostWatch
 from tests.lab.host_machine import RESOLV, Seen, add_uplink, machine
 
-CLIENT = ClientNetwork("morph0", "10.73.0.2/24", "fd73::2/64", 1400, ("default", "10.99.0.0/16"), ("10.73.0.1",))
+CLIENT = ClientNetwork("morph0", "10.73.0.2/24", "fd73::2/64", 1400, ("default", "10.99.0.0/16"), Wish(("10.73.0.1",)))
 GATEWAY = ServerNetwork("morph0", "10.73.0.1/24", "fd73::1/64", 1400, "10.73.0.0/24", "fd73::/64")
 PATIENCE = 10.0  # seconds
 Act = Callable[[Any], object]

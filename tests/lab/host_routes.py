@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from morphnet.host.dns import Wish
 from morphnet.host.host import ClientNetwork, Host
 from morphnet.host.linux import LinuxKernel
 from morphnet.host.uplinks import UplinkScan
 from tests.lab.host_machine import Seen, add_uplink, machine, open_tun
 
-WHOLE = ClientNetwork("morph0", "10.73.0.2", "fd73::2", 1400, ("default", "10.99.0.0/16"), ("10.98.7.53",))
+WHOLE = ClientNetwork("morph0", "10.73.0.2", "fd73::2", 1400, ("default", "10.99.0.0/16"), Wish(("10.98.7.53",)))
 SPLIT = ClientNetwork("morph1", "10.74.0.2", "", 1400, ("10.74.0.0/24",))
 STRANGE = (
     ("half of the world", "route add 0.0.0.0/1 via 192.168.5.1 dev wan proto dhcp", "8.8.8.8"),

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.lab.box import Box, BoxNode
+from morphnet.lab.box import ROOT, Box, BoxNode
 from morphnet.lab.homes import Home, homes
 from morphnet.lab.meeting import Meeting
 from morphnet.lab.topologies import SERVER, WORLD, Cable, End, Nat, Node, Route, Topology
@@ -21,6 +21,7 @@ LAN, PRINTER = "192.168.7.0/24", "192.168.7.5"
 LAN6, PRINTER6 = "fd07::/64", "fd07::5"
 HOME, GATE = "192.168.5.0/24", "192.168.5.1"  # the network that the desk is on itself, and its router
 NEXT_TO_BERT = "192.168.2.0/24"
+HOTEL = "nameserver 192.168.1.1\n"  # who does not answer
 BACKBONE = "203.0.113.2"  # of homes: the isp
 OUTSIDE = "203.0.113.254"  # a stranger in the world: the isp
 
@@ -228,6 +229,9 @@ class NetworksTests(BoxCase):
 class PeersTests(BoxCase):
     """Two homes behind routers and no gateway: a peer is a way to the network that it is on, and to the world."""
 
+    def known(self, node: str, name: str) -> str:
+        return str(self.box.node(node).run(["getent", "ahosts", name]).stdout)
+
     def test_exit(self) -> None:
         """By bert's router anna reaches what bert is next to, and the world, for as long as bert is there."""
         self.box = Box(homes((Home(), Home())))
@@ -240,6 +244,12 @@ class PeersTests(BoxCase):
         anna = meeting.join("m0", "anna", wanted)
         self.serve("nat1", 9100)
         self.serve("isp", 9100)
+        words = [sys.executable, "-m", "tests.lab.resolver", BACKBONE, "wiki.example=192.0.2.80"]
+        resolver = self.box.node("isp").popen(words, stdout=subprocess.DEVNULL, cwd=ROOT)
+        self.addCleanup(resolver.wait, 10)
+        self.addCleanup(resolver.terminate)
+        self.box.node("m1").resolv(f"nameserver {BACKBONE}\n")
+        self.box.node("m0").resolv(HOTEL)
         before = str(self.box.node("m1").run(["sh", "-c", TOUCHED]).stdout)
         self.assertEqual(self.seen("m0", BACKBONE), "198.51.100.2")  # anna's own router
         bert = meeting.join("m1", "bert", {"mesh-exit-for": "anna", "advertise": NEXT_TO_BERT})
@@ -251,6 +261,9 @@ class PeersTests(BoxCase):
         self.assertEqual(self.seen("m0", "192.168.2.1"), "192.168.2.2")  # bert's address there
         self.assertEqual(self.seen("m0", BACKBONE), "198.51.100.6")  # bert's router
         self.assertTrue(meeting.ways("anna", "bert"))
+        wait_for("names are asked there", lambda: "192.0.2.80" in self.known("m0", "wiki.example"))
+        self.assertEqual(self.known("m0", "nobody.morph"), "")
         bert.stop()
         self.assertEqual(str(bert.node.run(["sh", "-c", TOUCHED]).stdout), before)
+        wait_for("her names are her own", lambda: self.box.node("m0").dir.joinpath("resolv.conf").read_text() == HOTEL)
         wait_for("anna is by herself", lambda: self.seen("m0", BACKBONE, patience=1.0) == "198.51.100.2")

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from morphnet.cli.doctoring.checks import Check, Fault, Patient
 from morphnet.config.roles import CONTROL_PORT, ClientConfig, RelayConfig, ServerConfig
-from morphnet.host.dns import RESOLV_CONF, nameservers
+from morphnet.host.dns import RESOLV_CONF, asked_beneath, nameservers
 from morphnet.host.firewall import obstacles
 from morphnet.host.outside import outside, overlapping
 from morphnet.host.uplinks import Uplink, uplinks_of
@@ -114,10 +114,11 @@ def leaks(patient: Patient) -> Iterable[Fault]:
         picture = patient.picture(role)
         if picture is None or picture.traffic != "tunnel" or patient.kernel.way_to(_WORLD) != role.config.tun:
             continue
-        for server in nameservers(patient.kernel.file(RESOLV_CONF).content):
+        content = patient.kernel.file(RESOLV_CONF).content
+        for server in (*nameservers(content), *asked_beneath(content)):
             if not ipaddress.ip_address(server).is_loopback and patient.kernel.way_to(server) != role.config.tun:
                 text = f"names are asked past the tunnel, at {server}: that network sees where this machine goes"
-                yield Fault(text, "on the gateway: morphnet set dns 9.9.9.9", grave=False)
+                yield Fault(text, "on the gateway: morphnet set dns 9.9.9.9, which it asks then", grave=False)
 
 
 def alike(patient: Patient) -> Iterable[Fault]:

@@ -52,16 +52,21 @@ class Bearers:
     def __init__(self, name: str, exchange: RevocationExchange, reactor: Any, tell: Callable[[str], None]) -> None:
         self._name, self._exchange, self._reactor, self._tell = name, exchange, reactor, tell
         self._machines: dict[RelayClient, Reconnect] = {}
+        self._places: set[str] = set()
         self.meet: Callable[[RelayClient, str], None] | None = None  # goes to a client that waits there, if we do
 
     def start(self, relays: Sequence[str], tls: Callable[[str], ClientTls]) -> None:
         """
-        Call every relay, for ever.
+        Call every relay that is not called yet, for ever.
 
         :param relays: HOST or HOST:PORT.
         :param tls: our end of TLS with a server of that name.
         """
-        for number, place in enumerate(relays):
+        for place in relays:
+            if place in self._places:
+                continue
+            self._places.add(place)
+            number = len(self._machines)
             host, port = split_address(place, RELAY_PORT)
             relay = RelayClient(self._reactor, tls(host), Destination(host, port), number, self)
             relay.pq = "allow"  # a proxy may be in front of it, and a list is no secret

@@ -63,6 +63,10 @@ class CertifiedNode(Node):
         if self.renewal is not None:
             self.renewal.remind()
 
+    def reached(self) -> None:
+        """A relay is: it may renew our certificate."""
+        self.renew_in_time()
+
     def renewed(self, certificate: str) -> None:
         """The server or a relay has had our certificate renewed: look at it before it is used."""
         try:

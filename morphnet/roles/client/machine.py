@@ -6,18 +6,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+from morphnet.config.names import AskedNames
 from morphnet.config.roles import ClientConfig
 from morphnet.errors import HostError
 from morphnet.host.behind import Behind
+from morphnet.host.dns import Wish
 from morphnet.host.host import ClientNetwork, Host
 from morphnet.host.strict import StrictTable
 from morphnet.host.uplinks import Uplink
 from morphnet.net.ondevice import MARK
 from morphnet.roles.client.beyond import Beyond
 from morphnet.roles.client.carrying import Carrying
-from morphnet.roles.client.inside import by_family, dns_servers, inside, takes_all
+from morphnet.roles.client.inside import Inside, by_family, inside, takes_all
 from morphnet.roles.client.overlaps import Overlaps
+from morphnet.roles.client.resolving import NoStub, Stubs, taken, wished
 from morphnet.tunnel.session import Session
+from morphnet.wire.messages.advice import Advice
 from morphnet.wire.messages.control import Welcome
 from morphnet.wire.messages.networks import Networks
 
@@ -32,6 +36,12 @@ _NAMELESS = (
     "strict is on, and the server names no DNS server: one of the local network is not reached, so names may not be"
     " known; on the gateway, `morphnet set dns ADDRESS` names one"
 )
+
+_CANNOT_SPLIT = (
+    "names of the network are not known here: in a split tunnel resolvconf cannot ask for some at the gateway, and for"
+    " others elsewhere; `morphnet set dns_split yes` asks the gateway for all, or install systemd-resolved"
+)
+_UNTAKEN = "the gateway knows names of {domains}: `morphnet set names.domains '*'` has them asked there"
 
 
 def kill_switch(config: ClientConfig) -> StrictTable:
@@ -76,6 +86,8 @@ class Machine:
         self.beyond = Beyond()  # networks behind clients
         self._behind = Behind()  # what this machine is a way to
         self._among: Callable[[], None] = lambda: None  # sets up what there is without a server
+        self.stub: Stubs = NoStub()  # our own DNS server here, where one is needed
+        self._unnamed: tuple[str, ...] = ()  # why names of the network are not known here
         self.inner: tuple[str, str] = ("", "")  # our inner addresses, one of each family; "" for none
 
     @property
@@ -88,7 +100,7 @@ class Machine:
         """What is not as it should be here, one sentence each."""
         config, welcome = self._config, self._welcome
         nameless = config.strict and config.dns and welcome is not None and not welcome.dns and takes_all(config.routes)
-        own = *self._overlaps.sentences, *self.beyond.warnings(config)
+        own = *self._overlaps.sentences, *self.beyond.warnings(config), *self._unnamed, *self._untaken()
         return (*own, *((_NAMELESS,) if nameless else ()))
 
     def welcomed(self, welcome: Welcome) -> None:
@@ -98,7 +110,7 @@ class Machine:
             return  # nothing of this machine is changed
         config, ours = self._config, inside(welcome, self._config.mesh.networks, self._config.routes)
         self.inner = by_family(ours.addresses)
-        dns = dns_servers(welcome, config)
+        dns = self._resolving(welcome, ours)
         self.beyond.look(config, self._host.networks)
         network = ClientNetwork(
             self._tun,
@@ -117,10 +129,37 @@ class Machine:
             return
         for each in ours.left_out:
             self._tell("left-out", f"{each}, the server's inner network, is not in `routes`: it is not reached")
-        if welcome.dns and not dns and config.dns:
+        if welcome.dns and not welcome.names and not dns.servers and config.dns:
             self._tell("left-out", "the server's DNS servers are not used in a split tunnel, unless by `dns_split`")
         self._set_up(network)
         self._lead_behind()
+
+    def _resolving(self, welcome: Welcome, ours: Inside) -> Wish:
+        """Whom to ask for names."""
+        wish, self._unnamed = wished(welcome, self._config, ours), ()
+        manner = self._host.asks_by() if wish.domains else ""
+        if manner == "resolvconf":
+            self._unnamed = (_CANNOT_SPLIT,)
+        elif manner == "file":
+            try:
+                return replace(wish, stub=self.stub.serve(wish.domains, wish.servers))
+            except HostError as problem:
+                self._unnamed = (f"names of the network are not known here: {problem}",)
+        return wish
+
+    def _untaken(self) -> tuple[str, ...]:
+        """Domains that the gateway knows, and the operator here may want."""
+        config, welcome = self._config, self._welcome
+        if welcome is None or not config.dns or config.dns_split or takes_all(config.routes) or config.names.domains:
+            return ()
+        named = ", ".join(taken(welcome, replace(config, names=AskedNames(("*",)))))
+        return (_UNTAKEN.format(domains=named),) if named else ()
+
+    def advised(self, advice: Advice) -> None:
+        """The server tells other things than in its welcome."""
+        if self._welcome is not None:
+            welcome = replace(self._welcome, dns=advice.dns, names=advice.names, domains=advice.domains)
+            self.welcomed(welcome)
 
     def networks_are(self, said: Networks) -> None:
         """The server tells of networks behind clients."""
@@ -131,6 +170,8 @@ class Machine:
     def _lead_behind(self) -> None:
         """Be the way to the networks behind this machine."""
         config, beyond = self._config, self.beyond
+        named = {**beyond.peers, config.name: tuple(filter(None, self.inner))}
+        self.stub.exits.answer(self.inner, beyond.exits(config), named)
         behind = Behind(beyond.carried(config), beyond.said.forwarded, config.advertise_routed, beyond.exits(config))
         if behind == self._behind:
             return
@@ -193,9 +234,12 @@ class Machine:
         self._among()
 
     def _set_up_among(self, mtu: int, networks: tuple[str, ...]) -> None:
-        routes = ("default",) if self.beyond.leads_out(self._config) else ()
+        out = self._config.mesh.exit if self.beyond.leads_out(self._config) else ""
+        self.stub.exits.prove(self.beyond.peers.get(out, ()), lambda: self._follow(self._among))
+        names = self.stub.exits.proven
+        routes, wish = (("default",) if out else ()), Wish(names, bool(names))
         inside = (*networks, *self.beyond.through(self._config))
-        network = ClientNetwork(self._tun, *self.inner, mtu, routes, (), bool(routes), inside)
+        network = ClientNetwork(self._tun, *self.inner, mtu, routes, wish, bool(routes), inside)
         if network != self._among_network:
             self._host.client_up(network)
             self._among_network = network

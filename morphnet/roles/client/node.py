@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from twisted.internet.defer import Deferred, succeed
@@ -25,6 +25,7 @@ from morphnet.roles.client.notices import Notices
 from morphnet.roles.client.policed_node import PolicedNode
 from morphnet.roles.client.policies import Policies
 from morphnet.roles.client.portals import Portals
+from morphnet.roles.client.resolving import NoStub, Stubs
 from morphnet.roles.client.shapes import Maker, Shapes
 from morphnet.roles.client.streaming import Streaming
 from morphnet.roles.client.uplink_paths import UplinkPaths, plain_paths, server_hosts
@@ -43,6 +44,7 @@ from morphnet.tunnel.session import Session
 from morphnet.wire.batch import Endpoint
 from morphnet.wire.keys import split_export
 from morphnet.wire.messages.access import Holders
+from morphnet.wire.messages.advice import Advice
 from morphnet.wire.messages.control import (
     Drain,
     Goodbye,
@@ -60,7 +62,7 @@ from morphnet.wire.messages.revocations import BEFORE, PartsWanted, Revocations,
 
 LIVE = frozenset(
     {"advertise", "advertise_routed", "accept_networks", "shape", "shape_web", "tuning.scheduler"}
-    | {"routes", "local", "strict", "dns", "dns_split", "mss_clamp", "uplink_policies"}
+    | {"routes", "local", "strict", "dns", "dns_split", "mss_clamp", "uplink_policies", "names.domains"}
 )
 PROVE_WITHIN = 2.0  # seconds that a link has to show life when its own address, or every path, is gone
 
@@ -80,6 +82,7 @@ class Parts:
     make_shape: Maker = lambda name: None
     ports: Ports | None = None  # where programs hand in UDP that is carried, if anything is
     policies: Policies | None = None  # None: those of the settings, and nothing is remembered
+    stub: Stubs = field(default_factory=NoStub)  # our own DNS server on this machine, where one is needed
 
 
 class ClientNode(PolicedNode):
@@ -104,6 +107,7 @@ class ClientNode(PolicedNode):
         self._machine = Machine(
             config, self.host, config.tun, self.notices.tell, pump.now, lambda: self.status().headline
         )
+        self._machine.stub, self._stub = parts.stub, parts.stub
         self.mesh = parts.mesh(self) if parts.mesh is not None else None
 
     # -- the control link ----------------------------------------------------------------------------------------------
@@ -125,6 +129,7 @@ class ClientNode(PolicedNode):
             networks=True,
             holders=True,
             terms=self.has_terms,
+            advice=True,
         )
 
     def welcomed(self, welcome: Welcome, link: Link) -> None:
@@ -148,6 +153,7 @@ class ClientNode(PolicedNode):
         self.shapes.welcomed(session, welcome.shapes, effects)
         self._machine.paths_of(self._session())
         self._machine.welcomed(welcome)
+        self._relays_are(welcome.relays)
         self._server_hosts = server_hosts(link.peer_host, welcome.addresses, self._server_hosts)
         self.uplink_paths.serve(session, [Endpoint(host, welcome.data_port) for host in self._server_hosts])
         if self.streaming is not None:
@@ -180,8 +186,8 @@ class ClientNode(PolicedNode):
             case Revocations() | PartsWanted() | RevokedPart():
                 if self.lists is not None and self.link is not None:
                     self.lists.heard(self.link, signal)
-            case Networks() | Holders():
-                self._networks_are(self._machine, signal)
+            case Networks() | Holders() | Advice():
+                self._server_tells(self._machine, signal)
             case Drain():
                 self.tell("drain", "", f"the server goes away in {signal.seconds:.0f} s: {signal.reason}")
             case Goodbye():
@@ -272,10 +278,6 @@ class ClientNode(PolicedNode):
             self._lan.peers_are(names)
         self._peers_lead(self._machine, names)
 
-    def reached(self) -> None:
-        """A relay is: it may renew our certificate."""
-        self.renew_in_time()
-
     def noticed(self, text: str) -> None:
         """A relay has a word for our operator."""
         self.notices.take(text)
@@ -357,7 +359,7 @@ class ClientNode(PolicedNode):
     def door_counters(self) -> Counter[str]:
         """Sums over the doors and the TUN."""
         total = super().door_counters()
-        for part in (self.tun, self._lan, self.streaming, self.mesh, self.ports):
+        for part in (self.tun, self._lan, self.streaming, self.mesh, self.ports, self._stub):
             total.update(part.counters() if part is not None else {})
         return total
 

@@ -46,6 +46,7 @@ from morphnet.roles.client.looking import LOOK_EVERY, Looking, Visitor
 from morphnet.roles.client.machine import kill_switch
 from morphnet.roles.client.node import LIVE, ClientNode, Parts
 from morphnet.roles.client.policies import Policies
+from morphnet.roles.client.resolving import Stub
 from morphnet.roles.client.servers import Servers
 from morphnet.roles.client.streaming import Streaming
 from morphnet.roles.client.uplink_paths import UplinkPaths
@@ -91,6 +92,7 @@ class ClientProcess(HostProcess):
         self._tun: Tun | None = None
         self._ports: Ports | None = None
         self._node: ClientNode | None = None  # None until its parts are made
+        self._stub = Stub(reactor, self.host.upstream_dns, config.mesh.networks)  # our own servers for names
         self._machine: Reconnect | None = None  # of the control link, if there is a server
         self._looking: Looking | None = None  # the same
 
@@ -121,7 +123,7 @@ class ClientProcess(HostProcess):
         masks = masks_of(pump.tunnel.wardrobe, config.pki_dir, sni_of(config.shape_sni, servers)) if servers else None
         make, ports, heed = partial(look_for, masks, identity), self._open_ports(), self.reloading
         parts = Parts(self.host, tun, uplink_paths, certificates, streaming, mesh, changed, heed, make, ports)
-        self._node = node = ClientNode(config, pump, replace(parts, policies=self._make_policies()))
+        self._node = node = ClientNode(config, pump, replace(parts, policies=self._make_policies(), stub=self._stub))
         if tun is not None:
             self.watch_host(node, tun.name)
         self.every(LOOK_AT_CERTIFICATES_EVERY, node.look_at_certificates)
@@ -361,6 +363,7 @@ class ClientProcess(HostProcess):
         assert self._node is not None  # only what was opened is closed
         left = self._node.leave_mesh()
         self._watch.stop()
+        await self._stub.close()
         if self._looking is not None:
             self._looking.close()
         self._node.uplink_paths.close()

@@ -10,6 +10,7 @@ from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump
 from morphnet.pki.names import split_address
 from morphnet.roles.carry.ports import Ports
+from morphnet.roles.client.advised import Advised
 from morphnet.roles.client.beyond import Beyond
 from morphnet.roles.client.certified_node import Certificates, CertifiedNode
 from morphnet.roles.client.leading import Leading
@@ -19,6 +20,7 @@ from morphnet.roles.client.uplink_paths import plain_paths, sources_of
 from morphnet.status import CarryStatus, NetworkStatus
 from morphnet.tunnel.session import Session
 from morphnet.wire.messages.access import Holders
+from morphnet.wire.messages.advice import Advice
 from morphnet.wire.messages.networks import Advertise, Networks
 
 
@@ -35,6 +37,8 @@ class ServedNode(CertifiedNode):
         self._leading = Leading(pump.now)
         self._beyond: Machine | None = None  # who knows of networks behind clients and peers, once there are any
         self._told_of = ToldNetworks(pump.now, pump.later, self._heed_networks)  # by the server
+        self._advice = Advised(pump.now, pump.later, self._heed_advice)
+        self._relays_told: tuple[str, ...] = ()  # where machines of this network meet, as its server says
         self._nowhere: tuple[str, ...] = ()  # one sentence for each of them that leads nowhere
         if config.carry:
             self.sections = ("sessions", "carries", *self.sections[1:])
@@ -71,18 +75,24 @@ class ServedNode(CertifiedNode):
 
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to."""
-        return (*super().warnings(), *self._nowhere)
+        unmet = self._relays_told and not self.config.mesh.relays and self.config.tun
+        places = ",".join(self._relays_told)
+        hint = (f"the network has relays: `morphnet set mesh.relays {places}` and a restart have its machines meet",)
+        return (*super().warnings(), *self._nowhere, *(hint if unmet else ()))
 
     def sources(self) -> list[Source]:
         """The uplinks, best first, once for each family: where the control link may start from."""
         return sources_of(self.uplinks)
 
-    def _networks_are(self, machine: Machine, said: Networks | Holders) -> None:
-        """The server tells of networks behind clients, or of who they are."""
+    def _server_tells(self, machine: Machine, said: Networks | Holders | Advice) -> None:
+        """The server tells of networks behind clients, of who they are, or advises other things than before."""
         if isinstance(said, Holders):
             self.access.told(said)
             return
         self._beyond = machine
+        if isinstance(said, Advice):
+            self._advice.are(said)
+            return
         if "networks" not in self.sections:
             self.sections = (*self.sections, "networks")
         self._told_of.are(said)
@@ -90,6 +100,19 @@ class ServedNode(CertifiedNode):
     def _heed_networks(self, said: Networks) -> None:
         if self._beyond is not None:
             self._beyond.networks_are(said)
+
+    def _heed_advice(self, said: Advice) -> None:
+        if self._beyond is not None:
+            self._beyond.advised(said)
+        self._relays_are(said.relays)
+
+    def _relays_are(self, told: Sequence[str]) -> None:
+        """Machines of this network meet there."""
+        if told != self._relays_told and told:
+            self._told("relays", f"the server says that machines meet at {', '.join(told)}")
+        self._relays_told = tuple(told)
+        if self.mesh is not None:
+            self.mesh.relays_are(told)
 
     def _peers_lead(self, machine: Machine, names: Mapping[str, Sequence[str]]) -> None:
         """With these peers there is a session: what is behind some of them is reached, as the operator has named it."""
@@ -146,6 +169,7 @@ class ServedNode(CertifiedNode):
     def _leave_other(self) -> None:
         """End the session with another server: this one has welcomed us."""
         self._told_of.welcomed()
+        self._advice.welcomed()
         other = self._session()
         if other is not None and other.peer != self._server:
             self.tell("server", self._server, f"{self._server} is the server now; it was {other.peer}")

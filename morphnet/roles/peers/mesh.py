@@ -38,6 +38,8 @@ from morphnet.roles.peers.surroundings import Ourselves, Surroundings
 from morphnet.roles.peers.table import PeerTable
 from morphnet.roles.process.instance import new_instance
 from morphnet.status import NetcheckStatus, PeerStatus, Pong
+from morphnet.store.relays import FILE as RELAYS
+from morphnet.store.relays import ToldRelays
 from morphnet.traversal.courtesy import Courtesy
 from morphnet.tunnel.events import Event, Mapped
 from morphnet.tunnel.path import Path as TunnelPath
@@ -81,6 +83,8 @@ class Mesh:
     :param lists: knows what is revoked.
     """
 
+    _dial: Dial | None = None  # calls a relay; None before we go anywhere
+
     def __init__(
         self,
         config: ClientConfig,
@@ -118,6 +122,7 @@ class Mesh:
         self.streams = Streams(self.around, net, pump, self.sessions, self.courtesy, self.outside)
         self.peers = PeerTable(self.around, self._make_peer, lambda name: self.relays.having(name))
         self.relays = Relays(self.around, pump, lists, self.outside, self.peers, owner)
+        self._told = ToldRelays(config.state_dir / RELAYS)
         self.rotation = Rotation(reactor, self.sockets, self._may_be_replaced, self._doors_at_work, self._rotates)
         pump.follow(self._heard)
 
@@ -127,8 +132,15 @@ class Mesh:
         return Peer(self.around, name, self.sessions, self.relays, search, self.streams)
 
     def call_relays(self, dial: Dial) -> None:
-        """Go where the peers are met."""
-        self.relays.start(self.config.relays, dial)
+        """Go where the peers are met; also where the network met last, as a server has said."""
+        self._dial = dial
+        self.relays.start((*self.config.relays, *self._told.recall()), dial)
+
+    def relays_are(self, told: Sequence[str]) -> None:
+        """The network has these relays now: those that the settings do not name are called too."""
+        self._told.keep(told)
+        if self._dial is not None:
+            self.relays.start(told, self._dial)
 
     def stop(self) -> Deferred[None]:
         """Leave everybody; fires when routers have their ports back, or 2 seconds later."""

@@ -36,6 +36,7 @@ from morphnet.wire.messages.revocations import Listing
 
 PROVE_WITHIN = 2.0  # seconds that a relay has to show life when our network has changed
 MEETINGS, MEETINGS_AT_ONCE = 10.0, 300  # handshakes a second through one relay: most have one at the start
+MOST_CALLED = 32  # relays
 MOST_RELAYS = 256  # whose handshakes are counted
 
 Standing = tuple[RelayClient, str, ReflexiveClient | None]  # a line, how it stands, and who asks the relay's echo
@@ -115,16 +116,20 @@ class Relays:
         self._around, self._pump, self._lists, self._outside = around, pump, lists, outside
         self._peers, self._owner = peers, owner
         self._lines: dict[RelayClient, tuple[Reconnect, _Caller]] = {}
+        self._places: set[str] = set()  # of them, as they were given
         self._draining: set[RelayClient] = set()
         self._meetings = SourceLimiter(MEETINGS, MEETINGS_AT_ONCE, MOST_RELAYS)  # by host
 
     def start(self, places: Iterable[str], dial: Dial) -> None:
         """
-        Call every relay.
+        Call every relay that is not called yet.
 
-        :param places: HOST or HOST:PORT of each.
+        :param places: HOST or HOST:PORT of each; of very many, the first.
         """
-        for place in places:
+        for place in dict.fromkeys(places):
+            if place in self._places or len(self._places) >= MOST_CALLED:
+                continue
+            self._places.add(place)
             relay = dial(place, self._pump.new_number(), self)
             caller = _Caller(relay)
             machine = reconnect(caller, self._around.clock, random.random)

@@ -26,6 +26,7 @@ from morphnet.roles.server.access import ServerAccess
 from morphnet.roles.server.accounting import COME_AGAIN as NEXT_MONTH
 from morphnet.roles.server.accounting import Accounting
 from morphnet.roles.server.certificates import Certificates
+from morphnet.roles.server.names import Names, NoNames
 from morphnet.roles.server.networks import Around, Ground, NetworksBehind, NoGround
 from morphnet.roles.server.old_clients import OldClients
 from morphnet.roles.server.resumption import Resumption
@@ -54,6 +55,7 @@ from morphnet.wire.messages.terms import PathTerms
 
 LIVE = frozenset(
     {"max_sessions", "session_timeout_s", "tuning.scheduler", "accounting.quota", "accounting.quotas", "forward"}
+    | {"dns", "relays", "names.domains", "names.hosts"}
 )
 FIRST_IDS = 8  # issued ids that a client gets with its welcome
 COME_AGAIN = 10.0  # seconds before its certificate ends at which a client is asked to show another one, if it has one
@@ -86,6 +88,7 @@ class Parts:
     old_clients: OldClients | None = None
     ground: Ground = field(default_factory=NoGround)  # the machine, for networks behind clients
     services: Services | None = None  # what clients may reach by name, if there is anything
+    names: Names | NoNames = field(default_factory=NoNames)  # who answers for those of this network
 
 
 class ServerNode(Node):
@@ -96,7 +99,7 @@ class ServerNode(Node):
     def __init__(self, config: ServerConfig, pump: Pump, parts: Parts, entropy: Callable[[int], bytes]) -> None:
         super().__init__(config.name, pump)
         self.config, self.certificates, self.renewal = config, parts.certificates, parts.renewal
-        self._parts = parts
+        self._parts, self._names = parts, parts.names
         if parts.services is not None:
             self.sections = (*self.sections, "carries")
         if parts.old_clients is not None:
@@ -141,6 +144,7 @@ class ServerNode(Node):
         session.be_patient(hello.reorder_tcp_ms / 1000)
         self.networks.came(caller.name, hello, lease, caller.host)
         self.access.leased(lease)
+        self._names.leased(lease)
         if hello.terms:
             session.table.expect_terms()
         epoch = self._resumption.give_keys(session, hello.epoch, caller.export(lease.session))
@@ -176,7 +180,7 @@ class ServerNode(Node):
         self.tell("session-up", caller.name, "control link is up" if resumed else "session begins")
 
     def _welcome(self, session: Session, lease: Lease, epoch: int, resumed: bool) -> Welcome:
-        config, tuning = self.config, self.config.tuning
+        config, tuning, advice = self.config, self.config.tuning, self._names.advice
         return Welcome(
             session=lease.session.hex(),
             inner4=interface(lease.inner4, config.pool4),
@@ -184,7 +188,7 @@ class ServerNode(Node):
             gateway4=gateway(config.pool4),
             gateway6=gateway(config.pool6),
             mtu=tuning.mtu,
-            dns=config.dns,
+            dns=advice.dns,
             data_port=config.data_port,
             epoch=epoch,
             ids=tuple(issued.hex() for issued in self.tunnel.issue_ids(session, FIRST_IDS)),
@@ -205,6 +209,9 @@ class ServerNode(Node):
             else (),
             services=tuple(each.service for each in self.carry_statuses()),
             terms=True,
+            names=advice.names,
+            domains=advice.domains,
+            relays=advice.relays,
         )
 
     def welcomed(self, caller: Caller, hello: Hello) -> None:
@@ -213,6 +220,7 @@ class ServerNode(Node):
             self.certificates.exchange.joined(caller, hello.revocations)
         self.networks.welcomed(caller, hello)
         self.access.welcomed(caller, hello)
+        self._names.welcomed(caller, hello)
 
     def signal(self, caller: Caller, signal: Signal) -> None:
         """A message of a client that has been welcomed; an old link of it says nothing of the session any more."""
@@ -237,6 +245,7 @@ class ServerNode(Node):
         self.certificates.exchange.left(caller)
         self.networks.left(caller)
         self.access.left(caller)
+        self._names.left(caller)
         if self._callers.get(caller.name) is caller:
             del self._callers[caller.name]
             self.tell("control-down", caller.name, f"control link is down: {reason}")
@@ -301,12 +310,8 @@ class ServerNode(Node):
 
     def warnings(self) -> tuple[str, ...]:
         """What the operator should see to."""
-        return (
-            *super().warnings(),
-            *self._rivals.warnings(self.pump.now()),
-            *self.accounting.warnings(),
-            *self.networks.warnings(),
-        )
+        own = (*self._rivals.warnings(self.pump.now()), *self.accounting.warnings(), *self.networks.warnings())
+        return (*super().warnings(), *own, *self._names.warnings())
 
     def reload(self) -> str:
         """Read revocations and settings again."""
@@ -321,6 +326,7 @@ class ServerNode(Node):
         self.config = config
         self.accounting.configure(config.accounting)
         self.networks.reconfigure(config)
+        self._names.reconfigure(config)
         if "tuning.scheduler" not in keys:
             return ""
         return f"{self.set_scheduler(config.tuning.scheduler)}; a client that begins anew brings its own scheduler"
@@ -352,16 +358,14 @@ class ServerNode(Node):
         behind = (f"127.0.0.1 tcp {config.proxy_port} for a web server",) if config.proxy else ()
         own = (f"{host} tcp {config.control_port}{more}, udp {config.data_port}" for host in config.listen)
         old = (self._parts.old_clients.listening(),) if self._parts.old_clients is not None else ()
-        return (*own, *behind, *old)
+        return (*own, *behind, *old, *self._names.listening())
 
     def door_counters(self) -> Counter[str]:
         """Sums over the doors, the TUN, and who comes in at the control port."""
-        total, tun = super().door_counters(), self._parts.tun
-        total.update(self._parts.counters())
-        total.update(self.accounting.counters())
-        total.update(tun.counters() if tun else {})
-        total.update(self._parts.old_clients.counters() if self._parts.old_clients is not None else {})
-        total.update(self._parts.services.counters() if self._parts.services else {})
+        total, parts = super().door_counters(), self._parts
+        total.update(parts.counters())
+        for part in (self.accounting, parts.tun, parts.old_clients, parts.services, self._names):
+            total.update(part.counters() if part is not None else {})
         return total
 
     def legacy_statuses(self) -> tuple[LegacyStatus, ...]:

@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from morphnet.config.carry import service
 from morphnet.config.roles import ServerConfig
 from morphnet.host.host import ServerNetwork
+from morphnet.host.hosts import HOSTS
 from morphnet.host.outside import Network
 from morphnet.host.uplinks import UplinkScan, served_addresses
 from morphnet.net.gate import Gate, OpenGate
@@ -49,6 +50,10 @@ from morphnet.roles.server.accounting import WRITE_EVERY, Accounting, month_of
 from morphnet.roles.server.certificates import Certificates
 from morphnet.roles.server.closed import ClosedNode
 from morphnet.roles.server.legacy import Around
+from morphnet.roles.server.names import LOOK_EVERY as NAMES_LOOK_EVERY
+from morphnet.roles.server.names import READ_EVERY as NAMES_EVERY
+from morphnet.roles.server.names import Around as NamesAround
+from morphnet.roles.server.names import Names
 from morphnet.roles.server.networks import READ_EVERY as NETWORKS_EVERY
 from morphnet.roles.server.node import LIVE, Parts, ServerNode, gateway, interface
 from morphnet.roles.server.old_clients import OldClients
@@ -62,6 +67,7 @@ from morphnet.store.ledger import DATABASE, Ledger, RecordsDamaged, RecordsLost
 from morphnet.store.sqlite import SqliteStore
 from morphnet.tunnel.tunnel import Tunnel
 
+LOOK_AT_RELAYS_EVERY = 5.0  # seconds between looks whether the settings name others
 LOOK_AT_CAS_EVERY = 5.0  # seconds between looks whom the network trusts
 SWEEP_EVERY = 10.0  # seconds between looks for dead sessions, at most
 EXPIRE_EVERY = 2.0  # seconds between looks whose certificate has expired
@@ -103,6 +109,7 @@ class ServerProcess(HostProcess):
         certificates.know(records)  # before anybody may come in
         node.networks.begin(approved, leases)
         node.access.begin(leases)
+        self._names.begin(leases)
         limits = replace(LIMITS, connections=min(LIMITS.connections, self.files * 3 // 8))
         self._streams = self._make_streams(node, certificates, limits)
         takes = self._streams.take if config.streams else nobody
@@ -114,7 +121,7 @@ class ServerProcess(HostProcess):
         self._bearers.meet = self._meetings.asked
         self._open_tcp()
         self._keep_house(node, parts)
-        self._bearers.start(config.relays, lambda host: ClientTls(identity, host, certificates.is_revoked))
+        self.every(LOOK_AT_RELAYS_EVERY, partial(self._call_relays, node), now=True)
         node.state = "serving"
         self._log.info("morph-server {name} is serving", name=config.name)
         return node
@@ -136,12 +143,7 @@ class ServerProcess(HostProcess):
         config = self.config.legacy.morphprotocol
         if not config.enabled:
             return None
-
-        def tell(kind: str, session: str, sentence: str) -> None:
-            if self._node is not None:
-                self._node.tell(kind, session, sentence)
-
-        around = Around(self.reactor, self._pump.new_number, self._pump.now, tell, self._accounting)
+        around = Around(self.reactor, self._pump.new_number, self._pump.now, self._tell, self._accounting)
         return OldClients(config, around)
 
     def _reporter(self, store: Store) -> Reporter | None:
@@ -191,7 +193,20 @@ class ServerProcess(HostProcess):
             self._old_clients,
             self,
             self._open_services(),
+            self._make_names(store),
         )
+
+    def _make_names(self, store: Store) -> Names:
+        """Who answers clients that ask for names; at the addresses that this machine has inside."""
+        config, families = self.config, self.host.families
+        own = [gateway(pool) for pool in (config.pool4, config.pool6) if pool and (6 if ":" in pool else 4) in families]
+        around = NamesAround(self.reactor, store, self.host, self._tell, os.access(HOSTS, os.W_OK))
+        self._names = Names(config, own, around)
+        return self._names
+
+    def _tell(self, kind: str, session: str, sentence: str) -> None:
+        if self._node is not None:
+            self._node.tell(kind, session, sentence)
 
     def _open_services(self) -> Services | None:
         """What clients may reach by name; before the first session."""
@@ -219,6 +234,14 @@ class ServerProcess(HostProcess):
         self.every(EXPIRE_EVERY, partial(self._expire, node))
         self.every(PRUNE_EVERY, node.certificates.read)
         self.every(NETWORKS_EVERY, node.networks.read)
+        self.every(NAMES_EVERY, self._names.read)
+        self.every(NAMES_LOOK_EVERY, self._names.look)
+
+    def _call_relays(self, node: ServerNode) -> None:
+        config, is_revoked = node.config, node.certificates.is_revoked
+        self._bearers.start(
+            config.relays, lambda host: ClientTls(identity_of(config.pki_dir, config.name), host, is_revoked)
+        )
 
     def _expire(self, node: ServerNode) -> None:
         node.expire()
@@ -305,6 +328,7 @@ class ServerProcess(HostProcess):
         self._pump.stop()
         self._bearers.stop()
         self._meetings.close()
+        await self._names.close()
         if self._old_clients is not None:
             await self._old_clients.close()
         await DeferredList([maybeDeferred(port.stopListening) for port in self._listening])

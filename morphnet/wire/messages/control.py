@@ -31,6 +31,7 @@ from morphnet.wire.fields import (
     is_network,
 )
 from morphnet.wire.messages.access import Holders
+from morphnet.wire.messages.advice import Advice, Domains, Places
 from morphnet.wire.messages.codec import Catalogue
 from morphnet.wire.messages.networks import Advertise, Networks, Offered
 from morphnet.wire.messages.revocations import BEFORE, ListNumber, PartsWanted, Revocations, RevokedPart
@@ -78,6 +79,7 @@ class Hello:
     networks: Annotated[bool, Truth()] = False  # it understands Networks
     holders: Annotated[bool, Truth()] = False  # it understands Holders
     terms: Annotated[bool, Truth()] = False  # it tells on which terms paths may be used, if the server understands
+    advice: Annotated[bool, Truth()] = False  # it understands Advice
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,9 @@ class Welcome:
     shapes: Words = ()  # besides plain: what the client's datagrams may be dressed as
     services: Words = ()  # that may be reached by name, see `config/carry`
     terms: Annotated[bool, Truth()] = False  # the server heeds PathTerms
+    names: Annotated[bool, Truth()] = False  # these three as in Advice
+    domains: Domains = ()
+    relays: Places = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +254,7 @@ Signal = (
     | Networks
     | PathTerms
     | Holders
+    | Advice
 )
 _MESSAGES = Catalogue[Signal](
     (
@@ -274,6 +280,7 @@ _MESSAGES = Catalogue[Signal](
         Networks,
         PathTerms,
         Holders,
+        Advice,
     ),
     LIMIT,
 )

@@ -6,7 +6,7 @@ import socket
 
 from morphnet.cli.doctoring import network
 from morphnet.cli.doctoring.network import CHECKS
-from morphnet.host.dns import RESOLV_CONF
+from morphnet.host.dns import RESOLV_CONF, ResolvConf
 from morphnet.host.facts import AddressFact, Facts, LinkFact, RouteFact
 from morphnet.host.firewall import Obstacle
 from morphnet.host.kernel import FileState
@@ -72,6 +72,17 @@ class NetworkTests(PatientCase):
         self.assertIn("at 192.0.2.53", found.text)
         self.patch(self.kernel, "way_to", lambda address: "morph0")
         self.assertEqual(self.faults(CHECKS, "names are asked through the tunnel"), [])
+
+    def test_leaks_beneath(self) -> None:
+        """Our own server on this machine asks for the world's names, and does it beside the tunnel."""
+        self.client()
+        self.runs(NODE, role="client", traffic="tunnel")
+        self.kernel.files[RESOLV_CONF] = FileState("file", "nameserver 192.0.2.53\n")
+        change = ResolvConf(("127.0.0.73",), search=True).prepared(self.kernel)
+        change.apply(self.kernel)
+        self.patch(self.kernel, "way_to", lambda address: "wan" if address == "192.0.2.53" else "morph0")
+        (found,) = self.faults(CHECKS, "names are asked through the tunnel")
+        self.assertIn("at 192.0.2.53", found.text)
 
     def test_alike(self) -> None:
         """A local network with the inner addresses."""

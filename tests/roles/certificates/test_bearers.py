@@ -53,6 +53,16 @@ class BearersTests(RelayTestCase):
         self.net.pass_by(5, 0.1)
         self.assertEqual((self.lists.told[-1], self.net.getDelayedCalls()), (("left", "gateway"), []))
 
+    def test_once(self) -> None:
+        """A relay that is called already is not called again; one that the settings name later is."""
+        for _ in range(2):
+            self.start()
+        self.assertEqual(len(self.bearers._machines), 1)
+        tls = ClientTls(self.gateway, "relay", self.revocations.is_revoked)
+        self.bearers.start([f"{SERVER_HOST}:443", f"{SERVER_HOST}:444"], lambda host: tls)
+        self.assertEqual(len(self.bearers._machines), 2)
+        self.bearers.stop()
+
     def test_refused(self) -> None:
         """A relay that does not take servers refuses us: the operator can read it, and we try again."""
         self.revoked.add(serial_of(self.gateway))

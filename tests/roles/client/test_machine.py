@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -9,22 +10,27 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.mesh import MeshConfig
+from morphnet.config.names import AskedNames
 from morphnet.config.roles import ClientConfig, Tuning
 from morphnet.errors import HostError
 from morphnet.host.behind import Behind
+from morphnet.host.dns import Wish
 from morphnet.host.host import ClientNetwork, Host
 from morphnet.host.strict import StrictTable
 from morphnet.host.uplinks import Uplink
 from morphnet.roles.client.carrying import PATIENCE
 from morphnet.roles.client.machine import Machine
+from morphnet.roles.client.resolving import STUB, NoStub
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.path import State
 from morphnet.tunnel.session import Session
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Endpoint
+from morphnet.wire.messages.advice import Advice
 from morphnet.wire.messages.control import Welcome
 from morphnet.wire.messages.networks import Networks
 
+NAMES = ("morph", "0.73.10.in-addr.arpa")
 WAN = Uplink("wan", 2, True, ("192.168.5.2",), (), "192.168.5.1", None, 1500, 100)
 INNER, IDS, DATA_PORT = ("10.73.0.2/24", "", "10.73.0.1", ""), (), 8000
 WELCOME = Welcome(
@@ -44,6 +50,7 @@ class FakeHost:
     """Remembers what it was asked to be; `refuses` for a machine that does not let us."""
 
     networks: tuple[str, ...] = ()
+    manner = "file"  # what names are asked by
 
     def __init__(self) -> None:
         self.asked: list[ClientNetwork] = []
@@ -56,6 +63,9 @@ class FakeHost:
 
     def open_again(self) -> None:
         self.shut_for = []
+
+    def asks_by(self) -> str:
+        return self.manner
 
     def keep_outside(self) -> None:
         """Nothing to see."""
@@ -73,6 +83,22 @@ class FakeHost:
         """As client_up."""
         if self.refuses:
             raise HostError("not permitted")
+
+
+class FakeStub(NoStub):
+    """Remembers what it was to serve."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+        self.refuses = False
+
+    def serve(self, domains: Sequence[str], servers: Sequence[str]) -> str:
+        """:raises HostError: it refuses."""
+        if self.refuses:
+            raise HostError("taken")
+        self.asked.append((tuple(domains), tuple(servers)))
+        return STUB
 
 
 class MachineTests(SynchronousTestCase):
@@ -139,6 +165,46 @@ class MachineTests(SynchronousTestCase):
             self.assertEqual(machine.warnings(), ())
             machine.welcomed(replace(WELCOME, dns=dns))
             self.assertEqual(len(machine.warnings()), said)
+
+    def split(self, config: ClientConfig | None = None) -> Machine:
+        """A machine in a split tunnel, welcomed by a gateway that answers for names."""
+        machine = self.make(config or ClientConfig(server="gw.example", routes=("10.73.0.0/24",)))
+        machine.stub = self.stub = FakeStub()
+        machine.welcomed(replace(WELCOME, names=True, domains=("corp.example",)))
+        return machine
+
+    def test_stub(self) -> None:
+        """In a split tunnel our own server is in resolv.conf, and asks the gateway for what is the gateway's."""
+        machine = self.split()
+        self.assertEqual((self.host.asked[-1].dns.stub, self.stub.asked[-1]), (STUB, (NAMES, ("10.73.0.1",))))
+        (said,) = machine.warnings()
+        self.assertIn("the gateway knows names of corp.example", said)
+        wanted = ClientConfig(server="gw.example", routes=("10.73.0.0/24",), names=AskedNames(("corp.example",)))
+        machine.reconfigure(wanted)
+        self.assertEqual((self.stub.asked[-1][0], machine.warnings()), ((*NAMES, "corp.example"), ()))
+        self.assertEqual(self.host.asked[-1].dns.domains, (*NAMES, "corp.example"))
+
+    def test_no_stub(self) -> None:
+        """Where its address is taken, or resolvconf keeps the file, that is said, and all else is as it was."""
+        machine = self.split()
+        self.stub.refuses = True
+        machine.welcomed(replace(WELCOME, names=True))
+        self.assertEqual(self.host.asked[-1].dns.stub, "")
+        self.assertEqual(machine.warnings(), ("names of the network are not known here: taken",))
+        self.host.manner = "resolvconf"
+        self.assertIn("resolvconf cannot ask", self.split().warnings()[0])
+        self.host.manner = "resolved"
+        self.assertEqual((len(self.split().warnings()), self.stub.asked), (1, []))
+
+    def test_advised(self) -> None:
+        """What a server advises takes the place of what it said in its welcome, and nothing before that."""
+        self.machine.advised(Advice(("10.73.0.1",)))
+        self.assertEqual(self.host.asked, [])
+        self.machine.welcomed(WELCOME)
+        for advice in (Advice(("10.73.0.1",), True), Advice(("10.73.0.1",), True), Advice()):
+            self.machine.advised(advice)
+        wishes = [each.dns for each in self.host.asked]
+        self.assertEqual(wishes, [Wish(("10.73.0.1",)), Wish(("10.73.0.1",), True), Wish()])
 
     def test_strict(self) -> None:
         """A strict one leads everything into the tunnel at once, and not even the local network beside it."""

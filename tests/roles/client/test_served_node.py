@@ -23,6 +23,7 @@ from morphnet.tunnel.events import Effects
 from morphnet.tunnel.path import State
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.batch import Endpoint
+from morphnet.wire.messages.advice import Advice
 from morphnet.wire.messages.networks import Advertise, Networks
 
 CALL = bytes.fromhex("4500001c000040004011000010490002") + bytes((10, 73, 0, 5)) + bytes(8)  # UDP for a peer
@@ -77,12 +78,28 @@ class ServedNodeTests(SynchronousTestCase):
         node._leave_other()
         node._advertise(config, {"advertise"})
         self.assertEqual(said, [])
-        node._networks_are(machine, Networks())
+        node._server_tells(machine, Networks())
         node._advertise(config, {"advertise"})
         self.assertEqual(said, [Advertise(("192.168.7.0/24",))])
         node._leave_other()  # an older one has welcomed us
         node._advertise(config, {"advertise"})
         self.assertEqual(len(said), 1)
+
+    def test_advised(self) -> None:
+        """Other relays are called at once by a machine that has peers; one that has none is told how to have them."""
+        heeded: list[Advice] = []
+        machine = cast(Machine, SimpleNamespace(advised=heeded.append))
+        node, said = self.make(ClientConfig(server="gw1")), Advice(relays=("relay.example",))
+        node._server_tells(machine, said)
+        self.assertEqual(heeded, [said])
+        (warning,) = node.warnings()
+        self.assertIn("`morphnet set mesh.relays relay.example` and a restart", warning)
+        called: list[tuple[str, ...]] = []
+        node = self.make(ClientConfig(server="gw1", mesh=MeshConfig(("meet",))))
+        node.mesh = cast(Mesh, SimpleNamespace(relays_are=called.append))
+        node._server_tells(machine, said)
+        self.assertEqual((called, node.warnings()), ([("relay.example",)], ()))
+        self.assertEqual([each.kind for each in node.happenings(0)], ["relays"])
 
     def test_exit_and_peers(self) -> None:
         """The exit is a way to the world, and to no peer: it may not send as one, nor gets what is for one."""

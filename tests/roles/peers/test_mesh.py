@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
@@ -61,17 +62,22 @@ class MeshTests(SynchronousTestCase):
     def begin(self, *wanted: str) -> None:
         """A machine that wants these, or everybody."""
         self.pump = Pump(self.net, Tunnel(server=False, entropy=bytes), self.net.seconds)
-        config = ClientConfig(
-            name="anna",
-            mesh=MeshConfig(("one.example", "two.example"), networks=NETWORKS, streams=False, peers=wanted or ("*",)),
-        )
+        self.directory = Path(self.mktemp())
+        self.directory.mkdir()
+        self.mesh = self.make(*wanted)
+        self.lines: list[PostingRelay] = []
+        self.mesh.call_relays(self.dial)
+
+    def make(self, *wanted: str) -> Mesh:
+        """That of anna."""
+        places = ("one.example", "two.example")
+        mesh = MeshConfig(places, networks=NETWORKS, streams=False, peers=wanted or ("*",))
+        config = ClientConfig(name="anna", mesh=mesh, state_dir=self.directory)
         revoked = SimpleNamespace(is_revoked=lambda certificate: False)
         lists = FakeLists()
         lists.revoked = revoked  # type: ignore[attr-defined]
         ours = identity("anna")
-        self.mesh = Mesh(config, self.pump, lambda: ours, self.net, cast(RevocationExchange, lists), self.owner)
-        self.lines.clear()
-        self.mesh.call_relays(self.dial)
+        return Mesh(config, self.pump, lambda: ours, self.net, cast(RevocationExchange, lists), self.owner)
 
     def dial(self, place: str, number: int, listener: Listener) -> RelayClient:
         """A line."""
@@ -83,6 +89,14 @@ class MeshTests(SynchronousTestCase):
         bert = Present(1, "bert", INSTANCE)
         self.lines[0].answer, self.lines[0].peers = cast("object", True), {"bert": bert}  # type: ignore[assignment]
         self.mesh.relays.present(cast(RelayClient, self.lines[0]), bert)
+
+    def test_told(self) -> None:
+        """A relay that the network has besides is called at once, and by the next process before any server says so."""
+        self.mesh.relays_are(("three.example", "one.example"))
+        self.assertEqual([each.host for each in self.lines], ["one.example", "two.example", "three.example"])
+        self.lines.clear()
+        self.make().call_relays(self.dial)
+        self.assertEqual([each.host for each in self.lines], ["one.example", "two.example", "three.example"])
 
     def test_who_we_are(self) -> None:
         """As our certificate says, with our address inside."""

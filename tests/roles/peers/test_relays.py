@@ -9,7 +9,7 @@ from morphnet.host.uplinks import Uplink
 from morphnet.pki.authority import Description
 from morphnet.roles.certificates.revocation_exchange import RevocationExchange
 from morphnet.roles.peers.outside import Outside
-from morphnet.roles.peers.relays import MEETINGS_AT_ONCE, Relays
+from morphnet.roles.peers.relays import MEETINGS_AT_ONCE, MOST_CALLED, Relays
 from morphnet.roles.peers.surroundings import Line
 from morphnet.roles.signalling.relay_client import Listener, RelayClient
 from morphnet.tunnel.carrier import RELAYED
@@ -140,6 +140,12 @@ class RelaysTestCase(PlaneTestCase):
         self.relays.start(["one.example", "two.example"], self.dial)
         self.one, self.two = self.lines
 
+    def more(self, *places: str) -> list[str]:
+        """The network has these relays now: those that are called."""
+        before = len(self.lines)
+        self.relays.start(places, self.dial)
+        return [each.host for each in self.lines[before:]]
+
     def dial(self, place: str, number: int, listener: Listener) -> RelayClient:
         """A line."""
         self.lines.append(FakeRelay(place, number))
@@ -162,6 +168,13 @@ class RelaysTestCase(PlaneTestCase):
 
 
 class LineTests(RelaysTestCase):
+    def test_told(self) -> None:
+        """A relay that the network has later is called once, not one that is called already; of very many the first."""
+        self.assertEqual(self.more("two.example", "three.example", "three.example"), ["three.example"])
+        self.assertEqual(self.more("three.example"), [])
+        self.more(*(f"r{number}.example" for number in range(100)))
+        self.assertEqual(len(self.lines), MOST_CALLED)
+
     def test_called(self) -> None:
         """Each is called at once, is a door, and hangs up at the end."""
         self.assertEqual([relay.did for relay in self.lines], [["connect"]] * 2)

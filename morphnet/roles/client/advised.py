@@ -1,0 +1,53 @@
+"""
+What a server advises while the link is up, as it is heeded here: the last word counts, after a while if need be.
+
+What changes with it is changed on this machine, and written down there: so no server has that done all the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from morphnet.wire.messages.advice import Advice
+
+LEAST = 1.0  # seconds from one change to the next
+
+
+class Advised:
+    """
+    :param now: seconds.
+    :param later: calls after so many seconds.
+    :param heed: lives by it.
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], float],
+        later: Callable[[float, Callable[[], None]], object],
+        heed: Callable[[Advice], None],
+    ) -> None:
+        self._now, self._later, self._heed = now, later, heed
+        self._said: Advice | None = None  # and not heeded yet
+        self._heeded_at = float("-inf")
+        self._is_due = False
+
+    def welcomed(self) -> None:
+        """A welcome says it all anew."""
+        self._said = None
+
+    def are(self, said: Advice) -> None:
+        """The server says so."""
+        self._said = said
+        wait = self._heeded_at + LEAST - self._now()
+        if wait <= 0:
+            self._look()
+        elif not self._is_due:
+            self._is_due = True
+            self._later(wait, self._look)
+
+    def _look(self) -> None:
+        self._is_due = False
+        said, self._said = self._said, None
+        if said is not None:
+            self._heeded_at = self._now()
+            self._heed(said)

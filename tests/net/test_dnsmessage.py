@@ -1,0 +1,128 @@
+"""Messages of the DNS, as they come and go."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.names import dns
+from twisted.trial.unittest import SynchronousTestCase
+
+from morphnet.net.dnsmessage import (
+    LEAST_SIZE,
+    MOST_SIZE,
+    Answer,
+    Question,
+    answer_bytes,
+    answer_in,
+    asked_in,
+    is_refused,
+    own_answer,
+    question_bytes,
+    read,
+    unfit_outside,
+)
+from morphnet.rendezvous.naming import Known
+from tests.fakes_names import answering, question, said
+from tests.fakes_names import read as read_whole
+
+NAME = Question(b"wiki.Example", dns.A)
+
+
+class DnsMessageTests(SynchronousTestCase):
+    def test_asked(self) -> None:
+        """A question is read with what its caller can take."""
+        asked = asked_in(question("Laptop.Morph", dns.AAAA, 9))
+        assert asked is not None
+        self.assertEqual((asked.number, asked.question.text, asked.question.kind), (9, "laptop.morph", dns.AAAA))
+        self.assertEqual((asked.size, asked.edns, asked.question.signatures), (LEAST_SIZE, False, False))
+        asked = asked_in(question("x", size=4096, signed=True))
+        assert asked is not None
+        self.assertEqual((asked.size, asked.edns, asked.question.signatures), (MOST_SIZE, True, True))
+
+    def test_no_question(self) -> None:
+        """An answer, an update, two questions at once, none, or noise: not heeded."""
+        update = dns.Message(1, opCode=5)
+        update.queries = [dns.Query("x")]
+        two = dns.Message(1)
+        two.queries = [dns.Query("x"), dns.Query("y")]
+        reply = answering("192.0.2.1")(read_whole(question("x")))
+        for data in (b"", b"\0", b"\xff" * 40, dns.Message(1).toStr(), update.toStr(), two.toStr(), reply):
+            self.assertIsNone(asked_in(cast(bytes, data)), data)
+
+    @given(st.binary(max_size=80))
+    def test_never_raises(self, tail: bytes) -> None:
+        """Whatever comes is a message or none."""
+        read(tail)
+        asked_in(question("x")[:12] + tail)
+        answer_in(b"\0\7\x84\0\0\1\0\1\0\1\0\1" + tail, NAME, 7)
+
+    def test_refused(self) -> None:
+        """Transfers, ANY, and what is of no class that we know."""
+        for data in (question("x", 252), question("x", 255), question("version.bind", dns.TXT, cls=3)):
+            asked = asked_in(data)
+            assert asked is not None
+            self.assertTrue(is_refused(asked.question))
+        self.assertFalse(is_refused(NAME))
+
+    def test_answer(self) -> None:
+        """An answer to another question, with another number, or of another name, is none."""
+        asked = read_whole(question_bytes(NAME, 3))
+        self.assertEqual((asked.id, asked.recDes, asked.additional[0].type), (3, 1, 41))
+        good = cast(bytes, answering("192.0.2.1")(asked))
+        answer = answer_in(good, NAME, 3)
+        assert answer is not None
+        self.assertEqual((len(answer.answers), answer.life()), (1, 60.0))
+        self.assertIsNone(answer_in(good, NAME, 4))
+        self.assertIsNone(answer_in(good, Question(b"wiki.other", dns.A), 3))
+        self.assertIsNone(answer_in(good, Question(NAME.name, dns.AAAA), 3))
+        self.assertIsNone(answer_in(question_bytes(NAME, 3), NAME, 3))
+
+    def test_life(self) -> None:
+        """An absence lives as its SOA says; trouble, and what was cut, is not kept."""
+        asked = read_whole(question_bytes(NAME, 3))
+
+        def life(data: bytes | None) -> float:
+            answer = answer_in(cast(bytes, data), NAME, 3)
+            assert answer is not None
+            return answer.life()
+
+        self.assertEqual(life(answering(code=dns.ENAME, minimum=20)(asked)), 20.0)
+        self.assertEqual(life(answering(code=dns.ENAME)(asked)), 0.0)
+        self.assertEqual(life(answering(code=dns.ESERVER, minimum=20)(asked)), 0.0)
+        self.assertEqual(life(answering("192.0.2.1", cut=True)(asked)), 0.0)
+
+    def test_own(self) -> None:
+        """What is asked for is said, an absence with how long that holds."""
+        known, asked = Known(True, ("10.73.0.2", "fd73::2")), asked_in(question("laptop.morph", dns.AAAA))
+        assert asked is not None
+        data = answer_bytes(asked, own_answer(asked.question, known), None)
+        self.assertEqual((said(data), read_whole(data).auth), ((dns.OK, ["fd73::2"]), 1))
+        absent = own_answer(asked.question, Known(False))
+        self.assertEqual((absent.code, absent.life()), (dns.ENAME, 30.0))
+        other = own_answer(Question(b"laptop.morph", dns.MX), known)
+        self.assertEqual((other.code, other.answers, other.life()), (dns.OK, [], 30.0))
+        pointer = own_answer(Question(b"2.0.73.10.in-addr.arpa", dns.PTR), Known(True, pointer="laptop.morph"))
+        self.assertEqual(said(answer_bytes(asked, pointer, None)), (dns.OK, ["laptop.morph"]))
+        self.assertEqual(len(own_answer(Question(b"morph", dns.SOA), Known(True)).answers), 1)
+
+    def test_size(self) -> None:
+        """What is longer than the caller takes is left out, and said to be."""
+        asked = asked_in(question("x"))
+        assert asked is not None
+        many = Answer(answers=[dns.RRHeader(b"x", dns.A, payload=dns.Record_A("192.0.2.1"))] * 60)
+        data = answer_bytes(asked, many, asked.size)
+        self.assertEqual((len(data) <= LEAST_SIZE, read_whole(data).trunc, read_whole(data).answers), (True, 1, []))
+        self.assertEqual(len(said(answer_bytes(asked, many, None))[1]), 60)
+
+    def test_unfit(self) -> None:
+        """A name of the world leads neither to this machine nor to an inner address."""
+        unfit = unfit_outside(("10.73.0.0/24", "fd73::/64"))
+        for host in ("10.73.0.9", "fd73::9", "127.0.0.1", "::1", "0.0.0.0", "169.254.0.1", "::ffff:10.73.0.9"):
+            self.assertTrue(unfit(host), host)
+        for host in ("192.0.2.1", "10.74.0.1", "2001:db8::1"):
+            self.assertFalse(unfit(host), host)
+        records = [dns.RRHeader(b"x", dns.A, payload=dns.Record_A(host)) for host in ("10.73.0.9", "192.0.2.1")]
+        answer = Answer(answers=records)
+        self.assertEqual((answer.without(unfit), len(answer.answers)), (1, 1))
