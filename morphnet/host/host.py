@@ -56,6 +56,7 @@ from morphnet.host.strict import StrictTable, own_networks
 from morphnet.host.syncedfile import SyncedFile
 from morphnet.host.sysctl import Sysctl
 from morphnet.host.uplinks import Uplink, providers_of
+from morphnet.host.wireguard import WireGuardLink
 
 _ALL: tuple[type[Change], ...] = (
     Address,
@@ -74,6 +75,7 @@ _ALL: tuple[type[Change], ...] = (
     HostsBlock,
     Multipath,
     DealingTable,
+    WireGuardLink,
 )
 IPV6_LEAST_MTU = 1280  # bytes, RFC 8200 section 5: the kernel takes IPv6 from a device with less
 KINDS: dict[str, type[Change]] = {each.kind: each for each in _ALL}
@@ -109,6 +111,7 @@ class ServerNetwork:
     reachable_from: tuple[str, ...] = ()  # networks outside that may open connections to the pools
     behind: tuple[str, ...] = ()  # networks behind clients
     forwards: tuple[str, ...] = ()  # ports that lead to clients, see `morphnet.host.nat`
+    beside: tuple[str, ...] = ()  # other devices by which clients come
 
 
 def this_world() -> str:
@@ -230,6 +233,7 @@ class Host:
             reachable_from=network.reachable_from,
             behind=behind,
             forwards=network.forwards,
+            beside=network.beside,
         )
         changes += gateway_changes(self._kernel, table)
         self._journal.settle("tunnel", changes)

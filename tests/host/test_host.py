@@ -25,7 +25,7 @@ class HostTests(SynchronousTestCase):
         """Every kind of change has a name of its own in the journal."""
         expected = (
             "address answers-table behind-table dealing-table forwarding hosts link multipath nft-table resolv-conf"
-            " resolvconf resolved route rule strict-table sysctl"
+            " resolvconf resolved route rule strict-table sysctl wireguard"
         )
         self.assertEqual(sorted(KINDS), expected.split())
 
