@@ -7,6 +7,7 @@ The other one is in the kernel, see `net/wireguard_kernel`.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import sys
@@ -28,6 +29,7 @@ from morphnet.wire.wireguard import GET, Changes, Told, decode_done, decode_told
 
 PROGRAM = "wireguard-go"
 ANSWERS_WITHIN, BEGINS_WITHIN, ENDS_WITHIN = 3.0, 10.0, 1.0  # seconds
+_SAID = re.compile(r"^ERROR: \(\S+\) [0-9/]+ [0-9:]+ ")  # in front of what it says
 _AGAIN = 0.05  # seconds between looks whether it has begun
 _LONGEST = 1 << 23  # bytes of an answer
 _CHILD = Path(__file__).with_name("wireguard_child.py")
@@ -122,8 +124,10 @@ class WireGuardGo(ProcessProtocol):
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         for line in data.decode("utf-8", "replace").splitlines():
-            if line.startswith("ERROR"):
-                self._said = line.rpartition("] ")[2][-300:]
+            if "peer(" in line:  # one that cannot be called now, or the like: as often as somebody wants it
+                self._log.debug(PROGRAM + ": {line}", line=line[-300:])
+            elif line.startswith("ERROR"):
+                self._said = _SAID.sub("", line)[:300]
                 self._log.warn(PROGRAM + ": {line}", line=self._said)
 
     def processEnded(self, reason: Failure) -> None:

@@ -1,7 +1,7 @@
 """
 What is counted, by the names that `morphnet status --json` has: the unit, and the meaning.
 
-`status.LEVELS` says which of them go up and down. A name that is in no table may not be counted, see tests.
+`morphnet.levels` says which of them go up and down. A name that is in no table may not be counted, see tests.
 """
 
 from __future__ import annotations
@@ -157,6 +157,7 @@ OF_PROCESS: Counted = {
     "passages_met": ("clients", "that we have met at a relay"),
     "passages_refused": ("passages", "that the relay did not give"),
     "paused": ("times", "that a node was not read for a while, having sent more than its share"),
+    "phones_connected": ("machines", "that come by WireGuard, and have lately"),
     "read_bytes": ("bytes", "from the TUN"),
     "read_calls": ("calls", "that read from the TUN"),
     "read_packets": ("packets", "from the TUN; one may be large enough for 64"),
@@ -219,6 +220,7 @@ OF_PROCESS: Counted = {
     "webhook_refused": ("posts", "that it does not want: each is tried again after an hour"),
     "webhook_taken": ("posts", "that it has taken"),
     "webhook_waiting": ("posts", "that wait in the store"),
+    "wireguard_ended": ("times", "that the WireGuard for phones has ended by itself, or could not begin"),
     "written_bytes": ("bytes", "to the TUN"),
     "written_packets": ("packets", "to the TUN; one may be large enough for 64"),
     **{

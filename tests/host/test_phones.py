@@ -8,10 +8,11 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import HostError
+from morphnet.host.firewall import LEGACY, sentence
 from morphnet.host.host import KINDS, ServerNetwork
 from morphnet.host.journal import Journal
-from morphnet.host.kernel import LinkState
-from morphnet.host.phones import PhonesHost
+from morphnet.host.kernel import FileState, LinkState
+from morphnet.host.phones import WHAT, PhonesHost
 from morphnet.host.routes import BASE
 from morphnet.host.wireguard import WireGuardLink, delete_link, new_link
 from tests.host.fake_kernel import FakeFile, FakeKernel
@@ -77,3 +78,14 @@ class PhonesHostTests(SynchronousTestCase):
         self.host.server_up(replace(NETWORK, beside=("morphwg0",)))
         self.assertEqual(self.kernel.values["net/ipv4/ip_forward"], "1")
         self.assertEqual(self.host.obstacles("morph0", ["10.73.0.0/24"]), [])
+
+    def test_firewall(self) -> None:
+        """A firewall that lets clients through and not phones is told of, with what cures that."""
+        self.host.server_up(replace(NETWORK, beside=("morphwg0",)))
+        tool, names = LEGACY[4]
+        self.kernel.tools, self.kernel.files[names] = {tool}, FileState("file", "filter\n")
+        ours = "-A FORWARD -i morph0 -j ACCEPT\n-A FORWARD -o morph0 -j ACCEPT\n"
+        self.kernel.said[tool, "-S"] = f"-P FORWARD DROP\n{ours}"
+        (found,) = self.host.obstacles("morph0", ["10.73.0.0/24"])
+        self.assertIn(f"drops {WHAT} (iptables-legacy FORWARD for IPv4)", sentence([found]))
+        self.assertIn("iptables-legacy -I FORWARD -i morphwg0 -j ACCEPT", found.cure)

@@ -25,7 +25,9 @@ PROGRAM_TEXT = """#!{python}
 import os, socket, sys, time
 here = os.path.dirname(os.path.abspath(__file__))
 if os.path.exists(os.path.join(here, "fails")):
-    print("ERROR: (morphwg0) 2026/11/30 12:00:00 [x] no TUN here", flush=True)
+    print("DEBUG: (morphwg0) 2026/11/30 12:00:00 nothing", flush=True)
+    print("ERROR: (morphwg0) 2026/11/30 12:00:00 no TUN here", flush=True)
+    print("ERROR: (morphwg0) 2026/11/30 12:00:00 peer(luUq) - Failed to send", flush=True)
     sys.exit(7)
 door = socket.socket(socket.AF_UNIX)
 door.bind(os.path.join(here, "sock"))

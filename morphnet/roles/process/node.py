@@ -25,6 +25,7 @@ from morphnet.status import (
     NetworkStatus,
     NodeStatus,
     PeerStatus,
+    PhoneStatus,
     RelayStatus,
     UplinkStatus,
     by_kind,
@@ -109,6 +110,7 @@ class Node:
             sections=self.sections,
             carries=self.carry_statuses(),
             networks=self.network_statuses(),
+            phones=self.phone_statuses(),
         )
         return with_headline(picture)
 
@@ -143,6 +145,10 @@ class Node:
 
     def network_statuses(self) -> tuple[NetworkStatus, ...]:
         """Networks behind clients."""
+        return ()
+
+    def phone_statuses(self) -> tuple[PhoneStatus, ...]:
+        """Who comes by WireGuard."""
         return ()
 
     def relay_statuses(self) -> tuple[RelayStatus, ...]:
