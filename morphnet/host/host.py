@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from typing import ClassVar
 
 from twisted.logger import Logger
 
-from morphnet.errors import ConfigError, HostError
+from morphnet.errors import HostError
 from morphnet.host.answers import AnswersTable, answer_changes
 from morphnet.host.bases import Base
 from morphnet.host.behind import BACK, Behind, BehindTable, behind_changes
@@ -42,6 +41,7 @@ from morphnet.host.routes import (
     LinkUp,
     Slots,
     around_tunnel,
+    check_routes,
     family_of,
     has_ipv6,
     into_tunnel,
@@ -380,16 +380,3 @@ class Host:
             self._log.warn("{device} carries IPv4 only: {reason}", device=network.tun, reason=why)
             inner6 = ""
         return [each for each in (network.inner4, inner6) if each]
-
-
-def check_routes(routes: Sequence[str]) -> None:
-    """
-    Whether `routes` are "default" or networks.
-
-    :raises ConfigError: one is neither.
-    """
-    for each in routes:
-        try:
-            ipaddress.ip_network("0.0.0.0/0" if each == "default" else each, strict=False)
-        except ValueError:
-            raise ConfigError(f"routes: '{each}' must be 'default' or a network such as 10.0.0.0/8") from None
