@@ -9,44 +9,13 @@ from dataclasses import MISSING, dataclass, field
 from functools import cache
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+from morphnet.levels import LEVELS
 from morphnet.policystatus import PolicyStatus
 from morphnet.text import printable
 
 LONGEST_TEXT = 2000  # characters of one text of a picture that was read
 _LEAST_REAL, _MOST_REAL = -6e10, 6e10  # in Unix seconds the years 68 and 3871: dates that can be shown
 _MOST_WHOLE = (1 << 63) - 1
-
-# Of what is counted: how much there is now. All else only grows while a process runs, and is missing until it happens.
-LEVELS = frozenset(
-    {
-        "between",
-        "blocks_screened",
-        "callers_waiting",
-        "control_half_open",
-        "control_links",
-        "ethernet_addresses",
-        "homechannel_servers",
-        "homes",
-        "legacy_sessions",
-        "lines",
-        "lines_half_open",
-        "neighbours",
-        "neighbours_guests",
-        "passages",
-        "queued_bytes",
-        "streams",
-        "streams_half_open",
-        "terminals",
-        "uploads_running",
-        "visits_kept",
-        "visits_linked",
-        "visits_relayed",
-        "visits_unread",
-        "waiting_bytes",
-        "web_callers",
-        "webhook_waiting",
-    }
-)
 
 T = TypeVar("T")
 
@@ -210,6 +179,20 @@ class NetworkStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class PhoneStatus:
+    """A machine that comes to a server by WireGuard."""
+
+    name: str  # as it was invited
+    state: str  # "new" (it never came), "connected", "away", "refused"
+    why: str  # one phrase; "" while it is connected, or away
+    inner: tuple[str, ...]  # its inner addresses
+    endpoint: str  # "host:port" where it was last heard; "" before it came
+    handshake_at: float  # Unix seconds of its last handshake; 0 for never
+    sent_bytes: int  # to it, since the process began; WireGuard's headers among them
+    received_bytes: int  # from it, likewise
+
+
+@dataclass(frozen=True, slots=True)
 class UploadStatus:
     """A file that an upload server has not got the whole of."""
 
@@ -253,6 +236,7 @@ class NodeStatus:
     uploads: tuple[UploadStatus, ...] = ()  # of an upload server, those under way: at most 100, the latest first
     networks: tuple[NetworkStatus, ...] = ()  # behind clients, and ports that lead to them
     policy: PolicyStatus | None = None  # of a server and a client: the network's, if there is one
+    phones: tuple[PhoneStatus, ...] = ()  # of a server: who comes by WireGuard
     sections: tuple[str, ...] = ()  # names of the lists above that such a process has, in order
 
     def brief(self) -> NodeStatus:
@@ -266,6 +250,14 @@ class NetworksStatus:
     """The networks behind clients, as a server has them."""
 
     networks: tuple[NetworkStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PhonesStatus:
+    """Those who come by WireGuard, as a server has them."""
+
+    phones: tuple[PhoneStatus, ...]
+    warnings: tuple[str, ...] = ()  # why they cannot come, one sentence each
 
 
 @dataclass(frozen=True, slots=True)

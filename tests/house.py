@@ -14,7 +14,9 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FOUNDATION = frozenset({"errors", "config", "status", "policystatus", "text", "compiled", "rights", "durable"})
+FOUNDATION = frozenset(
+    {"errors", "config", "status", "policystatus", "levels", "text", "compiled", "rights", "durable"}
+)
 EVERYTHING = None
 
 # Under all roles, and what roles share.

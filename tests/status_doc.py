@@ -16,8 +16,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
+from morphnet.levels import LEVELS
 from morphnet.ops.counted import OF_PROCESS, OF_SESSION, Counted
-from morphnet.status import LEVELS, Happening, NetcheckStatus, NodeStatus, PeerStatus, Pong
+from morphnet.status import Happening, NetcheckStatus, NodeStatus, PeerStatus, Pong
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE, SCHEMA = DOCS / "status.md", DOCS / "status.schema.json"

@@ -17,6 +17,8 @@ _HOMES = {
     "init": "morphnet.cli.enrol:init",
     "invite": "morphnet.cli.enrol:invite",
     "join": "morphnet.cli.enrol:join",
+    "revoke": "morphnet.cli.phones:revoke",
+    "phones": "morphnet.cli.phones:phones",
     "up": "morphnet.cli.updown:up",
     "down": "morphnet.cli.updown:down",
     "set": "morphnet.cli.setting:set_",

@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from morphnet.cli.layout import SYSTEM, Place, day, dir_option, ledger_in, load_server, moment, now
+from morphnet.cli.phone_wishes import or_phone
 from morphnet.cli.told import local_networks, networks_told, relays_told
 from morphnet.config.file import render
 from morphnet.config.roles import CONTROL_PORT, DATA_PORT, ClientConfig, RelayConfig, ServerConfig
@@ -162,6 +163,7 @@ def _tell_founded(place: Place, names: list[str], *, guessed: bool) -> None:
 @click.option("--line", "form", flag_value="line", default="line", help="Print it as one line (the default).")
 @click.option("--qr", "form", flag_value="qr", help="Print it as a QR code.")
 @dir_option
+@or_phone
 def invite(name: str, days: float, address: str | None, file: Path | None, form: str, place: Place) -> None:
     """Invite the machine NAME: what is printed is good for one `morphnet join`."""
     config, name, at = load_server(place), checked_name(name), now()

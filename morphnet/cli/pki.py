@@ -37,7 +37,7 @@ pki = Commands(
     "pki",
     {
         "list": "morphnet.cli.pki:list_",
-        "revoke": "morphnet.cli.pki:revoke",
+        "revoke": "morphnet.cli.phones:revoke",
         "renew": "morphnet.cli.pki:renew",
         "rotate": "morphnet.cli.rotation:rotate",
         "relay": "morphnet.cli.relays:relay",
@@ -119,14 +119,8 @@ def _print_table(records: list[CertificateRecord], at: float) -> None:
     Console(markup=False, highlight=False).print(table)
 
 
-@click.command()
-@click.argument("name")
-@click.option(
-    "--release", is_flag=True, help="Give its inner addresses back to the pool as well, and forget its networks."
-)
-@dir_option
-def revoke(name: str, release: bool, place: Place) -> None:
-    """Revoke every certificate and open invitation of NAME, now."""
+def revoke_certificates(name: str, place: Place, *, release: bool) -> None:
+    """Revoke every certificate and open invitation of a name, now."""
     config = load_server(place)
     if name == config.name:
         raise ConfigError(f"{name} is this server: stop it instead, or renew its certificate with `morphnet pki renew`")

@@ -22,6 +22,7 @@ from morphnet.config.networks import ACCEPT_NETWORKS, ADVERTISE, ADVERTISE_ROUTE
 from morphnet.config.shapes import SHAPE, SHAPE_RETRY, SNI
 from morphnet.config.uplinks import POLICIES, UplinkPolicy, policy
 from morphnet.config.web import WEB_PORT, WEB_URL
+from morphnet.config.wireguard import WireGuardConfig
 
 SCHEDULERS = ("bond", "flow", "redundant", "best")
 FORMATS = ("compact", "seed")
@@ -235,6 +236,7 @@ class ServerConfig:
     legacy: LegacyConfig = field(default_factory=LegacyConfig)
     names: NamesConfig = field(default_factory=NamesConfig)
     accounting: AccountingConfig = field(default_factory=AccountingConfig)
+    wireguard: WireGuardConfig = field(default_factory=WireGuardConfig)
 
     def stream_ports(self) -> tuple[int, ...]:
         """TCP ports where clients may open streams, the one that gets through most places first."""

@@ -55,6 +55,8 @@ def check_whole(config: Any) -> tuple[str, str] | None:
             )
         if isinstance(config, ServerConfig) and config.pool6 and config.tuning.mtu < LEAST_MTU6:
             return "tuning.mtu", f"'mtu' must be at least {LEAST_MTU6} with IPv6 inside (or set pool6 = '')"
+        if isinstance(config, ServerConfig) and config.wireguard.listen:
+            return _wireguard(config)
     return _certificate(config) if isinstance(config, CoordinatorConfig) and config.acme.names else None
 
 
@@ -105,7 +107,20 @@ def _own_port(config: ServerConfig) -> str:
     door = config.manhole.address() if config.manhole.enabled else None
     own.add(("tcp", door[1] if door is not None else 0))
     own.add(("udp", config.legacy.morphprotocol.port) if config.legacy.morphprotocol.enabled else ("udp", 0))
+    own.add(("udp", config.wireguard.port))
     return next((each.shown for each in map(forward, config.forward) if each[:2] in own), "")
+
+
+def _wireguard(config: ServerConfig) -> tuple[str, str] | None:
+    """Phones beside all else that a server has."""
+    old = config.legacy.morphprotocol
+    if config.wireguard.port in (config.data_port, old.port if old.enabled else 0):
+        return "wireguard.listen", f"'listen' has UDP port {config.wireguard.port}, which is taken here: give another"
+    if config.wireguard.device == config.tun:
+        return "wireguard.device", f"'device' and 'tun' are both {config.tun!r}: give another name"
+    if config.pool6 and config.wireguard.phone_mtu < LEAST_MTU6:
+        return "wireguard.phone_mtu", f"'phone_mtu' must be at least {LEAST_MTU6} with IPv6 inside (or set pool6 = '')"
+    return None
 
 
 def _balancing(config: ClientConfig) -> tuple[str, str] | None:

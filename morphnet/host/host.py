@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from typing import ClassVar
 
 from twisted.logger import Logger
 
-from morphnet.errors import ConfigError, HostError
+from morphnet.errors import HostError
 from morphnet.host.answers import AnswersTable, answer_changes
 from morphnet.host.bases import Base
 from morphnet.host.behind import BACK, Behind, BehindTable, behind_changes
@@ -44,6 +43,7 @@ from morphnet.host.routes import (
     LinkUp,
     Slots,
     around_tunnel,
+    check_routes,
     family_of,
     has_ipv6,
     into_tunnel,
@@ -58,6 +58,7 @@ from morphnet.host.strict import StrictTable, own_networks
 from morphnet.host.syncedfile import SyncedFile
 from morphnet.host.sysctl import Sysctl
 from morphnet.host.uplinks import Uplink, providers_of
+from morphnet.host.wireguard import WireGuardLink
 
 _ALL: tuple[type[Change], ...] = (
     Address,
@@ -76,6 +77,7 @@ _ALL: tuple[type[Change], ...] = (
     HostsBlock,
     Multipath,
     DealingTable,
+    WireGuardLink,
 )
 IPV6_LEAST_MTU = 1280  # bytes, RFC 8200 section 5: the kernel takes IPv6 from a device with less
 KINDS: dict[str, type[Change]] = {each.kind: each for each in _ALL}
@@ -114,6 +116,7 @@ class ServerNetwork:
     reachable_from: tuple[str, ...] = ()  # networks outside that may open connections to the pools
     behind: tuple[str, ...] = ()  # networks behind clients
     forwards: tuple[str, ...] = ()  # ports that lead to clients, see `morphnet.host.nat`
+    beside: tuple[str, ...] = ()  # other devices by which clients come
 
 
 def this_world() -> str:
@@ -235,6 +238,7 @@ class Host:
             reachable_from=network.reachable_from,
             behind=behind,
             forwards=network.forwards,
+            beside=network.beside,
         )
         changes += gateway_changes(self._kernel, table)
         self._journal.settle("tunnel", changes)
@@ -385,16 +389,3 @@ class Host:
             self._log.warn("{device} carries IPv4 only: {reason}", device=network.tun, reason=why)
             inner6 = ""
         return [each for each in (network.inner4, inner6) if each]
-
-
-def check_routes(routes: Sequence[str]) -> None:
-    """
-    Whether `routes` are "default" or networks.
-
-    :raises ConfigError: one is neither.
-    """
-    for each in routes:
-        try:
-            ipaddress.ip_network("0.0.0.0/0" if each == "default" else each, strict=False)
-        except ValueError:
-            raise ConfigError(f"routes: '{each}' must be 'default' or a network such as 10.0.0.0/8") from None

@@ -10,7 +10,8 @@ The table `inet morphnet_TUN` holds:
     nat      with NAT, pool addresses that leave by any other device are masqueraded
     redirect on a server, ports that lead to clients: a connection to one of them goes there, with its source as it is
 
-Networks behind clients (`roles/server/networks`) are treated as the pools are.
+Networks behind clients (`roles/server/networks`) are treated as the pools are. A device of WireGuard beside the TUN
+(`host/wireguard`) is inside as well: what comes by it has a source in the pools, and may go into the tunnel.
 
 Guards come first of all (a raw prerouting chain), so that connection tracking, other rules and sockets never see what
 they drop. Source: CVE-2019-14899; wg-quick(8) has a like rule.
@@ -51,10 +52,20 @@ class NftTable(OwnTable):
     reachable_from: tuple[str, ...] = ()  # networks outside that may open connections to the pools
     behind: tuple[str, ...] = ()  # networks behind clients, in CIDR notation
     forwards: tuple[str, ...] = ()  # "PROTOCOL PORT ADDRESS PORT": ports of this machine, and where they lead
+    beside: tuple[str, ...] = ()  # other devices with inner addresses behind them
 
     @property
     def name(self) -> str:
         return f"morphnet_{self.tun}"
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Those with inner addresses behind them."""
+        return self.tun, *self.beside
+
+    def outer(self, key: int) -> bytes:
+        """By none of them; `key` says which way."""
+        return b"".join(nft.device(key, each, equal=False) for each in self.devices)
 
     def made(self) -> list[bytes]:
         return chains(self)
@@ -71,16 +82,10 @@ def chains(table: NftTable) -> list[bytes]:
         made += [nft.add_rule(name, "guard", each, nft.drop()) for each in guards]
     if table.pools:
         made.append(nft.add_chain(name, "shield", "filter", nft.FORWARD, nft.FILTER))
-        inwards = nft.device(nft.OIFNAME, tun) + nft.device(nft.IIFNAME, tun, equal=False)
-        inwards += nft.state(nft.ESTABLISHED | nft.RELATED, equal=False)
-        for protocol, _, address, number in _forwards(table):
-            called = nft.destination(address) + nft.port(protocol, number) + nft.was_redirected()
-            made.append(nft.add_rule(name, "shield", inwards, called, nft.accept()))
-        for network in table.reachable_from:
-            made.append(nft.add_rule(name, "shield", inwards, nft.source(network), nft.came_by_its_way(), nft.accept()))
-        made.append(nft.add_rule(name, "shield", inwards, nft.drop()))
+        for device in table.devices:
+            made += _shield(table, nft.device(nft.OIFNAME, device) + table.outer(nft.IIFNAME))
     if table.nat:
-        outwards = nft.device(nft.OIFNAME, tun, equal=False)
+        outwards = table.outer(nft.OIFNAME)
         made.append(nft.add_chain(name, "nat", "nat", nft.POSTROUTING, nft.SRCNAT))
         inside = (*table.pools, *table.behind)
         made += [nft.add_rule(name, "nat", outwards, nft.source(each), nft.masquerade()) for each in inside]
@@ -89,6 +94,19 @@ def chains(table: NftTable) -> list[bytes]:
     if table.mss_clamp:
         made += clamp_chain(name, tun)
     return made
+
+
+def _shield(table: NftTable, inwards: bytes) -> list[bytes]:
+    """:param inwards: matches what comes from outside to one of the devices."""
+    name = table.name
+    inwards += nft.state(nft.ESTABLISHED | nft.RELATED, equal=False)
+    made: list[bytes] = []
+    for protocol, _, address, number in _forwards(table):
+        called = nft.destination(address) + nft.port(protocol, number) + nft.was_redirected()
+        made.append(nft.add_rule(name, "shield", inwards, called, nft.accept()))
+    for network in table.reachable_from:
+        made.append(nft.add_rule(name, "shield", inwards, nft.source(network), nft.came_by_its_way(), nft.accept()))
+    return [*made, nft.add_rule(name, "shield", inwards, nft.drop())]
 
 
 def _forwards(table: NftTable) -> list[tuple[bytes, int, str, int]]:
@@ -108,11 +126,11 @@ def _redirects(table: NftTable) -> list[bytes]:
 
 def _guards(table: NftTable) -> list[bytes]:
     """What is dropped before anything looks at it."""
-    here = nft.device(nft.IIFNAME, table.tun)
-    elsewhere = nft.device(nft.IIFNAME, table.tun, equal=False)
+    elsewhere = table.outer(nft.IIFNAME)
     elsewhere += nft.device(nft.IIFNAME, "lo", equal=False)  # by which a machine reaches its own addresses
-    dropped = [here + nft.source(pool, equal=False) for pool in table.pools]
-    if table.pools:
+    dropped: list[bytes] = []
+    for here in (nft.device(nft.IIFNAME, each) for each in table.devices if table.pools):
+        dropped += [here + nft.source(pool, equal=False) for pool in table.pools]
         for family in (nft.IPV4, nft.IPV6):
             if not any((":" in pool) == (family == nft.IPV6) for pool in table.pools):
                 dropped.append(here + nft.meta(nft.NFPROTO, family))
@@ -177,11 +195,11 @@ class Forwarding:
 def gateway_changes(kernel: Kernel, table: NftTable) -> list[Change]:
     """
     What a server needs; without NAT the guards alone, and forwarding stays as its owner has it, unless networks are
-    behind clients or ports lead to them. Guards come first, so
-    that there is no moment without them.
+    behind clients, ports lead to them, or some come by another device. Guards come first, so that there is no moment
+    without them.
     """
     families = {6 if ":" in pool else 4 for pool in table.pools}
-    forwards = table.nat or table.behind or table.forwards
+    forwards = table.nat or table.behind or table.forwards or table.beside
     return [table, *(forwarding_changes(kernel, families) if forwards else ())]
 
 

@@ -41,6 +41,7 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
+from morphnet.errors import ConfigError
 from morphnet.host.bases import FIRST
 from morphnet.host.facts import MAIN, PROTOCOL, UNICAST, Facts, RouteFact
 from morphnet.host.journal import Change
@@ -127,6 +128,19 @@ class LinkUp:
     @property
     def label(self) -> str:
         return f"the settings of {self.device}"
+
+
+def check_routes(routes: Sequence[str]) -> None:
+    """
+    Whether `routes` are "default" or networks.
+
+    :raises ConfigError: one is neither.
+    """
+    for each in routes:
+        try:
+            ipaddress.ip_network("0.0.0.0/0" if each == "default" else each, strict=False)
+        except ValueError:
+            raise ConfigError(f"routes: '{each}' must be 'default' or a network such as 10.0.0.0/8") from None
 
 
 def with_length(address: str) -> str:

@@ -177,6 +177,10 @@ class Commands:
         """Networks behind clients, and ports that lead to them: whose, and how each stands."""
         return self._table("networks")
 
+    def phones(self) -> str:
+        """Those who come by WireGuard: their addresses, when and where they were heard, how much they carried."""
+        return self._table("phones")
+
     def carries(self) -> str:
         """UDP of other programs that is carried: by which entry or service, for how many, how much."""
         return self._table("carries")

@@ -1,7 +1,7 @@
 """
 What is counted, by the names that `morphnet status --json` has: the unit, and the meaning.
 
-`status.LEVELS` says which of them go up and down. A name that is in no table may not be counted, see tests.
+`morphnet.levels` says which of them go up and down. A name that is in no table may not be counted, see tests.
 """
 
 from __future__ import annotations
@@ -169,6 +169,7 @@ OF_PROCESS: Counted = {
     "policy_flows_forgotten": ("flows", "that went out, of which there are too many to know all their answers"),
     "policy_refused": ("packets", "that the network's policy does not let in; one that was joined counts once"),
     "policy_refused_untold": ("packets", "of these, between pairs of which there are too many to tell them apart"),
+    "phones_connected": ("machines", "that come by WireGuard, and have lately"),
     "read_bytes": ("bytes", "from the TUN"),
     "read_calls": ("calls", "that read from the TUN"),
     "read_packets": ("packets", "from the TUN; one may be large enough for 64"),
@@ -231,6 +232,7 @@ OF_PROCESS: Counted = {
     "webhook_refused": ("posts", "that it does not want: each is tried again after an hour"),
     "webhook_taken": ("posts", "that it has taken"),
     "webhook_waiting": ("posts", "that wait in the store"),
+    "wireguard_ended": ("times", "that the WireGuard for phones has ended by itself, or could not begin"),
     "written_bytes": ("bytes", "to the TUN"),
     "written_packets": ("packets", "to the TUN; one may be large enough for 64"),
     **{

@@ -19,6 +19,7 @@ from morphnet.ops.show_guests import guest_lines, guests_lines
 from morphnet.ops.show_legacy import legacies_lines, legacy_lines
 from morphnet.ops.show_networks import networks_lines
 from morphnet.ops.show_policy import policy_lines
+from morphnet.ops.show_phones import phones_lines
 from morphnet.ops.show_uploads import uploads_lines
 from morphnet.ops.units import amount, delay, part, span, speed
 from morphnet.status import Happening, NodeStatus, PathStatus, PeerStatus, RelayStatus, SessionStatus
@@ -357,6 +358,11 @@ SECTIONS = {  # by their names in NodeStatus, in the order in which they are sho
     "networks": Section(
         whole=lambda node, now, width: _apart([networks_lines(node.networks)] if node.networks else []),
         table=lambda node, now: networks_lines(node.networks),
+        none=lambda node: "",
+    ),
+    "phones": Section(
+        whole=lambda node, now, width: _apart([phones_lines(node.phones, now)] if node.phones else []),
+        table=lambda node, now: phones_lines(node.phones, now),
         none=lambda node: "",
     ),
     "uploads": Section(

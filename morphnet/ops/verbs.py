@@ -12,7 +12,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 
 from morphnet.ops.verb import Answer, Field, Verb
-from morphnet.status import MoveStatus, NetcheckStatus, NetworksStatus, PeerStatus, Pong
+from morphnet.status import MoveStatus, NetcheckStatus, NetworksStatus, PeerStatus, PhonesStatus, Pong
 
 NAME = Field("name", "", needed=True)  # of a scheduler, or of a peer
 PATH = Field("path", 0, needed=True, least=0, most=255, or_name=True)  # or the name of its uplink
@@ -63,6 +63,14 @@ class HasNetworks(Protocol):
 
     def read(self) -> Deferred[NetworksStatus]:
         """Look what is approved now."""
+        ...
+
+
+class HasPhones(Protocol):
+    """Who knows of machines that come by WireGuard."""
+
+    def read(self) -> Deferred[PhonesStatus]:
+        """Look who may come now."""
         ...
 
 
@@ -133,6 +141,12 @@ def of_a_server(networks: HasNetworks) -> tuple[Verb, ...]:
     """What is asked of a server about networks behind its clients."""
     read = "Look which networks behind clients are approved now, and tell how it stands with each."
     return (Verb("networks", read, (), networks.read, Answer.PICTURE),)
+
+
+def of_phones(phones: HasPhones) -> tuple[Verb, ...]:
+    """What is asked of a server about who comes by WireGuard."""
+    read = "Look who may come by WireGuard now, let nobody else in, and tell how it stands with each."
+    return (Verb("phones", read, (), phones.read, Answer.PICTURE),)
 
 
 def of_uplinks(node: HasUplinks) -> tuple[Verb, ...]:

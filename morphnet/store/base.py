@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -31,6 +31,16 @@ class CertificateRecord:
     not_after: int  # Unix seconds
     revoked_at: int = 0  # Unix seconds; 0 while it is good
     used_at: int = 0  # Unix seconds; invitations only
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneRecord:
+    """A machine that comes by WireGuard. Its addresses are its lease's."""
+
+    name: str
+    public_key: str  # base64, as WireGuard writes keys
+    preshared_key: str = field(repr=False)  # likewise
+    made_at: int  # Unix seconds
 
 
 Approval = tuple[str, str]  # a client's name, and a network behind it in CIDR notation
@@ -164,6 +174,10 @@ class Store(Protocol):
 
     def approved(self) -> Deferred[list[Approval]]:
         """The networks behind clients that the operator has approved."""
+        ...
+
+    def phones(self) -> Deferred[list[PhoneRecord]]:
+        """The machines that come by WireGuard, by name."""
         ...
 
     def account(self, work: Callable[[Accounts], _T]) -> Deferred[_T]:

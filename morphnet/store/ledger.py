@@ -17,7 +17,7 @@ from typing import ClassVar, TypeVar
 
 from morphnet.errors import BugError, ConfigError, HostError
 from morphnet.store.accounts import AccountBook
-from morphnet.store.base import Accounts, Amount, Approval, CertificateRecord, Lease
+from morphnet.store.base import Accounts, Amount, Approval, CertificateRecord, Lease, PhoneRecord
 from morphnet.store.pool import Pool
 
 DATABASE = "morphnet.db"  # its name in state_dir
@@ -292,6 +292,26 @@ class Ledger:
         with _sentences(self._path):
             rows = self._sql.execute("SELECT name, prefix FROM network ORDER BY name, prefix")
             return [(name, prefix) for name, prefix in rows]
+
+    def add_phone(self, phone: PhoneRecord) -> None:
+        """Let a machine come by WireGuard, from now on with these keys alone."""
+        with self._writing():
+            self._sql.execute(
+                "INSERT OR REPLACE INTO phone (name, public_key, preshared_key, made_at) VALUES (?, ?, ?, ?)",
+                (phone.name, phone.public_key, phone.preshared_key, phone.made_at),
+            )
+
+    def remove_phone(self, name: str) -> bool:
+        """It may not any more; False when it could not before. Its lease stays, until `release`."""
+        with self._writing():
+            done = self._sql.execute("DELETE FROM phone WHERE name = ?", (name,))
+        return done.rowcount == 1
+
+    def phones(self) -> list[PhoneRecord]:
+        """The machines that come by WireGuard, by name."""
+        with _sentences(self._path):
+            rows = self._sql.execute("SELECT name, public_key, preshared_key, made_at FROM phone ORDER BY name")
+            return [PhoneRecord(*each) for each in rows]
 
     def account(self, work: Callable[[Accounts], _T]) -> _T:
         """Have `work` done upon the accounts, all of it or nothing."""

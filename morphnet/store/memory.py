@@ -10,7 +10,7 @@ from typing import TypeVar
 from twisted.internet.defer import Deferred, execute
 
 from morphnet.store.accounts import AccountBook
-from morphnet.store.base import Accounts, Approval, CertificateRecord, Lease, Store
+from morphnet.store.base import Accounts, Approval, CertificateRecord, Lease, PhoneRecord, Store
 from morphnet.store.ledger import SCHEMA
 from morphnet.store.pool import Pool
 
@@ -33,6 +33,7 @@ class MemoryStore(Store):
         self._certificates: dict[str, CertificateRecord] = {}
         self.accounts = accounts_in_memory()
         self.approvals: set[Approval] = set()
+        self.all_phones: dict[str, PhoneRecord] = {}
 
     def lease(self, name: str, pool4: str, pool6: str, fresh_session: bytes) -> Deferred[Lease]:
         def grant() -> Lease:
@@ -84,6 +85,9 @@ class MemoryStore(Store):
 
     def approved(self) -> Deferred[list[Approval]]:
         return _done(lambda: sorted(self.approvals))
+
+    def phones(self) -> Deferred[list[PhoneRecord]]:
+        return _done(lambda: [self.all_phones[name] for name in sorted(self.all_phones)])
 
     def account(self, work: Callable[[Accounts], _T]) -> Deferred[_T]:
         return _done(lambda: work(self.accounts))

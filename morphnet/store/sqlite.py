@@ -11,7 +11,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from morphnet.errors import BugError
-from morphnet.store.base import Accounts, Approval, CertificateRecord, Lease, Store
+from morphnet.store.base import Accounts, Approval, CertificateRecord, Lease, PhoneRecord, Store
 from morphnet.store.ledger import Ledger
 
 _T = TypeVar("_T")
@@ -70,6 +70,9 @@ class SqliteStore(Store):
 
     def approved(self) -> Deferred[list[Approval]]:
         return self._ask(Ledger.approved)
+
+    def phones(self) -> Deferred[list[PhoneRecord]]:
+        return self._ask(Ledger.phones)
 
     def account(self, work: Callable[[Accounts], _T]) -> Deferred[_T]:
         return self._ask(lambda ledger: ledger.account(work))

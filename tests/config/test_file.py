@@ -247,6 +247,7 @@ def _fitting(setting: Setting) -> st.SearchStrategy[Any]:
         "pool4": st.sampled_from(["", "192.168.0.0/16"]),
         "proxy": st.just(False),  # it needs another setting, see `whole`
         "mtu": st.integers(1280, 65535),
+        "phone_mtu": st.integers(1280, 65535),
         "rekey_packets": st.integers(1, 1 << 23),
         "server": st.sampled_from(["h", "h:1", "[::1]:8443", "192.0.2.1"]),
         "dns": st.booleans() if setting.kind is bool else st.sampled_from([(), ("192.0.2.1",)]),
@@ -258,7 +259,7 @@ def _fitting(setting: Setting) -> st.SearchStrategy[Any]:
         return st.just(setting.default)  # the others do not go with every other setting, see `whole`
     if setting.choices:
         return st.sampled_from(setting.choices)
-    if setting.path[-1] in fixed and setting.path[0] not in ("manhole", "legacy"):
+    if setting.path[-1] in fixed and setting.path[0] not in ("manhole", "legacy") and setting.key != "wireguard.listen":
         return fixed[setting.path[-1]]
     kinds: dict[Any, st.SearchStrategy[Any]] = {
         bool: st.booleans(),

@@ -52,6 +52,21 @@ class TableTests(SynchronousTestCase):
         through = nft.destination("fd73::2") + nft.port(nft.UDP, 53) + nft.was_redirected() + nft.accept()
         self.assertIn(through, made)
 
+    def test_beside(self) -> None:
+        """Another device is inside as well: of the pools nothing comes but by these two, nor goes there unasked."""
+        made = b"".join(chains(NftTable("morph0", POOLS, True, beside=("morphwg0",))))
+        none = [nft.device(key, "morph0", equal=False) for key in (nft.IIFNAME, nft.OIFNAME)]
+        outer = [
+            way + nft.device(key, "morphwg0", equal=False)
+            for way, key in zip(none, (nft.IIFNAME, nft.OIFNAME), strict=True)
+        ]
+        unasked = nft.state(nft.ESTABLISHED | nft.RELATED, equal=False) + nft.drop()
+        for device in ("morph0", "morphwg0"):
+            self.assertIn(nft.device(nft.IIFNAME, device) + nft.source(POOLS[0], equal=False) + nft.drop(), made)
+            self.assertIn(nft.device(nft.OIFNAME, device) + outer[0] + unasked, made)
+        self.assertIn(outer[1] + nft.source(POOLS[0]) + nft.masquerade(), made)
+        self.assertEqual(made.count(none[0]), made.count(outer[0]))
+
     def test_only_inside(self) -> None:
         """Where another device has an address in an inner network, that one is not guarded, and the device is named."""
         kernel = FakeKernel()

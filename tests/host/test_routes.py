@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.errors import ConfigError
 from morphnet.host.facts import MAIN, Facts, RouteFact
 from morphnet.host.journal import Change
 from morphnet.host.outside import Network
@@ -18,6 +19,7 @@ from morphnet.host.routes import (
     Provider,
     Slots,
     around_tunnel,
+    check_routes,
     has_ipv6,
     into_tunnel,
     only_inner,
@@ -37,6 +39,12 @@ LTE = Uplink("lte", 3, True, ("10.64.0.7",), (), "", None, 1420, 200)
 
 
 class TunnelTests(SynchronousTestCase):
+    def test_words(self) -> None:
+        """Routes are "default" or networks; anything else is one sentence."""
+        check_routes(("default", "10.0.0.0/8", "10.1.2.3", "fd00::/8"))
+        error = self.assertRaises(ConfigError, check_routes, ("10.0.0.0/8", "everything"))
+        self.assertEqual(str(error), "routes: 'everything' must be 'default' or a network such as 10.0.0.0/8")
+
     def test_tun(self) -> None:
         """An address without prefix length stands for itself alone."""
         changes = tun_changes("morph0", 1400, ["10.73.0.2", "fd73::2/64"], False)

@@ -14,6 +14,7 @@ from morphnet.lab.topologies import SERVER, two_uplinks
 from morphnet.lab.vpn import wait_for
 from tests.lab.booted import Booted, ControlGroups, why_not
 from tests.lab.case import NOT_HERE
+from tests.lab.wireguard import lacking
 
 NOT_JOINED = (
     "this machine has not joined a network: on its server `morphnet invite NAME` prints a line, run `morphnet join"
@@ -155,10 +156,25 @@ class GatewayTests(SystemdCase):
         self.says(self.gateway, "systemctl reload morph-server")
         wait_for("it has read again", lambda: f"reload: {read}" in self.journal(self.gateway, "morph-server"))
         self.killed(self.gateway, "morph-server")
+        phones = self.phones_come()
         self.ended(self.gateway, "server", picture)
         lines = ["morph-server gw.example is serving", f"reload: {read}", "undid 6 changes of an earlier run"]
-        lines += ["morph-server gw.example is serving", "stopping", "stopped"]
+        lines += ["morph-server gw.example is serving", *phones, "stopping", "stopped"]
         self.assertEqual(self.journal(self.gateway, "morph-server"), lines)
+
+    def phones_come(self) -> list[str]:
+        """With the rights that it has it can have WireGuard, and let go of it: what it says of that."""
+        if lacking("wireguard-go"):
+            return []
+        self.asked(self.gateway, "morphnet set wireguard.listen 0.0.0.0:51820")
+        up = "ip link show dev morphwg0 up | grep -q morphwg0"
+        wait_for("there is a device", lambda: self.gateway.sh(up)[0] == 0)
+        self.says(self.gateway, "morphnet phones", "nobody comes by WireGuard")
+        self.asked(self.gateway, "morphnet set wireguard.listen ''")
+        wait_for("there is none", lambda: self.gateway.sh(up)[0] != 0)
+        said = self.journal(self.gateway, "morph-server")[-1]
+        self.assertEqual(said.partition(" by ")[0], "phones come")
+        return [said]
 
     def test_relay(self) -> None:
         """Likewise a relay, which changes nothing; where a port is taken it says so, and goes on trying."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 import morphnet
+from morphnet.levels import LEVELS
 from morphnet.ops.counted import OF_PROCESS, OF_SESSION
-from morphnet.status import LEVELS
 
 HOME = Path(morphnet.__file__).parent
 ELSEWHERE = ("lab", "traversal")  # what is counted there is in no status

@@ -19,7 +19,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.errors import BugError, ConfigError, HostError
-from morphnet.store.base import CertificateRecord, Lease, PoolExhausted
+from morphnet.store.base import CertificateRecord, Lease, PhoneRecord, PoolExhausted
 from morphnet.store.ledger import Ledger
 from morphnet.store.memory import MemoryStore
 from tests.store.contract import NOW, POOL4, POOL6, a_record, session_of
@@ -201,6 +201,19 @@ class LedgerTests(SynchronousTestCase):
             self.assertEqual(ledger.approved(), sorted(asked[1:]))
             ledger.release("laptop")  # who gets the name later has nothing behind it
             self.assertEqual(ledger.approved(), [asked[1]])
+
+    def test_phones(self) -> None:
+        """A phone is there after a start, with the keys that it was given last, until it is removed."""
+        first, second = (PhoneRecord("phone", f"key {number}", "shared", NOW + number) for number in (1, 2))
+        tablet = PhoneRecord("tablet", "another", "shared", NOW)
+        with closing(Ledger(self.path)) as ledger:
+            for each in (tablet, first, second):
+                ledger.add_phone(each)
+        with closing(Ledger(self.path)) as ledger:
+            self.assertEqual(ledger.phones(), [second, tablet])
+            self.assertNotIn("shared", repr(ledger.phones()))
+            self.assertEqual([ledger.remove_phone("phone") for _ in range(2)], [True, False])
+            self.assertEqual(ledger.phones(), [tablet])
 
     def test_collision_is_impossible(self) -> None:
         """The table itself refuses one address for two names."""

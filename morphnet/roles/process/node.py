@@ -26,6 +26,7 @@ from morphnet.status import (
     NetworkStatus,
     NodeStatus,
     PeerStatus,
+    PhoneStatus,
     RelayStatus,
     UplinkStatus,
     by_kind,
@@ -113,6 +114,7 @@ class Node:
             carries=self.carry_statuses(),
             networks=self.network_statuses(),
             policy=self.access.status() if self.access is not None else None,
+            phones=self.phone_statuses(),
         )
         return with_headline(picture)
 
@@ -148,6 +150,10 @@ class Node:
 
     def network_statuses(self) -> tuple[NetworkStatus, ...]:
         """Networks behind clients."""
+        return ()
+
+    def phone_statuses(self) -> tuple[PhoneStatus, ...]:
+        """Who comes by WireGuard."""
         return ()
 
     def relay_statuses(self) -> tuple[RelayStatus, ...]:

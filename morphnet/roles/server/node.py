@@ -56,6 +56,7 @@ from morphnet.wire.messages.terms import PathTerms
 LIVE = frozenset(
     {"max_sessions", "session_timeout_s", "tuning.scheduler", "accounting.quota", "accounting.quotas", "forward"}
     | {"dns", "relays", "names.domains", "names.hosts"}
+    | {"wireguard.listen", "wireguard.phone_mtu"}
 )
 FIRST_IDS = 8  # issued ids that a client gets with its welcome
 COME_AGAIN = 10.0  # seconds before its certificate ends at which a client is asked to show another one, if it has one

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from cryptography import x509
@@ -18,6 +19,7 @@ from morphnet.config.roles import ServerConfig
 from morphnet.host.host import ServerNetwork
 from morphnet.host.hosts import HOSTS
 from morphnet.host.outside import Network
+from morphnet.host.phones import PhonesHost
 from morphnet.host.uplinks import UplinkScan, served_addresses
 from morphnet.net.gate import Gate, OpenGate
 from morphnet.net.limits import LIMITS, Limits
@@ -55,12 +57,15 @@ from morphnet.roles.server.names import READ_EVERY as NAMES_EVERY
 from morphnet.roles.server.names import Around as NamesAround
 from morphnet.roles.server.names import Names
 from morphnet.roles.server.networks import READ_EVERY as NETWORKS_EVERY
-from morphnet.roles.server.node import LIVE, Parts, ServerNode, gateway, interface
+from morphnet.roles.server.node import LIVE, Parts, gateway, interface
 from morphnet.roles.server.old_clients import OldClients
 from morphnet.roles.server.passages import Meetings
+from morphnet.roles.server.phoned_node import PhonedNode
+from morphnet.roles.server.phones import LOOK_EVERY as PHONES_EVERY
 from morphnet.roles.server.reporting import LOOK_EVERY as REPORT_LOOK_EVERY
 from morphnet.roles.server.reporting import Reporter, read_token
 from morphnet.roles.server.streams import Streams
+from morphnet.roles.server.wireguard import Machine, phones_of
 from morphnet.roles.signalling.control_server import ControlServer, nobody
 from morphnet.store.base import Store
 from morphnet.store.ledger import DATABASE, Ledger, RecordsDamaged, RecordsLost
@@ -79,13 +84,18 @@ class ServerProcess(HostProcess):
     gateway, serves_many, live = True, True, LIVE
 
     def __init__(self, config: ServerConfig, reactor: Any, read: Callable[[], ServerConfig] | None = None) -> None:
+        self._machine: PhonesHost | None = None
         super().__init__(config, reactor, read)
         self.config = config
         self._listening: list[IListeningPort] = []
         self._udp: list[UdpDoor] = []
         self._services: Services | None = None
-        self._node: ServerNode | None = None  # None for lack of records
+        self._node: PhonedNode | None = None  # None for lack of records
         self._old_clients: OldClients | None = None  # None where they are not wanted
+
+    def make_host(self, journal: Path) -> PhonesHost:
+        self._machine = PhonesHost(journal)
+        return self._machine
 
     def open(self) -> Node:
         config = self.config
@@ -104,7 +114,10 @@ class ServerProcess(HostProcess):
         self._bearers = Bearers(config.name, certificates.exchange, self.reactor, self._tell_of_revocations)
         tls = ServerTls(identity, certificates.is_revoked, config.knock)
         parts = self._make_parts(store, certificates, AllShow(tls, self._bearers))
-        self._node = node = ServerNode(config, self._pump, parts, os.urandom)
+        assert self._machine is not None  # made in __init__
+        ground = Machine(self._machine, self._beside)
+        phones = phones_of(config, self.reactor, ground, self._accounting, store, self._pump.now)
+        self._node = node = PhonedNode(config, self._pump, parts, os.urandom, phones)
         self.watch_host(node, config.tun, [pool for pool in (config.pool4, config.pool6) if pool])
         certificates.know(records)  # before anybody may come in
         node.networks.begin(approved, leases)
@@ -221,7 +234,7 @@ class ServerProcess(HostProcess):
         parts = self._control, self._streams, self._meetings, self._web, self.gate
         return {name: number for part in parts for name, number in part.counters().items()}
 
-    def _keep_house(self, node: ServerNode, parts: Parts) -> None:
+    def _keep_house(self, node: PhonedNode, parts: Parts) -> None:
         assert parts.renewal is not None  # we have made it
         self.every(min(SWEEP_EVERY, max(1.0, self.config.session_timeout_s)), node.sweep)
         self.every(WRITE_EVERY, self._accounting.write)
@@ -236,14 +249,15 @@ class ServerProcess(HostProcess):
         self.every(NETWORKS_EVERY, node.networks.read)
         self.every(NAMES_EVERY, self._names.read)
         self.every(NAMES_LOOK_EVERY, self._names.look)
+        self.every(PHONES_EVERY, node.phones.look, now=True)
 
-    def _call_relays(self, node: ServerNode) -> None:
+    def _call_relays(self, node: PhonedNode) -> None:
         config, is_revoked = node.config, node.certificates.is_revoked
         self._bearers.start(
             config.relays, lambda host: ClientTls(identity_of(config.pki_dir, config.name), host, is_revoked)
         )
 
-    def _expire(self, node: ServerNode) -> None:
+    def _expire(self, node: PhonedNode) -> None:
         node.expire()
         node.cut_off_spent()
         self._streams.look()
@@ -272,7 +286,14 @@ class ServerProcess(HostProcess):
 
         :raises HostError: the machine refuses; then it is as it was before.
         """
-        self.host.server_up(replace(self._network, behind=tuple(behind), forwards=tuple(forwards)))
+        self._shape(replace(self._network, behind=tuple(behind), forwards=tuple(forwards)))
+
+    def _beside(self, devices: tuple[str, ...]) -> None:
+        self._shape(replace(self._network, beside=devices))
+
+    def _shape(self, network: ServerNetwork) -> None:
+        self.host.server_up(network)
+        self._network = network
 
     @property
     def families(self) -> Collection[int]:
@@ -290,7 +311,7 @@ class ServerProcess(HostProcess):
             self._udp.append(door)
             self._pump.attach(door)
 
-    def _make_streams(self, node: ServerNode, certificates: Certificates, limits: Limits) -> Streams:
+    def _make_streams(self, node: PhonedNode, certificates: Certificates, limits: Limits) -> Streams:
         """For clients whose UDP does not pass."""
 
         def cas() -> dict[str, list[x509.Certificate]]:
@@ -318,6 +339,8 @@ class ServerProcess(HostProcess):
 
     def take_leave(self) -> None:
         self._pump.take_leave()
+        if self._node is not None:
+            self._node.phones.leave()
 
     async def close(self) -> None:
         if self._node is None:
@@ -329,6 +352,7 @@ class ServerProcess(HostProcess):
         self._bearers.stop()
         self._meetings.close()
         await self._names.close()
+        await self._node.phones.close()
         if self._old_clients is not None:
             await self._old_clients.close()
         await DeferredList([maybeDeferred(port.stopListening) for port in self._listening])

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.config.roles import ClientConfig, Tuning
 from morphnet.host.host import Host
 from morphnet.host.uplinks import Uplink
+from morphnet.levels import LEVELS
 from morphnet.net.pump import Pump
 from morphnet.net.tun import Tun
 from morphnet.net.udp import UdpDoor
@@ -21,7 +22,6 @@ from morphnet.roles.client.certified_node import Certificates
 from morphnet.roles.client.node import ClientNode, Parts
 from morphnet.roles.client.uplink_paths import UplinkPaths
 from morphnet.roles.peers.sockets import PeerSockets
-from morphnet.status import LEVELS
 from morphnet.tunnel.events import Effects
 from morphnet.tunnel.path import Path, State
 from morphnet.tunnel.session import Session
