@@ -19,6 +19,7 @@ _HOMES = {
     "join": "morphnet.cli.enrol:join",
     "up": "morphnet.cli.updown:up",
     "down": "morphnet.cli.updown:down",
+    "restart": "morphnet.cli.updown:restart",
     "set": "morphnet.cli.setting:set_",
     "pki": "morphnet.cli.pki:pki",
     "backup": "morphnet.cli.backup:backup",
