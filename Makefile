@@ -7,13 +7,15 @@ ARGS ?=
 TESTS ?=
 TARGETS ?=
 MINUTES ?=
+ARCH ?=
+OLD ?=
 BIN := .venv/bin
 SOURCES := morphnet tests twisted tap
 ENTER := $(BIN)/python -m morphnet.lab.enter --
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-peers demo-home demo-upload test test-pure test-lab test-rootless lint format types bench figures sanitize fuzz wheel deb try-deb setup clean
+.PHONY: help demo demo-peers demo-home demo-upload test test-pure test-lab test-rootless lint format types bench figures sanitize fuzz wheel deb try-deb try-upgrade setup clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -85,14 +87,18 @@ fuzz: ## every parser under a fuzzer, MINUTES=1 each; TARGETS="frames signals" f
 	@.ci/setup fuzz
 	@$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),1) $(ARGS) $(TARGETS)
 
-wheel: ## a wheel with what is compiled in it, for other machines of this processor: dist/
-	@packaging/wheel
+wheel: ## a wheel with what is compiled in it, for other machines of this processor, or ARCH=aarch64: dist/
+	@ARCH=$(ARCH) packaging/wheel
 
 deb: ## a Debian package with all that it needs of PyPI: dist/
 	@packaging/deb
 
 try-deb: ## install that package in a bare Debian, use it, purge it, and see that nothing is left (root)
 	@packaging/try-deb
+
+try-upgrade: ## go from package or commit OLD=... to dist/*.deb and back, on two machines, while connections run (root)
+	@.ci/setup run
+	@packaging/try-upgrade "$(OLD)"
 
 setup: ## only make .venv
 	@.ci/setup dev

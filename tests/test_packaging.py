@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.house import ROOT
 
 PACKAGING, SYSTEMD = ROOT / "packaging", ROOT / "tap/systemd"
-SHELL = ("wheel", "deb", "try-deb", "debian/postinst", "debian/prerm", "debian/postrm")
+SHELL = ("wheel", "deb", "try-deb", "try-upgrade", "debian/postinst", "debian/prerm", "debian/postrm")
 
 
 class ScriptTests(SynchronousTestCase):

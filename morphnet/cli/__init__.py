@@ -21,6 +21,7 @@ _HOMES = {
     "phones": "morphnet.cli.phones:phones",
     "up": "morphnet.cli.updown:up",
     "down": "morphnet.cli.updown:down",
+    "restart": "morphnet.cli.updown:restart",
     "set": "morphnet.cli.setting:set_",
     "pki": "morphnet.cli.pki:pki",
     "policy": "morphnet.cli.policy:policy",

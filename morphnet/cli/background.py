@@ -56,17 +56,28 @@ def _check_ours(directory: Path) -> None:
         raise HostError(f"{directory} is another user's: do this as that user, or chown it")
 
 
-def stop(role: Role) -> bool:
+def restart(role: Role) -> None:
+    """
+    End it and start the next one, which goes on with connections that are there.
+
+    :raises HostError: as `start`, or it is another user's.
+    """
+    stop(role, signal.SIGUSR2 if role.changes_host else signal.SIGTERM)
+    start(role)
+
+
+def stop(role: Role, told: signal.Signals = signal.SIGTERM) -> bool:
     """
     Returns when it has ended and the host is as it was; answers with whether it ran.
 
+    :param told: how it is asked to end.
     :raises HostError: it is another user's.
     """
     process = role.process()
     if process:
         held = Held(process)
         try:
-            held.tell(signal.SIGTERM)
+            held.tell(told)
             held.tell(signal.SIGCONT)  # one that was stopped does not hear
             if not held.ended(STOP):
                 held.tell(signal.SIGKILL)

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 import click
 
 from morphnet.cli import Commands
-from morphnet.cli.doctoring import machine, network, running, settings, traces
+from morphnet.cli.doctoring import machine, nats, network, running, settings, traces
 from morphnet.cli.doctoring.checks import Patient, Result, examine
 from morphnet.cli.layout import Place, dir_option, now
 from morphnet.cli.probing import caller
@@ -27,7 +27,7 @@ GROUPS = {  # in the order in which one thing rests on the other
     "machine": machine.CHECKS,
     "settings": settings.CHECKS,
     "traces": traces.CHECKS,
-    "network": network.CHECKS,
+    "network": (*network.CHECKS, *nats.CHECKS),
     "running": running.CHECKS,
 }
 _MARKS = {"ok": "ok  ", "bad": "BAD ", "note": "note", "mended": "done", "unknown": "?   "}
@@ -76,7 +76,7 @@ def _tell(result: Result) -> None:
 _TEXT = """
 Find what is wrong: with this machine, or with the proxy in front of an upload server.
 
-Without COMMAND: this machine, its settings, its network and what runs, about forty looks, each with what to do. Exit
+Without COMMAND: this machine, its settings, its network and what runs, forty looks, each with what to do. Exit
 code: 0 when all is well, 3 when it works and could be better, 1 when something is wrong.
 """
 doctor = Commands(

@@ -56,6 +56,19 @@ def stop(role: Role) -> bool:
     return True
 
 
+def restart(role: Role) -> bool:
+    """
+    Start it anew, if it runs as a service; answers with whether it does.
+
+    :raises HostError: systemd refuses, and why.
+    """
+    unit = unit_of(role)
+    if _ran("systemctl", "is-active", unit).stdout.strip() not in ("active", "activating", "reloading"):
+        return False
+    _do("systemctl", "restart", unit)
+    return True
+
+
 def why_not(role: Role, since: float) -> str:
     """
     What its last try to start said, "" for nothing.
@@ -78,6 +91,16 @@ def forget(role: Role) -> None:
     if file.is_file() and file.read_text() == _text_of(role):
         file.unlink()
         _do("systemctl", "daemon-reload")
+
+
+def is_outdated(role: Role) -> bool:
+    """
+    Whether there is a unit of its own here that `start` would write in another way.
+
+    :raises HostError: this version has none for it.
+    """
+    file = UNITS / unit_of(role)
+    return file.is_file() and file.read_text() != _text_of(role)
 
 
 def unit_of(role: Role) -> str:

@@ -1,4 +1,4 @@
-"""`morphnet up` and `morphnet down`: this machine's roles, as services where systemd runs, else in the background."""
+"""`morphnet up`, `down` and `restart`: this machine's roles, as services where systemd runs, else in the background."""
 
 from __future__ import annotations
 
@@ -66,6 +66,20 @@ def down(roles: tuple[str, ...], place: Place) -> None:
     _tell(outcomes if roles else [each for each in outcomes if each.news] or outcomes)
 
 
+@click.command()
+@roles_argument
+@click.option("--wait", type=click.FloatRange(0, 3600), default=WAIT, show_default=True, help="Seconds to wait for it.")
+@dir_option
+def restart(roles: tuple[str, ...], wait: float, place: Place) -> None:
+    """
+    Start anew what runs here, as after an upgrade: connections in the tunnel go on.
+
+    Without ROLES: all that runs. Exit code: as `up`; 1 when nothing runs.
+    """
+    outcomes = [_tried(_restart, place, each, wait) for each in roles or names_here(place)]
+    _tell(outcomes if roles else [each for each in outcomes if each.news] or outcomes)
+
+
 def _usual(place: Place) -> list[str]:
     """`morphnet init` writes a relay's configuration beside the server's: two ports of theirs are the same."""
     names = names_here(place)
@@ -101,6 +115,18 @@ def _up(place: Place, name: str, wait: float, by_systemd: bool) -> Outcome:
     return _connected(
         role, wait, "was up already" if ran else "is up", served_since=begun if service and not ran else None
     )
+
+
+def _restart(place: Place, name: str, wait: float) -> Outcome:
+    begun = now()
+    with alone(place):
+        role = role_here(place, name)
+        if not role.process():
+            return Outcome(f"{name} does not run", 1, news=False)
+        service = systemd.is_for(role) and systemd.restart(role)
+        if not service:
+            background.restart(role)
+    return _connected(role, wait, "runs anew", served_since=begun if service else None)
 
 
 def _connected(role: Role, wait: float, how: str, *, served_since: float | None) -> Outcome:

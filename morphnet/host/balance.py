@@ -210,12 +210,17 @@ class BalanceHost(Host):
         """Each device with each of its addresses, without prefix lengths."""
         return [(device, address.partition("/")[0]) for device, address in self._kernel.all_addresses()]
 
-    def down(self) -> None:
+    def down(self, *, handed_over: bool = False) -> None:
         """
         Undo everything. Flows that are on another uplink than that of the machine's own default route, or have another
         address outside than here, would only lose their way: those of this machine are reset, while their far ends can
         still be told.
+
+        :param handed_over: the next of us starts at once; flows keep their way until then.
         """
+        if handed_over:
+            super().down(handed_over=True)
+            return
         lost = list[tuple[str, int]]()
         try:
             lost = stranded(self._tables, self._kernel.facts())

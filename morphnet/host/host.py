@@ -150,6 +150,7 @@ class Host:
         self.networks: list[Network] = []  # that are reached without the tunnel
         self._behind: tuple[str, ...] = ()  # networks that are reached through this client
         self._passing: tuple[Passing, ...] = ()  # what is forwarded here besides, that a firewall may stop
+        self._left = {*self.inherited, StrictTable.kind}  # kinds that the next of us takes over, if it comes at once
 
     def recover(self, *, gateway: bool = False, strict: bool = False) -> int:
         """
@@ -163,6 +164,7 @@ class Host:
         inherit = dict(self.inherited)
         inherit |= {NftTable.kind: "tunnel"} if gateway else {}
         inherit |= {StrictTable.kind: "strict"} if strict else {}
+        self._left |= inherit.keys()
         count = self._journal.undo_leftovers(inherit)
         if count:
             self._log.info("undid {count} changes of an earlier run", count=count)
@@ -346,10 +348,15 @@ class Host:
         """The DNS servers that the machine had without us."""
         return upstream_servers(self._kernel, self._journal.standing)
 
-    def down(self) -> None:
-        """Undo everything, and let go of the journal. Call before the TUN is closed; this Host is done then."""
+    def down(self, *, handed_over: bool = False) -> None:
+        """
+        Undo everything, and let go of the journal. Call before the TUN is closed; this Host is done then.
+
+        :param handed_over: the next of us starts at once. What `recover` inherits stays until then: no connection is
+            reset meanwhile, and nothing leaves past a kill switch.
+        """
         try:
-            self._journal.undo_all()
+            self._journal.undo_all(self._left if handed_over else ())
         finally:
             self._linux.close()
             self._file.close()

@@ -16,7 +16,7 @@ another network namespace) only changes that outlive a boot are undone.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, Self
@@ -303,9 +303,13 @@ class Journal:
         """Undo every change of `group`."""
         self._undo([each for each in self._entries if each.group == group])
 
-    def undo_all(self) -> None:
-        """Undo everything, the newest change first."""
-        self._undo(list(self._entries))
+    def undo_all(self, but: Collection[str] = ()) -> None:
+        """
+        Undo everything, the newest change first.
+
+        :param but: kinds of change that stay, and stay written down, for a run that inherits them.
+        """
+        self._undo([each for each in self._entries if each.change.kind not in but])
 
     @property
     def standing(self) -> list[Change]:

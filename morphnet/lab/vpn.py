@@ -169,6 +169,10 @@ class Daemon:
         """End it as an operator would."""
         self._end(signal.SIGTERM)
 
+    def hand_over(self) -> None:
+        """End it as who starts it anew at once would."""
+        self._end(signal.SIGUSR2)
+
     def _end(self, number: signal.Signals) -> None:
         if self.process is None:
             return

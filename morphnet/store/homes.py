@@ -12,27 +12,30 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred, execute
 
-from morphnet.errors import ConfigError, HostError
+from morphnet.errors import HostError
+from morphnet.store.versions import Steps, bring_up
 
 DATABASE = "homes.db"  # its name in state_dir
-_STEPS = (  # each brings the database from one version to the next
-    """
+_STEPS = Steps(
+    (
+        """
 CREATE TABLE IF NOT EXISTS home (key TEXT PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS invite (token BLOB PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID;
 """,
-    """
+        """
 ALTER TABLE invite ADD COLUMN homes INTEGER NOT NULL DEFAULT 1;
 """,
-    """
+        """
 ALTER TABLE home ADD COLUMN copied INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE IF NOT EXISTS forgotten (key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS shared (generation TEXT PRIMARY KEY) WITHOUT ROWID;
 """,
-    """
+        """
 ALTER TABLE invite ADD COLUMN made INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE forgotten ADD COLUMN at INTEGER NOT NULL DEFAULT 0;
 UPDATE forgotten SET at = 1000 * CAST(strftime('%s', 'now') AS INTEGER);
 """,
+    )
 )
 
 
@@ -98,11 +101,9 @@ class HomesLedger:
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             self._sql = sqlite3.connect(path, timeout=10.0, isolation_level=None)
             self._sql.execute("PRAGMA journal_mode = WAL")
-            (version,) = self._sql.execute("PRAGMA user_version").fetchone()
-            if version > len(_STEPS):
-                raise ConfigError(f"the database {path} is of a later morphnet: install that one again")
-            for number, step in enumerate(_STEPS[version:], version + 1):
-                self._sql.executescript(f"BEGIN; {step}; PRAGMA user_version = {number}; COMMIT")
+            self._sql.execute("BEGIN IMMEDIATE")
+            with self._sql:
+                bring_up(self._sql, _STEPS, path)
         except (sqlite3.Error, OSError) as trouble:
             raise HostError(f"the database {path}: {trouble}") from trouble
 

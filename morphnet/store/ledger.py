@@ -19,6 +19,7 @@ from morphnet.errors import BugError, ConfigError, HostError
 from morphnet.store.accounts import AccountBook
 from morphnet.store.base import Accounts, Amount, Approval, CertificateRecord, Lease, PhoneRecord
 from morphnet.store.pool import Pool
+from morphnet.store.versions import Steps, bring_up
 
 DATABASE = "morphnet.db"  # its name in state_dir
 _PATIENCE = 10.0  # seconds to wait for another process that writes
@@ -44,17 +45,7 @@ def _schema() -> list[str]:
     return [each.read_text("utf-8") for each in files]
 
 
-SCHEMA = _schema()  # read before root takes another's rights, who may not read where we are installed
-
-
-def statements(script: str) -> Iterator[str]:
-    """The statements of a script, so that they can run inside of one transaction (executescript would end it)."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
+SCHEMA = Steps(_schema())  # read before root takes another's rights, who may not read where we are installed
 
 
 class RecordsLost(ConfigError):
@@ -170,16 +161,8 @@ class Ledger:
             return sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
 
     def _upgrade(self) -> None:
-        schema = SCHEMA
         with self._writing():
-            (version,) = self._sql.execute("PRAGMA user_version").fetchone()
-            if version > len(schema):
-                raise ConfigError(f"the database {self._path} is of a later morphnet: install that one again")
-            for script in schema[version:]:
-                for statement in statements(script):
-                    self._sql.execute(statement)
-            if version < len(schema):
-                self._sql.execute(f"PRAGMA user_version = {len(schema)}")
+            bring_up(self._sql, SCHEMA, self._path)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 def accounts_in_memory() -> AccountBook:
     """Accounts that are forgotten with it: the same SQL, upon a database that is no file."""
     sql = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    for script in SCHEMA:
+    for script in SCHEMA.scripts:
         sql.executescript(script)
     return AccountBook(sql)
 

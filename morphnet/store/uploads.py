@@ -20,13 +20,15 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 
-from morphnet.errors import ConfigError, HostError
+from morphnet.errors import HostError
 from morphnet.store.base import MOST_MOVES, OPEN, Move, OverQuota, UploadRecord, Uploads, UploadSession, room_for
 from morphnet.store.together import Together
+from morphnet.store.versions import Steps, bring_up
 
 DATABASE = "uploads.db"  # its name in state_dir
-_STEPS = (  # each brings the database from one version to the next
-    """
+_STEPS = Steps(
+    (
+        """
 CREATE TABLE IF NOT EXISTS upload (
     path TEXT PRIMARY KEY,
     size INTEGER NOT NULL,
@@ -35,13 +37,13 @@ CREATE TABLE IF NOT EXISTS upload (
     created_at INTEGER NOT NULL,
     completed_at INTEGER NOT NULL DEFAULT 0,
     announced INTEGER NOT NULL DEFAULT 0
-) WITHOUT ROWID
+) WITHOUT ROWID;
 """,
-    """
+        """
 ALTER TABLE upload ADD COLUMN lasts_until INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX IF NOT EXISTS upload_user ON upload (user);
 """,
-    """
+        """
 ALTER TABLE upload ADD COLUMN refreshes INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE IF NOT EXISTS move (
     path TEXT NOT NULL,
@@ -51,7 +53,8 @@ CREATE TABLE IF NOT EXISTS move (
 );
 CREATE INDEX IF NOT EXISTS move_path ON move (path);
 """,
-    "ALTER TABLE upload ADD COLUMN room INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE upload ADD COLUMN room INTEGER NOT NULL DEFAULT 0;",
+    )
 )
 _COLUMNS = "path, size, kind, user, created_at, completed_at, announced, lasts_until, room"
 
@@ -86,11 +89,9 @@ class UploadLedger:
             self._sql = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
             self._sql.execute("PRAGMA journal_mode = WAL")
             self._sql.execute("PRAGMA synchronous = FULL")
-            (version,) = self._sql.execute("PRAGMA user_version").fetchone()
-            if version > len(_STEPS):
-                raise ConfigError(f"the database {path} is of a later morphnet: install that one again")
-            for number, step in enumerate(_STEPS[version:], version + 1):
-                self._sql.executescript(f"BEGIN; {step}; PRAGMA user_version = {number}; COMMIT")
+            self._sql.execute("BEGIN IMMEDIATE")
+            with self._sql:
+                bring_up(self._sql, _STEPS, path)
         except (sqlite3.Error, OSError) as trouble:
             raise HostError(f"the database {path}: {trouble}") from trouble
 

@@ -95,6 +95,13 @@ class StopTests(CommandCase):
         self.assertEqual(child.wait(), 7)
         self.assertFalse(background.stop(self.role))
 
+    def test_restarted(self) -> None:
+        """It is told that the next one comes, and that one comes when it has ended."""
+        child = self.child("sh", "-c", "trap 'exit 7' USR2; echo ready; read line")
+        self.patch(background, "start", lambda role: self.assertEqual(child.poll(), 7))
+        background.restart(self.role)
+        self.assertEqual(child.wait(), 7)
+
     def test_deaf(self) -> None:
         """One that does not end when it is asked is ended."""
         child = self.child("sh", "-c", "trap '' TERM; echo ready; exec sleep 60")

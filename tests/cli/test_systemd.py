@@ -120,6 +120,15 @@ class SystemdTests(SynchronousTestCase):
             self.assertEqual(sorted(self.asked()), sorted([*questions, "systemctl disable --now morph-client.service"]))
             (self.fake / question).unlink()
 
+    def test_restart(self) -> None:
+        """Only what runs as a service is started anew as one."""
+        question = "systemctl is-active morph-client.service"
+        self.assertFalse(systemd.restart(CLIENT))
+        self.assertEqual(self.asked(), [question])
+        (self.fake / "is-active").write_text("active\n")
+        self.assertTrue(systemd.restart(CLIENT))
+        self.assertEqual(self.asked(), [question, "systemctl restart morph-client.service"])
+
     def test_refused(self) -> None:
         """What systemd refuses is one sentence, and so is a place that no service can see."""
         (self.fake / "cat").touch()
@@ -141,6 +150,15 @@ class SystemdTests(SynchronousTestCase):
         for word, answer in (("activating", False), ("failed", True)):
             (self.fake / "is-failed").write_text(f"{word}\n")
             self.assertEqual(systemd.gave_up(CLIENT), answer)
+
+    def test_outdated(self) -> None:
+        """A unit here that is not as this version writes it; where there is none, a package has it elsewhere."""
+        self.assertFalse(systemd.is_outdated(CLIENT))
+        systemd.start(CLIENT)
+        self.assertFalse(systemd.is_outdated(CLIENT))
+        unit = self.units / "morph-client.service"
+        unit.write_text(unit.read_text().replace("RestartKillSignal=SIGUSR2\n", ""))
+        self.assertTrue(systemd.is_outdated(CLIENT))
 
     def test_forget(self) -> None:
         """A unit that nobody has changed goes; another one stays."""

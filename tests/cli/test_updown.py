@@ -1,4 +1,4 @@
-"""`morphnet up` and `morphnet down`, with roles that only say that they run."""
+"""`morphnet up`, `down` and `restart`, with roles that only say that they run."""
 
 from __future__ import annotations
 
@@ -21,12 +21,17 @@ class FakeWay:
     def __init__(self, runs: set[str], trouble: str = "") -> None:
         self.runs, self.trouble = runs, trouble
         self.started: list[str] = []
+        self.again: list[str] = []
 
     def start(self, role: Role) -> None:
         if self.trouble:
             raise HostError(self.trouble)
         self.started.append(role.name)
         self.runs.add(role.name)
+
+    def restart(self, role: Role) -> bool:
+        self.again.append(role.name)
+        return role.name in self.runs
 
     def stop(self, role: Role) -> bool:
         ran = role.name in self.runs
@@ -49,6 +54,7 @@ class UpDownTests(CommandCase):
         for module, way in ((background, self.process), (systemd, self.systemd)):
             self.patch(module, "start", way.start)
             self.patch(module, "stop", way.stop)
+            self.patch(module, "restart", way.restart)
         self.patch(systemd, "is_for", lambda role: self.service)
         self.patch(systemd, "why_not", lambda role, since: "port 8443 is in use")
         self.patch(systemd, "gave_up", lambda role: self.gave_up)
@@ -84,6 +90,17 @@ class UpDownTests(CommandCase):
         self.pictures = [early]
         self.patch(updown, "SETTLE", 0.0)
         self.assertEqual(self.said("up")[1][0], "server was up already: connected by a; no UDP on b")
+
+    def test_restart(self) -> None:
+        """What runs is started anew, in its own way; what does not is left alone."""
+        self.assertEqual(self.said("restart"), (1, [], "server does not run\nrelay does not run\n"))
+        self.runs.add("server")
+        self.assertEqual(self.said("restart"), (0, ["server runs anew: serving"], ""))
+        self.service = True
+        self.assertEqual(self.said("restart", "server"), (0, ["server runs anew: serving"], ""))
+        self.systemd.runs = set()  # it was started by hand
+        self.said("restart")
+        self.assertEqual((self.process.again, self.systemd.again), (["server", "server"], ["server", "server"]))
 
     def test_service(self) -> None:
         """Where systemd runs it is a service, unless a process is wanted."""

@@ -74,6 +74,16 @@ class JournalTests(SynchronousTestCase):
             later.undo_all()
             self.assertEqual((self.kernel.routes, decode_journal(self.file.data, KINDS)[1]), (set(), []))
 
+    def test_handed_over(self) -> None:
+        """What a run leaves to the next on purpose stands meanwhile, and in the journal; the rest is undone."""
+        self.journal.settle("tunnel", WANTED)
+        self.journal.undo_all({ROUTE.kind})
+        self.assertEqual((self.kernel.routes, self.kernel.rules), ({ROUTE}, set()))
+        later = self.open()
+        self.assertEqual(later.undo_leftovers({ROUTE.kind: "tunnel"}), 0)
+        later.undo_all()
+        self.assertEqual((self.kernel.routes, decode_journal(self.file.data, KINDS)[1]), (set(), []))
+
     def test_inherited_and_killed(self) -> None:
         """What was inherited by a run that was killed at once is still undone by the next."""
         self.journal.settle("tunnel", WANTED)

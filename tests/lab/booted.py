@@ -88,8 +88,13 @@ class Booted:
     :ivar node: has its devices and its wires; everything else is the machine's own.
     """
 
-    def __init__(self, node: BoxNode, groups: ControlGroups) -> None:
-        """Begin to boot; `wait_ready` says when it has."""
+    def __init__(self, node: BoxNode, groups: ControlGroups, debian: Path | None = None) -> None:
+        """
+        Begin to boot; `wait_ready` says when it has.
+
+        :param debian: a directory with a whole one, which is changed; None: programs of this machine, on an empty disk.
+        """
+        self._debian = debian
         self.node, self.name = node, node.name
         self._group = groups.add(node.name)
         self._outer: subprocess.Popen[Any] | None = None
@@ -97,11 +102,13 @@ class Booted:
         self.boot()
 
     def boot(self) -> None:
-        """On a disk that is empty."""
-        root = self.node.dir / "root"
+        """On its disk."""
+        root = self._debian or self.node.dir / "root"
         root.mkdir(exist_ok=True)
         prefix, python = sys.base_prefix, f"python{sys.version_info[0]}.{sys.version_info[1]}"
-        script = [str(ROOT / "tests/lab/booted.sh"), str(root), str(ROOT), site.getsitepackages()[0], prefix, python]
+        script = [str(ROOT / "tests/lab/booted.sh"), str(root)]
+        if self._debian is None:
+            script += [str(ROOT), site.getsitepackages()[0], prefix, python]
         namespaces = ["unshare", "--fork", "--kill-child", *_NAMESPACES, "--", *script]
         command = ["sh", "-c", f'echo $$ >{self._group}/cgroup.procs && exec "$@"', "sh", *namespaces]
         self.said = (self.node.dir / "boot.log").open("w+")

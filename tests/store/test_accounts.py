@@ -55,7 +55,7 @@ class FileTests(SynchronousTestCase):
     def test_before_months(self) -> None:
         """What a morphnet of before has counted is there still, of no month, and counts for no quota."""
         old = sqlite3.connect(self.path)
-        old.executescript(SCHEMA[0] + "INSERT INTO traffic VALUES ('laptop', 5, 7); PRAGMA user_version = 1;")
+        old.executescript(SCHEMA.scripts[0] + "INSERT INTO traffic VALUES ('laptop', 5, 7); PRAGMA user_version = 1;")
         old.close()
         ledger = Ledger(self.path)
         self.addCleanup(ledger.close)

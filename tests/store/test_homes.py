@@ -87,7 +87,7 @@ class HomesLedgerTests(SynchronousTestCase):
         """Who was forgotten there, and of whom the others were not told yet, is forgotten as of now."""
         path = Path(self.mktemp())
         sql = sqlite3.connect(path, isolation_level=None)
-        for step in _STEPS[:3]:
+        for step in _STEPS.scripts[:3]:
             sql.executescript(step)
         sql.executescript("INSERT INTO forgotten VALUES ('home'); PRAGMA user_version = 3")
         sql.execute("INSERT INTO invite VALUES (?, ?, 5)", (hidden("old"), 1 << 40))

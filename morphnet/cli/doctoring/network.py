@@ -34,14 +34,15 @@ def _server(patient: Patient) -> Iterator[ServerConfig]:
         yield role.config
 
 
-def _uplinks(patient: Patient) -> list[Uplink]:
+def uplinks(patient: Patient) -> list[Uplink]:
+    """The ways out that what is set up here uses."""
     found = [uplinks_of(patient.facts, each.uplinks, {*each.exclude, each.tun}) for each in _client(patient)]
     return found[0] if found else uplinks_of(patient.facts, (), {each.tun for each in _server(patient)})
 
 
 def ways_out(patient: Patient) -> Iterable[Fault]:
     """A device has an address and a default route."""
-    if not _uplinks(patient):
+    if not uplinks(patient):
         yield Fault("no network device has an address and a default route", "connect this machine to a network")
     there = {link.name: link for link in patient.facts.links}
     for config in _client(patient):
@@ -53,7 +54,7 @@ def ways_out(patient: Patient) -> Iterable[Fault]:
 
 def carrier(patient: Patient) -> Iterable[Fault]:
     """Devices that may be uplinks can carry IPv6's least packet, and those with an address are up."""
-    names = {each.name for each in _uplinks(patient)}
+    names = {each.name for each in uplinks(patient)}
     for link in patient.facts.links:
         if link.name in names and link.mtu < LEAST_MTU:
             text = f"{link.name} carries {link.mtu} bytes at most: IPv6 does not pass, and headers eat the rest"
@@ -124,7 +125,7 @@ def leaks(patient: Patient) -> Iterable[Fault]:
 def alike(patient: Patient) -> Iterable[Fault]:
     """No local network has the addresses of the inner one."""
     for config in _server(patient):
-        names = [each.name for each in _uplinks(patient)]
+        names = [each.name for each in uplinks(patient)]
         near = outside(patient.facts, names, 0, {config.tun})
         for network, inner in overlapping(near, filter(None, (config.pool4, config.pool6))):
             text = f"the network {network.prefix} at {network.device} has addresses of the inner one, {inner}"
@@ -196,7 +197,7 @@ def _is_free(kind: int, port: int) -> bool:
 def public(patient: Patient) -> Iterable[Fault]:
     """A machine that others call has an address that they can call."""
     own = [
-        ipaddress.ip_address(address) for each in _uplinks(patient) for address in (*each.addresses4, *each.addresses6)
+        ipaddress.ip_address(address) for each in uplinks(patient) for address in (*each.addresses4, *each.addresses6)
     ]
     if not own or any(each.is_global for each in own):
         return

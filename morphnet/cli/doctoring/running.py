@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from morphnet import __version__
+from morphnet.cli import systemd
 from morphnet.cli.doctoring.checks import Check, Fault, Patient
 from morphnet.cli.running import Role
 from morphnet.status import NodeStatus, PathStatus
@@ -58,7 +59,17 @@ def version(patient: Patient) -> Iterable[Fault]:
     for role, picture in _pictures(patient):
         if picture.version != __version__:
             text = f"{role.name} is morphnet {picture.version}, and {__version__} is installed"
-            yield Fault(text, f"morphnet down {role.name} && morphnet up {role.name}", grave=False)
+            yield Fault(text, f"morphnet restart {role.name}", grave=False)
+
+
+def units(patient: Patient) -> Iterable[Fault]:
+    """The services are as this version writes them."""
+    for role in filter(systemd.is_for, patient.roles):
+        if systemd.is_outdated(role):
+            unit = systemd.UNITS / systemd.unit_of(role)
+            text = f"{unit} is not what this version would write: it was changed, or is an earlier version's"
+            cure = f"rm {unit} && morphnet up {role.name} && morphnet restart {role.name}; own changes: systemctl edit"
+            yield Fault(text, cure, grave=False)
 
 
 def paths(patient: Patient) -> Iterable[Fault]:
@@ -101,6 +112,7 @@ CHECKS = (
     Check("it does what it is there for", well),
     Check("it has nothing to complain of", warnings),
     Check("it is of the version that is installed", version),
+    Check("its service is as this version writes it", units),
     Check("every path carries", paths, ("client",)),
     Check("relays and peers are reached", relays, ("client", "server")),
 )

@@ -94,6 +94,7 @@ class Process(MultiService):
         self.reloading: Reloading[Any] | None = Reloading(settings, read, self.live) if read is not None else None
         self._opened: ops.Node | None = None
         self._restored = False  # the host is as it was
+        self._handed_over = False  # we end for the next of us, which starts at once
         self._loops: list[LoopingCall] = []
         self._lock = Lock(settings.state_dir / self.state)
         self.files = FILES  # that we may have open
@@ -117,7 +118,7 @@ class Process(MultiService):
         self._lock.hold()
 
     def let_go(self) -> None:
-        """Another one may come."""
+        """Another one may come, and comes at once if we are `_handed_over`."""
         self._lock.release()
 
     def take_leave(self) -> None:
@@ -129,7 +130,7 @@ class Process(MultiService):
 
     def startService(self) -> None:
         """Start, or end the process with one sentence; with a code of its own if the operator must change something."""
-        heed_signals(self.reactor, self._reload)
+        heed_signals(self.reactor, self._reload, self._hand_over)
         live_by(self.reactor)  # before anything has been told when
         shorten_wait(self.reactor)
         self.files = allow_files()
@@ -183,6 +184,9 @@ class Process(MultiService):
                     self._log.info("reload: {text}", text=verb.call())
         except MorphnetError as problem:
             self._log.error("not reloaded: {problem}", problem=str(problem))
+
+    def _hand_over(self) -> None:
+        self._handed_over = True
 
     def every(self, seconds: float, what: Callable[[], object], *, now: bool = False) -> None:
         """Do `what` at that interval until the service stops; with `now` also at once."""
@@ -246,10 +250,10 @@ class HostProcess(Process):
         self.host.recover(gateway=self.gateway)
 
     def let_go(self) -> None:
-        """The host is as it was."""
+        """The host is as it was, but for what the next of us goes on with, if there is one."""
         if self._host_watch is not None:
             self._host_watch.stop()  # or it would set again what is undone now
-        self.host.down()
+        self.host.down(handed_over=self._handed_over)
 
     def watch_host(self, node: Told, tun: str = "", pools: Sequence[str] = ()) -> None:
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from morphnet import __version__
+from morphnet.cli import systemd
 from morphnet.cli.doctoring.running import CHECKS
 from tests.cli.doctoring.patients import PatientCase
 from tests.ops.pictures import NAS, NODE, RELAYS
@@ -47,6 +48,15 @@ class RunningTests(PatientCase):
         self.assertEqual(states["it does what it is there for"], "bad")
         self.assertEqual(states["it has nothing to complain of"], "note")
         self.assertEqual(states["it is of the version that is installed"], "note")
+
+    def test_units(self) -> None:
+        """A service that was set up by an earlier version, or changed since; what runs in another way has none."""
+        look = "its service is as this version writes it"
+        self.patch(systemd, "is_outdated", lambda role: role.name == "client")
+        self.assertEqual(self.faults(CHECKS, look), [])
+        self.patch(systemd, "is_for", lambda role: True)
+        (found,) = self.faults(CHECKS, look)
+        self.assertIn("rm /etc/systemd/system/morph-client.service && morphnet up client", found.cure)
 
     def test_paths(self) -> None:
         """One that is silent, loses, is narrow or slow."""

@@ -33,7 +33,7 @@ class FakeReactor:
 class SignalTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = FakeReactor()
-        self.terminal, self.reloads = True, list[int]()
+        self.terminal, self.reloads, self.handed = True, list[int](), list[int]()
         self.set: dict[int, Any] = {}
         self.before: dict[int, Any] = {}
         self.patch(signal, "signal", self.set.__setitem__)
@@ -41,16 +41,16 @@ class SignalTests(SynchronousTestCase):
 
     def heed(self) -> None:
         """:ivar terminal: whether there is one."""
-        heed_signals(self.reactor, lambda: self.reloads.append(1), lambda: self.terminal)
+        heed_signals(self.reactor, lambda: self.reloads.append(1), lambda: self.handed.append(1), lambda: self.terminal)
 
     def test_stop(self) -> None:
         """The terminal that is closed, and who tells us to, stop the reactor; once more is harmless."""
         self.heed()
-        self.assertEqual(set(self.set), {signal.SIGHUP, signal.SIGTERM})
+        self.assertEqual(set(self.set), {signal.SIGHUP, signal.SIGTERM, signal.SIGUSR2})
         self.terminal = False
         for stop in self.set.values():
             stop(0, None)
-        self.assertEqual((self.reactor.stopped, self.reloads), (1, []))
+        self.assertEqual((self.reactor.stopped, self.reloads, self.handed), (1, [], [1]))
 
     def test_reload(self) -> None:
         """A SIGHUP while the terminal is there, or where there never was one, has settings read again."""
@@ -67,4 +67,4 @@ class SignalTests(SynchronousTestCase):
         """Who started us with SIGHUP ignored wants us to go on."""
         self.before[signal.SIGHUP] = signal.SIG_IGN
         self.heed()
-        self.assertEqual(set(self.set), {signal.SIGTERM})
+        self.assertEqual(set(self.set), {signal.SIGTERM, signal.SIGUSR2})
