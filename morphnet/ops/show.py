@@ -18,8 +18,8 @@ from morphnet.ops.show_carries import carries_lines
 from morphnet.ops.show_guests import guest_lines, guests_lines
 from morphnet.ops.show_legacy import legacies_lines, legacy_lines
 from morphnet.ops.show_networks import networks_lines
-from morphnet.ops.show_policy import policy_lines
 from morphnet.ops.show_phones import phones_lines
+from morphnet.ops.show_policy import policy_lines
 from morphnet.ops.show_uploads import uploads_lines
 from morphnet.ops.units import amount, delay, part, span, speed
 from morphnet.status import Happening, NodeStatus, PathStatus, PeerStatus, RelayStatus, SessionStatus

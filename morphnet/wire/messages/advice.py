@@ -3,7 +3,7 @@ What a server tells its clients to use: servers for names, domains that it knows
 
 It is in the Welcome, and in an Advice for a client that has said in its Hello that it understands, when it has changed.
 
-Source: docs/protocol section 19.
+Source: docs/protocol section 20.
 """
 
 from __future__ import annotations
