@@ -20,6 +20,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -86,6 +87,7 @@ def _run(run: str, asked: list[str], jobs: int) -> Tally:
     if not found:
         return Tally()
     print(f"tests: {run}, {len(found)} classes", flush=True)
+    began = time.monotonic()
     if run in ("pure", "source"):
         names = [each.name for each in found]
         tally = _trial(run, [f"--jobs={jobs}", *names])
@@ -94,7 +96,7 @@ def _run(run: str, asked: list[str], jobs: int) -> Tally:
         tally = _side_by_side(run, _modules(crowd), jobs)
         if alone:
             tally += _trial(run, [each.name for each in alone])
-    print(f"tests: {run}: {tally}", flush=True)
+    print(f"tests: {run}: {tally}, {time.monotonic() - began:.0f} s", flush=True)
     failed = tally.failed_tests
     if os.environ.get("CI") and 0 < len(failed) <= UNSTEADY:
         print(f"tests: {run}, what failed once more", flush=True)
@@ -123,9 +125,9 @@ def _side_by_side(run: str, parts: list[list[Found]], jobs: int) -> Tally:
 
 
 def _said(run: str, part: list[Found]) -> tuple[str, Tally]:
-    to = io.StringIO()
+    to, began = io.StringIO(), time.monotonic()
     tally = _trial(run, [each.name for each in part], to)
-    return to.getvalue(), tally
+    return f"{to.getvalue()}tests: {part[0].module}: {time.monotonic() - began:.0f} s\n", tally
 
 
 def _trial(run: str, arguments: list[str], to: TextIO = sys.stdout) -> Tally:

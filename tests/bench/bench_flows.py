@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
+from typing import Literal
 
 from morphnet.lab import gauge
 from morphnet.lab.box import Box
@@ -61,7 +62,7 @@ def told(found: Rounds) -> Iterator[Measured]:
             theirs = middle([each[place] for each in found[best, flows]], digits)
             wanted = theirs if name == OURS[0] and not place else None
             case, each_round = f"{name}: {flows} flows, {what}", tuple(round(each, digits) for each in ours)
-            better = "less" if place else "more"
+            better: Literal["more", "less"] = "less" if place else "more"
             yield Measured("flows", case, middle(ours, digits), unit, wanted, better, best, theirs, each_round)
 
 
