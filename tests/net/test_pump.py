@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import cast
 
 from twisted.internet.task import Clock
@@ -167,9 +168,16 @@ class DoorTests(SynchronousTestCase):
     def test_leaving(self) -> None:
         """Once it has taken leave nothing comes in by doors or the TUN, and what programs here say still leaves."""
         had, other = list[object](), FakeTunnel()
-        other.take_leave = lambda now: had.append("leave") or Effects()  # type: ignore[attr-defined]
-        for name in ("from_tun", "from_path", "from_local"):
-            setattr(other, name, lambda *_, name=name: had.append(name) or Effects())
+
+        def called(name: str, *_: object) -> Effects:
+            had.append(name)
+            return Effects()
+
+        for name, method in (
+            ("leave", "take_leave"),
+            *((name, name) for name in ("from_tun", "from_path", "from_local")),
+        ):
+            setattr(other, method, partial(called, name))
         pump = Pump(self.clock, cast(Tunnel, other), self.clock.seconds)
         for _ in range(2):
             pump.take_leave()

@@ -65,7 +65,7 @@ class MeshTests(SynchronousTestCase):
         self.directory = Path(self.mktemp())
         self.directory.mkdir()
         self.mesh = self.make(*wanted)
-        self.lines: list[PostingRelay] = []
+        self.lines.clear()
         self.mesh.call_relays(self.dial)
 
     def make(self, *wanted: str) -> Mesh:
