@@ -229,7 +229,6 @@ def _part(name: str) -> str | None:
 
 def check_directions(modules: dict[str, Module]) -> Iterator[str]:
     """Imports go one way, as the table says."""
-    ours = frozenset(modules)
     for module in modules.values():
         part = _part(module.name)
         if part is None:
@@ -240,7 +239,7 @@ def check_directions(modules: dict[str, Module]) -> Iterator[str]:
             allowed = MAY_IMPORT[part]
         if allowed is None:
             continue
-        for line, name in imports(module, ours):
+        for line, name in imports(module, frozenset(modules)):
             if not name.startswith("morphnet."):
                 continue  # `from morphnet import __version__` is open to all
             target = name.removeprefix("morphnet.")
@@ -256,14 +255,13 @@ def _third_party(name: str, allowed: frozenset[str]) -> bool:
 
 def check_colours(modules: dict[str, Module]) -> Iterator[str]:
     """White is the standard library without clock, entropy and doors; grey adds Automat and injected clocks."""
-    ours = frozenset(modules)
     for module in modules.values():
         white, grey = module.within(*WHITE), module.within(*GREY)
         if not white and not grey:
             continue
         colour = "white" if white else "grey"
         allowed = WHITE_THIRD_PARTY if white else GREY_THIRD_PARTY
-        for line, name in imports(module, ours):
+        for line, name in imports(module, frozenset(modules)):
             top = name.partition(".")[0]
             standard = top in sys.stdlib_module_names and top not in IMPURE
             if top != "morphnet" and not standard and not _third_party(name, allowed):

@@ -105,12 +105,11 @@ class ServerNode(Node):
             self.sections = (*self.sections, "carries")
         if parts.old_clients is not None:
             self.sections = (*self.sections, "legacy")
-        self.accounting = parts.accounting
+        self.accounting, self._rivals = parts.accounting, Rivals()
         self.accounting.configure(config.accounting)
         self._callers: dict[str, Caller] = {}  # by certificate name
         self._groups: dict[str, str] = {}
         self._instances: dict[str, str] = {}  # which process of that name was let in last; "" when it did not say
-        self._rivals = Rivals()
         self._shown: dict[str, Peer] = {}  # the certificate that began or resumed a session, by its name
         self._asked: set[str] = set()  # serials of certificates that end soon, whose clients were asked to come again
         around = Around(self.tunnel, parts.store, parts.ground, pump.now, self.tell, pump.later)

@@ -130,6 +130,7 @@ class Phones:
         self._trouble = ""  # why there is no device though one is wanted
         self.ended = 0  # times that one has ended, or could not begin
         self._stopped = False
+        self.leased: Callable[[Lease], None] = lambda lease: None  # told of the addresses of each
         self._alone = DeferredLock()
 
     def holds(self, name: str) -> bool:
@@ -177,7 +178,10 @@ class Phones:
             known = before.get(record.name) or _Phone(record, heard=heard)
             if known.record != record:  # it has other keys now
                 known = _Phone(record, sent=known.sent, received=known.received)
-            known.inner, known.refused = self._inner_of(by_name.get(record.name)), ""
+            lease = by_name.get(record.name)
+            known.inner, known.refused = self._inner_of(lease), ""
+            if lease is not None:
+                self.leased(lease)
             if not known.inner:
                 known.refused = "has no address of the server's pool: invite it anew"
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -67,7 +67,7 @@ from morphnet.roles.server.reporting import Reporter, read_token
 from morphnet.roles.server.streams import Streams
 from morphnet.roles.server.wireguard import Machine, phones_of
 from morphnet.roles.signalling.control_server import ControlServer, nobody
-from morphnet.store.base import Store
+from morphnet.store.base import Approval, Lease, Store
 from morphnet.store.ledger import DATABASE, Ledger, RecordsDamaged, RecordsLost
 from morphnet.store.sqlite import SqliteStore
 from morphnet.tunnel.tunnel import Tunnel
@@ -120,9 +120,7 @@ class ServerProcess(HostProcess):
         self._node = node = PhonedNode(config, self._pump, parts, os.urandom, phones)
         self.watch_host(node, config.tun, [pool for pool in (config.pool4, config.pool6) if pool])
         certificates.know(records)  # before anybody may come in
-        node.networks.begin(approved, leases)
-        node.access.begin(leases)
-        self._names.begin(leases)
+        self._begin(node, approved, leases)
         limits = replace(LIMITS, connections=min(LIMITS.connections, self.files * 3 // 8))
         self._streams = self._make_streams(node, certificates, limits)
         takes = self._streams.take if config.streams else nobody
@@ -138,6 +136,12 @@ class ServerProcess(HostProcess):
         node.state = "serving"
         self._log.info("morph-server {name} is serving", name=config.name)
         return node
+
+    def _begin(self, node: PhonedNode, approved: Iterable[Approval], leases: Sequence[Lease]) -> None:
+        """With what the records say of networks, and of who has which address."""
+        node.networks.begin(approved, leases)
+        node.access.begin(leases)
+        self._names.begin(leases)
 
     def _stay_closed(self, sentence: str) -> ClosedNode:
         """Without its records a server lets nobody in."""

@@ -159,6 +159,13 @@ class PhonesTests(SynchronousTestCase):
         self.assertEqual((self.state, len(self.devices), self.ground.up), ("new", 1, 1))
         self.assertTrue(self.phones.holds("phone"))
 
+    def test_named(self) -> None:
+        """Whose its addresses are is told, for rules to name it."""
+        found: dict[str, str] = {}
+        self.phones.leased = lambda lease: found.update({lease.name: lease.inner4})
+        self.phones.look()
+        self.assertEqual(list(found), ["phone"])
+
     def test_revoked(self) -> None:
         """Who is in them no more is out with the answer to that question, and others notice nothing."""
         self.invite("tablet", TABLET)
