@@ -7,6 +7,7 @@ from itertools import product
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.tunnel.path import State
+from morphnet.tunnel.timers import LATE, excuse
 from tests.simulation import packet
 from tests.tunnel.scenes import Scene, way
 
@@ -201,3 +202,14 @@ class LossyTests(SynchronousTestCase):
         scene.run(42)
         self.assertLessEqual(scene.lost(6000) - lost_before, 20)
         self.assertLessEqual(len(scene.changes("client", settled)), 8)
+
+
+class LateTimerTests(SynchronousTestCase):
+    def test_unread(self) -> None:
+        """Who slept may not have read yet that something came: nothing counts as lost until then."""
+        scene = Scene([way()])
+        delivery = scene.server_session.paths[0].delivery
+        for late, waits in ((LATE / 2, 0.0), (10 * LATE, LATE)):
+            delivery.overdue_at = scene.now
+            excuse(scene.server_session, late, scene.now)
+            self.assertAlmostEqual(delivery.overdue_at, scene.now + waits)
