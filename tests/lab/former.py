@@ -16,8 +16,11 @@ from morphnet.store import ledger
 from morphnet.store.versions import Steps
 from morphnet.wire.messages import control
 
-FIELDS = {"hello": ("advertise", "networks", "terms"), "welcome": ("terms",)}
-MESSAGES = ("advertise", "networks", "path-terms")
+FIELDS = {
+    "hello": ("advertise", "networks", "terms", "holders", "advice"),
+    "welcome": ("terms", "names", "domains", "relays"),
+}
+MESSAGES = ("advertise", "networks", "path-terms", "holders", "advice")
 RECORDS = 2  # the version of its records
 
 

@@ -10,6 +10,16 @@ from tests.lab.laptop import LaptopCase
 
 WELL = "what is set up runs"
 TAKER = "import socket; s = socket.create_server(('', 8443)); print('has it', flush=True); input()"
+PRIVATE = """
+sysctl -qw net.ipv4.icmp_errors_use_inbound_ifaddr=1
+ip -4 -o addr show | while read -r _ device _ address _; do
+    case $address in 198.51.100.*)
+        ip addr del "$address" dev "$device"
+        ip addr add 10.64.0.1/32 dev "$device"
+        ip addr add "$address" dev "$device" ;;
+    esac
+done
+"""  # the first address of a device is the one that its router shows
 DROPS = "table inet own { chain forward { type filter hook forward priority 0; policy drop; }; }"
 
 
@@ -79,6 +89,7 @@ class DoctorTests(LaptopCase):
     def faults(self, client: Daemon, server: Daemon) -> None:
         """Nothing of ours runs on the laptop."""
         for how, name, word in (
+            (lambda: self.second_nat(), "no NAT is behind another one", "192.168.1.1 and 10.64.0.1"),
             (lambda: server.stop(), "the server's control port answers", "8443 of"),
             (
                 lambda: self.named(client, "gw.nowhere.example"),
@@ -89,6 +100,11 @@ class DoctorTests(LaptopCase):
         ):
             how()
             self.expect(client, name, word)
+
+    def second_nat(self) -> None:
+        """The provider's router is one that the world has no way to."""
+        done = self.box.node("isp").run(["sh", "-ec", PRIVATE])
+        self.assertEqual(done.returncode, 0, done.stderr)
 
     def named(self, client: Daemon, server: str) -> None:
         file = client.etc / "client.toml"
