@@ -125,6 +125,10 @@ class Chromium:
         """One command to the page."""
         return self._ask(method, self._session, within, **fields)
 
+    def ask_browser(self, method: str, within: float = 30.0, **fields: Any) -> dict[str, Any]:
+        """One command to the browser itself."""
+        return self._ask(method, "", within, **fields)
+
     def go(self, address: str) -> None:
         """Open this page."""
         self.ask("Page.navigate", url=address)
