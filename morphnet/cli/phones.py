@@ -27,10 +27,12 @@ from morphnet.pki.authority import names_of
 from morphnet.pki.files import read_certificate
 from morphnet.pki.names import checked_name, join_address, split_address
 from morphnet.rights import rights_of
+from morphnet.roles.server.node import gateway
 from morphnet.roles.server.wireguard import server_key
 from morphnet.status import PhonesStatus, PhoneStatus, as_json, from_json
 from morphnet.store.base import Lease, PhoneRecord, PoolExhausted
 from morphnet.store.ledger import Ledger
+from morphnet.text import DOMAIN
 from morphnet.wire.wireguard import KEY, private_key, public_key
 
 KEEPALIVE = 25  # seconds: WireGuard's own advice for who is behind a NAT
@@ -99,8 +101,8 @@ def _give(config: ServerConfig, name: str, endpoint: str, wishes: Wishes) -> Giv
         behind = [network for _, network in ledger.approved()]
     inner = tuple(each for each in (lease.inner4, lease.inner6) if each)
     lines = ["[Interface]", f"PrivateKey = {private}", f"Address = {', '.join(map(_alone, inner))}"]
-    if config.dns and not wishes.split:
-        lines.append(f"DNS = {', '.join(config.dns)}")
+    if (asked := _asked_for_names(config)) and not wishes.split:
+        lines.append(f"DNS = {', '.join(asked)}")
     lines += [f"MTU = {config.wireguard.phone_mtu}", "", "[Peer]", f"PublicKey = {public_key(ours)}"]
     lines += [f"PresharedKey = {shared}", f"Endpoint = {endpoint}"]
     lines += [f"AllowedIPs = {', '.join(_through(config, lease, behind, split=wishes.split))}"]
@@ -121,6 +123,12 @@ def _check_free(ledger: Ledger, name: str, *, replace: bool) -> None:
 
 def _alone(address: str) -> str:
     return f"{address}/{128 if ':' in address else 32}"
+
+
+def _asked_for_names(config: ServerConfig) -> tuple[str, ...]:
+    """The gateway and its domain, where it answers for names; else the servers that it tells of."""
+    own = tuple(filter(None, (gateway(config.pool4), gateway(config.pool6))))
+    return (*own, DOMAIN) if config.names.serve and not set(own) & set(config.dns) else config.dns
 
 
 def _through(config: ServerConfig, lease: Lease, behind: list[str], *, split: bool) -> list[str]:

@@ -19,6 +19,9 @@ def settings(config: str) -> dict[str, str]:
     return dict(line.split(" = ", 1) for line in config.splitlines() if " = " in line)
 
 
+NAMES = "10.73.0.1, fd73::1, morph"
+
+
 class PhoneCase(CommandCase):
     """A server that speaks WireGuard."""
 
@@ -47,7 +50,7 @@ class InviteTests(PhoneCase):
         self.assertEqual((found["PublicKey"], found["PresharedKey"]), (ours, kept.preshared_key))
         self.assertEqual(found["Address"], f"{lease.inner4}/32, {lease.inner6}/128")
         self.assertEqual((found["Endpoint"], found["AllowedIPs"]), ("vpn.example.org:51820", "0.0.0.0/0, ::/0"))
-        self.assertEqual((found["MTU"], found["PersistentKeepalive"], "DNS" in found), ("1420", "25", False))
+        self.assertEqual((found["MTU"], found["PersistentKeepalive"], found["DNS"]), ("1420", "25", NAMES))
         kept_files = [each for each in self.place.root.rglob("*") if each.is_file()]
         self.assertFalse(any(found["PrivateKey"].encode() in each.read_bytes() for each in kept_files))
         self.assertEqual(self.modes()["pki/wireguard_private.key"], "0o600")
@@ -57,7 +60,13 @@ class InviteTests(PhoneCase):
         self.set("dns", "10.73.0.1")
         with self.ledger() as ledger:
             ledger.approve("laptop", "192.168.7.0/24")
-        self.assertEqual(self.given("phone")["DNS"], "10.73.0.1")
+        self.assertEqual(
+            self.given("phone")["DNS"], "10.73.0.1"
+        )  # somebody else answers there, and knows no names of ours
+        self.set("dns", "192.0.2.53")
+        self.assertEqual(self.given("other")["DNS"], NAMES)
+        self.set("names.serve", "false")
+        self.assertEqual(self.given("third")["DNS"], "192.0.2.53")
         found = self.given("tablet", "--split", "--server", "192.0.2.9:443")
         self.assertEqual(found["AllowedIPs"], "10.73.0.0/24, fd73::/64, 192.168.7.0/24")
         self.assertEqual(("DNS" in found, found["Endpoint"]), (False, "192.0.2.9:443"))

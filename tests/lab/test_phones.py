@@ -118,7 +118,8 @@ class PhonesTests(BoxCase):
         self.assertIn("wireguard.listen: applied", self.morphnet("set", "wireguard.listen", f"0.0.0.0:{PORT}"))
         told = json.loads(self.morphnet("invite", "phone", "--wireguard", "--json"))
         self.assertEqual(told["addresses"][0], PHONE)
-        self.conf.write_text(told["config"])
+        lines = told["config"].splitlines(keepends=True)  # this box has no resolvconf, which wg-quick would need
+        self.conf.write_text("".join(line for line in lines if not line.startswith("DNS")))
         self.quick("up")
         self.addCleanup(self.phone.run, ["ip", "link", "del", "phone"])  # and its process ends
         wait_for("the phone has come", lambda: self.pings("desk", INNER_SERVER))
