@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from morphnet.lab.chromium import CHROMIUM, Chromium
 from morphnet.net.rtc_make import MAKES, chosen
 from tests.bench.measured import CANNOT, Measured, tell
-from tests.bench.soak import resident
+from tests.bench.soak import WATCH, resident
 from tests.net.rtc_here import HomeHere
 
 EVERY = 2.0  # seconds between looks
@@ -61,6 +61,7 @@ class Large:
                 self._marks += mark
         assert self._here.browser is not None
         self._browser: Chromium = self._here.browser
+        self._browser.run(WATCH, PATIENCE)
         self._browser.run(_ENTER, PATIENCE)
 
     def _weigh(self) -> tuple[float, float, float]:
@@ -122,7 +123,7 @@ def measure(makes: Sequence[str], size: int) -> Iterator[Measured]:
                     case = f"{make}, {size / 1e9:.0f} GB {direction}: {name}"
                     yield Measured("large", f"{case}, most", round(max(weights), 1), "MB")
                     yield Measured(
-                        "large", f"{case}, after the first tenth", round(max(weights) - early, 1), "MB", GROWS, "less"
+                        "large", f"{case}, beyond the first tenth", round(max(weights) - early, 1), "MB", GROWS, "less"
                     )
         finally:
             large.stop()

@@ -31,14 +31,8 @@ PATIENCE = 600.0  # seconds for each word to the browser: the machine may stand 
 REPLACED, KILLED = 6, 60  # turns between connections that are replaced, and processes that are killed
 GROWS = {"home": 8.0, "connection": 8.0, "page": 8.0}  # MB that are let pass
 
-_PAGE = """
-(async () => {
-  const stream = session.open({ service: 'terminal', name: 'soak', rows: 24, columns: 80 });
-  const reading = new TextDecoder();
-  window.line = { seen: '', open: true };
-  stream.onbytes = (bytes) => { line.seen = (line.seen + reading.decode(bytes, { stream: true })).slice(-4000);
-    stream.took(bytes.length); };
-  stream.onend = stream.onreset = () => { line.open = false; };
+WATCH = """
+{
   let busy = false;
   window.lost = 0;
   setInterval(async () => { // as the page does it, with more patience
@@ -49,6 +43,17 @@ _PAGE = """
     await connect().catch(() => {});
     busy = false;
   }, 2000);
+}
+0
+"""
+_PAGE = """
+(async () => {
+  const stream = session.open({ service: 'terminal', name: 'soak', rows: 24, columns: 80 });
+  const reading = new TextDecoder();
+  window.line = { seen: '', open: true };
+  stream.onbytes = (bytes) => { line.seen = (line.seen + reading.decode(bytes, { stream: true })).slice(-4000);
+    stream.took(bytes.length); };
+  stream.onend = stream.onreset = () => { line.open = false; };
   window.typed = (text) => stream.write(new TextEncoder().encode(text));
 })(); 0
 """
@@ -76,6 +81,7 @@ class Soak:
         self._here = HomeHere(make)
         self._down = os.urandom(size)
         (self._here.share / "down").write_bytes(self._down)
+        self._here.run(WATCH)
         self._here.run(_PAGE)
 
     def turn(self) -> None:
