@@ -22,17 +22,17 @@ people = ["anna"]
 [[allow]]
 from = "@people"
 to = "bert"
-ports = ["22/tcp", "53/udp"]
+ports = ["22/tcp", "4053/udp"]
 """
 WEB = '[[allow]]\nfrom = "anna"\nto = "bert"\nports = "80/tcp"\n'
 
-# At ports 22 and 80 of TCP, and 53 and 54 of UDP: sends back what comes.
+# At ports 22 and 80 of TCP, and 4053 and 4054 of UDP: sends back what comes.
 SERVES = """
 import selectors, socket
 chosen = selectors.DefaultSelector()
 for port in (22, 80):
     chosen.register(socket.create_server(("0.0.0.0", port)), selectors.EVENT_READ)
-for port in (53, 54):
+for port in (4053, 4054):
     datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     datagrams.bind(("0.0.0.0", port))
     chosen.register(datagrams, selectors.EVENT_READ)
@@ -143,8 +143,8 @@ class PolicyTests(SynchronousTestCase):
         """What is allowed is reached, and what is not is not, from the moment on at which it is published."""
         self.assertTrue(all(self.answered("keep", port) for port in (22, 80)))
         self.publish(POLICY)
-        self.assertEqual([self.answered(*each) for each in (("tcp", 22), ("keep", 22), ("udp", 53))], [True] * 3)
-        for kind, port in (("tcp", 80), ("keep", 80), ("udp", 54)):
+        self.assertEqual([self.answered(*each) for each in (("tcp", 22), ("keep", 22), ("udp", 4053))], [True] * 3)
+        for kind, port in (("tcp", 80), ("keep", 80), ("udp", 4054)):
             self.assertFalse(self.answered(kind, port, 0.4), (kind, port))
         self.assertGreaterEqual(self.refused(self.gateway)["anna", "bert"], 3)
         told = [each["text"] for each in self.gateway.happenings() if each["kind"] == "refused"]
@@ -152,13 +152,13 @@ class PolicyTests(SynchronousTestCase):
         self.assertEqual(len(told), 1)
         self.receiver()
         asked = self.anna.morphnet("policy", "test", "anna", "bert", "22/tcp", "--dir", str(self.anna.etc))
-        self.assertEqual(asked, "yes (22/tcp): rule 1: from anna to bert, ports 22/tcp, 53/udp\n")
+        self.assertEqual(asked, "yes (22/tcp): rule 1: from anna to bert, ports 22/tcp, 4053/udp\n")
         self.restarts()
         self.publish(POLICY + WEB)
         self.assertTrue(self.answered("tcp", 80))
         self.gateway.morphnet("policy", "withdraw", "--dir", str(self.gateway.etc))
         wait_for("it is withdrawn", lambda: not self.policy(self.bert)["enforced"])
-        self.assertTrue(self.answered("udp", 54))
+        self.assertTrue(self.answered("udp", 4054))
 
     def receiver(self) -> None:
         """Bert himself refuses what comes from his gateway: for that no other machine is there to judge."""
