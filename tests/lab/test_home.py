@@ -18,6 +18,7 @@ from morphnet.wire.messages.home.frames import LONGEST
 from tests.lab.case import NOT_HERE
 
 LARGE = 9_000_000  # bytes, so that it goes to the disk as it comes
+MOST_LOOKS = 8  # of the page at a connection that says nothing, four in a second: G1 asks for two seconds
 DOWNLOAD = "#files button[aria-label='large.bin']"
 MISSING = NOT_HERE or (None if CHROMIUM else "no chromium here (Debian package chromium)")
 
@@ -173,7 +174,8 @@ class BrowserTests(BrowserCase):
     def test_terminal(self) -> None:
         """
         A terminal on a login shell: through a change of network in the middle every line comes once, and every key
-        arrives once, those too that were typed while there was no network; it goes on with the coordinator dead.
+        arrives once, those too that were typed while there was no network, which is for eight looks of the page at the
+        most (G1); it goes on with the coordinator dead.
         """
         self.all.log_in("wrong password")
         self.assertEqual(self.browser.run("document.getElementById('trouble').textContent"), "wrong password")
@@ -184,6 +186,8 @@ class BrowserTests(BrowserCase):
         self.all.other_network()
         self.browser.run("keys('typed-1.\\n')")
         self.browser.until("inside.presence.again === 1")
+        (gap,) = self.browser.run("inside.presence.gaps")
+        self.assertIn(gap, range(1, MOST_LOOKS + 1))
         self.browser.run("keys('typed-2.\\n')")
         self.browser.until("seen.includes('typed-2.')")
         lines = [word for word in self.browser.run("seen").split() if word.startswith(("line-", "typed-"))]
