@@ -10,16 +10,16 @@ from tests.lab.laptop import LaptopCase
 
 WELL = "what is set up runs"
 TAKER = "import socket; s = socket.create_server(('', 8443)); print('has it', flush=True); input()"
-PRIVATE = """
-sysctl -qw net.ipv4.icmp_errors_use_inbound_ifaddr=1
-ip -4 -o addr show | while read -r _ device _ address _; do
-    case $address in 198.51.100.*)
-        ip addr del "$address" dev "$device"
-        ip addr add 10.64.0.1/32 dev "$device"
-        ip addr add "$address" dev "$device" ;;
-    esac
-done
-"""  # the first address of a device is the one that its router shows
+AT_PROVIDER = """
+ip addr del 198.51.100.1/30 dev home0
+ip addr add 10.64.0.1/30 dev home0
+ip route add 198.51.100.0/30 dev home0
+"""
+AT_HOME = """
+set -- $(ip -4 -o route show default)
+ip addr add 10.64.0.2/30 dev $5
+ip route replace default via 10.64.0.1
+"""  # the router there goes on as the address that it had
 DROPS = "table inet own { chain forward { type filter hook forward priority 0; policy drop; }; }"
 
 
@@ -103,8 +103,9 @@ class DoctorTests(LaptopCase):
 
     def second_nat(self) -> None:
         """The provider's router is one that the world has no way to."""
-        done = self.box.node("isp").run(["sh", "-ec", PRIVATE])
-        self.assertEqual(done.returncode, 0, done.stderr)
+        for node, script in (("isp", AT_PROVIDER), ("nat0", AT_HOME)):
+            done = self.box.node(node).run(["sh", "-ec", script])
+            self.assertEqual(done.returncode, 0, done.stderr)
 
     def named(self, client: Daemon, server: str) -> None:
         file = client.etc / "client.toml"

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable
 
 from morphnet.cli.doctoring.checks import Check, Fault, Patient
-from morphnet.cli.doctoring.network import uplinks
+from morphnet.cli.doctoring.network import hosts, uplinks
 from morphnet.config.roles import ClientConfig
 from morphnet.ops import feedclient
 
@@ -97,13 +97,23 @@ def is_inside(address: str) -> bool:
         return False
 
 
+def _towards(patient: Patient) -> str:
+    """Whose way is looked at: that of a server, if it is known without asking anybody."""
+    for host in hosts(patient):
+        try:
+            return str(ipaddress.IPv4Address(host))
+        except ValueError:
+            continue
+    return _WORLD
+
+
 def double(patient: Patient) -> Iterable[Fault]:
     """One router at most translates; behind two, a port that is forwarded at one leads nowhere yet."""
     for uplink in uplinks(patient):
         if not any(is_inside(each.partition("/")[0]) for each in uplink.addresses4):
             continue
         try:
-            first, second = routers(uplink.name)
+            first, second = routers(uplink.name, _towards(patient))
         except OSError:
             continue  # it has no way out: said elsewhere
         if is_inside(first) and is_inside(second):

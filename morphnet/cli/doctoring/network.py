@@ -61,7 +61,7 @@ def carrier(patient: Patient) -> Iterable[Fault]:
             yield Fault(text, f"ip link set {link.name} mtu 1500", grave=False)
 
 
-def _hosts(patient: Patient) -> dict[str, int]:
+def hosts(patient: Patient) -> dict[str, int]:
     """Every host that is called, with the port."""
     found: dict[str, int] = {}
     for config in _client(patient):
@@ -81,9 +81,9 @@ def _looked_up(host: str) -> str:
 
 def names(patient: Patient) -> Iterable[Fault]:
     """The server's name leads to an address."""
-    hosts = list(_hosts(patient))
-    pool = ThreadPoolExecutor(max(1, len(hosts)))
-    asked = [(host, pool.submit(_looked_up, host)) for host in hosts]
+    called = list(hosts(patient))
+    pool = ThreadPoolExecutor(max(1, len(called)))
+    asked = [(host, pool.submit(_looked_up, host)) for host in called]
     for host, answer in asked:
         try:
             said = answer.result(PATIENCE)
@@ -97,7 +97,7 @@ def names(patient: Patient) -> Iterable[Fault]:
 
 def reached(patient: Patient) -> Iterable[Fault]:
     """The server's control port takes a connection."""
-    for host, port in _hosts(patient).items():
+    for host, port in hosts(patient).items():
         try:
             socket.create_connection((host, port), PATIENCE).close()
         except socket.gaierror:

@@ -23,7 +23,7 @@ class NatTests(PatientCase):
         self.routers = nats.routers
         self.way = ["192.168.1.1", "10.64.0.1"]
         self.has("192.168.1.2")
-        self.patch(nats, "routers", lambda device: self.way)
+        self.patch(nats, "routers", lambda device, to: self.way)
 
     def has(self, address: str) -> None:
         """One uplink of that address."""
