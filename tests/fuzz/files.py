@@ -10,7 +10,7 @@ from morphnet.config import policy
 from morphnet.config.file import loads
 from morphnet.config.lines import key_lines
 from morphnet.config.roles import ClientConfig, RelayConfig, ServerConfig
-from morphnet.errors import ConfigError, Refused
+from morphnet.errors import ConfigError, HostError, MalformedFrame, Refused
 from morphnet.host import dns, facts, hosts, netlink
 from morphnet.host.host import KINDS
 from morphnet.host.journal import decode_journal, encode_change
@@ -21,6 +21,7 @@ from morphnet.pki.rotation import Authorities
 from morphnet.pki.signer import answer
 from morphnet.pki.signing import Signer
 from morphnet.roles.certificates.proxied import CERTIFICATE, Proxied
+from morphnet.wire import wireguard
 from tests import fakes_pki
 from tests.fuzz.target import Target, of_text
 
@@ -129,7 +130,32 @@ SIGNED = (
     ),
 )
 
+_ANSWER = (
+    b"private_key=" + b"1" * 64 + b"\nlisten_port=51820\npublic_key=" + b"2" * 64 + b"\npreshared_key=" + b"3" * 64
+) + b"\nendpoint=198.51.100.6:40123\nlast_handshake_time_sec=1800000000\nallowed_ip=10.73.0.5/32\nerrno=0\n\n"
+
+
+def _read_wireguard(data: bytes) -> object:
+    told = wireguard.decode_told(data)
+    wireguard.decode_done(data)
+    return told, [wireguard.key_bytes(each.peer.public_key) for each in told.peers]
+
+
 FILES = (
+    Target(
+        "wireguard",
+        _read_wireguard,
+        (MalformedFrame, HostError),
+        (_ANSWER, b"errno=0\n\n"),
+        ("wire.wireguard.decode_told", "wire.wireguard.decode_done"),
+    ),
+    Target(
+        "wireguard_key",
+        of_text(wireguard.key_bytes),
+        (MalformedFrame,),
+        (b"A" * 43 + b"=",),
+        ("wire.wireguard.key_bytes",),
+    ),
     Target("config", _read_config, (), (b'[mesh]\npeers = ["*"]\n', b'name = "x"\n[manhole]\nenabled = true'), ()),
     Target("policy", _read_policy, (ConfigError,), (_POLICY.encode(), b"allow = []"), ()),
     Target("journal", _read_journal, (), (_JOURNAL, _JOURNAL + b'{"undone": [1]}\n'), ()),

@@ -30,7 +30,8 @@ if os.path.exists(os.path.join(here, "fails")):
     print("ERROR: (morphwg0) 2026/11/30 12:00:00 peer(luUq) - Failed to send", flush=True)
     sys.exit(7)
 door = socket.socket(socket.AF_UNIX)
-door.bind(os.path.join(here, "sock"))
+os.chdir(here)
+door.bind("sock")
 door.listen()
 state = []
 while True:

@@ -53,7 +53,7 @@ STAGGER = 0.3  # seconds between the starts of two calls of an attempt
 MOST_CALLS = 6  # of one attempt
 STEADY, ENOUGH = 1.0, 60.0  # seconds that UDP must have worked before calls are given up, and the stream is closed
 OVERLAP = 2.0  # seconds that a direct stream must have worked before the one through a relay is closed
-LOSES_OVER, LOSES_FOR = 1.0, 0.6  # seconds over which a path is POOR, and that it must have been so
+LOSES_OVER, LOSES_FOR = 1.0, 0.75  # seconds over which a path is POOR, and that it must have been so
 UNSURE = 0.5  # divided by the root of how many packets: what chance may add to a loss, so much that it is left alone
 LEAST = 20  # packets that say something
 
