@@ -23,6 +23,16 @@ from tests.lab.wireguard import lacking
 
 DEVICE, PORT = "morphwg0", 51820
 PHONE, LAPTOP = "10.73.0.3", "10.73.0.2"
+POLICY = """
+[[allow]]
+from = "phone"
+to = "gateway"
+ports = ["22/tcp", "icmp"]
+[[allow]]
+from = "10.73.0.2"
+to = "phone"
+ports = "icmp"
+"""
 
 
 class DeviceTests(SynchronousTestCase):
@@ -125,6 +135,7 @@ class PhonesTests(BoxCase):
         wait_for("the phone has come", lambda: self.pings("desk", INNER_SERVER))
         self.reaches()
         self.guarded()
+        self.judged()
         os.kill(self.child(), signal.SIGKILL)
         wait_for("there is another child", lambda: self.child() > 0)
         self.comes("it is back after the child's end")
@@ -133,6 +144,9 @@ class PhonesTests(BoxCase):
         wait_for("the child has ended with it", lambda: not Path(f"/proc/{child}").exists())
         self.vpn.server.start()
         self.comes("it is back after the server's end")
+        self.assertEqual([self.opens(port) for port in (22, 80)], [True, False])
+        self.morphnet("policy", "withdraw")
+        wait_for("the policy is withdrawn", lambda: self.opens(80))
         self.assertIn("has ended it", self.morphnet("revoke", "phone"))
         self.unheard("client", PHONE)
         self.unheard("desk", INNER_SERVER)
@@ -151,6 +165,25 @@ class PhonesTests(BoxCase):
         (found,) = self.phones()
         self.assertEqual((found["state"], found["endpoint"].split(":")[0]), ("connected", "198.51.100.6"))
         self.assertGreater(min(found["sent_bytes"], found["received_bytes"]), 1400)
+
+    def judged(self) -> None:
+        """What the policy does not allow is not reached, at the gateway and beyond it, from then on; nor the phone."""
+        for port in (22, 80):
+            self.serve("server", port)
+        self.assertTrue(self.opens(80))
+        (self.vpn.server.etc / "policy.toml").write_text(POLICY)
+        self.morphnet("policy", "publish")
+        wait_for("the policy is in force", lambda: not self.opens(80))
+        self.assertTrue(self.opens(22))
+        self.assertTrue(self.pings("desk", "fd73::1"))
+        self.unheard("desk", WORLD)
+        self.unheard("server", PHONE)
+        self.assertTrue(self.pings("client", PHONE))
+        self.assertIn("nobody", self.seen("client", PHONE, patience=0.5))
+
+    def opens(self, port: int) -> bool:
+        """Whether the phone reaches the gateway there."""
+        return not self.seen("desk", INNER_SERVER, port, 0.5).startswith("nobody")
 
     def guarded(self) -> None:
         """What comes with an address that is not its sender's is nowhere seen, nor anything from outside."""
