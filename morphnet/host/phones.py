@@ -15,6 +15,7 @@ from morphnet.host.phone_policy import PhonePolicy
 from morphnet.host.routes import LinkUp, family_of, has_ipv6
 from morphnet.host.wireguard import WireGuardLink, phone_changes
 
+_GROUPS = ("phones", "wireguard", "phone-policy")  # as they are undone: what judges the device, after the device
 WHAT = "what it forwards for phones"  # that a firewall may drop
 
 
@@ -88,11 +89,11 @@ class PhonesHost(Host):
 
     def wireguard_down(self) -> None:
         """No client comes by it any more."""
-        for group in ("phones", "wireguard", "phone-policy"):
+        for group in _GROUPS:
             self._journal.settle(group, [])
 
     def down(self, *, handed_over: bool = False) -> None:
-        for group in ("phones", "wireguard"):  # before that which judges what comes by it
+        for group in _GROUPS:  # nor is any of it handed over
             self._journal.undo_group(group)
         super().down(handed_over=handed_over)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import json
+from collections import Counter
+from itertools import product
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,6 +42,23 @@ ENTRIES = (
     "10.73.0.3",
     "fd73::/64",
 )
+WHOLE = """
+[[allow]]
+from = "phone"
+to = ["gateway", "world", "10.99.0.0/16"]
+ports = ["22/tcp", "icmp", "8000-8100/udp"]
+[[allow]]
+from = ["world", "10.99.0.0/16"]
+to = ["phone", "tablet"]
+ports = "80"
+[[allow]]
+from = "10.73.0.4/31"
+to = "*"
+ports = "udp"
+[[allow]]
+from = "*"
+to = ["fd73::/64", "laptop", "198.18.5.7"]
+"""
 PORTS = ("*", "22/tcp", "80", "8000-8100/udp", "tcp", "udp", "icmp")
 NUMBERS = (22, 23, 80, 7999, 8000, 8100, 8101)
 
@@ -68,21 +87,25 @@ def _goes(lines: tuple[str, ...], chain: str, ends: tuple[object, ...], protocol
     return None
 
 
-def judged(policy: Policy, ends: tuple[str, str], protocol: int, port: int) -> bool:
-    """By the data plane, of the first packet."""
+def guarding(policy: Policy) -> Guard:
+    """The judge of the data plane."""
     places = Places()
-    ours = dict.fromkeys(OTHERS["gw"], ("gateway", "gw"))
-    places.are(OURSELVES, ours, POOLS)
+    places.are(OURSELVES, dict.fromkeys(OTHERS["gw"], ("gateway", "gw")), POOLS)
     machines = {"laptop": OTHERS["laptop"], **PHONES}
     told = {address: () if name == "world" else (name,) for name, several in machines.items() for address in several}
     places.are(TOLD, told)
+    return Guard(policy, places, lambda refused: None)
+
+
+def judged(guard: Guard, ends: tuple[str, str], protocol: int, port: int) -> bool:
+    """Whether the first packet gets in."""
     packet = {
         TCP: lambda: tcp(*ends, (40000, port)),
         UDP: lambda: udp(*ends, (40000, port)),
         1: lambda: icmp(*ends, 8),
         58: lambda: ip(*ends, 58, bytes((128, 0, 0, 0, 0, 1, 0, 1))),
     }.get(protocol, lambda: ip(*ends, 47, bytes(8)))()
-    return bool(Guard(policy, places, lambda refused: None).admit([packet], 1000.0))
+    return bool(guard.admit([packet], 1000.0))
 
 
 def rules() -> st.SearchStrategy[list[tuple[list[str], list[str], list[str]]]]:
@@ -101,11 +124,26 @@ class LinesTests(SynchronousTestCase):
         policy = from_toml(text)
         lines = phone_lines(Known(policy, OTHERS, POOLS), PHONES)
         phone = data.draw(st.sampled_from([each for several in PHONES.values() for each in several]))
-        far = data.draw(st.sampled_from([each for each in PLACES if (":" in each) == (":" in phone) and each != phone]))
         protocol = data.draw(st.sampled_from([TCP, UDP, 58 if ":" in phone else 1, 47]))
         port = data.draw(st.sampled_from(NUMBERS)) if protocol in (TCP, UDP) else 0
-        for chain, ends in (("from", (phone, far)), ("to", (far, phone))):
-            self.assertEqual(passes(lines, chain, ends, protocol, port), judged(policy, ends, protocol, port), lines)
+        for far in (each for each in PLACES if (":" in each) == (":" in phone) and each != phone):
+            for chain, ends in (("from", (phone, far)), ("to", (far, phone))):
+                there = judged(guarding(policy), ends, protocol, port)
+                self.assertEqual(passes(lines, chain, ends, protocol, port), there, (ends, lines))
+
+    def test_everywhere(self) -> None:
+        """One policy with all there is in it: every phone, with everybody, at every port."""
+        policy, compared = from_toml(WHOLE), Counter[bool]()
+        lines, guard = phone_lines(Known(policy, OTHERS, POOLS), PHONES), guarding(policy)
+        for phone, far in product((each for several in PHONES.values() for each in several), PLACES):
+            if phone == far or (":" in phone) != (":" in far):
+                continue
+            for protocol, port in (*product((TCP, UDP), NUMBERS), (58 if ":" in phone else 1, 0), (47, 0)):
+                for chain, ends in (("from", (phone, far)), ("to", (far, phone))):
+                    there = judged(guard, ends, protocol, port)
+                    self.assertEqual(passes(lines, chain, ends, protocol, port), there, (ends, protocol, port))
+                    compared[there] += 1
+        self.assertGreater(min(compared[True], compared[False]), 200)
 
     def test_short(self) -> None:
         """Of rules that mean no phone there is nothing; the addresses of others are not gone through for each."""

@@ -10,8 +10,11 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.config.policy import MOST_RULES, Policy, Rule
 from morphnet.host.kernel import Missing, Present
 from morphnet.host.linux import LinuxKernel
+from morphnet.host.look import Look
+from morphnet.host.phone_policy import Known, PhonePolicy, phone_lines
 from morphnet.host.wireguard import WireGuardLink, new_link
 from morphnet.lab.box import Box
 from morphnet.lab.topologies import SERVER, WORLD
@@ -22,6 +25,7 @@ from tests.lab.test_networks import BoxCase, office
 from tests.lab.wireguard import lacking
 
 DEVICE, PORT = "morphwg0", 51820
+JUDGE = "morphnet_morph0_phones"  # the table
 PHONE, LAPTOP = "10.73.0.3", "10.73.0.2"
 POLICY = """
 [[allow]]
@@ -51,6 +55,17 @@ class DeviceTests(SynchronousTestCase):
         self.assertRaises(Present, kernel.routing, made)
         WireGuardLink("morphwgx", True).undo(kernel)
         self.assertRaises(Missing, kernel.link, "morphwgx")
+
+    def test_long_policy(self) -> None:
+        """The kernel takes what the longest policy says of phones, in one step."""
+        kernel = LinuxKernel()
+        self.addCleanup(kernel.close)
+        rule = Rule(1, ("*",), ("gateway", "world"), ("22/tcp", "icmp"))
+        known = Known(Policy([rule] * MOST_RULES), {"gateway": (INNER_SERVER,)}, ("10.73.0.0/24",))
+        table = PhonePolicy("morphwgx", "morphx", phone_lines(known, {"phone": (PHONE,)}))
+        table.apply(kernel)
+        self.addCleanup(table.undo, kernel)
+        self.assertTrue(table.stands(Look(kernel)))
 
 
 class PhonesTests(BoxCase):
@@ -141,12 +156,15 @@ class PhonesTests(BoxCase):
         self.comes("it is back after the child's end")
         child = self.child()
         self.vpn.server.kill()
+        self.ran("server", "nft", "list", "table", "inet", JUDGE)
         wait_for("the child has ended with it", lambda: not Path(f"/proc/{child}").exists())
         self.vpn.server.start()
         self.comes("it is back after the server's end")
         self.assertEqual([self.opens(port) for port in (22, 80)], [True, False])
+        self.unheard("world", PHONE)
         self.morphnet("policy", "withdraw")
         wait_for("the policy is withdrawn", lambda: self.opens(80))
+        self.assertTrue(self.pings("world", PHONE))
         self.assertIn("has ended it", self.morphnet("revoke", "phone"))
         self.unheard("client", PHONE)
         self.unheard("desk", INNER_SERVER)
@@ -177,6 +195,7 @@ class PhonesTests(BoxCase):
         self.assertTrue(self.opens(22))
         self.assertTrue(self.pings("desk", "fd73::1"))
         self.unheard("desk", WORLD)
+        self.morphnet("set", "reachable_from", "10.99.0.0/24")  # from the next start on
         self.unheard("server", PHONE)
         self.assertTrue(self.pings("client", PHONE))
         self.assertIn("nobody", self.seen("client", PHONE, patience=0.5))
