@@ -8,3 +8,4 @@ Phones and other systems: `morphnet invite phone --wireguard` prints a QR code f
 `morphnet restart`, `systemctl restart` and an upgrade of the package exchange a gateway or a client without a reset in what runs through it, to a later version and back; records that a later version has only added to open with the earlier one too. See docs/operations, "Upgrade".
 `morphnet doctor` sees a NAT behind another one, a NAT that maps each destination to another port, and a service that an earlier version has set up.
 `make wheel ARCH=aarch64` makes the wheel for 64-bit ARM on another processor, and runs what is in it under an emulator.
+The policy holds for phones that come by WireGuard as well: the gateway judges what they send, to itself, its network and the world too, and what these begin towards them, by rules of nftables; live, and undone with the rest. See docs/policy.

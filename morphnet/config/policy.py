@@ -25,7 +25,7 @@ ANY, ICMP, TCP, UDP, ICMP6 = 0, 1, 6, 17, 58
 _PROTOCOLS = {"tcp": (TCP,), "udp": (UDP,), "icmp": (ICMP, ICMP6)}
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(tcp|udp))?")
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_NOT_WORLD = tuple(
+NOT_WORLD = tuple(
     ipaddress.ip_network(each)
     for each in (
         *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
@@ -41,7 +41,7 @@ def is_public(address: bytes) -> bool:
     :param address: 4 or 16 bytes.
     """
     found = ipaddress.ip_address(address)
-    return not any(found.version == each.version and found in each for each in _NOT_WORLD)
+    return not any(found.version == each.version and found in each for each in NOT_WORLD)
 
 
 def called(name: str) -> tuple[str, ...]:
@@ -141,6 +141,11 @@ class Policy:
         """All machines that it names."""
         entries = (each for rule in self.rules for each in (*rule.sources, *rule.targets))
         return frozenset(each for each in entries if each not in WORDS and "/" not in each)
+
+    @property
+    def written(self) -> tuple[tuple[Rule, tuple[Ports, ...]], ...]:
+        """Each rule with its ports."""
+        return tuple(zip(self.rules, self._ports, strict=True))
 
     def between(self, source: Who, target: Who) -> list[tuple[Rule, tuple[Ports, ...]]]:
         """The rules that say something of these two."""

@@ -38,6 +38,7 @@ from morphnet.host.multipath import Multipath
 from morphnet.host.nat import Forwarding, NftTable, gateway_changes, only_inside
 from morphnet.host.outside import Network, elsewhere, outside, within
 from morphnet.host.passing import Passing, passing_behind, passing_of_gateway
+from morphnet.host.phone_policy import PhonePolicy
 from morphnet.host.routes import (
     Address,
     LinkUp,
@@ -78,6 +79,7 @@ _ALL: tuple[type[Change], ...] = (
     Multipath,
     DealingTable,
     WireGuardLink,
+    PhonePolicy,
 )
 IPV6_LEAST_MTU = 1280  # bytes, RFC 8200 section 5: the kernel takes IPv6 from a device with less
 KINDS: dict[str, type[Change]] = {each.kind: each for each in _ALL}

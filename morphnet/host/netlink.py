@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 NETLINK_ROUTE, NETLINK_NETFILTER = 0, 12
 F_REQUEST, F_ACK, F_DUMP = 0x1, 0x4, 0x300
@@ -20,6 +21,9 @@ ERROR, DONE = 2, 3  # message types
 DUMPS = 4  # times that a dump is asked for until nothing changed while it was made
 REPLY_PATIENCE = 2.0  # seconds; the kernel answers at once, or it never will
 _SOL_NETLINK, _STRICT_CHECK = 270, 12
+_SEND_ROOM, _ANSWER_ROOM = 32, 33  # SO_SNDBUFFORCE, SO_RCVBUFFORCE: beyond the machine's limit
+_ENOUGH = 1 << 16  # bytes, that every socket has room for
+_ANSWER = 1024  # bytes that the kernel counts for an acknowledgement that waits, about
 _INTERRUPTED = 0x10  # flag of a dump's messages: what they tell of changed meanwhile
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port: 16 bytes
 _ATTRIBUTE = struct.Struct("=HH")  # length, type: 4 bytes
@@ -115,7 +119,12 @@ class NetlinkSocket:
 
         :raises OSError: the first refusal.
         """
-        self._socket.send(b"".join(requests))
+        together = b"".join(requests)
+        for option, needed in ((_SEND_ROOM, len(together)), (_ANSWER_ROOM, _ANSWER * expected)):
+            if needed > _ENOUGH:
+                with suppress(PermissionError):  # then the kernel tells
+                    self._socket.setsockopt(socket.SOL_SOCKET, option, needed)
+        self._socket.send(together)
         while expected > 0:
             for answer, _, body in messages(self._socket.recv(1 << 18)):
                 if answer == ERROR:

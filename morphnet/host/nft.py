@@ -21,13 +21,13 @@ _USER = 10  # likewise
 DIRECTION, CONNECTION_MARK = 1, 3  # keys of `ct`
 ORIGINAL, REPLY = b"\0", b"\1"  # directions
 IPV4, IPV6, TCP, UDP, ICMP6 = b"\x02", b"\x0a", b"\x06", b"\x11", b"\x3a"  # what the last two may be
-ESTABLISHED, RELATED = 2, 4  # connection states
+INVALID, ESTABLISHED, RELATED = 1, 2, 4  # connection states
 REDIRECTED = 0x20  # of the status of a connection: its destination was changed
 _SUBSYSTEM, _INET = 10, 1
 _NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE, _BEGIN, _END = 0, 2, 3, 6, 0x10, 0x11
 _GETTABLE, _GETCHAIN, _GETRULE = 1, 4, 7
 _REGISTER, _SECOND, _VERDICT = 1, 2, 0
-_EQUAL, _UNEQUAL, _LESS = 0, 1, 2
+_EQUAL, _UNEQUAL, _LESS, _AT_MOST, _AT_LEAST = 0, 1, 2, 3, 5
 _NETWORK, _TRANSPORT = 1, 2  # header that `payload` counts from
 
 
@@ -133,6 +133,18 @@ def port(protocol: bytes, number: int) -> bytes:
     return meta(L4PROTO, protocol) + _load(_TRANSPORT, 2, 2) + _compare(struct.pack("!H", number), True)
 
 
+def ports(protocol: bytes, first: int, last: int) -> bytes:
+    """`tcp dport FIRST-LAST` or `udp dport FIRST-LAST`; all of them where that says so."""
+    if not first and last == 0xFFFF:
+        return meta(L4PROTO, protocol)
+    bounds = ((_AT_LEAST, first), (_AT_MOST, last))
+    compared = (
+        _expression("cmp", _be32(1, _REGISTER), _be32(2, how), _nest(3, attribute(1, struct.pack("!H", bound))))
+        for how, bound in bounds
+    )
+    return meta(L4PROTO, protocol) + _load(_TRANSPORT, 2, 2) + b"".join(compared)
+
+
 def in_turn(parts: int, among: int) -> bytes:
     """`numgen inc mod AMONG < PARTS`: so many in a row, of every AMONG that come here."""
     count = _expression("numgen", _be32(1, _REGISTER), _be32(2, among), _be32(3, 0))
@@ -174,6 +186,16 @@ def _immediate(value: bytes, register: int = _REGISTER) -> bytes:
 def drop() -> bytes:
     """`drop`."""
     return _verdict(0)
+
+
+def counted() -> bytes:
+    """`counter`: packets and bytes that come here, for `nft list`."""
+    return _expression("counter")
+
+
+def back() -> bytes:
+    """`return`: on in the chain that has jumped here."""
+    return _verdict(-5)
 
 
 def _verdict(code: int) -> bytes:

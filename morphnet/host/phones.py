@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 from morphnet.errors import HostError
 from morphnet.host.firewall import Obstacle, obstacles
 from morphnet.host.host import Host, ServerNetwork
 from morphnet.host.kernel import Missing
+from morphnet.host.phone_policy import PhonePolicy
 from morphnet.host.routes import LinkUp, family_of, has_ipv6
 from morphnet.host.wireguard import WireGuardLink, phone_changes
 
+_GROUPS = ("phones", "wireguard", "phone-policy")  # as they are undone: what judges the device, after the device
 WHAT = "what it forwards for phones"  # that a firewall may drop
 
 
 class PhonesHost(Host):
-    """See Host."""
+    """See Host. What judges phones stays until no device has any: over the end of a run that was killed, too."""
+
+    inherited: ClassVar[Mapping[str, str]] = {PhonePolicy.kind: "phone-policy"}
 
     def __init__(self, journal_path: Path) -> None:
         super().__init__(journal_path)
         self._server: ServerNetwork | None = None  # as it was brought up last
+
+    def recover(self, *, gateway: bool = False, strict: bool = False) -> int:
+        count = super().recover(gateway=gateway, strict=strict)
+        self._journal.settle("phone-policy", [])
+        return count
 
     def server_up(self, network: ServerNetwork) -> None:
         super().server_up(network)
@@ -66,10 +76,26 @@ class PhonesHost(Host):
         changes = phone_changes(link, addresses, own, has_ipv6(self._kernel, device), self._base)
         self._journal.settle("phones", changes, lenient=True)
 
+    def phones_judged(self, device: str, lines: Sequence[str] | None) -> None:
+        """
+        Judge what phones send, and what is sent to them, see `phone_policy`.
+
+        :param lines: what the policy says of phones; None for no policy.
+        :raises HostError: the machine refused; it is as before this call then.
+        """
+        assert self._server is not None
+        table = [PhonePolicy(device, self._server.tun, tuple(lines))] if lines is not None else []
+        self._journal.settle("phone-policy", table)
+
     def wireguard_down(self) -> None:
         """No client comes by it any more."""
-        self._journal.settle("phones", [])
-        self._journal.settle("wireguard", [])
+        for group in _GROUPS:
+            self._journal.settle(group, [])
+
+    def down(self, *, handed_over: bool = False) -> None:
+        for group in _GROUPS:  # nor is any of it handed over
+            self._journal.undo_group(group)
+        super().down(handed_over=handed_over)
 
     def obstacles(self, tun: str, pools: Sequence[str]) -> list[Obstacle]:
         found = super().obstacles(tun, pools)

@@ -18,8 +18,8 @@ class HostTests(SynchronousTestCase):
     def test_kinds(self) -> None:
         """Every kind of change has a name of its own in the journal."""
         expected = (
-            "address answers-table behind-table dealing-table forwarding hosts link multipath nft-table resolv-conf"
-            " resolvconf resolved route rule strict-table sysctl wireguard"
+            "address answers-table behind-table dealing-table forwarding hosts link multipath nft-table phone-policy"
+            " resolv-conf resolvconf resolved route rule strict-table sysctl wireguard"
         )
         self.assertEqual(sorted(KINDS), expected.split())
 

@@ -12,6 +12,7 @@ from morphnet.host.firewall import LEGACY, sentence
 from morphnet.host.host import KINDS, ServerNetwork
 from morphnet.host.journal import Journal
 from morphnet.host.kernel import FileState, LinkState
+from morphnet.host.phone_policy import PhonePolicy
 from morphnet.host.phones import WHAT, PhonesHost
 from morphnet.host.routes import BASE
 from morphnet.host.wireguard import WireGuardLink, delete_link, new_link
@@ -71,6 +72,30 @@ class PhonesHostTests(SynchronousTestCase):
         self.machine().recover(gateway=True)
         self.assertEqual(self.kernel.routed, [delete_link("morphwg0")])
         self.assertEqual(list(self.kernel.files), ["/var/run/wireguard/morphwg0.sock"])
+
+    def test_judged(self) -> None:
+        """What judges phones is there before their device, and goes after it: at the end, and at the next start."""
+        table = "morphnet_morph0_phones"
+        standing = set(self.host._journal.standing)
+        self.host.wireguard_up("morphwg0")
+        self.host.phones_judged("morphwg0", ["from accept"])
+        self.assertEqual(self.kernel.nft_outline(table), PhonePolicy("morphwg0", "morph0", ("from accept",)).outline())
+        self.host.phones_judged("morphwg0", None)
+        self.assertEqual(self.kernel.nft_outline(table), ())
+        self.host.phones_judged("morphwg0", [])
+        self.assertNotEqual(self.kernel.nft_outline(table), ())
+        self.host.wireguard_down()
+        self.assertEqual((self.kernel.nft_outline(table), set(self.host._journal.standing)), ((), standing))
+        for end in (lambda: self.machine().recover(gateway=True), self.host.down):
+            self.host.wireguard_up("morphwg0")
+            self.host.phones_judged("morphwg0", [])
+            calls: list[bool] = []
+            self.patch(self.kernel, "routing", lambda sent, calls=calls: calls.append(self.there(table)))
+            end()
+            self.assertEqual((calls, self.there(table)), ([True], False))
+
+    def there(self, table: str) -> bool:
+        return self.kernel.nft_outline(table) != ()
 
     def test_forwards(self) -> None:
         """What comes by it is forwarded, also where nothing else is."""

@@ -10,8 +10,11 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.config.policy import MOST_RULES, Policy, Rule
 from morphnet.host.kernel import Missing, Present
 from morphnet.host.linux import LinuxKernel
+from morphnet.host.look import Look
+from morphnet.host.phone_policy import Known, PhonePolicy, phone_lines
 from morphnet.host.wireguard import WireGuardLink, new_link
 from morphnet.lab.box import Box
 from morphnet.lab.topologies import SERVER, WORLD
@@ -22,7 +25,18 @@ from tests.lab.test_networks import BoxCase, office
 from tests.lab.wireguard import lacking
 
 DEVICE, PORT = "morphwg0", 51820
+JUDGE = "morphnet_morph0_phones"  # the table
 PHONE, LAPTOP = "10.73.0.3", "10.73.0.2"
+POLICY = """
+[[allow]]
+from = "phone"
+to = "gateway"
+ports = ["22/tcp", "icmp"]
+[[allow]]
+from = "10.73.0.2"
+to = "phone"
+ports = "icmp"
+"""
 
 
 class DeviceTests(SynchronousTestCase):
@@ -41,6 +55,17 @@ class DeviceTests(SynchronousTestCase):
         self.assertRaises(Present, kernel.routing, made)
         WireGuardLink("morphwgx", True).undo(kernel)
         self.assertRaises(Missing, kernel.link, "morphwgx")
+
+    def test_long_policy(self) -> None:
+        """The kernel takes what the longest policy says of phones, in one step."""
+        kernel = LinuxKernel()
+        self.addCleanup(kernel.close)
+        rule = Rule(1, ("*",), ("gateway", "world"), ("22/tcp", "icmp"))
+        known = Known(Policy([rule] * MOST_RULES), {"gateway": (INNER_SERVER,)}, ("10.73.0.0/24",))
+        table = PhonePolicy("morphwgx", "morphx", phone_lines(known, {"phone": (PHONE,)}))
+        table.apply(kernel)
+        self.addCleanup(table.undo, kernel)
+        self.assertTrue(table.stands(Look(kernel)))
 
 
 class PhonesTests(BoxCase):
@@ -125,14 +150,21 @@ class PhonesTests(BoxCase):
         wait_for("the phone has come", lambda: self.pings("desk", INNER_SERVER))
         self.reaches()
         self.guarded()
+        self.judged()
         os.kill(self.child(), signal.SIGKILL)
         wait_for("there is another child", lambda: self.child() > 0)
         self.comes("it is back after the child's end")
         child = self.child()
         self.vpn.server.kill()
+        self.ran("server", "nft", "list", "table", "inet", JUDGE)
         wait_for("the child has ended with it", lambda: not Path(f"/proc/{child}").exists())
         self.vpn.server.start()
         self.comes("it is back after the server's end")
+        self.assertEqual([self.opens(port) for port in (22, 80)], [True, False])
+        self.unheard("world", PHONE)
+        self.morphnet("policy", "withdraw")
+        wait_for("the policy is withdrawn", lambda: self.opens(80))
+        self.assertTrue(self.pings("world", PHONE))
         self.assertIn("has ended it", self.morphnet("revoke", "phone"))
         self.unheard("client", PHONE)
         self.unheard("desk", INNER_SERVER)
@@ -151,6 +183,26 @@ class PhonesTests(BoxCase):
         (found,) = self.phones()
         self.assertEqual((found["state"], found["endpoint"].split(":")[0]), ("connected", "198.51.100.6"))
         self.assertGreater(min(found["sent_bytes"], found["received_bytes"]), 1400)
+
+    def judged(self) -> None:
+        """What the policy does not allow is not reached, at the gateway and beyond it, from then on; nor the phone."""
+        for port in (22, 80):
+            self.serve("server", port)
+        self.assertTrue(self.opens(80))
+        (self.vpn.server.etc / "policy.toml").write_text(POLICY)
+        self.morphnet("policy", "publish")
+        wait_for("the policy is in force", lambda: not self.opens(80))
+        self.assertTrue(self.opens(22))
+        self.assertTrue(self.pings("desk", "fd73::1"))
+        self.unheard("desk", WORLD)
+        self.morphnet("set", "reachable_from", "10.99.0.0/24")  # from the next start on
+        self.unheard("server", PHONE)
+        self.assertTrue(self.pings("client", PHONE))
+        self.assertIn("nobody", self.seen("client", PHONE, patience=0.5))
+
+    def opens(self, port: int) -> bool:
+        """Whether the phone reaches the gateway there."""
+        return not self.seen("desk", INNER_SERVER, port, 0.5).startswith("nobody")
 
     def guarded(self) -> None:
         """What comes with an address that is not its sender's is nowhere seen, nor anything from outside."""

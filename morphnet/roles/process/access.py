@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+from morphnet.config.policy import Policy
 from morphnet.net.pump import Pump
 from morphnet.ops.show_policy import published_at
 from morphnet.policystatus import PolicyStatus, RefusedStatus
@@ -46,6 +47,11 @@ class Access:
 
     def changed(self) -> None:
         """Another policy is in force."""
+
+    @property
+    def policy(self) -> Policy | None:
+        """What is in force; None when everybody may everything."""
+        return self._guard.policy if self._guard is not None and not self._guard.policy.is_open else None
 
     @property
     def named(self) -> frozenset[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from morphnet.config.policy import GATEWAY, called
 from morphnet.config.roles import ServerConfig
+from morphnet.host.phone_policy import Known
 from morphnet.net.pump import Pump
 from morphnet.roles.process.access import Access
 from morphnet.roles.server.certificates import Certificates
@@ -26,10 +27,12 @@ class ServerAccess(Access):
         self._hearing: dict[str, Caller] = {}  # clients that understand, by name
         self._addresses: dict[str, tuple[str, ...]] = {}  # of each name
         self._told: tuple[Holders, ...] = ()  # what each of them was told last
+        self.news: Callable[[], object] = lambda: None  # called when another policy is in force, or means others
         super().__init__(pump, certificates.exchange.revoked, tell)
-        pools = [pool for pool in (config.pool4, config.pool6) if pool]
-        ours = {str(ipaddress.ip_network(pool)[1]): (GATEWAY, *called(config.name)) for pool in pools}
-        self.places.are(OURSELVES, ours, pools)
+        self._pools = tuple(pool for pool in (config.pool4, config.pool6) if pool)
+        own = tuple(str(ipaddress.ip_network(pool)[1]) for pool in self._pools)
+        self._ours = dict.fromkeys((GATEWAY, *called(config.name)), own)
+        self.places.are(OURSELVES, dict.fromkeys(own, tuple(self._ours)), self._pools)
         certificates.follow(self.look)
 
     def begin(self, leases: Iterable[Lease]) -> None:
@@ -70,6 +73,15 @@ class ServerAccess(Access):
             for caller in list(self._hearing.values()):
                 for message in told or (Holders(),):
                     caller.send(message)
+        self.news()
+
+    def known(self) -> Known | None:
+        """What phones are judged by, as no tunnel of ours has what they send; None for no policy."""
+        policy = self.policy
+        if policy is None:
+            return None
+        named = {name: self._addresses[name] for name in sorted(policy.named) if name in self._addresses}
+        return Known(policy, {**named, **self._ours}, self._pools)
 
 
 def _addresses(lease: Lease) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ class PhonedNode(ServerNode):
         super().__init__(config, pump, parts, entropy)
         self.phones = phones(self.tell)
         self.phones.leased = self.access.leased  # rules of the network's policy name phones as they do clients
+        self.phones.judging, self.access.news = self.access.known, self.phones.look
         self.sections = (*self.sections, "phones")
 
     async def hello(self, caller: Caller, hello: Hello) -> Welcome:

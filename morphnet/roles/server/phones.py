@@ -19,6 +19,7 @@ from twisted.logger import Logger
 
 from morphnet.config.roles import ServerConfig
 from morphnet.errors import HostError, MalformedFrame
+from morphnet.host.phone_policy import Known, phone_lines
 from morphnet.net.wireguard import Device
 from morphnet.roles.server.accounting import Meter
 from morphnet.status import PhonesStatus, PhoneStatus
@@ -52,6 +53,14 @@ class Ground(Protocol):
         """
         ...
 
+    def phones_judged(self, device: str, lines: Sequence[str] | None) -> None:
+        """
+        Judge them by the policy as it is in these lines of `host.phone_policy`; None for no policy.
+
+        :raises HostError: the machine refuses.
+        """
+        ...
+
     def wireguard_down(self) -> None:
         """All as it was without the device."""
         ...
@@ -66,6 +75,9 @@ class NoGround:
 
     def phones_are(self, device: str, mtu: int, addresses: Sequence[str]) -> None:
         """Nothing is led anywhere."""
+
+    def phones_judged(self, device: str, lines: Sequence[str] | None) -> None:
+        """Nor judged."""
 
     def wireguard_down(self) -> None:
         """It is."""
@@ -125,6 +137,8 @@ class Phones:
         self._phones: dict[str, _Phone] = {}
         self._device: Device | None = None
         self._led: object = None  # where the machine leads to phones, as it was told last
+        self._judged: object = None  # and what it judges them by
+        self.judging: Callable[[], Known | None] = lambda: None  # tells that; None for no policy
         self._up_at = self._again_at = float("-inf")
         self._wait = SOON  # before the next one
         self._trouble = ""  # why there is no device though one is wanted
@@ -199,7 +213,7 @@ class Phones:
         """:raises HostError: it cannot be."""
         name = self._config.wireguard.device
         by_kernel = self._around.ground.wireguard_up(name)
-        self._led, self._up_at = None, self._around.now()
+        self._led, self._judged, self._up_at = None, None, self._around.now()
         self._device = device = self._around.make(name, by_kernel, self._lost)
         self._log.info("phones come by {what}, UDP port {port}", what=device.what, port=self._config.wireguard.port)
         return device
@@ -216,6 +230,7 @@ class Phones:
             return  # it has ended meanwhile, and that is told
         self._count(told)
         may, now = [each for each in self._phones.values() if not each.refused], self._around.wall()
+        self._judge(config.device, {each.record.name: each.inner for each in may})
         led = config.device, config.phone_mtu, tuple(address for each in may for address in each.inner)
         if led != self._led:
             self._around.ground.phones_are(*led)
@@ -226,6 +241,13 @@ class Phones:
         if self._trouble:
             self._around.tell("wireguard", "", "phones can come again")
         self._trouble = ""
+
+    def _judge(self, device: str, phones: dict[str, tuple[str, ...]]) -> None:
+        """:raises HostError: the machine refuses."""
+        known = self.judging()
+        if self._judged != (known, phones):
+            self._around.ground.phones_judged(device, phone_lines(known, phones) if known is not None else None)
+            self._judged = known, phones
 
     def _count(self, told: Told) -> None:
         """What each has carried since the last look, and whether it is there."""

@@ -71,6 +71,10 @@ class Machine:
         """Lead them there."""
         self._host.phones_are(device, mtu, addresses)
 
+    def phones_judged(self, device: str, lines: Sequence[str] | None) -> None:
+        """By the policy, or not."""
+        self._host.phones_judged(device, lines)
+
     def wireguard_down(self) -> None:
         """All as it was."""
         self._host.wireguard_down()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import random
+from dataclasses import replace
 from pathlib import Path
 
 from twisted.internet.task import Clock
@@ -11,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.policy import Policy, from_toml
 from morphnet.config.roles import ServerConfig
+from morphnet.host.phone_policy import Known
 from morphnet.net.pump import Pump
 from morphnet.pki.policy import Published, pack
 from morphnet.pki.revocations import draft_revocations
@@ -94,3 +96,18 @@ class ServerAccessTests(SynchronousTestCase):
         self.publish(from_toml(f'[[allow]]\nfrom = [{names}, "laptop"]\nto = "*"'))
         one, other = self.said("laptop")
         self.assertEqual((len(one.holders), one.more, len(other.holders), other.more), (MOST_HOLDERS, False, 2, True))
+
+    def test_phones(self) -> None:
+        """What phones are judged by: the policy, and whose addresses are of whom it names; told when it is new."""
+        told: list[Known | None] = []
+        self.access.news = lambda: told.append(self.access.known())
+        self.assertIsNone(self.access.known())
+        self.publish(NAMED)
+        own = ("10.73.0.1", "fd73::1")
+        machines = {"laptop": ("10.73.0.2", "fd73::2"), "gateway": own, "gw": own}
+        known = Known(NAMED, machines, ("10.73.0.0/24", "fd73::/64"))
+        self.assertEqual(told, [known])
+        self.access.leased(lease("home", 7))
+        self.assertEqual(told[-1], replace(known, machines={**machines, "home": ("10.73.0.7", "fd73::7")}))
+        self.publish(Policy(is_open=True))
+        self.assertIsNone(told[-1])

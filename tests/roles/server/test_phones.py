@@ -10,9 +10,11 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.config.policy import Policy, from_toml
 from morphnet.config.roles import ServerConfig
 from morphnet.config.wireguard import WireGuardConfig
 from morphnet.errors import HostError
+from morphnet.host.phone_policy import Known
 from morphnet.roles.server.phones import GONE_AFTER, LATE, SOON, SOUND_AFTER, Around, NoGround, Phones
 from morphnet.store.base import Lease, PhoneRecord
 from morphnet.store.memory import MemoryStore
@@ -70,6 +72,7 @@ class FakeMachine:
         self.by_kernel, self.refuses = True, False
         self.up = self.downs = 0
         self.led: tuple[str, ...] = ()
+        self.judged: list[tuple[str, ...] | None] = []
 
     def wireguard_up(self, device: str) -> bool:
         if self.refuses:
@@ -79,6 +82,11 @@ class FakeMachine:
 
     def phones_are(self, device: str, mtu: int, addresses: Sequence[str]) -> None:
         self.led = tuple(addresses)
+
+    def phones_judged(self, device: str, lines: Sequence[str] | None) -> None:
+        if self.refuses:
+            raise HostError("not permitted")
+        self.judged.append(None if lines is None else tuple(lines))
 
     def wireguard_down(self) -> None:
         self.downs, self.led = self.downs + 1, ()
@@ -165,6 +173,37 @@ class PhonesTests(SynchronousTestCase):
         self.phones.leased = lambda lease: found.update({lease.name: lease.inner4})
         self.phones.look()
         self.assertEqual(list(found), ["phone"])
+
+    def test_judged(self) -> None:
+        """By the policy, before anybody may come; anew when it is another one, or others have come, and not else."""
+        self.look()
+        ssh = from_toml('[[allow]]\nfrom = ["phone", "tablet"]\nto = "*"\nports = "22/tcp"')
+        policies: list[Known | None] = [Known(ssh, {}, ()), None]
+        self.phones.judging = lambda: policies[0]
+        self.look()
+        self.look()
+        self.invite("tablet", TABLET)
+        self.look()
+        del policies[0]
+        self.look()
+        self.look()
+        none, phone, both, withdrawn = self.ground.judged
+        self.assertEqual((none, withdrawn), (None, None))
+        assert phone is not None and both is not None
+        self.assertEqual([sum(each.startswith("from saddr") for each in lines) for lines in (phone, both)], [2, 4])
+
+    def test_not_judged(self) -> None:
+        """Where the machine makes no rules nobody comes: there is no device until it does."""
+        self.look()
+        self.ground.refuses = True
+        self.phones.judging = lambda: Known(Policy(), {}, ())
+        self.look()
+        self.assertEqual((self.device.stopped, self.ground.downs), (1, 1))
+        self.assertEqual(self.phones.warnings(), ("phones cannot come: not permitted",))
+        self.ground.refuses = False
+        self.clock.advance(SOON)
+        self.look()
+        self.assertEqual((len(self.devices), self.ground.judged), (2, [None, ()]))
 
     def test_revoked(self) -> None:
         """Who is in them no more is out with the answer to that question, and others notice nothing."""

@@ -52,6 +52,9 @@ class FakeHost:
     def phones_are(self, device: str, mtu: int, addresses: list[str]) -> None:
         self.done.append(addresses)
 
+    def phones_judged(self, device: str, lines: list[str]) -> None:
+        self.done.append((device, lines))
+
     def wireguard_down(self) -> None:
         self.done.append("down")
 
@@ -62,9 +65,10 @@ class MachineTests(SynchronousTestCase):
         host = FakeHost()
         machine = Machine(cast(PhonesHost, host), host.done.append)
         self.assertFalse(machine.wireguard_up("morphwg0"))
+        machine.phones_judged("morphwg0", [])
         machine.phones_are("morphwg0", 1420, ["10.73.0.5"])
         machine.wireguard_down()
-        self.assertEqual(host.done, ["up", ("morphwg0",), ["10.73.0.5"], "down", ()])
+        self.assertEqual(host.done, ["up", ("morphwg0",), ("morphwg0", []), ["10.73.0.5"], "down", ()])
 
     def test_made(self) -> None:
         """Where nobody wants phones nothing is made, not even a key."""
