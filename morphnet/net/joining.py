@@ -22,7 +22,8 @@ def joined(departures: Iterable[Departure]) -> Iterator[Departure]:
     size = total = 0
     for departure in departures:
         length = len(departure.data)
-        fits = parts and (departure.size == size or length < size) and not total % size
+        alike = departure.size == size or length <= departure.size < size  # more of one size; or one, and shorter
+        fits = parts and alike and not total % size
         if not fits or total + length > min(MAX_BATCH, size * MAX_SEGMENTS) or departure.to != parts[0].to:
             if parts:
                 yield _one(parts)
