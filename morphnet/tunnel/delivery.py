@@ -18,6 +18,7 @@ from morphnet.tunnel.rtt import RttEstimate
 from morphnet.wire.frames import Ack
 
 MAX_FLIGHTS = 65536  # runs in flight that are remembered
+AWAITED = 15.0  # seconds for which somebody may wait for what was lost
 
 
 class Settled(NamedTuple):
@@ -171,15 +172,16 @@ class Delivery:
         taken, self.recovery.spilt = self.recovery.spilt, []
         return taken
 
-    def too_long(self, lost: Sequence[Flight]) -> list[Flight]:
+    def too_long(self, lost: Sequence[Flight], now: float) -> list[Flight]:
         """
         What the path carries no more, as is known by now: it was never a question of room, and goes again in pieces.
 
-        What may turn out to be so is kept until it is known.
+        What may turn out to be so is kept until it is known, or nobody waits for it any more.
         :param lost: what nothing else is to become of.
         """
-        known = [each for each in lost if each.size > self._mtu.proven and each.run and each.again < REPAIRS]
-        doubtful = [each for each in lost if each.run and self._mtu.suspects(each.size, each.at)]
+        awaited = [each for each in lost if each.run and now - each.born <= AWAITED]
+        known = [each for each in awaited if each.size > self._mtu.proven and each.again < REPAIRS]
+        doubtful = [each for each in awaited if self._mtu.suspects(each.size, each.at)]
         self.recovery.spilt += [each for each in doubtful if each not in known][-REMEMBERED:]
         return known
 

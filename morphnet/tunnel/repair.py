@@ -41,7 +41,7 @@ class Repair:
         if path.rank != DIRECT:
             return lost
         if not ordered or not self._patience.tcp or 2 * delivery.resent_packets > delivery.sent_packets:
-            return delivery.too_long(lost)
+            return delivery.too_long(lost, now)
         due = now + min([other.pacer.soonest(now) for other in paths]) + MARGIN - path.pacer.landing.way
         unsettled = now < path.unsettled_until
         wanted, rest = list[Flight](), list[Flight]()
@@ -49,7 +49,7 @@ class Repair:
             (wanted if _of_use(flight, due, self._patience, unsettled=unsettled) else rest).append(flight)
         if wanted:
             self._at = now
-        return [*wanted, *delivery.too_long(rest)]
+        return [*wanted, *delivery.too_long(rest, now)]
 
     def lately(self, rtt: float, now: float) -> bool:
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.tunnel.delivery import MAX_FLIGHTS, Delivery
+from morphnet.tunnel.delivery import AWAITED, MAX_FLIGHTS, Delivery
 from morphnet.tunnel.flight import Flight
 from morphnet.tunnel.mtu import BLACK_HOLE, MtuSearch
 from morphnet.tunnel.recovery import REPAIRS
@@ -93,15 +93,27 @@ class DeliveryTests(SynchronousTestCase):
                 lost.append(flight)
                 mtu.lost(large, flight.at, float(number))
                 if number + 1 < BLACK_HOLE:
-                    self.assertEqual(delivery.too_long([*delivery.take_spilt(), flight]), [])
+                    self.assertEqual(delivery.too_long([*delivery.take_spilt(), flight], float(number)), [])
                     self.assertEqual(delivery.recovery.spilt, lost)
                 if passes and number == BLACK_HOLE - 2:
                     mtu.delivered(large, number + 0.5)
             wanted = [] if passes else lost
-            self.assertEqual(delivery.too_long([*delivery.take_spilt(), lost[-1]]), wanted)
+            self.assertEqual(delivery.too_long([*delivery.take_spilt(), lost[-1]], float(BLACK_HOLE)), wanted)
             self.assertEqual(delivery.recovery.spilt, lost[-1:] if passes else [])
             lost[0].again = REPAIRS
-            self.assertEqual(delivery.too_long(lost), wanted[1:])
+            self.assertEqual(delivery.too_long(lost, float(BLACK_HOLE)), wanted[1:])
+
+    def test_nobody_waits(self) -> None:
+        """What nothing has told of for long is kept no more: another path would carry it minutes later."""
+        mtu = MtuSearch(1440)
+        mtu.trust()
+        delivery = Delivery(RttEstimate(), mtu)
+        delivery.sent(1, 1440, 1440, 1.0, asks=True)
+        flight = delivery.flights.popleft()
+        flight.run = Run(b"", bytes(1440), 1440, 0, 1)
+        for now, kept in ((1.0 + AWAITED, [flight]), (1.1 + AWAITED, [])):
+            self.assertEqual(delivery.too_long([flight], now), [])
+            self.assertEqual(delivery.take_spilt(), kept)
 
     def test_expired(self) -> None:
         """
