@@ -26,7 +26,7 @@ const TEXT = new Set(('txt md markdown rst org log csv tsv json jsonl xml yaml y
 // What can be made of a file of this name, and its type; null for nothing.
 export function kindOf(name) {
   const [, end] = /[^.].*\.([^.]+)$/.exec(name.toLowerCase()) ?? [];
-  for (const [kind, types] of Object.entries(TYPES)) if (end in types) return { kind, type: types[end] };
+  for (const [kind, types] of Object.entries(TYPES)) if (Object.hasOwn(types, end)) return { kind, type: types[end] };
   return end === undefined || TEXT.has(end) ? { kind: 'text', type: 'text/plain' } : null;
 }
 

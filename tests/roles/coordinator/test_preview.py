@@ -207,6 +207,8 @@ class PreviewTests(SynchronousTestCase):
         self.assertEqual(self.note("vast.png"), "It cannot be shown: it has more than 64 MiB, and can be downloaded.")
         self.assertEqual(self.browser.run("session.expected"), before)
         self.assertEqual(self.browser.run("session.streams.size"), 0)
+        for name in ("notes.constructor", "notes.__proto__"):  # of every object in JavaScript
+            self.assertIsNone(self.browser.run(f"import('/preview.js').then(({{ kindOf }}) => kindOf('{name}'))"), name)
 
     def test_keys(self) -> None:
         """
