@@ -24,7 +24,7 @@ from morphnet.text import printable
 HERE = "127.0.0.1"  # browsers trust it as they do HTTPS
 PATIENCE = 20.0  # seconds for each file
 MOST = 8 << 20  # bytes of one
-_WATCHED = ("Content-Security-Policy", "Content-Type")
+_WATCHED = ("Content-Security-Policy", "Content-Type", "Refresh", "Link")  # the latter lead elsewhere, or bring styles
 
 
 @click.command("page")
@@ -134,8 +134,8 @@ def _compare(base: str, path: str, page: Page, context: ssl.SSLContext) -> str:
                 return f"is somewhere else: {got.geturl()}"
             if got.read(MOST) != page.body:
                 return "is not that of this installation"
-            told = {name: _sources(got.headers.get(name, "")) for name in _WATCHED}
-            return next((f"has another {n}" for n in _WATCHED if told[n] != _sources(page.headers[n])), "")
+            told = {name: _sources(", ".join(got.headers.get_all(name, ()))) for name in _WATCHED}
+            return next((f"has another {n}" for n in _WATCHED if told[n] != _sources(page.headers.get(n, ""))), "")
     except HTTPError as no:
         return f"is not given out: {no.code}"
     except (URLError, HTTPException, OSError) as trouble:

@@ -64,6 +64,9 @@ class CheckTests(SynchronousTestCase):
                 "/style.css is not given out: 404",
             ],
         )
+        for more in ("Refresh", "Link"):
+            led = Page(OWN["/"].body, {**OWN["/"].headers, more: "0; url=https://other.example"})
+            self.assertEqual(self.check(self.serve({**OWN, "/": led})).stdout, f"/ has another {more}\n")
         self.assertIn("does not answer", self.check(f"http://{HERE}:{free_port()}").stderr)
         self.assertIn("https://", self.check("home.example").stderr)
 
