@@ -46,9 +46,14 @@ def charge(size: int) -> int:
 
 
 class Inboxes:
-    """Those of this machine's sockets. 5 microseconds for each question."""
+    """
+    Those of this machine's sockets. 5 microseconds for each question.
+
+    :ivar held: bytes that wait here, as they are full: of all programs together.
+    """
 
     def __init__(self) -> None:
+        self.held = 0
         self._asking: socket.socket | None = None
         self._mute = False  # the kernel did not let us ask
 

@@ -148,7 +148,7 @@ class LocalUdp:
         found = None
         if here[0] == there[0]:
             taken = partial(self._inboxes.taken, here, there)
-            found = Portions(self._clock, lambda run: self._send_now(run, to), taken)
+            found = Portions(self._clock, lambda run: self._send_now(run, to), self._inboxes, taken)
         self._portions[to] = found
         return found
 

@@ -11,10 +11,12 @@ from collections.abc import Callable, Sequence
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from morphnet.net.inbox import Taken, charge
+from morphnet.net.inbox import Inboxes, Taken, charge
 
 SHARE = 4  # a fourth of the room that is left is used without asking again: others may send to that program too
-MOST, MOST_BYTES = 512, 1 << 20  # that wait
+MOST, MOST_BYTES = 512, 1 << 20  # that wait for one program
+MOST_HELD = 1 << 25  # bytes that wait for all: a client has hundreds of sockets to one that does not read
+OWN = 64  # bytes of memory that each takes besides its own
 PAUSE, LONGEST_PAUSE = 0.001, 0.064  # seconds until there may be room again; twice as long while nothing is read
 
 Run = Sequence[bytes]
@@ -25,11 +27,18 @@ class Portions:
     Those of one program, in their order.
 
     :param send: takes what may go now.
+    :param inboxes: count what waits for all programs.
     :param taken: how full its buffer is; None when nobody knows, and then nothing waits.
     """
 
-    def __init__(self, clock: IReactorTime, send: Callable[[Run], None], taken: Callable[[], Taken | None]) -> None:
-        self._clock, self._send, self._taken = clock, send, taken
+    def __init__(
+        self,
+        clock: IReactorTime,
+        send: Callable[[Run], None],
+        inboxes: Inboxes,
+        taken: Callable[[], Taken | None],
+    ) -> None:
+        self._clock, self._send, self._inboxes, self._taken = clock, send, inboxes, taken
         self._waiting, self._bytes = list[bytes](), 0
         self._credit = 0  # bytes that may go before it is asked for again
         self._pause = PAUSE
@@ -57,13 +66,15 @@ class Portions:
         return self._keep(batch)
 
     def _keep(self, batch: Run) -> int:
-        kept = 0
+        kept, before = 0, self._bytes
+        most = min(MOST_BYTES, before + MOST_HELD - self._inboxes.held)
         for data in batch:
-            if len(self._waiting) >= MOST or self._bytes + len(data) > MOST_BYTES:
+            if len(self._waiting) >= MOST or self._bytes + len(data) + OWN > most:
                 break
             self._waiting.append(data)
-            self._bytes += len(data)
+            self._bytes += len(data) + OWN
             kept += 1
+        self._inboxes.held += self._bytes - before
         if self._waiting and self._timer is None:
             self._timer = self._clock.callLater(self._pause, self._look)
         return len(batch) - kept
@@ -83,8 +94,7 @@ class Portions:
     def _look(self) -> None:
         """Whether there is room by now."""
         self._timer = None
-        batch, told = self._waiting, self._taken()
-        self._waiting, self._bytes = [], 0
+        batch, told = self._take_all(), self._taken()
         if told is None:
             self._send(batch)
             return
@@ -92,9 +102,14 @@ class Portions:
         self._pause = PAUSE if count else min(2 * self._pause, LONGEST_PAUSE)
         self._keep(batch[count:])
 
+    def _take_all(self) -> list[bytes]:
+        self._inboxes.held -= self._bytes
+        batch, self._waiting, self._bytes = self._waiting, [], 0
+        return batch
+
     def close(self) -> None:
         """What waits is dropped."""
-        self._waiting.clear()
+        self._take_all()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.net.inbox import Taken, charge
-from morphnet.net.portions import LONGEST_PAUSE, MOST, MOST_BYTES, PAUSE, Portions
+from morphnet.net.inbox import Inboxes, Taken, charge
+from morphnet.net.portions import LONGEST_PAUSE, MOST, MOST_BYTES, MOST_HELD, OWN, PAUSE, Portions
 
 SIZE = 1363  # bytes
 ROOM = 10  # datagrams
@@ -19,8 +19,11 @@ def datagrams(count: int, first: int = 0, size: int = SIZE) -> list[bytes]:
 class PortionsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock, self.inbox, self.asked, self.known = Clock(), list[bytes](), 0, True
-        self.sent = list[bytes]()
-        self.portions = Portions(self.clock, self.take, self.taken)
+        self.sent, self.inboxes = list[bytes](), Inboxes()
+        self.portions = self.make()
+
+    def make(self) -> Portions:
+        return Portions(self.clock, self.take, self.inboxes, self.taken)
 
     def take(self, batch: object) -> None:
         assert isinstance(batch, list)
@@ -84,6 +87,23 @@ class PortionsTests(SynchronousTestCase):
         self.clock.advance(PAUSE)
         self.assertEqual(self.sent, large[:2])
 
+    def test_held(self) -> None:
+        """For all programs together so much waits and no more; what has gone, or was dropped, makes room."""
+        large = datagrams(1 + MOST_BYTES // 60_000, size=60_000)
+        self.portions.put(large)
+        others = [self.make() for _ in range(2 * MOST_HELD // MOST_BYTES)]
+        for each in others:
+            each.put(large)
+        held = sum(len(each) for each in (self.portions, *others)) * (60_000 + OWN)
+        self.assertEqual(self.inboxes.held, held)
+        self.assertTrue(MOST_HELD - 61_000 < held <= MOST_HELD, held)
+        others[0].close()
+        self.assertEqual(others[-1].put(large[:3]), 0)
+        while self.clock.getDelayedCalls():
+            self.inbox.clear()
+            self.clock.advance(LONGEST_PAUSE)
+        self.assertEqual(self.inboxes.held, 0)
+
     def test_unknown(self) -> None:
         """Nothing waits for who is on another machine, nor for who has gone while something waited."""
         self.portions.put(datagrams(2 * ROOM))
@@ -96,4 +116,4 @@ class PortionsTests(SynchronousTestCase):
         """Nothing is left to be called."""
         self.portions.put(datagrams(2 * ROOM))
         self.portions.close()
-        self.assertEqual((len(self.portions), self.clock.getDelayedCalls()), (0, []))
+        self.assertEqual((len(self.portions), self.inboxes.held, self.clock.getDelayedCalls()), (0, 0, []))
