@@ -159,7 +159,9 @@ def due_at(session: Session, now: float) -> float:
         if not path.terms.metered or _carries(session, path):
             due = min(due, path.mtu.due_at())
         if unanswered_at is not None:
-            resting, due = False, min(due, path.delivery.overdue_at)
+            resting = False
+            if path.delivery.overdue_at < due:  # no call of `min`: this is for each batch
+                due = path.delivery.overdue_at
             if life.nudged_at != unanswered_at:
                 due = min(due, life.nudge_at(unanswered_at))
             else:
