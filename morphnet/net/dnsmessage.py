@@ -9,8 +9,9 @@ from __future__ import annotations
 import ipaddress
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any
 
 from twisted.names import dns
@@ -25,6 +26,9 @@ _OPT = 41
 _DO = 0x8000  # of the flags in OPT: signatures are wanted
 _KINDS_OF_CONTROL = range(249, 256)  # transfers of zones, ANY and the like: much for little, and nobody's need
 _BROKEN = (ValueError, EOFError, struct.error, IndexError, KeyError, TypeError, AttributeError, OverflowError)
+
+_LONGEST_NAME, _LONGEST_LABEL = 253, 63  # bytes
+_STEPS, _STEPS_A_BYTE = 4096, 2  # in which a message is read
 
 Key = tuple[bytes, int, bool, bool]
 
@@ -97,14 +101,44 @@ class Answer:
         return self.answers, self.authority, self.additional
 
 
+class _Reading(BytesIO):
+    """
+    A message that is read in so many steps: a name may be said to go on elsewhere, where it is long, and a message of
+    64 KiB take half a minute.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._left = _STEPS + _STEPS_A_BYTE * len(data)
+
+    def read(self, size: int | None = -1) -> bytes:
+        self._left -= 1
+        if self._left < 0:
+            raise ValueError("it leads round and round")
+        return super().read(size)
+
+
 def read(data: bytes) -> dns.Message | None:
-    """A message; None for what is none."""
+    """A message; None for what is none, or holds a name that nobody could write down again."""
     message = dns.Message()
     try:
-        message.fromStr(data)
+        message.decode(_Reading(data))
     except _BROKEN:
         return None
-    return message
+    return message if all(map(_is_name, _names_in(message))) else None
+
+
+def _names_in(message: dns.Message) -> Iterator[bytes]:
+    yield from (query.name.name for query in message.queries)
+    for record in (*message.answers, *message.authority, *message.additional):
+        yield record.name.name
+        yield from (each.name for each in vars(record.payload).values() if isinstance(each, dns.Name))
+
+
+def _is_name(name: bytes) -> bool:
+    """With a dot in one label, as it comes, another one may be empty or too long when they are told apart by dots."""
+    labels = name.split(b".") if name else ()
+    return len(name) <= _LONGEST_NAME and all(0 < len(each) <= _LONGEST_LABEL for each in labels)
 
 
 def asked_in(data: bytes) -> Asked | None:
