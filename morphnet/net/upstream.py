@@ -245,3 +245,4 @@ class Upstream:
             asking.stop()
         self._asking.clear()
         self._kept.clear()
+        self._of.clear()
