@@ -34,7 +34,7 @@ MOST_WAITING = 512  # questions that are asked at a time
 MOST_OF_ONE = 64  # of them for one caller
 MOST_TOGETHER = 64  # callers who wait for one answer
 MOST_KEPT = 4096  # answers
-LARGEST_KEPT = 64  # records
+LARGEST_KEPT = 4096  # bytes of one, as it came
 LONGEST, LONGEST_ABSENCE = 3600.0, 300.0  # seconds that an answer is kept, and that a name is not there
 
 Heard = Callable[[Answer | None], None]  # None: nobody answers
@@ -231,8 +231,7 @@ class Upstream:
 
     def _keep(self, place: tuple[Key, Ask], answer: Answer) -> None:
         life = min(answer.life(), LONGEST if answer.answers else LONGEST_ABSENCE)
-        records = len(answer.answers) + len(answer.authority) + len(answer.additional)
-        if life > 0 and records <= LARGEST_KEPT:
+        if life > 0 and answer.size <= LARGEST_KEPT:
             now = self._net.seconds()
             self._kept[place] = now, now + life, answer
             self._kept.move_to_end(place)

@@ -20,7 +20,6 @@ from morphnet.net.dnsmessage import (
     answer_bytes,
     answer_in,
     asked_in,
-    is_refused,
     own_answer,
     question_bytes,
     read,
@@ -101,8 +100,12 @@ class DnsMessageTests(SynchronousTestCase):
         for data in (question("x", 252), question("x", 255), question("version.bind", dns.TXT, cls=3)):
             asked = asked_in(data)
             assert asked is not None
-            self.assertTrue(is_refused(asked.question))
-        self.assertFalse(is_refused(NAME))
+            self.assertTrue(asked.is_refused)
+            refusal = read_whole(answer_bytes(asked, Answer(dns.EREFUSED), None))
+            self.assertEqual((refusal.rCode, refusal.queries), (dns.EREFUSED, read_whole(data).queries))
+        asked = asked_in(question("x"))
+        assert asked is not None
+        self.assertFalse(asked.is_refused)
 
     def test_answer(self) -> None:
         """An answer to another question, with another number, or of another name, is none."""
@@ -164,3 +167,11 @@ class DnsMessageTests(SynchronousTestCase):
         records = [dns.RRHeader(b"x", dns.A, payload=dns.Record_A(host)) for host in ("10.73.0.9", "192.0.2.1")]
         answer = Answer(answers=records)
         self.assertEqual((answer.without(unfit), len(answer.answers)), (1, 1))
+
+    def test_led_into(self) -> None:
+        """Nor does it lead to a name of the network, which some look up next."""
+        unfit = unfit_outside(())
+        for target, taken in ((b"Laptop.Morph", 1), (b"morph", 1), (b"laptop", 1), (b"x.morph.example", 0)):
+            for record in (dns.Record_CNAME(target), dns.Record_DNAME(target)):
+                answer = Answer(answers=[dns.RRHeader(b"x.example", record.TYPE, payload=record)])
+                self.assertEqual(answer.without(unfit), taken, target)

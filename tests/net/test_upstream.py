@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.names import dns
@@ -171,6 +171,23 @@ class UpstreamTests(SynchronousTestCase):
         self.assertEqual(self.at_once(), (dns.OK, ["192.0.2.1"]))
         self.assertEqual(self.upstream.counts["names_rebound"], 1)
         self.assertEqual(self.at_once(CORP), (dns.OK, ["10.73.0.1", "192.0.2.1"]))
+
+    def test_large(self) -> None:
+        """What is large is given out and not kept: else a member fills the memory with what it has answered itself."""
+
+        def says(asked: dns.Message) -> bytes:
+            reply = read(cast(bytes, answering()(asked)))
+            text: Any = dns.Record_TXT(*[b"x" * 255] * lines)
+            reply.answers = [cast(Any, dns.RRHeader(b"wiki.example", dns.TXT, ttl=60, payload=text))]
+            return bytes(reply.toStr())
+
+        self.net.servers["9.9.9.9"] = says
+        for lines, asked in ((15, 1), (16, 2)):
+            self.net.asked.clear()
+            question = Question(b"wiki.example", dns.TXT, unchecked=lines == 16)
+            for _ in range(2):
+                self.assertEqual(self.at_once(question=question)[0], dns.OK)
+            self.assertEqual(len(self.net.asked), asked)
 
     def test_nobody(self) -> None:
         """With nobody to ask that is said at once."""
