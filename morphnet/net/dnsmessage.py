@@ -169,11 +169,11 @@ def asked_in(data: bytes) -> Asked | None:
     return Asked(message.id, question, bool(message.recDes), size, opt is not None, query.cls)
 
 
-def question_bytes(question: Question, number: int) -> bytes:
-    """What another server is asked."""
+def question_bytes(question: Question, number: int, *, edns: bool = True) -> bytes:
+    """What another server is asked; some old ones know no EDNS."""
     message = dns.Message(number, recDes=1, checkingDisabled=int(question.unchecked))
     message.queries = [dns.Query(question.name, question.kind)]
-    message.additional = [_opt(question.signatures)]
+    message.additional = [_opt(question.signatures)] if edns else []
     return bytes(message.toStr())
 
 
@@ -185,7 +185,7 @@ def answer_in(data: bytes, question: Question, number: int) -> Answer | None:
     if len(message.queries) != 1:
         return None
     query = message.queries[0]
-    if (query.name.name, query.type, query.cls) != (question.name, question.kind, dns.IN):
+    if (query.name.name.lower(), query.type, query.cls) != (question.name.lower(), question.kind, dns.IN):
         return None
     additional = [record for record in message.additional if record.type != _OPT]
     cut = bool(message.trunc)

@@ -115,6 +115,7 @@ class DnsMessageTests(SynchronousTestCase):
         answer = answer_in(good, NAME, 3)
         assert answer is not None
         self.assertEqual((len(answer.answers), answer.life()), (1, 60.0))
+        self.assertIsNotNone(answer_in(good, Question(b"WIKI.example", dns.A), 3))  # some say it in other letters
         self.assertIsNone(answer_in(good, NAME, 4))
         self.assertIsNone(answer_in(good, Question(b"wiki.other", dns.A), 3))
         self.assertIsNone(answer_in(good, Question(NAME.name, dns.AAAA), 3))

@@ -81,6 +81,32 @@ class UpstreamTests(SynchronousTestCase):
             self.net.advance(PATIENCE)
         self.assertEqual((self.hosts(answer)[0], self.net.getDelayedCalls()), (dns.ESERVER, []))
 
+    def test_old(self) -> None:
+        """A server that knows no EDNS, and says so or says nothing, is asked without."""
+        for code in (dns.EFORMAT, dns.ENOTIMP, None):
+
+            def says(asked: dns.Message, code: int | None = code) -> bytes | None:
+                if not asked.additional:
+                    return answering("192.0.2.1", ttl=0)(asked)
+                return None if code is None else answering(code=code)(asked)
+
+            self.net.servers["9.9.9.9"] = says
+            answer = self.ask(ask=Ask(("9.9.9.9",), False))
+            self.net.advance(0.02 if code is not None else PATIENCE)
+            self.net.advance(0.02)
+            self.assertEqual(self.hosts(answer), (dns.OK, ["192.0.2.1"]))
+        self.net.servers["9.9.9.9"] = lambda asked: answering(code=dns.EFORMAT, cut=not asked.additional)(asked)
+        answer = self.ask(ask=Ask(("9.9.9.9",), False))
+        self.net.by_tcp["9.9.9.9"] = answering("192.0.2.1", ttl=0)
+        for _ in range(3):
+            self.net.advance(0.02)
+        self.assertEqual((self.hosts(answer)[0], self.net.asked[-1][1].additional), (dns.OK, []))
+        self.net.servers["9.9.9.9"] = answering(code=dns.EFORMAT)
+        answer = self.ask(ask=Ask(("9.9.9.9",), False))
+        for _ in range(2):
+            self.net.advance(0.02)
+        self.assertEqual(self.hosts(answer)[0], dns.EFORMAT)
+
     def test_forged(self) -> None:
         """Numbers and sockets differ from question to question; an answer with another number is not one."""
         numbers = set()
