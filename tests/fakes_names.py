@@ -188,3 +188,7 @@ class MemoryNet(Clock):
     def open_sockets(self) -> Sequence[MemoryUdp]:
         """Those of questions that are under way."""
         return [each for each in self.udp if each.open and each.to is not None]
+
+    def open_ports(self) -> Sequence[MemoryUdp]:
+        """Those where questions are heard."""
+        return [each for each in self.udp if each.open and each.to is None]

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from morphnet.config import checks
 from morphnet.errors import ConfigError
 from morphnet.text import DOMAIN, is_dns_name
 
 MOST_DOMAINS, MOST_RESOLVERS = 32, 3  # of a gateway; for one of them
 LONGEST_DOMAIN = 253  # characters
+MOST_TOLD = 16  # addresses, or relays, that a gateway tells its clients
 ALL = "*"
 EXAMPLE = "corp.example=10.0.0.53"
+_TOLD = re.compile(r"[A-Za-z0-9._:\[\]-]*")
 
 
 def is_domain(text: str) -> bool:
@@ -44,6 +48,22 @@ def by_domain(entries: Iterable[str]) -> dict[str, tuple[str, ...]]:
     for domain, address in map(split_domain, entries):
         found[domain] = (*found.get(domain, ()), address)
     return found
+
+
+def dns_wrong(value: tuple[str, ...]) -> str | None:
+    """What is wrong with the DNS servers of a gateway."""
+    return checks.addresses(value) or _many_wrong(value)
+
+
+def relays_wrong(value: tuple[str, ...]) -> str | None:
+    """What is wrong with relays that a gateway tells of."""
+    strange = next((each for each in value if _TOLD.fullmatch(each) is None), "")
+    letters = f"must be in letters of ASCII, not {strange[:60]!r}" if strange else None
+    return checks.servers(value) or letters or _many_wrong(value)
+
+
+def _many_wrong(value: tuple[str, ...]) -> str | None:
+    return f"may hold at most {MOST_TOLD}" if len(value) > MOST_TOLD else None
 
 
 def _domains_wrong(value: tuple[str, ...]) -> str | None:

@@ -17,7 +17,7 @@ from morphnet.config.carry import CarryConfig, entries_of_tables, entries_wrong
 from morphnet.config.legacy import LEGACY_KEY, LEGACY_LISTEN, LEGACY_SERVER, LegacyConfig
 from morphnet.config.manhole import ManholeConfig
 from morphnet.config.mesh import MeshConfig
-from morphnet.config.names import AskedNames, NamesConfig
+from morphnet.config.names import AskedNames, NamesConfig, dns_wrong, relays_wrong
 from morphnet.config.networks import ACCEPT_NETWORKS, ADVERTISE, ADVERTISE_ROUTED, FORWARD
 from morphnet.config.shapes import SHAPE, SHAPE_RETRY, SNI
 from morphnet.config.uplinks import POLICIES, UplinkPolicy, policy
@@ -217,14 +217,14 @@ class ServerConfig:
     dns: tuple[str, ...] = field(
         default=(),
         metadata={
-            "check": checks.addresses,
+            "check": dns_wrong,
             "help": "DNS servers for clients: this gateway asks them in their place, or with names.serve = false tells"
             " them; none: those of this machine",
         },
     )
     relays: tuple[str, ...] = field(
         default=(),
-        metadata={"check": checks.servers, "help": "HOST or HOST:PORT of relays where those who join here shall meet"},
+        metadata={"check": relays_wrong, "help": "HOST or HOST:PORT of relays where those who join here shall meet"},
     )
     max_sessions: int = field(default=1000, metadata={"help": "more clients than this are refused"})
     session_timeout_s: float = field(

@@ -144,7 +144,11 @@ class ResolvConf:
             return self  # it is what the link leads to that has changed
         was = kernel.file(self.path)
         if _SIGN in was.content:  # ours, or somebody wrote into it
+            beneath = asked_beneath(was.content)
             was = replace(was, content=_without_marks(was.content.replace(_SIGN, "")))
+            if self.before is None and beneath:  # another client's, or of a run that left no journal
+                kept = (line for line in was.content.splitlines() if not _is_server(line))
+                was = replace(was, content="".join(f"{line}\n" for line in kept) + resolv_lines(beneath))
         if self.before is not None and was.kind == "file":
             was = replace(was, content=self._without_ours(was.content, self._text_before(kernel)))
         return replace(self, before=(was.kind, was.content, was.mode))

@@ -9,13 +9,14 @@ from __future__ import annotations
 import ipaddress
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any
 
 from twisted.names import dns
 
-from morphnet.rendezvous.naming import GATEWAY, Known, inner
+from morphnet.rendezvous.naming import GATEWAY, Known, inner, is_under
 from morphnet.text import DOMAIN
 
 PORT = 53
@@ -24,7 +25,11 @@ LIFE = 30  # seconds that what we say of our own names may be kept
 _OPT = 41
 _DO = 0x8000  # of the flags in OPT: signatures are wanted
 _KINDS_OF_CONTROL = range(249, 256)  # transfers of zones, ANY and the like: much for little, and nobody's need
+_KINDS_OF_ZONES = (dns.NS, dns.SOA, 43, 48)  # and DS, DNSKEY: who checks signatures begins at the top
 _BROKEN = (ValueError, EOFError, struct.error, IndexError, KeyError, TypeError, AttributeError, OverflowError)
+
+_LONGEST_NAME, _LONGEST_LABEL = 253, 63  # bytes
+_STEPS, _STEPS_A_BYTE = 4096, 2  # in which a message is read
 
 Key = tuple[bytes, int, bool, bool]
 
@@ -48,6 +53,11 @@ class Question:
         """The same for all who ask for the same."""
         return self.name.lower(), self.kind, self.signatures, self.unchecked
 
+    @property
+    def of_zone(self) -> bool:
+        """Whether it is about a zone, not about who is called so."""
+        return self.kind in _KINDS_OF_ZONES
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -58,6 +68,12 @@ class Asked:
     recursion: bool
     size: int  # bytes that an answer by UDP may have
     edns: bool
+    of_class: int = dns.IN
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether nobody gets an answer to that."""
+        return self.question.kind in _KINDS_OF_CONTROL or self.of_class != dns.IN
 
 
 @dataclass(slots=True)
@@ -70,6 +86,7 @@ class Answer:
     additional: list[Any] = field(default_factory=list)
     ours: bool = False  # it is of our own names
     cut: bool = False  # there is more than a datagram takes
+    size: int = 0  # bytes that it came in
 
     def life(self) -> float:
         """Seconds that it may be kept; 0 for not at all."""
@@ -83,13 +100,13 @@ class Answer:
     def older(self, seconds: float) -> Answer:
         """The same after so many seconds."""
         answers, authority, additional = ([_older(each, int(seconds)) for each in part] for part in self._parts())
-        return Answer(self.code, answers, authority, additional, self.ours, self.cut)
+        return Answer(self.code, answers, authority, additional, self.ours, self.cut, self.size)
 
     def without(self, unfit: Callable[[str], bool]) -> int:
-        """Take out addresses that are unfit; answers with how many."""
+        """Take out records that lead to what is unfit, an address or a name; answers with how many."""
         before = sum(map(len, self._parts()))
         self.answers, self.authority, self.additional = (
-            [record for record in part if not ((host := address_of(record)) and unfit(host))] for part in self._parts()
+            [record for record in part if not ((host := _led_to(record)) and unfit(host))] for part in self._parts()
         )
         return before - sum(map(len, self._parts()))
 
@@ -97,14 +114,44 @@ class Answer:
         return self.answers, self.authority, self.additional
 
 
+class _Reading(BytesIO):
+    """
+    A message that is read in so many steps: a name may be said to go on elsewhere, where it is long, and a message of
+    64 KiB take half a minute.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._left = _STEPS + _STEPS_A_BYTE * len(data)
+
+    def read(self, size: int | None = -1) -> bytes:
+        self._left -= 1
+        if self._left < 0:
+            raise ValueError("it leads round and round")
+        return super().read(size)
+
+
 def read(data: bytes) -> dns.Message | None:
-    """A message; None for what is none."""
+    """A message; None for what is none, or holds a name that nobody could write down again."""
     message = dns.Message()
     try:
-        message.fromStr(data)
+        message.decode(_Reading(data))
     except _BROKEN:
         return None
-    return message
+    return message if all(map(_is_name, _names_in(message))) else None
+
+
+def _names_in(message: dns.Message) -> Iterator[bytes]:
+    yield from (query.name.name for query in message.queries)
+    for record in (*message.answers, *message.authority, *message.additional):
+        yield record.name.name
+        yield from (each.name for each in vars(record.payload).values() if isinstance(each, dns.Name))
+
+
+def _is_name(name: bytes) -> bool:
+    """With a dot in one label, as it comes, another one may be empty or too long when they are told apart by dots."""
+    labels = name.split(b".") if name else ()
+    return len(name) <= _LONGEST_NAME and all(0 < len(each) <= _LONGEST_LABEL for each in labels)
 
 
 def asked_in(data: bytes) -> Asked | None:
@@ -117,22 +164,16 @@ def asked_in(data: bytes) -> Asked | None:
         return None
     opt = next((each for each in message.additional if each.type == _OPT), None)
     size = max(LEAST_SIZE, min(MOST_SIZE, opt.cls)) if opt is not None else LEAST_SIZE
-    kind = query.type if query.cls == dns.IN else _KINDS_OF_CONTROL[-1]
     signatures = opt is not None and bool(opt.ttl & _DO)
-    question = Question(query.name.name, kind, signatures, bool(message.checkingDisabled))
-    return Asked(message.id, question, bool(message.recDes), size, opt is not None)
+    question = Question(query.name.name, query.type, signatures, bool(message.checkingDisabled))
+    return Asked(message.id, question, bool(message.recDes), size, opt is not None, query.cls)
 
 
-def is_refused(question: Question) -> bool:
-    """Whether nobody gets an answer to that."""
-    return question.kind in _KINDS_OF_CONTROL
-
-
-def question_bytes(question: Question, number: int) -> bytes:
-    """What another server is asked."""
+def question_bytes(question: Question, number: int, *, edns: bool = True) -> bytes:
+    """What another server is asked; some old ones know no EDNS."""
     message = dns.Message(number, recDes=1, checkingDisabled=int(question.unchecked))
     message.queries = [dns.Query(question.name, question.kind)]
-    message.additional = [_opt(question.signatures)]
+    message.additional = [_opt(question.signatures)] if edns else []
     return bytes(message.toStr())
 
 
@@ -144,10 +185,11 @@ def answer_in(data: bytes, question: Question, number: int) -> Answer | None:
     if len(message.queries) != 1:
         return None
     query = message.queries[0]
-    if (query.name.name, query.type, query.cls) != (question.name, question.kind, dns.IN):
+    if (query.name.name.lower(), query.type, query.cls) != (question.name.lower(), question.kind, dns.IN):
         return None
     additional = [record for record in message.additional if record.type != _OPT]
-    return Answer(message.rCode, message.answers, message.authority, additional, cut=bool(message.trunc))
+    cut = bool(message.trunc)
+    return Answer(message.rCode, message.answers, message.authority, additional, cut=cut, size=len(data))
 
 
 def answer_bytes(asked: Asked, answer: Answer, most: int | None) -> bytes:
@@ -174,7 +216,7 @@ def _encoded(asked: Asked, answer: Answer) -> bytes:
         checkingDisabled=int(asked.question.unchecked),
         maxSize=0,  # we have looked ourselves
     )
-    message.queries = [dns.Query(asked.question.name, asked.question.kind)]
+    message.queries = [dns.Query(asked.question.name, asked.question.kind, asked.of_class)]
     message.answers, message.authority = answer.answers, answer.authority
     message.additional = [*answer.additional, *([_opt(asked.question.signatures)] if asked.edns else [])]
     try:
@@ -210,9 +252,17 @@ def address_of(record: Any) -> str:
     return ""
 
 
+def _led_to(record: Any) -> str:
+    """The address, or for another name the name, that the record leads to; "" for none."""
+    if isinstance(record.payload, dns.Record_CNAME | dns.Record_DNAME):
+        return str(record.payload.name.name.decode("latin-1").lower())
+    return address_of(record)
+
+
 def unfit_outside(pools: Sequence[str]) -> Callable[[str], bool]:
     """
-    Whether a name of the world has no business to lead to that address: to the machine that asks, or to an inner one.
+    Whether a name of the world has no business to lead there: to the machine that asks, or to one of the network, by
+    its address or by its name, which who asks may look up next.
 
     Whoever owns a name could else have a page of his reach, in a browser here, what is meant for members only.
 
@@ -221,7 +271,10 @@ def unfit_outside(pools: Sequence[str]) -> Callable[[str], bool]:
     is_inner = inner(pools)
 
     def unfit(host: str) -> bool:
-        address: Any = ipaddress.ip_address(host)
+        try:
+            address: Any = ipaddress.ip_address(host)
+        except ValueError:
+            return is_under(host, (DOMAIN,)) or "." not in host
         address = getattr(address, "ipv4_mapped", None) or address
         return bool(address.is_loopback or address.is_unspecified or address.is_link_local or is_inner(host))
 

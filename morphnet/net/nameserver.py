@@ -23,7 +23,7 @@ from twisted.protocols.basic import Int16StringReceiver
 from zope.interface import implementer
 
 from morphnet.errors import HostError
-from morphnet.net.dnsmessage import PORT, Answer, Asked, answer_bytes, asked_in, is_refused, own_answer
+from morphnet.net.dnsmessage import PORT, Answer, Asked, answer_bytes, asked_in, own_answer
 from morphnet.net.limits import SourceLimiter
 from morphnet.net.upstream import Upstream
 from morphnet.rendezvous.naming import Ask, Naming
@@ -122,10 +122,10 @@ class NameServer:
             return False
         most = None if stream else asked.size
         question = asked.question
-        if is_refused(question):
+        if asked.is_refused:
             self._answer(asked, most, reply, Answer(dns.EREFUSED))
             return True
-        found = self.naming.where(question.text)
+        found = self.naming.where(question.text, of_zone=question.of_zone)
         if isinstance(found, Ask):
             self._upstream.ask(host, question, found).addCallback(partial(self._answer, asked, most, reply))
         else:

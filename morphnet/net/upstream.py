@@ -28,13 +28,12 @@ from morphnet.net.dnsmessage import PORT, Answer, Key, Question, answer_in, ques
 from morphnet.rendezvous.naming import Ask
 
 PATIENCE = 1.5  # seconds for each server
-ROUNDS = 2  # that each is asked
 MOST_SERVERS = 3
 MOST_WAITING = 512  # questions that are asked at a time
 MOST_OF_ONE = 64  # of them for one caller
 MOST_TOGETHER = 64  # callers who wait for one answer
 MOST_KEPT = 4096  # answers
-LARGEST_KEPT = 64  # records
+LARGEST_KEPT = 4096  # bytes of one, as it came
 LONGEST, LONGEST_ABSENCE = 3600.0, 300.0  # seconds that an answer is kept, and that a name is not there
 
 Heard = Callable[[Answer | None], None]  # None: nobody answers
@@ -50,15 +49,15 @@ class _Datagram(DatagramProtocol):
 
     noisy = False
 
-    def __init__(self, server: str, question: Question, heard: Heard) -> None:
-        self._server, self._question, self._heard = server, question, heard
+    def __init__(self, server: str, question: Question, heard: Heard, *, edns: bool) -> None:
+        self._server, self._question, self._heard, self._edns = server, question, heard, edns
         self._number = _number()
 
     def startProtocol(self) -> None:
         socket: Any = self.transport  # connected, it wants no address
         try:
             socket.connect(self._server, PORT)
-            socket.write(question_bytes(self._question, self._number))
+            socket.write(question_bytes(self._question, self._number, edns=self._edns))
         except OSError:  # no way there, or a full buffer: the next one is asked after a while
             pass
 
@@ -76,12 +75,12 @@ class _Stream(Int16StringReceiver):
 
     MAX_LENGTH = 0xFFFF
 
-    def __init__(self, question: Question, heard: Heard) -> None:
-        self._question, self._heard = question, heard
+    def __init__(self, question: Question, heard: Heard, *, edns: bool) -> None:
+        self._question, self._heard, self._edns = question, heard, edns
         self._number = _number()
 
     def connectionMade(self) -> None:
-        self.sendString(question_bytes(self._question, self._number))
+        self.sendString(question_bytes(self._question, self._number, edns=self._edns))
 
     def stringReceived(self, string: bytes) -> None:
         answer = answer_in(string, self._question, self._number)
@@ -94,22 +93,26 @@ class _Stream(Int16StringReceiver):
 class _Streams(ClientFactory):
     noisy = False
 
-    def __init__(self, question: Question, heard: Heard) -> None:
-        self._question, self._heard = question, heard
+    def __init__(self, question: Question, heard: Heard, *, edns: bool) -> None:
+        self._question, self._heard, self._edns = question, heard, edns
 
     def buildProtocol(self, addr: object) -> _Stream:
-        return _Stream(self._question, self._heard)
+        return _Stream(self._question, self._heard, edns=self._edns)
 
     def clientConnectionFailed(self, connector: object, reason: object) -> None:
         self._heard(None)
 
 
 class _Asking:
-    """One question on its way, and who waits for the answer."""
+    """
+    One question on its way, and who waits for the answer. Each server is asked twice, the second time without EDNS, of
+    which old ones say that they do not know it, or nothing (RFC 6891 section 6.2.2).
+    """
 
     def __init__(self, net: Any, question: Question, servers: Sequence[str], done: Heard) -> None:
         self._net, self._question, self._done = net, question, done
-        self._left = [*servers] * ROUNDS
+        self._left = [(server, edns) for edns in (True, False) for server in servers]
+        self._edns = True  # in what was asked last
         self._port: Any = None
         self._connector: Any = None
         self._timer: Any = None
@@ -123,11 +126,11 @@ class _Asking:
         if not self._left:
             self._done(self._last)
             return
-        server = self._left.pop(0)
+        server, self._edns = self._left.pop(0)
         self._timer = self._net.callLater(PATIENCE, self.begin)
         hear = self._hearing(server)
         try:
-            datagram = _Datagram(server, self._question, hear)
+            datagram = _Datagram(server, self._question, hear, edns=self._edns)
             self._port = self._net.listenUDP(0, datagram, interface="::" if ":" in server else "")
         except CannotListenError:  # no file left, or no such family
             hear(None)
@@ -145,13 +148,14 @@ class _Asking:
             self._timer = self._net.callLater(0, self.begin)
         elif answer.cut:
             self._timer = self._net.callLater(PATIENCE, self.begin)
-            streams = _Streams(self._question, self._hearing(server))
+            streams = _Streams(self._question, self._hearing(server), edns=self._edns)
             self._connector = self._net.connectTCP(server, PORT, streams, timeout=PATIENCE)
         elif answer.code in (dns.OK, dns.ENAME):
             self._done(answer)
         else:  # it cannot, or will not: somebody else may
             self._last = answer
-            self._left = [each for each in self._left if each != server]
+            if answer.code not in (dns.EFORMAT, dns.ENOTIMP):
+                self._left = [each for each in self._left if each[0] != server]
             self.begin()
 
     def stop(self) -> None:
@@ -231,8 +235,7 @@ class Upstream:
 
     def _keep(self, place: tuple[Key, Ask], answer: Answer) -> None:
         life = min(answer.life(), LONGEST if answer.answers else LONGEST_ABSENCE)
-        records = len(answer.answers) + len(answer.authority) + len(answer.additional)
-        if life > 0 and records <= LARGEST_KEPT:
+        if life > 0 and answer.size <= LARGEST_KEPT:
             now = self._net.seconds()
             self._kept[place] = now, now + life, answer
             self._kept.move_to_end(place)
@@ -245,3 +248,4 @@ class Upstream:
             asking.stop()
         self._asking.clear()
         self._kept.clear()
+        self._of.clear()

@@ -99,8 +99,11 @@ class Naming:
         self.zone, self._rest = zone, rest
         self.domains: Mapping[str, Sequence[str]] = dict(domains)
 
-    def where(self, name: str) -> Known | Ask:
-        """:param name: as in `Zone.look`."""
+    def where(self, name: str, *, of_zone: bool = False) -> Known | Ask:
+        """
+        :param name: as in `Zone.look`.
+        :param of_zone: what is asked is who answers for it, or its keys: names of one label in the world have these.
+        """
         known = self.zone.look(name) if self.zone is not None else None
         if known is not None and ("." in name or known.exists):
             return known
@@ -109,7 +112,7 @@ class Naming:
             if ends in self.domains:
                 return Ask(tuple(self.domains[ends]), True)
             ends = ends.partition(".")[2]
-        return known if known is not None else Ask(tuple(self._rest()), False)
+        return known if known is not None and not of_zone else Ask(tuple(self._rest()), False)
 
 
 def inner(pools: Sequence[str]) -> Callable[[str], bool]:

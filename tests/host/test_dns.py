@@ -125,6 +125,17 @@ class DnsTests(SynchronousTestCase):
         back = "search lan\noptions rotate\nnameserver 192.168.1.1\n"
         self.assertEqual(self.kernel.file(RESOLV_CONF).content, back)
 
+    def test_stub_of_another(self) -> None:
+        """The server of another client, or of a run that left no journal, is not taken for the machine's own."""
+        for servers in (("10.74.0.1",), ("127.0.0.73",)):
+            self.kernel.files[RESOLV_CONF] = OLD
+            ResolvConf(("127.0.0.73",), search=True).prepared(self.kernel).apply(self.kernel)
+            change = ResolvConf(servers, search=True).prepared(self.kernel)
+            change.apply(self.kernel)
+            self.assertEqual(upstream_servers(self.kernel, [change]), ["192.168.1.1"])
+            change.undo(self.kernel)
+            self.assertEqual(self.kernel.file(RESOLV_CONF).content, OLD.content)
+
     def test_resolvconf(self) -> None:
         """The servers go in by standard input, under a name that sorts first."""
         change = Resolvconf("morph0", ("10.73.0.1",))

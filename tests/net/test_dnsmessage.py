@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from typing import cast
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,10 +16,10 @@ from morphnet.net.dnsmessage import (
     MOST_SIZE,
     Answer,
     Question,
+    _Reading,
     answer_bytes,
     answer_in,
     asked_in,
-    is_refused,
     own_answer,
     question_bytes,
     read,
@@ -58,13 +60,52 @@ class DnsMessageTests(SynchronousTestCase):
         asked_in(question("x")[:12] + tail)
         answer_in(b"\0\7\x84\0\0\1\0\1\0\1\0\1" + tail, NAME, 7)
 
+    def test_names(self) -> None:
+        """A name that could not be written down again as a question, for a dot in a label or its length, is none."""
+        for labels in ((b"." + b"a" * 62, *[b"a" * 63] * 3), (b"a.", b"b"), (b"a" * 63,) * 4):
+            name = b"".join(bytes((len(each),)) + each for each in labels)
+            asked = struct.pack("!6H", 7, 0x100, 1, 0, 0, 0) + name + struct.pack("!BHH", 0, dns.A, dns.IN)
+            self.assertIsNone(asked_in(asked), labels)
+        longest = asked_in(question(b".".join((b"a" * 63, b"b" * 63, b"c" * 63, b"d" * 61))))
+        self.assertIsNotNone(longest)
+        self.assertIsNotNone(asked_in(question("")))
+
+    def hostile(self, length: int, records: int) -> bytes:
+        """An answer of so many records, all of one name of that length."""
+        asked = NAME.name.split(b".")
+        head = struct.pack("!6H", 3, 0x8180, 1, records, 0, 0)
+        head += b"".join(bytes((len(each),)) + each for each in asked) + struct.pack("!BHH", 0, dns.A, dns.IN)
+        tail = struct.pack("!HHIH", dns.A, dns.IN, 60, 4) + bytes((192, 0, 2, 1))
+        name = b"\1a" * (length // 2) + b"\0"
+        return head + name + tail + (struct.pack("!H", 0xC000 | len(head)) + tail) * (records - 1)
+
+    def test_steps(self) -> None:
+        """An answer whose every record leads to a name without end is left off early; many good ones are read."""
+        steps, read_on = list[int](), _Reading.read
+
+        def counted(data: _Reading, size: int | None = -1) -> bytes:
+            steps.append(1)
+            return read_on(data, size)
+
+        with patch.object(_Reading, "read", counted):
+            for length, records in ((3000, 300), (50000, 900), (300, 1)):
+                self.assertIsNone(answer_in(self.hostile(length, records), NAME, 3), length)
+        self.assertLess(len(steps), 200000)
+        good = answer_in(self.hostile(8, 900), NAME, 3)
+        assert good is not None
+        self.assertEqual(len(good.answers), 900)
+
     def test_refused(self) -> None:
         """Transfers, ANY, and what is of no class that we know."""
         for data in (question("x", 252), question("x", 255), question("version.bind", dns.TXT, cls=3)):
             asked = asked_in(data)
             assert asked is not None
-            self.assertTrue(is_refused(asked.question))
-        self.assertFalse(is_refused(NAME))
+            self.assertTrue(asked.is_refused)
+            refusal = read_whole(answer_bytes(asked, Answer(dns.EREFUSED), None))
+            self.assertEqual((refusal.rCode, refusal.queries), (dns.EREFUSED, read_whole(data).queries))
+        asked = asked_in(question("x"))
+        assert asked is not None
+        self.assertFalse(asked.is_refused)
 
     def test_answer(self) -> None:
         """An answer to another question, with another number, or of another name, is none."""
@@ -74,6 +115,7 @@ class DnsMessageTests(SynchronousTestCase):
         answer = answer_in(good, NAME, 3)
         assert answer is not None
         self.assertEqual((len(answer.answers), answer.life()), (1, 60.0))
+        self.assertIsNotNone(answer_in(good, Question(b"WIKI.example", dns.A), 3))  # some say it in other letters
         self.assertIsNone(answer_in(good, NAME, 4))
         self.assertIsNone(answer_in(good, Question(b"wiki.other", dns.A), 3))
         self.assertIsNone(answer_in(good, Question(NAME.name, dns.AAAA), 3))
@@ -126,3 +168,11 @@ class DnsMessageTests(SynchronousTestCase):
         records = [dns.RRHeader(b"x", dns.A, payload=dns.Record_A(host)) for host in ("10.73.0.9", "192.0.2.1")]
         answer = Answer(answers=records)
         self.assertEqual((answer.without(unfit), len(answer.answers)), (1, 1))
+
+    def test_led_into(self) -> None:
+        """Nor does it lead to a name of the network, which some look up next."""
+        unfit = unfit_outside(())
+        for target, taken in ((b"Laptop.Morph", 1), (b"morph", 1), (b"laptop", 1), (b"x.morph.example", 0)):
+            for record in (dns.Record_CNAME(target), dns.Record_DNAME(target)):
+                answer = Answer(answers=[dns.RRHeader(b"x.example", record.TYPE, payload=record)])
+                self.assertEqual(answer.without(unfit), taken, target)

@@ -71,6 +71,15 @@ class NameServerTests(SynchronousTestCase):
         self.assertEqual(len(self.udp.sent), BURST + 1)
         self.assertEqual(self.server.counters()["names_too_many"], 50)
 
+    def test_tops(self) -> None:
+        """Who checks signatures asks for the keys of a name of one label; no machine of the world is called so."""
+        for kind, asked in ((dns.A, 0), (dns.AAAA, 0), (43, 1), (48, 2), (dns.NS, 3), (dns.SOA, 4)):
+            self.ask(question("org", kind))
+            self.assertEqual(len(self.net.asked), asked)
+        for name in ("morph", "laptop", "laptop.morph"):
+            self.ask(question(name, 43))
+        self.assertEqual(len(self.net.asked), 4)
+
     def test_refused(self) -> None:
         """Whole zones, and all that there is of a name, are given to nobody."""
         self.ask(question("morph", 252))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.names import dns
@@ -80,6 +80,32 @@ class UpstreamTests(SynchronousTestCase):
             self.assertNoResult(answer)
             self.net.advance(PATIENCE)
         self.assertEqual((self.hosts(answer)[0], self.net.getDelayedCalls()), (dns.ESERVER, []))
+
+    def test_old(self) -> None:
+        """A server that knows no EDNS, and says so or says nothing, is asked without."""
+        for code in (dns.EFORMAT, dns.ENOTIMP, None):
+
+            def says(asked: dns.Message, code: int | None = code) -> bytes | None:
+                if not asked.additional:
+                    return answering("192.0.2.1", ttl=0)(asked)
+                return None if code is None else answering(code=code)(asked)
+
+            self.net.servers["9.9.9.9"] = says
+            answer = self.ask(ask=Ask(("9.9.9.9",), False))
+            self.net.advance(0.02 if code is not None else PATIENCE)
+            self.net.advance(0.02)
+            self.assertEqual(self.hosts(answer), (dns.OK, ["192.0.2.1"]))
+        self.net.servers["9.9.9.9"] = lambda asked: answering(code=dns.EFORMAT, cut=not asked.additional)(asked)
+        answer = self.ask(ask=Ask(("9.9.9.9",), False))
+        self.net.by_tcp["9.9.9.9"] = answering("192.0.2.1", ttl=0)
+        for _ in range(3):
+            self.net.advance(0.02)
+        self.assertEqual((self.hosts(answer)[0], self.net.asked[-1][1].additional), (dns.OK, []))
+        self.net.servers["9.9.9.9"] = answering(code=dns.EFORMAT)
+        answer = self.ask(ask=Ask(("9.9.9.9",), False))
+        for _ in range(2):
+            self.net.advance(0.02)
+        self.assertEqual(self.hosts(answer)[0], dns.EFORMAT)
 
     def test_forged(self) -> None:
         """Numbers and sockets differ from question to question; an answer with another number is not one."""
@@ -171,6 +197,23 @@ class UpstreamTests(SynchronousTestCase):
         self.assertEqual(self.at_once(), (dns.OK, ["192.0.2.1"]))
         self.assertEqual(self.upstream.counts["names_rebound"], 1)
         self.assertEqual(self.at_once(CORP), (dns.OK, ["10.73.0.1", "192.0.2.1"]))
+
+    def test_large(self) -> None:
+        """What is large is given out and not kept: else a member fills the memory with what it has answered itself."""
+
+        def says(asked: dns.Message) -> bytes:
+            reply = read(cast(bytes, answering()(asked)))
+            text: Any = dns.Record_TXT(*[b"x" * 255] * lines)
+            reply.answers = [cast(Any, dns.RRHeader(b"wiki.example", dns.TXT, ttl=60, payload=text))]
+            return bytes(reply.toStr())
+
+        self.net.servers["9.9.9.9"] = says
+        for lines, asked in ((15, 1), (16, 2)):
+            self.net.asked.clear()
+            question = Question(b"wiki.example", dns.TXT, unchecked=lines == 16)
+            for _ in range(2):
+                self.assertEqual(self.at_once(question=question)[0], dns.OK)
+            self.assertEqual(len(self.net.asked), asked)
 
     def test_nobody(self) -> None:
         """With nobody to ask that is said at once."""

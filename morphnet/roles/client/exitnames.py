@@ -39,6 +39,8 @@ class ExitNames:
         self._zone = Zone(networks)
         self._allowed: frozenset[str] = frozenset()  # addresses of those whose exit we are
         self._server: NameServer | None = None
+        self._at: tuple[str, ...] = ()  # where it answers
+        self._trouble = ""  # why it does not, as the log has it
         self._asked: tuple[str, ...] = ()  # of an exit, whether it answers
         self.proven: tuple[str, ...] = ()  # of them, those that do
 
@@ -51,17 +53,24 @@ class ExitNames:
         """
         self._allowed = frozenset(allowed)
         self._zone.are(peers)
-        if allowed and self._server is None:
-            naming, upstream = Naming(self._zone, {}, self._own), Upstream(self._net, unfit_outside(self._networks))
-            server = NameServer(self._net, naming, upstream, lambda host: host in self._allowed)
-            try:
-                for host in filter(None, inner):
-                    server.listen(host)
-            except HostError as problem:
-                server.close()
+        at = tuple(filter(None, inner))
+        if not allowed or at == self._at:
+            return
+        if self._server is not None:
+            self._server.close()
+        self._server, self._at = None, ()
+        naming, upstream = Naming(self._zone, {}, self._own), Upstream(self._net, unfit_outside(self._networks))
+        server = NameServer(self._net, naming, upstream, lambda host: host in self._allowed)
+        try:
+            for host in at:
+                server.listen(host)
+        except HostError as problem:
+            server.close()
+            if str(problem) != self._trouble:
                 self._log.warn("peers that go to the world by this machine get no names here: {why}", why=str(problem))
-            else:
-                self._server = server
+            self._trouble = str(problem)
+        else:
+            self._server, self._at, self._trouble = server, at, ""
 
     def prove(self, servers: Sequence[str], then: Callable[[], None]) -> None:
         """
@@ -89,7 +98,7 @@ class ExitNames:
 
     def close(self) -> Deferred[Any]:
         """Answer nobody any more."""
-        self._asked = ()
+        self._asked = self._at = ()
         server, self._server = self._server, None
         return server.close() if server is not None else DeferredList([])
 

@@ -10,14 +10,13 @@ from functools import partial
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
-from morphnet.config.roles import CONTROL_PORT, SCHEDULERS, ClientConfig
+from morphnet.config.roles import SCHEDULERS, ClientConfig
 from morphnet.config.web import web_way
 from morphnet.errors import ConfigError
 from morphnet.host.host import Host
 from morphnet.host.uplinks import Uplink
 from morphnet.net.pump import Pump
 from morphnet.net.tun import Tun
-from morphnet.pki.names import split_address
 from morphnet.roles.carry.ports import Ports
 from morphnet.roles.client.certified_node import Certificates
 from morphnet.roles.client.machine import Machine
@@ -25,7 +24,7 @@ from morphnet.roles.client.notices import Notices
 from morphnet.roles.client.policed_node import PolicedNode
 from morphnet.roles.client.policies import Policies
 from morphnet.roles.client.portals import Portals
-from morphnet.roles.client.resolving import NoStub, Stubs
+from morphnet.roles.client.resolving import NoStub, Stubs, of_others
 from morphnet.roles.client.shapes import Maker, Shapes
 from morphnet.roles.client.streaming import Streaming
 from morphnet.roles.client.uplink_paths import UplinkPaths, plain_paths, server_hosts
@@ -262,7 +261,7 @@ class ClientNode(PolicedNode):
             )
         self._machine.among_peers(inner, tuple(networks), self.config.tuning.mtu)
         if mesh.config.hosts:
-            self._names = PeerNames(partial(self.host.name_peers, taken=_called(self.config)), mesh.around.clock)
+            self._names = PeerNames(partial(self.host.name_peers, taken=of_others(self.config)), mesh.around.clock)
         if mesh.config.ethernet:
             ethernet, bridge = mesh.config.ethernet, mesh.config.bridge
             self._lan = EthernetLan(
@@ -388,8 +387,3 @@ class ClientNode(PolicedNode):
 def _learn(session: Session, ids: Sequence[str]) -> None:
     """The server has issued these."""
     session.add_ids(bytes.fromhex(text) for text in ids)
-
-
-def _called(config: ClientConfig) -> list[str]:
-    """The hosts that we call by name: a peer of such a name must not stand in their way."""
-    return [split_address(each, CONTROL_PORT)[0] for each in (*config.all_servers(), *config.mesh.relays)]

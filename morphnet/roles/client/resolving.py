@@ -17,11 +17,12 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred, DeferredList
 
 from morphnet.config.names import ALL, is_domain
-from morphnet.config.roles import ClientConfig
+from morphnet.config.roles import CONTROL_PORT, ClientConfig
 from morphnet.host.dns import Wish
 from morphnet.net.nameserver import NameServer
 from morphnet.net.upstream import Upstream
-from morphnet.rendezvous.naming import Naming, reverse_zones
+from morphnet.pki.names import split_address
+from morphnet.rendezvous.naming import GATEWAY, Naming, reverse_zones
 from morphnet.roles.client.exitnames import ExitNames
 from morphnet.roles.client.inside import Inside, dns_servers, takes_all
 from morphnet.text import DOMAIN
@@ -55,6 +56,18 @@ def taken(welcome: Welcome, config: ClientConfig) -> list[str]:
     """The gateway's other domains that the operator wants to be asked there."""
     wanted = config.names.domains
     return [each for each in welcome.domains if is_domain(each) and (ALL in wanted or each in wanted)]
+
+
+def of_others(config: ClientConfig) -> list[str]:
+    """
+    Names that no peer has here, whatever it is called: of the hosts that we call, and what the gateway goes by inside.
+
+    They would stand in this machine's file of names, which is asked before anybody else.
+    """
+    servers = [split_address(each, CONTROL_PORT)[0] for each in config.all_servers()]
+    relays = [split_address(each, CONTROL_PORT)[0] for each in config.mesh.relays]
+    gateways = [each.partition(".")[0] for each in (GATEWAY, config.server_name, *servers)] if servers else []
+    return [*servers, *relays, *filter(None, gateways)]
 
 
 class Exits(Protocol):

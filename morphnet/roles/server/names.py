@@ -7,6 +7,7 @@ certificate calls it. All that is not ours is asked of other servers in the clie
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -27,13 +28,18 @@ from morphnet.wire.messages.control import Hello
 
 READ_EVERY = 10.0  # seconds between looks who has a lease
 LOOK_EVERY = 2.0  # seconds between looks whom this machine asks for names
+GATHER = 0.3  # seconds from one look through all names to the next, when more and more are let in
 
 
 class Ground(Protocol):
     """The machine that this server runs on."""
 
     def upstream_dns(self) -> Sequence[str]:
-        """The DNS servers that it has itself."""
+        """
+        The DNS servers that it has itself.
+
+        :raises HostError: that cannot be read.
+        """
         ...
 
     def name_peers(self, names: Mapping[str, Sequence[str]]) -> None:
@@ -75,7 +81,9 @@ class Names:
         self._written: Mapping[str, Sequence[str]] | None = None  # what this machine knows itself
         self._hearing: dict[str, Caller] = {}  # clients that understand, by name
         self._told: Advice | None = None
-        self._serves = False
+        self._serves, self._is_closed = False, False
+        self._gathering: Any = None
+        self._named_at = float("-inf")
         self._troubles: tuple[str, ...] = ()
 
     # -- what happens --------------------------------------------------------------------------------------------------
@@ -83,7 +91,16 @@ class Names:
     def begin(self, leases: Iterable[Lease]) -> None:
         """Answer from now on, with what the records say; where that cannot be, clients do as they did before."""
         self._leases = {each.name: each for each in leases}
-        if self._config.names.serve and not set(self._own) & set(self._config.dns):  # somebody else shall answer there
+        self._serve()
+        self._name()
+        self.look()
+
+    def _serve(self) -> None:
+        """Answer, or do not, as the settings have it; where another program has the port, until it is gone."""
+        names, own = self._config.names, set(self._own)
+        wanted = names.serve and not own & set(self._config.dns)  # else somebody else shall answer there
+        self._troubles = ()
+        if wanted and not self._serves:
             try:
                 for host in self._own:
                     self._server.listen(host)
@@ -91,7 +108,9 @@ class Names:
             except HostError as problem:
                 self._troubles = (f"names of this network are not known to clients: {problem}",)
                 self._server.close()
-        self.look()
+        elif self._serves and not wanted:
+            self._serves = False
+            self._server.close()
 
     def read(self) -> Deferred[None]:
         """Look who has a lease, and whom we ask."""
@@ -99,16 +118,24 @@ class Names:
 
     async def _read(self) -> None:
         try:
-            self._leases = {each.name: each for each in await self._around.store.leases()}
+            leases = {each.name: each for each in await self._around.store.leases()}
         except HostError:
-            pass  # they are read again soon
+            leases = self._leases  # they are read again soon
+        if self._is_closed:
+            return
+        if leases != self._leases:
+            self._leases = leases
+            self._name()
+        self._serve()
         self.look()
 
     def leased(self, lease: Lease) -> None:
         """A client is let in."""
         if self._leases.get(lease.name) != lease:
             self._leases[lease.name] = lease
-            self._name()
+            if self._gathering is None:
+                wait = self._named_at + GATHER - self._around.net.seconds()
+                self._gathering = self._around.net.callLater(max(0.0, wait), self._name)
 
     def welcomed(self, caller: Caller, hello: Hello) -> None:
         """And has been told."""
@@ -124,13 +151,17 @@ class Names:
         """Live by these settings."""
         self._config = config
         self._naming.domains = by_domain(config.names.domains)
+        self._serve()
+        self._name()
         self.look()
 
     def look(self) -> None:
         """See what there is now, and tell who has to know."""
-        resolvers = self._config.dns or tuple(self._around.ground.upstream_dns())
-        self._servers = tuple(each for each in resolvers if each not in self._own)
-        self._name()
+        try:
+            resolvers = self._config.dns or tuple(self._around.ground.upstream_dns())
+            self._servers = tuple(each for each in resolvers if each not in self._own)
+        except HostError:
+            pass  # those of before are asked until it can be read
         said = self.advice
         if self._told is not None and said != self._told:
             for caller in self._hearing.values():
@@ -139,6 +170,8 @@ class Names:
 
     def close(self) -> Deferred[Any]:
         """Answer nobody any more."""
+        self._is_closed = True
+        self._gathered()
         return self._server.close()
 
     # -- what comes of it ----------------------------------------------------------------------------------------------
@@ -148,7 +181,7 @@ class Names:
         """What clients are told."""
         config = self._config
         if not self._serves:
-            return Advice(config.dns, relays=config.relays)
+            return Advice(tuple(filter(_is_ours_to_tell, config.dns)), relays=config.relays)
         dns = self._own if self._servers else ()
         return Advice(dns, True, tuple(self._naming.domains), config.relays)
 
@@ -156,10 +189,13 @@ class Names:
         return self._servers
 
     def _name(self) -> None:
-        """Know the machines by their names, here and for who asks."""
-        clients: dict[str, Sequence[str]] = {name: _addresses(lease) for name, lease in self._leases.items()}
-        ours = {GATEWAY: self._own, self._config.name.partition(".")[0]: self._own}
-        self._zone.are({**clients, **{name: own for name, own in ours.items() if is_good(name)}})
+        """Know the machines by their names, here and for who asks; a client that is called like us is not."""
+        self._gathered()
+        self._named_at = self._around.net.seconds()
+        ours = {name: self._own for name in (GATEWAY, self._config.name.partition(".")[0]) if is_good(name)}
+        leases = ((name, lease) for name, lease in self._leases.items() if name not in ours)
+        clients: dict[str, Sequence[str]] = {name: _addresses(lease) for name, lease in leases}
+        self._zone.are({**clients, **ours})
         known = clients if self._config.names.hosts and self._around.may_name else {}
         if known == (self._written or {}):
             return
@@ -168,6 +204,11 @@ class Names:
         except HostError as problem:
             self._around.tell("host-trouble", "", f"clients are not known here by name: {problem}")
         self._written = known  # or not, until they are others
+
+    def _gathered(self) -> None:
+        timer, self._gathering = self._gathering, None
+        if timer is not None and timer.active():
+            timer.cancel()
 
     # -- what ops sees -------------------------------------------------------------------------------------------------
 
@@ -212,6 +253,12 @@ class NoNames:
     def counters(self) -> dict[str, int]:
         """None."""
         return {}
+
+
+def _is_ours_to_tell(address: str) -> bool:
+    """Whether it means the same to clients as here: not this very machine, nor what is on a link of its own."""
+    parsed = ipaddress.ip_address(address)
+    return not (parsed.is_loopback or parsed.is_unspecified or parsed.is_link_local)
 
 
 def _addresses(lease: Lease) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ from morphnet.wire.messages.terms import PathTerms
 
 LIVE = frozenset(
     {"max_sessions", "session_timeout_s", "tuning.scheduler", "accounting.quota", "accounting.quotas", "forward"}
-    | {"dns", "relays", "names.domains", "names.hosts"}
+    | {"dns", "relays", "names.serve", "names.domains", "names.hosts"}
     | {"wireguard.listen", "wireguard.phone_mtu"}
 )
 FIRST_IDS = 8  # issued ids that a client gets with its welcome

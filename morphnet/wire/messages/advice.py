@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar
 from morphnet.wire.fields import Several, Text, Truth, is_address
 
 _ADDRESS = re.compile(r"[0-9a-fA-F:.]{0,45}")
-_DOMAIN = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63}){0,7}")
+_DOMAIN = re.compile(r"(?!.{254})[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 _HOST_PORT = re.compile(r"[A-Za-z0-9._:\[\]-]{1,260}")
 
 Resolvers = Annotated[tuple[str, ...], Several(Text(_ADDRESS, is_address), 16)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from twisted.logger import capturedLogs
 from twisted.names import dns
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -75,11 +76,22 @@ class ExitNamesTests(SynchronousTestCase):
         self.assertEqual((self.names.proven, self.proved), ((), []))
 
     def test_taken(self) -> None:
-        """Where another program has the port nobody is answered, and all else goes on."""
+        """Where another program has the port nobody is answered, and all else goes on; it is said once, and tried."""
         self.net.taken.add(HOME)
+        with capturedLogs() as lines:
+            for _ in range(3):
+                self.names.answer((HOME,), (LAPTOP,), PEERS)
+        self.assertEqual((self.names.counters(), len(lines)), ({}, 1))
+        self.net.taken.clear()
         self.names.answer((HOME,), (LAPTOP,), PEERS)
-        self.assertEqual(self.names.counters(), {})
+        self.assertEqual(self.ask("other.morph"), (dns.OK, [OTHER]))
         self.successResultOf(self.names.close())
+
+    def test_elsewhere(self) -> None:
+        """With another address, or the first one, it answers there."""
+        for inner in (("", ""), (HOME, ""), ("10.73.0.9", ""), ("10.73.0.9", "")):
+            self.names.answer(inner, (LAPTOP,), PEERS)
+        self.assertEqual([(each.interface, each.open) for each in self.net.udp], [(HOME, False), ("10.73.0.9", True)])
 
     def test_close(self) -> None:
         """Its ports are free then."""

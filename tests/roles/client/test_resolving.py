@@ -13,7 +13,7 @@ from morphnet.config.roles import ClientConfig
 from morphnet.errors import HostError
 from morphnet.host.dns import Wish
 from morphnet.roles.client.inside import inside
-from morphnet.roles.client.resolving import STUB, Stub, wished
+from morphnet.roles.client.resolving import STUB, Stub, of_others, wished
 from morphnet.wire.messages.control import Welcome
 from tests.fakes_names import MemoryNet, answering, question, said
 from tests.wire.messages.test_control import WELCOME
@@ -69,6 +69,15 @@ class WishedTests(SynchronousTestCase):
         evil = replace(NAMED, inner4="8.0.0.2/1", gateway4="8.8.8.8", domains=("morph", "x.morph"))
         config = replace(SPLIT, names=AskedNames(("*",)))
         self.assertEqual(wish(evil, config), Wish(("fd73::1",), True, ("morph", REVERSE[1])))
+
+
+class NamesOfOthersTests(SynchronousTestCase):
+    def test_gateway(self) -> None:
+        """No peer is the gateway, nor a host that is called; without a gateway a peer may be called so."""
+        mesh = MeshConfig(relays=("meet:444",))
+        config = ClientConfig(server="vpn.example.org:443", server_name="gw.example.org", mesh=mesh)
+        self.assertEqual(of_others(config), ["vpn.example.org", "meet", "gateway", "gw", "vpn"])
+        self.assertEqual(of_others(ClientConfig(mesh=mesh)), ["meet"])
 
 
 class StubTests(SynchronousTestCase):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import cast
+from unittest.mock import patch
 
 from twisted.internet.defer import Deferred, fail
 from twisted.names import dns
@@ -13,7 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.config.names import NamesConfig
 from morphnet.config.roles import ServerConfig
 from morphnet.errors import HostError
-from morphnet.roles.server.names import Around, Names, NoNames
+from morphnet.rendezvous.naming import Zone
+from morphnet.roles.server.names import GATHER, Around, Names, NoNames
 from morphnet.roles.signalling.control_server import Caller
 from morphnet.store.base import Lease
 from morphnet.store.memory import MemoryStore
@@ -91,6 +93,7 @@ class NamesTests(SynchronousTestCase):
         self.assertEqual(self.ask("wiki.corp.example"), (dns.OK, ["10.0.0.80"]))
         self.assertIsNone(self.ask("laptop.morph", caller="192.0.2.66"))
         names.leased(lease("desk", 4))
+        self.net.advance(GATHER)
         self.assertEqual(self.ask("desk.morph"), (dns.OK, ["10.73.0.4"]))
         self.assertEqual([to for to, _ in self.net.asked], ["9.9.9.9", "10.0.0.53"])
         self.assertEqual(names.counters()["names_strangers"], 1)
@@ -100,8 +103,10 @@ class NamesTests(SynchronousTestCase):
         names = self.begin()
         names.leased(lease("gateway", 66))
         names.leased(lease("vpn", 67))
+        self.net.advance(GATHER)
         for name in ("gateway.morph", "vpn.morph"):
             self.assertEqual(self.ask(name), (dns.OK, ["10.73.0.1"]))
+        self.assertEqual(set(self.ground.known[-1]), {"laptop", "pc.home"})  # nor on the gateway itself
 
     def test_read(self) -> None:
         """A lease that was released has no name any more; records that cannot be read change nothing."""
@@ -147,10 +152,70 @@ class NamesTests(SynchronousTestCase):
         self.assertIn("cannot answer questions for names at fd73::1 port 53", names.warnings()[0])
         self.assertFalse(self.net.udp[0].open)
 
+    def test_free_again(self) -> None:
+        """When the other program is gone the port is taken, and clients that are there are told."""
+        self.net.taken.add("fd73::1")
+        names = self.begin()
+        desk = self.come(names, "desk")
+        self.successResultOf(names.read())
+        self.net.taken.clear()
+        self.assertEqual((desk.said, len(names.warnings())), ([], 1))
+        self.successResultOf(names.read())
+        self.assertEqual((desk.said, names.warnings()), ([Advice(OWN, True, ("corp.example",))], ()))
+        self.assertEqual([each.interface for each in self.net.open_ports()], list(OWN))
+
+    def test_reconfigured(self) -> None:
+        """A reload has it answer no more, and answer again; it gives the port to who shall answer at its address."""
+        names = self.begin()
+        desk = self.come(names, "desk")
+        self.ask("example.org")
+        names.reconfigure(replace(CONFIG, dns=("1.1.1.1",), names=NamesConfig(serve=False)))
+        self.assertEqual((desk.said, self.net.open_ports(), names.listening()), ([Advice(("1.1.1.1",))], [], ()))
+        names.reconfigure(CONFIG)
+        self.assertEqual([each.interface for each in self.net.open_ports()], list(OWN))
+        names.reconfigure(replace(CONFIG, dns=OWN[:1]))
+        self.assertEqual((desk.said[-1], self.net.open_ports()), (Advice(OWN[:1]), []))
+
+    def test_not_to_tell(self) -> None:
+        """An address that means this machine, or is of a link, is asked here, and told to nobody."""
+        config = replace(CONFIG, dns=("127.0.0.1", "::1", "fe80::1%eth0", "192.168.1.1"))
+        self.begin(config)
+        self.ask("example.org")
+        self.assertEqual(self.net.asked[-1][0], "127.0.0.1")
+        self.net.taken.add("10.73.0.1")
+        self.assertEqual(self.begin(config).advice, Advice(("192.168.1.1",)))
+
+    def test_unreadable(self) -> None:
+        """Where it is not to be read whom this machine asks, those of before are asked."""
+        names = self.begin()
+        with patch.object(self.ground, "upstream_dns", side_effect=HostError("cannot read /etc/resolv.conf")):
+            names.look()
+            self.begin()
+        self.ask("example.org")
+        self.assertEqual(self.net.asked[-1][0], "9.9.9.9")
+
+    def test_crowd(self) -> None:
+        """However many come, names are looked through once in a while; not when nothing has changed."""
+        names = self.begin()
+        with patch.object(Zone, "are", side_effect=lambda known: looked.append(len(known))):
+            looked = list[int]()
+            for number in range(4, 54):
+                names.leased(lease(f"c{number}", number))
+                names.look()
+            self.net.advance(GATHER)
+            names.leased(lease("c53", 53))
+            names.look()
+            self.net.advance(GATHER)
+        self.assertEqual(looked, [54])
+        names.leased(lease("last", 54))
+        self.successResultOf(names.close())
+        self.assertEqual(self.net.getDelayedCalls(), [])
+
     def test_one_family(self) -> None:
         """A network of IPv6 alone has names too."""
         names = self.begin(replace(CONFIG, pool4=""), OWN[1:])
         names.leased(Lease("six", "", "fd73::6", b"6" * 16))
+        self.net.advance(GATHER)
         self.assertEqual(self.ask("six.morph", dns.AAAA, "fd73::2"), (dns.OK, ["fd73::6"]))
         self.assertIsNone(self.ask("six.morph", dns.AAAA, "10.73.0.2"))
 
@@ -163,6 +228,7 @@ class NamesTests(SynchronousTestCase):
         self.assertEqual(len(self.ground.known), 1)
         self.ground.refuses = True
         names.leased(lease("desk", 4))
+        self.net.advance(GATHER)
         names.look()
         self.assertEqual((len(self.ground.known), len(self.told)), (2, 1))
         names.reconfigure(replace(CONFIG, names=NamesConfig(hosts=False)))

@@ -16,7 +16,8 @@ FULL = Advice(("10.73.0.1", "fd73::1"), True, ("corp.example", "_tcp.lan"), ("re
 class AdviceTests(SynchronousTestCase):
     def test_round_trip(self) -> None:
         """It is read as it was; one that says nothing too."""
-        for said in (FULL, Advice()):
+        longest = Advice(domains=(".".join(["a"] * 127), "0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa"))
+        for said in (FULL, longest, Advice()):
             self.assertEqual(decode(encode(said)[4:]), said)
 
     def test_nonsense(self) -> None:
@@ -29,6 +30,7 @@ class AdviceTests(SynchronousTestCase):
             ("domains", [""]),
             ("domains", ["a..b"]),
             ("domains", ["a" * 64]),
+            ("domains", [".".join(["a"] * 128)]),
             ("relays", ["a b"]),
             ("names", 1),
         ):
