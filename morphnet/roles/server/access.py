@@ -44,18 +44,22 @@ class ServerAccess(Access):
 
     def leased(self, lease: Lease) -> None:
         """A client has these addresses."""
-        if self._addresses.get(lease.name) == _addresses(lease):
+        fresh = _addresses(lease)
+        if self._addresses.get(lease.name) == fresh:
             return
-        self._addresses[lease.name] = _addresses(lease)
-        self.places.add(TOLD, _addresses(lease), called(lease.name))
-        if lease.name in self.named:
+        before = {name for name, several in self._addresses.items() if not set(several).isdisjoint(fresh)}
+        for name in before:  # whose they were until they were released
+            self._addresses[name] = tuple(each for each in self._addresses[name] if each not in fresh)
+        self._addresses[lease.name] = fresh
+        self.places.add(TOLD, fresh, called(lease.name))
+        if not self.named.isdisjoint((*before, lease.name)):
             self.changed()
 
     def welcomed(self, caller: Caller, hello: Hello) -> None:
         """A client hears of it from now on, if it understands."""
         if hello.holders:
             self._hearing[caller.name] = caller
-            for message in self._told:
+            for message in self._told or (Holders(),):  # it may have heard of somebody in a former link
                 caller.send(message)
 
     def left(self, caller: Caller) -> None:

@@ -72,21 +72,30 @@ class ServerAccessTests(SynchronousTestCase):
 
     def test_told(self) -> None:
         """Clients that understand hear of the machines that the policy names, and of no others, when that changes."""
-        self.assertEqual([self.said(name) for name in self.callers], [[], [], []])
+        self.assertEqual([self.said(name) for name in self.callers], [[Holders()], [Holders()], []])
         self.publish(NAMED)
         laptop = ("10.73.0.2 laptop", "fd73::2 laptop")
-        self.assertEqual([self.said(name) for name in self.callers], [[Holders(laptop)]] * 2 + [[]])
+        self.assertEqual([self.said(name) for name in self.callers], [[Holders(), Holders(laptop)]] * 2 + [[]])
         self.access.leased(lease("laptop", 2))
         self.access.leased(lease("tablet", 5))
         self.access.left(self.callers["phone"])
         self.access.leased(lease("home", 3))
         home = ("10.73.0.3 home", "fd73::3 home")
-        self.assertEqual([len(self.said(name)) for name in self.callers], [2, 1, 0])
+        self.assertEqual([len(self.said(name)) for name in self.callers], [3, 2, 0])
         self.assertEqual(self.said("laptop")[-1], Holders(home + laptop))
         self.access.welcomed(self.callers["phone"], Hello(name="phone", holders=True))
         self.assertEqual(self.said("phone")[-1], Holders(home + laptop))
         self.publish(Policy(is_open=True))
         self.assertEqual(self.said("laptop")[-1], Holders())
+
+    def test_passed_on(self) -> None:
+        """Addresses that were released and are another's now are that one's alone, whether rules name it or not."""
+        self.publish(NAMED)
+        self.access.leased(lease("stranger", 2))
+        self.assertEqual(self.said("phone")[-1], Holders())
+        self.assertEqual(self.names("10.73.0.2"), ("stranger",))
+        self.access.leased(lease("home", 2))
+        self.assertEqual(self.said("phone")[-1], Holders(("10.73.0.2 home", "fd73::2 home")))
 
     def test_many(self) -> None:
         """Very many are told in several messages."""
@@ -94,7 +103,7 @@ class ServerAccessTests(SynchronousTestCase):
             self.access.leased(Lease(f"m{number:03}", f"10.73.1.{number}", "", bytes(16)))
         names = ", ".join(f'"m{number:03}"' for number in range(MOST_HOLDERS))
         self.publish(from_toml(f'[[allow]]\nfrom = [{names}, "laptop"]\nto = "*"'))
-        one, other = self.said("laptop")
+        one, other = self.said("laptop")[1:]
         self.assertEqual((len(one.holders), one.more, len(other.holders), other.more), (MOST_HOLDERS, False, 2, True))
 
     def test_phones(self) -> None:
