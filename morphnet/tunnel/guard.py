@@ -32,6 +32,7 @@ FRESH = 5.0  # seconds in which it need not be noted again
 FRAGMENT_AGE = 30.0  # seconds after its first fragment in which the others of a packet may come
 MOST_SENT, MOST_FRAGMENTS = 16384, 1024
 MOST_JUDGED, MOST_PAIRS = 16384, 4096  # flows and pairs of addresses of which the verdict is remembered
+LOOK_EVERY = 10.0  # seconds between looks at the addresses of this machine
 MOST_REFUSED = 256  # pairs that are told apart; the others are counted together
 REFUSED, ALLOWED, ANSWERS = 0, 1, 2
 SYN, RST, ACK = 2, 4, 16
@@ -60,9 +61,17 @@ class Guard:
     """
     :param places: whose an address is.
     :param tell: hears of each pair of which a packet is refused for the first time.
+    :param look: called now and then, to tell `places` what of this machine may have changed.
     """
 
-    def __init__(self, policy: Policy, places: Places, tell: Callable[[Refused], None]) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        places: Places,
+        tell: Callable[[Refused], None],
+        look: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._look, self._look_at = look, float("-inf")
         self.policy, self._places, self._tell = policy, places, tell
         self.counts = Counter[str]()
         self.refused: dict[tuple[str, str], tuple[Refused, int]] = {}  # by names; how many packets
@@ -114,6 +123,9 @@ class Guard:
 
     def admit(self, packets: Sequence[bytearray], now: float) -> list[bytearray]:
         """Those of them that may pass; see `Effects.delivers`. The others are counted."""
+        if now >= self._look_at:
+            self._look_at = now + LOOK_EVERY
+            self._look()
         judged, kept = self._judged, list[bytearray]()
         for packet in packets:
             first, flags_at = packet[VNET_HDR], 43

@@ -32,8 +32,12 @@ class ServerAccess(Access):
         self._pools = tuple(pool for pool in (config.pool4, config.pool6) if pool)
         own = tuple(str(ipaddress.ip_network(pool)[1]) for pool in self._pools)
         self._ours = dict.fromkeys((GATEWAY, *called(config.name)), own)
-        self.places.are(OURSELVES, dict.fromkeys(own, tuple(self._ours)), self._pools)
+        self.places.are(OURSELVES, dict.fromkeys(own, self.ourselves), self._pools)
         certificates.follow(self.look)
+
+    @property
+    def ourselves(self) -> tuple[str, ...]:
+        return tuple(self._ours)
 
     def begin(self, leases: Iterable[Lease]) -> None:
         """What the records say at the start."""
@@ -85,7 +89,9 @@ class ServerAccess(Access):
         if policy is None:
             return None
         named = {name: self._addresses[name] for name in sorted(policy.named) if name in self._addresses}
-        return Known(policy, {**named, **self._ours}, self._pools)
+        self.look_around()
+        ours = {name: (*own, *self.public) for name, own in self._ours.items()}
+        return Known(policy, {**named, **ours}, self._pools)
 
 
 def _addresses(lease: Lease) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from morphnet.pki.policy import Published, pack
 from morphnet.pki.revocations import draft_revocations
 from morphnet.roles.certificates.publishing import Publisher
 from morphnet.roles.certificates.revocation_file import Revoked
+from morphnet.roles.process import access
 from morphnet.roles.server.access import ServerAccess
 from morphnet.roles.server.certificates import Certificates
 from morphnet.store.base import Lease
@@ -28,6 +29,7 @@ from morphnet.wire.messages.control import Hello
 from tests.fakes_pki import NOW, an_authority
 from tests.roles.server.test_node import FakeCaller
 
+PUBLIC = "203.0.113.5"  # an address of the gateway
 NAMED = from_toml('[[allow]]\nfrom = "laptop"\nto = ["home", "nobody"]')
 
 
@@ -37,6 +39,7 @@ def lease(name: str, number: int) -> Lease:
 
 class ServerAccessTests(SynchronousTestCase):
     def setUp(self) -> None:
+        self.patch(access, "public_addresses", lambda: (PUBLIC,))
         self.authority, folder, clock = an_authority(), Path(self.mktemp()), Clock()
         cas = [self.authority.certificate]
         publisher = Publisher(folder, lambda: cas, None)
@@ -64,11 +67,11 @@ class ServerAccessTests(SynchronousTestCase):
         return self.access.places.who(ipaddress.ip_address(address).packed).names
 
     def test_places(self) -> None:
-        """Addresses are those of leases, and the gateway's own."""
-        found = [
-            self.names(each) for each in ("10.73.0.1", "fd73::1", "fd73::2", "10.73.0.4", "10.73.0.9", "10.73.0.6")
-        ]
-        self.assertEqual(found, [("gateway", "gw")] * 2 + [("laptop",), ("phone",), (), ()])
+        """Addresses are those of leases, and the gateway's own, public ones among them."""
+        self.access.look_around()
+        asked = ("10.73.0.1", "fd73::1", PUBLIC, "fd73::2", "10.73.0.4", "10.73.0.9", "10.73.0.6")
+        found = [self.names(each) for each in asked]
+        self.assertEqual(found, [("gateway", "gw")] * 3 + [("laptop",), ("phone",), (), ()])
 
     def test_told(self) -> None:
         """Clients that understand hear of the machines that the policy names, and of no others, when that changes."""
@@ -112,7 +115,7 @@ class ServerAccessTests(SynchronousTestCase):
         self.access.news = lambda: told.append(self.access.known())
         self.assertIsNone(self.access.known())
         self.publish(NAMED)
-        own = ("10.73.0.1", "fd73::1")
+        own = ("10.73.0.1", "fd73::1", PUBLIC)
         machines = {"laptop": ("10.73.0.2", "fd73::2"), "gateway": own, "gw": own}
         known = Known(NAMED, machines, ("10.73.0.0/24", "fd73::/64"))
         self.assertEqual(told, [known])
