@@ -8,6 +8,8 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +76,8 @@ def invite_phone(place: Place, name: str, address: str | None, wishes: Wishes) -
     for path in (wishes.file, wishes.png):
         if path is not None and path.exists():
             raise ConfigError(f"{path} is there already: give another file")
+    if wishes.file is not None and wishes.file == wishes.png:
+        raise ConfigError("--file and --png are one file: give two")
     names = names_of(read_certificate(config.pki_dir, config.name))
     if name in names:
         raise ConfigError(f"{name!r} is this server itself: choose another name")
@@ -86,7 +90,10 @@ def invite_phone(place: Place, name: str, address: str | None, wishes: Wishes) -
 
 
 def _give(config: ServerConfig, name: str, endpoint: str, wishes: Wishes) -> Given:
-    """Its keys and addresses. Of the private key nothing is kept here."""
+    """
+    Its keys and addresses. Of the private key nothing is kept here, so that what was asked for in files is there before
+    it is good: if that fails all is as it was, and a phone that is to have new keys keeps those that it has.
+    """
     with rights_of(config.pki_dir):
         ours = server_key(config.pki_dir)
     private, shared = private_key(os.urandom(KEY)), base64.b64encode(os.urandom(KEY)).decode()
@@ -97,17 +104,19 @@ def _give(config: ServerConfig, name: str, endpoint: str, wishes: Wishes) -> Giv
             lease = ledger.lease(name, config.pool4, config.pool6, os.urandom(16))
         except PoolExhausted as full:
             raise ConfigError(str(full)) from None
-        ledger.add_phone(record)
         behind = [network for _, network in ledger.approved()]
-    inner = tuple(each for each in (lease.inner4, lease.inner6) if each)
-    lines = ["[Interface]", f"PrivateKey = {private}", f"Address = {', '.join(map(_alone, inner))}"]
-    if (asked := _asked_for_names(config)) and not wishes.split:
-        lines.append(f"DNS = {', '.join(asked)}")
-    lines += [f"MTU = {config.wireguard.phone_mtu}", "", "[Peer]", f"PublicKey = {public_key(ours)}"]
-    lines += [f"PresharedKey = {shared}", f"Endpoint = {endpoint}"]
-    lines += [f"AllowedIPs = {', '.join(_through(config, lease, behind, split=wishes.split))}"]
-    lines += [f"PersistentKeepalive = {KEEPALIVE}"]
-    return Given(name, inner, record.public_key, endpoint, "\n".join(lines) + "\n")
+        inner = tuple(each for each in (lease.inner4, lease.inner6) if each)
+        lines = ["[Interface]", f"PrivateKey = {private}", f"Address = {', '.join(map(_alone, inner))}"]
+        if (asked := _asked_for_names(config)) and not wishes.split:
+            lines.append(f"DNS = {', '.join(asked)}")
+        lines += [f"MTU = {config.wireguard.phone_mtu}", "", "[Peer]", f"PublicKey = {public_key(ours)}"]
+        lines += [f"PresharedKey = {shared}", f"Endpoint = {endpoint}"]
+        lines += [f"AllowedIPs = {', '.join(_through(config, lease, behind, split=wishes.split))}"]
+        lines.append(f"PersistentKeepalive = {KEEPALIVE}")
+        given = Given(name, inner, record.public_key, endpoint, "\n".join(lines) + "\n")
+        with _files(_contents(given, wishes)):
+            ledger.add_phone(record)
+    return given
 
 
 def _check_free(ledger: Ledger, name: str, *, replace: bool) -> None:
@@ -141,31 +150,59 @@ def _through(config: ServerConfig, lease: Lease, behind: list[str], *, split: bo
     return [each for each in networks if (":" in each) in has]
 
 
-def _hand_over(given: Given, wishes: Wishes) -> None:
-    code = segno.make(given.config, error="L", boost_error=False)
+def _code(config: str) -> segno.QRCode | None:
+    """None for one that is longer than any code."""
+    try:
+        return segno.make_qr(config, error="L", boost_error=False)
+    except segno.DataOverflowError:
+        return None
+
+
+def _contents(given: Given, wishes: Wishes) -> dict[Path, bytes]:
+    """Of the files that are wished for."""
+    found = {wishes.file: given.config.encode()} if wishes.file is not None else {}
     if wishes.png is not None:
-        picture = io.BytesIO()
+        picture, code = io.BytesIO(), _code(given.config)
+        if code is None:
+            raise ConfigError("so many networks are too long for a QR code: use --file, or leave --split out")
         code.save(picture, kind="png", scale=6, border=4)
-        _write(wishes.png, picture.getvalue())
-    if wishes.file is not None:
-        _write(wishes.file, given.config.encode())
+        found[wishes.png] = picture.getvalue()
+    return found
+
+
+@contextmanager
+def _files(contents: Mapping[Path, bytes]) -> Iterator[None]:
+    """Files for their owner alone, all of them; none when one cannot be written, or what is done meanwhile fails."""
+    made = list[Path]()
+    try:
+        for path, content in contents.items():
+            with rights_of(path.absolute().parent, only_new=True):
+                write_new(path, content, mode=_OWNER)
+            made.append(path)
+        yield
+    except BaseException:
+        for path in made:
+            path.unlink()
+        raise
+
+
+def _hand_over(given: Given, wishes: Wishes) -> None:
     if wishes.as_json:
         about = {"name": given.name, "addresses": given.addresses, "public_key": given.public_key}
         click.echo(json.dumps({**about, "endpoint": given.endpoint, "config": given.config}, indent=2))
         return
     if wishes.file is None and wishes.png is None:
         click.echo(given.config)
-        code.terminal(out=sys.stdout, compact=True, border=2)
+        code = _code(given.config)
+        if code is not None:
+            code.terminal(out=sys.stdout, compact=True, border=2)
+        else:
+            click.echo("So many networks are too long for a QR code: import the text as a file.", err=True)
     click.echo(
         f"This is shown once: whoever has it becomes {given.name}. In the WireGuard app: add a tunnel, scan the QR code"
         " or import the file.",
         err=True,
     )
-
-
-def _write(path: Path, content: bytes) -> None:
-    with rights_of(path.absolute().parent, only_new=True):
-        write_new(path, content, mode=_OWNER)
 
 
 # what there is

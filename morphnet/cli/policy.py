@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from morphnet.cli import Commands
 from morphnet.cli.layout import Place, dir_option, ledger_in, load_server, now
 from morphnet.cli.pki import publish as publish_list
 from morphnet.cli.pki import tell
-from morphnet.config.policy import GATEWAY, TCP, UDP, WORDS, WORLD, Policy, Who, asked_ports, from_toml, is_public
+from morphnet.config.policy import ANYBODY, GATEWAY, TCP, UDP, WORLD, Policy, Who, asked_ports, called, from_toml
 from morphnet.config.roles import ClientConfig, ServerConfig
 from morphnet.errors import ConfigError
 from morphnet.ops.rundir import REVOKED, REVOKED_SERVER
@@ -25,6 +25,7 @@ from morphnet.rights import rights_of
 from morphnet.roles.certificates.publishing import Publisher
 from morphnet.roles.certificates.revocation_file import Revoked
 from morphnet.text import printable
+from morphnet.tunnel.places import OURSELVES, TOLD, Places
 
 _PROTOCOLS = {TCP: "tcp", UDP: "udp"}
 _NO = 3  # exit code of `test`
@@ -47,8 +48,9 @@ policy = Commands(
 class _Machines:
     """Who there is, as far as the records here say."""
 
-    names: frozenset[str]
-    addresses: dict[str, tuple[str, ...]]  # by name
+    names: frozenset[str] = frozenset()
+    addresses: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by name, the gateway's among them
+    places: Places = field(default_factory=Places)  # whose they are, as a guard has it
 
     def who(self, text: str) -> list[Who]:
         """
@@ -56,18 +58,15 @@ class _Machines:
 
         :raises ConfigError: neither.
         """
-        if text in WORDS[1:]:
-            return [Who((text,), b"")]
         try:
-            address = ipaddress.ip_address(text)
+            return [self._at(text)]
         except ValueError:
-            if "/" in text or text in WORDS:
+            if "/" in text or text == ANYBODY:
                 raise ConfigError(f"{text!r} is no machine: ask about a name, an address, gateway or world") from None
-            return [Who((text,), ipaddress.ip_address(each).packed) for each in self.addresses.get(text, ())] or [
-                Who((text,), b"")
-            ]
-        holder = next((name for name, several in self.addresses.items() if str(address) in several), "")
-        return [Who((holder,) if holder else (WORLD,) if is_public(address.packed) else (), address.packed)]
+        return [self._at(each) for each in self.addresses.get(text, ())] or [Who((text,), b"")]
+
+    def _at(self, address: str) -> Who:
+        return self.places.who(ipaddress.ip_address(address).packed)
 
 
 def _path(place: Place) -> Path:
@@ -90,10 +89,16 @@ def _draft(place: Place) -> Policy:
 
 
 def _machines(config: ServerConfig) -> _Machines:
+    from morphnet.roles.server.node import gateway  # brings all of a server
+
     with ledger_in(config.state_dir) as ledger:
         names = frozenset(each.name for each in ledger.certificates() if not each.revoked_at)
         leases = {each.name: tuple(filter(None, (each.inner4, each.inner6))) for each in ledger.leases()}
-    return _Machines(names, leases)
+    pools, places = tuple(filter(None, (config.pool4, config.pool6))), Places()
+    own, called_so = tuple(map(gateway, pools)), (GATEWAY, *called(config.name))
+    places.are(OURSELVES, dict.fromkeys(own, called_so), pools)
+    places.are(TOLD, {address: called(name) for name, several in leases.items() for address in several})
+    return _Machines(names, {**leases, **dict.fromkeys(called_so, own)}, places)
 
 
 def _known(config: ServerConfig | ClientConfig, file: str) -> Published | None:
@@ -129,7 +134,7 @@ def _in_force(place: Place) -> tuple[Published | None, _Machines]:
     place.check_begun()
     from morphnet.config.file import load
 
-    return _known(load(ClientConfig, place.client_toml, {}), REVOKED), _Machines(frozenset(), {})
+    return _known(load(ClientConfig, place.client_toml, {}), REVOKED), _Machines()
 
 
 @click.command()

@@ -197,11 +197,29 @@ def read_facts() -> Facts:
     asking = NetlinkSocket(NETLINK_ROUTE)
     try:
         links = [link_fact(each) for each in asking.dump(NEWLINK + 2, LINK.pack(0, 0, 0, 0, 0))]
-        addresses = [address_fact(each) for each in asking.dump(NEWADDR + 2, ADDRESS.pack(0, 0, 0, 0, 0))]
+        addresses = _addresses(asking)
         routes = read_routes(asking)
     finally:
         asking.close()
-    return Facts(tuple(filter(None, links)), tuple(filter(None, addresses)), tuple(routes))
+    return Facts(tuple(filter(None, links)), tuple(addresses), tuple(routes))
+
+
+def read_addresses() -> list[AddressFact]:
+    """
+    Ask the kernel for the addresses of all devices.
+
+    :raises OSError: it does not answer.
+    """
+    asking = NetlinkSocket(NETLINK_ROUTE)
+    try:
+        return _addresses(asking)
+    finally:
+        asking.close()
+
+
+def _addresses(asking: NetlinkSocket) -> list[AddressFact]:
+    told = asking.dump(NEWADDR + 2, ADDRESS.pack(0, 0, 0, 0, 0))
+    return [found for each in told if (found := address_fact(each)) is not None]
 
 
 def concerns_uplinks(kind: int, payload: bytes) -> bool:

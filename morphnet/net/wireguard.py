@@ -10,6 +10,8 @@ import os
 import re
 import shutil
 import signal
+import socket
+import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +34,7 @@ ANSWERS_WITHIN, BEGINS_WITHIN, ENDS_WITHIN = 3.0, 10.0, 1.0  # seconds
 _SAID = re.compile(r"^ERROR: \(\S+\) [0-9/]+ [0-9:]+ ")  # in front of what it says
 _AGAIN = 0.05  # seconds between looks whether it has begun
 _LONGEST = 1 << 23  # bytes of an answer
+_CREDENTIALS = struct.Struct("=iII")  # of who listens at a socket: process, user, group; see unix(7)
 _CHILD = Path(__file__).with_name("wireguard_child.py")
 
 
@@ -54,10 +57,10 @@ class Device(Protocol):
 
 
 class _Asking(protocol.Protocol):
-    """One request, and its answer."""
+    """One request to that process, and its answer."""
 
-    def __init__(self, request: bytes) -> None:
-        self._request, self._answer, self._size = request, list[bytes](), 0
+    def __init__(self, request: bytes, pid: int) -> None:
+        self._request, self._pid, self._answer, self._size = request, pid, list[bytes](), 0
         self.answered: Deferred[bytes] = Deferred(lambda _: self._wire.abortConnection())
 
     @property
@@ -65,7 +68,11 @@ class _Asking(protocol.Protocol):
         return self.transport
 
     def connectionMade(self) -> None:
-        self._wire.write(self._request)
+        credentials = self._wire.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        if _CREDENTIALS.unpack(credentials)[0] == self._pid:
+            self._wire.write(self._request)
+        else:
+            self._wire.abortConnection()
 
     def dataReceived(self, data: bytes) -> None:
         self._answer.append(data)
@@ -81,14 +88,15 @@ class _Asking(protocol.Protocol):
             self.answered.errback(HostError(f"{PROGRAM} does not answer"))
 
 
-async def ask(reactor: Any, path: str, request: bytes) -> bytes:
+async def ask(reactor: Any, path: str, request: bytes, pid: int) -> bytes:
     """
     What the WireGuard whose socket that is answers.
 
+    :param pid: its process. Another one may be there, as of a server in another network namespace: it hears nothing.
     :raises HostError: nobody does.
     """
     try:
-        asking = await UNIXClientEndpoint(reactor, path).connect(Factory.forProtocol(lambda: _Asking(request)))
+        asking = await UNIXClientEndpoint(reactor, path).connect(Factory.forProtocol(lambda: _Asking(request, pid)))
         return bytes(await asking.answered.addTimeout(ANSWERS_WITHIN, reactor))
     except (ConnectError, TimeoutError):
         raise HostError(f"{PROGRAM} does not answer") from None
@@ -147,7 +155,7 @@ class WireGuardGo(ProcessProtocol):
         until = self._reactor.seconds() + BEGINS_WITHIN
         while not self._begun:
             try:
-                await ask(self._reactor, self._path, GET)
+                await ask(self._reactor, self._path, GET, self.pid)
                 self._begun = True
             except HostError:
                 if not self._wanted or self._reactor.seconds() > until:
@@ -156,13 +164,13 @@ class WireGuardGo(ProcessProtocol):
 
     async def _told(self) -> Told:
         await self._begin()
-        return decode_told(await ask(self._reactor, self._path, GET))
+        return decode_told(await ask(self._reactor, self._path, GET, self.pid))
 
     def told(self) -> Deferred[Told]:
         return Deferred.fromCoroutine(self._told())
 
     async def _change(self, changes: Changes) -> None:
-        decode_done(await ask(self._reactor, self._path, encode_set(changes)))
+        decode_done(await ask(self._reactor, self._path, encode_set(changes), self.pid))
 
     def change(self, changes: Changes) -> Deferred[None]:
         return Deferred.fromCoroutine(self._change(changes))

@@ -6,7 +6,8 @@ A packet passes where a rule allows what it begins; or where it answers, and a r
 - Of TCP an answer is what has ACK or RST and does not begin a connection. It opens none, whoever sends it, and what is
   not a connection the kernel resets: so nothing has to be remembered, and a restart cuts none.
 - Of UDP, echoes and all else an answer is what comes within AGE of a packet that went the other way. These are
-  remembered: at most MOST_SENT, the ones that were used last.
+  remembered: at most MOST_SENT, the ones that were used last. Who has most of them makes room, so that a machine which
+  sends from ever other ports costs others no answer.
 - An ICMP error passes where the packet that it is about may go one way or the other, and was sent by whom it is for.
 
 Of a fragment that is not the first one passes what follows a first one that did. What was judged once is remembered by
@@ -32,6 +33,7 @@ FRESH = 5.0  # seconds in which it need not be noted again
 FRAGMENT_AGE = 30.0  # seconds after its first fragment in which the others of a packet may come
 MOST_SENT, MOST_FRAGMENTS = 16384, 1024
 MOST_JUDGED, MOST_PAIRS = 16384, 4096  # flows and pairs of addresses of which the verdict is remembered
+LOOK_EVERY = 10.0  # seconds between looks at the addresses of this machine
 MOST_REFUSED = 256  # pairs that are told apart; the others are counted together
 REFUSED, ALLOWED, ANSWERS = 0, 1, 2
 SYN, RST, ACK = 2, 4, 16
@@ -39,6 +41,9 @@ SYN, RST, ACK = 2, 4, 16
 View = bytes | bytearray | memoryview
 Flow = tuple[int, bytes]  # protocol; addresses and ports as they are in the packet
 Rules = list[tuple[Rule, tuple[Ports, ...]]]
+
+
+_NEVER: tuple[float, dict[Flow, None] | None] = (float("-inf"), None)
 
 
 class Refused(NamedTuple):
@@ -60,15 +65,24 @@ class Guard:
     """
     :param places: whose an address is.
     :param tell: hears of each pair of which a packet is refused for the first time.
+    :param look: called now and then, to tell `places` what of this machine may have changed.
     """
 
-    def __init__(self, policy: Policy, places: Places, tell: Callable[[Refused], None]) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        places: Places,
+        tell: Callable[[Refused], None],
+        look: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._look, self._look_at = look, float("-inf")
         self.policy, self._places, self._tell = policy, places, tell
         self.counts = Counter[str]()
         self.refused: dict[tuple[str, str], tuple[Refused, int]] = {}  # by names; how many packets
         self._judged: dict[Flow, int] = {}
         self._pairs: dict[tuple[bytes, bytes], _Pair] = {}
-        self._sent: dict[Flow, float] = {}  # when it went out last, those used last at the end
+        self._sent: dict[Flow, tuple[float, dict[Flow, None]]] = {}  # when it went out last; all of that sender
+        self._senders: dict[tuple[str, ...], dict[Flow, None]] = {}  # what each has there, by its names, in that order
         self._fragments: dict[bytes, float] = {}  # packets whose first fragment has passed: when
 
     def obey(self, policy: Policy) -> None:
@@ -98,22 +112,34 @@ class Guard:
                     self._note((looked.protocol, looked.flow), now)
 
     def _note(self, flow: Flow, now: float) -> None:
-        at = self._sent.get(flow)
-        if at is not None:
-            if now - at < FRESH:
-                return
-            del self._sent[flow]
+        at, several = self._sent.get(flow, _NEVER)
+        if now - at < FRESH:
+            return
+        if several is not None:
+            del several[flow]
         elif self._judged.get((flow[0], _reversed(flow[1]))) == ALLOWED:
             return  # it answers itself, and what it answers needs no memory
-        elif len(self._sent) >= MOST_SENT:
-            del self._sent[next(iter(self._sent))]
-            self.counts["policy_flows_forgotten"] += 1
-        self._sent[flow] = now
+        else:
+            if len(self._sent) >= MOST_SENT:
+                self._make_room()
+            sender = self._places.who(flow[1][: _address_size(flow[1])])
+            several = self._senders.setdefault(sender.names, {})
+        several[flow] = None
+        self._sent[flow] = now, several
+
+    def _make_room(self) -> None:
+        most = max(self._senders.values(), key=len)
+        oldest = next(iter(most))
+        del most[oldest], self._sent[oldest]
+        self.counts["policy_flows_forgotten"] += 1
 
     # -- what comes out ------------------------------------------------------------------------------------------------
 
     def admit(self, packets: Sequence[bytearray], now: float) -> list[bytearray]:
         """Those of them that may pass; see `Effects.delivers`. The others are counted."""
+        if now >= self._look_at:
+            self._look_at = now + LOOK_EVERY
+            self._look()
         judged, kept = self._judged, list[bytearray]()
         for packet in packets:
             first, flags_at = packet[VNET_HDR], 43
@@ -157,8 +183,7 @@ class Guard:
 
     def _was_asked(self, flow: Flow, now: float) -> bool:
         """Whether something of that flow has gone out not long ago."""
-        at = self._sent.get(flow)
-        return at is not None and now - at < AGE
+        return now - self._sent.get(flow, _NEVER)[0] < AGE
 
     def _verdict(self, looked: Inner) -> int:
         """What the policy says of a flow."""
@@ -237,9 +262,13 @@ def _shown(who: Who) -> str:
     return who.names[0] if who.names else str(ipaddress.ip_address(who.address))
 
 
+def _address_size(flow: bytes) -> int:
+    return 16 if len(flow) >= 32 else 4
+
+
 def _reversed(flow: bytes) -> bytes:
     """The same flow, as what answers it has it: source, target, ports of 4 bytes (or what there is in their place)."""
-    size = 16 if len(flow) >= 32 else 4
+    size = _address_size(flow)
     ports = flow[2 * size :]
     turned = ports[2:4] + ports[:2] if len(ports) == 4 else ports
     return flow[size : 2 * size] + flow[:size] + turned

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from morphnet.config.policy import WORLD, Who, is_public
 from morphnet.tunnel.behind import Behind
 
-OURSELVES, PEERS, TOLD = PARTS = range(3)  # who tells: we, certificates of peers, leases; the first is believed most
+# Who tells: we, the kernel of our public addresses, certificates of peers, leases. The first is believed most.
+OURSELVES, HERE, PEERS, TOLD = PARTS = range(4)
 
 
 class Places:

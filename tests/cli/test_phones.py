@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 from morphnet.cli.layout import now
+from morphnet.errors import HostError
 from morphnet.roles.server.wireguard import server_key
-from morphnet.store.base import CertificateRecord
+from morphnet.store.base import CertificateRecord, PhoneRecord
+from morphnet.store.ledger import Ledger
 from morphnet.wire.wireguard import public_key
 from tests.cli.case import CommandCase
 
@@ -106,6 +108,41 @@ class InviteTests(PhoneCase):
         self.assertNotEqual(first["PrivateKey"], second["PrivateKey"])
         with self.ledger() as ledger:
             self.assertEqual([each.public_key for each in ledger.phones()], [public_key(second["PrivateKey"])])
+
+    def test_files_fail(self) -> None:
+        """A file that cannot be written costs nothing: no keys are good that nobody has, and those before still are."""
+        nowhere, file = Path("nowhere") / "x", Path(self.mktemp())
+        self.bad("invite", "phone", "--wireguard", "--file", str(nowhere))
+        first = self.given("phone")
+        for words in (("--file", str(nowhere)), ("--file", str(file), "--png", str(nowhere))):
+            self.bad("invite", "phone", "--wireguard", "--replace", *words)
+        self.assertFalse(file.exists())
+        self.assertIn("give two", self.bad("invite", "other", "--wireguard", "--file", "x", "--png", "x"))
+        with self.ledger() as ledger:
+            self.assertEqual([each.public_key for each in ledger.phones()], [public_key(first["PrivateKey"])])
+
+    def test_not_kept(self) -> None:
+        """When the records cannot be written there are no files with keys that are good for nothing."""
+
+        def full(ledger: Ledger, phone: PhoneRecord) -> None:
+            raise HostError("the disk is full")
+
+        file = Path(self.mktemp())
+        self.patch(Ledger, "add_phone", full)
+        self.assertIn("disk is full", self.bad("invite", "phone", "--wireguard", "--file", str(file)))
+        self.assertFalse(file.exists())
+
+    def test_long(self) -> None:
+        """What is too long for a code is shown without one; a picture of it there is not."""
+        with self.ledger() as ledger:
+            for number in range(200):
+                ledger.approve("laptop", f"192.168.{number}.0/24")
+        words = "invite", "phone", "--wireguard", "--split"
+        self.assertIn("too long for a QR code", self.bad(*words, "--png", "x.png"))
+        shown = self.good(*words)
+        self.assertIn("192.168.199.0/24", shown.stdout)
+        self.assertNotIn("\u2588", shown.stdout)
+        self.assertIn("too long for a QR code", shown.stderr)
 
     def test_full(self) -> None:
         """Without an address there is no phone."""

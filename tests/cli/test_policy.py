@@ -82,6 +82,14 @@ class PolicyTests(CommandCase):
         for words in (("laptop", "*", "22"), ("laptop", "10.0.0.0/8", "22"), ("laptop", "home", "*")):
             self.assertEqual(self.run_command("policy", "test", *words).exit_code, 1)
 
+    def test_gateway(self) -> None:
+        """Whatever it is asked by, the gateway is both that and what it is called, as for those who judge."""
+        for name in ("gateway", "gw"):
+            self.write(f'[[allow]]\nfrom = "laptop"\nto = "{name}"')
+            for asked in ("gateway", "gw", "10.73.0.1", "fd73::1"):
+                self.assertEqual(self.asked("laptop", asked, "53/udp")[0], 0, (name, asked))
+        self.assertEqual(self.asked("laptop", "10.73.0.9", "53/udp")[0], 3)
+
     def test_publish(self) -> None:
         """It is in the signed list, and every later one; published again it is the same; its sequence only grows."""
         self.assertIn("everybody may everything", self.good("policy", "show").stdout)

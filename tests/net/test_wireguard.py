@@ -10,6 +10,8 @@ from pathlib import Path
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import UNIXServerEndpoint
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
@@ -124,8 +126,27 @@ class WireGuardGoTests(TestCase):
     async def test_nobody(self) -> None:
         """Where there is no socket, nobody answers."""
         with self.assertRaises(HostError):
-            await ask(reactor, self.socket, GET)
+            await ask(reactor, self.socket, GET, os.getpid())
         await deferLater(reactor, 0)
+
+    async def test_another(self) -> None:
+        """Another program at its socket, as of a server in another network namespace, is told nothing of ours."""
+        heard = list[bytes]()
+
+        class Other(Protocol):
+            def dataReceived(self, data: bytes) -> None:
+                heard.append(data)
+
+        door = Factory.forProtocol(Other)
+        port = await UNIXServerEndpoint(reactor, self.socket).listen(door)
+        with self.assertRaises(HostError):
+            await ask(reactor, self.socket, GET, os.getppid())
+        child = self.begin()  # cannot have the socket
+        with self.assertRaises(HostError):
+            await child.told()
+        self.assertIn("has ended with code 1", await self.how)
+        await port.stopListening()
+        self.assertEqual(heard, [])
 
     def test_no_program(self) -> None:
         """Without the program the operator is told which to install."""

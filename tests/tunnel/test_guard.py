@@ -130,6 +130,17 @@ class RememberedTests(GuardCase):
         self.sent(udp(HOME, LAPTOP, (53, 9)))
         self.assertEqual(self.guard.counts["policy_flows_forgotten"], 1)
 
+    def test_shared(self) -> None:
+        """A machine that sends from ever other ports, and by both families, makes room among its own flows."""
+        self.sent(udp(WEB, LAPTOP, (53, 9)), udp(PHONE, HOME, (1, 2)))
+        for number in range(MOST_SENT // 2 + 1):
+            self.sent(udp(HOME, PHONE, (number, 1)), udp(HOME6, LAPTOP6, (number, 1)))
+        forbidden = '[[allow]]\nfrom = "phone"\nto = "home"\n[[allow]]\nfrom = "world"\nto = "laptop"'
+        self.guard.obey(from_toml(forbidden))
+        answers = udp(LAPTOP, WEB, (9, 53)), udp(HOME, PHONE, (2, 1))
+        self.assertEqual(self.passes(*answers), [True, True])
+        self.assertEqual(self.guard.counts["policy_flows_forgotten"], 4)
+
     def test_echo(self) -> None:
         """Whoever may be pinged answers, once asked; an answer nobody asked for does not pass, nor the other way."""
         self.assertEqual(self.passes(icmp(LAPTOP, HOME, 8), icmp(HOME, LAPTOP, 8)), [True, False])

@@ -23,10 +23,14 @@ class ClientAccess(Access):
     _among: tuple[dict[str, tuple[str, ...]], tuple[str, ...]] = {}, ()  # ours among peers; networks
     _holders: Mapping[str, tuple[str, ...]] = {}
 
+    @property
+    def ourselves(self) -> tuple[str, ...]:
+        return called(self.name)
+
     def welcomed(self, welcome: Welcome, server: Peer | None) -> None:
         """The gateway has given us addresses."""
         prefixed = [each for each in (welcome.inner4, welcome.inner6) if each]
-        ours = {each.partition("/")[0]: called(self.name) for each in prefixed}
+        ours = {each.partition("/")[0]: self.ourselves for each in prefixed}
         named = (GATEWAY,) if server is None else (GATEWAY, *called(server.name))
         gateways = {each: named for each in (welcome.gateway4, welcome.gateway6) if each}
         self._inside = {**gateways, **ours}, tuple(str(ipaddress.ip_interface(each).network) for each in prefixed)
@@ -44,7 +48,7 @@ class ClientAccess(Access):
         :param networks: that they are in.
         :param names: their addresses, as their certificates say.
         """
-        self._among = {each: called(self.name) for each in ours if each}, tuple(networks)
+        self._among = {each: self.ourselves for each in ours if each}, tuple(networks)
         self._ourselves()
         self.places.are(PEERS, {address: called(name) for name, addresses in names.items() for address in addresses})
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+from twisted.logger import Logger
+
 from morphnet.config.policy import Policy
+from morphnet.errors import HostError
+from morphnet.host.here import public_addresses
 from morphnet.net.pump import Pump
 from morphnet.ops.show_policy import published_at
 from morphnet.policystatus import PolicyStatus, RefusedStatus
 from morphnet.roles.certificates.revocation_file import Revoked
 from morphnet.tunnel.guard import Guard, Refused
-from morphnet.tunnel.places import Places
+from morphnet.tunnel.places import HERE, Places
 
 
 class Access:
@@ -22,9 +26,13 @@ class Access:
     :param tell: (kind, peer, sentence) for the node's history.
     """
 
+    _log = Logger()
+
     def __init__(self, pump: Pump, revoked: Revoked | None, tell: Callable[[str, str, str], None]) -> None:
         self._pump, self._revoked, self._tell = pump, revoked, tell
         self.places = Places()
+        self.public: tuple[str, ...] = ()  # addresses of this machine
+        self._unseen = ""  # why they are not known now
         self._guard: Guard | None = None  # the last one, in force or not
         self._sequence = 0  # of what is in force
         self.look()
@@ -36,7 +44,7 @@ class Access:
             return
         self._sequence, policy = published.sequence, published.policy
         if self._guard is None:
-            self._guard = Guard(policy, self.places, self._refused)
+            self._guard = Guard(policy, self.places, self._refused, self.look_around)
             self.places.changed = self._guard.forget
         else:
             self._guard.obey(policy)
@@ -47,6 +55,21 @@ class Access:
 
     def changed(self) -> None:
         """Another policy is in force."""
+
+    @property
+    def ourselves(self) -> tuple[str, ...]:
+        """What rules call this machine."""
+        return ()
+
+    def look_around(self) -> None:
+        """Public addresses that are ours now are not of the world, whatever device has them."""
+        try:
+            self.public, self._unseen = public_addresses(), ""
+        except HostError as trouble:
+            if str(trouble) != self._unseen:
+                self._log.warn("those of before are taken for ours: {trouble}", trouble=str(trouble))
+            self._unseen = str(trouble)
+        self.places.are(HERE, dict.fromkeys(self.public, self.ourselves))
 
     @property
     def policy(self) -> Policy | None:

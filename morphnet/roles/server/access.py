@@ -32,8 +32,12 @@ class ServerAccess(Access):
         self._pools = tuple(pool for pool in (config.pool4, config.pool6) if pool)
         own = tuple(str(ipaddress.ip_network(pool)[1]) for pool in self._pools)
         self._ours = dict.fromkeys((GATEWAY, *called(config.name)), own)
-        self.places.are(OURSELVES, dict.fromkeys(own, tuple(self._ours)), self._pools)
+        self.places.are(OURSELVES, dict.fromkeys(own, self.ourselves), self._pools)
         certificates.follow(self.look)
+
+    @property
+    def ourselves(self) -> tuple[str, ...]:
+        return tuple(self._ours)
 
     def begin(self, leases: Iterable[Lease]) -> None:
         """What the records say at the start."""
@@ -44,18 +48,22 @@ class ServerAccess(Access):
 
     def leased(self, lease: Lease) -> None:
         """A client has these addresses."""
-        if self._addresses.get(lease.name) == _addresses(lease):
+        fresh = _addresses(lease)
+        if self._addresses.get(lease.name) == fresh:
             return
-        self._addresses[lease.name] = _addresses(lease)
-        self.places.add(TOLD, _addresses(lease), called(lease.name))
-        if lease.name in self.named:
+        before = {name for name, several in self._addresses.items() if not set(several).isdisjoint(fresh)}
+        for name in before:  # whose they were until they were released
+            self._addresses[name] = tuple(each for each in self._addresses[name] if each not in fresh)
+        self._addresses[lease.name] = fresh
+        self.places.add(TOLD, fresh, called(lease.name))
+        if not self.named.isdisjoint((*before, lease.name)):
             self.changed()
 
     def welcomed(self, caller: Caller, hello: Hello) -> None:
         """A client hears of it from now on, if it understands."""
         if hello.holders:
             self._hearing[caller.name] = caller
-            for message in self._told:
+            for message in self._told or (Holders(),):  # it may have heard of somebody in a former link
                 caller.send(message)
 
     def left(self, caller: Caller) -> None:
@@ -81,7 +89,9 @@ class ServerAccess(Access):
         if policy is None:
             return None
         named = {name: self._addresses[name] for name in sorted(policy.named) if name in self._addresses}
-        return Known(policy, {**named, **self._ours}, self._pools)
+        self.look_around()
+        ours = {name: (*own, *self.public) for name, own in self._ours.items()}
+        return Known(policy, {**named, **ours}, self._pools)
 
 
 def _addresses(lease: Lease) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.logger import Logger
 
 from morphnet.config.roles import ServerConfig
-from morphnet.errors import HostError, MalformedFrame
+from morphnet.errors import ConfigError, HostError, MalformedFrame
 from morphnet.host.phone_policy import Known, phone_lines
 from morphnet.net.wireguard import Device
 from morphnet.roles.server.accounting import Meter
@@ -179,10 +179,13 @@ class Phones:
         if not self._config.wireguard.port:
             await self._take_down()
         elif self._device is not None or self._around.now() >= self._again_at:
+            device = self._device
             try:
-                await self._see(self._device or self._bring_up())
-            except (HostError, MalformedFrame) as problem:
-                self._lost(str(problem))
+                device = device or self._bring_up()
+                await self._see(device)
+            except (HostError, MalformedFrame, ConfigError) as problem:  # the last of our key's file
+                if device is self._device:  # else it has ended meanwhile, and that is told
+                    self._lost(str(problem))
 
     def _know(self, records: Sequence[PhoneRecord], leases: Sequence[Lease]) -> None:
         by_name = {each.name: each for each in leases}
@@ -190,7 +193,9 @@ class Phones:
         for record in records:
             heard = self._around.whereabouts.of(record.public_key)
             known = before.get(record.name) or _Phone(record, heard=heard)
-            if known.record != record:  # it has other keys now
+            if known.record != record:
+                if known.connected:
+                    self._away(known, "phone-gone", "has other keys now")
                 known = _Phone(record, sent=known.sent, received=known.received)
             lease = by_name.get(record.name)
             known.inner, known.refused = self._inner_of(lease), ""

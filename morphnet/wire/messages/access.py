@@ -1,8 +1,8 @@
 """
 Whose inner addresses are, as a server tells its clients: those of the machines that the network's policy names.
 
-A client judges by it what comes from others. Without a policy nothing is said, nor to a client that has not said that
-it understands.
+A client judges by it what comes from others. Without a policy nobody is named, and a client that has not said that it
+understands is told nothing.
 
 Source: docs/protocol section 19.
 """

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from morphnet.net.pump import Pump
 from morphnet.pki.authority import Description
 from morphnet.roles.client.access import MOST, ClientAccess
+from morphnet.roles.process import access
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.messages.access import MOST_HOLDERS, Holders
 from tests.roles.client.test_inside import welcome
@@ -36,6 +37,13 @@ class ClientAccessTests(SynchronousTestCase):
         self.assertEqual(found, [("laptop",), ("gateway", "vpn.example"), (), ("world",)])
         self.access.welcomed(welcome("", "", "2001:db8:7::2/64"), None)
         self.assertEqual(self.names("100.73.0.2", "2001:db8:7::2", "2001:db8:7::9"), [(), ("laptop",), ()])
+
+    def test_public(self) -> None:
+        """What is for a public address that we have ourselves is for us, whatever the gateway says."""
+        self.patch(access, "public_addresses", lambda: ("9.9.9.9",))
+        self.access.told(Holders(("9.9.9.9 liar", "9.9.9.8 liar")))
+        self.access.look_around()
+        self.assertEqual(self.names("9.9.9.9", "9.9.9.8", "9.9.9.7"), [("laptop",), ("liar",), ("world",)])
 
     def test_told(self) -> None:
         """What the gateway tells counts where neither we nor a peer's certificate say otherwise; it is bounded."""

@@ -9,18 +9,21 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.policy import Policy, from_toml
+from morphnet.errors import HostError
 from morphnet.net.pump import Pump
 from morphnet.ops.show_policy import published_at
 from morphnet.pki.policy import Published, pack
 from morphnet.pki.revocations import draft_revocations
 from morphnet.roles.certificates.revocation_file import Revoked
+from morphnet.roles.process import access
 from morphnet.roles.process.access import Access
 from morphnet.tunnel.events import Effects
+from morphnet.tunnel.guard import LOOK_EVERY
 from morphnet.tunnel.places import OURSELVES
 from morphnet.tunnel.tunnel import Tunnel
 from tests.fakes_pki import NOW, an_authority
 from tests.net.test_pump import FakeTun
-from tests.tunnel.test_guard import HOME, LAPTOP, tcp, udp
+from tests.tunnel.test_guard import HOME, LAPTOP, WEB, tcp, udp
 
 POLICY = from_toml('[[allow]]\nfrom = "laptop"\nto = "home"\nports = "22/tcp"\n[[allow]]\nfrom = "home"\nto = "laptop"')
 
@@ -36,7 +39,7 @@ class AccessTests(SynchronousTestCase):
     def start(self) -> None:
         """A process, or the same after a restart."""
         self.revoked = Revoked(lambda: [self.authority.certificate], self.path)
-        clock = Clock()
+        clock = self.clock = Clock()
         self.pump = Pump(clock, Tunnel(server=False, entropy=random.Random(7).randbytes), clock.seconds)
         self.pump.tun = self.tun = FakeTun()
         self.addCleanup(self.pump.stop)
@@ -80,6 +83,35 @@ class AccessTests(SynchronousTestCase):
         self.assertIn(f"the policy of {published_at(1796000002)} is withdrawn: everybody", self.told[-1][1])
         self.publish(1796000001, POLICY)
         self.assertIsNone(self.pump.guard)
+
+    def test_own_public_addresses(self) -> None:
+        """What is for a public address of this machine itself is not for the world, from soon after it has that."""
+        here = list[str]()
+        self.patch(access, "public_addresses", lambda: tuple(here))
+        self.publish(7, from_toml('[[allow]]\nfrom = "laptop"\nto = "world"'))
+        packet = tcp(LAPTOP, WEB, (40000, 22))
+        self.assertTrue(self.passes(packet))
+        here.append(WEB)
+        self.clock.advance(LOOK_EVERY)
+        self.assertFalse(self.passes(packet))
+        here.clear()
+        self.clock.advance(LOOK_EVERY - 1)
+        self.assertFalse(self.passes(packet))
+        self.clock.advance(1)
+        self.assertTrue(self.passes(packet))
+
+    def test_not_told(self) -> None:
+        """While the kernel does not tell them those of before are ours."""
+        self.patch(access, "public_addresses", lambda: (WEB,))
+        self.publish(7, from_toml('[[allow]]\nfrom = "laptop"\nto = "world"'))
+        self.assertFalse(self.passes(tcp(LAPTOP, WEB, (40000, 22))))
+
+        def silent() -> tuple[str, ...]:
+            raise HostError("the kernel does not answer")
+
+        self.patch(access, "public_addresses", silent)
+        self.clock.advance(LOOK_EVERY)
+        self.assertFalse(self.passes(tcp(LAPTOP, WEB, (40000, 22))))
 
     def test_restart(self) -> None:
         """It is in force from the first packet on, and what answers by UDP answers what went out."""

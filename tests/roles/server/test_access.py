@@ -18,6 +18,7 @@ from morphnet.pki.policy import Published, pack
 from morphnet.pki.revocations import draft_revocations
 from morphnet.roles.certificates.publishing import Publisher
 from morphnet.roles.certificates.revocation_file import Revoked
+from morphnet.roles.process import access
 from morphnet.roles.server.access import ServerAccess
 from morphnet.roles.server.certificates import Certificates
 from morphnet.store.base import Lease
@@ -28,6 +29,7 @@ from morphnet.wire.messages.control import Hello
 from tests.fakes_pki import NOW, an_authority
 from tests.roles.server.test_node import FakeCaller
 
+PUBLIC = "203.0.113.5"  # an address of the gateway
 NAMED = from_toml('[[allow]]\nfrom = "laptop"\nto = ["home", "nobody"]')
 
 
@@ -37,6 +39,7 @@ def lease(name: str, number: int) -> Lease:
 
 class ServerAccessTests(SynchronousTestCase):
     def setUp(self) -> None:
+        self.patch(access, "public_addresses", lambda: (PUBLIC,))
         self.authority, folder, clock = an_authority(), Path(self.mktemp()), Clock()
         cas = [self.authority.certificate]
         publisher = Publisher(folder, lambda: cas, None)
@@ -64,29 +67,38 @@ class ServerAccessTests(SynchronousTestCase):
         return self.access.places.who(ipaddress.ip_address(address).packed).names
 
     def test_places(self) -> None:
-        """Addresses are those of leases, and the gateway's own."""
-        found = [
-            self.names(each) for each in ("10.73.0.1", "fd73::1", "fd73::2", "10.73.0.4", "10.73.0.9", "10.73.0.6")
-        ]
-        self.assertEqual(found, [("gateway", "gw")] * 2 + [("laptop",), ("phone",), (), ()])
+        """Addresses are those of leases, and the gateway's own, public ones among them."""
+        self.access.look_around()
+        asked = ("10.73.0.1", "fd73::1", PUBLIC, "fd73::2", "10.73.0.4", "10.73.0.9", "10.73.0.6")
+        found = [self.names(each) for each in asked]
+        self.assertEqual(found, [("gateway", "gw")] * 3 + [("laptop",), ("phone",), (), ()])
 
     def test_told(self) -> None:
         """Clients that understand hear of the machines that the policy names, and of no others, when that changes."""
-        self.assertEqual([self.said(name) for name in self.callers], [[], [], []])
+        self.assertEqual([self.said(name) for name in self.callers], [[Holders()], [Holders()], []])
         self.publish(NAMED)
         laptop = ("10.73.0.2 laptop", "fd73::2 laptop")
-        self.assertEqual([self.said(name) for name in self.callers], [[Holders(laptop)]] * 2 + [[]])
+        self.assertEqual([self.said(name) for name in self.callers], [[Holders(), Holders(laptop)]] * 2 + [[]])
         self.access.leased(lease("laptop", 2))
         self.access.leased(lease("tablet", 5))
         self.access.left(self.callers["phone"])
         self.access.leased(lease("home", 3))
         home = ("10.73.0.3 home", "fd73::3 home")
-        self.assertEqual([len(self.said(name)) for name in self.callers], [2, 1, 0])
+        self.assertEqual([len(self.said(name)) for name in self.callers], [3, 2, 0])
         self.assertEqual(self.said("laptop")[-1], Holders(home + laptop))
         self.access.welcomed(self.callers["phone"], Hello(name="phone", holders=True))
         self.assertEqual(self.said("phone")[-1], Holders(home + laptop))
         self.publish(Policy(is_open=True))
         self.assertEqual(self.said("laptop")[-1], Holders())
+
+    def test_passed_on(self) -> None:
+        """Addresses that were released and are another's now are that one's alone, whether rules name it or not."""
+        self.publish(NAMED)
+        self.access.leased(lease("stranger", 2))
+        self.assertEqual(self.said("phone")[-1], Holders())
+        self.assertEqual(self.names("10.73.0.2"), ("stranger",))
+        self.access.leased(lease("home", 2))
+        self.assertEqual(self.said("phone")[-1], Holders(("10.73.0.2 home", "fd73::2 home")))
 
     def test_many(self) -> None:
         """Very many are told in several messages."""
@@ -94,7 +106,7 @@ class ServerAccessTests(SynchronousTestCase):
             self.access.leased(Lease(f"m{number:03}", f"10.73.1.{number}", "", bytes(16)))
         names = ", ".join(f'"m{number:03}"' for number in range(MOST_HOLDERS))
         self.publish(from_toml(f'[[allow]]\nfrom = [{names}, "laptop"]\nto = "*"'))
-        one, other = self.said("laptop")
+        one, other = self.said("laptop")[1:]
         self.assertEqual((len(one.holders), one.more, len(other.holders), other.more), (MOST_HOLDERS, False, 2, True))
 
     def test_phones(self) -> None:
@@ -103,7 +115,7 @@ class ServerAccessTests(SynchronousTestCase):
         self.access.news = lambda: told.append(self.access.known())
         self.assertIsNone(self.access.known())
         self.publish(NAMED)
-        own = ("10.73.0.1", "fd73::1")
+        own = ("10.73.0.1", "fd73::1", PUBLIC)
         machines = {"laptop": ("10.73.0.2", "fd73::2"), "gateway": own, "gw": own}
         known = Known(NAMED, machines, ("10.73.0.0/24", "fd73::/64"))
         self.assertEqual(told, [known])

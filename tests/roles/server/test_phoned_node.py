@@ -18,8 +18,8 @@ from morphnet.store.base import PhoneRecord
 from morphnet.store.memory import MemoryStore
 from morphnet.store.phones import Whereabouts
 from morphnet.wire.messages.control import Hello
+from tests.fakes_phones import FakeDevice, FakeMachine
 from tests.roles.server.test_node import FakeCaller, Server
-from tests.roles.server.test_phones import FakeDevice, FakeMachine
 
 KEY = base64.b64encode(bytes([5] * 32)).decode()
 ON = WireGuardConfig("0.0.0.0:51820")

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.config.policy import Policy, from_toml
 from morphnet.config.roles import ServerConfig
 from morphnet.config.wireguard import WireGuardConfig
-from morphnet.errors import HostError
+from morphnet.errors import ConfigError, HostError
 from morphnet.host.phone_policy import Known
 from morphnet.roles.server.phones import GONE_AFTER, LATE, SOON, SOUND_AFTER, Around, NoGround, Phones
 from morphnet.store.base import Lease, PhoneRecord
 from morphnet.store.memory import MemoryStore
 from morphnet.store.phones import Whereabouts
-from morphnet.wire.wireguard import Changes, Peer, Seen, Told
+from morphnet.wire.wireguard import Changes, Peer, Told
+from tests.fakes_phones import FakeDevice, FakeMachine, FakeMeter
 
 KEYS = [base64.b64encode(bytes([number] * 32)).decode() for number in range(5)]
 PRIVATE, SHARED, PHONE, TABLET, NEW = KEYS
@@ -27,99 +28,12 @@ ON = ServerConfig(name="gw", wireguard=WireGuardConfig("0.0.0.0:51820"))
 WALL = 1_800_000_000  # Unix seconds
 
 
-class FakeDevice:
-    """Is as it was told to be."""
-
-    what = "a fake"
-
-    def __init__(self) -> None:
-        self.now, self.changes, self.trouble, self.stopped = Told(), list[Changes](), "", 0
-        self.waits: Deferred[Told] | None = None
-
-    def told(self) -> Deferred[Told]:
-        if self.waits is not None:
-            return self.waits
-        return fail(HostError(self.trouble)) if self.trouble else succeed(self.now)
-
-    def change(self, changes: Changes) -> Deferred[None]:
-        self.changes.append(changes)
-        peers = {each.peer.public_key: each for each in self.now.peers if each.peer.public_key not in changes.gone}
-        for put in changes.put:
-            peers[put.public_key] = replace(peers.get(put.public_key, Seen(put)), peer=put)
-        key, port = changes.private_key or self.now.private_key, changes.port or self.now.port
-        self.now = Told(key, port, tuple(peers.values()))
-        return succeed(None)
-
-    def hears(self, key: str, at: int, received: int, sent: int) -> None:
-        """A peer has come."""
-        self.now = replace(
-            self.now,
-            peers=tuple(
-                Seen(each.peer, "192.0.2.1:5", at, received, sent) if each.peer.public_key == key else each
-                for each in self.now.peers
-            ),
-        )
-
-    def stop(self) -> Deferred[None]:
-        self.stopped += 1
-        return succeed(None)
-
-
-class FakeMachine:
-    """What was done to it, and what it refuses."""
-
-    def __init__(self) -> None:
-        self.by_kernel, self.refuses = True, False
-        self.up = self.downs = 0
-        self.led: tuple[str, ...] = ()
-        self.judged: list[tuple[str, ...] | None] = []
-
-    def wireguard_up(self, device: str) -> bool:
-        if self.refuses:
-            raise HostError("not permitted")
-        self.up += 1
-        return self.by_kernel
-
-    def phones_are(self, device: str, mtu: int, addresses: Sequence[str]) -> None:
-        self.led = tuple(addresses)
-
-    def phones_judged(self, device: str, lines: Sequence[str] | None) -> None:
-        if self.refuses:
-            raise HostError("not permitted")
-        self.judged.append(None if lines is None else tuple(lines))
-
-    def wireguard_down(self) -> None:
-        self.downs, self.led = self.downs + 1, ()
-
-
-class FakeMeter:
-    """What was carried, and who may not."""
-
-    def __init__(self) -> None:
-        self.carried: dict[str, tuple[int, int]] = {}
-        self.refuses = ""
-        self.here: list[str] = []
-
-    def add(self, name: str, sent: int, received: int) -> None:
-        before = self.carried.get(name, (0, 0))
-        self.carried[name] = before[0] + sent, before[1] + received
-
-    def refusal(self, name: str) -> str:
-        return self.refuses
-
-    def came(self, session: str) -> None:
-        self.here.append(f"+{session}")
-
-    def gone(self, session: str) -> None:
-        self.here.append(f"-{session}")
-
-
 class PhonesTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock, self.store, self.ground, self.meter = Clock(), MemoryStore(), FakeMachine(), FakeMeter()
         self.devices, self.told = list[FakeDevice](), list[str]()
         self.ended: Callable[[str], None] = lambda why: None
-        self.whereabouts = Whereabouts()
+        self.whereabouts, self.key_trouble = Whereabouts(), ""
         self.phones = self.make(ON)
         self.invite("phone", PHONE)
 
@@ -134,13 +48,18 @@ class PhonesTests(SynchronousTestCase):
             self.whereabouts,
             self.ground,
             device,
-            lambda: PRIVATE,
+            self.key,
             self.meter,
             self.clock.seconds,
             lambda: WALL + self.clock.seconds(),
             lambda kind, name, text: self.told.append(kind),
         )
         return Phones(config, around)
+
+    def key(self) -> str:
+        if self.key_trouble:
+            raise ConfigError(self.key_trouble)
+        return PRIVATE
 
     def invite(self, name: str, key: str) -> Lease:
         self.store.all_phones[name] = PhoneRecord(name, key, SHARED, WALL)
@@ -226,6 +145,19 @@ class PhonesTests(SynchronousTestCase):
         self.look()
         self.assertEqual(self.device.changes[-1].gone, (PHONE,))
         self.assertEqual([each.peer.public_key for each in self.device.now.peers], [NEW])
+
+    def test_new_keys_meanwhile(self) -> None:
+        """One that is there has gone then, and comes anew: each coming is told of, and each going."""
+        self.look()
+        self.device.hears(PHONE, WALL, 1, 1)
+        self.look()
+        self.invite("phone", NEW)
+        self.look()
+        self.assertEqual(self.state, "new")
+        self.device.hears(NEW, WALL, 1, 1)
+        self.look()
+        self.assertEqual(self.meter.here, ["+phone", "-phone", "+phone"])
+        self.assertEqual(self.told, ["phone-up", "phone-gone", "phone-up"])
 
     def test_counted(self) -> None:
         """What it carries is counted once, also when the device counts from the start again."""
@@ -349,6 +281,25 @@ class PhonesTests(SynchronousTestCase):
         waiting.callback(Told())
         self.successResultOf(looked)
         self.assertEqual((len(self.device.changes), self.ground.led), (1, ()))
+
+    def test_ends_once(self) -> None:
+        """One that ends while it is asked has ended once."""
+        self.look()
+        self.device.waits = waiting = Deferred[Told]()
+        looked = self.phones.look()
+        self.ended("it was killed")
+        waiting.errback(HostError("it does not answer"))
+        self.successResultOf(looked)
+        self.assertEqual((self.phones.ended, self.phones.warnings()), (1, ("phones cannot come: it was killed",)))
+
+    def test_spoilt_key(self) -> None:
+        """Where our own key cannot be read that is what the operator is told, once."""
+        self.key_trouble = "the file holds no key"
+        self.look()
+        self.clock.advance(SOON)
+        self.look()
+        self.assertEqual(self.phones.warnings(), ("phones cannot come: the file holds no key",))
+        self.assertEqual((self.told, self.ground.downs), (["wireguard"], 2))
 
     def test_switched(self) -> None:
         """Settings apply at once: another port, another MTU, none at all, and on again."""
