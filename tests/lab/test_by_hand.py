@@ -10,7 +10,7 @@ import time
 from typing import ClassVar
 
 from morphnet.lab.topologies import WORLD
-from morphnet.lab.vpn import BIN, Daemon, Settings, wait_for
+from morphnet.lab.vpn import BIN, INNER_SERVER, Daemon, Settings, wait_for
 from morphnet.roles.process.resources import FIRST
 from tests.lab.laptop import LaptopCase
 from tests.lab.street import settle
@@ -49,7 +49,7 @@ class HandTests(LaptopCase):
         before["laptop"] = self.picture(client)
         for close in (lambda terminal: os.close(terminal), lambda terminal: self.interrupt(client, terminal)):
             terminal = self.start(client)
-            wait_for("our DNS", lambda: WORLD in self.picture(client))
+            wait_for("our DNS", lambda: f"nameserver {INNER_SERVER}" in self.picture(client))
             close(terminal)
             self.ended(client)
             self.assertEqual(self.picture(client), before["laptop"])
@@ -72,7 +72,7 @@ class HandTests(LaptopCase):
         self.addCleanup(os.close, self.start(self.init()))
         client = self.vpn.enrol()
         self.addCleanup(os.close, self.start(client))
-        wait_for("our DNS", lambda: WORLD in self.picture(client))
+        wait_for("our DNS", lambda: f"nameserver {INNER_SERVER}" in self.picture(client))
         before = client.pid()
         settle(client, (("routes", '["10.99.0.0/24"]'), ("mtu", "1300")))
         os.kill(before, signal.SIGHUP)
@@ -94,7 +94,7 @@ class HandTests(LaptopCase):
         client = self.vpn.enrol()
         before = self.picture(client)
         client.start()
-        wait_for("our DNS", lambda: WORLD in self.picture(client))
+        wait_for("our DNS", lambda: f"nameserver {INNER_SERVER}" in self.picture(client))
         os.kill(client.pid(), signal.SIGSTOP)
         self.assertLess(self.stopping(self.vpn.server), STOP)
         os.kill(client.process.pid, signal.SIGCONT)  # type: ignore[union-attr]  # it was started
