@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ssl
+import sys
 from collections.abc import Mapping
 from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
@@ -79,6 +81,11 @@ class Server(ThreadingHTTPServer):
         """:raises OSError: the port is somebody else's."""
         self.pages = pages
         super().__init__((HERE, port), _Answer)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that hangs up in the middle is nobody's trouble."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
 
 
 class _Answer(BaseHTTPRequestHandler):

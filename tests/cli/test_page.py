@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import signal
 import subprocess
 import threading
@@ -126,6 +128,19 @@ class OwnPageTests(HereCase):
 
 
 class ServerTests(CommandCase):
+    def test_hung_up(self) -> None:
+        """Of a browser that hangs up in the middle nothing is said; of a fault of ours it is."""
+        with Server(0, OWN) as server:
+            for trouble, told in ((ConnectionResetError(), False), (ValueError("ours"), True)):
+                said = io.StringIO()
+                with contextlib.redirect_stderr(said):
+                    try:
+                        raise trouble
+                    except type(trouble):
+                        server.handle_error(None, (HERE, 1))
+                self.assertEqual("ours" in said.getvalue(), told)
+                self.assertEqual(bool(said.getvalue()), told)
+
     def test_loopback(self) -> None:
         """Nobody else's browser gets it."""
         with Server(0, {}) as server:
