@@ -61,7 +61,7 @@ class Tun:
     """
     A TUN device that lives as long as it is open.
 
-    One wake-up hands at most 32 reads to `received`: views of virtio_net_hdr (10 bytes) and one IP packet, or one
+    At most 64 reads at once are handed to `received`: views of virtio_net_hdr (10 bytes) and one IP packet, or one
     TCP or UDP super packet. Each view starts a buffer of its own, which may be written to, and is overwritten once
     `received` has returned. Packets that the kernel would not take are counted, never raised.
     """

@@ -57,7 +57,7 @@ class UdpDoor:
     """
     A non-blocking UDP socket that receives and sends runs of datagrams.
 
-    One wake-up hands at most 64 receives to `received`, in the order of arrival; their views are overwritten after it
+    At most 64 receives at once are handed to `received`, in the order of arrival; their views are overwritten after it
     returns. An arrival's `local` is filled in when the door is bound to a wildcard, and "" when there is only one
     address that it can have been. Whatever goes wrong with single datagrams is counted, never raised.
     """

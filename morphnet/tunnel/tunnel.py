@@ -312,7 +312,7 @@ class Tunnel:
         return None if due == float("inf") else due
 
     def take_leave(self, now: float) -> Effects:
-        """The end of this process: see `farewell`. No other call may follow."""
+        """The end of this process: see `farewell`. Only `from_local` and `on_timer` may follow."""
         effects = Effects()
         for session in self.sessions.values():
             take_leave(session, now, effects)
