@@ -1,7 +1,7 @@
 // The files app: look, preview, download, upload, rename, delete; cut transfers go on from the byte.
 import { element, size } from './elements.js';
 import { Preview, kindOf } from './preview.js';
-import { begin, kept, offer, onDisk, tidy } from './saving.js';
+import { begin, forget, kept, offer, onDisk, tidy } from './saving.js';
 import { ask, download, upload } from './transfers.js';
 
 const LARGE = 8 << 20; // bytes; larger downloads go to the disk as they come
@@ -101,7 +101,10 @@ export class Files {
     try {
       const again = (size) => disk.ask('cut', { size });
       await download(this.session, path, (piece) => disk.write(piece), progress, { at, mark, again, stop });
-    } finally { await disk.close(); }
+    } finally {
+      await disk.close();
+      if (stop?.aborted && !at) await forget(disk); // it was only looked at, and no download goes on from it
+    }
     return kept(disk);
   }
 

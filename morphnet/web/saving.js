@@ -51,11 +51,16 @@ export function offer(name, blob, forget = () => {}) {
   setTimeout(() => { URL.revokeObjectURL(address); forget(); }, 60000 + blob.size / COPY * 1000);
 }
 
+export async function forget(disk) {
+  const root = await navigator.storage.getDirectory();
+  await root.removeEntry(disk.name).catch(() => {});
+}
+
 // What was put there, whole, and what forgets it.
 export async function kept(disk) {
   const root = await navigator.storage.getDirectory();
   const blob = await (await root.getFileHandle(disk.name)).getFile();
-  return { blob, forget: () => root.removeEntry(disk.name).catch(() => {}) };
+  return { blob, forget: () => forget(disk) };
 }
 
 // Files of downloads that nobody came back for.
