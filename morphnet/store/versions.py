@@ -50,7 +50,7 @@ def bring_up(sql: sqlite3.Connection, steps: Steps, path: Path) -> None:
         raise ConfigError(f"the database {path} is of a later morphnet: install that one again")
     for statement in steps.missing(version):
         sql.execute(statement)
-    if version != steps.needed:
+    if version < steps.needed:  # one that a version raised, for which an addition was none, stays: it makes it once
         sql.execute(f"PRAGMA user_version = {steps.needed}")
 
 
