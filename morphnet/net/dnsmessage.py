@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 from twisted.names import dns
 
@@ -267,7 +267,7 @@ def address_of(record: Any) -> str:
 def _led_to(record: Any) -> str:
     """The address, or for another name the name, that the record leads to; "" for none."""
     if isinstance(record.payload, dns.Record_CNAME | dns.Record_DNAME):
-        return str(record.payload.name.name.decode("latin-1").lower())
+        return str(cast(Any, record.payload).name.name.decode("latin-1").lower())
     return address_of(record)
 
 

@@ -253,4 +253,4 @@ class Says(DatagramProtocol):
 
     def datagramReceived(self, datagram: bytes, addr: tuple[str, int]) -> None:
         assert self.transport is not None
-        self.transport.write(answering("192.0.2.1", ttl=0)(read(datagram)), addr)
+        self.transport.write(cast(bytes, answering("192.0.2.1", ttl=0)(read(datagram))), addr)
