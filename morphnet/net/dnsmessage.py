@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 from twisted.names import dns
 
@@ -29,7 +29,10 @@ _KINDS_OF_ZONES = (dns.NS, dns.SOA, 43, 48)  # and DS, DNSKEY: who checks signat
 _BROKEN = (ValueError, EOFError, struct.error, IndexError, KeyError, TypeError, AttributeError, OverflowError)
 
 _LONGEST_NAME, _LONGEST_LABEL = 253, 63  # bytes
-_STEPS, _STEPS_A_BYTE = 4096, 2  # in which a message is read
+_STEPS, _STEPS_A_BYTE = 4096, 2  # in which an answer is read
+_STEPS_OF_QUESTION = 512  # a name of 127 labels takes about half
+_MOST_ADDITIONAL = 4  # records in a question: of EDNS, and who signs
+_HEADER = struct.Struct("!4x4H")  # how much there is in each part
 
 Key = tuple[bytes, int, bool, bool]
 
@@ -120,9 +123,9 @@ class _Reading(BytesIO):
     64 KiB take half a minute.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, steps: int) -> None:
         super().__init__(data)
-        self._left = _STEPS + _STEPS_A_BYTE * len(data)
+        self._left = steps
 
     def read(self, size: int | None = -1) -> bytes:
         self._left -= 1
@@ -131,11 +134,15 @@ class _Reading(BytesIO):
         return super().read(size)
 
 
-def read(data: bytes) -> dns.Message | None:
-    """A message; None for what is none, or holds a name that nobody could write down again."""
+def read(data: bytes, steps: int = 0) -> dns.Message | None:
+    """
+    A message; None for what is none, or holds a name that nobody could write down again.
+
+    :param steps: in which it is read; 0 for what an answer of its length may take.
+    """
     message = dns.Message()
     try:
-        message.decode(_Reading(data))
+        message.decode(_Reading(data, steps or _STEPS + _STEPS_A_BYTE * len(data)))
     except _BROKEN:
         return None
     return message if all(map(_is_name, _names_in(message))) else None
@@ -156,12 +163,15 @@ def _is_name(name: bytes) -> bool:
 
 def asked_in(data: bytes) -> Asked | None:
     """The question in what a caller sent; None for what is no question that anybody answers."""
-    message = read(data)
-    if message is None or message.answer or message.opCode != dns.OP_QUERY or len(message.queries) != 1:
+    if len(data) < _HEADER.size:
+        return None
+    queries, answers, authority, additional = _HEADER.unpack_from(data)
+    if (queries, answers, authority) != (1, 0, 0) or additional > _MOST_ADDITIONAL:
+        return None
+    message = read(data, _STEPS_OF_QUESTION)
+    if message is None or message.answer or message.opCode != dns.OP_QUERY or not message.queries:
         return None
     query = message.queries[0]
-    if message.answers or message.authority:
-        return None
     opt = next((each for each in message.additional if each.type == _OPT), None)
     size = max(LEAST_SIZE, min(MOST_SIZE, opt.cls)) if opt is not None else LEAST_SIZE
     signatures = opt is not None and bool(opt.ttl & _DO)
@@ -179,8 +189,10 @@ def question_bytes(question: Question, number: int, *, edns: bool = True) -> byt
 
 def answer_in(data: bytes, question: Question, number: int) -> Answer | None:
     """What another server says; None for what is no answer to that question."""
+    if data[:2] != number.to_bytes(2, "big"):
+        return None  # a forger's, it may be: it costs nothing
     message = read(data)
-    if message is None or not message.answer or message.id != number or message.opCode != dns.OP_QUERY:
+    if message is None or not message.answer or message.opCode != dns.OP_QUERY:
         return None
     if len(message.queries) != 1:
         return None
@@ -255,7 +267,7 @@ def address_of(record: Any) -> str:
 def _led_to(record: Any) -> str:
     """The address, or for another name the name, that the record leads to; "" for none."""
     if isinstance(record.payload, dns.Record_CNAME | dns.Record_DNAME):
-        return str(record.payload.name.name.decode("latin-1").lower())
+        return str(cast(Any, record.payload).name.name.decode("latin-1").lower())
     return address_of(record)
 
 

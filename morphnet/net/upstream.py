@@ -69,6 +69,9 @@ class _Datagram(DatagramProtocol):
     def connectionRefused(self) -> None:
         self._heard(None)
 
+    def stopProtocol(self) -> None:
+        self._heard(None)  # the reactor has closed it for such an error; when we have, nobody hears it any more
+
 
 class _Stream(Int16StringReceiver):
     """The same by TCP, for what is too long for a datagram."""

@@ -90,7 +90,16 @@ class DnsMessageTests(SynchronousTestCase):
         with patch.object(_Reading, "read", counted):
             for length, records in ((3000, 300), (50000, 900), (300, 1)):
                 self.assertIsNone(answer_in(self.hostile(length, records), NAME, 3), length)
-        self.assertLess(len(steps), 200000)
+            self.assertLess(len(steps), 200000)
+            steps.clear()
+            self.assertIsNone(answer_in(self.hostile(50000, 900), NAME, 4))  # not with this number
+            self.assertEqual(len(steps), 0)
+            for records, most in ((4, 600), (30, 0)):
+                steps.clear()
+                asked = bytearray(self.hostile(500, records))
+                asked[2:4], asked[6:8], asked[10:12] = b"\1\0", b"\0\0", records.to_bytes(2, "big")
+                self.assertIsNone(asked_in(bytes(asked)))
+                self.assertLessEqual(len(steps), most)
         good = answer_in(self.hostile(8, 900), NAME, 3)
         assert good is not None
         self.assertEqual(len(good.answers), 900)

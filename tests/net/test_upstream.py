@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.protocol import DatagramProtocol
 from twisted.names import dns
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from morphnet.net import upstream
 from morphnet.net.dnsmessage import Answer, Question, address_of, unfit_outside
 from morphnet.net.upstream import LONGEST_ABSENCE, MOST_OF_ONE, MOST_WAITING, PATIENCE, Upstream
 from morphnet.rendezvous.naming import Ask
 from tests.fakes_names import MemoryNet, answering, read
 
+reactor: Any = _reactor
 WIKI = Question(b"wiki.example", dns.A)
 WORLD, CORP = Ask(("9.9.9.9", "8.8.8.8"), False), Ask(("10.0.0.53",), True)
 CALLER = "10.73.0.2"
@@ -224,3 +228,29 @@ class UpstreamTests(SynchronousTestCase):
         self.ask()
         self.upstream.close()
         self.assertEqual((self.net.open_sockets(), self.net.getDelayedCalls()), ([], []))
+
+
+class SocketTests(TestCase):
+    """By sockets of the kernel."""
+
+    timeout = 20
+
+    async def test_refused(self) -> None:
+        """Where nobody listens the next one is asked at once."""
+        server = reactor.listenUDP(0, Says(), interface="127.0.0.1")
+        self.addCleanup(server.stopListening)
+        self.patch(upstream, "PORT", server.getHost().port)
+        self.patch(upstream, "PATIENCE", 3600.0)
+        asking = Upstream(reactor, unfit_outside(()))
+        for servers, code in ((("127.0.0.2", "127.0.0.1"), dns.OK), (("127.0.0.2",), dns.ESERVER)):
+            answer = await asking.ask(CALLER, WIKI, Ask(servers, False))
+            self.assertEqual(answer.code, code)
+        asking.close()
+
+
+class Says(DatagramProtocol):
+    """A server."""
+
+    def datagramReceived(self, datagram: bytes, addr: tuple[str, int]) -> None:
+        assert self.transport is not None
+        self.transport.write(cast(bytes, answering("192.0.2.1", ttl=0)(read(datagram))), addr)

@@ -1,7 +1,8 @@
 """
 Names by way of an exit: the peer that is one answers those whose exit it is, at its inner addresses, as a gateway does.
 
-One of before does not answer. So it is asked first, and the laptop's own DNS servers stay until it has answered.
+One of before does not answer. So it is asked first, again and again, and the laptop's own DNS servers stay until it has
+answered.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from morphnet.net.upstream import Upstream
 from morphnet.rendezvous.naming import Ask, Naming, Zone
 from morphnet.text import DOMAIN
 
+AGAIN, SELDOM = 1.0, 60.0  # seconds until an exit that has not answered is asked once more, at first and at most
 _WHO = Question(DOMAIN.encode(), dns.SOA)
 
 
@@ -42,6 +44,7 @@ class ExitNames:
         self._at: tuple[str, ...] = ()  # where it answers
         self._trouble = ""  # why it does not, as the log has it
         self._asked: tuple[str, ...] = ()  # of an exit, whether it answers
+        self._timer: Any = None  # until they are asked once more
         self.proven: tuple[str, ...] = ()  # of them, those that do
 
     def answer(self, inner: Sequence[str], allowed: Sequence[str], peers: Mapping[str, Sequence[str]]) -> None:
@@ -80,17 +83,30 @@ class ExitNames:
         """
         if tuple(servers) == self._asked:
             return
+        self._rest()
         self._asked, self.proven = tuple(servers), ()
-        asking = Upstream(self._net, unfit_outside(()))
+        self._prove(then, AGAIN)
+
+    def _prove(self, then: Callable[[], None], again: float) -> None:
+        self._rest()
+        asking, servers = Upstream(self._net, unfit_outside(())), self._asked
         found = [asking.ask("", _WHO, Ask((each,), True)).addCallback(_is_one) for each in servers]
         if found:
-            DeferredList(found).addCallback(lambda said: self._said(tuple(servers), [good for _, good in said], then))
+            DeferredList(found).addCallback(lambda said: self._said(servers, [good for _, good in said], then, again))
 
-    def _said(self, servers: tuple[str, ...], good: Sequence[bool], then: Callable[[], None]) -> None:
-        if servers == self._asked:  # and there is no other exit by now
-            self.proven = tuple(each for each, answers in zip(servers, good, strict=True) if answers)
-            if self.proven:
-                then()
+    def _said(self, servers: tuple[str, ...], good: Sequence[bool], then: Callable[[], None], again: float) -> None:
+        if servers != self._asked:  # there is another exit by now
+            return
+        self.proven = tuple(each for each, answers in zip(servers, good, strict=True) if answers)
+        if self.proven:
+            then()
+        else:  # one that has just come answers a moment later
+            self._timer = self._net.callLater(again, self._prove, then, min(SELDOM, again * 2))
+
+    def _rest(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
 
     def counters(self) -> dict[str, int]:
         """Questions."""
@@ -98,6 +114,7 @@ class ExitNames:
 
     def close(self) -> Deferred[Any]:
         """Answer nobody any more."""
+        self._rest()
         self._asked = self._at = ()
         server, self._server = self._server, None
         return server.close() if server is not None else DeferredList([])

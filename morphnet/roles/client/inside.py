@@ -52,9 +52,17 @@ def dns_servers(welcome: Welcome, config: ClientConfig) -> tuple[str, ...]:
     The DNS servers that this machine shall ask.
 
     They would be asked for every name, also of what is not to go through a split tunnel, and could answer what they
-    like: there the operator has to want it.
+    like: there the operator has to want it. An address that means this very machine is none of a server's to name: what
+    answers there asks the local network, it may be.
     """
-    return welcome.dns if config.dns and (takes_all(config.routes) or config.dns_split) else ()
+    wanted = config.dns and (takes_all(config.routes) or config.dns_split)
+    return tuple(filter(_is_elsewhere, welcome.dns)) if wanted else ()
+
+
+def _is_elsewhere(host: str) -> bool:
+    address: Any = ipaddress.ip_address(host)
+    address = getattr(address, "ipv4_mapped", None) or address
+    return not (address.is_loopback or address.is_unspecified or address.is_multicast)
 
 
 def takes_all(routes: Sequence[str]) -> bool:

@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, DeferredList
 
 from morphnet.config.names import ALL, is_domain
 from morphnet.config.roles import CONTROL_PORT, ClientConfig
+from morphnet.errors import HostError
 from morphnet.host.dns import Wish
 from morphnet.net.nameserver import NameServer
 from morphnet.net.upstream import Upstream
@@ -156,7 +157,11 @@ class Stub:
         return STUB
 
     def _others(self) -> Sequence[str]:
-        return [each for each in self._own() if each != STUB] or AS_BEFORE
+        try:
+            own = self._own()
+        except HostError:  # it cannot be read now
+            own = ()
+        return [each for each in own if each != STUB] or AS_BEFORE
 
     def counters(self) -> dict[str, int]:
         """Questions."""

@@ -67,6 +67,18 @@ class ExitNamesTests(SynchronousTestCase):
             self.assertEqual(self.prove(server), ())
         self.assertEqual(self.proved, [])
 
+    def test_later(self) -> None:
+        """One that answers a moment after it has come is asked again, less and less often; no more at the end."""
+        self.assertEqual(self.prove(HOME), ())
+        self.net.servers[HOME] = starting(dns.Record_SOA(b"gateway.morph", b"x"))
+        self.assertEqual((self.prove(HOME), self.proved), ((HOME,), [(HOME,)]))
+        self.assertEqual(self.prove(OTHER), ())
+        before = len(self.net.asked)
+        self.net.pump([1.0] * 600)
+        self.assertLess(len(self.net.asked) - before, 30)
+        self.successResultOf(self.names.close())
+        self.assertEqual(self.net.getDelayedCalls(), [])
+
     def test_another_by_now(self) -> None:
         """What an earlier exit says is not heeded any more."""
         self.net.servers[HOME] = starting(dns.Record_SOA(b"gateway.morph", b"x"))

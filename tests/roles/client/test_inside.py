@@ -77,3 +77,8 @@ class DnsTests(SynchronousTestCase):
             (ClientConfig(dns=False, dns_split=True), False),
         ):
             self.assertEqual(dns_servers(named, config), ("10.73.0.1",) if used else (), config.routes)
+
+    def test_this_machine(self) -> None:
+        """An address that means the client itself is not taken from a server."""
+        here = ("127.0.0.1", "127.0.0.73", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1", "224.0.0.251", "10.73.0.1")
+        self.assertEqual(dns_servers(dataclasses.replace(WELCOME, dns=here), ClientConfig()), ("10.73.0.1",))

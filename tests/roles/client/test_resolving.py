@@ -106,11 +106,18 @@ class StubTests(SynchronousTestCase):
         self.assertEqual(self.stub.counters()["names_asked"], 3)
 
     def test_own(self) -> None:
-        """A machine without servers has one on itself; it is never us."""
+        """A machine without servers, or whose file cannot be read, has one on itself; it is never us."""
         self.own[:] = [STUB]
         self.stub.serve(("morph",), ("10.73.0.1",))
         self.ask("example.org")
-        self.assertEqual([to for to, _ in self.net.asked], ["127.0.0.1"])
+        self.stub = Stub(self.net, self.unreadable)
+        self.net.udp.clear()
+        self.stub.serve(("morph",), ("10.73.0.1",))
+        self.ask("example.org")
+        self.assertEqual([to for to, _ in self.net.asked], ["127.0.0.1"] * 2)
+
+    def unreadable(self) -> list[str]:
+        raise HostError("cannot read /etc/resolv.conf")
 
     def test_taken(self) -> None:
         """Where another program has its address that is said."""

@@ -196,9 +196,8 @@ class NamesTests(SynchronousTestCase):
 
     def test_crowd(self) -> None:
         """However many come, names are looked through once in a while; not when nothing has changed."""
-        names = self.begin()
+        names, looked = self.begin(), list[int]()
         with patch.object(Zone, "are", side_effect=lambda known: looked.append(len(known))):
-            looked = list[int]()
             for number in range(4, 54):
                 names.leased(lease(f"c{number}", number))
                 names.look()
