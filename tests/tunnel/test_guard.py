@@ -252,7 +252,7 @@ class CountingTests(GuardCase):
         self.guard.obey(Asked(from_toml(POLICY).rules))
         packets = [tcp(LAPTOP, HOME, (port, 22), ACK) for port in (40000, 40001) for _ in range(50)]
         self.assertEqual((len(self.guard.admit(packets, self.now)), asked), (100, 1))
-        self.places.add(TOLD, ("10.73.0.9",), ("desk",))
+        self.places.add(TOLD, {"10.73.0.9": ("desk",)})
         self.assertEqual((len(self.guard.admit(packets, self.now)), asked), (100, 2))
         self.guard.obey(from_toml(""))
         self.assertEqual(self.guard.admit(packets, self.now), [])
