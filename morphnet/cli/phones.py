@@ -186,6 +186,16 @@ def _files(contents: Mapping[Path, bytes]) -> Iterator[None]:
         raise
 
 
+def _show(code: segno.QRCode | None) -> None:
+    if code is None:
+        click.echo("So many networks are too long for a QR code: import the text as a file.", err=True)
+        return
+    try:
+        code.terminal(out=sys.stdout, compact=True, border=2)
+    except UnicodeEncodeError:
+        click.echo("This terminal shows no QR code: import the text as a file, or ask for --png.", err=True)
+
+
 def _hand_over(given: Given, wishes: Wishes) -> None:
     if wishes.as_json:
         about = {"name": given.name, "addresses": given.addresses, "public_key": given.public_key}
@@ -193,11 +203,7 @@ def _hand_over(given: Given, wishes: Wishes) -> None:
         return
     if wishes.file is None and wishes.png is None:
         click.echo(given.config)
-        code = _code(given.config)
-        if code is not None:
-            code.terminal(out=sys.stdout, compact=True, border=2)
-        else:
-            click.echo("So many networks are too long for a QR code: import the text as a file.", err=True)
+        _show(_code(given.config))
     click.echo(
         f"This is shown once: whoever has it becomes {given.name}. In the WireGuard app: add a tunnel, scan the QR code"
         " or import the file.",

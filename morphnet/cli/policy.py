@@ -17,6 +17,7 @@ from morphnet.cli.pki import tell
 from morphnet.config.policy import ANYBODY, GATEWAY, TCP, UDP, WORLD, Policy, Who, asked_ports, called, from_toml
 from morphnet.config.roles import ClientConfig, ServerConfig
 from morphnet.errors import ConfigError
+from morphnet.host.here import public_addresses
 from morphnet.ops.rundir import REVOKED, REVOKED_SERVER
 from morphnet.ops.show_policy import published_at
 from morphnet.pki.files import authority_home, has_authority, trusted_cas
@@ -25,7 +26,7 @@ from morphnet.rights import rights_of
 from morphnet.roles.certificates.publishing import Publisher
 from morphnet.roles.certificates.revocation_file import Revoked
 from morphnet.text import printable
-from morphnet.tunnel.places import OURSELVES, TOLD, Places
+from morphnet.tunnel.places import HERE, OURSELVES, TOLD, Places
 
 _PROTOCOLS = {TCP: "tcp", UDP: "udp"}
 _NO = 3  # exit code of `test`
@@ -97,6 +98,7 @@ def _machines(config: ServerConfig) -> _Machines:
     pools, places = tuple(filter(None, (config.pool4, config.pool6))), Places()
     own, called_so = tuple(map(gateway, pools)), (GATEWAY, *called(config.name))
     places.are(OURSELVES, dict.fromkeys(own, called_so), pools)
+    places.are(HERE, dict.fromkeys(public_addresses(), called_so))
     places.are(TOLD, {address: called(name) for name, several in leases.items() for address in several})
     return _Machines(names, {**leases, **dict.fromkeys(called_so, own)}, places)
 

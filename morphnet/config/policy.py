@@ -300,7 +300,8 @@ def _entry(text: str, groups: Mapping[str, tuple[str, ...]], where: str) -> tupl
 def _machine(text: str, where: str) -> str:
     """A machine by its name, or a network; one address is a network as well."""
     try:
-        return str(ipaddress.ip_network(text))
+        if "%" not in text:  # one device's, which addresses in packets do not say
+            return str(ipaddress.ip_network(text))
     except ValueError:
         pass
     if text in WORDS or "/" in text or not (is_machine(text) or is_dns_name(text)):

@@ -14,6 +14,8 @@ Source: rtnetlink(7), linux/if_link.h; wireguard-go's README for its socket, and
 
 from __future__ import annotations
 
+import errno
+import socket
 import struct
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
@@ -41,6 +43,12 @@ def socket_of(device: str) -> str:
     return f"{SOCKETS}/{device}.sock"
 
 
+def _is_served(path: str) -> bool:
+    """Whether somebody listens there: ours, that takes its socket along, or one of another network namespace."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as asking:
+        return asking.connect_ex(path) in (0, errno.EAGAIN)
+
+
 @dataclass(frozen=True, slots=True)
 class WireGuardLink:
     """The device. `stands` leaves it to who configures it, as a new one knows nobody yet."""
@@ -62,7 +70,7 @@ class WireGuardLink:
             kernel.routing(new_link(self.device, "wireguard"))
 
     def undo(self, kernel: Kernel) -> None:
-        if not self.by_kernel and "/" not in self.device:
+        if not self.by_kernel and "/" not in self.device and not _is_served(socket_of(self.device)):
             with suppress(HostError):  # one that was killed has left it; the next one replaces what cannot be removed
                 kernel.set_file(socket_of(self.device), FileState("none"))
         kernel.routing(delete_link(self.device))

@@ -69,7 +69,7 @@ class _Asking(protocol.Protocol):
 
     def connectionMade(self) -> None:
         credentials = self._wire.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        if _CREDENTIALS.unpack(credentials)[0] == self._pid:
+        if 0 < self._pid == _CREDENTIALS.unpack(credentials)[0]:  # one of another PID namespace is told as 0
             self._wire.write(self._request)
         else:
             self._wire.abortConnection()

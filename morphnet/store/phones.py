@@ -23,6 +23,10 @@ class Heard(NamedTuple):
     at: int  # Unix seconds
     endpoint: str  # "host:port"
 
+    def within(self, seconds: float, now: float) -> bool:
+        """Whether that is no longer ago than this; nor to come, as the clock may have been wrong."""
+        return self.at > 0 and abs(now - self.at) < seconds
+
 
 NEVER = Heard(0, "")
 
@@ -39,7 +43,7 @@ class Whereabouts:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._heard = _read(path) if path is not None else {}
-        self._written = dict(self._heard)
+        self._written, self._trouble = dict(self._heard), ""
 
     def of(self, public_key: str) -> Heard:
         """Of the phone with that key."""
@@ -52,9 +56,12 @@ class Whereabouts:
             return
         try:
             write_over(self._path, json.dumps(self._heard, indent=1).encode(), mode=0o600)
-            self._written = self._heard
+            self._written, self._trouble = self._heard, ""
         except OSError as trouble:
-            self._log.warn("{path} is not written: {why}", path=str(self._path), why=trouble.strerror or str(trouble))
+            why, before = trouble.strerror or str(trouble), self._trouble
+            self._trouble = why
+            if why != before:  # it is tried again at every look
+                self._log.warn("{path} is not written: {why}", path=str(self._path), why=why)
 
 
 def _read(path: Path) -> dict[str, Heard]:

@@ -41,11 +41,11 @@ class Places:
         self._inner.are([(True, [network for several in self._networks.values() for network in several])])
         self.changed()
 
-    def add(self, part: int, addresses: Iterable[str], names: Sequence[str]) -> None:
-        """One more machine."""
-        known, called = self._parts[part], tuple(names)
-        fresh = {ipaddress.ip_address(address).packed: called for address in addresses}
-        if any(known.get(address) != called for address in fresh):
+    def add(self, part: int, names: Mapping[str, Sequence[str]]) -> None:
+        """What it tells besides; that costs as much as this is."""
+        known = self._parts[part]
+        fresh = {ipaddress.ip_address(address).packed: tuple(each) for address, each in names.items()}
+        if any(known.get(address) != called for address, called in fresh.items()):
             known.update(fresh)
             for address in fresh:
                 self._names[address] = next(each[address] for each in self._parts.values() if address in each)

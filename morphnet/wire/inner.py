@@ -66,8 +66,9 @@ class Inner(NamedTuple):
 
     @property
     def fragments(self) -> bytes:
-        """Equal for all fragments of one packet."""
-        return b"".join((self.source, self.target, bytes((self.protocol,)), self.number))
+        """Equal for all fragments of one packet. In IPv6 what the later ones say of its protocol means nothing."""
+        protocol = bytes((self.protocol,)) if len(self.source) == 4 else b""
+        return b"".join((self.source, self.target, protocol, self.number))
 
     @property
     def what(self) -> str:

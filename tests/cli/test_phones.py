@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from click.testing import CliRunner
+
+from morphnet.cli import commands
 from morphnet.cli.layout import now
 from morphnet.errors import HostError
 from morphnet.roles.server.wireguard import server_key
@@ -143,6 +146,15 @@ class InviteTests(PhoneCase):
         self.assertIn("192.168.199.0/24", shown.stdout)
         self.assertNotIn("\u2588", shown.stdout)
         self.assertIn("too long for a QR code", shown.stderr)
+
+    def test_old_terminal(self) -> None:
+        """One that cannot show a code is given the text all the same, and all that is said with it."""
+        words = ["invite", "phone", "--wireguard", "--dir", str(self.place.root)]
+        shown = CliRunner(charset="latin-1").invoke(commands, words, catch_exceptions=False)
+        self.assertEqual(shown.exit_code, 0)
+        self.assertIn("PrivateKey = ", shown.stdout)
+        for said in ("shows no QR code", "This is shown once", "phone is 10.73.0.2"):
+            self.assertIn(said, shown.stderr)
 
     def test_full(self) -> None:
         """Without an address there is no phone."""

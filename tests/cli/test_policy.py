@@ -7,6 +7,7 @@ import shutil
 
 from click.testing import Result
 
+from morphnet.cli import policy
 from morphnet.cli.layout import Place
 from morphnet.ops.rundir import REVOKED
 from morphnet.pki.files import trusted_cas
@@ -84,9 +85,10 @@ class PolicyTests(CommandCase):
 
     def test_gateway(self) -> None:
         """Whatever it is asked by, the gateway is both that and what it is called, as for those who judge."""
+        self.patch(policy, "public_addresses", lambda: ("203.0.113.5",))
         for name in ("gateway", "gw"):
             self.write(f'[[allow]]\nfrom = "laptop"\nto = "{name}"')
-            for asked in ("gateway", "gw", "10.73.0.1", "fd73::1"):
+            for asked in ("gateway", "gw", "10.73.0.1", "fd73::1", "203.0.113.5"):
                 self.assertEqual(self.asked("laptop", asked, "53/udp")[0], 0, (name, asked))
         self.assertEqual(self.asked("laptop", "10.73.0.9", "53/udp")[0], 3)
 

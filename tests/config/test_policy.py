@@ -125,6 +125,7 @@ class ReadingTests(SynchronousTestCase):
             '[[allow]]\nto = "*"': "does not say from whom",
             '[[allow]]\nfrom = "@x"\nto = "*"': "no group 'x'",
             '[[allow]]\nfrom = "10.0.0.1/8"\nto = "*"': "'10.0.0.1/8' is no name",
+            '[[allow]]\nfrom = "fe80::1%eth0"\nto = "*"': "'fe80::1%eth0' is no name",
             '[[allow]]\nfrom = "Some One"\nto = "*"': "is no name",
             '[groups]\n"a b" = ["x"]': "no name for a group",
             '[groups]\na = ["world"]': "group a of the policy: 'world'",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.host import wireguard
 from morphnet.host.kernel import FileState
 from morphnet.host.netlink import attributes, messages
 from morphnet.host.routes import BASE, LinkUp
@@ -41,6 +44,18 @@ class LinkTests(SynchronousTestCase):
         link.undo(kernel)
         self.assertEqual(kernel.files, {socket_of("morphwg0"): FileState("none")})
         self.assertEqual(kernel.routed, [delete_link("morphwg0")])
+
+    def test_of_another(self) -> None:
+        """A socket at which somebody listens stays: it may be of a server in another network namespace."""
+        self.patch(wireguard, "SOCKETS", ".")
+        kernel, link = FakeKernel(), WireGuardLink("morphwg0", False)
+        with socket.socket(socket.AF_UNIX) as door:
+            door.bind(socket_of("morphwg0"))
+            door.listen()
+            link.undo(kernel)
+            self.assertEqual(kernel.files, {})
+        link.undo(kernel)
+        self.assertEqual(kernel.files, {socket_of("morphwg0"): FileState("none")})
 
     def test_nowhere_else(self) -> None:
         """A name out of a file that somebody else may write leads to no other directory; nor does a failure matter."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.store.phones import MOST, NEVER, Heard, Whereabouts
@@ -50,7 +51,19 @@ class WhereaboutsTests(SynchronousTestCase):
             self.assertEqual({known.of(str(number)) for number in range(len(wrong))}, {NEVER})
 
     def test_full_disk(self) -> None:
-        """Where it cannot be written all goes on."""
-        known = Whereabouts(self.path / "nowhere" / "file")
+        """Where it cannot be written all goes on, and that is said once; when it can be again it is."""
+        known = Whereabouts(self.path / "file")
+        with capturedLogs() as said:
+            for _ in range(3):
+                known.are({"key": HERE})
+        self.assertEqual((known.of("key"), [each["why"] for each in said]), (HERE, ["No such file or directory"]))
+        self.path.mkdir()
         known.are({"key": HERE})
-        self.assertEqual(known.of("key"), HERE)
+        self.assertEqual(Whereabouts(self.path / "file").of("key"), HERE)
+
+    def test_within(self) -> None:
+        """What is to come was not heard lately, nor was what never was."""
+        self.assertEqual(
+            [HERE.within(9, HERE.at + each) for each in (-9, -8, 0, 8, 9)], [False, True, True, True, False]
+        )
+        self.assertFalse(NEVER.within(9, 5))

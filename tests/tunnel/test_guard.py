@@ -207,6 +207,16 @@ class FragmentsTests(GuardCase):
 
         self.assertEqual(self.passes(part(100), part(0), part(100), part(0, 54)), [False, True, True, False])
 
+    def test_options_within(self) -> None:
+        """Options may be in what is cut: the later fragments name them, where the first one leads on to its ports."""
+
+        def part(offset: int, payload: bytes) -> bytearray:
+            return ip(LAPTOP6, HOME6, 44, struct.pack("!BBHI", 60, 0, offset | 1, 99) + payload)
+
+        options = bytes((17, 0)) + bytes(6)
+        first = part(0, options + struct.pack("!HHHH", 9, 53, 800, 0) + bytes(32))
+        self.assertEqual(self.passes(part(48, bytes(48)), first, part(48, bytes(48))), [False, True, True])
+
     def test_routes(self) -> None:
         """A packet that says its own way may go elsewhere than it says: refused."""
         way = bytes((17, 2, 4, 1)) + bytes(20)
@@ -242,7 +252,7 @@ class CountingTests(GuardCase):
         self.guard.obey(Asked(from_toml(POLICY).rules))
         packets = [tcp(LAPTOP, HOME, (port, 22), ACK) for port in (40000, 40001) for _ in range(50)]
         self.assertEqual((len(self.guard.admit(packets, self.now)), asked), (100, 1))
-        self.places.add(TOLD, ("10.73.0.9",), ("desk",))
+        self.places.add(TOLD, {"10.73.0.9": ("desk",)})
         self.assertEqual((len(self.guard.admit(packets, self.now)), asked), (100, 2))
         self.guard.obey(from_toml(""))
         self.assertEqual(self.guard.admit(packets, self.now), [])

@@ -42,8 +42,8 @@ class PlacesTests(SynchronousTestCase):
     def test_changes(self) -> None:
         """What is known already is no change."""
         for _ in range(2):
-            self.places.add(TOLD, ("10.73.0.2", "fd73::2"), ("laptop",))
+            self.places.add(TOLD, {"10.73.0.2": ("laptop",), "fd73::2": ("laptop",)})
             self.places.are(PEERS, {"10.73.0.3": ("home",)})
         self.assertEqual(self.changes, 2)
-        self.places.add(TOLD, ("10.73.0.3",), ("liar",))
+        self.places.add(TOLD, {"10.73.0.3": ("liar",)})
         self.assertEqual((self.names("fd73::2"), self.names("10.73.0.3")), (("laptop",), ("home",)))

@@ -21,7 +21,7 @@ class ClientAccess(Access):
     name = ""  # ours
     _inside: tuple[dict[str, tuple[str, ...]], tuple[str, ...]] = {}, ()  # by the gateway: ours and its own; networks
     _among: tuple[dict[str, tuple[str, ...]], tuple[str, ...]] = {}, ()  # ours among peers; networks
-    _holders: Mapping[str, tuple[str, ...]] = {}
+    _heard_of = 0  # addresses that the gateway has told of
 
     @property
     def ourselves(self) -> tuple[str, ...]:
@@ -56,7 +56,10 @@ class ClientAccess(Access):
         """The gateway tells whose addresses are."""
         fresh = {address: called(name) for address, _, name in (each.partition(" ") for each in said.holders)}
         if not said.more:
-            self._holders = fresh
-        elif len(self._holders) + len(fresh) <= MOST:
-            self._holders = {**self._holders, **fresh}
-        self.places.are(TOLD, self._holders)
+            self._heard_of = 0
+            self.places.are(TOLD, fresh)
+        elif self._heard_of + len(fresh) <= MOST:
+            self.places.add(TOLD, fresh)
+        else:
+            return
+        self._heard_of += len(fresh)

@@ -55,7 +55,7 @@ class ServerAccess(Access):
         for name in before:  # whose they were until they were released
             self._addresses[name] = tuple(each for each in self._addresses[name] if each not in fresh)
         self._addresses[lease.name] = fresh
-        self.places.add(TOLD, fresh, called(lease.name))
+        self.places.add(TOLD, dict.fromkeys(fresh, called(lease.name)))
         if not self.named.isdisjoint((*before, lease.name)):
             self.changed()
 

@@ -118,11 +118,7 @@ class _Phone:
         :param now: Unix seconds.
         """
         allowed = sorted(f"{each}/{128 if ':' in each else 32}" for each in self.inner)
-        calls = (
-            self.heard != NEVER
-            and now - self.heard.at < GONE_AFTER
-            and (self.seen is None or not self.seen.handshake_at)
-        )
+        calls = self.heard.within(GONE_AFTER, now) and (self.seen is None or not self.seen.handshake_at)
         keepalive, last = (CALL_EVERY, self.heard.endpoint) if calls else (0, "")
         return Peer(self.record.public_key, self.record.preshared_key, tuple(allowed), keepalive, last)
 
@@ -269,7 +265,7 @@ class Phones:
                 if sent or received:
                     phone.sent, phone.received = phone.sent + sent, phone.received + received
                     self._around.meter.add(name, sent, received)
-            lately = phone.heard != NEVER and self._around.wall() - phone.heard.at < GONE_AFTER
+            lately = phone.heard.within(GONE_AFTER, self._around.wall())
             if lately and not phone.connected and not phone.refused:
                 phone.connected = True
                 self._around.meter.came(name)

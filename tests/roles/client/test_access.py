@@ -15,6 +15,7 @@ from morphnet.roles.process import access
 from morphnet.tunnel.tunnel import Tunnel
 from morphnet.wire.messages.access import MOST_HOLDERS, Holders
 from tests.roles.client.test_inside import welcome
+from tests.tunnel.test_work import Counted
 
 SERVER = Description("vpn.example", "server", "1f", 0.0, 1e9)
 
@@ -56,9 +57,14 @@ class ClientAccessTests(SynchronousTestCase):
         self.assertEqual(self.names("10.73.0.4", "10.73.0.5"), [("desk",), ("nas",)])
         self.access.told(Holders(("10.73.0.6 gateway", "10.73.0.7 world"), more=True))
         self.assertEqual(self.names("10.73.0.6", "10.73.0.7"), [(), ()])
+        calls = list[int]()
         for turn in range(MOST // MOST_HOLDERS + 1):
             several = (f"10.{each}.{turn}.1 x" for each in range(MOST_HOLDERS))
-            self.access.told(Holders(tuple(several), more=True))
+            said = Holders(tuple(several), more=True)
+            with Counted() as counted:
+                self.access.told(said)
+            calls.append(counted.calls)
+        self.assertLess(calls[-3], 1.1 * calls[0])  # each message costs the same, however many there were
         self.assertEqual(self.names(f"10.1.{MOST // MOST_HOLDERS}.1"), [()])
         self.access.told(Holders())
         self.assertEqual(self.names("10.73.0.4", "10.73.0.3"), [(), ("home",)])

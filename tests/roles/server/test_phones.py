@@ -28,7 +28,9 @@ ON = ServerConfig(name="gw", wireguard=WireGuardConfig("0.0.0.0:51820"))
 WALL = 1_800_000_000  # Unix seconds
 
 
-class PhonesTests(SynchronousTestCase):
+class PhonesCase(SynchronousTestCase):
+    """A server, and one phone in its records."""
+
     def setUp(self) -> None:
         self.clock, self.store, self.ground, self.meter = Clock(), MemoryStore(), FakeMachine(), FakeMeter()
         self.devices, self.told = list[FakeDevice](), list[str]()
@@ -76,6 +78,8 @@ class PhonesTests(SynchronousTestCase):
     def device(self) -> FakeDevice:
         return self.devices[-1]
 
+
+class PhonesTests(PhonesCase):
     def test_may_come(self) -> None:
         """Who is in the records may, with its addresses and no others; it is done once."""
         self.look()
@@ -187,6 +191,16 @@ class PhonesTests(SynchronousTestCase):
             (self.state, self.told, self.meter.here), ("away", ["phone-up", "phone-gone"], ["+phone", "-phone"])
         )
 
+    def test_clock_set_back(self) -> None:
+        """One that has gone before is not there for the hours by which the clock was put back."""
+        self.look()
+        self.device.hears(PHONE, WALL + 7200, 1, 1)
+        self.look()
+        self.assertEqual(self.state, "away")
+        self.device.hears(PHONE, WALL, 2, 2)
+        self.look()
+        self.assertEqual(self.state, "connected")
+
     def test_quota(self) -> None:
         """Who has carried too much is out until it may again."""
         self.look()
@@ -227,6 +241,8 @@ class PhonesTests(SynchronousTestCase):
         self.look()
         self.assertEqual(self.device.changes[0].put[0].last, "")
 
+
+class DeviceTests(PhonesCase):
     def test_ended(self) -> None:
         """A device that ends is told of, and made again: soon at first, then later and later."""
         self.look()
