@@ -23,6 +23,7 @@ from morphnet.roles.signalling.control import PACE, ControlLink, Pace
 from morphnet.roles.signalling.ways import first_of
 from morphnet.wire.fields import is_address
 from morphnet.wire.messages.access import Holders
+from morphnet.wire.messages.advice import Advice
 from morphnet.wire.messages.control import (
     Drain,
     Goodbye,
@@ -44,7 +45,9 @@ from morphnet.wire.messages.revocations import Listing
 
 Way = Dial | PassageDial | WebDial
 # What a server may say after its Welcome.
-Pushed = Ids | Drain | Goodbye | Revoked | Notice | Scheduler | Renewed | Refusal | Listing | Networks | Holders
+Pushed = (
+    Ids | Drain | Goodbye | Revoked | Notice | Scheduler | Renewed | Refusal | Listing | Networks | Holders | Advice
+)
 _ANSWERS: dict[type, type[Welcome] | type[Joined] | type[Renewed]] = {Hello: Welcome, Join: Joined, Renew: Renewed}
 _NOT_OURS = "the server does not accept our certificate"
 

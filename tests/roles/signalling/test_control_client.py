@@ -15,7 +15,9 @@ from morphnet.net.ondevice import Source
 from morphnet.net.tls import ClientTls, Identity
 from morphnet.roles.signalling.control_client import ControlClient, NoLink, TurnedAway, join
 from morphnet.roles.signalling.control_server import RefusedForNow
+from morphnet.wire.messages.advice import Advice
 from morphnet.wire.messages.control import Drain, Goodbye, Ids, Joined, Refusal, Renew, Renewed, Revoked, Scheduler
+from morphnet.wire.messages.networks import Networks
 from tests.fakes_control import CLIENT_HOST, SERVER_HOST, FakeListener, FakeNames, FakeNet, Gateway
 from tests.fakes_portal import HttpPortal, Portal, SilentPortal
 from tests.fakes_tls import CLIENT, INVITE, SERVER, FakeCa, serial_of
@@ -225,7 +227,7 @@ class UpTests(ControlTestCase):
 
     def test_push(self) -> None:
         """What the server pushes is heard, in order."""
-        pushed = (Ids(("ab" * 20,)), Drain(5.0, "update"), Scheduler("best"))
+        pushed = (Ids(("ab" * 20,)), Drain(5.0, "update"), Scheduler("best"), Advice(("10.73.0.1",)), Networks(()))
         for signal in pushed:
             self.caller.send(signal)
         self.net.settle()
