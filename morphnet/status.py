@@ -288,6 +288,8 @@ class SocketStatus:
     local: str  # "host:port"
     public: str  # as a relay sees it; "" when none does
     nat: str  # "none", "same" or "each" (mapping for every destination), "some", "blocked", "unknown"
+    outside: int = 0  # the port outside that the server was asked to try; 0: none, the link does not come by here
+    open: str = "unknown"  # what came of it: "open", "closed", "unknown"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,8 @@ from morphnet.net.gate import Gate
 from morphnet.net.lookup import Found
 from morphnet.net.tls import Peer, ServerTls
 from morphnet.roles.signalling.control_client import Link, Pushed
-from morphnet.roles.signalling.control_server import Caller, ControlServer
-from morphnet.wire.messages.control import Goodbye, Hello, Joined, Renewed, Scheduler, Welcome
-from morphnet.wire.messages.networks import Advertise
-from morphnet.wire.messages.revocations import Listing
-from morphnet.wire.messages.terms import PathTerms
+from morphnet.roles.signalling.control_server import Caller, ControlServer, Said
+from morphnet.wire.messages.control import Goodbye, Hello, Joined, Renewed, Welcome
 from tests.fakes_tls import CLIENT, SERVER, FakeCa
 from tests.wire.messages.test_control import WELCOME
 
@@ -198,7 +195,7 @@ class FakeOffice:
         self.hold: Deferred[None] | None = None  # hello waits for it
         self.callers: list[Caller] = []
         self.hellos: list[Hello] = []
-        self.signals: list[Scheduler | PathTerms | Goodbye | Listing | Advertise] = []
+        self.signals: list[Said | Goodbye] = []
         self.welcomes: list[Hello] = []
         self.went: list[str] = []
         self.keys: list[bytes] = []
@@ -218,7 +215,7 @@ class FakeOffice:
     def welcomed(self, caller: Caller, hello: Hello) -> None:
         self.welcomes.append(hello)
 
-    def signal(self, caller: Caller, signal: Scheduler | PathTerms | Goodbye | Listing | Advertise) -> None:
+    def signal(self, caller: Caller, signal: Said | Goodbye) -> None:
         self.signals.append(signal)
 
     def gone(self, caller: Caller, reason: str) -> None:

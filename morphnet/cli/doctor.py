@@ -76,7 +76,7 @@ def _tell(result: Result) -> None:
 _TEXT = """
 Find what is wrong: with this machine, or with the proxy in front of an upload server.
 
-Without COMMAND: this machine, its settings, its network and what runs, forty looks, each with what to do. Exit
+Without COMMAND: this machine, its settings, its network and what runs, some forty looks, each with what to do. Exit
 code: 0 when all is well, 3 when it works and could be better, 1 when something is wrong.
 """
 doctor = Commands(

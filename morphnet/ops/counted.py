@@ -91,6 +91,8 @@ OF_PROCESS: Counted = {
     "names_answered": ("questions", "for names that were answered, by this machine or by whom it asked"),
     "names_asked": ("questions", "for names that were asked of another server"),
     "names_kept": ("questions", "for names whose answer was known from an earlier one"),
+    "ports_tried": ("ports", "of clients that were sent a datagram, as these asked whether they are open"),
+    "ports_untried": ("ports", "of clients that asked too often, by a relay, or could not be sent anything"),
     "names_malformed": ("datagrams", "to the server for names that are no question"),
     "names_rebound": ("addresses", "of the inner network, or of the asker, that a name of the world was to lead to"),
     "names_strangers": ("datagrams", "to the server for names, and connections, from no inner address"),

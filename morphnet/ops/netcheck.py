@@ -14,6 +14,10 @@ NATS = {  # as in SocketStatus -> words, and the style of them
     "blocked": ("UDP does not pass", "bad"),
     "unknown": ("not known: no relay is reached over", "warn"),
 }
+OPEN = {  # likewise; {} is the port outside, as the server has tried it
+    "open": ("UDP port {} is open", "good"),
+    "closed": ("UDP port {} is closed to who was not called from here", ""),
+}
 
 
 def netcheck_lines(found: NetcheckStatus) -> list[Line]:
@@ -35,7 +39,11 @@ def _socket_lines(socket: SocketStatus) -> list[Line]:
     lines: list[Line] = [[("socket ", ""), (socket.uplink or "?", "head")]]
     lines += labelled("local", socket.local, "")
     lines += labelled("public", socket.public or "not known", "" if socket.public else "dim")
-    return lines + labelled("NAT", words, style)
+    lines += labelled("NAT", words, style)
+    if socket.outside and socket.open in OPEN:
+        words, style = OPEN[socket.open]
+        lines += labelled("outside", words.format(socket.outside), style)
+    return lines
 
 
 def _relay_lines(relay: RelayDistance) -> list[Line]:

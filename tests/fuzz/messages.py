@@ -10,6 +10,7 @@ from morphnet.wire import candidates
 from morphnet.wire.messages import cluster, control, peer, relay
 from morphnet.wire.messages.advice import Advice
 from morphnet.wire.messages.terms import PathTerms
+from morphnet.wire.messages.trying import Tried, TryPort
 from tests.fuzz.target import Reads, Target, of_text
 from tests.ops.fakes import FakeNode
 
@@ -23,6 +24,8 @@ _SIGNALS: tuple[control.Signal, ...] = (
     control.Goodbye("enough"),
     control.Scheduler("redundant"),
     Advice(("10.73.0.1",), True, ("corp.example",), ("relay.example",)),
+    TryPort(4000, "00" * 16),
+    Tried("00" * 16, True),
     PathTerms(("0 10 0 0", "1 210 1 1000000")),
 )
 _RELAYED: tuple[relay.RelayMessage, ...] = (

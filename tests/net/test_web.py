@@ -21,6 +21,7 @@ from txaio.tx import config as autobahn_config
 from morphnet.net.alpn import HTTP
 from morphnet.net.dial import Destination, Net
 from morphnet.net.knock import knock
+from morphnet.net.passage import PassageTransport
 from morphnet.net.sockaddr import host_of
 from morphnet.net.tls import ClientTls
 from morphnet.net.tlstransport import TlsFactory
@@ -95,6 +96,7 @@ class ThroughTests(WebCase):
         (there,) = self.came
         assert here.transport is not None and there.transport is not None
         self.assertEqual(host_of(there.transport.getPeer()), "198.51.100.9")
+        self.assertIsInstance(there.transport, PassageTransport)  # so `is_through` knows it
         here.transport.write(b"abcd" * 100_000)
         there.transport.write(b"hello")
         self.net.pass_by(1.0, 0.1)

@@ -43,4 +43,10 @@ class NetcheckTests(SynchronousTestCase):
             shown = plain(netcheck_lines(found))
             self.assertIn(f"  NAT     {words}", shown)
             self.assertLessEqual(max(map(len, shown.splitlines())), 80)
+        self.assertNotIn("outside", plain(netcheck_lines(NETCHECK)))
+        for word, words in (("open", "port 4000 is open"), ("closed", "port 4000 is closed"), ("unknown", "")):
+            socket = dataclasses.replace(NETCHECK.sockets[0], outside=4000, open=word)
+            shown = plain(netcheck_lines(dataclasses.replace(NETCHECK, sockets=(socket,))))
+            self.assertEqual("outside" in shown, bool(words))
+            self.assertIn(words, shown)
         self.assertIn("no uplink is up", plain(netcheck_lines(dataclasses.replace(NETCHECK, sockets=()))))

@@ -11,7 +11,8 @@ from morphnet.cli.running import CONFIGS, Role, file_of, role_here
 from morphnet.errors import ConfigError, HostError, MorphnetError
 from morphnet.host.facts import Facts
 from morphnet.host.kernel import Kernel
-from morphnet.status import NodeStatus
+from morphnet.ops import feedclient
+from morphnet.status import NetcheckStatus, NodeStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Patient:
         self.roles = list[Role]()
         self.mistaken = dict[str, Fault]()  # configurations that cannot be read, by role
         self._pictures = dict[str, NodeStatus | None]()
+        self._netchecks = dict[str, NetcheckStatus]()
         for name in CONFIGS:
             if not file_of(place, name).exists():
                 continue
@@ -81,6 +83,13 @@ class Patient:
             except HostError:
                 self._pictures[role.name] = None
         return self._pictures[role.name]
+
+    def netcheck(self, role: Role) -> NetcheckStatus:
+        """What it sees between itself and others. :raises HostError: it does not answer."""
+        if role.name not in self._netchecks:
+            said = feedclient.ask(role.feed, {"ask": "netcheck"})
+            self._netchecks[role.name] = feedclient.netcheck_status(said)
+        return self._netchecks[role.name]
 
     @cached_property
     def facts(self) -> Facts:

@@ -7,12 +7,14 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from morphnet.cli.doctoring.checks import Check, Fault, Patient
 from morphnet.cli.doctoring.network import hosts, uplinks
+from morphnet.config.mesh import MeshConfig
 from morphnet.config.roles import ClientConfig
-from morphnet.ops import feedclient
+from morphnet.errors import HostError
+from morphnet.status import NetcheckStatus, SocketStatus
 
 HOPS = 2  # routers that are asked who they are: those that may be somebody's own
 PATIENCE = 1.0  # seconds for all of them
@@ -25,6 +27,10 @@ _IP_RECVERR = 11  # linux/in.h
 _ERROR = struct.Struct("=IBBBBII")  # struct sock_extended_err, linux/errqueue.h; who has sent it follows
 _BY_ICMP, _TIME_EXCEEDED = 2, 11
 _ROOM = 512  # bytes of what comes back
+_NOT_TRIED = (
+    "its server is of an earlier version, or is reached by a relay or a web server, or was asked a moment ago;"
+    " ports below 1024 it does not try"
+)
 _WORDS = {
     "each": (
         "the NAT at {0} maps each destination to another port: peers behind one like it are reached by a relay alone",
@@ -122,20 +128,59 @@ def double(patient: Patient) -> Iterable[Fault]:
             yield Fault(text, cure, grave=False)
 
 
-def kind(patient: Patient) -> Iterable[Fault]:
-    """The NAT maps all destinations alike, as relays see it from two ports each."""
+def _netchecks(patient: Patient) -> Iterator[tuple[MeshConfig, NetcheckStatus]]:
+    """Of clients that have peers, and run."""
     for role in patient.of("client"):
         assert isinstance(role.config, ClientConfig)  # of that role
-        if not role.config.mesh.relays or patient.picture(role) is None:
-            continue
-        found = feedclient.netcheck_status(feedclient.ask(role.feed, {"ask": "netcheck"}))
+        if role.config.mesh.relays and patient.picture(role) is not None:
+            yield role.config.mesh, patient.netcheck(role)
+
+
+def kind(patient: Patient) -> Iterable[Fault]:
+    """The NAT maps all destinations alike, as relays see it from two ports each."""
+    for _, found in _netchecks(patient):
         for each in found.sockets:
             if each.nat in _WORDS:
                 text, cure = _WORDS[each.nat]
                 yield Fault(text.format(each.uplink), cure, grave=False)
 
 
+def reached(patient: Patient) -> Iterable[Fault]:
+    """
+    A port for peers that is to be open from outside is: one that the settings name, or that a router has mapped.
+
+    The server tries it, by the uplink that its control link goes by. Others need no open port: peers meet at a relay.
+
+    :raises HostError: the server does not say.
+    """
+    for config, found in _netchecks(patient):
+        if config.port and not any(each.outside for each in found.sockets):
+            raise HostError(f"whether UDP {config.port} is open from outside is not known: no server is reached")
+        for each in found.sockets:
+            host, _, port = each.local.rpartition(":")
+            named = config.port and int(port) == config.port
+            if not each.outside or not (named or _is_mapped(found, each)):
+                continue
+            if each.open == "closed":
+                yield _closed(each, host, bool(named))
+            elif each.open == "unknown":
+                raise HostError(f"whether UDP {each.outside} is open from outside is not known: {_NOT_TRIED}")
+
+
+def _closed(socket: SocketStatus, host: str, named: bool) -> Fault:
+    who = "mesh.port names it" if named else "the router says that it leads here"
+    text = f"UDP {socket.outside} is closed from outside at {socket.uplink}, and {who}: peers take longer to come here"
+    give_up = "mesh.port 0" if named else "mesh.port_mapping false"
+    cure = f"forward UDP {socket.outside} at the router to {host}, and let it pass the firewall here"
+    return Fault(text, f"{cure}; or do without: morphnet set {give_up}", grave=False)
+
+
+def _is_mapped(found: NetcheckStatus, socket: SocketStatus) -> bool:
+    return any(each.rpartition(":")[2] == str(socket.outside) for each in found.mapped)
+
+
 CHECKS = (
     Check("no NAT is behind another one", double, ("client", "server", "relay")),
     Check("its NAT is a kind one", kind, ("client",)),
+    Check("ports for peers are open from outside", reached, ("client",)),
 )

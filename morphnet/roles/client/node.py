@@ -58,6 +58,7 @@ from morphnet.wire.messages.control import (
 )
 from morphnet.wire.messages.networks import Networks
 from morphnet.wire.messages.revocations import BEFORE, PartsWanted, Revocations, RevokedPart
+from morphnet.wire.messages.trying import Tried
 
 LIVE = frozenset(
     {"advertise", "advertise_routed", "accept_networks", "shape", "shape_web", "tuning.scheduler"}
@@ -185,7 +186,7 @@ class ClientNode(PolicedNode):
             case Revocations() | PartsWanted() | RevokedPart():
                 if self.lists is not None and self.link is not None:
                     self.lists.heard(self.link, signal)
-            case Networks() | Holders() | Advice():
+            case Networks() | Holders() | Advice() | Tried():
                 self._server_tells(self._machine, signal)
             case Drain():
                 self.tell("drain", "", f"the server goes away in {signal.seconds:.0f} s: {signal.reason}")

@@ -44,6 +44,7 @@ from morphnet.traversal.courtesy import Courtesy
 from morphnet.tunnel.events import Event, Mapped
 from morphnet.tunnel.path import Path as TunnelPath
 from morphnet.tunnel.path import State
+from morphnet.wire.batch import Endpoint
 from morphnet.wire.candidates import Candidate
 
 NEWS, NEWS_AT_ONCE = 0.2, 10  # times a second that we search anew since a relay sees us elsewhere
@@ -194,6 +195,14 @@ class Mesh:
         """Our address and port at a door to peers."""
         stream = self.streams.of_door(number)
         return (stream.local.host, stream.local.port) if stream is not None else self.doors.local_of(number)
+
+    def port_at(self, host: str) -> tuple[int, Endpoint, int] | None:
+        """Our socket at that address: its door, where it is, and its port as it is called from outside."""
+        for door in self.doors.families:
+            local = self.doors.local_of(door)
+            if local is not None and local[0] == host:
+                return door, Endpoint(*local), self.portmaps.outside_of(*local) or local[1]
+        return None
 
     def _may_be_replaced(self, number: int) -> bool:
         """Not where a router leads a port to the socket, nor where it gives each destination another port."""

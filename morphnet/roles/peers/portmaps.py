@@ -136,6 +136,11 @@ class PortMaps:
             if mapped.outside and inside[:3] in there and is_elsewhere(mapped.outside[0], inside.host)
         ]
 
+    def outside_of(self, host: str, port: int) -> int | None:
+        """The router's port that leads to our socket of that address and port; None for none."""
+        found = (mapped.outside for inside, mapped in self._mapped.items() if inside[1:3] == (host, port))
+        return next((outside[1] for outside in found if outside), None)
+
     def uplinks_are(self, uplinks: Sequence[Uplink]) -> None:
         """The machine has these uplinks now, and `PeerSockets` knows it."""
         before, self._uplinks = self._uplinks, {uplink.name: uplink for uplink in uplinks}

@@ -31,6 +31,7 @@ from morphnet.roles.server.networks import Around, Ground, NetworksBehind, NoGro
 from morphnet.roles.server.old_clients import OldClients
 from morphnet.roles.server.resumption import Resumption
 from morphnet.roles.server.terms import terms_told
+from morphnet.roles.server.trying import Trying
 from morphnet.roles.signalling.control_server import Caller, RefusedForNow
 from morphnet.status import CarryStatus, LegacyStatus, NetworkStatus
 from morphnet.store.base import Lease, Store
@@ -52,6 +53,7 @@ from morphnet.wire.messages.control import (
 from morphnet.wire.messages.networks import Advertise
 from morphnet.wire.messages.revocations import BEFORE, PartsWanted, Revocations, RevokedPart
 from morphnet.wire.messages.terms import PathTerms
+from morphnet.wire.messages.trying import TryPort
 
 LIVE = frozenset(
     {"max_sessions", "session_timeout_s", "tuning.scheduler", "accounting.quota", "accounting.quotas", "forward"}
@@ -100,7 +102,7 @@ class ServerNode(Node):
     def __init__(self, config: ServerConfig, pump: Pump, parts: Parts, entropy: Callable[[int], bytes]) -> None:
         super().__init__(config.name, pump)
         self.config, self.certificates, self.renewal = config, parts.certificates, parts.renewal
-        self._parts, self._names = parts, parts.names
+        self._parts, self._names, self._trying = parts, parts.names, Trying(pump.now)
         if parts.services is not None:
             self.sections = (*self.sections, "carries")
         if parts.old_clients is not None:
@@ -212,6 +214,7 @@ class ServerNode(Node):
             names=advice.names,
             domains=advice.domains,
             relays=advice.relays,
+            tries=True,
         )
 
     def welcomed(self, caller: Caller, hello: Hello) -> None:
@@ -236,6 +239,8 @@ class ServerNode(Node):
                 self.certificates.exchange.heard(caller, signal)
             case Advertise() if here:
                 self.networks.offers(caller.name, signal.networks)
+            case TryPort() if here:
+                self._trying.asked(caller, signal)
             case Goodbye() if here:
                 self.networks.said_goodbye(caller.name)
                 self.tell("goodbye", caller.name, signal.reason or "the client says goodbye")
@@ -300,8 +305,7 @@ class ServerNode(Node):
 
     def _close(self, name: str, last: Signal, reason: str, *, kind: str) -> None:
         self._asked.discard(self._shown.pop(name).serial)
-        caller = self._callers.get(name)
-        if caller is not None:
+        if (caller := self._callers.get(name)) is not None:
             caller.finish(last, reason)
         if self.tunnel.drop_session(name):
             self.tell(kind, name, f"{reason}, session closed")
@@ -333,16 +337,14 @@ class ServerNode(Node):
 
     def hang_up(self, session: str, reason: str) -> None:
         """Its client will connect again."""
-        caller = self._callers.get(session)
-        if caller is not None:
+        if (caller := self._callers.get(session)) is not None:
             caller.close(reason)
 
     def set_scheduler(self, name: str, session: str = "") -> str:
         """Switch what the server sends, and ask each client to do the same."""
         answer = super().set_scheduler(name, session)
         for each in self.sessions_named(session):
-            caller = self._callers.get(each.peer)
-            if caller is not None:
+            if (caller := self._callers.get(each.peer)) is not None:
                 caller.send(Scheduler(name))
         return answer
 
@@ -364,7 +366,7 @@ class ServerNode(Node):
         """Sums over the doors, the TUN, and who comes in at the control port."""
         total, parts = super().door_counters(), self._parts
         total.update(parts.counters())
-        for part in (self.accounting, parts.tun, parts.old_clients, parts.services, self._names):
+        for part in (self.accounting, parts.tun, parts.old_clients, parts.services, self._names, self._trying):
             total.update(part.counters() if part is not None else {})
         return total
 

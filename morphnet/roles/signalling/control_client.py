@@ -23,6 +23,7 @@ from morphnet.roles.signalling.control import PACE, ControlLink, Pace
 from morphnet.roles.signalling.ways import first_of
 from morphnet.wire.fields import is_address
 from morphnet.wire.messages.access import Holders
+from morphnet.wire.messages.advice import Advice
 from morphnet.wire.messages.control import (
     Drain,
     Goodbye,
@@ -41,10 +42,12 @@ from morphnet.wire.messages.control import (
 )
 from morphnet.wire.messages.networks import Networks
 from morphnet.wire.messages.revocations import Listing
+from morphnet.wire.messages.trying import Tried
 
 Way = Dial | PassageDial | WebDial
 # What a server may say after its Welcome.
-Pushed = Ids | Drain | Goodbye | Revoked | Notice | Scheduler | Renewed | Refusal | Listing | Networks | Holders
+Learnt = Networks | Holders | Advice | Tried
+Pushed = Ids | Drain | Goodbye | Revoked | Notice | Scheduler | Renewed | Refusal | Listing | Learnt
 _ANSWERS: dict[type, type[Welcome] | type[Joined] | type[Renewed]] = {Hello: Welcome, Join: Joined, Renew: Renewed}
 _NOT_OURS = "the server does not accept our certificate"
 

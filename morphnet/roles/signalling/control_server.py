@@ -18,6 +18,7 @@ from morphnet.net.admission import Admission
 from morphnet.net.alpn import speaks_http
 from morphnet.net.gate import Gate
 from morphnet.net.limits import LIMITS, Limits
+from morphnet.net.passage import is_through
 from morphnet.net.tls import Peer, ServerTls
 from morphnet.pki.authority import read_description
 from morphnet.roles.signalling.control import PACE, ControlLink, Pace
@@ -39,7 +40,9 @@ from morphnet.wire.messages.control import (
 from morphnet.wire.messages.networks import Advertise
 from morphnet.wire.messages.revocations import Listing
 from morphnet.wire.messages.terms import PathTerms
+from morphnet.wire.messages.trying import TryPort
 
+Said = Scheduler | PathTerms | Listing | Advertise | TryPort  # by a client after its Welcome
 NO_STREAMS = "no streams are taken"
 _SORRY = 5.0  # seconds after which a client may try again when the fault is ours
 
@@ -88,6 +91,10 @@ class Caller(typing.Protocol):
     def local(self) -> str:
         "Our numeric address that it called."
 
+    @property
+    def direct(self) -> bool:
+        "Whether the address is its own, or its router's: neither a relay nor a web server is in between."
+
     def export(self, context: bytes) -> bytes:
         "64 bytes of key material that only the two ends know."
 
@@ -122,7 +129,7 @@ class Office(typing.Protocol):
         """The caller has been sent the Welcome that `hello` gave; what is sent from now on comes after it."""
         ...
 
-    def signal(self, caller: Caller, signal: Scheduler | PathTerms | Goodbye | Listing | Advertise) -> None:
+    def signal(self, caller: Caller, signal: Said | Goodbye) -> None:
         """A caller who was welcomed says something."""
         ...
 
@@ -170,6 +177,10 @@ class ServerLink(ControlLink):
     def not_after(self) -> float:
         return 0.0 if self.peer is None else self.peer.not_after
 
+    @property
+    def direct(self) -> bool:
+        return not is_through(self.transport)
+
     def connectionMade(self) -> None:
         super().connectionMade()
         self._server.admission.entered(self)
@@ -199,7 +210,7 @@ class ServerLink(ControlLink):
         self.finish(Refusal(phrase(reason)), reason)
 
     def received(self, signal: Signal) -> None:
-        if self._welcomed and isinstance(signal, Scheduler | PathTerms | Listing | Advertise):
+        if self._welcomed and isinstance(signal, Said):
             self._server.office.signal(self, signal)
         elif self._welcomed and isinstance(signal, Goodbye):
             self._server.office.signal(self, signal)

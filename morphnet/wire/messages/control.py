@@ -36,6 +36,7 @@ from morphnet.wire.messages.codec import Catalogue
 from morphnet.wire.messages.networks import Advertise, Networks, Offered
 from morphnet.wire.messages.revocations import BEFORE, ListNumber, PartsWanted, Revocations, RevokedPart
 from morphnet.wire.messages.terms import PathTerms
+from morphnet.wire.messages.trying import Tried, TryPort
 
 VERSION = 1  # of this protocol, told in Hello
 LIMIT = 1 << 16  # bytes of one message, its length prefix not counted
@@ -117,6 +118,7 @@ class Welcome:
     names: Annotated[bool, Truth()] = False  # these three as in Advice
     domains: Domains = ()
     relays: Places = ()
+    tries: Annotated[bool, Truth()] = False  # the server heeds TryPort
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +257,8 @@ Signal = (
     | PathTerms
     | Holders
     | Advice
+    | TryPort
+    | Tried
 )
 _MESSAGES = Catalogue[Signal](
     (
@@ -281,6 +285,8 @@ _MESSAGES = Catalogue[Signal](
         PathTerms,
         Holders,
         Advice,
+        TryPort,
+        Tried,
     ),
     LIMIT,
 )

@@ -6,14 +6,16 @@ import socket
 from dataclasses import replace
 
 from morphnet.cli.doctoring import nats
+from morphnet.cli.doctoring.checks import Fault
 from morphnet.cli.doctoring.nats import CHECKS
+from morphnet.errors import HostError
 from morphnet.host.facts import AddressFact, Facts, LinkFact, RouteFact
 from morphnet.ops import feedclient
 from morphnet.status import NetcheckStatus, SocketStatus
 from tests.cli.doctoring.patients import PatientCase
 from tests.ops.pictures import NODE
 
-DOUBLE, KIND = (each.name for each in CHECKS)
+DOUBLE, KIND, REACHED = (each.name for each in CHECKS)
 
 
 class NatTests(PatientCase):
@@ -56,6 +58,37 @@ class NatTests(PatientCase):
         self.assertIn("the NAT at wan maps each", found.text)
         told = replace(told, nat="same")
         self.assertEqual(self.faults(CHECKS, KIND), [])
+
+    def tries(self, socket: SocketStatus, mapped: tuple[str, ...] = (), port: int = 0) -> list[Fault]:
+        """What is said of a client with a socket and a setting like these."""
+        self.client()
+        self.runs(replace(NODE, role="client"))
+        self.patch(feedclient, "ask", lambda feed, asked: asked)
+        self.patch(feedclient, "netcheck_status", lambda asked: NetcheckStatus("a", (socket,), False, mapped, ()))
+        file = self.place.client_toml
+        file.write_text(f'{file.read_text()}[mesh]\nrelays = ["relay.example"]\nport = {port}\n')
+        return self.faults(CHECKS, REACHED)
+
+    def test_open(self) -> None:
+        """A port that is named, or mapped, and closed has its cure; one that is neither is nobody's business."""
+        socket = SocketStatus("wan", "192.168.1.2:4000", "", "same", 4000, "closed")
+        (named,) = self.tries(socket, port=4000)
+        self.assertIn("UDP 4000 is closed from outside at wan, and mesh.port names it", named.text)
+        self.assertIn("forward UDP 4000 at the router to 192.168.1.2", named.cure)
+        (mapped,) = self.tries(replace(socket, outside=5000), ("203.0.113.9:5000",))
+        self.assertIn("UDP 5000 is closed from outside at wan, and the router says that it leads here", mapped.text)
+        self.assertEqual((named.grave, mapped.grave), (False, False))
+        self.assertEqual(self.tries(socket), [])
+        self.assertEqual(self.tries(replace(socket, open="open"), port=4000), [])
+
+    def test_not_tried(self) -> None:
+        """What the server has not tried nobody knows."""
+        socket = SocketStatus("wan", "192.168.1.2:4000", "", "same", 4000)
+        with self.assertRaisesRegex(HostError, "earlier version"):
+            self.tries(socket, port=4000)
+        with self.assertRaisesRegex(HostError, "no server is reached"):
+            self.tries(replace(socket, outside=0), port=4000)
+        self.assertEqual(self.tries(socket), [])
 
     def test_no_answer(self) -> None:
         """By a device that leads nowhere nobody answers, or nothing is sent."""

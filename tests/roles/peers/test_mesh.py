@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 from twisted.trial.unittest import SynchronousTestCase
 from txaio.tx import config as autobahn_config
@@ -24,6 +24,8 @@ from morphnet.wire.messages.relay import HANDSHAKE, Present
 from tests.fakes_control import FakeNet
 from tests.roles.peers.fakes import INNER, INSTANCE, NETWORKS, FakeHistory, identity
 from tests.roles.peers.test_relays import FakeEars, FakeLists, FakeRelay
+
+PLACES = {5: ("2001:db8::2", 4001), 7: ("192.168.1.2", 4000)}  # by number
 
 
 class FakeOwner(FakeEars, FakeHistory):
@@ -130,6 +132,15 @@ class MeshTests(SynchronousTestCase):
         self.net.pump([0.1] * 30)
         found = self.successResultOf(waiting)
         self.assertEqual((found.name, [relay.name for relay in found.relays]), ("anna", ["one.example", "two.example"]))
+
+    def test_port_at(self) -> None:
+        """The socket of an address, its port as the router has it; of another address there is none."""
+        sockets: Any = SimpleNamespace(families={5: True, 7: False}, local_of=PLACES.get)
+        self.mesh.doors = sockets
+        self.assertEqual(self.mesh.port_at("192.168.1.2"), (7, Endpoint("192.168.1.2", 4000), 4000))
+        self.patch(self.mesh.portmaps, "outside_of", lambda host, port: port + 1)
+        self.assertEqual(self.mesh.port_at("2001:db8::2"), (5, Endpoint("2001:db8::2", 4001), 4002))
+        self.assertIsNone(self.mesh.port_at("192.168.1.3"))
 
     def test_seen_elsewhere_all_the_time(self) -> None:
         """A relay that sees us elsewhere with each answer has us search some times, and others as before."""

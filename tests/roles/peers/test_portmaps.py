@@ -97,6 +97,8 @@ class MappedDoorsTests(SynchronousTestCase):
         self.assertEqual(self.doors.candidates(), [Candidate(MAPPED, OUTSIDE, 5000)])
         self.assertEqual((self.routers.open, self.given(self.home)), (1, [("192.168.1.2", 5000)]))
         self.assertEqual(self.told, [f"the router at {HOME} leads its port 5000 to us"])
+        places = ("192.168.1.2", 5000), ("192.168.1.2", 5001), ("100.64.0.2", 5001)
+        self.assertEqual([self.doors.outside_of(*place) for place in places], [5000, None, None])
 
     def test_gone(self) -> None:
         """With the socket its place is gone at once, without a word of its own, and the port is given back."""

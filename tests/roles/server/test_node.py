@@ -33,13 +33,14 @@ from morphnet.wire.messages.control import Goodbye, Hello, Notice, Scheduler, Si
 from morphnet.wire.messages.networks import Advertise
 from morphnet.wire.messages.revocations import BEFORE, Listing, Revocations
 from morphnet.wire.messages.terms import PathTerms
+from morphnet.wire.messages.trying import Tried, TryPort
 from tests.fakes_pki import NOW, an_authority
 
 
 class FakeCaller:
     """A client on the line."""
 
-    group, host, local = "X25519MLKEM768", "198.51.100.7", "192.0.2.1"
+    group, host, local, direct = "X25519MLKEM768", "198.51.100.7", "192.0.2.1", True
 
     def __init__(self, name: str = "laptop", serial: str = "01", not_after: float = 2e9) -> None:
         self.peer = Description(name, "client", serial, 0.0, not_after)
@@ -336,15 +337,25 @@ class CertificateTests(SynchronousTestCase):
             Advertise(("192.168.7.0/24",)),
             Goodbye("done"),
             PathTerms(("0 0 1 0",)),
+            TryPort(4000, "00" * 16),
         ]
         session = self.node.tunnel.sessions["laptop"]
         before, counted = session.outbound.scheduler.name, len(self.node.happenings(0))
         for signal in said:
             self.node.signal(cast(Caller, old), signal)
         self.assertEqual((session.outbound.scheduler.name, len(self.node.happenings(0))), (before, counted))
-        self.assertEqual((self.node.networks.statuses(), session.table._terms), ((), {}))
+        self.assertEqual((self.node.networks.statuses(), session.table._terms, old.said), ((), {}, []))
         self.node.signal(cast(Caller, new), said[0])
         self.assertEqual(session.outbound.scheduler.name, "best")
+
+    def test_try_port(self) -> None:
+        """One who asks whether a port is open is told whether a datagram was sent, and that is counted."""
+        caller = self.come()
+        caller.host = caller.local  # to itself nothing is sent
+        self.node.signal(cast(Caller, caller), TryPort(4000, "00" * 16))
+        self.assertEqual(caller.said, [Tried("00" * 16)])
+        counted = self.node.door_counters()
+        self.assertEqual((counted["ports_tried"], counted["ports_untried"]), (0, 1))
 
     def test_brings(self) -> None:
         """A client may bring a list: a server whose records were lost learns from it."""

@@ -13,9 +13,12 @@ from morphnet.errors import HostError, Refused
 from morphnet.net.dial import Destination, Net
 from morphnet.net.ondevice import Source
 from morphnet.net.tls import ClientTls, Identity
-from morphnet.roles.signalling.control_client import ControlClient, NoLink, TurnedAway, join
+from morphnet.roles.signalling.control_client import ControlClient, NoLink, Pushed, TurnedAway, join
 from morphnet.roles.signalling.control_server import RefusedForNow
+from morphnet.wire.messages.advice import Advice
 from morphnet.wire.messages.control import Drain, Goodbye, Ids, Joined, Refusal, Renew, Renewed, Revoked, Scheduler
+from morphnet.wire.messages.networks import Networks
+from morphnet.wire.messages.trying import Tried, TryPort
 from tests.fakes_control import CLIENT_HOST, SERVER_HOST, FakeListener, FakeNames, FakeNet, Gateway
 from tests.fakes_portal import HttpPortal, Portal, SilentPortal
 from tests.fakes_tls import CLIENT, INVITE, SERVER, FakeCa, serial_of
@@ -225,11 +228,25 @@ class UpTests(ControlTestCase):
 
     def test_push(self) -> None:
         """What the server pushes is heard, in order."""
-        pushed = (Ids(("ab" * 20,)), Drain(5.0, "update"), Scheduler("best"))
+        pushed: tuple[Pushed, ...] = (
+            Ids(("ab" * 20,)),
+            Drain(5.0, "update"),
+            Scheduler("best"),
+            Advice(("10.73.0.1",)),
+            Networks(()),
+            Tried("00" * 16, True),
+        )
         for signal in pushed:
             self.caller.send(signal)
         self.net.settle()
         self.assertEqual(self.listener.heard, [("signal", signal) for signal in pushed])
+
+    def test_try_port(self) -> None:
+        """A question for a port reaches the office, which sees that the client is where its link comes from."""
+        assert self.client.link is not None
+        self.client.link.send(TryPort(4000, "00" * 16))
+        self.net.settle()
+        self.assertEqual((self.office.signals, self.caller.direct), ([TryPort(4000, "00" * 16)], True))
 
     def test_scheduler(self) -> None:
         """What the client asks for reaches the office."""

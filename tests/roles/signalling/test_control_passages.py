@@ -56,6 +56,7 @@ class PassageTests(ControlTestCase):
         assert link is not None
         self.assertEqual((link.relay, link.peer_host, link.local_host), (RELAY_HOST, SERVER_HOST, CLIENT_HOST))
         self.assertEqual(self.office.keys, [self.listener.key])
+        self.assertEqual([caller.direct for caller in self.office.callers], [False])
         self.assertEqual(self.meetings.counters()["passages_met"], 1)
         self.assertEqual(self.place.relay.counters()["passages"], 1)
 
