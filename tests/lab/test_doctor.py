@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import sys
 
+from morphnet.lab.topologies import SERVER
 from morphnet.lab.vpn import BIN, Daemon, wait_for
 from tests.lab.laptop import LaptopCase
 
+OPEN = "ports for peers are open from outside"
 WELL = "what is set up runs"
 TAKER = "import socket; s = socket.create_server(('', 8443)); print('has it', flush=True); input()"
 AT_PROVIDER = """
@@ -85,6 +87,27 @@ class DoctorTests(LaptopCase):
         self.assertEqual(found["routes, rules and tables are as they were"]["state"], "mended")
         self.assertEqual(set(self.looked(client)), {WELL})
         self.faults(client, server)
+
+    def test_port(self) -> None:
+        """A port for peers that the router keeps closed; of a machine that did not ask before, one that is open."""
+        server = self.init()
+        (server.etc / "relay.toml").unlink()
+        server.start()
+        told = self.with_port("laptop")
+        self.assertIn("UDP 4000 is closed from outside at wan0", told.get(OPEN, ""), told)
+        self.box.set_nat("nat0", "one2one", forget=False)
+        self.assertNotIn(OPEN, self.with_port("tablet"))
+
+    def with_port(self, name: str) -> dict[str, str]:
+        """What is said of a machine of that name whose port for peers is 4000."""
+        client = self.vpn.enrol(name=name)
+        for key, value in (("mesh.relays", SERVER), ("mesh.port", "4000")):
+            client.morphnet("set", key, value, "--dir", str(client.etc))
+        client.start()
+        wait_for("a path", lambda: "active" in client.states().values())
+        found = self.looked(client)
+        client.stop()
+        return {each: found[each]["text"] for each in found}
 
     def faults(self, client: Daemon, server: Daemon) -> None:
         """Nothing of ours runs on the laptop."""
