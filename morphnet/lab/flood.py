@@ -22,6 +22,7 @@ import resource
 import socket
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import cycle
 
@@ -95,15 +96,8 @@ def give(host: str, port: int, size: int, rate: float, seconds: float) -> None:
     """
     door = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     door.connect((host, port))
-    batch, descriptor, sent = _Batch(size), door.fileno(), 0
-    began = time.monotonic()
-    while (passed := time.monotonic() - began) < seconds:
-        due = int(passed * rate) + 1 - sent
-        if due < min(BATCH, rate / 2000):
-            time.sleep(min(BATCH / rate, 0.0005))
-            continue
-        sent += _counted(_libc.sendmmsg(descriptor, batch.messages, min(due, BATCH), 0), _FULL)
-    print(json.dumps({"sent": sent, "seconds": time.monotonic() - began}), flush=True)
+    batch, descriptor = _Batch(size), door.fileno()
+    _give(rate, seconds, lambda due: _counted(_libc.sendmmsg(descriptor, batch.messages, due, 0), _FULL))
 
 
 def give_by_many(host: str, port: int, size: int, rate: float, seconds: float, flows: int) -> None:
@@ -118,17 +112,28 @@ def give_by_many(host: str, port: int, size: int, rate: float, seconds: float, f
     for door in doors:
         door.connect((host, port))
         door.setblocking(False)
-    payload, sent, turns = bytes(size), 0, cycle([door.send for door in doors])
-    began = time.monotonic()
+    payload, turns = bytes(size), cycle([door.send for door in doors])
+
+    def send(due: int) -> int:
+        sent = 0
+        for _ in range(due):
+            with suppress(BlockingIOError, ConnectionRefusedError):
+                next(turns)(payload)
+                sent += 1
+        return sent
+
+    _give(rate, seconds, send)
+
+
+def _give(rate: float, seconds: float, send: Callable[[int], int]) -> None:
+    """Send what is due, and tell of it; `send` is told how many, and tells how many went."""
+    sent, began = 0, time.monotonic()
     while (passed := time.monotonic() - began) < seconds:
         due = int(passed * rate) + 1 - sent
         if due < min(BATCH, rate / 2000):
             time.sleep(min(BATCH / rate, 0.0005))
             continue
-        for _ in range(min(due, BATCH)):
-            with suppress(BlockingIOError, ConnectionRefusedError):
-                next(turns)(payload)
-                sent += 1
+        sent += send(min(due, BATCH))
     print(json.dumps({"sent": sent, "seconds": time.monotonic() - began}), flush=True)
 
 

@@ -10,9 +10,9 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.lab.box import Box
-from morphnet.lab.topologies import Cable, End, Node, Route, Topology
 from morphnet.lab.vpn import Daemon, Vpn, wait_for
 from tests.lab.case import NOT_HERE
+from tests.lab.one_router import one_router
 
 SERVER = "203.0.113.1"
 HOSTS = {"server": SERVER, "anna": "203.0.113.9", "bert": "203.0.113.13"}
@@ -73,23 +73,13 @@ for line in sys.stdin:
 """
 
 
-def flat() -> Topology:
-    """Everybody at one router."""
-    nodes, cables = [Node("isp", forward=True)], []
-    for turn, (name, address) in enumerate(HOSTS.items()):
-        gateway = address.rpartition(".")[0] + f".{int(address.rpartition('.')[2]) + 1}"
-        nodes.append(Node(name, routes=(Route("default", gateway),)))
-        cables.append(Cable(End(name, "wan0", (f"{address}/30",)), End("isp", f"c{turn}", (f"{gateway}/30",))))
-    return Topology("flat", tuple(nodes), tuple(cables), ())
-
-
 class PolicyTests(SynchronousTestCase):
     skip = NOT_HERE
     rootless = False
     timeout = 120
 
     def setUp(self) -> None:
-        self.box = Box(flat())
+        self.box = Box(one_router(HOSTS))
         self.box.start()
         self.addCleanup(self.box.stop)
         self.vpn = Vpn(self.box, SERVER)

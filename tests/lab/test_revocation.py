@@ -10,28 +10,18 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from morphnet.lab.box import Box
-from morphnet.lab.topologies import Cable, End, Node, Route, Topology
 from morphnet.lab.vpn import Daemon, Vpn, wait_for
 from morphnet.pki import authority
 from morphnet.pki.files import load_authority, read_key, write_certificate
 from morphnet.store.ledger import DATABASE
 from tests.lab.case import NOT_HERE
+from tests.lab.one_router import one_router
 
 SERVER, RELAY = "203.0.113.1", "203.0.113.5"
 HOSTS = {"server": SERVER, "meet": RELAY, "anna": "203.0.113.9", "bert": "203.0.113.13"}
 MANY = 10_000
 WITHIN = 5.0  # seconds
 LIFE = 30  # seconds
-
-
-def flat() -> Topology:
-    """Everybody at one router."""
-    nodes, cables = [Node("isp", forward=True)], []
-    for turn, (name, address) in enumerate(HOSTS.items()):
-        gateway = address.rpartition(".")[0] + f".{int(address.rpartition('.')[2]) + 1}"
-        nodes.append(Node(name, routes=(Route("default", gateway),)))
-        cables.append(Cable(End(name, "wan0", (f"{address}/30",)), End("isp", f"c{turn}", (f"{gateway}/30",))))
-    return Topology("flat", tuple(nodes), tuple(cables), ())
 
 
 class RevocationTests(SynchronousTestCase):
@@ -43,7 +33,7 @@ class RevocationTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """A gateway, a relay on another host, two machines that have met; all of them are stopped at the end."""
-        self.box = Box(flat())
+        self.box = Box(one_router(HOSTS))
         self.box.start()
         self.addCleanup(self.box.stop)
         self.vpn = Vpn(self.box, SERVER, {"relays": [RELAY]})

@@ -10,9 +10,9 @@ from morphnet.net.ondevice import Source
 from morphnet.net.pump import Pump
 from morphnet.pki.names import split_address
 from morphnet.roles.carry.ports import Ports
-from morphnet.roles.client.advised import Advised
 from morphnet.roles.client.beyond import Beyond
 from morphnet.roles.client.certified_node import Certificates, CertifiedNode
+from morphnet.roles.client.lastword import LastWord
 from morphnet.roles.client.leading import Leading
 from morphnet.roles.client.machine import Machine, path_works
 from morphnet.roles.client.told_networks import ToldNetworks
@@ -37,7 +37,7 @@ class ServedNode(CertifiedNode):
         self._leading = Leading(pump.now)
         self._beyond: Machine | None = None  # who knows of networks behind clients and peers, once there are any
         self._told_of = ToldNetworks(pump.now, pump.later, self._heed_networks)  # by the server
-        self._advice = Advised(pump.now, pump.later, self._heed_advice)
+        self._advice = LastWord(pump.now, pump.later, self._heed_advice)
         self._relays_told: tuple[str, ...] = ()  # where machines of this network meet, as its server says
         self._nowhere: tuple[str, ...] = ()  # one sentence for each of them that leads nowhere
         if config.carry:
@@ -91,7 +91,7 @@ class ServedNode(CertifiedNode):
             return
         self._beyond = machine
         if isinstance(said, Advice):
-            self._advice.are(said)
+            self._advice.say(said)
             return
         if "networks" not in self.sections:
             self.sections = (*self.sections, "networks")
@@ -101,10 +101,11 @@ class ServedNode(CertifiedNode):
         if self._beyond is not None:
             self._beyond.networks_are(said)
 
-    def _heed_advice(self, said: Advice) -> None:
+    def _heed_advice(self, said: Advice) -> bool:
         if self._beyond is not None:
             self._beyond.advised(said)
         self._relays_are(said.relays)
+        return True
 
     def _relays_are(self, told: Sequence[str]) -> None:
         """Machines of this network meet there."""
@@ -169,7 +170,7 @@ class ServedNode(CertifiedNode):
     def _leave_other(self) -> None:
         """End the session with another server: this one has welcomed us."""
         self._told_of.welcomed()
-        self._advice.welcomed()
+        self._advice.withdraw()
         other = self._session()
         if other is not None and other.peer != self._server:
             self.tell("server", self._server, f"{self._server} is the server now; it was {other.peer}")

@@ -1,17 +1,13 @@
-"""
-What a server says of networks behind clients, as it is heeded here.
-
-What changes with it is changed on this machine, and written down there: so no server has that done all the time.
-"""
+"""What a server says of networks behind clients, as it is heeded here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
 
+from morphnet.roles.client.lastword import LastWord
 from morphnet.wire.messages.networks import Networks
 
-LEAST = 1.0  # seconds from one change to the next
 SAID_WITHIN = 10.0  # seconds after its welcome; a server that has said nothing then knows nothing of it
 
 
@@ -30,12 +26,11 @@ class ToldNetworks:
         later: Callable[[float, Callable[[], None]], object],
         heed: Callable[[Networks], None],
     ) -> None:
-        self._now, self._later, self._heed = now, later, heed
+        self._later, self._heed = later, heed
         self.told = False  # on the link that there is, or was last: who is there understands
         self._links = 0  # so far
-        self._said = self._heeded = Networks()
-        self._heeded_at = float("-inf")
-        self._is_due = False  # something will be heeded, and soon
+        self._heeded = Networks()
+        self._word = LastWord(now, later, self._changes)
 
     def welcomed(self) -> None:
         """There is a new link, to the same server or another one, or to an older version of it."""
@@ -45,28 +40,20 @@ class ToldNetworks:
 
     def _unsaid(self, link: int) -> None:
         if link == self._links and not self.told:
-            self._take(Networks())
+            self._word.say(Networks())
 
     def are(self, said: Networks) -> None:
         """The server says so."""
         self.told = True
-        self._take(said)
+        self._word.say(said)
 
     def forget(self) -> None:
         """That was another server's word."""
-        self._take(Networks())
+        self._word.say(Networks())
 
-    def _take(self, said: Networks) -> None:
-        self._said = said
-        wait = self._heeded_at + LEAST - self._now()
-        if wait <= 0:
-            self._look()
-        elif not self._is_due:
-            self._is_due = True
-            self._later(wait, self._look)
-
-    def _look(self) -> None:
-        self._is_due = False
-        if self._said != self._heeded:
-            self._heeded, self._heeded_at = self._said, self._now()
-            self._heed(self._said)
+    def _changes(self, said: Networks) -> bool:
+        if said == self._heeded:
+            return False
+        self._heeded = said
+        self._heed(said)
+        return True

@@ -5,7 +5,8 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.roles.client.told_networks import LEAST, SAID_WITHIN, ToldNetworks
+from morphnet.roles.client.lastword import LEAST
+from morphnet.roles.client.told_networks import SAID_WITHIN, ToldNetworks
 from morphnet.wire.messages.networks import Networks
 
 ONE, OTHER = Networks(reach=("192.168.7.0/24",)), Networks(reach=("10.5.0.0/16",))

@@ -1,5 +1,5 @@
 """
-What a server advises while the link is up, as it is heeded here: the last word counts, after a while if need be.
+What a server says while the link is up, as it is heeded here: the last word counts, after a while if need be.
 
 What changes with it is changed on this machine, and written down there: so no server has that done all the time.
 """
@@ -7,35 +7,36 @@ What changes with it is changed on this machine, and written down there: so no s
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
-from morphnet.wire.messages.advice import Advice
+Word = TypeVar("Word")
 
 LEAST = 1.0  # seconds from one change to the next
 
 
-class Advised:
+class LastWord(Generic[Word]):
     """
     :param now: seconds.
     :param later: calls after so many seconds.
-    :param heed: lives by it.
+    :param heed: lives by it; answers with whether anything is other than before.
     """
 
     def __init__(
         self,
         now: Callable[[], float],
         later: Callable[[float, Callable[[], None]], object],
-        heed: Callable[[Advice], None],
+        heed: Callable[[Word], bool],
     ) -> None:
         self._now, self._later, self._heed = now, later, heed
-        self._said: Advice | None = None  # and not heeded yet
+        self._said: Word | None = None  # and not heeded yet
         self._heeded_at = float("-inf")
-        self._is_due = False
+        self._is_due = False  # something will be heeded, and soon
 
-    def welcomed(self) -> None:
-        """A welcome says it all anew."""
+    def withdraw(self) -> None:
+        """What is not heeded yet counts no more."""
         self._said = None
 
-    def are(self, said: Advice) -> None:
+    def say(self, said: Word) -> None:
         """The server says so."""
         self._said = said
         wait = self._heeded_at + LEAST - self._now()
@@ -49,5 +50,6 @@ class Advised:
         self._is_due = False
         said, self._said = self._said, None
         if said is not None:
-            self._heeded_at = self._now()
-            self._heed(said)
+            before, self._heeded_at = self._heeded_at, self._now()
+            if not self._heed(said):
+                self._heeded_at = before
