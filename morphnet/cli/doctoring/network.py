@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from morphnet.cli.doctoring.checks import Check, Fault, Patient
+from morphnet.cli.running import Role
 from morphnet.config.roles import CONTROL_PORT, ClientConfig, RelayConfig, ServerConfig
 from morphnet.host.dns import RESOLV_CONF, asked_beneath, nameservers
 from morphnet.host.firewall import obstacles
@@ -163,7 +164,7 @@ def open_ports(patient: Patient) -> Iterable[Fault]:
     """The ports of a server that does not run are free for it."""
     for role in patient.of("server", "relay"):
         assert isinstance(role.config, ServerConfig | RelayConfig)  # of these roles
-        if patient.runs(role):
+        if patient.runs(role) or beside_server(patient, role):
             continue
         kinds = [(socket.SOCK_STREAM, "TCP", role.config.control_port)]
         if isinstance(role.config, ServerConfig):
@@ -174,6 +175,14 @@ def open_ports(patient: Patient) -> Iterable[Fault]:
         else:
             kinds += [(socket.SOCK_STREAM, "TCP", role.config.relay_port)]
         yield from (_taken(role.name, *each) for each in kinds if each[2] and not _is_free(each[0], each[2]))
+
+
+def beside_server(patient: Patient, role: Role) -> bool:
+    """Whether that is a relay as `init` writes it, at the port of a server that runs: it is not meant to run too."""
+    if not isinstance(role.config, RelayConfig):
+        return False
+    serving = [each.config for each in patient.of("server") if patient.runs(each)]
+    return any(isinstance(each, ServerConfig) and each.control_port == role.config.control_port for each in serving)
 
 
 def _taken(role: str, kind: int, name: str, port: int) -> Fault:

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator
 from morphnet import __version__
 from morphnet.cli import systemd
 from morphnet.cli.doctoring.checks import Check, Fault, Patient
+from morphnet.cli.doctoring.network import beside_server
 from morphnet.cli.running import Role
 from morphnet.status import NodeStatus, PathStatus
+from morphnet.tunnel.mtu import BASE
 
 MOST_LOSS = 0.05  # of the datagrams of a path, that are worth a word
 LEAST_MTU = 1232  # bytes of UDP payload: IPv6's least packet, less its headers and UDP's
@@ -34,6 +36,8 @@ def runs(patient: Patient) -> Iterable[Fault]:
     for role in patient.roles:
         option = patient.place.option()
         if not patient.runs(role):
+            if beside_server(patient, role):
+                continue
             yield Fault(f"{role.name} does not run", f"morphnet up {role.name}{option}", grave=False)
         elif patient.picture(role) is None:
             text = f"{role.name} runs as process {role.process()}, and does not answer"
@@ -77,11 +81,12 @@ def paths(patient: Patient) -> Iterable[Fault]:
     for role, picture in _pictures(patient):
         if role.name != "client":
             continue
+        resting = {each.name for each in picture.uplinks if each.metered}  # they are not asked for the size
         for path in _paths(picture):
-            yield from _of_path(path)
+            yield from _of_path(path, resting)
 
 
-def _of_path(path: PathStatus) -> Iterator[Fault]:
+def _of_path(path: PathStatus, unasked: set[str]) -> Iterator[Fault]:
     where = f"the path by {path.uplink} to {path.remote}"
     if path.state not in ("active", "standby"):
         text = f"{where} is {path.state}"
@@ -90,7 +95,7 @@ def _of_path(path: PathStatus) -> Iterator[Fault]:
     if path.loss > MOST_LOSS:
         cure = f"leave it out where another one is as good: morphnet set exclude {path.uplink}"
         yield Fault(f"{where} loses {path.loss:.0%}", cure, grave=False)
-    if 0 < path.mtu < LEAST_MTU:
+    if 0 < path.mtu < LEAST_MTU and not (path.mtu == BASE and path.uplink in unasked):
         yield Fault(f"{where} takes {path.mtu} bytes at once", "something on the way has a small MTU", grave=False)
     if path.rtt is not None and path.rtt > _SLOW:
         yield Fault(f"{where} takes {path.rtt:.1f} s there and back", "somebody fills that link", grave=False)

@@ -6,9 +6,12 @@ from dataclasses import replace
 
 from morphnet import __version__
 from morphnet.cli import systemd
+from morphnet.cli.doctoring.network import CHECKS as NETWORK
 from morphnet.cli.doctoring.running import CHECKS
+from morphnet.status import UplinkStatus
 from tests.cli.doctoring.patients import PatientCase
 from tests.ops.pictures import NAS, NODE, RELAYS
+from tests.ports import free_port
 
 PATH = NODE.sessions[0].paths[0]
 WELL = replace(PATH, state="active", loss=0.0, mtu=1440, rtt=0.02)
@@ -69,6 +72,23 @@ class RunningTests(PatientCase):
             self.on(**changes)
             (found,) = self.faults(CHECKS, "every path carries")
             self.assertIn(said, found.text)
+
+    def test_metered(self) -> None:
+        """A path whose size nobody has asked, since each byte costs, is not narrow."""
+        self.picture = replace(self.picture, uplinks=(UplinkStatus(PATH.uplink, "up", 0.0, "", metered=True),))
+        self.on(mtu=1200)
+        self.assertEqual(self.faults(CHECKS, "every path carries"), [])
+
+    def test_relay_beside(self) -> None:
+        """The relay that `init` writes is not missed while the server beside it runs; at a port of its own it is."""
+        self.on()
+        self.running["server"] = 5
+        self.pictures["server"] = replace(self.picture, role="server")
+        self.assertEqual(self.faults(CHECKS, "what is set up runs"), [])
+        self.assertEqual(self.faults(NETWORK, "the server's ports are free for it"), [])
+        self.place.relay_toml.write_text(f"control_port = {free_port()}\n{self.place.relay_toml.read_text()}")
+        (found,) = self.faults(CHECKS, "what is set up runs")
+        self.assertEqual(found.text, "relay does not run")
 
     def test_relays(self) -> None:
         """A relay that is not reached, a peer that has no way."""
