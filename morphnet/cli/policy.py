@@ -25,7 +25,7 @@ from morphnet.pki.policy import Published, pack, read_published, sequence_of, un
 from morphnet.rights import rights_of
 from morphnet.roles.certificates.publishing import Publisher
 from morphnet.roles.certificates.revocation_file import Revoked
-from morphnet.text import printable
+from morphnet.text import DOMAIN, printable
 from morphnet.tunnel.places import HERE, OURSELVES, TOLD, Places
 
 _PROTOCOLS = {TCP: "tcp", UDP: "udp"}
@@ -66,6 +66,14 @@ class _Machines:
                 raise ConfigError(f"{text!r} is no machine: ask about a name, an address, gateway or world") from None
         return [self._at(each) for each in self.addresses.get(text, ())] or [Who((text,), b"")]
 
+    def is_unknown(self, text: str) -> bool:
+        """Whether it is a name of which the records here say nothing."""
+        try:
+            ipaddress.ip_address(text)
+        except ValueError:
+            return text not in {*self.names, *self.addresses, WORLD}
+        return False
+
     def _at(self, address: str) -> Who:
         return self.places.who(ipaddress.ip_address(address).packed)
 
@@ -93,14 +101,15 @@ def _machines(config: ServerConfig) -> _Machines:
     from morphnet.roles.server.node import gateway  # brings all of a server
 
     with ledger_in(config.state_dir) as ledger:
-        names = frozenset(each.name for each in ledger.certificates() if not each.revoked_at)
+        names = {each.name for each in ledger.certificates() if not each.revoked_at}
+        names |= {each.name for each in ledger.phones()}
         leases = {each.name: tuple(filter(None, (each.inner4, each.inner6))) for each in ledger.leases()}
     pools, places = tuple(filter(None, (config.pool4, config.pool6))), Places()
     own, called_so = tuple(map(gateway, pools)), (GATEWAY, *called(config.name))
     places.are(OURSELVES, dict.fromkeys(own, called_so), pools)
     places.are(HERE, dict.fromkeys(public_addresses(), called_so))
     places.are(TOLD, {address: called(name) for name, several in leases.items() for address in several})
-    return _Machines(names, {**leases, **dict.fromkeys(called_so, own)}, places)
+    return _Machines(frozenset(names), {**leases, **dict.fromkeys(called_so, own)}, places)
 
 
 def _known(config: ServerConfig | ClientConfig, file: str) -> Published | None:
@@ -152,14 +161,18 @@ def check(place: Place) -> None:
 
 def _remarks(found: Policy, names: frozenset[str]) -> list[str]:
     """What is no mistake, and may not be meant."""
-    unknown = sorted(found.named - names)
-    remarks = [f"no machine is called {each} (yet)" for each in unknown]
+    remarks = [_unknown(each) for each in sorted(found.named - names)]
     reached = {each for rule in found.rules for each in rule.targets}
     if not reached & {"*", WORLD}:
         remarks.append('nobody may go to the world through the gateway: a rule with to = "world" allows it')
     if not reached & {"*", GATEWAY}:
         remarks.append('nobody may reach the gateway itself, DNS and ping included: a rule with to = "gateway" does')
     return remarks
+
+
+def _unknown(name: str) -> str:
+    known = name.removesuffix(f".{DOMAIN}")
+    return f"no machine is called {name} (yet)" + (f": here it is {known}" if known != name else "")
 
 
 @click.command()
@@ -186,6 +199,9 @@ def test(source: str, target: str, port: str, in_force: bool, place: Place) -> N
         return
     if not machines.addresses and any(each.address for text in (source, target) for each in machines.who(text)):
         click.echo("note: whose an address is, is known where the CA is: ask about names here", err=True)
+    for text in (source, target):
+        if machines.names and machines.is_unknown(text):
+            click.echo(printable(f"note: {_unknown(text)}"), err=True)
     ends = [(one, other) for one in machines.who(source) for other in machines.who(target)]
     asked: dict[str, list[tuple[int, int]]] = {}
     for protocol, number in asked_ports(port):
@@ -221,7 +237,8 @@ def withdraw(place: Place) -> None:
 def _spread(config: ServerConfig, place: Place, found: Policy) -> None:
     home, known = authority_home(config.pki_dir), _published(config)
     if known is not None and known.policy == found:
-        click.echo(f"This policy is in force since {published_at(known.sequence)}.")
+        what = "There has been no policy" if found.is_open else "This policy is in force"
+        click.echo(f"{what} since {published_at(known.sequence)}.")
         published = known
     else:
         published = Published(max(int(now()), known.sequence + 1 if known is not None else 0), found)

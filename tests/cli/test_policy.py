@@ -14,7 +14,7 @@ from morphnet.pki.files import trusted_cas
 from morphnet.pki.policy import FILE, sequence_of
 from morphnet.pki.revocations import from_text
 from morphnet.roles.certificates.publishing import SIGNED
-from morphnet.store.base import CertificateRecord
+from morphnet.store.base import CertificateRecord, PhoneRecord
 from tests.cli.case import CommandCase
 
 POLICY = """
@@ -58,6 +58,9 @@ class PolicyTests(CommandCase):
         found = self.good("policy", "check")
         self.assertIn("is sound: 2 rules", found.stdout)
         self.assertEqual(found.stderr.strip(), "note: no machine is called desk (yet)")
+        with self.ledger() as ledger:
+            ledger.add_phone(PhoneRecord("desk", "a", "b", 1))
+        self.assertEqual(self.good("policy", "check").stderr, "")
         self.write('[[allow]]\nfrom = "laptop"\nto = "home"\nports = "22/sctp"')
         self.assertIn("policy.toml: rule 1 of the policy: '22/sctp' are no ports", self.bad("policy", "check"))
         self.write('[[allow]]\nfrom = "laptop"\nto = "home"')
@@ -78,6 +81,9 @@ class PolicyTests(CommandCase):
             [self.asked(*each)[0] for each in (("desk", "home", "icmp"), ("home", "desk", "icmp"))], [0, 3]
         )
         self.assertEqual(self.asked("laptop", "9.9.9.9", "443")[0], 0)
+        told = self.run_command("policy", "test", "laptop", "home.morph", "22/tcp")
+        self.assertIn("note: no machine is called home.morph (yet): here it is home", told.stderr)
+        self.assertEqual(told.exit_code, 3)
         self.assertEqual(self.asked("10.73.0.2", "home", "22/tcp")[0], 0)
         self.assertEqual(self.asked("home", "world", "443")[0], 3)  # it has no address yet
         for words in (("laptop", "*", "22"), ("laptop", "10.0.0.0/8", "22"), ("laptop", "home", "*")):
@@ -111,6 +117,7 @@ class PolicyTests(CommandCase):
             json.loads(self.good("policy", "show", "--json").stdout), {"sequence": self.sequence(), "allow": []}
         )
         self.assertIn("withdrawn", self.good("policy", "withdraw").stdout)
+        self.assertIn("There has been no policy since", self.good("policy", "withdraw").stdout)
         self.assertEqual(self.asked("laptop", "home", "22/tcp", "--in-force")[0], 0)
 
     def test_old_files(self) -> None:
