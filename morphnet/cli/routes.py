@@ -14,6 +14,7 @@ from morphnet.config.networks import unfit
 from morphnet.errors import ConfigError
 from morphnet.ops import feedclient
 from morphnet.ops.show_networks import networks_lines
+from morphnet.rendezvous.advertising import ASKED
 from morphnet.status import NetworksStatus, NetworkStatus, as_json, from_json
 
 _NOT_RUNNING = "the server does not run here now: it holds from its next start on"
@@ -38,6 +39,9 @@ def routes(ctx: click.Context, for_machines: bool, place: Place) -> None:
         click.echo(json.dumps(as_json(found), indent=2))
     else:
         print_lines(networks_lines(found.networks) or [[("no network is behind a client", "dim")]])
+        asked = [f"{each.client} {each.network}" for each in found.networks if each.state == ASKED]
+        if asked and place.server_toml.exists():
+            click.echo(f"\nNext, if that shall be reached: morphnet routes approve {asked[0]}{place.option()}")
 
 
 def _standing(place: Place) -> NetworksStatus:

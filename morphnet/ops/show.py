@@ -121,7 +121,7 @@ def head_lines(node: NodeStatus, now: float, width: int = WIDTH) -> list[Line]:
     facts = [f"core {node.core}" if node.core else "", " ".join(node.offloads)]
     lines += labelled("kernel", ", ".join(fact for fact in facts if fact), "dim", width)
     if node.listening:
-        lines += labelled("serves", " ".join(node.listening), "", width)
+        lines += labelled("serves", "; ".join(node.listening), "", width)
     for uplink in node.uplinks:
         if uplink.state != "up":
             lasts = span(now - uplink.since)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from morphnet.ops.page import WIDTH, Line, shortened
+from morphnet.ops.page import Line, fit, shortened
 from morphnet.status import NetworkStatus
 
 _STYLES = {"used": "good", "forwarded": "good", "refused": "bad", "asked": "warn", "standby": "calm"}
@@ -19,5 +19,5 @@ def networks_lines(networks: Sequence[NetworkStatus]) -> list[Line]:
         name = (f"{shortened(each.client or 'another', 13):<14}", "head")
         lines.append([name, (f"{shortened(each.network, 25):<26}", ""), (each.state, _STYLES.get(each.state, "dim"))])
         if each.why:
-            lines.append([(" " * 14, ""), (shortened(each.why, WIDTH - 14), "dim")])
+            lines += fit([[(" " * 14, ""), (each.why, "dim")]])
     return lines

@@ -26,7 +26,7 @@ def policy_lines(policy: PolicyStatus | None, width: int = WIDTH) -> list[Line]:
     lines = labelled("policy", f"{count}, published {published_at(policy.sequence)}", "", width)
     most = sorted(policy.refused, key=lambda each: -each.packets)
     for each in most[:_SHOWN]:
-        text = f"{each.source} to {each.target} ({each.what}): {each.packets} packets"
+        text = f"{each.source} to {each.target} ({each.what}): {each.packets} packet{'s' * (each.packets != 1)}"
         lines += labelled("refused", text, "warn", width)
     if len(most) > _SHOWN:
         lines += labelled("refused", f"and {len(most) - _SHOWN} pairs more: `morphnet status --json`", "dim", width)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 
+from morphnet.cli import routes as module
 from morphnet.cli.layout import now
+from morphnet.rendezvous.advertising import ASKED
+from morphnet.status import NetworksStatus, NetworkStatus
 from morphnet.store.base import CertificateRecord
 from tests.cli.case import CommandCase
 
@@ -38,6 +41,12 @@ class RoutesTests(CommandCase):
             "is not approved behind laptop any more", self.good("routes", "revoke", "laptop", "fd07::/64").stdout
         )
         self.assertIn("is not approved behind laptop", self.bad("routes", "revoke", "laptop", "fd07::/64"))
+
+    def test_asked(self) -> None:
+        """What waits for an approval is told with the command that gives it."""
+        waiting = NetworksStatus((NetworkStatus(LAN, "laptop", ASKED, "is not approved"),))
+        self.patch(module, "_told", lambda place: waiting)
+        self.assertIn(f"morphnet routes approve laptop {LAN}", self.good("routes").stdout)
 
     def test_wrong(self) -> None:
         """What is no network, all the world, or behind nobody that is known, is refused in one sentence."""

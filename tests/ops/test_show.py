@@ -205,6 +205,11 @@ class ShowTests(SynchronousTestCase):
         self.assertIn("no session", plain(node_lines(dataclasses.replace(NODE, sessions=()), NOW)))
         self.assertIn(WIFI.remote, plain(node_lines(NODE, NOW)))
 
+    def test_serves(self) -> None:
+        """Where it is served, told apart."""
+        several = dataclasses.replace(NODE, listening=("0.0.0.0 tcp 8443, udp 8000", ":: tcp 8443, udp 8000"))
+        self.assertIn("udp 8000; :: tcp 8443", plain(node_lines(several, NOW)))
+
 
 class PeersTests(SynchronousTestCase):
     def test_machine(self) -> None:

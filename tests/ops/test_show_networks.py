@@ -19,7 +19,7 @@ class NetworksTests(SynchronousTestCase):
             NetworkStatus("fd07::/64", "", "used", ""),
         )
         lines = plain(networks_lines(networks)).splitlines()
-        self.assertEqual(len(lines), 5)
+        self.assertEqual(" ".join(lines[3:-1]).split(), ["overlaps"] * 20)
         self.assertIn("192.168.7.0/24", lines[1])
-        self.assertIn("another", lines[4])
+        self.assertIn("another", lines[-1])
         self.assertLessEqual(max(map(len, lines)), 80)

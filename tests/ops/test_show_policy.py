@@ -21,6 +21,7 @@ class PolicyTests(SynchronousTestCase):
         self.assertIn(f"1 rule, published {published_at(1796000000)}", policy)
         self.assertIn("laptop to home (80/tcp): 30 packets", first)
         self.assertIn("phone to home", second)
+        self.assertTrue(self.shown(("tv", 1))[1].endswith(": 1 packet"))
         self.assertIn("and 2 pairs more", self.shown(*((f"m{each}", 1) for each in range(10)))[-1])
 
     def test_withdrawn(self) -> None:
