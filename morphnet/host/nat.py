@@ -199,8 +199,19 @@ def gateway_changes(kernel: Kernel, table: NftTable) -> list[Change]:
     without them.
     """
     families = {6 if ":" in pool else 4 for pool in table.pools}
-    forwards = table.nat or table.behind or table.forwards or table.beside
-    return [table, *(forwarding_changes(kernel, families) if forwards else ())]
+    if not (table.nat or table.behind or table.forwards or table.beside):
+        return [table]
+    return [table, *forwarding_changes(kernel, families), *(_no_redirects(kernel, table.tun) if 4 in families else ())]
+
+
+def _no_redirects(kernel: Kernel, tun: str) -> list[Change]:
+    """
+    What goes from one client to another leaves by the device by which it came: for the kernel that is a detour, of
+    which it tells the sender (ICMP redirect). Inside there is no other way. It asks the device's setting and that of
+    all, and sends when either says so; other devices keep their own.
+    """
+    names = (f"net/ipv4/conf/{each}/send_redirects" for each in (tun, "all"))
+    return [Sysctl(name, "0") for name in names if kernel.sysctls(name)]
 
 
 def forwarding_changes(kernel: Kernel, families: Collection[int]) -> list[Change]:

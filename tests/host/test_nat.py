@@ -163,6 +163,14 @@ class ForwardingTests(SynchronousTestCase):
         self.kernel.values["net/ipv6/conf/wan/accept_ra"] = "2"
         self.assertIn(accept, gateway_changes(self.kernel, NftTable("morph0", POOLS, True)))
 
+    def test_no_redirects(self) -> None:
+        """Clients are not told of a shorter way to one another, of which there is none; with IPv6 alone nothing is."""
+        names = [f"net/ipv4/conf/{each}/send_redirects" for each in ("morph0", "all")]
+        self.kernel.values |= dict.fromkeys(names, "1")
+        changes = gateway_changes(self.kernel, NftTable("morph0", POOLS, True))
+        self.assertEqual(changes[-2:], [Sysctl(each, "0") for each in names])
+        self.assertNotIn(changes[-1], gateway_changes(self.kernel, NftTable("morph0", POOLS[1:], True)))
+
     def test_without_nat(self) -> None:
         """Without NAT forwarding stays as its owner has it."""
         table = NftTable("morph0", POOLS, False)
