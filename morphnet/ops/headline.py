@@ -13,6 +13,7 @@ _USES = ("normal", "metered", "backup", "last", "never")  # as in UplinkStatus, 
 BALANCING = "balancing over"  # of one that deals out flows, and the names of its uplinks
 AT_ORIGINAL = "connected to an original server"  # that of one which has nothing else
 _WHERE = {"outside": "traffic goes past the tunnel", "held": "nothing leaves this machine (strict)"}
+_AWAY = {"never": "is never used", "cut": "is cut", "unused": "is of no use", "lost": "is lost"}  # uplinks' states
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,9 @@ def headline(node: NodeStatus) -> Headline:
     if usable:
         by = _carrying(usable, node.uplinks)
         return Headline("; ".join([f"connected by {by}", *troubles]), True)
+    if node.uplinks and all(each.state != "up" for each in node.uplinks):
+        there = ", ".join(f"{each.name} {_AWAY.get(each.state, each.state)}" for each in node.uplinks)
+        troubles.insert(0, f"no uplink to go by ({there})")
     what = "no data path" if paths or node.state == "connected" else "not connected"
     why = "; ".join(troubles) or "there is no uplink"
     return Headline("; ".join(filter(None, (f"{what}: {why}", _WHERE.get(node.traffic)))), False)

@@ -53,6 +53,13 @@ class HeadlineTests(SynchronousTestCase):
         node = replace(client(*paths[2:]), uplinks=tuple(uplinks))
         self.says(node, "connected by lte (eth0 in reserve)", well=True)
 
+    def test_no_uplink(self) -> None:
+        """Where none is up, each is named, with what has become of it."""
+        uplinks = tuple(UplinkStatus(name, state, 0.0, "") for name, state in (("wan0", "never"), ("lte", "lost")))
+        node = replace(client(state="connecting", traffic="outside"), uplinks=uplinks)
+        why = "no uplink to go by (wan0 is never used, lte is lost); connecting"
+        self.says(node, f"not connected: {why}; traffic goes past the tunnel", well=False)
+
     def test_no_path(self) -> None:
         """UDP that does not get through is told from a path that fell silent; and where traffic goes meanwhile."""
         mute = [replace(PATH, uplink=name, state="probing", received_packets=0) for name in ("wan0", "wan1")]
