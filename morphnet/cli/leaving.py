@@ -50,8 +50,13 @@ def leave(yes: bool, place: Place) -> None:
         if systemd.is_for(client):
             systemd.forget(client)
         for file in files:  # the configuration comes last: whoever is interrupted can go on
-            with rights_of(file.parent):
-                file.unlink(missing_ok=True)
+            try:
+                with rights_of(file.parent):
+                    file.unlink(missing_ok=True)
+            except ConfigError as trouble:
+                if file != client.log:
+                    raise
+                click.echo(printable(f"{file} stays: {trouble}"), err=True)  # some systems let a group write /var/log
         for directory in (config.run_dir, config.state_dir, config.pki_dir, place.root):
             _remove_empty(directory)
     click.echo(f"This machine is {name} no more. Its certificate is good until somebody revokes it.")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from morphnet.cli import background, systemd
+from morphnet.cli import background, leaving, systemd
 from morphnet.cli.enrol import enter
 from morphnet.cli.joining import Membership
 from morphnet.cli.layout import Place
 from morphnet.cli.running import Role
-from morphnet.errors import HostError
+from morphnet.errors import ConfigError, HostError
 from morphnet.pki.invitation import decode, encode
+from morphnet.rights import rights_of
 from tests.cli.case import CommandCase
 from tests.fakes_pki import an_authority, an_invitation
 
@@ -97,6 +99,24 @@ class LeaveTests(CommandCase):
         self.good("leave", "--yes")
         self.assertLessEqual({"server.toml", "pki/gw.key", "pki/ca.pem", "authorized_keys"}, self.tree())
         self.assertFalse({"client.toml", f"pki/{self.name}.key", f"pki/{self.name}.pem"} & self.tree())
+
+    def test_log_stays(self) -> None:
+        """A log in a directory that others may write, as a system's /var/log may be, is named, and all else goes."""
+        self.join(self.place)
+        apart = Path(self.mktemp()).absolute() / "morph-client.log"
+        apart.parent.mkdir()
+        apart.touch()
+        self.patch(Role, "log", apart)
+
+        def rights(directory: Path) -> AbstractContextManager[None]:
+            if directory == apart.parent:
+                raise ConfigError("others may write it")
+            return rights_of(directory)
+
+        self.patch(leaving, "rights_of", rights)
+        self.assertIn(f"{apart} stays: others may write it", self.good("leave", "--yes").stderr)
+        self.assertEqual((apart.exists(), self.place.root.exists()), (True, True))
+        self.assertEqual(self.tree(), {"state", "state/morph-client.log"})
 
     def test_asks(self) -> None:
         """Where nobody can be asked nothing is removed without --yes."""
