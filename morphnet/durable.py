@@ -71,7 +71,10 @@ def rewrite(path: Path, content: bytes) -> None:
 
 def _draft(path: Path, content: bytes, mode: int) -> Path:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    except OSError as trouble:
+        raise OSError(trouble.errno, trouble.strerror, str(path)) from None  # nobody knows that other name
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

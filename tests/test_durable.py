@@ -53,3 +53,9 @@ class DurableTests(SynchronousTestCase):
         self.assertRaises(OSError, write_over, taken, b"x")
         self.assertRaises(OSError, rewrite, taken, b"x")
         self.assertEqual([each.name for each in self.dir.iterdir()], ["taken"])
+
+    def test_nowhere(self) -> None:
+        """Without the directory it is the file that was asked for which cannot be written, not a name of ours."""
+        file = self.dir / "none" / "x"
+        trouble = self.assertRaises(FileNotFoundError, write_new, file, b"x")
+        self.assertEqual(trouble.filename, str(file))
