@@ -152,9 +152,10 @@ def _in_force(place: Place) -> tuple[Published | None, _Machines]:
 @dir_option
 def check(place: Place) -> None:
     """Look for mistakes in policy.toml; nothing is changed."""
+    config = load_server(place)  # first: elsewhere nobody is to write a policy.toml
     found = _draft(place)
     pack(Published(1, found))
-    for sentence in _remarks(found, _machines(load_server(place)).names):
+    for sentence in _remarks(found, _machines(config).names):
         click.echo(f"note: {sentence}", err=True)
     click.echo(f"{_path(place)} is sound: {len(found.rules)} rules. `morphnet policy publish` puts it in force.")
 
@@ -220,8 +221,8 @@ def test(source: str, target: str, port: str, in_force: bool, place: Place) -> N
 @dir_option
 def publish(place: Place) -> None:
     """Put policy.toml in force in the whole network, now."""
-    found = _draft(place)
     config = load_server(place)
+    found = _draft(place)
     for sentence in _remarks(found, _machines(config).names):
         click.echo(f"note: {sentence}", err=True)
     _spread(config, place, found)

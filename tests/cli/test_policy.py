@@ -138,6 +138,8 @@ class PolicyTests(CommandCase):
         """A client answers by what it has heard, names alone; where nothing was set up there is nothing to ask."""
         other = Place(self.place.root / "other")
         self.assertTrue(self.bad("policy", "show", place=other))
+        for verb in ("check", "publish", "withdraw"):
+            self.assertIn("run `morphnet init` on the server", self.bad("policy", verb, place=other))
         self.good("policy", "publish")
         for each in (other.root, other.state_dir, other.pki_dir):
             each.mkdir(0o755)
