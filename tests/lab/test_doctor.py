@@ -50,9 +50,8 @@ class DoctorTests(LaptopCase):
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_gateway(self) -> None:
-        """A firewall that drops what is forwarded, a port that another program has, a key that all may read."""
+        """Well as `init` makes it; a firewall that drops, a port that another program has, a key that all may read."""
         server = self.init()
-        (server.etc / "relay.toml").unlink()
         server.start()
         self.assertEqual(self.looked(server), {})
         self.sh(server, f"nft -f - <<'E'\n{DROPS}\nE")
@@ -91,7 +90,6 @@ class DoctorTests(LaptopCase):
     def test_port(self) -> None:
         """A port for peers that the router keeps closed; of a machine that did not ask before, one that is open."""
         server = self.init()
-        (server.etc / "relay.toml").unlink()
         server.start()
         told = self.with_port("laptop")
         self.assertIn("UDP 4000 is closed from outside at wan0", told.get(OPEN, ""), told)
