@@ -19,7 +19,7 @@ class PortalTests(LabCase):
     """The server is called by name, wan0 is the better uplink, and leads to the portal."""
 
     rootless = False
-    plan = Plan(address=NAME, names=((NAME, SERVER),))
+    plan = Plan(address=NAME, names=((NAME, SERVER),), server=(("names_serve", False),))  # its port 53 is needed here
 
     def tell_names(self, node: str, *words: str) -> tuple[subprocess.Popen[str], Path]:
         """A DNS server, and with ports in `words` a portal: the process, and the file with what it learned."""

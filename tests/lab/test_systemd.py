@@ -172,9 +172,9 @@ class GatewayTests(SystemdCase):
         self.says(self.gateway, "morphnet phones", "nobody comes by WireGuard")
         self.asked(self.gateway, "morphnet set wireguard.listen ''")
         wait_for("there is none", lambda: self.gateway.sh(up)[0] != 0)
-        said = self.journal(self.gateway, "morph-server")[-1]
-        self.assertEqual(said.partition(" by ")[0], "phones come")
-        return [said]
+        said = self.journal(self.gateway, "morph-server")
+        came = next(at for at, line in enumerate(said) if line.startswith("phones come by "))
+        return said[came:]  # wireguard-go may have something to say of its end
 
     def test_relay(self) -> None:
         """Likewise a relay, which changes nothing; where a port is taken it says so, and goes on trying."""
