@@ -158,7 +158,7 @@ class GatewayTests(SystemdCase):
         self.killed(self.gateway, "morph-server")
         phones = self.phones_come()
         self.ended(self.gateway, "server", picture)
-        lines = ["morph-server gw.example is serving", f"reload: {read}", "undid 6 changes of an earlier run"]
+        lines = ["morph-server gw.example is serving", f"reload: {read}", "undid 8 changes of an earlier run"]
         lines += ["morph-server gw.example is serving", *phones, "stopping", "stopped"]
         self.assertEqual(self.journal(self.gateway, "morph-server"), lines)
 
