@@ -13,6 +13,7 @@ from twisted.python.threadpool import ThreadPool
 from morphnet.errors import BugError
 from morphnet.store.base import Accounts, Approval, CertificateRecord, Lease, PhoneRecord, Store
 from morphnet.store.ledger import Ledger
+from morphnet.store.together import Daemon
 
 _T = TypeVar("_T")
 
@@ -36,6 +37,7 @@ class SqliteStore(Store):
             return fail(BugError("the store was closed"))
         if self._pool is None:
             self._pool = ThreadPool(1, 1, "store")
+            self._pool.threadFactory = Daemon
             self._pool.start()
         self._asked += 1
         answer = deferToThreadPool(self._reactor, self._pool, work, self._ledger)

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, execute, fail
@@ -27,6 +27,13 @@ MOST = 256  # calls of one transaction
 SLICE = 0.003  # seconds of a turn of the reactor in which answers are told: who has asked goes on with its work then
 _T = TypeVar("_T")
 _Work = Callable[[], Any]
+
+
+class Daemon(Thread):
+    """Ends with the process: one whose start fails ends without closing anything, and must not wait for it."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, daemon=True, **named)
 
 
 class Together:
@@ -63,6 +70,7 @@ class Together:
             return fail(BugError("the store was closed"))
         if self._pool is None:
             self._pool = ThreadPool(1, 1, self._name)
+            self._pool.threadFactory = Daemon
             self._pool.start()
         answer: Deferred[_T] = Deferred()
         with self._lock:

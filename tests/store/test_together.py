@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.trial.unittest import TestCase
 
 from morphnet.errors import BugError
-from morphnet.store.together import MOST, SLICE, Together
+from morphnet.store.together import MOST, SLICE, Daemon, Together
 
 reactor: Any = _reactor
 
@@ -116,3 +116,9 @@ class TogetherTests(TestCase):
         self.assertEqual(await waiting, ["A", "B"])
         self.assertEqual(self.said[-1], "last")
         self.failureResultOf(self.together.ask(lambda: None), BugError)
+
+
+class DaemonTests(TestCase):
+    def test_waited_for(self) -> None:
+        """A process that ends without closing anything does not wait for it."""
+        self.assertTrue(Daemon(target=print).daemon)

@@ -253,10 +253,7 @@ class ServerProcess(HostProcess):
         self.every(NETWORKS_EVERY, node.networks.read)
         self.every(NAMES_EVERY, self._names.read)
         self.every(NAMES_LOOK_EVERY, self._names.look)
-        self.every(PHONES_EVERY, node.phones.look)
-        self.reactor.callLater(
-            0, node.phones.look
-        )  # not before all is open: who asks the records waits for their thread
+        self.every(PHONES_EVERY, node.phones.look, now=True)
 
     def _call_relays(self, node: PhonedNode) -> None:
         config, is_revoked = node.config, node.certificates.is_revoked
