@@ -22,13 +22,14 @@ from typing import Literal
 from morphnet.lab import gauge
 from morphnet.lab.box import Box
 from morphnet.lab.enter import why_not
-from morphnet.lab.rivals import Contender, contenders, open_tunnel
+from morphnet.lab.rivals import Contender, open_tunnel
 from morphnet.lab.topologies import direct
-from tests.bench.measured import CANNOT, Measured, enter_lab, middle, tell
+from tests.bench.measured import CANNOT, Measured, enter_lab, middle
+from tests.bench.turns import in_turn, verdict
 
 SIZE = 64  # bytes
 SETTLED = 2.0  # seconds after which a tunnel that has just come up has found its size
-OURS, CABLE = ("morphnet", "morphnet, pure"), "bare cable"
+OURS = "morphnet", "morphnet, pure"
 Reading = tuple[float, float]  # packets a second that arrive, and microseconds of processor a packet and end
 Rounds = dict[tuple[str, int], list[Reading]]
 
@@ -79,16 +80,10 @@ def main() -> int:
         return CANNOT
     enter_lab("tests.bench.bench_flows")
     found: Rounds = defaultdict(list)
-    for _ in range(options.rounds):
-        for contender in contenders():
-            if contender.absent() is None and contender.name != CABLE:
-                for flows, reading in readings(contender, options):
-                    found[contender.name, flows].append(reading)
-    broken = 0
-    for line in told(found):
-        tell(line)
-        broken += line.kept is False
-    return 1 if broken else 0
+    for contender in in_turn(options.rounds):
+        for flows, reading in readings(contender, options):
+            found[contender.name, flows].append(reading)
+    return verdict(told(found))
 
 
 if __name__ == "__main__":

@@ -19,16 +19,17 @@ from statistics import median
 
 from morphnet.lab.box import Box
 from morphnet.lab.enter import why_not
-from morphnet.lab.rivals import Contender, contenders, open_tunnel
+from morphnet.lab.rivals import Contender, open_tunnel
 from morphnet.lab.topologies import direct
 from morphnet.lab.vpn import last_line
-from tests.bench.measured import CANNOT, Measured, enter_lab, middle, tell
+from tests.bench.measured import CANNOT, Measured, enter_lab, middle
+from tests.bench.turns import in_turn, verdict
 
 SETTLED = 2.0  # seconds after which a tunnel that has just come up has found its size
 PATIENCE = 10.0  # seconds beyond those that the echoes take
 QUANTILES = ("p50", "p99")
 WANTED = {"morphnet": 1.0, "morphnet, pure": 1.3}  # times wireguard-go's at the most
-BEST, CABLE = "wireguard-go", "bare cable"
+BEST = "wireguard-go"
 Rounds = dict[tuple[str, float, str], list[float]]  # contender, echoes a second, quantile: ms in each round
 
 
@@ -45,7 +46,7 @@ def echoes(contender: Contender, rates: list[float], count: int) -> Iterator[tup
 def told(found: Rounds) -> Iterator[Measured]:
     """Ours beside each rival."""
     for (name, rate, quantile), rounds in found.items():
-        for rival in {rival for rival, _, _ in found} - {*WANTED, CABLE} if name in WANTED else ():
+        for rival in {rival for rival, _, _ in found} - set(WANTED) if name in WANTED else ():
             theirs = found[rival, rate, quantile]
             wanted = round(WANTED[name] * median(theirs), 3) if rival == BEST else None
             case, each = f"{name}: {rate:g} echoes a second, {quantile}", tuple(round(one, 3) for one in rounds)
@@ -65,17 +66,11 @@ def main() -> int:
         return CANNOT
     enter_lab("tests.bench.bench_idle")
     found: Rounds = defaultdict(list)
-    for _ in range(options.rounds):
-        for contender in contenders():
-            if contender.absent() is None and contender.name != CABLE:
-                for rate, quantiles in echoes(contender, options.rates, options.count):
-                    for quantile in QUANTILES:
-                        found[contender.name, rate, quantile].append(quantiles[quantile])
-    broken = 0
-    for line in told(found):
-        tell(line)
-        broken += line.kept is False
-    return 1 if broken else 0
+    for contender in in_turn(options.rounds):
+        for rate, quantiles in echoes(contender, options.rates, options.count):
+            for quantile in QUANTILES:
+                found[contender.name, rate, quantile].append(quantiles[quantile])
+    return verdict(told(found))
 
 
 if __name__ == "__main__":
