@@ -1,6 +1,6 @@
 """
-What is known of uploads: in SQLite, with a thread that writes and one that reads. Its twin that forgets is
-`store/memory_uploads`.
+What is known of uploads: in SQLite, with a thread that writes and one that reads; one record is read at once, by who
+asks for it. Its twin that forgets is `store/memory_uploads`.
 
 How many bytes of an upload are there is not in here: the length of its file says so (`store/vault`), so that no record
 is written while bytes come in, and none can be wrong about them after a crash.
@@ -16,11 +16,11 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, execute, fail
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 
-from morphnet.errors import HostError
+from morphnet.errors import BugError, HostError
 from morphnet.store.base import MOST_MOVES, OPEN, Move, OverQuota, UploadRecord, Uploads, UploadSession, room_for
 from morphnet.store.together import Together
 from morphnet.store.versions import Steps, bring_up
@@ -258,16 +258,21 @@ def _no_room(failure: Failure) -> Failure:
 
 class SqliteUploads(Uploads):
     """
-    See Uploads. One thread writes, for all who wait at once; another reads meanwhile, and waits for no disk.
+    See Uploads. One thread writes, for all who wait at once; another adds up meanwhile, and waits for no disk.
+
+    One record is found in the reactor's own thread: that takes 15 microseconds, as a reader of a log waits for no
+    writer, and the way to a thread and back ten times as long. Answers that a thread gave were told in their order,
+    each with what its request did next: of a thousand requests the last one waited a quarter of a second.
 
     :param ledger: open; it is ours from now on.
     :param reactor: answers are given in its thread.
     """
 
     def __init__(self, ledger: UploadLedger, reactor: IReactorFromThreads) -> None:
-        self._ledger, self._reader = ledger, UploadLedger(ledger.path)
+        self._ledger, self._reader, self._finder = ledger, UploadLedger(ledger.path), UploadLedger(ledger.path)
         self._writing = Together(reactor, "uploads", ledger.together)
         self._reading = Together(reactor, "uploads, reading", nullcontext)
+        self._closed = False
 
     def _ask(self, work: Callable[[UploadLedger], _T]) -> Deferred[_T]:
         return self._writing.ask(lambda: work(self._ledger)).addErrback(_no_room)
@@ -276,7 +281,9 @@ class SqliteUploads(Uploads):
         return self._reading.ask(lambda: work(self._reader)).addErrback(_no_room)
 
     def find(self, path: str) -> Deferred[UploadRecord | None]:
-        return self._look(lambda ledger: ledger.find(path))
+        if self._closed:
+            return fail(BugError("the store was closed"))
+        return execute(self._finder.find, path).addErrback(_no_room)
 
     def begin(self, record: UploadRecord, quota: int = 0) -> Deferred[UploadRecord]:
         return self._ask(lambda ledger: ledger.begin(record, quota))
@@ -312,6 +319,8 @@ class SqliteUploads(Uploads):
         return self._look(lambda ledger: ledger.session(path))
 
     async def _close(self) -> None:
+        self._closed = True
+        self._finder.close()
         try:
             await self._reading.close(self._reader.close)
         finally:

@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any, ClassVar
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred, DeferredList
 
+from morphnet.errors import BugError
 from morphnet.store.base import OverQuota, UploadRecord, Uploads
 from morphnet.store.uploads import SqliteUploads, UploadLedger
 from tests.store import test_memory_uploads
 
 reactor: Any = _reactor
 ONE = test_memory_uploads.ONE
+
+
+class _Slow(UploadLedger):
+    """Of a disk that takes its time."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.goes_on = Event()
+
+    def announce(self, path: str) -> None:
+        self.goes_on.wait(10.0)
+        super().announce(path)
 
 
 class SqliteUploadsTests(test_memory_uploads.MemoryUploadsTests):
@@ -52,6 +67,23 @@ class SqliteUploadsTests(test_memory_uploads.MemoryUploadsTests):
                 sql.execute("PRAGMA user_version = 1")
             self.uploads = SqliteUploads(UploadLedger(self.file), reactor)
             self.assertEqual(await self.uploads.find(ONE.path), ONE)
+
+        return self.run_async(story())
+
+    def test_found_at_once(self) -> Deferred[None]:
+        """One record is there when `find` returns: behind nobody who writes, and in no thread's queue."""
+
+        async def story() -> None:
+            await self.uploads.begin(ONE)
+            slow = _Slow(self.file)
+            uploads = SqliteUploads(slow, reactor)
+            announced = uploads.announce(ONE.path)
+            self.assertEqual(self.successResultOf(uploads.find(ONE.path)), ONE)
+            slow.goes_on.set()
+            await announced
+            self.assertEqual(self.successResultOf(uploads.find(ONE.path)), replace(ONE, announced=True))
+            await uploads.close()
+            self.failureResultOf(uploads.find(ONE.path), BugError)
 
         return self.run_async(story())
 
