@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import random
 import socket
 import struct
+import sys
+import termios
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,7 +24,8 @@ TUS = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-strea
 class Sent:
     """What it took."""
 
-    twice: list[int] = field(default_factory=list)  # bytes that were sent again, of each cut
+    twice: list[int] = field(default_factory=list)  # bytes of each cut that had arrived and were sent again
+    queued: list[int] = field(default_factory=list)  # bytes that were still with the client's kernel
     went_back: int = 0  # offsets below one that was told before
     asked: list[float] = field(default_factory=list)  # seconds from asking for the offset to its answer
     left_open: int = 0  # connections of before, left half-open, that the server has not ended
@@ -47,6 +51,11 @@ def _send(line: socket.socket, size: int, at: int, upto: int) -> int:
     return at
 
 
+def _queued(line: socket.socket) -> int:
+    """Bytes that the other end's kernel has not acknowledged."""
+    return int.from_bytes(fcntl.ioctl(line.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+
+
 def _ended(line: socket.socket) -> bool:
     line.settimeout(5.0)
     try:
@@ -68,6 +77,7 @@ def send(node: UploadNode, size: int, cuts: int) -> Sent:
             line = node.begin("PATCH", target, size - at, b"", f"127.0.0.{number + 2}", more)
             held.callback(line.close)
             done = _send(line, size, at, max(place, at))
+            queued = _queued(line)
             if place == size:
                 line.recv(4096)
             elif number % 2:
@@ -77,7 +87,8 @@ def send(node: UploadNode, size: int, cuts: int) -> Sent:
             at = int(node.ask("HEAD", target, TUS)[1]["upload-offset"])
             sent.asked.append(time.monotonic() - asked)
             sent.left_open += place != size and not number % 2 and not _ended(line)
-            sent.twice.append(done - at)
+            sent.twice.append(max(done - queued - at, 0))
+            sent.queued.append(queued)
             sent.went_back += at < best
             best = max(at, best)
     got = node.ask("GET", target.partition("?")[0])[2]

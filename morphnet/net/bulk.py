@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -35,19 +36,38 @@ HEAD = (
 TURN = 1 << 22  # bytes of all in one turn of the loop, as long as each has LEAST
 LEAST = 1 << 16
 WINDOW = 0.25  # seconds in which those are counted who move bytes; longer than a turn
+LAST_PIECES = 64  # of a connection that is ended: more than the kernel has for any
 CAN_SEND = hasattr(os, "sendfile")
 _BUFFER = memoryview(bytearray(PIECE))  # of all connections: who is handed a part is done with it when it returns
 _NOT_BY_KERNEL = (errno.EINVAL, errno.ESPIPE, errno.ENOSYS, errno.EOPNOTSUPP, errno.EOVERFLOW)
 
 
+def _below(transport: Any) -> Any:
+    """What TLS is spoken over, where it is."""
+    while isinstance(transport, ProtocolWrapper):
+        transport = transport.transport
+    return transport
+
+
+def bulk_of(transport: Any) -> BulkServer | None:
+    """The connection itself, where it is one of ours."""
+    made = _below(transport)
+    return made if isinstance(made, BulkServer) else None
+
+
 def unread(transport: Any) -> int:
     """Bytes that the kernel has of what was written, and that the other end has not; 0 where nobody can say."""
-    while isinstance(transport, ProtocolWrapper):  # of TLS
-        transport = transport.transport
-    made = getattr(transport, "socket", None)
+    made = getattr(_below(transport), "socket", None)
     if sys.platform != "linux" or made is None:
         return 0
     return int.from_bytes(fcntl.ioctl(made.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+
+
+def _come(made: socket.socket) -> int:
+    """Bytes that the kernel has for us; where nobody can say, some."""
+    if sys.platform != "linux":
+        return 1
+    return int.from_bytes(fcntl.ioctl(made.fileno(), termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 class Inflow(Protocol):
@@ -180,6 +200,31 @@ class BulkServer(tcp.Server):
             return main.CONNECTION_DONE
         inflow.came(_BUFFER[:count])
         return None
+
+    def drain(self, wanted: Callable[[], bool]) -> None:
+        """
+        Hand over what has come, at once and in nobody's turn: the connection is about to be ended.
+
+        :param wanted: whether there is somebody who takes the next piece.
+        """
+        for _ in range(LAST_PIECES):
+            if not wanted() or not self._drained():
+                return
+
+    def _drained(self) -> bool:
+        """One piece; False: there is none."""
+        inflow = self._inflow
+        room = 0 if inflow is None else inflow.room()
+        if not self.connected or not _come(self.socket):
+            return False
+        if inflow is None or room <= 0:
+            return super().doRead() is None
+        try:
+            data = self.socket.recv(min(room, PIECE))  # the buffer of all may be in use: of whoever has us ended
+        except OSError:
+            return False
+        inflow.came(memoryview(data))
+        return bool(data)
 
     def doWrite(self) -> Any:
         outflow = self._outflow

@@ -22,7 +22,7 @@ from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from twisted.web import http
 
-from morphnet.net.bulk import LEAST, BulkServer, Slices
+from morphnet.net.bulk import LEAST, BulkServer, Slices, bulk_of
 from morphnet.net.giving import FileGiving
 from morphnet.net.http_channel import SHORT, Channel, LongBody
 
@@ -58,7 +58,7 @@ class Exchange(http.Request):
         self._trouble: Exception = BodyCut()  # what the last `take` has raised
         self._take: Callable[[Any], None] | None = None
         self._file: FileGiving | None = None  # that is being given out
-        self._whole = self._lost = False
+        self._whole = self._lost = self._streams = False
         self._waiting: Deferred[None] | None = None
         self._lingering: Any = None
 
@@ -169,7 +169,14 @@ class Exchange(http.Request):
         transport = self.channel.transport if self.channel is not None else None
         if isinstance(transport, BulkServer) and self.length is not None and self.length > SHORT and not self._whole:
             transport.take_by(LongBody(self.channel, self.handleContentChunk))
+        self._streams = True
         await self.body(take)
+
+    def last_bytes(self) -> None:
+        """Hand over what the kernel has of a body that is streamed: the connection is about to be ended."""
+        made = bulk_of(self.channel.transport) if self.channel is not None and self._streams else None
+        if made is not None:
+            made.drain(lambda: not (self._lost or self._whole or self._take is None or self._waiting is None))
 
     async def short_body(self, within: float | None = None) -> bytes:
         """

@@ -12,15 +12,22 @@ from collections.abc import Callable
 
 
 class Turn:
-    """The right of one request to write to one upload."""
+    """
+    The right of one request to write to one upload.
 
-    def __init__(self, ended: Callable[[], None], left: Callable[[Turn], None]) -> None:
+    :param last: has it write what has come for it by now.
+    """
+
+    def __init__(
+        self, ended: Callable[[], None], left: Callable[[Turn], None], last: Callable[[], None] = lambda: None
+    ) -> None:
         self.current = True  # it may write
-        self._ended, self._left = ended, left
+        self._ended, self._left, self._last = ended, left, last
 
     def end(self) -> None:
         """Somebody else goes on: from here on nothing is written by this one."""
         if self.current:
+            self._last()
             self.current = False
             self._ended()
 
@@ -47,12 +54,15 @@ class Turns:
         self._came += 1
         return self._came
 
-    def take(self, path: str, ended: Callable[[], None], place: int | None = None) -> Turn:
+    def take(
+        self, path: str, ended: Callable[[], None], place: int | None = None, last: Callable[[], None] = lambda: None
+    ) -> Turn:
         """
         Write to this upload from now on, unless a later request did, or has ended all that came before it.
 
         :param ended: called when another request takes over, at most once: hang up.
         :param place: what `come` has said; None: it has come just now.
+        :param last: called before that: write what has come by now, it would have to be sent again.
         """
         place = self._came if place is None else place
         if place < self._latest.get(path, 0):
@@ -67,7 +77,7 @@ class Turns:
             if self._turns.get(path) is turn:
                 del self._turns[path]
 
-        turn = Turn(ended, left)
+        turn = Turn(ended, left, last)
         self._turns[path] = turn
         if before is not None:
             self.taken_over += 1

@@ -80,11 +80,12 @@ class BulkTests(TestCase):
         from twisted.internet import reactor
 
         self.bodies: list[bytes] = []
-        self.longest = self.pieces = 0  # bytes, and how many came
+        self.longest = self.pieces = self.came = 0  # bytes, how many pieces came, and bytes of all
         self.each: Callable[[], None] = lambda: None  # done for each of them
         self.given: list[FileIO] = []
         self.made: Callable[[Path], FileIO] = Unread
         self.hold: Deferred[None] | None = None
+        self.taking: Exchange | None = None
         handle, name = tempfile.mkstemp()
         self.file, self.data = Path(name), random.Random(1).randbytes(6_000_000)
         os.write(handle, self.data)
@@ -128,7 +129,9 @@ class BulkTests(TestCase):
             if exchange.target == "/fail" and sum(map(len, pieces)) > 1_000_000:
                 raise OSError("full")
             pieces.append(bytes(data))
+            self.came += len(data)
 
+        self.taking = exchange
         if self.hold is not None:
             await self.hold
         try:
@@ -185,6 +188,26 @@ class BulkTests(TestCase):
         await self._in_thread(client)
         await self._until(lambda: bool(self.bodies))
         self.assertTrue(self.bodies == [data])
+
+    async def test_last_bytes(self) -> None:
+        """What the kernel has of a body when its connection is to be ended is handed over, at once; then nothing is."""
+        data = random.Random(5).randbytes(400_000)
+        made = self._call()
+        made.sendall(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n" + data[:100_000])
+        await self._until(lambda: self.came == 100_000)
+        made.setblocking(False)  # the server, in this thread, reads nothing meanwhile
+        many = made.send(data[100_000:])
+        self.assertGreater(many, 0)
+        exchange, before = self.taking, self.came
+        assert exchange is not None
+        exchange.last_bytes()
+        self.assertEqual((before, self.came), (100_000, 100_000 + many))
+        exchange.last_bytes()
+        exchange.hang_up()
+        exchange.last_bytes()
+        made.close()
+        await self._until(lambda: bool(self.bodies))
+        self.assertTrue(self.bodies == [data[: 100_000 + many]])
 
     async def test_fails(self) -> None:
         """Who takes no more answers at once, and nothing more is handed over; the client may go on sending."""

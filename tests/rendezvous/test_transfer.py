@@ -30,6 +30,16 @@ class TurnsTests(SynchronousTestCase):
         turns.end("a")
         self.assertEqual((ended, turn.current, len(turns)), (["a"], False, 0))
 
+    def test_last(self) -> None:
+        """Whose turn is ended may write what has come by then; who leaves by himself is not asked."""
+        turns, wrote = Turns(), list[tuple[str, bool]]()
+        first = turns.take(
+            "a", lambda: wrote.append(("ended", first.current)), last=lambda: wrote.append(("last", first.current))
+        )
+        turns.take("a", lambda: None, last=lambda: wrote.append(("none", False))).leave()
+        first.end()
+        self.assertEqual(wrote, [("last", True), ("ended", False)])
+
     def test_late(self) -> None:
         """Who has come before, and is only now ready to write, has no turn, and takes nobody's."""
         turns, ended = Turns(), list[str]()

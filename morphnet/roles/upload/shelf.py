@@ -144,7 +144,7 @@ class Shelf:
         :raises SlotRefused: there is no room in memory, or the bytes contradict those that are there.
         :raises OSError: there is no room on the disk.
         """
-        turn = self.turns.take(record.path, exchange.hang_up, exchange.place)
+        turn = self.turns.take(record.path, exchange.hang_up, exchange.place, exchange.last_bytes)
         self.taken(record.path)
         if self.under_way.begins(record, exchange.caller):
             note_move(self.uploads, record.path, exchange, int(self.wall()), self.counts)

@@ -44,6 +44,7 @@ class ProcessTests(SynchronousTestCase):
         node.start()
         sent = upload_cuts.send(node, 8 << 20, 20)
         self.assertEqual((sent.same, sent.went_back, sent.left_open, len(sent.twice)), (True, 0, 0, 21))
+        self.assertLessEqual(max(sent.twice), 1 << 20)
         self.assertGreaterEqual(node.counter("uploads_taken_over"), 10)
 
     def test_session_outlives(self) -> None:
