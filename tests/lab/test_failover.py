@@ -20,6 +20,7 @@ with IPRoute() as ip:
 class FailoverTests(LabCase):
     """Two uplinks of 20 Mbit/s, 10 and 30 ms one way."""
 
+    rootless = False  # nothing of it depends on who one is
     alone = True
 
     def test_redundant_link_down(self) -> None:

@@ -39,6 +39,8 @@ ASLEEP = 12.0  # seconds; tests/bench/bench_failover.py sleeps for five minutes
 class RestartTests(LabCase):
     """One end is killed without a word, or sleeps."""
 
+    rootless = False  # nothing of it depends on who one is
+
     def test_server_is_killed(self) -> None:
         """`kill -9` and a new start of the server: same addresses, no echo lost but one it had in hand, TCP goes on."""
         inner = self.client.session()["inner"]
