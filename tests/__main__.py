@@ -4,9 +4,9 @@ Every test, in four runs, and their sum as the last line: `N passed, N failed, N
 pure        all that touches no network, on two processes
 source      of those the data plane's again, on the source of what was compiled: beside the lab run, in what time of
             the processors that leaves
-lab         `tests.lab`, inside the lab's own namespaces: on four processes, each with its own networks, as a test there
-            waits for most of its time; then, one at a time, classes that say `alone = True`: they load the whole
-            machine, or what they time must not compete
+lab         `tests.lab`, inside the lab's own namespaces: on three processes, each with its own networks, as a test
+            there waits for most of its time; then, on two, classes that say `few = True`, which have a processor each
+            for what they time; then, one at a time, those that say `alone = True`: they load the whole machine
 rootless    `tests.lab` again as nobody, when root started us: what works for root must work for everyone
             (a test class that says `rootless = False` is left out of this run)
 
@@ -36,7 +36,7 @@ from tests.runs import Tally, read_tally
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ("pure", "source", "lab", "rootless")
-PER_JOB = 2  # lab tests at a time: a fifth of a processor each
+MORE = 1  # modules of the lab at a time than jobs: each uses a third of a processor
 # Modules that take longest, and so begin first.
 LONGEST = ("home", "restart", "forgetful", "mesh", "switch", "balance", "upload_doctor", "revocation", "years")
 OF_SOURCE = ("tests.tunnel.", "tests.wire.")
@@ -87,6 +87,7 @@ class Found(NamedTuple):
     name: str
     tests: int = 1
     alone: bool = False
+    few: bool = False
 
     @property
     def module(self) -> str:
@@ -113,7 +114,7 @@ class Beside:
 
 
 def _run(run: str, found: list[Found], jobs: int, to: TextIO, beside: Beside | None) -> Tally:
-    """:param beside: a run under way, which must have ended before tests that want to be alone."""
+    """:param beside: a run under way, which must have ended before tests that do not want to compete."""
     if not found:
         return Tally()
     print(f"tests: {run}, {len(found)} classes", file=to, flush=True)
@@ -122,10 +123,12 @@ def _run(run: str, found: list[Found], jobs: int, to: TextIO, beside: Beside | N
         names = [each.name for each in found]
         tally = _trial(run, [f"--jobs={jobs}", *names], to)
     else:
-        crowd, alone = [each for each in found if not each.alone], [each for each in found if each.alone]
-        tally = _side_by_side(run, _modules(crowd), jobs if jobs == 1 else PER_JOB * jobs)
+        few, alone = ([each for each in found if getattr(each, how)] for how in ("few", "alone"))
+        crowd = [each for each in found if not each.few and not each.alone]
+        tally = _side_by_side(run, _modules(crowd), jobs if jobs == 1 else jobs + MORE)
         if beside is not None:
             beside.tally()
+        tally += _side_by_side(run, _modules(few), jobs)
         if alone:
             tally += _trial(run, [each.name for each in alone], to)
     print(f"tests: {run}: {tally}, {time.monotonic() - began:.0f} s", file=to, flush=True)
@@ -207,7 +210,7 @@ def _found(run: str, asked: list[str]) -> list[Found]:
                 found[name] = Found(name)
             elif run != "rootless" or getattr(test, "rootless", True):
                 of = test.id().rpartition(".")[0]
-                before = found.get(of, Found(of, 0, getattr(test, "alone", False)))
+                before = found.get(of, Found(of, 0, getattr(test, "alone", False), getattr(test, "few", False)))
                 found[of] = before._replace(tests=before.tests + 1)
     return sorted(found.values())
 
