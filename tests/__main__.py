@@ -125,10 +125,10 @@ def _run(run: str, found: list[Found], jobs: int, to: TextIO, beside: Beside | N
     else:
         few, alone = ([each for each in found if getattr(each, how)] for how in ("few", "alone"))
         crowd = [each for each in found if not each.few and not each.alone]
-        tally = _side_by_side(run, _modules(crowd), jobs if jobs == 1 else jobs + MORE)
+        tally = _side_by_side(run, modules_of(crowd), jobs if jobs == 1 else jobs + MORE)
         if beside is not None:
             beside.tally()
-        tally += _side_by_side(run, _modules(few), jobs)
+        tally += _side_by_side(run, modules_of(few), jobs)
         if alone:
             tally += _trial(run, [each.name for each in alone], to)
     print(f"tests: {run}: {tally}, {time.monotonic() - began:.0f} s", file=to, flush=True)
@@ -139,7 +139,7 @@ def _run(run: str, found: list[Found], jobs: int, to: TextIO, beside: Beside | N
     return tally
 
 
-def _modules(found: list[Found]) -> list[list[Found]]:
+def modules_of(found: list[Found]) -> list[list[Found]]:
     """What is in one module shares networks, and stays together; those that take longest first."""
     modules: dict[str, list[Found]] = {}
     for each in found:
