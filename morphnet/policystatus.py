@@ -23,3 +23,5 @@ class PolicyStatus:
     rules: int  # that it has
     enforced: bool  # false: it was withdrawn, and everybody may everything
     refused: tuple[RefusedStatus, ...]  # at most 256 pairs, the first ones first
+    of_phones: int = 0  # packets of those who come by WireGuard, which are judged by nftables; since the start
+    for_phones: int = 0  # likewise, for them

@@ -10,3 +10,4 @@ Phones and other systems: `morphnet invite phone --wireguard` prints a QR code f
 `make wheel ARCH=aarch64` makes the wheel for 64-bit ARM on another processor, and runs what is in it under an emulator.
 The policy holds for phones that come by WireGuard as well: the gateway judges what they send, to itself, its network and the world too, and what these begin towards them, by rules of nftables; live, and undone with the rest. See docs/policy.
 A client may ask its server whether the UDP port at which peers come is open from outside: `morphnet netcheck` and `morphnet doctor` show it, with what to do where a port is closed that the settings name, or that the router has mapped.
+What phones were refused by the policy is counted in `morphnet status`: packets of theirs, and for them.

@@ -56,6 +56,7 @@ class FakeMachine:
         self.by_kernel, self.refuses = True, False
         self.up = self.downs = 0
         self.led: tuple[str, ...] = ()
+        self.refused = (0, 0)
         self.judged: list[tuple[str, ...] | None] = []
 
     def wireguard_up(self, device: str) -> bool:
@@ -71,9 +72,15 @@ class FakeMachine:
         if self.refuses:
             raise HostError("not permitted")
         self.judged.append(None if lines is None else tuple(lines))
+        self.refused = (0, 0)
+
+    def phones_refused(self) -> tuple[int, int]:
+        if self.refuses:
+            raise HostError("not permitted")
+        return self.refused
 
     def wireguard_down(self) -> None:
-        self.downs, self.led = self.downs + 1, ()
+        self.downs, self.led, self.refused = self.downs + 1, (), (0, 0)
 
 
 class FakeMeter:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from morphnet.durable import make_directory, rewrite, write_new, write_over
+from morphnet.durable import make_directory, read_json, rewrite, write_new, write_over
 
 
 def mode_of(path: Path) -> int:
@@ -59,3 +59,16 @@ class DurableTests(SynchronousTestCase):
         file = self.dir / "none" / "x"
         trouble = self.assertRaises(FileNotFoundError, write_new, file, b"x")
         self.assertEqual(trouble.filename, str(file))
+
+    def test_small_file(self) -> None:
+        """A file of ours says what was written; one that is spoilt, longer, no file or a link says nothing."""
+        file, way, pipe = self.dir / "x.json", self.dir / "link", self.dir / "pipe"
+        self.assertIsNone(read_json(file, 9))
+        write_new(file, b'["a", 12]')
+        self.assertEqual((read_json(file, 9), read_json(file, 8)), (["a", 12], None))
+        way.symlink_to(file.name)
+        os.mkfifo(pipe)  # nobody writes there: who waited would wait for ever
+        self.assertEqual([read_json(each, 9) for each in (way, pipe, self.dir)], [None] * 3)
+        for spoilt in (b"", b"{", b"\xff", b"[" * 100_000):
+            write_over(file, spoilt)
+            self.assertIsNone(read_json(file, 1 << 20))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.__main__ import LONGEST, ROOT, Found, modules_of
 from tests.runs import Tally, read_tally
 
 LINE = "=" * 79
@@ -67,3 +68,16 @@ class ReadTallyTests(SynchronousTestCase):
         for failures in ((), ("tests.a.test_b: no such module",), ("a run that came to no result: x",)):
             self.assertEqual(Tally(failed=1, failures=failures).failed_tests, ())
         self.assertEqual((once.once_more(Tally(passed=1)) + Tally(passed=1)).unsteady, (why,))
+
+
+class OrderTests(SynchronousTestCase):
+    def test_longest_first(self) -> None:
+        """Modules that take longest begin first, then those with many tests; classes of one stay together."""
+        found = [Found("tests.lab.test_a.A", 9), Found("tests.lab.test_b.B", 5), Found("tests.lab.test_b.C", 5)]
+        found.append(Found(f"tests.lab.test_{LONGEST[0]}.D", 1))
+        names = [[each.name[-1] for each in module] for module in modules_of(found)]
+        self.assertEqual(names, [["D"], ["B", "C"], ["A"]])
+
+    def test_there(self) -> None:
+        """None of them has gone."""
+        self.assertEqual([each for each in LONGEST if not (ROOT / f"tests/lab/test_{each}.py").exists()], [])

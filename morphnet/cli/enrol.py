@@ -142,8 +142,9 @@ def _tell_founded(place: Place, names: list[str], *, guessed: bool) -> None:
     how = " (guessed; --address says it better)" if guessed else ""
     click.echo(f"Clients reach it at {reached}{how}, TCP {CONTROL_PORT} and UDP {DATA_PORT}.")
     click.echo(f"\nNext: morphnet up{place.option()}")
-    click.echo(f"   or: morphnet up relay{place.option()}, for machines that meet without a gateway")
     click.echo(f"      morphnet invite laptop{place.option()}")
+    click.echo(f"If machines are only to meet here, without a gateway: morphnet up relay{place.option()} instead.")
+    click.echo("A gateway and a relay want the same ports: `morphnet pki relay` makes one for another machine.")
 
 
 # invite

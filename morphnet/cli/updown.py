@@ -13,6 +13,7 @@ from morphnet.cli import background, systemd
 from morphnet.cli.layout import Place, dir_option, now
 from morphnet.cli.live import NOT_WELL
 from morphnet.cli.running import CONFIGS, Role, alone, names_here, role_here
+from morphnet.config.roles import RelayConfig, ServerConfig
 from morphnet.errors import HostError, MorphnetError
 from morphnet.status import NodeStatus
 from morphnet.text import printable
@@ -109,12 +110,27 @@ def _up(place: Place, name: str, wait: float, by_systemd: bool) -> Outcome:
     with alone(place):
         role = role_here(place, name)
         ran = bool(role.process())
+        if not ran:
+            _check_ports(role)
         service = by_systemd and systemd.is_for(role)
         if not ran:
             (systemd if service else background).start(role)
     return _connected(
         role, wait, "was up already" if ran else "is up", served_since=begun if service and not ran else None
     )
+
+
+def _check_ports(role: Role) -> None:
+    """:raises HostError: a server, or a relay, of the same ports runs here in its place."""
+    other = {"server": "relay", "relay": "server"}.get(role.name, "")
+    if other not in names_here(role.place):
+        return
+    there = role_here(role.place, other)
+    assert isinstance(role.config, ServerConfig | RelayConfig) and isinstance(there.config, ServerConfig | RelayConfig)
+    if there.config.control_port == role.config.control_port and there.process():
+        text = f"{role.name}: the {other} that runs here has TCP port {role.config.control_port} too"
+        elsewhere = "`morphnet pki relay` makes a relay for another machine"
+        raise HostError(f"{text}: `morphnet down {other}` first; {elsewhere}")
 
 
 def _restart(place: Place, name: str, wait: float) -> Outcome:

@@ -12,7 +12,18 @@ import struct
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2s
 
-from morphnet.host.netlink import F_ACK, F_APPEND, F_CREATE, F_REQUEST, NESTED, attribute, attributes, message, messages
+from morphnet.host.netlink import (
+    F_ACK,
+    F_APPEND,
+    F_CREATE,
+    F_REQUEST,
+    NESTED,
+    attribute,
+    attribute_pairs,
+    attributes,
+    message,
+    messages,
+)
 
 PREROUTING, FORWARD, OUTPUT, POSTROUTING = 0, 2, 3, 4  # hooks
 RAW, MANGLE, DSTNAT, FILTER, SRCNAT = -300, -150, -100, 0, 100  # priorities
@@ -189,7 +200,7 @@ def drop() -> bytes:
 
 
 def counted() -> bytes:
-    """`counter`: packets and bytes that come here, for `nft list`."""
+    """`counter`: packets and bytes that come here, for `nft list` and `counted_packets`."""
     return _expression("counter")
 
 
@@ -334,6 +345,21 @@ def read_table(dump: Callable[[int, bytes], list[bytes]], table: str) -> list[tu
     ):
         found += [(new, each) for each in dump(_SUBSYSTEM << 8 | get, header + of)]
     return found
+
+
+def counted_packets(dump: Callable[[int, bytes], list[bytes]], table: str, chain: str) -> int:
+    """
+    Packets that were counted by the rules of a chain, see `counted`.
+
+    :param dump: asks for all of a kind of message.
+    """
+    header, total = struct.pack("!BBH", _INET, 0, 0), 0
+    for payload in dump(_SUBSYSTEM << 8 | _GETRULE, header + _text(1, table) + _text(2, chain)):
+        for _, expression in attribute_pairs(attributes(payload[4:]).get(4, b"")):
+            parts = attributes(expression)
+            if _word(parts.get(1)) == "counter":
+                total += int.from_bytes(attributes(parts.get(2, b"")).get(2, b""))  # NFTA_COUNTER_PACKETS
+    return total
 
 
 def _word(value: bytes | None) -> str:

@@ -24,9 +24,11 @@ from typing import ClassVar
 
 from morphnet.config.policy import ANY, ANYBODY, NOT_WORLD, TCP, UDP, WORLD, Policy, Ports, called, is_public
 from morphnet.host import nft
+from morphnet.host.kernel import Kernel
 from morphnet.host.owntable import OwnTable
 
 _ICMPS = (b"\x01", nft.ICMP6)
+_OF, _HANDED_ON, _OWN = "of_phones", "handed_on", "own"  # chains that judge
 _NEAR, _FAR = {"from": "saddr", "to": "daddr"}, {"from": "daddr", "to": "saddr"}  # where phones are, and the others
 
 
@@ -105,6 +107,11 @@ class PhonePolicy(OwnTable):
     def name(self) -> str:
         return f"morphnet_{self.tun}_phones"
 
+    def refused(self, kernel: Kernel) -> tuple[int, int]:
+        """Packets of phones, and for phones, that were dropped since the table was made. :raises HostError: unread."""
+        of, others, own = (nft.counted_packets(kernel.nft_dump, self.name, each) for each in (_OF, _HANDED_ON, _OWN))
+        return of, others + own
+
     def made(self) -> list[bytes]:
         chains = dict.fromkeys(["from", "to", *(each.split()[0] for each in self.lines)])
         by, towards = nft.device(nft.IIFNAME, self.device), nft.device(nft.OIFNAME, self.device)
@@ -112,12 +119,12 @@ class PhonePolicy(OwnTable):
         return [
             *(nft.add_plain_chain(self.name, each) for each in chains),
             *(self._rule(each) for each in self.lines),
-            nft.add_chain(self.name, "of_phones", "filter", nft.PREROUTING, nft.MANGLE),
-            *self._judged("of_phones", by, "from"),
-            nft.add_chain(self.name, "handed_on", "filter", nft.FORWARD, nft.FILTER),
-            *self._judged("handed_on", towards + others, "to"),
-            nft.add_chain(self.name, "own", "filter", nft.OUTPUT, nft.FILTER),
-            *self._judged("own", towards, "to"),
+            nft.add_chain(self.name, _OF, "filter", nft.PREROUTING, nft.MANGLE),
+            *self._judged(_OF, by, "from"),
+            nft.add_chain(self.name, _HANDED_ON, "filter", nft.FORWARD, nft.FILTER),
+            *self._judged(_HANDED_ON, towards + others, "to"),
+            nft.add_chain(self.name, _OWN, "filter", nft.OUTPUT, nft.FILTER),
+            *self._judged(_OWN, towards, "to"),
         ]
 
     def _judged(self, chain: str, which: bytes, rules: str) -> list[bytes]:

@@ -87,6 +87,15 @@ class PhonesHost(Host):
         table = [PhonePolicy(device, self._server.tun, tuple(lines))] if lines is not None else []
         self._journal.settle("phone-policy", table)
 
+    def phones_refused(self) -> tuple[int, int]:
+        """
+        Packets of phones, and for phones, that were dropped since they are judged as they are now.
+
+        :raises HostError: the kernel does not tell.
+        """
+        table = next((each for each in self._journal.standing if isinstance(each, PhonePolicy)), None)
+        return table.refused(self._kernel) if table is not None else (0, 0)
+
     def wireguard_down(self) -> None:
         """No client comes by it any more."""
         for group in _GROUPS:

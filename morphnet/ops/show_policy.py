@@ -30,4 +30,7 @@ def policy_lines(policy: PolicyStatus | None, width: int = WIDTH) -> list[Line]:
         lines += labelled("refused", text, "warn", width)
     if len(most) > _SHOWN:
         lines += labelled("refused", f"and {len(most) - _SHOWN} pairs more: `morphnet status --json`", "dim", width)
+    for whose, packets in (("by phones", policy.of_phones), ("to phones", policy.for_phones)):
+        if packets:
+            lines += labelled("refused", f"{whose}: {packets} packet{'s' * (packets != 1)}", "warn", width)
     return lines

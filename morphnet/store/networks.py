@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from twisted.logger import Logger
 
-from morphnet.durable import write_over
+from morphnet.durable import read_json, write_over
 
 FILE = "networks.json"
 MOST = 64  # networks that are remembered; the one that was used longest ago makes room
@@ -47,12 +46,7 @@ class Networks:
 
 
 def _read(path: Path) -> dict[str, str]:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            found = json.loads(file.read(MOST * (2 * LONGEST + 16)))
-    except (OSError, ValueError, RecursionError):
-        return {}
+    found = read_json(path, MOST * (2 * LONGEST + 16))
     if not isinstance(found, dict):
         return {}
     return {

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import NamedTuple
 
 from twisted.logger import Logger
 
-from morphnet.durable import write_over
+from morphnet.durable import read_json, write_over
 
 FILE = "phones.json"
 MOST = 1024  # that are remembered
@@ -65,12 +64,7 @@ class Whereabouts:
 
 
 def _read(path: Path) -> dict[str, Heard]:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            found = json.loads(file.read(_SIZE))
-    except (OSError, ValueError, RecursionError):
-        return {}
+    found = read_json(path, _SIZE)
     pairs = list(found.items())[:MOST] if isinstance(found, dict) else []
     return {key: Heard(*each) for key, each in pairs if len(key) <= _LONGEST and _is_heard(each)}
 

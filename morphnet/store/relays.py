@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from twisted.logger import Logger
 
-from morphnet.durable import write_over
+from morphnet.durable import read_json, write_over
 
 FILE = "relays.json"
 MOST, LONGEST = 16, 260  # relays; characters of one
@@ -31,12 +30,7 @@ class ToldRelays:
 
     def recall(self) -> tuple[str, ...]:
         """HOST or HOST:PORT of each."""
-        try:
-            descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            with open(descriptor, "rb") as file:
-                found = json.loads(file.read(MOST * (LONGEST + 16)))
-        except (OSError, ValueError, RecursionError):
-            return ()
+        found = read_json(self._path, MOST * (LONGEST + 16))
         if not isinstance(found, list):
             return ()
         return tuple(each for each in found[:MOST] if isinstance(each, str) and _PLACE.fullmatch(each))

@@ -62,6 +62,7 @@ class InitTests(CommandCase):
         said = self.good("init", "--name", "gw", "--address", "192.0.2.1").stdout
         self.assertIn(f"Next: morphnet up --dir {self.place.root}\n", said)
         self.assertIn(f"morphnet invite laptop --dir {self.place.root}\n", said)
+        self.assertIn(f"without a gateway: morphnet up relay --dir {self.place.root} instead.\n", said)
 
     def test_never_over_another(self) -> None:
         """A network that is there is not touched."""

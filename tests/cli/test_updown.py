@@ -135,6 +135,17 @@ class UpDownTests(CommandCase):
         again = "mend that, then `morphnet up server`"
         self.assertEqual(self.said("up", "--wait", "0")[2], f"Error: server: port 8443 is in use; {again}\n")
 
+    def test_in_its_place(self) -> None:
+        """Of a relay and a gateway with the same ports one runs here, and it is said where the other one can be."""
+        self.said("up")
+        code, _, errors = self.said("up", "relay")
+        self.assertEqual((code, self.process.started), (1, ["server"]))
+        self.assertIn("relay: the server that runs here has TCP port 8443 too: `morphnet down server` first", errors)
+        self.assertIn("`morphnet pki relay` makes", errors)
+        self.place.relay_toml.write_text(f"control_port = 8444\n{self.place.relay_toml.read_text()}")
+        self.pictures = [replace(self.pictures[0], role="relay")]
+        self.assertEqual(self.said("up", "relay")[0], 0)
+
     def test_another_answers(self) -> None:
         """A process of another role at the same place is not taken for this one."""
         self.pictures = [replace(self.pictures[0], role="client")]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import pkgutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet import host
 from morphnet.host.dns import ResolvConf
+from morphnet.host.host import KINDS
 from morphnet.host.journal import Change, encode_change
 from morphnet.host.leftovers import holds_back, left_behind
 from morphnet.host.routing import Rule
@@ -47,7 +52,21 @@ class HoldsBackTests(SynchronousTestCase):
             self.assertRaises(OSError, left_behind, each)
 
 
+def changes_of_host() -> Iterator[type]:
+    """Every class that can change a machine and undo that."""
+    for module in pkgutil.iter_modules(host.__path__, "morphnet.host."):
+        for each in vars(importlib.import_module(module.name)).values():
+            if isinstance(each, type) and hasattr(each, "undo") and isinstance(getattr(each, "kind", None), str):
+                yield each
+
+
 class LeftBehindTests(SynchronousTestCase):
+    def test_every_kind(self) -> None:
+        """Whatever is written into a journal is known when it is read, and no two of it have one name."""
+        there = {each: each.__name__ for each in changes_of_host()}
+        self.assertEqual(sorted(there.values()), sorted(each.__name__ for each in KINDS.values()))
+        self.assertGreater(len(there), 15)
+
     def test_named(self) -> None:
         """What stands, once each; of another boot only what outlives one."""
         journal = Path(self.mktemp())

@@ -15,6 +15,7 @@ from morphnet.config.policy import TCP, UDP, Policy, from_toml
 from morphnet.host import nft
 from morphnet.host.journal import decode_journal, encode_change
 from morphnet.host.look import Look
+from morphnet.host.netlink import NESTED, attribute, attributes
 from morphnet.host.phone_policy import Known, PhonePolicy, phone_lines
 from morphnet.tunnel.guard import Guard
 from morphnet.tunnel.places import OURSELVES, TOLD, Places
@@ -158,7 +159,29 @@ class LinesTests(SynchronousTestCase):
         self.assertEqual(phone_lines(Known(ssh, OTHERS, POOLS), PHONES), expected)
 
 
+def told_rule(*counters: int) -> bytes:
+    """A rule as the kernel tells it, with counters that have come to so many packets, and a verdict."""
+    told = (
+        attribute(1 | NESTED, attribute(1, b"counter\0") + attribute(2 | NESTED, both))
+        for both in (attribute(1, (100 * each).to_bytes(8)) + attribute(2, each.to_bytes(8)) for each in counters)
+    )
+    return bytes(4) + attribute(4 | NESTED, b"".join(told) + nft.drop())
+
+
 class TableTests(SynchronousTestCase):
+    def test_refused(self) -> None:
+        """What its chains have dropped is read from the kernel, by who has sent it."""
+        kernel, table = FakeKernel(), PhonePolicy("morphwg0", "morph0", ())
+        told = {"of_phones": [told_rule(), told_rule(3), told_rule(1 << 40)], "handed_on": [told_rule(5, 6)]}
+
+        def dump(kind: int, payload: bytes) -> list[bytes]:
+            asked = {number: value.rstrip(b"\0").decode() for number, value in attributes(payload[4:]).items()}
+            self.assertEqual(asked[1], table.name)
+            return told.get(asked[2], [])
+
+        self.patch(kernel, "nft_dump", dump)
+        self.assertEqual(table.refused(kernel), ((1 << 40) + 3, 11))
+
     def test_table(self) -> None:
         """Answers first, then the rules, and what they do not allow is counted and dropped: three ways."""
         table = PhonePolicy("morphwg0", "morph0", ("from jump from_1", "from_1 daddr 10.73.0.1/32 return"))

@@ -17,6 +17,7 @@ from morphnet.host.phones import WHAT, PhonesHost
 from morphnet.host.routes import BASE
 from morphnet.host.wireguard import WireGuardLink, delete_link, new_link
 from tests.host.fake_kernel import FakeFile, FakeKernel
+from tests.host.test_phone_policy import told_rule
 
 NETWORK = ServerNetwork("morph0", "10.73.0.1/24", "", 1400, "10.73.0.0/24", "", nat=False)
 
@@ -80,7 +81,10 @@ class PhonesHostTests(SynchronousTestCase):
         self.host.wireguard_up("morphwg0")
         self.host.phones_judged("morphwg0", ["from accept"])
         self.assertEqual(self.kernel.nft_outline(table), PhonePolicy("morphwg0", "morph0", ("from accept",)).outline())
+        self.patch(self.kernel, "nft_dump", lambda kind, asked: [told_rule(2)])
+        self.assertEqual(self.host.phones_refused(), (2, 4))
         self.host.phones_judged("morphwg0", None)
+        self.assertEqual(self.host.phones_refused(), (0, 0))
         self.assertEqual(self.kernel.nft_outline(table), ())
         self.host.phones_judged("morphwg0", [])
         self.assertNotEqual(self.kernel.nft_outline(table), ())

@@ -17,6 +17,7 @@ VPN, QUIC = 11940, 4433  # UDP ports on the client's loopback; QUIC's is the ser
 class CarriedTests(LabCase):
     """A client without a TUN device, with two uplinks; who is carried knows nothing of it."""
 
+    rootless = False  # nothing of it depends on who one is
     plan: ClassVar[Plan] = Plan(
         server=(("carry_services", f"vpn=127.0.0.1:{PORT},quic=127.0.0.1:{QUIC}"),),
         client=(("tun", ""), ("carry", f"127.0.0.1:{VPN}=vpn,127.0.0.1:{QUIC}=quic")),

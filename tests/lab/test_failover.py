@@ -20,7 +20,8 @@ with IPRoute() as ip:
 class FailoverTests(LabCase):
     """Two uplinks of 20 Mbit/s, 10 and 30 ms one way."""
 
-    alone = True
+    rootless = False  # nothing of it depends on who one is
+    few = True
 
     def test_redundant_link_down(self) -> None:
         """A1: with every packet on every path, an uplink that goes down costs no packet."""
@@ -154,7 +155,7 @@ class NoResendTests(LabCase):
     """The same uplinks, and nothing is sent again."""
 
     rootless = False  # nothing of it depends on who one is
-    alone = True
+    few = True
 
     plan = Plan(settings=(("resend", False),))
 

@@ -25,7 +25,7 @@ class ForgetfulTests(VillageCase):
         for turn in range(TIMES):
             self.box.remap_nat(f"nat{turn % 2}")
             rest(EVERY)
-            self.assertTrue(self.all_are("direct"))
+            self.until("they are direct again", lambda: self.all_are("direct"))
         final = ping.end()
         self.none_lost(final)
         self.assertLess(final["longest_gap_ms"], 1000)

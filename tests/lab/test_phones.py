@@ -195,10 +195,18 @@ class PhonesTests(BoxCase):
         self.assertTrue(self.opens(22))
         self.assertTrue(self.pings("desk", "fd73::1"))
         self.unheard("desk", WORLD)
+        before = self.refused()
+        self.unheard("desk", WORLD)
+        wait_for("what it was refused is counted", lambda: self.refused() > before)
+        self.assertIn("by phones: ", self.morphnet("status"))
         self.morphnet("set", "reachable_from", "10.99.0.0/24")  # from the next start on
         self.unheard("server", PHONE)
         self.assertTrue(self.pings("client", PHONE))
         self.assertIn("nobody", self.seen("client", PHONE, patience=0.5))
+
+    def refused(self) -> int:
+        """Packets of phones that the policy did not let through, as the gateway tells."""
+        return int(self.vpn.server.status()["policy"]["of_phones"])
 
     def opens(self, port: int) -> bool:
         """Whether the phone reaches the gateway there."""

@@ -71,6 +71,8 @@ class HostTests(StreetCase):
 
 
 class RekeyTests(StreetCase):
+    rootless = False  # nothing of it depends on who one is
+
     server_settings = {"rekey_seconds": 1, "rekey_packets": 400}
 
     def test_by_time_and_count(self) -> None:
@@ -95,6 +97,8 @@ class RekeyTests(StreetCase):
 
 
 class FlatTests(StreetCase):
+    rootless = False  # nothing of it depends on who one is
+
     def test_rounds(self) -> None:
         """Sessions that come and go for a while leave no file open and no memory taken."""
         street = self.shared()

@@ -24,6 +24,13 @@ class PolicyTests(SynchronousTestCase):
         self.assertTrue(self.shown(("tv", 1))[1].endswith(": 1 packet"))
         self.assertIn("and 2 pairs more", self.shown(*((f"m{each}", 1) for each in range(10)))[-1])
 
+    def test_phones(self) -> None:
+        """What nftables counted of phones is told without names."""
+        lines = plain(policy_lines(PolicyStatus(1796000000, 1, True, (), of_phones=7, for_phones=1))).splitlines()
+        self.assertEqual(
+            [each.split("refused")[-1].strip() for each in lines[1:]], ["by phones: 7 packets", "to phones: 1 packet"]
+        )
+
     def test_withdrawn(self) -> None:
         """One that is withdrawn is told of as well."""
         (line,) = self.shown(enforced=False)

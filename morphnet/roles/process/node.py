@@ -16,6 +16,7 @@ from morphnet.ops.eventlog import EventLog
 from morphnet.ops.headline import with_headline
 from morphnet.ops.history import History
 from morphnet.ops.verb import Verb
+from morphnet.policystatus import PolicyStatus
 from morphnet.roles.certificates.renewal import Renewal
 from morphnet.roles.process.access import Access
 from morphnet.roles.process.statuses import Statuses, shown_address
@@ -113,10 +114,14 @@ class Node:
             sections=self.sections,
             carries=self.carry_statuses(),
             networks=self.network_statuses(),
-            policy=self.access.status() if self.access is not None else None,
+            policy=self.policy_status(),
             phones=self.phone_statuses(),
         )
         return with_headline(picture)
+
+    def policy_status(self) -> PolicyStatus | None:
+        """The network's, where it holds."""
+        return self.access.status() if self.access is not None else None
 
     def traffic_goes(self) -> str:
         """Where that goes which is to go through a tunnel, as NodeStatus has it."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 from morphnet.config.roles import ServerConfig
 from morphnet.errors import Refused
 from morphnet.net.pump import Pump
 from morphnet.ops.verb import Verb
-from morphnet.ops.verbs import of_phones
+from morphnet.ops.verbs import of_phones as verbs_of_phones
+from morphnet.policystatus import PolicyStatus
 from morphnet.roles.server.node import Parts, ServerNode
 from morphnet.roles.server.phones import Phones
 from morphnet.roles.signalling.control_server import Caller
@@ -56,6 +58,10 @@ class PhonedNode(ServerNode):
     def phone_statuses(self) -> tuple[PhoneStatus, ...]:
         return self.phones.statuses()
 
+    def policy_status(self) -> PolicyStatus | None:
+        status, (of_phones, for_phones) = super().policy_status(), self.phones.refused
+        return None if status is None else replace(status, of_phones=of_phones, for_phones=for_phones)
+
     def warnings(self) -> tuple[str, ...]:
         return (*super().warnings(), *self.phones.warnings())
 
@@ -69,4 +75,4 @@ class PhonedNode(ServerNode):
         return total
 
     def verbs(self) -> Sequence[Verb]:
-        return (*super().verbs(), *of_phones(self.phones))
+        return (*super().verbs(), *verbs_of_phones(self.phones))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -61,6 +62,14 @@ class Ground(Protocol):
         """
         ...
 
+    def phones_refused(self) -> tuple[int, int]:
+        """
+        Packets of phones, and for phones, that were dropped since they are judged as they are now.
+
+        :raises HostError: the machine does not tell.
+        """
+        ...
+
     def wireguard_down(self) -> None:
         """All as it was without the device."""
         ...
@@ -78,6 +87,10 @@ class NoGround:
 
     def phones_judged(self, device: str, lines: Sequence[str] | None) -> None:
         """Nor judged."""
+
+    def phones_refused(self) -> tuple[int, int]:
+        """None of either."""
+        return 0, 0
 
     def wireguard_down(self) -> None:
         """It is."""
@@ -134,6 +147,8 @@ class Phones:
         self._device: Device | None = None
         self._led: object = None  # where the machine leads to phones, as it was told last
         self._judged: object = None  # and what it judges them by
+        self.refused = 0, 0  # packets of phones, and for phones, that the policy did not let through since our start
+        self._refused = 0, 0  # of these, as the machine told last
         self.judging: Callable[[], Known | None] = lambda: None  # tells that; None for no policy
         self._up_at = self._again_at = float("-inf")
         self._wait = SOON  # before the next one
@@ -246,9 +261,18 @@ class Phones:
     def _judge(self, device: str, phones: dict[str, tuple[str, ...]]) -> None:
         """:raises HostError: the machine refuses."""
         known = self.judging()
+        self._count_refused()
         if self._judged != (known, phones):
             self._around.ground.phones_judged(device, phone_lines(known, phones) if known is not None else None)
-            self._judged = known, phones
+            self._judged, self._refused = (known, phones), (0, 0)
+
+    def _count_refused(self) -> None:
+        """What the machine did not let through since the last look."""
+        with suppress(HostError):
+            last, now = self._refused, self._around.ground.phones_refused()
+            grown = (after - before if after >= before else after for before, after in zip(last, now, strict=True))
+            of_phones, for_phones = grown  # it begins anew with whatever is another policy
+            self.refused, self._refused = (self.refused[0] + of_phones, self.refused[1] + for_phones), now
 
     def _count(self, told: Told) -> None:
         """What each has carried since the last look, and whether it is there."""
@@ -306,6 +330,8 @@ class Phones:
         """The machine as it was without a device."""
         for phone in self._phones.values():
             phone.seen = None
+        self._count_refused()
+        self._refused = 0, 0
         try:
             self._around.ground.wireguard_down()
         except HostError as problem:
@@ -356,7 +382,13 @@ class Phones:
     def counters(self) -> dict[str, int]:
         """For the node's status."""
         here = sum(each.connected for each in self._phones.values())
-        counted = {"wireguard_ended": self.ended} if self.ended else {}
+        of_phones, for_phones = self.refused
+        counted = {
+            "wireguard_ended": self.ended,
+            "policy_refused_of_phones": of_phones,
+            "policy_refused_for_phones": for_phones,
+        }
+        counted = {name: value for name, value in counted.items() if value}
         return {**counted, "phones_connected": here} if self._config.wireguard.port else counted
 
     def warnings(self) -> tuple[str, ...]:

@@ -75,6 +75,10 @@ class Machine:
         """By the policy, or not."""
         self._host.phones_judged(device, lines)
 
+    def phones_refused(self) -> tuple[int, int]:
+        """As nftables has counted."""
+        return self._host.phones_refused()
+
     def wireguard_down(self) -> None:
         """All as it was."""
         self._host.wireguard_down()

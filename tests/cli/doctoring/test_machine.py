@@ -12,8 +12,6 @@ from morphnet.cli.doctoring import machine
 from morphnet.cli.doctoring.machine import CHECKS
 from morphnet.errors import HostError
 from morphnet.host.facts import Facts, LinkFact
-from morphnet.host.host import KINDS
-from morphnet.host.routing import Rule
 from morphnet.ops.rundir import JOURNAL
 from tests.cli.doctoring.patients import PatientCase
 
@@ -117,7 +115,3 @@ class MachineTests(PatientCase):
         (found,) = self.faults(CHECKS, "what was compiled is in use")
         self.assertIn("mypyc", found.text)
         self.assertFalse(found.grave)
-
-    def test_kinds(self) -> None:
-        """A journal's kinds are known, so that leftovers can be told by name."""
-        self.assertIn(Rule.kind, KINDS)

@@ -7,9 +7,12 @@ from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from morphnet.config.policy import Policy
 from morphnet.config.roles import ServerConfig
 from morphnet.config.wireguard import WireGuardConfig
 from morphnet.errors import Refused
+from morphnet.host.phone_policy import Known
+from morphnet.policystatus import PolicyStatus
 from morphnet.roles.server.node import LIVE
 from morphnet.roles.server.phoned_node import PhonedNode
 from morphnet.roles.server.phones import Around, NoGround, Phones
@@ -68,6 +71,19 @@ class PhonedNodeTests(SynchronousTestCase):
         self.assertEqual([each.name for each in status.phones], ["phone"])
         self.assertEqual((status.sections[-1], status.levels["phones_connected"]), ("phones", 0))
         self.assertEqual(status.warnings, ())
+
+    def test_refused(self) -> None:
+        """What phones were refused is in the picture of the policy, where there is one."""
+        self.assertIsNone(self.node.policy_status())
+        self.patch(self.node.access, "status", lambda: PolicyStatus(7, 1, True, ()))
+        self.node.phones.judging = lambda: Known(Policy(), {}, ())
+        self.successResultOf(self.node.phones.look())
+        self.ground.refused = 4, 2
+        self.successResultOf(self.node.phones.look())
+        status = self.node.status()
+        assert status.policy is not None
+        self.assertEqual((status.policy.of_phones, status.policy.for_phones), (4, 2))
+        self.assertEqual(status.counters["policy_refused_of_phones"], 4)
 
     def test_asked(self) -> None:
         """Who asks for them has the records read."""

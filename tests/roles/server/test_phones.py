@@ -115,6 +115,32 @@ class PhonesTests(PhonesCase):
         assert phone is not None and both is not None
         self.assertEqual([sum(each.startswith("from saddr") for each in lines) for lines in (phone, both)], [2, 4])
 
+    def test_refused(self) -> None:
+        """What the machine dropped is counted on over other rules, another device, and a count that cannot be read."""
+        self.look()
+        self.assertNotIn("policy_refused_of_phones", self.phones.counters())
+        policy = Policy()
+        self.phones.judging = lambda: Known(policy, {}, ())
+        self.look()
+        for refused in ((5, 1), (7, 1)):
+            self.ground.refused = refused
+            self.look()
+        self.invite("tablet", TABLET)
+        self.ground.refused = 8, 1
+        self.look()  # other rules, which begin with nothing
+        self.ground.refused = 2, 0
+        self.look()
+        self.ground.refused = 3, 4
+        self.ended("killed")
+        self.assertEqual(self.phones.refused, (11, 5))
+        self.clock.advance(SOON)
+        self.look()
+        self.ground.refused, self.ground.refuses = (9, 9), True
+        self.look()
+        self.assertEqual(self.phones.refused, (11, 5))
+        counted = self.phones.counters()
+        self.assertEqual((counted["policy_refused_of_phones"], counted["policy_refused_for_phones"]), (11, 5))
+
     def test_not_judged(self) -> None:
         """Where the machine makes no rules nobody comes: there is no device until it does."""
         self.look()

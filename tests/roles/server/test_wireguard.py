@@ -55,6 +55,9 @@ class FakeHost:
     def phones_judged(self, device: str, lines: list[str]) -> None:
         self.done.append((device, lines))
 
+    def phones_refused(self) -> tuple[int, int]:
+        return 3, 1
+
     def wireguard_down(self) -> None:
         self.done.append("down")
 
@@ -67,6 +70,7 @@ class MachineTests(SynchronousTestCase):
         self.assertFalse(machine.wireguard_up("morphwg0"))
         machine.phones_judged("morphwg0", [])
         machine.phones_are("morphwg0", 1420, ["10.73.0.5"])
+        self.assertEqual(machine.phones_refused(), (3, 1))
         machine.wireguard_down()
         self.assertEqual(host.done, ["up", ("morphwg0",), ("morphwg0", []), ["10.73.0.5"], "down", ()])
 
