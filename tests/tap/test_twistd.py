@@ -43,6 +43,7 @@ tell()
 """
 # Of nobody: SSH before somebody connects, netlink with a database and a test suite in it.
 NOBODY = {"twisted.conch", "morphnet.ops.ssh", "morphnet.ops.shell", "pyroute2", "bdb"}
+NOBODY |= {"difflib"}  # before somebody has made a mistake
 NOBODY |= {"unittest", "multiprocessing", "rich", "morphnet.lab", "morphnet.cli"}
 # Of who speaks no WebSocket: Autobahn, with the parser of a C compiler, the options of another command, and an event
 # loop beside Twisted's.
@@ -54,6 +55,7 @@ LAYER2 = {"morphnet.net.tapdevice", "morphnet.roles.peers.ethernet", "morphnet.t
 BALANCE = {"morphnet.roles.balance", "morphnet.host.balance"}
 LEGACY = {"morphnet.legacy", "morphnet.roles.client.legacy"}
 TUNNEL = {"morphnet.roles.client.process", "morphnet.roles.client.node"}
+NAMES = {"twisted.names", "morphnet.net.nameserver", "morphnet.net.upstream"}  # before there is one to look up
 WEB = {"twisted.web", "http.client", "urllib.request"}
 SECOND_OPENSSL = {"_ssl", "_hashlib", "ssl"}
 DATABASES = {"sqlite3", "txredisapi"}
@@ -106,7 +108,7 @@ class LoadedTests(SynchronousTestCase):
             carry = f'carry = ["127.0.0.1:{free.getsockname()[1]}=x"]'
         loaded = self.loaded("start", "morph-client", *SERVER, 'name = "anna"', 'tun = ""', carry)
         self.assertLess({"morphnet.ops.manhole", "morphnet.net.pump", "morphnet.roles.signalling.ways"}, loaded)
-        self.none_of(CLIENT | WEBSOCKETS | PEERS | BALANCE | LEGACY, loaded)
+        self.none_of(CLIENT | WEBSOCKETS | PEERS | BALANCE | LEGACY | NAMES, loaded)
 
     def test_peers(self) -> None:
         """What peers need comes when it is made; nothing of it before."""

@@ -15,7 +15,6 @@ from morphnet.net.pump import Pump
 from morphnet.net.tls import Peer
 from morphnet.ops import verbs
 from morphnet.ops.verb import Verb
-from morphnet.ops.why import peer_named
 from morphnet.roles.client.certified_node import Certificates
 from morphnet.roles.client.machine import Machine
 from morphnet.roles.client.openness import Openness
@@ -71,6 +70,8 @@ class PeeredNode(ServedNode):
 
     def why(self, name: str) -> Deferred[PeerStatus]:
         """What was decided about a peer."""
+        from morphnet.ops.why import peer_named  # brings all that is shown to people
+
         return succeed(peer_named(self._peers().statuses(), name))
 
     def netcheck(self) -> Deferred[NetcheckStatus]:

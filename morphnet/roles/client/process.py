@@ -107,7 +107,8 @@ class ClientProcess(HostProcess):
         self._tun: Tun | None = None
         self._ports: Ports | None = None
         self._node: ClientNode | None = None  # None until its parts are made
-        self._stub = Stub(reactor, self.host.upstream_dns, config.mesh.networks)  # our own servers for names
+        networks = config.mesh.networks if config.mesh.relays else ()
+        self._stub = Stub(reactor, self.host.upstream_dns, networks)  # our own servers for names
         self._machine: Reconnect | None = None  # of the control link, if there is a server
         self._looking: Looking | None = None  # the same
 
