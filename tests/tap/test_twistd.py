@@ -6,6 +6,8 @@ Each is started in a process of its own, as far as that goes without root, and t
 
 from __future__ import annotations
 
+import os
+import re
 import socket
 import subprocess
 import sys
@@ -132,3 +134,20 @@ class LoadedTests(SynchronousTestCase):
     def test_relay(self) -> None:
         """Nothing of clients, servers, homes and uploads."""
         self.none_of(NOBODY | LAYER2 | HOME | role("client") | role("server"), self.loaded("make", "morph-relay", NAME))
+
+
+class CommandTests(SynchronousTestCase):
+    def test_commands(self) -> None:
+        """Our roles are there, and those of nobody else, though Twisted comes with some."""
+        words = [sys.executable, "-P", "-m", "morphnet.tap.twistd", "--help"]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+        commands = re.findall(r"^ {4}([a-z][a-z-]*) ", done.stdout, re.MULTILINE)
+        self.assertEqual(commands, ["morph-client", "morph-coordinator", "morph-home", "morph-relay", "morph-server",
+                                    "morph-upload"])  # fmt: skip
+
+    def test_refused(self) -> None:
+        """What is wrong is one sentence, and a code of its own."""
+        words = [sys.executable, "-P", "-m", "morphnet.tap.twistd", "-n", "morph-client", "--config", "/nowhere.toml"]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+        self.assertEqual((done.returncode, done.stdout), (os.EX_CONFIG, ""))
+        self.assertEqual(done.stderr, "morphnet: /nowhere.toml: no such file or directory\n")
