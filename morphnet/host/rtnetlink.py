@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from ipaddress import ip_interface, ip_network
-from socket import AF_INET, AF_INET6, if_nametoindex
+from socket import AF_INET, AF_INET6, if_nametoindex, inet_pton
 
 from morphnet.host.facts import ADDRESS, IFF_UP, LINK, MAIN, PROTOCOL, ROUTE, THROW, UNICAST, UNREACHABLE, link_fact
 from morphnet.host.kernel import LinkState
@@ -93,7 +93,8 @@ def route(wanted: Route, *, add: bool) -> bytes:
 
     :raises OSError: its device is not there.
     """
-    prefix = ip_network(wanted.prefix)
+    text, _, length = wanted.prefix.partition("/")
+    version = 6 if ":" in text else 4
     scope, kind, metric, flags, way = 0, UNICAST, _VIA, 0, b""
     if not wanted.device:
         kind, metric = (THROW, _THROW) if wanted.throw else (UNREACHABLE, _UNREACHABLE)
@@ -102,11 +103,11 @@ def route(wanted: Route, *, add: bool) -> bytes:
         if wanted.source:
             way += attribute(7, ip_interface(wanted.source).packed)  # RTA_PREFSRC
         if wanted.gateway:
-            way, flags = way + _gateway(wanted.gateway, prefix.version), _ONLINK
+            way, flags = way + _gateway(wanted.gateway, version), _ONLINK
         else:
-            metric, scope = _DIRECT, _LINK_SCOPE if prefix.version == 4 else 0
-    head = ROUTE.pack(_family(prefix.version), prefix.prefixlen, 0, 0, 0, PROTOCOL, scope, kind, flags)
-    where = attribute(1, prefix.network_address.packed) if prefix.prefixlen else b""  # RTA_DST
+            metric, scope = _DIRECT, _LINK_SCOPE if version == 4 else 0
+    head = ROUTE.pack(_family(version), int(length), 0, 0, 0, PROTOCOL, scope, kind, flags)
+    where = attribute(1, inet_pton(_family(version), text)) if int(length) else b""  # RTA_DST
     body = head + where + _number(15, wanted.table) + _number(6, metric) + way  # RTA_TABLE, RTA_PRIORITY
     if not add:
         return _asked(_DELROUTE, _REMOVE, body)
