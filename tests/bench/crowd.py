@@ -81,6 +81,9 @@ class NoHost:
     def set_uplinks(self, uplinks: object) -> None:
         """Nothing."""
 
+    def keep_outside(self) -> None:
+        """Nothing."""
+
 
 class Counter:
     """What would be a TUN: counts the packets that come out."""
@@ -97,13 +100,17 @@ class Counter:
     def doRead(self) -> None:
         """Nobody answers."""
 
+    def counters(self) -> dict[str, int]:
+        """For its node."""
+        return {"read": self.packets}
+
 
 class Member:
     """One client; its control link's listener."""
 
     def __init__(self, number: int, server: str, tls: ClientTls, name: str, answered: Callable[[Member], None]) -> None:
         self._answered, source = answered, f"198.18.{number // 250}.{number % 250 + 1}"
-        config = ClientConfig(server=server, server_name="gw.example", name=name)
+        config = ClientConfig(server=server, server_name="gw.example", name=name, dns=False)
         self.pump = Pump(reactor, Tunnel(server=False, entropy=os.urandom), since_boot)
         self.pump.follow(self._heard)
         self.pump.tun = self.out = Counter()
