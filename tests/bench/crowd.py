@@ -157,8 +157,9 @@ class Member:
         self.client.connect()
 
     def hang_up(self) -> None:
-        """Give up the call, or end the link."""
+        """Give up the call, or end the link: then it is the next one's turn."""
         self.client.close()
+        self._answered(self)
 
     def entered(self, state: str) -> None:
         """Nobody looks."""
@@ -231,8 +232,8 @@ class Crowd(LineReceiver):
         """Each member whose path has room sends; then look at the network."""
         now, each = time.monotonic(), max(1, BURST // len(self.members))
         for member in self.members:
-            session = next(iter(member.pump.tunnel.sessions.values()))
-            if not session.outbound.waiting:
+            session = next(iter(member.pump.tunnel.sessions.values()), None)
+            if session is not None and not session.outbound.waiting:
                 member.pump.from_tun([memoryview(member.packet)] * each)
                 self._sent += SEGMENTS * each
         if now < self._ends:
